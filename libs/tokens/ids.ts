@@ -1,0 +1,57 @@
+import { randomInt } from 'node:crypto';
+import { ulid } from 'ulid';
+
+/** The regions in which an organization can live. */
+export const regions = ['us', 'eu'] as const;
+export type Region = (typeof regions)[number];
+
+/** What an id begins with: it tells what the id names, and for organizations where they live. */
+export type IdPrefix = 'acc' | `org_${Region}` | 'prj' | 'key' | 'inv' | 'mov' | 'mig';
+
+// A ULID in lower case: 26 characters of Crockford's base 32 (without i, l, o, u), 128 bits, so
+// that the first is at most 7. https://github.com/ulid/spec
+const sortablePart = '[0-7][0-9a-hjkmnp-tv-z]{25}';
+
+/** The regular expressions of all ids, as the protos' validation rules spell them. */
+export const idPatterns = {
+  account: `^acc_${sortablePart}$`,
+  organization: `^org_[a-z]{2}_${sortablePart}$`,
+  project: `^prj_${sortablePart}$`,
+  key: `^key_${sortablePart}$`,
+  invite: `^inv_${sortablePart}$`,
+  move: `^mov_${sortablePart}$`,
+  migration: `^mig_${sortablePart}$`,
+} as const;
+
+export type IdKind = keyof typeof idPatterns;
+
+const compiledPatterns = Object.fromEntries(
+  Object.entries(idPatterns).map(([kind, pattern]) => [kind, new RegExp(pattern)]),
+) as Record<IdKind, RegExp>;
+
+// ulid's own source maps one random byte to 0..1 inclusive, which favours the last character.
+function evenRandom(): number {
+  return randomInt(32) / 32;
+}
+
+/**
+ * Makes a new id such as `prj_01k…` or `org_us_01k…`: ids made in different milliseconds sort by time.
+ * `random` yields numbers from 0 to below 1; both options are for tests.
+ */
+export function newId(
+  prefix: IdPrefix,
+  options: { now?: Date; random?: () => number } = {},
+): string {
+  const timeMs = (options.now ?? new Date()).getTime();
+  return `${prefix}_${ulid(timeMs, options.random ?? evenRandom).toLowerCase()}`;
+}
+
+/** True if `text` has the shape of an id of that kind; says nothing about whether the thing exists. */
+export function isId(kind: IdKind, text: string): boolean {
+  return compiledPatterns[kind].test(text);
+}
+
+/** The region that an organization's id carries, undefined if it is not an organization's id. */
+export function regionOf(organizationId: string): string | undefined {
+  return isId('organization', organizationId) ? organizationId.slice(4, 6) : undefined;
+}
