@@ -1,0 +1,29 @@
+/**
+ * `npm run generate`: stubs by ts-proto, the image that reflection and authorization read at run
+ * time, and the rule that every method says who may call it. Nothing of this is committed.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+const generated = join(root, 'libs/protos/gen');
+const buf = join(root, 'node_modules/.bin/buf');
+
+rmSync(generated, { recursive: true, force: true });
+mkdirSync(generated, { recursive: true });
+execFileSync(buf, ['generate'], { cwd: root, stdio: 'inherit', timeout: 120_000 });
+const image = join(generated, 'image.binpb');
+execFileSync(buf, ['build', '-o', image], { cwd: root, stdio: 'inherit', timeout: 120_000 });
+
+// Imported only now, because it imports what was just generated.
+const { authorizationOf, loadImage, siloMethods } = await import('./image.ts');
+const missing = siloMethods(loadImage()).filter(
+  ({ method }) => authorizationOf(loadImage(), method) === undefined,
+);
+if (missing.length > 0) {
+  console.error('These methods lack the option (silo.common.v1.authorization):');
+  for (const { path } of missing) console.error(`  ${path}`);
+  process.exit(1);
+}
