@@ -5,6 +5,7 @@ import {
   type FileRegistry,
   fromBinary,
   getOption,
+  isMessage,
   toBinary,
 } from '@bufbuild/protobuf';
 import { type FileDescriptorSet, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
@@ -38,7 +39,7 @@ export function authorizationOf(image: Image, method: DescMethod): Authorization
   const schema = image.registry.getMessage('silo.common.v1.Authorization');
   if (extension === undefined || schema === undefined) return undefined;
   const value = getOption(method, extension);
-  if (typeof value !== 'object' || value === null || !('$typeName' in value)) return undefined;
+  if (!isMessage(value, schema)) return undefined;
   const rule = Authorization.decode(toBinary(schema, value));
   return rule.caller === Caller.CALLER_UNSPECIFIED ? undefined : rule;
 }

@@ -1,0 +1,65 @@
+import type { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { OrganizationFact } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
+import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
+import type { KeyFact, TokenFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+
+/** What somebody wants to do: with which key, needing which scope, where, at which level. */
+export type Question = {
+  /** SHA-256 of the API key's secret. */
+  keyHash: Uint8Array;
+  /** Such as `project:write`; undefined asks for no scope. */
+  scope?: string | undefined;
+  /** The target: an organization or a project; neither asks about the account itself. */
+  organizationId?: string | undefined;
+  projectId?: string | undefined;
+  /** The least level in the target's organization; LEVEL_MEMBER unless given. */
+  level?: Level | undefined;
+  /** Whether a restricted key is refused. */
+  unrestricted?: boolean | undefined;
+};
+
+/** What stands behind an allowed question. */
+export type AccessFacts = {
+  key: KeyFact;
+  /** The target's organization; undefined where the question has no target. */
+  organization?: { id: string; level: Level; fact: OrganizationFact } | undefined;
+  /** The target project; undefined where the target is none. */
+  project?: { id: string; fact: ProjectFact } | undefined;
+};
+
+/** Why access is refused. */
+export type Refusal = {
+  reason: ErrorReason;
+  /** What is required or was asked for: `scope`, `level`, or the id sent. */
+  detail: string;
+};
+
+/** The answer to a question. A refusal tells the key where the key itself is good. */
+export type Answer =
+  | { allowed: true; facts: AccessFacts }
+  | { allowed: false; refusal: Refusal; key?: KeyFact | undefined };
+
+/** The answer to whose token it is. */
+export type TokenAnswer =
+  | { allowed: true; projectId: string; organizationId: string }
+  | { allowed: false; refusal: Refusal };
+
+/** How everyone asks about access. Throws only where the answer could not be had. */
+export type Access = {
+  verifyToken(token: string, signal: AbortSignal): Promise<TokenAnswer>;
+  authorize(question: Question, signal: AbortSignal): Promise<Answer>;
+};
+
+/** The facts, each read from its owner by one linearizable read; undefined: there is none. */
+export type Fills = {
+  token(tokenHash: Uint8Array, signal: AbortSignal): Promise<TokenFact | undefined>;
+  key(keyHash: Uint8Array, signal: AbortSignal): Promise<KeyFact | undefined>;
+  project(projectId: string, signal: AbortSignal): Promise<ProjectFact | undefined>;
+  organization(organizationId: string, signal: AbortSignal): Promise<OrganizationFact | undefined>;
+  membership(
+    accountId: string,
+    organizationId: string,
+    signal: AbortSignal,
+  ): Promise<Level | undefined>;
+};

@@ -1,0 +1,39 @@
+import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+
+/** The request_id of a call: the secret itself, and what may be stored of it. */
+export type RequestIdentity = {
+  /** As the caller sent it. Never stored, logged or published. */
+  id: string;
+  /** SHA-256 of (account or e-mail, method, id): names the record. */
+  key: Uint8Array;
+  /** SHA-256 of the request: tells the same request from another one under the same id. */
+  bodyHash: Uint8Array;
+};
+
+/** An organization on which a repeat of the request is authorized again. */
+export type Reauthorization = { organizationId: string; level: Level };
+
+/** What one mutation is, to the transaction that decides it. Every `Call` is one. */
+export type Mutation = {
+  /** Call id or saga id: `ce-correlationid`. */
+  id: string;
+  /** Who does it: `ce-authid`. */
+  actor: string;
+  /** Undefined where the caller sent no request_id. */
+  request?: RequestIdentity | undefined;
+  /** Ends with the call's deadline, its cancellation, or the process. */
+  signal: AbortSignal;
+};
+
+/** What is remembered of a finished, or begun, request for 24 hours. */
+export type RequestRecord = {
+  bodyHash: Uint8Array;
+  /** Where a repeat is authorized again. */
+  reauthorize: Reauthorization[];
+  /** The encoded answer; absent where it is sealed, or made from a saga. */
+  response?: Uint8Array | undefined;
+  /** Encoded answer, or with `sagaId` the secret alone, sealed with a key derived from the id. */
+  sealed?: Uint8Array | undefined;
+  /** The saga whose outcome is the answer. */
+  sagaId?: string | undefined;
+};

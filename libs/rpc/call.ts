@@ -1,0 +1,48 @@
+import type { AccessFacts } from '@silo/guard/access.ts';
+import type { Mutation, RequestRecord } from '@silo/mongo/mutation.ts';
+import type { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
+import type { Logger } from 'pino';
+
+/** Whoever calls, as far as the method's option demanded to know. */
+export type Caller =
+  | { kind: 'anyone' }
+  | ({ kind: 'key'; keyHash: Uint8Array } & AccessFacts)
+  | { kind: 'certificate'; role: Role; name: string };
+
+/** The key caller of a method whose option says CALLER_API_KEY. */
+export type KeyCaller = Extract<Caller, { kind: 'key' }>;
+
+/** What a handler knows of the call that it serves. A `Call` is the `Mutation` that it decides. */
+export type Call = Mutation & {
+  /** gRPC path, such as `/silo.org.v1.AccountService/GetAccount`. */
+  method: string;
+  caller: Caller;
+  /** The record of an earlier call with this request_id whose answer a saga still makes. */
+  repeat?: RequestRecord | undefined;
+  /** Milliseconds left until the call's deadline. */
+  remainingMs(): number;
+  log: Logger;
+};
+
+/** What implements one unary method: validate, authorize, act, answer. Refuses by throwing. */
+export type Handler<Request, Response> = (request: Request, call: Call) => Promise<Response>;
+
+/** The caller of a method that only API keys may call. */
+export function keyCaller(call: Call): KeyCaller {
+  if (call.caller.kind !== 'key') throw new TypeError(`${call.method} has no key caller`);
+  return call.caller;
+}
+
+/** The organization that the method's option made the target. */
+export function targetOrganization(call: Call): NonNullable<AccessFacts['organization']> {
+  const { organization } = keyCaller(call);
+  if (organization === undefined) throw new TypeError(`${call.method} has no target organization`);
+  return organization;
+}
+
+/** The project that the method's option made the target. */
+export function targetProject(call: Call): NonNullable<AccessFacts['project']> {
+  const { project } = keyCaller(call);
+  if (project === undefined) throw new TypeError(`${call.method} has no target project`);
+  return project;
+}
