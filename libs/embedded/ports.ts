@@ -1,0 +1,32 @@
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+
+// Below 32768, where Linux begins to hand out ports to outgoing connections, which would take one
+// between the look and the use.
+const portMin = 20_000;
+const portMax = 32_000;
+const attemptsMax = 100;
+
+/** Whether a server could listen on this port of 127.0.0.1 now. */
+export async function isPortFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    server.listen({ port, host: '127.0.0.1', exclusive: true });
+    await once(server, 'listening');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    server.close();
+  }
+}
+
+/** A port of 127.0.0.1 on which nobody listens. */
+export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+    const port = randomInt(portMin, portMax);
+    if (await isPortFree(port)) return port;
+  }
+  throw new Error(`no free port found in ${portMin}–${portMax} after ${attemptsMax} attempts`);
+}

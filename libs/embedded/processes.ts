@@ -1,0 +1,284 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isAlive, type ProcessIdentity, processIdentity, readRecord } from './process-identity.ts';
+
+const logFileBytesMax = 16 * 1024 * 1024;
+const logTailBytes = 8 * 1024;
+
+/** How to start a child process that must not outlive this one. */
+export interface ProcessOptions {
+  /** What messages call it. */
+  name: string;
+  command: string;
+  args: readonly string[];
+  /** Holds the record by which a later start recognises an orphan; one process per directory. */
+  directory: string;
+  /** Standard output and error are appended here. */
+  logFile: string;
+  environment?: NodeJS.ProcessEnv;
+  workingDirectory?: string;
+  /** Hears of orphans that had to be ended first. */
+  log?: Log;
+}
+
+/** Takes one line for people. */
+export type Log = (message: string) => void;
+
+export interface StopOptions {
+  /** How long SIGTERM is given before SIGKILL. */
+  graceMs?: number;
+  /** SIGKILL at once. */
+  force?: boolean;
+}
+
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** A running child: told apart from others by its record, observed by its exit and its log. */
+export class OwnedProcess {
+  readonly name: string;
+  readonly pid: number;
+  readonly logFile: string;
+  /** Resolves when the process has ended, however it did; never rejects. */
+  readonly exited: Promise<Exit>;
+  readonly #child: ChildProcess;
+
+  constructor(name: string, child: ChildProcess, pid: number, logFile: string, recordFile: string) {
+    this.name = name;
+    this.#child = child;
+    this.pid = pid;
+    this.logFile = logFile;
+    // A signal that cannot be delivered is no reason to fail: the exit is what counts.
+    child.on('error', () => {});
+    this.exited = new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        removeRecordOf(recordFile, pid);
+        resolve({ code, signal });
+      });
+    });
+  }
+
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** The last lines that the process wrote, at most 8 KiB. */
+  logTail(): string {
+    return tailOf(this.logFile);
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Asks it to end, insists after the grace, and returns when it has ended. */
+  async stop({ graceMs = 10_000, force = false }: StopOptions = {}): Promise<Exit> {
+    if (!this.running) return this.exited;
+    this.kill(force ? 'SIGKILL' : 'SIGTERM');
+    // A stopped process (SIGSTOP) would sleep through SIGTERM.
+    if (!force) this.kill('SIGCONT');
+    const timer = setTimeout(() => this.kill('SIGKILL'), graceMs);
+    try {
+      return await this.exited;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** An error that says how the process ended and what it wrote last. */
+  exitError(exit: Exit): Error {
+    const how = exit.signal ? `was ended by ${exit.signal}` : `exited with code ${exit.code}`;
+    return new Error(`${this.name} ${how}. The end of ${this.logFile}:\n${this.logTail()}`);
+  }
+
+  /** Waits for `ready`; rejects with the tail of the log if the process ends first. */
+  async whileRunning<T>(ready: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const ended = new AbortController();
+    const early = this.exited.then((exit) => {
+      throw this.exitError(exit);
+    });
+    try {
+      return await Promise.race([early, ready(ended.signal)]);
+    } finally {
+      ended.abort();
+      early.catch(() => {});
+    }
+  }
+}
+
+/**
+ * Starts a child that is recorded, has its own log, and ends when this process does.
+ * An orphan of an earlier owner in the same directory is ended first.
+ * Throws when a process of a living owner runs there.
+ */
+export async function startProcess(options: ProcessOptions): Promise<OwnedProcess> {
+  await mkdir(options.directory, { recursive: true });
+  await mkdir(dirname(options.logFile), { recursive: true });
+  rotateLog(options.logFile);
+  const recordFile = recordFileIn(options.directory);
+  await reapOrphan(recordFile, { log: options.log });
+  refuseIfTaken(recordFile);
+  const log = openSync(options.logFile, 'a');
+  try {
+    const child = spawn(options.command, options.args, {
+      cwd: options.workingDirectory,
+      env: options.environment ?? process.env,
+      // A file, not a pipe: the log survives this process, and nobody dies of a broken pipe.
+      stdio: ['ignore', log, log],
+      // Its own process group, or Ctrl-C would reach it before its users have drained.
+      detached: true,
+    });
+    await once(child, 'spawn');
+    const owned = new OwnedProcess(
+      options.name,
+      child,
+      childPid(child),
+      options.logFile,
+      recordFile,
+    );
+    writeRecord(recordFile, owned.pid);
+    watchdog().write(`${recordFile}\n`);
+    return owned;
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** Where a process that lives in `directory` is recorded. */
+export function recordFileIn(directory: string): string {
+  return join(directory, 'process.json');
+}
+
+/**
+ * Ends the process that an earlier owner left behind in `directory`, if it is still there and ours.
+ * Returns what it ended. A live owner's process is left alone.
+ */
+export async function reapOrphan(
+  recordFile: string,
+  { graceMs = 10_000, owner, log }: { graceMs?: number; owner?: ProcessIdentity; log?: Log } = {},
+): Promise<ProcessIdentity | undefined> {
+  const record = readRecord(recordFile);
+  if (!record) return undefined;
+  const foreign = owner
+    ? record.owner.pid !== owner.pid || record.owner.startTime !== owner.startTime
+    : isAlive(record.owner);
+  if (foreign) return undefined;
+  const orphan = record.process;
+  const found = isAlive(orphan);
+  if (found) {
+    log?.(`ending what an earlier run left behind: ${nameOf(orphan)}, pid ${orphan.pid}`);
+    signalIfSame(orphan, 'SIGCONT');
+    signalIfSame(orphan, 'SIGTERM');
+    if (!(await ended(orphan, graceMs))) {
+      signalIfSame(orphan, 'SIGKILL');
+      await ended(orphan, 5_000);
+    }
+  }
+  removeRecordOf(recordFile, orphan.pid);
+  return found ? orphan : undefined;
+}
+
+function refuseIfTaken(recordFile: string): void {
+  const taken = readRecord(recordFile)?.process;
+  if (taken && isAlive(taken)) {
+    throw new Error(`${nameOf(taken)}, pid ${taken.pid}, already runs in ${dirname(recordFile)}`);
+  }
+}
+
+function nameOf(identity: ProcessIdentity): string {
+  return basename(identity.command.split(' ')[0] ?? '');
+}
+
+async function ended(identity: ProcessIdentity, withinMs: number): Promise<boolean> {
+  const deadline = performance.now() + withinMs;
+  while (isAlive(identity)) {
+    if (performance.now() > deadline) return false;
+    await delay(25);
+  }
+  return true;
+}
+
+function signalIfSame(identity: ProcessIdentity, signal: NodeJS.Signals): void {
+  if (!isAlive(identity)) return;
+  try {
+    process.kill(identity.pid, signal);
+  } catch (error) {
+    // It ended between the look and the signal.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}
+
+function childPid(child: ChildProcess): number {
+  if (child.pid === undefined) throw new Error('a spawned process has no pid');
+  return child.pid;
+}
+
+function writeRecord(recordFile: string, pid: number): void {
+  const child = processIdentity(pid);
+  const owner = processIdentity(process.pid);
+  // A child that is gone already needs no record.
+  if (!child || !owner) return;
+  const draft = `${recordFile}.${process.pid}.tmp`;
+  writeFileSync(draft, `${JSON.stringify({ process: child, owner })}\n`);
+  renameSync(draft, recordFile);
+}
+
+function removeRecordOf(recordFile: string, pid: number): void {
+  if (readRecord(recordFile)?.process.pid === pid) rmSync(recordFile, { force: true });
+}
+
+function rotateLog(logFile: string): void {
+  const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > logFileBytesMax) renameSync(logFile, `${logFile}.1`);
+}
+
+function tailOf(logFile: string): string {
+  const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
+  const buffer = Buffer.alloc(Math.min(size, logTailBytes));
+  if (buffer.length === 0) return '(empty)';
+  const file = openSync(logFile, 'r');
+  try {
+    readSync(file, buffer, 0, buffer.length, size - buffer.length);
+  } finally {
+    closeSync(file);
+  }
+  return buffer.toString('utf8').trimEnd();
+}
+
+let watchdogInput: NodeJS.WritableStream | undefined;
+
+/** One helper process per owner: its input ends when the owner does, and then it cleans up. */
+function watchdog(): NodeJS.WritableStream {
+  if (watchdogInput) return watchdogInput;
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'watchdog.ts')], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  const { stdin } = child;
+  const forget = () => {
+    if (watchdogInput === stdin) watchdogInput = undefined;
+  };
+  child.on('error', forget);
+  child.on('exit', forget);
+  // Without its watchdog an orphan is still found by the next start.
+  stdin.on('error', forget);
+  child.unref();
+  if ('unref' in stdin && typeof stdin.unref === 'function') stdin.unref();
+  stdin.write(`${JSON.stringify(processIdentity(process.pid))}\n`);
+  watchdogInput = stdin;
+  return stdin;
+}
