@@ -1,0 +1,150 @@
+import { accessSync, constants } from 'node:fs';
+
+export type HostPort = { host: string; port: number };
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What settings may ask of the outside world: a parameter, so that reading config stays pure. */
+export type ConfigWorld = { isReadable(path: string): boolean };
+
+type Parsed<T> = { value: T } | { fault: string };
+
+/** One setting: how to read it and what to say if it cannot be read. */
+export type Setting<T> = {
+  /** `raw` is undefined where the variable is unset or empty. */
+  parse(raw: string | undefined, world: ConfigWorld): Parsed<T>;
+  /** The same setting, with this value where the variable is unset or empty. */
+  default(value: T): Setting<T>;
+  /** The same setting, undefined where the variable is unset or empty. */
+  optional(): Setting<T | undefined>;
+};
+
+export type ConfigShape = Readonly<Record<string, Setting<unknown>>>;
+export type ConfigOf<Shape extends ConfigShape> = {
+  [Key in keyof Shape]: Shape[Key] extends Setting<infer T> ? T : never;
+};
+
+const realWorld: ConfigWorld = {
+  isReadable: (path) => {
+    try {
+      accessSync(path, constants.R_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  },
+};
+
+// Faults never quote a value: it may be a password that went into the wrong variable.
+function setting<T>(
+  expected: string,
+  read: (raw: string, world: ConfigWorld) => T | undefined,
+): Setting<T> {
+  return settingOf<T>((raw, world) => {
+    if (raw === undefined) return { fault: `is not set; expected ${expected}` };
+    const value = read(raw, world);
+    if (value === undefined) return { fault: `is not ${expected}` };
+    return { value };
+  });
+}
+
+function settingOf<T>(parse: Setting<T>['parse']): Setting<T> {
+  const fallingBackTo = <U>(fallback: U): Setting<T | U> =>
+    settingOf<T | U>((raw, world) => (raw === undefined ? { value: fallback } : parse(raw, world)));
+  return { parse, default: fallingBackTo, optional: () => fallingBackTo(undefined) };
+}
+
+/** Any text. */
+export function string(): Setting<string> {
+  return setting('a text', (raw) => raw);
+}
+
+/** One of the given words. */
+export function oneOf<const Word extends string>(...words: Word[]): Setting<Word> {
+  return setting(`one of ${words.join(', ')}`, (raw) => words.find((word) => word === raw));
+}
+
+/** A whole number within the limits, which are included. */
+export function integer(limits: { min: number; max: number }): Setting<number> {
+  return setting(`a whole number from ${limits.min} to ${limits.max}`, (raw) => {
+    if (!/^-?\d{1,15}$/.test(raw)) return undefined;
+    const value = Number(raw);
+    return value >= limits.min && value <= limits.max ? value : undefined;
+  });
+}
+
+/** `host:port` or `[ipv6]:port`; port 0 lets a listener choose. */
+export function hostPort(): Setting<HostPort> {
+  return setting('host:port', (raw) => {
+    const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@[\]]+)):(\d{1,5})$/.exec(raw);
+    const host = match?.[1] ?? match?.[2];
+    const port = Number(match?.[3]);
+    return host !== undefined && port <= 65_535 ? { host, port } : undefined;
+  });
+}
+
+/** Writes what `hostPort` reads. */
+export function formatHostPort(address: HostPort): string {
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  return `${host}:${address.port}`;
+}
+
+/** A URL of one of these schemes, as it stands; may name several hosts, as those of MongoDB do. */
+export function url(...schemes: string[]): Setting<string> {
+  // Not `new URL`: that knows no lists of hosts.
+  return setting(`a URL that begins with ${schemes.map((s) => `${s}://`).join(' or ')}`, (raw) => {
+    const match = /^([a-z][a-z0-9+.-]*):\/\/[^\s/?#][^\s]*$/.exec(raw);
+    return schemes.some((scheme) => scheme === match?.[1]) ? raw : undefined;
+  });
+}
+
+/** The path of a file that can be read. */
+export function file(): Setting<string> {
+  return setting('the path of a readable file', (raw, world) =>
+    world.isReadable(raw) ? raw : undefined,
+  );
+}
+
+/** The variable that a key is read from: `mongodbUrl` → `MONGODB_URL`. */
+export function variableOf(key: string): string {
+  return key.replace(/[A-Z]/g, '_$&').toUpperCase();
+}
+
+/**
+ * Reads every setting of `shape` from `env`, each from the variable that `variableOf` names.
+ * Answers with the whole config or with all faults, one sentence each; no fault quotes a value.
+ */
+export function readConfig<const Shape extends ConfigShape>(
+  env: Environment,
+  shape: Shape,
+  world: ConfigWorld = realWorld,
+): { config: ConfigOf<Shape> } | { faults: string[] } {
+  const faults: string[] = [];
+  const entries: [string, unknown][] = [];
+  for (const [key, { parse }] of Object.entries(shape)) {
+    const parsed = parse(env[variableOf(key)] || undefined, world);
+    if ('fault' in parsed) faults.push(`${variableOf(key)} ${parsed.fault}`);
+    else entries.push([key, parsed.value]);
+  }
+  if (faults.length > 0) return { faults };
+  return { config: Object.fromEntries(entries) as ConfigOf<Shape> };
+}
+
+/** Reads the config of this process, or prints every fault and exits with 2. */
+export function configOrExit<const Shape extends ConfigShape>(
+  shape: Shape,
+  host: {
+    env: Environment;
+    print(line: string): void;
+    exit(code: number): never;
+  } = {
+    env: process.env,
+    print: (line) => console.error(line),
+    exit: (code) => process.exit(code),
+  },
+): ConfigOf<Shape> {
+  const result = readConfig(host.env, shape);
+  if ('config' in result) return result.config;
+  host.print(`The configuration has ${result.faults.length} fault(s):`);
+  for (const fault of result.faults) host.print(`  ${fault}`);
+  return host.exit(2);
+}

@@ -1,0 +1,46 @@
+import pino from 'pino';
+import { redactFields, redactText } from './redact.ts';
+
+export type Log = pino.Logger;
+
+export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/**
+ * The logger of one process: JSON lines on standard output (or `destination`), each with `service`
+ * and `region`. Secrets are blotted out by name and by form (see redact.ts). For one call use
+ * `log.child({ callId, traceId })`; never a request id, which may be a secret.
+ */
+export function createLogger(options: {
+  service: string;
+  region: string;
+  level: LogLevel;
+  destination?: pino.DestinationStream;
+}): Log {
+  const settings: pino.LoggerOptions = {
+    level: options.level,
+    base: { service: options.service, region: options.region },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }), log: redactFields },
+    // redactFields has turned errors into fields before pino's own serializer would see them.
+    serializers: { err: (fields) => fields },
+    hooks: { streamWrite: redactText },
+  };
+  // Written before the call returns: an exit right after it loses no line and no order.
+  const { destination = pino.destination({ fd: 1, sync: true }) } = options;
+  return redactChildren(pino(settings, destination));
+}
+
+// pino's own formatter of bindings is not asked for those of a child. Children inherit this one.
+function redactChildren(log: Log): Log {
+  const plainChild = log.child;
+  const child = function (this: Log, bindings: pino.Bindings) {
+    return plainChild.call(this, redactFields(bindings));
+  };
+  return Object.assign(log, { child });
+}
+
+/** A logger that says nothing. */
+export function silentLogger(): Log {
+  return pino({ level: 'silent' });
+}

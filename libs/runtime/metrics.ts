@@ -1,0 +1,73 @@
+import { once } from 'node:events';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { HostPort } from './config.ts';
+
+export type { Registry } from 'prom-client';
+
+/** A registry whose metrics all carry `service` and `region`, with those of the process itself in it. */
+export function createRegistry(labels: { service: string; region: string }): Registry {
+  const registry = new Registry();
+  registry.setDefaultLabels(labels);
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+export type MetricsServer = AsyncDisposable & { address: HostPort };
+
+/**
+ * Serves `GET /metrics` in plain HTTP until it is disposed of or `signal` aborts.
+ * Rejects if the address cannot be listened on. Answers with the address really used.
+ */
+export async function serveMetrics(
+  address: HostPort,
+  registry: Registry,
+  signal?: AbortSignal,
+): Promise<MetricsServer> {
+  signal?.throwIfAborted();
+  const server = createServer((request, response) => {
+    const path = request.url?.split('?', 1)[0];
+    if (path !== '/metrics') return respond(response, 404, 'only /metrics is here\n');
+    if (request.method !== 'GET') return respond(response, 405, 'only GET\n');
+    registry.metrics().then(
+      (text) => respond(response, 200, text, registry.contentType),
+      () => respond(response, 500, 'the metrics could not be collected\n'),
+    );
+  });
+  server.listen(address.port, address.host);
+  await once(server, 'listening'); // rejects on 'error'
+  const close = () => closeServer(server);
+  signal?.addEventListener('abort', close, { once: true });
+  if (signal?.aborted) await close();
+  signal?.throwIfAborted();
+  const port = portOf(server);
+  return {
+    address: { host: address.host, port },
+    [Symbol.asyncDispose]: async () => {
+      signal?.removeEventListener('abort', close);
+      await close();
+    },
+  };
+}
+
+function respond(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  type = 'text/plain',
+): void {
+  response.writeHead(status, { 'content-type': type }).end(body);
+}
+
+function portOf(server: Server): number {
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new Error('the server has no port');
+  return bound.port;
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve()); // an error here says only that it was closed before
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,71 @@
+import { secretPattern } from '@silo/tokens/secrets.ts';
+import pino from 'pino';
+
+export const blot = '[redacted]';
+const depthMax = 8;
+
+// Compared in lower case without `_` and `-`, so that every spelling of a field is meant.
+const secretNames = new Set([
+  'authorization',
+  'cookie',
+  'code',
+  'invitecode',
+  'requestid',
+  'apikey',
+  'privatekey',
+]);
+const secretEndings = /(?:token|secret|password|credentials)s?$/;
+
+const secretsInText: [RegExp, string][] = [
+  [new RegExp(secretPattern, 'g'), blot],
+  [/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s"/@]+@/gi, `$1${blot}@`],
+  [/\bBearer\s+[^\s"\\]+/gi, `Bearer ${blot}`],
+];
+
+function isSecretName(name: string): boolean {
+  const plain = name.toLowerCase().replace(/[_-]/g, '');
+  return secretNames.has(plain) || secretEndings.test(plain);
+}
+
+/** Blots out secrets that show by their form: tokens, keys, codes, bearers, users and passwords in URLs. */
+export function redactText(text: string): string {
+  return secretsInText.reduce((rest, [pattern, instead]) => rest.replace(pattern, instead), text);
+}
+
+/**
+ * A copy of `fields` in which whatever stands under the name of a secret is blotted out, at any
+ * depth, inside of errors too. Numbers and an error's own text named `code` (ECONNRESET) stay.
+ */
+export function redactFields(fields: Record<string, unknown>): Record<string, unknown> {
+  return redactObject(fields, 0, false);
+}
+
+function redactObject(
+  fields: Record<string, unknown>,
+  depth: number,
+  isError: boolean,
+): Record<string, unknown> {
+  const entries = Object.entries(fields).map(([name, value]): [string, unknown] => {
+    const isStatus = name === 'code' && (isError || typeof value === 'number');
+    return [name, isSecretName(name) && !isStatus ? blot : redactValue(value, depth + 1)];
+  });
+  return Object.fromEntries(entries);
+}
+
+function redactValue(value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth > depthMax) return '[too deep]';
+  if (value instanceof Uint8Array) return `[${value.length} bytes]`;
+  if (Array.isArray(value)) return value.map((item) => redactValue(item, depth + 1));
+  try {
+    if (value instanceof Error) {
+      return redactObject({ ...pino.stdSerializers.err(value) }, depth, true);
+    }
+    if ('toJSON' in value && typeof value.toJSON === 'function') {
+      return redactValue(value.toJSON(), depth + 1);
+    }
+    return redactObject({ ...value }, depth, false);
+  } catch {
+    return '[unreadable]'; // a getter threw: no reason to fail whoever logs
+  }
+}

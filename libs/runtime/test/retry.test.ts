@@ -1,0 +1,76 @@
+import test from 'ava';
+import { retry } from '../retry.ts';
+
+function options(pausesMs: number[] = []) {
+  return {
+    attemptsMax: 4,
+    baseMs: 100,
+    capMs: 300,
+    isRetryable: (error: unknown) => error instanceof Error && error.message.startsWith('busy'),
+    signal: new AbortController().signal as AbortSignal,
+    random: () => 0.5,
+    sleep: async (durationMs: number) => {
+      pausesMs.push(durationMs);
+    },
+  };
+}
+
+test('an attempt that succeeds ends the retrying, and nothing is waited for before it', async (t) => {
+  const pausesMs: number[] = [];
+  t.is(await retry(async () => 'done', options(pausesMs)), 'done');
+  t.deepEqual(pausesMs, []);
+});
+
+test('pauses double up to the cap, and after the last attempt its error comes out', async (t) => {
+  const pausesMs: number[] = [];
+  const numbers: number[] = [];
+  const attempt = async (_signal: AbortSignal, number: number) => {
+    numbers.push(number);
+    throw new Error(`busy ${number}`);
+  };
+  await t.throwsAsync(retry(attempt, options(pausesMs)), { message: 'busy 4' });
+  t.deepEqual(numbers, [1, 2, 3, 4]);
+  t.deepEqual(pausesMs, [50, 100, 150]);
+});
+
+test('an error that is not retryable comes out at once', async (t) => {
+  let attempts = 0;
+  const attempt = async () => {
+    attempts++;
+    throw new Error('refused');
+  };
+  await t.throwsAsync(retry(attempt, options()), { message: 'refused' });
+  t.is(attempts, 1);
+});
+
+test('with a signal that has aborted nothing is attempted', async (t) => {
+  const signal = AbortSignal.abort(new Error('over'));
+  const attempt = async () => t.fail('attempted');
+  await t.throwsAsync(retry(attempt, { ...options(), signal }), { message: 'over' });
+});
+
+test('an abort during an attempt lets it end and starts no other', async (t) => {
+  const controller = new AbortController();
+  let attempts = 0;
+  const attempt = async (signal: AbortSignal) => {
+    attempts++;
+    controller.abort();
+    t.true(signal.aborted);
+    throw new Error('busy');
+  };
+  const running = retry(attempt, { ...options(), signal: controller.signal });
+  await t.throwsAsync(running, { message: 'busy' });
+  t.is(attempts, 1);
+});
+
+test('an abort during a real pause ends it at once, with the last error', async (t) => {
+  const controller = new AbortController();
+  const { sleep: _, ...rest } = options();
+  const attempt = async () => {
+    setImmediate(() => controller.abort());
+    throw new Error('busy');
+  };
+  const hourMs = 3_600_000;
+  const limits = { ...rest, baseMs: hourMs, capMs: hourMs, signal: controller.signal };
+  await t.throwsAsync(retry(attempt, limits), { message: 'busy' });
+});
