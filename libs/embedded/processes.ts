@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
+  fstatSync,
   openSync,
   readSync,
   renameSync,
@@ -57,7 +58,16 @@ export class OwnedProcess {
   readonly exited: Promise<Exit>;
   readonly #child: ChildProcess;
 
-  constructor(name: string, child: ChildProcess, pid: number, logFile: string, recordFile: string) {
+  readonly #logOffset: number;
+
+  constructor(
+    { name, logFile, directory }: ProcessOptions,
+    child: ChildProcess,
+    pid: number,
+    logOffset: number,
+  ) {
+    const recordFile = recordFileIn(directory);
+    this.#logOffset = logOffset;
     this.name = name;
     this.#child = child;
     this.pid = pid;
@@ -76,9 +86,9 @@ export class OwnedProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** The last lines that the process wrote, at most 8 KiB. */
+  /** The last lines that this run of the process wrote, at most 8 KiB. */
   logTail(): string {
-    return tailOf(this.logFile);
+    return tailOf(this.logFile, this.#logOffset);
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -133,6 +143,7 @@ export async function startProcess(options: ProcessOptions): Promise<OwnedProces
   await reapOrphan(recordFile, { log: options.log });
   refuseIfTaken(recordFile);
   const log = openSync(options.logFile, 'a');
+  const logOffset = fstatSync(log).size;
   try {
     const child = spawn(options.command, options.args, {
       cwd: options.workingDirectory,
@@ -143,13 +154,7 @@ export async function startProcess(options: ProcessOptions): Promise<OwnedProces
       detached: true,
     });
     await once(child, 'spawn');
-    const owned = new OwnedProcess(
-      options.name,
-      child,
-      childPid(child),
-      options.logFile,
-      recordFile,
-    );
+    const owned = new OwnedProcess(options, child, childPid(child), logOffset);
     writeRecord(recordFile, owned.pid);
     watchdog().write(`${recordFile}\n`);
     return owned;
@@ -246,13 +251,14 @@ function rotateLog(logFile: string): void {
   if (size > logFileBytesMax) renameSync(logFile, `${logFile}.1`);
 }
 
-function tailOf(logFile: string): string {
+function tailOf(logFile: string, fromByte: number): string {
   const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
-  const buffer = Buffer.alloc(Math.min(size, logTailBytes));
+  const start = Math.max(fromByte, size - logTailBytes);
+  const buffer = Buffer.alloc(Math.max(0, size - start));
   if (buffer.length === 0) return '(empty)';
   const file = openSync(logFile, 'r');
   try {
-    readSync(file, buffer, 0, buffer.length, size - buffer.length);
+    readSync(file, buffer, 0, buffer.length, start);
   } finally {
     closeSync(file);
   }
