@@ -1,0 +1,134 @@
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { Level, levelToJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { OrganizationFact } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
+import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import type { Answer, Question, Refusal } from './access.ts';
+import { holdsScope } from './scopes.ts';
+
+/** The facts that a question about a target rests on; undefined: there is none. */
+export type TargetFacts = {
+  project?: ProjectFact | undefined;
+  organization?: OrganizationFact | undefined;
+  level?: Level | undefined;
+};
+
+/** Whether a key is restricted to organizations or projects. */
+export function isRestricted(key: KeyFact): boolean {
+  return key.organizationIds.length > 0 || key.projectIds.length > 0;
+}
+
+/** Whether a key's restrictions let it reach an organization as such. */
+export function reachesOrganization(key: KeyFact, organizationId: string): boolean {
+  return !isRestricted(key) || key.organizationIds.includes(organizationId);
+}
+
+/** Whether a key's restrictions let it reach a project that this organization owns. */
+export function reachesProject(key: KeyFact, projectId: string, organizationId: string): boolean {
+  return reachesOrganization(key, organizationId) || key.projectIds.includes(projectId);
+}
+
+/** Whether a key works at all. */
+export function isLive(key: KeyFact | undefined, now: Date): key is KeyFact {
+  if (key === undefined || key.disabled) return false;
+  return key.expireTime === undefined || key.expireTime > now;
+}
+
+/** Whether the key may ask at all, before its target is looked at; undefined if it may. */
+export function judgeKey(
+  question: Question,
+  key: KeyFact | undefined,
+  now: Date,
+): Refusal | undefined {
+  if (!isLive(key, now)) return refusal(ErrorReason.ERROR_REASON_TOKEN_INVALID, '');
+  if (question.scope && !holdsScope(key.scopes, question.scope)) {
+    return refusal(ErrorReason.ERROR_REASON_SCOPE_REQUIRED, question.scope);
+  }
+  if (question.unrestricted && isRestricted(key)) {
+    return refusal(ErrorReason.ERROR_REASON_KEY_RESTRICTED, '');
+  }
+  return undefined;
+}
+
+/**
+ * The decision, from facts alone. What the caller may not know of is refused exactly as what
+ * does not exist; only a member is told that its level is too low.
+ */
+export function judge(
+  question: Question,
+  key: KeyFact | undefined,
+  target: TargetFacts,
+  now: Date,
+): Answer {
+  const refused = judgeKey(question, key, now);
+  if (refused !== undefined || key === undefined) {
+    return {
+      allowed: false,
+      refusal: refused ?? refusal(ErrorReason.ERROR_REASON_TOKEN_INVALID, ''),
+      key: isLive(key, now) ? key : undefined,
+    };
+  }
+  if (question.projectId) return judgeProject(question, question.projectId, key, target);
+  if (question.organizationId) {
+    return judgeOrganization(question, question.organizationId, key, target);
+  }
+  return { allowed: true, facts: { key } };
+}
+
+function judgeProject(
+  question: Question,
+  projectId: string,
+  key: KeyFact,
+  { project, organization, level }: TargetFacts,
+): Answer {
+  const hidden = refusal(ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND, projectId);
+  if (project?.state !== ProjectState.PROJECT_STATE_ACTIVE) return no(hidden, key);
+  if (!reachesProject(key, projectId, project.organizationId)) return no(hidden, key);
+  if (organization === undefined || !isMember(level)) return no(hidden, key);
+  if (level < leastLevel(question)) return no(levelTooLow(question), key);
+  return {
+    allowed: true,
+    facts: {
+      key,
+      organization: { id: project.organizationId, level, fact: organization },
+      project: { id: projectId, fact: project },
+    },
+  };
+}
+
+function judgeOrganization(
+  question: Question,
+  organizationId: string,
+  key: KeyFact,
+  { organization, level }: TargetFacts,
+): Answer {
+  const hidden = refusal(ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND, organizationId);
+  if (!reachesOrganization(key, organizationId)) return no(hidden, key);
+  if (organization === undefined || !isMember(level)) return no(hidden, key);
+  if (level < leastLevel(question)) return no(levelTooLow(question), key);
+  return {
+    allowed: true,
+    facts: { key, organization: { id: organizationId, level, fact: organization } },
+  };
+}
+
+function isMember(level: Level | undefined): level is Level {
+  return level !== undefined && level !== Level.LEVEL_UNSPECIFIED;
+}
+
+function leastLevel(question: Question): Level {
+  return question.level || Level.LEVEL_MEMBER;
+}
+
+function levelTooLow(question: Question): Refusal {
+  return refusal(ErrorReason.ERROR_REASON_ADMIN_REQUIRED, levelToJSON(leastLevel(question)));
+}
+
+function refusal(reason: ErrorReason, detail: string): Refusal {
+  return { reason, detail };
+}
+
+function no(refusal: Refusal, key: KeyFact): Answer {
+  return { allowed: false, refusal, key };
+}

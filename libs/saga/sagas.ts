@@ -1,0 +1,303 @@
+import { errors } from '@silo/errors/errors.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import type { EventLog, Transaction } from '@silo/mongo/event-log.ts';
+import type { Clock } from '@silo/runtime/clock.ts';
+import { race, withDeadline } from '@silo/runtime/deadline.ts';
+import { equalJitterMs } from '@silo/runtime/random.ts';
+import { retry } from '@silo/runtime/retry.ts';
+import { runForever } from '@silo/runtime/run-forever.ts';
+import type { Collection, Db } from 'mongodb';
+import { MongoServerError } from 'mongodb';
+import type { Logger } from 'pino';
+import { checkDefinition, isFinal, type SagaDefinition, type SagaRecord } from './definition.ts';
+
+/** How long an owner may run a saga without saying so again. Far above a step's deadline. */
+const leaseMs = 10_000;
+const stepDeadlineMs = 4_000;
+const stepAttemptsMax = 3;
+const resumeIntervalMs = 1_000;
+const backoffCapMs = 30_000;
+
+type AnyRecord = SagaRecord<string, unknown>;
+type AnyDefinition = SagaDefinition<string, unknown>;
+
+/** What begins a saga. */
+export type Beginning<Data> = {
+  id: string;
+  data: Data;
+  actor: string;
+  /** At most one open saga has this lock; another is refused REQUEST_IN_PROGRESS. */
+  lock?: string;
+};
+
+/** One service's durable sagas. */
+export type Sagas = {
+  /** Writes the record in the deciding transaction. Refuses with REQUEST_IN_PROGRESS. */
+  begin<State extends string, Data>(
+    tx: Transaction,
+    definition: SagaDefinition<State, Data>,
+    beginning: Beginning<Data>,
+  ): Promise<void>;
+  /**
+   * Brings a saga to its end, or awaits whoever does, and answers its final record. Past the
+   * signal refuses with REQUEST_IN_PROGRESS; the saga goes on.
+   */
+  finish<State extends string, Data>(
+    definition: SagaDefinition<State, Data>,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<SagaRecord<State, Data>>;
+  /** Takes up, until the signal, what other processes left behind. */
+  resume(signal: AbortSignal): Promise<void>;
+};
+
+type Options = {
+  db: Db;
+  eventLog: EventLog;
+  /** Names this process among the owners; new at every start. */
+  owner: string;
+  clock: Clock;
+  log: Logger;
+  definitions: readonly SagaDefinition<never, never>[];
+  /** Ends with the process: runs outlive the call that started them, not the process. */
+  signal: AbortSignal;
+};
+
+/** Makes the indexes that sagas need: one open saga for each lock, and what is left to resume. */
+export async function createSagaIndexes(db: Db): Promise<void> {
+  await db.collection('sagas').createIndexes([
+    { key: { lock: 1 }, unique: true, partialFilterExpression: { lock: { $type: 'string' } } },
+    { key: { ownerUntil: 1 }, partialFilterExpression: { open: true } },
+  ]);
+}
+
+/** Makes the runner of one service's sagas. */
+export function createSagas(options: Options): Sagas {
+  return new Runner(options);
+}
+
+class Runner implements Sagas {
+  readonly #options: Options;
+  readonly #records: Collection<AnyRecord>;
+  readonly #definitions = new Map<string, AnyDefinition>();
+  /** Runs of this process by saga id: whoever asks for the same saga joins. */
+  readonly #running = new Map<string, Promise<AnyRecord>>();
+
+  constructor(options: Options) {
+    this.#options = options;
+    this.#records = options.db.collection<AnyRecord>('sagas', {
+      readConcern: { level: 'majority' },
+      writeConcern: { w: 'majority' },
+    });
+    for (const definition of options.definitions) {
+      checkDefinition(definition);
+      this.#definitions.set(definition.kind, definition as unknown as AnyDefinition);
+    }
+  }
+
+  async begin<State extends string, Data>(
+    tx: Transaction,
+    definition: SagaDefinition<State, Data>,
+    { id, data, actor, lock }: Beginning<Data>,
+  ): Promise<void> {
+    const now = this.#options.clock.now();
+    const [first] = Object.keys(definition.transitions);
+    if (first === undefined) throw new TypeError(`saga ${definition.kind} has no states`);
+    const record: AnyRecord = {
+      _id: id,
+      kind: definition.kind,
+      state: first,
+      data,
+      actor,
+      open: true,
+      owner: this.#options.owner,
+      ownerUntil: new Date(now.getTime() + leaseMs),
+      fence: 1,
+      failures: 0,
+      createTime: now,
+      updateTime: now,
+    };
+    if (lock !== undefined) record.lock = lock;
+    try {
+      await this.#records.insertOne(record, { session: tx.session });
+    } catch (error) {
+      if (error instanceof MongoServerError && error.code === 11000)
+        throw errors.requestInProgress();
+      throw error;
+    }
+  }
+
+  async finish<State extends string, Data>(
+    definition: SagaDefinition<State, Data>,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<SagaRecord<State, Data>> {
+    try {
+      const record = await race(this.#join(id), signal);
+      if (record.kind !== definition.kind) throw new TypeError(`saga ${id} is a ${record.kind}`);
+      return record as SagaRecord<State, Data>;
+    } catch (error) {
+      if (signal.aborted && !(error instanceof SiloError)) throw errors.requestInProgress();
+      throw error;
+    }
+  }
+
+  async resume(signal: AbortSignal): Promise<void> {
+    await runForever(
+      { name: 'saga-resume', intervalMs: resumeIntervalMs, signal, log: this.#options.log },
+      async () => {
+        const left = await this.#records
+          .find(
+            { open: true, ownerUntil: { $lte: this.#options.clock.now() } },
+            { projection: { _id: 1 }, limit: 100, maxTimeMS: 5_000 },
+          )
+          .toArray();
+        await Promise.allSettled(left.map(({ _id }) => this.#join(_id)));
+      },
+    );
+  }
+
+  #join(id: string): Promise<AnyRecord> {
+    const running = this.#running.get(id);
+    if (running !== undefined) return running;
+    const run = this.#run(id).finally(() => this.#running.delete(id));
+    run.catch(() => {});
+    this.#running.set(id, run);
+    return run;
+  }
+
+  async #run(id: string): Promise<AnyRecord> {
+    const { signal, owner, clock } = this.#options;
+    for (;;) {
+      signal.throwIfAborted();
+      const present = await this.#records.findOne({ _id: id }, { maxTimeMS: 5_000 });
+      if (present === null) throw new TypeError(`there is no saga ${id}`);
+      if (!present.open) return present;
+      // Whoever begins a saga owns it: its first run needs no claim.
+      const begunHere = present.owner === owner && present.fence === 1;
+      const free = present.ownerUntil <= clock.now();
+      const owned = free ? await this.#claim(id) : begunHere ? present : undefined;
+      if (owned !== undefined) return await this.#runOwned(owned);
+      await this.#pause(200);
+    }
+  }
+
+  /** Takes an open saga that its owner has let go, or whose owner is dead. */
+  async #claim(id: string): Promise<AnyRecord | undefined> {
+    const { clock, owner } = this.#options;
+    const now = clock.now();
+    const claimed = await this.#records.findOneAndUpdate(
+      { _id: id, open: true, ownerUntil: { $lte: now } },
+      { $set: { owner, ownerUntil: new Date(now.getTime() + leaseMs) }, $inc: { fence: 1 } },
+      { returnDocument: 'after', maxTimeMS: 5_000 },
+    );
+    return claimed ?? undefined;
+  }
+
+  async #runOwned(claimed: AnyRecord): Promise<AnyRecord> {
+    const definition = this.#definitions.get(claimed.kind);
+    if (definition === undefined) throw new TypeError(`unknown kind of saga: ${claimed.kind}`);
+    let saga = claimed;
+    while (!isFinal(definition, saga.state)) {
+      try {
+        saga = await this.#step(definition, saga);
+      } catch (error) {
+        await this.#letGo(saga, error);
+        throw error;
+      }
+    }
+    return saga;
+  }
+
+  async #step(definition: AnyDefinition, saga: AnyRecord): Promise<AnyRecord> {
+    const step = definition.steps[saga.state];
+    if (step === undefined) throw new TypeError(`saga ${saga.kind}: no step for ${saga.state}`);
+    return await retry(
+      async (parent) => {
+        const { signal } = withDeadline(stepDeadlineMs, parent);
+        const { next, data, commit } = await step(saga, { signal });
+        if (!definition.transitions[saga.state]?.includes(next)) {
+          throw new TypeError(`saga ${saga.kind}: ${saga.state} may not become ${next}`);
+        }
+        return await this.#record(definition, saga, next, data, commit, signal);
+      },
+      {
+        attemptsMax: stepAttemptsMax,
+        baseMs: 50,
+        capMs: 500,
+        isRetryable: (error) => error instanceof SiloError && isPassing(error),
+        signal: this.#options.signal,
+      },
+    );
+  }
+
+  /** Writes the transition, with what the service itself decides, only as the present owner. */
+  async #record(
+    definition: AnyDefinition,
+    saga: AnyRecord,
+    next: string,
+    data: unknown,
+    commit: ((tx: Transaction) => Promise<void>) | undefined,
+    signal: AbortSignal,
+  ): Promise<AnyRecord> {
+    const now = this.#options.clock.now();
+    const open = !isFinal(definition, next);
+    const after: AnyRecord = {
+      ...saga,
+      state: next,
+      data: { ...(saga.data as object), ...(data as object | undefined) },
+      open,
+      failures: 0,
+      ownerUntil: new Date(now.getTime() + leaseMs),
+      updateTime: now,
+    };
+    if (!open) delete after.lock;
+    const { _id, fence } = saga;
+    const owned = { _id, fence, state: saga.state };
+    if (commit === undefined) {
+      const { matchedCount } = await this.#records.replaceOne(owned, after, { maxTimeMS: 4_000 });
+      if (matchedCount === 0) throw errors.requestInProgress();
+      return after;
+    }
+    await this.#options.eventLog.decide({ id: _id, actor: saga.actor, signal }, async (tx) => {
+      const { matchedCount } = await this.#records.replaceOne(owned, after, {
+        session: tx.session,
+      });
+      if (matchedCount === 0) throw errors.requestInProgress();
+      await commit(tx);
+    });
+    return after;
+  }
+
+  /** Leaves a saga whose step failed to whoever resumes it, later each time it fails. */
+  async #letGo(saga: AnyRecord, error: unknown): Promise<void> {
+    const { log, clock } = this.#options;
+    log.warn(
+      { saga: saga._id, kind: saga.kind, state: saga.state, err: error },
+      'saga step failed',
+    );
+    const pauseMs = equalJitterMs(saga.failures + 1, { baseMs: 500, capMs: backoffCapMs });
+    await this.#records
+      .updateOne(
+        { _id: saga._id, fence: saga.fence },
+        {
+          $set: { ownerUntil: new Date(clock.now().getTime() + pauseMs), owner: '' },
+          $inc: { failures: 1 },
+        },
+        { maxTimeMS: 4_000 },
+      )
+      // The lease ends by itself where even this fails.
+      .catch((failure) => log.warn({ saga: saga._id, err: failure }, 'saga not let go'));
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    await race(promise, this.#options.signal).finally(() => clearTimeout(timer));
+  }
+}
+
+/** Whether the same step may work in a moment. */
+function isPassing(error: SiloError): boolean {
+  return error.code === 14;
+}
