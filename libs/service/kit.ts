@@ -1,0 +1,52 @@
+import type { Access, Fills } from '@silo/guard/access.ts';
+import type { EventLog } from '@silo/mongo/event-log.ts';
+import type { Mounted } from '@silo/rpc/mount.ts';
+import type { Clock } from '@silo/runtime/clock.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import type { SagaDefinition } from '@silo/saga/definition.ts';
+import type { Sagas } from '@silo/saga/sagas.ts';
+import type { Db, MongoClient } from 'mongodb';
+import type { ServiceConfig, ServiceName } from './config.ts';
+import type { Peers } from './peers.ts';
+
+/** What every service is given to build itself from. */
+export type ServiceKit = {
+  config: ServiceConfig;
+  client: MongoClient;
+  /** The service's own database; no other service reads it. */
+  db: Db;
+  eventLog: EventLog;
+  /** How access is asked. */
+  access: Access;
+  /** Internal clients of the other services. */
+  peers: Peers;
+  /** Makes the runner of the service's sagas, and keeps it resuming until the process stops. */
+  createSagas(definitions: readonly SagaDefinition<never, never>[]): Sagas;
+  clock: Clock;
+  log: Log;
+  /** Ends with the process. */
+  signal: AbortSignal;
+};
+
+/** What a service is, to whoever starts it. */
+export type ServiceDefinition = {
+  name: ServiceName;
+  /** Makes collections and indexes; safe to repeat, and for two processes at once. */
+  setUp(db: Db): Promise<void>;
+  /** The facts that this service owns, each by a linearizable read of one document. */
+  fills(db: Db): Partial<Fills>;
+  build(kit: ServiceKit): ServiceParts;
+};
+
+/** What a service serves and runs. */
+export type ServiceParts = {
+  public: Mounted[];
+  internal: Mounted[];
+  /** What runs until the signal, beside the RPCs. */
+  loops?: ((signal: AbortSignal) => Promise<void>)[];
+  /** Who called with a key that is dead: only to repeat the request that ended it. */
+  revive?: (
+    keyHash: Uint8Array,
+    signal: AbortSignal,
+  ) => Promise<{ accountId: string; keyId: string } | undefined>;
+};
