@@ -18,6 +18,8 @@ export interface MongodOptions {
   /** Default: a free one. It may differ from that of the last start. */
   port?: number | undefined;
   log?: Log | undefined;
+  /** Gives up waiting for readiness, and ends what was started. */
+  signal?: AbortSignal | undefined;
   /** WiredTiger's cache, in GB. */
   cacheSizeGB?: number | undefined;
   /** How long a majority write waits for the journal at most. */
@@ -58,7 +60,7 @@ export async function startMongod(options: MongodOptions): Promise<Mongod> {
   const port = options.port ?? (await freePort());
   const mongod = await spawnMongod(options, port, connectionString([port]));
   try {
-    await mongod.process.whileRunning((signal) => becomePrimary([port], signal));
+    await mongod.process.whileRunning((signal) => becomePrimary([port], signal), options.signal);
     return mongod;
   } catch (error) {
     await mongod.stop({ force: true });
@@ -83,7 +85,7 @@ export async function startMongodSet({
   }
   const [first] = members;
   if (!first) throw new Error('a replica set needs a member');
-  await first.process.whileRunning((signal) => becomePrimary(chosen, signal));
+  await first.process.whileRunning((signal) => becomePrimary(chosen, signal), options.signal);
   started.move();
   const stop = async (stopOptions?: StopOptions) => {
     await Promise.all(members.map((member) => member.stop(stopOptions)));

@@ -15,6 +15,8 @@ export interface NatsServerOptions {
   /** Default: a free one. */
   port?: number | undefined;
   log?: Log | undefined;
+  /** Gives up waiting for readiness, and ends what was started. */
+  signal?: AbortSignal | undefined;
   /** Further lines of its configuration file. */
   configuration?: string | undefined;
 }
@@ -58,7 +60,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   };
   const url = `nats://127.0.0.1:${port}`;
   try {
-    await owned.whileRunning((signal) => untilJetStreamAnswers(url, port, signal));
+    await owned.whileRunning((signal) => untilJetStreamAnswers(url, port, signal), options.signal);
   } catch (error) {
     await stop({ force: true });
     throw error;

@@ -115,17 +115,25 @@ export class OwnedProcess {
     return new Error(`${this.name} ${how}. The end of ${this.logFile}:\n${this.logTail()}`);
   }
 
-  /** Waits for `ready`; rejects with the tail of the log if the process ends first. */
-  async whileRunning<T>(ready: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const ended = new AbortController();
+  /**
+   * Waits for `ready`, whose signal aborts when `outer` does.
+   * Rejects with the tail of the log if the process ends first.
+   */
+  async whileRunning<T>(
+    ready: (signal: AbortSignal) => Promise<T>,
+    outer?: AbortSignal,
+  ): Promise<T> {
+    const over = new AbortController();
     const early = this.exited.then((exit) => {
       throw this.exitError(exit);
     });
+    // Whichever loses the race may still reject: nobody listens then.
+    early.catch(() => {});
     try {
-      return await Promise.race([early, ready(ended.signal)]);
+      const signal = outer ? AbortSignal.any([outer, over.signal]) : over.signal;
+      return await Promise.race([early, ready(signal)]);
     } finally {
-      ended.abort();
-      early.catch(() => {});
+      over.abort();
     }
   }
 }

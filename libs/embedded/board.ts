@@ -1,0 +1,53 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Endpoints } from './endpoints.ts';
+
+/** What is printed when all serve: ports, certificates, and three lines to paste. */
+export function board(endpoints: Endpoints, endpointsFile: string): string {
+  const { ca, staff, services } = endpoints;
+  const rows = Object.entries(services).map(
+    ([name, at]) => `  ${name.padEnd(9)}${at.public.padEnd(18)}${at.internal}`,
+  );
+  const account = JSON.stringify({
+    // A new one each time, or pasting it after a second start would be refused as taken.
+    email: `ada-${randomBytes(3).toString('hex')}@example.com`,
+    display_name: 'Ada',
+    organization_name: 'Example',
+    request_id: randomUUID(),
+  });
+  const secured = `grpcurl -cacert ${quote(ca)}`;
+  const asStaff = `${secured} -cert ${quote(staff.cert)} -key ${quote(staff.key)}`;
+  return [
+    '',
+    `Silo is ready, region ${endpoints.region}`,
+    '',
+    '  service  public            internal',
+    ...rows,
+    `  MongoDB  ${hostsOf(endpoints.mongodb)}`,
+    `  NATS     ${hostsOf(endpoints.nats)}`,
+    '',
+    `  certificate authority  ${ca}`,
+    `  staff certificate      ${staff.cert}`,
+    `  staff key              ${staff.key}`,
+    `  endpoints              ${endpointsFile}`,
+    '',
+    'Try:',
+    `  ${secured} -d ${quote(account)} ${services.org.public} silo.org.v1.AccountService/CreateAccount`,
+    `  ${secured} ${services.project.public} list`,
+    `  ${asStaff} ${services.token.internal} describe silo.token.internal.v1.AccessService`,
+    '',
+    'Ctrl-C stops everything that was started here.',
+  ].join('\n');
+}
+
+/** Quotes for a POSIX shell, where it needs quotes. */
+function quote(text: string): string {
+  return /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** The hosts of a connection string, without the user and the password that it may hold. */
+function hostsOf(url: string): string {
+  return url
+    .replace(/^\w[\w+]*:\/\//, '')
+    .replace(/^[^/]*@/, '')
+    .replace(/[/?].*$/, '');
+}

@@ -1,0 +1,29 @@
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ServiceName } from './silo.ts';
+
+/** What `.silo/endpoints.json` tells scripts: paths are absolute, addresses are `host:port`. */
+export interface Endpoints {
+  region: string;
+  /** Path of the certificate authority's certificate, PEM. */
+  ca: string;
+  /** Paths of the client certificate for internal ports, PEM. */
+  staff: { cert: string; key: string };
+  services: Record<ServiceName, { public: string; internal: string }>;
+  /** Connection strings. */
+  mongodb: string;
+  nats: string;
+}
+
+/** Where the endpoints of a state directory are written while its Silo serves. */
+export function endpointsFile(directory: string): string {
+  return join(directory, 'endpoints.json');
+}
+
+/** Writes the file in one step. Only its owner may read it: a connection string may hold a password. */
+export async function writeEndpoints(directory: string, endpoints: Endpoints): Promise<void> {
+  const file = endpointsFile(directory);
+  const draft = `${file}.${process.pid}.tmp`;
+  await writeFile(draft, `${JSON.stringify(endpoints, undefined, 2)}\n`, { mode: 0o600 });
+  await rename(draft, file);
+}

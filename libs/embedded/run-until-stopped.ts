@@ -1,0 +1,68 @@
+import { once } from 'node:events';
+import { board } from './board.ts';
+import { type Silo, type SiloOptions, startSilo } from './silo.ts';
+
+// One Ctrl-C may arrive twice: from the terminal and passed on by npm.
+const sameKeyPressMs = 1_000;
+const parentCheckMs = 250;
+
+/**
+ * The command: starts a Silo, prints its board, and stops it at the first SIGINT, SIGTERM or SIGHUP.
+ * The second one forces. Sets exit code 1 when it cannot start or a process ended by itself.
+ */
+export async function runUntilStopped(options: Omit<SiloOptions, 'log' | 'signal'>): Promise<void> {
+  const log = (message: string): void => console.log(message);
+  let silo: Silo | undefined;
+  const stopping = listenForStop(log, () => {
+    // Whatever was still starting is ended by the watchdog as soon as this process is gone.
+    if (!silo) process.exit(1);
+    void silo.stop({ force: true });
+  });
+  try {
+    silo = await startSilo({ ...options, log, signal: stopping });
+    log(board(silo.endpoints, silo.endpointsFile));
+    const stopAsked = stopping.aborted ? undefined : once(stopping, 'abort').then(() => undefined);
+    const failure = await Promise.race([silo.failure, stopAsked]);
+    if (failure) {
+      console.error(`\n${failure.message}\n\nstopping the rest …`);
+      process.exitCode = 1;
+    }
+    await silo.stop();
+    log('stopped');
+  } catch (error) {
+    if (stopping.aborted) {
+      log('stopped');
+    } else {
+      console.error(`\n${error instanceof Error ? error.message : error}`);
+      process.exitCode = 1;
+    }
+  }
+}
+
+/** A signal that aborts at the first request to stop; a later request calls `force`. */
+function listenForStop(log: (message: string) => void, force: () => void): AbortSignal {
+  const stopping = new AbortController();
+  let askedAt: number | undefined;
+  const ask = (reason: string): void => {
+    const now = performance.now();
+    if (askedAt === undefined) {
+      askedAt = now;
+      log(`\n${reason}: draining and stopping (again to force) …`);
+      stopping.abort(new Error(reason));
+    } else if (now - askedAt > sameKeyPressMs) {
+      log('forced');
+      force();
+    }
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => ask(signal));
+  }
+  if (process.env.npm_lifecycle_event) {
+    // A killed npm takes nobody along: without its parent this process is an orphan itself.
+    const parent = process.ppid;
+    setInterval(() => {
+      if (process.ppid !== parent && askedAt === undefined) ask('npm is gone');
+    }, parentCheckMs).unref();
+  }
+  return stopping.signal;
+}

@@ -1,0 +1,99 @@
+import type { CertificateFiles } from './certificates.ts';
+import { untilServing } from './health.ts';
+import { type Exit, type OwnedProcess, type StopOptions, startProcess } from './processes.ts';
+
+const servingWithinMs = 60_000;
+const fatalSignals: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGABRT'];
+
+export interface ServiceProcessOptions {
+  name: string;
+  /** The file that Node runs. */
+  main: string;
+  workingDirectory: string;
+  /** Holds its record. */
+  directory: string;
+  logFile: string;
+  environment: NodeJS.ProcessEnv;
+  /** `host:port`. */
+  publicAddress: string;
+  internalAddress: string;
+  ca: string;
+  /** Opens the internal port for the question whether it serves. */
+  staff: CertificateFiles;
+  /** Called when the process ends and nobody here asked it to. */
+  onUnexpectedExit: (error: Error) => void;
+}
+
+/** One of the four services, which a test may kill and start again. */
+export class ServiceProcess {
+  readonly name: string;
+  readonly publicAddress: string;
+  readonly internalAddress: string;
+  readonly logFile: string;
+  readonly #options: ServiceProcessOptions;
+  #process: OwnedProcess | undefined;
+  #exitExpected = false;
+
+  constructor(options: ServiceProcessOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.publicAddress = options.publicAddress;
+    this.internalAddress = options.internalAddress;
+    this.logFile = options.logFile;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.running ? this.#process.pid : undefined;
+  }
+
+  /** Resolves when the current process has ended. */
+  get exited(): Promise<Exit> {
+    return this.#process?.exited ?? Promise.resolve({ code: null, signal: null });
+  }
+
+  /** Starts the process and returns when both of its ports answer SERVING. */
+  async start(signal?: AbortSignal): Promise<void> {
+    const { name, main, onUnexpectedExit, ...options } = this.#options;
+    this.#exitExpected = false;
+    const started = await startProcess({
+      ...options,
+      name: `service ${name}`,
+      command: process.execPath,
+      args: [main],
+    });
+    this.#process = started;
+    started.exited.then((exit) => {
+      if (this.#process === started && !this.#exitExpected) {
+        onUnexpectedExit(started.exitError(exit));
+      }
+    });
+    await started.whileRunning((over) => this.untilServing(over), signal);
+  }
+
+  /** Returns when both ports answer SERVING. */
+  async untilServing(signal?: AbortSignal): Promise<void> {
+    const { ca, staff } = this.#options;
+    const patience = { withinMs: servingWithinMs, ...(signal ? { signal } : {}) };
+    await Promise.all([
+      untilServing({ address: this.publicAddress, ca }, patience),
+      untilServing({ address: this.internalAddress, ca, ...staff }, patience),
+    ]);
+  }
+
+  /** Sends a signal. A fatal one is expected to end it; nothing else is stopped then. */
+  kill(signal: NodeJS.Signals = 'SIGKILL'): void {
+    if (fatalSignals.includes(signal)) this.#exitExpected = true;
+    this.#process?.kill(signal);
+  }
+
+  /** Stops what runs and starts it again on the same ports. */
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
+  async stop(options?: StopOptions): Promise<void> {
+    this.#exitExpected = true;
+    await this.#process?.stop(options);
+  }
+}

@@ -1,0 +1,291 @@
+import { rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import {
+  type CertificateAuthority,
+  type CertificateFiles,
+  issueCertificate,
+  openCertificateAuthority,
+} from './certificates.ts';
+import { type Endpoints, endpointsFile, writeEndpoints } from './endpoints.ts';
+import type { Mongod, MongodOptions } from './mongod.ts';
+import type { NatsServer } from './nats-server.ts';
+import {
+  type Log,
+  type OwnedProcess,
+  reapOrphan,
+  recordFileIn,
+  type StopOptions,
+} from './processes.ts';
+import { openMongodb, openNats } from './servers.ts';
+import { ServiceProcess } from './service-process.ts';
+import { choosePorts, type Ports } from './silo-ports.ts';
+import { lockState } from './state-lock.ts';
+
+export const serviceNames = ['org', 'project', 'token', 'billing'] as const;
+export type ServiceName = (typeof serviceNames)[number];
+
+const repository = resolve(import.meta.dirname, '..', '..');
+const drainMs = 15_000;
+
+export interface SiloOptions {
+  /** Where everything that lasts is kept; one running Silo per directory. */
+  directory: string;
+  log: Log;
+  /** What the services inherit, and where REGION, MONGODB_URL and the like are read. */
+  environment?: NodeJS.ProcessEnv | undefined;
+  /** Stops everything, also while it is still starting. */
+  signal?: AbortSignal | undefined;
+  /** Existing servers instead of own ones; default: MONGODB_URL and NATS_URL of the environment. */
+  servers?: { mongodb?: string | undefined; nats?: string | undefined } | undefined;
+  /** Leave the documented ports to others, so that several can run beside each other. */
+  freePorts?: boolean | undefined;
+  /** Settings of an own mongod. */
+  mongod?: Pick<MongodOptions, 'cacheSizeGB' | 'enableTestCommands' | 'setParameters'> | undefined;
+  /** The file that Node runs for a service; default `services/<name>/main.ts`. */
+  main?: ((name: ServiceName) => string) | undefined;
+}
+
+/** A running deployment. */
+export interface Silo extends AsyncDisposable {
+  endpoints: Endpoints;
+  endpointsFile: string;
+  services: Readonly<Record<ServiceName, ServiceProcess>>;
+  /** Undefined where an existing server is used. */
+  mongod: Mongod | undefined;
+  natsServer: NatsServer | undefined;
+  /** Resolves when a process ended that nobody had asked to; the rest still runs then. */
+  failure: Promise<Error>;
+  /** Drains the services, then stops what else was started, and only that. */
+  stop(options?: StopOptions): Promise<void>;
+}
+
+interface Parts {
+  services: Partial<Record<ServiceName, ServiceProcess>>;
+  mongod?: Mongod | undefined;
+  natsServer?: NatsServer | undefined;
+  /** From now on an exit is no failure. */
+  stopping: boolean;
+}
+
+/** Starts MongoDB, NATS and the four services, and returns when all of them serve. */
+export async function startSilo(options: SiloOptions): Promise<Silo> {
+  const { log, environment = process.env } = options;
+  const directory = resolve(options.directory);
+  options.signal?.throwIfAborted();
+  const lock = await lockState(directory);
+  const parts: Parts = { services: {}, stopping: false };
+  let stopped: Promise<void> | undefined;
+  const stop = (stopOptions?: StopOptions): Promise<void> => {
+    parts.stopping = true;
+    // The second call may be the impatient one.
+    if (stopOptions?.force) forceAll(parts);
+    stopped ??= stopAll(directory, parts, stopOptions).finally(() => lock.release());
+    return stopped;
+  };
+  const failure = Promise.withResolvers<Error>();
+  // What fails first ends all that is still starting.
+  const giveUp = new AbortController();
+  const onFailure = (error: Error) => {
+    failure.resolve(error);
+    giveUp.abort(error);
+  };
+  const signal = AbortSignal.any([giveUp.signal, ...(options.signal ? [options.signal] : [])]);
+  try {
+    await rm(endpointsFile(directory), { force: true });
+    await reapAll(directory, log);
+    const endpoints = await startAll(
+      { ...options, directory, environment, signal },
+      parts,
+      onFailure,
+    );
+    signal.throwIfAborted();
+    await writeEndpoints(directory, endpoints);
+    return {
+      endpoints,
+      endpointsFile: endpointsFile(directory),
+      services: allServices(parts),
+      mongod: parts.mongod,
+      natsServer: parts.natsServer,
+      failure: failure.promise,
+      stop,
+      [Symbol.asyncDispose]: () => stop(),
+    };
+  } catch (error) {
+    await stop();
+    throw signal.aborted ? signal.reason : error;
+  }
+}
+
+interface StartOptions extends SiloOptions {
+  environment: NodeJS.ProcessEnv;
+  signal: AbortSignal;
+}
+
+async function startAll(
+  options: StartOptions,
+  parts: Parts,
+  onFailure: (error: Error) => void,
+): Promise<Endpoints> {
+  const { directory, environment, log, signal } = options;
+  const region = environment.REGION || 'us';
+  const servers = {
+    mongodb: options.servers?.mongodb ?? environment.MONGODB_URL,
+    nats: options.servers?.nats ?? environment.NATS_URL,
+  };
+  const ports = await choosePorts(directory, {
+    free: options.freePorts ?? false,
+    unused: [
+      ...(servers.mongodb ? (['mongodb'] as const) : []),
+      ...(servers.nats ? (['nats'] as const) : []),
+    ],
+    log,
+  });
+  const watch = (process: OwnedProcess) => {
+    process.exited.then((exit) => {
+      if (!parts.stopping) onFailure(process.exitError(exit));
+    });
+  };
+  const [authority, mongodb, nats] = await allOrNothing(onFailure, [
+    openCertificateAuthority(join(directory, 'certificates'), { region }),
+    openMongodb(servers.mongodb, { ...options, environment, port: ports.mongodb }, (mongod) => {
+      parts.mongod = mongod;
+      watch(mongod.process);
+    }),
+    openNats(servers.nats, { ...options, environment, port: ports.nats }, (server) => {
+      parts.natsServer = server;
+      watch(server.process);
+    }),
+  ]);
+  const staff = await issueCertificate(authority, { role: 'staff', name: 'developer' });
+  const shared = { ...sharedEnvironment(options, ports), MONGODB_URL: mongodb, NATS_URL: nats };
+  for (const name of serviceNames) {
+    const service = await prepareService(name, options, {
+      ports,
+      authority,
+      staff,
+      shared,
+      onFailure,
+    });
+    parts.services[name] = service;
+  }
+  const services = allServices(parts);
+  await allOrNothing(
+    onFailure,
+    serviceNames.map(async (name) => {
+      await services[name].start(signal);
+      log(`${name} is serving`);
+    }),
+  );
+  return {
+    region,
+    ca: authority.certificateFile,
+    staff: { cert: staff.certificate, key: staff.key },
+    services: mapServices((name) => ({
+      public: services[name].publicAddress,
+      internal: services[name].internalAddress,
+    })),
+    mongodb,
+    nats,
+  };
+}
+
+interface Surroundings {
+  ports: Ports;
+  authority: CertificateAuthority;
+  staff: CertificateFiles;
+  shared: NodeJS.ProcessEnv;
+  onFailure: (error: Error) => void;
+}
+
+async function prepareService(
+  name: ServiceName,
+  { directory, main }: StartOptions,
+  { ports, authority, staff, shared, onFailure }: Surroundings,
+): Promise<ServiceProcess> {
+  const certificate = await issueCertificate(authority, { role: 'service', name });
+  const publicAddress = `127.0.0.1:${ports[`${name} public`]}`;
+  const internalAddress = `127.0.0.1:${ports[`${name} internal`]}`;
+  return new ServiceProcess({
+    name,
+    main: main?.(name) ?? join(repository, 'services', name, 'main.ts'),
+    workingDirectory: repository,
+    directory: join(directory, 'services', name),
+    logFile: join(directory, 'logs', `${name}.log`),
+    publicAddress,
+    internalAddress,
+    ca: authority.certificateFile,
+    staff,
+    onUnexpectedExit: onFailure,
+    environment: {
+      ...shared,
+      PUBLIC_ADDRESS: publicAddress,
+      INTERNAL_ADDRESS: internalAddress,
+      TLS_CA: authority.certificateFile,
+      TLS_CERT: certificate.certificate,
+      TLS_KEY: certificate.key,
+    },
+  });
+}
+
+/** What all services are told alike; what the environment says already is kept. */
+function sharedEnvironment({ environment }: StartOptions, ports: Ports): NodeJS.ProcessEnv {
+  const defaults = {
+    REGION: 'us',
+    MONGODB_DATABASE_PREFIX: 'silo',
+    NATS_SUBJECT_PREFIX: 'silo.v1',
+    NATS_STREAM: 'SILO',
+    SIGNUP: 'open',
+    LOG_LEVEL: 'info',
+  };
+  const addresses = serviceNames.map((name): [string, string] => [
+    `${name.toUpperCase()}_INTERNAL_ADDRESS`,
+    `127.0.0.1:${ports[`${name} internal`]}`,
+  ]);
+  return { ...defaults, ...environment, ...Object.fromEntries(addresses) };
+}
+
+/** Like Promise.all, but nothing is still under way when it returns or throws. */
+async function allOrNothing<T extends readonly Promise<unknown>[]>(
+  onFailure: (error: Error) => void,
+  values: readonly [...T],
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  for (const value of values) {
+    value.catch((error) => onFailure(error instanceof Error ? error : new Error(String(error))));
+  }
+  await Promise.allSettled(values);
+  return Promise.all(values);
+}
+
+function mapServices<T>(map: (name: ServiceName) => T): Record<ServiceName, T> {
+  return { org: map('org'), project: map('project'), token: map('token'), billing: map('billing') };
+}
+
+function allServices({ services }: Parts): Record<ServiceName, ServiceProcess> {
+  return mapServices((name) => {
+    const service = services[name];
+    if (!service) throw new Error(`service ${name} was never prepared`);
+    return service;
+  });
+}
+
+/** Ends what an earlier run left behind: users of the servers first. */
+async function reapAll(directory: string, log: Log): Promise<void> {
+  const reap = (part: string) => reapOrphan(recordFileIn(join(directory, part)), { log });
+  await Promise.all(serviceNames.map((name) => reap(join('services', name))));
+  await Promise.all([reap('mongodb'), reap('nats')]);
+}
+
+async function stopAll(directory: string, parts: Parts, options?: StopOptions): Promise<void> {
+  // First of all: nobody should begin to use what is about to go.
+  await rm(endpointsFile(directory), { force: true });
+  const patience = { graceMs: drainMs, ...options };
+  const services = Object.values(parts.services);
+  await Promise.all(services.map((service) => service.stop(patience)));
+  await Promise.all([parts.mongod?.stop(patience), parts.natsServer?.stop(patience)]);
+}
+
+function forceAll(parts: Parts): void {
+  for (const service of Object.values(parts.services)) service.kill('SIGKILL');
+  parts.mongod?.process.kill('SIGKILL');
+  parts.natsServer?.process.kill('SIGKILL');
+}
