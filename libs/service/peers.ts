@@ -1,12 +1,12 @@
-import { SubscriptionServiceClient } from '@silo/protos/gen/silo/billing/internal/v1/subscription_service.ts';
-import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
-import { DirectoryServiceClient } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
-import { FactServiceClient as OrgFactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
-import { FactServiceClient as ProjectFactServiceClient } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
-import { SlotServiceClient } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
-import { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
-import { SecretServiceClient } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
-import { connect, type Connected, createChannel } from '@silo/rpc/client.ts';
+import type { SubscriptionServiceClient } from '@silo/protos/gen/silo/billing/internal/v1/subscription_service.ts';
+import type { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
+import type { DirectoryServiceClient } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
+import type { FactServiceClient as OrgFactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
+import type { FactServiceClient as ProjectFactServiceClient } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
+import type { SlotServiceClient } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import type { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import type { SecretServiceClient } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
+import { type Connected, connect, createChannel } from '@silo/rpc/client.ts';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
 
 /** Internal clients of all four services, over mTLS. */

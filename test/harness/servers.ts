@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import { issueCertificate, openCertificateAuthority } from '@silo/embedded/certificates.ts';
+import { startMongod } from '@silo/embedded/mongod.ts';
+import { startNatsServer } from '@silo/embedded/nats-server.ts';
+import { obtain } from '@silo/embedded/obtain.ts';
+
+/** What test files read to reach the servers of the run. */
+export type TestEnvironment = {
+  MONGODB_URL: string;
+  NATS_URL: string;
+  /** Directory of certificates: `ca.pem`, `<role>-<name>.pem` and `.key`; `other/` is another CA. */
+  SILO_TEST_CERTIFICATES: string;
+  /** The binaries, so that suites which need servers of their own do not look again. */
+  MONGOD_BINARY: string;
+  NATS_SERVER_BINARY: string;
+};
+
+/** The servers that all test files of one run share. */
+export type TestServers = AsyncDisposable & { environment: TestEnvironment };
+
+/** Starts one mongod, with fail points, and one nats-server, and makes certificates. */
+export async function startTestServers(directory: string): Promise<TestServers> {
+  const log = (line: string) => console.log(`# ${line}`);
+  const [mongodBinary, natsBinary] = await Promise.all([
+    obtain('mongod', { log }),
+    obtain('nats-server', { log }),
+  ]);
+  await using started = new AsyncDisposableStack();
+  const mongod = started.use(
+    await startMongod({
+      binary: mongodBinary.path,
+      directory: join(directory, 'mongodb'),
+      enableTestCommands: true,
+    }),
+  );
+  const nats = started.use(
+    await startNatsServer({ binary: natsBinary.path, directory: join(directory, 'nats') }),
+  );
+  const certificates = join(directory, 'certificates');
+  await makeCertificates(certificates);
+  await makeCertificates(join(certificates, 'other'));
+  const running = started.move();
+  return {
+    environment: {
+      MONGODB_URL: mongod.url,
+      NATS_URL: nats.url,
+      SILO_TEST_CERTIFICATES: certificates,
+      MONGOD_BINARY: mongodBinary.path,
+      NATS_SERVER_BINARY: natsBinary.path,
+    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+async function makeCertificates(directory: string): Promise<void> {
+  const authority = await openCertificateAuthority(directory, { region: 'us' });
+  for (const name of ['org', 'project', 'token', 'billing']) {
+    await issueCertificate(authority, { role: 'service', name });
+  }
+  await issueCertificate(authority, { role: 'guard', name: 'edge' });
+  await issueCertificate(authority, { role: 'staff', name: 'operator' });
+}

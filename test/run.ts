@@ -1,0 +1,66 @@
+/**
+ * `npm test`: obtains and starts the real servers, makes certificates, runs every test file with
+ * ava, and prints `N passed, N failed` as its last line. Arguments are passed to ava.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { startTestServers } from './harness/servers.ts';
+
+const directory = await mkdtemp(join(tmpdir(), 'silo-test-'));
+const stop = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
+
+let counts = { passed: 0, failed: 1 };
+try {
+  await using servers = await startTestServers(directory);
+  counts = await runAva(servers.environment, process.argv.slice(2), stop.signal);
+} catch (error) {
+  console.error(error);
+} finally {
+  await rm(directory, { recursive: true, force: true });
+}
+console.log(`${counts.passed} passed, ${counts.failed} failed`);
+process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+
+/** Runs ava and shows what failed; a run that ends badly without a failed test counts as one. */
+async function runAva(
+  environment: Record<string, string>,
+  args: string[],
+  signal: AbortSignal,
+): Promise<{ passed: number; failed: number }> {
+  const child = spawn(
+    process.execPath,
+    ['node_modules/ava/entrypoints/cli.mjs', '--tap', ...args],
+    {
+      env: { ...process.env, ...environment },
+      stdio: ['ignore', 'pipe', 'inherit'],
+      signal,
+      killSignal: 'SIGTERM',
+    },
+  );
+  const ended = new Promise<number>((resolve) => {
+    child.once('error', () => resolve(1));
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+  let passed = 0;
+  let failed = 0;
+  let failing = false;
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.startsWith('ok ')) {
+      passed++;
+      failing = false;
+      if (process.env['VERBOSE']) console.log(line);
+    } else if (line.startsWith('not ok ')) {
+      failed++;
+      failing = true;
+      console.log(line);
+    } else if (failing && (line.startsWith(' ') || line.startsWith('#'))) {
+      console.log(line);
+    }
+  }
+  const code = await ended;
+  return { passed, failed: code !== 0 && failed === 0 ? 1 : failed };
+}
