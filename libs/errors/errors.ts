@@ -1,0 +1,333 @@
+import { status } from '@grpc/grpc-js';
+import { type Role, roleToJSON } from '@silo/protos/gen/silo/common/v1/authorization.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { type Level, levelToJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { type ProjectState, projectStateToJSON } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { reasonName } from './reason-name.ts';
+import { type ErrorDetails, type FieldViolation, SiloError } from './silo-error.ts';
+
+const retryDelayMs = 1_000;
+
+type Rest = { metadata?: Record<string, string>; details?: ErrorDetails; cause?: unknown };
+type Subject = { subject?: string; metadata?: Record<string, string> };
+
+function make(code: number, reason: ErrorReason, message: string, rest: Rest = {}): SiloError {
+  return new SiloError({ code, reason, message, ...rest });
+}
+
+function notFound(reason: ErrorReason, resourceType: string, id: string): SiloError {
+  const message = `No such ${resourceType}, or not one that you may know of. Check the id.`;
+  const details = { resourceInfo: { resourceType, resourceName: id } };
+  return make(status.NOT_FOUND, reason, message, { details });
+}
+
+function precondition(
+  reason: ErrorReason,
+  message: string,
+  { subject = '', metadata = {} }: Subject = {},
+): SiloError {
+  const violation = { type: reasonName(reason), subject, description: message };
+  const details = { preconditionFailure: [violation] };
+  return make(status.FAILED_PRECONDITION, reason, message, { metadata, details });
+}
+
+function quota(reason: ErrorReason, subject: string, message: string, metadata: Rest['metadata']) {
+  const details = { quotaFailure: [{ subject, description: message }] };
+  return make(status.RESOURCE_EXHAUSTED, reason, message, { metadata: metadata ?? {}, details });
+}
+
+function aborted(reason: ErrorReason, message: string, details: ErrorDetails = {}): SiloError {
+  return make(status.ABORTED, reason, message, { details });
+}
+
+function unavailable(reason: ErrorReason, message: string, cause?: unknown): SiloError {
+  return make(status.UNAVAILABLE, reason, message, { details: { retryDelayMs }, cause });
+}
+
+const {
+  ERROR_REASON_INVALID_FIELD,
+  ERROR_REASON_TOKEN_INVALID,
+  ERROR_REASON_SCOPE_REQUIRED,
+  ERROR_REASON_ADMIN_REQUIRED,
+  ERROR_REASON_KEY_RESTRICTED,
+  ERROR_REASON_KEY_EXCEEDS_CALLER,
+  ERROR_REASON_ROLE_REQUIRED,
+  ERROR_REASON_SIGNUP_CLOSED,
+  ERROR_REASON_ACCOUNT_NOT_FOUND,
+  ERROR_REASON_ORGANIZATION_NOT_FOUND,
+  ERROR_REASON_PROJECT_NOT_FOUND,
+  ERROR_REASON_MEMBER_NOT_FOUND,
+  ERROR_REASON_INVITE_NOT_FOUND,
+  ERROR_REASON_KEY_NOT_FOUND,
+  ERROR_REASON_EMAIL_TAKEN,
+  ERROR_REASON_ALREADY_MEMBER,
+  ERROR_REASON_LAST_OWNER,
+  ERROR_REASON_ORGANIZATION_NOT_EMPTY,
+  ERROR_REASON_LAST_PROJECT,
+  ERROR_REASON_ALREADY_THERE,
+  ERROR_REASON_CROSS_REGION,
+  ERROR_REASON_PROJECT_LIMIT,
+  ERROR_REASON_PROJECT_NOT_ACTIVE,
+  ERROR_REASON_RESOURCE_LIMIT,
+  ERROR_REASON_ETAG_MISMATCH,
+  ERROR_REASON_FINGERPRINT_MISMATCH,
+  ERROR_REASON_REQUEST_IN_PROGRESS,
+  ERROR_REASON_REQUEST_ID_REUSED,
+  ERROR_REASON_BILLING_DETAILS_REQUIRED,
+  ERROR_REASON_PLAN_LIMIT_EXCEEDED,
+  ERROR_REASON_NOT_READY,
+  ERROR_REASON_DEPENDENCY_UNAVAILABLE,
+  ERROR_REASON_DRAINING,
+  ERROR_REASON_LOG_COMPACTED,
+  ERROR_REASON_INTERNAL,
+  ERROR_REASON_UNKNOWN_METHOD,
+  ERROR_REASON_CALL_ENDED,
+} = ErrorReason;
+
+/** The one place where refusals are made: one constructor per reason of error_reason.proto. */
+export const errors = {
+  /** `field` is a path of proto field names, such as `project.settings.time_zone`. */
+  invalidField: (violations: FieldViolation[]) =>
+    make(
+      status.INVALID_ARGUMENT,
+      ERROR_REASON_INVALID_FIELD,
+      violations.length === 0
+        ? 'The request does not decode. Send the message that the method documents.'
+        : `Correct the fields that are named in the details: ${fieldNames(violations)}.`,
+      { details: { badRequest: violations } },
+    ),
+  tokenInvalid: () =>
+    make(
+      status.UNAUTHENTICATED,
+      ERROR_REASON_TOKEN_INVALID,
+      'The token or key is missing or not a live one. Send `authorization: Bearer <key>` with a live key.',
+    ),
+  scopeRequired: (scope: string) =>
+    make(
+      status.PERMISSION_DENIED,
+      ERROR_REASON_SCOPE_REQUIRED,
+      `The key lacks the scope ${scope}. Use a key that holds it.`,
+      { metadata: { scope } },
+    ),
+  adminRequired: (level: Level) =>
+    make(
+      status.PERMISSION_DENIED,
+      ERROR_REASON_ADMIN_REQUIRED,
+      `This needs the level ${levelName(level)} in the organization. Ask an admin or owner of it.`,
+      { metadata: { level: levelName(level) } },
+    ),
+  keyRestricted: () =>
+    make(
+      status.PERMISSION_DENIED,
+      ERROR_REASON_KEY_RESTRICTED,
+      'A key that is restricted to organizations or projects may not do this. Use an unrestricted key.',
+    ),
+  keyExceedsCaller: (exceeds: 'scopes' | 'restrictions' | 'expire_time') =>
+    make(
+      status.PERMISSION_DENIED,
+      ERROR_REASON_KEY_EXCEEDS_CALLER,
+      `The key's ${exceeds} would go beyond those of the key that you call with. Ask for less, or use a wider key.`,
+      { metadata: { exceeds } },
+    ),
+  roleRequired: (roles: readonly Role[]) =>
+    make(
+      status.PERMISSION_DENIED,
+      ERROR_REASON_ROLE_REQUIRED,
+      `This needs a client certificate of this deployment with one of the roles: ${roleNames(roles)}.`,
+      { metadata: { roles: roleNames(roles) } },
+    ),
+  signupClosed: () =>
+    make(
+      status.PERMISSION_DENIED,
+      ERROR_REASON_SIGNUP_CLOSED,
+      'This deployment does not let people sign up by themselves. Ask its operator for an account.',
+    ),
+  accountNotFound: (id: string) => notFound(ERROR_REASON_ACCOUNT_NOT_FOUND, 'account', id),
+  organizationNotFound: (id: string) =>
+    notFound(ERROR_REASON_ORGANIZATION_NOT_FOUND, 'organization', id),
+  projectNotFound: (id: string) => notFound(ERROR_REASON_PROJECT_NOT_FOUND, 'project', id),
+  memberNotFound: (id: string) => notFound(ERROR_REASON_MEMBER_NOT_FOUND, 'member', id),
+  /** By its id; give '' where the caller sent a code, which is a secret. */
+  inviteNotFound: (id: string) => notFound(ERROR_REASON_INVITE_NOT_FOUND, 'invite', id),
+  keyNotFound: (id: string) => notFound(ERROR_REASON_KEY_NOT_FOUND, 'API key', id),
+  emailTaken: () =>
+    make(
+      status.ALREADY_EXISTS,
+      ERROR_REASON_EMAIL_TAKEN,
+      'Another account has this e-mail. Use another one, or the account that has it.',
+    ),
+  alreadyMember: (id: string) =>
+    precondition(
+      ERROR_REASON_ALREADY_MEMBER,
+      'The account is a member of the organization already. Use UpdateMember to change its level.',
+      { subject: id },
+    ),
+  lastOwner: () =>
+    precondition(
+      ERROR_REASON_LAST_OWNER,
+      'An organization always keeps an owner. Make somebody else an owner first.',
+    ),
+  organizationNotEmpty: (projectCount: number) =>
+    precondition(
+      ERROR_REASON_ORGANIZATION_NOT_EMPTY,
+      `The organization still has ${projectCount} project(s). Delete or move them first.`,
+      { metadata: { project_count: String(projectCount) } },
+    ),
+  lastProject: () =>
+    precondition(
+      ERROR_REASON_LAST_PROJECT,
+      'A move must leave the source organization a project. Create another one there first.',
+    ),
+  alreadyThere: () =>
+    precondition(
+      ERROR_REASON_ALREADY_THERE,
+      'The project is in the destination already. Name another organization.',
+    ),
+  crossRegion: (region: string) =>
+    precondition(
+      ERROR_REASON_CROSS_REGION,
+      `The destination is in the region ${region}. Ask for a migration with MigrationService/RequestMigration instead of a move.`,
+      { metadata: { region } },
+    ),
+  projectLimit: (slots: { organizationId: string; limit: number; count: number }) =>
+    quota(
+      ERROR_REASON_PROJECT_LIMIT,
+      slots.organizationId,
+      `The organization holds ${slots.count} of at most ${slots.limit} project(s). Delete a project there, or upgrade its plan.`,
+      {
+        limit: String(slots.limit),
+        count: String(slots.count),
+        organization_id: slots.organizationId,
+      },
+    ),
+  projectNotActive: (state: ProjectState) =>
+    precondition(
+      ERROR_REASON_PROJECT_NOT_ACTIVE,
+      `The project's state is ${stateName(state)}. Only an active project can take this.`,
+      { metadata: { state: stateName(state) } },
+    ),
+  resourceLimit: (resource: string, limit: number) =>
+    quota(
+      ERROR_REASON_RESOURCE_LIMIT,
+      resource,
+      `There may be at most ${limit} ${resource}. Delete some first.`,
+      { resource, limit: String(limit) },
+    ),
+  etagMismatch: () =>
+    aborted(
+      ERROR_REASON_ETAG_MISMATCH,
+      'It has changed since you read it: the etag is not its current one. Read it again, then retry.',
+    ),
+  fingerprintMismatch: () =>
+    aborted(
+      ERROR_REASON_FINGERPRINT_MISMATCH,
+      'Somebody else has regenerated the token: expected_fingerprint is not its current one. Read the token again.',
+    ),
+  requestInProgress: () =>
+    aborted(
+      ERROR_REASON_REQUEST_IN_PROGRESS,
+      'A request with this id, or another change of this kind, is still running. Repeat with the same request_id.',
+      { retryDelayMs },
+    ),
+  requestIdReused: () =>
+    precondition(
+      ERROR_REASON_REQUEST_ID_REUSED,
+      'The request_id was used before with another request. Use a fresh id for a new request.',
+    ),
+  billingDetailsRequired: () =>
+    precondition(
+      ERROR_REASON_BILLING_DETAILS_REQUIRED,
+      'Leaving the free plan needs billing details. Call UpdateBillingDetails first.',
+    ),
+  planLimitExceeded: ({ limit, count }: { limit: number; count: number }) =>
+    precondition(
+      ERROR_REASON_PLAN_LIMIT_EXCEEDED,
+      `The organization holds ${count} projects, the plan allows ${limit}. Delete or move projects first.`,
+      { metadata: { limit: String(limit), count: String(count) } },
+    ),
+  notReady: (what: string) =>
+    unavailable(ERROR_REASON_NOT_READY, `Still being set up: ${what}. Try again in a moment.`),
+  dependencyUnavailable: (what: string, cause?: unknown) =>
+    unavailable(
+      ERROR_REASON_DEPENDENCY_UNAVAILABLE,
+      `No answer in time from ${what}. Repeat with the same request_id.`,
+      cause,
+    ),
+  draining: () =>
+    unavailable(ERROR_REASON_DRAINING, 'This server is shutting down. Try another, or again.'),
+  logCompacted: (firstSequence: number | bigint) =>
+    make(
+      status.OUT_OF_RANGE,
+      ERROR_REASON_LOG_COMPACTED,
+      `The log begins at ${firstSequence}. Start over from a fresh snapshot.`,
+      { metadata: { first_sequence: String(firstSequence) } },
+    ),
+  /** `callId` finds the log lines; nothing of the cause is told to the caller. */
+  internal: (callId: string, cause?: unknown) =>
+    make(
+      status.INTERNAL,
+      ERROR_REASON_INTERNAL,
+      'This is a bug of ours. Report it with the id in RequestInfo.',
+      { details: { requestInfo: callId }, cause },
+    ),
+  unknownMethod: (path: string) =>
+    make(
+      status.UNIMPLEMENTED,
+      ERROR_REASON_UNKNOWN_METHOD,
+      `No such method here: ${path}. Server reflection lists those that there are.`,
+    ),
+  callEnded: (how: 'cancelled' | 'deadline') =>
+    make(
+      how === 'cancelled' ? status.CANCELLED : status.DEADLINE_EXCEEDED,
+      ERROR_REASON_CALL_ENDED,
+      how === 'cancelled'
+        ? 'The call was cancelled; its outcome is unknown. Repeat with the same request_id.'
+        : 'The deadline passed; the outcome is unknown. Repeat with the same request_id.',
+    ),
+};
+
+/**
+ * Several violated rules of one request as one refusal: code and reason of the first, all of them
+ * as PreconditionFailure violations, and QuotaFailure beside it where a quota is among them.
+ */
+export function combine(violated: readonly SiloError[]): SiloError {
+  const [first] = violated;
+  if (first === undefined) throw new RangeError('nothing to combine');
+  const quotas = violated.flatMap(({ details }) => details.quotaFailure ?? []);
+  return new SiloError({
+    code: first.code,
+    reason: first.reason,
+    message: first.message,
+    metadata: { ...first.metadata },
+    details: {
+      ...first.details,
+      preconditionFailure: violated.map((error) => ({
+        type: reasonName(error.reason),
+        subject:
+          error.details.preconditionFailure?.[0]?.subject ||
+          error.details.quotaFailure?.[0]?.subject ||
+          '',
+        description: error.message,
+      })),
+      ...(quotas.length > 0 && { quotaFailure: quotas }),
+    },
+  });
+}
+
+function fieldNames(violations: readonly FieldViolation[]): string {
+  const names = [...new Set(violations.map(({ field }) => field))];
+  return names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and more`;
+}
+
+function levelName(level: Level): string {
+  return levelToJSON(level).slice('LEVEL_'.length);
+}
+
+function stateName(state: ProjectState): string {
+  return projectStateToJSON(state).slice('PROJECT_STATE_'.length);
+}
+
+/** As certificates spell them: `service`, `guard`, `staff`. */
+function roleNames(roles: readonly Role[]): string {
+  return roles.map((role) => roleToJSON(role).slice('ROLE_'.length).toLowerCase()).join(',');
+}

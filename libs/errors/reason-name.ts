@@ -1,0 +1,22 @@
+import { ErrorReason, errorReasonToJSON } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+
+const prefix = 'ERROR_REASON_';
+
+const byName = new Map<string, ErrorReason>(
+  Object.entries(ErrorReason).map(([name, reason]) => [name.slice(prefix.length), reason]),
+);
+
+/** A reason's name on the wire: the enum value's, without its prefix. */
+export type ReasonName = keyof typeof ErrorReason extends `ERROR_REASON_${infer Name}`
+  ? Name
+  : never;
+
+/** The reason as an ErrorInfo spells it, such as `TOKEN_INVALID`. */
+export function reasonName(reason: ErrorReason): string {
+  return errorReasonToJSON(reason).slice(prefix.length);
+}
+
+/** The reason that an ErrorInfo spells so; undefined for one that this build does not know. */
+export function reasonNamed(name: string): ErrorReason | undefined {
+  return byName.get(name);
+}

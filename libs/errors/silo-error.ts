@@ -1,0 +1,41 @@
+import type { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+
+export type FieldViolation = { field: string; description: string };
+export type PreconditionViolation = { type: string; subject: string; description: string };
+export type QuotaViolation = { subject: string; description: string };
+
+/** What stands beside the ErrorInfo, each a message of google/rpc/error_details.proto. */
+export type ErrorDetails = {
+  badRequest?: FieldViolation[] | undefined;
+  preconditionFailure?: PreconditionViolation[] | undefined;
+  quotaFailure?: QuotaViolation[] | undefined;
+  resourceInfo?: { resourceType: string; resourceName: string } | undefined;
+  retryDelayMs?: number | undefined;
+  /** RequestInfo's id: finds the log lines of a bug. */
+  requestInfo?: string | undefined;
+};
+
+/** A refusal as a value. Made only in errors.ts, and by those who decode one from the wire. */
+export class SiloError extends Error {
+  override readonly name = 'SiloError';
+  /** gRPC status number. */
+  readonly code: number;
+  readonly reason: ErrorReason;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly details: Readonly<ErrorDetails>;
+
+  constructor(init: {
+    code: number;
+    reason: ErrorReason;
+    message: string;
+    metadata?: Record<string, string> | undefined;
+    details?: ErrorDetails | undefined;
+    cause?: unknown;
+  }) {
+    super(init.message, init.cause === undefined ? undefined : { cause: init.cause });
+    this.code = init.code;
+    this.reason = init.reason;
+    this.metadata = init.metadata ?? {};
+    this.details = init.details ?? {};
+  }
+}
