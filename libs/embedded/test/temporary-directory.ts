@@ -1,0 +1,11 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+
+/** A directory that is removed when the test has ended. */
+export async function temporaryDirectory(t: ExecutionContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'silo-embedded-'));
+  t.teardown(() => rm(directory, { recursive: true, force: true, maxRetries: 10 }));
+  return directory;
+}
