@@ -1,0 +1,176 @@
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import test from 'ava';
+import type { Question } from '../access.ts';
+import { judge, type TargetFacts } from '../judge.ts';
+import { holdsScope } from '../scopes.ts';
+
+const now = new Date('2026-01-01T00:00:00Z');
+const keyHash = new Uint8Array(32);
+const home = 'org_us_home';
+const project = { organizationId: home, state: ProjectState.PROJECT_STATE_ACTIVE };
+const open = { membersMayCreateProjects: true };
+
+const key: KeyFact = {
+  keyId: 'key_1',
+  accountId: 'acc_1',
+  scopes: ['project:write'],
+  organizationIds: [],
+  projectIds: [],
+  expireTime: undefined,
+  disabled: false,
+};
+
+const asked: Question = {
+  keyHash,
+  scope: 'project:read',
+  projectId: 'prj_1',
+  level: Level.LEVEL_ADMIN,
+};
+const facts: TargetFacts = { project, organization: open, level: Level.LEVEL_ADMIN };
+
+type Row = {
+  rule: string;
+  question?: Partial<Question>;
+  key?: Partial<KeyFact> | 'none';
+  facts?: TargetFacts;
+  refused?: ErrorReason;
+};
+
+const inOrganization = { projectId: undefined, organizationId: home };
+
+const rows: Row[] = [
+  { rule: 'an admin with a live key and the scope is allowed on a project' },
+  { rule: 'an admin is allowed on an organization', question: inOrganization },
+  {
+    rule: 'a question without a target needs only key and scope',
+    question: { projectId: undefined },
+    facts: {},
+  },
+  {
+    rule: 'an unknown key is refused',
+    key: 'none',
+    refused: ErrorReason.ERROR_REASON_TOKEN_INVALID,
+  },
+  {
+    rule: 'a disabled key is refused as an unknown one is',
+    key: { disabled: true },
+    refused: ErrorReason.ERROR_REASON_TOKEN_INVALID,
+  },
+  {
+    rule: 'a key is refused from the very moment at which it expires',
+    key: { expireTime: now },
+    refused: ErrorReason.ERROR_REASON_TOKEN_INVALID,
+  },
+  {
+    rule: 'a key works until the moment at which it expires',
+    key: { expireTime: new Date(now.getTime() + 1) },
+  },
+  {
+    rule: 'reading does not include writing',
+    question: { scope: 'project:write' },
+    key: { scopes: ['project:read'] },
+    refused: ErrorReason.ERROR_REASON_SCOPE_REQUIRED,
+  },
+  {
+    rule: 'a missing scope is told before anything of the target is looked at',
+    question: { scope: 'token:read' },
+    facts: {},
+    refused: ErrorReason.ERROR_REASON_SCOPE_REQUIRED,
+  },
+  {
+    rule: 'a restricted key may not change the account',
+    question: { projectId: undefined, unrestricted: true },
+    key: { projectIds: ['prj_1'] },
+    refused: ErrorReason.ERROR_REASON_KEY_RESTRICTED,
+  },
+  {
+    rule: 'a project that does not exist is hidden',
+    facts: {},
+    refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  {
+    rule: 'a deleted project is hidden',
+    facts: { ...facts, project: { ...project, state: ProjectState.PROJECT_STATE_DELETED } },
+    refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  {
+    rule: 'a project of an organization that one is no member of is hidden',
+    facts: { ...facts, level: Level.LEVEL_UNSPECIFIED },
+    refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  {
+    rule: 'a project of a deleted organization is hidden',
+    facts: { ...facts, organization: undefined },
+    refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  {
+    rule: 'a key restricted to another project does not reach this one',
+    key: { projectIds: ['prj_2'] },
+    refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  {
+    rule: 'a key restricted to another organization does not reach this project',
+    key: { organizationIds: ['org_us_other'] },
+    refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  { rule: 'a key restricted to the project reaches it', key: { projectIds: ['prj_1'] } },
+  { rule: 'a key restricted to the owner reaches the project', key: { organizationIds: [home] } },
+  {
+    rule: 'a key restricted to a project does not reach its organization',
+    question: inOrganization,
+    key: { projectIds: ['prj_1'] },
+    refused: ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND,
+  },
+  {
+    rule: 'a foreign organization is hidden',
+    question: inOrganization,
+    facts: { organization: open, level: undefined },
+    refused: ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND,
+  },
+  {
+    rule: 'a member is told that its level is too low',
+    facts: { ...facts, level: Level.LEVEL_MEMBER },
+    refused: ErrorReason.ERROR_REASON_ADMIN_REQUIRED,
+  },
+  {
+    rule: 'an admin is told that an owner is needed',
+    question: { ...inOrganization, level: Level.LEVEL_OWNER },
+    refused: ErrorReason.ERROR_REASON_ADMIN_REQUIRED,
+  },
+  {
+    rule: 'an owner may do what an admin may',
+    facts: { ...facts, level: Level.LEVEL_OWNER },
+  },
+  {
+    rule: 'membership is the least level where none is asked for',
+    question: { level: undefined },
+    facts: { ...facts, level: Level.LEVEL_MEMBER },
+  },
+];
+
+for (const row of rows) {
+  test(row.rule, (t) => {
+    const fact = row.key === 'none' ? undefined : { ...key, ...row.key };
+    const answer = judge({ ...asked, ...row.question }, fact, row.facts ?? facts, now);
+    t.is(answer.allowed ? undefined : answer.refusal.reason, row.refused);
+  });
+}
+
+test('a refusal tells the key only where the key itself is good', (t) => {
+  const lacking = judge({ ...asked, scope: 'token:read' }, key, {}, now);
+  const disabled = judge(asked, { ...key, disabled: true }, facts, now);
+  t.is(lacking.allowed ? 'allowed' : lacking.key, key);
+  t.is(disabled.allowed ? 'allowed' : disabled.key, undefined);
+});
+
+test('a scope is held by itself, by its area’s write, or by *', (t) => {
+  t.true(holdsScope(['project:read'], 'project:read'));
+  t.true(holdsScope(['project:write'], 'project:read'));
+  t.true(holdsScope(['*'], 'billing:write'));
+  t.false(holdsScope(['project:read'], 'project:write'));
+  t.false(holdsScope(['project:write'], 'token:read'));
+  t.false(holdsScope([], 'project:read'));
+});
