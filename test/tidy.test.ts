@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs';
+import { glob } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+
+/** The house rules that a machine can hold. Each says what to do instead. */
+type HouseRule = {
+  rule: string;
+  instead: string;
+  /** Which files it holds for. */
+  files: RegExp;
+  except?: RegExp;
+  /** What no line may match. */
+  forbidden: RegExp;
+};
+
+const anyTest = /(^|\/)test\//;
+
+const houseRules: HouseRule[] = [
+  {
+    rule: 'libraries never import services',
+    instead: 'pass what the library needs as a parameter',
+    files: /^libs\//,
+    forbidden: /from '@silo\/(org|project|token|billing)-service/,
+  },
+  {
+    rule: 'services never import each other',
+    instead: 'call the other service’s internal RPC',
+    files: /^services\//,
+    except: anyTest,
+    forbidden: /from '(@silo\/\w+-service|\.\.\/\.\.\/(\.\.\/)?(org|project|token|billing)\/)/,
+  },
+  {
+    rule: 'rules do no I/O and read no clock or chance',
+    instead: 'take facts, time and randomness as parameters',
+    files: /^services\/\w+\/rules\//,
+    forbidden:
+      /from '(node:(fs|net|http|child_process|timers)|mongodb|nats|@grpc\/|@silo\/(mongo|events|rpc|saga|service))|Math\.random\(|Date\.now\(|new Date\(\)|\bawait\b/,
+  },
+  {
+    rule: 'MongoDB is touched only in stores and the libraries for it',
+    instead: 'add a method to the service’s store',
+    files: /^(services|libs)\//,
+    except: /^services\/\w+\/store\/|^libs\/(mongo|saga|embedded|service|events)\/|(^|\/)test\//,
+    forbidden: /from 'mongodb'/,
+  },
+  {
+    rule: 'NATS is touched only in libs/events',
+    instead: 'use what libs/events offers',
+    files: /^(services|libs)\//,
+    except: /^libs\/(events|embedded)\/|(^|\/)test\//,
+    forbidden: /from 'nats'/,
+  },
+  {
+    rule: 'tests do not sleep',
+    instead: 'wait for the condition with eventually()',
+    files: /\.test\.ts$/,
+    except: /^libs\/(runtime|embedded)\//,
+    forbidden: /\bsetTimeout\(|timers\/promises/,
+  },
+  {
+    rule: 'no test is skipped, alone, or expected to fail',
+    instead: 'mend it or delete it',
+    files: /\.test\.ts$/,
+    except: /tidy\.test\.ts$/,
+    forbidden: /\btest(\.serial)?\.(skip|only|failing|todo)\b/,
+  },
+  {
+    rule: 'types are not switched off',
+    instead: 'say what it is, or narrow it',
+    files: /\.ts$/,
+    except: /tidy\.test\.ts$/,
+    forbidden: /@ts-(ignore|nocheck|expect-error)|:\s*any\b|\bas any\b/,
+  },
+  {
+    rule: 'nothing is left for later in a comment',
+    instead: 'do it, or open an issue',
+    files: /\.(ts|mjs|proto)$/,
+    except: /tidy\.test\.ts$|^protos\/(google|buf|grpc)\//,
+    forbidden: /\b(TODO|FIXME|XXX|HACK)\b/,
+  },
+  {
+    rule: 'services and libraries log through the logger',
+    instead: 'use the log that you were given',
+    files: /^(services|libs)\//,
+    except: /^libs\/(embedded|protos|runtime|cli)\/|(^|\/)test\//,
+    forbidden: /\bconsole\.\w+\(/,
+  },
+];
+
+/** Longer than this, a file holds more than one concept. */
+const fileLinesMax = 400;
+
+const root = join(import.meta.dirname, '..');
+
+async function sources(): Promise<string[]> {
+  const found: string[] = [];
+  const patterns = ['libs/**/*.{ts,mjs}', 'services/**/*.ts', 'test/**/*.ts', 'protos/**/*.proto'];
+  for await (const file of glob(patterns, { cwd: root })) {
+    if (!/(^|\/)(node_modules|gen)\//.test(file)) found.push(file);
+  }
+  return found.sort();
+}
+
+function linesOf(file: string): string[] {
+  return readFileSync(join(root, file), 'utf8').split('\n');
+}
+
+for (const { rule, instead, files, except, forbidden } of houseRules) {
+  test(`${rule}: ${instead}`, async (t) => {
+    const broken: string[] = [];
+    let looked = 0;
+    for (const file of await sources()) {
+      if (!files.test(file) || except?.test(file)) continue;
+      looked++;
+      linesOf(file).forEach((line, index) => {
+        if (forbidden.test(line)) broken.push(`${file}:${index + 1}: ${line.trim()}`);
+      });
+    }
+    t.true(looked > 0, 'the rule looks at no file');
+    t.deepEqual(broken, []);
+  });
+}
+
+test('a file of code holds one concept: split what is longer', async (t) => {
+  const long = (await sources())
+    .filter((file) => /^(libs|services)\/.*\.ts$/.test(file) && !anyTest.test(file))
+    .map((file) => ({ file, lines: linesOf(file).length }))
+    .filter(({ lines }) => lines > fileLinesMax);
+  t.deepEqual(long, []);
+});
+
+test('a house rule that is broken is found', (t) => {
+  const sleeping = houseRules.find(({ rule }) => rule === 'tests do not sleep');
+  t.regex('  setTimeout(done, 10);', sleeping?.forbidden ?? /^$/);
+});
