@@ -1,8 +1,8 @@
-// Stands in for a service: both ports, health, SIGTERM. It ends by itself where CRASH_FILE exists.
-import { existsSync, readFileSync } from 'node:fs';
+// Stands in for a service: both ports, health, SIGTERM.
+import { readFileSync } from 'node:fs';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 
-const { TLS_CA, TLS_CERT, TLS_KEY, PUBLIC_ADDRESS, INTERNAL_ADDRESS, CRASH_FILE } = process.env;
+const { TLS_CA, TLS_CERT, TLS_KEY, PUBLIC_ADDRESS, INTERNAL_ADDRESS } = process.env;
 if (!TLS_CA || !TLS_CERT || !TLS_KEY || !PUBLIC_ADDRESS || !INTERNAL_ADDRESS) {
   console.error('the environment is not complete');
   process.exit(2);
@@ -37,11 +37,6 @@ const servers = [
   return server;
 });
 console.log(JSON.stringify({ msg: 'started', address: PUBLIC_ADDRESS }));
-setInterval(() => {
-  if (!CRASH_FILE || !existsSync(CRASH_FILE)) return;
-  console.error('this service has crashed on purpose');
-  process.exit(7);
-}, 50);
 process.on('SIGTERM', () => {
   console.log(JSON.stringify({ msg: 'drained' }));
   for (const server of servers) server.forceShutdown();

@@ -1,0 +1,190 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { isAlive, type ProcessIdentity, readRecord } from '../process-identity.ts';
+import { recordFileIn } from '../processes.ts';
+import { serviceNames, startSilo } from '../silo.ts';
+import { choosePorts, defaultPorts } from '../silo-ports.ts';
+import { waitUntil } from '../wait-until.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
+
+const main = () => join(import.meta.dirname, 'fake-service.ts');
+const patience = { withinMs: 60_000 };
+
+function optionsFor(t: ExecutionContext, directory: string) {
+  return { directory, log: (line: string) => t.log(line), freePorts: true, main };
+}
+
+/** Everything that a Silo runs in a state directory, by its records. */
+function partsOf(directory: string): ProcessIdentity[] {
+  const parts = ['mongodb', 'nats', ...serviceNames.map((name) => join('services', name))];
+  return parts.flatMap((part) => readRecord(recordFileIn(join(directory, part)))?.process ?? []);
+}
+
+async function runCommand(t: ExecutionContext, directory: string) {
+  const script = join(import.meta.dirname, 'run-silo.ts');
+  const command = spawn(process.execPath, [script, directory], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [command.stdout, command.stderr]) {
+    stream.setEncoding('utf8');
+    stream.on('data', (text: string) => {
+      output += text;
+    });
+  }
+  t.teardown(() => command.kill('SIGKILL'));
+  return { command, output: () => output };
+}
+
+async function untilReady(command: ChildProcess, directory: string): Promise<void> {
+  await waitUntil(
+    'the endpoints being written',
+    async () => {
+      if (command.exitCode !== null) return;
+      await access(join(directory, 'endpoints.json'));
+    },
+    patience,
+  );
+}
+
+// One after another: each starts six processes, and one is timed.
+test.serial(
+  'all four serve before the endpoints are written, and stopping removes them',
+  async (t) => {
+    const directory = await temporaryDirectory(t);
+    const silo = await startSilo(optionsFor(t, directory));
+    const written: unknown = JSON.parse(await readFile(silo.endpointsFile, 'utf8'));
+    t.deepEqual(written, { ...silo.endpoints });
+    for (const name of serviceNames) await silo.services[name].untilServing();
+    const parts = partsOf(directory);
+    t.is(parts.length, 6);
+    await t.throwsAsync(startSilo(optionsFor(t, directory)), { message: /is in use/ });
+    await silo.stop();
+    t.deepEqual(parts.filter(isAlive), []);
+    await t.throwsAsync(access(silo.endpointsFile));
+  },
+);
+
+test.serial('a second start takes the same ports and is ready within ten seconds', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const first = await startSilo(optionsFor(t, directory));
+  await first.stop();
+  const began = performance.now();
+  await using second = await startSilo(optionsFor(t, directory));
+  t.true(performance.now() - began < 10_000);
+  t.deepEqual(second.endpoints, first.endpoints);
+});
+
+test.serial('a service that is killed on purpose can be started again on its ports', async (t) => {
+  await using silo = await startSilo(optionsFor(t, await temporaryDirectory(t)));
+  const { org } = silo.services;
+  const before = org.pid;
+  org.kill('SIGKILL');
+  await org.exited;
+  t.is(org.pid, undefined);
+  await org.restart();
+  t.not(org.pid, before);
+  t.true((await Promise.race([silo.failure, Promise.resolve('none')])) === 'none');
+});
+
+test.serial(
+  'a service that cannot start is named with the end of its log, and nothing stays behind',
+  async (t) => {
+    const directory = await temporaryDirectory(t);
+    const failing = { ...optionsFor(t, directory), main: () => join(directory, 'no-such-main.ts') };
+    await t.throwsAsync(startSilo(failing), {
+      message: /service \w+ exited with code 1.*no-such/s,
+    });
+    t.deepEqual(partsOf(directory), []);
+  },
+);
+
+test.serial('an aborted start leaves nothing behind', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const signal = AbortSignal.timeout(300);
+  await t.throwsAsync(startSilo({ ...optionsFor(t, directory), signal }), { name: 'TimeoutError' });
+  t.deepEqual(partsOf(directory), []);
+  await (await startSilo(optionsFor(t, directory))).stop();
+});
+
+test.serial('servers that are there already are used and left alone', async (t) => {
+  await using silo = await startSilo(optionsFor(t, await temporaryDirectory(t)));
+  const { mongodb, nats } = silo.endpoints;
+  const guest = await startSilo({
+    ...optionsFor(t, await temporaryDirectory(t)),
+    environment: { ...process.env, MONGODB_URL: mongodb, NATS_URL: nats },
+  });
+  t.is(guest.mongod, undefined);
+  t.is(guest.natsServer, undefined);
+  t.is(guest.endpoints.mongodb, mongodb);
+  await guest.stop();
+  t.true(silo.mongod?.process.running);
+  t.true(silo.natsServer?.process.running);
+});
+
+test.serial(
+  'the command prints its board and stops everything at one SIGINT that arrives twice',
+  async (t) => {
+    const directory = await temporaryDirectory(t);
+    const { command, output } = await runCommand(t, directory);
+    await untilReady(command, directory);
+    const parts = partsOf(directory);
+    t.is(parts.length, 6, output());
+    command.kill('SIGINT');
+    command.kill('SIGINT');
+    const [code] = await once(command, 'close');
+    t.is(code, 0, output());
+    t.deepEqual(parts.filter(isAlive), []);
+    t.regex(output(), /grpcurl -cacert .* list\n/);
+    t.regex(await readFile(join(directory, 'logs', 'org.log'), 'utf8'), /drained/);
+  },
+);
+
+test.serial('when a service dies the command says so, stops the rest and exits 1', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const { command, output } = await runCommand(t, directory);
+  await untilReady(command, directory);
+  const parts = partsOf(directory);
+  const token = readRecord(recordFileIn(join(directory, 'services', 'token')));
+  process.kill(token?.process.pid ?? Number.NaN, 'SIGKILL');
+  const [code] = await once(command, 'close');
+  t.is(code, 1);
+  t.regex(output(), /service token was ended by SIGKILL.*token\.log:\n.*started/s);
+  t.deepEqual(parts.filter(isAlive), []);
+});
+
+test.serial('after SIGKILL of the command nothing stays, and the next start works', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const { command, output } = await runCommand(t, directory);
+  await untilReady(command, directory);
+  const parts = partsOf(directory);
+  t.is(parts.length, 6, output());
+  command.kill('SIGKILL');
+  // At once, while the watchdog of the dead one is still at work.
+  const silo = await startSilo(optionsFor(t, directory));
+  t.deepEqual(parts.filter(isAlive), []);
+  t.is(partsOf(directory).filter(isAlive).length, 6);
+  await silo.stop();
+});
+
+test.serial(
+  'a documented port that is taken is replaced by a free one, which is kept and told',
+  async (t) => {
+    const directory = await temporaryDirectory(t);
+    const blocker = createServer();
+    t.teardown(() => blocker.close());
+    blocker.once('error', () => {});
+    blocker.listen(defaultPorts.nats, '127.0.0.1');
+    await Promise.race([once(blocker, 'listening'), once(blocker, 'close')]);
+    const lines: string[] = [];
+    const log = (line: string) => lines.push(line);
+    const chosen = await choosePorts(directory, { log });
+    t.not(chosen.nats, defaultPorts.nats);
+    t.true(lines.includes(`port 7302 is taken: nats listens on ${chosen.nats} instead`));
+    t.is((await choosePorts(directory, { log })).nats, chosen.nats);
+  },
+);
