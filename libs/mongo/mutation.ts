@@ -36,4 +36,6 @@ export type RequestRecord = {
   sealed?: Uint8Array | undefined;
   /** The saga whose outcome is the answer. */
   sagaId?: string | undefined;
+  /** `ce-id`s of the events that the request's transaction wrote: a repeat awaits their place. */
+  eventIds?: string[] | undefined;
 };

@@ -1,0 +1,46 @@
+import type { Binary, Timestamp } from 'mongodb';
+import type { Reauthorization } from './mutation.ts';
+
+/** One event of a group, as the deciding transaction wrote it. */
+export type OutboxEvent = { id: string; event: string; subject: string; body: string };
+
+/** The events of one transaction, waiting for their numbers. */
+export type OutboxGroup = {
+  /** Sorts causes before effects: the operation time known when written; then the group's id. */
+  _id: { at: Timestamp; id: string };
+  time: Date;
+  actor: string;
+  correlationId: string;
+  events: OutboxEvent[];
+};
+
+/** One event of the log. */
+export type EventDocument = {
+  /** Its sequence: 1, 2, 3 … without gaps. */
+  _id: number;
+  /** `ce-id`. */
+  id: string;
+  event: string;
+  subject: string;
+  time: Date;
+  actor: string;
+  correlationId: string;
+  /** Proto3 JSON, as text: the bytes that go over the wire. */
+  body: string;
+};
+
+/** The one document that every numbering changes. */
+export type LogDocument = { _id: 'log'; sequence: number; incarnation: string };
+
+/** What is remembered of a request. */
+export type RequestDocument = {
+  _id: Uint8Array | Binary;
+  bodyHash: Uint8Array;
+  reauthorize: Reauthorization[];
+  response?: Uint8Array | undefined;
+  sealed?: Uint8Array | undefined;
+  sagaId?: string | undefined;
+  eventIds: string[];
+  createTime: Date;
+  expireTime: Date;
+};

@@ -1,0 +1,303 @@
+import { SiloError } from '@silo/errors/silo-error.ts';
+import type { Clock } from '@silo/runtime/clock.ts';
+import { race } from '@silo/runtime/deadline.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import type { Db, MongoClient } from 'mongodb';
+import { type LogCollections, logCollections } from './collections.ts';
+import { fromMongo, isDuplicateKey } from './from-mongo.ts';
+import { HeadWatch } from './head-watch.ts';
+import { readLinearizable } from './linearizable.ts';
+import {
+  firstSequenceSince,
+  type Head,
+  headOf,
+  type LoggedEvent,
+  readEvents,
+  readHead,
+  readPositions,
+} from './log-reader.ts';
+import type { Mutation, RequestIdentity, RequestRecord } from './mutation.ts';
+import { type NumberedListener, Numbering } from './numbering.ts';
+import {
+  answerOf,
+  type Codec,
+  type Decided,
+  findRequest,
+  recordOf,
+  refuseReuse,
+} from './requests.ts';
+import { CommitUnknown, fromUnknownCommit, transact } from './transact.ts';
+import { openTransaction, type Transaction } from './transaction.ts';
+
+export type { Head, LoggedEvent } from './log-reader.ts';
+export type { NumberedListener } from './numbering.ts';
+export type { Codec, Decided } from './requests.ts';
+export type { EventDraft, Transaction } from './transaction.ts';
+
+export type LogService = 'org' | 'project' | 'token' | 'billing';
+
+/** A mutation's outcome. */
+export type Mutated<Response> = {
+  response: Response;
+  /** What to await the position of; the first call's, where this one repeated it. */
+  eventIds: string[];
+  /** Whether an earlier call with this request_id had decided it. */
+  repeated: boolean;
+};
+
+/** Thrown by `decide` where the request was remembered before: its record tells what to join. */
+export class RepeatedRequest extends Error {
+  override readonly name = 'RepeatedRequest';
+  readonly record: RequestRecord;
+
+  constructor(record: RequestRecord) {
+    super('the request was decided before');
+    this.record = record;
+  }
+}
+
+/** The event log of one service: how changes are decided, numbered and read. */
+export type EventLog = AsyncDisposable & {
+  readonly service: LogService;
+  readonly region: string;
+  /**
+   * Decides in one transaction, and remembers the answer under the request_id. A repeat gets the
+   * first answer; the id with another body is refused REQUEST_ID_REUSED. Refusals, thrown by the
+   * body as SiloErrors, change nothing and are not remembered.
+   */
+  mutate<Response>(
+    mutation: Mutation,
+    codec: Codec<Response>,
+    body: (tx: Transaction) => Promise<Decided<Response>>,
+  ): Promise<Mutated<Response>>;
+  /**
+   * Decides in one transaction; nothing is remembered but what the body says. Where the body
+   * remembers, or refuses, and the request is remembered already: throws RepeatedRequest.
+   */
+  decide<T>(
+    mutation: Mutation,
+    body: (tx: Transaction) => Promise<T>,
+  ): Promise<{ value: T; eventIds: string[] }>;
+  /** The sequence of the last of these events, once they are numbered; 0 for none. */
+  position(eventIds: readonly string[], signal: AbortSignal): Promise<number>;
+  /** Numbers everything that was committed before the call, and answers the head after that. */
+  numberNow(signal: AbortSignal): Promise<Head>;
+  /** Numbers what others left behind. Cheap where nothing is; may miss what a stale primary misses. */
+  numberLeftovers(): Promise<void>;
+  head(signal?: AbortSignal): Promise<Head>;
+  /** In order, without gaps. Refuses with LOG_COMPACTED where the next event is gone. */
+  read(
+    range: { afterSequence: number; limit: number },
+    signal?: AbortSignal,
+  ): Promise<{ events: LoggedEvent[]; head: Head }>;
+  /** The sequence of the oldest event decided since then; one after the head where there is none. */
+  firstSequenceSince(since: Date, signal?: AbortSignal): Promise<number>;
+  /** Calls the listener with each new head, whoever numbered. A hint: may come late or not at all. */
+  onNumbered(listener: NumberedListener): Disposable;
+  /** Resolves when the head is known to be past the sequence, or after `withinMs`. */
+  past(afterSequence: number, withinMs: number, signal: AbortSignal): Promise<void>;
+  /** What is remembered of a request, as of now; the signal ends the reading. */
+  findRequest(key: Uint8Array, signal?: AbortSignal): Promise<RequestRecord | undefined>;
+};
+
+type Options = {
+  client: MongoClient;
+  db: Db;
+  service: LogService;
+  region: string;
+  clock: Clock;
+  log: Log;
+  /** False leaves numbering to others: for tests of what happens to those who die in between. */
+  numbersOwn?: boolean;
+};
+
+/** Makes the event log of a service whose database `setUpEventLog` has prepared. */
+export function createEventLog(options: Options): EventLog {
+  return new MongoEventLog(options);
+}
+
+class MongoEventLog implements EventLog {
+  readonly service: LogService;
+  readonly region: string;
+  readonly #options: Options;
+  readonly #collections: LogCollections;
+  readonly #numbering: Numbering;
+  readonly #heads: HeadWatch;
+  readonly #stop = new AbortController();
+
+  constructor(options: Options) {
+    this.#options = options;
+    this.service = options.service;
+    this.region = options.region;
+    this.#collections = logCollections(options.db);
+    const shared = {
+      collections: this.#collections,
+      signal: this.#stop.signal,
+      log: options.log,
+    };
+    this.#heads = new HeadWatch(shared);
+    this.#numbering = new Numbering({
+      ...shared,
+      client: options.client,
+      onNumbered: (sequence) => this.#heads.tell(sequence),
+    });
+  }
+
+  async mutate<Response>(
+    mutation: Mutation,
+    codec: Codec<Response>,
+    body: (tx: Transaction) => Promise<Decided<Response>>,
+  ): Promise<Mutated<Response>> {
+    const { request } = mutation;
+    try {
+      const { value: response, eventIds } = await this.#transact(mutation, async (tx) => {
+        const decided = await body(tx);
+        if (request !== undefined) tx.remember(recordOf(request, decided, codec));
+        return decided.response;
+      });
+      return { response, eventIds, repeated: false };
+    } catch (error) {
+      const record = await this.#recordAfter(error, request, mutation.signal);
+      if (record === undefined || request === undefined) throw outward(error);
+      const response = answerOf(request, record, codec);
+      if (response === undefined) throw new RepeatedRequest(record);
+      return { response, eventIds: record.eventIds ?? [], repeated: true };
+    }
+  }
+
+  async decide<T>(
+    mutation: Mutation,
+    body: (tx: Transaction) => Promise<T>,
+  ): Promise<{ value: T; eventIds: string[] }> {
+    const { request, signal } = mutation;
+    try {
+      return await this.#transact(mutation, body);
+    } catch (error) {
+      const record = await this.#recordAfter(error, request, signal);
+      if (record === undefined || request === undefined) throw outward(error);
+      refuseReuse(request, record);
+      throw new RepeatedRequest(record);
+    }
+  }
+
+  async position(eventIds: readonly string[], signal: AbortSignal): Promise<number> {
+    if (eventIds.length === 0) return 0;
+    const known = this.#recentPosition(eventIds);
+    if (known !== undefined) return known;
+    await this.#run(signal);
+    const numbered = this.#recentPosition(eventIds);
+    if (numbered !== undefined) return numbered;
+    // Another process was faster, or it was long ago.
+    const found = await readPositions(this.#collections, eventIds, signal);
+    const missing = eventIds.filter((id) => !found.has(id));
+    if (missing.length > 0) throw new TypeError(`events without a number: ${missing.join(', ')}`);
+    return Math.max(...found.values());
+  }
+
+  async numberNow(signal: AbortSignal): Promise<Head> {
+    const { outbox, log } = this.#collections;
+    const waiting = await readLinearizable(outbox, {}, { projection: { _id: 1 }, signal });
+    if (waiting !== null) await this.#run(signal);
+    return headOf(await readLinearizable(log, { _id: 'log' }, { signal }));
+  }
+
+  async numberLeftovers(): Promise<void> {
+    const { outbox } = this.#collections;
+    try {
+      const waiting = await outbox.findOne({}, { projection: { _id: 1 }, maxTimeMS: 5_000 });
+      if (waiting !== null) await this.#run(this.#stop.signal);
+    } catch (error) {
+      throw fromMongo(error);
+    }
+  }
+
+  head(signal?: AbortSignal): Promise<Head> {
+    return readHead(this.#collections, signal);
+  }
+
+  async read(
+    range: { afterSequence: number; limit: number },
+    signal?: AbortSignal,
+  ): Promise<{ events: LoggedEvent[]; head: Head }> {
+    const answer = await readEvents(this.#collections, range, signal);
+    this.#heads.tell(answer.head.sequence);
+    return answer;
+  }
+
+  firstSequenceSince(since: Date, signal?: AbortSignal): Promise<number> {
+    return firstSequenceSince(this.#collections, since, signal);
+  }
+
+  onNumbered(listener: NumberedListener): Disposable {
+    return this.#heads.listen(listener);
+  }
+
+  past(afterSequence: number, withinMs: number, signal: AbortSignal): Promise<void> {
+    return this.#heads.past(afterSequence, withinMs, signal);
+  }
+
+  findRequest(key: Uint8Array, signal?: AbortSignal): Promise<RequestRecord | undefined> {
+    return findRequest(this.#collections, key, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#numbering.idle();
+    this.#stop.abort(new DOMException('the event log is closed', 'AbortError'));
+    await this.#heads.idle();
+  }
+
+  async #transact<T>(
+    mutation: Mutation,
+    body: (tx: Transaction) => Promise<T>,
+  ): Promise<{ value: T; eventIds: string[] }> {
+    const { client, db, clock, numbersOwn = true } = this.#options;
+    const collections = this.#collections;
+    try {
+      const decided = await transact(client, mutation.signal, async (session) => {
+        const tx = openTransaction({ session, db, collections, mutation, clock });
+        const value = await body(tx);
+        await tx.flush();
+        return { value, eventIds: tx.eventIds() };
+      });
+      if (decided.eventIds.length > 0 && numbersOwn) this.#numbering.kick();
+      return decided;
+    } catch (error) {
+      if (error instanceof CommitUnknown && numbersOwn) this.#numbering.kick();
+      throw error;
+    }
+  }
+
+  /** The record of the request, where the failure may come from its having been decided before. */
+  async #recordAfter(
+    error: unknown,
+    request: RequestIdentity | undefined,
+    signal: AbortSignal,
+  ): Promise<RequestRecord | undefined> {
+    const mayBeRepeat =
+      error instanceof SiloError || error instanceof CommitUnknown || isDuplicateKey(error);
+    if (request === undefined || !mayBeRepeat || signal.aborted) return undefined;
+    return await this.findRequest(request.key, signal);
+  }
+
+  #recentPosition(eventIds: readonly string[]): number | undefined {
+    let last = 0;
+    for (const id of eventIds) {
+      const sequence = this.#numbering.recent(id);
+      if (sequence === undefined) return undefined;
+      last = Math.max(last, sequence);
+    }
+    return last;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    try {
+      await race(this.#numbering.run(), signal);
+    } catch (error) {
+      throw outward(error);
+    }
+  }
+}
+
+function outward(error: unknown): unknown {
+  return fromMongo(fromUnknownCommit(error));
+}

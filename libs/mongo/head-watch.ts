@@ -1,0 +1,92 @@
+import type { Log } from '@silo/runtime/log.ts';
+import { runForever } from '@silo/runtime/run-forever.ts';
+import type { LogCollections } from './collections.ts';
+import type { LogDocument } from './documents.ts';
+import type { NumberedListener } from './numbering.ts';
+
+const awaitMaxMs = 1_000;
+
+/** Tells whoever listens of new heads, those that other processes made too. */
+export class HeadWatch {
+  readonly #collections: LogCollections;
+  readonly #signal: AbortSignal;
+  readonly #log: Log;
+  readonly #listeners = new Set<NumberedListener>();
+  #sequence = 0;
+  #watching: Promise<void> | undefined;
+
+  constructor(options: { collections: LogCollections; signal: AbortSignal; log: Log }) {
+    this.#collections = options.collections;
+    this.#signal = options.signal;
+    this.#log = options.log;
+  }
+
+  /** The highest head heard of; 0 before the first. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Passes on that the log reaches this far. */
+  tell(sequence: number): void {
+    if (sequence <= this.#sequence) return;
+    this.#sequence = sequence;
+    for (const listener of this.#listeners) listener(sequence);
+  }
+
+  /** Calls `listener` with every new head until disposed of. It must not throw. */
+  listen(listener: NumberedListener): Disposable {
+    // A change stream costs the server something: opened for the first who wants to know.
+    this.#watching ??= this.#watch();
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  /** Resolves when the head is known to be past `afterSequence`, or after `withinMs`. */
+  async past(afterSequence: number, withinMs: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _listening = this.listen((sequence) => {
+      if (sequence > afterSequence) resolve();
+    });
+    if (this.#sequence > afterSequence) return;
+    const timer = setTimeout(resolve, withinMs);
+    const onAbort = () => resolve();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    }
+    signal.throwIfAborted();
+  }
+
+  /** Resolves when the watching has ended. */
+  async idle(): Promise<void> {
+    await this.#watching;
+  }
+
+  async #watch(): Promise<void> {
+    const { log } = this.#collections;
+    await runForever(
+      { name: 'head-watch', intervalMs: 100, signal: this.#signal, log: this.#log },
+      async (signal) => {
+        const stream = log.watch<LogDocument>([{ $match: { 'documentKey._id': 'log' } }], {
+          maxAwaitTimeMS: awaitMaxMs,
+        });
+        const close = () => void stream.close().catch(() => {});
+        signal.addEventListener('abort', close, { once: true });
+        try {
+          for await (const change of stream) {
+            if (change.operationType !== 'update') continue;
+            const sequence = change.updateDescription.updatedFields?.sequence;
+            if (sequence !== undefined) this.tell(sequence);
+          }
+        } finally {
+          signal.removeEventListener('abort', close);
+          await stream.close();
+        }
+      },
+    );
+  }
+}

@@ -1,0 +1,128 @@
+import type { Log } from '@silo/runtime/log.ts';
+import type { ClientSession, MongoClient } from 'mongodb';
+import type { LogCollections } from './collections.ts';
+import type { EventDocument, OutboxGroup } from './documents.ts';
+import { transact } from './transact.ts';
+
+/** How many groups one transaction numbers at most. */
+const groupsMax = 500;
+/** How many positions are kept in memory for those who are about to ask. */
+const recentMax = 20_000;
+
+/** Told after numbers became durable: the log's last sequence. */
+export type NumberedListener = (sequence: number) => void;
+
+/** Numbers what the outbox holds: one run at a time in this process, however many ask. */
+export class Numbering {
+  readonly #client: MongoClient;
+  readonly #collections: LogCollections;
+  readonly #signal: AbortSignal;
+  readonly #log: Log;
+  readonly #onNumbered: NumberedListener;
+  readonly #recent = new Map<string, number>();
+  #running: Promise<void> | undefined;
+  #queued: Promise<void> | undefined;
+
+  constructor(options: {
+    client: MongoClient;
+    collections: LogCollections;
+    /** Ends with the process. */
+    signal: AbortSignal;
+    log: Log;
+    onNumbered: NumberedListener;
+  }) {
+    this.#client = options.client;
+    this.#collections = options.collections;
+    this.#signal = options.signal;
+    this.#log = options.log;
+    this.#onNumbered = options.onNumbered;
+  }
+
+  /** Starts a run that nobody waits for. What it leaves behind, the next run takes. */
+  kick(): void {
+    this.run().catch((error) => {
+      if (!this.#signal.aborted) this.#log.warn({ err: error }, 'numbering failed');
+    });
+  }
+
+  /** Resolves when a run that began after this call has ended: what was committed is numbered. */
+  run(): Promise<void> {
+    if (this.#queued !== undefined) return this.#queued;
+    if (this.#running === undefined) return this.#start();
+    this.#queued = this.#running.then(
+      () => this.#start(),
+      () => this.#start(),
+    );
+    return this.#queued;
+  }
+
+  /** The sequence of an event that this process has numbered lately. */
+  recent(eventId: string): number | undefined {
+    return this.#recent.get(eventId);
+  }
+
+  /** Resolves when nothing runs any more. */
+  async idle(): Promise<void> {
+    await Promise.allSettled([this.#running, this.#queued]);
+  }
+
+  #start(): Promise<void> {
+    this.#queued = undefined;
+    const running = this.#numberAll().finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+
+  async #numberAll(): Promise<void> {
+    for (;;) {
+      const batch = await transact(this.#client, this.#signal, (session) => this.#batch(session));
+      const last = batch.events.at(-1);
+      if (last !== undefined) {
+        this.#remember(batch.events);
+        this.#onNumbered(last._id);
+      }
+      if (batch.groups < groupsMax) return;
+    }
+  }
+
+  async #batch(session: ClientSession): Promise<{ groups: number; events: EventDocument[] }> {
+    const { outbox, events, log } = this.#collections;
+    const groups = await outbox
+      .find({}, { session, sort: { _id: 1 }, limit: groupsMax, batchSize: groupsMax + 1 })
+      .toArray();
+    const count = groups.reduce((sum, group) => sum + group.events.length, 0);
+    if (count === 0) return { groups: 0, events: [] };
+    // Two processes at once meet here: one of them conflicts, and goes again.
+    const counter = await log.findOneAndUpdate(
+      { _id: 'log' },
+      { $inc: { sequence: count } },
+      { session, returnDocument: 'after', projection: { sequence: 1 } },
+    );
+    if (counter === null) throw new TypeError('the event log is not set up');
+    const numbered = numberGroups(groups, counter.sequence - count);
+    await events.insertMany(numbered, { session });
+    await outbox.deleteMany({ _id: { $in: groups.map(({ _id }) => _id) } }, { session });
+    return { groups: groups.length, events: numbered };
+  }
+
+  #remember(numbered: EventDocument[]): void {
+    for (const { id, _id: sequence } of numbered) this.#recent.set(id, sequence);
+    for (const id of this.#recent.keys()) {
+      if (this.#recent.size <= recentMax) break;
+      this.#recent.delete(id); // the oldest: a Map keeps the order of insertion
+    }
+  }
+}
+
+/** Gives the events of whole groups the numbers that follow `afterSequence`. */
+export function numberGroups(groups: OutboxGroup[], afterSequence: number): EventDocument[] {
+  let sequence = afterSequence;
+  return groups.flatMap(({ time, actor, correlationId, events }) =>
+    events.map(({ id, event, subject, body }) => {
+      sequence++;
+      return { _id: sequence, id, event, subject, time, actor, correlationId, body };
+    }),
+  );
+}

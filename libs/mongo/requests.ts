@@ -1,0 +1,90 @@
+import { errors } from '@silo/errors/errors.ts';
+import { openWith, sealWith } from '@silo/tokens/seal.ts';
+import type { LogCollections } from './collections.ts';
+import type { RequestDocument } from './documents.ts';
+import { readLinearizable } from './linearizable.ts';
+import type { Reauthorization, RequestIdentity, RequestRecord } from './mutation.ts';
+
+// The design promises 24 h; the hour more covers clocks and the pace of MongoDB's TTL thread.
+const keptMs = 25 * 60 * 60 * 1000;
+
+/** What encodes and decodes a response: any message of ts-proto. */
+export type Codec<Response> = {
+  encode(response: Response): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): Response;
+};
+
+/** What a mutation's body answers. */
+export type Decided<Response> = {
+  response: Response;
+  /** Where a repeat is authorized again. */
+  reauthorize?: Reauthorization[] | undefined;
+  /** Whether the response holds a secret, so that only the request id may open it again. */
+  sealed?: boolean | undefined;
+};
+
+/** The record of a finished request as it is stored. */
+export function requestDocument(
+  key: Uint8Array,
+  record: RequestRecord,
+  now: Date,
+): RequestDocument {
+  return {
+    _id: Buffer.from(key),
+    bodyHash: Buffer.from(record.bodyHash),
+    reauthorize: record.reauthorize,
+    response: record.response && Buffer.from(record.response),
+    sealed: record.sealed && Buffer.from(record.sealed),
+    sagaId: record.sagaId,
+    eventIds: record.eventIds ?? [],
+    createTime: now,
+    expireTime: new Date(now.getTime() + keptMs),
+  };
+}
+
+/** The record of a request whose answer is known with the decision. */
+export function recordOf<Response>(
+  request: RequestIdentity,
+  decided: Decided<Response>,
+  codec: Codec<Response>,
+): RequestRecord {
+  const bytes = codec.encode(decided.response).finish();
+  const { bodyHash } = request;
+  const reauthorize = decided.reauthorize ?? [];
+  if (decided.sealed !== true) return { bodyHash, reauthorize, response: bytes };
+  return { bodyHash, reauthorize, sealed: sealWith(request.id, bytes) };
+}
+
+/**
+ * The answer that a record holds. Refuses with REQUEST_ID_REUSED where the record is of another
+ * request; undefined where a saga makes the answer.
+ */
+export function answerOf<Response>(
+  request: RequestIdentity,
+  record: RequestRecord,
+  codec: Codec<Response>,
+): Response | undefined {
+  refuseReuse(request, record);
+  if (record.sagaId !== undefined) return undefined;
+  const bytes = record.response ?? (record.sealed && openWith(request.id, record.sealed));
+  if (bytes === undefined) throw new TypeError('the record of a request does not open');
+  return codec.decode(bytes);
+}
+
+/** Refuses with REQUEST_ID_REUSED where the record is of another request under the same id. */
+export function refuseReuse(request: RequestIdentity, record: RequestRecord): void {
+  if (!Buffer.from(request.bodyHash).equals(record.bodyHash)) throw errors.requestIdReused();
+}
+
+/** Finds what is remembered of a request, as of now and durable; undefined where nothing is. */
+export async function findRequest(
+  { requests }: LogCollections,
+  key: Uint8Array,
+  signal?: AbortSignal,
+): Promise<RequestRecord | undefined> {
+  // A refusal may rest on a change that only the primary has: nothing less would see its record.
+  const found = await readLinearizable(requests, { _id: Buffer.from(key) }, { signal });
+  if (found === null) return undefined;
+  const { _id, createTime, expireTime, ...record } = found;
+  return record;
+}

@@ -1,0 +1,94 @@
+import type { Clock } from '@silo/runtime/clock.ts';
+import type { ClientSession, Db } from 'mongodb';
+import { ulid } from 'ulid';
+import type { LogCollections } from './collections.ts';
+import type { OutboxEvent } from './documents.ts';
+import type { Mutation, RequestRecord } from './mutation.ts';
+import { requestDocument } from './requests.ts';
+
+/** What happened, as the one who decides it says it. */
+export type EventDraft = {
+  /** In snake case, without the service: `moved`. */
+  event: string;
+  /** The id of the thing that it is about. */
+  subject: string;
+  /** Proto3 JSON of the message: what ts-proto's `toJSON` answers. */
+  body: unknown;
+};
+
+/** One transaction, to the code that decides in it. May run more than once; only one run counts. */
+export type Transaction = {
+  /** Goes into the options of every statement. Statements run one after another. */
+  session: ClientSession;
+  db: Db;
+  /** The time of the change. */
+  now: Date;
+  /** Tells of the change, with the commit and after the events told before. */
+  emit(draft: EventDraft): void;
+  /** Remembers the request, with the commit: for those whose answer a saga makes. */
+  remember(record: RequestRecord): void;
+};
+
+/** A transaction under way, to the event log. */
+export type OpenTransaction = Transaction & {
+  /** The ids of the events emitted until now. */
+  eventIds(): string[];
+  /** Writes what was emitted and remembered: the last statements before the commit. */
+  flush(): Promise<void>;
+};
+
+/** Opens the scope of one attempt. */
+export function openTransaction(options: {
+  session: ClientSession;
+  db: Db;
+  collections: LogCollections;
+  mutation: Mutation;
+  clock: Clock;
+}): OpenTransaction {
+  const { session, db, collections, mutation, clock } = options;
+  const now = clock.now();
+  const events: OutboxEvent[] = [];
+  let remembered: RequestRecord | undefined;
+  const eventIds = () => events.map(({ id }) => id);
+
+  const writeEvents = async () => {
+    if (session.operationTime === undefined) {
+      // The body read and wrote nothing: any statement opens the snapshot and tells its time.
+      await collections.log.findOne({ _id: 'log' }, { session, projection: { _id: 1 } });
+    }
+    const at = session.operationTime;
+    if (at === undefined) throw new TypeError('the session has no operation time');
+    const { actor, id: correlationId } = mutation;
+    await collections.outbox.insertOne(
+      { _id: { at, id: newEventId() }, time: now, actor, correlationId, events },
+      { session },
+    );
+  };
+
+  return {
+    session,
+    db,
+    now,
+    emit: ({ event, subject, body }) => {
+      events.push({ id: newEventId(), event, subject, body: JSON.stringify(body) });
+    },
+    remember: (record) => {
+      if (mutation.request === undefined) throw new TypeError('there is no request to remember');
+      if (remembered !== undefined) throw new TypeError('a request is remembered once');
+      remembered = record;
+    },
+    eventIds,
+    flush: async () => {
+      if (events.length > 0) await writeEvents();
+      if (remembered !== undefined && mutation.request !== undefined) {
+        const record = { ...remembered, eventIds: eventIds() };
+        const document = requestDocument(mutation.request.key, record, now);
+        await collections.requests.insertOne(document, { session, ignoreUndefined: true });
+      }
+    },
+  };
+}
+
+function newEventId(): string {
+  return ulid().toLowerCase();
+}
