@@ -52,7 +52,7 @@ async function runAva(
     if (line.startsWith('ok ')) {
       passed++;
       failing = false;
-      if (process.env['VERBOSE']) console.log(line);
+      if (process.env.VERBOSE) console.log(line);
     } else if (line.startsWith('not ok ')) {
       failed++;
       failing = true;

@@ -1,0 +1,262 @@
+import { randomUUID } from 'node:crypto';
+import { errors } from '@silo/errors/errors.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { connectMongo } from '@silo/mongo/connect.ts';
+import { createEventLog } from '@silo/mongo/event-log.ts';
+import { setUpEventLog } from '@silo/mongo/indexes.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { fakeClock, systemClock } from '@silo/runtime/clock.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
+import test, { type ExecutionContext } from 'ava';
+import { checkDefinition, type SagaDefinition } from '../definition.ts';
+import { createSagaIndexes, createSagas } from '../sagas.ts';
+
+type State = 'DECIDED' | 'FIRST' | 'SECOND' | 'DONE';
+type Data = { effects: string[] };
+
+const url = process.env.MONGODB_URL ?? '';
+
+/** One service's database, in which processes come and go. */
+async function openService(t: ExecutionContext) {
+  const { client, db, ...mongo } = await connectMongo({
+    url,
+    database: `saga_${randomUUID().slice(0, 8)}`,
+    appName: t.title,
+  });
+  await setUpEventLog(db);
+  await createSagaIndexes(db);
+  const clock = fakeClock();
+  const stop = new AbortController();
+  const log = silentLogger();
+  const eventLog = createEventLog({
+    client,
+    db,
+    service: 'org',
+    region: 'us',
+    clock: systemClock,
+    log,
+  });
+  t.teardown(async () => {
+    stop.abort();
+    await eventLog[Symbol.asyncDispose]();
+    await db.dropDatabase();
+    await mongo[Symbol.asyncDispose]();
+  });
+  const start = (definition: SagaDefinition<State, Data>) => {
+    const life = new AbortController();
+    const signal = AbortSignal.any([life.signal, stop.signal]);
+    const sagas = createSagas({
+      db,
+      eventLog,
+      owner: randomUUID(),
+      clock,
+      log,
+      definitions: [definition],
+      signal,
+    });
+    return {
+      sagas,
+      kill: () => life.abort(new Error('killed')),
+      begin: (id: string, lock?: string) =>
+        eventLog.decide({ id, actor: 'acc_1', signal }, (tx) =>
+          sagas.begin(tx, definition, {
+            id,
+            data: { effects: [] },
+            actor: 'acc_1',
+            ...(lock && { lock }),
+          }),
+        ),
+    };
+  };
+  return { db, clock, start, signal: stop.signal };
+}
+
+/** A saga whose steps note, once each, that they were done: in the world, and in its data. */
+function listing(world: Set<string>, hook: (point: string) => void = () => {}) {
+  const step = (name: string, next: State) => async (saga: { data: Data }) => {
+    hook(`before ${name}`);
+    world.add(name);
+    hook(`after ${name}`);
+    return { next, data: { effects: [...saga.data.effects, name] } };
+  };
+  const definition: SagaDefinition<State, Data> = {
+    kind: 'listing',
+    transitions: { DECIDED: ['FIRST'], FIRST: ['SECOND'], SECOND: ['DONE'], DONE: [] },
+    steps: {
+      DECIDED: step('a', 'FIRST'),
+      FIRST: step('b', 'SECOND'),
+      SECOND: step('c', 'DONE'),
+    },
+  };
+  return definition;
+}
+
+test('a saga runs its steps in order, and answers its final record', async (t) => {
+  const service = await openService(t);
+  const world = new Set<string>();
+  const definition = listing(world);
+  const { sagas, begin } = service.start(definition);
+  await begin('saga_1');
+  const done = await sagas.finish(definition, 'saga_1', service.signal);
+  t.is(done.state, 'DONE');
+  t.deepEqual(done.data.effects, ['a', 'b', 'c']);
+  const again = await sagas.finish(definition, 'saga_1', service.signal);
+  t.deepEqual(again.data.effects, ['a', 'b', 'c'], 'a repeat reads the record');
+});
+
+for (const point of ['before a', 'after a', 'before b', 'after b', 'before c', 'after c']) {
+  test(`a process that dies ${point} leaves a saga that another one finishes`, async (t) => {
+    const service = await openService(t);
+    const world = new Set<string>();
+    const killed = Promise.withResolvers<void>();
+    const dying = service.start(
+      listing(world, (reached) => {
+        if (reached !== point) return;
+        dying.kill();
+        killed.resolve();
+        throw new Error('killed');
+      }),
+    );
+    await dying.begin('saga_1');
+    const definition = listing(world);
+    await t.throwsAsync(dying.sagas.finish(definition, 'saga_1', service.signal));
+    await killed.promise;
+    service.clock.advance(60_000);
+    const other = service.start(definition);
+    const done = await other.sagas.finish(definition, 'saga_1', service.signal);
+    t.deepEqual(done.data.effects, ['a', 'b', 'c']);
+    t.deepEqual([...world], ['a', 'b', 'c']);
+  });
+}
+
+test('what a dead process left behind is taken up without anybody asking', async (t) => {
+  const service = await openService(t);
+  const finished = Promise.withResolvers<void>();
+  const definition = listing(new Set(), (point) => point === 'after c' && finished.resolve());
+  await service.start(definition).begin('saga_1');
+  service.clock.advance(60_000);
+  const stop = new AbortController();
+  const resuming = service.start(definition).sagas.resume(stop.signal);
+  await finished.promise;
+  stop.abort();
+  await resuming;
+  t.pass();
+});
+
+test('an owner that lost its lease can record nothing any more', async (t) => {
+  const service = await openService(t);
+  const paused = Promise.withResolvers<void>();
+  const reached = Promise.withResolvers<void>();
+  const slow: SagaDefinition<State, Data> = {
+    ...listing(new Set()),
+    steps: {
+      ...listing(new Set()).steps,
+      DECIDED: async () => {
+        reached.resolve();
+        await paused.promise;
+        return { next: 'FIRST', data: { effects: ['late'] } };
+      },
+    },
+  };
+  const former = service.start(slow);
+  await former.begin('saga_1');
+  const late = former.sagas.finish(slow, 'saga_1', service.signal);
+  await reached.promise;
+  service.clock.advance(60_000);
+  const definition = listing(new Set());
+  const done = await service.start(definition).sagas.finish(definition, 'saga_1', service.signal);
+  paused.resolve();
+  await t.throwsAsync(late, { instanceOf: SiloError });
+  t.deepEqual(done.data.effects, ['a', 'b', 'c']);
+});
+
+test('one open saga has a lock; the next may begin when it has ended', async (t) => {
+  const service = await openService(t);
+  const definition = listing(new Set());
+  const { sagas, begin } = service.start(definition);
+  await begin('saga_1', 'plan:org_1');
+  await begin('saga_other', 'plan:org_2');
+  const refused = await t.throwsAsync(begin('saga_2', 'plan:org_1'), { instanceOf: SiloError });
+  t.is(refused?.reason, ErrorReason.ERROR_REASON_REQUEST_IN_PROGRESS);
+  await sagas.finish(definition, 'saga_1', service.signal);
+  await t.notThrowsAsync(begin('saga_2', 'plan:org_1'));
+});
+
+test('whoever asks for a running saga joins it', async (t) => {
+  const service = await openService(t);
+  let runs = 0;
+  const definition = listing(new Set(), (point) => {
+    if (point === 'before a') runs++;
+  });
+  const { sagas, begin } = service.start(definition);
+  await begin('saga_1');
+  const all = await Promise.all(
+    Array.from({ length: 10 }, () => sagas.finish(definition, 'saga_1', service.signal)),
+  );
+  t.is(runs, 1);
+  t.true(all.every(({ state }) => state === 'DONE'));
+});
+
+test('a caller whose time is over is told REQUEST_IN_PROGRESS, and the saga goes on', async (t) => {
+  const service = await openService(t);
+  const hurry = new AbortController();
+  const definition = listing(new Set(), (point) => point === 'before b' && hurry.abort());
+  const { sagas, begin } = service.start(definition);
+  await begin('saga_1');
+  const refused = await t.throwsAsync(sagas.finish(definition, 'saga_1', hurry.signal));
+  t.is((refused as SiloError).reason, ErrorReason.ERROR_REASON_REQUEST_IN_PROGRESS);
+  const done = await sagas.finish(definition, 'saga_1', service.signal);
+  t.is(done.state, 'DONE');
+});
+
+test('a step is tried again where a dependency did not answer', async (t) => {
+  const service = await openService(t);
+  let failures = 2;
+  const definition = listing(new Set(), (point) => {
+    if (point === 'before b' && failures-- > 0) throw errors.dependencyUnavailable('token');
+  });
+  const { sagas, begin } = service.start(definition);
+  await begin('saga_1');
+  const done = await sagas.finish(definition, 'saga_1', service.signal);
+  t.deepEqual(done.data.effects, ['a', 'b', 'c']);
+});
+
+test('what a step commits and its transition are one fact', async (t) => {
+  const service = await openService(t);
+  const definition: SagaDefinition<State, Data> = {
+    ...listing(new Set()),
+    steps: {
+      ...listing(new Set()).steps,
+      SECOND: async () => ({
+        next: 'DONE',
+        commit: async (tx) => {
+          await tx.db.collection('effects').insertOne({ at: 'SECOND' }, { session: tx.session });
+        },
+      }),
+    },
+  };
+  const { sagas, begin } = service.start(definition);
+  await service.db.createCollection('effects');
+  await begin('saga_1');
+  await sagas.finish(definition, 'saga_1', service.signal);
+  t.is(await service.db.collection('effects').countDocuments(), 1);
+});
+
+test('a transition that the table does not have is refused', async (t) => {
+  const service = await openService(t);
+  const definition: SagaDefinition<State, Data> = {
+    ...listing(new Set()),
+    steps: { ...listing(new Set()).steps, DECIDED: async () => ({ next: 'DONE' }) },
+  };
+  const { sagas, begin } = service.start(definition);
+  await begin('saga_1');
+  await t.throwsAsync(sagas.finish(definition, 'saga_1', service.signal), {
+    message: /DECIDED may not become DONE/,
+  });
+});
+
+test('a definition without a step for an open state is refused at once', (t) => {
+  const definition = listing(new Set());
+  const { SECOND, ...steps } = definition.steps;
+  t.throws(() => checkDefinition({ ...definition, steps }), { message: /SECOND needs a step/ });
+});
