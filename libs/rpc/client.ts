@@ -1,0 +1,205 @@
+import {
+  Channel,
+  type ChannelCredentials,
+  type ChannelOptions,
+  Client,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  type CallOptions as GrpcCallOptions,
+  Metadata,
+  type MethodDefinition,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import { errors } from '@silo/errors/errors.ts';
+import { fromStatus } from '@silo/errors/from-status.ts';
+import { retry } from '@silo/runtime/retry.ts';
+import { isReadOnly } from './read-only.ts';
+import { clientCredentials, type TlsFiles } from './tls.ts';
+
+const deadlineDefaultMs = 3_000;
+const retryLimits = { attemptsMax: 3, baseMs: 50, capMs: 500 };
+
+// A peer that restarts is back within a second: look for it soon. A dead connection shows in 25 s.
+const channelOptions: ChannelOptions = {
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+};
+
+/** A connection to one server, shared by the clients of its services. */
+export type RpcChannel = Disposable & {
+  address: string;
+  credentials: ChannelCredentials;
+  channel: Channel;
+  close(): void;
+};
+
+/** How one call is made; `connect` takes the same as defaults. */
+export type CallOptions = {
+  /** Cancels the call; it then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /** Of the whole call, repeats included: 3,000 unless given; streams have none unless given. */
+  deadlineMs?: number | undefined;
+  metadata?: Record<string, string> | undefined;
+  /** Repeats a method without side effects, up to 3 times, where the server was not reached. */
+  retry?: boolean | undefined;
+  /** Rejects with the server's own refusal, decoded, instead of DEPENDENCY_UNAVAILABLE. */
+  refusals?: boolean | undefined;
+};
+
+type ConnectedMethod<Method> = Method extends (
+  request: infer Request,
+  metadata: Metadata,
+  options: Partial<GrpcCallOptions>,
+  callback: (error: ServiceError | null, response: infer Response) => void,
+) => ClientUnaryCall
+  ? (request: Request, options?: CallOptions) => Promise<Response>
+  : Method extends (
+        request: infer Request,
+        metadata?: Metadata,
+        options?: Partial<GrpcCallOptions>,
+      ) => ClientReadableStream<infer Response>
+    ? (request: Request, options?: CallOptions) => AsyncIterable<Response>
+    : never;
+
+/** A generated client's methods as functions that return promises, or iterables where they stream. */
+export type Connected<Generated> = {
+  [Name in Exclude<keyof Generated, keyof Client>]: ConnectedMethod<Generated[Name]>;
+};
+
+type Definition = Record<string, MethodDefinition<unknown, unknown>>;
+type ClientClass<Generated> = {
+  new (...options: never[]): Generated;
+  service: object;
+  serviceName: string;
+};
+
+/** A channel to `host:port`, made lazily; close it, or declare it with `using`. */
+export function createChannel(
+  address: string,
+  tls: Pick<TlsFiles, 'ca'> & Partial<TlsFiles>,
+  options: ChannelOptions = {},
+): RpcChannel {
+  const credentials = clientCredentials(tls);
+  const channel = new Channel(address, credentials, { ...channelOptions, ...options });
+  const close = () => channel.close();
+  return { address, credentials, channel, close, [Symbol.dispose]: close };
+}
+
+/**
+ * The methods of a generated `XxxClient` on a channel. A failure rejects with
+ * DEPENDENCY_UNAVAILABLE, whatever it was, unless `refusals` asks for the server's own.
+ */
+export function connect<Generated extends Client>(
+  generated: ClientClass<Generated>,
+  { address, credentials, channel }: RpcChannel,
+  defaults: CallOptions = {},
+): Connected<Generated> {
+  const client = new Client(address, credentials, { channelOverride: channel });
+  const methods = Object.entries(generated.service as Definition).map(([name, method]) => {
+    const peer = { client, method, serviceName: generated.serviceName };
+    const invoke = method.responseStream ? streamed : unary;
+    return [
+      name,
+      (request: unknown, options?: CallOptions) =>
+        invoke(peer, request, { ...defaults, ...options }),
+    ];
+  });
+  return Object.fromEntries(methods);
+}
+
+type Peer = { client: Client; method: MethodDefinition<unknown, unknown>; serviceName: string };
+
+async function unary(peer: Peer, request: unknown, options: CallOptions): Promise<unknown> {
+  const { signal, deadlineMs = deadlineDefaultMs } = options;
+  signal?.throwIfAborted();
+  const deadline = Date.now() + deadlineMs;
+  try {
+    if (!options.retry) return await unaryOnce(peer, request, deadline, options);
+    if (!isReadOnly(peer.method.path))
+      throw new TypeError(`${peer.method.path} may not be repeated`);
+    return await retry(() => unaryOnce(peer, request, deadline, options), {
+      ...retryLimits,
+      isRetryable: (error) => Date.now() < deadline && isUnreached(error),
+      signal: signal ?? neverAborted,
+    });
+  } catch (error) {
+    throw rejection(peer, error, options);
+  }
+}
+
+function unaryOnce(
+  { client, method }: Peer,
+  request: unknown,
+  deadline: number,
+  { signal, metadata }: CallOptions,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const call = client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      metadataOf(metadata),
+      { deadline },
+      (error, response) => {
+        signal?.removeEventListener('abort', cancel);
+        if (error === null) resolve(response);
+        else reject(error);
+      },
+    );
+    const cancel = () => call.cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
+  });
+}
+
+async function* streamed(
+  peer: Peer,
+  request: unknown,
+  options: CallOptions,
+): AsyncGenerator<unknown> {
+  const { signal, deadlineMs, metadata } = options;
+  signal?.throwIfAborted();
+  const { client, method } = peer;
+  const call = client.makeServerStreamRequest(
+    method.path,
+    method.requestSerialize,
+    method.responseDeserialize,
+    request,
+    metadataOf(metadata),
+    deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs },
+  );
+  const cancel = () => call.cancel();
+  call.on('error', () => {}); // the cancellation of a stream that nobody reads any more
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    for await (const response of call) yield response;
+  } catch (error) {
+    throw rejection(peer, error, options);
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+    call.cancel();
+  }
+}
+
+/** The one place where a dependency's failure becomes ours. */
+function rejection(peer: Peer, error: unknown, { signal, refusals }: CallOptions): unknown {
+  if (signal?.aborted) return signal.reason;
+  if (error instanceof TypeError) return error;
+  if (refusals) return fromStatus(error) ?? error;
+  return errors.dependencyUnavailable(peer.serviceName, error);
+}
+
+function isUnreached(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === status.UNAVAILABLE;
+}
+
+function metadataOf(entries: Record<string, string> = {}): Metadata {
+  const metadata = new Metadata();
+  for (const [key, value] of Object.entries(entries)) metadata.set(key, value);
+  return metadata;
+}
+
+const neverAborted = new AbortController().signal;
