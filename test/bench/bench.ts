@@ -1,0 +1,69 @@
+/**
+ * `npm run bench`: measures each promise against the bare operations that it costs, in one run on
+ * one machine, and prints a table of ratios. Options: `--only NAME` (may be repeated), `--list`,
+ * `--json FILE` (writes the rows), `--strict` (a missed goal ends with exit code 1).
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Bench } from './bench-servers.ts';
+import { goalText, isReached, type Result, type Row, resultOf } from './row.ts';
+import { rows } from './rows.ts';
+import { headline, line } from './table.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true, default: [] },
+    list: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    strict: { type: 'boolean', default: false },
+  },
+});
+
+const chosen = choose(options.only);
+if (options.list) {
+  for (const { name, goal, about } of chosen) console.log(`${name} (${goalText(goal)}): ${about}`);
+} else {
+  const { results, crashed, missed } = await run(chosen);
+  if (options.json) await writeFile(options.json, `${JSON.stringify(results, undefined, 2)}\n`);
+  process.exitCode = crashed > 0 || (options.strict && missed > 0) ? 1 : 0;
+}
+
+function choose(names: readonly string[]): readonly Row[] {
+  const unknown = names.filter((name) => !rows.some((row) => row.name === name));
+  if (unknown.length > 0) {
+    console.error(`no such row: ${unknown.join(', ')}; --list names them`);
+    process.exit(2);
+  }
+  return names.length === 0 ? rows : rows.filter(({ name }) => names.includes(name));
+}
+
+async function run(
+  rows: readonly Row[],
+): Promise<{ results: Result[]; crashed: number; missed: number }> {
+  const directory = await mkdtemp(join(tmpdir(), 'silo-bench-'));
+  const results: Result[] = [];
+  let crashed = 0;
+  let missed = 0;
+  try {
+    await using bench = new Bench(directory);
+    console.log(headline());
+    for (const row of rows) {
+      try {
+        const measured = await row.run(bench);
+        const result = resultOf(row, measured);
+        const reached = isReached(row.goal, result);
+        results.push(result);
+        if (!reached) missed++;
+        console.log(line(row, result, reached, measured.remark));
+      } catch (error) {
+        crashed++;
+        console.error(`${row.name} crashed:`, error);
+      }
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+  return { results, crashed, missed };
+}

@@ -1,0 +1,102 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** One operation, from its start to its end. */
+export type Operation = () => Promise<unknown>;
+
+/** Milliseconds that one operation took. */
+export type Latencies = { p50Ms: number; p99Ms: number };
+
+/** Work that many clients do at once, each one operation after another. */
+export type Load = {
+  clients: number;
+  operation(client: number): Promise<unknown>;
+  /** Ends a round: what it still waits for counts as the round's time. */
+  drain?: Operation;
+};
+
+/** What was measured, and what it is measured against. */
+export type Compared<T> = { floor: T; measured: T };
+
+/**
+ * Latencies of two operations, in turns of a few calls each on the same machine, so that what else
+ * the machine does hits both alike. Who goes first changes from round to round.
+ */
+export async function compareLatencies(
+  operations: Compared<Operation>,
+  {
+    rounds = 60,
+    callsPerTurn = 4,
+    warmUpRounds = 8,
+    settleMs = 20,
+  }: {
+    rounds?: number;
+    callsPerTurn?: number;
+    warmUpRounds?: number;
+    /** Between turns: what one side leaves to be done behind its answer does not burden the other. */
+    settleMs?: number;
+  } = {},
+): Promise<Compared<Latencies>> {
+  const took: Compared<number[]> = { floor: [], measured: [] };
+  for (let round = -warmUpRounds; round < rounds; round++) {
+    for (const side of turns(round)) {
+      for (let call = 0; call < callsPerTurn; call++) {
+        const startMs = performance.now();
+        await operations[side]();
+        if (round >= 0) took[side].push(performance.now() - startMs);
+      }
+      await pause(settleMs);
+    }
+  }
+  return { floor: latencies(took.floor), measured: latencies(took.measured) };
+}
+
+/** Operations per second of two loads: the median over rounds that take turns. */
+export async function compareThroughputs(
+  loads: Compared<Load>,
+  {
+    rounds = 7,
+    warmUpRounds = 2,
+    roundMs = 600,
+  }: { rounds?: number; warmUpRounds?: number; roundMs?: number } = {},
+): Promise<Compared<number> & { rates: Compared<number[]> }> {
+  const rates: Compared<number[]> = { floor: [], measured: [] };
+  for (let round = -warmUpRounds; round < rounds; round++) {
+    for (const side of turns(round)) {
+      const perSecond = await throughput(loads[side], roundMs);
+      if (round >= 0) rates[side].push(perSecond);
+    }
+  }
+  return { floor: median(rates.floor), measured: median(rates.measured), rates };
+}
+
+async function throughput({ clients, operation, drain }: Load, roundMs: number): Promise<number> {
+  const startMs = performance.now();
+  let done = 0;
+  const client = async (index: number) => {
+    while (performance.now() - startMs < roundMs) {
+      await operation(index);
+      done++;
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, (_, index) => client(index)));
+  await drain?.();
+  return done / ((performance.now() - startMs) / 1_000);
+}
+
+/** A B, then B A: a drift within the round favours neither. */
+function turns(round: number): readonly (keyof Compared<unknown>)[] {
+  return round % 2 === 0 ? ['floor', 'measured'] : ['measured', 'floor'];
+}
+
+function latencies(tookMs: readonly number[]): Latencies {
+  return { p50Ms: median(tookMs), p99Ms: quantile(tookMs, 0.99) };
+}
+
+function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}

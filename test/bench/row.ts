@@ -1,0 +1,54 @@
+import type { Bench } from './bench-servers.ts';
+
+/** What a goal is set for, and on which side of the line it lies. */
+export type Goal = { of: 'ratio' | 'value'; atLeast: number } | { of: 'ratio'; atMost: number };
+
+/** What a row measured, in the row's unit. */
+export type Measured = {
+  value: number;
+  /** What the bare operations that the promise costs took, in the same run; absent: no floor. */
+  floor?: number | undefined;
+  /** For people, beside the table: spreads, counts. */
+  remark?: string | undefined;
+};
+
+/** One line of the table. */
+export type Row = {
+  name: string;
+  unit: string;
+  goal: Goal;
+  /** What is measured, and against what, in a line. */
+  about: string;
+  /** Runs alone: nothing else is measured meanwhile. */
+  run(bench: Bench): Promise<Measured>;
+};
+
+/** One line as it is printed and written: `goal` is the bound for the ratio, or for the value. */
+export type Result = {
+  name: string;
+  value: number;
+  floor: number | null;
+  ratio: number | null;
+  goal: number;
+  unit: string;
+};
+
+/** What a row measured, as the table has it. */
+export function resultOf({ name, unit, goal }: Row, { value, floor }: Measured): Result {
+  const bound = 'atLeast' in goal ? goal.atLeast : goal.atMost;
+  const ratio = floor === undefined ? null : value / floor;
+  return { name, value, floor: floor ?? null, ratio, goal: bound, unit };
+}
+
+/** Whether the goal is reached. */
+export function isReached(goal: Goal, { value, ratio }: Result): boolean {
+  const reached = goal.of === 'value' ? value : ratio;
+  if (reached === null || Number.isNaN(reached)) return false;
+  return 'atLeast' in goal ? reached >= goal.atLeast : reached <= goal.atMost;
+}
+
+/** Such as `≤ 2×` or `≥ 1000000`. */
+export function goalText(goal: Goal): string {
+  const bound = 'atLeast' in goal ? `≥ ${goal.atLeast}` : `≤ ${goal.atMost}`;
+  return goal.of === 'ratio' ? `${bound}×` : bound;
+}

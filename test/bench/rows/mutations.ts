@@ -1,0 +1,177 @@
+import { connectMongo } from '@silo/mongo/connect.ts';
+import { createEventLog, type EventLog } from '@silo/mongo/event-log.ts';
+import { ensureIndexes, setUpEventLog } from '@silo/mongo/indexes.ts';
+import { ProjectUpdated } from '@silo/protos/gen/silo/events/v1/events.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import { withDeadline } from '@silo/runtime/deadline.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
+import type { Collection, Db } from 'mongodb';
+import { ulid } from 'ulid';
+import { Bare } from '../bare.ts';
+import type { Bench } from '../bench-servers.ts';
+import { compareThroughputs, type Load } from '../measure.ts';
+import type { Measured, Row } from '../row.ts';
+
+const callDeadlineMs = 10_000;
+
+type Setting = { clients: number; replicas: number; numbered: boolean };
+
+/** What the clients change, each its own. */
+type ThingDocument = { _id: string; name: string; revision: number; updateTime: Date };
+
+/**
+ * Mutations per second that one service's store commits, each client changing a document of its own:
+ * a decision with its event, numbered behind it by grouped transactions. A round ends when all that
+ * it committed is numbered. Replicas are event logs of their own on one database.
+ *
+ * The floor: as many clients with bare transactions of two statements, the document and one outbox
+ * document that holds the same event, which nobody ever numbers.
+ */
+export const mutations: readonly Row[] = [
+  row('mutations-1', 0.8, { clients: 1, replicas: 1, numbered: false }),
+  row('mutations-32', 0.8, { clients: 32, replicas: 1, numbered: false }),
+  row('mutations-64', 0.8, { clients: 64, replicas: 1, numbered: false }),
+  row('mutations-32-replicas', 0.8, { clients: 32, replicas: 2, numbered: false }),
+  row('mutations-32-numbered', 0.6, { clients: 32, replicas: 1, numbered: true }),
+];
+
+function row(name: string, atLeast: number, setting: Setting): Row {
+  const { clients, replicas, numbered } = setting;
+  const who = `${clients} ${clients === 1 ? 'client' : 'clients'}`;
+  const where = replicas === 1 ? 'one service' : `${replicas} replicas of a service`;
+  const wait = numbered ? 'everyone waits for the number' : 'nobody waits for a number';
+  return {
+    name,
+    unit: 'mutations/s',
+    goal: { of: 'ratio', atLeast },
+    about: `${where}, ${who}, ${wait}; floor: bare transactions that write as many documents`,
+    run: (bench) => measure(bench, name, setting),
+  };
+}
+
+async function measure(bench: Bench, name: string, setting: Setting): Promise<Measured> {
+  const url = await bench.mongodb();
+  await using stack = new AsyncDisposableStack();
+  const floor = await bareLoad(url, name, setting, stack);
+  const measured = await eventLogLoad(url, name, setting, stack);
+  const rates = await compareThroughputs({ floor, measured });
+  return { value: rates.measured, floor: rates.floor };
+}
+
+async function bareLoad(
+  url: string,
+  name: string,
+  { clients, replicas }: Setting,
+  stack: AsyncDisposableStack,
+): Promise<Load> {
+  const bares = await Promise.all(
+    Array.from({ length: replicas }, async () =>
+      stack.use(await Bare.open(url, `bench-floor-${name}`)),
+    ),
+  );
+  const transactions = await Promise.all(
+    Array.from({ length: clients }, (_, client) =>
+      pick(bares, client).transaction([
+        { kind: 'change', collection: 'things', sample: newThing() },
+        { kind: 'add', collection: 'outbox', sample: outboxSample() },
+      ]),
+    ),
+  );
+  return { clients, operation: (client) => pick(transactions, client)() };
+}
+
+async function eventLogLoad(
+  url: string,
+  name: string,
+  { clients, replicas, numbered }: Setting,
+  stack: AsyncDisposableStack,
+): Promise<Load> {
+  const stores = await Promise.all(
+    Array.from({ length: replicas }, (_, replica) =>
+      openStore(url, `bench-${name}`, replica, stack),
+    ),
+  );
+  const [first] = stores;
+  const documents = Array.from({ length: clients }, newThing);
+  await first?.things.insertMany(documents);
+  return {
+    clients,
+    operation: async (client) => {
+      const { eventLog, things } = pick(stores, client);
+      const { signal } = withDeadline(callDeadlineMs);
+      const { _id } = pick(documents, client);
+      const { eventIds } = await eventLog.mutate(
+        { id: ulid(), actor: 'acc_bench', signal },
+        ProjectUpdated,
+        async (tx) => {
+          await things.updateOne(
+            { _id },
+            { $inc: { revision: 1 }, $set: { updateTime: tx.now } },
+            { session: tx.session },
+          );
+          const response = eventBody(_id, tx.now);
+          tx.emit({ event: 'updated', subject: _id, body: ProjectUpdated.toJSON(response) });
+          return { response };
+        },
+      );
+      if (numbered) await eventLog.position(eventIds, signal);
+    },
+    drain: () => pick(stores, 0).eventLog.numberNow(AbortSignal.timeout(callDeadlineMs)),
+  };
+}
+
+async function openStore(
+  url: string,
+  database: string,
+  replica: number,
+  stack: AsyncDisposableStack,
+): Promise<{ eventLog: EventLog; things: Collection<ThingDocument> }> {
+  const appName = `bench-${replica}`;
+  const { client, db } = stack.use(await connectMongo({ url, database, appName }));
+  await setUp(db);
+  const log = silentLogger();
+  const options = {
+    client,
+    db,
+    service: 'project',
+    region: 'us',
+    clock: systemClock,
+    log,
+  } as const;
+  const eventLog = stack.use(createEventLog(options));
+  return { eventLog, things: db.collection<ThingDocument>('things') };
+}
+
+async function setUp(db: Db): Promise<void> {
+  await setUpEventLog(db);
+  await ensureIndexes(db, { things: [] });
+}
+
+function newThing(): ThingDocument {
+  return { _id: ulid(), name: 'Default Project', revision: 1, updateTime: new Date() };
+}
+
+/** As libs/mongo writes them. */
+function outboxSample() {
+  const id = ulid();
+  const body = JSON.stringify(ProjectUpdated.toJSON(eventBody(id, new Date())));
+  return {
+    time: new Date(),
+    actor: 'acc_bench',
+    correlationId: ulid(),
+    events: [{ id, event: 'updated', subject: id, body }],
+  };
+}
+
+function eventBody(projectId: string, time: Date): ProjectUpdated {
+  const organizationId = 'org_us_01k00000000000000000000000';
+  const changes = [{ field: 'name', from: 'Default Project', to: 'Production' }];
+  const actor = 'acc_bench';
+  return ProjectUpdated.create({ projectId, organizationId, changes, revision: 2, actor, time });
+}
+
+function pick<T>(values: readonly T[], index: number): T {
+  const value = values[index % values.length];
+  if (value === undefined) throw new RangeError('there is nothing to pick from');
+  return value;
+}
