@@ -49,19 +49,20 @@ export type CallOptions = {
   refusals?: boolean | undefined;
 };
 
+// Streams first: what a stream answers has all that a unary call has, and would be taken for one.
 type ConnectedMethod<Method> = Method extends (
   request: infer Request,
-  metadata: Metadata,
-  options: Partial<GrpcCallOptions>,
-  callback: (error: ServiceError | null, response: infer Response) => void,
-) => ClientUnaryCall
-  ? (request: Request, options?: CallOptions) => Promise<Response>
+  metadata?: Metadata,
+  options?: Partial<GrpcCallOptions>,
+) => ClientReadableStream<infer Response>
+  ? (request: Request, options?: CallOptions) => AsyncIterable<Response>
   : Method extends (
         request: infer Request,
-        metadata?: Metadata,
-        options?: Partial<GrpcCallOptions>,
-      ) => ClientReadableStream<infer Response>
-    ? (request: Request, options?: CallOptions) => AsyncIterable<Response>
+        metadata: Metadata,
+        options: Partial<GrpcCallOptions>,
+        callback: (error: ServiceError | null, response: infer Response) => void,
+      ) => ClientUnaryCall
+    ? (request: Request, options?: CallOptions) => Promise<Response>
     : never;
 
 /** A generated client's methods as functions that return promises, or iterables where they stream. */
