@@ -1,5 +1,14 @@
 import { errors } from '@silo/errors/errors.ts';
-import { MongoError, MongoErrorLabel, MongoServerError } from 'mongodb';
+import {
+  MongoClientClosedError,
+  MongoError,
+  MongoErrorLabel,
+  MongoNetworkError,
+  MongoNotConnectedError,
+  MongoServerError,
+  MongoSystemError,
+  MongoTopologyClosedError,
+} from 'mongodb';
 
 const duplicateKey = 11000;
 
@@ -15,8 +24,17 @@ export function isTransient(error: unknown): boolean {
   );
 }
 
-// Server errors that speak of the server's state, not of our command. All but the last stand for
-// "not primary", "shutting down" or "in time", from src/mongo/base/error_codes.yml.
+// What the driver throws where it reached no server, or is being closed; the rest are bugs of ours.
+const unavailableErrors = [
+  MongoNetworkError,
+  MongoSystemError,
+  MongoNotConnectedError,
+  MongoTopologyClosedError,
+  MongoClientClosedError,
+];
+
+// Server errors that speak of the server's state, not of our command: unreachable, not primary, shutting
+// down, out of time, conflicts; from src/mongo/base/error_codes.yml.
 const unavailableCodes = new Set<number | string | undefined>([
   ...[6, 7, 89, 91, 189, 9001, 10058, 10107, 11600, 11602, 13435, 13436, 134, 133, 262],
   ...[50, 64, 100, 112, 202, 251, 317, 365],
@@ -27,8 +45,13 @@ const unavailableCodes = new Set<number | string | undefined>([
  * answer, was no primary, or gave in to contention. Anything else, a bug of ours too, stays as it is.
  */
 export function fromMongo(error: unknown): unknown {
-  if (!(error instanceof MongoError)) return error;
-  const isOurs = error instanceof MongoServerError && !isTransient(error);
-  if (isOurs && !unavailableCodes.has(error.code)) return error;
-  return errors.dependencyUnavailable('mongodb', error);
+  return isUnavailable(error) ? errors.dependencyUnavailable('mongodb', error) : error;
+}
+
+function isUnavailable(error: unknown): boolean {
+  if (isTransient(error)) return true;
+  if (error instanceof MongoServerError) return unavailableCodes.has(error.code);
+  // The driver does not export this one.
+  if (error instanceof MongoError && error.name === 'MongoWaitQueueTimeoutError') return true;
+  return unavailableErrors.some((type) => error instanceof type);
 }

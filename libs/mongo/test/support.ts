@@ -25,7 +25,7 @@ export async function testDatabase(
   const name = `${slug}_${randomUUID().slice(0, 8)}`;
   const open: MongoConnection[] = [];
   const connect = async () => {
-    const connection = await connectMongo({ url: mongodbUrl(), database: name, appName: 'test' });
+    const connection = await connectMongo({ url: mongodbUrl(), database: name, appName: name });
     open.push(connection);
     return connection;
   };

@@ -1,0 +1,165 @@
+import { type Clock, systemClock } from '@silo/runtime/clock.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import { runForever } from '@silo/runtime/run-forever.ts';
+import type { Db } from 'mongodb';
+
+const leaseMs = 6_000;
+const renewMs = 1_500;
+const timeMaxMs = 1_000;
+/** A leader stops believing in its lease this much before the database does. */
+const marginMs = 1_500;
+
+type LeaseDocument = { _id: string; owner: string; fence: number; until: Date };
+
+/** One term of leadership. */
+export type Leadership = {
+  /** Grows with every change of leader: later writers refuse earlier ones by it. */
+  fence: number;
+  /** Aborts when the lease is lost, or the process stops. */
+  signal: AbortSignal;
+};
+
+type Options = {
+  db: Db;
+  /** What is led: there is one leader for each name. */
+  name: string;
+  /** Names this process; new at every start. */
+  owner: string;
+  signal: AbortSignal;
+  log: Log;
+  clock?: Clock;
+  /** For tests. */
+  timing?: { leaseMs: number; renewMs: number; marginMs: number };
+};
+
+/**
+ * Runs `work` whenever this process is the leader, until the signal. The lease is kept by the
+ * database's clock, and believed for a shorter time by this process's monotonic one; still two may
+ * lead for an instant where one was paused, so what they write must be fenced or harmless.
+ * `work` must end soon after its signal; a leader whose work ends or fails lets go, and stands again.
+ */
+export async function lead(
+  options: Options,
+  work: (leadership: Leadership) => Promise<void>,
+): Promise<void> {
+  const { name, signal, log, timing } = options;
+  const intervalMs = timing?.renewMs ?? renewMs;
+  await runForever({ name: `lead-${name}`, intervalMs, signal, log }, async () => {
+    const term = new Term(options);
+    await term.prepare();
+    if (!(await term.take())) return;
+    log.info({ name, fence: term.fence }, 'leading');
+    try {
+      await term.during(work);
+    } finally {
+      await term.release();
+      log.info({ name, fence: term.fence }, 'no longer leading');
+    }
+  });
+}
+
+class Term {
+  readonly #options: Options;
+  readonly #clock: Clock;
+  readonly #timing: { leaseMs: number; renewMs: number; marginMs: number };
+  readonly #lost = new AbortController();
+  #believedUntilMs = 0;
+  fence = 0;
+
+  constructor(options: Options) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#timing = options.timing ?? { leaseMs, renewMs, marginMs };
+  }
+
+  /** Takes or renews the lease; false where another process holds it. */
+  async take(): Promise<boolean> {
+    const { name, owner } = this.#options;
+    const { leaseMs, marginMs } = this.#timing;
+    const sentMs = this.#clock.monotonicMs();
+    const isOwn = { $eq: ['$owner', owner] };
+    const lease = await this.#leases().findOneAndUpdate(
+      { _id: name, $expr: { $or: [isOwn, { $lte: ['$until', '$$NOW'] }] } },
+      [
+        {
+          $set: {
+            fence: { $cond: [isOwn, '$fence', { $add: ['$fence', 1] }] },
+            owner,
+            until: { $add: ['$$NOW', leaseMs] },
+          },
+        },
+      ],
+      { returnDocument: 'after', maxTimeMS: timeMaxMs },
+    );
+    if (lease === null) return false;
+    if (this.fence !== 0 && lease.fence !== this.fence) return false; // lost, and won again
+    this.fence = lease.fence;
+    this.#believedUntilMs = sentMs + leaseMs - marginMs;
+    return true;
+  }
+
+  /** Makes the document that candidates compete for: an update with `$expr` cannot. */
+  async prepare(): Promise<void> {
+    const free = { owner: '', fence: 0, until: new Date(0) };
+    await this.#leases().updateOne(
+      { _id: this.#options.name },
+      { $setOnInsert: free },
+      { upsert: true, maxTimeMS: timeMaxMs },
+    );
+  }
+
+  async during(work: (leadership: Leadership) => Promise<void>): Promise<void> {
+    const signal = AbortSignal.any([this.#options.signal, this.#lost.signal]);
+    const over = new AbortController();
+    const renewing = this.#renew(AbortSignal.any([signal, over.signal]));
+    try {
+      await work({ fence: this.fence, signal });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      over.abort();
+      await renewing;
+    }
+  }
+
+  async release(): Promise<void> {
+    const { name, owner, log } = this.#options;
+    await this.#leases()
+      .updateOne(
+        { _id: name, owner, fence: this.fence },
+        { $set: { until: new Date(0) } },
+        { maxTimeMS: timeMaxMs },
+      )
+      // It ends by itself.
+      .catch((error) => log.warn({ name, err: error }, 'a lease was not released'));
+  }
+
+  async #renew(signal: AbortSignal): Promise<void> {
+    const { name, log } = this.#options;
+    const lose = () => this.#lost.abort(new DOMException(`no longer leads ${name}`, 'AbortError'));
+    // A timer, too: a renewal that hangs must not keep a leader believing.
+    let timer = setTimeout(lose, this.#believedUntilMs - this.#clock.monotonicMs());
+    const intervalMs = this.#timing.renewMs;
+    let first = true;
+    try {
+      await runForever({ name: `renew-${name}`, intervalMs, signal, log }, async () => {
+        if (first) {
+          first = false;
+          return;
+        }
+        if (!(await this.take())) return lose();
+        clearTimeout(timer);
+        timer = setTimeout(lose, this.#believedUntilMs - this.#clock.monotonicMs());
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #leases() {
+    return this.#options.db.collection<LeaseDocument>('leases', {
+      readConcern: { level: 'majority' },
+      writeConcern: { w: 'majority' },
+    });
+  }
+}

@@ -1,0 +1,232 @@
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import test from 'ava';
+import type { EventLog, LoggedEvent } from '../event-log.ts';
+import { setUpEventLog } from '../indexes.ts';
+import { eventually, mutation, testEventLog } from './support.ts';
+
+const forever = () => AbortSignal.timeout(60_000);
+
+async function emitOne(eventLog: EventLog, body: unknown = {}): Promise<string[]> {
+  const { eventIds } = await eventLog.decide(mutation(), async (tx) => {
+    await tx.db.collection('things').insertOne({}, { session: tx.session });
+    tx.emit({ event: 'updated', subject: 'prj_1', body });
+  });
+  return eventIds;
+}
+
+async function readAll(eventLog: EventLog): Promise<LoggedEvent[]> {
+  await eventLog.numberNow(forever());
+  const { events } = await eventLog.read({ afterSequence: 0, limit: 10_000 });
+  return events;
+}
+
+test('numbers have no gaps and no repeats while 32 writers of two processes race', async (t) => {
+  const { connection, eventLog, another } = await testEventLog(t);
+  await connection.db.createCollection('things');
+  const logs = [eventLog, await another()];
+  const positions: number[] = [];
+  const writers = Array.from({ length: 32 }, async (_, writer) => {
+    const log = logs[writer % 2] ?? eventLog;
+    for (let turn = 0; turn < 10; turn++) {
+      const eventIds = await emitOne(log, { writer, turn });
+      positions.push(await log.position(eventIds, forever()));
+    }
+  });
+  await Promise.all(writers);
+  const events = await readAll(eventLog);
+  const expected = Array.from({ length: 320 }, (_, index) => index + 1);
+  t.deepEqual(
+    events.map(({ sequence }) => sequence),
+    expected,
+  );
+  t.deepEqual(
+    positions.toSorted((a, b) => a - b),
+    expected,
+  );
+  t.is(new Set(events.map(({ id }) => id)).size, 320);
+  t.is(await connection.db.collection('outbox').countDocuments(), 0);
+  for (let writer = 0; writer < 32; writer++) {
+    const turns = events
+      .map(({ bodyJson }) => JSON.parse(bodyJson))
+      .filter((b) => b.writer === writer);
+    t.deepEqual(
+      turns.map(({ turn }) => turn),
+      turns.map((_, index) => index),
+      'what one writer did after another thing has the higher number',
+    );
+  }
+});
+
+test('a cause has a smaller number than its effect, whichever processes decide them', async (t) => {
+  const { connection, eventLog, another } = await testEventLog(t);
+  const logs = [eventLog, await another(), await another({ numbersOwn: false })];
+  const things = connection.db.collection<{ _id: string; version: number }>('things');
+  await things.insertOne({ _id: 'shared', version: 0 });
+  const writers = Array.from({ length: 6 }, async (_, writer) => {
+    const log = logs[writer % 3] ?? eventLog;
+    for (let turn = 0; turn < 25; turn++) {
+      await log.decide(mutation(), async (tx) => {
+        const after = await tx.db
+          .collection<{ _id: string; version: number }>('things')
+          .findOneAndUpdate(
+            { _id: 'shared' },
+            { $inc: { version: 1 } },
+            { session: tx.session, returnDocument: 'after' },
+          );
+        tx.emit({ event: 'updated', subject: 'prj_1', body: { version: after?.version } });
+      });
+    }
+  });
+  await Promise.all(writers);
+  const versions = (await readAll(eventLog)).map(({ bodyJson }) => JSON.parse(bodyJson).version);
+  t.deepEqual(
+    versions,
+    Array.from({ length: 150 }, (_, index) => index + 1),
+  );
+});
+
+test('events of one transaction stay together, in the order in which they were told', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  await Promise.all(
+    Array.from({ length: 10 }, (_, group) =>
+      eventLog.decide(mutation(), async (tx) => {
+        for (let place = 0; place < 5; place++) {
+          tx.emit({ event: 'updated', subject: 'prj_1', body: { group, place } });
+        }
+      }),
+    ),
+  );
+  const bodies = (await readAll(eventLog)).map(({ bodyJson }) => JSON.parse(bodyJson));
+  t.is(bodies.length, 50);
+  bodies.forEach((body, index) => {
+    t.is(body.place, index % 5);
+    t.is(body.group, bodies[index - body.place].group);
+  });
+});
+
+test('what a process decided and did not live to number, another one numbers', async (t) => {
+  const { eventLog, another } = await testEventLog(t);
+  const dying = await another({ numbersOwn: false });
+  const eventIds = await emitOne(dying);
+  t.is((await eventLog.head()).sequence, 0);
+  t.is((await eventLog.numberNow(forever())).sequence, 1);
+  t.is(await eventLog.position(eventIds, forever()), 1);
+  t.is(await dying.position(eventIds, forever()), 1, 'a position is found where others gave it');
+  await emitOne(dying);
+  await eventLog.numberLeftovers();
+  t.is((await eventLog.head()).sequence, 2);
+});
+
+test('an event carries who, when and why as its transaction knew them', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  const decided = mutation({ account: 'acc_7' });
+  let now = new Date(0);
+  await eventLog.decide(decided, async (tx) => {
+    now = tx.now;
+    tx.emit({ event: 'moved', subject: 'prj_1', body: { name: 'ä $where a.b' } });
+  });
+  const [event] = await readAll(eventLog);
+  t.like(event, {
+    sequence: 1,
+    event: 'moved',
+    subject: 'prj_1',
+    time: now,
+    actor: 'acc_7',
+    correlationId: decided.id,
+    bodyJson: '{"name":"ä $where a.b"}',
+  });
+  t.regex(event?.id ?? '', /^[0-7][0-9a-z]{25}$/);
+});
+
+test('a refusal in the body leaves no state and no event', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const refusal = new SiloError({ code: 9, reason: 17, message: 'refused' });
+  const refused = eventLog.decide(mutation(), async (tx) => {
+    await tx.db.collection('things').insertOne({}, { session: tx.session });
+    tx.emit({ event: 'updated', subject: 'prj_1', body: {} });
+    throw refusal;
+  });
+  t.is(await t.throwsAsync(refused), refusal);
+  t.is(await connection.db.collection('things').countDocuments(), 0);
+  t.deepEqual(await readAll(eventLog), []);
+});
+
+test('reading goes on from any place, and says so where the next event is gone', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  for (let turn = 0; turn < 5; turn++) await emitOne(eventLog);
+  await eventLog.numberNow(forever());
+  const page = await eventLog.read({ afterSequence: 1, limit: 2 });
+  t.deepEqual(
+    page.events.map(({ sequence }) => sequence),
+    [2, 3],
+  );
+  t.is(page.head.sequence, 5);
+  t.deepEqual((await eventLog.read({ afterSequence: 5, limit: 10 })).events, []);
+
+  const events = connection.db.collection<{ _id: number }>('events');
+  await events.deleteMany({ _id: { $lte: 2 } }, { writeConcern: { w: 'majority' } });
+  for (const [afterSequence, first] of [
+    [0, '3'],
+    [1, '3'],
+  ] as const) {
+    const error = await t.throwsAsync(eventLog.read({ afterSequence, limit: 10 }));
+    t.true(error instanceof SiloError);
+    t.like(error, {
+      reason: ErrorReason.ERROR_REASON_LOG_COMPACTED,
+      metadata: { first_sequence: first },
+    });
+  }
+  t.is((await eventLog.read({ afterSequence: 2, limit: 10 })).events.length, 3);
+  await events.deleteMany({ _id: 4 }, { writeConcern: { w: 'majority' } });
+  t.is((await eventLog.read({ afterSequence: 2, limit: 10 })).events.length, 1, 'up to the hole');
+  await events.deleteMany({}, { writeConcern: { w: 'majority' } });
+  const empty = await t.throwsAsync(eventLog.read({ afterSequence: 4, limit: 10 }));
+  t.like(empty, { metadata: { first_sequence: '6' } });
+});
+
+test('the oldest event of a window is found by its time', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  for (let turn = 0; turn < 4; turn++) await emitOne(eventLog);
+  await eventLog.numberNow(forever());
+  const hour = 3_600_000;
+  await connection.db
+    .collection<{ _id: number }>('events')
+    .updateMany(
+      { _id: { $lte: 2 } },
+      { $set: { time: new Date(Date.now() - hour) } },
+      { writeConcern: { w: 'majority' } },
+    );
+  t.is(await eventLog.firstSequenceSince(new Date(0)), 1);
+  t.is(await eventLog.firstSequenceSince(new Date(Date.now() - hour / 2)), 3);
+  t.is(await eventLog.firstSequenceSince(new Date(Date.now() + hour)), 5);
+});
+
+test('a new head is heard of in the process that numbered, and in the others', async (t) => {
+  const { eventLog, another } = await testEventLog(t);
+  const other = await another();
+  const heard: Record<'here' | 'there', number> = { here: 0, there: 0 };
+  using _here = eventLog.onNumbered((sequence) => {
+    heard.here = sequence;
+  });
+  using _there = other.onNumbered((sequence) => {
+    heard.there = sequence;
+  });
+  await eventually(async () => {
+    await emitOne(eventLog);
+    if (heard.there === 0) throw new Error('the other process has heard nothing yet');
+  });
+  t.true(heard.here >= heard.there);
+  await other.past(0, 60_000, forever());
+  t.pass('who asks for what is there already does not wait');
+});
+
+test('preparing a database twice at once, and again later, changes nothing', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  await emitOne(eventLog);
+  const before = await eventLog.numberNow(forever());
+  await Promise.all([setUpEventLog(connection.db), setUpEventLog(connection.db)]);
+  t.deepEqual(await eventLog.head(), before);
+  t.is(before.sequence, 1);
+  t.truthy(before.incarnation);
+});

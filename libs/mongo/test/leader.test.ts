@@ -1,0 +1,88 @@
+import { silentLogger } from '@silo/runtime/log.ts';
+import test, { type ExecutionContext } from 'ava';
+import type { Db } from 'mongodb';
+import { ensureIndexes } from '../indexes.ts';
+import { type Leadership, lead } from '../leader.ts';
+import { eventually, testDatabase } from './support.ts';
+
+const timing = { leaseMs: 600, renewMs: 100, marginMs: 100 };
+
+class Candidate {
+  readonly terms: Leadership[] = [];
+  readonly #stop = new AbortController();
+  readonly #led: Promise<void>;
+
+  constructor(t: ExecutionContext, db: Db, owner: string) {
+    t.teardown(() => this.stop());
+    const { signal } = this.#stop;
+    const options = { db, name: 'relay', owner, signal, log: silentLogger(), timing };
+    this.#led = lead(options, async (term) => {
+      this.terms.push(term);
+      const over = Promise.withResolvers<void>();
+      term.signal.addEventListener('abort', () => over.resolve(), { once: true });
+      await over.promise;
+    });
+  }
+
+  get leads(): boolean {
+    return this.terms.at(-1)?.signal.aborted === false;
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#led;
+  }
+}
+
+function assertLeads(candidate: Candidate | undefined): asserts candidate is Candidate {
+  if (!candidate?.leads) throw new Error('nobody leads yet');
+}
+
+test('one of many leads, and who stops hands over at once with a higher fence', async (t) => {
+  const { db } = await (await testDatabase(t)).connect();
+  await ensureIndexes(db, { leases: [] });
+  const candidates = ['a', 'b', 'c'].map((owner) => new Candidate(t, db, owner));
+  const first = await eventually(() => {
+    const leader = candidates.find(({ leads }) => leads);
+    assertLeads(leader);
+    return leader;
+  });
+  t.is(candidates.filter(({ leads }) => leads).length, 1);
+  const fence = first.terms.at(-1)?.fence ?? 0;
+  await first.stop();
+  t.false(first.leads);
+  const second = await eventually(() => {
+    const leader = candidates.find(({ leads }) => leads);
+    assertLeads(leader);
+    return leader;
+  });
+  t.not(second, first);
+  t.true((second.terms.at(-1)?.fence ?? 0) > fence);
+  await Promise.all(candidates.map((candidate) => candidate.stop()));
+});
+
+test('a leader keeps its lease by renewing it, and stops when another has taken it', async (t) => {
+  const { db } = await (await testDatabase(t)).connect();
+  await ensureIndexes(db, { leases: [] });
+  const leader = new Candidate(t, db, 'a');
+  await eventually(() => assertLeads(leader));
+  const leases = db.collection<{ _id: string; until: Date }>('leases');
+  const { until } = (await leases.findOne({ _id: 'relay' })) ?? { until: new Date(0) };
+  await eventually(async () => {
+    const lease = await leases.findOne({ _id: 'relay' });
+    if ((lease?.until ?? until) <= new Date(until.getTime() + 2 * timing.leaseMs)) {
+      throw new Error('not renewed often enough yet');
+    }
+  });
+  t.is(leader.terms.length, 1);
+  const taken = new Date(Date.now() + 60_000);
+  await leases.updateOne(
+    { _id: 'relay' },
+    { $set: { owner: 'other', until: taken }, $inc: { fence: 1 } },
+  );
+  await eventually(() => {
+    if (leader.leads) throw new Error('leads still');
+  });
+  await leader.stop();
+  t.like(await leases.findOne({ _id: 'relay' }), { owner: 'other', until: taken });
+});

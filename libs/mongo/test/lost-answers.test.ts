@@ -1,0 +1,131 @@
+import { errors } from '@silo/errors/errors.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import test, { type ExecutionContext } from 'ava';
+import type { Document } from 'mongodb';
+import { connectMongo } from '../connect.ts';
+import type { Codec, EventLog } from '../event-log.ts';
+import { readLinearizable } from '../linearizable.ts';
+import { mongodbUrl, mutation, testEventLog } from './support.ts';
+
+// A fail point of the server is one for all of its clients: these tests go one after another, and
+// meet only connections of their own application name.
+const serial = test.serial;
+
+const text: Codec<string> = {
+  encode: (response) => ({ finish: () => Buffer.from(response, 'utf8') }),
+  decode: (bytes) => Buffer.from(bytes).toString('utf8'),
+};
+
+async function failCommand(
+  t: ExecutionContext,
+  appName: string,
+  mode: Document | 'alwaysOn',
+  data: Document,
+): Promise<{ off(): Promise<void> }> {
+  const connection = await connectMongo({ url: mongodbUrl(), database: 'admin', appName: 'fail' });
+  const admin = connection.client.db('admin');
+  const failPoint = { configureFailPoint: 'failCommand' };
+  await admin.command({ ...failPoint, mode, data: { ...data, appName } });
+  const off = async () => {
+    await admin.command({ ...failPoint, mode: 'off' });
+  };
+  t.teardown(async () => {
+    await off();
+    await connection[Symbol.asyncDispose]();
+  });
+  return { off };
+}
+
+function insert(eventLog: EventLog, requestId?: string, withinMs = 30_000) {
+  const signal = AbortSignal.timeout(withinMs);
+  const options = requestId === undefined ? { signal } : { signal, requestId };
+  return eventLog.mutate(mutation(options), text, async (tx) => {
+    const things = tx.db.collection('things');
+    await things.insertOne({}, { session: tx.session });
+    tx.emit({ event: 'updated', subject: 'prj_1', body: {} });
+    return { response: `made ${await things.countDocuments({}, { session: tx.session })}` };
+  });
+}
+
+const networkError = { failCommands: ['commitTransaction'], closeConnection: true };
+/** The command is carried out, and its answer says that nobody knows. */
+const unknownOutcome = {
+  failCommands: ['commitTransaction'],
+  writeConcernError: { code: 91, errmsg: 'shutting down' },
+};
+
+for (const [what, data] of Object.entries({ networkError, unknownOutcome })) {
+  for (const times of [1, 3]) {
+    serial(`a commit whose answer is lost (${what}, ${times} times) is one effect`, async (t) => {
+      const { connection, eventLog } = await testEventLog(t);
+      const { db } = connection;
+      await db.createCollection('things');
+      await failCommand(t, db.databaseName, { times }, data);
+      const made = await insert(eventLog);
+      t.is(made.response, 'made 1');
+      t.is(await eventLog.position(made.eventIds, AbortSignal.timeout(10_000)), 1);
+      t.is(await db.collection('things').countDocuments(), 1);
+    });
+  }
+}
+
+serial('a change whose commit stayed unknown is found by its request id', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const { db } = connection;
+  await db.createCollection('things');
+  const { off } = await failCommand(t, db.databaseName, 'alwaysOn', unknownOutcome);
+  const unknown = await t.throwsAsync(insert(eventLog, 'r1', 1_500));
+  t.true(unknown instanceof SiloError);
+  t.is((unknown as SiloError).reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
+  await off();
+  t.like(await insert(eventLog, 'r1'), { response: 'made 1', repeated: true });
+  t.is((await eventLog.numberNow(AbortSignal.timeout(10_000))).sequence, 1);
+});
+
+serial(
+  'a connection that breaks in a statement runs the body again, with one effect',
+  async (t) => {
+    const { connection, eventLog } = await testEventLog(t);
+    const { db } = connection;
+    await db.createCollection('things');
+    const insertFails = { failCommands: ['insert'], closeConnection: true };
+    await failCommand(t, db.databaseName, { times: 3 }, insertFails);
+    t.is((await insert(eventLog, 'r1')).response, 'made 1');
+    t.is(await db.collection('things').countDocuments(), 1);
+  },
+);
+
+serial('numbering that loses its answer numbers nothing twice', async (t) => {
+  const { connection, eventLog, another } = await testEventLog(t);
+  const { db } = connection;
+  await db.createCollection('things');
+  const deciding = await another({ numbersOwn: false });
+  for (let turn = 0; turn < 3; turn++) await insert(deciding);
+  await failCommand(t, db.databaseName, { times: 3 }, networkError);
+  t.is((await eventLog.numberNow(AbortSignal.timeout(10_000))).sequence, 3);
+  const { events } = await eventLog.read({ afterSequence: 0, limit: 10 });
+  t.deepEqual(
+    events.map(({ sequence }) => sequence),
+    [1, 2, 3],
+  );
+});
+
+serial('a read that the primary cannot vouch for is refused as unavailable', async (t) => {
+  const { connection } = await testEventLog(t);
+  const { db } = connection;
+  await failCommand(t, db.databaseName, 'alwaysOn', { failCommands: ['find'], errorCode: 10107 });
+  const refused = await t.throwsAsync(readLinearizable(db.collection('log'), {}));
+  t.is((refused as SiloError).reason, errors.dependencyUnavailable('mongodb').reason);
+});
+
+test('a server that is not there is told as unavailable, within the deadline', async (t) => {
+  const connecting = connectMongo({
+    url: 'mongodb://127.0.0.1:1/?replicaSet=silo',
+    database: 'none',
+    appName: 'test',
+    signal: AbortSignal.timeout(20_000),
+  });
+  const refused = await t.throwsAsync(connecting, { instanceOf: SiloError });
+  t.is(refused.reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
+});

@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto';
+import { errors } from '@silo/errors/errors.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import test, { type ExecutionContext } from 'ava';
+import type { Document } from 'mongodb';
+import { type Codec, type EventLog, RepeatedRequest } from '../event-log.ts';
+import type { Mutation } from '../mutation.ts';
+import { mutation, testEventLog } from './support.ts';
+
+const text: Codec<string> = {
+  encode: (response) => ({ finish: () => Buffer.from(response, 'utf8') }),
+  decode: (bytes) => Buffer.from(bytes).toString('utf8'),
+};
+
+/** Counts up, tells of it, and answers the count: a repeated effect would show. */
+async function count(eventLog: EventLog, each: Mutation, sealed = false) {
+  return await eventLog.mutate(each, text, async (tx) => {
+    const after = await tx.db
+      .collection<{ _id: string; count: number }>('counters')
+      .findOneAndUpdate(
+        { _id: each.actor },
+        { $inc: { count: 1 } },
+        { session: tx.session, upsert: true, returnDocument: 'after' },
+      );
+    tx.emit({ event: 'updated', subject: 'prj_1', body: { count: after?.count } });
+    return { response: `secret-answer-${after?.count}`, sealed };
+  });
+}
+
+async function eventCount(eventLog: EventLog): Promise<number> {
+  return (await eventLog.numberNow(AbortSignal.timeout(30_000))).sequence;
+}
+
+function isReason(t: ExecutionContext, error: unknown, reason: ErrorReason) {
+  t.true(error instanceof SiloError, String(error));
+  t.is((error as SiloError).reason, reason);
+}
+
+test('the same request said twice is done once and gets the same answer and events', async (t) => {
+  const { eventLog, another } = await testEventLog(t);
+  const first = await count(eventLog, mutation({ requestId: 'r1' }));
+  t.false(first.repeated);
+  const again = await count(await another(), mutation({ requestId: 'r1' }));
+  t.deepEqual(again, { ...first, repeated: true });
+  t.is(await eventCount(eventLog), 1);
+  t.is((await count(eventLog, mutation({ requestId: 'r2' }))).response, 'secret-answer-2');
+});
+
+test('the same request said 20 times at once is done once', async (t) => {
+  const { connection, eventLog, another } = await testEventLog(t);
+  await connection.db.createCollection('counters');
+  const logs = [eventLog, await another()];
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, index) =>
+      count(logs[index % 2] ?? eventLog, mutation({ requestId: 'r1' })),
+    ),
+  );
+  t.deepEqual([...new Set(answers.map(({ response }) => response))], ['secret-answer-1']);
+  t.is(answers.filter(({ repeated }) => !repeated).length, 1);
+  t.is(await eventCount(eventLog), 1);
+});
+
+test('a request id with another body is refused and changes nothing', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  await count(eventLog, mutation({ requestId: 'r1', body: 'a' }));
+  const reused = await t.throwsAsync(count(eventLog, mutation({ requestId: 'r1', body: 'b' })));
+  isReason(t, reused, ErrorReason.ERROR_REASON_REQUEST_ID_REUSED);
+  t.is(await eventCount(eventLog), 1);
+});
+
+test('a refusal is not remembered: the same request works once its reason is gone', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  const each = mutation({ requestId: 'r1' });
+  const refused = eventLog.mutate(each, text, async () => {
+    throw errors.lastOwner();
+  });
+  isReason(t, await t.throwsAsync(refused), ErrorReason.ERROR_REASON_LAST_OWNER);
+  t.is(await eventLog.findRequest(each.request?.key ?? Buffer.alloc(0)), undefined);
+  t.is((await count(eventLog, each)).response, 'secret-answer-1');
+});
+
+test('a repeat that would be refused because the first call succeeded gets its answer', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  const once = (each: Mutation) =>
+    eventLog.mutate(each, text, async (tx) => {
+      const things = tx.db.collection<{ _id: string }>('things');
+      if (await things.findOne({ _id: 'x' }, { session: tx.session })) throw errors.emailTaken();
+      await things.insertOne({ _id: 'x' }, { session: tx.session });
+      return { response: 'made' };
+    });
+  t.is((await once(mutation({ requestId: 'r1' }))).response, 'made');
+  t.like(await once(mutation({ requestId: 'r1' })), { response: 'made', repeated: true });
+  const other = await t.throwsAsync(once(mutation({ requestId: 'r2' })));
+  isReason(t, other, ErrorReason.ERROR_REASON_EMAIL_TAKEN);
+});
+
+test('another account with the same request id is another request', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  t.false((await count(eventLog, mutation({ requestId: 'r1', account: 'acc_1' }))).repeated);
+  const theirs = await count(eventLog, mutation({ requestId: 'r1', account: 'acc_2', body: 'b' }));
+  t.like(theirs, { repeated: false, response: 'secret-answer-1' });
+});
+
+test('a sealed answer opens with its request id alone, and a dump holds neither', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const requestId = randomUUID();
+  const first = await count(eventLog, mutation({ requestId }), true);
+  t.deepEqual(await count(eventLog, mutation({ requestId }), true), { ...first, repeated: true });
+  await eventCount(eventLog);
+
+  const dump: Document[] = [];
+  for (const { name } of await connection.db.listCollections().toArray()) {
+    dump.push(...(await connection.db.collection(name).find().toArray()));
+  }
+  const bytes = Buffer.concat(dump.map((document) => rawBytes(document)));
+  t.true(bytes.length > 100);
+  for (const secret of ['secret-answer', requestId, requestId.replaceAll('-', '')]) {
+    t.false(bytes.includes(secret), secret);
+    t.false(
+      bytes.includes(Buffer.from(secret.replaceAll('-', ''), 'hex').toString('latin1') || '\0\0\0'),
+    );
+  }
+});
+
+test('the record says where a repeat is authorized again', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  const each = mutation({ requestId: 'r1' });
+  const reauthorize = [{ organizationId: 'org_us_1', level: 2 as const }];
+  await eventLog.mutate(each, text, async () => ({ response: 'x', reauthorize }));
+  const record = await eventLog.findRequest(each.request?.key ?? Buffer.alloc(0));
+  t.deepEqual(record?.reauthorize, reauthorize);
+});
+
+test('a saga is begun once for a request, and a repeat is told which', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  const begin = (each: Mutation, sagaId: string) =>
+    eventLog.decide(each, async (tx) => {
+      tx.emit({ event: 'created', subject: 'prj_1', body: {} });
+      const bodyHash = each.request?.bodyHash ?? Buffer.alloc(0);
+      tx.remember({ bodyHash, reauthorize: [], sagaId, sealed: Buffer.from('sealed') });
+      return sagaId;
+    });
+  t.is((await begin(mutation({ requestId: 'r1' }), 'saga_1')).value, 'saga_1');
+  const repeated = await t.throwsAsync(begin(mutation({ requestId: 'r1' }), 'saga_2'), {
+    instanceOf: RepeatedRequest,
+  });
+  t.is(repeated.record.sagaId, 'saga_1');
+  t.is(Buffer.from(repeated.record.sealed ?? []).toString(), 'sealed');
+  const reused = await t.throwsAsync(begin(mutation({ requestId: 'r1', body: 'b' }), 'saga_3'));
+  isReason(t, reused, ErrorReason.ERROR_REASON_REQUEST_ID_REUSED);
+  t.is(await eventCount(eventLog), 1);
+});
+
+function rawBytes(value: unknown): Buffer {
+  if (value instanceof Uint8Array) return Buffer.from(value);
+  if (typeof value === 'string') return Buffer.from(value);
+  if (value === null || typeof value !== 'object') return Buffer.from(String(value));
+  return Buffer.concat(Object.values(value).map((each) => rawBytes(each)));
+}
