@@ -1,0 +1,49 @@
+import { errors } from '@silo/errors/errors.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import {
+  type DeleteProjectRequest,
+  DeleteProjectResponse,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import type { Handler } from '@silo/rpc/call.ts';
+import { requireEtag, revisionOf } from '../rules/etag.ts';
+import type { Dependencies } from './dependencies.ts';
+import { deletedEvent } from './events.ts';
+import { projectMessage } from './messages.ts';
+import { withOwner } from './with-owner.ts';
+
+const keptMs = 7 * 24 * 60 * 60 * 1000;
+
+export const createDeleteProject =
+  ({
+    projects,
+    slots,
+    eventLog,
+    access,
+  }: Pick<Dependencies, 'projects' | 'slots' | 'eventLog' | 'access'>): Handler<
+    DeleteProjectRequest,
+    DeleteProjectResponse
+  > =>
+  async ({ projectId, etag }, call) => {
+    const level = Level.LEVEL_ADMIN;
+    const needs = { scope: 'project:write', level };
+    return await withOwner({ access, call }, needs, async (organizationId, gone) => {
+      const { response } = await eventLog.mutate(call, DeleteProjectResponse, async (tx) => {
+        const purgeTime = new Date(tx.now.getTime() + keptMs);
+        const expected = { organizationId, revision: revisionOf(etag) };
+        const project = await projects.remove(tx, projectId, expected, purgeTime);
+        if (project === undefined) {
+          const present = await projects.read(tx, organizationId, projectId);
+          if (present === undefined) throw gone;
+          requireEtag(etag, present.revision);
+          throw errors.projectNotActive(present.state);
+        }
+        await slots.free(tx, organizationId);
+        tx.emit(deletedEvent(project, { actor: call.actor, tx }));
+        return {
+          response: { project: projectMessage(project) },
+          reauthorize: [{ organizationId, level }],
+        };
+      });
+      return response;
+    });
+  };

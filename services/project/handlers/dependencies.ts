@@ -1,0 +1,20 @@
+import type { Access } from '@silo/guard/access.ts';
+import type { EventLog } from '@silo/mongo/event-log.ts';
+import type { Sagas } from '@silo/saga/sagas.ts';
+import type { Peers } from '@silo/service/peers.ts';
+import type { CreateProjectsSaga } from '../sagas/create-projects.ts';
+import type { MoveStore } from '../store/moves.ts';
+import type { ProjectStore } from '../store/projects.ts';
+import type { SlotStore } from '../store/slots.ts';
+
+/** What the handlers are made of; each names those that it uses. */
+export type Dependencies = {
+  projects: ProjectStore;
+  slots: SlotStore;
+  moves: MoveStore;
+  eventLog: EventLog;
+  access: Access;
+  peers: Pick<Peers, 'org'>;
+  sagas: Sagas;
+  createProjects: CreateProjectsSaga;
+};

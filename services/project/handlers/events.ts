@@ -1,0 +1,72 @@
+import type { EventDraft, Transaction } from '@silo/mongo/event-log.ts';
+import {
+  type FieldChange,
+  ProjectCreated,
+  ProjectDeleted,
+  ProjectMoved,
+  ProjectUpdated,
+  SlotsChanged,
+} from '@silo/protos/gen/silo/events/v1/events.ts';
+import type { MoveDocument, ProjectDocument, SlotsDocument } from '../store/documents.ts';
+
+/** What every event tells beside the change. */
+type Occasion = { actor: string; tx: Pick<Transaction, 'now'> };
+
+export function createdEvent(project: ProjectDocument, { actor, tx }: Occasion): EventDraft {
+  const { _id, organizationId, name, revision } = project;
+  const body = { projectId: _id, organizationId, name, revision, actor, time: tx.now };
+  return { event: 'created', subject: _id, body: ProjectCreated.toJSON(body) };
+}
+
+export function updatedEvent(
+  project: ProjectDocument,
+  changes: FieldChange[],
+  { actor, tx }: Occasion,
+): EventDraft {
+  const { _id, organizationId, revision } = project;
+  const body = { projectId: _id, organizationId, changes, revision, actor, time: tx.now };
+  return { event: 'updated', subject: _id, body: ProjectUpdated.toJSON(body) };
+}
+
+export function deletedEvent(project: ProjectDocument, { actor, tx }: Occasion): EventDraft {
+  const { _id, organizationId, name, purgeTime, revision } = project;
+  const body = { projectId: _id, organizationId, name, purgeTime, revision, actor, time: tx.now };
+  return { event: 'deleted', subject: _id, body: ProjectDeleted.toJSON(body) };
+}
+
+export function movedEvent(
+  { _id, name, revision }: ProjectDocument,
+  move: MoveDocument,
+  { actor, tx }: Occasion,
+): EventDraft {
+  const body = {
+    projectId: _id,
+    oldOrganizationId: move.sourceOrganizationId,
+    newOrganizationId: move.destinationOrganizationId,
+    moveId: move._id,
+    name,
+    revision,
+    actor,
+    time: tx.now,
+  };
+  return { event: 'moved', subject: _id, body: ProjectMoved.toJSON(body) };
+}
+
+/** `before` is undefined where the slots have just been opened. */
+export function slotsChangedEvent(
+  before: SlotsDocument | undefined,
+  { _id, limit, count, closed, revision }: SlotsDocument,
+  { actor, tx }: Occasion,
+): EventDraft {
+  const body = {
+    organizationId: _id,
+    oldLimit: before?.limit ?? undefined,
+    limit: limit ?? undefined,
+    count,
+    closed,
+    revision,
+    actor,
+    time: tx.now,
+  };
+  return { event: 'slots_changed', subject: _id, body: SlotsChanged.toJSON(body) };
+}

@@ -1,0 +1,63 @@
+import { reachesOrganization } from '@silo/guard/judge.ts';
+import { encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type {
+  ListMoveDestinationsRequest,
+  ListMoveDestinationsResponse,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { regionOf } from '@silo/tokens/ids.ts';
+import { moveBlockers } from '../rules/move-blockers.ts';
+import type { Dependencies } from './dependencies.ts';
+import { positionOf } from './page.ts';
+import { withOwner } from './with-owner.ts';
+
+type Uses = Pick<Dependencies, 'projects' | 'slots' | 'access' | 'peers'>;
+
+export const createListMoveDestinations =
+  ({
+    projects,
+    slots,
+    access,
+    peers,
+  }: Uses): Handler<ListMoveDestinationsRequest, ListMoveDestinationsResponse> =>
+  async ({ projectId, pageSize, pageToken }, call) => {
+    const { signal } = call;
+    const { key } = keyCaller(call);
+    const query = ['ListMoveDestinations', key.accountId, projectId];
+    const [afterId = ''] = positionOf(query, pageToken, 1) ?? [];
+    const size = pageSizeOf(pageSize);
+    const needs = { scope: 'project:read', level: Level.LEVEL_ADMIN };
+    return await withOwner({ access, call }, needs, async (sourceId, gone) => {
+      const [{ memberships }, project] = await Promise.all([
+        peers.org.directory.getAccountMemberships({ accountId: key.accountId }, { signal }),
+        projects.get(sourceId, projectId, signal),
+      ]);
+      if (project === undefined) throw gone;
+      const others = memberships
+        .filter(({ organizationId: id }) => id !== sourceId && id > afterId)
+        .filter(({ organizationId: id }) => regionOf(id) === regionOf(sourceId))
+        .filter(({ organizationId: id }) => reachesOrganization(key, id))
+        .sort((a, b) => (a.organizationId < b.organizationId ? -1 : 1));
+      const page = others.slice(0, size);
+      const ids = page.map(({ organizationId }) => organizationId);
+      const found = await slots.getMany([sourceId, ...ids], signal);
+      const source = found.get(sourceId);
+      if (source === undefined) throw gone;
+      const last = others.length > size ? page.at(-1) : undefined;
+      return {
+        destinations: page.map(({ organizationId, organizationName, level, ...fact }) => ({
+          organizationId,
+          organizationName,
+          blockers: moveBlockers({
+            project,
+            source,
+            destinationId: organizationId,
+            destination: found.get(organizationId),
+            caller: { level, fact },
+          }).map(({ reason, message }) => ({ reason, description: message })),
+        })),
+        nextPageToken: last === undefined ? '' : encodePageToken(query, [last.organizationId]),
+      };
+    });
+  };

@@ -1,0 +1,27 @@
+import { encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import type {
+  ListProjectsRequest,
+  ListProjectsResponse,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import type { Handler } from '@silo/rpc/call.ts';
+import type { Dependencies } from './dependencies.ts';
+import { projectMessage } from './messages.ts';
+import { positionOf } from './page.ts';
+
+/** A key that reaches the organization reaches all of its projects: the server has judged that. */
+export const createListProjects =
+  ({
+    projects,
+  }: Pick<Dependencies, 'projects'>): Handler<ListProjectsRequest, ListProjectsResponse> =>
+  async ({ organizationId, pageSize, pageToken }, call) => {
+    const query = ['ListProjects', organizationId];
+    const [afterId = ''] = positionOf(query, pageToken, 1) ?? [];
+    const size = pageSizeOf(pageSize);
+    const found = await projects.list(organizationId, { afterId, limit: size + 1 }, call.signal);
+    const page = found.slice(0, size);
+    const last = found.length > size ? page.at(-1) : undefined;
+    return {
+      projects: page.map(projectMessage),
+      nextPageToken: last === undefined ? '' : encodePageToken(query, [last._id]),
+    };
+  };

@@ -1,0 +1,35 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import type { Access } from '@silo/guard/access.ts';
+import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
+import { refusalError } from '@silo/rpc/refusal.ts';
+
+const attemptsMax = 3;
+
+/**
+ * Acts on a project as one of the organization by which the caller is authorized. Where `act` finds
+ * that the organization does not own the project any more, it throws `gone`; then the caller is
+ * authorized again, by the new owner, and acts there.
+ */
+export async function withOwner<T>(
+  { access, call }: { access: Access; call: Call },
+  { scope, level }: { scope: string; level: Level },
+  act: (organizationId: string, gone: SiloError) => Promise<T>,
+): Promise<T> {
+  const { id: projectId, fact } = targetProject(call);
+  const { keyHash } = keyCaller(call);
+  const gone = errors.projectNotFound(projectId);
+  let { organizationId } = fact;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await act(organizationId, gone);
+    } catch (error) {
+      if (error !== gone) throw error;
+      if (attempt >= attemptsMax) throw errors.requestInProgress();
+    }
+    const answer = await access.authorize({ keyHash, scope, projectId, level }, call.signal);
+    if (!answer.allowed) throw refusalError(answer.refusal);
+    organizationId = answer.facts.project?.fact.organizationId ?? organizationId;
+  }
+}

@@ -1,0 +1,37 @@
+import type { Clock } from '@silo/runtime/clock.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import { runForever } from '@silo/runtime/run-forever.ts';
+import type { Peers } from '@silo/service/peers.ts';
+import type { ProjectStore } from '../store/projects.ts';
+
+const intervalMs = 30_000;
+const batchSize = 100;
+
+type Uses = { projects: ProjectStore; peers: Pick<Peers, 'token'>; clock: Clock; log: Log };
+
+/**
+ * Removes, until the signal, deleted projects whose time has come, tokens first. Every replica
+ * does: each step does nothing where another was faster.
+ */
+export async function purgeProjects(uses: Uses, signal: AbortSignal): Promise<void> {
+  await runForever({ name: 'purge-projects', intervalMs, signal, log: uses.log }, (turnSignal) =>
+    purgeDue(uses, turnSignal),
+  );
+}
+
+/** One turn: everything that is due now. Rejects where some could not be purged. */
+export async function purgeDue(
+  { projects, peers, clock }: Omit<Uses, 'log'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    const now = clock.now();
+    const due = await projects.due(now, batchSize, signal);
+    for (const projectId of due) {
+      const request = { projectId, correlationId: `purge-${projectId}` };
+      await peers.token.secrets.purgeProjectToken(request, { signal });
+      await projects.purge(projectId, now);
+    }
+    if (due.length < batchSize) return;
+  }
+}

@@ -1,0 +1,37 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { ProjectSettings } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { StoredSettings } from '../store/documents.ts';
+
+export const defaultTimeZone = 'UTC';
+
+/**
+ * Settings as they are stored. `path` leads to the settings in the request, such as `settings`.
+ * Refuses with INVALID_FIELD a time zone that the IANA database does not know.
+ */
+export function settingsOf(settings: ProjectSettings | undefined, path: string): StoredSettings {
+  return {
+    timeZone: timeZoneOf(settings?.timeZone ?? '', path),
+    appUrls: settings?.appUrls ?? [],
+    anonymizeIps: settings?.anonymizeIps ?? false,
+  };
+}
+
+function timeZoneOf(timeZone: string, path: string): string {
+  if (timeZone === '') return defaultTimeZone;
+  const known = knownTimeZone(timeZone);
+  if (known !== undefined) return known;
+  const description = 'must be a time zone of the IANA database, such as `Europe/Berlin`';
+  throw errors.invalidField([{ field: `${path}.time_zone`, description }]);
+}
+
+/** The zone in the database's own spelling; undefined if it is none. */
+function knownTimeZone(timeZone: string): string | undefined {
+  // `Intl` also takes offsets, which name no zone.
+  if (!/^[A-Za-z]/.test(timeZone)) return undefined;
+  try {
+    const resolved = new Intl.DateTimeFormat('en', { timeZone }).resolvedOptions().timeZone;
+    return resolved.toLowerCase() === timeZone.toLowerCase() ? resolved : timeZone;
+  } catch {
+    return undefined;
+  }
+}

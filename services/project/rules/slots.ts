@@ -1,0 +1,93 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import type { SlotsDocument, Tried } from '../store/documents.ts';
+
+const {
+  TRY_RESULT_ACCEPTED,
+  TRY_RESULT_REFUSED_ACCESS,
+  TRY_RESULT_REFUSED_COUNT,
+  TRY_RESULT_REFUSED_LATE,
+} = TryResult;
+
+/** Whether slots have room for that many more projects. */
+export function hasRoom({ limit, count }: Pick<SlotsDocument, 'limit' | 'count'>, more: number) {
+  return limit === null || count + more <= limit;
+}
+
+/** Why as many more projects cannot be added; undefined if they can. */
+export function refuseAddition(
+  organizationId: string,
+  slots: SlotsDocument | undefined,
+  more: number,
+): SiloError | undefined {
+  if (slots === undefined || slots.closed) return refuseUnusable(organizationId, slots);
+  return hasRoom(slots, more) ? undefined : limitReached(slots);
+}
+
+/**
+ * NOT_READY where an organization's slots are not open yet, ORGANIZATION_NOT_FOUND where they are
+ * closed for good; undefined where they can be used.
+ */
+export function refuseUnusable(
+  organizationId: string,
+  slots: SlotsDocument | undefined,
+): SiloError | undefined {
+  if (slots === undefined) return errors.notReady('the organization’s project slots');
+  if (slots.closed) return errors.organizationNotFound(organizationId);
+  return undefined;
+}
+
+/** PROJECT_LIMIT with the counts. */
+export function limitReached({ _id, limit, count }: SlotsDocument): SiloError {
+  return errors.projectLimit({ organizationId: _id, limit: limit ?? count, count });
+}
+
+/** What is tried once, on behalf of a saga's caller. */
+export type Attempt = { revision: number } & (
+  | { kind: 'limit'; limit: number | null }
+  | { kind: 'close' }
+);
+
+/**
+ * What a try comes to. `after` is what to write: absent where this or a later revision was tried
+ * before, so that nothing changes.
+ */
+export function judgeTry(
+  slots: SlotsDocument,
+  attempt: Attempt,
+  hasAccess: boolean,
+): { outcome: Pick<Tried, 'result' | 'count'>; after?: SlotsDocument } {
+  const { count } = slots;
+  const tried = slots.tries[attempt.kind];
+  if (tried !== undefined && attempt.revision <= tried.revision) {
+    const repeated = attempt.revision === tried.revision;
+    const { result } = repeated ? tried : { result: TRY_RESULT_REFUSED_LATE };
+    return { outcome: { result, count: repeated ? tried.count : count } };
+  }
+  const result = resultOf(slots, attempt, hasAccess);
+  const outcome = { result, count };
+  const values = result === TRY_RESULT_ACCEPTED ? valuesAfter(attempt) : {};
+  const after = {
+    ...slots,
+    ...values,
+    tries: { ...slots.tries, [attempt.kind]: { revision: attempt.revision, ...outcome } },
+  };
+  if (changesSlots(slots, after)) after.revision++;
+  return { outcome, after };
+}
+
+/** Whether others must hear of it. */
+export function changesSlots(before: SlotsDocument, after: SlotsDocument): boolean {
+  return before.limit !== after.limit || before.closed !== after.closed;
+}
+
+function resultOf({ count }: SlotsDocument, attempt: Attempt, hasAccess: boolean): TryResult {
+  if (!hasAccess) return TRY_RESULT_REFUSED_ACCESS;
+  const most = attempt.kind === 'close' ? 0 : attempt.limit;
+  return most === null || count <= most ? TRY_RESULT_ACCEPTED : TRY_RESULT_REFUSED_COUNT;
+}
+
+function valuesAfter(attempt: Attempt): Partial<SlotsDocument> {
+  return attempt.kind === 'close' ? { closed: true } : { limit: attempt.limit };
+}

@@ -1,0 +1,86 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { FieldChange } from '@silo/protos/gen/silo/events/v1/events.ts';
+import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { ProjectDocument, StoredSettings } from '../store/documents.ts';
+import { settingsOf } from './settings.ts';
+
+const settingPaths = ['settings.time_zone', 'settings.app_urls', 'settings.anonymize_ips'] as const;
+
+/** What an update may name, down to the single value. */
+type Path = 'name' | (typeof settingPaths)[number];
+
+/** What a request wants a project to be; what it does not name stays. */
+export type ProjectChange = { name?: string; settings: Partial<StoredSettings> };
+
+/**
+ * What an UpdateProject request asks for. Refuses with INVALID_FIELD an unknown path, an empty
+ * name and an unknown time zone.
+ */
+export function changeOf(
+  project: Project,
+  updateMask: readonly string[] | undefined,
+): ProjectChange {
+  const paths = new Set(updateMask?.length ? updateMask.flatMap(pathsOf) : filledPaths(project));
+  const change: ProjectChange = { settings: {} };
+  if (paths.has('name')) change.name = nameOf(project);
+  if (paths.size === Number(paths.has('name'))) return change;
+  const settings = settingsOf(
+    project.settings && {
+      ...project.settings,
+      timeZone: paths.has('settings.time_zone') ? project.settings.timeZone : '',
+    },
+    'project.settings',
+  );
+  if (paths.has('settings.time_zone')) change.settings.timeZone = settings.timeZone;
+  if (paths.has('settings.app_urls')) change.settings.appUrls = settings.appUrls;
+  if (paths.has('settings.anonymize_ips')) change.settings.anonymizeIps = settings.anonymizeIps;
+  return change;
+}
+
+function pathsOf(path: string): readonly Path[] {
+  if (path === 'name') return [path];
+  if (path === 'settings') return settingPaths;
+  const setting = settingPaths.find((each) => each === path);
+  if (setting !== undefined) return [setting];
+  const description = 'names a field that cannot be changed';
+  throw errors.invalidField([{ field: 'update_mask', description }]);
+}
+
+/** Without a mask: whatever is not empty. */
+function filledPaths({ name, settings }: Project): Path[] {
+  const paths: Path[] = [];
+  if (name !== '') paths.push('name');
+  if (settings?.timeZone) paths.push('settings.time_zone');
+  if (settings?.appUrls.length) paths.push('settings.app_urls');
+  if (settings?.anonymizeIps) paths.push('settings.anonymize_ips');
+  return paths;
+}
+
+function nameOf({ name }: Project): string {
+  if (name !== '') return name;
+  throw errors.invalidField([{ field: 'project.name', description: 'must have 1-200 characters' }]);
+}
+
+/** The values of a project after a change, and what that changes, from what to what. */
+export function applyChange(
+  before: Pick<ProjectDocument, 'name' | 'settings'>,
+  change: ProjectChange,
+): { name: string; settings: StoredSettings; changes: FieldChange[] } {
+  const name = change.name ?? before.name;
+  const settings = { ...before.settings, ...change.settings };
+  const from = valuesOf(before);
+  const to = valuesOf({ name, settings });
+  const changes = (['name', ...settingPaths] as const)
+    .filter((field) => from[field] !== to[field])
+    .map((field) => ({ field, from: from[field], to: to[field] }));
+  return { name, settings, changes };
+}
+
+function valuesOf({ name, settings }: Pick<ProjectDocument, 'name' | 'settings'>) {
+  return {
+    name,
+    'settings.time_zone': settings.timeZone,
+    'settings.app_urls': settings.appUrls.join(' '),
+    'settings.anonymize_ips': String(settings.anonymizeIps),
+  } satisfies Record<Path, string>;
+}

@@ -1,0 +1,33 @@
+import type { SagaDefinition } from '@silo/saga/definition.ts';
+import type { Peers } from '@silo/service/peers.ts';
+import type { ProjectDocument } from '../store/documents.ts';
+
+/** The projects that one request decided, as they were then, and their tokens by project id. */
+export type CreateProjectsData = {
+  projects: ProjectDocument[];
+  tokens: Record<string, string>;
+};
+
+export type CreateProjectsState = 'decided' | 'done';
+
+export type CreateProjectsSaga = SagaDefinition<CreateProjectsState, CreateProjectsData>;
+
+/** What follows the decision that projects exist: each gets its token. */
+export function createProjectsSaga({ token }: Pick<Peers, 'token'>): CreateProjectsSaga {
+  return {
+    kind: 'create_projects',
+    transitions: { decided: ['done'], done: [] },
+    steps: {
+      decided: async ({ _id, actor, data }, { signal }) => {
+        const made = await Promise.all(
+          data.projects.map(async ({ _id: projectId }) => {
+            const request = { projectId, actor, correlationId: _id };
+            const answer = await token.secrets.makeProjectToken(request, { signal });
+            return [projectId, answer.token] as const;
+          }),
+        );
+        return { next: 'done', data: { tokens: Object.fromEntries(made) } };
+      },
+    },
+  };
+}

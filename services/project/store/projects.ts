@@ -1,0 +1,212 @@
+import type { Transaction } from '@silo/mongo/event-log.ts';
+import { fromMongo } from '@silo/mongo/from-mongo.ts';
+import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { Collection, Db, Filter } from 'mongodb';
+import type { ProjectDocument } from './documents.ts';
+import { byName } from './set-up.ts';
+
+const timeMaxMs = 5_000;
+const active = ProjectState.PROJECT_STATE_ACTIVE;
+const deleted = ProjectState.PROJECT_STATE_DELETED;
+
+/** A place in the order of names. */
+export type NamePosition = { searchName: string; id: string };
+
+/** Which of an organization's projects are searched. */
+export type Search = {
+  organizationId: string;
+  /** Part of the folded name; '' for all. Data, never a pattern. */
+  text: string;
+  /** Only these, where given. */
+  onlyIds?: readonly string[] | undefined;
+  after?: NamePosition | undefined;
+  limit: number;
+};
+
+/** What a change expects to find; anything else changes nothing. */
+export type Expected = { organizationId: string; revision?: number | undefined };
+
+/** The projects. What belongs to another organization than the one given is not there. */
+export type ProjectStore = ReturnType<typeof createProjectStore>;
+
+export function createProjectStore(db: Db) {
+  const projects: Collection<ProjectDocument> = db.collection('projects', {
+    readConcern: { level: 'majority' },
+    writeConcern: { w: 'majority' },
+  });
+
+  const find = async (filter: Filter<ProjectDocument>, options: FindOptions) => {
+    try {
+      return await projects.find(filter, { ...options, maxTimeMS: timeMaxMs }).toArray();
+    } catch (error) {
+      throw fromMongo(error);
+    }
+  };
+
+  /** Changes a project that is active and as expected; answers it as it is then. */
+  const change = async (
+    tx: Transaction,
+    projectId: string,
+    { organizationId, revision }: Expected,
+    values: Partial<ProjectDocument>,
+  ): Promise<ProjectDocument | undefined> => {
+    const changed = await projects.findOneAndUpdate(
+      {
+        _id: projectId,
+        organizationId,
+        state: active,
+        ...(revision !== undefined && { revision }),
+      },
+      { $set: { ...values, updateTime: tx.now }, $inc: { revision: 1 } },
+      { session: tx.session, returnDocument: 'after' },
+    );
+    return changed ?? undefined;
+  };
+
+  return {
+    change,
+
+    /** What decides access to a project, as of now. */
+    async fact(projectId: string, signal: AbortSignal): Promise<ProjectFact | undefined> {
+      const projection = { _id: 0, organizationId: 1, state: 1 };
+      const found = await readLinearizable(projects, { _id: projectId }, { projection, signal });
+      return found === null
+        ? undefined
+        : { organizationId: found.organizationId, state: found.state };
+    },
+
+    /** An organization's active project. */
+    async get(
+      organizationId: string,
+      projectId: string,
+      signal: AbortSignal,
+    ): Promise<ProjectDocument | undefined> {
+      const [found] = await find({ _id: projectId, organizationId, state: active }, { signal });
+      return found;
+    },
+
+    /** An organization's active projects, oldest first. */
+    async list(
+      organizationId: string,
+      { afterId, limit }: { afterId: string; limit: number },
+      signal: AbortSignal,
+    ): Promise<ProjectDocument[]> {
+      const filter = { organizationId, state: active, _id: { $gt: afterId } };
+      return await find(filter, { sort: { _id: 1 }, limit, signal });
+    },
+
+    /** An organization's active projects that match, by name, then id. */
+    async search(search: Search, signal: AbortSignal): Promise<ProjectDocument[]> {
+      return await find(searchFilter(search), {
+        sort: { searchName: 1, _id: 1 },
+        limit: search.limit,
+        signal,
+        // Otherwise the planner may sort an organization's thousands for each page.
+        ...(search.onlyIds === undefined && { hint: byName }),
+      });
+    },
+
+    /** Which of these names an organization's active projects have. */
+    async existingNames(
+      tx: Transaction,
+      organizationId: string,
+      names: readonly { name: string; searchName: string }[],
+    ): Promise<string[]> {
+      const found = await projects
+        .find(
+          {
+            organizationId,
+            state: active,
+            searchName: { $in: names.map(({ searchName }) => searchName) },
+            name: { $in: names.map(({ name }) => name) },
+          },
+          { session: tx.session, projection: { name: 1 } },
+        )
+        .toArray();
+      return found.map(({ name }) => name);
+    },
+
+    async insert(tx: Transaction, documents: readonly ProjectDocument[]): Promise<void> {
+      if (documents.length === 0) return;
+      await projects.insertMany([...documents], { session: tx.session });
+    },
+
+    /** An organization's project in whatever state, as of the transaction. */
+    async read(
+      tx: Transaction,
+      organizationId: string,
+      projectId: string,
+    ): Promise<ProjectDocument | undefined> {
+      const filter = { _id: projectId, organizationId };
+      return (await projects.findOne(filter, { session: tx.session })) ?? undefined;
+    },
+
+    /** Marks a project deleted, to be purged then. */
+    async remove(
+      tx: Transaction,
+      projectId: string,
+      expected: Expected,
+      purgeTime: Date,
+    ): Promise<ProjectDocument | undefined> {
+      return await change(tx, projectId, expected, { state: deleted, purgeTime });
+    },
+
+    /** Gives a project to another organization. */
+    async transfer(
+      tx: Transaction,
+      projectId: string,
+      expected: Expected,
+      destinationId: string,
+    ): Promise<ProjectDocument | undefined> {
+      return await change(tx, projectId, expected, { organizationId: destinationId });
+    },
+
+    /** Ids of deleted projects, of any organization, whose time to be purged has come. */
+    async due(now: Date, limit: number, signal: AbortSignal): Promise<string[]> {
+      const filter = { state: deleted, purgeTime: { $lte: now } };
+      const found = await find(filter, { sort: { purgeTime: 1 }, limit, signal });
+      return found.map(({ _id }) => _id);
+    },
+
+    /** Removes a project for good, if it is deleted and its time has come. */
+    async purge(projectId: string, now: Date): Promise<void> {
+      try {
+        const due = { _id: projectId, state: deleted, purgeTime: { $lte: now } };
+        await projects.deleteOne(due, { maxTimeMS: timeMaxMs });
+      } catch (error) {
+        throw fromMongo(error);
+      }
+    },
+  };
+}
+
+type FindOptions = {
+  sort?: Record<string, 1>;
+  limit?: number;
+  hint?: string;
+  signal: AbortSignal;
+};
+
+function searchFilter({ organizationId, text, onlyIds, after }: Search): Filter<ProjectDocument> {
+  const conditions: Filter<ProjectDocument>[] = [{ organizationId, state: active }];
+  if (onlyIds !== undefined) conditions.push({ _id: { $in: [...onlyIds] } });
+  if (text !== '') conditions.push({ searchName: { $regex: literally(text) } });
+  if (after !== undefined) {
+    const { searchName, id } = after;
+    // The first bounds the index, which the second alone would not.
+    conditions.push({ searchName: { $gte: searchName } });
+    conditions.push({ $or: [{ searchName: { $gt: searchName } }, { _id: { $gt: id } }] });
+  }
+  return { $and: conditions };
+}
+
+/** A regular expression that matches exactly this text, whatever stands in it. */
+function literally(text: string): string {
+  // NUL in particular: the server refuses one, though not its escape.
+  return text.replaceAll(/[^\p{L}\p{N}]/gu, (character) => {
+    const point = character.codePointAt(0) ?? 0;
+    return `\\x{${point.toString(16)}}`;
+  });
+}

@@ -1,0 +1,18 @@
+import { ensureIndexes } from '@silo/mongo/indexes.ts';
+import type { Db } from 'mongodb';
+
+/** The index that answers names in their order. */
+export const byName = 'by_name';
+
+/** Makes the service's collections and indexes; safe to repeat. */
+export async function setUpStore(db: Db): Promise<void> {
+  await ensureIndexes(db, {
+    projects: [
+      { key: { organizationId: 1, state: 1, _id: 1 } },
+      { key: { organizationId: 1, state: 1, searchName: 1, _id: 1 }, name: byName },
+      { key: { purgeTime: 1 }, sparse: true },
+    ],
+    slots: [],
+    moves: [{ key: { projectId: 1, _id: -1 } }],
+  });
+}

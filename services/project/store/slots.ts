@@ -1,0 +1,116 @@
+import type { Transaction } from '@silo/mongo/event-log.ts';
+import { fromMongo } from '@silo/mongo/from-mongo.ts';
+import type { Collection, Db, Filter } from 'mongodb';
+import type { SlotsDocument } from './documents.ts';
+
+const timeMaxMs = 5_000;
+
+/** The slots of organizations. */
+export type SlotStore = ReturnType<typeof createSlotStore>;
+
+export function createSlotStore(db: Db) {
+  const slots: Collection<SlotsDocument> = db.collection('slots', {
+    readConcern: { level: 'majority' },
+    writeConcern: { w: 'majority' },
+  });
+
+  return {
+    /** The slots of these organizations, of those that have any. */
+    async getMany(
+      organizationIds: readonly string[],
+      signal: AbortSignal,
+    ): Promise<Map<string, SlotsDocument>> {
+      try {
+        const found = await slots
+          .find({ _id: { $in: [...organizationIds] } }, { signal, maxTimeMS: timeMaxMs })
+          .toArray();
+        return new Map(found.map((each) => [each._id, each]));
+      } catch (error) {
+        throw fromMongo(error);
+      }
+    },
+
+    /** The slots of these organizations as of the transaction. */
+    async readMany(
+      tx: Transaction,
+      organizationIds: readonly string[],
+    ): Promise<Map<string, SlotsDocument>> {
+      const { session } = tx;
+      const found = await slots.find({ _id: { $in: [...organizationIds] } }, { session }).toArray();
+      return new Map(found.map((each) => [each._id, each]));
+    },
+
+    async read(tx: Transaction, organizationId: string): Promise<SlotsDocument | undefined> {
+      const { session } = tx;
+      return (await slots.findOne({ _id: organizationId }, { session })) ?? undefined;
+    },
+
+    /** Opens slots; answers whether they were not open yet. */
+    async open(tx: Transaction, { _id, ...rest }: SlotsDocument): Promise<boolean> {
+      const { upsertedCount } = await slots.updateOne(
+        { _id },
+        { $setOnInsert: rest },
+        { upsert: true, session: tx.session },
+      );
+      return upsertedCount === 1;
+    },
+
+    /** Takes that many slots, all or none; answers whether there were as many. */
+    async take(tx: Transaction, organizationId: string, more: number): Promise<boolean> {
+      const { session } = tx;
+      const { matchedCount } = await slots.updateOne(
+        withRoom(organizationId, more),
+        counted(more),
+        {
+          session,
+        },
+      );
+      return matchedCount === 1;
+    },
+
+    /** Frees a slot that an existing project held. */
+    async free(tx: Transaction, organizationId: string): Promise<void> {
+      const { matchedCount } = await slots.updateOne(
+        { _id: organizationId, count: { $gte: 1 } },
+        counted(-1),
+        { session: tx.session },
+      );
+      if (matchedCount !== 1)
+        throw new TypeError(`${organizationId} counts fewer projects than exist`);
+    },
+
+    /**
+     * Moves one slot's use from source to destination. Answers false where the source would keep
+     * none or the destination has no room; the transaction must then be given up.
+     */
+    async transfer(tx: Transaction, sourceId: string, destinationId: string): Promise<boolean> {
+      // Neighbours of one kind go to the server as one statement.
+      const { matchedCount } = await slots.bulkWrite(
+        [
+          { updateOne: { filter: { _id: sourceId, count: { $gte: 2 } }, update: counted(-1) } },
+          { updateOne: { filter: withRoom(destinationId, 1), update: counted(1) } },
+        ],
+        { session: tx.session },
+      );
+      return matchedCount === 2;
+    },
+
+    /** Writes what a try came to. */
+    async replace(tx: Transaction, { _id, ...rest }: SlotsDocument): Promise<void> {
+      const { matchedCount } = await slots.replaceOne({ _id }, rest, { session: tx.session });
+      if (matchedCount !== 1) throw new TypeError(`${_id} has no slots`);
+    },
+  };
+}
+
+function counted(more: number) {
+  return { $inc: { count: more, revision: 1 } };
+}
+
+function withRoom(organizationId: string, more: number): Filter<SlotsDocument> {
+  return {
+    _id: organizationId,
+    closed: false,
+    $or: [{ limit: null }, { $expr: { $lte: [{ $add: ['$count', more] }, '$limit'] } }],
+  };
+}
