@@ -112,6 +112,8 @@ export async function startSilo(options: SiloOptions): Promise<Silo> {
     };
   } catch (error) {
     await stop();
+    // The caller's own reason, whichever part noticed the abort first and how.
+    options.signal?.throwIfAborted();
     throw signal.aborted ? signal.reason : error;
   }
 }

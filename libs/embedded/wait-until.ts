@@ -24,7 +24,7 @@ export async function waitUntil<T>(
         });
       }
     }
-    await delay(pauseMs, undefined, { signal });
+    await delay(pauseMs, undefined, { signal }).catch(() => signal?.throwIfAborted());
   }
 }
 
