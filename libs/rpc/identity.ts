@@ -24,3 +24,12 @@ export function identityOf(subjectAltNames: string | undefined): PeerIdentity | 
   if (entries.length !== 1 || !region || !name || role === undefined) return undefined;
   return { region, role, name };
 }
+
+/** Who made the call; undefined where there is no certificate that says so. */
+export type Identify = (call: {
+  getAuthContext(): { sslPeerCertificate?: { subjectaltname?: string | undefined } | undefined };
+}) => PeerIdentity | undefined;
+
+/** Reads the certificate that TLS has verified. */
+export const identifyPeer: Identify = (call) =>
+  identityOf(call.getAuthContext().sslPeerCertificate?.subjectaltname);

@@ -1,0 +1,91 @@
+import type { Logger } from 'pino';
+import { ulid } from 'ulid';
+import type { Call } from './call.ts';
+
+/** How a call can end before its handler does. */
+export type Ending = 'cancelled' | 'deadline' | 'shutdown';
+
+const endings: Record<Ending, [message: string, name: string]> = {
+  cancelled: ['the caller has gone', 'AbortError'],
+  deadline: ['the deadline of the call has passed', 'TimeoutError'],
+  shutdown: ['the server is shutting down', 'AbortError'],
+};
+
+/** One call that is being served: what its handler sees, and how it is ended from outside. */
+export class ActiveCall {
+  readonly call: Call;
+  readonly startMs = performance.now();
+  readonly #log: Logger;
+  readonly #deadlineMs: number;
+  #id: string | undefined;
+  #childLog: Logger | undefined;
+  #controller: AbortController | undefined;
+  #ended: Ending | undefined;
+
+  /** `durationMs` is how long the call may take; Infinity for streams without a deadline. */
+  constructor(method: string, durationMs: number, log: Logger) {
+    this.#log = log;
+    this.#deadlineMs = this.startMs + durationMs;
+    this.call = callOf(this, method);
+  }
+
+  // Ids, loggers and signals are made when first asked for: most calls need only some of them.
+  get id(): string {
+    this.#id ??= ulid(undefined, Math.random).toLowerCase();
+    return this.#id;
+  }
+
+  get log(): Logger {
+    this.#childLog ??= this.#log.child({ callId: this.id, method: this.call.method });
+    return this.#childLog;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#ended !== undefined) this.#abort(this.#controller, this.#ended);
+    }
+    return this.#controller.signal;
+  }
+
+  get ended(): Ending | undefined {
+    return this.#ended;
+  }
+
+  remainingMs(): number {
+    if (this.#ended !== undefined) return 0;
+    return Math.max(0, this.#deadlineMs - performance.now());
+  }
+
+  /** Aborts the signal with the reason that fits. Only the first ending counts. */
+  end(how: Ending): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = how;
+    if (this.#controller !== undefined) this.#abort(this.#controller, how);
+  }
+
+  #abort(controller: AbortController, how: Ending): void {
+    controller.abort(new DOMException(...endings[how]));
+  }
+}
+
+// A plain object with accessors of its own, so that a handler may spread it into another mutation.
+function callOf(active: ActiveCall, method: string): Call {
+  return {
+    method,
+    actor: 'anyone',
+    caller: { kind: 'anyone' },
+    request: undefined,
+    repeat: undefined,
+    get id() {
+      return active.id;
+    },
+    get signal() {
+      return active.signal;
+    },
+    get log() {
+      return active.log;
+    },
+    remainingMs: () => active.remainingMs(),
+  };
+}

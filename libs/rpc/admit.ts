@@ -1,0 +1,237 @@
+import type { Metadata } from '@grpc/grpc-js';
+import { errors } from '@silo/errors/errors.ts';
+import type { Access, AccessFacts, Answer, Question } from '@silo/guard/access.ts';
+import type { RequestRecord } from '@silo/mongo/mutation.ts';
+import { Caller, Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import type { Call } from './call.ts';
+import { keyHashOf } from './credentials.ts';
+import type { PeerIdentity } from './identity.ts';
+import type { MethodRules } from './method-rules.ts';
+import { refusalError } from './refusal.ts';
+import { findRepeat, type Ledger } from './repeat.ts';
+import { identify } from './request-identity.ts';
+import type { Shaped } from './validate.ts';
+
+/** What admission asks of the process that serves. */
+export type AdmissionOptions = {
+  /** The region that a certificate must be of. */
+  region: string;
+  /** Demanded where a method is called with API keys. */
+  access?: Access | undefined;
+  /** Remembers requests; without it a request_id is only passed on. */
+  ledger?: Ledger | undefined;
+  /** Whose a dead key was, as long as it may still repeat the request that ended it. */
+  revive?:
+    | ((
+        keyHash: Uint8Array,
+        signal: AbortSignal,
+      ) => Promise<{ accountId: string; keyId: string } | undefined>)
+    | undefined;
+};
+
+/** What is known of a call before anything is decided. */
+export type Incoming = {
+  rules: MethodRules;
+  call: Call;
+  bytes: Buffer;
+  metadata: Metadata;
+  /** The client certificate's identity; undefined where there is no usable one. */
+  identity(): PeerIdentity | undefined;
+  encodeRequest(request: unknown): Buffer;
+};
+
+/** The handler's turn, or the answer of an earlier call with the same request_id. */
+export type Admitted = { request: unknown } | { answer: Uint8Array };
+
+/**
+ * Decides whether a call reaches its handler: authenticate, check shape, authorize, and look for an
+ * earlier call with the same request_id. Fills in who calls. Refuses by throwing.
+ */
+export async function admit(incoming: Incoming, options: AdmissionOptions): Promise<Admitted> {
+  switch (incoming.rules.authorization.caller) {
+    case Caller.CALLER_ANYONE:
+      return await admitAnyone(incoming, options);
+    case Caller.CALLER_CERTIFICATE:
+      return await admitCertificate(incoming, options);
+    case Caller.CALLER_API_KEY:
+      return await admitKey(incoming, options);
+    case Caller.CALLER_UNSPECIFIED:
+      throw new TypeError(`${incoming.rules.path} does not say who may call it`);
+  }
+}
+
+async function admitAnyone(incoming: Incoming, { ledger }: AdmissionOptions): Promise<Admitted> {
+  const { rules, bytes } = incoming;
+  const request = wellShaped(rules.readShape(bytes));
+  if (rules.readEmail === undefined) return { request };
+  return await repeatOr(incoming, request, rules.readEmail(request), ledger);
+}
+
+async function admitCertificate(
+  incoming: Incoming,
+  { region, ledger }: AdmissionOptions,
+): Promise<Admitted> {
+  const { rules, bytes, call } = incoming;
+  const { roles } = rules.authorization;
+  const identity = incoming.identity();
+  if (identity?.region !== region || !roles.includes(identity.role)) {
+    throw errors.roleRequired(roles);
+  }
+  const { role, name } = identity;
+  call.caller = { kind: 'certificate', role, name };
+  call.actor = actorOf(identity);
+  const request = wellShaped(rules.readShape(bytes));
+  return await repeatOr(incoming, request, call.actor, ledger);
+}
+
+const roleNames: Record<Role, string> = {
+  [Role.ROLE_UNSPECIFIED]: 'nobody',
+  [Role.ROLE_SERVICE]: 'service',
+  [Role.ROLE_GUARD]: 'guard',
+  [Role.ROLE_STAFF]: 'staff',
+};
+
+function actorOf({ role, name }: PeerIdentity): string {
+  return `${roleNames[role]}/${name}`;
+}
+
+/** For callers whose admission is settled: an earlier call's answer, or the handler's turn. */
+async function repeatOr(
+  incoming: Incoming,
+  request: unknown,
+  scope: string,
+  ledger: Ledger | undefined,
+): Promise<Admitted> {
+  const { call } = incoming;
+  const record = await rememberedRequest(incoming, request, scope, ledger);
+  if (record?.answer !== undefined) return { answer: record.answer };
+  call.repeat = record?.joins;
+  return { request };
+}
+
+async function rememberedRequest(
+  { rules, call, encodeRequest }: Incoming,
+  request: unknown,
+  scope: string,
+  ledger: Ledger | undefined,
+) {
+  const id = rules.readRequestId?.(request) ?? '';
+  if (id === '') return undefined;
+  call.request = identify(scope, rules.path, id, encodeRequest(request));
+  return ledger && (await findRepeat(ledger, call.request, call.signal));
+}
+
+async function admitKey(incoming: Incoming, options: AdmissionOptions): Promise<Admitted> {
+  const { rules, call, bytes } = incoming;
+  const { access } = options;
+  if (access === undefined) throw new TypeError(`${rules.path} needs to ask about access`);
+  const keyHash = keyHashOf(incoming.metadata);
+  if (keyHash === undefined) throw errors.tokenInvalid();
+  const shaped = withTarget(rules, rules.readShape(bytes));
+  if (shaped.violations !== undefined) {
+    const answer = await access.authorize({ keyHash }, call.signal);
+    if (isDead(answer)) throw errors.tokenInvalid();
+    throw errors.invalidField(shaped.violations);
+  }
+  const { request } = shaped;
+  const answer = await access.authorize(questionOf(rules, keyHash, request), call.signal);
+  const key = keyOf(answer) ?? (await reviveKey(incoming, request, keyHash, answer, options));
+  if (key === undefined) throw refusalOf(answer);
+  call.actor = key.accountId;
+  const repeat = await rememberedRequest(incoming, request, key.accountId, options.ledger);
+  if (repeat === undefined) {
+    if (!answer.allowed) throw refusalError(answer.refusal);
+    call.caller = { kind: 'key', keyHash, ...answer.facts };
+    return { request };
+  }
+  await authorizeAgain(repeat.record, rules, keyHash, answer, access, call.signal);
+  if (repeat.answer !== undefined) return { answer: repeat.answer };
+  call.caller = { kind: 'key', keyHash, key };
+  call.repeat = repeat.joins;
+  return { request };
+}
+
+function questionOf(
+  { authorization, target }: MethodRules,
+  keyHash: Uint8Array,
+  request: unknown,
+): Question {
+  const { scope, level, unrestricted } = authorization;
+  return {
+    keyHash,
+    scope: scope || undefined,
+    organizationId: target.organizationId?.(request) || undefined,
+    projectId: target.projectId?.(request) || undefined,
+    level: level || undefined,
+    unrestricted: unrestricted || undefined,
+  };
+}
+
+/** A request that must name its target and does not is of a bad shape: it asks about nothing. */
+function withTarget({ target }: MethodRules, shaped: Shaped): Shaped {
+  if (shaped.violations !== undefined || target.paths.length === 0) return shaped;
+  const { request } = shaped;
+  if (target.organizationId?.(request) || target.projectId?.(request)) return shaped;
+  return { violations: target.paths.map((field) => ({ field, description: 'must be set' })) };
+}
+
+function wellShaped(shaped: Shaped): unknown {
+  if (shaped.violations !== undefined) throw errors.invalidField(shaped.violations);
+  return shaped.request;
+}
+
+function keyOf(answer: Answer): KeyFact | undefined {
+  return answer.allowed ? answer.facts.key : answer.key;
+}
+
+function isDead(answer: Answer): boolean {
+  return !answer.allowed && answer.refusal.reason === ErrorReason.ERROR_REASON_TOKEN_INVALID;
+}
+
+function refusalOf(answer: Answer): Error {
+  return answer.allowed ? errors.tokenInvalid() : refusalError(answer.refusal);
+}
+
+/** The facts of a dead key, with which nothing is allowed but to repeat a remembered request. */
+async function reviveKey(
+  { rules, call }: Incoming,
+  request: unknown,
+  keyHash: Uint8Array,
+  answer: Answer,
+  { revive, ledger }: AdmissionOptions,
+): Promise<KeyFact | undefined> {
+  if (revive === undefined || ledger === undefined || !isDead(answer)) return undefined;
+  if (!rules.readRequestId?.(request)) return undefined;
+  const was = await revive(keyHash, call.signal);
+  if (was === undefined) return undefined;
+  const { keyId, accountId } = was;
+  const nothing = { scopes: [], organizationIds: [], projectIds: [] };
+  return { keyId, accountId, ...nothing, expireTime: undefined, disabled: true };
+}
+
+/** A repeat is authorized where its first call said, whatever the target has become. */
+async function authorizeAgain(
+  { reauthorize }: RequestRecord,
+  { authorization }: MethodRules,
+  keyHash: Uint8Array,
+  answer: Answer,
+  access: Access,
+  signal: AbortSignal,
+): Promise<void> {
+  const scope = authorization.scope || undefined;
+  const pending = reauthorize.filter(
+    ({ organizationId, level }) => !(answer.allowed && covers(answer.facts, organizationId, level)),
+  );
+  const answers = await Promise.all(
+    pending.map(({ organizationId, level }) =>
+      access.authorize({ keyHash, scope, organizationId, level }, signal),
+    ),
+  );
+  for (const again of answers) if (!again.allowed) throw refusalError(again.refusal);
+}
+
+function covers({ organization }: AccessFacts, organizationId: string, level: number): boolean {
+  return organization?.id === organizationId && organization.level >= level;
+}

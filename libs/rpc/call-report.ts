@@ -1,0 +1,73 @@
+import { status } from '@grpc/grpc-js';
+import { reasonName } from '@silo/errors/reason-name.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import type { Logger } from 'pino';
+import { Counter, Histogram, type Registry } from 'prom-client';
+import type { ActiveCall } from './active-call.ts';
+
+/** Told of every call once it is answered: what it was, and how it went. */
+export type CallReport = (active: ActiveCall, error: SiloError | undefined) => void;
+
+const bucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** One log line per call, without any request id, and the metrics where there is a registry. */
+export function createCallReport(log: Logger, registry?: Registry): CallReport {
+  const measure = registry === undefined ? undefined : measureIn(registry);
+  return (active, error) => {
+    const durationMs = performance.now() - active.startMs;
+    const code = status[error?.code ?? status.OK] ?? 'UNKNOWN';
+    const reason = error && reasonName(error.reason);
+    measure?.(active.call.method, code, reason ?? '', durationMs / 1_000);
+    const level = levelOf(error);
+    if (!log.isLevelEnabled(level)) return;
+    log[level](
+      {
+        callId: active.id,
+        method: active.call.method,
+        code,
+        reason,
+        ms: Math.round(durationMs * 10) / 10,
+        actor: active.call.actor,
+        // What was behind it, where it is not the caller's doing; never told to the caller.
+        ...(level !== 'info' && { err: error?.cause }),
+      },
+      'call',
+    );
+  };
+}
+
+function levelOf(error: SiloError | undefined): 'info' | 'warn' | 'error' {
+  if (error?.code === status.INTERNAL) return 'error';
+  return error?.cause === undefined ? 'info' : 'warn';
+}
+
+type Measure = (method: string, code: string, reason: string, seconds: number) => void;
+
+// Both ports of a process report to the same metrics.
+const measures = new WeakMap<Registry, Measure>();
+
+function measureIn(registry: Registry): Measure {
+  const measure = measures.get(registry) ?? createMeasure(registry);
+  measures.set(registry, measure);
+  return measure;
+}
+
+function createMeasure(registry: Registry): Measure {
+  const calls = new Counter({
+    name: 'silo_rpc_calls_total',
+    help: 'Calls answered, by method, gRPC code and reason.',
+    labelNames: ['method', 'code', 'reason'],
+    registers: [registry],
+  });
+  const durations = new Histogram({
+    name: 'silo_rpc_duration_seconds',
+    help: 'From the arrival of a call to its answer.',
+    labelNames: ['method'],
+    buckets: bucketsSeconds,
+    registers: [registry],
+  });
+  return (method, code, reason, seconds) => {
+    calls.inc({ method, code, reason });
+    durations.observe({ method }, seconds);
+  };
+}

@@ -1,0 +1,14 @@
+import type { Metadata } from '@grpc/grpc-js';
+import { hashOf, isWellFormed, secretPrefixes } from '@silo/tokens/secrets.ts';
+
+const bearer = /^bearer +(\S+)$/i;
+
+/** SHA-256 of the API key in `authorization: Bearer phx_…`; undefined where it cannot be one. */
+export function keyHashOf(metadata: Metadata): Buffer | undefined {
+  const values = metadata.get('authorization');
+  const [value] = values;
+  if (values.length !== 1 || typeof value !== 'string') return undefined;
+  const [, secret] = bearer.exec(value) ?? [];
+  if (secret === undefined || !isWellFormed(secret, secretPrefixes.apiKey)) return undefined;
+  return hashOf(secret);
+}

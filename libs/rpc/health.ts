@@ -1,0 +1,93 @@
+import {
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type Server,
+  type ServerWritableStream,
+  status,
+} from '@grpc/grpc-js';
+import {
+  type HealthCheckRequest,
+  HealthCheckResponse,
+  HealthCheckResponse_ServingStatus,
+  type HealthListRequest,
+  type HealthListResponse,
+  HealthService,
+} from '@silo/protos/gen/grpc/health/v1/health.ts';
+import { type Decoded, tolerant, undecodableStatus } from './open-service.ts';
+
+/** What `grpc.health.v1.Health` tells of one port. Everything begins as NOT_SERVING. */
+export type Health = {
+  /** Of the server, `""`, and of every service that it serves. */
+  setServing(isServing: boolean): void;
+  /** Of one name, such as `silo.nats`, by itself. */
+  set(name: string, isServing: boolean): void;
+  addTo(server: Server): void;
+};
+
+type Watcher = ServerWritableStream<Decoded<HealthCheckRequest>, HealthCheckResponse>;
+const { SERVING, NOT_SERVING, SERVICE_UNKNOWN } = HealthCheckResponse_ServingStatus;
+// The protocol's own bound for List: more is RESOURCE_EXHAUSTED.
+const listMax = 100;
+
+export function createHealth(serviceNames: readonly string[]): Health {
+  const followers = ['', ...serviceNames];
+  const statuses = new Map(followers.map((name) => [name, answer(NOT_SERVING)]));
+  const watchers = new Map<Watcher, string>();
+
+  const set = (name: string, isServing: boolean) => {
+    const value = isServing ? SERVING : NOT_SERVING;
+    if (statuses.get(name)?.status === value) return;
+    statuses.set(name, answer(value));
+    for (const [watcher, watched] of watchers) if (watched === name) watcher.write(answer(value));
+  };
+
+  const check: handleUnaryCall<Decoded<HealthCheckRequest>, HealthCheckResponse> = (
+    { request },
+    callback,
+  ) => {
+    if ('undecodable' in request) return callback(undecodableStatus);
+    const known = statuses.get(request.request.service);
+    if (known !== undefined) return callback(null, known);
+    callback({
+      code: status.NOT_FOUND,
+      details: 'No such service here. Server reflection lists them.',
+    });
+  };
+
+  const list: handleUnaryCall<Decoded<HealthListRequest>, HealthListResponse> = (_, callback) => {
+    callback(null, { statuses: Object.fromEntries([...statuses].slice(0, listMax)) });
+  };
+
+  const watch: handleServerStreamingCall<Decoded<HealthCheckRequest>, HealthCheckResponse> = (
+    call,
+  ) => {
+    if ('undecodable' in call.request) {
+      call.emit('error', undecodableStatus);
+      return;
+    }
+    const { service } = call.request.request;
+    watchers.set(call, service);
+    call.on('close', () => watchers.delete(call));
+    call.on('cancelled', () => watchers.delete(call));
+    call.write(statuses.get(service) ?? answer(SERVICE_UNKNOWN));
+  };
+
+  return {
+    set,
+    setServing: (isServing) => {
+      for (const name of followers) set(name, isServing);
+    },
+    addTo: (server) => {
+      const definition = {
+        check: tolerant(HealthService.check),
+        list: tolerant(HealthService.list),
+        watch: tolerant(HealthService.watch),
+      };
+      server.addService(definition, { check, list, watch });
+    },
+  };
+}
+
+function answer(value: HealthCheckResponse_ServingStatus): HealthCheckResponse {
+  return HealthCheckResponse.create({ status: value });
+}

@@ -1,0 +1,201 @@
+import { once } from 'node:events';
+import type {
+  handleServerStreamingCall,
+  handleUnaryCall,
+  ServerUnaryCall,
+  ServerWritableStream,
+} from '@grpc/grpc-js';
+import { errors } from '@silo/errors/errors.ts';
+import { from } from '@silo/errors/from.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import { toStatus } from '@silo/errors/to-status.ts';
+import { race } from '@silo/runtime/deadline.ts';
+import type { Logger } from 'pino';
+import { ActiveCall, type Ending } from './active-call.ts';
+import { type AdmissionOptions, admit } from './admit.ts';
+import type { CallReport } from './call-report.ts';
+import type { Identify } from './identity.ts';
+import type { MethodRules } from './method-rules.ts';
+import type { MountedMethod } from './mount.ts';
+
+/** How long unary calls may take. */
+export type Deadlines = {
+  /** Where the client names none. */
+  defaultMs: number;
+  /** However long the client would wait. */
+  maxMs: number;
+};
+
+/** What all methods of one server share. */
+export type Pipeline = {
+  admission: AdmissionOptions;
+  deadlines: Deadlines;
+  log: Logger;
+  report: CallReport;
+  identify: Identify;
+  /** The calls being served; once it is draining, new ones are refused. */
+  serving: { calls: Set<ActiveCall>; streams: Set<ActiveCall>; draining: boolean };
+};
+
+// The answer sets out before the client gives up on it, so that it hears the reason.
+const answerMarginMs = 100;
+// A handler that saw its signal abort may still say something better than CALL_ENDED.
+const lastWordsMs = 100;
+
+type UnaryMethod = Extract<MountedMethod, { streams: false }>;
+type StreamMethod = Extract<MountedMethod, { streams: true }>;
+type AnyCall = ServerUnaryCall<Buffer, Buffer> | ServerWritableStream<Buffer, Buffer>;
+
+/** One unary method as grpc-js wants it: bytes in, bytes out. */
+export function serveUnary(
+  method: UnaryMethod,
+  rules: MethodRules,
+  pipeline: Pipeline,
+): handleUnaryCall<Buffer, Buffer> {
+  const { serving, deadlines } = pipeline;
+  return (grpcCall, callback) => {
+    const durationMs = unaryDurationMs(grpcCall, deadlines);
+    const active = new ActiveCall(method.path, durationMs, pipeline.log);
+    let answered = false;
+    const answer = (error: SiloError | undefined, bytes?: Buffer) => {
+      if (answered) return;
+      answered = true;
+      clearTimeout(timer);
+      serving.calls.delete(active);
+      pipeline.report(active, error);
+      if (error === undefined) callback(null, bytes);
+      else callback(toStatus(error));
+    };
+    const endAt = () => {
+      if (active.ended === undefined) {
+        active.end('deadline');
+        timer = setTimeout(endAt, lastWordsMs);
+      } else answer(endedError(active.ended));
+    };
+    let timer = setTimeout(endAt, durationMs);
+    grpcCall.on('cancelled', () => active.end('cancelled'));
+    serving.calls.add(active);
+    runUnary(method, rules, pipeline, grpcCall, active).then(
+      (bytes) => answer(undefined, bytes),
+      (error: unknown) => answer(funnel(error, active)),
+    );
+  };
+}
+
+async function runUnary(
+  method: UnaryMethod,
+  rules: MethodRules,
+  pipeline: Pipeline,
+  grpcCall: ServerUnaryCall<Buffer, Buffer>,
+  { call }: ActiveCall,
+): Promise<Buffer> {
+  if (pipeline.serving.draining) throw errors.draining();
+  const admitted = await admit(
+    incoming(method, rules, pipeline, grpcCall, call),
+    pipeline.admission,
+  );
+  if ('answer' in admitted) return Buffer.from(admitted.answer);
+  return await method.handle(admitted.request, call);
+}
+
+/** One server-streaming method as grpc-js wants it. Its deadline is the client's, if it has one. */
+export function serveStream(
+  method: StreamMethod,
+  rules: MethodRules,
+  pipeline: Pipeline,
+): handleServerStreamingCall<Buffer, Buffer> {
+  const { serving } = pipeline;
+  return (grpcCall) => {
+    const durationMs = remainingMs(grpcCall);
+    const active = new ActiveCall(method.path, durationMs, pipeline.log);
+    const timer = Number.isFinite(durationMs)
+      ? setTimeout(() => active.end('deadline'), Math.min(durationMs, timerMaxMs))
+      : undefined;
+    grpcCall.on('cancelled', () => active.end('cancelled'));
+    serving.streams.add(active);
+    const answer = (error: SiloError | undefined) => {
+      clearTimeout(timer);
+      serving.streams.delete(active);
+      pipeline.report(active, error);
+      if (grpcCall.destroyed) return;
+      if (error === undefined) grpcCall.end();
+      else grpcCall.emit('error', toStatus(error));
+    };
+    runStream(method, rules, pipeline, grpcCall, active).then(
+      () => answer(undefined),
+      (error: unknown) => answer(funnel(error, active)),
+    );
+  };
+}
+
+const timerMaxMs = 2 ** 31 - 1;
+
+async function runStream(
+  method: StreamMethod,
+  rules: MethodRules,
+  pipeline: Pipeline,
+  grpcCall: ServerWritableStream<Buffer, Buffer>,
+  { call }: ActiveCall,
+): Promise<void> {
+  if (pipeline.serving.draining) throw errors.draining();
+  const admitted = await admit(
+    incoming(method, rules, pipeline, grpcCall, call),
+    pipeline.admission,
+  );
+  if ('answer' in admitted) throw new TypeError(`${method.path} streams, and remembers nothing`);
+  const responses = method.handle(admitted.request, call)[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await race(responses.next(), call.signal);
+      if (done) return;
+      if (!grpcCall.write(value)) await once(grpcCall, 'drain', { signal: call.signal });
+    }
+  } finally {
+    // Not awaited: a handler that ignores its signal must not keep the call.
+    responses.return?.()?.catch(() => {});
+  }
+}
+
+function incoming(
+  method: MountedMethod,
+  rules: MethodRules,
+  { identify }: Pipeline,
+  grpcCall: AnyCall,
+  call: ActiveCall['call'],
+) {
+  return {
+    rules,
+    call,
+    bytes: grpcCall.request,
+    metadata: grpcCall.metadata,
+    identity: () => identify(grpcCall),
+    encodeRequest: method.encodeRequest,
+  };
+}
+
+function remainingMs(grpcCall: AnyCall): number {
+  const deadline = grpcCall.getDeadline();
+  return Math.max(0, (typeof deadline === 'number' ? deadline : deadline.getTime()) - Date.now());
+}
+
+function unaryDurationMs(grpcCall: AnyCall, { defaultMs, maxMs }: Deadlines): number {
+  const givenMs = remainingMs(grpcCall);
+  if (givenMs === Number.POSITIVE_INFINITY) return defaultMs;
+  return Math.min(maxMs, givenMs - Math.min(answerMarginMs, givenMs / 10));
+}
+
+function funnel(error: unknown, active: ActiveCall): SiloError {
+  const { ended } = active;
+  if (ended === undefined) return from(error, { callId: active.id });
+  return ended === 'shutdown'
+    ? from(isAbort(error) ? errors.draining() : error, { callId: active.id })
+    : from(error, { callId: active.id, ended });
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
+}
+
+function endedError(how: Ending): SiloError {
+  return how === 'shutdown' ? errors.draining() : errors.callEnded(how);
+}

@@ -1,0 +1,26 @@
+import { errors } from '@silo/errors/errors.ts';
+import { reasonName } from '@silo/errors/reason-name.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import type { Refusal } from '@silo/guard/access.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { levelFromJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
+
+/** A refusal of access as the error that the caller gets. */
+export function refusalError({ reason, detail }: Refusal): SiloError {
+  switch (reason) {
+    case ErrorReason.ERROR_REASON_TOKEN_INVALID:
+      return errors.tokenInvalid();
+    case ErrorReason.ERROR_REASON_SCOPE_REQUIRED:
+      return errors.scopeRequired(detail);
+    case ErrorReason.ERROR_REASON_ADMIN_REQUIRED:
+      return errors.adminRequired(levelFromJSON(detail));
+    case ErrorReason.ERROR_REASON_KEY_RESTRICTED:
+      return errors.keyRestricted();
+    case ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND:
+      return errors.organizationNotFound(detail);
+    case ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND:
+      return errors.projectNotFound(detail);
+    default:
+      throw new TypeError(`access is never refused with ${reasonName(reason)}`);
+  }
+}

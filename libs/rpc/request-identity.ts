@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto';
+import type { DescMessage } from '@bufbuild/protobuf';
+import type { RequestIdentity } from '@silo/mongo/mutation.ts';
+import { hashRequestId } from '@silo/tokens/seal.ts';
+import { compileFieldPath, type ReadText } from './field-path.ts';
+
+/** Where the request_id of a message stands, at the top or one message deep; undefined: nowhere. */
+export function compileRequestId(input: DescMessage): ReadText | undefined {
+  const path = pathTo(input, 'request_id');
+  return path === undefined ? undefined : compileFieldPath(input, path);
+}
+
+/** Whose request ids these are where nobody is authenticated: the e-mail, in lower case. */
+export function compileEmail(input: DescMessage): ReadText {
+  const read = compileFieldPath(input, pathTo(input, 'email') ?? 'email');
+  return (request) => read(request).toLowerCase();
+}
+
+/** The identity of one request. `scope` is whose id it is: an account, an e-mail, a certificate. */
+export function identify(
+  scope: string,
+  method: string,
+  id: string,
+  canonicalBytes: Uint8Array,
+): RequestIdentity {
+  const bodyHash = createHash('sha256').update(canonicalBytes).digest();
+  return { id, key: hashRequestId(scope, method, id), bodyHash };
+}
+
+function pathTo(input: DescMessage, name: string): string | undefined {
+  const isWanted = (field: { name: string }) => field.name === name;
+  if (input.fields.some(isWanted)) return name;
+  const outer = input.fields.find(
+    (field) => field.fieldKind === 'message' && field.message.fields.some(isWanted),
+  );
+  return outer && `${outer.name}.${name}`;
+}

@@ -1,0 +1,151 @@
+import { type MethodDefinition, Server, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { type Image, loadImage } from '@silo/protos/image.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import type { ActiveCall } from './active-call.ts';
+import type { AdmissionOptions } from './admit.ts';
+import { createCallReport } from './call-report.ts';
+import { createHealth, type Health } from './health.ts';
+import { identifyPeer } from './identity.ts';
+import { compileRules } from './method-rules.ts';
+import type { Mounted, MountedMethod } from './mount.ts';
+import { type Deadlines, type Pipeline, serveStream, serveUnary } from './pipeline.ts';
+import { addReflection } from './reflection.ts';
+import { serverCredentials, type TlsFiles } from './tls.ts';
+import { refuseUnknownMethods } from './unknown-method.ts';
+import { createShapeValidator } from './validate.ts';
+
+const healthServiceName = 'grpc.health.v1.Health';
+const deadlinesDefault: Deadlines = { defaultMs: 10_000, maxMs: 30_000 };
+const drainDefaultMs = 10_000;
+const lastAnswersMs = 250;
+
+export type ServerOptions = AdmissionOptions & {
+  /** `host:port`; port 0 takes a free one. */
+  address: string;
+  tls: TlsFiles;
+  /** An internal port: demands a client certificate, and serves the packages `….internal.v1` only. */
+  internal: boolean;
+  services: readonly Mounted[];
+  log: Logger;
+  registry?: Registry | undefined;
+  deadlines?: Partial<Deadlines> | undefined;
+  image?: Image | undefined;
+};
+
+export type RunningServer = AsyncDisposable & {
+  /** `host:port` as it is bound. */
+  address: string;
+  health: Health;
+  /**
+   * Stops: health says NOT_SERVING, new calls are refused with DRAINING, streams end, what is in
+   * flight may finish for `withinMs` (10,000 unless given), and then is aborted. Safe to repeat.
+   */
+  drain(withinMs?: number): Promise<void>;
+};
+
+/** Serves these services, health and reflection on one port. Rejects if it cannot be bound. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { services, log, internal, image = loadImage() } = options;
+  const pipeline: Pipeline = {
+    admission: options,
+    deadlines: { ...deadlinesDefault, ...options.deadlines },
+    log,
+    report: createCallReport(log, options.registry),
+    identify: identifyPeer,
+    serving: { calls: new Set(), streams: new Set(), draining: false },
+  };
+  const server = new Server({
+    'grpc.keepalive_time_ms': 30_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+  });
+  refuseUnknownMethods(server);
+  for (const service of services) addService(server, service, pipeline, image, internal);
+  const serviceNames = services.map(({ serviceName }) => serviceName);
+  const health = createHealth(serviceNames);
+  health.addTo(server);
+  addReflection(server, image, [...serviceNames, healthServiceName]);
+  const address = await bind(server, options);
+  let drained: Promise<void> | undefined;
+  const drain = (withinMs = drainDefaultMs) => {
+    drained ??= stop(server, pipeline, health, withinMs);
+    return drained;
+  };
+  return { address, health, drain, [Symbol.asyncDispose]: () => drain() };
+}
+
+function addService(
+  server: Server,
+  { serviceName, methods }: Mounted,
+  pipeline: Pipeline,
+  image: Image,
+  internal: boolean,
+): void {
+  if (serviceName.includes('.internal.') !== internal) {
+    throw new TypeError(`${serviceName} is not for the ${internal ? 'internal' : 'public'} port`);
+  }
+  const validator = createShapeValidator(image);
+  const implementation: UntypedServiceImplementation = {};
+  for (const method of methods) {
+    const rules = compileRules(image, validator, method);
+    implementation[method.path] = method.streams
+      ? serveStream(method, rules, pipeline)
+      : serveUnary(method, rules, pipeline);
+  }
+  server.addService(
+    Object.fromEntries(methods.map((method) => [method.path, bytesMethod(method)])),
+    implementation,
+  );
+}
+
+// The pipeline decodes and encodes by itself: a throw inside of grpc-js would be a bare INTERNAL.
+function bytesMethod({ path, streams }: MountedMethod): MethodDefinition<Buffer, Buffer> {
+  const same = (bytes: Buffer) => bytes;
+  return {
+    path,
+    requestStream: false,
+    responseStream: streams,
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  };
+}
+
+function bind(server: Server, { address, tls, internal }: ServerOptions): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, serverCredentials(tls, internal), (error, port) => {
+      if (error === null) resolve(`${address.slice(0, address.lastIndexOf(':'))}:${port}`);
+      else reject(error);
+    });
+  });
+}
+
+async function stop(
+  server: Server,
+  { serving }: Pipeline,
+  health: Health,
+  withinMs: number,
+): Promise<void> {
+  health.setServing(false);
+  serving.draining = true;
+  for (const stream of serving.streams) stream.end('shutdown');
+  if (!(await emptied(serving.calls, withinMs))) {
+    for (const call of serving.calls) call.end('shutdown');
+    await emptied(serving.calls, lastAnswersMs);
+  }
+  await emptied(serving.streams, lastAnswersMs);
+  // Answers that are under way leave with the connections; then whoever lingers is cut off.
+  const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  await Promise.race([closed, systemSleep(lastAnswersMs)]);
+  server.forceShutdown();
+}
+
+const lookAgainMs = 5;
+
+async function emptied(calls: ReadonlySet<ActiveCall>, withinMs: number): Promise<boolean> {
+  const endMs = performance.now() + withinMs;
+  while (calls.size > 0 && performance.now() < endMs) await systemSleep(lookAgainMs);
+  return calls.size === 0;
+}

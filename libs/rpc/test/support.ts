@@ -1,0 +1,169 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type CertificateRole,
+  issueCertificate,
+  openCertificateAuthority,
+} from '@silo/embedded/certificates.ts';
+import { reasonOf } from '@silo/errors/from-status.ts';
+import type { Access, Answer, Question } from '@silo/guard/access.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { EventLogServiceService } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
+import { FactServiceService } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
+import { StaffServiceService } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
+import { AccountServiceService } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { ActivityServiceService } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
+import { hashOf, newApiKey } from '@silo/tokens/secrets.ts';
+import type { ExecutionContext } from 'ava';
+import pino from 'pino';
+import { type Handlers, mount } from '../mount.ts';
+import { type RunningServer, type ServerOptions, startServer } from '../server.ts';
+import type { TlsFiles } from '../tls.ts';
+
+export const region = 'us';
+
+/** Certificates of one authority, in a directory that goes with the test. */
+export async function makeAuthority(t: ExecutionContext, authorityRegion = region) {
+  const directory = await mkdtemp(join(tmpdir(), 'silo-rpc-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  const authority = await openCertificateAuthority(directory, { region: authorityRegion });
+  return async (role: CertificateRole, name: string): Promise<TlsFiles> => {
+    const { certificate, key } = await issueCertificate(authority, { role, name });
+    return { ca: authority.certificateFile, cert: certificate, key };
+  };
+}
+
+/** A log whose lines a test can read. */
+export function keptLog() {
+  const lines: string[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(line) });
+  return { log, lines };
+}
+
+export const fullKey = newApiKey();
+export const narrowKey = newApiKey();
+export const organizationId = `org_us_${'0'.repeat(26)}`;
+export const accountId = `acc_${'0'.repeat(26)}`;
+
+/** Answers as the guard does: `fullKey` may do anything in `organizationId`, `narrowKey` nothing. */
+export function ruledAccess(): Access & { questions: Question[] } {
+  const questions: Question[] = [];
+  const fact = { keyId: `key_${'0'.repeat(26)}`, accountId, organizationIds: [], projectIds: [] };
+  const authorize = async (question: Question): Promise<Answer> => {
+    questions.push(question);
+    const isFull = hashOf(fullKey).equals(question.keyHash);
+    const isNarrow = hashOf(narrowKey).equals(question.keyHash);
+    const key = { ...fact, scopes: isFull ? ['*'] : [], expireTime: undefined, disabled: false };
+    const refuse = (reason: ErrorReason, detail = ''): Answer => ({
+      allowed: false,
+      refusal: { reason, detail },
+      key: isFull || isNarrow ? key : undefined,
+    });
+    if (!isFull && !isNarrow) return refuse(ErrorReason.ERROR_REASON_TOKEN_INVALID);
+    if (isNarrow && question.scope) {
+      return refuse(ErrorReason.ERROR_REASON_SCOPE_REQUIRED, question.scope);
+    }
+    if (question.organizationId === undefined) return { allowed: true, facts: { key } };
+    if (question.organizationId !== organizationId) {
+      return refuse(ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND, question.organizationId);
+    }
+    const organization = {
+      id: organizationId,
+      level: Level.LEVEL_ADMIN,
+      fact: { membersMayCreateProjects: true },
+    };
+    return { allowed: true, facts: { key, organization } };
+  };
+  const verifyToken = () => Promise.reject(new TypeError('no test asks about project tokens'));
+  return { questions, authorize, verifyToken };
+}
+
+const account = {
+  id: accountId,
+  email: 'a@example.com',
+  displayName: 'A',
+  currentProjectId: '',
+  createTime: undefined,
+  updateTime: undefined,
+  etag: '',
+};
+
+export const createAccountRequest = {
+  email: 'A@Example.com',
+  displayName: 'A',
+  organizationName: 'A',
+  requestId: '3f2b8c1e-6f0a-4c55-9d3e-0a1b2c3d4e5f',
+};
+
+export const createAccountResponse = {
+  account,
+  organization: undefined,
+  projectId: '',
+  projectToken: '',
+  apiKeyId: '',
+  apiKey: '',
+};
+
+export function accountService(handlers: Partial<Handlers<typeof AccountServiceService>> = {}) {
+  return mount(AccountServiceService, {
+    createAccount: async () => createAccountResponse,
+    getAccount: async () => ({ account }),
+    updateAccount: async () => ({ account }),
+    ...handlers,
+  });
+}
+
+export function activityService() {
+  return mount(ActivityServiceService, {
+    listActivity: async () => ({ entries: [], nextPageToken: '' }),
+  });
+}
+
+export function factService(handlers: Partial<Handlers<typeof FactServiceService>> = {}) {
+  return mount(FactServiceService, {
+    getOrganizationFact: async () => ({ organization: undefined }),
+    getMembershipFact: async () => ({ level: Level.LEVEL_MEMBER }),
+    ...handlers,
+  });
+}
+
+export function staffService() {
+  return mount(StaffServiceService, {
+    createAccount: async () => ({ account: createAccountResponse }),
+    changeEmail: async (_, call) => ({ account: { ...account, displayName: call.actor } }),
+  });
+}
+
+export function eventLogService(handlers: Partial<Handlers<typeof EventLogServiceService>> = {}) {
+  return mount(EventLogServiceService, {
+    readEvents: async function* () {},
+    getHead: async () => ({ head: undefined }),
+    ...handlers,
+  });
+}
+
+/** A server on a free port that ends with the test. */
+export async function serve(
+  t: ExecutionContext,
+  options: Partial<ServerOptions> & Pick<ServerOptions, 'tls' | 'internal' | 'services'>,
+): Promise<RunningServer> {
+  const server = await startServer({
+    address: 'localhost:0',
+    region,
+    access: ruledAccess(),
+    log: pino({ level: 'silent' }),
+    ...options,
+  });
+  t.teardown(() => server.drain(0));
+  return server;
+}
+
+/** The reason that a promise rejects with, such as `TOKEN_INVALID`; `OK` if it does not. */
+export async function outcomeOf(promise: Promise<unknown>): Promise<string> {
+  return await promise.then(
+    () => 'OK',
+    (error: unknown) => reasonOf(error) ?? String(error),
+  );
+}

@@ -1,0 +1,96 @@
+import { type AnyDesc, create, type DescMessage, fromBinary } from '@bufbuild/protobuf';
+import { pathToString } from '@bufbuild/protobuf/reflect';
+import { createValidator, type Validator } from '@bufbuild/protovalidate';
+import type { FieldViolation } from '@silo/errors/silo-error.ts';
+import type { Image } from '@silo/protos/image.ts';
+
+/** A request that decoded, or what is wrong with its shape. */
+export type Shaped =
+  | { request: unknown; violations?: undefined }
+  | { request?: undefined; violations: FieldViolation[] };
+
+/** Decodes and checks the shape of one method's request. Never throws, whatever the bytes. */
+export type ReadShape = (bytes: Buffer) => Shaped;
+
+type Codec = { decode(bytes: Buffer): unknown; encodeRequest(request: unknown): Buffer };
+
+const ruleOptions = ['field', 'message', 'oneof'].map((name) => `buf.validate.${name}`);
+
+/** The validator of this image's rules; one per server. */
+export function createShapeValidator(image: Image): Validator {
+  return createValidator({ registry: image.registry });
+}
+
+/** Compiles what one method demands of its request. Throws where a rule is wrong in itself. */
+export function compileShape(
+  image: Image,
+  validator: Validator,
+  input: DescMessage,
+  codec: Codec,
+): ReadShape {
+  const hasRules = reaches(input, (message) => carriesRules(image, message));
+  // A time beyond what a Date holds decodes, but cannot be used or encoded again.
+  const hasTimes = reaches(input, ({ typeName }) => timeTypes.has(typeName));
+  if (hasRules) {
+    const trial = validator.validate(input, create(input));
+    if (trial.kind === 'error') throw trial.error;
+  }
+  const undecodable: Shaped = {
+    violations: [{ field: '', description: `the bytes do not decode as ${input.typeName}` }],
+  };
+  return (bytes) => {
+    try {
+      const request = codec.decode(bytes);
+      if (hasTimes) codec.encodeRequest(request);
+      if (!hasRules) return { request };
+      const violations = violationsOf(validator, input, bytes);
+      return violations.length === 0 ? { request } : { violations };
+    } catch {
+      return undecodable;
+    }
+  };
+}
+
+const timeTypes = new Set(['google.protobuf.Timestamp', 'google.protobuf.Duration']);
+
+function violationsOf(validator: Validator, input: DescMessage, bytes: Buffer): FieldViolation[] {
+  const result = validator.validate(input, fromBinary(input, bytes));
+  switch (result.kind) {
+    case 'valid':
+      return [];
+    case 'invalid':
+      return result.violations.map(({ field, message }) => ({
+        field: pathToString(field),
+        description: message,
+      }));
+    case 'error':
+      // The rules themselves were tried at the start: it is this input that they cannot judge.
+      return [{ field: '', description: 'a rule of this message cannot be applied to it' }];
+  }
+}
+
+function carriesRules({ registry }: Image, message: DescMessage): boolean {
+  const extensions = ruleOptions.flatMap((name) => registry.getExtension(name) ?? []);
+  const elements: AnyDesc[] = [message, ...message.fields, ...message.oneofs];
+  return extensions.some((extension) =>
+    elements.some(
+      (element) =>
+        'proto' in element &&
+        element.proto.options?.$unknown?.some(({ no }) => no === extension.number),
+    ),
+  );
+}
+
+/** Whether the message, or one that it can hold at any depth, is such a one. */
+function reaches(
+  message: DescMessage,
+  isSuch: (message: DescMessage) => boolean,
+  seen = new Set<DescMessage>(),
+): boolean {
+  if (seen.has(message)) return false;
+  seen.add(message);
+  if (isSuch(message)) return true;
+  return message.fields.some(
+    (field) => field.message !== undefined && reaches(field.message, isSuch, seen),
+  );
+}
