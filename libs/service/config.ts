@@ -1,6 +1,7 @@
 import { type ConfigOf, file, hostPort, oneOf, string, url } from '@silo/runtime/config.ts';
 
-export type ServiceName = 'org' | 'project' | 'token' | 'billing';
+export const serviceNames = ['org', 'project', 'token', 'billing'] as const;
+export type ServiceName = (typeof serviceNames)[number];
 
 /** What every service reads from its environment, each from the variable that its key names. */
 export const serviceConfigShape = {

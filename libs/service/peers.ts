@@ -1,33 +1,51 @@
-import type { SubscriptionServiceClient } from '@silo/protos/gen/silo/billing/internal/v1/subscription_service.ts';
-import type { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
-import type { DirectoryServiceClient } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
-import type { FactServiceClient as OrgFactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
-import type { FactServiceClient as ProjectFactServiceClient } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
-import type { SlotServiceClient } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
-import type { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
-import type { SecretServiceClient } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
-import { type Connected, connect, createChannel } from '@silo/rpc/client.ts';
+import { SubscriptionServiceClient } from '@silo/protos/gen/silo/billing/internal/v1/subscription_service.ts';
+import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
+import { DirectoryServiceClient } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
+import { FactServiceClient as OrgFactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
+import { FactServiceClient as ProjectFactServiceClient } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
+import { SlotServiceClient } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import { SecretServiceClient } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
+import { type CallOptions, connect, createChannel } from '@silo/rpc/client.ts';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
+import type { ServiceName } from './config.ts';
+
+/** A peer's refusal (NOT_READY, say) is for whoever asked us. */
+const passRefusals: CallOptions = { refusals: true };
+const repeatable: CallOptions = { retry: true };
 
 /** Internal clients of all four services, over mTLS. */
-export type Peers = {
-  org: {
-    facts: Connected<OrgFactServiceClient>;
-    directory: Connected<DirectoryServiceClient>;
-    eventLog: Connected<EventLogServiceClient>;
+export type Peers = ReturnType<typeof connectPeers>['peers'];
+
+/** Connects, lazily, to the internal ports; refuses nothing where one is not up yet. */
+export function connectPeers(addresses: Record<ServiceName, string>, tls: TlsFiles) {
+  const org = createChannel(addresses.org, tls);
+  const project = createChannel(addresses.project, tls);
+  const token = createChannel(addresses.token, tls);
+  const billing = createChannel(addresses.billing, tls);
+  const peers = {
+    org: {
+      facts: connect(OrgFactServiceClient, org, repeatable),
+      directory: connect(DirectoryServiceClient, org, { ...passRefusals, ...repeatable }),
+      eventLog: connect(EventLogServiceClient, org),
+    },
+    project: {
+      facts: connect(ProjectFactServiceClient, project, repeatable),
+      slots: connect(SlotServiceClient, project, passRefusals),
+      eventLog: connect(EventLogServiceClient, project),
+    },
+    token: {
+      facts: connect(TokenFactServiceClient, token, repeatable),
+      secrets: connect(SecretServiceClient, token, passRefusals),
+      eventLog: connect(EventLogServiceClient, token),
+    },
+    billing: {
+      subscriptions: connect(SubscriptionServiceClient, billing, passRefusals),
+      eventLog: connect(EventLogServiceClient, billing),
+    },
   };
-  project: {
-    facts: Connected<ProjectFactServiceClient>;
-    slots: Connected<SlotServiceClient>;
-    eventLog: Connected<EventLogServiceClient>;
+  const close = () => {
+    for (const channel of [org, project, token, billing]) channel.close();
   };
-  token: {
-    facts: Connected<TokenFactServiceClient>;
-    secrets: Connected<SecretServiceClient>;
-    eventLog: Connected<EventLogServiceClient>;
-  };
-  billing: {
-    subscriptions: Connected<SubscriptionServiceClient>;
-    eventLog: Connected<EventLogServiceClient>;
-  };
-};
+  return { peers, close, [Symbol.dispose]: close };
+}

@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto';
+import { askOwners } from '@silo/guard/ask-owners.ts';
+import { connectMongo, type MongoConnection } from '@silo/mongo/connect.ts';
+import { createEventLog } from '@silo/mongo/event-log.ts';
+import { setUpEventLog } from '@silo/mongo/indexes.ts';
+import { openPorts, type Ports } from '@silo/rpc/service.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import { formatHostPort } from '@silo/runtime/config.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import { createRegistry, serveMetrics } from '@silo/runtime/metrics.ts';
+import { retry } from '@silo/runtime/retry.ts';
+import { runForever } from '@silo/runtime/run-forever.ts';
+import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
+import type { Db } from 'mongodb';
+import type { ServiceConfig, ServiceName } from './config.ts';
+import { peerFills } from './fills.ts';
+import type { ServiceDefinition, ServiceKit } from './kit.ts';
+import { connectPeers } from './peers.ts';
+
+/** A service that serves. Disposing drains it. */
+export type RunningService = AsyncDisposable & {
+  name: ServiceName;
+  /** `host:port` as they are bound. */
+  publicAddress: string;
+  internalAddress: string;
+};
+
+const healthIntervalMs = 1_000;
+const pingTimeoutMs = 2_000;
+
+type Surroundings = {
+  log: Log;
+  /** Ends the start, and with it everything that runs for ever. */
+  signal: AbortSignal;
+};
+
+/**
+ * Starts one service: waits for MongoDB, sets its database up, opens both ports, runs its loops.
+ * NATS and the other services may come later. Rejects where a port is taken or the signal aborts.
+ */
+export async function startService(
+  definition: ServiceDefinition,
+  config: ServiceConfig,
+  { log, signal }: Surroundings,
+): Promise<RunningService> {
+  const { name } = definition;
+  const { region } = config;
+  const tls = { ca: config.tlsCa, cert: config.tlsCert, key: config.tlsKey };
+  const life = new AbortController();
+  const ended = AbortSignal.any([signal, life.signal]);
+  await using opened = new AsyncDisposableStack();
+  opened.defer(() => life.abort(new DOMException('the service stops', 'AbortError')));
+
+  const { client, db } = opened.use(await connectPatiently(definition, config, ended));
+  await setUp(definition, db);
+  const eventLog = opened.use(
+    createEventLog({ client, db, service: name, region, clock: systemClock, log }),
+  );
+  const { peers } = opened.use(connectPeers(addressesOf(config), tls));
+  const access = askOwners({
+    fills: { ...peerFills(peers), ...definition.fills(db) },
+    clock: systemClock,
+  });
+  const loops: Promise<void>[] = [];
+  const kit: ServiceKit = {
+    config,
+    client,
+    db,
+    eventLog,
+    access,
+    peers,
+    createSagas: (definitions) => {
+      const sagas = createSagas({
+        db,
+        eventLog,
+        owner: randomUUID(),
+        clock: systemClock,
+        log,
+        definitions,
+        signal: ended,
+      });
+      loops.push(sagas.resume(ended));
+      return sagas;
+    },
+    clock: systemClock,
+    log,
+    signal: ended,
+  };
+  const parts = definition.build(kit);
+
+  const registry = createRegistry({ service: name, region });
+  if (config.metricsAddress) {
+    opened.use(await serveMetrics(config.metricsAddress, registry, ended));
+  }
+  const ports = opened.use(
+    await openPorts({
+      region,
+      tls,
+      log,
+      registry,
+      access,
+      ledger: eventLog,
+      revive: parts.revive,
+      public: { address: formatHostPort(config.publicAddress), services: parts.public },
+      internal: { address: formatHostPort(config.internalAddress), services: parts.internal },
+    }),
+  );
+  for (const loop of parts.loops ?? []) loops.push(loop(ended));
+  loops.push(followMongo(db, ports, { log, signal: ended }));
+  const { publicAddress, internalAddress } = ports;
+  log.info({ publicAddress, internalAddress }, 'listening');
+
+  const running = opened.move();
+  return {
+    name,
+    publicAddress,
+    internalAddress,
+    // First the ports: what is in flight may still need the loops and the stores.
+    [Symbol.asyncDispose]: async () => {
+      await ports.drain();
+      life.abort(new DOMException('the service stops', 'AbortError'));
+      await Promise.allSettled(loops);
+      await running.disposeAsync();
+    },
+  };
+}
+
+async function connectPatiently(
+  { name }: ServiceDefinition,
+  config: ServiceConfig,
+  signal: AbortSignal,
+): Promise<MongoConnection> {
+  const options = {
+    url: config.mongodbUrl,
+    database: `${config.mongodbDatabasePrefix}_${name}`,
+    appName: `silo-${name}`,
+    signal,
+  };
+  return await retry(() => connectMongo(options), {
+    attemptsMax: Number.POSITIVE_INFINITY,
+    baseMs: 100,
+    capMs: 5_000,
+    isRetryable: () => true,
+    signal,
+  });
+}
+
+async function setUp(definition: ServiceDefinition, db: Db): Promise<void> {
+  await setUpEventLog(db);
+  await createSagaIndexes(db);
+  await definition.setUp(db);
+}
+
+function addressesOf(config: ServiceConfig): Record<ServiceName, string> {
+  return {
+    org: config.orgInternalAddress,
+    project: config.projectInternalAddress,
+    token: config.tokenInternalAddress,
+    billing: config.billingInternalAddress,
+  };
+}
+
+/** Health follows MongoDB: without it nothing can be decided. */
+async function followMongo(db: Db, ports: Ports, { log, signal }: Surroundings): Promise<void> {
+  await runForever({ name: 'health', intervalMs: healthIntervalMs, signal, log }, async () => {
+    const isUp = await db
+      .command({ ping: 1 }, { timeoutMS: pingTimeoutMs })
+      .then(() => true)
+      .catch(() => false);
+    ports.setServing(isUp);
+  });
+}

@@ -1,0 +1,14 @@
+import { join } from 'node:path';
+import type { TlsFiles } from '@silo/rpc/tls.ts';
+import { required } from './environment.ts';
+
+/** Directory of the run's certificates; `other/` below it holds those of another CA. */
+export function certificates(): string {
+  return required('SILO_TEST_CERTIFICATES');
+}
+
+/** A certificate by `<role>-<name>`, such as `staff-operator`, of the run's CA or of another one. */
+export function certificate(name: string, directory = certificates()): TlsFiles {
+  const path = (file: string) => join(directory, file);
+  return { ca: path('ca.pem'), cert: path(`${name}.pem`), key: path(`${name}.key`) };
+}
