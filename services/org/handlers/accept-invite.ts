@@ -1,0 +1,103 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Transaction } from '@silo/mongo/event-log.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import {
+  type AcceptInviteRequest,
+  AcceptInviteResponse,
+} from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { hashOf, isWellFormed } from '@silo/tokens/secrets.ts';
+import { inviteAccepted, inviteDeleted, memberAdded } from '../event-drafts.ts';
+import { memberMessage, organizationMessage } from '../messages.ts';
+import { checkAcceptable } from '../rules/invites.ts';
+import { ownersAdded } from '../rules/levels.ts';
+import type {
+  AccountDocument,
+  InviteDocument,
+  MembershipDocument,
+  OrganizationDocument,
+} from '../store/documents.ts';
+import type { Stores } from '../store/stores.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** Joins the organization that a code invites to. Every way of not being invited looks the same. */
+export function createAcceptInvite({
+  stores,
+  eventLog,
+}: Pick<Dependencies, 'stores' | 'eventLog'>): Handler<AcceptInviteRequest, AcceptInviteResponse> {
+  return async ({ code }, call) => {
+    if (!isWellFormed(code, 'ivc_')) throw errors.inviteNotFound('');
+    const { accountId } = keyCaller(call).key;
+    const { response } = await eventLog.mutate(call, AcceptInviteResponse, async (tx) => {
+      const invited = await findInvited(stores, tx, { codeHash: hashOf(code), accountId });
+      const { organizationId } = invited.invite;
+      const { organization, member } = await join(stores, tx, invited);
+      const reauthorize = [{ organizationId, level: Level.LEVEL_MEMBER }];
+      return {
+        response: {
+          organization: organizationMessage(organization, member.level),
+          member: memberMessage(member, invited.account),
+        },
+        reauthorize,
+      };
+    });
+    return response;
+  };
+}
+
+type Invited = {
+  invite: InviteDocument;
+  organization: OrganizationDocument;
+  account: AccountDocument;
+};
+
+async function findInvited(
+  { accounts, organizations, members, invites }: Stores,
+  { session, now }: Transaction,
+  { codeHash, accountId }: { codeHash: Uint8Array; accountId: string },
+): Promise<Invited> {
+  const invite = await invites.findByCodeIn(session, codeHash);
+  if (invite === undefined) throw errors.inviteNotFound('');
+  const { organizationId, inviterAccountId } = invite;
+  const organization = await organizations.findIn(session, organizationId);
+  const account = await accounts.findIn(session, accountId);
+  if (organization === undefined || account === undefined) throw errors.inviteNotFound('');
+  const inviter = await members.findIn(session, organizationId, inviterAccountId);
+  checkAcceptable(invite, { email: account.email, inviterLevel: inviter?.level, now });
+  const already = await members.findIn(session, organizationId, accountId);
+  if (already !== undefined) throw errors.alreadyMember(accountId);
+  return { invite, organization, account };
+}
+
+async function join(
+  stores: Stores,
+  tx: Transaction,
+  { invite, organization, account }: Invited,
+): Promise<{ organization: OrganizationDocument; member: MembershipDocument }> {
+  const { organizationId, level } = invite;
+  const accountId = account._id;
+  const stamp = { actor: accountId, time: tx.now };
+  // All of them: a second code must not bring back who is removed later.
+  const spent = await stores.invites.removeOfEmail(
+    tx.session,
+    organizationId,
+    invite.comparableEmail,
+  );
+  const revision = organization.memberRevision + 1;
+  const after = {
+    ...organization,
+    ownerCount: organization.ownerCount + ownersAdded(undefined, level),
+    memberCount: organization.memberCount + 1,
+    memberRevision: revision,
+    inviteCount: organization.inviteCount - spent.length,
+  };
+  await stores.organizations.save(tx.session, after);
+  const joined = { accountId, organizationId, level, revision, joinTime: tx.now };
+  const member = await stores.members.insert(tx.session, joined);
+  tx.emit(memberAdded(member, stamp));
+  tx.emit(inviteAccepted(invite, accountId, stamp));
+  for (const inviteId of spent) {
+    if (inviteId !== invite._id) tx.emit(inviteDeleted(organizationId, inviteId, stamp));
+  }
+  return { organization: after, member };
+}

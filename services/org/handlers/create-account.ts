@@ -1,0 +1,114 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { RequestIdentity } from '@silo/mongo/mutation.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type {
+  CreateAccountRequest as StaffCreateAccountRequest,
+  CreateAccountResponse as StaffCreateAccountResponse,
+} from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
+import type {
+  CreateAccountRequest,
+  CreateAccountResponse,
+} from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import type { Call, Handler } from '@silo/rpc/call.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import { openWith, sealWith } from '@silo/tokens/seal.ts';
+import { hashOf, maskOf, newApiKey } from '@silo/tokens/secrets.ts';
+import { ulid } from 'ulid';
+import { accountCreated } from '../event-drafts.ts';
+import { accountMessage, organizationMessage } from '../messages.ts';
+import { newAccount, newOrganization } from '../rules/founding.ts';
+import type { AccountFounding } from '../sagas/create-account.ts';
+import { foundOrganization } from '../sagas/found-organization.ts';
+import { beginOrJoin } from './begin-or-join.ts';
+import type { Dependencies } from './dependencies.ts';
+
+type Needed = Pick<
+  Dependencies,
+  'stores' | 'eventLog' | 'sagas' | 'definitions' | 'region' | 'signup'
+>;
+
+/** Creates an account for whoever asks, where the deployment lets people sign up. */
+export function createCreateAccount(
+  needed: Needed,
+): Handler<CreateAccountRequest, CreateAccountResponse> {
+  return async (request, call) => {
+    if (needed.signup === 'closed') throw errors.signupClosed();
+    return await createAccount(needed, request, call);
+  };
+}
+
+/** Creates an account for staff, who may do so where sign-up is closed. */
+export function createStaffCreateAccount(
+  needed: Needed,
+): Handler<StaffCreateAccountRequest, StaffCreateAccountResponse> {
+  return async ({ account: request }, call) => {
+    if (request === undefined) throw errors.invalidField([]);
+    return { account: await createAccount(needed, request, call) };
+  };
+}
+
+async function createAccount(
+  needed: Needed,
+  request: CreateAccountRequest,
+  call: Call,
+): Promise<CreateAccountResponse> {
+  const { sagas, definitions } = needed;
+  const identity = call.request;
+  if (identity === undefined) throw new TypeError('an account is made under a request_id');
+  let apiKey = newApiKey();
+  const { sagaId, record } = await beginOrJoin(call.repeat, () =>
+    begin(needed, request, { call, identity, apiKey }),
+  );
+  if (record !== undefined) apiKey = unseal(identity, record.sealed);
+  const { data } = await sagas.finish(definitions.createAccount, sagaId, call.signal);
+  return answer(data, apiKey);
+}
+
+/** Decides that the account is. All ids, and the sealed key, are made before the first write. */
+async function begin(
+  { stores, eventLog, sagas, definitions, region }: Needed,
+  { email, displayName, organizationName }: CreateAccountRequest,
+  { call, identity, apiKey }: { call: Call; identity: RequestIdentity; apiKey: string },
+): Promise<string> {
+  const sagaId = ulid().toLowerCase();
+  const made = {
+    accountId: newId('acc'),
+    organizationId: newId(`org_${region}`),
+    projectId: newId('prj'),
+    keyId: newId('key'),
+    keyHash: hashOf(apiKey),
+    keyMasked: maskOf(apiKey),
+  };
+  const sealed = sealWith(identity.id, apiKey);
+  // Who signs up does it himself; staff does it under its own name.
+  const actor = call.caller.kind === 'certificate' ? call.actor : made.accountId;
+  const mutation = { id: sagaId, actor, request: identity, signal: call.signal };
+  await eventLog.decide(mutation, async (tx) => {
+    const data = { ...made, email, displayName, organizationName, createTime: tx.now };
+    const account = newAccount(data);
+    await stores.accounts.insert(tx.session, account);
+    tx.emit(accountCreated(account, data.organizationId, { actor, time: tx.now }));
+    await foundOrganization(stores, tx, data, actor);
+    await sagas.begin(tx, definitions.createAccount, { id: sagaId, data, actor });
+    tx.remember({ bodyHash: identity.bodyHash, reauthorize: [], sagaId, sealed });
+  });
+  return sagaId;
+}
+
+function unseal({ id }: RequestIdentity, sealed: Uint8Array | undefined): string {
+  const opened = sealed && openWith(id, sealed);
+  if (opened === undefined) throw new TypeError('the sealed key of a request does not open');
+  return opened.toString('utf8');
+}
+
+/** As it was when it was made, whatever has changed since: a repeat gets the same. */
+function answer(data: AccountFounding, apiKey: string): CreateAccountResponse {
+  return {
+    account: accountMessage(newAccount(data)),
+    organization: organizationMessage(newOrganization(data), Level.LEVEL_OWNER),
+    projectId: data.projectId,
+    projectToken: data.projectToken ?? '',
+    apiKeyId: data.keyId,
+    apiKey,
+  };
+}

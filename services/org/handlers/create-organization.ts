@@ -1,0 +1,54 @@
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type {
+  CreateOrganizationRequest,
+  CreateOrganizationResponse,
+} from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import { ulid } from 'ulid';
+import { organizationMessage } from '../messages.ts';
+import { newOrganization } from '../rules/founding.ts';
+import { foundOrganization } from '../sagas/found-organization.ts';
+import { beginOrJoin } from './begin-or-join.ts';
+import type { Dependencies } from './dependencies.ts';
+
+type Needed = Pick<Dependencies, 'stores' | 'eventLog' | 'sagas' | 'definitions' | 'region'>;
+
+/** Creates an organization that the caller owns, with its Default Project. */
+export function createCreateOrganization(
+  needed: Needed,
+): Handler<CreateOrganizationRequest, CreateOrganizationResponse> {
+  const { sagas, definitions } = needed;
+  return async ({ name }, call) => {
+    const { sagaId } = await beginOrJoin(call.repeat, () => begin(needed, name, call));
+    const saga = await sagas.finish(definitions.createOrganization, sagaId, call.signal);
+    return {
+      organization: organizationMessage(newOrganization(saga.data), Level.LEVEL_OWNER),
+      projectId: saga.data.projectId,
+      projectToken: saga.data.projectToken ?? '',
+    };
+  };
+}
+
+async function begin(
+  { stores, eventLog, sagas, definitions, region }: Needed,
+  organizationName: string,
+  call: Call,
+): Promise<string> {
+  const { actor, request, signal } = call;
+  const { accountId } = keyCaller(call).key;
+  const sagaId = ulid().toLowerCase();
+  const organizationId = newId(`org_${region}`);
+  const projectId = newId('prj');
+  await eventLog.decide({ id: sagaId, actor, request, signal }, async (tx) => {
+    const named = { accountId, organizationId, organizationName, projectId };
+    const data = { ...named, createTime: tx.now };
+    await foundOrganization(stores, tx, data, actor);
+    await sagas.begin(tx, definitions.createOrganization, { id: sagaId, data, actor });
+    if (request === undefined) return;
+    // The answer holds the project's token, which members may see.
+    const reauthorize = [{ organizationId, level: Level.LEVEL_MEMBER }];
+    tx.remember({ bodyHash: request.bodyHash, reauthorize, sagaId });
+  });
+  return sagaId;
+}

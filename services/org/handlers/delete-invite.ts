@@ -1,0 +1,35 @@
+import { errors } from '@silo/errors/errors.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import {
+  type DeleteInviteRequest,
+  DeleteInviteResponse,
+} from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { inviteDeleted } from '../event-drafts.ts';
+import { checkWithinOwn } from '../rules/levels.ts';
+import { decideIn } from './decide-in.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** Withdraws an invite. */
+export function createDeleteInvite({
+  stores,
+  eventLog,
+}: Pick<Dependencies, 'stores' | 'eventLog'>): Handler<DeleteInviteRequest, DeleteInviteResponse> {
+  return async ({ organizationId, inviteId }, call) => {
+    const { accountId } = keyCaller(call).key;
+    const ask = { organizationId, accountId, least: Level.LEVEL_ADMIN };
+    const reauthorize = [{ organizationId, level: Level.LEVEL_ADMIN }];
+    const { response } = await eventLog.mutate(call, DeleteInviteResponse, async (tx) => {
+      const { organization, membership } = await decideIn(stores, tx, ask);
+      const invite = await stores.invites.findOpenIn(tx.session, organizationId, inviteId, tx.now);
+      if (invite === undefined) throw errors.inviteNotFound(inviteId);
+      checkWithinOwn(membership.level, invite.level);
+      const inviteCount = organization.inviteCount - 1;
+      await stores.organizations.save(tx.session, { ...organization, inviteCount });
+      await stores.invites.remove(tx.session, organizationId, inviteId);
+      tx.emit(inviteDeleted(organizationId, inviteId, { actor: call.actor, time: tx.now }));
+      return { response: {}, reauthorize };
+    });
+    return response;
+  };
+}

@@ -1,0 +1,77 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Access } from '@silo/guard/access.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type {
+  DeleteOrganizationRequest,
+  DeleteOrganizationResponse,
+} from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { refusalError } from '@silo/rpc/refusal.ts';
+import { ulid } from 'ulid';
+import { checkEtag } from '../rules/etag.ts';
+import { type Deletion, deletionLock } from '../sagas/delete-organization.ts';
+import { beginOrJoin } from './begin-or-join.ts';
+import { decideIn } from './decide-in.ts';
+import type { Dependencies } from './dependencies.ts';
+
+type Needed = Pick<Dependencies, 'stores' | 'eventLog' | 'sagas' | 'definitions' | 'access'>;
+
+/** Deletes an organization that has no project. */
+export function createDeleteOrganization(
+  needed: Needed,
+): Handler<DeleteOrganizationRequest, DeleteOrganizationResponse> {
+  const { sagas, definitions, access } = needed;
+  return async (request, call) => {
+    const { sagaId } = await beginOrJoin(call.repeat, () => begin(needed, request, call));
+    const saga = await sagas.finish(definitions.deleteOrganization, sagaId, call.signal);
+    if (saga.state === 'refused') throw await refusalOf(access, call, saga.data);
+    return {};
+  };
+}
+
+/** Writes the intent, which gives the try its revision. */
+async function begin(
+  { stores, eventLog, sagas, definitions }: Needed,
+  { organizationId, etag }: DeleteOrganizationRequest,
+  call: Call,
+): Promise<string> {
+  const { actor, request, signal } = call;
+  const { key, keyHash } = keyCaller(call);
+  const { accountId } = key;
+  const sagaId = ulid().toLowerCase();
+  await eventLog.decide({ id: sagaId, actor, request, signal }, async (tx) => {
+    const ask = { organizationId, accountId, least: Level.LEVEL_OWNER };
+    const { organization } = await decideIn(stores, tx, ask);
+    checkEtag(etag, organization.revision);
+    const revision = organization.deletionRevision + 1;
+    const data = {
+      organizationId,
+      revision,
+      accountId,
+      keyHash: Buffer.from(keyHash),
+      ...(request && { requestKey: Buffer.from(request.key) }),
+    };
+    const lock = deletionLock(organizationId);
+    await sagas.begin(tx, definitions.deleteOrganization, { id: sagaId, data, actor, lock });
+    await stores.organizations.save(tx.session, { ...organization, deletionRevision: revision });
+    // Whoever has deleted it may still repeat it.
+    if (request) tx.remember({ bodyHash: request.bodyHash, reauthorize: [], sagaId });
+  });
+  return sagaId;
+}
+
+async function refusalOf(
+  access: Access,
+  call: Call,
+  { organizationId, result, count = 0 }: Deletion,
+): Promise<Error> {
+  if (result === TryResult.TRY_RESULT_REFUSED_COUNT) return errors.organizationNotEmpty(count);
+  if (result === TryResult.TRY_RESULT_REFUSED_LATE) return errors.requestInProgress();
+  // The access that the try missed is told as it is told to everyone.
+  const { keyHash } = keyCaller(call);
+  const level = Level.LEVEL_OWNER;
+  const question = { keyHash, scope: 'organization:write', organizationId, level };
+  const answer = await access.authorize(question, call.signal);
+  return answer.allowed ? errors.adminRequired(level) : refusalError(answer.refusal);
+}

@@ -1,0 +1,20 @@
+import { errors } from '@silo/errors/errors.ts';
+import type {
+  GetAccountRequest,
+  GetAccountResponse,
+} from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { accountMessage } from '../messages.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** Answers the account that the key belongs to. */
+export function createGetAccount({
+  stores,
+}: Pick<Dependencies, 'stores'>): Handler<GetAccountRequest, GetAccountResponse> {
+  return async (_request, call) => {
+    const { accountId } = keyCaller(call).key;
+    const account = await stores.accounts.find(accountId, call.signal);
+    if (account === undefined) throw errors.accountNotFound(accountId);
+    return { account: accountMessage(account) };
+  };
+}

@@ -1,0 +1,83 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Transaction } from '@silo/mongo/event-log.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import {
+  type InviteMemberRequest,
+  InviteMemberResponse,
+} from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import { hashOf, newInviteCode } from '@silo/tokens/secrets.ts';
+import { inviteCreated, inviteDeleted, type Stamp } from '../event-drafts.ts';
+import { inviteMessage } from '../messages.ts';
+import { comparable } from '../rules/email.ts';
+import { checkInviteLimit, inviteLifetimeMs } from '../rules/invites.ts';
+import { checkWithinOwn } from '../rules/levels.ts';
+import type { OrganizationDocument } from '../store/documents.ts';
+import type { Stores } from '../store/stores.ts';
+import { decideIn } from './decide-in.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** Invites an e-mail, and answers the one-time code that only the inviter ever sees. */
+export function createInviteMember({
+  stores,
+  eventLog,
+}: Pick<Dependencies, 'stores' | 'eventLog'>): Handler<InviteMemberRequest, InviteMemberResponse> {
+  return async ({ organizationId, email, level }, call) => {
+    const inviterAccountId = keyCaller(call).key.accountId;
+    const ask = { organizationId, accountId: inviterAccountId, least: Level.LEVEL_ADMIN };
+    const reauthorize = [{ organizationId, level: Level.LEVEL_ADMIN }];
+    const code = newInviteCode();
+    const { response } = await eventLog.mutate(call, InviteMemberResponse, async (tx) => {
+      const stamp = { actor: call.actor, time: tx.now };
+      const { organization, membership } = await decideIn(stores, tx, ask);
+      checkWithinOwn(membership.level, level);
+      await checkNoMember(stores, tx, organizationId, email);
+      const expiredCount = await sweepExpired(stores, tx, organization, stamp);
+      const openCount = organization.inviteCount - expiredCount;
+      checkInviteLimit(openCount);
+      const invite = {
+        _id: newId('inv', { now: tx.now }),
+        organizationId,
+        email,
+        comparableEmail: comparable(email),
+        level,
+        inviterAccountId,
+        codeHash: hashOf(code),
+        createTime: tx.now,
+        expireTime: new Date(tx.now.getTime() + inviteLifetimeMs),
+      };
+      await stores.organizations.save(tx.session, { ...organization, inviteCount: openCount + 1 });
+      await stores.invites.insert(tx.session, invite);
+      tx.emit(inviteCreated(invite, stamp));
+      return { response: { invite: inviteMessage(invite), code }, reauthorize, sealed: true };
+    });
+    return response;
+  };
+}
+
+async function checkNoMember(
+  stores: Stores,
+  tx: Transaction,
+  organizationId: string,
+  email: string,
+): Promise<void> {
+  const account = await stores.accounts.findByEmailIn(tx.session, comparable(email));
+  if (account === undefined) return;
+  const member = await stores.members.findIn(tx.session, organizationId, account._id);
+  if (member !== undefined) throw errors.alreadyMember(account._id);
+}
+
+/** Removes what has expired, so that the limit counts open invites; answers how many those were. */
+async function sweepExpired(
+  stores: Stores,
+  tx: Transaction,
+  { _id: organizationId }: OrganizationDocument,
+  { time }: Stamp,
+): Promise<number> {
+  const expired = await stores.invites.removeExpired(tx.session, organizationId, time);
+  for (const inviteId of expired) {
+    tx.emit(inviteDeleted(organizationId, inviteId, { actor: 'silo', time }));
+  }
+  return expired.length;
+}

@@ -1,0 +1,39 @@
+import { decodePageToken, encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import type {
+  ActivityEntry,
+  ListActivityRequest,
+  ListActivityResponse,
+} from '@silo/protos/gen/silo/org/v1/activity_service.ts';
+import { type Handler, targetOrganization } from '@silo/rpc/call.ts';
+import { withDeadline } from '@silo/runtime/deadline.ts';
+import { activityKey } from '../rules/page-keys.ts';
+import type { ActivityDocument } from '../store/activity.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** What must be left of a call's time to read the page, and to refuse where there is none. */
+const readingMs = 500;
+
+/** Lists what an organization may see of itself, or of a project that it has now; newest first. */
+export function createListActivity({
+  stores,
+  follower,
+}: Pick<Dependencies, 'stores' | 'follower'>): Handler<ListActivityRequest, ListActivityResponse> {
+  return async ({ projectId, pageSize, pageToken }, call) => {
+    const organizationId = targetOrganization(call).id;
+    const query = ['activity', organizationId, projectId];
+    const after = activityKey(decodePageToken(query, pageToken));
+    const limit = pageSizeOf(pageSize);
+    await follower.catchUp(withDeadline(call.remainingMs() - readingMs, call.signal).signal);
+    const page = { projectId, after, limit: limit + 1 };
+    const found = await stores.activity.list(organizationId, page, call.signal);
+    const told = found.slice(0, limit);
+    const last = found.length > limit ? told.at(-1) : undefined;
+    const nextPageToken = last ? encodePageToken(query, [last.time, last.sequence, last._id]) : '';
+    return { entries: told.map(entryMessage), nextPageToken };
+  };
+}
+
+function entryMessage(entry: ActivityDocument): ActivityEntry {
+  const { _id: id, time, type, actor, projectId, subjectId, moveId, changes } = entry;
+  return { id, time, type, actor, projectId, subjectId, moveId, changes };
+}

@@ -1,0 +1,36 @@
+import { isRestricted } from '@silo/guard/judge.ts';
+import { decodePageToken, encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import type {
+  ListOrganizationsRequest,
+  ListOrganizationsResponse,
+} from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { organizationMessage } from '../messages.ts';
+import { textKey } from '../rules/page-keys.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** Lists the organizations that the caller is a member of and that its key reaches, oldest first. */
+export function createListOrganizations({
+  stores,
+}: Pick<Dependencies, 'stores'>): Handler<ListOrganizationsRequest, ListOrganizationsResponse> {
+  return async ({ pageSize, pageToken }, call) => {
+    const { key } = keyCaller(call);
+    const query = ['organizations', key.accountId];
+    const after = textKey(decodePageToken(query, pageToken));
+    const limit = pageSizeOf(pageSize);
+    // What `reachesOrganization` says of one organization, asked of all at once.
+    const among = isRestricted(key) ? key.organizationIds : undefined;
+    const page = { among, after, limit: limit + 1 };
+    const found = await stores.members.listOfAccount(key.accountId, page, call.signal);
+    const told = found.slice(0, limit);
+    const ids = told.map(({ organizationId }) => organizationId);
+    const byId = await stores.organizations.findMany(ids, call.signal);
+    const organizations = told.flatMap(({ organizationId, level }) => {
+      const organization = byId.get(organizationId);
+      return organization === undefined ? [] : [organizationMessage(organization, level)];
+    });
+    const last = found.length > limit ? told.at(-1) : undefined;
+    const nextPageToken = last ? encodePageToken(query, [last.organizationId]) : '';
+    return { organizations, nextPageToken };
+  };
+}

@@ -1,0 +1,35 @@
+import { errors } from '@silo/errors/errors.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import {
+  type RemoveMemberRequest,
+  RemoveMemberResponse,
+} from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { checkEtag } from '../rules/etag.ts';
+import { checkWithinOwn } from '../rules/levels.ts';
+import { decideIn } from './decide-in.ts';
+import type { Dependencies } from './dependencies.ts';
+import { endMembership } from './end-membership.ts';
+
+/** Removes a member; oneself too, which leaves. */
+export function createRemoveMember({
+  stores,
+  eventLog,
+}: Pick<Dependencies, 'stores' | 'eventLog'>): Handler<RemoveMemberRequest, RemoveMemberResponse> {
+  return async ({ organizationId, accountId, etag }, call) => {
+    const caller = keyCaller(call).key.accountId;
+    const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
+    // Who removes himself by this very call may still repeat it.
+    const reauthorize = caller === accountId ? [] : [{ organizationId, level: Level.LEVEL_ADMIN }];
+    const { response } = await eventLog.mutate(call, RemoveMemberResponse, async (tx) => {
+      const { organization, membership } = await decideIn(stores, tx, ask);
+      const member = await stores.members.findIn(tx.session, organizationId, accountId);
+      if (member === undefined) throw errors.memberNotFound(accountId);
+      checkWithinOwn(membership.level, member.level);
+      checkEtag(etag, member.revision);
+      await endMembership(stores, tx, { organization, member, actor: call.actor });
+      return { response: {}, reauthorize };
+    });
+    return response;
+  };
+}

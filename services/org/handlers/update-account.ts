@@ -1,0 +1,50 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Access } from '@silo/guard/access.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import {
+  type UpdateAccountRequest,
+  UpdateAccountResponse,
+} from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { accountUpdated } from '../event-drafts.ts';
+import { accountMessage } from '../messages.ts';
+import { accountChanges, wantedAccountFields } from '../rules/account-update.ts';
+import { checkEtag } from '../rules/etag.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** Changes the caller's own account. */
+export function createUpdateAccount({
+  stores,
+  eventLog,
+  access,
+}: Pick<Dependencies, 'stores' | 'eventLog' | 'access'>): Handler<
+  UpdateAccountRequest,
+  UpdateAccountResponse
+> {
+  return async ({ account: given, updateMask }, call) => {
+    if (given === undefined) throw errors.invalidField([]);
+    const wanted = wantedAccountFields(given, updateMask);
+    if (wanted.currentProjectId) await checkReadable(access, call, wanted.currentProjectId);
+    const { accountId } = keyCaller(call).key;
+    const { response } = await eventLog.mutate(call, UpdateAccountResponse, async (tx) => {
+      const before = await stores.accounts.findIn(tx.session, accountId);
+      if (before === undefined) throw errors.accountNotFound(accountId);
+      checkEtag(given.etag, before.revision);
+      const changes = accountChanges(before, wanted);
+      if (changes.length === 0) return { response: { account: accountMessage(before) } };
+      const after = { ...before, ...wanted, revision: before.revision + 1, updateTime: tx.now };
+      await stores.accounts.save(tx.session, after);
+      tx.emit(accountUpdated(after, changes, { actor: call.actor, time: tx.now }));
+      return { response: { account: accountMessage(after) } };
+    });
+    return response;
+  };
+}
+
+/** Refuses with PROJECT_NOT_FOUND a project that the caller may not read. */
+async function checkReadable(access: Access, call: Call, projectId: string): Promise<void> {
+  const { keyHash } = keyCaller(call);
+  const question = { keyHash, projectId, level: Level.LEVEL_MEMBER };
+  const answer = await access.authorize(question, call.signal);
+  if (!answer.allowed) throw errors.projectNotFound(projectId);
+}

@@ -1,0 +1,52 @@
+import { errors } from '@silo/errors/errors.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import {
+  type UpdateMemberRequest,
+  UpdateMemberResponse,
+} from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { memberUpdated } from '../event-drafts.ts';
+import { memberMessage } from '../messages.ts';
+import { checkEtag } from '../rules/etag.ts';
+import { checkKeepsOwner, checkWithinOwn, ownersAdded } from '../rules/levels.ts';
+import { decideIn } from './decide-in.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** Changes a member's level. */
+export function createUpdateMember({
+  stores,
+  eventLog,
+}: Pick<Dependencies, 'stores' | 'eventLog'>): Handler<UpdateMemberRequest, UpdateMemberResponse> {
+  return async ({ member: wanted }, call) => {
+    if (wanted === undefined) throw errors.invalidField([]);
+    const { organizationId, accountId, level } = wanted;
+    const caller = keyCaller(call).key.accountId;
+    const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
+    // Who steps down by this very call may still repeat it.
+    const again = caller === accountId ? Level.LEVEL_MEMBER : Level.LEVEL_ADMIN;
+    const reauthorize = [{ organizationId, level: again }];
+    const { response } = await eventLog.mutate(call, UpdateMemberResponse, async (tx) => {
+      const { organization, membership } = await decideIn(stores, tx, ask);
+      const before = await stores.members.findIn(tx.session, organizationId, accountId);
+      if (before === undefined) throw errors.memberNotFound(accountId);
+      checkWithinOwn(membership.level, before.level, level);
+      checkEtag(wanted.etag, before.revision);
+      const account = await stores.accounts.findIn(tx.session, accountId);
+      if (before.level === level) {
+        return { response: { member: memberMessage(before, account) }, reauthorize };
+      }
+      checkKeepsOwner(organization.ownerCount, before.level, level);
+      const revision = organization.memberRevision + 1;
+      const after = { ...before, level, revision };
+      await stores.organizations.save(tx.session, {
+        ...organization,
+        ownerCount: organization.ownerCount + ownersAdded(before.level, level),
+        memberRevision: revision,
+      });
+      await stores.members.save(tx.session, after);
+      tx.emit(memberUpdated(after, before.level, { actor: call.actor, time: tx.now }));
+      return { response: { member: memberMessage(after, account) }, reauthorize };
+    });
+    return response;
+  };
+}

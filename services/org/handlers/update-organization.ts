@@ -1,0 +1,45 @@
+import { errors } from '@silo/errors/errors.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import {
+  type UpdateOrganizationRequest,
+  UpdateOrganizationResponse,
+} from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { organizationUpdated } from '../event-drafts.ts';
+import { organizationMessage } from '../messages.ts';
+import { checkEtag } from '../rules/etag.ts';
+import { organizationChanges, wantedOrganizationFields } from '../rules/organization-update.ts';
+import { decideIn } from './decide-in.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** Changes an organization's name, or whether members may create projects. */
+export function createUpdateOrganization({
+  stores,
+  eventLog,
+}: Pick<Dependencies, 'stores' | 'eventLog'>): Handler<
+  UpdateOrganizationRequest,
+  UpdateOrganizationResponse
+> {
+  return async ({ organization: given, updateMask }, call) => {
+    if (given === undefined) throw errors.invalidField([]);
+    const wanted = wantedOrganizationFields(given, updateMask);
+    const { accountId } = keyCaller(call).key;
+    const ask = { organizationId: given.id, accountId, least: Level.LEVEL_ADMIN };
+    const reauthorize = [{ organizationId: given.id, level: Level.LEVEL_ADMIN }];
+    const { response } = await eventLog.mutate(call, UpdateOrganizationResponse, async (tx) => {
+      const { organization: before, membership } = await decideIn(stores, tx, ask);
+      checkEtag(given.etag, before.revision);
+      const changes = organizationChanges(before, wanted);
+      if (changes.length === 0) {
+        const organization = organizationMessage(before, membership.level);
+        return { response: { organization }, reauthorize };
+      }
+      const after = { ...before, ...wanted, revision: before.revision + 1, updateTime: tx.now };
+      await stores.organizations.save(tx.session, after);
+      tx.emit(organizationUpdated(after, changes, { actor: call.actor, time: tx.now }));
+      const organization = organizationMessage(after, membership.level);
+      return { response: { organization }, reauthorize };
+    });
+    return response;
+  };
+}

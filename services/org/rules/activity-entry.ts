@@ -1,0 +1,217 @@
+import { type Plan, planToJSON } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { type Level, levelToJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
+import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
+import type { ActivityChange } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
+
+/** What the log tells of one event, whichever service's. */
+export type ToldEvent = {
+  /** `ce-id`. */
+  id: string;
+  /** `ce-type`, such as `internal.silo.project.moved.v1`. */
+  type: string;
+  time: Date;
+  actor: string;
+  /** The body's proto3 JSON, parsed. */
+  body: unknown;
+};
+
+/** One entry of the activity log, and which organizations see it. */
+export type Entry = {
+  id: string;
+  time: Date;
+  /** Such as `project.moved`. */
+  type: string;
+  actor: string;
+  /** Those that the event names. Never empty. */
+  organizationIds: string[];
+  projectId: string;
+  subjectId: string;
+  moveId: string;
+  changes: ActivityChange[];
+};
+
+/** What an event's body tells; names no organization: nobody sees it. */
+type Told = {
+  organizationIds: string[];
+  projectId?: string;
+  subjectId?: string;
+  moveId?: string;
+  changes?: ActivityChange[];
+};
+
+type Teller = (body: unknown) => Told;
+
+const nobody: Told = { organizationIds: [] };
+
+/** What each event tells, by its type. Every message of events.proto stands here once. */
+export const tellers: Readonly<Record<string, Teller>> = {
+  'org.account_created': telling(events.AccountCreated, ({ organizationId, accountId }) => ({
+    organizationIds: [organizationId],
+    subjectId: accountId,
+  })),
+  'org.account_updated': telling(events.AccountUpdated, () => nobody),
+  'org.organization_created': telling(events.OrganizationCreated, ({ organizationId, name }) => ({
+    organizationIds: [organizationId],
+    subjectId: organizationId,
+    changes: changed('name', '', name),
+  })),
+  'org.organization_updated': telling(
+    events.OrganizationUpdated,
+    ({ organizationId, changes }) => ({
+      organizationIds: [organizationId],
+      subjectId: organizationId,
+      changes,
+    }),
+  ),
+  'org.organization_deleted': telling(events.OrganizationDeleted, ({ organizationId, name }) => ({
+    organizationIds: [organizationId],
+    subjectId: organizationId,
+    changes: changed('name', name, ''),
+  })),
+  'org.member_added': telling(events.MemberAdded, ({ organizationId, accountId, level }) => ({
+    organizationIds: [organizationId],
+    subjectId: accountId,
+    changes: changed('level', '', levelName(level)),
+  })),
+  'org.member_updated': telling(
+    events.MemberUpdated,
+    ({ organizationId, accountId, oldLevel, level }) => ({
+      organizationIds: [organizationId],
+      subjectId: accountId,
+      changes: changed('level', levelName(oldLevel), levelName(level)),
+    }),
+  ),
+  'org.member_removed': telling(
+    events.MemberRemoved,
+    ({ organizationId, accountId, oldLevel }) => ({
+      organizationIds: [organizationId],
+      subjectId: accountId,
+      changes: changed('level', levelName(oldLevel), ''),
+    }),
+  ),
+  'org.invite_created': telling(events.InviteCreated, ({ organizationId, inviteId, level }) => ({
+    organizationIds: [organizationId],
+    subjectId: inviteId,
+    changes: changed('level', '', levelName(level)),
+  })),
+  'org.invite_deleted': telling(events.InviteDeleted, ({ organizationId, inviteId }) => ({
+    organizationIds: [organizationId],
+    subjectId: inviteId,
+  })),
+  'org.invite_accepted': telling(
+    events.InviteAccepted,
+    ({ organizationId, inviteId, accountId }) => ({
+      organizationIds: [organizationId],
+      subjectId: inviteId,
+      changes: changed('account_id', '', accountId),
+    }),
+  ),
+  'project.created': telling(events.ProjectCreated, ({ organizationId, projectId, name }) => ({
+    organizationIds: [organizationId],
+    projectId,
+    changes: changed('name', '', name),
+  })),
+  'project.updated': telling(events.ProjectUpdated, ({ organizationId, projectId, changes }) => ({
+    organizationIds: [organizationId],
+    projectId,
+    changes,
+  })),
+  'project.moved': telling(events.ProjectMoved, (moved) => ({
+    organizationIds: [moved.oldOrganizationId, moved.newOrganizationId],
+    projectId: moved.projectId,
+    moveId: moved.moveId,
+    changes: changed('organization_id', moved.oldOrganizationId, moved.newOrganizationId),
+  })),
+  'project.deleted': telling(events.ProjectDeleted, ({ organizationId, projectId, name }) => ({
+    organizationIds: [organizationId],
+    projectId,
+    changes: changed('name', name, ''),
+  })),
+  'project.slots_changed': telling(
+    events.SlotsChanged,
+    ({ organizationId, oldLimit, limit, closed }) => ({
+      organizationIds: [organizationId],
+      subjectId: organizationId,
+      changes: [
+        ...changed('limit', oldLimit?.toString() ?? '', limit?.toString() ?? ''),
+        ...changed('closed', '', closed ? 'true' : ''),
+      ],
+    }),
+  ),
+  // Names a project alone: which organization had it then is not told.
+  'token.created': telling(events.TokenCreated, () => nobody),
+  'token.revoked': telling(events.TokenRevoked, (revoked) => ({
+    organizationIds: [revoked.organizationId],
+    projectId: revoked.projectId,
+    changes: changed('fingerprint', revoked.fingerprint, revoked.newFingerprint),
+  })),
+  // A key is its account's own business.
+  'token.key_created': telling(events.ApiKeyCreated, () => nobody),
+  'token.key_updated': telling(events.ApiKeyUpdated, () => nobody),
+  'token.key_revoked': telling(events.ApiKeyRevoked, () => nobody),
+  'billing.subscription_created': telling(
+    events.SubscriptionCreated,
+    ({ organizationId, plan }) => ({
+      organizationIds: [organizationId],
+      subjectId: organizationId,
+      changes: changed('plan', '', planName(plan)),
+    }),
+  ),
+  'billing.billing_details_updated': telling(
+    events.BillingDetailsUpdated,
+    ({ organizationId }) => ({ organizationIds: [organizationId], subjectId: organizationId }),
+  ),
+  'billing.plan_changed': telling(events.PlanChanged, ({ organizationId, oldPlan, plan }) => ({
+    organizationIds: [organizationId],
+    subjectId: organizationId,
+    changes: changed('plan', planName(oldPlan), planName(plan)),
+  })),
+};
+
+/**
+ * The entry that an event makes; undefined for one that concerns no organization, or that a newer
+ * release invented. Pure: the same event always makes the same entry.
+ */
+export function entryOf(event: ToldEvent): Entry | undefined {
+  const type = shortType(event.type);
+  if (type === undefined || !Object.hasOwn(tellers, type)) return undefined;
+  const told = tellers[type]?.(event.body) ?? nobody;
+  const organizationIds = [...new Set(told.organizationIds)].filter((id) => id !== '');
+  if (organizationIds.length === 0) return undefined;
+  return {
+    id: event.id,
+    time: event.time,
+    type,
+    actor: event.actor,
+    organizationIds,
+    projectId: told.projectId ?? '',
+    subjectId: told.subjectId ?? '',
+    moveId: told.moveId ?? '',
+    changes: told.changes ?? [],
+  };
+}
+
+/** `project.moved` of `internal.silo.project.moved.v1`. */
+function shortType(type: string): string | undefined {
+  return /^internal\.silo\.(.+)\.v1$/.exec(type)?.[1];
+}
+
+function telling<Body>(
+  message: { fromJSON(json: unknown): Body },
+  tell: (body: Body) => Told,
+): Teller {
+  return (json) => tell(message.fromJSON(json));
+}
+
+/** No change at all where both are the same. */
+function changed(field: string, from: string, to: string): ActivityChange[] {
+  return from === to ? [] : [{ field, from, to }];
+}
+
+function levelName(level: Level): string {
+  return levelToJSON(level);
+}
+
+function planName(plan: Plan): string {
+  return planToJSON(plan);
+}

@@ -1,0 +1,35 @@
+import { errors } from '@silo/errors/errors.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+
+/**
+ * The level that still stands behind the caller when the change is decided. Refuses with
+ * ORGANIZATION_NOT_FOUND who is no member any more, with ADMIN_REQUIRED who is below `least`.
+ */
+export function checkStillAllowed(
+  level: Level | undefined,
+  least: Level,
+  organizationId: string,
+): Level {
+  if (level === undefined) throw errors.organizationNotFound(organizationId);
+  if (level < least) throw errors.adminRequired(least);
+  return level;
+}
+
+/** Nobody grants, changes or removes a level above their own: refuses with ADMIN_REQUIRED. */
+export function checkWithinOwn(callerLevel: Level, ...levels: readonly Level[]): void {
+  for (const level of levels.toSorted((a, b) => b - a)) {
+    if (level > callerLevel) throw errors.adminRequired(level);
+  }
+}
+
+/** An organization always keeps an owner: refuses with LAST_OWNER. `to` undefined: no member any more. */
+export function checkKeepsOwner(ownerCount: number, from: Level, to: Level | undefined): void {
+  if (from === Level.LEVEL_OWNER && to !== Level.LEVEL_OWNER && ownerCount <= 1) {
+    throw errors.lastOwner();
+  }
+}
+
+/** By how much a change of level changes the number of owners. */
+export function ownersAdded(from: Level | undefined, to: Level | undefined): number {
+  return Number(to === Level.LEVEL_OWNER) - Number(from === Level.LEVEL_OWNER);
+}

@@ -1,0 +1,46 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { FieldChange } from '@silo/protos/gen/silo/events/v1/events.ts';
+import { fieldsToUpdate } from './update-mask.ts';
+
+/** What an admin may change of an organization. */
+export type OrganizationFields = { name: string; membersMayCreateProjects: boolean };
+
+/** The fields that a request means. Refuses with INVALID_FIELD a name that would become empty. */
+export function wantedOrganizationFields(
+  given: OrganizationFields,
+  mask: readonly string[] | undefined,
+): Partial<OrganizationFields> {
+  const { name, membersMayCreateProjects } = given;
+  const fields = fieldsToUpdate(mask, {
+    name: name !== '',
+    members_may_create_projects: membersMayCreateProjects,
+  });
+  if (fields.has('name') && name === '') {
+    const description = 'must have 1-64 characters';
+    throw errors.invalidField([{ field: 'organization.name', description }]);
+  }
+  return {
+    ...(fields.has('name') && { name }),
+    ...(fields.has('members_may_create_projects') && { membersMayCreateProjects }),
+  };
+}
+
+/** What really changes, from what to what, by the names of the public API. */
+export function organizationChanges(
+  before: OrganizationFields,
+  { name, membersMayCreateProjects }: Partial<OrganizationFields>,
+): FieldChange[] {
+  const changes: FieldChange[] = [];
+  if (name !== undefined && name !== before.name) {
+    changes.push({ field: 'name', from: before.name, to: name });
+  }
+  if (
+    membersMayCreateProjects !== undefined &&
+    membersMayCreateProjects !== before.membersMayCreateProjects
+  ) {
+    const from = String(before.membersMayCreateProjects);
+    const to = String(membersMayCreateProjects);
+    changes.push({ field: 'members_may_create_projects', from, to });
+  }
+  return changes;
+}

@@ -1,0 +1,38 @@
+import type { SagaDefinition } from '@silo/saga/definition.ts';
+import {
+  type Founding,
+  type FoundingPeers,
+  makeProjectToken,
+  openSlots,
+  openSubscription,
+} from './found-organization.ts';
+
+export type CreateOrganizationState = 'decided' | 'subscribed' | 'opened' | 'done';
+export type CreateOrganizationSaga = SagaDefinition<CreateOrganizationState, Founding>;
+
+/** What follows the decision that an organization is: its subscription, slots, project and token. */
+export function defineCreateOrganization(peers: FoundingPeers): CreateOrganizationSaga {
+  return {
+    kind: 'create-organization',
+    transitions: {
+      decided: ['subscribed'],
+      subscribed: ['opened'],
+      opened: ['done'],
+      done: [],
+    },
+    steps: {
+      decided: async (saga, context) => ({
+        next: 'subscribed',
+        data: await openSubscription(peers, saga, context),
+      }),
+      subscribed: async (saga, context) => {
+        await openSlots(peers, saga, context);
+        return { next: 'opened' };
+      },
+      opened: async (saga, context) => ({
+        next: 'done',
+        data: await makeProjectToken(peers, saga, context),
+      }),
+    },
+  };
+}

@@ -1,0 +1,105 @@
+import type { Transaction } from '@silo/mongo/event-log.ts';
+import { forgetRequest } from '@silo/mongo/forget-request.ts';
+import {
+  type TryCloseSlotsResponse,
+  TryResult,
+} from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import type { SagaDefinition } from '@silo/saga/definition.ts';
+import type { Peers } from '@silo/service/peers.ts';
+import { organizationDeleted } from '../event-drafts.ts';
+import type { Stores } from '../store/stores.ts';
+
+/** The intent to delete an organization, and what its one try came to. */
+export type Deletion = {
+  organizationId: string;
+  /** Grows with each intent to delete this organization. */
+  revision: number;
+  /** On whose behalf. */
+  accountId: string;
+  keyHash: Uint8Array;
+  /** `RequestIdentity.key`: what to forget if it is refused. */
+  requestKey?: Uint8Array | undefined;
+  /** How the try ended, and how many projects there were. */
+  result?: TryResult | undefined;
+  count?: number | undefined;
+};
+
+export type DeleteOrganizationState = 'trying' | 'refused' | 'closing' | 'done';
+export type DeleteOrganizationSaga = SagaDefinition<DeleteOrganizationState, Deletion>;
+
+/** One open deletion for each organization. */
+export function deletionLock(organizationId: string): string {
+  return `delete-organization:${organizationId}`;
+}
+
+/**
+ * One try to close the slots, where it is decided whether projects exist; then what the try
+ * allowed, which checks nothing again.
+ */
+export function defineDeleteOrganization(
+  stores: Stores,
+  { project, billing }: Pick<Peers, 'project' | 'billing'>,
+): DeleteOrganizationSaga {
+  return {
+    kind: 'delete-organization',
+    transitions: { trying: ['refused', 'closing'], closing: ['done'], refused: [], done: [] },
+    steps: {
+      trying: async ({ _id: correlationId, actor, data }, { signal }) => {
+        const { organizationId, revision, accountId, requestKey } = data;
+        const keyHash = Buffer.from(data.keyHash);
+        const onBehalfOf = { accountId, keyHash, correlationId };
+        const request = { organizationId, revision, onBehalfOf };
+        const tried = outcomeOf(await project.slots.tryCloseSlots(request, { signal }));
+        if (tried.result !== TryResult.TRY_RESULT_ACCEPTED) {
+          return {
+            next: 'refused',
+            data: tried,
+            commit: async (tx) => {
+              if (requestKey !== undefined) await forgetRequest(tx, requestKey);
+            },
+          };
+        }
+        return {
+          next: 'closing',
+          data: tried,
+          commit: (tx) => deleteOrganization(stores, tx, { organizationId, actor }),
+        };
+      },
+      closing: async ({ _id: correlationId, actor, data }, { signal }) => {
+        const request = { organizationId: data.organizationId, actor, correlationId };
+        await billing.subscriptions.closeSubscription(request, { signal });
+        return { next: 'done' };
+      },
+    },
+  };
+}
+
+function outcomeOf({ outcome }: TryCloseSlotsResponse): { result: TryResult; count: number } {
+  const { result = TryResult.TRY_RESULT_UNSPECIFIED, count = 0 } = outcome ?? {};
+  if (result === TryResult.TRY_RESULT_UNSPECIFIED) throw new TypeError('a try without an outcome');
+  return { result, count };
+}
+
+/** Ends the organization, and with it every membership and invite: one event says it all. */
+async function deleteOrganization(
+  stores: Stores,
+  tx: Transaction,
+  { organizationId, actor }: { organizationId: string; actor: string },
+): Promise<void> {
+  const before = await stores.organizations.findIn(tx.session, organizationId);
+  if (before === undefined) throw new TypeError(`${organizationId} is not there to be deleted`);
+  const after = {
+    ...before,
+    ownerCount: 0,
+    memberCount: 0,
+    memberRevision: before.memberRevision + 1,
+    inviteCount: 0,
+    revision: before.revision + 1,
+    updateTime: tx.now,
+    deleteTime: tx.now,
+  };
+  await stores.organizations.save(tx.session, after);
+  await stores.members.removeAll(tx.session, organizationId);
+  await stores.invites.removeAll(tx.session, organizationId);
+  tx.emit(organizationDeleted(after, { actor, time: tx.now }));
+}

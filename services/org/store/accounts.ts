@@ -1,0 +1,60 @@
+import { errors } from '@silo/errors/errors.ts';
+import { isDuplicateKey } from '@silo/mongo/from-mongo.ts';
+import type { ClientSession, Db } from 'mongodb';
+import type { AccountDocument } from './documents.ts';
+import { bounded, collectionOptions, reading } from './read.ts';
+
+/** The accounts. Each belongs to nobody but itself: its id is the tenant. */
+export type AccountStore = ReturnType<typeof createAccountStore>;
+
+/** Opens the accounts in the service's database. */
+export function createAccountStore(db: Db) {
+  const accounts = db.collection<AccountDocument>('accounts', collectionOptions);
+  return {
+    /** Adds an account. Refuses with EMAIL_TAKEN. */
+    async insert(session: ClientSession, account: AccountDocument): Promise<void> {
+      await orEmailTaken(accounts.insertOne(account, { session }));
+    },
+
+    /** Writes an account that this transaction has read. Refuses with EMAIL_TAKEN. */
+    async save(session: ClientSession, account: AccountDocument): Promise<void> {
+      await orEmailTaken(accounts.replaceOne({ _id: account._id }, account, { session }));
+    },
+
+    async find(accountId: string, signal: AbortSignal): Promise<AccountDocument | undefined> {
+      const found = await reading(accounts.findOne({ _id: accountId }, bounded(signal)));
+      return found ?? undefined;
+    },
+
+    async findMany(
+      accountIds: readonly string[],
+      signal: AbortSignal,
+    ): Promise<Map<string, AccountDocument>> {
+      const found = await reading(
+        accounts.find({ _id: { $in: [...accountIds] } }, bounded(signal)).toArray(),
+      );
+      return new Map(found.map((account) => [account._id, account]));
+    },
+
+    async findIn(session: ClientSession, accountId: string): Promise<AccountDocument | undefined> {
+      return (await accounts.findOne({ _id: accountId }, { session })) ?? undefined;
+    },
+
+    /** By its e-mail in the form in which e-mails are compared. */
+    async findByEmailIn(
+      session: ClientSession,
+      comparableEmail: string,
+    ): Promise<AccountDocument | undefined> {
+      return (await accounts.findOne({ comparableEmail }, { session })) ?? undefined;
+    },
+  };
+}
+
+async function orEmailTaken(write: Promise<unknown>): Promise<void> {
+  try {
+    await write;
+  } catch (error) {
+    if (isDuplicateKey(error) && error.keyPattern?.comparableEmail) throw errors.emailTaken();
+    throw error;
+  }
+}

@@ -1,0 +1,100 @@
+import { fromMongo, isDuplicateKey } from '@silo/mongo/from-mongo.ts';
+import type { ClientSession, Db } from 'mongodb';
+import type { Entry } from '../rules/activity-entry.ts';
+import { bounded, collectionOptions, reading } from './read.ts';
+
+/** An entry with its place in its own log, which orders what happened in one instant. */
+export type ActivityDocument = Omit<Entry, 'id'> & { _id: string; sequence: number };
+
+/** How far one service's log is in the activity log. */
+export type Position = { sequence: number; incarnation: string };
+
+/** Where a page begins: after this entry, in the order newest first. */
+export type ActivityPosition = { time: Date; sequence: number; id: string };
+
+/** The activity log, and how far it has followed each event log. */
+export type ActivityStore = ReturnType<typeof createActivityStore>;
+
+/** The event logs that make the activity log. */
+export const followedServices = ['org', 'project', 'token', 'billing'] as const;
+export type FollowedService = (typeof followedServices)[number];
+
+/** Begins to follow each log at its start, where that has not begun. Safe to repeat. */
+export async function setUpPositions(db: Db): Promise<void> {
+  const positions = db.collection<Position & { _id: string }>('activity_positions');
+  for (const _id of followedServices) {
+    const beginning = { sequence: 0, incarnation: '' };
+    try {
+      await positions.updateOne({ _id }, { $setOnInsert: beginning }, { upsert: true });
+    } catch (error) {
+      if (!isDuplicateKey(error)) throw fromMongo(error); // another process was first
+    }
+  }
+}
+
+/** Opens the activity log in the service's database. */
+export function createActivityStore(db: Db) {
+  const entries = db.collection<ActivityDocument>('activity', collectionOptions);
+  const positions = db.collection<Position & { _id: string }>(
+    'activity_positions',
+    collectionOptions,
+  );
+  return {
+    async position(service: FollowedService, signal: AbortSignal): Promise<Position> {
+      const found = await reading(positions.findOne({ _id: service }, bounded(signal)));
+      if (found === null) throw new TypeError(`the log of ${service} is not followed`);
+      return { sequence: found.sequence, incarnation: found.incarnation };
+    },
+
+    /** Goes from one position to the next with what lies between; false where another was faster. */
+    async advance(
+      session: ClientSession,
+      service: FollowedService,
+      step: { from: Position; to: Position; between: readonly ActivityDocument[] },
+    ): Promise<boolean> {
+      const { from, to, between } = step;
+      const { matchedCount } = await positions.updateOne(
+        { _id: service, ...from },
+        { $set: to },
+        { session },
+      );
+      if (matchedCount === 0) return false;
+      if (between.length === 0) return true;
+      // Told again after a restored backup: the same event makes the same entry.
+      await entries.bulkWrite(
+        between.map((entry) => ({
+          replaceOne: { filter: { _id: entry._id }, replacement: entry, upsert: true },
+        })),
+        { session },
+      );
+      return true;
+    },
+
+    /** What one organization sees, of one project where that is given; newest first. */
+    async list(
+      organizationId: string,
+      page: {
+        projectId?: string | undefined;
+        after?: ActivityPosition | undefined;
+        limit: number;
+      },
+      signal: AbortSignal,
+    ): Promise<ActivityDocument[]> {
+      const { projectId, after, limit } = page;
+      const older = after && [
+        { time: { $lt: after.time } },
+        { time: after.time, sequence: { $lt: after.sequence } },
+        { time: after.time, sequence: after.sequence, _id: { $lt: after.id } },
+      ];
+      const filter = {
+        organizationIds: organizationId,
+        ...(projectId && { projectId }),
+        ...(older && { $or: older }),
+      };
+      const query = entries
+        .find(filter, { ...bounded(signal), limit })
+        .sort({ time: -1, sequence: -1, _id: -1 });
+      return await reading(query.toArray());
+    },
+  };
+}

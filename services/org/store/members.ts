@@ -1,0 +1,99 @@
+import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { ClientSession, Db } from 'mongodb';
+import type { MembershipDocument } from './documents.ts';
+import { bounded, collectionOptions, reading } from './read.ts';
+
+/** Where a page of members begins: after this one. */
+export type MemberPosition = { joinTime: Date; accountId: string };
+
+/** The memberships, each of one account in one organization. */
+export type MemberStore = ReturnType<typeof createMemberStore>;
+
+/** Opens the memberships in the service's database. */
+export function createMemberStore(db: Db) {
+  const members = db.collection<MembershipDocument>('memberships', collectionOptions);
+  return {
+    async insert(
+      session: ClientSession,
+      membership: Omit<MembershipDocument, '_id'>,
+    ): Promise<MembershipDocument> {
+      const _id = membershipId(membership.accountId, membership.organizationId);
+      const inserted = { _id, ...membership };
+      await members.insertOne(inserted, { session });
+      return inserted;
+    },
+
+    /** Writes a membership that this transaction has read. */
+    async save(session: ClientSession, membership: MembershipDocument): Promise<void> {
+      await members.replaceOne({ _id: membership._id }, membership, { session });
+    },
+
+    async remove(session: ClientSession, organizationId: string, accountId: string): Promise<void> {
+      await members.deleteOne({ _id: membershipId(accountId, organizationId) }, { session });
+    },
+
+    /** Removes every member of one organization. */
+    async removeAll(session: ClientSession, organizationId: string): Promise<void> {
+      await members.deleteMany({ organizationId }, { session });
+    },
+
+    async findIn(
+      session: ClientSession,
+      organizationId: string,
+      accountId: string,
+    ): Promise<MembershipDocument | undefined> {
+      const _id = membershipId(accountId, organizationId);
+      return (await members.findOne({ _id }, { session })) ?? undefined;
+    },
+
+    /** The level by one linearizable read: for fills. */
+    async readFact(
+      accountId: string,
+      organizationId: string,
+      signal: AbortSignal,
+    ): Promise<Level | undefined> {
+      const _id = membershipId(accountId, organizationId);
+      return (await readLinearizable(members, { _id }, { signal }))?.level;
+    },
+
+    /** Members of one organization, in the order in which they joined. */
+    async listOfOrganization(
+      organizationId: string,
+      page: { after?: MemberPosition | undefined; limit: number },
+      signal: AbortSignal,
+    ): Promise<MembershipDocument[]> {
+      const { after, limit } = page;
+      const later = after && [
+        { joinTime: { $gt: after.joinTime } },
+        { joinTime: after.joinTime, accountId: { $gt: after.accountId } },
+      ];
+      const query = members
+        .find({ organizationId, ...(later && { $or: later }) }, { ...bounded(signal), limit })
+        .sort({ joinTime: 1, accountId: 1 });
+      return await reading(query.toArray());
+    },
+
+    /** Memberships of one account, by organization id; only those of `among` where it is given. */
+    async listOfAccount(
+      accountId: string,
+      page: {
+        among?: readonly string[] | undefined;
+        after?: string | undefined;
+        limit?: number | undefined;
+      },
+      signal: AbortSignal,
+    ): Promise<MembershipDocument[]> {
+      const { among, after = '', limit } = page;
+      const organizationId = { $gt: after, ...(among && { $in: [...among] }) };
+      const query = members
+        .find({ accountId, organizationId }, { ...bounded(signal), ...(limit && { limit }) })
+        .sort({ organizationId: 1 });
+      return await reading(query.toArray());
+    },
+  };
+}
+
+function membershipId(accountId: string, organizationId: string): string {
+  return `${accountId}/${organizationId}`;
+}

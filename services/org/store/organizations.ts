@@ -1,0 +1,60 @@
+import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import type { ClientSession, Db } from 'mongodb';
+import type { OrganizationDocument } from './documents.ts';
+import { bounded, collectionOptions, reading } from './read.ts';
+
+/** The organizations. Only open ones are found; a deleted one keeps its document. */
+export type OrganizationStore = ReturnType<typeof createOrganizationStore>;
+
+const open = { deleteTime: { $exists: false } } as const;
+
+/** Opens the organizations in the service's database. */
+export function createOrganizationStore(db: Db) {
+  const organizations = db.collection<OrganizationDocument>('organizations', collectionOptions);
+  return {
+    async insert(session: ClientSession, organization: OrganizationDocument): Promise<void> {
+      await organizations.insertOne(organization, { session });
+    },
+
+    /** Writes an organization that this transaction has read. */
+    async save(session: ClientSession, organization: OrganizationDocument): Promise<void> {
+      await organizations.replaceOne({ _id: organization._id }, organization, { session });
+    },
+
+    async find(
+      organizationId: string,
+      signal: AbortSignal,
+    ): Promise<OrganizationDocument | undefined> {
+      const found = await reading(
+        organizations.findOne({ _id: organizationId, ...open }, bounded(signal)),
+      );
+      return found ?? undefined;
+    },
+
+    async findMany(
+      organizationIds: readonly string[],
+      signal: AbortSignal,
+    ): Promise<Map<string, OrganizationDocument>> {
+      const filter = { _id: { $in: [...organizationIds] }, ...open };
+      const found = await reading(organizations.find(filter, bounded(signal)).toArray());
+      return new Map(found.map((organization) => [organization._id, organization]));
+    },
+
+    async findIn(
+      session: ClientSession,
+      organizationId: string,
+    ): Promise<OrganizationDocument | undefined> {
+      const found = await organizations.findOne({ _id: organizationId, ...open }, { session });
+      return found ?? undefined;
+    },
+
+    /** The document of an open organization by one linearizable read: for fills. */
+    async readFact(
+      organizationId: string,
+      signal: AbortSignal,
+    ): Promise<OrganizationDocument | undefined> {
+      const found = await readLinearizable(organizations, { _id: organizationId }, { signal });
+      return found === null || found.deleteTime !== undefined ? undefined : found;
+    },
+  };
+}

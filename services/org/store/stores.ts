@@ -1,0 +1,45 @@
+import { ensureIndexes } from '@silo/mongo/indexes.ts';
+import type { Db } from 'mongodb';
+import { createAccountStore } from './accounts.ts';
+import { createActivityStore, setUpPositions } from './activity.ts';
+import { createInviteStore } from './invites.ts';
+import { createMemberStore } from './members.ts';
+import { createOrganizationStore } from './organizations.ts';
+
+/** Everything that the org service keeps beside its event log and sagas. */
+export type Stores = ReturnType<typeof createStores>;
+
+/** Opens the stores in the service's database. */
+export function createStores(db: Db) {
+  return {
+    accounts: createAccountStore(db),
+    organizations: createOrganizationStore(db),
+    members: createMemberStore(db),
+    invites: createInviteStore(db),
+    activity: createActivityStore(db),
+  };
+}
+
+/** Makes collections and indexes. Safe to repeat, and for two processes at once. */
+export async function setUpStores(db: Db): Promise<void> {
+  await ensureIndexes(db, {
+    accounts: [{ key: { comparableEmail: 1 }, unique: true }],
+    organizations: [],
+    memberships: [
+      { key: { organizationId: 1, joinTime: 1, accountId: 1 } },
+      { key: { accountId: 1, organizationId: 1 } },
+    ],
+    invites: [
+      { key: { codeHash: 1 }, unique: true },
+      { key: { organizationId: 1, _id: 1 } },
+      { key: { organizationId: 1, expireTime: 1 } },
+      { key: { organizationId: 1, comparableEmail: 1 } },
+    ],
+    activity: [
+      { key: { organizationIds: 1, time: -1, sequence: -1, _id: -1 } },
+      { key: { organizationIds: 1, projectId: 1, time: -1, sequence: -1, _id: -1 } },
+    ],
+    activity_positions: [],
+  });
+  await setUpPositions(db);
+}

@@ -1,0 +1,298 @@
+import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
+import test from 'ava';
+import { entryOf, tellers } from '../rules/activity-entry.ts';
+
+const org = 'org_us_01aaaaaaaaaaaaaaaaaaaaaaaa';
+const other = 'org_us_01bbbbbbbbbbbbbbbbbbbbbbbb';
+const prj = 'prj_01cccccccccccccccccccccccc';
+const acc = 'acc_01dddddddddddddddddddddddd';
+const inv = 'inv_01eeeeeeeeeeeeeeeeeeeeeeee';
+const mov = 'mov_01ffffffffffffffffffffffff';
+const time = new Date('2026-01-02T03:04:05.678Z');
+const by = { revision: 3, actor: acc, time: time.toISOString() };
+const change = { field: 'name', from: 'a', to: 'b' };
+
+type Row = {
+  message: string;
+  type: string;
+  body: Record<string, unknown>;
+  /** Undefined: nobody sees it. */
+  told: Record<string, unknown> | undefined;
+};
+
+const rows: Row[] = [
+  {
+    message: 'AccountCreated',
+    type: 'org.account_created',
+    body: { accountId: acc, organizationId: org },
+    told: { organizationIds: [org], subjectId: acc },
+  },
+  {
+    message: 'AccountUpdated',
+    type: 'org.account_updated',
+    body: { accountId: acc, changes: [change] },
+    told: undefined,
+  },
+  {
+    message: 'OrganizationCreated',
+    type: 'org.organization_created',
+    body: { organizationId: org, name: 'Acme', ownerAccountId: acc },
+    told: {
+      organizationIds: [org],
+      subjectId: org,
+      changes: [{ field: 'name', from: '', to: 'Acme' }],
+    },
+  },
+  {
+    message: 'OrganizationUpdated',
+    type: 'org.organization_updated',
+    body: { organizationId: org, changes: [change], membersMayCreateProjects: true },
+    told: { organizationIds: [org], subjectId: org, changes: [change] },
+  },
+  {
+    message: 'OrganizationDeleted',
+    type: 'org.organization_deleted',
+    body: { organizationId: org, name: 'Acme' },
+    told: {
+      organizationIds: [org],
+      subjectId: org,
+      changes: [{ field: 'name', from: 'Acme', to: '' }],
+    },
+  },
+  {
+    message: 'MemberAdded',
+    type: 'org.member_added',
+    body: { organizationId: org, accountId: acc, level: 'LEVEL_MEMBER' },
+    told: {
+      organizationIds: [org],
+      subjectId: acc,
+      changes: [{ field: 'level', from: '', to: 'LEVEL_MEMBER' }],
+    },
+  },
+  {
+    message: 'MemberUpdated',
+    type: 'org.member_updated',
+    body: {
+      organizationId: org,
+      accountId: acc,
+      oldLevel: 'LEVEL_MEMBER',
+      level: 'LEVEL_ADMIN',
+    },
+    told: {
+      organizationIds: [org],
+      subjectId: acc,
+      changes: [{ field: 'level', from: 'LEVEL_MEMBER', to: 'LEVEL_ADMIN' }],
+    },
+  },
+  {
+    message: 'MemberRemoved',
+    type: 'org.member_removed',
+    body: { organizationId: org, accountId: acc, oldLevel: 'LEVEL_OWNER', left: true },
+    told: {
+      organizationIds: [org],
+      subjectId: acc,
+      changes: [{ field: 'level', from: 'LEVEL_OWNER', to: '' }],
+    },
+  },
+  {
+    message: 'InviteCreated',
+    type: 'org.invite_created',
+    body: { organizationId: org, inviteId: inv, level: 'LEVEL_ADMIN', expireTime: by.time },
+    told: {
+      organizationIds: [org],
+      subjectId: inv,
+      changes: [{ field: 'level', from: '', to: 'LEVEL_ADMIN' }],
+    },
+  },
+  {
+    message: 'InviteDeleted',
+    type: 'org.invite_deleted',
+    body: { organizationId: org, inviteId: inv },
+    told: { organizationIds: [org], subjectId: inv },
+  },
+  {
+    message: 'InviteAccepted',
+    type: 'org.invite_accepted',
+    body: { organizationId: org, inviteId: inv, accountId: acc },
+    told: {
+      organizationIds: [org],
+      subjectId: inv,
+      changes: [{ field: 'account_id', from: '', to: acc }],
+    },
+  },
+  {
+    message: 'ProjectCreated',
+    type: 'project.created',
+    body: { projectId: prj, organizationId: org, name: 'Staging' },
+    told: {
+      organizationIds: [org],
+      projectId: prj,
+      changes: [{ field: 'name', from: '', to: 'Staging' }],
+    },
+  },
+  {
+    message: 'ProjectUpdated',
+    type: 'project.updated',
+    body: { projectId: prj, organizationId: org, changes: [change] },
+    told: { organizationIds: [org], projectId: prj, changes: [change] },
+  },
+  {
+    message: 'ProjectMoved',
+    type: 'project.moved',
+    body: {
+      projectId: prj,
+      oldOrganizationId: org,
+      newOrganizationId: other,
+      moveId: mov,
+      name: 'x',
+    },
+    told: {
+      organizationIds: [org, other],
+      projectId: prj,
+      moveId: mov,
+      changes: [{ field: 'organization_id', from: org, to: other }],
+    },
+  },
+  {
+    message: 'ProjectDeleted',
+    type: 'project.deleted',
+    body: { projectId: prj, organizationId: org, name: 'Staging', purgeTime: by.time },
+    told: {
+      organizationIds: [org],
+      projectId: prj,
+      changes: [{ field: 'name', from: 'Staging', to: '' }],
+    },
+  },
+  {
+    message: 'SlotsChanged',
+    type: 'project.slots_changed',
+    body: { organizationId: org, oldLimit: 1, limit: 6, count: 1 },
+    told: {
+      organizationIds: [org],
+      subjectId: org,
+      changes: [{ field: 'limit', from: '1', to: '6' }],
+    },
+  },
+  {
+    message: 'SlotsChanged',
+    type: 'project.slots_changed',
+    body: { organizationId: org, oldLimit: 6, count: 0, closed: true },
+    told: {
+      organizationIds: [org],
+      subjectId: org,
+      changes: [
+        { field: 'limit', from: '6', to: '' },
+        { field: 'closed', from: '', to: 'true' },
+      ],
+    },
+  },
+  {
+    message: 'TokenCreated',
+    type: 'token.created',
+    body: { projectId: prj, fingerprint: '0123456789ab' },
+    told: undefined,
+  },
+  {
+    message: 'TokenRevoked',
+    type: 'token.revoked',
+    body: {
+      projectId: prj,
+      organizationId: org,
+      fingerprint: '0123456789ab',
+      newFingerprint: 'ba9876543210',
+    },
+    told: {
+      organizationIds: [org],
+      projectId: prj,
+      changes: [{ field: 'fingerprint', from: '0123456789ab', to: 'ba9876543210' }],
+    },
+  },
+  {
+    message: 'TokenRevoked',
+    type: 'token.revoked',
+    body: { projectId: prj, fingerprint: '0123456789ab' },
+    told: undefined,
+  },
+  {
+    message: 'ApiKeyCreated',
+    type: 'token.key_created',
+    body: { keyId: 'key_1', accountId: acc, name: 'ci' },
+    told: undefined,
+  },
+  {
+    message: 'ApiKeyUpdated',
+    type: 'token.key_updated',
+    body: { keyId: 'key_1', accountId: acc, changes: [change] },
+    told: undefined,
+  },
+  {
+    message: 'ApiKeyRevoked',
+    type: 'token.key_revoked',
+    body: { keyId: 'key_1', accountId: acc, fingerprint: '0123456789ab' },
+    told: undefined,
+  },
+  {
+    message: 'SubscriptionCreated',
+    type: 'billing.subscription_created',
+    body: { organizationId: org, plan: 'PLAN_FREE' },
+    told: {
+      organizationIds: [org],
+      subjectId: org,
+      changes: [{ field: 'plan', from: '', to: 'PLAN_FREE' }],
+    },
+  },
+  {
+    message: 'BillingDetailsUpdated',
+    type: 'billing.billing_details_updated',
+    body: { organizationId: org },
+    told: { organizationIds: [org], subjectId: org },
+  },
+  {
+    message: 'PlanChanged',
+    type: 'billing.plan_changed',
+    body: { organizationId: org, oldPlan: 'PLAN_FREE', plan: 'PLAN_SCALE' },
+    told: {
+      organizationIds: [org],
+      subjectId: org,
+      changes: [{ field: 'plan', from: 'PLAN_FREE', to: 'PLAN_SCALE' }],
+    },
+  },
+];
+
+function entryFor(type: string, body: Record<string, unknown>) {
+  return entryOf({
+    id: 'evt_1',
+    type: `internal.silo.${type}.v1`,
+    time,
+    actor: acc,
+    body: { ...body, ...by },
+  });
+}
+
+for (const [index, { message, type, body, told }] of rows.entries()) {
+  const seen = told === undefined ? 'nobody sees it' : 'the organizations that it names see it';
+  test(`${message} (row ${index + 1}): ${seen}`, (t) => {
+    const empty = { projectId: '', subjectId: '', moveId: '', changes: [] };
+    const expected = told && { ...empty, id: 'evt_1', time, type, actor: acc, ...told };
+    t.deepEqual(entryFor(type, body) as unknown, expected);
+  });
+}
+
+test('every message of events.proto has a row and a teller', (t) => {
+  const messages = Object.entries(events)
+    .filter(([, value]) => typeof value === 'object' && value !== null && 'fromJSON' in value)
+    .map(([name]) => name)
+    .filter((name) => name !== 'FieldChange');
+  t.true(messages.length > 20);
+  t.deepEqual([...new Set(rows.map(({ message }) => message))].sort(), messages.sort());
+  t.deepEqual([...new Set(rows.map(({ type }) => type))].sort(), Object.keys(tellers).sort());
+});
+
+test('an event that a newer release invented makes no entry', (t) => {
+  t.is(entryFor('project.teleported', { organizationId: org }), undefined);
+  t.is(
+    entryOf({ id: 'x', type: 'internal.silo.org.member_added.v2', time, actor: acc, body: {} }),
+    undefined,
+  );
+  t.is(entryFor('constructor', {}), undefined);
+});
