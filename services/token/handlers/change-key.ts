@@ -1,0 +1,52 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Codec } from '@silo/mongo/event-log.ts';
+import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
+import { endsCaller, type KeyChange, type Occasion } from '../rules/key-changes.ts';
+import { checkStillCaller, isVisible } from '../rules/key-scope.ts';
+import type { KeyDocument } from '../store/documents.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** What is known when a change of a key is decided. */
+export type KeyContext = { key: KeyDocument; caller: KeyFact; occasion: Occasion };
+
+/**
+ * Decides one change of one key of the caller's account, with the calling key as it is then. `decide`
+ * answers undefined where nothing changes; `respond` gets the key as it was left, before its deletion
+ * too. Refuses with KEY_NOT_FOUND.
+ */
+export async function changeKey<Response>(
+  { eventLog, keys, deadKeys }: Dependencies,
+  call: Call,
+  keyId: string,
+  answer: {
+    codec: Codec<Response>;
+    sealed?: boolean;
+    decide(context: KeyContext): KeyChange | undefined;
+    respond(key: KeyDocument, now: Date): Response;
+  },
+): Promise<Response> {
+  const { codec, sealed, decide, respond } = answer;
+  const {
+    keyHash,
+    key: { accountId },
+  } = keyCaller(call);
+  const { response } = await eventLog.mutate(call, codec, async ({ session, now, emit }) => {
+    await keys.lockAccount(session, accountId);
+    const fact = await keys.findFactIn(session, accountId, keyHash);
+    const caller = checkStillCaller(fact, now);
+    const key = await keys.findIn(session, accountId, keyId);
+    if (key === undefined || !isVisible(caller, key)) throw errors.keyNotFound(keyId);
+    const change = decide({ key, caller, occasion: { actor: call.actor, now } });
+    if (change === undefined) return { response: respond(key, now), sealed };
+    const { after, events } = change;
+    if (after === undefined) await keys.remove(session, accountId, keyId);
+    else await keys.save(session, after);
+    if (caller.keyId === keyId && endsCaller(caller, keyHash, after)) {
+      await deadKeys.insert(session, keyHash, { accountId, keyId }, now);
+    }
+    for (const event of events) emit(event);
+    return { response: respond(after ?? key, now), sealed };
+  });
+  return response;
+}

@@ -1,0 +1,19 @@
+import type { Access, Fills } from '@silo/guard/access.ts';
+import type { EventLog } from '@silo/mongo/event-log.ts';
+import type { Clock } from '@silo/runtime/clock.ts';
+import type { Peers } from '@silo/service/peers.ts';
+import type { DeadKeyStore } from '../store/dead-keys.ts';
+import type { KeyStore } from '../store/keys.ts';
+import type { ProjectTokenStore } from '../store/project-tokens.ts';
+
+/** What the handlers of this service work with. */
+export type Dependencies = {
+  eventLog: EventLog;
+  projectTokens: ProjectTokenStore;
+  keys: KeyStore;
+  deadKeys: DeadKeyStore;
+  fills: Pick<Fills, 'token' | 'key'>;
+  access: Access;
+  peers: Pick<Peers, 'org'>;
+  clock: Clock;
+};

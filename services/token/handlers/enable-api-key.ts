@@ -1,0 +1,25 @@
+import {
+  type EnableApiKeyRequest,
+  EnableApiKeyResponse,
+} from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
+import type { Handler } from '@silo/rpc/call.ts';
+import { checkEtag } from '../rules/etag.ts';
+import { setDisabled } from '../rules/key-changes.ts';
+import { checkWithinCaller } from '../rules/key-scope.ts';
+import { changeKey } from './change-key.ts';
+import type { Dependencies } from './dependencies.ts';
+import { toApiKey } from './messages.ts';
+
+/** EnableApiKey: useful again, if it lies within the calling key. */
+export const createEnableApiKey =
+  (dependencies: Dependencies): Handler<EnableApiKeyRequest, EnableApiKeyResponse> =>
+  ({ keyId, etag }, call) =>
+    changeKey(dependencies, call, keyId, {
+      codec: EnableApiKeyResponse,
+      decide: ({ key, caller, occasion }) => {
+        checkWithinCaller(key, caller);
+        checkEtag(etag, key.revision);
+        return setDisabled(key, false, occasion);
+      },
+      respond: (key, now) => ({ apiKey: toApiKey(key, now) }),
+    });

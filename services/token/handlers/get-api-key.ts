@@ -1,0 +1,19 @@
+import { errors } from '@silo/errors/errors.ts';
+import type {
+  GetApiKeyRequest,
+  GetApiKeyResponse,
+} from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
+import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { isVisible } from '../rules/key-scope.ts';
+import type { Dependencies } from './dependencies.ts';
+import { toApiKey } from './messages.ts';
+
+/** GetApiKey: one of the account's keys; a restricted key sees only itself. */
+export const createGetApiKey =
+  ({ keys, clock }: Dependencies): Handler<GetApiKeyRequest, GetApiKeyResponse> =>
+  async ({ keyId }, call) => {
+    const { key: caller } = keyCaller(call);
+    const key = await keys.find(caller.accountId, keyId, call.signal);
+    if (key === undefined || !isVisible(caller, key)) throw errors.keyNotFound(keyId);
+    return { apiKey: toApiKey(key, clock.now()) };
+  };

@@ -1,0 +1,35 @@
+import type { Duration } from '@silo/protos/gen/google/protobuf/duration.ts';
+import {
+  type RollApiKeyRequest,
+  RollApiKeyResponse,
+} from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
+import type { Handler } from '@silo/rpc/call.ts';
+import { checkEtag } from '../rules/etag.ts';
+import { rollKey } from '../rules/key-changes.ts';
+import { checkWithinCaller } from '../rules/key-scope.ts';
+import { changeKey } from './change-key.ts';
+import type { Dependencies } from './dependencies.ts';
+import { freshKeySecret } from './fresh-secrets.ts';
+import { toApiKey } from './messages.ts';
+
+/** RollApiKey: a new secret under the same id. */
+export const createRollApiKey =
+  (dependencies: Dependencies): Handler<RollApiKeyRequest, RollApiKeyResponse> =>
+  ({ keyId, overlap, etag }, call) => {
+    const { secret, stored } = freshKeySecret();
+    return changeKey(dependencies, call, keyId, {
+      codec: RollApiKeyResponse,
+      sealed: true,
+      decide: ({ key, caller, occasion }) => {
+        checkWithinCaller(key, caller);
+        checkEtag(etag, key.revision);
+        return rollKey(key, stored, millisecondsOf(overlap), occasion);
+      },
+      respond: (key, now) => ({ apiKey: toApiKey(key, now), secret }),
+    });
+  };
+
+function millisecondsOf(duration: Duration | undefined): number {
+  if (duration === undefined) return 0;
+  return duration.seconds * 1_000 + Math.ceil(duration.nanos / 1_000_000);
+}

@@ -1,0 +1,32 @@
+import { errors } from '@silo/errors/errors.ts';
+import {
+  type UpdateApiKeyRequest,
+  UpdateApiKeyResponse,
+} from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
+import type { Handler } from '@silo/rpc/call.ts';
+import { checkEtag } from '../rules/etag.ts';
+import { updateKey } from '../rules/key-changes.ts';
+import { checkChange } from '../rules/key-scope.ts';
+import { applyUpdate } from '../rules/key-settings.ts';
+import { changeKey } from './change-key.ts';
+import type { Dependencies } from './dependencies.ts';
+import { toApiKey } from './messages.ts';
+
+/** UpdateApiKey: narrowing always, widening within the calling key. */
+export const createUpdateApiKey =
+  (dependencies: Dependencies): Handler<UpdateApiKeyRequest, UpdateApiKeyResponse> =>
+  ({ apiKey, updateMask }, call) => {
+    if (apiKey === undefined) {
+      throw errors.invalidField([{ field: 'api_key', description: 'is required' }]);
+    }
+    return changeKey(dependencies, call, apiKey.id, {
+      codec: UpdateApiKeyResponse,
+      decide: ({ key, caller, occasion }) => {
+        const settings = applyUpdate(key, apiKey, updateMask);
+        checkChange(key, settings, caller);
+        checkEtag(apiKey.etag, key.revision);
+        return updateKey(key, settings, occasion);
+      },
+      respond: (key, now) => ({ apiKey: toApiKey(key, now) }),
+    });
+  };

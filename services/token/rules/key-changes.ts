@@ -1,0 +1,140 @@
+import {
+  ApiKeyCreated,
+  ApiKeyRevoked,
+  ApiKeyUpdated,
+  type FieldChange,
+} from '@silo/protos/gen/silo/events/v1/events.ts';
+import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import type { KeyDocument, KeySecret } from '../store/documents.ts';
+import { rollSecrets, secretExpiry } from './key-secrets.ts';
+
+/** An event of a key, to be told by whoever commits the change. */
+export type KeyEvent = { event: string; subject: string; body: unknown };
+
+/** What becomes of a key, and what is told of it. `after` undefined: the key is deleted. */
+export type KeyChange = { after: KeyDocument | undefined; events: KeyEvent[] };
+
+/** Who makes the change, and when. */
+export type Occasion = { actor: string; now: Date };
+
+/** The fields of a key that its owner sets. */
+export type KeySettings = Pick<
+  KeyDocument,
+  'name' | 'scopes' | 'organizationIds' | 'projectIds' | 'expireTime'
+>;
+
+/** A new key with the one secret. */
+export function newKey(
+  init: KeySettings & { id: string; accountId: string; secret: KeySecret },
+  { actor, now }: Occasion,
+): { key: KeyDocument; event: KeyEvent } {
+  const { id, accountId, name, scopes, organizationIds, projectIds, expireTime, secret } = init;
+  const key: KeyDocument = {
+    ...{ _id: id, accountId, name, scopes, organizationIds, projectIds, expireTime },
+    ...{ disabled: false, secrets: [secret], revision: 1, createTime: now, updateTime: now },
+  };
+  const { fingerprint } = secret;
+  const body = ApiKeyCreated.toJSON({
+    ...{ keyId: id, accountId, name, fingerprint, scopes, revision: 1, actor, time: now },
+  });
+  return { key, event: { event: 'key_created', subject: id, body } };
+}
+
+/** Other settings; undefined where nothing is different. */
+export function updateKey(
+  key: KeyDocument,
+  settings: KeySettings,
+  occasion: Occasion,
+): KeyChange | undefined {
+  const before = describe(key);
+  const after = describe(settings);
+  const changes = Object.entries(after)
+    .map(([field, to]) => ({ field, from: before[field] ?? '', to }))
+    .filter(({ from, to }) => from !== to);
+  if (changes.length === 0) return undefined;
+  return updated({ ...key, ...settings }, changes, occasion);
+}
+
+/** Disabled or enabled; undefined where it is so already. */
+export function setDisabled(
+  key: KeyDocument,
+  disabled: boolean,
+  occasion: Occasion,
+): KeyChange | undefined {
+  if (key.disabled === disabled) return undefined;
+  const change = { field: 'disabled', from: String(key.disabled), to: String(disabled) };
+  return updated({ ...key, disabled }, [change], occasion);
+}
+
+/** A new secret under the same id; the old one works on for `overlapMs`. */
+export function rollKey(
+  key: KeyDocument,
+  fresh: KeySecret,
+  overlapMs: number,
+  occasion: Occasion,
+): KeyChange {
+  const { now } = occasion;
+  const { secrets, killed } = rollSecrets(key.secrets, fresh, { overlapMs, now });
+  const events = killed.map((secret, index) =>
+    revoked(key, secret, fresh.fingerprint, key.revision + index + 1, occasion),
+  );
+  const after = { ...key, secrets, revision: key.revision + events.length, updateTime: now };
+  if (overlapMs <= 0) return { after, events };
+  const change = { field: 'fingerprint', from: key.secrets[0].fingerprint, to: fresh.fingerprint };
+  const rolled = updated(after, [change], occasion);
+  return { after: rolled.after, events: [...events, ...rolled.events] };
+}
+
+/** The end of a key and of all its secrets. */
+export function deleteKey(key: KeyDocument, occasion: Occasion): KeyChange {
+  const events = key.secrets.map((secret, index) =>
+    revoked(key, secret, '', key.revision + index + 1, occasion),
+  );
+  return { after: undefined, events };
+}
+
+/** Whether the secret that the caller called with works less long after the change. */
+export function endsCaller(
+  caller: KeyFact,
+  callerHash: Uint8Array,
+  after: KeyDocument | undefined,
+): boolean {
+  const secret = after?.secrets.find(({ hash }) => Buffer.from(callerHash).equals(hash));
+  if (after === undefined || secret === undefined || after.disabled) return true;
+  const expireTime = secretExpiry(after.expireTime, secret.expireTime);
+  if (expireTime === undefined) return false;
+  return caller.expireTime === undefined || expireTime < caller.expireTime;
+}
+
+function updated(key: KeyDocument, changes: FieldChange[], { actor, now }: Occasion): KeyChange {
+  const after = { ...key, revision: key.revision + 1, updateTime: now };
+  const { _id: keyId, accountId, disabled, revision } = after;
+  const body = ApiKeyUpdated.toJSON({
+    ...{ keyId, accountId, changes, disabled, revision, actor, time: now },
+  });
+  return { after, events: [{ event: 'key_updated', subject: keyId, body }] };
+}
+
+function revoked(
+  { _id: keyId, accountId }: KeyDocument,
+  { fingerprint }: KeySecret,
+  newFingerprint: string,
+  revision: number,
+  { actor, now }: Occasion,
+): KeyEvent {
+  const body = ApiKeyRevoked.toJSON({
+    ...{ keyId, accountId, fingerprint, newFingerprint, revision, actor, time: now },
+  });
+  return { event: 'key_revoked', subject: keyId, body };
+}
+
+/** The settings as texts, by their names in the public API. */
+function describe(settings: KeySettings): Record<string, string> {
+  return {
+    name: settings.name,
+    scopes: [...settings.scopes].sort().join(','),
+    organization_ids: [...settings.organizationIds].sort().join(','),
+    project_ids: [...settings.projectIds].sort().join(','),
+    expire_time: settings.expireTime?.toISOString() ?? '',
+  };
+}

@@ -1,0 +1,105 @@
+import { AccessServiceService } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
+import { FactServiceService } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import { SecretServiceService } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
+import { StaffServiceService } from '@silo/protos/gen/silo/token/internal/v1/staff_service.ts';
+import { ApiKeyServiceService } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
+import { ProjectTokenServiceService } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
+import { mount } from '@silo/rpc/mount.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import type { ServiceDefinition } from '@silo/service/kit.ts';
+import { createAuthorize } from './handlers/authorize.ts';
+import { createCreateApiKey } from './handlers/create-api-key.ts';
+import { createDeleteApiKey } from './handlers/delete-api-key.ts';
+import type { Dependencies } from './handlers/dependencies.ts';
+import { createDisableApiKey } from './handlers/disable-api-key.ts';
+import { createEnableApiKey } from './handlers/enable-api-key.ts';
+import { createGetApiKey } from './handlers/get-api-key.ts';
+import { createGetKeyFact } from './handlers/get-key-fact.ts';
+import { createGetProjectToken } from './handlers/get-project-token.ts';
+import { createGetTokenFact } from './handlers/get-token-fact.ts';
+import { createIssueApiKey } from './handlers/issue-api-key.ts';
+import { createListApiKeys } from './handlers/list-api-keys.ts';
+import { createMakeProjectToken } from './handlers/make-project-token.ts';
+import { createPurgeProjectToken } from './handlers/purge-project-token.ts';
+import { createRegenerateProjectToken } from './handlers/regenerate-project-token.ts';
+import { createRollApiKey } from './handlers/roll-api-key.ts';
+import { createStoreApiKey } from './handlers/store-api-key.ts';
+import { createUpdateApiKey } from './handlers/update-api-key.ts';
+import { createVerifyToken } from './handlers/verify-token.ts';
+import { createDeadKeyStore } from './store/dead-keys.ts';
+import { createTokenFills } from './store/fills.ts';
+import { createKeyStore } from './store/keys.ts';
+import { createProjectTokenStore } from './store/project-tokens.ts';
+import { setUpStore } from './store/set-up.ts';
+
+/** Project tokens and personal API keys. */
+export const tokenService: ServiceDefinition = {
+  name: 'token',
+  setUp: setUpStore,
+  fills: (db) => createTokenFills(db, systemClock),
+  build: ({ db, eventLog, access, peers, clock }) => {
+    const deadKeys = createDeadKeyStore(db);
+    const dependencies: Dependencies = {
+      ...{ eventLog, access, peers, clock, deadKeys },
+      projectTokens: createProjectTokenStore(db),
+      keys: createKeyStore(db),
+      fills: createTokenFills(db, clock),
+    };
+    return {
+      public: [projectTokens(dependencies), apiKeys(dependencies)],
+      internal: [
+        facts(dependencies),
+        accessAnswers(dependencies),
+        secrets(dependencies),
+        staff(dependencies),
+      ],
+      revive: (keyHash, signal) => deadKeys.find(keyHash, clock.now(), signal),
+    };
+  },
+};
+
+function projectTokens(dependencies: Dependencies) {
+  return mount(ProjectTokenServiceService, {
+    getProjectToken: createGetProjectToken(dependencies),
+    regenerateProjectToken: createRegenerateProjectToken(dependencies),
+  });
+}
+
+function apiKeys(dependencies: Dependencies) {
+  return mount(ApiKeyServiceService, {
+    createApiKey: createCreateApiKey(dependencies),
+    getApiKey: createGetApiKey(dependencies),
+    listApiKeys: createListApiKeys(dependencies),
+    updateApiKey: createUpdateApiKey(dependencies),
+    disableApiKey: createDisableApiKey(dependencies),
+    enableApiKey: createEnableApiKey(dependencies),
+    rollApiKey: createRollApiKey(dependencies),
+    deleteApiKey: createDeleteApiKey(dependencies),
+  });
+}
+
+function facts(dependencies: Dependencies) {
+  return mount(FactServiceService, {
+    getTokenFact: createGetTokenFact(dependencies),
+    getKeyFact: createGetKeyFact(dependencies),
+  });
+}
+
+function accessAnswers(dependencies: Dependencies) {
+  return mount(AccessServiceService, {
+    verifyToken: createVerifyToken(dependencies),
+    authorize: createAuthorize(dependencies),
+  });
+}
+
+function secrets(dependencies: Dependencies) {
+  return mount(SecretServiceService, {
+    makeProjectToken: createMakeProjectToken(dependencies),
+    storeApiKey: createStoreApiKey(dependencies),
+    purgeProjectToken: createPurgeProjectToken(dependencies),
+  });
+}
+
+function staff(dependencies: Dependencies) {
+  return mount(StaffServiceService, { issueApiKey: createIssueApiKey(dependencies) });
+}

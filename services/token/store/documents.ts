@@ -1,0 +1,62 @@
+/** The state of one project's token: the one document that every change of it changes. */
+export type ProjectDocument = {
+  /** The project's id. */
+  _id: string;
+  /** Absent once the token is purged. */
+  current?: { hash: Buffer; token: string; fingerprint: string; createTime: Date } | undefined;
+  /** Counts the events of the token. */
+  revision: number;
+};
+
+/** A live project token, by its hash. What is not here is unknown or revoked. */
+export type ProjectTokenDocument = { _id: Buffer; projectId: string };
+
+/** One secret of an API key, as far as it is stored. */
+export type KeySecret = {
+  hash: Buffer;
+  masked: string;
+  fingerprint: string;
+  /** End of the overlap; absent on the current secret. */
+  expireTime?: Date | undefined;
+};
+
+/** An API key. */
+export type KeyDocument = {
+  _id: string;
+  accountId: string;
+  name: string;
+  scopes: string[];
+  organizationIds: string[];
+  projectIds: string[];
+  expireTime?: Date | undefined;
+  disabled: boolean;
+  /** The current secret, then, during an overlap, the one before it. */
+  secrets: [KeySecret, ...KeySecret[]];
+  /** Counts the events of the key. */
+  revision: number;
+  createTime: Date;
+  updateTime: Date;
+  lastUseTime?: Date | undefined;
+};
+
+/** The fact of one secret: what its key says, written with every change of the key. */
+export type KeySecretDocument = {
+  /** SHA-256 of the secret. */
+  _id: Buffer;
+  keyId: string;
+  accountId: string;
+  scopes: string[];
+  organizationIds: string[];
+  projectIds: string[];
+  /** The earlier of the key's expiry and the overlap's end. */
+  expireTime?: Date | undefined;
+  disabled: boolean;
+  /** Removes the document when nobody has a use for it any more. */
+  overlapExpireTime?: Date | undefined;
+};
+
+/** What every change of an account's keys changes, so that they happen one after another. */
+export type AccountDocument = { _id: string; keyCount: number; revision: number };
+
+/** A secret that ended by a call of its own, which may be repeated with it. */
+export type DeadKeyDocument = { _id: Buffer; keyId: string; accountId: string; expireTime: Date };

@@ -1,0 +1,132 @@
+import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import type { ClientSession, Db } from 'mongodb';
+import { secretExpiry } from '../rules/key-secrets.ts';
+import type { AccountDocument, KeyDocument, KeySecret, KeySecretDocument } from './documents.ts';
+import { bounded, collectionOptions, reading } from './read.ts';
+
+const useTimeMaxMs = 2_000;
+
+/** The API keys with their secrets' facts, always those of one account. */
+export type KeyStore = ReturnType<typeof createKeyStore>;
+
+/** Opens the API keys in the service's database. */
+export function createKeyStore(db: Db) {
+  const keys = db.collection<KeyDocument>('api_keys', collectionOptions);
+  const secrets = db.collection<KeySecretDocument>('key_secrets', collectionOptions);
+  const accounts = db.collection<AccountDocument>('accounts', collectionOptions);
+
+  async function changeAccount(session: ClientSession, accountId: string, keysAdded: number) {
+    const changed = await accounts.findOneAndUpdate(
+      { _id: accountId },
+      { $inc: { keyCount: keysAdded, revision: 1 } },
+      { session, upsert: true, returnDocument: 'after' },
+    );
+    return changed?.keyCount ?? 0;
+  }
+
+  async function saveSecrets(session: ClientSession, key: KeyDocument): Promise<void> {
+    for (const secret of key.secrets) {
+      const document = secretDocument(key, secret);
+      await secrets.replaceOne({ _id: secret.hash }, document, { session, upsert: true });
+    }
+  }
+
+  return {
+    /** Makes this transaction and every other one that changes keys of the account exclude each other. */
+    async lockAccount(session: ClientSession, accountId: string): Promise<void> {
+      await changeAccount(session, accountId, 0);
+    },
+
+    /** Adds a key to its account, and answers how many the account has now. */
+    async insert(session: ClientSession, key: KeyDocument): Promise<number> {
+      await keys.insertOne(key, { session });
+      await saveSecrets(session, key);
+      return await changeAccount(session, key.accountId, 1);
+    },
+
+    /** Writes a key that this transaction has read; secrets that it no longer has are dead. */
+    async save(session: ClientSession, key: KeyDocument): Promise<void> {
+      const { _id, accountId } = key;
+      await keys.replaceOne({ _id, accountId }, key, { session });
+      const kept = key.secrets.map(({ hash }) => hash);
+      await secrets.deleteMany({ keyId: _id, accountId, _id: { $nin: kept } }, { session });
+      await saveSecrets(session, key);
+    },
+
+    /** Removes a key and its secrets. */
+    async remove(session: ClientSession, accountId: string, keyId: string): Promise<void> {
+      const { deletedCount } = await keys.deleteOne({ _id: keyId, accountId }, { session });
+      await secrets.deleteMany({ keyId, accountId }, { session });
+      await changeAccount(session, accountId, -deletedCount);
+    },
+
+    async findIn(
+      session: ClientSession,
+      accountId: string,
+      keyId: string,
+    ): Promise<KeyDocument | undefined> {
+      return (await keys.findOne({ _id: keyId, accountId }, { session })) ?? undefined;
+    },
+
+    /** The fact of one of the account's secrets, in this transaction's snapshot. */
+    async findFactIn(
+      session: ClientSession,
+      accountId: string,
+      keyHash: Uint8Array,
+    ): Promise<KeyFact | undefined> {
+      const filter = { _id: Buffer.from(keyHash), accountId };
+      return toFact(await secrets.findOne(filter, { session }));
+    },
+
+    async find(
+      accountId: string,
+      keyId: string,
+      signal: AbortSignal,
+    ): Promise<KeyDocument | undefined> {
+      const query = keys.findOne({ _id: keyId, accountId }, bounded(signal));
+      return (await reading(query)) ?? undefined;
+    },
+
+    /** An account's keys by id, which is the order in which they were made; `only` that one. */
+    async listOfAccount(
+      accountId: string,
+      page: { after?: string | undefined; only?: string | undefined; limit: number },
+      signal: AbortSignal,
+    ): Promise<KeyDocument[]> {
+      const { after = '', only, limit } = page;
+      const _id = { $gt: after, ...(only && { $eq: only }) };
+      const query = keys.find({ accountId, _id }, { ...bounded(signal), limit }).sort({ _id: 1 });
+      return await reading(query.toArray());
+    },
+
+    /** The fact of a secret by one linearizable read; undefined: unknown, rolled away or deleted. */
+    async readFact(keyHash: Uint8Array, signal: AbortSignal): Promise<KeyFact | undefined> {
+      return toFact(await readLinearizable(secrets, { _id: Buffer.from(keyHash) }, { signal }));
+    },
+
+    /** Notes that a key was used, unless that was noted after `unlessSince`. */
+    async noteUse(accountId: string, keyId: string, now: Date, unlessSince: Date): Promise<void> {
+      await keys.updateOne(
+        { _id: keyId, accountId, lastUseTime: { $not: { $gt: unlessSince } } },
+        { $set: { lastUseTime: now } },
+        { maxTimeMS: useTimeMaxMs, writeConcern: { w: 1 } },
+      );
+    },
+  };
+}
+
+function secretDocument(key: KeyDocument, secret: KeySecret): KeySecretDocument {
+  const { _id: keyId, accountId, scopes, organizationIds, projectIds, disabled } = key;
+  return {
+    ...{ _id: secret.hash, keyId, accountId, scopes, organizationIds, projectIds, disabled },
+    expireTime: secretExpiry(key.expireTime, secret.expireTime),
+    overlapExpireTime: secret.expireTime,
+  };
+}
+
+function toFact(found: KeySecretDocument | null): KeyFact | undefined {
+  if (found === null) return undefined;
+  const { keyId, accountId, scopes, organizationIds, projectIds, expireTime, disabled } = found;
+  return { keyId, accountId, scopes, organizationIds, projectIds, expireTime, disabled };
+}

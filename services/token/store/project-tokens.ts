@@ -1,0 +1,37 @@
+import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import type { TokenFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import type { ClientSession, Db } from 'mongodb';
+import type { ProjectDocument, ProjectTokenDocument } from './documents.ts';
+import { bounded, collectionOptions, reading } from './read.ts';
+
+/** The project tokens: at most one of each project is live. */
+export type ProjectTokenStore = ReturnType<typeof createProjectTokenStore>;
+
+/** Opens the project tokens in the service's database. */
+export function createProjectTokenStore(db: Db) {
+  const projects = db.collection<ProjectDocument>('projects', collectionOptions);
+  const tokens = db.collection<ProjectTokenDocument>('project_tokens', collectionOptions);
+  return {
+    async findIn(session: ClientSession, projectId: string): Promise<ProjectDocument | undefined> {
+      return (await projects.findOne({ _id: projectId }, { session })) ?? undefined;
+    },
+
+    async find(projectId: string, signal: AbortSignal): Promise<ProjectDocument | undefined> {
+      return (await reading(projects.findOne({ _id: projectId }, bounded(signal)))) ?? undefined;
+    },
+
+    /** Writes a project's state; only its current token is live from then on. */
+    async save(session: ClientSession, project: ProjectDocument): Promise<void> {
+      const { _id: projectId, current } = project;
+      await projects.replaceOne({ _id: projectId }, project, { session, upsert: true });
+      await tokens.deleteMany({ projectId }, { session });
+      if (current) await tokens.insertOne({ _id: current.hash, projectId }, { session });
+    },
+
+    /** The fact of a token by one linearizable read; undefined: unknown or revoked. */
+    async readFact(tokenHash: Uint8Array, signal: AbortSignal): Promise<TokenFact | undefined> {
+      const found = await readLinearizable(tokens, { _id: Buffer.from(tokenHash) }, { signal });
+      return found === null ? undefined : { projectId: found.projectId };
+    },
+  };
+}

@@ -1,0 +1,243 @@
+import { reasonName } from '@silo/errors/reason-name.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import test from 'ava';
+import {
+  checkChange,
+  checkKeyCount,
+  checkStillCaller,
+  checkWithinCaller,
+  type Dimension,
+  exceeds,
+  isVisible,
+  type Reach,
+} from '../rules/key-scope.ts';
+
+const early = new Date('2030-01-01T00:00:00Z');
+const late = new Date('2031-01-01T00:00:00Z');
+
+function reach(over: Partial<Reach> = {}): Reach {
+  return { scopes: ['*'], organizationIds: [], projectIds: [], ...over };
+}
+
+function keyFact(over: Partial<KeyFact> = {}): KeyFact {
+  return {
+    ...{ keyId: 'key_1', accountId: 'acc_1', scopes: ['*'], organizationIds: [], projectIds: [] },
+    ...{ expireTime: undefined, disabled: false },
+    ...over,
+  };
+}
+
+function refusal(act: () => unknown): string {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof SiloError) {
+      return [reasonName(error.reason), ...Object.values(error.metadata)].join(' ');
+    }
+    throw error;
+  }
+  return 'allowed';
+}
+
+const comparisons: { rule: string; asked: Reach; own: Reach; beyond: Dimension | undefined }[] = [
+  { rule: 'the same lies within', asked: reach(), own: reach(), beyond: undefined },
+  {
+    rule: 'a scope lies within *',
+    asked: reach({ scopes: ['token:write'] }),
+    own: reach(),
+    beyond: undefined,
+  },
+  {
+    rule: '* goes beyond any scope',
+    asked: reach(),
+    own: reach({ scopes: ['key:write', 'token:write'] }),
+    beyond: 'scopes',
+  },
+  {
+    rule: 'reading lies within writing',
+    asked: reach({ scopes: ['key:read'] }),
+    own: reach({ scopes: ['key:write'] }),
+    beyond: undefined,
+  },
+  {
+    rule: 'writing goes beyond reading',
+    asked: reach({ scopes: ['key:write'] }),
+    own: reach({ scopes: ['key:read'] }),
+    beyond: 'scopes',
+  },
+  {
+    rule: 'one scope too many goes beyond',
+    asked: reach({ scopes: ['key:read', 'event:read'] }),
+    own: reach({ scopes: ['key:write'] }),
+    beyond: 'scopes',
+  },
+  {
+    rule: 'a restriction lies within none',
+    asked: reach({ organizationIds: ['org_a'] }),
+    own: reach(),
+    beyond: undefined,
+  },
+  {
+    rule: 'no restriction goes beyond one',
+    asked: reach(),
+    own: reach({ projectIds: ['prj_a'] }),
+    beyond: 'restrictions',
+  },
+  {
+    rule: 'fewer organizations lie within more',
+    asked: reach({ organizationIds: ['org_a'] }),
+    own: reach({ organizationIds: ['org_b', 'org_a'] }),
+    beyond: undefined,
+  },
+  {
+    rule: 'another organization goes beyond',
+    asked: reach({ organizationIds: ['org_c'] }),
+    own: reach({ organizationIds: ['org_a'] }),
+    beyond: 'restrictions',
+  },
+  {
+    rule: 'a project goes beyond an organization, which may lose it',
+    asked: reach({ projectIds: ['prj_a'] }),
+    own: reach({ organizationIds: ['org_a'] }),
+    beyond: 'restrictions',
+  },
+  {
+    rule: 'an expiry lies within none',
+    asked: reach({ expireTime: late }),
+    own: reach(),
+    beyond: undefined,
+  },
+  {
+    rule: 'no expiry goes beyond one',
+    asked: reach(),
+    own: reach({ expireTime: late }),
+    beyond: 'expire_time',
+  },
+  {
+    rule: 'the same expiry lies within',
+    asked: reach({ expireTime: late }),
+    own: reach({ expireTime: late }),
+    beyond: undefined,
+  },
+  {
+    rule: 'a later expiry goes beyond',
+    asked: reach({ expireTime: late }),
+    own: reach({ expireTime: early }),
+    beyond: 'expire_time',
+  },
+];
+
+for (const { rule, asked, own, beyond } of comparisons) {
+  test(`of two keys, ${rule}`, (t) => {
+    t.is(exceeds(asked, own), beyond);
+  });
+}
+
+const changes: { rule: string; before: Reach; after: Reach; caller: Reach; told: string }[] = [
+  {
+    rule: 'a small key narrows a greater one',
+    before: reach(),
+    after: reach({ scopes: ['event:read', 'billing:write'] }),
+    caller: reach({ scopes: ['key:write'] }),
+    told: 'allowed',
+  },
+  {
+    rule: 'a key does not give another what it lacks itself',
+    before: reach({ scopes: ['event:read'] }),
+    after: reach({ scopes: ['event:read', 'billing:write'] }),
+    caller: reach({ scopes: ['key:write', 'event:write'] }),
+    told: 'KEY_EXCEEDS_CALLER scopes',
+  },
+  {
+    rule: 'a key gives another what it holds itself',
+    before: reach({ scopes: ['event:read'] }),
+    after: reach({ scopes: ['event:write'] }),
+    caller: reach({ scopes: ['key:write', 'event:write'] }),
+    told: 'allowed',
+  },
+  {
+    rule: 'who widens one thing answers for all of the key',
+    before: reach({ scopes: ['event:read'] }),
+    after: reach({ scopes: ['event:write'] }),
+    caller: reach({ scopes: ['*'], expireTime: early }),
+    told: 'KEY_EXCEEDS_CALLER expire_time',
+  },
+  {
+    rule: 'a restricted key does not free itself',
+    before: reach({ organizationIds: ['org_a'] }),
+    after: reach(),
+    caller: reach({ organizationIds: ['org_a'] }),
+    told: 'KEY_EXCEEDS_CALLER restrictions',
+  },
+  {
+    rule: 'an expiring key does not put off its own end',
+    before: reach({ expireTime: early }),
+    after: reach({ expireTime: late }),
+    caller: reach({ expireTime: early }),
+    told: 'KEY_EXCEEDS_CALLER expire_time',
+  },
+  {
+    rule: 'an expiring key may end sooner',
+    before: reach({ expireTime: late }),
+    after: reach({ expireTime: early }),
+    caller: reach({ expireTime: late }),
+    told: 'allowed',
+  },
+];
+
+for (const { rule, before, after, caller, told } of changes) {
+  test(`when a key is changed, ${rule}`, (t) => {
+    t.is(
+      refusal(() => checkChange(before, after, caller)),
+      told,
+    );
+  });
+}
+
+test('a key makes only keys that lie within its own reach', (t) => {
+  const caller = reach({ scopes: ['key:write', 'project:read'] });
+  t.is(
+    refusal(() => checkWithinCaller(reach({ scopes: ['project:read'] }), caller)),
+    'allowed',
+  );
+  t.is(
+    refusal(() => checkWithinCaller(reach(), caller)),
+    'KEY_EXCEEDS_CALLER scopes',
+  );
+});
+
+test('a key sees the keys of its own account, a restricted one only itself', (t) => {
+  const own = { _id: 'key_1', accountId: 'acc_1' };
+  const sibling = { _id: 'key_2', accountId: 'acc_1' };
+  const foreign = { _id: 'key_1', accountId: 'acc_2' };
+  const restricted = keyFact({ projectIds: ['prj_a'] });
+  t.deepEqual(
+    [own, sibling, foreign].map((key) => isVisible(keyFact(), key)),
+    [true, true, false],
+  );
+  t.deepEqual(
+    [own, sibling, foreign].map((key) => isVisible(restricted, key)),
+    [true, false, false],
+  );
+});
+
+test('a key that was ended or narrowed on the way changes nothing any more', (t) => {
+  const told = (fact: KeyFact | undefined) => refusal(() => checkStillCaller(fact, early));
+  t.is(told(keyFact()), 'allowed');
+  t.is(told(undefined), 'TOKEN_INVALID');
+  t.is(told(keyFact({ disabled: true })), 'TOKEN_INVALID');
+  t.is(told(keyFact({ expireTime: early })), 'TOKEN_INVALID');
+  t.is(told(keyFact({ scopes: ['key:read'] })), 'SCOPE_REQUIRED key:write');
+});
+
+test('an account has at most 100 keys', (t) => {
+  t.is(
+    refusal(() => checkKeyCount(100)),
+    'allowed',
+  );
+  t.is(
+    refusal(() => checkKeyCount(101)),
+    'RESOURCE_LIMIT api_keys 100',
+  );
+});

@@ -1,0 +1,165 @@
+import { eventually, mutation, testEventLog } from '@silo/mongo/test/support.ts';
+import { fakeClock } from '@silo/runtime/clock.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import test, { type ExecutionContext } from 'ava';
+import type { ClientSession } from 'mongodb';
+import { createDeadKeyStore } from '../store/dead-keys.ts';
+import { createTokenFills } from '../store/fills.ts';
+import { createKeyStore } from '../store/keys.ts';
+import { createProjectTokenStore } from '../store/project-tokens.ts';
+import { setUpStore } from '../store/set-up.ts';
+import { keyDocument, now, secretNamed } from './support.ts';
+
+async function open(t: ExecutionContext) {
+  const { connection, eventLog } = await testEventLog(t, 'token');
+  const { db } = connection;
+  await setUpStore(db);
+  await setUpStore(db);
+  const decide = async <T>(body: (session: ClientSession) => Promise<T>) =>
+    (await eventLog.decide(mutation(), ({ session }) => body(session))).value;
+  const { signal } = new AbortController();
+  return {
+    ...{ db, decide, signal, keys: createKeyStore(db), deadKeys: createDeadKeyStore(db) },
+    projectTokens: createProjectTokenStore(db),
+  };
+}
+
+const mine = keyDocument({ accountId: 'acc_1', name: 'mine' });
+const theirs = keyDocument({ accountId: 'acc_2', name: 'theirs' });
+
+test('a key is found, listed, saved and removed only as one of its own account', async (t) => {
+  const { keys, decide, signal } = await open(t);
+  await decide((session) => keys.insert(session, mine));
+  await decide((session) => keys.insert(session, theirs));
+  t.like(await keys.find('acc_1', mine._id, signal), { name: 'mine' });
+  t.is(await keys.find('acc_1', theirs._id, signal), undefined);
+  t.is(await decide((session) => keys.findIn(session, 'acc_1', theirs._id)), undefined);
+  const [{ hash }] = theirs.secrets;
+  t.is(await decide((session) => keys.findFactIn(session, 'acc_1', hash)), undefined);
+  const listed = await keys.listOfAccount('acc_1', { limit: 10 }, signal);
+  t.deepEqual(
+    listed.map(({ name }) => name),
+    ['mine'],
+  );
+  t.deepEqual(await keys.listOfAccount('acc_1', { only: theirs._id, limit: 10 }, signal), []);
+  await decide((session) => keys.remove(session, 'acc_1', theirs._id));
+  await decide((session) => keys.save(session, { ...mine, name: 'renamed' }));
+  t.like(await keys.find('acc_2', theirs._id, signal), { name: 'theirs' });
+  t.like(await keys.readFact(hash, signal), { keyId: theirs._id, accountId: 'acc_2' });
+  t.like(await keys.find('acc_1', mine._id, signal), { name: 'renamed' });
+});
+
+test('keys are listed by id, page after page', async (t) => {
+  const { keys, decide, signal } = await open(t);
+  const ids = ['a', 'b', 'c'].map((letter) => `key_${letter}`);
+  for (const _id of [...ids].reverse()) {
+    await decide((session) => keys.insert(session, keyDocument({ _id })));
+  }
+  const list = async (page: Parameters<typeof keys.listOfAccount>[1]) =>
+    (await keys.listOfAccount('acc_1', page, signal)).map(({ _id }) => _id);
+  t.deepEqual(await list({ limit: 2 }), ['key_a', 'key_b']);
+  t.deepEqual(await list({ limit: 2, after: 'key_b' }), ['key_c']);
+  t.deepEqual(await list({ limit: 2, only: 'key_b' }), ['key_b']);
+});
+
+test('a secret’s fact says what its key says, from the same commit', async (t) => {
+  const { keys, decide, signal } = await open(t);
+  const [old] = mine.secrets;
+  const fresh = secretNamed('fresh');
+  const overlapEnd = new Date(now.getTime() + 1_000);
+  await decide((session) => keys.insert(session, mine));
+  const rolled = keyDocument({
+    ...{ ...mine, scopes: ['key:read'], disabled: true },
+    secrets: [fresh, { ...old, expireTime: overlapEnd }],
+  });
+  await decide((session) => keys.save(session, rolled));
+  const fact = { keyId: mine._id, accountId: 'acc_1', scopes: ['key:read'], disabled: true };
+  t.like(await keys.readFact(fresh.hash, signal), { ...fact, expireTime: undefined });
+  t.like(await keys.readFact(old.hash, signal), { ...fact, expireTime: overlapEnd });
+  await decide((session) => keys.save(session, { ...rolled, secrets: [fresh] }));
+  t.is(await keys.readFact(old.hash, signal), undefined);
+  await decide((session) => keys.remove(session, 'acc_1', mine._id));
+  t.is(await keys.readFact(fresh.hash, signal), undefined);
+});
+
+test('keys are counted for each account, however many are made at once', async (t) => {
+  const { keys, decide } = await open(t);
+  await decide((session) => keys.insert(session, theirs));
+  const made = await Promise.all(
+    Array.from({ length: 5 }, () => decide((session) => keys.insert(session, keyDocument()))),
+  );
+  t.deepEqual(made.sort(), [1, 2, 3, 4, 5]);
+  await decide((session) => keys.remove(session, 'acc_1', newId('key')));
+  t.is(await decide((session) => keys.insert(session, keyDocument())), 6);
+});
+
+test('a project has one live token, and another project keeps its own', async (t) => {
+  const { projectTokens, decide, signal } = await open(t);
+  const state = (projectId: string, name: string, revision: number) => {
+    const { hash, fingerprint } = secretNamed(name);
+    return {
+      _id: projectId,
+      current: { hash, token: name, fingerprint, createTime: now },
+      revision,
+    };
+  };
+  const fact = (name: string) => projectTokens.readFact(secretNamed(name).hash, signal);
+  await decide((session) => projectTokens.save(session, state('prj_1', 'one', 1)));
+  await decide((session) => projectTokens.save(session, state('prj_2', 'two', 1)));
+  await decide((session) => projectTokens.save(session, state('prj_1', 'new one', 3)));
+  t.is(await fact('one'), undefined);
+  t.deepEqual(await fact('new one'), { projectId: 'prj_1' });
+  t.deepEqual(await fact('two'), { projectId: 'prj_2' });
+  t.like(await projectTokens.find('prj_2', signal), { current: { token: 'two' } });
+  t.is(await projectTokens.find('prj_3', signal), undefined);
+  await decide((session) => projectTokens.save(session, { _id: 'prj_1', revision: 4 }));
+  t.is(await fact('new one'), undefined);
+  t.deepEqual(await decide((session) => projectTokens.findIn(session, 'prj_1')), {
+    ...{ _id: 'prj_1', revision: 4 },
+  });
+});
+
+test('a dead key is known for a day, and only by its own secret', async (t) => {
+  const { deadKeys, decide, signal } = await open(t);
+  const { hash } = secretNamed('dead');
+  const owner = { accountId: 'acc_1', keyId: 'key_1' };
+  await decide((session) => deadKeys.insert(session, hash, owner, now));
+  await decide((session) => deadKeys.insert(session, hash, owner, now));
+  const dayMs = 24 * 60 * 60 * 1000;
+  t.deepEqual(await deadKeys.find(hash, new Date(now.getTime() + dayMs - 1), signal), owner);
+  t.is(await deadKeys.find(hash, new Date(now.getTime() + dayMs), signal), undefined);
+  t.is(await deadKeys.find(secretNamed('other').hash, now, signal), undefined);
+});
+
+test('the use of a key is noted at most once a minute, and not that of a dead one', async (t) => {
+  const { db, keys, decide, signal } = await open(t);
+  const clock = fakeClock(now);
+  const disabled = keyDocument({ disabled: true });
+  await decide((session) => keys.insert(session, mine));
+  await decide((session) => keys.insert(session, theirs));
+  await decide((session) => keys.insert(session, disabled));
+  const lastUse = async (accountId: string, keyId: string) =>
+    (await keys.find(accountId, keyId, signal))?.lastUseTime;
+  const usedAt = (expected: Date) =>
+    eventually(async () => {
+      const time = await lastUse('acc_1', mine._id);
+      if (time?.getTime() !== expected.getTime()) throw new Error(`last use: ${time}`);
+    });
+  const fills = createTokenFills(db, clock);
+  const hash = mine.secrets[0].hash;
+  await fills.key(hash, signal);
+  await fills.key(disabled.secrets[0].hash, signal);
+  await usedAt(now);
+  clock.advance(59_000);
+  await fills.key(hash, signal);
+  // Another process has no memory of the first use, but finds it noted.
+  await createTokenFills(db, clock).key(hash, signal);
+  clock.advance(1_000);
+  const aMinuteLater = clock.now();
+  await fills.key(hash, signal);
+  await usedAt(aMinuteLater);
+  t.is(await lastUse('acc_1', disabled._id), undefined);
+  t.is(await lastUse('acc_2', theirs._id), undefined);
+  await keys.noteUse('acc_1', theirs._id, now, now);
+  t.is(await lastUse('acc_2', theirs._id), undefined);
+});
