@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto';
+import type { LoggedEvent } from '@silo/mongo/event-log.ts';
+import {
+  AckPolicy,
+  DeliverPolicy,
+  headers,
+  type JetStreamClient,
+  type JetStreamManager,
+  type NatsConnection,
+  nanos,
+  type StreamInfo,
+} from 'nats';
+import { type EventSource, envelopeOf, placedBy, serviceSubjects } from './envelope.ts';
+import { ensureStream, type StreamOptions, streamKeepsMs } from './stream.ts';
+
+const timeoutMs = 5_000;
+const readBatchMax = 1_000;
+
+/** The last message of ours that the broker acknowledged. */
+type Acknowledged = { streamSequence: number; id: string };
+
+/** What the relay asks of JetStream, over one connection. */
+export class Broker {
+  readonly #source: EventSource;
+  readonly #stream: StreamOptions;
+  readonly #client: JetStreamClient;
+  readonly #manager: JetStreamManager;
+  #seen: StreamInfo;
+  #acknowledged: Acknowledged | undefined;
+
+  private constructor(
+    source: EventSource,
+    stream: StreamOptions,
+    client: JetStreamClient,
+    manager: JetStreamManager,
+    seen: StreamInfo,
+  ) {
+    this.#source = source;
+    this.#stream = stream;
+    this.#client = client;
+    this.#manager = manager;
+    this.#seen = seen;
+  }
+
+  /** Makes sure that the stream is there. What is noticed later is compared with its state now. */
+  static async open(
+    connection: NatsConnection,
+    source: EventSource,
+    stream: StreamOptions,
+  ): Promise<Broker> {
+    const manager = await connection.jetstreamManager({ timeout: timeoutMs });
+    const client = connection.jetstream({ timeout: timeoutMs });
+    const seen = await ensureStream(manager, stream);
+    return new Broker(source, stream, client, manager, seen);
+  }
+
+  /** The sequences of the service's events that the stream holds, in the stream's order. */
+  async sequences(): Promise<number[]> {
+    const { name } = this.#stream;
+    const consumer = await this.#manager.consumers.add(name, {
+      name: `silo-relay-${randomUUID()}`,
+      ack_policy: AckPolicy.None,
+      deliver_policy: DeliverPolicy.All,
+      filter_subject: serviceSubjects(this.#source),
+      headers_only: true,
+      mem_storage: true,
+      num_replicas: 1,
+      inactive_threshold: nanos(60_000),
+    });
+    try {
+      const reader = await this.#client.consumers.get(name, consumer.name);
+      const sequences: number[] = [];
+      let left = consumer.num_pending;
+      while (left > 0) {
+        const asked = Math.min(left, readBatchMax);
+        const messages = await reader.fetch({ max_messages: asked, expires: timeoutMs });
+        let got = 0;
+        for await (const message of messages) {
+          got++;
+          const placed = placedBy((header) => message.headers?.get(header));
+          if (placed !== undefined) sequences.push(placed.sequence);
+        }
+        if (got === 0) throw new Error('the stream ended before all of it was read');
+        left -= got;
+      }
+      return sequences;
+    } finally {
+      // It would go by itself, after a minute without a reader.
+      await this.#manager.consumers.delete(name, consumer.name).catch(() => {});
+    }
+  }
+
+  /**
+   * Publishes events in order, and resolves when the broker has acknowledged all of them: whether it
+   * says that it had one of them already. Rejects where any is not acknowledged.
+   */
+  async publish(events: readonly LoggedEvent[], repair: string | undefined): Promise<boolean> {
+    const acknowledgements = events.map(async (event) => {
+      const envelope = envelopeOf(this.#source, event, repair);
+      const messageHeaders = headers();
+      for (const [name, value] of Object.entries(envelope.headers)) messageHeaders.set(name, value);
+      return await this.#client.publish(envelope.subject, envelope.body, {
+        headers: messageHeaders,
+        timeout: timeoutMs,
+        expect: { streamName: this.#stream.name },
+      });
+    });
+    const settled = await Promise.allSettled(acknowledgements);
+    let duplicate = false;
+    for (const [index, outcome] of settled.entries()) {
+      if (outcome.status === 'rejected') throw outcome.reason;
+      const id = events[index]?.id ?? '';
+      duplicate ||= outcome.value.duplicate === true;
+      if (!outcome.value.duplicate) this.#acknowledged = { streamSequence: outcome.value.seq, id };
+    }
+    return duplicate;
+  }
+
+  /** Whether the stream may have lost something since it was opened or last asked. */
+  async lostSomething(): Promise<boolean> {
+    const before = this.#seen;
+    const now = await this.#manager.streams.info(this.#stream.name);
+    this.#seen = now;
+    // Only what was too old may go from the front.
+    const shrank = now.state.first_seq > before.state.first_seq && !isExpired(before);
+    return (
+      now.created !== before.created ||
+      shrank ||
+      now.state.last_seq < before.state.last_seq ||
+      now.state.num_deleted > before.state.num_deleted ||
+      !(await this.#holdsAcknowledged(now))
+    );
+  }
+
+  async #holdsAcknowledged({ state }: StreamInfo): Promise<boolean> {
+    if (this.#acknowledged === undefined) return true;
+    const { streamSequence, id } = this.#acknowledged;
+    if (state.last_seq < streamSequence) return false;
+    if (state.first_seq > streamSequence) return true; // gone from the front: judged there
+    const message = await this.#manager.streams.getMessage(this.#stream.name, {
+      seq: streamSequence,
+    });
+    return placedBy((header) => message.header.get(header))?.id === id;
+  }
+}
+
+function isExpired({ state }: StreamInfo): boolean {
+  return state.messages === 0 || Date.parse(state.first_ts) <= Date.now() - streamKeepsMs + 60_000;
+}

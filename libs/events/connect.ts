@@ -1,0 +1,154 @@
+import { systemSleep } from '@silo/runtime/clock.ts';
+import { race } from '@silo/runtime/deadline.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import { equalJitterMs } from '@silo/runtime/random.ts';
+import {
+  type ConnectionOptions,
+  connect,
+  Events,
+  type NatsConnection,
+  type TlsOptions,
+} from 'nats';
+import { Flag, type Subscribable } from './health.ts';
+
+const connectTimeoutMs = 5_000;
+const backoff = { baseMs: 200, capMs: 5_000 };
+
+/** A connection to NATS that comes and goes: nobody needs it to start, or to go on. */
+export type NatsLink = AsyncDisposable & {
+  /** Whether it is connected now. */
+  readonly connected: Subscribable;
+  /** Grows whenever the connection is lost: what was sent before may be lost with it. */
+  readonly losses: number;
+  /** Resolves as soon as there is a connection; rejects only with the signal's reason. */
+  ready(signal: AbortSignal): Promise<NatsConnection>;
+};
+
+type Options = {
+  /** One server or several, separated by commas; may carry user and password, or a token. */
+  url: string;
+  /** Names this process to the server. */
+  name: string;
+  tls?: TlsOptions | undefined;
+  log: Log;
+};
+
+/** Starts connecting, for ever, and returns at once. Dispose of the link to close it. */
+export function connectNats(options: Options): NatsLink {
+  return new Link(options);
+}
+
+class Link implements NatsLink {
+  readonly connected = new Flag();
+  readonly #options: Options;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+  #connection: NatsConnection | undefined;
+  #losses = 0;
+
+  constructor(options: Options) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  get losses(): number {
+    return this.#losses;
+  }
+
+  async ready(signal: AbortSignal): Promise<NatsConnection> {
+    const up = Promise.withResolvers<void>();
+    using _listening = this.connected.subscribe((isConnected) => {
+      if (isConnected) up.resolve();
+    });
+    await race(up.promise, signal);
+    if (this.#connection === undefined) throw new TypeError('connected without a connection');
+    return this.#connection;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#connection?.close();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    const { log, name } = this.#options;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        const connection = await this.#open();
+        failures = 0;
+        await this.#watch(connection);
+      } catch (error) {
+        if (signal.aborted) break;
+        failures++;
+        log.warn({ name, failures, err: error }, 'NATS is not reachable');
+      }
+      await systemSleep(equalJitterMs(failures + 1, backoff), signal).catch(() => {});
+    }
+  }
+
+  async #open(): Promise<NatsConnection> {
+    const opening = connect(connectionOptions(this.#options));
+    try {
+      return await race(opening, this.#stop.signal);
+    } catch (error) {
+      opening.then(
+        (late) => late.close(),
+        () => {},
+      );
+      throw error;
+    }
+  }
+
+  /** Follows the connection until it is closed for good, which only we do, or a refused login. */
+  async #watch(connection: NatsConnection): Promise<void> {
+    const { log } = this.#options;
+    this.#connection = connection;
+    this.connected.set(true);
+    log.info({ server: connection.getServer() }, 'NATS is connected');
+    try {
+      for await (const { type } of connection.status()) {
+        if (type === Events.Disconnect) {
+          this.#lost();
+          log.warn('NATS is disconnected');
+        } else if (type === Events.Reconnect) {
+          log.info({ server: connection.getServer() }, 'NATS is connected again');
+          this.connected.set(true);
+        }
+      }
+      const error = await connection.closed();
+      if (error) throw error;
+    } finally {
+      this.#lost();
+      this.#connection = undefined;
+    }
+  }
+
+  #lost(): void {
+    this.#losses++;
+    this.connected.set(false);
+  }
+}
+
+function connectionOptions({ url, name, tls }: Options): ConnectionOptions {
+  const servers = url.split(',').map((each) => new URL(each.trim()));
+  const [{ username, password } = { username: '', password: '' }] = servers;
+  const user = decodeURIComponent(username);
+  const pass = decodeURIComponent(password);
+  const usesTls = servers.some(({ protocol }) => protocol === 'tls:');
+  return {
+    servers: servers.map(({ host }) => host),
+    name,
+    ...(pass !== '' ? { user, pass } : user !== '' ? { token: user } : {}),
+    ...(tls !== undefined || usesTls ? { tls: tls ?? {} } : {}),
+    timeout: connectTimeoutMs,
+    reconnect: true,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 250,
+    reconnectJitter: 250,
+    pingInterval: 5_000,
+    maxPingOut: 2,
+  };
+}

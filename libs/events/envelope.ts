@@ -1,0 +1,70 @@
+import type { LoggedEvent, LogService } from '@silo/mongo/event-log.ts';
+
+/** Whose log the events come from, and where on NATS they go. */
+export type EventSource = {
+  service: LogService;
+  region: string;
+  /** Such as `silo.v1`. */
+  subjectPrefix: string;
+};
+
+/** One event as it goes over the wire. */
+export type Envelope = {
+  subject: string;
+  /** `Nats-Msg-Id`, and the CloudEvents attributes of the NATS binding. */
+  headers: Record<string, string>;
+  /** Proto3 JSON of the message. */
+  body: string;
+};
+
+/** What the headers of an event tell, to those who compare or place it. */
+export type Placed = { id: string; sequence: number };
+
+const sequenceDigits = 20;
+const safeToken = /^[A-Za-z0-9_-]+$/;
+
+/** `ce-type`, such as `internal.silo.project.moved.v1`. */
+export function eventType(service: string, event: string): string {
+  return `internal.silo.${service}.${event}.v1`;
+}
+
+/** The subjects of one service's events. */
+export function serviceSubjects({ service, subjectPrefix }: EventSource): string {
+  return `${subjectPrefix}.${service}.>`;
+}
+
+/**
+ * Puts an event of the log into the form that design §4 gives it on the wire. `repair` makes the
+ * message id another one, so that the broker takes again what it once had and lost.
+ */
+export function envelopeOf(source: EventSource, event: LoggedEvent, repair?: string): Envelope {
+  const { service, region, subjectPrefix } = source;
+  for (const token of [event.event, event.subject]) {
+    if (!safeToken.test(token)) throw new RangeError(`${token} cannot be part of a subject`);
+  }
+  return {
+    subject: `${subjectPrefix}.${service}.${event.event}.${event.subject}`,
+    headers: {
+      'Nats-Msg-Id': repair === undefined ? event.id : `${event.id}:${repair}`,
+      'ce-specversion': '1.0',
+      'ce-id': event.id,
+      'ce-type': eventType(service, event.event),
+      'ce-source': `/silo/${region}/${service}`,
+      'ce-subject': event.subject,
+      'ce-time': event.time.toISOString(),
+      'ce-datacontenttype': 'application/json',
+      'ce-sequence': String(event.sequence).padStart(sequenceDigits, '0'),
+      'ce-correlationid': event.correlationId,
+      'ce-authid': event.actor,
+    },
+    body: event.bodyJson,
+  };
+}
+
+/** Which event a message is, by its headers; undefined where they are not those of an event. */
+export function placedBy(header: (name: string) => string | undefined): Placed | undefined {
+  const id = header('ce-id');
+  const digits = header('ce-sequence');
+  if (!id || digits === undefined || !/^[0-9]{20}$/.test(digits)) return undefined;
+  return { id, sequence: Number(digits) };
+}

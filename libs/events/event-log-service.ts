@@ -1,0 +1,53 @@
+import type { EventLog, Head, LoggedEvent } from '@silo/mongo/event-log.ts';
+import type {
+  GetHeadRequest,
+  GetHeadResponse,
+  LoggedEvent as LoggedEventMessage,
+  ReadEventsRequest,
+  ReadEventsResponse,
+} from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
+import { eventType } from './envelope.ts';
+
+const batchSizeDefault = 500;
+const batchSizeMax = 1_000;
+const pollMs = 1_000;
+
+/** What the handlers need to know of a call. */
+type LogCall = { signal: AbortSignal };
+
+/** Handler of ReadEvents: what follows a sequence, to the head, and with `follow` beyond it. */
+export function readEvents(
+  eventLog: EventLog,
+): (request: ReadEventsRequest, call: LogCall) => AsyncIterable<ReadEventsResponse> {
+  return async function* (request, { signal }) {
+    const limit = Math.min(request.batchSize || batchSizeDefault, batchSizeMax);
+    let afterSequence = request.afterSequence;
+    for (let isFirst = true; ; isFirst = false) {
+      const { events, head } = await eventLog.read({ afterSequence, limit }, signal);
+      afterSequence = events.at(-1)?.sequence ?? afterSequence;
+      if (isFirst || events.length > 0) {
+        const messages = events.map((event) => messageOf(eventLog, event));
+        yield { events: messages, head };
+      }
+      if (afterSequence < head.sequence) continue;
+      if (!request.follow) return;
+      await eventLog.past(afterSequence, pollMs, signal);
+    }
+  };
+}
+
+/** Handler of GetHead: numbers everything that was committed before the call, then tells the head. */
+export function getHead(
+  eventLog: EventLog,
+): (request: GetHeadRequest, call: LogCall) => Promise<GetHeadResponse> {
+  return async (_request, { signal }) => {
+    const head: Head = await eventLog.numberNow(signal);
+    return { head };
+  };
+}
+
+function messageOf({ service }: EventLog, event: LoggedEvent): LoggedEventMessage {
+  const { sequence, id, subject, time, correlationId, actor, bodyJson } = event;
+  const type = eventType(service, event.event);
+  return { sequence, id, type, subject, time, correlationId, actor, bodyJson };
+}

@@ -1,0 +1,31 @@
+/** A yes or no that changes, and that can be listened to. */
+export type Subscribable = {
+  readonly value: boolean;
+  /** Calls the listener with the present value, then with each change, until disposed of. */
+  subscribe(listener: (value: boolean) => void): Disposable;
+};
+
+/** The name under which gRPC health tells of NATS; nothing else follows it. */
+export const natsHealthName = 'silo.nats';
+
+/** A Subscribable that its owner sets. */
+export class Flag implements Subscribable {
+  readonly #listeners = new Set<(value: boolean) => void>();
+  #value = false;
+
+  get value(): boolean {
+    return this.#value;
+  }
+
+  set(value: boolean): void {
+    if (value === this.#value) return;
+    this.#value = value;
+    for (const listener of this.#listeners) listener(value);
+  }
+
+  subscribe(listener: (value: boolean) => void): Disposable {
+    this.#listeners.add(listener);
+    listener(this.#value);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+}

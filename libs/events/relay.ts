@@ -1,0 +1,187 @@
+import { SiloError } from '@silo/errors/silo-error.ts';
+import type { EventLog } from '@silo/mongo/event-log.ts';
+import { type Leadership, lead } from '@silo/mongo/leader.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { type Clock, systemClock, systemSleep } from '@silo/runtime/clock.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import { equalJitterMs } from '@silo/runtime/random.ts';
+import { runForever } from '@silo/runtime/run-forever.ts';
+import type { Db } from 'mongodb';
+import { ulid } from 'ulid';
+import { Broker } from './broker.ts';
+import { compare } from './comparison.ts';
+import type { NatsLink } from './connect.ts';
+import { RelayPosition } from './relay-position.ts';
+import { type StreamOptions, streamKeepsMs } from './stream.ts';
+
+/** How many events are on their way at once. */
+const batchMax = 200;
+/** How long a number may go unnoticed where the hint of it was lost. */
+const pollMs = 1_000;
+const noteIntervalMs = 1_000;
+const checkIntervalMs = 5_000;
+/** Clocks of broker and services may differ by this much at the old end of the stream. */
+const clockMarginMs = 60 * 60 * 1000;
+const backoff = { baseMs: 100, capMs: 2_000 };
+
+type Options = {
+  eventLog: EventLog;
+  /** The service's database. */
+  db: Db;
+  nats: NatsLink;
+  stream: StreamOptions;
+  /** Names this process among the candidates; new at every start. */
+  owner: string;
+  signal: AbortSignal;
+  log: Log;
+  clock?: Clock;
+  /** Awaited before the events up to this sequence go out. May be called again for the same. */
+  beforePublish?: (sequence: number, signal: AbortSignal) => Promise<void>;
+  /** For tests: how often the stream is looked after. */
+  checkIntervalMs?: number;
+};
+
+/**
+ * Brings one service's log to JetStream, in order and at least once, whenever this process is its
+ * leader, until the signal. Two at once do no harm. It also numbers what dead processes left behind.
+ * NATS may be away for as long as it likes.
+ */
+export async function runRelay(options: Options): Promise<void> {
+  const { db, owner, signal, log, eventLog } = options;
+  await lead({ db, name: 'relay', owner, signal, log }, async (term) => {
+    const numbering = { name: 'number-leftovers', intervalMs: pollMs, signal: term.signal, log };
+    await Promise.all([
+      runForever(numbering, () => eventLog.numberLeftovers()),
+      new Relay(options, term).run(),
+    ]);
+  });
+}
+
+class Relay {
+  readonly #options: Options;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  readonly #position: RelayPosition;
+  /** The last sequence that the broker acknowledged, now or to an earlier leader. */
+  #published = 0;
+  #noted = 0;
+  #notedMs = 0;
+
+  constructor(options: Options, { fence, signal }: Leadership) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#signal = signal;
+    this.#position = new RelayPosition(options.db, fence);
+  }
+
+  async run(): Promise<void> {
+    const { log } = this.#options;
+    let failures = 0;
+    while (!this.#signal.aborted) {
+      try {
+        await this.#session();
+        failures = 0;
+      } catch (error) {
+        if (this.#signal.aborted) break;
+        failures++;
+        log.warn({ failures, err: error }, 'relaying was interrupted');
+      }
+      const pauseMs = equalJitterMs(Math.max(1, failures), backoff);
+      await systemSleep(pauseMs, this.#signal).catch(() => {});
+    }
+    await this.#note().catch((error) => log.warn({ err: error }, 'the position was not noted'));
+  }
+
+  /** Compares once, then relays until there is reason to compare again. */
+  async #session(): Promise<void> {
+    const { nats, eventLog, stream, log } = this.#options;
+    const connection = await nats.ready(this.#signal);
+    const { losses } = nats;
+    const { service, region } = eventLog;
+    const source = { service, region, subjectPrefix: stream.subjectPrefix };
+    const broker = await Broker.open(connection, source, stream);
+    const { reach, repair } = await this.#compare(broker);
+    const repairId = repair ? ulid().toLowerCase() : undefined;
+    if (repairId !== undefined) {
+      log.warn({ from: reach + 1, repair: repairId }, 'the stream lost events: publishing again');
+    }
+    await this.#follow(broker, reach, repairId, () => nats.losses === losses);
+  }
+
+  async #compare(broker: Broker) {
+    const { eventLog } = this.#options;
+    const noted = await this.#position.read();
+    this.#published = Math.max(this.#published, noted);
+    const since = new Date(this.#clock.now().getTime() - streamKeepsMs + clockMarginMs);
+    const oldestKept = await eventLog.firstSequenceSince(since, this.#signal);
+    const windowStart = Math.min(oldestKept, this.#published + 1);
+    return compare(await broker.sequences(), { windowStart, published: this.#published });
+  }
+
+  async #follow(
+    broker: Broker,
+    reach: number,
+    repairId: string | undefined,
+    isSameConnection: () => boolean,
+  ): Promise<void> {
+    const { eventLog, beforePublish, checkIntervalMs: checkMs = checkIntervalMs } = this.#options;
+    let position = reach;
+    // What is repaired was out before; what follows it never was, and keeps its plain id.
+    const repairUntil = repairId === undefined ? 0 : (await eventLog.head()).sequence;
+    let checkedMs = this.#clock.monotonicMs();
+    while (isSameConnection()) {
+      const events = await this.#read(position);
+      const last = events.at(-1);
+      if (last === undefined) {
+        await this.#noteSometimes();
+        await eventLog.past(position, Math.min(pollMs, checkMs), this.#signal);
+      } else {
+        await beforePublish?.(last.sequence, this.#signal);
+        this.#signal.throwIfAborted();
+        const isRepair = events[0] !== undefined && events[0].sequence <= repairUntil;
+        const duplicate = await broker.publish(events, isRepair ? repairId : undefined);
+        position = last.sequence;
+        this.#published = Math.max(this.#published, position);
+        await this.#noteSometimes();
+        // The broker says it has what we did not find there: look again, and repair if it errs.
+        if (duplicate) return;
+      }
+      if (this.#clock.monotonicMs() - checkedMs >= checkMs) {
+        checkedMs = this.#clock.monotonicMs();
+        if (await broker.lostSomething()) return;
+      }
+    }
+  }
+
+  async #read(afterSequence: number) {
+    const { eventLog, log } = this.#options;
+    try {
+      return (await eventLog.read({ afterSequence, limit: batchMax }, this.#signal)).events;
+    } catch (error) {
+      const first = compactedTo(error);
+      if (first === undefined) throw error;
+      // Away for longer than the log keeps events: what is left is all that there is to tell.
+      log.error({ afterSequence, first }, 'the log no longer holds what was never published');
+      const range = { afterSequence: first - 1, limit: batchMax };
+      return (await eventLog.read(range, this.#signal)).events;
+    }
+  }
+
+  async #noteSometimes(): Promise<void> {
+    if (this.#clock.monotonicMs() - this.#notedMs >= noteIntervalMs) await this.#note();
+  }
+
+  async #note(): Promise<void> {
+    if (this.#published <= this.#noted) return;
+    const sequence = this.#published;
+    await this.#position.note(sequence);
+    this.#noted = sequence;
+    this.#notedMs = this.#clock.monotonicMs();
+  }
+}
+
+function compactedTo(error: unknown): number | undefined {
+  const isCompacted =
+    error instanceof SiloError && error.reason === ErrorReason.ERROR_REASON_LOG_COMPACTED;
+  return isCompacted ? Number(error.metadata.first_sequence) : undefined;
+}

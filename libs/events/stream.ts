@@ -1,0 +1,73 @@
+import {
+  DiscardPolicy,
+  type JetStreamManager,
+  NatsError,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+  type StreamInfo,
+} from 'nats';
+
+const dayMs = 24 * 60 * 60 * 1000;
+const nanosPerMs = 1_000_000;
+/** How long the stream keeps messages. */
+export const streamKeepsMs = 7 * dayMs;
+const duplicateWindowMs = 2 * 60 * 1000;
+const streamNotFound = 10059;
+const streamNameInUse = 10058;
+
+export type StreamOptions = {
+  /** Such as `SILO`. */
+  name: string;
+  /** Such as `silo.v1`: the stream takes everything below it. */
+  subjectPrefix: string;
+  /** How many servers keep it; 1 unless given, 3 in a cluster. */
+  replicas?: number | undefined;
+};
+
+/** Makes the stream where it is missing, and brings its configuration to ours. */
+export async function ensureStream(
+  manager: JetStreamManager,
+  options: StreamOptions,
+): Promise<StreamInfo> {
+  const config = configOf(options);
+  try {
+    const info = await manager.streams.info(options.name);
+    return isUpToDate(info.config, config)
+      ? info
+      : await manager.streams.update(options.name, config);
+  } catch (error) {
+    if (!isApiError(error, streamNotFound)) throw error;
+  }
+  try {
+    return await manager.streams.add(config);
+  } catch (error) {
+    // Another service was faster.
+    if (!isApiError(error, streamNameInUse)) throw error;
+    return await manager.streams.info(options.name);
+  }
+}
+
+function configOf({ name, subjectPrefix, replicas = 1 }: StreamOptions) {
+  return {
+    name,
+    subjects: [`${subjectPrefix}.>`],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.Old,
+    max_age: streamKeepsMs * nanosPerMs,
+    duplicate_window: duplicateWindowMs * nanosPerMs,
+    num_replicas: replicas,
+    allow_direct: true,
+  } satisfies Partial<StreamConfig>;
+}
+
+function isUpToDate(present: StreamConfig, wanted: ReturnType<typeof configOf>): boolean {
+  return Object.entries(wanted).every(
+    ([key, value]) => JSON.stringify(present[key as keyof StreamConfig]) === JSON.stringify(value),
+  );
+}
+
+function isApiError(error: unknown, code: number): boolean {
+  return error instanceof NatsError && error.api_error?.err_code === code;
+}
