@@ -1,0 +1,70 @@
+import type { ReasonName } from '@silo/errors/reason-name.ts';
+import { reasonName } from '@silo/errors/reason-name.ts';
+import { claim, given, refused } from '../claim.ts';
+import type { Cast, Stage } from '../stage.ts';
+import type { Projects } from './upgrade.ts';
+
+/** The moves that are refused, each with what it says; nothing is changed by any of them. */
+export async function refuseMoves(stage: Stage, { ada, grace }: Cast, { recommended }: Projects) {
+  const { teller, region } = stage;
+  const { api, organization } = ada;
+  const { id: stagingId } = given(
+    recommended.find(({ name }) => name === 'Staging'),
+    'project named Staging',
+  );
+  teller.chapter('The moves that are refused');
+
+  const notebook = await teller.step(
+    'Ada creates another organization, on the free plan',
+    async (step) => {
+      const created = await api.createOrganization('Notebook');
+      const { id, name } = given(created.organization, 'organization');
+      teller.name(id, name);
+      teller.name(created.projectId, `${name}'s Default Project`);
+      step.say(`${id}, ${name}, with its Default Project ${created.projectId}`);
+      await step.events(
+        { type: 'org.organization_created', about: id },
+        { type: 'project.created', about: created.projectId },
+      );
+      return { id, projectId: created.projectId };
+    },
+  );
+
+  const refuse = (title: string, reason: ReasonName, projectId: string, destinationId: string) =>
+    teller.step(title, async (step) => {
+      const before = await api.getProject(projectId);
+      step.refusal(await refused(reason, api.moveProject(projectId, destinationId)));
+      claim('the project afterwards', await api.getProject(projectId), before);
+    });
+  await refuse(
+    'To an organization that she is no member of: as if it did not exist',
+    'ORGANIZATION_NOT_FOUND',
+    stagingId,
+    grace.organization.id,
+  );
+  await refuse('To where it is already', 'ALREADY_THERE', stagingId, organization.id);
+  await refuse('To an organization that is full', 'PROJECT_LIMIT', stagingId, notebook.id);
+  await refuse(
+    'The last project of an organization',
+    'LAST_PROJECT',
+    notebook.projectId,
+    organization.id,
+  );
+  const elsewhere = region === 'eu' ? 'us' : 'eu';
+  const abroad = organization.id.replace(`org_${region}_`, `org_${elsewhere}_`);
+  await refuse('To another region', 'CROSS_REGION', stagingId, abroad);
+
+  await teller.step('She could have asked before where the project can go', async (step) => {
+    const destinations = await api.listMoveDestinations(stagingId);
+    const told = destinations.map(({ organizationName, blockers }) => ({
+      organizationName,
+      blockers: blockers.map(({ reason }) => reasonName(reason)),
+    }));
+    claim('the destinations', told, [
+      { organizationName: 'Notebook', blockers: ['PROJECT_LIMIT'] },
+    ]);
+    for (const { organizationName, blockers } of destinations) {
+      step.say(`${organizationName}: ${blockers.map(({ description }) => description).join('; ')}`);
+    }
+  });
+}

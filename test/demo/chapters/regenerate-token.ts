@@ -1,0 +1,50 @@
+import { claim, refused } from '../claim.ts';
+import { type Cast, claimTokenGood, claimTokenRefused, type Stage } from '../stage.ts';
+
+/** A project token is replaced, and the old one is refused at once. */
+export async function regenerateToken(stage: Stage, { ada }: Cast): Promise<void> {
+  const { teller } = stage;
+  const { id: projectId, token: oldToken } = ada.defaultProject;
+  const organizationId = ada.organization.id;
+  teller.chapter('A token is regenerated');
+
+  const before = await teller.step('Ada looks at the token of her project', async (step) => {
+    const current = await ada.api.getProjectToken(projectId);
+    claim('the token', current.token, oldToken);
+    await claimTokenGood(stage, oldToken, { projectId, organizationId });
+    step.say(`${oldToken}, fingerprint ${current.fingerprint}, is accepted`);
+    return current;
+  });
+
+  const after = await teller.step(
+    'She regenerates it: the old one is refused at once',
+    async (step) => {
+      const current = await ada.api.regenerateProjectToken(projectId, before.fingerprint);
+      const why = await claimTokenRefused(stage, oldToken);
+      await claimTokenGood(stage, current.token, { projectId, organizationId });
+      claim('why the old token is refused', why, 'TOKEN_INVALID');
+      step.say(`old  ${oldToken} refused, ${why}`);
+      step.say(`new  ${current.token} accepted`);
+      await step.events({
+        type: 'token.revoked',
+        about: projectId,
+        body: {
+          organizationId,
+          fingerprint: before.fingerprint,
+          newFingerprint: current.fingerprint,
+        },
+      });
+      return current;
+    },
+  );
+
+  await teller.step(
+    'Whoever regenerates what is not current any more kills nothing',
+    async (step) => {
+      const late = ada.api.regenerateProjectToken(projectId, before.fingerprint);
+      step.refusal(await refused('FINGERPRINT_MISMATCH', late));
+      await claimTokenGood(stage, after.token, { projectId, organizationId });
+      step.say('the new token is still accepted');
+    },
+  );
+}

@@ -1,0 +1,110 @@
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { claim } from '../claim.ts';
+import {
+  type Cast,
+  claimTokenGood,
+  type Person,
+  type Stage,
+  type TokenedProject,
+} from '../stage.ts';
+import type { SecondProject } from './free-limit.ts';
+
+const recommendedNames = ['Local Development', 'Staging', 'Production'];
+
+/** Ada's projects besides the default one. */
+export type Projects = { mobile: TokenedProject; recommended: TokenedProject[] };
+
+/** Both upgrade; Ada gets the project that she was refused, and the recommended three. */
+export async function upgrade(stage: Stage, cast: Cast, second: SecondProject): Promise<Projects> {
+  const { teller } = stage;
+  teller.chapter('Both upgrade, and there is room');
+  await payAsYouGo(stage, cast.ada);
+  await payAsYouGo(stage, cast.grace);
+  const mobile = await createSecond(stage, cast.ada, second);
+  const recommended = await createRecommended(stage, cast.ada);
+  return { mobile, recommended };
+}
+
+async function payAsYouGo({ teller }: Stage, { name, email, organization, api }: Person) {
+  const about = organization.id;
+  await teller.step(`${name} says who pays, and upgrades to pay as you go`, async (step) => {
+    await api.updateBillingDetails(about, {
+      companyName: organization.name,
+      email,
+      address: '1 Example Street, Exampleton',
+      countryCode: 'GB',
+      taxId: '',
+    });
+    const { plan, projectLimit, projectCount } = await api.changePlan(
+      about,
+      Plan.PLAN_PAY_AS_YOU_GO,
+    );
+    claim('the plan', plan, Plan.PLAN_PAY_AS_YOU_GO);
+    claim('limit and count', [projectLimit, projectCount], [6, 1]);
+    step.say('1 of 6 projects, at once');
+    await step.events(
+      { type: 'billing.billing_details_updated', about },
+      { type: 'project.slots_changed', about, body: { oldLimit: 1, limit: 6, count: 1 } },
+      {
+        type: 'billing.plan_changed',
+        about,
+        body: { oldPlan: 'PLAN_FREE', plan: 'PLAN_PAY_AS_YOU_GO' },
+      },
+    );
+  });
+}
+
+async function createSecond(
+  stage: Stage,
+  { api, organization }: Person,
+  { name, requestId }: SecondProject,
+): Promise<TokenedProject> {
+  const { teller } = stage;
+  const organizationId = organization.id;
+  const title = 'Ada repeats the very request that was refused, and gets her second project';
+  return await teller.step(title, async (step) => {
+    const { project, token } = await api.createProject(organizationId, name, requestId);
+    teller.name(project.id, name);
+    claim('the project', [project.name, project.organizationId], [name, organizationId]);
+    const again = await api.createProject(organizationId, name, requestId);
+    claim('the answer to one more repeat', [again.project.id, again.token], [project.id, token]);
+    claim('how many projects there are', (await api.listProjects(organizationId)).length, 2);
+    await claimTokenGood(stage, token, { projectId: project.id, organizationId });
+    step.say(`${project.id}, ${name}, token ${token}`);
+    step.say('one more repeat gives the same answer, and no third project');
+    await step.events(
+      { type: 'project.created', about: project.id, body: { name, organizationId } },
+      { type: 'token.created', about: project.id },
+    );
+    return { id: project.id, name, token };
+  });
+}
+
+async function createRecommended(stage: Stage, { api, organization }: Person) {
+  const { teller } = stage;
+  const organizationId = organization.id;
+  const title = 'She takes the recommended three: local development, staging, production';
+  return await teller.step(title, async (step) => {
+    const created = await api.createRecommendedProjects(organizationId);
+    const names = created.map(({ project }) => project.name);
+    claim('the names', names.toSorted(), recommendedNames.toSorted());
+    for (const { project, token } of created) {
+      teller.name(project.id, project.name);
+      await claimTokenGood(stage, token, { projectId: project.id, organizationId });
+      step.say(`${project.id}, ${project.name}, token ${token}`);
+    }
+    const missing = await api.createRecommendedProjects(organizationId);
+    claim('what a repeat creates', missing, []);
+    const { projectLimit, projectCount } = await api.getSubscription(organizationId);
+    claim('limit and count', [projectLimit, projectCount], [6, 5]);
+    step.say('5 of 6 projects; asked once more, nothing is missing');
+    await step.events(
+      ...created.map(({ project: { id, name } }) => ({
+        type: 'project.created',
+        about: id,
+        body: { name, organizationId },
+      })),
+    );
+    return created.map(({ project, token }) => ({ id: project.id, name: project.name, token }));
+  });
+}

@@ -1,0 +1,56 @@
+import { isDeepStrictEqual } from 'node:util';
+import { reasonName } from '@silo/errors/reason-name.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { Holder } from './person.ts';
+import type { Teller } from './teller.ts';
+import type { Wires } from './wires.ts';
+
+/** What every chapter is told on. */
+export type Stage = { teller: Teller; wires: Wires; region: string };
+
+/** A project with its token. */
+export type TokenedProject = { id: string; name: string; token: string };
+
+/** Somebody with an account, and what came with it. */
+export type Person = {
+  name: string;
+  email: string;
+  accountId: string;
+  organization: { id: string; name: string };
+  defaultProject: TokenedProject;
+  /** Their first API key at work; the key itself is shown nowhere. */
+  api: Holder;
+};
+
+/** The two people of the story. */
+export type Cast = { ada: Person; grace: Person };
+
+/** Fails unless the token is good for that project in that organization, as services are told. */
+export async function claimTokenGood(
+  { wires }: Stage,
+  token: string,
+  expected: { projectId: string; organizationId: string },
+): Promise<void> {
+  const { answer } = await wires.access.verifyToken({ token });
+  if (answer?.$case === 'facts' && isDeepStrictEqual(answer.value, expected)) return;
+  throw new Error(`VerifyToken answers ${JSON.stringify(answer)}, not ${JSON.stringify(expected)}`);
+}
+
+/** Fails unless the token is refused; answers why. */
+export async function claimTokenRefused({ wires }: Stage, token: string): Promise<string> {
+  const { answer } = await wires.access.verifyToken({ token });
+  if (answer?.$case !== 'refusal') throw new Error(`VerifyToken still accepts ${token}`);
+  return reasonName(answer.value.reason);
+}
+
+/** Whether services are told that the key may read the project: `allowed`, or why not. */
+export async function askAccess({ wires }: Stage, key: string, projectId: string): Promise<string> {
+  const { answer } = await wires.access.authorize({
+    key,
+    scope: 'project:read',
+    target: { $case: 'projectId', value: projectId },
+    level: Level.LEVEL_MEMBER,
+  });
+  if (answer === undefined) throw new Error('Authorize answers neither facts nor a refusal');
+  return answer.$case === 'facts' ? 'allowed' : reasonName(answer.value.reason);
+}

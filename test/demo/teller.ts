@@ -1,0 +1,138 @@
+import { status } from '@grpc/grpc-js';
+import { reasonName } from '@silo/errors/reason-name.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import type { Broadcast, Expected, Heard } from './broadcast.ts';
+
+/** What a step may say while it runs. */
+export type Step = {
+  /** One fact, indented below the step's title. */
+  say(line: string): void;
+  /** What a refusal says: code, reason, message, and what stands beside it. */
+  refusal(refusal: SiloError): void;
+  /** Waits until NATS has carried these. */
+  events(...expected: Expected[]): Promise<void>;
+};
+
+/** Tells the story, step by step. */
+export type Teller = {
+  line(text?: string): void;
+  chapter(title: string): void;
+  /** Runs a step and tells what it did, and what NATS carried; throws StepFailed. */
+  step<T>(title: string, run: (step: Step) => Promise<T>): Promise<T>;
+  /** From now on the id is told with this name, and events of which it is the actor are shown. */
+  name(id: string, name: string): void;
+  /** The name of an id, or the id where it has no name. */
+  nameOf(id: string): string;
+  /** How many steps have been told to their end. */
+  stepCount(): number;
+};
+
+/** A step that did not do what it says. */
+export class StepFailed extends Error {
+  override readonly name = 'StepFailed';
+  /** The step's title. */
+  readonly step: string;
+
+  constructor(step: string, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.step = step;
+  }
+}
+
+export type TellerOptions = {
+  write: (text: string) => void;
+  colour: boolean;
+  broadcast: Broadcast;
+  signal: AbortSignal;
+};
+
+// What every event says; the subject and the story say it too.
+const unsaid = new Set(['revision', 'time', 'actor']);
+
+/** A teller that writes lines. */
+export function createTeller({ write, colour, broadcast, signal }: TellerOptions): Teller {
+  const paint = paintWith(colour);
+  const names = new Map<string, string>();
+  let chapterCount = 0;
+  let stepCount = 0;
+  const line = (text = '') => write(`${text}\n`);
+  const withName = (text: string) => {
+    const name = names.get(text);
+    return name === undefined ? text : `${name} (${text})`;
+  };
+  const tellEvent = ({ subject, about, body }: Heard) => {
+    line(`      ${paint.blue('NATS')} ${subject}`);
+    const fields = Object.entries(body).filter(
+      ([field, value]) => !unsaid.has(field) && value !== about,
+    );
+    const said = fields.map(([field, value]) => `${field}: ${withName(textOf(value))}`);
+    if (said.length > 0) line(paint.dim(`           ${said.join(', ')}`));
+  };
+  const step: Step = {
+    say: (text) => line(`      ${text}`),
+    refusal: ({ code, reason, message, metadata, details }) => {
+      line(`      ${paint.yellow('refused')} ${status[code]} ${reasonName(reason)}`);
+      line(`           “${message}”`);
+      for (const [key, value] of Object.entries(metadata)) {
+        line(paint.dim(`           ${key}: ${withName(value)}`));
+      }
+      for (const { type, subject, description } of details.preconditionFailure ?? []) {
+        line(paint.dim(`           PreconditionFailure ${type} ${subject} – ${description}`));
+      }
+      for (const { subject, description } of details.quotaFailure ?? []) {
+        line(paint.dim(`           QuotaFailure ${subject} – ${description}`));
+      }
+      if (details.resourceInfo) {
+        const { resourceType, resourceName } = details.resourceInfo;
+        line(paint.dim(`           ResourceInfo ${resourceType} ${withName(resourceName)}`));
+      }
+    },
+    events: (...expected) => broadcast.awaitEvents(expected),
+  };
+  return {
+    line,
+    chapter: (title) => {
+      chapterCount++;
+      line();
+      line(paint.bold(`${chapterCount}. ${title}`));
+    },
+    step: async (title, run) => {
+      signal.throwIfAborted();
+      line();
+      line(`   ${title}`);
+      try {
+        const result = await run(step);
+        for (const event of broadcast.takeNew(({ body }) => names.has(textOf(body.actor)))) {
+          tellEvent(event);
+        }
+        line(`      ${paint.green('✓')}`);
+        stepCount++;
+        return result;
+      } catch (error) {
+        signal.throwIfAborted();
+        line(`      ${paint.red('✗')} ${error instanceof Error ? error.message : error}`);
+        throw new StepFailed(title, error);
+      }
+    },
+    name: (id, name) => names.set(id, name),
+    nameOf: (id) => names.get(id) ?? id,
+    stepCount: () => stepCount,
+  };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function paintWith(colour: boolean) {
+  const sgr = (open: number, close: number) => (text: string) =>
+    colour ? `\u001b[${open}m${text}\u001b[${close}m` : text;
+  return {
+    bold: sgr(1, 22),
+    dim: sgr(2, 22),
+    red: sgr(31, 39),
+    green: sgr(32, 39),
+    yellow: sgr(33, 39),
+    blue: sgr(34, 39),
+  };
+}

@@ -1,0 +1,48 @@
+import type { Endpoints } from '@silo/embedded/endpoints.ts';
+import type { ServiceName } from '@silo/embedded/silo.ts';
+import { AccessServiceClient } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
+import {
+  type CallOptions,
+  type Connected,
+  connect,
+  createChannel,
+  type RpcChannel,
+} from '@silo/rpc/client.ts';
+
+// A revocation may wait for a lease of a guard that has just died (5 s).
+const deadlineMs = 15_000;
+
+/** The connections of the story: the four public ports, and one internal one as staff. */
+export type Wires = Disposable & {
+  org: RpcChannel;
+  project: RpcChannel;
+  token: RpcChannel;
+  billing: RpcChannel;
+  /** How every call of the story is made. */
+  call: CallOptions;
+  /** What other services ask, with the staff certificate. */
+  access: Connected<AccessServiceClient>;
+};
+
+/** Opens them; nothing is sent yet. */
+export function openWires(endpoints: Endpoints, signal: AbortSignal): Wires {
+  const { ca, services, staff } = endpoints;
+  const publicPort = (name: ServiceName) => createChannel(services[name].public, { ca });
+  const org = publicPort('org');
+  const project = publicPort('project');
+  const token = publicPort('token');
+  const billing = publicPort('billing');
+  const internal = createChannel(services.token.internal, { ca, ...staff });
+  const call = { signal, deadlineMs, refusals: true };
+  return {
+    org,
+    project,
+    token,
+    billing,
+    call,
+    access: connect(AccessServiceClient, internal, call),
+    [Symbol.dispose]: () => {
+      for (const channel of [org, project, token, billing, internal]) channel.close();
+    },
+  };
+}
