@@ -1,0 +1,54 @@
+import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
+
+/** The message of each event's body, by service and event. */
+export const eventMessages = {
+  'org.account_created': events.AccountCreated,
+  'org.account_updated': events.AccountUpdated,
+  'org.organization_created': events.OrganizationCreated,
+  'org.organization_updated': events.OrganizationUpdated,
+  'org.organization_deleted': events.OrganizationDeleted,
+  'org.member_added': events.MemberAdded,
+  'org.member_updated': events.MemberUpdated,
+  'org.member_removed': events.MemberRemoved,
+  'org.invite_created': events.InviteCreated,
+  'org.invite_deleted': events.InviteDeleted,
+  'org.invite_accepted': events.InviteAccepted,
+  'project.created': events.ProjectCreated,
+  'project.updated': events.ProjectUpdated,
+  'project.moved': events.ProjectMoved,
+  'project.deleted': events.ProjectDeleted,
+  'project.slots_changed': events.SlotsChanged,
+  'token.created': events.TokenCreated,
+  'token.revoked': events.TokenRevoked,
+  'token.key_created': events.ApiKeyCreated,
+  'token.key_updated': events.ApiKeyUpdated,
+  'token.key_revoked': events.ApiKeyRevoked,
+  'billing.subscription_created': events.SubscriptionCreated,
+  'billing.billing_details_updated': events.BillingDetailsUpdated,
+  'billing.plan_changed': events.PlanChanged,
+} as const;
+
+/** Such as `project.moved`. */
+export type EventName = keyof typeof eventMessages;
+
+/** The decoded body of an event. */
+export type EventBody<Name extends EventName> = ReturnType<
+  (typeof eventMessages)[Name]['fromJSON']
+>;
+
+const typePattern = /^internal\.silo\.([a-z]+\.[a-z_]+)\.v1$/;
+
+/** The event that a `ce-type` names; undefined for one that this build does not know. */
+export function eventNamed(type: string): EventName | undefined {
+  const name = typePattern.exec(type)?.[1];
+  return name !== undefined && isEventName(name) ? name : undefined;
+}
+
+/** The body of an event of that name. Fields that this build does not know are passed over. */
+export function decodeBody<Name extends EventName>(name: Name, bodyJson: string): EventBody<Name> {
+  return eventMessages[name].fromJSON(JSON.parse(bodyJson)) as EventBody<Name>;
+}
+
+function isEventName(name: string): name is EventName {
+  return Object.hasOwn(eventMessages, name);
+}

@@ -1,0 +1,91 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { LogService } from '@silo/mongo/event-log.ts';
+import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
+import test from 'ava';
+import { type Envelope, envelopeOf, placedBy } from '../envelope.ts';
+import { decodeBody, type EventName, eventMessages, eventNamed } from '../messages.ts';
+import { samples } from './samples.ts';
+
+const directory = join(import.meta.dirname, 'golden');
+const names = Object.keys(eventMessages) as EventName[];
+
+function encode(name: EventName): Envelope {
+  const [service, event] = name.split('.') as [LogService, string];
+  const { subject, body } = samples[name];
+  const message: { toJSON(body: never): unknown } = eventMessages[name];
+  return envelopeOf(
+    { service, region: 'us', subjectPrefix: 'silo.v1' },
+    {
+      sequence: 1_234_567,
+      id: '01k8zq3v5w6x7y8z9a0b1c2d3g',
+      event,
+      subject,
+      time: new Date('2026-02-03T04:05:06.789Z'),
+      actor: 'acc_01k8zq3v5w6x7y8z9a0b1c2d3e',
+      correlationId: '01k8zq3v5w6x7y8z9a0b1c2d3h',
+      bodyJson: JSON.stringify(message.toJSON(body as never)),
+    },
+  );
+}
+
+/** What was released. `WRITE_GOLDEN=new` writes the files of new events; none is ever changed. */
+function golden(name: EventName): Envelope {
+  const file = join(directory, `${name}.json`);
+  if (process.env.WRITE_GOLDEN === 'new' && !existsSync(file)) {
+    writeFileSync(file, `${JSON.stringify(encode(name), null, 2)}\n`);
+  }
+  return JSON.parse(readFileSync(file, 'utf8'));
+}
+
+for (const name of names) {
+  test(`${name}: today's encoder makes the released bytes`, (t) => {
+    t.deepEqual(encode(name), golden(name));
+  });
+
+  test(`${name}: today's decoder reads the released bytes`, (t) => {
+    const { headers, body } = golden(name);
+    t.is(eventNamed(headers['ce-type'] ?? ''), name);
+    t.deepEqual(
+      placedBy((header) => headers[header]),
+      {
+        id: '01k8zq3v5w6x7y8z9a0b1c2d3g',
+        sequence: 1_234_567,
+      },
+    );
+    t.deepEqual(decodeBody(name, body), samples[name].body);
+  });
+}
+
+test('every message of events.proto is the body of an event with a golden file', (t) => {
+  const messages = Object.values(events).filter(
+    (each) => typeof each === 'object' && 'fromJSON' in each && each !== events.FieldChange,
+  );
+  const known = new Set<unknown>(Object.values(eventMessages));
+  t.is(messages.length, names.length);
+  t.true(messages.every((message) => known.has(message)));
+  t.deepEqual(readdirSync(directory).toSorted(), names.map((name) => `${name}.json`).toSorted());
+});
+
+test('a repair changes the message id and nothing else', (t) => {
+  const source = { service: 'project', region: 'us', subjectPrefix: 'silo.v1' } as const;
+  const event = {
+    ...{ sequence: 1, id: 'id', event: 'moved', subject: 'prj_1', time: new Date(0) },
+    ...{ actor: 'acc_1', correlationId: 'call', bodyJson: '{}' },
+  };
+  const plain = envelopeOf(source, event);
+  const repaired = envelopeOf(source, event, 'r1');
+  t.is(repaired.headers['Nats-Msg-Id'], 'id:r1');
+  t.deepEqual({ ...repaired, headers: { ...repaired.headers, 'Nats-Msg-Id': 'id' } }, plain);
+});
+
+test('an id that would change the subject is not published', (t) => {
+  const source = { service: 'project', region: 'us', subjectPrefix: 'silo.v1' } as const;
+  for (const subject of ['a.b', '*', '>', '', 'a b']) {
+    const event = {
+      ...{ sequence: 1, id: 'id', event: 'moved', subject, time: new Date(0) },
+      ...{ actor: 'acc_1', correlationId: 'call', bodyJson: '{}' },
+    };
+    t.throws(() => envelopeOf(source, event), { instanceOf: RangeError });
+  }
+});
