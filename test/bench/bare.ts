@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   type ClientSession,
   type Collection,
@@ -6,7 +7,6 @@ import {
   MongoClient,
   type MongoClientOptions,
 } from 'mongodb';
-import { ulid } from 'ulid';
 import type { Operation } from './measure.ts';
 
 /** As many connections as a service has; majority, like all that services do. */
@@ -90,7 +90,7 @@ export class Bare implements AsyncDisposable {
 }
 
 async function addCopy(documents: Any, sample: Document, session?: ClientSession): Promise<string> {
-  const _id = ulid();
+  const _id = randomUUID();
   await documents.insertOne({ ...sample, _id }, session ? { session } : {});
   return _id;
 }

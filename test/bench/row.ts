@@ -1,4 +1,5 @@
 import type { Bench } from './bench-servers.ts';
+import type { Compared, Latencies } from './measure.ts';
 
 /** What a goal is set for, and on which side of the line it lies. */
 export type Goal = { of: 'ratio' | 'value'; atLeast: number } | { of: 'ratio'; atMost: number };
@@ -51,4 +52,10 @@ export function isReached(goal: Goal, { value, ratio }: Result): boolean {
 export function goalText(goal: Goal): string {
   const bound = 'atLeast' in goal ? `≥ ${goal.atLeast}` : `≤ ${goal.atMost}`;
   return goal.of === 'ratio' ? `${bound}×` : bound;
+}
+
+/** Latencies as a row has them: by their medians, with the tails beside. */
+export function milliseconds({ floor, measured }: Compared<Latencies>): Measured {
+  const remark = `p99 ${measured.p99Ms.toFixed(1)}, floor's ${floor.p99Ms.toFixed(1)}`;
+  return { value: measured.p50Ms, floor: floor.p50Ms, remark };
 }

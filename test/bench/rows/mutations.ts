@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { connectMongo } from '@silo/mongo/connect.ts';
 import { createEventLog, type EventLog } from '@silo/mongo/event-log.ts';
 import { ensureIndexes, setUpEventLog } from '@silo/mongo/indexes.ts';
@@ -6,7 +7,6 @@ import { systemClock } from '@silo/runtime/clock.ts';
 import { withDeadline } from '@silo/runtime/deadline.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import type { Collection, Db } from 'mongodb';
-import { ulid } from 'ulid';
 import { Bare } from '../bare.ts';
 import type { Bench } from '../bench-servers.ts';
 import { compareThroughputs, type Load } from '../measure.ts';
@@ -101,7 +101,7 @@ async function eventLogLoad(
       const { signal } = withDeadline(callDeadlineMs);
       const { _id } = pick(documents, client);
       const { eventIds } = await eventLog.mutate(
-        { id: ulid(), actor: 'acc_bench', signal },
+        { id: randomUUID(), actor: 'acc_bench', signal },
         ProjectUpdated,
         async (tx) => {
           await things.updateOne(
@@ -148,17 +148,17 @@ async function setUp(db: Db): Promise<void> {
 }
 
 function newThing(): ThingDocument {
-  return { _id: ulid(), name: 'Default Project', revision: 1, updateTime: new Date() };
+  return { _id: randomUUID(), name: 'Default Project', revision: 1, updateTime: new Date() };
 }
 
 /** As libs/mongo writes them. */
 function outboxSample() {
-  const id = ulid();
+  const id = randomUUID();
   const body = JSON.stringify(ProjectUpdated.toJSON(eventBody(id, new Date())));
   return {
     time: new Date(),
     actor: 'acc_bench',
-    correlationId: ulid(),
+    correlationId: randomUUID(),
     events: [{ id, event: 'updated', subject: id, body }],
   };
 }

@@ -1,0 +1,42 @@
+import type { ServiceName, Silo } from '@silo/embedded/silo.ts';
+import { waitUntil } from '@silo/embedded/wait-until.ts';
+import { type Collection, type Document, type Filter, MongoClient } from 'mongodb';
+
+type Stored = { [field: string]: unknown; _id: string | Uint8Array };
+
+/** The stored documents of a running deployment: what the floors' documents are copies of. */
+export class Live implements AsyncDisposable {
+  readonly #client: MongoClient;
+
+  constructor({ endpoints }: Silo) {
+    this.#client = new MongoClient(endpoints.mongodb);
+  }
+
+  collection<T extends Document = Stored>(service: ServiceName, name: string): Collection<T> {
+    return this.#client.db(`silo_${service}`).collection<T>(name);
+  }
+
+  /** The one document that matches, once there is one. */
+  async find(service: ServiceName, name: string, filter: Filter<Stored>): Promise<Document> {
+    return await waitUntil(
+      `a document in ${service}.${name}`,
+      async () => {
+        const found = await this.collection(service, name).findOne(filter);
+        if (found === null) throw new Error(`none matches ${Object.keys(filter).join(', ')}`);
+        return found;
+      },
+      { withinMs: 10_000 },
+    );
+  }
+
+  /** The outbox's document of a group of one event, as it was before it was numbered. */
+  async outboxGroup(service: ServiceName, event: string, subject: string): Promise<Document> {
+    const numbered = await this.find(service, 'events', { event, subject });
+    const { id, body, time, actor, correlationId } = numbered;
+    return { time, actor, correlationId, events: [{ id, event, subject, body }] };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#client.close();
+  }
+}

@@ -1,0 +1,80 @@
+import { hashOf } from '@silo/tokens/secrets.ts';
+import { Bare, sequence } from '../bare.ts';
+import type { Bench } from '../bench-servers.ts';
+import { Live } from '../live.ts';
+import { compareLatencies, type Operation } from '../measure.ts';
+import { type Measured, milliseconds, type Row } from '../row.ts';
+import { createTenant, type Tenant } from '../tenant.ts';
+
+/**
+ * `MoveProject` over public gRPC, there and back between two organizations that hold as many
+ * projects each, one call after another: the median.
+ *
+ * The floor, one after another: each linearizable read of its authorization once (key, project,
+ * membership and organization of the source, membership and organization of the destination), and
+ * one majority transaction that writes as many documents: project, both slots, move, outbox.
+ */
+export const moveProject: readonly Row[] = [
+  row('move-project', 10),
+  row('move-project-10000', 10_000),
+];
+
+function row(name: string, projects: number): Row {
+  return {
+    name,
+    unit: 'ms',
+    goal: { of: 'ratio', atMost: 2 },
+    about: `MoveProject with ${projects} projects in each organization, p50; floor: its six bare linearizable reads and a bare transaction that writes five documents, one after another`,
+    run: (bench) => measure(bench, name, projects),
+  };
+}
+
+async function measure(bench: Bench, name: string, projects: number): Promise<Measured> {
+  const silo = await bench.silo();
+  await using live = new Live(silo);
+  await using bare = await Bare.open(silo.endpoints.mongodb, `bench-floor-${name}`);
+  using tenant = await createTenant(silo, live, { projects });
+  const measured = moving(tenant);
+  await measured();
+  const floor = await bareMove(live, bare, tenant);
+  return milliseconds(await compareLatencies({ floor, measured }));
+}
+
+/** Moves the tenant's project to the organization in which it is not. */
+function moving({ projects, projectId, organizationIds }: Tenant): Operation {
+  let moves = 0;
+  return async () => {
+    moves++;
+    const destinationOrganizationId = organizationIds[moves % 2 === 1 ? 1 : 0];
+    await projects.moveProject({ projectId, destinationOrganizationId, etag: '', requestId: '' });
+  };
+}
+
+async function bareMove(
+  live: Live,
+  bare: Bare,
+  { apiKey, accountId, projectId, organizationIds }: Tenant,
+): Promise<Operation> {
+  const [first, second] = organizationIds;
+  const key = await live.find('token', 'key_secrets', { _id: hashOf(apiKey) });
+  const project = await live.find('project', 'projects', { _id: projectId });
+  const reads = [await bare.read('keys', key), await bare.read('projects', project)];
+  for (const organizationId of [first, second]) {
+    const membership = await live.find('org', 'memberships', { accountId, organizationId });
+    const organization = await live.find('org', 'organizations', { _id: organizationId });
+    reads.push(await bare.read('memberships', membership));
+    reads.push(await bare.read('organizations', organization));
+  }
+  const source = await live.find('project', 'slots', { _id: first });
+  const destination = await live.find('project', 'slots', { _id: second });
+  const move = await live.find('project', 'moves', { projectId });
+  const outbox = await live.outboxGroup('project', 'moved', projectId);
+  const transaction = await bare.transaction([
+    { kind: 'change', collection: 'projects', sample: project },
+    { kind: 'change', collection: 'slots', sample: source },
+    { kind: 'change', collection: 'slots', sample: destination },
+    { kind: 'add', collection: 'moves', sample: move },
+    { kind: 'add', collection: 'outbox', sample: outbox },
+  ]);
+  return sequence([...reads, transaction]);
+}
