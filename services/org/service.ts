@@ -1,4 +1,3 @@
-import { setUpEventLog } from '@silo/mongo/indexes.ts';
 import { lead } from '@silo/mongo/leader.ts';
 import { DirectoryServiceService } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
 import { FactServiceService } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
@@ -7,7 +6,6 @@ import { AccountServiceService } from '@silo/protos/gen/silo/org/v1/account_serv
 import { ActivityServiceService } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import { OrganizationServiceService } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { type Mounted, mount } from '@silo/rpc/mount.ts';
-import { createSagaIndexes } from '@silo/saga/sagas.ts';
 import type { ServiceDefinition } from '@silo/service/kit.ts';
 import { ulid } from 'ulid';
 import { createFollower, sourcesOf } from './activity-follower.ts';
@@ -44,11 +42,7 @@ import { createStores, setUpStores } from './store/stores.ts';
 export const orgService: ServiceDefinition = {
   name: 'org',
 
-  async setUp(db) {
-    await setUpEventLog(db);
-    await setUpStores(db);
-    await createSagaIndexes(db);
-  },
+  setUp: setUpStores,
 
   fills: (db) => createOrgFills(createStores(db)),
 

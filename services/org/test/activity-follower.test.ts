@@ -1,0 +1,178 @@
+import { errors } from '@silo/errors/errors.ts';
+import { reasonOf } from '@silo/errors/from-status.ts';
+import type { Head } from '@silo/mongo/event-log.ts';
+import { mutation } from '@silo/mongo/test/support.ts';
+import { MemberAdded } from '@silo/protos/gen/silo/events/v1/events.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
+import test from 'ava';
+import { createFollower, ownSource, type Source } from '../activity-follower.ts';
+import { type StoreHarness, storeHarness } from './support.ts';
+
+const stamp = { actor: 'acc_a', time: new Date('2026-01-02T03:04:05Z') };
+
+/** A log that the test writes: only what the follower asks of one. */
+function scriptedSource(): Source & { log: string[]; incarnation: string; first: number } {
+  const source = {
+    service: 'project' as const,
+    log: [] as string[],
+    incarnation: 'one',
+    first: 1,
+    async head(): Promise<Head> {
+      return { sequence: source.log.length, incarnation: source.incarnation };
+    },
+    async read(afterSequence: number) {
+      if (afterSequence + 1 < source.first) throw errors.logCompacted(source.first);
+      const events = source.log.slice(afterSequence, afterSequence + 2).map((name, index) => ({
+        sequence: afterSequence + index + 1,
+        id: `event-${name}`,
+        type: 'internal.silo.project.created.v1',
+        time: new Date(1_000),
+        actor: 'acc_a',
+        body: { projectId: `prj_${name}`, organizationId: 'org_1', name },
+      }));
+      return { events, head: await source.head() };
+    },
+  };
+  return source;
+}
+
+function followerOf({ stores, eventLog }: StoreHarness, ...sources: Source[]) {
+  const { activity } = stores;
+  return createFollower({ activity, eventLog, sources, log: silentLogger() });
+}
+
+async function listed({ stores, signal }: StoreHarness, organizationId = 'org_1') {
+  const found = await stores.activity.list(organizationId, { limit: 100 }, signal);
+  return found.map(({ _id }) => _id);
+}
+
+test('activity is caught up in batches, newest first, each event once', async (t) => {
+  const harness = await storeHarness(t);
+  const source = scriptedSource();
+  source.log.push('a', 'b', 'c', 'd', 'e');
+  const follower = followerOf(harness, source);
+  await follower.catchUp(harness.signal);
+  await follower.catchUp(harness.signal);
+  t.deepEqual(await listed(harness), ['event-e', 'event-d', 'event-c', 'event-b', 'event-a']);
+  source.log.push('f');
+  await follower.catchUp(harness.signal);
+  t.is((await listed(harness))[0], 'event-f');
+});
+
+test('many who catch up at once bring in each event once', async (t) => {
+  const harness = await storeHarness(t);
+  const source = scriptedSource();
+  source.log.push(...Array.from({ length: 20 }, (_, index) => String(index)));
+  const followers = [followerOf(harness, source), followerOf(harness, source)];
+  await Promise.all(
+    [...followers, ...followers].map((follower) => follower.catchUp(harness.signal)),
+  );
+  t.is((await listed(harness)).length, 20);
+  const position = await harness.stores.activity.position('project', harness.signal);
+  t.deepEqual(position, { sequence: 20, incarnation: 'one' });
+});
+
+test('a log that begins another life is followed from its start', async (t) => {
+  const harness = await storeHarness(t);
+  const source = scriptedSource();
+  source.log.push('a', 'b', 'c');
+  const follower = followerOf(harness, source);
+  await follower.catchUp(harness.signal);
+  source.log = ['a', 'x'];
+  source.incarnation = 'two';
+  await follower.catchUp(harness.signal);
+  t.true((await listed(harness)).includes('event-x'));
+  const position = await harness.stores.activity.position('project', harness.signal);
+  t.deepEqual(position, { sequence: 2, incarnation: 'two' });
+});
+
+test('what the log no longer holds is passed over', async (t) => {
+  const harness = await storeHarness(t);
+  const source = scriptedSource();
+  source.log.push('a', 'b', 'c');
+  source.first = 3;
+  await followerOf(harness, source).catchUp(harness.signal);
+  t.deepEqual(await listed(harness), ['event-c']);
+});
+
+test('activity is refused where a log cannot be asked in time', async (t) => {
+  const harness = await storeHarness(t);
+  const stuck: Source = {
+    ...scriptedSource(),
+    head: (signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      }),
+  };
+  const error = await t.throwsAsync(followerOf(harness, stuck).catchUp(AbortSignal.timeout(50)));
+  t.is(reasonOf(error), 'DEPENDENCY_UNAVAILABLE');
+});
+
+test('org’s own events are in the activity as soon as they are decided', async (t) => {
+  const harness = await storeHarness(t);
+  const follower = followerOf(harness, ownSource(harness.eventLog));
+  for (const [organizationId, accountId] of [
+    ['org_1', 'acc_a'],
+    ['org_2', 'acc_b'],
+  ] as const) {
+    await harness.eventLog.decide(mutation(), async (tx) => {
+      const told = { organizationId, accountId, level: 1 as const, revision: 1, ...stamp };
+      tx.emit({ event: 'member_added', subject: organizationId, body: MemberAdded.toJSON(told) });
+    });
+    await follower.catchUp(harness.signal);
+    const [entry, ...rest] = await harness.stores.activity.list(
+      organizationId,
+      { limit: 10 },
+      harness.signal,
+    );
+    t.is(entry?.type, 'org.member_added');
+    t.is(entry?.subjectId, accountId);
+    t.deepEqual(rest, []);
+  }
+});
+
+test('activity pages stay put while new entries arrive, and show one organization and project', async (t) => {
+  const harness = await storeHarness(t);
+  const { stores, signal, decide } = harness;
+  const entry = (id: string, sequence: number, organizationIds: string[], projectId: string) => ({
+    _id: id,
+    time: new Date(5_000),
+    sequence,
+    type: 'project.updated',
+    actor: 'acc_a',
+    organizationIds,
+    projectId,
+    subjectId: '',
+    moveId: '',
+    changes: [],
+  });
+  let from = await stores.activity.position('token', signal);
+  const add = async (...between: ReturnType<typeof entry>[]) => {
+    const to = { sequence: from.sequence + between.length, incarnation: 'one' };
+    const step = { from, to, between };
+    t.true(
+      await decide(({ session }) => stores.activity.advance(session, 'token', step)),
+      'the position was as expected',
+    );
+    t.false(
+      await decide(({ session }) => stores.activity.advance(session, 'token', step)),
+      'a step counts once',
+    );
+    from = to;
+  };
+  await add(
+    entry('e1', 1, ['org_1'], 'prj_1'),
+    entry('e2', 2, ['org_1', 'org_2'], 'prj_1'),
+    entry('e3', 3, ['org_1'], 'prj_2'),
+    entry('e4', 4, ['org_2'], 'prj_1'),
+  );
+  const ids = async (...asked: Parameters<typeof stores.activity.list>) =>
+    (await stores.activity.list(...asked)).map(({ _id }) => _id);
+  t.deepEqual(await ids('org_1', { limit: 2 }, signal), ['e3', 'e2']);
+  await add(entry('e5', 5, ['org_1'], 'prj_1'));
+  const after = { time: new Date(5_000), sequence: 2, id: 'e2' };
+  t.deepEqual(await ids('org_1', { after, limit: 2 }, signal), ['e1']);
+  t.deepEqual(await ids('org_1', { projectId: 'prj_1', limit: 9 }, signal), ['e5', 'e2', 'e1']);
+  t.deepEqual(await ids('org_2', { projectId: 'prj_1', limit: 9 }, signal), ['e4', 'e2']);
+  t.deepEqual(await ids('org_3', { limit: 9 }, signal), []);
+});

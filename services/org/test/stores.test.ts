@@ -1,0 +1,188 @@
+import { reasonOf } from '@silo/errors/from-status.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import test from 'ava';
+import { setUpStores } from '../store/stores.ts';
+import { aMembership, anAccount, anInvite, anOrganization, storeHarness } from './support.ts';
+
+const { LEVEL_MEMBER, LEVEL_ADMIN, LEVEL_OWNER } = Level;
+
+test('set-up is safe to repeat', async (t) => {
+  const { connection } = await storeHarness(t);
+  await Promise.all([setUpStores(connection.db), setUpStores(connection.db)]);
+  t.pass();
+});
+
+test('an account is found by its own id and e-mail, whatever other accounts there are', async (t) => {
+  const { stores, signal, decide } = await storeHarness(t);
+  const ada = anAccount('Ada@Example.com');
+  const bob = anAccount('bob@example.com');
+  await decide(async ({ session }) => {
+    await stores.accounts.insert(session, ada);
+    await stores.accounts.insert(session, bob);
+  });
+  t.deepEqual(await stores.accounts.find(ada._id, signal), ada);
+  t.is(await stores.accounts.find('acc_none', signal), undefined);
+  t.deepEqual([...(await stores.accounts.findMany([bob._id], signal)).keys()], [bob._id]);
+  await decide(async ({ session }) => {
+    t.is((await stores.accounts.findByEmailIn(session, 'ada@example.com'))?._id, ada._id);
+    t.is(await stores.accounts.findByEmailIn(session, 'eve@example.com'), undefined);
+    await stores.accounts.save(session, { ...ada, displayName: 'Ada L.', revision: 2 });
+  });
+  t.is((await stores.accounts.find(ada._id, signal))?.displayName, 'Ada L.');
+  t.deepEqual(await stores.accounts.find(bob._id, signal), bob);
+});
+
+test('an e-mail that another account has is refused, in any case', async (t) => {
+  const { stores, decide } = await storeHarness(t);
+  const ada = anAccount('ada@example.com');
+  const bob = anAccount('bob@example.com');
+  await decide(async ({ session }) => {
+    await stores.accounts.insert(session, ada);
+    await stores.accounts.insert(session, bob);
+  });
+  const again = await t.throwsAsync(
+    decide(({ session }) => stores.accounts.insert(session, anAccount('ADA@example.com'))),
+  );
+  t.is(reasonOf(again), 'EMAIL_TAKEN');
+  const stolen = { ...bob, email: ada.email, comparableEmail: ada.comparableEmail };
+  const taken = await t.throwsAsync(decide(({ session }) => stores.accounts.save(session, stolen)));
+  t.is(reasonOf(taken), 'EMAIL_TAKEN');
+});
+
+test('of many who race for one e-mail one gets it', async (t) => {
+  const { stores, decide } = await storeHarness(t);
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 8 }, () =>
+      decide(({ session }) => stores.accounts.insert(session, anAccount('race@example.com'))),
+    ),
+  );
+  t.is(outcomes.filter(({ status }) => status === 'fulfilled').length, 1);
+  for (const outcome of outcomes) {
+    if (outcome.status === 'rejected') t.is(reasonOf(outcome.reason), 'EMAIL_TAKEN');
+  }
+});
+
+test('a deleted organization is found by nobody; others are untouched', async (t) => {
+  const { stores, signal, decide } = await storeHarness(t);
+  const acme = anOrganization('Acme');
+  const other = anOrganization('Other');
+  await decide(async ({ session }) => {
+    await stores.organizations.insert(session, acme);
+    await stores.organizations.insert(session, other);
+  });
+  t.deepEqual(await stores.organizations.find(acme._id, signal), acme);
+  await decide(({ session, now }) =>
+    stores.organizations.save(session, { ...acme, deleteTime: now }),
+  );
+  t.is(await stores.organizations.find(acme._id, signal), undefined);
+  t.is(await stores.organizations.readFact(acme._id, signal), undefined);
+  t.is(await decide(({ session }) => stores.organizations.findIn(session, acme._id)), undefined);
+  const many = await stores.organizations.findMany([acme._id, other._id], signal);
+  t.deepEqual([...many.keys()], [other._id]);
+  t.deepEqual(await stores.organizations.readFact(other._id, signal), other);
+});
+
+test('a membership is one organization’s and one account’s', async (t) => {
+  const { stores, signal, decide } = await storeHarness(t);
+  const { members } = stores;
+  await decide(async ({ session }) => {
+    await members.insert(session, aMembership('acc_a', 'org_1', LEVEL_OWNER, 1));
+    await members.insert(session, aMembership('acc_a', 'org_2', LEVEL_MEMBER, 2));
+    await members.insert(session, aMembership('acc_b', 'org_1', LEVEL_ADMIN, 3));
+  });
+  t.is(await members.readFact('acc_a', 'org_1', signal), LEVEL_OWNER);
+  t.is(await members.readFact('acc_a', 'org_2', signal), LEVEL_MEMBER);
+  t.is(await members.readFact('acc_b', 'org_2', signal), undefined);
+  await decide(async ({ session }) => {
+    const found = await members.findIn(session, 'org_1', 'acc_b');
+    t.is(found?.level, LEVEL_ADMIN);
+    t.is(await members.findIn(session, 'org_2', 'acc_b'), undefined);
+    if (found) await members.save(session, { ...found, level: LEVEL_MEMBER });
+    await members.remove(session, 'org_1', 'acc_a');
+  });
+  t.is(await members.readFact('acc_a', 'org_1', signal), undefined);
+  t.is(await members.readFact('acc_a', 'org_2', signal), LEVEL_MEMBER);
+  t.is(await members.readFact('acc_b', 'org_1', signal), LEVEL_MEMBER);
+  await decide(({ session }) => members.removeAll(session, 'org_1'));
+  t.is(await members.readFact('acc_b', 'org_1', signal), undefined);
+  t.is(await members.readFact('acc_a', 'org_2', signal), LEVEL_MEMBER);
+});
+
+test('members are listed page by page in the order in which they joined, of one organization', async (t) => {
+  const { stores, signal, decide } = await storeHarness(t);
+  const { members } = stores;
+  await decide(async ({ session }) => {
+    await members.insert(session, aMembership('acc_c', 'org_1', LEVEL_OWNER, 1));
+    await members.insert(session, aMembership('acc_b', 'org_1', LEVEL_MEMBER, 2));
+    await members.insert(session, aMembership('acc_a', 'org_1', LEVEL_MEMBER, 2));
+    await members.insert(session, aMembership('acc_d', 'org_2', LEVEL_OWNER, 1));
+  });
+  const first = await members.listOfOrganization('org_1', { limit: 2 }, signal);
+  t.deepEqual(
+    first.map(({ accountId }) => accountId),
+    ['acc_c', 'acc_a'],
+  );
+  const [, last] = first;
+  const rest = await members.listOfOrganization('org_1', { after: last, limit: 2 }, signal);
+  t.deepEqual(
+    rest.map(({ accountId }) => accountId),
+    ['acc_b'],
+  );
+});
+
+test('an account’s memberships are listed by organization, among those asked for', async (t) => {
+  const { stores, signal, decide } = await storeHarness(t);
+  const { members } = stores;
+  await decide(async ({ session }) => {
+    for (const organizationId of ['org_3', 'org_1', 'org_2']) {
+      await members.insert(session, aMembership('acc_a', organizationId, LEVEL_MEMBER));
+    }
+    await members.insert(session, aMembership('acc_b', 'org_4', LEVEL_MEMBER));
+  });
+  const list = async (page: Parameters<typeof members.listOfAccount>[1]) =>
+    (await members.listOfAccount('acc_a', page, signal)).map((each) => each.organizationId);
+  t.deepEqual(await list({}), ['org_1', 'org_2', 'org_3']);
+  t.deepEqual(await list({ after: 'org_1', limit: 1 }), ['org_2']);
+  t.deepEqual(await list({ among: ['org_3', 'org_4'] }), ['org_3']);
+  t.deepEqual(await list({ among: [] }), []);
+});
+
+test('an invite is found by its code, and by its id only in its own organization', async (t) => {
+  const { stores, signal, decide } = await storeHarness(t);
+  const { invites } = stores;
+  const past = new Date(Date.now() - 1);
+  const open = anInvite('org_1', 'Bob@Example.com');
+  const expired = anInvite('org_1', 'eve@example.com', { expireTime: past });
+  const other = anInvite('org_2', 'bob@example.com');
+  const otherExpired = anInvite('org_2', 'eve@example.com', { expireTime: past });
+  const all = [open, expired, other, otherExpired];
+  await decide(async ({ session }) => {
+    for (const invite of all) await invites.insert(session, invite);
+  });
+  await decide(async ({ session, now }) => {
+    t.is((await invites.findByCodeIn(session, open.codeHash))?._id, open._id);
+    t.is(await invites.findByCodeIn(session, Buffer.alloc(32)), undefined);
+    t.is((await invites.findOpenIn(session, 'org_1', open._id, now))?._id, open._id);
+    t.is(await invites.findOpenIn(session, 'org_2', open._id, now), undefined);
+    t.is(await invites.findOpenIn(session, 'org_1', expired._id, now), undefined);
+    await invites.remove(session, 'org_2', open._id);
+    t.not(await invites.findOpenIn(session, 'org_1', open._id, now), undefined);
+  });
+  const page = { now: new Date(), limit: 10 };
+  const listed = await invites.listOpen('org_1', page, signal);
+  t.deepEqual(
+    listed.map(({ _id }) => _id),
+    [open._id],
+  );
+  t.deepEqual(await invites.listOpen('org_1', { ...page, after: open._id }, signal), []);
+  await decide(async ({ session, now }) => {
+    t.deepEqual(await invites.removeExpired(session, 'org_1', now), [expired._id]);
+    t.deepEqual(await invites.removeOfEmail(session, 'org_1', 'bob@example.com'), [open._id]);
+    t.deepEqual(await invites.removeOfEmail(session, 'org_1', 'bob@example.com'), []);
+    t.is((await invites.findOpenIn(session, 'org_2', other._id, now))?._id, other._id);
+    await invites.removeAll(session, 'org_1');
+    t.is((await invites.findByCodeIn(session, otherExpired.codeHash))?._id, otherExpired._id);
+    await invites.removeAll(session, 'org_2');
+    t.is(await invites.findByCodeIn(session, other.codeHash), undefined);
+  });
+});
