@@ -1,8 +1,15 @@
 import type { Row } from './row.ts';
 import { createProject } from './rows/create-project.ts';
+import { emptyRpc } from './rows/empty-rpc.ts';
 import { moveProject } from './rows/move-project.ts';
 import { mutations } from './rows/mutations.ts';
 import { verifyRpc } from './rows/verify-rpc.ts';
 
 /** Every row, in the order in which the table has them. */
-export const rows: readonly Row[] = [...mutations, verifyRpc, ...moveProject, ...createProject];
+export const rows: readonly Row[] = [
+  emptyRpc,
+  ...mutations,
+  verifyRpc,
+  ...moveProject,
+  ...createProject,
+];

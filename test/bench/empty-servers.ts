@@ -1,0 +1,54 @@
+/**
+ * Serves the same empty answer twice, in a process of its own: by our server stack, and by bare
+ * grpc-js, both over mTLS. Tells its parent the two addresses. Ends with its parent.
+ */
+import { Server, type sendUnaryData } from '@grpc/grpc-js';
+import {
+  EventLogServiceService,
+  GetHeadResponse,
+} from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
+import { mount } from '@silo/rpc/mount.ts';
+import { startServer } from '@silo/rpc/server.ts';
+import { serverCredentials, type TlsFiles } from '@silo/rpc/tls.ts';
+import { createLogger } from '@silo/runtime/log.ts';
+import { createRegistry } from '@silo/runtime/metrics.ts';
+
+const [ca = '', cert = '', key = ''] = process.argv.slice(2);
+const tls: TlsFiles = { ca, cert, key };
+const labels = { service: 'bench', region: 'us' };
+const empty = GetHeadResponse.create();
+
+// As services start theirs: with metrics, and logging what they log.
+const ours = await startServer({
+  address: '127.0.0.1:0',
+  internal: true,
+  region: labels.region,
+  tls,
+  log: createLogger({ ...labels, level: 'info' }),
+  registry: createRegistry(labels),
+  services: [
+    mount(EventLogServiceService, {
+      getHead: async () => empty,
+      readEvents: async function* () {},
+    }),
+  ],
+});
+process.once('disconnect', () => process.exit());
+process.send?.({ ours: ours.address, bare: await startBare() } satisfies Addresses);
+
+/** `host:port` of each. */
+export type Addresses = { ours: string; bare: string };
+
+function startBare(): Promise<string> {
+  const server = new Server();
+  const { getHead } = EventLogServiceService;
+  const answer = (_call: unknown, callback: sendUnaryData<GetHeadResponse>) =>
+    callback(null, empty);
+  server.addService({ getHead }, { getHead: answer });
+  return new Promise((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', serverCredentials(tls, true), (error, port) => {
+      if (error === null) resolve(`127.0.0.1:${port}`);
+      else reject(error);
+    });
+  });
+}
