@@ -79,7 +79,10 @@ export async function startSilo(options: SiloOptions): Promise<Silo> {
     parts.stopping = true;
     // The second call may be the impatient one.
     if (stopOptions?.force) forceAll(parts);
-    stopped ??= stopAll(directory, parts, stopOptions).finally(() => lock.release());
+    stopped ??= lock
+      .announceRelease()
+      .then(() => stopAll(directory, parts, stopOptions))
+      .finally(() => lock.release());
     return stopped;
   };
   const failure = Promise.withResolvers<Error>();

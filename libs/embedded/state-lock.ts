@@ -1,16 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, isIdentity, type ProcessIdentity, processIdentity } from './process-identity.ts';
 
 /** The exclusive use of a state directory by one process. */
 export interface StateLock {
+  /** Says that the release is near, so that whoever comes now waits instead of giving up. */
+  announceRelease(): Promise<void>;
   release(): Promise<void>;
 }
 
+const releaseWithinMs = 20_000;
+const pauseMs = 50;
+
 /**
  * Takes the lock of a state directory. One that a dead process left is cleared away.
- * Throws when a living process holds it.
+ * Throws when a living process holds it, unless that one is about to end: then this waits.
  */
 export async function lockState(directory: string): Promise<StateLock> {
   await mkdir(directory, { recursive: true });
@@ -19,22 +25,45 @@ export async function lockState(directory: string): Promise<StateLock> {
   const draft = `${file}.${randomUUID()}`;
   await writeFile(draft, own);
   try {
-    for (let attempt = 1; attempt <= 10; attempt += 1) {
+    const deadline = performance.now() + releaseWithinMs;
+    while (performance.now() < deadline) {
       // A link appears whole or not at all, and only where nothing is yet.
-      if (await succeeds(link(draft, file))) return { release: () => release(file, own) };
+      if (await succeeds(link(draft, file))) return heldLock(file, own);
       const text = await readFile(file, 'utf8').catch(() => '');
       const holder = parseIdentity(text);
-      if (holder && isAlive(holder)) {
+      if (!holder || !isAlive(holder)) {
+        await clearStale(file, text);
+      } else if (await isReleaseAnnounced(file, text)) {
+        await delay(pauseMs);
+      } else if ((await readFile(file, 'utf8').catch(() => '')) === text) {
         throw new Error(
           `${directory} is in use: a Silo runs there already, pid ${holder.pid}. Stop it first, or set SILO_DIRECTORY to another directory.`,
         );
       }
-      await clearStale(file, text);
     }
-    throw new Error(`${file} could not be taken`);
+    throw new Error(`${file} could not be taken within ${releaseWithinMs / 1000} s`);
   } finally {
     await rm(draft, { force: true });
   }
+}
+
+function heldLock(file: string, own: string): StateLock {
+  return {
+    announceRelease: () => writeFile(announcementOf(file), own),
+    release: async () => {
+      await release(file, own);
+      await rm(announcementOf(file), { force: true });
+    },
+  };
+}
+
+function announcementOf(file: string): string {
+  return `${file}.ending`;
+}
+
+/** Whether the announcement is that of the present holder, not one that a dead one left. */
+async function isReleaseAnnounced(file: string, holder: string): Promise<boolean> {
+  return (await readFile(announcementOf(file), 'utf8').catch(() => '')) === holder;
 }
 
 async function release(file: string, own: string): Promise<void> {

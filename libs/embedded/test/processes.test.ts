@@ -151,8 +151,10 @@ test('a state directory has one user at a time, and a dead one counts for nothin
   );
   t.is(taken.length, 1);
   await t.throwsAsync(lockState(directory), { message: /is in use: a Silo runs there already/ });
+  await taken[0]?.announceRelease();
+  const waiting = lockState(directory);
   await taken[0]?.release();
-  await (await lockState(directory)).release();
+  await (await waiting).release();
 });
 
 test('a free port is one that nobody listens on', async (t) => {
