@@ -1,0 +1,134 @@
+import type { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
+import { Role as Roles } from '@silo/protos/gen/silo/common/v1/authorization.ts';
+
+/**
+ * Who may call what, written by hand from the design: the options in the protos are judged by this
+ * list, never the other way round.
+ */
+export type Expected =
+  /** Anyone, without credentials. */
+  | { who: 'anyone' }
+  /** Whoever has a key with this scope; `unrestricted` refuses keys that are restricted. */
+  | { who: 'account'; scope: string; unrestricted?: true }
+  /** Whoever is at least this in the organization, or in the organization of the project. */
+  | {
+      who: 'member' | 'admin' | 'owner';
+      scope: string;
+      of: 'organization' | 'project';
+    }
+  /** Whoever has a client certificate of one of these roles. */
+  | { who: 'certificate'; roles: Role[] };
+
+const anyone: Expected = { who: 'anyone' };
+const account = (scope: string): Expected => ({ who: 'account', scope });
+const wholeAccount = (scope: string): Expected => ({ who: 'account', scope, unrestricted: true });
+const member = (scope: string, of: 'organization' | 'project'): Expected => ({
+  who: 'member',
+  scope,
+  of,
+});
+const admin = (scope: string, of: 'organization' | 'project'): Expected => ({
+  who: 'admin',
+  scope,
+  of,
+});
+const owner = (scope: string, of: 'organization' | 'project'): Expected => ({
+  who: 'owner',
+  scope,
+  of,
+});
+const services: Expected = { who: 'certificate', roles: [Roles.ROLE_SERVICE] };
+const staff: Expected = { who: 'certificate', roles: [Roles.ROLE_STAFF] };
+const fills: Expected = { who: 'certificate', roles: [Roles.ROLE_SERVICE, Roles.ROLE_GUARD] };
+const allRoles: Expected = {
+  who: 'certificate',
+  roles: [Roles.ROLE_SERVICE, Roles.ROLE_GUARD, Roles.ROLE_STAFF],
+};
+
+export const expected: Record<string, Expected> = {
+  '/silo.org.v1.AccountService/CreateAccount': anyone,
+  '/silo.org.v1.AccountService/GetAccount': account('account:read'),
+  '/silo.org.v1.AccountService/UpdateAccount': wholeAccount('account:write'),
+
+  '/silo.org.v1.OrganizationService/CreateOrganization': wholeAccount('organization:write'),
+  '/silo.org.v1.OrganizationService/GetOrganization': member('organization:read', 'organization'),
+  '/silo.org.v1.OrganizationService/ListOrganizations': account('organization:read'),
+  '/silo.org.v1.OrganizationService/UpdateOrganization': admin(
+    'organization:write',
+    'organization',
+  ),
+  '/silo.org.v1.OrganizationService/DeleteOrganization': owner(
+    'organization:write',
+    'organization',
+  ),
+  '/silo.org.v1.OrganizationService/ListMembers': member('organization:read', 'organization'),
+  '/silo.org.v1.OrganizationService/UpdateMember': admin('organization:write', 'organization'),
+  '/silo.org.v1.OrganizationService/RemoveMember': admin('organization:write', 'organization'),
+  '/silo.org.v1.OrganizationService/LeaveOrganization': member(
+    'organization:write',
+    'organization',
+  ),
+  '/silo.org.v1.OrganizationService/InviteMember': admin('organization:write', 'organization'),
+  '/silo.org.v1.OrganizationService/ListInvites': admin('organization:read', 'organization'),
+  '/silo.org.v1.OrganizationService/DeleteInvite': admin('organization:write', 'organization'),
+  '/silo.org.v1.OrganizationService/AcceptInvite': wholeAccount('organization:write'),
+
+  '/silo.org.v1.ActivityService/ListActivity': member('activity:read', 'organization'),
+
+  '/silo.project.v1.ProjectService/CreateProject': member('project:write', 'organization'),
+  '/silo.project.v1.ProjectService/GetProject': member('project:read', 'project'),
+  '/silo.project.v1.ProjectService/ListProjects': member('project:read', 'organization'),
+  '/silo.project.v1.ProjectService/SearchProjects': account('project:read'),
+  '/silo.project.v1.ProjectService/UpdateProject': admin('project:write', 'project'),
+  '/silo.project.v1.ProjectService/DeleteProject': admin('project:write', 'project'),
+  '/silo.project.v1.ProjectService/CreateRecommendedProjects': member(
+    'project:write',
+    'organization',
+  ),
+  '/silo.project.v1.ProjectService/ListMoveDestinations': admin('project:read', 'project'),
+  '/silo.project.v1.ProjectService/MoveProject': admin('project:write', 'project'),
+
+  '/silo.token.v1.ProjectTokenService/GetProjectToken': member('token:read', 'project'),
+  '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': admin('token:write', 'project'),
+
+  '/silo.token.v1.ApiKeyService/CreateApiKey': wholeAccount('key:write'),
+  '/silo.token.v1.ApiKeyService/GetApiKey': account('key:read'),
+  '/silo.token.v1.ApiKeyService/ListApiKeys': account('key:read'),
+  '/silo.token.v1.ApiKeyService/UpdateApiKey': account('key:write'),
+  '/silo.token.v1.ApiKeyService/DisableApiKey': account('key:write'),
+  '/silo.token.v1.ApiKeyService/EnableApiKey': account('key:write'),
+  '/silo.token.v1.ApiKeyService/RollApiKey': account('key:write'),
+  '/silo.token.v1.ApiKeyService/DeleteApiKey': account('key:write'),
+
+  '/silo.billing.v1.BillingService/ListPlans': anyone,
+  '/silo.billing.v1.BillingService/GetSubscription': member('billing:read', 'organization'),
+  '/silo.billing.v1.BillingService/UpdateBillingDetails': admin('billing:write', 'organization'),
+  '/silo.billing.v1.BillingService/ChangePlan': admin('billing:write', 'organization'),
+
+  '/silo.events.internal.v1.EventLogService/ReadEvents': allRoles,
+  '/silo.events.internal.v1.EventLogService/GetHead': allRoles,
+
+  '/silo.org.internal.v1.FactService/GetOrganizationFact': fills,
+  '/silo.org.internal.v1.FactService/GetMembershipFact': fills,
+  '/silo.org.internal.v1.DirectoryService/GetAccountMemberships': services,
+  '/silo.org.internal.v1.StaffService/CreateAccount': staff,
+  '/silo.org.internal.v1.StaffService/ChangeEmail': staff,
+
+  '/silo.project.internal.v1.FactService/GetProjectFact': fills,
+  '/silo.project.internal.v1.SlotService/OpenSlots': services,
+  '/silo.project.internal.v1.SlotService/TrySetLimit': services,
+  '/silo.project.internal.v1.SlotService/TryCloseSlots': services,
+  '/silo.project.internal.v1.SlotService/GetSlots': services,
+
+  '/silo.token.internal.v1.FactService/GetTokenFact': fills,
+  '/silo.token.internal.v1.FactService/GetKeyFact': fills,
+  '/silo.token.internal.v1.AccessService/VerifyToken': allRoles,
+  '/silo.token.internal.v1.AccessService/Authorize': allRoles,
+  '/silo.token.internal.v1.SecretService/MakeProjectToken': services,
+  '/silo.token.internal.v1.SecretService/StoreApiKey': services,
+  '/silo.token.internal.v1.SecretService/PurgeProjectToken': services,
+  '/silo.token.internal.v1.StaffService/IssueApiKey': staff,
+
+  '/silo.billing.internal.v1.SubscriptionService/OpenSubscription': services,
+  '/silo.billing.internal.v1.SubscriptionService/CloseSubscription': services,
+};

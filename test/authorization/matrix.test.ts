@@ -1,0 +1,327 @@
+import { join } from 'node:path';
+import { Client, Metadata, type MethodDefinition, type ServiceError } from '@grpc/grpc-js';
+import { reasonOf } from '@silo/errors/from-status.ts';
+import { SubscriptionServiceService } from '@silo/protos/gen/silo/billing/internal/v1/subscription_service.ts';
+import { BillingServiceService } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
+import { EventLogServiceService } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
+import { DirectoryServiceService } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
+import { FactServiceService as OrgFactServiceService } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
+import { StaffServiceService as OrgStaffServiceService } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
+import { AccountServiceService } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { ActivityServiceService } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
+import { OrganizationServiceService } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { FactServiceService as ProjectFactServiceService } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
+import { SlotServiceService } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { AccessServiceService } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
+import { FactServiceService as TokenFactServiceService } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import { SecretServiceService } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
+import { StaffServiceService as TokenStaffServiceService } from '@silo/protos/gen/silo/token/internal/v1/staff_service.ts';
+import { ApiKeyServiceService } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
+import { ProjectTokenServiceService } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
+import { loadImage, siloMethods } from '@silo/protos/image.ts';
+import { clientCredentials, type TlsFiles } from '@silo/rpc/tls.ts';
+import { type ServiceName, serviceNames } from '@silo/service/config.ts';
+import anyTest, { type TestFn } from 'ava';
+import { certificate, certificates } from '../harness/certificates.ts';
+import type { SignedUp } from '../harness/clients.ts';
+import { eventually } from '../harness/eventually.ts';
+import { startTestSilo, type TestSilo } from '../harness/silo.ts';
+import { type Expected, expected } from './expected.ts';
+import { consuming, requests } from './requests.ts';
+import { createKey, createWorld, type World } from './world.ts';
+
+const test = anyTest as TestFn<{ silo: TestSilo; world: World; keys: Keys }>;
+
+type Method = MethodDefinition<object, unknown>;
+
+const definitions = [
+  AccountServiceService,
+  OrganizationServiceService,
+  ActivityServiceService,
+  ProjectServiceService,
+  ProjectTokenServiceService,
+  ApiKeyServiceService,
+  BillingServiceService,
+  EventLogServiceService,
+  OrgFactServiceService,
+  DirectoryServiceService,
+  OrgStaffServiceService,
+  ProjectFactServiceService,
+  SlotServiceService,
+  TokenFactServiceService,
+  AccessServiceService,
+  SecretServiceService,
+  TokenStaffServiceService,
+  SubscriptionServiceService,
+].flatMap((service) => Object.values(service)) as unknown as Method[];
+
+const byPath = new Map(definitions.map((method) => [method.path, method]));
+const allPaths = siloMethods(loadImage()).map(({ path }) => path);
+
+/** Who calls with what on the public port. */
+const publicCallers = [
+  'no credentials',
+  'a foreign account',
+  'a MEMBER',
+  'an ADMIN',
+  'an OWNER',
+  'a key without the scope',
+  'a key restricted elsewhere',
+  'an expired key',
+  'a project token',
+] as const;
+type PublicCaller = (typeof publicCallers)[number];
+
+/** Who calls with which client certificate on the internal port. */
+const internalCallers = [
+  'no certificate',
+  'a certificate of another CA',
+  'a service',
+  'a guard',
+  'staff',
+] as const;
+type InternalCaller = (typeof internalCallers)[number];
+
+const roleOf: Partial<Record<InternalCaller, Role>> = {
+  'a service': Role.ROLE_SERVICE,
+  'a guard': Role.ROLE_GUARD,
+  staff: Role.ROLE_STAFF,
+};
+
+/** Keys of the owner that may less than the owner. */
+type Keys = { withoutScope(scope: string): Promise<string>; elsewhere: string; expired: string };
+
+test.before(async (t) => {
+  const silo = await startTestSilo(t);
+  const world = await createWorld(silo);
+  t.context = { silo, world, keys: await createKeys(world) };
+});
+
+async function createKeys(world: World): Promise<Keys> {
+  const { api } = world.owner;
+  const elsewhere = await createKey(api, { scopes: ['*'], organizationIds: [world.elsewhereId] });
+  const expired = await createKey(api, {
+    scopes: ['*'],
+    expireTime: new Date(Date.now() + 1_500),
+  });
+  await eventually(async () => {
+    const refused = await world.silo
+      .as(expired.secret)
+      .accounts.getAccount({})
+      .then(() => false)
+      .catch(() => true);
+    if (!refused) throw new Error('the key has not expired');
+  });
+  return {
+    elsewhere: elsewhere.secret,
+    expired: expired.secret,
+    withoutScope: async (scope) => {
+      const [area] = scope.split(':');
+      const other = area === 'account' ? 'activity:write' : 'account:write';
+      // Reading the area is not enough to write it.
+      const scopes = scope.endsWith(':write') ? [other, `${area}:read`] : [other];
+      return (await createKey(api, { scopes })).secret;
+    },
+  };
+}
+
+/** How one call ended: the reason of its refusal, or that it got past authorization. */
+async function call(
+  address: string,
+  tls: Pick<TlsFiles, 'ca'> & Partial<TlsFiles>,
+  method: Method,
+  request: object,
+  apiKey?: string,
+): Promise<string> {
+  const client = new Client(address, clientCredentials(tls));
+  const metadata = new Metadata();
+  if (apiKey !== undefined) metadata.set('authorization', `Bearer ${apiKey}`);
+  const options = { deadline: Date.now() + 15_000 };
+  const serialize = (value: object) => method.requestSerialize(partial(method, value));
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const ended = (error: ServiceError | null) => (error === null ? resolve() : reject(error));
+      const { path, responseDeserialize: read } = method;
+      if (!method.responseStream) {
+        client.makeUnaryRequest(path, serialize, read, request, metadata, options, ended);
+        return;
+      }
+      const stream = client.makeServerStreamRequest(
+        path,
+        serialize,
+        read,
+        request,
+        metadata,
+        options,
+      );
+      stream.on('data', () => {});
+      stream.on('end', () => resolve());
+      stream.on('error', reject);
+    });
+    return 'allowed';
+  } catch (error) {
+    const reason = reasonOf(error);
+    if (reason === undefined) return `status ${(error as ServiceError).code}`;
+    return refusals.has(reason) ? reason : 'allowed';
+  } finally {
+    client.close();
+  }
+}
+
+/** Fills in the fields that a request leaves out, as any client does. */
+function partial(method: Method, request: object): object {
+  const empty = method.requestDeserialize(Buffer.alloc(0));
+  return { ...empty, ...nested(request) };
+}
+
+const nestedDefaults: Record<string, object> = {
+  account: { id: '', email: '', displayName: '', currentProjectId: '', etag: '' },
+  organization: { id: '', name: '', membersMayCreateProjects: false, level: 0, etag: '' },
+  member: { organizationId: '', accountId: '', email: '', displayName: '', level: 0, etag: '' },
+  project: { id: '', organizationId: '', name: '', state: 0, etag: '' },
+};
+
+function nested(request: object): object {
+  return Object.fromEntries(
+    Object.entries(request).map(([field, value]) => [
+      field,
+      field in nestedDefaults ? { ...nestedDefaults[field], ...value } : value,
+    ]),
+  );
+}
+
+/** What keeps a caller from a handler; any other reason comes from behind authorization. */
+const refusals = new Set([
+  'TOKEN_INVALID',
+  'SCOPE_REQUIRED',
+  'ADMIN_REQUIRED',
+  'KEY_RESTRICTED',
+  'ROLE_REQUIRED',
+  'ORGANIZATION_NOT_FOUND',
+  'PROJECT_NOT_FOUND',
+  'UNKNOWN_METHOD',
+  'SIGNUP_CLOSED',
+  'INVALID_FIELD',
+  'INTERNAL',
+  'DEPENDENCY_UNAVAILABLE',
+  'CALL_ENDED',
+]);
+
+const levels = { member: 1, admin: 2, owner: 3 } as const;
+const levelOf: Partial<Record<PublicCaller, number>> = {
+  'a MEMBER': 1,
+  'an ADMIN': 2,
+  'an OWNER': 3,
+};
+
+/** What the list says should happen. */
+function publicOutcome(rule: Expected, caller: PublicCaller): string {
+  if (rule.who === 'anyone') return 'allowed';
+  if (rule.who === 'certificate') return 'UNKNOWN_METHOD';
+  if (caller === 'no credentials' || caller === 'an expired key' || caller === 'a project token') {
+    return 'TOKEN_INVALID';
+  }
+  if (caller === 'a key without the scope') return 'SCOPE_REQUIRED';
+  if (rule.who === 'account') {
+    return caller === 'a key restricted elsewhere' && rule.unrestricted
+      ? 'KEY_RESTRICTED'
+      : 'allowed';
+  }
+  const level = levelOf[caller];
+  if (level === undefined) {
+    return rule.of === 'project' ? 'PROJECT_NOT_FOUND' : 'ORGANIZATION_NOT_FOUND';
+  }
+  return level >= levels[rule.who] ? 'allowed' : 'ADMIN_REQUIRED';
+}
+
+function internalOutcome(rule: Expected, caller: InternalCaller): string {
+  const role = roleOf[caller];
+  // Without a certificate of the deployment there is no connection at all.
+  if (role === undefined) return 'status 14';
+  if (rule.who !== 'certificate') return 'UNKNOWN_METHOD';
+  return rule.roles.includes(role) ? 'allowed' : 'ROLE_REQUIRED';
+}
+
+function serviceOf(path: string): ServiceName {
+  const [, name] = path.split('.');
+  // Every service has an event log; one stands for all.
+  return serviceNames.find((service) => service === name) ?? 'org';
+}
+
+test('every RPC has its row in the list written by hand, and every row its RPC', (t) => {
+  t.deepEqual(Object.keys(expected).sort(), allPaths);
+  t.deepEqual(Object.keys(requests).sort(), allPaths);
+  t.deepEqual([...byPath.keys()].sort(), allPaths);
+});
+
+for (const path of allPaths) {
+  for (const caller of publicCallers) {
+    test(`${path} by ${caller}, on the public port`, async (t) => {
+      const { silo, keys } = t.context;
+      const rule = expected[path] ?? { who: 'anyone' };
+      const world = consuming.has(path) ? await createWorld(silo) : t.context.world;
+      const people: Record<PublicCaller, SignedUp> = {
+        'no credentials': world.owner,
+        'a foreign account': world.foreign,
+        'a MEMBER': world.member,
+        'an ADMIN': world.admin,
+        'an OWNER': world.owner,
+        'a key without the scope': world.owner,
+        'a key restricted elsewhere': world.owner,
+        'an expired key': world.owner,
+        'a project token': world.owner,
+      };
+      const person = people[caller];
+      const credentials: Partial<Record<PublicCaller, string | undefined>> = {
+        'no credentials': undefined,
+        'a key without the scope': 'scope' in rule ? await keys.withoutScope(rule.scope) : '',
+        'a key restricted elsewhere': keys.elsewhere,
+        'an expired key': keys.expired,
+        'a project token': world.owner.projectToken,
+      };
+      const apiKey = caller in credentials ? credentials[caller] : person.apiKey;
+      const outcome = await call(
+        silo.addresses[serviceOf(path)].public,
+        { ca: certificate('staff-operator').ca },
+        methodOf(path),
+        requests[path]?.(world, person) ?? {},
+        apiKey,
+      );
+      t.is(outcome, publicOutcome(rule, caller));
+    });
+  }
+
+  for (const caller of internalCallers) {
+    test(`${path} by ${caller}, on the internal port`, async (t) => {
+      const { silo, world } = t.context;
+      const rule = expected[path] ?? { who: 'anyone' };
+      const { ca } = certificate('staff-operator');
+      const tls: Record<InternalCaller, Pick<TlsFiles, 'ca'> & Partial<TlsFiles>> = {
+        'no certificate': { ca },
+        'a certificate of another CA': {
+          ...certificate('service-org', join(certificates(), 'other')),
+          ca,
+        },
+        'a service': certificate('service-org'),
+        'a guard': certificate('guard-edge'),
+        staff: certificate('staff-operator'),
+      };
+      const outcome = await call(
+        silo.addresses[serviceOf(path)].internal,
+        tls[caller],
+        methodOf(path),
+        requests[path]?.(world, world.owner) ?? {},
+        world.owner.apiKey,
+      );
+      t.is(outcome, internalOutcome(rule, caller));
+    });
+  }
+}
+
+function methodOf(path: string): Method {
+  const method = byPath.get(path);
+  if (method === undefined) throw new Error(`${path} is not generated`);
+  return method;
+}

@@ -1,0 +1,231 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import { newProjectToken } from '@silo/tokens/secrets.ts';
+import type { SignedUp } from '../harness/clients.ts';
+import { keyMessage, type World } from './world.ts';
+
+/** A request about the world's organization or project, by whoever calls. */
+type Request = (world: World, caller: SignedUp) => object;
+
+/** Never a thing's etag: who may change it is refused ETAG_MISMATCH, and changes nothing. */
+const etag = 'not-the-etag';
+const requestId = '';
+const page = { pageSize: 0, pageToken: '' };
+
+const byOrganization: Request = ({ organizationId }) => ({ organizationId, ...page });
+const byProject: Request = ({ projectId }) => ({ projectId, ...page });
+const ownKey: Request = ({ keyIds }, { account }) => ({
+  keyId: keyIds.get(account.id),
+  etag,
+  requestId,
+});
+const onBehalfOf = { accountId: '', keyHash: Buffer.alloc(32), correlationId: '' };
+const email = () => `${randomUUID()}@example.com`;
+const newAccount = () => ({
+  email: email(),
+  displayName: 'New',
+  organizationName: 'New',
+  requestId: randomUUID(),
+});
+const saga = { actor: 'silo', correlationId: 'test' };
+
+/** A well-formed request for every method: what it changes, later rows can live with. */
+export const requests: Record<string, Request> = {
+  '/silo.org.v1.AccountService/CreateAccount': newAccount,
+  '/silo.org.v1.AccountService/GetAccount': () => ({}),
+  '/silo.org.v1.AccountService/UpdateAccount': () => ({ account: { displayName: 'x', etag } }),
+
+  '/silo.org.v1.OrganizationService/CreateOrganization': () => ({ name: 'New', requestId }),
+  '/silo.org.v1.OrganizationService/GetOrganization': byOrganization,
+  '/silo.org.v1.OrganizationService/ListOrganizations': () => page,
+  '/silo.org.v1.OrganizationService/UpdateOrganization': ({ organizationId }) => ({
+    organization: { id: organizationId, name: 'x', etag },
+  }),
+  '/silo.org.v1.OrganizationService/DeleteOrganization': ({ organizationId }) => ({
+    organizationId,
+    etag,
+    requestId,
+  }),
+  '/silo.org.v1.OrganizationService/ListMembers': byOrganization,
+  '/silo.org.v1.OrganizationService/UpdateMember': ({ organizationId, member }) => ({
+    member: { organizationId, accountId: member.account.id, level: Level.LEVEL_MEMBER, etag },
+  }),
+  '/silo.org.v1.OrganizationService/RemoveMember': ({ organizationId, member }) => ({
+    organizationId,
+    accountId: member.account.id,
+    etag,
+    requestId,
+  }),
+  '/silo.org.v1.OrganizationService/LeaveOrganization': ({ organizationId }) => ({
+    organizationId,
+    requestId,
+  }),
+  '/silo.org.v1.OrganizationService/InviteMember': ({ organizationId }) => ({
+    organizationId,
+    email: email(),
+    level: Level.LEVEL_MEMBER,
+    requestId: randomUUID(),
+  }),
+  '/silo.org.v1.OrganizationService/ListInvites': byOrganization,
+  '/silo.org.v1.OrganizationService/DeleteInvite': ({ organizationId }) => ({
+    organizationId,
+    inviteId: newId('inv'),
+    requestId,
+  }),
+  '/silo.org.v1.OrganizationService/AcceptInvite': () => ({ code: 'no-such-code', requestId }),
+
+  '/silo.org.v1.ActivityService/ListActivity': byOrganization,
+
+  '/silo.project.v1.ProjectService/CreateProject': ({ organizationId }) => ({
+    organizationId,
+    name: 'New',
+    requestId,
+  }),
+  '/silo.project.v1.ProjectService/GetProject': byProject,
+  '/silo.project.v1.ProjectService/ListProjects': byOrganization,
+  '/silo.project.v1.ProjectService/SearchProjects': () => ({ query: '', ...page }),
+  '/silo.project.v1.ProjectService/UpdateProject': ({ projectId }) => ({
+    project: { id: projectId, name: 'x', etag },
+  }),
+  '/silo.project.v1.ProjectService/DeleteProject': ({ projectId }) => ({
+    projectId,
+    etag,
+    requestId,
+  }),
+  '/silo.project.v1.ProjectService/CreateRecommendedProjects': ({ organizationId }) => ({
+    organizationId,
+    requestId,
+  }),
+  '/silo.project.v1.ProjectService/ListMoveDestinations': byProject,
+  // To where it is: who may move it is refused ALREADY_THERE.
+  '/silo.project.v1.ProjectService/MoveProject': ({ projectId, organizationId }) => ({
+    projectId,
+    destinationOrganizationId: organizationId,
+    etag: '',
+    requestId,
+  }),
+
+  '/silo.token.v1.ProjectTokenService/GetProjectToken': byProject,
+  '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': ({ projectId }) => ({
+    projectId,
+    expectedFingerprint: '000000000000',
+    requestId,
+  }),
+
+  '/silo.token.v1.ApiKeyService/CreateApiKey': () => ({
+    apiKey: keyMessage({ name: 'New', scopes: ['account:read'] }),
+    requestId: randomUUID(),
+  }),
+  '/silo.token.v1.ApiKeyService/GetApiKey': ownKey,
+  '/silo.token.v1.ApiKeyService/ListApiKeys': () => page,
+  '/silo.token.v1.ApiKeyService/UpdateApiKey': ({ keyIds }, { account }) => ({
+    apiKey: keyMessage({ id: keyIds.get(account.id) ?? '', name: 'x', etag }),
+    requestId,
+  }),
+  '/silo.token.v1.ApiKeyService/DisableApiKey': ownKey,
+  '/silo.token.v1.ApiKeyService/EnableApiKey': ownKey,
+  '/silo.token.v1.ApiKeyService/RollApiKey': (world, caller) => ({
+    ...ownKey(world, caller),
+    requestId: randomUUID(),
+  }),
+  '/silo.token.v1.ApiKeyService/DeleteApiKey': ownKey,
+
+  '/silo.billing.v1.BillingService/ListPlans': () => ({}),
+  '/silo.billing.v1.BillingService/GetSubscription': byOrganization,
+  '/silo.billing.v1.BillingService/UpdateBillingDetails': ({ organizationId }) => ({
+    organizationId,
+    billingDetails: {
+      companyName: 'x',
+      email: 'x@example.com',
+      address: 'x',
+      countryCode: 'DE',
+      taxId: '',
+    },
+    etag,
+    requestId,
+  }),
+  '/silo.billing.v1.BillingService/ChangePlan': ({ organizationId }) => ({
+    organizationId,
+    plan: Plan.PLAN_SCALE,
+    etag,
+    requestId,
+  }),
+
+  '/silo.events.internal.v1.EventLogService/ReadEvents': () => ({ afterSequence: 0, batchSize: 1 }),
+  '/silo.events.internal.v1.EventLogService/GetHead': () => ({}),
+
+  '/silo.org.internal.v1.FactService/GetOrganizationFact': byOrganization,
+  '/silo.org.internal.v1.FactService/GetMembershipFact': ({ organizationId, owner }) => ({
+    organizationId,
+    accountId: owner.account.id,
+  }),
+  '/silo.org.internal.v1.DirectoryService/GetAccountMemberships': ({ owner }) => ({
+    accountId: owner.account.id,
+  }),
+  '/silo.org.internal.v1.StaffService/CreateAccount': () => ({ account: newAccount() }),
+  '/silo.org.internal.v1.StaffService/ChangeEmail': ({ foreign }) => ({
+    accountId: foreign.account.id,
+    email: email(),
+    requestId,
+  }),
+
+  '/silo.project.internal.v1.FactService/GetProjectFact': byProject,
+  '/silo.project.internal.v1.SlotService/OpenSlots': ({ organizationId }) => ({
+    organizationId,
+    limit: 1,
+    defaultProjectId: newId('prj'),
+    ...saga,
+  }),
+  '/silo.project.internal.v1.SlotService/TrySetLimit': ({ organizationId }) => ({
+    organizationId,
+    limit: 1,
+    revision: 1,
+    onBehalfOf,
+  }),
+  '/silo.project.internal.v1.SlotService/TryCloseSlots': ({ organizationId }) => ({
+    organizationId,
+    revision: 1,
+    onBehalfOf,
+  }),
+  '/silo.project.internal.v1.SlotService/GetSlots': byOrganization,
+
+  '/silo.token.internal.v1.FactService/GetTokenFact': () => ({ tokenHash: randomBytes(32) }),
+  '/silo.token.internal.v1.FactService/GetKeyFact': () => ({ keyHash: randomBytes(32) }),
+  '/silo.token.internal.v1.AccessService/VerifyToken': () => ({ token: newProjectToken() }),
+  '/silo.token.internal.v1.AccessService/Authorize': () => ({ key: 'no key', scope: '', level: 0 }),
+  '/silo.token.internal.v1.SecretService/MakeProjectToken': () => ({
+    projectId: newId('prj'),
+    ...saga,
+  }),
+  '/silo.token.internal.v1.SecretService/StoreApiKey': ({ foreign }) => ({
+    keyId: newId('key'),
+    accountId: foreign.account.id,
+    name: 'x',
+    keyHash: randomBytes(32),
+    masked: 'phx_...',
+    scopes: ['*'],
+    correlationId: 'test',
+  }),
+  '/silo.token.internal.v1.SecretService/PurgeProjectToken': () => ({
+    projectId: newId('prj'),
+    correlationId: 'test',
+  }),
+  '/silo.token.internal.v1.StaffService/IssueApiKey': ({ foreign }) => ({
+    accountId: foreign.account.id,
+    requestId: randomUUID(),
+  }),
+
+  '/silo.billing.internal.v1.SubscriptionService/OpenSubscription': ({ organizationId }) => ({
+    organizationId,
+    ...saga,
+  }),
+  '/silo.billing.internal.v1.SubscriptionService/CloseSubscription': () => ({
+    organizationId: newId('org_us'),
+    ...saga,
+  }),
+};
+
+/** Methods that change the world when they are allowed: each caller gets a world of its own. */
+export const consuming = new Set(['/silo.org.v1.OrganizationService/LeaveOrganization']);
