@@ -36,13 +36,15 @@ export const projectService: ServiceDefinition = {
     return {
       public: [mountPublic(dependencies)],
       internal: mountInternal(dependencies),
-      loops: [(signal) => purgeProjects({ ...kit, projects }, signal)],
+      loops: [
+        (signal) => purgeProjects({ ...kit, projects, secrets: kit.peers.token.secrets }, signal),
+      ],
     };
   },
 };
 
 function dependenciesOf({ db, eventLog, access, peers, createSagas }: ServiceKit): Dependencies {
-  const createProjects = createProjectsSaga(peers);
+  const createProjects = createProjectsSaga(peers.token);
   return {
     projects: createProjectStore(db),
     slots: createSlotStore(db),

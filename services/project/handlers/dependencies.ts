@@ -14,7 +14,7 @@ export type Dependencies = {
   moves: MoveStore;
   eventLog: EventLog;
   access: Access;
-  peers: Pick<Peers, 'org'>;
+  peers: { org: Pick<Peers['org'], 'directory'> };
   sagas: Sagas;
   createProjects: CreateProjectsSaga;
 };

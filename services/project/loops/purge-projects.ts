@@ -7,7 +7,12 @@ import type { ProjectStore } from '../store/projects.ts';
 const intervalMs = 30_000;
 const batchSize = 100;
 
-type Uses = { projects: ProjectStore; peers: Pick<Peers, 'token'>; clock: Clock; log: Log };
+type Uses = {
+  projects: ProjectStore;
+  secrets: Pick<Peers['token']['secrets'], 'purgeProjectToken'>;
+  clock: Clock;
+  log: Log;
+};
 
 /**
  * Removes, until the signal, deleted projects whose time has come, tokens first. Every replica
@@ -21,7 +26,7 @@ export async function purgeProjects(uses: Uses, signal: AbortSignal): Promise<vo
 
 /** One turn: everything that is due now. Rejects where some could not be purged. */
 export async function purgeDue(
-  { projects, peers, clock }: Omit<Uses, 'log'>,
+  { projects, secrets, clock }: Omit<Uses, 'log'>,
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
@@ -29,7 +34,7 @@ export async function purgeDue(
     const due = await projects.due(now, batchSize, signal);
     for (const projectId of due) {
       const request = { projectId, correlationId: `purge-${projectId}` };
-      await peers.token.secrets.purgeProjectToken(request, { signal });
+      await secrets.purgeProjectToken(request, { signal });
       await projects.purge(projectId, now);
     }
     if (due.length < batchSize) return;

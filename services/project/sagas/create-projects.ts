@@ -13,7 +13,9 @@ export type CreateProjectsState = 'decided' | 'done';
 export type CreateProjectsSaga = SagaDefinition<CreateProjectsState, CreateProjectsData>;
 
 /** What follows the decision that projects exist: each gets its token. */
-export function createProjectsSaga({ token }: Pick<Peers, 'token'>): CreateProjectsSaga {
+export function createProjectsSaga({
+  secrets,
+}: Pick<Peers['token'], 'secrets'>): CreateProjectsSaga {
   return {
     kind: 'create_projects',
     transitions: { decided: ['done'], done: [] },
@@ -22,7 +24,7 @@ export function createProjectsSaga({ token }: Pick<Peers, 'token'>): CreateProje
         const made = await Promise.all(
           data.projects.map(async ({ _id: projectId }) => {
             const request = { projectId, actor, correlationId: _id };
-            const answer = await token.secrets.makeProjectToken(request, { signal });
+            const answer = await secrets.makeProjectToken(request, { signal });
             return [projectId, answer.token] as const;
           }),
         );

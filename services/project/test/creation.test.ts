@@ -1,0 +1,183 @@
+import { reasonName } from '@silo/errors/reason-name.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import test from 'ava';
+import { createCreateProject } from '../handlers/create-project.ts';
+import { createCreateRecommendedProjects } from '../handlers/create-recommended-projects.ts';
+import { createDeleteProject } from '../handlers/delete-project.ts';
+import { createGetSlots } from '../handlers/get-slots.ts';
+import { createOpenSlots } from '../handlers/open-slots.ts';
+import { createUpdateProject } from '../handlers/update-project.ts';
+import { purgeDue } from '../loops/purge-projects.ts';
+import { refusalOf, type TestKey, testWorld, type World } from './support.ts';
+
+async function create(world: World, key: TestKey, organizationId: string, requestId = '') {
+  const call = await world.call(key, { organizationId, requestId });
+  const request = { organizationId, name: 'New', settings: undefined, requestId };
+  return await createCreateProject(world)(request, call);
+}
+
+async function counted(world: World, organizationId: string) {
+  const { signal } = await world.call(world.key());
+  const slots = (await world.slots.getMany([organizationId], signal)).get(organizationId);
+  const found = await world.projects.list(organizationId, { afterId: '', limit: 99 }, signal);
+  return { count: slots?.count, exist: found.length };
+}
+
+test('a project is created with its token, its slot and its event', async (t) => {
+  const world = await testWorld(t);
+  const owner = world.key();
+  const { id } = await world.organization(owner, { limit: 2 });
+  const { project, projectToken } = await create(world, owner, id);
+  t.like(project, { organizationId: id, name: 'New', etag: '1', state: 1 });
+  t.is(projectToken, `token of ${project?.id}`);
+  t.deepEqual(await counted(world, id), { count: 2, exist: 2 });
+  t.deepEqual(
+    (await world.events('created')).map(({ name }) => name),
+    ['Default Project', 'New'],
+  );
+  const error = await refusalOf(create(world, owner, id));
+  t.is(reasonName(error.reason), 'PROJECT_LIMIT');
+  t.deepEqual(error.metadata, { limit: '2', count: '2', organization_id: id });
+});
+
+test('however many creates race, the limit holds', async (t) => {
+  const world = await testWorld(t);
+  const owner = world.key();
+  const { id } = await world.organization(owner, { limit: 4 });
+  const creates = Array.from({ length: 8 }, () => create(world, owner, id));
+  const outcomes = await Promise.allSettled(creates);
+  t.is(outcomes.filter(({ status }) => status === 'fulfilled').length, 3);
+  t.deepEqual(await counted(world, id), { count: 4, exist: 4 });
+});
+
+test('one request_id creates one project, also when both calls run at once', async (t) => {
+  const world = await testWorld(t);
+  const owner = world.key();
+  const { id } = await world.organization(owner, { limit: 2 });
+  const answers = await Promise.all([1, 2, 3].map(() => create(world, owner, id, 'same')));
+  t.deepEqual(answers[1], answers[0]);
+  t.deepEqual(answers[2], answers[0]);
+  t.deepEqual(await counted(world, id), { count: 2, exist: 2 });
+});
+
+test('a member creates projects only where members may', async (t) => {
+  const world = await testWorld(t);
+  const [owner, member] = [world.key(), world.key()];
+  const { id } = await world.organization(owner);
+  world.join(member, id, Level.LEVEL_MEMBER);
+  await create(world, member, id);
+  world.setMembersMayCreate(id, false);
+  t.is(reasonName((await refusalOf(create(world, member, id))).reason), 'ADMIN_REQUIRED');
+});
+
+test('where no slots are open yet, nothing is decided', async (t) => {
+  const world = await testWorld(t);
+  const owner = world.key();
+  const { id } = await world.organization(owner, { opened: false });
+  t.is(reasonName((await refusalOf(create(world, owner, id))).reason), 'NOT_READY');
+  const call = await world.call(owner);
+  const asked = createGetSlots(world)({ organizationId: id }, call);
+  t.is(reasonName((await refusalOf(asked)).reason), 'NOT_READY');
+});
+
+test('slots and Default Project come into being once, whoever repeats', async (t) => {
+  const world = await testWorld(t);
+  const call = await world.call(world.key());
+  const organizationId = newId('org_us');
+  const request = {
+    ...{ organizationId, limit: 1, defaultProjectId: newId('prj') },
+    ...{ actor: 'acc_1', correlationId: 'saga' },
+  };
+  await Promise.all([1, 2, 3].map(() => createOpenSlots(world)(request, call)));
+  t.deepEqual(await counted(world, organizationId), { count: 1, exist: 1 });
+  t.deepEqual(await createGetSlots(world)({ organizationId }, call), { limit: 1, count: 1 });
+  t.is((await world.events('created')).length, 1);
+  t.like(await world.events('slots_changed'), [{ organizationId, limit: 1, count: 1 }]);
+});
+
+test('the recommended projects that are missing are created, all or none', async (t) => {
+  const world = await testWorld(t);
+  const owner = world.key();
+  const { id: organizationId } = await world.organization(owner, { limit: 4 });
+  const recommend = async () => {
+    const call = await world.call(owner, { organizationId });
+    return await createCreateRecommendedProjects(world)({ organizationId, requestId: '' }, call);
+  };
+  const other = await world.addProject(organizationId, 'Other');
+  t.is(reasonName((await refusalOf(recommend())).reason), 'PROJECT_LIMIT');
+  t.deepEqual(await counted(world, organizationId), { count: 2, exist: 2 });
+
+  const call = await world.call(owner, { projectId: other._id });
+  const project = { id: other._id, name: 'Staging', etag: '' };
+  const rename = { project: { ...project, ...emptyProject }, updateMask: ['name'], requestId: '' };
+  await createUpdateProject(world)(rename, call);
+  const { projects } = await recommend();
+  t.deepEqual(
+    projects.map((each) => [each.project?.name, each.projectToken !== '']),
+    [
+      ['Local Development', true],
+      ['Production', true],
+    ],
+  );
+  t.deepEqual(await recommend(), { projects: [] });
+});
+
+const emptyProject = {
+  ...{ organizationId: '', settings: undefined, state: 0 as const },
+  ...{ createTime: undefined, updateTime: undefined, purgeTime: undefined },
+};
+
+test('an update tells what changed, and holds to the etag', async (t) => {
+  const world = await testWorld(t);
+  const owner = world.key();
+  const { projectId } = await world.organization(owner);
+  const update = async (name: string, etag: string) => {
+    const call = await world.call(owner, { projectId });
+    const project = { ...emptyProject, id: projectId, name, etag };
+    return await createUpdateProject(world)(
+      { project, updateMask: undefined, requestId: '' },
+      call,
+    );
+  };
+  const { project } = await update('Renamed', '1');
+  t.like(project, { name: 'Renamed', etag: '2' });
+  t.is(reasonName((await refusalOf(update('Again', '1'))).reason), 'ETAG_MISMATCH');
+  t.like((await update('Renamed', '2')).project, { etag: '2' });
+  t.like(await world.events('updated'), [
+    {
+      projectId,
+      revision: 2,
+      changes: [{ field: 'name', from: 'Default Project', to: 'Renamed' }],
+    },
+  ]);
+});
+
+test('deleting frees the slot at once, the last project too, and purges after 7 days', async (t) => {
+  const world = await testWorld(t);
+  const owner = world.key();
+  const { id, projectId } = await world.organization(owner, { limit: 1 });
+  const call = await world.call(owner, { projectId });
+  const remove = (etag: string) =>
+    createDeleteProject(world)({ projectId, etag, requestId: '' }, call);
+  t.is(reasonName((await refusalOf(remove('x'))).reason), 'ETAG_MISMATCH');
+  const { project } = await remove('1');
+  t.like(project, { state: 2, etag: '2' });
+  t.deepEqual(await counted(world, id), { count: 0, exist: 0 });
+  t.is(reasonName((await refusalOf(remove(''))).reason), 'PROJECT_NOT_ACTIVE');
+  t.like(await world.events('deleted'), [{ projectId, organizationId: id, revision: 2 }]);
+  await create(world, owner, id);
+
+  const purgeMs = project?.purgeTime?.getTime() ?? 0;
+  t.is(purgeMs - (project?.updateTime?.getTime() ?? 0), 7 * 24 * 60 * 60 * 1000);
+  const purgeAt = (ms: number) => {
+    const clock = { now: () => new Date(ms), monotonicMs: () => ms };
+    return purgeDue({ ...world, clock }, AbortSignal.timeout(30_000));
+  };
+  await purgeAt(purgeMs - 1);
+  t.deepEqual(world.purged, []);
+  await purgeAt(purgeMs);
+  await purgeAt(purgeMs);
+  t.deepEqual(world.purged, [projectId]);
+  t.is(await world.projects.fact(projectId, call.signal), undefined);
+});

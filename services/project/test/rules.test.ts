@@ -1,0 +1,341 @@
+import { status } from '@grpc/grpc-js';
+import { reasonName } from '@silo/errors/reason-name.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import { Project, ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import test from 'ava';
+import { requireMayCreate } from '../rules/create-project.ts';
+import { etagOf, requireEtag, revisionOf } from '../rules/etag.ts';
+import { requireMoveAllowed, requireSameRegion, violatedMoveRules } from '../rules/move.ts';
+import { moveBlockers } from '../rules/move-blockers.ts';
+import { missingNames } from '../rules/recommended.ts';
+import { settingsOf } from '../rules/settings.ts';
+import { judgeTry, refuseAddition } from '../rules/slots.ts';
+import { applyChange, changeOf } from '../rules/update-project.ts';
+import type { SlotsDocument } from '../store/documents.ts';
+
+const { PROJECT_STATE_ACTIVE, PROJECT_STATE_DELETED, PROJECT_STATE_MIGRATING } = ProjectState;
+const { TRY_RESULT_ACCEPTED, TRY_RESULT_REFUSED_ACCESS } = TryResult;
+const { TRY_RESULT_REFUSED_COUNT, TRY_RESULT_REFUSED_LATE } = TryResult;
+
+const us = 'org_us_01k00000000000000000000000';
+const alsoUs = 'org_us_01k00000000000000000000001';
+const eu = 'org_eu_01k00000000000000000000000';
+
+function slotsOf(values: Partial<SlotsDocument> = {}): SlotsDocument {
+  return { _id: alsoUs, limit: null, count: 1, closed: false, revision: 1, tries: {}, ...values };
+}
+
+function refused(act: () => unknown): SiloError {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof SiloError) return error;
+    throw error;
+  }
+  throw new Error('it was not refused');
+}
+
+const reason = (act: () => unknown) => reasonName(refused(act).reason);
+const reasons = (all: readonly SiloError[]) => all.map((each) => reasonName(each.reason));
+
+for (const { title, state = PROJECT_STATE_ACTIVE, sourceCount, destination, expected } of [
+  { title: 'a move that breaks no rule', sourceCount: 2, destination: {}, expected: [] },
+  {
+    title: 'a move of the last project',
+    sourceCount: 1,
+    destination: {},
+    expected: ['LAST_PROJECT'],
+  },
+  {
+    title: 'a move to where the last project is already',
+    sourceCount: 1,
+    destination: { _id: us, limit: 1 },
+    expected: ['ALREADY_THERE'],
+  },
+  {
+    title: 'a move to a full organization',
+    sourceCount: 2,
+    destination: { limit: 1, count: 1 },
+    expected: ['PROJECT_LIMIT'],
+  },
+  {
+    title: 'a move into the last free slot',
+    sourceCount: 2,
+    destination: { limit: 2, count: 1 },
+    expected: [],
+  },
+  {
+    title: 'a move of a migrating last project to a full organization',
+    state: PROJECT_STATE_MIGRATING,
+    sourceCount: 1,
+    destination: { limit: 1, count: 1 },
+    expected: ['LAST_PROJECT', 'PROJECT_LIMIT', 'PROJECT_NOT_ACTIVE'],
+  },
+  {
+    title: 'a move of a deleted project, which holds no slot',
+    state: PROJECT_STATE_DELETED,
+    sourceCount: 1,
+    destination: { limit: 1, count: 1 },
+    expected: ['PROJECT_NOT_ACTIVE'],
+  },
+]) {
+  test(`${title} violates ${expected.join(', ') || 'nothing'}`, (t) => {
+    const violated = violatedMoveRules({
+      project: { state },
+      source: { _id: us, count: sourceCount },
+      destination: slotsOf(destination),
+    });
+    t.deepEqual(reasons(violated), expected);
+  });
+}
+
+test('a refused move has the first reason, all violations, and the quota beside them', (t) => {
+  const error = refused(() =>
+    requireMoveAllowed({
+      project: { state: PROJECT_STATE_ACTIVE },
+      source: { _id: us, count: 1 },
+      destination: slotsOf({ limit: 3, count: 3 }),
+    }),
+  );
+  t.is(error.code, status.FAILED_PRECONDITION);
+  t.is(reasonName(error.reason), 'LAST_PROJECT');
+  t.deepEqual(
+    error.details.preconditionFailure?.map(({ type }) => type),
+    ['LAST_PROJECT', 'PROJECT_LIMIT'],
+  );
+  t.is(error.details.quotaFailure?.[0]?.subject, alsoUs);
+});
+
+test('another region is judged by the id, and what is no id of an organization does not exist', (t) => {
+  t.notThrows(() => requireSameRegion(us, alsoUs));
+  t.is(
+    reason(() => requireSameRegion(us, eu)),
+    'CROSS_REGION',
+  );
+  t.is(refused(() => requireSameRegion(us, eu)).metadata.region, 'eu');
+  const noId = 'org_us_uuuuuuuuuuuuuuuuuuuuuuuuuu';
+  t.is(
+    reason(() => requireSameRegion(us, noId)),
+    'ORGANIZATION_NOT_FOUND',
+  );
+});
+
+test('the blockers of a move are all told, permission first', (t) => {
+  const facts = {
+    project: { state: PROJECT_STATE_ACTIVE },
+    source: { _id: us, count: 1 },
+    destinationId: alsoUs,
+    caller: { level: Level.LEVEL_MEMBER, fact: { membersMayCreateProjects: false } },
+  };
+  const full = slotsOf({ limit: 1 });
+  t.deepEqual(reasons(moveBlockers({ ...facts, destination: full })), [
+    'ADMIN_REQUIRED',
+    'LAST_PROJECT',
+    'PROJECT_LIMIT',
+  ]);
+  t.deepEqual(reasons(moveBlockers({ ...facts, destination: undefined })), [
+    'ADMIN_REQUIRED',
+    'NOT_READY',
+  ]);
+});
+
+for (const [level, may, allowed] of [
+  [Level.LEVEL_MEMBER, true, true],
+  [Level.LEVEL_MEMBER, false, false],
+  [Level.LEVEL_ADMIN, false, true],
+  [Level.LEVEL_OWNER, false, true],
+] as const) {
+  test(`level ${level} may ${allowed ? '' : 'not '}create where members may${may ? '' : ' not'}`, (t) => {
+    const act = () => requireMayCreate({ level, fact: { membersMayCreateProjects: may } });
+    if (allowed) t.notThrows(act);
+    else t.is(reason(act), 'ADMIN_REQUIRED');
+  });
+}
+
+test('nothing is added to slots that are absent, closed or full', (t) => {
+  t.is(refuseAddition(us, slotsOf({ limit: 2 }), 1), undefined);
+  const refusals = [undefined, slotsOf({ closed: true }), slotsOf({ limit: 2, count: 2 })];
+  t.deepEqual(
+    refusals.map((slots) => reasons([refuseAddition(us, slots, 1) ?? t.fail()] as SiloError[])[0]),
+    ['NOT_READY', 'ORGANIZATION_NOT_FOUND', 'PROJECT_LIMIT'],
+  );
+});
+
+const lowered = { kind: 'limit', revision: 5, limit: 2 } as const;
+const closing = { kind: 'close', revision: 5 } as const;
+
+for (const { title, slots, attempt, access = true, result, changes } of [
+  {
+    title: 'a limit that the count allows is set',
+    slots: { count: 2, limit: 6 },
+    attempt: lowered,
+    result: TRY_RESULT_ACCEPTED,
+    changes: { limit: 2, revision: 2 },
+  },
+  {
+    title: 'a limit below the count is refused',
+    slots: { count: 3, limit: 6 },
+    attempt: lowered,
+    result: TRY_RESULT_REFUSED_COUNT,
+    changes: { limit: 6, revision: 1 },
+  },
+  {
+    title: 'no limit at all is always allowed',
+    slots: { count: 3, limit: 3 },
+    attempt: { kind: 'limit', revision: 5, limit: null } as const,
+    result: TRY_RESULT_ACCEPTED,
+    changes: { limit: null, revision: 2 },
+  },
+  {
+    title: 'the limit that there is already changes no revision',
+    slots: { count: 1, limit: 2 },
+    attempt: lowered,
+    result: TRY_RESULT_ACCEPTED,
+    changes: { limit: 2, revision: 1 },
+  },
+  {
+    title: 'slots without projects close',
+    slots: { count: 0 },
+    attempt: closing,
+    result: TRY_RESULT_ACCEPTED,
+    changes: { closed: true, revision: 2 },
+  },
+  {
+    title: 'slots with a project stay open',
+    slots: { count: 1 },
+    attempt: closing,
+    result: TRY_RESULT_REFUSED_COUNT,
+    changes: { closed: false, revision: 1 },
+  },
+  {
+    title: 'a try without access changes nothing but what is remembered',
+    slots: { count: 0 },
+    attempt: closing,
+    access: false,
+    result: TRY_RESULT_REFUSED_ACCESS,
+    changes: { closed: false, revision: 1, tries: { close: { revision: 5, result: 3, count: 0 } } },
+  },
+]) {
+  test(title, (t) => {
+    const { outcome, after } = judgeTry(slotsOf(slots), attempt, access);
+    t.is(outcome.result, result);
+    t.like(after, changes);
+  });
+}
+
+test('a repeated try gets the first answer, a late one is refused, each kind by itself', (t) => {
+  const first = { revision: 5, result: TRY_RESULT_REFUSED_COUNT, count: 9 };
+  const slots = slotsOf({ count: 1, tries: { limit: first } });
+  t.deepEqual(judgeTry(slots, lowered, true), {
+    outcome: { result: TRY_RESULT_REFUSED_COUNT, count: 9 },
+  });
+  t.deepEqual(judgeTry(slots, { ...lowered, revision: 4 }, true), {
+    outcome: { result: TRY_RESULT_REFUSED_LATE, count: 1 },
+  });
+  t.is(judgeTry(slots, { ...lowered, revision: 6 }, true).outcome.result, TRY_RESULT_ACCEPTED);
+  t.not(judgeTry(slots, { ...closing, revision: 1 }, true).after, undefined);
+});
+
+test('an etag stands for its revision and for nothing else', (t) => {
+  for (const revision of [1, 35, 36, 4_294_967_295]) {
+    t.is(revisionOf(etagOf(revision)), revision);
+    t.notThrows(() => requireEtag(etagOf(revision), revision));
+    t.is(
+      reason(() => requireEtag(etagOf(revision), revision + 1)),
+      'ETAG_MISMATCH',
+    );
+  }
+  t.is(revisionOf(''), undefined);
+  for (const etag of ['-', ' 1', '01', '1 ', 'é', 'z'.repeat(64)]) t.is(revisionOf(etag), -1);
+});
+
+test('of the recommended projects those are missing that no project is named after', (t) => {
+  t.deepEqual(missingNames([]), ['Local Development', 'Staging', 'Production']);
+  t.deepEqual(missingNames(['Staging', 'Other']), ['Local Development', 'Production']);
+});
+
+test('a time zone is one of the IANA database, in its own spelling, and UTC by default', (t) => {
+  const zone = (timeZone: string) =>
+    settingsOf({ timeZone, appUrls: [], anonymizeIps: false }, 'settings').timeZone;
+  t.is(zone(''), 'UTC');
+  t.is(zone('europe/berlin'), 'Europe/Berlin');
+  t.is(zone('US/Pacific'), 'US/Pacific');
+  for (const wrong of ['Europe/Atlantis', '+01:00', 'x']) {
+    const error = refused(() => zone(wrong));
+    t.is(reasonName(error.reason), 'INVALID_FIELD');
+    t.is(error.details.badRequest?.[0]?.field, 'settings.time_zone');
+  }
+});
+
+const before = {
+  name: 'Old',
+  settings: { timeZone: 'UTC', appUrls: ['https://a.example'], anonymizeIps: true },
+};
+const sent = Project.fromPartial({ name: 'New', settings: { timeZone: 'Europe/Berlin' } });
+
+for (const { title, mask, project = sent, changed } of [
+  {
+    title: 'without a mask, what is not empty changes',
+    mask: undefined,
+    changed: ['name', 'settings.time_zone'],
+  },
+  { title: 'with a mask, only what it names', mask: ['name'], changed: ['name'] },
+  {
+    title: 'a single setting can be named',
+    mask: ['settings.time_zone'],
+    changed: ['settings.time_zone'],
+  },
+  {
+    title: 'a named setting that is empty is reset',
+    mask: ['settings.app_urls', 'settings.anonymize_ips'],
+    changed: ['settings.app_urls', 'settings.anonymize_ips'],
+  },
+  {
+    title: 'all settings are replaced together',
+    mask: ['settings'],
+    changed: ['settings.time_zone', 'settings.app_urls', 'settings.anonymize_ips'],
+  },
+  {
+    title: 'what is not named is not even looked at',
+    mask: ['name'],
+    project: Project.fromPartial({ name: 'New', settings: { timeZone: 'Nowhere' } }),
+    changed: ['name'],
+  },
+  {
+    title: 'the same values change nothing',
+    mask: ['name'],
+    project: Project.fromPartial({ name: 'Old' }),
+    changed: [],
+  },
+]) {
+  test(title, (t) => {
+    const { changes } = applyChange(before, changeOf(project, mask));
+    t.deepEqual(
+      changes.map(({ field }) => field),
+      changed,
+    );
+  });
+}
+
+test('a change tells from what to what', (t) => {
+  t.deepEqual(applyChange(before, changeOf(sent, ['name'])).changes, [
+    { field: 'name', from: 'Old', to: 'New' },
+  ]);
+});
+
+test('an update names fields that exist, and no empty name', (t) => {
+  t.is(
+    reason(() => changeOf(sent, ['state'])),
+    'INVALID_FIELD',
+  );
+  t.is(
+    reason(() => changeOf(sent, ['settings.other'])),
+    'INVALID_FIELD',
+  );
+  t.is(
+    reason(() => changeOf(Project.fromPartial({}), ['name'])),
+    'INVALID_FIELD',
+  );
+});

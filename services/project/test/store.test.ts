@@ -1,0 +1,220 @@
+import type { Transaction } from '@silo/mongo/event-log.ts';
+import { mutation, testEventLog } from '@silo/mongo/test/support.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import test, { type ExecutionContext } from 'ava';
+import { foldName } from '../rules/names.ts';
+import { newProject } from '../rules/new-project.ts';
+import { settingsOf } from '../rules/settings.ts';
+import type { ProjectDocument, SlotsDocument } from '../store/documents.ts';
+import { createProjectStore } from '../store/projects.ts';
+import { setUpStore } from '../store/set-up.ts';
+import { createSlotStore } from '../store/slots.ts';
+
+const signal = () => AbortSignal.timeout(30_000);
+const [ours, theirs] = [newId('org_us'), newId('org_us')];
+const now = new Date('2025-01-01T00:00:00Z');
+const settings = settingsOf(undefined, 'settings');
+
+function project(organizationId: string, name: string): ProjectDocument {
+  return newProject({ name, settings }, { id: newId('prj'), organizationId, now });
+}
+
+async function testStores(t: ExecutionContext) {
+  const { connection, eventLog } = await testEventLog(t);
+  await setUpStore(connection.db);
+  const inTransaction = async <T>(body: (tx: Transaction) => Promise<T>): Promise<T> =>
+    (await eventLog.decide(mutation(), body)).value;
+  return {
+    db: connection.db,
+    projects: createProjectStore(connection.db),
+    slots: createSlotStore(connection.db),
+    inTransaction,
+  };
+}
+
+/** Two organizations with a project of the same name each. */
+async function twoTenants(t: ExecutionContext) {
+  const stores = await testStores(t);
+  const [mine, foreign] = [project(ours, 'Same'), project(theirs, 'Same')];
+  await stores.inTransaction((tx) => stores.projects.insert(tx, [mine, foreign]));
+  return { ...stores, mine, foreign };
+}
+
+const ids = (found: readonly ProjectDocument[]) => found.map(({ _id }) => _id);
+
+test('the fact of a project is its owner and state, and nothing for none', async (t) => {
+  const { projects, mine } = await twoTenants(t);
+  t.deepEqual(await projects.fact(mine._id, signal()), {
+    organizationId: ours,
+    state: ProjectState.PROJECT_STATE_ACTIVE,
+  });
+  t.is(await projects.fact(newId('prj'), signal()), undefined);
+});
+
+test('reads answer an organization only its own projects', async (t) => {
+  const { projects, mine, foreign, inTransaction } = await twoTenants(t);
+  t.deepEqual(await projects.get(ours, mine._id, signal()), mine);
+  t.is(await projects.get(ours, foreign._id, signal()), undefined);
+  t.deepEqual(ids(await projects.list(ours, { afterId: '', limit: 9 }, signal())), [mine._id]);
+  const search = { organizationId: ours, text: 'sam', limit: 9 };
+  t.deepEqual(ids(await projects.search(search, signal())), [mine._id]);
+  const foreignIds = { ...search, onlyIds: [foreign._id] };
+  t.deepEqual(await projects.search(foreignIds, signal()), []);
+  t.deepEqual(await inTransaction((tx) => projects.read(tx, ours, mine._id)), mine);
+  t.is(await inTransaction((tx) => projects.read(tx, ours, foreign._id)), undefined);
+  const names = [{ name: 'Same', searchName: 'same' }];
+  const existing = (id: string) => inTransaction((tx) => projects.existingNames(tx, id, names));
+  t.deepEqual(await existing(ours), ['Same']);
+  t.deepEqual(await existing(newId('org_us')), []);
+});
+
+test('changes touch only what the organization owns, at the revision expected', async (t) => {
+  const { projects, mine, foreign, inTransaction } = await twoTenants(t);
+  const change = (id: string, expected: { organizationId: string; revision?: number }) =>
+    inTransaction((tx) => projects.change(tx, id, expected, { name: 'New' }));
+  t.is(await change(foreign._id, { organizationId: ours }), undefined);
+  t.is(await change(mine._id, { organizationId: ours, revision: 7 }), undefined);
+  t.like(await change(mine._id, { organizationId: ours, revision: 1 }), {
+    name: 'New',
+    revision: 2,
+  });
+  const stolen = await inTransaction((tx) =>
+    projects.transfer(tx, foreign._id, { organizationId: ours }, ours),
+  );
+  t.is(stolen, undefined);
+  const removed = await inTransaction((tx) =>
+    projects.remove(tx, foreign._id, { organizationId: ours }, now),
+  );
+  t.is(removed, undefined);
+  t.deepEqual(await projects.get(theirs, foreign._id, signal()), foreign);
+});
+
+test('a deleted project is in no answer, and is purged when its time has come', async (t) => {
+  const { projects, mine, foreign, inTransaction } = await twoTenants(t);
+  const purgeTime = new Date(now.getTime() + 1);
+  await inTransaction((tx) => projects.remove(tx, mine._id, { organizationId: ours }, purgeTime));
+  t.is(await projects.get(ours, mine._id, signal()), undefined);
+  t.deepEqual(await projects.list(ours, { afterId: '', limit: 9 }, signal()), []);
+  t.deepEqual(await projects.due(now, 9, signal()), []);
+  await projects.purge(mine._id, now);
+  await projects.purge(foreign._id, purgeTime);
+  t.deepEqual(await projects.due(purgeTime, 9, signal()), [mine._id]);
+  await projects.purge(mine._id, purgeTime);
+  t.is(await projects.fact(mine._id, signal()), undefined);
+  t.not(await projects.fact(foreign._id, signal()), undefined);
+});
+
+test('a search text is data, whatever stands in it', async (t) => {
+  const { projects, inTransaction } = await testStores(t);
+  const awkward = [
+    'a.c',
+    '(a+)+$',
+    '[x',
+    '\\Q',
+    'é–ß',
+    '{$ne}',
+    '^',
+    'a b',
+    '#',
+    '\u{1f600}',
+    '\0',
+  ];
+  const all = awkward.map((name) => project(ours, name));
+  await inTransaction((tx) => projects.insert(tx, [...all, project(ours, 'abc')]));
+  for (const each of all) {
+    const search = { organizationId: ours, text: foldName(each.name), limit: 9 };
+    t.deepEqual(ids(await projects.search(search, signal())), [each._id], each.name);
+  }
+});
+
+test('a search goes on after a place among equal names', async (t) => {
+  const { projects, inTransaction } = await testStores(t);
+  const all = ['b', 'A', 'a', 'B', 'c'].map((name) => project(ours, name));
+  await inTransaction((tx) => projects.insert(tx, all));
+  const whole = await projects.search({ organizationId: ours, text: '', limit: 9 }, signal());
+  t.deepEqual(
+    whole.map(({ searchName }) => searchName),
+    ['a', 'a', 'b', 'b', 'c'],
+  );
+  for (const [index, { searchName, _id: id }] of whole.entries()) {
+    const search = { organizationId: ours, text: '', after: { searchName, id }, limit: 9 };
+    t.deepEqual(ids(await projects.search(search, signal())), ids(whole.slice(index + 1)));
+  }
+});
+
+test('a search by name needs no sort, whatever the organization holds', async (t) => {
+  const { db, projects, inTransaction } = await testStores(t);
+  await inTransaction((tx) => projects.insert(tx, [project(ours, 'x')]));
+  const plan = await db
+    .collection('projects')
+    .find({ organizationId: ours, state: 1, searchName: /x/ })
+    .sort({ searchName: 1, _id: 1 })
+    .hint('by_name')
+    .explain();
+  t.notRegex(JSON.stringify(plan), /"SORT"|COLLSCAN/);
+});
+
+function slotsOf(organizationId: string, values: Partial<SlotsDocument> = {}): SlotsDocument {
+  const rest = { limit: null, count: 1, closed: false, revision: 1, tries: {} };
+  return { _id: organizationId, ...rest, ...values };
+}
+
+test('slots are opened once', async (t) => {
+  const { slots, inTransaction } = await testStores(t);
+  t.true(await inTransaction((tx) => slots.open(tx, slotsOf(ours, { limit: 1 }))));
+  t.false(await inTransaction((tx) => slots.open(tx, slotsOf(ours, { limit: 9 }))));
+  t.deepEqual((await slots.getMany([ours], signal())).get(ours), slotsOf(ours, { limit: 1 }));
+});
+
+test('slots are taken all or none, only of the organization named, never of closed ones', async (t) => {
+  const { slots, inTransaction } = await testStores(t);
+  await inTransaction(async (tx) => {
+    await slots.open(tx, slotsOf(ours, { limit: 3 }));
+    await slots.open(tx, slotsOf(theirs, { limit: 1, count: 0, closed: true }));
+  });
+  const take = (id: string, more: number) => inTransaction((tx) => slots.take(tx, id, more));
+  t.false(await take(ours, 3));
+  t.true(await take(ours, 2));
+  t.false(await take(ours, 1));
+  t.false(await take(theirs, 1));
+  t.false(await take(newId('org_us'), 1));
+  await inTransaction((tx) => slots.free(tx, ours));
+  const both = await inTransaction((tx) => slots.readMany(tx, [ours, theirs]));
+  t.like(both.get(ours), { count: 2, revision: 3 });
+  t.like(both.get(theirs), { count: 0, revision: 1 });
+});
+
+test('no slot is freed that no project holds', async (t) => {
+  const { slots, inTransaction } = await testStores(t);
+  await inTransaction((tx) => slots.open(tx, slotsOf(ours, { count: 0 })));
+  await t.throwsAsync(inTransaction((tx) => slots.free(tx, ours)));
+});
+
+test('a slot passes from source to destination only if one stays and one is free', async (t) => {
+  const { slots, inTransaction } = await testStores(t);
+  await inTransaction(async (tx) => {
+    await slots.open(tx, slotsOf(ours, { count: 2 }));
+    await slots.open(tx, slotsOf(theirs, { limit: 2, count: 1 }));
+  });
+  const transfer = (from: string, to: string) =>
+    inTransaction(async (tx) => {
+      if (!(await slots.transfer(tx, from, to))) throw new Error('refused');
+    });
+  await transfer(ours, theirs);
+  await t.throwsAsync(transfer(ours, theirs), { message: 'refused' });
+  const both = await slots.getMany([ours, theirs], signal());
+  t.like(both.get(ours), { count: 1 });
+  t.like(both.get(theirs), { count: 2 });
+});
+
+test('what a try came to is kept with the slots, and only with them', async (t) => {
+  const { slots, inTransaction } = await testStores(t);
+  await inTransaction((tx) => slots.open(tx, slotsOf(ours)));
+  await inTransaction((tx) => slots.open(tx, slotsOf(theirs)));
+  const after = slotsOf(ours, { tries: { limit: { revision: 4, result: 2, count: 1 } } });
+  await inTransaction((tx) => slots.replace(tx, after));
+  t.deepEqual(await inTransaction((tx) => slots.read(tx, ours)), after);
+  t.deepEqual(await inTransaction((tx) => slots.read(tx, theirs)), slotsOf(theirs));
+  await t.throwsAsync(inTransaction((tx) => slots.replace(tx, slotsOf(newId('org_us')))));
+});

@@ -1,0 +1,209 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import type { Access, Fills } from '@silo/guard/access.ts';
+import { askOwners } from '@silo/guard/ask-owners.ts';
+import { testEventLog } from '@silo/mongo/test/support.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { Membership } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
+import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import { refusalError } from '@silo/rpc/refusal.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
+import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import type { ExecutionContext } from 'ava';
+import type { Db } from 'mongodb';
+import type { Dependencies } from '../handlers/dependencies.ts';
+import { createOpenSlots } from '../handlers/open-slots.ts';
+import { newProject } from '../rules/new-project.ts';
+import { settingsOf } from '../rules/settings.ts';
+import { createProjectsSaga } from '../sagas/create-projects.ts';
+import type { ProjectDocument } from '../store/documents.ts';
+import { createMoveStore } from '../store/moves.ts';
+import { createProjectStore } from '../store/projects.ts';
+import { setUpStore } from '../store/set-up.ts';
+import { createSlotStore } from '../store/slots.ts';
+
+/** An API key of the test, with what the token service would say of it. */
+export type TestKey = { keyHash: Buffer; fact: KeyFact };
+
+/** The project service on a real database, with a small world of organizations and keys around it. */
+export type World = Dependencies & {
+  db: Db;
+  /** A key of a new account, or of the one given; unrestricted unless said otherwise. */
+  key(options?: Partial<KeyFact>): TestKey;
+  /** An organization with its Default Project, owned by the key's account. */
+  organization(
+    owner: TestKey,
+    options?: { name?: string; limit?: number | undefined; region?: 'us' | 'eu'; opened?: boolean },
+  ): Promise<{ id: string; projectId: string }>;
+  join(key: TestKey, organizationId: string, level: Level): void;
+  leave(key: TestKey, organizationId: string): void;
+  setMembersMayCreate(organizationId: string, may: boolean): void;
+  /** A project more, by no rule but the count. */
+  addProject(organizationId: string, name: string): Promise<ProjectDocument>;
+  /** A call as the server hands it to the handler, authorized on that target. */
+  call(
+    key: TestKey,
+    target?: { organizationId?: string; projectId?: string; level?: Level; requestId?: string },
+  ): Promise<Call>;
+  /** Bodies of the events of that name, oldest first. */
+  events(event: string): Promise<Record<string, unknown>[]>;
+  purged: string[];
+  secrets: Parameters<typeof createProjectsSaga>[0]['secrets'];
+};
+
+export async function testWorld(t: ExecutionContext): Promise<World> {
+  const { connection, eventLog } = await testEventLog(t);
+  const { db } = connection;
+  await Promise.all([setUpStore(db), createSagaIndexes(db)]);
+  const [projects, slots, moves] = [
+    createProjectStore(db),
+    createSlotStore(db),
+    createMoveStore(db),
+  ];
+  const keys = new Map<string, KeyFact>();
+  const organizations = new Map<string, { name: string; may: boolean }>();
+  const levels = new Map<string, Level>();
+  const fills: Fills = {
+    token: async () => undefined,
+    key: async (hash) => keys.get(Buffer.from(hash).toString('hex')),
+    project: projects.fact,
+    organization: async (id) => {
+      const found = organizations.get(id);
+      return found && { membersMayCreateProjects: found.may };
+    },
+    membership: async (accountId, organizationId) => levels.get(`${accountId} ${organizationId}`),
+  };
+  const access: Access = askOwners({ fills, clock: systemClock });
+  const purged: string[] = [];
+  const secrets: World['secrets'] = {
+    makeProjectToken: async ({ projectId }) => ({ token: `token of ${projectId}` }),
+    storeApiKey: async () => ({}),
+    purgeProjectToken: async ({ projectId }) => {
+      purged.push(projectId);
+      return {};
+    },
+  };
+  const createProjects = createProjectsSaga({ secrets });
+  const stop = new AbortController();
+  t.teardown(() => stop.abort());
+  const sagas = createSagas({
+    db,
+    eventLog,
+    owner: 'test',
+    clock: systemClock,
+    log: silentLogger(),
+    definitions: [createProjects],
+    signal: stop.signal,
+  });
+  const directory: Dependencies['peers']['org']['directory'] = {
+    getAccountMemberships: async ({ accountId }) => ({
+      currentProjectId: '',
+      memberships: membershipsOf(accountId, organizations, levels),
+    }),
+  };
+  const uses = { projects, slots, moves, eventLog, access, sagas, createProjects };
+  const dependencies: Dependencies = { ...uses, peers: { org: { directory } } };
+
+  const world: World = {
+    ...dependencies,
+    db,
+    purged,
+    secrets,
+    key: (options = {}) => {
+      const keyHash = randomBytes(32);
+      const fact: KeyFact = {
+        keyId: newId('key'),
+        accountId: newId('acc'),
+        scopes: ['*'],
+        organizationIds: [],
+        projectIds: [],
+        expireTime: undefined,
+        disabled: false,
+        ...options,
+      };
+      keys.set(keyHash.toString('hex'), fact);
+      return { keyHash, fact };
+    },
+    organization: async (owner, { name = 'Acme', limit, region = 'us', opened = true } = {}) => {
+      const [id, projectId] = [newId(`org_${region}`), newId('prj')];
+      organizations.set(id, { name, may: true });
+      world.join(owner, id, Level.LEVEL_OWNER);
+      const ids = { organizationId: id, defaultProjectId: projectId };
+      const request = { ...ids, limit, actor: owner.fact.accountId, correlationId: randomUUID() };
+      if (opened) await createOpenSlots(world)(request, await world.call(owner));
+      return { id, projectId };
+    },
+    join: (key, organizationId, level) =>
+      levels.set(`${key.fact.accountId} ${organizationId}`, level),
+    leave: (key, organizationId) => levels.delete(`${key.fact.accountId} ${organizationId}`),
+    setMembersMayCreate: (organizationId, may) => {
+      const found = organizations.get(organizationId);
+      if (found !== undefined) found.may = may;
+    },
+    addProject: async (organizationId, name) => {
+      const id = newId('prj');
+      const mutation = { id: randomUUID(), actor: 'test', signal: AbortSignal.timeout(30_000) };
+      const { value } = await eventLog.decide(mutation, async (tx) => {
+        const settings = settingsOf(undefined, 'settings');
+        const project = newProject({ name, settings }, { id, organizationId, now: tx.now });
+        await projects.insert(tx, [project]);
+        await db
+          .collection<{ _id: string }>('slots')
+          .updateOne({ _id: organizationId }, { $inc: { count: 1 } }, { session: tx.session });
+        return project;
+      });
+      return value;
+    },
+    call: async ({ keyHash, fact }, { level, requestId, ...target } = {}) => {
+      const signal = AbortSignal.timeout(30_000);
+      const answer = await access.authorize({ keyHash, ...target, level }, signal);
+      if (!answer.allowed) throw refusalError(answer.refusal);
+      const request = requestId && {
+        id: requestId,
+        key: Buffer.from(`${fact.accountId}/${requestId}`),
+        bodyHash: Buffer.from('body'),
+      };
+      return {
+        id: `call_${randomUUID()}`,
+        actor: fact.accountId,
+        request: request || undefined,
+        signal,
+        method: '/test/Test',
+        caller: { kind: 'key', keyHash, ...answer.facts },
+        remainingMs: () => 30_000,
+        log: silentLogger(),
+      };
+    },
+    events: async (event) => {
+      await eventLog.numberNow(AbortSignal.timeout(30_000));
+      const { events } = await eventLog.read({ afterSequence: 0, limit: 1_000 });
+      return events
+        .filter((each) => each.event === event)
+        .map(({ bodyJson }) => JSON.parse(bodyJson));
+    },
+  };
+  return world;
+}
+
+function membershipsOf(
+  accountId: string,
+  organizations: ReadonlyMap<string, { name: string; may: boolean }>,
+  levels: ReadonlyMap<string, Level>,
+): Membership[] {
+  return [...organizations].flatMap(([organizationId, { name, may }]) => {
+    const level = levels.get(`${accountId} ${organizationId}`);
+    if (level === undefined) return [];
+    const organization = { organizationId, organizationName: name };
+    return [{ ...organization, level, membersMayCreateProjects: may }];
+  });
+}
+
+/** What a call was refused with; fails the test where it was not. */
+export async function refusalOf(promise: Promise<unknown>): Promise<SiloError> {
+  const [outcome] = await Promise.allSettled([promise]);
+  if (outcome.status === 'rejected' && outcome.reason instanceof SiloError) return outcome.reason;
+  throw outcome.status === 'rejected' ? outcome.reason : new Error('it was not refused');
+}
