@@ -1,8 +1,13 @@
 import { randomUUID } from 'node:crypto';
+import { connectNats } from '@silo/events/connect.ts';
+import { getHead, readEvents } from '@silo/events/event-log-service.ts';
+import { runRelay } from '@silo/events/relay.ts';
 import { askOwners } from '@silo/guard/ask-owners.ts';
 import { connectMongo, type MongoConnection } from '@silo/mongo/connect.ts';
 import { createEventLog } from '@silo/mongo/event-log.ts';
 import { setUpEventLog } from '@silo/mongo/indexes.ts';
+import { EventLogServiceService } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
+import { mount } from '@silo/rpc/mount.ts';
 import { openPorts, type Ports } from '@silo/rpc/service.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { formatHostPort } from '@silo/runtime/config.ts';
@@ -45,6 +50,8 @@ export async function startService(
 ): Promise<RunningService> {
   const { name } = definition;
   const { region } = config;
+  /** Names this process among those that run the same service. */
+  const owner = randomUUID();
   const tls = { ca: config.tlsCa, cert: config.tlsCert, key: config.tlsKey };
   const life = new AbortController();
   const ended = AbortSignal.any([signal, life.signal]);
@@ -73,7 +80,7 @@ export async function startService(
       const sagas = createSagas({
         db,
         eventLog,
-        owner: randomUUID(),
+        owner,
         clock: systemClock,
         log,
         definitions,
@@ -102,9 +109,22 @@ export async function startService(
       ledger: eventLog,
       revive: parts.revive,
       public: { address: formatHostPort(config.publicAddress), services: parts.public },
-      internal: { address: formatHostPort(config.internalAddress), services: parts.internal },
+      internal: {
+        address: formatHostPort(config.internalAddress),
+        services: [
+          mount(EventLogServiceService, {
+            readEvents: readEvents(eventLog),
+            getHead: getHead(eventLog),
+          }),
+          ...parts.internal,
+        ],
+      },
     }),
   );
+  const nats = opened.use(connectNats({ url: config.natsUrl, name: `silo-${name}`, log }));
+  opened.use(nats.connected.subscribe((isConnected) => ports.setNats(isConnected)));
+  const stream = { name: config.natsStream, subjectPrefix: config.natsSubjectPrefix };
+  loops.push(runRelay({ eventLog, db, nats, stream, owner, log, signal: ended }));
   for (const loop of parts.loops ?? []) loops.push(loop(ended));
   loops.push(followMongo(db, ports, { log, signal: ended }));
   const { publicAddress, internalAddress } = ports;
