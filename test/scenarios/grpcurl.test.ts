@@ -1,0 +1,264 @@
+import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
+import { BadRequest, ErrorInfo } from '@silo/protos/gen/google/rpc/error_details.ts';
+import anyTest, { type ExecutionContext, type TestFn } from 'ava';
+import { certificate } from '../harness/certificates.ts';
+import { type Outcome, run } from '../harness/command.ts';
+import { findGrpcurl } from '../harness/grpcurl.ts';
+import { startTestSilo, type TestSilo } from '../harness/silo.ts';
+
+// A first build of grpcurl takes a minute or two, once.
+const startTimeoutMs = 8 * 60_000;
+const buf = resolve(import.meta.dirname, '../../node_modules/.bin/buf');
+
+/** What the tools are pointed at; nothing tells them of any proto file. */
+type Context = { silo: TestSilo; grpcurl: string | undefined };
+const test = anyTest as TestFn<Context>;
+const endings: (() => Promise<void> | void)[] = [];
+
+test.before(async (t) => {
+  t.timeout(startTimeoutMs, 'grpcurl is built');
+  t.context.grpcurl = await findGrpcurl({ log: (line) => t.log(line) });
+  t.context.silo = await startTestSilo({ teardown: (ending) => endings.push(ending) });
+});
+
+test.after.always(async () => {
+  for (const end of endings.toReversed()) await end();
+});
+
+type Args = {
+  address: string;
+  staff?: boolean;
+  key?: string;
+  input?: object;
+  /** How long grpcurl tries to connect, in seconds; 20 unless given. */
+  patience?: number;
+};
+type Ask = (args: Args, ...words: string[]) => Promise<Outcome>;
+
+/** A test that asks with grpcurl; passed over, in one line, where there is none. */
+function withGrpcurl(
+  title: string,
+  run: (t: ExecutionContext<Context>, ask: Ask) => Promise<void>,
+) {
+  test(title, async (t) => {
+    const { grpcurl } = t.context;
+    if (grpcurl === undefined) {
+      t.log('passed over: no grpcurl');
+      t.pass();
+    } else {
+      await run(t, (args, ...words) => askGrpcurl(grpcurl, args, words));
+    }
+  });
+}
+
+function askGrpcurl(grpcurl: string, args: Args, words: string[]): Promise<Outcome> {
+  const { ca, cert, key } = certificate('staff-operator');
+  const options = ['-cacert', ca, '-max-time', '30', '-connect-timeout', `${args.patience ?? 20}`];
+  if (args.staff) options.push('-cert', cert, '-key', key);
+  if (args.key) options.push('-H', `authorization: Bearer ${args.key}`);
+  if (args.input) options.push('-d', '@');
+  return run(grpcurl, [...options, args.address, ...words], JSON.stringify(args.input));
+}
+
+function askBuf(args: Args, path: string, ...words: string[]): Promise<Outcome> {
+  const { ca, cert, key } = certificate('staff-operator');
+  const options = ['curl', '--protocol', 'grpc', '--cacert', ca];
+  if (args.staff) options.push('--cert', cert, '--key', key);
+  if (args.key) options.push('--header', `authorization: Bearer ${args.key}`);
+  if (args.input) options.push('--data', '@-');
+  const url = `https://${args.address}${path}`;
+  return run(buf, [...options, ...words, url], JSON.stringify(args.input));
+}
+
+function linesOf({ output }: Outcome): string[] {
+  return output.trim().split('\n').toSorted();
+}
+
+function newcomer() {
+  return {
+    email: `ada-${randomUUID()}@example.com`,
+    display_name: 'Ada',
+    organization_name: 'Example',
+    request_id: randomUUID(),
+  };
+}
+
+const ports = {
+  public: [
+    'grpc.health.v1.Health',
+    'grpc.reflection.v1.ServerReflection',
+    'grpc.reflection.v1alpha.ServerReflection',
+    'silo.token.v1.ApiKeyService',
+    'silo.token.v1.ProjectTokenService',
+  ],
+  internal: [
+    'grpc.health.v1.Health',
+    'grpc.reflection.v1.ServerReflection',
+    'grpc.reflection.v1alpha.ServerReflection',
+    'silo.events.internal.v1.EventLogService',
+    'silo.token.internal.v1.AccessService',
+    'silo.token.internal.v1.FactService',
+    'silo.token.internal.v1.SecretService',
+    'silo.token.internal.v1.StaffService',
+  ],
+};
+
+withGrpcurl(
+  'grpcurl lists what each port serves, and nothing of the other port',
+  async (t, ask) => {
+    const { token } = t.context.silo.addresses;
+    t.deepEqual(linesOf(await ask({ address: token.public }, 'list')), ports.public);
+    t.deepEqual(
+      linesOf(await ask({ address: token.internal, staff: true }, 'list')),
+      ports.internal,
+    );
+  },
+);
+
+test('buf curl lists what each port serves, and nothing of the other port', async (t) => {
+  const { token } = t.context.silo.addresses;
+  const list = async (args: Args) => linesOf(await askBuf(args, '', '--list-services'));
+  t.deepEqual(await list({ address: token.public }), ports.public);
+  t.deepEqual(await list({ address: token.internal, staff: true }), ports.internal);
+});
+
+test('buf curl lists methods, by either version of reflection', async (t) => {
+  const { token } = t.context.silo.addresses;
+  for (const version of ['grpc-v1', 'grpc-v1alpha']) {
+    const words = ['--list-methods', '--reflect-protocol', version];
+    const methods = linesOf(await askBuf({ address: token.public }, '', ...words));
+    t.true(methods.includes('silo.token.v1.ProjectTokenService/RegenerateProjectToken'));
+    t.false(methods.some((method) => method.includes('internal')));
+  }
+});
+
+withGrpcurl('grpcurl describes services with their comments and access rules', async (t, ask) => {
+  const { token } = t.context.silo.addresses;
+  const about = async (symbol: string) => {
+    const { code, output, errors } = await ask({ address: token.public }, 'describe', symbol);
+    t.is(code, 0, errors);
+    return output;
+  };
+  const service = await about('silo.token.v1.ProjectTokenService');
+  t.regex(service, /service ProjectTokenService \{/);
+  t.regex(service, /Replaces a project's token; the old one is refused/);
+  const method = await about('silo.token.v1.ProjectTokenService.RegenerateProjectToken');
+  t.regex(method, /silo\.common\.v1\.authorization\)? = /);
+  t.regex(method, /scope:\s*"token:write"/);
+  t.regex(method, /level:\s*LEVEL_ADMIN/);
+});
+
+withGrpcurl(
+  'grpcurl describes messages that hold times, and the details of errors',
+  async (t, ask) => {
+    const { token } = t.context.silo.addresses;
+    const about = async (symbol: string) => {
+      const { code, output, errors } = await ask({ address: token.public }, 'describe', symbol);
+      t.is(code, 0, errors);
+      return output;
+    };
+    const message = await about('silo.token.v1.ApiKey');
+    t.regex(message, /\.google\.protobuf\.Timestamp expire_time = 9;/);
+    t.regex(message, /When it stops working; absent if never\./);
+    t.regex(await about('google.protobuf.Timestamp'), /int64 seconds = 1/);
+    t.regex(await about('google.rpc.ErrorInfo'), /string reason = 1;/);
+    t.regex(await about('google.rpc.BadRequest'), /field_violations = 1;/);
+    t.regex(await about('silo.common.v1.ErrorReason'), /ERROR_REASON_PROJECT_LIMIT = 22;/);
+  },
+);
+
+withGrpcurl('grpcurl signs up and reads the account, with reflection only', async (t, ask) => {
+  const { public: address } = t.context.silo.addresses.org;
+  const input = newcomer();
+  const created = await ask({ address, input }, 'silo.org.v1.AccountService/CreateAccount');
+  t.is(created.code, 0, created.errors);
+  const answer = JSON.parse(created.output);
+  t.is(answer.account.email, input.email);
+  t.regex(answer.account.createTime, /^\d{4}-\d\d-\d\dT.*Z$/);
+  const key = answer.apiKey;
+  const read = await ask({ address, key }, 'silo.org.v1.AccountService/GetAccount');
+  t.is(read.code, 0, read.errors);
+  t.deepEqual(JSON.parse(read.output).account, answer.account);
+});
+
+test('buf curl signs up and reads the account, with reflection only', async (t) => {
+  const { public: address } = t.context.silo.addresses.org;
+  const input = newcomer();
+  const created = await askBuf({ address, input }, '/silo.org.v1.AccountService/CreateAccount');
+  t.is(created.code, 0, created.errors);
+  const answer = JSON.parse(created.output);
+  t.is(answer.account.email, input.email);
+  const asked = { address, key: answer.apiKey, input: {} };
+  const read = await askBuf(asked, '/silo.org.v1.AccountService/GetAccount');
+  t.is(read.code, 0, read.errors);
+  t.deepEqual(JSON.parse(read.output).account, answer.account);
+});
+
+withGrpcurl('grpcurl prints the details of an error decoded', async (t, ask) => {
+  const { public: address } = t.context.silo.addresses.org;
+  const input = { ...newcomer(), email: 'not an e-mail' };
+  const { code, errors } = await ask(
+    { address, input },
+    'silo.org.v1.AccountService/CreateAccount',
+  );
+  t.not(code, 0);
+  t.regex(errors, /Code: InvalidArgument/);
+  t.regex(errors, /"@type": "type\.googleapis\.com\/google\.rpc\.ErrorInfo"/);
+  t.regex(errors, /"reason": "INVALID_FIELD"/);
+  t.regex(errors, /"domain": "silo\.internal"/);
+  t.regex(errors, /"@type": "type\.googleapis\.com\/google\.rpc\.BadRequest"/);
+  t.regex(errors, /"field": "email"/);
+});
+
+test('buf curl prints the details of an error, as bytes', async (t) => {
+  const { public: address } = t.context.silo.addresses.org;
+  const input = { ...newcomer(), email: 'not an e-mail' };
+  const asked = { address, input };
+  const { code, errors } = await askBuf(asked, '/silo.org.v1.AccountService/CreateAccount');
+  t.not(code, 0);
+  const { code: name, details } = JSON.parse(errors);
+  t.is(name, 'invalid_argument');
+  const detail = (type: string) => {
+    const found = details.find((each: { type: string }) => each.type === type);
+    return Buffer.from(found.value, 'base64');
+  };
+  const info = ErrorInfo.decode(detail('google.rpc.ErrorInfo'));
+  t.like(info, { reason: 'INVALID_FIELD', domain: 'silo.internal' });
+  const { fieldViolations } = BadRequest.decode(detail('google.rpc.BadRequest'));
+  t.deepEqual(
+    fieldViolations.map(({ field }) => field),
+    ['email'],
+  );
+});
+
+withGrpcurl('no public port describes an internal symbol', async (t, ask) => {
+  const symbols = [
+    'silo.token.internal.v1.AccessService',
+    'silo.token.internal.v1.VerifyTokenRequest',
+    'silo.org.internal.v1.StaffService',
+    'silo.project.internal.v1.SlotService',
+    'silo.billing.internal.v1.SubscriptionService',
+    'silo.events.internal.v1.EventLogService',
+  ];
+  for (const { public: address } of Object.values(t.context.silo.addresses)) {
+    for (const symbol of symbols) {
+      const { code, output, errors } = await ask({ address }, 'describe', symbol);
+      t.not(code, 0);
+      t.is(output, '');
+      t.regex(errors, /Symbol not found/);
+    }
+  }
+});
+
+withGrpcurl('the internal port talks only to those who show a certificate', async (t, ask) => {
+  const { internal } = t.context.silo.addresses.token;
+  const { code, output } = await ask({ address: internal, patience: 2 }, 'list');
+  t.not(code, 0);
+  t.is(output, '');
+  const verify = 'silo.token.internal.v1.AccessService/VerifyToken';
+  const asked = { address: internal, staff: true, input: { token: 'phc_nonsense' } };
+  const answer = await ask(asked, verify);
+  t.is(answer.code, 0, answer.errors);
+  t.is(JSON.parse(answer.output).refusal.reason, 'ERROR_REASON_TOKEN_INVALID');
+});
