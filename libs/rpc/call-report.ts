@@ -4,21 +4,29 @@ import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Logger } from 'pino';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { ActiveCall } from './active-call.ts';
+import type { MethodRules } from './method-rules.ts';
 
 /** Told of every call once it is answered: what it was, and how it went. */
-export type CallReport = (active: ActiveCall, error: SiloError | undefined) => void;
+export type CallReport = (
+  active: ActiveCall,
+  rules: MethodRules,
+  error: SiloError | undefined,
+) => void;
 
 const bucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** One log line per call, without any request id, and the metrics where there is a registry. */
+/**
+ * One log line per call, without any request id, and the metrics where there is a registry. Routine
+ * reads that go well are told at debug level only.
+ */
 export function createCallReport(log: Logger, registry?: Registry): CallReport {
   const measure = registry === undefined ? undefined : measureIn(registry);
-  return (active, error) => {
+  return (active, { isRoutine }, error) => {
     const durationMs = performance.now() - active.startMs;
     const code = status[error?.code ?? status.OK] ?? 'UNKNOWN';
     const reason = error && reasonName(error.reason);
     measure?.(active.call.method, code, reason ?? '', durationMs / 1_000);
-    const level = levelOf(error);
+    const level = levelOf(error, isRoutine);
     if (!log.isLevelEnabled(level)) return;
     log[level](
       {
@@ -29,16 +37,20 @@ export function createCallReport(log: Logger, registry?: Registry): CallReport {
         ms: Math.round(durationMs * 10) / 10,
         actor: active.call.actor,
         // What was behind it, where it is not the caller's doing; never told to the caller.
-        ...(level !== 'info' && { err: error?.cause }),
+        ...(error?.cause !== undefined && { err: error.cause }),
       },
       'call',
     );
   };
 }
 
-function levelOf(error: SiloError | undefined): 'info' | 'warn' | 'error' {
-  if (error?.code === status.INTERNAL) return 'error';
-  return error?.cause === undefined ? 'info' : 'warn';
+function levelOf(
+  error: SiloError | undefined,
+  isRoutine: boolean,
+): 'debug' | 'info' | 'warn' | 'error' {
+  if (error === undefined) return isRoutine ? 'debug' : 'info';
+  if (error.code === status.INTERNAL) return 'error';
+  return error.cause === undefined ? 'info' : 'warn';
 }
 
 type Measure = (method: string, code: string, reason: string, seconds: number) => void;

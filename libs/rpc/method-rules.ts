@@ -18,6 +18,8 @@ export type MethodRules = {
   readRequestId: ReadText | undefined;
   /** Whose request ids these are where anyone may call. */
   readEmail: ReadText | undefined;
+  /** A read between services: several stand behind each call from outside. */
+  isRoutine: boolean;
 };
 
 /** The fields that name the target; undefined where the method has none of that kind. */
@@ -44,6 +46,7 @@ export function compileRules(
   const { organizationField, projectField } = authorization;
   const field = (name: string) => (name === '' ? undefined : compileFieldPath(input, name));
   const readRequestId = isReadOnly(method) ? undefined : compileRequestId(input);
+  const isRoutine = isReadOnly(method) && authorization.caller === Caller.CALLER_CERTIFICATE;
   const isAnyone = authorization.caller === Caller.CALLER_ANYONE;
   return {
     path,
@@ -56,6 +59,7 @@ export function compileRules(
     },
     readRequestId,
     readEmail: isAnyone && readRequestId !== undefined ? compileEmail(input) : undefined,
+    isRoutine,
   };
 }
 

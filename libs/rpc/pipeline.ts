@@ -62,7 +62,7 @@ export function serveUnary(
       answered = true;
       clearTimeout(timer);
       serving.calls.delete(active);
-      pipeline.report(active, error);
+      pipeline.report(active, rules, error);
       if (error === undefined) callback(null, bytes);
       else callback(toStatus(error));
     };
@@ -116,7 +116,7 @@ export function serveStream(
     const answer = (error: SiloError | undefined) => {
       clearTimeout(timer);
       serving.streams.delete(active);
-      pipeline.report(active, error);
+      pipeline.report(active, rules, error);
       if (grpcCall.destroyed) return;
       if (error === undefined) grpcCall.end();
       else grpcCall.emit('error', toStatus(error));

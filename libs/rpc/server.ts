@@ -7,7 +7,7 @@ import type { ActiveCall } from './active-call.ts';
 import type { AdmissionOptions } from './admit.ts';
 import { createCallReport } from './call-report.ts';
 import { createHealth, type Health } from './health.ts';
-import { identifyPeer } from './identity.ts';
+import { createIdentify } from './identity.ts';
 import { compileRules } from './method-rules.ts';
 import type { Mounted, MountedMethod } from './mount.ts';
 import { type Deadlines, type Pipeline, serveStream, serveUnary } from './pipeline.ts';
@@ -53,7 +53,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     deadlines: { ...deadlinesDefault, ...options.deadlines },
     log,
     report: createCallReport(log, options.registry),
-    identify: identifyPeer,
+    identify: createIdentify(),
     serving: { calls: new Set(), streams: new Set(), draining: false },
   };
   const server = new Server({
