@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, isIdentity, type ProcessIdentity, processIdentity } from './process-identity.ts';
@@ -11,85 +11,105 @@ export interface StateLock {
   release(): Promise<void>;
 }
 
-const releaseWithinMs = 20_000;
+type Phase = 'held' | 'ending' | 'released';
+
+interface Turn {
+  number: number;
+  phase: Phase;
+  holder: ProcessIdentity | undefined;
+}
+
+const takenWithinMs = 20_000;
 const pauseMs = 50;
 
 /**
- * Takes the lock of a state directory. One that a dead process left is cleared away.
+ * Takes the lock of a state directory; a dead holder counts for nothing.
  * Throws when a living process holds it, unless that one is about to end: then this waits.
+ *
+ * Turns are files with rising numbers, and the highest counts. Nobody removes a stale lock to make
+ * room for his own, so no two can do it at once: he who creates the next number has it.
  */
 export async function lockState(directory: string): Promise<StateLock> {
-  await mkdir(directory, { recursive: true });
-  const file = join(directory, 'lock');
-  const own = `${JSON.stringify(processIdentity(process.pid))}\n`;
-  const draft = `${file}.${randomUUID()}`;
-  await writeFile(draft, own);
-  try {
-    const deadline = performance.now() + releaseWithinMs;
-    while (performance.now() < deadline) {
-      // A link appears whole or not at all, and only where nothing is yet.
-      if (await succeeds(link(draft, file))) return heldLock(file, own);
-      const text = await readFile(file, 'utf8').catch(() => '');
-      const holder = parseIdentity(text);
-      if (!holder || !isAlive(holder)) {
-        await clearStale(file, text);
-      } else if (await isReleaseAnnounced(file, text)) {
-        await delay(pauseMs);
-      } else if ((await readFile(file, 'utf8').catch(() => '')) === text) {
+  const turns = join(directory, 'lock');
+  await mkdir(turns, { recursive: true });
+  const deadline = performance.now() + takenWithinMs;
+  while (performance.now() < deadline) {
+    const last = await readLastTurn(turns);
+    if (last && last.phase !== 'released' && last.holder && isAlive(last.holder)) {
+      if (last.phase === 'held') {
         throw new Error(
-          `${directory} is in use: a Silo runs there already, pid ${holder.pid}. Stop it first, or set SILO_DIRECTORY to another directory.`,
+          `${directory} is in use: a Silo runs there already, pid ${last.holder.pid}. Stop it first, or set SILO_DIRECTORY to another directory.`,
         );
       }
+      await delay(pauseMs);
+      continue;
     }
-    throw new Error(`${file} could not be taken within ${releaseWithinMs / 1000} s`);
+    const number = (last?.number ?? 0) + 1;
+    if (await takeTurn(turns, number)) {
+      return {
+        announceRelease: () => writeTurn(turns, number, 'ending', rename),
+        release: () => writeTurn(turns, number, 'released', rename),
+      };
+    }
+  }
+  throw new Error(`${directory} could not be locked within ${takenWithinMs / 1000} s`);
+}
+
+async function takeTurn(turns: string, number: number): Promise<boolean> {
+  try {
+    // A link appears whole or not at all, and only where nothing is yet.
+    await writeTurn(turns, number, 'held', link);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw error;
+  }
+  const numbers = await listTurns(turns);
+  // This number had been used and cleared away while we looked: a later turn is on.
+  const isLast = numbers.every((other) => other <= number);
+  const past = isLast ? numbers.filter((other) => other < number) : [number];
+  await Promise.all(past.map((other) => rm(join(turns, String(other)), { force: true })));
+  return isLast;
+}
+
+async function writeTurn(
+  turns: string,
+  number: number,
+  phase: Phase,
+  place: (from: string, to: string) => Promise<void>,
+): Promise<void> {
+  const draft = join(turns, `draft-${randomUUID()}`);
+  await writeFile(draft, `${JSON.stringify({ phase, holder: processIdentity(process.pid) })}\n`);
+  try {
+    await place(draft, join(turns, String(number)));
   } finally {
     await rm(draft, { force: true });
   }
 }
 
-function heldLock(file: string, own: string): StateLock {
-  return {
-    announceRelease: () => writeFile(announcementOf(file), own),
-    release: async () => {
-      await release(file, own);
-      await rm(announcementOf(file), { force: true });
-    },
-  };
-}
-
-function announcementOf(file: string): string {
-  return `${file}.ending`;
-}
-
-/** Whether the announcement is that of the present holder, not one that a dead one left. */
-async function isReleaseAnnounced(file: string, holder: string): Promise<boolean> {
-  return (await readFile(announcementOf(file), 'utf8').catch(() => '')) === holder;
-}
-
-async function release(file: string, own: string): Promise<void> {
-  if ((await readFile(file, 'utf8').catch(() => '')) === own) await rm(file, { force: true });
-}
-
-/** Removes exactly the lock that was judged stale, not one that another process has just taken. */
-async function clearStale(file: string, judged: string): Promise<void> {
-  const aside = `${file}.${randomUUID()}`;
-  if (!(await succeeds(rename(file, aside)))) return;
-  if ((await readFile(aside, 'utf8').catch(() => '')) !== judged) await succeeds(link(aside, file));
-  await rm(aside, { force: true });
-}
-
-function parseIdentity(text: string): ProcessIdentity | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isIdentity(value) ? value : undefined;
-  } catch {
-    return undefined;
+async function readLastTurn(turns: string): Promise<Turn | undefined> {
+  for (;;) {
+    const number = Math.max(0, ...(await listTurns(turns)));
+    if (number === 0) return undefined;
+    const text = await readFile(join(turns, String(number)), 'utf8').catch(() => undefined);
+    // Cleared away in between, because a later one is there.
+    if (text === undefined) continue;
+    return { number, ...parseTurn(text) };
   }
 }
 
-async function succeeds(action: Promise<unknown>): Promise<boolean> {
-  return action.then(
-    () => true,
-    () => false,
-  );
+async function listTurns(turns: string): Promise<number[]> {
+  return (await readdir(turns)).filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+function parseTurn(text: string): Pick<Turn, 'phase' | 'holder'> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && 'holder' in value && 'phase' in value) {
+      const phase = value.phase === 'ending' || value.phase === 'released' ? value.phase : 'held';
+      return { phase, holder: isIdentity(value.holder) ? value.holder : undefined };
+    }
+  } catch {
+    // What is unreadable was never written by us: nobody holds it.
+  }
+  return { phase: 'released', holder: undefined };
 }
