@@ -1,0 +1,242 @@
+import { randomUUID } from 'node:crypto';
+import { reasonOf } from '@silo/errors/from-status.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import test, { type ExecutionContext } from 'ava';
+import { createAcceptInvite } from '../handlers/accept-invite.ts';
+import { createChangeEmail } from '../handlers/change-email.ts';
+import { createDeleteInvite } from '../handlers/delete-invite.ts';
+import { createInviteMember } from '../handlers/invite-member.ts';
+import { createLeaveOrganization } from '../handlers/leave-organization.ts';
+import { createListInvites } from '../handlers/list-invites.ts';
+import { createListMembers } from '../handlers/list-members.ts';
+import { createRemoveMember } from '../handlers/remove-member.ts';
+import { createUpdateMember } from '../handlers/update-member.ts';
+import { createUpdateOrganization } from '../handlers/update-organization.ts';
+import { type ServiceHarness, serviceHarness } from './service-support.ts';
+import { anInvite } from './support.ts';
+
+const { LEVEL_MEMBER, LEVEL_ADMIN, LEVEL_OWNER } = Level;
+
+async function organizationOfAda(t: ExecutionContext) {
+  const harness = await serviceHarness(t);
+  const { accountId: ada, organizationId } = await harness.signUp('ada@example.com');
+  const { accountId: bob } = await harness.signUp('bob@example.com');
+  return { ...harness, ada, bob, organizationId };
+}
+
+function invite(
+  { dependencies, call }: ServiceHarness,
+  by: { accountId: string; organizationId: string },
+  email: string,
+  level: Level = LEVEL_MEMBER,
+) {
+  const requestId = randomUUID();
+  const request = { organizationId: by.organizationId, email, level, requestId };
+  return createInviteMember(dependencies)(request, call({ accountId: by.accountId, requestId }));
+}
+
+function accept({ dependencies, call }: ServiceHarness, accountId: string, code: string) {
+  return createAcceptInvite(dependencies)({ code, requestId: '' }, call({ accountId }));
+}
+
+function setLevel(
+  { dependencies, call }: ServiceHarness,
+  by: string,
+  target: { organizationId: string; accountId: string; level: Level; etag?: string },
+) {
+  const shown = { email: '', displayName: '', joinTime: undefined, etag: '' };
+  const member = { ...shown, ...target };
+  return createUpdateMember(dependencies)(
+    { member, updateMask: undefined, requestId: '' },
+    call({ accountId: by }),
+  );
+}
+
+async function refused(t: ExecutionContext, act: Promise<unknown>): Promise<string | undefined> {
+  return reasonOf(await t.throwsAsync(act));
+}
+
+test('who is invited joins with the code, once', async (t) => {
+  const harness = await organizationOfAda(t);
+  const { ada, bob, organizationId, dependencies, call, told } = harness;
+  const { code, invite: made } = await invite(
+    harness,
+    { accountId: ada, organizationId },
+    'BOB@example.com',
+    LEVEL_ADMIN,
+  );
+  t.is(await refused(t, accept(harness, ada, code)), 'INVITE_NOT_FOUND');
+  const joined = await accept(harness, bob, code);
+  t.is(joined.member?.level, LEVEL_ADMIN);
+  t.is(joined.organization?.level, LEVEL_ADMIN);
+  t.is(await refused(t, accept(harness, bob, code)), 'INVITE_NOT_FOUND');
+  t.deepEqual((await told()).slice(-3), ['invite_created', 'member_added', 'invite_accepted']);
+  const page = { organizationId, pageSize: 0, pageToken: '' };
+  const { members } = await createListMembers(dependencies)(page, call({ accountId: bob }));
+  t.deepEqual(
+    members.map(({ email, level }) => [email, level]),
+    [
+      ['ada@example.com', LEVEL_OWNER],
+      ['bob@example.com', LEVEL_ADMIN],
+    ],
+  );
+  const listed = await createListInvites(dependencies)(page, call({ accountId: ada }));
+  t.deepEqual(listed.invites, []);
+  t.truthy(made?.expireTime);
+  const again = invite(harness, { accountId: ada, organizationId }, 'bob@example.com');
+  t.is(await refused(t, again), 'ALREADY_MEMBER');
+});
+
+test('joining spends every code of that e-mail: who is removed cannot come back with another', async (t) => {
+  const harness = await organizationOfAda(t);
+  const { ada, bob, organizationId, dependencies, call } = harness;
+  const by = { accountId: ada, organizationId };
+  const first = await invite(harness, by, 'bob@example.com');
+  const second = await invite(harness, by, 'bob@example.com');
+  await accept(harness, bob, first.code);
+  const request = { organizationId, accountId: bob, etag: '', requestId: '' };
+  await createRemoveMember(dependencies)(request, call({ accountId: ada }));
+  t.is(await refused(t, accept(harness, bob, second.code)), 'INVITE_NOT_FOUND');
+});
+
+test('an invite works only while its maker could still grant it', async (t) => {
+  const harness = await organizationOfAda(t);
+  const { ada, bob, organizationId, signUp } = harness;
+  const { accountId: eve } = await signUp('eve@example.com');
+  const forBob = await invite(
+    harness,
+    { accountId: ada, organizationId },
+    'bob@example.com',
+    LEVEL_ADMIN,
+  );
+  await accept(harness, bob, forBob.code);
+  const forEve = await invite(harness, { accountId: bob, organizationId }, 'eve@example.com');
+  await setLevel(harness, ada, { organizationId, accountId: bob, level: LEVEL_MEMBER });
+  t.is(await refused(t, accept(harness, eve, forEve.code)), 'INVITE_NOT_FOUND');
+  await setLevel(harness, ada, { organizationId, accountId: bob, level: LEVEL_ADMIN });
+  t.is((await accept(harness, eve, forEve.code)).member?.level, LEVEL_MEMBER);
+});
+
+test('an admin neither invites, demotes, removes nor makes an owner', async (t) => {
+  const harness = await organizationOfAda(t);
+  const { ada, bob, organizationId, dependencies, call } = harness;
+  const by = { accountId: ada, organizationId };
+  const forOwner = await invite(harness, by, 'eve@example.com', LEVEL_OWNER);
+  const { code } = await invite(harness, by, 'bob@example.com', LEVEL_ADMIN);
+  await accept(harness, bob, code);
+  const byBob = { accountId: bob, organizationId };
+  const acts = [
+    invite(harness, byBob, 'joe@example.com', LEVEL_OWNER),
+    setLevel(harness, bob, { organizationId, accountId: ada, level: LEVEL_MEMBER }),
+    setLevel(harness, bob, { organizationId, accountId: bob, level: LEVEL_OWNER }),
+    createRemoveMember(dependencies)(
+      { organizationId, accountId: ada, etag: '', requestId: '' },
+      call({ accountId: bob }),
+    ),
+    createDeleteInvite(dependencies)(
+      { organizationId, inviteId: forOwner.invite?.id ?? '', requestId: '' },
+      call({ accountId: bob }),
+    ),
+  ];
+  for (const act of acts) t.is(await refused(t, act), 'ADMIN_REQUIRED');
+});
+
+test('an organization keeps an owner, however many step down or leave at once', async (t) => {
+  const harness = await organizationOfAda(t);
+  const { ada, bob, organizationId, dependencies, call, stores, signal } = harness;
+  const leave = createLeaveOrganization(dependencies);
+  const request = { organizationId, requestId: '' };
+  t.is(await refused(t, leave(request, call({ accountId: ada }))), 'LAST_OWNER');
+  const alone = { organizationId, accountId: ada, level: LEVEL_ADMIN };
+  t.is(await refused(t, setLevel(harness, ada, alone)), 'LAST_OWNER');
+  const { code } = await invite(
+    harness,
+    { accountId: ada, organizationId },
+    'bob@example.com',
+    LEVEL_OWNER,
+  );
+  await accept(harness, bob, code);
+  const outcomes = await Promise.allSettled([
+    leave(request, call({ accountId: ada })),
+    setLevel(harness, bob, { organizationId, accountId: bob, level: LEVEL_MEMBER }),
+  ]);
+  const reasons = outcomes.flatMap((each) =>
+    each.status === 'rejected' ? [reasonOf(each.reason)] : [],
+  );
+  t.deepEqual(reasons, ['LAST_OWNER']);
+  t.is((await stores.organizations.readFact(organizationId, signal))?.ownerCount, 1);
+});
+
+test('who was removed or demoted since the call was authorized decides nothing any more', async (t) => {
+  const harness = await organizationOfAda(t);
+  const { ada, bob, organizationId, dependencies, call } = harness;
+  // Bob's call was let through while he was an admin; he is no member when it is decided.
+  const byBob = { accountId: bob, organizationId };
+  const late = invite(harness, byBob, 'eve@example.com');
+  t.is(await refused(t, late), 'ORGANIZATION_NOT_FOUND');
+  const { code } = await invite(harness, { accountId: ada, organizationId }, 'bob@example.com');
+  await accept(harness, bob, code);
+  t.is(await refused(t, invite(harness, byBob, 'eve@example.com')), 'ADMIN_REQUIRED');
+  const given = { id: organizationId, name: 'Bob’s', membersMayCreateProjects: false, level: 0 };
+  const times = { createTime: undefined, updateTime: undefined, etag: '' };
+  const update = createUpdateOrganization(dependencies)(
+    { organization: { ...given, level: 0, ...times }, updateMask: ['name'], requestId: '' },
+    call({ accountId: bob }),
+  );
+  t.is(await refused(t, update), 'ADMIN_REQUIRED');
+});
+
+test('a member’s etag changes with the membership, and an old one is refused', async (t) => {
+  const harness = await organizationOfAda(t);
+  const { ada, bob, organizationId } = harness;
+  const { code } = await invite(harness, { accountId: ada, organizationId }, 'bob@example.com');
+  const { member } = await accept(harness, bob, code);
+  const target = { organizationId, accountId: bob, level: LEVEL_ADMIN, etag: member?.etag ?? '' };
+  const updated = await setLevel(harness, ada, target);
+  t.not(updated.member?.etag, member?.etag);
+  const stale = setLevel(harness, ada, { ...target, level: LEVEL_MEMBER });
+  t.is(await refused(t, stale), 'ETAG_MISMATCH');
+  const unknown = setLevel(harness, ada, { ...target, accountId: 'acc_none' });
+  t.is(await refused(t, unknown), 'MEMBER_NOT_FOUND');
+});
+
+test('a thousand invites may be open; expired ones make room', async (t) => {
+  const harness = await organizationOfAda(t);
+  const { ada, organizationId, stores, decide, told } = harness;
+  const past = new Date(Date.now() - 1);
+  const expired = anInvite(organizationId, 'late@example.com', { expireTime: past });
+  await decide(async ({ session }) => {
+    const organization = await stores.organizations.findIn(session, organizationId);
+    if (organization === undefined) throw new TypeError('no organization');
+    await stores.organizations.save(session, { ...organization, inviteCount: 1_000 });
+    await stores.invites.insert(session, expired);
+  });
+  const by = { accountId: ada, organizationId };
+  t.truthy((await invite(harness, by, 'eve@example.com')).code);
+  t.deepEqual((await told()).slice(-2), ['invite_deleted', 'invite_created']);
+  t.is(await refused(t, invite(harness, by, 'joe@example.com')), 'RESOURCE_LIMIT');
+});
+
+test('a repeated invitation answers the same code', async (t) => {
+  const harness = await organizationOfAda(t);
+  const { ada, organizationId, dependencies, call } = harness;
+  const requestId = randomUUID();
+  const request = { organizationId, email: 'eve@example.com', level: LEVEL_MEMBER, requestId };
+  const act = () => createInviteMember(dependencies)(request, call({ accountId: ada, requestId }));
+  t.deepEqual(await act(), await act());
+});
+
+test('staff changes an e-mail to a free one, and no event tells it', async (t) => {
+  const { dependencies, call, bob, eventLog, signal, told } = await organizationOfAda(t);
+  const change = createChangeEmail(dependencies);
+  const taken = { accountId: bob, email: 'ADA@example.com', requestId: '' };
+  t.is(await refused(t, change(taken, call({ staff: true }))), 'EMAIL_TAKEN');
+  const unknown = { accountId: 'acc_none', email: 'x@example.com', requestId: '' };
+  t.is(await refused(t, change(unknown, call({ staff: true }))), 'ACCOUNT_NOT_FOUND');
+  const free = { accountId: bob, email: 'robert@example.com', requestId: '' };
+  const { account } = await change(free, call({ staff: true }));
+  t.is(account?.email, 'robert@example.com');
+  t.is((await told()).at(-1), 'account_updated');
+  const { events } = await eventLog.read({ afterSequence: 0, limit: 100 }, signal);
+  t.false(JSON.stringify(events).includes('@example.com'));
+});

@@ -1,0 +1,177 @@
+import { randomUUID } from 'node:crypto';
+import { reasonOf } from '@silo/errors/from-status.ts';
+import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import { isWellFormed } from '@silo/tokens/secrets.ts';
+import test from 'ava';
+import { createCreateAccount, createStaffCreateAccount } from '../handlers/create-account.ts';
+import { createCreateOrganization } from '../handlers/create-organization.ts';
+import { createDeleteOrganization } from '../handlers/delete-organization.ts';
+import { serviceHarness } from './service-support.ts';
+
+function signUpRequest(email = 'ada@example.com', requestId: string = randomUUID()) {
+  return { email, displayName: 'Ada', organizationName: 'Acme', requestId };
+}
+
+test('an account comes with organization, project, token and key, told in order of cause', async (t) => {
+  const { dependencies, call, peers, told, stores, signal } = await serviceHarness(t);
+  const request = signUpRequest();
+  const answer = await createCreateAccount(dependencies)(request, call(request));
+  t.is(answer.account?.email, 'ada@example.com');
+  t.is(answer.organization?.name, 'Acme');
+  t.is(answer.organization?.level, 3);
+  t.true(isWellFormed(answer.projectToken, 'phc_'));
+  t.true(isWellFormed(answer.apiKey, 'phx_'));
+  const steps = ['openSubscription', 'openSlots', 'makeProjectToken', 'storeApiKey'];
+  t.deepEqual(peers.asked, steps);
+  t.deepEqual(await told(), ['account_created', 'organization_created', 'member_added']);
+  const { id: accountId = '' } = answer.account ?? {};
+  const { id: organizationId = '' } = answer.organization ?? {};
+  t.is(await stores.members.readFact(accountId, organizationId, signal), 3);
+});
+
+test('the same request gives the same answer with the same key, also when both run at once', async (t) => {
+  const { dependencies, call, told } = await serviceHarness(t);
+  const create = createCreateAccount(dependencies);
+  const request = signUpRequest();
+  const [first, ...others] = await Promise.all([1, 2, 3].map(() => create(request, call(request))));
+  for (const other of others) t.deepEqual(other, first);
+  t.deepEqual(await create(request, call(request)), first);
+  t.is((await told()).filter((event) => event === 'account_created').length, 1);
+});
+
+test('an e-mail that is taken, in any case, is refused', async (t) => {
+  const { dependencies, call, told } = await serviceHarness(t);
+  const create = createCreateAccount(dependencies);
+  const outcomes = await Promise.allSettled(
+    ['ada@example.com', 'ADA@example.com', 'Ada@Example.com'].map((email) => {
+      const request = signUpRequest(email);
+      return create(request, call(request));
+    }),
+  );
+  const refused = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  t.deepEqual(refused.map(reasonOf), ['EMAIL_TAKEN', 'EMAIL_TAKEN']);
+  t.is((await told()).filter((event) => event === 'account_created').length, 1);
+});
+
+test('where sign-up is closed only staff makes accounts', async (t) => {
+  const { dependencies, call } = await serviceHarness(t, { signup: 'closed' });
+  const request = signUpRequest();
+  const error = await t.throwsAsync(createCreateAccount(dependencies)(request, call(request)));
+  t.is(reasonOf(error), 'SIGNUP_CLOSED');
+  const staffCall = call({ ...request, staff: true });
+  const answer = await createStaffCreateAccount(dependencies)({ account: request }, staffCall);
+  t.is(answer.account?.account?.email, request.email);
+});
+
+test('no API key and no request id stands anywhere in the database', async (t) => {
+  const { dependencies, call, connection } = await serviceHarness(t);
+  const request = signUpRequest();
+  const { apiKey } = await createCreateAccount(dependencies)(request, call(request));
+  const collections = await connection.db.listCollections().toArray();
+  t.true(collections.length > 5);
+  for (const { name } of collections) {
+    const text = JSON.stringify(await connection.db.collection(name).find().toArray());
+    t.false(text.includes(apiKey), name);
+    t.false(text.includes(request.requestId), name);
+  }
+});
+
+test('an organization that is created later has its own project and token', async (t) => {
+  const { dependencies, call, signUp, peers } = await serviceHarness(t);
+  const { accountId, organizationId } = await signUp('ada@example.com');
+  peers.asked.length = 0;
+  const asked = { accountId, requestId: 'again' };
+  const create = createCreateOrganization(dependencies);
+  const answer = await create({ name: 'Second', requestId: 'again' }, call(asked));
+  t.not(answer.organization?.id, organizationId);
+  t.true(isWellFormed(answer.projectToken, 'phc_'));
+  t.deepEqual(peers.asked, ['openSubscription', 'openSlots', 'makeProjectToken']);
+  t.deepEqual(await create({ name: 'Second', requestId: 'again' }, call(asked)), answer);
+});
+
+test('deleting an organization ends every membership and invite with one event', async (t) => {
+  const { dependencies, call, signUp, peers, stores, signal, told } = await serviceHarness(t);
+  const { accountId, organizationId } = await signUp('ada@example.com');
+  const other = await signUp('bob@example.com');
+  const remove = createDeleteOrganization(dependencies);
+  const asked = { accountId, requestId: 'delete' };
+  const request = { organizationId, etag: '', requestId: 'delete' };
+  t.deepEqual(await remove(request, call(asked)), {});
+  t.is(await stores.organizations.readFact(organizationId, signal), undefined);
+  t.is(await stores.members.readFact(accountId, organizationId, signal), undefined);
+  t.is(peers.asked.at(-1), 'closeSubscription');
+  t.is((await told()).at(-1), 'organization_deleted');
+  t.deepEqual(await remove(request, call(asked)), {}, 'a repeat gets the same answer');
+  const late = await t.throwsAsync(remove(request, call({ accountId })));
+  t.is(reasonOf(late), 'ORGANIZATION_NOT_FOUND');
+  t.is(await stores.members.readFact(other.accountId, other.organizationId, signal), 3);
+});
+
+test('a refused deletion says why, changes nothing, and is not remembered', async (t) => {
+  const { dependencies, call, signUp, peers, stores, signal, told } = await serviceHarness(t);
+  const { accountId, organizationId } = await signUp('ada@example.com');
+  const remove = createDeleteOrganization(dependencies);
+  const asked = { accountId, requestId: 'delete' };
+  const request = { organizationId, etag: '', requestId: 'delete' };
+  peers.tryResult = TryResult.TRY_RESULT_REFUSED_COUNT;
+  peers.projectCount = 2;
+  const refused = await t.throwsAsync(remove(request, call(asked)));
+  t.is(reasonOf(refused), 'ORGANIZATION_NOT_EMPTY');
+  t.true(refused?.message.includes('2'));
+  t.not(await stores.organizations.readFact(organizationId, signal), undefined);
+  t.false((await told()).includes('organization_deleted'));
+  peers.tryResult = TryResult.TRY_RESULT_ACCEPTED;
+  t.deepEqual(await remove(request, call(asked)), {});
+});
+
+test('a deletion whose caller lost access before the try is refused as for everyone', async (t) => {
+  const { dependencies, call, signUp, peers } = await serviceHarness(t);
+  const { accountId, organizationId } = await signUp('ada@example.com');
+  peers.tryResult = TryResult.TRY_RESULT_REFUSED_ACCESS;
+  const request = { organizationId, etag: '', requestId: '' };
+  const error = await t.throwsAsync(
+    createDeleteOrganization(dependencies)(request, call({ accountId })),
+  );
+  // The scripted token service knows no key.
+  t.is(reasonOf(error), 'TOKEN_INVALID');
+});
+
+test('one deletion of an organization runs at a time', async (t) => {
+  const { dependencies, call, signUp, peers } = await serviceHarness(t);
+  const { accountId, organizationId } = await signUp('ada@example.com');
+  const remove = createDeleteOrganization(dependencies);
+  const request = { organizationId, etag: '', requestId: '' };
+  const trying = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  peers.beforeTry = () => {
+    trying.resolve();
+    return goOn.promise;
+  };
+  const first = remove(request, call({ accountId }));
+  await trying.promise;
+  const second = await t.throwsAsync(remove(request, call({ accountId })));
+  t.is(reasonOf(second), 'REQUEST_IN_PROGRESS');
+  goOn.resolve();
+  t.deepEqual(await first, {});
+});
+
+test('a deletion is refused for another etag, and for who is not an owner', async (t) => {
+  const { dependencies, call, signUp, stores, decide } = await serviceHarness(t);
+  const { accountId, organizationId } = await signUp('ada@example.com');
+  const { accountId: admin } = await signUp('bob@example.com');
+  await decide(({ session, now }) =>
+    stores.members.insert(session, {
+      accountId: admin,
+      organizationId,
+      level: 2,
+      revision: 2,
+      joinTime: now,
+    }),
+  );
+  const remove = createDeleteOrganization(dependencies);
+  const stale = remove({ organizationId, etag: 'stale', requestId: '' }, call({ accountId }));
+  t.is(reasonOf(await t.throwsAsync(stale)), 'ETAG_MISMATCH');
+  const byAdmin = { organizationId, etag: '', requestId: '' };
+  const error = await t.throwsAsync(remove(byAdmin, call({ accountId: admin })));
+  t.is(reasonOf(error), 'ADMIN_REQUIRED');
+});

@@ -1,0 +1,156 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { askOwners } from '@silo/guard/ask-owners.ts';
+import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import type { Call, Caller } from '@silo/rpc/call.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
+import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
+import type { Peers } from '@silo/service/peers.ts';
+import { hashRequestId } from '@silo/tokens/seal.ts';
+import { newProjectToken } from '@silo/tokens/secrets.ts';
+import type { ExecutionContext } from 'ava';
+import { createFollower, ownSource } from '../activity-follower.ts';
+import { createCreateAccount } from '../handlers/create-account.ts';
+import type { Dependencies } from '../handlers/dependencies.ts';
+import { createOrgFills } from '../handlers/facts.ts';
+import { defineSagas } from '../sagas/definitions.ts';
+import { type StoreHarness, storeHarness } from './support.ts';
+
+/** What the other services would answer, and what they were asked. */
+export type ScriptedPeers = {
+  asked: string[];
+  tryResult: TryResult;
+  projectCount: number;
+  /** Awaited before the slots answer a try. */
+  beforeTry: () => Promise<void>;
+};
+
+export type ServiceHarness = StoreHarness & {
+  dependencies: Dependencies;
+  peers: ScriptedPeers;
+  /** A call with some account's key, or without credentials. */
+  call(options?: { accountId?: string; requestId?: string; staff?: boolean }): Call;
+  /** Signs up, and answers the ids. */
+  signUp(email: string): Promise<{ accountId: string; organizationId: string }>;
+  /** The events that are told, in order. */
+  told(): Promise<string[]>;
+};
+
+/** Org's handlers on real stores; the steps in other services are scripted. */
+export async function serviceHarness(
+  t: ExecutionContext,
+  options: { signup?: 'open' | 'closed' } = {},
+): Promise<ServiceHarness> {
+  const harness = await storeHarness(t);
+  const { connection, eventLog, stores, signal } = harness;
+  const { db } = connection;
+  await createSagaIndexes(db);
+  const peers: ScriptedPeers = {
+    asked: [],
+    tryResult: TryResult.TRY_RESULT_ACCEPTED,
+    projectCount: 0,
+    beforeTry: async () => {},
+  };
+  const definitions = defineSagas(stores, scripted(peers));
+  const log = silentLogger();
+  const shared = { db, eventLog, clock: systemClock, log, signal };
+  const sagas = createSagas({
+    ...shared,
+    owner: randomUUID(),
+    definitions: Object.values(definitions),
+  });
+  const nothing = async () => undefined;
+  const fills = { token: nothing, key: nothing, project: nothing, ...createOrgFills(stores) };
+  const access = askOwners({ fills, clock: systemClock });
+  const sources = [ownSource(eventLog)];
+  const follower = createFollower({ activity: stores.activity, eventLog, sources, log });
+  const { signup = 'open' } = options;
+  const base = { stores, eventLog, access, clock: systemClock, region: 'us' as const, signup };
+  const dependencies: Dependencies = { ...base, sagas, definitions, follower };
+  const call: ServiceHarness['call'] = (asked = {}) => makeCall(signal, asked);
+  return {
+    ...harness,
+    dependencies,
+    peers,
+    call,
+    async signUp(email) {
+      const requestId = randomUUID();
+      const request = { email, displayName: 'Somebody', organizationName: 'Acme', requestId };
+      const answer = await createCreateAccount(dependencies)(request, call({ requestId }));
+      return {
+        accountId: answer.account?.id ?? '',
+        organizationId: answer.organization?.id ?? '',
+      };
+    },
+    async told() {
+      await eventLog.numberNow(signal);
+      const { events } = await eventLog.read({ afterSequence: 0, limit: 1_000 }, signal);
+      return events.map(({ event }) => event);
+    },
+  };
+}
+
+function scripted(peers: ScriptedPeers): Peers {
+  const projectToken = newProjectToken();
+  const answer = async (name: string, response: unknown) => {
+    peers.asked.push(name);
+    return response;
+  };
+  return {
+    billing: {
+      subscriptions: {
+        openSubscription: () => answer('openSubscription', { limit: 1 }),
+        closeSubscription: () => answer('closeSubscription', {}),
+      },
+    },
+    project: {
+      slots: {
+        openSlots: () => answer('openSlots', {}),
+        async tryCloseSlots() {
+          await peers.beforeTry();
+          const { tryResult: result, projectCount: count } = peers;
+          return await answer('tryCloseSlots', { outcome: { result, count } });
+        },
+      },
+    },
+    token: {
+      secrets: {
+        makeProjectToken: () => answer('makeProjectToken', { token: projectToken }),
+        storeApiKey: () => answer('storeApiKey', {}),
+      },
+    },
+  } as unknown as Peers;
+}
+
+function makeCall(
+  signal: AbortSignal,
+  asked: { accountId?: string; requestId?: string; staff?: boolean },
+): Call {
+  const { accountId, requestId, staff = false } = asked;
+  const actor = staff ? 'staff/ops' : (accountId ?? 'anyone');
+  return {
+    id: `call_${randomUUID()}`,
+    method: '/test',
+    actor,
+    signal,
+    caller: callerOf(accountId, staff),
+    request: requestId
+      ? {
+          id: requestId,
+          key: hashRequestId(actor, requestId),
+          bodyHash: createHash('sha256').update('body').digest(),
+        }
+      : undefined,
+    remainingMs: () => 10_000,
+    log: silentLogger(),
+  };
+}
+
+function callerOf(accountId: string | undefined, staff: boolean): Caller {
+  if (staff) return { kind: 'certificate', role: 3, name: 'ops' };
+  if (accountId === undefined) return { kind: 'anyone' };
+  const unrestricted = { scopes: ['*'], organizationIds: [], projectIds: [] };
+  const live = { expireTime: undefined, disabled: false };
+  const key = { keyId: 'key_1', accountId, ...unrestricted, ...live };
+  return { kind: 'key', keyHash: Buffer.alloc(32, 1), key };
+}
