@@ -2,7 +2,7 @@ import { errors } from '@silo/errors/errors.ts';
 import type { ProjectSettings } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { StoredSettings } from '../store/documents.ts';
 
-export const defaultTimeZone = 'UTC';
+const defaultTimeZone = 'UTC';
 
 /**
  * Settings as they are stored. `path` leads to the settings in the request, such as `settings`.

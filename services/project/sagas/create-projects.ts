@@ -3,12 +3,12 @@ import type { Peers } from '@silo/service/peers.ts';
 import type { ProjectDocument } from '../store/documents.ts';
 
 /** The projects that one request decided, as they were then, and their tokens by project id. */
-export type CreateProjectsData = {
+type CreateProjectsData = {
   projects: ProjectDocument[];
   tokens: Record<string, string>;
 };
 
-export type CreateProjectsState = 'decided' | 'done';
+type CreateProjectsState = 'decided' | 'done';
 
 export type CreateProjectsSaga = SagaDefinition<CreateProjectsState, CreateProjectsData>;
 

@@ -12,7 +12,7 @@ const active = ProjectState.PROJECT_STATE_ACTIVE;
 const deleted = ProjectState.PROJECT_STATE_DELETED;
 
 /** A place in the order of names. */
-export type NamePosition = { searchName: string; id: string };
+type NamePosition = { searchName: string; id: string };
 
 /** Which of an organization's projects are searched. */
 export type Search = {
