@@ -1,0 +1,117 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Access } from '@silo/guard/access.ts';
+import { RepeatedRequest, type Transaction } from '@silo/mongo/event-log.ts';
+import type { RequestRecord } from '@silo/mongo/mutation.ts';
+import {
+  type ChangePlanRequest,
+  ChangePlanResponse,
+} from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { refusalError } from '@silo/rpc/refusal.ts';
+import { ulid } from 'ulid';
+import { checkEtag } from '../rules/etag.ts';
+import { type SlotNumbers, toSubscription } from '../rules/messages.ts';
+import { checkBillingDetails, openSubscription } from '../rules/subscription.ts';
+import { type ChangePlanData, changePlanLock } from '../sagas/change-plan.ts';
+import { describePlan } from '../store/plan-catalogue.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** What was decided: the answer where nothing changes, else the saga that makes it. */
+type Decision = { response: ChangePlanResponse } | { sagaId: string };
+
+/** ChangePlan: an intent, one try at project, then the plan. */
+export const createChangePlan =
+  (dependencies: Dependencies): Handler<ChangePlanRequest, ChangePlanResponse> =>
+  async (request, call) => {
+    const decision =
+      call.repeat === undefined ? await decide(dependencies, request, call) : repeatOf(call.repeat);
+    if ('response' in decision) return decision.response;
+    const { sagas, changePlan, access } = dependencies;
+    const { data } = await sagas.finish(changePlan, decision.sagaId, call.signal);
+    if (data.answer !== undefined) return ChangePlanResponse.decode(data.answer);
+    throw await refusalOf(data, access, call);
+  };
+
+async function decide(
+  dependencies: Dependencies,
+  request: ChangePlanRequest,
+  call: Call,
+): Promise<Decision> {
+  const { eventLog, slots } = dependencies;
+  const { organizationId } = request;
+  // Refuses with NOT_READY while the organization is being created: nothing is decided then.
+  const numbers = await slots.getSlots({ organizationId }, { signal: call.signal });
+  const sagaId = ulid().toLowerCase();
+  try {
+    const { value } = await eventLog.decide(call, (tx) =>
+      intend(dependencies, { request, call, numbers, sagaId, tx }),
+    );
+    return value;
+  } catch (error) {
+    if (error instanceof RepeatedRequest) return repeatOf(error.record);
+    throw error;
+  }
+}
+
+/** Writes the intent, or finds that nothing changes. */
+async function intend(
+  { subscriptions, sagas, changePlan }: Dependencies,
+  intent: {
+    request: ChangePlanRequest;
+    call: Call;
+    numbers: SlotNumbers;
+    sagaId: string;
+    tx: Transaction;
+  },
+): Promise<Decision> {
+  const { request, call, numbers, sagaId, tx } = intent;
+  const { organizationId, plan, etag } = request;
+  const found = await subscriptions.findIn(tx.session, organizationId);
+  const present = openSubscription(found, organizationId);
+  checkEtag(etag, present.revision);
+  const reauthorize = [{ organizationId, level: Level.LEVEL_ADMIN }];
+  const remembered = call.request && { bodyHash: call.request.bodyHash, reauthorize };
+  if (present.plan === plan) {
+    const answer = { subscription: toSubscription(present, numbers) };
+    const response = ChangePlanResponse.encode(answer).finish();
+    if (remembered) tx.remember({ ...remembered, response });
+    return { response: answer };
+  }
+  checkBillingDetails(present, describePlan(plan));
+  const revision = present.intentRevision + 1;
+  await subscriptions.save(tx.session, { ...present, intentRevision: revision }, present.revision);
+  const { keyHash, key } = keyCaller(call);
+  const data: ChangePlanData = {
+    ...{ organizationId, plan, revision, accountId: key.accountId },
+    keyHash: Buffer.from(keyHash),
+    requestKey: call.request && Buffer.from(call.request.key),
+  };
+  const lock = changePlanLock(organizationId);
+  await sagas.begin(tx, changePlan, { id: sagaId, data, actor: call.actor, lock });
+  if (remembered) tx.remember({ ...remembered, sagaId });
+  return { sagaId };
+}
+
+function repeatOf({ sagaId, response }: RequestRecord): Decision {
+  if (sagaId !== undefined) return { sagaId };
+  if (response !== undefined) return { response: ChangePlanResponse.decode(response) };
+  throw new TypeError('the record of a ChangePlan has no answer');
+}
+
+async function refusalOf(data: ChangePlanData, access: Access, call: Call): Promise<Error> {
+  const { organizationId, plan, count = 0, refusal } = data;
+  switch (refusal) {
+    case 'count':
+      return errors.planLimitExceeded({ limit: describePlan(plan).projectLimit ?? 0, count });
+    case 'access': {
+      const level = Level.LEVEL_ADMIN;
+      const question = { keyHash: data.keyHash, scope: 'billing:write', organizationId, level };
+      const answer = await access.authorize(question, call.signal);
+      return answer.allowed ? errors.tokenInvalid() : refusalError(answer.refusal);
+    }
+    case 'late':
+    case undefined:
+      return errors.requestInProgress();
+  }
+}

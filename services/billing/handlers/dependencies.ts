@@ -1,0 +1,16 @@
+import type { Access } from '@silo/guard/access.ts';
+import type { EventLog } from '@silo/mongo/event-log.ts';
+import type { Sagas } from '@silo/saga/sagas.ts';
+import type { Peers } from '@silo/service/peers.ts';
+import type { ChangePlanSaga } from '../sagas/change-plan.ts';
+import type { SubscriptionStore } from '../store/subscriptions.ts';
+
+/** What the handlers of this service work with. */
+export type Dependencies = {
+  eventLog: EventLog;
+  subscriptions: SubscriptionStore;
+  slots: Pick<Peers['project']['slots'], 'getSlots'>;
+  access: Access;
+  sagas: Sagas;
+  changePlan: ChangePlanSaga;
+};

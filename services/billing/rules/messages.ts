@@ -1,0 +1,23 @@
+import type { Subscription } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import type { SubscriptionDocument } from '../store/documents.ts';
+import { etagOf } from './etag.ts';
+
+/** How many projects an organization may have, and has; no limit: there is none. */
+export type SlotNumbers = { limit?: number | undefined; count?: number | undefined };
+
+/** A subscription as an admin sees it. */
+export function toSubscription(
+  subscription: SubscriptionDocument,
+  { limit, count }: SlotNumbers,
+): Subscription {
+  const { _id: organizationId, plan, billingDetails, updateTime, revision } = subscription;
+  return {
+    ...{ organizationId, plan, billingDetails, updateTime, etag: etagOf(revision) },
+    ...{ projectLimit: limit, projectCount: count ?? 0 },
+  };
+}
+
+/** The same as other members see it: who pays is not theirs to know. */
+export function withoutBillingDetails(subscription: Subscription): Subscription {
+  return { ...subscription, billingDetails: undefined };
+}

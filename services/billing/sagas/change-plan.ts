@@ -1,0 +1,158 @@
+import { errors } from '@silo/errors/errors.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { ChangePlanResponse, type Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { PlanChanged } from '@silo/protos/gen/silo/events/v1/events.ts';
+import {
+  type TryOutcome,
+  TryResult,
+} from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import type { Clock } from '@silo/runtime/clock.ts';
+import type { SagaDefinition, SagaRecord, Transition } from '@silo/saga/definition.ts';
+import type { Peers } from '@silo/service/peers.ts';
+import { toSubscription } from '../rules/messages.ts';
+import { describePlan } from '../store/plan-catalogue.ts';
+import type { RequestStore } from '../store/requests.ts';
+import type { SubscriptionStore } from '../store/subscriptions.ts';
+
+export type ChangePlanState = 'INTENDED' | 'ACCEPTED' | 'REFUSED' | 'DONE';
+
+/** Why project did not set the limit. */
+export type ChangePlanRefusal = 'count' | 'access' | 'late';
+
+export type ChangePlanData = {
+  organizationId: string;
+  plan: Plan;
+  /** The intent's revision, given in the transaction that wrote the intent. */
+  revision: number;
+  accountId: string;
+  keyHash: Buffer;
+  /** Names the request's record, which a refusal removes. */
+  requestKey?: Buffer | undefined;
+  /** How many projects the organization had when the try was answered. */
+  count?: number | undefined;
+  refusal?: ChangePlanRefusal | undefined;
+  /** The encoded ChangePlanResponse. */
+  answer?: Buffer | undefined;
+};
+
+export type ChangePlanSaga = SagaDefinition<ChangePlanState, ChangePlanData>;
+
+type Saga = SagaRecord<ChangePlanState, ChangePlanData>;
+type Next = Transition<ChangePlanState, ChangePlanData>;
+
+type Dependencies = {
+  subscriptions: SubscriptionStore;
+  requests: RequestStore;
+  slots: Pick<Peers['project']['slots'], 'trySetLimit'>;
+  clock: Clock;
+};
+
+/** One open change of an organization's plan at a time. */
+export function changePlanLock(organizationId: string): string {
+  return `change-plan:${organizationId}`;
+}
+
+/** ChangePlan: one try at project, which holds the count; then the plan follows the limit. */
+export function createChangePlanSaga(dependencies: Dependencies): ChangePlanSaga {
+  return {
+    kind: 'change-plan',
+    transitions: {
+      INTENDED: ['ACCEPTED', 'REFUSED'],
+      ACCEPTED: ['DONE'],
+      REFUSED: [],
+      DONE: [],
+    },
+    steps: {
+      INTENDED: (saga, { signal }) => trySetLimit(dependencies, saga, signal),
+      ACCEPTED: (saga, { signal }) => setPlan(dependencies, saga, signal),
+    },
+  };
+}
+
+async function trySetLimit(
+  { slots, requests }: Dependencies,
+  { _id: correlationId, data }: Saga,
+  signal: AbortSignal,
+): Promise<Next> {
+  const { organizationId, plan, revision, accountId, keyHash, requestKey } = data;
+  const limit = describePlan(plan).projectLimit;
+  const onBehalfOf = { accountId, keyHash, correlationId };
+  const outcome = await outcomeOf(
+    slots.trySetLimit({ organizationId, limit, revision, onBehalfOf }, { signal }),
+  );
+  const count = outcome?.count ?? 0;
+  const refusal = refusalOf(outcome);
+  if (refusal === undefined) return { next: 'ACCEPTED', data: { count } };
+  return {
+    next: 'REFUSED',
+    data: { count, refusal },
+    commit: async ({ session }) => {
+      if (requestKey !== undefined) await requests.forget(session, requestKey);
+    },
+  };
+}
+
+/** What the try came to; undefined where the organization's slots are gone with it. */
+async function outcomeOf(
+  answer: Promise<{ outcome: TryOutcome | undefined }>,
+): Promise<TryOutcome | undefined> {
+  try {
+    const { outcome } = await answer;
+    if (outcome !== undefined) return outcome;
+  } catch (error) {
+    const isGone =
+      error instanceof SiloError &&
+      error.reason === ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND;
+    if (isGone) return undefined;
+    throw error;
+  }
+  throw errors.dependencyUnavailable('project');
+}
+
+function refusalOf(outcome: TryOutcome | undefined): ChangePlanRefusal | undefined {
+  switch (outcome?.result) {
+    case TryResult.TRY_RESULT_ACCEPTED:
+      return undefined;
+    case TryResult.TRY_RESULT_REFUSED_COUNT:
+      return 'count';
+    case TryResult.TRY_RESULT_REFUSED_LATE:
+      return 'late';
+    case TryResult.TRY_RESULT_REFUSED_ACCESS:
+    case undefined:
+      return 'access';
+    default:
+      throw errors.dependencyUnavailable('project'); // an answer of a newer version
+  }
+}
+
+/** Sets the plan, which the limit has followed already: checks nothing again. */
+async function setPlan(
+  { subscriptions, clock }: Dependencies,
+  { data, actor }: Saga,
+  signal: AbortSignal,
+): Promise<Next> {
+  const { organizationId, plan, count } = data;
+  const present = await subscriptions.find(organizationId, signal);
+  if (present === undefined) throw new TypeError(`${organizationId} has lost its subscription`);
+  const time = clock.now();
+  const revision = present.revision + 1;
+  const after = { ...present, plan, revision, updateTime: time };
+  const limit = describePlan(plan).projectLimit;
+  const response = { subscription: toSubscription(after, { limit, count }) };
+  return {
+    next: 'DONE',
+    data: { answer: Buffer.from(ChangePlanResponse.encode(response).finish()) },
+    commit: async ({ session, emit }) => {
+      const isSaved = await subscriptions.save(session, after, present.revision);
+      // Somebody changed it since it was read: the step is tried again.
+      if (!isSaved) throw errors.dependencyUnavailable('the subscription, which is being changed');
+      const { plan: oldPlan } = present;
+      emit({
+        event: 'plan_changed',
+        subject: organizationId,
+        body: PlanChanged.toJSON({ organizationId, oldPlan, plan, revision, actor, time }),
+      });
+    },
+  };
+}

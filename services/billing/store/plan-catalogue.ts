@@ -1,0 +1,18 @@
+import {
+  type Plan,
+  PlanDescription,
+  planToJSON,
+} from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import catalogue from './plan-catalogue.json' with { type: 'json' };
+
+/** The plans that can be chosen, smallest first. */
+export const plans: readonly PlanDescription[] = catalogue.map((entry) =>
+  PlanDescription.fromJSON(entry),
+);
+
+/** What a plan gives. */
+export function describePlan(plan: Plan): PlanDescription {
+  const found = plans.find((each) => each.plan === plan);
+  if (found === undefined) throw new RangeError(`no such plan: ${planToJSON(plan)}`);
+  return found;
+}

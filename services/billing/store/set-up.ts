@@ -1,0 +1,9 @@
+import { ensureIndexes } from '@silo/mongo/indexes.ts';
+import { createSagaIndexes } from '@silo/saga/sagas.ts';
+import type { Db } from 'mongodb';
+
+/** Makes the service's collections and indexes; safe to repeat. */
+export async function setUpStore(db: Db): Promise<void> {
+  await ensureIndexes(db, { subscriptions: [], sagas: [] });
+  await createSagaIndexes(db);
+}

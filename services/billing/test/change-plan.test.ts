@@ -1,0 +1,145 @@
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { eventually } from '@silo/mongo/test/support.ts';
+import { ChangePlanResponse, Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import test, { type ExecutionContext } from 'ava';
+import { billingDetails, openBilling, subscriptionDocument } from './support.ts';
+
+const paying = subscriptionDocument({ billingDetails });
+
+async function refused(
+  t: ExecutionContext,
+  act: Promise<unknown>,
+  reason: keyof typeof ErrorReason,
+) {
+  const error = await t.throwsAsync(act, { instanceOf: SiloError });
+  t.is(error?.reason, ErrorReason[reason]);
+  return error;
+}
+
+test('an accepted try sets the plan, and one event tells of it', async (t) => {
+  const { project, insert, change, subscriptions, events } = await openBilling(t);
+  await insert(paying);
+  const { subscription } = await change(Plan.PLAN_PAY_AS_YOU_GO);
+  t.like(subscription, {
+    ...{ plan: Plan.PLAN_PAY_AS_YOU_GO, projectLimit: 6, projectCount: 1, etag: '2' },
+  });
+  t.is(project.limit, 6);
+  t.like(project.tries, [{ organizationId: 'org_us_1', limit: 6, revision: 1 }]);
+  const { signal } = new AbortController();
+  t.like(await subscriptions.find('org_us_1', signal), { plan: Plan.PLAN_PAY_AS_YOU_GO });
+  await eventually(async () => {
+    if ((await events()).length === 0) throw new Error('not numbered yet');
+  });
+  const [event, ...others] = await events();
+  t.like(event, { event: 'plan_changed', subject: 'org_us_1', actor: 'acc_1' });
+  t.like(JSON.parse(event?.bodyJson ?? ''), {
+    ...{ oldPlan: 'PLAN_FREE', plan: 'PLAN_PAY_AS_YOU_GO', revision: 2 },
+  });
+  t.deepEqual(others, []);
+});
+
+test('leaving the free plan without billing details is refused before anything is tried', async (t) => {
+  const { project, insert, change } = await openBilling(t);
+  await insert(subscriptionDocument());
+  await refused(t, change(Plan.PLAN_SCALE), 'ERROR_REASON_BILLING_DETAILS_REQUIRED');
+  t.deepEqual(project.tries, []);
+});
+
+test('a plan that allows less than there is, is refused with both numbers', async (t) => {
+  const { project, insert, change } = await openBilling(t);
+  await insert({ ...paying, plan: Plan.PLAN_SCALE });
+  project.count = 7;
+  const error = await refused(
+    t,
+    change(Plan.PLAN_PAY_AS_YOU_GO),
+    'ERROR_REASON_PLAN_LIMIT_EXCEEDED',
+  );
+  t.deepEqual(error?.metadata, { limit: '6', count: '7' });
+});
+
+test('a refusal is not remembered: the same request works once there is room', async (t) => {
+  const { project, insert, change } = await openBilling(t);
+  await insert({ ...paying, plan: Plan.PLAN_SCALE });
+  project.count = 7;
+  const requestId = 'downgrade';
+  const ask = () => change(Plan.PLAN_PAY_AS_YOU_GO, { requestId });
+  await refused(t, ask(), 'ERROR_REASON_PLAN_LIMIT_EXCEEDED');
+  project.count = 6;
+  t.like((await ask()).subscription, { plan: Plan.PLAN_PAY_AS_YOU_GO, projectCount: 6 });
+  t.deepEqual(
+    project.tries.map(({ revision }) => revision),
+    [1, 2],
+  );
+});
+
+test('the same request answers the same, however often and at once it is sent', async (t) => {
+  const { project, insert, change, events } = await openBilling(t);
+  await insert(paying);
+  const ask = () => change(Plan.PLAN_SCALE, { requestId: 'upgrade' });
+  const [first, ...others] = await Promise.all([ask(), ask(), ask()]);
+  others.push(await ask());
+  if (first === undefined) return t.fail();
+  const bytes = ChangePlanResponse.encode(first).finish();
+  for (const other of others) t.deepEqual(ChangePlanResponse.encode(other).finish(), bytes);
+  t.is(new Set(project.tries.map(({ revision }) => revision)).size, 1);
+  await eventually(async () => {
+    if ((await events()).length === 0) throw new Error('not numbered yet');
+  });
+  t.is((await events()).length, 1);
+});
+
+test('of two changes at once one is done, the other is refused while it runs', async (t) => {
+  const { insert, change, subscriptions } = await openBilling(t);
+  await insert(paying);
+  const asked = [Plan.PLAN_SCALE, Plan.PLAN_ENTERPRISE, Plan.PLAN_PAY_AS_YOU_GO];
+  const outcomes = await Promise.allSettled(asked.map((plan) => change(plan)));
+  const done = outcomes.filter(({ status }) => status === 'fulfilled');
+  t.true(done.length >= 1);
+  for (const outcome of outcomes) {
+    if (outcome.status === 'fulfilled') continue;
+    t.like(outcome.reason, { reason: ErrorReason.ERROR_REASON_REQUEST_IN_PROGRESS });
+  }
+  const after = await subscriptions.find('org_us_1', new AbortController().signal);
+  t.is(after?.revision, 1 + done.length);
+});
+
+test('who lost access on the way is told so, and nothing is changed', async (t) => {
+  const { project, insert, change, subscriptions } = await openBilling(t);
+  await insert(paying);
+  project.mayAccess = false;
+  await refused(t, change(Plan.PLAN_SCALE), 'ERROR_REASON_ADMIN_REQUIRED');
+  t.like(await subscriptions.find('org_us_1', new AbortController().signal), {
+    ...{ plan: Plan.PLAN_FREE, revision: 1 },
+  });
+  project.mayAccess = true;
+  t.like((await change(Plan.PLAN_SCALE)).subscription, { plan: Plan.PLAN_SCALE });
+});
+
+test('a try whose answer was lost is repeated under the same revision, and goes on', async (t) => {
+  const { project, insert, change } = await openBilling(t);
+  await insert(paying);
+  project.answersLost = 2;
+  t.like((await change(Plan.PLAN_SCALE)).subscription, { plan: Plan.PLAN_SCALE });
+  t.deepEqual(
+    project.tries.map(({ revision }) => revision),
+    [1, 1, 1],
+  );
+});
+
+test('the present plan once more changes nothing, and is fine', async (t) => {
+  const { project, insert, change } = await openBilling(t);
+  await insert(subscriptionDocument());
+  const first = await change(Plan.PLAN_FREE, { requestId: 'same' });
+  t.like(first.subscription, { plan: Plan.PLAN_FREE, projectLimit: 1, etag: '1' });
+  project.count = 0;
+  t.like((await change(Plan.PLAN_FREE)).subscription, { projectCount: 0 });
+  t.deepEqual(project.tries, []);
+});
+
+test('a change against an old etag, or before the subscription is open, is refused', async (t) => {
+  const { insert, change } = await openBilling(t);
+  await refused(t, change(Plan.PLAN_FREE), 'ERROR_REASON_NOT_READY');
+  await insert(paying);
+  await refused(t, change(Plan.PLAN_SCALE, { etag: 'old' }), 'ERROR_REASON_ETAG_MISMATCH');
+});

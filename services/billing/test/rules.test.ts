@@ -1,0 +1,78 @@
+import { reasonName } from '@silo/errors/reason-name.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import test from 'ava';
+import { checkEtag, etagOf } from '../rules/etag.ts';
+import { toSubscription, withoutBillingDetails } from '../rules/messages.ts';
+import { checkBillingDetails, openSubscription } from '../rules/subscription.ts';
+import type { SubscriptionDocument } from '../store/documents.ts';
+import { describePlan, plans } from '../store/plan-catalogue.ts';
+import { billingDetails, subscriptionDocument } from './support.ts';
+
+function refusal(act: () => unknown): string {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof SiloError) return reasonName(error.reason);
+    throw error;
+  }
+  return 'allowed';
+}
+
+test('the catalogue holds each plan once, smallest first', (t) => {
+  t.deepEqual(
+    plans.map(({ plan, projectLimit, migrations }) => [plan, projectLimit, migrations]),
+    [
+      [Plan.PLAN_FREE, 1, false],
+      [Plan.PLAN_PAY_AS_YOU_GO, 6, false],
+      [Plan.PLAN_SCALE, undefined, true],
+      [Plan.PLAN_ENTERPRISE, undefined, true],
+    ],
+  );
+  t.throws(() => describePlan(Plan.PLAN_UNSPECIFIED), { instanceOf: RangeError });
+});
+
+const { PLAN_FREE, PLAN_PAY_AS_YOU_GO, PLAN_SCALE, PLAN_ENTERPRISE } = Plan;
+
+for (const [from, to, hasDetails, told] of [
+  [PLAN_FREE, PLAN_PAY_AS_YOU_GO, false, 'BILLING_DETAILS_REQUIRED'],
+  [PLAN_FREE, PLAN_SCALE, false, 'BILLING_DETAILS_REQUIRED'],
+  [PLAN_FREE, PLAN_ENTERPRISE, false, 'BILLING_DETAILS_REQUIRED'],
+  [PLAN_FREE, PLAN_PAY_AS_YOU_GO, true, 'allowed'],
+  [PLAN_SCALE, PLAN_FREE, false, 'allowed'],
+  [PLAN_SCALE, PLAN_PAY_AS_YOU_GO, true, 'allowed'],
+] as const) {
+  test(`from plan ${from} to ${to} ${hasDetails ? 'with' : 'without'} billing details: ${told}`, (t) => {
+    const present = subscriptionDocument({
+      plan: from,
+      ...(hasDetails && { billingDetails }),
+    });
+    t.is(
+      refusal(() => checkBillingDetails(present, describePlan(to))),
+      told,
+    );
+  });
+}
+
+test('a subscription that is not open yet is not ready, one that has ended is not there', (t) => {
+  const told = (found: SubscriptionDocument | undefined) =>
+    refusal(() => openSubscription(found, 'org_us_1'));
+  t.is(told(undefined), 'NOT_READY');
+  t.is(told(subscriptionDocument({ closed: true })), 'ORGANIZATION_NOT_FOUND');
+  t.is(told(subscriptionDocument()), 'allowed');
+});
+
+test('an etag is the one of the present revision, or empty', (t) => {
+  const told = (etag: string) => refusal(() => checkEtag(etag, 41));
+  t.is(told(''), 'allowed');
+  t.is(told(etagOf(41)), 'allowed');
+  t.is(told(etagOf(40)), 'ETAG_MISMATCH');
+});
+
+test('a count of 0 is told, a limit that there is none of is not', (t) => {
+  const subscription = toSubscription(subscriptionDocument({ billingDetails }), {});
+  t.is(subscription.projectCount, 0);
+  t.is(subscription.projectLimit, undefined);
+  t.deepEqual(subscription.billingDetails, billingDetails);
+  t.is(withoutBillingDetails(subscription).billingDetails, undefined);
+});

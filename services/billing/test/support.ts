@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto';
+import { errors } from '@silo/errors/errors.ts';
+import type { Access } from '@silo/guard/access.ts';
+import { mutation, testEventLog } from '@silo/mongo/test/support.ts';
+import {
+  type BillingDetails,
+  type ChangePlanResponse,
+  Plan,
+} from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { Level, levelToJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
+import {
+  TryResult,
+  type TrySetLimitRequest,
+} from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
+import { createSagas } from '@silo/saga/sagas.ts';
+import type { ExecutionContext } from 'ava';
+import { createChangePlan } from '../handlers/change-plan.ts';
+import type { Dependencies } from '../handlers/dependencies.ts';
+import { createChangePlanSaga } from '../sagas/change-plan.ts';
+import type { SubscriptionDocument } from '../store/documents.ts';
+import { createRequestStore } from '../store/requests.ts';
+import { setUpStore } from '../store/set-up.ts';
+import { createSubscriptionStore } from '../store/subscriptions.ts';
+
+export const now = new Date('2030-01-01T00:00:00Z');
+
+export const billingDetails: BillingDetails = {
+  ...{ companyName: 'Hooli', email: 'bills@hooli.example', address: '1 Way', countryCode: 'US' },
+  taxId: '',
+};
+
+/** A stored subscription. */
+export function subscriptionDocument(
+  over: Partial<SubscriptionDocument> = {},
+): SubscriptionDocument {
+  return {
+    ...{ _id: 'org_us_1', plan: Plan.PLAN_FREE, closed: false, revision: 1, intentRevision: 0 },
+    ...{ createTime: now, updateTime: now },
+    ...over,
+  };
+}
+
+/** What project answers, set by the test; it remembers its last answer as the real one does. */
+export type ProjectAnswers = {
+  count: number;
+  limit: number | undefined;
+  mayAccess: boolean;
+  tries: TrySetLimitRequest[];
+  /** Where set: the next tries are done, but their answers are lost. */
+  answersLost: number;
+};
+
+/** Billing on a real database, beside a project service that answers what the test says. */
+export async function openBilling(t: ExecutionContext) {
+  const { connection, eventLog } = await testEventLog(t, 'billing');
+  const { db } = connection;
+  await setUpStore(db);
+  const stop = new AbortController();
+  t.teardown(() => stop.abort());
+  const project: ProjectAnswers = {
+    ...{ count: 1, limit: 1, mayAccess: true, tries: [], answersLost: 0 },
+  };
+  const slots = slotsOf(project);
+  const subscriptions = createSubscriptionStore(db);
+  const requests = createRequestStore(db);
+  const changePlan = createChangePlanSaga({ subscriptions, requests, slots, clock: systemClock });
+  const sagas = createSagas({
+    ...{ db, eventLog, owner: randomUUID(), clock: systemClock, log: silentLogger() },
+    ...{ definitions: [changePlan], signal: stop.signal },
+  });
+  const access = accessOf(project);
+  const dependencies: Dependencies = { eventLog, subscriptions, slots, access, sagas, changePlan };
+  const insert = (subscription: SubscriptionDocument) =>
+    eventLog.decide(mutation(), ({ session }) => subscriptions.insert(session, subscription));
+  const change = (
+    plan: Plan,
+    options: { etag?: string; requestId?: string } = {},
+  ): Promise<ChangePlanResponse> => {
+    const { etag = '', requestId = '' } = options;
+    const request = { organizationId: 'org_us_1', plan, etag, requestId };
+    return createChangePlan(dependencies)(request, testCall(requestId, `${plan}`));
+  };
+  const events = async () => (await eventLog.read({ afterSequence: 0, limit: 100 })).events;
+  return { db, eventLog, dependencies, subscriptions, sagas, project, insert, change, events };
+}
+
+function slotsOf(project: ProjectAnswers) {
+  let last: { revision: number; result: TryResult; count: number } | undefined;
+  return {
+    getSlots: async () => ({ limit: project.limit, count: project.count }),
+    trySetLimit: async (request: TrySetLimitRequest) => {
+      const { limit, revision } = request;
+      project.tries.push(request);
+      if (last?.revision !== revision) {
+        const { count } = project;
+        const fits = limit === undefined || count <= limit;
+        last = { revision, count, result: resultOf(project.mayAccess, fits) };
+        if (last.result === TryResult.TRY_RESULT_ACCEPTED) project.limit = limit;
+      }
+      if (project.answersLost-- > 0) throw errors.dependencyUnavailable('project');
+      return { outcome: { result: last.result, count: last.count } };
+    },
+  };
+}
+
+function resultOf(mayAccess: boolean, fits: boolean): TryResult {
+  if (!mayAccess) return TryResult.TRY_RESULT_REFUSED_ACCESS;
+  return fits ? TryResult.TRY_RESULT_ACCEPTED : TryResult.TRY_RESULT_REFUSED_COUNT;
+}
+
+const key = {
+  ...{ keyId: 'key_1', accountId: 'acc_1', scopes: ['*'], organizationIds: [], projectIds: [] },
+  ...{ expireTime: undefined, disabled: false },
+};
+const keyHash = Buffer.alloc(32, 1);
+
+function accessOf(project: ProjectAnswers): Access {
+  const adminRequired = {
+    reason: ErrorReason.ERROR_REASON_ADMIN_REQUIRED,
+    detail: levelToJSON(Level.LEVEL_ADMIN),
+  };
+  return {
+    verifyToken: () => Promise.reject(new TypeError('billing verifies no tokens')),
+    authorize: async () =>
+      project.mayAccess
+        ? { allowed: true, facts: { key } }
+        : { allowed: false, refusal: adminRequired, key },
+  };
+}
+
+function testCall(requestId: string, body: string): Call {
+  return {
+    ...mutation({ ...(requestId && { requestId }), body }),
+    method: '/silo.billing.v1.BillingService/ChangePlan',
+    caller: { kind: 'key', keyHash, key },
+    remainingMs: () => 30_000,
+    log: silentLogger(),
+  };
+}

@@ -1,0 +1,235 @@
+import { randomUUID } from 'node:crypto';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { mutation, testEventLog } from '@silo/mongo/test/support.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import type { Call, Handler } from '@silo/rpc/call.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
+import { hashOf, newApiKey } from '@silo/tokens/secrets.ts';
+import test, { type ExecutionContext } from 'ava';
+import { createCreateApiKey } from '../handlers/create-api-key.ts';
+import { createDeleteApiKey } from '../handlers/delete-api-key.ts';
+import type { Dependencies } from '../handlers/dependencies.ts';
+import { createDisableApiKey } from '../handlers/disable-api-key.ts';
+import { createEnableApiKey } from '../handlers/enable-api-key.ts';
+import { createRollApiKey } from '../handlers/roll-api-key.ts';
+import { createStoreApiKey } from '../handlers/store-api-key.ts';
+import { createUpdateApiKey } from '../handlers/update-api-key.ts';
+import { createDeadKeyStore } from '../store/dead-keys.ts';
+import { createTokenFills } from '../store/fills.ts';
+import { createKeyStore } from '../store/keys.ts';
+import { createProjectTokenStore } from '../store/project-tokens.ts';
+import { setUpStore } from '../store/set-up.ts';
+import { apiKey } from './support.ts';
+
+const { signal } = new AbortController();
+
+/** What these handlers never ask for. */
+function unasked(): never {
+  throw new TypeError('not asked for in these tests');
+}
+
+/** The token service's handlers on a real database, and a first key of an account. */
+async function open(t: ExecutionContext) {
+  const { connection, eventLog } = await testEventLog(t, 'token');
+  const { db } = connection;
+  await setUpStore(db);
+  const deadKeys = createDeadKeyStore(db);
+  const fills = createTokenFills(db, systemClock);
+  const dependencies: Dependencies = {
+    ...{ eventLog, deadKeys, fills, clock: systemClock, keys: createKeyStore(db) },
+    projectTokens: createProjectTokenStore(db),
+    access: { verifyToken: unasked, authorize: unasked },
+    get peers() {
+      return unasked();
+    },
+  };
+  const callBy = async (secret: string, request: unknown): Promise<Call> => {
+    const keyHash = hashOf(secret);
+    const key = await fills.key(keyHash, signal);
+    if (key === undefined) throw new TypeError('the calling key is dead');
+    const requestId = (request as { requestId: string }).requestId;
+    return {
+      ...mutation({ ...(requestId && { requestId }), body: JSON.stringify(request) }),
+      ...{ actor: key.accountId, method: 'test', caller: { kind: 'key', keyHash, key } },
+      ...{ remainingMs: () => 30_000, log: silentLogger() },
+    };
+  };
+  const by = (secret: string) => {
+    const run = async <Request, Response>(
+      create: (dependencies: Dependencies) => Handler<Request, Response>,
+      request: Request,
+    ) => create(dependencies)(request, await callBy(secret, request));
+    const requestId = '';
+    return {
+      create: (over: Parameters<typeof apiKey>[0] = {}) =>
+        run(createCreateApiKey, {
+          apiKey: apiKey({ name: 'new', scopes: ['*'], ...over }),
+          requestId: randomUUID(),
+        }),
+      roll: (keyId: string, overlapSeconds = 0) =>
+        run(createRollApiKey, {
+          ...{ keyId, etag: '', requestId: randomUUID() },
+          overlap: { seconds: overlapSeconds, nanos: 0 },
+        }),
+      update: (over: Parameters<typeof apiKey>[0], updateMask?: string[]) =>
+        run(createUpdateApiKey, { apiKey: apiKey(over), updateMask, requestId }),
+      disable: (keyId: string) => run(createDisableApiKey, { keyId, etag: '', requestId }),
+      enable: (keyId: string) => run(createEnableApiKey, { keyId, etag: '', requestId }),
+      remove: (keyId: string) => run(createDeleteApiKey, { keyId, etag: '', requestId }),
+    };
+  };
+  const store = async (accountId: string, keyId: string) => {
+    const secret = newApiKey();
+    const request = {
+      ...{ keyId, accountId, name: 'first', keyHash: hashOf(secret), masked: 'phx_...abcd' },
+      ...{ scopes: ['*'], correlationId: 'saga' },
+    };
+    const call: Call = {
+      ...mutation(),
+      ...{ method: 'test', caller: { kind: 'anyone' } },
+      ...{ remainingMs: () => 30_000, log: silentLogger() },
+    };
+    await createStoreApiKey(dependencies)(request, call);
+    await createStoreApiKey(dependencies)(request, call);
+    return secret;
+  };
+  const fact = (secret: string) => fills.key(hashOf(secret), signal);
+  const events = async () => {
+    await eventLog.numberNow(signal);
+    const { events } = await eventLog.read({ afterSequence: 0, limit: 1_000 });
+    return events.map(({ event, subject }) => `${event} ${subject}`);
+  };
+  return { by, store, fact, events, deadKeys, eventLog, dependencies, callBy };
+}
+
+async function refused(
+  t: ExecutionContext,
+  act: Promise<unknown>,
+  reason: keyof typeof ErrorReason,
+): Promise<void> {
+  const error = await t.throwsAsync(act, { instanceOf: SiloError });
+  t.is(error?.reason, ErrorReason[reason]);
+}
+
+test('a stored key works, and storing it again changes nothing', async (t) => {
+  const { store, fact, events } = await open(t);
+  const secret = await store('acc_1', 'key_first');
+  t.like(await fact(secret), { keyId: 'key_first', accountId: 'acc_1', scopes: ['*'] });
+  t.deepEqual(await events(), ['key_created key_first']);
+});
+
+test('a secret is in no document and no event, and a repeat of its request shows it again', async (t) => {
+  const { store, dependencies, callBy, eventLog } = await open(t);
+  const first = await store('acc_1', 'key_first');
+  const request = { apiKey: apiKey({ name: 'new', scopes: ['*'] }), requestId: randomUUID() };
+  const call = await callBy(first, request);
+  const create = createCreateApiKey(dependencies);
+  const { secret, ...rest } = await create(request, call);
+  t.deepEqual(await create(request, call), { secret, ...rest });
+  await eventLog.numberNow(signal);
+  const { events } = await eventLog.read({ afterSequence: 0, limit: 10 });
+  t.is(events.length, 2);
+  t.false(JSON.stringify(events).includes(secret));
+  const record = await eventLog.findRequest(call.request?.key ?? Buffer.alloc(0));
+  t.is(record?.response, undefined);
+  t.false(Buffer.from(record?.sealed ?? []).includes(secret));
+});
+
+test('a key does not make one beyond itself, nor does a restricted key make any', async (t) => {
+  const { store, by } = await open(t);
+  const first = await store('acc_1', 'key_first');
+  const { secret: small } = await by(first).create({ scopes: ['key:write', 'event:read'] });
+  await refused(t, by(small).create(), 'ERROR_REASON_KEY_EXCEEDS_CALLER');
+  await t.notThrowsAsync(by(small).create({ scopes: ['event:read'] }));
+  const { secret: restricted } = await by(first).create({ projectIds: ['prj_1'] });
+  await refused(t, by(restricted).create(), 'ERROR_REASON_KEY_RESTRICTED');
+});
+
+test('other accounts’ keys are not found, whatever is asked of them', async (t) => {
+  const { store, by, fact } = await open(t);
+  const mine = await store('acc_1', 'key_mine');
+  const theirs = await store('acc_2', 'key_theirs');
+  const reason = 'ERROR_REASON_KEY_NOT_FOUND';
+  await refused(t, by(mine).remove('key_theirs'), reason);
+  await refused(t, by(mine).disable('key_theirs'), reason);
+  await refused(t, by(mine).enable('key_theirs'), reason);
+  await refused(t, by(mine).roll('key_theirs'), reason);
+  await refused(t, by(mine).update({ id: 'key_theirs', name: 'taken' }), reason);
+  t.like(await fact(theirs), { keyId: 'key_theirs', disabled: false });
+});
+
+test('a restricted key changes itself, and finds no other', async (t) => {
+  const { store, by, fact } = await open(t);
+  const first = await store('acc_1', 'key_first');
+  const made = await by(first).create({ projectIds: ['prj_1', 'prj_2'] });
+  const id = made.apiKey?.id ?? '';
+  await refused(t, by(made.secret).disable('key_first'), 'ERROR_REASON_KEY_NOT_FOUND');
+  await by(made.secret).update({ id, projectIds: ['prj_1'] });
+  t.like(await fact(made.secret), { projectIds: ['prj_1'] });
+  const widened = by(made.secret).update({ id, projectIds: [] }, ['project_ids']);
+  await refused(t, widened, 'ERROR_REASON_KEY_EXCEEDS_CALLER');
+});
+
+test('a roll ends the old secret at once, and who rolled his own key is still known by it', async (t) => {
+  const { store, by, fact, deadKeys, events } = await open(t);
+  const old = await store('acc_1', 'key_first');
+  const { secret: fresh } = await by(old).roll('key_first');
+  t.is(await fact(old), undefined);
+  t.like(await fact(fresh), { keyId: 'key_first' });
+  const owner = { accountId: 'acc_1', keyId: 'key_first' };
+  t.deepEqual(await deadKeys.find(hashOf(old), new Date(), signal), owner);
+  t.deepEqual(await events(), ['key_created key_first', 'key_revoked key_first']);
+});
+
+test('with an overlap both secrets work, and the older one expires', async (t) => {
+  const { store, by, fact, events } = await open(t);
+  const old = await store('acc_1', 'key_first');
+  const { secret: fresh, apiKey: told } = await by(old).roll('key_first', 3_600);
+  t.is((await fact(fresh))?.expireTime, undefined);
+  const expireTime = (await fact(old))?.expireTime;
+  t.truthy(expireTime);
+  t.deepEqual(told?.overlapExpireTime, expireTime);
+  t.deepEqual(await events(), ['key_created key_first', 'key_updated key_first']);
+  // The old secret is on its way out: it makes no key that outlives it.
+  await refused(t, by(old).create(), 'ERROR_REASON_KEY_EXCEEDS_CALLER');
+  const { secret: third } = await by(fresh).roll('key_first', 3_600);
+  t.is(await fact(old), undefined);
+  t.truthy(await fact(fresh));
+  t.truthy(await fact(third));
+});
+
+test('a disabled key is a fact that says so, until another key enables it', async (t) => {
+  const { store, by, fact, deadKeys } = await open(t);
+  const first = await store('acc_1', 'key_first');
+  const { secret: other } = await by(first).create();
+  await by(first).disable('key_first');
+  t.like(await fact(first), { disabled: true });
+  t.truthy(await deadKeys.find(hashOf(first), new Date(), signal));
+  await refused(t, by(first).create(), 'ERROR_REASON_TOKEN_INVALID');
+  await by(other).disable('key_first');
+  await by(other).enable('key_first');
+  t.like(await fact(first), { disabled: false });
+});
+
+test('a deleted key is unknown, and known for a repeat only if it deleted itself', async (t) => {
+  const { store, by, fact, deadKeys } = await open(t);
+  const first = await store('acc_1', 'key_first');
+  const { secret: other, apiKey: told } = await by(first).create();
+  await by(first).remove(told?.id ?? '');
+  t.is(await fact(other), undefined);
+  t.is(await deadKeys.find(hashOf(other), new Date(), signal), undefined);
+  await by(first).remove('key_first');
+  t.is(await fact(first), undefined);
+  t.truthy(await deadKeys.find(hashOf(first), new Date(), signal));
+});
+
+test('an account makes no more than 100 keys, however many it asks for at once', async (t) => {
+  const { store, by } = await open(t);
+  const first = await store('acc_1', 'key_first');
+  for (let made = 1; made < 98; made++) await by(first).create();
+  const last = await Promise.allSettled([1, 2, 3, 4].map(() => by(first).create()));
+  t.is(last.filter(({ status }) => status === 'fulfilled').length, 2);
+  await refused(t, by(first).create(), 'ERROR_REASON_RESOURCE_LIMIT');
+  await by(first).remove('key_first');
+});
