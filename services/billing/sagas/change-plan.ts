@@ -15,10 +15,10 @@ import { describePlan } from '../store/plan-catalogue.ts';
 import type { RequestStore } from '../store/requests.ts';
 import type { SubscriptionStore } from '../store/subscriptions.ts';
 
-export type ChangePlanState = 'INTENDED' | 'ACCEPTED' | 'REFUSED' | 'DONE';
+type ChangePlanState = 'INTENDED' | 'ACCEPTED' | 'REFUSED' | 'DONE';
 
 /** Why project did not set the limit. */
-export type ChangePlanRefusal = 'count' | 'access' | 'late';
+type ChangePlanRefusal = 'count' | 'access' | 'late';
 
 export type ChangePlanData = {
   organizationId: string;

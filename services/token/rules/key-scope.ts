@@ -15,7 +15,7 @@ export type Reach = {
 export type Dimension = 'scopes' | 'restrictions' | 'expire_time';
 
 /** How many keys an account may have. */
-export const keysMax = 100;
+const keysMax = 100;
 
 /** In what the one reach goes beyond the other; undefined if it lies within. */
 export function exceeds(asked: Reach, own: Reach): Dimension | undefined {
