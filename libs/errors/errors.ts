@@ -88,14 +88,9 @@ const {
 export const errors = {
   /** `field` is a path of proto field names, such as `project.settings.time_zone`. */
   invalidField: (violations: FieldViolation[]) =>
-    make(
-      status.INVALID_ARGUMENT,
-      ERROR_REASON_INVALID_FIELD,
-      violations.length === 0
-        ? 'The request does not decode. Send the message that the method documents.'
-        : `Correct the fields that are named in the details: ${fieldNames(violations)}.`,
-      { details: { badRequest: violations } },
-    ),
+    make(status.INVALID_ARGUMENT, ERROR_REASON_INVALID_FIELD, invalidMessage(violations), {
+      details: { badRequest: violations },
+    }),
   tokenInvalid: () =>
     make(
       status.UNAUTHENTICATED,
@@ -314,9 +309,13 @@ export function combine(violated: readonly SiloError[]): SiloError {
   });
 }
 
-function fieldNames(violations: readonly FieldViolation[]): string {
-  const names = [...new Set(violations.map(({ field }) => field))];
-  return names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and more`;
+function invalidMessage(violations: readonly FieldViolation[]): string {
+  const names = [...new Set(violations.map(({ field }) => field))].filter((name) => name !== '');
+  // No field is named where the message as a whole is wrong.
+  if (names.length === 0)
+    return `Correct the request: ${violations[0]?.description ?? 'its shape'}.`;
+  const shown = names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and more`;
+  return `Correct the fields that are named in the details: ${shown}.`;
 }
 
 function levelName(level: Level): string {

@@ -76,12 +76,12 @@ async function admitCertificate(
   const { rules, bytes, call } = incoming;
   const { roles } = rules.authorization;
   const identity = incoming.identity();
+  if (identity !== undefined) call.actor = actorOf(identity);
   if (identity?.region !== region || !roles.includes(identity.role)) {
     throw errors.roleRequired(roles);
   }
   const { role, name } = identity;
   call.caller = { kind: 'certificate', role, name };
-  call.actor = actorOf(identity);
   const request = wellShaped(rules.readShape(bytes));
   return await repeatOr(incoming, request, call.actor, ledger);
 }

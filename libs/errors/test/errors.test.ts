@@ -1,0 +1,137 @@
+import { status } from '@grpc/grpc-js';
+import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { loadImage } from '@silo/protos/image.ts';
+import test from 'ava';
+import { combine, errors } from '../errors.ts';
+import { reasonName } from '../reason-name.ts';
+import type { ErrorDetails, SiloError } from '../silo-error.ts';
+
+// One of everything that the constructors make. A new constructor does not compile without a row.
+const samples: Record<keyof typeof errors, SiloError[]> = {
+  invalidField: [errors.invalidField([{ field: 'email', description: 'must be an e-mail' }])],
+  tokenInvalid: [errors.tokenInvalid()],
+  scopeRequired: [errors.scopeRequired('project:write')],
+  adminRequired: [errors.adminRequired(Level.LEVEL_ADMIN)],
+  keyRestricted: [errors.keyRestricted()],
+  keyExceedsCaller: [errors.keyExceedsCaller('scopes')],
+  roleRequired: [errors.roleRequired([Role.ROLE_SERVICE, Role.ROLE_STAFF])],
+  signupClosed: [errors.signupClosed()],
+  accountNotFound: [errors.accountNotFound('acc_1')],
+  organizationNotFound: [errors.organizationNotFound('org_us_1')],
+  projectNotFound: [errors.projectNotFound('prj_1')],
+  memberNotFound: [errors.memberNotFound('acc_1')],
+  inviteNotFound: [errors.inviteNotFound('inv_1')],
+  keyNotFound: [errors.keyNotFound('key_1')],
+  emailTaken: [errors.emailTaken()],
+  alreadyMember: [errors.alreadyMember('acc_1')],
+  lastOwner: [errors.lastOwner()],
+  organizationNotEmpty: [errors.organizationNotEmpty(2)],
+  lastProject: [errors.lastProject()],
+  alreadyThere: [errors.alreadyThere()],
+  crossRegion: [errors.crossRegion('eu')],
+  projectLimit: [errors.projectLimit({ organizationId: 'org_us_1', limit: 1, count: 1 })],
+  projectNotActive: [errors.projectNotActive(ProjectState.PROJECT_STATE_DELETED)],
+  resourceLimit: [errors.resourceLimit('API keys', 100)],
+  etagMismatch: [errors.etagMismatch()],
+  fingerprintMismatch: [errors.fingerprintMismatch()],
+  requestInProgress: [errors.requestInProgress()],
+  requestIdReused: [errors.requestIdReused()],
+  billingDetailsRequired: [errors.billingDetailsRequired()],
+  planLimitExceeded: [errors.planLimitExceeded({ limit: 1, count: 3 })],
+  notReady: [errors.notReady('the project token')],
+  dependencyUnavailable: [errors.dependencyUnavailable('org')],
+  draining: [errors.draining()],
+  logCompacted: [errors.logCompacted(42)],
+  internal: [errors.internal('01k')],
+  unknownMethod: [errors.unknownMethod('/a.B/C')],
+  callEnded: [errors.callEnded('cancelled'), errors.callEnded('deadline')],
+};
+const made = Object.values(samples).flat();
+
+/** What error_reason.proto says of each reason, by the reason's name. */
+const documented = new Map(
+  loadImage()
+    .registry.getEnum('silo.common.v1.ErrorReason')
+    ?.values.filter(({ number }) => number !== ErrorReason.ERROR_REASON_UNSPECIFIED)
+    .map((value) => [value.name.replace('ERROR_REASON_', ''), commentOf(value.number)]) ?? [],
+);
+
+/** The leading comment of an enum value as reflection shows it. */
+function commentOf(number: number): string {
+  const described = loadImage().registry.getEnum('silo.common.v1.ErrorReason');
+  const file = described?.file.proto;
+  const enumIndex = file?.enumType.findIndex(({ name }) => name === described?.name);
+  const valueIndex = described?.proto.value.findIndex((value) => value.number === number);
+  const path = [5, enumIndex, 2, valueIndex].join(); // numbers of the fields enum_type and value
+  const location = file?.sourceCodeInfo?.location.find((one) => one.path.join() === path);
+  return (location?.leadingComments ?? '').replaceAll('\n', ' ').replaceAll(/ +/g, ' ').trim();
+}
+
+test('every documented reason has a constructor, and every constructor a documented reason', (t) => {
+  const reasons = new Set(made.map(({ reason }) => reasonName(reason)));
+  t.deepEqual([...reasons].sort(), [...documented.keys()].sort());
+});
+
+test('a reason is sent with the codes that its comment begins with', (t) => {
+  for (const [name, comment] of documented) {
+    const codes = made
+      .filter(({ reason }) => reasonName(reason) === name)
+      .map(({ code }) => status[code]);
+    t.is(comment.slice(0, comment.indexOf('.')), codes.join(' or '), name);
+  }
+});
+
+test('an error carries the metadata keys that its comment names', (t) => {
+  for (const { reason, metadata } of made) {
+    const comment = documented.get(reasonName(reason)) ?? '';
+    const [, sentence = ''] = /Metadata: ([^.]*)\./.exec(comment) ?? [];
+    // Of `exceeds`, one of `scopes`, …, the key alone; of "`a`, `b`" all of them.
+    const [keys = ''] = sentence.split(/, (?!`)/);
+    const named = [...keys.matchAll(/`(\w+)`/g)].map(([, key]) => key);
+    t.deepEqual(Object.keys(metadata).sort(), named.sort(), `${reasonName(reason)}: ${comment}`);
+  }
+});
+
+test('a code comes with the details that the design demands of it', (t) => {
+  const demanded: Partial<Record<number, keyof ErrorDetails>> = {
+    [status.INVALID_ARGUMENT]: 'badRequest',
+    [status.FAILED_PRECONDITION]: 'preconditionFailure',
+    [status.RESOURCE_EXHAUSTED]: 'quotaFailure',
+    [status.NOT_FOUND]: 'resourceInfo',
+    [status.UNAVAILABLE]: 'retryDelayMs',
+    [status.INTERNAL]: 'requestInfo',
+  };
+  for (const { code, reason, details } of made) {
+    const demand = demanded[code];
+    if (demand !== undefined) t.truthy(details[demand], reasonName(reason));
+    if (code === status.INTERNAL) t.deepEqual(Object.keys(details), ['requestInfo']);
+  }
+});
+
+test('what is hidden is refused as what is absent: nothing differs but the id that was sent', (t) => {
+  const one = errors.projectNotFound('prj_1');
+  const other = errors.projectNotFound('prj_2');
+  t.is(one.message, other.message);
+  t.deepEqual(one.details.resourceInfo, { resourceType: 'project', resourceName: 'prj_1' });
+});
+
+test('several violated rules keep code and reason of the first and tell all of them', (t) => {
+  const limit = errors.projectLimit({ organizationId: 'org_us_1', limit: 1, count: 1 });
+  const refusal = combine([errors.lastProject(), limit]);
+  t.is(refusal.code, status.FAILED_PRECONDITION);
+  t.is(refusal.reason, ErrorReason.ERROR_REASON_LAST_PROJECT);
+  const types = refusal.details.preconditionFailure?.map(({ type }) => type);
+  t.deepEqual(types, ['LAST_PROJECT', 'PROJECT_LIMIT']);
+  t.deepEqual(refusal.details.quotaFailure, limit.details.quotaFailure);
+});
+
+test('a single violated quota is refused as itself, with its precondition beside it', (t) => {
+  const limit = errors.projectLimit({ organizationId: 'org_us_1', limit: 1, count: 1 });
+  const refusal = combine([limit]);
+  t.is(refusal.code, status.RESOURCE_EXHAUSTED);
+  t.deepEqual(refusal.metadata, limit.metadata);
+  t.is(refusal.details.preconditionFailure?.[0]?.subject, 'org_us_1');
+});
