@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { LoggedEvent } from '@silo/mongo/event-log.ts';
 import {
   AckPolicy,
+  type Consumer,
   DeliverPolicy,
   headers,
   type JetStreamClient,
@@ -11,10 +12,11 @@ import {
   type StreamInfo,
 } from 'nats';
 import { type EventSource, envelopeOf, placedBy, serviceSubjects } from './envelope.ts';
-import { ensureStream, type StreamOptions, streamKeepsMs } from './stream.ts';
+import { ensureStream, isApiError, type StreamOptions, streamKeepsMs } from './stream.ts';
 
 const timeoutMs = 5_000;
 const readBatchMax = 1_000;
+const messageNotFound = 10037;
 
 /** The last message of ours that the broker acknowledged. */
 type Acknowledged = { streamSequence: number; id: string };
@@ -57,6 +59,8 @@ export class Broker {
   /** The sequences of the service's events that the stream holds, in the stream's order. */
   async sequences(): Promise<number[]> {
     const { name } = this.#stream;
+    const lastStreamSequence = await this.#lastOfService();
+    if (lastStreamSequence === undefined) return [];
     const consumer = await this.#manager.consumers.add(name, {
       name: `silo-relay-${randomUUID()}`,
       ack_policy: AckPolicy.None,
@@ -69,24 +73,23 @@ export class Broker {
     });
     try {
       const reader = await this.#client.consumers.get(name, consumer.name);
-      const sequences: number[] = [];
-      let left = consumer.num_pending;
-      while (left > 0) {
-        const asked = Math.min(left, readBatchMax);
-        const messages = await reader.fetch({ max_messages: asked, expires: timeoutMs });
-        let got = 0;
-        for await (const message of messages) {
-          got++;
-          const placed = placedBy((header) => message.headers?.get(header));
-          if (placed !== undefined) sequences.push(placed.sequence);
-        }
-        if (got === 0) throw new Error('the stream ended before all of it was read');
-        left -= got;
-      }
-      return sequences;
+      return await readUntil(reader, lastStreamSequence);
     } finally {
       // It would go by itself, after a minute without a reader.
       await this.#manager.consumers.delete(name, consumer.name).catch(() => {});
+    }
+  }
+
+  /** Where in the stream the service's last event stands; undefined where there is none. */
+  async #lastOfService(): Promise<number | undefined> {
+    try {
+      const last = await this.#manager.streams.getMessage(this.#stream.name, {
+        last_by_subj: serviceSubjects(this.#source),
+      });
+      return last.seq;
+    } catch (error) {
+      if (isApiError(error, messageNotFound)) return undefined;
+      throw error;
     }
   }
 
@@ -146,4 +149,21 @@ export class Broker {
 
 function isExpired({ state }: StreamInfo): boolean {
   return state.messages === 0 || Date.parse(state.first_ts) <= Date.now() - streamKeepsMs + 60_000;
+}
+
+/** Reads up to a message that is there. What a consumer says is pending counts deleted ones too. */
+async function readUntil(reader: Consumer, lastStreamSequence: number): Promise<number[]> {
+  const sequences: number[] = [];
+  for (let reached = 0; reached < lastStreamSequence; ) {
+    const before = reached;
+    const messages = await reader.fetch({ max_messages: readBatchMax, expires: timeoutMs });
+    for await (const message of messages) {
+      reached = message.info.streamSequence;
+      const placed = placedBy((header) => message.headers?.get(header));
+      if (placed !== undefined) sequences.push(placed.sequence);
+      if (reached >= lastStreamSequence) break;
+    }
+    if (reached === before) throw new Error('the stream ended before all of it was read');
+  }
+  return sequences;
 }

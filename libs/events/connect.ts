@@ -104,25 +104,30 @@ class Link implements NatsLink {
 
   /** Follows the connection until it is closed for good, which only we do, or a refused login. */
   async #watch(connection: NatsConnection): Promise<void> {
-    const { log } = this.#options;
     this.#connection = connection;
     this.connected.set(true);
-    log.info({ server: connection.getServer() }, 'NATS is connected');
+    this.#options.log.info({ server: connection.getServer() }, 'NATS is connected');
     try {
-      for await (const { type } of connection.status()) {
-        if (type === Events.Disconnect) {
-          this.#lost();
-          log.warn('NATS is disconnected');
-        } else if (type === Events.Reconnect) {
-          log.info({ server: connection.getServer() }, 'NATS is connected again');
-          this.connected.set(true);
-        }
-      }
+      // nats.js does not end this iteration when the connection is closed: nobody awaits it.
+      this.#followStatus(connection).catch(() => {});
       const error = await connection.closed();
       if (error) throw error;
     } finally {
       this.#lost();
       this.#connection = undefined;
+    }
+  }
+
+  async #followStatus(connection: NatsConnection): Promise<void> {
+    const { log } = this.#options;
+    for await (const { type } of connection.status()) {
+      if (type === Events.Disconnect) {
+        this.#lost();
+        log.warn('NATS is disconnected');
+      } else if (type === Events.Reconnect) {
+        log.info({ server: connection.getServer() }, 'NATS is connected again');
+        this.connected.set(true);
+      }
     }
   }
 

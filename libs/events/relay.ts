@@ -24,7 +24,7 @@ const checkIntervalMs = 5_000;
 const clockMarginMs = 60 * 60 * 1000;
 const backoff = { baseMs: 100, capMs: 2_000 };
 
-type Options = {
+export type RelayOptions = {
   eventLog: EventLog;
   /** The service's database. */
   db: Db;
@@ -46,19 +46,24 @@ type Options = {
  * leader, until the signal. Two at once do no harm. It also numbers what dead processes left behind.
  * NATS may be away for as long as it likes.
  */
-export async function runRelay(options: Options): Promise<void> {
+export async function runRelay(options: RelayOptions): Promise<void> {
   const { db, owner, signal, log, eventLog } = options;
   await lead({ db, name: 'relay', owner, signal, log }, async (term) => {
     const numbering = { name: 'number-leftovers', intervalMs: pollMs, signal: term.signal, log };
     await Promise.all([
       runForever(numbering, () => eventLog.numberLeftovers()),
-      new Relay(options, term).run(),
+      relayDuring(options, term),
     ]);
   });
 }
 
+/** Relays for one term of leadership. Never rejects; resolves soon after the term's signal. */
+export function relayDuring(options: RelayOptions, term: Leadership): Promise<void> {
+  return new Relay(options, term).run();
+}
+
 class Relay {
-  readonly #options: Options;
+  readonly #options: RelayOptions;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   readonly #position: RelayPosition;
@@ -67,7 +72,7 @@ class Relay {
   #noted = 0;
   #notedMs = 0;
 
-  constructor(options: Options, { fence, signal }: Leadership) {
+  constructor(options: RelayOptions, { fence, signal }: Leadership) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#signal = signal;

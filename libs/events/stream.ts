@@ -68,6 +68,7 @@ function isUpToDate(present: StreamConfig, wanted: ReturnType<typeof configOf>):
   );
 }
 
-function isApiError(error: unknown, code: number): boolean {
+/** Whether JetStream refused with this code of its own. */
+export function isApiError(error: unknown, code: number): boolean {
   return error instanceof NatsError && error.api_error?.err_code === code;
 }

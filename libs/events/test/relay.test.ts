@@ -1,0 +1,171 @@
+import { eventually } from '@silo/mongo/test/support.ts';
+import test, { type ExecutionContext } from 'ava';
+import type { StoredMsg } from 'nats';
+import { natsUrl, ownNatsServer, range, sequencesOf, testRelay } from './support.ts';
+
+type Relays = Awaited<ReturnType<typeof testRelay>>;
+
+/** Waits until the stream holds what `isComplete` accepts, and answers it. */
+async function streamHolds(
+  { messages }: Relays,
+  isComplete: (sequences: number[], found: StoredMsg[]) => boolean,
+): Promise<StoredMsg[]> {
+  return await eventually(async () => {
+    const found = await messages();
+    const sequences = sequencesOf(found);
+    if (!isComplete(sequences, found)) throw new Error(`the stream holds ${sequences.join(' ')}`);
+    return found;
+  }, 30_000);
+}
+
+const upTo = (last: number) => (sequences: number[]) => sequences.at(-1) === last;
+
+const messageIds = (found: StoredMsg[]) => found.map(({ header }) => header.get('Nats-Msg-Id'));
+
+/** Every number is there, and whatever is repeated is repeated in order and to the end. */
+function assertWhole(t: ExecutionContext, sequences: number[], last: number): void {
+  let reach = 0;
+  for (const sequence of sequences) if (sequence === reach + 1) reach = sequence;
+  t.is(reach, last, sequences.join(' '));
+}
+
+test('events arrive in the order of the log, with the documented headers and body', async (t) => {
+  const relays = await testRelay(t);
+  relays.start('a');
+  await relays.decide(30);
+  const found = await streamHolds(relays, upTo(30));
+  t.deepEqual(sequencesOf(found), range(1, 30));
+  const { events } = await relays.eventLog.read({ afterSequence: 0, limit: 1 });
+  const [message] = found;
+  const [event] = events;
+  t.is(message?.subject, `${relays.stream.subjectPrefix}.project.updated.prj_1`);
+  t.is(message?.string(), '{"turn":0}');
+  const header = (name: string) => message?.header.get(name);
+  t.is(header('Nats-Msg-Id'), event?.id);
+  t.is(header('ce-id'), event?.id);
+  t.is(header('ce-type'), 'internal.silo.project.updated.v1');
+  t.is(header('ce-source'), '/silo/us/project');
+  t.is(header('ce-time'), event?.time.toISOString());
+  t.is(header('ce-sequence'), '00000000000000000001');
+  t.is(header('ce-correlationid'), event?.correlationId);
+  t.is(header('ce-authid'), 'acc_1');
+});
+
+test('what was decided by a process that died before numbering arrives as well', async (t) => {
+  const relays = await testRelay(t);
+  await relays.decide(3, await relays.another({ numbersOwn: false }));
+  relays.start('a');
+  t.deepEqual(sequencesOf(await streamHolds(relays, upTo(3))), range(1, 3));
+});
+
+test('when a relay stops another one goes on where it ended', async (t) => {
+  const relays = await testRelay(t);
+  const stopFirst = relays.start('a');
+  await relays.decide(5);
+  await streamHolds(relays, upTo(5));
+  relays.start('b', await relays.another());
+  await stopFirst();
+  await relays.decide(5);
+  t.deepEqual(sequencesOf(await streamHolds(relays, upTo(10))), range(1, 10));
+});
+
+test('services do without NATS, and the relay catches up when it comes, goes and comes', async (t) => {
+  const server = await ownNatsServer(t);
+  await server.kill();
+  const relays = await testRelay(t, server.url);
+  relays.start('a');
+  await relays.decide(3);
+  await server.restart();
+  await streamHolds(relays, upTo(3));
+  await server.kill();
+  await relays.decide(3);
+  await server.restart();
+  assertWhole(t, sequencesOf(await streamHolds(relays, upTo(6))), 6);
+});
+
+test('a broker that comes back without its data gets everything again', async (t) => {
+  const server = await ownNatsServer(t);
+  const relays = await testRelay(t, server.url);
+  relays.start('a');
+  await relays.decide(5);
+  await streamHolds(relays, upTo(5));
+  await server.kill();
+  await server.restart({ forgetting: true });
+  t.deepEqual(sequencesOf(await streamHolds(relays, upTo(5))), range(1, 5));
+});
+
+test('a deleted stream is made again and filled in order, under new message ids', async (t) => {
+  const relays = await testRelay(t);
+  relays.start('a');
+  await relays.decide(8);
+  const before = await streamHolds(relays, upTo(8));
+  await relays.admin((manager) => manager.streams.delete(relays.stream.name));
+  const after = await streamHolds(relays, upTo(8));
+  t.deepEqual(sequencesOf(after), range(1, 8));
+  const ceIds = (found: StoredMsg[]) => found.map(({ header }) => header.get('ce-id'));
+  t.deepEqual(ceIds(after), ceIds(before), 'the events are the same');
+  for (const [index, id] of messageIds(after).entries()) {
+    t.regex(id, new RegExp(`^${messageIds(before)[index]}:[0-9a-z]{26}$`));
+  }
+});
+
+test('a purged stream is filled again', async (t) => {
+  const relays = await testRelay(t);
+  relays.start('a');
+  await relays.decide(4);
+  await streamHolds(relays, upTo(4));
+  await relays.admin((manager) => manager.streams.purge(relays.stream.name));
+  t.deepEqual(sequencesOf(await streamHolds(relays, upTo(4))), range(1, 4));
+});
+
+test('from a hole on everything is published again, once', async (t) => {
+  const relays = await testRelay(t);
+  relays.start('a');
+  await relays.decide(6);
+  await streamHolds(relays, upTo(6));
+  await relays.admin((manager) => manager.streams.deleteMessage(relays.stream.name, 3));
+  const repaired = await streamHolds(relays, (sequences) => sequences.length >= 9);
+  t.deepEqual(sequencesOf(repaired), [1, 2, 4, 5, 6, 3, 4, 5, 6]);
+  await relays.decide(2);
+  const after = await streamHolds(relays, upTo(8));
+  t.deepEqual(sequencesOf(after), [1, 2, 4, 5, 6, 3, 4, 5, 6, 7, 8]);
+  t.notRegex(messageIds(after).at(-1) ?? '', /:/, 'what is new has its plain id');
+});
+
+test('a tail that is lost while nobody relays is found at the next start', async (t) => {
+  const relays = await testRelay(t);
+  const stop = relays.start('a');
+  await relays.decide(5);
+  await streamHolds(relays, upTo(5));
+  await stop();
+  await relays.admin(async (manager) => {
+    await manager.streams.deleteMessage(relays.stream.name, 4);
+    await manager.streams.deleteMessage(relays.stream.name, 5);
+  });
+  relays.start('b');
+  t.deepEqual(sequencesOf(await streamHolds(relays, upTo(5))), range(1, 5));
+});
+
+test('two relays at once leave every event in the stream, in order', async (t) => {
+  const relays = await testRelay(t);
+  relays.startUnelected(1);
+  relays.startUnelected(2, await relays.another());
+  await relays.decide(40);
+  await relays.decide(1, await relays.another());
+  const found = await streamHolds(relays, (sequences) => sequences.includes(41));
+  assertWhole(t, sequencesOf(found), 41);
+});
+
+test('a service’s relay publishes beside others in one stream, and repairs only its own', async (t) => {
+  const relays = await testRelay(t);
+  relays.start('a');
+  await relays.decide(3);
+  await streamHolds(relays, upTo(3));
+  const foreign = `${relays.stream.subjectPrefix}.token.created.prj_1`;
+  const nats = await relays.link(natsUrl()).ready(AbortSignal.timeout(5_000));
+  await nats.jetstream().publish(foreign, '{}');
+  await relays.admin((manager) => manager.streams.deleteMessage(relays.stream.name, 4));
+  await relays.decide(1);
+  const found = await streamHolds(relays, upTo(4));
+  t.deepEqual(sequencesOf(found), range(1, 4));
+});

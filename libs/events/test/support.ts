@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type NatsServer, startNatsServer } from '@silo/embedded/nats-server.ts';
+import type { EventLog } from '@silo/mongo/event-log.ts';
+import { mutation, testEventLog } from '@silo/mongo/test/support.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
+import type { ExecutionContext } from 'ava';
+import { connect, type JetStreamManager, type StoredMsg } from 'nats';
+import { connectNats, type NatsLink } from '../connect.ts';
+import { placedBy } from '../envelope.ts';
+import { type RelayOptions, relayDuring, runRelay } from '../relay.ts';
+import type { StreamOptions } from '../stream.ts';
+
+/** How often the relays of tests look after their stream. */
+const checkIntervalMs = 100;
+
+/** The NATS server that the test runner started. */
+export function natsUrl(): string {
+  const url = process.env.NATS_URL;
+  if (url === undefined) throw new Error('NATS_URL is not set: start tests with npm test');
+  return url;
+}
+
+/** A NATS server of the test's own, to be killed; `restart` keeps its port, and its data or not. */
+export async function ownNatsServer(t: ExecutionContext): Promise<{
+  url: string;
+  kill(): Promise<void>;
+  restart(options?: { forgetting: boolean }): Promise<void>;
+}> {
+  const binary = process.env.NATS_SERVER_BINARY;
+  if (binary === undefined) throw new Error('NATS_SERVER_BINARY is not set: use npm test');
+  const root = await mkdtemp(join(tmpdir(), 'silo-nats-'));
+  let life = 0;
+  let server: NatsServer = await startNatsServer({ binary, directory: join(root, String(life)) });
+  const { port, url } = server;
+  const kill = () => server.stop({ force: true });
+  t.teardown(async () => {
+    await kill();
+    await rm(root, { recursive: true, force: true });
+  });
+  return {
+    url,
+    kill,
+    restart: async ({ forgetting } = { forgetting: false }) => {
+      if (forgetting) life++;
+      server = await startNatsServer({ binary, directory: join(root, String(life)), port });
+    },
+  };
+}
+
+/** An event log, a stream of the test's own, and relays between them. */
+export async function testRelay(t: ExecutionContext, url: string = natsUrl()) {
+  const { connection, eventLog, another } = await testEventLog(t);
+  await connection.db.createCollection('things');
+  const slug = randomUUID().slice(0, 8);
+  const stream: StreamOptions = { name: `TEST_${slug}`, subjectPrefix: `test_${slug}.v1` };
+  const base = { stream, log: silentLogger(), checkIntervalMs };
+
+  const link = (linkUrl: string): NatsLink => {
+    const nats = connectNats({ url: linkUrl, name: 'test', log: silentLogger() });
+    t.teardown(() => nats[Symbol.asyncDispose]());
+    return nats;
+  };
+  const optionsFor = (owner: string, signal: AbortSignal, log: EventLog): RelayOptions => ({
+    ...base,
+    ...{ owner, signal, eventLog: log, db: connection.db, nats: link(url) },
+  });
+  const running = (run: (signal: AbortSignal) => Promise<void>) => {
+    const stopping = new AbortController();
+    const ended = run(stopping.signal);
+    const stop = async () => {
+      stopping.abort();
+      await ended;
+    };
+    t.teardown(stop);
+    return stop;
+  };
+
+  const admin = async <T>(work: (manager: JetStreamManager) => Promise<T>): Promise<T> => {
+    const nats = await connect({ servers: url });
+    try {
+      return await work(await nats.jetstreamManager());
+    } finally {
+      await nats.close();
+    }
+  };
+  t.teardown(() => admin((manager) => manager.streams.delete(stream.name)).catch(() => {}));
+
+  return {
+    ...{ connection, eventLog, another, stream, admin, link },
+    /** Starts a candidate for the relay; answers how to stop it. */
+    start: (owner: string, log = eventLog) =>
+      running((signal) => runRelay(optionsFor(owner, signal, log))),
+    /** Starts a relay that believes to lead, whatever others do. */
+    startUnelected: (fence: number, log = eventLog) =>
+      running((signal) => relayDuring(optionsFor(String(fence), signal, log), { fence, signal })),
+    /** Decides `count` changes, one after another. */
+    decide: async (count: number, log = eventLog) => {
+      for (let turn = 0; turn < count; turn++) {
+        await log.decide(mutation(), async (tx) => {
+          await tx.db.collection('things').insertOne({}, { session: tx.session });
+          tx.emit({ event: 'updated', subject: 'prj_1', body: { turn } });
+        });
+      }
+    },
+    /** All that the stream holds, in its order. */
+    messages: () =>
+      admin(async (manager) => {
+        const { state } = await manager.streams.info(stream.name, { deleted_details: true });
+        const found: StoredMsg[] = [];
+        for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
+          if (state.deleted?.includes(seq)) continue;
+          found.push(await manager.streams.getMessage(stream.name, { seq }));
+        }
+        return found;
+      }),
+  };
+}
+
+/** The sequences that messages carry, in their order. */
+export function sequencesOf(messages: StoredMsg[]): number[] {
+  return messages.map((message) => placedBy((name) => message.header.get(name))?.sequence ?? 0);
+}
+
+/** 1, 2, 3 … up to `last`, from `first`. */
+export function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
