@@ -1,15 +1,205 @@
+import { status } from '@grpc/grpc-js';
+import { errors } from '@silo/errors/errors.ts';
+import { fromStatus } from '@silo/errors/from-status.ts';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
-import test from 'ava';
-import { connect, createChannel } from '../client.ts';
-import { accountService, fullKey, makeAuthority, outcomeOf, serve } from './support.ts';
+import { ActivityServiceClient } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
+import { newApiKey, newProjectToken } from '@silo/tokens/secrets.ts';
+import test, { type ExecutionContext } from 'ava';
+import { connect } from '../client.ts';
+import type { ServerOptions } from '../server.ts';
+import {
+  accountId,
+  accountService,
+  activityService,
+  channelTo,
+  createAccountRequest,
+  createAccountResponse,
+  fullKey,
+  keptLog,
+  makeAuthority,
+  narrowKey,
+  organizationId,
+  outcomeOf,
+  ruledAccess,
+  serve,
+} from './support.ts';
 
-test('smoke', async (t) => {
+const listRequest = { organizationId, projectId: '', pageSize: 0, pageToken: '' };
+const badShape = { ...listRequest, pageSize: -1 };
+const bearer = (key: string) => ({ metadata: { authorization: `Bearer ${key}` } });
+
+async function start(t: ExecutionContext, options: Partial<ServerOptions> = {}) {
   const issue = await makeAuthority(t);
   const tls = await issue('service', 'org');
-  const server = await serve(t, { tls, internal: false, services: [accountService()] });
-  using channel = createChannel(server.address, { ca: tls.ca });
-  const client = connect(AccountServiceClient, channel, { refusals: true });
-  t.is(await outcomeOf(client.getAccount({})), 'TOKEN_INVALID');
-  const authorization = `Bearer ${fullKey}`;
-  t.is(await outcomeOf(client.getAccount({}, { metadata: { authorization } })), 'OK');
+  const services = [accountService(), activityService()];
+  const server = await serve(t, { tls, internal: false, services, ...options });
+  const channel = channelTo(t, server, { ca: tls.ca });
+  const accounts = connect(AccountServiceClient, channel, { refusals: true });
+  const activity = connect(ActivityServiceClient, channel, { refusals: true });
+  return { accounts, activity, server };
+}
+
+test('a call without a live key is refused before its shape is told', async (t) => {
+  const { activity } = await start(t);
+  const dead = newApiKey();
+  t.is(await outcomeOf(activity.listActivity(badShape)), 'TOKEN_INVALID');
+  t.is(await outcomeOf(activity.listActivity(badShape, bearer(dead))), 'TOKEN_INVALID');
+  t.is(await outcomeOf(activity.listActivity(listRequest, bearer(dead))), 'TOKEN_INVALID');
+});
+
+test('what cannot be a key is refused without asking anybody', async (t) => {
+  const access = ruledAccess();
+  const { activity } = await start(t, { access });
+  const broken = fullKey.slice(0, -1) + (fullKey.endsWith('0') ? '1' : '0');
+  const values = ['', 'Bearer', `Basic ${fullKey}`, fullKey, `Bearer ${broken}`];
+  for (const authorization of [...values, `Bearer ${newProjectToken()}`]) {
+    const call = activity.listActivity(listRequest, { metadata: { authorization } });
+    t.is(await outcomeOf(call), 'TOKEN_INVALID', authorization.slice(0, 12));
+  }
+  t.deepEqual(access.questions, []);
+});
+
+test('a live key is told of a bad shape before it is told what it may not do', async (t) => {
+  const { activity } = await start(t);
+  t.is(await outcomeOf(activity.listActivity(badShape, bearer(narrowKey))), 'INVALID_FIELD');
+  t.is(await outcomeOf(activity.listActivity(listRequest, bearer(narrowKey))), 'SCOPE_REQUIRED');
+});
+
+test('a bad shape is told by the field paths of the proto', async (t) => {
+  const { activity, accounts } = await start(t);
+  const refusal = fromStatus(await t.throwsAsync(activity.listActivity(badShape, bearer(fullKey))));
+  t.deepEqual(
+    refusal?.details.badRequest?.map(({ field }) => field),
+    ['page_size'],
+  );
+  const nested = {
+    requestId: '',
+    updateMask: undefined,
+    account: { ...account, etag: 'e'.repeat(65) },
+  };
+  const other = fromStatus(await t.throwsAsync(accounts.updateAccount(nested, bearer(fullKey))));
+  t.deepEqual(
+    other?.details.badRequest?.map(({ field }) => field),
+    ['account.etag'],
+  );
+});
+
+const account = createAccountResponse.account;
+
+test('access is asked with scope, level and target as the option of the method says', async (t) => {
+  const access = ruledAccess();
+  const { activity } = await start(t, { access });
+  await activity.listActivity(listRequest, bearer(fullKey));
+  t.like(access.questions[0], { scope: 'activity:read', organizationId, level: 1 });
+  t.is(access.questions[0]?.projectId, undefined);
+});
+
+test('a request that names no target is of a bad shape, and asks about nothing', async (t) => {
+  const { activity } = await start(t);
+  const request = { ...listRequest, organizationId: '' };
+  t.is(await outcomeOf(activity.listActivity(request, bearer(fullKey))), 'INVALID_FIELD');
+});
+
+test('what the caller may not know of is refused as absent', async (t) => {
+  const { activity } = await start(t);
+  const request = { ...listRequest, organizationId: `org_us_${'1'.repeat(26)}` };
+  t.is(await outcomeOf(activity.listActivity(request, bearer(fullKey))), 'ORGANIZATION_NOT_FOUND');
+});
+
+test('the handler knows who calls, and with what facts', async (t) => {
+  const { accounts } = await start(t, {
+    services: [
+      accountService({
+        getAccount: async (_, call) => {
+          const { caller } = call;
+          const keyId = caller.kind === 'key' ? caller.key.keyId : '';
+          return { account: { ...account, id: call.actor, displayName: keyId } };
+        },
+      }),
+    ],
+  });
+  const { account: seen } = await accounts.getAccount({}, bearer(fullKey));
+  t.like(seen, { id: accountId, displayName: `key_${'0'.repeat(26)}` });
+});
+
+test('a method for anyone needs no credentials, and still has a shape', async (t) => {
+  const { accounts } = await start(t);
+  t.is(await outcomeOf(accounts.createAccount(createAccountRequest)), 'OK');
+  const request = { ...createAccountRequest, email: 'nobody' };
+  t.is(await outcomeOf(accounts.createAccount(request)), 'INVALID_FIELD');
+});
+
+test('a call may be spread into another mutation and keeps id, signal and actor', async (t) => {
+  const { accounts } = await start(t, {
+    services: [
+      accountService({
+        getAccount: async (_, call) => {
+          const copy = { ...call, actor: 'staff/ops' };
+          t.is(copy.id, call.id);
+          t.is(copy.signal, call.signal);
+          return { account: { ...account, displayName: copy.actor } };
+        },
+      }),
+    ],
+  });
+  const { account: seen } = await accounts.getAccount({}, bearer(fullKey));
+  t.is(seen?.displayName, 'staff/ops');
+});
+
+test('a bug is INTERNAL with an id that finds its log line, and tells nothing else', async (t) => {
+  const { log, lines } = keptLog();
+  const services = [
+    accountService({ getAccount: () => Promise.reject(new Error('the pool is on fire')) }),
+  ];
+  const { accounts } = await start(t, { services, log });
+  const error = await t.throwsAsync(accounts.getAccount({}, bearer(fullKey)));
+  const refusal = fromStatus(error);
+  t.is(refusal?.code, status.INTERNAL);
+  t.false(JSON.stringify(refusal).includes('fire'));
+  const line = lines.find((one) => one.includes(refusal?.details.requestInfo ?? 'no id'));
+  t.regex(line ?? '', /the pool is on fire/);
+});
+
+test('an answer that does not encode is a bug like any other', async (t) => {
+  const broken = { account: { ...account, createTime: new Date(Number.NaN) } };
+  const { accounts } = await start(t, {
+    services: [accountService({ getAccount: async () => broken })],
+  });
+  t.is(await outcomeOf(accounts.getAccount({}, bearer(fullKey))), 'INTERNAL');
+});
+
+test("a refusal of the handler reaches the caller as it is; access's own failure is ours", async (t) => {
+  const services = [accountService({ getAccount: () => Promise.reject(errors.lastOwner()) })];
+  const { accounts } = await start(t, { services });
+  t.is(await outcomeOf(accounts.getAccount({}, bearer(fullKey))), 'LAST_OWNER');
+  const access = {
+    ...ruledAccess(),
+    authorize: () => Promise.reject(errors.dependencyUnavailable('org')),
+  };
+  const other = await start(t, { access });
+  t.is(await outcomeOf(other.accounts.getAccount({}, bearer(fullKey))), 'DEPENDENCY_UNAVAILABLE');
+});
+
+test('one line is logged per call, without key and request id', async (t) => {
+  const { log, lines } = keptLog();
+  const { accounts, activity } = await start(t, { log });
+  await accounts.createAccount(createAccountRequest);
+  await accounts.getAccount({}, bearer(fullKey));
+  await outcomeOf(activity.listActivity(badShape, bearer(fullKey)));
+  await outcomeOf(accounts.createAccount({ ...createAccountRequest, email: 'nobody' }));
+  const calls = lines.map((line) => JSON.parse(line));
+  t.deepEqual(
+    calls.map(({ code, reason, actor }) => [code, reason, actor]),
+    [
+      ['OK', undefined, 'anyone'],
+      ['OK', undefined, accountId],
+      ['INVALID_ARGUMENT', 'INVALID_FIELD', 'anyone'],
+      ['INVALID_ARGUMENT', 'INVALID_FIELD', 'anyone'],
+    ],
+  );
+  t.is(new Set(calls.map(({ callId }) => callId)).size, 4);
+  const text = lines.join('');
+  for (const secret of [fullKey, fullKey.slice(4), createAccountRequest.requestId]) {
+    t.false(text.includes(secret));
+  }
 });

@@ -18,6 +18,7 @@ import { ActivityServiceService } from '@silo/protos/gen/silo/org/v1/activity_se
 import { hashOf, newApiKey } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
 import pino from 'pino';
+import { createChannel, type RpcChannel } from '../client.ts';
 import { type Handlers, mount } from '../mount.ts';
 import { type RunningServer, type ServerOptions, startServer } from '../server.ts';
 import type { TlsFiles } from '../tls.ts';
@@ -166,4 +167,15 @@ export async function outcomeOf(promise: Promise<unknown>): Promise<string> {
     () => 'OK',
     (error: unknown) => reasonOf(error) ?? String(error),
   );
+}
+
+/** A channel to a server that ends with the test. */
+export function channelTo(
+  t: ExecutionContext,
+  { address }: RunningServer,
+  tls: Parameters<typeof createChannel>[1],
+): RpcChannel {
+  const channel = createChannel(address, tls);
+  t.teardown(() => channel.close());
+  return channel;
 }
