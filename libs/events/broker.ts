@@ -130,7 +130,7 @@ export class Broker {
       now.created !== before.created ||
       shrank ||
       now.state.last_seq < before.state.last_seq ||
-      now.state.num_deleted > before.state.num_deleted ||
+      deletedOf(now) > deletedOf(before) ||
       !(await this.#holdsAcknowledged(now))
     );
   }
@@ -145,6 +145,11 @@ export class Broker {
     });
     return placedBy((header) => message.header.get(header))?.id === id;
   }
+}
+
+/** How many messages are gone from the middle: the server leaves out a zero, whatever the type says. */
+function deletedOf({ state }: { state: Partial<StreamInfo['state']> }): number {
+  return state.num_deleted ?? 0;
 }
 
 function isExpired({ state }: StreamInfo): boolean {
