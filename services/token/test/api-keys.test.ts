@@ -12,6 +12,8 @@ import { createDeleteApiKey } from '../handlers/delete-api-key.ts';
 import type { Dependencies } from '../handlers/dependencies.ts';
 import { createDisableApiKey } from '../handlers/disable-api-key.ts';
 import { createEnableApiKey } from '../handlers/enable-api-key.ts';
+import { createGetApiKey } from '../handlers/get-api-key.ts';
+import { createListApiKeys } from '../handlers/list-api-keys.ts';
 import { createRollApiKey } from '../handlers/roll-api-key.ts';
 import { createStoreApiKey } from '../handlers/store-api-key.ts';
 import { createUpdateApiKey } from '../handlers/update-api-key.ts';
@@ -74,6 +76,8 @@ async function open(t: ExecutionContext) {
         }),
       update: (over: Parameters<typeof apiKey>[0], updateMask?: string[]) =>
         run(createUpdateApiKey, { apiKey: apiKey(over), updateMask, requestId }),
+      get: (keyId: string) => run(createGetApiKey, { keyId }),
+      list: (pageSize: number, pageToken = '') => run(createListApiKeys, { pageSize, pageToken }),
       disable: (keyId: string) => run(createDisableApiKey, { keyId, etag: '', requestId }),
       enable: (keyId: string) => run(createEnableApiKey, { keyId, etag: '', requestId }),
       remove: (keyId: string) => run(createDeleteApiKey, { keyId, etag: '', requestId }),
@@ -232,4 +236,23 @@ test('an account makes no more than 100 keys, however many it asks for at once',
   t.is(last.filter(({ status }) => status === 'fulfilled').length, 2);
   await refused(t, by(first).create(), 'ERROR_REASON_RESOURCE_LIMIT');
   await by(first).remove('key_first');
+});
+
+test('keys are listed page by page to their own account, a restricted key to itself alone', async (t) => {
+  const { store, by } = await open(t);
+  const first = await store('acc_1', 'key_0');
+  await store('acc_2', 'key_1');
+  const made = await by(first).create({ organizationIds: ['org_us_1'] });
+  const id = made.apiKey?.id;
+  const page = await by(first).list(1);
+  t.like(page.apiKeys, [{ id: 'key_0' }]);
+  const next = await by(first).list(1, page.nextPageToken);
+  t.like(next, { apiKeys: [{ id }], nextPageToken: '' });
+  const ownOnly = await by(made.secret).list(0);
+  t.is(ownOnly.apiKeys.length, 1);
+  t.like(ownOnly, { apiKeys: [{ id }], nextPageToken: '' });
+  t.like(await by(made.secret).get(id ?? ''), { apiKey: { name: 'new' } });
+  await refused(t, by(made.secret).get('key_0'), 'ERROR_REASON_KEY_NOT_FOUND');
+  await refused(t, by(first).get('key_1'), 'ERROR_REASON_KEY_NOT_FOUND');
+  await refused(t, by(made.secret).list(1, page.nextPageToken), 'ERROR_REASON_INVALID_FIELD');
 });
