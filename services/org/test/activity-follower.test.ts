@@ -95,6 +95,24 @@ test('what the log no longer holds is passed over', async (t) => {
   t.deepEqual(await listed(harness), ['event-c']);
 });
 
+test('an event that cannot be read does not keep out those after it', async (t) => {
+  const harness = await storeHarness(t);
+  const source = scriptedSource();
+  source.log.push('a', 'b');
+  const odd: Source = {
+    ...source,
+    read: async (afterSequence, signal) => {
+      const { events, head } = await source.read(afterSequence, signal);
+      const type = 'internal.silo.billing.plan_changed.v1';
+      const [first, ...rest] = events;
+      if (first === undefined) return { events, head };
+      return { events: [{ ...first, type, body: { plan: 'PLAN_OF_TOMORROW' } }, ...rest], head };
+    },
+  };
+  await followerOf(harness, odd).catchUp(harness.signal);
+  t.deepEqual(await listed(harness), ['event-b']);
+});
+
 test('activity is refused where a log cannot be asked in time', async (t) => {
   const harness = await storeHarness(t);
   const stuck: Source = {

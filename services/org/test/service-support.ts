@@ -25,11 +25,20 @@ export type ScriptedPeers = {
   beforeTry: () => Promise<void>;
 };
 
+/** Who calls, under which request_id, with a key restricted to what. */
+type CallOptions = {
+  accountId?: string;
+  requestId?: string;
+  staff?: boolean;
+  organizationIds?: string[];
+  projectIds?: string[];
+};
+
 export type ServiceHarness = StoreHarness & {
   dependencies: Dependencies;
   peers: ScriptedPeers;
   /** A call with some account's key, or without credentials. */
-  call(options?: { accountId?: string; requestId?: string; staff?: boolean }): Call;
+  call(options?: CallOptions): Call;
   /** Signs up, and answers the ids. */
   signUp(email: string): Promise<{ accountId: string; organizationId: string }>;
   /** The events that are told, in order. */
@@ -122,10 +131,7 @@ function scripted(peers: ScriptedPeers): Peers {
   } as unknown as Peers;
 }
 
-function makeCall(
-  signal: AbortSignal,
-  asked: { accountId?: string; requestId?: string; staff?: boolean },
-): Call {
+function makeCall(signal: AbortSignal, asked: CallOptions): Call {
   const { accountId, requestId, staff = false } = asked;
   const actor = staff ? 'staff/ops' : (accountId ?? 'anyone');
   return {
@@ -133,7 +139,7 @@ function makeCall(
     method: '/test',
     actor,
     signal,
-    caller: callerOf(accountId, staff),
+    caller: callerOf(asked),
     request: requestId
       ? {
           id: requestId,
@@ -146,11 +152,12 @@ function makeCall(
   };
 }
 
-function callerOf(accountId: string | undefined, staff: boolean): Caller {
+function callerOf(asked: CallOptions): Caller {
+  const { accountId, staff, organizationIds = [], projectIds = [] } = asked;
   if (staff) return { kind: 'certificate', role: 3, name: 'ops' };
   if (accountId === undefined) return { kind: 'anyone' };
-  const unrestricted = { scopes: ['*'], organizationIds: [], projectIds: [] };
+  const reach = { scopes: ['*'], organizationIds, projectIds };
   const live = { expireTime: undefined, disabled: false };
-  const key = { keyId: 'key_1', accountId, ...unrestricted, ...live };
+  const key = { keyId: 'key_1', accountId, ...reach, ...live };
   return { kind: 'key', keyHash: Buffer.alloc(32, 1), key };
 }

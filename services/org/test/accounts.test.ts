@@ -1,0 +1,122 @@
+import { reasonOf } from '@silo/errors/from-status.ts';
+import type { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import type { Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import test from 'ava';
+import { createCreateOrganization } from '../handlers/create-organization.ts';
+import { createOrgFills } from '../handlers/facts.ts';
+import { createGetAccount } from '../handlers/get-account.ts';
+import { createGetAccountMemberships } from '../handlers/get-account-memberships.ts';
+import { createListOrganizations } from '../handlers/list-organizations.ts';
+import { createUpdateAccount } from '../handlers/update-account.ts';
+import { createUpdateOrganization } from '../handlers/update-organization.ts';
+import { serviceHarness } from './service-support.ts';
+
+const firstPage = { pageSize: 0, pageToken: '' };
+const projectId = 'prj_01cccccccccccccccccccccccc';
+
+function account(given: Partial<Account>): Account {
+  const nothing = { id: '', email: '', displayName: '', currentProjectId: '', etag: '' };
+  return { ...nothing, createTime: undefined, updateTime: undefined, ...given };
+}
+
+function organization(given: Partial<Organization>): Organization {
+  const nothing = { id: '', name: '', membersMayCreateProjects: false, level: 0 as const };
+  return { ...nothing, createTime: undefined, updateTime: undefined, etag: '', ...given };
+}
+
+test('an account changes its name; what stays as it was is not told', async (t) => {
+  const { dependencies, call, signUp, told } = await serviceHarness(t);
+  const { accountId } = await signUp('ada@example.com');
+  const update = createUpdateAccount(dependencies);
+  const request = { updateMask: undefined, requestId: '' };
+  const named = { ...request, account: account({ displayName: 'Ada L.' }) };
+  const first = await update(named, call({ accountId }));
+  t.is(first.account?.displayName, 'Ada L.');
+  t.deepEqual(await update(named, call({ accountId })), first);
+  t.is((await told()).filter((event) => event === 'account_updated').length, 1);
+  const shown = await createGetAccount(dependencies)({}, call({ accountId }));
+  t.deepEqual(shown.account, first.account);
+  const stale = { ...request, account: account({ displayName: 'Eve', etag: 'old' }) };
+  t.is(reasonOf(await t.throwsAsync(update(stale, call({ accountId })))), 'ETAG_MISMATCH');
+});
+
+test('a project that the caller may not read cannot become current; none always can', async (t) => {
+  const { dependencies, call, signUp } = await serviceHarness(t);
+  const { accountId } = await signUp('ada@example.com');
+  const update = createUpdateAccount(dependencies);
+  const hidden = {
+    account: account({ currentProjectId: projectId }),
+    updateMask: undefined,
+    requestId: '',
+  };
+  t.is(reasonOf(await t.throwsAsync(update(hidden, call({ accountId })))), 'PROJECT_NOT_FOUND');
+  const none = { ...hidden, account: account({}), updateMask: ['current_project_id'] };
+  t.is((await update(none, call({ accountId }))).account?.currentProjectId, '');
+});
+
+test('organizations are listed page by page, only the caller’s, only those its key reaches', async (t) => {
+  const { dependencies, call, signUp } = await serviceHarness(t);
+  const { accountId, organizationId } = await signUp('ada@example.com');
+  const other = await signUp('bob@example.com');
+  const create = createCreateOrganization(dependencies);
+  const second = await create({ name: 'Second', requestId: '' }, call({ accountId }));
+  const list = createListOrganizations(dependencies);
+  const { organizations: all } = await list(firstPage, call({ accountId }));
+  t.deepEqual(
+    all.map(({ id }) => id),
+    [organizationId, second.organization?.id],
+  );
+  const paged = await list({ pageSize: 1, pageToken: '' }, call({ accountId }));
+  t.is(paged.organizations.length, 1);
+  const rest = { pageSize: 1, pageToken: paged.nextPageToken };
+  const last = await list(rest, call({ accountId }));
+  t.is(last.organizations[0]?.id, second.organization?.id);
+  t.is(last.nextPageToken, '');
+  const foreign = list(rest, call({ accountId: other.accountId }));
+  t.is(reasonOf(await t.throwsAsync(foreign)), 'INVALID_FIELD');
+  const restricted = { accountId, organizationIds: [organizationId, other.organizationId] };
+  const reached = await list(firstPage, call(restricted));
+  t.deepEqual(
+    reached.organizations.map(({ id }) => id),
+    [organizationId],
+  );
+  const toProject = await list(firstPage, call({ accountId, projectIds: [projectId] }));
+  t.deepEqual(toProject.organizations, []);
+});
+
+test('what an organization says of its members’ rights is a fact at once', async (t) => {
+  const { dependencies, call, signUp, stores, signal, told } = await serviceHarness(t);
+  const { accountId, organizationId } = await signUp('ada@example.com');
+  const other = await signUp('bob@example.com');
+  const fills = createOrgFills(stores);
+  t.true((await fills.organization(organizationId, signal))?.membersMayCreateProjects);
+  const update = createUpdateOrganization(dependencies);
+  const given = organization({ id: organizationId });
+  const request = {
+    organization: given,
+    updateMask: ['members_may_create_projects'],
+    requestId: '',
+  };
+  const { organization: updated } = await update(request, call({ accountId }));
+  t.false(updated?.membersMayCreateProjects);
+  t.false((await fills.organization(organizationId, signal))?.membersMayCreateProjects);
+  t.true((await fills.organization(other.organizationId, signal))?.membersMayCreateProjects);
+  const stale = { ...request, organization: { ...given, etag: 'old' } };
+  t.is(reasonOf(await t.throwsAsync(update(stale, call({ accountId })))), 'ETAG_MISMATCH');
+  t.is((await told()).at(-1), 'organization_updated');
+});
+
+test('the directory answers one account’s memberships', async (t) => {
+  const { dependencies, call, signUp } = await serviceHarness(t);
+  const { accountId, organizationId } = await signUp('ada@example.com');
+  await signUp('bob@example.com');
+  const answer = createGetAccountMemberships(dependencies);
+  t.deepEqual(await answer({ accountId }, call({ staff: true })), {
+    currentProjectId: '',
+    memberships: [
+      { organizationId, organizationName: 'Acme', level: 3, membersMayCreateProjects: true },
+    ],
+  });
+  const unknown = await t.throwsAsync(answer({ accountId: 'acc_none' }, call({ staff: true })));
+  t.is(reasonOf(unknown), 'ACCOUNT_NOT_FOUND');
+});
