@@ -53,10 +53,7 @@ export function ownSource(eventLog: EventLog): Source {
 }
 
 /** Another service's log, read by RPC. */
-export function peerSource(
-  service: FollowedService,
-  client: Connected<EventLogServiceClient>,
-): Source {
+function peerSource(service: FollowedService, client: Connected<EventLogServiceClient>): Source {
   return {
     service,
     head: async (signal) => {

@@ -18,7 +18,7 @@ export type AccountFounding = Founding & {
   keyMasked: string;
 };
 
-export type CreateAccountState = 'decided' | 'subscribed' | 'opened' | 'tokened' | 'done';
+type CreateAccountState = 'decided' | 'subscribed' | 'opened' | 'tokened' | 'done';
 export type CreateAccountSaga = SagaDefinition<CreateAccountState, AccountFounding>;
 
 /** What follows the decision that an account is: what its organization needs, then its first key. */

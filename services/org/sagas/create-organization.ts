@@ -7,7 +7,7 @@ import {
   openSubscription,
 } from './found-organization.ts';
 
-export type CreateOrganizationState = 'decided' | 'subscribed' | 'opened' | 'done';
+type CreateOrganizationState = 'decided' | 'subscribed' | 'opened' | 'done';
 export type CreateOrganizationSaga = SagaDefinition<CreateOrganizationState, Founding>;
 
 /** What follows the decision that an organization is: its subscription, slots, project and token. */

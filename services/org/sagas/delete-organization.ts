@@ -24,7 +24,7 @@ export type Deletion = {
   count?: number | undefined;
 };
 
-export type DeleteOrganizationState = 'trying' | 'refused' | 'closing' | 'done';
+type DeleteOrganizationState = 'trying' | 'refused' | 'closing' | 'done';
 export type DeleteOrganizationSaga = SagaDefinition<DeleteOrganizationState, Deletion>;
 
 /** One open deletion for each organization. */

@@ -4,10 +4,7 @@ import type { ClientSession, Db } from 'mongodb';
 import type { AccountDocument } from './documents.ts';
 import { bounded, collectionOptions, reading } from './read.ts';
 
-/** The accounts. Each belongs to nobody but itself: its id is the tenant. */
-export type AccountStore = ReturnType<typeof createAccountStore>;
-
-/** Opens the accounts in the service's database. */
+/** Opens the service's accounts. Each belongs to nobody but itself: its id is the tenant. */
 export function createAccountStore(db: Db) {
   const accounts = db.collection<AccountDocument>('accounts', collectionOptions);
   return {

@@ -2,10 +2,7 @@ import type { ClientSession, Db, Filter } from 'mongodb';
 import type { InviteDocument } from './documents.ts';
 import { bounded, collectionOptions, reading } from './read.ts';
 
-/** The invites that have not been accepted. Expiry is judged by whoever reads one. */
-export type InviteStore = ReturnType<typeof createInviteStore>;
-
-/** Opens the invites in the service's database. */
+/** Opens the service's unaccepted invites. Expiry is judged by whoever reads one. */
 export function createInviteStore(db: Db) {
   const invites = db.collection<InviteDocument>('invites', collectionOptions);
 

@@ -7,10 +7,7 @@ import { bounded, collectionOptions, reading } from './read.ts';
 /** Where a page of members begins: after this one. */
 export type MemberPosition = { joinTime: Date; accountId: string };
 
-/** The memberships, each of one account in one organization. */
-export type MemberStore = ReturnType<typeof createMemberStore>;
-
-/** Opens the memberships in the service's database. */
+/** Opens the service's memberships, each of one account in one organization. */
 export function createMemberStore(db: Db) {
   const members = db.collection<MembershipDocument>('memberships', collectionOptions);
   return {

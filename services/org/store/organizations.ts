@@ -3,12 +3,9 @@ import type { ClientSession, Db } from 'mongodb';
 import type { OrganizationDocument } from './documents.ts';
 import { bounded, collectionOptions, reading } from './read.ts';
 
-/** The organizations. Only open ones are found; a deleted one keeps its document. */
-export type OrganizationStore = ReturnType<typeof createOrganizationStore>;
-
 const open = { deleteTime: { $exists: false } } as const;
 
-/** Opens the organizations in the service's database. */
+/** Opens the service's organizations. Only open ones are found; a deleted one keeps its document. */
 export function createOrganizationStore(db: Db) {
   const organizations = db.collection<OrganizationDocument>('organizations', collectionOptions);
   return {
