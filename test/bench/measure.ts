@@ -50,23 +50,28 @@ export async function compareLatencies(
   return { floor: latencies(took.floor), measured: latencies(took.measured) };
 }
 
-/** Operations per second of two loads: the median over rounds that take turns. */
+/**
+ * Operations per second of two loads that take turns. Answered is the round whose ratio is the
+ * median: both sides of one round saw the same machine.
+ */
 export async function compareThroughputs(
   loads: Compared<Load>,
   {
-    rounds = 7,
+    rounds = 13,
     warmUpRounds = 2,
-    roundMs = 600,
+    roundMs = 400,
   }: { rounds?: number; warmUpRounds?: number; roundMs?: number } = {},
-): Promise<Compared<number> & { rates: Compared<number[]> }> {
-  const rates: Compared<number[]> = { floor: [], measured: [] };
+): Promise<Compared<number>> {
+  const measuredRounds: Compared<number>[] = [];
   for (let round = -warmUpRounds; round < rounds; round++) {
-    for (const side of turns(round)) {
-      const perSecond = await throughput(loads[side], roundMs);
-      if (round >= 0) rates[side].push(perSecond);
-    }
+    const rates: Compared<number> = { floor: Number.NaN, measured: Number.NaN };
+    for (const side of turns(round)) rates[side] = await throughput(loads[side], roundMs);
+    if (round >= 0) measuredRounds.push(rates);
   }
-  return { floor: median(rates.floor), measured: median(rates.measured), rates };
+  const byRatio = measuredRounds.toSorted((a, b) => ratioOf(a) - ratioOf(b));
+  const middle = byRatio[Math.floor(byRatio.length / 2)];
+  if (middle === undefined) throw new RangeError('at least one round is needed');
+  return middle;
 }
 
 async function throughput({ clients, operation, drain }: Load, roundMs: number): Promise<number> {
@@ -90,6 +95,10 @@ function turns(round: number): readonly (keyof Compared<unknown>)[] {
 
 function latencies(tookMs: readonly number[]): Latencies {
   return { p50Ms: median(tookMs), p99Ms: quantile(tookMs, 0.99) };
+}
+
+function ratioOf({ floor, measured }: Compared<number>): number {
+  return measured / floor;
 }
 
 function median(values: readonly number[]): number {
