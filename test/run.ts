@@ -9,6 +9,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { startTestServers } from './harness/servers.ts';
 
+/** The lines with which ava closes: `  3 tests passed`, `  1 hook failed`, `  1 uncaught exception`. */
+const summary =
+  /^ {2}(\d+) (?:tests?|hooks?|uncaught|unhandled) (passed|failed|remained|exceptions?|rejections?)/;
+
 const directory = await mkdtemp(join(tmpdir(), 'silo-test-'));
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
@@ -25,41 +29,29 @@ try {
 console.log(`${counts.passed} passed, ${counts.failed} failed`);
 process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1;
 
-/** Runs ava and shows what failed; a run that ends badly without a failed test counts as one. */
+/** Runs ava, showing all but what passed; a run that ends badly without a failed test counts as one. */
 async function runAva(
   environment: Record<string, string>,
   args: string[],
   signal: AbortSignal,
 ): Promise<{ passed: number; failed: number }> {
-  const child = spawn(
-    process.execPath,
-    ['node_modules/ava/entrypoints/cli.mjs', '--tap', ...args],
-    {
-      env: { ...process.env, ...environment },
-      stdio: ['ignore', 'pipe', 'inherit'],
-      signal,
-      killSignal: 'SIGTERM',
-    },
-  );
+  const child = spawn(process.execPath, ['node_modules/ava/entrypoints/cli.mjs', ...args], {
+    env: { ...process.env, ...environment, FORCE_COLOR: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    signal,
+    killSignal: 'SIGTERM',
+  });
   const ended = new Promise<number>((resolve) => {
     child.once('error', () => resolve(1));
     child.once('close', (code) => resolve(code ?? 1));
   });
   let passed = 0;
   let failed = 0;
-  let failing = false;
   for await (const line of createInterface({ input: child.stdout })) {
-    if (line.startsWith('ok ')) {
-      passed++;
-      failing = false;
-      if (process.env.VERBOSE) console.log(line);
-    } else if (line.startsWith('not ok ')) {
-      failed++;
-      failing = true;
-      console.log(line);
-    } else if (failing && (line.startsWith(' ') || line.startsWith('#'))) {
-      console.log(line);
-    }
+    const [, count, outcome] = summary.exec(line) ?? [];
+    if (outcome === 'passed') passed += Number(count);
+    else if (count !== undefined) failed += Number(count);
+    if (process.env.VERBOSE || !/^ {2}✔ /.test(line)) console.log(line);
   }
   const code = await ended;
   return { passed, failed: code !== 0 && failed === 0 ? 1 : failed };

@@ -8,7 +8,6 @@ import { type ServiceConfig, type ServiceName, serviceNames } from '@silo/servic
 import type { ServiceDefinition } from '@silo/service/kit.ts';
 import { startService } from '@silo/service/start.ts';
 import { tokenService } from '@silo/token-service/service.ts';
-import type { ExecutionContext } from 'ava';
 import { MongoClient } from 'mongodb';
 import { certificate } from './certificates.ts';
 import { type Clients, connectClients } from './clients.ts';
@@ -22,19 +21,19 @@ const definitions: Record<ServiceName, ServiceDefinition> = {
 };
 
 /** The four services in this process, on the run's real servers, in databases of their own. */
-export type TestSilo = Clients & {
-  /** Of the databases: `<prefix>_<service>`. */
-  databasePrefix: string;
-  natsUrl: string;
-  natsStream: string;
-  /** Events are under `<prefix>.<service>.<event>.<id>`. */
-  natsSubjectPrefix: string;
-  mongo: MongoClient;
-};
+export type TestSilo = AsyncDisposable &
+  Clients & {
+    /** Of the databases: `<prefix>_<service>`. */
+    databasePrefix: string;
+    natsUrl: string;
+    natsStream: string;
+    /** Events are under `<prefix>.<service>.<event>.<id>`. */
+    natsSubjectPrefix: string;
+    mongo: MongoClient;
+  };
 
-/** Starts the four services; stops them, and drops their databases, with the test file. */
+/** Starts the four services; disposing stops them and drops their databases. */
 export async function startTestSilo(
-  t: Pick<ExecutionContext, 'teardown'>,
   settings: Partial<Pick<ServiceConfig, 'signup'>> = {},
 ): Promise<TestSilo> {
   const id = randomBytes(4).toString('hex');
@@ -82,14 +81,15 @@ export async function startTestSilo(
     ]),
   ) as Clients['addresses'];
   const clients = connectClients(addresses);
-  t.teardown(async () => {
+  const dispose = async () => {
     clients.close();
     stop.abort();
     await Promise.all(running.map((each) => each[Symbol.asyncDispose]()));
-    for (const name of serviceNames)
+    for (const name of serviceNames) {
       await mongo.db(`${shared.mongodbDatabasePrefix}_${name}`).dropDatabase();
+    }
     await mongo.close();
-  });
+  };
   return {
     ...clients,
     databasePrefix: shared.mongodbDatabasePrefix,
@@ -97,6 +97,7 @@ export async function startTestSilo(
     natsStream: shared.natsStream,
     natsSubjectPrefix: shared.natsSubjectPrefix,
     mongo,
+    [Symbol.asyncDispose]: dispose,
   };
 }
 
