@@ -38,7 +38,7 @@ export type Pipeline = {
 };
 
 // The answer sets out before the client gives up on it, so that it hears the reason.
-const answerMarginMs = 100;
+const answerMarginMs = 250;
 // A handler that saw its signal abort may still say something better than CALL_ENDED.
 const lastWordsMs = 100;
 

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import {
   type CertificateRole,
   issueCertificate,
@@ -172,10 +173,27 @@ export async function outcomeOf(promise: Promise<unknown>): Promise<string> {
 /** A channel to a server that ends with the test. */
 export function channelTo(
   t: ExecutionContext,
-  { address }: RunningServer,
+  server: RunningServer | string,
   tls: Parameters<typeof createChannel>[1],
 ): RpcChannel {
+  const address = typeof server === 'string' ? server : server.address;
   const channel = createChannel(address, tls);
   t.teardown(() => channel.close());
   return channel;
+}
+
+/** Everything that a stream yields. */
+export async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const one of stream) all.push(one);
+  return all;
+}
+
+/** Waits, for 5 s at most, until something holds that no event tells of. */
+export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = Date.now() + 5_000;
+  while (!(await condition())) {
+    if (Date.now() > endMs) throw new Error(`never became true: ${condition}`);
+    await setTimeout(5);
+  }
 }

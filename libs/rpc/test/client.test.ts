@@ -1,0 +1,101 @@
+import { createServer, type Socket } from 'node:net';
+import { status } from '@grpc/grpc-js';
+import { errors } from '@silo/errors/errors.ts';
+import { isServiceError } from '@silo/errors/from-status.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { FactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
+import { StaffServiceClient } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
+import test, { type ExecutionContext } from 'ava';
+import { connect } from '../client.ts';
+import {
+  channelTo,
+  factService,
+  makeAuthority,
+  outcomeOf,
+  serve,
+  staffService,
+} from './support.ts';
+
+const request = { accountId: '', organizationId: '' };
+
+async function start(t: ExecutionContext, getMembershipFact?: () => Promise<never>) {
+  const tls = await (await makeAuthority(t))('service', 'org');
+  const handlers = getMembershipFact === undefined ? {} : { getMembershipFact };
+  const services = [factService(handlers), staffService()];
+  const server = await serve(t, { tls, internal: true, services });
+  return { tls, server, channel: channelTo(t, server, tls) };
+}
+
+test("a dependency's refusal is ours to explain: DEPENDENCY_UNAVAILABLE, with the cause kept", async (t) => {
+  const { channel } = await start(t, () => Promise.reject(errors.accountNotFound('acc_1')));
+  const facts = connect(FactServiceClient, channel);
+  const error = await t.throwsAsync(facts.getMembershipFact(request), { instanceOf: SiloError });
+  t.is(await outcomeOf(Promise.reject(error)), 'DEPENDENCY_UNAVAILABLE');
+  t.true(isServiceError(error?.cause) && error.cause.code === status.NOT_FOUND);
+});
+
+test('a refusal that is meant for the caller passes on explicit request', async (t) => {
+  const { channel } = await start(t, () => Promise.reject(errors.accountNotFound('acc_1')));
+  const facts = connect(FactServiceClient, channel);
+  const error = await t.throwsAsync(facts.getMembershipFact(request, { refusals: true }));
+  t.like(error, {
+    code: status.NOT_FOUND,
+    details: { resourceInfo: { resourceType: 'account', resourceName: 'acc_1' } },
+  });
+});
+
+test('a server that cannot be reached is DEPENDENCY_UNAVAILABLE before the deadline', async (t) => {
+  const { tls, server } = await start(t);
+  await server.drain(0);
+  const facts = connect(FactServiceClient, channelTo(t, server, tls), { deadlineMs: 60_000 });
+  t.is(await outcomeOf(facts.getMembershipFact(request)), 'DEPENDENCY_UNAVAILABLE');
+});
+
+test('a server that never answers is given up at the deadline', async (t) => {
+  const sockets = new Set<Socket>();
+  const silent = createServer((socket) => sockets.add(socket.on('error', () => {})));
+  const port = await new Promise<number>((resolve) => {
+    silent.listen(0, 'localhost', () => {
+      const address = silent.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : 0);
+    });
+  });
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+  });
+  const { tls } = await start(t);
+  const facts = connect(FactServiceClient, channelTo(t, `localhost:${port}`, tls));
+  const call = facts.getMembershipFact(request, { deadlineMs: 200 });
+  t.is(await outcomeOf(call), 'DEPENDENCY_UNAVAILABLE');
+});
+
+test('a call whose signal has aborted is not made', async (t) => {
+  const { channel } = await start(t);
+  const facts = connect(FactServiceClient, channel);
+  const reason = new Error('too late');
+  const error = await t.throwsAsync(
+    facts.getMembershipFact(request, { signal: AbortSignal.abort(reason) }),
+  );
+  t.is(error, reason);
+});
+
+test('a read that may be repeated is, where the server was not reached, 3 times at most', async (t) => {
+  let attempts = 0;
+  const { channel } = await start(t, () => {
+    attempts++;
+    return Promise.reject(errors.notReady('everything'));
+  });
+  const facts = connect(FactServiceClient, channel, { retry: true, refusals: true });
+  t.is(await outcomeOf(facts.getMembershipFact(request)), 'NOT_READY');
+  t.is(attempts, 3);
+  t.is(await outcomeOf(facts.getMembershipFact(request, { retry: false })), 'NOT_READY');
+  t.is(attempts, 4);
+});
+
+test('a method with side effects is never repeated by the client', async (t) => {
+  const { channel } = await start(t);
+  const staff = connect(StaffServiceClient, channel, { retry: true });
+  const call = staff.changeEmail({ accountId: '', email: '', requestId: '' });
+  await t.throwsAsync(call, { instanceOf: TypeError, message: /may not be repeated/ });
+});

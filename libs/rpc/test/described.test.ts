@@ -1,0 +1,238 @@
+import { create, createFileRegistry, type FileRegistry, fromBinary } from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { status } from '@grpc/grpc-js';
+import {
+  HealthCheckResponse_ServingStatus,
+  HealthClient,
+} from '@silo/protos/gen/grpc/health/v1/health.ts';
+import {
+  ServerReflectionClient,
+  type ServerReflectionRequest,
+  type ServerReflectionResponse,
+} from '@silo/protos/gen/grpc/reflection/v1/reflection.ts';
+import { ServerReflectionClient as AlphaClient } from '@silo/protos/gen/grpc/reflection/v1alpha/reflection.ts';
+import { authorizationOf, findMethod, loadImage } from '@silo/protos/image.ts';
+import test, { type ExecutionContext } from 'ava';
+import { connect, type RpcChannel } from '../client.ts';
+import { openPorts } from '../service.ts';
+import {
+  accountService,
+  activityService,
+  channelTo,
+  eventLogService,
+  factService,
+  keptLog,
+  makeAuthority,
+  region,
+  ruledAccess,
+} from './support.ts';
+
+type Question = NonNullable<ServerReflectionRequest['messageRequest']>;
+type Reply = NonNullable<ServerReflectionResponse['messageResponse']>;
+const { SERVING, NOT_SERVING } = HealthCheckResponse_ServingStatus;
+
+async function start(t: ExecutionContext) {
+  const tls = await (await makeAuthority(t))('service', 'org');
+  const ports = await openPorts({
+    tls,
+    region,
+    access: ruledAccess(),
+    log: keptLog().log,
+    public: { address: 'localhost:0', services: [accountService(), activityService()] },
+    internal: { address: 'localhost:0', services: [factService(), eventLogService()] },
+  });
+  t.teardown(() => ports.drain(0));
+  const outer = channelTo(t, ports.publicAddress, { ca: tls.ca });
+  const inner = channelTo(t, ports.internalAddress, tls);
+  return { ports, outer, inner };
+}
+
+/** Asks all questions on one stream, and answers when the server has answered them all. */
+function ask(
+  { address, credentials, channel }: RpcChannel,
+  questions: Question[],
+  Client: typeof ServerReflectionClient | typeof AlphaClient = ServerReflectionClient,
+): Promise<Reply[]> {
+  const client = new Client(address, credentials, { channelOverride: channel });
+  return new Promise((resolve, reject) => {
+    const replies: Reply[] = [];
+    const stream = client.serverReflectionInfo();
+    stream.on('data', ({ messageResponse }: ServerReflectionResponse) => {
+      if (messageResponse !== undefined) replies.push(messageResponse);
+    });
+    stream.on('error', reject);
+    stream.on('end', () => resolve(replies));
+    for (const messageRequest of questions) stream.write({ host: '', messageRequest });
+    stream.end();
+  });
+}
+
+function filesOf(reply: Reply | undefined): FileRegistry {
+  if (reply?.$case !== 'fileDescriptorResponse') throw new TypeError(JSON.stringify(reply));
+  const received = reply.value.fileDescriptorProto.map((bytes) =>
+    fromBinary(FileDescriptorProtoSchema, bytes),
+  );
+  // The registry wants imports first; reflection sends what was asked for first.
+  const file = new Set<(typeof received)[number]>();
+  const add = (name: string) => {
+    const found = received.find((one) => one.name === name);
+    if (found === undefined) throw new TypeError(`${name} is imported, but was not sent`);
+    for (const dependency of found.dependency) add(dependency);
+    file.add(found);
+  };
+  for (const { name } of received) add(name);
+  return createFileRegistry(create(FileDescriptorSetSchema, { file: [...file] }));
+}
+
+function errorCodeOf(reply: Reply | undefined): number | undefined {
+  return reply?.$case === 'errorResponse' ? reply.value.errorCode : undefined;
+}
+
+test('a port lists the services that it serves, and no others, in v1 and v1alpha', async (t) => {
+  const { outer, inner } = await start(t);
+  const common = [
+    'grpc.health.v1.Health',
+    'grpc.reflection.v1.ServerReflection',
+    'grpc.reflection.v1alpha.ServerReflection',
+  ];
+  const listed = async (channel: RpcChannel, client?: typeof AlphaClient) => {
+    const [reply] = await ask(channel, [{ $case: 'listServices', value: '*' }], client);
+    if (reply?.$case !== 'listServicesResponse') throw new TypeError('no list');
+    return reply.value.service.map(({ name }) => name);
+  };
+  const outside = [...common, 'silo.org.v1.AccountService', 'silo.org.v1.ActivityService'];
+  t.deepEqual(await listed(outer), outside);
+  t.deepEqual(await listed(outer, AlphaClient), outside);
+  const inside = ['silo.events.internal.v1.EventLogService', 'silo.org.internal.v1.FactService'];
+  t.deepEqual(await listed(inner), [...common, ...inside]);
+});
+
+test('a described file comes with all that it imports, its comments and its options', async (t) => {
+  const { outer } = await start(t);
+  const question: Question = {
+    $case: 'fileContainingSymbol',
+    value: 'silo.org.v1.AccountService.GetAccount',
+  };
+  const [reply] = await ask(outer, [question]);
+  const registry = filesOf(reply); // throws where an import is missing
+  const method = findMethod({ ...loadImage(), registry }, '/silo.org.v1.AccountService/GetAccount');
+  t.is(method && authorizationOf({ ...loadImage(), registry }, method)?.scope, 'account:read');
+  const file = [...registry.files].find(({ name }) => name === 'silo/org/v1/account_service');
+  const comments = file?.proto.sourceCodeInfo?.location.map(
+    ({ leadingComments }) => leadingComments,
+  );
+  t.true(comments?.some((text) => text?.includes('Answers the account that the key belongs to')));
+});
+
+test('files are found by name, symbol and extension; error details are always there', async (t) => {
+  const { outer } = await start(t);
+  const replies = await ask(outer, [
+    { $case: 'fileByFilename', value: 'silo/org/v1/account_service.proto' },
+    { $case: 'fileByFilename', value: 'google/rpc/error_details.proto' },
+    { $case: 'fileContainingSymbol', value: 'google.rpc.ErrorInfo' },
+    { $case: 'fileContainingSymbol', value: 'silo.common.v1.ErrorReason' },
+    { $case: 'fileContainingSymbol', value: 'silo.org.v1.Account.email' },
+    { $case: 'fileContainingSymbol', value: 'google.protobuf.Timestamp' },
+    {
+      $case: 'fileContainingExtension',
+      value: { containingType: 'google.protobuf.MethodOptions', extensionNumber: 50001 },
+    },
+  ]);
+  t.deepEqual(
+    replies.map(({ $case }) => $case),
+    replies.map(() => 'fileDescriptorResponse'),
+  );
+  const [numbers] = await ask(outer, [
+    { $case: 'allExtensionNumbersOfType', value: 'google.protobuf.MethodOptions' },
+  ]);
+  t.deepEqual(
+    numbers?.$case === 'allExtensionNumbersResponse' && numbers.value.extensionNumber,
+    [50001],
+  );
+});
+
+test('a public port reveals no internal file, symbol or service', async (t) => {
+  const { outer, inner } = await start(t);
+  const questions: Question[] = [];
+  for (const { proto, services, messages } of loadImage().registry.files) {
+    if (!proto.package.includes('.internal.')) continue;
+    questions.push({ $case: 'fileByFilename', value: proto.name });
+    for (const { typeName } of [...services, ...messages]) {
+      questions.push({ $case: 'fileContainingSymbol', value: typeName });
+    }
+  }
+  t.true(questions.length > 10);
+  for (const reply of await ask(outer, questions)) t.is(errorCodeOf(reply), status.NOT_FOUND);
+  const everything = loadImage().registry.files;
+  const all = await ask(
+    outer,
+    Array.from(
+      everything,
+      ({ proto }) => ({ $case: 'fileByFilename', value: proto.name }) as const,
+    ),
+  );
+  for (const reply of all) {
+    if (reply.$case !== 'fileDescriptorResponse') continue;
+    for (const bytes of reply.value.fileDescriptorProto) {
+      t.notRegex(fromBinary(FileDescriptorProtoSchema, bytes).package, /\.internal\./);
+    }
+  }
+  const [found] = await ask(inner, [
+    { $case: 'fileContainingSymbol', value: 'silo.org.internal.v1.FactService' },
+  ]);
+  t.is(found?.$case, 'fileDescriptorResponse');
+});
+
+test('what is not there is told as NOT_FOUND, and the stream goes on', async (t) => {
+  const { outer } = await start(t);
+  const replies = await ask(outer, [
+    { $case: 'fileByFilename', value: 'no/such.proto' },
+    { $case: 'fileContainingSymbol', value: 'no.Such' },
+    { $case: 'allExtensionNumbersOfType', value: 'no.Such' },
+    { $case: 'fileContainingExtension', value: { containingType: 'a.B', extensionNumber: 1 } },
+    { $case: 'listServices', value: '' },
+  ]);
+  t.deepEqual(replies.map(errorCodeOf), [5, 5, 5, 5, undefined]);
+});
+
+test('health follows what the service sets, on both ports, for the server and each service', async (t) => {
+  const { outer, inner, ports } = await start(t);
+  const open = connect(HealthClient, outer, { refusals: true });
+  const closed = connect(HealthClient, inner, { refusals: true });
+  t.is((await open.check({ service: '' })).status, NOT_SERVING);
+  ports.setServing(true);
+  t.is((await open.check({ service: '' })).status, SERVING);
+  t.is((await open.check({ service: 'silo.org.v1.AccountService' })).status, SERVING);
+  t.is((await closed.check({ service: '' })).status, SERVING);
+  const { statuses } = await closed.list({});
+  t.is(statuses['silo.org.internal.v1.FactService']?.status, SERVING);
+  await t.throwsAsync(open.check({ service: 'silo.org.internal.v1.FactService' }), {
+    message: /No such service/,
+  });
+});
+
+test('NATS is told under a name of its own and changes nothing else', async (t) => {
+  const { outer, ports } = await start(t);
+  const health = connect(HealthClient, outer, { refusals: true });
+  ports.setServing(true);
+  t.is((await health.check({ service: 'silo.nats' })).status, NOT_SERVING);
+  ports.setNats(true);
+  t.is((await health.check({ service: 'silo.nats' })).status, SERVING);
+  ports.setNats(false);
+  t.is((await health.check({ service: '' })).status, SERVING);
+});
+
+test('who watches health hears of every change, and of draining, which is final', async (t) => {
+  const { outer, ports } = await start(t);
+  const health = connect(HealthClient, outer, { refusals: true });
+  const heard: number[] = [];
+  const watching = (async () => {
+    for await (const { status: now } of health.watch({ service: '' })) {
+      heard.push(now);
+      if (heard.length === 1) ports.setServing(true);
+      if (heard.length === 2) void ports.drain(100).then(() => ports.setServing(true));
+    }
+  })();
+  await t.throwsAsync(watching);
+  t.deepEqual(heard, [NOT_SERVING, SERVING, NOT_SERVING]);
+});

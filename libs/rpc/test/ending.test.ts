@@ -1,0 +1,215 @@
+import { once } from 'node:events';
+import { status } from '@grpc/grpc-js';
+import { errors } from '@silo/errors/errors.ts';
+import { HealthClient } from '@silo/protos/gen/grpc/health/v1/health.ts';
+import type { ReadEventsResponse } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
+import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
+import test, { type ExecutionContext } from 'ava';
+import type { Call } from '../call.ts';
+import { connect } from '../client.ts';
+import type { ServerOptions } from '../server.ts';
+import {
+  channelTo,
+  collect,
+  eventLogService,
+  eventually,
+  makeAuthority,
+  outcomeOf,
+  serve,
+} from './support.ts';
+
+const readRequest = { afterSequence: 0, batchSize: 0, follow: true };
+const batch: ReadEventsResponse = { events: [], head: { sequence: 1, incarnation: 'i' } };
+
+async function start(
+  t: ExecutionContext,
+  handlers: Parameters<typeof eventLogService>[0],
+  options: Partial<ServerOptions> = {},
+) {
+  const tls = await (await makeAuthority(t))('service', 'org');
+  const services = [eventLogService(handlers)];
+  const server = await serve(t, { tls, internal: true, services, ...options });
+  const channel = channelTo(t, server, tls);
+  // Connected before any deadline runs.
+  await connect(HealthClient, channel, { deadlineMs: 30_000 }).check({ service: '' });
+  return { server, client: connect(EventLogServiceClient, channel, { refusals: true }) };
+}
+
+/** A handler that tells the test of its call and then waits for its signal. */
+function waiting() {
+  const started = Promise.withResolvers<Call>();
+  const handle = async (_: unknown, call: Call): Promise<never> => {
+    started.resolve(call);
+    if (!call.signal.aborted) await once(call.signal, 'abort');
+    throw call.signal.reason;
+  };
+  return { handle, started: started.promise };
+}
+
+const brief = { deadlines: { maxMs: 100 } };
+const patient = { deadlineMs: 30_000 };
+
+test("the client's deadline aborts the handler", async (t) => {
+  const { handle, started } = waiting();
+  const { client } = await start(t, { getHead: handle });
+  const error = await t.throwsAsync(client.getHead({}, { deadlineMs: 500 }));
+  t.like(error, { code: status.DEADLINE_EXCEEDED });
+  const call = await started;
+  await eventually(() => call.signal.aborted);
+  t.is(call.remainingMs(), 0);
+  t.is(call.signal.reason.name, 'TimeoutError');
+});
+
+test('a handler that obeys its signal at the deadline is answered for with CALL_ENDED', async (t) => {
+  const { client } = await start(t, { getHead: waiting().handle }, brief);
+  const error = await t.throwsAsync(client.getHead({}, patient));
+  t.like(error, { code: status.DEADLINE_EXCEEDED });
+  t.is(await outcomeOf(Promise.reject(error)), 'CALL_ENDED');
+});
+
+test('a handler may say something better at its deadline than that it is over', async (t) => {
+  const getHead = async (_: unknown, call: Call): Promise<never> => {
+    await once(call.signal, 'abort');
+    throw errors.requestInProgress();
+  };
+  const { client } = await start(t, { getHead }, brief);
+  t.is(await outcomeOf(client.getHead({}, patient)), 'REQUEST_IN_PROGRESS');
+});
+
+test('a handler that ignores its signal is answered for', async (t) => {
+  const getHead = () => new Promise<never>(() => {});
+  const { client } = await start(t, { getHead }, brief);
+  t.is(await outcomeOf(client.getHead({}, patient)), 'CALL_ENDED');
+});
+
+test('a call has a deadline even if the client names none, and never a longer one than allowed', async (t) => {
+  const seen: number[] = [];
+  const getHead = async (_: unknown, call: Call) => {
+    seen.push(call.remainingMs());
+    return { head: undefined };
+  };
+  const { client } = await start(t, { getHead }, { deadlines: { maxMs: 2_000 } });
+  await client.getHead({}, { deadlineMs: 600_000 });
+  await client.getHead({}, { deadlineMs: 1_000 });
+  t.true((seen[0] ?? 0) > 1_000 && (seen[0] ?? 0) <= 2_000);
+  // A tenth is kept back, so that the answer is there before the client gives up.
+  t.true((seen[1] ?? 0) > 0 && (seen[1] ?? 0) <= 900);
+});
+
+test('a cancelled call aborts its handler and rejects with the reason given', async (t) => {
+  const { handle, started } = waiting();
+  const { client } = await start(t, { getHead: handle });
+  const controller = new AbortController();
+  const reason = new Error('changed my mind');
+  const call = client.getHead({}, { signal: controller.signal });
+  const { signal } = await started;
+  controller.abort(reason);
+  t.is(await t.throwsAsync(call), reason);
+  await eventually(() => signal.aborted);
+  t.is(signal.reason.name, 'AbortError');
+});
+
+test('a stream yields in order and ends when its handler does', async (t) => {
+  const readEvents = async function* () {
+    for (let sequence = 1; sequence <= 100; sequence++) {
+      yield { events: [], head: { sequence, incarnation: 'i' } };
+    }
+  };
+  const { client } = await start(t, { readEvents });
+  const all = await collect(client.readEvents(readRequest));
+  t.deepEqual(
+    all.map(({ head }) => head?.sequence),
+    Array.from({ length: 100 }, (_, index) => index + 1),
+  );
+});
+
+test('a stream that fails tells what came before, and the refusal', async (t) => {
+  const readEvents = async function* () {
+    yield batch;
+    throw errors.logCompacted(7);
+  };
+  const { client } = await start(t, { readEvents });
+  const got: unknown[] = [];
+  const reading = (async () => {
+    for await (const one of client.readEvents(readRequest)) got.push(one);
+  })();
+  t.is(await outcomeOf(reading), 'LOG_COMPACTED');
+  t.is(got.length, 1);
+});
+
+/** A stream that says one thing and then nothing until its signal aborts. */
+function silentStream() {
+  const started = Promise.withResolvers<Call>();
+  const readEvents = async function* (_: unknown, call: Call) {
+    started.resolve(call);
+    yield batch;
+    await new Promise<never>(() => {}); // does not even listen to its signal
+  };
+  return { readEvents, started: started.promise };
+}
+
+test('a client that stops reading ends the stream on the server', async (t) => {
+  const { readEvents, started } = silentStream();
+  const { client } = await start(t, { readEvents });
+  for await (const one of client.readEvents(readRequest)) {
+    t.deepEqual(one, batch);
+    break;
+  }
+  const { signal } = await started;
+  await eventually(() => signal.aborted);
+});
+
+test('a slow reader holds the stream back', async (t) => {
+  let made = 0;
+  const event = { sequence: 1, id: '', type: '', subject: '', time: undefined, correlationId: '' };
+  const events = [{ ...event, actor: '', bodyJson: 'x'.repeat(100_000) }];
+  const readEvents = async function* () {
+    for (; made < 1_000; made++) yield { events, head: undefined };
+  };
+  const { client } = await start(t, { readEvents });
+  const stream = client.readEvents(readRequest)[Symbol.asyncIterator]();
+  await stream.next();
+  let before = -1;
+  await eventually(() => {
+    const isStill = made === before;
+    before = made;
+    return isStill;
+  });
+  t.true(made < 500, `${made} messages were made for one that was read`);
+  await stream.return?.();
+});
+
+test('draining lets finish what is in flight and refuses what is new', async (t) => {
+  const started = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const getHead = async () => {
+    started.resolve();
+    await release.promise;
+    return { head: undefined };
+  };
+  const { client, server } = await start(t, { getHead });
+  const inFlight = client.getHead({});
+  await started.promise;
+  const drained = server.drain(5_000);
+  const refusal = await t.throwsAsync(client.getHead({}));
+  t.is(await outcomeOf(Promise.reject(refusal)), 'DRAINING');
+  t.like(refusal, { code: status.UNAVAILABLE, details: { retryDelayMs: 1_000 } });
+  release.resolve();
+  t.is(await outcomeOf(inFlight), 'OK');
+  await drained;
+});
+
+test('draining aborts what does not finish in time, and ends streams at once', async (t) => {
+  const unary = waiting();
+  const stream = silentStream();
+  const { client, server } = await start(t, {
+    getHead: unary.handle,
+    readEvents: stream.readEvents,
+  });
+  const head = outcomeOf(client.getHead({}));
+  const events = outcomeOf(collect(client.readEvents(readRequest)));
+  await Promise.all([unary.started, stream.started]);
+  await server.drain(50);
+  t.is(await head, 'DRAINING');
+  t.is(await events, 'DRAINING');
+});

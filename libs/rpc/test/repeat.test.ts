@@ -1,0 +1,193 @@
+import type { Answer, Question } from '@silo/guard/access.ts';
+import type { RequestRecord } from '@silo/mongo/mutation.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import {
+  AccountServiceClient,
+  CreateAccountResponse,
+  UpdateAccountResponse,
+} from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { sealWith } from '@silo/tokens/seal.ts';
+import { hashOf, newApiKey } from '@silo/tokens/secrets.ts';
+import test, { type ExecutionContext } from 'ava';
+import type { Call } from '../call.ts';
+import { connect } from '../client.ts';
+import type { ServerOptions } from '../server.ts';
+import {
+  accountId,
+  accountService,
+  channelTo,
+  createAccountRequest,
+  createAccountResponse,
+  fullKey,
+  makeAuthority,
+  narrowKey,
+  organizationId,
+  outcomeOf,
+  ruledAccess,
+  serve,
+} from './support.ts';
+
+const account = createAccountResponse.account;
+const bearer = (key: string) => ({ metadata: { authorization: `Bearer ${key}` } });
+const updateRequest = {
+  account: { ...account, displayName: 'B' },
+  updateMask: ['display_name'],
+  requestId: 'once',
+};
+const rememberedName = 'as it was answered first';
+
+/** A server whose handlers tell their call, with a memory that the test fills. */
+async function start(t: ExecutionContext, options: Partial<ServerOptions> = {}) {
+  const calls: Call[] = [];
+  const records = new Map<string, RequestRecord>();
+  const ledger = {
+    findRequest: async (key: Uint8Array) => records.get(Buffer.from(key).toString('hex')),
+  };
+  const tls = await (await makeAuthority(t))('service', 'org');
+  const services = [
+    accountService({
+      createAccount: async (_, call) => {
+        calls.push(call);
+        return createAccountResponse;
+      },
+      updateAccount: async (_, call) => {
+        calls.push(call);
+        return { account };
+      },
+    }),
+  ];
+  const server = await serve(t, { tls, internal: false, services, ledger, ...options });
+  const channel = channelTo(t, server, { ca: tls.ca });
+  const client = connect(AccountServiceClient, channel, { refusals: true });
+  /** Remembers an answer to the last call that a handler saw. */
+  const remember = (record: Partial<RequestRecord>) => {
+    const request = calls.at(-1)?.request;
+    if (request === undefined) throw new TypeError('no call with a request_id was handled');
+    const whole = { bodyHash: request.bodyHash, reauthorize: [], ...record };
+    records.set(Buffer.from(request.key).toString('hex'), whole);
+  };
+  return { client, calls, remember, records };
+}
+
+const answer = { account: { ...account, displayName: rememberedName } };
+const response = UpdateAccountResponse.encode(answer).finish();
+
+test('a repeat of a finished request gets the first answer and reaches no handler', async (t) => {
+  const { client, calls, remember } = await start(t);
+  await client.updateAccount(updateRequest, bearer(fullKey));
+  remember({ response });
+  const repeated = await client.updateAccount(updateRequest, bearer(fullKey));
+  t.is(repeated.account?.displayName, rememberedName);
+  t.is(calls.length, 1);
+});
+
+test('the same request_id with another body is refused', async (t) => {
+  const { client, remember } = await start(t);
+  await client.updateAccount(updateRequest, bearer(fullKey));
+  remember({ response });
+  const other = { ...updateRequest, account: { ...account, displayName: 'C' } };
+  t.is(await outcomeOf(client.updateAccount(other, bearer(fullKey))), 'REQUEST_ID_REUSED');
+});
+
+test('a request without request_id is not remembered', async (t) => {
+  const { client, calls } = await start(t);
+  await client.updateAccount({ ...updateRequest, requestId: '' }, bearer(fullKey));
+  t.is(calls[0]?.request, undefined);
+});
+
+test('a request_id is remembered by account, method and id: nothing of it shows in the key', async (t) => {
+  const { client, calls } = await start(t);
+  await client.updateAccount(updateRequest, bearer(fullKey));
+  await client.updateAccount(updateRequest, bearer(fullKey));
+  await client.updateAccount({ ...updateRequest, requestId: 'twice' }, bearer(fullKey));
+  const keys = calls.map(({ request }) => Buffer.from(request?.key ?? []).toString('hex'));
+  t.is(keys[0], keys[1]);
+  t.not(keys[0], keys[2]);
+  t.is(calls[0]?.request?.id, 'once');
+});
+
+test('who has lost the target may repeat, where the organizations of the first call allow it', async (t) => {
+  const access = ruledAccess();
+  const lost = { isLost: false };
+  const authorize = async (question: Question, signal: AbortSignal): Promise<Answer> => {
+    const isFirst = question.unrestricted === true;
+    if (!lost.isLost || !isFirst) return await access.authorize(question, signal);
+    const allowed = await access.authorize({ keyHash: question.keyHash }, signal);
+    const refusal = { reason: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND, detail: 'prj_1' };
+    return { allowed: false, refusal, key: allowed.allowed ? allowed.facts.key : undefined };
+  };
+  const { client, remember } = await start(t, { access: { ...access, authorize } });
+  await client.updateAccount(updateRequest, bearer(fullKey));
+  lost.isLost = true;
+  t.is(await outcomeOf(client.updateAccount(updateRequest, bearer(fullKey))), 'PROJECT_NOT_FOUND');
+  remember({ response, reauthorize: [{ organizationId, level: Level.LEVEL_MEMBER }] });
+  t.is(await outcomeOf(client.updateAccount(updateRequest, bearer(fullKey))), 'OK');
+  t.like(access.questions.at(-1), { organizationId, scope: 'account:write' });
+  const elsewhere = { organizationId: `org_us_${'1'.repeat(26)}`, level: Level.LEVEL_MEMBER };
+  remember({ response, reauthorize: [elsewhere] });
+  const outcome = await outcomeOf(client.updateAccount(updateRequest, bearer(fullKey)));
+  t.is(outcome, 'ORGANIZATION_NOT_FOUND');
+});
+
+test('a sealed answer is opened with the request_id that sealed it', async (t) => {
+  const { client, calls, remember } = await start(t);
+  await client.createAccount(createAccountRequest);
+  const secret = { ...createAccountResponse, apiKey: 'phx_secret' };
+  const bytes = CreateAccountResponse.encode(secret).finish();
+  remember({ sealed: sealWith(createAccountRequest.requestId, bytes) });
+  const { apiKey } = await client.createAccount(createAccountRequest);
+  t.is(apiKey, 'phx_secret');
+  t.is(calls.length, 1);
+});
+
+test('the request ids of sign-ups belong to the e-mail, whatever its case', async (t) => {
+  const { client, calls } = await start(t);
+  await client.createAccount(createAccountRequest);
+  await client.createAccount({ ...createAccountRequest, email: 'a@example.com' });
+  await client.createAccount({ ...createAccountRequest, email: 'b@example.com' });
+  const keys = calls.map(({ request }) => Buffer.from(request?.key ?? []).toString('hex'));
+  t.is(keys[0], keys[1]);
+  t.not(keys[0], keys[2]);
+});
+
+test('a repeat whose answer a saga still makes reaches the handler with the record', async (t) => {
+  const { client, calls, remember } = await start(t);
+  await client.updateAccount(updateRequest, bearer(fullKey));
+  t.is(calls[0]?.repeat, undefined);
+  remember({ sagaId: 'saga' });
+  await client.updateAccount(updateRequest, bearer(fullKey));
+  t.is(calls[1]?.repeat?.sagaId, 'saga');
+  t.like(calls[1]?.caller, { kind: 'key', organization: undefined });
+});
+
+test('a dead key repeats the request that it is remembered for, and does nothing else', async (t) => {
+  const dying = newApiKey();
+  const life = { isOver: false };
+  const access = ruledAccess();
+  const authorize = async (question: Question, signal: AbortSignal) => {
+    const isDying = hashOf(dying).equals(question.keyHash) && !life.isOver;
+    const keyHash = isDying ? hashOf(fullKey) : question.keyHash;
+    return await access.authorize({ ...question, keyHash }, signal);
+  };
+  const revive = async (keyHash: Uint8Array) =>
+    hashOf(dying).equals(keyHash) ? { accountId, keyId: 'key_1' } : undefined;
+  const { client, remember } = await start(t, { access: { ...access, authorize }, revive });
+  await client.updateAccount(updateRequest, bearer(dying));
+  remember({ response });
+  life.isOver = true;
+  t.is(await outcomeOf(client.updateAccount(updateRequest, bearer(dying))), 'OK');
+  const other = { ...updateRequest, requestId: 'other' };
+  t.is(await outcomeOf(client.updateAccount(other, bearer(dying))), 'TOKEN_INVALID');
+  const none = { ...updateRequest, requestId: '' };
+  t.is(await outcomeOf(client.updateAccount(none, bearer(dying))), 'TOKEN_INVALID');
+  t.is(await outcomeOf(client.getAccount({}, bearer(dying))), 'TOKEN_INVALID');
+  t.is(await outcomeOf(client.updateAccount(updateRequest, bearer(newApiKey()))), 'TOKEN_INVALID');
+});
+
+test('a refusal is told where nothing is remembered', async (t) => {
+  const { client, calls } = await start(t);
+  const call = client.updateAccount(updateRequest, bearer(narrowKey));
+  t.is(await outcomeOf(call), 'SCOPE_REQUIRED');
+  t.deepEqual(calls, []);
+});
