@@ -1,3 +1,4 @@
+import { systemSleep } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { ClientSession, MongoClient } from 'mongodb';
 import type { LogCollections } from './collections.ts';
@@ -6,6 +7,8 @@ import { transact } from './transact.ts';
 
 /** How many groups one transaction numbers at most. */
 const groupsMax = 500;
+/** Between two runs that nobody waits for: more commits then share a transaction. */
+const pauseMs = 10;
 /** How many positions are kept in memory for those who are about to ask. */
 const recentMax = 20_000;
 
@@ -22,6 +25,8 @@ export class Numbering {
   readonly #recent = new Map<string, number>();
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
+  /** Of the queued run: cut short as soon as somebody waits for it. */
+  #pause = new AbortController();
 
   constructor(options: {
     client: MongoClient;
@@ -40,20 +45,16 @@ export class Numbering {
 
   /** Starts a run that nobody waits for. What it leaves behind, the next run takes. */
   kick(): void {
-    this.run().catch((error) => {
+    this.#next().catch((error) => {
       if (!this.#signal.aborted) this.#log.warn({ err: error }, 'numbering failed');
     });
   }
 
   /** Resolves when a run that began after this call has ended: what was committed is numbered. */
   run(): Promise<void> {
-    if (this.#queued !== undefined) return this.#queued;
-    if (this.#running === undefined) return this.#start();
-    this.#queued = this.#running.then(
-      () => this.#start(),
-      () => this.#start(),
-    );
-    return this.#queued;
+    const next = this.#next();
+    this.#pause.abort();
+    return next;
   }
 
   /** The sequence of an event that this process has numbered lately. */
@@ -64,6 +65,17 @@ export class Numbering {
   /** Resolves when nothing runs any more. */
   async idle(): Promise<void> {
     await Promise.allSettled([this.#running, this.#queued]);
+  }
+
+  /** The next run to begin: at once where none is under way or just over, else after a pause. */
+  #next(): Promise<void> {
+    if (this.#queued !== undefined) return this.#queued;
+    if (this.#running === undefined) return this.#start();
+    this.#pause = new AbortController();
+    const { signal } = this.#pause;
+    const paused = () => systemSleep(pauseMs, signal).catch(() => {});
+    this.#queued = this.#running.then(paused, paused).then(() => this.#start());
+    return this.#queued;
   }
 
   #start(): Promise<void> {
