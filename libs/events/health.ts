@@ -5,9 +5,6 @@ export type Subscribable = {
   subscribe(listener: (value: boolean) => void): Disposable;
 };
 
-/** The name under which gRPC health tells of NATS; nothing else follows it. */
-export const natsHealthName = 'silo.nats';
-
 /** A Subscribable that its owner sets. */
 export class Flag implements Subscribable {
   readonly #listeners = new Set<(value: boolean) => void>();

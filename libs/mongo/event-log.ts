@@ -30,14 +30,13 @@ import { CommitUnknown, fromUnknownCommit, transact } from './transact.ts';
 import { openTransaction, type Transaction } from './transaction.ts';
 
 export type { Head, LoggedEvent } from './log-reader.ts';
-export type { NumberedListener } from './numbering.ts';
-export type { Codec, Decided } from './requests.ts';
+export type { Codec } from './requests.ts';
 export type { EventDraft, Transaction } from './transaction.ts';
 
 export type LogService = 'org' | 'project' | 'token' | 'billing';
 
 /** A mutation's outcome. */
-export type Mutated<Response> = {
+type Mutated<Response> = {
   response: Response;
   /** What to await the position of; the first call's, where this one repeated it. */
   eventIds: string[];

@@ -129,7 +129,7 @@ export class Numbering {
 }
 
 /** Gives the events of whole groups the numbers that follow `afterSequence`. */
-export function numberGroups(groups: OutboxGroup[], afterSequence: number): EventDocument[] {
+function numberGroups(groups: OutboxGroup[], afterSequence: number): EventDocument[] {
   let sequence = afterSequence;
   return groups.flatMap(({ time, actor, correlationId, events }) =>
     events.map(({ id, event, subject, body }) => {
