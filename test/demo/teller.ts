@@ -70,22 +70,12 @@ export function createTeller({ write, colour, broadcast, signal }: TellerOptions
   };
   const step: Step = {
     say: (text) => line(`      ${text}`),
-    refusal: ({ code, reason, message, metadata, details }) => {
-      line(`      ${paint.yellow('refused')} ${status[code]} ${reasonName(reason)}`);
-      line(`           “${message}”`);
-      for (const [key, value] of Object.entries(metadata)) {
-        line(paint.dim(`           ${key}: ${withName(value)}`));
-      }
-      for (const { type, subject, description } of details.preconditionFailure ?? []) {
-        line(paint.dim(`           PreconditionFailure ${type} ${subject} – ${description}`));
-      }
-      for (const { subject, description } of details.quotaFailure ?? []) {
-        line(paint.dim(`           QuotaFailure ${subject} – ${description}`));
-      }
-      if (details.resourceInfo) {
-        const { resourceType, resourceName } = details.resourceInfo;
-        line(paint.dim(`           ResourceInfo ${resourceType} ${withName(resourceName)}`));
-      }
+    refusal: (refusal) => {
+      line(
+        `      ${paint.yellow('refused')} ${status[refusal.code]} ${reasonName(refusal.reason)}`,
+      );
+      line(`           “${refusal.message}”`);
+      for (const detail of detailsOf(refusal, withName)) line(paint.dim(`           ${detail}`));
     },
     events: (...expected) => broadcast.awaitEvents(expected),
   };
@@ -118,6 +108,24 @@ export function createTeller({ write, colour, broadcast, signal }: TellerOptions
     nameOf: (id) => names.get(id) ?? id,
     stepCount: () => stepCount,
   };
+}
+
+/** What stands beside the message, a line each. */
+function detailsOf({ metadata, details }: SiloError, withName: (id: string) => string): string[] {
+  const { preconditionFailure = [], quotaFailure = [], resourceInfo } = details;
+  const lines = Object.entries(metadata).map(([key, value]) => `${key}: ${withName(value)}`);
+  for (const { type, subject, description } of preconditionFailure) {
+    const about = [type, subject].filter(Boolean).join(' ');
+    lines.push(`PreconditionFailure ${about}: ${description}`);
+  }
+  for (const { subject, description } of quotaFailure) {
+    lines.push(`QuotaFailure ${subject}: ${description}`);
+  }
+  if (resourceInfo) {
+    const { resourceType, resourceName } = resourceInfo;
+    lines.push(`ResourceInfo ${resourceType} ${withName(resourceName)}`);
+  }
+  return lines;
 }
 
 function textOf(value: unknown): string {

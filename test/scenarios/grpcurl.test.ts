@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { resolve } from 'node:path';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { BadRequest, ErrorInfo } from '@silo/protos/gen/google/rpc/error_details.ts';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { certificate } from '../harness/certificates.ts';
@@ -8,22 +10,23 @@ import { findGrpcurl } from '../harness/grpcurl.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 
 // A first build of grpcurl takes a minute or two, once.
-const startTimeoutMs = 8 * 60_000;
+const startTimeoutMs = 5 * 60_000;
 const buf = resolve(import.meta.dirname, '../../node_modules/.bin/buf');
 
 /** What the tools are pointed at; nothing tells them of any proto file. */
 type Context = { silo: TestSilo; grpcurl: string | undefined };
 const test = anyTest as TestFn<Context>;
-const endings: (() => Promise<void> | void)[] = [];
+let silo: TestSilo | undefined;
 
 test.before(async (t) => {
   t.timeout(startTimeoutMs, 'grpcurl is built');
   t.context.grpcurl = await findGrpcurl({ log: (line) => t.log(line) });
-  t.context.silo = await startTestSilo({ teardown: (ending) => endings.push(ending) });
+  silo = await startTestSilo();
+  t.context.silo = silo;
 });
 
 test.after.always(async () => {
-  for (const end of endings.toReversed()) await end();
+  await silo?.[Symbol.asyncDispose]();
 });
 
 type Args = {
@@ -261,4 +264,16 @@ withGrpcurl('the internal port talks only to those who show a certificate', asyn
   const answer = await ask(asked, verify);
   t.is(answer.code, 0, answer.errors);
   t.is(JSON.parse(answer.output).refusal.reason, 'ERROR_REASON_TOKEN_INVALID');
+});
+
+test('without grpcurl, Go and pip the tests say so in a line, but in CI they fail', async (t) => {
+  const cacheDirectory = await mkdtemp(join(tmpdir(), 'silo-grpcurl-'));
+  t.teardown(() => rm(cacheDirectory, { recursive: true, force: true }));
+  const lines: string[] = [];
+  const log = (line: string) => lines.push(line);
+  const environment = { PATH: cacheDirectory };
+  t.is(await findGrpcurl({ log, cacheDirectory, environment }), undefined);
+  t.regex(lines.at(-1) ?? '', /^passed over, for want of grpcurl: [^\n]+$/);
+  const inCi = findGrpcurl({ log, cacheDirectory, environment: { ...environment, CI: 'true' } });
+  await t.throwsAsync(inCi, { message: /no usable grpcurl was found/ });
 });
