@@ -10,7 +10,10 @@ export type Question = {
   keyHash: Uint8Array;
   /** Such as `project:write`; undefined asks for no scope. */
   scope?: string | undefined;
-  /** The target: an organization or a project; neither asks about the account itself. */
+  /**
+   * The target: an organization or a project; neither asks about the account itself. Both: the
+   * project as one that the organization owned, wherever it is now.
+   */
   organizationId?: string | undefined;
   projectId?: string | undefined;
   /** The least level in the target's organization; LEVEL_MEMBER unless given. */

@@ -52,6 +52,10 @@ async function authorize(
 }
 
 async function readTarget(fills: Fills, question: Question, signal: AbortSignal) {
+  const { projectId, organizationId } = question;
+  if (projectId && organizationId) {
+    return { project: { organizationId, state: ProjectState.PROJECT_STATE_ACTIVE } };
+  }
   if (question.projectId) return { project: await fills.project(question.projectId, signal) };
   if (question.organizationId) {
     return { organization: await fills.organization(question.organizationId, signal) };

@@ -11,7 +11,12 @@ export type RequestIdentity = {
 };
 
 /** An organization on which a repeat of the request is authorized again. */
-export type Reauthorization = { organizationId: string; level: Level };
+export type Reauthorization = {
+  organizationId: string;
+  level: Level;
+  /** Where the request was about a project: what a restricted key must reach. */
+  projectId?: string;
+};
 
 /** What one mutation is, to the transaction that decides it. Every `Call` is one. */
 export type Mutation = {

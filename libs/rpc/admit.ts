@@ -225,8 +225,8 @@ async function authorizeAgain(
     ({ organizationId, level }) => !(answer.allowed && covers(answer.facts, organizationId, level)),
   );
   const answers = await Promise.all(
-    pending.map(({ organizationId, level }) =>
-      access.authorize({ keyHash, scope, organizationId, level }, signal),
+    pending.map(({ organizationId, projectId, level }) =>
+      access.authorize({ keyHash, scope, organizationId, projectId, level }, signal),
     ),
   );
   for (const again of answers) if (!again.allowed) throw refusalError(again.refusal);

@@ -84,7 +84,11 @@ export function createChannel(
   options: ChannelOptions = {},
 ): RpcChannel {
   const credentials = clientCredentials(tls);
-  const channel = new Channel(address, credentials, { ...channelOptions, ...options });
+  const channel = new Channel(address, credentials, {
+    ...channelOptions,
+    ...loopbackOptions(address),
+    ...options,
+  });
   const close = () => channel.close();
   return { address, credentials, channel, close, [Symbol.dispose]: close };
 }
@@ -109,6 +113,13 @@ export function connect<Generated extends Client>(
     ];
   });
   return Object.fromEntries(methods);
+}
+
+/** TLS knows no server names that are addresses, and Node warns of them: loopback has a name. */
+function loopbackOptions(address: string): ChannelOptions {
+  return /^(127\.0\.0\.1|\[::1\]):/.test(address)
+    ? { 'grpc.ssl_target_name_override': 'localhost' }
+    : {};
 }
 
 type Peer = { client: Client; method: MethodDefinition<unknown, unknown>; serviceName: string };

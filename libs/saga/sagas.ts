@@ -1,4 +1,6 @@
+import { status } from '@grpc/grpc-js';
 import { errors } from '@silo/errors/errors.ts';
+import { isServiceError } from '@silo/errors/from-status.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import type { EventLog, Transaction } from '@silo/mongo/event-log.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
@@ -225,7 +227,7 @@ class Runner implements Sagas {
         attemptsMax: stepAttemptsMax,
         baseMs: 50,
         capMs: 500,
-        isRetryable: (error) => error instanceof SiloError && isPassing(error),
+        isRetryable: isPassing,
         signal: this.#options.signal,
       },
     );
@@ -298,6 +300,8 @@ class Runner implements Sagas {
 }
 
 /** Whether the same step may work in a moment. */
-function isPassing(error: SiloError): boolean {
-  return error.code === 14;
+function isPassing(error: unknown): boolean {
+  if (error instanceof SiloError) return error.code === status.UNAVAILABLE;
+  // What a peer's transport says without a refusal of its own.
+  return isServiceError(error);
 }

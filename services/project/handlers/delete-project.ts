@@ -41,7 +41,7 @@ export const createDeleteProject =
         tx.emit(deletedEvent(project, { actor: call.actor, tx }));
         return {
           response: { project: projectMessage(project) },
-          reauthorize: [{ organizationId, level }],
+          reauthorize: [{ organizationId, projectId, level }],
         };
       });
       return response;

@@ -37,7 +37,7 @@ export const createUpdateProject =
           throw errors.projectNotActive(before.state);
         }
         const { name, settings, changes } = applyChange(before, change);
-        const reauthorize = [{ organizationId, level }];
+        const reauthorize = [{ organizationId, projectId: wanted.id, level }];
         if (changes.length === 0) {
           return { response: { project: projectMessage(before) }, reauthorize };
         }

@@ -33,7 +33,7 @@ export const createRegenerateProjectToken =
         for (const event of events) emit(event);
         return {
           response: { projectToken: toProjectToken(after) },
-          reauthorize: [{ organizationId, level: Level.LEVEL_ADMIN }],
+          reauthorize: [{ organizationId, projectId, level: Level.LEVEL_ADMIN }],
         };
       },
     );
