@@ -29,8 +29,9 @@ try {
     colour: process.stdout.isTTY && !process.env.NO_COLOR,
     broadcast,
     signal: stop.signal,
+    failure: silo.failure,
   });
-  await Promise.race([tell({ teller, wires, region: silo.endpoints.region }), silo.failure]);
+  await tell({ teller, wires, region: silo.endpoints.region });
   log(`\nThat is the whole story: ${teller.stepCount()} steps, each checked.`);
 } catch (error) {
   process.exitCode = 1;

@@ -4,7 +4,7 @@ import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Broadcast, Expected, Heard } from './broadcast.ts';
 
 /** What a step may say while it runs. */
-export type Step = {
+type Step = {
   /** One fact, indented below the step's title. */
   say(line: string): void;
   /** What a refusal says: code, reason, message, and what stands beside it. */
@@ -44,13 +44,16 @@ export type TellerOptions = {
   colour: boolean;
   broadcast: Broadcast;
   signal: AbortSignal;
+  /** Rejects when the Silo ends under the story: the step that is being told has failed then. */
+  failure: Promise<never>;
 };
 
 // What every event says; the subject and the story say it too.
 const unsaid = new Set(['revision', 'time', 'actor']);
 
 /** A teller that writes lines. */
-export function createTeller({ write, colour, broadcast, signal }: TellerOptions): Teller {
+export function createTeller(options: TellerOptions): Teller {
+  const { write, colour, broadcast, signal, failure } = options;
   const paint = paintWith(colour);
   const names = new Map<string, string>();
   let chapterCount = 0;
@@ -91,7 +94,7 @@ export function createTeller({ write, colour, broadcast, signal }: TellerOptions
       line();
       line(`   ${title}`);
       try {
-        const result = await run(step);
+        const result = await Promise.race([run(step), failure]);
         for (const event of broadcast.takeNew(({ body }) => names.has(textOf(body.actor)))) {
           tellEvent(event);
         }
@@ -100,7 +103,9 @@ export function createTeller({ write, colour, broadcast, signal }: TellerOptions
         return result;
       } catch (error) {
         signal.throwIfAborted();
-        line(`      ${paint.red('✗')} ${error instanceof Error ? error.message : error}`);
+        // The whole reason is told once, at the end.
+        const [reason] = String(error instanceof Error ? error.message : error).split('\n');
+        line(`      ${paint.red('✗')} ${reason}`);
         throw new StepFailed(title, error);
       }
     },

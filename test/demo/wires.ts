@@ -9,6 +9,8 @@ import {
   type RpcChannel,
 } from '@silo/rpc/client.ts';
 
+// What runs here is known as localhost, too, and TLS knows no server name that is an IP address.
+const channelOptions = { 'grpc.ssl_target_name_override': 'localhost' };
 // A revocation may wait for a lease of a guard that has just died (5 s).
 const deadlineMs = 15_000;
 
@@ -27,12 +29,13 @@ export type Wires = Disposable & {
 /** Opens them; nothing is sent yet. */
 export function openWires(endpoints: Endpoints, signal: AbortSignal): Wires {
   const { ca, services, staff } = endpoints;
-  const publicPort = (name: ServiceName) => createChannel(services[name].public, { ca });
+  const publicPort = (name: ServiceName) =>
+    createChannel(services[name].public, { ca }, channelOptions);
   const org = publicPort('org');
   const project = publicPort('project');
   const token = publicPort('token');
   const billing = publicPort('billing');
-  const internal = createChannel(services.token.internal, { ca, ...staff });
+  const internal = createChannel(services.token.internal, { ca, ...staff }, channelOptions);
   const call = { signal, deadlineMs, refusals: true };
   return {
     org,

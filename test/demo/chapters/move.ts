@@ -41,7 +41,9 @@ export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): 
     );
     // At once: what is asked from here on has begun after the move returned.
     await claimLost(ada, mobile.id);
-    step.say(`${move.id}: ${mobile.name} is ${grace.organization.name}'s now, with the same id`);
+    step.say(
+      `${move.id}: ${mobile.name} belongs to ${grace.organization.name} now, with the same id`,
+    );
     step.say('Ada, the owner of the organization that it left, cannot read it any more');
     const counts = [ada, grace].map(async ({ api, organization }) => {
       return (await api.getSubscription(organization.id)).projectCount;
@@ -69,7 +71,7 @@ export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): 
       for (const key of keys) {
         await claimReach(stage, key, mobile.id, key.keepsAccess);
         const verdict = key.keepsAccess ? 'still reads it' : 'does not reach it any more';
-        step.say(`${key.owner.name}'s ${key.name}: ${verdict}`);
+        step.say(`${key.owner.name}’s ${key.name}: ${verdict}`);
       }
     },
   );
@@ -86,7 +88,7 @@ async function createKeys(stage: Stage, { ada, grace }: Cast, projectId: string)
       const { apiKey, secret } = await owner.api.createApiKey({ scopes, ...wanted });
       const key = { owner, name: wanted.name, secret, keepsAccess };
       await claimReach(stage, key, projectId, true);
-      step.say(`${owner.name}'s ${key.name} (${apiKey.masked}) reads it`);
+      step.say(`${owner.name}’s ${key.name} (${apiKey.masked}) reads it`);
       await step.events({ type: 'token.key_created', about: apiKey.id });
       return key;
     };

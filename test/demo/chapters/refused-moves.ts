@@ -20,11 +20,13 @@ export async function refuseMoves(stage: Stage, { ada, grace }: Cast, { recommen
       const created = await api.createOrganization('Notebook');
       const { id, name } = given(created.organization, 'organization');
       teller.name(id, name);
-      teller.name(created.projectId, `${name}'s Default Project`);
+      teller.name(created.projectId, `${name}’s Default Project`);
       step.say(`${id}, ${name}, with its Default Project ${created.projectId}`);
       await step.events(
         { type: 'org.organization_created', about: id },
+        { type: 'billing.subscription_created', about: id, body: { plan: 'PLAN_FREE' } },
         { type: 'project.created', about: created.projectId },
+        { type: 'token.created', about: created.projectId },
       );
       return { id, projectId: created.projectId };
     },

@@ -39,7 +39,7 @@ async function createAccount(
     const organization = given(answer.organization, 'organization');
     teller.name(account.id, name);
     teller.name(organization.id, organizationName);
-    teller.name(projectId, `${name}'s Default Project`);
+    teller.name(projectId, `${name}’s Default Project`);
     step.say(`account       ${account.id}, ${account.email}`);
     step.say(`organization  ${organization.id}, ${organization.name}`);
     step.say(`project       ${projectId}`);

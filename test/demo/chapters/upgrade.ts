@@ -104,6 +104,7 @@ async function createRecommended(stage: Stage, { api, organization }: Person) {
         about: id,
         body: { name, organizationId },
       })),
+      ...created.map(({ project: { id } }) => ({ type: 'token.created', about: id })),
     );
     return created.map(({ project, token }) => ({ id: project.id, name: project.name, token }));
   });
