@@ -9,7 +9,7 @@ import { proveVersion, type Version } from './versions.ts';
 export type ServerName = 'mongod' | 'nats-server';
 
 /** Where a binary came from. */
-export type Source = 'environment' | 'path' | 'cache' | 'vendor' | 'python-package-index';
+type Source = 'environment' | 'path' | 'cache' | 'vendor' | 'python-package-index';
 
 /** A server binary that ran, and reported a version that is new enough. */
 export interface ObtainedBinary {

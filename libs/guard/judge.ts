@@ -25,7 +25,7 @@ export function reachesOrganization(key: KeyFact, organizationId: string): boole
 }
 
 /** Whether a key's restrictions let it reach a project that this organization owns. */
-export function reachesProject(key: KeyFact, projectId: string, organizationId: string): boolean {
+function reachesProject(key: KeyFact, projectId: string, organizationId: string): boolean {
   return reachesOrganization(key, organizationId) || key.projectIds.includes(projectId);
 }
 

@@ -23,7 +23,7 @@ export type MethodRules = {
 };
 
 /** The fields that name the target; undefined where the method has none of that kind. */
-export type TargetFields = {
+type TargetFields = {
   organizationId: ReadText | undefined;
   projectId: ReadText | undefined;
   /** Paths of both, for telling that neither is set. */

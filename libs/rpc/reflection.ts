@@ -14,7 +14,7 @@ type Answer = ServerReflectionResponse['messageResponse'];
 type Question = ServerReflectionRequest['messageRequest'];
 
 /** The reflection services themselves, as `list_services` names them. */
-export const reflectionServiceNames = [
+const reflectionServiceNames = [
   'grpc.reflection.v1.ServerReflection',
   'grpc.reflection.v1alpha.ServerReflection',
 ];

@@ -1,7 +1,7 @@
 import { secretPattern } from '@silo/tokens/secrets.ts';
 import pino from 'pino';
 
-export const blot = '[redacted]';
+const blot = '[redacted]';
 const depthMax = 8;
 
 // Compared in lower case without `_` and `-`, so that every spelling of a field is meant.

@@ -8,7 +8,7 @@ const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const; // 128 + the signal's 
 const samePressMs = 250;
 
 /** The part of `process` that is used here. */
-export type ProcessHost = {
+type ProcessHost = {
   on(event: string, listener: (argument: unknown) => void): unknown;
   off(event: string, listener: (argument: unknown) => void): unknown;
   exit(code: number): void;

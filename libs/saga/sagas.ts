@@ -24,7 +24,7 @@ type AnyRecord = SagaRecord<string, unknown>;
 type AnyDefinition = SagaDefinition<string, unknown>;
 
 /** What begins a saga. */
-export type Beginning<Data> = {
+type Beginning<Data> = {
   id: string;
   data: Data;
   actor: string;

@@ -39,7 +39,7 @@ export type ServiceDefinition = {
 };
 
 /** What a service serves and runs. */
-export type ServiceParts = {
+type ServiceParts = {
   public: Mounted[];
   internal: Mounted[];
   /** What runs until the signal, beside the RPCs. */

@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto';
 import { ulid } from 'ulid';
 
 /** The regions in which an organization can live. */
-export const regions = ['us', 'eu'] as const;
-export type Region = (typeof regions)[number];
+const regions = ['us', 'eu'] as const;
+type Region = (typeof regions)[number];
 
 /** What an id begins with: it tells what the id names, and for organizations where they live. */
 export type IdPrefix = 'acc' | `org_${Region}` | 'prj' | 'key' | 'inv' | 'mov' | 'mig';

@@ -1,8 +1,8 @@
 /** A request id where it is optional: 1 to 128 printable ASCII characters, space included. */
-export const printablePattern = '^[ -~]{1,128}$';
+const printablePattern = '^[ -~]{1,128}$';
 
 /** A request id that seals a secret: a UUIDv4 (RFC 9562) in either case. Ids are equal only if spelt alike. */
-export const uuidV4Pattern =
+const uuidV4Pattern =
   '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$';
 
 const printable = new RegExp(printablePattern);

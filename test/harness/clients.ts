@@ -33,7 +33,7 @@ export type Addresses = Record<ServiceName, { public: string; internal: string }
 export type PublicApi = ReturnType<typeof publicApi>;
 
 /** The internal API as the holder of one certificate sees it. */
-export type InternalApi = ReturnType<typeof internalApi>;
+type InternalApi = ReturnType<typeof internalApi>;
 
 /** Somebody who signed up. */
 export type SignedUp = {

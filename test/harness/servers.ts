@@ -5,7 +5,7 @@ import { startNatsServer } from '@silo/embedded/nats-server.ts';
 import { obtain } from '@silo/embedded/obtain.ts';
 
 /** What test files read to reach the servers of the run. */
-export type TestEnvironment = {
+type TestEnvironment = {
   MONGODB_URL: string;
   NATS_URL: string;
   /** Directory of certificates: `ca.pem`, `<role>-<name>.pem` and `.key`; `other/` is another CA. */
