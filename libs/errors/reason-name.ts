@@ -7,7 +7,7 @@ const byName = new Map<string, ErrorReason>(
 );
 
 /** A reason's name on the wire: the enum value's, without its prefix. */
-type ReasonName = keyof typeof ErrorReason extends `ERROR_REASON_${infer Name}`
+export type ReasonName = keyof typeof ErrorReason extends `ERROR_REASON_${infer Name}`
   ? Name
   : never;
 
