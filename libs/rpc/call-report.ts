@@ -32,7 +32,8 @@ export function createCallReport(log: Logger, registry?: Registry): CallReport {
       {
         callId: active.id,
         method: active.call.method,
-        code,
+        // Not `code`: that name is an invite's secret, which the logger blots.
+        status: code,
         reason,
         ms: Math.round(durationMs * 10) / 10,
         actor: active.call.actor,
