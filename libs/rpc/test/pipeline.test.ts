@@ -189,7 +189,7 @@ test('one line is logged per call, without key and request id', async (t) => {
   await outcomeOf(accounts.createAccount({ ...createAccountRequest, email: 'nobody' }));
   const calls = lines.map((line) => JSON.parse(line));
   t.deepEqual(
-    calls.map(({ code, reason, actor }) => [code, reason, actor]),
+    calls.map(({ status, reason, actor }) => [status, reason, actor]),
     [
       ['OK', undefined, 'anyone'],
       ['OK', undefined, accountId],
