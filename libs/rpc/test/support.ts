@@ -16,6 +16,7 @@ import { FactServiceService } from '@silo/protos/gen/silo/org/internal/v1/fact_s
 import { StaffServiceService } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
 import { AccountServiceService } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { ActivityServiceService } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
+import { createLogger, silentLogger } from '@silo/runtime/log.ts';
 import { hashOf, newApiKey } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
 import { createChannel, type RpcChannel } from '../client.ts';
@@ -156,7 +157,7 @@ export async function serve(
     address: 'localhost:0',
     region,
     access: ruledAccess(),
-    log: pino({ level: 'silent' }),
+    log: silentLogger(),
     ...options,
   });
   t.teardown(() => server.drain(0));
