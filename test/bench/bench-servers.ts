@@ -32,7 +32,7 @@ export class Bench implements AsyncDisposable {
   }
 
   async #startMongod(): Promise<Mongod> {
-    const { path: binary } = await obtain('mongod', { log: quiet });
+    const { path: binary } = await obtain('mongod', { log: tell });
     // As `npm start` has it, journalCommitInterval 5 ms included.
     const mongod = await startMongod({ binary, directory: join(this.directory, 'mongodb') });
     return this.#started.use(mongod);
@@ -40,6 +40,7 @@ export class Bench implements AsyncDisposable {
 
   async #startSilo(): Promise<Silo> {
     const mongodb = await this.mongodb();
+    await obtain('nats-server', { log: tell });
     const { MONGODB_URL, NATS_URL, ...environment } = process.env;
     const silo = await startSilo({
       directory: join(this.directory, 'silo'),
@@ -52,5 +53,10 @@ export class Bench implements AsyncDisposable {
   }
 }
 
-/** Where servers and binaries come from is told by `npm start`. */
+/** A first run may download for a while. Beside the table, which goes to standard output. */
+function tell(line: string): void {
+  console.error(line);
+}
+
+/** Ports and processes are of no interest here. */
 function quiet(): void {}

@@ -48,6 +48,9 @@ async function run(
   let missed = 0;
   try {
     await using bench = new Bench(directory);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => void giveUp(bench, directory));
+    }
     console.log(headline());
     for (const row of rows) {
       try {
@@ -66,4 +69,11 @@ async function run(
     await rm(directory, { recursive: true, force: true });
   }
   return { results, crashed, missed };
+}
+
+/** Leaves nothing behind. */
+async function giveUp(bench: Bench, directory: string): Promise<void> {
+  await bench[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+  process.exit(130);
 }

@@ -57,9 +57,9 @@ export async function compareLatencies(
 export async function compareThroughputs(
   loads: Compared<Load>,
   {
-    rounds = 13,
-    warmUpRounds = 2,
-    roundMs = 400,
+    rounds = 9,
+    warmUpRounds = 1,
+    roundMs = 700,
   }: { rounds?: number; warmUpRounds?: number; roundMs?: number } = {},
 ): Promise<Compared<number>> {
   const measuredRounds: Compared<number>[] = [];
