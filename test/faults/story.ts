@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { createKey, join, upgrade } from '../authorization/world.ts';
+import type { Clients, PublicApi, SignedUp } from '../harness/clients.ts';
+
+/** Two people with an organization each, both on the plan without a limit; two projects and more. */
+export type Story = { ada: SignedUp; bob: SignedUp; projectIds: string[]; keyId: string };
+
+/** Lives through every kind of change that a deployment knows. */
+export async function tellStory(silo: Clients): Promise<Story> {
+  const [ada, bob] = await Promise.all([silo.signUp('Ada'), silo.signUp('Bob')]);
+  const { api } = ada;
+  const { id: organizationId } = ada.organization;
+  await Promise.all([upgrade(api, organizationId), upgrade(bob.api, bob.organization.id)]);
+  await join(bob, ada, Level.LEVEL_MEMBER);
+  await join(ada, bob, Level.LEVEL_ADMIN);
+  await changeMembers(ada, bob);
+  const moved = await newProject(api, organizationId, 'Moved');
+  const deleted = await newProject(api, organizationId, 'Deleted');
+  const kept = await newProject(api, organizationId, 'Kept');
+  await api.projects.moveProject({
+    projectId: moved,
+    destinationOrganizationId: bob.organization.id,
+    etag: '',
+    requestId: 'move',
+  });
+  await api.projects.deleteProject({ projectId: deleted, etag: '', requestId: 'delete' });
+  const regenerate = { projectId: kept, expectedFingerprint: '', requestId: 'regenerate' };
+  await api.projectTokens.regenerateProjectToken(regenerate);
+  const keyId = await changeKeys(api);
+  await endOrganization(api);
+  return { ada, bob, projectIds: [moved, kept], keyId };
+}
+
+async function changeMembers(ada: SignedUp, bob: SignedUp): Promise<void> {
+  const { id: organizationId } = ada.organization;
+  const membership = { organizationId, accountId: bob.account.id };
+  await ada.api.organizations.updateMember({
+    member: {
+      ...membership,
+      ...{ email: '', displayName: '', level: Level.LEVEL_MEMBER, joinTime: undefined, etag: '' },
+    },
+    updateMask: undefined,
+    requestId: '',
+  });
+  await ada.api.organizations.removeMember({ ...membership, etag: '', requestId: '' });
+  await join(ada, bob, Level.LEVEL_OWNER);
+  await ada.api.organizations.inviteMember({
+    organizationId,
+    email: 'nobody@example.com',
+    level: Level.LEVEL_MEMBER,
+    requestId: randomUUID(),
+  });
+}
+
+/** Makes a project and answers its id. */
+export async function newProject(
+  api: PublicApi,
+  organizationId: string,
+  name: string,
+): Promise<string> {
+  const request = { organizationId, name, settings: undefined, requestId: '' };
+  return (await api.projects.createProject(request)).project?.id ?? '';
+}
+
+async function changeKeys(api: PublicApi): Promise<string> {
+  const { apiKey: kept } = await createKey(api, { scopes: ['project:read'] });
+  const { apiKey: gone } = await createKey(api, { scopes: ['project:read'] });
+  const roll = { keyId: kept.id, overlap: undefined, etag: '', requestId: randomUUID() };
+  await api.apiKeys.rollApiKey(roll);
+  await api.apiKeys.disableApiKey({ keyId: kept.id, etag: '', requestId: '' });
+  await api.apiKeys.deleteApiKey({ keyId: gone.id, etag: '', requestId: '' });
+  return kept.id;
+}
+
+async function endOrganization(api: PublicApi): Promise<void> {
+  const made = await api.organizations.createOrganization({ name: 'Short', requestId: '' });
+  const organizationId = made.organization?.id ?? '';
+  await api.projects.deleteProject({ projectId: made.projectId, etag: '', requestId: '' });
+  await api.organizations.deleteOrganization({ organizationId, etag: '', requestId: '' });
+}

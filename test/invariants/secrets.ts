@@ -1,0 +1,53 @@
+import { isUtf8 } from 'node:buffer';
+import type { Snapshot } from './snapshot.ts';
+import type { Streamed } from './stream.ts';
+import { Findings, type Violation } from './violation.ts';
+
+const secret = /(?:phx|ivc)_[0-9A-Za-z]{49}/;
+const projectToken = /phc_[0-9A-Za-z]{49}/;
+const requestId = /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/i;
+
+/** What may hold a UUID that is no request id: a process's name, and people's e-mails. */
+const processName = /(^|\.)owner$/;
+const email = /[\w.+-]+@[\w.-]+/g;
+
+/** No API key, invite code or request id stands anywhere; project tokens stand in no event. */
+export function checkSecrets({ logs }: Snapshot, streamed: readonly Streamed[]): Violation[] {
+  const findings = new Findings();
+  for (const { service, collections } of Object.values(logs)) {
+    for (const [collection, documents] of collections) {
+      const place = `${service}.${collection}`;
+      for (const document of documents) {
+        for (const [path, text] of textsOf(document, '')) judge(findings, place, path, text);
+      }
+    }
+  }
+  for (const { headers, body, subject } of streamed) {
+    judge(findings, 'stream.events', subject, `${headers}\n${body}`);
+  }
+  return findings.violations;
+}
+
+function judge(findings: Findings, place: string, path: string, text: string): void {
+  const where = `${place}, ${path}`;
+  findings.expect(!secret.test(text), 'no secret is stored or told', where);
+  const isTold = /\.(events|outbox)$/.test(place);
+  findings.expect(!isTold || !projectToken.test(text), 'no project token is told', where);
+  findings.expect(
+    processName.test(path) || !requestId.test(text.replaceAll(email, '')),
+    'no request id is stored or told',
+    where,
+  );
+}
+
+/** Every text in a value, with its path; bytes count as the text that they may hold. */
+function* textsOf(value: unknown, path: string): Generator<[string, string]> {
+  if (typeof value === 'string') yield [path, value];
+  else if (Buffer.isBuffer(value)) {
+    yield [path, value.toString(isUtf8(value) ? 'utf8' : 'latin1')];
+  } else if (typeof value === 'object' && value !== null && !(value instanceof Date)) {
+    for (const [key, inner] of Object.entries(value)) {
+      yield* textsOf(inner, path === '' ? key : `${path}.${key}`);
+    }
+  }
+}

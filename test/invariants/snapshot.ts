@@ -1,0 +1,175 @@
+import type { SubscriptionDocument } from '@silo/billing-service/store/documents.ts';
+import type { EventDocument, LogDocument, OutboxGroup } from '@silo/mongo/documents.ts';
+import type {
+  AccountDocument,
+  InviteDocument,
+  MembershipDocument,
+  OrganizationDocument,
+} from '@silo/org-service/store/documents.ts';
+import type {
+  MoveDocument,
+  ProjectDocument,
+  SlotsDocument,
+} from '@silo/project-service/store/documents.ts';
+import type { SagaRecord } from '@silo/saga/definition.ts';
+import { type ServiceName, serviceNames } from '@silo/service/config.ts';
+import type {
+  AccountDocument as KeyAccountDocument,
+  KeyDocument,
+  KeySecretDocument,
+  ProjectTokenDocument,
+  ProjectDocument as TokenProjectDocument,
+} from '@silo/token-service/store/documents.ts';
+import { type ClientSession, type Document, type MongoClient, MongoServerError } from 'mongodb';
+
+/** Where a deployment keeps its data and tells its events. */
+export type Deployment = {
+  mongo: MongoClient;
+  databasePrefix: string;
+  natsUrl: string;
+  natsStream: string;
+  natsSubjectPrefix: string;
+};
+
+/** One event of a service, numbered or still in its outbox. */
+export type Told = {
+  /** Such as `project.moved`. */
+  name: string;
+  /** Undefined where it has no number yet. */
+  sequence: number | undefined;
+  id: string;
+  subject: string;
+  time: Date;
+  actor: string;
+  /** Proto3 JSON. */
+  body: string;
+};
+
+/** What every service keeps. */
+export type ServiceLog = {
+  service: ServiceName;
+  /** What the counter says. */
+  sequence: number;
+  /** In the order of the log, then that of the outbox. */
+  told: Told[];
+  events: EventDocument[];
+  outbox: OutboxGroup[];
+  sagas: SagaRecord<string, Document>[];
+  /** The last sequence that was noted as acknowledged by the broker. */
+  published: number;
+  /** Every collection, by name. */
+  collections: Map<string, Document[]>;
+};
+
+/** All four databases as of one instant. */
+export type Snapshot = {
+  logs: Record<ServiceName, ServiceLog>;
+  org: {
+    accounts: AccountDocument[];
+    organizations: OrganizationDocument[];
+    memberships: MembershipDocument[];
+    invites: InviteDocument[];
+  };
+  project: { projects: ProjectDocument[]; slots: SlotsDocument[]; moves: MoveDocument[] };
+  token: {
+    projects: TokenProjectDocument[];
+    projectTokens: ProjectTokenDocument[];
+    keys: KeyDocument[];
+    keySecrets: KeySecretDocument[];
+    accounts: KeyAccountDocument[];
+  };
+  billing: { subscriptions: SubscriptionDocument[] };
+};
+
+// A collection was made, or an index, since the instant that is read: another instant will do.
+const snapshotUnavailable = 246;
+const attemptsMax = 20;
+
+/** Reads everything as of one instant: one snapshot session spans the databases of a replica set. */
+export async function readSnapshot(deployment: Deployment): Promise<Snapshot> {
+  for (let attempt = 1; ; attempt++) {
+    const session = deployment.mongo.startSession({ snapshot: true });
+    try {
+      return await readIn(session, deployment);
+    } catch (error) {
+      const again = error instanceof MongoServerError && error.code === snapshotUnavailable;
+      if (!again || attempt >= attemptsMax) throw error;
+    } finally {
+      await session.endSession();
+    }
+  }
+}
+
+async function readIn(session: ClientSession, deployment: Deployment): Promise<Snapshot> {
+  const read: [ServiceName, ServiceLog][] = [];
+  for (const name of serviceNames) read.push([name, await readService(session, deployment, name)]);
+  const logs = Object.fromEntries(read) as Record<ServiceName, ServiceLog>;
+  const from = <T>(service: ServiceName, collection: string) =>
+    (logs[service].collections.get(collection) ?? []) as T[];
+  return {
+    logs,
+    org: {
+      accounts: from('org', 'accounts'),
+      organizations: from('org', 'organizations'),
+      memberships: from('org', 'memberships'),
+      invites: from('org', 'invites'),
+    },
+    project: {
+      projects: from('project', 'projects'),
+      slots: from('project', 'slots'),
+      moves: from('project', 'moves'),
+    },
+    token: {
+      projects: from('token', 'projects'),
+      projectTokens: from('token', 'project_tokens'),
+      keys: from('token', 'api_keys'),
+      keySecrets: from('token', 'key_secrets'),
+      accounts: from('token', 'accounts'),
+    },
+    billing: { subscriptions: from('billing', 'subscriptions') },
+  };
+}
+
+async function readService(
+  session: ClientSession,
+  { mongo, databasePrefix }: Deployment,
+  service: ServiceName,
+): Promise<ServiceLog> {
+  const db = mongo.db(`${databasePrefix}_${service}`);
+  const collections = new Map<string, Document[]>();
+  for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {
+    const cursor = db.collection(name).find({}, { session, promoteBuffers: true });
+    collections.set(name, await cursor.sort({ _id: 1 }).toArray());
+  }
+  const from = <T>(name: string) => (collections.get(name) ?? []) as T[];
+  const events = from<EventDocument>('events');
+  const outbox = from<OutboxGroup>('outbox');
+  return {
+    service,
+    sequence: from<LogDocument>('log')[0]?.sequence ?? 0,
+    told: toldBy(service, events, outbox),
+    events,
+    outbox,
+    sagas: from<SagaRecord<string, Document>>('sagas'),
+    published: from<{ sequence: number }>('relays')[0]?.sequence ?? 0,
+    collections,
+  };
+}
+
+function toldBy(service: ServiceName, events: EventDocument[], outbox: OutboxGroup[]): Told[] {
+  const numbered = events.map(({ _id: sequence, event, ...rest }) => ({
+    ...rest,
+    name: `${service}.${event}`,
+    sequence,
+  }));
+  const waiting = outbox.flatMap(({ time, actor, events: group }) =>
+    group.map(({ event, ...rest }) => ({
+      ...rest,
+      name: `${service}.${event}`,
+      sequence: undefined,
+      time,
+      actor,
+    })),
+  );
+  return [...numbered, ...waiting];
+}
