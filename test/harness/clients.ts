@@ -59,15 +59,18 @@ export type Clients = {
   close(): void;
 };
 
-/** Every service's clients; refusals come back decoded, as SiloErrors. */
-export function connectClients(addresses: Addresses): Clients {
+/** Every service's clients; refusals come back decoded, as SiloErrors. `staff` opens internal ports. */
+export function connectClients(
+  addresses: Addresses,
+  staff: TlsFiles = certificate('staff-operator'),
+): Clients {
   const channels: RpcChannel[] = [];
   const open = (address: string, tls: Pick<TlsFiles, 'ca'> & Partial<TlsFiles>) => {
     const channel = createChannel(address, tls);
     channels.push(channel);
     return channel;
   };
-  const { ca } = certificate('staff-operator');
+  const { ca } = staff;
   const publicChannels = {
     org: open(addresses.org.public, { ca }),
     project: open(addresses.project.public, { ca }),
@@ -78,7 +81,7 @@ export function connectClients(addresses: Addresses): Clients {
   return {
     addresses,
     as,
-    internal: (tls = certificate('staff-operator')) =>
+    internal: (tls = staff) =>
       internalApi({
         org: open(addresses.org.internal, tls),
         project: open(addresses.project.internal, tls),
