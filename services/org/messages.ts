@@ -1,7 +1,7 @@
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import type { Invite, Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
-import { etagOf } from './rules/etag.ts';
+import { etagOf } from '@silo/tokens/etag.ts';
 import type {
   AccountDocument,
   InviteDocument,

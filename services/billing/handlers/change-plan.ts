@@ -9,8 +9,8 @@ import {
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
+import { checkEtag } from '@silo/tokens/etag.ts';
 import { ulid } from 'ulid';
-import { checkEtag } from '../rules/etag.ts';
 import { type SlotNumbers, toSubscription } from '../rules/messages.ts';
 import { checkBillingDetails, openSubscription } from '../rules/subscription.ts';
 import { type ChangePlanData, changePlanLock } from '../sagas/change-plan.ts';

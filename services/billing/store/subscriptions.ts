@@ -1,6 +1,6 @@
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { ClientSession, Db } from 'mongodb';
 import type { SubscriptionDocument } from './documents.ts';
-import { bounded, collectionOptions, reading } from './read.ts';
 
 /** The subscriptions, one for each organization. */
 export type SubscriptionStore = ReturnType<typeof createSubscriptionStore>;

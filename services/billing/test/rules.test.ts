@@ -1,8 +1,8 @@
 import { reasonName } from '@silo/errors/reason-name.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { checkEtag, etagOf } from '@silo/tokens/etag.ts';
 import test from 'ava';
-import { checkEtag, etagOf } from '../rules/etag.ts';
 import { toSubscription, withoutBillingDetails } from '../rules/messages.ts';
 import { checkBillingDetails, openSubscription } from '../rules/subscription.ts';
 import type { SubscriptionDocument } from '../store/documents.ts';

@@ -5,7 +5,7 @@ import {
   RemoveMemberResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
-import { checkEtag } from '../rules/etag.ts';
+import { checkEtag } from '@silo/tokens/etag.ts';
 import { checkWithinOwn } from '../rules/levels.ts';
 import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';

@@ -6,10 +6,10 @@ import {
   UpdateAccountResponse,
 } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { checkEtag } from '@silo/tokens/etag.ts';
 import { accountUpdated } from '../event-drafts.ts';
 import { accountMessage } from '../messages.ts';
 import { accountChanges, wantedAccountFields } from '../rules/account-update.ts';
-import { checkEtag } from '../rules/etag.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** Changes the caller's own account. */

@@ -5,9 +5,9 @@ import {
   UpdateMemberResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { checkEtag } from '@silo/tokens/etag.ts';
 import { memberUpdated } from '../event-drafts.ts';
 import { memberMessage } from '../messages.ts';
-import { checkEtag } from '../rules/etag.ts';
 import { checkKeepsOwner, checkWithinOwn, ownersAdded } from '../rules/levels.ts';
 import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';

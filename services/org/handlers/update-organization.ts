@@ -5,9 +5,9 @@ import {
   UpdateOrganizationResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { checkEtag } from '@silo/tokens/etag.ts';
 import { organizationUpdated } from '../event-drafts.ts';
 import { organizationMessage } from '../messages.ts';
-import { checkEtag } from '../rules/etag.ts';
 import { organizationChanges, wantedOrganizationFields } from '../rules/organization-update.ts';
 import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';

@@ -1,8 +1,8 @@
 import { errors } from '@silo/errors/errors.ts';
 import { isDuplicateKey } from '@silo/mongo/from-mongo.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { ClientSession, Db } from 'mongodb';
 import type { AccountDocument } from './documents.ts';
-import { bounded, collectionOptions, reading } from './read.ts';
 
 /** Opens the service's accounts. Each belongs to nobody but itself: its id is the tenant. */
 export function createAccountStore(db: Db) {

@@ -1,7 +1,7 @@
 import { fromMongo, isDuplicateKey } from '@silo/mongo/from-mongo.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { ClientSession, Db } from 'mongodb';
 import type { Entry } from '../rules/activity-entry.ts';
-import { bounded, collectionOptions, reading } from './read.ts';
 
 /** An entry with its place in its own log, which orders what happened in one instant. */
 export type ActivityDocument = Omit<Entry, 'id'> & { _id: string; sequence: number };

@@ -1,6 +1,6 @@
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { ClientSession, Db, Filter } from 'mongodb';
 import type { InviteDocument } from './documents.ts';
-import { bounded, collectionOptions, reading } from './read.ts';
 
 /** Opens the service's unaccepted invites. Expiry is judged by whoever reads one. */
 export function createInviteStore(db: Db) {

@@ -1,8 +1,8 @@
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { ClientSession, Db } from 'mongodb';
 import type { MembershipDocument } from './documents.ts';
-import { bounded, collectionOptions, reading } from './read.ts';
 
 /** Where a page of members begins: after this one. */
 export type MemberPosition = { joinTime: Date; accountId: string };

@@ -1,7 +1,7 @@
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { ClientSession, Db } from 'mongodb';
 import type { OrganizationDocument } from './documents.ts';
-import { bounded, collectionOptions, reading } from './read.ts';
 
 const open = { deleteTime: { $exists: false } } as const;
 

@@ -1,9 +1,9 @@
 import { reasonOf } from '@silo/errors/from-status.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { checkEtag, etagOf } from '@silo/tokens/etag.ts';
 import test, { type ExecutionContext } from 'ava';
 import { accountChanges, wantedAccountFields } from '../rules/account-update.ts';
-import { checkEtag, etagOf } from '../rules/etag.ts';
 import { checkAcceptable, checkInviteLimit, openInvitesMax } from '../rules/invites.ts';
 import {
   checkKeepsOwner,

@@ -5,7 +5,7 @@ import {
   DeleteProjectResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
-import { requireEtag, revisionOf } from '../rules/etag.ts';
+import { checkEtag, revisionOf } from '@silo/tokens/etag.ts';
 import type { Dependencies } from './dependencies.ts';
 import { deletedEvent } from './events.ts';
 import { projectMessage } from './messages.ts';
@@ -34,7 +34,7 @@ export const createDeleteProject =
         if (project === undefined) {
           const present = await projects.read(tx, organizationId, projectId);
           if (present === undefined) throw gone;
-          requireEtag(etag, present.revision);
+          checkEtag(etag, present.revision);
           throw errors.projectNotActive(present.state);
         }
         await slots.free(tx, organizationId);

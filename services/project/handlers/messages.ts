@@ -1,5 +1,5 @@
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
-import { etagOf } from '../rules/etag.ts';
+import { etagOf } from '@silo/tokens/etag.ts';
 import type { ProjectDocument } from '../store/documents.ts';
 
 /** A project as the API shows it. */

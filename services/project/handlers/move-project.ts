@@ -8,9 +8,9 @@ import {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
+import { checkEtag, revisionOf } from '@silo/tokens/etag.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { requireMayCreate } from '../rules/create-project.ts';
-import { requireEtag, revisionOf } from '../rules/etag.ts';
 import { requireMoveAllowed, requireSameRegion } from '../rules/move.ts';
 import { refuseUnusable } from '../rules/slots.ts';
 import type { MoveDocument, ProjectDocument } from '../store/documents.ts';
@@ -104,7 +104,7 @@ async function judgeAndMove(uses: Uses, call: Call, plan: Plan, tx: Transaction)
   if (source === undefined || destination === undefined || destination.closed) {
     throw refuseUnusable(destinationId, destination) ?? new TypeError(`${sourceId} has no slots`);
   }
-  requireEtag(etag, project.revision);
+  checkEtag(etag, project.revision);
   requireMoveAllowed({ project, source, destination });
   return await write(uses, call, plan, tx);
 }

@@ -6,7 +6,7 @@ import {
   UpdateProjectResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
-import { requireEtag } from '../rules/etag.ts';
+import { checkEtag } from '@silo/tokens/etag.ts';
 import { foldName } from '../rules/names.ts';
 import { applyChange, changeOf } from '../rules/update-project.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -32,7 +32,7 @@ export const createUpdateProject =
       const { response } = await eventLog.mutate(call, UpdateProjectResponse, async (tx) => {
         const before = await projects.read(tx, organizationId, wanted.id);
         if (before === undefined) throw gone;
-        requireEtag(wanted.etag, before.revision);
+        checkEtag(wanted.etag, before.revision);
         if (before.state !== ProjectState.PROJECT_STATE_ACTIVE) {
           throw errors.projectNotActive(before.state);
         }

@@ -35,7 +35,7 @@ export async function purgeDue(
     for (const projectId of due) {
       const request = { projectId, correlationId: `purge-${projectId}` };
       await secrets.purgeProjectToken(request, { signal });
-      await projects.purge(projectId, now);
+      await projects.purge(projectId, now, signal);
     }
     if (due.length < batchSize) return;
   }

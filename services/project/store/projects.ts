@@ -1,13 +1,12 @@
 import type { Transaction } from '@silo/mongo/event-log.ts';
-import { fromMongo } from '@silo/mongo/from-mongo.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { Collection, Db, Filter } from 'mongodb';
 import type { ProjectDocument } from './documents.ts';
 import { byName } from './set-up.ts';
 
-const timeMaxMs = 5_000;
 const active = ProjectState.PROJECT_STATE_ACTIVE;
 const deleted = ProjectState.PROJECT_STATE_DELETED;
 
@@ -32,18 +31,10 @@ export type Expected = { organizationId: string; revision?: number | undefined }
 export type ProjectStore = ReturnType<typeof createProjectStore>;
 
 export function createProjectStore(db: Db) {
-  const projects: Collection<ProjectDocument> = db.collection('projects', {
-    readConcern: { level: 'majority' },
-    writeConcern: { w: 'majority' },
-  });
+  const projects: Collection<ProjectDocument> = db.collection('projects', collectionOptions);
 
-  const find = async (filter: Filter<ProjectDocument>, options: FindOptions) => {
-    try {
-      return await projects.find(filter, { ...options, maxTimeMS: timeMaxMs }).toArray();
-    } catch (error) {
-      throw fromMongo(error);
-    }
-  };
+  const find = (filter: Filter<ProjectDocument>, { signal, ...options }: FindOptions) =>
+    reading(projects.find(filter, { ...options, ...bounded(signal) }).toArray());
 
   /** Changes a project that is active and as expected; answers it as it is then. */
   const change = async (
@@ -171,13 +162,9 @@ export function createProjectStore(db: Db) {
     },
 
     /** Removes a project for good, if it is deleted and its time has come. */
-    async purge(projectId: string, now: Date): Promise<void> {
-      try {
-        const due = { _id: projectId, state: deleted, purgeTime: { $lte: now } };
-        await projects.deleteOne(due, { maxTimeMS: timeMaxMs });
-      } catch (error) {
-        throw fromMongo(error);
-      }
+    async purge(projectId: string, now: Date, signal: AbortSignal): Promise<void> {
+      const due = { _id: projectId, state: deleted, purgeTime: { $lte: now } };
+      await reading(projects.deleteOne(due, bounded(signal)));
     },
   };
 }

@@ -1,18 +1,13 @@
 import type { Transaction } from '@silo/mongo/event-log.ts';
-import { fromMongo } from '@silo/mongo/from-mongo.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { Collection, Db, Filter } from 'mongodb';
 import type { SlotsDocument } from './documents.ts';
-
-const timeMaxMs = 5_000;
 
 /** The slots of organizations. */
 export type SlotStore = ReturnType<typeof createSlotStore>;
 
 export function createSlotStore(db: Db) {
-  const slots: Collection<SlotsDocument> = db.collection('slots', {
-    readConcern: { level: 'majority' },
-    writeConcern: { w: 'majority' },
-  });
+  const slots: Collection<SlotsDocument> = db.collection('slots', collectionOptions);
 
   return {
     /** The slots of these organizations, of those that have any. */
@@ -20,14 +15,9 @@ export function createSlotStore(db: Db) {
       organizationIds: readonly string[],
       signal: AbortSignal,
     ): Promise<Map<string, SlotsDocument>> {
-      try {
-        const found = await slots
-          .find({ _id: { $in: [...organizationIds] } }, { signal, maxTimeMS: timeMaxMs })
-          .toArray();
-        return new Map(found.map((each) => [each._id, each]));
-      } catch (error) {
-        throw fromMongo(error);
-      }
+      const filter = { _id: { $in: [...organizationIds] } };
+      const found = await reading(slots.find(filter, bounded(signal)).toArray());
+      return new Map(found.map((each) => [each._id, each]));
     },
 
     /** The slots of these organizations as of the transaction. */

@@ -4,9 +4,9 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { Project, ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { checkEtag, etagOf, revisionOf } from '@silo/tokens/etag.ts';
 import test from 'ava';
 import { requireMayCreate } from '../rules/create-project.ts';
-import { etagOf, requireEtag, revisionOf } from '../rules/etag.ts';
 import { requireMoveAllowed, requireSameRegion, violatedMoveRules } from '../rules/move.ts';
 import { moveBlockers } from '../rules/move-blockers.ts';
 import { missingNames } from '../rules/recommended.ts';
@@ -241,9 +241,9 @@ test('a repeated try gets the first answer, a late one is refused, each kind by 
 test('an etag stands for its revision and for nothing else', (t) => {
   for (const revision of [1, 35, 36, 4_294_967_295]) {
     t.is(revisionOf(etagOf(revision)), revision);
-    t.notThrows(() => requireEtag(etagOf(revision), revision));
+    t.notThrows(() => checkEtag(etagOf(revision), revision));
     t.is(
-      reason(() => requireEtag(etagOf(revision), revision + 1)),
+      reason(() => checkEtag(etagOf(revision), revision + 1)),
       'ETAG_MISMATCH',
     );
   }

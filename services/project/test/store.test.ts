@@ -97,10 +97,10 @@ test('a deleted project is in no answer, and is purged when its time has come', 
   t.is(await projects.get(ours, mine._id, signal()), undefined);
   t.deepEqual(await projects.list(ours, { afterId: '', limit: 9 }, signal()), []);
   t.deepEqual(await projects.due(now, 9, signal()), []);
-  await projects.purge(mine._id, now);
-  await projects.purge(foreign._id, purgeTime);
+  await projects.purge(mine._id, now, signal());
+  await projects.purge(foreign._id, purgeTime, signal());
   t.deepEqual(await projects.due(purgeTime, 9, signal()), [mine._id]);
-  await projects.purge(mine._id, purgeTime);
+  await projects.purge(mine._id, purgeTime, signal());
   t.is(await projects.fact(mine._id, signal()), undefined);
   t.not(await projects.fact(foreign._id, signal()), undefined);
 });

@@ -3,7 +3,7 @@ import {
   DisableApiKeyResponse,
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
-import { checkEtag } from '../rules/etag.ts';
+import { checkEtag } from '@silo/tokens/etag.ts';
 import { setDisabled } from '../rules/key-changes.ts';
 import { changeKey } from './change-key.ts';
 import type { Dependencies } from './dependencies.ts';

@@ -4,7 +4,7 @@ import {
   UpdateApiKeyResponse,
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
-import { checkEtag } from '../rules/etag.ts';
+import { checkEtag } from '@silo/tokens/etag.ts';
 import { updateKey } from '../rules/key-changes.ts';
 import { checkChange } from '../rules/key-scope.ts';
 import { applyUpdate } from '../rules/key-settings.ts';

@@ -1,6 +1,6 @@
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { ClientSession, Db } from 'mongodb';
 import type { DeadKeyDocument } from './documents.ts';
-import { bounded, collectionOptions, reading } from './read.ts';
 
 const keptMs = 24 * 60 * 60 * 1000;
 

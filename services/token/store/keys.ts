@@ -1,9 +1,9 @@
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { ClientSession, Db } from 'mongodb';
 import { secretExpiry } from '../rules/key-secrets.ts';
 import type { AccountDocument, KeyDocument, KeySecret, KeySecretDocument } from './documents.ts';
-import { bounded, collectionOptions, reading } from './read.ts';
 
 const useTimeMaxMs = 2_000;
 

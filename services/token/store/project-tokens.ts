@@ -1,8 +1,8 @@
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { TokenFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { ClientSession, Db } from 'mongodb';
 import type { ProjectDocument, ProjectTokenDocument } from './documents.ts';
-import { bounded, collectionOptions, reading } from './read.ts';
 
 /** The project tokens: at most one of each project is live. */
 export type ProjectTokenStore = ReturnType<typeof createProjectTokenStore>;
