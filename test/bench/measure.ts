@@ -17,6 +17,9 @@ export type Load = {
 /** What was measured, and what it is measured against. */
 export type Compared<T> = { floor: T; measured: T };
 
+/** Operations per second of both sides in one round, and how far the other rounds' ratios spread. */
+export type Throughputs = Compared<number> & { lowestRatio: number; highestRatio: number };
+
 /**
  * Latencies of two operations, in turns of a few calls each on the same machine, so that what else
  * the machine does hits both alike. Who goes first changes from round to round.
@@ -61,7 +64,7 @@ export async function compareThroughputs(
     warmUpRounds = 1,
     roundMs = 700,
   }: { rounds?: number; warmUpRounds?: number; roundMs?: number } = {},
-): Promise<Compared<number>> {
+): Promise<Throughputs> {
   const measuredRounds: Compared<number>[] = [];
   for (let round = -warmUpRounds; round < rounds; round++) {
     const rates: Compared<number> = { floor: Number.NaN, measured: Number.NaN };
@@ -69,9 +72,9 @@ export async function compareThroughputs(
     if (round >= 0) measuredRounds.push(rates);
   }
   const byRatio = measuredRounds.toSorted((a, b) => ratioOf(a) - ratioOf(b));
-  const middle = byRatio[Math.floor(byRatio.length / 2)];
-  if (middle === undefined) throw new RangeError('at least one round is needed');
-  return middle;
+  const [lowest, middle, highest] = [0, 0.5, 1].map((share) => at(byRatio, share));
+  if (!lowest || !middle || !highest) throw new RangeError('at least one round is needed');
+  return { ...middle, lowestRatio: ratioOf(lowest), highestRatio: ratioOf(highest) };
 }
 
 async function throughput({ clients, operation, drain }: Load, roundMs: number): Promise<number> {
@@ -106,6 +109,15 @@ function median(values: readonly number[]): number {
 }
 
 function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+  return (
+    at(
+      values.toSorted((a, b) => a - b),
+      share,
+    ) ?? Number.NaN
+  );
+}
+
+/** What stands so far into the list, from 0 for the first to 1 for the last. */
+function at<T>(sorted: readonly T[], share: number): T | undefined {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 }

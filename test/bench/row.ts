@@ -1,5 +1,5 @@
 import type { Bench } from './bench-servers.ts';
-import type { Compared, Latencies } from './measure.ts';
+import type { Compared, Latencies, Throughputs } from './measure.ts';
 
 /** What a goal is set for, and on which side of the line it lies. */
 export type Goal = { of: 'ratio' | 'value'; atLeast: number } | { of: 'ratio'; atMost: number };
@@ -58,4 +58,11 @@ export function goalText(goal: Goal): string {
 export function milliseconds({ floor, measured }: Compared<Latencies>): Measured {
   const remark = `p99 ${measured.p99Ms.toFixed(1)}, floor's ${floor.p99Ms.toFixed(1)}`;
   return { value: measured.p50Ms, floor: floor.p50Ms, remark };
+}
+
+/** Throughputs as a row has them, with the other rounds' ratios beside. */
+export function perSecond(rates: Throughputs): Measured {
+  const { measured, floor, lowestRatio, highestRatio } = rates;
+  const remark = `rounds ${lowestRatio.toFixed(2)}× to ${highestRatio.toFixed(2)}×`;
+  return { value: measured, floor, remark };
 }

@@ -11,7 +11,7 @@ import { clientCredentials, type TlsFiles } from '@silo/rpc/tls.ts';
 import type { Bench } from '../bench-servers.ts';
 import type { Addresses } from '../empty-servers.ts';
 import { compareThroughputs, type Load } from '../measure.ts';
-import type { Row } from '../row.ts';
+import { perSecond, type Row } from '../row.ts';
 
 const callsInFlight = 32;
 const deadlineMs = 10_000;
@@ -34,11 +34,12 @@ export const emptyRpc: Row = {
       const { ours, bare } = await addressesOf(child);
       using measured = calling(ours, tls);
       using floor = calling(bare, tls);
-      const rates = await compareThroughputs(
-        { floor, measured },
-        { rounds: 15, warmUpRounds: 3, roundMs: 300 },
+      return perSecond(
+        await compareThroughputs(
+          { floor, measured },
+          { rounds: 15, warmUpRounds: 3, roundMs: 300 },
+        ),
       );
-      return { value: rates.measured, floor: rates.floor };
     } finally {
       child.kill('SIGKILL');
     }

@@ -10,7 +10,7 @@ import type { Collection, Db } from 'mongodb';
 import { Bare } from '../bare.ts';
 import type { Bench } from '../bench-servers.ts';
 import { compareThroughputs, type Load } from '../measure.ts';
-import type { Measured, Row } from '../row.ts';
+import { type Measured, perSecond, type Row } from '../row.ts';
 
 const callDeadlineMs = 10_000;
 
@@ -54,8 +54,7 @@ async function measure(bench: Bench, name: string, setting: Setting): Promise<Me
   await using stack = new AsyncDisposableStack();
   const floor = await bareLoad(url, name, setting, stack);
   const measured = await eventLogLoad(url, name, setting, stack);
-  const rates = await compareThroughputs({ floor, measured });
-  return { value: rates.measured, floor: rates.floor };
+  return perSecond(await compareThroughputs({ floor, measured }));
 }
 
 async function bareLoad(
