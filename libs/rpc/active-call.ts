@@ -1,6 +1,8 @@
+import type { Metadata } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import { ulid } from 'ulid';
 import type { Call } from './call.ts';
+import { traceIdOf } from './trace-id.ts';
 
 /** How a call can end before its handler does. */
 export type Ending = 'cancelled' | 'deadline' | 'shutdown';
@@ -16,6 +18,7 @@ export class ActiveCall {
   readonly call: Call;
   readonly startMs = performance.now();
   readonly #log: Logger;
+  readonly #metadata: Metadata;
   readonly #deadlineMs: number;
   #id: string | undefined;
   #childLog: Logger | undefined;
@@ -23,8 +26,9 @@ export class ActiveCall {
   #ended: Ending | undefined;
 
   /** `durationMs` is how long the call may take; Infinity for streams without a deadline. */
-  constructor(method: string, durationMs: number, log: Logger) {
+  constructor(method: string, durationMs: number, metadata: Metadata, log: Logger) {
     this.#log = log;
+    this.#metadata = metadata;
     this.#deadlineMs = this.startMs + durationMs;
     this.call = callOf(this, method);
   }
@@ -36,8 +40,17 @@ export class ActiveCall {
   }
 
   get log(): Logger {
-    this.#childLog ??= this.#log.child({ callId: this.id, method: this.call.method });
+    this.#childLog ??= this.#log.child({
+      callId: this.id,
+      traceId: this.traceId,
+      method: this.call.method,
+    });
     return this.#childLog;
+  }
+
+  /** The trace that the caller is in, if it says so. */
+  get traceId(): string | undefined {
+    return traceIdOf(this.#metadata);
   }
 
   get signal(): AbortSignal {

@@ -31,6 +31,7 @@ export function createCallReport(log: Logger, registry?: Registry): CallReport {
     log[level](
       {
         callId: active.id,
+        traceId: active.traceId,
         method: active.call.method,
         // Not `code`: that name is an invite's secret, which the logger blots.
         status: code,

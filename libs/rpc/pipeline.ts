@@ -55,7 +55,7 @@ export function serveUnary(
   const { serving, deadlines } = pipeline;
   return (grpcCall, callback) => {
     const durationMs = unaryDurationMs(grpcCall, deadlines);
-    const active = new ActiveCall(method.path, durationMs, pipeline.log);
+    const active = new ActiveCall(method.path, durationMs, grpcCall.metadata, pipeline.log);
     let answered = false;
     const answer = (error: SiloError | undefined, bytes?: Buffer) => {
       if (answered) return;
@@ -107,7 +107,7 @@ export function serveStream(
   const { serving } = pipeline;
   return (grpcCall) => {
     const durationMs = remainingMs(grpcCall);
-    const active = new ActiveCall(method.path, durationMs, pipeline.log);
+    const active = new ActiveCall(method.path, durationMs, grpcCall.metadata, pipeline.log);
     const timer = Number.isFinite(durationMs)
       ? setTimeout(() => active.end('deadline'), Math.min(durationMs, timerMaxMs))
       : undefined;

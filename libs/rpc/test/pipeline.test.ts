@@ -203,3 +203,16 @@ test('one line is logged per call, without key and request id', async (t) => {
     t.false(text.includes(secret));
   }
 });
+
+test('a call is logged under the trace of its caller', async (t) => {
+  const { log, lines } = keptLog();
+  const { accounts } = await start(t, { log });
+  const traceId = '0af7651916cd43dd8448eb211c80319c';
+  const metadata = { traceparent: `00-${traceId}-b7ad6b7169203331-01` };
+  await accounts.createAccount(createAccountRequest, { metadata });
+  await accounts.createAccount(createAccountRequest, { metadata: { traceparent: 'nonsense' } });
+  t.deepEqual(
+    lines.map((line) => JSON.parse(line).traceId),
+    [traceId, undefined],
+  );
+});
