@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { startTestSilo } from '../harness/silo.ts';
+import { createOrganization, outcomes, present, refused, scenarios } from './support.ts';
+
+const test = scenarios();
+
+const newcomer = (email = `${randomUUID()}@example.com`) => ({
+  email,
+  displayName: 'New',
+  organizationName: 'New organization',
+  requestId: randomUUID(),
+});
+
+test('signing up makes an account, an organization of its own, a Default Project with a token, and a key', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp('Ada');
+  const { api, account, organization, projectId, projectToken } = ada;
+  t.deepEqual((await api.accounts.getAccount({})).account, account);
+  t.is(account.displayName, 'Ada');
+  t.is(organization.level, Level.LEVEL_OWNER);
+  t.true(organization.membersMayCreateProjects);
+  t.regex(organization.id, /^org_us_[0-9a-z]{26}$/);
+  const project = present((await api.projects.getProject({ projectId })).project);
+  t.is(project.name, 'Default Project');
+  t.is(project.organizationId, organization.id);
+  t.is(project.state, ProjectState.PROJECT_STATE_ACTIVE);
+  const { answer } = await silo.internal().token.access.verifyToken({ token: projectToken });
+  t.deepEqual(answer, { $case: 'facts', value: { projectId, organizationId: organization.id } });
+  const { apiKey } = await api.apiKeys.getApiKey({ keyId: ada.apiKeyId });
+  t.deepEqual(apiKey?.scopes, ['*']);
+});
+
+test('every further organization has a Default Project of its own, and the free plan', async (t) => {
+  const { api, organization } = await t.context.silo.signUp();
+  const further = await createOrganization(api, 'Further');
+  t.not(further.organizationId, organization.id);
+  const { project } = await api.projects.getProject({ projectId: further.projectId });
+  t.is(project?.name, 'Default Project');
+  t.is(project?.organizationId, further.organizationId);
+  t.regex(further.projectToken, /^phc_[0-9A-Za-z]{49}$/);
+  const { subscription } = await api.billing.getSubscription(further);
+  t.is(subscription?.projectLimit, 1);
+  t.is(subscription?.projectCount, 1);
+});
+
+test('an e-mail is one account’s only, in whatever case it is written', async (t) => {
+  const { silo } = t.context;
+  const { account } = await silo.signUp('Taken');
+  const again = silo.as().accounts.createAccount(newcomer(account.email.toUpperCase()));
+  await refused(t, again, 'EMAIL_TAKEN');
+});
+
+test('of many who sign up with one e-mail at once, one gets it', async (t) => {
+  const { accounts } = t.context.silo.as();
+  const email = `${randomUUID()}@example.com`;
+  const calls = Array.from({ length: 8 }, () => accounts.createAccount(newcomer(email)));
+  const all = await outcomes(calls);
+  t.is(all.filter((each) => each === 'OK').length, 1);
+  t.is(all.filter((each) => each === 'EMAIL_TAKEN').length, 7);
+});
+
+test('an account changes its name, and what the mask does not name stays', async (t) => {
+  const { api, account, projectId } = await t.context.silo.signUp();
+  const wanted = Account.fromPartial({ displayName: 'Renamed', currentProjectId: projectId });
+  const { account: renamed } = await api.accounts.updateAccount({
+    account: wanted,
+    updateMask: ['display_name'],
+    requestId: '',
+  });
+  t.is(renamed?.displayName, 'Renamed');
+  t.is(renamed?.currentProjectId, '');
+  t.is(renamed?.email, account.email);
+  t.not(renamed?.etag, account.etag);
+  const { account: unmasked } = await api.accounts.updateAccount({
+    account: Account.fromPartial({ currentProjectId: projectId }),
+    updateMask: undefined,
+    requestId: '',
+  });
+  t.is(unmasked?.displayName, 'Renamed', 'what is empty is not changed without a mask');
+  t.is(unmasked?.currentProjectId, projectId);
+});
+
+test('an account is not changed where its etag is an old one', async (t) => {
+  const { api, account } = await t.context.silo.signUp();
+  const update = (displayName: string) =>
+    api.accounts.updateAccount({
+      account: Account.fromPartial({ displayName, etag: account.etag }),
+      updateMask: undefined,
+      requestId: '',
+    });
+  await update('First');
+  await refused(t, update('Second'), 'ETAG_MISMATCH');
+  t.is((await api.accounts.getAccount({})).account?.displayName, 'First');
+});
+
+test('nobody works in a project that they may not read', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
+  const choose = bob.api.accounts.updateAccount({
+    account: Account.fromPartial({ currentProjectId: ada.projectId }),
+    updateMask: ['current_project_id'],
+    requestId: '',
+  });
+  await refused(t, choose, 'PROJECT_NOT_FOUND');
+});
+
+test('staff changes an e-mail, but not to one that is taken', async (t) => {
+  const { silo } = t.context;
+  const { staff } = silo.internal().org;
+  const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
+  const accountId = ada.account.id;
+  const taken = staff.changeEmail({ accountId, email: bob.account.email, requestId: '' });
+  await refused(t, taken, 'EMAIL_TAKEN');
+  const email = `${randomUUID()}@example.com`;
+  await staff.changeEmail({ accountId, email, requestId: '' });
+  t.is((await ada.api.accounts.getAccount({})).account?.email, email);
+  const nobody = `acc_${'0'.repeat(26)}`;
+  const absent = staff.changeEmail({ accountId: nobody, email, requestId: '' });
+  await refused(t, absent, 'ACCOUNT_NOT_FOUND');
+});
+
+test('staff issues a key to an account that is locked out', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp('Ada');
+  await ada.api.apiKeys.deleteApiKey({ keyId: ada.apiKeyId, etag: '', requestId: '' });
+  await refused(t, ada.api.accounts.getAccount({}), 'TOKEN_INVALID');
+  const issued = await silo.internal().token.staff.issueApiKey({
+    accountId: ada.account.id,
+    requestId: randomUUID(),
+  });
+  const { account } = await silo.as(issued.secret).accounts.getAccount({});
+  t.is(account?.id, ada.account.id);
+});
+
+test('where sign-up is closed only staff makes accounts', async (t) => {
+  await using silo = await startTestSilo({ signup: 'closed' });
+  await refused(t, silo.as().accounts.createAccount(newcomer()), 'SIGNUP_CLOSED');
+  const { account } = await silo.internal().org.staff.createAccount({ account: newcomer() });
+  const { account: made } = await silo.as(account?.apiKey).accounts.getAccount({});
+  t.is(made?.id, account?.account?.id);
+});

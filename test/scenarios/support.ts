@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import { type ReasonName, reasonName } from '@silo/errors/reason-name.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import anyTest, { type ExecutionContext, type TestFn } from 'ava';
+import type { PublicApi, SignedUp } from '../harness/clients.ts';
+import { startTestSilo, type TestSilo } from '../harness/silo.ts';
+import { invariantsHold } from '../invariants.ts';
+
+export type ScenarioContext = { silo: TestSilo };
+
+/** Ava's test, with one Silo for the whole file, whose invariants must hold at the end. */
+export function scenarios(): TestFn<ScenarioContext> {
+  const test = anyTest as TestFn<ScenarioContext>;
+  test.before(async (t) => {
+    t.context = { silo: await startTestSilo() };
+  });
+  test.after('the invariants hold', (t) => invariantsHold(t, t.context.silo));
+  test.after.always((t) => t.context.silo?.[Symbol.asyncDispose]());
+  return test;
+}
+
+/** Demands that a call is refused for this reason; answers the refusal. */
+export async function refused(
+  t: ExecutionContext<unknown>,
+  call: Promise<unknown>,
+  reason: ReasonName,
+): Promise<SiloError> {
+  const error = await call.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof SiloError)) {
+    return t.fail(`${reason} is expected, not ${error ?? 'an answer'}`) as never;
+  }
+  t.is(reasonName(error.reason), reason, error.message);
+  return error;
+}
+
+/** What became of each call: `OK`, or the reason of its refusal. Anything else is thrown. */
+export async function outcomes(calls: Promise<unknown>[]): Promise<string[]> {
+  const settled = await Promise.allSettled(calls);
+  return settled.map((each) => {
+    if (each.status === 'fulfilled') return 'OK';
+    if (each.reason instanceof SiloError) return reasonName(each.reason.reason);
+    throw each.reason;
+  });
+}
+
+/** What is there, where a message says that it may not be. */
+export function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('an empty answer');
+  return value;
+}
+
+/** A project, by the caller of `api`. */
+export async function createProject(
+  api: PublicApi,
+  organizationId: string,
+  { name = 'Project', requestId = '' } = {},
+): Promise<Project> {
+  const settings = undefined;
+  const created = await api.projects.createProject({ organizationId, name, settings, requestId });
+  return present(created.project);
+}
+
+/** A further organization of the caller, with its Default Project. */
+export async function createOrganization(
+  api: PublicApi,
+  name = 'Further',
+): Promise<{ organizationId: string; projectId: string; projectToken: string }> {
+  const { organization, ...rest } = await api.organizations.createOrganization({
+    name,
+    requestId: '',
+  });
+  return { organizationId: present(organization).id, ...rest };
+}
+
+/** Details that any plan accepts. */
+export const billingDetails = {
+  companyName: 'Example Ltd',
+  email: 'billing@example.com',
+  address: '1 Example Street',
+  countryCode: 'DE',
+  taxId: '',
+};
+
+/** Billing details, then this plan. */
+export async function choosePlan(
+  api: PublicApi,
+  organizationId: string,
+  plan: Plan = Plan.PLAN_PAY_AS_YOU_GO,
+): Promise<void> {
+  const unconditional = { organizationId, etag: '', requestId: '' };
+  await api.billing.updateBillingDetails({ ...unconditional, billingDetails });
+  await api.billing.changePlan({ ...unconditional, plan });
+}
+
+/** Invites to an organization of the inviter, and accepts. */
+export async function join(
+  inviter: SignedUp,
+  invited: SignedUp,
+  level: Level,
+  organizationId = inviter.organization.id,
+): Promise<void> {
+  const { email } = invited.account;
+  const { code } = await inviter.api.organizations.inviteMember({
+    organizationId,
+    email,
+    level,
+    requestId: randomUUID(),
+  });
+  await invited.api.organizations.acceptInvite({ code, requestId: '' });
+}
+
+/** The names of an organization's projects, as the caller of `api` sees them. */
+export async function projectNames(api: PublicApi, organizationId: string): Promise<string[]> {
+  const page = { pageSize: 0, pageToken: '' };
+  const { projects } = await api.projects.listProjects({ organizationId, ...page });
+  return projects.map(({ name }) => name);
+}
+
+/** Moves a project as it is now. */
+export function moveProject(
+  api: PublicApi,
+  projectId: string,
+  destinationOrganizationId: string,
+  requestId = '',
+) {
+  return api.projects.moveProject({ projectId, destinationOrganizationId, etag: '', requestId });
+}
+
+/** What lists are asked for where nothing is said. */
+export const firstPage = { pageSize: 0, pageToken: '' };
+
+/** Whether a key is one that still authorizes. */
+export async function isLive(silo: TestSilo, apiKey: string): Promise<boolean> {
+  const [outcome] = await outcomes([silo.as(apiKey).accounts.getAccount({})]);
+  return outcome !== 'TOKEN_INVALID';
+}
