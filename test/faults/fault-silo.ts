@@ -2,14 +2,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Silo, startSilo } from '@silo/embedded/silo.ts';
+import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import { type Document, MongoClient } from 'mongodb';
 import { type Clients, connectClients } from '../harness/clients.ts';
+import { eventually } from '../harness/eventually.ts';
 import type { Deployment } from '../invariants/snapshot.ts';
 
 /** Four processes that may be killed, with a mongod and a nats-server of their own. */
 export type FaultSilo = AsyncDisposable &
   Clients &
-  Deployment & { silo: Silo; failPoints: FailPoints };
+  Deployment & { silo: Silo; failPoints: FailPoints; stopped: Set<ServiceName> };
 
 /**
  * Starts one. A transaction whose process died is given up by the server after 2 s instead of 60,
@@ -43,6 +45,7 @@ export async function startFaultSilo(): Promise<FaultSilo> {
     silo,
     mongo,
     failPoints: failPointsOf(mongo),
+    stopped: new Set(),
     databasePrefix: 'silo',
     natsUrl: endpoints.nats,
     natsStream: 'SILO',
@@ -53,7 +56,7 @@ export async function startFaultSilo(): Promise<FaultSilo> {
 
 /** Which command of which service is held, and what becomes of it. */
 export type Held = {
-  service: 'org' | 'project' | 'token' | 'billing';
+  service: ServiceName;
   command: string;
   /** Only on this collection of the service's. */
   collection?: string;
@@ -106,19 +109,64 @@ function failPointsOf(mongo: MongoClient): FailPoints {
 }
 
 /** Ends a service as a power cut would, and returns when it is gone. */
-export async function killService(
-  { silo }: FaultSilo,
-  service: 'org' | 'project' | 'token' | 'billing',
-): Promise<void> {
-  const { services } = silo;
-  services[service].kill('SIGKILL');
-  await services[service].exited;
+export async function killService({ silo }: FaultSilo, name: ServiceName): Promise<void> {
+  silo.services[name].kill('SIGKILL');
+  await silo.services[name].exited;
 }
 
-/** Starts a killed service again, and returns when it serves. */
-export async function reviveService(
-  { silo }: FaultSilo,
-  service: 'org' | 'project' | 'token' | 'billing',
-): Promise<void> {
-  await silo.services[service].start();
+/**
+ * Calls, waits until the service's own command is held, kills the service in the middle of it, and
+ * answers what became of the call.
+ */
+export async function killDuring<T>(
+  silo: FaultSilo,
+  held: Held,
+  call: () => Promise<T>,
+): Promise<PromiseSettledResult<T>> {
+  const { entered } = await silo.failPoints.hold(held);
+  const outcome = Promise.allSettled([call()]);
+  await entered();
+  await killService(silo, held.service);
+  const [settled] = await outcome;
+  return settled;
+}
+
+/** Waits until a service has no transaction of its own to commit, so that the next is a caller's. */
+export async function untilQuiet(silo: FaultSilo, service: ServiceName): Promise<void> {
+  const read = (name: ServiceName, collection: string) =>
+    silo.mongo.db(`silo_${name}`).collection(collection).find().toArray();
+  await eventually(async () => {
+    if ((await read(service, 'outbox')).length > 0) throw new Error(`${service} still numbers`);
+    if (service !== 'org') return;
+    // Org writes down what it reads of all four logs. Where one is stopped it cannot.
+    for (const { _id, sequence } of await read('org', 'activity_positions')) {
+      const name = serviceNames.find((each) => each === String(_id)) ?? 'org';
+      const [log] = await read(name, 'log');
+      const isStopped = silo.stopped.has(name);
+      if (!isStopped && sequence !== log?.sequence) throw new Error(`org still follows ${name}`);
+    }
+  });
+}
+
+/** Waits until the relay has noted that all of a service's events are out. */
+export async function untilPublished(silo: FaultSilo, service: ServiceName): Promise<void> {
+  const db = silo.mongo.db(`silo_${service}`);
+  await eventually(async () => {
+    const log = await db.collection('log').findOne();
+    const relay = await db.collection('relays').findOne();
+    const waiting = await db.collection('outbox').countDocuments();
+    if (waiting > 0 || relay?.sequence !== log?.sequence)
+      throw new Error(`${service} still relays`);
+  });
+}
+
+/** Stops a service where it stands, or lets it go on. */
+export function pause(silo: FaultSilo, name: ServiceName): void {
+  silo.stopped.add(name);
+  silo.silo.services[name].kill('SIGSTOP');
+}
+
+export function goOn(silo: FaultSilo, name: ServiceName): void {
+  silo.stopped.delete(name);
+  silo.silo.services[name].kill('SIGCONT');
 }

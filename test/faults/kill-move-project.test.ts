@@ -1,0 +1,193 @@
+/** Each service killed (-9) in the middle of MoveProject: wholly there, or wholly not. */
+import { randomUUID } from 'node:crypto';
+import type { MoveProjectResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import test, { type ExecutionContext } from 'ava';
+import { upgrade } from '../authorization/world.ts';
+import type { SignedUp } from '../harness/clients.ts';
+import { eventually } from '../harness/eventually.ts';
+import { readStream } from '../invariants/stream.ts';
+import { checkInvariants, invariantsHold } from '../invariants.ts';
+import {
+  type FaultSilo,
+  type Held,
+  killDuring,
+  killService,
+  startFaultSilo,
+  untilPublished,
+  untilQuiet,
+} from './fault-silo.ts';
+import { newProject } from './story.ts';
+
+let silo: FaultSilo;
+let ada: SignedUp;
+let destinationId: string;
+test.before(async () => {
+  silo = await startFaultSilo();
+  ada = await silo.signUp('Ada');
+  await upgrade(ada.api, ada.organization.id);
+  const made = await ada.api.organizations.createOrganization({ name: 'There', requestId: '' });
+  destinationId = made.organization?.id ?? '';
+  await upgrade(ada.api, destinationId);
+});
+test.afterEach.always(() => silo.failPoints.clear());
+test.after.always(() => silo?.[Symbol.asyncDispose]());
+
+type Attempt = { projectId: string; move: () => Promise<MoveProjectResponse> };
+
+/** A request to move a new project, which every call of `move` repeats. */
+async function attempt(): Promise<Attempt> {
+  const projectId = await newProject(ada.api, ada.organization.id, 'Moving');
+  const request = {
+    ...{ projectId, destinationOrganizationId: destinationId, etag: '', requestId: randomUUID() },
+  };
+  return { projectId, move: () => ada.api.projects.moveProject(request) };
+}
+
+async function ownerOf({ projectId }: Attempt): Promise<string | undefined> {
+  const project = await silo.mongo
+    .db('silo_project')
+    .collection<{ _id: string; organizationId: string }>('projects')
+    .findOne({ _id: projectId });
+  return project?.organizationId;
+}
+
+async function movesOf({ projectId }: Attempt): Promise<string[]> {
+  const found = await silo.mongo
+    .db('silo_project')
+    .collection('moves')
+    .find({ projectId })
+    .toArray();
+  return found.map(({ _id }) => String(_id));
+}
+
+/** The request has its answer, the same one however often it is repeated, and one effect. */
+async function movedOnce(t: ExecutionContext, attempted: Attempt): Promise<MoveProjectResponse> {
+  const answer = await eventually(attempted.move, 30_000);
+  t.deepEqual(await attempted.move(), answer);
+  t.is(await ownerOf(attempted), destinationId);
+  t.deepEqual(await movesOf(attempted), [answer.move?.id ?? '']);
+  t.deepEqual(await checkInvariants(silo), []);
+  return answer;
+}
+
+const asked: Held[] = [
+  { service: 'org', command: 'find', collection: 'memberships', outcome: 'lost' },
+  { service: 'token', command: 'find', collection: 'key_secrets', outcome: 'lost' },
+  { service: 'org', command: 'find', collection: 'organizations', outcome: 'lost' },
+];
+
+for (const held of asked) {
+  test.serial(
+    `${held.service} killed while asked for ${held.collection}: nothing is moved but by a repeat`,
+    async (t) => {
+      const attempted = await attempt();
+      const { entered } = await silo.failPoints.hold(held);
+      const first = Promise.allSettled([attempted.move()]);
+      await entered();
+      await killService(silo, held.service);
+      t.is(await ownerOf(attempted), ada.organization.id);
+      t.deepEqual(await checkInvariants(silo), []);
+      await silo.silo.services[held.service].start();
+      const [settled] = await first;
+      const answer = await movedOnce(t, attempted);
+      // Who asks again may have been answered after the restart.
+      if (settled.status === 'fulfilled') t.deepEqual(settled.value, answer);
+    },
+  );
+}
+
+test.serial('billing killed in the middle: the move needs it for nothing', async (t) => {
+  const attempted = await attempt();
+  await untilQuiet(silo, 'project');
+  const { entered } = await silo.failPoints.hold({
+    ...{ service: 'project', command: 'commitTransaction', outcome: 'done' },
+  });
+  const first = attempted.move();
+  await entered();
+  await killService(silo, 'billing');
+  const answer = await first;
+  await silo.silo.services.billing.start();
+  t.deepEqual(await movedOnce(t, attempted), answer);
+});
+
+test.serial(
+  'project killed before the move reached the server: nothing moved until the repeat',
+  async (t) => {
+    const attempted = await attempt();
+    await untilQuiet(silo, 'project');
+    const held: Held = { service: 'project', command: 'commitTransaction', outcome: 'lost' };
+    const { status } = await killDuring(silo, held, attempted.move);
+    t.is(status, 'rejected');
+    await silo.silo.services.project.start();
+    t.is(await ownerOf(attempted), ada.organization.id);
+    t.deepEqual(await movesOf(attempted), []);
+    t.deepEqual(await checkInvariants(silo), []);
+    await movedOnce(t, attempted);
+  },
+);
+
+test.serial(
+  'project killed between commit and answer: it is moved, and a repeat is told so',
+  async (t) => {
+    const attempted = await attempt();
+    await untilQuiet(silo, 'project');
+    const held: Held = { service: 'project', command: 'commitTransaction', outcome: 'done' };
+    const { status } = await killDuring(silo, held, attempted.move);
+    t.is(status, 'rejected');
+    await eventually(async () => {
+      if ((await ownerOf(attempted)) !== destinationId)
+        throw new Error('the commit has no effect yet');
+    });
+    t.deepEqual(await checkInvariants(silo), []);
+    const [moveId] = await movesOf(attempted);
+    await silo.silo.services.project.start();
+    t.is((await movedOnce(t, attempted)).move?.id, moveId);
+  },
+);
+
+test.serial(
+  'project killed between commit and numbering: whoever starts next numbers it',
+  async (t) => {
+    const attempted = await attempt();
+    await untilQuiet(silo, 'project');
+    const held: Held = {
+      service: 'project',
+      command: 'findAndModify',
+      collection: 'log',
+      outcome: 'lost',
+    };
+    const settled = await killDuring(silo, held, attempted.move);
+    t.is(await ownerOf(attempted), destinationId);
+    t.is(await silo.mongo.db('silo_project').collection('outbox').countDocuments(), 1);
+    t.deepEqual(await checkInvariants(silo), []);
+    await silo.silo.services.project.start();
+    // With nobody’s help: before anything else is committed there.
+    await invariantsHold(t, silo);
+    const answer = await movedOnce(t, attempted);
+    if (settled.status === 'fulfilled') t.deepEqual(settled.value, answer);
+  },
+);
+
+test.serial('project killed before it notes what it published: no event comes twice', async (t) => {
+  const attempted = await attempt();
+  await untilPublished(silo, 'project');
+  const held: Held = {
+    service: 'project',
+    command: 'update',
+    collection: 'relays',
+    outcome: 'lost',
+  };
+  await killDuring(silo, held, attempted.move);
+  await eventually(async () => {
+    if ((await movedMessages(attempted)).length !== 1) throw new Error('it is not published yet');
+  });
+  await silo.silo.services.project.start();
+  await movedOnce(t, attempted);
+  await invariantsHold(t, silo);
+  t.is((await movedMessages(attempted)).length, 1);
+});
+
+async function movedMessages({ projectId }: Attempt) {
+  const streamed = await readStream(silo);
+  return streamed.filter(({ subject }) => subject === `project.moved.${projectId}`);
+}
