@@ -155,7 +155,7 @@ test.serial('all four killed at once, in the middle: the account is made', async
   const { entered } = await silo.failPoints.hold(held);
   const first = Promise.allSettled([attempted.create()]);
   await entered();
-  const names = ['org', 'project', 'token', 'billing'];
+  const names = ['org', 'project', 'token', 'billing'] as const;
   await Promise.all(names.map((name) => killService(silo, name)));
   t.is((await first)[0].status, 'rejected');
   t.deepEqual(await checkInvariants(silo), []);
