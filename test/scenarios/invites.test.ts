@@ -1,0 +1,194 @@
+import { randomUUID } from 'node:crypto';
+import type { InviteDocument } from '@silo/org-service/store/documents.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import type { SignedUp } from '../harness/clients.ts';
+import type { TestSilo } from '../harness/silo.ts';
+import { firstPage, join, outcomes, present, refused, scenarios } from './support.ts';
+
+const test = scenarios();
+const { LEVEL_ADMIN, LEVEL_MEMBER, LEVEL_OWNER } = Level;
+const dayMs = 24 * 60 * 60 * 1000;
+
+async function invite(
+  inviter: SignedUp,
+  email: string,
+  level: Level = LEVEL_MEMBER,
+  organizationId = inviter.organization.id,
+) {
+  const asked = { organizationId, email, level, requestId: randomUUID() };
+  const { invite: made, code } = await inviter.api.organizations.inviteMember(asked);
+  return { invite: present(made), code };
+}
+
+const accept = ({ api }: SignedUp, code: string) =>
+  api.organizations.acceptInvite({ code, requestId: '' });
+
+async function openInvites({ api }: SignedUp, organizationId: string): Promise<string[]> {
+  const { invites } = await api.organizations.listInvites({ organizationId, ...firstPage });
+  return invites.map(({ id }) => id);
+}
+
+async function pair(silo: TestSilo): Promise<[SignedUp, SignedUp]> {
+  return await Promise.all([silo.signUp('Ada'), silo.signUp('Bob')]);
+}
+
+/** Lets the invite's time pass without waiting for it. */
+async function expire({ mongo, databasePrefix }: TestSilo, inviteId: string): Promise<void> {
+  const invites = mongo.db(`${databasePrefix}_org`).collection<InviteDocument>('invites');
+  const expireTime = new Date(Date.now() - 1);
+  const { modifiedCount } = await invites.updateOne({ _id: inviteId }, { $set: { expireTime } });
+  if (modifiedCount !== 1) throw new Error('no such invite');
+}
+
+test('an invited e-mail joins at the level that the inviter gave, and may read what is there', async (t) => {
+  const [ada, bob] = await pair(t.context.silo);
+  const { invite: made, code } = await invite(ada, bob.account.email.toUpperCase(), LEVEL_ADMIN);
+  t.is(made.inviterAccountId, ada.account.id);
+  t.is(present(made.expireTime).getTime() - present(made.createTime).getTime(), 7 * dayMs);
+  t.not(made.id, code);
+  const { organization, member } = await accept(bob, code);
+  t.is(organization?.id, ada.organization.id);
+  t.is(organization?.level, LEVEL_ADMIN);
+  t.like(member, { accountId: bob.account.id, level: LEVEL_ADMIN, email: bob.account.email });
+  const { project } = await bob.api.projects.getProject({ projectId: ada.projectId });
+  t.is(project?.organizationId, ada.organization.id);
+});
+
+test('a code works once', async (t) => {
+  const [ada, bob] = await pair(t.context.silo);
+  const { code } = await invite(ada, bob.account.email);
+  await accept(bob, code);
+  await refused(t, accept(bob, code), 'INVITE_NOT_FOUND');
+  t.deepEqual(await openInvites(ada, ada.organization.id), []);
+});
+
+test('of many who accept one invite at once, one joins', async (t) => {
+  const [ada, bob] = await pair(t.context.silo);
+  const { code } = await invite(ada, bob.account.email);
+  const all = await outcomes(Array.from({ length: 6 }, () => accept(bob, code)));
+  t.deepEqual(all.sort(), [...Array(5).fill('INVITE_NOT_FOUND'), 'OK']);
+  const { id: organizationId } = ada.organization;
+  const { members } = await ada.api.organizations.listMembers({ organizationId, ...firstPage });
+  t.is(members.length, 2);
+});
+
+test('two invites of one e-mail accepted at once bring in one member', async (t) => {
+  const [ada, bob] = await pair(t.context.silo);
+  const [first, second] = [
+    await invite(ada, bob.account.email),
+    await invite(ada, bob.account.email, LEVEL_ADMIN),
+  ];
+  const all = await outcomes([accept(bob, first.code), accept(bob, second.code)]);
+  t.deepEqual(all.sort(), ['INVITE_NOT_FOUND', 'OK']);
+  t.deepEqual(await openInvites(ada, ada.organization.id), [], 'the other one is spent too');
+});
+
+test('an invite is for its e-mail alone, and to others looks as if there were none', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = await pair(silo);
+  const eve = await silo.signUp('Eve');
+  const { code } = await invite(ada, bob.account.email);
+  const wrong = await refused(t, accept(eve, code), 'INVITE_NOT_FOUND');
+  const none = await refused(t, accept(eve, 'ivc_nonsense'), 'INVITE_NOT_FOUND');
+  t.deepEqual([wrong.message, wrong.details, wrong.code], [none.message, none.details, none.code]);
+  await accept(bob, code);
+});
+
+test('an invite ends after seven days', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = await pair(silo);
+  const { code, invite: made } = await invite(ada, bob.account.email);
+  await expire(silo, made.id);
+  await refused(t, accept(bob, code), 'INVITE_NOT_FOUND');
+  t.deepEqual(await openInvites(ada, ada.organization.id), []);
+  await accept(bob, (await invite(ada, bob.account.email)).code);
+});
+
+test('a withdrawn invite does not work', async (t) => {
+  const [ada, bob] = await pair(t.context.silo);
+  const { code, invite: made } = await invite(ada, bob.account.email);
+  const which = { organizationId: ada.organization.id, inviteId: made.id, requestId: '' };
+  await ada.api.organizations.deleteInvite(which);
+  await refused(t, accept(bob, code), 'INVITE_NOT_FOUND');
+  await refused(t, ada.api.organizations.deleteInvite(which), 'INVITE_NOT_FOUND');
+});
+
+test('an invite grants nothing that its inviter could not grant any more', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = await pair(silo);
+  const cleo = await silo.signUp('Cleo');
+  const organizationId = ada.organization.id;
+  await join(ada, bob, LEVEL_OWNER);
+  const asOwner = await invite(bob, cleo.account.email, LEVEL_OWNER, organizationId);
+  const setBob = (level: Level) =>
+    ada.api.organizations.updateMember({
+      member: Member.fromPartial({ organizationId, accountId: bob.account.id, level }),
+      updateMask: undefined,
+      requestId: '',
+    });
+  await setBob(LEVEL_ADMIN);
+  await refused(t, accept(cleo, asOwner.code), 'INVITE_NOT_FOUND');
+  const asMember = await invite(bob, cleo.account.email, LEVEL_MEMBER, organizationId);
+  await setBob(LEVEL_MEMBER);
+  await refused(t, accept(cleo, asMember.code), 'INVITE_NOT_FOUND');
+  await bob.api.organizations.leaveOrganization({ organizationId, requestId: '' });
+  await refused(t, accept(cleo, asMember.code), 'INVITE_NOT_FOUND');
+});
+
+test('nobody invites to a level above their own, nor withdraws such an invite', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = await pair(silo);
+  const organizationId = ada.organization.id;
+  await join(ada, bob, LEVEL_ADMIN);
+  const email = 'somebody@example.com';
+  await refused(t, invite(bob, email, LEVEL_OWNER, organizationId), 'ADMIN_REQUIRED');
+  const { invite: made } = await invite(ada, email, LEVEL_OWNER);
+  const which = { organizationId, inviteId: made.id, requestId: '' };
+  await refused(t, bob.api.organizations.deleteInvite(which), 'ADMIN_REQUIRED');
+});
+
+test('a member neither invites nor sees invites', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = await pair(silo);
+  const organizationId = ada.organization.id;
+  await join(ada, bob, LEVEL_MEMBER);
+  await refused(t, openInvites(bob, organizationId), 'ADMIN_REQUIRED');
+  const inviting = invite(bob, 'somebody@example.com', LEVEL_MEMBER, organizationId);
+  await refused(t, inviting, 'ADMIN_REQUIRED');
+});
+
+test('who is a member already is not invited, and does not accept', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = await pair(silo);
+  await join(ada, bob, LEVEL_MEMBER);
+  const { details } = await refused(t, invite(ada, bob.account.email), 'ALREADY_MEMBER');
+  t.is(details.preconditionFailure?.[0]?.type, 'ALREADY_MEMBER');
+  // Invited under the e-mail that a member takes later.
+  const email = `${randomUUID()}@example.com`;
+  const { code } = await invite(ada, email);
+  const accountId = bob.account.id;
+  await silo.internal().org.staff.changeEmail({ accountId, email, requestId: '' });
+  await refused(t, accept(bob, code), 'ALREADY_MEMBER');
+});
+
+test('an invite to an organization that is deleted does not work, however they race', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = await pair(silo);
+  const { code } = await invite(ada, bob.account.email);
+  const { projectId } = ada;
+  const organizationId = ada.organization.id;
+  await ada.api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+  const deletion = { organizationId, etag: '', requestId: '' };
+  const [, accepted] = await outcomes([
+    ada.api.organizations.deleteOrganization(deletion),
+    accept(bob, code),
+  ]);
+  t.true(accepted === 'OK' || accepted === 'INVITE_NOT_FOUND', accepted);
+  const { organizations } = await bob.api.organizations.listOrganizations(firstPage);
+  t.deepEqual(
+    organizations.map(({ id }) => id),
+    [bob.organization.id],
+  );
+  await refused(t, accept(bob, code), 'INVITE_NOT_FOUND');
+});
