@@ -60,6 +60,8 @@ export type Held = {
   command: string;
   /** Only on this collection of the service's. */
   collection?: string;
+  /** How many such commands go before it. */
+  after?: number;
   /** `lost`: it never reaches the server's hands. `done`: it is done, by then for nobody. */
   outcome: 'lost' | 'done';
 };
@@ -78,7 +80,7 @@ const enteredWithinMs = 15_000;
 function failPointsOf(mongo: MongoClient): FailPoints {
   const admin = mongo.db('admin');
   return {
-    hold: async ({ service, command, collection, outcome }) => {
+    hold: async ({ service, command, collection, after = 0, outcome }) => {
       const data: Document = {
         failCommands: [command],
         appName: `silo-${service}`,
@@ -89,14 +91,14 @@ function failPointsOf(mongo: MongoClient): FailPoints {
       };
       const { count } = await admin.command({
         configureFailPoint: 'failCommand',
-        mode: { times: 1 },
+        mode: after === 0 ? { times: 1 } : { skip: after },
         data,
       });
       return {
         entered: async () => {
           await admin.command({
             waitForFailPoint: 'failCommand',
-            timesEntered: count + 1,
+            timesEntered: count + after + 1,
             maxTimeMS: enteredWithinMs,
           });
         },
@@ -127,6 +129,8 @@ export async function killDuring<T>(
   const outcome = Promise.allSettled([call()]);
   await entered();
   await killService(silo, held.service);
+  // Not before: it waits until what is held has been let go.
+  await silo.failPoints.clear();
   const [settled] = await outcome;
   return settled;
 }
