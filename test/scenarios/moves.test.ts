@@ -1,0 +1,334 @@
+import { status } from '@grpc/grpc-js';
+import { reasonName } from '@silo/errors/reason-name.ts';
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import { createKey } from '../authorization/world.ts';
+import type { SignedUp } from '../harness/clients.ts';
+import type { TestSilo } from '../harness/silo.ts';
+import {
+  choosePlan,
+  createOrganization,
+  createProject,
+  firstPage,
+  join,
+  moveProject,
+  outcomes,
+  present,
+  projectNames,
+  refused,
+  scenarios,
+} from './support.ts';
+
+const test = scenarios();
+const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
+
+/** Somebody with a source organization of two projects, and a destination with room. */
+async function mover(silo: TestSilo, name = 'Mover') {
+  const ada = await silo.signUp(name);
+  const sourceId = ada.organization.id;
+  await choosePlan(ada.api, sourceId, Plan.PLAN_SCALE);
+  const project = await createProject(ada.api, sourceId, { name: 'Moving' });
+  const { organizationId: destinationId } = await createOrganization(ada.api, 'Destination');
+  await choosePlan(ada.api, destinationId, Plan.PLAN_SCALE);
+  return { ...ada, sourceId, destinationId, project };
+}
+
+async function owner({ api }: SignedUp, projectId: string): Promise<string | undefined> {
+  return (await api.projects.getProject({ projectId })).project?.organizationId;
+}
+
+const lockCreation = ({ api }: SignedUp, id: string) =>
+  api.organizations.updateOrganization({
+    organization: Organization.fromPartial({ id }),
+    updateMask: ['members_may_create_projects'],
+    requestId: '',
+  });
+
+test('a move changes who owns the project, and nothing else of it', async (t) => {
+  const { silo } = t.context;
+  const { api, account, sourceId, destinationId, project } = await mover(silo);
+  const projectId = project.id;
+  const { projectToken } = await api.projectTokens.getProjectToken({ projectId });
+  const moved = await moveProject(api, projectId, destinationId);
+  t.like(moved.move, {
+    projectId,
+    sourceOrganizationId: sourceId,
+    destinationOrganizationId: destinationId,
+    actorAccountId: account.id,
+  });
+  t.regex(present(moved.move).id, /^mov_[0-9a-z]{26}$/);
+  t.like(moved.project, { id: projectId, organizationId: destinationId, name: project.name });
+  t.deepEqual(moved.project?.settings, project.settings);
+  t.deepEqual((await api.projects.getProject({ projectId })).project, moved.project);
+  t.deepEqual((await api.projectTokens.getProjectToken({ projectId })).projectToken, projectToken);
+  const token = present(projectToken).token;
+  const { answer } = await silo.internal().token.access.verifyToken({ token });
+  t.deepEqual(answer, { $case: 'facts', value: { projectId, organizationId: destinationId } });
+  t.deepEqual(await projectNames(api, sourceId), ['Default Project']);
+  t.deepEqual((await projectNames(api, destinationId)).sort(), ['Default Project', 'Moving']);
+});
+
+test('who is left behind has lost access when the move returns, by person and by key', async (t) => {
+  const { silo } = t.context;
+  const ada = await mover(silo);
+  const [stays, follows] = [await silo.signUp('Stays'), await silo.signUp('Follows')];
+  await join(ada, stays, LEVEL_ADMIN);
+  await join(ada, follows, LEVEL_MEMBER);
+  await join(ada, follows, LEVEL_MEMBER, ada.destinationId);
+  const projectId = ada.project.id;
+  const named = await createKey(stays.api, { scopes: ['*'], projectIds: [projectId] });
+  const key = silo.as(named.secret);
+  await key.projects.getProject({ projectId });
+  await moveProject(ada.api, projectId, ada.destinationId);
+  for (const api of [stays.api, key]) {
+    await refused(t, api.projects.getProject({ projectId }), 'PROJECT_NOT_FOUND');
+    await refused(t, api.projectTokens.getProjectToken({ projectId }), 'PROJECT_NOT_FOUND');
+    const activity = api.activity.listActivity({ organizationId: '', projectId, ...firstPage });
+    await refused(t, activity, 'PROJECT_NOT_FOUND');
+  }
+  t.is(await owner(follows, projectId), ada.destinationId);
+  await moveProject(ada.api, projectId, ada.sourceId);
+  t.is((await key.projects.getProject({ projectId })).project?.id, projectId, 'as it was before');
+});
+
+test('a key restricted to the source loses the project, though its owner keeps it; one restricted to the project keeps it', async (t) => {
+  const { silo } = t.context;
+  const { api, sourceId, destinationId, project } = await mover(silo);
+  const projectId = project.id;
+  const inSource = await createKey(api, { scopes: ['*'], organizationIds: [sourceId] });
+  const inProject = await createKey(api, { scopes: ['*'], projectIds: [projectId] });
+  await moveProject(api, projectId, destinationId);
+  const lost = silo.as(inSource.secret).projects.getProject({ projectId });
+  await refused(t, lost, 'PROJECT_NOT_FOUND');
+  const kept = await silo.as(inProject.secret).projects.getProject({ projectId });
+  t.is(kept.project?.organizationId, destinationId);
+});
+
+test('a restricted key moves only between organizations that it reaches', async (t) => {
+  const { silo } = t.context;
+  const { api, sourceId, destinationId, project } = await mover(silo);
+  const scopes = ['*'];
+  const source = await createKey(api, { scopes, organizationIds: [sourceId] });
+  const onlySource = moveProject(silo.as(source.secret), project.id, destinationId);
+  await refused(t, onlySource, 'ORGANIZATION_NOT_FOUND');
+  const destination = await createKey(api, { scopes, organizationIds: [destinationId] });
+  const onlyDestination = moveProject(silo.as(destination.secret), project.id, destinationId);
+  await refused(t, onlyDestination, 'PROJECT_NOT_FOUND');
+  const both = await createKey(api, { scopes, organizationIds: [sourceId, destinationId] });
+  await moveProject(silo.as(both.secret), project.id, destinationId);
+});
+
+test('the destination must be in the region, judged by its id alone: CROSS_REGION', async (t) => {
+  const { api, project } = await mover(t.context.silo);
+  const abroad = newId('org_eu');
+  const { details, ...error } = await refused(
+    t,
+    moveProject(api, project.id, abroad),
+    'CROSS_REGION',
+  );
+  t.is(error.code, status.FAILED_PRECONDITION);
+  t.deepEqual(error.metadata, { region: 'eu' });
+  t.is(details.preconditionFailure?.[0]?.type, 'CROSS_REGION');
+  t.regex(details.preconditionFailure?.[0]?.description ?? '', /migration/);
+});
+
+test('who moves is an admin of the source: else ADMIN_REQUIRED, and PROJECT_NOT_FOUND to strangers', async (t) => {
+  const { silo } = t.context;
+  const ada = await mover(silo);
+  const [member, stranger] = [await silo.signUp('Member'), await silo.signUp('Stranger')];
+  await join(ada, member, LEVEL_MEMBER);
+  const asMember = moveProject(member.api, ada.project.id, member.organization.id);
+  const { metadata, code } = await refused(t, asMember, 'ADMIN_REQUIRED');
+  t.deepEqual([metadata.level, code], ['ADMIN', status.PERMISSION_DENIED]);
+  const asStranger = moveProject(stranger.api, ada.project.id, stranger.organization.id);
+  await refused(t, asStranger, 'PROJECT_NOT_FOUND');
+});
+
+test('who moves is a member of the destination: else it is told nothing of it but ORGANIZATION_NOT_FOUND', async (t) => {
+  const { silo } = t.context;
+  const { api, project } = await mover(silo);
+  // Full besides, which is not told.
+  const { organization } = await silo.signUp('Stranger');
+  const foreign = await refused(
+    t,
+    moveProject(api, project.id, organization.id),
+    'ORGANIZATION_NOT_FOUND',
+  );
+  t.is(foreign.code, status.NOT_FOUND);
+  t.deepEqual(Object.keys(foreign.details), ['resourceInfo']);
+});
+
+test('where members may not create projects, moving one there needs an admin: ADMIN_REQUIRED', async (t) => {
+  const { silo } = t.context;
+  const ada = await mover(silo);
+  const bob = await silo.signUp('Bob');
+  await choosePlan(bob.api, bob.organization.id);
+  await join(bob, ada, LEVEL_MEMBER);
+  await lockCreation(bob, bob.organization.id);
+  const move = () => moveProject(ada.api, ada.project.id, bob.organization.id);
+  await refused(t, move(), 'ADMIN_REQUIRED');
+  await bob.api.organizations.updateOrganization({
+    organization: Organization.fromPartial({
+      id: bob.organization.id,
+      membersMayCreateProjects: true,
+    }),
+    updateMask: undefined,
+    requestId: '',
+  });
+  await move();
+});
+
+test('the source keeps a project: LAST_PROJECT', async (t) => {
+  const { api, organization, projectId } = await t.context.silo.signUp();
+  const { organizationId } = await createOrganization(api);
+  await choosePlan(api, organizationId);
+  const error = await refused(t, moveProject(api, projectId, organizationId), 'LAST_PROJECT');
+  t.is(error.code, status.FAILED_PRECONDITION);
+  t.deepEqual(
+    error.details.preconditionFailure?.map(({ type }) => type),
+    ['LAST_PROJECT'],
+  );
+  t.deepEqual(await projectNames(api, organization.id), ['Default Project']);
+});
+
+test('the destination is not the source: ALREADY_THERE, and nothing of counts that would not change', async (t) => {
+  const { api, organization, projectId } = await t.context.silo.signUp();
+  // Its last project, and full: both would matter if it went anywhere.
+  const error = await refused(t, moveProject(api, projectId, organization.id), 'ALREADY_THERE');
+  t.is(error.code, status.FAILED_PRECONDITION);
+  t.deepEqual(
+    error.details.preconditionFailure?.map(({ type }) => type),
+    ['ALREADY_THERE'],
+  );
+});
+
+test('the destination has a free slot: else PROJECT_LIMIT, with its counts and what to do', async (t) => {
+  const { api, project } = await mover(t.context.silo);
+  const { organizationId } = await createOrganization(api, 'Full');
+  const error = await refused(t, moveProject(api, project.id, organizationId), 'PROJECT_LIMIT');
+  t.is(error.code, status.RESOURCE_EXHAUSTED);
+  t.deepEqual(error.metadata, { limit: '1', count: '1', organization_id: organizationId });
+  t.is(error.details.quotaFailure?.[0]?.subject, organizationId);
+  t.regex(error.details.quotaFailure?.[0]?.description ?? '', /delete a project .* or upgrade/i);
+  t.is(error.details.preconditionFailure?.[0]?.type, 'PROJECT_LIMIT');
+});
+
+test('all violated state rules are told at once, under the first one’s code and reason', async (t) => {
+  const { api, projectId } = await t.context.silo.signUp();
+  const { organizationId } = await createOrganization(api, 'Full');
+  const error = await refused(t, moveProject(api, projectId, organizationId), 'LAST_PROJECT');
+  t.is(error.code, status.FAILED_PRECONDITION);
+  t.deepEqual(
+    error.details.preconditionFailure?.map(({ type }) => type),
+    ['LAST_PROJECT', 'PROJECT_LIMIT'],
+  );
+  t.is(error.details.quotaFailure?.[0]?.subject, organizationId);
+});
+
+test('a deleted project does not move, also where deletion and move race', async (t) => {
+  const { api, sourceId, destinationId, project } = await mover(t.context.silo);
+  const remove = (projectId: string) =>
+    api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+  for (let round = 0; round < 4; round++) {
+    const { id } = await createProject(api, sourceId);
+    const [deleted, moved] = await outcomes([remove(id), moveProject(api, id, destinationId)]);
+    if (deleted === 'OK') t.regex(moved ?? '', /^(OK|PROJECT_NOT_ACTIVE|PROJECT_NOT_FOUND)$/);
+    else t.fail(deleted);
+  }
+  await remove(project.id);
+  await refused(t, moveProject(api, project.id, destinationId), 'PROJECT_NOT_FOUND');
+});
+
+test('a project does not move where its etag is an old one', async (t) => {
+  const { api, destinationId, project, sourceId } = await mover(t.context.silo);
+  const projectId = project.id;
+  const move = (etag: string, destinationOrganizationId: string) =>
+    api.projects.moveProject({ projectId, destinationOrganizationId, etag, requestId: '' });
+  await move(project.etag, destinationId);
+  await refused(t, move(project.etag, sourceId), 'ETAG_MISMATCH');
+});
+
+test('the list of destinations says of each of my other organizations what a move there would be refused with', async (t) => {
+  const { silo } = t.context;
+  const ada = await mover(silo);
+  const { organizationId: full } = await createOrganization(ada.api, 'Full');
+  const bob = await silo.signUp('Bob');
+  await join(bob, ada, LEVEL_MEMBER);
+  await lockCreation(bob, bob.organization.id);
+  const { destinations } = await ada.api.projects.listMoveDestinations({
+    projectId: ada.project.id,
+    ...firstPage,
+  });
+  const listed = Object.fromEntries(
+    destinations.map(({ organizationId, blockers }) => [
+      organizationId,
+      blockers.map(({ reason }) => reasonName(reason)),
+    ]),
+  );
+  t.deepEqual(listed, {
+    [ada.destinationId]: [],
+    [full]: ['PROJECT_LIMIT'],
+    [bob.organization.id]: ['ADMIN_REQUIRED', 'PROJECT_LIMIT'],
+  });
+  for (const [organizationId, [first]] of Object.entries(listed)) {
+    const [outcome] = await outcomes([moveProject(ada.api, ada.project.id, organizationId)]);
+    t.is(outcome, first ?? 'OK');
+  }
+});
+
+test('two moves of the last two projects at once do not empty the source', async (t) => {
+  const { api, sourceId, destinationId, projectId, project } = await mover(t.context.silo);
+  for (let round = 0; round < 6; round++) {
+    const pair = [projectId, project.id];
+    const all = await outcomes(pair.map((id) => moveProject(api, id, destinationId)));
+    t.deepEqual(all.toSorted(), ['LAST_PROJECT', 'OK']);
+    t.is((await projectNames(api, sourceId)).length, 1);
+    await moveProject(api, pair[all.indexOf('OK')] ?? '', sourceId);
+  }
+});
+
+test('however many creates and moves race for slots, the limit holds', async (t) => {
+  const { api, sourceId } = await mover(t.context.silo);
+  const { organizationId: destinationId } = await createOrganization(api, 'Six at most');
+  await choosePlan(api, destinationId);
+  const projects = await Promise.all(Array.from({ length: 6 }, () => createProject(api, sourceId)));
+  const all = await outcomes([
+    ...projects.map(({ id }) => moveProject(api, id, destinationId)),
+    ...projects.map(() => createProject(api, destinationId)),
+  ]);
+  t.is(all.filter((each) => each === 'OK').length, 5, all.join());
+  t.is(all.filter((each) => each === 'PROJECT_LIMIT').length, 7, all.join());
+  t.is((await projectNames(api, destinationId)).length, 6);
+});
+
+test('projects that change places at once both arrive', async (t) => {
+  const { api, sourceId, destinationId, project } = await mover(t.context.silo);
+  const other = await createProject(api, destinationId, { name: 'Other' });
+  for (const [there, back] of [
+    [destinationId, sourceId],
+    [sourceId, destinationId],
+  ] as const) {
+    const all = await outcomes([
+      moveProject(api, project.id, there),
+      moveProject(api, other.id, back),
+    ]);
+    t.deepEqual(all, ['OK', 'OK']);
+  }
+});
+
+test('one project moved to two places at once is in one of them', async (t) => {
+  const ada = await mover(t.context.silo);
+  const { organizationId: elsewhere } = await createOrganization(ada.api, 'Elsewhere');
+  await choosePlan(ada.api, elsewhere);
+  const all = await outcomes([
+    moveProject(ada.api, ada.project.id, ada.destinationId),
+    moveProject(ada.api, ada.project.id, elsewhere),
+  ]);
+  t.true(all.includes('OK'), all.join());
+  const places = await Promise.all(
+    [ada.sourceId, ada.destinationId, elsewhere].map((id) => projectNames(ada.api, id)),
+  );
+  t.is(places.flat().filter((name) => name === 'Moving').length, 1);
+});
