@@ -1,0 +1,169 @@
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { PublicApi } from '../harness/clients.ts';
+import {
+  billingDetails,
+  choosePlan,
+  createProject,
+  join,
+  outcomes,
+  present,
+  projectNames,
+  refused,
+  scenarios,
+} from './support.ts';
+
+const test = scenarios();
+const { PLAN_FREE, PLAN_PAY_AS_YOU_GO, PLAN_SCALE, PLAN_ENTERPRISE } = Plan;
+
+function changePlan({ billing }: PublicApi, organizationId: string, plan: Plan, etag = '') {
+  return billing.changePlan({ organizationId, plan, etag, requestId: '' });
+}
+
+function updateDetails({ billing }: PublicApi, organizationId: string, etag = '') {
+  return billing.updateBillingDetails({ organizationId, billingDetails, etag, requestId: '' });
+}
+
+async function subscriptionOf({ billing }: PublicApi, organizationId: string) {
+  return present((await billing.getSubscription({ organizationId })).subscription);
+}
+
+test('anyone may read the plans, smallest first', async (t) => {
+  const { plans } = await t.context.silo.as().billing.listPlans({});
+  t.deepEqual(
+    plans.map(({ plan, projectLimit, migrations }) => [plan, projectLimit, migrations]),
+    [
+      [PLAN_FREE, 1, false],
+      [PLAN_PAY_AS_YOU_GO, 6, false],
+      [PLAN_SCALE, undefined, true],
+      [PLAN_ENTERPRISE, undefined, true],
+    ],
+  );
+});
+
+test('up from free needs billing details, and then takes effect at once', async (t) => {
+  const { api, organization } = await t.context.silo.signUp();
+  const { id } = organization;
+  for (const plan of [PLAN_PAY_AS_YOU_GO, PLAN_SCALE, PLAN_ENTERPRISE]) {
+    const { details } = await refused(t, changePlan(api, id, plan), 'BILLING_DETAILS_REQUIRED');
+    t.is(details.preconditionFailure?.[0]?.type, 'BILLING_DETAILS_REQUIRED');
+  }
+  await updateDetails(api, id);
+  const { subscription } = await changePlan(api, id, PLAN_PAY_AS_YOU_GO);
+  t.like(subscription, { plan: PLAN_PAY_AS_YOU_GO, projectLimit: 6, projectCount: 1 });
+  t.deepEqual(await subscriptionOf(api, id), present(subscription));
+  await createProject(api, id);
+  t.is((await subscriptionOf(api, id)).projectCount, 2);
+});
+
+test('a plan without a limit has none', async (t) => {
+  const { api, organization } = await t.context.silo.signUp();
+  await choosePlan(api, organization.id, PLAN_SCALE);
+  t.is((await subscriptionOf(api, organization.id)).projectLimit, undefined);
+  const all = Array.from({ length: 8 }, () => createProject(api, organization.id));
+  t.deepEqual(await outcomes(all), Array(8).fill('OK'));
+});
+
+test('down takes effect at once if what is used fits, else PLAN_LIMIT_EXCEEDED says the counts', async (t) => {
+  const { api, organization } = await t.context.silo.signUp();
+  const { id } = organization;
+  await choosePlan(api, id, PLAN_SCALE);
+  const { id: projectId } = await createProject(api, id);
+  const error = await refused(t, changePlan(api, id, PLAN_FREE), 'PLAN_LIMIT_EXCEEDED');
+  t.deepEqual(error.metadata, { limit: '1', count: '2' });
+  t.is((await subscriptionOf(api, id)).plan, PLAN_SCALE);
+  await createProject(api, id);
+  await changePlan(api, id, PLAN_PAY_AS_YOU_GO);
+  await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+  await refused(t, changePlan(api, id, PLAN_FREE), 'PLAN_LIMIT_EXCEEDED');
+});
+
+test('back on free nothing more can be created', async (t) => {
+  const { api, organization } = await t.context.silo.signUp();
+  const { id } = organization;
+  await choosePlan(api, id);
+  await changePlan(api, id, PLAN_FREE);
+  await refused(t, createProject(api, id), 'PROJECT_LIMIT');
+});
+
+test('the present plan again changes nothing', async (t) => {
+  const { api, organization } = await t.context.silo.signUp();
+  const before = await subscriptionOf(api, organization.id);
+  const { subscription } = await changePlan(api, organization.id, PLAN_FREE);
+  t.deepEqual(subscription, before);
+});
+
+test('a subscription is not changed where its etag is an old one', async (t) => {
+  const { api, organization } = await t.context.silo.signUp();
+  const { id } = organization;
+  const { etag } = await subscriptionOf(api, id);
+  await updateDetails(api, id, etag);
+  await refused(t, updateDetails(api, id, etag), 'ETAG_MISMATCH');
+  await refused(t, changePlan(api, id, PLAN_SCALE, etag), 'ETAG_MISMATCH');
+});
+
+test('members see the plan; who pays is seen, and either is changed, by admins', async (t) => {
+  const { silo } = t.context;
+  const [owner, member] = [await silo.signUp('Owner'), await silo.signUp('Member')];
+  const { id } = owner.organization;
+  await updateDetails(owner.api, id);
+  await join(owner, member, Level.LEVEL_MEMBER);
+  const seen = await subscriptionOf(member.api, id);
+  t.is(seen.plan, PLAN_FREE);
+  t.is(seen.billingDetails, undefined);
+  t.deepEqual((await subscriptionOf(owner.api, id)).billingDetails, billingDetails);
+  await refused(t, changePlan(member.api, id, PLAN_SCALE), 'ADMIN_REQUIRED');
+  await refused(t, updateDetails(member.api, id), 'ADMIN_REQUIRED');
+});
+
+test('one change of an organization’s plan runs at a time: another gets REQUEST_IN_PROGRESS', async (t) => {
+  const { api, organization } = await t.context.silo.signUp();
+  const { id } = organization;
+  await updateDetails(api, id);
+  const plans = [PLAN_PAY_AS_YOU_GO, PLAN_SCALE, PLAN_ENTERPRISE, PLAN_PAY_AS_YOU_GO];
+  const refusals = [];
+  // All at once nearly always overlap; which of them do is chance.
+  for (let round = 0; round < 20 && refusals.length === 0; round++) {
+    const all = await Promise.allSettled(plans.map((plan) => changePlan(api, id, plan)));
+    t.true(all.some(({ status }) => status === 'fulfilled'));
+    refusals.push(...all.flatMap((each) => (each.status === 'rejected' ? [each.reason] : [])));
+  }
+  for (const refusal of refusals) {
+    const { details } = await refused(t, Promise.reject(refusal), 'REQUEST_IN_PROGRESS');
+    t.true((details.retryDelayMs ?? 0) > 0);
+  }
+  t.true(refusals.length > 0);
+  await changePlan(api, id, PLAN_SCALE);
+});
+
+test('however creates race a change down, the organization never has more than its plan allows', async (t) => {
+  const { api, organization } = await t.context.silo.signUp();
+  const { id } = organization;
+  await choosePlan(api, id);
+  for (let round = 0; round < 5; round++) {
+    const [down, ...created] = await outcomes([
+      changePlan(api, id, PLAN_FREE),
+      createProject(api, id),
+      createProject(api, id),
+    ]);
+    const { plan, projectLimit, projectCount } = await subscriptionOf(api, id);
+    const names = await projectNames(api, id);
+    t.is(projectCount, names.length);
+    if (down === 'OK') {
+      t.deepEqual([plan, projectLimit, names.length], [PLAN_FREE, 1, 1], created.join());
+      await changePlan(api, id, PLAN_PAY_AS_YOU_GO);
+    } else {
+      t.is(down, 'PLAN_LIMIT_EXCEEDED');
+      await emptyBut(api, id, 1);
+    }
+  }
+});
+
+/** Deletes projects until so many are left. */
+async function emptyBut(api: PublicApi, organizationId: string, left: number): Promise<void> {
+  const page = { pageSize: 0, pageToken: '' };
+  const { projects } = await api.projects.listProjects({ organizationId, ...page });
+  for (const { id: projectId } of projects.slice(left)) {
+    await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+  }
+}
