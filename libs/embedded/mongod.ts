@@ -101,6 +101,9 @@ async function spawnMongod(options: MongodOptions, port: number, url: string): P
     // The answer to SIGTERM otherwise waits up to 15 s for other members to catch up.
     shutdownTimeoutMillisForSignaledShutdown: '100',
     diagnosticDataCollectionEnabled: 'false',
+    // A process that is killed inside a transaction leaves its locks behind for that long: the
+    // log's counter may be among them. Ours take a second at most; the server's default is 60.
+    transactionLifetimeLimitSeconds: '10',
     ...(options.enableTestCommands ? { enableTestCommands: '1' } : {}),
     ...options.setParameters,
   };

@@ -55,6 +55,15 @@ test('mongod recovers from SIGKILL, and takes fail points only where they were a
   await t.throwsAsync(client.db('admin').command({ ping: 1 }), { message: /failCommand/ });
 });
 
+test('a transaction whose client was killed gives up its locks within ten seconds', async (t) => {
+  const directory = await temporaryDirectory(t);
+  await using mongod = await startMongod({ binary: await binaryOf(t, 'mongod'), directory });
+  await using client = new MongoClient(mongod.url);
+  const asked = { getParameter: 1, transactionLifetimeLimitSeconds: 1 };
+  const { transactionLifetimeLimitSeconds } = await client.db('admin').command(asked);
+  t.is(transactionLifetimeLimitSeconds, 10);
+});
+
 test('a mongod that ends early is reported with the end of its log', async (t) => {
   const directory = await temporaryDirectory(t);
   const binary = await binaryOf(t, 'mongod');
