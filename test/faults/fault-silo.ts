@@ -62,6 +62,8 @@ export type Held = {
   collection?: string;
   /** How many such commands go before it. */
   after?: number;
+  /** How many of them are held; 1 unless given. */
+  times?: number;
   /** `lost`: it never reaches the server's hands. `done`: it is done, by then for nobody. */
   outcome: 'lost' | 'done';
 };
@@ -80,7 +82,7 @@ const enteredWithinMs = 15_000;
 function failPointsOf(mongo: MongoClient): FailPoints {
   const admin = mongo.db('admin');
   return {
-    hold: async ({ service, command, collection, after = 0, outcome }) => {
+    hold: async ({ service, command, collection, after = 0, times = 1, outcome }) => {
       const data: Document = {
         failCommands: [command],
         appName: `silo-${service}`,
@@ -91,14 +93,14 @@ function failPointsOf(mongo: MongoClient): FailPoints {
       };
       const { count } = await admin.command({
         configureFailPoint: 'failCommand',
-        mode: after === 0 ? { times: 1 } : { skip: after },
+        mode: after === 0 ? { times } : { skip: after },
         data,
       });
       return {
         entered: async () => {
           await admin.command({
             waitForFailPoint: 'failCommand',
-            timesEntered: count + after + 1,
+            timesEntered: count + after + times,
             maxTimeMS: enteredWithinMs,
           });
         },
