@@ -232,6 +232,7 @@ test('a key ends at its expiry', async (t) => {
   await eventually(async () => {
     if (await isLive(silo, secret)) throw new Error('the key is still live');
   });
+  t.true(await isLive(silo, ada.apiKey));
 });
 
 test('a disabled key is useless until it is enabled', async (t) => {
