@@ -1,6 +1,7 @@
 /** NATS away, and MongoDB's primary stepping down: nothing lost, nothing twice. */
 import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
+import { startMongod } from '@silo/embedded/mongod.ts';
 import { startNatsServer } from '@silo/embedded/nats-server.ts';
 import test from 'ava';
 import { upgrade } from '../authorization/world.ts';
@@ -17,6 +18,8 @@ let silo: FaultSilo;
 let ada: SignedUp;
 let hereId: string;
 let thereId: string;
+/** Servers that took the place of killed ones. */
+const revived: AsyncDisposable[] = [];
 test.before(async () => {
   silo = await startFaultSilo();
   ada = await silo.signUp('Ada');
@@ -26,7 +29,10 @@ test.before(async () => {
   thereId = made.organization?.id ?? '';
   await upgrade(ada.api, thereId);
 });
-test.after.always(() => silo?.[Symbol.asyncDispose]());
+test.after.always(async () => {
+  await silo?.[Symbol.asyncDispose]();
+  for (const server of revived) await server[Symbol.asyncDispose]();
+});
 
 async function move(
   projectId: string,
@@ -44,64 +50,98 @@ async function publishedMoves(projectId: string): Promise<string[]> {
   return moved.map(({ body }) => String(JSON.parse(body).moveId));
 }
 
-test.serial('primary steps down under many changes: each is made once', async (t) => {
-  const workers = await Promise.all(
-    Array.from({ length: 6 }, async (_, index) => {
-      const projectId = await newProject(ada.api, hereId, `Worker ${index}`);
-      return { projectId, moves: [] as string[], fingerprints: [] as string[] };
-    }),
-  );
-  const roundsMax = 40;
-  let isOver = false;
-  const rounds = workers.map(async (worker) => {
-    const { projectId, moves, fingerprints } = worker;
-    for (let round = 0; round < roundsMax && !isOver; round++) {
-      const [moving, regenerating] = [randomUUID(), randomUUID()];
-      const destination = round % 2 === 0 ? thereId : hereId;
-      moves.push(await eventually(() => move(projectId, destination, moving), 30_000));
-      const request = { projectId, expectedFingerprint: '', requestId: regenerating };
-      const { projectToken } = await eventually(
-        () => ada.api.projectTokens.regenerateProjectToken(request),
-        30_000,
+type Disturbance = { what: string; disturb: () => Promise<void> };
+
+const disturbances: Disturbance[] = [
+  {
+    what: 'MongoDB’s primary steps down',
+    disturb: async () => {
+      const admin = silo.mongo.db('admin');
+      const term = async () => Number((await admin.command({ replSetGetStatus: 1 })).term);
+      const before = await term();
+      // Whether it answers or cuts the connection is its own affair: the term tells.
+      await admin.command({ replSetStepDown: 1, force: true }).catch(() => {});
+      await eventually(async () => {
+        if ((await term()) <= before) throw new Error('there was no election yet');
+      });
+    },
+  },
+  {
+    what: 'MongoDB is killed and starts again',
+    disturb: async () => {
+      const { mongod } = silo.silo;
+      if (mongod === undefined) throw new Error('the silo has no mongod of its own');
+      mongod.process.kill('SIGKILL');
+      await mongod.process.exited;
+      revived.push(
+        await startMongod({
+          binary: required('MONGOD_BINARY'),
+          directory: dirname(mongod.process.logFile),
+          port: mongod.port,
+        }),
       );
-      fingerprints.push(projectToken?.fingerprint ?? '');
+    },
+  },
+];
+
+for (const { what, disturb } of disturbances) {
+  test.serial(`${what} under many changes: each is made once`, async (t) => {
+    const workers = await Promise.all(
+      Array.from({ length: 6 }, async (_, index) => {
+        const projectId = await newProject(ada.api, hereId, `Worker ${index}`);
+        return { projectId, moves: [] as string[], fingerprints: [] as string[] };
+      }),
+    );
+    const roundsMax = 40;
+    let isOver = false;
+    const rounds = workers.map(async (worker) => {
+      const { projectId, moves, fingerprints } = worker;
+      for (let round = 0; round < roundsMax && !isOver; round++) {
+        const [moving, regenerating] = [randomUUID(), randomUUID()];
+        const destination = round % 2 === 0 ? thereId : hereId;
+        moves.push(await eventually(() => move(projectId, destination, moving), 30_000));
+        const request = { projectId, expectedFingerprint: '', requestId: regenerating };
+        const { projectToken } = await eventually(
+          () => ada.api.projectTokens.regenerateProjectToken(request),
+          30_000,
+        );
+        fingerprints.push(projectToken?.fingerprint ?? '');
+      }
+    });
+    const signUps = Array.from({ length: 4 }, (_, index) => {
+      const request = {
+        ...{ email: `${randomUUID()}@example.com`, displayName: `Newcomer ${index}` },
+        ...{ organizationName: 'New', requestId: randomUUID() },
+      };
+      return eventually(() => silo.as().accounts.createAccount(request), 30_000);
+    });
+    await eventually(() => {
+      if (workers.some(({ moves }) => moves.length < 2)) throw new Error('not yet in full swing');
+    });
+    const before = workers.map(({ moves }) => moves.length);
+    await disturb();
+    await eventually(() => {
+      const hasGoneOn = workers.every(
+        ({ moves }, index) => moves.length >= (before[index] ?? 0) + 3,
+      );
+      if (!hasGoneOn) throw new Error('no primary that takes changes again');
+    }, 40_000);
+    isOver = true;
+    await Promise.all([...rounds, ...signUps]);
+    await invariantsHold(t, silo);
+    const { logs, project } = await readSnapshot(silo);
+    for (const { projectId, moves, fingerprints } of workers) {
+      t.is(new Set(moves).size, moves.length);
+      const stored = project.moves.filter((each) => each.projectId === projectId);
+      t.deepEqual(stored.map(({ _id }) => _id).sort(), moves.toSorted());
+      const created = logs.token.told.filter(
+        ({ name, subject }) => name === 'token.created' && subject === projectId,
+      );
+      const told = created.map(({ body }) => String(JSON.parse(body).fingerprint));
+      t.deepEqual(told.slice(1), fingerprints);
     }
   });
-  const signUps = Array.from({ length: 4 }, (_, index) => {
-    const request = {
-      ...{ email: `${randomUUID()}@example.com`, displayName: `Newcomer ${index}` },
-      ...{ organizationName: 'New', requestId: randomUUID() },
-    };
-    return eventually(() => silo.as().accounts.createAccount(request), 30_000);
-  });
-  await eventually(() => {
-    if (workers.some(({ moves }) => moves.length < 2)) throw new Error('not yet in full swing');
-  });
-  const before = workers.map(({ moves }) => moves.length);
-  const admin = silo.mongo.db('admin');
-  const term = async () => (await admin.command({ replSetGetStatus: 1 })).term;
-  const termBefore = await term();
-  await admin.command({ replSetStepDown: 1, force: true }).catch(() => {});
-  await eventually(() => {
-    const hasGoneOn = workers.every(({ moves }, index) => moves.length >= (before[index] ?? 0) + 3);
-    if (!hasGoneOn) throw new Error('no primary that takes changes again');
-  }, 40_000);
-  t.true((await term()) > termBefore);
-  isOver = true;
-  await Promise.all([...rounds, ...signUps]);
-  await invariantsHold(t, silo);
-  const { logs, project } = await readSnapshot(silo);
-  for (const { projectId, moves, fingerprints } of workers) {
-    t.is(new Set(moves).size, moves.length);
-    const stored = project.moves.filter((each) => each.projectId === projectId);
-    t.deepEqual(stored.map(({ _id }) => _id).sort(), moves.toSorted());
-    const created = logs.token.told.filter(
-      ({ name, subject }) => name === 'token.created' && subject === projectId,
-    );
-    const told = created.map(({ body }) => String(JSON.parse(body).fingerprint));
-    t.deepEqual(told.slice(1), fingerprints);
-  }
-});
+}
 
 test.serial(
   'NATS killed before a move: the move is made, and published when NATS is back',
@@ -114,20 +154,20 @@ test.serial(
     const moveIds = [await move(projectId, thereId), await move(projectId, hereId)];
     const { logs } = await readSnapshot(silo);
     t.true(logs.project.told.some(({ body }) => body.includes(moveIds[1] ?? '')));
-    const revived = await startNatsServer({
+    const nats = await startNatsServer({
       binary: required('NATS_SERVER_BINARY'),
       directory: dirname(natsServer.process.logFile),
       port: natsServer.port,
     });
-    t.teardown(() => revived.stop());
+    revived.push(nats);
     await invariantsHold(t, silo);
     t.deepEqual(await publishedMoves(projectId), moveIds);
 
     // As before, but hung, and the relay dies with what it has sent and nobody has acknowledged.
-    revived.process.kill('SIGSTOP');
+    nats.process.kill('SIGSTOP');
     moveIds.push(await move(projectId, thereId));
     await killService(silo, 'project');
-    revived.process.kill('SIGCONT');
+    nats.process.kill('SIGCONT');
     t.deepEqual(await checkInvariants(silo), []);
     await silo.silo.services.project.start();
     await invariantsHold(t, silo);
