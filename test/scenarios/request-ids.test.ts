@@ -1,0 +1,253 @@
+import { randomUUID } from 'node:crypto';
+import type { DescMessage } from '@bufbuild/protobuf';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import { loadImage, siloMethods } from '@silo/protos/image.ts';
+import { type ServiceName, serviceNames } from '@silo/service/config.ts';
+import { BSON } from 'mongodb';
+import { createKey, keyMessage } from '../authorization/world.ts';
+import type { TestSilo } from '../harness/silo.ts';
+import { readStream } from '../invariants/stream.ts';
+import { mutations } from './mutations.ts';
+import {
+  choosePlan,
+  createProject,
+  join,
+  moveProject,
+  projectNames,
+  refused,
+  scenarios,
+} from './support.ts';
+
+const test = scenarios();
+const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
+const callsAtOnce = 20;
+
+/** How far each service's log reaches. */
+async function heads(silo: TestSilo): Promise<Record<ServiceName, number>> {
+  const internal = silo.internal();
+  const read = serviceNames.map(async (name) => {
+    const { head } = await internal[name].eventLog.getHead({});
+    return [name, head?.sequence ?? 0] as const;
+  });
+  return Object.fromEntries(await Promise.all(read)) as Record<ServiceName, number>;
+}
+
+/** What was told since: `<service>.<event>`, sorted. */
+async function toldSince(silo: TestSilo, before: Record<ServiceName, number>): Promise<string[]> {
+  await heads(silo); // numbers everything
+  const told: string[] = [];
+  for (const name of serviceNames) {
+    const request = { afterSequence: before[name], batchSize: 0, follow: false };
+    for await (const { events } of silo.internal()[name].eventLog.readEvents(request)) {
+      told.push(...events.map(({ type }) => type.split('.').slice(2, 4).join('.')));
+    }
+  }
+  return told.sort();
+}
+
+const holdsRequestId = ({ fields }: DescMessage): boolean =>
+  fields.some(
+    (field) =>
+      field.name === 'request_id' ||
+      (field.fieldKind === 'message' &&
+        field.message.fields.some((each) => each.name === 'request_id')),
+  );
+
+test.serial('every method that takes a request id is tried', (t) => {
+  const taking = siloMethods(loadImage()).filter(({ method }) => holdsRequestId(method.input));
+  t.deepEqual(
+    Object.keys(mutations).sort(),
+    taking.map(({ path }) => path),
+  );
+});
+
+// One after another, so that the logs tell of one request only.
+for (const [path, { prepare, events }] of Object.entries(mutations)) {
+  test.serial(
+    `${path}: one request id, one answer and one effect, however often and at once`,
+    async (t) => {
+      const { silo } = t.context;
+      const { call, other } = await prepare(silo);
+      const requestId = randomUUID();
+      const before = await heads(silo);
+      const calls = Array.from({ length: callsAtOnce }, () => call(requestId));
+      const [first, ...answers] = await Promise.all(calls);
+      for (const answer of answers) t.deepEqual(answer, first);
+      t.deepEqual(await toldSince(silo, before), events.toSorted());
+      const after = await heads(silo);
+      t.deepEqual(await call(requestId), first);
+      await refused(t, other(requestId), 'REQUEST_ID_REUSED');
+      t.deepEqual(await heads(silo), after);
+    },
+  );
+}
+
+test('a refusal is not remembered: upgrade, repeat, and it works', async (t) => {
+  const { api, organization } = await t.context.silo.signUp();
+  const requestId = randomUUID();
+  const create = () => createProject(api, organization.id, { requestId });
+  await refused(t, create(), 'PROJECT_LIMIT');
+  await choosePlan(api, organization.id);
+  const { id } = await create();
+  t.is((await create()).id, id);
+});
+
+test('another account with the same id, and another method, are other requests', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
+  const requestId = randomUUID();
+  const made = await Promise.all(
+    [ada, bob].map(async ({ api }) => {
+      const apiKey = keyMessage({ name: 'Same', scopes: ['*'] });
+      return await api.apiKeys.createApiKey({ apiKey, requestId });
+    }),
+  );
+  t.is(new Set(made.map(({ secret }) => secret)).size, 2);
+  const founded = await ada.api.organizations.createOrganization({ name: 'Same', requestId });
+  t.truthy(founded.organization);
+});
+
+test('the id of a sign-up belongs to its e-mail', async (t) => {
+  const { accounts } = t.context.silo.as();
+  const requestId = randomUUID();
+  const signUp = (email: string) =>
+    accounts.createAccount({ email, displayName: 'x', organizationName: 'x', requestId });
+  const [one, other] = [`${randomUUID()}@example.com`, `${randomUUID()}@example.com`];
+  const first = await signUp(one);
+  t.not((await signUp(other)).account?.id, first.account?.id);
+  t.deepEqual(await signUp(one), first);
+});
+
+test('without a request id every call is a request of its own', async (t) => {
+  const { api, organization } = await t.context.silo.signUp();
+  await choosePlan(api, organization.id);
+  await createProject(api, organization.id);
+  await createProject(api, organization.id);
+  t.is((await projectNames(api, organization.id)).length, 3);
+});
+
+test('who rolled, disabled or deleted the very key that it calls with may repeat that, and nothing else', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp();
+  for (const way of ['rollApiKey', 'disableApiKey', 'deleteApiKey'] as const) {
+    const { apiKey, secret } = await createKey(ada.api, { scopes: ['*'] });
+    const { apiKeys, accounts } = silo.as(secret);
+    const request = { keyId: apiKey.id, overlap: undefined, etag: '', requestId: randomUUID() };
+    const first = await apiKeys[way](request);
+    t.deepEqual(await apiKeys[way](request), first, way);
+    await refused(t, accounts.getAccount({}), 'TOKEN_INVALID');
+    const fresh = { ...request, requestId: randomUUID() };
+    await refused(t, apiKeys[way](fresh), 'TOKEN_INVALID');
+  }
+});
+
+test('who lost access by another’s doing may not repeat what it did there', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
+  const organizationId = ada.organization.id;
+  const accountId = bob.account.id;
+  await join(ada, bob, LEVEL_ADMIN);
+  await choosePlan(ada.api, organizationId);
+  await choosePlan(bob.api, bob.organization.id);
+  const requestId = randomUUID();
+  const create = () => createProject(bob.api, organizationId, { requestId });
+  const { id } = await create();
+  const move = () => moveProject(bob.api, id, bob.organization.id, requestId);
+  await move();
+  await move();
+  const lower = Member.fromPartial({ organizationId, accountId, level: LEVEL_MEMBER });
+  await ada.api.organizations.updateMember({ member: lower, updateMask: undefined, requestId: '' });
+  await refused(t, move(), 'ADMIN_REQUIRED');
+  const removal = { organizationId, accountId, etag: '', requestId: '' };
+  await ada.api.organizations.removeMember(removal);
+  await refused(t, create(), 'ORGANIZATION_NOT_FOUND');
+  await refused(t, move(), 'ORGANIZATION_NOT_FOUND');
+});
+
+test('where a secret is answered, the id must be a random UUID', async (t) => {
+  const { silo } = t.context;
+  const { api, organization, apiKeyId } = await silo.signUp();
+  const organizationId = organization.id;
+  const email = 'somebody@example.com';
+  const apiKey = keyMessage({ name: 'x', scopes: ['*'] });
+  const version1 = '5e2f1a60-8d5f-11ef-9cd2-0242ac120002';
+  for (const requestId of ['', 'short', version1]) {
+    const overlap = undefined;
+    const calls = [
+      silo.as().accounts.createAccount({
+        email,
+        displayName: 'x',
+        organizationName: 'x',
+        requestId,
+      }),
+      api.organizations.inviteMember({ organizationId, email, level: LEVEL_MEMBER, requestId }),
+      api.apiKeys.createApiKey({ apiKey, requestId }),
+      api.apiKeys.rollApiKey({ keyId: apiKeyId, overlap, etag: '', requestId }),
+    ];
+    for (const call of calls) {
+      const { details } = await refused(t, call, 'INVALID_FIELD');
+      t.deepEqual(
+        details.badRequest?.map(({ field }) => field),
+        ['request_id'],
+      );
+    }
+  }
+});
+
+test('elsewhere it has 1 to 128 printable characters', async (t) => {
+  const { api } = await t.context.silo.signUp();
+  const create = (requestId: string) =>
+    api.organizations.createOrganization({ name: 'x', requestId });
+  await create(`~ ${'x'.repeat(126)}`);
+  for (const requestId of ['x'.repeat(129), 'line\nbreak', 'ümlaut']) {
+    await refused(t, create(requestId), 'INVALID_FIELD');
+  }
+});
+
+test('secrets and their request ids stand in no database and in no event', async (t) => {
+  const { silo } = t.context;
+  const requestIds = Array.from({ length: 4 }, () => randomUUID());
+  const [forAccount = '', forInvite = '', forKey = '', forRoll = ''] = requestIds;
+  const signedUp = await silo.as().accounts.createAccount({
+    email: 'ada-of-the-dump@example.com',
+    displayName: 'Ada',
+    organizationName: 'Dump',
+    requestId: forAccount,
+  });
+  const api = silo.as(signedUp.apiKey);
+  const { code } = await api.organizations.inviteMember({
+    organizationId: signedUp.organization?.id ?? '',
+    email: 'bob-of-the-dump@example.com',
+    level: LEVEL_MEMBER,
+    requestId: forInvite,
+  });
+  const apiKey = keyMessage({ name: 'x', scopes: ['*'] });
+  const created = await api.apiKeys.createApiKey({ apiKey, requestId: forKey });
+  const keyId = created.apiKey?.id ?? '';
+  const overlap = { seconds: 60, nanos: 0 };
+  const rolled = await api.apiKeys.rollApiKey({ keyId, overlap, etag: '', requestId: forRoll });
+  const secrets = [signedUp.apiKey, code, created.secret, rolled.secret, ...requestIds];
+  t.is(new Set(secrets).size, 8);
+  await heads(silo);
+  const dump = await dumpOf(silo);
+  t.true(dump.includes('bob-of-the-dump@example.com'), 'the dump would show them');
+  const told = (await readStream(silo)).map((each) => JSON.stringify(each)).join('\n');
+  for (const secret of secrets) {
+    t.false(dump.includes(secret));
+    t.false(told.includes(secret));
+    // A UUID may be kept as its bytes, too.
+    t.false(dump.includes(Buffer.from(secret.replaceAll('-', ''), 'hex')) && secret.includes('-'));
+  }
+});
+
+/** Everything that a dump of the databases would hold. */
+async function dumpOf({ mongo, databasePrefix }: TestSilo): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for (const name of serviceNames) {
+    for (const collection of await mongo.db(`${databasePrefix}_${name}`).collections()) {
+      for await (const document of collection.find()) parts.push(BSON.serialize(document));
+    }
+  }
+  return Buffer.concat(parts);
+}
