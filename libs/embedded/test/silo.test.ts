@@ -13,9 +13,11 @@ import { temporaryDirectory } from './temporary-directory.ts';
 
 const main = () => join(import.meta.dirname, 'fake-service.ts');
 const patience = { withinMs: 60_000 };
+/** Without the test run's own servers: here the Silo starts its own. */
+const { MONGODB_URL, NATS_URL, ...environment } = process.env;
 
 function optionsFor(t: ExecutionContext, directory: string) {
-  return { directory, log: (line: string) => t.log(line), freePorts: true, main };
+  return { directory, log: (line: string) => t.log(line), freePorts: true, main, environment };
 }
 
 /** Everything that a Silo runs in a state directory, by its records. */
@@ -27,6 +29,7 @@ function partsOf(directory: string): ProcessIdentity[] {
 async function runCommand(t: ExecutionContext, directory: string) {
   const script = join(import.meta.dirname, 'run-silo.ts');
   const command = spawn(process.execPath, [script, directory], {
+    env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -116,7 +119,7 @@ test.serial('servers that are there already are used and left alone', async (t) 
   const { mongodb, nats } = silo.endpoints;
   const guest = await startSilo({
     ...optionsFor(t, await temporaryDirectory(t)),
-    environment: { ...process.env, MONGODB_URL: mongodb, NATS_URL: nats },
+    environment: { ...environment, MONGODB_URL: mongodb, NATS_URL: nats },
   });
   t.is(guest.mongod, undefined);
   t.is(guest.natsServer, undefined);
