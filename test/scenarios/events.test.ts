@@ -1,0 +1,195 @@
+import { randomUUID } from 'node:crypto';
+import * as eventMessages from '@silo/protos/gen/silo/events/v1/events.ts';
+import { secretPattern } from '@silo/tokens/secrets.ts';
+import { connect, type Msg } from 'nats';
+import { eventually } from '../harness/eventually.ts';
+import type { TestSilo } from '../harness/silo.ts';
+import { mutations } from './mutations.ts';
+import {
+  choosePlan,
+  createOrganization,
+  createProject,
+  moveProject,
+  present,
+  scenarios,
+} from './support.ts';
+
+const test = scenarios();
+
+/** A message as a subscriber that knows nothing of Silo has it. */
+type Heard = { subject: string; headers: Record<string, string>; body: Record<string, unknown> };
+
+/** A plain subscription to everything; `heard` grows as messages come. */
+async function subscribe(silo: TestSilo): Promise<AsyncDisposable & { heard: Heard[] }> {
+  const connection = await connect({ servers: silo.natsUrl });
+  const heard: Heard[] = [];
+  connection.subscribe(`${silo.natsSubjectPrefix}.>`, {
+    callback: (error, message) => {
+      if (error === null) heard.push(read(message));
+    },
+  });
+  await connection.flush();
+  return { heard, [Symbol.asyncDispose]: () => connection.close() };
+}
+
+function read({ subject, headers, data }: Msg): Heard {
+  const body = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data));
+  const all = (headers?.keys() ?? []).map((key) => [key, headers?.get(key) ?? '']);
+  return { subject, headers: Object.fromEntries(all), body };
+}
+
+function find(heard: Heard[], subject: string): Heard {
+  const found = heard.findLast((each) => each.subject === subject);
+  if (found === undefined) throw new Error(`nothing came on ${subject}`);
+  return found;
+}
+
+/** The message that tells of each event, by the list in the design. */
+const messageOf: Record<string, string> = {
+  'org.account_created': 'AccountCreated',
+  'org.account_updated': 'AccountUpdated',
+  'org.organization_created': 'OrganizationCreated',
+  'org.organization_updated': 'OrganizationUpdated',
+  'org.organization_deleted': 'OrganizationDeleted',
+  'org.member_added': 'MemberAdded',
+  'org.member_updated': 'MemberUpdated',
+  'org.member_removed': 'MemberRemoved',
+  'org.invite_created': 'InviteCreated',
+  'org.invite_deleted': 'InviteDeleted',
+  'org.invite_accepted': 'InviteAccepted',
+  'project.created': 'ProjectCreated',
+  'project.updated': 'ProjectUpdated',
+  'project.moved': 'ProjectMoved',
+  'project.deleted': 'ProjectDeleted',
+  'project.slots_changed': 'SlotsChanged',
+  'token.created': 'TokenCreated',
+  'token.revoked': 'TokenRevoked',
+  'token.key_created': 'ApiKeyCreated',
+  'token.key_updated': 'ApiKeyUpdated',
+  'token.key_revoked': 'ApiKeyRevoked',
+  'billing.subscription_created': 'SubscriptionCreated',
+  'billing.billing_details_updated': 'BillingDetailsUpdated',
+  'billing.plan_changed': 'PlanChanged',
+};
+
+type Codec = { fromJSON(json: unknown): object; toJSON(message: never): unknown };
+
+test('a subscriber sees ProjectMoved, with the documented headers and a body that says it all', async (t) => {
+  const { silo } = t.context;
+  await using listening = await subscribe(silo);
+  const { api, account, organization } = await silo.signUp();
+  await choosePlan(api, organization.id);
+  const { id: projectId } = await createProject(api, organization.id, { name: 'Moving' });
+  const { organizationId } = await createOrganization(api);
+  await choosePlan(api, organizationId);
+  const { move } = await moveProject(api, projectId, organizationId);
+  const subject = `${silo.natsSubjectPrefix}.project.moved.${projectId}`;
+  const { headers, body } = await eventually(() => find(listening.heard, subject));
+  const { time, revision, ...told } = body;
+  t.deepEqual(told, {
+    projectId,
+    oldOrganizationId: organization.id,
+    newOrganizationId: organizationId,
+    moveId: present(move).id,
+    name: 'Moving',
+    actor: account.id,
+  });
+  t.is(new Date(String(time)).getTime(), present(present(move).moveTime).getTime());
+  t.is(revision, 2);
+  const { 'ce-id': id = '', 'ce-sequence': sequence, 'ce-correlationid': call } = headers;
+  t.like(headers, {
+    'Nats-Msg-Id': id,
+    'ce-specversion': '1.0',
+    'ce-type': 'internal.silo.project.moved.v1',
+    'ce-source': '/silo/us/project',
+    'ce-subject': projectId,
+    'ce-time': String(headers['ce-time']),
+    'ce-datacontenttype': 'application/json',
+    'ce-authid': account.id,
+  });
+  t.regex(sequence ?? '', /^[0-9]{20}$/);
+  t.not(id, '');
+  t.not(call ?? '', '');
+  t.is(Date.parse(headers['ce-time'] ?? ''), new Date(String(time)).getTime());
+});
+
+test('a subscriber sees TokenRevoked, by fingerprints and never the token', async (t) => {
+  const { silo } = t.context;
+  await using listening = await subscribe(silo);
+  const { api, account, organization, projectId, projectToken } = await silo.signUp();
+  const before = await api.projectTokens.getProjectToken({ projectId });
+  const after = await api.projectTokens.regenerateProjectToken({
+    projectId,
+    expectedFingerprint: '',
+    requestId: '',
+  });
+  const subject = `${silo.natsSubjectPrefix}.token.revoked.${projectId}`;
+  const { headers, body } = await eventually(() => find(listening.heard, subject));
+  const { time, revision, ...told } = body;
+  t.deepEqual(told, {
+    projectId,
+    organizationId: organization.id,
+    fingerprint: before.projectToken?.fingerprint,
+    newFingerprint: after.projectToken?.fingerprint,
+    actor: account.id,
+  });
+  t.is(headers['ce-type'], 'internal.silo.token.revoked.v1');
+  t.is(typeof revision, 'number');
+  t.false(Number.isNaN(Date.parse(String(time))));
+  const everything = JSON.stringify(listening.heard);
+  t.false(everything.includes(projectToken));
+  t.false(everything.includes(after.projectToken?.token ?? 'x'));
+});
+
+test('what ends access tells a cache of project tokens: moved, deleted, revoked', async (t) => {
+  const { silo } = t.context;
+  await using listening = await subscribe(silo);
+  const { api, organization, projectId } = await silo.signUp();
+  const { project } = await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+  const subject = `${silo.natsSubjectPrefix}.project.deleted.${projectId}`;
+  const { body } = await eventually(() => find(listening.heard, subject));
+  t.like(body, { projectId, organizationId: organization.id, name: 'Default Project' });
+  const purgeTime = new Date(String(body.purgeTime));
+  t.deepEqual(purgeTime, present(project?.purgeTime));
+});
+
+test.serial(
+  'every event comes with the documented subject, headers and body, in order, and tells no secret',
+  async (t) => {
+    const { silo } = t.context;
+    await using listening = await subscribe(silo);
+    for (const { prepare } of Object.values(mutations)) {
+      const { call } = await prepare(silo);
+      await call(randomUUID());
+    }
+    const { heard } = listening;
+    const prefix = `${silo.natsSubjectPrefix}.`;
+    const nameOf = ({ subject }: Heard) =>
+      subject.slice(prefix.length).split('.').slice(0, 2).join('.');
+    await eventually(() => {
+      const names = [...new Set(heard.map(nameOf))].sort();
+      t.like({ names }, { names: Object.keys(messageOf).sort() });
+      if (names.length < Object.keys(messageOf).length) throw new Error(`only ${names}`);
+    });
+    const last: Record<string, number> = {};
+    for (const message of heard) {
+      const { subject, headers, body } = message;
+      const [service = '', event = '', id = ''] = subject.slice(prefix.length).split('.');
+      t.is(headers['ce-type'], `internal.silo.${service}.${event}.v1`);
+      t.is(headers['ce-source'], `/silo/us/${service}`);
+      t.is(headers['ce-subject'], id);
+      t.is(headers['ce-authid'], String(body.actor));
+      t.true(Number.isInteger(body.revision), `${subject} has a revision`);
+      t.true(Object.values(body).includes(id), `${subject} says what it is about`);
+      const sequence = Number(headers['ce-sequence']);
+      t.is(sequence, (last[service] ?? sequence - 1) + 1, `${service}: without gaps`);
+      last[service] = sequence;
+      const name = messageOf[`${service}.${event}`] ?? '';
+      const codec = (eventMessages as unknown as Record<string, Codec>)[name];
+      t.deepEqual(codec?.toJSON(codec.fromJSON(body) as never), body, `${subject} is a ${name}`);
+      const text = JSON.stringify(message);
+      t.notRegex(text, new RegExp(secretPattern), subject);
+      t.false(text.includes('@'), `${subject} tells no e-mail`);
+    }
+  },
+);

@@ -1,0 +1,361 @@
+import { randomUUID } from 'node:crypto';
+import type { DescMessage } from '@bufbuild/protobuf';
+import { isServiceError } from '@silo/errors/from-status.ts';
+import { reasonName } from '@silo/errors/reason-name.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { loadImage, siloMethods } from '@silo/protos/image.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import { newInviteCode } from '@silo/tokens/secrets.ts';
+import type { ExecutionContext } from 'ava';
+import { createKey, keyMessage } from '../authorization/world.ts';
+import type { PublicApi, SignedUp } from '../harness/clients.ts';
+import {
+  billingDetails,
+  choosePlan,
+  createOrganization,
+  createProject,
+  firstPage,
+  join,
+  present,
+  scenarios,
+} from './support.ts';
+
+const test = scenarios();
+
+/** Calls one method about the thing with this id; `own` is the caller's, for what else it names. */
+type Ask = (api: PublicApi, id: string, own: SignedUp) => Promise<unknown>;
+
+const rest = { etag: '', requestId: '' };
+const updateMask = undefined;
+const email = 'somebody@example.com';
+const level = Level.LEVEL_MEMBER;
+
+const ofOrganizations: Record<string, Ask> = {
+  '/silo.org.v1.OrganizationService/GetOrganization': (api, organizationId) =>
+    api.organizations.getOrganization({ organizationId }),
+  '/silo.org.v1.OrganizationService/UpdateOrganization': (api, id) =>
+    api.organizations.updateOrganization({
+      organization: Organization.fromPartial({ id, name: 'x' }),
+      updateMask,
+      requestId: '',
+    }),
+  '/silo.org.v1.OrganizationService/DeleteOrganization': (api, organizationId) =>
+    api.organizations.deleteOrganization({ organizationId, ...rest }),
+  '/silo.org.v1.OrganizationService/ListMembers': (api, organizationId) =>
+    api.organizations.listMembers({ organizationId, ...firstPage }),
+  '/silo.org.v1.OrganizationService/UpdateMember': (api, organizationId, { account }) =>
+    api.organizations.updateMember({
+      member: Member.fromPartial({ organizationId, accountId: account.id, level }),
+      updateMask,
+      requestId: '',
+    }),
+  '/silo.org.v1.OrganizationService/RemoveMember': (api, organizationId, { account }) =>
+    api.organizations.removeMember({ organizationId, accountId: account.id, ...rest }),
+  '/silo.org.v1.OrganizationService/LeaveOrganization': (api, organizationId) =>
+    api.organizations.leaveOrganization({ organizationId, requestId: '' }),
+  '/silo.org.v1.OrganizationService/InviteMember': (api, organizationId) =>
+    api.organizations.inviteMember({ organizationId, email, level, requestId: randomUUID() }),
+  '/silo.org.v1.OrganizationService/ListInvites': (api, organizationId) =>
+    api.organizations.listInvites({ organizationId, ...firstPage }),
+  '/silo.org.v1.OrganizationService/DeleteInvite': (api, organizationId) =>
+    api.organizations.deleteInvite({ organizationId, inviteId: newId('inv'), requestId: '' }),
+  '/silo.org.v1.ActivityService/ListActivity': (api, organizationId) =>
+    api.activity.listActivity({ organizationId, projectId: '', ...firstPage }),
+  '/silo.project.v1.ProjectService/CreateProject': (api, organizationId) =>
+    createProject(api, organizationId),
+  '/silo.project.v1.ProjectService/ListProjects': (api, organizationId) =>
+    api.projects.listProjects({ organizationId, ...firstPage }),
+  '/silo.project.v1.ProjectService/CreateRecommendedProjects': (api, organizationId) =>
+    api.projects.createRecommendedProjects({ organizationId, requestId: '' }),
+  '/silo.billing.v1.BillingService/GetSubscription': (api, organizationId) =>
+    api.billing.getSubscription({ organizationId }),
+  '/silo.billing.v1.BillingService/UpdateBillingDetails': (api, organizationId) =>
+    api.billing.updateBillingDetails({ organizationId, billingDetails, ...rest }),
+  '/silo.billing.v1.BillingService/ChangePlan': (api, organizationId) =>
+    api.billing.changePlan({ organizationId, plan: Plan.PLAN_FREE, ...rest }),
+};
+
+const ofProjects: Record<string, Ask> = {
+  '/silo.project.v1.ProjectService/GetProject': (api, projectId) =>
+    api.projects.getProject({ projectId }),
+  '/silo.project.v1.ProjectService/UpdateProject': (api, id) =>
+    api.projects.updateProject({
+      project: Project.fromPartial({ id, name: 'x' }),
+      updateMask,
+      requestId: '',
+    }),
+  '/silo.project.v1.ProjectService/DeleteProject': (api, projectId) =>
+    api.projects.deleteProject({ projectId, ...rest }),
+  '/silo.project.v1.ProjectService/ListMoveDestinations': (api, projectId) =>
+    api.projects.listMoveDestinations({ projectId, ...firstPage }),
+  '/silo.project.v1.ProjectService/MoveProject': (api, projectId, { organization }) =>
+    api.projects.moveProject({ projectId, destinationOrganizationId: organization.id, ...rest }),
+  '/silo.token.v1.ProjectTokenService/GetProjectToken': (api, projectId) =>
+    api.projectTokens.getProjectToken({ projectId }),
+  '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': (api, projectId) =>
+    api.projectTokens.regenerateProjectToken({ projectId, expectedFingerprint: '', requestId: '' }),
+};
+
+/** Second ways to name a project, which the list above has under another method. */
+const ofProjectsBesides: Record<string, Ask> = {
+  'ListActivity of a project': (api, projectId) =>
+    api.activity.listActivity({ organizationId: '', projectId, ...firstPage }),
+};
+
+const currentProject: Record<string, Ask> = {
+  '/silo.org.v1.AccountService/UpdateAccount': (api, currentProjectId) =>
+    api.accounts.updateAccount({
+      account: Account.fromPartial({ currentProjectId }),
+      updateMask,
+      requestId: '',
+    }),
+};
+
+const ofKeys: Record<string, Ask> = {
+  '/silo.token.v1.ApiKeyService/GetApiKey': (api, keyId) => api.apiKeys.getApiKey({ keyId }),
+  '/silo.token.v1.ApiKeyService/UpdateApiKey': (api, id) =>
+    api.apiKeys.updateApiKey({ apiKey: keyMessage({ id, name: 'x' }), updateMask, requestId: '' }),
+  '/silo.token.v1.ApiKeyService/DisableApiKey': (api, keyId) =>
+    api.apiKeys.disableApiKey({ keyId, ...rest }),
+  '/silo.token.v1.ApiKeyService/EnableApiKey': (api, keyId) =>
+    api.apiKeys.enableApiKey({ keyId, ...rest }),
+  '/silo.token.v1.ApiKeyService/RollApiKey': (api, keyId) =>
+    api.apiKeys.rollApiKey({ keyId, overlap: undefined, etag: '', requestId: randomUUID() }),
+  '/silo.token.v1.ApiKeyService/DeleteApiKey': (api, keyId) =>
+    api.apiKeys.deleteApiKey({ keyId, ...rest }),
+};
+
+/** The key's restrictions may name anything: what the account has no access to is dormant. */
+const tellingNothing = ['/silo.token.v1.ApiKeyService/CreateApiKey'];
+
+/** All that a caller hears: code, text and every trailer but the time, its id blotted out. */
+async function heard(call: Promise<unknown>, id: string): Promise<unknown> {
+  const error = await call.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof SiloError) || !isServiceError(error.cause)) throw error ?? new Error('OK');
+  const { code, details, metadata } = error.cause;
+  const { date: _, ...told } = metadata.getMap();
+  const trailers = Object.entries(told).map(([key, value]) => [
+    key,
+    value.toString('latin1').replaceAll(id, '<id>'),
+  ]);
+  const { reason, details: decoded } = error;
+  return { code, details, trailers, reason: reasonName(reason), decoded: blotted(decoded, id) };
+}
+
+function blotted(details: unknown, id: string): unknown {
+  return JSON.parse(JSON.stringify(details).replaceAll(id, '<id>'));
+}
+
+/** Demands that a hidden and an absent thing are refused alike, for this reason. */
+async function sameRefusal(
+  t: ExecutionContext<unknown>,
+  asks: Record<string, Ask>,
+  about: { api: PublicApi; own: SignedUp; hidden: string; absent: () => string; reason: string },
+): Promise<void> {
+  const { api, own, hidden, absent, reason } = about;
+  for (const [path, ask] of Object.entries(asks)) {
+    const none = absent();
+    const toHidden = await heard(ask(api, hidden, own), hidden);
+    t.deepEqual(toHidden, await heard(ask(api, none, own), none), path);
+    t.like(toHidden, { reason, decoded: { resourceInfo: { resourceName: '<id>' } } }, path);
+  }
+}
+
+const absentOrganization = () => newId('org_us');
+const absentProject = () => newId('prj');
+
+test('every public method that names a thing is tried', (t) => {
+  const naming = siloMethods(loadImage())
+    .filter(({ path }) => /^\/silo\.\w+\.v1\./.test(path) && !path.includes('.internal.'))
+    .filter(({ method }) => namesThing(method.input))
+    .map(({ path }) => path);
+  const tried = [ofOrganizations, ofProjects, currentProject, ofKeys].flatMap(Object.keys);
+  t.deepEqual([...tried, ...tellingNothing].sort(), naming);
+});
+
+function namesThing({ fields }: DescMessage): boolean {
+  return fields.some(
+    ({ name, message, fieldKind }) =>
+      (/(^|_)id$/.test(name) && name !== 'request_id') ||
+      (fieldKind === 'message' && message.fields.some((each) => /(^|_)id$/.test(each.name))),
+  );
+}
+
+test('an organization of which one is no member is as one that is not there', async (t) => {
+  const { silo } = t.context;
+  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  await sameRefusal(t, ofOrganizations, {
+    api: eve.api,
+    own: eve,
+    hidden: ada.organization.id,
+    absent: absentOrganization,
+    reason: 'ORGANIZATION_NOT_FOUND',
+  });
+});
+
+test('a project that another’s organization owns is as one that is not there', async (t) => {
+  const { silo } = t.context;
+  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  await sameRefusal(
+    t,
+    { ...ofProjects, ...ofProjectsBesides, ...currentProject },
+    {
+      api: eve.api,
+      own: eve,
+      hidden: ada.projectId,
+      absent: absentProject,
+      reason: 'PROJECT_NOT_FOUND',
+    },
+  );
+});
+
+test('another’s key is as one that is not there', async (t) => {
+  const { silo } = t.context;
+  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  await sameRefusal(t, ofKeys, {
+    api: eve.api,
+    own: eve,
+    hidden: ada.apiKeyId,
+    absent: () => newId('key'),
+    reason: 'KEY_NOT_FOUND',
+  });
+});
+
+test('what a restricted key does not reach is, to it, as what is not there', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp('Ada');
+  const { organizationId } = await createOrganization(ada.api);
+  const { secret } = await createKey(ada.api, { scopes: ['*'], organizationIds: [organizationId] });
+  const own = { ...ada, organization: { ...ada.organization, id: organizationId } };
+  const api = silo.as(secret);
+  await sameRefusal(t, ofOrganizations, {
+    ...{ api, own, hidden: ada.organization.id, absent: absentOrganization },
+    reason: 'ORGANIZATION_NOT_FOUND',
+  });
+  await sameRefusal(
+    t,
+    { ...ofProjects, ...ofProjectsBesides },
+    {
+      ...{ api, own, hidden: ada.projectId, absent: absentProject },
+      reason: 'PROJECT_NOT_FOUND',
+    },
+  );
+  await sameRefusal(t, ofKeys, {
+    ...{ api, own, hidden: ada.apiKeyId, absent: () => newId('key') },
+    reason: 'KEY_NOT_FOUND',
+  });
+});
+
+test('what is deleted is, also to its last owner, as what never was', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp('Ada');
+  const { organizationId, projectId } = await createOrganization(ada.api);
+  await ada.api.projects.deleteProject({ projectId, ...rest });
+  await ada.api.organizations.deleteOrganization({ organizationId, ...rest });
+  const { apiKey } = await createKey(ada.api, { scopes: ['*'] });
+  await ada.api.apiKeys.deleteApiKey({ keyId: apiKey.id, ...rest });
+  const { api } = ada;
+  await sameRefusal(t, ofOrganizations, {
+    ...{ api, own: ada, hidden: organizationId, absent: absentOrganization },
+    reason: 'ORGANIZATION_NOT_FOUND',
+  });
+  await sameRefusal(
+    t,
+    { ...ofProjects, ...ofProjectsBesides, ...currentProject },
+    {
+      ...{ api, own: ada, hidden: projectId, absent: absentProject },
+      reason: 'PROJECT_NOT_FOUND',
+    },
+  );
+  await sameRefusal(t, ofKeys, {
+    ...{ api, own: ada, hidden: apiKey.id, absent: () => newId('key') },
+    reason: 'KEY_NOT_FOUND',
+  });
+});
+
+test('an account that exists but is no member is as one that does not exist', async (t) => {
+  const { silo } = t.context;
+  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  const { organizations } = eve.api;
+  const organizationId = eve.organization.id;
+  const asks: Record<string, Ask> = {
+    UpdateMember: (_, accountId) =>
+      organizations.updateMember({
+        member: Member.fromPartial({ organizationId, accountId, level }),
+        updateMask,
+        requestId: '',
+      }),
+    RemoveMember: (_, accountId) =>
+      organizations.removeMember({ organizationId, accountId, ...rest }),
+  };
+  await sameRefusal(t, asks, {
+    ...{ api: eve.api, own: eve, hidden: ada.account.id, absent: () => newId('acc') },
+    reason: 'MEMBER_NOT_FOUND',
+  });
+});
+
+test('another organization’s invite is as none, and so is a code that is for somebody else', async (t) => {
+  const { silo } = t.context;
+  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  const { invite, code } = await ada.api.organizations.inviteMember({
+    organizationId: ada.organization.id,
+    email,
+    level,
+    requestId: randomUUID(),
+  });
+  const { organizations } = eve.api;
+  const asks: Record<string, Ask> = {
+    DeleteInvite: (_, inviteId) =>
+      organizations.deleteInvite({ organizationId: eve.organization.id, inviteId, requestId: '' }),
+  };
+  await sameRefusal(t, asks, {
+    ...{ api: eve.api, own: eve, hidden: present(invite).id, absent: () => newId('inv') },
+    reason: 'INVITE_NOT_FOUND',
+  });
+  const accept = (code: string) => heard(organizations.acceptInvite({ code, requestId: '' }), code);
+  t.deepEqual(await accept(code), await accept(newInviteCode()));
+});
+
+test('a destination that one is no member of is as one that is not there, full or not', async (t) => {
+  const { silo } = t.context;
+  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  await choosePlan(eve.api, eve.organization.id);
+  await createProject(eve.api, eve.organization.id);
+  const asks: Record<string, Ask> = {
+    MoveProject: (api, destinationOrganizationId, { projectId }) =>
+      api.projects.moveProject({ projectId, destinationOrganizationId, ...rest }),
+  };
+  await sameRefusal(t, asks, {
+    ...{ api: eve.api, own: eve, hidden: ada.organization.id, absent: absentOrganization },
+    reason: 'ORGANIZATION_NOT_FOUND',
+  });
+});
+
+test('who was a member and is not any more is told what a stranger is told', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
+  const organizationId = ada.organization.id;
+  await join(ada, bob, Level.LEVEL_ADMIN);
+  await bob.api.organizations.leaveOrganization({ organizationId, requestId: '' });
+  const { api } = bob;
+  await sameRefusal(t, ofOrganizations, {
+    ...{ api, own: bob, hidden: organizationId, absent: absentOrganization },
+    reason: 'ORGANIZATION_NOT_FOUND',
+  });
+  await sameRefusal(
+    t,
+    { ...ofProjects, ...ofProjectsBesides, ...currentProject },
+    {
+      ...{ api, own: bob, hidden: ada.projectId, absent: absentProject },
+      reason: 'PROJECT_NOT_FOUND',
+    },
+  );
+});
