@@ -147,7 +147,9 @@ async function call(
   request: object,
   apiKey?: string,
 ): Promise<string> {
-  const client = new Client(address, clientCredentials(tls));
+  const client = new Client(address, clientCredentials(tls), {
+    'grpc.ssl_target_name_override': 'localhost',
+  });
   const metadata = new Metadata();
   if (apiKey !== undefined) metadata.set('authorization', `Bearer ${apiKey}`);
   const options = { deadline: Date.now() + 15_000 };
