@@ -3,6 +3,7 @@ import { errors } from '@silo/errors/errors.ts';
 import { isServiceError } from '@silo/errors/from-status.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import type { EventLog, Transaction } from '@silo/mongo/event-log.ts';
+import { reading } from '@silo/mongo/read.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import { race, withDeadline } from '@silo/runtime/deadline.ts';
 import { equalJitterMs } from '@silo/runtime/random.ts';
@@ -172,7 +173,7 @@ class Runner implements Sagas {
     const { signal, owner, clock } = this.#options;
     for (;;) {
       signal.throwIfAborted();
-      const present = await this.#records.findOne({ _id: id }, { maxTimeMS: 5_000 });
+      const present = await reading(this.#records.findOne({ _id: id }, { maxTimeMS: 5_000 }));
       if (present === null) throw new TypeError(`there is no saga ${id}`);
       if (!present.open) return present;
       // Whoever begins a saga owns it: its first run needs no claim.
@@ -188,10 +189,12 @@ class Runner implements Sagas {
   async #claim(id: string): Promise<AnyRecord | undefined> {
     const { clock, owner } = this.#options;
     const now = clock.now();
-    const claimed = await this.#records.findOneAndUpdate(
-      { _id: id, open: true, ownerUntil: { $lte: now } },
-      { $set: { owner, ownerUntil: new Date(now.getTime() + leaseMs) }, $inc: { fence: 1 } },
-      { returnDocument: 'after', maxTimeMS: 5_000 },
+    const claimed = await reading(
+      this.#records.findOneAndUpdate(
+        { _id: id, open: true, ownerUntil: { $lte: now } },
+        { $set: { owner, ownerUntil: new Date(now.getTime() + leaseMs) }, $inc: { fence: 1 } },
+        { returnDocument: 'after', maxTimeMS: 5_000 },
+      ),
     );
     return claimed ?? undefined;
   }
@@ -257,7 +260,8 @@ class Runner implements Sagas {
     const { _id, fence } = saga;
     const owned = { _id, fence, state: saga.state };
     if (commit === undefined) {
-      const { matchedCount } = await this.#records.replaceOne(owned, after, { maxTimeMS: 4_000 });
+      const written = this.#records.replaceOne(owned, after, { maxTimeMS: 4_000 });
+      const { matchedCount } = await reading(written);
       if (matchedCount === 0) throw errors.requestInProgress();
       return after;
     }

@@ -13,10 +13,13 @@ export type FaultSilo = AsyncDisposable &
   Clients &
   Deployment & { silo: Silo; failPoints: FailPoints; stopped: Set<ServiceName> };
 
-/**
- * Starts one. A transaction whose process died is given up by the server after 2 s instead of 60,
- * and with it what it had locked.
- */
+/** A transaction whose process died is given up after 2 s, and with it what it had locked. */
+export const mongodSettings = {
+  enableTestCommands: true,
+  setParameters: { transactionLifetimeLimitSeconds: '2' },
+} as const;
+
+/** Starts one; disposing stops it and removes what it stored. */
 export async function startFaultSilo(): Promise<FaultSilo> {
   const directory = await mkdtemp(join(tmpdir(), 'silo-faults-'));
   const { MONGODB_URL, NATS_URL, ...environment } = process.env;
@@ -28,10 +31,7 @@ export async function startFaultSilo(): Promise<FaultSilo> {
       environment,
       freePorts: true,
       log: () => {},
-      mongod: {
-        enableTestCommands: true,
-        setParameters: { transactionLifetimeLimitSeconds: '2' },
-      },
+      mongod: mongodSettings,
     }),
   );
   const { endpoints } = silo;

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import { startMongod } from '@silo/embedded/mongod.ts';
 import { startNatsServer } from '@silo/embedded/nats-server.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test from 'ava';
 import { upgrade } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
@@ -11,7 +13,7 @@ import { eventually } from '../harness/eventually.ts';
 import { readSnapshot } from '../invariants/snapshot.ts';
 import { readStream } from '../invariants/stream.ts';
 import { checkInvariants, invariantsHold } from '../invariants.ts';
-import { type FaultSilo, killService, startFaultSilo } from './fault-silo.ts';
+import { type FaultSilo, killService, mongodSettings, startFaultSilo } from './fault-silo.ts';
 import { newProject } from './story.ts';
 
 let silo: FaultSilo;
@@ -75,6 +77,7 @@ const disturbances: Disturbance[] = [
       await mongod.process.exited;
       revived.push(
         await startMongod({
+          ...mongodSettings,
           binary: required('MONGOD_BINARY'),
           directory: dirname(mongod.process.logFile),
           port: mongod.port,
@@ -141,6 +144,30 @@ for (const { what, disturb } of disturbances) {
       t.deepEqual(told.slice(1), fingerprints);
     }
   });
+}
+
+for (const command of ['find', 'update']) {
+  test.serial(
+    `MongoDB fails at ${command} of a saga: the caller is told to repeat, and it is done once`,
+    async (t) => {
+      const request = {
+        ...{ email: `${randomUUID()}@example.com`, displayName: 'Ada' },
+        ...{ organizationName: 'Ada’s', requestId: randomUUID() },
+      };
+      const create = () => silo.as().accounts.createAccount(request);
+      const fails = { failCommands: [command], namespace: 'silo_org.sagas', errorCode: 50 };
+      await silo.mongo.db('admin').command({
+        ...{ configureFailPoint: 'failCommand', mode: 'alwaysOn' },
+        data: { ...fails, appName: 'silo-org' },
+      });
+      const refused = await t.throwsAsync(create, { instanceOf: SiloError });
+      t.is(refused?.reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
+      await silo.failPoints.clear();
+      const answer = await eventually(create, 20_000);
+      t.deepEqual(await create(), answer);
+      t.deepEqual(await checkInvariants(silo), []);
+    },
+  );
 }
 
 test.serial(
