@@ -1,0 +1,249 @@
+import { randomUUID } from 'node:crypto';
+import { Client } from '@grpc/grpc-js';
+import { fromStatus } from '@silo/errors/from-status.ts';
+import { type ReasonName, reasonName } from '@silo/errors/reason-name.ts';
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { createChannel } from '@silo/rpc/client.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import { newApiKey } from '@silo/tokens/secrets.ts';
+import { createKey } from '../authorization/world.ts';
+import { certificate } from '../harness/certificates.ts';
+import type { SignedUp } from '../harness/clients.ts';
+import { startTestSilo, type TestSilo } from '../harness/silo.ts';
+import { drainingStream, withoutPeers } from './lone-service.ts';
+import {
+  choosePlan,
+  createOrganization,
+  createProject,
+  join,
+  moveProject,
+  present,
+  projectNames,
+} from './support.ts';
+
+/** Does what is refused for that reason, and nothing after it. */
+type Trigger = (silo: TestSilo) => Promise<unknown>;
+
+const unconditional = { etag: '', requestId: '' };
+const email = 'somebody@example.com';
+const roundsMax = 40;
+
+const invite = ({ api }: SignedUp, to: string, organizationId: string) =>
+  api.organizations.inviteMember({
+    organizationId,
+    email: to,
+    level: Level.LEVEL_MEMBER,
+    requestId: randomUUID(),
+  });
+
+const newAccount = (to: string) => ({
+  email: to,
+  displayName: 'New',
+  organizationName: 'New',
+  requestId: randomUUID(),
+});
+
+/** What one of many calls at once is refused for, in one of a few rounds; chance decides which. */
+async function inRace(reason: ReasonName, round: () => Promise<Promise<unknown>[]>) {
+  for (let rounds = 0; rounds < roundsMax; rounds++) {
+    for (const each of await Promise.allSettled(await round())) {
+      if (each.status === 'fulfilled') continue;
+      const refusal = fromStatus(each.reason);
+      if (refusal === undefined || reasonName(refusal.reason) === reason) throw each.reason;
+    }
+  }
+}
+
+async function upgraded(silo: TestSilo) {
+  const ada = await silo.signUp();
+  const organizationId = ada.organization.id;
+  await choosePlan(ada.api, organizationId);
+  return { ...ada, organizationId };
+}
+
+async function callUnknownMethod({ addresses }: TestSilo): Promise<unknown> {
+  using opened = createChannel(addresses.org.public, { ca: certificate('staff-operator').ca });
+  const { address, credentials, channel } = opened;
+  const client = new Client(address, credentials, { channelOverride: channel });
+  const asIs = (bytes: Buffer) => bytes;
+  const path = '/silo.org.v1.AccountService/DeleteEverything';
+  return await new Promise((resolve, reject) => {
+    client.makeUnaryRequest(path, asIs, asIs, Buffer.alloc(0), (error, answer) =>
+      error === null ? resolve(answer) : reject(fromStatus(error) ?? error),
+    );
+  });
+}
+
+/** Each reason, but those of `inTrouble`, by what any caller can do. */
+const byCallers: Partial<Record<ReasonName, Trigger>> = {
+  INVALID_FIELD: (silo) => silo.as().accounts.createAccount(newAccount('no e-mail')),
+  TOKEN_INVALID: (silo) => silo.as(newApiKey()).accounts.getAccount({}),
+  SCOPE_REQUIRED: async (silo) => {
+    const { secret } = await createKey((await silo.signUp()).api, { scopes: ['event:read'] });
+    return await silo.as(secret).accounts.getAccount({});
+  },
+  ADMIN_REQUIRED: async (silo) => {
+    const [ada, bob] = [await silo.signUp(), await silo.signUp()];
+    await join(ada, bob, Level.LEVEL_MEMBER);
+    return await invite(bob, email, ada.organization.id);
+  },
+  KEY_RESTRICTED: async (silo) => {
+    const { api, projectId } = await silo.signUp();
+    const { secret } = await createKey(api, { scopes: ['*'], projectIds: [projectId] });
+    return await createOrganization(silo.as(secret));
+  },
+  KEY_EXCEEDS_CALLER: async (silo) => {
+    const { secret } = await createKey((await silo.signUp()).api, { scopes: ['key:write'] });
+    return await createKey(silo.as(secret), { scopes: ['*'] });
+  },
+  ROLE_REQUIRED: (silo) =>
+    silo
+      .internal(certificate('guard-edge'))
+      .org.staff.changeEmail({ accountId: newId('acc'), email, requestId: '' }),
+  ACCOUNT_NOT_FOUND: (silo) =>
+    silo.internal().org.staff.changeEmail({ accountId: newId('acc'), email, requestId: '' }),
+  ORGANIZATION_NOT_FOUND: async (silo) => projectNames((await silo.signUp()).api, newId('org_us')),
+  PROJECT_NOT_FOUND: async (silo) =>
+    (await silo.signUp()).api.projects.getProject({ projectId: newId('prj') }),
+  MEMBER_NOT_FOUND: async (silo) => {
+    const { api, organization } = await silo.signUp();
+    const which = { organizationId: organization.id, accountId: newId('acc') };
+    return await api.organizations.removeMember({ ...which, ...unconditional });
+  },
+  INVITE_NOT_FOUND: async (silo) =>
+    (await silo.signUp()).api.organizations.acceptInvite({ code: 'none', requestId: '' }),
+  KEY_NOT_FOUND: async (silo) =>
+    (await silo.signUp()).api.apiKeys.getApiKey({ keyId: newId('key') }),
+  EMAIL_TAKEN: async (silo) => {
+    const { account } = await silo.signUp();
+    return await silo.as().accounts.createAccount(newAccount(account.email));
+  },
+  ALREADY_MEMBER: async (silo) => {
+    const ada = await silo.signUp();
+    return await invite(ada, ada.account.email, ada.organization.id);
+  },
+  LAST_OWNER: async (silo) => {
+    const { api, organization } = await silo.signUp();
+    const which = { organizationId: organization.id, requestId: '' };
+    return await api.organizations.leaveOrganization(which);
+  },
+  ORGANIZATION_NOT_EMPTY: async (silo) => {
+    const { api, organization } = await silo.signUp();
+    const which = { organizationId: organization.id, ...unconditional };
+    return await api.organizations.deleteOrganization(which);
+  },
+  LAST_PROJECT: async (silo) => {
+    const { api, projectId } = await silo.signUp();
+    return await moveProject(api, projectId, (await createOrganization(api)).organizationId);
+  },
+  ALREADY_THERE: async (silo) => {
+    const { api, projectId, organization } = await silo.signUp();
+    return await moveProject(api, projectId, organization.id);
+  },
+  CROSS_REGION: async (silo) => {
+    const { api, projectId } = await silo.signUp();
+    return await moveProject(api, projectId, newId('org_eu'));
+  },
+  PROJECT_LIMIT: async (silo) => {
+    const { api, organization } = await silo.signUp();
+    return await createProject(api, organization.id);
+  },
+  PROJECT_NOT_ACTIVE: (silo) =>
+    inRace('PROJECT_NOT_ACTIVE', async () => {
+      const { api, projectId } = await silo.signUp();
+      const remove = () => api.projects.deleteProject({ projectId, ...unconditional });
+      return Array.from({ length: 8 }, remove);
+    }),
+  RESOURCE_LIMIT: async (silo) => {
+    const { api } = await silo.signUp();
+    for (let made = 1; made < 100; made++) await createKey(api, { scopes: ['*'] });
+    return await createKey(api, { scopes: ['*'] });
+  },
+  ETAG_MISMATCH: async (silo) => {
+    const { api, projectId } = await silo.signUp();
+    return await api.projects.deleteProject({ projectId, etag: 'old', requestId: '' });
+  },
+  FINGERPRINT_MISMATCH: async (silo) => {
+    const { api, projectId } = await silo.signUp();
+    const which = { projectId, expectedFingerprint: '0123456789ab', requestId: '' };
+    return await api.projectTokens.regenerateProjectToken(which);
+  },
+  REQUEST_IN_PROGRESS: async (silo) => {
+    const { api, organizationId } = await upgraded(silo);
+    const plans = [Plan.PLAN_SCALE, Plan.PLAN_ENTERPRISE, Plan.PLAN_FREE];
+    return await inRace('REQUEST_IN_PROGRESS', async () =>
+      plans.map((plan) => api.billing.changePlan({ organizationId, plan, ...unconditional })),
+    );
+  },
+  REQUEST_ID_REUSED: async (silo) => {
+    const { api, organizationId } = await upgraded(silo);
+    await createProject(api, organizationId, { name: 'One', requestId: 'same' });
+    return await createProject(api, organizationId, { name: 'Other', requestId: 'same' });
+  },
+  BILLING_DETAILS_REQUIRED: async (silo) => {
+    const { api, organization } = await silo.signUp();
+    const wanted = { organizationId: organization.id, plan: Plan.PLAN_SCALE };
+    return await api.billing.changePlan({ ...wanted, ...unconditional });
+  },
+  PLAN_LIMIT_EXCEEDED: async (silo) => {
+    const { api, organizationId } = await upgraded(silo);
+    await createProject(api, organizationId);
+    const wanted = { organizationId, plan: Plan.PLAN_FREE };
+    return await api.billing.changePlan({ ...wanted, ...unconditional });
+  },
+  UNKNOWN_METHOD: callUnknownMethod,
+};
+
+/** Documents of one service's collection. */
+function collection({ mongo, databasePrefix }: TestSilo, service: string, name: string) {
+  return mongo.db(`${databasePrefix}_${service}`).collection<{ _id: string | number }>(name);
+}
+
+/** Those that take a Silo in trouble, which each brings about in one of its own. */
+const inTrouble: Partial<Record<ReasonName, Trigger>> = {
+  SIGNUP_CLOSED: async () => {
+    await using closed = await startTestSilo({ signup: 'closed' });
+    return await closed.as().accounts.createAccount(newAccount(email));
+  },
+  NOT_READY: async (silo) => {
+    // As between the two steps of a CreateProject.
+    const { api, projectId } = await silo.signUp();
+    await collection(silo, 'token', 'projects').deleteOne({ _id: projectId });
+    return await api.projectTokens.getProjectToken({ projectId });
+  },
+  DEPENDENCY_UNAVAILABLE: withoutPeers,
+  DRAINING: drainingStream,
+  LOG_COMPACTED: async (silo) => {
+    await silo.signUp();
+    const { eventLog } = silo.internal().org;
+    await eventLog.getHead({});
+    await collection(silo, 'org', 'events').deleteOne({ _id: 1 });
+    const all = { afterSequence: 0, batchSize: 0, follow: false };
+    for await (const { head } of eventLog.readEvents(all)) present(head);
+    return undefined;
+  },
+  INTERNAL: async (silo) => {
+    // A document that no version of ours has written.
+    const { api, projectId } = await silo.signUp();
+    const createTime = 'no time';
+    await collection(silo, 'project', 'projects').updateOne(
+      { _id: projectId },
+      { $set: { createTime } },
+    );
+    return await api.projects.getProject({ projectId });
+  },
+  CALL_ENDED: async (silo) => {
+    // Somebody else's transaction holds what this one must change.
+    const { api, projectId } = await silo.signUp();
+    await using session = silo.mongo.startSession();
+    session.startTransaction();
+    const held = collection(silo, 'project', 'projects');
+    await held.updateOne({ _id: projectId }, { $set: { held: true } }, { session });
+    const deletion = { projectId, ...unconditional };
+    return await api.projects.deleteProject(deletion, { deadlineMs: 1_500 });
+  },
+};
+
+/** What brings each reason about. */
+export const refusals: Partial<Record<ReasonName, Trigger>> = { ...byCallers, ...inTrouble };
