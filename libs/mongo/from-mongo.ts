@@ -1,5 +1,6 @@
 import { errors } from '@silo/errors/errors.ts';
 import {
+  MongoBulkWriteError,
   MongoClientClosedError,
   MongoError,
   MongoErrorLabel,
@@ -24,6 +25,21 @@ export function isTransient(error: unknown): boolean {
   );
 }
 
+/**
+ * The connection was lost. Inside of a transaction, before its commit: as transient as one that the
+ * driver labels, which it forgets to where another's failure has just cleared the pool.
+ */
+export function isConnectionLost(error: unknown): boolean {
+  return unwrapped(error) instanceof MongoNetworkError;
+}
+
+/** What a bulk failed of: the driver wraps whatever it was as an error of the server. */
+function unwrapped(error: unknown): unknown {
+  if (!(error instanceof MongoBulkWriteError)) return error;
+  const inner: unknown = error.errorResponse;
+  return inner instanceof MongoError ? inner : error;
+}
+
 // What the driver throws where it reached no server, or is being closed; the rest are bugs of ours.
 const unavailableErrors = [
   MongoNetworkError,
@@ -45,7 +61,7 @@ const unavailableCodes = new Set<number | string | undefined>([
  * answer, was no primary, or gave in to contention. Anything else, a bug of ours too, stays as it is.
  */
 export function fromMongo(error: unknown): unknown {
-  return isUnavailable(error) ? errors.dependencyUnavailable('mongodb', error) : error;
+  return isUnavailable(unwrapped(error)) ? errors.dependencyUnavailable('mongodb', error) : error;
 }
 
 function isUnavailable(error: unknown): boolean {

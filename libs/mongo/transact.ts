@@ -2,7 +2,7 @@ import { errors } from '@silo/errors/errors.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { fullJitterMs } from '@silo/runtime/random.ts';
 import { type ClientSession, type MongoClient, MongoErrorLabel, MongoServerError } from 'mongodb';
-import { isTransient } from './from-mongo.ts';
+import { isConnectionLost, isTransient } from './from-mongo.ts';
 
 // A conflict costs a round trip or two and clears as fast: many short tries, then a pause.
 const attemptsMax = 100;
@@ -31,6 +31,7 @@ export async function transact<T>(
     signal.throwIfAborted();
     // A session of its own for each attempt: its operation time then tells of this attempt alone.
     const session = client.startSession({ causalConsistency: true });
+    let isCommitting = false;
     try {
       session.startTransaction({
         readConcern: { level: 'snapshot' },
@@ -40,10 +41,12 @@ export async function transact<T>(
       });
       const result = await body(session);
       signal.throwIfAborted();
+      isCommitting = true;
       await commit(session, signal);
       return result;
     } catch (error) {
-      if (!isTransient(error) || attempt >= attemptsMax || signal.aborted) throw error;
+      const isPassing = isTransient(error) || (!isCommitting && isConnectionLost(error));
+      if (!isPassing || attempt >= attemptsMax || signal.aborted) throw error;
     } finally {
       await session.endSession(); // aborts what is still open
     }

@@ -129,3 +129,23 @@ test('a server that is not there is told as unavailable, within the deadline', a
   const refused = await t.throwsAsync(connecting, { instanceOf: SiloError });
   t.is(refused.reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
 });
+
+serial(
+  'connections lost under many transactions, bulks among them, only repeat them',
+  async (t) => {
+    const { connection, eventLog } = await testEventLog(t);
+    const { db } = connection;
+    await db.createCollection('things');
+    const insertTwo = () =>
+      eventLog.decide(mutation(), async (tx) => {
+        await tx.db.collection('things').insertMany([{}, {}], { session: tx.session });
+      });
+    const many = () => Promise.all(Array.from({ length: 30 }, insertTwo));
+    await many();
+    // The first lost connection clears the pool: what the others meet then bears no label.
+    const data = { failCommands: ['insert'], closeConnection: true };
+    await failCommand(t, db.databaseName, { times: 20 }, data);
+    await many();
+    t.is(await db.collection('things').countDocuments(), 120);
+  },
+);
