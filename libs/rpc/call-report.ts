@@ -80,8 +80,18 @@ function createMeasure(registry: Registry): Measure {
     buckets: bucketsSeconds,
     registers: [registry],
   });
+  // Looking a child up by its labels costs more than counting does.
+  const known = new Map<string, { inc(): void; observe(seconds: number): void }>();
   return (method, code, reason, seconds) => {
-    calls.inc({ method, code, reason });
-    durations.observe({ method }, seconds);
+    const key = `${method} ${code} ${reason}`;
+    let child = known.get(key);
+    if (child === undefined) {
+      const counted = calls.labels(method, code, reason);
+      const timed = durations.labels(method);
+      child = { inc: () => counted.inc(), observe: (value) => timed.observe(value) };
+      known.set(key, child);
+    }
+    child.inc();
+    child.observe(seconds);
   };
 }
