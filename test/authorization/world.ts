@@ -54,10 +54,15 @@ export async function createWorld(silo: TestSilo): Promise<World> {
   };
 }
 
-/** Invites and accepts. */
-export async function join(inviter: SignedUp, invited: SignedUp, level: Level): Promise<void> {
+/** Invites, to the inviter's own organization unless another is named, and accepts. */
+export async function join(
+  inviter: SignedUp,
+  invited: SignedUp,
+  level: Level,
+  organizationId = inviter.organization.id,
+): Promise<void> {
   const { code } = await inviter.api.organizations.inviteMember({
-    organizationId: inviter.organization.id,
+    organizationId,
     email: invited.account.email,
     level,
     requestId: randomUUID(),

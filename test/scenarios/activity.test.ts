@@ -1,6 +1,7 @@
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { join } from '../authorization/world.ts';
 import type { PublicApi } from '../harness/clients.ts';
 import {
   billingDetails,
@@ -8,7 +9,6 @@ import {
   createOrganization,
   createProject,
   firstPage,
-  join,
   moveProject,
   present,
   refused,

@@ -12,7 +12,7 @@ import { loadImage, siloMethods } from '@silo/protos/image.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { newInviteCode } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
-import { createKey, keyMessage } from '../authorization/world.ts';
+import { createKey, join, keyMessage } from '../authorization/world.ts';
 import type { PublicApi, SignedUp } from '../harness/clients.ts';
 import {
   billingDetails,
@@ -20,7 +20,6 @@ import {
   createOrganization,
   createProject,
   firstPage,
-  join,
   present,
   scenarios,
 } from './support.ts';

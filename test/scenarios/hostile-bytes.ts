@@ -11,7 +11,7 @@ const fixed32Type = 5;
 const depthMax = 3;
 
 /** An unsigned varint. */
-export function varint(value: bigint): Buffer {
+function varint(value: bigint): Buffer {
   const bytes: number[] = [];
   let rest = value;
   for (; rest > 127n; rest >>= 7n) bytes.push(Number(rest & 127n) | 128);

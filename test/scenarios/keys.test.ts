@@ -3,7 +3,7 @@ import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import type { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import type { KeySecretDocument } from '@silo/token-service/store/documents.ts';
-import { createKey, keyMessage } from '../authorization/world.ts';
+import { createKey, join, keyMessage } from '../authorization/world.ts';
 import type { PublicApi, SignedUp } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
 import type { TestSilo } from '../harness/silo.ts';
@@ -13,7 +13,6 @@ import {
   createProject,
   firstPage,
   isLive,
-  join,
   outcomes,
   present,
   refused,

@@ -4,7 +4,7 @@ import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { newId } from '@silo/tokens/ids.ts';
-import { createKey } from '../authorization/world.ts';
+import { createKey, join } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import {
@@ -12,7 +12,6 @@ import {
   createOrganization,
   createProject,
   firstPage,
-  join,
   moveProject,
   outcomes,
   present,
@@ -331,4 +330,30 @@ test('one project moved to two places at once is in one of them', async (t) => {
     [ada.sourceId, ada.destinationId, elsewhere].map((id) => projectNames(ada.api, id)),
   );
   t.is(places.flat().filter((name) => name === 'Moving').length, 1);
+});
+
+test('while a project moves, everyone sees it in one of the two organizations, and its token works', async (t) => {
+  const { silo } = t.context;
+  const ada = await mover(silo);
+  const projectId = ada.project.id;
+  const read = await ada.api.projectTokens.getProjectToken({ projectId });
+  const { token } = present(read.projectToken);
+  const { access } = silo.internal().token;
+  const both = [ada.sourceId, ada.destinationId];
+  let moving = true;
+  const seen: (string | undefined)[] = [];
+  const watch = async () => {
+    while (moving) {
+      seen.push(await owner(ada, projectId));
+      const { answer } = await access.verifyToken({ token });
+      seen.push(answer?.$case === 'facts' ? answer.value.organizationId : 'refused');
+    }
+  };
+  const watching = Promise.all([watch(), watch()]);
+  for (let round = 0; round < 10; round++) {
+    await moveProject(ada.api, projectId, both[(round + 1) % 2] ?? '');
+  }
+  moving = false;
+  await watching;
+  t.deepEqual([...new Set(seen)].sort(), both.toSorted());
 });

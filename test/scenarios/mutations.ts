@@ -4,25 +4,24 @@ import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
-import { createKey, keyMessage } from '../authorization/world.ts';
+import { createKey, join, keyMessage } from '../authorization/world.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import {
   billingDetails,
   choosePlan,
   createOrganization,
   createProject,
-  join,
   present,
 } from './support.ts';
 
 /** One request, ready to be made: with this id, and in another form under the same id. */
-export type Prepared = {
+type Prepared = {
   call(requestId: string): Promise<unknown>;
   other(requestId: string): Promise<unknown>;
 };
 
 /** A mutation: how to get to where it can be made, and the events that it must cause, once. */
-export type Mutation = { prepare(silo: TestSilo): Promise<Prepared>; events: string[] };
+type Mutation = { prepare(silo: TestSilo): Promise<Prepared>; events: string[] };
 
 const { LEVEL_ADMIN, LEVEL_MEMBER, LEVEL_OWNER } = Level;
 const etag = '';

@@ -1,11 +1,11 @@
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import { join } from '../authorization/world.ts';
 import type { PublicApi, SignedUp } from '../harness/clients.ts';
 import {
   createOrganization,
   createProject,
   firstPage,
-  join,
   outcomes,
   present,
   refused,
@@ -239,4 +239,15 @@ test('a project created while its organization is deleted is in it, or refused',
     if (created === 'OK') t.is(deleted, 'ORGANIZATION_NOT_EMPTY');
     else t.deepEqual([deleted, created], ['OK', 'ORGANIZATION_NOT_FOUND']);
   }
+});
+
+test('of many who delete an organization at once, one does', async (t) => {
+  const { api } = await t.context.silo.signUp();
+  const { organizationId, projectId } = await createOrganization(api);
+  await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+  const which = { organizationId, etag: '', requestId: '' };
+  const calls = Array.from({ length: 6 }, () => api.organizations.deleteOrganization(which));
+  const all = await outcomes(calls);
+  t.is(all.filter((each) => each === 'OK').length, 1, all.join());
+  for (const each of all) t.regex(each, /^(OK|REQUEST_IN_PROGRESS|ORGANIZATION_NOT_FOUND)$/);
 });

@@ -1,11 +1,11 @@
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { join } from '../authorization/world.ts';
 import type { PublicApi } from '../harness/clients.ts';
 import {
   billingDetails,
   choosePlan,
   createProject,
-  join,
   outcomes,
   present,
   projectNames,

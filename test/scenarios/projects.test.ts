@@ -7,14 +7,13 @@ import {
   ProjectSettings,
   ProjectState,
 } from '@silo/protos/gen/silo/project/v1/project.ts';
-import { createKey } from '../authorization/world.ts';
+import { createKey, join } from '../authorization/world.ts';
 import type { PublicApi } from '../harness/clients.ts';
 import {
   choosePlan,
   createOrganization,
   createProject,
   firstPage,
-  join,
   outcomes,
   present,
   projectNames,

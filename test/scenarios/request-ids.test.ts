@@ -5,14 +5,13 @@ import { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { loadImage, siloMethods } from '@silo/protos/image.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import { BSON } from 'mongodb';
-import { createKey, keyMessage } from '../authorization/world.ts';
+import { createKey, join, keyMessage } from '../authorization/world.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { readStream } from '../invariants/stream.ts';
 import { mutations } from './mutations.ts';
 import {
   choosePlan,
   createProject,
-  join,
   moveProject,
   projectNames,
   refused,

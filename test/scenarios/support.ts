@@ -1,11 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { type ReasonName, reasonName } from '@silo/errors/reason-name.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
-import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
-import type { PublicApi, SignedUp } from '../harness/clients.ts';
+import type { PublicApi } from '../harness/clients.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 import { invariantsHold } from '../invariants.ts';
 
@@ -96,23 +94,6 @@ export async function choosePlan(
   const unconditional = { organizationId, etag: '', requestId: '' };
   await api.billing.updateBillingDetails({ ...unconditional, billingDetails });
   await api.billing.changePlan({ ...unconditional, plan });
-}
-
-/** Invites to an organization of the inviter, and accepts. */
-export async function join(
-  inviter: SignedUp,
-  invited: SignedUp,
-  level: Level,
-  organizationId = inviter.organization.id,
-): Promise<void> {
-  const { email } = invited.account;
-  const { code } = await inviter.api.organizations.inviteMember({
-    organizationId,
-    email,
-    level,
-    requestId: randomUUID(),
-  });
-  await invited.api.organizations.acceptInvite({ code, requestId: '' });
 }
 
 /** The names of an organization's projects, as the caller of `api` sees them. */

@@ -5,11 +5,11 @@ import type {
   VerifyTokenResponse,
 } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
 import { fingerprintOf, newApiKey, newProjectToken } from '@silo/tokens/secrets.ts';
-import { createKey } from '../authorization/world.ts';
+import { createKey, join } from '../authorization/world.ts';
 import { certificate } from '../harness/certificates.ts';
 import type { PublicApi } from '../harness/clients.ts';
 import type { TestSilo } from '../harness/silo.ts';
-import { join, outcomes, present, refused, scenarios } from './support.ts';
+import { outcomes, present, refused, scenarios } from './support.ts';
 
 const test = scenarios();
 
