@@ -68,7 +68,7 @@ export type Held = {
   outcome: 'lost' | 'done';
 };
 
-export type FailPoints = {
+type FailPoints = {
   /** Holds the next such command for `heldMs`; answers how to wait until one is held. */
   hold(held: Held): Promise<{ entered: () => Promise<void> }>;
   clear(): Promise<void>;

@@ -115,9 +115,7 @@ const lost = { command: 'insert', outcome: 'lost' } as const;
 // No service twice in a row: what it left behind is numbered only when its lease is over.
 const steps: Step[] = [
   { step: 'the subscription', service: 'billing', ...lost, collection: 'subscriptions' },
-  { step: 'the slots', service: 'project', ...atCommit, outcome: 'lost' },
   { step: 'the token', service: 'token', ...lost, collection: 'project_tokens' },
-  { step: 'the subscription', service: 'billing', ...atCommit, outcome: 'done' },
   { step: 'the slots', service: 'project', ...atCommit, outcome: 'done' },
   { step: 'the token', service: 'token', ...atCommit, outcome: 'done' },
 ];

@@ -7,8 +7,6 @@ import { Findings, type Violation } from './violation.ts';
 /** A project as its events tell it. */
 type Life = { organizationId: string; revision: number; exists: boolean };
 
-const active = ProjectState.PROJECT_STATE_ACTIVE;
-
 /** One owner, quota, never emptied by a move; and every change told by exactly one event. */
 export function checkProjects({ logs, project }: Snapshot): Violation[] {
   const findings = new Findings();
@@ -167,9 +165,4 @@ class History {
       `${organizationId} had ${count} of ${limit}, ${at}`,
     );
   }
-}
-
-/** The ids of projects that can be used. */
-export function activeProjects({ project }: Snapshot): string[] {
-  return project.projects.filter(({ state }) => state === active).map(({ _id }) => _id);
 }
