@@ -106,6 +106,24 @@ test('an invite ends after seven days', async (t) => {
   await accept(bob, (await invite(ada, bob.account.email)).code);
 });
 
+test('open invites are listed oldest first, page by page, without their codes', async (t) => {
+  const ada = await t.context.silo.signUp('Ada');
+  const organizationId = ada.organization.id;
+  const made = [];
+  for (const name of ['c', 'a', 'b']) made.push(await invite(ada, `${name}@example.com`));
+  const { listInvites } = ada.api.organizations;
+  const first = await listInvites({ organizationId, pageSize: 2, pageToken: '' });
+  const pageToken = first.nextPageToken;
+  const second = await listInvites({ organizationId, pageSize: 2, pageToken });
+  const listed = [...first.invites, ...second.invites];
+  t.deepEqual(
+    listed,
+    made.map((each) => each.invite),
+  );
+  t.is(second.nextPageToken, '');
+  for (const { code } of made) t.false(JSON.stringify(listed).includes(code));
+});
+
 test('a withdrawn invite does not work', async (t) => {
   const [ada, bob] = await pair(t.context.silo);
   const { code, invite: made } = await invite(ada, bob.account.email);

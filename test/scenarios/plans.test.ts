@@ -93,6 +93,12 @@ test('the present plan again changes nothing', async (t) => {
   t.deepEqual(subscription, before);
 });
 
+test('an organization without a project is told that it has none', async (t) => {
+  const { api, organization, projectId } = await t.context.silo.signUp();
+  await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+  t.is((await subscriptionOf(api, organization.id)).projectCount, 0);
+});
+
 test('a subscription is not changed where its etag is an old one', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const { id } = organization;

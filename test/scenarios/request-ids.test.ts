@@ -164,6 +164,30 @@ test('who lost access by another’s doing may not repeat what it did there', as
   await refused(t, move(), 'ORGANIZATION_NOT_FOUND');
 });
 
+test('a key restricted to a project may repeat what it did there, also the deletion', async (t) => {
+  const { silo } = t.context;
+  const { api, projectId } = await silo.signUp();
+  const { secret } = await createKey(api, { scopes: ['*'], projectIds: [projectId] });
+  const { projectTokens, projects } = silo.as(secret);
+  const regeneration = { projectId, expectedFingerprint: '', requestId: 'regenerate' };
+  const regenerated = await projectTokens.regenerateProjectToken(regeneration);
+  t.deepEqual(await projectTokens.regenerateProjectToken(regeneration), regenerated);
+  const deletion = { projectId, etag: '', requestId: 'delete' };
+  const deleted = await projects.deleteProject(deletion);
+  t.deepEqual(await projects.deleteProject(deletion), deleted);
+});
+
+test('a key restricted to another project may not repeat what its account did', async (t) => {
+  const { silo } = t.context;
+  const { api, organization, projectId } = await silo.signUp();
+  await choosePlan(api, organization.id);
+  const { id: other } = await createProject(api, organization.id);
+  const { secret } = await createKey(api, { scopes: ['*'], projectIds: [other] });
+  const deletion = { projectId, etag: '', requestId: 'delete' };
+  await api.projects.deleteProject(deletion);
+  await refused(t, silo.as(secret).projects.deleteProject(deletion), 'PROJECT_NOT_FOUND');
+});
+
 test('where a secret is answered, the id must be a random UUID', async (t) => {
   const { silo } = t.context;
   const { api, organization, apiKeyId } = await silo.signUp();
