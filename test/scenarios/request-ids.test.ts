@@ -13,6 +13,7 @@ import {
   choosePlan,
   createProject,
   moveProject,
+  outcomes,
   projectNames,
   refused,
   scenarios,
@@ -80,6 +81,23 @@ for (const [path, { prepare, events }] of Object.entries(mutations)) {
       t.deepEqual(await heads(silo), after);
     },
   );
+}
+
+for (const path of [
+  '/silo.org.v1.AccountService/CreateAccount',
+  '/silo.org.v1.OrganizationService/CreateOrganization',
+  '/silo.org.v1.OrganizationService/InviteMember',
+  '/silo.project.v1.ProjectService/CreateProject',
+  '/silo.token.v1.ApiKeyService/CreateApiKey',
+  '/silo.billing.v1.BillingService/ChangePlan',
+]) {
+  test(`${path}: of two requests under one id at once, one is done`, async (t) => {
+    const prepared = await mutations[path]?.prepare(t.context.silo);
+    const requestId = randomUUID();
+    const both = [prepared?.call(requestId), prepared?.other(requestId)];
+    const ends = await outcomes(both.map((each) => Promise.resolve(each)));
+    t.deepEqual(ends.sort(), ['OK', 'REQUEST_ID_REUSED']);
+  });
 }
 
 test('a refusal is not remembered: upgrade, repeat, and it works', async (t) => {
