@@ -1,0 +1,88 @@
+import type { Known } from './facts.ts';
+
+/** One remembered fact. */
+export type Entry<Value> = Known<Value> & {
+  id: string;
+  /** Looked at since eviction last passed by. */
+  used: boolean;
+  /** The next entry of the same name. */
+  sameName: Entry<Value> | undefined;
+};
+
+/**
+ * Facts of one kind by id, and by the name under which events end them; at most `max`. Evicts what
+ * was not looked at for longest, by second chance: a hit costs one store, not a reordering.
+ */
+export class FactTable<Value> {
+  readonly #max: number;
+  readonly #byId = new Map<string, Entry<Value>>();
+  readonly #byName = new Map<string, Entry<Value>>();
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get(id: string): Entry<Value> | undefined {
+    const entry = this.#byId.get(id);
+    if (entry !== undefined) entry.used = true;
+    return entry;
+  }
+
+  set(id: string, name: string, value: Value | undefined): void {
+    this.delete(id);
+    while (this.#byId.size >= this.#max) this.#evict();
+    const entry = { id, name, value, used: false, sameName: this.#byName.get(name) };
+    this.#byId.set(id, entry);
+    this.#byName.set(name, entry);
+  }
+
+  delete(id: string): void {
+    const entry = this.#byId.get(id);
+    if (entry === undefined) return;
+    this.#byId.delete(id);
+    this.#unname(entry);
+  }
+
+  /** Forgets every fact of that name. */
+  end(name: string): void {
+    let entry = this.#byName.get(name);
+    if (entry === undefined) return;
+    this.#byName.delete(name);
+    for (; entry !== undefined; entry = entry.sameName) this.#byId.delete(entry.id);
+  }
+
+  clear(): void {
+    this.#byId.clear();
+    this.#byName.clear();
+  }
+
+  /** Ends: after one round nothing is marked as used any more. */
+  #evict(): void {
+    for (const entry of this.#byId.values()) {
+      if (entry.used) {
+        entry.used = false;
+        this.#byId.delete(entry.id);
+        this.#byId.set(entry.id, entry);
+      } else {
+        this.delete(entry.id);
+        return;
+      }
+    }
+  }
+
+  #unname(entry: Entry<Value>): void {
+    const first = this.#byName.get(entry.name);
+    if (first === entry) {
+      if (entry.sameName === undefined) this.#byName.delete(entry.name);
+      else this.#byName.set(entry.name, entry.sameName);
+      return;
+    }
+    for (let before = first; before !== undefined; before = before.sameName) {
+      if (before.sameName === entry) before.sameName = entry.sameName;
+    }
+  }
+}

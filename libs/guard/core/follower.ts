@@ -1,0 +1,155 @@
+import type { Reading } from './fence.ts';
+import type { EventPage, GuardAction, GuardEvent } from './messages.ts';
+import { comparePositions, hasReached, type Position, type Source } from './position.ts';
+import type { GuardSettings } from './settings.ts';
+
+/** What following a source does to the guard. */
+export type Follow = {
+  apply(source: Source, event: GuardEvent): void;
+  /** Everything of the source is ended, and its position begins anew. */
+  restart(source: Source): void;
+  emit(action: GuardAction): void;
+};
+
+/** How far ahead events are kept that came out of order. */
+const aheadMax = 1_000;
+
+/**
+ * One source's position: the last sequence that was applied. Events that follow are applied as they
+ * are heard; gaps, a position told by others and another life of the log are read from the log.
+ */
+export class Follower {
+  readonly #source: Source;
+  readonly #settings: GuardSettings;
+  readonly #follow: Follow;
+  #position: Position | undefined;
+  /** The farthest position that anyone told of. */
+  #told: Position | undefined;
+  readonly #ahead = new Map<number, GuardEvent>();
+  #lastRequestId = 0;
+  #reading: { requestId: number; until: number } | undefined;
+  #nextMs = Number.POSITIVE_INFINITY;
+
+  constructor(source: Source, settings: GuardSettings, follow: Follow) {
+    this.#source = source;
+    this.#settings = settings;
+    this.#follow = follow;
+  }
+
+  get position(): Position | undefined {
+    return this.#position;
+  }
+
+  get told(): Position | undefined {
+    return this.#told;
+  }
+
+  get wakeMs(): number {
+    return this.#reading?.until ?? this.#nextMs;
+  }
+
+  tick(now: Reading): void {
+    if (this.#reading !== undefined && now.monotonicMs >= this.#reading.until) {
+      this.#reading = undefined;
+    }
+    if (now.monotonicMs >= this.#nextMs) this.#nextMs = Number.POSITIVE_INFINITY;
+    this.readIfBehind(now);
+  }
+
+  heard(incarnation: string, event: GuardEvent, now: Reading): void {
+    this.#learn({ incarnation, sequence: event.sequence });
+    const position = this.#position;
+    if (position?.incarnation === incarnation) {
+      const distance = event.sequence - position.sequence;
+      if (distance === 1) {
+        this.#apply(event);
+        this.#applyAhead();
+      } else if (distance > 1 && distance <= aheadMax) {
+        this.#ahead.set(event.sequence, event);
+      }
+    }
+    this.readIfBehind(now);
+  }
+
+  /** Somebody says that the log has reached this. */
+  mustReach(position: Position, now: Reading): void {
+    this.#learn(position);
+    this.readIfBehind(now);
+  }
+
+  /** The answer to a request for events; undefined: it failed. */
+  read(requestId: number, page: EventPage | undefined, now: Reading): void {
+    if (requestId !== this.#reading?.requestId) return;
+    this.#reading = undefined;
+    if (page === undefined) {
+      this.#nextMs = now.monotonicMs + this.#settings.retryMs;
+      return;
+    }
+    const before = this.#position;
+    this.#learn(page.head);
+    if (before === undefined || before.incarnation < page.head.incarnation || page.isCompacted) {
+      this.#restartAt(page.head);
+    } else if (before.incarnation === page.head.incarnation) {
+      for (const event of page.events) {
+        if (event.sequence === this.#sequence() + 1) this.#apply(event);
+      }
+    }
+    this.#applyAhead();
+    const isStuck = this.#position !== undefined && !this.#hasMoved(before);
+    if (isStuck) this.#nextMs = now.monotonicMs + this.#settings.retryMs;
+    this.readIfBehind(now);
+  }
+
+  /** Asks the log where it is needed, one request at a time. */
+  readIfBehind(now: Reading): void {
+    if (this.#reading !== undefined || now.monotonicMs < this.#waitsUntil()) return;
+    const position = this.#position;
+    const told = this.#told;
+    if (position !== undefined && (told === undefined || hasReached(position, told))) return;
+    const requestId = ++this.#lastRequestId;
+    this.#reading = { requestId, until: now.monotonicMs + this.#settings.requestMs };
+    const afterSequence = position?.sequence;
+    this.#follow.emit({ kind: 'readEvents', requestId, source: this.#source, afterSequence });
+  }
+
+  #waitsUntil(): number {
+    return this.#nextMs === Number.POSITIVE_INFINITY ? 0 : this.#nextMs;
+  }
+
+  #learn(position: Position): void {
+    if (!hasReached(this.#told, position)) this.#told = position;
+  }
+
+  #sequence(): number {
+    return this.#position?.sequence ?? 0;
+  }
+
+  #hasMoved(before: Position | undefined): boolean {
+    if (before === undefined || this.#position === undefined) return true;
+    return comparePositions(this.#position, before) > 0;
+  }
+
+  #apply(event: GuardEvent): void {
+    if (this.#position === undefined) return;
+    this.#follow.apply(this.#source, event);
+    this.#position = { incarnation: this.#position.incarnation, sequence: event.sequence };
+  }
+
+  #applyAhead(): void {
+    for (;;) {
+      const next = this.#ahead.get(this.#sequence() + 1);
+      if (next === undefined) break;
+      this.#ahead.delete(next.sequence);
+      this.#apply(next);
+    }
+    for (const sequence of this.#ahead.keys()) {
+      if (sequence <= this.#sequence()) this.#ahead.delete(sequence);
+    }
+  }
+
+  #restartAt(head: Position): void {
+    this.#ahead.clear();
+    this.#follow.restart(this.#source);
+    this.#position = head;
+  }
+}

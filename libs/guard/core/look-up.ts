@@ -1,0 +1,131 @@
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { Answer, Question, TokenAnswer } from '../access.ts';
+import { isLive, judge, judgeKey, type TargetFacts } from '../judge.ts';
+import {
+  type FactKind,
+  type FactName,
+  type FactRef,
+  type FactValues,
+  type Known,
+  membershipId,
+} from './facts.ts';
+import { tokenAnswerOf, tokenRefused } from './memory.ts';
+
+/**
+ * What is asked. The caller has refused what is malformed, and made the fingerprint: the first 12
+ * hex digits of the secret's SHA-256, which is `keyHash` in hex for a key.
+ */
+export type Asked =
+  | { kind: 'token'; token: string; fingerprint: string }
+  | { kind: 'access'; question: Question; keyHash: string };
+
+/** One caller's question that memory alone could not answer. */
+export type LookUp = {
+  readonly id: number;
+  readonly asked: Asked;
+  /** Whether a permit is to be taken with an answer that allows. */
+  readonly wantsPermit: boolean;
+  /** What fills found for this look-up. */
+  readonly found: Map<string, Known<unknown>>;
+  /** Fills that it waits for. */
+  waitingFor: number;
+  /** How often it had to ask. */
+  rounds: number;
+  over: boolean;
+};
+
+/** Tells what is known of a fact; undefined: nothing. */
+export type Recall = <Kind extends FactKind>(
+  kind: Kind,
+  id: string,
+) => Known<FactValues[Kind]> | undefined;
+
+/** An answer with what it rests on, or what is missing for one. */
+export type Verdict =
+  | { answer: TokenAnswer | Answer; restsOn: FactName[] }
+  | { missing: FactRef[] };
+
+/** Where a look-up keeps what was found. */
+export function foundKey(kind: FactKind, id: string): string {
+  return `${kind} ${id}`;
+}
+
+/** The decision from what is known, or the facts that are missing. `now` is the wall clock. */
+export function decide(asked: Asked, recall: Recall, now: Date): Verdict {
+  const gather = new Gathering(recall);
+  const answer =
+    asked.kind === 'token'
+      ? decideToken(asked.token, asked.fingerprint, gather)
+      : decideAccess(asked.question, asked.keyHash, gather, now);
+  return answer === undefined ? { missing: gather.missing } : { answer, restsOn: gather.restsOn };
+}
+
+/** Notes what a decision rests on and what it misses. */
+class Gathering {
+  readonly restsOn: FactName[] = [];
+  readonly missing: FactRef[] = [];
+  readonly #recall: Recall;
+
+  constructor(recall: Recall) {
+    this.#recall = recall;
+  }
+
+  /** The fact, or undefined with the fact noted as missing. */
+  get<Kind extends FactKind>(
+    kind: Kind,
+    id: string,
+    fingerprint?: string,
+  ): Known<FactValues[Kind]> | undefined {
+    const known = this.#recall(kind, id);
+    if (known === undefined) this.missing.push({ kind, id, fingerprint });
+    else this.restsOn.push({ kind, name: known.name });
+    return known;
+  }
+}
+
+function decideToken(
+  token: string,
+  fingerprint: string,
+  gather: Gathering,
+): TokenAnswer | undefined {
+  const fact = gather.get('token', token, fingerprint);
+  if (fact === undefined) return undefined;
+  if (fact.value === undefined) return tokenRefused;
+  const project = gather.get('project', fact.value.projectId);
+  if (project === undefined) return undefined;
+  return tokenAnswerOf(fact.value.projectId, project.value);
+}
+
+function decideAccess(
+  question: Question,
+  keyHash: string,
+  gather: Gathering,
+  now: Date,
+): Answer | undefined {
+  const key = gather.get('key', keyHash, keyHash.slice(0, 12));
+  const target = gatherTarget(question, gather);
+  if (key !== undefined && judgeKey(question, key.value, now) !== undefined) {
+    return judge(question, key.value, {}, now);
+  }
+  if (key === undefined || target === undefined) return undefined;
+  const organizationId = target.project?.organizationId ?? question.organizationId;
+  if (!organizationId || !isLive(key.value, now)) return judge(question, key.value, target, now);
+  const level = gather.get('membership', membershipId(key.value.accountId, organizationId));
+  const organization = gather.get('organization', organizationId);
+  if (level === undefined || organization === undefined) return undefined;
+  const facts = { ...target, level: level.value, organization: organization.value };
+  return judge(question, key.value, facts, now);
+}
+
+/** The target's own facts; undefined: not known yet. */
+function gatherTarget(
+  { projectId, organizationId }: Question,
+  gather: Gathering,
+): TargetFacts | undefined {
+  if (!projectId) return {};
+  if (organizationId) {
+    return { project: { organizationId, state: ProjectState.PROJECT_STATE_ACTIVE } };
+  }
+  const project = gather.get('project', projectId);
+  return project && { project: project.value };
+}

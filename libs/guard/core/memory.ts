@@ -1,0 +1,106 @@
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { TokenAnswer } from '../access.ts';
+import { FactTable } from './fact-table.ts';
+import {
+  type FactKind,
+  type FactName,
+  type FactRef,
+  type FactValues,
+  factKinds,
+  type Known,
+  nameOf,
+  sourceOfKind,
+} from './facts.ts';
+import type { Source } from './position.ts';
+
+/** What every token that is not good gets. */
+export const tokenRefused: TokenAnswer = {
+  allowed: false,
+  refusal: { reason: ErrorReason.ERROR_REASON_TOKEN_INVALID, detail: '' },
+};
+
+type Tables = { [Kind in FactKind]: FactTable<FactValues[Kind]> };
+
+/**
+ * The remembered facts. Whether they may be used is not known here. What is unknown is remembered
+ * apart, so that a flood of made-up tokens evicts nothing good.
+ */
+export class Memory {
+  readonly #facts: Tables;
+  readonly #unknown: Tables;
+  /** Ready answers by project: verifyToken makes no object. */
+  readonly #tokenAnswers: FactTable<TokenAnswer>;
+
+  constructor(factsMax: number, unknownMax: number) {
+    this.#facts = newTables(factsMax);
+    this.#unknown = newTables(unknownMax);
+    this.#tokenAnswers = new FactTable(factsMax);
+  }
+
+  /** What is known of a fact; undefined: nothing, not even that there is none. */
+  get<Kind extends FactKind>(kind: Kind, id: string): Known<FactValues[Kind]> | undefined {
+    return this.#facts[kind].get(id) ?? this.#unknown[kind].get(id);
+  }
+
+  /** Whose token it is, from two facts; undefined: not known. Makes no object. */
+  tokenAnswer(token: string): TokenAnswer | undefined {
+    const fact = this.#facts.token.get(token)?.value;
+    if (fact !== undefined) return this.#tokenAnswers.get(fact.projectId)?.value;
+    return this.#unknown.token.get(token) === undefined ? undefined : tokenRefused;
+  }
+
+  /** Remembers what a fill found. */
+  set<Kind extends FactKind>(kind: Kind, ref: FactRef, value: FactValues[Kind] | undefined): void {
+    const name = nameOf(ref, value);
+    this.#facts[kind].delete(ref.id);
+    this.#unknown[kind].delete(ref.id);
+    const tables = value === undefined ? this.#unknown : this.#facts;
+    tables[kind].set(ref.id, name, value);
+    if (kind === 'project') {
+      const project = value as FactValues['project'] | undefined;
+      this.#tokenAnswers.set(ref.id, name, tokenAnswerOf(ref.id, project));
+    }
+  }
+
+  end({ kind, name }: FactName): void {
+    this.#facts[kind].end(name);
+    this.#unknown[kind].end(name);
+    if (kind === 'project') this.#tokenAnswers.end(name);
+  }
+
+  clear(source: Source): void {
+    for (const kind of factKinds) {
+      if (sourceOfKind[kind] !== source) continue;
+      this.#facts[kind].clear();
+      this.#unknown[kind].clear();
+      if (kind === 'project') this.#tokenAnswers.clear();
+    }
+  }
+
+  get size(): number {
+    return factKinds.reduce(
+      (size, kind) => size + this.#facts[kind].size + this.#unknown[kind].size,
+      0,
+    );
+  }
+}
+
+/** What a token of this project is answered. */
+export function tokenAnswerOf(
+  projectId: string,
+  project: FactValues['project'] | undefined,
+): TokenAnswer {
+  if (project?.state !== ProjectState.PROJECT_STATE_ACTIVE) return tokenRefused;
+  return { allowed: true, projectId, organizationId: project.organizationId };
+}
+
+function newTables(max: number): Tables {
+  return {
+    token: new FactTable(max),
+    key: new FactTable(max),
+    project: new FactTable(max),
+    organization: new FactTable(max),
+    membership: new FactTable(max),
+  };
+}

@@ -1,0 +1,71 @@
+import type { Answer, TokenAnswer } from '../access.ts';
+import type { Ended, FactRef, FactValues } from './facts.ts';
+import type { Asked } from './look-up.ts';
+import type { Permit } from './permits.ts';
+import type { Position, Positions, Source } from './position.ts';
+import type { LeaseNumbers } from './settings.ts';
+
+/** An event as a guard needs it; `ends` by `endedBy`. */
+export type GuardEvent = { sequence: number; ends: Ended };
+
+/** The registry's answer to a renewal. */
+export type RenewAnswer =
+  | { result: 'granted'; numbers: LeaseNumbers }
+  /** What to catch up with, after which the guard renews again. */
+  | { result: 'behind'; required: Positions }
+  /** There is no such lease: acquire another. */
+  | { result: 'lost' };
+
+/** What a guard is told. `undefined` as a reply: the request failed, or nobody knows. */
+export type GuardInput =
+  | { kind: 'start' }
+  /** Due at `wakeMonotonicMs()`; more often does no harm. */
+  | { kind: 'tick' }
+  /** An event on NATS. */
+  | ({ kind: 'heard'; source: Source; incarnation: string } & GuardEvent)
+  | { kind: 'read'; requestId: number; source: Source; page: EventPage | undefined }
+  | { kind: 'acquired'; requestId: number; reply: { numbers: LeaseNumbers } | undefined }
+  | { kind: 'renewed'; requestId: number; reply: RenewAnswer | undefined }
+  | { kind: 'filled'; fillId: number; reply: FillReply | undefined }
+  | { kind: 'lookUp'; lookUpId: number; asked: Asked; wantsPermit: boolean }
+  /** The caller waits no more. */
+  | { kind: 'giveUp'; lookUpId: number }
+  /** The permit's transaction has ended, and its outcome is known. */
+  | { kind: 'releasePermit'; permit: Permit }
+  /** The process ends: the lease is released and nothing is answered from memory any more. */
+  | { kind: 'drain' };
+
+/** What a fill found; an undefined value: that there is none. */
+export type FillReply = { value: FactValues[keyof FactValues] | undefined };
+
+/**
+ * What follows a position, in order, and the log's head. `isCompacted`: the log no longer holds
+ * what follows. Events may end before the head.
+ */
+export type EventPage = { events: GuardEvent[]; head: Position; isCompacted: boolean };
+
+/** What a guard wants done, at once and in order. */
+export type GuardAction =
+  | { kind: 'acquire'; requestId: number; leaseId: string; guardName: string }
+  | {
+      kind: 'renew';
+      requestId: number;
+      leaseId: string;
+      applied: Positions;
+      acknowledged: Positions;
+    }
+  | { kind: 'release'; leaseId: string }
+  /** Core NATS. Positions only grow, so that of several in a turn the last is enough. */
+  | { kind: 'acknowledge'; leaseId: string; guardName: string; positions: Positions }
+  /** Without `afterSequence` only the head is wanted. */
+  | { kind: 'readEvents'; requestId: number; source: Source; afterSequence: number | undefined }
+  /** One linearizable read. `isPrivate`: it was sent without a view. */
+  | { kind: 'fill'; fillId: number; ref: FactRef; isPrivate: boolean }
+  | {
+      kind: 'answer';
+      lookUpId: number;
+      answer: TokenAnswer | Answer;
+      permit: Permit | undefined;
+    }
+  /** The look-up failed closed; nothing is said about access. */
+  | { kind: 'unavailable'; lookUpId: number; why: 'no-view' | 'fill-failed' | 'too-many-fills' };

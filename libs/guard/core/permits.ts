@@ -1,0 +1,77 @@
+import type { FactName } from './facts.ts';
+import { type Fence, isOver, type Reading } from './fence.ts';
+
+/** The right to decide one mutation on facts that were looked at when it was taken. */
+export type Permit = {
+  readonly id: number;
+  readonly restsOn: readonly FactName[];
+  /** The view that it was taken under: a permit never outlives it. */
+  readonly view: Fence;
+  readonly own: Fence;
+  /** Released or expired: for good, whatever the clocks say later. */
+  over: boolean;
+};
+
+/** The permits that are held. */
+export class Permits {
+  readonly #wallClockToo: boolean;
+  readonly #held = new Map<number, Permit>();
+  #lastId = 0;
+
+  constructor(wallClockToo: boolean) {
+    this.#wallClockToo = wallClockToo;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** A new permit, not yet held. */
+  make(restsOn: readonly FactName[], view: Fence, own: Fence): Permit {
+    return { id: ++this.#lastId, restsOn, view, own, over: false };
+  }
+
+  hold(permit: Permit): void {
+    if (!permit.over) this.#held.set(permit.id, permit);
+  }
+
+  /** Whether the holder may still decide. Expires the permit if its time is over. */
+  isHeld(permit: Permit, now: Reading): boolean {
+    if (!permit.over && this.#isExpired(permit, now)) this.end(permit);
+    return !permit.over;
+  }
+
+  end(permit: Permit): void {
+    permit.over = true;
+    this.#held.delete(permit.id);
+  }
+
+  expire(now: Reading): void {
+    for (const permit of this.#held.values()) {
+      if (this.#isExpired(permit, now)) this.end(permit);
+    }
+  }
+
+  /** The permits that rest on something that this ends. */
+  restingOn(ends: (name: FactName) => boolean): Permit[] {
+    const found: Permit[] = [];
+    for (const permit of this.#held.values()) {
+      if (permit.restsOn.some(ends)) found.push(permit);
+    }
+    return found;
+  }
+
+  /** When the next permit expires, by the monotonic clock. */
+  nextEndMs(): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const { own, view } of this.#held.values()) {
+      const ownEndMs = own.fromMonotonicMs + own.lengthMs;
+      nextMs = Math.min(nextMs, ownEndMs, view.fromMonotonicMs + view.lengthMs);
+    }
+    return nextMs;
+  }
+
+  #isExpired({ view, own }: Permit, now: Reading): boolean {
+    return isOver(own, now, this.#wallClockToo) || isOver(view, now, this.#wallClockToo);
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * Everything that the promise of design §5 rests on, by name. All are on; a control run switches
+ * one off and must find a violation. Those marked `world` live outside the cores (databases and
+ * relays) and are switches of the simulated world.
+ */
+export const protectionRules = {
+  'view-from-send': 'a view counts from before the renewal was sent, not from its reply',
+  'clocks-at-each-use': 'clocks are read at each look-up; no timer says whether there is a view',
+  'wall-clock-too': 'a view ends by the worse of both clocks, not by the monotonic one alone',
+  'acquire-grants-nothing': 'acquiring a lease grants no view',
+  'requirement-after-lease': 'a renewal writes the lease before it reads the requirement',
+  'requirement-from-primary': 'world: the requirement is never read from a stale primary',
+  'no-sharing-old-fills': 'a look-up never joins a fill sent before an invalidation of its fact',
+  'no-caching-old-fills': 'a fill whose fact was invalidated since it was sent is not cached',
+  'fill-from-primary': 'world: a fill is never answered by a stale primary',
+  'fill-linearizable-without-view': 'world: a fill sent without a view is more than causal',
+  'clear-ends-fills': 'clearing a source invalidates its fills in flight too',
+  'acknowledge-after-applying': 'an event is acknowledged only when it is applied',
+  'acknowledge-after-permits': 'an event is acknowledged when the permits it ends are over',
+  'acknowledge-by-lease': 'acknowledgements count for a lease, not for a name of a guard',
+  'publish-durable-numbers': 'world: only majority-durable numbers leave a source',
+  'permit-with-look-up': 'facts are looked at and the permit taken in one turn',
+  'mutation-needs-view': 'no permit is given without a view',
+  'delete-on-condition': 'a silent lease is deleted only if its version is unchanged',
+} as const;
+
+/** The name of one protection, as `--without` takes it. */
+export type ProtectionName = keyof typeof protectionRules;
+
+/** Which protections are on. */
+export type Protections = Readonly<Record<ProtectionName, boolean>>;
+
+export const protectionNames = Object.keys(protectionRules) as ProtectionName[];
+
+/** What runs anywhere but in a control run. */
+export const allProtections: Protections = protectionsWithout(undefined);
+
+/** All protections but one; for control runs only. */
+export function protectionsWithout(off: ProtectionName | undefined): Protections {
+  const entries = protectionNames.map((name) => [name, name !== off]);
+  return Object.fromEntries(entries) as Protections;
+}

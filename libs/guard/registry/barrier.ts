@@ -1,0 +1,71 @@
+import type { Positions } from '../core/position.ts';
+import type { HeardAcknowledgements } from './heard-acknowledgements.ts';
+import type { BarrierReport, StoredLease } from './messages.ts';
+
+/**
+ * One call of AwaitBarrier: first the requirement is durable, then the leases are listed, then
+ * those without an acknowledgement are waited for, at most L. A lease that is acquired or renewed
+ * after the requirement reads it and gets no view without it.
+ */
+export class Barrier {
+  readonly positions: Positions;
+  readonly #startedMs: number;
+  /** When the requirement was known to be durable, by the monotonic clock. */
+  #durableMs: number | undefined;
+  #silent: Map<string, StoredLease> | undefined;
+  #guards = 0;
+  #acknowledged = 0;
+
+  constructor(positions: Positions, nowMs: number) {
+    this.positions = positions;
+    this.#startedMs = nowMs;
+  }
+
+  durable(nowMs: number): void {
+    this.#durableMs ??= nowMs;
+  }
+
+  get isListed(): boolean {
+    return this.#silent !== undefined;
+  }
+
+  /** A list that was asked for after the requirement was durable. */
+  listed(leases: readonly StoredLease[]): void {
+    if (this.#silent === undefined) {
+      this.#guards = leases.length;
+      this.#silent = new Map(leases.map((lease) => [lease.id, lease]));
+      return;
+    }
+    const present = new Map(leases.map((lease) => [lease.id, lease]));
+    for (const id of this.#silent.keys()) {
+      const lease = present.get(id);
+      // Gone: released by its guard, or dead; either way no view is left.
+      if (lease === undefined) this.#silent.delete(id);
+      else this.#silent.set(id, lease);
+    }
+  }
+
+  /** The report once nobody is waited for any more. */
+  finish(heard: HeardAcknowledgements, nowMs: number, leaseMs: number): BarrierReport | undefined {
+    const silent = this.#silent;
+    if (silent === undefined) return undefined;
+    for (const lease of silent.values()) {
+      if (!heard.isAcknowledged(lease, this.positions)) continue;
+      silent.delete(lease.id);
+      this.#acknowledged++;
+    }
+    if (silent.size > 0 && nowMs < this.deadlineMs(leaseMs)) return undefined;
+    return {
+      positions: this.positions,
+      guards: this.#guards,
+      acknowledged: this.#acknowledged,
+      expired: this.#guards - this.#acknowledged,
+      elapsedMs: nowMs - this.#startedMs,
+    };
+  }
+
+  /** When every view that lacks the change is over, by the monotonic clock. */
+  deadlineMs(leaseMs: number): number {
+    return (this.#durableMs ?? Number.POSITIVE_INFINITY) + leaseMs;
+  }
+}

@@ -1,0 +1,81 @@
+import type { RenewAnswer } from '../core/messages.ts';
+import type { Positions } from '../core/position.ts';
+import type { LeaseNumbers } from '../core/settings.ts';
+
+/** A guard's lease as it is stored. */
+export type StoredLease = {
+  id: string;
+  guardName: string;
+  /** 0 when acquired; every renewal adds 1. */
+  version: number;
+  acknowledged: Positions;
+};
+
+/**
+ * What the store does, each in one majority-durable step:
+ * - `insertLease`: a new lease, version 0; changes nothing if there is one of that id.
+ * - `renewLease`: version + 1 and the later of both acknowledgements; yields whether there is one.
+ * - `readRequirement`: what is required now, at least as new as every write known before the
+ *   request (linearizable).
+ * - `raiseRequirement`: the later of each position; done only when durable.
+ * - `listLeases`: all leases, at least as new as every write known before the request.
+ * - `deleteLease`: with `version`, only if the lease still has it. Yields whether it is gone by it.
+ */
+export type StoreOperation =
+  | { kind: 'insertLease'; lease: StoredLease }
+  | { kind: 'renewLease'; leaseId: string; acknowledged: Positions }
+  | { kind: 'readRequirement' }
+  | { kind: 'raiseRequirement'; positions: Positions }
+  | { kind: 'listLeases' }
+  | { kind: 'deleteLease'; leaseId: string; version: number | undefined };
+
+/** What came of an operation. `failed`: or nobody knows. */
+export type StoreResult =
+  | { kind: 'done' }
+  | { kind: 'failed' }
+  | { kind: 'found'; isFound: boolean }
+  | { kind: 'requirement'; required: Positions }
+  | { kind: 'leases'; leases: readonly StoredLease[] };
+
+/** What became of a barrier; the counts are leases. */
+export type BarrierReport = {
+  positions: Positions;
+  guards: number;
+  acknowledged: number;
+  /** Those that stayed silent until every view without the change was over. */
+  expired: number;
+  elapsedMs: number;
+};
+
+/** The calls that a replica takes; each may be repeated. Lease ids are made by guards, once each. */
+export type RegistryCall =
+  | { kind: 'acquire'; leaseId: string; guardName: string }
+  | { kind: 'renew'; leaseId: string; applied: Positions; acknowledged: Positions }
+  | { kind: 'release'; leaseId: string }
+  /** Of a source's relay: the requirement alone, so that a revoke whose RPC died is bounded. */
+  | { kind: 'require'; positions: Positions }
+  | { kind: 'awaitBarrier'; positions: Positions };
+
+/** What a replica is told. */
+export type RegistryInput =
+  | { kind: 'call'; callId: number; call: RegistryCall }
+  /** The caller waits no more. */
+  | { kind: 'abandon'; callId: number }
+  /** On core NATS, heard by every replica. */
+  | { kind: 'acknowledged'; leaseId: string; guardName: string; positions: Positions }
+  | { kind: 'stored'; operationId: number; result: StoreResult }
+  | { kind: 'tick' };
+
+/** The answer to a call. `failed`: UNAVAILABLE; of a barrier PROPAGATION_UNCONFIRMED. */
+export type RegistryReply =
+  | { kind: 'acquired'; numbers: LeaseNumbers }
+  | { kind: 'renewed'; answer: RenewAnswer }
+  | { kind: 'released' }
+  | { kind: 'required' }
+  | { kind: 'passed'; report: BarrierReport }
+  | { kind: 'failed' };
+
+/** What a replica wants done, at once. */
+export type RegistryAction =
+  | { kind: 'store'; operationId: number; operation: StoreOperation }
+  | { kind: 'reply'; callId: number; reply: RegistryReply };

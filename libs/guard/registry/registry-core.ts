@@ -1,0 +1,243 @@
+import type { Reading } from '../core/fence.ts';
+import { haveReached, type Positions } from '../core/position.ts';
+import { allProtections, type Protections } from '../core/protections.ts';
+import type { LeaseNumbers } from '../core/settings.ts';
+import { Barrier } from './barrier.ts';
+import { HeardAcknowledgements } from './heard-acknowledgements.ts';
+import type {
+  RegistryAction,
+  RegistryCall,
+  RegistryInput,
+  RegistryReply,
+  StoredLease,
+  StoreOperation,
+  StoreResult,
+} from './messages.ts';
+import { ObservedLeases } from './observed-leases.ts';
+import { checkRegistrySettings, type RegistrySettings } from './settings.ts';
+
+/** What goes on when an operation of the store has ended. */
+type Continue = (result: StoreResult, now: Reading) => void;
+
+/**
+ * One replica of the lease registry and barrier as a pure state machine (design §5) over a durable
+ * store that all replicas share. It keeps nothing that may not be lost.
+ */
+export class RegistryCore {
+  readonly #settings: RegistrySettings;
+  readonly #protections: Protections;
+  readonly #numbers: LeaseNumbers;
+  readonly #observed: ObservedLeases;
+  readonly #heard: HeardAcknowledgements;
+  readonly #operations = new Map<number, Continue>();
+  readonly #barriers = new Map<number, Barrier>();
+  #lastOperationId = 0;
+  #isListing = false;
+  #nextListMs = 0;
+  #actions: RegistryAction[] = [];
+
+  /** Throws RangeError for settings that could not work. */
+  constructor(settings: RegistrySettings, protections: Protections = allProtections) {
+    checkRegistrySettings(settings);
+    this.#settings = settings;
+    const { leaseMs, renewMs, driftShare } = settings;
+    this.#numbers = { leaseMs, renewMs, driftShare };
+    this.#protections = protections;
+    this.#observed = new ObservedLeases(settings.leaseMs);
+    this.#heard = new HeardAcknowledgements(protections['acknowledge-by-lease']);
+  }
+
+  /** When the next tick is due, by the monotonic clock. */
+  wakeMonotonicMs(): number {
+    const nextListMs = this.#isListing ? Number.POSITIVE_INFINITY : this.#nextListMs;
+    let wakeMs = Math.min(nextListMs, this.#observed.nextDeadMs());
+    for (const barrier of this.#barriers.values()) {
+      if (barrier.isListed) wakeMs = Math.min(wakeMs, barrier.deadlineMs(this.#settings.leaseMs));
+    }
+    return wakeMs;
+  }
+
+  /** Takes one input, with the clocks read in the same turn. Answers what is to be done. */
+  step(input: RegistryInput, now: Reading): RegistryAction[] {
+    switch (input.kind) {
+      case 'call':
+        this.#call(input.callId, input.call, now);
+        break;
+      case 'abandon':
+        this.#barriers.delete(input.callId);
+        break;
+      case 'acknowledged':
+        this.#heard.hear(input.leaseId, input.guardName, input.positions);
+        break;
+      case 'stored':
+        this.#stored(input.operationId, input.result, now);
+        break;
+      case 'tick':
+        this.#tick(now);
+        break;
+    }
+    this.#finishBarriers(now);
+    const actions = this.#actions;
+    this.#actions = [];
+    return actions;
+  }
+
+  #store(operation: StoreOperation, then: Continue): void {
+    const operationId = ++this.#lastOperationId;
+    this.#operations.set(operationId, then);
+    this.#actions.push({ kind: 'store', operationId, operation });
+  }
+
+  #stored(operationId: number, result: StoreResult, now: Reading): void {
+    const then = this.#operations.get(operationId);
+    this.#operations.delete(operationId);
+    then?.(result, now);
+  }
+
+  #reply(callId: number, reply: RegistryReply): void {
+    this.#actions.push({ kind: 'reply', callId, reply });
+  }
+
+  #call(callId: number, call: RegistryCall, now: Reading): void {
+    switch (call.kind) {
+      case 'acquire':
+        this.#acquire(callId, call);
+        break;
+      case 'renew':
+        this.#renew(callId, call);
+        break;
+      case 'release':
+        this.#release(callId, call.leaseId);
+        break;
+      case 'require':
+        this.#require(callId, call.positions);
+        break;
+      case 'awaitBarrier':
+        this.#awaitBarrier(callId, call.positions, now);
+        break;
+    }
+  }
+
+  /** Writes a lease and grants nothing. */
+  #acquire(callId: number, call: Extract<RegistryCall, { kind: 'acquire' }>): void {
+    const { leaseId, guardName } = call;
+    const lease: StoredLease = { id: leaseId, guardName, version: 0, acknowledged: {} };
+    this.#store({ kind: 'insertLease', lease }, ({ kind }) => {
+      const numbers = this.#numbers;
+      this.#reply(callId, kind === 'done' ? { kind: 'acquired', numbers } : { kind: 'failed' });
+    });
+  }
+
+  /**
+   * First the lease, then the requirement: a barrier that lists the leases before this one is
+   * written has made its requirement durable before, so that it is read here.
+   */
+  #renew(callId: number, call: Extract<RegistryCall, { kind: 'renew' }>): void {
+    const { leaseId, applied, acknowledged } = call;
+    const write: StoreOperation = { kind: 'renewLease', leaseId, acknowledged };
+    const read: StoreOperation = { kind: 'readRequirement' };
+    const isLeaseFirst = this.#protections['requirement-after-lease'];
+    this.#store(isLeaseFirst ? write : read, (first) => {
+      if (!this.#isUsable(callId, first)) return;
+      this.#store(isLeaseFirst ? read : write, (second) => {
+        if (!this.#isUsable(callId, second)) return;
+        const requirement = isLeaseFirst ? second : first;
+        if (requirement.kind === 'requirement') {
+          this.#answerRenewal(callId, applied, requirement.required);
+        }
+      });
+    });
+  }
+
+  /** Whether a renewal can go on; if not, it is answered. */
+  #isUsable(callId: number, result: StoreResult): boolean {
+    if (result.kind === 'failed') this.#reply(callId, { kind: 'failed' });
+    else if (result.kind === 'found' && !result.isFound) {
+      this.#reply(callId, { kind: 'renewed', answer: { result: 'lost' } });
+    } else return true;
+    return false;
+  }
+
+  #answerRenewal(callId: number, applied: Positions, required: Positions): void {
+    const isGranted = haveReached(applied, required);
+    const answer = isGranted
+      ? ({ result: 'granted', numbers: this.#numbers } as const)
+      : ({ result: 'behind', required } as const);
+    this.#reply(callId, { kind: 'renewed', answer });
+  }
+
+  #release(callId: number, leaseId: string): void {
+    this.#observed.forget(leaseId);
+    this.#store({ kind: 'deleteLease', leaseId, version: undefined }, ({ kind }) => {
+      this.#reply(callId, kind === 'failed' ? { kind: 'failed' } : { kind: 'released' });
+    });
+  }
+
+  #require(callId: number, positions: Positions): void {
+    this.#store({ kind: 'raiseRequirement', positions }, ({ kind }) => {
+      this.#reply(callId, kind === 'failed' ? { kind: 'failed' } : { kind: 'required' });
+    });
+  }
+
+  #awaitBarrier(callId: number, positions: Positions, now: Reading): void {
+    const barrier = new Barrier(positions, now.monotonicMs);
+    this.#barriers.set(callId, barrier);
+    this.#store({ kind: 'raiseRequirement', positions }, ({ kind }, durableAt) => {
+      if (!this.#barriers.has(callId)) return;
+      if (kind === 'failed') return this.#failBarrier(callId);
+      barrier.durable(durableAt.monotonicMs);
+      this.#store({ kind: 'listLeases' }, (result, listedAt) => {
+        if (result.kind !== 'leases') return this.#failBarrier(callId);
+        this.#see(result.leases, listedAt);
+        barrier.listed(result.leases);
+        const relistAtMs = listedAt.monotonicMs + this.#settings.relistMs;
+        this.#nextListMs = Math.min(this.#nextListMs, relistAtMs);
+      });
+    });
+  }
+
+  /** Nobody knows who has not heard: never a success. */
+  #failBarrier(callId: number): void {
+    if (this.#barriers.delete(callId)) this.#reply(callId, { kind: 'failed' });
+  }
+
+  #finishBarriers(now: Reading): void {
+    for (const [callId, barrier] of this.#barriers) {
+      const report = barrier.finish(this.#heard, now.monotonicMs, this.#settings.leaseMs);
+      if (report === undefined) continue;
+      this.#barriers.delete(callId);
+      this.#reply(callId, { kind: 'passed', report });
+    }
+  }
+
+  #see(leases: readonly StoredLease[], now: Reading): void {
+    this.#observed.see(leases, now.monotonicMs);
+  }
+
+  #tick(now: Reading): void {
+    for (const { leaseId, version } of this.#observed.dead(now.monotonicMs)) {
+      this.#observed.forget(leaseId);
+      const onCondition = this.#protections['delete-on-condition'] ? version : undefined;
+      this.#store({ kind: 'deleteLease', leaseId, version: onCondition }, () => {});
+    }
+    if (now.monotonicMs >= this.#nextListMs && !this.#isListing) this.#list(now);
+  }
+
+  /** Looks for acknowledgements that other replicas were told, and for dead leases. */
+  #list(now: Reading): void {
+    this.#isListing = true;
+    this.#nextListMs = now.monotonicMs + this.#settings.sweepMs;
+    const waiting = [...this.#barriers.values()].filter((barrier) => barrier.isListed);
+    this.#store({ kind: 'listLeases' }, (result, listedAt) => {
+      this.#isListing = false;
+      if (result.kind === 'leases') {
+        this.#see(result.leases, listedAt);
+        this.#heard.keep(result.leases);
+        for (const barrier of waiting) barrier.listed(result.leases);
+      }
+      if (this.#barriers.size > 0) {
+        this.#nextListMs = listedAt.monotonicMs + this.#settings.relistMs;
+      }
+    });
+  }
+}

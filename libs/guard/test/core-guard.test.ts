@@ -1,0 +1,205 @@
+import test from 'ava';
+import { GuardCore } from '../core/guard-core.ts';
+import type { GuardAction } from '../core/messages.ts';
+import type { Permit } from '../core/permits.ts';
+import { Bench, guardSettings, kindsOf } from './core-support.ts';
+
+function warm(): Bench {
+  const bench = new Bench();
+  bench.startWithView();
+  bench.fill(bench.lookUp());
+  return bench;
+}
+
+function permitOf(actions: GuardAction[]): Permit {
+  const answer = actions.find((action) => action.kind === 'answer');
+  if (answer?.permit === undefined) throw new Error('no permit was given');
+  return answer.permit;
+}
+
+test('under a view a fact that was filled once is answered from memory', (t) => {
+  const bench = warm();
+  t.deepEqual(bench.core.verifyToken('phc_1', bench.now), {
+    allowed: true,
+    projectId: 'prj_1',
+    organizationId: 'org_1',
+  });
+  t.is(bench.core.verifyToken('phc_1', bench.now), bench.core.verifyToken('phc_1', bench.now));
+});
+
+test('a lease alone grants nothing', (t) => {
+  const bench = new Bench();
+  bench.step({ kind: 'start' });
+  const { requestId } = bench.last('acquire');
+  const leaseNumbers = { leaseMs: 1_000, renewMs: 300, driftShare: 0.01 };
+  bench.step({ kind: 'acquired', requestId, reply: { numbers: leaseNumbers } });
+  t.false(bench.core.hasView(bench.now));
+});
+
+test('a view counts from before the renewal was sent, and is over by either clock', (t) => {
+  const late = warm();
+  late.pass(300);
+  late.step({ kind: 'tick' });
+  late.pass(90);
+  late.grant();
+  late.pass(899);
+  t.true(late.remembers);
+  late.pass(2);
+  t.false(late.remembers);
+
+  const suspended = warm();
+  suspended.now.wallMs += 991;
+  t.false(suspended.remembers);
+
+  const setBack = warm();
+  setBack.now.wallMs -= 60_000;
+  t.false(setBack.remembers);
+});
+
+test('an event ends its fact at once, and is acknowledged', (t) => {
+  const bench = warm();
+  const actions = bench.tokenRevoked(11);
+  t.false(bench.remembers);
+  t.is(bench.last('acknowledge').positions.token?.sequence, 11);
+  t.deepEqual(kindsOf(actions), ['acknowledge']);
+});
+
+test('an event that is heard twice changes nothing', (t) => {
+  const bench = warm();
+  bench.tokenRevoked(11);
+  bench.fill(bench.lookUp());
+  t.deepEqual(bench.tokenRevoked(11), []);
+  t.true(bench.remembers);
+});
+
+test('a gap is read from the log before anything after it is acknowledged', (t) => {
+  const bench = warm();
+  t.deepEqual(kindsOf(bench.tokenRevoked(12)), ['readEvents']);
+  t.is(bench.last('readEvents').afterSequence, 10);
+  const { requestId } = bench.last('readEvents');
+  const head = { incarnation: 'a', sequence: 12 };
+  const page = { events: [{ sequence: 11, ends: [] }], head, isCompacted: false };
+  const actions = bench.step({ kind: 'read', requestId, source: 'token', page });
+  t.deepEqual(kindsOf(actions), ['acknowledge']);
+  t.is(bench.core.positions().token?.sequence, 12);
+  t.false(bench.remembers);
+});
+
+test('another life of a log ends all facts of its source, fills in flight included', (t) => {
+  const bench = warm();
+  const restart = () => {
+    bench.step({ kind: 'heard', source: 'project', incarnation: 'b', sequence: 1, ends: [] });
+    const { requestId } = bench.last('readEvents');
+    const head = { incarnation: 'b', sequence: 1 };
+    const page = { events: [], head, isCompacted: false };
+    bench.step({ kind: 'read', requestId, source: 'project', page });
+    t.deepEqual(bench.core.positions().project, head);
+  };
+  const ends = [{ kind: 'project', name: 'prj_1' }] as const;
+  bench.step({ kind: 'heard', source: 'project', incarnation: 'a', sequence: 11, ends });
+  const [fill] = bench.lookUp();
+  restart();
+  if (fill?.kind !== 'fill') return t.fail('no fill was sent');
+  t.is(fill.ref.kind, 'project');
+  t.deepEqual(kindsOf(bench.filled(fill.fillId, fill.ref)), ['answer']);
+  t.false(bench.remembers);
+});
+
+test('a fill that was sent before an invalidation is neither cached nor joined', (t) => {
+  const bench = new Bench();
+  bench.startWithView();
+  const [old] = bench.lookUp();
+  bench.tokenRevoked(11);
+  const [young] = bench.lookUp();
+  if (old?.kind !== 'fill' || young?.kind !== 'fill') return t.fail('no fill was sent');
+  t.not(old.fillId, young.fillId);
+  bench.fill(bench.filled(old.fillId, old.ref));
+  t.false(bench.remembers);
+  bench.fill(bench.filled(young.fillId, young.ref));
+  t.true(bench.remembers);
+});
+
+test('look-ups under a view share a fill; without one each has its own, and nothing is cached', (t) => {
+  const shared = new Bench();
+  shared.startWithView();
+  t.deepEqual(kindsOf([...shared.lookUp(), ...shared.lookUp()]), ['fill']);
+
+  const alone = new Bench();
+  alone.step({ kind: 'start' });
+  const actions = [...alone.lookUp(), ...alone.lookUp()];
+  t.deepEqual(kindsOf(actions), ['fill', 'fill']);
+  t.deepEqual(alone.fill(actions).filter(({ kind }) => kind === 'answer').length, 2);
+  t.is(alone.core.sizes().facts, 0);
+});
+
+test('without a view a mutation is refused', (t) => {
+  const bench = warm();
+  bench.pass(1_000);
+  t.like(bench.lookUp(true), [{ kind: 'unavailable', why: 'no-view' }]);
+});
+
+test('an event is acknowledged when the permits that rested on what it ends are released', (t) => {
+  const bench = warm();
+  const permit = permitOf(bench.lookUp(true));
+  t.deepEqual(bench.tokenRevoked(11), []);
+  t.false(bench.remembers, 'it is applied at once');
+  t.true(bench.core.isHeld(permit, bench.now));
+  const actions = bench.step({ kind: 'releasePermit', permit });
+  t.deepEqual(kindsOf(actions), ['acknowledge']);
+  t.is(bench.last('acknowledge').positions.token?.sequence, 11);
+});
+
+test('a permit ends with its view at the latest, and stays over when a clock is set back', (t) => {
+  const bench = warm();
+  bench.pass(600);
+  const permit = permitOf(bench.lookUp(true));
+  bench.now.wallMs += 400;
+  t.false(bench.core.isHeld(permit, bench.now));
+  bench.now.wallMs -= 400;
+  t.false(bench.core.isHeld(permit, bench.now));
+});
+
+test('a guard that is behind catches up and renews at once', (t) => {
+  const bench = warm();
+  bench.pass(300);
+  bench.step({ kind: 'tick' });
+  bench.behind({ token: { incarnation: 'a', sequence: 11 } });
+  t.is(bench.last('readEvents').afterSequence, 10);
+  const before = bench.last('renew').requestId;
+  bench.tokenRevoked(11);
+  t.true(bench.last('renew').requestId > before);
+});
+
+test('a lost lease loses no facts', (t) => {
+  const bench = warm();
+  bench.pass(300);
+  bench.step({ kind: 'tick' });
+  const { requestId } = bench.last('renew');
+  bench.step({ kind: 'renewed', requestId, reply: { result: 'lost' } });
+  t.false(bench.remembers);
+  bench.grant();
+  t.true(bench.remembers);
+});
+
+test('a drained guard releases its lease when its permits are over, and answers nothing', (t) => {
+  const bench = warm();
+  const permit = permitOf(bench.lookUp(true));
+  t.deepEqual(bench.step({ kind: 'drain' }), []);
+  t.like(bench.lookUp(true), [{ kind: 'unavailable' }]);
+  t.deepEqual(kindsOf(bench.step({ kind: 'releasePermit', permit })), ['release']);
+  t.false(bench.remembers);
+});
+
+test('beyond the cap on fills look-ups fail', (t) => {
+  const bench = new Bench({ fillsMax: 1 });
+  bench.step({ kind: 'start' });
+  bench.lookUp();
+  t.like(bench.lookUp(), [{ kind: 'unavailable', why: 'too-many-fills' }]);
+});
+
+test('numbers that could not work are refused', (t) => {
+  t.throws(() => new GuardCore({ ...guardSettings, fillsMax: 0 }), { instanceOf: RangeError });
+  t.throws(() => new GuardCore({ ...guardSettings, permitMs: Number.NaN }), {
+    instanceOf: RangeError,
+  });
+});

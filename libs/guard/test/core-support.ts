@@ -1,0 +1,115 @@
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { FactRef, FactValues } from '../core/facts.ts';
+import { GuardCore } from '../core/guard-core.ts';
+import type { Asked } from '../core/look-up.ts';
+import type { GuardAction, GuardInput } from '../core/messages.ts';
+import type { Positions } from '../core/position.ts';
+import type { GuardSettings, LeaseNumbers } from '../core/settings.ts';
+
+export const numbers: LeaseNumbers = { leaseMs: 1_000, renewMs: 300, driftShare: 0.01 };
+
+export const guardSettings: GuardSettings = {
+  guardName: 'edge',
+  factsMax: 10,
+  unknownMax: 10,
+  fillsMax: 10,
+  permitMs: 500,
+  requestMs: 100,
+  retryMs: 50,
+  newLeaseId: () => 'lease',
+};
+
+export const askToken: Asked = { kind: 'token', token: 'phc_1', fingerprint: 'aaaaaaaaaaaa' };
+
+const values: Partial<Record<string, FactValues['token'] | FactValues['project']>> = {
+  phc_1: { projectId: 'prj_1' },
+  prj_1: { organizationId: 'org_1', state: ProjectState.PROJECT_STATE_ACTIVE },
+};
+
+/** A guard's core with a hand on its clocks, and owners that answer when they are told to. */
+export class Bench {
+  readonly core: GuardCore;
+  readonly now = { monotonicMs: 5_000, wallMs: 1_000_000 };
+  sent: GuardAction[] = [];
+  #lookUpId = 0;
+
+  constructor(settings: Partial<GuardSettings> = {}) {
+    this.core = new GuardCore({ ...guardSettings, ...settings });
+  }
+
+  step(input: GuardInput): GuardAction[] {
+    const actions = this.core.step(input, this.now);
+    this.sent.push(...actions);
+    return actions;
+  }
+
+  pass(durationMs: number): void {
+    this.now.monotonicMs += durationMs;
+    this.now.wallMs += durationMs;
+  }
+
+  last<Kind extends GuardAction['kind']>(kind: Kind): Extract<GuardAction, { kind: Kind }> {
+    const action = this.sent.findLast((sent) => sent.kind === kind);
+    if (action === undefined) throw new Error(`no ${kind} was sent`);
+    return action as Extract<GuardAction, { kind: Kind }>;
+  }
+
+  /** Starts, learns all heads at sequence 10, and is granted a view that counts from now. */
+  startWithView(): void {
+    this.step({ kind: 'start' });
+    for (const read of this.sent.filter((action) => action.kind === 'readEvents')) {
+      const { requestId, source } = read;
+      const head = { incarnation: 'a', sequence: 10 };
+      this.step({
+        kind: 'read',
+        requestId,
+        source,
+        page: { events: [], head, isCompacted: false },
+      });
+    }
+    this.step({ kind: 'acquired', requestId: this.last('acquire').requestId, reply: { numbers } });
+    this.grant();
+  }
+
+  grant(): void {
+    const { requestId } = this.last('renew');
+    this.step({ kind: 'renewed', requestId, reply: { result: 'granted', numbers } });
+  }
+
+  behind(required: Positions): void {
+    const { requestId } = this.last('renew');
+    this.step({ kind: 'renewed', requestId, reply: { result: 'behind', required } });
+  }
+
+  lookUp(wantsPermit = false): GuardAction[] {
+    return this.step({ kind: 'lookUp', lookUpId: ++this.#lookUpId, asked: askToken, wantsPermit });
+  }
+
+  /** Answers fills until none is asked for any more. */
+  fill(actions: GuardAction[]): GuardAction[] {
+    const after: GuardAction[] = [];
+    const waiting = [...actions];
+    for (let action = waiting.shift(); action !== undefined; action = waiting.shift()) {
+      after.push(action);
+      if (action.kind === 'fill') waiting.push(...this.filled(action.fillId, action.ref));
+    }
+    return after;
+  }
+
+  filled(fillId: number, ref: FactRef): GuardAction[] {
+    return this.step({ kind: 'filled', fillId, reply: { value: values[ref.id] } });
+  }
+
+  tokenRevoked(sequence: number): GuardAction[] {
+    const ends = [{ kind: 'token', name: 'aaaaaaaaaaaa' }] as const;
+    return this.step({ kind: 'heard', source: 'token', incarnation: 'a', sequence, ends });
+  }
+
+  get remembers(): boolean {
+    return this.core.verifyToken('phc_1', this.now) !== undefined;
+  }
+}
+
+export function kindsOf(actions: GuardAction[]): string[] {
+  return actions.map(({ kind }) => kind);
+}

@@ -1,0 +1,129 @@
+import { type FactRef, sourceOfKind } from '@silo/guard/core/facts.ts';
+import type { Permit } from '@silo/guard/core/permits.ts';
+import { accessQuestions, factKey, worldFacts } from './facts-world.ts';
+import type { GuardProcess } from './guard-process.ts';
+import { leaseMs } from './numbers.ts';
+import type { Committed } from './source-world.ts';
+import type { World } from './world.ts';
+
+/** What became of an RPC that takes access away; undefined: it did not return OK. */
+export type Returned = { elapsedMs: number } | undefined;
+
+/**
+ * One RPC, as its handler in a service runs it: authorize and take a permit, decide in one
+ * transaction, release, learn the position, await the barrier, return.
+ */
+export class Change {
+  readonly #world: World;
+  readonly #process: GuardProcess;
+  readonly #factIndex: number;
+  readonly #done: (returned: Returned) => void;
+
+  constructor(
+    world: World,
+    process: GuardProcess,
+    factIndex: number,
+    done: (returned: Returned) => void,
+  ) {
+    this.#world = world;
+    this.#process = process;
+    this.#factIndex = factIndex;
+    this.#done = done;
+  }
+
+  /** `isPermitted`: by the guard of the process; else the caller is staff. */
+  run(isPermitted: boolean): void {
+    const { random, checker } = this.#world;
+    if (!isPermitted) {
+      this.#transact(undefined, () => {});
+      return;
+    }
+    const asked = random.pick(accessQuestions);
+    const process = this.#process;
+    process.lookUp(asked, true, (outcome) => {
+      if (outcome === undefined || !outcome.answer.allowed) return;
+      const { answer } = outcome;
+      this.#transact(outcome.permit, () => {
+        checker.answered(`a mutation of ${process.machine.name}`, asked, answer);
+      });
+    });
+  }
+
+  #transact(permit: Permit | undefined, check: () => void): void {
+    const { random, profile, network } = this.#world;
+    const { machine } = this.#process;
+    machine.after(random.between(0, network.isFaulty ? profile.mutationMsMax : 5), () => {
+      if (permit !== undefined && !this.#process.core.isHeld(permit, machine.read())) return;
+      check();
+      const decided = this.#decide();
+      machine.after(random.between(0.2, 2), () => {
+        if (permit !== undefined) this.#process.step({ kind: 'releasePermit', permit });
+        if (decided.isRevoke) this.#learnPosition(decided);
+      });
+    });
+  }
+
+  /** The transaction: takes away, gives back, or finds it taken away already. */
+  #decide(): { isRevoke: boolean; atMs: number; event: Committed | undefined; life: string } {
+    const { random, timeline, sources } = this.#world;
+    const fact = this.#fact;
+    const source = sources[sourceOfKind[fact.ref.kind]];
+    const isGranted = source.current(fact.ref) === fact.granted;
+    const isRevoke = isGranted || random.chance(0.3);
+    const value = isGranted ? random.pick(fact.taken) : fact.granted;
+    const event = isGranted || !isRevoke ? source.commit(fact, value) : undefined;
+    return { isRevoke, atMs: timeline.nowMs, event, life: source.incarnation };
+  }
+
+  /** Has the outbox numbered, and waits until the event's, or the head's, number may be told. */
+  #learnPosition(decided: { atMs: number; event: Committed | undefined; life: string }): void {
+    const source = this.#world.sources[sourceOfKind[this.#fact.ref.kind]];
+    const { machine } = this.#process;
+    source.number();
+    const look = () => {
+      const position = decided.event
+        ? source.positionOf(decided.event, decided.life)
+        : source.isNumbered
+          ? source.head()
+          : undefined;
+      if (position === -1) return;
+      if (position === undefined) return machine.after(3, look);
+      const startedMs = this.#world.timeline.nowMs;
+      this.#awaitBarrier({ [source.source]: position }, decided.atMs, startedMs);
+    };
+    machine.after(1, look);
+  }
+
+  #awaitBarrier(
+    positions: Partial<Record<string, { incarnation: string; sequence: number }>>,
+    decidedMs: number,
+    startedMs: number,
+  ): void {
+    const { registry, timeline, checker } = this.#world;
+    const { machine } = this.#process;
+    const call = { kind: 'awaitBarrier', positions } as const;
+    registry.call(machine, call, leaseMs + 300, (reply) => {
+      const elapsedMs = timeline.nowMs - startedMs;
+      if (reply?.kind === 'passed') {
+        this.#world.trace(
+          () => `${machine.name} returns: ${this.#name} ${JSON.stringify(reply.report)}`,
+        );
+        checker.returned(this.#factIndex, decidedMs);
+        return this.#done({ elapsedMs });
+      }
+      if (elapsedMs > 3 * leaseMs) return this.#done(undefined);
+      machine.after(10, () => this.#awaitBarrier(positions, decidedMs, startedMs));
+    });
+  }
+
+  get #fact() {
+    const fact = worldFacts[this.#factIndex];
+    if (fact === undefined) throw new RangeError('no such fact');
+    return fact;
+  }
+
+  get #name(): string {
+    const ref: FactRef = this.#fact.ref;
+    return `${factKey(ref)} was taken away`;
+  }
+}

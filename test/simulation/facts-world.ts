@@ -1,0 +1,127 @@
+import {
+  type FactKind,
+  type FactName,
+  type FactRef,
+  type FactValues,
+  membershipId,
+} from '@silo/guard/core/facts.ts';
+import type { Asked } from '@silo/guard/core/look-up.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+
+/** A fact as the world has it: what it grants, and what it is after each way of taking that away. */
+export type WorldFact = {
+  ref: FactRef;
+  /** What its events name. */
+  name: FactName;
+  granted: FactValues[FactKind];
+  taken: readonly (FactValues[FactKind] | undefined)[];
+};
+
+const organizationId = 'O';
+const elsewhere = 'X';
+const names = ['0', '1'] as const;
+
+const active = ProjectState.PROJECT_STATE_ACTIVE;
+const deleted = ProjectState.PROJECT_STATE_DELETED;
+
+function tokenFact(name: string): WorldFact {
+  return {
+    ref: { kind: 'token', id: `T${name}`, fingerprint: `fT${name}` },
+    name: { kind: 'token', name: `fT${name}` },
+    granted: { projectId: `P${name}` },
+    taken: [undefined],
+  };
+}
+
+function keyFact(name: string): WorldFact {
+  const granted: FactValues['key'] = {
+    keyId: `K${name}`,
+    accountId: `A${name}`,
+    scopes: ['project:write'],
+    organizationIds: [],
+    projectIds: [],
+    expireTime: undefined,
+    disabled: false,
+  };
+  return {
+    ref: { kind: 'key', id: keyHashOf(name), fingerprint: keyHashOf(name).slice(0, 12) },
+    name: { kind: 'key', name: `K${name}` },
+    granted,
+    taken: [undefined, { ...granted, disabled: true }, { ...granted, scopes: ['project:read'] }],
+  };
+}
+
+function projectFact(name: string): WorldFact {
+  const id = `P${name}`;
+  return {
+    ref: { kind: 'project', id },
+    name: { kind: 'project', name: id },
+    granted: { organizationId, state: active },
+    taken: [
+      { organizationId: elsewhere, state: active },
+      { organizationId, state: deleted },
+    ],
+  };
+}
+
+function membershipFact(name: string): WorldFact {
+  const id = membershipId(`A${name}`, organizationId);
+  return {
+    ref: { kind: 'membership', id },
+    name: { kind: 'membership', name: id },
+    granted: Level.LEVEL_ADMIN,
+    taken: [undefined, Level.LEVEL_MEMBER],
+  };
+}
+
+const organizationFact: WorldFact = {
+  ref: { kind: 'organization', id: organizationId },
+  name: { kind: 'organization', name: organizationId },
+  granted: { membersMayCreateProjects: true },
+  taken: [undefined],
+};
+
+/** All facts that can change. Project X's organization exists, and nobody here is its member. */
+export const worldFacts: readonly WorldFact[] = [
+  ...names.map(tokenFact),
+  ...names.map(keyFact),
+  ...names.map(projectFact),
+  ...names.map(membershipFact),
+  organizationFact,
+];
+
+/** What never changes. */
+export const constantFacts: readonly { ref: FactRef; value: FactValues[FactKind] }[] = [
+  { ref: { kind: 'organization', id: elsewhere }, value: { membersMayCreateProjects: true } },
+];
+
+export function factKey({ kind, id }: FactRef): string {
+  return `${kind} ${id}`;
+}
+
+function keyHashOf(name: string): string {
+  return `hash-of-key-${name}`;
+}
+
+const keyHash = new Uint8Array(32);
+
+/** Whose token is it? */
+function askToken(name: string): Asked {
+  return { kind: 'token', token: `T${name}`, fingerprint: `fT${name}` };
+}
+
+/** May this key do what an admin may in that project? */
+function askAccess(key: string, project: string): Asked {
+  const question = {
+    keyHash,
+    scope: 'project:write',
+    projectId: `P${project}`,
+    level: Level.LEVEL_ADMIN,
+  };
+  return { kind: 'access', question, keyHash: keyHashOf(key) };
+}
+
+const tokenQuestions = names.map(askToken);
+export const accessQuestions = names.flatMap((key) => names.map((to) => askAccess(key, to)));
+export const questions: readonly Asked[] = [...tokenQuestions, ...accessQuestions];

@@ -1,0 +1,172 @@
+import type { Answer, TokenAnswer } from '@silo/guard/access.ts';
+import { sourceOfKind } from '@silo/guard/core/facts.ts';
+import { GuardCore } from '@silo/guard/core/guard-core.ts';
+import type { Asked } from '@silo/guard/core/look-up.ts';
+import type { EventPage, FillReply, GuardAction, GuardInput } from '@silo/guard/core/messages.ts';
+import type { Permit } from '@silo/guard/core/permits.ts';
+import { Machine } from './machine.ts';
+import { guardNumbers, leaseMs } from './numbers.ts';
+import type { World } from './world.ts';
+
+/** What became of a look-up; undefined: it failed closed. */
+export type Outcome = { answer: TokenAnswer | Answer; permit: Permit | undefined } | undefined;
+
+/** A process with an embedded guard: the real core, and a shell around it. */
+export class GuardProcess {
+  readonly machine: Machine;
+  readonly #world: World;
+  readonly #guardName: string;
+  core: GuardCore;
+  #waiting = new Map<number, (outcome: Outcome) => void>();
+  #lastLookUpId = 0;
+  #leases = 0;
+  #tickAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(world: World, name: string, guardName: string) {
+    this.#world = world;
+    this.#guardName = guardName;
+    this.machine = new Machine(world, name);
+    this.machine.isUp = false;
+    this.core = this.#newCore();
+  }
+
+  start(): void {
+    this.machine.restart();
+    this.core = this.#newCore();
+    this.#waiting = new Map();
+    this.#tickAtMs = Number.POSITIVE_INFINITY;
+    this.step({ kind: 'start' });
+  }
+
+  step(input: GuardInput): void {
+    for (const action of this.core.step(input, this.machine.read())) this.#perform(action);
+    this.#scheduleTick();
+  }
+
+  /** From memory, in this very turn. */
+  recall(asked: Asked): TokenAnswer | Answer | undefined {
+    const now = this.machine.read();
+    return asked.kind === 'token'
+      ? this.core.verifyToken(asked.token, now)
+      : this.core.recall(asked, now);
+  }
+
+  lookUp(asked: Asked, wantsPermit: boolean, done: (outcome: Outcome) => void): void {
+    const lookUpId = ++this.#lastLookUpId;
+    this.#waiting.set(lookUpId, done);
+    this.step({ kind: 'lookUp', lookUpId, asked, wantsPermit });
+  }
+
+  get hasView(): boolean {
+    return this.core.hasView(this.machine.read());
+  }
+
+  #newCore(): GuardCore {
+    const newLeaseId = () => `${this.machine.name}-${this.machine.life}-${++this.#leases}`;
+    const { factsMax } = this.#world.profile;
+    const settings = { ...guardNumbers, factsMax, newLeaseId, guardName: this.#guardName };
+    return new GuardCore(settings, this.#world.protections);
+  }
+
+  #perform(action: GuardAction): void {
+    switch (action.kind) {
+      case 'acquire':
+        this.#acquire(action);
+        break;
+      case 'renew':
+        this.#renew(action);
+        break;
+      case 'release':
+        this.#world.registry.call(this.machine, action, leaseMs, () => {});
+        break;
+      case 'acknowledge':
+        this.#acknowledge(action);
+        break;
+      case 'readEvents':
+        this.#readEvents(action);
+        break;
+      case 'fill':
+        this.#fill(action);
+        break;
+      case 'answer':
+        this.#tell(action.lookUpId, action);
+        break;
+      case 'unavailable':
+        this.#tell(action.lookUpId, undefined);
+        break;
+    }
+  }
+
+  #tell(lookUpId: number, outcome: Outcome): void {
+    const done = this.#waiting.get(lookUpId);
+    this.#waiting.delete(lookUpId);
+    done?.(outcome);
+  }
+
+  #acquire({ requestId, leaseId, guardName }: Extract<GuardAction, { kind: 'acquire' }>): void {
+    const call = { kind: 'acquire', leaseId, guardName } as const;
+    this.#world.registry.call(this.machine, call, 2 * leaseMs, (reply) => {
+      const usable = reply?.kind === 'acquired' ? reply : undefined;
+      this.step({ kind: 'acquired', requestId, reply: usable });
+    });
+  }
+
+  #renew({ requestId, ...call }: Extract<GuardAction, { kind: 'renew' }>): void {
+    this.#world.registry.call(this.machine, call, 2 * leaseMs, (reply) => {
+      const answer = reply?.kind === 'renewed' ? reply.answer : undefined;
+      const { name } = this.machine;
+      this.#world.trace(() => `${name} renewal ${requestId}: ${JSON.stringify(answer)}`);
+      this.step({ kind: 'renewed', requestId, reply: answer });
+    });
+  }
+
+  #acknowledge(action: Extract<GuardAction, { kind: 'acknowledge' }>): void {
+    const { leaseId, guardName, positions } = action;
+    const { network, registry } = this.#world;
+    for (const replica of registry.replicas) {
+      const receive = () => {
+        replica.step({ kind: 'acknowledged', leaseId, guardName, positions });
+      };
+      network.publish(replica.machine, receive, this.machine);
+    }
+  }
+
+  #readEvents(action: Extract<GuardAction, { kind: 'readEvents' }>): void {
+    const { requestId, source, afterSequence } = action;
+    const { network, sources } = this.#world;
+    network.call<EventPage>(
+      this.machine,
+      'sources',
+      'readEvents',
+      leaseMs,
+      (answer) => answer(sources[source].read(afterSequence)),
+      (page) => this.step({ kind: 'read', requestId, source, page }),
+    );
+  }
+
+  #fill({ fillId, ref, isPrivate }: Extract<GuardAction, { kind: 'fill' }>): void {
+    const { network, sources } = this.#world;
+    const applied = this.core.positions();
+    network.call<FillReply>(
+      this.machine,
+      'sources',
+      'fill',
+      leaseMs,
+      (answer) => answer(sources[sourceOfKind[ref.kind]].fill(ref, isPrivate, applied)),
+      (reply) => this.step({ kind: 'filled', fillId, reply }),
+    );
+  }
+
+  #scheduleTick(): void {
+    const inMs = this.core.wakeMonotonicMs() - this.machine.read().monotonicMs;
+    if (inMs === Number.POSITIVE_INFINITY) return;
+    const atMs = this.#world.timeline.nowMs + Math.max(inMs, 0.1);
+    if (atMs >= this.#tickAtMs - 0.01) return;
+    this.#tickAtMs = atMs;
+    this.machine.after(Math.max(inMs, 0.1), () => {
+      if (this.#tickAtMs !== atMs) return;
+      this.#tickAtMs = Number.POSITIVE_INFINITY;
+      this.step({ kind: 'tick' });
+    });
+  }
+}

@@ -1,0 +1,21 @@
+import type { RegistrySettings } from '@silo/guard/registry/settings.ts';
+
+/** A lease of the simulated world. */
+export const leaseMs = 1_000;
+
+export const registrySettings: RegistrySettings = {
+  leaseMs,
+  renewMs: 300,
+  driftShare: 0.01,
+  relistMs: 100,
+  sweepMs: 400,
+};
+
+/** The numbers of every guard, but for its name, its ids and its memory. */
+export const guardNumbers = {
+  unknownMax: 10,
+  fillsMax: 50,
+  permitMs: 600,
+  requestMs: 150,
+  retryMs: 40,
+};

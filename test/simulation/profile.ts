@@ -1,0 +1,210 @@
+import type { ProtectionName } from '@silo/guard/core/protections.ts';
+import { protectionNames } from '@silo/guard/core/protections.ts';
+import type { SeededRandom } from './random.ts';
+
+/** What can befall the world by itself; weights of the nemesis. */
+export type Faults = {
+  pauseGuard: number;
+  suspendGuard: number;
+  crashGuard: number;
+  pauseReplica: number;
+  suspendReplica: number;
+  crashReplica: number;
+  setWallClock: number;
+  cutNats: number;
+  cutRegistry: number;
+  cutSources: number;
+  cutStore: number;
+  failOverSource: number;
+  failOverRegistry: number;
+  restoreSource: number;
+  compactSource: number;
+};
+
+/** What one schedule is like. Shares are probabilities, times are milliseconds. */
+export type Profile = {
+  guards: number;
+  /** Two guard processes bear one name. */
+  haveTwins: boolean;
+  drift: number;
+  natsLoss: number;
+  rpcLoss: number;
+  duplicate: number;
+  slow: number;
+  slowMs: number;
+  /** Which messages, calls and operations may be slow, by kind; all unless given. */
+  slowOnly: readonly string[] | undefined;
+  /** How long pauses, suspensions, cuts and stale primaries last. */
+  faultMsMin: number;
+  faultMsMax: number;
+  /** Between two strokes of the nemesis, on average; 0: there is none. */
+  strokeMs: number;
+  faults: Faults;
+  /** Events that no guard understands. */
+  unknownEvents: number;
+  /** How long the transaction of a mutation may take. */
+  mutationMsMax: number;
+  /** Share of changes that are authorized by a permit. */
+  permits: number;
+  /** Between two changes, and between two verifications of a guard, on average. */
+  changeMs: number;
+  verifyMs: number;
+  /** How far a secondary lags, and how long a number is not yet durable, at most. */
+  lagMsMax: number;
+  factsMax: number;
+};
+
+const noFaults: Faults = {
+  pauseGuard: 0,
+  suspendGuard: 0,
+  crashGuard: 0,
+  pauseReplica: 0,
+  suspendReplica: 0,
+  crashReplica: 0,
+  setWallClock: 0,
+  cutNats: 0,
+  cutRegistry: 0,
+  cutSources: 0,
+  cutStore: 0,
+  failOverSource: 0,
+  failOverRegistry: 0,
+  restoreSource: 0,
+  compactSource: 0,
+};
+
+const calm: Omit<Profile, 'guards' | 'factsMax'> = {
+  haveTwins: false,
+  drift: 0.004,
+  natsLoss: 0,
+  rpcLoss: 0,
+  duplicate: 0,
+  slow: 0,
+  slowMs: 0,
+  slowOnly: undefined,
+  faultMsMin: 100,
+  faultMsMax: 2_000,
+  strokeMs: 0,
+  faults: noFaults,
+  unknownEvents: 0,
+  mutationMsMax: 20,
+  permits: 0.5,
+  changeMs: 120,
+  verifyMs: 60,
+  lagMsMax: 200,
+};
+
+/** A wild mixture of everything. */
+function stormy(random: SeededRandom): Profile {
+  const faults: Faults = { ...noFaults };
+  for (const name of Object.keys(faults) as (keyof Faults)[]) {
+    if (random.chance(0.4)) faults[name] = random.next();
+  }
+  // Both clocks of one machine wrong at once fool a guard: a limit that design §13 admits.
+  if (random.chance(0.5)) faults.setWallClock = 0;
+  else faults.suspendGuard = 0;
+  return {
+    ...calm,
+    guards: 1 + random.below(4),
+    haveTwins: random.chance(0.2),
+    natsLoss: random.pick([0, 0.05, 0.5, 1]),
+    rpcLoss: random.pick([0, 0.02, 0.2]),
+    duplicate: random.pick([0, 0.05, 0.3]),
+    slow: random.pick([0, 0.1, 0.4]),
+    slowMs: random.pick([50, 300, 1_500]),
+    strokeMs: random.pick([80, 200, 500]),
+    faults,
+    unknownEvents: random.pick([0, 0.1]),
+    mutationMsMax: random.pick([20, 200, 600]),
+    changeMs: random.pick([60, 150, 400]),
+    verifyMs: random.pick([30, 100]),
+    factsMax: random.pick([2, 5, 100]),
+  };
+}
+
+type Steering = Partial<Omit<Profile, 'faults'>> & { faults?: Partial<Faults> };
+
+const stopped: Steering = { faultMsMin: 900, faultMsMax: 1_600, strokeMs: 150 };
+
+/** The faults that each protection is there for: a control run without it is steered to them. */
+const steerings: Record<ProtectionName, Steering> = {
+  'view-from-send': { natsLoss: 1, slow: 0.4, slowMs: 900 },
+  'clocks-at-each-use': { ...stopped, faults: { pauseGuard: 1 } },
+  'wall-clock-too': { ...stopped, faults: { suspendGuard: 1 } },
+  'acquire-grants-nothing': {
+    ...stopped,
+    natsLoss: 1,
+    faultMsMax: 3_000,
+    faults: { pauseGuard: 1, cutRegistry: 1 },
+  },
+  // A lease is lost, and asked for again together with its first view, while a barrier passes.
+  'requirement-after-lease': {
+    guards: 1,
+    natsLoss: 0.4,
+    slow: 0.7,
+    slowMs: 250,
+    slowOnly: ['acquire', 'renewLease'],
+    strokeMs: 700,
+    faultMsMin: 1_450,
+    faultMsMax: 1_600,
+    changeMs: 250,
+    verifyMs: 15,
+    permits: 0,
+    faults: { cutRegistry: 1 },
+  },
+  'requirement-from-primary': { ...stopped, natsLoss: 1, faults: { failOverRegistry: 1 } },
+  'no-sharing-old-fills': { slow: 0.3, slowMs: 300, factsMax: 3, verifyMs: 20, changeMs: 60 },
+  'no-caching-old-fills': { slow: 0.3, slowMs: 300, factsMax: 3, verifyMs: 20, changeMs: 60 },
+  'fill-from-primary': { ...stopped, factsMax: 2, faults: { failOverSource: 1 } },
+  'fill-linearizable-without-view': { ...stopped, verifyMs: 20, faults: { cutRegistry: 1 } },
+  'clear-ends-fills': {
+    slow: 0.3,
+    slowMs: 300,
+    factsMax: 3,
+    verifyMs: 20,
+    changeMs: 60,
+    unknownEvents: 0.7,
+  },
+  'acknowledge-after-applying': { natsLoss: 0.5, slow: 0.2, slowMs: 300 },
+  'acknowledge-after-permits': { mutationMsMax: 300, permits: 0.9, changeMs: 40 },
+  'acknowledge-by-lease': {
+    ...stopped,
+    haveTwins: true,
+    guards: 2,
+    natsLoss: 0.2,
+    faults: { cutNats: 1 },
+  },
+  'publish-durable-numbers': {
+    strokeMs: 50,
+    lagMsMax: 300,
+    changeMs: 40,
+    faults: { failOverSource: 1 },
+  },
+  'permit-with-look-up': { mutationMsMax: 300, permits: 0.9, changeMs: 15, verifyMs: 200 },
+  'mutation-needs-view': {
+    ...stopped,
+    mutationMsMax: 100,
+    permits: 0.9,
+    changeMs: 30,
+    faults: { cutRegistry: 1, pauseGuard: 0.3 },
+  },
+  'delete-on-condition': {
+    ...stopped,
+    natsLoss: 1,
+    changeMs: 60,
+    faults: { pauseGuard: 0.5, cutStore: 1 },
+  },
+};
+
+/**
+ * What the schedule of this seed is like. A control run is steered; others are calm, stormy, or
+ * steered towards any protection.
+ */
+export function profileOf(random: SeededRandom, off: ProtectionName | undefined): Profile {
+  const storm = stormy(random);
+  const kind = random.next();
+  if (off === undefined && kind < 0.05) return { ...calm, guards: storm.guards, factsMax: 100 };
+  if (off === undefined && kind < 0.5) return storm;
+  const steering = steerings[off ?? random.pick(protectionNames)];
+  const base = random.chance(0.3) ? storm : { ...calm, guards: 1 + random.below(3), factsMax: 100 };
+  return { ...base, ...steering, faults: { ...base.faults, ...steering.faults } };
+}

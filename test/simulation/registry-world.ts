@@ -1,0 +1,204 @@
+import { laterOf, type Positions } from '@silo/guard/core/position.ts';
+import type {
+  RegistryAction,
+  RegistryCall,
+  RegistryInput,
+  RegistryReply,
+  StoredLease,
+  StoreOperation,
+  StoreResult,
+} from '@silo/guard/registry/messages.ts';
+import { RegistryCore } from '@silo/guard/registry/registry-core.ts';
+import { Machine } from './machine.ts';
+import { registrySettings } from './numbers.ts';
+import type { World } from './world.ts';
+
+/** The registry's database: what all replicas share. Every operation takes effect in one instant. */
+class RegistryStore {
+  readonly #world: World;
+  readonly #leases = new Map<string, StoredLease>();
+  readonly #requirements: { atMs: number; required: Positions }[] = [{ atMs: -1, required: {} }];
+  #stale: { atMs: number; untilMs: number } | undefined;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  failOver(staleMs: number): void {
+    const { nowMs } = this.#world.timeline;
+    this.#world.trace(() => 'the registry fails over');
+    this.#stale = { atMs: nowMs, untilMs: nowMs + staleMs };
+  }
+
+  heal(): void {
+    this.#stale = undefined;
+  }
+
+  execute(operation: StoreOperation): StoreResult {
+    switch (operation.kind) {
+      case 'insertLease':
+        if (!this.#leases.has(operation.lease.id)) {
+          this.#leases.set(operation.lease.id, operation.lease);
+        }
+        return { kind: 'done' };
+      case 'renewLease': {
+        const lease = this.#leases.get(operation.leaseId);
+        if (lease === undefined) return { kind: 'found', isFound: false };
+        const acknowledged = laterOf(lease.acknowledged, operation.acknowledged);
+        this.#leases.set(lease.id, { ...lease, version: lease.version + 1, acknowledged });
+        return { kind: 'found', isFound: true };
+      }
+      case 'readRequirement':
+        return this.#readRequirement();
+      case 'raiseRequirement': {
+        const required = laterOf(this.#required(), operation.positions);
+        this.#requirements.push({ atMs: this.#world.timeline.nowMs, required });
+        return { kind: 'done' };
+      }
+      case 'listLeases':
+        return { kind: 'leases', leases: [...this.#leases.values()] };
+      case 'deleteLease': {
+        const lease = this.#leases.get(operation.leaseId);
+        const isMeant = operation.version === undefined || operation.version === lease?.version;
+        if (lease !== undefined && isMeant) {
+          this.#world.trace(() => `lease ${lease.id} is deleted`);
+          this.#leases.delete(lease.id);
+        }
+        return { kind: 'found', isFound: isMeant };
+      }
+    }
+  }
+
+  #required(): Positions {
+    return this.#requirements.at(-1)?.required ?? {};
+  }
+
+  #readRequirement(): StoreResult {
+    const { timeline, random, protections } = this.#world;
+    const stale = this.#stale;
+    if (stale !== undefined && timeline.nowMs < stale.untilMs && random.chance(0.7)) {
+      if (protections['requirement-from-primary']) return { kind: 'failed' };
+      const then = this.#requirements.findLast(({ atMs }) => atMs <= stale.atMs);
+      return { kind: 'requirement', required: then?.required ?? {} };
+    }
+    return { kind: 'requirement', required: this.#required() };
+  }
+}
+
+type Answer = (reply: RegistryReply | undefined) => void;
+
+/** One replica of the registry: the real core, and a shell around it. */
+export class Replica {
+  readonly machine: Machine;
+  readonly #world: World;
+  readonly #store: RegistryStore;
+  #core: RegistryCore;
+  #calls = new Map<number, Answer>();
+  #lastCallId = 0;
+  #tickAtMs = Number.POSITIVE_INFINITY;
+  #cutUntilMs = 0;
+
+  constructor(world: World, name: string, store: RegistryStore) {
+    this.#world = world;
+    this.#store = store;
+    this.machine = new Machine(world, name);
+    this.#core = new RegistryCore(registrySettings, world.protections);
+    this.#scheduleTick();
+  }
+
+  restart(): void {
+    this.machine.restart();
+    this.#core = new RegistryCore(registrySettings, this.#world.protections);
+    this.#calls = new Map();
+    this.#tickAtMs = Number.POSITIVE_INFINITY;
+    this.#scheduleTick();
+  }
+
+  cutOffStore(durationMs: number): void {
+    this.#world.trace(
+      () => `${this.machine.name} cut off from its store ${Math.round(durationMs)}ms`,
+    );
+    this.#cutUntilMs = this.#world.timeline.nowMs + durationMs;
+  }
+
+  call(call: RegistryCall, answer: Answer): void {
+    this.machine.run(() => {
+      const callId = ++this.#lastCallId;
+      this.#calls.set(callId, answer);
+      this.step({ kind: 'call', callId, call });
+    });
+  }
+
+  step(input: RegistryInput): void {
+    for (const action of this.#core.step(input, this.machine.read())) this.#perform(action);
+    this.#scheduleTick();
+  }
+
+  #perform(action: RegistryAction): void {
+    if (action.kind === 'reply') {
+      this.#calls.get(action.callId)?.(action.reply);
+      this.#calls.delete(action.callId);
+      return;
+    }
+    const { timeline, network, random, profile } = this.#world;
+    const { life } = this.machine;
+    const { operationId } = action;
+    const tell = (result: StoreResult) => {
+      this.machine.run(() => this.step({ kind: 'stored', operationId, result }), life);
+    };
+    if (timeline.nowMs < this.#cutUntilMs) {
+      timeline.after(random.between(20, 100), () => tell({ kind: 'failed' }));
+      return;
+    }
+    timeline.after(network.delayMs(action.operation.kind) / 2, () => {
+      const result = this.#store.execute(action.operation);
+      this.#world.trace(() => {
+        return `${this.machine.name} ${JSON.stringify(action.operation)} -> ${JSON.stringify(result)}`;
+      });
+      const isLost = network.isFaulty && random.chance(profile.rpcLoss / 4);
+      timeline.after(network.delayMs(action.operation.kind) / 2, () =>
+        tell(isLost ? { kind: 'failed' } : result),
+      );
+    });
+  }
+
+  #scheduleTick(): void {
+    const inMs = this.#core.wakeMonotonicMs() - this.machine.read().monotonicMs;
+    const atMs = this.#world.timeline.nowMs + Math.max(inMs, 0.1);
+    if (atMs >= this.#tickAtMs - 0.01) return;
+    this.#tickAtMs = atMs;
+    this.machine.after(Math.max(inMs, 0.1), () => {
+      if (this.#tickAtMs !== atMs) return;
+      this.#tickAtMs = Number.POSITIVE_INFINITY;
+      this.step({ kind: 'tick' });
+    });
+  }
+}
+
+/** Two replicas over one store. */
+export class RegistryWorld {
+  readonly store: RegistryStore;
+  readonly replicas: readonly Replica[];
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.store = new RegistryStore(world);
+    this.replicas = ['registry-0', 'registry-1'].map(
+      (name) => new Replica(world, name, this.store),
+    );
+  }
+
+  /** A call to either replica. */
+  call(
+    from: Machine,
+    call: RegistryCall,
+    timeoutMs: number,
+    done: (reply: RegistryReply | undefined) => void,
+  ): void {
+    const { random, network } = this.#world;
+    const replica = random.pick(this.replicas);
+    const serve = (answer: Answer) => replica.call(call, answer);
+    network.call<RegistryReply>(from, 'registry', call.kind, timeoutMs, serve, done);
+  }
+}

@@ -1,0 +1,180 @@
+import type { ProtectionName } from '@silo/guard/core/protections.ts';
+import { Change, type Returned } from './change.ts';
+import type { Violation } from './checker.ts';
+import { questions, worldFacts } from './facts-world.ts';
+import type { GuardProcess } from './guard-process.ts';
+import { unleash } from './nemesis.ts';
+import { leaseMs } from './numbers.ts';
+import { World } from './world.ts';
+
+/** What one schedule showed. */
+export type ScheduleResult = {
+  violation: Violation | undefined;
+  /** Revoking RPCs that returned OK, verifications, and those answered from memory. */
+  returned: number;
+  verified: number;
+  fromMemory: number;
+};
+
+const warmMs = 400;
+const faultsEndMs = 2_600;
+const endMs = faultsEndMs + 2.8 * leaseMs;
+
+/** How long a barrier may take where nothing is wrong: round trips, and the permits of others. */
+const roundTripMs = 35;
+
+/** Runs the schedule of one seed to its end, or to its first violation. */
+export function runSchedule(
+  seed: number,
+  off?: ProtectionName,
+  onTrace?: (line: string) => void,
+): ScheduleResult {
+  const world = new World(seed, off, onTrace);
+  const schedule = new Schedule(world);
+  schedule.run();
+  return schedule.result();
+}
+
+class Schedule {
+  readonly #world: World;
+  #returned = 0;
+  #verified = 0;
+  #fromMemory = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  run(): void {
+    const { timeline, guards, random, checker } = this.#world;
+    for (const guard of guards) {
+      timeline.at(random.between(0, 100), () => guard.start());
+      this.#verifyAgainAndAgain(guard);
+    }
+    timeline.at(warmMs, () => this.#changeAgainAndAgain());
+    timeline.at(warmMs / 2, () => unleash(this.#world, faultsEndMs));
+    this.#expectLife();
+    timeline.runUntil(endMs, () => checker.violation !== undefined);
+  }
+
+  result(): ScheduleResult {
+    return {
+      violation: this.#world.checker.violation,
+      returned: this.#returned,
+      verified: this.#verified,
+      fromMemory: this.#fromMemory,
+    };
+  }
+
+  #verifyAgainAndAgain(guard: GuardProcess): void {
+    const { timeline, random, profile } = this.#world;
+    timeline.after(random.between(0, 2 * profile.verifyMs), () => {
+      if (timeline.nowMs > faultsEndMs) return;
+      guard.machine.run(() => this.#verify(guard, random.below(questions.length)));
+      this.#verifyAgainAndAgain(guard);
+    });
+  }
+
+  #verify(guard: GuardProcess, question: number): void {
+    const { checker } = this.#world;
+    const asked = questions[question];
+    if (asked === undefined) return;
+    const who = guard.machine.name;
+    this.#verified++;
+    const recalled = guard.recall(asked);
+    if (recalled !== undefined) {
+      this.#fromMemory++;
+      checker.answered(`${who} from memory`, asked, recalled);
+      return;
+    }
+    const since = checker.begin();
+    guard.lookUp(asked, false, (outcome) => {
+      if (outcome !== undefined) checker.answered(who, asked, outcome.answer, since);
+    });
+  }
+
+  #changeAgainAndAgain(): void {
+    const { timeline, random, profile, guards } = this.#world;
+    if (timeline.nowMs > faultsEndMs) return;
+    const guard = random.pick(guards);
+    const factIndex = random.below(worldFacts.length);
+    guard.machine.run(() => {
+      const change = new Change(this.#world, guard, factIndex, (returned) => {
+        this.#revoked(returned);
+      });
+      change.run(random.chance(profile.permits));
+    });
+    timeline.after(random.between(0, 2 * profile.changeMs), () => this.#changeAgainAndAgain());
+  }
+
+  /** A revoke has returned: from now on nobody may accept. */
+  #revoked(returned: Returned): void {
+    if (returned === undefined) return;
+    this.#returned++;
+    const { timeline, random, guards, profile, checker } = this.#world;
+    const isCalm = profile.strokeMs === 0 && profile.slow === 0 && profile.natsLoss === 0;
+    if (isCalm && profile.rpcLoss === 0 && profile.mutationMsMax <= 20) {
+      if (returned.elapsedMs > roundTripMs + profile.mutationMsMax) {
+        checker.fail('liveness', `a barrier without faults took ${returned.elapsedMs}ms`);
+      }
+    }
+    for (const guard of guards) {
+      for (const delayMs of [0, random.between(0, 50), random.between(0, leaseMs)]) {
+        timeline.after(delayMs, () => {
+          guard.machine.run(() => this.#verify(guard, random.below(questions.length)));
+        });
+      }
+    }
+  }
+
+  /** When the faults are over, views come back and barriers end. */
+  #expectLife(): void {
+    const { timeline, guards, checker } = this.#world;
+    timeline.at(faultsEndMs + leaseMs, () => {
+      for (const guard of guards) {
+        if (!guard.hasView) checker.fail('liveness', `${guard.machine.name} has no view`);
+      }
+      this.#expectReturn(leaseMs + 100);
+    });
+    timeline.at(faultsEndMs + 2.4 * leaseMs, () => this.#expectReturn(roundTripMs));
+    timeline.at(faultsEndMs + 2.7 * leaseMs, () => this.#expectMemory());
+  }
+
+  #expectReturn(withinMs: number): void {
+    const { guards, checker, sources } = this.#world;
+    const guard = guards[0];
+    const token = worldFacts[0];
+    if (guard === undefined || token === undefined) return;
+    if (sources.token.current(token.ref) !== token.granted) {
+      sources.token.commit(token, token.granted);
+    }
+    let isOver = false;
+    const change = new Change(this.#world, guard, 0, (returned) => {
+      isOver = true;
+      if (returned === undefined || returned.elapsedMs > withinMs) {
+        const tookMs = returned?.elapsedMs ?? 'for ever';
+        checker.fail('liveness', `a barrier after the faults took ${tookMs}ms`);
+      }
+    });
+    change.run(false);
+    this.#world.timeline.after(withinMs + 60, () => {
+      if (!isOver) checker.fail('liveness', 'a barrier after the faults did not end');
+    });
+  }
+
+  #expectMemory(): void {
+    const { guards, checker, timeline, profile } = this.#world;
+    if (profile.factsMax < 9) return;
+    for (const guard of guards) {
+      for (const asked of questions) guard.lookUp(asked, false, () => {});
+    }
+    timeline.after(60, () => {
+      for (const guard of guards) {
+        const forgotten = questions.find((asked) => guard.recall(asked) === undefined);
+        if (forgotten !== undefined) {
+          checker.fail('liveness', `${guard.machine.name} does not answer from memory`);
+        }
+      }
+    });
+  }
+}
