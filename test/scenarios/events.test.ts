@@ -153,43 +153,40 @@ test('what ends access tells a cache of project tokens: moved, deleted, revoked'
   t.deepEqual(purgeTime, present(project?.purgeTime));
 });
 
-test.serial(
-  'every event comes with the documented subject, headers and body, in order, and tells no secret',
-  async (t) => {
-    const { silo } = t.context;
-    await using listening = await subscribe(silo);
-    for (const { prepare } of Object.values(mutations)) {
-      const { call } = await prepare(silo);
-      await call(randomUUID());
-    }
-    const { heard } = listening;
-    const prefix = `${silo.natsSubjectPrefix}.`;
-    const nameOf = ({ subject }: Heard) =>
-      subject.slice(prefix.length).split('.').slice(0, 2).join('.');
-    await eventually(() => {
-      const names = [...new Set(heard.map(nameOf))].sort();
-      t.like({ names }, { names: Object.keys(messageOf).sort() });
-      if (names.length < Object.keys(messageOf).length) throw new Error(`only ${names}`);
-    });
-    const last: Record<string, number> = {};
-    for (const message of heard) {
-      const { subject, headers, body } = message;
-      const [service = '', event = '', id = ''] = subject.slice(prefix.length).split('.');
-      t.is(headers['ce-type'], `internal.silo.${service}.${event}.v1`);
-      t.is(headers['ce-source'], `/silo/us/${service}`);
-      t.is(headers['ce-subject'], id);
-      t.is(headers['ce-authid'], String(body.actor));
-      t.true(Number.isInteger(body.revision), `${subject} has a revision`);
-      t.true(Object.values(body).includes(id), `${subject} says what it is about`);
-      const sequence = Number(headers['ce-sequence']);
-      t.is(sequence, (last[service] ?? sequence - 1) + 1, `${service}: without gaps`);
-      last[service] = sequence;
-      const name = messageOf[`${service}.${event}`] ?? '';
-      const codec = (eventMessages as unknown as Record<string, Codec>)[name];
-      t.deepEqual(codec?.toJSON(codec.fromJSON(body) as never), body, `${subject} is a ${name}`);
-      const text = JSON.stringify(message);
-      t.notRegex(text, new RegExp(secretPattern), subject);
-      t.false(text.includes('@'), `${subject} tells no e-mail`);
-    }
-  },
-);
+test('every event comes with the documented subject, headers and body, in order, and tells no secret', async (t) => {
+  const { silo } = t.context;
+  await using listening = await subscribe(silo);
+  for (const { prepare } of Object.values(mutations)) {
+    const { call } = await prepare(silo);
+    await call(randomUUID());
+  }
+  const { heard } = listening;
+  const prefix = `${silo.natsSubjectPrefix}.`;
+  const nameOf = ({ subject }: Heard) =>
+    subject.slice(prefix.length).split('.').slice(0, 2).join('.');
+  await eventually(() => {
+    const names = [...new Set(heard.map(nameOf))].sort();
+    t.like({ names }, { names: Object.keys(messageOf).sort() });
+    if (names.length < Object.keys(messageOf).length) throw new Error(`only ${names}`);
+  });
+  const last: Record<string, number> = {};
+  for (const message of heard) {
+    const { subject, headers, body } = message;
+    const [service = '', event = '', id = ''] = subject.slice(prefix.length).split('.');
+    t.is(headers['ce-type'], `internal.silo.${service}.${event}.v1`);
+    t.is(headers['ce-source'], `/silo/us/${service}`);
+    t.is(headers['ce-subject'], id);
+    t.is(headers['ce-authid'], String(body.actor));
+    t.true(Number.isInteger(body.revision), `${subject} has a revision`);
+    t.true(Object.values(body).includes(id), `${subject} says what it is about`);
+    const sequence = Number(headers['ce-sequence']);
+    t.is(sequence, (last[service] ?? sequence - 1) + 1, `${service}: without gaps`);
+    last[service] = sequence;
+    const name = messageOf[`${service}.${event}`] ?? '';
+    const codec = (eventMessages as unknown as Record<string, Codec>)[name];
+    t.deepEqual(codec?.toJSON(codec.fromJSON(body) as never), body, `${subject} is a ${name}`);
+    const text = JSON.stringify(message);
+    t.notRegex(text, new RegExp(secretPattern), subject);
+    t.false(text.includes('@'), `${subject} tells no e-mail`);
+  }
+});

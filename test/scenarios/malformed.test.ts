@@ -84,50 +84,44 @@ async function inTurns<T>(items: readonly T[], act: (item: T) => Promise<void>):
   await Promise.all(Array.from({ length: callsAtOnce }, worker));
 }
 
-test.serial(
-  'bytes that do not decode are INVALID_FIELD everywhere, and change nothing',
-  async (t) => {
-    const { silo } = t.context;
-    using client = rawClient(silo);
-    const { apiKey } = await silo.signUp();
-    const before = await heads(silo);
-    const cases = methods.flatMap(({ path }) =>
-      Object.entries(undecodable).map(([what, bytes]) => ({ path, what, bytes })),
-    );
-    await inTurns(cases, async ({ path, what, bytes }) => {
-      const { code, reason, fields } = await client.call(path, bytes, apiKey);
-      const expected = [status.INVALID_ARGUMENT, 'INVALID_FIELD', ['']];
-      t.deepEqual([code, reason, fields], expected, `${path}: ${what}`);
-    });
-    t.is(await heads(silo), before);
-  },
-);
+test('bytes that do not decode are INVALID_FIELD everywhere, and change nothing', async (t) => {
+  const { silo } = t.context;
+  using client = rawClient(silo);
+  const { apiKey } = await silo.signUp();
+  const before = await heads(silo);
+  const cases = methods.flatMap(({ path }) =>
+    Object.entries(undecodable).map(([what, bytes]) => ({ path, what, bytes })),
+  );
+  await inTurns(cases, async ({ path, what, bytes }) => {
+    const { code, reason, fields } = await client.call(path, bytes, apiKey);
+    const expected = [status.INVALID_ARGUMENT, 'INVALID_FIELD', ['']];
+    t.deepEqual([code, reason, fields], expected, `${path}: ${what}`);
+  });
+  t.is(await heads(silo), before);
+});
 
-test.serial(
-  'no field, whatever stands in it, gets INTERNAL, and every refusal is one of ours within 4 KiB',
-  async (t) => {
-    const { silo } = t.context;
-    using client = rawClient(silo);
-    const world = await createWorld(silo);
-    const cases = methods.flatMap(({ path, method }) => {
-      const start = wellFormed(world, path, method);
-      return hostileFields(method.input).map(({ what, bytes }) => ({
-        ...{ path, what, bytes: Buffer.concat([start, bytes]) },
-      }));
-    });
-    const codes = new Set<number>();
-    await inTurns(cases, async ({ path, what, bytes }) => {
-      const { code, reason, sizeBytes } = await client.call(path, bytes, world.owner.apiKey);
-      codes.add(code);
-      if (code === status.OK) return;
-      const ours = reason !== undefined && sizeBytes > 0 && sizeBytes <= statusSizeBytesMax;
-      const told = ours && !faults.has(code);
-      if (!told) t.fail(`${path}, ${what}: ${code} ${reason} in ${sizeBytes} bytes`);
-    });
-    t.true(codes.has(status.OK) && codes.has(status.INVALID_ARGUMENT));
-    t.log(`${cases.length} requests`);
-  },
-);
+test('no field, whatever stands in it, gets INTERNAL, and every refusal is one of ours within 4 KiB', async (t) => {
+  const { silo } = t.context;
+  using client = rawClient(silo);
+  const world = await createWorld(silo);
+  const cases = methods.flatMap(({ path, method }) => {
+    const start = wellFormed(world, path, method);
+    return hostileFields(method.input).map(({ what, bytes }) => ({
+      ...{ path, what, bytes: Buffer.concat([start, bytes]) },
+    }));
+  });
+  const codes = new Set<number>();
+  await inTurns(cases, async ({ path, what, bytes }) => {
+    const { code, reason, sizeBytes } = await client.call(path, bytes, world.owner.apiKey);
+    codes.add(code);
+    if (code === status.OK) return;
+    const ours = reason !== undefined && sizeBytes > 0 && sizeBytes <= statusSizeBytesMax;
+    const told = ours && !faults.has(code);
+    if (!told) t.fail(`${path}, ${what}: ${code} ${reason} in ${sizeBytes} bytes`);
+  });
+  t.true(codes.has(status.OK) && codes.has(status.INVALID_ARGUMENT));
+  t.log(`${cases.length} requests`);
+});
 
 /** What tells of our failure, not of the caller's. */
 const faults = new Set<number>([
@@ -138,7 +132,7 @@ const faults = new Set<number>([
   status.DATA_LOSS,
 ]);
 
-test.serial('who shows no live key is told nothing of the shape', async (t) => {
+test('who shows no live key is told nothing of the shape', async (t) => {
   const { silo } = t.context;
   using client = rawClient(silo);
   const anyone = new Set([
@@ -188,42 +182,39 @@ const forgedKeys = [
   '["a","b","c","d"]',
 ];
 
-test.serial(
-  'a page token of another query, or one that is made up, is refused by its field or does no harm',
-  async (t) => {
-    const { silo } = t.context;
-    const { owner, organizationId, projectId } = await createWorld(silo);
-    const { api } = owner;
-    await createProject(api, organizationId);
-    await createOrganization(api);
-    for (const email of ['a@example.com', 'b@example.com']) {
-      const requestId = randomUUID();
-      const level = Level.LEVEL_MEMBER;
-      await api.organizations.inviteMember({ organizationId, email, level, requestId });
+test('a page token of another query, or one that is made up, is refused by its field or does no harm', async (t) => {
+  const { silo } = t.context;
+  const { owner, organizationId, projectId } = await createWorld(silo);
+  const { api } = owner;
+  await createProject(api, organizationId);
+  await createOrganization(api);
+  for (const email of ['a@example.com', 'b@example.com']) {
+    const requestId = randomUUID();
+    const level = Level.LEVEL_MEMBER;
+    await api.organizations.inviteMember({ organizationId, email, level, requestId });
+  }
+  const listed = { organizationId, projectId };
+  const tokens: Record<string, string> = {};
+  for (const [name, list] of Object.entries(lists)) {
+    const { nextPageToken } = await list(api, listed, { pageSize: 1, pageToken: '' });
+    t.not(nextPageToken, '', `${name} has a second page`);
+    tokens[name] = nextPageToken;
+  }
+  for (const [name, list] of Object.entries(lists)) {
+    const ask = (pageToken: string) => list(api, listed, { pageSize: 1, pageToken });
+    const others = Object.values(tokens).filter((token) => token !== tokens[name]);
+    for (const token of ['x', '....', 'A'.repeat(64), `${tokens[name]}=`, ...others]) {
+      const { details } = await refused(t, ask(token), 'INVALID_FIELD');
+      t.is(details.badRequest?.[0]?.field, 'page_token', `${name}: ${token}`);
     }
-    const listed = { organizationId, projectId };
-    const tokens: Record<string, string> = {};
-    for (const [name, list] of Object.entries(lists)) {
-      const { nextPageToken } = await list(api, listed, { pageSize: 1, pageToken: '' });
-      t.not(nextPageToken, '', `${name} has a second page`);
-      tokens[name] = nextPageToken;
+    const bound = Buffer.from(tokens[name] ?? '', 'base64url').subarray(0, 12);
+    for (const key of forgedKeys) {
+      const token = Buffer.concat([bound, Buffer.from(key)]).toString('base64url');
+      const ended = await ask(token).then(() => 'OK', endedOf);
+      t.regex(ended, /^(OK|INVALID_FIELD)$/, `${name}: ${key}`);
     }
-    for (const [name, list] of Object.entries(lists)) {
-      const ask = (pageToken: string) => list(api, listed, { pageSize: 1, pageToken });
-      const others = Object.values(tokens).filter((token) => token !== tokens[name]);
-      for (const token of ['x', '....', 'A'.repeat(64), `${tokens[name]}=`, ...others]) {
-        const { details } = await refused(t, ask(token), 'INVALID_FIELD');
-        t.is(details.badRequest?.[0]?.field, 'page_token', `${name}: ${token}`);
-      }
-      const bound = Buffer.from(tokens[name] ?? '', 'base64url').subarray(0, 12);
-      for (const key of forgedKeys) {
-        const token = Buffer.concat([bound, Buffer.from(key)]).toString('base64url');
-        const ended = await ask(token).then(() => 'OK', endedOf);
-        t.regex(ended, /^(OK|INVALID_FIELD)$/, `${name}: ${key}`);
-      }
-    }
-  },
-);
+  }
+});
 
 function endedOf(error: unknown): string {
   const refusal = fromStatus(error);

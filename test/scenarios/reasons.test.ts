@@ -10,7 +10,7 @@ import { refusals } from './refusals.ts';
 import { refused } from './support.ts';
 
 // Some reasons take data that is broken on purpose: no invariants are looked at here.
-const test = anyTest as TestFn<{ silo: TestSilo }>;
+const test = (anyTest as TestFn<{ silo: TestSilo }>).serial;
 test.before(async (t) => {
   t.context = { silo: await startTestSilo() };
 });

@@ -54,7 +54,7 @@ const holdsRequestId = ({ fields }: DescMessage): boolean =>
         field.message.fields.some((each) => each.name === 'request_id')),
   );
 
-test.serial('every method that takes a request id is tried', (t) => {
+test('every method that takes a request id is tried', (t) => {
   const taking = siloMethods(loadImage()).filter(({ method }) => holdsRequestId(method.input));
   t.deepEqual(
     Object.keys(mutations).sort(),
@@ -64,23 +64,20 @@ test.serial('every method that takes a request id is tried', (t) => {
 
 // One after another, so that the logs tell of one request only.
 for (const [path, { prepare, events }] of Object.entries(mutations)) {
-  test.serial(
-    `${path}: one request id, one answer and one effect, however often and at once`,
-    async (t) => {
-      const { silo } = t.context;
-      const { call, other } = await prepare(silo);
-      const requestId = randomUUID();
-      const before = await heads(silo);
-      const calls = Array.from({ length: callsAtOnce }, () => call(requestId));
-      const [first, ...answers] = await Promise.all(calls);
-      for (const answer of answers) t.deepEqual(answer, first);
-      t.deepEqual(await toldSince(silo, before), events.toSorted());
-      const after = await heads(silo);
-      t.deepEqual(await call(requestId), first);
-      await refused(t, other(requestId), 'REQUEST_ID_REUSED');
-      t.deepEqual(await heads(silo), after);
-    },
-  );
+  test(`${path}: one request id, one answer and one effect, however often and at once`, async (t) => {
+    const { silo } = t.context;
+    const { call, other } = await prepare(silo);
+    const requestId = randomUUID();
+    const before = await heads(silo);
+    const calls = Array.from({ length: callsAtOnce }, () => call(requestId));
+    const [first, ...answers] = await Promise.all(calls);
+    for (const answer of answers) t.deepEqual(answer, first);
+    t.deepEqual(await toldSince(silo, before), events.toSorted());
+    const after = await heads(silo);
+    t.deepEqual(await call(requestId), first);
+    await refused(t, other(requestId), 'REQUEST_ID_REUSED');
+    t.deepEqual(await heads(silo), after);
+  });
 }
 
 for (const path of [

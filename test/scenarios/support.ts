@@ -2,16 +2,19 @@ import { type ReasonName, reasonName } from '@silo/errors/reason-name.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
-import anyTest, { type ExecutionContext, type TestFn } from 'ava';
+import anyTest, { type ExecutionContext, type SerialFn, type TestFn } from 'ava';
 import type { PublicApi } from '../harness/clients.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 import { invariantsHold } from '../invariants.ts';
 
 export type ScenarioContext = { silo: TestSilo };
 
-/** Ava's test, with one Silo for the whole file, whose invariants must hold at the end. */
-export function scenarios(): TestFn<ScenarioContext> {
-  const test = anyTest as TestFn<ScenarioContext>;
+/**
+ * Ava's test, with one Silo for the whole file, whose invariants must hold at the end. One test
+ * after another: all at once would ask more of two cores than the calls' deadlines allow.
+ */
+export function scenarios(): SerialFn<ScenarioContext> {
+  const test = (anyTest as TestFn<ScenarioContext>).serial;
   test.before(async (t) => {
     t.context = { silo: await startTestSilo() };
   });
