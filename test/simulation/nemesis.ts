@@ -1,4 +1,5 @@
 import { sources as eachSource } from '@silo/guard/core/position.ts';
+import type { GuardProcess } from './guard-process.ts';
 import type { Faults } from './profile.ts';
 import type { World } from './world.ts';
 
@@ -42,7 +43,11 @@ function strike(world: World, kind: keyof Faults, endMs: number): void {
     case 'crashGuard':
       if (!guard.machine.isUp || guard.machine.isPaused) return;
       guard.machine.crash();
-      timeline.after(random.between(1, durationMs), () => guard.start());
+      timeline.after(random.between(1, durationMs), () => restartGuard(world, guard));
+      break;
+    case 'drainGuard':
+      guard.machine.run(() => guard.step({ kind: 'drain' }));
+      timeline.after(durationMs, () => restartGuard(world, guard));
       break;
     case 'pauseReplica':
       replica.machine.pause(durationMs, false);
@@ -83,6 +88,16 @@ function strike(world: World, kind: keyof Faults, endMs: number): void {
       source.compact();
       break;
   }
+}
+
+/** Another process takes the place of this one, as soon as its machine runs. */
+function restartGuard(world: World, guard: GuardProcess): void {
+  if (guard.machine.isPaused) {
+    world.timeline.after(10, () => restartGuard(world, guard));
+    return;
+  }
+  if (guard.machine.isUp) guard.machine.crash();
+  guard.start();
 }
 
 function heal(world: World): void {

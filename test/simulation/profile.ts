@@ -7,6 +7,8 @@ export type Faults = {
   pauseGuard: number;
   suspendGuard: number;
   crashGuard: number;
+  /** Ends in good order, and starts again. */
+  drainGuard: number;
   pauseReplica: number;
   suspendReplica: number;
   crashReplica: number;
@@ -58,6 +60,7 @@ const noFaults: Faults = {
   pauseGuard: 0,
   suspendGuard: 0,
   crashGuard: 0,
+  drainGuard: 0,
   pauseReplica: 0,
   suspendReplica: 0,
   crashReplica: 0,
@@ -116,7 +119,7 @@ function stormy(random: SeededRandom): Profile {
     unknownEvents: random.pick([0, 0.1]),
     mutationMsMax: random.pick([20, 200, 600]),
     changeMs: random.pick([60, 150, 400]),
-    verifyMs: random.pick([30, 100]),
+    verifyMs: random.pick([40, 150]),
     factsMax: random.pick([2, 5, 100]),
   };
 }
@@ -127,7 +130,14 @@ const stopped: Steering = { faultMsMin: 900, faultMsMax: 1_600, strokeMs: 150 };
 
 /** The faults that each protection is there for: a control run without it is steered to them. */
 const steerings: Record<ProtectionName, Steering> = {
-  'view-from-send': { natsLoss: 1, slow: 0.4, slowMs: 900 },
+  'view-from-send': {
+    natsLoss: 1,
+    slow: 0.7,
+    slowMs: 700,
+    slowOnly: ['renew'],
+    changeMs: 100,
+    verifyMs: 20,
+  },
   'clocks-at-each-use': { ...stopped, faults: { pauseGuard: 1 } },
   'wall-clock-too': { ...stopped, faults: { suspendGuard: 1 } },
   'acquire-grants-nothing': {
@@ -155,7 +165,16 @@ const steerings: Record<ProtectionName, Steering> = {
   'no-sharing-old-fills': { slow: 0.3, slowMs: 300, factsMax: 3, verifyMs: 20, changeMs: 60 },
   'no-caching-old-fills': { slow: 0.3, slowMs: 300, factsMax: 3, verifyMs: 20, changeMs: 60 },
   'fill-from-primary': { ...stopped, factsMax: 2, faults: { failOverSource: 1 } },
-  'fill-linearizable-without-view': { ...stopped, verifyMs: 20, faults: { cutRegistry: 1 } },
+  'fill-linearizable-without-view': {
+    ...stopped,
+    guards: 3,
+    natsLoss: 0.7,
+    faultMsMin: 1_700,
+    faultMsMax: 2_200,
+    verifyMs: 30,
+    lagMsMax: 600,
+    faults: { cutRegistry: 1 },
+  },
   'clear-ends-fills': {
     slow: 0.3,
     slowMs: 300,
@@ -187,11 +206,15 @@ const steerings: Record<ProtectionName, Steering> = {
     changeMs: 30,
     faults: { cutRegistry: 1, pauseGuard: 0.3 },
   },
+  // A replica that was stopped holds living leases for dead.
   'delete-on-condition': {
-    ...stopped,
     natsLoss: 1,
-    changeMs: 60,
-    faults: { pauseGuard: 0.5, cutStore: 1 },
+    strokeMs: 150,
+    faultMsMin: 1_000,
+    faultMsMax: 1_300,
+    changeMs: 40,
+    verifyMs: 20,
+    faults: { pauseReplica: 1 },
   },
 };
 

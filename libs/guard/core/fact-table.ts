@@ -7,6 +7,10 @@ export type Entry<Value> = Known<Value> & {
   used: boolean;
   /** The next entry of the same name. */
   sameName: Entry<Value> | undefined;
+  /** Ended or evicted: whoever still points here must look again. */
+  isGone: boolean;
+  /** An entry of another table that was found by way of this one; a walk through memory less. */
+  shortcut: Entry<unknown> | undefined;
 };
 
 /**
@@ -35,7 +39,15 @@ export class FactTable<Value> {
   set(id: string, name: string, value: Value | undefined): void {
     this.delete(id);
     while (this.#byId.size >= this.#max) this.#evict();
-    const entry = { id, name, value, used: false, sameName: this.#byName.get(name) };
+    const entry: Entry<Value> = {
+      id,
+      name,
+      value,
+      used: false,
+      sameName: this.#byName.get(name),
+      isGone: false,
+      shortcut: undefined,
+    };
     this.#byId.set(id, entry);
     this.#byName.set(name, entry);
   }
@@ -44,6 +56,7 @@ export class FactTable<Value> {
     const entry = this.#byId.get(id);
     if (entry === undefined) return;
     this.#byId.delete(id);
+    entry.isGone = true;
     this.#unname(entry);
   }
 
@@ -52,10 +65,14 @@ export class FactTable<Value> {
     let entry = this.#byName.get(name);
     if (entry === undefined) return;
     this.#byName.delete(name);
-    for (; entry !== undefined; entry = entry.sameName) this.#byId.delete(entry.id);
+    for (; entry !== undefined; entry = entry.sameName) {
+      entry.isGone = true;
+      this.#byId.delete(entry.id);
+    }
   }
 
   clear(): void {
+    for (const entry of this.#byId.values()) entry.isGone = true;
     this.#byId.clear();
     this.#byName.clear();
   }

@@ -1,7 +1,7 @@
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { TokenAnswer } from '../access.ts';
-import { FactTable } from './fact-table.ts';
+import { type Entry, FactTable } from './fact-table.ts';
 import {
   type FactKind,
   type FactName,
@@ -45,9 +45,18 @@ export class Memory {
 
   /** Whose token it is, from two facts; undefined: not known. Makes no object. */
   tokenAnswer(token: string): TokenAnswer | undefined {
-    const fact = this.#facts.token.get(token)?.value;
-    if (fact !== undefined) return this.#tokenAnswers.get(fact.projectId)?.value;
-    return this.#unknown.token.get(token) === undefined ? undefined : tokenRefused;
+    const entry = this.#facts.token.get(token);
+    if (entry === undefined) {
+      return this.#unknown.token.get(token) === undefined ? undefined : tokenRefused;
+    }
+    const shortcut = entry.shortcut as Entry<TokenAnswer> | undefined;
+    if (shortcut !== undefined && !shortcut.isGone) {
+      shortcut.used = true;
+      return shortcut.value;
+    }
+    const answer = entry.value && this.#tokenAnswers.get(entry.value.projectId);
+    entry.shortcut = answer;
+    return answer?.value;
   }
 
   /** Remembers what a fill found. */
