@@ -166,7 +166,9 @@ test.serial('after SIGKILL of the command nothing stays, and the next start work
   await untilReady(command, directory);
   const parts = partsOf(directory);
   t.is(parts.length, 6, output());
+  const gone = once(command, 'exit');
   command.kill('SIGKILL');
+  await gone;
   // At once, while the watchdog of the dead one is still at work.
   const silo = await startSilo(optionsFor(t, directory));
   t.deepEqual(parts.filter(isAlive), []);
