@@ -102,9 +102,7 @@ function stormy(random: SeededRandom): Profile {
   for (const name of Object.keys(faults) as (keyof Faults)[]) {
     if (random.chance(0.4)) faults[name] = random.next();
   }
-  // Both clocks of one machine wrong at once fool a guard: a limit that design §13 admits.
   if (random.chance(0.5)) faults.setWallClock = 0;
-  else faults.suspendGuard = 0;
   return {
     ...calm,
     guards: 1 + random.below(4),
@@ -226,8 +224,16 @@ export function profileOf(random: SeededRandom, off: ProtectionName | undefined)
   const storm = stormy(random);
   const kind = random.next();
   if (off === undefined && kind < 0.05) return { ...calm, guards: storm.guards, factsMax: 100 };
-  if (off === undefined && kind < 0.5) return storm;
+  if (off === undefined && kind < 0.5) return withinLimits(storm);
   const steering = steerings[off ?? random.pick(protectionNames)];
   const base = random.chance(0.3) ? storm : { ...calm, guards: 1 + random.below(3), factsMax: 100 };
-  return { ...base, ...steering, faults: { ...base.faults, ...steering.faults } };
+  const faults = { ...base.faults, ...steering.faults };
+  return withinLimits({ ...base, ...steering, faults });
+}
+
+/** Both clocks of one machine wrong at once fool a guard: a limit that design §13 admits. */
+function withinLimits(profile: Profile): Profile {
+  const { faults } = profile;
+  if (faults.suspendGuard === 0) return profile;
+  return { ...profile, faults: { ...faults, setWallClock: 0 } };
 }

@@ -32,21 +32,23 @@ export class FactTable<Value> {
 
   get(id: string): Entry<Value> | undefined {
     const entry = this.#byId.get(id);
-    if (entry !== undefined) entry.used = true;
+    // Read before it is written: most are marked, and a write costs more.
+    if (entry !== undefined && !entry.used) entry.used = true;
     return entry;
   }
 
   set(id: string, name: string, value: Value | undefined): void {
     this.delete(id);
     while (this.#byId.size >= this.#max) this.#evict();
+    // What a hit looks at stands first, so that it shares a cache line.
     const entry: Entry<Value> = {
+      shortcut: undefined,
+      used: false,
+      isGone: false,
+      value,
       id,
       name,
-      value,
-      used: false,
       sameName: this.#byName.get(name),
-      isGone: false,
-      shortcut: undefined,
     };
     this.#byId.set(id, entry);
     this.#byName.set(name, entry);
