@@ -51,6 +51,8 @@ export type Profile = {
   /** Between two changes, and between two verifications of a guard, on average. */
   changeMs: number;
   verifyMs: number;
+  /** Nothing changes before. */
+  changesFromMs: number;
   /** How far a secondary lags, and how long a number is not yet durable, at most. */
   lagMsMax: number;
   factsMax: number;
@@ -93,6 +95,7 @@ const calm: Omit<Profile, 'guards' | 'factsMax'> = {
   permits: 0.5,
   changeMs: 120,
   verifyMs: 60,
+  changesFromMs: 400,
   lagMsMax: 200,
 };
 
@@ -147,14 +150,15 @@ const steerings: Record<ProtectionName, Steering> = {
   // A lease is lost, and asked for again together with its first view, while a barrier passes.
   'requirement-after-lease': {
     guards: 1,
-    natsLoss: 0.4,
+    natsLoss: 1,
     slow: 0.7,
-    slowMs: 250,
+    slowMs: 400,
     slowOnly: ['acquire', 'renewLease'],
-    strokeMs: 700,
+    strokeMs: 400,
     faultMsMin: 1_450,
     faultMsMax: 1_600,
-    changeMs: 250,
+    changeMs: 40,
+    changesFromMs: 1_900,
     verifyMs: 15,
     permits: 0,
     faults: { cutRegistry: 1 },

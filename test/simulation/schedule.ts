@@ -16,7 +16,7 @@ export type ScheduleResult = {
   fromMemory: number;
 };
 
-const warmMs = 400;
+const faultsBeginMs = 200;
 const faultsEndMs = 2_600;
 const endMs = faultsEndMs + 2.8 * leaseMs;
 
@@ -46,13 +46,13 @@ class Schedule {
   }
 
   run(): void {
-    const { timeline, guards, random, checker } = this.#world;
+    const { timeline, guards, random, checker, profile } = this.#world;
     for (const guard of guards) {
       timeline.at(random.between(0, 100), () => guard.start());
       this.#verifyAgainAndAgain(guard);
     }
-    timeline.at(warmMs, () => this.#changeAgainAndAgain());
-    timeline.at(warmMs / 2, () => unleash(this.#world, faultsEndMs));
+    timeline.at(profile.changesFromMs, () => this.#changeAgainAndAgain());
+    timeline.at(faultsBeginMs, () => unleash(this.#world, faultsEndMs));
     this.#expectLife();
     timeline.runUntil(endMs, () => checker.violation !== undefined);
   }
