@@ -138,8 +138,8 @@ export class Broker {
   async #holdsAcknowledged({ state }: StreamInfo): Promise<boolean> {
     if (this.#acknowledged === undefined) return true;
     const { streamSequence, id } = this.#acknowledged;
-    if (state.last_seq < streamSequence) return false;
-    if (state.first_seq > streamSequence) return true; // gone from the front: judged there
+    // Also one that is gone from the front: purged, or too old; the comparison tells which.
+    if (state.last_seq < streamSequence || state.first_seq > streamSequence) return false;
     const message = await this.#manager.streams.getMessage(this.#stream.name, {
       seq: streamSequence,
     });

@@ -118,6 +118,15 @@ test('a purged stream is filled again', async (t) => {
   t.deepEqual(sequencesOf(await streamHolds(relays, upTo(4))), range(1, 4));
 });
 
+test('a stream that is purged before it was ever looked after is filled again', async (t) => {
+  const relays = await testRelay(t, natsUrl(), 1_500);
+  relays.start('a');
+  await relays.decide(4);
+  await streamHolds(relays, upTo(4));
+  await relays.admin((manager) => manager.streams.purge(relays.stream.name));
+  t.deepEqual(sequencesOf(await streamHolds(relays, upTo(4))), range(1, 4));
+});
+
 test('from a hole on everything is published again, once', async (t) => {
   const relays = await testRelay(t);
   relays.start('a');

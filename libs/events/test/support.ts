@@ -51,12 +51,16 @@ export async function ownNatsServer(t: ExecutionContext): Promise<{
 }
 
 /** An event log, a stream of the test's own, and relays between them. */
-export async function testRelay(t: ExecutionContext, url: string = natsUrl()) {
+export async function testRelay(
+  t: ExecutionContext,
+  url: string = natsUrl(),
+  intervalMs: number = checkIntervalMs,
+) {
   const { connection, eventLog, another } = await testEventLog(t);
   await connection.db.createCollection('things');
   const slug = randomUUID().slice(0, 8);
   const stream: StreamOptions = { name: `TEST_${slug}`, subjectPrefix: `test_${slug}.v1` };
-  const base = { stream, log: silentLogger(), checkIntervalMs };
+  const base = { stream, log: silentLogger(), checkIntervalMs: intervalMs };
 
   const link = (linkUrl: string): NatsLink => {
     const nats = connectNats({ url: linkUrl, name: 'test', log: silentLogger() });
