@@ -1,6 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ServiceName } from './silo.ts';
+import type { ServiceName } from '@silo/service/config.ts';
 
 /** What `.silo/endpoints.json` tells scripts: paths are absolute, addresses are `host:port`. */
 export interface Endpoints {

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import {
   type CertificateAuthority,
   type CertificateFiles,
@@ -20,9 +21,6 @@ import { openMongodb, openNats } from './servers.ts';
 import { ServiceProcess } from './service-process.ts';
 import { choosePorts, type Ports } from './silo-ports.ts';
 import { lockState } from './state-lock.ts';
-
-export const serviceNames = ['org', 'project', 'token', 'billing'] as const;
-export type ServiceName = (typeof serviceNames)[number];
 
 const repository = resolve(import.meta.dirname, '..', '..');
 const drainMs = 15_000;

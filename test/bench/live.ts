@@ -1,5 +1,6 @@
-import type { ServiceName, Silo } from '@silo/embedded/silo.ts';
+import type { Silo } from '@silo/embedded/silo.ts';
 import { waitUntil } from '@silo/embedded/wait-until.ts';
+import type { ServiceName } from '@silo/service/config.ts';
 import { type Collection, type Document, type Filter, MongoClient } from 'mongodb';
 
 type Stored = { [field: string]: unknown; _id: string | Uint8Array };

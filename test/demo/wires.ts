@@ -1,5 +1,4 @@
 import type { Endpoints } from '@silo/embedded/endpoints.ts';
-import type { ServiceName } from '@silo/embedded/silo.ts';
 import { AccessServiceClient } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
 import {
   type CallOptions,
@@ -8,6 +7,7 @@ import {
   createChannel,
   type RpcChannel,
 } from '@silo/rpc/client.ts';
+import type { ServiceName } from '@silo/service/config.ts';
 
 // What runs here is known as localhost, too, and TLS knows no server name that is an IP address.
 const channelOptions = { 'grpc.ssl_target_name_override': 'localhost' };
