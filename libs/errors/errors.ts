@@ -82,6 +82,7 @@ const {
   ERROR_REASON_INTERNAL,
   ERROR_REASON_UNKNOWN_METHOD,
   ERROR_REASON_CALL_ENDED,
+  ERROR_REASON_PROPAGATION_UNCONFIRMED,
 } = ErrorReason;
 
 /** The one place where refusals are made: one constructor per reason of error_reason.proto. */
@@ -250,6 +251,12 @@ export const errors = {
     ),
   draining: () =>
     unavailable(ERROR_REASON_DRAINING, 'This server is shutting down. Try another, or again.'),
+  propagationUnconfirmed: (cause?: unknown) =>
+    unavailable(
+      ERROR_REASON_PROPAGATION_UNCONFIRMED,
+      'The change stands, but not every guard has confirmed it in time. Repeat with the same request_id to wait again.',
+      cause,
+    ),
   logCompacted: (firstSequence: number | bigint) =>
     make(
       status.OUT_OF_RANGE,

@@ -44,6 +44,7 @@ const samples: Record<keyof typeof errors, SiloError[]> = {
   notReady: [errors.notReady('the project token')],
   dependencyUnavailable: [errors.dependencyUnavailable('org')],
   draining: [errors.draining()],
+  propagationUnconfirmed: [errors.propagationUnconfirmed()],
   logCompacted: [errors.logCompacted(42)],
   internal: [errors.internal('01k')],
   unknownMethod: [errors.unknownMethod('/a.B/C')],
