@@ -1,3 +1,4 @@
+import type { Permit } from '@silo/mongo/mutation.ts';
 import type { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { OrganizationFact } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
@@ -43,6 +44,11 @@ export type Answer =
   | { allowed: true; facts: AccessFacts }
   | { allowed: false; refusal: Refusal; key?: KeyFact | undefined };
 
+/** The answer to a mutation's question: where it is allowed, with the permit to decide it. */
+type PermitAnswer =
+  | { allowed: true; facts: AccessFacts; permit: Permit }
+  | Extract<Answer, { allowed: false }>;
+
 /** The answer to whose token it is. */
 export type TokenAnswer =
   | { allowed: true; projectId: string; organizationId: string }
@@ -50,8 +56,15 @@ export type TokenAnswer =
 
 /** How everyone asks about access. Throws only where the answer could not be had. */
 export type Access = {
-  verifyToken(token: string, signal: AbortSignal): Promise<TokenAnswer>;
-  authorize(question: Question, signal: AbortSignal): Promise<Answer>;
+  /** Whose token it is; at once where memory knows. */
+  verifyToken(token: string, signal: AbortSignal): TokenAnswer | Promise<TokenAnswer>;
+  /** Whether a key may read something; at once where memory knows. */
+  authorize(question: Question, signal: AbortSignal): Answer | Promise<Answer>;
+  /**
+   * Whether a key may change something. The permit is for the one transaction that decides, and is
+   * to be released as soon as its outcome is known.
+   */
+  permit(question: Question, signal: AbortSignal): Promise<PermitAnswer>;
 };
 
 /** The facts, each read from its owner by one linearizable read; undefined: there is none. */

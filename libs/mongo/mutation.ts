@@ -18,6 +18,12 @@ export type Reauthorization = {
   projectId?: string;
 };
 
+/**
+ * The right to decide one mutation on access that was looked at when it was taken. Held until it is
+ * released or its time is over, and then for good: to be asked right before the commit.
+ */
+export type Permit = { isHeld(): boolean; release(): void };
+
 /** What one mutation is, to the transaction that decides it. Every `Call` is one. */
 export type Mutation = {
   /** Call id or saga id: `ce-correlationid`. */

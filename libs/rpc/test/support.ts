@@ -9,6 +9,7 @@ import {
 } from '@silo/embedded/certificates.ts';
 import { reasonOf } from '@silo/errors/from-status.ts';
 import type { Access, Answer, Question } from '@silo/guard/access.ts';
+import { lastingPermit } from '@silo/guard/test/lasting-permit.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { EventLogServiceService } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
@@ -81,7 +82,7 @@ export function ruledAccess(): Access & { questions: Question[] } {
     return { allowed: true, facts: { key, organization } };
   };
   const verifyToken = () => Promise.reject(new TypeError('no test asks about project tokens'));
-  return { questions, authorize, verifyToken };
+  return { questions, authorize, verifyToken, permit: lastingPermit(authorize) };
 }
 
 const account = {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { errors } from '@silo/errors/errors.ts';
-import type { Access } from '@silo/guard/access.ts';
+import type { Access, Answer } from '@silo/guard/access.ts';
+import { lastingPermit } from '@silo/guard/test/lasting-permit.ts';
 import { mutation, testEventLog } from '@silo/mongo/test/support.ts';
 import {
   type BillingDetails,
@@ -123,12 +124,14 @@ function accessOf(project: ProjectAnswers): Access {
     reason: ErrorReason.ERROR_REASON_ADMIN_REQUIRED,
     detail: levelToJSON(Level.LEVEL_ADMIN),
   };
+  const authorize = async (): Promise<Answer> =>
+    project.mayAccess
+      ? { allowed: true, facts: { key } }
+      : { allowed: false, refusal: adminRequired, key };
   return {
     verifyToken: () => Promise.reject(new TypeError('billing verifies no tokens')),
-    authorize: async () =>
-      project.mayAccess
-        ? { allowed: true, facts: { key } }
-        : { allowed: false, refusal: adminRequired, key },
+    authorize,
+    permit: lastingPermit(authorize),
   };
 }
 
