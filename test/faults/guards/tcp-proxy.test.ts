@@ -1,0 +1,187 @@
+/** The proxy that the fault tests put in front of servers does to connections what it says. */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import test, { type ExecutionContext } from 'ava';
+import { eventually } from '../../harness/eventually.ts';
+import { TcpProxy } from './tcp-proxy.ts';
+
+/** A server that answers every byte with the same, after its name. */
+async function startEcho(t: ExecutionContext, name = '') {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.write(name);
+    socket.on('data', (bytes) => {
+      socket.write(bytes);
+    });
+  });
+  server.listen({ host: '127.0.0.1', port: 0 });
+  await once(server, 'listening');
+  const stop = async () => {
+    if (!server.listening) return;
+    server.close();
+    for (const socket of sockets) socket.destroy();
+    await once(server, 'close');
+  };
+  t.teardown(stop);
+  return { port: (server.address() as AddressInfo).port, stop };
+}
+
+async function startProxy(t: ExecutionContext, replicas: number[]): Promise<TcpProxy> {
+  const proxy = await TcpProxy.start(replicas);
+  t.teardown(() => proxy[Symbol.asyncDispose]());
+  return proxy;
+}
+
+/** A client of a port, and what it has heard. */
+function dial(t: ExecutionContext, port: number) {
+  const socket = connect({ host: '127.0.0.1', port });
+  t.teardown(() => socket.destroy());
+  let heard = '';
+  let isClosed = false;
+  socket.on('data', (bytes) => {
+    heard += bytes.toString();
+  });
+  socket.on('error', () => {});
+  socket.on('close', () => {
+    isClosed = true;
+  });
+  return {
+    socket,
+    hears: (text: string) =>
+      eventually(() => {
+        if (heard !== text) throw new Error(`heard ${JSON.stringify(heard)}`);
+      }),
+    closes: () =>
+      eventually(() => {
+        if (!isClosed) throw new Error('still open');
+      }),
+    get isOpen() {
+      return !isClosed;
+    },
+    get heard() {
+      return heard;
+    },
+  };
+}
+
+/** Waits for what goes another way through the same process: by then the first would be there. */
+async function roundTrips(t: ExecutionContext, port: number): Promise<void> {
+  for (let index = 0; index < 20; index++) {
+    const other = dial(t, port);
+    other.socket.write('!');
+    await other.hears('!');
+  }
+}
+
+test('bytes pass both ways, and the end of a connection too', async (t) => {
+  const echo = await startEcho(t);
+  const client = dial(t, (await startProxy(t, [echo.port])).port);
+  client.socket.write('hello');
+  await client.hears('hello');
+  await echo.stop();
+  await client.closes();
+  t.is(client.heard, 'hello');
+});
+
+test('a cut breaks connections and refuses new ones until it is healed', async (t) => {
+  const echo = await startEcho(t);
+  const proxy = await startProxy(t, [echo.port]);
+  const before = dial(t, proxy.port);
+  before.socket.write('a');
+  await before.hears('a');
+  proxy.disturb({ kind: 'cut' });
+  await before.closes();
+  const during = dial(t, proxy.port);
+  await during.closes();
+  t.is(during.heard, '');
+  proxy.heal();
+  const after = dial(t, proxy.port);
+  after.socket.write('b');
+  await after.hears('b');
+});
+
+for (const way of ['toServer', 'toClient'] as const) {
+  test(`stalled ${way}: the connection stays, and what waited arrives late`, async (t) => {
+    const echo = await startEcho(t);
+    const proxy = await startProxy(t, [echo.port]);
+    const client = dial(t, proxy.port);
+    client.socket.write('a');
+    await client.hears('a');
+    proxy.disturb({ kind: 'stalled', ways: [way] });
+    client.socket.write('b');
+    await roundTrips(t, echo.port);
+    t.is(client.heard, 'a');
+    t.true(client.isOpen);
+    proxy.heal();
+    await client.hears('ab');
+  });
+}
+
+test('stalled, the death of the server is not seen until it is healed', async (t) => {
+  const echo = await startEcho(t);
+  const other = await startEcho(t);
+  const proxy = await startProxy(t, [echo.port]);
+  const client = dial(t, proxy.port);
+  client.socket.write('a');
+  await client.hears('a');
+  proxy.disturb({ kind: 'stalled', ways: ['toClient'] });
+  await echo.stop();
+  await roundTrips(t, other.port);
+  t.true(client.isOpen);
+  proxy.heal();
+  await client.closes();
+});
+
+test('slow, everything takes longer by the delay each way', async (t) => {
+  const echo = await startEcho(t);
+  const proxy = await startProxy(t, [echo.port]);
+  const client = dial(t, proxy.port);
+  client.socket.write('a');
+  await client.hears('a');
+  const delayMs = 100;
+  proxy.disturb({ kind: 'slow', delayMs });
+  const startedMs = performance.now();
+  client.socket.write('b');
+  client.socket.write('c');
+  await client.hears('abc');
+  // Timers count whole milliseconds, and may fire within the one before.
+  t.true(performance.now() - startedMs >= 2 * delayMs - 2);
+});
+
+test('connections go to the replicas in turn, and past one that is dead', async (t) => {
+  const a = await startEcho(t, 'a');
+  const b = await startEcho(t, 'b');
+  const proxy = await startProxy(t, [a.port, b.port]);
+  const heard: string[] = [];
+  for (let index = 0; index < 4; index++) {
+    const client = dial(t, proxy.port);
+    heard.push(
+      await eventually(() => {
+        if (client.heard === '') throw new Error('nothing yet');
+        return client.heard;
+      }),
+    );
+  }
+  t.deepEqual(heard, ['a', 'b', 'a', 'b']);
+  await a.stop();
+  for (let index = 0; index < 2; index++) await dial(t, proxy.port).hears('b');
+  await b.stop();
+  await dial(t, proxy.port).closes();
+});
+
+test('a large transfer passes whole to a reader that is slow to begin', async (t) => {
+  const echo = await startEcho(t);
+  const proxy = await startProxy(t, [echo.port]);
+  const client = dial(t, proxy.port);
+  const bytesCount = 4 * 1024 * 1024;
+  proxy.disturb({ kind: 'stalled', ways: ['toClient'] });
+  client.socket.write(Buffer.alloc(bytesCount, 'x'));
+  await roundTrips(t, echo.port);
+  t.is(client.heard, '');
+  proxy.heal();
+  await eventually(() => {
+    if (client.heard.length !== bytesCount) throw new Error(`heard ${client.heard.length} bytes`);
+  });
+});

@@ -1,0 +1,140 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type Direction, Flow, type Link } from './tcp-flow.ts';
+
+const host = '127.0.0.1';
+
+/** How a proxy takes part in a network's faults; each call takes the place of the one before. */
+export type Disturbance =
+  /** Connections break, and new ones are refused. */
+  | { kind: 'cut' }
+  /** Nothing arrives that way any more, breaks neither; healed, all of it arrives late. */
+  | { kind: 'stalled'; ways: readonly Direction[] }
+  /** Everything takes so much longer, each way. */
+  | { kind: 'slow'; delayMs: number };
+
+/**
+ * A TCP port in front of one server, or of several replicas of it, that a test controls. A new
+ * connection goes to the next replica that takes it.
+ */
+export class TcpProxy implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #replicas: readonly number[];
+  readonly #connections = new Set<Connection>();
+  #disturbance: Disturbance | undefined;
+  #next = 0;
+
+  private constructor(server: Server, replicas: readonly number[]) {
+    this.#server = server;
+    this.#replicas = replicas;
+    server.on('connection', (socket: Socket) => {
+      socket.on('error', () => {}); // its close tells
+      void this.#accept(socket);
+    });
+  }
+
+  /** Listens on a port of its own, in front of these ports of 127.0.0.1. */
+  static async start(replicas: readonly number[]): Promise<TcpProxy> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true });
+    server.listen({ host, port: 0 });
+    await once(server, 'listening');
+    return new TcpProxy(server, replicas);
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get address(): string {
+    return `${host}:${this.port}`;
+  }
+
+  /** Disturbs whatever passes, from now on. */
+  disturb(disturbance: Disturbance): void {
+    this.#disturbance = disturbance;
+    if (disturbance.kind === 'cut') for (const connection of this.#connections) connection.break();
+    this.#flush();
+  }
+
+  /** Lets everything pass again. */
+  heal(): void {
+    this.#disturbance = undefined;
+    this.#flush();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    for (const connection of this.#connections) connection.break();
+    await closed;
+  }
+
+  #flush(): void {
+    for (const connection of this.#connections) connection.flush();
+  }
+
+  async #accept(client: Socket): Promise<void> {
+    if (this.#disturbance?.kind === 'cut' || !this.#server.listening) {
+      client.resetAndDestroy();
+      return;
+    }
+    const upstream = await this.#reach();
+    if (upstream === undefined || client.destroyed || !this.#server.listening) {
+      client.destroy();
+      upstream?.destroy();
+      return;
+    }
+    const connection = new Connection(client, upstream, {
+      isStalled: (way) =>
+        this.#disturbance?.kind === 'stalled' && this.#disturbance.ways.includes(way),
+      delayMs: () => (this.#disturbance?.kind === 'slow' ? this.#disturbance.delayMs : 0),
+    });
+    this.#connections.add(connection);
+    connection.closed.then(() => this.#connections.delete(connection));
+  }
+
+  /** The next replica that takes a connection; undefined: none does. */
+  async #reach(): Promise<Socket | undefined> {
+    for (let tries = 0; tries < this.#replicas.length; tries++) {
+      const port = this.#replicas[this.#next++ % this.#replicas.length] ?? 0;
+      const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
+      try {
+        await once(socket, 'connect');
+        return socket;
+      } catch {
+        socket.destroy();
+      }
+    }
+    return undefined;
+  }
+}
+
+class Connection {
+  readonly closed: Promise<unknown>;
+  readonly #sockets: readonly Socket[];
+  readonly #flows: readonly Flow[];
+
+  constructor(client: Socket, upstream: Socket, link: Link) {
+    this.#sockets = [client, upstream];
+    this.closed = Promise.all(this.#sockets.map((socket) => closeOf(socket)));
+    this.#flows = [
+      new Flow(client, upstream, 'toServer', link),
+      new Flow(upstream, client, 'toClient', link),
+    ];
+  }
+
+  flush(): void {
+    for (const flow of this.#flows) flow.flush();
+  }
+
+  break(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+}
+
+function closeOf(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.on('error', () => {}); // the close follows
+    socket.once('close', () => resolve());
+  });
+}
