@@ -1,0 +1,132 @@
+/** The judge of the guards' history is judged: by histories that keep the promise, and that break it. */
+import { appendFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { type Attempt, Checker, type Period } from './checker.ts';
+import { HistoryBuffer, readHistory, type Verification } from './history.ts';
+
+/** Given at 10, and gone for sure at 100. */
+const ended: Period = {
+  ...{ questionId: 1, what: 'a token, RegenerateProjectToken', fromMs: 10 },
+  end: { atMs: 100, why: 'returned' },
+};
+
+function asked(startMs: number, endMs: number, more: Partial<Verification> = {}): Verification {
+  return { questionId: 1, startMs, endMs, verdict: 'accepted', isFromMemory: true, ...more };
+}
+
+function judge(periods: Period[], verifications: Verification[]) {
+  const checker = new Checker(periods);
+  checker.see('guard-1', verifications);
+  return checker.report();
+}
+
+test('an acceptance that started before the RPC returned is allowed, however long it took', (t) => {
+  const { violations, accepted, proved } = judge([ended], [asked(99, 500), asked(100, 101)]);
+  t.deepEqual(violations, []);
+  t.is(accepted, 2);
+  t.is(proved, 0);
+});
+
+test('an acceptance that started after the RPC returned is found, and told with guard and delay', (t) => {
+  const { violations } = judge([ended], [asked(50, 50), asked(100.001, 100.002)]);
+  t.deepEqual(violations, [
+    'guard-1 accepts from memory question 1 (a token, RegenerateProjectToken) 0.001 ms after its RPC had returned',
+  ]);
+});
+
+test('an acceptance after a dead RPC is found once a renewal and a lease have gone by', (t) => {
+  const bounded: Period = { ...ended, end: { atMs: 100, why: 'bounded' } };
+  const { violations } = judge([bounded], [asked(120, 121, { isFromMemory: false })]);
+  t.regex(violations.join(), /after asking .* 20\.000 ms after its bound had passed/);
+});
+
+test('an acceptance of what was never given, or not yet, is found', (t) => {
+  const { violations } = judge([ended], [asked(1, 9), asked(50, 60, { questionId: 2 })]);
+  t.is(violations.length, 2);
+});
+
+test('refusals and failures are allowed at any time', (t) => {
+  const { violations, unavailable } = judge(
+    [ended],
+    [asked(200, 201, { verdict: 'refused' }), asked(200, 201, { verdict: 'unavailable' })],
+  );
+  t.deepEqual(violations, []);
+  t.is(unavailable, 1);
+});
+
+test('what was given again may be accepted again, from when its RPC was sent, and not in between', (t) => {
+  const again: Period = { ...ended, fromMs: 300, end: undefined };
+  t.deepEqual(judge([ended, again], [asked(90, 90), asked(299, 300)]).violations, []);
+  t.is(judge([ended, again], [asked(200, 299)]).violations.length, 1);
+});
+
+test('what was not taken away for sure may be accepted for ever', (t) => {
+  t.deepEqual(judge([{ ...ended, end: undefined }], [asked(1e9, 1e9)]).violations, []);
+});
+
+test('a period is proved by an acceptance before its end and a question after it', (t) => {
+  const after = asked(102.5, 103, { verdict: 'refused' });
+  const report = judge([ended, { ...ended, questionId: 2 }], [asked(50, 51), after]);
+  t.is(report.ended, 2);
+  t.is(report.proved, 1);
+  t.deepEqual(report.nextAskedMs, { median: 2.5, max: 2.5 });
+});
+
+test('of many violations some are told and all are counted', (t) => {
+  const many = Array.from({ length: 100 }, () => asked(200, 200));
+  const { violations, violationsUntold } = judge([ended], many);
+  t.is(violations.length + violationsUntold, 100);
+});
+
+const leaseMs = 1_000;
+const attempt: Attempt = {
+  ...{ what: 'RemoveMember', sentMs: 0, endedMs: 2_000, outcome: 'OK', excuse: undefined },
+};
+
+function judgeAttempts(attempts: Attempt[]): string[] {
+  const checker = new Checker([]);
+  checker.seeAttempts(attempts, { leaseMs });
+  return checker.report().violations;
+}
+
+test('an RPC that ends within L and a second is in time, and later is found', (t) => {
+  t.deepEqual(judgeAttempts([attempt]), []);
+  t.deepEqual(judgeAttempts([{ ...attempt, endedMs: 2_001 }]), [
+    'RemoveMember took 2001 ms and said OK',
+  ]);
+  t.is(
+    judgeAttempts([{ ...attempt, endedMs: 2_001, outcome: 'DEPENDENCY_UNAVAILABLE' }]).length,
+    1,
+  );
+});
+
+test('an RPC may take longer that says it does not know, or that a stopped process had', (t) => {
+  const late = { ...attempt, endedMs: 9_000 };
+  t.deepEqual(judgeAttempts([{ ...late, outcome: 'PROPAGATION_UNCONFIRMED' }]), []);
+  t.deepEqual(judgeAttempts([{ ...late, excuse: 'token-1 was stopped' }]), []);
+});
+
+test('a written history is read as it was, but for a record that death cut short', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'silo-history-'));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const file = join(directory, 'guard-1');
+  const verdicts = ['refused', 'accepted', 'unavailable'] as const;
+  const written = Array.from({ length: 20_000 }, (_, index) =>
+    asked(123_456_789.123_456 + index, 123_456_790 + index, {
+      questionId: index,
+      verdict: verdicts[index % 3] ?? 'refused',
+      isFromMemory: index % 2 === 0,
+    }),
+  );
+  const buffer = new HistoryBuffer();
+  for (const [index, each] of written.entries()) {
+    buffer.add(each.questionId, each.startMs, each.endMs, each.verdict, each.isFromMemory);
+    if (index % 1_500 === 0) appendFileSync(file, buffer.take());
+  }
+  appendFileSync(file, buffer.take());
+  appendFileSync(file, Buffer.alloc(23));
+  t.deepEqual([...readHistory(file)], written);
+});

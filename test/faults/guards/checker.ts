@@ -1,0 +1,133 @@
+import type { Verification } from './history.ts';
+
+/** A time in which an access was there, or being given or taken. */
+export type Period = {
+  questionId: number;
+  /** For people: whose access, and by which RPC it was taken away. */
+  what: string;
+  /** When the RPC that gave it was sent, by the machine's clock. */
+  fromMs: number;
+  /** From when on nobody may accept it; undefined: it was not taken away for sure. */
+  end: PeriodEnd | undefined;
+};
+
+/** Why an access is over: its RPC returned OK, or died, and a renewal and a lease have gone by. */
+type PeriodEnd = { atMs: number; why: 'returned' | 'bounded' };
+
+/** One attempt at an RPC of invariant 4. `outcome` is OK or the name of a reason. */
+export type Attempt = {
+  what: string;
+  sentMs: number;
+  endedMs: number;
+  outcome: string;
+  /** Why this one may take its time: the process that had it in its hands was stopped, say. */
+  excuse: string | undefined;
+};
+
+/** What is wrong, and how much was looked at. */
+export type Report = {
+  violations: string[];
+  /** Of those, what is not told. */
+  violationsUntold: number;
+  verifications: number;
+  accepted: number;
+  fromMemory: number;
+  unavailable: number;
+  /** Periods that ended, and those of them which a guard had accepted before and was asked after. */
+  ended: number;
+  proved: number;
+  /** Between an RPC's return and the next verification by anyone: median and worst, ms. */
+  nextAskedMs: { median: number; max: number };
+};
+
+const toldMax = 20;
+
+type Told = { period: Period; wasAccepted: boolean; nextMs: number };
+
+/**
+ * Judges a history: no verification that starts after an access was taken away accepts it
+ * (invariant 4 of the design). An acceptance must touch a period of its access.
+ */
+export class Checker {
+  readonly #periods = new Map<number, Told[]>();
+  readonly #violations: string[] = [];
+  #untold = 0;
+  readonly #counts = { verifications: 0, accepted: 0, fromMemory: 0, unavailable: 0 };
+
+  constructor(periods: Iterable<Period>) {
+    for (const period of periods) {
+      const told = { period, wasAccepted: false, nextMs: Number.POSITIVE_INFINITY };
+      const known = this.#periods.get(period.questionId);
+      if (known === undefined) this.#periods.set(period.questionId, [told]);
+      else known.push(told);
+    }
+  }
+
+  /** Takes one guard's verifications, in any order. */
+  see(guard: string, verifications: Iterable<Verification>): void {
+    for (const verification of verifications) this.#see(guard, verification);
+  }
+
+  /** Demands that an RPC ended within L and a second, or said that it does not know. */
+  seeAttempts(attempts: Iterable<Attempt>, { leaseMs }: { leaseMs: number }): void {
+    for (const { what, sentMs, endedMs, outcome, excuse } of attempts) {
+      const tookMs = endedMs - sentMs;
+      if (outcome === 'PROPAGATION_UNCONFIRMED' || excuse !== undefined) continue;
+      if (tookMs <= leaseMs + 1_000) continue;
+      this.#violation(`${what} took ${tookMs.toFixed(0)} ms and said ${outcome}`);
+    }
+  }
+
+  report(): Report {
+    const ended = [...this.#periods.values()].flat().filter(({ period }) => period.end);
+    const isAsked = ({ nextMs }: Told) => Number.isFinite(nextMs);
+    const waits = ended.filter(isAsked).map(({ nextMs }) => nextMs);
+    waits.sort((a, b) => a - b);
+    return {
+      violations: this.#violations,
+      violationsUntold: this.#untold,
+      ...this.#counts,
+      ended: ended.length,
+      proved: ended.filter((told) => told.wasAccepted && isAsked(told)).length,
+      nextAskedMs: { median: waits[Math.floor(waits.length / 2)] ?? 0, max: waits.at(-1) ?? 0 },
+    };
+  }
+
+  #see(guard: string, verification: Verification): void {
+    const { questionId, startMs, endMs, verdict, isFromMemory } = verification;
+    this.#counts.verifications++;
+    if (isFromMemory) this.#counts.fromMemory++;
+    if (verdict === 'unavailable') this.#counts.unavailable++;
+    const periods = this.#periods.get(questionId) ?? [];
+    let isHeld = false;
+    let last: Told | undefined;
+    for (const told of periods) {
+      const { fromMs, end } = told.period;
+      const waitMs = startMs - (end?.atMs ?? Number.POSITIVE_INFINITY);
+      if (waitMs > 0) {
+        told.nextMs = Math.min(told.nextMs, waitMs);
+        last = told;
+      } else if (fromMs <= endMs) {
+        isHeld = true;
+        if (verdict === 'accepted') told.wasAccepted = true;
+      }
+    }
+    if (verdict !== 'accepted') return;
+    this.#counts.accepted++;
+    if (isHeld) return;
+    const where = isFromMemory ? 'from memory' : 'after asking';
+    this.#violation(`${guard} accepts ${where} ${tellOf(questionId, last?.period, startMs)}`);
+  }
+
+  #violation(text: string): void {
+    if (this.#violations.length < toldMax) this.#violations.push(text);
+    else this.#untold++;
+  }
+}
+
+function tellOf(questionId: number, period: Period | undefined, startMs: number): string {
+  if (period?.end === undefined) return `question ${questionId}, which was never granted`;
+  const lateMs = (startMs - period.end.atMs).toFixed(3);
+  const since = period.end.why === 'returned' ? 'its RPC had returned' : 'its bound had passed';
+  return `question ${questionId} (${period.what}) ${lateMs} ms after ${since}`;
+}
