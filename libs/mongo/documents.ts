@@ -41,6 +41,7 @@ export type RequestDocument = {
   sealed?: Uint8Array | undefined;
   sagaId?: string | undefined;
   eventIds: string[];
+  keepsAccess?: boolean | undefined;
   createTime: Date;
   expireTime: Date;
 };

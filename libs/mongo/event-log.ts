@@ -16,8 +16,9 @@ import {
   readHead,
   readPositions,
 } from './log-reader.ts';
-import type { Mutation, RequestIdentity, RequestRecord } from './mutation.ts';
+import type { Mutation, RequestRecord } from './mutation.ts';
 import { type NumberedListener, Numbering } from './numbering.ts';
+import { leaveToExpire, releaseAll } from './permits.ts';
 import {
   answerOf,
   type Codec,
@@ -62,7 +63,8 @@ export type EventLog = AsyncDisposable & {
   /**
    * Decides in one transaction, and remembers the answer under the request_id. A repeat gets the
    * first answer; the id with another body is refused REQUEST_ID_REUSED. Refusals, thrown by the
-   * body as SiloErrors, change nothing and are not remembered.
+   * body as SiloErrors, change nothing and are not remembered. Notes the mutation's outcome, and
+   * keeps to its permits: without them nothing is decided (DEPENDENCY_UNAVAILABLE).
    */
   mutate<Response>(
     mutation: Mutation,
@@ -71,7 +73,8 @@ export type EventLog = AsyncDisposable & {
   ): Promise<Mutated<Response>>;
   /**
    * Decides in one transaction; nothing is remembered but what the body says. Where the body
-   * remembers, or refuses, and the request is remembered already: throws RepeatedRequest.
+   * remembers, or refuses, and the request is remembered already: throws RepeatedRequest. Keeps to
+   * the mutation's permits as `mutate` does.
    */
   decide<T>(
     mutation: Mutation,
@@ -149,18 +152,22 @@ class MongoEventLog implements EventLog {
   ): Promise<Mutated<Response>> {
     const { request } = mutation;
     try {
-      const { value: response, eventIds } = await this.#transact(mutation, async (tx) => {
+      const { value, eventIds } = await this.#transact(mutation, async (tx) => {
         const decided = await body(tx);
         if (request !== undefined) tx.remember(recordOf(request, decided, codec));
-        return decided.response;
+        return decided;
       });
+      const { response, keepsAccess = false } = value;
+      mutation.outcome = { eventIds, keepsAccess };
       return { response, eventIds, repeated: false };
     } catch (error) {
-      const record = await this.#recordAfter(error, request, mutation.signal);
+      const record = await this.#recordAfter(error, mutation);
       if (record === undefined || request === undefined) throw outward(error);
       const response = answerOf(request, record, codec);
       if (response === undefined) throw new RepeatedRequest(record);
-      return { response, eventIds: record.eventIds ?? [], repeated: true };
+      const { eventIds = [], keepsAccess = false } = record;
+      mutation.outcome = { eventIds, keepsAccess };
+      return { response, eventIds, repeated: true };
     }
   }
 
@@ -168,11 +175,11 @@ class MongoEventLog implements EventLog {
     mutation: Mutation,
     body: (tx: Transaction) => Promise<T>,
   ): Promise<{ value: T; eventIds: string[] }> {
-    const { request, signal } = mutation;
+    const { request } = mutation;
     try {
       return await this.#transact(mutation, body);
     } catch (error) {
-      const record = await this.#recordAfter(error, request, signal);
+      const record = await this.#recordAfter(error, mutation);
       if (record === undefined || request === undefined) throw outward(error);
       refuseReuse(request, record);
       throw new RepeatedRequest(record);
@@ -252,7 +259,7 @@ class MongoEventLog implements EventLog {
     const { client, db, clock, numbersOwn = true } = this.#options;
     const collections = this.#collections;
     try {
-      const decided = await transact(client, mutation.signal, async (session) => {
+      const decided = await transact(client, mutation, async (session) => {
         const tx = openTransaction({ session, db, collections, mutation, clock });
         const value = await body(tx);
         await tx.flush();
@@ -266,16 +273,26 @@ class MongoEventLog implements EventLog {
     }
   }
 
-  /** The record of the request, where the failure may come from its having been decided before. */
+  /**
+   * The record of the request, where the failure may come from its having been decided before: then
+   * nothing is left to decide. Where it stays unknown whether this one will be, its permits run out.
+   */
   async #recordAfter(
     error: unknown,
-    request: RequestIdentity | undefined,
-    signal: AbortSignal,
+    { request, signal, permits }: Mutation,
   ): Promise<RequestRecord | undefined> {
-    const mayBeRepeat =
-      error instanceof SiloError || error instanceof CommitUnknown || isDuplicateKey(error);
-    if (request === undefined || !mayBeRepeat || signal.aborted) return undefined;
-    return await this.findRequest(request.key, signal);
+    const isUnknown = error instanceof CommitUnknown;
+    const mayBeRepeat = error instanceof SiloError || isUnknown || isDuplicateKey(error);
+    let record: RequestRecord | undefined;
+    try {
+      if (request !== undefined && mayBeRepeat && !signal.aborted) {
+        record = await this.findRequest(request.key, signal);
+      }
+    } finally {
+      if (record !== undefined) releaseAll(permits);
+      else if (isUnknown) leaveToExpire(permits);
+    }
+    return record;
   }
 
   #recentPosition(eventIds: readonly string[]): number | undefined {

@@ -34,6 +34,22 @@ export type Mutation = {
   request?: RequestIdentity | undefined;
   /** Ends with the call's deadline, its cancellation, or the process. */
   signal: AbortSignal;
+  /**
+   * What it may be decided by, all of which must be held at the commit; the event log releases them
+   * as soon as the outcome is known. Undefined where nobody's access is decided on: a read, a step
+   * that follows a decision, or silo itself.
+   */
+  permits: Permit[] | undefined;
+  /** Noted by the event log once it is decided, now or by an earlier call with the request_id. */
+  outcome?: Outcome | undefined;
+};
+
+/** What a decided mutation came to, for those who spread it. */
+type Outcome = {
+  /** `ce-id`s of what it told. */
+  eventIds: string[];
+  /** Whether it took access away from nobody. */
+  keepsAccess: boolean;
 };
 
 /** What is remembered of a finished, or begun, request for 24 hours. */
@@ -49,4 +65,6 @@ export type RequestRecord = {
   sagaId?: string | undefined;
   /** `ce-id`s of the events that the request's transaction wrote: a repeat awaits their place. */
   eventIds?: string[] | undefined;
+  /** Whether it took access away from nobody, so that a repeat has nothing to await. */
+  keepsAccess?: boolean | undefined;
 };

@@ -89,7 +89,8 @@ export class Numbering {
 
   async #numberAll(): Promise<void> {
     for (;;) {
-      const batch = await transact(this.#client, this.#signal, (session) => this.#batch(session));
+      const signal = this.#signal;
+      const batch = await transact(this.#client, { signal }, (session) => this.#batch(session));
       const last = batch.events.at(-1);
       if (last !== undefined) {
         this.#remember(batch.events);

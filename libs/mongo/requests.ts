@@ -21,6 +21,8 @@ export type Decided<Response> = {
   reauthorize?: Reauthorization[] | undefined;
   /** Whether the response holds a secret, so that only the request id may open it again. */
   sealed?: boolean | undefined;
+  /** Whether it takes access away from nobody, so that no guard has to hear of it first. */
+  keepsAccess?: boolean | undefined;
 };
 
 /** The record of a finished request as it is stored. */
@@ -37,6 +39,7 @@ export function requestDocument(
     sealed: record.sealed && Buffer.from(record.sealed),
     sagaId: record.sagaId,
     eventIds: record.eventIds ?? [],
+    keepsAccess: record.keepsAccess,
     createTime: now,
     expireTime: new Date(now.getTime() + keptMs),
   };
@@ -49,10 +52,10 @@ export function recordOf<Response>(
   codec: Codec<Response>,
 ): RequestRecord {
   const bytes = codec.encode(decided.response).finish();
-  const { bodyHash } = request;
-  const reauthorize = decided.reauthorize ?? [];
-  if (decided.sealed !== true) return { bodyHash, reauthorize, response: bytes };
-  return { bodyHash, reauthorize, sealed: sealWith(request.id, bytes) };
+  const { reauthorize = [], sealed, keepsAccess } = decided;
+  const common = { bodyHash: request.bodyHash, reauthorize, keepsAccess };
+  if (sealed !== true) return { ...common, response: bytes };
+  return { ...common, sealed: sealWith(request.id, bytes) };
 }
 
 /**

@@ -3,17 +3,28 @@ import { systemSleep } from '@silo/runtime/clock.ts';
 import { fullJitterMs } from '@silo/runtime/random.ts';
 import { type ClientSession, type MongoClient, MongoErrorLabel, MongoServerError } from 'mongodb';
 import { isConnectionLost, isTransient } from './from-mongo.ts';
+import type { Permit } from './mutation.ts';
+import { areHeld, releaseAll, requireHeld } from './permits.ts';
 
 // A conflict costs a round trip or two and clears as fast: many short tries, then a pause.
 const attemptsMax = 100;
 const backoff = { baseMs: 4, capMs: 250 };
 const commitAttemptsMax = 8;
 const commitBackoff = { baseMs: 50, capMs: 1_000 };
-const commitTimeMaxMs = 5_000;
+// Well below a lease. It bounds the server's work on a commit, from when that has arrived. What is
+// left: a commit that was sent while every permit was held and reaches the server later, because
+// this process or its network stood still in between, or because the driver repeated it once by
+// itself, is carried out for as long as the server keeps the transaction open
+// (`transactionLifetimeLimitSeconds`), whatever has been revoked meanwhile.
+const commitTimeMaxMs = 3_000;
 
 /** Whether a transaction was committed could not be learned: a record must tell. */
 export class CommitUnknown extends Error {
   override readonly name = 'CommitUnknown';
+
+  constructor(cause: unknown) {
+    super('the outcome of a commit is unknown', { cause });
+  }
 }
 
 /**
@@ -21,14 +32,17 @@ export class CommitUnknown extends Error {
  * it again in a new session, so it must be safe to repeat; what it throws otherwise aborts. A commit
  * whose answer is lost is repeated, which MongoDB makes idempotent by the transaction's number.
  * Ends with the signal between statements; throws driver errors as they are, and CommitUnknown.
+ * No commit is sent unless all `permits` are held: else refuses with DEPENDENCY_UNAVAILABLE. They
+ * are released once it has happened, and kept where it has not, or where that is unknown.
  */
 export async function transact<T>(
   client: MongoClient,
-  signal: AbortSignal,
+  { signal, permits = [] }: { signal: AbortSignal; permits?: Permit[] | undefined },
   body: (session: ClientSession) => Promise<T>,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
+    requireHeld(permits);
     // A session of its own for each attempt: its operation time then tells of this attempt alone.
     const session = client.startSession({ causalConsistency: true });
     let isCommitting = false;
@@ -41,8 +55,10 @@ export async function transact<T>(
       });
       const result = await body(session);
       signal.throwIfAborted();
+      requireHeld(permits);
       isCommitting = true;
-      await commit(session, signal);
+      await commit(session, signal, permits);
+      releaseAll(permits);
       return result;
     } catch (error) {
       const isPassing = isTransient(error) || (!isCommitting && isConnectionLost(error));
@@ -54,17 +70,21 @@ export async function transact<T>(
   }
 }
 
-async function commit(session: ClientSession, signal: AbortSignal): Promise<void> {
+async function commit(
+  session: ClientSession,
+  signal: AbortSignal,
+  permits: readonly Permit[],
+): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await session.commitTransaction();
     } catch (error) {
       if (isDefinite(error)) throw error;
-      if (attempt >= commitAttemptsMax || signal.aborted) {
-        throw new CommitUnknown('the outcome of a commit is unknown', { cause: error });
-      }
+      if (attempt >= commitAttemptsMax || signal.aborted) throw new CommitUnknown(error);
+      await systemSleep(fullJitterMs(attempt, commitBackoff), signal).catch(() => {});
+      // The lost one may never have arrived: then the repeat would be what decides.
+      if (!areHeld(permits)) throw new CommitUnknown(error);
     }
-    await systemSleep(fullJitterMs(attempt, commitBackoff), signal).catch(() => {});
   }
 }
 

@@ -89,6 +89,7 @@ function callOf(active: ActiveCall, method: string): Call {
     actor: 'anyone',
     caller: { kind: 'anyone' },
     request: undefined,
+    permits: undefined,
     repeat: undefined,
     get id() {
       return active.id;

@@ -265,7 +265,8 @@ class Runner implements Sagas {
       if (matchedCount === 0) throw errors.requestInProgress();
       return after;
     }
-    await this.#options.eventLog.decide({ id: _id, actor: saga.actor, signal }, async (tx) => {
+    const step = { id: _id, actor: saga.actor, signal, permits: undefined };
+    await this.#options.eventLog.decide(step, async (tx) => {
       const { matchedCount } = await this.#records.replaceOne(owned, after, {
         session: tx.session,
       });

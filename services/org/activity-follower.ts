@@ -165,7 +165,7 @@ class SourceFollower {
     if (to.sequence === from.sequence && to.incarnation === from.incarnation) {
       throw errors.dependencyUnavailable(this.service); // it answered less than its own head
     }
-    const step = { id: ulid().toLowerCase(), actor: 'silo', signal };
+    const step = { id: ulid().toLowerCase(), actor: 'silo', signal, permits: undefined };
     await this.#eventLog.decide(step, (tx) =>
       this.#activity.advance(tx.session, this.service, { from, to, between }),
     );

@@ -6,7 +6,8 @@ import type { Document } from 'mongodb';
 import { connectMongo } from '../connect.ts';
 import type { Codec, EventLog } from '../event-log.ts';
 import { readLinearizable } from '../linearizable.ts';
-import { mongodbUrl, mutation, testEventLog } from './support.ts';
+import type { Permit } from '../mutation.ts';
+import { mongodbUrl, mutation, testEventLog, testPermit } from './support.ts';
 
 // A fail point of the server is one for all of its clients: these tests go one after another, and
 // meet only connections of their own application name.
@@ -37,9 +38,13 @@ async function failCommand(
   return { off };
 }
 
-function insert(eventLog: EventLog, requestId?: string, withinMs = 30_000) {
-  const signal = AbortSignal.timeout(withinMs);
-  const options = requestId === undefined ? { signal } : { signal, requestId };
+async function refusal(t: ExecutionContext, promise: Promise<unknown>): Promise<SiloError> {
+  const error = await t.throwsAsync(promise, { instanceOf: SiloError });
+  if (!(error instanceof SiloError)) throw new TypeError('not refused');
+  return error;
+}
+
+function insert(eventLog: EventLog, options: Parameters<typeof mutation>[0] = {}) {
   return eventLog.mutate(mutation(options), text, async (tx) => {
     const things = tx.db.collection('things');
     await things.insertOne({}, { session: tx.session });
@@ -48,10 +53,11 @@ function insert(eventLog: EventLog, requestId?: string, withinMs = 30_000) {
   });
 }
 
-const networkError = { failCommands: ['commitTransaction'], closeConnection: true };
+const commits = { failCommands: ['commitTransaction'] };
+const networkError = { ...commits, closeConnection: true };
 /** The command is carried out, and its answer says that nobody knows. */
 const unknownOutcome = {
-  failCommands: ['commitTransaction'],
+  ...commits,
   writeConcernError: { code: 91, errmsg: 'shutting down' },
 };
 
@@ -75,11 +81,11 @@ serial('a change whose commit stayed unknown is found by its request id', async 
   const { db } = connection;
   await db.createCollection('things');
   const { off } = await failCommand(t, db.databaseName, 'alwaysOn', unknownOutcome);
-  const unknown = await t.throwsAsync(insert(eventLog, 'r1', 1_500));
-  t.true(unknown instanceof SiloError);
-  t.is((unknown as SiloError).reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
+  const signal = AbortSignal.timeout(1_500);
+  const unknown = await refusal(t, insert(eventLog, { requestId: 'r1', signal }));
+  t.is(unknown.reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
   await off();
-  t.like(await insert(eventLog, 'r1'), { response: 'made 1', repeated: true });
+  t.like(await insert(eventLog, { requestId: 'r1' }), { response: 'made 1', repeated: true });
   t.is((await eventLog.numberNow(AbortSignal.timeout(10_000))).sequence, 1);
 });
 
@@ -91,7 +97,7 @@ serial(
     await db.createCollection('things');
     const insertFails = { failCommands: ['insert'], closeConnection: true };
     await failCommand(t, db.databaseName, { times: 3 }, insertFails);
-    t.is((await insert(eventLog, 'r1')).response, 'made 1');
+    t.is((await insert(eventLog, { requestId: 'r1' })).response, 'made 1');
     t.is(await db.collection('things').countDocuments(), 1);
   },
 );
@@ -149,3 +155,40 @@ serial(
     t.is(await db.collection('things').countDocuments(), 120);
   },
 );
+
+serial('a commit that did not arrive is not sent again once a permit is lost', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const { db } = connection;
+  await db.createCollection('things');
+  await failCommand(t, db.databaseName, 'alwaysOn', { ...commits, errorCode: 50 });
+  let asked = 0;
+  // Held before the body and before the first commit, and never again.
+  const permit: Permit = { isHeld: () => ++asked <= 2, release: () => t.fail('released') };
+  const { reason } = await refusal(t, insert(eventLog, { permits: [permit] }));
+  t.is(reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
+  t.is(asked, 3);
+  t.is(await db.collection('things').countDocuments(), 0);
+});
+
+serial('permits whose commit stayed unknown are left to run out, not released', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const { db } = connection;
+  await db.createCollection('things');
+  await failCommand(t, db.databaseName, 'alwaysOn', unknownOutcome);
+  const { permit, state } = testPermit();
+  const permits = [permit];
+  await refusal(t, insert(eventLog, { permits, signal: AbortSignal.timeout(1_000) }));
+  t.false(state.isReleased);
+  t.deepEqual(permits, [], 'nobody else releases them either');
+});
+
+serial('permits whose commit is found by its request id are released', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const { db } = connection;
+  await db.createCollection('things');
+  await failCommand(t, db.databaseName, { times: 16 }, unknownOutcome);
+  const { permit, state } = testPermit();
+  const found = await insert(eventLog, { permits: [permit], requestId: 'r1' });
+  t.true(found.repeated);
+  t.true(state.isReleased);
+});

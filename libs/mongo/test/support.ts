@@ -5,7 +5,7 @@ import type { ExecutionContext } from 'ava';
 import { connectMongo, type MongoConnection } from '../connect.ts';
 import { createEventLog, type EventLog, type LogService } from '../event-log.ts';
 import { setUpEventLog } from '../indexes.ts';
-import type { Mutation } from '../mutation.ts';
+import type { Mutation, Permit } from '../mutation.ts';
 
 /** The replica set that the test runner started. */
 export function mongodbUrl(): string {
@@ -72,9 +72,15 @@ export async function testEventLog(
 
 /** A mutation by some account; with a request_id where one is given. */
 export function mutation(
-  options: { requestId?: string; account?: string; body?: string; signal?: AbortSignal } = {},
+  options: {
+    requestId?: string;
+    account?: string;
+    body?: string;
+    signal?: AbortSignal;
+    permits?: Permit[];
+  } = {},
 ): Mutation {
-  const { requestId, account = 'acc_1', body = 'body', signal } = options;
+  const { requestId, account = 'acc_1', body = 'body', signal, permits } = options;
   const sha256 = (text: string) => createHash('sha256').update(text).digest();
   return {
     id: `call_${randomUUID()}`,
@@ -84,7 +90,20 @@ export function mutation(
         ? undefined
         : { id: requestId, key: sha256(`${account}/${requestId}`), bodyHash: sha256(body) },
     signal: signal ?? AbortSignal.timeout(30_000),
+    permits,
   };
+}
+
+/** A permit that the test takes away, and that tells whether it was let go. */
+export function testPermit() {
+  const state = { isHeld: true, isReleased: false };
+  const permit: Permit = {
+    isHeld: () => state.isHeld && !state.isReleased,
+    release: () => {
+      state.isReleased = true;
+    },
+  };
+  return { permit, state };
 }
 
 /** Tries `check` until it passes; rejects with its last failure after `withinMs`. */

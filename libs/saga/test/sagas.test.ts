@@ -58,7 +58,7 @@ async function openService(t: ExecutionContext) {
       sagas,
       kill: () => life.abort(new Error('killed')),
       begin: (id: string, lock?: string) =>
-        eventLog.decide({ id, actor: 'acc_1', signal }, (tx) =>
+        eventLog.decide({ id, actor: 'acc_1', signal, permits: undefined }, (tx) =>
           sagas.begin(tx, definition, {
             id,
             data: { effects: [] },

@@ -16,6 +16,7 @@ export const createCloseSubscription =
       id: correlationId || call.id,
       actor: actor || call.actor,
       signal: call.signal,
+      permits: undefined,
     };
     await eventLog.decide(mutation, async ({ session, now }) => {
       const present = await subscriptions.findIn(session, organizationId);

@@ -19,6 +19,7 @@ export const createOpenSubscription =
       id: correlationId || call.id,
       actor: actor || call.actor,
       signal: call.signal,
+      permits: undefined,
     };
     const plan = Plan.PLAN_FREE;
     await eventLog.decide(mutation, async ({ session, now, emit }) => {

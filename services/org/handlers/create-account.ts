@@ -82,7 +82,7 @@ async function begin(
   const sealed = sealWith(identity.id, apiKey);
   // Who signs up does it himself; staff does it under its own name.
   const actor = call.caller.kind === 'certificate' ? call.actor : made.accountId;
-  const mutation = { id: sagaId, actor, request: identity, signal: call.signal };
+  const mutation = { ...call, id: sagaId, actor };
   await eventLog.decide(mutation, async (tx) => {
     const data = { ...made, email, displayName, organizationName, createTime: tx.now };
     const account = newAccount(data);

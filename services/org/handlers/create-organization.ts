@@ -35,12 +35,12 @@ async function begin(
   organizationName: string,
   call: Call,
 ): Promise<string> {
-  const { actor, request, signal } = call;
+  const { actor, request } = call;
   const { accountId } = keyCaller(call).key;
   const sagaId = ulid().toLowerCase();
   const organizationId = newId(`org_${region}`);
   const projectId = newId('prj');
-  await eventLog.decide({ id: sagaId, actor, request, signal }, async (tx) => {
+  await eventLog.decide({ ...call, id: sagaId }, async (tx) => {
     const named = { accountId, organizationId, organizationName, projectId };
     const data = { ...named, createTime: tx.now };
     await foundOrganization(stores, tx, data, actor);

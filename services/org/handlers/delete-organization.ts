@@ -36,11 +36,11 @@ async function begin(
   { organizationId, etag }: DeleteOrganizationRequest,
   call: Call,
 ): Promise<string> {
-  const { actor, request, signal } = call;
+  const { actor, request } = call;
   const { key, keyHash } = keyCaller(call);
   const { accountId } = key;
   const sagaId = ulid().toLowerCase();
-  await eventLog.decide({ id: sagaId, actor, request, signal }, async (tx) => {
+  await eventLog.decide({ ...call, id: sagaId }, async (tx) => {
     const ask = { organizationId, accountId, least: Level.LEVEL_OWNER };
     const { organization } = await decideIn(stores, tx, ask);
     checkEtag(etag, organization.revision);

@@ -139,6 +139,7 @@ function makeCall(signal: AbortSignal, asked: CallOptions): Call {
     method: '/test',
     actor,
     signal,
+    permits: [],
     caller: callerOf(asked),
     request: requestId
       ? {

@@ -21,7 +21,7 @@ export const createOpenSlots =
     OpenSlotsResponse
   > =>
   async ({ organizationId, limit = null, defaultProjectId, actor, correlationId }, { signal }) => {
-    await eventLog.decide({ id: correlationId, actor, signal }, async (tx) => {
+    await eventLog.decide({ id: correlationId, actor, signal, permits: undefined }, async (tx) => {
       const opened: SlotsDocument = {
         _id: organizationId,
         limit,

@@ -4,6 +4,7 @@ import type {
   OnBehalfOf,
   TryOutcome,
 } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import { ask } from '@silo/rpc/ask.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { type Attempt, changesSlots, judgeTry } from '../rules/slots.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -28,10 +29,9 @@ export async function trySlots(uses: Uses, call: Call, wanted: SlotsTry): Promis
   const { slots, eventLog } = uses;
   const { organizationId, attempt, onBehalfOf } = wanted;
   const { accountId: actor, correlationId: id } = onBehalfOf;
-  const { signal } = call;
-  const { value } = await eventLog.decide({ id, actor, signal }, async (tx) => {
-    // Before the first statement opens the snapshot, and anew for each attempt of the transaction.
-    const hasAccess = await mayStill(uses, wanted, signal);
+  const hasAccess = await mayStill(uses, call, wanted);
+  const { signal, permits } = call;
+  const { value } = await eventLog.decide({ id, actor, signal, permits }, async (tx) => {
     const before = await slots.read(tx, organizationId);
     if (before === undefined) throw errors.notReady('the organization’s project slots');
     const { outcome, after } = judgeTry(before, attempt, hasAccess);
@@ -43,12 +43,13 @@ export async function trySlots(uses: Uses, call: Call, wanted: SlotsTry): Promis
   return value;
 }
 
+/** Takes the permit for the try: of whoever the saga acts for, as things are now. */
 async function mayStill(
   { access }: Uses,
+  call: Call,
   { organizationId, onBehalfOf, scope, level }: SlotsTry,
-  signal: AbortSignal,
 ): Promise<boolean> {
   const { keyHash, accountId } = onBehalfOf;
-  const answer = await access.authorize({ keyHash, scope, organizationId, level }, signal);
+  const answer = await ask(access, call, { keyHash, scope, organizationId, level });
   return answer.allowed && answer.facts.key.accountId === accountId;
 }

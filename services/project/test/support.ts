@@ -145,7 +145,8 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     },
     addProject: async (organizationId, name) => {
       const id = newId('prj');
-      const mutation = { id: randomUUID(), actor: 'test', signal: AbortSignal.timeout(30_000) };
+      const signal = AbortSignal.timeout(30_000);
+      const mutation = { id: randomUUID(), actor: 'test', signal, permits: undefined };
       const { value } = await eventLog.decide(mutation, async (tx) => {
         const settings = settingsOf(undefined, 'settings');
         const project = newProject({ name, settings }, { id, organizationId, now: tx.now });
@@ -171,6 +172,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
         actor: fact.accountId,
         request: request || undefined,
         signal,
+        permits: [],
         method: '/test/Test',
         caller: { kind: 'key', keyHash, ...answer.facts },
         remainingMs: () => 30_000,

@@ -7,5 +7,6 @@ export function stepOf(call: Call, saga: { correlationId: string; actor?: string
     id: saga.correlationId || call.id,
     actor: saga.actor || call.actor,
     signal: call.signal,
+    permits: undefined,
   };
 }

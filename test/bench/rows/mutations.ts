@@ -100,7 +100,7 @@ async function eventLogLoad(
       const { signal } = withDeadline(callDeadlineMs);
       const { _id } = pick(documents, client);
       const { eventIds } = await eventLog.mutate(
-        { id: randomUUID(), actor: 'acc_bench', signal },
+        { id: randomUUID(), actor: 'acc_bench', signal, permits: undefined },
         ProjectUpdated,
         async (tx) => {
           await things.updateOne(

@@ -1,0 +1,22 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Permit } from './mutation.ts';
+
+/** Whether every permit is still held. */
+export function areHeld(permits: readonly Permit[]): boolean {
+  return permits.every((permit) => permit.isHeld());
+}
+
+/** Refuses with DEPENDENCY_UNAVAILABLE where a permit's time is over: nothing was decided. */
+export function requireHeld(permits: readonly Permit[]): void {
+  if (!areHeld(permits)) throw errors.dependencyUnavailable('whoever vouches for your access');
+}
+
+/** Releases the permits and forgets them: nothing more is decided by them. */
+export function releaseAll(permits: Permit[] | undefined): void {
+  for (const permit of permits?.splice(0) ?? []) permit.release();
+}
+
+/** Leaves the permits to run out by themselves: what they were for may still be decided. */
+export function leaveToExpire(permits: Permit[] | undefined): void {
+  permits?.splice(0);
+}

@@ -1,0 +1,162 @@
+import { errors } from '@silo/errors/errors.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import test, { type ExecutionContext } from 'ava';
+import { type Codec, type EventLog, RepeatedRequest } from '../event-log.ts';
+import { mutation, testEventLog, testPermit } from './support.ts';
+
+const text: Codec<string> = {
+  encode: (response) => ({ finish: () => Buffer.from(response, 'utf8') }),
+  decode: (bytes) => Buffer.from(bytes).toString('utf8'),
+};
+
+/** Decides on a change that tells of itself; `inBody` is called in each run of the body. */
+async function insert(
+  eventLog: EventLog,
+  options: Parameters<typeof mutation>[0],
+  inBody: (run: number) => unknown = () => {},
+) {
+  let run = 0;
+  const decided = mutation(options);
+  return await eventLog.mutate(decided, text, async (tx) => {
+    await tx.db.collection('things').insertOne({}, { session: tx.session });
+    tx.emit({ event: 'updated', subject: 'prj_1', body: {} });
+    await inBody(++run);
+    return { response: 'made' };
+  });
+}
+
+async function refusal(t: ExecutionContext, promise: Promise<unknown>): Promise<SiloError> {
+  const error = await t.throwsAsync(promise, { instanceOf: SiloError });
+  if (!(error instanceof SiloError)) throw new TypeError('not refused');
+  return error;
+}
+
+test('a permit that is lost in the body leaves no state, no event and no memory', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const { permit, state } = testPermit();
+  const lost = insert(eventLog, { permits: [permit], requestId: 'r1' }, () => {
+    state.isHeld = false;
+  });
+  const { reason, details } = await refusal(t, lost);
+  t.is(reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
+  t.true((details.retryDelayMs ?? 0) > 0, 'RetryInfo');
+  t.is(await connection.db.collection('things').countDocuments(), 0);
+  t.is((await eventLog.numberNow(AbortSignal.timeout(10_000))).sequence, 0);
+  t.like(await insert(eventLog, { requestId: 'r1' }), { repeated: false });
+});
+
+test('one of two permits lost is enough to decide nothing', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const permits = [testPermit(), testPermit()];
+  const lost = insert(eventLog, { permits: permits.map(({ permit }) => permit) }, () => {
+    for (const { state } of permits.slice(1)) state.isHeld = false;
+  });
+  await refusal(t, lost);
+  t.is(await connection.db.collection('things').countDocuments(), 0);
+});
+
+test('a permit lost before the first statement is not worth a run of the body', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  const { permit, state } = testPermit();
+  state.isHeld = false;
+  const runs: number[] = [];
+  await refusal(
+    t,
+    insert(eventLog, { permits: [permit] }, (run) => runs.push(run)),
+  );
+  t.deepEqual(runs, []);
+});
+
+test('permits are released with the commit, before the event has its number', async (t) => {
+  const { another } = await testEventLog(t);
+  const deciding = await another({ numbersOwn: false });
+  const { permit, state } = testPermit();
+  const permits = [permit];
+  await insert(deciding, { permits }, () => t.false(state.isReleased, 'held while it runs'));
+  t.true(state.isReleased);
+  t.deepEqual(permits, []);
+  t.is((await deciding.head()).sequence, 0, 'nobody has numbered it yet');
+});
+
+test('a body that conflicts runs again under the same permits', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const things = connection.db.collection<{ _id: string; count: number }>('things');
+  await things.insertOne({ _id: 'shared', count: 0 });
+  const { permit, state } = testPermit();
+  let runs = 0;
+  await eventLog.decide(mutation({ permits: [permit] }), async ({ session }) => {
+    runs++;
+    t.true(permit.isHeld());
+    await things.findOne({ _id: 'shared' }, { session });
+    if (runs < 3) await things.updateOne({ _id: 'shared' }, { $inc: { count: 1 } });
+    await things.updateOne({ _id: 'shared' }, { $inc: { count: 10 } }, { session });
+  });
+  t.is(runs, 3);
+  t.true(state.isReleased);
+  t.is((await things.findOne({ _id: 'shared' }))?.count, 12);
+});
+
+test('a permit lost between two runs of a body ends them', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const things = connection.db.collection<{ _id: string; count: number }>('things');
+  await things.insertOne({ _id: 'shared', count: 0 });
+  const { permit, state } = testPermit();
+  let runs = 0;
+  const deciding = eventLog.decide(mutation({ permits: [permit] }), async ({ session }) => {
+    runs++;
+    await things.findOne({ _id: 'shared' }, { session });
+    await things.updateOne({ _id: 'shared' }, { $inc: { count: 1 } });
+    state.isHeld = false;
+    await things.updateOne({ _id: 'shared' }, { $inc: { count: 10 } }, { session });
+  });
+  await refusal(t, deciding);
+  t.is(runs, 1);
+  t.is((await things.findOne({ _id: 'shared' }))?.count, 1);
+});
+
+test('a refusal in the body keeps the permits, for another way to decide', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  const { permit } = testPermit();
+  const permits = [permit];
+  const refused = insert(eventLog, { permits }, () => Promise.reject(errors.lastOwner()));
+  t.is((await refusal(t, refused)).reason, ErrorReason.ERROR_REASON_LAST_OWNER);
+  t.deepEqual(permits, [permit]);
+  t.true(permit.isHeld());
+});
+
+test('where the request turns out to be decided already, nothing is left to hold permits for', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  await insert(eventLog, { requestId: 'r1' });
+  const { permit, state } = testPermit();
+  const repeated = await insert(eventLog, { requestId: 'r1', permits: [permit] });
+  t.true(repeated.repeated);
+  t.true(state.isReleased);
+  const joining = testPermit();
+  const options = { requestId: 'r1', permits: [joining.permit] };
+  const joined = eventLog.decide(mutation(options), () => Promise.reject(errors.lastOwner()));
+  await t.throwsAsync(joined, { instanceOf: RepeatedRequest });
+  t.true(joining.state.isReleased);
+});
+
+test('what a mutation came to is noted on it, and remembered for repeats', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  const decide = async (keepsAccess: boolean, requestId: string) => {
+    const decided = mutation({ requestId });
+    const { eventIds } = await eventLog.mutate(decided, text, async (tx) => {
+      tx.emit({ event: 'updated', subject: 'prj_1', body: {} });
+      return { response: 'done', keepsAccess };
+    });
+    t.deepEqual(decided.outcome, { eventIds, keepsAccess });
+    return eventIds;
+  };
+  for (const keepsAccess of [true, false]) {
+    const requestId = `${keepsAccess}`;
+    const eventIds = await decide(keepsAccess, requestId);
+    const repeat = mutation({ requestId });
+    await eventLog.mutate(repeat, text, () => Promise.reject(errors.lastOwner()));
+    t.deepEqual(repeat.outcome, { eventIds, keepsAccess });
+    const record = await eventLog.findRequest(repeat.request?.key ?? new Uint8Array());
+    t.like(record, { keepsAccess, eventIds });
+  }
+});

@@ -1,0 +1,16 @@
+import type { Access, Answer, Question } from '@silo/guard/access.ts';
+import type { Call } from './call.ts';
+
+/**
+ * Asks about access on behalf of a call. Where the call may change something, what is allowed comes
+ * with a permit, which goes to `call.permits`: for the transaction that decides, and released at the
+ * latest when the handler has ended. One question after another, never beside what may fail: a
+ * permit that comes later than the end of its handler would not be released.
+ */
+export async function ask(access: Access, call: Call, question: Question): Promise<Answer> {
+  const { permits, signal } = call;
+  if (permits === undefined) return await access.authorize(question, signal);
+  const answer = await access.permit(question, signal);
+  if (answer.allowed) permits.push(answer.permit);
+  return answer;
+}
