@@ -1,26 +1,26 @@
 /** Each service killed (-9) in the middle of CreateAccount: wholly there, or wholly not. */
 import { randomUUID } from 'node:crypto';
 import type { CreateAccountResponse } from '@silo/protos/gen/silo/org/v1/account_service.ts';
-import type { ServiceName } from '@silo/service/config.ts';
+import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import test, { type ExecutionContext } from 'ava';
 import { eventually } from '../harness/eventually.ts';
 import { checkInvariants, invariantsHold } from '../invariants.ts';
+import type { Held } from './fail-points.ts';
 import {
   type FaultSilo,
   goOn,
-  type Held,
   killDuring,
-  killService,
+  makeWhole,
   pause,
+  startDead,
   startFaultSilo,
-  untilQuiet,
 } from './fault-silo.ts';
 
 let silo: FaultSilo;
 test.before(async () => {
   silo = await startFaultSilo();
 });
-test.afterEach.always(() => silo.failPoints.clear());
+test.beforeEach(() => makeWhole(silo));
 test.after.always(() => silo?.[Symbol.asyncDispose]());
 
 type Attempt = { email: string; create: () => Promise<CreateAccountResponse> };
@@ -52,16 +52,18 @@ async function accountsOf({ email }: Attempt): Promise<number> {
   return await silo.mongo.db('silo_org').collection('accounts').countDocuments({ email });
 }
 
+/** The deciding transaction of CreateAccount, at its commit. */
+const deciding = { service: 'org', command: 'commitTransaction', collection: 'accounts' } as const;
+
 test.serial(
   'org killed before its decision is decided: nothing is there until the repeat',
   async (t) => {
     const attempted = attempt();
-    const held: Held = { service: 'org', command: 'commitTransaction', outcome: 'lost' };
-    const { status } = await killDuring(silo, held, attempted.create);
-    t.is(status, 'rejected');
+    const { outcome } = await killDuring(silo, { ...deciding, outcome: 'lost' }, attempted.create);
+    t.is((await outcome).status, 'rejected');
     t.is(await accountsOf(attempted), 0);
     t.deepEqual(await checkInvariants(silo), []);
-    await silo.silo.services.org.start();
+    await startDead(silo);
     await wholly(t, attempted);
     t.is(await accountsOf(attempted), 1);
     await invariantsHold(t, silo);
@@ -76,31 +78,32 @@ test.serial(
       { waitsFor: 'project', state: 'subscribed', ...attempt() },
       { waitsFor: 'billing', state: 'decided', ...attempt() },
     ];
-    const calls: Promise<unknown>[] = [];
+    const calls: Promise<PromiseSettledResult<unknown>[]>[] = [];
     for (const { waitsFor, state, email, create } of stopped) {
       pause(silo, waitsFor);
-      calls.push(create());
+      calls.push(Promise.allSettled([create()]));
       await eventually(async () => {
         const sagas = silo.mongo.db('silo_org').collection('sagas');
         const saga = await sagas.findOne({ 'data.email': email });
         if (saga?.state !== state) throw new Error(`the saga is ${saga?.state}`);
       });
     }
-    await untilQuiet(silo, 'org');
     // One more, whose decision is done when nobody waits for it any more.
-    const deciding = attempt();
-    const held: Held = { service: 'org', command: 'commitTransaction', outcome: 'done' };
-    const { status } = await killDuring(silo, held, deciding.create);
-    const outcomes = await Promise.allSettled(calls);
-    t.deepEqual([status, ...outcomes.map((each) => each.status)], Array(4).fill('rejected'));
+    const decided = attempt();
+    const { outcome } = await killDuring(silo, { ...deciding, outcome: 'done' }, decided.create);
+    const outcomes = [await outcome, ...(await Promise.all(calls)).flat()];
+    t.deepEqual(
+      outcomes.map(({ status }) => status),
+      Array(4).fill('rejected'),
+    );
     for (const { waitsFor } of stopped) goOn(silo, waitsFor);
     await eventually(async () => {
-      if ((await accountsOf(deciding)) !== 1) throw new Error('the commit has no effect yet');
+      if ((await accountsOf(decided)) !== 1) throw new Error('the commit has no effect yet');
     });
-    await silo.silo.services.org.start();
+    await startDead(silo);
     // With nobody’s help: before anyone repeats anything.
     await invariantsHold(t, silo);
-    for (const each of [...stopped, deciding]) {
+    for (const each of [...stopped, decided]) {
       await wholly(t, each);
       t.is(await accountsOf(each), 1);
     }
@@ -109,32 +112,28 @@ test.serial(
 );
 
 type Step = Held & { step: string };
-const atCommit = { command: 'commitTransaction' };
 const lost = { command: 'insert', outcome: 'lost' } as const;
+const done = { command: 'commitTransaction', outcome: 'done' } as const;
 
 // No service twice in a row: what it left behind is numbered only when its lease is over.
 const steps: Step[] = [
   { step: 'the subscription', service: 'billing', ...lost, collection: 'subscriptions' },
   { step: 'the token', service: 'token', ...lost, collection: 'project_tokens' },
-  { step: 'the slots', service: 'project', ...atCommit, outcome: 'done' },
-  { step: 'the token', service: 'token', ...atCommit, outcome: 'done' },
+  { step: 'the slots', service: 'project', ...done, collection: 'projects' },
+  { step: 'the token', service: 'token', ...done, collection: 'project_tokens' },
 ];
 
 for (const { step, ...held } of steps) {
-  const { service, command, outcome } = held;
+  const { service, command } = held;
   test.serial(
-    `${service} killed at ${step}, ${command} ${outcome}: the account is made`,
+    `${service} killed at ${step}, ${command} ${held.outcome}: the account is made`,
     async (t) => {
       const attempted = attempt();
-      await untilQuiet(silo, service);
-      const first = killDuring(silo, held, attempted.create);
-      await eventually(async () => {
-        if (silo.silo.services[service].pid !== undefined) throw new Error(`${service} runs`);
-      });
+      const { outcome } = await killDuring(silo, held, attempted.create);
       t.deepEqual(await checkInvariants(silo), []);
-      await silo.silo.services[service].start();
+      await startDead(silo);
       const answer = await wholly(t, attempted);
-      const settled = await first;
+      const settled = await outcome;
       if (settled.status === 'fulfilled') t.deepEqual(settled.value, answer);
       t.is(await accountsOf(attempted), 1);
       t.deepEqual(await checkInvariants(silo), []);
@@ -144,20 +143,11 @@ for (const { step, ...held } of steps) {
 
 test.serial('all four killed at once, in the middle: the account is made', async (t) => {
   const attempted = attempt();
-  const held: Held = {
-    service: 'project',
-    command: 'insert',
-    collection: 'projects',
-    outcome: 'lost',
-  };
-  const { entered } = await silo.failPoints.hold(held);
-  const first = Promise.allSettled([attempted.create()]);
-  await entered();
-  const names = ['org', 'project', 'token', 'billing'] as const;
-  await Promise.all(names.map((name) => killService(silo, name)));
-  t.is((await first)[0].status, 'rejected');
+  const held: Held = { service: 'project', ...lost, collection: 'projects' };
+  const { outcome } = await killDuring(silo, held, attempted.create, serviceNames);
+  t.is((await outcome).status, 'rejected');
   t.deepEqual(await checkInvariants(silo), []);
-  await Promise.all(names.map((name) => silo.silo.services[name].start()));
+  await startDead(silo);
   await invariantsHold(t, silo);
   await wholly(t, attempted);
 });

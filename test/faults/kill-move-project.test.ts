@@ -7,14 +7,15 @@ import type { SignedUp } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
 import { readStream } from '../invariants/stream.ts';
 import { checkInvariants, invariantsHold } from '../invariants.ts';
+import type { Held } from './fail-points.ts';
 import {
   type FaultSilo,
-  type Held,
   killDuring,
-  killService,
+  makeWhole,
+  startDead,
   startFaultSilo,
+  untilNumbered,
   untilPublished,
-  untilQuiet,
 } from './fault-silo.ts';
 import { newProject } from './story.ts';
 
@@ -29,7 +30,7 @@ test.before(async () => {
   destinationId = made.organization?.id ?? '';
   await upgrade(ada.api, destinationId);
 });
-test.afterEach.always(() => silo.failPoints.clear());
+test.beforeEach(() => makeWhole(silo));
 test.after.always(() => silo?.[Symbol.asyncDispose]());
 
 type Attempt = { projectId: string; move: () => Promise<MoveProjectResponse> };
@@ -81,14 +82,11 @@ for (const held of asked) {
     `${held.service} killed while asked for ${held.collection}: nothing is moved but by a repeat`,
     async (t) => {
       const attempted = await attempt();
-      const { entered } = await silo.failPoints.hold(held);
-      const first = Promise.allSettled([attempted.move()]);
-      await entered();
-      await killService(silo, held.service);
+      const { outcome } = await killDuring(silo, held, attempted.move);
       t.is(await ownerOf(attempted), ada.organization.id);
       t.deepEqual(await checkInvariants(silo), []);
-      await silo.silo.services[held.service].start();
-      const [settled] = await first;
+      await startDead(silo);
+      const settled = await outcome;
       const answer = await movedOnce(t, attempted);
       // Who asks again may have been answered after the restart.
       if (settled.status === 'fulfilled') t.deepEqual(settled.value, answer);
@@ -96,29 +94,25 @@ for (const held of asked) {
   );
 }
 
+/** The transaction that moves, at its commit. */
+const moving = { service: 'project', command: 'commitTransaction', collection: 'moves' } as const;
+
 test.serial('billing killed in the middle: the move needs it for nothing', async (t) => {
   const attempted = await attempt();
-  await untilQuiet(silo, 'project');
-  const { entered } = await silo.failPoints.hold({
-    ...{ service: 'project', command: 'commitTransaction', outcome: 'done' },
-  });
-  const first = attempted.move();
-  await entered();
-  await killService(silo, 'billing');
-  const answer = await first;
-  await silo.silo.services.billing.start();
-  t.deepEqual(await movedOnce(t, attempted), answer);
+  const held: Held = { ...moving, outcome: 'done' };
+  const { outcome } = await killDuring(silo, held, attempted.move, ['billing']);
+  const settled = await outcome;
+  await startDead(silo);
+  t.deepEqual(settled, { status: 'fulfilled', value: await movedOnce(t, attempted) });
 });
 
 test.serial(
   'project killed before the move reached the server: nothing moved until the repeat',
   async (t) => {
     const attempted = await attempt();
-    await untilQuiet(silo, 'project');
-    const held: Held = { service: 'project', command: 'commitTransaction', outcome: 'lost' };
-    const { status } = await killDuring(silo, held, attempted.move);
-    t.is(status, 'rejected');
-    await silo.silo.services.project.start();
+    const { outcome } = await killDuring(silo, { ...moving, outcome: 'lost' }, attempted.move);
+    t.is((await outcome).status, 'rejected');
+    await startDead(silo);
     t.is(await ownerOf(attempted), ada.organization.id);
     t.deepEqual(await movesOf(attempted), []);
     t.deepEqual(await checkInvariants(silo), []);
@@ -130,17 +124,15 @@ test.serial(
   'project killed between commit and answer: it is moved, and a repeat is told so',
   async (t) => {
     const attempted = await attempt();
-    await untilQuiet(silo, 'project');
-    const held: Held = { service: 'project', command: 'commitTransaction', outcome: 'done' };
-    const { status } = await killDuring(silo, held, attempted.move);
-    t.is(status, 'rejected');
+    const { outcome } = await killDuring(silo, { ...moving, outcome: 'done' }, attempted.move);
+    t.is((await outcome).status, 'rejected');
     await eventually(async () => {
       if ((await ownerOf(attempted)) !== destinationId)
         throw new Error('the commit has no effect yet');
     });
     t.deepEqual(await checkInvariants(silo), []);
     const [moveId] = await movesOf(attempted);
-    await silo.silo.services.project.start();
+    await startDead(silo);
     t.is((await movedOnce(t, attempted)).move?.id, moveId);
   },
 );
@@ -159,15 +151,15 @@ const numberings: (Held & { when: string; left: number })[] = [
   {
     when: 'between numbering and publishing',
     left: 0,
-    ...{ service: 'project', command: 'commitTransaction', after: 1, outcome: 'done' },
+    ...{ service: 'project', command: 'commitTransaction', collection: 'events', outcome: 'done' },
   },
 ];
 
 for (const { when, left, ...held } of numberings) {
   test.serial(`project killed ${when}: whoever starts next goes on there`, async (t) => {
     const attempted = await attempt();
-    await untilQuiet(silo, 'project');
-    const settled = await killDuring(silo, held, attempted.move);
+    await untilNumbered(silo, 'project');
+    const { outcome } = await killDuring(silo, held, attempted.move);
     t.is(await ownerOf(attempted), destinationId);
     const outbox = silo.mongo.db('silo_project').collection('outbox');
     await eventually(async () => {
@@ -175,10 +167,11 @@ for (const { when, left, ...held } of numberings) {
         throw new Error('the numbering is not done yet');
     });
     t.deepEqual(await checkInvariants(silo), []);
-    await silo.silo.services.project.start();
+    await startDead(silo);
     // With nobody’s help: before anything else is committed there.
     await invariantsHold(t, silo);
     const answer = await movedOnce(t, attempted);
+    const settled = await outcome;
     if (settled.status === 'fulfilled') t.deepEqual(settled.value, answer);
   });
 }
@@ -196,7 +189,7 @@ test.serial('project killed before it notes what it published: no event comes tw
   await eventually(async () => {
     if ((await movedMessages(attempted)).length !== 1) throw new Error('it is not published yet');
   });
-  await silo.silo.services.project.start();
+  await startDead(silo);
   await movedOnce(t, attempted);
   await invariantsHold(t, silo);
   t.is((await movedMessages(attempted)).length, 1);

@@ -1,27 +1,22 @@
 /** NATS away, and MongoDB's primary stepping down: nothing lost, nothing twice. */
 import { randomUUID } from 'node:crypto';
-import { dirname } from 'node:path';
-import { startMongod } from '@silo/embedded/mongod.ts';
-import { startNatsServer } from '@silo/embedded/nats-server.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test from 'ava';
 import { upgrade } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
-import { required } from '../harness/environment.ts';
 import { eventually } from '../harness/eventually.ts';
 import { readSnapshot } from '../invariants/snapshot.ts';
 import { readStream } from '../invariants/stream.ts';
 import { checkInvariants, invariantsHold } from '../invariants.ts';
-import { type FaultSilo, killService, mongodSettings, startFaultSilo } from './fault-silo.ts';
+import { releaseAll } from './fail-points.ts';
+import { type FaultSilo, killService, makeWhole, startDead, startFaultSilo } from './fault-silo.ts';
 import { newProject } from './story.ts';
 
 let silo: FaultSilo;
 let ada: SignedUp;
 let hereId: string;
 let thereId: string;
-/** Servers that took the place of killed ones. */
-const revived: AsyncDisposable[] = [];
 test.before(async () => {
   silo = await startFaultSilo();
   ada = await silo.signUp('Ada');
@@ -31,10 +26,8 @@ test.before(async () => {
   thereId = made.organization?.id ?? '';
   await upgrade(ada.api, thereId);
 });
-test.after.always(async () => {
-  await silo?.[Symbol.asyncDispose]();
-  for (const server of revived) await server[Symbol.asyncDispose]();
-});
+test.beforeEach(() => makeWhole(silo));
+test.after.always(() => silo?.[Symbol.asyncDispose]());
 
 async function move(
   projectId: string,
@@ -71,18 +64,8 @@ const disturbances: Disturbance[] = [
   {
     what: 'MongoDB is killed and starts again',
     disturb: async () => {
-      const { mongod } = silo.silo;
-      if (mongod === undefined) throw new Error('the silo has no mongod of its own');
-      mongod.process.kill('SIGKILL');
-      await mongod.process.exited;
-      revived.push(
-        await startMongod({
-          ...mongodSettings,
-          binary: required('MONGOD_BINARY'),
-          directory: dirname(mongod.process.logFile),
-          port: mongod.port,
-        }),
-      );
+      await silo.mongod.kill();
+      await silo.mongod.start();
     },
   },
 ];
@@ -95,11 +78,10 @@ for (const { what, disturb } of disturbances) {
         return { projectId, moves: [] as string[], fingerprints: [] as string[] };
       }),
     );
-    const roundsMax = 40;
     let isOver = false;
     const rounds = workers.map(async (worker) => {
       const { projectId, moves, fingerprints } = worker;
-      for (let round = 0; round < roundsMax && !isOver; round++) {
+      for (let round = 0; !isOver; round++) {
         const [moving, regenerating] = [randomUUID(), randomUUID()];
         const destination = round % 2 === 0 ? thereId : hereId;
         moves.push(await eventually(() => move(projectId, destination, moving), 30_000));
@@ -118,19 +100,26 @@ for (const { what, disturb } of disturbances) {
       };
       return eventually(() => silo.as().accounts.createAccount(request), 30_000);
     });
-    await eventually(() => {
-      if (workers.some(({ moves }) => moves.length < 2)) throw new Error('not yet in full swing');
-    });
-    const before = workers.map(({ moves }) => moves.length);
-    await disturb();
-    await eventually(() => {
-      const hasGoneOn = workers.every(
-        ({ moves }, index) => moves.length >= (before[index] ?? 0) + 3,
-      );
-      if (!hasGoneOn) throw new Error('no primary that takes changes again');
-    }, 40_000);
-    isOver = true;
-    await Promise.all([...rounds, ...signUps]);
+    const all = Promise.allSettled([...rounds, ...signUps]);
+    try {
+      await eventually(() => {
+        if (workers.some(({ moves }) => moves.length < 2)) throw new Error('not yet in full swing');
+      });
+      const before = workers.map(({ moves }) => moves.length);
+      await disturb();
+      await eventually(() => {
+        const hasGoneOn = workers.every(
+          ({ moves }, index) => moves.length >= (before[index] ?? 0) + 3,
+        );
+        if (!hasGoneOn) throw new Error('no primary that takes changes again');
+      }, 40_000);
+    } finally {
+      isOver = true;
+    }
+    t.deepEqual(
+      (await all).filter(({ status }) => status === 'rejected'),
+      [],
+    );
     await invariantsHold(t, silo);
     const { logs, project } = await readSnapshot(silo);
     for (const { projectId, moves, fingerprints } of workers) {
@@ -162,7 +151,7 @@ for (const command of ['find', 'update']) {
       });
       const refused = await t.throwsAsync(create, { instanceOf: SiloError });
       t.is(refused?.reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
-      await silo.failPoints.clear();
+      await releaseAll(silo.mongo);
       const answer = await eventually(create, 20_000);
       t.deepEqual(await create(), answer);
       t.deepEqual(await checkInvariants(silo), []);
@@ -173,30 +162,22 @@ for (const command of ['find', 'update']) {
 test.serial(
   'NATS killed before a move: the move is made, and published when NATS is back',
   async (t) => {
-    const { natsServer } = silo.silo;
-    if (natsServer === undefined) throw new Error('the silo has no nats-server of its own');
     const projectId = await newProject(ada.api, hereId, 'Without NATS');
-    natsServer.process.kill('SIGKILL');
-    await natsServer.process.exited;
+    await silo.natsServer.kill();
     const moveIds = [await move(projectId, thereId), await move(projectId, hereId)];
     const { logs } = await readSnapshot(silo);
     t.true(logs.project.told.some(({ body }) => body.includes(moveIds[1] ?? '')));
-    const nats = await startNatsServer({
-      binary: required('NATS_SERVER_BINARY'),
-      directory: dirname(natsServer.process.logFile),
-      port: natsServer.port,
-    });
-    revived.push(nats);
+    await silo.natsServer.start();
     await invariantsHold(t, silo);
     t.deepEqual(await publishedMoves(projectId), moveIds);
 
     // As before, but hung, and the relay dies with what it has sent and nobody has acknowledged.
-    nats.process.kill('SIGSTOP');
+    silo.natsServer.signal('SIGSTOP');
     moveIds.push(await move(projectId, thereId));
     await killService(silo, 'project');
-    nats.process.kill('SIGCONT');
+    silo.natsServer.signal('SIGCONT');
     t.deepEqual(await checkInvariants(silo), []);
-    await silo.silo.services.project.start();
+    await startDead(silo);
     await invariantsHold(t, silo);
     t.deepEqual(await publishedMoves(projectId), moveIds);
   },

@@ -1,0 +1,104 @@
+import type { ServiceName } from '@silo/service/config.ts';
+import type { Db, Document, MongoClient } from 'mongodb';
+import { eventually } from '../harness/eventually.ts';
+
+/** Which command of which service is held, and what becomes of it. */
+export type Held = {
+  service: ServiceName;
+  command: string;
+  /** The service's collection that it is about; of a commit: that it commits an insert into. */
+  collection: string;
+  /** How many of them, at once; 1 unless given. */
+  times?: number;
+  /** `lost`: it never reaches the server's hands. `done`: it is done, by then for nobody. */
+  outcome: 'lost' | 'done';
+};
+
+/** A fail point that is set. */
+export type Holding = {
+  /** Resolves when such commands are held. */
+  entered(): Promise<void>;
+  /** Holds nothing more, and resolves when what was held has met its fate. */
+  release(): Promise<void>;
+};
+
+/** Time enough to kill a process, and less than any deadline of ours. */
+const heldMs = 1_500;
+
+/**
+ * Holds every such command for a while, its repeats too, until it is released. One at a time, for
+ * the server has one such fail point:
+ * https://github.com/mongodb/mongo/wiki/The-%22failCommand%22-fail-point
+ */
+export async function holdCommand(mongo: MongoClient, held: Held): Promise<Holding> {
+  const { service, command, collection, times = 1, outcome } = held;
+  const admin = mongo.db('admin');
+  const db = mongo.db(`silo_${service}`);
+  const isCommit = command === 'commitTransaction';
+  if (isCommit) await recordInserts(db, collection);
+  await admin.command({
+    ...{ configureFailPoint: 'failCommand', mode: 'alwaysOn' },
+    data: {
+      failCommands: [command],
+      appName: `silo-${service}`,
+      ...{ blockConnection: true, blockTimeMS: heldMs },
+      ...(!isCommit && { namespace: `${db.databaseName}.${collection}` }),
+      ...(outcome === 'lost' && { closeConnection: true }),
+    },
+  });
+  const running = async (query: Document): Promise<Document[]> => {
+    const stages = [{ $currentOp: { allUsers: true } }, { $match: query }];
+    return await admin.aggregate(stages).toArray();
+  };
+  const matching = async (): Promise<Document[]> => {
+    const which = { [`command.${command}`]: isCommit ? 1 : collection };
+    const operations = await running({ appName: `silo-${service}`, ...which });
+    return isCommit ? await thoseThatInserted(db, operations) : operations;
+  };
+  let opids: unknown[] = [];
+  return {
+    entered: () =>
+      eventually(async () => {
+        const operations = await matching();
+        if (operations.length < times) throw new Error(`no ${command} of ${collection} is held`);
+        opids = operations.map(({ opid }) => opid);
+      }),
+    release: async () => {
+      // Not before: what is running, but not yet held, must not slip through.
+      await eventually(async () => {
+        if ((await running({ opid: { $in: opids } })).length > 0) throw new Error('still held');
+      });
+      await releaseAll(mongo);
+      if (isCommit) await forgetInserts(db);
+    },
+  };
+}
+
+/** Lets go of whatever is held. */
+export async function releaseAll(mongo: MongoClient): Promise<void> {
+  await mongo.db('admin').command({ configureFailPoint: 'failCommand', mode: 'off' });
+}
+
+// A commit does not say what it commits, and a service commits more than the call that a test is
+// about: numbers, activity, sagas. The profiler tells which transactions inserted into a collection.
+
+async function recordInserts(db: Db, collection: string): Promise<void> {
+  await forgetInserts(db);
+  const filter = { ns: `${db.databaseName}.${collection}`, op: 'insert' };
+  await db.command({ profile: 1, filter });
+}
+
+async function forgetInserts(db: Db): Promise<void> {
+  await db.command({ profile: 0, filter: 'unset' });
+  await db.dropCollection('system.profile');
+}
+
+async function thoseThatInserted(db: Db, operations: Document[]): Promise<Document[]> {
+  const inserts = await db.collection('system.profile').find().toArray();
+  const transactions = new Set(inserts.map(({ command }) => transactionOf(command)));
+  return operations.filter(({ command }) => transactions.has(transactionOf(command)));
+}
+
+function transactionOf({ lsid, txnNumber }: Document): string {
+  return `${lsid?.id} ${txnNumber}`;
+}
