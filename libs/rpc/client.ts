@@ -20,10 +20,10 @@ import { clientCredentials, type TlsFiles } from './tls.ts';
 const deadlineDefaultMs = 3_000;
 const retryLimits = { attemptsMax: 3, baseMs: 50, capMs: 500 };
 
-// A peer that restarts is back within a second: look for it soon. A dead connection shows in 25 s.
+// A peer that restarts is back soon: look for it so often. A dead connection shows in 25 s.
 const channelOptions: ChannelOptions = {
   'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.max_reconnect_backoff_ms': 2_000,
+  'grpc.max_reconnect_backoff_ms': 1_000,
   'grpc.keepalive_time_ms': 20_000,
   'grpc.keepalive_timeout_ms': 5_000,
 };
@@ -43,6 +43,8 @@ export type CallOptions = {
   /** Of the whole call, repeats included: 3,000 unless given; streams have none unless given. */
   deadlineMs?: number | undefined;
   metadata?: Record<string, string> | undefined;
+  /** Waits for a server that is not there (it may be starting again), up to the deadline. */
+  patient?: boolean | undefined;
   /** Repeats a method without side effects, up to 3 times, where the server was not reached. */
   retry?: boolean | undefined;
   /** Rejects with the server's own refusal, decoded, instead of DEPENDENCY_UNAVAILABLE. */
@@ -146,15 +148,16 @@ function unaryOnce(
   { client, method }: Peer,
   request: unknown,
   deadline: number,
-  { signal, metadata }: CallOptions,
+  options: CallOptions,
 ): Promise<unknown> {
+  const { signal } = options;
   return new Promise((resolve, reject) => {
     const call = client.makeUnaryRequest(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
       request,
-      metadataOf(metadata),
+      metadataOf(options),
       { deadline },
       (error, response) => {
         signal?.removeEventListener('abort', cancel);
@@ -172,7 +175,7 @@ async function* streamed(
   request: unknown,
   options: CallOptions,
 ): AsyncGenerator<unknown> {
-  const { signal, deadlineMs, metadata } = options;
+  const { signal, deadlineMs } = options;
   signal?.throwIfAborted();
   const { client, method } = peer;
   const call = client.makeServerStreamRequest(
@@ -180,7 +183,7 @@ async function* streamed(
     method.requestSerialize,
     method.responseDeserialize,
     request,
-    metadataOf(metadata),
+    metadataOf(options),
     deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs },
   );
   const cancel = () => call.cancel();
@@ -208,8 +211,8 @@ function isUnreached(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === status.UNAVAILABLE;
 }
 
-function metadataOf(entries: Record<string, string> = {}): Metadata {
-  const metadata = new Metadata();
+function metadataOf({ metadata: entries = {}, patient = false }: CallOptions): Metadata {
+  const metadata = new Metadata({ waitForReady: patient });
   for (const [key, value] of Object.entries(entries)) metadata.set(key, value);
   return metadata;
 }

@@ -10,14 +10,16 @@ import { type CallOptions, connect, createChannel } from '@silo/rpc/client.ts';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
 import type { ServiceName } from './config.ts';
 
+/** A peer that starts again is worth a moment: whoever asked us need not hear of it. */
+const patient: CallOptions = { patient: true };
 /** A peer's refusal (NOT_READY, say) is for whoever asked us. */
-const passRefusals: CallOptions = { refusals: true };
-const repeatable: CallOptions = { retry: true };
+const passRefusals: CallOptions = { ...patient, refusals: true };
+const repeatable: CallOptions = { ...patient, retry: true };
 
 /** Internal clients of all four services, over mTLS. */
 export type Peers = ReturnType<typeof connectPeers>['peers'];
 
-/** Connects, lazily, to the internal ports; refuses nothing where one is not up yet. */
+/** Connects, lazily, to the internal ports, and waits within a call's deadline for those not up yet. */
 export function connectPeers(addresses: Record<ServiceName, string>, tls: TlsFiles) {
   const org = createChannel(addresses.org, tls);
   const project = createChannel(addresses.project, tls);
@@ -27,21 +29,21 @@ export function connectPeers(addresses: Record<ServiceName, string>, tls: TlsFil
     org: {
       facts: connect(OrgFactServiceClient, org, repeatable),
       directory: connect(DirectoryServiceClient, org, { ...passRefusals, ...repeatable }),
-      eventLog: connect(EventLogServiceClient, org),
+      eventLog: connect(EventLogServiceClient, org, patient),
     },
     project: {
       facts: connect(ProjectFactServiceClient, project, repeatable),
       slots: connect(SlotServiceClient, project, passRefusals),
-      eventLog: connect(EventLogServiceClient, project),
+      eventLog: connect(EventLogServiceClient, project, patient),
     },
     token: {
       facts: connect(TokenFactServiceClient, token, repeatable),
       secrets: connect(SecretServiceClient, token, passRefusals),
-      eventLog: connect(EventLogServiceClient, token),
+      eventLog: connect(EventLogServiceClient, token, patient),
     },
     billing: {
       subscriptions: connect(SubscriptionServiceClient, billing, passRefusals),
-      eventLog: connect(EventLogServiceClient, billing),
+      eventLog: connect(EventLogServiceClient, billing, patient),
     },
   };
   const close = () => {

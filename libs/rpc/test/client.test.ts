@@ -51,6 +51,18 @@ test('a server that cannot be reached is DEPENDENCY_UNAVAILABLE before the deadl
   t.is(await outcomeOf(facts.getMembershipFact(request)), 'DEPENDENCY_UNAVAILABLE');
 });
 
+test('a server that comes back is waited for by who is patient, and only by him', async (t) => {
+  const { tls, server } = await start(t);
+  const facts = connect(FactServiceClient, channelTo(t, server, tls));
+  await facts.getMembershipFact(request);
+  await server.drain(0);
+  t.is(await outcomeOf(facts.getMembershipFact(request)), 'DEPENDENCY_UNAVAILABLE');
+  const patient = facts.getMembershipFact(request, { patient: true, deadlineMs: 10_000 });
+  const services = [factService(), staffService()];
+  await serve(t, { address: server.address, tls, internal: true, services });
+  t.is(await outcomeOf(patient), 'OK');
+});
+
 test('a server that never answers is given up at the deadline', async (t) => {
   const sockets = new Set<Socket>();
   const silent = createServer((socket) => sockets.add(socket.on('error', () => {})));
