@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { ulid } from 'ulid';
+import { monotonicFactory } from 'ulid';
 
 /** The regions in which an organization can live. */
 const regions = ['us', 'eu'] as const;
@@ -34,17 +34,20 @@ function evenRandom(): number {
   return randomInt(32) / 32;
 }
 
-/**
- * Makes a new id such as `prj_01k…` or `org_us_01k…`: ids made in different milliseconds sort by time.
- * `random` yields numbers from 0 to below 1; both options are for tests.
- */
-export function newId(
-  prefix: IdPrefix,
-  options: { now?: Date; random?: () => number } = {},
-): string {
-  const timeMs = (options.now ?? new Date()).getTime();
-  return `${prefix}_${ulid(timeMs, options.random ?? evenRandom).toLowerCase()}`;
+/** Makes new ids, each of which sorts after the one made before. */
+export type IdMaker = (prefix: IdPrefix, options?: { now?: Date }) => string;
+
+/** Makes a maker of ids. `random` yields numbers from 0 to below 1. */
+export function createIdMaker(random: () => number = evenRandom): IdMaker {
+  const next = monotonicFactory(random);
+  return (prefix, { now = new Date() } = {}) => `${prefix}_${next(now.getTime()).toLowerCase()}`;
 }
+
+/**
+ * Makes a new id such as `prj_01k…` or `org_us_01k…`. The ids of one process sort in the order in
+ * which they were made, those of several by time, to the millisecond.
+ */
+export const newId: IdMaker = createIdMaker();
 
 /** True if `text` has the shape of an id of that kind; says nothing about whether the thing exists. */
 export function isId(kind: IdKind, text: string): boolean {

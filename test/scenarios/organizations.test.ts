@@ -185,8 +185,12 @@ test('members are listed in the order in which they joined, page by page', async
   );
 });
 
-test('an account lists the organizations that it is a member of, with its level there', async (t) => {
-  const { owner, member } = await team(t.context);
+test('an account lists the organizations that it is a member of, oldest first, with its level there', async (t) => {
+  const { silo } = t.context;
+  // One after the other: oldest first is a promise about the organizations' age.
+  const owner = await silo.signUp('Owner');
+  const member = await silo.signUp('Member');
+  await join(owner, member, LEVEL_MEMBER);
   const { organizations } = await member.api.organizations.listOrganizations(firstPage);
   t.deepEqual(
     organizations.map(({ id, level }) => [id, level]),

@@ -118,6 +118,10 @@ test('the recommended projects are those of the three that are missing', async (
   );
   for (const { projectToken } of projects) t.regex(projectToken, /^phc_/);
   t.deepEqual(await createRecommended(api, id), { projects: [] });
+  t.deepEqual(await projectNames(api, id), [
+    ...['Default Project', 'Staging'],
+    ...['Local Development', 'Production'],
+  ]);
 });
 
 test('the recommended projects come all or none', async (t) => {
