@@ -1,11 +1,13 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Transaction } from '@silo/mongo/event-log.ts';
+import type { Unpropagated } from '@silo/mongo/requests.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import {
   type MoveProjectRequest,
   MoveProjectResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { ask } from '@silo/rpc/ask.ts';
 import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 import { checkEtag, revisionOf } from '@silo/tokens/etag.ts';
@@ -22,6 +24,8 @@ import { withOwner } from './with-owner.ts';
 type Uses = Pick<Dependencies, 'projects' | 'slots' | 'moves' | 'eventLog' | 'access'>;
 
 const scope = 'project:write';
+
+type Moved = Unpropagated<MoveProjectResponse>;
 
 /** One move as it is decided. */
 type Plan = {
@@ -54,14 +58,14 @@ async function authorizeDestination(
 ): Promise<void> {
   const { keyHash } = keyCaller(call);
   const level = Level.LEVEL_MEMBER;
-  const answer = await access.authorize({ keyHash, scope, organizationId, level }, call.signal);
+  const answer = await ask(access, call, { keyHash, scope, organizationId, level });
   if (!answer.allowed) throw refusalError(answer.refusal);
   const { organization } = answer.facts;
   if (organization === undefined) throw errors.organizationNotFound(organizationId);
   requireMayCreate(organization);
 }
 
-async function decide(uses: Uses, call: Call, plan: Plan): Promise<MoveProjectResponse> {
+async function decide(uses: Uses, call: Call, plan: Plan): Promise<Moved> {
   const { sourceId, request } = plan;
   const reauthorize = [
     { organizationId: sourceId, level: Level.LEVEL_ADMIN },
@@ -82,7 +86,7 @@ async function decide(uses: Uses, call: Call, plan: Plan): Promise<MoveProjectRe
   }
 }
 
-type Way = (uses: Uses, call: Call, plan: Plan, tx: Transaction) => Promise<MoveProjectResponse>;
+type Way = (uses: Uses, call: Call, plan: Plan, tx: Transaction) => Promise<Moved>;
 
 /** The quick way: writes that match only where every state rule holds, and no reads. */
 async function moveIfAllowed(uses: Uses, call: Call, plan: Plan, tx: Transaction) {
@@ -115,7 +119,7 @@ async function write(
   call: Call,
   { request, sourceId }: Plan,
   tx: Transaction,
-): Promise<MoveProjectResponse> {
+): Promise<Moved> {
   const { projectId, etag, destinationOrganizationId: destinationId } = request;
   const expected = { organizationId: sourceId, revision: revisionOf(etag) };
   const project = await projects.transfer(tx, projectId, expected, destinationId);
@@ -134,6 +138,6 @@ async function write(
   return answerOf(project, move);
 }
 
-function answerOf(project: ProjectDocument, { _id, ...move }: MoveDocument): MoveProjectResponse {
+function answerOf(project: ProjectDocument, { _id, ...move }: MoveDocument): Moved {
   return { project: projectMessage(project), move: { id: _id, ...move } };
 }
