@@ -3,46 +3,9 @@ import { type Role, roleToJSON } from '@silo/protos/gen/silo/common/v1/authoriza
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { type Level, levelToJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { type ProjectState, projectStateToJSON } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { aborted, make, notFound, precondition, quota, retryDelayMs, unavailable } from './make.ts';
 import { reasonName } from './reason-name.ts';
-import { type ErrorDetails, type FieldViolation, SiloError } from './silo-error.ts';
-
-const retryDelayMs = 1_000;
-
-type Rest = { metadata?: Record<string, string>; details?: ErrorDetails; cause?: unknown };
-type Subject = { subject?: string; metadata?: Record<string, string> };
-
-function make(code: number, reason: ErrorReason, message: string, rest: Rest = {}): SiloError {
-  return new SiloError({ code, reason, message, ...rest });
-}
-
-function notFound(reason: ErrorReason, resourceType: string, id: string): SiloError {
-  const message = `No such ${resourceType}, or not one that you may know of. Check the id.`;
-  const details = { resourceInfo: { resourceType, resourceName: id } };
-  return make(status.NOT_FOUND, reason, message, { details });
-}
-
-function precondition(
-  reason: ErrorReason,
-  message: string,
-  { subject = '', metadata = {} }: Subject = {},
-): SiloError {
-  const violation = { type: reasonName(reason), subject, description: message };
-  const details = { preconditionFailure: [violation] };
-  return make(status.FAILED_PRECONDITION, reason, message, { metadata, details });
-}
-
-function quota(reason: ErrorReason, subject: string, message: string, metadata: Rest['metadata']) {
-  const details = { quotaFailure: [{ subject, description: message }] };
-  return make(status.RESOURCE_EXHAUSTED, reason, message, { metadata: metadata ?? {}, details });
-}
-
-function aborted(reason: ErrorReason, message: string, details: ErrorDetails = {}): SiloError {
-  return make(status.ABORTED, reason, message, { details });
-}
-
-function unavailable(reason: ErrorReason, message: string, cause?: unknown): SiloError {
-  return make(status.UNAVAILABLE, reason, message, { details: { retryDelayMs }, cause });
-}
+import { type FieldViolation, type PreconditionViolation, SiloError } from './silo-error.ts';
 
 const {
   ERROR_REASON_INVALID_FIELD,
@@ -83,6 +46,14 @@ const {
   ERROR_REASON_UNKNOWN_METHOD,
   ERROR_REASON_CALL_ENDED,
   ERROR_REASON_PROPAGATION_UNCONFIRMED,
+  ERROR_REASON_MOVE_NOT_FOUND,
+  ERROR_REASON_MOVE_IS_UNDO,
+  ERROR_REASON_MOVE_UNDONE,
+  ERROR_REASON_MOVE_FINALIZED,
+  ERROR_REASON_UNDO_EXPIRED,
+  ERROR_REASON_MOVE_SUPERSEDED,
+  ERROR_REASON_PROJECT_GONE,
+  ERROR_REASON_PROJECT_NOT_DELETED,
 } = ErrorReason;
 
 /** The one place where refusals are made: one constructor per reason of error_reason.proto. */
@@ -142,6 +113,7 @@ export const errors = {
   organizationNotFound: (id: string) =>
     notFound(ERROR_REASON_ORGANIZATION_NOT_FOUND, 'organization', id),
   projectNotFound: (id: string) => notFound(ERROR_REASON_PROJECT_NOT_FOUND, 'project', id),
+  moveNotFound: (id: string) => notFound(ERROR_REASON_MOVE_NOT_FOUND, 'move', id),
   memberNotFound: (id: string) => notFound(ERROR_REASON_MEMBER_NOT_FOUND, 'member', id),
   /** By its id; give '' where the caller sent a code, which is a secret. */
   inviteNotFound: (id: string) => notFound(ERROR_REASON_INVITE_NOT_FOUND, 'invite', id),
@@ -196,11 +168,50 @@ export const errors = {
         organization_id: slots.organizationId,
       },
     ),
-  projectNotActive: (state: ProjectState) =>
+  projectNotActive: ({ projectId, state }: { projectId: string; state: ProjectState }) =>
     precondition(
       ERROR_REASON_PROJECT_NOT_ACTIVE,
       `The project's state is ${stateName(state)}. Only an active project can take this.`,
-      { metadata: { state: stateName(state) } },
+      { subject: projectId, metadata: { state: stateName(state) } },
+    ),
+  projectNotDeleted: ({ projectId, state }: { projectId: string; state: ProjectState }) =>
+    precondition(
+      ERROR_REASON_PROJECT_NOT_DELETED,
+      `The project's state is ${stateName(state)}. Only a deleted project can be undeleted.`,
+      { subject: projectId, metadata: { state: stateName(state) } },
+    ),
+  moveIsUndo: (undoOf: string) =>
+    precondition(
+      ERROR_REASON_MOVE_IS_UNDO,
+      'The move is an undo, which cannot be undone. Move again instead.',
+      { metadata: { undo_of: undoOf } },
+    ),
+  moveUndone: (undoneBy: string) =>
+    precondition(ERROR_REASON_MOVE_UNDONE, 'The move has been undone already.', {
+      metadata: { undone_by: undoneBy },
+    }),
+  moveFinalized: () =>
+    precondition(
+      ERROR_REASON_MOVE_FINALIZED,
+      'An admin of the destination has finalized the move. Move again instead.',
+    ),
+  undoExpired: (expireTime: Date) =>
+    precondition(
+      ERROR_REASON_UNDO_EXPIRED,
+      'The 7 days in which the move could be undone are over. Move again instead.',
+      { metadata: { expire_time: expireTime.toISOString() } },
+    ),
+  moveSuperseded: (projectId: string) =>
+    precondition(
+      ERROR_REASON_MOVE_SUPERSEDED,
+      'A project has been moved again since. Undo the later move first, or move again instead.',
+      { subject: projectId, metadata: { project_id: projectId } },
+    ),
+  projectGone: (projectId: string) =>
+    precondition(
+      ERROR_REASON_PROJECT_GONE,
+      'A project of the move has been purged, and a batch is undone as a whole or not at all. Move the others instead.',
+      { subject: projectId, metadata: { project_id: projectId } },
     ),
   resourceLimit: (resource: string, limit: number) =>
     quota(
@@ -303,17 +314,17 @@ export function combine(violated: readonly SiloError[]): SiloError {
     metadata: { ...first.metadata },
     details: {
       ...first.details,
-      preconditionFailure: violated.map((error) => ({
-        type: reasonName(error.reason),
-        subject:
-          error.details.preconditionFailure?.[0]?.subject ||
-          error.details.quotaFailure?.[0]?.subject ||
-          '',
-        description: error.message,
-      })),
+      preconditionFailure: violated.flatMap(violationsOf),
       ...(quotas.length > 0 && { quotaFailure: quotas }),
     },
   });
+}
+
+/** As a precondition: its own ones, or for a quota one that names it. */
+function violationsOf({ details, reason, message }: SiloError): PreconditionViolation[] {
+  if (details.preconditionFailure !== undefined) return details.preconditionFailure;
+  const subject = details.quotaFailure?.[0]?.subject ?? '';
+  return [{ type: reasonName(reason), subject, description: message }];
 }
 
 function invalidMessage(violations: readonly FieldViolation[]): string {

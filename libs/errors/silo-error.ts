@@ -1,7 +1,7 @@
 import type { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 
 export type FieldViolation = { field: string; description: string };
-type PreconditionViolation = { type: string; subject: string; description: string };
+export type PreconditionViolation = { type: string; subject: string; description: string };
 type QuotaViolation = { subject: string; description: string };
 
 /** What stands beside the ErrorInfo, each a message of google/rpc/error_details.proto. */

@@ -14,13 +14,16 @@ export type TargetFacts = {
   level?: Level | undefined;
 };
 
+/** What a key is restricted to; to nothing where it names neither. */
+export type Restrictions = Pick<KeyFact, 'organizationIds' | 'projectIds'>;
+
 /** Whether a key is restricted to organizations or projects. */
-export function isRestricted(key: KeyFact): boolean {
+export function isRestricted(key: Restrictions): boolean {
   return key.organizationIds.length > 0 || key.projectIds.length > 0;
 }
 
 /** Whether a key's restrictions let it reach an organization as such. */
-export function reachesOrganization(key: KeyFact, organizationId: string): boolean {
+export function reachesOrganization(key: Restrictions, organizationId: string): boolean {
   return !isRestricted(key) || key.organizationIds.includes(organizationId);
 }
 

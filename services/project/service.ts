@@ -3,20 +3,26 @@ import { SlotServiceService } from '@silo/protos/gen/silo/project/internal/v1/sl
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
 import type { ServiceDefinition, ServiceKit } from '@silo/service/kit.ts';
+import { createBatchMoveProjects } from './handlers/batch-move-projects.ts';
 import { createCreateProject } from './handlers/create-project.ts';
 import { createCreateRecommendedProjects } from './handlers/create-recommended-projects.ts';
 import { createDeleteProject } from './handlers/delete-project.ts';
 import type { Dependencies } from './handlers/dependencies.ts';
+import { createFinalizeMove } from './handlers/finalize-move.ts';
+import { createGetMove } from './handlers/get-move.ts';
 import { createGetProject } from './handlers/get-project.ts';
 import { createGetProjectFact } from './handlers/get-project-fact.ts';
 import { createGetSlots } from './handlers/get-slots.ts';
 import { createListMoveDestinations } from './handlers/list-move-destinations.ts';
+import { createListMoves } from './handlers/list-moves.ts';
 import { createListProjects } from './handlers/list-projects.ts';
 import { createMoveProject } from './handlers/move-project.ts';
 import { createOpenSlots } from './handlers/open-slots.ts';
 import { createSearchProjects } from './handlers/search-projects.ts';
 import { createTryCloseSlots } from './handlers/try-close-slots.ts';
 import { createTrySetLimit } from './handlers/try-set-limit.ts';
+import { createUndeleteProject } from './handlers/undelete-project.ts';
+import { createUndoMove } from './handlers/undo-move.ts';
 import { createUpdateProject } from './handlers/update-project.ts';
 import { purgeProjects } from './loops/purge-projects.ts';
 import { createProjectsSaga } from './sagas/create-projects.ts';
@@ -68,6 +74,12 @@ function mountPublic(dependencies: Dependencies) {
     createRecommendedProjects: createCreateRecommendedProjects(dependencies),
     listMoveDestinations: createListMoveDestinations(dependencies),
     moveProject: createMoveProject(dependencies),
+    batchMoveProjects: createBatchMoveProjects(dependencies),
+    getMove: createGetMove(dependencies),
+    listMoves: createListMoves(dependencies),
+    undoMove: createUndoMove(dependencies),
+    finalizeMove: createFinalizeMove(dependencies),
+    undeleteProject: createUndeleteProject(dependencies),
   });
 }
 

@@ -81,12 +81,18 @@ export const expected: Record<string, Expected> = {
   '/silo.project.v1.ProjectService/SearchProjects': account('project:read'),
   '/silo.project.v1.ProjectService/UpdateProject': admin('project:write', 'project'),
   '/silo.project.v1.ProjectService/DeleteProject': admin('project:write', 'project'),
+  '/silo.project.v1.ProjectService/UndeleteProject': admin('project:write', 'project'),
   '/silo.project.v1.ProjectService/CreateRecommendedProjects': member(
     'project:write',
     'organization',
   ),
   '/silo.project.v1.ProjectService/ListMoveDestinations': admin('project:read', 'project'),
   '/silo.project.v1.ProjectService/MoveProject': admin('project:write', 'project'),
+  '/silo.project.v1.ProjectService/BatchMoveProjects': admin('project:write', 'organization'),
+  '/silo.project.v1.ProjectService/GetMove': account('project:read'),
+  '/silo.project.v1.ProjectService/ListMoves': member('project:read', 'organization'),
+  '/silo.project.v1.ProjectService/UndoMove': account('project:write'),
+  '/silo.project.v1.ProjectService/FinalizeMove': account('project:write'),
 
   '/silo.token.v1.ProjectTokenService/GetProjectToken': member('token:read', 'project'),
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': admin('token:write', 'project'),

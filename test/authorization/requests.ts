@@ -107,6 +107,21 @@ export const requests: Record<string, Request> = {
     requestId,
   }),
 
+  // The project is there, so that who may undelete it is refused PROJECT_NOT_DELETED.
+  '/silo.project.v1.ProjectService/UndeleteProject': ({ projectId }) => ({ projectId, requestId }),
+  // As MoveProject.
+  '/silo.project.v1.ProjectService/BatchMoveProjects': ({ projectId, organizationId }) => ({
+    sourceOrganizationId: organizationId,
+    projectIds: [projectId],
+    destinationOrganizationId: organizationId,
+    requestId,
+  }),
+  // Who sees which move is for test/scenarios: none is there.
+  '/silo.project.v1.ProjectService/GetMove': () => ({ moveId: newId('mov') }),
+  '/silo.project.v1.ProjectService/ListMoves': byOrganization,
+  '/silo.project.v1.ProjectService/UndoMove': () => ({ moveId: newId('mov'), requestId }),
+  '/silo.project.v1.ProjectService/FinalizeMove': () => ({ moveId: newId('mov'), requestId }),
+
   '/silo.token.v1.ProjectTokenService/GetProjectToken': byProject,
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': ({ projectId }) => ({
     projectId,

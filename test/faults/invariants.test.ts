@@ -237,6 +237,68 @@ const breakages: Breakage[] = [
     found: 'every move is told',
   },
   {
+    what: 'a move that was told of one project only',
+    where: 'project.moves',
+    spoil: (all) => change(all, any, () => ({ projectIds: ['prj_1', 'prj_2'] })),
+    found: 'every move is told',
+  },
+  {
+    what: 'a move that was undone and finalized',
+    where: 'project.moves',
+    spoil: (all) =>
+      change(
+        all,
+        ({ undoneBy }) => undoneBy,
+        () => ({ finalizeTime: new Date() }),
+      ),
+    found: 'a move ends one way',
+  },
+  {
+    what: 'a move that does not know that it was undone',
+    where: 'project.moves',
+    spoil: (all) =>
+      change(
+        all,
+        ({ undoneBy }) => undoneBy,
+        () => ({ undoneBy: undefined }),
+      ),
+    found: 'an undo and what it undid name each other',
+  },
+  {
+    what: 'a move that was finalized in silence',
+    where: 'project.moves',
+    spoil: (all) =>
+      change(
+        all,
+        ({ undoneBy, undoOf, finalizeTime }) => !undoneBy && !undoOf && !finalizeTime,
+        () => ({ finalizeTime: new Date() }),
+      ),
+    found: 'a finalized move is told as such',
+  },
+  {
+    what: 'a move that was finalized twice',
+    where: 'project.events',
+    spoil: (all) => again(all, 'move_finalized'),
+    found: 'a move is finalized once',
+  },
+  {
+    what: 'a project that was undeleted twice',
+    where: 'project.events',
+    spoil: (all) => again(all, 'undeleted'),
+    found: 'only what is deleted is undeleted',
+  },
+  {
+    what: 'a project that forgot its latest move',
+    where: 'project.projects',
+    spoil: (all) =>
+      change(
+        all,
+        ({ moveId }) => moveId,
+        () => ({ moveId: undefined }),
+      ),
+    found: 'a project names its latest move',
+  },
+  {
     what: 'an organization without a subscription',
     where: 'billing.subscriptions',
     spoil: (all) => omit(all, any),

@@ -56,7 +56,7 @@ async function movesOf({ projectId }: Attempt): Promise<string[]> {
   const found = await silo.mongo
     .db('silo_project')
     .collection('moves')
-    .find({ projectId })
+    .find({ projectIds: projectId })
     .toArray();
   return found.map(({ _id }) => String(_id));
 }

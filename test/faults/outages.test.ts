@@ -124,7 +124,7 @@ for (const { what, disturb } of disturbances) {
     const { logs, project } = await readSnapshot(silo);
     for (const { projectId, moves, fingerprints } of workers) {
       t.is(new Set(moves).size, moves.length);
-      const stored = project.moves.filter((each) => each.projectId === projectId);
+      const stored = project.moves.filter((each) => each.projectIds.includes(projectId));
       t.deepEqual(stored.map(({ _id }) => _id).sort(), moves.toSorted());
       const created = logs.token.told.filter(
         ({ name, subject }) => name === 'token.created' && subject === projectId,

@@ -24,12 +24,31 @@ export async function tellStory(silo: Clients): Promise<Story> {
     etag: '',
     requestId: 'move',
   });
+  await moveMore(ada, bob);
   await api.projects.deleteProject({ projectId: deleted, etag: '', requestId: 'delete' });
+  const restored = await newProject(api, organizationId, 'Restored');
+  await api.projects.deleteProject({ projectId: restored, etag: '', requestId: 'delete another' });
+  await api.projects.undeleteProject({ projectId: restored, requestId: 'undelete' });
   const regenerate = { projectId: kept, expectedFingerprint: '', requestId: 'regenerate' };
   await api.projectTokens.regenerateProjectToken(regenerate);
   const keyId = await changeKeys(api);
   await endOrganization(api);
   return { ada, bob, projectIds: [moved, kept], keyId };
+}
+
+/** A batch there and back, and one that is final. */
+async function moveMore({ api, organization }: SignedUp, bob: SignedUp): Promise<void> {
+  const sourceOrganizationId = organization.id;
+  const projectIds = [
+    await newProject(api, sourceOrganizationId, 'One of a batch'),
+    await newProject(api, sourceOrganizationId, 'Another of the batch'),
+  ];
+  const destinationOrganizationId = bob.organization.id;
+  const batch = { sourceOrganizationId, projectIds, destinationOrganizationId };
+  const undone = await api.projects.batchMoveProjects({ ...batch, requestId: 'batch' });
+  await api.projects.undoMove({ moveId: undone.move?.id ?? '', requestId: 'undo' });
+  const final = await api.projects.batchMoveProjects({ ...batch, requestId: 'again' });
+  await bob.api.projects.finalizeMove({ moveId: final.move?.id ?? '', requestId: 'finalize' });
 }
 
 async function changeMembers(ada: SignedUp, bob: SignedUp): Promise<void> {

@@ -1,11 +1,12 @@
 import { decodeBody } from '@silo/events/messages.ts';
-import type { ProjectDocument } from '@silo/project-service/store/documents.ts';
+import type { MoveDocument, ProjectDocument } from '@silo/project-service/store/documents.ts';
+import type { ProjectUndeleted } from '@silo/protos/gen/silo/events/v1/events.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { Snapshot, Told } from './snapshot.ts';
 import { Findings, type Violation } from './violation.ts';
 
 /** A project as its events tell it. */
-type Life = { organizationId: string; revision: number; exists: boolean };
+type Life = { organizationId: string; revision: number; exists: boolean; moveId?: string };
 
 /** One owner, quota, never emptied by a move; and every change told by exactly one event. */
 export function checkProjects({ logs, project }: Snapshot): Violation[] {
@@ -13,9 +14,7 @@ export function checkProjects({ logs, project }: Snapshot): Violation[] {
   const history = new History(findings, new Map(project.moves.map((move) => [move._id, move])));
   for (const told of logs.project.told) history.apply(told);
   compareProjects(findings, history.lives, project.projects);
-  for (const move of project.moves) {
-    findings.expect(history.movesTold.has(move._id), 'every move is told', move._id);
-  }
+  checkMoves(findings, history, project.moves);
   for (const { _id, limit, count } of project.slots) {
     const existing = project.projects.filter(
       (each) => each.organizationId === _id && exists(each.state),
@@ -35,6 +34,33 @@ export function checkProjects({ logs, project }: Snapshot): Violation[] {
   return findings.violations;
 }
 
+/** Every move is told of each of its projects, and ends at most one way, which is on record. */
+function checkMoves(
+  findings: Findings,
+  { movesTold, finalized }: History,
+  moves: readonly MoveDocument[],
+): void {
+  const undone = new Map(moves.flatMap(({ _id, undoOf }) => (undoOf ? [[undoOf, _id]] : [])));
+  for (const move of moves) {
+    const { _id, projectIds, undoOf, undoneBy, finalizeTime } = move;
+    const told = projectIds.every((projectId) => movesTold.has(`${_id} ${projectId}`));
+    findings.expect(told, 'every move is told', _id);
+    const found = JSON.stringify(move);
+    const ends = [undoOf, undoneBy, finalizeTime].filter((each) => each !== undefined);
+    findings.expect(ends.length <= 1, 'a move ends one way', found);
+    findings.expect(
+      undone.get(_id) === undoneBy,
+      'an undo and what it undid name each other',
+      found,
+    );
+    findings.expect(
+      finalized.has(_id) === (finalizeTime !== undefined),
+      'a finalized move is told as such',
+      found,
+    );
+  }
+}
+
 function exists(state: ProjectState): boolean {
   return state !== ProjectState.PROJECT_STATE_DELETED;
 }
@@ -45,7 +71,7 @@ function compareProjects(
   projects: readonly ProjectDocument[],
 ): void {
   const stored = new Map(projects.map((each) => [each._id, each]));
-  for (const { _id, organizationId, state, revision } of projects) {
+  for (const { _id, organizationId, state, revision, moveId } of projects) {
     const life = lives.get(_id);
     const found = `${_id} of ${organizationId}, revision ${revision}; told ${JSON.stringify(life)}`;
     findings.expect(
@@ -55,6 +81,7 @@ function compareProjects(
     );
     findings.expect(life?.revision === revision, 'every change of a project is told', found);
     findings.expect(life?.exists === exists(state), 'a project is in the state last told', found);
+    findings.expect(life?.moveId === moveId, 'a project names its latest move', found);
   }
   for (const [id, life] of lives) {
     // What is purged was deleted before.
@@ -62,10 +89,22 @@ function compareProjects(
   }
 }
 
+/** What one event tells of a project that exists. */
+type Change = {
+  from: string;
+  to?: string;
+  revision: number;
+  at: string;
+  exists?: boolean;
+  moveId?: string;
+};
+
 /** Follows the log and judges every step of it. */
 class History {
   readonly lives = new Map<string, Life>();
+  /** By move and project. */
   readonly movesTold = new Set<string>();
+  readonly finalized = new Set<string>();
   readonly #limits = new Map<string, number | undefined>();
   readonly #findings: Findings;
   readonly #moves: ReadonlyMap<string, Snapshot['project']['moves'][number]>;
@@ -101,6 +140,15 @@ class History {
         this.#change(projectId, { from: organizationId, revision, at, exists: false });
         break;
       }
+      case 'project.undeleted':
+        this.#undelete(decodeBody(name, body), at);
+        break;
+      case 'project.move_finalized': {
+        const { moveId } = decodeBody(name, body);
+        this.#findings.expect(!this.finalized.has(moveId), 'a move is finalized once', at);
+        this.finalized.add(moveId);
+        break;
+      }
       case 'project.slots_changed': {
         const { organizationId, limit } = decodeBody(name, body);
         this.#limits.set(organizationId, limit);
@@ -113,30 +161,30 @@ class History {
   #move(body: string, at: string): void {
     const told = decodeBody('project.moved', body);
     const { projectId, oldOrganizationId: from, newOrganizationId: to, moveId, revision } = told;
-    this.#findings.expect(!this.movesTold.has(moveId), 'a move is told once', `${moveId}, ${at}`);
-    this.movesTold.add(moveId);
+    const part = `${moveId} ${projectId}`;
+    this.#findings.expect(!this.movesTold.has(part), 'a move is told once', `${part}, ${at}`);
+    this.movesTold.add(part);
     const record = this.#moves.get(moveId);
     const same =
-      record?.projectId === projectId &&
+      record?.projectIds.includes(projectId) &&
+      record.projectIds.length === told.projectCount &&
+      (record.undoOf ?? '') === told.undoOf &&
       record.sourceOrganizationId === from &&
       record.destinationOrganizationId === to &&
       record.actorAccountId === told.actor;
     const found = `${moveId}, ${at}: ${JSON.stringify(record)}`;
-    this.#findings.expect(same, 'a move that is told has its record', found);
-    this.#change(projectId, { from, to, revision, at });
+    this.#findings.expect(same === true, 'a move that is told has its record', found);
+    this.#change(projectId, { from, to, revision, at, moveId });
     this.#findings.expect(
-      this.#count(from) >= 1,
+      told.undoOf !== '' || this.#count(from) >= 1,
       'no move takes an organization’s last project',
       `${from}, ${at}`,
     );
     this.#judgeQuota(to, at);
   }
 
-  #change(
-    projectId: string,
-    change: { from: string; to?: string; revision: number; at: string; exists?: boolean },
-  ): void {
-    const { from, to = from, revision, at } = change;
+  #change(projectId: string, change: Change): void {
+    const { from, to = from, revision, at, exists = true } = change;
     const before = this.lives.get(projectId);
     const found = `${projectId}, ${at}: ${JSON.stringify(before)}`;
     this.#findings.expect(before?.exists === true, 'only what exists changes', found);
@@ -145,7 +193,22 @@ class History {
       'a change is told of the owner of that time',
       found,
     );
-    this.lives.set(projectId, { organizationId: to, revision, exists: change.exists ?? true });
+    const moveId = change.moveId ?? before?.moveId;
+    const life = { organizationId: to, revision, exists };
+    this.lives.set(projectId, moveId === undefined ? life : { ...life, moveId });
+  }
+
+  #undelete({ projectId, organizationId, revision }: ProjectUndeleted, at: string): void {
+    const before = this.lives.get(projectId);
+    const found = `${projectId}, ${at}: ${JSON.stringify(before)}`;
+    this.#findings.expect(before?.exists === false, 'only what is deleted is undeleted', found);
+    this.#findings.expect(
+      before?.organizationId === organizationId,
+      'a change is told of the owner of that time',
+      found,
+    );
+    this.lives.set(projectId, { ...before, organizationId, revision, exists: true });
+    this.#judgeQuota(organizationId, at);
   }
 
   #count(organizationId: string): number {

@@ -20,6 +20,7 @@ import {
   createOrganization,
   createProject,
   firstPage,
+  moveProject,
   present,
   scenarios,
 } from './support.ts';
@@ -71,6 +72,15 @@ const ofOrganizations: Record<string, Ask> = {
     api.projects.listProjects({ organizationId, ...firstPage }),
   '/silo.project.v1.ProjectService/CreateRecommendedProjects': (api, organizationId) =>
     api.projects.createRecommendedProjects({ organizationId, requestId: '' }),
+  '/silo.project.v1.ProjectService/ListMoves': (api, organizationId) =>
+    api.projects.listMoves({ organizationId, projectId: '', ...firstPage }),
+  '/silo.project.v1.ProjectService/BatchMoveProjects': (api, sourceOrganizationId, own) =>
+    api.projects.batchMoveProjects({
+      sourceOrganizationId,
+      projectIds: [own.projectId],
+      destinationOrganizationId: own.organization.id,
+      requestId: '',
+    }),
   '/silo.billing.v1.BillingService/GetSubscription': (api, organizationId) =>
     api.billing.getSubscription({ organizationId }),
   '/silo.billing.v1.BillingService/UpdateBillingDetails': (api, organizationId) =>
@@ -100,10 +110,33 @@ const ofProjects: Record<string, Ask> = {
     api.projectTokens.regenerateProjectToken({ projectId, expectedFingerprint: '', requestId: '' }),
 };
 
+/** To its last owner a deleted project is none, but for this. */
+const ofDeletedProjects: Record<string, Ask> = {
+  '/silo.project.v1.ProjectService/UndeleteProject': (api, projectId) =>
+    api.projects.undeleteProject({ projectId, requestId: '' }),
+};
+
+const ofMoves: Record<string, Ask> = {
+  '/silo.project.v1.ProjectService/GetMove': (api, moveId) => api.projects.getMove({ moveId }),
+  '/silo.project.v1.ProjectService/UndoMove': (api, moveId) =>
+    api.projects.undoMove({ moveId, requestId: '' }),
+  '/silo.project.v1.ProjectService/FinalizeMove': (api, moveId) =>
+    api.projects.finalizeMove({ moveId, requestId: '' }),
+};
+
 /** Second ways to name a project, which the list above has under another method. */
 const ofProjectsBesides: Record<string, Ask> = {
   'ListActivity of a project': (api, projectId) =>
     api.activity.listActivity({ organizationId: '', projectId, ...firstPage }),
+  'ListMoves of a project': (api, projectId) =>
+    api.projects.listMoves({ organizationId: '', projectId, ...firstPage }),
+  'BatchMoveProjects of a project': (api, projectId, { organization }) =>
+    api.projects.batchMoveProjects({
+      sourceOrganizationId: organization.id,
+      projectIds: [projectId],
+      destinationOrganizationId: organization.id,
+      requestId: '',
+    }),
 };
 
 const currentProject: Record<string, Ask> = {
@@ -176,7 +209,8 @@ test('every public method that names a thing is tried', (t) => {
     .filter(({ path }) => /^\/silo\.\w+\.v1\./.test(path) && !path.includes('.internal.'))
     .filter(({ method }) => namesThing(method.input))
     .map(({ path }) => path);
-  const tried = [ofOrganizations, ofProjects, currentProject, ofKeys].flatMap(Object.keys);
+  const lists = [ofOrganizations, ofProjects, ofDeletedProjects, ofMoves, currentProject, ofKeys];
+  const tried = lists.flatMap(Object.keys);
   t.deepEqual([...tried, ...tellingNothing].sort(), naming);
 });
 
@@ -205,7 +239,7 @@ test('a project that another’s organization owns is as one that is not there',
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   await sameRefusal(
     t,
-    { ...ofProjects, ...ofProjectsBesides, ...currentProject },
+    { ...ofProjects, ...ofDeletedProjects, ...ofProjectsBesides, ...currentProject },
     {
       api: eve.api,
       own: eve,
@@ -226,6 +260,23 @@ test('another’s key is as one that is not there', async (t) => {
     absent: () => newId('key'),
     reason: 'KEY_NOT_FOUND',
   });
+});
+
+test('a move between organizations of which one is in neither is as one that is not there', async (t) => {
+  const { silo } = t.context;
+  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  await choosePlan(ada.api, ada.organization.id);
+  const { id } = await createProject(ada.api, ada.organization.id);
+  const { organizationId } = await createOrganization(ada.api);
+  await choosePlan(ada.api, organizationId);
+  const hidden = present((await moveProject(ada.api, id, organizationId)).move).id;
+  const { secret } = await createKey(ada.api, { scopes: ['*'], projectIds: [ada.projectId] });
+  for (const own of [eve, { ...ada, api: silo.as(secret) }]) {
+    await sameRefusal(t, ofMoves, {
+      ...{ api: own.api, own, hidden, absent: () => newId('mov') },
+      reason: 'MOVE_NOT_FOUND',
+    });
+  }
 });
 
 test('what a restricted key does not reach is, to it, as what is not there', async (t) => {
@@ -331,6 +382,13 @@ test('a destination that one is no member of is as one that is not there, full o
   const asks: Record<string, Ask> = {
     MoveProject: (api, destinationOrganizationId, { projectId }) =>
       api.projects.moveProject({ projectId, destinationOrganizationId, ...rest }),
+    BatchMoveProjects: (api, destinationOrganizationId, { projectId, organization }) =>
+      api.projects.batchMoveProjects({
+        sourceOrganizationId: organization.id,
+        projectIds: [projectId],
+        destinationOrganizationId,
+        requestId: '',
+      }),
   };
   await sameRefusal(t, asks, {
     ...{ api: eve.api, own: eve, hidden: ada.organization.id, absent: absentOrganization },

@@ -15,7 +15,14 @@ import { certificate } from '../harness/certificates.ts';
 import type { PublicApi } from '../harness/clients.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { hostileFields, undecodable } from './hostile-bytes.ts';
-import { createOrganization, createProject, refused, scenarios } from './support.ts';
+import {
+  choosePlan,
+  createOrganization,
+  createProject,
+  moveProject,
+  refused,
+  scenarios,
+} from './support.ts';
 
 const test = scenarios();
 const callsAtOnce = 24;
@@ -154,6 +161,8 @@ const lists: Record<string, (api: PublicApi, world: Listed, page: Page) => Promi
     api.organizations.listInvites({ organizationId, ...page }),
   ListActivity: (api, { organizationId }, page) =>
     api.activity.listActivity({ organizationId, projectId: '', ...page }),
+  ListMoves: (api, { organizationId }, page) =>
+    api.projects.listMoves({ organizationId, projectId: '', ...page }),
   ListProjects: (api, { organizationId }, page) =>
     api.projects.listProjects({ organizationId, ...page }),
   SearchProjects: (api, _, page) => api.projects.searchProjects({ query: '', ...page }),
@@ -186,8 +195,11 @@ test('a page token of another query, or one that is made up, is refused by its f
   const { silo } = t.context;
   const { owner, organizationId, projectId } = await createWorld(silo);
   const { api } = owner;
-  await createProject(api, organizationId);
-  await createOrganization(api);
+  const { id } = await createProject(api, organizationId);
+  const { organizationId: elsewhere } = await createOrganization(api);
+  await choosePlan(api, elsewhere);
+  await moveProject(api, id, elsewhere);
+  await moveProject(api, id, organizationId);
   for (const email of ['a@example.com', 'b@example.com']) {
     const requestId = randomUUID();
     const level = Level.LEVEL_MEMBER;

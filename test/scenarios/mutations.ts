@@ -11,6 +11,7 @@ import {
   choosePlan,
   createOrganization,
   createProject,
+  moveProject,
   present,
 } from './support.ts';
 
@@ -76,6 +77,19 @@ async function upgraded(silo: TestSilo) {
   const organizationId = ada.organization.id;
   await choosePlan(ada.api, organizationId, Plan.PLAN_SCALE);
   return { ...ada, organizationId };
+}
+
+/** Two moves between organizations of one person. */
+async function moved(silo: TestSilo) {
+  const { organizationId, ...ada } = await upgraded(silo);
+  const { organizationId: destinationId } = await createOrganization(ada.api);
+  await choosePlan(ada.api, destinationId);
+  const move = async () => {
+    const { id } = await createProject(ada.api, organizationId);
+    return present((await moveProject(ada.api, id, destinationId)).move).id;
+  };
+  const moveIds: [string, string] = [await move(), await move()];
+  return { ...ada, moveIds };
 }
 
 async function withKey(silo: TestSilo) {
@@ -267,6 +281,49 @@ export const mutations: Record<string, Mutation> = {
       const destinationOrganizationId = bob.organizationId;
       return either(['', 'other'], (etag, requestId) =>
         ada.api.projects.moveProject({ projectId, destinationOrganizationId, etag, requestId }),
+      );
+    },
+  },
+  '/silo.project.v1.ProjectService/BatchMoveProjects': {
+    events: ['project.moved', 'project.moved'],
+    prepare: async (silo) => {
+      const { api, organizationId: sourceOrganizationId } = await upgraded(silo);
+      const [one, two] = [
+        await createProject(api, sourceOrganizationId),
+        await createProject(api, sourceOrganizationId),
+      ];
+      const { organizationId: destinationOrganizationId } = await createOrganization(api);
+      await choosePlan(api, destinationOrganizationId);
+      const ends = { sourceOrganizationId, destinationOrganizationId };
+      return either([[one.id, two.id], [two.id]], (projectIds, requestId) =>
+        api.projects.batchMoveProjects({ ...ends, projectIds, requestId }),
+      );
+    },
+  },
+  '/silo.project.v1.ProjectService/UndoMove': {
+    events: ['project.moved'],
+    prepare: async (silo) => {
+      const { api, moveIds } = await moved(silo);
+      return either(moveIds, (moveId, requestId) => api.projects.undoMove({ moveId, requestId }));
+    },
+  },
+  '/silo.project.v1.ProjectService/FinalizeMove': {
+    events: ['project.move_finalized'],
+    prepare: async (silo) => {
+      const { api, moveIds } = await moved(silo);
+      return either(moveIds, (moveId, requestId) =>
+        api.projects.finalizeMove({ moveId, requestId }),
+      );
+    },
+  },
+  '/silo.project.v1.ProjectService/UndeleteProject': {
+    events: ['project.undeleted'],
+    prepare: async (silo) => {
+      const { api, projectId, organizationId } = await upgraded(silo);
+      const other = await createProject(api, organizationId);
+      await api.projects.deleteProject({ projectId, etag, requestId: '' });
+      return either([projectId, other.id], (projectId, requestId) =>
+        api.projects.undeleteProject({ projectId, requestId }),
       );
     },
   },

@@ -68,6 +68,17 @@ async function upgraded(silo: TestSilo) {
   return { ...ada, organizationId };
 }
 
+/** A project that has been moved between two organizations of one person. */
+async function movedProject(silo: TestSilo) {
+  const { api, organizationId: sourceId } = await upgraded(silo);
+  const { organizationId: destinationId } = await createOrganization(api);
+  await choosePlan(api, destinationId);
+  const { id: projectId } = await createProject(api, sourceId);
+  const moveId = present((await moveProject(api, projectId, destinationId)).move).id;
+  const undo = (id = moveId) => api.projects.undoMove({ moveId: id, requestId: '' });
+  return { api, projectId, sourceId, moveId, undo };
+}
+
 async function callUnknownMethod({ addresses }: TestSilo): Promise<unknown> {
   using opened = createChannel(addresses.org.public, { ca: certificate('staff-operator').ca });
   const { address, credentials, channel } = opened;
@@ -112,6 +123,8 @@ const byCallers: Partial<Record<ReasonName, Trigger>> = {
   ORGANIZATION_NOT_FOUND: async (silo) => projectNames((await silo.signUp()).api, newId('org_us')),
   PROJECT_NOT_FOUND: async (silo) =>
     (await silo.signUp()).api.projects.getProject({ projectId: newId('prj') }),
+  MOVE_NOT_FOUND: async (silo) =>
+    (await silo.signUp()).api.projects.getMove({ moveId: newId('mov') }),
   MEMBER_NOT_FOUND: async (silo) => {
     const { api, organization } = await silo.signUp();
     const which = { organizationId: organization.id, accountId: newId('acc') };
@@ -161,6 +174,30 @@ const byCallers: Partial<Record<ReasonName, Trigger>> = {
       const remove = () => api.projects.deleteProject({ projectId, ...unconditional });
       return Array.from({ length: 8 }, remove);
     }),
+  PROJECT_NOT_DELETED: async (silo) => {
+    const { api, projectId } = await silo.signUp();
+    return await api.projects.undeleteProject({ projectId, requestId: '' });
+  },
+  MOVE_IS_UNDO: async (silo) => {
+    const { undo } = await movedProject(silo);
+    const back = present((await undo()).move).id;
+    return await undo(back);
+  },
+  MOVE_UNDONE: async (silo) => {
+    const { undo } = await movedProject(silo);
+    await undo();
+    return await undo();
+  },
+  MOVE_FINALIZED: async (silo) => {
+    const { api, moveId, undo } = await movedProject(silo);
+    await api.projects.finalizeMove({ moveId, requestId: '' });
+    return await undo();
+  },
+  MOVE_SUPERSEDED: async (silo) => {
+    const { api, projectId, sourceId, undo } = await movedProject(silo);
+    await moveProject(api, projectId, sourceId);
+    return await undo();
+  },
   RESOURCE_LIMIT: async (silo) => {
     const { api } = await silo.signUp();
     for (let made = 1; made < 100; made++) await createKey(api, { scopes: ['*'] });
@@ -228,6 +265,22 @@ const inTrouble: Partial<Record<ReasonName, Trigger>> = {
     const all = { afterSequence: 0, batchSize: 0, follow: false };
     for await (const { head } of eventLog.readEvents(all)) present(head);
     return undefined;
+  },
+  UNDO_EXPIRED: async (silo) => {
+    // As it is after 7 days.
+    const { moveId, undo } = await movedProject(silo);
+    const undoExpireTime = new Date();
+    await collection(silo, 'project', 'moves').updateOne(
+      { _id: moveId },
+      { $set: { undoExpireTime } },
+    );
+    return await undo();
+  },
+  PROJECT_GONE: async (silo) => {
+    // As its purge leaves it, 7 days after it was deleted.
+    const { projectId, undo } = await movedProject(silo);
+    await collection(silo, 'project', 'projects').deleteOne({ _id: projectId });
+    return await undo();
   },
   INTERNAL: async (silo) => {
     // A document that no version of ours has written.

@@ -176,7 +176,7 @@ test('who lost access by another’s doing may not repeat what it did there', as
   const removal = { organizationId, accountId, etag: '', requestId: '' };
   await ada.api.organizations.removeMember(removal);
   await refused(t, create(), 'ORGANIZATION_NOT_FOUND');
-  await refused(t, move(), 'ORGANIZATION_NOT_FOUND');
+  await refused(t, move(), 'PROJECT_NOT_FOUND');
 });
 
 test('a key restricted to a project may repeat what it did there, also the deletion', async (t) => {

@@ -5,14 +5,21 @@ import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
 import test from 'ava';
 import { type Envelope, envelopeOf, placedBy } from '../envelope.ts';
 import { decodeBody, type EventName, eventMessages, eventNamed } from '../messages.ts';
-import { samples } from './samples.ts';
+import { extended, samples } from './samples.ts';
 
 const directory = join(import.meta.dirname, 'golden');
 const names = Object.keys(eventMessages) as EventName[];
 
-function encode(name: EventName): Envelope {
+/** What a golden file holds. */
+type Sample = { file: string; name: EventName; subject: string; body: object };
+
+const all: Sample[] = [
+  ...names.map((name) => ({ file: name, name, ...samples[name] })),
+  ...extended,
+];
+
+function encode({ name, subject, body }: Sample): Envelope {
   const [service, event] = name.split('.') as [LogService, string];
-  const { subject, body } = samples[name];
   const message: { toJSON(body: never): unknown } = eventMessages[name];
   return envelopeOf(
     { service, region: 'us', subjectPrefix: 'silo.v1' },
@@ -30,21 +37,22 @@ function encode(name: EventName): Envelope {
 }
 
 /** What was released. `WRITE_GOLDEN=new` writes the files of new events; none is ever changed. */
-function golden(name: EventName): Envelope {
-  const file = join(directory, `${name}.json`);
-  if (process.env.WRITE_GOLDEN === 'new' && !existsSync(file)) {
-    writeFileSync(file, `${JSON.stringify(encode(name), null, 2)}\n`);
+function golden(sample: Sample): Envelope {
+  const path = join(directory, `${sample.file}.json`);
+  if (process.env.WRITE_GOLDEN === 'new' && !existsSync(path)) {
+    writeFileSync(path, `${JSON.stringify(encode(sample), null, 2)}\n`);
   }
-  return JSON.parse(readFileSync(file, 'utf8'));
+  return JSON.parse(readFileSync(path, 'utf8'));
 }
 
-for (const name of names) {
-  test(`${name}: today's encoder makes the released bytes`, (t) => {
-    t.deepEqual(encode(name), golden(name));
+for (const sample of all) {
+  const { file, name } = sample;
+  test(`${file}: today's encoder makes the released bytes`, (t) => {
+    t.deepEqual(encode(sample), golden(sample));
   });
 
-  test(`${name}: today's decoder reads the released bytes`, (t) => {
-    const { headers, body } = golden(name);
+  test(`${file}: today's decoder reads the released bytes`, (t) => {
+    const { headers, body } = golden(sample);
     t.is(eventNamed(headers['ce-type'] ?? ''), name);
     t.deepEqual(
       placedBy((header) => headers[header]),
@@ -53,7 +61,7 @@ for (const name of names) {
         sequence: 1_234_567,
       },
     );
-    t.deepEqual(decodeBody(name, body), samples[name].body);
+    t.deepEqual(decodeBody(name, body) as object, sample.body);
   });
 }
 
@@ -64,7 +72,8 @@ test('every message of events.proto is the body of an event with a golden file',
   const known = new Set<unknown>(Object.values(eventMessages));
   t.is(messages.length, names.length);
   t.true(messages.every((message) => known.has(message)));
-  t.deepEqual(readdirSync(directory).toSorted(), names.map((name) => `${name}.json`).toSorted());
+  const files = all.map(({ file }) => `${file}.json`);
+  t.deepEqual(readdirSync(directory).toSorted(), files.toSorted());
 });
 
 test('a repair changes the message id and nothing else', (t) => {

@@ -8,6 +8,7 @@ const organization = `org_us_${ulid}`;
 const project = `prj_${ulid}`;
 const key = `key_${ulid}`;
 const invite = `inv_${ulid}`;
+const move = `mov_${ulid}`;
 const rest = { revision: 7, actor: account, time: new Date('2026-02-03T04:05:06.789Z') };
 const changes = [{ field: 'name', from: 'Günther’s "app"', to: 'a.b $host\n日本' }];
 
@@ -89,8 +90,11 @@ export const samples: { [Name in EventName]: { subject: string; body: EventBody<
       projectId: project,
       oldOrganizationId: organization,
       newOrganizationId: 'org_us_01k8zq3v5w6x7y8z9a0b1c2d3f',
-      moveId: `mov_${ulid}`,
+      moveId: move,
       name: 'Production',
+      // As the first release told it; what came later is in `extended`.
+      undoOf: '',
+      projectCount: 0,
       ...rest,
     },
   },
@@ -103,6 +107,20 @@ export const samples: { [Name in EventName]: { subject: string; body: EventBody<
       purgeTime: new Date('2026-02-10T04:05:06.789Z'),
       ...rest,
     },
+  },
+  'project.move_finalized': {
+    subject: move,
+    body: {
+      moveId: move,
+      oldOrganizationId: organization,
+      newOrganizationId: 'org_us_01k8zq3v5w6x7y8z9a0b1c2d3f',
+      projectIds: [project, 'prj_01k8zq3v5w6x7y8z9a0b1c2d3f'],
+      ...rest,
+    },
+  },
+  'project.undeleted': {
+    subject: project,
+    body: { projectId: project, organizationId: organization, name: 'Staging', ...rest },
   },
   'project.slots_changed': {
     subject: organization,
@@ -170,3 +188,17 @@ export const samples: { [Name in EventName]: { subject: string; body: EventBody<
     },
   },
 };
+
+/** Events of which a later release tells more: a golden file each, beside that of the first form. */
+export const extended: { file: string; name: EventName; subject: string; body: object }[] = [
+  {
+    file: 'project.moved-2',
+    name: 'project.moved',
+    subject: project,
+    body: {
+      ...samples['project.moved'].body,
+      undoOf: 'mov_01k8zq3v5w6x7y8z9a0b1c2d3f',
+      projectCount: 500,
+    },
+  },
+];

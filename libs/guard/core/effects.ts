@@ -41,7 +41,7 @@ const effects: Record<Source, Readonly<Record<string, Effect>>> = {
     created: project,
     updated: project,
     moved: project,
-    move_finalized: project,
+    move_finalized: nothing,
     deleted: project,
     undeleted: project,
     slots_changed: nothing,

@@ -79,7 +79,15 @@ test('every event that a source publishes is understood', (t) => {
       'invite_deleted',
       'invite_accepted',
     ],
-    project: ['created', 'updated', 'moved', 'deleted', 'slots_changed'],
+    project: [
+      'created',
+      'updated',
+      'moved',
+      'move_finalized',
+      'deleted',
+      'undeleted',
+      'slots_changed',
+    ],
     token: ['created', 'revoked', 'key_created', 'key_updated', 'key_revoked'],
   };
   const body = { ...moved, ...member, ...key, fingerprint: 'aaaaaaaaaaaa' };

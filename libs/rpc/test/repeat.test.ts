@@ -1,5 +1,4 @@
 import type { Answer, Question } from '@silo/guard/access.ts';
-import { lastingPermit } from '@silo/guard/test/lasting-permit.ts';
 import type { RequestRecord } from '@silo/mongo/mutation.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
@@ -118,9 +117,7 @@ test('who has lost the target may repeat, where the organizations of the first c
     const refusal = { reason: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND, detail: 'prj_1' };
     return { allowed: false, refusal, key: allowed.allowed ? allowed.facts.key : undefined };
   };
-  const { client, remember } = await start(t, {
-    access: { ...access, authorize, permit: lastingPermit(authorize) },
-  });
+  const { client, remember } = await start(t, { access: { ...access, authorize } });
   await client.updateAccount(updateRequest, bearer(fullKey));
   lost.isLost = true;
   t.is(await outcomeOf(client.updateAccount(updateRequest, bearer(fullKey))), 'PROJECT_NOT_FOUND');
@@ -175,10 +172,7 @@ test('a dead key repeats the request that it is remembered for, and does nothing
   };
   const revive = async (keyHash: Uint8Array) =>
     hashOf(dying).equals(keyHash) ? { accountId, keyId: 'key_1' } : undefined;
-  const { client, remember } = await start(t, {
-    access: { ...access, authorize, permit: lastingPermit(authorize) },
-    revive,
-  });
+  const { client, remember } = await start(t, { access: { ...access, authorize }, revive });
   await client.updateAccount(updateRequest, bearer(dying));
   remember({ response });
   life.isOver = true;

@@ -34,6 +34,6 @@ export function createListActivity({
 }
 
 function entryMessage(entry: ActivityDocument): ActivityEntry {
-  const { _id: id, time, type, actor, projectId, subjectId, moveId, changes } = entry;
-  return { id, time, type, actor, projectId, subjectId, moveId, changes };
+  const { _id: id, time, type, actor, projectId, subjectId, moveId, undoOf, changes } = entry;
+  return { id, time, type, actor, projectId, subjectId, moveId, undoOf, changes };
 }

@@ -27,6 +27,8 @@ export type Entry = {
   projectId: string;
   subjectId: string;
   moveId: string;
+  /** The move that this one undid. */
+  undoOf: string;
   changes: ActivityChange[];
 };
 
@@ -36,6 +38,7 @@ type Told = {
   projectId?: string;
   subjectId?: string;
   moveId?: string;
+  undoOf?: string;
   changes?: ActivityChange[];
 };
 
@@ -120,7 +123,19 @@ export const tellers: Readonly<Record<string, Teller>> = {
     organizationIds: [moved.oldOrganizationId, moved.newOrganizationId],
     projectId: moved.projectId,
     moveId: moved.moveId,
+    undoOf: moved.undoOf,
     changes: changed('organization_id', moved.oldOrganizationId, moved.newOrganizationId),
+  })),
+  'project.move_finalized': telling(events.MoveFinalized, (finalized) => ({
+    organizationIds: [finalized.oldOrganizationId, finalized.newOrganizationId],
+    projectId: finalized.projectIds.length === 1 ? (finalized.projectIds[0] ?? '') : '',
+    subjectId: finalized.moveId,
+    moveId: finalized.moveId,
+  })),
+  'project.undeleted': telling(events.ProjectUndeleted, ({ organizationId, projectId, name }) => ({
+    organizationIds: [organizationId],
+    projectId,
+    changes: changed('name', '', name),
   })),
   'project.deleted': telling(events.ProjectDeleted, ({ organizationId, projectId, name }) => ({
     organizationIds: [organizationId],
@@ -187,6 +202,7 @@ export function entryOf(event: ToldEvent): Entry | undefined {
     projectId: told.projectId ?? '',
     subjectId: told.subjectId ?? '',
     moveId: told.moveId ?? '',
+    undoOf: told.undoOf ?? '',
     changes: told.changes ?? [],
   };
 }

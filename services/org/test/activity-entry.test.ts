@@ -154,6 +154,53 @@ const rows: Row[] = [
     },
   },
   {
+    message: 'ProjectMoved',
+    type: 'project.moved',
+    body: {
+      projectId: prj,
+      oldOrganizationId: other,
+      newOrganizationId: org,
+      moveId: 'mov_back',
+      name: 'x',
+      undoOf: mov,
+      projectCount: 1,
+    },
+    told: {
+      organizationIds: [other, org],
+      projectId: prj,
+      moveId: 'mov_back',
+      undoOf: mov,
+      changes: [{ field: 'organization_id', from: other, to: org }],
+    },
+  },
+  {
+    message: 'MoveFinalized',
+    type: 'project.move_finalized',
+    body: { moveId: mov, oldOrganizationId: org, newOrganizationId: other, projectIds: [prj] },
+    told: { organizationIds: [org, other], projectId: prj, subjectId: mov, moveId: mov },
+  },
+  {
+    message: 'MoveFinalized',
+    type: 'project.move_finalized',
+    body: {
+      moveId: mov,
+      oldOrganizationId: org,
+      newOrganizationId: other,
+      projectIds: [prj, 'prj_2'],
+    },
+    told: { organizationIds: [org, other], subjectId: mov, moveId: mov },
+  },
+  {
+    message: 'ProjectUndeleted',
+    type: 'project.undeleted',
+    body: { projectId: prj, organizationId: org, name: 'Staging' },
+    told: {
+      organizationIds: [org],
+      projectId: prj,
+      changes: [{ field: 'name', from: '', to: 'Staging' }],
+    },
+  },
+  {
     message: 'ProjectDeleted',
     type: 'project.deleted',
     body: { projectId: prj, organizationId: org, name: 'Staging', purgeTime: by.time },
@@ -272,7 +319,7 @@ function entryFor(type: string, body: Record<string, unknown>) {
 for (const [index, { message, type, body, told }] of rows.entries()) {
   const seen = told === undefined ? 'nobody sees it' : 'the organizations that it names see it';
   test(`${message} (row ${index + 1}): ${seen}`, (t) => {
-    const empty = { projectId: '', subjectId: '', moveId: '', changes: [] };
+    const empty = { projectId: '', subjectId: '', moveId: '', undoOf: '', changes: [] };
     const expected = told && { ...empty, id: 'evt_1', time, type, actor: acc, ...told };
     t.deepEqual(entryFor(type, body) as unknown, expected);
   });

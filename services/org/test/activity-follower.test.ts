@@ -162,6 +162,7 @@ test('activity pages stay put while new entries arrive, and show one organizatio
     projectId,
     subjectId: '',
     moveId: '',
+    undoOf: '',
     changes: [],
   });
   let from = await stores.activity.position('token', signal);

@@ -35,7 +35,7 @@ export const createDeleteProject =
           const present = await projects.read(tx, organizationId, projectId);
           if (present === undefined) throw gone;
           checkEtag(etag, present.revision);
-          throw errors.projectNotActive(present.state);
+          throw errors.projectNotActive({ projectId, state: present.state });
         }
         await slots.free(tx, organizationId);
         tx.emit(deletedEvent(project, { actor: call.actor, tx }));

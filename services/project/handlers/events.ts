@@ -1,9 +1,11 @@
 import type { EventDraft, Transaction } from '@silo/mongo/event-log.ts';
 import {
   type FieldChange,
+  MoveFinalized,
   ProjectCreated,
   ProjectDeleted,
   ProjectMoved,
+  ProjectUndeleted,
   ProjectUpdated,
   SlotsChanged,
 } from '@silo/protos/gen/silo/events/v1/events.ts';
@@ -48,8 +50,29 @@ export function movedEvent(
     revision,
     actor,
     time: tx.now,
+    undoOf: move.undoOf ?? '',
+    projectCount: move.projectIds.length,
   };
   return { event: 'moved', subject: _id, body: ProjectMoved.toJSON(body) };
+}
+
+export function moveFinalizedEvent(move: MoveDocument, { actor, tx }: Occasion): EventDraft {
+  const body = {
+    moveId: move._id,
+    oldOrganizationId: move.sourceOrganizationId,
+    newOrganizationId: move.destinationOrganizationId,
+    projectIds: move.projectIds,
+    revision: move.revision,
+    actor,
+    time: tx.now,
+  };
+  return { event: 'move_finalized', subject: move._id, body: MoveFinalized.toJSON(body) };
+}
+
+export function undeletedEvent(project: ProjectDocument, { actor, tx }: Occasion): EventDraft {
+  const { _id, organizationId, name, revision } = project;
+  const body = { projectId: _id, organizationId, name, revision, actor, time: tx.now };
+  return { event: 'undeleted', subject: _id, body: ProjectUndeleted.toJSON(body) };
 }
 
 /** `before` is undefined where the slots have just been opened. */

@@ -50,7 +50,7 @@ export const createListMoveDestinations =
           organizationId,
           organizationName,
           blockers: moveBlockers({
-            project,
+            projects: [project],
             source,
             destinationId: organizationId,
             destination: found.get(organizationId),

@@ -34,7 +34,7 @@ export const createUpdateProject =
         if (before === undefined) throw gone;
         checkEtag(wanted.etag, before.revision);
         if (before.state !== ProjectState.PROJECT_STATE_ACTIVE) {
-          throw errors.projectNotActive(before.state);
+          throw errors.projectNotActive({ projectId: wanted.id, state: before.state });
         }
         const { name, settings, changes } = applyChange(before, change);
         const reauthorize = [{ organizationId, projectId: wanted.id, level }];

@@ -15,8 +15,8 @@ type Uses = {
 };
 
 /**
- * Removes, until the signal, deleted projects whose time has come, tokens first. Every replica
- * does: each step does nothing where another was faster.
+ * Removes, until the signal, deleted projects whose time has come: none can be undeleted whose token
+ * may be gone already. Every replica does: each step does nothing where another was faster.
  */
 export async function purgeProjects(uses: Uses, signal: AbortSignal): Promise<void> {
   await runForever({ name: 'purge-projects', intervalMs, signal, log: uses.log }, (turnSignal) =>
@@ -33,9 +33,10 @@ export async function purgeDue(
     const now = clock.now();
     const due = await projects.due(now, batchSize, signal);
     for (const projectId of due) {
+      if (!(await projects.beginPurge(projectId, now, signal))) continue;
       const request = { projectId, correlationId: `purge-${projectId}` };
       await secrets.purgeProjectToken(request, { signal });
-      await projects.purge(projectId, now, signal);
+      await projects.purge(projectId, signal);
     }
     if (due.length < batchSize) return;
   }

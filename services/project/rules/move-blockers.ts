@@ -1,29 +1,28 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
-import type { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { SlotsDocument } from '../store/documents.ts';
 import { type Creator, levelToCreate } from './create-project.ts';
-import { violatedMoveRules } from './move.ts';
+import { type MoveFacts, violatedMoveRules } from './move.ts';
 import { refuseUnusable } from './slots.ts';
 
 /**
  * Everything that stands in the way of a move to an organization that the caller is a member of,
  * in the order in which MoveProject would refuse it.
  */
-export function moveBlockers(facts: {
-  project: { state: ProjectState };
-  source: Pick<SlotsDocument, '_id' | 'count'>;
-  destinationId: string;
-  /** Undefined where they are not open yet. */
-  destination: SlotsDocument | undefined;
-  caller: Creator;
-}): SiloError[] {
-  const { project, source, destinationId, destination, caller } = facts;
+export function moveBlockers(
+  facts: Pick<MoveFacts, 'projects' | 'source'> & {
+    destinationId: string;
+    /** Undefined where they are not open yet. */
+    destination: SlotsDocument | undefined;
+    caller: Creator;
+  },
+): SiloError[] {
+  const { projects, source, destinationId, destination, caller } = facts;
   const blockers: SiloError[] = [];
   const needed = levelToCreate(caller);
   if (caller.level < needed) blockers.push(errors.adminRequired(needed));
   if (destination !== undefined && !destination.closed) {
-    return [...blockers, ...violatedMoveRules({ project, source, destination })];
+    return [...blockers, ...violatedMoveRules({ projects, source, destination, kept: 1 })];
   }
   const unusable = refuseUnusable(destinationId, destination);
   return unusable === undefined ? blockers : [...blockers, unusable];

@@ -2,7 +2,7 @@ import { combine, errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { regionOf } from '@silo/tokens/ids.ts';
-import type { SlotsDocument } from '../store/documents.ts';
+import type { ProjectDocument, SlotsDocument } from '../store/documents.ts';
 import { hasRoom, limitReached } from './slots.ts';
 
 /** Refuses with CROSS_REGION a destination in another region than the source, by the ids alone. */
@@ -15,31 +15,40 @@ export function requireSameRegion(sourceId: string, destinationId: string): void
 
 /** What the state rules of a move are judged by, all as of one instant. */
 export type MoveFacts = {
-  project: { state: ProjectState };
+  /** What moves, as one. */
+  projects: readonly Pick<ProjectDocument, '_id' | 'state'>[];
   source: Pick<SlotsDocument, '_id' | 'count'>;
   destination: SlotsDocument;
+  /** How many projects the source keeps at least: one, but where a move is undone. */
+  kept: number;
 };
+
+/** How many projects a move leaves for good: deleted ones hold no slot, and some go nowhere. */
+function countMoving({ projects, source, destination }: Omit<MoveFacts, 'kept'>): number {
+  if (destination._id === source._id) return 0;
+  return projects.filter(({ state }) => state !== ProjectState.PROJECT_STATE_DELETED).length;
+}
 
 /**
  * The state rules that a move violates, in the order of the design's table (§6). Rules about
  * counts are judged only where the move would change them: not towards the source itself, and not
  * for a deleted project, which holds no slot.
  */
-export function violatedMoveRules({ project, source, destination }: MoveFacts): SiloError[] {
-  const staysThere = destination._id === source._id;
-  const changesCounts = !staysThere && project.state !== ProjectState.PROJECT_STATE_DELETED;
+export function violatedMoveRules(facts: MoveFacts): SiloError[] {
+  const { projects, source, destination, kept } = facts;
+  const moving = countMoving(facts);
   const violated: SiloError[] = [];
-  if (changesCounts && source.count <= 1) violated.push(errors.lastProject());
-  if (staysThere) violated.push(errors.alreadyThere());
-  if (changesCounts && !hasRoom(destination, 1)) violated.push(limitReached(destination));
-  if (project.state !== ProjectState.PROJECT_STATE_ACTIVE) {
-    violated.push(errors.projectNotActive(project.state));
+  if (moving > 0 && source.count - moving < kept) violated.push(errors.lastProject());
+  if (destination._id === source._id) violated.push(errors.alreadyThere());
+  if (moving > 0 && !hasRoom(destination, moving)) violated.push(limitReached(destination));
+  for (const { _id: projectId, state } of projects) {
+    if (state === ProjectState.PROJECT_STATE_ACTIVE) continue;
+    violated.push(errors.projectNotActive({ projectId, state }));
   }
   return violated;
 }
 
-/** Refuses a move that violates state rules: with the first one's reason, and all of them told. */
-export function requireMoveAllowed(facts: MoveFacts): void {
-  const violated = violatedMoveRules(facts);
+/** Refuses what violates rules: with the first one's code and reason, and all of them told. */
+export function requireNone(violated: readonly SiloError[]): void {
   if (violated.length > 0) throw combine(violated);
 }

@@ -16,8 +16,12 @@ export type ProjectDocument = {
   revision: number;
   createTime: Date;
   updateTime: Date;
+  /** The move that brought it where it is; absent if it has never been moved. */
+  moveId?: string;
   /** Only of a deleted project. */
   purgeTime?: Date;
+  /** Its purge has begun: nothing brings it back. */
+  purging?: true;
 };
 
 /** The last try of one kind, with what it was answered. */
@@ -43,9 +47,22 @@ export type SlotsDocument = {
 /** A move as it is stored. */
 export type MoveDocument = {
   _id: string;
-  projectId: string;
+  /** One, or a batch: in the order in which they were asked for. */
+  projectIds: string[];
   sourceOrganizationId: string;
   destinationOrganizationId: string;
+  /** Both of the above: who sees it. */
+  organizationIds: string[];
   actorAccountId: string;
   moveTime: Date;
+  /** The move that this one undid. */
+  undoOf?: string;
+  /** Absent for an undo, which cannot be undone. */
+  undoExpireTime?: Date;
+  /** The move that undid this one. */
+  undoneBy?: string;
+  finalizeTime?: Date;
+  finalizerAccountId?: string;
+  /** Counts the changes of the record: 2 once it is undone or finalized. */
+  revision: number;
 };

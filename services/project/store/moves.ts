@@ -1,16 +1,71 @@
 import type { Transaction } from '@silo/mongo/event-log.ts';
-import type { Collection, Db } from 'mongodb';
+import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import type { Collection, Db, Filter } from 'mongodb';
 import type { MoveDocument } from './documents.ts';
+
+/** What ends the time in which a move can be undone. */
+export type Closing =
+  | Required<Pick<MoveDocument, 'undoneBy'>>
+  | Required<Pick<MoveDocument, 'finalizeTime' | 'finalizerAccountId'>>;
+
+/** Whose moves are listed: an organization's, or of these only those of one project. */
+export type Listed = { organizationId: string; projectId?: string | undefined };
 
 /** The record of every move. */
 export type MoveStore = ReturnType<typeof createMoveStore>;
 
 export function createMoveStore(db: Db) {
-  const moves: Collection<MoveDocument> = db.collection('moves');
+  const moves: Collection<MoveDocument> = db.collection('moves', collectionOptions);
 
   return {
     async insert(tx: Transaction, move: MoveDocument): Promise<void> {
       await moves.insertOne(move, { session: tx.session });
+    },
+
+    /** A move, of whichever organizations, as it stands now: the caller judges who sees it. */
+    async find(moveId: string, signal: AbortSignal): Promise<MoveDocument | undefined> {
+      return (await readLinearizable(moves, { _id: moveId }, { signal })) ?? undefined;
+    },
+
+    /** The same as of the transaction. */
+    async read(tx: Transaction, moveId: string): Promise<MoveDocument | undefined> {
+      return (await moves.findOne({ _id: moveId }, { session: tx.session })) ?? undefined;
+    },
+
+    /** Ends the time in which a move can be undone; undefined where it is over. Happens once. */
+    async close(
+      tx: Transaction,
+      moveId: string,
+      closing: Closing,
+    ): Promise<MoveDocument | undefined> {
+      const open: Filter<MoveDocument> = {
+        _id: moveId,
+        undoExpireTime: { $gt: tx.now },
+        undoneBy: { $exists: false },
+        finalizeTime: { $exists: false },
+      };
+      const closed = await moves.findOneAndUpdate(
+        open,
+        { $set: closing, $inc: { revision: 1 } },
+        { session: tx.session, returnDocument: 'after' },
+      );
+      return closed ?? undefined;
+    },
+
+    /** Moves from and to an organization, newest first. */
+    async list(
+      { organizationId, projectId }: Listed,
+      { beforeId, limit }: { beforeId: string | undefined; limit: number },
+      signal: AbortSignal,
+    ): Promise<MoveDocument[]> {
+      const filter: Filter<MoveDocument> = {
+        organizationIds: organizationId,
+        ...(projectId !== undefined && { projectIds: projectId }),
+        ...(beforeId !== undefined && { _id: { $lt: beforeId } }),
+      };
+      const query = moves.find(filter, { sort: { _id: -1 }, limit, ...bounded(signal) });
+      return await reading(query.toArray());
     },
   };
 }

@@ -25,7 +25,12 @@ export type Search = {
 };
 
 /** What a change expects to find; anything else changes nothing. */
-export type Expected = { organizationId: string; revision?: number | undefined };
+export type Expected = {
+  organizationId: string;
+  revision?: number | undefined;
+  /** The move that brought it there. */
+  moveId?: string | undefined;
+};
 
 /** The projects. What belongs to another organization than the one given is not there. */
 export type ProjectStore = ReturnType<typeof createProjectStore>;
@@ -40,16 +45,11 @@ export function createProjectStore(db: Db) {
   const change = async (
     tx: Transaction,
     projectId: string,
-    { organizationId, revision }: Expected,
+    expected: Expected,
     values: Partial<ProjectDocument>,
   ): Promise<ProjectDocument | undefined> => {
     const changed = await projects.findOneAndUpdate(
-      {
-        _id: projectId,
-        organizationId,
-        state: active,
-        ...(revision !== undefined && { revision }),
-      },
+      { _id: projectId, ...asExpected(expected) },
       { $set: { ...values, updateTime: tx.now }, $inc: { revision: 1 } },
       { session: tx.session, returnDocument: 'after' },
     );
@@ -144,14 +144,70 @@ export function createProjectStore(db: Db) {
       return await change(tx, projectId, expected, { state: deleted, purgeTime });
     },
 
-    /** Gives a project to another organization. */
+    /**
+     * Gives projects to another organization, all or none, and answers them in that order.
+     * Undefined where one is not active and as expected; the transaction must then be given up.
+     */
     async transfer(
       tx: Transaction,
-      projectId: string,
+      projectIds: readonly string[],
       expected: Expected,
-      destinationId: string,
+      to: { organizationId: string; moveId: string },
+    ): Promise<ProjectDocument[] | undefined> {
+      const [first, ...others] = projectIds;
+      if (first !== undefined && others.length === 0) {
+        const moved = await change(tx, first, expected, to);
+        return moved && [moved];
+      }
+      const { session } = tx;
+      const _id = { $in: [...projectIds] };
+      const { modifiedCount } = await projects.updateMany(
+        { _id, ...asExpected(expected) },
+        { $set: { ...to, updateTime: tx.now }, $inc: { revision: 1 } },
+        { session },
+      );
+      if (modifiedCount !== projectIds.length) return undefined;
+      const moved = await projects.find({ _id }, { session }).toArray();
+      return inOrder(projectIds, moved);
+    },
+
+    /** Those of these projects that exist, whosever they are, as of the transaction. */
+    async readMany(tx: Transaction, projectIds: readonly string[]): Promise<ProjectDocument[]> {
+      const { session } = tx;
+      return await projects.find({ _id: { $in: [...projectIds] } }, { session }).toArray();
+    },
+
+    /** Those of an organization's projects, in whatever state. */
+    async getMany(
+      organizationId: string,
+      projectIds: readonly string[],
+      signal: AbortSignal,
+    ): Promise<ProjectDocument[]> {
+      return await find({ _id: { $in: [...projectIds] }, organizationId }, { signal });
+    },
+
+    /** Makes a deleted project active again, unless its time is over. */
+    async restore(
+      tx: Transaction,
+      organizationId: string,
+      projectId: string,
     ): Promise<ProjectDocument | undefined> {
-      return await change(tx, projectId, expected, { organizationId: destinationId });
+      const restored = await projects.findOneAndUpdate(
+        {
+          _id: projectId,
+          organizationId,
+          state: deleted,
+          purgeTime: { $gt: tx.now },
+          purging: { $exists: false },
+        },
+        {
+          $set: { state: active, updateTime: tx.now },
+          $unset: { purgeTime: '' },
+          $inc: { revision: 1 },
+        },
+        { session: tx.session, returnDocument: 'after' },
+      );
+      return restored ?? undefined;
     },
 
     /** Ids of deleted projects, of any organization, whose time to be purged has come. */
@@ -161,12 +217,34 @@ export function createProjectStore(db: Db) {
       return found.map(({ _id }) => _id);
     },
 
-    /** Removes a project for good, if it is deleted and its time has come. */
-    async purge(projectId: string, now: Date, signal: AbortSignal): Promise<void> {
+    /**
+     * Begins the purge of a deleted project whose time has come: from then on nothing brings it
+     * back. Answers whether it has begun, now or before.
+     */
+    async beginPurge(projectId: string, now: Date, signal: AbortSignal): Promise<boolean> {
       const due = { _id: projectId, state: deleted, purgeTime: { $lte: now } };
-      await reading(projects.deleteOne(due, bounded(signal)));
+      const begun = projects.updateOne(due, { $set: { purging: true } }, bounded(signal));
+      return (await reading(begun)).matchedCount === 1;
+    },
+
+    /** Removes a project whose purge has begun. */
+    async purge(projectId: string, signal: AbortSignal): Promise<void> {
+      await reading(projects.deleteOne({ _id: projectId, purging: true }, bounded(signal)));
     },
   };
+}
+
+function asExpected({ organizationId, revision, moveId }: Expected): Filter<ProjectDocument> {
+  return {
+    ...{ organizationId, state: active },
+    ...(revision !== undefined && { revision }),
+    ...(moveId !== undefined && { moveId }),
+  };
+}
+
+function inOrder(ids: readonly string[], documents: ProjectDocument[]): ProjectDocument[] {
+  const byId = new Map(documents.map((each) => [each._id, each]));
+  return ids.flatMap((id) => byId.get(id) ?? []);
 }
 
 type FindOptions = {

@@ -13,6 +13,6 @@ export async function setUpStore(db: Db): Promise<void> {
       { key: { purgeTime: 1 }, sparse: true },
     ],
     slots: [],
-    moves: [{ key: { projectId: 1, _id: -1 } }],
+    moves: [{ key: { projectIds: 1, _id: -1 } }, { key: { organizationIds: 1, _id: -1 } }],
   });
 }

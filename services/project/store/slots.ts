@@ -3,6 +3,9 @@ import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { Collection, Db, Filter } from 'mongodb';
 import type { SlotsDocument } from './documents.ts';
 
+/** How many projects go where, and how many the source keeps at least. */
+type Transfer = { sourceId: string; destinationId: string; count: number; kept: number };
+
 /** The slots of organizations. */
 export type SlotStore = ReturnType<typeof createSlotStore>;
 
@@ -70,15 +73,20 @@ export function createSlotStore(db: Db) {
     },
 
     /**
-     * Moves one slot's use from source to destination. Answers false where the source would keep
-     * none or the destination has no room; the transaction must then be given up.
+     * Moves the use of that many slots from source to destination. Answers false where the source
+     * would keep fewer than `kept` or the destination has no room; the transaction must then be
+     * given up.
      */
-    async transfer(tx: Transaction, sourceId: string, destinationId: string): Promise<boolean> {
+    async transfer(
+      tx: Transaction,
+      { sourceId, destinationId, count, kept }: Transfer,
+    ): Promise<boolean> {
+      const source = { _id: sourceId, count: { $gte: count + kept } };
       // Neighbours of one kind go to the server as one statement.
       const { matchedCount } = await slots.bulkWrite(
         [
-          { updateOne: { filter: { _id: sourceId, count: { $gte: 2 } }, update: counted(-1) } },
-          { updateOne: { filter: withRoom(destinationId, 1), update: counted(1) } },
+          { updateOne: { filter: source, update: counted(-count) } },
+          { updateOne: { filter: withRoom(destinationId, count), update: counted(count) } },
         ],
         { session: tx.session },
       );

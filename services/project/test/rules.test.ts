@@ -1,27 +1,22 @@
-import { status } from '@grpc/grpc-js';
 import { reasonName } from '@silo/errors/reason-name.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
-import { Project, ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { checkEtag, etagOf, revisionOf } from '@silo/tokens/etag.ts';
 import test from 'ava';
 import { requireMayCreate } from '../rules/create-project.ts';
-import { requireMoveAllowed, requireSameRegion, violatedMoveRules } from '../rules/move.ts';
-import { moveBlockers } from '../rules/move-blockers.ts';
 import { missingNames } from '../rules/recommended.ts';
 import { settingsOf } from '../rules/settings.ts';
 import { judgeTry, refuseAddition } from '../rules/slots.ts';
 import { applyChange, changeOf } from '../rules/update-project.ts';
 import type { SlotsDocument } from '../store/documents.ts';
 
-const { PROJECT_STATE_ACTIVE, PROJECT_STATE_DELETED, PROJECT_STATE_MIGRATING } = ProjectState;
 const { TRY_RESULT_ACCEPTED, TRY_RESULT_REFUSED_ACCESS } = TryResult;
 const { TRY_RESULT_REFUSED_COUNT, TRY_RESULT_REFUSED_LATE } = TryResult;
 
 const us = 'org_us_01k00000000000000000000000';
 const alsoUs = 'org_us_01k00000000000000000000001';
-const eu = 'org_eu_01k00000000000000000000000';
 
 function slotsOf(values: Partial<SlotsDocument> = {}): SlotsDocument {
   return { _id: alsoUs, limit: null, count: 1, closed: false, revision: 1, tries: {}, ...values };
@@ -39,107 +34,6 @@ function refused(act: () => unknown): SiloError {
 
 const reason = (act: () => unknown) => reasonName(refused(act).reason);
 const reasons = (all: readonly SiloError[]) => all.map((each) => reasonName(each.reason));
-
-for (const { title, state = PROJECT_STATE_ACTIVE, sourceCount, destination, expected } of [
-  { title: 'a move that breaks no rule', sourceCount: 2, destination: {}, expected: [] },
-  {
-    title: 'a move of the last project',
-    sourceCount: 1,
-    destination: {},
-    expected: ['LAST_PROJECT'],
-  },
-  {
-    title: 'a move to where the last project is already',
-    sourceCount: 1,
-    destination: { _id: us, limit: 1 },
-    expected: ['ALREADY_THERE'],
-  },
-  {
-    title: 'a move to a full organization',
-    sourceCount: 2,
-    destination: { limit: 1, count: 1 },
-    expected: ['PROJECT_LIMIT'],
-  },
-  {
-    title: 'a move into the last free slot',
-    sourceCount: 2,
-    destination: { limit: 2, count: 1 },
-    expected: [],
-  },
-  {
-    title: 'a move of a migrating last project to a full organization',
-    state: PROJECT_STATE_MIGRATING,
-    sourceCount: 1,
-    destination: { limit: 1, count: 1 },
-    expected: ['LAST_PROJECT', 'PROJECT_LIMIT', 'PROJECT_NOT_ACTIVE'],
-  },
-  {
-    title: 'a move of a deleted project, which holds no slot',
-    state: PROJECT_STATE_DELETED,
-    sourceCount: 1,
-    destination: { limit: 1, count: 1 },
-    expected: ['PROJECT_NOT_ACTIVE'],
-  },
-]) {
-  test(`${title} violates ${expected.join(', ') || 'nothing'}`, (t) => {
-    const violated = violatedMoveRules({
-      project: { state },
-      source: { _id: us, count: sourceCount },
-      destination: slotsOf(destination),
-    });
-    t.deepEqual(reasons(violated), expected);
-  });
-}
-
-test('a refused move has the first reason, all violations, and the quota beside them', (t) => {
-  const error = refused(() =>
-    requireMoveAllowed({
-      project: { state: PROJECT_STATE_ACTIVE },
-      source: { _id: us, count: 1 },
-      destination: slotsOf({ limit: 3, count: 3 }),
-    }),
-  );
-  t.is(error.code, status.FAILED_PRECONDITION);
-  t.is(reasonName(error.reason), 'LAST_PROJECT');
-  t.deepEqual(
-    error.details.preconditionFailure?.map(({ type }) => type),
-    ['LAST_PROJECT', 'PROJECT_LIMIT'],
-  );
-  t.is(error.details.quotaFailure?.[0]?.subject, alsoUs);
-});
-
-test('another region is judged by the id, and what is no id of an organization does not exist', (t) => {
-  t.notThrows(() => requireSameRegion(us, alsoUs));
-  t.is(
-    reason(() => requireSameRegion(us, eu)),
-    'CROSS_REGION',
-  );
-  t.is(refused(() => requireSameRegion(us, eu)).metadata.region, 'eu');
-  const noId = 'org_us_uuuuuuuuuuuuuuuuuuuuuuuuuu';
-  t.is(
-    reason(() => requireSameRegion(us, noId)),
-    'ORGANIZATION_NOT_FOUND',
-  );
-});
-
-test('the blockers of a move are all told, permission first', (t) => {
-  const facts = {
-    project: { state: PROJECT_STATE_ACTIVE },
-    source: { _id: us, count: 1 },
-    destinationId: alsoUs,
-    caller: { level: Level.LEVEL_MEMBER, fact: { membersMayCreateProjects: false } },
-  };
-  const full = slotsOf({ limit: 1 });
-  t.deepEqual(reasons(moveBlockers({ ...facts, destination: full })), [
-    'ADMIN_REQUIRED',
-    'LAST_PROJECT',
-    'PROJECT_LIMIT',
-  ]);
-  t.deepEqual(reasons(moveBlockers({ ...facts, destination: undefined })), [
-    'ADMIN_REQUIRED',
-    'NOT_READY',
-  ]);
-});
 
 for (const [level, may, allowed] of [
   [Level.LEVEL_MEMBER, true, true],

@@ -79,8 +79,9 @@ test('changes touch only what the organization owns, at the revision expected', 
     name: 'New',
     revision: 2,
   });
+  const to = { organizationId: ours, moveId: newId('mov') };
   const stolen = await inTransaction((tx) =>
-    projects.transfer(tx, foreign._id, { organizationId: ours }, ours),
+    projects.transfer(tx, [foreign._id], { organizationId: ours }, to),
   );
   t.is(stolen, undefined);
   const removed = await inTransaction((tx) =>
@@ -97,10 +98,13 @@ test('a deleted project is in no answer, and is purged when its time has come', 
   t.is(await projects.get(ours, mine._id, signal()), undefined);
   t.deepEqual(await projects.list(ours, { afterId: '', limit: 9 }, signal()), []);
   t.deepEqual(await projects.due(now, 9, signal()), []);
-  await projects.purge(mine._id, now, signal());
-  await projects.purge(foreign._id, purgeTime, signal());
+  t.false(await projects.beginPurge(mine._id, now, signal()));
+  t.false(await projects.beginPurge(foreign._id, purgeTime, signal()));
+  await projects.purge(mine._id, signal());
   t.deepEqual(await projects.due(purgeTime, 9, signal()), [mine._id]);
-  await projects.purge(mine._id, purgeTime, signal());
+  t.true(await projects.beginPurge(mine._id, purgeTime, signal()));
+  t.true(await projects.beginPurge(mine._id, purgeTime, signal()), 'as often as it takes');
+  await projects.purge(mine._id, signal());
   t.is(await projects.fact(mine._id, signal()), undefined);
   t.not(await projects.fact(foreign._id, signal()), undefined);
 });
@@ -197,9 +201,10 @@ test('a slot passes from source to destination only if one stays and one is free
     await slots.open(tx, slotsOf(ours, { count: 2 }));
     await slots.open(tx, slotsOf(theirs, { limit: 2, count: 1 }));
   });
-  const transfer = (from: string, to: string) =>
+  const transfer = (from: string, to: string, kept = 1) =>
     inTransaction(async (tx) => {
-      if (!(await slots.transfer(tx, from, to))) throw new Error('refused');
+      const move = { sourceId: from, destinationId: to, count: 1, kept };
+      if (!(await slots.transfer(tx, move))) throw new Error('refused');
     });
   await transfer(ours, theirs);
   await t.throwsAsync(transfer(ours, theirs), { message: 'refused' });

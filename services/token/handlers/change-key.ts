@@ -1,6 +1,5 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { Codec } from '@silo/mongo/event-log.ts';
-import type { Unpropagated } from '@silo/mongo/requests.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { endsCaller, type KeyChange, type Occasion } from '../rules/key-changes.ts';
@@ -24,11 +23,9 @@ export async function changeKey<Response>(
     codec: Codec<Response>;
     sealed?: boolean;
     decide(context: KeyContext): KeyChange | undefined;
-    /** Whether it takes access from nobody; unless given it may. */
-    keepsAccess?(context: KeyContext): boolean;
-    respond(key: KeyDocument, now: Date): Unpropagated<Response>;
+    respond(key: KeyDocument, now: Date): Response;
   },
-): Promise<Unpropagated<Response>> {
+): Promise<Response> {
   const { codec, sealed, decide, respond } = answer;
   const {
     keyHash,
@@ -40,10 +37,8 @@ export async function changeKey<Response>(
     const caller = checkStillCaller(fact, now);
     const key = await keys.findIn(session, accountId, keyId);
     if (key === undefined || !isVisible(caller, key)) throw errors.keyNotFound(keyId);
-    const context = { key, caller, occasion: { actor: call.actor, now } };
-    const change = decide(context);
-    const decided = { sealed, keepsAccess: answer.keepsAccess?.(context) };
-    if (change === undefined) return { response: respond(key, now), ...decided };
+    const change = decide({ key, caller, occasion: { actor: call.actor, now } });
+    if (change === undefined) return { response: respond(key, now), sealed };
     const { after, events } = change;
     if (after === undefined) await keys.remove(session, accountId, keyId);
     else await keys.save(session, after);
@@ -51,7 +46,7 @@ export async function changeKey<Response>(
       await deadKeys.insert(session, keyHash, { accountId, keyId }, now);
     }
     for (const event of events) emit(event);
-    return { response: respond(after ?? key, now), ...decided };
+    return { response: respond(after ?? key, now), sealed };
   });
   return response;
 }

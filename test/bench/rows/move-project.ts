@@ -67,7 +67,7 @@ async function bareMove(
   }
   const source = await live.find('project', 'slots', { _id: first });
   const destination = await live.find('project', 'slots', { _id: second });
-  const move = await live.find('project', 'moves', { projectId });
+  const move = await live.find('project', 'moves', { projectIds: projectId });
   const outbox = await live.outboxGroup('project', 'moved', projectId);
   const transaction = await bare.transaction([
     { kind: 'change', collection: 'projects', sample: project },

@@ -1,0 +1,21 @@
+import { reachesOrganization } from '@silo/guard/judge.ts';
+import type {
+  GetMoveRequest,
+  GetMoveResponse,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import type { Dependencies } from './dependencies.ts';
+import { toldMove } from './messages.ts';
+import { readSeenMove } from './seen-move.ts';
+
+export const createGetMove =
+  (uses: Pick<Dependencies, 'moves' | 'access'>): Handler<GetMoveRequest, GetMoveResponse> =>
+  async ({ moveId }, call) => {
+    const seen = await readSeenMove(uses, call, { moveId, scope: 'project:read' });
+    const { move, source, destination } = seen;
+    const { key } = keyCaller(call);
+    const reachesAll =
+      (source && reachesOrganization(key, move.sourceOrganizationId)) ||
+      (destination && reachesOrganization(key, move.destinationOrganizationId));
+    return { move: toldMove(move, reachesAll ? undefined : key.projectIds) };
+  };

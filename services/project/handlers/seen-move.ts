@@ -1,0 +1,37 @@
+import { errors } from '@silo/errors/errors.ts';
+import { reachesOrganization } from '@silo/guard/judge.ts';
+import { ask } from '@silo/rpc/ask.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
+import type { MoveSides } from '../rules/undo-move.ts';
+import type { MoveDocument } from '../store/documents.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** A move, with what the caller is in its two organizations. */
+export type SeenMove = MoveSides & { move: MoveDocument };
+
+/**
+ * A move that the caller may know of: as a member of its source or its destination, with a key that
+ * reaches that organization or a project of the move. Refuses with MOVE_NOT_FOUND.
+ */
+export async function readSeenMove(
+  { moves, access }: Pick<Dependencies, 'moves' | 'access'>,
+  call: Call,
+  { moveId, scope }: { moveId: string; scope: string },
+): Promise<SeenMove> {
+  const { key, keyHash } = keyCaller(call);
+  const move = await moves.find(moveId, call.signal);
+  if (move === undefined) throw errors.moveNotFound(moveId);
+  const sideOf = async (organizationId: string) => {
+    // A key that does not reach the organization may yet reach a project that it had, or has.
+    const projectId = reachesOrganization(key, organizationId)
+      ? undefined
+      : move.projectIds.find((id) => key.projectIds.includes(id));
+    const question = { keyHash, scope, organizationId, projectId };
+    const answer = await ask(access, call, question);
+    return answer.allowed ? answer.facts.organization : undefined;
+  };
+  const source = await sideOf(move.sourceOrganizationId);
+  const destination = await sideOf(move.destinationOrganizationId);
+  if (source === undefined && destination === undefined) throw errors.moveNotFound(moveId);
+  return { move, source, destination };
+}

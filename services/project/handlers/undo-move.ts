@@ -1,0 +1,80 @@
+import type { Transaction } from '@silo/mongo/event-log.ts';
+import {
+  type UndoMoveRequest,
+  UndoMoveResponse,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { requireNone, violatedMoveRules } from '../rules/move.ts';
+import { refuseUnusable } from '../rules/slots.ts';
+import { requireMayUndo, undoBlockers } from '../rules/undo-move.ts';
+import type { MoveDocument } from '../store/documents.ts';
+import type { Dependencies } from './dependencies.ts';
+import { moveMessage } from './messages.ts';
+import { readSeenMove } from './seen-move.ts';
+import { quicklyOrExplained, type Wanted, writeMove } from './write-move.ts';
+
+type Uses = Pick<Dependencies, 'projects' | 'slots' | 'moves' | 'eventLog' | 'access'>;
+
+export const createUndoMove =
+  (uses: Uses): Handler<UndoMoveRequest, UndoMoveResponse> =>
+  async ({ moveId }, call) => {
+    const { move, ...sides } = await readSeenMove(uses, call, { moveId, scope: 'project:write' });
+    const levels = requireMayUndo(move, keyCaller(call).key, sides);
+    return await decide(uses, call, move, levels);
+  };
+
+async function decide(
+  uses: Uses,
+  call: Call,
+  move: MoveDocument,
+  levels: ReturnType<typeof requireMayUndo>,
+): Promise<UndoMoveResponse> {
+  const { sourceOrganizationId, destinationOrganizationId, projectIds } = move;
+  const [projectId = ''] = projectIds;
+  const reauthorize = [
+    { organizationId: destinationOrganizationId, level: levels.destination, projectId },
+    { organizationId: sourceOrganizationId, level: levels.source },
+  ];
+  const wanted: Wanted = {
+    sourceId: destinationOrganizationId,
+    destinationId: sourceOrganizationId,
+    projectIds,
+    undoes: move,
+  };
+  const by = async (judge: (tx: Transaction) => Promise<void>) => {
+    const { response } = await uses.eventLog.mutate(call, UndoMoveResponse, async (tx) => {
+      await judge(tx);
+      const { move: back } = await writeMove(uses, call, wanted, tx);
+      return { response: { move: moveMessage(back) }, reauthorize };
+    });
+    return response;
+  };
+  return await quicklyOrExplained(
+    () => by(async () => {}),
+    () => by((tx) => requireUndoable(uses, move._id, wanted, tx)),
+  );
+}
+
+/** Reads all that the rules rest on, as of one instant, and refuses with those that are violated. */
+async function requireUndoable(
+  { projects, slots, moves }: Uses,
+  moveId: string,
+  { sourceId, destinationId, projectIds }: Wanted,
+  tx: Transaction,
+): Promise<void> {
+  const move = await moves.read(tx, moveId);
+  if (move === undefined) throw new TypeError(`${moveId} has vanished`);
+  const existing = await projects.readMany(tx, projectIds);
+  const both = await slots.readMany(tx, [sourceId, destinationId]);
+  const source = both.get(sourceId);
+  const destination = both.get(destinationId);
+  if (source === undefined || destination === undefined || destination.closed) {
+    throw refuseUnusable(destinationId, destination) ?? new TypeError(`${sourceId} has no slots`);
+  }
+  // Only what is still where the move brought it can go back, and count.
+  const there = existing.filter((project) => project.moveId === moveId);
+  requireNone([
+    ...undoBlockers(move, existing, tx.now),
+    ...violatedMoveRules({ projects: there, source, destination, kept: 0 }),
+  ]);
+}

@@ -1,0 +1,98 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import { reachesOrganization } from '@silo/guard/judge.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import type { MoveDocument, ProjectDocument } from '../store/documents.ts';
+import { type Creator, requireMayCreate } from './create-project.ts';
+
+const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
+
+/** How long a move can be undone. */
+export const undoMs = 7 * 24 * 60 * 60 * 1000;
+
+/** What a caller is in the organizations of a move; undefined where it is no member. */
+export type MoveSides = { source: Creator | undefined; destination: Creator | undefined };
+
+/** What the caller must be in both organizations of a move. */
+type Levels = { source: Level; destination: Level };
+
+/** The organizations and projects of a move: what a key must reach. */
+type Ends = Pick<
+  MoveDocument,
+  'sourceOrganizationId' | 'destinationOrganizationId' | 'projectIds' | 'actorAccountId'
+>;
+
+/**
+ * Demands a member of the move's destination, with a key that reaches all that it has got there.
+ * Refuses with ORGANIZATION_NOT_FOUND.
+ */
+function requireDestination(move: Ends, key: KeyFact, { destination }: MoveSides): Creator {
+  const { destinationOrganizationId: id, projectIds } = move;
+  const reaches =
+    reachesOrganization(key, id) ||
+    projectIds.every((projectId) => key.projectIds.includes(projectId));
+  if (destination === undefined || !reaches) throw errors.organizationNotFound(id);
+  return destination;
+}
+
+/**
+ * Who may undo a move: the one who made it, while ADMIN of its source and member of its destination,
+ * and ADMINs of the destination who are members of the source; all of them must be allowed to create
+ * projects in the source. Answers the levels that made it so.
+ * Refuses with ORGANIZATION_NOT_FOUND or ADMIN_REQUIRED.
+ */
+export function requireMayUndo(move: Ends, key: KeyFact, sides: MoveSides): Levels {
+  const destination = requireDestination(move, key, sides);
+  const { source } = sides;
+  const isMaker = key.accountId === move.actorAccountId;
+  if (destination.level < LEVEL_ADMIN && !isMaker) throw errors.adminRequired(LEVEL_ADMIN);
+  if (source === undefined || !reachesOrganization(key, move.sourceOrganizationId)) {
+    throw errors.organizationNotFound(move.sourceOrganizationId);
+  }
+  if (destination.level >= LEVEL_ADMIN) {
+    requireMayCreate(source);
+    return { source: LEVEL_MEMBER, destination: LEVEL_ADMIN };
+  }
+  if (source.level < LEVEL_ADMIN) throw errors.adminRequired(LEVEL_ADMIN);
+  return { source: LEVEL_ADMIN, destination: LEVEL_MEMBER };
+}
+
+/** Who may finalize a move: ADMINs of its destination. */
+export function requireMayFinalize(move: Ends, key: KeyFact, sides: MoveSides): void {
+  const { level } = requireDestination(move, key, sides);
+  if (level < LEVEL_ADMIN) throw errors.adminRequired(LEVEL_ADMIN);
+}
+
+/** Why a move's time to be undone is over; undefined while it is not. */
+export function refuseClosed(move: MoveDocument, now: Date): SiloError | undefined {
+  if (move.undoOf !== undefined) return errors.moveIsUndo(move.undoOf);
+  if (move.undoneBy !== undefined) return errors.moveUndone(move.undoneBy);
+  if (move.finalizeTime !== undefined) return errors.moveFinalized();
+  const { undoExpireTime } = move;
+  return undoExpireTime === undefined || undoExpireTime > now
+    ? undefined
+    : errors.undoExpired(undoExpireTime);
+}
+
+/**
+ * What stands in the way of undoing a move, in the order in which UndoMove refuses it, but for the
+ * state rules that every move obeys. `projects`: those of the move's that still exist.
+ */
+export function undoBlockers(
+  move: MoveDocument,
+  projects: readonly Pick<ProjectDocument, '_id' | 'moveId'>[],
+  now: Date,
+): SiloError[] {
+  const closed = refuseClosed(move, now);
+  // Where it has been undone, that its projects have moved since is no news.
+  if (closed !== undefined && (move.undoOf ?? move.undoneBy) !== undefined) return [closed];
+  const existing = new Set(projects.map(({ _id }) => _id));
+  const gone = move.projectIds.find((id) => !existing.has(id));
+  const superseded = projects.find(({ moveId }) => moveId !== move._id);
+  return [
+    ...(closed ? [closed] : []),
+    ...(superseded ? [errors.moveSuperseded(superseded._id)] : []),
+    ...(gone ? [errors.projectGone(gone)] : []),
+  ];
+}
