@@ -26,6 +26,7 @@ import {
   findRequest,
   recordOf,
   refuseReuse,
+  type Unpropagated,
 } from './requests.ts';
 import { CommitUnknown, fromUnknownCommit, transact } from './transact.ts';
 import { openTransaction, type Transaction } from './transaction.ts';
@@ -38,7 +39,7 @@ export type LogService = 'org' | 'project' | 'token' | 'billing';
 
 /** A mutation's outcome. */
 type Mutated<Response> = {
-  response: Response;
+  response: Unpropagated<Response>;
   /** What to await the position of; the first call's, where this one repeated it. */
   eventIds: string[];
   /** Whether an earlier call with this request_id had decided it. */
@@ -80,8 +81,8 @@ export type EventLog = AsyncDisposable & {
     mutation: Mutation,
     body: (tx: Transaction) => Promise<T>,
   ): Promise<{ value: T; eventIds: string[] }>;
-  /** The sequence of the last of these events, once they are numbered; 0 for none. */
-  position(eventIds: readonly string[], signal: AbortSignal): Promise<number>;
+  /** The place of the last of these events, once they are numbered; without any as `numberNow`. */
+  position(eventIds: readonly string[], signal: AbortSignal): Promise<Head>;
   /** Numbers everything that was committed before the call, and answers the head after that. */
   numberNow(signal: AbortSignal): Promise<Head>;
   /** Numbers what others left behind. Cheap where nothing is; may miss what a stale primary misses. */
@@ -186,24 +187,22 @@ class MongoEventLog implements EventLog {
     }
   }
 
-  async position(eventIds: readonly string[], signal: AbortSignal): Promise<number> {
-    if (eventIds.length === 0) return 0;
-    const known = this.#recentPosition(eventIds);
-    if (known !== undefined) return known;
-    await this.#run(signal);
-    const numbered = this.#recentPosition(eventIds);
+  async position(eventIds: readonly string[], signal: AbortSignal): Promise<Head> {
+    if (eventIds.length === 0) return await this.numberNow(signal);
+    const numbered = await this.#ran(this.#numbering.placeOf(eventIds), signal);
     if (numbered !== undefined) return numbered;
     // Another process was faster, or it was long ago.
     const found = await readPositions(this.#collections, eventIds, signal);
     const missing = eventIds.filter((id) => !found.has(id));
     if (missing.length > 0) throw new TypeError(`events without a number: ${missing.join(', ')}`);
-    return Math.max(...found.values());
+    const { incarnation } = await this.head(signal);
+    return { sequence: Math.max(...found.values()), incarnation };
   }
 
   async numberNow(signal: AbortSignal): Promise<Head> {
     const { outbox, log } = this.#collections;
     const waiting = await readLinearizable(outbox, {}, { projection: { _id: 1 }, signal });
-    if (waiting !== null) await this.#run(signal);
+    if (waiting !== null) await this.#ran(this.#numbering.run(), signal);
     return headOf(await readLinearizable(log, { _id: 'log' }, { signal }));
   }
 
@@ -211,7 +210,7 @@ class MongoEventLog implements EventLog {
     const { outbox } = this.#collections;
     try {
       const waiting = await outbox.findOne({}, { projection: { _id: 1 }, maxTimeMS: 5_000 });
-      if (waiting !== null) await this.#run(this.#stop.signal);
+      if (waiting !== null) await this.#ran(this.#numbering.run(), this.#stop.signal);
     } catch (error) {
       throw fromMongo(error);
     }
@@ -295,19 +294,9 @@ class MongoEventLog implements EventLog {
     return record;
   }
 
-  #recentPosition(eventIds: readonly string[]): number | undefined {
-    let last = 0;
-    for (const id of eventIds) {
-      const sequence = this.#numbering.recent(id);
-      if (sequence === undefined) return undefined;
-      last = Math.max(last, sequence);
-    }
-    return last;
-  }
-
-  async #run(signal: AbortSignal): Promise<void> {
+  async #ran<T>(run: Promise<T>, signal: AbortSignal): Promise<T> {
     try {
-      await race(this.#numbering.run(), signal);
+      return await race(run, signal);
     } catch (error) {
       throw outward(error);
     }

@@ -45,7 +45,7 @@ export type Mutation = {
 };
 
 /** What a decided mutation came to, for those who spread it. */
-type Outcome = {
+export type Outcome = {
   /** `ce-id`s of what it told. */
   eventIds: string[];
   /** Whether it took access away from nobody. */

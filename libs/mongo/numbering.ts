@@ -3,6 +3,7 @@ import type { Log } from '@silo/runtime/log.ts';
 import type { ClientSession, MongoClient } from 'mongodb';
 import type { LogCollections } from './collections.ts';
 import type { EventDocument, OutboxGroup } from './documents.ts';
+import type { Head } from './log-reader.ts';
 import { transact } from './transact.ts';
 
 /** How many groups one transaction numbers at most. */
@@ -11,6 +12,9 @@ const groupsMax = 500;
 const pauseMs = 10;
 /** How many positions are kept in memory for those who are about to ask. */
 const recentMax = 20_000;
+
+/** What one transaction numbered. */
+type Batch = { groups: number; events: EventDocument[]; incarnation: string };
 
 /** Told after numbers became durable: the log's last sequence. */
 export type NumberedListener = (sequence: number) => void;
@@ -23,6 +27,8 @@ export class Numbering {
   readonly #log: Log;
   readonly #onNumbered: NumberedListener;
   readonly #recent = new Map<string, number>();
+  /** Of what is recent. */
+  #incarnation = '';
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
   /** Of the queued run: cut short as soon as somebody waits for it. */
@@ -57,9 +63,14 @@ export class Numbering {
     return next;
   }
 
-  /** The sequence of an event that this process has numbered lately. */
-  recent(eventId: string): number | undefined {
-    return this.#recent.get(eventId);
+  /**
+   * The place of the last of these committed events, by the run that goes on or by the next one;
+   * undefined where another process has numbered them, or this one long ago.
+   */
+  async placeOf(eventIds: readonly string[]): Promise<Head | undefined> {
+    if (this.#recentPlace(eventIds) === undefined) await this.#running?.catch(() => {});
+    if (this.#recentPlace(eventIds) === undefined) await this.run();
+    return this.#recentPlace(eventIds);
   }
 
   /** Resolves when nothing runs any more. */
@@ -87,40 +98,53 @@ export class Numbering {
     return running;
   }
 
+  #recentPlace(eventIds: readonly string[]): Head | undefined {
+    let last = 0;
+    for (const id of eventIds) {
+      const sequence = this.#recent.get(id);
+      if (sequence === undefined) return undefined;
+      last = Math.max(last, sequence);
+    }
+    return { sequence: last, incarnation: this.#incarnation };
+  }
+
   async #numberAll(): Promise<void> {
     for (;;) {
       const signal = this.#signal;
       const batch = await transact(this.#client, { signal }, (session) => this.#batch(session));
       const last = batch.events.at(-1);
       if (last !== undefined) {
-        this.#remember(batch.events);
+        this.#remember(batch);
         this.#onNumbered(last._id);
       }
       if (batch.groups < groupsMax) return;
     }
   }
 
-  async #batch(session: ClientSession): Promise<{ groups: number; events: EventDocument[] }> {
+  async #batch(session: ClientSession): Promise<Batch> {
     const { outbox, events, log } = this.#collections;
     const groups = await outbox
       .find({}, { session, sort: { _id: 1 }, limit: groupsMax, batchSize: groupsMax + 1 })
       .toArray();
     const count = groups.reduce((sum, group) => sum + group.events.length, 0);
-    if (count === 0) return { groups: 0, events: [] };
+    if (count === 0) return { groups: 0, events: [], incarnation: '' };
     // Two processes at once meet here: one of them conflicts, and goes again.
     const counter = await log.findOneAndUpdate(
       { _id: 'log' },
       { $inc: { sequence: count } },
-      { session, returnDocument: 'after', projection: { sequence: 1 } },
+      { session, returnDocument: 'after', projection: { sequence: 1, incarnation: 1 } },
     );
     if (counter === null) throw new TypeError('the event log is not set up');
     const numbered = numberGroups(groups, counter.sequence - count);
     await events.insertMany(numbered, { session });
     await outbox.deleteMany({ _id: { $in: groups.map(({ _id }) => _id) } }, { session });
-    return { groups: groups.length, events: numbered };
+    return { groups: groups.length, events: numbered, incarnation: counter.incarnation };
   }
 
-  #remember(numbered: EventDocument[]): void {
+  #remember({ events: numbered, incarnation }: Batch): void {
+    // A backup was restored: what it does not hold has no place any more.
+    if (incarnation !== this.#incarnation) this.#recent.clear();
+    this.#incarnation = incarnation;
     for (const { id, _id: sequence } of numbered) this.#recent.set(id, sequence);
     for (const id of this.#recent.keys()) {
       if (this.#recent.size <= recentMax) break;

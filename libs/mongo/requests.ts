@@ -8,15 +8,18 @@ import type { Reauthorization, RequestIdentity, RequestRecord } from './mutation
 // The design promises 24 h; the hour more covers clocks and the pace of MongoDB's TTL thread.
 const keptMs = 25 * 60 * 60 * 1000;
 
+/** A response as its handler makes it: how it has spread is added when that is known. */
+export type Unpropagated<Response> = Omit<Response, 'propagation'>;
+
 /** What encodes and decodes a response: any message of ts-proto. */
 export type Codec<Response> = {
-  encode(response: Response): { finish(): Uint8Array };
+  encode(response: Unpropagated<Response>): { finish(): Uint8Array };
   decode(bytes: Uint8Array): Response;
 };
 
 /** What a mutation's body answers. */
 export type Decided<Response> = {
-  response: Response;
+  response: Unpropagated<Response>;
   /** Where a repeat is authorized again. */
   reauthorize?: Reauthorization[] | undefined;
   /** Whether the response holds a secret, so that only the request id may open it again. */

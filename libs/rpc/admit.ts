@@ -1,16 +1,17 @@
 import type { Metadata } from '@grpc/grpc-js';
 import { errors } from '@silo/errors/errors.ts';
 import type { Access, AccessFacts, Answer, Question } from '@silo/guard/access.ts';
-import type { RequestRecord } from '@silo/mongo/mutation.ts';
+import type { Outcome, RequestRecord } from '@silo/mongo/mutation.ts';
 import { Caller, Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import { ask } from './ask.ts';
 import type { Call } from './call.ts';
 import { keyHashOf } from './credentials.ts';
 import type { PeerIdentity } from './identity.ts';
 import type { MethodRules } from './method-rules.ts';
 import { refusalError } from './refusal.ts';
-import { findRepeat, type Ledger } from './repeat.ts';
+import { findRepeat, type Ledger, type Repeat } from './repeat.ts';
 import { identify } from './request-identity.ts';
 import type { Shaped } from './validate.ts';
 
@@ -42,8 +43,11 @@ export type Incoming = {
   encodeRequest(request: unknown): Buffer;
 };
 
+/** An encoded answer, and what was decided with it, as far as that is known. */
+export type Answered = { answer: Uint8Array; outcome: Outcome | undefined };
+
 /** The handler's turn, or the answer of an earlier call with the same request_id. */
-export type Admitted = { request: unknown } | { answer: Uint8Array };
+export type Admitted = { request: unknown } | Answered;
 
 /**
  * Decides whether a call reaches its handler: authenticate, check shape, authorize, and look for an
@@ -105,10 +109,17 @@ async function repeatOr(
   ledger: Ledger | undefined,
 ): Promise<Admitted> {
   const { call } = incoming;
-  const record = await rememberedRequest(incoming, request, scope, ledger);
-  if (record?.answer !== undefined) return { answer: record.answer };
-  call.repeat = record?.joins;
-  return { request };
+  const repeat = await rememberedRequest(incoming, request, scope, ledger);
+  if (repeat === undefined) return { request };
+  return answeredOr(call, request, repeat);
+}
+
+/** The answer that an earlier call was given; else the handler's turn, to join what makes it. */
+function answeredOr(call: Call, request: unknown, { record, answer, joins }: Repeat): Admitted {
+  call.repeat = joins;
+  if (answer === undefined) return { request };
+  const { eventIds = [], keepsAccess = false } = record;
+  return { answer, outcome: { eventIds, keepsAccess } };
 }
 
 async function rememberedRequest(
@@ -136,21 +147,41 @@ async function admitKey(incoming: Incoming, options: AdmissionOptions): Promise<
     throw errors.invalidField(shaped.violations);
   }
   const { request } = shaped;
-  const answer = await access.authorize(questionOf(rules, keyHash, request), call.signal);
+  const question = questionOf(rules, keyHash, request);
+  if (rules.readRequestId?.(request)) {
+    const repeated = await admitRepeat(incoming, request, question, { ...options, access });
+    if (repeated !== undefined) return repeated;
+  }
+  // What is decided is decided on this answer; whoever only repeats needed no permit for it.
+  const answer = await ask(access, call, question);
+  if (!answer.allowed) throw refusalError(answer.refusal);
+  call.actor = answer.facts.key.accountId;
+  call.caller = { kind: 'key', keyHash, ...answer.facts };
+  return { request };
+}
+
+/** For a key that sends a request_id: what an earlier call with it came to; undefined: there is none. */
+async function admitRepeat(
+  incoming: Incoming,
+  request: unknown,
+  question: Question,
+  options: AdmissionOptions & { access: Access },
+): Promise<Admitted | undefined> {
+  const { call } = incoming;
+  const { keyHash } = question;
+  const answer = await options.access.authorize(question, call.signal);
   const key = keyOf(answer) ?? (await reviveKey(incoming, request, keyHash, answer, options));
   if (key === undefined) throw refusalOf(answer);
   call.actor = key.accountId;
   const repeat = await rememberedRequest(incoming, request, key.accountId, options.ledger);
   if (repeat === undefined) {
     if (!answer.allowed) throw refusalError(answer.refusal);
-    call.caller = { kind: 'key', keyHash, ...answer.facts };
-    return { request };
+    return undefined;
   }
-  await authorizeAgain(repeat.record, rules, keyHash, answer, access, call.signal);
-  if (repeat.answer !== undefined) return { answer: repeat.answer };
+  const { record } = repeat;
+  await authorizeAgain(record, incoming.rules, keyHash, answer, options.access, call.signal);
   call.caller = { kind: 'key', keyHash, key };
-  call.repeat = repeat.joins;
-  return { request };
+  return answeredOr(call, request, repeat);
 }
 
 function questionOf(

@@ -1,5 +1,6 @@
 import type { AccessFacts } from '@silo/guard/access.ts';
 import type { Mutation, RequestRecord } from '@silo/mongo/mutation.ts';
+import type { Unpropagated } from '@silo/mongo/requests.ts';
 import type { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import type { Logger } from 'pino';
 
@@ -25,7 +26,10 @@ export type Call = Mutation & {
 };
 
 /** What implements one unary method: validate, authorize, act, answer. Refuses by throwing. */
-export type Handler<Request, Response> = (request: Request, call: Call) => Promise<Response>;
+export type Handler<Request, Response> = (
+  request: Request,
+  call: Call,
+) => Promise<Unpropagated<Response>>;
 
 /** The caller of a method that only API keys may call. */
 export function keyCaller(call: Call): KeyCaller {

@@ -5,6 +5,7 @@ import { type Authorization, Caller } from '@silo/protos/gen/silo/common/v1/auth
 import { authorizationOf, findMethod, type Image } from '@silo/protos/image.ts';
 import { compileFieldPath, type ReadText } from './field-path.ts';
 import type { MountedMethod } from './mount.ts';
+import { compilePropagation } from './propagation.ts';
 import { compileEmail, compileRequestId } from './request-identity.ts';
 import { compileShape, type ReadShape } from './validate.ts';
 
@@ -20,6 +21,10 @@ export type MethodRules = {
   readEmail: ReadText | undefined;
   /** A read between services: several stand behind each call from outside. */
   isRoutine: boolean;
+  /** Whether it may change something, which takes permits where a key calls. */
+  mayChange: boolean;
+  /** Number of the response's field `propagation`, if it has one: what it does may end access. */
+  propagationField: number | undefined;
 };
 
 /** The fields that name the target; undefined where the method has none of that kind. */
@@ -42,7 +47,7 @@ export function compileRules(
   if (method === undefined || authorization === undefined) {
     throw new TypeError(`${path} does not say who may call it, so nobody may`);
   }
-  const { input } = method;
+  const { input, output } = method;
   const { organizationField, projectField } = authorization;
   const field = (name: string) => (name === '' ? undefined : compileFieldPath(input, name));
   const readRequestId = isReadOnly(method) ? undefined : compileRequestId(input);
@@ -60,6 +65,8 @@ export function compileRules(
     readRequestId,
     readEmail: isAnyone && readRequestId !== undefined ? compileEmail(input) : undefined,
     isRoutine,
+    mayChange: !isReadOnly(method),
+    propagationField: compilePropagation(output),
   };
 }
 

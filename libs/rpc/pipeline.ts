@@ -9,14 +9,16 @@ import { errors } from '@silo/errors/errors.ts';
 import { from } from '@silo/errors/from.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { toStatus } from '@silo/errors/to-status.ts';
+import { releaseAll } from '@silo/mongo/permits.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Logger } from 'pino';
 import { ActiveCall, type Ending } from './active-call.ts';
-import { type AdmissionOptions, admit } from './admit.ts';
+import { type AdmissionOptions, type Answered, admit } from './admit.ts';
 import type { CallReport } from './call-report.ts';
 import type { Identify } from './identity.ts';
 import type { MethodRules } from './method-rules.ts';
 import type { MountedMethod } from './mount.ts';
+import { type Propagate, withPropagation } from './propagation.ts';
 
 /** How long unary calls may take. */
 export type Deadlines = {
@@ -33,6 +35,8 @@ export type Pipeline = {
   log: Logger;
   report: CallReport;
   identify: Identify;
+  /** Demanded where a method may end access. */
+  propagate: Propagate | undefined;
   /** The calls being served; once it is draining, new ones are refused. */
   serving: { calls: Set<ActiveCall>; streams: Set<ActiveCall>; draining: boolean };
 };
@@ -89,13 +93,38 @@ async function runUnary(
   grpcCall: ServerUnaryCall<Buffer, Buffer>,
   { call }: ActiveCall,
 ): Promise<Buffer> {
-  if (pipeline.serving.draining) throw errors.draining();
-  const admitted = await admit(
-    incoming(method, rules, pipeline, grpcCall, call),
-    pipeline.admission,
-  );
-  if ('answer' in admitted) return Buffer.from(admitted.answer);
-  return await method.handle(admitted.request, call);
+  const { serving, propagate } = pipeline;
+  if (serving.draining) throw errors.draining();
+  const { answer, outcome } = await answerOf(method, rules, pipeline, grpcCall, call);
+  const { propagationField } = rules;
+  if (propagationField === undefined || outcome?.keepsAccess) return Buffer.from(answer);
+  if (propagate === undefined) throw new TypeError(`${rules.path} cannot spread what it ends`);
+  // What a saga has ended is not known here: no events mean whatever is decided by now.
+  const propagation = await propagate(outcome?.eventIds ?? [], call.signal);
+  return withPropagation(answer, propagationField, propagation);
+}
+
+/** What is answered, by the handler or from memory. After it the call decides nothing any more. */
+async function answerOf(
+  method: UnaryMethod,
+  rules: MethodRules,
+  pipeline: Pipeline,
+  grpcCall: ServerUnaryCall<Buffer, Buffer>,
+  call: ActiveCall['call'],
+): Promise<Answered> {
+  if (rules.mayChange) call.permits = [];
+  try {
+    const admitted = await admit(
+      incoming(method, rules, pipeline, grpcCall, call),
+      pipeline.admission,
+    );
+    if ('answer' in admitted) return admitted;
+    const answer = await method.handle(admitted.request, call);
+    return { answer, outcome: call.outcome };
+  } finally {
+    // A barrier waits for the permits of whatever may still be decided: never for the call's own.
+    releaseAll(call.permits);
+  }
 }
 
 /** One server-streaming method as grpc-js wants it. Its deadline is the client's, if it has one. */

@@ -11,6 +11,7 @@ import { createIdentify } from './identity.ts';
 import { compileRules } from './method-rules.ts';
 import type { Mounted, MountedMethod } from './mount.ts';
 import { type Deadlines, type Pipeline, serveStream, serveUnary } from './pipeline.ts';
+import type { Propagate } from './propagation.ts';
 import { addReflection } from './reflection.ts';
 import { serverCredentials, type TlsFiles } from './tls.ts';
 import { refuseUnknownMethods } from './unknown-method.ts';
@@ -28,6 +29,8 @@ export type ServerOptions = AdmissionOptions & {
   /** An internal port: demands a client certificate, and serves the packages `….internal.v1` only. */
   internal: boolean;
   services: readonly Mounted[];
+  /** Demanded where a method may end access: what its answer waits for. */
+  propagate?: Propagate | undefined;
   log: Logger;
   registry?: Registry | undefined;
   deadlines?: Partial<Deadlines> | undefined;
@@ -54,6 +57,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     log,
     report: createCallReport(log, options.registry),
     identify: createIdentify(),
+    propagate: options.propagate,
     serving: { calls: new Set(), streams: new Set(), draining: false },
   };
   const server = new Server({

@@ -70,7 +70,7 @@ for (const [what, data] of Object.entries({ networkError, unknownOutcome })) {
       await failCommand(t, db.databaseName, { times }, data);
       const made = await insert(eventLog);
       t.is(made.response, 'made 1');
-      t.is(await eventLog.position(made.eventIds, AbortSignal.timeout(10_000)), 1);
+      t.is((await eventLog.position(made.eventIds, AbortSignal.timeout(10_000))).sequence, 1);
       t.is(await db.collection('things').countDocuments(), 1);
     });
   }

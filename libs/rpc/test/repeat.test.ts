@@ -1,4 +1,5 @@
 import type { Answer, Question } from '@silo/guard/access.ts';
+import { lastingPermit } from '@silo/guard/test/lasting-permit.ts';
 import type { RequestRecord } from '@silo/mongo/mutation.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
@@ -117,7 +118,9 @@ test('who has lost the target may repeat, where the organizations of the first c
     const refusal = { reason: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND, detail: 'prj_1' };
     return { allowed: false, refusal, key: allowed.allowed ? allowed.facts.key : undefined };
   };
-  const { client, remember } = await start(t, { access: { ...access, authorize } });
+  const { client, remember } = await start(t, {
+    access: { ...access, authorize, permit: lastingPermit(authorize) },
+  });
   await client.updateAccount(updateRequest, bearer(fullKey));
   lost.isLost = true;
   t.is(await outcomeOf(client.updateAccount(updateRequest, bearer(fullKey))), 'PROJECT_NOT_FOUND');
@@ -172,7 +175,10 @@ test('a dead key repeats the request that it is remembered for, and does nothing
   };
   const revive = async (keyHash: Uint8Array) =>
     hashOf(dying).equals(keyHash) ? { accountId, keyId: 'key_1' } : undefined;
-  const { client, remember } = await start(t, { access: { ...access, authorize }, revive });
+  const { client, remember } = await start(t, {
+    access: { ...access, authorize, permit: lastingPermit(authorize) },
+    revive,
+  });
   await client.updateAccount(updateRequest, bearer(dying));
   remember({ response });
   life.isOver = true;

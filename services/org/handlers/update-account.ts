@@ -5,6 +5,7 @@ import {
   type UpdateAccountRequest,
   UpdateAccountResponse,
 } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { ask } from '@silo/rpc/ask.ts';
 import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { accountUpdated } from '../event-drafts.ts';
@@ -45,6 +46,6 @@ export function createUpdateAccount({
 async function checkReadable(access: Access, call: Call, projectId: string): Promise<void> {
   const { keyHash } = keyCaller(call);
   const question = { keyHash, projectId, level: Level.LEVEL_MEMBER };
-  const answer = await access.authorize(question, call.signal);
+  const answer = await ask(access, call, question);
   if (!answer.allowed) throw errors.projectNotFound(projectId);
 }

@@ -33,6 +33,7 @@ export function createUpdateMember({
       checkEtag(wanted.etag, before.revision);
       const account = await stores.accounts.findIn(tx.session, accountId);
       if (before.level === level) {
+        // Whoever lowered it to this may still be waiting for it to spread.
         return { response: { member: memberMessage(before, account) }, reauthorize };
       }
       checkKeepsOwner(organization.ownerCount, before.level, level);
@@ -45,7 +46,8 @@ export function createUpdateMember({
       });
       await stores.members.save(tx.session, after);
       tx.emit(memberUpdated(after, before.level, { actor: call.actor, time: tx.now }));
-      return { response: { member: memberMessage(after, account) }, reauthorize };
+      const keepsAccess = level > before.level;
+      return { response: { member: memberMessage(after, account) }, reauthorize, keepsAccess };
     });
     return response;
   };

@@ -2,6 +2,7 @@ import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Codec, Transaction } from '@silo/mongo/event-log.ts';
 import type { Reauthorization } from '@silo/mongo/mutation.ts';
+import type { Unpropagated } from '@silo/mongo/requests.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { checkEtag, revisionOf } from '@silo/tokens/etag.ts';
@@ -42,8 +43,8 @@ export async function decideMove<Response>(
   uses: Uses,
   call: Call,
   asked: AskedMove,
-  { codec, answer }: { codec: Codec<Response>; answer(moved: Moved): Response },
-): Promise<Response> {
+  { codec, answer }: { codec: Codec<Response>; answer(moved: Moved): Unpropagated<Response> },
+): Promise<Unpropagated<Response>> {
   const reauthorize = reauthorizationOf(asked);
   const by = async (way: typeof moveIfAllowed) => {
     const { response } = await uses.eventLog.mutate(call, codec, async (tx) => ({

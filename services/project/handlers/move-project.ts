@@ -1,3 +1,4 @@
+import type { Unpropagated } from '@silo/mongo/requests.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import {
   type MoveProjectRequest,
@@ -25,6 +26,6 @@ export const createMoveProject =
     });
   };
 
-function answer({ move, projects: [project] }: Moved): MoveProjectResponse {
+function answer({ move, projects: [project] }: Moved): Unpropagated<MoveProjectResponse> {
   return { project: project && projectMessage(project), move: moveMessage(move) };
 }

@@ -1,4 +1,5 @@
 import type { Transaction } from '@silo/mongo/event-log.ts';
+import type { Unpropagated } from '@silo/mongo/requests.ts';
 import {
   type UndoMoveRequest,
   UndoMoveResponse,
@@ -28,7 +29,7 @@ async function decide(
   call: Call,
   move: MoveDocument,
   levels: ReturnType<typeof requireMayUndo>,
-): Promise<UndoMoveResponse> {
+): Promise<Unpropagated<UndoMoveResponse>> {
   const { sourceOrganizationId, destinationOrganizationId, projectIds } = move;
   const [projectId = ''] = projectIds;
   const reauthorize = [

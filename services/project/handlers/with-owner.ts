@@ -1,7 +1,9 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Access } from '@silo/guard/access.ts';
+import { releaseAll } from '@silo/mongo/permits.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { ask } from '@silo/rpc/ask.ts';
 import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 
@@ -28,7 +30,8 @@ export async function withOwner<T>(
       if (error !== gone) throw error;
       if (attempt >= attemptsMax) throw errors.requestInProgress();
     }
-    const answer = await access.authorize({ keyHash, scope, projectId, level }, call.signal);
+    releaseAll(call.permits); // They rest on what is no longer so.
+    const answer = await ask(access, call, { keyHash, scope, projectId, level });
     if (!answer.allowed) throw refusalError(answer.refusal);
     organizationId = answer.facts.project?.fact.organizationId ?? organizationId;
   }

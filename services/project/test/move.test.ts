@@ -1,4 +1,5 @@
 import { reasonName } from '@silo/errors/reason-name.ts';
+import type { Unpropagated } from '@silo/mongo/requests.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { MoveProjectResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import test from 'ava';
@@ -13,7 +14,7 @@ async function move(
   world: World,
   key: TestKey,
   { projectId, to, etag = '', requestId = '' }: Wanted,
-): Promise<MoveProjectResponse> {
+): Promise<Unpropagated<MoveProjectResponse>> {
   const call = await world.call(key, { projectId, level: Level.LEVEL_ADMIN, requestId });
   const request = { projectId, destinationOrganizationId: to, etag, requestId };
   return await createMoveProject(world)(request, call);
@@ -204,8 +205,8 @@ test('one request_id moves once, also when both calls run at once', async (t) =>
   const { _id: projectId } = await world.addProject(source.id, 'Moving');
   const wanted = { projectId, to: destination.id, requestId: 'same' };
   const answers = await Promise.all([1, 2, 3].map(() => move(world, owner, wanted)));
-  t.deepEqual(answers[1], answers[0]);
-  t.deepEqual(answers[2], answers[0]);
+  const [first, ...others] = answers.map(({ project, move: made }) => ({ project, made }));
+  for (const other of others) t.deepEqual(other, first);
   t.is((await world.events('moved')).length, 1);
 });
 

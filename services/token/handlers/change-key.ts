@@ -1,5 +1,6 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { Codec } from '@silo/mongo/event-log.ts';
+import type { Unpropagated } from '@silo/mongo/requests.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { endsCaller, type KeyChange, type Occasion } from '../rules/key-changes.ts';
@@ -23,9 +24,11 @@ export async function changeKey<Response>(
     codec: Codec<Response>;
     sealed?: boolean;
     decide(context: KeyContext): KeyChange | undefined;
-    respond(key: KeyDocument, now: Date): Response;
+    /** Whether it takes access from nobody; unless given it may. */
+    keepsAccess?(context: KeyContext): boolean;
+    respond(key: KeyDocument, now: Date): Unpropagated<Response>;
   },
-): Promise<Response> {
+): Promise<Unpropagated<Response>> {
   const { codec, sealed, decide, respond } = answer;
   const {
     keyHash,
@@ -37,8 +40,10 @@ export async function changeKey<Response>(
     const caller = checkStillCaller(fact, now);
     const key = await keys.findIn(session, accountId, keyId);
     if (key === undefined || !isVisible(caller, key)) throw errors.keyNotFound(keyId);
-    const change = decide({ key, caller, occasion: { actor: call.actor, now } });
-    if (change === undefined) return { response: respond(key, now), sealed };
+    const context = { key, caller, occasion: { actor: call.actor, now } };
+    const change = decide(context);
+    const decided = { sealed, keepsAccess: answer.keepsAccess?.(context) };
+    if (change === undefined) return { response: respond(key, now), ...decided };
     const { after, events } = change;
     if (after === undefined) await keys.remove(session, accountId, keyId);
     else await keys.save(session, after);
@@ -46,7 +51,7 @@ export async function changeKey<Response>(
       await deadKeys.insert(session, keyHash, { accountId, keyId }, now);
     }
     for (const event of events) emit(event);
-    return { response: respond(after ?? key, now), sealed };
+    return { response: respond(after ?? key, now), ...decided };
   });
   return response;
 }

@@ -5,9 +5,9 @@ import {
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
-import { updateKey } from '../rules/key-changes.ts';
+import { keepsAccess, updateKey } from '../rules/key-changes.ts';
 import { checkChange } from '../rules/key-scope.ts';
-import { applyUpdate } from '../rules/key-settings.ts';
+import { applyUpdate, namedFields } from '../rules/key-settings.ts';
 import { changeKey } from './change-key.ts';
 import type { Dependencies } from './dependencies.ts';
 import { toApiKey } from './messages.ts';
@@ -19,14 +19,16 @@ export const createUpdateApiKey =
     if (apiKey === undefined) {
       throw errors.invalidField([{ field: 'api_key', description: 'is required' }]);
     }
+    const named = namedFields(apiKey, updateMask);
     return changeKey(dependencies, call, apiKey.id, {
       codec: UpdateApiKeyResponse,
       decide: ({ key, caller, occasion }) => {
-        const settings = applyUpdate(key, apiKey, updateMask);
+        const settings = applyUpdate(key, apiKey, named);
         checkChange(key, settings, caller);
         checkEtag(apiKey.etag, key.revision);
         return updateKey(key, settings, occasion);
       },
+      keepsAccess: ({ key }) => keepsAccess(key, applyUpdate(key, apiKey, named), named),
       respond: (key, now) => ({ apiKey: toApiKey(key, now) }),
     });
   };

@@ -6,6 +6,7 @@ import {
 } from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { KeyDocument, KeySecret } from '../store/documents.ts';
+import { exceeds } from './key-scope.ts';
 import { rollSecrets, secretExpiry } from './key-secrets.ts';
 
 /** An event of a key, to be told by whoever commits the change. */
@@ -53,6 +54,21 @@ export function updateKey(
     .filter(({ from, to }) => from !== to);
   if (changes.length === 0) return undefined;
   return updated({ ...key, ...settings }, changes, occasion);
+}
+
+/**
+ * Whether an update takes access from nobody: it only widens. Whatever it names and finds to be so
+ * already may have been narrowed to that by a call that is still waiting for it to spread.
+ */
+export function keepsAccess(
+  before: KeySettings,
+  after: KeySettings,
+  named: readonly string[],
+): boolean {
+  const from = describe(before);
+  const to = describe(after);
+  const isSettled = (field: string) => field === 'name' || from[field] !== to[field];
+  return exceeds(before, after) === undefined && named.every(isSettled);
 }
 
 /** Disabled or enabled; undefined where it is so already. */

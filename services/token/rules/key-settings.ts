@@ -13,16 +13,20 @@ export function settingsOf(apiKey: ApiKey): KeySettings {
   return { name, scopes, organizationIds, projectIds, expireTime };
 }
 
+/** What an update sets (AIP-134): what the mask names; without a mask, what `asked` holds. */
+export function namedFields(asked: ApiKey, mask: readonly string[] | undefined): readonly string[] {
+  return mask !== undefined && mask.length > 0 ? mask : populated(asked);
+}
+
 /**
- * The settings after an update (AIP-134): those that the mask names are taken from `asked`; without a
- * mask, those that `asked` holds. Refuses with INVALID_FIELD where name or scopes would be empty.
+ * The settings after an update, those that are named taken from `asked`. Refuses with INVALID_FIELD
+ * where name or scopes would be empty.
  */
 export function applyUpdate(
   key: KeySettings,
   asked: ApiKey,
-  mask: readonly string[] | undefined,
+  named: readonly string[],
 ): KeySettings {
-  const named = mask !== undefined && mask.length > 0 ? mask : populated(asked);
   const isNamed = (field: Field) => named.includes(field);
   const violations: FieldViolation[] = [];
   if (isNamed('name') && asked.name === '') {

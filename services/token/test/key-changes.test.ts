@@ -1,16 +1,18 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import type { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import test from 'ava';
 import {
   deleteKey,
   endsCaller,
   type KeyEvent,
+  keepsAccess,
   rollKey,
   setDisabled,
   updateKey,
 } from '../rules/key-changes.ts';
 import { secretExpiry } from '../rules/key-secrets.ts';
-import { applyUpdate } from '../rules/key-settings.ts';
+import { applyUpdate, namedFields } from '../rules/key-settings.ts';
 import { apiKey, keyDocument, now, secretNamed } from './support.ts';
 
 const occasion = { actor: 'acc_1', now };
@@ -119,7 +121,8 @@ test('an update tells what changed, and nothing where nothing did', (t) => {
 
 test('an update without a mask means every field that is not empty', (t) => {
   const key = keyDocument({ organizationIds: ['org_a'], expireTime: inAnHour });
-  const settings = applyUpdate(key, apiKey({ name: 'deploy' }), undefined);
+  const asked = apiKey({ name: 'deploy' });
+  const settings = applyUpdate(key, asked, namedFields(asked, undefined));
   t.like(settings, {
     ...{ name: 'deploy', scopes: ['*'], organizationIds: ['org_a'], expireTime: inAnHour },
   });
@@ -132,6 +135,27 @@ test('an update with a mask means exactly the fields that it names, empty ones t
     'expire_time',
   ]);
   t.like(settings, { name: 'ci', organizationIds: [], expireTime: undefined });
+});
+
+test('an update that only widens takes access from nobody', (t) => {
+  const narrow = { scopes: ['project:read'], projectIds: ['prj_1'], expireTime: now };
+  const key = keyDocument(narrow);
+  const keeps = (asked: Partial<ApiKey>, named: string[]) =>
+    keepsAccess(key, applyUpdate(key, apiKey(asked), named), named);
+  t.true(keeps({ name: 'other' }, ['name']));
+  t.true(keeps({ scopes: ['project:write'] }, ['scopes']));
+  t.true(keeps({ scopes: ['project:read', 'event:read'] }, ['scopes']));
+  t.true(keeps({ projectIds: ['prj_1', 'prj_2'] }, ['project_ids']));
+  t.true(keeps({}, ['project_ids', 'expire_time']), 'no restriction, no expiry');
+  t.true(keeps({ expireTime: inAnHour }, ['expire_time']));
+  t.false(keeps({ scopes: ['event:read'] }, ['scopes']));
+  t.false(keeps({ projectIds: ['prj_2'] }, ['project_ids']));
+  t.false(
+    keeps({ organizationIds: [], projectIds: ['prj_2'], scopes: ['*'] }, ['scopes', 'project_ids']),
+  );
+  t.false(keeps({ expireTime: new Date(now.getTime() - 1) }, ['expire_time']));
+  t.false(keeps({ scopes: ['project:read'] }, ['scopes']), 'perhaps narrowed to that just now');
+  t.false(keeps({ name: 'other', expireTime: now }, ['name', 'expire_time']));
 });
 
 test('an update leaves a key neither without a name nor without a scope', (t) => {

@@ -1,0 +1,267 @@
+import { errors } from '@silo/errors/errors.ts';
+import { fromStatus } from '@silo/errors/from-status.ts';
+import type { Access } from '@silo/guard/access.ts';
+import type { Outcome, RequestRecord } from '@silo/mongo/mutation.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
+import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import {
+  ProjectTokenServiceClient,
+  ProjectTokenServiceService,
+  RegenerateProjectTokenResponse,
+} from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
+import test, { type ExecutionContext } from 'ava';
+import { ask } from '../ask.ts';
+import { type Call, keyCaller } from '../call.ts';
+import { connect } from '../client.ts';
+import { mount } from '../mount.ts';
+import {
+  accountService,
+  channelTo,
+  createAccountResponse,
+  eventually,
+  fullKey,
+  makeAuthority,
+  narrowKey,
+  outcomeOf,
+  ruledAccess,
+  serve,
+} from './support.ts';
+
+const { account } = createAccountResponse;
+const projectId = `prj_${'0'.repeat(26)}`;
+const bearer = (key = fullKey) => ({ metadata: { authorization: `Bearer ${key}` } });
+const updateRequest = { account, updateMask: ['display_name'], requestId: 'once' };
+const regenerateRequest = { projectId, expectedFingerprint: '', requestId: 'once' };
+const projectToken = { projectId, token: 'phc_1', fingerprint: 'f', createTime: undefined };
+const response = RegenerateProjectTokenResponse.encode({
+  projectToken,
+  propagation: undefined,
+}).finish();
+const propagation: Propagation = {
+  positions: [{ source: 'token', incarnation: 'i', sequence: 7 }],
+  ...{ guards: 3, acknowledged: 3, expired: 0, elapsed: { seconds: 0, nanos: 4_000_000 } },
+};
+
+/** Answers as `ruledAccess` does, and counts the permits that it gave and that are still held. */
+function countedAccess() {
+  const access = ruledAccess();
+  const permits = { taken: 0, held: 0 };
+  const permit: Access['permit'] = async (question, signal) => {
+    const answer = await access.permit(question, signal);
+    if (!answer.allowed) return answer;
+    permits.taken++;
+    permits.held++;
+    const state = { isHeld: true };
+    const release = () => {
+      if (state.isHeld) permits.held--;
+      state.isHeld = false;
+    };
+    return { ...answer, permit: { isHeld: () => state.isHeld, release } };
+  };
+  return { access: { ...access, permit }, permits };
+}
+
+/** A server whose mutations do what the test says. */
+async function start(t: ExecutionContext) {
+  const { access, permits } = countedAccess();
+  const records = new Map<string, RequestRecord>();
+  const calls: Call[] = [];
+  const does = {
+    act: async (_call: Call): Promise<Outcome | undefined> => undefined,
+    propagate: async (_eventIds: readonly string[], _signal: AbortSignal) => propagation,
+  };
+  const waited: { eventIds: readonly string[]; held: number }[] = [];
+  const handle = async (call: Call) => {
+    calls.push(call);
+    call.outcome = await does.act(call);
+  };
+  const tls = await (await makeAuthority(t))('service', 'token');
+  const server = await serve(t, {
+    ...{ tls, internal: false, access },
+    ledger: { findRequest: async (key) => records.get(Buffer.from(key).toString('hex')) },
+    propagate: (eventIds, signal) => {
+      waited.push({ eventIds, held: permits.held });
+      return does.propagate(eventIds, signal);
+    },
+    services: [
+      accountService({
+        getAccount: async (_, call) => {
+          await handle(call);
+          return { account };
+        },
+        updateAccount: async (_, call) => {
+          await handle(call);
+          return { account };
+        },
+      }),
+      mount(ProjectTokenServiceService, {
+        getProjectToken: async () => ({ projectToken }),
+        regenerateProjectToken: async (_, call) => {
+          await handle(call);
+          return { projectToken };
+        },
+      }),
+    ],
+  });
+  const channel = channelTo(t, server, { ca: tls.ca });
+  /** Remembers an answer to the last call that a handler saw. */
+  const remember = (record: Partial<RequestRecord>) => {
+    const request = calls.at(-1)?.request;
+    if (request === undefined) throw new TypeError('no call with a request_id was handled');
+    const whole = { bodyHash: request.bodyHash, reauthorize: [], ...record };
+    records.set(Buffer.from(request.key).toString('hex'), whole);
+  };
+  return {
+    ...{ access, permits, calls, does, waited, remember },
+    accounts: connect(AccountServiceClient, channel, { refusals: true }),
+    tokens: connect(ProjectTokenServiceClient, channel, { refusals: true }),
+  };
+}
+
+test('a mutation holds its permit while its handler runs, however that ends', async (t) => {
+  const { accounts, permits, does } = await start(t);
+  const held: number[] = [];
+  const endings: [string, () => Promise<undefined>][] = [
+    ['OK', async () => undefined],
+    ['LAST_OWNER', () => Promise.reject(errors.lastOwner())],
+    ['INTERNAL', () => Promise.reject(new TypeError('a bug'))],
+  ];
+  for (const [outcome, end] of endings) {
+    does.act = () => {
+      held.push(permits.held);
+      return end();
+    };
+    t.is(await outcomeOf(accounts.updateAccount(updateRequest, bearer())), outcome);
+    t.is(permits.held, 0, outcome);
+  }
+  t.deepEqual(held, [1, 1, 1]);
+});
+
+test('a permit goes with its handler, not with the client that waits for it no more', async (t) => {
+  const { accounts, permits, does } = await start(t);
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const entered = Promise.withResolvers<void>();
+  does.act = () => {
+    entered.resolve();
+    return promise;
+  };
+  const leaving = new AbortController();
+  const call = accounts.updateAccount(updateRequest, { ...bearer(), signal: leaving.signal });
+  await entered.promise;
+  leaving.abort(new Error('gone'));
+  await t.throwsAsync(call);
+  t.is(permits.held, 1, 'it may still be deciding');
+  resolve(undefined);
+  await eventually(() => permits.held === 0);
+});
+
+test('what a handler asks more comes with permits too, which end with it', async (t) => {
+  const { accounts, access, permits, does } = await start(t);
+  does.act = async (call) => {
+    const answer = await ask(access, call, { keyHash: keyCaller(call).keyHash });
+    t.true(answer.allowed);
+    t.is(call.permits?.length, 2);
+    t.is(permits.held, 2);
+    return undefined;
+  };
+  await accounts.updateAccount(updateRequest, bearer());
+  t.is(permits.held, 0);
+});
+
+test('reads take no permit, nor does what is refused', async (t) => {
+  const { accounts, access, permits, does } = await start(t);
+  does.act = async (call) => {
+    t.true((await ask(access, call, { keyHash: keyCaller(call).keyHash })).allowed);
+    return undefined;
+  };
+  t.is(await outcomeOf(accounts.getAccount({}, bearer())), 'OK');
+  const badShape = { ...updateRequest, account: undefined };
+  t.is(await outcomeOf(accounts.updateAccount(badShape, bearer())), 'INVALID_FIELD');
+  t.is(await outcomeOf(accounts.updateAccount(updateRequest, bearer(narrowKey))), 'SCOPE_REQUIRED');
+  t.is(permits.taken, 0);
+});
+
+test('whoever repeats a remembered request needs no permit, whether it is answered or joined', async (t) => {
+  const { tokens, permits, remember, calls } = await start(t);
+  await tokens.regenerateProjectToken(regenerateRequest, bearer());
+  t.is(permits.taken, 1);
+  remember({ sagaId: 'saga' });
+  await tokens.regenerateProjectToken(regenerateRequest, bearer());
+  remember({ response });
+  await tokens.regenerateProjectToken(regenerateRequest, bearer());
+  t.is(calls.length, 2);
+  t.is(permits.taken, 1);
+});
+
+test('what may end access is answered when it has spread, and says how', async (t) => {
+  const { tokens, does, waited } = await start(t);
+  does.act = async () => ({ eventIds: ['event'], keepsAccess: false });
+  const answer = await tokens.regenerateProjectToken(regenerateRequest, bearer());
+  t.deepEqual(answer, { projectToken, propagation });
+  t.deepEqual(waited, [{ eventIds: ['event'], held: 0 }], 'no permit of its own is waited for');
+});
+
+test('an outcome that nobody knows waits for whatever is decided by now', async (t) => {
+  const { tokens, waited } = await start(t);
+  await tokens.regenerateProjectToken(regenerateRequest, bearer());
+  t.deepEqual(waited, [{ eventIds: [], held: 0 }]);
+});
+
+test('what took access from nobody waits for nothing, nor does what cannot', async (t) => {
+  const { tokens, accounts, does, waited } = await start(t);
+  does.act = async () => ({ eventIds: ['event'], keepsAccess: true });
+  const answer = await tokens.regenerateProjectToken(regenerateRequest, bearer());
+  t.is(answer.propagation, undefined);
+  await accounts.updateAccount(updateRequest, bearer());
+  await tokens.getProjectToken({ projectId }, bearer());
+  t.deepEqual(waited, []);
+});
+
+test('a refusal waits for nothing', async (t) => {
+  const { tokens, does, waited } = await start(t);
+  does.act = () => Promise.reject(errors.lastOwner());
+  const call = tokens.regenerateProjectToken(regenerateRequest, bearer());
+  t.is(await outcomeOf(call), 'LAST_OWNER');
+  t.deepEqual(waited, []);
+});
+
+test('a repeat waits again, for what the first call ended', async (t) => {
+  const { tokens, waited, remember } = await start(t);
+  await tokens.regenerateProjectToken(regenerateRequest, bearer());
+  remember({ response, eventIds: ['first'] });
+  const repeated = await tokens.regenerateProjectToken(regenerateRequest, bearer());
+  t.deepEqual(repeated, { projectToken, propagation });
+  t.deepEqual(waited.at(-1), { eventIds: ['first'], held: 0 });
+  remember({ response, eventIds: ['first'], keepsAccess: true });
+  const kept = await tokens.regenerateProjectToken(regenerateRequest, bearer());
+  t.deepEqual(kept, { projectToken, propagation: undefined });
+  t.is(waited.length, 2);
+});
+
+test('what is not confirmed is told, with when to repeat, and a repeat may have it confirmed', async (t) => {
+  const { tokens, does, remember } = await start(t);
+  does.propagate = () => Promise.reject(errors.propagationUnconfirmed());
+  const failed = await t.throwsAsync(tokens.regenerateProjectToken(regenerateRequest, bearer()));
+  const refusal = fromStatus(failed);
+  t.is(refusal?.reason, ErrorReason.ERROR_REASON_PROPAGATION_UNCONFIRMED);
+  t.true((refusal?.details.retryDelayMs ?? 0) > 0);
+  remember({ response });
+  t.is(
+    await outcomeOf(tokens.regenerateProjectToken(regenerateRequest, bearer())),
+    'PROPAGATION_UNCONFIRMED',
+  );
+  does.propagate = async () => propagation;
+  t.is(await outcomeOf(tokens.regenerateProjectToken(regenerateRequest, bearer())), 'OK');
+});
+
+test('a deadline that passes while the change spreads says that the change stands', async (t) => {
+  const { tokens, does } = await start(t);
+  does.propagate = (_, signal) =>
+    new Promise((_resolve, reject) => {
+      const fail = () => reject(errors.propagationUnconfirmed(signal.reason));
+      signal.addEventListener('abort', fail, { once: true });
+    });
+  const call = tokens.regenerateProjectToken(regenerateRequest, { ...bearer(), deadlineMs: 600 });
+  t.is(await outcomeOf(call), 'PROPAGATION_UNCONFIRMED');
+});
