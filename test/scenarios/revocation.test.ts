@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
+import { loadImage, siloMethods } from '@silo/protos/image.ts';
+import type { TestSilo } from '../harness/silo.ts';
+import { harmless, revocations } from './revocations.ts';
+import { present, scenarios } from './support.ts';
+
+const test = scenarios();
+
+/** How far a service's log reaches, once everything is numbered. */
+async function headOf(silo: TestSilo, source: 'org' | 'project' | 'token'): Promise<number> {
+  const { head } = await silo.internal()[source].eventLog.getHead({});
+  return present(head).sequence ?? 0;
+}
+
+test('every method that says how its change has spread is tried', (t) => {
+  const ending = siloMethods(loadImage()).filter(({ path, method }) => {
+    const isPublic = !path.includes('.internal.');
+    return isPublic && method.output.fields.some(({ name }) => name === 'propagation');
+  });
+  t.deepEqual(
+    Object.keys(revocations).sort(),
+    ending.map(({ path }) => path),
+  );
+});
+
+for (const [path, { source, prepare }] of Object.entries(revocations)) {
+  test(`${path}: what it takes away is gone at every service when it returns`, async (t) => {
+    const { silo } = t.context;
+    const { revoke, probes, refusedFor } = await prepare(silo);
+    // Twice, so that what is remembered answers.
+    for (let turn = 0; turn < 2; turn++) {
+      for (const { where, use } of probes) {
+        const outcome = await use();
+        t.false(isRefusal(outcome, refusedFor), `${where} was accepted before, not ${outcome}`);
+      }
+    }
+    const requestId = randomUUID();
+    const before = await headOf(silo, source);
+    const { propagation } = await revoke(requestId);
+    const used = await Promise.all(probes.map(async ({ where, use }) => [where, await use()]));
+    for (const [where = '', outcome = ''] of used) {
+      t.true(isRefusal(outcome, refusedFor), `${where} is refused, not ${outcome}`);
+    }
+    const first = passed(propagation);
+    t.is(first.source, source);
+    t.true(first.sequence > before);
+    const repeated = passed((await revoke(requestId)).propagation);
+    t.is(repeated.source, source);
+    t.true(repeated.sequence >= first.sequence);
+
+    function passed(said: Propagation | undefined) {
+      const { positions, guards, acknowledged, expired, elapsed } = present(said);
+      t.is(positions.length, 1);
+      t.not(elapsed, undefined);
+      t.is(guards, (acknowledged ?? 0) + (expired ?? 0));
+      const { source: log = '', sequence = 0, incarnation } = positions[0] ?? {};
+      t.truthy(incarnation);
+      return { source: log, sequence };
+    }
+  });
+}
+
+for (const { what, prepare } of harmless) {
+  test(`${what} is not waited for; what is so already is`, async (t) => {
+    const { keep, again } = await prepare(t.context.silo);
+    t.is((await keep()).propagation, undefined);
+    t.not((await again()).propagation, undefined);
+  });
+}
+
+/** Whether an outcome is one of these refusals; AccessService tells them by their numbers. */
+function isRefusal(outcome: string, reasons: readonly string[]): boolean {
+  const numbers: Record<string, number> = ErrorReason;
+  return reasons.some((name) => [name, `${numbers[`ERROR_REASON_${name}`]}`].includes(outcome));
+}

@@ -1,0 +1,370 @@
+import { randomUUID } from 'node:crypto';
+import type { ReasonName } from '@silo/errors/reason-name.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
+import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import { createKey, join, keyMessage } from '../authorization/world.ts';
+import type { PublicApi, SignedUp } from '../harness/clients.ts';
+import type { TestSilo } from '../harness/silo.ts';
+import {
+  billingDetails,
+  choosePlan,
+  createOrganization,
+  createProject,
+  firstPage,
+  outcomes,
+} from './support.ts';
+
+/** One way to use access, at one service: `OK`, or the reason of the refusal. */
+type Probe = { where: string; use(): Promise<string> };
+
+/** An RPC that takes access away, and every way to use what it takes. */
+type Revocable = {
+  revoke(requestId: string): Promise<{ propagation: Propagation | undefined }>;
+  probes: Probe[];
+  /** What each probe is refused for from then on. */
+  refusedFor: readonly ReasonName[];
+};
+
+/** What a method takes away: `source` is the log whose position every guard must reach. */
+type Revocation = {
+  source: 'org' | 'project' | 'token';
+  prepare(silo: TestSilo): Promise<Revocable>;
+};
+
+const { LEVEL_ADMIN, LEVEL_MEMBER, LEVEL_OWNER } = Level;
+const etag = '';
+const hidden = ['ORGANIZATION_NOT_FOUND', 'PROJECT_NOT_FOUND'] as const;
+
+type Place = { organizationId: string; projectId: string };
+
+function probe(where: string, call: () => Promise<unknown>): Probe {
+  return { where, use: async () => (await outcomes([call()]))[0] ?? '' };
+}
+
+/** What the token service's AccessService says of a key. */
+function authorizes(silo: TestSilo, key: string, target: Partial<Place>, level: Level): Probe {
+  const { organizationId, projectId } = target;
+  const named = organizationId
+    ? ({ $case: 'organizationId', value: organizationId } as const)
+    : ({ $case: 'projectId', value: projectId ?? '' } as const);
+  return {
+    where: `Authorize ${named.$case}`,
+    use: async () => {
+      const request = { key, scope: 'project:read', target: named, level };
+      const { answer } = await silo.internal().token.access.authorize(request);
+      return answer?.$case === 'facts' ? 'OK' : String(answer?.value.reason);
+    },
+  };
+}
+
+/** What the token service's AccessService says of a project token. */
+function verifies(silo: TestSilo, token: string): Probe {
+  return {
+    where: 'VerifyToken',
+    use: async () => {
+      const { answer } = await silo.internal().token.access.verifyToken({ token });
+      return answer?.$case === 'facts' ? 'OK' : String(answer?.value.reason);
+    },
+  };
+}
+
+/** What a member may do in an organization, at each service. */
+function memberActs(silo: TestSilo, key: string, { organizationId, projectId }: Place): Probe[] {
+  const api = silo.as(key);
+  return [
+    probe('org', () => api.organizations.getOrganization({ organizationId })),
+    probe('project', () => api.projects.listProjects({ organizationId, ...firstPage })),
+    probe('billing', () => api.billing.getSubscription({ organizationId })),
+    authorizes(silo, key, { organizationId }, LEVEL_MEMBER),
+    ...projectActs(silo, key, projectId),
+  ];
+}
+
+/** What a member may do with a project, at each service that knows projects. */
+function projectActs(silo: TestSilo, key: string, projectId: string): Probe[] {
+  const api = silo.as(key);
+  return [
+    probe('org', () => api.activity.listActivity({ organizationId: '', projectId, ...firstPage })),
+    probe('project', () => api.projects.getProject({ projectId })),
+    probe('token', () => api.projectTokens.getProjectToken({ projectId })),
+    authorizes(silo, key, { projectId }, LEVEL_MEMBER),
+  ];
+}
+
+/** What takes an admin, at each service; allowed, it finds another etag or fingerprint. */
+function adminActs(silo: TestSilo, key: string, { organizationId, projectId }: Place): Probe[] {
+  const api = silo.as(key);
+  const other = { etag: 'other', requestId: '' };
+  const regeneration = { projectId, expectedFingerprint: '0123456789ab', requestId: '' };
+  return [
+    probe('org', () => api.organizations.listInvites({ organizationId, ...firstPage })),
+    probe('project', () => api.projects.deleteProject({ projectId, ...other })),
+    probe('token', () => api.projectTokens.regenerateProjectToken(regeneration)),
+    probe('billing', () =>
+      api.billing.updateBillingDetails({ organizationId, billingDetails, ...other }),
+    ),
+    authorizes(silo, key, { organizationId }, LEVEL_ADMIN),
+  ];
+}
+
+/** Ada's organization, with a project that is not its last, and Bob in it. */
+async function team(silo: TestSilo, level: Level = LEVEL_MEMBER) {
+  const [ada, bob] = await Promise.all([silo.signUp('Ada'), silo.signUp('Bob')]);
+  const organizationId = ada.organization.id;
+  await choosePlan(ada.api, organizationId);
+  await join(ada, bob, level);
+  const { id: projectId } = await createProject(ada.api, organizationId);
+  return { ada, bob, organizationId, projectId };
+}
+
+/** A further key of Bob's, beside the one that ends it, and all that it may do. */
+async function keyOf(silo: TestSilo) {
+  const { bob, ...place } = await team(silo);
+  const { apiKey, secret } = await createKey(bob.api, { scopes: ['*'] });
+  const probes = memberActs(silo, secret, place);
+  return { keyId: apiKey.id, api: bob.api, probes };
+}
+
+/** A method of ApiKeyService that ends a key. */
+function endsKey(
+  end: (
+    api: PublicApi,
+    request: { keyId: string; etag: string; requestId: string },
+  ) => ReturnType<Revocable['revoke']>,
+): Revocation {
+  return {
+    source: 'token',
+    prepare: async (silo) => {
+      const { keyId, api, probes } = await keyOf(silo);
+      const revoke = (requestId: string) => end(api, { keyId, etag, requestId });
+      return { revoke, probes, refusedFor: ['TOKEN_INVALID'] };
+    },
+  };
+}
+
+/** A move of a project out of the organization through which somebody reaches it. */
+async function movable(silo: TestSilo): Promise<Revocable & { owner: SignedUp }> {
+  const { ada, bob, projectId } = await team(silo);
+  const { organizationId: destinationOrganizationId } = await createOrganization(ada.api);
+  await choosePlan(ada.api, destinationOrganizationId);
+  return {
+    owner: ada,
+    revoke: (requestId) =>
+      ada.api.projects.moveProject({ projectId, destinationOrganizationId, etag, requestId }),
+    probes: projectActs(silo, bob.apiKey, projectId),
+    refusedFor: ['PROJECT_NOT_FOUND'],
+  };
+}
+
+/** Every method whose answer says how it has spread, by its path. */
+export const revocations: Record<string, Revocation> = {
+  '/silo.org.v1.OrganizationService/RemoveMember': {
+    source: 'org',
+    prepare: async (silo) => {
+      const { ada, bob, ...place } = await team(silo);
+      const which = { organizationId: place.organizationId, accountId: bob.account.id, etag };
+      return {
+        revoke: (requestId) => ada.api.organizations.removeMember({ ...which, requestId }),
+        probes: memberActs(silo, bob.apiKey, place),
+        refusedFor: hidden,
+      };
+    },
+  },
+  '/silo.org.v1.OrganizationService/LeaveOrganization': {
+    source: 'org',
+    prepare: async (silo) => {
+      const { bob, ...place } = await team(silo);
+      const { organizationId } = place;
+      return {
+        // With the very key that is refused from then on.
+        revoke: (requestId) =>
+          bob.api.organizations.leaveOrganization({ organizationId, requestId }),
+        probes: memberActs(silo, bob.apiKey, place),
+        refusedFor: hidden,
+      };
+    },
+  },
+  '/silo.org.v1.OrganizationService/UpdateMember': {
+    source: 'org',
+    prepare: async (silo) => {
+      const { ada, bob, ...place } = await team(silo, LEVEL_ADMIN);
+      const { organizationId } = place;
+      const member = Member.fromPartial({
+        ...{ organizationId, accountId: bob.account.id, level: LEVEL_MEMBER },
+      });
+      return {
+        revoke: (requestId) =>
+          ada.api.organizations.updateMember({ member, updateMask: undefined, requestId }),
+        probes: adminActs(silo, bob.apiKey, place),
+        refusedFor: ['ADMIN_REQUIRED'],
+      };
+    },
+  },
+  '/silo.org.v1.OrganizationService/UpdateOrganization': {
+    source: 'org',
+    prepare: async (silo) => {
+      const { ada, bob, organizationId } = await team(silo);
+      const organization = Organization.fromPartial({ id: organizationId });
+      const updateMask = ['members_may_create_projects'];
+      return {
+        revoke: (requestId) =>
+          ada.api.organizations.updateOrganization({ organization, updateMask, requestId }),
+        // Who may create projects is asked nowhere but where they are created, and where they move.
+        probes: [
+          probe('project', () => createProject(bob.api, organizationId)),
+          {
+            where: 'Authorize',
+            use: async () => {
+              const { answer } = await silo.internal().token.access.authorize({
+                ...{ key: bob.apiKey, scope: '', level: LEVEL_MEMBER },
+                target: { $case: 'organizationId', value: organizationId },
+              });
+              const may = answer?.$case === 'facts' && answer.value.membersMayCreateProjects;
+              return may ? 'OK' : 'ADMIN_REQUIRED';
+            },
+          },
+        ],
+        refusedFor: ['ADMIN_REQUIRED'],
+      };
+    },
+  },
+  '/silo.org.v1.OrganizationService/DeleteOrganization': {
+    source: 'org',
+    prepare: async (silo) => {
+      const [ada, bob] = await Promise.all([silo.signUp('Ada'), silo.signUp('Bob')]);
+      const { organizationId, projectId } = await createOrganization(ada.api);
+      await join(ada, bob, LEVEL_MEMBER, organizationId);
+      await ada.api.projects.deleteProject({ projectId, etag, requestId: '' });
+      const acts = memberActs(silo, bob.apiKey, { organizationId, projectId });
+      return {
+        revoke: (requestId) =>
+          ada.api.organizations.deleteOrganization({ organizationId, etag, requestId }),
+        // Its projects were deleted before.
+        probes: acts.slice(0, 4),
+        refusedFor: hidden,
+      };
+    },
+  },
+
+  '/silo.project.v1.ProjectService/MoveProject': { source: 'project', prepare: movable },
+  '/silo.project.v1.ProjectService/DeleteProject': {
+    source: 'project',
+    prepare: async (silo) => {
+      const { ada, bob, projectId } = await team(silo);
+      const { projectToken } = await ada.api.projectTokens.getProjectToken({ projectId });
+      return {
+        revoke: (requestId) => ada.api.projects.deleteProject({ projectId, etag, requestId }),
+        probes: [
+          ...projectActs(silo, bob.apiKey, projectId),
+          verifies(silo, projectToken?.token ?? ''),
+        ],
+        refusedFor: ['PROJECT_NOT_FOUND', 'TOKEN_INVALID'],
+      };
+    },
+  },
+
+  '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': {
+    source: 'token',
+    prepare: async (silo) => {
+      const { api, projectId, projectToken } = await silo.signUp();
+      const which = { projectId, expectedFingerprint: '' };
+      return {
+        revoke: (requestId) => api.projectTokens.regenerateProjectToken({ ...which, requestId }),
+        probes: [verifies(silo, projectToken)],
+        refusedFor: ['TOKEN_INVALID'],
+      };
+    },
+  },
+  '/silo.token.v1.ApiKeyService/DeleteApiKey': endsKey((api, request) =>
+    api.apiKeys.deleteApiKey(request),
+  ),
+  '/silo.token.v1.ApiKeyService/DisableApiKey': endsKey((api, request) =>
+    api.apiKeys.disableApiKey(request),
+  ),
+  '/silo.token.v1.ApiKeyService/RollApiKey': endsKey((api, request) =>
+    api.apiKeys.rollApiKey({ ...request, overlap: undefined }),
+  ),
+  '/silo.token.v1.ApiKeyService/UpdateApiKey': {
+    source: 'token',
+    prepare: async (silo) => {
+      const { keyId: id, api, probes } = await keyOf(silo);
+      const apiKey = keyMessage({ id, scopes: ['event:read'] });
+      const updateMask = ['scopes'];
+      return {
+        revoke: (requestId) => api.apiKeys.updateApiKey({ apiKey, updateMask, requestId }),
+        probes,
+        refusedFor: ['SCOPE_REQUIRED'],
+      };
+    },
+  },
+};
+
+/** A change by a method of the table that takes access from nobody, and one that does it again. */
+type Harmless = {
+  what: string;
+  prepare(silo: TestSilo): Promise<{
+    /** Takes nothing away. */
+    keep(): Promise<{ propagation: Propagation | undefined }>;
+    /** Takes away what is gone already. */
+    again(): Promise<{ propagation: Propagation | undefined }>;
+  }>;
+};
+
+export const harmless: Harmless[] = [
+  {
+    what: 'a key that is renamed or widened',
+    prepare: async (silo) => {
+      const { api } = await silo.signUp();
+      const scopes = ['project:read'];
+      const { apiKey } = await createKey(api, { scopes });
+      const update = (fields: Parameters<typeof keyMessage>[0], updateMask: string[]) =>
+        api.apiKeys.updateApiKey({
+          ...{ apiKey: keyMessage({ id: apiKey.id, ...fields }), updateMask, requestId: '' },
+        });
+      const wider = ['project:write'];
+      return {
+        keep: async () => {
+          await update({ name: 'other' }, ['name']);
+          return await update({ scopes: wider }, ['scopes']);
+        },
+        again: () => update({ scopes: wider }, ['scopes']),
+      };
+    },
+  },
+  {
+    what: 'a member who is raised',
+    prepare: async (silo) => {
+      const { ada, bob, organizationId } = await team(silo);
+      const update = (level: Level) => {
+        const member = Member.fromPartial({ organizationId, accountId: bob.account.id, level });
+        const request = { member, updateMask: undefined, requestId: '' };
+        return ada.api.organizations.updateMember(request);
+      };
+      return { keep: () => update(LEVEL_OWNER), again: () => update(LEVEL_OWNER) };
+    },
+  },
+  {
+    what: 'an organization that is renamed or lets members create projects',
+    prepare: async (silo) => {
+      const { api, organization } = await silo.signUp();
+      const update = (fields: Partial<Organization>, updateMask: string[]) =>
+        api.organizations.updateOrganization({
+          organization: Organization.fromPartial({ id: organization.id, ...fields }),
+          ...{ updateMask, requestId: randomUUID() },
+        });
+      const policy = ['members_may_create_projects'];
+      return {
+        keep: async () => {
+          await update({ membersMayCreateProjects: false }, policy);
+          await update({ name: 'Other' }, ['name']);
+          return await update({ membersMayCreateProjects: true }, policy);
+        },
+        again: async () => {
+          await update({ membersMayCreateProjects: false }, policy);
+          return await update({ membersMayCreateProjects: false }, policy);
+        },
+      };
+    },
+  },
+];
