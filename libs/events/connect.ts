@@ -20,6 +20,10 @@ export type NatsLink = AsyncDisposable & {
   readonly connected: Subscribable;
   /** Grows whenever the connection is lost: what was sent before may be lost with it. */
   readonly losses: number;
+  /** The connection, which may be lost at present; undefined before the first. */
+  readonly connection: NatsConnection | undefined;
+  /** Sends on core NATS, now or, where there is no connection, not at all. */
+  publish(subject: string, body: string): void;
   /** Resolves as soon as there is a connection; rejects only with the signal's reason. */
   ready(signal: AbortSignal): Promise<NatsConnection>;
 };
@@ -53,6 +57,14 @@ class Link implements NatsLink {
 
   get losses(): number {
     return this.#losses;
+  }
+
+  get connection(): NatsConnection | undefined {
+    return this.#connection;
+  }
+
+  publish(subject: string, body: string): void {
+    if (this.connected.value) this.#connection?.publish(subject, body);
   }
 
   async ready(signal: AbortSignal): Promise<NatsConnection> {

@@ -6,6 +6,8 @@ export type EventSource = {
   region: string;
   /** Such as `silo.v1`. */
   subjectPrefix: string;
+  /** Which life of the log. */
+  incarnation: string;
 };
 
 /** One event as it goes over the wire. */
@@ -17,8 +19,11 @@ export type Envelope = {
   body: string;
 };
 
-/** What the headers of an event tell, to those who compare or place it. */
-export type Placed = { id: string; sequence: number };
+/**
+ * What the headers of an event tell, to those who compare or place it. The incarnation is empty in
+ * events of an earlier release.
+ */
+export type Placed = { id: string; sequence: number; incarnation: string };
 
 const sequenceDigits = 20;
 const safeToken = /^[A-Za-z0-9_-]+$/;
@@ -29,7 +34,10 @@ export function eventType(service: string, event: string): string {
 }
 
 /** The subjects of one service's events. */
-export function serviceSubjects({ service, subjectPrefix }: EventSource): string {
+export function serviceSubjects({
+  service,
+  subjectPrefix,
+}: Pick<EventSource, 'service' | 'subjectPrefix'>): string {
   return `${subjectPrefix}.${service}.>`;
 }
 
@@ -38,7 +46,7 @@ export function serviceSubjects({ service, subjectPrefix }: EventSource): string
  * message id another one, so that the broker takes again what it once had and lost.
  */
 export function envelopeOf(source: EventSource, event: LoggedEvent, repair?: string): Envelope {
-  const { service, region, subjectPrefix } = source;
+  const { service, region, subjectPrefix, incarnation } = source;
   for (const token of [event.event, event.subject]) {
     if (!safeToken.test(token)) throw new RangeError(`${token} cannot be part of a subject`);
   }
@@ -54,6 +62,7 @@ export function envelopeOf(source: EventSource, event: LoggedEvent, repair?: str
       'ce-time': event.time.toISOString(),
       'ce-datacontenttype': 'application/json',
       'ce-sequence': String(event.sequence).padStart(sequenceDigits, '0'),
+      'ce-incarnation': incarnation,
       'ce-correlationid': event.correlationId,
       'ce-authid': event.actor,
     },
@@ -66,5 +75,5 @@ export function placedBy(header: (name: string) => string | undefined): Placed |
   const id = header('ce-id');
   const digits = header('ce-sequence');
   if (!id || digits === undefined || !/^[0-9]{20}$/.test(digits)) return undefined;
-  return { id, sequence: Number(digits) };
+  return { id, sequence: Number(digits), incarnation: header('ce-incarnation') ?? '' };
 }

@@ -1,5 +1,5 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
-import type { EventLog } from '@silo/mongo/event-log.ts';
+import type { EventLog, Head } from '@silo/mongo/event-log.ts';
 import { type Leadership, lead } from '@silo/mongo/leader.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { type Clock, systemClock, systemSleep } from '@silo/runtime/clock.ts';
@@ -18,6 +18,8 @@ import { type StreamOptions, streamKeepsMs } from './stream.ts';
 const batchMax = 200;
 /** How long a number may go unnoticed where the hint of it was lost. */
 const pollMs = 1_000;
+/** Between two heads that are told of. */
+const headPauseMs = 50;
 const noteIntervalMs = 1_000;
 const checkIntervalMs = 5_000;
 /** Clocks of broker and services may differ by this much at the old end of the stream. */
@@ -35,8 +37,11 @@ export type RelayOptions = {
   signal: AbortSignal;
   log: Log;
   clock?: Clock;
-  /** Awaited before the events up to this sequence go out. May be called again for the same. */
-  beforePublish?: (sequence: number, signal: AbortSignal) => Promise<void>;
+  /**
+   * Called by the leader with every head of the log, also where NATS is away; called again where it
+   * rejects.
+   */
+  onHead?: ((head: Head, signal: AbortSignal) => Promise<void>) | undefined;
   /** For tests: how often the stream is looked after. */
   checkIntervalMs?: number;
 };
@@ -52,8 +57,29 @@ export async function runRelay(options: RelayOptions): Promise<void> {
     const numbering = { name: 'number-leftovers', intervalMs: pollMs, signal: term.signal, log };
     await Promise.all([
       runForever(numbering, () => eventLog.numberLeftovers()),
+      followHead(options, term.signal),
       relayDuring(options, term),
     ]);
+  });
+}
+
+/**
+ * Tells of heads, a little late: whoever decided the change tells of it too, and is then the first
+ * to.
+ */
+async function followHead(
+  { eventLog, log, onHead }: RelayOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  if (onHead === undefined) return;
+  let told: Head | undefined;
+  await runForever({ name: 'follow-head', intervalMs: headPauseMs, signal, log }, async () => {
+    const head = await eventLog.head(signal);
+    if (head.sequence !== told?.sequence || head.incarnation !== told.incarnation) {
+      await onHead(head, signal);
+      told = head;
+    }
+    await eventLog.past(head.sequence, pollMs, signal);
   });
 }
 
@@ -103,14 +129,16 @@ class Relay {
     const connection = await nats.ready(this.#signal);
     const { losses } = nats;
     const { service, region } = eventLog;
-    const source = { service, region, subjectPrefix: stream.subjectPrefix };
+    const { incarnation } = await eventLog.head(this.#signal);
+    const source = { service, region, subjectPrefix: stream.subjectPrefix, incarnation };
     const broker = await Broker.open(connection, source, stream);
     const { reach, repair } = await this.#compare(broker);
     const repairId = repair ? ulid().toLowerCase() : undefined;
     if (repairId !== undefined) {
       log.warn({ from: reach + 1, repair: repairId }, 'the stream lost events: publishing again');
     }
-    await this.#follow(broker, reach, repairId, () => nats.losses === losses);
+    const isSame = (head: Head) => nats.losses === losses && head.incarnation === incarnation;
+    await this.#follow(broker, reach, repairId, isSame);
   }
 
   async #compare(broker: Broker) {
@@ -127,22 +155,22 @@ class Relay {
     broker: Broker,
     reach: number,
     repairId: string | undefined,
-    isSameConnection: () => boolean,
+    isSame: (head: Head) => boolean,
   ): Promise<void> {
-    const { eventLog, beforePublish, checkIntervalMs: checkMs = checkIntervalMs } = this.#options;
+    const { eventLog, checkIntervalMs: checkMs = checkIntervalMs } = this.#options;
     let position = reach;
     // What is repaired was out before; what follows it never was, and keeps its plain id.
     const repairUntil = repairId === undefined ? 0 : (await eventLog.head()).sequence;
     let checkedMs = this.#clock.monotonicMs();
-    while (isSameConnection()) {
-      const events = await this.#read(position);
+    for (;;) {
+      const { events, head } = await this.#read(position);
+      // Another connection, or another life of the log: begin with a comparison.
+      if (!isSame(head)) return;
       const last = events.at(-1);
       if (last === undefined) {
         await this.#noteSometimes();
         await eventLog.past(position, Math.min(pollMs, checkMs), this.#signal);
       } else {
-        await beforePublish?.(last.sequence, this.#signal);
-        this.#signal.throwIfAborted();
         const isRepair = events[0] !== undefined && events[0].sequence <= repairUntil;
         const duplicate = await broker.publish(events, isRepair ? repairId : undefined);
         position = last.sequence;
@@ -161,14 +189,13 @@ class Relay {
   async #read(afterSequence: number) {
     const { eventLog, log } = this.#options;
     try {
-      return (await eventLog.read({ afterSequence, limit: batchMax }, this.#signal)).events;
+      return await eventLog.read({ afterSequence, limit: batchMax }, this.#signal);
     } catch (error) {
       const first = compactedTo(error);
       if (first === undefined) throw error;
       // Away for longer than the log keeps events: what is left is all that there is to tell.
       log.error({ afterSequence, first }, 'the log no longer holds what was never published');
-      const range = { afterSequence: first - 1, limit: batchMax };
-      return (await eventLog.read(range, this.#signal)).events;
+      return await eventLog.read({ afterSequence: first - 1, limit: batchMax }, this.#signal);
     }
   }
 

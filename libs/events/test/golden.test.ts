@@ -3,11 +3,15 @@ import { join } from 'node:path';
 import type { LogService } from '@silo/mongo/event-log.ts';
 import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
 import test from 'ava';
-import { type Envelope, envelopeOf, placedBy } from '../envelope.ts';
+import { type Envelope, type EventSource, envelopeOf, placedBy } from '../envelope.ts';
 import { decodeBody, type EventName, eventMessages, eventNamed } from '../messages.ts';
 import { extended, samples } from './samples.ts';
 
 const directory = join(import.meta.dirname, 'golden');
+const incarnation = '01k8zq3v5w6x7y8z9a0b1c2d3f';
+const project: EventSource = {
+  ...{ service: 'project', region: 'us', subjectPrefix: 'silo.v1', incarnation },
+};
 const names = Object.keys(eventMessages) as EventName[];
 
 /** What a golden file holds. */
@@ -22,7 +26,7 @@ function encode({ name, subject, body }: Sample): Envelope {
   const [service, event] = name.split('.') as [LogService, string];
   const message: { toJSON(body: never): unknown } = eventMessages[name];
   return envelopeOf(
-    { service, region: 'us', subjectPrefix: 'silo.v1' },
+    { service, region: 'us', subjectPrefix: 'silo.v1', incarnation },
     {
       sequence: 1_234_567,
       id: '01k8zq3v5w6x7y8z9a0b1c2d3g',
@@ -47,8 +51,11 @@ function golden(sample: Sample): Envelope {
 
 for (const sample of all) {
   const { file, name } = sample;
-  test(`${file}: today's encoder makes the released bytes`, (t) => {
-    t.deepEqual(encode(sample), golden(sample));
+  test(`${file}: today's encoder makes the released bytes, and a header more`, (t) => {
+    const { headers, ...rest } = encode(sample);
+    const { headers: released, ...releasedRest } = golden(sample);
+    t.deepEqual(rest, releasedRest);
+    t.deepEqual(headers, { ...released, 'ce-incarnation': incarnation });
   });
 
   test(`${file}: today's decoder reads the released bytes`, (t) => {
@@ -59,6 +66,7 @@ for (const sample of all) {
       {
         id: '01k8zq3v5w6x7y8z9a0b1c2d3g',
         sequence: 1_234_567,
+        incarnation: '',
       },
     );
     t.deepEqual(decodeBody(name, body) as object, sample.body);
@@ -77,24 +85,22 @@ test('every message of events.proto is the body of an event with a golden file',
 });
 
 test('a repair changes the message id and nothing else', (t) => {
-  const source = { service: 'project', region: 'us', subjectPrefix: 'silo.v1' } as const;
   const event = {
     ...{ sequence: 1, id: 'id', event: 'moved', subject: 'prj_1', time: new Date(0) },
     ...{ actor: 'acc_1', correlationId: 'call', bodyJson: '{}' },
   };
-  const plain = envelopeOf(source, event);
-  const repaired = envelopeOf(source, event, 'r1');
+  const plain = envelopeOf(project, event);
+  const repaired = envelopeOf(project, event, 'r1');
   t.is(repaired.headers['Nats-Msg-Id'], 'id:r1');
   t.deepEqual({ ...repaired, headers: { ...repaired.headers, 'Nats-Msg-Id': 'id' } }, plain);
 });
 
 test('an id that would change the subject is not published', (t) => {
-  const source = { service: 'project', region: 'us', subjectPrefix: 'silo.v1' } as const;
   for (const subject of ['a.b', '*', '>', '', 'a b']) {
     const event = {
       ...{ sequence: 1, id: 'id', event: 'moved', subject, time: new Date(0) },
       ...{ actor: 'acc_1', correlationId: 'call', bodyJson: '{}' },
     };
-    t.throws(() => envelopeOf(source, event), { instanceOf: RangeError });
+    t.throws(() => envelopeOf(project, event), { instanceOf: RangeError });
   }
 });

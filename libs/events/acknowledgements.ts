@@ -1,0 +1,38 @@
+import { Acknowledgement } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import type { NatsLink } from './connect.ts';
+import { hear } from './hearing.ts';
+
+/** Where guards tell what they have acknowledged: outside of the stream, which would keep it. */
+function acknowledgementSubject(subjectPrefix: string): string {
+  return `acknowledged.${subjectPrefix}`;
+}
+
+/** Hears what guards tell, until disposed of. */
+export function hearAcknowledgements(
+  nats: NatsLink,
+  options: {
+    subjectPrefix: string;
+    onHeard(acknowledgement: Acknowledgement): void;
+    log: Log;
+  },
+): Disposable {
+  const { subjectPrefix, onHeard, log } = options;
+  return hear(nats, {
+    subjects: [acknowledgementSubject(subjectPrefix)],
+    log,
+    onMessage: (message) => {
+      const acknowledgement = decode(message.text());
+      if (acknowledgement === undefined) log.warn('an acknowledgement does not decode');
+      else onHeard(acknowledgement);
+    },
+  });
+}
+
+function decode(text: string): Acknowledgement | undefined {
+  try {
+    return Acknowledgement.fromJSON(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}

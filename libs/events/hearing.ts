@@ -1,0 +1,74 @@
+import type { Log } from '@silo/runtime/log.ts';
+import type { Msg, NatsConnection } from 'nats';
+import type { NatsLink } from './connect.ts';
+
+/** One message of core NATS. */
+type HeardMessage = { header(name: string): string | undefined; text(): string };
+
+type Options = {
+  subjects: readonly string[];
+  onMessage(message: HeardMessage, subject: string): void;
+  /** The server hears for us from now on, or again: what was sent before may have been missed. */
+  onLive?: () => void;
+  log: Log;
+};
+
+/** Hears plain messages on these subjects, through every loss of connection, until disposed of. */
+export function hear(nats: NatsLink, options: Options): Disposable {
+  return new Hearing(nats, options);
+}
+
+class Hearing implements Disposable {
+  readonly #nats: NatsLink;
+  readonly #options: Options;
+  readonly #following: Disposable;
+  #connection: NatsConnection | undefined;
+  #subscriptions: { unsubscribe(): void }[] = [];
+
+  constructor(nats: NatsLink, options: Options) {
+    this.#nats = nats;
+    this.#options = options;
+    this.#following = nats.connected.subscribe((isConnected) => {
+      if (isConnected) this.#connected();
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#following[Symbol.dispose]();
+    this.#connection = undefined;
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+
+  #connected(): void {
+    const { connection } = this.#nats;
+    if (connection === undefined) return;
+    // One that came back has subscribed again by itself.
+    if (connection !== this.#connection) this.#subscribe(connection);
+    connection.flush().then(
+      () => {
+        if (this.#connection === connection) this.#options.onLive?.();
+      },
+      () => {}, // lost once more: the next connection tells
+    );
+  }
+
+  #subscribe(connection: NatsConnection): void {
+    const { subjects, onMessage, log } = this.#options;
+    this.#connection = connection;
+    this.#subscriptions = subjects.map((subject) =>
+      connection.subscribe(subject, {
+        callback: (error, message) => {
+          if (error === null) onMessage(heard(message), subject);
+          else log.error({ subject, err: error }, 'NATS refused a subscription');
+        },
+      }),
+    );
+  }
+}
+
+function heard(message: Msg): HeardMessage {
+  return {
+    header: (name) => message.headers?.get(name) || undefined,
+    text: () => message.string(),
+  };
+}
