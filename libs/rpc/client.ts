@@ -14,7 +14,7 @@ import {
 import { errors } from '@silo/errors/errors.ts';
 import { fromStatus } from '@silo/errors/from-status.ts';
 import { retry } from '@silo/runtime/retry.ts';
-import { isReadOnly } from './read-only.ts';
+import { isRepeatable } from './repeatable.ts';
 import { clientCredentials, type TlsFiles } from './tls.ts';
 
 const deadlineDefaultMs = 3_000;
@@ -45,7 +45,7 @@ export type CallOptions = {
   metadata?: Record<string, string> | undefined;
   /** Waits for a server that is not there (it may be starting again), up to the deadline. */
   patient?: boolean | undefined;
-  /** Repeats a method without side effects, up to 3 times, where the server was not reached. */
+  /** Repeats a method that bears it, up to 3 times, where the server was not reached. */
   retry?: boolean | undefined;
   /** Rejects with the server's own refusal, decoded, instead of DEPENDENCY_UNAVAILABLE. */
   refusals?: boolean | undefined;
@@ -132,7 +132,7 @@ async function unary(peer: Peer, request: unknown, options: CallOptions): Promis
   const deadline = Date.now() + deadlineMs;
   try {
     if (!options.retry) return await unaryOnce(peer, request, deadline, options);
-    if (!isReadOnly(peer.method.path))
+    if (!isRepeatable(peer.method.path))
       throw new TypeError(`${peer.method.path} may not be repeated`);
     return await retry(() => unaryOnce(peer, request, deadline, options), {
       ...retryLimits,

@@ -6,6 +6,7 @@ import { authorizationOf, findMethod, type Image } from '@silo/protos/image.ts';
 import { compileFieldPath, type ReadText } from './field-path.ts';
 import type { MountedMethod } from './mount.ts';
 import { compilePropagation } from './propagation.ts';
+import { isRepeatable } from './repeatable.ts';
 import { compileEmail, compileRequestId } from './request-identity.ts';
 import { compileShape, type ReadShape } from './validate.ts';
 
@@ -19,7 +20,7 @@ export type MethodRules = {
   readRequestId: ReadText | undefined;
   /** Whose request ids these are where anyone may call. */
   readEmail: ReadText | undefined;
-  /** A read between services: several stand behind each call from outside. */
+  /** Between services, and harmless: several stand behind each call from outside, or it is a pulse. */
   isRoutine: boolean;
   /** Whether it may change something, which takes permits where a key calls. */
   mayChange: boolean;
@@ -51,7 +52,7 @@ export function compileRules(
   const { organizationField, projectField } = authorization;
   const field = (name: string) => (name === '' ? undefined : compileFieldPath(input, name));
   const readRequestId = isReadOnly(method) ? undefined : compileRequestId(input);
-  const isRoutine = isReadOnly(method) && authorization.caller === Caller.CALLER_CERTIFICATE;
+  const isBetweenServices = authorization.caller === Caller.CALLER_CERTIFICATE;
   const isAnyone = authorization.caller === Caller.CALLER_ANYONE;
   return {
     path,
@@ -64,7 +65,7 @@ export function compileRules(
     },
     readRequestId,
     readEmail: isAnyone && readRequestId !== undefined ? compileEmail(input) : undefined,
-    isRoutine,
+    isRoutine: isBetweenServices && isRepeatable(path),
     mayChange: !isReadOnly(method),
     propagationField: compilePropagation(output),
   };

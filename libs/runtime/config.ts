@@ -72,6 +72,15 @@ export function integer(limits: { min: number; max: number }): Setting<number> {
   });
 }
 
+/** A number within the limits, which are included; such as 0.01. */
+export function decimal(limits: { min: number; max: number }): Setting<number> {
+  return setting(`a number from ${limits.min} to ${limits.max}`, (raw) => {
+    if (!/^-?\d{1,15}(\.\d{1,15})?$/.test(raw)) return undefined;
+    const value = Number(raw);
+    return value >= limits.min && value <= limits.max ? value : undefined;
+  });
+}
+
 /** `host:port` or `[ipv6]:port`; port 0 lets a listener choose. */
 export function hostPort(): Setting<HostPort> {
   return setting('host:port', (raw) => {
@@ -110,12 +119,21 @@ export function variableOf(key: string): string {
 }
 
 /**
+ * Settings, and what is wrong with those together that are good one by one: told of those that could
+ * be read, it answers with faults, one sentence each.
+ */
+export type ConfigSpec<Shape extends ConfigShape> = {
+  shape: Shape;
+  check?(config: Partial<ConfigOf<Shape>>): string[];
+};
+
+/**
  * Reads every setting of `shape` from `env`, each from the variable that `variableOf` names.
  * Answers with the whole config or with all faults, one sentence each; no fault quotes a value.
  */
 export function readConfig<const Shape extends ConfigShape>(
   env: Environment,
-  shape: Shape,
+  { shape, check }: ConfigSpec<Shape>,
   world: ConfigWorld = realWorld,
 ): { config: ConfigOf<Shape> } | { faults: string[] } {
   const faults: string[] = [];
@@ -125,13 +143,14 @@ export function readConfig<const Shape extends ConfigShape>(
     if ('fault' in parsed) faults.push(`${variableOf(key)} ${parsed.fault}`);
     else entries.push([key, parsed.value]);
   }
-  if (faults.length > 0) return { faults };
-  return { config: Object.fromEntries(entries) as ConfigOf<Shape> };
+  const config = Object.fromEntries(entries) as ConfigOf<Shape>;
+  faults.push(...(check?.(config) ?? []));
+  return faults.length > 0 ? { faults } : { config };
 }
 
 /** Reads the config of this process, or prints every fault and exits with 2. */
 export function configOrExit<const Shape extends ConfigShape>(
-  shape: Shape,
+  spec: ConfigSpec<Shape>,
   host: {
     env: Environment;
     print(line: string): void;
@@ -142,7 +161,7 @@ export function configOrExit<const Shape extends ConfigShape>(
     exit: (code) => process.exit(code),
   },
 ): ConfigOf<Shape> {
-  const result = readConfig(host.env, shape);
+  const result = readConfig(host.env, spec);
   if ('config' in result) return result.config;
   host.print(`The configuration has ${result.faults.length} fault(s):`);
   for (const fault of result.faults) host.print(`  ${fault}`);

@@ -1,10 +1,21 @@
-import { type ConfigOf, file, hostPort, oneOf, string, url } from '@silo/runtime/config.ts';
+import { checkRegistrySettings, type RegistrySettings } from '@silo/guard/registry/settings.ts';
+import {
+  type ConfigOf,
+  type ConfigSpec,
+  decimal,
+  file,
+  hostPort,
+  integer,
+  oneOf,
+  string,
+  url,
+} from '@silo/runtime/config.ts';
 
 export const serviceNames = ['org', 'project', 'token', 'billing'] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
 /** What every service reads from its environment, each from the variable that its key names. */
-export const serviceConfigShape = {
+const serviceConfigShape = {
   region: oneOf('us', 'eu').default('us'),
   publicAddress: hostPort(),
   internalAddress: hostPort(),
@@ -24,9 +35,47 @@ export const serviceConfigShape = {
   billingInternalAddress: string(),
   /** Whether people may sign up by themselves; else only staff makes accounts. */
   signup: oneOf('open', 'closed').default('open'),
+  /** Of guards, told to them by the token service: how long a silent one is waited for. */
+  leaseMs: integer({ min: 500, max: 20_000 }).default(5_000),
+  /** How often a lease is renewed. */
+  leaseRenewMs: integer({ min: 50, max: 10_000 }).default(1_500),
+  /** By how much two machines' clocks may drift apart, as a share of the time. */
+  leaseDriftShare: decimal({ min: 0.001, max: 0.5 }).default(0.01),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),
   /** Where Prometheus reads metrics, `host:port`; unset: nowhere. */
   metricsAddress: hostPort().optional(),
 };
 
 export type ServiceConfig = ConfigOf<typeof serviceConfigShape>;
+
+/** The settings, and which of them are dangerous together. */
+export const serviceConfigSpec: ConfigSpec<typeof serviceConfigShape> = {
+  shape: serviceConfigShape,
+  check: ({ leaseMs, leaseRenewMs, leaseDriftShare }) => {
+    if (leaseMs === undefined || leaseRenewMs === undefined) return [];
+    if (leaseDriftShare === undefined) return [];
+    try {
+      checkRegistrySettings(registrySettingsOf({ leaseMs, leaseRenewMs, leaseDriftShare }));
+      return [];
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      return [`LEASE_MS, LEASE_RENEW_MS and LEASE_DRIFT_SHARE do not go together: ${why}`];
+    }
+  },
+};
+
+/** What the registry works by. */
+export function registrySettingsOf({
+  leaseMs,
+  leaseRenewMs,
+  leaseDriftShare,
+}: Pick<ServiceConfig, 'leaseMs' | 'leaseRenewMs' | 'leaseDriftShare'>): RegistrySettings {
+  return {
+    ...{ leaseMs, renewMs: leaseRenewMs, driftShare: leaseDriftShare },
+    relistMs: Math.min(relistMs, leaseMs / 2),
+    sweepMs: leaseMs / 4,
+  };
+}
+
+/** Each list costs as much as there are guards. */
+const relistMs = 250;

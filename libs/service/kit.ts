@@ -1,4 +1,6 @@
+import type { NatsLink } from '@silo/events/connect.ts';
 import type { Access, Fills } from '@silo/guard/access.ts';
+import type { Registry } from '@silo/guard/registry.ts';
 import type { EventLog } from '@silo/mongo/event-log.ts';
 import type { Mounted } from '@silo/rpc/mount.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
@@ -18,6 +20,8 @@ export type ServiceKit = {
   eventLog: EventLog;
   /** How access is asked. */
   access: Access;
+  /** Where guards hold their leases, and where it is waited for them. */
+  registry: Registry;
   /** Internal clients of the other services. */
   peers: Peers;
   /** Makes the runner of the service's sagas, and keeps it resuming until the process stops. */
@@ -35,6 +39,10 @@ export type ServiceDefinition = {
   setUp(db: Db): Promise<void>;
   /** The facts that this service owns, each by a linearizable read of one document. */
   fills(db: Db): Partial<Fills>;
+  /** Of the service that keeps the registry: this replica of it. */
+  openRegistry?(
+    kit: Pick<ServiceKit, 'client' | 'db' | 'config' | 'log' | 'signal'> & { nats: NatsLink },
+  ): Registry & Disposable;
   build(kit: ServiceKit): ServiceParts;
 };
 

@@ -5,6 +5,7 @@ import { FactServiceClient as OrgFactServiceClient } from '@silo/protos/gen/silo
 import { FactServiceClient as ProjectFactServiceClient } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { SlotServiceClient } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import { RegistryServiceClient } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { SecretServiceClient } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
 import { type CallOptions, connect, createChannel } from '@silo/rpc/client.ts';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
@@ -38,6 +39,7 @@ export function connectPeers(addresses: Record<ServiceName, string>, tls: TlsFil
     },
     token: {
       facts: connect(TokenFactServiceClient, token, repeatable),
+      registry: connect(RegistryServiceClient, token),
       secrets: connect(SecretServiceClient, token, passRefusals),
       eventLog: connect(EventLogServiceClient, token, patient),
     },

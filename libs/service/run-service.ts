@@ -1,13 +1,13 @@
 import { configOrExit } from '@silo/runtime/config.ts';
 import { createLogger } from '@silo/runtime/log.ts';
 import { runUntilSignal } from '@silo/runtime/shutdown.ts';
-import { serviceConfigShape } from './config.ts';
+import { serviceConfigSpec } from './config.ts';
 import type { ServiceDefinition } from './kit.ts';
 import { startService } from './start.ts';
 
 /** The life of a service's process: configuration, start, and drain on SIGTERM or SIGINT. */
 export async function runService(definition: ServiceDefinition): Promise<void> {
-  const config = configOrExit(serviceConfigShape);
+  const config = configOrExit(serviceConfigSpec);
   const log = createLogger({
     service: definition.name,
     region: config.region,

@@ -3,8 +3,10 @@ import { connectNats } from '@silo/events/connect.ts';
 import { getHead, readEvents } from '@silo/events/event-log-service.ts';
 import { runRelay } from '@silo/events/relay.ts';
 import { askOwners } from '@silo/guard/ask-owners.ts';
+import { remoteRegistry } from '@silo/guard/registry.ts';
+import { isSource } from '@silo/guard/wire.ts';
 import { connectMongo, type MongoConnection } from '@silo/mongo/connect.ts';
-import { createEventLog } from '@silo/mongo/event-log.ts';
+import { createEventLog, type Head } from '@silo/mongo/event-log.ts';
 import { setUpEventLog } from '@silo/mongo/indexes.ts';
 import { EventLogServiceService } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
@@ -73,6 +75,9 @@ export async function startService(
     createEventLog({ client, db, service: name, region, clock: systemClock, log }),
   );
   const { peers } = opened.use(connectPeers(addressesOf(config), tls));
+  const nats = opened.use(connectNats({ url: config.natsUrl, name: `silo-${name}`, log }));
+  const own = definition.openRegistry?.({ client, db, config, nats, log, signal: ended });
+  const guards = own === undefined ? remoteRegistry(peers.token.registry) : opened.use(own);
   const access = askOwners({
     fills: { ...peerFills(peers), ...definition.fills(db) },
     clock: systemClock,
@@ -84,6 +89,7 @@ export async function startService(
     db,
     eventLog,
     access,
+    registry: guards,
     peers,
     createSagas: (definitions) => {
       const sagas = createSagas({
@@ -131,10 +137,13 @@ export async function startService(
       },
     }),
   );
-  const nats = opened.use(connectNats({ url: config.natsUrl, name: `silo-${name}`, log }));
   opened.use(nats.connected.subscribe((isConnected) => ports.setNats(isConnected)));
   const stream = { name: config.natsStream, subjectPrefix: config.natsSubjectPrefix };
-  loops.push(runRelay({ eventLog, db, nats, stream, owner, log, signal: ended }));
+  // So that a change whose RPC died before its barrier is required all the same.
+  const onHead = isSource(name)
+    ? (head: Head, signal: AbortSignal) => guards.raiseRequirement({ [name]: head }, signal)
+    : undefined;
+  loops.push(runRelay({ eventLog, db, nats, stream, owner, onHead, log, signal: ended }));
   for (const loop of parts.loops ?? []) loops.push(loop(ended));
   loops.push(followMongo(db, ports, { log, signal: ended }));
   const { publicAddress, internalAddress } = ports;

@@ -1,13 +1,17 @@
 import { AccessServiceService } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
 import { FactServiceService } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import { RegistryServiceService } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { SecretServiceService } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
 import { StaffServiceService } from '@silo/protos/gen/silo/token/internal/v1/staff_service.ts';
 import { ApiKeyServiceService } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { ProjectTokenServiceService } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
+import { registrySettingsOf } from '@silo/service/config.ts';
 import type { ServiceDefinition } from '@silo/service/kit.ts';
+import { createAcquire } from './handlers/acquire.ts';
 import { createAuthorize } from './handlers/authorize.ts';
+import { createAwaitBarrier } from './handlers/await-barrier.ts';
 import { createCreateApiKey } from './handlers/create-api-key.ts';
 import { createDeleteApiKey } from './handlers/delete-api-key.ts';
 import type { Dependencies } from './handlers/dependencies.ts';
@@ -21,14 +25,21 @@ import { createIssueApiKey } from './handlers/issue-api-key.ts';
 import { createListApiKeys } from './handlers/list-api-keys.ts';
 import { createMakeProjectToken } from './handlers/make-project-token.ts';
 import { createPurgeProjectToken } from './handlers/purge-project-token.ts';
+import { createRaiseRequirement } from './handlers/raise-requirement.ts';
 import { createRegenerateProjectToken } from './handlers/regenerate-project-token.ts';
+import { createRelease } from './handlers/release.ts';
+import { createRenew } from './handlers/renew.ts';
+import { createReportKeyUse } from './handlers/report-key-use.ts';
 import { createRollApiKey } from './handlers/roll-api-key.ts';
 import { createStoreApiKey } from './handlers/store-api-key.ts';
 import { createUpdateApiKey } from './handlers/update-api-key.ts';
 import { createVerifyToken } from './handlers/verify-token.ts';
+import { openRegistry } from './registry.ts';
 import { createDeadKeyStore } from './store/dead-keys.ts';
 import { createTokenFills } from './store/fills.ts';
 import { createKeyStore } from './store/keys.ts';
+import { LastUse } from './store/last-use.ts';
+import { createLeaseStore } from './store/leases.ts';
 import { createProjectTokenStore } from './store/project-tokens.ts';
 import { setUpStore } from './store/set-up.ts';
 
@@ -37,10 +48,19 @@ export const tokenService: ServiceDefinition = {
   name: 'token',
   setUp: setUpStore,
   fills: (db) => createTokenFills(db, systemClock),
-  build: ({ db, eventLog, access, peers, clock }) => {
+  openRegistry: ({ client, db, nats, config, log, signal }) =>
+    openRegistry({
+      store: createLeaseStore(client, db, signal),
+      lastUse: new LastUse(createKeyStore(db), systemClock),
+      nats,
+      subjectPrefix: config.natsSubjectPrefix,
+      settings: registrySettingsOf(config),
+      log,
+    }),
+  build: ({ db, eventLog, access, registry, peers, clock }) => {
     const deadKeys = createDeadKeyStore(db);
     const dependencies: Dependencies = {
-      ...{ eventLog, access, peers, clock, deadKeys },
+      ...{ eventLog, access, registry, peers, clock, deadKeys },
       projectTokens: createProjectTokenStore(db),
       keys: createKeyStore(db),
       fills: createTokenFills(db, clock),
@@ -49,6 +69,7 @@ export const tokenService: ServiceDefinition = {
       public: [projectTokens(dependencies), apiKeys(dependencies)],
       internal: [
         facts(dependencies),
+        leases(dependencies),
         accessAnswers(dependencies),
         secrets(dependencies),
         staff(dependencies),
@@ -82,6 +103,17 @@ function facts(dependencies: Dependencies) {
   return mount(FactServiceService, {
     getTokenFact: createGetTokenFact(dependencies),
     getKeyFact: createGetKeyFact(dependencies),
+  });
+}
+
+function leases(dependencies: Dependencies) {
+  return mount(RegistryServiceService, {
+    acquire: createAcquire(dependencies),
+    renew: createRenew(dependencies),
+    release: createRelease(dependencies),
+    reportKeyUse: createReportKeyUse(dependencies),
+    raiseRequirement: createRaiseRequirement(dependencies),
+    awaitBarrier: createAwaitBarrier(dependencies),
   });
 }
 

@@ -16,6 +16,7 @@ import { SlotServiceService } from '@silo/protos/gen/silo/project/internal/v1/sl
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { AccessServiceService } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
 import { FactServiceService as TokenFactServiceService } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import { RegistryServiceService } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { SecretServiceService } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
 import { StaffServiceService as TokenStaffServiceService } from '@silo/protos/gen/silo/token/internal/v1/staff_service.ts';
 import { ApiKeyServiceService } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
@@ -52,6 +53,7 @@ const definitions = [
   SlotServiceService,
   TokenFactServiceService,
   AccessServiceService,
+  RegistryServiceService,
   SecretServiceService,
   TokenStaffServiceService,
   SubscriptionServiceService,

@@ -3,6 +3,7 @@ import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
+import { ulid } from 'ulid';
 import type { SignedUp } from '../harness/clients.ts';
 import { keyMessage, type World } from './world.ts';
 
@@ -30,6 +31,10 @@ const newAccount = () => ({
   requestId: randomUUID(),
 });
 const saga = { actor: 'silo', correlationId: 'test' };
+
+const leaseId = () => ulid().toLowerCase();
+/** A place that every guard has left behind: requiring it changes nothing. */
+const longPast = { source: 'org', incarnation: '0'.repeat(26), sequence: 0 };
 
 /** A well-formed request for every method: what it changes, later rows can live with. */
 export const requests: Record<string, Request> = {
@@ -210,6 +215,14 @@ export const requests: Record<string, Request> = {
   '/silo.token.internal.v1.FactService/GetKeyFact': () => ({ keyHash: randomBytes(32) }),
   '/silo.token.internal.v1.AccessService/VerifyToken': () => ({ token: newProjectToken() }),
   '/silo.token.internal.v1.AccessService/Authorize': () => ({ key: 'no key', scope: '', level: 0 }),
+  '/silo.token.internal.v1.RegistryService/Acquire': () => ({ leaseId: leaseId(), guardName: 'x' }),
+  '/silo.token.internal.v1.RegistryService/Renew': () => ({ leaseId: leaseId() }),
+  '/silo.token.internal.v1.RegistryService/Release': () => ({ leaseId: leaseId() }),
+  '/silo.token.internal.v1.RegistryService/ReportKeyUse': () => ({
+    keys: [{ keyId: newId('key'), accountId: newId('acc') }],
+  }),
+  '/silo.token.internal.v1.RegistryService/RaiseRequirement': () => ({ positions: [longPast] }),
+  '/silo.token.internal.v1.RegistryService/AwaitBarrier': () => ({ positions: [longPast] }),
   '/silo.token.internal.v1.SecretService/MakeProjectToken': () => ({
     projectId: newId('prj'),
     ...saga,

@@ -30,30 +30,41 @@ export class Barrier {
   }
 
   /** A list that was asked for after the requirement was durable. */
-  listed(leases: readonly StoredLease[]): void {
+  listed(leases: readonly StoredLease[], heard: HeardAcknowledgements): void {
     if (this.#silent === undefined) {
       this.#guards = leases.length;
       this.#silent = new Map(leases.map((lease) => [lease.id, lease]));
-      return;
-    }
+    } else this.#listedAgain(this.#silent, leases);
+    this.look(heard);
+  }
+
+  #listedAgain(silent: Map<string, StoredLease>, leases: readonly StoredLease[]): void {
     const present = new Map(leases.map((lease) => [lease.id, lease]));
-    for (const id of this.#silent.keys()) {
+    for (const id of silent.keys()) {
       const lease = present.get(id);
       // Gone: released by its guard, or dead; either way no view is left.
-      if (lease === undefined) this.#silent.delete(id);
-      else this.#silent.set(id, lease);
+      if (lease === undefined) silent.delete(id);
+      else silent.set(id, lease);
     }
   }
 
-  /** The report once nobody is waited for any more. */
-  finish(heard: HeardAcknowledgements, nowMs: number, leaseMs: number): BarrierReport | undefined {
+  /** Looks whether this lease has acknowledged by now; without an id at all of them. */
+  look(heard: HeardAcknowledgements, leaseId?: string): void {
     const silent = this.#silent;
-    if (silent === undefined) return undefined;
-    for (const lease of silent.values()) {
+    if (silent === undefined) return;
+    const only = leaseId === undefined ? undefined : silent.get(leaseId);
+    if (leaseId !== undefined && only === undefined) return;
+    for (const lease of only === undefined ? silent.values() : [only]) {
       if (!heard.isAcknowledged(lease, this.positions)) continue;
       silent.delete(lease.id);
       this.#acknowledged++;
     }
+  }
+
+  /** The report once nobody is waited for any more. */
+  finish(nowMs: number, leaseMs: number): BarrierReport | undefined {
+    const silent = this.#silent;
+    if (silent === undefined) return undefined;
     if (silent.size > 0 && nowMs < this.deadlineMs(leaseMs)) return undefined;
     return {
       positions: this.positions,

@@ -67,7 +67,7 @@ export class RegistryCore {
         this.#barriers.delete(input.callId);
         break;
       case 'acknowledged':
-        this.#heard.hear(input.leaseId, input.guardName, input.positions);
+        this.#acknowledged(input.leaseId, input.guardName, input.positions);
         break;
       case 'stored':
         this.#stored(input.operationId, input.result, now);
@@ -80,6 +80,12 @@ export class RegistryCore {
     const actions = this.#actions;
     this.#actions = [];
     return actions;
+  }
+
+  #acknowledged(leaseId: string, guardName: string, positions: Positions): void {
+    this.#heard.hear(leaseId, guardName, positions);
+    const only = this.#protections['acknowledge-by-lease'] ? leaseId : undefined;
+    for (const barrier of this.#barriers.values()) barrier.look(this.#heard, only);
   }
 
   #store(operation: StoreOperation, then: Continue): void {
@@ -189,7 +195,7 @@ export class RegistryCore {
       this.#store({ kind: 'listLeases' }, (result, listedAt) => {
         if (result.kind !== 'leases') return this.#failBarrier(callId);
         this.#see(result.leases, listedAt);
-        barrier.listed(result.leases);
+        barrier.listed(result.leases, this.#heard);
         const relistAtMs = listedAt.monotonicMs + this.#settings.relistMs;
         this.#nextListMs = Math.min(this.#nextListMs, relistAtMs);
       });
@@ -203,7 +209,7 @@ export class RegistryCore {
 
   #finishBarriers(now: Reading): void {
     for (const [callId, barrier] of this.#barriers) {
-      const report = barrier.finish(this.#heard, now.monotonicMs, this.#settings.leaseMs);
+      const report = barrier.finish(now.monotonicMs, this.#settings.leaseMs);
       if (report === undefined) continue;
       this.#barriers.delete(callId);
       this.#reply(callId, { kind: 'passed', report });
@@ -233,7 +239,7 @@ export class RegistryCore {
       if (result.kind === 'leases') {
         this.#see(result.leases, listedAt);
         this.#heard.keep(result.leases);
-        for (const barrier of waiting) barrier.listed(result.leases);
+        for (const barrier of waiting) barrier.listed(result.leases, this.#heard);
       }
       if (this.#barriers.size > 0) {
         this.#nextListMs = listedAt.monotonicMs + this.#settings.relistMs;

@@ -1,6 +1,7 @@
 import test from 'ava';
 import {
   configOrExit,
+  decimal,
   file,
   formatHostPort,
   hostPort,
@@ -32,7 +33,7 @@ test('a whole environment becomes a typed config, defaults included', (t) => {
     POOL_SIZE_MAX: '20',
     UNRELATED: 'x',
   };
-  const result = readConfig(env, shape, world);
+  const result = readConfig(env, { shape }, world);
   if (!('config' in result)) return t.fail(result.faults.join('\n'));
   const { config } = result;
   // These lines compile only if each setting has its own type.
@@ -53,7 +54,7 @@ test('all faults are told together, by variable, in the order of the shape', (t)
     TLS_KEY_FILE: '/gone',
     POOL_SIZE_MAX: '0',
   };
-  t.deepEqual(readConfig(env, shape, world), {
+  t.deepEqual(readConfig(env, { shape }, world), {
     faults: [
       'REGION is not one of us, eu',
       'MONGODB_URL is not set; expected a URL that begins with mongodb:// or mongodb+srv://',
@@ -65,12 +66,14 @@ test('all faults are told together, by variable, in the order of the shape', (t)
 });
 
 test('an empty variable is an unset one', (t) => {
-  t.deepEqual(readConfig({ REGION: '' }, { region: shape.region }), { config: { region: 'us' } });
+  t.deepEqual(readConfig({ REGION: '' }, { shape: { region: shape.region } }), {
+    config: { region: 'us' },
+  });
 });
 
 test('no fault quotes a value, which may be a password in the wrong place', (t) => {
   const env = Object.fromEntries(Object.keys(shape).map((key) => [variableOf(key), 'hunter2 ']));
-  const result = readConfig(env, shape, world);
+  const result = readConfig(env, { shape }, world);
   if (!('faults' in result)) return t.fail('faults were expected');
   t.is(result.faults.length, 6);
   t.false(result.faults.join().includes('hunter2'));
@@ -82,6 +85,12 @@ const table: [string, Setting<unknown>, string[], string[]][] = [
     integer({ min: -5, max: 5 }),
     ['-5', '0', '05'],
     ['6', '1.5', '1e0', '', ' 1', '0x1'],
+  ],
+  [
+    'a decimal number',
+    decimal({ min: 0.001, max: 5 }),
+    ['0.001', '1', '5.0'],
+    ['0', '-1', '5.1', '.5', '1e0', '', ' 1', 'NaN'],
   ],
   [
     'an address',
@@ -121,11 +130,13 @@ test('a process with a faulty configuration prints every fault and exits with 2'
     },
   };
   const faulty = { region: shape.region, publicAddress: shape.publicAddress };
-  t.throws(() => configOrExit(faulty, host), { message: 'exit 2' });
+  t.throws(() => configOrExit({ shape: faulty }, host), { message: 'exit 2' });
   t.deepEqual(lines, [
     'The configuration has 2 fault(s):',
     '  REGION is not one of us, eu',
     '  PUBLIC_ADDRESS is not set; expected host:port',
   ]);
-  t.deepEqual(configOrExit({ region: shape.region }, { ...host, env: {} }), { region: 'us' });
+  t.deepEqual(configOrExit({ shape: { region: shape.region } }, { ...host, env: {} }), {
+    region: 'us',
+  });
 });

@@ -1,4 +1,5 @@
 import type { Access, Fills } from '@silo/guard/access.ts';
+import type { Registry } from '@silo/guard/registry.ts';
 import type { EventLog } from '@silo/mongo/event-log.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Peers } from '@silo/service/peers.ts';
@@ -14,6 +15,7 @@ export type Dependencies = {
   deadKeys: DeadKeyStore;
   fills: Pick<Fills, 'token' | 'key'>;
   access: Access;
+  registry: Registry;
   peers: Pick<Peers, 'org'>;
   clock: Clock;
 };

@@ -1,3 +1,5 @@
+import type { Positions } from '@silo/guard/core/position.ts';
+
 /** The state of one project's token: the one document that every change of it changes. */
 export type ProjectDocument = {
   /** The project's id. */
@@ -60,3 +62,15 @@ export type AccountDocument = { _id: string; keyCount: number; revision: number 
 
 /** A secret that ended by a call of its own, which may be repeated with it. */
 export type DeadKeyDocument = { _id: Buffer; keyId: string; accountId: string; expireTime: Date };
+
+/** A guard's lease. */
+export type LeaseDocument = {
+  _id: string;
+  guardName: string;
+  /** Counts its renewals. */
+  version: number;
+  acknowledged: Positions;
+};
+
+/** What every guard must have applied: one document. */
+export type RequirementDocument = { _id: 'required' } & Positions;

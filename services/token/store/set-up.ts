@@ -14,6 +14,8 @@ export async function setUpStore(db: Db): Promise<void> {
       { key: { overlapExpireTime: 1 }, expireAfterSeconds: daySeconds },
     ],
     accounts: [],
+    guard_leases: [],
+    requirements: [],
     dead_keys: [{ key: { expireTime: 1 }, expireAfterSeconds: 0 }],
   });
 }

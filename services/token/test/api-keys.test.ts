@@ -45,6 +45,9 @@ async function open(t: ExecutionContext) {
     get peers() {
       return unasked();
     },
+    get registry() {
+      return unasked();
+    },
   };
   const callBy = async (secret: string, request: unknown): Promise<Call> => {
     const keyHash = hashOf(secret);

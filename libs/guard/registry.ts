@@ -1,0 +1,74 @@
+import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
+import type {
+  RegistryServiceClient,
+  UsedKey,
+} from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
+import type { Connected } from '@silo/rpc/client.ts';
+import type { RenewAnswer } from './core/messages.ts';
+import type { Positions } from './core/position.ts';
+import type { LeaseNumbers } from './core/settings.ts';
+import { fromLeaseTerms, fromRenewResponse, toLogPositions } from './wire.ts';
+
+/** What a guard asks of the registry for its lease. All reject where the answer cannot be had. */
+type LeaseRegistry = {
+  acquire(leaseId: string, guardName: string, signal: AbortSignal): Promise<LeaseNumbers>;
+  renew(renewal: Renewal, signal: AbortSignal): Promise<RenewAnswer>;
+  release(leaseId: string, signal: AbortSignal): Promise<void>;
+  reportKeyUse(keys: UsedKey[], signal: AbortSignal): Promise<void>;
+};
+
+export type Renewal = { leaseId: string; applied: Positions; acknowledged: Positions };
+
+/** What a source of events asks of the registry besides. */
+export type Registry = LeaseRegistry & {
+  /** Resolves when the positions, all of the caller's own log, are required, durably. */
+  raiseRequirement(positions: Positions, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when no guard has a view that lacks the positions, all of the caller's own log. Rejects
+   * with PROPAGATION_UNCONFIRMED or DEPENDENCY_UNAVAILABLE where that could not be learned, and with
+   * the signal's reason.
+   */
+  awaitBarrier(positions: Positions, signal: AbortSignal): Promise<Propagation>;
+};
+
+/** A renewal that is answered late still counts, from when it was sent. */
+const leaseDeadlineMs = 5_000;
+/** A barrier takes a lease at most; the caller's own deadline is the one that counts. */
+const barrierDeadlineMs = 30_000;
+
+/** The registry over the internal port of the token service. */
+export function remoteRegistry(client: Connected<RegistryServiceClient>): Registry {
+  const quick = (signal: AbortSignal) => ({ signal, deadlineMs: leaseDeadlineMs });
+  return {
+    acquire: async (leaseId, guardName, signal) => {
+      const { terms } = await client.acquire({ leaseId, guardName }, quick(signal));
+      return fromLeaseTerms(terms);
+    },
+    renew: async ({ leaseId, applied, acknowledged }, signal) => {
+      const request = {
+        leaseId,
+        applied: toLogPositions(applied),
+        acknowledged: toLogPositions(acknowledged),
+      };
+      return fromRenewResponse(await client.renew(request, quick(signal)));
+    },
+    release: async (leaseId, signal) => {
+      await client.release({ leaseId }, quick(signal));
+    },
+    reportKeyUse: async (keys, signal) => {
+      await client.reportKeyUse({ keys }, quick(signal));
+    },
+    raiseRequirement: async (positions, signal) => {
+      await client.raiseRequirement({ positions: toLogPositions(positions) }, quick(signal));
+    },
+    awaitBarrier: async (positions, signal) => {
+      const { propagation } = await client.awaitBarrier(
+        { positions: toLogPositions(positions) },
+        // A replica that dies is replaced by another: the barrier begins anew there.
+        { signal, deadlineMs: barrierDeadlineMs, retry: true, refusals: true },
+      );
+      if (propagation === undefined) throw new TypeError('a barrier without a report');
+      return propagation;
+    },
+  };
+}

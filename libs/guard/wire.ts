@@ -1,0 +1,96 @@
+import type { Duration } from '@silo/protos/gen/google/protobuf/duration.ts';
+import type { LogPosition, Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
+import type {
+  LeaseTerms,
+  RenewResponse,
+} from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
+import type { RenewAnswer } from './core/messages.ts';
+import { laterOf, type Positions, type Source, sources } from './core/position.ts';
+import { checkLeaseNumbers, type LeaseNumbers } from './core/settings.ts';
+import type { BarrierReport } from './registry/messages.ts';
+
+/** Positions as messages tell them. */
+export function toLogPositions(positions: Positions): LogPosition[] {
+  return sources.flatMap((source) => {
+    const position = positions[source];
+    return position === undefined ? [] : [{ source, ...position }];
+  });
+}
+
+/**
+ * Positions from a message. Sources that this build does not know are passed over, and so is what
+ * is no position: nothing is known of it then.
+ */
+export function fromLogPositions(messages: readonly LogPosition[]): Positions {
+  let positions: Positions = {};
+  for (const { source, incarnation, sequence = 0 } of messages) {
+    if (!isSource(source) || incarnation === '') continue;
+    if (!Number.isSafeInteger(sequence) || sequence < 0) continue;
+    positions = laterOf(positions, { [source]: { incarnation, sequence } });
+  }
+  return positions;
+}
+
+/** Whether events of this service end facts. */
+export function isSource(service: string): service is Source {
+  return sources.some((source) => source === service);
+}
+
+export function toLeaseTerms({ leaseMs, renewMs, driftShare }: LeaseNumbers): LeaseTerms {
+  return { lease: toDuration(leaseMs), renewInterval: toDuration(renewMs), driftShare };
+}
+
+/** The numbers of a lease. Throws RangeError where they would be dangerous, or are not told. */
+export function fromLeaseTerms(terms: LeaseTerms | undefined): LeaseNumbers {
+  const numbers = {
+    leaseMs: fromDuration(terms?.lease),
+    renewMs: fromDuration(terms?.renewInterval),
+    driftShare: terms?.driftShare ?? 0,
+  };
+  checkLeaseNumbers(numbers);
+  return numbers;
+}
+
+export function toRenewResponse(answer: RenewAnswer): RenewResponse {
+  switch (answer.result) {
+    case 'granted':
+      return { result: { $case: 'granted', value: toLeaseTerms(answer.numbers) } };
+    case 'behind': {
+      const positions = toLogPositions(answer.required);
+      return { result: { $case: 'behind', value: { positions } } };
+    }
+    case 'lost':
+      return { result: { $case: 'lost', value: {} } };
+  }
+}
+
+/** What came of a renewal. Throws RangeError where it is nothing that this build understands. */
+export function fromRenewResponse({ result }: RenewResponse): RenewAnswer {
+  switch (result?.$case) {
+    case 'granted':
+      return { result: 'granted', numbers: fromLeaseTerms(result.value) };
+    case 'behind':
+      return { result: 'behind', required: fromLogPositions(result.value.positions) };
+    case 'lost':
+      return { result: 'lost' };
+    case undefined:
+      throw new RangeError('a renewal was answered with nothing');
+  }
+}
+
+/** What became of a barrier, as the RPC that took access away tells it. */
+export function toPropagation(report: BarrierReport): Propagation {
+  const { guards, acknowledged, expired, elapsedMs } = report;
+  const positions = toLogPositions(report.positions);
+  return { positions, guards, acknowledged, expired, elapsed: toDuration(elapsedMs) };
+}
+
+function toDuration(durationMs: number): Duration {
+  const seconds = Math.floor(durationMs / 1_000);
+  return { seconds, nanos: Math.round((durationMs - seconds * 1_000) * 1_000_000) };
+}
+
+function fromDuration(duration: Duration | undefined): number {
+  if (duration === undefined) return 0;
+  return duration.seconds * 1_000 + duration.nanos / 1_000_000;
+}

@@ -1,0 +1,33 @@
+// Node fires longer timers at once.
+const timerMaxMs = 2 ** 31 - 1;
+
+/** One timer that is set anew whenever what it waits for changes. */
+export class Alarm implements Disposable {
+  readonly #ring: () => void;
+  readonly #nowMs: () => number;
+  #timer: NodeJS.Timeout | undefined;
+  #atMs = Number.POSITIVE_INFINITY;
+
+  /** `ring` is called when the time has come; `nowMs` is the monotonic clock. */
+  constructor(ring: () => void, nowMs: () => number = () => performance.now()) {
+    this.#ring = ring;
+    this.#nowMs = nowMs;
+  }
+
+  /** Rings at this time of the monotonic clock, or soon after, and not before that; Infinity: never. */
+  setFor(atMs: number): void {
+    if (atMs === this.#atMs) return;
+    clearTimeout(this.#timer);
+    this.#atMs = atMs;
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    const inMs = Math.min(Math.max(0, atMs - this.#nowMs()), timerMaxMs);
+    this.#timer = setTimeout(() => {
+      this.#atMs = Number.POSITIVE_INFINITY;
+      this.#ring();
+    }, Math.ceil(inMs));
+  }
+
+  [Symbol.dispose](): void {
+    this.setFor(Number.POSITIVE_INFINITY);
+  }
+}

@@ -1,0 +1,42 @@
+import { readConfig, variableOf } from '@silo/runtime/config.ts';
+import test from 'ava';
+import { registrySettingsOf, serviceConfigSpec } from '../config.ts';
+
+const world = { isReadable: () => true };
+const env = {
+  ...{ PUBLIC_ADDRESS: 'localhost:1', INTERNAL_ADDRESS: 'localhost:2' },
+  ...{ TLS_CA: 'ca', TLS_CERT: 'cert', TLS_KEY: 'key' },
+  ...{ MONGODB_URL: 'mongodb://a', NATS_URL: 'nats://a' },
+  ...Object.fromEntries(
+    ['org', 'project', 'token', 'billing'].map((name) => [
+      variableOf(`${name}InternalAddress`),
+      'localhost:3',
+    ]),
+  ),
+};
+
+function faultsOf(settings: Record<string, string>): string[] {
+  const result = readConfig({ ...env, ...settings }, serviceConfigSpec, world);
+  return 'faults' in result ? result.faults : [];
+}
+
+test('the leases that are set by default are sound', (t) => {
+  const result = readConfig(env, serviceConfigSpec, world);
+  if (!('config' in result)) return t.fail(result.faults.join());
+  const settings = registrySettingsOf(result.config);
+  t.like(settings, { leaseMs: 5_000, renewMs: 1_500, driftShare: 0.01 });
+});
+
+test('leases that would lapse between renewals are refused at the start', (t) => {
+  t.deepEqual(faultsOf({ LEASE_MS: '1000', LEASE_RENEW_MS: '495' }), []);
+  const faults = faultsOf({ LEASE_MS: '1000', LEASE_RENEW_MS: '496' });
+  t.is(faults.length, 1);
+  t.regex(faults.join(), /LEASE_MS, LEASE_RENEW_MS .*half of a view/);
+  t.is(faultsOf({ LEASE_DRIFT_SHARE: '0.5' }).length, 1);
+});
+
+test('a dangerous lease is told together with what else is wrong', (t) => {
+  const faults = faultsOf({ LEASE_MS: '1000', LEASE_RENEW_MS: '900', REGION: 'mars', SIGNUP: 'x' });
+  t.is(faults.length, 3);
+  t.is(faultsOf({ LEASE_DRIFT_SHARE: '0', LEASE_MS: '100000' }).length, 2);
+});

@@ -1,0 +1,14 @@
+import { toLeaseTerms } from '@silo/guard/wire.ts';
+import type {
+  AcquireRequest,
+  AcquireResponse,
+} from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
+import type { Handler } from '@silo/rpc/call.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** Acquire: a lease, and no view. */
+export const createAcquire =
+  ({ registry }: Dependencies): Handler<AcquireRequest, AcquireResponse> =>
+  async ({ leaseId, guardName }, { signal }) => ({
+    terms: toLeaseTerms(await registry.acquire(leaseId, guardName, signal)),
+  });

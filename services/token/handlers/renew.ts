@@ -1,0 +1,19 @@
+import { fromLogPositions, toRenewResponse } from '@silo/guard/wire.ts';
+import type {
+  RenewRequest,
+  RenewResponse,
+} from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
+import type { Handler } from '@silo/rpc/call.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** Renew: a view, where the guard has applied what is required. */
+export const createRenew =
+  ({ registry }: Dependencies): Handler<RenewRequest, RenewResponse> =>
+  async ({ leaseId, applied, acknowledged }, { signal }) => {
+    const renewal = {
+      leaseId,
+      applied: fromLogPositions(applied),
+      acknowledged: fromLogPositions(acknowledged),
+    };
+    return toRenewResponse(await registry.renew(renewal, signal));
+  };

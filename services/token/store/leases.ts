@@ -1,0 +1,151 @@
+import { haveReached, laterOf, type Positions, sources } from '@silo/guard/core/position.ts';
+import type { StoredLease } from '@silo/guard/registry/messages.ts';
+import { isDuplicateKey } from '@silo/mongo/from-mongo.ts';
+import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { coalesce } from '@silo/runtime/coalesce.ts';
+import type { Db, Document, MongoClient, Timestamp } from 'mongodb';
+import type { LeaseDocument, RequirementDocument } from './documents.ts';
+
+/** The guards' leases, and what is required of them. Each operation is durable when it resolves. */
+export type LeaseStore = ReturnType<typeof createLeaseStore>;
+
+/**
+ * Opens the leases in the service's database. Until `signal`; each operation is bounded. Requirements
+ * and lists that are asked for at once share one statement, which begins after all of them were.
+ */
+export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSignal) {
+  const leases = db.collection<LeaseDocument>('guard_leases', collectionOptions);
+  const requirements = db.collection<RequirementDocument>('requirements', collectionOptions);
+  /** Required for good, as this process knows: requirements never fall. */
+  let durable: Positions = {};
+  let knownTime: Timestamp | undefined;
+
+  /**
+   * Runs a statement that sees everything that an earlier one of these wrote or saw, whichever
+   * server answers: a primary that was deposed cannot reach that time at a majority any more.
+   */
+  async function causally<T>(statement: (options: Causal) => Promise<T>): Promise<T> {
+    const session = client.startSession({ causalConsistency: true });
+    try {
+      if (knownTime !== undefined) session.advanceOperationTime(knownTime);
+      const result = await reading(statement({ ...bounded(signal), session }));
+      const { operationTime } = session;
+      if (operationTime && !knownTime?.greaterThan(operationTime)) knownTime = operationTime;
+      return result;
+    } finally {
+      await session.endSession();
+    }
+  }
+  type Causal = ReturnType<typeof bounded> & { session: ReturnType<MongoClient['startSession']> };
+
+  const raise = coalesce(async (asked: readonly Positions[]) => {
+    const positions = asked.reduce(laterOf);
+    if (haveReached(durable, positions)) return;
+    await causally((options) => upsertRequirement(positions, options));
+    durable = laterOf(durable, positions);
+  });
+
+  async function upsertRequirement(positions: Positions, options: Causal): Promise<void> {
+    const write = () =>
+      requirements.updateOne({ _id: 'required' }, [{ $set: laterFields(positions) }], {
+        ...options,
+        upsert: true,
+      });
+    try {
+      await write();
+    } catch (error) {
+      if (!isDuplicateKey(error)) throw error;
+      await write(); // another process made the document meanwhile
+    }
+  }
+
+  const readRequired = coalesce(async (): Promise<Positions> => {
+    const found = await readLinearizable(requirements, { _id: 'required' }, { signal });
+    return positionsOf(found ?? {});
+  });
+
+  const listAll = coalesce(async (): Promise<StoredLease[]> => {
+    const found = await causally((options) =>
+      leases.find({}, { ...options, batchSize: listBatch }).toArray(),
+    );
+    return found.map(toLease);
+  });
+
+  return {
+    /** A new lease; changes nothing if there is one of that id. */
+    async insert({ id, ...lease }: StoredLease): Promise<void> {
+      const write = leases.updateOne(
+        { _id: id },
+        { $setOnInsert: lease },
+        { ...bounded(signal), upsert: true },
+      );
+      await reading(write).catch((error) => {
+        if (!isDuplicateKey(error)) throw error; // the same request, twice at once
+      });
+    },
+
+    /** Version + 1, and the later of both acknowledgements; whether there is such a lease. */
+    async renew(leaseId: string, acknowledged: Positions): Promise<boolean> {
+      const version = { $add: ['$version', 1] };
+      const later = laterFields(acknowledged, 'acknowledged.');
+      const pipeline = [{ $set: { version, ...later } }];
+      const write = leases.updateOne({ _id: leaseId }, pipeline, bounded(signal));
+      return (await reading(write)).matchedCount > 0;
+    },
+
+    /** What is required now: a linearizable read, begun after it was asked for. */
+    async readRequirement(): Promise<Positions> {
+      return await readRequired(undefined);
+    },
+
+    /** Requires the later of each position. */
+    async raiseRequirement(positions: Positions): Promise<void> {
+      await raise(positions);
+    },
+
+    /**
+     * All leases. A lease whose view lacks what this process has required was written before that
+     * became required, at whichever primary: its renewal read the requirement afterwards. So it is
+     * in every list that sees this process's own write. A list also sees what the one before saw:
+     * a lease that is missing is gone, not yet to come.
+     */
+    async list(): Promise<StoredLease[]> {
+      return await listAll(undefined);
+    },
+
+    /** Ends a lease; with `version`, only if it still has that. Whether it is gone by this. */
+    async delete(leaseId: string, version: number | undefined): Promise<boolean> {
+      const filter = version === undefined ? { _id: leaseId } : { _id: leaseId, version };
+      return (await reading(leases.deleteOne(filter, bounded(signal)))).deletedCount > 0;
+    },
+  };
+}
+
+/** More guards than that are listed in several steps. */
+const listBatch = 10_000;
+
+/** The fields of an update that moves each of these positions forward, and none back. */
+function laterFields(positions: Positions, prefix = ''): Document {
+  const fields: Document = {};
+  for (const source of sources) {
+    const position = positions[source];
+    if (position === undefined) continue;
+    const { incarnation, sequence } = position;
+    const name = `${prefix}${source}`;
+    const isLaterLife = { $lt: [{ $ifNull: [`$${name}.incarnation`, ''] }, incarnation] };
+    const isSameLife = { $eq: [`$${name}.incarnation`, incarnation] };
+    const isLater = { $and: [isSameLife, { $lt: [`$${name}.sequence`, sequence] }] };
+    const next = { $literal: { incarnation, sequence } };
+    fields[name] = { $cond: [{ $or: [isLaterLife, isLater] }, next, `$${name}`] };
+  }
+  return fields;
+}
+
+function toLease({ _id: id, guardName, version, acknowledged }: LeaseDocument): StoredLease {
+  return { id, guardName, version, acknowledged: positionsOf(acknowledged) };
+}
+
+function positionsOf(stored: Positions): Positions {
+  return laterOf({}, stored);
+}

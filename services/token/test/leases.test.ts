@@ -1,0 +1,116 @@
+import type { Positions } from '@silo/guard/core/position.ts';
+import { testDatabase } from '@silo/mongo/test/support.ts';
+import test, { type ExecutionContext } from 'ava';
+import { createLeaseStore } from '../store/leases.ts';
+import { setUpStore } from '../store/set-up.ts';
+
+/** The leases as two replicas see them. */
+async function open(t: ExecutionContext) {
+  const database = await testDatabase(t);
+  const { signal } = new AbortController();
+  const connect = async () => {
+    const { client, db } = await database.connect();
+    await setUpStore(db);
+    return createLeaseStore(client, db, signal);
+  };
+  return { here: await connect(), there: await connect() };
+}
+
+function lease(id: string, acknowledged: Positions = {}) {
+  return { id, guardName: `guard of ${id}`, version: 0, acknowledged };
+}
+
+const at = (sequence: number, incarnation = 'a') => ({ incarnation, sequence });
+
+test('a lease is inserted once: the second time changes nothing', async (t) => {
+  const { here, there } = await open(t);
+  await Promise.all([here.insert(lease('one')), there.insert(lease('one'))]);
+  t.true(await here.renew('one', {}));
+  await there.insert(lease('one'));
+  t.deepEqual(await here.list(), [{ ...lease('one'), version: 1 }]);
+});
+
+test('each renewal counts, and acknowledgements never fall', async (t) => {
+  const { here, there } = await open(t);
+  await here.insert(lease('one'));
+  t.true(await here.renew('one', { org: at(7), token: at(3) }));
+  t.true(await there.renew('one', { org: at(5), token: at(1, 'b'), project: at(0) }));
+  t.true(await here.renew('one', { org: at(9, 'Z'), token: at(9, 'a') }), 'an earlier life');
+  const acknowledged = { org: at(7), token: at(1, 'b'), project: at(0) };
+  t.deepEqual(await there.list(), [{ ...lease('one', acknowledged), version: 3 }]);
+});
+
+test('there is no lease to renew that was never written, or was deleted', async (t) => {
+  const { here, there } = await open(t);
+  t.false(await here.renew('one', {}));
+  await here.insert(lease('one'));
+  t.true(await there.delete('one', undefined));
+  t.false(await there.delete('one', undefined));
+  t.false(await here.renew('one', {}));
+  t.deepEqual(await here.list(), []);
+});
+
+test('a lease is deleted on condition only if its version is unchanged', async (t) => {
+  const { here, there } = await open(t);
+  await here.insert(lease('one'));
+  await here.insert(lease('other'));
+  await here.renew('one', {});
+  t.false(await there.delete('one', 0));
+  t.true(await there.delete('one', 1));
+  t.deepEqual(
+    (await here.list()).map(({ id }) => id),
+    ['other'],
+  );
+});
+
+test('what is required never falls, source by source, whoever raises it', async (t) => {
+  const { here, there } = await open(t);
+  t.deepEqual(await here.readRequirement(), {});
+  await here.raiseRequirement({ org: at(7) });
+  await there.raiseRequirement({ org: at(5), token: at(2) });
+  t.deepEqual(await here.readRequirement(), { org: at(7), token: at(2) });
+  await there.raiseRequirement({ org: at(1, 'b') });
+  await here.raiseRequirement({ org: at(9) });
+  t.deepEqual(await there.readRequirement(), { org: at(1, 'b'), token: at(2) });
+});
+
+test('many who raise at once are all heard, also where there was no requirement yet', async (t) => {
+  const { here, there } = await open(t);
+  const raises = Array.from({ length: 40 }, (_, index) => {
+    const source = index % 3 === 0 ? 'org' : 'project';
+    return (index % 2 === 0 ? here : there).raiseRequirement({ [source]: at(index) });
+  });
+  await Promise.all(raises);
+  t.deepEqual(await here.readRequirement(), { org: at(39), project: at(38) });
+});
+
+test('a list sees every lease that was written before this replica raised what is required', async (t) => {
+  const { here, there } = await open(t);
+  for (let turn = 1; turn <= 20; turn++) {
+    await there.insert(lease(`lease ${turn}`));
+    await here.raiseRequirement({ token: at(turn) });
+    t.is((await here.list()).length, turn);
+  }
+});
+
+test('one deployment’s leases and requirements are not another’s', async (t) => {
+  const { here } = await open(t);
+  const { here: elsewhere } = await open(t);
+  await here.insert(lease('one'));
+  await here.raiseRequirement({ org: at(7) });
+  t.deepEqual(await elsewhere.list(), []);
+  t.deepEqual(await elsewhere.readRequirement(), {});
+  t.false(await elsewhere.renew('one', {}));
+});
+
+test('nothing is said to be durable once the process stops', async (t) => {
+  const database = await testDatabase(t);
+  const { client, db } = await database.connect();
+  await setUpStore(db);
+  const stop = new AbortController();
+  const store = createLeaseStore(client, db, stop.signal);
+  stop.abort();
+  await t.throwsAsync(store.raiseRequirement({ org: at(1) }));
+  await t.throwsAsync(store.list());
+  await t.throwsAsync(store.renew('one', {}));
+});
