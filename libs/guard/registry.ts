@@ -64,8 +64,7 @@ export function remoteRegistry(client: Connected<RegistryServiceClient>): Regist
     awaitBarrier: async (positions, signal) => {
       const { propagation } = await client.awaitBarrier(
         { positions: toLogPositions(positions) },
-        // A replica that dies is replaced by another: the barrier begins anew there.
-        { signal, deadlineMs: barrierDeadlineMs, retry: true, refusals: true },
+        { signal, deadlineMs: barrierDeadlineMs, refusals: true },
       );
       if (propagation === undefined) throw new TypeError('a barrier without a report');
       return propagation;

@@ -23,7 +23,7 @@ import type { ServiceConfig, ServiceName } from './config.ts';
 import { peerFills } from './fills.ts';
 import type { ServiceDefinition, ServiceKit } from './kit.ts';
 import { connectPeers } from './peers.ts';
-import { type Barrier, createPropagate } from './propagate.ts';
+import { createPropagate } from './propagate.ts';
 
 /** A service that serves. Disposing drains it. */
 export type RunningService = AsyncDisposable & {
@@ -31,14 +31,6 @@ export type RunningService = AsyncDisposable & {
   /** `host:port` as they are bound. */
   publicAddress: string;
   internalAddress: string;
-};
-
-/** Every question is asked of the facts' owners: no guard holds a lease. */
-const nobodyCaches: Barrier = {
-  awaitBarrier: async (positions) => ({
-    ...{ positions, guards: 0, acknowledged: 0, expired: 0 },
-    elapsed: { seconds: 0, nanos: 0 },
-  }),
 };
 
 const healthIntervalMs = 1_000;
@@ -122,7 +114,7 @@ export async function startService(
       registry,
       access,
       ledger: eventLog,
-      propagate: createPropagate(eventLog, nobodyCaches),
+      propagate: createPropagate(eventLog, guards),
       revive: parts.revive,
       public: { address: formatHostPort(config.publicAddress), services: parts.public },
       internal: {
