@@ -4,7 +4,7 @@ import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { createKey, join, keyMessage } from '../authorization/world.ts';
-import type { PublicApi, SignedUp } from '../harness/clients.ts';
+import type { PublicApi } from '../harness/clients.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import {
   billingDetails,
@@ -12,6 +12,7 @@ import {
   createOrganization,
   createProject,
   firstPage,
+  moveProject,
   outcomes,
 } from './support.ts';
 
@@ -143,17 +144,16 @@ function endsKey(
   };
 }
 
-/** A move of a project out of the organization through which somebody reaches it. */
-async function movable(silo: TestSilo): Promise<Revocable & { owner: SignedUp }> {
-  const { ada, bob, projectId } = await team(silo);
+/** Two organizations of Ada's, and a project that Bob reaches through the first. */
+async function movable(silo: TestSilo) {
+  const { ada, bob, organizationId, projectId } = await team(silo);
   const { organizationId: destinationOrganizationId } = await createOrganization(ada.api);
   await choosePlan(ada.api, destinationOrganizationId);
+  const probes = projectActs(silo, bob.apiKey, projectId);
+  const refusedFor = ['PROJECT_NOT_FOUND'] as const;
   return {
-    owner: ada,
-    revoke: (requestId) =>
-      ada.api.projects.moveProject({ projectId, destinationOrganizationId, etag, requestId }),
-    probes: projectActs(silo, bob.apiKey, projectId),
-    refusedFor: ['PROJECT_NOT_FOUND'],
+    ...{ ada, bob, projectId, probes, refusedFor },
+    ...{ sourceOrganizationId: organizationId, destinationOrganizationId },
   };
 }
 
@@ -247,7 +247,45 @@ export const revocations: Record<string, Revocation> = {
     },
   },
 
-  '/silo.project.v1.ProjectService/MoveProject': { source: 'project', prepare: movable },
+  '/silo.project.v1.ProjectService/MoveProject': {
+    source: 'project',
+    prepare: async (silo) => {
+      const { ada, projectId, destinationOrganizationId, ...rest } = await movable(silo);
+      const move = { projectId, destinationOrganizationId, etag };
+      return {
+        ...rest,
+        revoke: (requestId) => ada.api.projects.moveProject({ ...move, requestId }),
+      };
+    },
+  },
+  '/silo.project.v1.ProjectService/BatchMoveProjects': {
+    source: 'project',
+    prepare: async (silo) => {
+      const { ada, projectId, sourceOrganizationId, destinationOrganizationId, ...rest } =
+        await movable(silo);
+      const move = { projectIds: [projectId], sourceOrganizationId, destinationOrganizationId };
+      return {
+        ...rest,
+        revoke: (requestId) => ada.api.projects.batchMoveProjects({ ...move, requestId }),
+      };
+    },
+  },
+  '/silo.project.v1.ProjectService/UndoMove': {
+    source: 'project',
+    prepare: async (silo) => {
+      const { ada, projectId, destinationOrganizationId } = await movable(silo);
+      // Carol reaches it where the move brought it, and there alone.
+      const carol = await silo.signUp('Carol');
+      await join(ada, carol, LEVEL_MEMBER, destinationOrganizationId);
+      const { move } = await moveProject(ada.api, projectId, destinationOrganizationId);
+      const moveId = move?.id ?? '';
+      return {
+        revoke: (requestId) => ada.api.projects.undoMove({ moveId, requestId }),
+        probes: projectActs(silo, carol.apiKey, projectId),
+        refusedFor: ['PROJECT_NOT_FOUND'],
+      };
+    },
+  },
   '/silo.project.v1.ProjectService/DeleteProject': {
     source: 'project',
     prepare: async (silo) => {
