@@ -16,7 +16,8 @@ const generatedFrom = join(generated, '.generated-from');
 const missing = whatIsNotInstalled();
 if (missing) {
   console.log(`npm ci: ${missing}`);
-  runNpm(['ci', '--no-audit', '--no-fund']);
+  // With NODE_ENV=production npm would leave out what generates code.
+  runNpm(['ci', '--include=dev', '--no-audit', '--no-fund']);
   if (!existsSync(installedNode)) {
     fail('npm ci did not install Node itself: allow the install script of the package "node"');
   }

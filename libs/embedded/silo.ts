@@ -231,8 +231,13 @@ async function prepareService(
 }
 
 /** What all services are told alike; what the environment says already is kept. */
-function sharedEnvironment({ environment }: StartOptions, ports: Ports): NodeJS.ProcessEnv {
+function sharedEnvironment(
+  { directory, environment }: StartOptions,
+  ports: Ports,
+): NodeJS.ProcessEnv {
   const defaults = {
+    // Half of what a service does until it serves is compiling.
+    NODE_COMPILE_CACHE: join(directory, 'compile-cache'),
     REGION: 'us',
     MONGODB_DATABASE_PREFIX: 'silo',
     NATS_SUBJECT_PREFIX: 'silo.v1',

@@ -49,7 +49,7 @@ async function setUp(t: ExecutionContext) {
   return { repository, run };
 }
 
-const install = 'ci --no-audit';
+const install = 'ci --include=dev';
 const generate = 'run generate';
 
 test('what is missing is installed and generated, and nothing is done twice', async (t) => {
