@@ -24,7 +24,7 @@ export type MethodRules = {
   isRoutine: boolean;
   /** Whether it may change something, which takes permits where a key calls. */
   mayChange: boolean;
-  /** Number of the response's field `propagation`, if it has one: what it does may end access. */
+  /** Number of the response's field `propagation`, where a key may end access by the method. */
   propagationField: number | undefined;
 };
 
@@ -54,6 +54,7 @@ export function compileRules(
   const readRequestId = isReadOnly(method) ? undefined : compileRequestId(input);
   const isBetweenServices = authorization.caller === Caller.CALLER_CERTIFICATE;
   const isAnyone = authorization.caller === Caller.CALLER_ANYONE;
+  const isOfKeys = authorization.caller === Caller.CALLER_API_KEY;
   return {
     path,
     authorization,
@@ -67,7 +68,8 @@ export function compileRules(
     readEmail: isAnyone && readRequestId !== undefined ? compileEmail(input) : undefined,
     isRoutine: isBetweenServices && isRepeatable(path),
     mayChange: !isReadOnly(method),
-    propagationField: compilePropagation(output),
+    // AwaitBarrier answers one too, and is what others wait by.
+    propagationField: isOfKeys ? compilePropagation(output) : undefined,
   };
 }
 
