@@ -17,6 +17,7 @@ import { SlotServiceClient } from '@silo/protos/gen/silo/project/internal/v1/slo
 import { ProjectServiceClient } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { AccessServiceClient } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
 import { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import { RegistryServiceClient } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { SecretServiceClient } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
 import { StaffServiceClient as TokenStaffServiceClient } from '@silo/protos/gen/silo/token/internal/v1/staff_service.ts';
 import { ApiKeyServiceClient } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
@@ -141,6 +142,7 @@ function internalApi({ org, project, token, billing }: Channels) {
     token: {
       facts: connect(TokenFactServiceClient, token, options),
       access: connect(AccessServiceClient, token, options),
+      registry: connect(RegistryServiceClient, token, options),
       secrets: connect(SecretServiceClient, token, options),
       staff: connect(TokenStaffServiceClient, token, options),
       eventLog: connect(EventLogServiceClient, token, options),

@@ -14,6 +14,7 @@ import type { SignedUp } from '../harness/clients.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 import { drainingStream, withoutPeers } from './lone-service.ts';
 import {
+  addSilentGuard,
   choosePlan,
   createOrganization,
   createProject,
@@ -257,6 +258,13 @@ const inTrouble: Partial<Record<ReasonName, Trigger>> = {
   },
   DEPENDENCY_UNAVAILABLE: withoutPeers,
   DRAINING: drainingStream,
+  PROPAGATION_UNCONFIRMED: async (silo) => {
+    // Its lease outlives the caller's patience.
+    const { api, projectId } = await silo.signUp();
+    await addSilentGuard(silo);
+    const regeneration = { projectId, expectedFingerprint: '', requestId: '' };
+    return await api.projectTokens.regenerateProjectToken(regeneration, { deadlineMs: 2_500 });
+  },
   LOG_COMPACTED: async (silo) => {
     await silo.signUp();
     const { eventLog } = silo.internal().org;

@@ -4,7 +4,7 @@ import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts
 import { loadImage, siloMethods } from '@silo/protos/image.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { harmless, revocations } from './revocations.ts';
-import { present, scenarios } from './support.ts';
+import { addSilentGuard, present, refused, scenarios } from './support.ts';
 
 const test = scenarios();
 
@@ -69,6 +69,27 @@ for (const { what, prepare } of harmless) {
     t.not((await again()).propagation, undefined);
   });
 }
+
+test('what a silent guard keeps from being confirmed in time stands, and a repeat waits again', async (t) => {
+  const { silo } = t.context;
+  const { api, projectId, projectToken: old } = await silo.signUp();
+  const requestId = randomUUID();
+  const regenerate = (deadlineMs: number) => {
+    const request = { projectId, expectedFingerprint: '', requestId };
+    return api.projectTokens.regenerateProjectToken(request, { deadlineMs });
+  };
+  await addSilentGuard(silo);
+  const refusal = await refused(t, regenerate(2_000), 'PROPAGATION_UNCONFIRMED');
+  t.true((refusal.details.retryDelayMs ?? 0) > 0);
+  const { projectToken } = await api.projectTokens.getProjectToken({ projectId });
+  t.not(projectToken?.token, old);
+  const { propagation, ...answer } = await regenerate(20_000);
+  t.deepEqual(answer, { projectToken });
+  t.is(propagation?.expired, 1);
+  const { propagation: later, ...again } = await regenerate(20_000);
+  t.deepEqual(again, answer);
+  t.is(later?.expired, 0, 'what is over is waited for no more');
+});
 
 /** Whether an outcome is one of these refusals; AccessService tells them by their numbers. */
 function isRefusal(outcome: string, reasons: readonly string[]): boolean {

@@ -3,6 +3,8 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import anyTest, { type ExecutionContext, type SerialFn, type TestFn } from 'ava';
+import { ulid } from 'ulid';
+import { certificate } from '../harness/certificates.ts';
 import type { PublicApi } from '../harness/clients.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 import { invariantsHold } from '../invariants.ts';
@@ -123,4 +125,10 @@ export const firstPage = { pageSize: 0, pageToken: '' };
 export async function isLive(silo: TestSilo, apiKey: string): Promise<boolean> {
   const [outcome] = await outcomes([silo.as(apiKey).accounts.getAccount({})]);
   return outcome !== 'TOKEN_INVALID';
+}
+
+/** A guard that holds a lease and is never heard of again: a barrier waits for it until its end. */
+export async function addSilentGuard(silo: TestSilo): Promise<void> {
+  const { registry } = silo.internal(certificate('guard-edge')).token;
+  await registry.acquire({ leaseId: ulid().toLowerCase(), guardName: 'silent' });
 }
