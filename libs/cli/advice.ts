@@ -1,0 +1,36 @@
+import { type ReasonName, reasonName } from '@silo/errors/reason-name.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+
+type Advice = (metadata: Readonly<Record<string, string>>) => string;
+
+// What a refusal's own message says in the words of the API, as commands.
+const advices: Partial<Record<ReasonName, Advice>> = {
+  TOKEN_INVALID: () => 'silo login, with a live key',
+  SCOPE_REQUIRED: ({ scope = 'SCOPE' }) =>
+    `silo login with a key that holds it; a wider key makes one: silo keys create NAME --scope ${scope}`,
+  ADMIN_REQUIRED: () => 'silo members list shows who the admins and owners are: ask one of them',
+  KEY_RESTRICTED: () => 'silo login with a key without restrictions (silo keys list shows them)',
+  KEY_EXCEEDS_CALLER: () => 'silo keys show KEY tells what a key may do: ask for less',
+  ORGANIZATION_NOT_FOUND: () => 'silo org list',
+  PROJECT_NOT_FOUND: () => 'silo projects',
+  MEMBER_NOT_FOUND: () => 'silo members list',
+  INVITE_NOT_FOUND: () => 'silo members invites shows the open ones; an admin can invite again',
+  KEY_NOT_FOUND: () => 'silo keys list',
+  LAST_OWNER: () => 'silo members update MEMBER --level owner, then again',
+  ORGANIZATION_NOT_EMPTY: () => 'silo project delete PROJECT, or silo move PROJECT',
+  LAST_PROJECT: () => 'silo project create NAME, in the organization that the project leaves',
+  PROJECT_LIMIT: ({ organization_id: id }) =>
+    `silo plan list, then silo plan change PLAN${id ? ` --org ${id}` : ''}; or silo project delete PROJECT`,
+  PROJECT_NOT_ACTIVE: ({ state }) =>
+    state === 'DELETED' ? 'silo project undelete PROJECT' : 'wait until its migration is over',
+  ETAG_MISMATCH: () => 'look at it again, then decide again',
+  FINGERPRINT_MISMATCH: () => 'silo token show: somebody else has just regenerated it',
+  BILLING_DETAILS_REQUIRED: () => 'silo plan billing-details, then again',
+  PLAN_LIMIT_EXCEEDED: () => 'silo projects, then silo project delete PROJECT or silo move PROJECT',
+  REQUEST_ID_REUSED: () => 'leave --request-id out',
+};
+
+/** What to do next, in terms of this command; undefined where the refusal's own message says it. */
+export function adviceFor({ reason, metadata }: SiloError): string | undefined {
+  return advices[reasonName(reason) as ReasonName]?.(metadata);
+}

@@ -1,0 +1,70 @@
+import { BillingServiceClient } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { ActivityServiceClient } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
+import { OrganizationServiceClient } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { ProjectServiceClient } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { ApiKeyServiceClient } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
+import { ProjectTokenServiceClient } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
+import { type CallOptions, connect, createChannel } from '@silo/rpc/client.ts';
+import { usage } from './failure.ts';
+import { type Patience, patient } from './patient.ts';
+import type { Deployment } from './profiles.ts';
+
+/** The public API as one caller sees it. Close it, or declare it with `using`. */
+export type Api = ReturnType<typeof openApi>;
+
+// A revocation may wait for a guard that has just died (5 s), and then some.
+const deadlineMs = 20_000;
+
+/** Connects, without sending anything yet. */
+export function openApi(
+  { ca, services }: Deployment,
+  apiKey: string | undefined,
+  patience: Patience,
+) {
+  const open = (address: string) => {
+    try {
+      return createChannel(address, { ca });
+    } catch (error) {
+      throw usage(
+        `The certificate authority's certificate: ${error instanceof Error ? error.message : error}`,
+      );
+    }
+  };
+  const org = open(services.org);
+  const project = open(services.project);
+  const token = open(services.token);
+  const billing = open(services.billing);
+  const options: CallOptions = {
+    refusals: true,
+    deadlineMs,
+    signal: patience.signal,
+    metadata: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
+  };
+  return {
+    accounts: patient(connect(AccountServiceClient, org, options), patience),
+    organizations: patient(connect(OrganizationServiceClient, org, options), patience),
+    activity: patient(connect(ActivityServiceClient, org, options), patience),
+    projects: patient(connect(ProjectServiceClient, project, options), patience),
+    projectTokens: patient(connect(ProjectTokenServiceClient, token, options), patience),
+    apiKeys: patient(connect(ApiKeyServiceClient, token, options), patience),
+    billing: patient(connect(BillingServiceClient, billing, options), patience),
+    [Symbol.dispose]: () => {
+      for (const channel of [org, project, token, billing]) channel.close();
+    },
+  };
+}
+
+/** All pages of a list, as one. */
+export async function everyPage<Page extends { nextPageToken: string }>(
+  ask: (page: { pageSize: number; pageToken: string }) => Promise<Page>,
+): Promise<Page[]> {
+  const pages: Page[] = [];
+  let pageToken = '';
+  do {
+    const page = await ask({ pageSize: 1_000, pageToken });
+    pages.push(page);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  return pages;
+}

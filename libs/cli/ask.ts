@@ -1,0 +1,103 @@
+import { AbortPromptError, ExitPromptError } from '@inquirer/core';
+import input from '@inquirer/input';
+import password from '@inquirer/password';
+import search from '@inquirer/search';
+import { Failure, Interrupted, usage } from './failure.ts';
+import type { Terminal } from './terminal.ts';
+import { safe } from './text.ts';
+
+/** Something to choose. */
+export type Choice<Value> = {
+  value: Value;
+  name: string;
+  /** Shown below the list while it is under the cursor. */
+  description?: string | undefined;
+};
+
+/** Questions to the person at the terminal. All of them end with Interrupted at Ctrl-C and Ctrl-D. */
+export type Ask = ReturnType<typeof createAsk>;
+
+const secretSizeMax = 4_096;
+
+/** Questions are written to stderr, so that stdout holds answers only. */
+export function createAsk({ stdin, stderr }: Terminal, signal: AbortSignal) {
+  const possible = Boolean(stdin.isTTY && stderr.isTTY);
+  const context = { input: stdin, output: stderr, signal };
+
+  /** Demands a terminal; `instead` says how to do without. */
+  function demand(instead: string): void {
+    if (!possible) throw usage(`There is no terminal to ask at: ${instead}`);
+  }
+
+  /** A line of text. */
+  async function text(message: string, instead: string): Promise<string> {
+    demand(instead);
+    return prompt(input({ message, required: true }, context), signal);
+  }
+
+  /** A secret: typed without echo, or what stdin holds where that is no terminal. */
+  async function secret(message: string): Promise<string> {
+    if (!stdin.isTTY) return readAll(stdin);
+    demand('pipe the secret into stdin.');
+    return (await prompt(password({ message, toggleMask: false }, context), signal)).trim();
+  }
+
+  /** Goes on only if this very text is typed. */
+  async function confirmByTyping(what: string, expected: string): Promise<void> {
+    demand('confirm with --yes.');
+    const message = `Type ${what} to confirm:`;
+    const typed = await prompt(input({ message }, context), signal);
+    if (typed.trim() !== expected.trim()) {
+      throw new Failure('notConfirmed', 'That is not it. Nothing was changed.');
+    }
+  }
+
+  /** One of what `find` finds for the text typed so far; the cursor begins at `initial`. */
+  async function choose<Value>(
+    message: string,
+    find: (term: string) => Promise<readonly Choice<Value>[]>,
+    { initial, instead }: { initial?: Value | undefined; instead: string },
+  ): Promise<Value> {
+    demand(instead);
+    const config = {
+      message,
+      pageSize: 12,
+      source: async (term: string | undefined) =>
+        (await find(term ?? '')).map(({ value, name, description }) => ({
+          value,
+          name: safe(name),
+          ...(description && { description: safe(description) }),
+        })),
+      ...(initial !== undefined && { default: initial }),
+    };
+    return prompt(search<Value>(config, context), signal);
+  }
+
+  return { possible, text, secret, confirmByTyping, choose };
+}
+
+/** Waits for an answer; Ctrl-C, Ctrl-D and signals end it as Interrupted. */
+async function prompt<Value>(asked: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  const closed = Promise.withResolvers<never>();
+  const onIdle = () => closed.reject(new Interrupted('SIGINT'));
+  // At the end of input the prompt stays silent for ever, and Node has nothing left to do.
+  process.once('beforeExit', onIdle);
+  try {
+    return await Promise.race([asked, closed.promise]);
+  } catch (error) {
+    if (error instanceof AbortPromptError) signal.throwIfAborted();
+    if (error instanceof ExitPromptError) throw new Interrupted('SIGINT');
+    throw error;
+  } finally {
+    process.removeListener('beforeExit', onIdle);
+  }
+}
+
+async function readAll(stream: AsyncIterable<Buffer | string>): Promise<string> {
+  let text = '';
+  for await (const chunk of stream) {
+    text += chunk;
+    if (text.length > secretSizeMax) throw usage('stdin holds more than a secret.');
+  }
+  return text.trim();
+}

@@ -1,0 +1,101 @@
+import { type Api, openApi } from './api.ts';
+import { type Ask, createAsk } from './ask.ts';
+import { findDevelopment } from './deployment.ts';
+import { Failure } from './failure.ts';
+import { createFind, type Find } from './find.ts';
+import { type Codec, toJson } from './json.ts';
+import type { Patience } from './patient.ts';
+import { type Deployment, type Profile, Profiles } from './profiles.ts';
+import { lineProgress, noProgress } from './progress.ts';
+import { showsColour, type Terminal } from './terminal.ts';
+import { type Block, toText } from './text.ts';
+
+/** The options that every command takes. */
+export type Globals = {
+  json?: true | undefined;
+  profile?: string | undefined;
+  color: boolean;
+  requestId?: string | undefined;
+};
+
+/** Whom the command acts for. */
+type Session = { name: string; profile: Profile; api: Api; find: Find };
+
+/** What each command is given. */
+export type Cli = {
+  terminal: Terminal;
+  globals(): Globals;
+  profiles: Profiles;
+  ask: Ask;
+  /** The chosen profile, connected. */
+  signedIn(): Promise<Session>;
+  /** A deployment without a profile; closed at the end. */
+  connect(deployment: Deployment, apiKey?: string): Api;
+  /** The answer, on stdout: for people as blocks, with `--json` as the message's proto3-JSON. */
+  answer<Message>(codec: Codec<Message>, message: Message, blocks: readonly Block[]): void;
+  /** The same for an answer that is no message. */
+  answerPlain(json: object, blocks: readonly Block[]): void;
+  /** Beside the answer, on stderr: for people only. */
+  note(...blocks: Block[]): void;
+};
+
+/** The context of one run; `opened` collects what must be closed at its end. */
+export function createCli(
+  terminal: Terminal,
+  globals: () => Globals,
+  { signal, opened }: { signal: AbortSignal; opened: DisposableStack },
+): Cli {
+  const { stdout, stderr, environment, directory } = terminal;
+  const profiles = new Profiles(environment);
+  let session: Promise<Session> | undefined;
+
+  const connect = (deployment: Deployment, apiKey?: string) => {
+    const patience: Patience = {
+      signal,
+      requestId: globals().requestId,
+      progress: stderr.isTTY ? lineProgress(stderr) : noProgress,
+    };
+    return opened.use(openApi(deployment, apiKey, patience));
+  };
+  const signIn = async (): Promise<Session> => {
+    const name = globals().profile ?? (environment.SILO_PROFILE || (await profiles.current()));
+    const profile = name === undefined ? undefined : await profiles.read(name);
+    if (name === undefined || profile === undefined) {
+      const isDevelopment = (await findDevelopment(directory, environment)) !== undefined;
+      throw notSignedIn(name, await profiles.names(), isDevelopment);
+    }
+    const api = connect(profile, profile.apiKey);
+    return { name, profile, api, find: createFind(api) };
+  };
+  const answerPlain = (json: object, blocks: readonly Block[]) => {
+    if (globals().json) stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
+    else stdout.write(toText(blocks, { colour: showsColour(stdout, environment) }));
+  };
+  return {
+    terminal,
+    globals,
+    profiles,
+    ask: createAsk(terminal, signal),
+    connect,
+    signedIn: () => {
+      session ??= signIn();
+      return session;
+    },
+    answer: (codec, message, blocks) => answerPlain(toJson(codec, message) as object, blocks),
+    answerPlain,
+    note: (...blocks) => {
+      stderr.write(toText(blocks, { colour: showsColour(stderr, environment) }));
+    },
+  };
+}
+
+function notSignedIn(name: string | undefined, names: readonly string[], isDevelopment: boolean) {
+  const login = isDevelopment ? 'silo signup --dev, or silo login --dev' : 'silo login --help';
+  if (name !== undefined) {
+    const next = names.length > 0 ? `there are: ${names.join(', ')}; or ${login}` : login;
+    return new Failure('hidden', `There is no profile "${name}".`, next);
+  }
+  if (names.length === 0) return new Failure('hidden', 'You are not signed in.', login);
+  const next = `silo profiles use NAME, or --profile NAME, of: ${names.join(', ')}`;
+  return new Failure('usage', 'There are several profiles, and none is chosen.', next);
+}

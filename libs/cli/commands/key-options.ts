@@ -1,0 +1,45 @@
+import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
+
+const areas = [
+  'account',
+  'organization',
+  'activity',
+  'project',
+  'event',
+  'token',
+  'key',
+  'billing',
+];
+
+/** What a key may do; completion knows the scopes. */
+export function scopeOption() {
+  const scopes = ['*', ...areas.flatMap((area) => [`${area}:read`, `${area}:write`])];
+  return new Option('--scope <scope...>', 'what it may do').choices(scopes);
+}
+
+/** A point in time, or how long from now: `2027-01-31`, `90d`. */
+export function expiryOption() {
+  return new Option(
+    '--expires <when>',
+    'a date such as 2027-01-31, or a time from now such as 90d',
+  ).argParser((text: string): Date => {
+    const durationMs = durationMsOf(text);
+    const time = new Date(durationMs === undefined ? text : Date.now() + durationMs);
+    if (Number.isNaN(time.getTime())) throw new InvalidArgumentError('Write 2027-01-31, or 90d.');
+    return time;
+  });
+}
+
+/** A length of time such as `1h`, in seconds. */
+export function parseDurationSeconds(text: string): number {
+  const durationMs = durationMsOf(text);
+  if (durationMs === undefined) throw new InvalidArgumentError('Write 30s, 15m, 12h or 7d.');
+  return durationMs / 1_000;
+}
+
+const unitMs: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function durationMsOf(text: string): number | undefined {
+  const [, count, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
+  return count === undefined ? undefined : Number(count) * (unitMs[unit] ?? 0);
+}

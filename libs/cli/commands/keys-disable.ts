@@ -1,0 +1,32 @@
+import { Command } from '@commander-js/extra-typings';
+import {
+  DisableApiKeyResponse,
+  EnableApiKeyResponse,
+} from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
+import type { Cli } from '../cli.ts';
+import { present } from '../find.ts';
+import { keyBlocks } from '../render/keys.ts';
+
+export function keysDisable(cli: Cli) {
+  return new Command('disable')
+    .description('Make a key useless until it is enabled again.')
+    .argument('<key>', 'name or id')
+    .action(async (given) => {
+      const { api, find } = await cli.signedIn();
+      const { id } = await find.key(given);
+      const answer = await api.apiKeys.disableApiKey({ keyId: id, etag: '', requestId: '' });
+      cli.answer(DisableApiKeyResponse, answer, keyBlocks(present(answer.apiKey)));
+    });
+}
+
+export function keysEnable(cli: Cli) {
+  return new Command('enable')
+    .description('Make a disabled key useful again.')
+    .argument('<key>', 'name or id')
+    .action(async (given) => {
+      const { api, find } = await cli.signedIn();
+      const { id } = await find.key(given);
+      const answer = await api.apiKeys.enableApiKey({ keyId: id, etag: '', requestId: '' });
+      cli.answer(EnableApiKeyResponse, answer, keyBlocks(present(answer.apiKey)));
+    });
+}

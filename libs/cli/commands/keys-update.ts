@@ -1,0 +1,44 @@
+import { Command } from '@commander-js/extra-typings';
+import { ApiKey, UpdateApiKeyResponse } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
+import type { Cli } from '../cli.ts';
+import { usage } from '../failure.ts';
+import { present } from '../find.ts';
+import { keyBlocks } from '../render/keys.ts';
+import { expiryOption, scopeOption } from './key-options.ts';
+import { reachOf } from './key-reach.ts';
+
+export function keysUpdate(cli: Cli) {
+  return new Command('update')
+    .description('Change what is given of a key; lists replace the old ones whole.')
+    .argument('<key>', 'name or id')
+    .option('--name <name>', 'another name')
+    .addOption(scopeOption())
+    .option('--org <organization...>', 'reaches only these organizations')
+    .option('--project <project...>', 'reaches only these projects')
+    .option('--everywhere', 'reaches everything that its account reaches')
+    .addOption(expiryOption())
+    .option('--no-expires', 'works until it is deleted')
+    .action(async (given, { name, scope, org, project, everywhere, expires }) => {
+      if (everywhere && (org || project)) throw usage('--everywhere excludes --org and --project.');
+      const updateMask = [
+        ...(name === undefined ? [] : ['name']),
+        ...(scope === undefined ? [] : ['scopes']),
+        ...(org || everywhere ? ['organization_ids'] : []),
+        ...(project || everywhere ? ['project_ids'] : []),
+        ...(expires === undefined ? [] : ['expire_time']),
+      ];
+      if (updateMask.length === 0) throw usage('Say what to change.', 'silo keys update --help');
+      const { api, find } = await cli.signedIn();
+      const { id, etag } = await find.key(given);
+      const changed = ApiKey.fromPartial({
+        id,
+        etag,
+        name: name ?? '',
+        scopes: scope ?? [],
+        ...(await reachOf(find, { org, project })),
+        ...(expires instanceof Date && { expireTime: expires }),
+      });
+      const answer = await api.apiKeys.updateApiKey({ apiKey: changed, updateMask, requestId: '' });
+      cli.answer(UpdateApiKeyResponse, answer, keyBlocks(present(answer.apiKey)));
+    });
+}

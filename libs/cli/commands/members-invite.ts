@@ -1,0 +1,26 @@
+import { Command, Option } from '@commander-js/extra-typings';
+import { InviteMemberResponse } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import type { Cli } from '../cli.ts';
+import { present } from '../find.ts';
+import { invitedBlocks } from '../render/organizations.ts';
+import { levelNamed, levelNames } from '../render/values.ts';
+
+export function membersInvite(cli: Cli) {
+  return new Command('invite')
+    .description('Invite an e-mail, and show the one-time code that you hand over.')
+    .argument('<email>', 'whom: only an account with this e-mail can accept')
+    .addOption(
+      new Option('--level <level>', 'what it may do')
+        .choices(levelNames)
+        .default('member' as const),
+    )
+    .option('--org <organization>', 'name or id; default: that of the current project')
+    .action(async (email, { level, org }) => {
+      const { api, find } = await cli.signedIn();
+      const organizationId = (await find.organization(org)).id;
+      const request = { organizationId, email, level: levelNamed(level), requestId: '' };
+      const answer = await api.organizations.inviteMember(request);
+      const blocks = invitedBlocks(present(answer.invite), answer.code);
+      cli.answer(InviteMemberResponse, answer, blocks);
+    });
+}

@@ -1,0 +1,28 @@
+import { Command, Option } from '@commander-js/extra-typings';
+import { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import { UpdateMemberResponse } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import type { Cli } from '../cli.ts';
+import { present } from '../find.ts';
+import { membersBlocks } from '../render/organizations.ts';
+import { levelNamed, levelNames } from '../render/values.ts';
+
+export function membersUpdate(cli: Cli) {
+  return new Command('update')
+    .description('Change a member’s level.')
+    .argument('<member>', 'e-mail, name or account id')
+    .addOption(
+      new Option('--level <level>', 'the new level').choices(levelNames).makeOptionMandatory(),
+    )
+    .option('--org <organization>', 'name or id; default: that of the current project')
+    .action(async (given, { level, org }) => {
+      const { api, find } = await cli.signedIn();
+      const organizationId = (await find.organization(org)).id;
+      const { accountId, etag } = await find.member(organizationId, given);
+      const answer = await api.organizations.updateMember({
+        member: Member.fromPartial({ organizationId, accountId, etag, level: levelNamed(level) }),
+        updateMask: ['level'],
+        requestId: '',
+      });
+      cli.answer(UpdateMemberResponse, answer, membersBlocks([present(answer.member)]));
+    });
+}

@@ -1,0 +1,32 @@
+import { Command } from '@commander-js/extra-typings';
+import { UpdateBillingDetailsResponse } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import type { Cli } from '../cli.ts';
+import { present } from '../find.ts';
+import { subscriptionBlocks } from '../render/plans.ts';
+
+export function planBillingDetails(cli: Cli) {
+  const { ask } = cli;
+  return new Command('billing-details')
+    .description('Set who pays. What is not given is asked for; it replaces the old details whole.')
+    .option('--company <name>', 'company or person')
+    .option('--email <email>', 'where invoices go')
+    .option('--address <address>', 'postal address')
+    .option('--country <code>', 'two letters, such as DE')
+    .option('--tax-id <number>', 'tax number, if there is one', '')
+    .option('--org <organization>', 'name or id; default: that of the current project')
+    .action(async ({ company, email, address, country, taxId, org }) => {
+      const { api, find } = await cli.signedIn();
+      const organizationId = (await find.organization(org)).id;
+      const billingDetails = {
+        companyName: company ?? (await ask.text('Company:', 'give --company.')),
+        email: email ?? (await ask.text('E-mail for invoices:', 'give --email.')),
+        address: address ?? (await ask.text('Postal address:', 'give --address.')),
+        countryCode: country ?? (await ask.text('Country (two letters):', 'give --country.')),
+        taxId,
+      };
+      const request = { organizationId, billingDetails, etag: '', requestId: '' };
+      const answer = await api.billing.updateBillingDetails(request);
+      const blocks = subscriptionBlocks(present(answer.subscription));
+      cli.answer(UpdateBillingDetailsResponse, answer, blocks);
+    });
+}

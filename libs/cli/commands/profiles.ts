@@ -1,0 +1,41 @@
+import { Command } from '@commander-js/extra-typings';
+import type { Cli } from '../cli.ts';
+import { Failure } from '../failure.ts';
+import { type NamedProfile, profilesBlocks } from '../render/accounts.ts';
+
+export function profiles(cli: Cli) {
+  return new Command('profiles')
+    .description('The stored profiles: which regions you are signed in to, and as whom.')
+    .addCommand(list(cli), { isDefault: true })
+    .addCommand(use(cli));
+}
+
+function list({ profiles, answerPlain }: Cli) {
+  return new Command('list').description('List them.').action(async () => {
+    const current = await profiles.current();
+    const found: NamedProfile[] = [];
+    for (const name of await profiles.names()) {
+      const profile = await profiles.read(name);
+      if (profile) found.push({ name, profile, current: name === current });
+    }
+    const json = found.map(({ name, profile: { apiKey: _, ...rest }, current: isCurrent }) => ({
+      name,
+      ...rest,
+      current: isCurrent,
+    }));
+    answerPlain({ profiles: json }, profilesBlocks(found));
+  });
+}
+
+function use({ profiles, answerPlain }: Cli) {
+  return new Command('use')
+    .description('Choose the one that is used where --profile is not given.')
+    .argument('<name>', 'name of a profile')
+    .action(async (name) => {
+      if ((await profiles.read(name)) === undefined) {
+        throw new Failure('hidden', `There is no profile "${name}".`, 'silo profiles');
+      }
+      await profiles.choose(name);
+      answerPlain({ profile: name }, [`Using profile ${name}.`]);
+    });
+}

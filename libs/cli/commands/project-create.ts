@@ -1,0 +1,45 @@
+import { Command } from '@commander-js/extra-typings';
+import { ProjectSettings } from '@silo/protos/gen/silo/project/v1/project.ts';
+import {
+  CreateProjectResponse,
+  CreateRecommendedProjectsResponse,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import type { Cli } from '../cli.ts';
+import { present } from '../find.ts';
+import { createdBlocks, recommendedBlocks } from '../render/projects.ts';
+
+export function projectCreate(cli: Cli) {
+  return new Command('create')
+    .description('Create a project, and show its token.')
+    .argument('<name>', 'name, 1-200 characters')
+    .option('--org <organization>', 'name or id; default: that of the current project')
+    .option('--time-zone <zone>', 'time zone of its reports, such as Europe/Berlin')
+    .option('--app-url <url...>', 'origins that send data, such as https://app.example.com')
+    .option('--anonymize-ips', 'drop the address that an event came from')
+    .action(async (name, { org, timeZone, appUrl, anonymizeIps }) => {
+      const { api, find } = await cli.signedIn();
+      const organizationId = (await find.organization(org)).id;
+      const settings = ProjectSettings.fromPartial({
+        ...(timeZone !== undefined && { timeZone }),
+        ...(appUrl && { appUrls: appUrl }),
+        ...(anonymizeIps && { anonymizeIps }),
+      });
+      const request = { organizationId, name, settings, requestId: '' };
+      const answer = await api.projects.createProject(request);
+      const blocks = createdBlocks(present(answer.project), answer.projectToken);
+      cli.answer(CreateProjectResponse, answer, blocks);
+    });
+}
+
+export function projectCreateRecommended(cli: Cli) {
+  return new Command('create-recommended')
+    .description('Create those of Local Development, Staging and Production that are missing.')
+    .option('--org <organization>', 'name or id; default: that of the current project')
+    .action(async ({ org }) => {
+      const { api, find } = await cli.signedIn();
+      const organizationId = (await find.organization(org)).id;
+      const request = { organizationId, requestId: '' };
+      const answer = await api.projects.createRecommendedProjects(request);
+      cli.answer(CreateRecommendedProjectsResponse, answer, recommendedBlocks(answer));
+    });
+}

@@ -1,0 +1,56 @@
+import { Command } from '@commander-js/extra-typings';
+import { Project, ProjectSettings } from '@silo/protos/gen/silo/project/v1/project.ts';
+import {
+  GetProjectResponse,
+  UpdateProjectResponse,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import type { Cli } from '../cli.ts';
+import { present } from '../find.ts';
+import { projectBlocks } from '../render/projects.ts';
+
+export function projectSettings(cli: Cli) {
+  return new Command('settings')
+    .description('Show a project’s settings, or change those that are given.')
+    .argument('[project]', 'name, Organization/Name, or id; default: the current one')
+    .option('--time-zone <zone>', 'time zone of its reports, such as Europe/Berlin')
+    .option('--app-url <url...>', 'origins that send data, such as https://app.example.com')
+    .option('--no-app-url', 'no origins')
+    .option('--anonymize-ips', 'drop the address that an event came from')
+    .option('--no-anonymize-ips', 'keep it')
+    .action(async (given, options) => {
+      const { api, find } = await cli.signedIn();
+      const project = await find.project(given);
+      const { settings, updateMask } = changesOf(options);
+      if (updateMask.length === 0) {
+        cli.answer(GetProjectResponse, { project }, projectBlocks(project));
+        return;
+      }
+      const answer = await api.projects.updateProject({
+        project: Project.fromPartial({ id: project.id, settings, etag: project.etag }),
+        updateMask,
+        requestId: '',
+      });
+      cli.answer(UpdateProjectResponse, answer, projectBlocks(present(answer.project)));
+    });
+}
+
+type Options = {
+  timeZone?: string | undefined;
+  appUrl?: string[] | boolean | undefined;
+  anonymizeIps?: boolean | undefined;
+};
+
+function changesOf({ timeZone, appUrl, anonymizeIps }: Options) {
+  const urls = appUrl === false ? [] : appUrl;
+  const settings = ProjectSettings.fromPartial({
+    ...(timeZone !== undefined && { timeZone }),
+    ...(Array.isArray(urls) && { appUrls: urls }),
+    ...(anonymizeIps !== undefined && { anonymizeIps }),
+  });
+  const updateMask = [
+    ...(timeZone === undefined ? [] : ['settings.time_zone']),
+    ...(Array.isArray(urls) ? ['settings.app_urls'] : []),
+    ...(anonymizeIps === undefined ? [] : ['settings.anonymize_ips']),
+  ];
+  return { settings, updateMask };
+}

@@ -1,0 +1,39 @@
+import { CreateAccountResponse } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import type { Cli } from '../cli.ts';
+import { present } from '../find.ts';
+import { signedInBlocks } from '../render/accounts.ts';
+import { facts } from '../render/values.ts';
+import { chooseDeployment, commandWithDeployment } from './deployment-options.ts';
+
+export function signup(cli: Cli) {
+  return commandWithDeployment('signup')
+    .description('Create an account with an organization and a project, and store its first key.')
+    .option('--email <email>', 'e-mail of the account')
+    .option('--name <name>', 'your name')
+    .option('--organization <name>', 'name of your organization')
+    .action(async (options) => {
+      const { name, deployment } = await chooseDeployment(cli, options);
+      const { ask } = cli;
+      const email = options.email ?? (await ask.text('E-mail:', 'give --email.'));
+      const displayName = options.name ?? (await ask.text('Your name:', 'give --name.'));
+      const organizationName =
+        options.organization ??
+        (await ask.text('Name of your organization:', 'give --organization.'));
+      const { accounts } = cli.connect(deployment);
+      const request = { email, displayName, organizationName, requestId: '' };
+      const answer = await accounts.createAccount(request);
+      const { id } = present(answer.account);
+      const profile = { ...deployment, account: { id, email }, apiKey: answer.apiKey };
+      await cli.profiles.write(name, profile);
+      await cli.profiles.choose(name);
+      // The key is kept, not shown.
+      cli.answer(CreateAccountResponse, { ...answer, apiKey: '' }, [
+        ...signedInBlocks(name, profile, cli.profiles.file(name)),
+        ...facts(
+          ['organization', answer.organization?.id],
+          ['project', answer.projectId],
+          ['token', answer.projectToken],
+        ),
+      ]);
+    });
+}

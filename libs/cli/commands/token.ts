@@ -1,0 +1,52 @@
+import { Command } from '@commander-js/extra-typings';
+import {
+  GetProjectTokenResponse,
+  RegenerateProjectTokenResponse,
+} from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
+import type { Cli } from '../cli.ts';
+import { present } from '../find.ts';
+import { tokenBlocks } from '../render/projects.ts';
+
+export function token(cli: Cli) {
+  return new Command('token')
+    .description('A project’s token: it puts data in, and reads nothing.')
+    .addCommand(show(cli))
+    .addCommand(regenerate(cli));
+}
+
+function show(cli: Cli) {
+  return new Command('show')
+    .description('Show it.')
+    .argument('[project]', 'name, Organization/Name, or id; default: the current one')
+    .action(async (given) => {
+      const { api, find } = await cli.signedIn();
+      const { id } = await find.project(given);
+      const answer = await api.projectTokens.getProjectToken({ projectId: id });
+      cli.answer(GetProjectTokenResponse, answer, tokenBlocks(present(answer.projectToken)));
+    });
+}
+
+function regenerate(cli: Cli) {
+  return new Command('regenerate')
+    .description('Replace it: the old one is refused from the moment this returns.')
+    .argument('[project]', 'name, Organization/Name, or id; default: the current one')
+    .option('--expected-fingerprint <fingerprint>', 'only if it is still the present one')
+    .option('--yes', 'do not ask for the project’s name')
+    .action(async (given, { expectedFingerprint = '', yes }) => {
+      const { api, find } = await cli.signedIn();
+      const { id, name } = await find.project(given);
+      let fingerprint = expectedFingerprint;
+      if (!yes) {
+        const { projectToken } = await api.projectTokens.getProjectToken({ projectId: id });
+        fingerprint ||= present(projectToken).fingerprint;
+        cli.note(`Whatever sends data to ${name} with the token ${fingerprint} will be refused.`);
+        await cli.ask.confirmByTyping('the project’s name', name);
+      }
+      const answer = await api.projectTokens.regenerateProjectToken({
+        projectId: id,
+        expectedFingerprint: fingerprint,
+        requestId: '',
+      });
+      cli.answer(RegenerateProjectTokenResponse, answer, tokenBlocks(present(answer.projectToken)));
+    });
+}

@@ -1,0 +1,91 @@
+import { access, readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { type Endpoints, endpointsFile } from '@silo/embedded/endpoints.ts';
+import { type ServiceName, serviceNames } from '@silo/service/config.ts';
+import { usage } from './failure.ts';
+import type { Deployment } from './profiles.ts';
+
+/** How `login` and `signup` are told where a deployment is. */
+export type DeploymentOptions = {
+  dev?: true | undefined;
+  endpoints?: string | undefined;
+  region?: string | undefined;
+  ca?: string | undefined;
+  address?: string[] | undefined;
+};
+
+/** Where the options say that it is; undefined if they say nothing. */
+export async function deploymentOf(
+  options: DeploymentOptions,
+  { directory, environment }: { directory: string; environment: NodeJS.ProcessEnv },
+): Promise<Deployment | undefined> {
+  if (options.dev) {
+    const file = await findDevelopment(directory, environment);
+    if (file === undefined) {
+      throw usage('No development Silo runs in this directory or above it.', 'npm start');
+    }
+    return readEndpoints(file);
+  }
+  if (options.endpoints !== undefined) return readEndpoints(resolve(directory, options.endpoints));
+  const { region, ca, address } = options;
+  if (region === undefined && ca === undefined && address === undefined) return undefined;
+  if (region === undefined || ca === undefined || address === undefined) {
+    throw usage('Give --region, --ca and --address together, or --endpoints, or --dev.');
+  }
+  return { region, ca: resolve(directory, ca), services: addressesOf(address) };
+}
+
+/** The endpoints file of the development Silo that runs here, or in a directory above. */
+export async function findDevelopment(
+  directory: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<string | undefined> {
+  const named = environment.SILO_DIRECTORY;
+  if (named) return existing(endpointsFile(resolve(directory, named)));
+  for (let at = directory; ; at = dirname(at)) {
+    const found = await existing(endpointsFile(join(at, '.silo')));
+    if (found !== undefined || at === dirname(at)) return found;
+  }
+}
+
+async function existing(file: string): Promise<string | undefined> {
+  return access(file).then(
+    () => file,
+    () => undefined,
+  );
+}
+
+/** As `npm start` writes it; of the services only the public addresses are needed. */
+async function readEndpoints(file: string): Promise<Deployment> {
+  try {
+    const { region, ca, services }: Endpoints = JSON.parse(await readFile(file, 'utf8'));
+    const addresses = serviceNames.map((name) => `${name}=${services[name].public}`);
+    return { region, ca: resolve(dirname(file), ca), services: addressesOf(addresses) };
+  } catch (error) {
+    throw usage(
+      `${file} does not tell where Silo is: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+}
+
+const addressPattern = /^(\w+)=(\S+:\d{1,5})$/;
+
+function addressesOf(given: readonly string[]): Record<ServiceName, string> {
+  const found = new Map<string, string>();
+  for (const text of given) {
+    const [, service = '', address = ''] = addressPattern.exec(text) ?? [];
+    if (!serviceNames.some((name) => name === service)) {
+      throw usage(
+        `"${text}" is no address: write SERVICE=HOST:PORT, SERVICE one of ${serviceNames.join(', ')}.`,
+      );
+    }
+    found.set(service, address);
+  }
+  const of = (name: ServiceName) => {
+    const address = found.get(name);
+    if (address === undefined)
+      throw usage(`The address of ${name} is missing: --address ${name}=HOST:PORT`);
+    return address;
+  };
+  return { org: of('org'), project: of('project'), token: of('token'), billing: of('billing') };
+}

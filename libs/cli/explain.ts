@@ -1,0 +1,122 @@
+import { status } from '@grpc/grpc-js';
+import { isServiceError } from '@silo/errors/from-status.ts';
+import { reasonName } from '@silo/errors/reason-name.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import { adviceFor } from './advice.ts';
+import { type ExitName, exitCodes, exitOfRefusal, exitOfStatus } from './exit-codes.ts';
+import { CallFailure, Failure, Interrupted } from './failure.ts';
+import type { Block } from './text.ts';
+
+/** How a failure is told: to people, to scripts, and to the shell. */
+export type Explained = { exit: ExitName; blocks: Block[]; json: object };
+
+/** The one place where errors become text and an exit code. */
+export function explain(error: unknown): Explained {
+  if (error instanceof CallFailure) {
+    if (error.refusal !== undefined) return explainRefusal(error.refusal, error.requestId);
+    return explainSilence(error);
+  }
+  if (error instanceof Interrupted) return explainInterruption(error);
+  if (error instanceof Failure) {
+    return told(error.exit, { message: error.message, next: error.next });
+  }
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return told('bug', { message, next: 'report it: this is a bug of the command' });
+}
+
+type Told = {
+  message: string;
+  lines?: Block[] | undefined;
+  next?: string | undefined;
+  /** What else scripts are told. */
+  json?: object | undefined;
+  reason?: string | undefined;
+  requestId?: string | undefined;
+  callId?: string | undefined;
+};
+
+function told(exit: ExitName, { message, lines = [], next, json, ...ids }: Told): Explained {
+  const names = [
+    ids.reason && `reason ${ids.reason}`,
+    ids.requestId && `request ${ids.requestId}`,
+    ids.callId && `call ${ids.callId}`,
+  ].filter(Boolean);
+  const [first = '', ...rest] = message.split('\n');
+  return {
+    exit,
+    blocks: [
+      [{ text: 'error:', style: 'bad' }, ` ${first}`],
+      ...rest,
+      ...lines,
+      ...(next ? [[{ text: 'next: ', style: 'bold' } as const, ` ${next}`]] : []),
+      ...(names.length > 0 ? [{ text: names.join(' · '), style: 'dim' } as const] : []),
+    ],
+    json: { error: { exit: exitCodes[exit], message, ...ids, ...json, next } },
+  };
+}
+
+function explainRefusal(refusal: SiloError, requestId: string | undefined): Explained {
+  const { details, metadata } = refusal;
+  const { badRequest = [], preconditionFailure = [], quotaFailure = [] } = details;
+  const exit = exitOfRefusal(refusal);
+  const again = 'run it again';
+  return told(exit, {
+    message: refusal.message,
+    lines: [
+      ...badRequest.map(({ field, description }) => `  ${field || 'request'}: ${description}`),
+      // One alone says what the message says.
+      ...(preconditionFailure.length > 1
+        ? preconditionFailure.map(({ type, description }) => `  ${type}: ${description}`)
+        : []),
+    ],
+    next:
+      adviceFor(refusal) ??
+      (exit === 'unavailable' ? (repeatAdvice(requestId) ?? again) : undefined),
+    reason: reasonName(refusal.reason),
+    requestId,
+    callId: details.requestInfo,
+    json: {
+      code: status[refusal.code],
+      metadata,
+      fieldViolations: badRequest,
+      violations: preconditionFailure,
+      quotaViolations: quotaFailure,
+      resource: details.resourceInfo,
+      retryAfterMs: details.retryDelayMs,
+    },
+  });
+}
+
+function explainSilence({ cause, message, requestId }: CallFailure): Explained {
+  if (!isServiceError(cause)) return told('bug', { message, requestId });
+  const exit = exitOfStatus(cause.code);
+  const code = status[cause.code];
+  return told(exit, {
+    message: `No answer from Silo: ${cause.details || cause.message}`,
+    next:
+      exit === 'unavailable'
+        ? `is it running, and are the addresses right (silo profiles)? ${repeatAdvice(requestId) ?? ''}`.trim()
+        : undefined,
+    requestId,
+    json: { code },
+  });
+}
+
+function explainInterruption({ exit, requestId, signal }: Interrupted): Explained {
+  return told(exit, {
+    message:
+      requestId === undefined
+        ? `Stopped by ${signal}.`
+        : `Stopped by ${signal} while waiting for the answer: the change may have been made.`,
+    next: repeatAdvice(requestId),
+    requestId,
+  });
+}
+
+/** The very same request again is safe: it is done once, and its answer is learned. */
+function repeatAdvice(requestId: string | undefined): string | undefined {
+  return (
+    requestId &&
+    `the same command with --request-id ${requestId} does it once and tells how it went`
+  );
+}

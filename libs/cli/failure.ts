@@ -1,0 +1,51 @@
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import type { ExitName } from './exit-codes.ts';
+
+/** Why the command ends before its work is done, by its own judgement. */
+export class Failure extends Error {
+  readonly exit: ExitName;
+  /** What to do next, for people. */
+  readonly next: string | undefined;
+
+  constructor(exit: ExitName, message: string, next?: string) {
+    super(message);
+    this.exit = exit;
+    this.next = next;
+  }
+}
+
+/** The command line, or what it rests on, is wrong. */
+export function usage(message: string, next?: string): Failure {
+  return new Failure('usage', message, next);
+}
+
+/** A call that failed, once it is given up. */
+export class CallFailure extends Error {
+  /** Undefined where nothing of ours answered. */
+  readonly refusal: SiloError | undefined;
+  /** Of the request, if it had one that is not a secret. */
+  readonly requestId: string | undefined;
+
+  constructor(cause: unknown, refusal: SiloError | undefined, requestId: string | undefined) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.refusal = refusal;
+    this.requestId = requestId;
+  }
+}
+
+/** A signal came. */
+export class Interrupted extends Error {
+  readonly signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+  /** Of the change whose answer was being waited for; undefined if nothing had been sent. */
+  readonly requestId: string | undefined;
+
+  constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', requestId?: string) {
+    super(signal);
+    this.signal = signal;
+    this.requestId = requestId;
+  }
+
+  get exit(): ExitName {
+    return this.signal === 'SIGINT' ? 'interrupted' : 'terminated';
+  }
+}

@@ -1,0 +1,153 @@
+import { status } from '@grpc/grpc-js';
+import type { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import type { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { FoundProject } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import type { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
+import { type IdKind, isId } from '@silo/tokens/ids.ts';
+import { type Api, everyPage } from './api.ts';
+import { CallFailure, Failure, usage } from './failure.ts';
+
+/** Finds what the command line names: by id, by name, or what is current where nothing is named. */
+export type Find = ReturnType<typeof createFind>;
+
+/** What a reply must hold. */
+export function present<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error('Silo sent an empty answer');
+  return value;
+}
+
+export function createFind(api: Api) {
+  async function account(): Promise<Account> {
+    return present((await api.accounts.getAccount({})).account);
+  }
+
+  /** By id, by name, by `Organization/Name`; the current one if nothing is given. */
+  async function project(given: string | undefined): Promise<Project> {
+    const id = given ?? (await account()).currentProjectId;
+    if (id === '') {
+      throw usage(
+        'Which project? You have not chosen one to work in.',
+        'name one, or: silo switch',
+      );
+    }
+    if (isId('project', id))
+      return present((await api.projects.getProject({ projectId: id })).project);
+    return present((await projectNamed(id)).project);
+  }
+
+  async function projectNamed(name: string): Promise<FoundProject> {
+    const query = name.slice(name.indexOf('/') + 1) || name;
+    const pages = await everyPage((page) => api.projects.searchProjects({ query, ...page }));
+    const found = pages.flatMap(({ results }) => results);
+    const called = ({ project, organizationName }: FoundProject) => [
+      project?.name ?? '',
+      `${organizationName}/${project?.name}`,
+    ];
+    return only('project', name, found, called, ({ project }) => project?.id ?? '');
+  }
+
+  /** By id or name; that of the current project, or the only one, if nothing is given. */
+  async function organization(given: string | undefined): Promise<Organization> {
+    if (given !== undefined && isId('organization', given)) return organizationOf(given);
+    if (given === undefined) {
+      const { currentProjectId } = await account();
+      const current = currentProjectId && (await ownerOf(currentProjectId));
+      if (current) return organizationOf(current);
+    }
+    const found = await organizations();
+    if (given !== undefined) return only('organization', given, found, ({ name }) => [name], idOf);
+    const [first, ...others] = found;
+    if (first === undefined) throw usage('You are in no organization.', 'silo org create NAME');
+    if (others.length === 0) return first;
+    throw usage(
+      'Which organization?',
+      `--org with one of: ${found.map(({ name }) => name).join(', ')}`,
+    );
+  }
+
+  async function organizationOf(organizationId: string): Promise<Organization> {
+    return present((await api.organizations.getOrganization({ organizationId })).organization);
+  }
+
+  async function organizations(): Promise<Organization[]> {
+    const pages = await everyPage((page) => api.organizations.listOrganizations(page));
+    return pages.flatMap((page) => page.organizations);
+  }
+
+  /** The organization of a project; undefined if the project is no longer to be seen. */
+  async function ownerOf(projectId: string): Promise<string | undefined> {
+    try {
+      return (await api.projects.getProject({ projectId })).project?.organizationId;
+    } catch (error) {
+      if (isHidden(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** By account id, e-mail or name. */
+  async function member(organizationId: string, given: string): Promise<Member> {
+    const pages = await everyPage((page) =>
+      api.organizations.listMembers({ organizationId, ...page }),
+    );
+    const found = pages.flatMap(({ members }) => members);
+    const called = ({ accountId, email, displayName }: Member) => [accountId, email, displayName];
+    return only('member', given, found, called, ({ accountId }) => accountId);
+  }
+
+  /** By id or name, among the account's own. */
+  async function key(given: string): Promise<ApiKey> {
+    if (isId('key', given)) return present((await api.apiKeys.getApiKey({ keyId: given })).apiKey);
+    const pages = await everyPage((page) => api.apiKeys.listApiKeys(page));
+    return only(
+      'key',
+      given,
+      pages.flatMap(({ apiKeys }) => apiKeys),
+      ({ name }) => [name],
+      idOf,
+    );
+  }
+
+  return { account, project, organization, organizations, organizationOf, member, key };
+}
+
+function idOf({ id }: { id: string }): string {
+  return id;
+}
+
+function isHidden(error: unknown): boolean {
+  return error instanceof CallFailure && error.refusal?.code === status.NOT_FOUND;
+}
+
+/** The one that is called so: exactly, else in any case. */
+function only<Thing>(
+  kind: IdKind | 'member',
+  given: string,
+  things: readonly Thing[],
+  called: (thing: Thing) => string[],
+  id: (thing: Thing) => string,
+): Thing {
+  const exact = things.filter((thing) => called(thing).includes(given));
+  const wanted = given.toLowerCase();
+  const close = things.filter((thing) =>
+    called(thing).some((name) => name.toLowerCase() === wanted),
+  );
+  const [first, ...others] = exact.length > 0 ? exact : close;
+  if (first === undefined) {
+    throw new Failure(
+      'hidden',
+      `There is no ${kind} "${given}" that you may see.`,
+      listCommands[kind],
+    );
+  }
+  if (others.length === 0) return first;
+  const ids = [first, ...others].map(id).join(', ');
+  throw usage(`Several are called "${given}".`, `name it by id, one of: ${ids}`);
+}
+
+const listCommands: Partial<Record<IdKind | 'member', string>> = {
+  project: 'silo projects',
+  organization: 'silo org list',
+  member: 'silo members list',
+  key: 'silo keys list',
+};

@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto';
+import { status } from '@grpc/grpc-js';
+import { fromStatus, isServiceError, reasonOf } from '@silo/errors/from-status.ts';
+import { type Sleep, systemSleep } from '@silo/runtime/clock.ts';
+import { fullJitterMs } from '@silo/runtime/random.ts';
+import { CallFailure, Interrupted, usage } from './failure.ts';
+import type { Progress } from './progress.ts';
+
+export type Patience = {
+  signal: AbortSignal;
+  /** Sent with the change that the command makes, instead of a fresh one. */
+  requestId: string | undefined;
+  progress: Progress;
+  sleep?: Sleep | undefined;
+};
+
+// Long enough for a server that restarts, and for a revocation that waits for a dead guard.
+const attemptsMax = 5;
+const beginWithinMs = 60_000;
+const jitter = { baseMs: 250, capMs: 2_000 };
+
+// Whoever holds the id of such a request can read the secret that it answered.
+const secretIds: ReadonlySet<string> = new Set([
+  'createAccount',
+  'createApiKey',
+  'rollApiKey',
+  'inviteMember',
+]);
+
+const endAccess: ReadonlySet<string> = new Set([
+  'moveProject',
+  'batchMoveProjects',
+  'undoMove',
+  'deleteProject',
+  'deleteOrganization',
+  'removeMember',
+  'leaveOrganization',
+  'updateMember',
+  'updateOrganization',
+  'regenerateProjectToken',
+  'updateApiKey',
+  'disableApiKey',
+  'rollApiKey',
+  'deleteApiKey',
+]);
+
+type Method = (request: never) => Promise<unknown>;
+
+/**
+ * The same methods, that do not give up at the first failure: what may pass is repeated, after what
+ * the server asks and a little chance. A change carries a request id, the same in each repeat, so
+ * that it happens once. Rejects with CallFailure, or Interrupted.
+ */
+export function patient<Methods extends object>(methods: Methods, patience: Patience): Methods {
+  const wrapped = Object.entries<Method>(methods as Record<string, Method>).map(
+    ([name, method]) => [
+      name,
+      (request: object) =>
+        'requestId' in request
+          ? change(name, method, request, patience)
+          : repeat(method, request, patience),
+    ],
+  );
+  return Object.fromEntries(wrapped);
+}
+
+async function change(name: string, method: Method, request: object, patience: Patience) {
+  const { progress } = patience;
+  const isSecret = secretIds.has(name);
+  if (isSecret && patience.requestId !== undefined) {
+    throw usage('This request’s id would be a secret: it is made by the command, not given.');
+  }
+  const requestId = patience.requestId ?? randomUUID();
+  const shownId = isSecret ? undefined : requestId;
+  using shown = progress.show(
+    endAccess.has(name)
+      ? 'Waiting until the old access has ended everywhere'
+      : 'Waiting for the answer',
+  );
+  try {
+    return await repeat(method, { ...request, requestId }, patience, shown.again);
+  } catch (error) {
+    if (error instanceof Interrupted) throw new Interrupted(error.signal, shownId);
+    if (error instanceof CallFailure) throw new CallFailure(error.cause, error.refusal, shownId);
+    throw error;
+  }
+}
+
+async function repeat(
+  method: Method,
+  request: object,
+  { signal, sleep = systemSleep }: Patience,
+  tell: (why: string) => void = () => {},
+): Promise<unknown> {
+  const end = performance.now() + beginWithinMs;
+  for (let failures = 1; ; failures++) {
+    try {
+      return await method(request as never);
+    } catch (error) {
+      signal.throwIfAborted();
+      const delayMs = retryDelayMs(error);
+      const refusal = fromStatus(error);
+      if (delayMs === undefined || failures === attemptsMax || performance.now() + delayMs > end) {
+        throw new CallFailure(error, refusal, undefined);
+      }
+      tell(reasonOf(error) ?? 'no answer');
+      await sleep(delayMs + fullJitterMs(failures, jitter), signal);
+    }
+  }
+}
+
+/** How long to wait before the same request may be sent again; undefined if that does not help. */
+function retryDelayMs(error: unknown): number | undefined {
+  const refusal = fromStatus(error);
+  if (refusal?.details.retryDelayMs !== undefined) return refusal.details.retryDelayMs;
+  const code = refusal?.code ?? (isServiceError(error) ? error.code : undefined);
+  return code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED ? 0 : undefined;
+}

@@ -1,0 +1,65 @@
+import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { Cli, Globals } from './cli.ts';
+import { account } from './commands/account.ts';
+import { activity } from './commands/activity.ts';
+import { completion } from './commands/completion.ts';
+import { exitCodesTopic } from './commands/exit-codes.ts';
+import { keys } from './commands/keys.ts';
+import { login } from './commands/login.ts';
+import { logout } from './commands/logout.ts';
+import { members } from './commands/members.ts';
+import { org } from './commands/org.ts';
+import { plan } from './commands/plan.ts';
+import { profiles } from './commands/profiles.ts';
+import { project } from './commands/project.ts';
+import { projects } from './commands/projects.ts';
+import { signup } from './commands/signup.ts';
+import { switchProject } from './commands/switch.ts';
+import { token } from './commands/token.ts';
+
+/** The whole command: every subcommand, and the options that all of them take. */
+export function createProgram(
+  createCli: (globals: () => Globals) => Cli,
+  writeErr: (text: string) => void,
+) {
+  const program = new Command('silo')
+    .description('Organizations, projects, tokens and plans of Silo.')
+    .option('--json', 'one JSON document on stdout: the answer, or { "error": … }')
+    .option('--profile <name>', 'which stored profile; default: SILO_PROFILE, or the last chosen')
+    .option('--no-color', 'no colours; so it is, too, without a terminal and with NO_COLOR')
+    .option('--request-id <id>', 'repeat a change that was sent with this id: it is done once')
+    .configureHelp({ showGlobalOptions: true })
+    .helpCommand('help [command]', 'what a command does, and its options')
+    .configureOutput({ writeErr })
+    .exitOverride();
+  const cli = createCli(() => program.opts());
+  const commands = [
+    signup(cli),
+    login(cli),
+    logout(cli),
+    profiles(cli),
+    account(cli),
+    projects(cli),
+    switchProject(cli),
+    project(cli),
+    token(cli),
+    keys(cli),
+    org(cli),
+    members(cli),
+    plan(cli),
+    activity(cli),
+    completion(cli),
+    exitCodesTopic(cli),
+  ];
+  for (const command of commands) program.addCommand(command);
+  inherit(program);
+  return program;
+}
+
+/** Commands that are made apart take over how the program writes, helps and ends. */
+function inherit(parent: CommandUnknownOpts): void {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent);
+    inherit(command);
+  }
+}

@@ -1,0 +1,65 @@
+import { type Project, projectStateToJSON } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type {
+  CreateRecommendedProjectsResponse,
+  FoundProject,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import type { ProjectToken } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
+import type { Block } from '../text.ts';
+import { facts, timeText } from './values.ts';
+
+/** The switcher as a list. */
+export function foundBlocks(found: readonly FoundProject[]): Block[] {
+  if (found.length === 0) return ['No project is called so.'];
+  const rows = found.map(({ project, organizationName, current }) => [
+    current ? { text: '*', style: 'good' as const } : '',
+    project?.name ?? '',
+    organizationName,
+    project?.id ?? '',
+  ]);
+  return [{ head: ['', 'project', 'organization', 'id'], rows }];
+}
+
+export function projectBlocks(project: Project): Block[] {
+  const { settings } = project;
+  return facts(
+    ['project', project.id],
+    ['name', project.name],
+    ['organization', project.organizationId],
+    ['state', projectStateToJSON(project.state).slice('PROJECT_STATE_'.length).toLowerCase()],
+    ['time zone', settings?.timeZone],
+    ['app URLs', settings?.appUrls.join(', ')],
+    ['anonymize IPs', settings?.anonymizeIps ? 'yes' : 'no'],
+    ['created', timeText(project.createTime)],
+    ['purged', project.purgeTime && timeText(project.purgeTime)],
+  );
+}
+
+export function createdBlocks(project: Project, projectToken: string): Block[] {
+  return [
+    [{ text: 'Created', style: 'good' }, ` ${project.name} (${project.id}).`],
+    ...facts(['token', projectToken]),
+  ];
+}
+
+export function recommendedBlocks({ projects }: CreateRecommendedProjectsResponse): Block[] {
+  if (projects.length === 0) return ['All of them are there already.'];
+  return projects.flatMap(({ project, projectToken }) =>
+    project === undefined ? [] : createdBlocks(project, projectToken),
+  );
+}
+
+export function deletedBlocks(project: Project): Block[] {
+  return [
+    [{ text: 'Deleted', style: 'good' }, ` ${project.name}. Access has ended, its slot is free.`],
+    `Until ${timeText(project.purgeTime)} it can come back: silo project undelete ${project.id}`,
+  ];
+}
+
+export function tokenBlocks(token: ProjectToken): Block[] {
+  return facts(
+    ['token', token.token],
+    ['fingerprint', token.fingerprint],
+    ['project', token.projectId],
+    ['made', timeText(token.createTime)],
+  );
+}

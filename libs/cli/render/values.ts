@@ -1,0 +1,55 @@
+import {
+  type Plan,
+  planFromJSON,
+  planToJSON,
+} from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { type Level, levelFromJSON, levelToJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { ServiceName } from '@silo/service/config.ts';
+import type { Block } from '../text.ts';
+
+/** A time as people read it, in UTC; a dash if there is none. */
+export function timeText(time: Date | undefined): string {
+  if (time === undefined) return '-';
+  return `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
+/** Lines of `name  value`, those left out that have none. */
+export function facts(...pairs: [name: string, value: string | undefined][]): Block[] {
+  const told = pairs.filter(([, value]) => value !== undefined && value !== '');
+  const width = Math.max(...told.map(([name]) => name.length));
+  return told.map(([name, value = '']) => [
+    { text: name.padEnd(width), style: 'dim' },
+    `  ${value}`,
+  ]);
+}
+
+export const levelNames = ['member', 'admin', 'owner'] as const;
+export type LevelName = (typeof levelNames)[number];
+
+export function levelText(level: Level): string {
+  return levelToJSON(level).slice('LEVEL_'.length).toLowerCase();
+}
+
+export function levelNamed(name: LevelName): Level {
+  return levelFromJSON(`LEVEL_${name.toUpperCase()}`);
+}
+
+export const planNames = ['free', 'pay-as-you-go', 'scale', 'enterprise'] as const;
+export type PlanName = (typeof planNames)[number];
+
+export function planText(plan: Plan): string {
+  return planToJSON(plan).slice('PLAN_'.length).toLowerCase().replaceAll('_', '-');
+}
+
+export function planNamed(name: PlanName): Plan {
+  return planFromJSON(`PLAN_${name.toUpperCase().replaceAll('-', '_')}`);
+}
+
+/** A number of projects out of what the plan allows. */
+export function slotsText(count: number | undefined, limit: number | undefined): string {
+  return `${count ?? 0} of ${limit ?? 'unlimited'}`;
+}
+
+export function addressesText(services: Record<ServiceName, string>): string {
+  return [...new Set(Object.values(services))].join(', ');
+}

@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+// The command itself is TypeScript that Node 24 runs as it is. An older Node hands over to the one
+// that the project brings along.
+import { spawn } from 'node:child_process';
+import nodeModule, { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const nodeMajorMin = 24;
+
+if (Number.parseInt(process.versions.node, 10) >= nodeMajorMin) {
+  nodeModule.enableCompileCache?.();
+  const { main } = await import('./main.ts').catch(explain);
+  process.exitCode = await main(process.argv.slice(2));
+} else {
+  handOver(ownNode());
+}
+
+function ownNode() {
+  try {
+    const found = createRequire(import.meta.url).resolve('node/package.json');
+    return join(dirname(found), 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+function handOver(node) {
+  const self = fileURLToPath(import.meta.url);
+  const child = spawn(node, [self, ...process.argv.slice(2)], { stdio: 'inherit' });
+  // Ctrl-C reaches the child by itself; it decides what becomes of it.
+  process.on('SIGINT', () => {});
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.once('error', explain);
+  child.once('exit', (code, signal) => {
+    process.exitCode = code ?? 128 + constants.signals[signal];
+  });
+}
+
+function explain(error) {
+  console.error(`error: ${error.message}`);
+  console.error(
+    'next:  in the repository, run `npm run silo -- help` once: it installs what is missing',
+  );
+  process.exit(1);
+}

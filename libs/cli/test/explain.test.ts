@@ -1,0 +1,93 @@
+import { Metadata, status } from '@grpc/grpc-js';
+import { combine, errors } from '@silo/errors/errors.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import test from 'ava';
+import { type ExitName, exitCodes, exitMeanings } from '../exit-codes.ts';
+import { explain } from '../explain.ts';
+import { CallFailure, Failure, Interrupted } from '../failure.ts';
+import { toText } from '../text.ts';
+
+function textOf(error: unknown): string {
+  return toText(explain(error).blocks, { colour: false });
+}
+
+function refused(refusal: SiloError, requestId?: string): CallFailure {
+  return new CallFailure(refusal, refusal, requestId);
+}
+
+function unanswered(code: number, requestId?: string): CallFailure {
+  const error = new Error('14 UNAVAILABLE: nobody there');
+  const cause = Object.assign(error, { code, details: 'nobody there', metadata: new Metadata() });
+  return new CallFailure(cause, undefined, requestId);
+}
+
+const exits: [what: string, error: unknown, exit: ExitName][] = [
+  ['a field of a wrong shape', refused(errors.invalidField([])), 'usage'],
+  ['a dead key', refused(errors.tokenInvalid()), 'hidden'],
+  ['a missing scope', refused(errors.scopeRequired('project:write')), 'hidden'],
+  ['something that is not there', refused(errors.projectNotFound('prj_1')), 'hidden'],
+  ['a rule', refused(errors.lastProject()), 'refused'],
+  ['a quota', refused(errors.resourceLimit('keys', 100)), 'refused'],
+  ['an e-mail that is taken', refused(errors.emailTaken()), 'refused'],
+  ['an etag', refused(errors.etagMismatch()), 'changed'],
+  ['a request that still runs', refused(errors.requestInProgress()), 'unavailable'],
+  ['what is being set up', refused(errors.notReady('slots')), 'unavailable'],
+  ['a deadline', refused(errors.callEnded('deadline')), 'unavailable'],
+  ['a bug of Silo', refused(errors.internal('call-1')), 'bug'],
+  ['a server that is not there', unanswered(status.UNAVAILABLE), 'unavailable'],
+  ['an answer in another protocol', unanswered(status.UNKNOWN), 'bug'],
+  ['a bug of the command', new TypeError('x is undefined'), 'bug'],
+  ['Ctrl-C', new Interrupted('SIGINT'), 'interrupted'],
+  ['SIGTERM', new Interrupted('SIGTERM'), 'terminated'],
+  ['a name that was not typed', new Failure('notConfirmed', 'No.'), 'notConfirmed'],
+];
+
+for (const [what, error, exit] of exits) {
+  test(`${what} ends the command with ${exitCodes[exit]} (${exit})`, (t) => {
+    const explained = explain(error);
+    t.is(explained.exit, exit);
+    t.like(explained.json, { error: { exit: exitCodes[exit] } });
+    t.regex(textOf(error), /^error: ./);
+  });
+}
+
+test('every exit code differs, and is explained', (t) => {
+  const codes = Object.values(exitCodes);
+  t.is(new Set(codes).size, codes.length);
+  t.deepEqual(Object.keys(exitMeanings), Object.keys(exitCodes));
+});
+
+test('a refusal is told with what to do next, its reason and the request’s id', (t) => {
+  const slots = { organizationId: 'org_us_1', limit: 1, count: 1 };
+  const text = textOf(refused(errors.projectLimit(slots), 'request-1'));
+  t.regex(text, /next: {2}silo plan list, then silo plan change PLAN --org org_us_1/);
+  t.regex(text, /reason PROJECT_LIMIT · request request-1/);
+});
+
+test('all violations of a combined refusal are told', (t) => {
+  const slots = { organizationId: 'org_us_1', limit: 1, count: 1 };
+  const refusal = combine([errors.lastProject(), errors.projectLimit(slots)]);
+  const text = textOf(refused(refusal));
+  t.regex(text, /^ {2}LAST_PROJECT: A move must leave/m);
+  t.regex(text, /^ {2}PROJECT_LIMIT: The organization holds 1/m);
+  t.like(explain(refused(refusal)).json, {
+    error: { violations: { 0: { type: 'LAST_PROJECT' }, 1: { type: 'PROJECT_LIMIT' } } },
+  });
+});
+
+test('fields are told by their paths', (t) => {
+  const refusal = errors.invalidField([{ field: 'project.name', description: 'is too long' }]);
+  t.regex(textOf(refused(refusal)), /^ {2}project\.name: is too long$/m);
+});
+
+test('a bug of Silo is told with the id that finds its log lines', (t) => {
+  t.regex(textOf(refused(errors.internal('call-1'))), /reason INTERNAL · call call-1/);
+});
+
+test('where the outcome is unknown, the way to learn it is told', (t) => {
+  const again = /--request-id request-1/;
+  t.regex(textOf(refused(errors.dependencyUnavailable('org'), 'request-1')), again);
+  t.regex(textOf(unanswered(status.UNAVAILABLE, 'request-1')), again);
+  t.regex(textOf(new Interrupted('SIGINT', 'request-1')), again);
+  t.notRegex(textOf(new Interrupted('SIGINT')), /--request-id/);
+});

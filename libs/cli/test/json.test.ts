@@ -1,0 +1,44 @@
+import { Subscription } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { SearchProjectsResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import test from 'ava';
+import { toJson } from '../json.ts';
+
+test('empty lists, flags and texts are there, so that scripts need not ask', (t) => {
+  t.deepEqual(toJson(SearchProjectsResponse, { results: [], nextPageToken: '' }), {
+    results: [],
+    nextPageToken: '',
+  });
+  const found = SearchProjectsResponse.fromPartial({
+    results: [{ project: { id: 'prj_1', settings: { timeZone: 'UTC' } }, current: false }],
+  });
+  t.like(toJson(SearchProjectsResponse, found), {
+    results: {
+      0: {
+        project: { id: 'prj_1', name: '', settings: { timeZone: 'UTC', appUrls: [] } },
+        organizationName: '',
+        current: false,
+      },
+    },
+  });
+});
+
+test('it is proto3-JSON: names of enum values, times as RFC 3339, absent what is not set', (t) => {
+  const updateTime = new Date('2026-01-02T03:04:05.678Z');
+  const subscription = Subscription.fromPartial({ plan: 3, projectCount: 0, updateTime });
+  t.deepEqual(toJson(Subscription, subscription), {
+    organizationId: '',
+    plan: 'PLAN_SCALE',
+    projectCount: 0,
+    updateTime: '2026-01-02T03:04:05.678Z',
+    etag: '',
+  });
+});
+
+test('what it answers is read again as the same message', (t) => {
+  const found = SearchProjectsResponse.fromPartial({
+    results: [{ project: { id: 'prj_1', state: 1 }, organizationName: 'Example', current: true }],
+    nextPageToken: 'next',
+  });
+  const json = toJson(SearchProjectsResponse, found);
+  t.deepEqual(SearchProjectsResponse.fromJSON(json), found);
+});

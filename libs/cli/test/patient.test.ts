@@ -1,0 +1,109 @@
+import { Metadata, status } from '@grpc/grpc-js';
+import { errors } from '@silo/errors/errors.ts';
+import test, { type ExecutionContext } from 'ava';
+import { CallFailure, Failure, Interrupted } from '../failure.ts';
+import { type Patience, patient } from '../patient.ts';
+import { noProgress } from '../progress.ts';
+
+type Request = { requestId: string };
+
+const patience = (rest: Partial<Patience> = {}): Patience => ({
+  signal: new AbortController().signal,
+  requestId: undefined,
+  progress: noProgress,
+  sleep: async () => {},
+  ...rest,
+});
+
+/** A method that fails with these errors, one a call, then answers; and what it was called with. */
+function failing(...failures: unknown[]) {
+  const requests: Request[] = [];
+  const method = async (request: Request) => {
+    requests.push(request);
+    const failure = failures.shift();
+    if (failure !== undefined) throw failure;
+    return { ok: true };
+  };
+  return { requests, method };
+}
+
+const silence = Object.assign(new Error('nobody there'), {
+  code: status.UNAVAILABLE,
+  details: '',
+  metadata: new Metadata(),
+});
+
+async function failureOf(t: ExecutionContext, call: Promise<unknown>): Promise<CallFailure> {
+  const error = await t.throwsAsync(call, { instanceOf: CallFailure });
+  if (error === undefined) throw new Error('it did not fail');
+  return error;
+}
+
+test('a change carries a request id, the same in every repeat', async (t) => {
+  const { method, requests } = failing(silence, errors.draining(), errors.requestInProgress());
+  const { createProject } = patient({ createProject: method }, patience());
+  t.deepEqual(await createProject({ requestId: '' }), { ok: true });
+  t.is(requests.length, 4);
+  t.regex(requests[0]?.requestId ?? '', /^[0-9a-f-]{36}$/);
+  t.is(new Set(requests.map(({ requestId }) => requestId)).size, 1);
+});
+
+test('two changes have different ids, and a given id is used as it is', async (t) => {
+  const { method, requests } = failing();
+  const { createProject } = patient({ createProject: method }, patience());
+  await createProject({ requestId: '' });
+  await createProject({ requestId: '' });
+  t.not(requests[0]?.requestId, requests[1]?.requestId);
+  const given = patient({ createProject: method }, patience({ requestId: 'mine' }));
+  await given.createProject({ requestId: '' });
+  t.is(requests[2]?.requestId, 'mine');
+});
+
+test('a refusal that repeating cannot help is not repeated', async (t) => {
+  const { method, requests } = failing(errors.lastProject());
+  const { moveProject } = patient({ moveProject: method }, patience({ requestId: 'mine' }));
+  const failure = await failureOf(t, moveProject({ requestId: '' }));
+  t.is(requests.length, 1);
+  t.is(failure.requestId, 'mine');
+  t.truthy(failure.refusal);
+});
+
+test('repeats are bounded, and wait at least as long as the server asks', async (t) => {
+  const { method, requests } = failing(...Array.from({ length: 9 }, () => errors.draining()));
+  const waitedMs: number[] = [];
+  const sleep = async (durationMs: number) => {
+    waitedMs.push(durationMs);
+  };
+  const { moveProject } = patient({ moveProject: method }, patience({ sleep }));
+  await failureOf(t, moveProject({ requestId: '' }));
+  t.is(requests.length, 5);
+  t.is(waitedMs.length, 4);
+  t.true(waitedMs.every((durationMs) => durationMs >= 1_000 && durationMs <= 3_000));
+});
+
+for (const name of ['createAccount', 'createApiKey', 'rollApiKey', 'inviteMember']) {
+  test(`the request id of ${name} is a secret: neither taken nor told`, async (t) => {
+    const { method } = failing(errors.lastOwner());
+    const [fresh, given] = [patience(), patience({ requestId: 'mine' })].map(
+      (each) => patient({ [name]: method }, each)[name],
+    );
+    t.is((await failureOf(t, fresh?.({ requestId: '' }) ?? t.fail())).requestId, undefined);
+    await t.throwsAsync(async () => given?.({ requestId: '' }), { instanceOf: Failure });
+  });
+}
+
+test('a signal ends the waiting, and tells the id of the change that was under way', async (t) => {
+  const controller = new AbortController();
+  const { method } = failing(errors.draining());
+  const sleep = async () => {
+    controller.abort(new Interrupted('SIGINT'));
+    controller.signal.throwIfAborted();
+  };
+  const { signal } = controller;
+  const { moveProject } = patient(
+    { moveProject: method },
+    patience({ signal, sleep, requestId: 'mine' }),
+  );
+  const error = await t.throwsAsync(moveProject({ requestId: '' }), { instanceOf: Interrupted });
+  t.is(error?.requestId, 'mine');
+});

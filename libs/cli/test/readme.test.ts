@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import test from 'ava';
+import { createCli } from '../cli.ts';
+import { treeOf } from '../completion/tree.ts';
+import { exitCodes, exitMeanings } from '../exit-codes.ts';
+import { createProgram } from '../program.ts';
+
+const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+
+test('the README tells every exit code, as the command does', (t) => {
+  const told = [...readme.matchAll(/^\| (\d+) \| (\w+) \| (.*) \|$/gm)].map((row) => row.slice(1));
+  const meant = Object.entries(exitMeanings).map(([name, meaning]) => [
+    String(exitCodes[name as keyof typeof exitCodes]),
+    name,
+    meaning,
+  ]);
+  t.deepEqual(told, meant);
+});
+
+test('the README names every command, and none that there is not', (t) => {
+  const { stdin, stdout, stderr } = process;
+  const terminal = { stdin, stdout, stderr, environment: {}, directory: '.' };
+  using opened = new DisposableStack();
+  const { signal } = new AbortController();
+  const program = createProgram(
+    (globals) => createCli(terminal, globals, { signal, opened }),
+    () => {},
+  );
+  const commands = treeOf(program)
+    .filter(({ commands: below }) => below.length === 0)
+    .map(({ path }) => `silo${path.replaceAll('/', ' ')}`);
+  const [, table = ''] = /## Commands\n([\s\S]*?)\n## /.exec(readme) ?? [];
+  const named = [...table.matchAll(/`(silo [a-z -]+)`/g)].map(([, name]) => name);
+  t.deepEqual(named.filter((name) => name !== 'silo help').toSorted(), commands.toSorted());
+});

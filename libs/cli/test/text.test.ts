@@ -1,0 +1,56 @@
+import test from 'ava';
+import { type Block, toText } from '../text.ts';
+
+const plain = (...blocks: Block[]) => toText(blocks, { colour: false });
+const colourful = (...blocks: Block[]) => toText(blocks, { colour: true });
+
+test('a table’s columns are as wide as what they hold, and lines end without spaces', (t) => {
+  const table = {
+    head: ['name', 'id'],
+    rows: [
+      ['Web', 'prj_1'],
+      ['A longer name', ''],
+    ],
+  };
+  t.is(plain(table), 'NAME           ID\nWeb            prj_1\nA longer name\n');
+});
+
+test('wide and combining characters take the columns that a terminal gives them', (t) => {
+  const table = {
+    head: ['a', 'b'],
+    rows: [
+      ['日本', 'x'],
+      ['e\u0301', 'y'],
+    ],
+  };
+  t.is(plain(table), 'A     B\n日本  x\ne\u0301     y\n');
+});
+
+test('a table without rows is not shown', (t) => {
+  t.is(plain({ head: ['name'], rows: [] }), '');
+});
+
+test('a line is one piece or several; styles are shown in colour only', (t) => {
+  const line: Block = [{ text: 'error:', style: 'bad' }, ' no'];
+  t.is(plain(line, 'next'), 'error: no\nnext\n');
+  t.is(colourful(line), '\u001b[31merror:\u001b[39m no\n');
+});
+
+for (const [what, text] of [
+  ['an escape sequence', 'a\u001b[31mb'],
+  ['a line break', 'a\nb'],
+  ['a carriage return', 'a\rb'],
+  ['a C1 control character', 'a\u009bb'],
+  ['a turn of the direction of writing', 'a\u202eb'],
+] as const) {
+  test(`${what} in a value is replaced, wherever it stands and in colour too`, (t) => {
+    const table = { head: ['name'], rows: [[text], [{ text, style: 'dim' as const }]] };
+    for (const shown of [plain(text, table), colourful(text, table)]) {
+      const lines = shown.split('\n');
+      t.is(lines.length, 5, 'two lines of text, head and two rows');
+      t.false(shown.includes(text));
+      t.is(lines[0]?.at(0), 'a');
+      t.is(lines[0]?.at(1), '\ufffd');
+    }
+  });
+}

@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { certificate } from './certificates.ts';
+import type { Addresses } from './clients.ts';
+import type { Outcome } from './command.ts';
+import { openTerminal, type TerminalRun } from './terminal.ts';
+
+const command = resolve(import.meta.dirname, '../../libs/cli/silo.mjs');
+const timeoutMs = 60_000;
+
+/** One person's use of the `silo` command: a home of their own, in a directory with a Silo. */
+export type CliHome = AsyncDisposable & {
+  /** Where the command is run; `.silo/endpoints.json` in it tells of the Silo. */
+  directory: string;
+  /** Of the stored profiles. */
+  configDirectory: string;
+  /** Runs it without a terminal. */
+  run(args: string[], options?: RunOptions): Promise<Outcome>;
+  /** Runs it with `--json`; demands success, and answers the document. */
+  json(args: string[], input?: string): Promise<Json>;
+  /** Runs it in a terminal. */
+  inTerminal(args: string[], environment?: Record<string, string>): TerminalRun;
+};
+
+type RunOptions = {
+  input?: string;
+  environment?: Record<string, string>;
+  /** Told as soon as the command runs. */
+  onStart?: (kill: (signal: NodeJS.Signals) => void) => void;
+};
+
+// What JSON.parse answers, for tests that look into it.
+type Json = { readonly [key: string]: Json | undefined };
+
+/** A home for one person; `addresses` are what its development Silo is said to be at. */
+export async function openCliHome(addresses: Addresses): Promise<CliHome> {
+  const directory = await mkdtemp(join(tmpdir(), 'silo-cli-'));
+  const configDirectory = join(directory, 'config');
+  const { ca, cert, key } = certificate('staff-operator');
+  const endpoints = { region: 'us', ca, staff: { cert, key }, services: addresses };
+  await mkdir(join(directory, '.silo'));
+  await writeFile(join(directory, '.silo', 'endpoints.json'), JSON.stringify(endpoints));
+  const environment = (more: Record<string, string> = {}) => ({
+    PATH: process.env.PATH ?? '',
+    HOME: directory,
+    XDG_CONFIG_HOME: configDirectory,
+    TERM: 'xterm-256color',
+    ...more,
+  });
+  const run = (args: string[], options: RunOptions = {}) =>
+    runCommand(args, { directory, options, environment: environment(options.environment) });
+  return {
+    directory,
+    configDirectory,
+    run,
+    json: async (args, input) => {
+      const outcome = await run([...args, '--json'], input === undefined ? {} : { input });
+      if (outcome.code !== 0) throw new Error(`silo ${args.join(' ')}: ${outcome.errors}`);
+      return JSON.parse(outcome.output);
+    },
+    inTerminal: (args, more) =>
+      openTerminal(process.execPath, [command, ...args], {
+        directory,
+        environment: environment(more),
+      }),
+    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
+  };
+}
+
+type Where = { directory: string; environment: Record<string, string> };
+
+async function runCommand(
+  args: string[],
+  { directory, environment, options }: Where & { options: RunOptions },
+): Promise<Outcome> {
+  const child = spawn(process.execPath, [command, ...args], {
+    cwd: directory,
+    env: environment,
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
+  });
+  const ended = new Promise<number | null>((done, fail) => {
+    child.once('error', fail);
+    child.once('close', done);
+  });
+  child.stdin.on('error', () => {}); // a command that does not read its input may end first
+  child.stdin.end(options.input ?? '');
+  options.onStart?.((signal) => child.kill(signal));
+  const [code, output, errors] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
+  return { code, output, errors };
+}

@@ -1,0 +1,79 @@
+import pty from '@lydell/node-pty';
+import headless from '@xterm/headless';
+import { eventually } from './eventually.ts';
+
+/** A program in a real terminal, as a person sees it and types into it. */
+export type TerminalRun = {
+  /** The lines on the screen, and those that scrolled away. */
+  screen(): string;
+  /** Everything that was written, escape sequences included. */
+  raw(): string;
+  /** Waits until the screen shows it. */
+  sees(what: string | RegExp): Promise<void>;
+  /** Waits until the screen does not show it any more. */
+  misses(what: string): Promise<void>;
+  type(keys: string): void;
+  /** Its exit code, once it has ended; rejects, and ends it, if it takes too long. */
+  ended: Promise<number>;
+};
+
+export const keys = {
+  enter: '\r',
+  tab: '\t',
+  ctrlC: '\u0003',
+  ctrlD: '\u0004',
+} as const;
+
+const size = { cols: 140, rows: 50 };
+const seenWithinMs = 30_000;
+const endsWithinMs = 60_000;
+
+/** Starts a program in a terminal of its own. */
+export function openTerminal(
+  file: string,
+  args: string[],
+  { directory, environment }: { directory: string; environment: Record<string, string> },
+): TerminalRun {
+  const child = pty.spawn(file, args, { ...size, cwd: directory, env: environment });
+  const terminal = new headless.Terminal({ ...size, scrollback: 1_000, allowProposedApi: true });
+  let raw = '';
+  child.onData((data) => {
+    raw += data;
+    terminal.write(data);
+  });
+  // What a terminal answers, such as where its cursor is.
+  terminal.onData((answer) => child.write(answer));
+  const screen = () => {
+    const { active } = terminal.buffer;
+    const lines = Array.from({ length: active.length }, (_, at) =>
+      active.getLine(at)?.translateToString(true),
+    );
+    return lines.join('\n').trimEnd();
+  };
+  const ended = new Promise<number>((done, fail) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      fail(new Error(`${args.join(' ')} does not end, and shows:\n${screen()}`));
+    }, endsWithinMs);
+    child.onExit(({ exitCode, signal }) => {
+      clearTimeout(timer);
+      // What has been written is on the screen, then.
+      terminal.write('', () => done(signal ? 128 + signal : exitCode));
+    });
+  });
+  ended.catch(() => {}); // whoever awaits it is told
+  const shows = (what: string | RegExp) =>
+    typeof what === 'string' ? screen().includes(what) : what.test(screen());
+  const demand = (isSo: () => boolean, complaint: string) =>
+    eventually(() => {
+      if (!isSo()) throw new Error(`${complaint}:\n${screen()}`);
+    }, seenWithinMs);
+  return {
+    screen,
+    raw: () => raw,
+    sees: (what) => demand(() => shows(what), `${what} is not shown, but`),
+    misses: (what) => demand(() => !shows(what), `${what} is still shown`),
+    type: (text) => child.write(text),
+    ended,
+  };
+}
