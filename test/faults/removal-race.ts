@@ -1,0 +1,215 @@
+import { randomUUID } from 'node:crypto';
+import { reasonOf } from '@silo/errors/from-status.ts';
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { Document, MongoClient, Timestamp } from 'mongodb';
+import { join, upgrade } from '../authorization/world.ts';
+import type { Clients, SignedUp } from '../harness/clients.ts';
+import type { Deployment } from '../invariants/snapshot.ts';
+import { newProject } from './story.ts';
+
+/** A deployment in which somebody is removed. */
+type Raced = Clients & Deployment;
+
+/** Ada's organizations and their projects, and Bob, who is removed from them again and again. */
+export type Stage = {
+  ada: SignedUp;
+  bob: SignedUp;
+  /** Where Bob changes projects, tokens, billing details and more. */
+  teamId: string;
+  projectIds: string[];
+  /** Where he changes the plan, which is decided by another service. */
+  planId: string;
+};
+
+/** A change that was decided for Bob in an organization, by when its commit was written down. */
+type Decision = { event: string; organizationId: string; wallMs: number };
+
+/** What one round came to. */
+export type Round = {
+  /** Mutations that were answered when the removals were asked for. */
+  answeredBefore: number;
+  decided: number;
+  refused: number;
+  /** What was decided after the removal from its organization had returned. */
+  late: string[];
+};
+
+const unconditional = { etag: '', requestId: '' };
+/** Follow a decision that another service made before: they go on. */
+const following = new Set(['org.organization_deleted', 'billing.plan_changed', 'token.created']);
+
+/** What lasts over all rounds. */
+export async function setStage(silo: Raced): Promise<Stage> {
+  const [ada, bob] = await Promise.all([silo.signUp('Ada'), silo.signUp('Bob')]);
+  const teamId = ada.organization.id;
+  const made = await ada.api.organizations.createOrganization({ name: 'Plans', requestId: '' });
+  const planId = made.organization?.id ?? '';
+  await Promise.all([
+    upgrade(ada.api, teamId),
+    upgrade(ada.api, planId),
+    upgrade(bob.api, bob.organization.id),
+  ]);
+  const projectIds: string[] = [];
+  for (let index = 0; index < 20; index++) {
+    projectIds.push(await newProject(ada.api, teamId, `Project ${index}`));
+  }
+  return { ada, bob, teamId, projectIds, planId };
+}
+
+/** Bob has a hundred mutations under way; Ada removes him from every organization meanwhile. */
+export async function removeDuring(silo: Raced, stage: Stage): Promise<Round> {
+  const { ada, bob } = stage;
+  const emptyId = await newEmptyOrganization(stage);
+  const movableIds = await joinAgain(stage, emptyId);
+  const since = await lastWritten(silo.mongo);
+  let answered = 0;
+  const outcomes = mutationsOf({ ...stage, emptyId, movableIds }).map(async (mutation) => {
+    const [settled] = await Promise.allSettled([mutation()]);
+    answered++;
+    return settled.status === 'fulfilled' ? 'OK' : (reasonOf(settled.reason) ?? settled.reason);
+  });
+  // As soon as the first is through, the others are on all stretches of their way.
+  await Promise.race(outcomes);
+  const answeredBefore = answered;
+  const returnedMs = new Map<string, number>();
+  await Promise.all(
+    [stage.teamId, stage.planId, emptyId].map(async (organizationId) => {
+      const which = { organizationId, accountId: bob.account.id };
+      const removed = ada.api.organizations.removeMember({ ...which, ...unconditional });
+      // Where Bob has deleted the organization, nobody is removed.
+      const returned = await removed.then(
+        () => true,
+        (error: unknown) => {
+          if (organizationId === emptyId && reasonOf(error)) return false;
+          throw error;
+        },
+      );
+      if (returned) returnedMs.set(organizationId, Date.now());
+    }),
+  );
+  const all = await Promise.all(outcomes);
+  const decisions = await decisionsSince(silo, since, bob.account.id);
+  const late = decisions.filter(({ organizationId, wallMs }) => {
+    const endMs = returnedMs.get(organizationId);
+    return endMs !== undefined && wallMs > endMs;
+  });
+  return {
+    answeredBefore,
+    decided: all.filter((outcome) => outcome === 'OK').length,
+    refused: all.filter((outcome) => outcome !== 'OK').length,
+    late: late.map(({ event, organizationId, wallMs }) => {
+      const lateMs = wallMs - (returnedMs.get(organizationId) ?? 0);
+      return `${event} in ${organizationId}, ${lateMs} ms after the removal had returned`;
+    }),
+  };
+}
+
+/** An organization that can be deleted, of which Bob is an owner too. */
+async function newEmptyOrganization({ ada, bob }: Stage): Promise<string> {
+  const made = await ada.api.organizations.createOrganization({ name: 'Empty', requestId: '' });
+  const organizationId = made.organization?.id ?? '';
+  await ada.api.projects.deleteProject({ projectId: made.projectId, ...unconditional });
+  await join(ada, bob, Level.LEVEL_OWNER, organizationId);
+  return organizationId;
+}
+
+/** Bob is where he is removed from, and there are projects that he can move away. */
+async function joinAgain({ ada, bob, teamId, planId }: Stage, emptyId: string): Promise<string[]> {
+  await join(ada, bob, Level.LEVEL_ADMIN, teamId);
+  await join(ada, bob, Level.LEVEL_ADMIN, planId);
+  const movableIds = ['One', 'Two', 'Three'].map((name) => newProject(ada.api, teamId, name));
+  // So that what is asked in the race is known by then.
+  await bob.api.organizations.getOrganization({ organizationId: emptyId });
+  return await Promise.all(movableIds);
+}
+
+/** A hundred, of all kinds that a member's access decides: most of them in other services than org. */
+function mutationsOf(at: Stage & { emptyId: string; movableIds: string[] }) {
+  const { bob, teamId, planId, emptyId, movableIds, projectIds } = at;
+  const { organizations, projects, projectTokens, billing } = bob.api;
+  const home = bob.organization.id;
+  const many = <Of>(count: number, of: (index: number) => Of): Of[] =>
+    Array.from({ length: count }, (_, index) => of(index));
+  const projectOf = (index: number) => projectIds[index % projectIds.length] ?? '';
+  const named = () => `Of ${randomUUID()}`;
+  const mutations: (() => Promise<unknown>)[] = [
+    ...many(44, (index) => () => {
+      const project = Project.fromPartial({ id: projectOf(index), name: named() });
+      return projects.updateProject({ project, updateMask: ['name'], requestId: '' });
+    }),
+    ...movableIds.map((projectId) => () => {
+      const request = { projectId, destinationOrganizationId: home, ...unconditional };
+      return projects.moveProject(request);
+    }),
+    ...many(20, (index) => () => {
+      const request = { projectId: projectOf(index), expectedFingerprint: '', requestId: '' };
+      return projectTokens.regenerateProjectToken(request);
+    }),
+    ...many(12, () => () => {
+      const details = { companyName: named(), email: 'b@example.com', address: 'x', taxId: '' };
+      const billingDetails = { ...details, countryCode: 'DE' };
+      const request = { organizationId: teamId, billingDetails, ...unconditional };
+      return billing.updateBillingDetails(request);
+    }),
+    ...many(6, () => () => {
+      const request = { organizationId: teamId, name: named(), settings: undefined };
+      return projects.createProject({ ...request, requestId: '' });
+    }),
+    ...many(3, () => () => {
+      const organization = Organization.fromPartial({ id: teamId, name: named().slice(0, 40) });
+      const request = { organization, updateMask: ['name'], requestId: '' };
+      return organizations.updateOrganization(request);
+    }),
+    ...many(10, (index) => () => {
+      const plan = index % 2 === 0 ? Plan.PLAN_PAY_AS_YOU_GO : Plan.PLAN_SCALE;
+      return billing.changePlan({ organizationId: planId, plan, ...unconditional });
+    }),
+    ...many(
+      2,
+      () => () => organizations.deleteOrganization({ organizationId: emptyId, ...unconditional }),
+    ),
+  ];
+  // In no order that favours a kind.
+  return mutations.sort(() => Math.random() - 0.5);
+}
+
+async function lastWritten(mongo: MongoClient): Promise<Timestamp> {
+  const [last] = await oplog(mongo).find().sort({ $natural: -1 }).limit(1).toArray();
+  return last?.ts;
+}
+
+function oplog(mongo: MongoClient) {
+  return mongo.db('local').collection('oplog.rs');
+}
+
+/**
+ * What was decided for an account, by MongoDB's own record: when a transaction commits, its primary
+ * writes it down with the time of that moment.
+ */
+async function decisionsSince(
+  { mongo, databasePrefix }: Deployment,
+  since: Timestamp,
+  accountId: string,
+): Promise<Decision[]> {
+  const written = oplog(mongo).find({ ts: { $gt: since } });
+  const decisions: Decision[] = [];
+  for await (const entry of written) {
+    const operations: Document[] = entry.o?.applyOps ?? [entry];
+    for (const { op, ns, o } of operations) {
+      const [, service] = String(ns).match(/^(.*)\.outbox$/) ?? [];
+      if (op !== 'i' || !service?.startsWith(`${databasePrefix}_`)) continue;
+      if (o.actor !== accountId) continue;
+      const name = service.slice(databasePrefix.length + 1);
+      for (const { event, body } of o.events) {
+        const told = JSON.parse(body);
+        const organizationId = told.organizationId ?? told.oldOrganizationId ?? '';
+        const decided = { event: `${name}.${event}`, organizationId, wallMs: +entry.wall };
+        if (!following.has(decided.event)) decisions.push(decided);
+      }
+    }
+  }
+  return decisions;
+}
