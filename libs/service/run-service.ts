@@ -3,15 +3,21 @@ import { createLogger } from '@silo/runtime/log.ts';
 import { runUntilSignal } from '@silo/runtime/shutdown.ts';
 import { serviceConfigSpec } from './config.ts';
 import type { ServiceDefinition } from './kit.ts';
-import { startService } from './start.ts';
+import { type Surroundings, startService } from './start.ts';
 
 /** The life of a service's process: configuration, start, and drain on SIGTERM or SIGINT. */
-export async function runService(definition: ServiceDefinition): Promise<void> {
+export async function runService(
+  definition: ServiceDefinition,
+  altered: Pick<Surroundings, 'alterAccess'> = {},
+): Promise<void> {
   const config = configOrExit(serviceConfigSpec);
   const log = createLogger({
     service: definition.name,
     region: config.region,
     level: config.logLevel,
   });
-  await runUntilSignal(({ signal }) => startService(definition, config, { log, signal }), { log });
+  await runUntilSignal(
+    ({ signal }) => startService(definition, config, { log, signal, ...altered }),
+    { log },
+  );
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { connectNats } from '@silo/events/connect.ts';
 import { getHead, readEvents } from '@silo/events/event-log-service.ts';
 import { runRelay } from '@silo/events/relay.ts';
+import type { Access } from '@silo/guard/access.ts';
 import { askOwners } from '@silo/guard/ask-owners.ts';
 import { remoteRegistry } from '@silo/guard/registry.ts';
 import { isSource } from '@silo/guard/wire.ts';
@@ -36,10 +37,12 @@ export type RunningService = AsyncDisposable & {
 const healthIntervalMs = 1_000;
 const pingTimeoutMs = 2_000;
 
-type Surroundings = {
+export type Surroundings = {
   log: Log;
   /** Ends the start, and with it everything that runs for ever. */
   signal: AbortSignal;
+  /** Of control runs, which take a protection away: what the service asks instead. */
+  alterAccess?: ((access: Access) => Access) | undefined;
 };
 
 /**
@@ -49,7 +52,7 @@ type Surroundings = {
 export async function startService(
   definition: ServiceDefinition,
   config: ServiceConfig,
-  { log, signal }: Surroundings,
+  { log, signal, alterAccess = (access) => access }: Surroundings,
 ): Promise<RunningService> {
   const { name } = definition;
   const { region } = config;
@@ -70,10 +73,8 @@ export async function startService(
   const nats = opened.use(connectNats({ url: config.natsUrl, name: `silo-${name}`, log }));
   const own = definition.openRegistry?.({ client, db, config, nats, log, signal: ended });
   const guards = own === undefined ? remoteRegistry(peers.token.registry) : opened.use(own);
-  const access = askOwners({
-    fills: { ...peerFills(peers), ...definition.fills(db) },
-    clock: systemClock,
-  });
+  const fills = { ...peerFills(peers), ...definition.fills(db) };
+  const access = alterAccess(askOwners({ fills, clock: systemClock }));
   const loops: Promise<void>[] = [];
   const kit: ServiceKit = {
     config,

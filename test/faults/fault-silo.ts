@@ -25,8 +25,8 @@ const mongodSettings = {
   setParameters: { transactionLifetimeLimitSeconds: '5' },
 } as const;
 
-/** Starts one; disposing stops it and removes what it stored. */
-export async function startFaultSilo(): Promise<FaultSilo> {
+/** Starts one; disposing stops it and removes what it stored. `main`: other than the services' own. */
+export async function startFaultSilo({ main }: { main?: string } = {}): Promise<FaultSilo> {
   const directory = await mkdtemp(join(tmpdir(), 'silo-faults-'));
   await using started = new AsyncDisposableStack();
   started.defer(() => rm(directory, { recursive: true, force: true }));
@@ -50,7 +50,12 @@ export async function startFaultSilo(): Promise<FaultSilo> {
     ),
   );
   const servers = { mongodb: mongod.url, nats: natsServer.url };
-  const silo = started.use(await startSilo({ directory, servers, freePorts: true, log: () => {} }));
+  const silo = started.use(
+    await startSilo({
+      ...{ directory, servers, freePorts: true, log: () => {} },
+      ...(main !== undefined && { main: () => main }),
+    }),
+  );
   const { ca, staff, services } = silo.endpoints;
   const clients = connectClients(services, { ca, ...staff });
   started.defer(() => clients.close());

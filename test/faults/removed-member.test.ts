@@ -1,15 +1,17 @@
 /** A member removed while a hundred of its mutations are in flight: afterwards none is decided. */
+import { join } from 'node:path';
 import test from 'ava';
 import { invariantsHold } from '../invariants.ts';
 import { type FaultSilo, startFaultSilo } from './fault-silo.ts';
 import { type Round, removeDuring, setStage } from './removal-race.ts';
 
 const rounds = Number(process.env.REMOVAL_ROUNDS ?? 4);
+const withoutPermits = join(import.meta.dirname, 'service-with-unheld-permits.ts');
 
-async function race(silo: FaultSilo, roundsMax: number): Promise<Round[]> {
+async function race(silo: FaultSilo, until: (raced: Round[]) => boolean): Promise<Round[]> {
   const stage = await setStage(silo);
   const raced: Round[] = [];
-  for (let round = 0; round < roundsMax; round++) raced.push(await removeDuring(silo, stage));
+  while (!until(raced)) raced.push(await removeDuring(silo, stage));
   return raced;
 }
 
@@ -17,7 +19,7 @@ test.serial(
   'after RemoveMember has returned, nothing is decided for who was removed',
   async (t) => {
     await using silo = await startFaultSilo();
-    const raced = await race(silo, rounds);
+    const raced = await race(silo, ({ length }) => length >= rounds);
     t.log(raced);
     t.deepEqual(
       raced.flatMap(({ late }) => late),
@@ -27,3 +29,13 @@ test.serial(
     await invariantsHold(t, silo);
   },
 );
+
+test.serial('where permits hold nobody up, something is decided too late, and found', async (t) => {
+  await using silo = await startFaultSilo({ main: withoutPermits });
+  const raced = await race(
+    silo,
+    (until) => until.length >= 20 || (until.at(-1)?.late.length ?? 0) > 0,
+  );
+  t.log(raced);
+  t.true(raced.some(({ late }) => late.length > 0));
+});

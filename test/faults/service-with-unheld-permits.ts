@@ -1,0 +1,31 @@
+/**
+ * A service as it is started for a control run: its permits hold nobody up. They are let go as soon
+ * as they are taken, and say that they are held.
+ */
+import { billingService } from '@silo/billing-service/service.ts';
+import type { Access } from '@silo/guard/access.ts';
+import { orgService } from '@silo/org-service/service.ts';
+import { projectService } from '@silo/project-service/service.ts';
+import { runService } from '@silo/service/run-service.ts';
+import { tokenService } from '@silo/token-service/service.ts';
+
+function withUnheldPermits(access: Access): Access {
+  return {
+    verifyToken: (token, signal) => access.verifyToken(token, signal),
+    authorize: (question, signal) => access.authorize(question, signal),
+    permit: async (question, signal) => {
+      const answer = await access.permit(question, signal);
+      if (!answer.allowed) return answer;
+      answer.permit.release();
+      return { ...answer, permit: { isHeld: () => true, release: () => {} } };
+    },
+  };
+}
+
+/** Which one this is, its address tells. */
+const { INTERNAL_ADDRESS: own } = process.env;
+const definition = [orgService, projectService, tokenService, billingService].find(
+  ({ name }) => process.env[`${name.toUpperCase()}_INTERNAL_ADDRESS`] === own,
+);
+if (definition === undefined) throw new Error(`no service is at ${own}`);
+await runService(definition, { alterAccess: withUnheldPermits });
