@@ -5,7 +5,7 @@ import type { Propagate } from '@silo/rpc/propagation.ts';
 import { retry } from '@silo/runtime/retry.ts';
 
 // A registry that restarts is back within the call's deadline: a barrier may be begun again.
-const attempts = { attemptsMax: 6, baseMs: 100, capMs: 1_000 };
+const attempts = { attemptsMax: 12, baseMs: 100, capMs: 1_000 };
 
 /** How this service spreads what it has ended: the events get their numbers, then the barrier. */
 export function createPropagate(

@@ -15,6 +15,7 @@ import { ask } from '../ask.ts';
 import { type Call, keyCaller } from '../call.ts';
 import { connect } from '../client.ts';
 import { mount } from '../mount.ts';
+import type { ServerOptions } from '../server.ts';
 import {
   accountService,
   channelTo,
@@ -28,6 +29,7 @@ import {
   serve,
 } from './support.ts';
 
+const patience = { refusals: true, deadlineMs: 20_000 };
 const { account } = createAccountResponse;
 const projectId = `prj_${'0'.repeat(26)}`;
 const bearer = (key = fullKey) => ({ metadata: { authorization: `Bearer ${key}` } });
@@ -63,7 +65,7 @@ function countedAccess() {
 }
 
 /** A server whose mutations do what the test says. */
-async function start(t: ExecutionContext) {
+async function start(t: ExecutionContext, options: Partial<ServerOptions> = {}) {
   const { access, permits } = countedAccess();
   const records = new Map<string, RequestRecord>();
   const calls: Call[] = [];
@@ -78,7 +80,7 @@ async function start(t: ExecutionContext) {
   };
   const tls = await (await makeAuthority(t))('service', 'token');
   const server = await serve(t, {
-    ...{ tls, internal: false, access },
+    ...{ tls, internal: false, access, ...options },
     ledger: { findRequest: async (key) => records.get(Buffer.from(key).toString('hex')) },
     propagate: (eventIds, signal) => {
       waited.push({ eventIds, held: permits.held });
@@ -113,9 +115,9 @@ async function start(t: ExecutionContext) {
     records.set(Buffer.from(request.key).toString('hex'), whole);
   };
   return {
-    ...{ access, permits, calls, does, waited, remember },
-    accounts: connect(AccountServiceClient, channel, { refusals: true }),
-    tokens: connect(ProjectTokenServiceClient, channel, { refusals: true }),
+    ...{ access, permits, calls, does, waited, remember, server },
+    accounts: connect(AccountServiceClient, channel, patience),
+    tokens: connect(ProjectTokenServiceClient, channel, patience),
   };
 }
 
@@ -256,12 +258,34 @@ test('what is not confirmed is told, with when to repeat, and a repeat may have 
 });
 
 test('a deadline that passes while the change spreads says that the change stands', async (t) => {
-  const { tokens, does } = await start(t);
+  const { tokens, does } = await start(t, { deadlines: { maxMs: 300 } });
   does.propagate = (_, signal) =>
     new Promise((_resolve, reject) => {
       const fail = () => reject(errors.propagationUnconfirmed(signal.reason));
       signal.addEventListener('abort', fail, { once: true });
     });
-  const call = tokens.regenerateProjectToken(regenerateRequest, { ...bearer(), deadlineMs: 600 });
+  const call = tokens.regenerateProjectToken(regenerateRequest, bearer());
   t.is(await outcomeOf(call), 'PROPAGATION_UNCONFIRMED');
+});
+
+test('a server that drains lets changes spread, and says which it could not wait for', async (t) => {
+  const { tokens, does, waited, server } = await start(t);
+  const soon = Promise.withResolvers<Propagation>();
+  does.propagate = (eventIds, signal) =>
+    eventIds.length === 0
+      ? soon.promise
+      : new Promise((_resolve, reject) => {
+          const fail = () => reject(errors.propagationUnconfirmed(signal.reason));
+          signal.addEventListener('abort', fail, { once: true });
+        });
+  const spreading = outcomeOf(tokens.regenerateProjectToken(regenerateRequest, bearer()));
+  await eventually(() => waited.length === 1);
+  does.act = async () => ({ eventIds: ['event'], keepsAccess: false });
+  const stuck = outcomeOf(tokens.regenerateProjectToken(regenerateRequest, bearer()));
+  await eventually(() => waited.length === 2);
+  const drained = server.drain(200);
+  soon.resolve(propagation);
+  t.is(await spreading, 'OK');
+  t.is(await stuck, 'PROPAGATION_UNCONFIRMED');
+  await drained;
 });
