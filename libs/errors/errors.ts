@@ -46,6 +46,7 @@ const {
   ERROR_REASON_UNKNOWN_METHOD,
   ERROR_REASON_CALL_ENDED,
   ERROR_REASON_PROPAGATION_UNCONFIRMED,
+  ERROR_REASON_PLAN_CHANGED,
   ERROR_REASON_MOVE_NOT_FOUND,
   ERROR_REASON_MOVE_IS_UNDO,
   ERROR_REASON_MOVE_UNDONE,
@@ -179,6 +180,23 @@ export const errors = {
       ERROR_REASON_PROJECT_NOT_DELETED,
       `The project's state is ${stateName(state)}. Only a deleted project can be undeleted.`,
       { subject: projectId, metadata: { state: stateName(state) } },
+    ),
+  /** `changes`: what is different now, by its name in the metadata, each with what it means. */
+  planChanged: (changes: readonly { what: string; description: string }[]) =>
+    make(
+      status.ABORTED,
+      ERROR_REASON_PLAN_CHANGED,
+      'The move would not do any more what its preview told. Call PreviewMove again, and look at it before you move.',
+      {
+        metadata: { changed: changes.map(({ what }) => what).join(',') },
+        details: {
+          preconditionFailure: changes.map(({ what, description }) => ({
+            type: reasonName(ERROR_REASON_PLAN_CHANGED),
+            subject: what,
+            description,
+          })),
+        },
+      },
     ),
   moveIsUndo: (undoOf: string) =>
     precondition(

@@ -1,7 +1,10 @@
 import type { Call, Handler } from './call.ts';
 
 /** What implements one server-streaming method. Ends by returning; refuses by throwing. */
-type StreamHandler<Request, Response> = (request: Request, call: Call) => AsyncIterable<Response>;
+export type StreamHandler<Request, Response> = (
+  request: Request,
+  call: Call,
+) => AsyncIterable<Response>;
 
 /**
  * The part of a generated `XxxService` object that is needed here. Written as methods, so that one

@@ -4,6 +4,7 @@ import { DirectoryServiceClient } from '@silo/protos/gen/silo/org/internal/v1/di
 import { FactServiceClient as OrgFactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
 import { FactServiceClient as ProjectFactServiceClient } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { SlotServiceClient } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import { DirectoryServiceClient as TokenDirectoryServiceClient } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
 import { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import { RegistryServiceClient } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { SecretServiceClient } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
@@ -41,6 +42,7 @@ export function connectPeers(addresses: Record<ServiceName, string>, tls: TlsFil
       facts: connect(TokenFactServiceClient, token, repeatable),
       registry: connect(RegistryServiceClient, token),
       secrets: connect(SecretServiceClient, token, passRefusals),
+      directory: connect(TokenDirectoryServiceClient, token),
       eventLog: connect(EventLogServiceClient, token, patient),
     },
     billing: {

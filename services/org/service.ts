@@ -30,6 +30,7 @@ import { createLeaveOrganization } from './handlers/leave-organization.ts';
 import { createListActivity } from './handlers/list-activity.ts';
 import { createListInvites } from './handlers/list-invites.ts';
 import { createListMembers } from './handlers/list-members.ts';
+import { createListMembersOfTwo } from './handlers/list-members-of-two.ts';
 import { createListOrganizations } from './handlers/list-organizations.ts';
 import { createRemoveMember } from './handlers/remove-member.ts';
 import { createUpdateAccount } from './handlers/update-account.ts';
@@ -105,6 +106,7 @@ function internalServices(dependencies: Dependencies, fills: OrgFills): Mounted[
     }),
     mount(DirectoryServiceService, {
       getAccountMemberships: createGetAccountMemberships(dependencies),
+      listMembersOfTwo: createListMembersOfTwo(dependencies),
     }),
     mount(StaffServiceService, {
       createAccount: createStaffCreateAccount(dependencies),

@@ -18,6 +18,7 @@ import { createListMoves } from './handlers/list-moves.ts';
 import { createListProjects } from './handlers/list-projects.ts';
 import { createMoveProject } from './handlers/move-project.ts';
 import { createOpenSlots } from './handlers/open-slots.ts';
+import { createPreviewMove } from './handlers/preview-move.ts';
 import { createSearchProjects } from './handlers/search-projects.ts';
 import { createTryCloseSlots } from './handlers/try-close-slots.ts';
 import { createTrySetLimit } from './handlers/try-set-limit.ts';
@@ -73,6 +74,7 @@ function mountPublic(dependencies: Dependencies) {
     deleteProject: createDeleteProject(dependencies),
     createRecommendedProjects: createCreateRecommendedProjects(dependencies),
     listMoveDestinations: createListMoveDestinations(dependencies),
+    previewMove: createPreviewMove(dependencies),
     moveProject: createMoveProject(dependencies),
     batchMoveProjects: createBatchMoveProjects(dependencies),
     getMove: createGetMove(dependencies),

@@ -1,4 +1,5 @@
 import { AccessServiceService } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
+import { DirectoryServiceService } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
 import { FactServiceService } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import { RegistryServiceService } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { SecretServiceService } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
@@ -23,6 +24,7 @@ import { createGetProjectToken } from './handlers/get-project-token.ts';
 import { createGetTokenFact } from './handlers/get-token-fact.ts';
 import { createIssueApiKey } from './handlers/issue-api-key.ts';
 import { createListApiKeys } from './handlers/list-api-keys.ts';
+import { createListLiveKeys } from './handlers/list-live-keys.ts';
 import { createMakeProjectToken } from './handlers/make-project-token.ts';
 import { createPurgeProjectToken } from './handlers/purge-project-token.ts';
 import { createRaiseRequirement } from './handlers/raise-requirement.ts';
@@ -72,6 +74,7 @@ export const tokenService: ServiceDefinition = {
         leases(dependencies),
         accessAnswers(dependencies),
         secrets(dependencies),
+        directory(dependencies),
         staff(dependencies),
       ],
       revive: (keyHash, signal) => deadKeys.find(keyHash, clock.now(), signal),
@@ -130,6 +133,10 @@ function secrets(dependencies: Dependencies) {
     storeApiKey: createStoreApiKey(dependencies),
     purgeProjectToken: createPurgeProjectToken(dependencies),
   });
+}
+
+function directory(dependencies: Dependencies) {
+  return mount(DirectoryServiceService, { listLiveKeys: createListLiveKeys(dependencies) });
 }
 
 function staff(dependencies: Dependencies) {

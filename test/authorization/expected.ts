@@ -87,6 +87,7 @@ export const expected: Record<string, Expected> = {
     'organization',
   ),
   '/silo.project.v1.ProjectService/ListMoveDestinations': admin('project:read', 'project'),
+  '/silo.project.v1.ProjectService/PreviewMove': admin('project:read', 'project'),
   '/silo.project.v1.ProjectService/MoveProject': admin('project:write', 'project'),
   '/silo.project.v1.ProjectService/BatchMoveProjects': admin('project:write', 'organization'),
   '/silo.project.v1.ProjectService/GetMove': account('project:read'),
@@ -117,6 +118,7 @@ export const expected: Record<string, Expected> = {
   '/silo.org.internal.v1.FactService/GetOrganizationFact': fills,
   '/silo.org.internal.v1.FactService/GetMembershipFact': fills,
   '/silo.org.internal.v1.DirectoryService/GetAccountMemberships': services,
+  '/silo.org.internal.v1.DirectoryService/ListMembersOfTwo': services,
   '/silo.org.internal.v1.StaffService/CreateAccount': staff,
   '/silo.org.internal.v1.StaffService/ChangeEmail': staff,
 
@@ -128,6 +130,7 @@ export const expected: Record<string, Expected> = {
 
   '/silo.token.internal.v1.FactService/GetTokenFact': fills,
   '/silo.token.internal.v1.FactService/GetKeyFact': fills,
+  '/silo.token.internal.v1.DirectoryService/ListLiveKeys': services,
   '/silo.token.internal.v1.AccessService/VerifyToken': allRoles,
   '/silo.token.internal.v1.AccessService/Authorize': allRoles,
   '/silo.token.internal.v1.RegistryService/Acquire': fills,

@@ -15,6 +15,7 @@ import { FactServiceService as ProjectFactServiceService } from '@silo/protos/ge
 import { SlotServiceService } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { AccessServiceService } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
+import { DirectoryServiceService as TokenDirectoryServiceService } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
 import { FactServiceService as TokenFactServiceService } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import { RegistryServiceService } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { SecretServiceService } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
@@ -52,6 +53,7 @@ const definitions = [
   ProjectFactServiceService,
   SlotServiceService,
   TokenFactServiceService,
+  TokenDirectoryServiceService,
   AccessServiceService,
   RegistryServiceService,
   SecretServiceService,

@@ -105,6 +105,10 @@ export const requests: Record<string, Request> = {
   }),
   '/silo.project.v1.ProjectService/ListMoveDestinations': byProject,
   // To where it is: who may move it is refused ALREADY_THERE.
+  '/silo.project.v1.ProjectService/PreviewMove': ({ projectId, organizationId }) => ({
+    projectId,
+    destinationOrganizationId: organizationId,
+  }),
   '/silo.project.v1.ProjectService/MoveProject': ({ projectId, organizationId }) => ({
     projectId,
     destinationOrganizationId: organizationId,
@@ -184,6 +188,10 @@ export const requests: Record<string, Request> = {
   '/silo.org.internal.v1.DirectoryService/GetAccountMemberships': ({ owner }) => ({
     accountId: owner.account.id,
   }),
+  '/silo.org.internal.v1.DirectoryService/ListMembersOfTwo': ({ organizationId, elsewhereId }) => ({
+    firstOrganizationId: organizationId,
+    secondOrganizationId: elsewhereId,
+  }),
   '/silo.org.internal.v1.StaffService/CreateAccount': () => ({ account: newAccount() }),
   '/silo.org.internal.v1.StaffService/ChangeEmail': ({ foreign }) => ({
     accountId: foreign.account.id,
@@ -213,6 +221,9 @@ export const requests: Record<string, Request> = {
 
   '/silo.token.internal.v1.FactService/GetTokenFact': () => ({ tokenHash: randomBytes(32) }),
   '/silo.token.internal.v1.FactService/GetKeyFact': () => ({ keyHash: randomBytes(32) }),
+  '/silo.token.internal.v1.DirectoryService/ListLiveKeys': ({ owner }) => ({
+    accountIds: [owner.account.id],
+  }),
   '/silo.token.internal.v1.AccessService/VerifyToken': () => ({ token: newProjectToken() }),
   '/silo.token.internal.v1.AccessService/Authorize': () => ({ key: 'no key', scope: '', level: 0 }),
   '/silo.token.internal.v1.RegistryService/Acquire': () => ({ leaseId: leaseId(), guardName: 'x' }),

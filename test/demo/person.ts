@@ -119,6 +119,7 @@ function projectCalls({ project }: Wires, call: Call) {
       (await projects.listMoveDestinations({ projectId, ...everything })).destinations,
     moveProject: async (projectId: string, destinationOrganizationId: string) => {
       const moved = await projects.moveProject({
+        planFingerprint: '',
         projectId,
         destinationOrganizationId,
         ...anyState,

@@ -41,6 +41,7 @@ async function attempt(): Promise<Attempt> {
   const projectId = await newProject(ada.api, ada.organization.id, 'Moving');
   const request = {
     ...{ projectId, destinationOrganizationId: destinationId, etag: '', requestId: randomUUID() },
+    planFingerprint: '',
   };
   return { projectId, move: () => ada.api.projects.moveProject(request) };
 }

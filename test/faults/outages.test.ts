@@ -34,7 +34,8 @@ async function move(
   destinationOrganizationId: string,
   requestId = randomUUID(),
 ) {
-  const request = { projectId, destinationOrganizationId, etag: '', requestId };
+  const ends = { projectId, destinationOrganizationId };
+  const request = { ...ends, etag: '', requestId, planFingerprint: '' };
   const { move: made } = await ada.api.projects.moveProject(request);
   return made?.id ?? '';
 }

@@ -20,6 +20,7 @@ export async function tellStory(silo: Clients): Promise<Story> {
   const kept = await newProject(api, organizationId, 'Kept');
   await api.projects.moveProject({
     projectId: moved,
+    planFingerprint: '',
     destinationOrganizationId: bob.organization.id,
     etag: '',
     requestId: 'move',
@@ -44,7 +45,8 @@ async function moveMore({ api, organization }: SignedUp, bob: SignedUp): Promise
     await newProject(api, sourceOrganizationId, 'Another of the batch'),
   ];
   const destinationOrganizationId = bob.organization.id;
-  const batch = { sourceOrganizationId, projectIds, destinationOrganizationId };
+  const ends = { sourceOrganizationId, destinationOrganizationId };
+  const batch = { ...ends, projectIds, planFingerprint: '' };
   const undone = await api.projects.batchMoveProjects({ ...batch, requestId: 'batch' });
   await api.projects.undoMove({ moveId: undone.move?.id ?? '', requestId: 'undo' });
   const final = await api.projects.batchMoveProjects({ ...batch, requestId: 'again' });

@@ -31,6 +31,7 @@ const test = scenarios();
 type Ask = (api: PublicApi, id: string, own: SignedUp) => Promise<unknown>;
 
 const rest = { etag: '', requestId: '' };
+const unplanned = { requestId: '', planFingerprint: '' };
 const updateMask = undefined;
 const email = 'somebody@example.com';
 const level = Level.LEVEL_MEMBER;
@@ -79,7 +80,7 @@ const ofOrganizations: Record<string, Ask> = {
       sourceOrganizationId,
       projectIds: [own.projectId],
       destinationOrganizationId: own.organization.id,
-      requestId: '',
+      ...unplanned,
     }),
   '/silo.billing.v1.BillingService/GetSubscription': (api, organizationId) =>
     api.billing.getSubscription({ organizationId }),
@@ -87,6 +88,15 @@ const ofOrganizations: Record<string, Ask> = {
     api.billing.updateBillingDetails({ organizationId, billingDetails, ...rest }),
   '/silo.billing.v1.BillingService/ChangePlan': (api, organizationId) =>
     api.billing.changePlan({ organizationId, plan: Plan.PLAN_FREE, ...rest }),
+};
+
+/** Second ways to name an organization. */
+const ofOrganizationsBesides: Record<string, Ask> = {
+  'PreviewMove of a batch': (api, sourceOrganizationId, { organization, projectId }) =>
+    api.projects.previewMove({
+      ...{ projectId: '', destinationOrganizationId: organization.id },
+      ...{ sourceOrganizationId, projectIds: [projectId] },
+    }),
 };
 
 const ofProjects: Record<string, Ask> = {
@@ -102,8 +112,18 @@ const ofProjects: Record<string, Ask> = {
     api.projects.deleteProject({ projectId, ...rest }),
   '/silo.project.v1.ProjectService/ListMoveDestinations': (api, projectId) =>
     api.projects.listMoveDestinations({ projectId, ...firstPage }),
+  '/silo.project.v1.ProjectService/PreviewMove': (api, projectId, { organization }) =>
+    api.projects.previewMove({
+      ...{ projectId, destinationOrganizationId: organization.id },
+      ...{ sourceOrganizationId: '', projectIds: [] },
+    }),
   '/silo.project.v1.ProjectService/MoveProject': (api, projectId, { organization }) =>
-    api.projects.moveProject({ projectId, destinationOrganizationId: organization.id, ...rest }),
+    api.projects.moveProject({
+      projectId,
+      destinationOrganizationId: organization.id,
+      etag: '',
+      ...unplanned,
+    }),
   '/silo.token.v1.ProjectTokenService/GetProjectToken': (api, projectId) =>
     api.projectTokens.getProjectToken({ projectId }),
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': (api, projectId) =>
@@ -130,12 +150,17 @@ const ofProjectsBesides: Record<string, Ask> = {
     api.activity.listActivity({ organizationId: '', projectId, ...firstPage }),
   'ListMoves of a project': (api, projectId) =>
     api.projects.listMoves({ organizationId: '', projectId, ...firstPage }),
+  'PreviewMove of a batch': (api, projectId, { organization }) =>
+    api.projects.previewMove({
+      ...{ projectId: '', destinationOrganizationId: organization.id },
+      ...{ sourceOrganizationId: organization.id, projectIds: [projectId] },
+    }),
   'BatchMoveProjects of a project': (api, projectId, { organization }) =>
     api.projects.batchMoveProjects({
       sourceOrganizationId: organization.id,
       projectIds: [projectId],
       destinationOrganizationId: organization.id,
-      requestId: '',
+      ...unplanned,
     }),
 };
 
@@ -225,13 +250,17 @@ function namesThing({ fields }: DescMessage): boolean {
 test('an organization of which one is no member is as one that is not there', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
-  await sameRefusal(t, ofOrganizations, {
-    api: eve.api,
-    own: eve,
-    hidden: ada.organization.id,
-    absent: absentOrganization,
-    reason: 'ORGANIZATION_NOT_FOUND',
-  });
+  await sameRefusal(
+    t,
+    { ...ofOrganizations, ...ofOrganizationsBesides },
+    {
+      api: eve.api,
+      own: eve,
+      hidden: ada.organization.id,
+      absent: absentOrganization,
+      reason: 'ORGANIZATION_NOT_FOUND',
+    },
+  );
 });
 
 test('a project that another’s organization owns is as one that is not there', async (t) => {
@@ -286,10 +315,14 @@ test('what a restricted key does not reach is, to it, as what is not there', asy
   const { secret } = await createKey(ada.api, { scopes: ['*'], organizationIds: [organizationId] });
   const own = { ...ada, organization: { ...ada.organization, id: organizationId } };
   const api = silo.as(secret);
-  await sameRefusal(t, ofOrganizations, {
-    ...{ api, own, hidden: ada.organization.id, absent: absentOrganization },
-    reason: 'ORGANIZATION_NOT_FOUND',
-  });
+  await sameRefusal(
+    t,
+    { ...ofOrganizations, ...ofOrganizationsBesides },
+    {
+      ...{ api, own, hidden: ada.organization.id, absent: absentOrganization },
+      reason: 'ORGANIZATION_NOT_FOUND',
+    },
+  );
   await sameRefusal(
     t,
     { ...ofProjects, ...ofProjectsBesides },
@@ -381,13 +414,18 @@ test('a destination that one is no member of is as one that is not there, full o
   await createProject(eve.api, eve.organization.id);
   const asks: Record<string, Ask> = {
     MoveProject: (api, destinationOrganizationId, { projectId }) =>
-      api.projects.moveProject({ projectId, destinationOrganizationId, ...rest }),
+      api.projects.moveProject({ projectId, destinationOrganizationId, etag: '', ...unplanned }),
+    PreviewMove: (api, destinationOrganizationId, { projectId }) =>
+      api.projects.previewMove({
+        ...{ projectId, destinationOrganizationId },
+        ...{ sourceOrganizationId: '', projectIds: [] },
+      }),
     BatchMoveProjects: (api, destinationOrganizationId, { projectId, organization }) =>
       api.projects.batchMoveProjects({
         sourceOrganizationId: organization.id,
         projectIds: [projectId],
         destinationOrganizationId,
-        requestId: '',
+        ...unplanned,
       }),
   };
   await sameRefusal(t, asks, {

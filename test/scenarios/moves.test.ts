@@ -243,8 +243,10 @@ test('a deleted project does not move, also where deletion and move race', async
 test('a project does not move where its etag is an old one', async (t) => {
   const { api, destinationId, project, sourceId } = await mover(t.context.silo);
   const projectId = project.id;
-  const move = (etag: string, destinationOrganizationId: string) =>
-    api.projects.moveProject({ projectId, destinationOrganizationId, etag, requestId: '' });
+  const move = (etag: string, destinationOrganizationId: string) => {
+    const ends = { projectId, destinationOrganizationId };
+    return api.projects.moveProject({ ...ends, etag, requestId: '', planFingerprint: '' });
+  };
   await move(project.etag, destinationId);
   await refused(t, move(project.etag, sourceId), 'ETAG_MISMATCH');
 });

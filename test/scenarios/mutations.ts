@@ -278,9 +278,9 @@ export const mutations: Record<string, Mutation> = {
       // A member there, so that after the move it may not be moved again.
       const bob = await upgraded(silo);
       await join(bob, ada, LEVEL_MEMBER);
-      const destinationOrganizationId = bob.organizationId;
+      const move = { projectId, destinationOrganizationId: bob.organizationId };
       return either(['', 'other'], (etag, requestId) =>
-        ada.api.projects.moveProject({ projectId, destinationOrganizationId, etag, requestId }),
+        ada.api.projects.moveProject({ ...move, etag, requestId, planFingerprint: '' }),
       );
     },
   },
@@ -294,7 +294,7 @@ export const mutations: Record<string, Mutation> = {
       ];
       const { organizationId: destinationOrganizationId } = await createOrganization(api);
       await choosePlan(api, destinationOrganizationId);
-      const ends = { sourceOrganizationId, destinationOrganizationId };
+      const ends = { sourceOrganizationId, destinationOrganizationId, planFingerprint: '' };
       return either([[one.id, two.id], [two.id]], (projectIds, requestId) =>
         api.projects.batchMoveProjects({ ...ends, projectIds, requestId }),
       );

@@ -213,6 +213,14 @@ const byCallers: Partial<Record<ReasonName, Trigger>> = {
     const which = { projectId, expectedFingerprint: '0123456789ab', requestId: '' };
     return await api.projectTokens.regenerateProjectToken(which);
   },
+  PLAN_CHANGED: async (silo) => {
+    const { api, projectId, sourceId } = await movedProject(silo);
+    const move = { projectId, destinationOrganizationId: sourceId };
+    const batch = { sourceOrganizationId: '', projectIds: [] };
+    const { planFingerprint } = await api.projects.previewMove({ ...move, ...batch });
+    await createKey(api, { scopes: ['*'], organizationIds: [sourceId] });
+    return await api.projects.moveProject({ ...move, ...unconditional, planFingerprint });
+  },
   REQUEST_IN_PROGRESS: async (silo) => {
     const { api, organizationId } = await upgraded(silo);
     const plans = [Plan.PLAN_SCALE, Plan.PLAN_ENTERPRISE, Plan.PLAN_FREE];

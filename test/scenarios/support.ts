@@ -115,7 +115,8 @@ export function moveProject(
   destinationOrganizationId: string,
   requestId = '',
 ) {
-  return api.projects.moveProject({ projectId, destinationOrganizationId, etag: '', requestId });
+  const ends = { projectId, destinationOrganizationId };
+  return api.projects.moveProject({ ...ends, etag: '', requestId, planFingerprint: '' });
 }
 
 /** What lists are asked for where nothing is said. */

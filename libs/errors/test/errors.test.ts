@@ -40,6 +40,7 @@ const samples: Record<keyof typeof errors, SiloError[]> = {
   projectNotDeleted: [
     errors.projectNotDeleted({ projectId: 'prj_1', state: ProjectState.PROJECT_STATE_ACTIVE }),
   ],
+  planChanged: [errors.planChanged([{ what: 'refusals', description: 'They are others.' }])],
   moveIsUndo: [errors.moveIsUndo('mov_1')],
   moveUndone: [errors.moveUndone('mov_1')],
   moveFinalized: [errors.moveFinalized()],

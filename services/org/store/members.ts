@@ -1,3 +1,4 @@
+import { findAsOfNow } from '@silo/mongo/as-of-now.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
@@ -52,6 +53,17 @@ export function createMemberStore(db: Db) {
     ): Promise<Level | undefined> {
       const _id = membershipId(accountId, organizationId);
       return (await readLinearizable(members, { _id }, { signal }))?.level;
+    },
+
+    /** Everybody's levels in these organizations, as of now, by account id. */
+    levelsIn(
+      organizationIds: readonly string[],
+      signal: AbortSignal,
+    ): AsyncIterable<Pick<MembershipDocument, 'organizationId' | 'accountId' | 'level'>> {
+      // The index holds all of it.
+      const projection = { _id: 0, organizationId: 1, accountId: 1, level: 1 };
+      const filter = { organizationId: { $in: [...organizationIds] } };
+      return findAsOfNow(members, filter, { projection, sort: { accountId: 1 }, signal });
     },
 
     /** Members of one organization, in the order in which they joined. */

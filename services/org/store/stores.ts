@@ -28,6 +28,7 @@ export async function setUpStores(db: Db): Promise<void> {
     memberships: [
       { key: { organizationId: 1, joinTime: 1, accountId: 1 } },
       { key: { accountId: 1, organizationId: 1 } },
+      { key: { organizationId: 1, accountId: 1, level: 1 } },
     ],
     invites: [
       { key: { codeHash: 1 }, unique: true },

@@ -5,22 +5,18 @@ import {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { requireSameRegion } from '../rules/move.ts';
-import { authorizeDestination, decideMove } from './decide-move.ts';
-import type { Dependencies } from './dependencies.ts';
 import { moveMessage } from './messages.ts';
-
-type Uses = Pick<Dependencies, 'projects' | 'slots' | 'moves' | 'eventLog' | 'access'>;
+import { type MoveUses, moveProjects } from './move-projects.ts';
 
 export const createBatchMoveProjects =
-  (uses: Uses): Handler<BatchMoveProjectsRequest, BatchMoveProjectsResponse> =>
+  (uses: MoveUses): Handler<BatchMoveProjectsRequest, BatchMoveProjectsResponse> =>
   async (request, call) => {
-    const { sourceOrganizationId: sourceId, projectIds } = request;
-    const { destinationOrganizationId: destinationId } = request;
+    const { projectIds, planFingerprint } = request;
+    const { sourceOrganizationId: sourceId, destinationOrganizationId: destinationId } = request;
     requireSameRegion(sourceId, destinationId);
-    await authorizeDestination(uses, call, destinationId);
     const missing = errors.projectNotFound;
-    const asked = { sourceId, destinationId, projectIds, etag: '', missing };
-    return await decideMove(uses, call, asked, {
+    const asked = { sourceId, destinationId, projectIds, etag: '', missing, planFingerprint };
+    return await moveProjects(uses, call, asked, {
       codec: BatchMoveProjectsResponse,
       answer: ({ move }) => ({ move: moveMessage(move) }),
     });

@@ -14,7 +14,7 @@ export type Dependencies = {
   moves: MoveStore;
   eventLog: EventLog;
   access: Access;
-  peers: { org: Pick<Peers['org'], 'directory'> };
+  peers: { org: Pick<Peers['org'], 'directory'>; token: Pick<Peers['token'], 'directory'> };
   sagas: Sagas;
   createProjects: CreateProjectsSaga;
 };

@@ -6,23 +6,21 @@ import {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { requireSameRegion } from '../rules/move.ts';
-import { authorizeDestination, decideMove } from './decide-move.ts';
-import type { Dependencies } from './dependencies.ts';
 import { moveMessage, projectMessage } from './messages.ts';
+import { type MoveUses, moveProjects } from './move-projects.ts';
 import { withOwner } from './with-owner.ts';
 import type { Moved } from './write-move.ts';
 
-type Uses = Pick<Dependencies, 'projects' | 'slots' | 'moves' | 'eventLog' | 'access'>;
-
 export const createMoveProject =
-  (uses: Uses): Handler<MoveProjectRequest, MoveProjectResponse> =>
-  async ({ projectId, destinationOrganizationId: destinationId, etag }, call) => {
+  (uses: MoveUses): Handler<MoveProjectRequest, MoveProjectResponse> =>
+  async ({ projectId, destinationOrganizationId: destinationId, etag, planFingerprint }, call) => {
     const needs = { scope: 'project:write', level: Level.LEVEL_ADMIN };
     return await withOwner({ access: uses.access, call }, needs, async (sourceId, gone) => {
       requireSameRegion(sourceId, destinationId);
-      await authorizeDestination(uses, call, destinationId);
-      const asked = { sourceId, destinationId, projectIds: [projectId], etag, missing: () => gone };
-      return await decideMove(uses, call, asked, { codec: MoveProjectResponse, answer });
+      const missing = () => gone;
+      const move = { sourceId, destinationId, projectIds: [projectId], etag, missing };
+      const asked = { ...move, planFingerprint };
+      return await moveProjects(uses, call, asked, { codec: MoveProjectResponse, answer });
     });
   };
 

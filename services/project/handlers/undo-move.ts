@@ -6,11 +6,11 @@ import {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { requireNone, violatedMoveRules } from '../rules/move.ts';
-import { refuseUnusable } from '../rules/slots.ts';
 import { requireMayUndo, undoBlockers } from '../rules/undo-move.ts';
 import type { MoveDocument } from '../store/documents.ts';
 import type { Dependencies } from './dependencies.ts';
 import { moveMessage } from './messages.ts';
+import { requireUsable } from './move-projects.ts';
 import { readSeenMove } from './seen-move.ts';
 import { quicklyOrExplained, type Wanted, writeMove } from './write-move.ts';
 
@@ -66,16 +66,12 @@ async function requireUndoable(
   const move = await moves.read(tx, moveId);
   if (move === undefined) throw new TypeError(`${moveId} has vanished`);
   const existing = await projects.readMany(tx, projectIds);
-  const both = await slots.readMany(tx, [sourceId, destinationId]);
-  const source = both.get(sourceId);
-  const destination = both.get(destinationId);
-  if (source === undefined || destination === undefined || destination.closed) {
-    throw refuseUnusable(destinationId, destination) ?? new TypeError(`${sourceId} has no slots`);
-  }
+  const ends = { sourceId, destinationId };
+  const both = requireUsable(await slots.readMany(tx, [sourceId, destinationId]), ends);
   // Only what is still where the move brought it can go back, and count.
   const there = existing.filter((project) => project.moveId === moveId);
   requireNone([
     ...undoBlockers(move, existing, tx.now),
-    ...violatedMoveRules({ projects: there, source, destination, kept: 0 }),
+    ...violatedMoveRules({ projects: there, ...both, kept: 0 }),
   ]);
 }

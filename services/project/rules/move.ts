@@ -24,7 +24,7 @@ export type MoveFacts = {
 };
 
 /** How many projects a move leaves for good: deleted ones hold no slot, and some go nowhere. */
-function countMoving({ projects, source, destination }: Omit<MoveFacts, 'kept'>): number {
+export function countMoving({ projects, source, destination }: Omit<MoveFacts, 'kept'>): number {
   if (destination._id === source._id) return 0;
   return projects.filter(({ state }) => state !== ProjectState.PROJECT_STATE_DELETED).length;
 }

@@ -8,15 +8,22 @@ import { createListMoveDestinations } from '../handlers/list-move-destinations.t
 import { createMoveProject } from '../handlers/move-project.ts';
 import { refusalOf, type TestKey, testWorld, type World } from './support.ts';
 
-type Wanted = { projectId: string; to: string; etag?: string; requestId?: string };
+type Wanted = {
+  projectId: string;
+  to: string;
+  etag?: string;
+  requestId?: string;
+  planFingerprint?: string;
+};
 
 async function move(
   world: World,
   key: TestKey,
-  { projectId, to, etag = '', requestId = '' }: Wanted,
+  { projectId, to, etag = '', requestId = '', planFingerprint = '' }: Wanted,
 ): Promise<Unpropagated<MoveProjectResponse>> {
   const call = await world.call(key, { projectId, level: Level.LEVEL_ADMIN, requestId });
-  const request = { projectId, destinationOrganizationId: to, etag, requestId };
+  const ends = { projectId, destinationOrganizationId: to };
+  const request = { ...ends, etag, requestId, planFingerprint };
   return await createMoveProject(world)(request, call);
 }
 
@@ -136,7 +143,8 @@ test('a project deleted between authorization and decision does not move', async
   const { _id: projectId } = await world.addProject(source.id, 'Short-lived');
   const call = await world.call(owner, { projectId });
   await createDeleteProject(world)({ projectId, etag: '', requestId: '' }, call);
-  const request = { projectId, destinationOrganizationId: destination.id, etag: '', requestId: '' };
+  const ends = { projectId, destinationOrganizationId: destination.id };
+  const request = { ...ends, etag: '', requestId: '', planFingerprint: '' };
   const error = await refusalOf(createMoveProject(world)(request, call));
   t.is(reasonName(error.reason), 'PROJECT_NOT_ACTIVE');
 });

@@ -29,7 +29,8 @@ test('a project that moved since the call was authorized is read where it is', a
     await world.call(owner, { projectId }),
     await world.call(member, { projectId }),
   ];
-  const request = { projectId, destinationOrganizationId: destination.id, etag: '', requestId: '' };
+  const ends = { projectId, destinationOrganizationId: destination.id };
+  const request = { ...ends, etag: '', requestId: '', planFingerprint: '' };
   await createMoveProject(world)(request, call);
   const get = createGetProject(world);
   t.is((await get({ projectId }, call)).project?.organizationId, destination.id);

@@ -4,7 +4,10 @@ import type { Access, Fills } from '@silo/guard/access.ts';
 import { askOwners } from '@silo/guard/ask-owners.ts';
 import { testEventLog } from '@silo/mongo/test/support.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import type { Membership } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
+import type {
+  MemberOfTwo,
+  Membership,
+} from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
@@ -99,13 +102,23 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     signal: stop.signal,
   });
   const directory: Dependencies['peers']['org']['directory'] = {
+    listMembersOfTwo: async function* ({ firstOrganizationId, secondOrganizationId }) {
+      yield { members: membersOf(levels, firstOrganizationId, secondOrganizationId) };
+    },
     getAccountMemberships: async ({ accountId }) => ({
       currentProjectId: '',
       memberships: membershipsOf(accountId, organizations, levels),
     }),
   };
   const uses = { projects, slots, moves, eventLog, access, sagas, createProjects };
-  const dependencies: Dependencies = { ...uses, peers: { org: { directory } } };
+  const tokenDirectory: Dependencies['peers']['token']['directory'] = {
+    listLiveKeys: async function* ({ accountIds }) {
+      const live = [...keys.values()].filter(({ accountId }) => accountIds.includes(accountId));
+      yield { keys: live.map((fact) => ({ ...fact, name: fact.keyId })) };
+    },
+  };
+  const peers = { org: { directory }, token: { directory: tokenDirectory } };
+  const dependencies: Dependencies = { ...uses, peers };
 
   const world: World = {
     ...dependencies,
@@ -188,6 +201,25 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     },
   };
   return world;
+}
+
+function membersOf(
+  levels: ReadonlyMap<string, Level>,
+  firstOrganizationId: string,
+  secondOrganizationId: string,
+): MemberOfTwo[] {
+  const accountIds = new Set([...levels.keys()].map((key) => key.split(' ')[0] ?? ''));
+  const levelIn = (accountId: string, organizationId: string) =>
+    levels.get(`${accountId} ${organizationId}`) ?? Level.LEVEL_UNSPECIFIED;
+  return [...accountIds]
+    .sort()
+    .map((accountId) => ({
+      accountId,
+      displayName: '',
+      firstLevel: levelIn(accountId, firstOrganizationId),
+      secondLevel: levelIn(accountId, secondOrganizationId),
+    }))
+    .filter(({ firstLevel, secondLevel }) => firstLevel + secondLevel > 0);
 }
 
 function membershipsOf(

@@ -1,3 +1,4 @@
+import { findAsOfNow } from '@silo/mongo/as-of-now.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
@@ -6,6 +7,12 @@ import { secretExpiry } from '../rules/key-secrets.ts';
 import type { AccountDocument, KeyDocument, KeySecret, KeySecretDocument } from './documents.ts';
 
 const useTimeMaxMs = 2_000;
+
+/** What a live key reaches. */
+type LiveKeyDocument = Pick<
+  KeyDocument,
+  '_id' | 'accountId' | 'name' | 'scopes' | 'organizationIds' | 'projectIds'
+>;
 
 /** The API keys with their secrets' facts, always those of one account. */
 export type KeyStore = ReturnType<typeof createKeyStore>;
@@ -98,6 +105,23 @@ export function createKeyStore(db: Db) {
       const _id = { $gt: after, ...(only && { $eq: only }) };
       const query = keys.find({ accountId, _id }, { ...bounded(signal), limit }).sort({ _id: 1 });
       return await reading(query.toArray());
+    },
+
+    /** The accounts' keys that are neither disabled nor expired, as of now, by account id. */
+    liveOfAccounts(
+      accountIds: readonly string[],
+      now: Date,
+      signal: AbortSignal,
+    ): AsyncIterable<LiveKeyDocument> {
+      const filter = {
+        accountId: { $in: [...accountIds] },
+        disabled: false,
+        $or: [{ expireTime: { $exists: false } }, { expireTime: { $gt: now } }],
+      };
+      const projection = {
+        ...{ accountId: 1, name: 1, scopes: 1, organizationIds: 1, projectIds: 1 },
+      };
+      return findAsOfNow(keys, filter, { projection, sort: { accountId: 1, _id: 1 }, signal });
     },
 
     /** The fact of a secret by one linearizable read; undefined: unknown, rolled away or deleted. */

@@ -46,7 +46,8 @@ function moving({ projects, projectId, organizationIds }: Tenant): Operation {
   return async () => {
     moves++;
     const destinationOrganizationId = organizationIds[moves % 2 === 1 ? 1 : 0];
-    await projects.moveProject({ projectId, destinationOrganizationId, etag: '', requestId: '' });
+    const ends = { projectId, destinationOrganizationId };
+    await projects.moveProject({ ...ends, etag: '', requestId: '', planFingerprint: '' });
   };
 }
 

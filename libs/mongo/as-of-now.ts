@@ -1,0 +1,43 @@
+import type { Collection, Document, Filter, Sort } from 'mongodb';
+import { fromMongo } from './from-mongo.ts';
+
+const timeMaxMs = 5_000;
+const batchSize = 1_000;
+
+/**
+ * What a query of many documents finds, as it stands now: everything that was acknowledged before
+ * the call is seen, and what is answered is durable. One linearizable read shows that the primary is
+ * one, and tells its time; the query follows causally. Refuses with DEPENDENCY_UNAVAILABLE where the
+ * primary does not answer, or cannot prove in time that it still is one.
+ */
+export async function* findAsOfNow<T extends Document, Found extends Document = T>(
+  collection: Collection<T>,
+  filter: Filter<T>,
+  { signal, ...options }: { projection: Document; sort?: Sort; signal: AbortSignal },
+): AsyncGenerator<Found> {
+  const session = collection.db.client.startSession({ causalConsistency: true });
+  const bounded = { session, signal, maxTimeMS: timeMaxMs };
+  try {
+    await collection.findOne(
+      {},
+      {
+        ...bounded,
+        projection: { _id: 1 },
+        readConcern: { level: 'linearizable' },
+        readPreference: 'primary',
+      },
+    );
+    const found = collection.find<Found>(filter, {
+      ...bounded,
+      ...options,
+      batchSize,
+      readConcern: { level: 'majority' },
+      readPreference: 'primary',
+    });
+    for await (const document of found) yield document;
+  } catch (error) {
+    throw fromMongo(error);
+  } finally {
+    await session.endSession();
+  }
+}

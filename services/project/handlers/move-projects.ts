@@ -1,0 +1,159 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import type { Codec, Transaction } from '@silo/mongo/event-log.ts';
+import type { Reauthorization } from '@silo/mongo/mutation.ts';
+import type { Unpropagated } from '@silo/mongo/requests.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import { checkEtag, revisionOf } from '@silo/tokens/etag.ts';
+import { requireMayCreate } from '../rules/create-project.ts';
+import { requireNone, violatedMoveRules } from '../rules/move.ts';
+import { accessChanges, type MoveAccess } from '../rules/move-access.ts';
+import { planChanges } from '../rules/plan-fingerprint.ts';
+import { refuseUnusable } from '../rules/slots.ts';
+import type { ProjectDocument, SlotsDocument } from '../store/documents.ts';
+import { authorize } from './authorize.ts';
+import type { Dependencies } from './dependencies.ts';
+import { readMoveAccess } from './read-move-access.ts';
+import { type Moved, quicklyOrExplained, writeMove } from './write-move.ts';
+
+export type MoveUses = Pick<
+  Dependencies,
+  'projects' | 'slots' | 'moves' | 'eventLog' | 'access' | 'peers'
+>;
+
+/** A move as it is asked for, of one project or of a batch. */
+export type AskedMove = {
+  sourceId: string;
+  destinationId: string;
+  projectIds: readonly string[];
+  /** '' unless the caller names the one project's. */
+  etag: string;
+  /** What is refused with where the source does not own a project. */
+  missing(projectId: string): SiloError;
+  /** What the move must still do, where the caller has named a preview; '' where not. */
+  planFingerprint: string;
+};
+
+/** How a move's answer is made, and encoded to be remembered. */
+type Answering<Response> = {
+  codec: Codec<Response>;
+  answer(moved: Moved): Unpropagated<Response>;
+};
+
+/**
+ * Authorizes a move in its destination, decides it, and remembers the answer. Refuses with
+ * ORGANIZATION_NOT_FOUND or ADMIN_REQUIRED alone; else with the first state rule, and tells all.
+ */
+export async function moveProjects<Response>(
+  uses: MoveUses,
+  call: Call,
+  asked: AskedMove,
+  answering: Answering<Response>,
+): Promise<Unpropagated<Response>> {
+  const { sourceId, destinationId, planFingerprint } = asked;
+  const two = { sourceId, destinationId, withNames: false };
+  // Begun beside the authorization, which alone is awaited first: it is what may refuse.
+  const reading = planFingerprint === '' ? undefined : readMoveAccess(uses, two, call.signal);
+  reading?.catch(() => {});
+  await authorizeDestination(uses, call, destinationId);
+  const access = await reading;
+  const by = async (way: (tx: Transaction) => Promise<Moved>) => {
+    const { response } = await uses.eventLog.mutate(call, answering.codec, async (tx) => ({
+      response: answering.answer(await way(tx)),
+      reauthorize: reauthorizationOf(asked),
+    }));
+    return response;
+  };
+  const explained = () => by((tx) => judgeAndMove(uses, call, asked, access, tx));
+  if (access !== undefined) return await explained();
+  return await quicklyOrExplained(
+    () => by((tx) => moveIfAllowed(uses, call, asked, tx)),
+    explained,
+  );
+}
+
+/** Whoever is no member of the destination is told nothing else about it. */
+async function authorizeDestination(
+  { access }: MoveUses,
+  call: Call,
+  organizationId: string,
+): Promise<void> {
+  const needs = { scope: 'project:write', level: Level.LEVEL_MEMBER };
+  const { organization } = await authorize(access, call, { ...needs, organizationId });
+  if (organization === undefined) throw errors.organizationNotFound(organizationId);
+  requireMayCreate(organization);
+}
+
+/** Where a repeat is authorized again: a key that is restricted to projects reaches them alone. */
+function reauthorizationOf({ sourceId, destinationId, projectIds }: AskedMove): Reauthorization[] {
+  const [projectId, ...others] = projectIds;
+  const one = projectId !== undefined && others.length === 0 ? { projectId } : {};
+  return [
+    { organizationId: sourceId, level: Level.LEVEL_ADMIN, ...one },
+    { organizationId: destinationId, level: Level.LEVEL_MEMBER },
+  ];
+}
+
+/** The quick way: no reads. */
+async function moveIfAllowed(
+  uses: MoveUses,
+  call: Call,
+  { sourceId, destinationId, projectIds, etag }: AskedMove,
+  tx: Transaction,
+): Promise<Moved> {
+  const wanted = { sourceId, destinationId, projectIds, revision: revisionOf(etag) };
+  return await writeMove(uses, call, wanted, tx);
+}
+
+/** The way that can explain: reads all, as of one instant, judges, and moves if it may. */
+async function judgeAndMove(
+  uses: MoveUses,
+  call: Call,
+  asked: AskedMove,
+  access: MoveAccess | undefined,
+  tx: Transaction,
+): Promise<Moved> {
+  const { sourceId, destinationId, projectIds, etag, planFingerprint } = asked;
+  const projects = projectsOf(await uses.projects.readMany(tx, projectIds), asked);
+  const both = requireUsable(await uses.slots.readMany(tx, [sourceId, destinationId]), asked);
+  for (const { revision } of projects) checkEtag(etag, revision);
+  const refusals = violatedMoveRules({ projects, ...both, kept: 1 });
+  const violated = [...refusals];
+  if (access !== undefined) {
+    const changes = accessChanges(asked, access);
+    const outcome = { sourceId, destinationId, projects, refusals, changes };
+    const differences = planChanges(planFingerprint, outcome);
+    if (differences.length > 0) violated.push(errors.planChanged(differences));
+  }
+  requireNone(violated);
+  return await moveIfAllowed(uses, call, asked, tx);
+}
+
+/** The source's projects of the move, in their order; throws what is missing. */
+export function projectsOf(
+  found: readonly ProjectDocument[],
+  { sourceId, projectIds, missing }: Pick<AskedMove, 'sourceId' | 'projectIds' | 'missing'>,
+): ProjectDocument[] {
+  const byId = new Map(found.map((each) => [each._id, each]));
+  return projectIds.map((id) => {
+    const project = byId.get(id);
+    if (project?.organizationId !== sourceId) throw missing(id);
+    return project;
+  });
+}
+
+/** The slots of both organizations. Refuses with NOT_READY, ORGANIZATION_NOT_FOUND. */
+export function requireUsable(
+  both: ReadonlyMap<string, SlotsDocument>,
+  { sourceId, destinationId }: Pick<AskedMove, 'sourceId' | 'destinationId'>,
+): { source: SlotsDocument; destination: SlotsDocument } {
+  const source = both.get(sourceId);
+  const destination = both.get(destinationId);
+  const unusable = refuseUnusable(destinationId, destination);
+  if (unusable !== undefined) throw unusable;
+  if (source === undefined || destination === undefined) {
+    throw new TypeError(`${sourceId} has no slots`);
+  }
+  return { source, destination };
+}

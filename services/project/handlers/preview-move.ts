@@ -1,0 +1,81 @@
+import { errors } from '@silo/errors/errors.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type {
+  PreviewMoveRequest,
+  PreviewMoveResponse,
+  SlotsChange,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { type Call, type Handler, keyCaller, targetOrganization } from '@silo/rpc/call.ts';
+import { countMoving, requireSameRegion } from '../rules/move.ts';
+import { accessChanges } from '../rules/move-access.ts';
+import { moveBlockers } from '../rules/move-blockers.ts';
+import { moveChecks } from '../rules/move-checks.ts';
+import { planFingerprint } from '../rules/plan-fingerprint.ts';
+import type { SlotsDocument } from '../store/documents.ts';
+import { accessChangeMessage } from './access-change.ts';
+import { authorize } from './authorize.ts';
+import type { Dependencies } from './dependencies.ts';
+import { type AskedMove, projectsOf, requireUsable } from './move-projects.ts';
+import { readMoveAccess } from './read-move-access.ts';
+import { withOwner } from './with-owner.ts';
+
+type Uses = Pick<Dependencies, 'projects' | 'slots' | 'access' | 'peers'>;
+
+const scope = 'project:read';
+
+export const createPreviewMove =
+  (uses: Uses): Handler<PreviewMoveRequest, PreviewMoveResponse> =>
+  async ({ projectId, projectIds, destinationOrganizationId: destinationId }, call) => {
+    if (projectId === '') {
+      const sourceId = targetOrganization(call).id;
+      const missing = errors.projectNotFound;
+      return await preview(uses, call, { sourceId, destinationId, projectIds, missing });
+    }
+    const needs = { scope, level: Level.LEVEL_ADMIN };
+    return await withOwner({ access: uses.access, call }, needs, async (sourceId, gone) => {
+      const asked = { sourceId, destinationId, projectIds: [projectId], missing: () => gone };
+      return await preview(uses, call, asked);
+    });
+  };
+
+async function preview(
+  uses: Uses,
+  call: Call,
+  asked: Omit<AskedMove, 'etag' | 'planFingerprint'>,
+): Promise<PreviewMoveResponse> {
+  const { sourceId, destinationId, projectIds } = asked;
+  const { signal } = call;
+  requireSameRegion(sourceId, destinationId);
+  const needs = { scope, organizationId: destinationId, level: Level.LEVEL_MEMBER };
+  const { organization: caller } = await authorize(uses.access, call, needs);
+  if (caller === undefined) throw errors.organizationNotFound(destinationId);
+  const [found, both, access] = await Promise.all([
+    uses.projects.getMany(sourceId, projectIds, signal),
+    uses.slots.getMany([sourceId, destinationId], signal),
+    readMoveAccess(uses, { sourceId, destinationId, withNames: true }, signal),
+  ]);
+  const projects = projectsOf(found, asked);
+  const { source, destination } = requireUsable(both, asked);
+  const refusals = moveBlockers({ projects, source, destinationId, destination, caller });
+  const changes = accessChanges(asked, access);
+  const moving = countMoving({ projects, source, destination });
+  const { accountId } = keyCaller(call).key;
+  return {
+    checks: moveChecks(refusals),
+    allowed: refusals.length === 0,
+    losing: accessChangeMessage(changes.losing, access, accountId),
+    gaining: accessChangeMessage(changes.gaining, access, accountId),
+    source: slotsChange(source, -moving),
+    destination: slotsChange(destination, moving),
+    planFingerprint: planFingerprint({ sourceId, destinationId, projects, refusals, changes }),
+  };
+}
+
+function slotsChange({ _id, limit, count }: SlotsDocument, more: number): SlotsChange {
+  return {
+    organizationId: _id,
+    limit: limit ?? undefined,
+    countBefore: count,
+    countAfter: count + more,
+  };
+}

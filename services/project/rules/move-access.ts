@@ -1,0 +1,90 @@
+import { isRestricted, reachesOrganization } from '@silo/guard/judge.ts';
+import { holdsScope } from '@silo/guard/scopes.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
+
+/** Somebody in either organization of a move; LEVEL_UNSPECIFIED: no member of that one. */
+export type Person = {
+  accountId: string;
+  displayName: string;
+  sourceLevel: Level;
+  destinationLevel: Level;
+};
+
+/** Everybody in either organization of a move, and all their live keys. */
+export type MoveAccess = { people: readonly Person[]; keys: readonly LiveKey[] };
+
+/** A key that loses or gains projects of a move: these, or each of them. */
+export type ConcernedKey = { key: LiveKey; projectIds: readonly string[] | 'all' };
+
+/** Who loses, or gains, access. */
+export type Concerned = { people: readonly Person[]; keys: readonly ConcernedKey[] };
+
+export type AccessChanges = { losing: Concerned; gaining: Concerned };
+
+type Ends = { sourceId: string; destinationId: string; projectIds: readonly string[] };
+
+/** What of a move's projects a key reaches. */
+type Reached = readonly string[] | 'all';
+
+const nothing: Reached = [];
+const areas = ['project', 'event', 'token', 'activity'] as const;
+
+/**
+ * Who loses and who gains access to the projects of a move. People do by membership; a key does by
+ * its owner's, if its scopes concern projects, and by its own restrictions: one that is restricted to
+ * the source loses what its owner keeps.
+ */
+export function accessChanges(move: Ends, { people, keys }: MoveAccess): AccessChanges {
+  const byAccount = new Map(people.map((person) => [person.accountId, person]));
+  const losing: ConcernedKey[] = [];
+  const gaining: ConcernedKey[] = [];
+  const moving = new Set(move.projectIds);
+  for (const key of keys) {
+    const owner = byAccount.get(key.accountId);
+    if (owner === undefined || !concernsProjects(key)) continue;
+    const before = reachedBy(key, move.sourceId, isMember(owner.sourceLevel), moving);
+    const after = reachedBy(key, move.destinationId, isMember(owner.destinationLevel), moving);
+    const lost = without(before, after, move.projectIds);
+    const gained = without(after, before, move.projectIds);
+    if (lost.length > 0) losing.push({ key, projectIds: lost });
+    if (gained.length > 0) gaining.push({ key, projectIds: gained });
+  }
+  const losingPeople = people.filter((each) => hasOnly(each.sourceLevel, each.destinationLevel));
+  const gainingPeople = people.filter((each) => hasOnly(each.destinationLevel, each.sourceLevel));
+  return {
+    losing: { people: losingPeople, keys: losing },
+    gaining: { people: gainingPeople, keys: gaining },
+  };
+}
+
+/** Whether a key may do anything with a project, by its scopes. */
+function concernsProjects({ scopes }: LiveKey): boolean {
+  return areas.some((area) => holdsScope(scopes, `${area}:read`));
+}
+
+function reachedBy(
+  key: LiveKey,
+  organizationId: string,
+  ownerIsMember: boolean,
+  moving: ReadonlySet<string>,
+): Reached {
+  if (!ownerIsMember) return nothing;
+  if (!isRestricted(key) || reachesOrganization(key, organizationId)) return 'all';
+  return key.projectIds.filter((id) => moving.has(id));
+}
+
+function without(from: Reached, taken: Reached, all: readonly string[]): Reached {
+  if (taken === 'all') return nothing;
+  if (taken.length === 0) return from;
+  const left = new Set(taken);
+  return (from === 'all' ? all : from).filter((id) => !left.has(id));
+}
+
+function hasOnly(one: Level, other: Level): boolean {
+  return isMember(one) && !isMember(other);
+}
+
+function isMember(level: Level): boolean {
+  return level !== Level.LEVEL_UNSPECIFIED;
+}

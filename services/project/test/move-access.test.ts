@@ -1,0 +1,164 @@
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
+import test from 'ava';
+import { accessChangeMessage } from '../handlers/access-change.ts';
+import { accessChanges, type Concerned, type Person } from '../rules/move-access.ts';
+
+const { LEVEL_ADMIN, LEVEL_MEMBER, LEVEL_UNSPECIFIED } = Level;
+const move = { sourceId: 'org_source', destinationId: 'org_there', projectIds: ['prj_1', 'prj_2'] };
+
+const person = (accountId: string, sourceLevel: Level, destinationLevel: Level): Person => ({
+  ...{ accountId, displayName: `Name of ${accountId}`, sourceLevel, destinationLevel },
+});
+
+const people = [
+  person('acc_both', LEVEL_ADMIN, LEVEL_MEMBER),
+  person('acc_source', LEVEL_ADMIN, LEVEL_UNSPECIFIED),
+  person('acc_there', LEVEL_UNSPECIFIED, LEVEL_MEMBER),
+];
+
+function keyOf(accountId: string, values: Partial<LiveKey> = {}): LiveKey {
+  const name = 'a key';
+  const nothing = { scopes: ['*'], organizationIds: [], projectIds: [] };
+  return { keyId: 'key_1', accountId, name, ...nothing, ...values };
+}
+
+const keysOf = ({ keys }: Concerned) => keys.map(({ projectIds }) => projectIds);
+
+test('who is in one organization only loses, or gains, with its level there', (t) => {
+  const { losing, gaining } = accessChanges(move, { people, keys: [] });
+  t.deepEqual(losing.people, [people[1]]);
+  t.deepEqual(gaining.people, [people[2]]);
+});
+
+type Row = {
+  key: string;
+  values?: Partial<LiveKey>;
+  /** By owner: what is lost and what is gained. */
+  source: [unknown, unknown];
+  there: [unknown, unknown];
+  both: [unknown, unknown];
+};
+
+const rows: Row[] = [
+  {
+    key: 'an unrestricted key',
+    source: [['all'], []],
+    there: [[], ['all']],
+    both: [[], []],
+  },
+  {
+    key: 'a key restricted to the source',
+    values: { organizationIds: ['org_source'] },
+    source: [['all'], []],
+    there: [[], []],
+    both: [['all'], []],
+  },
+  {
+    key: 'a key restricted to the destination',
+    values: { organizationIds: ['org_there'] },
+    source: [[], []],
+    there: [[], ['all']],
+    both: [[], ['all']],
+  },
+  {
+    key: 'a key restricted to both organizations',
+    values: { organizationIds: ['org_there', 'org_source'] },
+    source: [['all'], []],
+    there: [[], ['all']],
+    both: [[], []],
+  },
+  {
+    key: 'a key restricted to one of the projects',
+    values: { projectIds: ['prj_2'] },
+    source: [[['prj_2']], []],
+    there: [[], [['prj_2']]],
+    both: [[], []],
+  },
+  {
+    key: 'a key restricted to the source and to one of the projects',
+    values: { organizationIds: ['org_source'], projectIds: ['prj_2'] },
+    source: [['all'], []],
+    there: [[], [['prj_2']]],
+    both: [[['prj_1']], []],
+  },
+  {
+    key: 'a key restricted to the destination and to one of the projects',
+    values: { organizationIds: ['org_there'], projectIds: ['prj_1'] },
+    source: [[['prj_1']], []],
+    there: [[], ['all']],
+    both: [[], [['prj_2']]],
+  },
+  {
+    key: 'a key restricted to something else',
+    values: { organizationIds: ['org_else'], projectIds: ['prj_else'] },
+    source: [[], []],
+    there: [[], []],
+    both: [[], []],
+  },
+  {
+    key: 'a key whose scopes concern no project',
+    values: { scopes: ['billing:write', 'organization:read', 'key:write', 'account:read'] },
+    source: [[], []],
+    there: [[], []],
+    both: [[], []],
+  },
+  {
+    key: 'a key that only writes events',
+    values: { scopes: ['event:write'] },
+    source: [['all'], []],
+    there: [[], ['all']],
+    both: [[], []],
+  },
+];
+
+for (const { key, values, ...expected } of rows) {
+  test(`${key} loses and gains what its owner and its restrictions make it`, (t) => {
+    for (const owner of ['source', 'there', 'both'] as const) {
+      const access = { people, keys: [keyOf(`acc_${owner}`, values)] };
+      const { losing, gaining } = accessChanges(move, access);
+      t.deepEqual([keysOf(losing), keysOf(gaining)], expected[owner], `its owner is in ${owner}`);
+    }
+  });
+}
+
+test('a move to where the projects are changes nobody’s access', (t) => {
+  const stays = { ...move, destinationId: 'org_source' };
+  const inSource = [person('acc_1', LEVEL_ADMIN, LEVEL_ADMIN)];
+  const keys = rows.map(({ values }) => keyOf('acc_1', values));
+  const { losing, gaining } = accessChanges(stays, { people: inSource, keys });
+  t.deepEqual([losing, gaining], Array(2).fill({ people: [], keys: [] }));
+});
+
+test('of other people’s keys only owner and number are told; lists stop at 1,000, counts do not', (t) => {
+  const many = Array.from({ length: 1_200 }, (_, index) =>
+    person(`acc_${String(index).padStart(4, '0')}`, LEVEL_MEMBER, LEVEL_UNSPECIFIED),
+  );
+  const [me] = many;
+  const keys = many.flatMap(({ accountId }) => [
+    keyOf(accountId, { keyId: `key_${accountId}_1`, name: 'secret name' }),
+    keyOf(accountId, { keyId: `key_${accountId}_2`, name: 'secret name', projectIds: ['prj_1'] }),
+  ]);
+  const access = { people: many, keys };
+  const { losing } = accessChanges(move, access);
+  const told = accessChangeMessage(losing, access, me?.accountId ?? '');
+  t.is(told.members.length, 1_000);
+  t.is(told.memberCount, 1_200);
+  t.deepEqual(told.members[0], {
+    accountId: 'acc_0000',
+    displayName: 'Name of acc_0000',
+    level: LEVEL_MEMBER,
+  });
+  t.deepEqual(told.ownKeys, [
+    { keyId: 'key_acc_0000_1', name: 'secret name', projectIds: [] },
+    { keyId: 'key_acc_0000_2', name: 'secret name', projectIds: ['prj_1'] },
+  ]);
+  t.is(told.ownKeyCount, 2);
+  t.is(told.otherKeys.length, 1_000);
+  t.deepEqual(told.otherKeys[0], {
+    accountId: 'acc_0001',
+    displayName: 'Name of acc_0001',
+    keyCount: 2,
+  });
+  t.deepEqual([told.otherKeyCount, told.otherOwnerCount], [2_398, 1_199]);
+});

@@ -1,0 +1,79 @@
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import type { Move } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { PublicApi } from '../harness/clients.ts';
+import type { TestSilo } from '../harness/silo.ts';
+import { choosePlan, createOrganization, createProject, present } from './support.ts';
+
+/** Somebody with a source organization of some projects, and a destination, both without a limit. */
+export async function mover(silo: TestSilo, { projects = 1, name = 'Mover' } = {}) {
+  const ada = await silo.signUp(name);
+  const sourceId = ada.organization.id;
+  await choosePlan(ada.api, sourceId, Plan.PLAN_SCALE);
+  const projectIds: string[] = [];
+  for (let index = 1; index <= projects; index++) {
+    projectIds.push((await createProject(ada.api, sourceId, { name: `Moving ${index}` })).id);
+  }
+  const { organizationId: destinationId } = await createOrganization(ada.api, 'Destination');
+  await choosePlan(ada.api, destinationId, Plan.PLAN_SCALE);
+  return { ...ada, sourceId, destinationId, projectIds, movingId: present(projectIds[0]) };
+}
+
+/** What moves: one project, or a batch of an organization's. */
+export type WantedMove = {
+  from: string;
+  to: string;
+  projectIds: readonly string[];
+};
+
+/** Asks what a batch would do. */
+export function previewBatch(api: PublicApi, { from, to, projectIds }: WantedMove) {
+  return api.projects.previewMove({
+    projectId: '',
+    sourceOrganizationId: from,
+    projectIds: [...projectIds],
+    destinationOrganizationId: to,
+  });
+}
+
+/** Asks what the move of one project would do. */
+export function previewOne(api: PublicApi, projectId: string, destinationOrganizationId: string) {
+  const batch = { sourceOrganizationId: '', projectIds: [] };
+  return api.projects.previewMove({ projectId, destinationOrganizationId, ...batch });
+}
+
+/** Moves one project as it was previewed. */
+export function movePlanned(
+  api: PublicApi,
+  projectId: string,
+  destinationOrganizationId: string,
+  planFingerprint: string,
+) {
+  const ends = { projectId, destinationOrganizationId };
+  return api.projects.moveProject({ ...ends, planFingerprint, etag: '', requestId: '' });
+}
+
+/** Moves a batch; answers the move. */
+export async function moveBatch(
+  api: PublicApi,
+  { from, to, projectIds }: WantedMove,
+  { planFingerprint = '', requestId = '' } = {},
+): Promise<Move> {
+  const { move } = await api.projects.batchMoveProjects({
+    sourceOrganizationId: from,
+    projectIds: [...projectIds],
+    destinationOrganizationId: to,
+    planFingerprint,
+    requestId,
+  });
+  return present(move);
+}
+
+/** Undoes a move; answers the move back. */
+export async function undoMove(api: PublicApi, moveId: string, requestId = ''): Promise<Move> {
+  return present((await api.projects.undoMove({ moveId, requestId })).move);
+}
+
+/** The organization that owns a project, to a member of it. */
+export async function ownerOf(api: PublicApi, projectId: string): Promise<string | undefined> {
+  return (await api.projects.getProject({ projectId })).project?.organizationId;
+}
