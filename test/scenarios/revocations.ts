@@ -251,7 +251,7 @@ export const revocations: Record<string, Revocation> = {
     source: 'project',
     prepare: async (silo) => {
       const { ada, projectId, destinationOrganizationId, ...rest } = await movable(silo);
-      const move = { projectId, destinationOrganizationId, etag };
+      const move = { projectId, destinationOrganizationId, etag, planFingerprint: '' };
       return {
         ...rest,
         revoke: (requestId) => ada.api.projects.moveProject({ ...move, requestId }),
@@ -263,7 +263,8 @@ export const revocations: Record<string, Revocation> = {
     prepare: async (silo) => {
       const { ada, projectId, sourceOrganizationId, destinationOrganizationId, ...rest } =
         await movable(silo);
-      const move = { projectIds: [projectId], sourceOrganizationId, destinationOrganizationId };
+      const ends = { sourceOrganizationId, destinationOrganizationId };
+      const move = { ...ends, projectIds: [projectId], planFingerprint: '' };
       return {
         ...rest,
         revoke: (requestId) => ada.api.projects.batchMoveProjects({ ...move, requestId }),
