@@ -141,8 +141,8 @@ function mutationsOf(at: Stage & { emptyId: string; movableIds: string[] }) {
       return projects.updateProject({ project, updateMask: ['name'], requestId: '' });
     }),
     ...movableIds.map((projectId) => () => {
-      const request = { projectId, destinationOrganizationId: home, ...unconditional };
-      return projects.moveProject(request);
+      const ends = { projectId, destinationOrganizationId: home };
+      return projects.moveProject({ ...ends, ...unconditional, planFingerprint: '' });
     }),
     ...many(20, (index) => () => {
       const request = { projectId: projectOf(index), expectedFingerprint: '', requestId: '' };
