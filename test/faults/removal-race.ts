@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import { status } from '@grpc/grpc-js';
 import { reasonOf } from '@silo/errors/from-status.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import type { RemoveMemberRequest } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { Document, MongoClient, Timestamp } from 'mongodb';
 import { join, upgrade } from '../authorization/world.ts';
 import type { Clients, SignedUp } from '../harness/clients.ts';
+import { eventually } from '../harness/eventually.ts';
 import type { Deployment } from '../invariants/snapshot.ts';
 import { newProject } from './story.ts';
 
@@ -74,19 +78,23 @@ export async function removeDuring(silo: Raced, stage: Stage): Promise<Round> {
   // As soon as the first is through, the others are on all stretches of their way.
   await Promise.race(outcomes);
   const answeredBefore = answered;
+  const removed = (request: RemoveMemberRequest): Promise<boolean> =>
+    eventually(async () => {
+      try {
+        await ada.api.organizations.removeMember(request);
+        return true;
+      } catch (error) {
+        // Where Bob has deleted the organization, nobody is removed.
+        const isGone = request.organizationId === emptyId && !isPassing(error);
+        if (isGone) return false;
+        throw error;
+      }
+    }, 60_000);
   const returnedMs = new Map<string, number>();
   await Promise.all(
     [stage.teamId, stage.planId, emptyId].map(async (organizationId) => {
-      const which = { organizationId, accountId: bob.account.id };
-      const removed = ada.api.organizations.removeMember({ ...which, ...unconditional });
-      // Where Bob has deleted the organization, nobody is removed.
-      const returned = await removed.then(
-        () => true,
-        (error: unknown) => {
-          if (organizationId === emptyId && reasonOf(error)) return false;
-          throw error;
-        },
-      );
+      const which = { organizationId, accountId: bob.account.id, etag: '' };
+      const returned = await removed({ ...which, requestId: randomUUID() });
       if (returned) returnedMs.set(organizationId, Date.now());
     }),
   );
@@ -105,6 +113,11 @@ export async function removeDuring(silo: Raced, stage: Stage): Promise<Round> {
       return `${event} in ${organizationId}, ${lateMs} ms after the removal had returned`;
     }),
   };
+}
+
+/** Whether the same request may be answered in a moment. */
+function isPassing(error: unknown): boolean {
+  return error instanceof SiloError && error.code === status.UNAVAILABLE;
 }
 
 /** An organization that can be deleted, of which Bob is an owner too. */
