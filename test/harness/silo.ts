@@ -11,6 +11,7 @@ import { tokenService } from '@silo/token-service/service.ts';
 import { MongoClient } from 'mongodb';
 import { certificate } from './certificates.ts';
 import { type Clients, connectClients } from './clients.ts';
+import { countPermits, type PermitCount } from './counted-permits.ts';
 import { required } from './environment.ts';
 
 const definitions: Record<ServiceName, ServiceDefinition> = {
@@ -30,6 +31,8 @@ export type TestSilo = AsyncDisposable &
     /** Events are under `<prefix>.<service>.<event>.<id>`. */
     natsSubjectPrefix: string;
     mongo: MongoClient;
+    /** Of all four services. */
+    permits: PermitCount;
   };
 
 /** Starts the four services; disposing stops them and drops their databases. */
@@ -56,6 +59,7 @@ export async function startTestSilo(
   const address = (name: ServiceName) => `127.0.0.1:${ports[name]}`;
   const stop = new AbortController();
   const mongo = new MongoClient(shared.mongodbUrl);
+  const permits: PermitCount = { taken: 0, held: 0 };
   const running = await Promise.all(
     serviceNames.map(async (name) => {
       const tls = certificate(`service-${name}`);
@@ -74,6 +78,7 @@ export async function startTestSilo(
       return await startService(definitions[name], config, {
         log: silentLogger(),
         signal: stop.signal,
+        alterAccess: (access) => countPermits(access, permits),
       });
     }),
   );
@@ -100,6 +105,7 @@ export async function startTestSilo(
     natsStream: shared.natsStream,
     natsSubjectPrefix: shared.natsSubjectPrefix,
     mongo,
+    permits,
     [Symbol.asyncDispose]: dispose,
   };
 }

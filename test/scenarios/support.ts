@@ -6,6 +6,7 @@ import anyTest, { type ExecutionContext, type SerialFn, type TestFn } from 'ava'
 import { ulid } from 'ulid';
 import { certificate } from '../harness/certificates.ts';
 import type { PublicApi } from '../harness/clients.ts';
+import { eventually } from '../harness/eventually.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 import { invariantsHold } from '../invariants.ts';
 
@@ -21,6 +22,14 @@ export function scenarios(): SerialFn<ScenarioContext> {
     t.context = { silo: await startTestSilo() };
   });
   test.after('the invariants hold', (t) => invariantsHold(t, t.context.silo));
+  test.after('no permit is left', async (t) => {
+    const { permits } = t.context.silo;
+    // A call whose client has gone may still be on its way.
+    await eventually(() => {
+      if (permits.held > 0) throw new Error(`${permits.held} of ${permits.taken} are held`);
+    });
+    t.pass();
+  });
   test.after.always((t) => t.context.silo?.[Symbol.asyncDispose]());
   return test;
 }
