@@ -27,6 +27,15 @@ const advices: Partial<Record<ReasonName, Advice>> = {
   FINGERPRINT_MISMATCH: () => 'silo token show: somebody else has just regenerated it',
   BILLING_DETAILS_REQUIRED: () => 'silo plan billing-details, then again',
   PLAN_LIMIT_EXCEEDED: () => 'silo projects, then silo project delete PROJECT or silo move PROJECT',
+  MOVE_NOT_FOUND: () => 'silo moves',
+  MOVE_IS_UNDO: () => 'silo move PROJECT, to move again',
+  MOVE_UNDONE: ({ undone_by: id = 'MOVE' }) => `silo moves show ${id} shows the move back`,
+  MOVE_FINALIZED: () => 'silo move PROJECT, to move again',
+  UNDO_EXPIRED: () => 'silo move PROJECT, to move again',
+  MOVE_SUPERSEDED: ({ project_id: id = 'PROJECT' }) =>
+    `silo moves --project ${id} shows the later move: undo that first`,
+  PROJECT_GONE: () => 'silo move with the projects that are left',
+  PROJECT_NOT_DELETED: () => 'silo projects: it is there',
   REQUEST_ID_REUSED: () => 'leave --request-id out',
 };
 

@@ -66,6 +66,18 @@ export function createFind(api: Api) {
     );
   }
 
+  /** What a list is asked of: a project, or an organization. */
+  async function target(given: {
+    org?: string | undefined;
+    project?: string | undefined;
+  }): Promise<{ organizationId: string; projectId: string }> {
+    if (given.project === undefined) {
+      return { organizationId: (await organization(given.org)).id, projectId: '' };
+    }
+    if (given.org !== undefined) throw usage('Give --org or --project, not both.');
+    return { organizationId: '', projectId: (await project(given.project)).id };
+  }
+
   async function organizationOf(organizationId: string): Promise<Organization> {
     return present((await api.organizations.getOrganization({ organizationId })).organization);
   }
@@ -108,7 +120,7 @@ export function createFind(api: Api) {
     );
   }
 
-  return { account, project, organization, organizations, organizationOf, member, key };
+  return { account, project, organization, target, organizations, organizationOf, member, key };
 }
 
 function idOf({ id }: { id: string }): string {

@@ -4,10 +4,12 @@ import { account } from './commands/account.ts';
 import { activity } from './commands/activity.ts';
 import { completion } from './commands/completion.ts';
 import { exitCodesTopic } from './commands/exit-codes.ts';
+import { finalize } from './commands/finalize.ts';
 import { keys } from './commands/keys.ts';
 import { login } from './commands/login.ts';
 import { logout } from './commands/logout.ts';
 import { members } from './commands/members.ts';
+import { moves } from './commands/moves.ts';
 import { org } from './commands/org.ts';
 import { plan } from './commands/plan.ts';
 import { profiles } from './commands/profiles.ts';
@@ -16,6 +18,7 @@ import { projects } from './commands/projects.ts';
 import { signup } from './commands/signup.ts';
 import { switchProject } from './commands/switch.ts';
 import { token } from './commands/token.ts';
+import { undo } from './commands/undo.ts';
 
 /** The whole command: every subcommand, and the options that all of them take. */
 export function createProgram(
@@ -42,6 +45,9 @@ export function createProgram(
     projects(cli),
     switchProject(cli),
     project(cli),
+    moves(cli),
+    undo(cli),
+    finalize(cli),
     token(cli),
     keys(cli),
     org(cli),

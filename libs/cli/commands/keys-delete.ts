@@ -2,6 +2,7 @@ import { Command } from '@commander-js/extra-typings';
 import { DeleteApiKeyResponse } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import type { Cli } from '../cli.ts';
+import { propagationBlocks } from '../render/propagation.ts';
 
 export function keysDelete(cli: Cli) {
   return new Command('delete')
@@ -19,6 +20,9 @@ export function keysDelete(cli: Cli) {
       }
       const request = { keyId: id, etag: yes ? '' : etag, requestId: '' };
       const answer = await api.apiKeys.deleteApiKey(request);
-      cli.answer(DeleteApiKeyResponse, answer, [`Deleted ${name}.`]);
+      cli.answer(DeleteApiKeyResponse, answer, [
+        `Deleted ${name}.`,
+        ...propagationBlocks(answer.propagation),
+      ]);
     });
 }

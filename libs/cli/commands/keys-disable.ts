@@ -6,6 +6,7 @@ import {
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
 import { keyBlocks } from '../render/keys.ts';
+import { propagationBlocks } from '../render/propagation.ts';
 
 export function keysDisable(cli: Cli) {
   return new Command('disable')
@@ -15,7 +16,10 @@ export function keysDisable(cli: Cli) {
       const { api, find } = await cli.signedIn();
       const { id } = await find.key(given);
       const answer = await api.apiKeys.disableApiKey({ keyId: id, etag: '', requestId: '' });
-      cli.answer(DisableApiKeyResponse, answer, keyBlocks(present(answer.apiKey)));
+      cli.answer(DisableApiKeyResponse, answer, [
+        ...keyBlocks(present(answer.apiKey)),
+        ...propagationBlocks(answer.propagation),
+      ]);
     });
 }
 

@@ -5,6 +5,7 @@ import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
 import { secretBlocks } from '../render/keys.ts';
+import { propagationBlocks } from '../render/propagation.ts';
 import { parseDurationSeconds } from './key-options.ts';
 
 export function keysRoll(cli: Cli) {
@@ -31,6 +32,6 @@ export function keysRoll(cli: Cli) {
         await cli.profiles.write(name, { ...profile, apiKey: answer.secret });
         blocks.push(`Profile ${name} uses it from now on.`);
       }
-      cli.answer(RollApiKeyResponse, answer, blocks);
+      cli.answer(RollApiKeyResponse, answer, [...blocks, ...propagationBlocks(answer.propagation)]);
     });
 }

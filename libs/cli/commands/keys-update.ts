@@ -4,6 +4,7 @@ import type { Cli } from '../cli.ts';
 import { usage } from '../failure.ts';
 import { present } from '../find.ts';
 import { keyBlocks } from '../render/keys.ts';
+import { propagationBlocks } from '../render/propagation.ts';
 import { expiryOption, scopeOption } from './key-options.ts';
 import { reachOf } from './key-reach.ts';
 
@@ -39,6 +40,9 @@ export function keysUpdate(cli: Cli) {
         ...(expires instanceof Date && { expireTime: expires }),
       });
       const answer = await api.apiKeys.updateApiKey({ apiKey: changed, updateMask, requestId: '' });
-      cli.answer(UpdateApiKeyResponse, answer, keyBlocks(present(answer.apiKey)));
+      cli.answer(UpdateApiKeyResponse, answer, [
+        ...keyBlocks(present(answer.apiKey)),
+        ...propagationBlocks(answer.propagation),
+      ]);
     });
 }

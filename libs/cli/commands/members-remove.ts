@@ -1,6 +1,7 @@
 import { Command } from '@commander-js/extra-typings';
 import { RemoveMemberResponse } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import type { Cli } from '../cli.ts';
+import { propagationBlocks } from '../render/propagation.ts';
 
 export function membersRemove(cli: Cli) {
   return new Command('remove')
@@ -22,6 +23,9 @@ export function membersRemove(cli: Cli) {
         etag: yes ? '' : etag,
         requestId: '',
       });
-      cli.answer(RemoveMemberResponse, answer, [`Removed ${email} from ${organization.name}.`]);
+      cli.answer(RemoveMemberResponse, answer, [
+        `Removed ${email} from ${organization.name}.`,
+        ...propagationBlocks(answer.propagation),
+      ]);
     });
 }

@@ -4,6 +4,7 @@ import { UpdateMemberResponse } from '@silo/protos/gen/silo/org/v1/organization_
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
 import { membersBlocks } from '../render/organizations.ts';
+import { propagationBlocks } from '../render/propagation.ts';
 import { levelNamed, levelNames } from '../render/values.ts';
 
 export function membersUpdate(cli: Cli) {
@@ -23,6 +24,9 @@ export function membersUpdate(cli: Cli) {
         updateMask: ['level'],
         requestId: '',
       });
-      cli.answer(UpdateMemberResponse, answer, membersBlocks([present(answer.member)]));
+      cli.answer(UpdateMemberResponse, answer, [
+        ...membersBlocks([present(answer.member)]),
+        ...propagationBlocks(answer.propagation),
+      ]);
     });
 }

@@ -1,6 +1,7 @@
 import { Command } from '@commander-js/extra-typings';
 import { DeleteOrganizationResponse } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import type { Cli } from '../cli.ts';
+import { propagationBlocks } from '../render/propagation.ts';
 
 export function orgDelete(cli: Cli) {
   return new Command('delete')
@@ -16,6 +17,9 @@ export function orgDelete(cli: Cli) {
       }
       const request = { organizationId: id, etag: yes ? '' : etag, requestId: '' };
       const answer = await api.organizations.deleteOrganization(request);
-      cli.answer(DeleteOrganizationResponse, answer, [`Deleted ${name}.`]);
+      cli.answer(DeleteOrganizationResponse, answer, [
+        `Deleted ${name}.`,
+        ...propagationBlocks(answer.propagation),
+      ]);
     });
 }

@@ -1,6 +1,7 @@
 import { Command } from '@commander-js/extra-typings';
 import { LeaveOrganizationResponse } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import type { Cli } from '../cli.ts';
+import { propagationBlocks } from '../render/propagation.ts';
 
 export function orgLeave(cli: Cli) {
   return new Command('leave')
@@ -16,6 +17,9 @@ export function orgLeave(cli: Cli) {
       }
       const request = { organizationId: id, requestId: '' };
       const answer = await api.organizations.leaveOrganization(request);
-      cli.answer(LeaveOrganizationResponse, answer, [`You have left ${name}.`]);
+      cli.answer(LeaveOrganizationResponse, answer, [
+        `You have left ${name}.`,
+        ...propagationBlocks(answer.propagation),
+      ]);
     });
 }

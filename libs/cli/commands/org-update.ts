@@ -7,6 +7,7 @@ import {
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
 import { organizationBlocks } from '../render/organizations.ts';
+import { propagationBlocks } from '../render/propagation.ts';
 
 export function orgRename(cli: Cli) {
   return new Command('rename')
@@ -53,7 +54,9 @@ export function orgSettings(cli: Cli) {
         updateMask: ['members_may_create_projects'],
         requestId: '',
       });
-      const blocks = organizationBlocks(present(answer.organization));
-      cli.answer(UpdateOrganizationResponse, answer, blocks);
+      cli.answer(UpdateOrganizationResponse, answer, [
+        ...organizationBlocks(present(answer.organization)),
+        ...propagationBlocks(answer.propagation),
+      ]);
     });
 }

@@ -3,6 +3,7 @@ import { DeleteProjectResponse } from '@silo/protos/gen/silo/project/v1/project_
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
 import { deletedBlocks } from '../render/projects.ts';
+import { propagationBlocks } from '../render/propagation.ts';
 
 export function projectDelete(cli: Cli) {
   return new Command('delete')
@@ -21,6 +22,10 @@ export function projectDelete(cli: Cli) {
       // What was confirmed is what is deleted.
       const request = { projectId: id, etag: yes ? '' : etag, requestId: '' };
       const answer = await api.projects.deleteProject(request);
-      cli.answer(DeleteProjectResponse, answer, deletedBlocks(present(answer.project)));
+      const blocks = deletedBlocks(present(answer.project));
+      cli.answer(DeleteProjectResponse, answer, [
+        ...blocks,
+        ...propagationBlocks(answer.propagation),
+      ]);
     });
 }

@@ -5,6 +5,7 @@ import { projectDelete } from './project-delete.ts';
 import { projectRename } from './project-rename.ts';
 import { projectSettings } from './project-settings.ts';
 import { projectShow } from './project-show.ts';
+import { projectUndelete } from './project-undelete.ts';
 
 export function project(cli: Cli) {
   return new Command('project')
@@ -14,5 +15,6 @@ export function project(cli: Cli) {
     .addCommand(projectShow(cli))
     .addCommand(projectRename(cli))
     .addCommand(projectSettings(cli))
-    .addCommand(projectDelete(cli));
+    .addCommand(projectDelete(cli))
+    .addCommand(projectUndelete(cli));
 }

@@ -6,6 +6,7 @@ import {
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
 import { tokenBlocks } from '../render/projects.ts';
+import { propagationBlocks } from '../render/propagation.ts';
 
 export function token(cli: Cli) {
   return new Command('token')
@@ -47,6 +48,9 @@ function regenerate(cli: Cli) {
         expectedFingerprint: fingerprint,
         requestId: '',
       });
-      cli.answer(RegenerateProjectTokenResponse, answer, tokenBlocks(present(answer.projectToken)));
+      cli.answer(RegenerateProjectTokenResponse, answer, [
+        ...tokenBlocks(present(answer.projectToken)),
+        ...propagationBlocks(answer.propagation),
+      ]);
     });
 }

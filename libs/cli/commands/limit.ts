@@ -1,0 +1,30 @@
+import { InvalidArgumentError } from '@commander-js/extra-typings';
+
+const pageSizeMax = 1_000;
+
+/** How many a list shall have. */
+export function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1)
+    throw new InvalidArgumentError('Give a number from 1.');
+  return count;
+}
+
+/** The first things of a list that has no end worth waiting for, and the way to more. */
+export async function firstOf<Thing>(
+  limit: number,
+  ask: (page: {
+    pageSize: number;
+    pageToken: string;
+  }) => Promise<{ things: Thing[]; nextPageToken: string }>,
+): Promise<{ things: Thing[]; nextPageToken: string }> {
+  const things: Thing[] = [];
+  let nextPageToken = '';
+  do {
+    const pageSize = Math.min(limit - things.length, pageSizeMax);
+    const page = await ask({ pageSize, pageToken: nextPageToken });
+    things.push(...page.things);
+    nextPageToken = page.nextPageToken;
+  } while (nextPageToken !== '' && things.length < limit);
+  return { things, nextPageToken };
+}

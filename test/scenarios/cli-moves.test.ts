@@ -1,0 +1,92 @@
+import { keys } from '../harness/terminal.ts';
+import { signedInHome } from './cli-support.ts';
+import {
+  choosePlan,
+  createOrganization,
+  createProject,
+  moveProject,
+  present,
+  scenarios,
+} from './support.ts';
+
+const test = scenarios();
+
+/** Somebody with a project that may move to another organization of theirs. */
+async function mover(t: Parameters<typeof signedInHome>[0]) {
+  const { cli, person } = await signedInHome(t);
+  await choosePlan(person.api, person.organization.id);
+  const { organizationId: destinationId } = await createOrganization(person.api, 'Acme');
+  await choosePlan(person.api, destinationId);
+  const project = await createProject(person.api, person.organization.id, { name: 'Web' });
+  const ownerOf = async (projectId = project.id) => {
+    const answer = await person.api.projects.getProject({ projectId });
+    return present(answer.project).organizationId;
+  };
+  return { cli, person, destinationId, project, sourceId: person.organization.id, ownerOf };
+}
+
+test('undo shows the move, asks, and takes it back', async (t) => {
+  const { cli, person, destinationId, project, sourceId, ownerOf } = await mover(t);
+  const { id } = present((await moveProject(person.api, project.id, destinationId)).move);
+  const unasked = await cli.run(['undo', id]);
+  t.is(unasked.code, 2);
+  t.regex(unasked.errors, /confirm with --yes/);
+  const declined = cli.inTerminal(['undo', id]);
+  await declined.sees('Type undo to confirm:');
+  t.true(declined.screen().includes(`1 project will go back to ${sourceId}`));
+  declined.type(`no${keys.enter}`);
+  t.is(await declined.ended, 7);
+  t.is(await ownerOf(), destinationId);
+  const agreed = cli.inTerminal(['undo', id]);
+  await agreed.sees('Type undo to confirm:');
+  agreed.type(`undo${keys.enter}`);
+  t.is(await agreed.ended, 0, agreed.screen());
+  t.regex(agreed.screen(), new RegExp(`Undone ${id}: 1 project back in ${sourceId}`));
+  t.is(await ownerOf(), sourceId);
+  const again = await cli.run(['undo', id, '--yes', '--json']);
+  t.is(again.code, 3);
+  t.is(JSON.parse(again.output).error.reason, 'MOVE_UNDONE');
+});
+
+test('moves are listed with what can still become of them', async (t) => {
+  const { cli, person, destinationId, project } = await mover(t);
+  const { id } = present((await moveProject(person.api, project.id, destinationId)).move);
+  const listed = await cli.run(['moves', '--project', 'Web']);
+  t.is(listed.code, 0, listed.errors);
+  t.regex(listed.output, new RegExp(`undo until .* ${id}`));
+  t.like(await cli.json(['moves', '--org', 'Acme']), {
+    moves: { 0: { id, projectId: project.id } },
+  });
+  t.like(await cli.json(['moves', 'show', id]), { move: { id, undoneBy: '' } });
+  t.like(await cli.json(['undo', id, '--yes']), { move: { undoOf: id } });
+  const after = await cli.run(['moves', '--org', 'Acme']);
+  t.regex(after.output, new RegExp(`undo of ${id}`));
+  t.regex(after.output, new RegExp(`undone by mov_\\w+ .*${id}`));
+  t.is((await cli.run(['moves', '--org', 'Acme', '--project', 'Web'])).code, 2);
+});
+
+test('a finalized move is not undone', async (t) => {
+  const { cli, person, destinationId, project, ownerOf } = await mover(t);
+  const { id } = present((await moveProject(person.api, project.id, destinationId)).move);
+  const asked = cli.inTerminal(['finalize', id]);
+  await asked.sees('Type finalize to confirm:');
+  asked.type(keys.ctrlC);
+  t.is(await asked.ended, 130);
+  t.is((await cli.json(['moves', 'show', id])).move?.finalizeTime, undefined);
+  t.like(await cli.json(['finalize', id, '--yes']), { move: { id } });
+  const refused = await cli.run(['undo', id, '--yes']);
+  t.is(refused.code, 3);
+  t.regex(refused.errors, /reason MOVE_FINALIZED/);
+  t.is(await ownerOf(), destinationId);
+});
+
+test('a deleted project comes back by its id', async (t) => {
+  const { cli, project, ownerOf, sourceId } = await mover(t);
+  const deleted = await cli.run(['project', 'delete', 'Web', '--yes']);
+  t.is(deleted.code, 0, deleted.errors);
+  t.true(deleted.output.includes(`silo project undelete ${project.id}`));
+  t.regex(deleted.output, /The old access has ended everywhere: \d+ guards?/);
+  t.is((await cli.run(['project', 'undelete', 'Web'])).code, 2);
+  t.like(await cli.json(['project', 'undelete', project.id]), { project: { id: project.id } });
+  t.is(await ownerOf(), sourceId);
+});
