@@ -1,6 +1,7 @@
 import { type ReasonName, reasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 
+type Refusal = Pick<SiloError, 'reason' | 'metadata'>;
 type Advice = (metadata: Readonly<Record<string, string>>) => string;
 
 // What a refusal's own message says in the words of the API, as commands.
@@ -27,6 +28,7 @@ const advices: Partial<Record<ReasonName, Advice>> = {
   FINGERPRINT_MISMATCH: () => 'silo token show: somebody else has just regenerated it',
   BILLING_DETAILS_REQUIRED: () => 'silo plan billing-details, then again',
   PLAN_LIMIT_EXCEEDED: () => 'silo projects, then silo project delete PROJECT or silo move PROJECT',
+  PLAN_CHANGED: () => 'silo move --preview, and look at it again',
   MOVE_NOT_FOUND: () => 'silo moves',
   MOVE_IS_UNDO: () => 'silo move PROJECT, to move again',
   MOVE_UNDONE: ({ undone_by: id = 'MOVE' }) => `silo moves show ${id} shows the move back`,
@@ -40,6 +42,6 @@ const advices: Partial<Record<ReasonName, Advice>> = {
 };
 
 /** What to do next, in terms of this command; undefined where the refusal's own message says it. */
-export function adviceFor({ reason, metadata }: SiloError): string | undefined {
+export function adviceFor({ reason, metadata }: Refusal): string | undefined {
   return advices[reasonName(reason) as ReasonName]?.(metadata);
 }

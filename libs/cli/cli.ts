@@ -37,6 +37,10 @@ export type Cli = {
   answerPlain(json: object, blocks: readonly Block[]): void;
   /** Beside the answer, on stderr: for people only. */
   note(...blocks: Block[]): void;
+  /** Says which command line sends the very same request, should its outcome stay unknown. */
+  repeatedBy(...words: string[]): void;
+  /** That command line, where one was said. */
+  repetition(): string | undefined;
 };
 
 /** The context of one run; `opened` collects what must be closed at its end. */
@@ -48,6 +52,7 @@ export function createCli(
   const { stdout, stderr, environment, directory } = terminal;
   const profiles = new Profiles(environment);
   let session: Promise<Session> | undefined;
+  let repetition: string | undefined;
 
   const connect = (deployment: Deployment, apiKey?: string) => {
     const patience: Patience = {
@@ -83,6 +88,11 @@ export function createCli(
     },
     answer: (codec, message, blocks) => answerPlain(toJson(codec, message) as object, blocks),
     answerPlain,
+    repeatedBy: (...words) => {
+      const { profile } = globals();
+      repetition = ['silo', ...words, ...(profile ? ['--profile', profile] : [])].join(' ');
+    },
+    repetition: () => repetition,
     note: (...blocks) => {
       stderr.write(toText(blocks, { colour: showsColour(stderr, environment) }));
     },

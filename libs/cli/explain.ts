@@ -10,13 +10,23 @@ import type { Block } from './text.ts';
 /** How a failure is told: to people, to scripts, and to the shell. */
 export type Explained = { exit: ExitName; blocks: Block[]; json: object };
 
-/** The one place where errors become text and an exit code. */
-export function explain(error: unknown): Explained {
+/**
+ * The one place where errors become text and an exit code. `repetition` is the command line that
+ * sends the same request again, where that is not the same one.
+ */
+export function explain(error: unknown, repetition?: string): Explained {
   if (error instanceof CallFailure) {
-    if (error.refusal !== undefined) return explainRefusal(error.refusal, error.requestId);
-    return explainSilence(error);
+    if (error.refusal !== undefined)
+      return explainRefusal(
+        error.refusal,
+        repeatAdvice(error.requestId, repetition),
+        error.requestId,
+      );
+    return explainSilence(error, repeatAdvice(error.requestId, repetition));
   }
-  if (error instanceof Interrupted) return explainInterruption(error);
+  if (error instanceof Interrupted) {
+    return explainInterruption(error, repeatAdvice(error.requestId, repetition));
+  }
   if (error instanceof Failure) {
     return told(error.exit, { message: error.message, next: error.next });
   }
@@ -55,11 +65,14 @@ function told(exit: ExitName, { message, lines = [], next, json, ...ids }: Told)
   };
 }
 
-function explainRefusal(refusal: SiloError, requestId: string | undefined): Explained {
+function explainRefusal(
+  refusal: SiloError,
+  repeat: string | undefined,
+  requestId: string | undefined,
+): Explained {
   const { details, metadata } = refusal;
   const { badRequest = [], preconditionFailure = [], quotaFailure = [] } = details;
   const exit = exitOfRefusal(refusal);
-  const again = 'run it again';
   return told(exit, {
     message: refusal.message,
     lines: [
@@ -69,9 +82,7 @@ function explainRefusal(refusal: SiloError, requestId: string | undefined): Expl
         ? preconditionFailure.map(({ type, description }) => `  ${type}: ${description}`)
         : []),
     ],
-    next:
-      adviceFor(refusal) ??
-      (exit === 'unavailable' ? (repeatAdvice(requestId) ?? again) : undefined),
+    next: adviceFor(refusal) ?? (exit === 'unavailable' ? (repeat ?? 'run it again') : undefined),
     reason: reasonName(refusal.reason),
     requestId,
     callId: details.requestInfo,
@@ -87,7 +98,10 @@ function explainRefusal(refusal: SiloError, requestId: string | undefined): Expl
   });
 }
 
-function explainSilence({ cause, message, requestId }: CallFailure): Explained {
+function explainSilence(
+  { cause, message, requestId }: CallFailure,
+  repeat: string | undefined,
+): Explained {
   if (!isServiceError(cause)) return told('bug', { message, requestId });
   const exit = exitOfStatus(cause.code);
   const code = status[cause.code];
@@ -95,28 +109,31 @@ function explainSilence({ cause, message, requestId }: CallFailure): Explained {
     message: `No answer from Silo: ${cause.details || cause.message}`,
     next:
       exit === 'unavailable'
-        ? `is it running, and are the addresses right (silo profiles)? ${repeatAdvice(requestId) ?? ''}`.trim()
+        ? `is it running, and are the addresses right (silo profiles)? ${repeat ?? ''}`.trim()
         : undefined,
     requestId,
     json: { code },
   });
 }
 
-function explainInterruption({ exit, requestId, signal }: Interrupted): Explained {
+function explainInterruption(
+  { exit, requestId, signal }: Interrupted,
+  repeat: string | undefined,
+): Explained {
   return told(exit, {
     message:
       requestId === undefined
         ? `Stopped by ${signal}.`
         : `Stopped by ${signal} while waiting for the answer: the change may have been made.`,
-    next: repeatAdvice(requestId),
+    next: repeat,
     requestId,
   });
 }
 
 /** The very same request again is safe: it is done once, and its answer is learned. */
-function repeatAdvice(requestId: string | undefined): string | undefined {
-  return (
-    requestId &&
-    `the same command with --request-id ${requestId} does it once and tells how it went`
-  );
+function repeatAdvice(
+  requestId: string | undefined,
+  command = 'the same command, with ids for names,',
+): string | undefined {
+  return requestId && `${command} --request-id ${requestId} does it once, and tells how it went`;
 }

@@ -22,6 +22,20 @@ export function createFind(api: Api) {
     return present((await api.accounts.getAccount({})).account);
   }
 
+  /**
+   * Ids as they are, without a look: whoever repeats a request names what is perhaps gone by now.
+   * Everything else is looked up.
+   */
+  const idOf = {
+    project: async (given: string | undefined) =>
+      given !== undefined && isId('project', given) ? given : (await project(given)).id,
+    organization: async (given: string | undefined) =>
+      given !== undefined && isId('organization', given) ? given : (await organization(given)).id,
+    member: async (organizationId: string, given: string) =>
+      isId('account', given) ? given : (await member(organizationId, given)).accountId,
+    key: async (given: string) => (isId('key', given) ? given : (await key(given)).id),
+  };
+
   /** By id, by name, by `Organization/Name`; the current one if nothing is given. */
   async function project(given: string | undefined): Promise<Project> {
     const id = given ?? (await account()).currentProjectId;
@@ -56,7 +70,7 @@ export function createFind(api: Api) {
       if (current) return organizationOf(current);
     }
     const found = await organizations();
-    if (given !== undefined) return only('organization', given, found, ({ name }) => [name], idOf);
+    if (given !== undefined) return only('organization', given, found, ({ name }) => [name], ownId);
     const [first, ...others] = found;
     if (first === undefined) throw usage('You are in no organization.', 'silo org create NAME');
     if (others.length === 0) return first;
@@ -72,10 +86,10 @@ export function createFind(api: Api) {
     project?: string | undefined;
   }): Promise<{ organizationId: string; projectId: string }> {
     if (given.project === undefined) {
-      return { organizationId: (await organization(given.org)).id, projectId: '' };
+      return { organizationId: await idOf.organization(given.org), projectId: '' };
     }
     if (given.org !== undefined) throw usage('Give --org or --project, not both.');
-    return { organizationId: '', projectId: (await project(given.project)).id };
+    return { organizationId: '', projectId: await idOf.project(given.project) };
   }
 
   async function organizationOf(organizationId: string): Promise<Organization> {
@@ -116,14 +130,24 @@ export function createFind(api: Api) {
       given,
       pages.flatMap(({ apiKeys }) => apiKeys),
       ({ name }) => [name],
-      idOf,
+      ownId,
     );
   }
 
-  return { account, project, organization, target, organizations, organizationOf, member, key };
+  return {
+    idOf,
+    account,
+    project,
+    organization,
+    target,
+    organizations,
+    organizationOf,
+    member,
+    key,
+  };
 }
 
-function idOf({ id }: { id: string }): string {
+function ownId({ id }: { id: string }): string {
   return id;
 }
 

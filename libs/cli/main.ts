@@ -1,5 +1,5 @@
 import { CommanderError } from '@commander-js/extra-typings';
-import { createCli } from './cli.ts';
+import { type Cli, createCli } from './cli.ts';
 import { type ExitName, exitCodes } from './exit-codes.ts';
 import { explain } from './explain.ts';
 import { type Failure, Interrupted, usage } from './failure.ts';
@@ -42,8 +42,12 @@ async function run(
   const { stdout, stderr, environment } = terminal;
   using opened = new DisposableStack();
   let complaint = '';
+  let cli: Cli | undefined;
   const program = createProgram(
-    (globals) => createCli(terminal, globals, { signal, opened }),
+    (globals) => {
+      cli = createCli(terminal, globals, { signal, opened });
+      return cli;
+    },
     (text) => {
       complaint += text;
     },
@@ -54,7 +58,7 @@ async function run(
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 'ok';
     const failure = error instanceof CommanderError ? usageOf(complaint) : error;
-    const { exit, blocks, json } = explain(failure);
+    const { exit, blocks, json } = explain(failure, cli?.repetition());
     if (args.includes('--json')) stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
     stderr.write(toText(blocks, { colour: showsColour(stderr, environment) }));
     return exit;

@@ -9,6 +9,7 @@ import { keys } from './commands/keys.ts';
 import { login } from './commands/login.ts';
 import { logout } from './commands/logout.ts';
 import { members } from './commands/members.ts';
+import { move } from './commands/move.ts';
 import { moves } from './commands/moves.ts';
 import { org } from './commands/org.ts';
 import { plan } from './commands/plan.ts';
@@ -45,6 +46,7 @@ export function createProgram(
     projects(cli),
     switchProject(cli),
     project(cli),
+    move(cli),
     moves(cli),
     undo(cli),
     finalize(cli),

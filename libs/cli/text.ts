@@ -4,7 +4,7 @@ import widthOf from 'fast-string-width';
 type Style = 'bold' | 'dim' | 'good' | 'bad';
 
 /** A piece of text, perhaps with a style that terminals show. */
-type Span = string | { text: string; style: Style };
+export type Span = string | { text: string; style: Style };
 /** One line, of one or more pieces. */
 type Line = Span | readonly Span[];
 /** Columns as wide as what they hold, under a head; without rows nothing is shown. */

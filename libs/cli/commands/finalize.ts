@@ -16,6 +16,7 @@ export function finalize(cli: Cli) {
         cli.note(...moveBlocks(move, new Date()), 'Nobody will be able to undo it any more.');
         await cli.ask.confirmByTyping('finalize', 'finalize');
       }
+      cli.repeatedBy('finalize', moveId, '--yes');
       const answer = await api.projects.finalizeMove({ moveId, requestId: '' });
       cli.answer(FinalizeMoveResponse, answer, [
         [{ text: 'Finalized', style: 'good' }, ` ${moveId}.`],

@@ -1,5 +1,8 @@
 import { Command } from '@commander-js/extra-typings';
-import { DeleteApiKeyResponse } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
+import {
+  type ApiKey,
+  DeleteApiKeyResponse,
+} from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import type { Cli } from '../cli.ts';
 import { propagationBlocks } from '../render/propagation.ts';
@@ -10,19 +13,24 @@ export function keysDelete(cli: Cli) {
     .argument('<key>', 'name or id')
     .option('--yes', 'do not ask for the key’s name')
     .action(async (given, { yes }) => {
-      const { api, find, profile } = await cli.signedIn();
-      const { id, name, masked, fingerprint, etag } = await find.key(given);
-      if (!yes) {
-        const own = fingerprint === fingerprintOf(profile.apiKey);
-        cli.note(`${name} (${masked}) will be refused everywhere, for ever.`);
-        if (own) cli.note('It is the key that you are signed in with.');
-        await cli.ask.confirmByTyping('the key’s name', name);
-      }
-      const request = { keyId: id, etag: yes ? '' : etag, requestId: '' };
-      const answer = await api.apiKeys.deleteApiKey(request);
+      const { api, find } = await cli.signedIn();
+      const keyId = yes ? await find.idOf.key(given) : await agree(cli, await find.key(given));
+      cli.repeatedBy('keys', 'delete', keyId, '--yes');
+      const answer = await api.apiKeys.deleteApiKey({ keyId, etag: '', requestId: '' });
       cli.answer(DeleteApiKeyResponse, answer, [
-        `Deleted ${name}.`,
+        `Deleted ${given}.`,
         ...propagationBlocks(answer.propagation),
       ]);
     });
+}
+
+/** Asks; answers which one to delete. */
+async function agree(cli: Cli, { id, name, masked, fingerprint }: ApiKey): Promise<string> {
+  const { profile } = await cli.signedIn();
+  cli.note(`${name} (${masked}) will be refused everywhere, for ever.`);
+  if (fingerprint === fingerprintOf(profile.apiKey)) {
+    cli.note('It is the key that you are signed in with.');
+  }
+  await cli.ask.confirmByTyping('the key’s name', name);
+  return id;
 }

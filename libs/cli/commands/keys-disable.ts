@@ -14,8 +14,8 @@ export function keysDisable(cli: Cli) {
     .argument('<key>', 'name or id')
     .action(async (given) => {
       const { api, find } = await cli.signedIn();
-      const { id } = await find.key(given);
-      const answer = await api.apiKeys.disableApiKey({ keyId: id, etag: '', requestId: '' });
+      const keyId = await find.idOf.key(given);
+      const answer = await api.apiKeys.disableApiKey({ keyId, etag: '', requestId: '' });
       cli.answer(DisableApiKeyResponse, answer, [
         ...keyBlocks(present(answer.apiKey)),
         ...propagationBlocks(answer.propagation),
@@ -29,8 +29,8 @@ export function keysEnable(cli: Cli) {
     .argument('<key>', 'name or id')
     .action(async (given) => {
       const { api, find } = await cli.signedIn();
-      const { id } = await find.key(given);
-      const answer = await api.apiKeys.enableApiKey({ keyId: id, etag: '', requestId: '' });
+      const keyId = await find.idOf.key(given);
+      const answer = await api.apiKeys.enableApiKey({ keyId, etag: '', requestId: '' });
       cli.answer(EnableApiKeyResponse, answer, keyBlocks(present(answer.apiKey)));
     });
 }

@@ -17,7 +17,7 @@ export function membersInvite(cli: Cli) {
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async (email, { level, org }) => {
       const { api, find } = await cli.signedIn();
-      const organizationId = (await find.organization(org)).id;
+      const organizationId = await find.idOf.organization(org);
       const request = { organizationId, email, level: levelNamed(level), requestId: '' };
       const answer = await api.organizations.inviteMember(request);
       const blocks = invitedBlocks(present(answer.invite), answer.code);

@@ -13,7 +13,7 @@ export function membersInvites(cli: Cli) {
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async ({ org }) => {
       const { api, find } = await cli.signedIn();
-      const organizationId = (await find.organization(org)).id;
+      const organizationId = await find.idOf.organization(org);
       const pages = await everyPage((page) =>
         api.organizations.listInvites({ organizationId, ...page }),
       );
@@ -29,7 +29,7 @@ export function membersWithdraw(cli: Cli) {
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async (inviteId, { org }) => {
       const { api, find } = await cli.signedIn();
-      const organizationId = (await find.organization(org)).id;
+      const organizationId = await find.idOf.organization(org);
       const request = { organizationId, inviteId, requestId: '' };
       const answer = await api.organizations.deleteInvite(request);
       cli.answer(DeleteInviteResponse, answer, ['Withdrawn.']);

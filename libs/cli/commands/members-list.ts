@@ -10,7 +10,7 @@ export function membersList(cli: Cli) {
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async ({ org }) => {
       const { api, find } = await cli.signedIn();
-      const organizationId = (await find.organization(org)).id;
+      const organizationId = await find.idOf.organization(org);
       const pages = await everyPage((page) =>
         api.organizations.listMembers({ organizationId, ...page }),
       );

@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import type { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { RemoveMemberResponse } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import type { Cli } from '../cli.ts';
 import { propagationBlocks } from '../render/propagation.ts';
@@ -11,21 +12,23 @@ export function membersRemove(cli: Cli) {
     .option('--yes', 'do not ask for the member’s e-mail')
     .action(async (given, { org, yes }) => {
       const { api, find } = await cli.signedIn();
-      const organization = await find.organization(org);
-      const { accountId, displayName, email, etag } = await find.member(organization.id, given);
-      if (!yes) {
-        cli.note(`${displayName} (${email}) will lose all access to ${organization.name}.`);
-        await cli.ask.confirmByTyping('the member’s e-mail', email);
-      }
-      const answer = await api.organizations.removeMember({
-        organizationId: organization.id,
-        accountId,
-        etag: yes ? '' : etag,
-        requestId: '',
-      });
+      const organizationId = await find.idOf.organization(org);
+      const accountId = yes
+        ? await find.idOf.member(organizationId, given)
+        : await agree(cli, await find.member(organizationId, given));
+      cli.repeatedBy('members', 'remove', accountId, '--org', organizationId, '--yes');
+      const request = { organizationId, accountId, etag: '', requestId: '' };
+      const answer = await api.organizations.removeMember(request);
       cli.answer(RemoveMemberResponse, answer, [
-        `Removed ${email} from ${organization.name}.`,
+        `Removed ${given}.`,
         ...propagationBlocks(answer.propagation),
       ]);
     });
+}
+
+/** Asks; answers whom to remove. */
+async function agree(cli: Cli, { accountId, displayName, email, organizationId }: Member) {
+  cli.note(`${displayName} (${email}) will lose all access to ${organizationId}.`);
+  await cli.ask.confirmByTyping('the member’s e-mail', email);
+  return accountId;
 }

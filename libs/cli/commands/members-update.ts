@@ -17,7 +17,7 @@ export function membersUpdate(cli: Cli) {
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async (given, { level, org }) => {
       const { api, find } = await cli.signedIn();
-      const organizationId = (await find.organization(org)).id;
+      const organizationId = await find.idOf.organization(org);
       const { accountId, etag } = await find.member(organizationId, given);
       const answer = await api.organizations.updateMember({
         member: Member.fromPartial({ organizationId, accountId, etag, level: levelNamed(level) }),

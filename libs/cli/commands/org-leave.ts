@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import type { Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { LeaveOrganizationResponse } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import type { Cli } from '../cli.ts';
 import { propagationBlocks } from '../render/propagation.ts';
@@ -10,16 +11,21 @@ export function orgLeave(cli: Cli) {
     .option('--yes', 'do not ask for the organization’s name')
     .action(async (given, { yes }) => {
       const { api, find } = await cli.signedIn();
-      const { id, name } = await find.organization(given);
-      if (!yes) {
-        cli.note(`You, and your keys, will lose all access to ${name} (${id}) and its projects.`);
-        await cli.ask.confirmByTyping('the organization’s name', name);
-      }
-      const request = { organizationId: id, requestId: '' };
-      const answer = await api.organizations.leaveOrganization(request);
+      const organizationId = yes
+        ? await find.idOf.organization(given)
+        : await agree(cli, await find.organization(given));
+      cli.repeatedBy('org', 'leave', organizationId, '--yes');
+      const answer = await api.organizations.leaveOrganization({ organizationId, requestId: '' });
       cli.answer(LeaveOrganizationResponse, answer, [
-        `You have left ${name}.`,
+        `You have left ${given}.`,
         ...propagationBlocks(answer.propagation),
       ]);
     });
+}
+
+/** Asks; answers what to leave. */
+async function agree(cli: Cli, { id, name }: Organization): Promise<string> {
+  cli.note(`You, and your keys, will lose all access to ${name} (${id}) and its projects.`);
+  await cli.ask.confirmByTyping('the organization’s name', name);
+  return id;
 }

@@ -16,7 +16,7 @@ export function orgRename(cli: Cli) {
     .argument('<new-name>', 'the new name, 1-64 characters')
     .action(async (given, name) => {
       const { api, find } = await cli.signedIn();
-      const { id } = await find.organization(given);
+      const id = await find.idOf.organization(given);
       const answer = await api.organizations.updateOrganization({
         organization: Organization.fromPartial({ id, name }),
         updateMask: ['name'],

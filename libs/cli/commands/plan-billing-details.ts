@@ -16,7 +16,7 @@ export function planBillingDetails(cli: Cli) {
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async ({ company, email, address, country, taxId, org }) => {
       const { api, find } = await cli.signedIn();
-      const organizationId = (await find.organization(org)).id;
+      const organizationId = await find.idOf.organization(org);
       const billingDetails = {
         companyName: company ?? (await ask.text('Company:', 'give --company.')),
         email: email ?? (await ask.text('E-mail for invoices:', 'give --email.')),

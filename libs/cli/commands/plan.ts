@@ -25,7 +25,7 @@ function show(cli: Cli) {
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async ({ org }) => {
       const { api, find } = await cli.signedIn();
-      const organizationId = (await find.organization(org)).id;
+      const organizationId = await find.idOf.organization(org);
       const answer = await api.billing.getSubscription({ organizationId });
       const blocks = subscriptionBlocks(present(answer.subscription));
       cli.answer(GetSubscriptionResponse, answer, blocks);
@@ -47,7 +47,7 @@ function change(cli: Cli) {
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async (name, { org }) => {
       const { api, find } = await cli.signedIn();
-      const organizationId = (await find.organization(org)).id;
+      const organizationId = await find.idOf.organization(org);
       const request = { organizationId, plan: planNamed(name), etag: '', requestId: '' };
       const answer = await api.billing.changePlan(request);
       const blocks = subscriptionBlocks(present(answer.subscription));

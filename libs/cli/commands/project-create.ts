@@ -18,7 +18,7 @@ export function projectCreate(cli: Cli) {
     .option('--anonymize-ips', 'drop the address that an event came from')
     .action(async (name, { org, timeZone, appUrl, anonymizeIps }) => {
       const { api, find } = await cli.signedIn();
-      const organizationId = (await find.organization(org)).id;
+      const organizationId = await find.idOf.organization(org);
       const settings = ProjectSettings.fromPartial({
         ...(timeZone !== undefined && { timeZone }),
         ...(appUrl && { appUrls: appUrl }),
@@ -37,7 +37,7 @@ export function projectCreateRecommended(cli: Cli) {
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async ({ org }) => {
       const { api, find } = await cli.signedIn();
-      const organizationId = (await find.organization(org)).id;
+      const organizationId = await find.idOf.organization(org);
       const request = { organizationId, requestId: '' };
       const answer = await api.projects.createRecommendedProjects(request);
       cli.answer(CreateRecommendedProjectsResponse, answer, recommendedBlocks(answer));

@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { DeleteProjectResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
@@ -12,20 +13,22 @@ export function projectDelete(cli: Cli) {
     .option('--yes', 'do not ask for the project’s name')
     .action(async (given, { yes }) => {
       const { api, find } = await cli.signedIn();
-      const { id, name, organizationId, etag } = await find.project(given);
-      if (!yes) {
-        cli.note(
-          `${name} (${id}) of ${organizationId} will be deleted: everybody loses access at once.`,
-        );
-        await cli.ask.confirmByTyping('the project’s name', name);
-      }
-      // What was confirmed is what is deleted.
-      const request = { projectId: id, etag: yes ? '' : etag, requestId: '' };
-      const answer = await api.projects.deleteProject(request);
+      const projectId = yes
+        ? await find.idOf.project(given)
+        : await agree(cli, await find.project(given));
+      cli.repeatedBy('project', 'delete', projectId, '--yes');
+      const answer = await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
       const blocks = deletedBlocks(present(answer.project));
       cli.answer(DeleteProjectResponse, answer, [
         ...blocks,
         ...propagationBlocks(answer.propagation),
       ]);
     });
+}
+
+/** Asks; answers which one to delete. */
+async function agree(cli: Cli, { id, name, organizationId }: Project): Promise<string> {
+  cli.note(`${name} (${id}) of ${organizationId} will be deleted: everybody loses access at once.`);
+  await cli.ask.confirmByTyping('the project’s name', name);
+  return id;
 }

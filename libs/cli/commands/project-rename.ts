@@ -12,7 +12,7 @@ export function projectRename(cli: Cli) {
     .argument('<new-name>', 'the new name, 1-200 characters')
     .action(async (given, name) => {
       const { api, find } = await cli.signedIn();
-      const { id } = await find.project(given);
+      const id = await find.idOf.project(given);
       const project = Project.fromPartial({ id, name });
       const answer = await api.projects.updateProject({
         project,

@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import {
   GetProjectTokenResponse,
   RegenerateProjectTokenResponse,
@@ -21,8 +22,8 @@ function show(cli: Cli) {
     .argument('[project]', 'name, Organization/Name, or id; default: the current one')
     .action(async (given) => {
       const { api, find } = await cli.signedIn();
-      const { id } = await find.project(given);
-      const answer = await api.projectTokens.getProjectToken({ projectId: id });
+      const projectId = await find.idOf.project(given);
+      const answer = await api.projectTokens.getProjectToken({ projectId });
       cli.answer(GetProjectTokenResponse, answer, tokenBlocks(present(answer.projectToken)));
     });
 }
@@ -35,22 +36,27 @@ function regenerate(cli: Cli) {
     .option('--yes', 'do not ask for the project’s name')
     .action(async (given, { expectedFingerprint = '', yes }) => {
       const { api, find } = await cli.signedIn();
-      const { id, name } = await find.project(given);
-      let fingerprint = expectedFingerprint;
-      if (!yes) {
-        const { projectToken } = await api.projectTokens.getProjectToken({ projectId: id });
-        fingerprint ||= present(projectToken).fingerprint;
-        cli.note(`Whatever sends data to ${name} with the token ${fingerprint} will be refused.`);
-        await cli.ask.confirmByTyping('the project’s name', name);
-      }
-      const answer = await api.projectTokens.regenerateProjectToken({
-        projectId: id,
-        expectedFingerprint: fingerprint,
-        requestId: '',
-      });
+      const agreed = yes
+        ? { projectId: await find.idOf.project(given), expectedFingerprint }
+        : await agree(cli, await find.project(given), expectedFingerprint);
+      const { projectId, expectedFingerprint: expected } = agreed;
+      const condition = expected ? ['--expected-fingerprint', expected] : [];
+      cli.repeatedBy('token', 'regenerate', projectId, ...condition, '--yes');
+      const request = { ...agreed, requestId: '' };
+      const answer = await api.projectTokens.regenerateProjectToken(request);
       cli.answer(RegenerateProjectTokenResponse, answer, [
         ...tokenBlocks(present(answer.projectToken)),
         ...propagationBlocks(answer.propagation),
       ]);
     });
+}
+
+/** Asks; what was agreed to is the end of the token that was shown. */
+async function agree(cli: Cli, { id, name }: Project, expectedFingerprint: string) {
+  const { api } = await cli.signedIn();
+  const { projectToken } = await api.projectTokens.getProjectToken({ projectId: id });
+  const fingerprint = expectedFingerprint || present(projectToken).fingerprint;
+  cli.note(`Whatever sends data to ${name} with the token ${fingerprint} will be refused.`);
+  await cli.ask.confirmByTyping('the project’s name', name);
+  return { projectId: id, expectedFingerprint: fingerprint };
 }

@@ -20,6 +20,7 @@ export function undo(cli: Cli) {
         cli.note(`${what}: who is in ${destinationOrganizationId} only will lose access.`);
         await cli.ask.confirmByTyping('undo', 'undo');
       }
+      cli.repeatedBy('undo', moveId, '--yes');
       const answer = await api.projects.undoMove({ moveId, requestId: '' });
       const back = present(answer.move);
       const what = ` ${moveId}: ${projectsText(back.projectIds.length)} back in ${back.destinationOrganizationId}.`;

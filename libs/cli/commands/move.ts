@@ -1,0 +1,111 @@
+import { Command } from '@commander-js/extra-typings';
+import {
+  BatchMoveProjectsResponse,
+  MoveProjectResponse,
+  PreviewMoveResponse,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { adviceFor } from '../advice.ts';
+import type { Api } from '../api.ts';
+import type { Cli } from '../cli.ts';
+import { Failure, usage } from '../failure.ts';
+import { present } from '../find.ts';
+import { planOf } from '../move-plan.ts';
+import { type Plan, previewBlocks } from '../render/move-preview.ts';
+import { projectsText, undoBlocks } from '../render/moves.ts';
+import { propagationBlocks } from '../render/propagation.ts';
+import type { Block } from '../text.ts';
+
+export function move(cli: Cli) {
+  return new Command('move')
+    .description('Move projects to another organization: shows what will happen, then asks.')
+    .argument('[project...]', 'name, Organization/Name, or id; default: the current one')
+    .option('--to <organization>', 'where to: name or id; asked for if not given')
+    .option('--preview', 'only show what would happen, and its fingerprint')
+    .option('--yes', 'do not ask; needs --fingerprint')
+    .option('--fingerprint <fingerprint>', 'move only if this still tells what the move would do')
+    .action(async (given, { to, preview, yes, fingerprint }) => {
+      if (yes && fingerprint === undefined) {
+        throw usage('--yes needs the fingerprint of what you agree to.', 'silo move --preview');
+      }
+      const { api } = await cli.signedIn();
+      const plan = await planOf(cli, given, to);
+      if (preview) {
+        const answer = await previewOf(api, plan);
+        cli.answer(PreviewMoveResponse, answer, previewBlocks(answer, plan));
+        return;
+      }
+      const agreed = yes && fingerprint ? fingerprint : await agree(cli, api, plan, fingerprint);
+      await carryOut(cli, api, plan, agreed);
+    });
+}
+
+function previewOf(
+  api: Api,
+  { projects, source, destination }: Plan,
+): Promise<PreviewMoveResponse> {
+  const [first, ...others] = projects;
+  const isBatch = others.length > 0;
+  return api.projects.previewMove({
+    projectId: isBatch ? '' : (first?.id ?? ''),
+    sourceOrganizationId: isBatch ? source.id : '',
+    projectIds: isBatch ? projects.map(({ id }) => id) : [],
+    destinationOrganizationId: destination.id,
+  });
+}
+
+/** Shows what would happen, and asks; answers the fingerprint of what was agreed to. */
+async function agree(
+  cli: Cli,
+  api: Api,
+  plan: Plan,
+  fingerprint: string | undefined,
+): Promise<string> {
+  const { projects, destination } = plan;
+  const preview = await previewOf(api, plan);
+  cli.note(...previewBlocks(preview, plan), '');
+  const blocked = preview.checks.find(({ passed }) => !passed);
+  if (blocked !== undefined) {
+    const metadata = { organization_id: destination.id };
+    const next = adviceFor({ reason: blocked.reason, metadata });
+    throw new Failure('refused', blocked.description, next);
+  }
+  const [only, ...others] = projects;
+  if (only !== undefined && others.length === 0) {
+    await cli.ask.confirmByTyping('the project’s name', only.name);
+  } else {
+    await cli.ask.confirmByTyping('the destination’s name', destination.name);
+  }
+  return fingerprint ?? preview.planFingerprint;
+}
+
+async function carryOut(cli: Cli, api: Api, plan: Plan, planFingerprint: string): Promise<void> {
+  const { projects, source, destination } = plan;
+  const projectIds = projects.map(({ id }) => id);
+  const common = { destinationOrganizationId: destination.id, planFingerprint, requestId: '' };
+  const agreement = ['--to', destination.id, '--yes', '--fingerprint', planFingerprint];
+  cli.repeatedBy('move', ...projectIds, ...agreement);
+  const [projectId = '', ...others] = projectIds;
+  if (others.length === 0) {
+    const answer = await api.projects.moveProject({ ...common, projectId, etag: '' });
+    cli.answer(MoveProjectResponse, answer, movedBlocks(plan, answer));
+  } else {
+    const request = { ...common, sourceOrganizationId: source.id, projectIds };
+    const answer = await api.projects.batchMoveProjects(request);
+    cli.answer(BatchMoveProjectsResponse, answer, movedBlocks(plan, answer));
+  }
+}
+
+type Moved = Pick<BatchMoveProjectsResponse, 'move' | 'propagation'>;
+
+function movedBlocks(
+  { projects, destination }: Plan,
+  { move: moved, propagation }: Moved,
+): Block[] {
+  const [first, ...others] = projects;
+  const what = others.length === 0 ? first?.name : projectsText(projects.length);
+  return [
+    [{ text: 'Moved', style: 'good' }, ` ${what} to ${destination.name}.`],
+    ...propagationBlocks(propagation),
+    ...undoBlocks(present(moved)),
+  ];
+}

@@ -1,0 +1,92 @@
+import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { MoveDestination } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { isId } from '@silo/tokens/ids.ts';
+import { everyPage } from './api.ts';
+import type { Cli } from './cli.ts';
+import { Failure, usage } from './failure.ts';
+import type { Plan } from './render/move-preview.ts';
+
+/** What shall move and where to: from the command line, else from what is current, else asked for. */
+export async function planOf(
+  cli: Cli,
+  given: readonly string[],
+  to: string | undefined,
+): Promise<Plan> {
+  const { find } = await cli.signedIn();
+  const found = new Map<string, Project>();
+  for (const each of given.length > 0 ? given : [undefined]) {
+    const project = await find.project(each);
+    found.set(project.id, project);
+  }
+  const projects = [...found.values()];
+  const sources = new Set(projects.map(({ organizationId }) => organizationId));
+  const [sourceId = '', ...others] = sources;
+  if (others.length > 0) {
+    throw usage('These projects are of several organizations.', 'move those of one at a time');
+  }
+  const organizations = await find.organizations();
+  const named = (id: string) => ({
+    id,
+    name: organizations.find((each) => each.id === id)?.name ?? id,
+  });
+  const destinationId = await destinationOf(cli, projects, to);
+  const isRepeat = cli.globals().requestId !== undefined && sourceId === destinationId;
+  const origin = isRepeat ? await originOf(cli, projects[0]?.id ?? '') : sourceId;
+  return { projects, source: named(origin), destination: named(destinationId) };
+}
+
+/** Where a project was before its latest move: what a repeat of that move must say. */
+async function originOf(cli: Cli, projectId: string): Promise<string> {
+  const { api } = await cli.signedIn();
+  const request = { organizationId: '', projectId, pageSize: 1, pageToken: '' };
+  const { moves } = await api.projects.listMoves(request);
+  return moves[0]?.sourceOrganizationId ?? '';
+}
+
+async function destinationOf(
+  cli: Cli,
+  projects: readonly Project[],
+  to: string | undefined,
+): Promise<string> {
+  const { find } = await cli.signedIn();
+  // An id may be of an organization of another region, which cannot be looked up here.
+  if (to !== undefined) return isId('organization', to) ? to : (await find.organization(to)).id;
+  const destinations = await destinationsOf(cli, projects);
+  if (destinations.length === 0) {
+    const why = 'There is nowhere to move to: you are in no other organization of this region.';
+    throw new Failure('refused', why, 'silo org create NAME, or silo members accept');
+  }
+  return cli.ask.choose(
+    'Move to:',
+    async (term) => {
+      const wanted = term.toLowerCase();
+      return destinations
+        .filter(({ organizationName }) => organizationName.toLowerCase().includes(wanted))
+        .map(choiceOf);
+    },
+    { instead: 'give --to.' },
+  );
+}
+
+/** The one at which nothing stands in the way first. */
+async function destinationsOf(cli: Cli, projects: readonly Project[]): Promise<MoveDestination[]> {
+  const { api } = await cli.signedIn();
+  const [first, ...others] = projects;
+  const projectId = first?.id ?? '';
+  const pages = await everyPage((page) =>
+    api.projects.listMoveDestinations({ projectId, ...page }),
+  );
+  const found = pages.flatMap(({ destinations }) => destinations);
+  // What stands in one project's way says little of a batch: its preview will.
+  if (others.length > 0) return found.map((each) => ({ ...each, blockers: [] }));
+  return found.toSorted((a, b) => Number(a.blockers.length > 0) - Number(b.blockers.length > 0));
+}
+
+function choiceOf({ organizationId, organizationName, blockers }: MoveDestination) {
+  if (blockers.length === 0) return { value: organizationId, name: organizationName };
+  return {
+    value: organizationId,
+    name: `${organizationName} (not now)`,
+    description: blockers.map(({ description }) => description).join(' '),
+  };
+}

@@ -1,0 +1,120 @@
+import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import {
+  type AccessChange,
+  type MoveCheck,
+  MoveRule,
+  type PreviewMoveResponse,
+  type SlotsChange,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import type { Block, Span } from '../text.ts';
+import { projectsText } from './moves.ts';
+import { levelText } from './values.ts';
+
+/** What is to move, and the names of both sides. */
+export type Plan = {
+  projects: readonly Project[];
+  source: { id: string; name: string };
+  destination: { id: string; name: string };
+};
+
+// More of one kind are only counted.
+const shownMax = 20;
+
+/** What a move would do: every rule with its outcome, who loses and gains access, and the slots. */
+export function previewBlocks(preview: PreviewMoveResponse, plan: Plan): Block[] {
+  const { losing, gaining, source, destination, planFingerprint } = preview;
+  const people = [...accessRows(losing, lost), ...accessRows(gaining, gained)];
+  return [
+    [{ text: titleText(plan), style: 'bold' }],
+    '',
+    { head: ['rule', '', 'what stands in the way'], rows: preview.checks.map(checkRow) },
+    '',
+    ...(people.length > 0
+      ? [{ head: ['who', 'level', 'what happens'], rows: people }]
+      : ['Nobody loses or gains access.']),
+    '',
+    {
+      head: ['organization', 'projects now', 'after', 'limit'],
+      rows: [slotsRow(plan.source.name, source), slotsRow(plan.destination.name, destination)],
+    },
+    '',
+    [{ text: `fingerprint ${planFingerprint}`, style: 'dim' }],
+  ];
+}
+
+function titleText({ projects, source, destination }: Plan): string {
+  const [first, ...others] = projects;
+  const what =
+    others.length === 0 ? `${first?.name} (${first?.id})` : projectsText(projects.length);
+  return `Move ${what} from ${source.name} to ${destination.name}`;
+}
+
+const ruleTexts: Record<MoveRule, string> = {
+  [MoveRule.MOVE_RULE_UNSPECIFIED]: 'a rule that this command does not know',
+  [MoveRule.MOVE_RULE_SAME_REGION]: 'both are in one region',
+  [MoveRule.MOVE_RULE_SOURCE_ADMIN]: 'you are an admin where it is',
+  [MoveRule.MOVE_RULE_DESTINATION_MEMBER]: 'you are a member where it goes',
+  [MoveRule.MOVE_RULE_MAY_CREATE_IN_DESTINATION]: 'you may create projects where it goes',
+  [MoveRule.MOVE_RULE_SOURCE_KEEPS_PROJECT]: 'a project stays behind',
+  [MoveRule.MOVE_RULE_ELSEWHERE]: 'it is not there already',
+  [MoveRule.MOVE_RULE_DESTINATION_HAS_ROOM]: 'there is room where it goes',
+  [MoveRule.MOVE_RULE_PROJECTS_ACTIVE]: 'none is deleted or migrating',
+};
+
+function checkRow({ rule, passed, description, projectIds }: MoveCheck): Span[] {
+  const outcome: Span = passed ? { text: '✓', style: 'good' } : { text: '✗', style: 'bad' };
+  return [ruleTexts[rule] ?? ruleTexts[0], outcome, [description, ...projectIds].join(' ')];
+}
+
+const lost: Span = { text: 'loses access', style: 'bad' };
+const gained: Span = { text: 'gains access', style: 'good' };
+
+function accessRows(change: AccessChange | undefined, what: Span): Span[][] {
+  if (change === undefined) return [];
+  const { members, ownKeys, otherKeys } = change;
+  return [
+    ...cut(
+      members.map((each) => [
+        `${each.displayName} (${each.accountId})`,
+        levelText(each.level),
+        what,
+      ]),
+      change.memberCount,
+      ['more people', what],
+    ),
+    ...cut(
+      ownKeys.map(({ name, keyId, projectIds }) => [
+        `your key ${name} (${keyId})${projectIds.length > 0 ? `: ${projectsText(projectIds.length)}` : ''}`,
+        '',
+        what,
+      ]),
+      change.ownKeyCount,
+      ['more keys of yours', what],
+    ),
+    ...cut(
+      otherKeys.map(({ displayName, accountId, keyCount = 0 }) => [
+        `${keyCount === 1 ? '1 key' : `${keyCount} keys`} of ${displayName} (${accountId})`,
+        '',
+        what,
+      ]),
+      change.otherOwnerCount,
+      ['more people with keys', what],
+    ),
+  ];
+}
+
+/** The first rows, and how many there are beside them. */
+function cut(rows: Span[][], count = rows.length, [more, what]: [string, Span]): Span[][] {
+  const shown = rows.slice(0, shownMax);
+  const rest = count - shown.length;
+  return rest > 0 ? [...shown, [`… and ${rest} ${more}`, '', what]] : shown;
+}
+
+function slotsRow(name: string, slots: SlotsChange | undefined): Span[] {
+  return [
+    name,
+    String(slots?.countBefore ?? 0),
+    String(slots?.countAfter ?? 0),
+    String(slots?.limit ?? 'unlimited'),
+  ];
+}
