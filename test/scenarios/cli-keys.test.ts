@@ -1,0 +1,84 @@
+import { keys } from '../harness/terminal.ts';
+import { signedInHome } from './cli-support.ts';
+import { isLive, scenarios } from './support.ts';
+
+const test = scenarios();
+
+test('a key is made within scopes, reach and time, and its secret is shown once', async (t) => {
+  const { cli, person } = await signedInHome(t);
+  const reach = ['--org', person.organization.name, '--project', person.projectId];
+  const words = ['keys', 'create', 'ci', '--scope', 'project:read', 'token:read', ...reach];
+  const { apiKey, secret } = await cli.json([...words, '--expires', '90d']);
+  t.like(apiKey, {
+    name: 'ci',
+    scopes: ['project:read', 'token:read'],
+    organizationIds: [person.organization.id],
+    projectIds: [person.projectId],
+  });
+  const days = (Date.parse(String(apiKey?.expireTime)) - Date.now()) / 86_400_000;
+  t.true(days > 89 && days <= 90);
+  t.true(await isLive(t.context.silo, String(secret)));
+  const shown = await cli.run(['keys', 'show', 'ci']);
+  t.is(shown.code, 0);
+  t.false(shown.output.includes(String(secret)));
+  const listed = await cli.run(['keys', 'list']);
+  t.regex(listed.output, /^\* {2}First key/m);
+  t.regex(listed.output, /^ {3}ci .* 2 only/m);
+});
+
+test('a key is changed where that is asked for, disabled, enabled, rolled and deleted', async (t) => {
+  const { cli } = await signedInHome(t);
+  const { secret } = await cli.json(['keys', 'create', 'ci', '--scope', 'project:read']);
+  const live = () => isLive(t.context.silo, String(secret));
+  t.like(await cli.json(['keys', 'update', 'ci', '--name', 'CI', '--expires', '2099-01-31']), {
+    apiKey: { name: 'CI', scopes: ['project:read'], expireTime: '2099-01-31T00:00:00.000Z' },
+  });
+  const forever = await cli.json(['keys', 'update', 'CI', '--no-expires']);
+  t.is(forever.apiKey?.expireTime, undefined);
+  t.like(await cli.json(['keys', 'disable', 'CI']), { apiKey: { disabled: true } });
+  t.false(await live());
+  t.like(await cli.json(['keys', 'enable', 'CI']), { apiKey: { disabled: false } });
+  t.true(await live());
+  const rolled = await cli.json(['keys', 'roll', 'CI', '--overlap', '1h']);
+  t.not(rolled.secret, secret);
+  t.true(await live(), 'for an hour the old secret works, too');
+  t.truthy(rolled.apiKey?.overlapExpireTime);
+  const terminal = cli.inTerminal(['keys', 'delete', 'CI']);
+  await terminal.sees('Type the key’s name to confirm:');
+  terminal.type(`CI${keys.enter}`);
+  t.is(await terminal.ended, 0, terminal.screen());
+  t.false(await isLive(t.context.silo, String(rolled.secret)));
+});
+
+for (const [what, words] of [
+  ['an unknown scope', ['create', 'x', '--scope', 'everything']],
+  ['no scope', ['create', 'x']],
+  ['a time that is none', ['create', 'x', '--scope', '*', '--expires', 'soon']],
+  ['an overlap that is no time', ['roll', 'First key', '--overlap', '1 hour']],
+  ['nothing to change', ['update', 'First key']],
+  ['contradicting reaches', ['update', 'First key', '--everywhere', '--project', 'x']],
+] as const) {
+  test(`${what} ends with 2, and changes nothing`, async (t) => {
+    const { cli, person } = await signedInHome(t);
+    const { code, output, errors } = await cli.run(['keys', ...words]);
+    t.is(code, 2);
+    t.is(output, '');
+    t.regex(errors, /^error: /);
+    const { apiKeys } = await person.api.apiKeys.listApiKeys({ pageSize: 0, pageToken: '' });
+    t.deepEqual(
+      apiKeys.map(({ name }) => name),
+      ['First key'],
+    );
+  });
+}
+
+test('a key that lacks a scope is refused with what is required, and what to do', async (t) => {
+  const { cli } = await signedInHome(t);
+  const words = ['keys', 'create', 'narrow', '--scope', 'account:read'];
+  const { secret } = await cli.json(words);
+  await cli.json(['login', '--dev', '--profile', 'narrow'], String(secret));
+  const { code, errors } = await cli.run(['projects', '--profile', 'narrow']);
+  t.is(code, 4);
+  t.regex(errors, /lacks the scope project:read/);
+  t.regex(errors, /silo keys create NAME --scope project:read/);
+});

@@ -1,0 +1,137 @@
+import { newId } from '@silo/tokens/ids.ts';
+import { keys } from '../harness/terminal.ts';
+import { signedInHome } from './cli-support.ts';
+import { addSilentGuard, scenarios } from './support.ts';
+
+const test = scenarios();
+
+test('an organization is made, renamed, set, and deleted once it is empty', async (t) => {
+  const { cli } = await signedInHome(t);
+  const { organization, projectId } = await cli.json(['org', 'create', 'Side']);
+  t.like(await cli.json(['org', 'show', 'side']), { organization: { id: organization?.id } });
+  await cli.json(['org', 'rename', 'Side', 'Other']);
+  t.like(await cli.json(['org', 'settings', 'Other', '--projects-by', 'admins']), {
+    organization: { name: 'Other', membersMayCreateProjects: false },
+  });
+  t.regex((await cli.run(['org', 'settings', 'Other'])).output, /admins only/);
+  const full = await cli.run(['org', 'delete', 'Other', '--yes']);
+  t.is(full.code, 3);
+  t.regex(full.errors, /next: +silo project delete PROJECT, or silo move PROJECT/);
+  await cli.json(['project', 'delete', String(projectId), '--yes']);
+  const terminal = cli.inTerminal(['org', 'delete', 'Other']);
+  await terminal.sees('Type the organization’s name to confirm:');
+  terminal.type(`Other${keys.enter}`);
+  t.is(await terminal.ended, 0, terminal.screen());
+  t.is((await cli.run(['org', 'show', 'Other'])).code, 4);
+});
+
+test('a member is invited by a code that no command line holds, raised, and removed', async (t) => {
+  const ada = await signedInHome(t, 'Ada');
+  const bob = await signedInHome(t, 'Bob');
+  const { email } = bob.person.account;
+  const org = ['--org', ada.person.organization.id];
+  const invited = await ada.cli.run(['members', 'invite', email, ...org]);
+  t.is(invited.code, 0, invited.errors);
+  const [code = ''] = /ivc_\w+/.exec(invited.output) ?? [];
+  t.like(await ada.cli.json(['members', 'invites', ...org]), { invites: [{ email }] });
+  const accepting = bob.cli.inTerminal(['members', 'accept']);
+  await accepting.sees('Code of the invite:');
+  accepting.type(code + keys.enter);
+  t.is(await accepting.ended, 0, accepting.screen());
+  t.false(accepting.raw().includes(code));
+  t.like(await ada.cli.json(['members', 'update', email, '--level', 'admin', ...org]), {
+    member: { level: 'LEVEL_ADMIN' },
+  });
+  t.regex((await ada.cli.run(['members', 'list', ...org])).output, /^Bob .* admin /m);
+  const removing = ada.cli.inTerminal(['members', 'remove', 'Bob', ...org]);
+  await removing.sees('Type the member’s e-mail to confirm:');
+  removing.type(keys.ctrlC);
+  t.is(await removing.ended, 130);
+  t.is((await bob.cli.run(['org', 'show', ada.person.organization.id])).code, 0);
+  await ada.cli.json(['members', 'remove', email, '--yes', ...org]);
+  t.is((await bob.cli.run(['org', 'show', ada.person.organization.id])).code, 4);
+});
+
+test('an invite is withdrawn by its id', async (t) => {
+  const { cli, person } = await signedInHome(t);
+  const org = ['--org', person.organization.id];
+  const { invite } = await cli.json(['members', 'invite', 'bob@example.com', ...org]);
+  await cli.json(['members', 'withdraw', String(invite?.id), ...org]);
+  t.is((await cli.run(['members', 'invites', ...org])).output, 'No open invites.\n');
+  t.is((await cli.run(['members', 'withdraw', newId('inv'), ...org])).code, 4);
+});
+
+test('the last owner does not leave; another one does, once the name is typed', async (t) => {
+  const ada = await signedInHome(t, 'Ada');
+  const bob = await signedInHome(t, 'Bob');
+  const id = ada.person.organization.id;
+  const alone = await ada.cli.run(['org', 'leave', id, '--yes']);
+  t.is(alone.code, 3);
+  t.regex(alone.errors, /reason LAST_OWNER/);
+  const words = ['members', 'invite', bob.person.account.email, '--level', 'owner', '--org', id];
+  await bob.cli.json(['members', 'accept'], String((await ada.cli.json(words)).code));
+  const leaving = ada.cli.inTerminal(['org', 'leave', id]);
+  await leaving.sees('Type the organization’s name to confirm:');
+  leaving.type(`Ada’s organization${keys.enter}`);
+  t.is(await leaving.ended, 0, leaving.screen());
+  t.is((await ada.cli.run(['org', 'show', id])).code, 4);
+});
+
+test('a plan: what it needs is said, asked for at a terminal, and then it changes', async (t) => {
+  const { cli, person } = await signedInHome(t);
+  const org = ['--org', person.organization.id];
+  const plans = await cli.run(['plan', 'list']);
+  t.regex(plans.output, /^pay-as-you-go +Pay as you go +6 +no +yes$/m);
+  const early = await cli.run(['plan', 'change', 'scale', ...org]);
+  t.is(early.code, 3);
+  t.regex(early.errors, /next: +silo plan billing-details/);
+  const terminal = cli.inTerminal(['plan', 'billing-details', ...org]);
+  for (const [question, answer] of [
+    ['Company:', 'Example Ltd'],
+    ['E-mail for invoices:', 'billing@example.com'],
+    ['Postal address:', '1 Example Street'],
+    ['Country (two letters):', 'DE'],
+  ] as const) {
+    await terminal.sees(question);
+    terminal.type(answer + keys.enter);
+  }
+  t.is(await terminal.ended, 0, terminal.screen());
+  t.like(await cli.json(['plan', 'change', 'scale', ...org]), {
+    subscription: { plan: 'PLAN_SCALE', billingDetails: { companyName: 'Example Ltd' } },
+  });
+  t.regex((await cli.run(['plan', ...org])).output, /projects +1 of unlimited/);
+  t.is((await cli.run(['plan', 'change', 'gold', ...org])).code, 2);
+  t.is((await cli.run(['plan', 'billing-details', ...org])).code, 2, 'nobody to ask');
+});
+
+test('activity is listed newest first, as many as are asked for', async (t) => {
+  const { cli, person } = await signedInHome(t);
+  await cli.json(['project', 'rename', person.projectId, 'Web']);
+  const { entries, nextPageToken } = await cli.json([
+    'activity',
+    '--project',
+    'Web',
+    '--limit',
+    '1',
+  ]);
+  t.like(entries, [{ type: 'project.updated', changes: [{ field: 'name', to: 'Web' }] }]);
+  t.not(nextPageToken as unknown, '');
+  const text = await cli.run(['activity', '--org', person.organization.id, '--limit', '1']);
+  t.regex(text.output, /project\.updated .* name: Default Project → Web/);
+  t.regex(text.output, /There is more: --limit N/);
+  t.is((await cli.run(['activity', '--limit', '0'])).code, 2);
+});
+
+test('a deletion that was interrupted while it waited is learned by the command that it tells', async (t) => {
+  const { cli, person } = await signedInHome(t);
+  await addSilentGuard(t.context.silo);
+  const terminal = cli.inTerminal(['project', 'delete', 'Default Project', '--yes']);
+  await terminal.sees('Waiting until the old access has ended everywhere');
+  terminal.type(keys.ctrlC);
+  t.is(await terminal.ended, 130, terminal.screen());
+  const screen = terminal.screen().replaceAll('\n', '');
+  const [, command = ''] =
+    /next: +silo (project delete .* --request-id \S+) does/.exec(screen) ?? [];
+  t.true(command.includes(person.projectId));
+  t.like(await cli.json(command.split(' ')), { project: { state: 'PROJECT_STATE_DELETED' } });
+});
