@@ -1,6 +1,7 @@
 export default {
   files: ['libs/**/test/**/*.test.ts', 'services/**/test/**/*.test.ts', 'test/**/*.test.ts'],
   extensions: { ts: 'module' },
-  timeout: '2m',
+  // Without any test ending: for a machine that is busy with much else.
+  timeout: '5m',
   workerThreads: false,
 };
