@@ -54,6 +54,9 @@ export function createCli(
   let session: Promise<Session> | undefined;
   let repetition: string | undefined;
 
+  const note = (...blocks: Block[]) => {
+    stderr.write(toText(blocks, { colour: showsColour(stderr, environment) }));
+  };
   const connect = (deployment: Deployment, apiKey?: string) => {
     const patience: Patience = {
       signal,
@@ -68,6 +71,9 @@ export function createCli(
     if (name === undefined || profile === undefined) {
       const isDevelopment = (await findDevelopment(directory, environment)) !== undefined;
       throw notSignedIn(name, await profiles.names(), isDevelopment);
+    }
+    if (profile.rolling) {
+      note(`A roll of your key was interrupted: silo keys roll ${profile.rolling.keyId} ends it.`);
     }
     const api = connect(profile, profile.apiKey);
     return { name, profile, api, find: createFind(api) };
@@ -93,9 +99,7 @@ export function createCli(
       repetition = ['silo', ...words, ...(profile ? ['--profile', profile] : [])].join(' ');
     },
     repetition: () => repetition,
-    note: (...blocks) => {
-      stderr.write(toText(blocks, { colour: showsColour(stderr, environment) }));
-    },
+    note,
   };
 }
 

@@ -25,7 +25,7 @@ export function explain(error: unknown, repetition?: string): Explained {
     return explainSilence(error, repeatAdvice(error.requestId, repetition));
   }
   if (error instanceof Interrupted) {
-    return explainInterruption(error, repeatAdvice(error.requestId, repetition));
+    return explainInterruption(error, repeatAdvice(error.sent?.requestId, repetition));
   }
   if (error instanceof Failure) {
     return told(error.exit, { message: error.message, next: error.next });
@@ -117,16 +117,16 @@ function explainSilence(
 }
 
 function explainInterruption(
-  { exit, requestId, signal }: Interrupted,
+  { exit, sent, signal }: Interrupted,
   repeat: string | undefined,
 ): Explained {
   return told(exit, {
     message:
-      requestId === undefined
+      sent === undefined
         ? `Stopped by ${signal}.`
         : `Stopped by ${signal} while waiting for the answer: the change may have been made.`,
     next: repeat,
-    requestId,
+    requestId: sent?.requestId,
   });
 }
 

@@ -36,13 +36,16 @@ export class CallFailure extends Error {
 /** A signal came. */
 export class Interrupted extends Error {
   readonly signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP';
-  /** Of the change whose answer was being waited for; undefined if nothing had been sent. */
-  readonly requestId: string | undefined;
+  /** The change whose answer was being waited for, by its request id where that is no secret. */
+  readonly sent: { requestId: string | undefined } | undefined;
 
-  constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', requestId?: string) {
+  constructor(
+    signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP',
+    sent?: { requestId: string | undefined } | undefined,
+  ) {
     super(signal);
     this.signal = signal;
-    this.requestId = requestId;
+    this.sent = sent;
   }
 
   get exit(): ExitName {

@@ -44,6 +44,9 @@ const endAccess: ReadonlySet<string> = new Set([
   'deleteApiKey',
 ]);
 
+/** A request that changes something. */
+type Change = { requestId: string };
+
 type Method = (request: never) => Promise<unknown>;
 
 /**
@@ -56,7 +59,7 @@ export function patient<Methods extends object>(methods: Methods, patience: Pati
     ([name, method]) => [
       name,
       (request: object) =>
-        'requestId' in request
+        hasRequestId(request)
           ? change(name, method, request, patience)
           : repeat(method, request, patience),
     ],
@@ -64,13 +67,17 @@ export function patient<Methods extends object>(methods: Methods, patience: Pati
   return Object.fromEntries(wrapped);
 }
 
-async function change(name: string, method: Method, request: object, patience: Patience) {
+function hasRequestId(request: object): request is Change {
+  return 'requestId' in request;
+}
+
+async function change(name: string, method: Method, request: Change, patience: Patience) {
   const { progress } = patience;
   const isSecret = secretIds.has(name);
   if (isSecret && patience.requestId !== undefined) {
     throw usage('This request’s id would be a secret: it is made by the command, not given.');
   }
-  const requestId = patience.requestId ?? randomUUID();
+  const requestId = patience.requestId ?? (request.requestId || randomUUID());
   const shownId = isSecret ? undefined : requestId;
   using shown = progress.show(
     endAccess.has(name)
@@ -80,7 +87,7 @@ async function change(name: string, method: Method, request: object, patience: P
   try {
     return await repeat(method, { ...request, requestId }, patience, shown.again);
   } catch (error) {
-    if (error instanceof Interrupted) throw new Interrupted(error.signal, shownId);
+    if (error instanceof Interrupted) throw new Interrupted(error.signal, { requestId: shownId });
     if (error instanceof CallFailure) throw new CallFailure(error.cause, error.refusal, shownId);
     throw error;
   }

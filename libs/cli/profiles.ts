@@ -1,5 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import {
+  access,
+  chmod,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { ServiceName } from '@silo/service/config.ts';
@@ -18,6 +29,17 @@ export type Deployment = {
 export type Profile = Deployment & {
   account: { id: string; email: string };
   apiKey: string;
+  /** A roll of that very key whose answer, the new secret, has not come yet. */
+  rolling?: Rolling | undefined;
+};
+
+/** A request that rolls a key. Its id is as secret as the key: it reads the new one. */
+export type Rolling = {
+  keyId: string;
+  name: string;
+  etag: string;
+  overlapSeconds: number;
+  requestId: string;
 };
 
 const profileNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -65,6 +87,19 @@ export class Profiles {
     }
   }
 
+  /** Makes sure that a profile could be written. */
+  async prepare(): Promise<void> {
+    const directory = join(this.#directory, 'profiles');
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await chmod(directory, 0o700);
+      await access(directory, constants.W_OK);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : error;
+      throw usage(`Nothing can be stored in ${directory}: ${why}`);
+    }
+  }
+
   /** Writes it in one step, readable by its owner only. */
   async write(name: string, profile: Profile): Promise<void> {
     await this.#put(this.file(name), `${JSON.stringify(profile, undefined, 2)}\n`);
@@ -95,9 +130,7 @@ export class Profiles {
   }
 
   async #put(file: string, text: string): Promise<void> {
-    const directory = join(this.#directory, 'profiles');
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    await chmod(directory, 0o700);
+    await this.prepare();
     const draft = `${file}.${randomUUID()}.tmp`;
     // `wx`: never through a link that somebody else has laid.
     await writeFile(draft, text, { mode: 0o600, flag: 'wx' });

@@ -3,7 +3,7 @@ import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { keys } from '../harness/terminal.ts';
 import { emptyHome, signedInHome } from './cli-support.ts';
-import { scenarios } from './support.ts';
+import { addSilentGuard, scenarios } from './support.ts';
 
 const test = scenarios();
 
@@ -157,4 +157,47 @@ test('who rolls the key that the command is signed in with stays signed in', asy
   t.is(JSON.parse(await readFile(file, 'utf8')).apiKey, String(secret));
   t.is((await stat(file)).mode & 0o777, 0o600);
   t.is((await cli.run(['account'])).code, 0);
+});
+
+test('a roll of that key that was interrupted while it waited is ended by the same command', async (t) => {
+  const { cli } = await signedInHome(t);
+  await addSilentGuard(t.context.silo);
+  const terminal = cli.inTerminal(['keys', 'roll', 'First key']);
+  await terminal.sees('Waiting until the old access has ended everywhere');
+  terminal.type(keys.ctrlC);
+  t.is(await terminal.ended, 130, terminal.screen());
+  const told = await cli.run(['account']);
+  t.is(told.code, 4, 'the old secret is dead, the new one not known yet');
+  t.regex(told.errors, /A roll of your key was interrupted: silo keys roll key_\w+ ends it/);
+  t.notRegex(JSON.stringify(await cli.json(['profiles'])), /rolling|requestId/);
+  await cli.json(['keys', 'roll', 'First key']);
+  const after = await cli.run(['account']);
+  t.is(after.code, 0, after.errors);
+  t.is(after.errors, '');
+});
+
+test('a roll that is refused leaves the profile as it was', async (t) => {
+  const { cli } = await signedInHome(t);
+  const file = join(cli.configDirectory, 'silo', 'profiles', 'dev.json');
+  const before = await readFile(file, 'utf8');
+  t.is((await cli.run(['keys', 'roll', 'First key', '--overlap', '30d'])).code, 2);
+  t.is(await readFile(file, 'utf8'), before);
+});
+
+test('signup keeps its hands off a profile that is there', async (t) => {
+  const { cli, person } = await signedInHome(t);
+  const words = [
+    'signup',
+    '--dev',
+    '--email',
+    'a@example.com',
+    '--name',
+    'A',
+    '--organization',
+    'A',
+  ];
+  const { code, errors } = await cli.run(words);
+  t.is(code, 2);
+  t.regex(errors, /There is a profile dev already/);
+  t.like(await cli.json(['account']), { account: { id: person.account.id } });
 });

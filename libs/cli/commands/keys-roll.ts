@@ -1,9 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import { Command, Option } from '@commander-js/extra-typings';
 import { Duration } from '@silo/protos/gen/google/protobuf/duration.ts';
 import { RollApiKeyResponse } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import type { Cli } from '../cli.ts';
+import { exitOfRefusal } from '../exit-codes.ts';
+import { CallFailure } from '../failure.ts';
 import { present } from '../find.ts';
+import type { Rolling } from '../profiles.ts';
 import { secretBlocks } from '../render/keys.ts';
 import { propagationBlocks } from '../render/propagation.ts';
 import { parseDurationSeconds } from './key-options.ts';
@@ -18,20 +22,54 @@ export function keysRoll(cli: Cli) {
         .default(0, 'not at all'),
     )
     .action(async (given, { overlap }) => {
-      const { api, find, name, profile } = await cli.signedIn();
-      const { id, etag, fingerprint } = await find.key(given);
-      const answer = await api.apiKeys.rollApiKey({
-        keyId: id,
-        overlap: Duration.fromPartial({ seconds: overlap }),
+      const { api, name, profile } = await cli.signedIn();
+      const { rolling: _, ...settled } = profile;
+      const { rolling, isOwn } = await beginRoll(cli, given, overlap);
+      const { keyId, etag, requestId, overlapSeconds } = rolling;
+      const request = {
+        keyId,
+        overlap: Duration.fromPartial({ seconds: overlapSeconds }),
         etag,
-        requestId: '',
+        requestId,
+      };
+      const answer = await api.apiKeys.rollApiKey(request).catch(async (error: unknown) => {
+        if (isOwn && isRefusal(error)) await cli.profiles.write(name, settled);
+        throw error;
       });
-      const blocks = [...secretBlocks(present(answer.apiKey), answer.secret)];
-      // Who rolls the key that he is signed in with stays signed in.
-      if (fingerprint === fingerprintOf(profile.apiKey)) {
-        await cli.profiles.write(name, { ...profile, apiKey: answer.secret });
-        blocks.push(`Profile ${name} uses it from now on.`);
+      cli.answer(RollApiKeyResponse, answer, [
+        ...secretBlocks(present(answer.apiKey), answer.secret),
+        ...propagationBlocks(answer.propagation),
+      ]);
+      if (isOwn) {
+        await cli.profiles.write(name, { ...settled, apiKey: answer.secret });
+        cli.note(`Profile ${name} uses it from now on.`);
       }
-      cli.answer(RollApiKeyResponse, answer, [...blocks, ...propagationBlocks(answer.propagation)]);
     });
+}
+
+/**
+ * Whoever rolls the key that he is signed in with would be locked out, were the answer lost. So the
+ * request is kept in the profile until its answer is: the dead key may still repeat just that.
+ */
+async function beginRoll(
+  cli: Cli,
+  given: string,
+  overlapSeconds: number,
+): Promise<{ rolling: Rolling; isOwn: boolean }> {
+  const { find, name, profile } = await cli.signedIn();
+  const interrupted = profile.rolling;
+  if (interrupted && [interrupted.keyId, interrupted.name].includes(given)) {
+    return { rolling: interrupted, isOwn: true };
+  }
+  const { id: keyId, name: keyName, etag, fingerprint } = await find.key(given);
+  const rolling = { keyId, name: keyName, etag, overlapSeconds, requestId: randomUUID() };
+  const isOwn = fingerprint === fingerprintOf(profile.apiKey);
+  if (isOwn) await cli.profiles.write(name, { ...profile, rolling });
+  return { rolling, isOwn };
+}
+
+/** Whether it is certain that nothing has been, and nothing will be, rolled. */
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof CallFailure) || error.refusal === undefined) return false;
+  return !['unavailable', 'bug'].includes(exitOfRefusal(error.refusal));
 }

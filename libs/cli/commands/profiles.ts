@@ -18,12 +18,7 @@ function list({ profiles, answerPlain }: Cli) {
       const profile = await profiles.read(name);
       if (profile) found.push({ name, profile, current: name === current });
     }
-    const json = found.map(({ name, profile: { apiKey: _, ...rest }, current: isCurrent }) => ({
-      name,
-      ...rest,
-      current: isCurrent,
-    }));
-    answerPlain({ profiles: json }, profilesBlocks(found));
+    answerPlain({ profiles: found.map(withoutSecrets) }, profilesBlocks(found));
   });
 }
 
@@ -38,4 +33,9 @@ function use({ profiles, answerPlain }: Cli) {
       await profiles.choose(name);
       answerPlain({ profile: name }, [`Using profile ${name}.`]);
     });
+}
+
+function withoutSecrets({ name, profile, current }: NamedProfile) {
+  const { region, ca, services, account } = profile;
+  return { name, region, ca, services, account, current };
 }

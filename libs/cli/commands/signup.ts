@@ -1,5 +1,6 @@
 import { CreateAccountResponse } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import type { Cli } from '../cli.ts';
+import { usage } from '../failure.ts';
 import { present } from '../find.ts';
 import { signedInBlocks } from '../render/accounts.ts';
 import { facts } from '../render/values.ts';
@@ -14,6 +15,12 @@ export function signup(cli: Cli) {
     .action(async (options) => {
       const { name, deployment } = await chooseDeployment(cli, options);
       const { ask } = cli;
+      // Its key may be the only one of its account.
+      if ((await cli.profiles.read(name)) !== undefined) {
+        const next = `--profile with another name; or silo logout --profile ${name}`;
+        throw usage(`There is a profile ${name} already.`, next);
+      }
+      await cli.profiles.prepare();
       const email = options.email ?? (await ask.text('E-mail:', 'give --email.'));
       const displayName = options.name ?? (await ask.text('Your name:', 'give --name.'));
       const organizationName =

@@ -88,6 +88,9 @@ test('where the outcome is unknown, the way to learn it is told', (t) => {
   const again = /--request-id request-1/;
   t.regex(textOf(refused(errors.dependencyUnavailable('org'), 'request-1')), again);
   t.regex(textOf(unanswered(status.UNAVAILABLE, 'request-1')), again);
-  t.regex(textOf(new Interrupted('SIGINT', 'request-1')), again);
-  t.notRegex(textOf(new Interrupted('SIGINT')), /--request-id/);
+  t.regex(textOf(new Interrupted('SIGINT', { requestId: 'request-1' })), again);
+  t.notRegex(textOf(new Interrupted('SIGINT')), /--request-id|may have been made/);
+  const secret = textOf(new Interrupted('SIGINT', { requestId: undefined }));
+  t.regex(secret, /the change may have been made/);
+  t.notRegex(secret, /--request-id/);
 });

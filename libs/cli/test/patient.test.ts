@@ -105,5 +105,5 @@ test('a signal ends the waiting, and tells the id of the change that was under w
     patience({ signal, sleep, requestId: 'mine' }),
   );
   const error = await t.throwsAsync(moveProject({ requestId: '' }), { instanceOf: Interrupted });
-  t.is(error?.requestId, 'mine');
+  t.is(error?.sent?.requestId, 'mine');
 });
