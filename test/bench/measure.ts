@@ -31,10 +31,13 @@ export async function compareLatencies(
     callsPerTurn = 4,
     warmUpRounds = 8,
     settleMs = 20,
+    before = async () => {},
   }: {
     rounds?: number;
     callsPerTurn?: number;
     warmUpRounds?: number;
+    /** What each call of either side needs first, and is no part of it. */
+    before?: Operation;
     /** Between turns: what one side leaves to be done behind its answer does not burden the other. */
     settleMs?: number;
   } = {},
@@ -43,6 +46,7 @@ export async function compareLatencies(
   for (let round = -warmUpRounds; round < rounds; round++) {
     for (const side of turns(round)) {
       for (let call = 0; call < callsPerTurn; call++) {
+        await before();
         const startMs = performance.now();
         await operations[side]();
         if (round >= 0) took[side].push(performance.now() - startMs);

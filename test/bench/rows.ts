@@ -1,7 +1,9 @@
 import type { Row } from './row.ts';
+import { batch500 } from './rows/batch-500.ts';
 import { createProject } from './rows/create-project.ts';
 import { emptyRpc } from './rows/empty-rpc.ts';
 import { moveProject } from './rows/move-project.ts';
+import { moveWithPlan } from './rows/move-with-plan.ts';
 import { mutations } from './rows/mutations.ts';
 import { verifyRpc } from './rows/verify-rpc.ts';
 
@@ -11,5 +13,7 @@ export const rows: readonly Row[] = [
   ...mutations,
   verifyRpc,
   ...moveProject,
+  moveWithPlan,
+  batch500,
   ...createProject,
 ];

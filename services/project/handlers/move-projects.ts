@@ -53,11 +53,10 @@ export async function moveProjects<Response>(
 ): Promise<Unpropagated<Response>> {
   const { sourceId, destinationId, planFingerprint } = asked;
   const two = { sourceId, destinationId, withNames: false };
-  // Begun beside the authorization, which alone is awaited first: it is what may refuse.
-  const reading = planFingerprint === '' ? undefined : readMoveAccess(uses, two, call.signal);
-  reading?.catch(() => {});
+  // Read beside the authorization and the decision's own reads, which refuse before it is awaited.
+  const access = planFingerprint === '' ? undefined : readMoveAccess(uses, two, call.signal);
+  access?.catch(() => {});
   await authorizeDestination(uses, call, destinationId);
-  const access = await reading;
   const by = async (way: (tx: Transaction) => Promise<Moved>) => {
     const { response } = await uses.eventLog.mutate(call, answering.codec, async (tx) => ({
       response: answering.answer(await way(tx)),
@@ -111,7 +110,7 @@ async function judgeAndMove(
   uses: MoveUses,
   call: Call,
   asked: AskedMove,
-  access: MoveAccess | undefined,
+  access: Promise<MoveAccess> | undefined,
   tx: Transaction,
 ): Promise<Moved> {
   const { sourceId, destinationId, projectIds, etag, planFingerprint } = asked;
@@ -121,7 +120,7 @@ async function judgeAndMove(
   const refusals = violatedMoveRules({ projects, ...both, kept: 1 });
   const violated = [...refusals];
   if (access !== undefined) {
-    const changes = accessChanges(asked, access);
+    const changes = accessChanges(asked, await access);
     const outcome = { sourceId, destinationId, projects, refusals, changes };
     const differences = planChanges(planFingerprint, outcome);
     if (differences.length > 0) violated.push(errors.planChanged(differences));
