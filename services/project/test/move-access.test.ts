@@ -1,6 +1,9 @@
+import { judge } from '@silo/guard/judge.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
 import test from 'ava';
+import fc from 'fast-check';
 import { accessChangeMessage } from '../handlers/access-change.ts';
 import { accessChanges, type Concerned, type Person } from '../rules/move-access.ts';
 
@@ -161,4 +164,52 @@ test('of other people’s keys only owner and number are told; lists stop at 1,0
     keyCount: 2,
   });
   t.deepEqual([told.otherKeyCount, told.otherOwnerCount], [2_398, 1_199]);
+});
+
+/** Whether the guard would let a key do anything with a project that this organization owns. */
+function mayAnything(key: LiveKey, projectId: string, organizationId: string, level: Level) {
+  const fact = { ...key, expireTime: undefined, disabled: false };
+  const project = { organizationId, state: ProjectState.PROJECT_STATE_ACTIVE };
+  const target = { project, organization: { membersMayCreateProjects: true }, level };
+  return ['project:read', 'event:write', 'event:read', 'token:read', 'activity:read'].some(
+    (scope) =>
+      judge({ keyHash: new Uint8Array(32), scope, projectId }, fact, target, new Date()).allowed,
+  );
+}
+
+test('a key loses and gains exactly those projects of which the guard’s own rule says so', (t) => {
+  const someOf = (...all: string[]) => fc.subarray(all);
+  const keys = fc.record({
+    scopes: someOf(
+      '*',
+      'project:read',
+      'event:write',
+      'activity:read',
+      'billing:write',
+      'key:read',
+    ),
+    organizationIds: someOf('org_source', 'org_there', 'org_else'),
+    projectIds: someOf('prj_1', 'prj_2', 'prj_else'),
+  });
+  const level = fc.constantFrom(LEVEL_UNSPECIFIED, LEVEL_MEMBER, LEVEL_ADMIN);
+  fc.assert(
+    fc.property(keys, level, level, (values, sourceLevel, destinationLevel) => {
+      const key = keyOf('acc_1', values);
+      const owner = person('acc_1', sourceLevel, destinationLevel);
+      const { losing, gaining } = accessChanges(move, { people: [owner], keys: [key] });
+      const before = (id: string) => mayAnything(key, id, move.sourceId, sourceLevel);
+      const after = (id: string) => mayAnything(key, id, move.destinationId, destinationLevel);
+      const told = ({ keys: [only] }: Concerned) =>
+        only?.projectIds === 'all' ? move.projectIds : [...(only?.projectIds ?? [])];
+      t.deepEqual(
+        told(losing),
+        move.projectIds.filter((id) => before(id) && !after(id)),
+      );
+      t.deepEqual(
+        told(gaining),
+        move.projectIds.filter((id) => after(id) && !before(id)),
+      );
+    }),
+    { numRuns: 2_000 },
+  );
 });
