@@ -1,26 +1,37 @@
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { FoundProject } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Cli } from './cli.ts';
 
-const shownMax = 50;
+// So many are filtered here, without waiting for an answer at each key.
+const loadedMax = 1_000;
+const shownMax = 100;
 
 /** The project switcher: your projects by name, the current one marked and under the cursor. */
 export async function chooseProject(cli: Cli, message: string): Promise<Project> {
   const { api, find } = await cli.signedIn();
-  const current = (await find.account()).currentProjectId;
-  const found = new Map<string, Project>();
+  const search = (query: string, pageSize: number) =>
+    api.projects.searchProjects({ query, pageSize, pageToken: '' });
+  const [{ currentProjectId }, loaded] = await Promise.all([find.account(), search('', loadedMax)]);
+  const all = loaded.nextPageToken === '' ? loaded.results : undefined;
   const id = await cli.ask.choose(
     message,
-    async (query) => {
-      const page = { query, pageSize: shownMax, pageToken: '' };
-      const { results } = await api.projects.searchProjects(page);
-      return results.flatMap(({ project, organizationName, current: isCurrent }) => {
-        if (project === undefined) return [];
-        found.set(project.id, project);
-        const mark = isCurrent ? ' (current)' : '';
-        return [{ value: project.id, name: `${project.name} — ${organizationName}${mark}` }];
-      });
+    async (term) => {
+      const found = all?.filter(named(term)) ?? (await search(term, shownMax)).results;
+      return found.slice(0, shownMax).map(choiceOf);
     },
-    { initial: current || undefined, instead: 'name the project.' },
+    { initial: currentProjectId || undefined, instead: 'name the project.' },
   );
-  return found.get(id) ?? find.project(id);
+  return all?.find(({ project }) => project?.id === id)?.project ?? find.project(id);
+}
+
+/** As SearchProjects finds them: by a part of either name, in any case. */
+function named(term: string): (found: FoundProject) => boolean {
+  const wanted = term.toLowerCase();
+  return ({ project, organizationName }) =>
+    [project?.name ?? '', organizationName].some((name) => name.toLowerCase().includes(wanted));
+}
+
+function choiceOf({ project, organizationName, current }: FoundProject) {
+  const mark = current ? ' (current)' : '';
+  return { value: project?.id ?? '', name: `${project?.name} — ${organizationName}${mark}` };
 }

@@ -111,13 +111,13 @@ export function createFind(api: Api) {
     }
   }
 
-  /** By account id, e-mail or name. */
+  /** By account id or e-mail; not by name, which everybody chooses for themselves. */
   async function member(organizationId: string, given: string): Promise<Member> {
     const pages = await everyPage((page) =>
       api.organizations.listMembers({ organizationId, ...page }),
     );
     const found = pages.flatMap(({ members }) => members);
-    const called = ({ accountId, email, displayName }: Member) => [accountId, email, displayName];
+    const called = ({ accountId, email }: Member) => [accountId, email];
     return only('member', given, found, called, ({ accountId }) => accountId);
   }
 

@@ -85,7 +85,7 @@ test('a deleted project comes back by its id', async (t) => {
   const deleted = await cli.run(['project', 'delete', 'Web', '--yes']);
   t.is(deleted.code, 0, deleted.errors);
   t.true(deleted.output.includes(`silo project undelete ${project.id}`));
-  t.regex(deleted.output, /The old access has ended everywhere: \d+ guards?/);
+  t.regex(deleted.output, /The old access has ended everywhere \(/);
   t.is((await cli.run(['project', 'undelete', 'Web'])).code, 2);
   t.like(await cli.json(['project', 'undelete', project.id]), { project: { id: project.id } });
   t.is(await ownerOf(), sourceId);

@@ -43,11 +43,16 @@ test('a member is invited by a code that no command line holds, raised, and remo
     member: { level: 'LEVEL_ADMIN' },
   });
   t.regex((await ada.cli.run(['members', 'list', ...org])).output, /^Bob .* admin /m);
-  const removing = ada.cli.inTerminal(['members', 'remove', 'Bob', ...org]);
+  const removing = ada.cli.inTerminal(['members', 'remove', email, ...org]);
   await removing.sees('Type the member’s e-mail to confirm:');
   removing.type(keys.ctrlC);
   t.is(await removing.ended, 130);
   t.is((await bob.cli.run(['org', 'show', ada.person.organization.id])).code, 0);
+  t.is(
+    (await ada.cli.run(['members', 'remove', 'Bob', '--yes', ...org])).code,
+    4,
+    'a name proves nothing',
+  );
   await ada.cli.json(['members', 'remove', email, '--yes', ...org]);
   t.is((await bob.cli.run(['org', 'show', ada.person.organization.id])).code, 4);
 });

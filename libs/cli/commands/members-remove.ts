@@ -7,7 +7,7 @@ import { propagationBlocks } from '../render/propagation.ts';
 export function membersRemove(cli: Cli) {
   return new Command('remove')
     .description('Remove a member: access ends at once, that of the member’s keys too.')
-    .argument('<member>', 'e-mail, name or account id')
+    .argument('<member>', 'e-mail or account id')
     .option('--org <organization>', 'name or id; default: that of the current project')
     .option('--yes', 'do not ask for the member’s e-mail')
     .action(async (given, { org, yes }) => {

@@ -10,7 +10,7 @@ import { levelNamed, levelNames } from '../render/values.ts';
 export function membersUpdate(cli: Cli) {
   return new Command('update')
     .description('Change a member’s level.')
-    .argument('<member>', 'e-mail, name or account id')
+    .argument('<member>', 'e-mail or account id')
     .addOption(
       new Option('--level <level>', 'the new level').choices(levelNames).makeOptionMandatory(),
     )
