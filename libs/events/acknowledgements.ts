@@ -8,6 +8,16 @@ function acknowledgementSubject(subjectPrefix: string): string {
   return `acknowledged.${subjectPrefix}`;
 }
 
+/** Tells the registry at once; where that is lost, the guard's next renewal says the same. */
+export function publishAcknowledgement(
+  nats: NatsLink,
+  subjectPrefix: string,
+  acknowledgement: Acknowledgement,
+): void {
+  const body = JSON.stringify(Acknowledgement.toJSON(acknowledgement));
+  nats.publish(acknowledgementSubject(subjectPrefix), body);
+}
+
 /** Hears what guards tell, until disposed of. */
 export function hearAcknowledgements(
   nats: NatsLink,

@@ -45,7 +45,7 @@ export type Answer =
   | { allowed: false; refusal: Refusal; key?: KeyFact | undefined };
 
 /** The answer to a mutation's question: where it is allowed, with the permit to decide it. */
-type PermitAnswer =
+export type PermitAnswer =
   | { allowed: true; facts: AccessFacts; permit: Permit }
   | Extract<Answer, { allowed: false }>;
 

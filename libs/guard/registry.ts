@@ -10,7 +10,7 @@ import type { LeaseNumbers } from './core/settings.ts';
 import { fromLeaseTerms, fromRenewResponse, toLogPositions } from './wire.ts';
 
 /** What a guard asks of the registry for its lease. All reject where the answer cannot be had. */
-type LeaseRegistry = {
+export type LeaseRegistry = {
   acquire(leaseId: string, guardName: string, signal: AbortSignal): Promise<LeaseNumbers>;
   renew(renewal: Renewal, signal: AbortSignal): Promise<RenewAnswer>;
   release(leaseId: string, signal: AbortSignal): Promise<void>;

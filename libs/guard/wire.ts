@@ -57,7 +57,8 @@ export function toRenewResponse(answer: RenewAnswer): RenewResponse {
       return { result: { $case: 'granted', value: toLeaseTerms(answer.numbers) } };
     case 'behind': {
       const positions = toLogPositions(answer.required);
-      return { result: { $case: 'behind', value: { positions } } };
+      const terms = toLeaseTerms(answer.numbers);
+      return { result: { $case: 'behind', value: { positions, terms } } };
     }
     case 'lost':
       return { result: { $case: 'lost', value: {} } };
@@ -69,8 +70,10 @@ export function fromRenewResponse({ result }: RenewResponse): RenewAnswer {
   switch (result?.$case) {
     case 'granted':
       return { result: 'granted', numbers: fromLeaseTerms(result.value) };
-    case 'behind':
-      return { result: 'behind', required: fromLogPositions(result.value.positions) };
+    case 'behind': {
+      const required = fromLogPositions(result.value.positions);
+      return { result: 'behind', required, numbers: fromLeaseTerms(result.value.terms) };
+    }
     case 'lost':
       return { result: 'lost' };
     case undefined:

@@ -40,7 +40,7 @@ export function connectPeers(addresses: Record<ServiceName, string>, tls: TlsFil
     },
     token: {
       facts: connect(TokenFactServiceClient, token, repeatable),
-      registry: connect(RegistryServiceClient, token),
+      registry: connect(RegistryServiceClient, token, patient),
       secrets: connect(SecretServiceClient, token, passRefusals),
       directory: connect(TokenDirectoryServiceClient, token),
       eventLog: connect(EventLogServiceClient, token, patient),

@@ -3,8 +3,12 @@ import { connectNats } from '@silo/events/connect.ts';
 import { getHead, readEvents } from '@silo/events/event-log-service.ts';
 import { runRelay } from '@silo/events/relay.ts';
 import type { Access } from '@silo/guard/access.ts';
-import { askOwners } from '@silo/guard/ask-owners.ts';
+import { Guard } from '@silo/guard/guard.ts';
+import { measureGuard } from '@silo/guard/guard-metrics.ts';
+import type { GuardLinks } from '@silo/guard/links.ts';
+import { remoteLog } from '@silo/guard/logs.ts';
 import { remoteRegistry } from '@silo/guard/registry.ts';
+import { remoteFills } from '@silo/guard/remote-fills.ts';
 import { isSource } from '@silo/guard/wire.ts';
 import { connectMongo, type MongoConnection } from '@silo/mongo/connect.ts';
 import { createEventLog, type Head } from '@silo/mongo/event-log.ts';
@@ -21,9 +25,9 @@ import { runForever } from '@silo/runtime/run-forever.ts';
 import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
 import type { Db } from 'mongodb';
 import type { ServiceConfig, ServiceName } from './config.ts';
-import { peerFills } from './fills.ts';
 import type { ServiceDefinition, ServiceKit } from './kit.ts';
-import { connectPeers } from './peers.ts';
+import { ownLog } from './own-log.ts';
+import { connectPeers, type Peers } from './peers.ts';
 import { createPropagate } from './propagate.ts';
 
 /** A service that serves. Disposing drains it. */
@@ -73,8 +77,19 @@ export async function startService(
   const nats = opened.use(connectNats({ url: config.natsUrl, name: `silo-${name}`, log }));
   const own = definition.openRegistry?.({ client, db, config, nats, log, signal: ended });
   const guards = own === undefined ? remoteRegistry(peers.token.registry) : opened.use(own);
-  const fills = { ...peerFills(peers), ...definition.fills(db) };
-  const access = alterAccess(askOwners({ fills, clock: systemClock }));
+  const guard = opened.use(
+    new Guard({
+      name: `${name}-${owner.slice(0, 8)}`,
+      links: {
+        leases: guards,
+        logs: { ...remoteLogs(peers), ...(isSource(name) && { [name]: ownLog(eventLog) }) },
+        fills: { ...remoteFills(peers), ...definition.fills(db) },
+        ...{ nats, subjectPrefix: config.natsSubjectPrefix },
+      },
+      log,
+    }),
+  );
+  const access = alterAccess(guard);
   const loops: Promise<void>[] = [];
   const kit: ServiceKit = {
     config,
@@ -104,6 +119,7 @@ export async function startService(
   const parts = definition.build(kit);
 
   const registry = createRegistry({ service: name, region });
+  measureGuard(registry, () => guard.status());
   if (config.metricsAddress) {
     opened.use(await serveMetrics(config.metricsAddress, registry, ended));
   }
@@ -147,9 +163,11 @@ export async function startService(
     name,
     publicAddress,
     internalAddress,
-    // First the ports: what is in flight may still need the loops and the stores.
+    // First the ports: what is in flight may still need the loops and the stores. Then the guard,
+    // whose lease may be given back when what was in flight decides nothing any more.
     [Symbol.asyncDispose]: async () => {
       await ports.drain();
+      await guard[Symbol.asyncDispose]();
       life.abort(new DOMException('the service stops', 'AbortError'));
       await Promise.allSettled(loops);
       await running.disposeAsync();
@@ -181,6 +199,14 @@ async function setUp(definition: ServiceDefinition, db: Db): Promise<void> {
   await setUpEventLog(db);
   await createSagaIndexes(db);
   await definition.setUp(db);
+}
+
+function remoteLogs({ org, project, token }: Peers): GuardLinks['logs'] {
+  return {
+    org: remoteLog(org.eventLog),
+    project: remoteLog(project.eventLog),
+    token: remoteLog(token.eventLog),
+  };
 }
 
 function addressesOf(config: ServiceConfig): Record<ServiceName, string> {

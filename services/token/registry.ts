@@ -159,8 +159,8 @@ class RegistryShell implements Registry, Disposable {
         await store.insert(operation.lease);
         return { kind: 'done' };
       case 'renewLease': {
-        const { leaseId, acknowledged } = operation;
-        return { kind: 'found', isFound: await store.renew(leaseId, acknowledged) };
+        const { leaseId, acknowledged, leaseMs } = operation;
+        return { kind: 'found', isFound: await store.renew(leaseId, acknowledged, leaseMs) };
       }
       case 'readRequirement':
         return { kind: 'requirement', required: await store.readRequirement() };

@@ -49,7 +49,7 @@ import { setUpStore } from './store/set-up.ts';
 export const tokenService: ServiceDefinition = {
   name: 'token',
   setUp: setUpStore,
-  fills: (db) => createTokenFills(db, systemClock),
+  fills: createTokenFills,
   openRegistry: ({ client, db, nats, config, log, signal }) =>
     openRegistry({
       store: createLeaseStore(client, db, signal),
@@ -65,7 +65,7 @@ export const tokenService: ServiceDefinition = {
       ...{ eventLog, access, registry, peers, clock, deadKeys },
       projectTokens: createProjectTokenStore(db),
       keys: createKeyStore(db),
-      fills: createTokenFills(db, clock),
+      fills: createTokenFills(db),
     };
     return {
       public: [projectTokens(dependencies), apiKeys(dependencies)],

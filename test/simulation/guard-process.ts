@@ -36,6 +36,8 @@ export class GuardProcess {
     this.#waiting = new Map();
     this.#tickAtMs = Number.POSITIVE_INFINITY;
     this.step({ kind: 'start' });
+    // NATS hears a little later: what came in between is learnt from the logs.
+    this.machine.after(this.#world.random.between(0, 40), () => this.step({ kind: 'missed' }));
   }
 
   step(input: GuardInput): void {
@@ -90,6 +92,8 @@ export class GuardProcess {
         break;
       case 'answer':
         this.#tell(action.lookUpId, action);
+        break;
+      case 'ended':
         break;
       case 'unavailable':
         this.#tell(action.lookUpId, undefined);

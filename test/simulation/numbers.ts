@@ -11,11 +11,19 @@ export const registrySettings: RegistrySettings = {
   sweepMs: 400,
 };
 
+/** Of a replica that is set differently. */
+export const shortLeases: RegistrySettings = {
+  ...registrySettings,
+  leaseMs: leaseMs / 2,
+  renewMs: 150,
+  sweepMs: 200,
+};
+
 /** The numbers of every guard, but for its name, its ids and its memory. */
 export const guardNumbers = {
   unknownMax: 10,
   fillsMax: 50,
-  permitMs: 600,
+  permitMs: 2_500,
   requestMs: 150,
   retryMs: 40,
 };

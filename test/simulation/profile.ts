@@ -56,6 +56,8 @@ export type Profile = {
   /** How far a secondary lags, and how long a number is not yet durable, at most. */
   lagMsMax: number;
   factsMax: number;
+  /** One replica of the registry is set to leases of half the length. */
+  haveShortLeases: boolean;
 };
 
 const noFaults: Faults = {
@@ -97,6 +99,7 @@ const calm: Omit<Profile, 'guards' | 'factsMax'> = {
   verifyMs: 60,
   changesFromMs: 400,
   lagMsMax: 200,
+  haveShortLeases: false,
 };
 
 /** A wild mixture of everything. */
@@ -118,10 +121,11 @@ function stormy(random: SeededRandom): Profile {
     strokeMs: random.pick([80, 200, 500]),
     faults,
     unknownEvents: random.pick([0, 0.1]),
-    mutationMsMax: random.pick([20, 200, 600]),
+    mutationMsMax: random.pick([20, 200, 900]),
     changeMs: random.pick([60, 150, 400]),
     verifyMs: random.pick([40, 150]),
     factsMax: random.pick([2, 5, 100]),
+    haveShortLeases: random.chance(0.2),
   };
 }
 
@@ -141,6 +145,14 @@ const steerings: Record<ProtectionName, Steering> = {
   },
   'clocks-at-each-use': { ...stopped, faults: { pauseGuard: 1 } },
   'wall-clock-too': { ...stopped, faults: { suspendGuard: 1 } },
+  'view-after-catching-up': {
+    natsLoss: 1,
+    slow: 0.3,
+    slowMs: 400,
+    slowOnly: ['readEvents'],
+    changeMs: 60,
+    verifyMs: 20,
+  },
   'acquire-grants-nothing': {
     ...stopped,
     natsLoss: 1,
@@ -201,6 +213,12 @@ const steerings: Record<ProtectionName, Steering> = {
     faults: { failOverSource: 1 },
   },
   'permit-with-look-up': { mutationMsMax: 300, permits: 0.9, changeMs: 15, verifyMs: 200 },
+  'carry-good-permits': {
+    mutationMsMax: 1_800,
+    permits: 0.9,
+    changeMs: 40,
+    verifyMs: 300,
+  },
   'mutation-needs-view': {
     ...stopped,
     mutationMsMax: 100,
@@ -217,6 +235,15 @@ const steerings: Record<ProtectionName, Steering> = {
     changeMs: 40,
     verifyMs: 20,
     faults: { pauseReplica: 1 },
+  },
+  'wait-for-longest-lease': {
+    haveShortLeases: true,
+    natsLoss: 1,
+    strokeMs: 150,
+    faultMsMin: 600,
+    faultMsMax: 1_200,
+    verifyMs: 20,
+    faults: { cutRegistry: 1 },
   },
 };
 

@@ -9,8 +9,9 @@ import type {
   StoreResult,
 } from '@silo/guard/registry/messages.ts';
 import { RegistryCore } from '@silo/guard/registry/registry-core.ts';
+import type { RegistrySettings } from '@silo/guard/registry/settings.ts';
 import { Machine } from './machine.ts';
-import { registrySettings } from './numbers.ts';
+import { registrySettings, shortLeases } from './numbers.ts';
 import type { World } from './world.ts';
 
 /** The registry's database: what all replicas share. Every operation takes effect in one instant. */
@@ -45,7 +46,8 @@ class RegistryStore {
         const lease = this.#leases.get(operation.leaseId);
         if (lease === undefined) return { kind: 'found', isFound: false };
         const acknowledged = laterOf(lease.acknowledged, operation.acknowledged);
-        this.#leases.set(lease.id, { ...lease, version: lease.version + 1, acknowledged });
+        const leaseMs = Math.max(lease.leaseMs, operation.leaseMs);
+        this.#leases.set(lease.id, { ...lease, version: lease.version + 1, acknowledged, leaseMs });
         return { kind: 'found', isFound: true };
       }
       case 'readRequirement':
@@ -92,23 +94,25 @@ export class Replica {
   readonly machine: Machine;
   readonly #world: World;
   readonly #store: RegistryStore;
+  readonly #settings: RegistrySettings;
   #core: RegistryCore;
   #calls = new Map<number, Answer>();
   #lastCallId = 0;
   #tickAtMs = Number.POSITIVE_INFINITY;
   #cutUntilMs = 0;
 
-  constructor(world: World, name: string, store: RegistryStore) {
+  constructor(world: World, name: string, store: RegistryStore, settings: RegistrySettings) {
     this.#world = world;
     this.#store = store;
+    this.#settings = settings;
     this.machine = new Machine(world, name);
-    this.#core = new RegistryCore(registrySettings, world.protections);
+    this.#core = new RegistryCore(settings, world.protections);
     this.#scheduleTick();
   }
 
   restart(): void {
     this.machine.restart();
-    this.#core = new RegistryCore(registrySettings, this.#world.protections);
+    this.#core = new RegistryCore(this.#settings, this.#world.protections);
     this.#calls = new Map();
     this.#tickAtMs = Number.POSITIVE_INFINITY;
     this.#scheduleTick();
@@ -184,9 +188,11 @@ export class RegistryWorld {
   constructor(world: World) {
     this.#world = world;
     this.store = new RegistryStore(world);
-    this.replicas = ['registry-0', 'registry-1'].map(
-      (name) => new Replica(world, name, this.store),
-    );
+    const other = world.profile.haveShortLeases ? shortLeases : registrySettings;
+    this.replicas = [
+      new Replica(world, 'registry-0', this.store, registrySettings),
+      new Replica(world, 'registry-1', this.store, other),
+    ];
   }
 
   /** A call to either replica. */

@@ -26,6 +26,8 @@ export class Follower {
   /** The farthest position that anyone told of. */
   #told: Position | undefined;
   readonly #ahead = new Map<number, GuardEvent>();
+  /** Whether everything that is known of the log was asked for after the last loss. */
+  #isSure = true;
   #lastRequestId = 0;
   #reading: { requestId: number; until: number } | undefined;
   #nextMs = Number.POSITIVE_INFINITY;
@@ -51,6 +53,7 @@ export class Follower {
   tick(now: Reading): void {
     if (this.#reading !== undefined && now.monotonicMs >= this.#reading.until) {
       this.#reading = undefined;
+      this.#isSure = false;
     }
     if (now.monotonicMs >= this.#nextMs) this.#nextMs = Number.POSITIVE_INFINITY;
     this.readIfBehind(now);
@@ -77,11 +80,18 @@ export class Follower {
     this.readIfBehind(now);
   }
 
+  /** Events may have been missed: the log tells. */
+  missed(now: Reading): void {
+    this.#isSure = false;
+    this.readIfBehind(now);
+  }
+
   /** The answer to a request for events; undefined: it failed. */
   read(requestId: number, page: EventPage | undefined, now: Reading): void {
     if (requestId !== this.#reading?.requestId) return;
     this.#reading = undefined;
     if (page === undefined) {
+      this.#isSure = false;
       this.#nextMs = now.monotonicMs + this.#settings.retryMs;
       return;
     }
@@ -95,7 +105,7 @@ export class Follower {
       }
     }
     this.#applyAhead();
-    const isStuck = this.#position !== undefined && !this.#hasMoved(before);
+    const isStuck = this.#isBehind && !this.#hasMoved(before);
     if (isStuck) this.#nextMs = now.monotonicMs + this.#settings.retryMs;
     this.readIfBehind(now);
   }
@@ -103,17 +113,23 @@ export class Follower {
   /** Asks the log where it is needed, one request at a time. */
   readIfBehind(now: Reading): void {
     if (this.#reading !== undefined || now.monotonicMs < this.#waitsUntil()) return;
-    const position = this.#position;
-    const told = this.#told;
-    if (position !== undefined && (told === undefined || hasReached(position, told))) return;
+    if (this.#isSure && !this.#isBehind) return;
+    this.#isSure = true;
     const requestId = ++this.#lastRequestId;
     this.#reading = { requestId, until: now.monotonicMs + this.#settings.requestMs };
-    const afterSequence = position?.sequence;
+    const afterSequence = this.#position?.sequence;
     this.#follow.emit({ kind: 'readEvents', requestId, source: this.#source, afterSequence });
   }
 
   #waitsUntil(): number {
     return this.#nextMs === Number.POSITIVE_INFINITY ? 0 : this.#nextMs;
+  }
+
+  get #isBehind(): boolean {
+    const told = this.#told;
+    return (
+      this.#position === undefined || (told !== undefined && !hasReached(this.#position, told))
+    );
   }
 
   #learn(position: Position): void {

@@ -1,17 +1,17 @@
 import type { Answer, TokenAnswer } from '../access.ts';
 import { Acknowledgements } from './acknowledgements.ts';
-import { type Ended, type FactName, type FactRef, nameOf, sourceOfKind } from './facts.ts';
-import { type Fence, fenceFrom, type Reading } from './fence.ts';
-import { type Fill, Fills } from './fills.ts';
+import { type Ended, sourceOfKind } from './facts.ts';
+import type { Reading } from './fence.ts';
+import { Fills } from './fills.ts';
 import { Follower } from './follower.ts';
 import { Lease } from './lease.ts';
-import { type Asked, decide, foundKey, type LookUp, type Recall } from './look-up.ts';
+import { type Asked, decide, doubtful, type Recall } from './look-up.ts';
+import { LookUps } from './look-ups.ts';
 import { Memory } from './memory.ts';
-import type { FillReply, GuardAction, GuardEvent, GuardInput } from './messages.ts';
+import type { GuardAction, GuardEvent, GuardInput } from './messages.ts';
 import { type Permit, Permits } from './permits.ts';
 import {
   comparePositions,
-  haveReached,
   type Position,
   type Positions,
   type Source,
@@ -19,9 +19,6 @@ import {
 } from './position.ts';
 import { allProtections, type Protections } from './protections.ts';
 import { checkGuardSettings, type GuardSettings } from './settings.ts';
-
-/** A look-up whose facts end again and again is given up after so many rounds of fills. */
-const roundsMax = 8;
 
 /**
  * The guard as a pure state machine (design §5): inputs and clock readings in, actions out; no
@@ -37,13 +34,9 @@ export class GuardCore {
   readonly #lease: Lease;
   readonly #followers: Record<Source, Follower>;
   readonly #acknowledgements: Record<Source, Acknowledgements>;
-  readonly #lookUps = new Map<number, LookUp>();
-  #required: Positions | undefined;
+  readonly #lookUps: LookUps;
   #acknowledged: { leaseId: string | undefined; positions: Positions };
   #actions: GuardAction[] = [];
-  /** Permits that a control run takes a turn too late. */
-  #late: Permit[] = [];
-  #isDraining = false;
 
   /** Throws RangeError for settings that could not work. */
   constructor(settings: GuardSettings, protections: Protections = allProtections) {
@@ -57,6 +50,12 @@ export class GuardCore {
       applied: this.positions(),
       acknowledged: this.#acknowledgeable(),
     }));
+    this.#lookUps = new LookUps({
+      ...{ settings, protections, memory: this.#memory, permits: this.#permits },
+      fills: this.#fills,
+      viewAt: (now) => this.#lease.view(now),
+      emit: this.#emit,
+    });
     this.#followers = bySource((source) => {
       return new Follower(source, settings, {
         apply: (from, event) => this.#apply(from, event),
@@ -77,8 +76,11 @@ export class GuardCore {
   /** The answer from memory under a view; undefined: look it up. */
   recall(asked: Asked, now: Reading): TokenAnswer | Answer | undefined {
     if (this.#lease.view(now) === undefined) return undefined;
-    const verdict = decide(asked, this.#recall, new Date(now.wallMs));
-    return 'answer' in verdict ? verdict.answer : undefined;
+    const date = new Date(now.wallMs);
+    const verdict = decide(asked, this.#recall, date);
+    if (!('answer' in verdict)) return undefined;
+    const { answer } = verdict;
+    return doubtful(asked, answer, this.#recall, date).length > 0 ? undefined : answer;
   }
 
   /** Whether a permit's holder may still decide: to be asked right before the decision. */
@@ -89,6 +91,11 @@ export class GuardCore {
   /** Whether look-ups are answered from memory now. */
   hasView(now: Reading): boolean {
     return this.#lease.view(now) !== undefined;
+  }
+
+  /** When the present view ends, by the monotonic clock; Infinity: there is none. */
+  viewEndsMonotonicMs(): number {
+    return this.#lease.viewEndsMs;
   }
 
   /** How far each source's events are applied. */
@@ -115,15 +122,14 @@ export class GuardCore {
 
   /** Takes one input, with both clocks read in the same turn. Answers what is to be done. */
   step(input: GuardInput, now: Reading): GuardAction[] {
-    const late = this.#late;
-    this.#late = [];
+    const late = this.#lookUps.takeLate();
     this.#take(input, now);
     for (const permit of late) this.#permits.hold(permit);
     this.#permits.expire(now);
-    this.#renewIfCaughtUp(now);
+    this.#beginView(now);
     this.#acknowledge();
     // A barrier waits for no lease that is gone, hence not for its permits either.
-    if (this.#isDraining && this.#permits.size === 0) this.#lease.drain(this.#emit);
+    if (this.#lookUps.isDraining && this.#permits.size === 0) this.#lease.drain(this.#emit);
     const actions = this.#actions;
     this.#actions = [];
     return actions;
@@ -142,6 +148,11 @@ export class GuardCore {
       case 'heard':
         this.#followers[input.source].heard(input.incarnation, input, now);
         break;
+      case 'missed':
+        for (const source of input.source === undefined ? sources : [input.source]) {
+          this.#followers[source].missed(now);
+        }
+        break;
       case 'read':
         this.#followers[input.source].read(input.requestId, input.page, now);
         break;
@@ -152,19 +163,19 @@ export class GuardCore {
         this.#renewed(input, now);
         break;
       case 'filled':
-        this.#filled(input.fillId, input.reply, now);
+        this.#lookUps.filled(input.fillId, input.reply, now);
         break;
       case 'lookUp':
-        this.#lookUp(input.lookUpId, input.asked, input.wantsPermit, now);
+        this.#lookUps.begin(input.lookUpId, input.asked, input.wantsPermit, now);
         break;
       case 'giveUp':
-        this.#giveUp(input.lookUpId);
+        this.#lookUps.giveUp(input.lookUpId);
         break;
       case 'releasePermit':
         this.#permits.end(input.permit);
         break;
       case 'drain':
-        this.#isDraining = true;
+        this.#lookUps.isDraining = true;
         return;
     }
   }
@@ -173,131 +184,19 @@ export class GuardCore {
     this.#actions.push(action);
   };
 
-  // Look-ups
-
-  #lookUp(id: number, asked: Asked, wantsPermit: boolean, now: Reading): void {
-    const lookUp: LookUp = {
-      id,
-      asked,
-      wantsPermit,
-      found: new Map(),
-      waitingFor: 0,
-      rounds: 0,
-      over: false,
-    };
-    this.#lookUps.set(id, lookUp);
-    this.#advance(lookUp, now);
-  }
-
-  #giveUp(id: number): void {
-    const lookUp = this.#lookUps.get(id);
-    if (lookUp !== undefined) this.#end(lookUp);
-  }
-
-  #end(lookUp: LookUp): void {
-    lookUp.over = true;
-    this.#lookUps.delete(lookUp.id);
-  }
-
-  #fail(lookUp: LookUp, why: 'no-view' | 'fill-failed' | 'too-many-fills'): void {
-    this.#end(lookUp);
-    this.#emit({ kind: 'unavailable', lookUpId: lookUp.id, why });
-  }
-
-  /** Answers a look-up, or sends the fills that it needs. */
-  #advance(lookUp: LookUp, now: Reading): void {
-    const isMutation = lookUp.wantsPermit;
-    if (isMutation && this.#isDraining) {
-      this.#fail(lookUp, 'no-view');
-      return;
-    }
-    const view = this.#lease.view(now);
-    if (isMutation && view === undefined && this.#protections['mutation-needs-view']) {
-      this.#fail(lookUp, 'no-view');
-      return;
-    }
-    const recall = isMutation ? this.#recall : this.#recallFor(lookUp, view !== undefined);
-    const verdict = decide(lookUp.asked, recall, new Date(now.wallMs));
-    if ('answer' in verdict) {
-      const { answer, restsOn } = verdict;
-      const isPermitted = isMutation && answer.allowed;
-      const permit = isPermitted ? this.#permit(restsOn, view, now) : undefined;
-      this.#end(lookUp);
-      this.#emit({ kind: 'answer', lookUpId: lookUp.id, answer, permit });
-      return;
-    }
-    if (++lookUp.rounds > roundsMax) {
-      this.#fail(lookUp, 'fill-failed');
-      return;
-    }
-    for (const ref of verdict.missing) {
-      const fill = this.#fillFor(ref, view !== undefined || isMutation);
-      if (fill === undefined) {
-        this.#fail(lookUp, 'too-many-fills');
-        return;
-      }
-      fill.waiting.push(lookUp);
-      lookUp.waitingFor++;
-    }
-  }
-
-  #fillFor(ref: FactRef, mayShare: boolean): Fill | undefined {
-    const joined = mayShare ? this.#fills.joinable(ref) : undefined;
-    if (joined !== undefined) return joined;
-    const fill = this.#fills.send(ref, !mayShare);
-    if (fill !== undefined) {
-      this.#emit({ kind: 'fill', fillId: fill.id, ref, isPrivate: fill.isPrivate });
-    }
-    return fill;
-  }
-
-  #filled(fillId: number, reply: FillReply | undefined, now: Reading): void {
-    const fill = this.#fills.end(fillId);
-    if (fill === undefined) return;
-    const { ref, waiting } = fill;
-    if (reply === undefined) {
-      for (const lookUp of waiting) if (!lookUp.over) this.#fail(lookUp, 'fill-failed');
-      return;
-    }
-    const value = reply.value as never;
-    const isCacheable = fill.isFresh || !this.#protections['no-caching-old-fills'];
-    if (!fill.isPrivate && isCacheable) this.#memory.set(ref.kind, ref, value);
-    const known = { value, name: nameOf(ref, value) };
-    for (const lookUp of waiting) {
-      if (lookUp.over) continue;
-      lookUp.found.set(foundKey(ref.kind, ref.id), known);
-      if (--lookUp.waitingFor === 0) this.#advance(lookUp, now);
-    }
-  }
-
   readonly #recall: Recall = (kind, id) => this.#memory.get(kind, id);
-
-  /** What was found for the look-up itself, else, under a view, what is remembered. */
-  #recallFor({ found }: LookUp, hasView: boolean): Recall {
-    return (kind, id) => {
-      const known = found.get(foundKey(kind, id));
-      if (known !== undefined) return known as ReturnType<Recall> as never;
-      return hasView ? this.#memory.get(kind, id) : undefined;
-    };
-  }
-
-  #permit(restsOn: FactName[], view: Fence | undefined, now: Reading): Permit {
-    const own = fenceFrom(now, this.#settings.permitMs);
-    const permit = this.#permits.make(restsOn, view ?? own, own);
-    if (this.#protections['permit-with-look-up']) this.#permits.hold(permit);
-    else this.#late.push(permit);
-    return permit;
-  }
 
   // Events
 
   #apply(source: Source, { sequence, ends }: GuardEvent): void {
     this.#invalidate(source, ends, this.#protections['clear-ends-fills']);
+    this.#emit({ kind: 'ended', source, ends });
     this.#acknowledgements[source].applied(sequence, this.#restingOn(source, ends));
   }
 
   #restart(source: Source): void {
     this.#invalidate(source, 'everything', this.#protections['clear-ends-fills']);
+    this.#emit({ kind: 'ended', source, ends: 'everything' });
     this.#acknowledgements[source].restarted(this.#restingOn(source, 'everything'));
   }
 
@@ -315,9 +214,9 @@ export class GuardCore {
   #restingOn(source: Source, ends: Ended): Permit[] {
     if (!this.#protections['acknowledge-after-permits']) return [];
     if (ends === 'everything') {
-      return this.#permits.restingOn(({ kind }) => sourceOfKind[kind] === source);
+      return this.#permits.ending(({ kind }) => sourceOfKind[kind] === source);
     }
-    return this.#permits.restingOn(({ kind, name }) =>
+    return this.#permits.ending(({ kind, name }) =>
       ends.some((ended) => ended.kind === kind && ended.name === name),
     );
   }
@@ -325,20 +224,18 @@ export class GuardCore {
   // Lease
 
   #renewed(input: Extract<GuardInput, { kind: 'renewed' }>, now: Reading): void {
-    const isBehind = this.#lease.renewed(input.requestId, input.reply, now, this.#emit);
-    if (input.reply?.result === 'granted') this.#required = undefined;
-    if (!isBehind || input.reply?.result !== 'behind') return;
-    this.#required = input.reply.required;
+    const required = this.#lease.renewed(input.requestId, input.reply, now, this.#emit) ?? {};
     for (const source of sources) {
-      const position = input.reply.required[source];
+      const position = required[source];
       if (position !== undefined) this.#followers[source].mustReach(position, now);
     }
   }
 
-  #renewIfCaughtUp(now: Reading): void {
-    if (this.#required === undefined || !haveReached(this.positions(), this.#required)) return;
-    this.#required = undefined;
-    this.#lease.renew(now, this.#emit);
+  #beginView(now: Reading): void {
+    if (!this.#lease.beginView(this.positions(), now)) return;
+    const view = this.#lease.view(now);
+    const endingToo = !this.#protections['carry-good-permits'];
+    if (view !== undefined) this.#permits.carryInto(view, now, endingToo);
   }
 
   #acknowledgeable(): Positions {

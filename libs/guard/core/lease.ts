@@ -1,6 +1,6 @@
 import { type Fence, fenceFrom, isOver, type Reading } from './fence.ts';
 import type { GuardAction, RenewAnswer } from './messages.ts';
-import type { Positions } from './position.ts';
+import { haveReached, type Positions } from './position.ts';
 import type { Protections } from './protections.ts';
 import { checkLeaseNumbers, type GuardSettings, type LeaseNumbers, viewMsOf } from './settings.ts';
 
@@ -12,6 +12,9 @@ const renewalsMax = 8;
 
 /** A lease that the guard has chosen the id of. */
 type Held = { id: string; isAcquired: boolean; acquiring: { requestId: number; sent: Fence } };
+
+/** A renewal that was answered: the view that it gives begins when what it requires is applied. */
+type Pending = { sent: Fence; required: Positions; numbers: LeaseNumbers };
 
 /** A renewal under way. `wasAcquired`: the registry had confirmed the lease before it was sent. */
 type Renewal = { sent: Fence; wasAcquired: boolean };
@@ -28,6 +31,7 @@ export class Lease {
   #lastRequestId = 0;
   readonly #renewing = new Map<number, Renewal>();
   #latest: number | undefined;
+  #pending: Pending[] = [];
   #nextMs = Number.POSITIVE_INFINITY;
   #isDrained = false;
 
@@ -44,6 +48,11 @@ export class Lease {
   /** Due at, by the monotonic clock. */
   get wakeMs(): number {
     return this.#nextMs;
+  }
+
+  get viewEndsMs(): number {
+    if (this.#view === undefined) return Number.POSITIVE_INFINITY;
+    return this.#view.fromMonotonicMs + this.#view.lengthMs;
   }
 
   /** The view, if there is one now. Both clocks are looked at here, each time. */
@@ -105,27 +114,50 @@ export class Lease {
     emit({ kind: 'renew', requestId, leaseId: held.id, ...this.#places() });
   }
 
-  /** Answers whether the guard is behind what is required: then it renews as soon as it is not. */
-  renewed(requestId: number, reply: RenewAnswer | undefined, now: Reading, emit: Emit): boolean {
+  /** Answers what must be applied before the view of this renewal begins. */
+  renewed(
+    requestId: number,
+    reply: RenewAnswer | undefined,
+    now: Reading,
+    emit: Emit,
+  ): Positions | undefined {
     const renewal = this.#renewing.get(requestId);
     const held = this.#held;
-    if (renewal === undefined || held === undefined) return false;
+    if (renewal === undefined || held === undefined) return undefined;
     this.#renewing.delete(requestId);
     const isLatest = requestId === this.#latest;
-    if (reply?.result === 'granted') {
-      held.isAcquired = true;
-      this.#grant(renewal.sent, reply.numbers, now);
-      if (isLatest) this.#nextMs = renewal.sent.fromMonotonicMs + reply.numbers.renewMs;
-      return false;
+    if (reply === undefined || (reply.result === 'lost' && !renewal.wasAcquired)) {
+      if (isLatest) this.#nextMs = now.monotonicMs + this.#settings.retryMs;
+      return undefined;
     }
-    if (reply?.result === 'lost' && renewal.wasAcquired) {
+    if (reply.result === 'lost') {
       // Facts and positions stay: a new lease goes on from them.
       this.#forget();
       this.acquire(now, emit);
-      return false;
+      return undefined;
     }
-    if (isLatest) this.#nextMs = now.monotonicMs + this.#settings.retryMs;
-    return reply?.result === 'behind';
+    held.isAcquired = true;
+    const { numbers } = reply;
+    if (isLatest) this.#nextMs = renewal.sent.fromMonotonicMs + numbers.renewMs;
+    const required = reply.result === 'behind' ? reply.required : {};
+    if (this.#pending.length >= renewalsMax) this.#pending.shift();
+    this.#pending.push({ sent: renewal.sent, required, numbers });
+    return required;
+  }
+
+  /**
+   * Begins the latest view whose requirement is applied: what came to be required after that was
+   * read waits for this lease. It counts from before its renewal was sent all the same. Whether one
+   * has begun.
+   */
+  beginView(applied: Positions, now: Reading): boolean {
+    const isWaiting = this.#protections['view-after-catching-up'];
+    const reached = ({ required }: Pending) => !isWaiting || haveReached(applied, required);
+    const latest = this.#pending.filter(reached).toSorted(bySending).at(-1);
+    if (latest === undefined) return false;
+    this.#pending = this.#pending.filter((pending) => bySending(pending, latest) > 0);
+    this.#grant(latest.sent, latest.numbers, now);
+    return true;
   }
 
   drain(emit: Emit): void {
@@ -139,6 +171,7 @@ export class Lease {
   #forget(): void {
     this.#held = undefined;
     this.#view = undefined;
+    this.#pending = [];
     this.#renewing.clear();
   }
 
@@ -157,4 +190,8 @@ export class Lease {
       return;
     }
   }
+}
+
+function bySending(a: Pending, b: Pending): number {
+  return a.sent.fromMonotonicMs - b.sent.fromMonotonicMs;
 }

@@ -27,6 +27,10 @@ export type LookUp = {
   readonly wantsPermit: boolean;
   /** What fills found for this look-up. */
   readonly found: Map<string, Known<unknown>>;
+  /** What it asked for by itself, hence after it began. */
+  readonly sent: Set<string>;
+  /** Whether it goes by nothing but what it asked for by itself. */
+  doubts: boolean;
   /** Fills that it waits for. */
   waitingFor: number;
   /** How often it had to ask. */
@@ -58,6 +62,28 @@ export function decide(asked: Asked, recall: Recall, now: Date): Verdict {
       ? decideToken(asked.token, asked.fingerprint, gather)
       : decideAccess(asked.question, asked.keyHash, gather, now);
   return answer === undefined ? { missing: gather.missing } : { answer, restsOn: gather.restsOn };
+}
+
+/**
+ * The facts behind a refusal that may have changed for the better, in an event that is still on its
+ * way: none of an unknown key or token, which nobody knows before it is good.
+ */
+export function doubtful(
+  asked: Asked,
+  answer: TokenAnswer | Answer,
+  recall: Recall,
+  now: Date,
+): FactRef[] {
+  if (asked.kind === 'token' || answer.allowed) return [];
+  if (recall('key', asked.keyHash)?.value === undefined) return [];
+  const refs: FactRef[] = [];
+  const noting: Recall = (kind, id) => {
+    const known = recall(kind, id);
+    if (known !== undefined) refs.push({ kind, id });
+    return known;
+  };
+  decide(asked, noting, now);
+  return refs;
 }
 
 /** Notes what a decision rests on and what it misses. */

@@ -11,8 +11,8 @@ export type GuardEvent = { sequence: number; ends: Ended };
 /** The registry's answer to a renewal. */
 export type RenewAnswer =
   | { result: 'granted'; numbers: LeaseNumbers }
-  /** What to catch up with, after which the guard renews again. */
-  | { result: 'behind'; required: Positions }
+  /** The same, once this is applied. */
+  | { result: 'behind'; required: Positions; numbers: LeaseNumbers }
   /** There is no such lease: acquire another. */
   | { result: 'lost' };
 
@@ -23,6 +23,8 @@ export type GuardInput =
   | { kind: 'tick' }
   /** An event on NATS. */
   | ({ kind: 'heard'; source: Source; incarnation: string } & GuardEvent)
+  /** Events of the source, or of all, may have been missed: NATS hears again from now on. */
+  | { kind: 'missed'; source?: Source | undefined }
   | { kind: 'read'; requestId: number; source: Source; page: EventPage | undefined }
   | { kind: 'acquired'; requestId: number; reply: { numbers: LeaseNumbers } | undefined }
   | { kind: 'renewed'; requestId: number; reply: RenewAnswer | undefined }
@@ -57,6 +59,8 @@ export type GuardAction =
   | { kind: 'release'; leaseId: string }
   /** Core NATS. Positions only grow, so that of several in a turn the last is enough. */
   | { kind: 'acknowledge'; leaseId: string; guardName: string; positions: Positions }
+  /** An event was applied: what rests on these facts is to be looked at anew. */
+  | { kind: 'ended'; source: Source; ends: Ended }
   /** Without `afterSequence` only the head is wanted. */
   | { kind: 'readEvents'; requestId: number; source: Source; afterSequence: number | undefined }
   /** One linearizable read. `isPrivate`: it was sent without a view. */

@@ -5,9 +5,11 @@ import { type Fence, isOver, type Reading } from './fence.ts';
 export type Permit = {
   readonly id: number;
   readonly restsOn: readonly FactName[];
-  /** The view that it was taken under: a permit never outlives it. */
-  readonly view: Fence;
+  /** The view that it is held under: a permit never outlives it. */
+  view: Fence;
   readonly own: Fence;
+  /** An event has ended what it rests on: whoever waits for it waits for its end. */
+  isEnding: boolean;
   /** Released or expired: for good, whatever the clocks say later. */
   over: boolean;
 };
@@ -28,7 +30,7 @@ export class Permits {
 
   /** A new permit, not yet held. */
   make(restsOn: readonly FactName[], view: Fence, own: Fence): Permit {
-    return { id: ++this.#lastId, restsOn, view, own, over: false };
+    return { id: ++this.#lastId, restsOn, view, own, isEnding: false, over: false };
   }
 
   hold(permit: Permit): void {
@@ -52,13 +54,26 @@ export class Permits {
     }
   }
 
-  /** The permits that rest on something that this ends. */
-  restingOn(ends: (name: FactName) => boolean): Permit[] {
+  /** The permits that rest on something that this ends: they are carried into no further view. */
+  ending(ends: (name: FactName) => boolean): Permit[] {
     const found: Permit[] = [];
     for (const permit of this.#held.values()) {
-      if (permit.restsOn.some(ends)) found.push(permit);
+      if (!permit.restsOn.some(ends)) continue;
+      permit.isEnding = true;
+      found.push(permit);
     }
     return found;
+  }
+
+  /**
+   * There is a new view: a permit whose facts still hold is as good as one that is taken now. One
+   * that is over stays so. `endingToo` is for control runs.
+   */
+  carryInto(view: Fence, now: Reading, endingToo: boolean): void {
+    this.expire(now);
+    for (const permit of this.#held.values()) {
+      if (!permit.isEnding || endingToo) permit.view = view;
+    }
   }
 
   /** When the next permit expires, by the monotonic clock. */

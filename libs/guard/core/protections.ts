@@ -7,6 +7,7 @@ export const protectionRules = {
   'view-from-send': 'a view counts from before the renewal was sent, not from its reply',
   'clocks-at-each-use': 'clocks are read at each look-up; no timer says whether there is a view',
   'wall-clock-too': 'a view ends by the worse of both clocks, not by the monotonic one alone',
+  'view-after-catching-up': 'a view begins only when what its renewal required is applied',
   'acquire-grants-nothing': 'acquiring a lease grants no view',
   'requirement-after-lease': 'a renewal writes the lease before it reads the requirement',
   'requirement-from-primary': 'world: the requirement is never read from a stale primary',
@@ -20,8 +21,10 @@ export const protectionRules = {
   'acknowledge-by-lease': 'acknowledgements count for a lease, not for a name of a guard',
   'publish-durable-numbers': 'world: only majority-durable numbers leave a source',
   'permit-with-look-up': 'facts are looked at and the permit taken in one turn',
+  'carry-good-permits': 'a permit whose facts have ended is not carried into a new view',
   'mutation-needs-view': 'no permit is given without a view',
   'delete-on-condition': 'a silent lease is deleted only if its version is unchanged',
+  'wait-for-longest-lease': 'a lease counts as long as the longest that any replica granted it for',
 } as const;
 
 /** The name of one protection, as `--without` takes it. */

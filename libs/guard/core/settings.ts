@@ -8,7 +8,10 @@ export type GuardSettings = {
   unknownMax: number;
   /** Fills in flight; beyond them look-ups fail. */
   fillsMax: number;
-  /** A permit ends after this, and with the view that it was taken under, at the latest. */
+  /**
+   * A permit ends after this at the latest, and with its view: that which it was taken under, or a
+   * later one that was granted while its facts held.
+   */
   permitMs: number;
   /** A request of the guard without an answer is sent again after this. */
   requestMs: number;

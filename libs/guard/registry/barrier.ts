@@ -15,10 +15,13 @@ export class Barrier {
   #silent: Map<string, StoredLease> | undefined;
   #guards = 0;
   #acknowledged = 0;
+  #leaseMs: number;
 
-  constructor(positions: Positions, nowMs: number) {
+  /** `leaseMs` is this replica's own; another one's may be longer. */
+  constructor(positions: Positions, nowMs: number, leaseMs: number) {
     this.positions = positions;
     this.#startedMs = nowMs;
+    this.#leaseMs = leaseMs;
   }
 
   durable(nowMs: number): void {
@@ -31,6 +34,7 @@ export class Barrier {
 
   /** A list that was asked for after the requirement was durable. */
   listed(leases: readonly StoredLease[], heard: HeardAcknowledgements): void {
+    for (const lease of leases) this.#leaseMs = Math.max(this.#leaseMs, lease.leaseMs);
     if (this.#silent === undefined) {
       this.#guards = leases.length;
       this.#silent = new Map(leases.map((lease) => [lease.id, lease]));
@@ -62,10 +66,10 @@ export class Barrier {
   }
 
   /** The report once nobody is waited for any more. */
-  finish(nowMs: number, leaseMs: number): BarrierReport | undefined {
+  finish(nowMs: number): BarrierReport | undefined {
     const silent = this.#silent;
     if (silent === undefined) return undefined;
-    if (silent.size > 0 && nowMs < this.deadlineMs(leaseMs)) return undefined;
+    if (silent.size > 0 && nowMs < this.deadlineMs) return undefined;
     return {
       positions: this.positions,
       guards: this.#guards,
@@ -76,7 +80,7 @@ export class Barrier {
   }
 
   /** When every view that lacks the change is over, by the monotonic clock. */
-  deadlineMs(leaseMs: number): number {
-    return (this.#durableMs ?? Number.POSITIVE_INFINITY) + leaseMs;
+  get deadlineMs(): number {
+    return (this.#durableMs ?? Number.POSITIVE_INFINITY) + this.#leaseMs;
   }
 }

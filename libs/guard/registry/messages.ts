@@ -9,12 +9,15 @@ export type StoredLease = {
   /** 0 when acquired; every renewal adds 1. */
   version: number;
   acknowledged: Positions;
+  /** The longest L that any of its views was granted under: replicas may be set differently. */
+  leaseMs: number;
 };
 
 /**
  * What the store does, each in one majority-durable step:
  * - `insertLease`: a new lease, version 0; changes nothing if there is one of that id.
- * - `renewLease`: version + 1 and the later of both acknowledgements; yields whether there is one.
+ * - `renewLease`: version + 1, the later of both acknowledgements and the longer `leaseMs`; yields
+ *   whether there is one.
  * - `readRequirement`: what is required now, at least as new as every write known before the
  *   request (linearizable).
  * - `raiseRequirement`: the later of each position; done only when durable.
@@ -23,7 +26,7 @@ export type StoredLease = {
  */
 export type StoreOperation =
   | { kind: 'insertLease'; lease: StoredLease }
-  | { kind: 'renewLease'; leaseId: string; acknowledged: Positions }
+  | { kind: 'renewLease'; leaseId: string; acknowledged: Positions; leaseMs: number }
   | { kind: 'readRequirement' }
   | { kind: 'raiseRequirement'; positions: Positions }
   | { kind: 'listLeases' }

@@ -52,7 +52,7 @@ export class RegistryCore {
     const nextListMs = this.#isListing ? Number.POSITIVE_INFINITY : this.#nextListMs;
     let wakeMs = Math.min(nextListMs, this.#observed.nextDeadMs());
     for (const barrier of this.#barriers.values()) {
-      if (barrier.isListed) wakeMs = Math.min(wakeMs, barrier.deadlineMs(this.#settings.leaseMs));
+      if (barrier.isListed) wakeMs = Math.min(wakeMs, barrier.deadlineMs);
     }
     return wakeMs;
   }
@@ -127,7 +127,8 @@ export class RegistryCore {
   /** Writes a lease and grants nothing. */
   #acquire(callId: number, call: Extract<RegistryCall, { kind: 'acquire' }>): void {
     const { leaseId, guardName } = call;
-    const lease: StoredLease = { id: leaseId, guardName, version: 0, acknowledged: {} };
+    const { leaseMs } = this.#settings;
+    const lease = { id: leaseId, guardName, version: 0, acknowledged: {}, leaseMs };
     this.#store({ kind: 'insertLease', lease }, ({ kind }) => {
       const numbers = this.#numbers;
       this.#reply(callId, kind === 'done' ? { kind: 'acquired', numbers } : { kind: 'failed' });
@@ -140,7 +141,8 @@ export class RegistryCore {
    */
   #renew(callId: number, call: Extract<RegistryCall, { kind: 'renew' }>): void {
     const { leaseId, applied, acknowledged } = call;
-    const write: StoreOperation = { kind: 'renewLease', leaseId, acknowledged };
+    const { leaseMs } = this.#settings;
+    const write: StoreOperation = { kind: 'renewLease', leaseId, acknowledged, leaseMs };
     const read: StoreOperation = { kind: 'readRequirement' };
     const isLeaseFirst = this.#protections['requirement-after-lease'];
     this.#store(isLeaseFirst ? write : read, (first) => {
@@ -165,10 +167,10 @@ export class RegistryCore {
   }
 
   #answerRenewal(callId: number, applied: Positions, required: Positions): void {
-    const isGranted = haveReached(applied, required);
-    const answer = isGranted
-      ? ({ result: 'granted', numbers: this.#numbers } as const)
-      : ({ result: 'behind', required } as const);
+    const numbers = this.#numbers;
+    const answer = haveReached(applied, required)
+      ? ({ result: 'granted', numbers } as const)
+      : ({ result: 'behind', required, numbers } as const);
     this.#reply(callId, { kind: 'renewed', answer });
   }
 
@@ -186,7 +188,7 @@ export class RegistryCore {
   }
 
   #awaitBarrier(callId: number, positions: Positions, now: Reading): void {
-    const barrier = new Barrier(positions, now.monotonicMs);
+    const barrier = new Barrier(positions, now.monotonicMs, this.#settings.leaseMs);
     this.#barriers.set(callId, barrier);
     this.#store({ kind: 'raiseRequirement', positions }, ({ kind }, durableAt) => {
       if (!this.#barriers.has(callId)) return;
@@ -194,8 +196,8 @@ export class RegistryCore {
       barrier.durable(durableAt.monotonicMs);
       this.#store({ kind: 'listLeases' }, (result, listedAt) => {
         if (result.kind !== 'leases') return this.#failBarrier(callId);
-        this.#see(result.leases, listedAt);
-        barrier.listed(result.leases, this.#heard);
+        const leases = this.#see(result.leases, listedAt);
+        barrier.listed(leases, this.#heard);
         const relistAtMs = listedAt.monotonicMs + this.#settings.relistMs;
         this.#nextListMs = Math.min(this.#nextListMs, relistAtMs);
       });
@@ -209,15 +211,19 @@ export class RegistryCore {
 
   #finishBarriers(now: Reading): void {
     for (const [callId, barrier] of this.#barriers) {
-      const report = barrier.finish(now.monotonicMs, this.#settings.leaseMs);
+      const report = barrier.finish(now.monotonicMs);
       if (report === undefined) continue;
       this.#barriers.delete(callId);
       this.#reply(callId, { kind: 'passed', report });
     }
   }
 
-  #see(leases: readonly StoredLease[], now: Reading): void {
+  #see(listed: readonly StoredLease[], now: Reading): readonly StoredLease[] {
+    const { leaseMs } = this.#settings;
+    const isLongest = this.#protections['wait-for-longest-lease'];
+    const leases = isLongest ? listed : listed.map((lease) => ({ ...lease, leaseMs }));
     this.#observed.see(leases, now.monotonicMs);
+    return leases;
   }
 
   #tick(now: Reading): void {
@@ -237,9 +243,9 @@ export class RegistryCore {
     this.#store({ kind: 'listLeases' }, (result, listedAt) => {
       this.#isListing = false;
       if (result.kind === 'leases') {
-        this.#see(result.leases, listedAt);
-        this.#heard.keep(result.leases);
-        for (const barrier of waiting) barrier.listed(result.leases, this.#heard);
+        const leases = this.#see(result.leases, listedAt);
+        this.#heard.keep(leases);
+        for (const barrier of waiting) barrier.listed(leases, this.#heard);
       }
       if (this.#barriers.size > 0) {
         this.#nextListMs = listedAt.monotonicMs + this.#settings.relistMs;

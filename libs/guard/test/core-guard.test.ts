@@ -2,10 +2,11 @@ import test from 'ava';
 import { GuardCore } from '../core/guard-core.ts';
 import type { GuardAction } from '../core/messages.ts';
 import type { Permit } from '../core/permits.ts';
+import type { GuardSettings } from '../core/settings.ts';
 import { Bench, guardSettings, kindsOf } from './core-support.ts';
 
-function warm(): Bench {
-  const bench = new Bench();
+function warm(settings: Partial<GuardSettings> = {}): Bench {
+  const bench = new Bench(settings);
   bench.startWithView();
   bench.fill(bench.lookUp());
   return bench;
@@ -61,7 +62,7 @@ test('an event ends its fact at once, and is acknowledged', (t) => {
   const actions = bench.tokenRevoked(11);
   t.false(bench.remembers);
   t.is(bench.last('acknowledge').positions.token?.sequence, 11);
-  t.deepEqual(kindsOf(actions), ['acknowledge']);
+  t.deepEqual(kindsOf(actions), ['ended', 'acknowledge']);
 });
 
 test('an event that is heard twice changes nothing', (t) => {
@@ -80,7 +81,7 @@ test('a gap is read from the log before anything after it is acknowledged', (t) 
   const head = { incarnation: 'a', sequence: 12 };
   const page = { events: [{ sequence: 11, ends: [] }], head, isCompacted: false };
   const actions = bench.step({ kind: 'read', requestId, source: 'token', page });
-  t.deepEqual(kindsOf(actions), ['acknowledge']);
+  t.deepEqual(kindsOf(actions), ['ended', 'ended', 'acknowledge']);
   t.is(bench.core.positions().token?.sequence, 12);
   t.false(bench.remembers);
 });
@@ -141,7 +142,7 @@ test('without a view a mutation is refused', (t) => {
 test('an event is acknowledged when the permits that rested on what it ends are released', (t) => {
   const bench = warm();
   const permit = permitOf(bench.lookUp(true));
-  t.deepEqual(bench.tokenRevoked(11), []);
+  t.deepEqual(kindsOf(bench.tokenRevoked(11)), ['ended']);
   t.false(bench.remembers, 'it is applied at once');
   t.true(bench.core.isHeld(permit, bench.now));
   const actions = bench.step({ kind: 'releasePermit', permit });
@@ -159,15 +160,45 @@ test('a permit ends with its view at the latest, and stays over when a clock is 
   t.false(bench.core.isHeld(permit, bench.now));
 });
 
-test('a guard that is behind catches up and renews at once', (t) => {
+test('a guard that is behind has its view when it has caught up, counted from its renewal', (t) => {
   const bench = warm();
   bench.pass(300);
   bench.step({ kind: 'tick' });
+  bench.pass(650);
   bench.behind({ token: { incarnation: 'a', sequence: 11 } });
   t.is(bench.last('readEvents').afterSequence, 10);
-  const before = bench.last('renew').requestId;
+  bench.pass(45);
+  t.false(bench.core.hasView(bench.now), 'the view before is over');
   bench.tokenRevoked(11);
-  t.true(bench.last('renew').requestId > before);
+  t.true(bench.core.hasView(bench.now));
+  bench.pass(294);
+  t.true(bench.core.hasView(bench.now));
+  bench.pass(2);
+  t.false(bench.core.hasView(bench.now));
+});
+
+test('a permit is carried into the next view, unless what it rests on has ended', (t) => {
+  const bench = warm({ permitMs: 5_000 });
+  const good = permitOf(bench.lookUp(true));
+  const another = warm({ permitMs: 5_000 });
+  const ending = permitOf(another.lookUp(true));
+  another.tokenRevoked(11);
+  for (const each of [bench, another]) {
+    each.pass(300);
+    each.step({ kind: 'tick' });
+    each.grant();
+    each.pass(689);
+  }
+  t.true(bench.core.isHeld(good, bench.now));
+  t.true(another.core.isHeld(ending, another.now));
+  for (const each of [bench, another]) each.pass(2);
+  t.true(bench.core.isHeld(good, bench.now));
+  t.false(
+    another.core.isHeld(ending, another.now),
+    'it ends with the view that it was taken under',
+  );
+  bench.pass(300);
+  t.false(bench.core.isHeld(good, bench.now));
 });
 
 test('a lost lease loses no facts', (t) => {

@@ -12,7 +12,7 @@ import { RegistryCore } from '../registry/registry-core.ts';
 const settings = { leaseMs: 1_000, renewMs: 300, driftShare: 0.01, relistMs: 100, sweepMs: 400 };
 const at = (sequence: number) => ({ token: { incarnation: 'a', sequence } });
 const lease = (id: string, acknowledged: number): StoredLease => {
-  return { id, guardName: id, version: 1, acknowledged: at(acknowledged) };
+  return { id, guardName: id, version: 1, acknowledged: at(acknowledged), leaseMs: 1_000 };
 };
 
 /** A replica with a hand on its clock and on what its store answers. */
@@ -75,12 +75,12 @@ test('a renewal writes the lease before it reads the requirement', (t) => {
   t.like(bench.replies, [{ kind: 'renewed', answer: { result: 'granted' } }]);
 });
 
-test('a guard that has not reached what is required gets no view', (t) => {
+test('a guard that has not reached what is required is told what its view waits for', (t) => {
   const bench = new Bench();
   bench.call({ kind: 'renew', leaseId: 'l', applied: at(10), acknowledged: at(10) });
   bench.store('renewLease', { kind: 'found', isFound: true });
   bench.store('readRequirement', { kind: 'requirement', required: at(11) });
-  t.deepEqual(bench.replies, [{ kind: 'renewed', answer: { result: 'behind', required: at(11) } }]);
+  t.like(bench.replies, [{ kind: 'renewed', answer: { result: 'behind', required: at(11) } }]);
 });
 
 test('a later life of a log is past every position of the one before', (t) => {
@@ -121,6 +121,16 @@ test('a barrier passes a silent guard after a lease, then deletes it unless it w
   bench.tick(1);
   t.like(bench.replies, [{ kind: 'passed', report: { guards: 1, acknowledged: 0, expired: 1 } }]);
   t.like(bench.asked, [{ operation: { kind: 'deleteLease', leaseId: 'l', version: 1 } }]);
+});
+
+test('a guard that another replica granted a longer lease is waited for, and kept, longer', (t) => {
+  const bench = barrierOver([{ ...lease('l', 10), leaseMs: 1_500 }]);
+  const listed = bench.asked.length;
+  bench.tick(1_499);
+  t.deepEqual(bench.replies, []);
+  t.false(bench.asked.slice(listed).some(({ operation }) => operation.kind === 'deleteLease'));
+  bench.tick(1);
+  t.like(bench.replies, [{ kind: 'passed', report: { expired: 1 } }]);
 });
 
 test('a barrier learns from the leases what another replica was told', (t) => {

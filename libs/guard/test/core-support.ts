@@ -78,7 +78,7 @@ export class Bench {
 
   behind(required: Positions): void {
     const { requestId } = this.last('renew');
-    this.step({ kind: 'renewed', requestId, reply: { result: 'behind', required } });
+    this.step({ kind: 'renewed', requestId, reply: { result: 'behind', required, numbers } });
   }
 
   lookUp(wantsPermit = false): GuardAction[] {

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { askOwners } from '@silo/guard/ask-owners.ts';
+import { askOwners } from '@silo/guard/test/ask-owners.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import type { Call, Caller } from '@silo/rpc/call.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
@@ -70,7 +70,7 @@ export async function serviceHarness(
   });
   const nothing = async () => undefined;
   const fills = { token: nothing, key: nothing, project: nothing, ...createOrgFills(stores) };
-  const access = askOwners({ fills, clock: systemClock });
+  const access = askOwners(fills);
   const sources = [ownSource(eventLog)];
   const follower = createFollower({ activity: stores.activity, eventLog, sources, log });
   const { signup = 'open' } = options;

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import type { Access, Fills } from '@silo/guard/access.ts';
-import { askOwners } from '@silo/guard/ask-owners.ts';
+import { askOwners } from '@silo/guard/test/ask-owners.ts';
 import { testEventLog } from '@silo/mongo/test/support.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {
@@ -79,7 +79,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     },
     membership: async (accountId, organizationId) => levels.get(`${accountId} ${organizationId}`),
   };
-  const access: Access = askOwners({ fills, clock: systemClock });
+  const access: Access = askOwners(fills);
   const purged: string[] = [];
   const secrets: World['secrets'] = {
     makeProjectToken: async ({ projectId }) => ({ token: `token of ${projectId}` }),

@@ -70,6 +70,7 @@ export type LeaseDocument = {
   /** Counts its renewals. */
   version: number;
   acknowledged: Positions;
+  leaseMs: number;
 };
 
 /** What every guard must have applied: one document. */

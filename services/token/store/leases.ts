@@ -85,11 +85,12 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
       });
     },
 
-    /** Version + 1, and the later of both acknowledgements; whether there is such a lease. */
-    async renew(leaseId: string, acknowledged: Positions): Promise<boolean> {
+    /** Version + 1, and the later or longer of the rest; whether there is such a lease. */
+    async renew(leaseId: string, acknowledged: Positions, leaseMs: number): Promise<boolean> {
       const version = { $add: ['$version', 1] };
+      const longer = { $max: ['$leaseMs', leaseMs] };
       const later = laterFields(acknowledged, 'acknowledged.');
-      const pipeline = [{ $set: { version, ...later } }];
+      const pipeline = [{ $set: { version, leaseMs: longer, ...later } }];
       const write = leases.updateOne({ _id: leaseId }, pipeline, bounded(signal));
       return (await reading(write)).matchedCount > 0;
     },
@@ -142,8 +143,8 @@ function laterFields(positions: Positions, prefix = ''): Document {
   return fields;
 }
 
-function toLease({ _id: id, guardName, version, acknowledged }: LeaseDocument): StoredLease {
-  return { id, guardName, version, acknowledged: positionsOf(acknowledged) };
+function toLease({ _id: id, acknowledged, ...lease }: LeaseDocument): StoredLease {
+  return { id, ...lease, acknowledged: positionsOf(acknowledged) };
 }
 
 function positionsOf(stored: Positions): Positions {

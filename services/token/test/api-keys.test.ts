@@ -37,7 +37,7 @@ async function open(t: ExecutionContext) {
   const { db } = connection;
   await setUpStore(db);
   const deadKeys = createDeadKeyStore(db);
-  const fills = createTokenFills(db, systemClock);
+  const fills = createTokenFills(db);
   const dependencies: Dependencies = {
     ...{ eventLog, deadKeys, fills, clock: systemClock, keys: createKeyStore(db) },
     projectTokens: createProjectTokenStore(db),

@@ -16,8 +16,10 @@ async function open(t: ExecutionContext) {
   return { here: await connect(), there: await connect() };
 }
 
+const leaseMs = 5_000;
+
 function lease(id: string, acknowledged: Positions = {}) {
-  return { id, guardName: `guard of ${id}`, version: 0, acknowledged };
+  return { id, guardName: `guard of ${id}`, version: 0, acknowledged, leaseMs };
 }
 
 const at = (sequence: number, incarnation = 'a') => ({ incarnation, sequence });
@@ -25,7 +27,7 @@ const at = (sequence: number, incarnation = 'a') => ({ incarnation, sequence });
 test('a lease is inserted once: the second time changes nothing', async (t) => {
   const { here, there } = await open(t);
   await Promise.all([here.insert(lease('one')), there.insert(lease('one'))]);
-  t.true(await here.renew('one', {}));
+  t.true(await here.renew('one', {}, leaseMs));
   await there.insert(lease('one'));
   t.deepEqual(await here.list(), [{ ...lease('one'), version: 1 }]);
 });
@@ -33,20 +35,31 @@ test('a lease is inserted once: the second time changes nothing', async (t) => {
 test('each renewal counts, and acknowledgements never fall', async (t) => {
   const { here, there } = await open(t);
   await here.insert(lease('one'));
-  t.true(await here.renew('one', { org: at(7), token: at(3) }));
-  t.true(await there.renew('one', { org: at(5), token: at(1, 'b'), project: at(0) }));
-  t.true(await here.renew('one', { org: at(9, 'Z'), token: at(9, 'a') }), 'an earlier life');
+  t.true(await here.renew('one', { org: at(7), token: at(3) }, leaseMs));
+  t.true(await there.renew('one', { org: at(5), token: at(1, 'b'), project: at(0) }, leaseMs));
+  t.true(
+    await here.renew('one', { org: at(9, 'Z'), token: at(9, 'a') }, leaseMs),
+    'an earlier life',
+  );
   const acknowledged = { org: at(7), token: at(1, 'b'), project: at(0) };
   t.deepEqual(await there.list(), [{ ...lease('one', acknowledged), version: 3 }]);
 });
 
+test('a lease keeps the longest length that it was ever renewed with', async (t) => {
+  const { here, there } = await open(t);
+  await here.insert(lease('one'));
+  await there.renew('one', {}, 7_000);
+  await here.renew('one', {}, leaseMs);
+  t.deepEqual(await here.list(), [{ ...lease('one'), version: 2, leaseMs: 7_000 }]);
+});
+
 test('there is no lease to renew that was never written, or was deleted', async (t) => {
   const { here, there } = await open(t);
-  t.false(await here.renew('one', {}));
+  t.false(await here.renew('one', {}, leaseMs));
   await here.insert(lease('one'));
   t.true(await there.delete('one', undefined));
   t.false(await there.delete('one', undefined));
-  t.false(await here.renew('one', {}));
+  t.false(await here.renew('one', {}, leaseMs));
   t.deepEqual(await here.list(), []);
 });
 
@@ -54,7 +67,7 @@ test('a lease is deleted on condition only if its version is unchanged', async (
   const { here, there } = await open(t);
   await here.insert(lease('one'));
   await here.insert(lease('other'));
-  await here.renew('one', {});
+  await here.renew('one', {}, leaseMs);
   t.false(await there.delete('one', 0));
   t.true(await there.delete('one', 1));
   t.deepEqual(
@@ -100,7 +113,7 @@ test('one deployment’s leases and requirements are not another’s', async (t)
   await here.raiseRequirement({ org: at(7) });
   t.deepEqual(await elsewhere.list(), []);
   t.deepEqual(await elsewhere.readRequirement(), {});
-  t.false(await elsewhere.renew('one', {}));
+  t.false(await elsewhere.renew('one', {}, leaseMs));
 });
 
 test('nothing is said to be durable once the process stops', async (t) => {
@@ -112,5 +125,5 @@ test('nothing is said to be durable once the process stops', async (t) => {
   stop.abort();
   await t.throwsAsync(store.raiseRequirement({ org: at(1) }));
   await t.throwsAsync(store.list());
-  await t.throwsAsync(store.renew('one', {}));
+  await t.throwsAsync(store.renew('one', {}, leaseMs));
 });

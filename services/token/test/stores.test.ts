@@ -4,8 +4,8 @@ import { newId } from '@silo/tokens/ids.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { ClientSession } from 'mongodb';
 import { createDeadKeyStore } from '../store/dead-keys.ts';
-import { createTokenFills } from '../store/fills.ts';
 import { createKeyStore } from '../store/keys.ts';
+import { LastUse } from '../store/last-use.ts';
 import { createProjectTokenStore } from '../store/project-tokens.ts';
 import { setUpStore } from '../store/set-up.ts';
 import { keyDocument, now, secretNamed } from './support.ts';
@@ -131,13 +131,11 @@ test('a dead key is known for a day, and only by its own secret', async (t) => {
   t.is(await deadKeys.find(secretNamed('other').hash, now, signal), undefined);
 });
 
-test('the use of a key is noted at most once a minute, and not that of a dead one', async (t) => {
-  const { db, keys, decide, signal } = await open(t);
+test('the use of a key is noted at most once a minute, and only as one of its account', async (t) => {
+  const { keys, decide, signal } = await open(t);
   const clock = fakeClock(now);
-  const disabled = keyDocument({ disabled: true });
   await decide((session) => keys.insert(session, mine));
   await decide((session) => keys.insert(session, theirs));
-  await decide((session) => keys.insert(session, disabled));
   const lastUse = async (accountId: string, keyId: string) =>
     (await keys.find(accountId, keyId, signal))?.lastUseTime;
   const usedAt = (expected: Date) =>
@@ -145,21 +143,18 @@ test('the use of a key is noted at most once a minute, and not that of a dead on
       const time = await lastUse('acc_1', mine._id);
       if (time?.getTime() !== expected.getTime()) throw new Error(`last use: ${time}`);
     });
-  const fills = createTokenFills(db, clock);
-  const hash = mine.secrets[0].hash;
-  await fills.key(hash, signal);
-  await fills.key(disabled.secrets[0].hash, signal);
+  const used = { accountId: 'acc_1', keyId: mine._id };
+  const uses = new LastUse(keys, clock);
+  uses.note(used);
+  uses.note({ accountId: 'acc_1', keyId: theirs._id });
   await usedAt(now);
   clock.advance(59_000);
-  await fills.key(hash, signal);
+  uses.note(used);
   // Another process has no memory of the first use, but finds it noted.
-  await createTokenFills(db, clock).key(hash, signal);
+  new LastUse(keys, clock).note(used);
   clock.advance(1_000);
   const aMinuteLater = clock.now();
-  await fills.key(hash, signal);
+  uses.note(used);
   await usedAt(aMinuteLater);
-  t.is(await lastUse('acc_1', disabled._id), undefined);
-  t.is(await lastUse('acc_2', theirs._id), undefined);
-  await keys.noteUse('acc_1', theirs._id, now, now);
   t.is(await lastUse('acc_2', theirs._id), undefined);
 });

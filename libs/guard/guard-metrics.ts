@@ -1,0 +1,46 @@
+import type { Registry } from '@silo/runtime/metrics.ts';
+import { Counter, Gauge } from 'prom-client';
+import { sources } from './core/position.ts';
+import type { GuardStatus } from './guard-status.ts';
+
+/** Makes a guard's figures readable in the registry: they are looked at when somebody asks. */
+export function measureGuard(registry: Registry, status: () => GuardStatus): void {
+  const gauge = (name: string, help: string, read: (now: GuardStatus) => number) => {
+    new Gauge({
+      name: `silo_guard_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read(status()));
+      },
+    });
+  };
+  gauge('view', 'Whether the guard has a view: 1, or 0.', ({ hasView }) => (hasView ? 1 : 0));
+  gauge('facts', 'Facts that the guard remembers.', ({ facts }) => facts);
+  gauge('fills', 'Questions to facts’ owners that are under way.', ({ fills }) => fills);
+  gauge('permits', 'Permits that are held.', ({ permits }) => permits);
+  const counted = { memory: 0, owners: 0, failed: 0 };
+  new Counter({
+    name: 'silo_guard_answers_total',
+    help: 'Questions about access, by who answered: memory, the facts’ owners, or nobody (failed).',
+    labelNames: ['by'],
+    registers: [registry],
+    collect() {
+      const { answers } = status();
+      for (const by of ['memory', 'owners', 'failed'] as const) {
+        this.inc({ by }, answers[by] - counted[by]);
+        counted[by] = answers[by];
+      }
+    },
+  });
+  new Gauge({
+    name: 'silo_guard_position',
+    help: 'The last event of each source that the guard has applied.',
+    labelNames: ['source'],
+    registers: [registry],
+    collect() {
+      const { positions } = status();
+      for (const source of sources) this.set({ source }, positions[source]?.sequence ?? 0);
+    },
+  });
+}

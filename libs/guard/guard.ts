@@ -1,0 +1,379 @@
+import { errors } from '@silo/errors/errors.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { hearEvents } from '@silo/events/heard-events.ts';
+import { Alarm } from '@silo/runtime/alarm.ts';
+import { race } from '@silo/runtime/deadline.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import { fingerprintOf, isWellFormed, secretPrefixes } from '@silo/tokens/secrets.ts';
+import { ulid } from 'ulid';
+import type { Access, Answer, PermitAnswer, Question, TokenAnswer } from './access.ts';
+import { Acknowledger } from './acknowledger.ts';
+import { askOwner } from './ask-owner.ts';
+import type { FactRef } from './core/facts.ts';
+import { GuardCore } from './core/guard-core.ts';
+import type { Asked } from './core/look-up.ts';
+import { tokenRefused } from './core/memory.ts';
+import type { GuardAction, GuardInput } from './core/messages.ts';
+import type { Permit } from './core/permits.ts';
+import { sources } from './core/position.ts';
+import type { GuardStatus, Revoked } from './guard-status.ts';
+import { KeyUse } from './key-use.ts';
+import type { GuardLinks } from './links.ts';
+import { guardEvent, readPage } from './logs.ts';
+import { readClocks } from './read-clocks.ts';
+
+/** How much a guard may remember, and ask at once. */
+export type GuardSizes = { factsMax: number; unknownMax: number; fillsMax: number };
+
+const sizesDefault: GuardSizes = { factsMax: 100_000, unknownMax: 10_000, fillsMax: 1_000 };
+/** No call lasts longer. Whoever waits for a permit waits for a lease at most. */
+const permitMs = 30_000;
+const requestMs = 750;
+const retryMs = 200;
+const fillMs = 3_000;
+const readMs = 3_000;
+/** How long a mutation waits for a view: a guard that starts has one sooner. */
+const viewWithinMs = 1_000;
+const drainWithinMs = 2_000;
+
+type Outcome = { answer: TokenAnswer | Answer; permit: Permit | undefined };
+type Waiting = { resolve(outcome: Outcome): void; reject(error: unknown): void };
+
+/**
+ * A guard of one process: connects the pure core to gRPC, NATS and the clocks. Both clocks are read
+ * in the same turn as each look-up, each permit's use and each sending of a fill. Disposing gives
+ * the lease back when the permits have ended.
+ */
+export class Guard implements Access, AsyncDisposable {
+  readonly #links: GuardLinks;
+  readonly #log: Log;
+  readonly #core: GuardCore;
+  readonly #hearing: Disposable;
+  readonly #keyUse: KeyUse;
+  readonly #acknowledger: Acknowledger;
+  readonly #alarm = new Alarm(() => this.#step({ kind: 'tick' }));
+  readonly #stop = new AbortController();
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #waitingForView = new Set<() => void>();
+  readonly #revoked = new Set<(revoked: Revoked) => void>();
+  readonly #answers = { memory: 0, owners: 0, failed: 0 };
+  readonly #drained = Promise.withResolvers<void>();
+  readonly #troubled = new Set<string>();
+  readonly #actions: GuardAction[] = [];
+  #isPerforming = false;
+  #hadView = false;
+  #isDraining = false;
+  #isReleasing = false;
+  #lastLookUpId = 0;
+  /** Why a fill failed in this turn. */
+  #fillFailure: unknown;
+
+  /** Starts at once, and has its first view as soon as all that it needs is up. */
+  constructor(options: { name: string; links: GuardLinks; sizes?: Partial<GuardSizes>; log: Log }) {
+    const { name, links, sizes, log } = options;
+    this.#links = links;
+    this.#log = log;
+    this.#core = new GuardCore({
+      ...{ ...sizesDefault, ...sizes, guardName: name, permitMs, requestMs },
+      // Guards that lost the registry together do not come back together.
+      retryMs: retryMs * (1 + Math.random()),
+      newLeaseId: () => ulid().toLowerCase(),
+    });
+    this.#keyUse = new KeyUse((keys) => links.leases.reportKeyUse(keys, this.#within(fillMs)));
+    this.#acknowledger = new Acknowledger(links);
+    this.#step({ kind: 'start' });
+    this.#hearing = this.#hear();
+  }
+
+  verifyToken(token: string, signal: AbortSignal): TokenAnswer | Promise<TokenAnswer> {
+    const known = this.#core.verifyToken(token, readClocks());
+    if (known !== undefined) {
+      this.#answers.memory++;
+      return known;
+    }
+    if (!isWellFormed(token, secretPrefixes.projectToken)) return tokenRefused;
+    const asked: Asked = { kind: 'token', token, fingerprint: fingerprintOf(token) };
+    return this.#lookUp(asked, false, signal).then(({ answer }) => answer as TokenAnswer);
+  }
+
+  authorize(question: Question, signal: AbortSignal): Answer | Promise<Answer> {
+    const asked = accessAsked(question);
+    const known = this.#core.recall(asked, readClocks()) as Answer | undefined;
+    if (known === undefined) return this.#authorizeByOwners(asked, signal);
+    this.#answers.memory++;
+    this.#noteUse(known);
+    return known;
+  }
+
+  async #authorizeByOwners(asked: Asked, signal: AbortSignal): Promise<Answer> {
+    const answer = (await this.#lookUp(asked, false, signal)).answer as Answer;
+    this.#noteUse(answer);
+    return answer;
+  }
+
+  async permit(question: Question, signal: AbortSignal): Promise<PermitAnswer> {
+    if (!this.#core.hasView(readClocks())) await this.#untilView(signal);
+    const outcome = await this.#lookUp(accessAsked(question), true, signal);
+    const answer = outcome.answer as Answer;
+    this.#noteUse(answer);
+    if (!answer.allowed) return answer;
+    const { permit } = outcome;
+    if (permit === undefined) throw new TypeError('an allowed mutation without a permit');
+    return {
+      ...answer,
+      permit: {
+        isHeld: () => this.#core.isHeld(permit, readClocks()),
+        release: () => this.#step({ kind: 'releasePermit', permit }),
+      },
+    };
+  }
+
+  /**
+   * Calls back with facts that ended, and with everything at the end of a view: what was revoked
+   * since is not known then.
+   */
+  onRevoked(callback: (revoked: Revoked) => void): Disposable {
+    this.#revoked.add(callback);
+    return { [Symbol.dispose]: () => void this.#revoked.delete(callback) };
+  }
+
+  status(): GuardStatus {
+    const { facts, fills, permits } = this.#core.sizes();
+    return {
+      hasView: this.#core.hasView(readClocks()),
+      isHearing: this.#links.nats.connected.value,
+      positions: this.#core.positions(),
+      ...{ facts, fills, permits },
+      answers: { ...this.#answers },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isDraining) return await this.#drained.promise;
+    this.#isDraining = true;
+    this.#step({ kind: 'drain' });
+    const within = AbortSignal.timeout(drainWithinMs);
+    await race(Promise.all([this.#drained.promise, this.#keyUse.flush()]), within).catch((error) =>
+      this.#log.warn({ err: error }, 'a guard’s lease was not given back: it ends by itself'),
+    );
+    this.#drained.resolve();
+    this.#hearing[Symbol.dispose]();
+    this.#keyUse[Symbol.dispose]();
+    this.#stop.abort(new DOMException('the guard stops', 'AbortError'));
+    this.#alarm[Symbol.dispose]();
+  }
+
+  #lookUp(asked: Asked, wantsPermit: boolean, signal: AbortSignal): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const lookUpId = ++this.#lastLookUpId;
+      const onAbort = () => {
+        this.#waiting.delete(lookUpId);
+        this.#step({ kind: 'giveUp', lookUpId });
+        reject(signal.reason);
+      };
+      const over = () => signal.removeEventListener('abort', onAbort);
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.set(lookUpId, {
+        resolve: (outcome) => {
+          over();
+          resolve(outcome);
+        },
+        reject: (error) => {
+          over();
+          reject(error);
+        },
+      });
+      this.#step({ kind: 'lookUp', lookUpId, asked, wantsPermit });
+    });
+  }
+
+  /** Resolves when there is a view, or after a while. */
+  async #untilView(signal: AbortSignal): Promise<void> {
+    if (this.#isDraining) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waitingForView.add(resolve);
+    const timer = setTimeout(resolve, viewWithinMs);
+    try {
+      await race(promise, signal);
+    } finally {
+      clearTimeout(timer);
+      this.#waitingForView.delete(resolve);
+    }
+  }
+
+  #noteUse(answer: Answer): void {
+    const key = answer.allowed ? answer.facts.key : answer.key;
+    if (key !== undefined) this.#keyUse.note(key, performance.now());
+  }
+
+  #hear(): Disposable {
+    const { nats, subjectPrefix } = this.#links;
+    return hearEvents(nats, {
+      subjectPrefix,
+      services: sources,
+      onEvent: (source, { incarnation, ...event }) => {
+        this.#step({ kind: 'heard', source, incarnation, ...guardEvent(source, event) });
+      },
+      onUnclear: (source) => this.#step({ kind: 'missed', source }),
+      onLive: () => this.#step({ kind: 'missed' }),
+      log: this.#log,
+    });
+  }
+
+  #step(input: GuardInput): void {
+    if (this.#stop.signal.aborted) return;
+    this.#actions.push(...this.#core.step(input, readClocks()));
+    // A callback may have led here from the midst of another step: its actions go first.
+    if (this.#isPerforming) return;
+    this.#isPerforming = true;
+    try {
+      for (let next = this.#actions.shift(); next !== undefined; next = this.#actions.shift()) {
+        this.#perform(next);
+      }
+    } finally {
+      this.#isPerforming = false;
+    }
+    this.#settle();
+  }
+
+  /** What follows from how the core is after a step. */
+  #settle(): void {
+    const now = readClocks();
+    const hasView = this.#core.hasView(now);
+    if (hasView) for (const resolve of this.#waitingForView) resolve();
+    if (this.#hadView && !hasView) {
+      for (const source of sources) this.#tellRevoked({ source, facts: 'everything' });
+    }
+    this.#hadView = hasView;
+    if (this.#isDraining && !this.#isReleasing && this.#core.sizes().permits === 0) {
+      this.#drained.resolve();
+    }
+    const viewEndsMs = hasView ? this.#core.viewEndsMonotonicMs() : Number.POSITIVE_INFINITY;
+    this.#alarm.setFor(Math.min(this.#core.wakeMonotonicMs(), viewEndsMs));
+  }
+
+  #perform(action: GuardAction): void {
+    const { leases, logs } = this.#links;
+    switch (action.kind) {
+      case 'acquire': {
+        const { requestId, leaseId, guardName } = action;
+        const acquiring = leases.acquire(leaseId, guardName, this.#stop.signal);
+        this.#tell('acquire', acquiring, (numbers) =>
+          this.#step({ kind: 'acquired', requestId, reply: numbers && { numbers } }),
+        );
+        break;
+      }
+      case 'renew': {
+        const { requestId, ...renewal } = action;
+        const renewing = leases.renew(renewal, this.#stop.signal);
+        this.#tell('renew', renewing, (reply) => this.#step({ kind: 'renewed', requestId, reply }));
+        break;
+      }
+      case 'release':
+        this.#release(action.leaseId);
+        break;
+      case 'acknowledge':
+        this.#acknowledger.acknowledge(action);
+        break;
+      case 'readEvents': {
+        const { requestId, source, afterSequence } = action;
+        const reading = readPage(source, logs[source], afterSequence, this.#within(readMs));
+        this.#tell(`read ${source}`, reading, (page) =>
+          this.#step({ kind: 'read', requestId, source, page }),
+        );
+        break;
+      }
+      case 'fill':
+        this.#fill(action.fillId, action.ref);
+        break;
+      case 'ended':
+        this.#tellRevoked({ source: action.source, facts: action.ends });
+        break;
+      case 'answer':
+        this.#answer(action);
+        break;
+      case 'unavailable':
+        this.#fail(action);
+        break;
+    }
+  }
+
+  #answer({ lookUpId, answer, permit }: Extract<GuardAction, { kind: 'answer' }>): void {
+    this.#answers.owners++;
+    this.#waiting.get(lookUpId)?.resolve({ answer, permit });
+    this.#waiting.delete(lookUpId);
+  }
+
+  #fail({ lookUpId, why }: Extract<GuardAction, { kind: 'unavailable' }>): void {
+    this.#answers.failed++;
+    const failure = this.#fillFailure;
+    this.#waiting.get(lookUpId)?.reject(failure instanceof SiloError ? failure : unavailable(why));
+    this.#waiting.delete(lookUpId);
+  }
+
+  #fill(fillId: number, ref: FactRef): void {
+    askOwner(this.#links.fills, ref, this.#within(fillMs)).then(
+      (value) => this.#step({ kind: 'filled', fillId, reply: { value } }),
+      (error: unknown) => {
+        this.#fillFailure = error;
+        this.#step({ kind: 'filled', fillId, reply: undefined });
+        this.#fillFailure = undefined;
+      },
+    );
+  }
+
+  #release(leaseId: string): void {
+    this.#isReleasing = true;
+    this.#tell('release', this.#links.leases.release(leaseId, this.#stop.signal), () =>
+      this.#drained.resolve(),
+    );
+  }
+
+  #tellRevoked(revoked: Revoked): void {
+    for (const callback of this.#revoked) {
+      try {
+        callback(revoked);
+      } catch (error) {
+        this.#log.error({ err: error }, 'who was told of a revocation failed');
+      }
+    }
+  }
+
+  /** Tells the core how a request ended; undefined: it failed. The first failure in a row is logged. */
+  #tell<T>(what: string, request: Promise<T>, tell: (reply: T | undefined) => void): void {
+    request.then(
+      (reply) => {
+        if (this.#troubled.delete(what)) this.#log.info({ what }, 'the guard is well again');
+        tell(reply);
+      },
+      (error: unknown) => {
+        if (!this.#troubled.has(what) && !this.#stop.signal.aborted) {
+          this.#troubled.add(what);
+          this.#log.warn({ what, err: error }, 'a request of the guard failed');
+        }
+        tell(undefined);
+      },
+    );
+  }
+
+  #within(durationMs: number): AbortSignal {
+    return AbortSignal.any([this.#stop.signal, AbortSignal.timeout(durationMs)]);
+  }
+}
+
+function unavailable(why: Extract<GuardAction, { kind: 'unavailable' }>['why']): SiloError {
+  switch (why) {
+    case 'no-view':
+      return errors.dependencyUnavailable('the registry of guards');
+    case 'fill-failed':
+    case 'too-many-fills':
+      return errors.dependencyUnavailable('the owners of facts', new Error(why));
+  }
+}
+
+function accessAsked(question: Question): Extract<Asked, { kind: 'access' }> {
+  const { keyHash } = question;
+  const bytes = Buffer.from(keyHash.buffer, keyHash.byteOffset, keyHash.byteLength);
+  return { kind: 'access', question, keyHash: bytes.toString('hex') };
+}

@@ -1,0 +1,15 @@
+import type { NatsLink } from '@silo/events/connect.ts';
+import type { Fills } from './access.ts';
+import type { Source } from './core/position.ts';
+import type { SourceLog } from './logs.ts';
+import type { LeaseRegistry } from './registry.ts';
+
+/** What a guard reaches the rest of the deployment by. */
+export type GuardLinks = {
+  leases: LeaseRegistry;
+  logs: Record<Source, SourceLog>;
+  fills: Fills;
+  nats: NatsLink;
+  /** Of the events, such as `silo.v1`. */
+  subjectPrefix: string;
+};

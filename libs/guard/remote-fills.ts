@@ -1,0 +1,28 @@
+import type { FactServiceClient as OrgFactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
+import type { FactServiceClient as ProjectFactServiceClient } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
+import type { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import type { Connected } from '@silo/rpc/client.ts';
+import type { Fills } from './access.ts';
+
+/** Clients of the facts' owners. */
+export type FactClients = {
+  org: { facts: Connected<OrgFactServiceClient> };
+  project: { facts: Connected<ProjectFactServiceClient> };
+  token: { facts: Connected<TokenFactServiceClient> };
+};
+
+/** The fills, each asked of the service that owns the fact. */
+export function remoteFills({ org, project, token }: FactClients): Fills {
+  return {
+    token: async (tokenHash, signal) =>
+      (await token.facts.getTokenFact({ tokenHash: Buffer.from(tokenHash) }, { signal })).token,
+    key: async (keyHash, signal) =>
+      (await token.facts.getKeyFact({ keyHash: Buffer.from(keyHash) }, { signal })).key,
+    project: async (projectId, signal) =>
+      (await project.facts.getProjectFact({ projectId }, { signal })).project,
+    organization: async (organizationId, signal) =>
+      (await org.facts.getOrganizationFact({ organizationId }, { signal })).organization,
+    membership: async (accountId, organizationId, signal) =>
+      (await org.facts.getMembershipFact({ accountId, organizationId }, { signal })).level,
+  };
+}

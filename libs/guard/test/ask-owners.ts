@@ -1,0 +1,36 @@
+import { fingerprintOf, isWellFormed } from '@silo/tokens/secrets.ts';
+import type { Access, Answer, Fills, Question, TokenAnswer } from '../access.ts';
+import { askOwner } from '../ask-owner.ts';
+import { type Known, nameOf } from '../core/facts.ts';
+import { type Asked, decide, foundKey, type Recall } from '../core/look-up.ts';
+import { tokenRefused } from '../core/memory.ts';
+import { lastingPermit } from './lasting-permit.ts';
+
+/** Access without a memory, for tests of what stands behind it: every fact is asked of its owner. */
+export function askOwners(fills: Fills): Access {
+  const answer = async (asked: Asked, signal: AbortSignal) => {
+    const found = new Map<string, Known<unknown>>();
+    const recall: Recall = (kind, id) => found.get(foundKey(kind, id)) as never;
+    for (;;) {
+      const verdict = decide(asked, recall, new Date());
+      if ('answer' in verdict) return verdict.answer;
+      for (const ref of verdict.missing) {
+        const value = await askOwner(fills, ref, signal);
+        found.set(foundKey(ref.kind, ref.id), { value, name: nameOf(ref, value as never) });
+      }
+    }
+  };
+  const authorize = async (question: Question, signal: AbortSignal) => {
+    const keyHash = Buffer.from(question.keyHash).toString('hex');
+    return (await answer({ kind: 'access', question, keyHash }, signal)) as Answer;
+  };
+  return {
+    verifyToken: async (token, signal) => {
+      if (!isWellFormed(token, 'phc_')) return tokenRefused;
+      const asked: Asked = { kind: 'token', token, fingerprint: fingerprintOf(token) };
+      return (await answer(asked, signal)) as TokenAnswer;
+    },
+    authorize,
+    permit: lastingPermit(authorize),
+  };
+}

@@ -1,0 +1,126 @@
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import test from 'ava';
+import { membershipId } from '../core/facts.ts';
+import type { Asked } from '../core/look-up.ts';
+import type { GuardAction } from '../core/messages.ts';
+import type { GuardSettings } from '../core/settings.ts';
+import { Bench, kindsOf } from './core-support.ts';
+
+const keyHash = 'ab'.repeat(32);
+const key = {
+  ...{ keyId: 'key_1', accountId: 'acc_1', scopes: ['*'], organizationIds: [], projectIds: [] },
+  ...{ expireTime: undefined, disabled: false },
+};
+
+const asked: Asked = {
+  kind: 'access',
+  keyHash,
+  question: {
+    keyHash: Buffer.from(keyHash, 'hex'),
+    organizationId: 'org_1',
+    level: Level.LEVEL_ADMIN,
+  },
+};
+
+/** A guard under a view, and owners whose answers may change. */
+class Owners {
+  readonly bench: Bench;
+  readonly facts = new Map<string, unknown>([
+    [keyHash, key],
+    [membershipId('acc_1', 'org_1'), Level.LEVEL_MEMBER],
+    ['org_1', { membersMayCreateProjects: true }],
+  ]);
+  asks = 0;
+  #lookUpId = 0;
+
+  constructor(settings: Partial<GuardSettings> = {}) {
+    this.bench = new Bench(settings);
+    this.bench.startWithView();
+  }
+
+  get recalled() {
+    return this.bench.core.recall(asked, this.bench.now);
+  }
+
+  begin(wantsPermit = false): GuardAction[] {
+    const lookUpId = ++this.#lookUpId;
+    return this.bench.step({ kind: 'lookUp', lookUpId, asked, wantsPermit });
+  }
+
+  /** Answers fills until there is an answer. */
+  ask(wantsPermit = false): Extract<GuardAction, { kind: 'answer' }> {
+    const waiting = this.begin(wantsPermit);
+    for (let action = waiting.shift(); action !== undefined; action = waiting.shift()) {
+      if (action.kind === 'answer') return action;
+      if (action.kind === 'fill') waiting.push(...this.fill(action));
+    }
+    throw new Error('there was no answer');
+  }
+
+  fill({ fillId, ref }: Extract<GuardAction, { kind: 'fill' }>): GuardAction[] {
+    this.asks++;
+    const value = this.facts.get(ref.id) as never;
+    return this.bench.step({ kind: 'filled', fillId, reply: { value } });
+  }
+
+  grant(): void {
+    this.facts.set(membershipId('acc_1', 'org_1'), Level.LEVEL_OWNER);
+  }
+}
+
+for (const wantsPermit of [false, true]) {
+  const what = wantsPermit ? 'changes' : 'reads';
+  test(`what was granted is seen at once by who ${what}, though its event is on its way`, (t) => {
+    const owners = new Owners();
+    t.false(owners.ask(wantsPermit).answer.allowed);
+    owners.grant();
+    t.is(owners.recalled, undefined, 'memory alone says no to nobody');
+    const { answer, permit } = owners.ask(wantsPermit);
+    t.true(answer.allowed);
+    t.is(permit !== undefined, wantsPermit);
+    t.like(owners.recalled, { allowed: true });
+  });
+}
+
+test('a refusal on facts that were asked for after it began is final', (t) => {
+  const owners = new Owners();
+  t.false(owners.ask().answer.allowed);
+  t.is(owners.asks, 3);
+  t.false(owners.ask().answer.allowed);
+  t.is(owners.asks, 6);
+});
+
+test('who doubts joins no question that was sent before', (t) => {
+  const owners = new Owners();
+  owners.ask();
+  const first = owners.begin();
+  t.deepEqual(kindsOf(first), ['fill']);
+  const second = owners.begin();
+  t.deepEqual(kindsOf(second), ['fill']);
+  t.notDeepEqual(first, second);
+});
+
+test('an unknown key is refused from memory', (t) => {
+  const owners = new Owners();
+  owners.facts.delete(keyHash);
+  owners.ask();
+  t.like(owners.recalled, { allowed: false });
+});
+
+test('where many are refused at once, memory has the last word', (t) => {
+  const owners = new Owners({ fillsMax: 4 });
+  owners.ask();
+  for (let turn = 0; turn < 3; turn++) t.deepEqual(kindsOf(owners.begin()), ['fill']);
+  t.deepEqual(kindsOf(owners.begin()), ['answer']);
+});
+
+test('after a loss the head of each log is asked for, also when an answer is on its way', (t) => {
+  const { bench } = new Owners();
+  t.deepEqual(kindsOf(bench.step({ kind: 'missed' })), ['readEvents', 'readEvents', 'readEvents']);
+  const { requestId, afterSequence } = bench.last('readEvents');
+  t.is(afterSequence, 10);
+  t.deepEqual(kindsOf(bench.step({ kind: 'missed', source: 'token' })), []);
+  const page = { events: [], head: { incarnation: 'a', sequence: 10 }, isCompacted: false };
+  const next = bench.step({ kind: 'read', requestId, source: 'token', page });
+  t.deepEqual(kindsOf(next), ['readEvents'], 'the first was sent before the second loss');
+});
