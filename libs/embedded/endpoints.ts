@@ -9,6 +9,8 @@ export interface Endpoints {
   ca: string;
   /** Paths of the client certificate for internal ports, PEM. */
   staff: { cert: string; key: string };
+  /** Paths of a certificate for guards of other products, PEM. */
+  guard: { cert: string; key: string };
   services: Record<ServiceName, { public: string; internal: string }>;
   /** Connection strings. */
   mongodb: string;

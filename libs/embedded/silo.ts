@@ -160,6 +160,7 @@ async function startAll(
     }),
   ]);
   const staff = await issueCertificate(authority, { role: 'staff', name: 'developer' });
+  const guard = await issueCertificate(authority, { role: 'guard', name: 'edge' });
   const shared = { ...sharedEnvironment(options, ports), MONGODB_URL: mongodb, NATS_URL: nats };
   for (const name of serviceNames) {
     const service = await prepareService(name, options, {
@@ -183,6 +184,7 @@ async function startAll(
     region,
     ca: authority.certificateFile,
     staff: { cert: staff.certificate, key: staff.key },
+    guard: { cert: guard.certificate, key: guard.key },
     services: mapServices((name) => ({
       public: services[name].publicAddress,
       internal: services[name].internalAddress,
@@ -287,8 +289,10 @@ async function stopAll(directory: string, parts: Parts, options?: StopOptions): 
   // First of all: nobody should begin to use what is about to go.
   await rm(endpointsFile(directory), { force: true });
   const patience = { graceMs: drainMs, ...options };
-  const services = Object.values(parts.services);
-  await Promise.all(services.map((service) => service.stop(patience)));
+  // Then token: it keeps the leases that the others' guards give back.
+  const { token, ...others } = parts.services;
+  await Promise.all(Object.values(others).map((service) => service.stop(patience)));
+  await token?.stop(patience);
   await Promise.all([parts.mongod?.stop(patience), parts.natsServer?.stop(patience)]);
 }
 

@@ -32,6 +32,8 @@ const requestMs = 750;
 const retryMs = 200;
 const fillMs = 3_000;
 const readMs = 3_000;
+/** How long an answer is waited for where the caller does not say. */
+const waitMs = 3_000;
 /** How long a mutation waits for a view: a guard that starts has one sooner. */
 const viewWithinMs = 1_000;
 const drainWithinMs = 2_000;
@@ -85,7 +87,7 @@ export class Guard implements Access, AsyncDisposable {
     this.#hearing = this.#hear();
   }
 
-  verifyToken(token: string, signal: AbortSignal): TokenAnswer | Promise<TokenAnswer> {
+  verifyToken(token: string, signal?: AbortSignal): TokenAnswer | Promise<TokenAnswer> {
     const known = this.#core.verifyToken(token, readClocks());
     if (known !== undefined) {
       this.#answers.memory++;
@@ -96,7 +98,7 @@ export class Guard implements Access, AsyncDisposable {
     return this.#lookUp(asked, false, signal).then(({ answer }) => answer as TokenAnswer);
   }
 
-  authorize(question: Question, signal: AbortSignal): Answer | Promise<Answer> {
+  authorize(question: Question, signal?: AbortSignal): Answer | Promise<Answer> {
     const asked = accessAsked(question);
     const known = this.#core.recall(asked, readClocks()) as Answer | undefined;
     if (known === undefined) return this.#authorizeByOwners(asked, signal);
@@ -105,15 +107,16 @@ export class Guard implements Access, AsyncDisposable {
     return known;
   }
 
-  async #authorizeByOwners(asked: Asked, signal: AbortSignal): Promise<Answer> {
+  async #authorizeByOwners(asked: Asked, signal: AbortSignal | undefined): Promise<Answer> {
     const answer = (await this.#lookUp(asked, false, signal)).answer as Answer;
     this.#noteUse(answer);
     return answer;
   }
 
-  async permit(question: Question, signal: AbortSignal): Promise<PermitAnswer> {
-    if (!this.#core.hasView(readClocks())) await this.#untilView(signal);
-    const outcome = await this.#lookUp(accessAsked(question), true, signal);
+  async permit(question: Question, signal?: AbortSignal): Promise<PermitAnswer> {
+    const within = signal ?? AbortSignal.timeout(waitMs);
+    if (!this.#core.hasView(readClocks())) await this.#untilView(within);
+    const outcome = await this.#lookUp(accessAsked(question), true, within);
     const answer = outcome.answer as Answer;
     this.#noteUse(answer);
     if (!answer.allowed) return answer;
@@ -163,7 +166,12 @@ export class Guard implements Access, AsyncDisposable {
     this.#alarm[Symbol.dispose]();
   }
 
-  #lookUp(asked: Asked, wantsPermit: boolean, signal: AbortSignal): Promise<Outcome> {
+  /** Made only where memory does not answer: an own deadline costs more than an answer from it. */
+  #lookUp(
+    asked: Asked,
+    wantsPermit: boolean,
+    signal: AbortSignal = AbortSignal.timeout(waitMs),
+  ): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       const lookUpId = ++this.#lastLookUpId;

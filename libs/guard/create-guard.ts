@@ -1,0 +1,147 @@
+import { connectNats } from '@silo/events/connect.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
+import { FactServiceClient as OrgFactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
+import { FactServiceClient as ProjectFactServiceClient } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
+import { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import { RegistryServiceClient } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
+import { connect, createChannel } from '@silo/rpc/client.ts';
+import type { TlsFiles } from '@silo/rpc/tls.ts';
+import { type Log, silentLogger } from '@silo/runtime/log.ts';
+import type { Registry as Metrics } from '@silo/runtime/metrics.ts';
+import { hashOf, isWellFormed, secretPrefixes } from '@silo/tokens/secrets.ts';
+import type { Answer, PermitAnswer, Question, TokenAnswer } from './access.ts';
+import type { Source } from './core/position.ts';
+import { Guard as EmbeddedGuard, type GuardSizes } from './guard.ts';
+import { measureGuard } from './guard-metrics.ts';
+import type { GuardStatus, Revoked } from './guard-status.ts';
+import type { GuardLinks } from './links.ts';
+import { remoteLog } from './logs.ts';
+import { remoteRegistry } from './registry.ts';
+import { remoteFills } from './remote-fills.ts';
+
+/** Where a product's guard finds its deployment, and how large it may grow. */
+export type CreateGuardOptions = {
+  /** Tells guards apart in logs. */
+  name: string;
+  /** `host:port` of the internal ports. */
+  addresses: Record<Source, string>;
+  /** PEM files: the deployment's CA, and a certificate of role `guard` with its key. */
+  tls: TlsFiles;
+  /** The events are below `subjectPrefix`, `silo.v1` unless given. */
+  nats: { url: string; subjectPrefix?: string };
+  sizes?: Partial<GuardSizes>;
+  /** Nothing is logged unless given. */
+  log?: Log;
+  /** Where its metrics go, if anywhere. */
+  metrics?: Metrics;
+};
+
+/** What a key must be able to do: its scope, and where; neither asks about the account itself. */
+export type Need = {
+  /** Such as `project:write`. */
+  scope?: string;
+  organizationId?: string;
+  projectId?: string;
+  /** The least level in the target's organization; MEMBER unless given. */
+  level?: Level;
+};
+
+/**
+ * Answers about access from memory, immediately revoked. Answers are there at once where memory
+ * knows, else promised; a promise rejects with UNAVAILABLE where the answer could not be had, and
+ * then nothing is said about access. `signal` ends the waiting; without one it lasts 3 s at most.
+ */
+export type Guard = AsyncDisposable & {
+  /** Whose project token, `phc_...`, this is. */
+  verifyToken(token: string, signal?: AbortSignal): TokenAnswer | Promise<TokenAnswer>;
+  /** Whether an API key, `phx_...`, may read something: with the facts behind the answer. */
+  authorize(key: string, need: Need, signal?: AbortSignal): Answer | Promise<Answer>;
+  /**
+   * Whether a key may change something. An allowed answer comes with a permit: ask it `isHeld()`
+   * right before you decide, `release()` it as soon as the outcome is known.
+   */
+  permit(key: string, need: Need, signal?: AbortSignal): Promise<PermitAnswer>;
+  /**
+   * Calls back with facts that ended, so that open connections which rest on them can be looked at
+   * again; with everything at the end of a view, when it is not known what ended.
+   */
+  onRevoked(callback: (revoked: Revoked) => void): Disposable;
+  status(): GuardStatus;
+};
+
+const keyRefused: Answer & { allowed: false } = {
+  allowed: false,
+  refusal: { reason: ErrorReason.ERROR_REASON_TOKEN_INVALID, detail: '' },
+};
+
+/** Starts a guard. It needs nothing to be up yet; dispose of it to give its lease back. */
+export function createGuard(options: CreateGuardOptions): Guard {
+  const { name, addresses, tls, nats, sizes, log = silentLogger(), metrics } = options;
+  const channels = {
+    org: createChannel(addresses.org, tls),
+    project: createChannel(addresses.project, tls),
+    token: createChannel(addresses.token, tls),
+  };
+  const link = connectNats({ url: nats.url, name: `silo-guard-${name}`, log });
+  const guard = new EmbeddedGuard({
+    name,
+    links: {
+      ...linksOver(channels),
+      nats: link,
+      subjectPrefix: nats.subjectPrefix ?? 'silo.v1',
+    },
+    log,
+    ...(sizes && { sizes }),
+  });
+  if (metrics !== undefined) measureGuard(metrics, () => guard.status());
+  return {
+    verifyToken: (token, signal) => guard.verifyToken(token, signal),
+    authorize: (key, need, signal) => {
+      const question = questionOf(key, need);
+      return question === undefined ? keyRefused : guard.authorize(question, signal);
+    },
+    permit: async (key, need, signal) => {
+      const question = questionOf(key, need);
+      return question === undefined ? keyRefused : await guard.permit(question, signal);
+    },
+    onRevoked: (callback) => guard.onRevoked(callback),
+    status: () => guard.status(),
+    [Symbol.asyncDispose]: async () => {
+      await guard[Symbol.asyncDispose]();
+      await link[Symbol.asyncDispose]();
+      for (const channel of Object.values(channels)) channel.close();
+    },
+  };
+}
+
+function linksOver({
+  org,
+  project,
+  token,
+}: Record<Source, ReturnType<typeof createChannel>>): Pick<
+  GuardLinks,
+  'leases' | 'logs' | 'fills'
+> {
+  const repeatable = { retry: true };
+  return {
+    leases: remoteRegistry(connect(RegistryServiceClient, token)),
+    logs: {
+      org: remoteLog(connect(EventLogServiceClient, org)),
+      project: remoteLog(connect(EventLogServiceClient, project)),
+      token: remoteLog(connect(EventLogServiceClient, token)),
+    },
+    fills: remoteFills({
+      org: { facts: connect(OrgFactServiceClient, org, repeatable) },
+      project: { facts: connect(ProjectFactServiceClient, project, repeatable) },
+      token: { facts: connect(TokenFactServiceClient, token, repeatable) },
+    }),
+  };
+}
+
+/** The question about a key; undefined where it cannot be one. */
+function questionOf(key: string, need: Need): Question | undefined {
+  if (!isWellFormed(key, secretPrefixes.apiKey)) return undefined;
+  return { keyHash: hashOf(key), ...need };
+}
