@@ -19,6 +19,10 @@ export type Question = {
   projectId?: string | undefined;
   /** The least level in the target's organization; LEVEL_MEMBER unless given. */
   level?: Level | undefined;
+  /** Whether the organization must let the account create projects: ADMIN where members may not. */
+  createsProjects?: boolean | undefined;
+  /** Asks the facts' owners, whatever is remembered: the caller has seen that memory is behind. */
+  asksOwners?: boolean | undefined;
   /** Whether a restricted key is refused. */
   unrestricted?: boolean | undefined;
 };

@@ -109,7 +109,8 @@ function judgeOrganization(
   const hidden = refusal(ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND, organizationId);
   if (!reachesOrganization(key, organizationId)) return no(hidden, key);
   if (organization === undefined || !isMember(level)) return no(hidden, key);
-  if (level < leastLevel(question)) return no(levelTooLow(question), key);
+  const least = leastLevelIn(organization, question);
+  if (level < least) return no(levelTooLow({ ...question, level: least }), key);
   return {
     allowed: true,
     facts: { key, organization: { id: organizationId, level, fact: organization } },
@@ -118,6 +119,11 @@ function judgeOrganization(
 
 function isMember(level: Level | undefined): level is Level {
   return level !== undefined && level !== Level.LEVEL_UNSPECIFIED;
+}
+
+function leastLevelIn(organization: OrganizationFact, question: Question): Level {
+  const isForAdmins = question.createsProjects && !organization.membersMayCreateProjects;
+  return isForAdmins ? Level.LEVEL_ADMIN : leastLevel(question);
 }
 
 function leastLevel(question: Question): Level {

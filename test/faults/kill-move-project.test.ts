@@ -12,6 +12,7 @@ import type { Held } from './fail-points.ts';
 import {
   type FaultSilo,
   killDuring,
+  killService,
   makeWhole,
   startDead,
   startFaultSilo,
@@ -84,6 +85,9 @@ for (const held of asked) {
     `${held.service} killed while asked for ${held.collection}: nothing is moved but by a repeat`,
     async (t) => {
       const attempted = await attempt();
+      // A guard that has just started remembers nothing, so that it must ask.
+      await killService(silo, 'project');
+      await startDead(silo);
       const { outcome } = await killDuring(silo, held, attempted.move);
       t.is(await ownerOf(attempted), ada.organization.id);
       t.deepEqual(await checkInvariants(silo), []);

@@ -5,7 +5,7 @@ import type { Reading } from './fence.ts';
 import { Fills } from './fills.ts';
 import { Follower } from './follower.ts';
 import { Lease } from './lease.ts';
-import { type Asked, decide, doubtful, type Recall } from './look-up.ts';
+import { type Asked, asksOwners, decide, doubtful, type Recall } from './look-up.ts';
 import { LookUps } from './look-ups.ts';
 import { Memory } from './memory.ts';
 import type { GuardAction, GuardEvent, GuardInput } from './messages.ts';
@@ -75,7 +75,7 @@ export class GuardCore {
 
   /** The answer from memory under a view; undefined: look it up. */
   recall(asked: Asked, now: Reading): TokenAnswer | Answer | undefined {
-    if (this.#lease.view(now) === undefined) return undefined;
+    if (asksOwners(asked) || this.#lease.view(now) === undefined) return undefined;
     const date = new Date(now.wallMs);
     const verdict = decide(asked, this.#recall, date);
     if (!('answer' in verdict)) return undefined;

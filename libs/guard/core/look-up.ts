@@ -64,6 +64,11 @@ export function decide(asked: Asked, recall: Recall, now: Date): Verdict {
   return answer === undefined ? { missing: gather.missing } : { answer, restsOn: gather.restsOn };
 }
 
+/** Whether nothing that is remembered will do. */
+export function asksOwners(asked: Asked): boolean {
+  return asked.kind === 'access' && asked.question.asksOwners === true;
+}
+
 /**
  * The facts behind a refusal that may have changed for the better, in an event that is still on its
  * way: none of an unknown key or token, which nobody knows before it is good.

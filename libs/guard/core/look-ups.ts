@@ -1,7 +1,15 @@
 import { type FactName, type FactRef, nameOf } from './facts.ts';
 import { type Fence, fenceFrom, type Reading } from './fence.ts';
 import type { Fill, Fills } from './fills.ts';
-import { type Asked, decide, doubtful, foundKey, type LookUp, type Recall } from './look-up.ts';
+import {
+  type Asked,
+  asksOwners,
+  decide,
+  doubtful,
+  foundKey,
+  type LookUp,
+  type Recall,
+} from './look-up.ts';
 import type { Memory } from './memory.ts';
 import type { FillReply, GuardAction } from './messages.ts';
 import type { Permit, Permits } from './permits.ts';
@@ -65,7 +73,7 @@ export class LookUps {
       wantsPermit,
       found: new Map(),
       sent: new Set(),
-      doubts: false,
+      doubts: asksOwners(asked),
       waitingFor: 0,
       rounds: 0,
       over: false,

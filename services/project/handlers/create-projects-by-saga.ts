@@ -3,14 +3,18 @@ import type { CreateProjectResponse } from '@silo/protos/gen/silo/project/v1/pro
 import { type Call, targetOrganization } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { ulid } from 'ulid';
-import { levelToCreate, requireMayCreate } from '../rules/create-project.ts';
+import { levelToCreate } from '../rules/create-project.ts';
 import { type NewProject, newProject } from '../rules/new-project.ts';
 import { refuseAddition } from '../rules/slots.ts';
+import { authorizeCreation } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
 import { createdEvent } from './events.ts';
 import { projectMessage } from './messages.ts';
 
-type Uses = Pick<Dependencies, 'projects' | 'slots' | 'eventLog' | 'sagas' | 'createProjects'>;
+type Uses = Pick<
+  Dependencies,
+  'projects' | 'slots' | 'eventLog' | 'access' | 'sagas' | 'createProjects'
+>;
 
 /**
  * Creates the projects that `choose` answers in the target organization, all or none, and brings
@@ -33,14 +37,15 @@ export async function createProjectsBySaga(
 
 /** The deciding transaction. Answers the id of the saga that follows, or followed, from it. */
 async function decide(
-  { projects, slots, eventLog, sagas, createProjects }: Uses,
+  { projects, slots, eventLog, access, sagas, createProjects }: Uses,
   call: Call,
   choose: (tx: Transaction) => Promise<NewProject[]>,
 ): Promise<string> {
   const { actor, request } = call;
-  const organization = targetOrganization(call);
-  requireMayCreate(organization);
-  const organizationId = organization.id;
+  const known = targetOrganization(call);
+  const organizationId = known.id;
+  const isAllowed = known.level >= levelToCreate(known);
+  const organization = isAllowed ? known : await authorizeCreation(access, call, organizationId);
   const level = levelToCreate(organization);
   const sagaId = ulid().toLowerCase();
   try {

@@ -6,13 +6,12 @@ import type { Unpropagated } from '@silo/mongo/requests.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { checkEtag, revisionOf } from '@silo/tokens/etag.ts';
-import { requireMayCreate } from '../rules/create-project.ts';
 import { requireNone, violatedMoveRules } from '../rules/move.ts';
 import { accessChanges, type MoveAccess } from '../rules/move-access.ts';
 import { planChanges } from '../rules/plan-fingerprint.ts';
 import { refuseUnusable } from '../rules/slots.ts';
 import type { ProjectDocument, SlotsDocument } from '../store/documents.ts';
-import { authorize } from './authorize.ts';
+import { authorizeCreation } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
 import { readMoveAccess } from './read-move-access.ts';
 import { type Moved, quicklyOrExplained, writeMove } from './write-move.ts';
@@ -56,7 +55,7 @@ export async function moveProjects<Response>(
   // Read beside the authorization and the decision's own reads, which refuse before it is awaited.
   const access = planFingerprint === '' ? undefined : readMoveAccess(uses, two, call.signal);
   access?.catch(() => {});
-  await authorizeDestination(uses, call, destinationId);
+  await authorizeCreation(uses.access, call, destinationId);
   const by = async (way: (tx: Transaction) => Promise<Moved>) => {
     const { response } = await uses.eventLog.mutate(call, answering.codec, async (tx) => ({
       response: answering.answer(await way(tx)),
@@ -70,18 +69,6 @@ export async function moveProjects<Response>(
     () => by((tx) => moveIfAllowed(uses, call, asked, tx)),
     explained,
   );
-}
-
-/** Whoever is no member of the destination is told nothing else about it. */
-async function authorizeDestination(
-  { access }: MoveUses,
-  call: Call,
-  organizationId: string,
-): Promise<void> {
-  const needs = { scope: 'project:write', level: Level.LEVEL_MEMBER };
-  const { organization } = await authorize(access, call, { ...needs, organizationId });
-  if (organization === undefined) throw errors.organizationNotFound(organizationId);
-  requireMayCreate(organization);
 }
 
 /** Where a repeat is authorized again: a key that is restricted to projects reaches them alone. */

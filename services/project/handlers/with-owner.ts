@@ -31,7 +31,7 @@ export async function withOwner<T>(
       if (attempt >= attemptsMax) throw errors.requestInProgress();
     }
     releaseAll(call.permits); // They rest on what is no longer so.
-    const answer = await ask(access, call, { keyHash, scope, projectId, level });
+    const answer = await ask(access, call, { keyHash, scope, projectId, level, asksOwners: true });
     if (!answer.allowed) throw refusalError(answer.refusal);
     organizationId = answer.facts.project?.fact.organizationId ?? organizationId;
   }
