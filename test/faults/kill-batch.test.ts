@@ -1,0 +1,185 @@
+/** A batch of 500, and its undo, with project or those it asks killed (-9) in the middle: all or none. */
+import { randomUUID } from 'node:crypto';
+import type { Move } from '@silo/protos/gen/silo/project/v1/project.ts';
+import test, { type ExecutionContext } from 'ava';
+import { upgrade } from '../authorization/world.ts';
+import type { SignedUp } from '../harness/clients.ts';
+import { eventually } from '../harness/eventually.ts';
+import { checkInvariants, invariantsHold } from '../invariants.ts';
+import { moveBatch, previewBatch, undoMove } from '../scenarios/move-support.ts';
+import type { Held } from './fail-points.ts';
+import {
+  type FaultSilo,
+  killDuring,
+  makeWhole,
+  startDead,
+  startFaultSilo,
+  untilNumbered,
+} from './fault-silo.ts';
+import { newProject } from './story.ts';
+
+const batchSize = 500;
+const creatorsAtOnce = 8;
+
+let silo: FaultSilo;
+let ada: SignedUp;
+let organizationIds: [string, string];
+let projectIds: string[];
+test.before(async (t) => {
+  t.timeout(600_000);
+  silo = await startFaultSilo();
+  ada = await silo.signUp('Ada');
+  await upgrade(ada.api, ada.organization.id);
+  const made = await ada.api.organizations.createOrganization({ name: 'There', requestId: '' });
+  organizationIds = [ada.organization.id, made.organization?.id ?? ''];
+  await upgrade(ada.api, organizationIds[1]);
+  projectIds = [];
+  const creating = Array.from({ length: creatorsAtOnce }, async () => {
+    while (projectIds.length < batchSize) {
+      const place = projectIds.push('') - 1;
+      projectIds[place] = await newProject(ada.api, ada.organization.id, `Moving ${place}`);
+    }
+  });
+  await Promise.all(creating);
+});
+test.beforeEach(() => makeWhole(silo));
+test.after.always(() => silo?.[Symbol.asyncDispose]());
+
+const projects = () =>
+  silo.mongo
+    .db('silo_project')
+    .collection<{ _id: string; organizationId: string; moveId?: string }>('projects');
+
+/** The one organization that has all 500, by the one move that brought them; fails for any other. */
+async function place(t: ExecutionContext): Promise<{ organizationId: string; moveId: string }> {
+  const found = await projects()
+    .find({ _id: { $in: projectIds } })
+    .toArray();
+  const places = new Set(found.map(({ organizationId, moveId }) => `${organizationId} ${moveId}`));
+  t.is(found.length, batchSize);
+  t.is(places.size, 1, 'all or none');
+  const [organizationId = '', moveId = ''] = [...places][0]?.split(' ') ?? [];
+  return { organizationId, moveId };
+}
+
+/** A request that takes the batch to the other organization, which every call repeats. */
+async function attempt(t: ExecutionContext, { planned = false } = {}) {
+  const { organizationId: from } = await place(t);
+  const to = organizationIds.find((id) => id !== from) ?? '';
+  const wanted = { from, to, projectIds };
+  const planFingerprint = planned ? (await previewBatch(ada.api, wanted)).planFingerprint : '';
+  const requestId = randomUUID();
+  const call = () => moveBatch(ada.api, wanted, { planFingerprint, requestId });
+  return { from, to, call };
+}
+
+/** The request has its answer, the same however often it is repeated, and one effect. */
+async function doneOnce(
+  t: ExecutionContext,
+  { to, call }: { to: string; call: () => Promise<Move> },
+): Promise<Move> {
+  const move = await eventually(call, 60_000);
+  t.deepEqual(await call(), move);
+  t.deepEqual(await place(t), { organizationId: to, moveId: move.id });
+  t.is(move.projectIds.length, batchSize);
+  t.deepEqual(await checkInvariants(silo), []);
+  return move;
+}
+
+const inside: { when: string; held: Held }[] = [
+  {
+    when: 'while it takes the slots',
+    held: { service: 'project', command: 'update', collection: 'slots', outcome: 'lost' },
+  },
+  {
+    when: 'before the commit has reached the server',
+    held: {
+      service: 'project',
+      command: 'commitTransaction',
+      collection: 'moves',
+      outcome: 'lost',
+    },
+  },
+];
+
+for (const { when, held } of inside) {
+  test.serial(`project killed ${when}: none has moved, until the repeat`, async (t) => {
+    const attempted = await attempt(t);
+    const { outcome } = await killDuring(silo, held, attempted.call);
+    t.is((await outcome).status, 'rejected');
+    t.is((await place(t)).organizationId, attempted.from);
+    t.deepEqual(await checkInvariants(silo), []);
+    await startDead(silo);
+    await doneOnce(t, attempted);
+  });
+}
+
+const committed: Held = {
+  ...{ service: 'project', command: 'commitTransaction', collection: 'moves', outcome: 'done' },
+};
+
+test.serial(
+  'project killed between commit and answer: all have moved in one transaction, and a repeat is told so',
+  async (t) => {
+    await untilNumbered(silo, 'project');
+    const attempted = await attempt(t);
+    const { outcome } = await killDuring(silo, committed, attempted.call);
+    t.is((await outcome).status, 'rejected');
+    await eventually(async () => {
+      const first = await projects().findOne({ _id: projectIds[0] ?? '' });
+      if (first?.organizationId !== attempted.to) throw new Error('the commit has no effect yet');
+    });
+    const { organizationId, moveId } = await place(t);
+    t.is(organizationId, attempted.to);
+    // What one transaction tells waits for its numbers in one piece.
+    const waiting = await silo.mongo.db('silo_project').collection('outbox').find().toArray();
+    t.deepEqual(
+      waiting.map(({ events }) => events.length),
+      [batchSize],
+    );
+    t.deepEqual(await checkInvariants(silo), []);
+    await startDead(silo);
+    await invariantsHold(t, silo);
+    t.is((await doneOnce(t, attempted)).id, moveId);
+  },
+);
+
+for (const outcome of ['lost', 'done'] as const) {
+  test.serial(
+    `project killed at the commit of an undo (${outcome}): all are back, or none`,
+    async (t) => {
+      const moved = await attempt(t);
+      const move = await moved.call();
+      const requestId = randomUUID();
+      const undo = { to: moved.from, call: () => undoMove(ada.api, move.id, requestId) };
+      const killed = await killDuring(silo, { ...committed, outcome }, undo.call);
+      t.is((await killed.outcome).status, 'rejected');
+      if (outcome === 'lost') t.is((await place(t)).organizationId, moved.to);
+      t.deepEqual(await checkInvariants(silo), []);
+      await startDead(silo);
+      const back = await doneOnce(t, undo);
+      t.is(back.undoOf, move.id);
+    },
+  );
+}
+
+const asked: Held[] = [
+  { service: 'org', command: 'find', collection: 'memberships', outcome: 'lost' },
+  { service: 'token', command: 'find', collection: 'api_keys', outcome: 'lost' },
+];
+
+for (const held of asked) {
+  test.serial(
+    `${held.service} killed while it tells who loses access: nothing moves without it, and by a repeat what was planned`,
+    async (t) => {
+      const attempted = await attempt(t, { planned: true });
+      const { outcome } = await killDuring(silo, held, attempted.call);
+      t.is((await place(t)).organizationId, attempted.from);
+      await startDead(silo);
+      const move = await doneOnce(t, attempted);
+      const settled = await outcome;
+      // A read is repeated, so that it may have been answered after the restart.
+      if (settled.status === 'fulfilled') t.deepEqual(settled.value, move);
+    },
+  );
+}
