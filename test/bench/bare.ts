@@ -17,9 +17,16 @@ const options: MongoClientOptions = {
 };
 
 type Any = Collection<Document & { _id: string }>;
+type Statement = (session: ClientSession) => Promise<unknown>;
 
-/** A document that a bare transaction changes, or of which it adds a copy. */
-export type BareWrite = { kind: 'change' | 'add'; collection: string; sample: Document };
+/**
+ * A document that a bare transaction changes, of which it adds a copy, or swaps one: removes the
+ * copy that is there and adds another.
+ */
+export type BareWrite = { kind: 'change' | 'add' | 'swap'; collection: string; sample: Document };
+
+/** What numbering writes: samples of the log's counter, of an event with its number, and the outbox. */
+export type BareNumbering = { counter: Document; event: Document; outbox: string };
 
 /** MongoDB without anything of ours: what the floors are made of. */
 export class Bare implements AsyncDisposable {
@@ -38,16 +45,39 @@ export class Bare implements AsyncDisposable {
     return new Bare(client, database);
   }
 
-  /** One linearizable read of one document of the sample's size, by its id. */
-  async read(collection: string, sample: Document): Promise<Operation> {
+  /** One majority write: a change of one document of the sample's size, by its id. */
+  async write(collection: string, sample: Document): Promise<Operation> {
     const documents = await this.#collection(collection);
     const _id = await addCopy(documents, sample);
-    return () => documents.findOne({ _id }, { readConcern: { level: 'linearizable' } });
+    return () => documents.updateOne({ _id }, change());
   }
 
   /** One multi-document majority transaction: a statement for each document, one after another. */
   async transaction(writes: readonly BareWrite[]): Promise<Operation> {
     const statements = await Promise.all(writes.map((write) => this.#statement(write)));
+    return this.#transaction(async (session) => {
+      for (const statement of statements) await statement(session);
+    });
+  }
+
+  /**
+   * A bare numbering transaction, of one group: takes the first document of the outbox (which a
+   * transaction before must have added), changes the counter, adds the event, removes the group.
+   */
+  async numbering({ counter, event, outbox }: BareNumbering): Promise<Operation> {
+    const groups = await this.#collection(outbox);
+    const count = await this.#statement({ kind: 'change', collection: 'log', sample: counter });
+    const number = await this.#statement({ kind: 'add', collection: 'events', sample: event });
+    return this.#transaction(async (session) => {
+      const group = await groups.findOne({}, { session, sort: { _id: 1 } });
+      if (group === null) throw new Error('there is nothing to be numbered');
+      await count(session);
+      await number(session);
+      await groups.deleteOne({ _id: group._id }, { session });
+    });
+  }
+
+  #transaction(body: Statement): Operation {
     return async () => {
       const session = this.#client.startSession();
       try {
@@ -55,7 +85,7 @@ export class Bare implements AsyncDisposable {
           readConcern: { level: 'snapshot' },
           writeConcern: { w: 'majority' },
         });
-        for (const statement of statements) await statement(session);
+        await body(session);
         await session.commitTransaction();
       } finally {
         await session.endSession();
@@ -67,18 +97,15 @@ export class Bare implements AsyncDisposable {
     return this.#client.close();
   }
 
-  async #statement({ kind, collection, sample }: BareWrite) {
+  async #statement({ kind, collection, sample }: BareWrite): Promise<Statement> {
     const documents = await this.#collection(collection);
-    if (kind === 'add') {
-      return (session: ClientSession) => addCopy(documents, sample, session);
-    }
-    const _id = await addCopy(documents, sample);
-    return (session: ClientSession) =>
-      documents.updateOne(
-        { _id },
-        { $inc: { bareRevision: 1 }, $set: { bareTime: new Date() } },
-        { session },
-      );
+    if (kind === 'add') return (session) => addCopy(documents, sample, session);
+    let _id = await addCopy(documents, sample);
+    if (kind === 'change') return (session) => documents.updateOne({ _id }, change(), { session });
+    return async (session) => {
+      await documents.deleteOne({ _id }, { session });
+      _id = await addCopy(documents, sample, session);
+    };
   }
 
   async #collection(name: string): Promise<Any> {
@@ -87,6 +114,10 @@ export class Bare implements AsyncDisposable {
     if (known.length === 0) await this.#db.createCollection(name).catch(() => {});
     return this.#db.collection(name);
   }
+}
+
+function change() {
+  return { $inc: { bareRevision: 1 }, $set: { bareTime: new Date() } };
 }
 
 async function addCopy(documents: Any, sample: Document, session?: ClientSession): Promise<string> {

@@ -1,13 +1,25 @@
 import { join } from 'node:path';
+import {
+  type CertificateRole,
+  issueCertificate,
+  openCertificateAuthority,
+} from '@silo/embedded/certificates.ts';
 import { type Mongod, startMongod } from '@silo/embedded/mongod.ts';
+import { type NatsServer, startNatsServer } from '@silo/embedded/nats-server.ts';
 import { obtain } from '@silo/embedded/obtain.ts';
 import { type Silo, startSilo } from '@silo/embedded/silo.ts';
+import type { TlsFiles } from '@silo/rpc/tls.ts';
+
+const region = 'us';
+/** Of the events that the services tell of. */
+export const subjectPrefix = 'silo.v1';
 
 /** What rows measure on. Each part is started when the first row asks for it. */
 export class Bench implements AsyncDisposable {
   readonly directory: string;
   readonly #started = new AsyncDisposableStack();
   #mongod: Promise<Mongod> | undefined;
+  #nats: Promise<NatsServer> | undefined;
   #silo: Promise<Silo> | undefined;
 
   /** `directory` holds everything that the run leaves behind. */
@@ -21,10 +33,24 @@ export class Bench implements AsyncDisposable {
     return (await this.#mongod).url;
   }
 
-  /** The four services, as processes of their own, on that mongod. */
+  /** The URL of the one nats-server that all rows, and their floors, share. */
+  async nats(): Promise<string> {
+    this.#nats ??= this.#startNats();
+    return (await this.#nats).url;
+  }
+
+  /** The four services, as processes of their own, on those servers. */
   silo(): Promise<Silo> {
     this.#silo ??= this.#startSilo();
     return this.#silo;
+  }
+
+  /** A certificate of the services' own CA, for whoever joins them. */
+  async certificate(role: CertificateRole, name: string): Promise<TlsFiles> {
+    const directory = join(this.directory, 'silo', 'certificates');
+    const authority = await openCertificateAuthority(directory, { region });
+    const { certificate: cert, key } = await issueCertificate(authority, { role, name });
+    return { ca: authority.certificateFile, cert, key };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -38,15 +64,21 @@ export class Bench implements AsyncDisposable {
     return this.#started.use(mongod);
   }
 
+  async #startNats(): Promise<NatsServer> {
+    const { path: binary } = await obtain('nats-server', { log: tell });
+    const nats = await startNatsServer({ binary, directory: join(this.directory, 'nats') });
+    return this.#started.use(nats);
+  }
+
   async #startSilo(): Promise<Silo> {
     const mongodb = await this.mongodb();
-    await obtain('nats-server', { log: tell });
-    const { MONGODB_URL, NATS_URL, ...environment } = process.env;
+    const nats = await this.nats();
+    const { MONGODB_URL, NATS_URL, ...inherited } = process.env;
     const silo = await startSilo({
       directory: join(this.directory, 'silo'),
       log: quiet,
-      environment,
-      servers: { mongodb },
+      environment: { ...inherited, REGION: region, NATS_SUBJECT_PREFIX: subjectPrefix },
+      servers: { mongodb, nats },
       freePorts: true,
     });
     return this.#started.use(silo);

@@ -1,22 +1,35 @@
 /**
- * Serves the same empty answer twice, in a process of its own: by our server stack, and by bare
- * grpc-js, both over mTLS. Tells its parent the two addresses. Ends with its parent.
+ * Serves empty answers twice, in a process of its own: by our server stack, and by bare grpc-js,
+ * both over mTLS; besides, by our stack, the same facts to every VerifyToken. Tells its parent the
+ * two addresses. Ends with its parent.
  */
 import { Server, type sendUnaryData } from '@grpc/grpc-js';
 import {
   EventLogServiceService,
   GetHeadResponse,
 } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
+import {
+  AccessServiceService,
+  AuthorizeResponse,
+  type TokenFacts,
+  type VerifyTokenResponse,
+} from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
 import { startServer } from '@silo/rpc/server.ts';
 import { serverCredentials, type TlsFiles } from '@silo/rpc/tls.ts';
 import { createLogger } from '@silo/runtime/log.ts';
 import { createRegistry } from '@silo/runtime/metrics.ts';
 
-const [ca = '', cert = '', key = ''] = process.argv.slice(2);
-const tls: TlsFiles = { ca, cert, key };
+/** What VerifyToken answers. */
+export type EmptyServersOptions = { tls: TlsFiles; facts: TokenFacts };
+
+/** `host:port` of each. */
+export type Addresses = { ours: string; bare: string };
+
+const { tls, facts }: EmptyServersOptions = JSON.parse(process.argv[2] ?? '');
 const labels = { service: 'bench', region: 'us' };
 const empty = GetHeadResponse.create();
+const verified: VerifyTokenResponse = { answer: { $case: 'facts', value: facts } };
 
 // As services start theirs: with metrics, and logging what they log.
 const ours = await startServer({
@@ -31,13 +44,14 @@ const ours = await startServer({
       getHead: async () => empty,
       readEvents: async function* () {},
     }),
+    mount(AccessServiceService, {
+      verifyToken: async () => verified,
+      authorize: async () => AuthorizeResponse.create(),
+    }),
   ],
 });
 process.once('disconnect', () => process.exit());
 process.send?.({ ours: ours.address, bare: await startBare() } satisfies Addresses);
-
-/** `host:port` of each. */
-export type Addresses = { ours: string; bare: string };
 
 function startBare(): Promise<string> {
   const server = new Server();

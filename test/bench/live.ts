@@ -2,6 +2,7 @@ import type { Silo } from '@silo/embedded/silo.ts';
 import { waitUntil } from '@silo/embedded/wait-until.ts';
 import type { ServiceName } from '@silo/service/config.ts';
 import { type Collection, type Document, type Filter, MongoClient } from 'mongodb';
+import type { BareNumbering } from './bare.ts';
 
 type Stored = { [field: string]: unknown; _id: string | Uint8Array };
 
@@ -30,11 +31,31 @@ export class Live implements AsyncDisposable {
     );
   }
 
-  /** The outbox's document of a group of one event, as it was before it was numbered. */
-  async outboxGroup(service: ServiceName, event: string, subject: string): Promise<Document> {
-    const numbered = await this.find(service, 'events', { event, subject });
-    const { id, body, time, actor, correlationId } = numbered;
-    return { time, actor, correlationId, events: [{ id, event, subject, body }] };
+  /** The outbox's document of one group of events, as it was before it was numbered. */
+  async outboxGroup(
+    service: ServiceName,
+    events: readonly string[],
+    subject: string,
+  ): Promise<Document> {
+    const numbered = await Promise.all(events.map((event) => this.#event(service, event, subject)));
+    const { time, actor, correlationId } = numbered[0] ?? {};
+    return {
+      ...{ time, actor, correlationId },
+      events: numbered.map(({ id, event, body }) => ({ id, event, subject, body })),
+    };
+  }
+
+  /** What numbering such an event writes. */
+  async numbering(service: ServiceName, event: string, subject: string): Promise<BareNumbering> {
+    return {
+      counter: await this.find(service, 'log', {}),
+      event: await this.#event(service, event, subject),
+      outbox: 'outbox',
+    };
+  }
+
+  #event(service: ServiceName, event: string, subject: string): Promise<Document> {
+    return this.find(service, 'events', { event, subject });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -108,7 +108,7 @@ function ratioOf({ floor, measured }: Compared<number>): number {
   return measured / floor;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 

@@ -13,6 +13,8 @@ const cases: [Goal, { value: number; floor?: number }, boolean, string][] = [
   [{ of: 'ratio', atLeast: 0.8 }, { value: 7, floor: 10 }, false, '≥ 0.8×'],
   [{ of: 'value', atLeast: 1_000 }, { value: 1_000 }, true, '≥ 1000'],
   [{ of: 'value', atLeast: 1_000 }, { value: 999 }, false, '≥ 1000'],
+  [{ of: 'value', atMost: 250 }, { value: 250 }, true, '≤ 250'],
+  [{ of: 'value', atMost: 250 }, { value: 251 }, false, '≤ 250'],
 ];
 
 for (const [goal, measured, reached, text] of cases) {

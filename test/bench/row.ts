@@ -2,7 +2,7 @@ import type { Bench } from './bench-servers.ts';
 import type { Compared, Latencies, Throughputs } from './measure.ts';
 
 /** What a goal is set for, and on which side of the line it lies. */
-export type Goal = { of: 'ratio' | 'value'; atLeast: number } | { of: 'ratio'; atMost: number };
+export type Goal = { of: 'ratio' | 'value' } & ({ atLeast: number } | { atMost: number });
 
 /** What a row measured, in the row's unit. */
 export type Measured = {

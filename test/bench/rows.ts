@@ -1,17 +1,25 @@
 import type { Row } from './row.ts';
+import { acknowledgements } from './rows/acknowledgements.ts';
+import { answeredFromMemory } from './rows/answered-from-memory.ts';
 import { batch500 } from './rows/batch-500.ts';
 import { createProject } from './rows/create-project.ts';
 import { emptyRpc } from './rows/empty-rpc.ts';
 import { moveProject } from './rows/move-project.ts';
 import { moveWithPlan } from './rows/move-with-plan.ts';
 import { mutations } from './rows/mutations.ts';
+import { revoke } from './rows/revoke.ts';
+import { verifyInProcess } from './rows/verify-in-process.ts';
 import { verifyRpc } from './rows/verify-rpc.ts';
 
 /** Every row, in the order in which the table has them. */
 export const rows: readonly Row[] = [
   emptyRpc,
   ...mutations,
+  ...verifyInProcess,
   verifyRpc,
+  ...revoke,
+  acknowledgements,
+  answeredFromMemory,
   ...moveProject,
   moveWithPlan,
   batch500,

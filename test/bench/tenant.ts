@@ -4,8 +4,10 @@ import { BillingServiceClient, Plan } from '@silo/protos/gen/silo/billing/v1/bil
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { OrganizationServiceClient } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { ProjectServiceClient } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { ProjectTokenServiceClient } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import { type Connected, connect, createChannel } from '@silo/rpc/client.ts';
 import { newId } from '@silo/tokens/ids.ts';
+import { fingerprintOf, hashOf, newProjectToken } from '@silo/tokens/secrets.ts';
 import type { Live } from './live.ts';
 
 const callDeadlineMs = 20_000;
@@ -18,7 +20,10 @@ export type Tenant = Disposable & {
   /** The Default Project of the first organization, and its token. */
   projectId: string;
   projectToken: string;
+  /** All projects of the first organization; those but the first one have no token yet. */
+  projectIds: readonly string[];
   projects: Connected<ProjectServiceClient>;
+  tokens: Connected<ProjectTokenServiceClient>;
 };
 
 /** Signs somebody up, over public gRPC; each organization then holds `projects` projects. */
@@ -47,17 +52,26 @@ export async function createTenant(
   });
   const second = idOf(organization);
   const billing = connect(BillingServiceClient, channelTo('billing'), asCaller);
+  const projectIds = [projectId];
   for (const organizationId of [first, second]) {
     await upgrade(billing, organizationId);
-    await addProjects(live, organizationId, projects - 1);
+    const added = await addProjects(live, organizationId, projects - 1);
+    if (organizationId === first) projectIds.push(...added);
   }
-  const channel = createChannel(services.project.public, { ca });
+  using lasting = new DisposableStack();
+  const lastingTo = (service: 'project' | 'token') =>
+    lasting.use(createChannel(services[service].public, { ca }));
+  const clients = {
+    projects: connect(ProjectServiceClient, lastingTo('project'), asCaller),
+    tokens: connect(ProjectTokenServiceClient, lastingTo('token'), asCaller),
+  };
+  const channels = lasting.move();
   return {
     accountId: idOf(created.account),
-    ...{ apiKey, projectId, projectToken },
+    ...{ apiKey, projectId, projectToken, projectIds },
     organizationIds: [first, second],
-    projects: connect(ProjectServiceClient, channel, asCaller),
-    [Symbol.dispose]: () => channel.close(),
+    ...clients,
+    [Symbol.dispose]: () => channels.dispose(),
   };
 }
 
@@ -86,8 +100,8 @@ async function upgrade(
  * Copies the organization's one project so many times, counted in its slots. Straight into the
  * store: ten thousand calls would take minutes, and what is measured is what comes after them.
  */
-async function addProjects(live: Live, organizationId: string, more: number): Promise<void> {
-  if (more <= 0) return;
+async function addProjects(live: Live, organizationId: string, more: number): Promise<string[]> {
+  if (more <= 0) return [];
   const sample = await live.find('project', 'projects', { organizationId });
   const copies = Array.from({ length: more }, (_, index) => {
     const name = `Project ${index + 1}`;
@@ -96,6 +110,25 @@ async function addProjects(live: Live, organizationId: string, more: number): Pr
   await live.collection('project', 'projects').insertMany(copies);
   const slots = live.collection<{ _id: string; count: number }>('project', 'slots');
   await slots.updateOne({ _id: organizationId }, { $inc: { count: more } });
+  return copies.map(({ _id }) => _id);
+}
+
+/** Gives projects their tokens, and answers these in the same order: straight into the store too. */
+export async function giveTokens(live: Live, projectIds: readonly string[]): Promise<string[]> {
+  const given = projectIds.map((projectId) => {
+    const token = newProjectToken();
+    return { projectId, token, hash: hashOf(token), fingerprint: fingerprintOf(token) };
+  });
+  const createTime = new Date();
+  await live.collection('token', 'projects').insertMany(
+    given.map(({ projectId, ...current }) => {
+      return { _id: projectId, current: { ...current, createTime }, revision: 1 };
+    }),
+  );
+  await live
+    .collection('token', 'project_tokens')
+    .insertMany(given.map(({ hash, projectId }) => ({ _id: hash, projectId })));
+  return given.map(({ token }) => token);
 }
 
 function idOf(thing: { id: string } | undefined): string {

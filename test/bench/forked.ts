@@ -1,0 +1,54 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+const exitWithinMs = 15_000;
+
+/** A process of ours that serves one row, and ends with it. */
+export type Forked<Message> = AsyncDisposable & {
+  /** What it told when it was ready. */
+  ready: Message;
+  /** Tells it something, and resolves with its next message. */
+  ask(question: unknown): Promise<Message>;
+};
+
+/** Starts a file of this directory, with `options` as its only argument, and awaits its first message. */
+export async function startForked<Message>(
+  file: string,
+  options: unknown,
+): Promise<Forked<Message>> {
+  const child = fork(join(import.meta.dirname, file), [JSON.stringify(options)], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`${file} ended with ${code ?? signal}`);
+  });
+  ended.catch(() => {});
+  const next = async (): Promise<Message> => {
+    const [message]: Message[] = await Promise.race([once(child, 'message'), ended]);
+    if (message === undefined) throw new Error(`${file} told nothing`);
+    return message;
+  };
+  const stop = () => stopped(child);
+  try {
+    const ready = await next();
+    const ask = (question: unknown) => {
+      const answer = next();
+      child.send(question as object);
+      return answer;
+    };
+    return { ready, ask, [Symbol.asyncDispose]: stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Lets it leave by itself, within reason. */
+async function stopped(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  const timer = setTimeout(() => child.kill('SIGKILL'), exitWithinMs);
+  if (child.connected) child.disconnect();
+  await exited.finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,126 @@
+/**
+ * Many guards in a process of its own, each with its own lease, connections and memory, as other
+ * products have them. Tells its parent when all have a view; then does as it is told. Gives the
+ * leases back and ends with its parent.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { waitUntil } from '@silo/embedded/wait-until.ts';
+import { createGuard, type Guard } from '@silo/guard/create-guard.ts';
+import type { TlsFiles } from '@silo/rpc/tls.ts';
+import { createLogger } from '@silo/runtime/log.ts';
+
+export type GuardFleetOptions = {
+  guards: number;
+  /** `host:port` of the internal ports. */
+  addresses: { org: string; project: string; token: string };
+  nats: string;
+  tls: TlsFiles;
+};
+
+/** `verify`: every guard verifies these tokens from now on, when it has seen each once. */
+export type Order = { kind: 'verify'; tokens: readonly string[] } | { kind: 'stop' };
+
+/** Answers of all guards together since the last order was carried out. */
+export type Report = { memory: number; owners: number; failed: number; refused: number };
+
+/** Other products' guards do not all start in the same second. */
+const startedAtOnce = 10;
+const viewsWithinMs = 60_000;
+const warmUpAtOnce = 20;
+/** Each guard verifies so many tokens in one turn, so often. */
+const perTurn = 10;
+const turnMs = 50;
+
+const options: GuardFleetOptions = JSON.parse(process.argv[2] ?? '');
+const log = createLogger({ service: 'bench-guards', region: 'us', level: 'warn' });
+await using opened = new AsyncDisposableStack();
+const fleet: Guard[] = [];
+while (fleet.length < options.guards) {
+  const more = Math.min(startedAtOnce, options.guards - fleet.length);
+  for (let index = 0; index < more; index++) fleet.push(openGuard(fleet.length));
+  await waitUntil('a view for each guard', async () => requireViews(), { withinMs: viewsWithinMs });
+}
+
+let verifying: AbortController | undefined;
+let before = answersOf();
+let refused = 0;
+const ended = Promise.withResolvers<void>();
+process.on('message', (order: Order) => void carryOut(order));
+process.once('disconnect', () => ended.resolve());
+process.send?.(report());
+await ended.promise;
+verifying?.abort();
+
+function openGuard(index: number): Guard {
+  const { addresses, nats: url, tls } = options;
+  return opened.use(createGuard({ name: `bench-${index}`, addresses, tls, nats: { url }, log }));
+}
+
+function requireViews(): void {
+  const without = fleet.filter((guard) => !guard.status().hasView || !guard.status().isHearing);
+  if (without.length > 0) throw new Error(`${without.length} guards have none`);
+}
+
+async function carryOut(order: Order): Promise<void> {
+  verifying?.abort();
+  verifying = undefined;
+  if (order.kind === 'verify') {
+    for (const guard of fleet) await warmUp(guard, order.tokens);
+    before = answersOf();
+    refused = 0;
+    verifying = new AbortController();
+    void verify(order.tokens, verifying.signal);
+  }
+  process.send?.(report());
+}
+
+async function warmUp(guard: Guard, tokens: readonly string[]): Promise<void> {
+  const signal = AbortSignal.timeout(viewsWithinMs);
+  for (let from = 0; from < tokens.length; from += warmUpAtOnce) {
+    const some = tokens.slice(from, from + warmUpAtOnce);
+    await Promise.all(some.map((token) => guard.verifyToken(token, signal)));
+  }
+}
+
+/** A steady pace, until the signal. */
+async function verify(tokens: readonly string[], signal: AbortSignal): Promise<void> {
+  for (let next = 0; !signal.aborted; next += perTurn) {
+    for (const guard of fleet) {
+      for (let index = 0; index < perTurn; index++) {
+        const token = tokens[(next + index) % tokens.length] ?? '';
+        void verifyOne(guard, token, signal);
+      }
+    }
+    await pause(turnMs);
+  }
+}
+
+async function verifyOne(guard: Guard, token: string, signal: AbortSignal): Promise<void> {
+  try {
+    const { allowed } = await guard.verifyToken(token, signal);
+    if (!allowed) refused++;
+  } catch {
+    // The guard counts it among those that failed.
+  }
+}
+
+function answersOf(): Omit<Report, 'refused'> {
+  const sum = { memory: 0, owners: 0, failed: 0 };
+  for (const guard of fleet) {
+    const { memory, owners, failed } = guard.status().answers;
+    sum.memory += memory;
+    sum.owners += owners;
+    sum.failed += failed;
+  }
+  return sum;
+}
+
+function report(): Report {
+  const now = answersOf();
+  return {
+    memory: now.memory - before.memory,
+    owners: now.owners - before.owners,
+    failed: now.failed - before.failed,
+    refused,
+  };
+}

@@ -1,0 +1,36 @@
+import type { Bench } from './bench-servers.ts';
+import { type Forked, startForked } from './forked.ts';
+import type { GuardFleetOptions, Order, Report } from './guard-fleet.ts';
+
+/** Guards that live beside those of the services: in one process, each on its own. */
+export type Guards = AsyncDisposable & {
+  /** From when this resolves every guard verifies these tokens at a steady pace. */
+  verify(tokens: readonly string[]): Promise<void>;
+  /** Ends the verifying, and tells how it went. */
+  stop(): Promise<Report>;
+};
+
+/** Guards of the four services, which are always there. */
+export const embeddedGuards = 4;
+
+/** Resolves when all of them have a view. Disposing gives their leases back. */
+export async function startGuards(bench: Bench, guards: number): Promise<Guards> {
+  const { endpoints } = await bench.silo();
+  const { services, nats, ca, guard } = endpoints;
+  const { org, project, token } = services;
+  const options: GuardFleetOptions = {
+    guards,
+    addresses: { org: org.internal, project: project.internal, token: token.internal },
+    nats,
+    tls: { ca, ...guard },
+  };
+  const fleet: Forked<Report> = await startForked('guard-fleet.ts', options);
+  const order = (order: Order) => fleet.ask(order);
+  return {
+    verify: async (tokens) => {
+      await order({ kind: 'verify', tokens });
+    },
+    stop: () => order({ kind: 'stop' }),
+    [Symbol.asyncDispose]: () => fleet[Symbol.asyncDispose](),
+  };
+}

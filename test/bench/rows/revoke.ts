@@ -1,0 +1,104 @@
+import type { RegenerateProjectTokenResponse } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
+import { Bare, sequence } from '../bare.ts';
+import { BareMessages } from '../bare-messages.ts';
+import type { Bench } from '../bench-servers.ts';
+import { embeddedGuards, startGuards } from '../guards.ts';
+import { Live } from '../live.ts';
+import { compareLatencies, type Operation } from '../measure.ts';
+import { type Goal, type Measured, milliseconds, type Row } from '../row.ts';
+import { createTenant, type Tenant } from '../tenant.ts';
+
+const atMostThrice: Goal = { of: 'ratio', atMost: 3 };
+
+/**
+ * `RegenerateProjectToken` over public gRPC, one call after another, while so many guards live beside
+ * those of the four services: when it returns, none of them accepts the old token any more.
+ *
+ * The floor, one after another: a bare transaction that writes as many documents (the project's
+ * token, the fact of the old one and of the new one, outbox), a bare majority write (what is
+ * required of guards), and a message over NATS with its answer.
+ */
+export const revoke: readonly Row[] = [
+  row('revoke-0-guards', 0, 'p50', atMostThrice),
+  row('revoke-10-guards', 10, 'p50', atMostThrice),
+  row('revoke-100-guards', 100, 'p50', atMostThrice),
+  row('revoke-100-guards-p99', 100, 'p99', { of: 'value', atMost: 250 }),
+];
+
+function row(name: string, guards: number, which: 'p50' | 'p99', goal: Goal): Row {
+  return {
+    name,
+    unit: 'ms',
+    goal,
+    about: `RegenerateProjectToken with ${guards} guards beside the services' own, ${which}; floor: a bare transaction that writes four documents, a bare majority write and a NATS round trip, one after another`,
+    run: (bench) => measure(bench, name, guards, which),
+  };
+}
+
+async function measure(
+  bench: Bench,
+  name: string,
+  guards: number,
+  which: 'p50' | 'p99',
+): Promise<Measured> {
+  const silo = await bench.silo();
+  await using live = new Live(silo);
+  await using bare = await Bare.open(silo.endpoints.mongodb, `bench-floor-${name}`);
+  await using messages = await BareMessages.open(silo.endpoints.nats);
+  using tenant = await createTenant(silo, live, { projects: 1 });
+  await using _guards = await startGuards(bench, guards);
+  const revocations = new Revocations(tenant, guards + embeddedGuards);
+  await revocations.revoke();
+  const floor = sequence([...(await bareRevocation(live, bare, tenant)), messages.roundTrip()]);
+  const took = await compareLatencies({ floor, measured: () => revocations.revoke() });
+  const { value, floor: floorMs, remark } = milliseconds(took);
+  const told = `${remark}; ${revocations.remark()}`;
+  if (which === 'p50') return { value, floor: floorMs, remark: told };
+  return { value: took.measured.p99Ms, floor: took.floor.p99Ms, remark: told };
+}
+
+/** Regenerates one project's token again and again, and looks at how each time it has spread. */
+class Revocations {
+  readonly #tenant: Tenant;
+  readonly #leases: number;
+  #calls = 0;
+  #expired = 0;
+
+  constructor(tenant: Tenant, leases: number) {
+    this.#tenant = tenant;
+    this.#leases = leases;
+  }
+
+  async revoke(): Promise<void> {
+    const { tokens, projectId } = this.#tenant;
+    const request = { projectId, expectedFingerprint: '', requestId: '' };
+    const { guards = 0, expired = 0 } = propagationOf(await tokens.regenerateProjectToken(request));
+    if (guards < this.#leases) throw new Error(`${guards} of ${this.#leases} guards were there`);
+    this.#calls++;
+    this.#expired += expired;
+  }
+
+  remark(): string {
+    return `${this.#leases} leases, ${this.#expired} expired in ${this.#calls} calls`;
+  }
+}
+
+function propagationOf({ propagation }: RegenerateProjectTokenResponse) {
+  if (propagation === undefined) throw new TypeError('the answer does not tell how it has spread');
+  return propagation;
+}
+
+async function bareRevocation(live: Live, bare: Bare, { projectId }: Tenant): Promise<Operation[]> {
+  const state = await live.find('token', 'projects', { _id: projectId });
+  const fact = await live.find('token', 'project_tokens', { projectId });
+  const requirement = await live.find('token', 'requirements', {});
+  const outbox = await live.outboxGroup('token', ['revoked', 'created'], projectId);
+  return [
+    await bare.transaction([
+      { kind: 'change', collection: 'projects', sample: state },
+      { kind: 'swap', collection: 'tokens', sample: fact },
+      { kind: 'add', collection: 'outbox', sample: outbox },
+    ]),
+    await bare.write('requirements', requirement),
+  ];
+}
