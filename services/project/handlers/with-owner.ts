@@ -7,7 +7,8 @@ import { ask } from '@silo/rpc/ask.ts';
 import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 
-const attemptsMax = 3;
+// A project that is moved to and fro all the time is found sooner or later.
+const attemptsMax = 10;
 
 /**
  * Acts on a project as one of the organization by which the caller is authorized. Where `act` finds
