@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { reasonOf } from '@silo/errors/from-status.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
@@ -147,7 +147,8 @@ function mutationsOf(at: Stage & { emptyId: string; movableIds: string[] }) {
   const many = <Of>(count: number, of: (index: number) => Of): Of[] =>
     Array.from({ length: count }, (_, index) => of(index));
   const projectOf = (index: number) => projectIds[index % projectIds.length] ?? '';
-  const named = () => `Of ${randomUUID()}`;
+  // No UUIDs: those that are stored are taken for request ids.
+  const named = () => `Of ${randomBytes(6).toString('hex')}`;
   const mutations: (() => Promise<unknown>)[] = [
     ...many(44, (index) => () => {
       const project = Project.fromPartial({ id: projectOf(index), name: named() });
@@ -172,7 +173,7 @@ function mutationsOf(at: Stage & { emptyId: string; movableIds: string[] }) {
       return projects.createProject({ ...request, requestId: '' });
     }),
     ...many(3, () => () => {
-      const organization = Organization.fromPartial({ id: teamId, name: named().slice(0, 40) });
+      const organization = Organization.fromPartial({ id: teamId, name: named() });
       const request = { organization, updateMask: ['name'], requestId: '' };
       return organizations.updateOrganization(request);
     }),

@@ -1,9 +1,11 @@
 /** A member removed while a hundred of its mutations are in flight: afterwards none is decided. */
 import { join } from 'node:path';
 import test from 'ava';
+import { invariantsHold } from '../invariants.ts';
 import { type FaultSilo, startFaultSilo } from './fault-silo.ts';
 import { type Round, removeDuring, setStage } from './removal-race.ts';
 
+const rounds = 4;
 const withoutPermits = join(import.meta.dirname, 'service-with-unheld-permits.ts');
 
 async function race(silo: FaultSilo, until: (raced: Round[]) => boolean): Promise<Round[]> {
@@ -12,6 +14,21 @@ async function race(silo: FaultSilo, until: (raced: Round[]) => boolean): Promis
   while (!until(raced)) raced.push(await removeDuring(silo, stage));
   return raced;
 }
+
+test.serial(
+  'after RemoveMember has returned, nothing is decided for who was removed',
+  async (t) => {
+    await using silo = await startFaultSilo();
+    const raced = await race(silo, ({ length }) => length >= rounds);
+    t.log(raced);
+    t.deepEqual(
+      raced.flatMap(({ late }) => late),
+      [],
+    );
+    for (const { decided, refused } of raced) t.true(decided > 0 && refused > 0);
+    await invariantsHold(t, silo);
+  },
+);
 
 test.serial('where permits hold nobody up, something is decided too late, and found', async (t) => {
   await using silo = await startFaultSilo({ main: withoutPermits });

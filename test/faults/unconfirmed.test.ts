@@ -1,0 +1,52 @@
+/** The token service away while access is taken: the change stands, and a repeat confirms it. */
+import { randomUUID } from 'node:crypto';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import test from 'ava';
+import { join } from '../authorization/world.ts';
+import { eventually } from '../harness/eventually.ts';
+import { invariantsHold } from '../invariants.ts';
+import { type FaultSilo, killService, startDead, startFaultSilo } from './fault-silo.ts';
+
+let silo: FaultSilo;
+test.before(async () => {
+  silo = await startFaultSilo();
+});
+test.after.always(() => silo?.[Symbol.asyncDispose]());
+
+test.serial('a removal while nobody keeps the leases stands, and is confirmed later', async (t) => {
+  const [ada, bob] = await Promise.all([silo.signUp('Ada'), silo.signUp('Bob')]);
+  const organizationId = ada.organization.id;
+  await join(ada, bob, Level.LEVEL_MEMBER);
+  const uses = [
+    () => bob.api.organizations.getOrganization({ organizationId }),
+    () => bob.api.projects.getProject({ projectId: ada.projectId }),
+    () => bob.api.billing.getSubscription({ organizationId }),
+    () => bob.api.projectTokens.getProjectToken({ projectId: ada.projectId }),
+  ];
+  const page = { organizationId, pageSize: 0, pageToken: '' };
+  const request = { organizationId, accountId: bob.account.id, etag: '', requestId: randomUUID() };
+  const remove = (deadlineMs: number) =>
+    ada.api.organizations.removeMember(request, { deadlineMs });
+  // So that each guard knows who asks: what it knows serves for as long as its view lasts.
+  await Promise.all([...uses, () => ada.api.organizations.listInvites(page)].map((use) => use()));
+  await killService(silo, 'token');
+  const unconfirmed = await t.throwsAsync(remove(3_000), { instanceOf: SiloError });
+  t.is(unconfirmed?.reason, ErrorReason.ERROR_REASON_PROPAGATION_UNCONFIRMED);
+  t.true((unconfirmed?.details.retryDelayMs ?? 0) > 0);
+  const members = silo.mongo.db('silo_org').collection('memberships');
+  t.is(await members.countDocuments({ organizationId, accountId: bob.account.id }), 0);
+  await startDead(silo);
+  const { propagation } = await eventually(() => remove(20_000), 30_000);
+  t.is(propagation?.positions[0]?.source, 'org');
+  for (const use of uses) {
+    const refused = await t.throwsAsync(use(), { instanceOf: SiloError });
+    const reasons = [
+      ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND,
+      ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+    ];
+    t.true(reasons.some((reason) => reason === refused?.reason));
+  }
+  await invariantsHold(t, silo);
+});
