@@ -289,10 +289,8 @@ async function stopAll(directory: string, parts: Parts, options?: StopOptions): 
   // First of all: nobody should begin to use what is about to go.
   await rm(endpointsFile(directory), { force: true });
   const patience = { graceMs: drainMs, ...options };
-  // Then token: it keeps the leases that the others' guards give back.
-  const { token, ...others } = parts.services;
-  await Promise.all(Object.values(others).map((service) => service.stop(patience)));
-  await token?.stop(patience);
+  const services = Object.values(parts.services);
+  await Promise.all(services.map((service) => service.stop(patience)));
   await Promise.all([parts.mongod?.stop(patience), parts.natsServer?.stop(patience)]);
 }
 

@@ -36,7 +36,7 @@ const readMs = 3_000;
 const waitMs = 3_000;
 /** How long a mutation waits for a view: a guard that starts has one sooner. */
 const viewWithinMs = 1_000;
-const drainWithinMs = 2_000;
+const drainWithinMs = 1_000;
 
 type Outcome = { answer: TokenAnswer | Answer; permit: Permit | undefined };
 type Waiting = { resolve(outcome: Outcome): void; reject(error: unknown): void };

@@ -79,7 +79,10 @@ type ClientClass<Generated> = {
   serviceName: string;
 };
 
-/** A channel to `host:port`, made lazily; close it, or declare it with `using`. */
+/**
+ * A channel to `host:port`, or to the first that answers of `ipv4:<address>:<port>,…`, made lazily;
+ * close it, or declare it with `using`.
+ */
 export function createChannel(
   address: string,
   tls: Pick<TlsFiles, 'ca'> & Partial<TlsFiles>,
@@ -119,7 +122,7 @@ export function connect<Generated extends Client>(
 
 /** TLS knows no server names that are addresses, and Node warns of them: loopback has a name. */
 function loopbackOptions(address: string): ChannelOptions {
-  return /^(127\.0\.0\.1|\[::1\]):/.test(address)
+  return /^(ipv4:|ipv6:)?(127\.0\.0\.1|\[::1\]):/.test(address)
     ? { 'grpc.ssl_target_name_override': 'localhost' }
     : {};
 }

@@ -19,7 +19,8 @@ import { createShapeValidator } from './validate.ts';
 
 const healthServiceName = 'grpc.health.v1.Health';
 const deadlinesDefault: Deadlines = { defaultMs: 10_000, maxMs: 30_000 };
-const drainDefaultMs = 10_000;
+/** How long what is in flight may go on when a server drains. */
+export const drainDefaultMs = 10_000;
 const lastAnswersMs = 250;
 
 export type ServerOptions = AdmissionOptions & {
@@ -46,6 +47,8 @@ export type RunningServer = AsyncDisposable & {
    * flight may finish for `withinMs` (10,000 unless given), and then is aborted. Safe to repeat.
    */
   drain(withinMs?: number): Promise<void>;
+  /** The first half of that: resolves when nothing is in flight any more, with connections open. */
+  quieten(withinMs?: number): Promise<void>;
 };
 
 /** Serves these services, health and reflection on one port. Rejects if it cannot be bound. */
@@ -71,12 +74,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   health.addTo(server);
   addReflection(server, image, [...serviceNames, healthServiceName]);
   const address = await bind(server, options);
+  let quiet: Promise<void> | undefined;
+  const quieten = (withinMs = drainDefaultMs) => {
+    quiet ??= endCalls(pipeline, health, withinMs);
+    return quiet;
+  };
   let drained: Promise<void> | undefined;
-  const drain = (withinMs = drainDefaultMs) => {
-    drained ??= stop(server, pipeline, health, withinMs);
+  const drain = (withinMs?: number) => {
+    drained ??= quieten(withinMs).then(() => close(server));
     return drained;
   };
-  return { address, health, drain, [Symbol.asyncDispose]: () => drain() };
+  return { address, health, drain, quieten, [Symbol.asyncDispose]: () => drain() };
 }
 
 function addService(
@@ -126,12 +134,7 @@ function bind(server: Server, { address, tls, internal }: ServerOptions): Promis
   });
 }
 
-async function stop(
-  server: Server,
-  { serving }: Pipeline,
-  health: Health,
-  withinMs: number,
-): Promise<void> {
+async function endCalls({ serving }: Pipeline, health: Health, withinMs: number): Promise<void> {
   health.setServing(false);
   serving.draining = true;
   for (const stream of serving.streams) stream.end('shutdown');
@@ -140,6 +143,9 @@ async function stop(
     await emptied(serving.calls, lastAnswersMs);
   }
   await emptied(serving.streams, lastAnswersMs);
+}
+
+async function close(server: Server): Promise<void> {
   // Answers that are under way leave with the connections; then whoever lingers is cut off.
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   await Promise.race([closed, systemSleep(lastAnswersMs)]);

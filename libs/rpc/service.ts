@@ -1,5 +1,5 @@
 import type { Mounted } from './mount.ts';
-import { type ServerOptions, startServer } from './server.ts';
+import { drainDefaultMs, type ServerOptions, startServer } from './server.ts';
 
 /** What a service opens: the same but for address and services on both ports. */
 export type PortsOptions = Omit<ServerOptions, 'address' | 'services' | 'internal'> & {
@@ -15,8 +15,12 @@ export type Ports = AsyncDisposable & {
   setServing(isServing: boolean): void;
   /** Whether NATS answers: told as `silo.nats`, and of no effect on anything else. */
   setNats(isConnected: boolean): void;
-  /** Drains both ports at once; see `RunningServer.drain`. */
-  drain(withinMs?: number): Promise<void>;
+  /**
+   * Drains the public port, and then, in what is left of the time, the internal one, by which others
+   * may still end what they began; see `RunningServer.drain`. `quiet` is called when nothing from
+   * outside is in flight any more.
+   */
+  drain(withinMs?: number, quiet?: () => Promise<void>): Promise<void>;
 };
 
 /** Opens both ports, the internal one first, as NOT_SERVING until `setServing(true)`. */
@@ -29,10 +33,16 @@ export async function openPorts(options: PortsOptions): Promise<Ports> {
     },
   );
   const servers = [outer, inner];
-  let draining = false;
-  const drain = async (withinMs?: number) => {
-    draining = true;
-    await Promise.all(servers.map((server) => server.drain(withinMs)));
+  let drained: Promise<void> | undefined;
+  const drainBoth = async (withinMs = drainDefaultMs, quiet?: () => Promise<void>) => {
+    const endMs = performance.now() + withinMs;
+    for (const { health } of servers) health.setServing(false);
+    await Promise.all([outer.drain(withinMs), outer.quieten(withinMs).then(quiet)]);
+    await inner.drain(Math.max(0, endMs - performance.now()));
+  };
+  const drain = (withinMs?: number, quiet?: () => Promise<void>) => {
+    drained ??= drainBoth(withinMs, quiet);
+    return drained;
   };
   const setNats = (isConnected: boolean) => {
     for (const { health } of servers) health.set('silo.nats', isConnected);
@@ -42,7 +52,7 @@ export async function openPorts(options: PortsOptions): Promise<Ports> {
     publicAddress: outer.address,
     internalAddress: inner.address,
     setServing: (isServing) => {
-      for (const { health } of servers) health.setServing(isServing && !draining);
+      for (const { health } of servers) health.setServing(isServing && drained === undefined);
     },
     setNats,
     drain,

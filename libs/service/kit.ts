@@ -32,6 +32,13 @@ export type ServiceKit = {
   signal: AbortSignal;
 };
 
+/** A replica of the registry in this process. */
+export type OwnRegistry = Registry &
+  Disposable & {
+    /** Resolves when no guard holds a lease, or after a while. */
+    untilEmpty(withinMs: number): Promise<void>;
+  };
+
 /** What a service is, to whoever starts it. */
 export type ServiceDefinition = {
   name: ServiceName;
@@ -42,7 +49,7 @@ export type ServiceDefinition = {
   /** Of the service that keeps the registry: this replica of it. */
   openRegistry?(
     kit: Pick<ServiceKit, 'client' | 'db' | 'config' | 'log' | 'signal'> & { nats: NatsLink },
-  ): Registry & Disposable;
+  ): OwnRegistry;
   build(kit: ServiceKit): ServiceParts;
 };
 

@@ -40,6 +40,8 @@ export type RunningService = AsyncDisposable & {
 
 const healthIntervalMs = 1_000;
 const pingTimeoutMs = 2_000;
+/** Where the whole deployment stops at once, guards give their leases back within that. */
+const lingerMs = 1_000;
 
 export type Surroundings = {
   log: Log;
@@ -75,7 +77,8 @@ export async function startService(
   );
   const { peers } = opened.use(connectPeers(addressesOf(config), tls));
   const nats = opened.use(connectNats({ url: config.natsUrl, name: `silo-${name}`, log }));
-  const own = definition.openRegistry?.({ client, db, config, nats, log, signal: ended });
+  // Until the end: what drains still waits at barriers, and gives leases back.
+  const own = definition.openRegistry?.({ client, db, config, nats, log, signal: life.signal });
   const guards = own === undefined ? remoteRegistry(peers.token.registry) : opened.use(own);
   const guard = opened.use(
     new Guard({
@@ -163,11 +166,13 @@ export async function startService(
     name,
     publicAddress,
     internalAddress,
-    // First the ports: what is in flight may still need the loops and the stores. Then the guard,
-    // whose lease may be given back when what was in flight decides nothing any more.
+    // First the public port: what is in flight may still need the loops, the stores and the guard,
+    // whose lease is given back when nothing is decided here any more. Then the internal port.
     [Symbol.asyncDispose]: async () => {
-      await ports.drain();
-      await guard[Symbol.asyncDispose]();
+      await ports.drain(undefined, async () => {
+        await guard[Symbol.asyncDispose]();
+        await own?.untilEmpty(lingerMs);
+      });
       life.abort(new DOMException('the service stops', 'AbortError'));
       await Promise.allSettled(loops);
       await running.disposeAsync();

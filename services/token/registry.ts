@@ -15,7 +15,7 @@ import type {
 } from '@silo/guard/registry/messages.ts';
 import { RegistryCore } from '@silo/guard/registry/registry-core.ts';
 import type { RegistrySettings } from '@silo/guard/registry/settings.ts';
-import type { Registry, Renewal } from '@silo/guard/registry.ts';
+import type { Renewal } from '@silo/guard/registry.ts';
 import { fromLogPositions, toPropagation } from '@silo/guard/wire.ts';
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import type {
@@ -23,9 +23,13 @@ import type {
   UsedKey,
 } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { Alarm } from '@silo/runtime/alarm.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
+import type { OwnRegistry } from '@silo/service/kit.ts';
 import type { LastUse } from './store/last-use.ts';
 import type { LeaseStore } from './store/leases.ts';
+
+const lookAgainMs = 20;
 
 type Reply<Kind extends RegistryReply['kind']> = Extract<RegistryReply, { kind: Kind }>;
 
@@ -43,11 +47,11 @@ type Options = {
  * One replica of the registry: connects its pure core to the store, to NATS and to the clocks. Any
  * number of them work side by side over one store.
  */
-export function openRegistry(options: Options): Registry & Disposable {
+export function openRegistry(options: Options): OwnRegistry {
   return new RegistryShell(options);
 }
 
-class RegistryShell implements Registry, Disposable {
+class RegistryShell implements OwnRegistry {
   readonly #core: RegistryCore;
   readonly #store: LeaseStore;
   readonly #lastUse: LastUse;
@@ -97,6 +101,17 @@ class RegistryShell implements Registry, Disposable {
 
   async reportKeyUse(keys: UsedKey[]): Promise<void> {
     for (const key of keys) this.#lastUse.note(key);
+  }
+
+  async untilEmpty(withinMs: number): Promise<void> {
+    const endMs = performance.now() + withinMs;
+    try {
+      while ((await this.#store.list()).length > 0 && performance.now() < endMs) {
+        await systemSleep(lookAgainMs);
+      }
+    } catch (error) {
+      this.#log.warn({ err: error }, 'whether guards still hold leases is not known');
+    }
   }
 
   [Symbol.dispose](): void {

@@ -6,7 +6,7 @@ import { projectService } from '@silo/project-service/service.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { type ServiceConfig, type ServiceName, serviceNames } from '@silo/service/config.ts';
 import type { ServiceDefinition } from '@silo/service/kit.ts';
-import { startService } from '@silo/service/start.ts';
+import { type RunningService, startService } from '@silo/service/start.ts';
 import { tokenService } from '@silo/token-service/service.ts';
 import { MongoClient } from 'mongodb';
 import { certificate } from './certificates.ts';
@@ -33,12 +33,27 @@ export type TestSilo = AsyncDisposable &
     mongo: MongoClient;
     /** Of all four services. */
     permits: PermitCount;
+    start(name: ServiceName): Promise<void>;
+    /** Ends a service in good order. */
+    stop(name: ServiceName): Promise<void>;
+    /** Where the internal ports of both replicas of token are, as gRPC takes it. */
+    tokenTarget: string;
+    /** A second replica of token; disposed of with the deployment. */
+    startSecondToken(): Promise<RunningService>;
   };
 
+/** What a test may set otherwise. */
+type Settings = Partial<Pick<ServiceConfig, 'signup' | 'natsUrl' | 'leaseMs' | 'leaseRenewMs'>>;
+
 /** Starts the four services; disposing stops them and drops their databases. */
-export async function startTestSilo(
-  settings: Partial<Pick<ServiceConfig, 'signup'>> = {},
-): Promise<TestSilo> {
+export async function startTestSilo(settings: Settings = {}): Promise<TestSilo> {
+  const silo = await prepareTestSilo(settings);
+  await Promise.all(serviceNames.map((name) => silo.start(name)));
+  return silo;
+}
+
+/** A deployment whose services the test starts. */
+export async function prepareTestSilo(settings: Settings = {}): Promise<TestSilo> {
   const id = randomBytes(4).toString('hex');
   const shared = {
     region: 'us',
@@ -53,46 +68,50 @@ export async function startTestSilo(
     leaseDriftShare: 0.01,
     logLevel: 'silent',
     metricsAddress: undefined,
-    ...settings,
   } as const;
-  const ports = await internalPorts();
-  const address = (name: ServiceName) => `127.0.0.1:${ports[name]}`;
-  const stop = new AbortController();
+  const addresses = await chooseAddresses();
+  // Of two replicas: where one does not answer, the other does.
+  const secondToken = `127.0.0.1:${await freePort()}`;
+  const tokenTarget = `ipv4:${addresses.token.internal},${secondToken}`;
   const mongo = new MongoClient(shared.mongodbUrl);
   const permits: PermitCount = { taken: 0, held: 0 };
-  const running = await Promise.all(
-    serviceNames.map(async (name) => {
-      const tls = certificate(`service-${name}`);
-      const config: ServiceConfig = {
-        ...shared,
-        publicAddress: { host: '127.0.0.1', port: 0 },
-        internalAddress: { host: '127.0.0.1', port: ports[name] },
-        tlsCa: tls.ca,
-        tlsCert: tls.cert,
-        tlsKey: tls.key,
-        orgInternalAddress: address('org'),
-        projectInternalAddress: address('project'),
-        tokenInternalAddress: address('token'),
-        billingInternalAddress: address('billing'),
-      };
-      return await startService(definitions[name], config, {
-        log: silentLogger(),
-        signal: stop.signal,
-        alterAccess: (access) => countPermits(access, permits),
-      });
-    }),
-  );
-  const addresses = Object.fromEntries(
-    running.map((each) => [
-      each.name,
-      { public: each.publicAddress, internal: each.internalAddress },
-    ]),
-  ) as Clients['addresses'];
+  const running = new Map<ServiceName, RunningService>();
+  const replicas: RunningService[] = [];
+  const stop = new AbortController();
+  const launch = (name: ServiceName, publicAddress: string, internalAddress: string) => {
+    const tls = certificate(`service-${name}`);
+    const config: ServiceConfig = {
+      ...shared,
+      publicAddress: hostPortOf(publicAddress),
+      internalAddress: hostPortOf(internalAddress),
+      ...{ tlsCa: tls.ca, tlsCert: tls.cert, tlsKey: tls.key },
+      orgInternalAddress: addresses.org.internal,
+      projectInternalAddress: addresses.project.internal,
+      tokenInternalAddress: tokenTarget,
+      billingInternalAddress: addresses.billing.internal,
+      ...settings,
+    };
+    return startService(definitions[name], config, {
+      log: silentLogger(),
+      signal: stop.signal,
+      alterAccess: (access) => countPermits(access, permits),
+    });
+  };
+  const start = async (name: ServiceName) => {
+    const { public: outer, internal: inner } = addresses[name];
+    running.set(name, await launch(name, outer, inner));
+  };
+  const stopService = async (name: ServiceName) => {
+    const service = running.get(name);
+    running.delete(name);
+    await service?.[Symbol.asyncDispose]();
+  };
   const clients = connectClients(addresses);
   const dispose = async () => {
     clients.close();
     stop.abort();
-    await Promise.all(running.map((each) => each[Symbol.asyncDispose]()));
+    const all = [...running.values(), ...replicas];
+    await Promise.all(all.map((each) => each[Symbol.asyncDispose]()));
     for (const name of serviceNames) {
       await mongo.db(`${shared.mongodbDatabasePrefix}_${name}`).dropDatabase();
     }
@@ -101,19 +120,38 @@ export async function startTestSilo(
   return {
     ...clients,
     databasePrefix: shared.mongodbDatabasePrefix,
-    natsUrl: shared.natsUrl,
+    natsUrl: settings.natsUrl ?? shared.natsUrl,
     natsStream: shared.natsStream,
     natsSubjectPrefix: shared.natsSubjectPrefix,
     mongo,
     permits,
+    start,
+    stop: stopService,
+    tokenTarget,
+    startSecondToken: async () => {
+      const replica = await launch('token', '127.0.0.1:0', secondToken);
+      replicas.push(replica);
+      return replica;
+    },
     [Symbol.asyncDispose]: dispose,
   };
 }
 
-async function internalPorts(): Promise<Record<ServiceName, number>> {
-  const ports = await Promise.all(serviceNames.map(() => freePort()));
-  return Object.fromEntries(serviceNames.map((name, index) => [name, ports[index]])) as Record<
-    ServiceName,
-    number
-  >;
+async function chooseAddresses(): Promise<Clients['addresses']> {
+  const choose = async () => ({
+    public: `127.0.0.1:${await freePort()}`,
+    internal: `127.0.0.1:${await freePort()}`,
+  });
+  const [org, project, token, billing] = [
+    await choose(),
+    await choose(),
+    await choose(),
+    await choose(),
+  ];
+  return { org, project, token, billing };
+}
+
+function hostPortOf(address: string): { host: string; port: number } {
+  const [host = '', port] = address.split(':');
+  return { host, port: Number(port) };
 }

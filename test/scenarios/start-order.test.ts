@@ -1,0 +1,101 @@
+/** Four services that each embed a guard come up together, whoever is first and whatever is late. */
+import { ownNatsServer } from '@silo/events/test/support.ts';
+import { type ServiceName, serviceNames } from '@silo/service/config.ts';
+import test from 'ava';
+import type { SignedUp } from '../harness/clients.ts';
+import { eventually } from '../harness/eventually.ts';
+import { prepareTestSilo, type TestSilo } from '../harness/silo.ts';
+
+function ordersOf<T>(things: readonly T[]): T[][] {
+  if (things.length < 2) return [[...things]];
+  return things.flatMap((first) => {
+    const rest = things.filter((other) => other !== first);
+    return ordersOf(rest).map((order) => [first, ...order]);
+  });
+}
+
+async function stopAll(silo: TestSilo): Promise<void> {
+  await Promise.all(serviceNames.map((name) => silo.stop(name)));
+}
+
+/** Changes something in three services that a guard must vouch for. */
+async function changeEverything({ api, organization, projectId, apiKeyId }: SignedUp) {
+  const request = { projectId, expectedFingerprint: '', requestId: '' };
+  const { propagation } = await api.projectTokens.regenerateProjectToken(request);
+  const { project } = await api.projects.getProject({ projectId });
+  await api.projects.updateProject({
+    ...{ project: project && { ...project, name: `Renamed ${apiKeyId}` } },
+    ...{ updateMask: ['name'], requestId: '' },
+  });
+  await api.organizations.updateOrganization({
+    ...{ organization: { ...organization, name: 'Renamed', etag: '' } },
+    ...{ updateMask: ['name'], requestId: '' },
+  });
+  return propagation;
+}
+
+test.serial('in any order, and the first changes after the last has started work', async (t) => {
+  t.timeout(300_000);
+  await using silo = await prepareTestSilo();
+  for (const order of ordersOf(serviceNames)) {
+    for (const name of order) await silo.start(name);
+    const ada = await silo.signUp('Ada');
+    const propagation = await changeEverything(ada);
+    t.true((propagation?.guards ?? 0) >= 4, order.join());
+    await stopAll(silo);
+  }
+});
+
+test.serial(
+  'who stops all at once leaves no lease behind for a revocation to wait for',
+  async (t) => {
+    await using silo = await prepareTestSilo();
+    await Promise.all(serviceNames.map((name) => silo.start(name)));
+    const leases = silo.mongo.db(`${silo.databasePrefix}_token`).collection('guard_leases');
+    await eventually(async () => {
+      const count = await leases.countDocuments();
+      if (count < serviceNames.length) throw new Error(`${count} leases`);
+    });
+    await stopAll(silo);
+    t.is(await leases.countDocuments(), 0);
+  },
+);
+
+test.serial('all at once, cold, without NATS, which comes later', async (t) => {
+  const nats = await ownNatsServer(t);
+  await nats.kill();
+  await using silo = await prepareTestSilo({
+    natsUrl: nats.url,
+    leaseMs: 3_000,
+    leaseRenewMs: 600,
+  });
+  await Promise.all(serviceNames.map((name) => silo.start(name)));
+  const ada = await silo.signUp('Ada');
+  const without = await changeEverything(ada);
+  t.is(without?.guards, 4);
+  await nats.restart();
+  await eventually(async () => {
+    const { elapsed } = (await changeEverything(ada)) ?? {};
+    if (elapsed === undefined || elapsed.seconds > 0 || elapsed.nanos > 300e6) {
+      throw new Error(`a barrier took ${JSON.stringify(elapsed)}`);
+    }
+  });
+  t.pass();
+});
+
+test.serial('without token, which comes later: until then nobody is vouched for', async (t) => {
+  await using silo = await prepareTestSilo();
+  for (const name of serviceNames) await silo.start(name);
+  const ada = await silo.signUp('Ada');
+  await stopAll(silo);
+  const others: ServiceName[] = ['org', 'project', 'billing'];
+  await Promise.all(others.map((name) => silo.start(name)));
+  await t.throwsAsync(ada.api.projects.getProject({ projectId: ada.projectId }), {
+    message: /No answer in time/,
+  });
+  await silo.start('token');
+  t.like(await ada.api.projects.getProject({ projectId: ada.projectId }), {
+    project: { id: ada.projectId },
+  });
+  t.truthy(await changeEverything(ada));
+});
