@@ -1,0 +1,58 @@
+import type { ExecutionContext } from 'ava';
+import { certificate } from '../../../test/harness/certificates.ts';
+import { eventually } from '../../../test/harness/eventually.ts';
+import type { TestSilo } from '../../../test/harness/silo.ts';
+import type { Answer, TokenAnswer } from '../access.ts';
+import { type CreateGuardOptions, createGuard, type Guard } from '../create-guard.ts';
+
+/** What a product is told of a deployment. */
+export function guardOptions(silo: TestSilo): CreateGuardOptions {
+  return {
+    name: 'edge',
+    addresses: {
+      org: silo.addresses.org.internal,
+      project: silo.addresses.project.internal,
+      token: silo.tokenTarget,
+    },
+    tls: certificate('guard-edge'),
+    nats: { url: silo.natsUrl, subjectPrefix: silo.natsSubjectPrefix },
+  };
+}
+
+/** A guard as a product has it, ended with the test. */
+export function openGuard(
+  t: ExecutionContext,
+  silo: TestSilo,
+  options: Partial<CreateGuardOptions> = {},
+): Guard {
+  const guard = createGuard({ ...guardOptions(silo), ...options });
+  t.teardown(() => guard[Symbol.asyncDispose]());
+  return guard;
+}
+
+export async function untilView(guard: Guard): Promise<void> {
+  await eventually(() => {
+    if (!guard.status().hasView) throw new Error(JSON.stringify(guard.status()));
+  });
+}
+
+/** The answer that is there in this turn; undefined where the owners must be asked. */
+export function remembered<A extends TokenAnswer | Answer>(answer: A | Promise<A>): A | undefined {
+  if (!(answer instanceof Promise)) return answer;
+  answer.catch(() => {}); // nobody waits for it
+  return undefined;
+}
+
+/** Waits until a guard that has forgotten it answers from memory again. */
+export async function untilRemembered<A extends TokenAnswer | Answer>(
+  ask: () => A | Promise<A>,
+): Promise<A> {
+  return await eventually(async () => {
+    const known = remembered(ask());
+    if (known === undefined) {
+      await ask();
+      throw new Error('it is not remembered');
+    }
+    return known;
+  });
+}

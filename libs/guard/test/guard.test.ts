@@ -1,0 +1,250 @@
+/** A guard of another product against a deployment with everything up. */
+import { createEventLog } from '@silo/mongo/event-log.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
+import { createRegistry } from '@silo/runtime/metrics.ts';
+import { fingerprintOf, newApiKey, newProjectToken } from '@silo/tokens/secrets.ts';
+import anyTest, { type TestFn } from 'ava';
+import { ulid } from 'ulid';
+import { eventually } from '../../../test/harness/eventually.ts';
+import { startTestSilo, type TestSilo } from '../../../test/harness/silo.ts';
+import type { Revoked } from '../guard-status.ts';
+import { openGuard, remembered, untilRemembered, untilView } from './guard-support.ts';
+
+// One after another: what one of them ends, guards of the others would have to ask for again.
+const test = anyTest as TestFn<{ silo: TestSilo }>;
+
+test.before(async (t) => {
+  t.context = { silo: await startTestSilo() };
+});
+test.after.always((t) => t.context.silo?.[Symbol.asyncDispose]());
+
+/** An event that this release does not know, in the log of the project service. */
+async function tellUnknownEvent(silo: TestSilo): Promise<void> {
+  await using eventLog = createEventLog({
+    client: silo.mongo,
+    db: silo.mongo.db(`${silo.databasePrefix}_project`),
+    ...{ service: 'project', region: 'us', clock: systemClock, log: silentLogger() },
+  });
+  const { signal } = new AbortController();
+  const mutation = { id: 'test', actor: 'test', permits: [], signal };
+  await eventLog.decide(mutation, async (tx) => {
+    tx.emit({ event: 'frobnicated', subject: 'prj_1', body: {} });
+  });
+}
+
+test.serial('what was asked once is answered in the same turn, and by memory', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp('Ada');
+  const guard = openGuard(t, silo);
+  await untilView(guard);
+  const facts = { allowed: true, projectId: ada.projectId, organizationId: ada.organization.id };
+  t.is(remembered(guard.verifyToken(ada.projectToken)), undefined);
+  t.deepEqual(await guard.verifyToken(ada.projectToken), facts as never);
+  t.deepEqual(remembered(guard.verifyToken(ada.projectToken)), facts as never);
+  const need = { scope: 'project:write', projectId: ada.projectId, level: Level.LEVEL_ADMIN };
+  await guard.authorize(ada.apiKey, need);
+  const answer = remembered(guard.authorize(ada.apiKey, need));
+  t.like(answer, { allowed: true });
+  t.is(answer?.allowed && answer.facts.organization?.level, Level.LEVEL_OWNER);
+  const { answers, isHearing } = guard.status();
+  t.is(answers.memory, 2);
+  t.true(isHearing);
+});
+
+test.serial('what is malformed is refused in the same turn, before there is a view', (t) => {
+  const guard = openGuard(t, t.context.silo);
+  t.false(guard.status().hasView);
+  for (const token of ['', 'phc_', newApiKey(), `${newProjectToken()}x`, 'x'.repeat(1_000_000)]) {
+    t.like(remembered(guard.verifyToken(token)), { allowed: false });
+    t.like(remembered(guard.authorize(token === '' ? newProjectToken() : token.slice(1), {})), {
+      allowed: false,
+      refusal: { reason: ErrorReason.ERROR_REASON_TOKEN_INVALID },
+    });
+  }
+  t.is(guard.status().fills, 0);
+});
+
+test.serial('an unknown token is asked for once, then refused from memory', async (t) => {
+  const guard = openGuard(t, t.context.silo);
+  await untilView(guard);
+  const token = newProjectToken();
+  t.false((await guard.verifyToken(token)).allowed);
+  t.like(remembered(guard.verifyToken(token)), { allowed: false });
+});
+
+test.serial(
+  'a regenerated token is refused when the call returns, which took a round trip',
+  async (t) => {
+    const { silo } = t.context;
+    const ada = await silo.signUp('Ada');
+    const guard = openGuard(t, silo);
+    await untilView(guard);
+    await untilRemembered(() => guard.verifyToken(ada.projectToken));
+    const heard: Revoked[] = [];
+    using _listening = guard.onRevoked((revoked) => heard.push(revoked));
+    const request = { projectId: ada.projectId, expectedFingerprint: '', requestId: '' };
+    const { propagation } = await ada.api.projectTokens.regenerateProjectToken(request);
+    t.false((await guard.verifyToken(ada.projectToken)).allowed);
+    t.true((propagation?.guards ?? 0) >= 5, 'four services, and this one');
+    t.is(propagation?.expired, 0);
+    t.is(propagation?.elapsed?.seconds, 0);
+    const name = fingerprintOf(ada.projectToken);
+    t.true(
+      heard.some(({ facts }) => facts !== 'everything' && facts.some((fact) => fact.name === name)),
+    );
+  },
+);
+
+test.serial('who joins later, is raised or gets a key back is let in at once', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp('Ada');
+  const guard = openGuard(t, silo);
+  await untilView(guard);
+  const { apiKeyId: keyId, apiKey } = ada;
+  const organizationId = ada.organization.id;
+  t.true((await guard.authorize(apiKey, { organizationId })).allowed);
+  const second = await ada.api.apiKeys.createApiKey({
+    apiKey: {
+      ...{ id: '', accountId: '', name: 'second', masked: '', fingerprint: '', scopes: ['*'] },
+      ...{ organizationIds: [], projectIds: [], expireTime: undefined, disabled: false },
+      ...{ createTime: undefined, updateTime: undefined, lastUseTime: undefined },
+      ...{ overlapExpireTime: undefined, etag: '' },
+    },
+    requestId: crypto.randomUUID(),
+  });
+  const other = silo.as(second.secret);
+  await other.apiKeys.disableApiKey({ keyId, etag: '', requestId: '' });
+  t.false((await guard.authorize(apiKey, { organizationId })).allowed);
+  await other.apiKeys.enableApiKey({ keyId, etag: '', requestId: '' });
+  t.true((await guard.authorize(apiKey, { organizationId })).allowed);
+});
+
+test.serial('a revocation waits for a permit that rests on what it takes away', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp('Ada');
+  const guard = openGuard(t, silo);
+  await untilView(guard);
+  const need = { scope: 'project:write', projectId: ada.projectId };
+  const answer = await guard.permit(ada.apiKey, need);
+  if (!answer.allowed) return t.fail();
+  t.true(answer.permit.isHeld());
+  const request = { keyId: ada.apiKeyId, etag: '', requestId: '' };
+  let isOver = false;
+  const deleting = ada.api.apiKeys.deleteApiKey(request).finally(() => {
+    isOver = true;
+  });
+  await eventually(async () => {
+    if ((await guard.authorize(ada.apiKey, need)).allowed) throw new Error('not applied yet');
+  });
+  t.true(answer.permit.isHeld(), 'applied at once, and the permit goes on');
+  t.false(isOver);
+  answer.permit.release();
+  const { propagation } = await deleting;
+  t.false(answer.permit.isHeld());
+  t.is(propagation?.expired, 0);
+  t.like(await guard.permit(ada.apiKey, need), { allowed: false });
+});
+
+test.serial(
+  'an event that a guard does not understand ends all that it knows of its source',
+  async (t) => {
+    const { silo } = t.context;
+    const ada = await silo.signUp('Ada');
+    const guard = openGuard(t, silo);
+    await untilView(guard);
+    await untilRemembered(() => guard.verifyToken(ada.projectToken));
+    const ended: Revoked[] = [];
+    using _listening = guard.onRevoked((revoked) => ended.push(revoked));
+    await tellUnknownEvent(silo);
+    await eventually(() => {
+      const all = ended.find(({ source, facts }) => source === 'project' && facts === 'everything');
+      if (all === undefined) throw new Error(JSON.stringify(ended));
+    });
+    t.is(remembered(guard.verifyToken(ada.projectToken)), undefined);
+    t.true((await untilRemembered(() => guard.verifyToken(ada.projectToken))).allowed);
+  },
+);
+
+test.serial('a lost lease loses no facts: a new one goes on from them', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp('Ada');
+  const guard = openGuard(t, silo, { name: 'loser' });
+  await untilView(guard);
+  await untilRemembered(() => guard.verifyToken(ada.projectToken));
+  const leases = silo.mongo.db(`${silo.databasePrefix}_token`).collection('guard_leases');
+  const before = await leases.findOne({ guardName: 'loser' });
+  await leases.deleteOne({ guardName: 'loser' });
+  const { owners } = guard.status().answers;
+  await eventually(async () => {
+    const after = await leases.findOne({ guardName: 'loser' });
+    if (after === null || after._id === before?._id) throw new Error('no other lease');
+  });
+  await untilView(guard);
+  t.true(remembered(guard.verifyToken(ada.projectToken))?.allowed);
+  t.is(guard.status().answers.owners, owners);
+  const request = { projectId: ada.projectId, expectedFingerprint: '', requestId: '' };
+  await ada.api.projectTokens.regenerateProjectToken(request);
+  t.false((await guard.verifyToken(ada.projectToken)).allowed);
+});
+
+test.serial('the use of a key at a guard is noted', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp('Ada');
+  const guard = openGuard(t, silo);
+  t.true((await guard.authorize(ada.apiKey, {})).allowed);
+  const keys = silo.mongo
+    .db(`${silo.databasePrefix}_token`)
+    .collection<{ _id: string; lastUseTime?: Date }>('api_keys');
+  const used = await eventually(async () => {
+    const key = await keys.findOne({ _id: ada.apiKeyId });
+    if (key?.lastUseTime === undefined) throw new Error('it is not noted');
+    return key.lastUseTime;
+  });
+  t.true(Math.abs(Date.now() - used.getTime()) < 60_000);
+});
+
+test.serial('metrics tell how a guard is', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp('Ada');
+  const metrics = createRegistry({ service: 'edge', region: 'us' });
+  const guard = openGuard(t, silo, { metrics });
+  await untilView(guard);
+  await untilRemembered(() => guard.verifyToken(ada.projectToken));
+  const text = await metrics.metrics();
+  t.regex(text, /^silo_guard_view\{.*\} 1$/m);
+  t.regex(text, /^silo_guard_facts\{.*\} 2$/m);
+  t.regex(text, /^silo_guard_answers_total\{by="memory",.*\} [1-9]/m);
+  t.regex(text, /^silo_guard_position\{source="project",.*\} [1-9]/m);
+});
+
+test.serial('a guard that ends gives its lease back, and no revocation waits for it', async (t) => {
+  const { silo } = t.context;
+  const guard = openGuard(t, silo, { name: 'leaver' });
+  await untilView(guard);
+  const leases = silo.mongo.db(`${silo.databasePrefix}_token`).collection('guard_leases');
+  t.is(await leases.countDocuments({ guardName: 'leaver' }), 1);
+  await guard[Symbol.asyncDispose]();
+  t.is(await leases.countDocuments({ guardName: 'leaver' }), 0);
+});
+
+test.serial('another life of a log ends all that is known of its source', async (t) => {
+  await using silo = await startTestSilo();
+  const ada = await silo.signUp('Ada');
+  const guard = openGuard(t, silo);
+  await untilView(guard);
+  await untilRemembered(() => guard.verifyToken(ada.projectToken));
+  const before = guard.status().positions.project;
+  const log = silo.mongo.db(`${silo.databasePrefix}_project`).collection<{ _id: string }>('log');
+  const incarnation = ulid().toLowerCase();
+  await log.updateOne({ _id: 'log' }, { $set: { incarnation } });
+  t.not(before?.incarnation, incarnation);
+  await eventually(() => {
+    const { positions } = guard.status();
+    if (positions.project?.incarnation !== incarnation) throw new Error(JSON.stringify(positions));
+  });
+  await untilView(guard);
+  t.true((await untilRemembered(() => guard.verifyToken(ada.projectToken))).allowed);
+});

@@ -1,0 +1,139 @@
+/** What a guard promises while parts of the deployment are away. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { ownNatsServer } from '@silo/events/test/support.ts';
+import test, { type ExecutionContext } from 'ava';
+import type { SignedUp } from '../../../test/harness/clients.ts';
+import { eventually } from '../../../test/harness/eventually.ts';
+import { startTestSilo, type TestSilo } from '../../../test/harness/silo.ts';
+import {
+  guardOptions,
+  openGuard,
+  remembered,
+  untilRemembered,
+  untilView,
+} from './guard-support.ts';
+
+/** Short enough for a test to wait for, long enough for a busy machine to renew. */
+const leases = { leaseMs: 3_000, leaseRenewMs: 600 };
+
+async function regenerate({ api, projectId }: SignedUp) {
+  const request = { projectId, expectedFingerprint: '', requestId: '' };
+  const { projectToken, propagation } = await api.projectTokens.regenerateProjectToken(request);
+  const { seconds = 0, nanos = 0 } = propagation?.elapsed ?? {};
+  return { ...propagation, token: projectToken?.token ?? '', ms: seconds * 1_000 + nanos / 1e6 };
+}
+
+/** A process with a guard, which answers lines. */
+function guardProcess(t: ExecutionContext, silo: TestSilo) {
+  const script = join(import.meta.dirname, 'guard-process.ts');
+  const child = spawn(process.execPath, [script, JSON.stringify(guardOptions(silo))], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    child,
+    ask: async (token: string): Promise<string> => {
+      child.stdin.write(`${token}\n`);
+      return (await lines.next()).value ?? 'it has ended';
+    },
+  };
+}
+
+test.serial(
+  'while the owners are away, memory answers; without the registry nobody does',
+  async (t) => {
+    await using silo = await startTestSilo(leases);
+    const ada = await silo.signUp('Ada');
+    const guard = openGuard(t, silo);
+    await untilView(guard);
+    await untilRemembered(() => guard.verifyToken(ada.projectToken));
+    await untilRemembered(() => guard.authorize(ada.apiKey, { projectId: ada.projectId }));
+    await Promise.all([silo.stop('org'), silo.stop('project')]);
+    t.true(remembered(guard.verifyToken(ada.projectToken))?.allowed);
+    t.true(remembered(guard.authorize(ada.apiKey, { projectId: ada.projectId }))?.allowed);
+    await silo.stop('token');
+    await eventually(() => {
+      if (guard.status().hasView) throw new Error('it still has a view');
+    });
+    t.is(remembered(guard.verifyToken(ada.projectToken)), undefined);
+    await t.throwsAsync(async () => guard.verifyToken(ada.projectToken));
+    await t.throwsAsync(guard.permit(ada.apiKey, { projectId: ada.projectId }), {
+      message: /No answer in time/,
+    });
+    await Promise.all([silo.start('token'), silo.start('org'), silo.start('project')]);
+    await untilView(guard);
+    t.true(remembered(guard.verifyToken(ada.projectToken))?.allowed, 'nothing is forgotten');
+  },
+);
+
+test.serial('without NATS a revocation holds all the same, by renewals', async (t) => {
+  const nats = await ownNatsServer(t);
+  await using silo = await startTestSilo({ ...leases, natsUrl: nats.url });
+  const ada = await silo.signUp('Ada');
+  const guard = openGuard(t, silo);
+  await untilView(guard);
+  await untilRemembered(() => guard.verifyToken(ada.projectToken));
+  await nats.kill();
+  const first = await regenerate(ada);
+  t.false((await guard.verifyToken(ada.projectToken)).allowed);
+  t.true(first.ms < leases.leaseMs + 1_000, `${first.ms} ms`);
+  t.true((await untilRemembered(() => guard.verifyToken(first.token))).allowed);
+  await nats.restart();
+  await eventually(() => {
+    if (!guard.status().isHearing) throw new Error('it does not hear');
+  });
+  const second = await regenerate(ada);
+  t.false((await guard.verifyToken(first.token)).allowed);
+  t.is(second.expired, 0);
+});
+
+test.serial(
+  'a guard that is stopped costs a revocation a lease, once, and accepts nothing later',
+  async (t) => {
+    await using silo = await startTestSilo(leases);
+    const ada = await silo.signUp('Ada');
+    const { child, ask } = guardProcess(t, silo);
+    await eventually(async () => {
+      const answer = await ask(ada.projectToken);
+      if (answer !== 'true by memory') throw new Error(answer);
+    });
+    child.kill('SIGSTOP');
+    const first = await regenerate(ada);
+    t.is(first.expired, 1);
+    t.true(first.ms <= leases.leaseMs + 1_000, `${first.ms} ms`);
+    await eventually(async () => {
+      const { ms, guards } = await regenerate(ada);
+      if (ms > 1_000) throw new Error(`${ms} ms for ${guards} guards`);
+    });
+    child.kill('SIGCONT');
+    t.is(await ask(ada.projectToken), 'false by owners');
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  },
+);
+
+test.serial(
+  'a replica of the registry that ends leaves guards their views, and revocations work',
+  async (t) => {
+    await using silo = await startTestSilo(leases);
+    const ada = await silo.signUp('Ada');
+    const guard = openGuard(t, silo);
+    await untilView(guard);
+    await untilRemembered(() => guard.verifyToken(ada.projectToken));
+    await silo.startSecondToken();
+    await silo.stop('token');
+    const endsMs = performance.now() + 2 * leases.leaseMs;
+    await eventually(() => {
+      t.true(remembered(guard.verifyToken(ada.projectToken))?.allowed, 'all the time');
+      if (performance.now() < endsMs) throw new Error('still looking');
+    });
+    const request = { projectId: ada.projectId, etag: '', requestId: '' };
+    const { propagation } = await ada.api.projects.deleteProject(request);
+    t.is(propagation?.expired, 0);
+    t.false((await guard.verifyToken(ada.projectToken)).allowed);
+  },
+);

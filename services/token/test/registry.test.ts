@@ -1,0 +1,146 @@
+/** Two replicas of the registry side by side, over real MongoDB and NATS. */
+import { randomUUID } from 'node:crypto';
+import { publishAcknowledgement } from '@silo/events/acknowledgements.ts';
+import { connectNats } from '@silo/events/connect.ts';
+import { natsUrl } from '@silo/events/test/support.ts';
+import type { Positions } from '@silo/guard/core/position.ts';
+import { toLogPositions } from '@silo/guard/wire.ts';
+import { eventually, testDatabase } from '@silo/mongo/test/support.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
+import test, { type ExecutionContext } from 'ava';
+import { ulid } from 'ulid';
+import { openRegistry } from '../registry.ts';
+import { createKeyStore } from '../store/keys.ts';
+import { LastUse } from '../store/last-use.ts';
+import { createLeaseStore } from '../store/leases.ts';
+import { setUpStore } from '../store/set-up.ts';
+
+const leaseMs = 2_000;
+const settings = { leaseMs, renewMs: 600, driftShare: 0.01, relistMs: 250, sweepMs: 500 };
+const { signal } = new AbortController();
+const log = silentLogger();
+const at = (sequence: number, incarnation = 'a'): Positions => ({ org: { incarnation, sequence } });
+const newLeaseId = () => ulid().toLowerCase();
+
+async function open(t: ExecutionContext) {
+  const database = await testDatabase(t);
+  const subjectPrefix = `test-${randomUUID().slice(0, 8)}.v1`;
+  const link = () => {
+    const nats = connectNats({ url: natsUrl(), name: 'test', log });
+    t.teardown(() => nats[Symbol.asyncDispose]());
+    return nats;
+  };
+  const replica = async (lease = settings) => {
+    const { client, db } = await database.connect();
+    await setUpStore(db);
+    const registry = openRegistry({
+      store: createLeaseStore(client, db, signal),
+      lastUse: new LastUse(createKeyStore(db), systemClock),
+      ...{ nats: link(), subjectPrefix, settings: lease, log },
+    });
+    t.teardown(() => registry[Symbol.dispose]());
+    return registry;
+  };
+  const nats = link();
+  await nats.ready(signal);
+  return {
+    replica,
+    here: await replica(),
+    there: await replica(),
+    acknowledge: (leaseId: string, positions: Positions) =>
+      publishAcknowledgement(nats, subjectPrefix, {
+        ...{ leaseId, guardName: 'test', positions: toLogPositions(positions) },
+      }),
+  };
+}
+
+test('a lease of one replica is renewed at the other, which knows what is required', async (t) => {
+  const { here, there } = await open(t);
+  const leaseId = newLeaseId();
+  const numbers = { leaseMs, renewMs: 600, driftShare: 0.01 };
+  t.deepEqual(await here.acquire(leaseId, 'guard', signal), numbers);
+  const renew = (applied: Positions) => there.renew({ leaseId, applied, acknowledged: {} }, signal);
+  t.deepEqual(await renew({}), { result: 'granted', numbers });
+  await here.raiseRequirement(at(7), signal);
+  t.deepEqual(await renew(at(6)), { result: 'behind', required: at(7), numbers });
+  t.deepEqual(await renew(at(7)), { result: 'granted', numbers });
+  await here.release(leaseId, signal);
+  t.deepEqual(await renew(at(7)), { result: 'lost' });
+});
+
+test('a barrier passes with acknowledgements that are heard, whichever replica waits', async (t) => {
+  const { here, there, acknowledge } = await open(t);
+  const leaseIds = [newLeaseId(), newLeaseId()];
+  for (const leaseId of leaseIds) await here.acquire(leaseId, 'guard', signal);
+  for (const [index, replica] of [here, there].entries()) {
+    const passed = replica.awaitBarrier(at(index + 1), signal);
+    const telling = setInterval(() => {
+      for (const leaseId of leaseIds) acknowledge(leaseId, at(index + 1));
+    }, 20);
+    const { guards, acknowledged, expired, elapsed, positions } = await passed;
+    clearInterval(telling);
+    t.deepEqual({ guards, acknowledged, expired }, { guards: 2, acknowledged: 2, expired: 0 });
+    t.is(elapsed?.seconds, 0);
+    t.deepEqual(positions, [{ source: 'org', incarnation: 'a', sequence: index + 1 }]);
+  }
+});
+
+test('a barrier learns from a renewal at the other replica', async (t) => {
+  const { here, there } = await open(t);
+  const leaseId = newLeaseId();
+  await here.acquire(leaseId, 'guard', signal);
+  const passed = here.awaitBarrier(at(3), signal);
+  await there.renew({ leaseId, applied: at(3), acknowledged: at(3) }, signal);
+  t.like(await passed, { guards: 1, acknowledged: 1 });
+});
+
+test('a silent guard is waited for as long as its longest view, once, and then swept', async (t) => {
+  const { here, replica } = await open(t);
+  const longer = await replica({ ...settings, leaseMs: leaseMs + 1_000 });
+  const leaseId = newLeaseId();
+  await longer.acquire(leaseId, 'guard', signal);
+  await longer.renew({ leaseId, applied: {}, acknowledged: {} }, signal);
+  const before = performance.now();
+  t.like(await here.awaitBarrier(at(1), signal), { guards: 1, acknowledged: 0, expired: 1 });
+  t.true(performance.now() - before >= leaseMs + 1_000);
+  await eventually(async () => {
+    const { guards } = await here.awaitBarrier(at(1), AbortSignal.timeout(1_000));
+    if (guards !== 0) throw new Error(`${guards} guards`);
+  });
+  const renewal = { leaseId, applied: at(1), acknowledged: at(1) };
+  t.deepEqual(await longer.renew(renewal, signal), { result: 'lost' });
+});
+
+test('a barrier whose caller has gone is given up, and never a success', async (t) => {
+  const { here } = await open(t);
+  await here.acquire(newLeaseId(), 'guard', signal);
+  await t.throwsAsync(here.awaitBarrier(at(1), AbortSignal.timeout(300)), { name: 'TimeoutError' });
+});
+
+test('a hundred revocations at once need few statements, and all pass', async (t) => {
+  const { here, acknowledge } = await open(t);
+  const leaseId = newLeaseId();
+  await here.acquire(leaseId, 'guard', signal);
+  const passing = Promise.all(
+    Array.from({ length: 100 }, (_, index) => here.awaitBarrier(at(index + 1), signal)),
+  );
+  const telling = setInterval(() => acknowledge(leaseId, at(100)), 20);
+  const reports = await passing;
+  clearInterval(telling);
+  t.true(reports.every(({ guards, acknowledged }) => guards === 1 && acknowledged === 1));
+});
+
+test('what is no acknowledgement is passed over', async (t) => {
+  const { here, acknowledge } = await open(t);
+  const leaseId = newLeaseId();
+  await here.acquire(leaseId, 'guard', signal);
+  const passed = here.awaitBarrier(at(1), signal);
+  const telling = setInterval(() => {
+    acknowledge(leaseId, { org: { incarnation: 'a', sequence: Number.NaN } });
+    acknowledge(newLeaseId(), at(1));
+    acknowledge(leaseId, at(1, 'A'));
+  }, 20);
+  t.like(await passed, { acknowledged: 0, expired: 1 });
+  clearInterval(telling);
+});
