@@ -1,3 +1,4 @@
+import { race } from '@silo/runtime/deadline.ts';
 import type { Collection, Document, Filter, WithId } from 'mongodb';
 import { fromMongo } from './from-mongo.ts';
 
@@ -17,14 +18,17 @@ export async function readLinearizable<T extends Document>(
     signal?: AbortSignal | undefined;
   } = {},
 ): Promise<WithId<T> | null> {
+  const { projection, maxTimeMs = timeMaxMs, signal } = options;
+  signal?.throwIfAborted();
+  const reading = collection.findOne(filter, {
+    ...(projection ? { projection } : {}),
+    readConcern: { level: 'linearizable' },
+    readPreference: 'primary',
+    maxTimeMS: maxTimeMs,
+  });
   try {
-    return await collection.findOne(filter, {
-      ...(options.projection ? { projection: options.projection } : {}),
-      ...(options.signal ? { signal: options.signal } : {}),
-      readConcern: { level: 'linearizable' },
-      readPreference: 'primary',
-      maxTimeMS: options.maxTimeMs ?? timeMaxMs,
-    });
+    // Not the driver's own signal: that closes the connection, and a busy moment ends in dialling.
+    return await (signal ? race(reading, signal) : reading);
   } catch (error) {
     throw fromMongo(error);
   }

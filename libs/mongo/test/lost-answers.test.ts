@@ -125,6 +125,22 @@ serial('a read that the primary cannot vouch for is refused as unavailable', asy
   t.is((refused as SiloError).reason, errors.dependencyUnavailable('mongodb').reason);
 });
 
+serial('a read whose caller has gone ends for the caller, and keeps its connection', async (t) => {
+  const { connection } = await testEventLog(t);
+  const { client, db } = connection;
+  await readLinearizable(db.collection('log'), {});
+  await failCommand(t, db.databaseName, 'alwaysOn', {
+    ...{ failCommands: ['find'], blockConnection: true, blockTimeMS: 300 },
+  });
+  let closed = 0;
+  client.on('connectionClosed', () => closed++);
+  const signal = AbortSignal.timeout(50);
+  const gone = await t.throwsAsync(readLinearizable(db.collection('log'), {}, { signal }));
+  await readLinearizable(db.collection('log'), {});
+  t.is(closed, 0);
+  t.is(gone?.name, 'TimeoutError');
+});
+
 test('a server that is not there is told as unavailable, within the deadline', async (t) => {
   const connecting = connectMongo({
     url: 'mongodb://127.0.0.1:1/?replicaSet=silo',
