@@ -25,6 +25,11 @@ export async function checkInvariants(deployment: Deployment): Promise<Violation
 
 /** Waits until nothing is under way any more, all events out, and fails the test on a violation. */
 export async function invariantsHold(t: ExecutionContext, deployment: Deployment): Promise<void> {
+  t.deepEqual(await settledViolations(deployment), []);
+}
+
+/** The same for whoever is no test: answers the violations. */
+export async function settledViolations(deployment: Deployment): Promise<Violation[]> {
   const { snapshot, streamed } = await eventually(async () => {
     const settled = await readSnapshot(deployment);
     const published = await readStream(deployment);
@@ -32,7 +37,7 @@ export async function invariantsHold(t: ExecutionContext, deployment: Deployment
     if (waiting.length > 0) throw new Error(`still under way: ${waiting.join('; ')}`);
     return { snapshot: settled, streamed: published };
   }, settledWithinMs);
-  t.deepEqual(judge(snapshot, streamed), []);
+  return judge(snapshot, streamed);
 }
 
 function judge(snapshot: Snapshot, streamed: Streamed[]): Violation[] {

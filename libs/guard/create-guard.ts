@@ -13,6 +13,7 @@ import type { Registry as Metrics } from '@silo/runtime/metrics.ts';
 import { hashOf, isWellFormed, secretPrefixes } from '@silo/tokens/secrets.ts';
 import type { Answer, PermitAnswer, Question, TokenAnswer } from './access.ts';
 import type { Source } from './core/position.ts';
+import type { Protections } from './core/protections.ts';
 import { Guard as EmbeddedGuard, type GuardSizes } from './guard.ts';
 import { measureGuard } from './guard-metrics.ts';
 import type { GuardStatus, Revoked } from './guard-status.ts';
@@ -76,8 +77,11 @@ const keyRefused: Answer & { allowed: false } = {
   refusal: { reason: ErrorReason.ERROR_REASON_TOKEN_INVALID, detail: '' },
 };
 
-/** Starts a guard. It needs nothing to be up yet; dispose of it to give its lease back. */
-export function createGuard(options: CreateGuardOptions): Guard {
+/**
+ * Starts a guard. It needs nothing to be up yet; dispose of it to give its lease back. Only control
+ * runs say which `protections` are on.
+ */
+export function createGuard(options: CreateGuardOptions, protections?: Protections): Guard {
   const { name, addresses, tls, nats, sizes, log = silentLogger(), metrics } = options;
   const channels = {
     org: createChannel(addresses.org, tls),
@@ -94,6 +98,7 @@ export function createGuard(options: CreateGuardOptions): Guard {
     },
     log,
     ...(sizes && { sizes }),
+    ...(protections && { protections }),
   });
   if (metrics !== undefined) measureGuard(metrics, () => guard.status());
   return {

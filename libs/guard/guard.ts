@@ -16,6 +16,7 @@ import { tokenRefused } from './core/memory.ts';
 import type { GuardAction, GuardInput } from './core/messages.ts';
 import type { Permit } from './core/permits.ts';
 import { sources } from './core/position.ts';
+import type { Protections } from './core/protections.ts';
 import type { GuardStatus, Revoked } from './guard-status.ts';
 import { KeyUse } from './key-use.ts';
 import type { GuardLinks } from './links.ts';
@@ -71,16 +72,24 @@ export class Guard implements Access, AsyncDisposable {
   #fillFailure: unknown;
 
   /** Starts at once, and has its first view as soon as all that it needs is up. */
-  constructor(options: { name: string; links: GuardLinks; sizes?: Partial<GuardSizes>; log: Log }) {
-    const { name, links, sizes, log } = options;
+  constructor(options: {
+    name: string;
+    links: GuardLinks;
+    sizes?: Partial<GuardSizes>;
+    log: Log;
+    /** All of them, but in control runs. */
+    protections?: Protections;
+  }) {
+    const { name, links, sizes, log, protections } = options;
     this.#links = links;
     this.#log = log;
-    this.#core = new GuardCore({
+    const settings = {
       ...{ ...sizesDefault, ...sizes, guardName: name, permitMs, requestMs },
       // Guards that lost the registry together do not come back together.
       retryMs: retryMs * (1 + Math.random()),
       newLeaseId: () => ulid().toLowerCase(),
-    });
+    };
+    this.#core = new GuardCore(settings, protections);
     this.#keyUse = new KeyUse((keys) => links.leases.reportKeyUse(keys, this.#within(fillMs)));
     this.#acknowledger = new Acknowledger(links);
     this.#step({ kind: 'start' });

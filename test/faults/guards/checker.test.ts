@@ -83,7 +83,7 @@ test('of many violations some are told and all are counted', (t) => {
 
 const leaseMs = 1_000;
 const attempt: Attempt = {
-  ...{ what: 'RemoveMember', sentMs: 0, endedMs: 2_000, outcome: 'OK', excuse: undefined },
+  ...{ what: 'RemoveMember', sentMs: 0, endedMs: 2_000, outcome: 'OK' },
 };
 
 function judgeAttempts(attempts: Attempt[]): string[] {
@@ -107,6 +107,14 @@ test('an RPC may take longer that says it does not know, or that a stopped proce
   const late = { ...attempt, endedMs: 9_000 };
   t.deepEqual(judgeAttempts([{ ...late, outcome: 'PROPAGATION_UNCONFIRMED' }]), []);
   t.deepEqual(judgeAttempts([{ ...late, excuse: 'token-1 was stopped' }]), []);
+});
+
+test('where the machine was slow for everyone, the barrier alone must be over in time', (t) => {
+  const slow = { ...attempt, endedMs: 9_000, isSlowed: true };
+  t.deepEqual(judgeAttempts([{ ...slow, barrierMs: 2_000 }, slow]), []);
+  t.deepEqual(judgeAttempts([{ ...slow, barrierMs: 2_001 }]), [
+    'RemoveMember took 2001 ms and said OK',
+  ]);
 });
 
 test('a written history is read as it was, but for a record that death cut short', async (t) => {

@@ -20,8 +20,12 @@ export type Attempt = {
   sentMs: number;
   endedMs: number;
   outcome: string;
+  /** What it waited for the guards, as it answered; undefined if it did not. */
+  barrierMs?: number | undefined;
   /** Why this one may take its time: the process that had it in its hands was stopped, say. */
-  excuse: string | undefined;
+  excuse?: string | undefined;
+  /** Something that waits for no guard took long at the same time: its barrier alone is judged. */
+  isSlowed?: boolean | undefined;
 };
 
 /** What is wrong, and how much was looked at. */
@@ -33,6 +37,10 @@ export type Report = {
   accepted: number;
   fromMemory: number;
   unavailable: number;
+  /** RPCs that said they do not know; those judged by their barrier alone, and by nothing. */
+  unconfirmed: number;
+  slowed: number;
+  excused: number;
   /** Periods that ended, and those of them which a guard had accepted before and was asked after. */
   ended: number;
   proved: number;
@@ -52,7 +60,10 @@ export class Checker {
   readonly #periods = new Map<number, Told[]>();
   readonly #violations: string[] = [];
   #untold = 0;
-  readonly #counts = { verifications: 0, accepted: 0, fromMemory: 0, unavailable: 0 };
+  readonly #counts = {
+    ...{ verifications: 0, accepted: 0, fromMemory: 0, unavailable: 0 },
+    ...{ unconfirmed: 0, slowed: 0, excused: 0 },
+  };
 
   constructor(periods: Iterable<Period>) {
     for (const period of periods) {
@@ -70,9 +81,12 @@ export class Checker {
 
   /** Demands that an RPC ended within L and a second, or said that it does not know. */
   seeAttempts(attempts: Iterable<Attempt>, { leaseMs }: { leaseMs: number }): void {
-    for (const { what, sentMs, endedMs, outcome, excuse } of attempts) {
-      const tookMs = endedMs - sentMs;
+    for (const { what, sentMs, endedMs, outcome, barrierMs, excuse, isSlowed } of attempts) {
+      if (outcome === 'PROPAGATION_UNCONFIRMED') this.#counts.unconfirmed++;
+      else if (excuse !== undefined) this.#counts.excused++;
+      else if (isSlowed) this.#counts.slowed++;
       if (outcome === 'PROPAGATION_UNCONFIRMED' || excuse !== undefined) continue;
+      const tookMs = isSlowed ? (barrierMs ?? 0) : endedMs - sentMs;
       if (tookMs <= leaseMs + 1_000) continue;
       this.#violation(`${what} took ${tookMs.toFixed(0)} ms and said ${outcome}`);
     }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
 /** What a guard answered. `unavailable`: it said nothing, for it had no view and reached nobody. */
 export type Verdict = 'refused' | 'accepted' | 'unavailable';
@@ -49,8 +49,9 @@ export class HistoryBuffer {
   }
 }
 
-/** Reads a file of taken buffers; of a record that death cut short nothing is told. */
+/** Reads a file of taken buffers, if there is one; of a record that death cut short nothing is told. */
 export function* readHistory(file: string): Generator<Verification> {
+  if (!existsSync(file)) return;
   const opened = openSync(file, 'r');
   try {
     const bytes = Buffer.alloc(recordBytes * recordsPerRead);

@@ -22,23 +22,24 @@ export class TcpProxy implements AsyncDisposable {
   readonly #replicas: readonly number[];
   readonly #connections = new Set<Connection>();
   #disturbance: Disturbance | undefined;
-  #next = 0;
+  #next: number;
 
-  private constructor(server: Server, replicas: readonly number[]) {
+  private constructor(server: Server, replicas: readonly number[], first: number) {
     this.#server = server;
     this.#replicas = replicas;
+    this.#next = first;
     server.on('connection', (socket: Socket) => {
       socket.on('error', () => {}); // its close tells
       void this.#accept(socket);
     });
   }
 
-  /** Listens on a port of its own, in front of these ports of 127.0.0.1. */
-  static async start(replicas: readonly number[]): Promise<TcpProxy> {
+  /** Listens on a port of its own, in front of these ports of 127.0.0.1; `first` is tried first. */
+  static async start(replicas: readonly number[], first = 0): Promise<TcpProxy> {
     const server = createServer({ allowHalfOpen: true, noDelay: true });
     server.listen({ host, port: 0 });
     await once(server, 'listening');
-    return new TcpProxy(server, replicas);
+    return new TcpProxy(server, replicas, first);
   }
 
   get port(): number {
@@ -75,7 +76,7 @@ export class TcpProxy implements AsyncDisposable {
 
   async #accept(client: Socket): Promise<void> {
     if (this.#disturbance?.kind === 'cut' || !this.#server.listening) {
-      client.resetAndDestroy();
+      client.destroy();
       return;
     }
     const upstream = await this.#reach();
@@ -128,7 +129,7 @@ class Connection {
   }
 
   break(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) socket.destroy();
   }
 }
 

@@ -1,0 +1,36 @@
+import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { Question } from './question.ts';
+
+/** What a guard process is told. */
+export type ToGuard =
+  | { kind: 'ask'; questions: Question[] }
+  /** Asks about this at once, though it was refused just now. */
+  | { kind: 'askAgain'; id: number }
+  | { kind: 'retire'; ids: number[] }
+  /** From now on the history is written into this file. */
+  | { kind: 'turnPage'; file: string }
+  /** Demands a `report` once every question has been asked again after this. */
+  | { kind: 'report'; number: number };
+
+/** What a guard process tells. */
+export type FromGuard =
+  | { kind: 'hello'; name: string }
+  /** The first acceptance since it was asked. */
+  | { kind: 'accepted'; id: number }
+  /** Of all questions, those that memory accepted. */
+  | { kind: 'report'; number: number; fromMemory: number[] };
+
+/** Sends one message as a line of JSON. */
+export function send(socket: Socket, message: ToGuard | FromGuard): void {
+  if (!socket.destroyed) socket.write(`${JSON.stringify(message)}\n`);
+}
+
+/** Hands over each message that arrives, until the other side is gone. */
+export async function receive<Message extends ToGuard | FromGuard>(
+  socket: Socket,
+  take: (message: Message) => void,
+): Promise<void> {
+  socket.on('error', () => {}); // the lines end
+  for await (const line of createInterface({ input: socket })) take(JSON.parse(line) as Message);
+}

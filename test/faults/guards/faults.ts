@@ -1,0 +1,92 @@
+/**
+ * `npm run faults`: guards and services in processes of their own, revocations of every kind, and a
+ * nemesis, in storms of which each has a seed. Half of them under a short lease, half under that of
+ * production. The last line is `N revocations, V violations`; the exit code 1 if V > 0.
+ */
+import { parseArgs } from 'node:util';
+import { obtain } from '@silo/embedded/obtain.ts';
+import type { ProtectionName } from '@silo/guard/core/protections.ts';
+import { startCluster } from './cluster.ts';
+import { Fleet } from './fleet.ts';
+import { aftermath, leases, runStorm, tell } from './suite.ts';
+
+/** Those that guards hold, and whose loss these strikes show; the simulation shows them all. */
+const shown: readonly ProtectionName[] = ['clocks-at-each-use'];
+
+const usage = `npm run faults -- [--revocations N] [--seed S] [--lease MS] [--guards G] [--without PROTECTION]
+  --revocations N        how many (10000), in storms of at most 1000
+  --seed S               of the first storm; the others follow (random)
+  --lease MS             2000 or 5000; else half of the storms under each
+  --guards G             guard processes (20)
+  --without PROTECTION   a control run: switched off in every guard
+                         (${shown.join(', ')})`;
+
+const stormRevocationsMax = 1_000;
+const everyAttempts = 25;
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const options = parse();
+  if (options === undefined) {
+    console.error(usage);
+    return 2;
+  }
+  const { revocations, guards, without, leaseMs } = options;
+  const log = (line: string) => console.log(`# ${line}`);
+  const binaries = {
+    mongod: (await obtain('mongod', { log })).path,
+    natsServer: (await obtain('nats-server', { log })).path,
+  };
+  let seed = options.seed;
+  console.log(`seed ${seed}`);
+  const chosen = leases.filter((lease) => leaseMs === undefined || lease.leaseMs === leaseMs);
+  let done = 0;
+  let violations = 0;
+  for (const [index, lease] of chosen.entries()) {
+    const until = Math.round((revocations * (index + 1)) / chosen.length);
+    await using cluster = await startCluster({ binaries, replicas: { token: 2 }, lease });
+    await using fleet = await Fleet.start(cluster, { count: guards, without });
+    while (done < until) {
+      const size = Math.min(stormRevocationsMax, until - done);
+      const storm = { seed, revocations: size, lease, everyAttempts, log };
+      const outcome = await runStorm(cluster, fleet, storm);
+      const wrong = [...outcome.report.violations, ...(await aftermath(cluster, fleet))];
+      console.log(`seed ${seed}, lease ${lease.leaseMs} ms:`);
+      for (const line of [...tell(outcome), ...wrong]) console.log(`  ${line}`);
+      violations += wrong.length + outcome.report.violationsUntold;
+      done += [...outcome.returned.values()].reduce((sum, count) => sum + count, 0);
+      seed++;
+    }
+  }
+  console.log(`${done} revocations, ${violations} violations`);
+  return violations > 0 ? 1 : 0;
+}
+
+function parse() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        revocations: { type: 'string', default: '10000' },
+        seed: { type: 'string' },
+        lease: { type: 'string' },
+        guards: { type: 'string', default: '20' },
+        without: { type: 'string' },
+      },
+    });
+    const revocations = Number(values.revocations);
+    const guards = Number(values.guards);
+    const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+    const leaseMs = values.lease === undefined ? undefined : Number(values.lease);
+    const without = shown.find((name) => name === values.without);
+    const isWhole = [revocations, guards, seed].every((each) => Number.isSafeInteger(each));
+    if (!isWhole || revocations < 1 || guards < 1 || seed < 0) return undefined;
+    if (leaseMs !== undefined && !leases.some((lease) => lease.leaseMs === leaseMs)) {
+      return undefined;
+    }
+    if (values.without !== undefined && without === undefined) return undefined;
+    return { revocations, guards, seed, leaseMs, without };
+  } catch {
+    return undefined;
+  }
+}

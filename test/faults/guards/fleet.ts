@@ -1,0 +1,163 @@
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { eventually } from '../../harness/eventually.ts';
+import type { Cluster } from './cluster.ts';
+import { type FromGuard, receive, send, type ToGuard } from './control-wire.ts';
+import { Guard } from './guard.ts';
+import type { Question } from './question.ts';
+
+/** So many guards are asked about each access: what one more remembers, the owners must tell it. */
+export const askedMax = 4;
+
+/** The guard processes of one test. */
+export class Fleet implements AsyncDisposable {
+  readonly guards: readonly Guard[];
+  readonly #control: Server;
+  readonly #questions = new Map<number, Question>();
+  readonly #sockets = new Map<string, Socket>();
+  readonly #acceptedBy = new Map<number, Set<string>>();
+  #questionsAsked = 0;
+  readonly #reports = new Map<string, Extract<FromGuard, { kind: 'report' }>>();
+  #lastReport = 0;
+
+  private constructor(guards: readonly Guard[], control: Server) {
+    this.guards = guards;
+    this.#control = control;
+    control.on('connection', (socket: Socket) => void this.#serve(socket));
+  }
+
+  /** Starts so many guard processes, each with links of its own to the cluster. */
+  static async start(
+    cluster: Cluster,
+    { count, without }: { count: number; without?: string | undefined },
+  ): Promise<Fleet> {
+    await using started = new AsyncDisposableStack();
+    const histories = join(cluster.directory, 'histories');
+    await mkdir(histories, { recursive: true });
+    const controlPath = join(cluster.directory, 'control.sock');
+    const control = createServer();
+    started.defer(() => void control.close());
+    control.listen(controlPath);
+    await once(control, 'listening');
+    const guards: Guard[] = [];
+    for (let index = 1; index <= count; index++) {
+      const name = `guard-${String(index).padStart(2, '0')}`;
+      const guard = await Guard.prepare(cluster, {
+        ...{ name, number: index, controlPath, histories, without },
+      });
+      guards.push(started.use(guard));
+    }
+    const fleet = new Fleet(guards, control);
+    await Promise.all(guards.map((guard) => guard.start()));
+    await eventually(() => {
+      if (fleet.#sockets.size < count) throw new Error(`${fleet.#sockets.size} guards are there`);
+    }, 60_000);
+    started.move();
+    return fleet;
+  }
+
+  /** A number for a question, never given before. */
+  newQuestionId(): number {
+    return ++this.#questionsAsked;
+  }
+
+  /** From now on some guards are asked this, others for each question. */
+  ask(question: Question): void {
+    this.#questions.set(question.id, question);
+    this.#acceptedBy.set(question.id, new Set());
+    for (const { name } of this.guards) {
+      if (this.isAsked(name, question.id)) this.#tell(name, { kind: 'ask', questions: [question] });
+    }
+  }
+
+  /** Whether this guard is asked this, whenever it runs. */
+  isAsked(name: string, id: number): boolean {
+    const index = this.guards.findIndex((guard) => guard.name === name);
+    return (index + 7 * id) % this.guards.length < askedMax;
+  }
+
+  /** Whoever has refused it already is asked at once all the same. */
+  askAgain(id: number): void {
+    this.#tellAll({ kind: 'askAgain', id });
+  }
+
+  retire(ids: number[]): void {
+    for (const id of ids) {
+      this.#questions.delete(id);
+      this.#acceptedBy.delete(id);
+    }
+    this.#tellAll({ kind: 'retire', ids });
+  }
+
+  retireAll(): void {
+    this.retire([...this.#questions.keys()]);
+  }
+
+  /** How many guards have accepted this since it was asked last. */
+  acceptedBy(id: number): number {
+    return this.#acceptedBy.get(id)?.size ?? 0;
+  }
+
+  /** Has every guard asked everything again, and answers what each accepts from memory. */
+  async reports(withinMs: number): Promise<{ name: string; fromMemory: number[] }[]> {
+    const number = ++this.#lastReport;
+    this.#tellAll({ kind: 'report', number });
+    return await eventually(() => {
+      const told = [...this.#reports].filter(([, report]) => report.number >= number);
+      if (told.length < this.guards.length) throw new Error(`${told.length} guards have reported`);
+      return told.map(([name, report]) => ({ name, ...report }));
+    }, withinMs);
+  }
+
+  /** Has every guard begin a new file, and answers those that nobody writes into any more. */
+  async turnPages(withinMs: number): Promise<{ guard: string; file: string }[]> {
+    const written = this.guards.flatMap((guard) => {
+      const files = guard.histories.splice(0);
+      this.#tell(guard.name, { kind: 'turnPage', file: guard.newPage() });
+      return files.map((file) => ({ guard: guard.name, file }));
+    });
+    await this.reports(withinMs);
+    return written;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.guards.map((guard) => guard[Symbol.asyncDispose]()));
+    this.#control.close();
+  }
+
+  #tell(name: string, message: ToGuard): void {
+    const socket = this.#sockets.get(name);
+    if (socket) send(socket, message);
+  }
+
+  #tellAll(message: ToGuard): void {
+    for (const name of this.#sockets.keys()) this.#tell(name, message);
+  }
+
+  async #serve(socket: Socket): Promise<void> {
+    let name = '';
+    await receive<FromGuard>(socket, (message) => {
+      switch (message.kind) {
+        case 'hello':
+          name = message.name;
+          this.#sockets.set(name, socket);
+          this.#tell(name, {
+            kind: 'ask',
+            questions: [...this.#questions.values()].filter(({ id }) => this.isAsked(name, id)),
+          });
+          this.#tell(name, { kind: 'report', number: this.#lastReport });
+          break;
+        case 'accepted':
+          this.#acceptedBy.get(message.id)?.add(name);
+          break;
+        case 'report':
+          this.#reports.set(name, message);
+          break;
+      }
+    }).catch(() => {}); // its process was killed
+    if (this.#sockets.get(name) === socket) this.#sockets.delete(name);
+    socket.destroy();
+  }
+}

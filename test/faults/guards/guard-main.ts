@@ -1,0 +1,184 @@
+/**
+ * A process that embeds a guard, as another product would: asks it about every access on its list
+ * again and again, and writes down each verification before it goes on.
+ */
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { connect } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { protectionNames, protectionsWithout } from '@silo/guard/core/protections.ts';
+import { createGuard, type Guard } from '@silo/guard/create-guard.ts';
+import { createLogger } from '@silo/runtime/log.ts';
+import { type FromGuard, receive, send, type ToGuard } from './control-wire.ts';
+import { HistoryBuffer, type Verdict } from './history.ts';
+import { machineMs } from './machine-clock.ts';
+import { isAccepted, type Question } from './question.ts';
+
+/** Between two passes over all questions. */
+const paceMs = 50;
+/** So many questions are the owners asked at a time. */
+const waitingMax = 4;
+const deadlineMs = 2_000;
+/**
+ * A refusal is the owners' to give, and costs them reads: what was refused is asked again so much
+ * later, and then ever later. What memory accepts is asked at every pass.
+ */
+const refusedAgainMs = 3_000;
+const refusedAgainFactor = 10;
+
+type Asked = {
+  question: Question;
+  dueMs: number;
+  refusedAgainMs: number;
+  isWaiting: boolean;
+  /** Since it was asked for the last time, and told. */
+  wasAccepted: boolean;
+};
+/** What is demanded: that each of these is asked from then on. */
+type Demand = { number: number; fromMs: number; pending: Set<number>; fromMemory: number[] };
+
+const environment = (variable: string): string => process.env[variable] ?? '';
+const name = environment('GUARD_NAME');
+const questions = new Map<number, Asked>();
+const demands = new Set<Demand>();
+let waiting = 0;
+const buffer = new HistoryBuffer();
+let history = openSync(environment('GUARD_HISTORY'), 'a');
+let nextPage: string | undefined;
+const stop = new AbortController();
+process.once('SIGTERM', () => stop.abort());
+
+await using guard = embedGuard();
+const control = connect(environment('GUARD_CONTROL'));
+void receive<ToGuard>(control, hear).finally(() => stop.abort());
+tell({ kind: 'hello', name });
+while (!stop.signal.aborted) {
+  pass();
+  await pause(paceMs);
+}
+control.destroy();
+closeSync(history);
+
+function embedGuard(): Guard {
+  const off = protectionNames.find((each) => each === environment('GUARD_WITHOUT'));
+  return createGuard(
+    {
+      name,
+      addresses: {
+        org: environment('ORG_INTERNAL_ADDRESS'),
+        project: environment('PROJECT_INTERNAL_ADDRESS'),
+        token: environment('TOKEN_INTERNAL_ADDRESS'),
+      },
+      tls: {
+        ca: environment('TLS_CA'),
+        cert: environment('TLS_CERT'),
+        key: environment('TLS_KEY'),
+      },
+      nats: { url: environment('NATS_URL') },
+      log: createLogger({ service: name, region: 'us', level: 'warn' }),
+    },
+    protectionsWithout(off),
+  );
+}
+
+function hear(message: ToGuard): void {
+  switch (message.kind) {
+    case 'ask':
+      for (const question of message.questions) {
+        const asked = questions.get(question.id) ?? { question, isWaiting: false };
+        const fresh = { dueMs: 0, refusedAgainMs, wasAccepted: false };
+        questions.set(question.id, Object.assign(asked, fresh));
+      }
+      break;
+    case 'askAgain': {
+      const asked = questions.get(message.id);
+      if (asked !== undefined) asked.dueMs = 0;
+      break;
+    }
+    case 'retire':
+      for (const id of message.ids) {
+        questions.delete(id);
+        for (const { pending } of demands) pending.delete(id);
+      }
+      break;
+    case 'turnPage':
+      nextPage = message.file;
+      break;
+    case 'report': {
+      const pending = new Set(questions.keys());
+      for (const asked of questions.values()) asked.dueMs = 0;
+      demands.add({ number: message.number, fromMs: machineMs(), pending, fromMemory: [] });
+      break;
+    }
+  }
+}
+
+function tell(message: FromGuard): void {
+  send(control, message);
+}
+
+/** Asks about all that is due, in one turn; what memory does not answer is waited for beside it. */
+function pass(): void {
+  if (nextPage !== undefined) turnPage(nextPage);
+  const signal = AbortSignal.timeout(deadlineMs);
+  for (const asked of [...questions.values()]) {
+    if (waiting >= waitingMax || nextPage !== undefined) break;
+    const startMs = machineMs();
+    if (asked.isWaiting || asked.dueMs > startMs) continue;
+    const answer = isAccepted(guard, asked.question, signal);
+    if (typeof answer === 'boolean') note(asked, startMs, answer ? 'accepted' : 'refused', true);
+    else void ask(asked, startMs, answer);
+  }
+  keep();
+  for (const demand of demands) {
+    if (demand.pending.size > 0 || nextPage !== undefined) continue;
+    demands.delete(demand);
+    tell({ kind: 'report', number: demand.number, fromMemory: demand.fromMemory });
+  }
+}
+
+async function ask(asked: Asked, startMs: number, answer: Promise<boolean>): Promise<void> {
+  waiting++;
+  asked.isWaiting = true;
+  // To the end of the list, so that all come to their turn.
+  if (questions.delete(asked.question.id)) questions.set(asked.question.id, asked);
+  const verdict = await answer.then(
+    (isGood) => (isGood ? 'accepted' : 'refused'),
+    () => 'unavailable' as const,
+  );
+  waiting--;
+  asked.isWaiting = false;
+  note(asked, startMs, verdict, false);
+  keep();
+}
+
+function note(asked: Asked, startMs: number, verdict: Verdict, isFromMemory: boolean): void {
+  const { id } = asked.question;
+  const endMs = machineMs();
+  buffer.add(id, startMs, endMs, verdict, isFromMemory);
+  for (const { fromMs, pending, fromMemory } of demands) {
+    if (startMs < fromMs || !pending.delete(id)) continue;
+    if (isFromMemory && verdict === 'accepted') fromMemory.push(id);
+  }
+  const isDemanded = [...demands].some(({ pending }) => pending.has(id));
+  if (verdict === 'accepted') {
+    asked.refusedAgainMs = refusedAgainMs;
+    if (!asked.wasAccepted) tell({ kind: 'accepted', id });
+    asked.wasAccepted = true;
+  } else if (!isFromMemory && !isDemanded) {
+    asked.dueMs = endMs + asked.refusedAgainMs;
+    asked.refusedAgainMs *= refusedAgainFactor;
+  }
+}
+
+/** When nobody is waited for, so that all of what was asked before is on the page before. */
+function turnPage(file: string): void {
+  if (waiting > 0) return;
+  closeSync(history);
+  history = openSync(file, 'a');
+  nextPage = undefined;
+}
+
+/** Before anything else may happen: a killed process has told all but its last turn. */
+function keep(): void {
+  writeSync(history, buffer.take());
+}

@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import { type OwnedProcess, startProcess } from '@silo/embedded/processes.ts';
+import { type Cluster, compileCache } from './cluster.ts';
+import { type Disturbance, TcpProxy } from './tcp-proxy.ts';
+
+/** What a guard is linked with. */
+export const links = ['nats', 'org', 'project', 'token'] as const;
+export type LinkName = (typeof links)[number];
+
+type Options = {
+  name: string;
+  /** Which it is: they take turns in which replica they use. */
+  number: number;
+  /** The unix socket on which it is told what to ask. */
+  controlPath: string;
+  /** Directory of the histories. */
+  histories: string;
+  /** The protection that is switched off in it. */
+  without: string | undefined;
+};
+
+/** One guard process, which a test may kill, stop and cut off. */
+export class Guard implements AsyncDisposable {
+  readonly name: string;
+  /** The files of its processes' histories; what is judged is taken off. */
+  histories: string[] = [];
+  /** Processes that ended by themselves. */
+  readonly failures: Error[] = [];
+  readonly #cluster: Cluster;
+  readonly #options: Options;
+  readonly #proxies: Record<LinkName, TcpProxy>;
+  #pages = 0;
+  #process: OwnedProcess | undefined;
+
+  private constructor(cluster: Cluster, options: Options, proxies: Record<LinkName, TcpProxy>) {
+    this.name = options.name;
+    this.#cluster = cluster;
+    this.#options = options;
+    this.#proxies = proxies;
+  }
+
+  static async prepare(cluster: Cluster, options: Options): Promise<Guard> {
+    const [nats, org, project, token] = await Promise.all([
+      TcpProxy.start([Number(new URL(cluster.natsUrl).port)]),
+      TcpProxy.start(cluster.internalPorts('org')),
+      TcpProxy.start(cluster.internalPorts('project')),
+      TcpProxy.start(cluster.internalPorts('token'), options.number),
+    ]);
+    return new Guard(cluster, options, { nats, org, project, token });
+  }
+
+  async start(): Promise<void> {
+    const { name, controlPath, without } = this.#options;
+    const { directory, certificates } = this.#cluster;
+    const { ca, cert, key } = certificates.guard;
+    const started = await startProcess({
+      name,
+      command: process.execPath,
+      args: [join(import.meta.dirname, 'guard-main.ts')],
+      directory: join(directory, 'guards', name),
+      logFile: join(directory, 'logs', `${name}.log`),
+      environment: {
+        ...process.env,
+        NODE_COMPILE_CACHE: compileCache,
+        GUARD_NAME: name,
+        GUARD_CONTROL: controlPath,
+        GUARD_HISTORY: this.newPage(),
+        GUARD_WITHOUT: without ?? '',
+        NATS_URL: `nats://${this.#proxies.nats.address}`,
+        ORG_INTERNAL_ADDRESS: this.#proxies.org.address,
+        PROJECT_INTERNAL_ADDRESS: this.#proxies.project.address,
+        TOKEN_INTERNAL_ADDRESS: this.#proxies.token.address,
+        TLS_CA: ca,
+        TLS_CERT: cert,
+        TLS_KEY: key,
+      },
+    });
+    this.#process = started;
+    started.exited.then((exit) => {
+      if (this.#process === started) this.failures.push(started.exitError(exit));
+    });
+  }
+
+  /** A further file for its history. */
+  newPage(): string {
+    const file = join(this.#options.histories, `${this.name}-${++this.#pages}`);
+    this.histories.push(file);
+    return file;
+  }
+
+  /** As a power cut would; returns when it is gone. */
+  async kill(): Promise<void> {
+    const killed = this.#process;
+    this.#process = undefined;
+    killed?.kill('SIGKILL');
+    await killed?.exited;
+  }
+
+  stop(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
+  disturb(names: readonly LinkName[], disturbance: Disturbance): void {
+    for (const name of names) this.#proxies[name].disturb(disturbance);
+  }
+
+  heal(): void {
+    for (const name of links) this.#proxies[name].heal();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const last = this.#process;
+    this.#process = undefined;
+    this.heal();
+    await last?.stop({ graceMs: 5_000 });
+    await Promise.all(links.map((name) => this.#proxies[name][Symbol.asyncDispose]()));
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Guards in processes of their own while people take access away and a nemesis strikes: what an RPC
+ * has taken away when it returns, nobody accepts any more.
+ */
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import test, { type ExecutionContext } from 'ava';
+import { join } from '../../authorization/world.ts';
+import { connectClients } from '../../harness/clients.ts';
+import { required } from '../../harness/environment.ts';
+import { eventually } from '../../harness/eventually.ts';
+import { holdCommand, releaseAll } from '../fail-points.ts';
+import { type Cluster, startCluster } from './cluster.ts';
+import { askedMax, Fleet } from './fleet.ts';
+import { revokingRpcs } from './kinds.ts';
+import { Ledger } from './ledger.ts';
+import { machineMs } from './machine-clock.ts';
+import { Oracle } from './oracle.ts';
+import { aftermath, judge, leases, runStorm, tell } from './suite.ts';
+
+const [lease] = leases;
+const guardsCount = 20;
+const stormTimeoutMs = 10 * 60_000;
+
+let cluster: Cluster;
+let fleet: Fleet;
+test.before(async (t) => {
+  t.timeout(stormTimeoutMs);
+  cluster = await startCluster({
+    binaries: { mongod: required('MONGOD_BINARY'), natsServer: required('NATS_SERVER_BINARY') },
+    replicas: { token: 2 },
+    lease,
+  });
+  fleet = await Fleet.start(cluster, { count: guardsCount });
+});
+test.after.always(async () => {
+  await fleet?.[Symbol.asyncDispose]();
+  await cluster?.[Symbol.asyncDispose]();
+});
+
+/** From the environment where a run is to be repeated. */
+function seedOf(t: ExecutionContext): number {
+  const seed = Number(process.env.SILO_FAULTS_SEED ?? Math.floor(Math.random() * 2 ** 31));
+  t.log(`SILO_FAULTS_SEED=${seed}`);
+  return seed;
+}
+
+test.serial(
+  '500 revocations of every kind, struck by every fault: nobody accepts what was taken away',
+  async (t) => {
+    t.timeout(stormTimeoutMs);
+    const seed = seedOf(t);
+    const log: string[] = [];
+    const outcome = await runStorm(cluster, fleet, {
+      ...{ seed, revocations: 500, lease, everyAttempts: 25 },
+      log: (line) => log.push(line),
+    });
+    const { report, returned, strikes } = outcome;
+    const wrong = [...report.violations, ...(await aftermath(cluster, fleet))];
+    if (wrong.length > 0) t.log(log.join('\n'));
+    t.deepEqual(wrong, []);
+    t.deepEqual([...returned.keys()].sort(), [...revokingRpcs].sort());
+    t.true(strikes >= 14, `${strikes} strikes`);
+    t.true(report.proved > 0.8 * report.ended, `${report.proved} of ${report.ended} proved`);
+    t.log(tell(outcome).join('\n'));
+  },
+);
+
+test.serial(
+  'when the storm is over a barrier takes a round trip, and every guard answers it',
+  async (t) => {
+    const clients = connectClients(cluster.addresses(), cluster.certificates.staff);
+    t.teardown(() => clients.close());
+    const { api, projectId } = await clients.signUp('Quiet');
+    const elapsedMs: number[] = [];
+    for (let round = 0; round < 10; round++) {
+      const { propagation } = await api.projectTokens.regenerateProjectToken({
+        ...{ projectId, expectedFingerprint: '', requestId: '' },
+      });
+      t.true((propagation?.guards ?? 0) >= guardsCount);
+      t.is(propagation?.acknowledged, propagation?.guards);
+      const { seconds = 0, nanos = 0 } = propagation?.elapsed ?? {};
+      elapsedMs.push(seconds * 1_000 + nanos / 1e6);
+    }
+    elapsedMs.sort((a, b) => a - b);
+    t.log(`barriers: median ${elapsedMs[5]} ms, worst ${elapsedMs[9]} ms`);
+    // By a renewal it would be half of its interval.
+    t.true((elapsedMs[5] ?? Number.POSITIVE_INFINITY) < lease.renewMs / 2);
+  },
+);
+
+test.serial(
+  'a guard that missed the event of a revoke whose RPC died drops the access within a renewal and a lease',
+  async (t) => {
+    using oracle = new Oracle(cluster, lease);
+    const ledger = new Ledger(fleet);
+    const clients = connectClients(cluster.addresses(), cluster.certificates.staff);
+    t.teardown(() => clients.close());
+    const [ada, bob] = [await clients.signUp('Ada'), await clients.signUp('Bob')];
+    const fromMs = machineMs();
+    await join(ada, bob, Level.LEVEL_MEMBER);
+    const held = ledger.give(
+      'a member, RemoveMember',
+      { kind: 'key', key: bob.apiKey, scope: 'project:read', projectId: ada.projectId },
+      fromMs,
+    );
+    await eventually(() => {
+      if (fleet.acceptedBy(held) < askedMax) throw new Error('not all accept it yet');
+    });
+    const deaf = fleet.guards.find(({ name }) => fleet.isAsked(name, held));
+    const [org] = cluster.services.org;
+    if (deaf === undefined || org === undefined) return t.fail('nobody to strike');
+    deaf.disturb(['nats'], { kind: 'cut' });
+    // Decided, and never numbered by the process that decided it.
+    const numbering = await holdCommand(cluster.mongo, {
+      ...{ service: 'org', command: 'insert', collection: 'events', outcome: 'lost' },
+    });
+    t.teardown(() => releaseAll(cluster.mongo));
+    const removal = ada.api.organizations.removeMember({
+      ...{ organizationId: ada.organization.id, accountId: bob.account.id, etag: '' },
+      requestId: 'dies',
+    });
+    const died = t.throwsAsync(removal);
+    await numbering.entered();
+    org.kill();
+    await Promise.all([org.exited, died]);
+    await numbering.release();
+    await org.start();
+    const boundMs = await oracle.boundOf([ledger.question(held)]);
+    if (boundMs === undefined) return t.fail('the removal was not decided');
+    ledger.end(held, boundMs, 'bounded');
+    await eventually(() => {
+      if (machineMs() < boundMs + 200) throw new Error('the bound is not over');
+    });
+    await fleet.reports(10_000);
+    const report = await judge(fleet, ledger, lease, [deaf.name]);
+    deaf.heal();
+    fleet.retireAll();
+    t.deepEqual(report.violations, []);
+    t.is(report.proved, 1);
+    t.deepEqual(await aftermath(cluster, fleet), []);
+  },
+);
+
+test.serial('with one protection off in the guards, the same is found', async (t) => {
+  t.timeout(stormTimeoutMs);
+  const seed = seedOf(t);
+  await fleet[Symbol.asyncDispose]();
+  // A timer's flag says whether there is a view: a guard that wakes up believes in what it had.
+  fleet = await Fleet.start(cluster, { count: 6, without: 'clocks-at-each-use' });
+  const { report } = await runStorm(cluster, fleet, {
+    ...{ seed, revocations: 30, lease, everyAttempts: 4, names: ['stopGuard'] },
+    log: () => {},
+  });
+  t.log(report.violations.slice(0, 3).join('\n'));
+  t.true(
+    report.violations.some((each) =>
+      / accepts from memory .* after its RPC had returned/.test(each),
+    ),
+  );
+});

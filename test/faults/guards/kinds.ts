@@ -1,0 +1,20 @@
+/**
+ * Every kind of revocation of invariant 4, each as somebody who does nothing else: gives an access,
+ * takes it away, and so on. Each step of a generator is one revocation that returned OK.
+ */
+import * as keys from './take-keys.ts';
+import * as members from './take-members.ts';
+import * as projects from './take-projects.ts';
+import type { Worker } from './worker.ts';
+
+type Career = (worker: Worker) => AsyncGenerator<void>;
+
+/** By the RPC that each is about; a career may use others of its kin. */
+export const careers: Readonly<Record<string, Career>> = { ...keys, ...members, ...projects };
+
+/** The RPCs that take access away. */
+export const revokingRpcs = [
+  ...['RegenerateProjectToken', 'DeleteApiKey', 'DisableApiKey', 'RollApiKey', 'UpdateApiKey'],
+  ...['RemoveMember', 'LeaveOrganization', 'UpdateMember', 'UpdateOrganization'],
+  ...['MoveProject', 'BatchMoveProjects', 'UndoMove', 'DeleteProject', 'DeleteOrganization'],
+] as const;

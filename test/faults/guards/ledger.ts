@@ -1,0 +1,120 @@
+import type { Attempt, Period } from './checker.ts';
+import type { Fleet } from './fleet.ts';
+import type { Trouble } from './nemesis.ts';
+import type { AskedAccess, Question } from './question.ts';
+
+/** Of what was taken away, so much is still asked about: guards that wake up late are asked too. */
+const endedAskedMax = 60;
+
+/** Where a request that waits for no guard takes that long, the machine has too much to do. */
+const slowMs = 500;
+
+/** What was given and taken, when, and what every attempt at it said. */
+export class Ledger {
+  readonly periods: Period[] = [];
+  readonly attempts: Attempt[] = [];
+  /** Revocations whose RPC returned OK, by its name. */
+  readonly returned = new Map<string, number>();
+  /** Revocations whose RPC died and was not repeated until its bound had passed. */
+  bounded = 0;
+  readonly #fleet: Fleet;
+  readonly #questions = new Map<number, Question>();
+  readonly #open = new Map<number, Period>();
+  #endedAsked: number[] = [];
+  readonly #slow: { fromMs: number; untilMs: number }[] = [];
+  readonly #waiting = new Set<{ attempts: number; resolve: () => void }>();
+
+  constructor(fleet: Fleet) {
+    this.#fleet = fleet;
+  }
+
+  /** An access that is given from then on, at the earliest; every guard is asked about it. */
+  give(what: string, asked: AskedAccess, fromMs: number): number {
+    const question = { ...asked, id: this.#fleet.newQuestionId() };
+    this.#questions.set(question.id, question);
+    this.#begin(question, what, fromMs);
+    return question.id;
+  }
+
+  /** The same access as before, again. */
+  giveAgain(id: number, what: string, fromMs: number): void {
+    this.#begin(this.question(id), what, fromMs);
+  }
+
+  question(id: number): Question {
+    const question = this.#questions.get(id);
+    if (question === undefined) throw new RangeError(`there is no question ${id}`);
+    return question;
+  }
+
+  /** It is gone: from then on nobody may accept it. Of two ends the earlier counts. */
+  end(id: number, atMs: number, why: 'returned' | 'bounded'): void {
+    const period = this.#open.get(id);
+    if (period === undefined) throw new RangeError(`question ${id} has never been given`);
+    if (period.end !== undefined && period.end.atMs <= atMs) return;
+    period.end = { atMs, why };
+    if (!this.#endedAsked.includes(id)) this.#endedAsked.push(id);
+    const over = this.#endedAsked.length - endedAskedMax;
+    if (over > 0) this.#fleet.retire(this.#endedAsked.splice(0, over));
+  }
+
+  /** What is given, and not taken. */
+  held(): number[] {
+    return [...this.#open].filter(([, { end }]) => end === undefined).map(([id]) => id);
+  }
+
+  /** Nobody is asked about what is gone any more. */
+  retireEnded(): void {
+    this.#fleet.retire(this.#endedAsked.splice(0));
+  }
+
+  /** Now that it is gone for sure. */
+  askAgain(ids: readonly number[]): void {
+    for (const id of ids) this.#fleet.askAgain(id);
+  }
+
+  attempted(attempt: Attempt): void {
+    this.attempts.push(attempt);
+    for (const waiter of this.#waiting) {
+      if (this.attempts.length < waiter.attempts) continue;
+      this.#waiting.delete(waiter);
+      waiter.resolve();
+    }
+  }
+
+  /** How long something took that waits for no guard. */
+  gave(fromMs: number, untilMs: number): void {
+    if (untilMs - fromMs > slowMs) this.#slow.push({ fromMs, untilMs });
+  }
+
+  /** What was under way while the servers themselves were in trouble may have taken its time. */
+  excuse(troubles: readonly Trouble[]): void {
+    for (const attempt of this.attempts) {
+      const isDuring = ({ fromMs, untilMs }: Omit<Trouble, 'what'>) =>
+        attempt.sentMs < untilMs && attempt.endedMs > fromMs;
+      attempt.excuse = troubles.find(isDuring)?.what;
+      attempt.isSlowed = this.#slow.some(isDuring);
+    }
+  }
+
+  /** Resolves when so many attempts have ended. */
+  async untilAttempts(attempts: number): Promise<void> {
+    if (this.attempts.length >= attempts) return;
+    await new Promise<void>((resolve) => this.#waiting.add({ attempts, resolve }));
+  }
+
+  /** Revocations that are complete. */
+  get count(): number {
+    let count = 0;
+    for (const each of this.returned.values()) count += each;
+    return count;
+  }
+
+  #begin(question: Question, what: string, fromMs: number): void {
+    const period: Period = { questionId: question.id, what, fromMs, end: undefined };
+    this.periods.push(period);
+    this.#open.set(question.id, period);
+    this.#endedAsked = this.#endedAsked.filter((id) => id !== question.id);
+    this.#fleet.ask(question);
+  }
+}

@@ -1,0 +1,276 @@
+import type { ServiceName } from '@silo/service/config.ts';
+import { connect } from 'nats';
+import { eventually } from '../../harness/eventually.ts';
+import type { SeededRandom } from '../../simulation/random.ts';
+import type { Cluster } from './cluster.ts';
+import type { Fleet } from './fleet.ts';
+import { type Guard, type LinkName, links } from './guard.ts';
+import type { Ledger } from './ledger.ts';
+import { machineMs } from './machine-clock.ts';
+import type { Disturbance } from './tcp-proxy.ts';
+
+/** What can befall a cluster and its guards. */
+export const strikes = {
+  killGuard: 'a guard is killed, and starts again later',
+  stopGuard: 'a guard is stopped until its lease is gone, and goes on',
+  cutGuard: 'a guard is cut off from everything until its lease is gone',
+  stallGuard: 'nothing reaches a guard, or leaves it, until its lease is gone; then all arrives',
+  deafenGuard: 'a guard hears nothing of NATS',
+  slowGuard: 'everything reaches and leaves a guard late',
+  killToken: 'a token service is killed, and starts again later',
+  killBothTokens: 'both token services are killed, and start again later',
+  stopToken: 'a token service is stopped, and goes on later',
+  killOwner: 'the org or the project service is killed, and starts again later',
+  killNats: 'NATS is killed, and starts again later',
+  stopNats: 'NATS is stopped, and goes on later',
+  deleteStream: 'the JetStream stream is deleted',
+  stepDown: 'MongoDB’s primary steps down',
+} as const;
+export type StrikeName = keyof typeof strikes;
+
+/** Those after which an RPC may take its time: the servers that answer it are struck themselves. */
+const ofServers: readonly StrikeName[] = [
+  ...(['killToken', 'killBothTokens', 'stopToken', 'killOwner', 'stepDown'] as const),
+];
+
+/** Where hardly an attempt ends while it lasts, it ends by the clock. */
+const lastsMsMax = 4_000;
+
+/** One stroke of the nemesis; everything about it is from the seed. */
+export type Strike = {
+  name: StrikeName;
+  /** It begins when so many attempts at revocations have ended. */
+  atAttempts: number;
+  /** And is over so many attempts later, or when its own condition is met, whichever is later. */
+  lastsAttempts: number;
+  /** Which guard or replica, of however many there are. */
+  target: number;
+};
+
+/** Strokes one after another, each at an attempt of its own; each kind in turn, shuffled. */
+export function planStrikes(
+  random: SeededRandom,
+  { count, everyAttempts, names }: { count: number; everyAttempts: number; names: StrikeName[] },
+): Strike[] {
+  const plan: Strike[] = [];
+  let atAttempts = 0;
+  let deck: StrikeName[] = [];
+  while (plan.length < count) {
+    if (names.length === 0) break;
+    if (deck.length === 0) deck = random.shuffle([...names]);
+    const name = deck.pop();
+    if (name === undefined) throw new RangeError('no strikes to choose from');
+    atAttempts += 1 + random.below(2 * everyAttempts - 1);
+    const lastsAttempts = 3 + random.below(10);
+    plan.push({ name, atAttempts, lastsAttempts, target: random.below(1_000) });
+  }
+  return plan;
+}
+
+type World = { cluster: Cluster; fleet: Fleet; ledger: Ledger; log: (line: string) => void };
+
+/** When the servers themselves were struck: what was asked of them then took its time. */
+export type Trouble = { what: string; fromMs: number; untilMs: number };
+
+/** Strikes by its plan while a storm lasts. */
+export class Nemesis {
+  readonly #world: World;
+  readonly #struck = new Set<Guard>();
+  /** What concerns everyone strikes one at a time. */
+  #global: Promise<void> = Promise.resolve();
+  #isOver = false;
+  done = 0;
+  readonly troubles: Trouble[] = [];
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Strikes until the plan ends or `end` is called, and returns when all is healed. */
+  async run(plan: readonly Strike[]): Promise<void> {
+    const running: Promise<void>[] = [];
+    for (const strike of plan) {
+      await Promise.race([
+        this.#world.ledger.untilAttempts(strike.atAttempts),
+        this.#ended.promise,
+      ]);
+      if (this.#isOver) break;
+      running.push(this.#strike(strike));
+    }
+    await Promise.all(running);
+  }
+
+  readonly #ended = Promise.withResolvers<void>();
+
+  end(): void {
+    this.#isOver = true;
+    this.#ended.resolve();
+  }
+
+  async #strike(strike: Strike): Promise<void> {
+    if (strike.name.endsWith('Guard')) return await this.#strikeGuard(strike);
+    const before = this.#global;
+    const mine = before.then(() => this.#strikeAll(strike));
+    this.#global = mine;
+    await mine;
+  }
+
+  async #strikeGuard({ name, lastsAttempts, target }: Strike): Promise<void> {
+    const free = this.#world.fleet.guards.filter((guard) => !this.#struck.has(guard));
+    const guard = free[target % free.length];
+    if (guard === undefined) return;
+    this.#struck.add(guard);
+    this.#note(`${guard.name}: ${strikes[name]}`);
+    const passed = this.#passing(lastsAttempts);
+    const gone = async () => {
+      await Promise.race([Promise.all([passed(), this.#leaseGone(guard)]), this.#ended.promise]);
+    };
+    const disturbed = async (
+      names: readonly LinkName[],
+      disturbance: Disturbance,
+      over: () => Promise<unknown>,
+    ) => {
+      guard.disturb(names, disturbance);
+      await over();
+      guard.heal();
+    };
+    switch (name) {
+      case 'killGuard':
+        await guard.kill();
+        await passed();
+        await guard.start();
+        break;
+      case 'stopGuard':
+        guard.stop();
+        await gone();
+        guard.goOn();
+        break;
+      case 'cutGuard':
+        await disturbed(links, { kind: 'cut' }, gone);
+        break;
+      case 'stallGuard': {
+        const ways = [['toServer'], ['toClient'], ['toServer', 'toClient']] as const;
+        await disturbed(links, { kind: 'stalled', ways: ways[target % 3] ?? [] }, gone);
+        break;
+      }
+      case 'deafenGuard':
+        await disturbed(['nats'], { kind: 'stalled', ways: ['toClient'] }, passed);
+        break;
+      case 'slowGuard':
+        await disturbed(links, { kind: 'slow', delayMs: 20 + (target % 200) }, passed);
+        break;
+    }
+    this.#note(`${guard.name}: over`);
+    this.#struck.delete(guard);
+    this.done++;
+  }
+
+  async #strikeAll({ name, lastsAttempts, target }: Strike): Promise<void> {
+    if (this.#isOver) return;
+    const { cluster } = this.#world;
+    const { services, nats } = cluster;
+    const passed = this.#passing(lastsAttempts);
+    const fromMs = machineMs();
+    this.#note(strikes[name]);
+    const token = services.token[target % services.token.length];
+    switch (name) {
+      case 'killToken':
+        await killAndStart(token ? [token] : [], passed);
+        break;
+      case 'killBothTokens':
+        await killAndStart(services.token, passed);
+        break;
+      case 'stopToken':
+        token?.kill('SIGSTOP');
+        await passed();
+        token?.kill('SIGCONT');
+        break;
+      case 'killOwner': {
+        const owner: ServiceName = target % 2 === 0 ? 'org' : 'project';
+        await killAndStart(services[owner], passed);
+        break;
+      }
+      case 'killNats':
+        await nats.kill();
+        await passed();
+        await nats.start();
+        break;
+      case 'stopNats':
+        nats.signal('SIGSTOP');
+        await passed();
+        nats.signal('SIGCONT');
+        break;
+      case 'deleteStream':
+        await deleteStream(cluster);
+        break;
+      case 'stepDown':
+        await stepDown(cluster);
+        break;
+    }
+    this.#note(`over: ${strikes[name]}`);
+    if (ofServers.includes(name)) {
+      this.troubles.push({ what: strikes[name], fromMs, untilMs: machineMs() });
+    }
+    this.done++;
+  }
+
+  /** Waits until so many attempts have ended since now, or the storm has, or for long enough. */
+  #passing(attempts: number): () => Promise<void> {
+    const { ledger } = this.#world;
+    const until = ledger.attempts.length + attempts;
+    const untilMs = machineMs() + lastsMsMax;
+    return async () => {
+      await eventually(() => {
+        const isOver = this.#isOver || machineMs() > untilMs || ledger.attempts.length >= until;
+        if (!isOver) throw new Error('it still lasts');
+      });
+    };
+  }
+
+  /** Waits until the registry has given up the leases that the guard holds now. */
+  async #leaseGone({ name }: Guard): Promise<void> {
+    const leases = this.#world.cluster.mongo.db('silo_token').collection('guard_leases');
+    const held = await eventually(() => leases.find({ guardName: name }).toArray(), 60_000);
+    await eventually(async () => {
+      const left = await leases.countDocuments({ _id: { $in: held.map(({ _id }) => _id) } });
+      if (left > 0) throw new Error(`${name} still has a lease`);
+    }, 60_000);
+  }
+
+  #note(line: string): void {
+    this.#world.log(`${this.#world.ledger.attempts.length} attempts: ${line}`);
+  }
+}
+
+type Startable = { kill(): void; exited: Promise<unknown>; start(): Promise<void> };
+
+async function killAndStart(
+  processes: readonly Startable[],
+  passed: () => Promise<void>,
+): Promise<void> {
+  for (const each of processes) each.kill();
+  await Promise.all(processes.map(({ exited }) => exited));
+  await passed();
+  await Promise.all(processes.map((each) => each.start()));
+}
+
+async function deleteStream({ natsUrl, natsStream }: Cluster): Promise<void> {
+  const connection = await connect({ servers: natsUrl });
+  try {
+    await (await connection.jetstreamManager()).streams.delete(natsStream);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** To another member, which is elected then; a set that is still electing is left alone. */
+async function stepDown({ mongo }: Cluster): Promise<void> {
+  const admin = mongo.db('admin');
+  const term = async () => Number((await admin.command({ replSetGetStatus: 1 })).term);
+  const before = await eventually(term);
+  // Whether it answers or cuts the connection is its own affair: the term tells.
+  await admin.command({ replSetStepDown: 5, secondaryCatchUpPeriodSecs: 2 }).catch(() => {});
+  await eventually(async () => {
+    if ((await term()) <= before) throw new Error('there was no election yet');
+  }, 30_000);
+}

@@ -1,0 +1,120 @@
+import type { Answer, Fills, TokenAnswer } from '@silo/guard/access.ts';
+import { askOwner } from '@silo/guard/ask-owner.ts';
+import { type FactKind, type Known, nameOf } from '@silo/guard/core/facts.ts';
+import { type Asked, decide, type Recall } from '@silo/guard/core/look-up.ts';
+import type { Positions } from '@silo/guard/core/position.ts';
+import { remoteFills } from '@silo/guard/remote-fills.ts';
+import type { LogDocument, OutboxGroup } from '@silo/mongo/documents.ts';
+import { connectPeers } from '@silo/service/peers.ts';
+import { fingerprintOf, hashOf } from '@silo/tokens/secrets.ts';
+import { eventually } from '../../harness/eventually.ts';
+import type { Cluster } from './cluster.ts';
+import { machineMs } from './machine-clock.ts';
+import { accepts, needOf, type Question } from './question.ts';
+
+const withinMs = 60_000;
+const deadlineMs = 3_000;
+const majority = { readConcern: { level: 'majority' } } as const;
+
+/** Knows how things are, from the databases and from the facts' owners, without a memory. */
+export class Oracle implements Disposable {
+  readonly #cluster: Cluster;
+  readonly #fills: Fills;
+  readonly #close: () => void;
+  /** How long an event that is required may still be unknown to a guard with a view. */
+  readonly #boundMs: number;
+
+  constructor(cluster: Cluster, { leaseMs, renewMs }: { leaseMs: number; renewMs: number }) {
+    const { ca, cert, key } = cluster.certificates.guard;
+    const { peers, close } = connectPeers(cluster.entries, { ca, cert, key });
+    this.#cluster = cluster;
+    this.#fills = remoteFills(peers);
+    this.#close = close;
+    this.#boundMs = leaseMs + renewMs;
+  }
+
+  /**
+   * When nobody may accept any of these any more, though no RPC has returned: a renewal and a lease
+   * after what ended them became required. Undefined: they have not all ended, or not yet.
+   */
+  async boundOf(questions: Question[]): Promise<number | undefined> {
+    if (await this.#acceptsAny(questions)) return undefined;
+    const heads = await this.#headsOfNow();
+    await eventually(async () => {
+      const required = await this.#cluster.mongo
+        .db('silo_token')
+        .collection<Positions & { _id: string }>('requirements')
+        .findOne({ _id: 'required' }, majority);
+      for (const [source, sequence] of heads) {
+        const reached = required?.[source]?.sequence ?? 0;
+        if (reached < sequence) throw new Error(`${source}: ${reached} of ${sequence} is required`);
+      }
+    }, withinMs);
+    return machineMs() + this.#boundMs;
+  }
+
+  async #acceptsAny(questions: Question[]): Promise<boolean> {
+    return await eventually(async () => {
+      const signal = AbortSignal.timeout(deadlineMs);
+      const asked = questions.map(async (question) =>
+        accepts(question, await this.#ask(question, signal)),
+      );
+      return (await Promise.all(asked)).includes(true);
+    }, withinMs);
+  }
+
+  /** The answer by the rule that guards go by, from facts that are read now. */
+  async #ask(question: Question, signal: AbortSignal): Promise<TokenAnswer | Answer> {
+    const asked = askedOf(question);
+    const found = new Map<string, Known<unknown>>();
+    for (;;) {
+      const recall = (kind: FactKind, id: string) => found.get(`${kind} ${id}`);
+      const verdict = decide(asked, recall as Recall, new Date());
+      if ('answer' in verdict) return verdict.answer;
+      for (const ref of verdict.missing) {
+        const value = await askOwner(this.#fills, ref, signal);
+        found.set(`${ref.kind} ${ref.id}`, { value, name: nameOf(ref, value as never) });
+      }
+    }
+  }
+
+  /** Of each source, how far its log goes with everything that is committed now. */
+  async #headsOfNow(): Promise<['org' | 'project' | 'token', number][]> {
+    const sources = ['org', 'project', 'token'] as const;
+    return await Promise.all(
+      sources.map(async (source): Promise<[typeof source, number]> => {
+        const db = this.#cluster.mongo.db(`silo_${source}`);
+        const outbox = db.collection<OutboxGroup>('outbox');
+        const read = () => outbox.find({}, { ...majority, projection: { _id: 1 } }).toArray();
+        const waiting = await eventually(read, withinMs);
+        const ids = waiting.map(({ _id }) => _id);
+        await eventually(async () => {
+          const left = await outbox.countDocuments({ _id: { $in: ids } }, majority);
+          if (left > 0) throw new Error(`${source} has ${left} groups to number`);
+        }, withinMs);
+        const log = await eventually(
+          () => db.collection<LogDocument>('log').findOne({}, majority),
+          withinMs,
+        );
+        return [source, log?.sequence ?? 0];
+      }),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#close();
+  }
+}
+
+function askedOf(question: Question): Asked {
+  if (question.kind === 'token') {
+    const { token } = question;
+    return { kind: 'token', token, fingerprint: fingerprintOf(token) };
+  }
+  const keyHash = hashOf(question.key);
+  return {
+    kind: 'access',
+    question: { ...needOf(question), keyHash },
+    keyHash: keyHash.toString('hex'),
+  };
+}

@@ -1,0 +1,83 @@
+import { type Clients, connectClients } from '../../harness/clients.ts';
+import { SeededRandom } from '../../simulation/random.ts';
+import type { Cluster } from './cluster.ts';
+import type { Fleet } from './fleet.ts';
+import { careers } from './kinds.ts';
+import { Ledger } from './ledger.ts';
+import { machineMs } from './machine-clock.ts';
+import { Nemesis, type Strike } from './nemesis.ts';
+import { Oracle } from './oracle.ts';
+import { readsProject } from './people.ts';
+import { Turnstile } from './turnstile.ts';
+import { Worker } from './worker.ts';
+
+/** So many people act at a time, in turns: more of them would only wait for the same processors. */
+const actingMax = 6;
+const turnMs = 1_000;
+
+export type StormOptions = {
+  seed: number;
+  /** How many revocations are to be complete; a few more may be. */
+  revocations: number;
+  plan: readonly Strike[];
+  lease: { leaseMs: number; renewMs: number };
+  log: (line: string) => void;
+};
+
+/**
+ * Lets somebody of every kind give and take access, all at the same time, while the nemesis strikes,
+ * until so many revocations are complete. Then heals everything, and answers what was done.
+ */
+export async function storm(
+  cluster: Cluster,
+  fleet: Fleet,
+  { seed, revocations, plan, lease, log }: StormOptions,
+): Promise<{ ledger: Ledger; strikes: number }> {
+  using oracle = new Oracle(cluster, lease);
+  const ledger = new Ledger(fleet);
+  const replicas = cluster.services.token.map((_, index) => {
+    const { staff } = cluster.certificates;
+    return connectClients(cluster.addresses(index), staff);
+  });
+  using _clients = closing(replicas);
+  const nemesis = new Nemesis({ cluster, fleet, ledger, log });
+  const isOver = () => ledger.count >= revocations;
+  const acceptedBy = (id: number) => fleet.acceptedBy(id);
+  const shared = { replicas, ledger, oracle, acceptedBy, isOver };
+  await holdThroughout(new Worker(shared, new SeededRandom(seed), 0));
+  const turnstile = new Turnstile(actingMax);
+  const working = Object.values(careers).map(async (career, index) => {
+    const random = new SeededRandom(seed * 100 + index);
+    const worker = new Worker(shared, random, index);
+    const steps = career(worker);
+    while (!isOver()) {
+      using _turn = await turnstile.enter();
+      const endMs = machineMs() + turnMs;
+      do await steps.next();
+      while (machineMs() < endMs && !isOver());
+    }
+    await steps.return(undefined);
+  });
+  const worked = Promise.allSettled(working).finally(() => nemesis.end());
+  const [struck] = await Promise.allSettled([nemesis.run(plan), worked]);
+  for (const each of [struck, ...(await worked)]) {
+    if (each.status === 'rejected') throw each.reason;
+  }
+  ledger.excuse(nemesis.troubles);
+  return { ledger, strikes: nemesis.done };
+}
+
+/** What nobody takes away: when all is over, every guard accepts it. */
+async function holdThroughout(worker: Worker): Promise<void> {
+  const { apiKey, organizationId, projectId, projectToken } = await worker.signUp('Constance');
+  worker.give('a key, nobody', readsProject(apiKey, projectId), 0);
+  worker.give('a token, nobody', { kind: 'token', token: projectToken, organizationId }, 0);
+}
+
+function closing(replicas: readonly Clients[]): Disposable {
+  return {
+    [Symbol.dispose]: () => {
+      for (const clients of replicas) clients.close();
+    },
+  };
+}

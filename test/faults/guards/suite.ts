@@ -1,0 +1,135 @@
+import { rm } from 'node:fs/promises';
+import { eventually } from '../../harness/eventually.ts';
+import { settledViolations } from '../../invariants.ts';
+import { SeededRandom } from '../../simulation/random.ts';
+import { Checker, type Report } from './checker.ts';
+import type { Cluster } from './cluster.ts';
+import type { Fleet } from './fleet.ts';
+import { readHistory } from './history.ts';
+import type { Ledger } from './ledger.ts';
+import { planStrikes, type StrikeName, strikes } from './nemesis.ts';
+import { storm } from './storm.ts';
+
+/** The short one shows more faults in less time; the other is what production has. */
+export const leases = [
+  { leaseMs: 2_000, renewMs: 800 },
+  { leaseMs: 5_000, renewMs: 1_500 },
+] as const;
+
+export type SuiteOptions = {
+  seed: number;
+  revocations: number;
+  lease: { leaseMs: number; renewMs: number };
+  /** What may strike; everything unless given. */
+  names?: StrikeName[];
+  /** Between two strikes, on average. */
+  everyAttempts: number;
+  log: (line: string) => void;
+};
+
+/** What came of one storm. */
+export type Outcome = {
+  report: Report;
+  /** Revocations that were complete, by RPC. */
+  returned: Map<string, number>;
+  bounded: number;
+  strikes: number;
+  attempts: number;
+  /** How long after the last fault every guard answered everything from memory again. */
+  healedMs: number;
+};
+
+/** A fresh processes’ start, a lost lease and a busy machine included. */
+const healedWithinMs = 30_000;
+
+/** One storm from its seed, and the judgement of everything that the guards answered in it. */
+export async function runStorm(
+  cluster: Cluster,
+  fleet: Fleet,
+  { seed, revocations, lease, names, everyAttempts, log }: SuiteOptions,
+): Promise<Outcome> {
+  const plan = planStrikes(new SeededRandom(seed), {
+    count: revocations,
+    everyAttempts,
+    names: names ?? (Object.keys(strikes) as StrikeName[]),
+  });
+  log(`storm of seed ${seed}: ${revocations} revocations`);
+  const { ledger, strikes: struck } = await storm(cluster, fleet, {
+    ...{ seed, revocations, plan, lease, log },
+  });
+  // Whoever woke up late is asked about all that is gone.
+  await fleet.reports(healedWithinMs);
+  ledger.retireEnded();
+  const healedMs = await untilFromMemory(fleet, ledger.held());
+  fleet.retireAll();
+  const report = await judge(fleet, ledger, lease);
+  return {
+    report,
+    returned: ledger.returned,
+    bounded: ledger.bounded,
+    strikes: struck,
+    attempts: ledger.attempts.length,
+    healedMs,
+  };
+}
+
+/** For people, in a few lines. */
+export function tell({
+  report,
+  returned,
+  bounded,
+  strikes,
+  attempts,
+  healedMs,
+}: Outcome): string[] {
+  const { verifications, accepted, fromMemory, unavailable, ended, proved, nextAskedMs } = report;
+  const share = ((100 * fromMemory) / Math.max(1, verifications)).toFixed(2);
+  const { unconfirmed, slowed, excused } = report;
+  return [
+    [...returned].map(([what, count]) => `${what} ${count}`).join(', '),
+    `${attempts} RPCs ended under ${strikes} strikes: ${unconfirmed} unconfirmed, ${excused} of struck servers, ${slowed} on a busy machine; ${bounded} died and were bounded`,
+    `${verifications} verifications, ${share} % from memory: ${accepted} accepted, ${unavailable} without an answer`,
+    `${proved} of ${ended} ends were seen on both sides; asked again after ${nextAskedMs.median.toFixed(1)} ms (median)`,
+    `from memory again ${healedMs.toFixed(0)} ms after the last fault`,
+  ];
+}
+
+/** Waits until every guard that is asked about these accepts them from memory; tells how long. */
+async function untilFromMemory(fleet: Fleet, ids: readonly number[]): Promise<number> {
+  const startedMs = performance.now();
+  await eventually(async () => {
+    for (const { name, fromMemory } of await fleet.reports(healedWithinMs)) {
+      const missing = ids.filter((id) => fleet.isAsked(name, id) && !fromMemory.includes(id));
+      if (missing.length > 0) throw new Error(`${name} does not accept ${missing} from memory`);
+    }
+  }, healedWithinMs);
+  return performance.now() - startedMs;
+}
+
+/** Judges what was written down since the last time; by these guards, all unless named. */
+export async function judge(
+  fleet: Fleet,
+  ledger: Ledger,
+  lease: { leaseMs: number },
+  names?: readonly string[],
+): Promise<Report> {
+  const checker = new Checker(ledger.periods);
+  for (const { guard, file } of await fleet.turnPages(healedWithinMs)) {
+    if (names?.includes(guard) ?? true) checker.see(guard, readHistory(file));
+    await rm(file, { force: true });
+  }
+  checker.seeAttempts(ledger.attempts, lease);
+  return checker.report();
+}
+
+/** Everything else that must hold when the storm is over; empty if it does. */
+export async function aftermath(cluster: Cluster, fleet: Fleet): Promise<string[]> {
+  const violations = await settledViolations(cluster);
+  return [
+    ...violations.map(({ invariant, found }) => `${invariant}: ${found}`),
+    ...cluster.failures.map((error) => `ended by itself: ${error.message}`),
+    ...fleet.guards.flatMap(({ failures }) =>
+      failures.map((error) => `ended by itself: ${error.message}`),
+    ),
+  ];
+}

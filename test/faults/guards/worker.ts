@@ -1,0 +1,207 @@
+import { randomUUID } from 'node:crypto';
+import { reasonOf } from '@silo/errors/from-status.ts';
+import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
+import type { Clients, PublicApi } from '../../harness/clients.ts';
+import { eventually } from '../../harness/eventually.ts';
+import type { SeededRandom } from '../../simulation/random.ts';
+import type { Ledger } from './ledger.ts';
+import { machineMs } from './machine-clock.ts';
+import type { Oracle } from './oracle.ts';
+import type { AskedAccess } from './question.ts';
+
+/** How long one request is repeated; past it the test has failed. */
+const repeatedWithinMs = 180_000;
+/** How long a worker waits for somebody to accept what it is about to take away. */
+const acceptedWithinMs = 10_000;
+/** Of the requests that died, how many nobody repeats until their bound has passed. */
+const abandonedShare = 0.25;
+const attemptDeadlineMs = 12_000;
+
+/** Somebody who signed up. */
+export type Person = {
+  accountId: string;
+  email: string;
+  organizationId: string;
+  projectId: string;
+  projectToken: string;
+  apiKey: string;
+};
+
+/** What all workers of a storm share. */
+export type Storm = {
+  /** The public API at each replica, in turn. */
+  replicas: readonly Clients[];
+  ledger: Ledger;
+  oracle: Oracle;
+  acceptedBy(id: number): number;
+  /** Ends with the storm: whoever waits goes on at once. */
+  isOver(): boolean;
+};
+
+type Propagated = { propagation?: Propagation | undefined };
+
+/** Calls the API as a client would: repeats what did not succeed, under the same request id. */
+export type Call<Answer> = (api: PublicApi, requestId: string) => Promise<Answer>;
+
+/** Somebody who gives and takes access, one thing after another, with people of its own. */
+export class Worker {
+  readonly #storm: Storm;
+  readonly #random: SeededRandom;
+  #next: number;
+
+  constructor(storm: Storm, random: SeededRandom, first: number) {
+    this.#storm = storm;
+    this.#random = random;
+    this.#next = first;
+  }
+
+  /** A new account. */
+  async signUp(displayName: string): Promise<Person> {
+    const email = `${displayName.toLowerCase()}-${randomUUID()}@example.com`;
+    const organizationName = `${displayName}’s organization`;
+    const { answer } = await this.do(undefined, (api, requestId) =>
+      api.accounts.createAccount({ email, displayName, organizationName, requestId }, patience),
+    );
+    const { account, organization, ...rest } = answer;
+    const accountId = account?.id ?? '';
+    return { ...rest, accountId, email, organizationId: organization?.id ?? '' };
+  }
+
+  /** Does what gives access, or prepares it. Answers also when it was first sent. */
+  async do<Answer>(
+    apiKey: string | undefined,
+    call: Call<Answer>,
+  ): Promise<{ answer: Answer; sentMs: number }> {
+    const requestId = randomUUID();
+    const sentMs = machineMs();
+    for (let attempt = 1; ; attempt++) {
+      const fromMs = machineMs();
+      try {
+        return { answer: await call(this.#replica().as(apiKey), requestId), sentMs };
+      } catch (error) {
+        if (!isRepeatable(error) || machineMs() > sentMs + repeatedWithinMs) throw error;
+      } finally {
+        this.#storm.ledger.gave(fromMs, machineMs());
+      }
+      await this.#breathe(attempt);
+    }
+  }
+
+  give(what: string, asked: AskedAccess, fromMs: number): number {
+    return this.#storm.ledger.give(what, asked, fromMs);
+  }
+
+  giveAgain(id: number, what: string, fromMs: number): void {
+    this.#storm.ledger.giveAgain(id, what, fromMs);
+  }
+
+  /**
+   * Takes access away: waits until somebody accepts it, calls until it returns OK, and holds
+   * everyone to it from then on.
+   */
+  async take<Answer extends Propagated>(
+    what: string,
+    ids: number[],
+    apiKey: string,
+    call: Call<Answer>,
+  ): Promise<{ answer: Answer; sentMs: number }> {
+    const { ledger } = this.#storm;
+    await this.#untilAccepted(ids);
+    const requestId = randomUUID();
+    const firstSentMs = machineMs();
+    for (let attempt = 1; ; attempt++) {
+      const sentMs = machineMs();
+      const settled = await settle(call(this.#replica().as(apiKey), requestId));
+      const endedMs = machineMs();
+      const outcome = 'answer' in settled ? 'OK' : outcomeOf(settled.error);
+      const barrierMs = 'answer' in settled ? barrierMsOf(settled.answer) : undefined;
+      ledger.attempted({ what, sentMs, endedMs, outcome, barrierMs });
+      if ('answer' in settled) {
+        for (const id of ids) ledger.end(id, endedMs, 'returned');
+        ledger.askAgain(ids);
+        ledger.returned.set(what, (ledger.returned.get(what) ?? 0) + 1);
+        return { answer: settled.answer, sentMs: firstSentMs };
+      }
+      if (!isRepeatable(settled.error) || endedMs > firstSentMs + repeatedWithinMs) {
+        throw new Error(`${what} of a storm`, { cause: settled.error });
+      }
+      if (this.#random.chance(abandonedShare)) await this.#abandon(ids);
+      await this.#breathe(attempt);
+    }
+  }
+
+  /** Repeats nothing until what was done, if it was, must have reached everyone by itself. */
+  async #abandon(ids: number[]): Promise<void> {
+    const { ledger, oracle, isOver } = this.#storm;
+    const boundMs = await oracle.boundOf(ids.map((id) => ledger.question(id)));
+    if (boundMs === undefined) return;
+    for (const id of ids) ledger.end(id, boundMs, 'bounded');
+    ledger.bounded++;
+    await eventually(() => {
+      if (machineMs() < boundMs + 200 && !isOver()) throw new Error('the bound is not over');
+    }, 60_000);
+    ledger.askAgain(ids);
+  }
+
+  async #untilAccepted(ids: number[]): Promise<void> {
+    const { acceptedBy, isOver } = this.#storm;
+    await eventually(() => {
+      const isSeen = ids.every((id) => acceptedBy(id) > 0);
+      if (!isSeen && !isOver()) throw new Error('nobody accepts it yet');
+    }, acceptedWithinMs).catch(() => {}); // while nobody can be asked, it is taken unseen
+  }
+
+  #replica(): Clients {
+    const { replicas } = this.#storm;
+    const clients = replicas[this.#next++ % replicas.length];
+    if (clients === undefined) throw new RangeError('a storm needs clients');
+    return clients;
+  }
+
+  /** Longer with every attempt, as clients do. */
+  async #breathe(attempt: number): Promise<void> {
+    const fromMs = machineMs();
+    const pauseMs = this.#random.between(0.5, 1) * Math.min(1_000, 50 * 2 ** attempt);
+    await eventually(() => {
+      if (machineMs() - fromMs < pauseMs) throw new Error('too soon');
+    });
+  }
+}
+
+/** How long one attempt may take; more than any server takes. */
+export const patience = { deadlineMs: attemptDeadlineMs };
+
+async function settle<Answer>(
+  promise: Promise<Answer>,
+): Promise<{ answer: Answer } | { error: unknown }> {
+  return await promise.then(
+    (answer) => ({ answer }),
+    (error: unknown) => ({ error }),
+  );
+}
+
+function barrierMsOf({ propagation }: Propagated): number | undefined {
+  const elapsed = propagation?.elapsed;
+  return elapsed && elapsed.seconds * 1_000 + elapsed.nanos / 1e6;
+}
+
+function outcomeOf(error: unknown): string {
+  const reason = reasonOf(error);
+  if (reason !== undefined) return reason;
+  return error instanceof Error && 'code' in error ? `gRPC ${error.code}` : String(error);
+}
+
+const repeatable = new Set([
+  'DEPENDENCY_UNAVAILABLE',
+  'DRAINING',
+  'CALL_ENDED',
+  'NOT_READY',
+  'REQUEST_IN_PROGRESS',
+  'PROPAGATION_UNCONFIRMED',
+  // gRPC's own: CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL (RST_STREAM), UNAVAILABLE.
+  ...['gRPC 1', 'gRPC 2', 'gRPC 4', 'gRPC 13', 'gRPC 14'],
+]);
+
+function isRepeatable(error: unknown): boolean {
+  return repeatable.has(outcomeOf(error));
+}
