@@ -80,6 +80,12 @@ export class Broker {
     }
   }
 
+  /** Takes the service's events out of the stream: all of them are to come again, in order. */
+  async clear(): Promise<void> {
+    await this.#manager.streams.purge(this.#stream.name, { filter: serviceSubjects(this.#source) });
+    this.#seen = await this.#manager.streams.info(this.#stream.name);
+  }
+
   /** Where in the stream the service's last event stands; undefined where there is none. */
   async #lastOfService(): Promise<number | undefined> {
     try {

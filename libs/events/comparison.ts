@@ -4,6 +4,8 @@ export type Comparison = {
   reach: number;
   /** Whether what follows must go out under new message ids, for the broker had some of it before. */
   repair: boolean;
+  /** Whether all that the stream holds stands before its time: what must come first is not there. */
+  isPremature: boolean;
 };
 
 /**
@@ -24,5 +26,9 @@ export function compare(
     if (sequence === reach + 1) reach = sequence;
     highest = Math.max(highest, sequence);
   }
-  return { reach, repair: highest > reach || reach < published };
+  return {
+    reach,
+    repair: highest > reach || reach < published,
+    isPremature: highest > reach && reach < windowStart,
+  };
 }

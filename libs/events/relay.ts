@@ -132,7 +132,9 @@ class Relay {
     const { incarnation } = await eventLog.head(this.#signal);
     const source = { service, region, subjectPrefix: stream.subjectPrefix, incarnation };
     const broker = await Broker.open(connection, source, stream);
-    const { reach, repair } = await this.#compare(broker);
+    const { reach, repair, isPremature } = await this.#compare(broker);
+    // The stream was deleted, and another service made it again before this one noticed.
+    if (isPremature) await broker.clear();
     const repairId = repair ? ulid().toLowerCase() : undefined;
     if (repairId !== undefined) {
       log.warn({ from: reach + 1, repair: repairId }, 'the stream lost events: publishing again');

@@ -8,6 +8,7 @@ type Case = {
   published: number;
   reach: number;
   repair: boolean;
+  isPremature?: boolean;
 };
 
 const cases: Case[] = [
@@ -30,6 +31,10 @@ const cases: Case[] = [
   {
     rule: 'a stream that is gone is repaired from the start of the window',
     ...{ stream: [], windowStart: 1, published: 4, reach: 0, repair: true },
+  },
+  {
+    rule: 'what stands in a stream that was made again before what must come first is premature',
+    ...{ stream: [5], windowStart: 1, published: 5, reach: 0, repair: true, isPremature: true },
   },
   {
     rule: 'a hole is repaired, and everything after it',
@@ -61,8 +66,9 @@ const cases: Case[] = [
   },
 ];
 
-for (const { rule, stream, windowStart, published, reach, repair } of cases) {
+for (const { rule, stream, windowStart, published, ...expected } of cases) {
   test(rule, (t) => {
-    t.deepEqual(compare(stream, { windowStart, published }), { reach, repair });
+    const found = compare(stream, { windowStart, published });
+    t.deepEqual(found, { isPremature: false, ...expected });
   });
 }

@@ -1,6 +1,7 @@
 import { eventually } from '@silo/mongo/test/support.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { StoredMsg } from 'nats';
+import { ensureStream } from '../stream.ts';
 import { natsUrl, ownNatsServer, range, sequencesOf, testRelay } from './support.ts';
 
 type Relays = Awaited<ReturnType<typeof testRelay>>;
@@ -107,6 +108,20 @@ test('a deleted stream is made again and filled in order, under new message ids'
   for (const [index, id] of messageIds(after).entries()) {
     t.regex(id, new RegExp(`^${messageIds(before)[index]}:[0-9a-z]{26}$`));
   }
+});
+
+test('into a stream that another service made again, all comes in order', async (t) => {
+  const relays = await testRelay(t, natsUrl(), 1_500);
+  relays.start('a');
+  await relays.decide(8);
+  await streamHolds(relays, upTo(8));
+  await relays.admin(async (manager) => {
+    await manager.streams.delete(relays.stream.name);
+    await ensureStream(manager, relays.stream);
+  });
+  await relays.decide(1); // out at once, before anyone looks after the stream
+  const found = await streamHolds(relays, ([first], { length }) => first === 1 && length >= 9);
+  t.deepEqual(sequencesOf(found), range(1, 9));
 });
 
 test('a purged stream is filled again', async (t) => {

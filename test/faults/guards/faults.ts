@@ -23,6 +23,8 @@ const usage = `npm run faults -- [--revocations N] [--seed S] [--lease MS] [--gu
 
 const stormRevocationsMax = 1_000;
 const everyAttempts = 25;
+/** Of violations, so many are told, and all are counted. */
+const toldMax = 20;
 
 process.exitCode = await main();
 
@@ -53,7 +55,7 @@ async function main(): Promise<number> {
       const outcome = await runStorm(cluster, fleet, storm);
       const wrong = [...outcome.report.violations, ...(await aftermath(cluster, fleet))];
       console.log(`seed ${seed}, lease ${lease.leaseMs} ms:`);
-      for (const line of [...tell(outcome), ...wrong]) console.log(`  ${line}`);
+      for (const line of [...tell(outcome), ...wrong.slice(0, toldMax)]) console.log(`  ${line}`);
       violations += wrong.length + outcome.report.violationsUntold;
       done += [...outcome.returned.values()].reduce((sum, count) => sum + count, 0);
       seed++;
