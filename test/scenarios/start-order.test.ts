@@ -40,8 +40,7 @@ test.serial('in any order, and the first changes after the last has started work
   for (const order of ordersOf(serviceNames)) {
     for (const name of order) await silo.start(name);
     const ada = await silo.signUp('Ada');
-    const propagation = await changeEverything(ada);
-    t.true((propagation?.guards ?? 0) >= 4, order.join());
+    t.truthy(await changeEverything(ada), order.join());
     await stopAll(silo);
   }
 });
@@ -71,8 +70,7 @@ test.serial('all at once, cold, without NATS, which comes later', async (t) => {
   });
   await Promise.all(serviceNames.map((name) => silo.start(name)));
   const ada = await silo.signUp('Ada');
-  const without = await changeEverything(ada);
-  t.is(without?.guards, 4);
+  t.truthy(await changeEverything(ada));
   await nats.restart();
   await eventually(async () => {
     const { elapsed } = (await changeEverything(ada)) ?? {};

@@ -5,21 +5,17 @@
  */
 import { parseArgs } from 'node:util';
 import { obtain } from '@silo/embedded/obtain.ts';
-import type { ProtectionName } from '@silo/guard/core/protections.ts';
 import { startCluster } from './cluster.ts';
 import { Fleet } from './fleet.ts';
-import { aftermath, leases, runStorm, tell } from './suite.ts';
-
-/** Those that guards hold, and whose loss these strikes show; the simulation shows them all. */
-const shown: readonly ProtectionName[] = ['clocks-at-each-use'];
+import { aftermath, controls, leases, runStorm, tell } from './suite.ts';
 
 const usage = `npm run faults -- [--revocations N] [--seed S] [--lease MS] [--guards G] [--without PROTECTION]
-  --revocations N        how many (10000), in storms of at most 1000
+  --revocations N        how many (10000; of a control run 100), in storms of at most 1000
   --seed S               of the first storm; the others follow (random)
   --lease MS             2000 or 5000; else half of the storms under each
   --guards G             guard processes (20)
   --without PROTECTION   a control run: switched off in every guard
-                         (${shown.join(', ')})`;
+                         (${Object.keys(controls).join(', ')})`;
 
 const stormRevocationsMax = 1_000;
 const everyAttempts = 25;
@@ -51,7 +47,8 @@ async function main(): Promise<number> {
     await using fleet = await Fleet.start(cluster, { count: guards, without });
     while (done < until) {
       const size = Math.min(stormRevocationsMax, until - done);
-      const storm = { seed, revocations: size, lease, everyAttempts, log };
+      const steered = without === undefined ? undefined : controls[without];
+      const storm = { seed, revocations: size, lease, everyAttempts, ...steered, log };
       const outcome = await runStorm(cluster, fleet, storm);
       const wrong = [...outcome.report.violations, ...(await aftermath(cluster, fleet))];
       console.log(`seed ${seed}, lease ${lease.leaseMs} ms:`);
@@ -69,24 +66,24 @@ function parse() {
   try {
     const { values } = parseArgs({
       options: {
-        revocations: { type: 'string', default: '10000' },
+        revocations: { type: 'string' },
         seed: { type: 'string' },
         lease: { type: 'string' },
         guards: { type: 'string', default: '20' },
         without: { type: 'string' },
       },
     });
-    const revocations = Number(values.revocations);
+    const { without } = values;
+    const revocations = Number(values.revocations ?? (without === undefined ? 10_000 : 100));
     const guards = Number(values.guards);
     const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
     const leaseMs = values.lease === undefined ? undefined : Number(values.lease);
-    const without = shown.find((name) => name === values.without);
     const isWhole = [revocations, guards, seed].every((each) => Number.isSafeInteger(each));
     if (!isWhole || revocations < 1 || guards < 1 || seed < 0) return undefined;
     if (leaseMs !== undefined && !leases.some((lease) => lease.leaseMs === leaseMs)) {
       return undefined;
     }
-    if (values.without !== undefined && without === undefined) return undefined;
+    if (without !== undefined && !(without in controls)) return undefined;
     return { revocations, guards, seed, leaseMs, without };
   } catch {
     return undefined;

@@ -16,6 +16,15 @@ export const leases = [
   { leaseMs: 5_000, renewMs: 1_500 },
 ] as const;
 
+/** What must strike, and how often, to show at once that a protection is off. */
+type Steered = { names: StrikeName[]; everyAttempts: number };
+
+/** The protections that guards hold and real processes show; the simulation shows them all. */
+export const controls: Readonly<Record<string, Steered>> = {
+  // A guard that wakes up believes in a flag that no timer has taken down yet.
+  'clocks-at-each-use': { names: ['stopGuard'], everyAttempts: 4 },
+};
+
 export type SuiteOptions = {
   seed: number;
   revocations: number;
