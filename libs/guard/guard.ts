@@ -11,7 +11,7 @@ import { Acknowledger } from './acknowledger.ts';
 import { askOwner } from './ask-owner.ts';
 import type { FactRef } from './core/facts.ts';
 import { GuardCore } from './core/guard-core.ts';
-import type { Asked } from './core/look-up.ts';
+import { type Asked, accessAsked } from './core/look-up.ts';
 import { tokenRefused } from './core/memory.ts';
 import type { GuardAction, GuardInput } from './core/messages.ts';
 import type { Permit } from './core/permits.ts';
@@ -62,6 +62,8 @@ export class Guard implements Access, AsyncDisposable {
   readonly #answers = { memory: 0, owners: 0, failed: 0 };
   readonly #drained = Promise.withResolvers<void>();
   readonly #troubled = new Set<string>();
+  /** Settles when the last request for a lease has. */
+  #acquiring: Promise<unknown> = Promise.resolve();
   readonly #actions: GuardAction[] = [];
   #isPerforming = false;
   #hadView = false;
@@ -276,6 +278,7 @@ export class Guard implements Access, AsyncDisposable {
       case 'acquire': {
         const { requestId, leaseId, guardName } = action;
         const acquiring = leases.acquire(leaseId, guardName, this.#stop.signal);
+        this.#acquiring = acquiring.catch(() => {});
         this.#tell('acquire', acquiring, (numbers) =>
           this.#step({ kind: 'acquired', requestId, reply: numbers && { numbers } }),
         );
@@ -342,9 +345,11 @@ export class Guard implements Access, AsyncDisposable {
 
   #release(leaseId: string): void {
     this.#isReleasing = true;
-    this.#tell('release', this.#links.leases.release(leaseId, this.#stop.signal), () =>
-      this.#drained.resolve(),
+    // A lease that is given back before it is there would stay, and be waited for.
+    const releasing = this.#acquiring.then(() =>
+      this.#links.leases.release(leaseId, this.#stop.signal),
     );
+    this.#tell('release', releasing, () => this.#drained.resolve());
   }
 
   #tellRevoked(revoked: Revoked): void {
@@ -387,10 +392,4 @@ function unavailable(why: Extract<GuardAction, { kind: 'unavailable' }>['why']):
     case 'too-many-fills':
       return errors.dependencyUnavailable('the owners of facts', new Error(why));
   }
-}
-
-function accessAsked(question: Question): Extract<Asked, { kind: 'access' }> {
-  const { keyHash } = question;
-  const bytes = Buffer.from(keyHash.buffer, keyHash.byteOffset, keyHash.byteLength);
-  return { kind: 'access', question, keyHash: bytes.toString('hex') };
 }

@@ -160,3 +160,10 @@ function gatherTarget(
   const project = gather.get('project', projectId);
   return project && { project: project.value };
 }
+
+/** A question about a key, as the core is asked it. */
+export function accessAsked(question: Question): Extract<Asked, { kind: 'access' }> {
+  const { keyHash } = question;
+  const bytes = Buffer.from(keyHash.buffer, keyHash.byteOffset, keyHash.byteLength);
+  return { kind: 'access', question, keyHash: bytes.toString('hex') };
+}

@@ -10,8 +10,15 @@ import anyTest, { type TestFn } from 'ava';
 import { ulid } from 'ulid';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { startTestSilo, type TestSilo } from '../../../test/harness/silo.ts';
+import { createGuard } from '../create-guard.ts';
 import type { Revoked } from '../guard-status.ts';
-import { openGuard, remembered, untilRemembered, untilView } from './guard-support.ts';
+import {
+  guardOptions,
+  openGuard,
+  remembered,
+  untilRemembered,
+  untilView,
+} from './guard-support.ts';
 
 // One after another: what one of them ends, guards of the others would have to ask for again.
 const test = anyTest as TestFn<{ silo: TestSilo }>;
@@ -65,6 +72,20 @@ test.serial('what is malformed is refused in the same turn, before there is a vi
     });
   }
   t.is(guard.status().fills, 0);
+});
+
+test.serial('a guard that ends before it has its lease leaves none behind', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp('Ada');
+  const request = { projectId: ada.projectId, expectedFingerprint: '', requestId: '' };
+  const revoke = () => ada.api.projectTokens.regenerateProjectToken(request);
+  const before = await revoke();
+  await Promise.all(
+    Array.from({ length: 10 }, () => createGuard(guardOptions(silo))[Symbol.asyncDispose]()),
+  );
+  const { propagation } = await revoke();
+  t.is(propagation?.expired, 0);
+  t.is(propagation?.guards, before.propagation?.guards);
 });
 
 test.serial('an unknown token is asked for once, then refused from memory', async (t) => {
