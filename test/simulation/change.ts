@@ -18,6 +18,7 @@ export class Change {
   readonly #process: GuardProcess;
   readonly #factIndex: number;
   readonly #done: (returned: Returned) => void;
+  #takesAway = false;
 
   constructor(
     world: World,
@@ -29,6 +30,12 @@ export class Change {
     this.#process = process;
     this.#factIndex = factIndex;
     this.#done = done;
+  }
+
+  /** By staff, who takes away for sure: also what another has taken away meanwhile. */
+  revoke(): void {
+    this.#takesAway = true;
+    this.run(false);
   }
 
   /** `isPermitted`: by the guard of the process; else the caller is staff. */
@@ -69,7 +76,7 @@ export class Change {
     const fact = this.#fact;
     const source = sources[sourceOfKind[fact.ref.kind]];
     const isGranted = source.current(fact.ref) === fact.granted;
-    const isRevoke = isGranted || random.chance(0.3);
+    const isRevoke = isGranted || this.#takesAway || random.chance(0.3);
     const value = isGranted ? random.pick(fact.taken) : fact.granted;
     const event = isGranted || !isRevoke ? source.commit(fact, value) : undefined;
     return { isRevoke, atMs: timeline.nowMs, event, life: source.incarnation };

@@ -161,7 +161,7 @@ class Schedule {
         checker.fail('liveness', `a barrier after the faults took ${tookMs}ms`);
       }
     });
-    change.run(false);
+    change.revoke();
     this.#world.timeline.after(withinMs + 60, () => {
       if (!isOver) checker.fail('liveness', 'a barrier after the faults did not end');
     });
