@@ -5,7 +5,7 @@ const timeMaxMs = 5_000;
 const batchSize = 1_000;
 
 /**
- * What a query of many documents finds, as it stands now: everything that was acknowledged before
+ * What a query of many documents finds, in batches, as it stands now: everything that was acknowledged before
  * the call is seen, and what is answered is durable. One linearizable read shows that the primary is
  * one, and tells its time; the query follows causally. Refuses with DEPENDENCY_UNAVAILABLE where the
  * primary does not answer, or cannot prove in time that it still is one.
@@ -14,7 +14,7 @@ export async function* findAsOfNow<T extends Document, Found extends Document = 
   collection: Collection<T>,
   filter: Filter<T>,
   { signal, ...options }: { projection: Document; sort?: Sort; signal: AbortSignal },
-): AsyncGenerator<Found> {
+): AsyncGenerator<Found[]> {
   const session = collection.db.client.startSession({ causalConsistency: true });
   const bounded = { session, signal, maxTimeMS: timeMaxMs };
   try {
@@ -34,7 +34,7 @@ export async function* findAsOfNow<T extends Document, Found extends Document = 
       readConcern: { level: 'majority' },
       readPreference: 'primary',
     });
-    for await (const document of found) yield document;
+    while (await found.hasNext()) yield found.readBufferedDocuments();
   } catch (error) {
     throw fromMongo(error);
   } finally {

@@ -12,6 +12,7 @@ import {
   type Head,
   headOf,
   type LoggedEvent,
+  loggedEvent,
   readEvents,
   readHead,
   readPositions,
@@ -36,6 +37,9 @@ export type { Codec } from './requests.ts';
 export type { EventDraft, Transaction } from './transaction.ts';
 
 export type LogService = 'org' | 'project' | 'token' | 'billing';
+
+/** Some events of the log, and how far it reaches. */
+type EventPage = { events: LoggedEvent[]; head: Head };
 
 /** A mutation's outcome. */
 type Mutated<Response> = {
@@ -89,10 +93,12 @@ export type EventLog = AsyncDisposable & {
   numberLeftovers(): Promise<void>;
   head(signal?: AbortSignal): Promise<Head>;
   /** In order, without gaps. Refuses with LOG_COMPACTED where the next event is gone. */
-  read(
-    range: { afterSequence: number; limit: number },
-    signal?: AbortSignal,
-  ): Promise<{ events: LoggedEvent[]; head: Head }>;
+  read(range: { afterSequence: number; limit: number }, signal?: AbortSignal): Promise<EventPage>;
+  /**
+   * What this process has just numbered after a sequence, without asking the server: in order,
+   * without gaps, but perhaps not all that there is. Undefined where it has numbered nothing there.
+   */
+  justNumbered(range: { afterSequence: number; limit: number }): EventPage | undefined;
   /** The sequence of the oldest event decided since then; one after the head where there is none. */
   firstSequenceSince(since: Date, signal?: AbortSignal): Promise<number>;
   /** Calls the listener with each new head, whoever numbered. A hint: may come late or not at all. */
@@ -127,6 +133,8 @@ class MongoEventLog implements EventLog {
   readonly #numbering: Numbering;
   readonly #heads: HeadWatch;
   readonly #stop = new AbortController();
+  /** How many transactions are being decided. */
+  #deciding = 0;
 
   constructor(options: Options) {
     this.#options = options;
@@ -153,7 +161,7 @@ class MongoEventLog implements EventLog {
   ): Promise<Mutated<Response>> {
     const { request } = mutation;
     try {
-      const { value, eventIds } = await this.#transact(mutation, async (tx) => {
+      const { value, eventIds } = await this.#transact(mutation, false, async (tx) => {
         const decided = await body(tx);
         if (request !== undefined) tx.remember(recordOf(request, decided, codec));
         return decided;
@@ -178,7 +186,8 @@ class MongoEventLog implements EventLog {
   ): Promise<{ value: T; eventIds: string[] }> {
     const { request } = mutation;
     try {
-      return await this.#transact(mutation, body);
+      // A part of a saga: more follows right away, and who waits will say so.
+      return await this.#transact(mutation, true, body);
     } catch (error) {
       const record = await this.#recordAfter(error, mutation);
       if (record === undefined || request === undefined) throw outward(error);
@@ -223,10 +232,15 @@ class MongoEventLog implements EventLog {
   async read(
     range: { afterSequence: number; limit: number },
     signal?: AbortSignal,
-  ): Promise<{ events: LoggedEvent[]; head: Head }> {
+  ): Promise<EventPage> {
     const answer = await readEvents(this.#collections, range, signal);
     this.#heads.tell(answer.head.sequence);
     return answer;
+  }
+
+  justNumbered({ afterSequence, limit }: { afterSequence: number; limit: number }) {
+    const page = this.#numbering.after(afterSequence, limit);
+    return page && { events: page.events.map(loggedEvent), head: page.head };
   }
 
   firstSequenceSince(since: Date, signal?: AbortSignal): Promise<number> {
@@ -253,23 +267,36 @@ class MongoEventLog implements EventLog {
 
   async #transact<T>(
     mutation: Mutation,
+    unhurried: boolean,
     body: (tx: Transaction) => Promise<T>,
   ): Promise<{ value: T; eventIds: string[] }> {
     const { client, db, clock, numbersOwn = true } = this.#options;
     const collections = this.#collections;
+    let mayNumber = numbersOwn && mutation.awaitsPosition === true;
+    this.#deciding++;
     try {
       const decided = await transact(client, mutation, async (session) => {
         const tx = openTransaction({ session, db, collections, mutation, clock });
         const value = await body(tx);
-        await tx.flush();
-        return { value, eventIds: tx.eventIds() };
+        const alone = mayNumber && this.#isAlone();
+        mayNumber = false; // who must go again has met others
+        const numbered = await tx.flush(alone);
+        return { value, eventIds: tx.eventIds(), numbered };
       });
-      if (decided.eventIds.length > 0 && numbersOwn) this.#numbering.kick();
+      if (decided.numbered !== undefined) this.#numbering.note(decided.numbered);
+      else if (decided.eventIds.length > 0 && numbersOwn) this.#numbering.kick({ unhurried });
       return decided;
     } catch (error) {
       if (error instanceof CommitUnknown && numbersOwn) this.#numbering.kick();
       throw error;
+    } finally {
+      this.#deciding--;
     }
+  }
+
+  /** Whether numbering in the deciding transaction would be in nobody's way, as far as is known. */
+  #isAlone(): boolean {
+    return this.#deciding === 1 && this.#numbering.isIdle;
   }
 
   /**

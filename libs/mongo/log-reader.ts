@@ -108,7 +108,12 @@ export async function firstSequenceSince(
   }
 }
 
-function loggedEvent({ _id: sequence, body: bodyJson, ...rest }: EventDocument): LoggedEvent {
+/** An event as it is told, of how it is stored. */
+export function loggedEvent({
+  _id: sequence,
+  body: bodyJson,
+  ...rest
+}: EventDocument): LoggedEvent {
   return { sequence, bodyJson, ...rest };
 }
 

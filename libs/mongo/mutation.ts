@@ -40,6 +40,8 @@ export type Mutation = {
    * that follows a decision, or silo itself.
    */
   permits: Permit[] | undefined;
+  /** Whether its caller awaits the position of what it tells. */
+  awaitsPosition?: boolean | undefined;
   /** Noted by the event log once it is decided, now or by an earlier call with the request_id. */
   outcome?: Outcome | undefined;
 };

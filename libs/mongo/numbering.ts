@@ -10,11 +10,15 @@ import { transact } from './transact.ts';
 const groupsMax = 500;
 /** Between two runs that nobody waits for: more commits then share a transaction. */
 const pauseMs = 10;
+/** Before a run that nobody waits for, nor will soon. */
+const unhurriedMs = 50;
 /** How many positions are kept in memory for those who are about to ask. */
 const recentMax = 20_000;
+/** How many events are kept in memory for who publishes them. */
+const lastMax = 1_000;
 
 /** What one transaction numbered. */
-type Batch = { groups: number; events: EventDocument[]; incarnation: string };
+export type Numbered = { events: EventDocument[]; incarnation: string };
 
 /** Told after numbers became durable: the log's last sequence. */
 export type NumberedListener = (sequence: number) => void;
@@ -27,6 +31,8 @@ export class Numbering {
   readonly #log: Log;
   readonly #onNumbered: NumberedListener;
   readonly #recent = new Map<string, number>();
+  /** The last events that were numbered here, without a gap. */
+  #last: EventDocument[] = [];
   /** Of what is recent. */
   #incarnation = '';
   #running: Promise<void> | undefined;
@@ -49,16 +55,20 @@ export class Numbering {
     this.#onNumbered = options.onNumbered;
   }
 
-  /** Starts a run that nobody waits for. What it leaves behind, the next run takes. */
-  kick(): void {
-    this.#next().catch((error) => {
+  /**
+   * A run that nobody waits for: at once where none is under way or just over, `unhurried` soon, so
+   * that what follows shares it. What it leaves behind, the next run takes.
+   */
+  kick({ unhurried = false }: { unhurried?: boolean } = {}): void {
+    this.#next(unhurried ? unhurriedMs : pauseMs).catch((error) => {
       if (!this.#signal.aborted) this.#log.warn({ err: error }, 'numbering failed');
     });
+    if (!unhurried && this.#running === undefined) this.#pause.abort();
   }
 
   /** Resolves when a run that began after this call has ended: what was committed is numbered. */
   run(): Promise<void> {
-    const next = this.#next();
+    const next = this.#next(pauseMs);
     this.#pause.abort();
     return next;
   }
@@ -73,19 +83,38 @@ export class Numbering {
     return this.#recentPlace(eventIds);
   }
 
+  /**
+   * What was numbered here after a sequence, at once; undefined where nothing was, or not all of it.
+   * Others may have numbered more.
+   */
+  after(sequence: number, limit: number): { events: EventDocument[]; head: Head } | undefined {
+    const [first] = this.#last;
+    const last = this.#last.at(-1);
+    if (first === undefined || last === undefined) return undefined;
+    if (sequence + 1 < first._id || sequence >= last._id) return undefined;
+    const from = sequence + 1 - first._id;
+    const head = { sequence: last._id, incarnation: this.#incarnation };
+    return { events: this.#last.slice(from, from + limit), head };
+  }
+
+  /** Whether nothing is being numbered here, nor about to be. */
+  get isIdle(): boolean {
+    return this.#running === undefined && this.#queued === undefined;
+  }
+
   /** Resolves when nothing runs any more. */
   async idle(): Promise<void> {
     await Promise.allSettled([this.#running, this.#queued]);
   }
 
-  /** The next run to begin: at once where none is under way or just over, else after a pause. */
-  #next(): Promise<void> {
+  /** The next run to begin: after the one that is under way, and a pause. */
+  #next(afterMs: number): Promise<void> {
     if (this.#queued !== undefined) return this.#queued;
-    if (this.#running === undefined) return this.#start();
     this.#pause = new AbortController();
     const { signal } = this.#pause;
-    const paused = () => systemSleep(pauseMs, signal).catch(() => {});
-    this.#queued = this.#running.then(paused, paused).then(() => this.#start());
+    const paused = () => systemSleep(afterMs, signal).catch(() => {});
+    const before = this.#running ?? Promise.resolve();
+    this.#queued = before.then(paused, paused).then(() => this.#start());
     return this.#queued;
   }
 
@@ -111,55 +140,65 @@ export class Numbering {
   async #numberAll(): Promise<void> {
     for (;;) {
       const signal = this.#signal;
-      const batch = await transact(this.#client, { signal }, (session) => this.#batch(session));
-      const last = batch.events.at(-1);
-      if (last !== undefined) {
-        this.#remember(batch);
-        this.#onNumbered(last._id);
-      }
-      if (batch.groups < groupsMax) return;
+      const taken = await transact(this.#client, { signal }, (session) => this.#take(session));
+      if (taken.numbered !== undefined) this.note(taken.numbered);
+      if (taken.groups < groupsMax) return;
     }
   }
 
-  async #batch(session: ClientSession): Promise<Batch> {
-    const { outbox, events, log } = this.#collections;
+  /** Numbers what the outbox holds, or the first part of it. */
+  async #take(session: ClientSession): Promise<{ groups: number; numbered?: Numbered }> {
+    const { outbox } = this.#collections;
     const groups = await outbox
       .find({}, { session, sort: { _id: 1 }, limit: groupsMax, batchSize: groupsMax + 1 })
       .toArray();
-    const count = groups.reduce((sum, group) => sum + group.events.length, 0);
-    if (count === 0) return { groups: 0, events: [], incarnation: '' };
-    // Two processes at once meet here: one of them conflicts, and goes again.
-    const counter = await log.findOneAndUpdate(
-      { _id: 'log' },
-      { $inc: { sequence: count } },
-      { session, returnDocument: 'after', projection: { sequence: 1, incarnation: 1 } },
-    );
-    if (counter === null) throw new TypeError('the event log is not set up');
-    const numbered = numberGroups(groups, counter.sequence - count);
-    await events.insertMany(numbered, { session });
+    if (groups.length === 0) return { groups: 0 };
+    const numbered = await numberGroups(this.#collections, session, groups);
     await outbox.deleteMany({ _id: { $in: groups.map(({ _id }) => _id) } }, { session });
-    return { groups: groups.length, events: numbered, incarnation: counter.incarnation };
+    return { groups: groups.length, numbered };
   }
 
-  #remember({ events: numbered, incarnation }: Batch): void {
+  /** Takes note of what a transaction has numbered, and tells of it. */
+  note({ events: numbered, incarnation }: Numbered): void {
     // A backup was restored: what it does not hold has no place any more.
-    if (incarnation !== this.#incarnation) this.#recent.clear();
+    if (incarnation !== this.#incarnation) {
+      this.#recent.clear();
+      this.#last = [];
+    }
     this.#incarnation = incarnation;
+    const follows = this.#last.at(-1)?._id === (numbered[0]?._id ?? 0) - 1;
+    this.#last = (follows ? [...this.#last, ...numbered] : numbered).slice(-lastMax);
     for (const { id, _id: sequence } of numbered) this.#recent.set(id, sequence);
     for (const id of this.#recent.keys()) {
       if (this.#recent.size <= recentMax) break;
       this.#recent.delete(id); // the oldest: a Map keeps the order of insertion
     }
+    const last = numbered.at(-1);
+    if (last !== undefined) this.#onNumbered(last._id);
   }
 }
 
-/** Gives the events of whole groups the numbers that follow `afterSequence`. */
-function numberGroups(groups: OutboxGroup[], afterSequence: number): EventDocument[] {
-  let sequence = afterSequence;
-  return groups.flatMap(({ time, actor, correlationId, events }) =>
+/** Gives the events of whole groups the next numbers, in the transaction of the session. */
+export async function numberGroups(
+  { log, events: collection }: LogCollections,
+  session: ClientSession,
+  groups: readonly Omit<OutboxGroup, '_id'>[],
+): Promise<Numbered> {
+  const count = groups.reduce((sum, group) => sum + group.events.length, 0);
+  // Two processes at once meet here: one of them conflicts, and goes again.
+  const counter = await log.findOneAndUpdate(
+    { _id: 'log' },
+    { $inc: { sequence: count } },
+    { session, returnDocument: 'after', projection: { sequence: 1, incarnation: 1 } },
+  );
+  if (counter === null) throw new TypeError('the event log is not set up');
+  let sequence = counter.sequence - count;
+  const numbered = groups.flatMap(({ time, actor, correlationId, events }) =>
     events.map(({ id, event, subject, body }) => {
       sequence++;
       return { _id: sequence, id, event, subject, time, actor, correlationId, body };
     }),
   );
+  await collection.insertMany(numbered, { session });
+  return { events: numbered, incarnation: counter.incarnation };
 }

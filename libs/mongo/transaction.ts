@@ -5,6 +5,7 @@ import { ulid } from 'ulid';
 import type { LogCollections } from './collections.ts';
 import type { OutboxEvent } from './documents.ts';
 import type { Mutation, RequestRecord } from './mutation.ts';
+import { type Numbered, numberGroups } from './numbering.ts';
 import { requestDocument } from './requests.ts';
 
 /** What happened, as the one who decides it says it. */
@@ -34,8 +35,11 @@ export type Transaction = {
 export type OpenTransaction = Transaction & {
   /** The ids of the events emitted until now. */
   eventIds(): string[];
-  /** Writes what was emitted and remembered: the last statements before the commit. */
-  flush(): Promise<void>;
+  /**
+   * Writes what was emitted and remembered: the last statements before the commit. `alone` numbers
+   * the events at once, unless others wait for their numbers; answers what was numbered.
+   */
+  flush(alone: boolean): Promise<Numbered | undefined>;
 };
 
 /** Opens the scope of one attempt. */
@@ -52,19 +56,23 @@ export function openTransaction(options: {
   let remembered: RequestRecord | undefined;
   const eventIds = () => events.map(({ id }) => id);
 
-  const writeEvents = async () => {
+  const group = () => {
+    return { time: now, actor: mutation.actor, correlationId: mutation.id, events };
+  };
+
+  const leaveForNumbering = async () => {
     if (session.operationTime === undefined) {
       // The body read and wrote nothing: any statement opens the snapshot and tells its time.
       await collections.log.findOne({ _id: 'log' }, { session, projection: { _id: 1 } });
     }
     const at = session.operationTime;
     if (at === undefined) throw new TypeError('the session has no operation time');
-    const { actor, id: correlationId } = mutation;
-    await collections.outbox.insertOne(
-      { _id: { at, id: newEventId() }, time: now, actor, correlationId, events },
-      { session },
-    );
+    await collections.outbox.insertOne({ _id: { at, id: newEventId() }, ...group() }, { session });
   };
+
+  /** Whatever this transaction could have seen has its number, if none waits for one here. */
+  const isNext = async () =>
+    (await collections.outbox.findOne({}, { session, projection: { _id: 1 } })) === null;
 
   return {
     session,
@@ -79,13 +87,17 @@ export function openTransaction(options: {
       remembered = record;
     },
     eventIds,
-    flush: async () => {
-      if (events.length > 0) await writeEvents();
+    flush: async (alone) => {
       if (remembered !== undefined && mutation.request !== undefined) {
         const record = { ...remembered, eventIds: eventIds() };
         const document = requestDocument(mutation.request.key, record, now);
         await collections.requests.insertOne(document, { session, ignoreUndefined: true });
       }
+      if (events.length === 0) return undefined;
+      // Last, because it keeps others from numbering until the commit.
+      if (alone && (await isNext())) return await numberGroups(collections, session, [group()]);
+      await leaveForNumbering();
+      return undefined;
     },
   };
 }

@@ -113,6 +113,7 @@ async function answerOf(
   call: ActiveCall['call'],
 ): Promise<Answered> {
   if (rules.mayChange) call.permits = [];
+  call.awaitsPosition = rules.propagationField !== undefined;
   try {
     const admitted = await admit(
       incoming(method, rules, pipeline, grpcCall, call),

@@ -20,6 +20,8 @@ const stepDeadlineMs = 4_000;
 const stepAttemptsMax = 3;
 const resumeIntervalMs = 1_000;
 const backoffCapMs = 30_000;
+/** How many begun sagas are kept in memory for whoever is about to finish them. */
+const begunMax = 1_000;
 
 type AnyRecord = SagaRecord<string, unknown>;
 type AnyDefinition = SagaDefinition<string, unknown>;
@@ -85,6 +87,8 @@ class Runner implements Sagas {
   readonly #definitions = new Map<string, AnyDefinition>();
   /** Runs of this process by saga id: whoever asks for the same saga joins. */
   readonly #running = new Map<string, Promise<AnyRecord>>();
+  /** As they were begun here: whoever finishes one knows that it was committed. */
+  readonly #begun = new Map<string, AnyRecord>();
 
   constructor(options: Options) {
     this.#options = options;
@@ -127,6 +131,11 @@ class Runner implements Sagas {
       if (error instanceof MongoServerError && error.code === 11000)
         throw errors.requestInProgress();
       throw error;
+    }
+    this.#begun.set(id, record);
+    for (const oldest of this.#begun.keys()) {
+      if (this.#begun.size <= begunMax) break;
+      this.#begun.delete(oldest);
     }
   }
 
@@ -173,7 +182,7 @@ class Runner implements Sagas {
     const { signal, owner, clock } = this.#options;
     for (;;) {
       signal.throwIfAborted();
-      const present = await reading(this.#records.findOne({ _id: id }, { maxTimeMS: 5_000 }));
+      const present = await this.#present(id);
       if (present === null) throw new TypeError(`there is no saga ${id}`);
       if (!present.open) return present;
       // Whoever begins a saga owns it: its first run needs no claim.
@@ -183,6 +192,13 @@ class Runner implements Sagas {
       if (owned !== undefined) return await this.#runOwned(owned);
       await this.#pause(200);
     }
+  }
+
+  /** A saga's record, from memory where it was begun here and nothing else was done with it. */
+  async #present(id: string): Promise<AnyRecord | null> {
+    const begun = this.#begun.get(id);
+    this.#begun.delete(id);
+    return begun ?? (await reading(this.#records.findOne({ _id: id }, { maxTimeMS: 5_000 })));
   }
 
   /** Takes an open saga that its owner has let go, or whose owner is dead. */

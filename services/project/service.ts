@@ -19,6 +19,7 @@ import { createListProjects } from './handlers/list-projects.ts';
 import { createMoveProject } from './handlers/move-project.ts';
 import { createOpenSlots } from './handlers/open-slots.ts';
 import { createPreviewMove } from './handlers/preview-move.ts';
+import { createReadMoveAccess } from './handlers/read-move-access.ts';
 import { createSearchProjects } from './handlers/search-projects.ts';
 import { createTryCloseSlots } from './handlers/try-close-slots.ts';
 import { createTrySetLimit } from './handlers/try-set-limit.ts';
@@ -59,6 +60,7 @@ function dependenciesOf({ db, eventLog, access, peers, createSagas }: ServiceKit
     eventLog,
     access,
     peers,
+    readMoveAccess: createReadMoveAccess(peers),
     createProjects,
     sagas: createSagas([createProjects]),
   };

@@ -21,7 +21,7 @@ export const rows: readonly Row[] = [
   acknowledgements,
   answeredFromMemory,
   ...moveProject,
-  moveWithPlan,
+  ...moveWithPlan,
   batch500,
   ...createProject,
 ];

@@ -131,11 +131,16 @@ test.serial(
     });
     const { organizationId, moveId } = await place(t);
     t.is(organizationId, attempted.to);
-    // What one transaction tells waits for its numbers in one piece.
-    const waiting = await silo.mongo.db('silo_project').collection('outbox').find().toArray();
-    t.deepEqual(
-      waiting.map(({ events }) => events.length),
-      [batchSize],
+    // What one transaction tells has its numbers in one piece, and with the commit: it is alone.
+    const last = await silo.mongo
+      .db('silo_project')
+      .collection('events')
+      .find()
+      .sort({ _id: -1 })
+      .limit(batchSize)
+      .toArray();
+    t.true(
+      last.every(({ event, body }) => event === 'moved' && JSON.parse(body).moveId === moveId),
     );
     t.deepEqual(await checkInvariants(silo), []);
     await startDead(silo);

@@ -1,6 +1,10 @@
 /** Each service killed (-9) in the middle of MoveProject: wholly there, or wholly not. */
 import { randomUUID } from 'node:crypto';
-import type { MoveProjectResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type {
+  MoveProjectResponse,
+  UpdateProjectResponse,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import test, { type ExecutionContext } from 'ava';
 import { upgrade } from '../authorization/world.ts';
 import { apart } from '../harness/apart.ts';
@@ -35,16 +39,28 @@ test.before(async () => {
 test.beforeEach(() => makeWhole(silo));
 test.after.always(() => silo?.[Symbol.asyncDispose]());
 
-type Attempt = { projectId: string; move: () => Promise<MoveProjectResponse> };
+type Attempt = {
+  projectId: string;
+  move: () => Promise<MoveProjectResponse>;
+  rename: () => Promise<UpdateProjectResponse>;
+};
 
-/** A request to move a new project, which every call of `move` repeats. */
+/** Requests to move and to rename a new project, which every call repeats. */
 async function attempt(): Promise<Attempt> {
   const projectId = await newProject(ada.api, ada.organization.id, 'Moving');
   const request = {
     ...{ projectId, destinationOrganizationId: destinationId, etag: '', requestId: randomUUID() },
     planFingerprint: '',
   };
-  return { projectId, move: async () => apart(await ada.api.projects.moveProject(request)) };
+  const renaming = {
+    project: Project.fromPartial({ id: projectId, name: `Renamed ${projectId}` }),
+    ...{ updateMask: ['name'], requestId: randomUUID() },
+  };
+  return {
+    projectId,
+    move: async () => apart(await ada.api.projects.moveProject(request)),
+    rename: () => ada.api.projects.updateProject(renaming),
+  };
 }
 
 async function ownerOf({ projectId }: Attempt): Promise<string | undefined> {
@@ -143,17 +159,30 @@ test.serial(
   },
 );
 
+const counting: Held = {
+  ...{ service: 'project', command: 'findAndModify', collection: 'log', outcome: 'lost' },
+};
+const placing: Held = { ...counting, command: 'insert', collection: 'events' };
+
+for (const held of [counting, placing]) {
+  test.serial(
+    `project killed while a move takes its number, at ${held.collection}: nothing moved until the repeat`,
+    async (t) => {
+      const attempted = await attempt();
+      await untilNumbered(silo, 'project');
+      const { outcome } = await killDuring(silo, held, attempted.move);
+      t.is((await outcome).status, 'rejected');
+      t.is(await ownerOf(attempted), ada.organization.id);
+      t.deepEqual(await checkInvariants(silo), []);
+      await startDead(silo);
+      await movedOnce(t, attempted);
+    },
+  );
+}
+
 const numberings: (Held & { when: string; left: number })[] = [
-  {
-    when: 'between commit and numbering',
-    left: 1,
-    ...{ service: 'project', command: 'findAndModify', collection: 'log', outcome: 'lost' },
-  },
-  {
-    when: 'while it numbers, the counter in its hands',
-    left: 1,
-    ...{ service: 'project', command: 'insert', collection: 'events', outcome: 'lost' },
-  },
+  { when: 'between commit and numbering', left: 1, ...counting },
+  { when: 'while it numbers, the counter in its hands', left: 1, ...placing },
   {
     when: 'between numbering and publishing',
     left: 0,
@@ -165,20 +194,22 @@ for (const { when, left, ...held } of numberings) {
   test.serial(`project killed ${when}: whoever starts next goes on there`, async (t) => {
     const attempted = await attempt();
     await untilNumbered(silo, 'project');
-    const { outcome } = await killDuring(silo, held, attempted.move);
-    t.is(await ownerOf(attempted), destinationId);
-    const outbox = silo.mongo.db('silo_project').collection('outbox');
+    // Nobody waits for its number: it is given after the commit.
+    const { outcome } = await killDuring(silo, held, attempted.rename);
+    const settled = await outcome;
+    const db = silo.mongo.db('silo_project');
     await eventually(async () => {
-      if ((await outbox.countDocuments()) !== left)
+      if ((await db.collection('outbox').countDocuments()) !== left)
         throw new Error('the numbering is not done yet');
     });
     t.deepEqual(await checkInvariants(silo), []);
     await startDead(silo);
     // With nobody’s help: before anything else is committed there.
     await invariantsHold(t, silo);
-    const answer = await movedOnce(t, attempted);
-    const settled = await outcome;
+    const answer = await attempted.rename();
+    t.is(answer.project?.name, `Renamed ${attempted.projectId}`);
     if (settled.status === 'fulfilled') t.deepEqual(settled.value, answer);
+    await movedOnce(t, attempted);
   });
 }
 

@@ -1,14 +1,18 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import type { EventLog, LoggedEvent } from '../event-log.ts';
 import { setUpEventLog } from '../indexes.ts';
 import { eventually, mutation, testEventLog } from './support.ts';
 
 const forever = () => AbortSignal.timeout(60_000);
 
-async function emitOne(eventLog: EventLog, body: unknown = {}): Promise<string[]> {
-  const { eventIds } = await eventLog.decide(mutation(), async (tx) => {
+async function emitOne(
+  eventLog: EventLog,
+  body: unknown = {},
+  { awaitsPosition = false }: { awaitsPosition?: boolean } = {},
+): Promise<string[]> {
+  const { eventIds } = await eventLog.decide(mutation({ awaitsPosition }), async (tx) => {
     await tx.db.collection('things').insertOne({}, { session: tx.session });
     tx.emit({ event: 'updated', subject: 'prj_1', body });
   });
@@ -21,21 +25,31 @@ async function readAll(eventLog: EventLog): Promise<LoggedEvent[]> {
   return events;
 }
 
-test('numbers have no gaps and no repeats while 32 writers of two processes race', async (t) => {
+// With two writers each is alone in its process, and numbers in the deciding transaction.
+for (const { writerCount, turnCount } of [
+  { writerCount: 32, turnCount: 10 },
+  { writerCount: 2, turnCount: 60 },
+]) {
+  test(`numbers have no gaps and no repeats while ${writerCount} writers of two processes race`, (t) =>
+    raceWriters(t, writerCount, turnCount));
+}
+
+async function raceWriters(t: ExecutionContext, writerCount: number, turnCount: number) {
   const { connection, eventLog, another } = await testEventLog(t);
   await connection.db.createCollection('things');
   const logs = [eventLog, await another()];
   const positions: number[] = [];
-  const writers = Array.from({ length: 32 }, async (_, writer) => {
+  const writers = Array.from({ length: writerCount }, async (_, writer) => {
     const log = logs[writer % 2] ?? eventLog;
-    for (let turn = 0; turn < 10; turn++) {
-      const eventIds = await emitOne(log, { writer, turn });
+    for (let turn = 0; turn < turnCount; turn++) {
+      const eventIds = await emitOne(log, { writer, turn }, { awaitsPosition: turn % 3 > 0 });
       positions.push((await log.position(eventIds, forever())).sequence);
     }
   });
   await Promise.all(writers);
   const events = await readAll(eventLog);
-  const expected = Array.from({ length: 320 }, (_, index) => index + 1);
+  const count = writerCount * turnCount;
+  const expected = Array.from({ length: count }, (_, index) => index + 1);
   t.deepEqual(
     events.map(({ sequence }) => sequence),
     expected,
@@ -44,9 +58,9 @@ test('numbers have no gaps and no repeats while 32 writers of two processes race
     positions.toSorted((a, b) => a - b),
     expected,
   );
-  t.is(new Set(events.map(({ id }) => id)).size, 320);
+  t.is(new Set(events.map(({ id }) => id)).size, count);
   t.is(await connection.db.collection('outbox').countDocuments(), 0);
-  for (let writer = 0; writer < 32; writer++) {
+  for (let writer = 0; writer < writerCount; writer++) {
     const turns = events
       .map(({ bodyJson }) => JSON.parse(bodyJson))
       .filter((b) => b.writer === writer);
@@ -56,6 +70,40 @@ test('numbers have no gaps and no repeats while 32 writers of two processes race
       'what one writer did after another thing has the higher number',
     );
   }
+}
+
+test('who awaits the place, with nobody else deciding, has it with the decision', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const outbox = connection.db.collection('outbox');
+  t.is(eventLog.justNumbered({ afterSequence: 0, limit: 10 }), undefined);
+  await emitOne(eventLog, { turn: 1 }, { awaitsPosition: true });
+  t.is(await outbox.countDocuments(), 0);
+  const page = eventLog.justNumbered({ afterSequence: 0, limit: 10 });
+  t.deepEqual(page, await eventLog.read({ afterSequence: 0, limit: 10 }));
+  t.is(page?.events.length, 1);
+  t.is(eventLog.justNumbered({ afterSequence: 1, limit: 10 }), undefined, 'nothing follows yet');
+});
+
+test('who awaits the place goes behind what waits for its number', async (t) => {
+  const { connection, eventLog, another } = await testEventLog(t);
+  const dying = await another({ numbersOwn: false });
+  await emitOne(dying, { turn: 1 });
+  const eventIds = await emitOne(eventLog, { turn: 2 }, { awaitsPosition: true });
+  t.is((await eventLog.position(eventIds, forever())).sequence, 2);
+  const turns = (await readAll(eventLog)).map(({ bodyJson }) => JSON.parse(bodyJson).turn);
+  t.deepEqual(turns, [1, 2]);
+  t.is(await connection.db.collection('outbox').countDocuments(), 0);
+});
+
+test('what others numbered in between is not told from memory', async (t) => {
+  const { eventLog, another } = await testEventLog(t);
+  const other = await another();
+  for (const [turn, log] of [eventLog, other, eventLog].entries()) {
+    await emitOne(log, { turn }, { awaitsPosition: true });
+  }
+  t.is(eventLog.justNumbered({ afterSequence: 0, limit: 10 }), undefined);
+  t.is(eventLog.justNumbered({ afterSequence: 1, limit: 10 }), undefined);
+  t.is(eventLog.justNumbered({ afterSequence: 2, limit: 10 })?.events.length, 1);
 });
 
 test('a cause has a smaller number than its effect, whichever processes decide them', async (t) => {
@@ -66,7 +114,8 @@ test('a cause has a smaller number than its effect, whichever processes decide t
   const writers = Array.from({ length: 6 }, async (_, writer) => {
     const log = logs[writer % 3] ?? eventLog;
     for (let turn = 0; turn < 25; turn++) {
-      await log.decide(mutation(), async (tx) => {
+      const awaitsPosition = turn % 2 === 0;
+      await log.decide(mutation({ awaitsPosition }), async (tx) => {
         const after = await tx.db
           .collection<{ _id: string; version: number }>('things')
           .findOneAndUpdate(

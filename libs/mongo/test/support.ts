@@ -78,9 +78,10 @@ export function mutation(
     body?: string;
     signal?: AbortSignal;
     permits?: Permit[];
+    awaitsPosition?: boolean;
   } = {},
 ): Mutation {
-  const { requestId, account = 'acc_1', body = 'body', signal, permits } = options;
+  const { requestId, account = 'acc_1', body = 'body', signal, permits, awaitsPosition } = options;
   const sha256 = (text: string) => createHash('sha256').update(text).digest();
   return {
     id: `call_${randomUUID()}`,
@@ -91,6 +92,7 @@ export function mutation(
         : { id: requestId, key: sha256(`${account}/${requestId}`), bodyHash: sha256(body) },
     signal: signal ?? AbortSignal.timeout(30_000),
     permits,
+    awaitsPosition,
   };
 }
 

@@ -27,19 +27,20 @@ export function createListMembersOfTwo({
       members: request.withNames ? await withNames(members, signal) : members,
     });
     let page: MemberOfTwo[] = [];
-    for await (const membership of stores.members.levelsIn([first, second], signal)) {
-      const { accountId, organizationId, level } = membership;
-      let member = page.at(-1);
-      if (member?.accountId !== accountId) {
-        if (page.length === pageSize) {
-          yield await answer(page);
-          page = [];
+    for await (const memberships of stores.members.levelsIn([first, second], signal)) {
+      for (const { accountId, organizationId, level } of memberships) {
+        let member = page.at(-1);
+        if (member?.accountId !== accountId) {
+          if (page.length === pageSize) {
+            yield await answer(page);
+            page = [];
+          }
+          member = newMember(accountId);
+          page.push(member);
         }
-        member = newMember(accountId);
-        page.push(member);
+        if (organizationId === first) member.firstLevel = level;
+        if (organizationId === second) member.secondLevel = level;
       }
-      if (organizationId === first) member.firstLevel = level;
-      if (organizationId === second) member.secondLevel = level;
     }
     if (page.length > 0) yield await answer(page);
   };

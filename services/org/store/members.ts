@@ -55,11 +55,11 @@ export function createMemberStore(db: Db) {
       return (await readLinearizable(members, { _id }, { signal }))?.level;
     },
 
-    /** Everybody's levels in these organizations, as of now, by account id. */
+    /** Everybody's levels in these organizations, as of now, by account id, in batches. */
     levelsIn(
       organizationIds: readonly string[],
       signal: AbortSignal,
-    ): AsyncIterable<Pick<MembershipDocument, 'organizationId' | 'accountId' | 'level'>> {
+    ): AsyncIterable<Pick<MembershipDocument, 'organizationId' | 'accountId' | 'level'>[]> {
       // The index holds all of it.
       const projection = { _id: 0, organizationId: 1, accountId: 1, level: 1 };
       const filter = { organizationId: { $in: [...organizationIds] } };

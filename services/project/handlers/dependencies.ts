@@ -6,6 +6,7 @@ import type { CreateProjectsSaga } from '../sagas/create-projects.ts';
 import type { MoveStore } from '../store/moves.ts';
 import type { ProjectStore } from '../store/projects.ts';
 import type { SlotStore } from '../store/slots.ts';
+import type { ReadMoveAccess } from './read-move-access.ts';
 
 /** What the handlers are made of; each names those that it uses. */
 export type Dependencies = {
@@ -14,7 +15,8 @@ export type Dependencies = {
   moves: MoveStore;
   eventLog: EventLog;
   access: Access;
-  peers: { org: Pick<Peers['org'], 'directory'>; token: Pick<Peers['token'], 'directory'> };
+  peers: { org: Pick<Peers['org'], 'directory'> };
+  readMoveAccess: ReadMoveAccess;
   sagas: Sagas;
   createProjects: CreateProjectsSaga;
 };

@@ -13,12 +13,11 @@ import { refuseUnusable } from '../rules/slots.ts';
 import type { ProjectDocument, SlotsDocument } from '../store/documents.ts';
 import { authorizeCreation } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
-import { readMoveAccess } from './read-move-access.ts';
 import { type Moved, quicklyOrExplained, writeMove } from './write-move.ts';
 
 export type MoveUses = Pick<
   Dependencies,
-  'projects' | 'slots' | 'moves' | 'eventLog' | 'access' | 'peers'
+  'projects' | 'slots' | 'moves' | 'eventLog' | 'access' | 'readMoveAccess'
 >;
 
 /** A move as it is asked for, of one project or of a batch. */
@@ -53,7 +52,7 @@ export async function moveProjects<Response>(
   const { sourceId, destinationId, planFingerprint } = asked;
   const two = { sourceId, destinationId, withNames: false };
   // Read beside the authorization and the decision's own reads, which refuse before it is awaited.
-  const access = planFingerprint === '' ? undefined : readMoveAccess(uses, two, call.signal);
+  const access = planFingerprint === '' ? undefined : uses.readMoveAccess(two, call.signal);
   access?.catch(() => {});
   await authorizeCreation(uses.access, call, destinationId);
   const by = async (way: (tx: Transaction) => Promise<Moved>) => {
@@ -105,6 +104,8 @@ async function judgeAndMove(
   const both = requireUsable(await uses.slots.readMany(tx, [sourceId, destinationId]), asked);
   for (const { revision } of projects) checkEtag(etag, revision);
   const refusals = violatedMoveRules({ projects, ...both, kept: 1 });
+  // Written while the access is read: what is found changed then undoes it.
+  const moved = refusals.length === 0 ? await moveIfAllowed(uses, call, asked, tx) : undefined;
   const violated = [...refusals];
   if (access !== undefined) {
     const changes = accessChanges(asked, await access);
@@ -113,7 +114,8 @@ async function judgeAndMove(
     if (differences.length > 0) violated.push(errors.planChanged(differences));
   }
   requireNone(violated);
-  return await moveIfAllowed(uses, call, asked, tx);
+  if (moved === undefined) throw new TypeError('a move that nothing refuses has not been made');
+  return moved;
 }
 
 /** The source's projects of the move, in their order; throws what is missing. */

@@ -16,10 +16,9 @@ import { accessChangeMessage } from './access-change.ts';
 import { authorize } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
 import { type AskedMove, projectsOf, requireUsable } from './move-projects.ts';
-import { readMoveAccess } from './read-move-access.ts';
 import { withOwner } from './with-owner.ts';
 
-type Uses = Pick<Dependencies, 'projects' | 'slots' | 'access' | 'peers'>;
+type Uses = Pick<Dependencies, 'projects' | 'slots' | 'access' | 'readMoveAccess'>;
 
 const scope = 'project:read';
 
@@ -52,7 +51,7 @@ async function preview(
   const [found, both, access] = await Promise.all([
     uses.projects.getMany(sourceId, projectIds, signal),
     uses.slots.getMany([sourceId, destinationId], signal),
-    readMoveAccess(uses, { sourceId, destinationId, withNames: true }, signal),
+    uses.readMoveAccess({ sourceId, destinationId, withNames: true }, signal),
   ]);
   const projects = projectsOf(found, asked);
   const { source, destination } = requireUsable(both, asked);

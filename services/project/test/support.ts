@@ -14,11 +14,13 @@ import { refusalError } from '@silo/rpc/refusal.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
+import type { Peers } from '@silo/service/peers.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import type { ExecutionContext } from 'ava';
 import type { Db } from 'mongodb';
 import type { Dependencies } from '../handlers/dependencies.ts';
 import { createOpenSlots } from '../handlers/open-slots.ts';
+import { createReadMoveAccess } from '../handlers/read-move-access.ts';
 import { newProject } from '../rules/new-project.ts';
 import { settingsOf } from '../rules/settings.ts';
 import { createProjectsSaga } from '../sagas/create-projects.ts';
@@ -111,14 +113,15 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     }),
   };
   const uses = { projects, slots, moves, eventLog, access, sagas, createProjects };
-  const tokenDirectory: Dependencies['peers']['token']['directory'] = {
+  const tokenDirectory: Pick<Peers['token']['directory'], 'listLiveKeys'> = {
     listLiveKeys: async function* ({ accountIds }) {
       const live = [...keys.values()].filter(({ accountId }) => accountIds.includes(accountId));
       yield { keys: live.map((fact) => ({ ...fact, name: fact.keyId })) };
     },
   };
-  const peers = { org: { directory }, token: { directory: tokenDirectory } };
-  const dependencies: Dependencies = { ...uses, peers };
+  const peers = { org: { directory } };
+  const readMoveAccess = createReadMoveAccess({ ...peers, token: { directory: tokenDirectory } });
+  const dependencies: Dependencies = { ...uses, peers, readMoveAccess };
 
   const world: World = {
     ...dependencies,

@@ -1,12 +1,9 @@
 import type {
   ListLiveKeysRequest,
   ListLiveKeysResponse,
-  LiveKey,
 } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
 import type { StreamHandler } from '@silo/rpc/mount.ts';
 import type { Dependencies } from './dependencies.ts';
-
-const pageSize = 1_000;
 
 /** Answers the live keys of accounts. */
 export const createListLiveKeys = ({
@@ -17,12 +14,7 @@ export const createListLiveKeys = ({
   ListLiveKeysResponse
 > =>
   async function* ({ accountIds }, { signal }) {
-    let page: LiveKey[] = [];
-    for await (const { _id, ...key } of keys.liveOfAccounts(accountIds, clock.now(), signal)) {
-      page.push({ keyId: _id, ...key });
-      if (page.length < pageSize) continue;
-      yield { keys: page };
-      page = [];
+    for await (const some of keys.liveOfAccounts(accountIds, clock.now(), signal)) {
+      yield { keys: some.map(({ _id, ...key }) => ({ keyId: _id, ...key })) };
     }
-    if (page.length > 0) yield { keys: page };
   };

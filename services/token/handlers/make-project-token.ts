@@ -19,10 +19,9 @@ export const createMakeProjectToken =
     const fresh = freshToken();
     const mutation = stepOf(call, request);
     const { value } = await eventLog.decide(mutation, async ({ session, now, emit }) => {
-      const present = await projectTokens.findIn(session, projectId);
-      if (present !== undefined) return present.current?.token ?? '';
       const { after, events } = firstToken(projectId, fresh, { actor: mutation.actor, now });
-      await projectTokens.save(session, after);
+      const present = await projectTokens.insert(session, after);
+      if (present !== undefined) return present.current?.token ?? '';
       for (const event of events) emit(event);
       return fresh.token;
     });

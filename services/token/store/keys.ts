@@ -107,12 +107,12 @@ export function createKeyStore(db: Db) {
       return await reading(query.toArray());
     },
 
-    /** The accounts' keys that are neither disabled nor expired, as of now, by account id. */
+    /** The accounts' keys that are neither disabled nor expired, as of now, by account id, in batches. */
     liveOfAccounts(
       accountIds: readonly string[],
       now: Date,
       signal: AbortSignal,
-    ): AsyncIterable<LiveKeyDocument> {
+    ): AsyncIterable<LiveKeyDocument[]> {
       const filter = {
         accountId: { $in: [...accountIds] },
         disabled: false,

@@ -20,6 +20,25 @@ export function createProjectTokenStore(db: Db) {
       return (await reading(projects.findOne({ _id: projectId }, bounded(signal)))) ?? undefined;
     },
 
+    /**
+     * Writes a project's first state, whose token is live from then on. Where the project has a
+     * state, answers that one and changes nothing.
+     */
+    async insert(
+      session: ClientSession,
+      { _id, ...first }: ProjectDocument,
+    ): Promise<ProjectDocument | undefined> {
+      const present = await projects.findOneAndUpdate(
+        { _id },
+        { $setOnInsert: first },
+        { session, upsert: true, returnDocument: 'before' },
+      );
+      if (present !== null) return present;
+      const { current } = first;
+      if (current) await tokens.insertOne({ _id: current.hash, projectId: _id }, { session });
+      return undefined;
+    },
+
     /** Writes a project's state; only its current token is live from then on. */
     async save(session: ClientSession, project: ProjectDocument): Promise<void> {
       const { _id: projectId, current } = project;

@@ -105,7 +105,7 @@ test('a project has one live token, and another project keeps its own', async (t
   };
   const fact = (name: string) => projectTokens.readFact(secretNamed(name).hash, signal);
   await decide((session) => projectTokens.save(session, state('prj_1', 'one', 1)));
-  await decide((session) => projectTokens.save(session, state('prj_2', 'two', 1)));
+  await decide((session) => projectTokens.insert(session, state('prj_2', 'two', 1)));
   await decide((session) => projectTokens.save(session, state('prj_1', 'new one', 3)));
   t.is(await fact('one'), undefined);
   t.deepEqual(await fact('new one'), { projectId: 'prj_1' });

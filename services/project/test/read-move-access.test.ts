@@ -1,0 +1,55 @@
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
+import test from 'ava';
+import { createReadMoveAccess } from '../handlers/read-move-access.ts';
+
+const move = { sourceId: 'org_us_1', destinationId: 'org_us_2', withNames: false };
+const signal = new AbortController().signal;
+
+/** People with a key each, and a reader that tells what it asked the keys of. */
+function directories(people: Set<string>) {
+  const asked: (readonly string[])[] = [];
+  const member = (accountId: string) => {
+    const levels = { firstLevel: Level.LEVEL_MEMBER, secondLevel: Level.LEVEL_UNSPECIFIED };
+    return { accountId, displayName: '', ...levels };
+  };
+  const keyOf = (accountId: string): LiveKey => {
+    const unrestricted = { scopes: ['*'], organizationIds: [], projectIds: [] };
+    return { keyId: `key of ${accountId}`, accountId, name: '', ...unrestricted };
+  };
+  const read = createReadMoveAccess({
+    org: {
+      directory: {
+        listMembersOfTwo: async function* () {
+          yield { members: [...people].map(member) };
+        },
+        getAccountMemberships: async () => ({ currentProjectId: '', memberships: [] }),
+      },
+    },
+    token: {
+      directory: {
+        listLiveKeys: async function* ({ accountIds }) {
+          asked.push(accountIds);
+          yield { keys: accountIds.map(keyOf) };
+        },
+      },
+    },
+  });
+  const keys = async (ends = move) =>
+    (await read(ends, signal)).keys.map(({ accountId }) => accountId).sort();
+  return { asked, keys };
+}
+
+test('who was there at the last look is a guess: it decides what is asked for, not what is answered', async (t) => {
+  const people = new Set(['ada', 'bob']);
+  const { asked, keys } = directories(people);
+  t.deepEqual(await keys(), ['ada', 'bob']);
+  t.deepEqual(asked.splice(0), [['ada', 'bob']]);
+  people.delete('ada');
+  people.add('cem');
+  t.deepEqual(await keys(), ['bob', 'cem'], 'who has gone is not answered, who has come is');
+  t.deepEqual(asked.splice(0), [['ada', 'bob'], ['cem']]);
+  const back = { ...move, sourceId: move.destinationId, destinationId: move.sourceId };
+  t.deepEqual(await keys(back), ['bob', 'cem']);
+  t.deepEqual(asked, [['bob', 'cem']], 'the way back has the same people');
+});
