@@ -9,7 +9,7 @@ import { transact } from './transact.ts';
 /** How many groups one transaction numbers at most. */
 const groupsMax = 500;
 /** Between two runs that nobody waits for: more commits then share a transaction. */
-const pauseMs = 10;
+const pauseMs = 25;
 /** Before a run that nobody waits for, nor will soon. */
 const unhurriedMs = 50;
 /** How many positions are kept in memory for those who are about to ask. */
