@@ -110,9 +110,9 @@ test.serial(
     const [org] = cluster.services.org;
     if (deaf === undefined || org === undefined) return t.fail('nobody to strike');
     deaf.disturb(['nats'], { kind: 'cut' });
-    // Decided, and never numbered by the process that decided it.
-    const numbering = await holdCommand(cluster.mongo, {
-      ...{ service: 'org', command: 'insert', collection: 'events', outcome: 'lost' },
+    // Decided, and the process that decided it dies before it knows.
+    const commit = await holdCommand(cluster.mongo, {
+      ...{ service: 'org', command: 'commitTransaction', collection: 'events', outcome: 'done' },
     });
     t.teardown(() => releaseAll(cluster.mongo));
     const removal = ada.api.organizations.removeMember({
@@ -120,7 +120,9 @@ test.serial(
       requestId: 'dies',
     });
     const died = t.throwsAsync(removal);
-    await numbering.entered();
+    await commit.entered();
+    org.kill();
+    await Promise.all([org.exited, died]);
     const members = cluster.mongo.db('silo_org').collection('memberships');
     await eventually(async () => {
       const left = await members.countDocuments({
@@ -129,9 +131,7 @@ test.serial(
       });
       if (left > 0) throw new Error('it is not decided yet');
     });
-    org.kill();
-    await Promise.all([org.exited, died]);
-    await numbering.release();
+    await commit.release();
     await org.start();
     const boundMs = await oracle.boundOf([ledger.question(held)]);
     if (boundMs === undefined) return t.fail('the removal was not decided');
