@@ -5,10 +5,11 @@ const timeMaxMs = 5_000;
 const batchSize = 1_000;
 
 /**
- * What a query of many documents finds, in batches, as it stands now: everything that was acknowledged before
- * the call is seen, and what is answered is durable. One linearizable read shows that the primary is
- * one, and tells its time; the query follows causally. Refuses with DEPENDENCY_UNAVAILABLE where the
- * primary does not answer, or cannot prove in time that it still is one.
+ * What a query of many documents finds, in batches, as it stands now: everything that was
+ * acknowledged before the call is seen, and what is answered is durable. One linearizable read shows
+ * that the primary is one, and tells its time; the query follows causally. Refuses with
+ * DEPENDENCY_UNAVAILABLE where the primary does not answer, or cannot prove in time that it still is
+ * one.
  */
 export async function* findAsOfNow<T extends Document, Found extends Document = T>(
   collection: Collection<T>,

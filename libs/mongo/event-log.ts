@@ -79,7 +79,8 @@ export type EventLog = AsyncDisposable & {
   /**
    * Decides in one transaction; nothing is remembered but what the body says. Where the body
    * remembers, or refuses, and the request is remembered already: throws RepeatedRequest. Keeps to
-   * the mutation's permits as `mutate` does.
+   * the mutation's permits as `mutate` does. For parts of a saga: its events get their numbers a
+   * little later, together with those that follow, unless somebody waits.
    */
   decide<T>(
     mutation: Mutation,
@@ -161,7 +162,7 @@ class MongoEventLog implements EventLog {
   ): Promise<Mutated<Response>> {
     const { request } = mutation;
     try {
-      const { value, eventIds } = await this.#transact(mutation, false, async (tx) => {
+      const { value, eventIds } = await this.#transact(mutation, async (tx) => {
         const decided = await body(tx);
         if (request !== undefined) tx.remember(recordOf(request, decided, codec));
         return decided;
@@ -187,7 +188,7 @@ class MongoEventLog implements EventLog {
     const { request } = mutation;
     try {
       // A part of a saga: more follows right away, and who waits will say so.
-      return await this.#transact(mutation, true, body);
+      return await this.#transact(mutation, body, { unhurried: true });
     } catch (error) {
       const record = await this.#recordAfter(error, mutation);
       if (record === undefined || request === undefined) throw outward(error);
@@ -267,8 +268,8 @@ class MongoEventLog implements EventLog {
 
   async #transact<T>(
     mutation: Mutation,
-    unhurried: boolean,
     body: (tx: Transaction) => Promise<T>,
+    { unhurried = false }: { unhurried?: boolean } = {},
   ): Promise<{ value: T; eventIds: string[] }> {
     const { client, db, clock, numbersOwn = true } = this.#options;
     const collections = this.#collections;

@@ -1,4 +1,5 @@
 import { systemSleep } from '@silo/runtime/clock.ts';
+import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { ClientSession, MongoClient } from 'mongodb';
 import type { LogCollections } from './collections.ts';
@@ -169,10 +170,7 @@ export class Numbering {
     const follows = this.#last.at(-1)?._id === (numbered[0]?._id ?? 0) - 1;
     this.#last = (follows ? [...this.#last, ...numbered] : numbered).slice(-lastMax);
     for (const { id, _id: sequence } of numbered) this.#recent.set(id, sequence);
-    for (const id of this.#recent.keys()) {
-      if (this.#recent.size <= recentMax) break;
-      this.#recent.delete(id); // the oldest: a Map keeps the order of insertion
-    }
+    forgetOldest(this.#recent, recentMax);
     const last = numbered.at(-1);
     if (last !== undefined) this.#onNumbered(last._id);
   }

@@ -6,6 +6,7 @@ import type { EventLog, Transaction } from '@silo/mongo/event-log.ts';
 import { reading } from '@silo/mongo/read.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import { race, withDeadline } from '@silo/runtime/deadline.ts';
+import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import { equalJitterMs } from '@silo/runtime/random.ts';
 import { retry } from '@silo/runtime/retry.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
@@ -133,10 +134,7 @@ class Runner implements Sagas {
       throw error;
     }
     this.#begun.set(id, record);
-    for (const oldest of this.#begun.keys()) {
-      if (this.#begun.size <= begunMax) break;
-      this.#begun.delete(oldest);
-    }
+    forgetOldest(this.#begun, begunMax);
   }
 
   async finish<State extends string, Data>(

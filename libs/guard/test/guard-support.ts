@@ -1,5 +1,6 @@
 import type { ExecutionContext } from 'ava';
 import { certificate } from '../../../test/harness/certificates.ts';
+import type { SignedUp } from '../../../test/harness/clients.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
 import type { TestSilo } from '../../../test/harness/silo.ts';
 import type { Answer, TokenAnswer } from '../access.ts';
@@ -55,4 +56,17 @@ export async function untilRemembered<A extends TokenAnswer | Answer>(
     }
     return known;
   });
+}
+
+/** Somebody who has just signed up, and a guard that remembers her project's token. */
+export async function openKnowing(
+  t: ExecutionContext,
+  silo: TestSilo,
+  options: Partial<CreateGuardOptions> = {},
+): Promise<{ ada: SignedUp; guard: Guard }> {
+  const ada = await silo.signUp('Ada');
+  const guard = openGuard(t, silo, options);
+  await untilView(guard);
+  await untilRemembered(() => guard.verifyToken(ada.projectToken));
+  return { ada, guard };
 }

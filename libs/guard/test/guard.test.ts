@@ -15,6 +15,7 @@ import type { Revoked } from '../guard-status.ts';
 import {
   guardOptions,
   openGuard,
+  openKnowing,
   remembered,
   untilRemembered,
   untilView,
@@ -100,10 +101,7 @@ test.serial(
   'a regenerated token is refused when the call returns, which took a round trip',
   async (t) => {
     const { silo } = t.context;
-    const ada = await silo.signUp('Ada');
-    const guard = openGuard(t, silo);
-    await untilView(guard);
-    await untilRemembered(() => guard.verifyToken(ada.projectToken));
+    const { ada, guard } = await openKnowing(t, silo);
     const heard: Revoked[] = [];
     using _listening = guard.onRevoked((revoked) => heard.push(revoked));
     const request = { projectId: ada.projectId, expectedFingerprint: '', requestId: '' };
@@ -173,10 +171,7 @@ test.serial(
   'an event that a guard does not understand ends all that it knows of its source',
   async (t) => {
     const { silo } = t.context;
-    const ada = await silo.signUp('Ada');
-    const guard = openGuard(t, silo);
-    await untilView(guard);
-    await untilRemembered(() => guard.verifyToken(ada.projectToken));
+    const { ada, guard } = await openKnowing(t, silo);
     const ended: Revoked[] = [];
     using _listening = guard.onRevoked((revoked) => ended.push(revoked));
     await tellUnknownEvent(silo);
@@ -191,10 +186,7 @@ test.serial(
 
 test.serial('a lost lease loses no facts: a new one goes on from them', async (t) => {
   const { silo } = t.context;
-  const ada = await silo.signUp('Ada');
-  const guard = openGuard(t, silo, { name: 'loser' });
-  await untilView(guard);
-  await untilRemembered(() => guard.verifyToken(ada.projectToken));
+  const { ada, guard } = await openKnowing(t, silo, { name: 'loser' });
   const leases = silo.mongo.db(`${silo.databasePrefix}_token`).collection('guard_leases');
   const before = await leases.findOne({ guardName: 'loser' });
   await leases.deleteOne({ guardName: 'loser' });
@@ -253,10 +245,7 @@ test.serial('a guard that ends gives its lease back, and no revocation waits for
 
 test.serial('another life of a log ends all that is known of its source', async (t) => {
   await using silo = await startTestSilo();
-  const ada = await silo.signUp('Ada');
-  const guard = openGuard(t, silo);
-  await untilView(guard);
-  await untilRemembered(() => guard.verifyToken(ada.projectToken));
+  const { ada, guard } = await openKnowing(t, silo);
   const before = guard.status().positions.project;
   const log = silo.mongo.db(`${silo.databasePrefix}_project`).collection<{ _id: string }>('log');
   const incarnation = ulid().toLowerCase();

@@ -10,7 +10,7 @@ import { eventually } from '../../../test/harness/eventually.ts';
 import { startTestSilo, type TestSilo } from '../../../test/harness/silo.ts';
 import {
   guardOptions,
-  openGuard,
+  openKnowing,
   remembered,
   untilRemembered,
   untilView,
@@ -47,10 +47,7 @@ test.serial(
   'while the owners are away, memory answers; without the registry nobody does',
   async (t) => {
     await using silo = await startTestSilo(leases);
-    const ada = await silo.signUp('Ada');
-    const guard = openGuard(t, silo);
-    await untilView(guard);
-    await untilRemembered(() => guard.verifyToken(ada.projectToken));
+    const { ada, guard } = await openKnowing(t, silo);
     await untilRemembered(() => guard.authorize(ada.apiKey, { projectId: ada.projectId }));
     await Promise.all([silo.stop('org'), silo.stop('project')]);
     t.true(remembered(guard.verifyToken(ada.projectToken))?.allowed);
@@ -73,10 +70,7 @@ test.serial(
 test.serial('without NATS a revocation holds all the same, by renewals', async (t) => {
   const nats = await ownNatsServer(t);
   await using silo = await startTestSilo({ ...leases, natsUrl: nats.url });
-  const ada = await silo.signUp('Ada');
-  const guard = openGuard(t, silo);
-  await untilView(guard);
-  await untilRemembered(() => guard.verifyToken(ada.projectToken));
+  const { ada, guard } = await openKnowing(t, silo);
   await nats.kill();
   const first = await regenerate(ada);
   t.false((await guard.verifyToken(ada.projectToken)).allowed);
@@ -120,10 +114,7 @@ test.serial(
   'a replica of the registry that ends leaves guards their views, and revocations work',
   async (t) => {
     await using silo = await startTestSilo(leases);
-    const ada = await silo.signUp('Ada');
-    const guard = openGuard(t, silo);
-    await untilView(guard);
-    await untilRemembered(() => guard.verifyToken(ada.projectToken));
+    const { ada, guard } = await openKnowing(t, silo);
     await silo.startSecondToken();
     await silo.stop('token');
     const endsMs = performance.now() + 2 * leases.leaseMs;

@@ -104,17 +104,17 @@ async function judgeAndMove(
   const both = requireUsable(await uses.slots.readMany(tx, [sourceId, destinationId]), asked);
   for (const { revision } of projects) checkEtag(etag, revision);
   const refusals = violatedMoveRules({ projects, ...both, kept: 1 });
-  // Written while the access is read: what is found changed then undoes it.
-  const moved = refusals.length === 0 ? await moveIfAllowed(uses, call, asked, tx) : undefined;
-  const violated = [...refusals];
-  if (access !== undefined) {
+  const changed = async () => {
+    if (access === undefined) return [];
     const changes = accessChanges(asked, await access);
     const outcome = { sourceId, destinationId, projects, refusals, changes };
     const differences = planChanges(planFingerprint, outcome);
-    if (differences.length > 0) violated.push(errors.planChanged(differences));
-  }
-  requireNone(violated);
-  if (moved === undefined) throw new TypeError('a move that nothing refuses has not been made');
+    return differences.length > 0 ? [errors.planChanged(differences)] : [];
+  };
+  if (refusals.length > 0) requireNone([...refusals, ...(await changed())]);
+  // Written while the access is still being read: what turns out to have changed undoes it.
+  const moved = await moveIfAllowed(uses, call, asked, tx);
+  requireNone(await changed());
   return moved;
 }
 

@@ -1,4 +1,5 @@
 import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
+import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import type { Peers } from '@silo/service/peers.ts';
 import type { MoveAccess, Person } from '../rules/move-access.ts';
 
@@ -52,10 +53,7 @@ export function createReadMoveAccess({ org, token }: Directories): ReadMoveAcces
   const remember = (ends: string, accountIds: readonly string[]) => {
     guesses.delete(ends);
     if (accountIds.length <= accountsAtOnce) guesses.set(ends, accountIds);
-    for (const oldest of guesses.keys()) {
-      if (guesses.size <= guessesMax) break;
-      guesses.delete(oldest);
-    }
+    forgetOldest(guesses, guessesMax);
   };
 
   return async (move, signal) => {

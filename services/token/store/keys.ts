@@ -107,7 +107,7 @@ export function createKeyStore(db: Db) {
       return await reading(query.toArray());
     },
 
-    /** The accounts' keys that are neither disabled nor expired, as of now, by account id, in batches. */
+    /** The accounts' keys that are neither disabled nor expired, as of now, by account, in batches. */
     liveOfAccounts(
       accountIds: readonly string[],
       now: Date,

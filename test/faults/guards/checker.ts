@@ -20,12 +20,10 @@ export type Attempt = {
   sentMs: number;
   endedMs: number;
   outcome: string;
-  /** What it waited for the guards, as it answered; undefined if it did not. */
-  barrierMs?: number | undefined;
   /** Why this one may take its time: the process that had it in its hands was stopped, say. */
   excuse?: string | undefined;
-  /** Something that waits for no guard took long at the same time: its barrier alone is judged. */
-  isSlowed?: boolean | undefined;
+  /** The longest that anything took at the same time that waits for no guard: the machine's own doing. */
+  slowedMs?: number | undefined;
 };
 
 /** What is wrong, and how much was looked at. */
@@ -37,9 +35,8 @@ export type Report = {
   accepted: number;
   fromMemory: number;
   unavailable: number;
-  /** RPCs that said they do not know; those judged by their barrier alone, and by nothing. */
+  /** RPCs that said they do not know, and those that nothing is demanded of. */
   unconfirmed: number;
-  slowed: number;
   excused: number;
   /** Periods that ended, and those of them which a guard had accepted before and was asked after. */
   ended: number;
@@ -62,7 +59,7 @@ export class Checker {
   #untold = 0;
   readonly #counts = {
     ...{ verifications: 0, accepted: 0, fromMemory: 0, unavailable: 0 },
-    ...{ unconfirmed: 0, slowed: 0, excused: 0 },
+    ...{ unconfirmed: 0, excused: 0 },
   };
 
   constructor(periods: Iterable<Period>) {
@@ -79,15 +76,17 @@ export class Checker {
     for (const verification of verifications) this.#see(guard, verification);
   }
 
-  /** Demands that an RPC ended within L and a second, or said that it does not know. */
+  /**
+   * Demands that an RPC ended within L and a second, or said that it does not know. What took as long
+   * at the same time without waiting for any guard is not the barrier's doing, and comes on top.
+   */
   seeAttempts(attempts: Iterable<Attempt>, { leaseMs }: { leaseMs: number }): void {
-    for (const { what, sentMs, endedMs, outcome, barrierMs, excuse, isSlowed } of attempts) {
+    for (const { what, sentMs, endedMs, outcome, excuse, slowedMs = 0 } of attempts) {
       if (outcome === 'PROPAGATION_UNCONFIRMED') this.#counts.unconfirmed++;
       else if (excuse !== undefined) this.#counts.excused++;
-      else if (isSlowed) this.#counts.slowed++;
       if (outcome === 'PROPAGATION_UNCONFIRMED' || excuse !== undefined) continue;
-      const tookMs = isSlowed ? (barrierMs ?? 0) : endedMs - sentMs;
-      if (tookMs <= leaseMs + 1_000) continue;
+      const tookMs = endedMs - sentMs;
+      if (tookMs <= leaseMs + 1_000 + slowedMs) continue;
       this.#violation(`${what} took ${tookMs.toFixed(0)} ms and said ${outcome}`);
     }
   }

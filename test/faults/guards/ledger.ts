@@ -6,9 +6,6 @@ import type { AskedAccess, Question } from './question.ts';
 /** Of what was taken away, so much is still asked about: guards that wake up late are asked too. */
 const endedAskedMax = 60;
 
-/** Where a request that waits for no guard takes that long, the machine has too much to do. */
-const slowMs = 500;
-
 /** What was given and taken, when, and what every attempt at it said. */
 export class Ledger {
   readonly periods: Period[] = [];
@@ -21,7 +18,8 @@ export class Ledger {
   readonly #questions = new Map<number, Question>();
   readonly #open = new Map<number, Period>();
   #endedAsked: number[] = [];
-  readonly #slow: { fromMs: number; untilMs: number }[] = [];
+  /** What waits for no guard, and how long it took. */
+  readonly #gave: { fromMs: number; untilMs: number }[] = [];
   readonly #waiting = new Set<{ attempts: number; resolve: () => void }>();
 
   constructor(fleet: Fleet) {
@@ -82,9 +80,9 @@ export class Ledger {
     }
   }
 
-  /** How long something took that waits for no guard. */
+  /** Something that waits for no guard has ended. */
   gave(fromMs: number, untilMs: number): void {
-    if (untilMs - fromMs > slowMs) this.#slow.push({ fromMs, untilMs });
+    this.#gave.push({ fromMs, untilMs });
   }
 
   /** What was under way while the servers themselves were in trouble may have taken its time. */
@@ -93,7 +91,8 @@ export class Ledger {
       const isDuring = ({ fromMs, untilMs }: Omit<Trouble, 'what'>) =>
         attempt.sentMs < untilMs && attempt.endedMs > fromMs;
       attempt.excuse = troubles.find(isDuring)?.what;
-      attempt.isSlowed = this.#slow.some(isDuring);
+      const beside = this.#gave.filter(isDuring).map(({ fromMs, untilMs }) => untilMs - fromMs);
+      attempt.slowedMs = Math.max(0, ...beside);
     }
   }
 

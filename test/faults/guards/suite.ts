@@ -93,10 +93,10 @@ export function tell({
 }: Outcome): string[] {
   const { verifications, accepted, fromMemory, unavailable, ended, proved, nextAskedMs } = report;
   const share = ((100 * fromMemory) / Math.max(1, verifications)).toFixed(2);
-  const { unconfirmed, slowed, excused } = report;
+  const { unconfirmed, excused } = report;
   return [
     [...returned].map(([what, count]) => `${what} ${count}`).join(', '),
-    `${attempts} RPCs ended under ${strikes} strikes: ${unconfirmed} unconfirmed, ${excused} of struck servers, ${slowed} on a busy machine; ${bounded} died and were bounded`,
+    `${attempts} RPCs ended under ${strikes} strikes: ${unconfirmed} unconfirmed, ${excused} of struck servers; ${bounded} died and were bounded`,
     `${verifications} verifications, ${share} % from memory: ${accepted} accepted, ${unavailable} without an answer`,
     `${proved} of ${ended} ends were seen on both sides; asked again after ${nextAskedMs.median.toFixed(1)} ms (median)`,
     `from memory again ${healedMs.toFixed(0)} ms after the last fault`,

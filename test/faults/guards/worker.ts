@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { reasonOf } from '@silo/errors/from-status.ts';
-import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import type { Clients, PublicApi } from '../../harness/clients.ts';
 import { eventually } from '../../harness/eventually.ts';
 import type { SeededRandom } from '../../simulation/random.ts';
@@ -37,8 +36,6 @@ export type Storm = {
   /** Ends with the storm: whoever waits goes on at once. */
   isOver(): boolean;
 };
-
-type Propagated = { propagation?: Propagation | undefined };
 
 /** Calls the API as a client would: repeats what did not succeed, under the same request id. */
 export type Call<Answer> = (api: PublicApi, requestId: string) => Promise<Answer>;
@@ -99,7 +96,7 @@ export class Worker {
    * Takes access away: waits until somebody accepts it, calls until it returns OK, and holds
    * everyone to it from then on.
    */
-  async take<Answer extends Propagated>(
+  async take<Answer>(
     what: string,
     ids: number[],
     apiKey: string,
@@ -114,8 +111,7 @@ export class Worker {
       const settled = await settle(call(this.#replica().as(apiKey), requestId));
       const endedMs = machineMs();
       const outcome = 'answer' in settled ? 'OK' : outcomeOf(settled.error);
-      const barrierMs = 'answer' in settled ? barrierMsOf(settled.answer) : undefined;
-      ledger.attempted({ what, sentMs, endedMs, outcome, barrierMs });
+      ledger.attempted({ what, sentMs, endedMs, outcome });
       if ('answer' in settled) {
         for (const id of ids) ledger.end(id, endedMs, 'returned');
         ledger.askAgain(ids);
@@ -178,11 +174,6 @@ async function settle<Answer>(
     (answer) => ({ answer }),
     (error: unknown) => ({ error }),
   );
-}
-
-function barrierMsOf({ propagation }: Propagated): number | undefined {
-  const elapsed = propagation?.elapsed;
-  return elapsed && elapsed.seconds * 1_000 + elapsed.nanos / 1e6;
 }
 
 function outcomeOf(error: unknown): string {
