@@ -10,9 +10,7 @@ import { transact } from './transact.ts';
 /** How many groups one transaction numbers at most. */
 const groupsMax = 500;
 /** Between two runs that nobody waits for: more commits then share a transaction. */
-const pauseMs = 25;
-/** Before a run that nobody waits for, nor will soon. */
-const unhurriedMs = 50;
+const pauseMs = 50;
 /** How many positions are kept in memory for those who are about to ask. */
 const recentMax = 20_000;
 /** How many events are kept in memory for who publishes them. */
@@ -38,6 +36,8 @@ export class Numbering {
   #incarnation = '';
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
+  /** When the last run was over, by the monotonic clock. */
+  #endedMs = Number.NEGATIVE_INFINITY;
   /** Of the queued run: cut short as soon as somebody waits for it. */
   #pause = new AbortController();
 
@@ -57,19 +57,20 @@ export class Numbering {
   }
 
   /**
-   * A run that nobody waits for: at once where none is under way or just over, `unhurried` soon, so
-   * that what follows shares it. What it leaves behind, the next run takes.
+   * A run that nobody waits for: at once where none is under way or just over, `unhurried` after a
+   * pause, so that what follows shares it. What it leaves behind, the next run takes.
    */
   kick({ unhurried = false }: { unhurried?: boolean } = {}): void {
-    this.#next(unhurried ? unhurriedMs : pauseMs).catch((error) => {
+    this.#next().catch((error) => {
       if (!this.#signal.aborted) this.#log.warn({ err: error }, 'numbering failed');
     });
-    if (!unhurried && this.#running === undefined) this.#pause.abort();
+    const isRested = performance.now() - this.#endedMs >= pauseMs;
+    if (!unhurried && isRested && this.#running === undefined) this.#pause.abort();
   }
 
   /** Resolves when a run that began after this call has ended: what was committed is numbered. */
   run(): Promise<void> {
-    const next = this.#next(pauseMs);
+    const next = this.#next();
     this.#pause.abort();
     return next;
   }
@@ -109,11 +110,11 @@ export class Numbering {
   }
 
   /** The next run to begin: after the one that is under way, and a pause. */
-  #next(afterMs: number): Promise<void> {
+  #next(): Promise<void> {
     if (this.#queued !== undefined) return this.#queued;
     this.#pause = new AbortController();
     const { signal } = this.#pause;
-    const paused = () => systemSleep(afterMs, signal).catch(() => {});
+    const paused = () => systemSleep(pauseMs, signal).catch(() => {});
     const before = this.#running ?? Promise.resolve();
     this.#queued = before.then(paused, paused).then(() => this.#start());
     return this.#queued;
@@ -122,6 +123,7 @@ export class Numbering {
   #start(): Promise<void> {
     this.#queued = undefined;
     const running = this.#numberAll().finally(() => {
+      this.#endedMs = performance.now();
       if (this.#running === running) this.#running = undefined;
     });
     this.#running = running;

@@ -196,7 +196,9 @@ class Runner implements Sagas {
   async #present(id: string): Promise<AnyRecord | null> {
     const begun = this.#begun.get(id);
     this.#begun.delete(id);
-    return begun ?? (await reading(this.#records.findOne({ _id: id }, { maxTimeMS: 5_000 })));
+    // Local: an end shows at once.
+    const latest = { maxTimeMS: 5_000, readConcern: { level: 'local' } } as const;
+    return begun ?? (await reading(this.#records.findOne({ _id: id }, latest)));
   }
 
   /** Takes an open saga that its owner has let go, or whose owner is dead. */
@@ -274,7 +276,11 @@ class Runner implements Sagas {
     const { _id, fence } = saga;
     const owned = { _id, fence, state: saga.state };
     if (commit === undefined) {
-      const written = this.#records.replaceOne(owned, after, { maxTimeMS: 4_000 });
+      const written = this.#records.replaceOne(owned, after, {
+        maxTimeMS: 4_000,
+        // Should a failover take an end back, the last step is done again, which changes nothing.
+        ...(open ? {} : { writeConcern: { w: 1 } }),
+      });
       const { matchedCount } = await reading(written);
       if (matchedCount === 0) throw errors.requestInProgress();
       return after;

@@ -9,6 +9,7 @@ import { type NatsServer, startNatsServer } from '@silo/embedded/nats-server.ts'
 import { obtain } from '@silo/embedded/obtain.ts';
 import { type Silo, startSilo } from '@silo/embedded/silo.ts';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
+import { warmUp } from './warm-up.ts';
 
 const region = 'us';
 /** Of the events that the services tell of. */
@@ -39,7 +40,7 @@ export class Bench implements AsyncDisposable {
     return (await this.#nats).url;
   }
 
-  /** The four services, as processes of their own, on those servers. */
+  /** The four services, as processes of their own, on those servers, when they have warmed up. */
   silo(): Promise<Silo> {
     this.#silo ??= this.#startSilo();
     return this.#silo;
@@ -81,7 +82,9 @@ export class Bench implements AsyncDisposable {
       servers: { mongodb, nats },
       freePorts: true,
     });
-    return this.#started.use(silo);
+    this.#started.use(silo);
+    await warmUp(silo);
+    return silo;
   }
 }
 

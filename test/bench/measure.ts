@@ -29,7 +29,7 @@ export async function compareLatencies(
   {
     rounds = 60,
     callsPerTurn = 4,
-    warmUpRounds = 8,
+    warmUpRounds = 20,
     settleMs = 20,
     before = async () => {},
   }: {
@@ -65,7 +65,7 @@ export async function compareThroughputs(
   loads: Compared<Load>,
   {
     rounds = 9,
-    warmUpRounds = 1,
+    warmUpRounds = 2,
     roundMs = 700,
   }: { rounds?: number; warmUpRounds?: number; roundMs?: number } = {},
 ): Promise<Throughputs> {

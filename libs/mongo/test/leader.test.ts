@@ -20,7 +20,8 @@ class Candidate {
       this.terms.push(term);
       const over = Promise.withResolvers<void>();
       term.signal.addEventListener('abort', () => over.resolve(), { once: true });
-      await over.promise;
+      // A term may begin in the moment in which the candidate is stopped.
+      if (!term.signal.aborted) await over.promise;
     });
   }
 

@@ -1,31 +1,15 @@
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-import { waitUntil } from '@silo/embedded/wait-until.ts';
-import { connectNats } from '@silo/events/connect.ts';
-import { Guard } from '@silo/guard/guard.ts';
-import type { GuardLinks } from '@silo/guard/links.ts';
-import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
-import { silentLogger } from '@silo/runtime/log.ts';
-import { hashOf, newProjectToken } from '@silo/tokens/secrets.ts';
 import type { Bench } from '../bench-servers.ts';
-import { median } from '../measure.ts';
+import { startForked } from '../forked.ts';
 import type { Measured, Row } from '../row.ts';
-
-const rounds = 9;
-const warmUpRounds = 3;
-const callsPerRound = 200_000;
-const fillsAtOnce = 500;
-/** Below this the heap's own noise is more than what the tokens take. */
-const weighedMin = 1_000;
+import type { VerifierOptions } from '../verifier.ts';
 
 /**
  * Calls per second of one core that a guard's `verifyToken` answers in the process that asks, all from
  * memory at once. Each call has a string of its own that was never looked up before, as tokens
- * come from a wire, and every answer is looked at. No floor: the goal is a rate.
+ * come from a wire, and every answer is looked at. The goal is a rate; the floor, a bare
+ * Map with as many tokens, shows what the machine's memory allows.
  *
- * A real guard on real NATS; its facts' owners and registry are stood in for by functions, for a
- * million projects cannot be made here.
+ * In a process of its own: a million tokens on the heap would slow down the rows that follow.
  */
 export const verifyInProcess: readonly Row[] = [
   row('verify-in-process-1', 1),
@@ -38,170 +22,13 @@ function row(name: string, tokens: number): Row {
     name,
     unit: 'calls/s',
     goal: { of: 'value', atLeast: 1_000_000 },
-    about: `verifyToken from a guard's memory, in process, ${tokens} tokens cached`,
+    about: `verifyToken from a guard's memory, in process, ${tokens} tokens cached; floor: a bare Map of as many`,
     run: (bench) => measure(bench, tokens),
   };
 }
 
-async function measure(bench: Bench, count: number): Promise<Measured> {
-  const log = silentLogger();
-  await using nats = connectNats({ url: await bench.nats(), name: 'bench', log });
-  const sizes = { factsMax: count, unknownMax: 1, fillsMax: fillsAtOnce * 2 };
-  await using guard = new Guard({ name: 'bench', links: localLinks(nats), sizes, log });
-  await waitUntil('a view', async () => requireView(guard), { withinMs: 10_000 });
-  const tokens = new Tokens(count);
-  const emptyBytes = await heapBytes();
-  await fill(guard, tokens);
-  const bytesPerToken = ((await heapBytes()) - emptyBytes) / count;
-  const measured: Rates[] = [];
-  for (let round = -warmUpRounds; round < rounds; round++) {
-    const rates = await verifyAll(guard, tokens);
-    if (round >= 0) measured.push(rates);
-  }
-  const byCore = measured.map(({ perCoreSecond }) => perCoreSecond);
-  const byClock = median(measured.map(({ perSecond }) => perSecond));
-  const spread = `rounds ${Math.min(...byCore).toFixed(0)} to ${Math.max(...byCore).toFixed(0)}`;
-  const weight = count < weighedMin ? '' : `, ${bytesPerToken.toFixed(0)} bytes per cached token`;
-  return {
-    value: median(byCore),
-    remark: `${spread}, by the clock ${byClock.toFixed(0)}${weight}`,
-  };
-}
-
-/** By the time that the thread had a core, and by the clock, which others' work slows down. */
-type Rates = { perCoreSecond: number; perSecond: number };
-
-/** One round: the guard has renewed its view before it, and no other turn comes in between. */
-async function verifyAll(guard: Guard, tokens: Tokens): Promise<Rates> {
-  const { fresh, ends } = tokens.draw(callsPerRound);
-  collectGarbage();
-  await pause(1); // a renewal that is due comes first
-  requireView(guard);
-  const { signal } = new AbortController();
-  let seen = 0;
-  const startMs = performance.now();
-  const before = process.threadCpuUsage();
-  for (const token of fresh) {
-    const answer = guard.verifyToken(token, signal);
-    if (!('allowed' in answer) || !answer.allowed) throw new Error('not answered from memory');
-    seen += lastCharacter(answer.projectId);
-  }
-  const { user, system } = process.threadCpuUsage(before);
-  const tookMs = performance.now() - startMs;
-  if (seen !== ends) throw new Error('the answers are of other projects');
-  return {
-    perCoreSecond: callsPerRound / ((user + system) / 1_000_000),
-    perSecond: callsPerRound / (tookMs / 1_000),
-  };
-}
-
-async function fill(guard: Guard, tokens: Tokens): Promise<void> {
-  const { signal } = new AbortController();
-  for (let from = 0; from < tokens.count; from += fillsAtOnce) {
-    const until = Math.min(tokens.count, from + fillsAtOnce);
-    const some = Array.from({ length: until - from }, (_, index) => tokens.at(from + index));
-    await Promise.all(some.map((token) => guard.verifyToken(token, signal)));
-    // So that the guard's timers come in between: it renews its view all the while.
-    await nextTurn();
-  }
-  const { facts } = guard.status();
-  if (facts < tokens.count) throw new Error(`the guard remembers only ${facts} facts`);
-}
-
-/** Tokens as bytes, outside of the heap that is weighed: each look makes a new string. */
-class Tokens {
-  readonly count: number;
-  readonly #bytes: Buffer;
-  readonly #lengthBytes: number;
-  /** What each token's project ends with. */
-  readonly #ends: Uint8Array;
-
-  constructor(count: number) {
-    const sample = newProjectToken();
-    this.count = count;
-    this.#lengthBytes = sample.length;
-    this.#bytes = Buffer.alloc(count * sample.length);
-    this.#ends = new Uint8Array(count);
-    for (let index = 0; index < count; index++) {
-      const token = newProjectToken();
-      this.#bytes.write(token, index * this.#lengthBytes, 'latin1');
-      this.#ends[index] = lastCharacter(projectIdOf(hashOf(token)));
-    }
-  }
-
-  at(index: number): string {
-    const start = index * this.#lengthBytes;
-    return this.#bytes.toString('latin1', start, start + this.#lengthBytes);
-  }
-
-  /** Fresh strings of tokens drawn at random, and what their projects' last characters add up to. */
-  draw(calls: number): { fresh: string[]; ends: number } {
-    let ends = 0;
-    const fresh = Array.from({ length: calls }, () => {
-      const index = Math.floor(Math.random() * this.count);
-      ends += this.#ends[index] ?? 0;
-      return this.at(index);
-    });
-    return { fresh, ends };
-  }
-}
-
-/** Each token has a project of its own, and each project an organization. */
-function projectIdOf(tokenHash: Uint8Array): string {
-  return `prj_${Buffer.from(tokenHash).toString('hex').slice(0, 26)}`;
-}
-
-function lastCharacter(text: string): number {
-  return text.charCodeAt(text.length - 1);
-}
-
-function localLinks(nats: GuardLinks['nats']): GuardLinks {
-  const head = { incarnation: 'bench', sequence: 0 };
-  const log = { head: async () => head, read: async () => ({ events: [], head }) };
-  // As long as they may be: a round on a machine that is busy otherwise lasts no longer.
-  const numbers = { leaseMs: 20_000, renewMs: 6_000, driftShare: 0.01 };
-  const none = async () => undefined;
-  return {
-    leases: {
-      acquire: async () => numbers,
-      renew: async () => ({ result: 'granted', numbers }),
-      release: none,
-      reportKeyUse: none,
-    },
-    logs: { org: log, project: log, token: log },
-    fills: {
-      token: async (tokenHash) => ({ projectId: projectIdOf(tokenHash) }),
-      project: async (projectId) => ({
-        organizationId: projectId.replace('prj', 'org_us'),
-        state: ProjectState.PROJECT_STATE_ACTIVE,
-      }),
-      ...{ key: none, organization: none, membership: none },
-    },
-    // Nobody else tells of events under this name.
-    ...{ nats, subjectPrefix: 'bench.v1' },
-  };
-}
-
-function requireView(guard: Guard): void {
-  if (!guard.status().hasView) throw new Error('there is none');
-}
-
-setFlagsFromString('--expose-gc');
-const collectGarbage: () => void = runInNewContext('gc');
-
-/** The heap in use, when what is over has been collected: the timers of fills last a few seconds. */
-async function heapBytes(): Promise<number> {
-  let leastBytes = Number.POSITIVE_INFINITY;
-  return await waitUntil(
-    'the heap being at rest',
-    async () => {
-      collectGarbage();
-      const { heapUsed } = process.memoryUsage();
-      const isAtRest = heapUsed > leastBytes * 0.999;
-      leastBytes = Math.min(leastBytes, heapUsed);
-      if (!isAtRest) throw new Error(`${heapUsed} bytes and falling`);
-      return leastBytes;
-    },
-    { withinMs: 60_000, pauseMs: 1_500 },
-  );
+async function measure(bench: Bench, tokens: number): Promise<Measured> {
+  const options: VerifierOptions = { nats: await bench.nats(), tokens };
+  await using verifier = await startForked<Measured>('verifier.ts', options);
+  return verifier.ready;
 }
