@@ -22,7 +22,7 @@ export interface MongodOptions {
   signal?: AbortSignal | undefined;
   /** WiredTiger's cache, in GB. */
   cacheSizeGB?: number | undefined;
-  /** How long a majority write waits for the journal at most. */
+  /** How long a linearizable read, which asks for no flush itself, waits for the journal at most. */
   journalCommitIntervalMs?: number | undefined;
   /** Allows `configureFailPoint`, for tests only. */
   enableTestCommands?: boolean | undefined;
@@ -94,7 +94,7 @@ export async function startMongodSet({
 }
 
 async function spawnMongod(options: MongodOptions, port: number, url: string): Promise<Mongod> {
-  const { directory, cacheSizeGB = 0.5, journalCommitIntervalMs = 5 } = options;
+  const { directory, cacheSizeGB = 0.5, journalCommitIntervalMs = 1 } = options;
   const data = join(directory, 'data');
   await mkdir(data, { recursive: true });
   const parameters = {

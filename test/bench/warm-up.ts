@@ -4,6 +4,7 @@ import { createTenant, type Tenant } from './tenant.ts';
 
 const atOnce = 4;
 const callsEach = 300;
+const unnamed = { etag: '', requestId: '' };
 
 /**
  * Has the services do for a while what rows measure. They run for weeks: what counts is not how fast
@@ -24,7 +25,11 @@ async function keepBusy({ projects, tokens, organizationIds }: Tenant): Promise<
     if (project === undefined) throw new TypeError('the answer holds no project');
     const { id: projectId } = project;
     await tokens.regenerateProjectToken({ projectId, expectedFingerprint: '', requestId: '' });
-    const ends = { projectId, destinationOrganizationId };
-    await projects.moveProject({ ...ends, etag: '', requestId: '', planFingerprint: '' });
+    const there = { projectId, destinationOrganizationId };
+    const batch = { sourceOrganizationId: '', projectIds: [] };
+    const { planFingerprint } = await projects.previewMove({ ...there, ...batch });
+    await projects.moveProject({ ...there, ...unnamed, planFingerprint });
+    const back = { projectId, destinationOrganizationId: organizationId };
+    await projects.moveProject({ ...back, ...unnamed, planFingerprint: '' });
   }
 }
