@@ -16,7 +16,12 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop
 let counts = { passed: 0, failed: 1 };
 try {
   await using servers = await startTestServers(directory);
-  counts = await runAva(servers.environment, process.argv.slice(2), stop.signal);
+  // A hundred test processes load the same files.
+  const environment = {
+    ...servers.environment,
+    NODE_COMPILE_CACHE: join(directory, 'compile-cache'),
+  };
+  counts = await runAva(environment, process.argv.slice(2), stop.signal);
 } catch (error) {
   console.error(error);
 } finally {

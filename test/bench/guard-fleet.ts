@@ -20,8 +20,14 @@ export type GuardFleetOptions = {
 /** `verify`: every guard verifies these tokens from now on, when it has seen each once. */
 export type Order = { kind: 'verify'; tokens: readonly string[] } | { kind: 'stop' };
 
-/** Answers of all guards together since the last order was carried out. */
-export type Report = { memory: number; owners: number; failed: number; refused: number };
+/** Of all guards together since the last order was carried out: answers, and what their work cost. */
+export type Report = {
+  memory: number;
+  owners: number;
+  failed: number;
+  refused: number;
+  cpuMs: number;
+};
 
 /** Other products' guards do not all start in the same second. */
 const startedAtOnce = 10;
@@ -43,6 +49,7 @@ while (fleet.length < options.guards) {
 
 let verifying: AbortController | undefined;
 let before = answersOf();
+let cpuBefore = process.cpuUsage();
 let refused = 0;
 const ended = Promise.withResolvers<void>();
 process.on('message', (order: Order) => void carryOut(order));
@@ -67,6 +74,7 @@ async function carryOut(order: Order): Promise<void> {
   if (order.kind === 'verify') {
     for (const guard of fleet) await warmUp(guard, order.tokens);
     before = answersOf();
+    cpuBefore = process.cpuUsage();
     refused = 0;
     verifying = new AbortController();
     void verify(order.tokens, verifying.signal);
@@ -104,7 +112,7 @@ async function verifyOne(guard: Guard, token: string, signal: AbortSignal): Prom
   }
 }
 
-function answersOf(): Omit<Report, 'refused'> {
+function answersOf(): Omit<Report, 'refused' | 'cpuMs'> {
   const sum = { memory: 0, owners: 0, failed: 0 };
   for (const guard of fleet) {
     const { memory, owners, failed } = guard.status().answers;
@@ -117,10 +125,12 @@ function answersOf(): Omit<Report, 'refused'> {
 
 function report(): Report {
   const now = answersOf();
+  const { user, system } = process.cpuUsage(cpuBefore);
   return {
     memory: now.memory - before.memory,
     owners: now.owners - before.owners,
     failed: now.failed - before.failed,
     refused,
+    cpuMs: (user + system) / 1_000,
   };
 }

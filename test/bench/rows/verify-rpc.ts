@@ -42,7 +42,7 @@ export const verifyRpc: Row = {
     using measured = callLoad(services.token.internal, tls, called);
     using floor = callLoad(servers.ready.ours, tls, called);
     return perSecond(
-      await compareThroughputs({ floor, measured }, { rounds: 15, warmUpRounds: 3, roundMs: 300 }),
+      await compareThroughputs({ floor, measured }, { rounds: 31, warmUpRounds: 3, roundMs: 300 }),
     );
   },
 };
