@@ -97,6 +97,10 @@ test('an RPC that ends within L and a second is in time, and later is found', (t
   t.deepEqual(judgeAttempts([{ ...attempt, endedMs: 2_001 }]), [
     'RemoveMember took 2001 ms and said OK',
   ]);
+  const after = '40 ms after “NATS is killed” was over';
+  t.deepEqual(judgeAttempts([{ ...attempt, endedMs: 2_001, after }]), [
+    `RemoveMember took 2001 ms and said OK, ${after}`,
+  ]);
   t.is(
     judgeAttempts([{ ...attempt, endedMs: 2_001, outcome: 'DEPENDENCY_UNAVAILABLE' }]).length,
     1,

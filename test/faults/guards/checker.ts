@@ -24,6 +24,8 @@ export type Attempt = {
   excuse?: string | undefined;
   /** The longest that anything took at the same time that waits for no guard: the machine's own doing. */
   slowedMs?: number | undefined;
+  /** For people: what had struck the servers before, and how long ago. */
+  after?: string | undefined;
 };
 
 /** What is wrong, and how much was looked at. */
@@ -81,13 +83,14 @@ export class Checker {
    * at the same time without waiting for any guard is not the barrier's doing, and comes on top.
    */
   seeAttempts(attempts: Iterable<Attempt>, { leaseMs }: { leaseMs: number }): void {
-    for (const { what, sentMs, endedMs, outcome, excuse, slowedMs = 0 } of attempts) {
+    for (const { what, sentMs, endedMs, outcome, excuse, slowedMs = 0, after } of attempts) {
       if (outcome === 'PROPAGATION_UNCONFIRMED') this.#counts.unconfirmed++;
       else if (excuse !== undefined) this.#counts.excused++;
       if (outcome === 'PROPAGATION_UNCONFIRMED' || excuse !== undefined) continue;
       const tookMs = endedMs - sentMs;
       if (tookMs <= leaseMs + 1_000 + slowedMs) continue;
-      this.#violation(`${what} took ${tookMs.toFixed(0)} ms and said ${outcome}`);
+      const since = after === undefined ? '' : `, ${after}`;
+      this.#violation(`${what} took ${tookMs.toFixed(0)} ms and said ${outcome}${since}`);
     }
   }
 

@@ -93,6 +93,7 @@ export class Ledger {
       attempt.excuse = troubles.find(isDuring)?.what;
       const beside = this.#gave.filter(isDuring).map(({ fromMs, untilMs }) => untilMs - fromMs);
       attempt.slowedMs = Math.max(0, ...beside);
+      attempt.after = lastBefore(attempt.sentMs, troubles);
     }
   }
 
@@ -116,4 +117,13 @@ export class Ledger {
     this.#endedAsked = this.#endedAsked.filter((id) => id !== question.id);
     this.#fleet.ask(question);
   }
+}
+
+/** Such as `40 ms after “NATS is killed” was over`; undefined: nothing had struck yet. */
+function lastBefore(atMs: number, troubles: readonly Trouble[]): string | undefined {
+  const last = troubles
+    .filter(({ untilMs }) => untilMs <= atMs)
+    .toSorted((a, b) => a.untilMs - b.untilMs)
+    .at(-1);
+  return last && `${(atMs - last.untilMs).toFixed(0)} ms after “${last.what}” was over`;
 }
