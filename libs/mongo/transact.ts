@@ -2,6 +2,7 @@ import { errors } from '@silo/errors/errors.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { fullJitterMs } from '@silo/runtime/random.ts';
 import { type ClientSession, type MongoClient, MongoErrorLabel, MongoServerError } from 'mongodb';
+import { endDeadTransactions } from './dead-transactions.ts';
 import { isConnectionLost, isTransient } from './from-mongo.ts';
 import type { Permit } from './mutation.ts';
 import { areHeld, releaseAll, requireHeld } from './permits.ts';
@@ -9,6 +10,8 @@ import { areHeld, releaseAll, requireHeld } from './permits.ts';
 // A conflict costs a round trip or two and clears as fast: many short tries, then a pause.
 const attemptsMax = 100;
 const backoff = { baseMs: 4, capMs: 250 };
+/** After so many tries, a second or so, whoever stands in the way may be dead. */
+const attemptsUntilDoubt = 10;
 const commitAttemptsMax = 8;
 const commitBackoff = { baseMs: 50, capMs: 1_000 };
 // Well below a lease. It bounds the server's work on a commit, from when that has arrived. What is
@@ -29,8 +32,9 @@ export class CommitUnknown extends Error {
 
 /**
  * Runs `body` in one transaction: snapshot reads, majority commit. A conflict or a lost primary runs
- * it again in a new session, so it must be safe to repeat; what it throws otherwise aborts. A commit
- * whose answer is lost is repeated, which MongoDB makes idempotent by the transaction's number.
+ * it again in a new session, so it must be safe to repeat; what it throws otherwise aborts. Where
+ * conflicts do not end, what dead processes have left open is ended. A commit whose answer is lost
+ * is repeated, which MongoDB makes idempotent by the transaction's number.
  * Ends with the signal between statements; throws driver errors as they are, and CommitUnknown.
  * No commit is sent unless all `permits` are held: else refuses with DEPENDENCY_UNAVAILABLE. They
  * are released once it has happened, and kept where it has not, or where that is unknown.
@@ -66,6 +70,7 @@ export async function transact<T>(
     } finally {
       await session.endSession(); // aborts what is still open
     }
+    if (attempt % attemptsUntilDoubt === 0) await endDeadTransactions(client).catch(() => {});
     await systemSleep(fullJitterMs(attempt, backoff), signal);
   }
 }
