@@ -1,12 +1,12 @@
 import type { MongoClient, UUID } from 'mongodb';
 
-/** No process of ours pauses for longer inside a transaction, unless it is dead or stands still. */
+/** All pauses between a transaction's statements together: ours take milliseconds. */
 const inactiveMs = 1_000;
 const timeMaxMs = 1_000;
 
 /**
- * Ends the transactions of processes by this client's name that nobody has gone on with for a
- * second, and answers how many. Who is killed inside one leaves it open, and what it has locked,
+ * Ends the transactions of processes by this client's name that have waited for them for a second
+ * in all, and answers how many. Who is killed inside one leaves it open, and what it has locked,
  * perhaps the log's counter, would stay locked for the server's `transactionLifetimeLimitSeconds`,
  * 60 by default. Safe where its process lives after all: it is told, and begins anew.
  */

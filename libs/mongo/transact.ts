@@ -10,7 +10,7 @@ import { areHeld, releaseAll, requireHeld } from './permits.ts';
 // A conflict costs a round trip or two and clears as fast: many short tries, then a pause.
 const attemptsMax = 100;
 const backoff = { baseMs: 4, capMs: 250 };
-/** After so many tries, a second or so, whoever stands in the way may be dead. */
+/** After every so many tries, whoever stands in the way may be dead. */
 const attemptsUntilDoubt = 10;
 const commitAttemptsMax = 8;
 const commitBackoff = { baseMs: 50, capMs: 1_000 };
