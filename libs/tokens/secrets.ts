@@ -13,7 +13,8 @@ const randomSizeBytes = 32;
 const bodyLength = 43; // 62^43 is the first power of 62 above 2^256
 const checksumLength = 6; // 62^6 is the first power of 62 above 2^32
 const prefixLength = 4;
-const secretLength = prefixLength + bodyLength + checksumLength;
+/** Characters of every secret. */
+export const secretLength = prefixLength + bodyLength + checksumLength;
 
 /** Matches every secret inside a longer text (no anchors), for those who must blot them out. */
 export const secretPattern = `(?:phc|phx|ivc)_[0-9A-Za-z]{${bodyLength + checksumLength}}`;

@@ -8,6 +8,7 @@ import {
 import type { Asked } from '@silo/guard/core/look-up.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { secretLength } from '@silo/tokens/secrets.ts';
 
 /** A fact as the world has it: what it grants, and what it is after each way of taking that away. */
 export type WorldFact = {
@@ -25,9 +26,14 @@ const names = ['0', '1'] as const;
 const active = ProjectState.PROJECT_STATE_ACTIVE;
 const deleted = ProjectState.PROJECT_STATE_DELETED;
 
+/** As long as a real one, hence answered from where real ones are. */
+function tokenOf(name: string): string {
+  return `T${name}`.padEnd(secretLength, 'x');
+}
+
 function tokenFact(name: string): WorldFact {
   return {
-    ref: { kind: 'token', id: `T${name}`, fingerprint: `fT${name}` },
+    ref: { kind: 'token', id: tokenOf(name), fingerprint: `fT${name}` },
     name: { kind: 'token', name: `fT${name}` },
     granted: { projectId: `P${name}` },
     taken: [undefined],
@@ -108,7 +114,7 @@ const keyHash = new Uint8Array(32);
 
 /** Whose token is it? */
 function askToken(name: string): Asked {
-  return { kind: 'token', token: `T${name}`, fingerprint: `fT${name}` };
+  return { kind: 'token', token: tokenOf(name), fingerprint: `fT${name}` };
 }
 
 /** May this key do what an admin may in that project? */

@@ -7,10 +7,14 @@ export type Entry<Value> = Known<Value> & {
   used: boolean;
   /** The next entry of the same name. */
   sameName: Entry<Value> | undefined;
-  /** Ended or evicted: whoever still points here must look again. */
-  isGone: boolean;
-  /** An entry of another table that was found by way of this one; a walk through memory less. */
-  shortcut: Entry<unknown> | undefined;
+};
+
+/** What is found elsewhere by way of a table's facts. */
+export type Derived = {
+  /** Whether what rests on the fact was looked at since this was last asked. */
+  takeUsed(id: string): boolean;
+  /** The fact was ended or evicted, not by `clear`. */
+  delete(id: string): void;
 };
 
 /**
@@ -19,11 +23,13 @@ export type Entry<Value> = Known<Value> & {
  */
 export class FactTable<Value> {
   readonly #max: number;
+  readonly #derived: Derived | undefined;
   readonly #byId = new Map<string, Entry<Value>>();
   readonly #byName = new Map<string, Entry<Value>>();
 
-  constructor(max: number) {
+  constructor(max: number, derived?: Derived) {
     this.#max = max;
+    this.#derived = derived;
   }
 
   get size(): number {
@@ -40,16 +46,7 @@ export class FactTable<Value> {
   set(id: string, name: string, value: Value | undefined): void {
     this.delete(id);
     while (this.#byId.size >= this.#max) this.#evict();
-    // What a hit looks at stands first, so that it shares a cache line.
-    const entry: Entry<Value> = {
-      shortcut: undefined,
-      used: false,
-      isGone: false,
-      value,
-      id,
-      name,
-      sameName: this.#byName.get(name),
-    };
+    const entry: Entry<Value> = { used: false, value, id, name, sameName: this.#byName.get(name) };
     this.#byId.set(id, entry);
     this.#byName.set(name, entry);
   }
@@ -58,7 +55,7 @@ export class FactTable<Value> {
     const entry = this.#byId.get(id);
     if (entry === undefined) return;
     this.#byId.delete(id);
-    entry.isGone = true;
+    this.#derived?.delete(id);
     this.#unname(entry);
   }
 
@@ -68,13 +65,12 @@ export class FactTable<Value> {
     if (entry === undefined) return;
     this.#byName.delete(name);
     for (; entry !== undefined; entry = entry.sameName) {
-      entry.isGone = true;
       this.#byId.delete(entry.id);
+      this.#derived?.delete(entry.id);
     }
   }
 
   clear(): void {
-    for (const entry of this.#byId.values()) entry.isGone = true;
     this.#byId.clear();
     this.#byName.clear();
   }
@@ -82,8 +78,7 @@ export class FactTable<Value> {
   /** Ends: after one round nothing is marked as used any more. */
   #evict(): void {
     for (const entry of this.#byId.values()) {
-      if (entry.used) {
-        entry.used = false;
+      if (this.#takeUsed(entry)) {
         this.#byId.delete(entry.id);
         this.#byId.set(entry.id, entry);
       } else {
@@ -91,6 +86,13 @@ export class FactTable<Value> {
         return;
       }
     }
+  }
+
+  #takeUsed(entry: Entry<Value>): boolean {
+    const isDerivedUsed = this.#derived?.takeUsed(entry.id) ?? false;
+    const isUsed = entry.used || isDerivedUsed;
+    entry.used = false;
+    return isUsed;
   }
 
   #unname(entry: Entry<Value>): void {

@@ -1,7 +1,7 @@
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { TokenAnswer } from '../access.ts';
-import { type Entry, FactTable } from './fact-table.ts';
+import { FactTable } from './fact-table.ts';
 import {
   type FactKind,
   type FactName,
@@ -13,6 +13,7 @@ import {
   sourceOfKind,
 } from './facts.ts';
 import type { Source } from './position.ts';
+import { ReadyAnswers } from './ready-answers.ts';
 
 /** What every token that is not good gets. */
 export const tokenRefused: TokenAnswer = {
@@ -27,15 +28,13 @@ type Tables = { [Kind in FactKind]: FactTable<FactValues[Kind]> };
  * apart, so that a flood of made-up tokens evicts nothing good.
  */
 export class Memory {
+  readonly #ready = new ReadyAnswers();
   readonly #facts: Tables;
   readonly #unknown: Tables;
-  /** Ready answers by project: verifyToken makes no object. */
-  readonly #tokenAnswers: FactTable<TokenAnswer>;
 
   constructor(factsMax: number, unknownMax: number) {
-    this.#facts = newTables(factsMax);
+    this.#facts = { ...newTables(factsMax), token: new FactTable(factsMax, this.#ready) };
     this.#unknown = newTables(unknownMax);
-    this.#tokenAnswers = new FactTable(factsMax);
   }
 
   /** What is known of a fact; undefined: nothing, not even that there is none. */
@@ -43,20 +42,22 @@ export class Memory {
     return this.#facts[kind].get(id) ?? this.#unknown[kind].get(id);
   }
 
-  /** Whose token it is, from two facts; undefined: not known. Makes no object. */
+  /** Whose token it is, from two facts; undefined: not known. Makes an object the first time. */
   tokenAnswer(token: string): TokenAnswer | undefined {
-    const entry = this.#facts.token.get(token);
-    if (entry === undefined) {
+    return this.#ready.get(token) ?? this.#newTokenAnswer(token);
+  }
+
+  #newTokenAnswer(token: string): TokenAnswer | undefined {
+    const fact = this.#facts.token.get(token);
+    if (fact?.value === undefined) {
       return this.#unknown.token.get(token) === undefined ? undefined : tokenRefused;
     }
-    const shortcut = entry.shortcut as Entry<TokenAnswer> | undefined;
-    if (shortcut !== undefined && !shortcut.isGone) {
-      shortcut.used = true;
-      return shortcut.value;
-    }
-    const answer = entry.value && this.#tokenAnswers.get(entry.value.projectId);
-    entry.shortcut = answer;
-    return answer?.value;
+    const { projectId } = fact.value;
+    const project = this.get('project', projectId);
+    if (project === undefined) return undefined;
+    const answer = tokenAnswerOf(projectId, project.value);
+    this.#ready.set(fact.id, projectId, answer);
+    return answer;
   }
 
   /** Remembers what a fill found. */
@@ -66,24 +67,21 @@ export class Memory {
     this.#unknown[kind].delete(ref.id);
     const tables = value === undefined ? this.#unknown : this.#facts;
     tables[kind].set(ref.id, name, value);
-    if (kind === 'project') {
-      const project = value as FactValues['project'] | undefined;
-      this.#tokenAnswers.set(ref.id, name, tokenAnswerOf(ref.id, project));
-    }
+    if (kind === 'project') this.#ready.endProject(ref.id);
   }
 
   end({ kind, name }: FactName): void {
     this.#facts[kind].end(name);
     this.#unknown[kind].end(name);
-    if (kind === 'project') this.#tokenAnswers.end(name);
+    if (kind === 'project') this.#ready.endProject(name);
   }
 
   clear(source: Source): void {
+    if (source !== 'org') this.#ready.clear();
     for (const kind of factKinds) {
       if (sourceOfKind[kind] !== source) continue;
       this.#facts[kind].clear();
       this.#unknown[kind].clear();
-      if (kind === 'project') this.#tokenAnswers.clear();
     }
   }
 

@@ -3,7 +3,7 @@ import { GuardCore } from '../core/guard-core.ts';
 import type { GuardAction } from '../core/messages.ts';
 import type { Permit } from '../core/permits.ts';
 import type { GuardSettings } from '../core/settings.ts';
-import { Bench, guardSettings, kindsOf } from './core-support.ts';
+import { Bench, guardSettings, kindsOf, token } from './core-support.ts';
 
 function warm(settings: Partial<GuardSettings> = {}): Bench {
   const bench = new Bench(settings);
@@ -20,12 +20,12 @@ function permitOf(actions: GuardAction[]): Permit {
 
 test('under a view a fact that was filled once is answered from memory', (t) => {
   const bench = warm();
-  t.deepEqual(bench.core.verifyToken('phc_1', bench.now), {
+  t.deepEqual(bench.core.verifyToken(token, bench.now), {
     allowed: true,
     projectId: 'prj_1',
     organizationId: 'org_1',
   });
-  t.is(bench.core.verifyToken('phc_1', bench.now), bench.core.verifyToken('phc_1', bench.now));
+  t.is(bench.core.verifyToken(token, bench.now), bench.core.verifyToken(token, bench.now));
 });
 
 test('a lease alone grants nothing', (t) => {

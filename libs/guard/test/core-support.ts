@@ -1,4 +1,5 @@
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { secretLength } from '@silo/tokens/secrets.ts';
 import type { FactRef, FactValues } from '../core/facts.ts';
 import { GuardCore } from '../core/guard-core.ts';
 import type { Asked } from '../core/look-up.ts';
@@ -19,10 +20,13 @@ export const guardSettings: GuardSettings = {
   newLeaseId: () => 'lease',
 };
 
-export const askToken: Asked = { kind: 'token', token: 'phc_1', fingerprint: 'aaaaaaaaaaaa' };
+/** As long as a real one, hence answered from where real ones are. */
+export const token = 'phc_1'.padEnd(secretLength, 'x');
+
+export const askToken: Asked = { kind: 'token', token, fingerprint: 'aaaaaaaaaaaa' };
 
 const values: Partial<Record<string, FactValues['token'] | FactValues['project']>> = {
-  phc_1: { projectId: 'prj_1' },
+  [token]: { projectId: 'prj_1' },
   prj_1: { organizationId: 'org_1', state: ProjectState.PROJECT_STATE_ACTIVE },
 };
 
@@ -106,7 +110,7 @@ export class Bench {
   }
 
   get remembers(): boolean {
-    return this.core.verifyToken('phc_1', this.now) !== undefined;
+    return this.core.verifyToken(token, this.now) !== undefined;
   }
 }
 

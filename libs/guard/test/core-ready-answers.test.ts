@@ -1,0 +1,105 @@
+import { newProjectToken } from '@silo/tokens/secrets.ts';
+import test from 'ava';
+import { ReadyAnswers } from '../core/ready-answers.ts';
+
+const answer = { allowed: true, projectId: 'prj_1', organizationId: 'org_us_1' } as const;
+
+/** Differs from others in its last characters alone, so that all of them want the same slot. */
+function neighbour(index: number): string {
+  return `${index}`.padStart(53, 'x');
+}
+
+test('a token finds its own answer, whole and letter by letter', (t) => {
+  const ready = new ReadyAnswers();
+  const token = newProjectToken();
+  ready.set(token, 'prj_1', answer);
+  t.is(ready.get(token), answer);
+  for (let at = 0; at < token.length; at++) {
+    const other = token[at] === 'a' ? 'b' : 'a';
+    t.is(ready.get(token.slice(0, at) + other + token.slice(at + 1)), undefined);
+  }
+  for (const other of ['', token.slice(1), `${token}a`, token.toLowerCase()]) {
+    t.is(ready.get(other), undefined);
+  }
+});
+
+test('what is no ASCII text of a token’s length is never held', (t) => {
+  const ready = new ReadyAnswers();
+  const token = newProjectToken();
+  // Its code has the same low byte as that of the letter.
+  const wide = token.slice(0, -1) + String.fromCharCode(token.charCodeAt(52) + 256);
+  for (const other of ['', 'phc_1', `${token}a`, wide]) {
+    ready.set(other, 'prj_1', answer);
+    t.is(ready.get(other), undefined);
+    ready.delete(other);
+    t.false(ready.takeUsed(other));
+  }
+  ready.set(token, 'prj_1', answer);
+  t.is(ready.get(wide), undefined);
+  t.is(ready.size, 1);
+});
+
+test('a project that ends takes the answers of its tokens with it and no others', (t) => {
+  const ready = new ReadyAnswers();
+  const [first, second, third, other] = [1, 2, 3, 4].map(neighbour);
+  for (const token of [first, second, third]) ready.set(token ?? '', 'prj_1', answer);
+  ready.set(other ?? '', 'prj_2', { ...answer, projectId: 'prj_2' });
+  ready.delete(second ?? '');
+  ready.endProject('prj_1');
+  ready.endProject('prj_1');
+  t.deepEqual(
+    [first, second, third, other].map((token) => ready.get(token ?? '')),
+    [undefined, undefined, undefined, { ...answer, projectId: 'prj_2' }],
+  );
+  t.is(ready.size, 1);
+});
+
+test('a look marks a token until that is asked', (t) => {
+  const ready = new ReadyAnswers();
+  const token = newProjectToken();
+  ready.set(token, 'prj_1', answer);
+  t.false(ready.takeUsed(token));
+  ready.get(token);
+  t.true(ready.takeUsed(token));
+  t.false(ready.takeUsed(token));
+});
+
+for (const [kind, tokenOf] of [
+  ['random tokens', () => newProjectToken()],
+  ['tokens that all want the same slot', neighbour],
+] as const) {
+  test(`a random walk with ${kind} finds what a Map finds`, (t) => {
+    const ready = new ReadyAnswers();
+    const expected = new Map<string, { projectId: string; found: typeof answer }>();
+    const tokens = Array.from({ length: 3_000 }, (_, index) => tokenOf(index));
+    const drawn = () => tokens[Math.floor(Math.random() * tokens.length)] ?? '';
+    const steps = kind === 'random tokens' ? 30_000 : 5_000;
+    for (let step = 0; step < steps; step++) {
+      const token = drawn();
+      const dice = Math.random();
+      if (dice < 0.6 && !expected.has(token)) {
+        const projectId = `prj_${Math.floor(Math.random() * 1_000)}`;
+        const found = { ...answer };
+        ready.set(token, projectId, found);
+        expected.set(token, { projectId, found });
+      } else if (dice < 0.8) {
+        ready.delete(token);
+        expected.delete(token);
+      } else if (dice < 0.9) {
+        const { projectId } = expected.get(token) ?? { projectId: 'prj_none' };
+        ready.endProject(projectId);
+        for (const [other, held] of expected) {
+          if (held.projectId === projectId) expected.delete(other);
+        }
+      }
+      const asked = drawn();
+      if (ready.get(asked) !== expected.get(asked)?.found) t.fail(`wrong at step ${step}`);
+    }
+    t.true(expected.size > 200);
+    t.is(ready.size, expected.size);
+    t.true(tokens.every((token) => ready.get(token) === expected.get(token)?.found));
+    ready.clear();
+    t.is(ready.size, 0);
+    t.true(tokens.every((token) => ready.get(token) === undefined));
+  });
+}
