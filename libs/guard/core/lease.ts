@@ -31,6 +31,8 @@ export class Lease {
   #lastRequestId = 0;
   readonly #renewing = new Map<number, Renewal>();
   #latest: number | undefined;
+  /** The latest renewal of which it is known that it found the lease. */
+  #found = 0;
   #pending: Pending[] = [];
   #nextMs = Number.POSITIVE_INFINITY;
   #isDrained = false;
@@ -131,12 +133,15 @@ export class Lease {
       return undefined;
     }
     if (reply.result === 'lost') {
+      // A late acquisition may have made it after that answer. If not, the next renewal tells.
+      if (requestId < this.#found) return undefined;
       // Facts and positions stay: a new lease goes on from them.
       this.#forget();
       this.acquire(now, emit);
       return undefined;
     }
     held.isAcquired = true;
+    this.#found = Math.max(this.#found, requestId);
     const { numbers } = reply;
     if (isLatest) this.#nextMs = renewal.sent.fromMonotonicMs + numbers.renewMs;
     const required = reply.result === 'behind' ? reply.required : {};

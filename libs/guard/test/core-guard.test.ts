@@ -212,6 +212,18 @@ test('a lost lease loses no facts', (t) => {
   t.true(bench.remembers);
 });
 
+test('that the lease was lost is no news where a renewal that was sent later found it', (t) => {
+  const bench = warm();
+  bench.pass(300);
+  bench.step({ kind: 'tick' });
+  const late = bench.last('renew').requestId;
+  bench.pass(100);
+  bench.step({ kind: 'tick' });
+  bench.grant();
+  bench.step({ kind: 'renewed', requestId: late, reply: { result: 'lost' } });
+  t.true(bench.remembers);
+});
+
 test('a drained guard releases its lease when its permits are over, and answers nothing', (t) => {
   const bench = warm();
   const permit = permitOf(bench.lookUp(true));
