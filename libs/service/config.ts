@@ -38,7 +38,7 @@ const serviceConfigShape = {
   /** Of guards, told to them by the token service: how long a silent one is waited for. */
   leaseMs: integer({ min: 500, max: 20_000 }).default(5_000),
   /** How often a lease is renewed. */
-  leaseRenewMs: integer({ min: 50, max: 10_000 }).default(1_500),
+  leaseRenewMs: integer({ min: 50, max: 10_000 }).default(2_000),
   /** By how much two machines' clocks may drift apart, as a share of the time. */
   leaseDriftShare: decimal({ min: 0.001, max: 0.5 }).default(0.01),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),

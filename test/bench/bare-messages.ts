@@ -1,8 +1,40 @@
-import { connect, type NatsConnection } from 'nats';
+import { race } from '@silo/runtime/deadline.ts';
+import { connect, createInbox, type NatsConnection } from 'nats';
+import type { BareFleetOptions } from './bare-fleet.ts';
+import { startForked } from './forked.ts';
 import type { Operation } from './measure.ts';
 
 const subject = 'bench.round-trip';
 const answerWithinMs = 5_000;
+
+/** One message of `bytes` that so many connections of one process hear, and the answers of all. */
+export async function fanOut(
+  url: string,
+  { connections, bytes }: { connections: number; bytes: number },
+): Promise<Operation & AsyncDisposable> {
+  const body = 'x'.repeat(bytes);
+  const options: BareFleetOptions = { url, connections, subject: `${subject}.fan-out`, body };
+  const fleet = await startForked('bare-fleet.ts', options);
+  const asking = await connect({ servers: url });
+  let answered = () => {};
+  const inbox = createInbox();
+  asking.subscribe(inbox, { callback: () => answered() });
+  const operation = async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let left = connections;
+    answered = () => {
+      if (--left === 0) resolve();
+    };
+    asking.publish(options.subject, body, { reply: inbox });
+    await race(promise, AbortSignal.timeout(answerWithinMs));
+  };
+  return Object.assign(operation, {
+    [Symbol.asyncDispose]: async () => {
+      await asking.close();
+      await fleet[Symbol.asyncDispose]();
+    },
+  });
+}
 
 /** NATS without anything of ours. */
 export class BareMessages implements AsyncDisposable {

@@ -64,7 +64,7 @@ export async function prepareTestSilo(settings: Settings = {}): Promise<TestSilo
     natsSubjectPrefix: `test-${id}.v1`,
     signup: 'open',
     leaseMs: 5_000,
-    leaseRenewMs: 1_500,
+    leaseRenewMs: 2_000,
     leaseDriftShare: 0.01,
     logLevel: 'silent',
     metricsAddress: undefined,

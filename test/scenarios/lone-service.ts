@@ -29,7 +29,7 @@ async function startAlone(): Promise<LoneService> {
     {
       ...{ region: 'us', mongodbUrl, mongodbDatabasePrefix, natsUrl: required('NATS_URL') },
       ...{ natsStream: `TEST_${id}`, natsSubjectPrefix: `test-${id}.v1` },
-      ...{ leaseMs: 5_000, leaseRenewMs: 1_500, leaseDriftShare: 0.01 },
+      ...{ leaseMs: 5_000, leaseRenewMs: 2_000, leaseDriftShare: 0.01 },
       ...{ signup: 'open', logLevel: 'silent', metricsAddress: undefined },
       ...{ publicAddress: anyPort, internalAddress: anyPort },
       ...{ tlsCa: tls.ca, tlsCert: tls.cert, tlsKey: tls.key },

@@ -24,7 +24,7 @@ test('the leases that are set by default are sound', (t) => {
   const result = readConfig(env, serviceConfigSpec, world);
   if (!('config' in result)) return t.fail(result.faults.join());
   const settings = registrySettingsOf(result.config);
-  t.like(settings, { leaseMs: 5_000, renewMs: 1_500, driftShare: 0.01 });
+  t.like(settings, { leaseMs: 5_000, renewMs: 2_000, driftShare: 0.01 });
 });
 
 test('leases that would lapse between renewals are refused at the start', (t) => {

@@ -1,12 +1,15 @@
 import type { RegenerateProjectTokenResponse } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import { Bare, sequence } from '../bare.ts';
-import { BareMessages } from '../bare-messages.ts';
+import { BareMessages, fanOut } from '../bare-messages.ts';
 import type { Bench } from '../bench-servers.ts';
 import { embeddedGuards, startGuards } from '../guards.ts';
 import { Live } from '../live.ts';
 import { compareLatencies, type Operation } from '../measure.ts';
 import { type Goal, type Measured, milliseconds, type Row } from '../row.ts';
 import { createTenant, type Tenant } from '../tenant.ts';
+
+/** As large as an event, or an acknowledgement. */
+const messageBytes = 300;
 
 const atMostThrice: Goal = { of: 'ratio', atMost: 3 };
 
@@ -46,6 +49,7 @@ async function measure(
   await using bare = await Bare.open(silo.endpoints.mongodb, `bench-floor-${name}`);
   await using messages = await BareMessages.open(silo.endpoints.nats);
   using tenant = await createTenant(silo, live, { projects: 1 });
+  const fanOutRemark = await tellFanOut(messages, silo.endpoints.nats, guards);
   await using fleet = await startGuards(bench, guards);
   const revocations = new Revocations(tenant, guards + embeddedGuards);
   await revocations.revoke();
@@ -53,9 +57,17 @@ async function measure(
   const took = await compareLatencies({ floor, measured: () => revocations.revoke() });
   const { value, floor: floorMs, remark } = milliseconds(took);
   const { cpuMs } = await fleet.stop();
-  const told = `${remark}; ${revocations.remark(cpuMs)}`;
+  const told = `${remark}; ${revocations.remark(cpuMs)}${fanOutRemark}`;
   if (which === 'p50') return { value, floor: floorMs, remark: told };
   return { value: took.measured.p99Ms, floor: took.floor.p99Ms, remark: told };
+}
+
+/** What the machine takes for the messages alone, where nobody does anything about them. */
+async function tellFanOut(messages: BareMessages, url: string, guards: number): Promise<string> {
+  if (guards === 0) return '';
+  await using bare = await fanOut(url, { connections: guards, bytes: messageBytes });
+  const { measured } = await compareLatencies({ floor: messages.roundTrip(), measured: bare });
+  return `; one bare message to ${guards} connections and an answer of each: ${measured.p50Ms.toFixed(1)} ms`;
 }
 
 /** Regenerates one project's token again and again, and looks at how each time it has spread. */

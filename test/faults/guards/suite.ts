@@ -13,7 +13,7 @@ import { storm } from './storm.ts';
 /** The short one shows more faults in less time; the other is what production has. */
 export const leases = [
   { leaseMs: 2_000, renewMs: 800 },
-  { leaseMs: 5_000, renewMs: 1_500 },
+  { leaseMs: 5_000, renewMs: 2_000 },
 ] as const;
 
 /** What must strike, and how often, to show at once that a protection is off. */

@@ -1,0 +1,18 @@
+/**
+ * Many bare connections to NATS in a process of its own, each of which answers every message with
+ * one of its own: what the machine takes for that, whatever the protocol. Tells its parent when all
+ * hear; ends with it.
+ */
+import { connect } from 'nats';
+
+/** Every connection answers a message on the subject with this body. */
+export type BareFleetOptions = { url: string; connections: number; subject: string; body: string };
+
+const { url, connections, subject, body }: BareFleetOptions = JSON.parse(process.argv[2] ?? '');
+for (let count = 0; count < connections; count++) {
+  const connection = await connect({ servers: url });
+  connection.subscribe(subject, { callback: (_error, message) => void message.respond(body) });
+  await connection.flush();
+}
+process.once('disconnect', () => process.exit());
+process.send?.('hearing');
