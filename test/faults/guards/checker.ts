@@ -26,6 +26,8 @@ export type Attempt = {
   slowedMs?: number | undefined;
   /** For people: what had struck the servers before, and how long ago. */
   after?: string | undefined;
+  /** For people: how the answer says that it has spread. */
+  propagation?: string | undefined;
 };
 
 /** What is wrong, and how much was looked at. */
@@ -83,14 +85,16 @@ export class Checker {
    * at the same time without waiting for any guard is not the barrier's doing, and comes on top.
    */
   seeAttempts(attempts: Iterable<Attempt>, { leaseMs }: { leaseMs: number }): void {
-    for (const { what, sentMs, endedMs, outcome, excuse, slowedMs = 0, after } of attempts) {
+    for (const attempt of attempts) {
+      const { what, sentMs, endedMs, outcome, excuse, slowedMs = 0 } = attempt;
       if (outcome === 'PROPAGATION_UNCONFIRMED') this.#counts.unconfirmed++;
       else if (excuse !== undefined) this.#counts.excused++;
       if (outcome === 'PROPAGATION_UNCONFIRMED' || excuse !== undefined) continue;
       const tookMs = endedMs - sentMs;
       if (tookMs <= leaseMs + 1_000 + slowedMs) continue;
-      const since = after === undefined ? '' : `, ${after}`;
-      this.#violation(`${what} took ${tookMs.toFixed(0)} ms and said ${outcome}${since}`);
+      const took = `${what} took ${tookMs.toFixed(0)} ms and said ${outcome}`;
+      const told = [took, attempt.propagation, attempt.after];
+      this.#violation(told.filter((part) => part !== undefined).join(', '));
     }
   }
 

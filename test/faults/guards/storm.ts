@@ -12,7 +12,7 @@ import { Turnstile } from './turnstile.ts';
 import { Worker } from './worker.ts';
 
 /** So many people act at a time, in turns: more of them would only wait for the same processors. */
-const actingMax = 6;
+const actingMax = 4;
 const turnMs = 1_000;
 
 export type StormOptions = {

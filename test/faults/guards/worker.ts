@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { reasonOf } from '@silo/errors/from-status.ts';
+import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import type { Clients, PublicApi } from '../../harness/clients.ts';
 import { eventually } from '../../harness/eventually.ts';
 import type { SeededRandom } from '../../simulation/random.ts';
@@ -111,7 +112,8 @@ export class Worker {
       const settled = await settle(call(this.#replica().as(apiKey), requestId));
       const endedMs = machineMs();
       const outcome = 'answer' in settled ? 'OK' : outcomeOf(settled.error);
-      ledger.attempted({ what, sentMs, endedMs, outcome });
+      const propagation = 'answer' in settled ? spreadOf(settled.answer) : undefined;
+      ledger.attempted({ what, sentMs, endedMs, outcome, propagation });
       if ('answer' in settled) {
         for (const id of ids) ledger.end(id, endedMs, 'returned');
         ledger.askAgain(ids);
@@ -174,6 +176,15 @@ async function settle<Answer>(
     (answer) => ({ answer }),
     (error: unknown) => ({ error }),
   );
+}
+
+/** How the answer of an RPC that takes access away says that it has spread. */
+function spreadOf(answer: unknown): string | undefined {
+  const { propagation } = answer as { propagation?: Propagation | undefined };
+  if (propagation === undefined) return undefined;
+  const { guards, acknowledged, expired, elapsed } = propagation;
+  const elapsedMs = (elapsed?.seconds ?? 0) * 1_000 + (elapsed?.nanos ?? 0) / 1_000_000;
+  return `barrier ${elapsedMs.toFixed(0)} ms, ${guards} guards, ${acknowledged} acknowledged, ${expired} expired`;
 }
 
 function outcomeOf(error: unknown): string {
