@@ -16,7 +16,7 @@ import type { Logger } from 'pino';
 import { checkDefinition, isFinal, type SagaDefinition, type SagaRecord } from './definition.ts';
 
 /** How long an owner may run a saga without saying so again. Far above a step's deadline. */
-export const sagaLeaseMs = 10_000;
+const leaseMs = 10_000;
 const stepDeadlineMs = 4_000;
 const stepAttemptsMax = 3;
 const resumeIntervalMs = 1_000;
@@ -119,7 +119,7 @@ class Runner implements Sagas {
       actor,
       open: true,
       owner: this.#options.owner,
-      ownerUntil: new Date(now.getTime() + sagaLeaseMs),
+      ownerUntil: new Date(now.getTime() + leaseMs),
       fence: 1,
       failures: 0,
       createTime: now,
@@ -208,7 +208,7 @@ class Runner implements Sagas {
     const claimed = await reading(
       this.#records.findOneAndUpdate(
         { _id: id, open: true, ownerUntil: { $lte: now } },
-        { $set: { owner, ownerUntil: new Date(now.getTime() + sagaLeaseMs) }, $inc: { fence: 1 } },
+        { $set: { owner, ownerUntil: new Date(now.getTime() + leaseMs) }, $inc: { fence: 1 } },
         { returnDocument: 'after', maxTimeMS: 5_000 },
       ),
     );
@@ -269,7 +269,7 @@ class Runner implements Sagas {
       data: { ...(saga.data as object), ...(data as object | undefined) },
       open,
       failures: 0,
-      ownerUntil: new Date(now.getTime() + sagaLeaseMs),
+      ownerUntil: new Date(now.getTime() + leaseMs),
       updateTime: now,
     };
     if (!open) delete after.lock;

@@ -62,13 +62,15 @@ async function measure({ nats: url, tokens: count }: VerifierOptions): Promise<M
   };
 }
 
+type Verified = ReturnType<Guard['verifyToken']>;
+
 /** By the time that the thread had a core, and by the clock, which others' work slows down. */
 type Rates = { perCoreSecond: number; perSecond: number };
 
 /** One round: the guard has renewed its view before it, and no other turn comes in between. */
 async function verifyAll(guard: Guard, tokens: Tokens): Promise<Rates> {
   const { fresh, ends } = tokens.draw(callsPerRound);
-  const answers: ReturnType<Guard['verifyToken']>[] = Array(callsPerRound).fill(tokenRefused);
+  const answers: Verified[] = Array(callsPerRound).fill(tokenRefused);
   collectGarbage();
   await pause(1); // a renewal that is due comes first
   requireView(guard);
@@ -102,7 +104,7 @@ function lookUpAll(bare: ReadonlyMap<string, string>, tokens: Tokens): number {
 }
 
 /** The project that a token was answered with, at once. */
-function requireFromMemory(answer: ReturnType<Guard['verifyToken']>): string {
+function requireFromMemory(answer: Verified): string {
   if (!('allowed' in answer) || !answer.allowed) throw new Error('not answered from memory');
   return answer.projectId;
 }
@@ -216,7 +218,10 @@ function requireView(guard: Guard): void {
   if (!guard.status().hasView) throw new Error('there is none');
 }
 
-/** The heap and the buffers in use, when what is over has been collected: the timers of fills last a few seconds. */
+/**
+ * The heap and the buffers in use, when what is over has been collected: the timers of fills last a
+ * few seconds.
+ */
 async function heapBytes(): Promise<number> {
   let leastBytes = Number.POSITIVE_INFINITY;
   return await waitUntil(

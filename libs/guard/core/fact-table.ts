@@ -13,8 +13,10 @@ export type Entry<Value> = Known<Value> & {
 export type Derived = {
   /** Whether what rests on the fact was looked at since this was last asked. */
   takeUsed(id: string): boolean;
-  /** The fact was ended or evicted, not by `clear`. */
+  /** The fact was ended or evicted. */
   delete(id: string): void;
+  /** All of them were. */
+  clear(): void;
 };
 
 /**
@@ -73,6 +75,7 @@ export class FactTable<Value> {
   clear(): void {
     this.#byId.clear();
     this.#byName.clear();
+    this.#derived?.clear();
   }
 
   /** Ends: after one round nothing is marked as used any more. */

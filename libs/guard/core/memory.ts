@@ -77,11 +77,11 @@ export class Memory {
   }
 
   clear(source: Source): void {
-    if (source !== 'org') this.#ready.clear();
     for (const kind of factKinds) {
       if (sourceOfKind[kind] !== source) continue;
       this.#facts[kind].clear();
       this.#unknown[kind].clear();
+      if (kind === 'project') this.#ready.clear();
     }
   }
 

@@ -1,5 +1,7 @@
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
 import test from 'ava';
+import { Memory } from '../core/memory.ts';
 import { ReadyAnswers } from '../core/ready-answers.ts';
 
 const answer = { allowed: true, projectId: 'prj_1', organizationId: 'org_us_1' } as const;
@@ -103,3 +105,48 @@ for (const [kind, tokenOf] of [
     t.true(tokens.every((token) => ready.get(token) === undefined));
   });
 }
+
+/** A memory of so many facts of each kind that has seen this token, and answers it. */
+function warm(factsMax: number) {
+  const memory = new Memory(factsMax, 10);
+  const learn = (token: string, projectId: string) => {
+    memory.set('token', { kind: 'token', id: token, fingerprint: `of ${token}` }, { projectId });
+    const project = { organizationId: 'org_us_1', state: ProjectState.PROJECT_STATE_ACTIVE };
+    memory.set('project', { kind: 'project', id: projectId }, project);
+  };
+  const token = newProjectToken();
+  learn(token, 'prj_1');
+  return { memory, learn, token, first: memory.tokenAnswer(token) };
+}
+
+test('an answer is ready until a fact behind it ends, whichever it is', (t) => {
+  const ends: readonly [string, (memory: Memory, token: string) => void][] = [
+    ['its token', (memory, token) => memory.end({ kind: 'token', name: `of ${token}` })],
+    ['its project', (memory) => memory.end({ kind: 'project', name: 'prj_1' })],
+    ['all of token', (memory) => memory.clear('token')],
+    ['all of project', (memory) => memory.clear('project')],
+  ];
+  for (const [what, end] of ends) {
+    const { memory, token, first } = warm(10);
+    t.like(first, { allowed: true, projectId: 'prj_1' });
+    t.is(memory.tokenAnswer(token), first, 'ready');
+    memory.clear('org');
+    t.is(memory.tokenAnswer(token), first, 'nothing of org is behind it');
+    end(memory, token);
+    t.is(memory.tokenAnswer(token), undefined, what);
+  }
+});
+
+test('an answer whose token’s fact is evicted goes with it: no event would find it any more', (t) => {
+  const { memory, learn, token } = warm(2);
+  for (const index of [2, 3, 4, 5]) learn(newProjectToken(), `prj_${index}`);
+  t.is(memory.tokenAnswer(token), undefined);
+});
+
+test('a token that is answered again and again is not evicted', (t) => {
+  const { memory, learn, token, first } = warm(3);
+  for (const index of [2, 3, 4, 5, 6, 7]) {
+    t.is(memory.tokenAnswer(token), first);
+    learn(newProjectToken(), `prj_${index}`);
+  }
+});

@@ -8,7 +8,7 @@ import { compareLatencies, type Operation } from '../measure.ts';
 import { type Goal, type Measured, milliseconds, type Row } from '../row.ts';
 import { createTenant, type Tenant } from '../tenant.ts';
 
-/** As large as an event, or an acknowledgement. */
+/** Less than an event, which has some 700: what is told is the least that messages take. */
 const messageBytes = 300;
 
 const atMostThrice: Goal = { of: 'ratio', atMost: 3 };

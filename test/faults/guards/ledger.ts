@@ -1,11 +1,7 @@
-import { sagaLeaseMs } from '@silo/saga/sagas.ts';
 import type { Attempt, Period } from './checker.ts';
 import type { Fleet } from './fleet.ts';
 import type { Trouble } from './nemesis.ts';
 import type { AskedAccess, Question } from './question.ts';
-
-/** What a killed process had begun of these goes on when its lease is over, and is waited for. */
-const sagas: ReadonlySet<string> = new Set(['DeleteOrganization']);
 
 /** Of what was taken away, so much is still asked about: guards that wake up late are asked too. */
 const endedAskedMax = 60;
@@ -94,10 +90,7 @@ export class Ledger {
     for (const attempt of this.attempts) {
       const isDuring = ({ fromMs, untilMs }: Omit<Trouble, 'what'>) =>
         attempt.sentMs < untilMs && attempt.endedMs > fromMs;
-      const lastsMs = sagas.has(attempt.what) ? sagaLeaseMs : 0;
-      attempt.excuse = troubles.find(({ fromMs, untilMs }) =>
-        isDuring({ fromMs, untilMs: untilMs + lastsMs }),
-      )?.what;
+      attempt.excuse = troubles.find(isDuring)?.what;
       const beside = this.#gave.filter(isDuring).map(({ fromMs, untilMs }) => untilMs - fromMs);
       attempt.slowedMs = Math.max(0, ...beside);
       attempt.after = lastBefore(attempt.sentMs, troubles);

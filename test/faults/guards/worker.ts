@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { propagationBlocks } from '@silo/cli/render/propagation.ts';
+import { toText } from '@silo/cli/text.ts';
 import { reasonOf } from '@silo/errors/from-status.ts';
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import type { Clients, PublicApi } from '../../harness/clients.ts';
@@ -181,10 +183,7 @@ async function settle<Answer>(
 /** How the answer of an RPC that takes access away says that it has spread. */
 function spreadOf(answer: unknown): string | undefined {
   const { propagation } = answer as { propagation?: Propagation | undefined };
-  if (propagation === undefined) return undefined;
-  const { guards, acknowledged, expired, elapsed } = propagation;
-  const elapsedMs = (elapsed?.seconds ?? 0) * 1_000 + (elapsed?.nanos ?? 0) / 1_000_000;
-  return `barrier ${elapsedMs.toFixed(0)} ms, ${guards} guards, ${acknowledged} acknowledged, ${expired} expired`;
+  return toText(propagationBlocks(propagation), { colour: false }).trim() || undefined;
 }
 
 function outcomeOf(error: unknown): string {
