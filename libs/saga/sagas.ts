@@ -15,8 +15,11 @@ import { MongoServerError } from 'mongodb';
 import type { Logger } from 'pino';
 import { checkDefinition, isFinal, type SagaDefinition, type SagaRecord } from './definition.ts';
 
-/** How long an owner may run a saga without saying so again. Far above a step's deadline. */
-const leaseMs = 10_000;
+/**
+ * How long a saga waits for an owner that says nothing, and how often an owner speaks. Short, because
+ * repeats wait for a dead one as long; one that was only slow finds its writes fenced, and waits too.
+ */
+const usualTiming = { leaseMs: 1_500, renewMs: 500 };
 const stepDeadlineMs = 4_000;
 const stepAttemptsMax = 3;
 const resumeIntervalMs = 1_000;
@@ -67,6 +70,8 @@ type Options = {
   definitions: readonly SagaDefinition<never, never>[];
   /** Ends with the process: runs outlive the call that started them, not the process. */
   signal: AbortSignal;
+  /** For tests. */
+  timing?: { leaseMs: number; renewMs: number };
 };
 
 /** Makes the indexes that sagas need: one open saga for each lock, and what is left to resume. */
@@ -84,6 +89,7 @@ export function createSagas(options: Options): Sagas {
 
 class Runner implements Sagas {
   readonly #options: Options;
+  readonly #timing: { leaseMs: number; renewMs: number };
   readonly #records: Collection<AnyRecord>;
   readonly #definitions = new Map<string, AnyDefinition>();
   /** Runs of this process by saga id: whoever asks for the same saga joins. */
@@ -93,6 +99,7 @@ class Runner implements Sagas {
 
   constructor(options: Options) {
     this.#options = options;
+    this.#timing = options.timing ?? usualTiming;
     this.#records = options.db.collection<AnyRecord>('sagas', {
       readConcern: { level: 'majority' },
       writeConcern: { w: 'majority' },
@@ -119,7 +126,7 @@ class Runner implements Sagas {
       actor,
       open: true,
       owner: this.#options.owner,
-      ownerUntil: new Date(now.getTime() + leaseMs),
+      ownerUntil: this.#leaseEnd(),
       fence: 1,
       failures: 0,
       createTime: now,
@@ -184,10 +191,11 @@ class Runner implements Sagas {
       if (present === null) throw new TypeError(`there is no saga ${id}`);
       if (!present.open) return present;
       // Whoever begins a saga owns it: its first run needs no claim.
-      const begunHere = present.owner === owner && present.fence === 1;
-      const free = present.ownerUntil <= clock.now();
-      const owned = free ? await this.#claim(id) : begunHere ? present : undefined;
-      if (owned !== undefined) return await this.#runOwned(owned);
+      const isOwn = present.owner === owner;
+      const isFree = present.ownerUntil <= clock.now();
+      const owned = isFree ? await this.#claim(id) : isOwn ? present : undefined;
+      const ended = owned && (await this.#runOwned(owned));
+      if (ended !== undefined) return ended;
       await this.#pause(200);
     }
   }
@@ -208,26 +216,46 @@ class Runner implements Sagas {
     const claimed = await reading(
       this.#records.findOneAndUpdate(
         { _id: id, open: true, ownerUntil: { $lte: now } },
-        { $set: { owner, ownerUntil: new Date(now.getTime() + leaseMs) }, $inc: { fence: 1 } },
+        { $set: { owner, ownerUntil: this.#leaseEnd() }, $inc: { fence: 1 } },
         { returnDocument: 'after', maxTimeMS: 5_000 },
       ),
     );
     return claimed ?? undefined;
   }
 
-  async #runOwned(claimed: AnyRecord): Promise<AnyRecord> {
+  /** Brings a saga to its end; undefined where another process has taken it meanwhile. */
+  async #runOwned(claimed: AnyRecord): Promise<AnyRecord | undefined> {
     const definition = this.#definitions.get(claimed.kind);
     if (definition === undefined) throw new TypeError(`unknown kind of saga: ${claimed.kind}`);
+    const renewing = setInterval(() => this.#renew(claimed), this.#timing.renewMs);
     let saga = claimed;
-    while (!isFinal(definition, saga.state)) {
-      try {
-        saga = await this.#step(definition, saga);
-      } catch (error) {
-        await this.#letGo(saga, error);
-        throw error;
-      }
+    try {
+      while (!isFinal(definition, saga.state)) saga = await this.#step(definition, saga);
+      return saga;
+    } catch (error) {
+      if (error instanceof Superseded) return undefined;
+      await this.#letGo(saga, error);
+      throw error;
+    } finally {
+      clearInterval(renewing);
     }
-    return saga;
+  }
+
+  /** Says that its owner lives. Most runs are over before the first time. */
+  #renew({ _id, fence }: AnyRecord): void {
+    const { owner, log, signal } = this.#options;
+    if (signal.aborted) return;
+    this.#records
+      .updateOne(
+        { _id, fence, owner, open: true },
+        { $set: { ownerUntil: this.#leaseEnd() } },
+        { maxTimeMS: this.#timing.leaseMs, writeConcern: { w: 1 } },
+      )
+      .catch((error) => log.warn({ saga: _id, err: error }, 'saga lease not renewed'));
+  }
+
+  #leaseEnd(): Date {
+    return new Date(this.#options.clock.now().getTime() + this.#timing.leaseMs);
   }
 
   async #step(definition: AnyDefinition, saga: AnyRecord): Promise<AnyRecord> {
@@ -261,7 +289,6 @@ class Runner implements Sagas {
     commit: ((tx: Transaction) => Promise<void>) | undefined,
     signal: AbortSignal,
   ): Promise<AnyRecord> {
-    const now = this.#options.clock.now();
     const open = !isFinal(definition, next);
     const after: AnyRecord = {
       ...saga,
@@ -269,8 +296,8 @@ class Runner implements Sagas {
       data: { ...(saga.data as object), ...(data as object | undefined) },
       open,
       failures: 0,
-      ownerUntil: new Date(now.getTime() + leaseMs),
-      updateTime: now,
+      ownerUntil: this.#leaseEnd(),
+      updateTime: this.#options.clock.now(),
     };
     if (!open) delete after.lock;
     const { _id, fence } = saga;
@@ -282,7 +309,7 @@ class Runner implements Sagas {
         ...(open ? {} : { writeConcern: { w: 1 } }),
       });
       const { matchedCount } = await reading(written);
-      if (matchedCount === 0) throw errors.requestInProgress();
+      if (matchedCount === 0) throw new Superseded();
       return after;
     }
     const step = { id: _id, actor: saga.actor, signal, permits: undefined };
@@ -290,7 +317,7 @@ class Runner implements Sagas {
       const { matchedCount } = await this.#records.replaceOne(owned, after, {
         session: tx.session,
       });
-      if (matchedCount === 0) throw errors.requestInProgress();
+      if (matchedCount === 0) throw new Superseded();
       await commit(tx);
     });
     return after;
@@ -323,6 +350,9 @@ class Runner implements Sagas {
     await race(promise, this.#options.signal).finally(() => clearTimeout(timer));
   }
 }
+
+/** Another process has taken the saga, and does what is left of it. */
+class Superseded extends Error {}
 
 /** Whether the same step may work in a moment. */
 function isPassing(error: unknown): boolean {

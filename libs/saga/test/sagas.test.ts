@@ -5,7 +5,7 @@ import { connectMongo } from '@silo/mongo/connect.ts';
 import { createEventLog } from '@silo/mongo/event-log.ts';
 import { setUpEventLog } from '@silo/mongo/indexes.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
-import { fakeClock, systemClock } from '@silo/runtime/clock.ts';
+import { fakeClock, systemClock, systemSleep } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
 import { checkDefinition, type SagaDefinition } from '../definition.ts';
@@ -42,17 +42,20 @@ async function openService(t: ExecutionContext) {
     await db.dropDatabase();
     await mongo[Symbol.asyncDispose]();
   });
-  const start = (definition: SagaDefinition<State, Data>) => {
+  const start = (
+    definition: SagaDefinition<State, Data>,
+    options: Pick<Parameters<typeof createSagas>[0], 'clock' | 'timing'> = { clock },
+  ) => {
     const life = new AbortController();
     const signal = AbortSignal.any([life.signal, stop.signal]);
     const sagas = createSagas({
       db,
       eventLog,
       owner: randomUUID(),
-      clock,
       log,
       definitions: [definition],
       signal,
+      ...options,
     });
     return {
       sagas,
@@ -143,31 +146,71 @@ test('what a dead process left behind is taken up without anybody asking', async
   t.pass();
 });
 
-test('an owner that lost its lease can record nothing any more', async (t) => {
+for (const records of ['writes', 'transactions'] as const) {
+  test(`an owner that lost its lease records nothing by ${records}, and answers what was done`, async (t) => {
+    const service = await openService(t);
+    const paused = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    const slow: SagaDefinition<State, Data> = {
+      ...listing(new Set()),
+      steps: {
+        ...listing(new Set()).steps,
+        DECIDED: async () => {
+          reached.resolve();
+          await paused.promise;
+          const data = { effects: ['late'] };
+          const commit = records === 'transactions' && { commit: async () => {} };
+          return { next: 'FIRST', data, ...commit };
+        },
+      },
+    };
+    const former = service.start(slow);
+    await former.begin('saga_1');
+    const late = former.sagas.finish(slow, 'saga_1', service.signal);
+    await reached.promise;
+    service.clock.advance(60_000);
+    const definition = listing(new Set());
+    const done = await service.start(definition).sagas.finish(definition, 'saga_1', service.signal);
+    paused.resolve();
+    t.deepEqual(done.data.effects, ['a', 'b', 'c']);
+    t.deepEqual(await late, done);
+  });
+}
+
+test('a step may take longer than the lease: its owner lives, and nobody takes the saga', async (t) => {
   const service = await openService(t);
-  const paused = Promise.withResolvers<void>();
-  const reached = Promise.withResolvers<void>();
-  const slow: SagaDefinition<State, Data> = {
+  const timing = { leaseMs: 600, renewMs: 20 };
+  const mayEnd = Promise.withResolvers<void>();
+  const definition: SagaDefinition<State, Data> = {
     ...listing(new Set()),
     steps: {
       ...listing(new Set()).steps,
       DECIDED: async () => {
-        reached.resolve();
-        await paused.promise;
-        return { next: 'FIRST', data: { effects: ['late'] } };
+        await mayEnd.promise;
+        return { next: 'FIRST' };
       },
     },
   };
-  const former = service.start(slow);
-  await former.begin('saga_1');
-  const late = former.sagas.finish(slow, 'saga_1', service.signal);
-  await reached.promise;
-  service.clock.advance(60_000);
+  const owner = service.start(definition, { clock: systemClock, timing });
+  await owner.begin('saga_1');
+  const done = owner.sagas.finish(definition, 'saga_1', service.signal);
+  const other = service.start(listing(new Set()), { clock: systemClock, timing });
+  const asked = other.sagas.finish(definition, 'saga_1', service.signal);
+  const endMs = Date.now() + 2 * timing.leaseMs;
+  const renewed = { _id: 'saga_1' as never, ownerUntil: { $gt: new Date(endMs) } };
+  while ((await service.db.collection('sagas').findOne(renewed)) === null) await systemSleep(10);
+  mayEnd.resolve();
+  t.is((await done).fence, 1);
+  t.deepEqual((await asked).data, (await done).data);
+});
+
+test('a repeat waits for a dead owner no longer than its lease', async (t) => {
+  const service = await openService(t);
   const definition = listing(new Set());
-  const done = await service.start(definition).sagas.finish(definition, 'saga_1', service.signal);
-  paused.resolve();
-  await t.throwsAsync(late, { instanceOf: SiloError });
-  t.deepEqual(done.data.effects, ['a', 'b', 'c']);
+  await service.start(definition, { clock: systemClock }).begin('saga_1');
+  const other = service.start(definition, { clock: systemClock });
+  const signal = AbortSignal.timeout(3_000);
+  t.is((await other.sagas.finish(definition, 'saga_1', signal)).fence, 2);
 });
 
 test('one open saga has a lock; the next may begin when it has ended', async (t) => {
