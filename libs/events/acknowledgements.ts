@@ -14,8 +14,8 @@ export function publishAcknowledgement(
   subjectPrefix: string,
   acknowledgement: Acknowledgement,
 ): void {
-  const body = JSON.stringify(Acknowledgement.toJSON(acknowledgement));
-  nats.publish(acknowledgementSubject(subjectPrefix), body);
+  const bytes = Acknowledgement.encode(acknowledgement).finish();
+  nats.publish(acknowledgementSubject(subjectPrefix), bytes);
 }
 
 /** Hears what guards tell, until disposed of. */
@@ -31,17 +31,17 @@ export function hearAcknowledgements(
   return hear(nats, {
     subjects: [acknowledgementSubject(subjectPrefix)],
     log,
-    onMessage: (message) => {
-      const acknowledgement = decode(message.text());
+    onMessage: (bytes) => {
+      const acknowledgement = decode(bytes);
       if (acknowledgement === undefined) log.warn('an acknowledgement does not decode');
       else onHeard(acknowledgement);
     },
   });
 }
 
-function decode(text: string): Acknowledgement | undefined {
+function decode(bytes: Uint8Array): Acknowledgement | undefined {
   try {
-    return Acknowledgement.fromJSON(JSON.parse(text));
+    return Acknowledgement.decode(bytes);
   } catch {
     return undefined;
   }

@@ -22,8 +22,10 @@ export type NatsLink = AsyncDisposable & {
   readonly losses: number;
   /** The connection, which may be lost at present; undefined before the first. */
   readonly connection: NatsConnection | undefined;
+  /** How many bytes a message may have; 0 where there is no connection. */
+  readonly payloadMax: number;
   /** Sends on core NATS, now or, where there is no connection, not at all. */
-  publish(subject: string, body: string): void;
+  publish(subject: string, body: Uint8Array): void;
   /** Resolves as soon as there is a connection; rejects only with the signal's reason. */
   ready(signal: AbortSignal): Promise<NatsConnection>;
 };
@@ -63,7 +65,11 @@ class Link implements NatsLink {
     return this.#connection;
   }
 
-  publish(subject: string, body: string): void {
+  get payloadMax(): number {
+    return this.#connection?.info?.max_payload ?? 0;
+  }
+
+  publish(subject: string, body: Uint8Array): void {
     if (this.connected.value) this.#connection?.publish(subject, body);
   }
 

@@ -1,12 +1,11 @@
-import type { EventLog, Head, LoggedEvent } from '@silo/mongo/event-log.ts';
+import type { EventLog, Head } from '@silo/mongo/event-log.ts';
 import type {
   GetHeadRequest,
   GetHeadResponse,
-  LoggedEvent as LoggedEventMessage,
   ReadEventsRequest,
   ReadEventsResponse,
 } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
-import { eventType } from './envelope.ts';
+import { pageOf } from './pages.ts';
 
 const batchSizeDefault = 500;
 const batchSizeMax = 1_000;
@@ -26,8 +25,7 @@ export function readEvents(
       const { events, head } = await eventLog.read({ afterSequence, limit }, signal);
       afterSequence = events.at(-1)?.sequence ?? afterSequence;
       if (isFirst || events.length > 0) {
-        const messages = events.map((event) => messageOf(eventLog, event));
-        yield { events: messages, head };
+        yield pageOf(eventLog.service, events, head);
       }
       if (afterSequence < head.sequence) continue;
       if (!request.follow) return;
@@ -44,10 +42,4 @@ export function getHead(
     const head: Head = await eventLog.numberNow(signal);
     return { head };
   };
-}
-
-function messageOf({ service }: EventLog, event: LoggedEvent): LoggedEventMessage {
-  const { sequence, id, subject, time, correlationId, actor, bodyJson } = event;
-  const type = eventType(service, event.event);
-  return { sequence, id, type, subject, time, correlationId, actor, bodyJson };
 }

@@ -1,13 +1,10 @@
 import type { Log } from '@silo/runtime/log.ts';
-import type { Msg, NatsConnection } from 'nats';
+import type { NatsConnection } from 'nats';
 import type { NatsLink } from './connect.ts';
-
-/** One message of core NATS. */
-type HeardMessage = { header(name: string): string | undefined; text(): string };
 
 type Options = {
   subjects: readonly string[];
-  onMessage(message: HeardMessage, subject: string): void;
+  onMessage(bytes: Uint8Array, subject: string): void;
   /** The server hears for us from now on, or again: what was sent before may have been missed. */
   onLive?: () => void;
   log: Log;
@@ -58,17 +55,10 @@ class Hearing implements Disposable {
     this.#subscriptions = subjects.map((subject) =>
       connection.subscribe(subject, {
         callback: (error, message) => {
-          if (error === null) onMessage(heard(message), subject);
+          if (error === null) onMessage(message.data, subject);
           else log.error({ subject, err: error }, 'NATS refused a subscription');
         },
       }),
     );
   }
-}
-
-function heard(message: Msg): HeardMessage {
-  return {
-    header: (name) => message.headers?.get(name) || undefined,
-    text: () => message.string(),
-  };
 }

@@ -11,6 +11,7 @@ import { ulid } from 'ulid';
 import { Broker } from './broker.ts';
 import { compare } from './comparison.ts';
 import type { NatsLink } from './connect.ts';
+import { tellPages } from './pages.ts';
 import { RelayPosition } from './relay-position.ts';
 import { type StreamOptions, streamKeepsMs } from './stream.ts';
 
@@ -48,7 +49,8 @@ export type RelayOptions = {
 
 /**
  * Brings one service's log to JetStream, in order and at least once, whenever this process is its
- * leader, until the signal. Two at once do no harm. It also numbers what dead processes left behind.
+ * leader, until the signal. Two at once do no harm. It also numbers what dead processes left behind,
+ * and tells guards of what is numbered, which waits for no repair of the stream.
  * NATS may be away for as long as it likes.
  */
 export async function runRelay(options: RelayOptions): Promise<void> {
@@ -58,6 +60,7 @@ export async function runRelay(options: RelayOptions): Promise<void> {
     await Promise.all([
       runForever(numbering, () => eventLog.numberLeftovers()),
       followHead(options, term.signal),
+      tellPages({ ...options, subjectPrefix: options.stream.subjectPrefix }, term.signal),
       relayDuring(options, term),
     ]);
   });

@@ -1,6 +1,6 @@
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
-import { hearEvents } from '@silo/events/heard-events.ts';
+import { hearPages } from '@silo/events/pages.ts';
 import { Alarm } from '@silo/runtime/alarm.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
@@ -228,11 +228,12 @@ export class Guard implements Access, AsyncDisposable {
 
   #hear(): Disposable {
     const { nats, subjectPrefix } = this.#links;
-    return hearEvents(nats, {
+    return hearPages(nats, {
       subjectPrefix,
       services: sources,
-      onEvent: (source, { incarnation, ...event }) => {
-        this.#step({ kind: 'heard', source, incarnation, ...guardEvent(source, event) });
+      onPage: (source, { events, head: { incarnation } }) => {
+        const heard = events.map((event) => guardEvent(source, event));
+        this.#step({ kind: 'heard', source, incarnation, events: heard });
       },
       onUnclear: (source) => this.#step({ kind: 'missed', source }),
       onLive: () => this.#step({ kind: 'missed' }),

@@ -181,17 +181,10 @@ export class SourceWorld {
   #relay(): void {
     const head = this.head();
     const { guards, network } = this.#world;
-    for (const event of this.#log.slice(this.#published, head.sequence).map(guardEventOf)) {
-      for (const guard of guards) {
-        network.publish(guard.machine, () => {
-          guard.step({
-            kind: 'heard',
-            source: this.source,
-            ...event,
-            incarnation: head.incarnation,
-          });
-        });
-      }
+    const events = this.#log.slice(this.#published, head.sequence).map(guardEventOf);
+    const heard = { kind: 'heard', source: this.source, incarnation: head.incarnation } as const;
+    for (const guard of events.length === 0 ? [] : guards) {
+      network.publish(guard.machine, () => guard.step({ ...heard, events }));
     }
     this.#published = Math.max(this.#published, head.sequence);
     this.#require(head);

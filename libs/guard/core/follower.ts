@@ -59,17 +59,10 @@ export class Follower {
     this.readIfBehind(now);
   }
 
-  heard(incarnation: string, event: GuardEvent, now: Reading): void {
-    this.#learn({ incarnation, sequence: event.sequence });
-    const position = this.#position;
-    if (position?.incarnation === incarnation) {
-      const distance = event.sequence - position.sequence;
-      if (distance === 1) {
-        this.#apply(event);
-        this.#applyAhead();
-      } else if (distance > 1 && distance <= aheadMax) {
-        this.#ahead.set(event.sequence, event);
-      }
+  heard(incarnation: string, events: readonly GuardEvent[], now: Reading): void {
+    for (const event of events) {
+      this.#learn({ incarnation, sequence: event.sequence });
+      if (this.#position?.incarnation === incarnation) this.#take(event);
     }
     this.readIfBehind(now);
   }
@@ -134,6 +127,17 @@ export class Follower {
 
   #learn(position: Position): void {
     if (!hasReached(this.#told, position)) this.#told = position;
+  }
+
+  /** Applies an event that is next, and keeps one that came too early. */
+  #take(event: GuardEvent): void {
+    const distance = event.sequence - this.#sequence();
+    if (distance === 1) {
+      this.#apply(event);
+      this.#applyAhead();
+    } else if (distance > 1 && distance <= aheadMax) {
+      this.#ahead.set(event.sequence, event);
+    }
   }
 
   #sequence(): number {

@@ -146,7 +146,7 @@ export class GuardCore {
         this.#lease.tick(now, this.#emit);
         break;
       case 'heard':
-        this.#followers[input.source].heard(input.incarnation, input, now);
+        this.#followers[input.source].heard(input.incarnation, input.events, now);
         break;
       case 'missed':
         for (const source of input.source === undefined ? sources : [input.source]) {

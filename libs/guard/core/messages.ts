@@ -21,8 +21,8 @@ export type GuardInput =
   | { kind: 'start' }
   /** Due at `wakeMonotonicMs()`; more often does no harm. */
   | { kind: 'tick' }
-  /** An event on NATS. */
-  | ({ kind: 'heard'; source: Source; incarnation: string } & GuardEvent)
+  /** Events on NATS, one after the other. */
+  | { kind: 'heard'; source: Source; incarnation: string; events: readonly GuardEvent[] }
   /** Events of the source, or of all, may have been missed: NATS hears again from now on. */
   | { kind: 'missed'; source?: Source | undefined }
   | { kind: 'read'; requestId: number; source: Source; page: EventPage | undefined }

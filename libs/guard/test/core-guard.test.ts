@@ -89,7 +89,12 @@ test('a gap is read from the log before anything after it is acknowledged', (t) 
 test('another life of a log ends all facts of its source, fills in flight included', (t) => {
   const bench = warm();
   const restart = () => {
-    bench.step({ kind: 'heard', source: 'project', incarnation: 'b', sequence: 1, ends: [] });
+    bench.step({
+      kind: 'heard',
+      source: 'project',
+      incarnation: 'b',
+      events: [{ sequence: 1, ends: [] }],
+    });
     const { requestId } = bench.last('readEvents');
     const head = { incarnation: 'b', sequence: 1 };
     const page = { events: [], head, isCompacted: false };
@@ -97,7 +102,12 @@ test('another life of a log ends all facts of its source, fills in flight includ
     t.deepEqual(bench.core.positions().project, head);
   };
   const ends = [{ kind: 'project', name: 'prj_1' }] as const;
-  bench.step({ kind: 'heard', source: 'project', incarnation: 'a', sequence: 11, ends });
+  bench.step({
+    kind: 'heard',
+    source: 'project',
+    incarnation: 'a',
+    events: [{ sequence: 11, ends }],
+  });
   const [fill] = bench.lookUp();
   restart();
   if (fill?.kind !== 'fill') return t.fail('no fill was sent');

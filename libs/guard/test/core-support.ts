@@ -106,7 +106,12 @@ export class Bench {
 
   tokenRevoked(sequence: number): GuardAction[] {
     const ends = [{ kind: 'token', name: 'aaaaaaaaaaaa' }] as const;
-    return this.step({ kind: 'heard', source: 'token', incarnation: 'a', sequence, ends });
+    return this.step({
+      kind: 'heard',
+      source: 'token',
+      incarnation: 'a',
+      events: [{ sequence, ends }],
+    });
   }
 
   get remembers(): boolean {

@@ -48,6 +48,7 @@ async function open(t: ExecutionContext) {
     replica,
     here: await replica(),
     there: await replica(),
+    publish: (bytes: Uint8Array) => nats.publish(`acknowledged.${subjectPrefix}`, bytes),
     acknowledge: (leaseId: string, positions: Positions) =>
       publishAcknowledgement(nats, subjectPrefix, {
         ...{ leaseId, guardName: 'test', positions: toLogPositions(positions) },
@@ -132,12 +133,14 @@ test('a hundred revocations at once need few statements, and all pass', async (t
 });
 
 test('what is no acknowledgement is passed over', async (t) => {
-  const { here, acknowledge } = await open(t);
+  const { here, publish, acknowledge } = await open(t);
   const leaseId = newLeaseId();
   await here.acquire(leaseId, 'guard', signal);
   const passed = here.awaitBarrier(at(1), signal);
   const telling = setInterval(() => {
-    acknowledge(leaseId, { org: { incarnation: 'a', sequence: Number.NaN } });
+    publish(Buffer.from('{"lease_id":"no protobuf"}'));
+    publish(Buffer.alloc(0));
+    acknowledge(leaseId, at(1, ''));
     acknowledge(newLeaseId(), at(1));
     acknowledge(leaseId, at(1, 'A'));
   }, 20);

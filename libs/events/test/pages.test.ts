@@ -1,0 +1,88 @@
+import { eventually, mutation } from '@silo/mongo/test/support.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
+import test, { type ExecutionContext } from 'ava';
+import { hearPages } from '../pages.ts';
+import { natsUrl, range, sequencesOf, testRelay } from './support.ts';
+
+/** A relay that leads, and somebody who hears what is numbered. */
+async function heardRelay(t: ExecutionContext) {
+  const relays = await testRelay(t);
+  const nats = relays.link(natsUrl());
+  const heard: number[] = [];
+  const bodies: string[] = [];
+  let pages = 0;
+  let unclear = 0;
+  const live = Promise.withResolvers<void>();
+  const hearing = hearPages(nats, {
+    subjectPrefix: relays.stream.subjectPrefix,
+    services: ['project'],
+    onPage: (_service, { events }) => {
+      pages++;
+      heard.push(...events.map(({ sequence }) => sequence));
+      bodies.push(...events.map(({ bodyJson }) => bodyJson));
+    },
+    onUnclear: () => unclear++,
+    onLive: live.resolve,
+    log: silentLogger(),
+  });
+  t.teardown(() => hearing[Symbol.dispose]());
+  await live.promise;
+  relays.start('a');
+  const holds = (last: number) =>
+    eventually(async () => {
+      if (sequencesOf(await relays.messages()).at(-1) !== last) throw new Error('not yet');
+    }, 30_000);
+  // The relay leads from here on.
+  await relays.decide(1);
+  await holds(1);
+  const from = heard.at(-1) ?? 1;
+  return {
+    ...{ relays, nats, bodies, holds, from },
+    heard: () => heard.filter((sequence) => sequence > from),
+    pages: () => pages,
+    unclear: () => unclear,
+    untilHeard: (last: number) =>
+      eventually(() => {
+        if (heard.at(-1) !== last) throw new Error(`heard ${heard.join(' ')}`);
+      }, 30_000),
+  };
+}
+
+test('what is numbered is heard once, whatever is published again in the stream', async (t) => {
+  const { relays, holds, heard, untilHeard } = await heardRelay(t);
+  await relays.decide(9);
+  await untilHeard(10);
+  await holds(10);
+  await relays.admin((manager) => manager.streams.delete(relays.stream.name));
+  await holds(10);
+  await relays.decide(1);
+  await untilHeard(11);
+  t.deepEqual(heard(), range(2, 11));
+});
+
+test('what is too long for one message is heard in several', async (t) => {
+  const { relays, heard, bodies, pages, untilHeard } = await heardRelay(t);
+  const before = pages();
+  const text = 'x'.repeat(400_000);
+  await relays.eventLog.decide(mutation(), async (tx) => {
+    for (let index = 0; index < 5; index++) {
+      tx.emit({ event: 'updated', subject: 'prj_1', body: { text } });
+    }
+  });
+  await relays.eventLog.numberNow(AbortSignal.timeout(10_000));
+  await untilHeard(6);
+  t.deepEqual(heard(), range(2, 6));
+  t.true(bodies.slice(-5).every((body) => body === JSON.stringify({ text })));
+  t.true(pages() - before >= 3, 'the server takes a megabyte at once');
+});
+
+test('a message that is no page is told as unclear', async (t) => {
+  const { relays, nats, heard, unclear } = await heardRelay(t);
+  const subject = `numbered.${relays.stream.subjectPrefix}.project`;
+  nats.publish(subject, Buffer.from('{"no":"page"}'));
+  nats.publish(subject, Buffer.alloc(0));
+  await eventually(() => {
+    if (unclear() !== 2) throw new Error(`${unclear()}`);
+  });
+  t.deepEqual(heard(), []);
+});
