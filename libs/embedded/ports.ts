@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
@@ -22,11 +23,27 @@ export async function isPortFree(port: number): Promise<boolean> {
   }
 }
 
-/** A port of 127.0.0.1 on which nobody listens. */
+/** A port of 127.0.0.1 on which nobody listens, and that is given to nobody else while we live. */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
     const port = randomInt(portMin, portMax);
-    if (await isPortFree(port)) return port;
+    if ((await isPortFree(port)) && (await reserve(port))) return port;
   }
   throw new Error(`no free port found in ${portMin}–${portMax} after ${attemptsMax} attempts`);
+}
+
+/**
+ * Whether the port is ours from now on, until this process ends: held by UDP, of which our servers
+ * use none. Between the look and the use another process would find it free, too.
+ */
+async function reserve(port: number): Promise<boolean> {
+  const lock = createSocket('udp4').unref();
+  try {
+    lock.bind({ port, address: '127.0.0.1', exclusive: true });
+    await once(lock, 'listening');
+    return true;
+  } catch {
+    lock.close();
+    return false;
+  }
 }
