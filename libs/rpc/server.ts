@@ -15,7 +15,7 @@ import type { Propagate } from './propagation.ts';
 import { addReflection } from './reflection.ts';
 import { serverCredentials, type TlsFiles } from './tls.ts';
 import { refuseUnknownMethods } from './unknown-method.ts';
-import { createShapeValidator } from './validate.ts';
+import { shapeValidator } from './validate.ts';
 
 const healthServiceName = 'grpc.health.v1.Health';
 const deadlinesDefault: Deadlines = { defaultMs: 10_000, maxMs: 30_000 };
@@ -97,7 +97,7 @@ function addService(
   if (serviceName.includes('.internal.') !== internal) {
     throw new TypeError(`${serviceName} is not for the ${internal ? 'internal' : 'public'} port`);
   }
-  const validator = createShapeValidator(image);
+  const validator = shapeValidator(image);
   const implementation: UntypedServiceImplementation = {};
   for (const method of methods) {
     const rules = compileRules(image, validator, method);

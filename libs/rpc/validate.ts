@@ -16,9 +16,15 @@ type Codec = { decode(bytes: Buffer): unknown; encodeRequest(request: unknown): 
 
 const ruleOptions = ['field', 'message', 'oneof'].map((name) => `buf.validate.${name}`);
 
-/** The validator of this image's rules; one per server. */
-export function createShapeValidator(image: Image): Validator {
-  return createValidator({ registry: image.registry });
+const validators = new WeakMap<Image, Validator>();
+
+/** The validator of this image's rules: one per process, for it compiles what many rules share. */
+export function shapeValidator(image: Image): Validator {
+  const known = validators.get(image);
+  if (known !== undefined) return known;
+  const validator = createValidator({ registry: image.registry });
+  validators.set(image, validator);
+  return validator;
 }
 
 /** Compiles what one method demands of its request. Throws where a rule is wrong in itself. */

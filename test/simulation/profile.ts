@@ -175,7 +175,7 @@ const steerings: Record<ProtectionName, Steering> = {
     permits: 0,
     faults: { cutRegistry: 1 },
   },
-  'requirement-from-primary': { ...stopped, natsLoss: 1, faults: { failOverRegistry: 1 } },
+  'requirement-after-own-writes': { ...stopped, natsLoss: 1, faults: { failOverRegistry: 1 } },
   'no-sharing-old-fills': { slow: 0.3, slowMs: 300, factsMax: 3, verifyMs: 20, changeMs: 60 },
   'no-caching-old-fills': { slow: 0.3, slowMs: 300, factsMax: 3, verifyMs: 20, changeMs: 60 },
   'fill-from-primary': { ...stopped, factsMax: 2, faults: { failOverSource: 1 } },

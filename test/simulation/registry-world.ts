@@ -35,7 +35,8 @@ class RegistryStore {
     this.#stale = undefined;
   }
 
-  execute(operation: StoreOperation): StoreResult {
+  /** `seenMs`: when the last operation of the same replica took effect that it knows of. */
+  execute(operation: StoreOperation, seenMs: number): StoreResult {
     switch (operation.kind) {
       case 'insertLease':
         if (!this.#leases.has(operation.lease.id)) {
@@ -51,7 +52,7 @@ class RegistryStore {
         return { kind: 'found', isFound: true };
       }
       case 'readRequirement':
-        return this.#readRequirement();
+        return this.#readRequirement(seenMs);
       case 'raiseRequirement': {
         const required = laterOf(this.#required(), operation.positions);
         this.#requirements.push({ atMs: this.#world.timeline.nowMs, required });
@@ -75,15 +76,20 @@ class RegistryStore {
     return this.#requirements.at(-1)?.required ?? {};
   }
 
-  #readRequirement(): StoreResult {
-    const { timeline, random, protections } = this.#world;
+  /** Causal: as it was at any time since `seenMs`, by whichever server can show that. */
+  #readRequirement(seenMs: number): StoreResult {
+    const { timeline, random, protections, profile } = this.#world;
+    const isCausal = protections['requirement-after-own-writes'];
+    let latestMs = timeline.nowMs;
     const stale = this.#stale;
     if (stale !== undefined && timeline.nowMs < stale.untilMs && random.chance(0.7)) {
-      if (protections['requirement-from-primary']) return { kind: 'failed' };
-      const then = this.#requirements.findLast(({ atMs }) => atMs <= stale.atMs);
-      return { kind: 'requirement', required: then?.required ?? {} };
+      if (isCausal && stale.atMs < seenMs) return { kind: 'failed' };
+      latestMs = stale.atMs;
     }
-    return { kind: 'requirement', required: this.#required() };
+    const earliestMs = latestMs - random.between(0, profile.lagMsMax);
+    const atMs = isCausal ? Math.max(seenMs, earliestMs) : earliestMs;
+    const then = this.#requirements.findLast((each) => each.atMs <= atMs);
+    return { kind: 'requirement', required: then?.required ?? {} };
   }
 }
 
@@ -100,6 +106,8 @@ export class Replica {
   #lastCallId = 0;
   #tickAtMs = Number.POSITIVE_INFINITY;
   #cutUntilMs = 0;
+  /** When the last operation took effect of which this process was told. */
+  #seenMs = 0;
 
   constructor(world: World, name: string, store: RegistryStore, settings: RegistrySettings) {
     this.#world = world;
@@ -115,6 +123,7 @@ export class Replica {
     this.#core = new RegistryCore(this.#settings, this.#world.protections);
     this.#calls = new Map();
     this.#tickAtMs = Number.POSITIVE_INFINITY;
+    this.#seenMs = 0;
     this.#scheduleTick();
   }
 
@@ -155,14 +164,16 @@ export class Replica {
       return;
     }
     timeline.after(network.delayMs(action.operation.kind) / 2, () => {
-      const result = this.#store.execute(action.operation);
+      const doneMs = timeline.nowMs;
+      const result = this.#store.execute(action.operation, this.#seenMs);
       this.#world.trace(() => {
         return `${this.machine.name} ${JSON.stringify(action.operation)} -> ${JSON.stringify(result)}`;
       });
       const isLost = network.isFaulty && random.chance(profile.rpcLoss / 4);
-      timeline.after(network.delayMs(action.operation.kind) / 2, () =>
-        tell(isLost ? { kind: 'failed' } : result),
-      );
+      timeline.after(network.delayMs(action.operation.kind) / 2, () => {
+        if (!isLost && this.machine.life === life) this.#seenMs = Math.max(this.#seenMs, doneMs);
+        tell(isLost ? { kind: 'failed' } : result);
+      });
     });
   }
 

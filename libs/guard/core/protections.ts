@@ -10,7 +10,8 @@ export const protectionRules = {
   'view-after-catching-up': 'a view begins only when what its renewal required is applied',
   'acquire-grants-nothing': 'acquiring a lease grants no view',
   'requirement-after-lease': 'a renewal writes the lease before it reads the requirement',
-  'requirement-from-primary': 'world: the requirement is never read from a stale primary',
+  'requirement-after-own-writes':
+    'world: the requirement is read causally after the lease’s write, from no stale primary',
   'no-sharing-old-fills': 'a look-up never joins a fill sent before an invalidation of its fact',
   'no-caching-old-fills': 'a fill whose fact was invalidated since it was sent is not cached',
   'fill-from-primary': 'world: a fill is never answered by a stale primary',

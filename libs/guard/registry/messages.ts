@@ -18,8 +18,8 @@ export type StoredLease = {
  * - `insertLease`: a new lease, version 0; changes nothing if there is one of that id.
  * - `renewLease`: version + 1, the later of both acknowledgements and the longer `leaseMs`; yields
  *   whether there is one.
- * - `readRequirement`: what is required now, at least as new as every write known before the
- *   request (linearizable).
+ * - `readRequirement`: what is required, at least as new as the last `renewLease` that was known
+ *   to be done before the request: all that was durable before that lease was written.
  * - `raiseRequirement`: the later of each position; done only when durable.
  * - `listLeases`: all leases, at least as new as every write known before the request.
  * - `deleteLease`: with `version`, only if the lease still has it. Yields whether it is gone by it.

@@ -1,7 +1,6 @@
 import { haveReached, laterOf, type Positions, sources } from '@silo/guard/core/position.ts';
 import type { StoredLease } from '@silo/guard/registry/messages.ts';
 import { isDuplicateKey } from '@silo/mongo/from-mongo.ts';
-import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { coalesce } from '@silo/runtime/coalesce.ts';
 import type { Db, Document, MongoClient, Timestamp } from 'mongodb';
@@ -61,7 +60,7 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
   }
 
   const readRequired = coalesce(async (): Promise<Positions> => {
-    const found = await readLinearizable(requirements, { _id: 'required' }, { signal });
+    const found = await causally((options) => requirements.findOne({ _id: 'required' }, options));
     return positionsOf(found ?? {});
   });
 
@@ -91,11 +90,17 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
       const longer = { $max: ['$leaseMs', leaseMs] };
       const later = laterFields(acknowledged, 'acknowledged.');
       const pipeline = [{ $set: { version, leaseMs: longer, ...later } }];
-      const write = leases.updateOne({ _id: leaseId }, pipeline, bounded(signal));
-      return (await reading(write)).matchedCount > 0;
+      const { matchedCount } = await causally((options) =>
+        leases.updateOne({ _id: leaseId }, pipeline, options),
+      );
+      return matchedCount > 0;
     },
 
-    /** What is required now: a linearizable read, begun after it was asked for. */
+    /**
+     * What was required when this process's last renewal was written, or since: whatever became
+     * durable before a renewal was asked for has an earlier place in the database's one order of
+     * majority writes, and is seen. Costs a read; a linearizable one would write.
+     */
     async readRequirement(): Promise<Positions> {
       return await readRequired(undefined);
     },

@@ -106,6 +106,16 @@ test('a list sees every lease that was written before this replica raised what i
   }
 });
 
+test('whoever renewed a lease reads all that was required before, whichever replica raised it', async (t) => {
+  const { here, there } = await open(t);
+  await here.insert(lease('one'));
+  for (let turn = 1; turn <= 20; turn++) {
+    await there.raiseRequirement({ token: at(turn) });
+    await here.renew('one', {}, leaseMs);
+    t.deepEqual(await here.readRequirement(), { token: at(turn) });
+  }
+});
+
 test('one deployment’s leases and requirements are not another’s', async (t) => {
   const { here } = await open(t);
   const { here: elsewhere } = await open(t);

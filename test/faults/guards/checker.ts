@@ -45,6 +45,8 @@ export type Report = {
   /** Periods that ended, and those of them which a guard had accepted before and was asked after. */
   ended: number;
   proved: number;
+  /** How long the RPCs took of which something is demanded, ms. */
+  tookMs: { median: number; p99: number; max: number };
   /** Between an RPC's return and the next verification by anyone: median and worst, ms. */
   nextAskedMs: { median: number; max: number };
 };
@@ -60,6 +62,7 @@ type Told = { period: Period; wasAccepted: boolean; nextMs: number };
 export class Checker {
   readonly #periods = new Map<number, Told[]>();
   readonly #violations: string[] = [];
+  readonly #tookMs: number[] = [];
   #untold = 0;
   readonly #counts = {
     ...{ verifications: 0, accepted: 0, fromMemory: 0, unavailable: 0 },
@@ -91,6 +94,7 @@ export class Checker {
       else if (excuse !== undefined) this.#counts.excused++;
       if (outcome === 'PROPAGATION_UNCONFIRMED' || excuse !== undefined) continue;
       const tookMs = endedMs - sentMs;
+      this.#tookMs.push(tookMs);
       if (tookMs <= leaseMs + 1_000 + slowedMs) continue;
       const took = `${what} took ${tookMs.toFixed(0)} ms and said ${outcome}`;
       const told = [took, attempt.propagation, attempt.after];
@@ -103,13 +107,15 @@ export class Checker {
     const isAsked = ({ nextMs }: Told) => Number.isFinite(nextMs);
     const waits = ended.filter(isAsked).map(({ nextMs }) => nextMs);
     waits.sort((a, b) => a - b);
+    const tookMs = this.#tookMs.toSorted((a, b) => a - b);
     return {
       violations: this.#violations,
       violationsUntold: this.#untold,
       ...this.#counts,
       ended: ended.length,
       proved: ended.filter((told) => told.wasAccepted && isAsked(told)).length,
-      nextAskedMs: { median: waits[Math.floor(waits.length / 2)] ?? 0, max: waits.at(-1) ?? 0 },
+      tookMs: { median: at(tookMs, 0.5), p99: at(tookMs, 0.99), max: tookMs.at(-1) ?? 0 },
+      nextAskedMs: { median: at(waits, 0.5), max: waits.at(-1) ?? 0 },
     };
   }
 
@@ -143,6 +149,11 @@ export class Checker {
     if (this.#violations.length < toldMax) this.#violations.push(text);
     else this.#untold++;
   }
+}
+
+/** The value below which this share of a sorted list is. */
+function at(sorted: readonly number[], share: number): number {
+  return sorted[Math.floor(sorted.length * share)] ?? 0;
 }
 
 function tellOf(questionId: number, period: Period | undefined, startMs: number): string {

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { type Clients, connectClients } from '../../harness/clients.ts';
 import { SeededRandom } from '../../simulation/random.ts';
 import type { Cluster } from './cluster.ts';
@@ -11,8 +12,11 @@ import { readsProject } from './people.ts';
 import { Turnstile } from './turnstile.ts';
 import { Worker } from './worker.ts';
 
-/** So many people act at a time, in turns: more of them would only wait for the same processors. */
-const actingMax = 4;
+/**
+ * So many people act at a time, in turns. More than the machine has processors do no more, and only
+ * wait for each other: what they call ends late by the machine's doing.
+ */
+const actingMax = Math.max(2, availableParallelism());
 const turnMs = 1_000;
 
 export type StormOptions = {

@@ -92,11 +92,13 @@ export function tell({
   healedMs,
 }: Outcome): string[] {
   const { verifications, accepted, fromMemory, unavailable, ended, proved, nextAskedMs } = report;
+  const [median, p99, max] = Object.values(report.tookMs).map((ms) => ms.toFixed(0));
   const share = ((100 * fromMemory) / Math.max(1, verifications)).toFixed(2);
   const { unconfirmed, excused } = report;
   return [
     [...returned].map(([what, count]) => `${what} ${count}`).join(', '),
     `${attempts} RPCs ended under ${strikes} strikes: ${unconfirmed} unconfirmed, ${excused} of struck servers; ${bounded} died and were bounded`,
+    `what was held to its time took ${median} ms (median), ${p99} (99 %), ${max} at most`,
     `${verifications} verifications, ${share} % from memory: ${accepted} accepted, ${unavailable} without an answer`,
     `${proved} of ${ended} ends were seen on both sides; asked again after ${nextAskedMs.median.toFixed(1)} ms (median)`,
     `from memory again ${healedMs.toFixed(0)} ms after the last fault`,
