@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { configOrExit } from '@silo/runtime/config.ts';
 import { createLogger } from '@silo/runtime/log.ts';
 import { runUntilSignal } from '@silo/runtime/shutdown.ts';
@@ -17,7 +18,12 @@ export async function runService(
     level: config.logLevel,
   });
   await runUntilSignal(
-    ({ signal }) => startService(definition, config, { log, signal, ...altered }),
+    async ({ signal }) => {
+      const service = await startService(definition, config, { log, signal, ...altered });
+      // Where there is such a cache (NODE_COMPILE_CACHE): a process that is killed leaves it too.
+      flushCompileCache();
+      return service;
+    },
     { log },
   );
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { issueCertificate, openCertificateAuthority } from '@silo/embedded/certificates.ts';
@@ -10,14 +10,15 @@ import type { TlsFiles } from '@silo/rpc/tls.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import { MongoClient } from 'mongodb';
 import type { Addresses } from '../../harness/clients.ts';
+import { quickestPlace } from '../../harness/quickest-place.ts';
 import type { Deployment } from '../../invariants/snapshot.ts';
 import { RestartableServer } from '../restartable-server.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
 const repository = resolve(import.meta.dirname, '..', '..', '..');
 
-/** Node's own place for it, which outlives a run: two dozen processes start, some of them often. */
-export const compileCache = join(tmpdir(), 'node-compile-cache');
+/** Two dozen processes start, some of them often. Unless told, Node's own place, which outlives a run. */
+export const compileCache = process.env.NODE_COMPILE_CACHE ?? join(tmpdir(), 'node-compile-cache');
 
 export type ClusterOptions = {
   binaries: { mongod: string; natsServer: string };
@@ -152,14 +153,4 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     natsSubjectPrefix: 'silo.v1',
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
-}
-
-/** What a cluster may write in an hour. */
-const placeBytesMin = 8 * 1024 ** 3;
-
-/** Memory, where there is plenty: processes die here, and never the machine. */
-async function quickestPlace(): Promise<string> {
-  const memory = '/dev/shm';
-  const { bavail, bsize } = await statfs(memory).catch(() => ({ bavail: 0, bsize: 0 }));
-  return bavail * bsize > placeBytesMin ? memory : tmpdir();
 }

@@ -50,12 +50,19 @@ export class Fleet implements AsyncDisposable {
       guards.push(started.use(guard));
     }
     const fleet = new Fleet(guards, control);
-    await Promise.all(guards.map((guard) => guard.start()));
-    await eventually(() => {
-      if (fleet.#sockets.size < count) throw new Error(`${fleet.#sockets.size} guards are there`);
-    }, 60_000);
+    const [first, ...others] = guards;
+    await first?.start(); // the others load what it has compiled
+    await fleet.#untilThere(1);
+    await Promise.all(others.map((guard) => guard.start()));
+    await fleet.#untilThere(count);
     started.move();
     return fleet;
+  }
+
+  async #untilThere(count: number): Promise<void> {
+    await eventually(() => {
+      if (this.#sockets.size < count) throw new Error(`${this.#sockets.size} guards are there`);
+    }, 60_000);
   }
 
   /** A number for a question, never given before. */

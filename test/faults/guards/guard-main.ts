@@ -3,6 +3,7 @@
  * again and again, and writes down each verification before it goes on.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { protectionNames, protectionsWithout } from '@silo/guard/core/protections.ts';
@@ -50,6 +51,7 @@ process.once('SIGTERM', () => stop.abort());
 await using guard = embedGuard();
 const control = connect(environment('GUARD_CONTROL'));
 void receive<ToGuard>(control, hear).finally(() => stop.abort());
+flushCompileCache(); // for those who start after this one: it would be written at its end
 tell({ kind: 'hello', name });
 while (!stop.signal.aborted) {
   pass();

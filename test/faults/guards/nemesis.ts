@@ -34,7 +34,7 @@ const ofServers: readonly StrikeName[] = [
 ];
 
 /** Where hardly an attempt ends while it lasts, it ends by the clock. */
-const lastsMsMax = 4_000;
+const lastsMsMax = 3_000;
 
 /** One stroke of the nemesis; everything about it is from the seed. */
 export type Strike = {
