@@ -4,25 +4,16 @@
  */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { quickestPlace } from './harness/quickest-place.ts';
 import { startTestServers } from './harness/servers.ts';
 
-/** What judges RPCs by the time that they take, and what only computes, and gives way to it. */
-const timed = ['test/faults/guards/guards.test.ts', 'test/simulation/simulation.test.ts'];
-/** All else waits for servers about as long as it computes. */
-const others = ['**/*.test.ts', ...timed.map((file) => `!${file}`)];
-const othersAtOnce = Math.ceil(1.5 * availableParallelism());
-
-const asked = process.argv.slice(2);
-const runs = asked.length > 0 ? [asked] : [timed, [...others, `--concurrency=${othersAtOnce}`]];
 const directory = await mkdtemp(join(await quickestPlace(), 'silo-test-'));
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
 
-let counts = { passed: 0, failed: 0 };
+let counts = { passed: 0, failed: 1 };
 try {
   await using servers = await startTestServers(directory);
   // A hundred test processes load the same files.
@@ -31,13 +22,9 @@ try {
     TMPDIR: directory,
     NODE_COMPILE_CACHE: join(directory, 'compile-cache'),
   };
-  for (const run of runs) {
-    const { passed, failed } = await runAva(environment, run, stop.signal);
-    counts = { passed: counts.passed + passed, failed: counts.failed + failed };
-  }
+  counts = await runAva(environment, process.argv.slice(2), stop.signal);
 } catch (error) {
   console.error(error);
-  counts.failed++;
 } finally {
   await rm(directory, { recursive: true, force: true });
 }

@@ -1,5 +1,7 @@
+import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
+import type { ChangeStream, ChangeStreamDocument } from 'mongodb';
 import type { LogCollections } from './collections.ts';
 import type { LogDocument } from './documents.ts';
 import type { NumberedListener } from './numbering.ts';
@@ -74,19 +76,23 @@ export class HeadWatch {
         const stream = log.watch<LogDocument>([{ $match: { 'documentKey._id': 'log' } }], {
           maxAwaitTimeMS: awaitMaxMs,
         });
-        const close = () => void stream.close().catch(() => {});
-        signal.addEventListener('abort', close, { once: true });
         try {
-          for await (const change of stream) {
-            if (change.operationType !== 'update') continue;
-            const sequence = change.updateDescription.updatedFields?.sequence;
-            if (sequence !== undefined) this.tell(sequence);
-          }
+          await race(this.#follow(stream), signal);
         } finally {
-          signal.removeEventListener('abort', close);
-          await stream.close();
+          // Not waited for: the server answers when there is news, or after its second.
+          stream.close().catch(() => {});
         }
       },
     );
+  }
+
+  async #follow(
+    stream: ChangeStream<LogDocument, ChangeStreamDocument<LogDocument>>,
+  ): Promise<void> {
+    for await (const change of stream) {
+      if (change.operationType !== 'update') continue;
+      const sequence = change.updateDescription.updatedFields?.sequence;
+      if (sequence !== undefined) this.tell(sequence);
+    }
   }
 }

@@ -208,3 +208,22 @@ serial('permits whose commit is found by its request id are released', async (t)
   t.true(found.repeated);
   t.true(state.isReleased);
 });
+
+serial('an event log is closed while the server still waits for news of the head', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const { client, db } = connection;
+  const data = { failCommands: ['getMore'], blockConnection: true, blockTimeMS: 5_000 };
+  await failCommand(t, db.databaseName, 'alwaysOn', data);
+  const waiting = [{ $currentOp: {} }, { $match: { 'command.getMore': { $exists: true } } }];
+  const isWaiting = async () => {
+    const found = await client
+      .db('admin')
+      .aggregate(waiting, { readConcern: { level: 'local' } })
+      .toArray();
+    return found.some(({ appName }) => appName === db.databaseName);
+  };
+  using _listening = eventLog.onNumbered(() => {});
+  while (!(await isWaiting())) t.pass();
+  await eventLog[Symbol.asyncDispose]();
+  t.true(await isWaiting());
+});

@@ -19,6 +19,7 @@ const paceMs = 50;
 /** So many questions are the owners asked at a time. */
 const waitingMax = 4;
 const deadlineMs = 2_000;
+const patienceMs = 1_000;
 /**
  * A refusal is the owners' to give, and costs them reads: what was refused is asked again so much
  * later, and then ever later. What memory accepts is asked at every pass.
@@ -42,6 +43,7 @@ const name = environment('GUARD_NAME');
 const questions = new Map<number, Asked>();
 const demands = new Set<Demand>();
 let waiting = 0;
+let patient = { signal: AbortSignal.abort(), untilMs: 0 };
 const buffer = new HistoryBuffer();
 let history = openSync(environment('GUARD_HISTORY'), 'a');
 let nextPage: string | undefined;
@@ -121,7 +123,7 @@ function tell(message: FromGuard): void {
 /** Asks about all that is due, in one turn; what memory does not answer is waited for beside it. */
 function pass(): void {
   if (nextPage !== undefined) turnPage(nextPage);
-  const signal = AbortSignal.timeout(deadlineMs);
+  const signal = patience();
   for (const asked of [...questions.values()]) {
     if (waiting >= waitingMax || nextPage !== undefined) break;
     const startMs = machineMs();
@@ -136,6 +138,18 @@ function pass(): void {
     demands.delete(demand);
     tell({ kind: 'report', number: demand.number, fromMemory: demand.fromMemory });
   }
+}
+
+/** One signal for the passes of a second: a thousand that nobody waits for cost more than the guard. */
+function patience(): AbortSignal {
+  const nowMs = machineMs();
+  if (nowMs > patient.untilMs) {
+    patient = {
+      signal: AbortSignal.timeout(deadlineMs + patienceMs),
+      untilMs: nowMs + patienceMs,
+    };
+  }
+  return patient.signal;
 }
 
 async function ask(asked: Asked, startMs: number, answer: Promise<boolean>): Promise<void> {
