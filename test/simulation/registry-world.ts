@@ -35,8 +35,8 @@ class RegistryStore {
     this.#stale = undefined;
   }
 
-  /** `seenMs`: when the last operation of the same replica took effect that it knows of. */
-  execute(operation: StoreOperation, seenMs: number): StoreResult {
+  /** `renewedMs`: when the last renewal took effect that the asking replica knew of as it asked. */
+  execute(operation: StoreOperation, renewedMs: number): StoreResult {
     switch (operation.kind) {
       case 'insertLease':
         if (!this.#leases.has(operation.lease.id)) {
@@ -52,7 +52,7 @@ class RegistryStore {
         return { kind: 'found', isFound: true };
       }
       case 'readRequirement':
-        return this.#readRequirement(seenMs);
+        return this.#readRequirement(renewedMs);
       case 'raiseRequirement': {
         const required = laterOf(this.#required(), operation.positions);
         this.#requirements.push({ atMs: this.#world.timeline.nowMs, required });
@@ -76,18 +76,18 @@ class RegistryStore {
     return this.#requirements.at(-1)?.required ?? {};
   }
 
-  /** Causal: as it was at any time since `seenMs`, by whichever server can show that. */
-  #readRequirement(seenMs: number): StoreResult {
+  /** Causal: as it was at any time since `renewedMs`, by whichever server can show that. */
+  #readRequirement(renewedMs: number): StoreResult {
     const { timeline, random, protections, profile } = this.#world;
     const isCausal = protections['requirement-after-own-writes'];
     let latestMs = timeline.nowMs;
     const stale = this.#stale;
     if (stale !== undefined && timeline.nowMs < stale.untilMs && random.chance(0.7)) {
-      if (isCausal && stale.atMs < seenMs) return { kind: 'failed' };
+      if (isCausal && stale.atMs < renewedMs) return { kind: 'failed' };
       latestMs = stale.atMs;
     }
     const earliestMs = latestMs - random.between(0, profile.lagMsMax);
-    const atMs = isCausal ? Math.max(seenMs, earliestMs) : earliestMs;
+    const atMs = isCausal ? Math.max(renewedMs, earliestMs) : earliestMs;
     const then = this.#requirements.findLast((each) => each.atMs <= atMs);
     return { kind: 'requirement', required: then?.required ?? {} };
   }
@@ -106,8 +106,8 @@ export class Replica {
   #lastCallId = 0;
   #tickAtMs = Number.POSITIVE_INFINITY;
   #cutUntilMs = 0;
-  /** When the last operation took effect of which this process was told. */
-  #seenMs = 0;
+  /** When the last renewal took effect of which this process was told. */
+  #renewedMs = 0;
 
   constructor(world: World, name: string, store: RegistryStore, settings: RegistrySettings) {
     this.#world = world;
@@ -123,7 +123,7 @@ export class Replica {
     this.#core = new RegistryCore(this.#settings, this.#world.protections);
     this.#calls = new Map();
     this.#tickAtMs = Number.POSITIVE_INFINITY;
-    this.#seenMs = 0;
+    this.#renewedMs = 0;
     this.#scheduleTick();
   }
 
@@ -155,7 +155,8 @@ export class Replica {
     }
     const { timeline, network, random, profile } = this.#world;
     const { life } = this.machine;
-    const { operationId } = action;
+    const { operationId, operation } = action;
+    const renewedMs = this.#renewedMs;
     const tell = (result: StoreResult) => {
       this.machine.run(() => this.step({ kind: 'stored', operationId, result }), life);
     };
@@ -163,15 +164,17 @@ export class Replica {
       timeline.after(random.between(20, 100), () => tell({ kind: 'failed' }));
       return;
     }
-    timeline.after(network.delayMs(action.operation.kind) / 2, () => {
+    timeline.after(network.delayMs(operation.kind) / 2, () => {
       const doneMs = timeline.nowMs;
-      const result = this.#store.execute(action.operation, this.#seenMs);
+      const result = this.#store.execute(operation, renewedMs);
       this.#world.trace(() => {
-        return `${this.machine.name} ${JSON.stringify(action.operation)} -> ${JSON.stringify(result)}`;
+        return `${this.machine.name} ${JSON.stringify(operation)} -> ${JSON.stringify(result)}`;
       });
       const isLost = network.isFaulty && random.chance(profile.rpcLoss / 4);
-      timeline.after(network.delayMs(action.operation.kind) / 2, () => {
-        if (!isLost && this.machine.life === life) this.#seenMs = Math.max(this.#seenMs, doneMs);
+      timeline.after(network.delayMs(operation.kind) / 2, () => {
+        if (!isLost && operation.kind === 'renewLease' && this.machine.life === life) {
+          this.#renewedMs = Math.max(this.#renewedMs, doneMs);
+        }
         tell(isLost ? { kind: 'failed' } : result);
       });
     });

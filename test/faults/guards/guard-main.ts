@@ -18,6 +18,7 @@ import { isAccepted, type Question } from './question.ts';
 const paceMs = 50;
 /** So many questions are the owners asked at a time. */
 const waitingMax = 4;
+/** An owner has so long to answer, and up to `patienceMs` more. */
 const deadlineMs = 2_000;
 const patienceMs = 1_000;
 /**
@@ -140,7 +141,7 @@ function pass(): void {
   }
 }
 
-/** One signal for the passes of a second: a thousand that nobody waits for cost more than the guard. */
+/** One signal for all passes of a second: one each would end twenty times a second, mostly for nobody. */
 function patience(): AbortSignal {
   const nowMs = machineMs();
   if (nowMs > patient.untilMs) {
