@@ -11,8 +11,8 @@ const place = (file) => {
 export default {
   files: ['libs/**/test/**/*.test.ts', 'services/**/test/**/*.test.ts', 'test/**/*.test.ts'],
   extensions: { ts: 'module' },
-  // Without any test ending: for a machine that is busy with much else.
-  timeout: '5m',
+  // Without any test ending: for what hangs, not for what is slow.
+  timeout: '20m',
   workerThreads: false,
   sortTestFiles: (a, b) => place(a) - place(b) || (a < b ? -1 : 1),
 };

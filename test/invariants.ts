@@ -14,9 +14,6 @@ import { checkStream, readStream, type Streamed } from './invariants/stream.ts';
 import { checkTokens } from './invariants/tokens.ts';
 import type { Violation } from './invariants/violation.ts';
 
-/** Longer than a dead process's lease on its sagas, and on its relay. */
-const settledWithinMs = 45_000;
-
 /** Everything that is wrong with a deployment's data and events; empty if all invariants hold. */
 export async function checkInvariants(deployment: Deployment): Promise<Violation[]> {
   const snapshot = await readSnapshot(deployment);
@@ -36,7 +33,7 @@ export async function settledViolations(deployment: Deployment): Promise<Violati
     const waiting = unsettled(settled, published);
     if (waiting.length > 0) throw new Error(`still under way: ${waiting.join('; ')}`);
     return { snapshot: settled, streamed: published };
-  }, settledWithinMs);
+  });
   return judge(snapshot, streamed);
 }
 

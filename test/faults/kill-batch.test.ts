@@ -25,8 +25,7 @@ let silo: FaultSilo;
 let ada: SignedUp;
 let organizationIds: [string, string];
 let projectIds: string[];
-test.before(async (t) => {
-  t.timeout(600_000);
+test.before(async () => {
   silo = await startFaultSilo();
   ada = await silo.signUp('Ada');
   await upgrade(ada.api, ada.organization.id);
@@ -78,7 +77,7 @@ async function doneOnce(
   t: ExecutionContext,
   { to, call }: { to: string; call: () => Promise<Move> },
 ): Promise<Move> {
-  const move = await eventually(call, 60_000);
+  const move = await eventually(call);
   t.deepEqual(await call(), move);
   t.deepEqual(await place(t), { organizationId: to, moveId: move.id });
   t.is(move.projectIds.length, batchSize);

@@ -36,7 +36,7 @@ function attempt(): Attempt {
 
 /** Everything of the answer works, and a further repeat gets the same. */
 async function wholly(t: ExecutionContext, { create }: Attempt): Promise<CreateAccountResponse> {
-  const answer = await eventually(create, 30_000);
+  const answer = await eventually(create);
   t.deepEqual(await create(), answer);
   const { account, organization, projectId, projectToken, apiKey } = answer;
   const api = silo.as(apiKey);

@@ -82,7 +82,7 @@ async function movesOf({ projectId }: Attempt): Promise<string[]> {
 
 /** The request has its answer, the same one however often it is repeated, and one effect. */
 async function movedOnce(t: ExecutionContext, attempted: Attempt): Promise<MoveProjectResponse> {
-  const answer = await eventually(attempted.move, 30_000);
+  const answer = await eventually(attempted.move);
   t.deepEqual(await attempted.move(), answer);
   t.is(await ownerOf(attempted), destinationId);
   t.deepEqual(await movesOf(attempted), [answer.move?.id ?? '']);

@@ -49,7 +49,7 @@ test.serial(
     t.deepEqual(await checkInvariants(silo), []);
     await startDead(silo);
     await invariantsHold(t, silo);
-    const { subscription } = await eventually(changePlan, 30_000);
+    const { subscription } = await eventually(changePlan);
     t.is(subscription?.plan, Plan.PLAN_ENTERPRISE);
     t.deepEqual(await changePlan(), { subscription });
     t.deepEqual(apart(await deleteOrganization()), apart(await deleteOrganization()));
@@ -96,7 +96,7 @@ test.serial(
     t.is((await outcome).status, 'rejected');
     t.deepEqual(await checkInvariants(silo), []);
     await startDead(silo);
-    const answer = await eventually(createProject, 30_000);
+    const answer = await eventually(createProject);
     t.deepEqual(await createProject(), answer);
     await invariantsHold(t, silo);
     const { projectToken } = await ada.api.projectTokens.getProjectToken({

@@ -85,11 +85,10 @@ for (const { what, disturb } of disturbances) {
       for (let round = 0; !isOver; round++) {
         const [moving, regenerating] = [randomUUID(), randomUUID()];
         const destination = round % 2 === 0 ? thereId : hereId;
-        moves.push(await eventually(() => move(projectId, destination, moving), 30_000));
+        moves.push(await eventually(() => move(projectId, destination, moving)));
         const request = { projectId, expectedFingerprint: '', requestId: regenerating };
-        const { projectToken } = await eventually(
-          () => ada.api.projectTokens.regenerateProjectToken(request),
-          30_000,
+        const { projectToken } = await eventually(() =>
+          ada.api.projectTokens.regenerateProjectToken(request),
         );
         fingerprints.push(projectToken?.fingerprint ?? '');
       }
@@ -99,7 +98,7 @@ for (const { what, disturb } of disturbances) {
         ...{ email: `${randomUUID()}@example.com`, displayName: `Newcomer ${index}` },
         ...{ organizationName: 'New', requestId: randomUUID() },
       };
-      return eventually(() => silo.as().accounts.createAccount(request), 30_000);
+      return eventually(() => silo.as().accounts.createAccount(request));
     });
     const all = Promise.allSettled([...rounds, ...signUps]);
     try {
@@ -113,7 +112,7 @@ for (const { what, disturb } of disturbances) {
           ({ moves }, index) => moves.length >= (before[index] ?? 0) + 3,
         );
         if (!hasGoneOn) throw new Error('no primary that takes changes again');
-      }, 40_000);
+      });
     } finally {
       isOver = true;
     }
@@ -155,7 +154,7 @@ for (const command of ['find', 'update']) {
       const refused = await t.throwsAsync(create, { instanceOf: SiloError });
       t.is(refused?.reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
       await releaseAll(silo.mongo);
-      const answer = await eventually(create, 20_000);
+      const answer = await eventually(create);
       t.deepEqual(await create(), answer);
       t.deepEqual(await checkInvariants(silo), []);
     },

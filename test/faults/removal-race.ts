@@ -89,7 +89,7 @@ export async function removeDuring(silo: Raced, stage: Stage): Promise<Round> {
         if (isGone) return false;
         throw error;
       }
-    }, 60_000);
+    });
   const returnedMs = new Map<string, number>();
   await Promise.all(
     [stage.teamId, stage.planId, emptyId].map(async (organizationId) => {

@@ -38,7 +38,7 @@ test.serial('a removal while nobody keeps the leases stands, and is confirmed la
   const members = silo.mongo.db('silo_org').collection('memberships');
   t.is(await members.countDocuments({ organizationId, accountId: bob.account.id }), 0);
   await startDead(silo);
-  const { propagation } = await eventually(() => remove(20_000), 30_000);
+  const { propagation } = await eventually(() => remove(20_000));
   t.is(propagation?.positions[0]?.source, 'org');
   for (const use of uses) {
     const refused = await t.throwsAsync(use(), { instanceOf: SiloError });

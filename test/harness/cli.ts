@@ -9,7 +9,7 @@ import type { Outcome } from './command.ts';
 import { openTerminal, type TerminalRun } from './terminal.ts';
 
 const command = resolve(import.meta.dirname, '../../libs/cli/silo.mjs');
-const timeoutMs = 60_000;
+const timeoutMs = 300_000;
 
 /** One person's use of the `silo` command: a home of their own, in a directory with a Silo. */
 export type CliHome = AsyncDisposable & {

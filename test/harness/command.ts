@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 
-const timeoutMs = 60_000;
+const timeoutMs = 300_000;
 
 /** What a command said, and how it ended. */
 export type Outcome = { code: number | null; output: string; errors: string };

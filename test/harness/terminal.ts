@@ -25,8 +25,8 @@ export const keys = {
 } as const;
 
 const size = { cols: 140, rows: 50 };
-const seenWithinMs = 30_000;
-const endsWithinMs = 60_000;
+const seenWithinMs = 120_000;
+const endsWithinMs = 300_000;
 
 /** Starts a program in a terminal of its own. */
 export function openTerminal(

@@ -10,7 +10,6 @@ import { findGrpcurl } from '../harness/grpcurl.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 
 // A first build of grpcurl takes a minute or two, once.
-const startTimeoutMs = 5 * 60_000;
 const buf = resolve(import.meta.dirname, '../../node_modules/.bin/buf');
 
 /** What the tools are pointed at; nothing tells them of any proto file. */
@@ -19,7 +18,6 @@ const test = anyTest as TestFn<Context>;
 let silo: TestSilo | undefined;
 
 test.before(async (t) => {
-  t.timeout(startTimeoutMs, 'grpcurl is built');
   t.context.grpcurl = await findGrpcurl({ log: (line) => t.log(line) });
   silo = await startTestSilo();
   t.context.silo = silo;

@@ -45,7 +45,6 @@ async function untilAllGuardsAcknowledge(ada: SignedUp): Promise<void> {
 }
 
 test.serial('in any order, and the first changes after the last has started work', async (t) => {
-  t.timeout(300_000);
   await using silo = await prepareTestSilo();
   for (const order of ordersOf(serviceNames)) {
     for (const name of order) await silo.start(name);

@@ -120,7 +120,6 @@ const contests: Act[][] = [
 
 for (const contest of contests) {
   test(`${contest.join(', ')} at once end in one of the legal outcomes`, async (t) => {
-    t.timeout(300_000);
     const { silo } = t.context;
     const here = await arena(silo);
     const seen = new Set<string>();

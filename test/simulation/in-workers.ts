@@ -1,17 +1,30 @@
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { type Batch, type BatchResult, runBatch } from './batch.ts';
 
-const batchSize = 500;
+/** Small, so that a run on a slow machine ends soon after its budget is used. */
+const batchSize = 100;
+
+type Options = {
+  workers: number;
+  /** Once this much time is used, no batch beyond the first `schedulesMin` schedules begins. */
+  budget?: { timeMs: number; schedulesMin: number };
+  onProgress?: (done: number) => void;
+};
 
 /**
- * Runs schedules in several threads, a batch at a time. A control run ends with the first batch
- * that finds something; its violation of the lowest seed is the one that counts.
+ * Runs schedules in several threads, a batch at a time: all of `work`, or as many as the budget
+ * allows. A control run ends with the first batch that finds something; its violation of the lowest
+ * seed is the one that counts.
  */
 export async function runInWorkers(
   work: Batch,
-  workers: number,
-  onProgress: (done: number) => void = () => {},
+  { workers, budget, onProgress = () => {} }: Options,
 ): Promise<BatchResult> {
+  const startedMs = performance.now();
+  const isBudgetUsed = (begun: number) =>
+    budget !== undefined &&
+    begun >= budget.schedulesMin &&
+    performance.now() - startedMs >= budget.timeMs;
   const total: BatchResult = {
     schedules: 0,
     violations: [],
@@ -22,7 +35,7 @@ export async function runInWorkers(
   let nextOffset = 0;
   const nextBatch = (): Batch | undefined => {
     const isEnough = work.isControl && total.violations.some(({ kind }) => kind === 'safety');
-    if (isEnough || nextOffset >= work.schedules) return undefined;
+    if (isEnough || nextOffset >= work.schedules || isBudgetUsed(nextOffset)) return undefined;
     const schedules = Math.min(batchSize, work.schedules - nextOffset);
     const batch = { ...work, firstSeed: work.firstSeed + nextOffset, schedules };
     nextOffset += schedules;

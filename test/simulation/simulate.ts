@@ -38,9 +38,10 @@ async function main(): Promise<number> {
   const startedMs = performance.now();
   const workers = Math.min(availableParallelism(), Math.ceil(schedules / 100));
   const work = { firstSeed: seed, schedules, off, isControl: off !== undefined };
-  const result = await runInWorkers(work, workers, (done) => {
+  const onProgress = (done: number) => {
     if (done % 100_000 === 0) console.log(`${done} schedules so far`);
-  });
+  };
+  const result = await runInWorkers(work, { workers, onProgress });
   for (const violation of result.violations.slice(0, 10)) {
     console.log(`seed ${violation.seed}: ${violation.kind}: ${violation.what}`);
     const without = off === undefined ? '' : ` --without ${off}`;

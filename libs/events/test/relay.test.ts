@@ -16,7 +16,7 @@ async function streamHolds(
     const sequences = sequencesOf(found);
     if (!isComplete(sequences, found)) throw new Error(`the stream holds ${sequences.join(' ')}`);
     return found;
-  }, 30_000);
+  });
 }
 
 const upTo = (last: number) => (sequences: number[]) => sequences.at(-1) === last;

@@ -8,7 +8,6 @@ import { startTestSilo } from '../../../test/harness/silo.ts';
 const root = join(import.meta.dirname, '..', '..', '..');
 
 test('the example in the README runs as it stands, and is short', async (t) => {
-  t.timeout(120_000);
   const readme = await readFile(join(import.meta.dirname, '..', 'README.md'), 'utf8');
   const [, example = ''] = /```ts\n(.*?)```/s.exec(readme) ?? [];
   t.true(example.trim().split('\n').length <= 15);

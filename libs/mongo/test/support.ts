@@ -109,7 +109,7 @@ export function testPermit() {
 }
 
 /** Tries `check` until it passes; rejects with its last failure after `withinMs`. */
-export async function eventually<T>(check: () => T | Promise<T>, withinMs = 10_000): Promise<T> {
+export async function eventually<T>(check: () => T | Promise<T>, withinMs = 120_000): Promise<T> {
   const endMs = performance.now() + withinMs;
   for (;;) {
     try {

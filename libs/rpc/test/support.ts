@@ -192,9 +192,9 @@ export async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-/** Waits, for 5 s at most, until something holds that no event tells of. */
+/** Waits, for two minutes at most, until something holds that no event tells of. */
 export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = Date.now() + 5_000;
+  const endMs = Date.now() + 120_000;
   while (!(await condition())) {
     if (Date.now() > endMs) throw new Error(`never became true: ${condition}`);
     await setTimeout(5);

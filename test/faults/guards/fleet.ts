@@ -62,7 +62,7 @@ export class Fleet implements AsyncDisposable {
   async #untilThere(count: number): Promise<void> {
     await eventually(() => {
       if (this.#sockets.size < count) throw new Error(`${this.#sockets.size} guards are there`);
-    }, 60_000);
+    });
   }
 
   /** A number for a question, never given before. */

@@ -230,11 +230,11 @@ export class Nemesis {
   /** Waits until the registry has given up the leases that the guard holds now. */
   async #leaseGone({ name }: Guard): Promise<void> {
     const leases = this.#world.cluster.mongo.db('silo_token').collection('guard_leases');
-    const held = await eventually(() => leases.find({ guardName: name }).toArray(), 60_000);
+    const held = await eventually(() => leases.find({ guardName: name }).toArray());
     await eventually(async () => {
       const left = await leases.countDocuments({ _id: { $in: held.map(({ _id }) => _id) } });
       if (left > 0) throw new Error(`${name} still has a lease`);
-    }, 60_000);
+    });
   }
 
   #note(line: string): void {
@@ -272,5 +272,5 @@ async function stepDown({ mongo }: Cluster): Promise<void> {
   await admin.command({ replSetStepDown: 5, secondaryCatchUpPeriodSecs: 2 }).catch(() => {});
   await eventually(async () => {
     if ((await term()) <= before) throw new Error('there was no election yet');
-  }, 30_000);
+  });
 }

@@ -12,7 +12,6 @@ import type { Cluster } from './cluster.ts';
 import { machineMs } from './machine-clock.ts';
 import { accepts, needOf, type Question } from './question.ts';
 
-const withinMs = 60_000;
 const deadlineMs = 3_000;
 const majority = { readConcern: { level: 'majority' } } as const;
 
@@ -49,7 +48,7 @@ export class Oracle implements Disposable {
         const reached = required?.[source]?.sequence ?? 0;
         if (reached < sequence) throw new Error(`${source}: ${reached} of ${sequence} is required`);
       }
-    }, withinMs);
+    });
     return machineMs() + this.#boundMs;
   }
 
@@ -60,7 +59,7 @@ export class Oracle implements Disposable {
         accepts(question, await this.#ask(question, signal)),
       );
       return (await Promise.all(asked)).includes(true);
-    }, withinMs);
+    });
   }
 
   /** The answer by the rule that guards go by, from facts that are read now. */
@@ -86,16 +85,13 @@ export class Oracle implements Disposable {
         const db = this.#cluster.mongo.db(`silo_${source}`);
         const outbox = db.collection<OutboxGroup>('outbox');
         const read = () => outbox.find({}, { ...majority, projection: { _id: 1 } }).toArray();
-        const waiting = await eventually(read, withinMs);
+        const waiting = await eventually(read);
         const ids = waiting.map(({ _id }) => _id);
         await eventually(async () => {
           const left = await outbox.countDocuments({ _id: { $in: ids } }, majority);
           if (left > 0) throw new Error(`${source} has ${left} groups to number`);
-        }, withinMs);
-        const log = await eventually(
-          () => db.collection<LogDocument>('log').findOne({}, majority),
-          withinMs,
-        );
+        });
+        const log = await eventually(() => db.collection<LogDocument>('log').findOne({}, majority));
         return [source, log?.sequence ?? 0];
       }),
     );

@@ -139,7 +139,7 @@ export class Worker {
     ledger.bounded++;
     await eventually(() => {
       if (machineMs() < boundMs + 200 && !isOver()) throw new Error('the bound is not over');
-    }, 60_000);
+    });
     ledger.askAgain(ids);
   }
 
