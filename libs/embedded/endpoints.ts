@@ -9,11 +9,12 @@ export interface Endpoints {
   ca: string;
   /** Paths of the client certificate for internal ports, PEM. */
   staff: { cert: string; key: string };
-  /** Paths of a certificate for guards of other products, PEM. */
-  guard: { cert: string; key: string };
+  /** What guards of other products need: paths of a certificate, PEM, and the URL of their NATS user. */
+  guard: { cert: string; key: string; nats: string };
   services: Record<ServiceName, { public: string; internal: string }>;
-  /** Connection strings. */
+  /** Connection string of the administrator, who reaches every database. */
   mongodb: string;
+  /** URL of the user `subscriber`, who reads events and writes nothing. */
   nats: string;
 }
 

@@ -1,6 +1,9 @@
-import { mkdir } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { access, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Document, MongoClient, MongoServerError } from 'mongodb';
+import { type Db, type Document, MongoClient, MongoServerError } from 'mongodb';
+import { type MongodbAccess, type MongodbUser, MongodPasswords } from './mongod-users.ts';
+import { writePrivateFile } from './passwords.ts';
 import { freePort } from './ports.ts';
 import { type Log, type OwnedProcess, type StopOptions, startProcess } from './processes.ts';
 import { probePort, waitUntil } from './wait-until.ts';
@@ -15,12 +18,16 @@ const readyWithinMs = 60_000;
 const aloneJournalMs = '1';
 // From the server's src/mongo/base/error_codes.yml.
 const notYetInitialized = 94;
+const alreadyInitialized = 23;
+const unauthorized = 13;
 
 export interface MongodOptions {
   /** The path of a mongod, from `obtain`. */
   binary: string;
-  /** Data, log and record; made when missing. One mongod per directory. */
+  /** Data, passwords, log and record; made when missing. One mongod per directory. */
   directory: string;
+  /** The databases of the services' users are `<prefix>_<service>`; default `silo`. */
+  databasePrefix?: string | undefined;
   /** Default: a free one. It may differ from that of the last start. */
   port?: number | undefined;
   log?: Log | undefined;
@@ -34,8 +41,8 @@ export interface MongodOptions {
   setParameters?: Readonly<Record<string, string>> | undefined;
 }
 
-export interface Mongod extends AsyncDisposable {
-  /** A connection string for the whole replica set. */
+export interface Mongod extends MongodbAccess, AsyncDisposable {
+  /** A connection string for the whole replica set, with the user `admin`. */
   url: string;
   port: number;
   pid: number;
@@ -50,21 +57,27 @@ export interface MongodSetOptions extends Omit<MongodOptions, 'port'> {
   ports?: readonly number[] | undefined;
 }
 
-export interface MongodSet extends AsyncDisposable {
+export interface MongodSet extends MongodbAccess, AsyncDisposable {
+  /** With the user `admin`. */
   url: string;
   members: readonly Mongod[];
   stop(options?: StopOptions): Promise<void>;
 }
 
 /**
- * Starts mongod as a one-node replica set on 127.0.0.1 and returns when it accepts writes.
- * Throws with the tail of its log when it ends before.
+ * Starts mongod as a one-node replica set with users on 127.0.0.1 and returns when it accepts writes.
+ * Throws with the tail of its log when it ends before. Data of a release that had no users are kept:
+ * users are added first.
  */
 export async function startMongod(options: MongodOptions): Promise<Mongod> {
   const port = options.port ?? (await freePort());
-  const mongod = await spawnMongod(options, port, [port]);
+  const place = { ...options, passwords: new MongodPasswords(options.directory) };
+  if (!place.passwords.hasAdmin && (await holdsData(options.directory))) {
+    await adoptData(place, port);
+  }
+  const mongod = await spawnMongod(place, port, [port], await openKeyFile(options.directory));
   try {
-    await mongod.process.whileRunning((signal) => becomePrimary([port], signal), options.signal);
+    await mongod.process.whileRunning((signal) => serve(place, [port], signal), options.signal);
     return mongod;
   } catch (error) {
     await mongod.stop({ force: true });
@@ -76,32 +89,40 @@ export async function startMongod(options: MongodOptions): Promise<Mongod> {
 export async function startMongodSet({
   size = 3,
   ports,
-  directory,
   ...options
 }: MongodSetOptions): Promise<MongodSet> {
+  const { directory } = options;
   const chosen = ports ?? (await freePorts(size));
+  const passwords = new MongodPasswords(directory);
+  const keyFile = await openKeyFile(directory);
   await using started = new AsyncDisposableStack();
   const members: Mongod[] = [];
   for (const [index, port] of chosen.entries()) {
-    const place = { ...options, directory: join(directory, `member-${index}`) };
-    members.push(started.use(await spawnMongod(place, port, chosen)));
+    const place = { ...options, passwords, directory: join(directory, `member-${index}`) };
+    members.push(started.use(await spawnMongod(place, port, chosen, keyFile)));
   }
   const [first] = members;
   if (!first) throw new Error('a replica set needs a member');
-  await first.process.whileRunning((signal) => becomePrimary(chosen, signal), options.signal);
+  const place = { ...options, passwords };
+  await first.process.whileRunning((signal) => serve(place, chosen, signal), options.signal);
   started.move();
   const stop = async (stopOptions?: StopOptions) => {
     await Promise.all(members.map((member) => member.stop(stopOptions)));
   };
-  return { url: connectionString(chosen), members, stop, [Symbol.asyncDispose]: stop };
+  const { urlOf } = first;
+  return { url: urlOf('admin'), urlOf, members, stop, [Symbol.asyncDispose]: stop };
 }
 
+type Place = MongodOptions & { passwords: MongodPasswords };
+
+/** Starts a member; without a key file, one that asks nobody who they are. */
 async function spawnMongod(
-  options: MongodOptions,
+  options: Place,
   port: number,
   members: readonly number[],
+  keyFile: string | undefined,
 ): Promise<Mongod> {
-  const { directory, cacheSizeGB = 0.5 } = options;
+  const { directory, passwords, cacheSizeGB = 0.5 } = options;
   const data = join(directory, 'data');
   await mkdir(data, { recursive: true });
   const parameters = {
@@ -121,6 +142,7 @@ async function spawnMongod(
       ...['--replSet', replicaSet, '--bind_ip', '127.0.0.1', '--port', String(port)],
       ...['--dbpath', data, '--nounixsocket', '--quiet'],
       ...['--wiredTigerCacheSizeGB', String(cacheSizeGB)],
+      ...(keyFile !== undefined ? ['--keyFile', keyFile] : []),
       ...(members.length === 1 ? ['--journalCommitInterval', aloneJournalMs] : []),
       ...Object.entries(parameters).flatMap(([name, value]) => [
         '--setParameter',
@@ -128,66 +150,146 @@ async function spawnMongod(
       ]),
     ],
     directory,
-    logFile: join(directory, 'mongod.log'),
+    logFile: logFileIn(directory),
     log: options.log,
   });
   const stop = async (stopOptions?: StopOptions) => {
     await owned.stop(stopOptions);
   };
+  const urlOf = (user: MongodbUser) => connectionString(members, user, passwords.of(user));
   return {
-    ...{ url: connectionString(members), port, pid: owned.pid, process: owned, stop },
+    get url() {
+      return urlOf('admin');
+    },
+    ...{ urlOf, port, pid: owned.pid, process: owned, stop },
     [Symbol.asyncDispose]: stop,
   };
 }
 
-/** Brings the set into being, or to its new ports, and waits until a member accepts writes. */
-async function becomePrimary(ports: readonly number[], signal: AbortSignal): Promise<void> {
+function logFileIn(directory: string): string {
+  return join(directory, 'mongod.log');
+}
+
+/** What members of one set prove to each other that they belong to it; mongod refuses a mode above 0600. */
+async function openKeyFile(directory: string): Promise<string> {
+  const file = join(directory, 'key-file');
+  if (!(await exists(file))) await writePrivateFile(file, randomBytes(96).toString('base64'));
+  return file;
+}
+
+function holdsData(directory: string): Promise<boolean> {
+  return exists(join(directory, 'data', 'WiredTiger'));
+}
+
+function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * Adds an administrator to data that have none, on a server without access control: under access
+ * control a set whose port has changed could not be told so by anybody.
+ */
+async function adoptData(place: Place, port: number): Promise<void> {
+  const { directory, passwords, log, signal: outer } = place;
+  log?.(`${directory} is of a release without users: its data are kept, users are added`);
+  // It may quote tokens and e-mail addresses.
+  for (const file of ['', '.1']) await rm(`${logFileIn(directory)}${file}`, { force: true });
+  await using mongod = await spawnMongod(place, port, [port], undefined);
+  await mongod.process.whileRunning(async (signal) => {
+    await becomePrimary([port], undefined, signal);
+    await using client = new MongoClient(directUrl(port));
+    await passwords.createAdmin(client.db('admin'));
+  }, outer);
+}
+
+/** Makes a set with access control accept writes, and its users. */
+async function serve(
+  { passwords, databasePrefix = 'silo' }: Pick<Place, 'passwords' | 'databasePrefix'>,
+  ports: readonly number[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (!passwords.hasAdmin) {
+    const primary = await becomePrimary(ports, undefined, signal);
+    await using client = new MongoClient(directUrl(primary));
+    await passwords.createAdmin(client.db('admin'));
+  }
+  const password = passwords.of('admin');
+  const primary = await becomePrimary(ports, password, signal);
+  await using client = new MongoClient(directUrl(primary, password));
+  const admin = client.db('admin');
+  await waitUntil(
+    'mongod answering majority reads',
+    // For an instant after the election they are still refused.
+    () => admin.collection('system.version').findOne({}, { readConcern: { level: 'majority' } }),
+    { withinMs: readyWithinMs, signal, pauseMs: 10 },
+  );
+  await passwords.createServiceUsers(admin, databasePrefix);
+}
+
+/**
+ * Brings the set into being, or to its new ports, waits until a member accepts writes and answers that
+ * member's port. Without a password by the localhost exception, which allows no more than to begin.
+ */
+async function becomePrimary(
+  ports: readonly number[],
+  password: string | undefined,
+  signal: AbortSignal,
+): Promise<number> {
   const [first = 0] = ports;
   for (const port of ports) {
     await waitUntil('mongod listening', () => probePort(port), { withinMs: readyWithinMs, signal });
   }
-  await using client = new MongoClient(directUrl(first), { serverSelectionTimeoutMS: 5_000 });
+  await using client = new MongoClient(directUrl(first, password), {
+    serverSelectionTimeoutMS: 5_000,
+  });
   const admin = client.db('admin');
-  await waitUntil(
-    'mongod taking its replica set configuration',
-    () => configure((command) => admin.command(command), ports),
-    { withinMs: readyWithinMs, signal },
-  );
-  await waitUntil(
+  await waitUntil('mongod taking its replica set configuration', () => configure(admin, ports), {
+    withinMs: readyWithinMs,
+    signal,
+  });
+  return await waitUntil(
     'mongod becoming primary',
     async () => {
       const hello = await admin.command({ hello: 1 });
       // Of several members any may lead; each knows who does.
-      const leads = ports.length === 1 ? hello.isWritablePrimary === true : hello.primary;
-      if (!leads) {
-        // It would stand for election by itself when it has missed a leader for 10 s.
-        await admin.command({ replSetStepUp: 1 });
-        throw new Error(`hello answers ${JSON.stringify(hello.info ?? hello)}`);
-      }
-      // For an instant after the election majority reads are still refused.
-      await admin.collection('system.version').findOne({}, { readConcern: { level: 'majority' } });
+      if (hello.isWritablePrimary === true) return first;
+      const leader = ports.length > 1 ? String(hello.primary ?? '').split(':')[1] : undefined;
+      if (leader !== undefined) return Number(leader);
+      // It would stand for election by itself when it has missed a leader for 10 s.
+      await admin.command({ replSetStepUp: 1 });
+      throw new Error(`hello answers ${JSON.stringify(hello.info ?? hello)}`);
     },
     { withinMs: readyWithinMs, signal, pauseMs: 10 },
   );
 }
 
-async function configure(
-  run: (command: Document) => Promise<Document>,
-  ports: readonly number[],
-): Promise<void> {
+async function configure(admin: Db, ports: readonly number[]): Promise<void> {
   const members = ports.map((port, id) => ({ _id: id, host: `127.0.0.1:${port}` }));
   try {
-    const { config } = await run({ replSetGetConfig: 1 });
+    const { config } = await admin.command({ replSetGetConfig: 1 });
     const hosts = config.members.map((member: Document) => member.host);
     if (hosts.join() === members.map(({ host }) => host).join()) return;
     // The ports are others than last time; who cannot find itself in the configuration is no
     // primary, and only a forced change is taken then.
     const { term: _, ...kept } = config;
     const next = { ...kept, version: kept.version + 1, members };
-    await run({ replSetReconfig: next, force: true });
+    await admin.command({ replSetReconfig: next, force: true });
   } catch (error) {
-    if (!(error instanceof MongoServerError && error.code === notYetInitialized)) throw error;
-    await run({ replSetInitiate: { _id: replicaSet, members } });
+    if (!(error instanceof MongoServerError)) throw error;
+    // Who is nobody yet may not ask for the configuration, only make the first one.
+    if (error.code !== notYetInitialized && error.code !== unauthorized) throw error;
+    await initiate(admin, { _id: replicaSet, members });
+  }
+}
+
+async function initiate(admin: Db, config: Document): Promise<void> {
+  try {
+    await admin.command({ replSetInitiate: config });
+  } catch (error) {
+    if (!(error instanceof MongoServerError && error.code === alreadyInitialized)) throw error;
   }
 }
 
@@ -197,11 +299,13 @@ async function freePorts(count: number): Promise<number[]> {
   return [...ports];
 }
 
-function connectionString(ports: readonly number[]): string {
+function connectionString(ports: readonly number[], user: MongodbUser, password: string): string {
   const hosts = ports.map((port) => `127.0.0.1:${port}`).join(',');
-  return `mongodb://${hosts}/?replicaSet=${replicaSet}`;
+  return `mongodb://${user}:${password}@${hosts}/?replicaSet=${replicaSet}&authSource=admin`;
 }
 
-function directUrl(port: number): string {
-  return `mongodb://127.0.0.1:${port}/?directConnection=true`;
+/** With a password: as `admin`. */
+function directUrl(port: number, password?: string): string {
+  const login = password === undefined ? '' : `admin:${password}@`;
+  return `mongodb://${login}127.0.0.1:${port}/?directConnection=true`;
 }

@@ -1,6 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { natsOptions } from '@silo/events/nats-options.ts';
 import { connect } from 'nats';
+import { type EventStream, type NatsUser, natsAccounts, natsUsers } from './nats-users.ts';
+import { openPassword, writePrivateFile } from './passwords.ts';
 import { freePort } from './ports.ts';
 import { type Log, type OwnedProcess, type StopOptions, startProcess } from './processes.ts';
 import { probePort, waitUntil } from './wait-until.ts';
@@ -10,10 +12,12 @@ const readyWithinMs = 30_000;
 export interface NatsServerOptions {
   /** The path of a nats-server, from `obtain`. */
   binary: string;
-  /** JetStream's files, configuration, log and record; made when missing. */
+  /** JetStream's files, passwords, configuration, log and record; made when missing. */
   directory: string;
   /** Default: a free one. */
   port?: number | undefined;
+  /** What the rights of its users are about; default: what services use by default. */
+  events?: EventStream | undefined;
   log?: Log | undefined;
   /** Gives up waiting for readiness, and ends what was started. */
   signal?: AbortSignal | undefined;
@@ -21,32 +25,48 @@ export interface NatsServerOptions {
   configuration?: string | undefined;
 }
 
-export interface NatsServer extends AsyncDisposable {
+/** How the users of a NATS reach it. */
+export interface NatsAccess {
+  /** With user and password. */
+  urlOf(user: NatsUser): string;
+  /** The file that holds the user's password; undefined where only the URL has it. */
+  passwordFileOf(user: NatsUser): string | undefined;
+}
+
+export interface NatsServer extends NatsAccess, AsyncDisposable {
+  /** That of the user `admin`. */
   url: string;
   port: number;
   pid: number;
   process: OwnedProcess;
+  /** Has it read the passwords again, from their files. Connected clients log in anew. */
+  reload(): Promise<void>;
   stop(options?: StopOptions): Promise<void>;
 }
 
 /**
- * Starts nats-server with JetStream on 127.0.0.1 and returns when JetStream answers.
- * Throws with the tail of its log when it ends before.
+ * Starts nats-server with JetStream and users on 127.0.0.1 and returns when JetStream answers. Each
+ * user has a password of its own in `passwords/<user>`. Throws with the tail of its log when it ends
+ * before.
  */
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
-  const { binary, directory, log, configuration = '' } = options;
+  const { binary, directory, log } = options;
   const port = options.port ?? (await freePort());
-  await mkdir(directory, { recursive: true });
   const configurationFile = join(directory, 'nats-server.conf');
-  await writeFile(
-    configurationFile,
-    [
-      'server_name: silo',
-      `listen: "127.0.0.1:${port}"`,
-      `jetstream { store_dir: ${JSON.stringify(join(directory, 'data'))} }`,
-      configuration,
-    ].join('\n'),
-  );
+  const passwordFileOf = (user: NatsUser) => join(directory, 'passwords', user);
+  let passwords = new Map<NatsUser, string>();
+  const configure = async () => {
+    passwords = new Map(
+      await Promise.all(
+        natsUsers.map(
+          async (user) => [user, await openPassword(passwordFileOf(user))] as [NatsUser, string],
+        ),
+      ),
+    );
+    const text = configurationOf({ ...options, port }, (user) => passwords.get(user) ?? '');
+    await writePrivateFile(configurationFile, text);
+  };
+  await configure();
   const owned = await startProcess({
     name: 'nats-server',
     command: binary,
@@ -58,15 +78,38 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   const stop = async (stopOptions?: StopOptions) => {
     await owned.stop(stopOptions);
   };
-  const url = `nats://127.0.0.1:${port}`;
+  const urlOf = (user: NatsUser) => `nats://${user}:${passwords.get(user)}@127.0.0.1:${port}`;
+  const url = urlOf('admin');
   try {
     await owned.whileRunning((signal) => untilJetStreamAnswers(url, port, signal), options.signal);
   } catch (error) {
     await stop({ force: true });
     throw error;
   }
-  return { url, port, pid: owned.pid, process: owned, stop, [Symbol.asyncDispose]: stop };
+  return {
+    ...{ url, urlOf, passwordFileOf, port, pid: owned.pid, process: owned, stop },
+    reload: async () => {
+      await configure();
+      owned.kill('SIGHUP');
+    },
+    [Symbol.asyncDispose]: stop,
+  };
 }
+
+function configurationOf(
+  { directory, port, events, configuration = '' }: NatsServerOptions & { port: number },
+  passwordOf: (user: NatsUser) => string,
+): string {
+  return [
+    'server_name: silo',
+    `listen: "127.0.0.1:${port}"`,
+    `jetstream { store_dir: ${JSON.stringify(join(directory, 'data'))} }`,
+    natsAccounts(events ?? defaultEvents, (user) => JSON.stringify(passwordOf(user))),
+    configuration,
+  ].join('\n');
+}
+
+const defaultEvents: EventStream = { stream: 'SILO', subjectPrefix: 'silo.v1' };
 
 async function untilJetStreamAnswers(
   url: string,
@@ -80,7 +123,7 @@ async function untilJetStreamAnswers(
 
 /** Asks for the account's JetStream limits. Throws when there is no JetStream. */
 export async function askJetStream(url: string): Promise<void> {
-  const connection = await connect({ servers: url, reconnect: false, timeout: 2_000 });
+  const connection = await connect({ ...natsOptions({ url }), reconnect: false, timeout: 2_000 });
   try {
     const manager = await connection.jetstreamManager({ timeout: 2_000 });
     await manager.getAccountInfo();

@@ -1,7 +1,10 @@
 import { join } from 'node:path';
-import { MongoClient } from 'mongodb';
+import { redactText } from '@silo/runtime/redact.ts';
+import { type Document, MongoClient } from 'mongodb';
 import { type Mongod, type MongodOptions, startMongod } from './mongod.ts';
-import { askJetStream, type NatsServer, startNatsServer } from './nats-server.ts';
+import type { MongodbAccess } from './mongod-users.ts';
+import { askJetStream, type NatsAccess, type NatsServer, startNatsServer } from './nats-server.ts';
+import type { EventStream } from './nats-users.ts';
 import { obtain } from './obtain.ts';
 import type { Log } from './processes.ts';
 
@@ -18,18 +21,18 @@ export interface ServerOptions {
 }
 
 /**
- * Returns the connection string of MongoDB: the existing one after a look at it, or an own one's,
- * which `onStarted` is handed as soon as it runs.
+ * Returns how to reach MongoDB: the existing one, after a look at it, by its URL for every user, or
+ * an own one, which `onStarted` is handed as soon as it runs.
  */
 export async function openMongodb(
   existing: string | undefined,
   { directory, port, log, environment, signal, mongod }: ServerOptions,
   onStarted: (mongod: Mongod) => void,
-): Promise<string> {
+): Promise<MongodbAccess> {
   if (existing) {
     await requireReplicaSet(existing);
     log('MongoDB: the existing one of MONGODB_URL');
-    return existing;
+    return { urlOf: () => existing };
   }
   const { path } = await obtain('mongod', { log, environment, signal });
   const place = join(directory, 'mongodb');
@@ -37,50 +40,54 @@ export async function openMongodb(
     ...mongod,
     binary: path,
     directory: place,
+    databasePrefix: environment.MONGODB_DATABASE_PREFIX || undefined,
     port,
     log,
     signal,
   });
   onStarted(started);
   log(`MongoDB is ready on 127.0.0.1:${started.port}`);
-  return started.url;
+  return started;
 }
 
 /** The same for NATS. */
 export async function openNats(
   existing: string | undefined,
-  { directory, port, log, environment, signal }: ServerOptions,
+  { directory, port, log, environment, signal, events }: ServerOptions & { events: EventStream },
   onStarted: (server: NatsServer) => void,
-): Promise<string> {
+): Promise<NatsAccess> {
   if (existing) {
     await askJetStream(existing).catch((error: unknown) => {
       throw new Error(`NATS_URL does not answer with JetStream: ${messageOf(error)}`);
     });
     log('NATS: the existing one of NATS_URL');
-    return existing;
+    return { urlOf: () => existing, passwordFileOf: () => undefined };
   }
   const { path } = await obtain('nats-server', { log, environment, signal });
   const place = join(directory, 'nats');
-  const started = await startNatsServer({ binary: path, directory: place, port, log, signal });
+  const server = { binary: path, directory: place, port, events, log, signal };
+  const started = await startNatsServer(server);
   onStarted(started);
   log(`NATS is ready on 127.0.0.1:${started.port}`);
-  return started.url;
+  return started;
 }
 
 async function requireReplicaSet(url: string): Promise<void> {
-  await using client = new MongoClient(url, { serverSelectionTimeoutMS: existingServerTimeoutMs });
-  const hello = await client
-    .db('admin')
-    .command({ hello: 1 })
-    .catch((error: unknown) => {
-      throw new Error(`MONGODB_URL does not answer: ${messageOf(error)}`);
-    });
+  const hello = await askMongodb(url).catch((error: unknown) => {
+    throw new Error(`MONGODB_URL does not answer: ${messageOf(error)}`);
+  });
   // A mongos says `isdbgrid`.
   if (!hello.setName && hello.msg !== 'isdbgrid') {
     throw new Error('MONGODB_URL names a server outside a replica set, which has no transactions');
   }
 }
 
+async function askMongodb(url: string): Promise<Document> {
+  await using client = new MongoClient(url, { serverSelectionTimeoutMS: existingServerTimeoutMs });
+  return await client.db('admin').command({ hello: 1 });
+}
+
+/** Some errors quote the URL that they are about. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return redactText(error instanceof Error ? error.message : String(error));
 }

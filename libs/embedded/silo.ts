@@ -9,7 +9,8 @@ import {
 } from './certificates.ts';
 import { type Endpoints, endpointsFile, writeEndpoints } from './endpoints.ts';
 import type { Mongod, MongodOptions } from './mongod.ts';
-import type { NatsServer } from './nats-server.ts';
+import type { MongodbAccess } from './mongod-users.ts';
+import type { NatsAccess, NatsServer } from './nats-server.ts';
 import {
   type Log,
   type OwnedProcess,
@@ -33,8 +34,8 @@ export interface SiloOptions {
   environment?: NodeJS.ProcessEnv | undefined;
   /** Stops everything, also while it is still starting. */
   signal?: AbortSignal | undefined;
-  /** Existing servers instead of own ones; default: MONGODB_URL and NATS_URL of the environment. */
-  servers?: { mongodb?: string | undefined; nats?: string | undefined } | undefined;
+  /** Running servers instead of own ones; default: MONGODB_URL and NATS_URL of the environment. */
+  servers?: { mongodb?: MongodbAccess | undefined; nats?: NatsAccess | undefined } | undefined;
   /** Leave the documented ports to others, so that several can run beside each other. */
   freePorts?: boolean | undefined;
   /** Settings of an own mongod. */
@@ -131,15 +132,12 @@ async function startAll(
 ): Promise<Endpoints> {
   const { directory, environment, log, signal } = options;
   const region = environment.REGION || 'us';
-  const servers = {
-    mongodb: options.servers?.mongodb ?? environment.MONGODB_URL,
-    nats: options.servers?.nats ?? environment.NATS_URL,
-  };
+  const { servers } = options;
   const ports = await choosePorts(directory, {
     free: options.freePorts ?? false,
     unused: [
-      ...(servers.mongodb ? (['mongodb'] as const) : []),
-      ...(servers.nats ? (['nats'] as const) : []),
+      ...(servers?.mongodb || environment.MONGODB_URL ? (['mongodb'] as const) : []),
+      ...(servers?.nats || environment.NATS_URL ? (['nats'] as const) : []),
     ],
     log,
   });
@@ -148,26 +146,31 @@ async function startAll(
       if (!parts.stopping) onFailure(process.exitError(exit));
     });
   };
+  const shared = sharedEnvironment(options, ports);
+  const events = { stream: shared.NATS_STREAM, subjectPrefix: shared.NATS_SUBJECT_PREFIX };
   const [authority, mongodb, nats] = await allOrNothing(onFailure, [
     openCertificateAuthority(join(directory, 'certificates'), { region }),
-    openMongodb(servers.mongodb, { ...options, environment, port: ports.mongodb }, (mongod) => {
-      parts.mongod = mongod;
-      watch(mongod.process);
-    }),
-    openNats(servers.nats, { ...options, environment, port: ports.nats }, (server) => {
-      parts.natsServer = server;
-      watch(server.process);
-    }),
+    servers?.mongodb
+      ? Promise.resolve(servers.mongodb)
+      : openMongodb(environment.MONGODB_URL, { ...options, port: ports.mongodb }, (mongod) => {
+          parts.mongod = mongod;
+          watch(mongod.process);
+        }),
+    servers?.nats
+      ? Promise.resolve(servers.nats)
+      : openNats(environment.NATS_URL, { ...options, events, port: ports.nats }, (server) => {
+          parts.natsServer = server;
+          watch(server.process);
+        }),
   ]);
   const staff = await issueCertificate(authority, { role: 'staff', name: 'developer' });
   const guard = await issueCertificate(authority, { role: 'guard', name: 'edge' });
-  const shared = { ...sharedEnvironment(options, ports), MONGODB_URL: mongodb, NATS_URL: nats };
   for (const name of serviceNames) {
     const service = await prepareService(name, options, {
       ports,
       authority,
       staff,
-      shared,
+      environment: { ...shared, ...accessOf(name, mongodb, nats) },
       onFailure,
     });
     parts.services[name] = service;
@@ -184,13 +187,23 @@ async function startAll(
     region,
     ca: authority.certificateFile,
     staff: { cert: staff.certificate, key: staff.key },
-    guard: { cert: guard.certificate, key: guard.key },
+    guard: { cert: guard.certificate, key: guard.key, nats: nats.urlOf('guard') },
     services: mapServices((name) => ({
       public: services[name].publicAddress,
       internal: services[name].internalAddress,
     })),
-    mongodb,
-    nats,
+    mongodb: mongodb.urlOf('admin'),
+    nats: nats.urlOf('subscriber'),
+  };
+}
+
+/** What tells a service how its own users reach the servers. */
+function accessOf(name: ServiceName, mongodb: MongodbAccess, nats: NatsAccess): NodeJS.ProcessEnv {
+  const passwordFile = nats.passwordFileOf(name);
+  return {
+    MONGODB_URL: mongodb.urlOf(name),
+    NATS_URL: nats.urlOf(name),
+    ...(passwordFile !== undefined && { NATS_PASSWORD_FILE: passwordFile }),
   };
 }
 
@@ -198,14 +211,14 @@ interface Surroundings {
   ports: Ports;
   authority: CertificateAuthority;
   staff: CertificateFiles;
-  shared: NodeJS.ProcessEnv;
+  environment: NodeJS.ProcessEnv;
   onFailure: (error: Error) => void;
 }
 
 async function prepareService(
   name: ServiceName,
   { directory, main }: StartOptions,
-  { ports, authority, staff, shared, onFailure }: Surroundings,
+  { ports, authority, staff, environment, onFailure }: Surroundings,
 ): Promise<ServiceProcess> {
   const certificate = await issueCertificate(authority, { role: 'service', name });
   const publicAddress = `127.0.0.1:${ports[`${name} public`]}`;
@@ -222,7 +235,7 @@ async function prepareService(
     staff,
     onUnexpectedExit: onFailure,
     environment: {
-      ...shared,
+      ...environment,
       PUBLIC_ADDRESS: publicAddress,
       INTERNAL_ADDRESS: internalAddress,
       TLS_CA: authority.certificateFile,
@@ -233,10 +246,7 @@ async function prepareService(
 }
 
 /** What all services are told alike; what the environment says already is kept. */
-function sharedEnvironment(
-  { directory, environment }: StartOptions,
-  ports: Ports,
-): NodeJS.ProcessEnv {
+function sharedEnvironment({ directory, environment }: StartOptions, ports: Ports) {
   const defaults = {
     // Half of what a service does until it serves is compiling.
     NODE_COMPILE_CACHE: join(directory, 'compile-cache'),

@@ -2,14 +2,9 @@ import { systemSleep } from '@silo/runtime/clock.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { equalJitterMs } from '@silo/runtime/random.ts';
-import {
-  type ConnectionOptions,
-  connect,
-  Events,
-  type NatsConnection,
-  type TlsOptions,
-} from 'nats';
+import { type ConnectionOptions, connect, Events, type NatsConnection } from 'nats';
 import { Flag, type Subscribable } from './health.ts';
+import { type NatsServers, natsOptions } from './nats-options.ts';
 
 const connectTimeoutMs = 5_000;
 const backoff = { baseMs: 200, capMs: 5_000 };
@@ -30,12 +25,9 @@ export type NatsLink = AsyncDisposable & {
   ready(signal: AbortSignal): Promise<NatsConnection>;
 };
 
-type Options = {
-  /** One server or several, separated by commas; may carry user and password, or a token. */
-  url: string;
+type Options = NatsServers & {
   /** Names this process to the server. */
   name: string;
-  tls?: TlsOptions | undefined;
   log: Log;
 };
 
@@ -138,13 +130,21 @@ class Link implements NatsLink {
 
   async #followStatus(connection: NatsConnection): Promise<void> {
     const { log } = this.#options;
-    for await (const { type } of connection.status()) {
+    let lastRefusal: string | undefined;
+    for await (const { type, data, permissionContext } of connection.status()) {
       if (type === Events.Disconnect) {
         this.#lost();
         log.warn('NATS is disconnected');
       } else if (type === Events.Reconnect) {
         log.info({ server: connection.getServer() }, 'NATS is connected again');
+        lastRefusal = undefined;
         this.connected.set(true);
+      } else if (type === Events.Error) {
+        // A login or a subject. Every attempt meets the same refusal: one line is enough.
+        const refusal = `${data} ${permissionContext?.subject}`;
+        if (refusal === lastRefusal) continue;
+        lastRefusal = refusal;
+        log.warn({ reason: data, ...permissionContext }, 'NATS refuses this user something');
       }
     }
   }
@@ -155,17 +155,10 @@ class Link implements NatsLink {
   }
 }
 
-function connectionOptions({ url, name, tls }: Options): ConnectionOptions {
-  const servers = url.split(',').map((each) => new URL(each.trim()));
-  const [{ username, password } = { username: '', password: '' }] = servers;
-  const user = decodeURIComponent(username);
-  const pass = decodeURIComponent(password);
-  const usesTls = servers.some(({ protocol }) => protocol === 'tls:');
+function connectionOptions(options: Options): ConnectionOptions {
   return {
-    servers: servers.map(({ host }) => host),
-    name,
-    ...(pass !== '' ? { user, pass } : user !== '' ? { token: user } : {}),
-    ...(tls !== undefined || usesTls ? { tls: tls ?? {} } : {}),
+    ...natsOptions(options),
+    name: options.name,
     timeout: connectTimeoutMs,
     reconnect: true,
     maxReconnectAttempts: -1,

@@ -27,6 +27,10 @@ const serviceConfigShape = {
   /** The service's database is `<prefix>_<service>`. */
   mongodbDatabasePrefix: string().default('silo'),
   natsUrl: url('nats', 'tls'),
+  /** Holds the password of the user in natsUrl; read for every connection. */
+  natsPasswordFile: file().optional(),
+  /** The authorities of NATS's certificate; unset: those that Node trusts. */
+  natsTlsCa: file().optional(),
   natsStream: string().default('SILO'),
   natsSubjectPrefix: string().default('silo.v1'),
   orgInternalAddress: string(),

@@ -76,7 +76,15 @@ export async function startService(
     createEventLog({ client, db, service: name, region, clock: systemClock, log }),
   );
   const { peers } = opened.use(connectPeers(addressesOf(config), tls));
-  const nats = opened.use(connectNats({ url: config.natsUrl, name: `silo-${name}`, log }));
+  const nats = opened.use(
+    connectNats({
+      url: config.natsUrl,
+      passwordFile: config.natsPasswordFile,
+      caFile: config.natsTlsCa,
+      name: `silo-${name}`,
+      log,
+    }),
+  );
   // Until the end: what drains still waits at barriers, and gives leases back.
   const own = definition.openRegistry?.({ client, db, config, nats, log, signal: life.signal });
   const guards = own === undefined ? remoteRegistry(peers.token.registry) : opened.use(own);

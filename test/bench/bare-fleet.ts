@@ -3,6 +3,7 @@
  * one of its own: what the machine takes for that, whatever the protocol. Tells its parent when all
  * hear; ends with it.
  */
+import { natsOptions } from '@silo/events/nats-options.ts';
 import { connect } from 'nats';
 
 /** Every connection answers a message on the subject with this body. */
@@ -10,7 +11,7 @@ export type BareFleetOptions = { url: string; connections: number; subject: stri
 
 const { url, connections, subject, body }: BareFleetOptions = JSON.parse(process.argv[2] ?? '');
 for (let count = 0; count < connections; count++) {
-  const connection = await connect({ servers: url });
+  const connection = await connect(natsOptions({ url }));
   connection.subscribe(subject, { callback: (_error, message) => void message.respond(body) });
   await connection.flush();
 }

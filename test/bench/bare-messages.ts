@@ -1,3 +1,4 @@
+import { natsOptions } from '@silo/events/nats-options.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import { connect, createInbox, type NatsConnection } from 'nats';
 import type { BareFleetOptions } from './bare-fleet.ts';
@@ -15,7 +16,7 @@ export async function fanOut(
   const body = 'x'.repeat(bytes);
   const options: BareFleetOptions = { url, connections, subject: `${subject}.fan-out`, body };
   const fleet = await startForked('bare-fleet.ts', options);
-  const asking = await connect({ servers: url });
+  const asking = await connect(natsOptions({ url }));
   let answered = () => {};
   const inbox = createInbox();
   asking.subscribe(inbox, { callback: () => answered() });
@@ -48,8 +49,8 @@ export class BareMessages implements AsyncDisposable {
   }
 
   static async open(url: string): Promise<BareMessages> {
-    const asking = await connect({ servers: url });
-    const answering = await connect({ servers: url });
+    const asking = await connect(natsOptions({ url }));
+    const answering = await connect(natsOptions({ url }));
     const opened = new BareMessages(asking, answering);
     await answering.flush();
     return opened;

@@ -72,14 +72,15 @@ export class Bench implements AsyncDisposable {
   }
 
   async #startSilo(): Promise<Silo> {
-    const mongodb = await this.mongodb();
-    const nats = await this.nats();
+    this.#mongod ??= this.#startMongod();
+    this.#nats ??= this.#startNats();
+    const servers = { mongodb: await this.#mongod, nats: await this.#nats };
     const { MONGODB_URL, NATS_URL, ...inherited } = process.env;
     const silo = await startSilo({
       directory: join(this.directory, 'silo'),
       log: quiet,
       environment: { ...inherited, REGION: region, NATS_SUBJECT_PREFIX: subjectPrefix },
-      servers: { mongodb, nats },
+      servers,
       freePorts: true,
     });
     this.#started.use(silo);

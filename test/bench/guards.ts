@@ -16,13 +16,13 @@ export const embeddedGuards = 4;
 /** Resolves when all of them have a view. Disposing gives their leases back. */
 export async function startGuards(bench: Bench, guards: number): Promise<Guards> {
   const { endpoints } = await bench.silo();
-  const { services, nats, ca, guard } = endpoints;
+  const { services, ca, guard } = endpoints;
   const { org, project, token } = services;
   const options: GuardFleetOptions = {
     guards,
     addresses: { org: org.internal, project: project.internal, token: token.internal },
-    nats,
-    tls: { ca, ...guard },
+    nats: guard.nats,
+    tls: { ca, cert: guard.cert, key: guard.key },
   };
   const fleet: Forked<Report> = await startForked('guard-fleet.ts', options);
   const order = (order: Order) => fleet.ask(order);

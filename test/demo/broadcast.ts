@@ -1,4 +1,5 @@
-import { connect, type Msg, type NatsConnection } from 'nats';
+import { natsOptions } from '@silo/events/nats-options.ts';
+import { connect, type Msg } from 'nats';
 
 const subjectPrefix = 'silo.v1.';
 const arrivalTimeoutMs = 15_000;
@@ -30,7 +31,7 @@ export type Broadcast = AsyncDisposable & {
 
 /** Subscribes to everything that Silo says. */
 export async function listen(url: string, signal: AbortSignal): Promise<Broadcast> {
-  const connection = await connectTo(url);
+  const connection = await connect({ ...natsOptions({ url }), name: 'silo demo' });
   let unseen: Heard[] = [];
   const awaited = new Set<Heard>();
   const known = new Set<string>();
@@ -85,16 +86,6 @@ export async function listen(url: string, signal: AbortSignal): Promise<Broadcas
     },
     [Symbol.asyncDispose]: () => connection.close(),
   };
-}
-
-/** Connects; user and password may stand in the URL, which the client itself does not read. */
-function connectTo(url: string): Promise<NatsConnection> {
-  const { username, password } = new URL(url);
-  return connect({
-    servers: url,
-    name: 'silo demo',
-    ...(username ? { user: decodeURIComponent(username), pass: decodeURIComponent(password) } : {}),
-  });
 }
 
 function read(message: Msg): Heard {

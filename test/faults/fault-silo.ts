@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startMongod } from '@silo/embedded/mongod.ts';
-import { startNatsServer } from '@silo/embedded/nats-server.ts';
+import { type Mongod, startMongod } from '@silo/embedded/mongod.ts';
+import { type NatsServer, startNatsServer } from '@silo/embedded/nats-server.ts';
 import { type Silo, startSilo } from '@silo/embedded/silo.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import { MongoClient } from 'mongodb';
@@ -16,7 +16,11 @@ import { RestartableServer } from './restartable-server.ts';
 /** Four processes that may be killed, with a mongod and a nats-server of their own. */
 export type FaultSilo = AsyncDisposable &
   Clients &
-  Deployment & { silo: Silo; mongod: RestartableServer; natsServer: RestartableServer };
+  Deployment & {
+    silo: Silo;
+    mongod: RestartableServer<Mongod>;
+    natsServer: RestartableServer<NatsServer>;
+  };
 
 /** A transaction whose process died is given up after 5 s, and with it what it had locked. */
 const mongodSettings = {
@@ -49,7 +53,7 @@ export async function startFaultSilo({ main }: { main?: string } = {}): Promise<
       }),
     ),
   );
-  const servers = { mongodb: mongod.url, nats: natsServer.url };
+  const servers = { mongodb: mongod.access, nats: natsServer.access };
   const silo = started.use(
     await startSilo({
       ...{ directory, servers, freePorts: true, log: () => {} },

@@ -1,6 +1,8 @@
 /** The invariants judged on data that is right, and on data that somebody has spoilt by hand. */
+
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { natsOptions } from '@silo/events/nats-options.ts';
 import { newApiKey } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { Document } from 'mongodb';
@@ -627,7 +629,7 @@ for (const [index, { what, spoil, found }] of streams.entries()) {
 /** Fills a stream of its own with these messages. */
 async function publish(scratch: TestSilo, messages: readonly Streamed[]): Promise<void> {
   const { natsStream: name, natsSubjectPrefix: prefix } = scratch;
-  const connection = await connect({ servers: scratch.natsUrl });
+  const connection = await connect(natsOptions({ url: scratch.natsUrl }));
   const manager = await connection.jetstreamManager();
   await manager.streams.add({ name, subjects: [`${prefix}.>`] });
   for (const { subject, id, sequence, body } of messages) {

@@ -2,20 +2,27 @@ import type { OwnedProcess } from '@silo/embedded/processes.ts';
 
 type Server = AsyncDisposable & { url: string; port: number; process: OwnedProcess };
 
-/** A server that may be killed, and starts again where it stood. */
-export class RestartableServer implements AsyncDisposable {
-  readonly url: string;
-  readonly #begin: (port?: number) => Promise<Server>;
-  #present: Server;
+/** A server that may be killed, and starts again where it stood, with the same users. */
+export class RestartableServer<S extends Server> implements AsyncDisposable {
+  /** Its first run, by which its users reach every later one. */
+  readonly access: S;
+  readonly #begin: (port?: number) => Promise<S>;
+  #present: S;
 
-  private constructor(begin: (port?: number) => Promise<Server>, present: Server) {
+  private constructor(begin: (port?: number) => Promise<S>, present: S) {
     this.#begin = begin;
     this.#present = present;
-    this.url = present.url;
+    this.access = present;
   }
 
-  static async start(begin: (port?: number) => Promise<Server>): Promise<RestartableServer> {
+  static async start<S extends Server>(
+    begin: (port?: number) => Promise<S>,
+  ): Promise<RestartableServer<S>> {
     return new RestartableServer(begin, await begin());
+  }
+
+  get url(): string {
+    return this.access.url;
   }
 
   /** Lets it hang, or go on. */

@@ -60,6 +60,8 @@ export async function prepareTestSilo(settings: Settings = {}): Promise<TestSilo
     mongodbUrl: required('MONGODB_URL'),
     mongodbDatabasePrefix: `test_${id}`,
     natsUrl: required('NATS_URL'),
+    natsPasswordFile: undefined,
+    natsTlsCa: undefined,
     natsStream: `TEST_${id}`,
     natsSubjectPrefix: `test-${id}.v1`,
     signup: 'open',

@@ -1,3 +1,4 @@
+import { natsOptions } from '@silo/events/nats-options.ts';
 import { streamKeepsMs } from '@silo/events/stream.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import { AckPolicy, connect, DeliverPolicy, type MsgHdrs, NatsError, nanos } from 'nats';
@@ -24,7 +25,7 @@ const streamNotFound = 10059;
 /** Reads a deployment's stream, from its first message to its last. */
 export async function readStream(deployment: Deployment): Promise<Streamed[]> {
   const { natsUrl, natsStream, natsSubjectPrefix } = deployment;
-  const connection = await connect({ servers: natsUrl, timeout: 5_000 });
+  const connection = await connect({ ...natsOptions({ url: natsUrl }), timeout: 5_000 });
   try {
     const manager = await connection.jetstreamManager();
     const { state } = await manager.streams.info(natsStream);

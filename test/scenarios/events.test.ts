@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { natsOptions } from '@silo/events/nats-options.ts';
 import * as eventMessages from '@silo/protos/gen/silo/events/v1/events.ts';
 import { secretPattern } from '@silo/tokens/secrets.ts';
 import { connect, type Msg } from 'nats';
@@ -21,7 +22,7 @@ type Heard = { subject: string; headers: Record<string, string>; body: Record<st
 
 /** A plain subscription to everything; `heard` grows as messages come. */
 async function subscribe(silo: TestSilo): Promise<AsyncDisposable & { heard: Heard[] }> {
-  const connection = await connect({ servers: silo.natsUrl });
+  const connection = await connect(natsOptions({ url: silo.natsUrl }));
   const heard: Heard[] = [];
   connection.subscribe(`${silo.natsSubjectPrefix}.>`, {
     callback: (error, message) => {

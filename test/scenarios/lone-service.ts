@@ -28,6 +28,7 @@ async function startAlone(): Promise<LoneService> {
     billingService,
     {
       ...{ region: 'us', mongodbUrl, mongodbDatabasePrefix, natsUrl: required('NATS_URL') },
+      ...{ natsPasswordFile: undefined, natsTlsCa: undefined },
       ...{ natsStream: `TEST_${id}`, natsSubjectPrefix: `test-${id}.v1` },
       ...{ leaseMs: 5_000, leaseRenewMs: 2_000, leaseDriftShare: 0.01 },
       ...{ signup: 'open', logLevel: 'silent', metricsAddress: undefined },

@@ -1,3 +1,4 @@
+import { natsOptions } from '@silo/events/nats-options.ts';
 import test, { type ExecutionContext } from 'ava';
 import { MongoClient } from 'mongodb';
 import { connect } from 'nats';
@@ -89,14 +90,14 @@ test('nats-server serves JetStream and keeps a stream over a restart', async (t)
   const binary = await binaryOf(t, 'nats-server');
   {
     await using server = await startNatsServer({ binary, directory });
-    const connection = await connect({ servers: server.url });
+    const connection = await connect(natsOptions({ url: server.url }));
     const manager = await connection.jetstreamManager();
     await manager.streams.add({ name: 'KEPT', subjects: ['kept.>'] });
     await connection.jetstream().publish('kept.one');
     await connection.close();
   }
   await using server = await startNatsServer({ binary, directory });
-  const connection = await connect({ servers: server.url });
+  const connection = await connect(natsOptions({ url: server.url }));
   const manager = await connection.jetstreamManager();
   t.is((await manager.streams.info('KEPT')).state.messages, 1);
   await connection.close();

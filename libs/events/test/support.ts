@@ -10,6 +10,7 @@ import type { ExecutionContext } from 'ava';
 import { connect, type JetStreamManager, type StoredMsg } from 'nats';
 import { connectNats, type NatsLink } from '../connect.ts';
 import { placedBy } from '../envelope.ts';
+import { natsOptions } from '../nats-options.ts';
 import { type RelayOptions, relayDuring, runRelay } from '../relay.ts';
 import type { StreamOptions } from '../stream.ts';
 
@@ -32,8 +33,8 @@ export async function ownNatsServer(t: ExecutionContext): Promise<{
   const binary = process.env.NATS_SERVER_BINARY;
   if (binary === undefined) throw new Error('NATS_SERVER_BINARY is not set: use npm test');
   const root = await mkdtemp(join(tmpdir(), 'silo-nats-'));
-  let life = 0;
-  let server: NatsServer = await startNatsServer({ binary, directory: join(root, String(life)) });
+  const directory = join(root, 'nats');
+  let server: NatsServer = await startNatsServer({ binary, directory });
   const { port, url } = server;
   const kill = () => server.stop({ force: true });
   t.teardown(async () => {
@@ -44,8 +45,8 @@ export async function ownNatsServer(t: ExecutionContext): Promise<{
     url,
     kill,
     restart: async ({ forgetting } = { forgetting: false }) => {
-      if (forgetting) life++;
-      server = await startNatsServer({ binary, directory: join(root, String(life)), port });
+      if (forgetting) await rm(join(directory, 'data'), { recursive: true });
+      server = await startNatsServer({ binary, directory, port });
     },
   };
 }
@@ -83,7 +84,7 @@ export async function testRelay(
   };
 
   const admin = async <T>(work: (manager: JetStreamManager) => Promise<T>): Promise<T> => {
-    const nats = await connect({ servers: url });
+    const nats = await connect(natsOptions({ url }));
     try {
       return await work(await nats.jetstreamManager());
     } finally {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { issueCertificate, openCertificateAuthority } from '@silo/embedded/certificates.ts';
 import { type MongodSet, startMongodSet } from '@silo/embedded/mongod.ts';
-import { startNatsServer } from '@silo/embedded/nats-server.ts';
+import { type NatsServer, startNatsServer } from '@silo/embedded/nats-server.ts';
 import { freePort } from '@silo/embedded/ports.ts';
 import { ServiceProcess } from '@silo/embedded/service-process.ts';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
@@ -33,7 +33,7 @@ export type Cluster = AsyncDisposable &
   Deployment & {
     directory: string;
     mongod: MongodSet;
-    nats: RestartableServer;
+    nats: RestartableServer<NatsServer>;
     services: Readonly<Record<ServiceName, readonly ServiceProcess[]>>;
     /** The internal ports of a service's replicas. */
     internalPorts(name: ServiceName): number[];
@@ -104,8 +104,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
           ...process.env,
           NODE_COMPILE_CACHE: compileCache,
           REGION: 'us',
-          MONGODB_URL: mongod.url,
-          NATS_URL: nats.url,
+          MONGODB_URL: mongod.urlOf(name),
+          NATS_URL: nats.access.urlOf(name),
           MONGODB_DATABASE_PREFIX: 'silo',
           PUBLIC_ADDRESS: publicAddress,
           INTERNAL_ADDRESS: internalAddress,

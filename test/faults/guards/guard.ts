@@ -66,7 +66,10 @@ export class Guard implements AsyncDisposable {
         GUARD_CONTROL: controlPath,
         GUARD_HISTORY: this.newPage(),
         GUARD_WITHOUT: without ?? '',
-        NATS_URL: `nats://${this.#proxies.nats.address}`,
+        NATS_URL: throughProxy(
+          this.#cluster.nats.access.urlOf('guard'),
+          this.#proxies.nats.address,
+        ),
         ORG_INTERNAL_ADDRESS: this.#proxies.org.address,
         PROJECT_INTERNAL_ADDRESS: this.#proxies.project.address,
         TOKEN_INTERNAL_ADDRESS: this.#proxies.token.address,
@@ -119,4 +122,11 @@ export class Guard implements AsyncDisposable {
     await last?.stop({ graceMs: 5_000 });
     await Promise.all(links.map((name) => this.#proxies[name][Symbol.asyncDispose]()));
   }
+}
+
+/** The same URL with user and password, at a proxy's address. */
+function throughProxy(url: string, address: string): string {
+  const proxied = new URL(url);
+  proxied.host = address;
+  return proxied.href;
 }

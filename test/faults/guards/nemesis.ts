@@ -1,3 +1,4 @@
+import { natsOptions } from '@silo/events/nats-options.ts';
 import type { ServiceName } from '@silo/service/config.ts';
 import { connect } from 'nats';
 import { eventually } from '../../harness/eventually.ts';
@@ -255,7 +256,7 @@ async function killAndStart(
 }
 
 async function deleteStream({ natsUrl, natsStream }: Cluster): Promise<void> {
-  const connection = await connect({ servers: natsUrl });
+  const connection = await connect(natsOptions({ url: natsUrl }));
   try {
     await (await connection.jetstreamManager()).streams.delete(natsStream);
   } finally {

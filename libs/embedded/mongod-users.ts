@@ -1,0 +1,77 @@
+import { join } from 'node:path';
+import { type ServiceName, serviceNames } from '@silo/service/config.ts';
+import { type Db, MongoServerError } from 'mongodb';
+import { makePassword, openPassword, readPassword, writePrivateFile } from './passwords.ts';
+
+// From the server's src/mongo/base/error_codes.yml.
+const userExists = 51003;
+
+/** Users of MongoDB: `admin` may do everything, a service's user reaches the service's database. */
+export type MongodbUser = 'admin' | ServiceName;
+
+/** How the users of a MongoDB reach it. */
+export interface MongodbAccess {
+  /** A connection string with user and password. */
+  urlOf(user: MongodbUser): string;
+}
+
+/** Where the passwords of a mongod are kept, one file per user, for their owner alone. */
+export class MongodPasswords {
+  readonly #directory: string;
+
+  constructor(directory: string) {
+    this.#directory = join(directory, 'passwords');
+  }
+
+  /** The password of a user that was created. */
+  of(user: MongodbUser): string {
+    const password = this.#read(user);
+    if (password === undefined) throw new Error(`MongoDB's user ${user} was never created`);
+    return password;
+  }
+
+  /** Whether the administrator was created: until then nobody can log in. */
+  get hasAdmin(): boolean {
+    return this.#read('admin') !== undefined;
+  }
+
+  /** Creates the administrator, by the localhost exception or on a server without access control. */
+  async createAdmin(admin: Db): Promise<void> {
+    const pwd = makePassword();
+    try {
+      await admin.command({ createUser: 'admin', pwd, roles: ['root'], ...majority });
+    } catch (error) {
+      // An earlier start ended before it could write the password down.
+      if (!(error instanceof MongoServerError && error.code === userExists)) throw error;
+      await admin.command({ updateUser: 'admin', pwd, ...majority });
+    }
+    await writePrivateFile(this.#file('admin'), `${pwd}\n`);
+  }
+
+  /** Creates the users of the services, where they are missing, each with its own database alone. */
+  async createServiceUsers(admin: Db, databasePrefix: string): Promise<void> {
+    const { users } = await admin.command({ usersInfo: 1 });
+    const present = new Map<string, string>();
+    for (const { user, roles } of users) present.set(user, roles[0]?.db);
+    await Promise.all(
+      serviceNames.map(async (name) => {
+        const db = `${databasePrefix}_${name}`;
+        if (present.get(name) === db && this.#read(name) !== undefined) return;
+        const pwd = await openPassword(this.#file(name));
+        const roles = [{ role: 'readWrite', db }];
+        const command = present.has(name) ? { updateUser: name } : { createUser: name };
+        await admin.command({ ...command, pwd, roles, ...majority });
+      }),
+    );
+  }
+
+  #read(user: MongodbUser): string | undefined {
+    return readPassword(this.#file(user));
+  }
+
+  #file(user: MongodbUser): string {
+    return join(this.#directory, user);
+  }
+}
+
+const majority = { writeConcern: { w: 'majority' } } as const;
