@@ -23,7 +23,7 @@ export function board(endpoints: Endpoints, endpointsFile: string): string {
     '  service  public            internal',
     ...rows,
     `  MongoDB  ${hostsOf(endpoints.mongodb)}`,
-    `  NATS     ${hostsOf(endpoints.nats)}`,
+    `  NATS     ${natsRow(endpoints.nats)}`,
     '',
     `  certificate authority  ${ca}`,
     `  staff certificate      ${staff.cert}`,
@@ -42,6 +42,11 @@ export function board(endpoints: Endpoints, endpointsFile: string): string {
 /** Quotes for a POSIX shell, where it needs quotes. */
 function quote(text: string): string {
   return /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** With the password of the user who only reads events; of others that may be named, the hosts alone. */
+function natsRow(url: string): string {
+  return url.startsWith('nats://subscriber:') ? url : hostsOf(url);
 }
 
 /** The hosts of a connection string, without the user and the password that it may hold. */
