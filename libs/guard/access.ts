@@ -1,38 +1,24 @@
-import type { Permit } from '@silo/mongo/mutation.ts';
+import type { Demand, Permit } from '@silo/mongo/mutation.ts';
 import type { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { OrganizationFact } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
 import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import type { KeyFact, TokenFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 
-/** What somebody wants to do: with which key, needing which scope, where, at which level. */
-export type Question = {
+/** Whether a key is allowed what is demanded. */
+export type Question = Demand & {
   /** SHA-256 of the API key's secret. */
   keyHash: Uint8Array;
-  /** Such as `project:write`; undefined asks for no scope. */
-  scope?: string | undefined;
-  /**
-   * The target: an organization or a project; neither asks about the account itself. Both: the
-   * project as one that the organization owned, wherever it is now.
-   */
-  organizationId?: string | undefined;
-  projectId?: string | undefined;
-  /** The least level in the target's organization; LEVEL_MEMBER unless given. */
-  level?: Level | undefined;
-  /** Whether the organization must let the account create projects: ADMIN where members may not. */
-  createsProjects?: boolean | undefined;
   /** Asks the facts' owners, whatever is remembered: the caller has seen that memory is behind. */
   asksOwners?: boolean | undefined;
-  /** Whether a restricted key is refused. */
-  unrestricted?: boolean | undefined;
 };
 
 /** What stands behind an allowed question. */
 export type AccessFacts = {
   key: KeyFact;
-  /** The target's organization; undefined where the question has no target. */
+  /** The target's organization; undefined where the question has no target, or it is gone. */
   organization?: { id: string; level: Level; fact: OrganizationFact } | undefined;
-  /** The target project; undefined where the target is none. */
+  /** The target project; undefined where the target is none, or it is gone. */
   project?: { id: string; fact: ProjectFact } | undefined;
 };
 

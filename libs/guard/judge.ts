@@ -5,6 +5,7 @@ import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { Answer, Question, Refusal } from './access.ts';
+import { exceeds, isRestricted, reachesOrganization, reachesProject } from './reach.ts';
 import { holdsScope } from './scopes.ts';
 
 /** The facts that a question about a target rests on; undefined: there is none. */
@@ -13,24 +14,6 @@ export type TargetFacts = {
   organization?: OrganizationFact | undefined;
   level?: Level | undefined;
 };
-
-/** What a key is restricted to; to nothing where it names neither. */
-export type Restrictions = Pick<KeyFact, 'organizationIds' | 'projectIds'>;
-
-/** Whether a key is restricted to organizations or projects. */
-export function isRestricted(key: Restrictions): boolean {
-  return key.organizationIds.length > 0 || key.projectIds.length > 0;
-}
-
-/** Whether a key's restrictions let it reach an organization as such. */
-export function reachesOrganization(key: Restrictions, organizationId: string): boolean {
-  return !isRestricted(key) || key.organizationIds.includes(organizationId);
-}
-
-/** Whether a key's restrictions let it reach a project that this organization owns. */
-function reachesProject(key: KeyFact, projectId: string, organizationId: string): boolean {
-  return reachesOrganization(key, organizationId) || key.projectIds.includes(projectId);
-}
 
 /** Whether a key works at all. */
 export function isLive(key: KeyFact | undefined, now: Date): key is KeyFact {
@@ -51,7 +34,11 @@ export function judgeKey(
   if (question.unrestricted && isRestricted(key)) {
     return refusal(ErrorReason.ERROR_REASON_KEY_RESTRICTED, '');
   }
-  return undefined;
+  if (question.keyId && isRestricted(key) && key.keyId !== question.keyId) {
+    return refusal(ErrorReason.ERROR_REASON_KEY_NOT_FOUND, question.keyId);
+  }
+  const beyond = question.within && exceeds(question.within, key);
+  return beyond && refusal(ErrorReason.ERROR_REASON_KEY_EXCEEDS_CALLER, beyond);
 }
 
 /**
@@ -85,8 +72,14 @@ function judgeProject(
   key: KeyFact,
   { project, organization, level }: TargetFacts,
 ): Answer {
-  const hidden = refusal(ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND, projectId);
-  if (project?.state !== ProjectState.PROJECT_STATE_ACTIVE) return no(hidden, key);
+  const absent = refusal(ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND, projectId);
+  const hidden = question.hiddenAs ?? absent;
+  if (project === undefined) {
+    const reaches = !isRestricted(key) || key.projectIds.includes(projectId);
+    return question.evenGone && reaches ? { allowed: true, facts: { key } } : no(hidden, key);
+  }
+  const isUsable = project.state === ProjectState.PROJECT_STATE_ACTIVE || question.evenGone;
+  if (!isUsable) return no(hidden, key);
   if (!reachesProject(key, projectId, project.organizationId)) return no(hidden, key);
   if (organization === undefined || !isMember(level)) return no(hidden, key);
   if (level < leastLevel(question)) return no(levelTooLow(question), key);
@@ -106,8 +99,10 @@ function judgeOrganization(
   key: KeyFact,
   { organization, level }: TargetFacts,
 ): Answer {
-  const hidden = refusal(ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND, organizationId);
+  const absent = refusal(ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND, organizationId);
+  const hidden = question.hiddenAs ?? absent;
   if (!reachesOrganization(key, organizationId)) return no(hidden, key);
+  if (organization === undefined && question.evenGone) return { allowed: true, facts: { key } };
   if (organization === undefined || !isMember(level)) return no(hidden, key);
   const least = leastLevelIn(organization, question);
   if (level < least) return no(levelTooLow({ ...question, level: least }), key);

@@ -1,5 +1,5 @@
 import type { Binary, Timestamp } from 'mongodb';
-import type { Reauthorization } from './mutation.ts';
+import type { Demand } from './mutation.ts';
 
 /** One event of a group, as the deciding transaction wrote it. */
 export type OutboxEvent = { id: string; event: string; subject: string; body: string };
@@ -36,7 +36,7 @@ export type LogDocument = { _id: 'log'; sequence: number; incarnation: string };
 export type RequestDocument = {
   _id: Uint8Array | Binary;
   bodyHash: Uint8Array;
-  reauthorize: Reauthorization[];
+  reauthorize: Demand[];
   response?: Uint8Array | undefined;
   sealed?: Uint8Array | undefined;
   sagaId?: string | undefined;

@@ -25,7 +25,7 @@ import {
   type Codec,
   type Decided,
   findRequest,
-  recordOf,
+  memoryOf,
   refuseReuse,
   type Unpropagated,
 } from './requests.ts';
@@ -67,9 +67,10 @@ export type EventLog = AsyncDisposable & {
   readonly region: string;
   /**
    * Decides in one transaction, and remembers the answer under the request_id. A repeat gets the
-   * first answer; the id with another body is refused REQUEST_ID_REUSED. Refusals, thrown by the
-   * body as SiloErrors, change nothing and are not remembered. Notes the mutation's outcome, and
-   * keeps to its permits: without them nothing is decided (DEPENDENCY_UNAVAILABLE).
+   * first answer, if `checkRepeat` allows it; the id with another body is refused
+   * REQUEST_ID_REUSED. Refusals, thrown by the body as SiloErrors, change nothing and are not
+   * remembered. Notes the mutation's outcome, and keeps to its permits: without them nothing is
+   * decided (DEPENDENCY_UNAVAILABLE).
    */
   mutate<Response>(
     mutation: Mutation,
@@ -164,7 +165,7 @@ class MongoEventLog implements EventLog {
     try {
       const { value, eventIds } = await this.#transact(mutation, async (tx) => {
         const decided = await body(tx);
-        if (request !== undefined) tx.remember(recordOf(request, decided, codec));
+        if (request !== undefined) tx.remember(memoryOf(request, decided, codec));
         return decided;
       });
       const { response, keepsAccess = false } = value;
@@ -174,6 +175,7 @@ class MongoEventLog implements EventLog {
       const record = await this.#recordAfter(error, mutation);
       if (record === undefined || request === undefined) throw outward(error);
       const response = answerOf(request, record, codec);
+      await mutation.checkRepeat?.(record);
       if (response === undefined) throw new RepeatedRequest(record);
       const { eventIds = [], keepsAccess = false } = record;
       mutation.outcome = { eventIds, keepsAccess };
@@ -193,6 +195,7 @@ class MongoEventLog implements EventLog {
       const record = await this.#recordAfter(error, mutation);
       if (record === undefined || request === undefined) throw outward(error);
       refuseReuse(request, record);
+      await mutation.checkRepeat?.(record);
       throw new RepeatedRequest(record);
     }
   }

@@ -1,3 +1,4 @@
+import type { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 
 /** The request_id of a call: the secret itself, and what may be stored of it. */
@@ -10,12 +11,43 @@ export type RequestIdentity = {
   bodyHash: Uint8Array;
 };
 
-/** An organization on which a repeat of the request is authorized again. */
-export type Reauthorization = {
-  organizationId: string;
-  level: Level;
-  /** Where the request was about a project: what a restricted key must reach. */
-  projectId?: string;
+/** How far a key reaches: what it may do, where, and until when. */
+export type Reach = {
+  scopes: readonly string[];
+  /** Restrictions; a key that names neither kind is not restricted. */
+  organizationIds: readonly string[];
+  projectIds: readonly string[];
+  /** Undefined: it never expires. */
+  expireTime?: Date | undefined;
+};
+
+/** What somebody must be allowed: which scope, where, at which level, with what kind of key. */
+export type Demand = {
+  /** Such as `project:write`; undefined demands no scope. */
+  scope?: string | undefined;
+  /**
+   * The target: an organization or a project; neither asks about the account itself. Both: the
+   * project as one that the organization owned, wherever it is now.
+   */
+  organizationId?: string | undefined;
+  projectId?: string | undefined;
+  /** The least level in the target's organization; LEVEL_MEMBER unless given. */
+  level?: Level | undefined;
+  /** Whether the organization must let the account create projects: ADMIN where members may not. */
+  createsProjects?: boolean | undefined;
+  /**
+   * Allows a target that is gone, too. A deleted project is judged by the organization that owned
+   * it; what does not exist any more, or not yet, by the key's restriction alone.
+   */
+  evenGone?: boolean | undefined;
+  /** What is said to be not found where the target is hidden; the target itself unless given. */
+  hiddenAs?: { reason: ErrorReason; detail: string } | undefined;
+  /** Whether a restricted key is refused. */
+  unrestricted?: boolean | undefined;
+  /** The key that is acted on: a restricted key knows of no other key than itself. */
+  keyId?: string | undefined;
+  /** What must lie within the calling key. */
+  within?: Reach | undefined;
 };
 
 /**
@@ -42,6 +74,13 @@ export type Mutation = {
   permits: Permit[] | undefined;
   /** Whether its caller awaits the position of what it tells. */
   awaitsPosition?: boolean | undefined;
+  /**
+   * What the caller was allowed before the decision: what a repeat of the request is authorized by,
+   * unless the decision says otherwise. Undefined where no key calls.
+   */
+  allowed?: Demand[] | undefined;
+  /** Refuses, by throwing, a repeat of the recorded request. Undefined: whoever calls may repeat. */
+  checkRepeat?: ((record: RequestRecord) => Promise<void>) | undefined;
   /** Noted by the event log once it is decided, now or by an earlier call with the request_id. */
   outcome?: Outcome | undefined;
 };
@@ -57,8 +96,8 @@ export type Outcome = {
 /** What is remembered of a finished, or begun, request for 24 hours. */
 export type RequestRecord = {
   bodyHash: Uint8Array;
-  /** Where a repeat is authorized again. */
-  reauthorize: Reauthorization[];
+  /** What the caller of a repeat must be allowed, beside the scope that the method demands. */
+  reauthorize: Demand[];
   /** The encoded answer; absent where it is sealed, or made from a saga. */
   response?: Uint8Array | undefined;
   /** Encoded answer, or with `sagaId` the secret alone, sealed with a key derived from the id. */

@@ -3,7 +3,7 @@ import { openWith, sealWith } from '@silo/tokens/seal.ts';
 import type { LogCollections } from './collections.ts';
 import type { RequestDocument } from './documents.ts';
 import { readLinearizable } from './linearizable.ts';
-import type { Reauthorization, RequestIdentity, RequestRecord } from './mutation.ts';
+import type { Demand, Mutation, RequestIdentity, RequestRecord } from './mutation.ts';
 
 // The design promises 24 h; the hour more covers clocks and the pace of MongoDB's TTL thread.
 const keptMs = 25 * 60 * 60 * 1000;
@@ -17,16 +17,25 @@ export type Codec<Response> = {
   decode(bytes: Uint8Array): Response;
 };
 
+/** By what a repeat of a decided request is authorized. */
+export type RepeatTerms = {
+  /** What was demanded beside what `Mutation.allowed` notes, such as a level that state decided. */
+  alsoDemands?: readonly Demand[] | undefined;
+  /** Instead of all that: for a request that itself ends what its caller was allowed by. */
+  reauthorize?: readonly Demand[] | undefined;
+};
+
 /** What a mutation's body answers. */
-export type Decided<Response> = {
+export type Decided<Response> = RepeatTerms & {
   response: Unpropagated<Response>;
-  /** Where a repeat is authorized again. */
-  reauthorize?: Reauthorization[] | undefined;
   /** Whether the response holds a secret, so that only the request id may open it again. */
   sealed?: boolean | undefined;
   /** Whether it takes access away from nobody, so that no guard has to hear of it first. */
   keepsAccess?: boolean | undefined;
 };
+
+/** What is to be remembered of a request with its decision. */
+export type RequestMemory = RepeatTerms & Omit<RequestRecord, 'bodyHash' | 'reauthorize'>;
 
 /** The record of a finished request as it is stored. */
 export function requestDocument(
@@ -48,17 +57,27 @@ export function requestDocument(
   };
 }
 
-/** The record of a request whose answer is known with the decision. */
-export function recordOf<Response>(
+/** What is to be remembered where the answer is known with the decision. */
+export function memoryOf<Response>(
   request: RequestIdentity,
   decided: Decided<Response>,
   codec: Codec<Response>,
-): RequestRecord {
+): RequestMemory {
   const bytes = codec.encode(decided.response).finish();
-  const { reauthorize = [], sealed, keepsAccess } = decided;
-  const common = { bodyHash: request.bodyHash, reauthorize, keepsAccess };
+  const { alsoDemands, reauthorize, sealed, keepsAccess } = decided;
+  const common = { alsoDemands, reauthorize, keepsAccess };
   if (sealed !== true) return { ...common, response: bytes };
   return { ...common, sealed: sealWith(request.id, bytes) };
+}
+
+/** The record of a mutation's request. */
+export function recordOf(
+  request: RequestIdentity,
+  { allowed = [] }: Pick<Mutation, 'allowed'>,
+  { alsoDemands = [], reauthorize, ...memory }: RequestMemory,
+): RequestRecord {
+  const { bodyHash } = request;
+  return { ...memory, bodyHash, reauthorize: [...(reauthorize ?? [...allowed, ...alsoDemands])] };
 }
 
 /**

@@ -4,9 +4,9 @@ import type { ClientSession, Db } from 'mongodb';
 import { ulid } from 'ulid';
 import type { LogCollections } from './collections.ts';
 import type { OutboxEvent } from './documents.ts';
-import type { Mutation, RequestRecord } from './mutation.ts';
+import type { Mutation } from './mutation.ts';
 import { type Numbered, numberGroups } from './numbering.ts';
-import { requestDocument } from './requests.ts';
+import { type RequestMemory, recordOf, requestDocument } from './requests.ts';
 
 /** What happened, as the one who decides it says it. */
 export type EventDraft = {
@@ -27,8 +27,11 @@ export type Transaction = {
   now: Date;
   /** Tells of the change, with the commit and after the events told before. */
   emit(draft: EventDraft): void;
-  /** Remembers the request, with the commit: for those whose answer a saga makes. */
-  remember(record: RequestRecord): void;
+  /**
+   * Remembers the request, with the commit: for those whose answer a saga makes. Without a
+   * request_id there is nothing to remember.
+   */
+  remember(memory: RequestMemory): void;
 };
 
 /** A transaction under way, to the event log. */
@@ -53,7 +56,7 @@ export function openTransaction(options: {
   const { session, db, collections, mutation, clock } = options;
   const now = clock.now();
   const events: OutboxEvent[] = [];
-  let remembered: RequestRecord | undefined;
+  let remembered: RequestMemory | undefined;
   const eventIds = () => events.map(({ id }) => id);
 
   const group = () => {
@@ -81,16 +84,16 @@ export function openTransaction(options: {
     emit: ({ event, subject, body }) => {
       events.push({ id: newEventId(), event, subject, body: JSON.stringify(body) });
     },
-    remember: (record) => {
-      if (mutation.request === undefined) throw new TypeError('there is no request to remember');
+    remember: (memory) => {
       if (remembered !== undefined) throw new TypeError('a request is remembered once');
-      remembered = record;
+      remembered = memory;
     },
     eventIds,
     flush: async (alone) => {
       if (remembered !== undefined && mutation.request !== undefined) {
-        const record = { ...remembered, eventIds: eventIds() };
-        const document = requestDocument(mutation.request.key, record, now);
+        const { request } = mutation;
+        const record = { ...recordOf(request, mutation, remembered), eventIds: eventIds() };
+        const document = requestDocument(request.key, record, now);
         await collections.requests.insertOne(document, { session, ignoreUndefined: true });
       }
       if (events.length === 0) return undefined;

@@ -90,6 +90,8 @@ function callOf(active: ActiveCall, method: string): Call {
     caller: { kind: 'anyone' },
     request: undefined,
     permits: undefined,
+    allowed: undefined,
+    checkRepeat: undefined,
     repeat: undefined,
     get id() {
       return active.id;

@@ -1,7 +1,7 @@
 import type { Metadata } from '@grpc/grpc-js';
 import { errors } from '@silo/errors/errors.ts';
-import type { Access, AccessFacts, Answer, Question } from '@silo/guard/access.ts';
-import type { Outcome, RequestRecord } from '@silo/mongo/mutation.ts';
+import type { Access, Answer, Question } from '@silo/guard/access.ts';
+import type { Outcome } from '@silo/mongo/mutation.ts';
 import { Caller, Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
@@ -12,6 +12,7 @@ import type { PeerIdentity } from './identity.ts';
 import type { MethodRules } from './method-rules.ts';
 import { refusalError } from './refusal.ts';
 import { findRepeat, type Ledger, type Repeat } from './repeat.ts';
+import { checkRepeat, type EndedKey, type FindEndedKey } from './repeat-access.ts';
 import { identify } from './request-identity.ts';
 import type { Shaped } from './validate.ts';
 
@@ -23,13 +24,8 @@ export type AdmissionOptions = {
   access?: Access | undefined;
   /** Remembers requests; without it a request_id is only passed on. */
   ledger?: Ledger | undefined;
-  /** Whose a dead key was, as long as it may still repeat the request that ended it. */
-  revive?:
-    | ((
-        keyHash: Uint8Array,
-        signal: AbortSignal,
-      ) => Promise<{ accountId: string; keyId: string } | undefined>)
-    | undefined;
+  /** Finds keys that ended themselves; without it a dead key repeats nothing. */
+  findEndedKey?: FindEndedKey | undefined;
 };
 
 /** What is known of a call before anything is decided. */
@@ -157,6 +153,8 @@ async function admitKey(incoming: Incoming, options: AdmissionOptions): Promise<
   if (!answer.allowed) throw refusalError(answer.refusal);
   call.actor = answer.facts.key.accountId;
   call.caller = { kind: 'key', keyHash, ...answer.facts };
+  const { keyHash: _, ...demanded } = question;
+  call.allowed?.push(demanded);
   return { request };
 }
 
@@ -165,23 +163,36 @@ async function admitRepeat(
   incoming: Incoming,
   request: unknown,
   question: Question,
-  options: AdmissionOptions & { access: Access },
+  { access, ledger, findEndedKey }: AdmissionOptions & { access: Access },
 ): Promise<Admitted | undefined> {
   const { call } = incoming;
   const { keyHash } = question;
-  const answer = await options.access.authorize(question, call.signal);
-  const key = keyOf(answer) ?? (await reviveKey(incoming, request, keyHash, answer, options));
+  const { signal } = call;
+  const answer = await access.authorize(question, signal);
+  const key = keyOf(answer) ?? nothingAllowed(await findEndedKey?.(keyHash, signal));
   if (key === undefined) throw refusalOf(answer);
   call.actor = key.accountId;
-  const repeat = await rememberedRequest(incoming, request, key.accountId, options.ledger);
+  call.caller = { kind: 'key', keyHash, key };
+  const repeat = await rememberedRequest(incoming, request, key.accountId, ledger);
+  const { request: identity } = call;
+  if (identity === undefined) throw new TypeError('a request without an id is no repeat');
+  // Also where the first call is decided while this one is on its way.
+  call.checkRepeat = (record) =>
+    checkRepeat(record, identity, question, { access, findEndedKey, signal });
   if (repeat === undefined) {
     if (!answer.allowed) throw refusalError(answer.refusal);
     return undefined;
   }
-  const { record } = repeat;
-  await authorizeAgain(record, incoming.rules, keyHash, answer, options.access, call.signal);
-  call.caller = { kind: 'key', keyHash, key };
+  await call.checkRepeat(repeat.record);
   return answeredOr(call, request, repeat);
+}
+
+/** The facts of a key that has ended itself, as far as they are still known. */
+function nothingAllowed(ended: EndedKey | undefined): KeyFact | undefined {
+  if (ended === undefined) return undefined;
+  const { keyId, accountId } = ended;
+  const nothing = { scopes: [], organizationIds: [], projectIds: [] };
+  return { keyId, accountId, ...nothing, expireTime: undefined, disabled: true };
 }
 
 function questionOf(
@@ -223,46 +234,4 @@ function isDead(answer: Answer): boolean {
 
 function refusalOf(answer: Answer): Error {
   return answer.allowed ? errors.tokenInvalid() : refusalError(answer.refusal);
-}
-
-/** The facts of a dead key, with which nothing is allowed but to repeat a remembered request. */
-async function reviveKey(
-  { rules, call }: Incoming,
-  request: unknown,
-  keyHash: Uint8Array,
-  answer: Answer,
-  { revive, ledger }: AdmissionOptions,
-): Promise<KeyFact | undefined> {
-  if (revive === undefined || ledger === undefined || !isDead(answer)) return undefined;
-  if (!rules.readRequestId?.(request)) return undefined;
-  const was = await revive(keyHash, call.signal);
-  if (was === undefined) return undefined;
-  const { keyId, accountId } = was;
-  const nothing = { scopes: [], organizationIds: [], projectIds: [] };
-  return { keyId, accountId, ...nothing, expireTime: undefined, disabled: true };
-}
-
-/** A repeat is authorized where its first call said, whatever the target has become. */
-async function authorizeAgain(
-  { reauthorize }: RequestRecord,
-  { authorization }: MethodRules,
-  keyHash: Uint8Array,
-  answer: Answer,
-  access: Access,
-  signal: AbortSignal,
-): Promise<void> {
-  const scope = authorization.scope || undefined;
-  const pending = reauthorize.filter(
-    ({ organizationId, level }) => !(answer.allowed && covers(answer.facts, organizationId, level)),
-  );
-  const answers = await Promise.all(
-    pending.map(({ organizationId, projectId, level }) =>
-      access.authorize({ keyHash, scope, organizationId, projectId, level }, signal),
-    ),
-  );
-  for (const again of answers) if (!again.allowed) throw refusalError(again.refusal);
-}
-
-function covers({ organization }: AccessFacts, organizationId: string, level: number): boolean {
-  return organization?.id === organizationId && organization.level >= level;
 }

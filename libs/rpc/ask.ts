@@ -1,5 +1,6 @@
-import type { Access, Answer, Question } from '@silo/guard/access.ts';
-import type { Call } from './call.ts';
+import type { Access, AccessFacts, Answer, Question } from '@silo/guard/access.ts';
+import { type Call, keyCaller } from './call.ts';
+import { refusalError } from './refusal.ts';
 
 /**
  * Asks about access on behalf of a call. Where the call may change something, what is allowed comes
@@ -13,4 +14,20 @@ export async function ask(access: Access, call: Call, question: Question): Promi
   const answer = await access.permit(question, signal);
   if (answer.allowed) permits.push(answer.permit);
   return answer;
+}
+
+/**
+ * Asks what the call cannot do without, and refuses where it is not allowed. A repeat of the request
+ * is asked the same again.
+ */
+export async function demand(
+  access: Access,
+  call: Call,
+  { asksOwners, ...demanded }: Omit<Question, 'keyHash'>,
+): Promise<AccessFacts> {
+  const { keyHash } = keyCaller(call);
+  const answer = await ask(access, call, { keyHash, ...demanded, asksOwners });
+  if (!answer.allowed) throw refusalError(answer.refusal);
+  call.allowed?.push(demanded);
+  return answer.facts;
 }

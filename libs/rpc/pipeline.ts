@@ -112,7 +112,10 @@ async function answerOf(
   grpcCall: ServerUnaryCall<Buffer, Buffer>,
   call: ActiveCall['call'],
 ): Promise<Answered> {
-  if (rules.mayChange) call.permits = [];
+  if (rules.mayChange) {
+    call.permits = [];
+    call.allowed = [];
+  }
   call.awaitsPosition = rules.propagationField !== undefined;
   try {
     const admitted = await admit(

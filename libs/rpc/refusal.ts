@@ -2,6 +2,7 @@ import { errors } from '@silo/errors/errors.ts';
 import { reasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Refusal } from '@silo/guard/access.ts';
+import type { Dimension } from '@silo/guard/reach.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { levelFromJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
 
@@ -16,10 +17,16 @@ export function refusalError({ reason, detail }: Refusal): SiloError {
       return errors.adminRequired(levelFromJSON(detail));
     case ErrorReason.ERROR_REASON_KEY_RESTRICTED:
       return errors.keyRestricted();
+    case ErrorReason.ERROR_REASON_KEY_EXCEEDS_CALLER:
+      return errors.keyExceedsCaller(detail as Dimension);
+    case ErrorReason.ERROR_REASON_KEY_NOT_FOUND:
+      return errors.keyNotFound(detail);
     case ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND:
       return errors.organizationNotFound(detail);
     case ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND:
       return errors.projectNotFound(detail);
+    case ErrorReason.ERROR_REASON_MOVE_NOT_FOUND:
+      return errors.moveNotFound(detail);
     default:
       throw new TypeError(`access is never refused with ${reasonName(reason)}`);
   }

@@ -3,6 +3,7 @@ import type { Access, Fills } from '@silo/guard/access.ts';
 import type { Registry } from '@silo/guard/registry.ts';
 import type { EventLog } from '@silo/mongo/event-log.ts';
 import type { Mounted } from '@silo/rpc/mount.ts';
+import type { FindEndedKey } from '@silo/rpc/repeat-access.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { SagaDefinition } from '@silo/saga/definition.ts';
@@ -59,9 +60,6 @@ type ServiceParts = {
   internal: Mounted[];
   /** What runs until the signal, beside the RPCs. */
   loops?: ((signal: AbortSignal) => Promise<void>)[];
-  /** Who called with a key that is dead: only to repeat the request that ended it. */
-  revive?: (
-    keyHash: Uint8Array,
-    signal: AbortSignal,
-  ) => Promise<{ accountId: string; keyId: string } | undefined>;
+  /** Finds keys that ended themselves: they may repeat the request by which they did. */
+  findEndedKey?: FindEndedKey;
 };

@@ -143,7 +143,7 @@ export async function startService(
       access,
       ledger: eventLog,
       propagate: createPropagate(eventLog, guards),
-      revive: parts.revive,
+      findEndedKey: parts.findEndedKey,
       public: { address: formatHostPort(config.publicAddress), services: parts.public },
       internal: {
         address: formatHostPort(config.internalAddress),

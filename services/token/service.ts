@@ -37,7 +37,7 @@ import { createStoreApiKey } from './handlers/store-api-key.ts';
 import { createUpdateApiKey } from './handlers/update-api-key.ts';
 import { createVerifyToken } from './handlers/verify-token.ts';
 import { openRegistry } from './registry.ts';
-import { createDeadKeyStore } from './store/dead-keys.ts';
+import { createEndedKeyStore } from './store/ended-keys.ts';
 import { createTokenFills } from './store/fills.ts';
 import { createKeyStore } from './store/keys.ts';
 import { LastUse } from './store/last-use.ts';
@@ -60,9 +60,9 @@ export const tokenService: ServiceDefinition = {
       log,
     }),
   build: ({ db, eventLog, access, registry, peers, clock }) => {
-    const deadKeys = createDeadKeyStore(db);
+    const endedKeys = createEndedKeyStore(db);
     const dependencies: Dependencies = {
-      ...{ eventLog, access, registry, peers, clock, deadKeys },
+      ...{ eventLog, access, registry, peers, clock, endedKeys },
       projectTokens: createProjectTokenStore(db),
       keys: createKeyStore(db),
       fills: createTokenFills(db),
@@ -77,7 +77,7 @@ export const tokenService: ServiceDefinition = {
         directory(dependencies),
         staff(dependencies),
       ],
-      revive: (keyHash, signal) => deadKeys.find(keyHash, clock.now(), signal),
+      findEndedKey: (keyHash, signal) => endedKeys.find(keyHash, clock.now(), signal),
     };
   },
 };

@@ -5,6 +5,7 @@ import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { createKey, join, keyMessage } from '../authorization/world.ts';
+import type { PublicApi, SignedUp } from '../harness/clients.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import {
   billingDetails,
@@ -17,9 +18,18 @@ import {
 
 /** One request, ready to be made: with this id, and in another form under the same id. */
 type Prepared = {
-  call(requestId: string): Promise<unknown>;
+  /** Whose request it is; undefined where no key calls. */
+  by: Person | undefined;
+  /** `api` is that of the caller's first key unless another is given. */
+  call(requestId: string, api?: PublicApi): Promise<unknown>;
   other(requestId: string): Promise<unknown>;
+  /** The organization by which the caller may, while there. */
+  organizationId?: string | undefined;
+  /** An owner of it; unless given, the caller. */
+  owner?: Person | undefined;
 };
+
+type Person = Pick<SignedUp, 'account' | 'api'>;
 
 /** A mutation: how to get to where it can be made, and the events that it must cause, once. */
 type Mutation = { prepare(silo: TestSilo): Promise<Prepared>; events: string[] };
@@ -31,11 +41,28 @@ const email = () => `${randomUUID()}@example.com`;
 
 /** A request that differs by one field only: the first value's, then the second's. */
 function either<Value>(
+  by: Person,
+  values: [Value, Value],
+  call: (value: Value, requestId: string, api: PublicApi) => Promise<unknown>,
+  where: Pick<Prepared, 'organizationId' | 'owner'> = {},
+): Prepared {
+  const [first, second] = values;
+  return {
+    ...where,
+    by,
+    call: (requestId, api = by.api) => call(first, requestId, api),
+    other: (requestId) => call(second, requestId, by.api),
+  };
+}
+
+/** As `either`, of a request that no key makes. */
+function eitherOf<Value>(
   values: [Value, Value],
   call: (value: Value, requestId: string) => Promise<unknown>,
 ): Prepared {
   const [first, second] = values;
   return {
+    by: undefined,
     call: (requestId) => call(first, requestId),
     other: (requestId) => call(second, requestId),
   };
@@ -89,7 +116,7 @@ async function moved(silo: TestSilo) {
     return present((await moveProject(ada.api, id, destinationId)).move).id;
   };
   const moveIds: [string, string] = [await move(), await move()];
-  return { ...ada, moveIds };
+  return { ...ada, destinationId, moveIds };
 }
 
 async function withKey(silo: TestSilo) {
@@ -104,7 +131,7 @@ export const mutations: Record<string, Mutation> = {
     events: signingUpEvents,
     prepare: async (silo) => {
       const account = newAccount();
-      return either(['One', 'Other'], (organizationName, requestId) =>
+      return eitherOf(['One', 'Other'], (organizationName, requestId) =>
         silo.as().accounts.createAccount({ ...account, organizationName, requestId }),
       );
     },
@@ -112,8 +139,8 @@ export const mutations: Record<string, Mutation> = {
   '/silo.org.v1.AccountService/UpdateAccount': {
     events: ['org.account_updated'],
     prepare: async (silo) => {
-      const { api } = await silo.signUp();
-      return either(['One', 'Other'], (displayName, requestId) => {
+      const ada = await silo.signUp();
+      return either(ada, ['One', 'Other'], (displayName, requestId, api) => {
         const account = Account.fromPartial({ displayName });
         return api.accounts.updateAccount({ account, updateMask, requestId });
       });
@@ -122,8 +149,8 @@ export const mutations: Record<string, Mutation> = {
   '/silo.org.v1.OrganizationService/CreateOrganization': {
     events: foundingEvents,
     prepare: async (silo) => {
-      const { api } = await silo.signUp();
-      return either(['One', 'Other'], (name, requestId) =>
+      const ada = await silo.signUp();
+      return either(ada, ['One', 'Other'], (name, requestId, api) =>
         api.organizations.createOrganization({ name, requestId }),
       );
     },
@@ -131,21 +158,28 @@ export const mutations: Record<string, Mutation> = {
   '/silo.org.v1.OrganizationService/UpdateOrganization': {
     events: ['org.organization_updated'],
     prepare: async (silo) => {
-      const { api, organization: own } = await silo.signUp();
-      return either(['One', 'Other'], (name, requestId) => {
-        const organization = Organization.fromPartial({ id: own.id, name });
-        return api.organizations.updateOrganization({ organization, updateMask, requestId });
-      });
+      const ada = await silo.signUp();
+      const { organization: own } = ada;
+      return either(
+        ada,
+        ['One', 'Other'],
+        (name, requestId, api) => {
+          const organization = Organization.fromPartial({ id: own.id, name });
+          return api.organizations.updateOrganization({ organization, updateMask, requestId });
+        },
+        { organizationId: own.id },
+      );
     },
   },
   '/silo.org.v1.OrganizationService/DeleteOrganization': {
     events: ['org.organization_deleted', 'project.slots_changed'],
     prepare: async (silo) => {
-      const { api } = await silo.signUp();
+      const ada = await silo.signUp();
+      const { api } = ada;
       const { organizationId, projectId } = await createOrganization(api);
       await api.projects.deleteProject({ projectId, etag, requestId: '' });
       const read = await api.organizations.getOrganization({ organizationId });
-      return either(['', present(read.organization).etag], (etag, requestId) =>
+      return either(ada, ['', present(read.organization).etag], (etag, requestId, api) =>
         api.organizations.deleteOrganization({ organizationId, etag, requestId }),
       );
     },
@@ -153,13 +187,18 @@ export const mutations: Record<string, Mutation> = {
   '/silo.org.v1.OrganizationService/UpdateMember': {
     events: ['org.member_updated'],
     prepare: async (silo) => {
-      const { bob, organizationId } = await team(silo, LEVEL_OWNER);
+      const { ada, bob, organizationId } = await team(silo, LEVEL_OWNER);
       // Bob steps down, so that a repeat comes from one who might not do it any more.
-      return either([LEVEL_MEMBER, LEVEL_ADMIN], (level, requestId) => {
-        const which = { organizationId, accountId: bob.account.id };
-        const member = Member.fromPartial({ ...which, level });
-        return bob.api.organizations.updateMember({ member, updateMask, requestId });
-      });
+      return either(
+        bob,
+        [LEVEL_MEMBER, LEVEL_ADMIN],
+        (level, requestId, api) => {
+          const which = { organizationId, accountId: bob.account.id };
+          const member = Member.fromPartial({ ...which, level });
+          return api.organizations.updateMember({ member, updateMask, requestId });
+        },
+        { organizationId, owner: ada },
+      );
     },
   },
   '/silo.org.v1.OrganizationService/RemoveMember': {
@@ -167,8 +206,12 @@ export const mutations: Record<string, Mutation> = {
     prepare: async (silo) => {
       const { ada, bob, organizationId } = await team(silo);
       const accountId = bob.account.id;
-      return either(['', 'other'], (etag, requestId) =>
-        ada.api.organizations.removeMember({ organizationId, accountId, etag, requestId }),
+      return either(
+        ada,
+        ['', 'other'],
+        (etag, requestId, api) =>
+          api.organizations.removeMember({ organizationId, accountId, etag, requestId }),
+        { organizationId },
       );
     },
   },
@@ -177,18 +220,22 @@ export const mutations: Record<string, Mutation> = {
     prepare: async (silo) => {
       const { bob, organizationId } = await team(silo);
       const own = bob.organization.id;
-      return either([organizationId, own], (organizationId, requestId) =>
-        bob.api.organizations.leaveOrganization({ organizationId, requestId }),
+      return either(bob, [organizationId, own], (organizationId, requestId, api) =>
+        api.organizations.leaveOrganization({ organizationId, requestId }),
       );
     },
   },
   '/silo.org.v1.OrganizationService/InviteMember': {
     events: ['org.invite_created'],
     prepare: async (silo) => {
-      const { api, organization } = await silo.signUp();
+      const ada = await silo.signUp();
+      const { organization } = ada;
       const to = { organizationId: organization.id, email: email() };
-      return either([LEVEL_MEMBER, LEVEL_ADMIN], (level, requestId) =>
-        api.organizations.inviteMember({ ...to, level, requestId }),
+      return either(
+        ada,
+        [LEVEL_MEMBER, LEVEL_ADMIN],
+        (level, requestId, api) => api.organizations.inviteMember({ ...to, level, requestId }),
+        { organizationId: organization.id },
       );
     },
   },
@@ -196,17 +243,24 @@ export const mutations: Record<string, Mutation> = {
     events: ['org.invite_deleted'],
     prepare: async (silo) => {
       const { ada, organizationId, inviteId } = await invited(silo);
-      return either([inviteId, `inv_${'0'.repeat(26)}`], (inviteId, requestId) =>
-        ada.api.organizations.deleteInvite({ organizationId, inviteId, requestId }),
+      return either(
+        ada,
+        [inviteId, `inv_${'0'.repeat(26)}`],
+        (inviteId, requestId, api) =>
+          api.organizations.deleteInvite({ organizationId, inviteId, requestId }),
+        { organizationId },
       );
     },
   },
   '/silo.org.v1.OrganizationService/AcceptInvite': {
     events: ['org.invite_accepted', 'org.member_added'],
     prepare: async (silo) => {
-      const { bob, code } = await invited(silo);
-      return either([code, 'another'], (code, requestId) =>
-        bob.api.organizations.acceptInvite({ code, requestId }),
+      const { ada, bob, organizationId, code } = await invited(silo);
+      return either(
+        bob,
+        [code, 'another'],
+        (code, requestId, api) => api.organizations.acceptInvite({ code, requestId }),
+        { organizationId, owner: ada },
       );
     },
   },
@@ -214,7 +268,7 @@ export const mutations: Record<string, Mutation> = {
     events: signingUpEvents,
     prepare: async (silo) => {
       const account = newAccount();
-      return either(['One', 'Other'], (organizationName, requestId) =>
+      return eitherOf(['One', 'Other'], (organizationName, requestId) =>
         silo.internal().org.staff.createAccount({
           account: { ...account, organizationName, requestId },
         }),
@@ -225,7 +279,7 @@ export const mutations: Record<string, Mutation> = {
     events: ['org.account_updated'],
     prepare: async (silo) => {
       const accountId = (await silo.signUp()).account.id;
-      return either([email(), email()], (email, requestId) =>
+      return eitherOf([email(), email()], (email, requestId) =>
         silo.internal().org.staff.changeEmail({ accountId, email, requestId }),
       );
     },
@@ -234,39 +288,59 @@ export const mutations: Record<string, Mutation> = {
   '/silo.project.v1.ProjectService/CreateProject': {
     events: ['project.created', 'token.created'],
     prepare: async (silo) => {
-      const { api, organizationId } = await upgraded(silo);
+      const ada = await upgraded(silo);
+      const { organizationId } = ada;
       const settings = undefined;
-      return either(['One', 'Other'], (name, requestId) =>
-        api.projects.createProject({ organizationId, name, settings, requestId }),
+      return either(
+        ada,
+        ['One', 'Other'],
+        (name, requestId, api) =>
+          api.projects.createProject({ organizationId, name, settings, requestId }),
+        { organizationId },
       );
     },
   },
   '/silo.project.v1.ProjectService/UpdateProject': {
     events: ['project.updated'],
     prepare: async (silo) => {
-      const { api, projectId: id } = await silo.signUp();
-      return either(['One', 'Other'], (name, requestId) => {
-        const project = Project.fromPartial({ id, name });
-        return api.projects.updateProject({ project, updateMask, requestId });
-      });
+      const ada = await silo.signUp();
+      const { projectId: id } = ada;
+      return either(
+        ada,
+        ['One', 'Other'],
+        (name, requestId, api) => {
+          const project = Project.fromPartial({ id, name });
+          return api.projects.updateProject({ project, updateMask, requestId });
+        },
+        { organizationId: ada.organization.id },
+      );
     },
   },
   '/silo.project.v1.ProjectService/DeleteProject': {
     events: ['project.deleted'],
     prepare: async (silo) => {
-      const { api, projectId } = await silo.signUp();
-      return either(['', 'other'], (etag, requestId) =>
-        api.projects.deleteProject({ projectId, etag, requestId }),
+      const ada = await silo.signUp();
+      const { projectId } = ada;
+      return either(
+        ada,
+        ['', 'other'],
+        (etag, requestId, api) => api.projects.deleteProject({ projectId, etag, requestId }),
+        { organizationId: ada.organization.id },
       );
     },
   },
   '/silo.project.v1.ProjectService/CreateRecommendedProjects': {
     events: ['project.created', 'token.created'].flatMap((event) => [event, event, event]),
     prepare: async (silo) => {
-      const { api, organizationId } = await upgraded(silo);
+      const ada = await upgraded(silo);
+      const { api, organizationId } = ada;
       const { organizationId: elsewhere } = await createOrganization(api);
-      return either([organizationId, elsewhere], (organizationId, requestId) =>
-        api.projects.createRecommendedProjects({ organizationId, requestId }),
+      return either(
+        ada,
+        [organizationId, elsewhere],
+        (organizationId, requestId, api) =>
+          api.projects.createRecommendedProjects({ organizationId, requestId }),
+        { organizationId },
       );
     },
   },
@@ -279,15 +353,20 @@ export const mutations: Record<string, Mutation> = {
       const bob = await upgraded(silo);
       await join(bob, ada, LEVEL_MEMBER);
       const move = { projectId, destinationOrganizationId: bob.organizationId };
-      return either(['', 'other'], (etag, requestId) =>
-        ada.api.projects.moveProject({ ...move, etag, requestId, planFingerprint: '' }),
+      return either(
+        ada,
+        ['', 'other'],
+        (etag, requestId, api) =>
+          api.projects.moveProject({ ...move, etag, requestId, planFingerprint: '' }),
+        { organizationId },
       );
     },
   },
   '/silo.project.v1.ProjectService/BatchMoveProjects': {
     events: ['project.moved', 'project.moved'],
     prepare: async (silo) => {
-      const { api, organizationId: sourceOrganizationId } = await upgraded(silo);
+      const ada = await upgraded(silo);
+      const { api, organizationId: sourceOrganizationId } = ada;
       const [one, two] = [
         await createProject(api, sourceOrganizationId),
         await createProject(api, sourceOrganizationId),
@@ -295,35 +374,53 @@ export const mutations: Record<string, Mutation> = {
       const { organizationId: destinationOrganizationId } = await createOrganization(api);
       await choosePlan(api, destinationOrganizationId);
       const ends = { sourceOrganizationId, destinationOrganizationId, planFingerprint: '' };
-      return either([[one.id, two.id], [two.id]], (projectIds, requestId) =>
-        api.projects.batchMoveProjects({ ...ends, projectIds, requestId }),
+      return either(
+        ada,
+        [[one.id, two.id], [two.id]],
+        (projectIds, requestId, api) =>
+          api.projects.batchMoveProjects({ ...ends, projectIds, requestId }),
+        { organizationId: sourceOrganizationId },
       );
     },
   },
   '/silo.project.v1.ProjectService/UndoMove': {
     events: ['project.moved'],
     prepare: async (silo) => {
-      const { api, moveIds } = await moved(silo);
-      return either(moveIds, (moveId, requestId) => api.projects.undoMove({ moveId, requestId }));
+      const ada = await moved(silo);
+      const { moveIds } = ada;
+      return either(
+        ada,
+        moveIds,
+        (moveId, requestId, api) => api.projects.undoMove({ moveId, requestId }),
+        { organizationId: ada.destinationId },
+      );
     },
   },
   '/silo.project.v1.ProjectService/FinalizeMove': {
     events: ['project.move_finalized'],
     prepare: async (silo) => {
-      const { api, moveIds } = await moved(silo);
-      return either(moveIds, (moveId, requestId) =>
-        api.projects.finalizeMove({ moveId, requestId }),
+      const ada = await moved(silo);
+      const { moveIds } = ada;
+      return either(
+        ada,
+        moveIds,
+        (moveId, requestId, api) => api.projects.finalizeMove({ moveId, requestId }),
+        { organizationId: ada.destinationId },
       );
     },
   },
   '/silo.project.v1.ProjectService/UndeleteProject': {
     events: ['project.undeleted'],
     prepare: async (silo) => {
-      const { api, projectId, organizationId } = await upgraded(silo);
+      const ada = await upgraded(silo);
+      const { api, projectId, organizationId } = ada;
       const other = await createProject(api, organizationId);
       await api.projects.deleteProject({ projectId, etag, requestId: '' });
-      return either([projectId, other.id], (projectId, requestId) =>
-        api.projects.undeleteProject({ projectId, requestId }),
+      return either(
+        ada,
+        [projectId, other.id],
+        (projectId, requestId, api) => api.projects.undeleteProject({ projectId, requestId }),
+        { organizationId },
       );
     },
   },
@@ -331,17 +428,22 @@ export const mutations: Record<string, Mutation> = {
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': {
     events: ['token.created', 'token.revoked'],
     prepare: async (silo) => {
-      const { api, projectId } = await silo.signUp();
-      return either(['', '0123456789ab'], (expectedFingerprint, requestId) =>
-        api.projectTokens.regenerateProjectToken({ projectId, expectedFingerprint, requestId }),
+      const ada = await silo.signUp();
+      const { projectId } = ada;
+      return either(
+        ada,
+        ['', '0123456789ab'],
+        (expectedFingerprint, requestId, api) =>
+          api.projectTokens.regenerateProjectToken({ projectId, expectedFingerprint, requestId }),
+        { organizationId: ada.organization.id },
       );
     },
   },
   '/silo.token.v1.ApiKeyService/CreateApiKey': {
     events: ['token.key_created'],
     prepare: async (silo) => {
-      const { api } = await silo.signUp();
-      return either(['One', 'Other'], (name, requestId) =>
+      const ada = await silo.signUp();
+      return either(ada, ['One', 'Other'], (name, requestId, api) =>
         api.apiKeys.createApiKey({ apiKey: keyMessage({ name, scopes: ['*'] }), requestId }),
       );
     },
@@ -349,8 +451,9 @@ export const mutations: Record<string, Mutation> = {
   '/silo.token.v1.ApiKeyService/UpdateApiKey': {
     events: ['token.key_updated'],
     prepare: async (silo) => {
-      const { api, keyId: id } = await withKey(silo);
-      return either(['One', 'Other'], (name, requestId) =>
+      const ada = await withKey(silo);
+      const { keyId: id } = ada;
+      return either(ada, ['One', 'Other'], (name, requestId, api) =>
         api.apiKeys.updateApiKey({ apiKey: keyMessage({ id, name }), updateMask, requestId }),
       );
     },
@@ -358,8 +461,9 @@ export const mutations: Record<string, Mutation> = {
   '/silo.token.v1.ApiKeyService/DisableApiKey': {
     events: ['token.key_updated'],
     prepare: async (silo) => {
-      const { api, keyId } = await withKey(silo);
-      return either(['', 'other'], (etag, requestId) =>
+      const ada = await withKey(silo);
+      const { keyId } = ada;
+      return either(ada, ['', 'other'], (etag, requestId, api) =>
         api.apiKeys.disableApiKey({ keyId, etag, requestId }),
       );
     },
@@ -367,9 +471,10 @@ export const mutations: Record<string, Mutation> = {
   '/silo.token.v1.ApiKeyService/EnableApiKey': {
     events: ['token.key_updated'],
     prepare: async (silo) => {
-      const { api, keyId } = await withKey(silo);
+      const ada = await withKey(silo);
+      const { api, keyId } = ada;
       await api.apiKeys.disableApiKey({ keyId, etag, requestId: '' });
-      return either(['', 'other'], (etag, requestId) =>
+      return either(ada, ['', 'other'], (etag, requestId, api) =>
         api.apiKeys.enableApiKey({ keyId, etag, requestId }),
       );
     },
@@ -377,8 +482,9 @@ export const mutations: Record<string, Mutation> = {
   '/silo.token.v1.ApiKeyService/RollApiKey': {
     events: ['token.key_revoked'],
     prepare: async (silo) => {
-      const { api, keyId } = await withKey(silo);
-      return either([undefined, { seconds: 1, nanos: 0 }], (overlap, requestId) =>
+      const ada = await withKey(silo);
+      const { keyId } = ada;
+      return either(ada, [undefined, { seconds: 1, nanos: 0 }], (overlap, requestId, api) =>
         api.apiKeys.rollApiKey({ keyId, overlap, etag, requestId }),
       );
     },
@@ -386,8 +492,9 @@ export const mutations: Record<string, Mutation> = {
   '/silo.token.v1.ApiKeyService/DeleteApiKey': {
     events: ['token.key_revoked'],
     prepare: async (silo) => {
-      const { api, keyId } = await withKey(silo);
-      return either(['', 'other'], (etag, requestId) =>
+      const ada = await withKey(silo);
+      const { keyId } = ada;
+      return either(ada, ['', 'other'], (etag, requestId, api) =>
         api.apiKeys.deleteApiKey({ keyId, etag, requestId }),
       );
     },
@@ -396,7 +503,7 @@ export const mutations: Record<string, Mutation> = {
     events: ['token.key_created'],
     prepare: async (silo) => {
       const [ada, bob] = await Promise.all([silo.signUp(), silo.signUp()]);
-      return either([ada.account.id, bob.account.id], (accountId, requestId) =>
+      return eitherOf([ada.account.id, bob.account.id], (accountId, requestId) =>
         silo.internal().token.staff.issueApiKey({ accountId, requestId }),
       );
     },
@@ -405,23 +512,32 @@ export const mutations: Record<string, Mutation> = {
   '/silo.billing.v1.BillingService/UpdateBillingDetails': {
     events: ['billing.billing_details_updated'],
     prepare: async (silo) => {
-      const { api, organization } = await silo.signUp();
+      const ada = await silo.signUp();
+      const { organization } = ada;
       const unconditional = { organizationId: organization.id, etag };
-      return either(['One', 'Other'], (companyName, requestId) =>
-        api.billing.updateBillingDetails({
-          ...unconditional,
-          billingDetails: { ...billingDetails, companyName },
-          requestId,
-        }),
+      return either(
+        ada,
+        ['One', 'Other'],
+        (companyName, requestId, api) =>
+          api.billing.updateBillingDetails({
+            ...unconditional,
+            billingDetails: { ...billingDetails, companyName },
+            requestId,
+          }),
+        { organizationId: organization.id },
       );
     },
   },
   '/silo.billing.v1.BillingService/ChangePlan': {
     events: ['billing.plan_changed', 'project.slots_changed'],
     prepare: async (silo) => {
-      const { api, organizationId } = await upgraded(silo);
-      return either([Plan.PLAN_FREE, Plan.PLAN_PAY_AS_YOU_GO], (plan, requestId) =>
-        api.billing.changePlan({ organizationId, plan, etag, requestId }),
+      const ada = await upgraded(silo);
+      const { organizationId } = ada;
+      return either(
+        ada,
+        [Plan.PLAN_FREE, Plan.PLAN_PAY_AS_YOU_GO],
+        (plan, requestId, api) => api.billing.changePlan({ organizationId, plan, etag, requestId }),
+        { organizationId },
       );
     },
   },

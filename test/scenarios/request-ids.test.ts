@@ -12,6 +12,7 @@ import { readStream } from '../invariants/stream.ts';
 import { mutations } from './mutations.ts';
 import {
   choosePlan,
+  createOrganization,
   createProject,
   moveProject,
   outcomes,
@@ -178,6 +179,105 @@ test('who lost access by another’s doing may not repeat what it did there', as
   const removal = { organizationId, accountId, etag: '', requestId: '' };
   await ada.api.organizations.removeMember(removal);
   await refused(t, create(), 'ORGANIZATION_NOT_FOUND');
+  await refused(t, move(), 'PROJECT_NOT_FOUND');
+});
+
+test('a weaker key of the account gets no secret by repeating what a wider one asked for', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp();
+  const request = {
+    apiKey: keyMessage({ name: 'all', scopes: ['*'] }),
+    requestId: randomUUID(),
+  };
+  const first = await ada.api.apiKeys.createApiKey(request);
+  const weaker = async (wanted: Parameters<typeof createKey>[1]) => {
+    const { secret } = await createKey(ada.api, wanted);
+    return silo.as(secret).apiKeys.createApiKey(request);
+  };
+  await refused(t, weaker({ scopes: ['project:read'] }), 'SCOPE_REQUIRED');
+  await refused(t, weaker({ scopes: ['*'], projectIds: [ada.projectId] }), 'KEY_RESTRICTED');
+  await refused(t, weaker({ scopes: ['key:write'] }), 'KEY_EXCEEDS_CALLER');
+  const expireTime = new Date(Date.now() + 3_600_000);
+  await refused(t, weaker({ scopes: ['*'], expireTime }), 'KEY_EXCEEDS_CALLER');
+  t.is((await ada.api.apiKeys.createApiKey(request)).secret, first.secret);
+  // At once with the call itself, too: whoever comes second is a repeat.
+  const { secret: narrow } = await createKey(ada.api, { scopes: ['key:write'] });
+  const raced = { ...request, requestId: randomUUID() };
+  const rivals = Array.from({ length: 5 }, () => silo.as(narrow).apiKeys.createApiKey(raced));
+  const made = ada.api.apiKeys.createApiKey(raced);
+  t.deepEqual(new Set(await outcomes(rivals)), new Set(['KEY_EXCEEDS_CALLER']));
+  t.truthy((await made).secret);
+});
+
+test('a key that had deleted itself repeats nothing else that its account did', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp();
+  const request = { apiKey: keyMessage({ name: 'x', scopes: ['*'] }), requestId: randomUUID() };
+  await ada.api.apiKeys.createApiKey(request);
+  const { apiKey, secret } = await createKey(ada.api, { scopes: ['*'] });
+  const deletion = { keyId: apiKey.id, etag: '', requestId: randomUUID() };
+  await silo.as(secret).apiKeys.deleteApiKey(deletion);
+  await refused(t, silo.as(secret).apiKeys.createApiKey(request), 'TOKEN_INVALID');
+  t.deepEqual(apart(await silo.as(secret).apiKeys.deleteApiKey(deletion)), {
+    propagation: undefined,
+  });
+});
+
+test('a key that gave up its own right to change keys may repeat that, until another ends it', async (t) => {
+  const { silo } = t.context;
+  const ada = await silo.signUp();
+  const { apiKey, secret } = await createKey(ada.api, { scopes: ['*'] });
+  const { apiKeys } = silo.as(secret);
+  const narrowing = {
+    apiKey: keyMessage({ id: apiKey.id, scopes: ['project:read'] }),
+    updateMask: ['scopes'],
+    requestId: randomUUID(),
+  };
+  const first = await apiKeys.updateApiKey(narrowing);
+  t.deepEqual(apart(await apiKeys.updateApiKey(narrowing)), apart(first));
+  await refused(t, apiKeys.updateApiKey({ ...narrowing, requestId: 'other' }), 'SCOPE_REQUIRED');
+  await ada.api.apiKeys.deleteApiKey({ keyId: apiKey.id, etag: '', requestId: '' });
+  await refused(t, apiKeys.updateApiKey(narrowing), 'TOKEN_INVALID');
+});
+
+test('a project’s token is told again only to members of the organization that owns it now', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
+  const organizationId = ada.organization.id;
+  await join(ada, bob, LEVEL_MEMBER);
+  await choosePlan(ada.api, organizationId);
+  const requestId = randomUUID();
+  const create = () =>
+    bob.api.projects.createProject({ organizationId, name: 'x', settings: undefined, requestId });
+  const { project, projectToken } = await create();
+  const projectId = project?.id ?? '';
+  const { organizationId: elsewhere } = await createOrganization(ada.api);
+  await choosePlan(ada.api, elsewhere);
+  await moveProject(ada.api, projectId, elsewhere);
+  await refused(t, create(), 'PROJECT_NOT_FOUND');
+  await join(ada, bob, LEVEL_MEMBER, elsewhere);
+  t.is((await create()).projectToken, projectToken);
+  await ada.api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+  t.is((await create()).projectToken, projectToken, 'also while it is deleted');
+  const accountId = bob.account.id;
+  const removal = { organizationId: elsewhere, accountId, etag: '', requestId: '' };
+  await ada.api.organizations.removeMember(removal);
+  await refused(t, create(), 'PROJECT_NOT_FOUND');
+});
+
+test('a project that has moved on is told again only to those who may know of it where it is', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
+  await join(bob, ada, LEVEL_MEMBER);
+  await choosePlan(ada.api, ada.organization.id);
+  await choosePlan(bob.api, bob.organization.id);
+  const { id } = await createProject(ada.api, ada.organization.id);
+  const move = () => moveProject(ada.api, id, bob.organization.id, 'move');
+  await move();
+  await move();
+  const { organizationId: further } = await createOrganization(bob.api);
+  await choosePlan(bob.api, further);
+  await moveProject(bob.api, id, further);
   await refused(t, move(), 'PROJECT_NOT_FOUND');
 });
 

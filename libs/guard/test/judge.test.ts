@@ -39,6 +39,8 @@ type Row = {
   refused?: ErrorReason;
 };
 
+const reach = { organizationIds: [], projectIds: [] };
+
 const inOrganization = { projectId: undefined, organizationId: home };
 
 const rows: Row[] = [
@@ -148,6 +150,75 @@ const rows: Row[] = [
     rule: 'membership is the least level where none is asked for',
     question: { level: undefined },
     facts: { ...facts, level: Level.LEVEL_MEMBER },
+  },
+  {
+    rule: 'a deleted project is judged by its last owner where gone targets are asked about',
+    question: { evenGone: true },
+    facts: { ...facts, project: { ...project, state: ProjectState.PROJECT_STATE_DELETED } },
+  },
+  {
+    rule: 'a deleted project is hidden from those who are no members of its last owner',
+    question: { evenGone: true },
+    facts: {
+      project: { ...project, state: ProjectState.PROJECT_STATE_DELETED },
+      organization: open,
+    },
+    refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  {
+    rule: 'a project that is not there is allowed where gone targets are asked about',
+    question: { evenGone: true },
+    facts: {},
+  },
+  {
+    rule: 'a project that is not there is hidden from a key that is restricted to another',
+    question: { evenGone: true },
+    key: { projectIds: ['prj_2'] },
+    facts: {},
+    refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  {
+    rule: 'a deleted organization is allowed where gone targets are asked about',
+    question: { ...inOrganization, evenGone: true },
+    facts: {},
+  },
+  {
+    rule: 'a deleted organization is hidden from a key that is restricted to another',
+    question: { ...inOrganization, evenGone: true },
+    key: { organizationIds: ['org_us_other'] },
+    facts: {},
+    refused: ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND,
+  },
+  {
+    rule: 'an organization that is still there is judged like every other',
+    question: { ...inOrganization, evenGone: true },
+    facts: { organization: open },
+    refused: ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND,
+  },
+  {
+    rule: 'what is hidden is told as what the caller named',
+    question: {
+      ...inOrganization,
+      hiddenAs: { reason: ErrorReason.ERROR_REASON_MOVE_NOT_FOUND, detail: 'mov_1' },
+    },
+    facts: {},
+    refused: ErrorReason.ERROR_REASON_MOVE_NOT_FOUND,
+  },
+  {
+    rule: 'a restricted key knows of no other key',
+    question: { projectId: undefined, keyId: 'key_other' },
+    key: { projectIds: ['prj_1'] },
+    refused: ErrorReason.ERROR_REASON_KEY_NOT_FOUND,
+  },
+  {
+    rule: 'what must lie within the key may not go beyond it',
+    question: { projectId: undefined, within: { ...reach, scopes: ['*'] } },
+    key: { scopes: ['project:read'] },
+    refused: ErrorReason.ERROR_REASON_KEY_EXCEEDS_CALLER,
+  },
+  {
+    rule: 'what lies within the key is allowed',
+    question: { projectId: undefined, within: { ...reach, scopes: ['project:read'] } },
   },
 ];
 

@@ -6,7 +6,10 @@ import test, { type ExecutionContext } from 'ava';
 import type { Document } from 'mongodb';
 import { type Codec, type EventLog, RepeatedRequest } from '../event-log.ts';
 import type { Mutation } from '../mutation.ts';
+import type { RepeatTerms } from '../requests.ts';
 import { mutation, testEventLog } from './support.ts';
+
+const scopeRequired = ErrorReason.ERROR_REASON_SCOPE_REQUIRED;
 
 const text: Codec<string> = {
   encode: (response) => ({ finish: () => Buffer.from(response, 'utf8') }),
@@ -123,13 +126,34 @@ test('a sealed answer opens with its request id alone, and a dump holds neither'
   }
 });
 
-test('the record says where a repeat is authorized again', async (t) => {
+test('the record demands of a repeat what was demanded of the call, and what was decided on besides', async (t) => {
   const { eventLog } = await testEventLog(t);
-  const each = mutation({ requestId: 'r1' });
-  const reauthorize = [{ organizationId: 'org_us_1', level: 2 as const }];
-  await eventLog.mutate(each, text, async () => ({ response: 'x', reauthorize }));
-  const record = await eventLog.findRequest(each.request?.key ?? Buffer.alloc(0));
-  t.deepEqual(record?.reauthorize, reauthorize);
+  const allowed = [{ scope: 'key:write', organizationId: 'org_us_1' }];
+  const within = { scopes: ['*'], organizationIds: [], projectIds: [], expireTime: new Date(0) };
+  const recorded = async (requestId: string, terms: RepeatTerms) => {
+    const each = { ...mutation({ requestId }), allowed };
+    await eventLog.mutate(each, text, async () => ({ response: 'x', ...terms }));
+    return (await eventLog.findRequest(each.request?.key ?? Buffer.alloc(0)))?.reauthorize;
+  };
+  t.deepEqual(await recorded('r1', {}), allowed);
+  const alsoDemands = [{ within }];
+  t.deepEqual(await recorded('r2', { alsoDemands }), [...allowed, ...alsoDemands]);
+  const reauthorize = [{ organizationId: 'org_us_1', level: 2 as const, evenGone: true }];
+  t.deepEqual(await recorded('r3', { reauthorize }), reauthorize);
+});
+
+test('who finds the request decided by another call meanwhile is checked like every repeat', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  const decided = mutation({ requestId: 'r1' });
+  await eventLog.mutate(decided, text, async () => ({ response: 'secret' }));
+  const checkRepeat = async () => {
+    throw errors.scopeRequired('key:write');
+  };
+  const weaker = { ...mutation({ requestId: 'r1' }), checkRepeat };
+  const mutated = eventLog.mutate(weaker, text, async () => ({ response: 'again' }));
+  t.is((await t.throwsAsync(mutated, { instanceOf: SiloError })).reason, scopeRequired);
+  const begun = eventLog.decide(weaker, async (tx) => tx.remember({ sagaId: 's' }));
+  t.is((await t.throwsAsync(begun, { instanceOf: SiloError })).reason, scopeRequired);
 });
 
 test('a saga is begun once for a request, and a repeat is told which', async (t) => {
@@ -137,8 +161,7 @@ test('a saga is begun once for a request, and a repeat is told which', async (t)
   const begin = (each: Mutation, sagaId: string) =>
     eventLog.decide(each, async (tx) => {
       tx.emit({ event: 'created', subject: 'prj_1', body: {} });
-      const bodyHash = each.request?.bodyHash ?? Buffer.alloc(0);
-      tx.remember({ bodyHash, reauthorize: [], sagaId, sealed: Buffer.from('sealed') });
+      tx.remember({ sagaId, sealed: Buffer.from('sealed') });
       return sagaId;
     });
   t.is((await begin(mutation({ requestId: 'r1' }), 'saga_1')).value, 'saga_1');

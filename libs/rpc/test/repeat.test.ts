@@ -112,8 +112,8 @@ test('who has lost the target may repeat, where the organizations of the first c
   const access = ruledAccess();
   const lost = { isLost: false };
   const authorize = async (question: Question, signal: AbortSignal): Promise<Answer> => {
-    const isFirst = question.unrestricted === true;
-    if (!lost.isLost || !isFirst) return await access.authorize(question, signal);
+    // The method's own question alone has a place for a target.
+    if (!lost.isLost || !('projectId' in question)) return await access.authorize(question, signal);
     const allowed = await access.authorize({ keyHash: question.keyHash }, signal);
     const refusal = { reason: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND, detail: 'prj_1' };
     return { allowed: false, refusal, key: allowed.allowed ? allowed.facts.key : undefined };
@@ -126,7 +126,8 @@ test('who has lost the target may repeat, where the organizations of the first c
   t.is(await outcomeOf(client.updateAccount(updateRequest, bearer(fullKey))), 'PROJECT_NOT_FOUND');
   remember({ response, reauthorize: [{ organizationId, level: Level.LEVEL_MEMBER }] });
   t.is(await outcomeOf(client.updateAccount(updateRequest, bearer(fullKey))), 'OK');
-  t.like(access.questions.at(-1), { organizationId, scope: 'account:write' });
+  t.like(access.questions.at(-1), { organizationId, level: Level.LEVEL_MEMBER });
+  t.is(await outcomeOf(client.updateAccount(updateRequest, bearer(narrowKey))), 'SCOPE_REQUIRED');
   const elsewhere = { organizationId: `org_us_${'1'.repeat(26)}`, level: Level.LEVEL_MEMBER };
   remember({ response, reauthorize: [elsewhere] });
   const outcome = await outcomeOf(client.updateAccount(updateRequest, bearer(fullKey)));
@@ -164,7 +165,7 @@ test('a repeat whose answer a saga still makes reaches the handler with the reco
   t.like(calls[1]?.caller, { kind: 'key', organization: undefined });
 });
 
-test('a dead key repeats the request that it is remembered for, and does nothing else', async (t) => {
+test('a dead key repeats the one request that ended it, and does nothing else', async (t) => {
   const dying = newApiKey();
   const life = { isOver: false };
   const access = ruledAccess();
@@ -173,15 +174,17 @@ test('a dead key repeats the request that it is remembered for, and does nothing
     const keyHash = isDying ? hashOf(fullKey) : question.keyHash;
     return await access.authorize({ ...question, keyHash }, signal);
   };
-  const revive = async (keyHash: Uint8Array) =>
-    hashOf(dying).equals(keyHash) ? { accountId, keyId: 'key_1' } : undefined;
-  const { client, remember } = await start(t, {
+  let requestKey: Uint8Array = Buffer.alloc(32);
+  const { client, calls, remember } = await start(t, {
     access: { ...access, authorize, permit: lastingPermit(authorize) },
-    revive,
+    findEndedKey: async (keyHash) =>
+      hashOf(dying).equals(keyHash) ? { accountId, keyId: 'key_1', requestKey } : undefined,
   });
   await client.updateAccount(updateRequest, bearer(dying));
   remember({ response });
   life.isOver = true;
+  t.is(await outcomeOf(client.updateAccount(updateRequest, bearer(dying))), 'TOKEN_INVALID');
+  requestKey = calls[0]?.request?.key ?? requestKey;
   t.is(await outcomeOf(client.updateAccount(updateRequest, bearer(dying))), 'OK');
   const other = { ...updateRequest, requestId: 'other' };
   t.is(await outcomeOf(client.updateAccount(other, bearer(dying))), 'TOKEN_INVALID');

@@ -70,12 +70,10 @@ async function intend(
   const found = await subscriptions.findIn(tx.session, organizationId);
   const present = openSubscription(found, organizationId);
   checkEtag(etag, present.revision);
-  const reauthorize = [{ organizationId, level: Level.LEVEL_ADMIN }];
-  const remembered = call.request && { bodyHash: call.request.bodyHash, reauthorize };
   if (present.plan === plan) {
     const answer = { subscription: toSubscription(present, numbers) };
     const response = ChangePlanResponse.encode(answer).finish();
-    if (remembered) tx.remember({ ...remembered, response });
+    tx.remember({ response });
     return { response: answer };
   }
   checkBillingDetails(present, describePlan(plan));
@@ -89,7 +87,7 @@ async function intend(
   };
   const lock = changePlanLock(organizationId);
   await sagas.begin(tx, changePlan, { id: sagaId, data, actor: call.actor, lock });
-  if (remembered) tx.remember({ ...remembered, sagaId });
+  tx.remember({ sagaId });
   return { sagaId };
 }
 

@@ -3,7 +3,6 @@ import {
   type UpdateBillingDetailsRequest,
   UpdateBillingDetailsResponse,
 } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
-import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { BillingDetailsUpdated } from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
@@ -39,10 +38,7 @@ export const createUpdateBillingDetails =
           subject: organizationId,
           body: BillingDetailsUpdated.toJSON({ organizationId, revision, actor, time: now }),
         });
-        return {
-          response: { subscription: toSubscription(after, numbers) },
-          reauthorize: [{ organizationId, level: Level.LEVEL_ADMIN }],
-        };
+        return { response: { subscription: toSubscription(after, numbers) } };
       },
     );
     return response;

@@ -52,7 +52,7 @@ test('a forgotten request is tried anew, and another account’s is kept', async
   const theirs = mutation({ requestId: 'r', account: 'acc_2' });
   for (const each of [mine, theirs]) {
     await eventLog.decide(each, async (tx) => {
-      tx.remember({ bodyHash: Buffer.alloc(32), reauthorize: [], sagaId: 's' });
+      tx.remember({ sagaId: 's' });
     });
   }
   const key = mine.request?.key ?? Buffer.alloc(0);

@@ -32,13 +32,13 @@ export function createAcceptInvite({
       const invited = await findInvited(stores, tx, { codeHash: hashOf(code), accountId });
       const { organizationId } = invited.invite;
       const { organization, member } = await join(stores, tx, invited);
-      const reauthorize = [{ organizationId, level: Level.LEVEL_MEMBER }];
+      const alsoDemands = [{ organizationId, level: Level.LEVEL_MEMBER }];
       return {
         response: {
           organization: organizationMessage(organization, member.level),
           member: memberMessage(member, invited.account),
         },
-        reauthorize,
+        alsoDemands,
       };
     });
     return response;

@@ -90,7 +90,7 @@ async function begin(
     tx.emit(accountCreated(account, data.organizationId, { actor, time: tx.now }));
     await foundOrganization(stores, tx, data, actor);
     await sagas.begin(tx, definitions.createAccount, { id: sagaId, data, actor });
-    tx.remember({ bodyHash: identity.bodyHash, reauthorize: [], sagaId, sealed });
+    tx.remember({ sagaId, sealed });
   });
   return sagaId;
 }

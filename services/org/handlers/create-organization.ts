@@ -35,7 +35,7 @@ async function begin(
   organizationName: string,
   call: Call,
 ): Promise<string> {
-  const { actor, request } = call;
+  const { actor } = call;
   const { accountId } = keyCaller(call).key;
   const sagaId = ulid().toLowerCase();
   const organizationId = newId(`org_${region}`);
@@ -45,10 +45,13 @@ async function begin(
     const data = { ...named, createTime: tx.now };
     await foundOrganization(stores, tx, data, actor);
     await sagas.begin(tx, definitions.createOrganization, { id: sagaId, data, actor });
-    if (request === undefined) return;
-    // The answer holds the project's token, which members may see.
-    const reauthorize = [{ organizationId, level: Level.LEVEL_MEMBER }];
-    tx.remember({ bodyHash: request.bodyHash, reauthorize, sagaId });
+    // The answer holds the project's token, which members may see wherever the project is now.
+    const level = Level.LEVEL_MEMBER;
+    const alsoDemands = [
+      { organizationId, level },
+      { projectId, level, evenGone: true },
+    ];
+    tx.remember({ alsoDemands, sagaId });
   });
   return sagaId;
 }

@@ -18,7 +18,6 @@ export function createDeleteInvite({
   return async ({ organizationId, inviteId }, call) => {
     const { accountId } = keyCaller(call).key;
     const ask = { organizationId, accountId, least: Level.LEVEL_ADMIN };
-    const reauthorize = [{ organizationId, level: Level.LEVEL_ADMIN }];
     const { response } = await eventLog.mutate(call, DeleteInviteResponse, async (tx) => {
       const { organization, membership } = await decideIn(stores, tx, ask);
       const invite = await stores.invites.findOpenIn(tx.session, organizationId, inviteId, tx.now);
@@ -28,7 +27,7 @@ export function createDeleteInvite({
       await stores.organizations.save(tx.session, { ...organization, inviteCount });
       await stores.invites.remove(tx.session, organizationId, inviteId);
       tx.emit(inviteDeleted(organizationId, inviteId, { actor: call.actor, time: tx.now }));
-      return { response: {}, reauthorize };
+      return { response: {}, alsoDemands: [{ organizationId, level: invite.level }] };
     });
     return response;
   };

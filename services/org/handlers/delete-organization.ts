@@ -56,7 +56,8 @@ async function begin(
     await sagas.begin(tx, definitions.deleteOrganization, { id: sagaId, data, actor, lock });
     await stores.organizations.save(tx.session, { ...organization, deletionRevision: revision });
     // Whoever has deleted it may still repeat it.
-    if (request) tx.remember({ bodyHash: request.bodyHash, reauthorize: [], sagaId });
+    const reauthorize = [{ organizationId, level: Level.LEVEL_OWNER, evenGone: true }];
+    tx.remember({ reauthorize, sagaId });
   });
   return sagaId;
 }

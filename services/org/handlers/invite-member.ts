@@ -26,7 +26,7 @@ export function createInviteMember({
   return async ({ organizationId, email, level }, call) => {
     const inviterAccountId = keyCaller(call).key.accountId;
     const ask = { organizationId, accountId: inviterAccountId, least: Level.LEVEL_ADMIN };
-    const reauthorize = [{ organizationId, level: Level.LEVEL_ADMIN }];
+    const alsoDemands = [{ organizationId, level }];
     const code = newInviteCode();
     const { response } = await eventLog.mutate(call, InviteMemberResponse, async (tx) => {
       const stamp = { actor: call.actor, time: tx.now };
@@ -50,7 +50,7 @@ export function createInviteMember({
       await stores.organizations.save(tx.session, { ...organization, inviteCount: openCount + 1 });
       await stores.invites.insert(tx.session, invite);
       tx.emit(inviteCreated(invite, stamp));
-      return { response: { invite: inviteMessage(invite), code }, reauthorize, sealed: true };
+      return { response: { invite: inviteMessage(invite), code }, alsoDemands, sealed: true };
     });
     return response;
   };

@@ -1,4 +1,4 @@
-import { isRestricted } from '@silo/guard/judge.ts';
+import { isRestricted } from '@silo/guard/reach.ts';
 import { decodePageToken, encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type {
   ListOrganizationsRequest,

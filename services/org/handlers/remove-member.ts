@@ -19,8 +19,6 @@ export function createRemoveMember({
   return async ({ organizationId, accountId, etag }, call) => {
     const caller = keyCaller(call).key.accountId;
     const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
-    // Who removes himself by this very call may still repeat it.
-    const reauthorize = caller === accountId ? [] : [{ organizationId, level: Level.LEVEL_ADMIN }];
     const { response } = await eventLog.mutate(call, RemoveMemberResponse, async (tx) => {
       const { organization, membership } = await decideIn(stores, tx, ask);
       const member = await stores.members.findIn(tx.session, organizationId, accountId);
@@ -28,7 +26,9 @@ export function createRemoveMember({
       checkWithinOwn(membership.level, member.level);
       checkEtag(etag, member.revision);
       await endMembership(stores, tx, { organization, member, actor: call.actor });
-      return { response: {}, reauthorize };
+      // Who removes himself by this very call may still repeat it.
+      if (caller === accountId) return { response: {}, reauthorize: [] };
+      return { response: {}, alsoDemands: [{ organizationId, level: member.level }] };
     });
     return response;
   };

@@ -1,12 +1,11 @@
 import { errors } from '@silo/errors/errors.ts';
-import type { Access } from '@silo/guard/access.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import {
   type UpdateAccountRequest,
   UpdateAccountResponse,
 } from '@silo/protos/gen/silo/org/v1/account_service.ts';
-import { ask } from '@silo/rpc/ask.ts';
-import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { demand } from '@silo/rpc/ask.ts';
+import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { accountUpdated } from '../event-drafts.ts';
 import { accountMessage } from '../messages.ts';
@@ -25,7 +24,11 @@ export function createUpdateAccount({
   return async ({ account: given, updateMask }, call) => {
     if (given === undefined) throw errors.invalidField([]);
     const wanted = wantedAccountFields(given, updateMask);
-    if (wanted.currentProjectId) await checkReadable(access, call, wanted.currentProjectId);
+    if (wanted.currentProjectId) {
+      // Refuses with PROJECT_NOT_FOUND a project that the caller may not read.
+      const level = Level.LEVEL_MEMBER;
+      await demand(access, call, { projectId: wanted.currentProjectId, level });
+    }
     const { accountId } = keyCaller(call).key;
     const { response } = await eventLog.mutate(call, UpdateAccountResponse, async (tx) => {
       const before = await stores.accounts.findIn(tx.session, accountId);
@@ -40,12 +43,4 @@ export function createUpdateAccount({
     });
     return response;
   };
-}
-
-/** Refuses with PROJECT_NOT_FOUND a project that the caller may not read. */
-async function checkReadable(access: Access, call: Call, projectId: string): Promise<void> {
-  const { keyHash } = keyCaller(call);
-  const question = { keyHash, projectId, level: Level.LEVEL_MEMBER };
-  const answer = await ask(access, call, question);
-  if (!answer.allowed) throw errors.projectNotFound(projectId);
 }

@@ -8,7 +8,7 @@ import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { memberUpdated } from '../event-drafts.ts';
 import { memberMessage } from '../messages.ts';
-import { checkKeepsOwner, checkWithinOwn, ownersAdded } from '../rules/levels.ts';
+import { checkKeepsOwner, checkWithinOwn, highest, ownersAdded } from '../rules/levels.ts';
 import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';
 
@@ -22,15 +22,16 @@ export function createUpdateMember({
     const { organizationId, accountId, level } = wanted;
     const caller = keyCaller(call).key.accountId;
     const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
-    // Who steps down by this very call may still repeat it.
-    const again = caller === accountId ? Level.LEVEL_MEMBER : Level.LEVEL_ADMIN;
-    const reauthorize = [{ organizationId, level: again }];
     const { response } = await eventLog.mutate(call, UpdateMemberResponse, async (tx) => {
       const { organization, membership } = await decideIn(stores, tx, ask);
       const before = await stores.members.findIn(tx.session, organizationId, accountId);
       if (before === undefined) throw errors.memberNotFound(accountId);
       checkWithinOwn(membership.level, before.level, level);
       checkEtag(wanted.etag, before.revision);
+      // Who steps down by this very call may still repeat it.
+      const stepsDown = caller === accountId && level < before.level;
+      const demanded = highest(Level.LEVEL_ADMIN, before.level, level);
+      const reauthorize = [{ organizationId, level: stepsDown ? level : demanded }];
       const account = await stores.accounts.findIn(tx.session, accountId);
       if (before.level === level) {
         // Whoever lowered it to this may still be waiting for it to spread.

@@ -25,7 +25,6 @@ export function createUpdateOrganization({
     const wanted = wantedOrganizationFields(given, updateMask);
     const { accountId } = keyCaller(call).key;
     const ask = { organizationId: given.id, accountId, least: Level.LEVEL_ADMIN };
-    const reauthorize = [{ organizationId: given.id, level: Level.LEVEL_ADMIN }];
     // Forbidding what is forbidden already too: whoever did it may still be waiting for it to spread.
     const keepsAccess = wanted.membersMayCreateProjects !== false;
     const { response } = await eventLog.mutate(call, UpdateOrganizationResponse, async (tx) => {
@@ -34,13 +33,13 @@ export function createUpdateOrganization({
       const changes = organizationChanges(before, wanted);
       if (changes.length === 0) {
         const organization = organizationMessage(before, membership.level);
-        return { response: { organization }, reauthorize, keepsAccess };
+        return { response: { organization }, keepsAccess };
       }
       const after = { ...before, ...wanted, revision: before.revision + 1, updateTime: tx.now };
       await stores.organizations.save(tx.session, after);
       tx.emit(organizationUpdated(after, changes, { actor: call.actor, time: tx.now }));
       const organization = organizationMessage(after, membership.level);
-      return { response: { organization }, reauthorize, keepsAccess };
+      return { response: { organization }, keepsAccess };
     });
     return response;
   };

@@ -22,6 +22,11 @@ export function checkWithinOwn(callerLevel: Level, ...levels: readonly Level[]):
   }
 }
 
+/** The highest of these levels. */
+export function highest(...levels: readonly [Level, ...Level[]]): Level {
+  return levels.toSorted((a, b) => b - a)[0] ?? levels[0];
+}
+
 /** An organization always keeps an owner: refuses with LAST_OWNER. `to` undefined: no member any more. */
 export function checkKeepsOwner(ownerCount: number, from: Level, to: Level | undefined): void {
   if (from === Level.LEVEL_OWNER && to !== Level.LEVEL_OWNER && ownerCount <= 1) {

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { askOwners } from '@silo/guard/test/ask-owners.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
-import type { Call, Caller } from '@silo/rpc/call.ts';
+import type { Call, Caller, KeyCaller } from '@silo/rpc/call.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
@@ -69,7 +69,13 @@ export async function serviceHarness(
     definitions: Object.values(definitions),
   });
   const nothing = async () => undefined;
-  const fills = { token: nothing, key: nothing, project: nothing, ...createOrgFills(stores) };
+  const { key } = keyCallerOf('acc_1', {});
+  const fills = {
+    token: nothing,
+    key: async () => key,
+    project: nothing,
+    ...createOrgFills(stores),
+  };
   const access = askOwners(fills);
   const sources = [ownSource(eventLog)];
   const follower = createFollower({ activity: stores.activity, eventLog, sources, log });
@@ -154,9 +160,16 @@ function makeCall(signal: AbortSignal, asked: CallOptions): Call {
 }
 
 function callerOf(asked: CallOptions): Caller {
-  const { accountId, staff, organizationIds = [], projectIds = [] } = asked;
+  const { accountId, staff } = asked;
   if (staff) return { kind: 'certificate', role: 3, name: 'ops' };
   if (accountId === undefined) return { kind: 'anyone' };
+  return keyCallerOf(accountId, asked);
+}
+
+function keyCallerOf(
+  accountId: string,
+  { organizationIds = [], projectIds = [] }: CallOptions,
+): KeyCaller {
   const reach = { scopes: ['*'], organizationIds, projectIds };
   const live = { expireTime: undefined, disabled: false };
   const key = { keyId: 'key_1', accountId, ...reach, ...live };

@@ -1,21 +1,8 @@
 import { errors } from '@silo/errors/errors.ts';
-import type { Access, AccessFacts, Question } from '@silo/guard/access.ts';
+import type { Access, AccessFacts } from '@silo/guard/access.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import { ask } from '@silo/rpc/ask.ts';
-import { type Call, keyCaller } from '@silo/rpc/call.ts';
-import { refusalError } from '@silo/rpc/refusal.ts';
-
-/** Demands of the caller what the method's option could not say. Refuses as the option would. */
-export async function authorize(
-  access: Access,
-  call: Call,
-  question: Omit<Question, 'keyHash'>,
-): Promise<AccessFacts> {
-  const { keyHash } = keyCaller(call);
-  const answer = await ask(access, call, { keyHash, ...question });
-  if (!answer.allowed) throw refusalError(answer.refusal);
-  return answer.facts;
-}
+import { demand } from '@silo/rpc/ask.ts';
+import type { Call } from '@silo/rpc/call.ts';
 
 /**
  * Demands that the caller may create projects in an organization. Asked as one question, so that
@@ -27,7 +14,7 @@ export async function authorizeCreation(
   organizationId: string,
 ): Promise<NonNullable<AccessFacts['organization']>> {
   const needs = { scope: 'project:write', level: Level.LEVEL_MEMBER, createsProjects: true };
-  const { organization } = await authorize(access, call, { ...needs, organizationId });
+  const { organization } = await demand(access, call, { ...needs, organizationId });
   if (organization === undefined) throw errors.organizationNotFound(organizationId);
   return organization;
 }

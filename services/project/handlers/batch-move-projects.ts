@@ -15,7 +15,8 @@ export const createBatchMoveProjects =
     const { sourceOrganizationId: sourceId, destinationOrganizationId: destinationId } = request;
     requireSameRegion(sourceId, destinationId);
     const missing = errors.projectNotFound;
-    const asked = { sourceId, destinationId, projectIds, etag: '', missing, planFingerprint };
+    const ends = { sourceId, destinationId, namesSource: true };
+    const asked = { ...ends, projectIds, etag: '', missing, planFingerprint };
     return await moveProjects(uses, call, asked, {
       codec: BatchMoveProjectsResponse,
       answer: ({ move }) => ({ move: moveMessage(move) }),

@@ -1,4 +1,5 @@
 import { RepeatedRequest, type Transaction } from '@silo/mongo/event-log.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { CreateProjectResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Call, targetOrganization } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
@@ -41,12 +42,11 @@ async function decide(
   call: Call,
   choose: (tx: Transaction) => Promise<NewProject[]>,
 ): Promise<string> {
-  const { actor, request } = call;
+  const { actor } = call;
   const known = targetOrganization(call);
   const organizationId = known.id;
   const isAllowed = known.level >= levelToCreate(known);
-  const organization = isAllowed ? known : await authorizeCreation(access, call, organizationId);
-  const level = levelToCreate(organization);
+  if (!isAllowed) await authorizeCreation(access, call, organizationId);
   const sagaId = ulid().toLowerCase();
   try {
     await eventLog.decide(call, async (tx) => {
@@ -63,9 +63,13 @@ async function decide(
       for (const project of created) tx.emit(createdEvent(project, { actor, tx }));
       const data = { projects: created, tokens: {} };
       await sagas.begin(tx, createProjects, { id: sagaId, data, actor });
-      if (request === undefined) return;
-      const { bodyHash } = request;
-      tx.remember({ bodyHash, sagaId, reauthorize: [{ organizationId, level }] });
+      // The answer holds the projects' tokens, which members may see wherever the projects are now.
+      const wherever = { level: Level.LEVEL_MEMBER, evenGone: true };
+      const alsoDemands = [
+        { organizationId, createsProjects: true },
+        ...created.map(({ _id: projectId }) => ({ projectId, ...wherever })),
+      ];
+      tx.remember({ sagaId, alsoDemands });
     });
     return sagaId;
   } catch (error) {

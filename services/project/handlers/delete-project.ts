@@ -41,7 +41,8 @@ export const createDeleteProject =
         tx.emit(deletedEvent(project, { actor: call.actor, tx }));
         return {
           response: { project: projectMessage(project) },
-          reauthorize: [{ organizationId, projectId, level }],
+          // Deleted by this very request.
+          reauthorize: [{ projectId, level, evenGone: true }],
         };
       });
       return response;

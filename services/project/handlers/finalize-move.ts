@@ -8,7 +8,7 @@ import { refuseClosed, requireMayFinalize } from '../rules/undo-move.ts';
 import type { Dependencies } from './dependencies.ts';
 import { moveFinalizedEvent } from './events.ts';
 import { moveMessage } from './messages.ts';
-import { readSeenMove } from './seen-move.ts';
+import { hiddenMove, readSeenMove } from './seen-move.ts';
 
 type Uses = Pick<Dependencies, 'moves' | 'eventLog' | 'access'>;
 
@@ -20,7 +20,6 @@ export const createFinalizeMove =
     const { key } = keyCaller(call);
     requireMayFinalize(move, key, sides);
     const { destinationOrganizationId: organizationId } = move;
-    const [projectId = ''] = move.projectIds;
     const { response } = await eventLog.mutate(call, FinalizeMoveResponse, async (tx) => {
       const closing = { finalizeTime: tx.now, finalizerAccountId: key.accountId };
       const closed = await moves.close(tx, moveId, closing);
@@ -33,7 +32,7 @@ export const createFinalizeMove =
       tx.emit(moveFinalizedEvent(closed, { actor: call.actor, tx }));
       return {
         response: { move: moveMessage(closed) },
-        reauthorize: [{ organizationId, projectId, level: Level.LEVEL_ADMIN }],
+        alsoDemands: [{ organizationId, level: Level.LEVEL_ADMIN, hiddenAs: hiddenMove(moveId) }],
       };
     });
     return response;

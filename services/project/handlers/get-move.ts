@@ -1,4 +1,4 @@
-import { reachesOrganization } from '@silo/guard/judge.ts';
+import { reachesOrganization } from '@silo/guard/reach.ts';
 import type {
   GetMoveRequest,
   GetMoveResponse,

@@ -19,7 +19,7 @@ export const createMoveProject =
       requireSameRegion(sourceId, destinationId);
       const missing = () => gone;
       const move = { sourceId, destinationId, projectIds: [projectId], etag, missing };
-      const asked = { ...move, planFingerprint };
+      const asked = { ...move, planFingerprint, namesSource: false };
       return await moveProjects(uses, call, asked, { codec: MoveProjectResponse, answer });
     });
   };

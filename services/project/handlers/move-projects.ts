@@ -1,8 +1,9 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Codec, Transaction } from '@silo/mongo/event-log.ts';
-import type { Reauthorization } from '@silo/mongo/mutation.ts';
+import type { Demand } from '@silo/mongo/mutation.ts';
 import type { Unpropagated } from '@silo/mongo/requests.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { checkEtag, revisionOf } from '@silo/tokens/etag.ts';
@@ -25,6 +26,8 @@ export type AskedMove = {
   sourceId: string;
   destinationId: string;
   projectIds: readonly string[];
+  /** Whether the caller named the source: of a batch, not of one project. */
+  namesSource: boolean;
   /** '' unless the caller names the one project's. */
   etag: string;
   /** What is refused with where the source does not own a project. */
@@ -70,14 +73,24 @@ export async function moveProjects<Response>(
   );
 }
 
-/** Where a repeat is authorized again: a key that is restricted to projects reaches them alone. */
-function reauthorizationOf({ sourceId, destinationId, projectIds }: AskedMove): Reauthorization[] {
-  const [projectId, ...others] = projectIds;
-  const one = projectId !== undefined && others.length === 0 ? { projectId } : {};
-  return [
-    { organizationId: sourceId, level: Level.LEVEL_ADMIN, ...one },
-    { organizationId: destinationId, level: Level.LEVEL_MEMBER },
-  ];
+/**
+ * By what a repeat is authorized: as the move was, in both organizations. Where the caller named one
+ * project, whose source it was not told, also by whoever owns the project by now; what the caller
+ * was there before the move is waived.
+ */
+function reauthorizationOf(asked: AskedMove): Demand[] {
+  const { sourceId, destinationId, projectIds, namesSource } = asked;
+  const level = Level.LEVEL_ADMIN;
+  const destination = { organizationId: destinationId, createsProjects: true };
+  if (namesSource) return [{ organizationId: sourceId, level }, destination];
+  return projectIds.flatMap((projectId) => {
+    const hiddenAs = { reason: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND, detail: projectId };
+    return [
+      { organizationId: sourceId, level, hiddenAs },
+      destination,
+      { projectId, level: Level.LEVEL_MEMBER, evenGone: true },
+    ];
+  });
 }
 
 /** The quick way: no reads. */

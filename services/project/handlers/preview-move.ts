@@ -5,6 +5,7 @@ import type {
   PreviewMoveResponse,
   SlotsChange,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { demand } from '@silo/rpc/ask.ts';
 import { type Call, type Handler, keyCaller, targetOrganization } from '@silo/rpc/call.ts';
 import { countMoving, requireSameRegion } from '../rules/move.ts';
 import { accessChanges } from '../rules/move-access.ts';
@@ -13,7 +14,6 @@ import { moveChecks } from '../rules/move-checks.ts';
 import { planFingerprint } from '../rules/plan-fingerprint.ts';
 import type { SlotsDocument } from '../store/documents.ts';
 import { accessChangeMessage } from './access-change.ts';
-import { authorize } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
 import { type AskedMove, projectsOf, requireUsable } from './move-projects.ts';
 import { withOwner } from './with-owner.ts';
@@ -40,13 +40,13 @@ export const createPreviewMove =
 async function preview(
   uses: Uses,
   call: Call,
-  asked: Omit<AskedMove, 'etag' | 'planFingerprint'>,
+  asked: Omit<AskedMove, 'etag' | 'planFingerprint' | 'namesSource'>,
 ): Promise<PreviewMoveResponse> {
   const { sourceId, destinationId, projectIds } = asked;
   const { signal } = call;
   requireSameRegion(sourceId, destinationId);
   const needs = { scope, organizationId: destinationId, level: Level.LEVEL_MEMBER };
-  const { organization: caller } = await authorize(uses.access, call, needs);
+  const { organization: caller } = await demand(uses.access, call, needs);
   if (caller === undefined) throw errors.organizationNotFound(destinationId);
   const [found, both, access] = await Promise.all([
     uses.projects.getMany(sourceId, projectIds, signal),

@@ -1,4 +1,4 @@
-import { isRestricted, reachesOrganization } from '@silo/guard/judge.ts';
+import { isRestricted, reachesOrganization } from '@silo/guard/reach.ts';
 import { encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type { Membership } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
 import type {

@@ -1,5 +1,7 @@
 import { errors } from '@silo/errors/errors.ts';
-import { reachesOrganization } from '@silo/guard/judge.ts';
+import { reachesOrganization } from '@silo/guard/reach.ts';
+import type { Demand } from '@silo/mongo/mutation.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { ask } from '@silo/rpc/ask.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import type { MoveSides } from '../rules/undo-move.ts';
@@ -34,4 +36,9 @@ export async function readSeenMove(
   const destination = await sideOf(move.destinationOrganizationId);
   if (source === undefined && destination === undefined) throw errors.moveNotFound(moveId);
   return { move, source, destination };
+}
+
+/** How an organization of the move is hidden: as the move itself, whose id is all that was sent. */
+export function hiddenMove(moveId: string): Demand['hiddenAs'] {
+  return { reason: ErrorReason.ERROR_REASON_MOVE_NOT_FOUND, detail: moveId };
 }

@@ -5,9 +5,9 @@ import {
   type UndeleteProjectRequest,
   UndeleteProjectResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { demand } from '@silo/rpc/ask.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { refuseAddition } from '../rules/slots.ts';
-import { authorize } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
 import { undeletedEvent } from './events.ts';
 import { projectMessage } from './messages.ts';
@@ -23,11 +23,11 @@ export const createUndeleteProject =
   }: Uses): Handler<UndeleteProjectRequest, UndeleteProjectResponse> =>
   async ({ projectId }, call) => {
     const level = Level.LEVEL_ADMIN;
-    const fact = await projects.fact(projectId, call.signal);
-    if (fact === undefined) throw errors.projectNotFound(projectId);
-    const { organizationId } = fact;
-    // Not by the project alone: a deleted one grants nothing.
-    await authorize(access, call, { scope: 'project:write', level, organizationId, projectId });
+    // A deleted one still belongs to the organization that owned it.
+    const needs = { scope: 'project:write', level, projectId, evenGone: true };
+    const { organization } = await demand(access, call, needs);
+    if (organization === undefined) throw errors.projectNotFound(projectId);
+    const { id: organizationId } = organization;
     const { response } = await eventLog.mutate(call, UndeleteProjectResponse, async (tx) => {
       const project = await projects.restore(tx, organizationId, projectId);
       if (project === undefined) {
@@ -42,10 +42,7 @@ export const createUndeleteProject =
         throw refuseAddition(organizationId, present, 1);
       }
       tx.emit(undeletedEvent(project, { actor: call.actor, tx }));
-      return {
-        response: { project: projectMessage(project) },
-        reauthorize: [{ organizationId, projectId, level }],
-      };
+      return { response: { project: projectMessage(project) } };
     });
     return response;
   };

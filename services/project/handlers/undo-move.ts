@@ -11,7 +11,7 @@ import type { MoveDocument } from '../store/documents.ts';
 import type { Dependencies } from './dependencies.ts';
 import { moveMessage } from './messages.ts';
 import { requireUsable } from './move-projects.ts';
-import { readSeenMove } from './seen-move.ts';
+import { hiddenMove, readSeenMove } from './seen-move.ts';
 import { quicklyOrExplained, type Wanted, writeMove } from './write-move.ts';
 
 type Uses = Pick<Dependencies, 'projects' | 'slots' | 'moves' | 'eventLog' | 'access'>;
@@ -31,10 +31,12 @@ async function decide(
   levels: ReturnType<typeof requireMayUndo>,
 ): Promise<Unpropagated<UndoMoveResponse>> {
   const { sourceOrganizationId, destinationOrganizationId, projectIds } = move;
-  const [projectId = ''] = projectIds;
-  const reauthorize = [
-    { organizationId: destinationOrganizationId, level: levels.destination, projectId },
-    { organizationId: sourceOrganizationId, level: levels.source },
+  const hiddenAs = hiddenMove(move._id);
+  const destination = { organizationId: destinationOrganizationId, level: levels.destination };
+  const source = { organizationId: sourceOrganizationId, level: levels.source };
+  const alsoDemands = [
+    { ...destination, hiddenAs },
+    { ...source, createsProjects: true, hiddenAs },
   ];
   const wanted: Wanted = {
     sourceId: destinationOrganizationId,
@@ -46,7 +48,7 @@ async function decide(
     const { response } = await uses.eventLog.mutate(call, UndoMoveResponse, async (tx) => {
       await judge(tx);
       const { move: back } = await writeMove(uses, call, wanted, tx);
-      return { response: { move: moveMessage(back) }, reauthorize };
+      return { response: { move: moveMessage(back) }, alsoDemands };
     });
     return response;
   };

@@ -37,16 +37,15 @@ export const createUpdateProject =
           throw errors.projectNotActive({ projectId: wanted.id, state: before.state });
         }
         const { name, settings, changes } = applyChange(before, change);
-        const reauthorize = [{ organizationId, projectId: wanted.id, level }];
         if (changes.length === 0) {
-          return { response: { project: projectMessage(before) }, reauthorize };
+          return { response: { project: projectMessage(before) } };
         }
         const expected = { organizationId, revision: before.revision };
         const values = { name, searchName: foldName(name), settings };
         const after = await projects.change(tx, wanted.id, expected, values);
         if (after === undefined) throw gone;
         tx.emit(updatedEvent(after, changes, { actor: call.actor, tx }));
-        return { response: { project: projectMessage(after) }, reauthorize };
+        return { response: { project: projectMessage(after) } };
       });
       return response;
     });

@@ -3,9 +3,8 @@ import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Access } from '@silo/guard/access.ts';
 import { releaseAll } from '@silo/mongo/permits.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import { ask } from '@silo/rpc/ask.ts';
-import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
-import { refusalError } from '@silo/rpc/refusal.ts';
+import { demand } from '@silo/rpc/ask.ts';
+import { type Call, targetProject } from '@silo/rpc/call.ts';
 
 // A project that is moved to and fro all the time is found sooner or later.
 const attemptsMax = 10;
@@ -21,7 +20,6 @@ export async function withOwner<T>(
   act: (organizationId: string, gone: SiloError) => Promise<T>,
 ): Promise<T> {
   const { id: projectId, fact } = targetProject(call);
-  const { keyHash } = keyCaller(call);
   const gone = errors.projectNotFound(projectId);
   let { organizationId } = fact;
   for (let attempt = 1; ; attempt++) {
@@ -32,8 +30,7 @@ export async function withOwner<T>(
       if (attempt >= attemptsMax) throw errors.requestInProgress();
     }
     releaseAll(call.permits); // They rest on what is no longer so.
-    const answer = await ask(access, call, { keyHash, scope, projectId, level, asksOwners: true });
-    if (!answer.allowed) throw refusalError(answer.refusal);
-    organizationId = answer.facts.project?.fact.organizationId ?? organizationId;
+    const { project } = await demand(access, call, { scope, projectId, level, asksOwners: true });
+    organizationId = project?.fact.organizationId ?? organizationId;
   }
 }

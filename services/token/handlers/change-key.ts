@@ -1,10 +1,11 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { Codec } from '@silo/mongo/event-log.ts';
+import type { Reach } from '@silo/mongo/mutation.ts';
 import type { Unpropagated } from '@silo/mongo/requests.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { endsCaller, type KeyChange, type Occasion } from '../rules/key-changes.ts';
-import { checkStillCaller, isVisible } from '../rules/key-scope.ts';
+import { checkStillCaller, checkWithinCaller, isVisible } from '../rules/key-scope.ts';
 import type { KeyDocument } from '../store/documents.ts';
 import type { Dependencies } from './dependencies.ts';
 
@@ -17,13 +18,15 @@ export type KeyContext = { key: KeyDocument; caller: KeyFact; occasion: Occasion
  * too. Refuses with KEY_NOT_FOUND.
  */
 export async function changeKey<Response>(
-  { eventLog, keys, deadKeys }: Dependencies,
+  { eventLog, keys, endedKeys }: Dependencies,
   call: Call,
   keyId: string,
   answer: {
     codec: Codec<Response>;
     sealed?: boolean;
     decide(context: KeyContext): KeyChange | undefined;
+    /** What must lie within the calling key; unless given nothing must. Refused KEY_EXCEEDS_CALLER. */
+    within?(context: KeyContext): Reach | undefined;
     /** Whether it takes access from nobody; unless given it may. */
     keepsAccess?(context: KeyContext): boolean;
     respond(key: KeyDocument, now: Date): Unpropagated<Response>;
@@ -41,14 +44,22 @@ export async function changeKey<Response>(
     const key = await keys.findIn(session, accountId, keyId);
     if (key === undefined || !isVisible(caller, key)) throw errors.keyNotFound(keyId);
     const context = { key, caller, occasion: { actor: call.actor, now } };
+    const within = answer.within?.(context);
+    if (within !== undefined) checkWithinCaller(within, caller);
     const change = decide(context);
-    const decided = { sealed, keepsAccess: answer.keepsAccess?.(context) };
+    const keepsAccess = answer.keepsAccess?.(context);
+    const decided = { sealed, keepsAccess, alsoDemands: [{ keyId, within }] };
     if (change === undefined) return { response: respond(key, now), ...decided };
     const { after, events } = change;
     if (after === undefined) await keys.remove(session, accountId, keyId);
     else await keys.save(session, after);
-    if (caller.keyId === keyId && endsCaller(caller, keyHash, after)) {
-      await deadKeys.insert(session, keyHash, { accountId, keyId }, now);
+    await endedKeys.remove(
+      session,
+      key.secrets.map(({ hash }) => hash),
+    );
+    if (call.request && caller.keyId === keyId && endsCaller(caller, keyHash, after)) {
+      const requestKey = call.request.key;
+      await endedKeys.insert(session, keyHash, { accountId, keyId, requestKey }, now);
     }
     for (const event of events) emit(event);
     return { response: respond(after ?? key, now), ...decided };

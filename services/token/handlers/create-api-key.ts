@@ -1,5 +1,5 @@
 import { errors } from '@silo/errors/errors.ts';
-import { isRestricted } from '@silo/guard/judge.ts';
+import { isRestricted } from '@silo/guard/reach.ts';
 import {
   type ApiKey,
   type CreateApiKeyRequest,
@@ -8,7 +8,7 @@ import {
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { newKey } from '../rules/key-changes.ts';
-import { checkKeyCount, checkStillCaller, checkWithinCaller } from '../rules/key-scope.ts';
+import { checkKeyCount, checkStillCaller, checkWithinCaller, reachOf } from '../rules/key-scope.ts';
 import { settingsOf } from '../rules/key-settings.ts';
 import type { Dependencies } from './dependencies.ts';
 import { freshKeySecret } from './fresh-secrets.ts';
@@ -38,7 +38,8 @@ export const createCreateApiKey =
         const { key, event } = newKey(init, { actor: call.actor, now });
         checkKeyCount(await keys.insert(session, key));
         emit(event);
-        return { response: { apiKey: toApiKey(key, now), secret }, sealed: true };
+        const alsoDemands = [{ within: reachOf(settings) }];
+        return { response: { apiKey: toApiKey(key, now), secret }, sealed: true, alsoDemands };
       },
     );
     return response;

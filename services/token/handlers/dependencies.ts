@@ -3,7 +3,7 @@ import type { Registry } from '@silo/guard/registry.ts';
 import type { EventLog } from '@silo/mongo/event-log.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Peers } from '@silo/service/peers.ts';
-import type { DeadKeyStore } from '../store/dead-keys.ts';
+import type { EndedKeyStore } from '../store/ended-keys.ts';
 import type { KeyStore } from '../store/keys.ts';
 import type { ProjectTokenStore } from '../store/project-tokens.ts';
 
@@ -12,7 +12,7 @@ export type Dependencies = {
   eventLog: EventLog;
   projectTokens: ProjectTokenStore;
   keys: KeyStore;
-  deadKeys: DeadKeyStore;
+  endedKeys: EndedKeyStore;
   fills: Pick<Fills, 'token' | 'key'>;
   access: Access;
   registry: Registry;

@@ -5,7 +5,7 @@ import {
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { setDisabled } from '../rules/key-changes.ts';
-import { checkWithinCaller } from '../rules/key-scope.ts';
+import { reachOf } from '../rules/key-scope.ts';
 import { changeKey } from './change-key.ts';
 import type { Dependencies } from './dependencies.ts';
 import { toApiKey } from './messages.ts';
@@ -16,10 +16,10 @@ export const createEnableApiKey =
   ({ keyId, etag }, call) =>
     changeKey(dependencies, call, keyId, {
       codec: EnableApiKeyResponse,
-      decide: ({ key, caller, occasion }) => {
-        checkWithinCaller(key, caller);
+      decide: ({ key, occasion }) => {
         checkEtag(etag, key.revision);
         return setDisabled(key, false, occasion);
       },
+      within: ({ key }) => reachOf(key),
       respond: (key, now) => ({ apiKey: toApiKey(key, now) }),
     });

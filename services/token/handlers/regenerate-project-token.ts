@@ -1,4 +1,3 @@
-import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import {
   type RegenerateProjectTokenRequest,
   RegenerateProjectTokenResponse,
@@ -31,10 +30,7 @@ export const createRegenerateProjectToken =
         );
         await projectTokens.save(session, after);
         for (const event of events) emit(event);
-        return {
-          response: { projectToken: toProjectToken(after) },
-          reauthorize: [{ organizationId, projectId, level: Level.LEVEL_ADMIN }],
-        };
+        return { response: { projectToken: toProjectToken(after) } };
       },
     );
     return response;

@@ -6,7 +6,7 @@ import {
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { rollKey } from '../rules/key-changes.ts';
-import { checkWithinCaller } from '../rules/key-scope.ts';
+import { reachOf } from '../rules/key-scope.ts';
 import { changeKey } from './change-key.ts';
 import type { Dependencies } from './dependencies.ts';
 import { freshKeySecret } from './fresh-secrets.ts';
@@ -20,11 +20,11 @@ export const createRollApiKey =
     return changeKey(dependencies, call, keyId, {
       codec: RollApiKeyResponse,
       sealed: true,
-      decide: ({ key, caller, occasion }) => {
-        checkWithinCaller(key, caller);
+      decide: ({ key, occasion }) => {
         checkEtag(etag, key.revision);
         return rollKey(key, stored, millisecondsOf(overlap), occasion);
       },
+      within: ({ key }) => reachOf(key),
       respond: (key, now) => ({ apiKey: toApiKey(key, now), secret }),
     });
   };

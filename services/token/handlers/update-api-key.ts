@@ -6,7 +6,7 @@ import {
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { keepsAccess, updateKey } from '../rules/key-changes.ts';
-import { checkChange } from '../rules/key-scope.ts';
+import { widenedTo } from '../rules/key-scope.ts';
 import { applyUpdate, namedFields } from '../rules/key-settings.ts';
 import { changeKey } from './change-key.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -22,12 +22,12 @@ export const createUpdateApiKey =
     const named = namedFields(apiKey, updateMask);
     return changeKey(dependencies, call, apiKey.id, {
       codec: UpdateApiKeyResponse,
-      decide: ({ key, caller, occasion }) => {
+      decide: ({ key, occasion }) => {
         const settings = applyUpdate(key, apiKey, named);
-        checkChange(key, settings, caller);
         checkEtag(apiKey.etag, key.revision);
         return updateKey(key, settings, occasion);
       },
+      within: ({ key }) => widenedTo(key, applyUpdate(key, apiKey, named)),
       keepsAccess: ({ key }) => keepsAccess(key, applyUpdate(key, apiKey, named), named),
       respond: (key, now) => ({ apiKey: toApiKey(key, now) }),
     });

@@ -1,3 +1,5 @@
+import { exceeds } from '@silo/guard/reach.ts';
+import { holdsScope } from '@silo/guard/scopes.ts';
 import {
   ApiKeyCreated,
   ApiKeyRevoked,
@@ -6,7 +8,6 @@ import {
 } from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { KeyDocument, KeySecret } from '../store/documents.ts';
-import { exceeds } from './key-scope.ts';
 import { rollSecrets, secretExpiry } from './key-secrets.ts';
 
 /** An event of a key, to be told by whoever commits the change. */
@@ -109,7 +110,7 @@ export function deleteKey(key: KeyDocument, occasion: Occasion): KeyChange {
   return { after: undefined, events };
 }
 
-/** Whether the secret that the caller called with works less long after the change. */
+/** Whether the secret that the caller called with cannot do it again, or works less long. */
 export function endsCaller(
   caller: KeyFact,
   callerHash: Uint8Array,
@@ -117,6 +118,7 @@ export function endsCaller(
 ): boolean {
   const secret = after?.secrets.find(({ hash }) => Buffer.from(callerHash).equals(hash));
   if (after === undefined || secret === undefined || after.disabled) return true;
+  if (!holdsScope(after.scopes, 'key:write')) return true;
   const expireTime = secretExpiry(after.expireTime, secret.expireTime);
   if (expireTime === undefined) return false;
   return caller.expireTime === undefined || expireTime < caller.expireTime;

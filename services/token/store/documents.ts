@@ -61,7 +61,14 @@ export type KeySecretDocument = {
 export type AccountDocument = { _id: string; keyCount: number; revision: number };
 
 /** A secret that ended by a call of its own, which may be repeated with it. */
-export type DeadKeyDocument = { _id: Buffer; keyId: string; accountId: string; expireTime: Date };
+export type EndedKeyDocument = {
+  _id: Buffer;
+  keyId: string;
+  accountId: string;
+  /** The request that ended it. */
+  requestKey?: Uint8Array;
+  expireTime: Date;
+};
 
 /** A guard's lease. */
 export type LeaseDocument = {

@@ -17,7 +17,7 @@ import { createListApiKeys } from '../handlers/list-api-keys.ts';
 import { createRollApiKey } from '../handlers/roll-api-key.ts';
 import { createStoreApiKey } from '../handlers/store-api-key.ts';
 import { createUpdateApiKey } from '../handlers/update-api-key.ts';
-import { createDeadKeyStore } from '../store/dead-keys.ts';
+import { createEndedKeyStore } from '../store/ended-keys.ts';
 import { createTokenFills } from '../store/fills.ts';
 import { createKeyStore } from '../store/keys.ts';
 import { createProjectTokenStore } from '../store/project-tokens.ts';
@@ -36,10 +36,10 @@ async function open(t: ExecutionContext) {
   const { connection, eventLog } = await testEventLog(t, 'token');
   const { db } = connection;
   await setUpStore(db);
-  const deadKeys = createDeadKeyStore(db);
+  const endedKeys = createEndedKeyStore(db);
   const fills = createTokenFills(db);
   const dependencies: Dependencies = {
-    ...{ eventLog, deadKeys, fills, clock: systemClock, keys: createKeyStore(db) },
+    ...{ eventLog, endedKeys, fills, clock: systemClock, keys: createKeyStore(db) },
     projectTokens: createProjectTokenStore(db),
     access: { verifyToken: unasked, authorize: unasked, permit: unasked },
     get peers() {
@@ -77,13 +77,15 @@ async function open(t: ExecutionContext) {
           ...{ keyId, etag: '', requestId: randomUUID() },
           overlap: { seconds: overlapSeconds, nanos: 0 },
         }),
-      update: (over: Parameters<typeof apiKey>[0], updateMask?: string[]) =>
+      update: (over: Parameters<typeof apiKey>[0], updateMask?: string[], requestId = '') =>
         run(createUpdateApiKey, { apiKey: apiKey(over), updateMask, requestId }),
       get: (keyId: string) => run(createGetApiKey, { keyId }),
       list: (pageSize: number, pageToken = '') => run(createListApiKeys, { pageSize, pageToken }),
-      disable: (keyId: string) => run(createDisableApiKey, { keyId, etag: '', requestId }),
+      disable: (keyId: string, requestId = '') =>
+        run(createDisableApiKey, { keyId, etag: '', requestId }),
       enable: (keyId: string) => run(createEnableApiKey, { keyId, etag: '', requestId }),
-      remove: (keyId: string) => run(createDeleteApiKey, { keyId, etag: '', requestId }),
+      remove: (keyId: string, requestId = '') =>
+        run(createDeleteApiKey, { keyId, etag: '', requestId }),
     };
   };
   const store = async (accountId: string, keyId: string) => {
@@ -107,7 +109,7 @@ async function open(t: ExecutionContext) {
     const { events } = await eventLog.read({ afterSequence: 0, limit: 1_000 });
     return events.map(({ event, subject }) => `${event} ${subject}`);
   };
-  return { by, store, fact, events, deadKeys, eventLog, dependencies, callBy };
+  return { by, store, fact, events, endedKeys, eventLog, dependencies, callBy };
 }
 
 async function refused(
@@ -179,13 +181,13 @@ test('a restricted key changes itself, and finds no other', async (t) => {
 });
 
 test('a roll ends the old secret at once, and who rolled his own key is still known by it', async (t) => {
-  const { store, by, fact, deadKeys, events } = await open(t);
+  const { store, by, fact, endedKeys, events } = await open(t);
   const old = await store('acc_1', 'key_first');
   const { secret: fresh } = await by(old).roll('key_first');
   t.is(await fact(old), undefined);
   t.like(await fact(fresh), { keyId: 'key_first' });
   const owner = { accountId: 'acc_1', keyId: 'key_first' };
-  t.deepEqual(await deadKeys.find(hashOf(old), new Date(), signal), owner);
+  t.like(await endedKeys.find(hashOf(old), new Date(), signal), owner);
   t.deepEqual(await events(), ['key_created key_first', 'key_revoked key_first']);
 });
 
@@ -207,28 +209,42 @@ test('with an overlap both secrets work, and the older one expires', async (t) =
 });
 
 test('a disabled key is a fact that says so, until another key enables it', async (t) => {
-  const { store, by, fact, deadKeys } = await open(t);
+  const { store, by, fact, endedKeys } = await open(t);
   const first = await store('acc_1', 'key_first');
   const { secret: other } = await by(first).create();
-  await by(first).disable('key_first');
+  await by(first).disable('key_first', 'r1');
   t.like(await fact(first), { disabled: true });
-  t.truthy(await deadKeys.find(hashOf(first), new Date(), signal));
+  t.truthy(await endedKeys.find(hashOf(first), new Date(), signal));
   await refused(t, by(first).create(), 'ERROR_REASON_TOKEN_INVALID');
   await by(other).disable('key_first');
   await by(other).enable('key_first');
   t.like(await fact(first), { disabled: false });
+  t.is(await endedKeys.find(hashOf(first), new Date(), signal), undefined, 'it is ended no more');
 });
 
 test('a deleted key is unknown, and known for a repeat only if it deleted itself', async (t) => {
-  const { store, by, fact, deadKeys } = await open(t);
+  const { store, by, fact, endedKeys } = await open(t);
   const first = await store('acc_1', 'key_first');
   const { secret: other, apiKey: told } = await by(first).create();
   await by(first).remove(told?.id ?? '');
   t.is(await fact(other), undefined);
-  t.is(await deadKeys.find(hashOf(other), new Date(), signal), undefined);
-  await by(first).remove('key_first');
+  t.is(await endedKeys.find(hashOf(other), new Date(), signal), undefined);
+  await by(first).remove('key_first', 'r1');
   t.is(await fact(first), undefined);
-  t.truthy(await deadKeys.find(hashOf(first), new Date(), signal));
+  t.truthy(await endedKeys.find(hashOf(first), new Date(), signal));
+});
+
+test('a key that narrowed itself beyond changing keys is known for a repeat, until another ends it', async (t) => {
+  const { store, by, endedKeys } = await open(t);
+  const first = await store('acc_1', 'key_first');
+  const { secret: other } = await by(first).create();
+  const found = () => endedKeys.find(hashOf(first), new Date(), signal);
+  await by(first).update({ id: 'key_first', scopes: ['key:write', 'project:read'] }, [], 'r1');
+  t.is(await found(), undefined);
+  await by(first).update({ id: 'key_first', scopes: ['project:read'] }, [], 'r2');
+  t.like(await found(), { keyId: 'key_first' });
+  await by(other).remove('key_first');
+  t.is(await found(), undefined);
 });
 
 test('an account makes no more than 100 keys, however many it asks for at once', async (t) => {

@@ -3,7 +3,7 @@ import { fakeClock } from '@silo/runtime/clock.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { ClientSession } from 'mongodb';
-import { createDeadKeyStore } from '../store/dead-keys.ts';
+import { createEndedKeyStore } from '../store/ended-keys.ts';
 import { createKeyStore } from '../store/keys.ts';
 import { LastUse } from '../store/last-use.ts';
 import { createProjectTokenStore } from '../store/project-tokens.ts';
@@ -19,7 +19,7 @@ async function open(t: ExecutionContext) {
     (await eventLog.decide(mutation(), ({ session }) => body(session))).value;
   const { signal } = new AbortController();
   return {
-    ...{ db, decide, signal, keys: createKeyStore(db), deadKeys: createDeadKeyStore(db) },
+    ...{ db, decide, signal, keys: createKeyStore(db), endedKeys: createEndedKeyStore(db) },
     projectTokens: createProjectTokenStore(db),
   };
 }
@@ -119,16 +119,18 @@ test('a project has one live token, and another project keeps its own', async (t
   });
 });
 
-test('a dead key is known for a day, and only by its own secret', async (t) => {
-  const { deadKeys, decide, signal } = await open(t);
+test('a key that ended itself is known for a day, and only by its own secret', async (t) => {
+  const { endedKeys, decide, signal } = await open(t);
   const { hash } = secretNamed('dead');
-  const owner = { accountId: 'acc_1', keyId: 'key_1' };
-  await decide((session) => deadKeys.insert(session, hash, owner, now));
-  await decide((session) => deadKeys.insert(session, hash, owner, now));
+  const owner = { accountId: 'acc_1', keyId: 'key_1', requestKey: Buffer.alloc(32, 1) };
+  await decide((session) => endedKeys.insert(session, hash, owner, now));
+  await decide((session) => endedKeys.insert(session, hash, owner, now));
   const dayMs = 24 * 60 * 60 * 1000;
-  t.deepEqual(await deadKeys.find(hash, new Date(now.getTime() + dayMs - 1), signal), owner);
-  t.is(await deadKeys.find(hash, new Date(now.getTime() + dayMs), signal), undefined);
-  t.is(await deadKeys.find(secretNamed('other').hash, now, signal), undefined);
+  t.deepEqual(await endedKeys.find(hash, new Date(now.getTime() + dayMs - 1), signal), owner);
+  t.is(await endedKeys.find(hash, new Date(now.getTime() + dayMs), signal), undefined);
+  t.is(await endedKeys.find(secretNamed('other').hash, now, signal), undefined);
+  await decide((session) => endedKeys.remove(session, [hash]));
+  t.is(await endedKeys.find(hash, now, signal), undefined);
 });
 
 test('the use of a key is noted at most once a minute, and only as one of its account', async (t) => {

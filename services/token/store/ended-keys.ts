@@ -1,0 +1,46 @@
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import type { EndedKey } from '@silo/rpc/repeat-access.ts';
+import type { ClientSession, Db } from 'mongodb';
+import type { EndedKeyDocument } from './documents.ts';
+
+const keptMs = 24 * 60 * 60 * 1000;
+
+/**
+ * The secrets that ended by a request of their own, or cannot make it any more: for 24 hours they
+ * may repeat that one request.
+ */
+export type EndedKeyStore = ReturnType<typeof createEndedKeyStore>;
+
+/** Opens the ended keys in the service's database. */
+export function createEndedKeyStore(db: Db) {
+  const ended = db.collection<EndedKeyDocument>('dead_keys', collectionOptions);
+  return {
+    async insert(
+      session: ClientSession,
+      keyHash: Uint8Array,
+      { accountId, keyId, requestKey }: EndedKey,
+      now: Date,
+    ): Promise<void> {
+      const document = { accountId, keyId, requestKey: Buffer.from(requestKey) };
+      const expireTime = new Date(now.getTime() + keptMs);
+      const _id = Buffer.from(keyHash);
+      await ended.replaceOne({ _id }, { ...document, expireTime }, { session, upsert: true });
+    },
+
+    /** Forgets how these secrets ended: something else has ended them since. */
+    async remove(session: ClientSession, keyHashes: readonly Uint8Array[]): Promise<void> {
+      const ids = keyHashes.map((hash) => Buffer.from(hash));
+      await ended.deleteMany({ _id: { $in: ids } }, { session });
+    },
+
+    /** How a secret ended. There is no account to ask for: the secret itself is what is known. */
+    async find(keyHash: Uint8Array, now: Date, signal: AbortSignal): Promise<EndedKey | undefined> {
+      const filter = { _id: Buffer.from(keyHash), expireTime: { $gt: now } };
+      const found = await reading(ended.findOne(filter, bounded(signal)));
+      if (found === null) return undefined;
+      const { accountId, keyId, requestKey } = found;
+      // Without it, as older versions wrote it, the key may repeat nothing.
+      return requestKey && { accountId, keyId, requestKey };
+    },
+  };
+}
