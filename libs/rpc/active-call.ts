@@ -1,7 +1,9 @@
 import type { Metadata } from '@grpc/grpc-js';
+import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import type { Logger } from 'pino';
 import { ulid } from 'ulid';
 import type { Call } from './call.ts';
+import { keyHashOf } from './credentials.ts';
 import { traceIdOf } from './trace-id.ts';
 
 /** How a call can end before its handler does. */
@@ -17,6 +19,8 @@ const endings: Record<Ending, [message: string, name: string]> = {
 export class ActiveCall {
   readonly call: Call;
   readonly startMs = performance.now();
+  /** Where it came from: an IP address. */
+  readonly address: string;
   readonly #log: Logger;
   readonly #metadata: Metadata;
   readonly #deadlineMs: number;
@@ -26,7 +30,14 @@ export class ActiveCall {
   #ended: Ending | undefined;
 
   /** `durationMs` is how long the call may take; Infinity for streams without a deadline. */
-  constructor(method: string, durationMs: number, metadata: Metadata, log: Logger) {
+  constructor(
+    method: string,
+    durationMs: number,
+    metadata: Metadata,
+    address: string,
+    log: Logger,
+  ) {
+    this.address = address;
     this.#log = log;
     this.#metadata = metadata;
     this.#deadlineMs = this.startMs + durationMs;
@@ -51,6 +62,12 @@ export class ActiveCall {
   /** The trace that the caller is in, if it says so. */
   get traceId(): string | undefined {
     return traceIdOf(this.#metadata);
+  }
+
+  /** Names the API key that the caller showed, whether or not there is one; never the key. */
+  get keyFingerprint(): string | undefined {
+    const keyHash = keyHashOf(this.#metadata);
+    return keyHash && fingerprintOf(keyHash);
   }
 
   get signal(): AbortSignal {

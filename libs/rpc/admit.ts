@@ -139,6 +139,7 @@ async function admitKey(incoming: Incoming, options: AdmissionOptions): Promise<
   const shaped = withTarget(rules, rules.readShape(bytes));
   if (shaped.violations !== undefined) {
     const answer = await access.authorize({ keyHash }, call.signal);
+    nameActor(call, answer);
     if (isDead(answer)) throw errors.tokenInvalid();
     throw errors.invalidField(shaped.violations);
   }
@@ -150,8 +151,8 @@ async function admitKey(incoming: Incoming, options: AdmissionOptions): Promise<
   }
   // What is decided is decided on this answer; whoever only repeats needed no permit for it.
   const answer = await ask(access, call, question);
+  nameActor(call, answer);
   if (!answer.allowed) throw refusalError(answer.refusal);
-  call.actor = answer.facts.key.accountId;
   call.caller = { kind: 'key', keyHash, ...answer.facts };
   const { keyHash: _, ...demanded } = question;
   call.allowed?.push(demanded);
@@ -226,6 +227,12 @@ function wellShaped(shaped: Shaped): unknown {
 
 function keyOf(answer: Answer): KeyFact | undefined {
   return answer.allowed ? answer.facts.key : answer.key;
+}
+
+/** Also of a call that is refused: its log line tells whose key it was. */
+function nameActor(call: Call, answer: Answer): void {
+  const key = keyOf(answer);
+  if (key !== undefined) call.actor = key.accountId;
 }
 
 function isDead(answer: Answer): boolean {

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { ActiveCall } from './active-call.ts';
 import type { MethodRules } from './method-rules.ts';
+import { createRefusalSampling } from './refusal-sampling.ts';
 
 /** Told of every call once it is answered: what it was, and how it went. */
 export type CallReport = (
@@ -17,10 +18,12 @@ const bucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 
 /**
  * One log line per call, without any request id, and the metrics where there is a registry. Routine
- * reads that go well are told at debug level only.
+ * reads that go well are told at debug level only. A refused call's line says who asked: account or
+ * certificate, fingerprint of the key, address. Of a flood of refusals only samples are logged.
  */
 export function createCallReport(log: Logger, registry?: Registry): CallReport {
   const measure = registry === undefined ? undefined : measureIn(registry);
+  const sample = createRefusalSampling();
   return (active, { isRoutine }, error) => {
     const durationMs = performance.now() - active.startMs;
     const code = status[error?.code ?? status.OK] ?? 'UNKNOWN';
@@ -28,6 +31,11 @@ export function createCallReport(log: Logger, registry?: Registry): CallReport {
     measure?.(active.call.method, code, reason ?? '', durationMs / 1_000);
     const level = levelOf(error, isRoutine);
     if (!log.isLevelEnabled(level)) return;
+    if (error !== undefined && level !== 'error') {
+      const { isLogged, unloggedBefore } = sample(active.address);
+      if (unloggedBefore > 0) log.warn({ calls: unloggedBefore }, 'refused calls without a line');
+      if (!isLogged) return;
+    }
     log[level](
       {
         callId: active.id,
@@ -38,6 +46,10 @@ export function createCallReport(log: Logger, registry?: Registry): CallReport {
         reason,
         ms: Math.round(durationMs * 10) / 10,
         actor: active.call.actor,
+        ...(error !== undefined && {
+          address: active.address,
+          keyFingerprint: active.keyFingerprint,
+        }),
         // What was behind it, where it is not the caller's doing; never told to the caller.
         ...(error?.cause !== undefined && { err: error.cause }),
       },

@@ -1,4 +1,5 @@
 import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
+import { http2StreamOf } from './http2-servers.ts';
 
 /** Who holds a client certificate. */
 export type PeerIdentity = { region: string; role: Role; name: string };
@@ -50,12 +51,9 @@ export function createIdentify(): Identify {
   };
 }
 
-/** The HTTP/2 session, which grpc-js keeps to itself; where it hides it, nothing is remembered. */
+/** The HTTP/2 session; where grpc-js hides it, nothing is remembered. */
 function connectionOf(call: PeerCall): object | undefined {
-  let inner: unknown = call;
-  for (const name of ['call', 'stream', 'session']) {
-    if (typeof inner !== 'object' || inner === null) return undefined;
-    inner = Reflect.get(inner, name);
-  }
-  return typeof inner === 'object' && inner !== null ? inner : undefined;
+  const stream = http2StreamOf(call);
+  const session: unknown = stream && Reflect.get(stream, 'session');
+  return typeof session === 'object' && session !== null ? session : undefined;
 }

@@ -14,6 +14,7 @@ import { race } from '@silo/runtime/deadline.ts';
 import type { Logger } from 'pino';
 import { ActiveCall, type Ending } from './active-call.ts';
 import { type AdmissionOptions, type Answered, admit } from './admit.ts';
+import type { Arrival } from './arrivals.ts';
 import type { CallReport } from './call-report.ts';
 import type { Identify } from './identity.ts';
 import type { MethodRules } from './method-rules.ts';
@@ -35,6 +36,8 @@ export type Pipeline = {
   log: Logger;
   report: CallReport;
   identify: Identify;
+  /** What is known of a call's connection. */
+  arrivalOf(call: object): Arrival;
   /** Demanded where a method may end access. */
   propagate: Propagate | undefined;
   /** The calls being served; once it is draining, new ones are refused. */
@@ -59,7 +62,13 @@ export function serveUnary(
   const { serving, deadlines } = pipeline;
   return (grpcCall, callback) => {
     const durationMs = unaryDurationMs(grpcCall, deadlines);
-    const active = new ActiveCall(method.path, durationMs, grpcCall.metadata, pipeline.log);
+    const active = new ActiveCall(
+      method.path,
+      durationMs,
+      grpcCall.metadata,
+      pipeline.arrivalOf(grpcCall).address,
+      pipeline.log,
+    );
     let answered = false;
     const answer = (error: SiloError | undefined, bytes?: Buffer) => {
       if (answered) return;
@@ -140,7 +149,13 @@ export function serveStream(
   const { serving } = pipeline;
   return (grpcCall) => {
     const durationMs = remainingMs(grpcCall);
-    const active = new ActiveCall(method.path, durationMs, grpcCall.metadata, pipeline.log);
+    const active = new ActiveCall(
+      method.path,
+      durationMs,
+      grpcCall.metadata,
+      pipeline.arrivalOf(grpcCall).address,
+      pipeline.log,
+    );
     const timer = Number.isFinite(durationMs)
       ? setTimeout(() => active.end('deadline'), Math.min(durationMs, timerMaxMs))
       : undefined;

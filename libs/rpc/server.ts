@@ -5,9 +5,12 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { ActiveCall } from './active-call.ts';
 import type { AdmissionOptions } from './admit.ts';
+import { Arrivals } from './arrivals.ts';
 import { createCallReport } from './call-report.ts';
 import { createHealth, type Health } from './health.ts';
+import { http2ServersOf, receiveStreams } from './http2-servers.ts';
 import { createIdentify } from './identity.ts';
+import { dropLongDeadline } from './long-deadline.ts';
 import { compileRules } from './method-rules.ts';
 import type { Mounted, MountedMethod } from './mount.ts';
 import { type Deadlines, type Pipeline, serveStream, serveUnary } from './pipeline.ts';
@@ -54,12 +57,14 @@ export type RunningServer = AsyncDisposable & {
 /** Serves these services, health and reflection on one port. Rejects if it cannot be bound. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { services, log, internal, image = loadImage() } = options;
+  const arrivals = new Arrivals();
   const pipeline: Pipeline = {
     admission: options,
     deadlines: { ...deadlinesDefault, ...options.deadlines },
     log,
     report: createCallReport(log, options.registry),
     identify: createIdentify(),
+    arrivalOf: (call) => arrivals.of(call),
     propagate: options.propagate,
     serving: { calls: new Set(), streams: new Set(), draining: false },
   };
@@ -74,6 +79,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   health.addTo(server);
   addReflection(server, image, [...serviceNames, healthServiceName]);
   const address = await bind(server, options);
+  for (const http2Server of http2ServersOf(server)) {
+    receiveStreams(http2Server, (stream, headers, proceed) => {
+      dropLongDeadline(headers);
+      arrivals.add(stream);
+      proceed();
+    });
+  }
   let quiet: Promise<void> | undefined;
   const quieten = (withinMs = drainDefaultMs) => {
     quiet ??= endCalls(pipeline, health, withinMs);

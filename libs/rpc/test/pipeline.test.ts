@@ -193,7 +193,7 @@ test('one line is logged per call, without key and request id', async (t) => {
     [
       ['OK', undefined, 'anyone'],
       ['OK', undefined, accountId],
-      ['INVALID_ARGUMENT', 'INVALID_FIELD', 'anyone'],
+      ['INVALID_ARGUMENT', 'INVALID_FIELD', accountId],
       ['INVALID_ARGUMENT', 'INVALID_FIELD', 'anyone'],
     ],
   );

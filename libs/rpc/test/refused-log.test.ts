@@ -1,0 +1,100 @@
+import { StaffServiceClient } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
+import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { fakeClock } from '@silo/runtime/clock.ts';
+import { fingerprintOf, newApiKey } from '@silo/tokens/secrets.ts';
+import test, { type ExecutionContext } from 'ava';
+import { connect } from '../client.ts';
+import { createRefusalSampling } from '../refusal-sampling.ts';
+import {
+  accountId,
+  accountService,
+  channelTo,
+  createAccountRequest,
+  fullKey,
+  keptLog,
+  makeAuthority,
+  narrowKey,
+  outcomeOf,
+  serve,
+  staffService,
+} from './support.ts';
+
+const updateRequest = { account: undefined, updateMask: [], etag: '', requestId: '' };
+
+async function startPublic(t: ExecutionContext) {
+  const tls = await (await makeAuthority(t))('service', 'org');
+  const { log, lines } = keptLog();
+  const server = await serve(t, { tls, log, internal: false, services: [accountService()] });
+  const channel = channelTo(t, server, tls);
+  const accounts = connect(AccountServiceClient, channel, { refusals: true });
+  const logged = () => lines.map((line) => JSON.parse(line));
+  return { accounts, lines, logged };
+}
+
+const bearer = (key: string) => ({ metadata: { authorization: `Bearer ${key}` } });
+
+test('the line of a refused call says who asked: account, key, address, method and reason', async (t) => {
+  const { accounts, logged, lines } = await startPublic(t);
+  const unknownKey = newApiKey();
+  await outcomeOf(accounts.getAccount({}, bearer(unknownKey)));
+  await outcomeOf(accounts.getAccount({}, bearer('no key at all')));
+  await outcomeOf(accounts.updateAccount(updateRequest, bearer(narrowKey)));
+  await outcomeOf(accounts.updateAccount(updateRequest, bearer(fullKey)));
+  await accounts.createAccount(createAccountRequest);
+  const service = '/silo.org.v1.AccountService';
+  t.deepEqual(
+    logged().map(({ method, reason, actor, keyFingerprint, address }) => [
+      ...[method, reason, actor, keyFingerprint],
+      // Loopback, over IPv4 or IPv6.
+      address === undefined ? undefined : /^(::1|(::ffff:)?127\.0\.0\.1)$/.test(address),
+    ]),
+    [
+      [`${service}/GetAccount`, 'TOKEN_INVALID', 'anyone', fingerprintOf(unknownKey), true],
+      [`${service}/GetAccount`, 'TOKEN_INVALID', 'anyone', undefined, true],
+      [`${service}/UpdateAccount`, 'INVALID_FIELD', accountId, fingerprintOf(narrowKey), true],
+      [`${service}/UpdateAccount`, 'INVALID_FIELD', accountId, fingerprintOf(fullKey), true],
+      [`${service}/CreateAccount`, undefined, 'anyone', undefined, undefined],
+    ],
+  );
+  const text = lines.join('');
+  for (const key of [unknownKey, fullKey, narrowKey]) t.false(text.includes(key.slice(4)));
+});
+
+test('the line of a refused call of the internal port says whose certificate it was', async (t) => {
+  const issue = await makeAuthority(t);
+  const { log, lines } = keptLog();
+  const tls = await issue('service', 'org');
+  const server = await serve(t, { tls, log, internal: true, services: [staffService()] });
+  const channel = channelTo(t, server, await issue('guard', 'edge'));
+  const staff = connect(StaffServiceClient, channel, { refusals: true });
+  const request = { accountId, email: 'b@example.com', requestId: '' };
+  t.is(await outcomeOf(staff.changeEmail(request)), 'ROLE_REQUIRED');
+  t.like(JSON.parse(lines[0] ?? ''), { actor: 'guard/edge', reason: 'ROLE_REQUIRED' });
+});
+
+test('of a flood of refusals samples are logged, and then how many were not', async (t) => {
+  const { accounts, logged } = await startPublic(t);
+  const flood = Array.from({ length: 300 }, () => outcomeOf(accounts.getAccount({})));
+  t.deepEqual(new Set(await Promise.all(flood)), new Set(['TOKEN_INVALID']));
+  t.is(logged().length, 100);
+  await accounts.getAccount({}, bearer(fullKey));
+  t.like(logged().at(-1), { actor: accountId, status: 'OK' });
+});
+
+test('the flood of one address hides no refusal of another', (t) => {
+  const clock = fakeClock();
+  const sample = createRefusalSampling(clock);
+  const logged = (address: string, calls: number) =>
+    Array.from({ length: calls }, () => sample(address)).filter(({ isLogged }) => isLogged).length;
+  t.is(logged('192.0.2.1', 5_000), 100);
+  t.is(logged('192.0.2.2', 50), 50);
+  clock.advance(10_000);
+  t.deepEqual(sample('192.0.2.1'), { isLogged: true, unloggedBefore: 4_900 });
+  t.deepEqual(sample('192.0.2.1'), { isLogged: true, unloggedBefore: 0 });
+});
+
+test('a flood from many addresses is bounded in all', (t) => {
+  const sample = createRefusalSampling(fakeClock());
+  const all = Array.from({ length: 5_000 }, (_, index) => sample(`192.0.2.${index}`));
+  t.is(all.filter(({ isLogged }) => isLogged).length, 1_000);
+});
