@@ -2,6 +2,13 @@ import type { EventLog, Head, LoggedEvent, LogService } from '@silo/mongo/event-
 import { ReadEventsResponse } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
+import {
+  type FindSecret,
+  type MessageKey,
+  openMessage,
+  type RejectionReason,
+  sealMessage,
+} from './authentication.ts';
 import type { NatsLink } from './connect.ts';
 import { eventType } from './envelope.ts';
 import { hear } from './hearing.ts';
@@ -32,14 +39,20 @@ export function pageOf(
   return { events: told, head };
 }
 
+type Broadcast = {
+  eventLog: EventLog;
+  nats: NatsLink;
+  subjectPrefix: string;
+  /** Undefined while there is none: then nothing is sent. */
+  signingKey: () => MessageKey | undefined;
+  log: Log;
+};
+
 /**
  * Tells guards of what is numbered from now on, once and at once, whatever happens to the stream,
  * until the signal. Where that is lost, the log and the next renewal tell.
  */
-export async function tellPages(
-  options: { eventLog: EventLog; nats: NatsLink; subjectPrefix: string; log: Log },
-  signal: AbortSignal,
-): Promise<void> {
+export async function tellPages(options: Broadcast, signal: AbortSignal): Promise<void> {
   const { eventLog, log } = options;
   let told: number | undefined;
   await runForever({ name: 'tell-pages', intervalMs: 0, signal, log }, async () => {
@@ -53,15 +66,15 @@ export async function tellPages(
 }
 
 /** In as few messages as the server takes. */
-function publishPage(
-  options: { eventLog: EventLog; nats: NatsLink; subjectPrefix: string },
-  page: ReadEventsResponse,
-): void {
-  const { eventLog, nats, subjectPrefix } = options;
+function publishPage(options: Broadcast, page: ReadEventsResponse): void {
+  const { eventLog, nats, subjectPrefix, signingKey } = options;
   const { events, head } = page;
-  const bytes = ReadEventsResponse.encode(page).finish();
+  const key = signingKey();
+  if (key === undefined) return;
+  const subject = pageSubject(subjectPrefix, eventLog.service);
+  const bytes = sealMessage(key, subject, ReadEventsResponse.encode(page).finish());
   if (bytes.length <= nats.payloadMax) {
-    nats.publish(pageSubject(subjectPrefix, eventLog.service), bytes);
+    nats.publish(subject, bytes);
   } else if (events.length > 1) {
     const half = Math.ceil(events.length / 2);
     publishPage(options, { events: events.slice(0, half), head });
@@ -71,7 +84,8 @@ function publishPage(
 
 /**
  * Hears what is numbered in the logs of these services, until disposed of: nothing promises that all
- * of it is heard. `onUnclear` is told of a message that is no page of a log.
+ * of it is heard. A message that is not authentic is ignored: `onIgnored` counts it. `onUnclear` is
+ * told of an authentic one that is no page of a log.
  */
 export function hearPages<Service extends LogService>(
   nats: NatsLink,
@@ -80,12 +94,15 @@ export function hearPages<Service extends LogService>(
     services: readonly Service[];
     onPage(service: Service, page: HeardPage): void;
     onUnclear(service: Service): void;
+    findSecret: FindSecret;
+    onIgnored(subject: string, reason: RejectionReason): void;
     /** From now on pages are heard; those before may have been missed. */
     onLive(): void;
     log: Log;
   },
 ): Disposable {
-  const { subjectPrefix, services, onPage, onUnclear, onLive, log } = options;
+  const { subjectPrefix, services, onPage, onUnclear, findSecret, onIgnored, onLive, log } =
+    options;
   const serviceOf = new Map(services.map((each) => [pageSubject(subjectPrefix, each), each]));
   return hear(nats, {
     subjects: [...serviceOf.keys()],
@@ -94,7 +111,9 @@ export function hearPages<Service extends LogService>(
     onMessage: (bytes, subject) => {
       const service = serviceOf.get(subject);
       if (service === undefined) return;
-      const page = decode(bytes);
+      const opened = openMessage(subject, bytes, findSecret);
+      if (typeof opened === 'string') return onIgnored(subject, opened);
+      const page = decode(opened.payload);
       if (page === undefined) onUnclear(service);
       else onPage(service, page);
     },

@@ -8,6 +8,7 @@ import { equalJitterMs } from '@silo/runtime/random.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import type { Db } from 'mongodb';
 import { ulid } from 'ulid';
+import type { MessageKey } from './authentication.ts';
 import { Broker } from './broker.ts';
 import { compare } from './comparison.ts';
 import type { NatsLink } from './connect.ts';
@@ -33,6 +34,8 @@ export type RelayOptions = {
   db: Db;
   nats: NatsLink;
   stream: StreamOptions;
+  /** Signs event batches; undefined while there is none: then guards learn by their renewals. */
+  signingKey: () => MessageKey | undefined;
   /** Names this process among the candidates; new at every start. */
   owner: string;
   signal: AbortSignal;

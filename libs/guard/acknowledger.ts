@@ -1,4 +1,5 @@
 import { publishAcknowledgement } from '@silo/events/acknowledgements.ts';
+import { type MessageKey, messageKey } from '@silo/events/authentication.ts';
 import type { GuardAction } from './core/messages.ts';
 import type { GuardLinks } from './links.ts';
 import { toLogPositions } from './wire.ts';
@@ -8,10 +9,18 @@ type Acknowledge = Extract<GuardAction, { kind: 'acknowledge' }>;
 /** Tells the registry what is acknowledged: of several in a turn the last, which says it all. */
 export class Acknowledger {
   readonly #links: Pick<GuardLinks, 'nats' | 'subjectPrefix'>;
+  #key: MessageKey | undefined;
   #last: Acknowledge | undefined;
 
   constructor(links: Pick<GuardLinks, 'nats' | 'subjectPrefix'>) {
     this.#links = links;
+  }
+
+  /** Authenticates what this lease acknowledges. Of two leases the later counts: ids are ULIDs. */
+  useSecret(leaseId: string, secret: Uint8Array): void {
+    if (this.#key === undefined || this.#key.id < leaseId) {
+      this.#key = messageKey(leaseId, secret);
+    }
   }
 
   acknowledge(action: Acknowledge): void {
@@ -22,10 +31,11 @@ export class Acknowledger {
   #publish(): void {
     const last = this.#last;
     this.#last = undefined;
-    if (last === undefined) return;
+    // Without the lease's key the next renewal acknowledges.
+    if (last === undefined || this.#key?.id !== last.leaseId) return;
     const { leaseId, guardName } = last;
     const positions = toLogPositions(last.positions);
     const { nats, subjectPrefix } = this.#links;
-    publishAcknowledgement(nats, subjectPrefix, { leaseId, guardName, positions });
+    publishAcknowledgement(nats, subjectPrefix, this.#key, { leaseId, guardName, positions });
   }
 }

@@ -1,3 +1,4 @@
+import { type Rejections, rejectionReasons } from '@silo/events/authentication.ts';
 import type { Registry } from '@silo/runtime/metrics.ts';
 import { Counter, Gauge } from 'prom-client';
 import { sources } from './core/position.ts';
@@ -33,6 +34,7 @@ export function measureGuard(registry: Registry, status: () => GuardStatus): voi
       }
     },
   });
+  measureIgnored(registry, 'guard', () => status().ignored);
   new Gauge({
     name: 'silo_guard_position',
     help: 'The last event of each source that the guard has applied.',
@@ -41,6 +43,28 @@ export function measureGuard(registry: Registry, status: () => GuardStatus): voi
     collect() {
       const { positions } = status();
       for (const source of sources) this.set({ source }, positions[source]?.sequence ?? 0);
+    },
+  });
+}
+
+/** Makes readable how many NATS messages the guard or the registry of this process has ignored. */
+export function measureIgnored(
+  registry: Registry,
+  by: 'guard' | 'registry',
+  ignored: () => Rejections,
+): void {
+  const counted = { malformed: 0, unknown_key: 0, wrong_mac: 0 };
+  new Counter({
+    name: `silo_${by}_ignored_messages_total`,
+    help: 'NATS messages that were not authentic, hence ignored, by reason.',
+    labelNames: ['reason'],
+    registers: [registry],
+    collect() {
+      const now = ignored();
+      for (const reason of rejectionReasons) {
+        this.inc({ reason }, now[reason] - counted[reason]);
+        counted[reason] = now[reason];
+      }
     },
   });
 }

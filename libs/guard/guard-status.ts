@@ -1,3 +1,4 @@
+import type { Rejections } from '@silo/events/authentication.ts';
 import type { FactName } from './core/facts.ts';
 import type { Positions, Source } from './core/position.ts';
 
@@ -15,6 +16,8 @@ export type GuardStatus = {
   permits: number;
   /** Questions answered since it began, by who answered; `failed`: nobody could. */
   answers: { memory: number; owners: number; failed: number };
+  /** NATS messages ignored since it began because they were not authentic, by reason. */
+  ignored: Rejections;
 };
 
 /**

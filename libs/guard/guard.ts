@@ -1,14 +1,13 @@
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
-import { hearPages } from '@silo/events/pages.ts';
 import { Alarm } from '@silo/runtime/alarm.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { fingerprintOf, isWellFormed, secretPrefixes } from '@silo/tokens/secrets.ts';
 import { ulid } from 'ulid';
 import type { Access, Answer, PermitAnswer, Question, TokenAnswer } from './access.ts';
-import { Acknowledger } from './acknowledger.ts';
 import { askOwner } from './ask-owner.ts';
+import type { BroadcastKeys } from './broadcast-keys.ts';
 import type { FactRef } from './core/facts.ts';
 import { GuardCore } from './core/guard-core.ts';
 import { type Asked, accessAsked } from './core/look-up.ts';
@@ -17,10 +16,11 @@ import type { GuardAction, GuardInput } from './core/messages.ts';
 import type { Permit } from './core/permits.ts';
 import { sources } from './core/position.ts';
 import type { Protections } from './core/protections.ts';
+import { GuardMessages } from './guard-messages.ts';
 import type { GuardStatus, Revoked } from './guard-status.ts';
 import { KeyUse } from './key-use.ts';
 import type { GuardLinks } from './links.ts';
-import { guardEvent, readPage } from './logs.ts';
+import { readPage } from './logs.ts';
 import { readClocks } from './read-clocks.ts';
 
 /** How much a guard may remember, and ask at once. */
@@ -51,9 +51,8 @@ export class Guard implements Access, AsyncDisposable {
   readonly #links: GuardLinks;
   readonly #log: Log;
   readonly #core: GuardCore;
-  readonly #hearing: Disposable;
+  readonly #messages: GuardMessages;
   readonly #keyUse: KeyUse;
-  readonly #acknowledger: Acknowledger;
   readonly #alarm = new Alarm(() => this.#step({ kind: 'tick' }));
   readonly #stop = new AbortController();
   readonly #waiting = new Map<number, Waiting>();
@@ -93,9 +92,13 @@ export class Guard implements Access, AsyncDisposable {
     };
     this.#core = new GuardCore(settings, protections);
     this.#keyUse = new KeyUse((keys) => links.leases.reportKeyUse(keys, this.#within(fillMs)));
-    this.#acknowledger = new Acknowledger(links);
+    this.#messages = new GuardMessages(links, log, (input) => this.#step(input));
     this.#step({ kind: 'start' });
-    this.#hearing = this.#hear();
+  }
+
+  /** The broadcast keys that came with the lease: sources sign their event batches with them. */
+  get broadcastKeys(): BroadcastKeys {
+    return this.#messages.broadcastKeys;
   }
 
   verifyToken(token: string, signal?: AbortSignal): TokenAnswer | Promise<TokenAnswer> {
@@ -159,6 +162,7 @@ export class Guard implements Access, AsyncDisposable {
       positions: this.#core.positions(),
       ...{ facts, fills, permits },
       answers: { ...this.#answers },
+      ignored: this.#messages.ignored,
     };
   }
 
@@ -171,7 +175,7 @@ export class Guard implements Access, AsyncDisposable {
       this.#log.warn({ err: error }, 'a guard’s lease was not given back: it ends by itself'),
     );
     this.#drained.resolve();
-    this.#hearing[Symbol.dispose]();
+    this.#messages[Symbol.dispose]();
     this.#keyUse[Symbol.dispose]();
     this.#stop.abort(new DOMException('the guard stops', 'AbortError'));
     this.#alarm[Symbol.dispose]();
@@ -226,21 +230,6 @@ export class Guard implements Access, AsyncDisposable {
     if (key !== undefined) this.#keyUse.note(key, performance.now());
   }
 
-  #hear(): Disposable {
-    const { nats, subjectPrefix } = this.#links;
-    return hearPages(nats, {
-      subjectPrefix,
-      services: sources,
-      onPage: (source, { events, head: { incarnation } }) => {
-        const heard = events.map((event) => guardEvent(source, event));
-        this.#step({ kind: 'heard', source, incarnation, events: heard });
-      },
-      onUnclear: (source) => this.#step({ kind: 'missed', source }),
-      onLive: () => this.#step({ kind: 'missed' }),
-      log: this.#log,
-    });
-  }
-
   #step(input: GuardInput): void {
     if (this.#stop.signal.aborted) return;
     this.#actions.push(...this.#core.step(input, readClocks()));
@@ -278,24 +267,30 @@ export class Guard implements Access, AsyncDisposable {
     switch (action.kind) {
       case 'acquire': {
         const { requestId, leaseId, guardName } = action;
+        const sent = readClocks();
         const acquiring = leases.acquire(leaseId, guardName, this.#stop.signal);
         this.#acquiring = acquiring.catch(() => {});
-        this.#tell('acquire', acquiring, (numbers) =>
-          this.#step({ kind: 'acquired', requestId, reply: numbers && { numbers } }),
-        );
+        this.#tell('acquire', acquiring, (reply) => {
+          this.#messages.useKeys(leaseId, reply?.keys, sent);
+          this.#step({ kind: 'acquired', requestId, reply });
+        });
         break;
       }
       case 'renew': {
         const { requestId, ...renewal } = action;
+        const sent = readClocks();
         const renewing = leases.renew(renewal, this.#stop.signal);
-        this.#tell('renew', renewing, (reply) => this.#step({ kind: 'renewed', requestId, reply }));
+        this.#tell('renew', renewing, (reply) => {
+          this.#messages.useKeys(renewal.leaseId, reply?.keys, sent);
+          this.#step({ kind: 'renewed', requestId, reply: reply?.answer });
+        });
         break;
       }
       case 'release':
         this.#release(action.leaseId);
         break;
       case 'acknowledge':
-        this.#acknowledger.acknowledge(action);
+        this.#messages.acknowledge(action);
         break;
       case 'readEvents': {
         const { requestId, source, afterSequence } = action;

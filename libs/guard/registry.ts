@@ -1,5 +1,6 @@
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import type {
+  MessageKeys,
   RegistryServiceClient,
   UsedKey,
 } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
@@ -11,11 +12,17 @@ import { fromLeaseTerms, fromRenewResponse, toLogPositions } from './wire.ts';
 
 /** What a guard asks of the registry for its lease. All reject where the answer cannot be had. */
 export type LeaseRegistry = {
-  acquire(leaseId: string, guardName: string, signal: AbortSignal): Promise<LeaseNumbers>;
-  renew(renewal: Renewal, signal: AbortSignal): Promise<RenewAnswer>;
+  acquire(leaseId: string, guardName: string, signal: AbortSignal): Promise<Acquired>;
+  renew(renewal: Renewal, signal: AbortSignal): Promise<Renewed>;
   release(leaseId: string, signal: AbortSignal): Promise<void>;
   reportKeyUse(keys: UsedKey[], signal: AbortSignal): Promise<void>;
 };
+
+/** A lease that was written; `keys` is undefined at a registry that knows of none. */
+export type Acquired = { numbers: LeaseNumbers; keys: MessageKeys | undefined };
+
+/** What came of a renewal; without keys also where the lease is lost. */
+export type Renewed = { answer: RenewAnswer; keys: MessageKeys | undefined };
 
 export type Renewal = { leaseId: string; applied: Positions; acknowledged: Positions };
 
@@ -41,8 +48,8 @@ export function remoteRegistry(client: Connected<RegistryServiceClient>): Regist
   const quick = (signal: AbortSignal) => ({ signal, deadlineMs: leaseDeadlineMs });
   return {
     acquire: async (leaseId, guardName, signal) => {
-      const { terms } = await client.acquire({ leaseId, guardName }, quick(signal));
-      return fromLeaseTerms(terms);
+      const { terms, keys } = await client.acquire({ leaseId, guardName }, quick(signal));
+      return { numbers: fromLeaseTerms(terms), keys };
     },
     renew: async ({ leaseId, applied, acknowledged }, signal) => {
       const request = {
@@ -50,7 +57,8 @@ export function remoteRegistry(client: Connected<RegistryServiceClient>): Regist
         applied: toLogPositions(applied),
         acknowledged: toLogPositions(acknowledged),
       };
-      return fromRenewResponse(await client.renew(request, quick(signal)));
+      const response = await client.renew(request, quick(signal));
+      return { answer: fromRenewResponse(response), keys: response.keys };
     },
     release: async (leaseId, signal) => {
       await client.release({ leaseId }, quick(signal));

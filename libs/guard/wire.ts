@@ -51,22 +51,22 @@ export function fromLeaseTerms(terms: LeaseTerms | undefined): LeaseNumbers {
   return numbers;
 }
 
-export function toRenewResponse(answer: RenewAnswer): RenewResponse {
+export function toRenewResult(answer: RenewAnswer): NonNullable<RenewResponse['result']> {
   switch (answer.result) {
     case 'granted':
-      return { result: { $case: 'granted', value: toLeaseTerms(answer.numbers) } };
+      return { $case: 'granted', value: toLeaseTerms(answer.numbers) };
     case 'behind': {
       const positions = toLogPositions(answer.required);
       const terms = toLeaseTerms(answer.numbers);
-      return { result: { $case: 'behind', value: { positions, terms } } };
+      return { $case: 'behind', value: { positions, terms } };
     }
     case 'lost':
-      return { result: { $case: 'lost', value: {} } };
+      return { $case: 'lost', value: {} };
   }
 }
 
 /** What came of a renewal. Throws RangeError where it is nothing that this build understands. */
-export function fromRenewResponse({ result }: RenewResponse): RenewAnswer {
+export function fromRenewResponse({ result }: Pick<RenewResponse, 'result'>): RenewAnswer {
   switch (result?.$case) {
     case 'granted':
       return { result: 'granted', numbers: fromLeaseTerms(result.value) };
@@ -88,12 +88,12 @@ export function toPropagation(report: BarrierReport): Propagation {
   return { positions, guards, acknowledged, expired, elapsed: toDuration(elapsedMs) };
 }
 
-function toDuration(durationMs: number): Duration {
+export function toDuration(durationMs: number): Duration {
   const seconds = Math.floor(durationMs / 1_000);
   return { seconds, nanos: Math.round((durationMs - seconds * 1_000) * 1_000_000) };
 }
 
-function fromDuration(duration: Duration | undefined): number {
+export function fromDuration(duration: Duration | undefined): number {
   if (duration === undefined) return 0;
   return duration.seconds * 1_000 + duration.nanos / 1_000_000;
 }

@@ -1,3 +1,4 @@
+import type { Rejections } from '@silo/events/authentication.ts';
 import type { NatsLink } from '@silo/events/connect.ts';
 import type { Access, Fills } from '@silo/guard/access.ts';
 import type { Registry } from '@silo/guard/registry.ts';
@@ -38,6 +39,8 @@ export type OwnRegistry = Registry &
   Disposable & {
     /** Resolves when no guard holds a lease, or after a while. */
     untilEmpty(withinMs: number): Promise<void>;
+    /** NATS messages ignored since it began because they were not authentic, by reason. */
+    readonly ignored: Rejections;
   };
 
 /** What a service is, to whoever starts it. */

@@ -4,7 +4,7 @@ import { getHead, readEvents } from '@silo/events/event-log-service.ts';
 import { runRelay } from '@silo/events/relay.ts';
 import type { Access } from '@silo/guard/access.ts';
 import { Guard } from '@silo/guard/guard.ts';
-import { measureGuard } from '@silo/guard/guard-metrics.ts';
+import { measureGuard, measureIgnored } from '@silo/guard/guard-metrics.ts';
 import type { GuardLinks } from '@silo/guard/links.ts';
 import { remoteLog } from '@silo/guard/logs.ts';
 import { remoteRegistry } from '@silo/guard/registry.ts';
@@ -131,6 +131,7 @@ export async function startService(
 
   const registry = createRegistry({ service: name, region });
   measureGuard(registry, () => guard.status());
+  if (own !== undefined) measureIgnored(registry, 'registry', () => own.ignored);
   if (config.metricsAddress) {
     opened.use(await serveMetrics(config.metricsAddress, registry, ended));
   }
@@ -163,7 +164,11 @@ export async function startService(
   const onHead = isSource(name)
     ? (head: Head, signal: AbortSignal) => guards.raiseRequirement({ [name]: head }, signal)
     : undefined;
-  loops.push(runRelay({ eventLog, db, nats, stream, owner, onHead, log, signal: ended }));
+  // The guard's lease brings the keys: a source needs no call of its own for them.
+  const signingKey = () => guard.broadcastKeys.signing();
+  loops.push(
+    runRelay({ eventLog, db, nats, stream, signingKey, owner, onHead, log, signal: ended }),
+  );
   for (const loop of parts.loops ?? []) loops.push(loop(ended));
   loops.push(followMongo(db, ports, { log, signal: ended }));
   const { publicAddress, internalAddress } = ports;

@@ -1,9 +1,8 @@
 import { errors } from '@silo/errors/errors.ts';
 import { hearAcknowledgements } from '@silo/events/acknowledgements.ts';
+import { IgnoredMessages, type Rejections } from '@silo/events/authentication.ts';
 import type { NatsLink } from '@silo/events/connect.ts';
-import type { RenewAnswer } from '@silo/guard/core/messages.ts';
 import { laterOf, type Positions } from '@silo/guard/core/position.ts';
-import type { LeaseNumbers } from '@silo/guard/core/settings.ts';
 import { readClocks } from '@silo/guard/read-clocks.ts';
 import type {
   RegistryAction,
@@ -15,7 +14,7 @@ import type {
 } from '@silo/guard/registry/messages.ts';
 import { RegistryCore } from '@silo/guard/registry/registry-core.ts';
 import type { RegistrySettings } from '@silo/guard/registry/settings.ts';
-import type { Renewal } from '@silo/guard/registry.ts';
+import type { Acquired, Renewal, Renewed } from '@silo/guard/registry.ts';
 import { fromLogPositions, toPropagation } from '@silo/guard/wire.ts';
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import type {
@@ -26,6 +25,7 @@ import { Alarm } from '@silo/runtime/alarm.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { OwnRegistry } from '@silo/service/kit.ts';
+import type { MessageKeeper } from './message-keys.ts';
 import type { LastUse } from './store/last-use.ts';
 import type { LeaseStore } from './store/leases.ts';
 
@@ -36,6 +36,7 @@ type Reply<Kind extends RegistryReply['kind']> = Extract<RegistryReply, { kind: 
 type Options = {
   store: LeaseStore;
   lastUse: LastUse;
+  keys: MessageKeeper;
   nats: NatsLink;
   /** Of the events: acknowledgements are told apart by it. */
   subjectPrefix: string;
@@ -55,6 +56,8 @@ class RegistryShell implements OwnRegistry {
   readonly #core: RegistryCore;
   readonly #store: LeaseStore;
   readonly #lastUse: LastUse;
+  readonly #keys: MessageKeeper;
+  readonly #ignored: IgnoredMessages;
   readonly #log: Log;
   readonly #hearing: Disposable;
   readonly #alarm = new Alarm(() => this.#step({ kind: 'tick' }));
@@ -64,26 +67,33 @@ class RegistryShell implements OwnRegistry {
   #lastCallId = 0;
   #isDisposed = false;
 
-  constructor({ store, lastUse, nats, subjectPrefix, settings, log }: Options) {
+  constructor({ store, lastUse, keys, nats, subjectPrefix, settings, log }: Options) {
     this.#core = new RegistryCore(settings);
     this.#store = store;
     this.#lastUse = lastUse;
+    this.#keys = keys;
+    this.#ignored = new IgnoredMessages(log);
     this.#log = log;
     this.#hearing = hearAcknowledgements(nats, {
       subjectPrefix,
       onHeard: (acknowledgement) => this.#hear(acknowledgement),
+      findSecret: (leaseId) => keys.secretOf(leaseId),
+      onIgnored: (subject, reason) => this.#ignored.add(subject, reason),
       log,
     });
     this.#step({ kind: 'tick' });
   }
 
-  async acquire(leaseId: string, guardName: string, signal: AbortSignal): Promise<LeaseNumbers> {
+  async acquire(leaseId: string, guardName: string, signal: AbortSignal): Promise<Acquired> {
     const call = { kind: 'acquire', leaseId, guardName } as const;
-    return (await this.#ask(call, 'acquired', signal)).numbers;
+    const { numbers } = await this.#ask(call, 'acquired', signal);
+    return { numbers, keys: await this.#keys.keysOf(leaseId) };
   }
 
-  async renew(renewal: Renewal, signal: AbortSignal): Promise<RenewAnswer> {
-    return (await this.#ask({ kind: 'renew', ...renewal }, 'renewed', signal)).answer;
+  async renew(renewal: Renewal, signal: AbortSignal): Promise<Renewed> {
+    const { answer } = await this.#ask({ kind: 'renew', ...renewal }, 'renewed', signal);
+    if (answer.result === 'lost') return { answer, keys: undefined };
+    return { answer, keys: await this.#keys.keysOf(renewal.leaseId) };
   }
 
   async release(leaseId: string, signal: AbortSignal): Promise<void> {
@@ -101,6 +111,10 @@ class RegistryShell implements OwnRegistry {
 
   async reportKeyUse(keys: UsedKey[]): Promise<void> {
     for (const key of keys) this.#lastUse.note(key);
+  }
+
+  get ignored(): Rejections {
+    return this.#ignored.counts;
   }
 
   async untilEmpty(withinMs: number): Promise<void> {

@@ -36,12 +36,14 @@ import { createRollApiKey } from './handlers/roll-api-key.ts';
 import { createStoreApiKey } from './handlers/store-api-key.ts';
 import { createUpdateApiKey } from './handlers/update-api-key.ts';
 import { createVerifyToken } from './handlers/verify-token.ts';
+import { MessageKeeper } from './message-keys.ts';
 import { openRegistry } from './registry.ts';
 import { createEndedKeyStore } from './store/ended-keys.ts';
 import { createTokenFills } from './store/fills.ts';
 import { createKeyStore } from './store/keys.ts';
 import { LastUse } from './store/last-use.ts';
 import { createLeaseStore } from './store/leases.ts';
+import { createMessageKeyStore } from './store/message-keys.ts';
 import { createProjectTokenStore } from './store/project-tokens.ts';
 import { setUpStore } from './store/set-up.ts';
 
@@ -54,6 +56,7 @@ export const tokenService: ServiceDefinition = {
     openRegistry({
       store: createLeaseStore(client, db, signal),
       lastUse: new LastUse(createKeyStore(db), systemClock),
+      keys: new MessageKeeper({ store: createMessageKeyStore(db, signal), log }),
       nats,
       subjectPrefix: config.natsSubjectPrefix,
       settings: registrySettingsOf(config),

@@ -195,8 +195,8 @@ function localLinks(nats: GuardLinks['nats']): GuardLinks {
   const none = async () => undefined;
   return {
     leases: {
-      acquire: async () => numbers,
-      renew: async () => ({ result: 'granted', numbers }),
+      acquire: async () => ({ numbers, keys: undefined }),
+      renew: async () => ({ answer: { result: 'granted', numbers }, keys: undefined }),
       release: none,
       reportKeyUse: none,
     },

@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { eventually, mutation } from '@silo/mongo/test/support.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
+import { messageKey, sealMessage } from '../authentication.ts';
 import { hearPages } from '../pages.ts';
-import { natsUrl, range, sequencesOf, testRelay } from './support.ts';
+import { natsUrl, range, sequencesOf, testKey, testRelay } from './support.ts';
 
 /** A relay that leads, and somebody who hears what is numbered. */
 async function heardRelay(t: ExecutionContext) {
@@ -12,6 +14,7 @@ async function heardRelay(t: ExecutionContext) {
   const bodies: string[] = [];
   let pages = 0;
   let unclear = 0;
+  const ignored: string[] = [];
   const live = Promise.withResolvers<void>();
   const hearing = hearPages(nats, {
     subjectPrefix: relays.stream.subjectPrefix,
@@ -22,6 +25,8 @@ async function heardRelay(t: ExecutionContext) {
       bodies.push(...events.map(({ bodyJson }) => bodyJson));
     },
     onUnclear: () => unclear++,
+    findSecret: (keyId) => (keyId === testKey.id ? testKey.secret : undefined),
+    onIgnored: (_subject, reason) => ignored.push(reason),
     onLive: live.resolve,
     log: silentLogger(),
   });
@@ -37,7 +42,7 @@ async function heardRelay(t: ExecutionContext) {
   await holds(1);
   const from = heard.at(-1) ?? 1;
   return {
-    ...{ relays, nats, bodies, holds, from },
+    ...{ relays, nats, bodies, holds, from, ignored },
     heard: () => heard.filter((sequence) => sequence > from),
     pages: () => pages,
     unclear: () => unclear,
@@ -76,13 +81,32 @@ test('what is too long for one message is heard in several', async (t) => {
   t.true(pages() - before >= 3, 'the server takes a megabyte at once');
 });
 
-test('a message that is no page is told as unclear', async (t) => {
+test('an authentic message that is no page is told as unclear', async (t) => {
   const { relays, nats, heard, unclear } = await heardRelay(t);
   const subject = `numbered.${relays.stream.subjectPrefix}.project`;
-  nats.publish(subject, Buffer.from('{"no":"page"}'));
-  nats.publish(subject, Buffer.alloc(0));
+  nats.publish(subject, sealMessage(testKey, subject, Buffer.from('{"no":"page"}')));
+  nats.publish(subject, sealMessage(testKey, subject, Buffer.alloc(0)));
   await eventually(() => {
     if (unclear() !== 2) throw new Error(`${unclear()}`);
   });
+  t.deepEqual(heard(), []);
+});
+
+test('a message that is not authentic is ignored, and counted by why', async (t) => {
+  const { relays, nats, heard, unclear, ignored } = await heardRelay(t);
+  const subject = `numbered.${relays.stream.subjectPrefix}.project`;
+  const page = Buffer.from('anything');
+  const stolenId = messageKey(testKey.id, randomBytes(32));
+  nats.publish(subject, page);
+  nats.publish(subject, Buffer.alloc(0));
+  nats.publish(subject, sealMessage(messageKey('expired', randomBytes(32)), subject, page));
+  nats.publish(subject, sealMessage(stolenId, subject, page));
+  nats.publish(subject, sealMessage(testKey, subject.replace('project', 'token'), page));
+  await eventually(() => {
+    if (ignored.length !== 5) throw new Error(`${ignored}`);
+  });
+  const counted = ['malformed', 'malformed', 'unknown_key', 'wrong_mac', 'wrong_mac'];
+  t.deepEqual(ignored, counted);
+  t.is(unclear(), 0);
   t.deepEqual(heard(), []);
 });

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,11 +8,15 @@ import { mutation, testEventLog } from '@silo/mongo/test/support.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import type { ExecutionContext } from 'ava';
 import { connect, type JetStreamManager, type StoredMsg } from 'nats';
+import { messageKey } from '../authentication.ts';
 import { connectNats, type NatsLink } from '../connect.ts';
 import { placedBy } from '../envelope.ts';
 import { natsOptions } from '../nats-options.ts';
 import { type RelayOptions, relayDuring, runRelay } from '../relay.ts';
 import type { StreamOptions } from '../stream.ts';
+
+/** What the relays of tests sign event batches with. */
+export const testKey = messageKey('test', randomBytes(32));
 
 /** How often the relays of tests look after their stream. */
 const checkIntervalMs = 100;
@@ -61,7 +65,8 @@ export async function testRelay(
   await connection.db.createCollection('things');
   const slug = randomUUID().slice(0, 8);
   const stream: StreamOptions = { name: `TEST_${slug}`, subjectPrefix: `test_${slug}.v1` };
-  const base = { stream, log: silentLogger(), checkIntervalMs: intervalMs };
+  const signingKey = () => testKey;
+  const base = { stream, signingKey, log: silentLogger(), checkIntervalMs: intervalMs };
 
   const link = (linkUrl: string): NatsLink => {
     const nats = connectNats({ url: linkUrl, name: 'test', log: silentLogger() });

@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { ExecutionContext } from 'ava';
 import { certificate } from '../../../test/harness/certificates.ts';
 import type { SignedUp } from '../../../test/harness/clients.ts';
@@ -69,4 +72,21 @@ export async function openKnowing(
   await untilView(guard);
   await untilRemembered(() => guard.verifyToken(ada.projectToken));
   return { ada, guard };
+}
+
+/** A process with a guard, which answers lines. */
+export function startGuardProcess(t: ExecutionContext, silo: TestSilo) {
+  const script = join(import.meta.dirname, 'guard-process.ts');
+  const child = spawn(process.execPath, [script, JSON.stringify(guardOptions(silo))], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    child,
+    ask: async (token: string): Promise<string> => {
+      child.stdin.write(`${token}\n`);
+      return (await lines.next()).value ?? 'it has ended';
+    },
+  };
 }

@@ -1,17 +1,14 @@
 /** What a guard promises while parts of the deployment are away. */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { ownNatsServer } from '@silo/events/test/support.ts';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import type { SignedUp } from '../../../test/harness/clients.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
-import { startTestSilo, type TestSilo } from '../../../test/harness/silo.ts';
+import { startTestSilo } from '../../../test/harness/silo.ts';
 import {
-  guardOptions,
   openKnowing,
   remembered,
+  startGuardProcess,
   untilRemembered,
   untilView,
 } from './guard-support.ts';
@@ -24,23 +21,6 @@ async function regenerate({ api, projectId }: SignedUp) {
   const { projectToken, propagation } = await api.projectTokens.regenerateProjectToken(request);
   const { seconds = 0, nanos = 0 } = propagation?.elapsed ?? {};
   return { ...propagation, token: projectToken?.token ?? '', ms: seconds * 1_000 + nanos / 1e6 };
-}
-
-/** A process with a guard, which answers lines. */
-function guardProcess(t: ExecutionContext, silo: TestSilo) {
-  const script = join(import.meta.dirname, 'guard-process.ts');
-  const child = spawn(process.execPath, [script, JSON.stringify(guardOptions(silo))], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  t.teardown(() => child.kill('SIGKILL'));
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  return {
-    child,
-    ask: async (token: string): Promise<string> => {
-      child.stdin.write(`${token}\n`);
-      return (await lines.next()).value ?? 'it has ended';
-    },
-  };
 }
 
 test.serial(
@@ -90,7 +70,7 @@ test.serial(
   async (t) => {
     await using silo = await startTestSilo(leases);
     const ada = await silo.signUp('Ada');
-    const { child, ask } = guardProcess(t, silo);
+    const { child, ask } = startGuardProcess(t, silo);
     await eventually(async () => {
       const answer = await ask(ada.projectToken);
       if (answer !== 'true by memory') throw new Error(answer);

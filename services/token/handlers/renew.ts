@@ -1,4 +1,4 @@
-import { fromLogPositions, toRenewResponse } from '@silo/guard/wire.ts';
+import { fromLogPositions, toRenewResult } from '@silo/guard/wire.ts';
 import type {
   RenewRequest,
   RenewResponse,
@@ -15,5 +15,6 @@ export const createRenew =
       applied: fromLogPositions(applied),
       acknowledged: fromLogPositions(acknowledged),
     };
-    return toRenewResponse(await registry.renew(renewal, signal));
+    const { answer, keys } = await registry.renew(renewal, signal);
+    return { result: toRenewResult(answer), keys };
   };

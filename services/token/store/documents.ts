@@ -80,5 +80,18 @@ export type LeaseDocument = {
   leaseMs: number;
 };
 
+/** A key that authenticates event batches. */
+export type BroadcastKeyDocument = {
+  /** 1, 2, 3 …: two replicas make the next one once. */
+  _id: number;
+  keyId: string;
+  secret: Buffer;
+  /** By the database's clock. */
+  createTime: Date;
+};
+
+/** What the secrets of leases' acknowledgements are derived from: one document. */
+export type LeaseRootDocument = { _id: 'acknowledgements'; secret: Buffer };
+
 /** What every guard must have applied: one document. */
 export type RequirementDocument = { _id: 'required' } & Positions;

@@ -16,6 +16,9 @@ export async function setUpStore(db: Db): Promise<void> {
     accounts: [],
     guard_leases: [],
     requirements: [],
+    // Long after nobody is given it any more.
+    broadcast_keys: [{ key: { createTime: 1 }, expireAfterSeconds: daySeconds }],
+    lease_roots: [],
     dead_keys: [{ key: { expireTime: 1 }, expireAfterSeconds: 0 }],
   });
 }

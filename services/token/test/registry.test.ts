@@ -1,6 +1,7 @@
 /** Two replicas of the registry side by side, over real MongoDB and NATS. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { publishAcknowledgement } from '@silo/events/acknowledgements.ts';
+import { type MessageKey, messageKey } from '@silo/events/authentication.ts';
 import { connectNats } from '@silo/events/connect.ts';
 import { natsUrl } from '@silo/events/test/support.ts';
 import type { Positions } from '@silo/guard/core/position.ts';
@@ -10,10 +11,12 @@ import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
 import { ulid } from 'ulid';
+import { MessageKeeper } from '../message-keys.ts';
 import { openRegistry } from '../registry.ts';
 import { createKeyStore } from '../store/keys.ts';
 import { LastUse } from '../store/last-use.ts';
 import { createLeaseStore } from '../store/leases.ts';
+import { createMessageKeyStore } from '../store/message-keys.ts';
 import { setUpStore } from '../store/set-up.ts';
 
 const leaseMs = 2_000;
@@ -37,20 +40,28 @@ async function open(t: ExecutionContext) {
     const registry = openRegistry({
       store: createLeaseStore(client, db, signal),
       lastUse: new LastUse(createKeyStore(db), systemClock),
+      keys: new MessageKeeper({ store: createMessageKeyStore(db, signal), log }),
       ...{ nats: link(), subjectPrefix, settings: lease, log },
     });
     t.teardown(() => registry[Symbol.dispose]());
     return registry;
   };
+  const { db } = await database.connect();
+  const keeper = new MessageKeeper({ store: createMessageKeyStore(db, signal), log });
+  /** As the holder of the lease is told it, by any replica. */
+  const keyOf = async (leaseId: string) =>
+    messageKey(leaseId, (await keeper.keysOf(leaseId)).acknowledgementSecret);
   const nats = link();
   await nats.ready(signal);
   return {
     replica,
     here: await replica(),
     there: await replica(),
+    keyOf,
     publish: (bytes: Uint8Array) => nats.publish(`acknowledged.${subjectPrefix}`, bytes),
-    acknowledge: (leaseId: string, positions: Positions) =>
-      publishAcknowledgement(nats, subjectPrefix, {
+    /** With the lease's own key unless another is given. */
+    acknowledge: async (leaseId: string, positions: Positions, key?: MessageKey) =>
+      publishAcknowledgement(nats, subjectPrefix, key ?? (await keyOf(leaseId)), {
         ...{ leaseId, guardName: 'test', positions: toLogPositions(positions) },
       }),
   };
@@ -60,8 +71,15 @@ test('a lease of one replica is renewed at the other, which knows what is requir
   const { here, there } = await open(t);
   const leaseId = newLeaseId();
   const numbers = { leaseMs, renewMs: 600, driftShare: 0.01 };
-  t.deepEqual(await here.acquire(leaseId, 'guard', signal), numbers);
-  const renew = (applied: Positions) => there.renew({ leaseId, applied, acknowledged: {} }, signal);
+  const acquired = await here.acquire(leaseId, 'guard', signal);
+  t.deepEqual(acquired.numbers, numbers);
+  const renew = async (applied: Positions) => {
+    const { answer, keys } = await there.renew({ leaseId, applied, acknowledged: {} }, signal);
+    if (answer.result !== 'lost') {
+      t.deepEqual(keys?.acknowledgementSecret, acquired.keys?.acknowledgementSecret);
+    }
+    return answer;
+  };
   t.deepEqual(await renew({}), { result: 'granted', numbers });
   await here.raiseRequirement(at(7), signal);
   t.deepEqual(await renew(at(6)), { result: 'behind', required: at(7), numbers });
@@ -110,7 +128,7 @@ test('a silent guard is waited for as long as its longest view, once, and then s
     if (guards !== 0) throw new Error(`${guards} guards`);
   });
   const renewal = { leaseId, applied: at(1), acknowledged: at(1) };
-  t.deepEqual(await longer.renew(renewal, signal), { result: 'lost' });
+  t.deepEqual(await longer.renew(renewal, signal), { answer: { result: 'lost' }, keys: undefined });
 });
 
 test('a barrier whose caller has gone is given up, and never a success', async (t) => {
@@ -132,18 +150,25 @@ test('a hundred revocations at once need few statements, and all pass', async (t
   t.true(reports.every(({ guards, acknowledged }) => guards === 1 && acknowledged === 1));
 });
 
-test('what is no acknowledgement is passed over', async (t) => {
-  const { here, publish, acknowledge } = await open(t);
+test('an acknowledgement that is not authentic, or no position, counts for nothing', async (t) => {
+  const { here, publish, acknowledge, keyOf } = await open(t);
   const leaseId = newLeaseId();
   await here.acquire(leaseId, 'guard', signal);
+  const otherLease = await here.acquire(newLeaseId(), 'another', signal);
+  const otherSecret = otherLease.keys?.acknowledgementSecret ?? Buffer.alloc(32);
+  const otherKey = await keyOf(newLeaseId());
   const passed = here.awaitBarrier(at(1), signal);
   const telling = setInterval(() => {
     publish(Buffer.from('{"lease_id":"no protobuf"}'));
     publish(Buffer.alloc(0));
     acknowledge(leaseId, at(1, ''));
     acknowledge(newLeaseId(), at(1));
+    acknowledge(leaseId, at(1), messageKey(leaseId, randomBytes(32)));
+    acknowledge(leaseId, at(1), otherKey);
+    acknowledge(leaseId, at(1), messageKey(leaseId, otherSecret));
     acknowledge(leaseId, at(1, 'A'));
   }, 20);
-  t.like(await passed, { acknowledged: 0, expired: 1 });
+  t.like(await passed, { acknowledged: 0, expired: 2 });
   clearInterval(telling);
+  t.true(here.ignored.malformed > 0 && here.ignored.wrong_mac > 0);
 });

@@ -1,0 +1,83 @@
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { AuthenticatedMessage } from '@silo/protos/gen/silo/events/internal/v1/authenticated_message.ts';
+import type { Log } from '@silo/runtime/log.ts';
+
+/** A key that authenticates messages on core NATS. */
+export type MessageKey = { id: string; secret: KeyObject };
+
+/** Finds the secret of a key id; undefined where it is unknown, or may not be used any more. */
+export type FindSecret = (keyId: string) => KeyObject | undefined;
+
+/** Why a message is ignored. */
+export const rejectionReasons = ['malformed', 'unknown_key', 'wrong_mac'] as const;
+export type RejectionReason = (typeof rejectionReasons)[number];
+export type Rejections = Readonly<Record<RejectionReason, number>>;
+
+const macSizeBytes = 32;
+const separator = Buffer.of(0);
+const logIntervalMs = 60_000;
+
+/** A key from its bytes. */
+export function messageKey(id: string, secret: Uint8Array): MessageKey {
+  return { id, secret: createSecretKey(secret) };
+}
+
+/** A payload in its envelope, for this subject alone. */
+export function sealMessage(key: MessageKey, subject: string, payload: Uint8Array): Uint8Array {
+  const mac = macOf(key.secret, subject, payload);
+  const message = {
+    keyId: key.id,
+    payload: Buffer.from(payload.buffer, payload.byteOffset, payload.length),
+    mac,
+  };
+  return AuthenticatedMessage.encode(message).finish();
+}
+
+/** The payload of an authentic message, or why it is ignored. */
+export function openMessage(
+  subject: string,
+  bytes: Uint8Array,
+  findSecret: FindSecret,
+): { keyId: string; payload: Uint8Array } | RejectionReason {
+  const message = decode(bytes);
+  if (message?.mac.length !== macSizeBytes) return 'malformed';
+  const { keyId, payload, mac } = message;
+  const secret = findSecret(keyId);
+  if (secret === undefined) return 'unknown_key';
+  return timingSafeEqual(mac, macOf(secret, subject, payload)) ? { keyId, payload } : 'wrong_mac';
+}
+
+function macOf(secret: KeyObject, subject: string, payload: Uint8Array): Buffer {
+  return createHmac('sha256', secret).update(subject).update(separator).update(payload).digest();
+}
+
+function decode(bytes: Uint8Array): AuthenticatedMessage | undefined {
+  try {
+    return AuthenticatedMessage.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Counts messages that are ignored, and logs at most one a minute of each reason. */
+export class IgnoredMessages {
+  readonly #log: Log;
+  readonly #counts = { malformed: 0, unknown_key: 0, wrong_mac: 0 };
+  readonly #loggedMs = new Map<RejectionReason, number>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  get counts(): Rejections {
+    return { ...this.#counts };
+  }
+
+  add(subject: string, reason: RejectionReason): void {
+    const ignored = ++this.#counts[reason];
+    const nowMs = performance.now();
+    if (nowMs - (this.#loggedMs.get(reason) ?? Number.NEGATIVE_INFINITY) < logIntervalMs) return;
+    this.#loggedMs.set(reason, nowMs);
+    this.#log.warn({ subject, reason, ignored }, 'ignored a NATS message that is not authentic');
+  }
+}

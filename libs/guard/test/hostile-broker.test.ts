@@ -1,0 +1,84 @@
+/** What a NATS client without a certificate can do to guards and to the registry: nothing. */
+import { randomUUID } from 'node:crypto';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import test, { type ExecutionContext } from 'ava';
+import { eventually } from '../../../test/harness/eventually.ts';
+import { HostileClient } from '../../../test/harness/hostile-client.ts';
+import { startTestSilo, type TestSilo } from '../../../test/harness/silo.ts';
+import { openGuard, startGuardProcess, untilRemembered, untilView } from './guard-support.ts';
+
+const leases = { leaseMs: 3_000, leaseRenewMs: 600 };
+
+async function openHostile(t: ExecutionContext, silo: TestSilo): Promise<HostileClient> {
+  const hostile = await HostileClient.open(silo.natsUrl, silo.natsSubjectPrefix);
+  t.teardown(() => hostile[Symbol.asyncDispose]());
+  return hostile;
+}
+
+test.serial(
+  'a deleted key is refused although a batch with the next sequences was forged',
+  async (t) => {
+    await using silo = await startTestSilo(leases);
+    const ada = await silo.signUp('Ada');
+    const guard = openGuard(t, silo);
+    await untilView(guard);
+    const { projectId } = ada;
+    await untilRemembered(() => guard.authorize(ada.apiKey, { projectId }));
+    const uses = [
+      () => ada.api.accounts.getAccount({}),
+      () => ada.api.projects.getProject({ projectId }),
+      () => ada.api.apiKeys.listApiKeys({ pageSize: 0, pageToken: '' }),
+    ];
+    for (let turn = 0; turn < 2; turn++) for (const use of uses) await use();
+
+    const hostile = await openHostile(t, silo);
+    const { head } = await silo.internal().token.eventLog.getHead({});
+    const { incarnation = '', sequence = 0 } = head ?? {};
+    // More than once: every guard has one of them for sure.
+    for (let turn = 0; turn < 3; turn++) {
+      await hostile.forgeBatch('token', { incarnation, sequence }, 20);
+    }
+    const request = { keyId: ada.apiKeyId, etag: '', requestId: randomUUID() };
+    await ada.api.apiKeys.deleteApiKey(request);
+    for (let turn = 0; turn < 30; turn++) {
+      t.false((await guard.authorize(ada.apiKey, { projectId })).allowed);
+      for (const use of uses) {
+        const refusal = await t.throwsAsync(use());
+        t.like(refusal, { reason: ErrorReason.ERROR_REASON_TOKEN_INVALID });
+      }
+    }
+  },
+);
+
+test.serial(
+  'a revocation waits for a stopped guard whatever acknowledgements are copied',
+  async (t) => {
+    await using silo = await startTestSilo(leases);
+    const ada = await silo.signUp('Ada');
+    const hostile = await openHostile(t, silo);
+    const { child, ask } = startGuardProcess(t, silo);
+    await eventually(async () => {
+      const answer = await ask(ada.projectToken);
+      if (answer !== 'true by memory') throw new Error(answer);
+    });
+    const regenerate = () =>
+      ada.api.projectTokens.regenerateProjectToken({
+        ...{ projectId: ada.projectId, expectedFingerprint: '', requestId: '' },
+      });
+    // Every guard acknowledges this one: five of them hold a lease.
+    await eventually(async () => {
+      const { propagation } = await regenerate();
+      if (propagation?.acknowledged !== 5) throw new Error(`${propagation?.acknowledged}`);
+    });
+    await eventually(() => {
+      if (hostile.leases < 5) throw new Error(`${hostile.leases} leases`);
+    });
+    child.kill('SIGSTOP');
+    const forging = setInterval(() => void hostile.raiseAcknowledgements(1_000_000), 20);
+    t.teardown(() => clearInterval(forging));
+    await hostile.raiseAcknowledgements(1_000_000);
+    const { propagation } = await regenerate();
+    t.like(propagation, { guards: 5, acknowledged: 4, expired: 1 });
+    child.kill('SIGCONT');
+  },
+);

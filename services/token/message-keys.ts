@@ -1,0 +1,110 @@
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { errors } from '@silo/errors/errors.ts';
+import { toDuration } from '@silo/guard/wire.ts';
+import type { MessageKeys } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
+import { type Clock, systemClock } from '@silo/runtime/clock.ts';
+import { coalesce } from '@silo/runtime/coalesce.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import type { MessageKeyStore, StoredBroadcastKey } from './store/message-keys.ts';
+
+/** When broadcast keys change hands. */
+export type RotationSettings = {
+  /** A new key is made when the newest is that old. */
+  rotateMs: number;
+  /** So long a key is handed out before anybody signs with it: every guard has renewed by then. */
+  signAfterMs: number;
+  /** So often a replica looks for the keys of others. */
+  refreshMs: number;
+};
+
+const rotationDefault: RotationSettings = {
+  rotateMs: 60 * 60_000,
+  signAfterMs: 60_000,
+  refreshMs: 10_000,
+};
+
+type Loaded = { root: KeyObject; keys: readonly StoredBroadcastKey[]; atMs: number };
+
+/**
+ * The keys of messages on NATS as one replica of the registry hands them out. Ages are the
+ * database's to tell: no clock of a service is compared with another's.
+ */
+export class MessageKeeper {
+  readonly #store: MessageKeyStore;
+  readonly #rotation: RotationSettings;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #loaded: Loaded | undefined;
+
+  constructor(options: {
+    store: MessageKeyStore;
+    log: Log;
+    rotation?: RotationSettings;
+    clock?: Clock;
+  }) {
+    this.#store = options.store;
+    this.#log = options.log;
+    this.#rotation = options.rotation ?? rotationDefault;
+    this.#clock = options.clock ?? systemClock;
+    this.#refresh();
+  }
+
+  /** What the holder of a lease is given. Rejects with DEPENDENCY_UNAVAILABLE where it is unknown. */
+  async keysOf(leaseId: string): Promise<MessageKeys> {
+    const { root, keys, atMs } = await this.#current();
+    const sinceMs = this.#clock.monotonicMs() - atMs;
+    const { rotateMs, signAfterMs } = this.#rotation;
+    const lifeMs = 2 * (rotateMs + signAfterMs);
+    const usable = keys
+      .map((key) => ({ ...key, ageMs: key.ageMs + sinceMs }))
+      .filter(({ ageMs }) => ageMs < lifeMs);
+    // Where there is no older one, nobody has another key to sign with.
+    const signing = usable.find(({ ageMs }) => ageMs >= signAfterMs) ?? usable.at(-1);
+    return {
+      acknowledgementSecret: derive(root, leaseId),
+      broadcastKeys: usable.map(({ id, secret, ageMs }) => {
+        const validFor = toDuration(lifeMs - ageMs);
+        return { id, secret, validFor, isSigning: id === signing?.id };
+      }),
+    };
+  }
+
+  /** The secret of a lease's acknowledgements; undefined until the store has answered once. */
+  secretOf(leaseId: string): KeyObject | undefined {
+    if (this.#loaded === undefined) return undefined;
+    return createSecretKey(derive(this.#loaded.root, leaseId));
+  }
+
+  /** Costs I/O only once in a while; an answer that is old by then is still good for hours. */
+  async #current(): Promise<Loaded> {
+    const loaded = this.#loaded;
+    if (loaded === undefined) return await this.#load(undefined);
+    if (this.#clock.monotonicMs() - loaded.atMs >= this.#rotation.refreshMs) this.#refresh();
+    return loaded;
+  }
+
+  #refresh(): void {
+    this.#load(undefined).catch((error) => {
+      this.#log.warn({ err: error }, 'the keys of NATS messages could not be read');
+    });
+  }
+
+  readonly #load = coalesce(async (): Promise<Loaded> => {
+    const loaded = this.#loaded;
+    const root = loaded?.root ?? createSecretKey(await this.#store.leaseRoot());
+    const atMs = this.#clock.monotonicMs();
+    let keys = await this.#store.list();
+    const [newest] = keys;
+    if (newest === undefined || newest.ageMs >= this.#rotation.rotateMs) {
+      await this.#store.create((newest?.number ?? 0) + 1);
+      keys = await this.#store.list();
+    }
+    if (keys.length === 0) throw errors.dependencyUnavailable('mongodb');
+    this.#loaded = { root, keys, atMs };
+    return this.#loaded;
+  });
+}
+
+function derive(root: KeyObject, leaseId: string): Buffer {
+  return createHmac('sha256', root).update(`lease ${leaseId}`).digest();
+}

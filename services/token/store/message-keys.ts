@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto';
+import { isDuplicateKey } from '@silo/mongo/from-mongo.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import type { Db } from 'mongodb';
+import { ulid } from 'ulid';
+import type { BroadcastKeyDocument, LeaseRootDocument } from './documents.ts';
+
+/** A broadcast key as it is stored, and how old it is by the database's clock. */
+export type StoredBroadcastKey = { number: number; id: string; secret: Buffer; ageMs: number };
+
+/** The secrets behind messages on NATS. Nothing of them leaves the service but what guards get. */
+export type MessageKeyStore = ReturnType<typeof createMessageKeyStore>;
+
+const secretSizeBytes = 32;
+/** Newer than that many, a key is of no use any more. */
+const keysMax = 4;
+
+/** Opens the keys in the service's database. Until `signal`; each operation is bounded. */
+export function createMessageKeyStore(db: Db, signal: AbortSignal) {
+  const keys = db.collection<BroadcastKeyDocument>('broadcast_keys', collectionOptions);
+  const roots = db.collection<LeaseRootDocument>('lease_roots', collectionOptions);
+
+  return {
+    /** The latest keys, newest first. */
+    async list(): Promise<StoredBroadcastKey[]> {
+      const stages = [
+        { $sort: { _id: -1 } },
+        { $limit: keysMax },
+        {
+          $project: {
+            ...{ _id: 0, number: '$_id', id: '$keyId', secret: 1 },
+            ageMs: { $subtract: ['$$NOW', '$createTime'] },
+          },
+        },
+      ];
+      const found = keys.aggregate<StoredBroadcastKey>(stages, {
+        ...bounded(signal),
+        promoteBuffers: true,
+      });
+      const listed = await reading(found.toArray());
+      return listed.map(({ ageMs, ...key }) => ({ ...key, ageMs: Number(ageMs) }));
+    },
+
+    /** Makes the key of that number, unless another replica has made it. */
+    async create(number: number): Promise<void> {
+      const write = keys.updateOne(
+        { _id: number },
+        {
+          $setOnInsert: { keyId: ulid().toLowerCase(), secret: randomBytes(secretSizeBytes) },
+          $currentDate: { createTime: true },
+        },
+        { ...bounded(signal), upsert: true },
+      );
+      await reading(write).catch((error) => {
+        if (!isDuplicateKey(error)) throw error;
+      });
+    },
+
+    /** What the leases' secrets are derived from: made once, the same for all replicas. */
+    async leaseRoot(): Promise<Buffer> {
+      const read = () =>
+        roots.findOne({ _id: 'acknowledgements' }, { ...bounded(signal), promoteBuffers: true });
+      const found = await reading(read());
+      if (found !== null) return found.secret;
+      const write = roots.updateOne(
+        { _id: 'acknowledgements' },
+        { $setOnInsert: { secret: randomBytes(secretSizeBytes) } },
+        { ...bounded(signal), upsert: true },
+      );
+      await reading(write).catch((error) => {
+        if (!isDuplicateKey(error)) throw error;
+      });
+      const made = await reading(read());
+      if (made === null) throw new TypeError('the root of the leases’ secrets is not there');
+      return made.secret;
+    },
+  };
+}
