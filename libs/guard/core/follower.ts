@@ -1,7 +1,7 @@
 import type { Reading } from './fence.ts';
 import type { EventPage, GuardAction, GuardEvent } from './messages.ts';
 import { comparePositions, hasReached, type Position, type Source } from './position.ts';
-import type { GuardSettings } from './settings.ts';
+import { type GuardSettings, patienceMs } from './settings.ts';
 
 /** What following a source does to the guard. */
 export type Follow = {
@@ -30,6 +30,8 @@ export class Follower {
   #isSure = true;
   #lastRequestId = 0;
   #reading: { requestId: number; until: number } | undefined;
+  /** Requests that were given up since one was answered. */
+  #unanswered = 0;
   #nextMs = Number.POSITIVE_INFINITY;
 
   constructor(source: Source, settings: GuardSettings, follow: Follow) {
@@ -53,6 +55,7 @@ export class Follower {
   tick(now: Reading): void {
     if (this.#reading !== undefined && now.monotonicMs >= this.#reading.until) {
       this.#reading = undefined;
+      this.#unanswered++;
       this.#isSure = false;
     }
     if (now.monotonicMs >= this.#nextMs) this.#nextMs = Number.POSITIVE_INFINITY;
@@ -88,6 +91,7 @@ export class Follower {
       this.#nextMs = now.monotonicMs + this.#settings.retryMs;
       return;
     }
+    this.#unanswered = 0;
     const before = this.#position;
     this.#learn(page.head);
     if (before === undefined || before.incarnation < page.head.incarnation || page.isCompacted) {
@@ -109,7 +113,8 @@ export class Follower {
     if (this.#isSure && !this.#isBehind) return;
     this.#isSure = true;
     const requestId = ++this.#lastRequestId;
-    this.#reading = { requestId, until: now.monotonicMs + this.#settings.requestMs };
+    const until = now.monotonicMs + patienceMs(this.#settings, this.#unanswered);
+    this.#reading = { requestId, until };
     const afterSequence = this.#position?.sequence;
     this.#follow.emit({ kind: 'readEvents', requestId, source: this.#source, afterSequence });
   }

@@ -2,7 +2,13 @@ import { type Fence, fenceFrom, isOver, type Reading } from './fence.ts';
 import type { GuardAction, RenewAnswer } from './messages.ts';
 import { haveReached, type Positions } from './position.ts';
 import type { Protections } from './protections.ts';
-import { checkLeaseNumbers, type GuardSettings, type LeaseNumbers, viewMsOf } from './settings.ts';
+import {
+  checkLeaseNumbers,
+  type GuardSettings,
+  type LeaseNumbers,
+  patienceMs,
+  viewMsOf,
+} from './settings.ts';
 
 /** What a lease asks of its guard. */
 type Emit = (action: GuardAction) => void;
@@ -31,6 +37,8 @@ export class Lease {
   #lastRequestId = 0;
   readonly #renewing = new Map<number, Renewal>();
   #latest: number | undefined;
+  /** Renewals that were sent since one was answered. */
+  #unanswered = 0;
   /** The latest renewal of which it is known that it found the lease. */
   #found = 0;
   #pending: Pending[] = [];
@@ -112,7 +120,7 @@ export class Lease {
     this.#renewing.set(requestId, { sent: fenceFrom(now, 0), wasAcquired: held.isAcquired });
     if (this.#renewing.size > renewalsMax) this.#forgetOldest();
     this.#latest = requestId;
-    this.#nextMs = now.monotonicMs + this.#settings.requestMs;
+    this.#nextMs = now.monotonicMs + patienceMs(this.#settings, this.#unanswered++);
     emit({ kind: 'renew', requestId, leaseId: held.id, ...this.#places() });
   }
 
@@ -132,6 +140,7 @@ export class Lease {
       if (isLatest) this.#nextMs = now.monotonicMs + this.#settings.retryMs;
       return undefined;
     }
+    this.#unanswered = 0;
     if (reply.result === 'lost') {
       // A late acquisition may have made it after that answer. If not, the next renewal tells.
       if (requestId < this.#found) return undefined;

@@ -13,7 +13,7 @@ export type GuardSettings = {
    * later one that was granted while its facts held.
    */
   permitMs: number;
-  /** A request of the guard without an answer is sent again after this. */
+  /** A first request without an answer is sent again after this; see `patienceMs`. */
   requestMs: number;
   /** How long a guard waits after a request that failed. */
   retryMs: number;
@@ -30,6 +30,17 @@ export type LeaseNumbers = {
   /** By how much the clocks of two machines may drift apart, as a share of the time. */
   driftShare: number;
 };
+
+/** After so many doublings a request waits no longer. */
+const doublingsMax = 2;
+
+/**
+ * How long a request waits for its answer until it is sent again. It doubles with each one that was
+ * not answered: a server that is slow gets fewer requests, and time enough to answer one.
+ */
+export function patienceMs({ requestMs }: GuardSettings, unanswered: number): number {
+  return requestMs * 2 ** Math.min(unanswered, doublingsMax);
+}
 
 /** Refuses numbers that could not work. Throws RangeError. */
 export function checkGuardSettings(settings: GuardSettings): void {

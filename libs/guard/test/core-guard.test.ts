@@ -1,9 +1,9 @@
 import test from 'ava';
 import { GuardCore } from '../core/guard-core.ts';
-import type { GuardAction } from '../core/messages.ts';
+import type { GuardAction, GuardInput } from '../core/messages.ts';
 import type { Permit } from '../core/permits.ts';
 import type { GuardSettings } from '../core/settings.ts';
-import { Bench, guardSettings, kindsOf, token } from './core-support.ts';
+import { Bench, guardSettings, kindsOf, numbers, token } from './core-support.ts';
 
 function warm(settings: Partial<GuardSettings> = {}): Bench {
   const bench = new Bench(settings);
@@ -248,6 +248,45 @@ test('beyond the cap on fills look-ups fail', (t) => {
   bench.step({ kind: 'start' });
   bench.lookUp();
   t.like(bench.lookUp(), [{ kind: 'unavailable', why: 'too-many-fills' }]);
+});
+
+test('a registry that does not answer is asked less and less often', (t) => {
+  const bench = new Bench({ requestMs: 100 });
+  bench.step({ kind: 'start' });
+  for (let passedMs = 0; passedMs < 1_000; passedMs += 10) {
+    bench.pass(10);
+    bench.step({ kind: 'tick' });
+  }
+  const renewals = bench.sent.filter(({ kind }) => kind === 'renew');
+  t.is(renewals.length, 4, 'after 0, 100, 300 and 700 ms');
+  bench.grant();
+  bench.pass(numbers.renewMs);
+  const next = bench.step({ kind: 'tick' });
+  t.true(kindsOf(next).includes('renew'), 'as often as ever once it does');
+});
+
+test('a log is followed that always takes longer to answer than a first request waits', (t) => {
+  const bench = new Bench({ requestMs: 100 });
+  const head = { incarnation: 'a', sequence: 10 };
+  const page = { events: [], head, isCompacted: false };
+  const due: { atMs: number; input: GuardInput }[] = [];
+  const hear = (actions: GuardAction[]) => {
+    for (const action of actions) {
+      if (action.kind !== 'readEvents') continue;
+      const { requestId, source } = action;
+      const input = { kind: 'read', requestId, source, page } as const;
+      due.push({ atMs: bench.now.monotonicMs + 250, input });
+    }
+  };
+  hear(bench.step({ kind: 'start' }));
+  for (let passedMs = 0; passedMs < 2_000; passedMs += 10) {
+    bench.pass(10);
+    hear(bench.step({ kind: 'tick' }));
+    for (; due[0] !== undefined && due[0].atMs <= bench.now.monotonicMs; due.shift()) {
+      hear(bench.step(due[0].input));
+    }
+  }
+  t.deepEqual(bench.core.positions(), { org: head, project: head, token: head });
 });
 
 test('numbers that could not work are refused', (t) => {
