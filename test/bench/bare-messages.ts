@@ -1,8 +1,8 @@
 import { natsOptions } from '@silo/events/nats-options.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import { connect, createInbox, type NatsConnection } from 'nats';
+import { startForked } from '../harness/forked.ts';
 import type { BareFleetOptions } from './bare-fleet.ts';
-import { startForked } from './forked.ts';
 import type { Operation } from './measure.ts';
 
 const subject = 'bench.round-trip';
@@ -15,7 +15,7 @@ export async function fanOut(
 ): Promise<Operation & AsyncDisposable> {
   const body = 'x'.repeat(bytes);
   const options: BareFleetOptions = { url, connections, subject: `${subject}.fan-out`, body };
-  const fleet = await startForked('bare-fleet.ts', options);
+  const fleet = await startForked(new URL('bare-fleet.ts', import.meta.url), options);
   const asking = await connect(natsOptions({ url }));
   let answered = () => {};
   const inbox = createInbox();

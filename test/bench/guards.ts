@@ -1,5 +1,5 @@
+import { type Forked, startForked } from '../harness/forked.ts';
 import type { Bench } from './bench-servers.ts';
-import { type Forked, startForked } from './forked.ts';
 import type { GuardFleetOptions, Order, Report } from './guard-fleet.ts';
 
 /** Guards that live beside those of the services: in one process, each on its own. */
@@ -24,7 +24,10 @@ export async function startGuards(bench: Bench, guards: number): Promise<Guards>
     nats: guard.nats,
     tls: { ca, cert: guard.cert, key: guard.key },
   };
-  const fleet: Forked<Report> = await startForked('guard-fleet.ts', options);
+  const fleet: Forked<Report> = await startForked(
+    new URL('guard-fleet.ts', import.meta.url),
+    options,
+  );
   const order = (order: Order) => fleet.ask(order);
   return {
     verify: async (tokens) => {

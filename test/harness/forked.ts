@@ -1,10 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 
 const exitWithinMs = 15_000;
 
-/** A process of ours that serves one row, and ends with it. */
+/** A process of ours that serves its parent, and ends with it. */
 export type Forked<Message> = AsyncDisposable & {
   /** What it told when it was ready. */
   ready: Message;
@@ -12,12 +11,9 @@ export type Forked<Message> = AsyncDisposable & {
   ask(question: unknown): Promise<Message>;
 };
 
-/** Starts a file of this directory, with `options` as its only argument, and awaits its first message. */
-export async function startForked<Message>(
-  file: string,
-  options: unknown,
-): Promise<Forked<Message>> {
-  const child = fork(join(import.meta.dirname, file), [JSON.stringify(options)], {
+/** Starts a file, with `options` as its only argument, and awaits its first message. */
+export async function startForked<Message>(file: URL, options: unknown): Promise<Forked<Message>> {
+  const child = fork(file, [JSON.stringify(options)], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const ended = once(child, 'exit').then(([code, signal]) => {

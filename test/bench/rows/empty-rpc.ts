@@ -3,8 +3,8 @@ import {
   GetHeadRequest,
 } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { TokenFacts } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
+import { startForked } from '../../harness/forked.ts';
 import type { Addresses, EmptyServersOptions } from '../empty-servers.ts';
-import { startForked } from '../forked.ts';
 import { compareThroughputs } from '../measure.ts';
 import { perSecond, type Row } from '../row.ts';
 import { callLoad } from '../rpc-load.ts';
@@ -26,7 +26,10 @@ export const emptyRpc: Row = {
       tls: await bench.certificate('service', 'org'),
       facts: TokenFacts.create(),
     };
-    await using servers = await startForked<Addresses>('empty-servers.ts', options);
+    await using servers = await startForked<Addresses>(
+      new URL('../empty-servers.ts', import.meta.url),
+      options,
+    );
     const { ours, bare } = servers.ready;
     const called = { method: EventLogServiceService.getHead, request: GetHeadRequest.create() };
     using measured = callLoad(ours, tls, called);

@@ -1,5 +1,5 @@
+import { startForked } from '../../harness/forked.ts';
 import type { Bench } from '../bench-servers.ts';
-import { startForked } from '../forked.ts';
 import type { Measured, Row } from '../row.ts';
 import type { VerifierOptions } from '../verifier.ts';
 
@@ -29,6 +29,9 @@ function row(name: string, tokens: number): Row {
 
 async function measure(bench: Bench, tokens: number): Promise<Measured> {
   const options: VerifierOptions = { nats: await bench.nats(), tokens };
-  await using verifier = await startForked<Measured>('verifier.ts', options);
+  await using verifier = await startForked<Measured>(
+    new URL('../verifier.ts', import.meta.url),
+    options,
+  );
   return verifier.ready;
 }

@@ -3,8 +3,8 @@ import {
   type TokenFacts,
   type VerifyTokenResponse,
 } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
+import { startForked } from '../../harness/forked.ts';
 import type { Addresses, EmptyServersOptions } from '../empty-servers.ts';
-import { startForked } from '../forked.ts';
 import { Live } from '../live.ts';
 import { compareThroughputs } from '../measure.ts';
 import { perSecond, type Row } from '../row.ts';
@@ -30,7 +30,10 @@ export const verifyRpc: Row = {
     const { projectId, projectToken: token } = tenant;
     const facts: TokenFacts = { projectId, organizationId: tenant.organizationIds[0] };
     const options: EmptyServersOptions = { tls: await bench.certificate('service', 'org'), facts };
-    await using servers = await startForked<Addresses>('empty-servers.ts', options);
+    await using servers = await startForked<Addresses>(
+      new URL('../empty-servers.ts', import.meta.url),
+      options,
+    );
     const called: CalledMethod<{ token: string }, VerifyTokenResponse> = {
       method: AccessServiceService.verifyToken,
       request: { token },

@@ -11,6 +11,7 @@ import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import { MongoClient } from 'mongodb';
 import type { Addresses } from '../../harness/clients.ts';
 import { quickestPlace } from '../../harness/quickest-place.ts';
+import { Yardstick } from '../../harness/yardstick.ts';
 import type { Deployment } from '../../invariants/snapshot.ts';
 import { RestartableServer } from '../restartable-server.ts';
 import { TcpProxy } from './tcp-proxy.ts';
@@ -44,6 +45,8 @@ export type Cluster = AsyncDisposable &
     certificates: { staff: TlsFiles; guard: TlsFiles };
     /** Processes that ended by themselves. */
     failures: Error[];
+    /** How fast the machine is: what promises in time are judged by. */
+    yardstick: Yardstick;
   };
 
 /** Starts three mongod, a nats-server and the services; disposing removes what they stored. */
@@ -129,6 +132,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   });
   await Promise.all(all.map((service) => service.start()));
   const mongo = started.adopt(new MongoClient(mongod.url), (client) => client.close());
+  const yardstick = started.use(await Yardstick.start(mongo));
   const running = started.move();
   return {
     directory,
@@ -146,6 +150,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       ) as Addresses,
     certificates: { staff, guard: await certificate('guard', 'edge') },
     failures,
+    yardstick,
     mongo,
     databasePrefix: 'silo',
     natsUrl: nats.url,

@@ -108,24 +108,24 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** Has every guard asked everything again, and answers what each accepts from memory. */
-  async reports(withinMs: number): Promise<{ name: string; fromMemory: number[] }[]> {
+  async reports(): Promise<{ name: string; fromMemory: number[] }[]> {
     const number = ++this.#lastReport;
     this.#tellAll({ kind: 'report', number });
     return await eventually(() => {
       const told = [...this.#reports].filter(([, report]) => report.number >= number);
       if (told.length < this.guards.length) throw new Error(`${told.length} guards have reported`);
       return told.map(([name, report]) => ({ name, ...report }));
-    }, withinMs);
+    });
   }
 
   /** Has every guard begin a new file, and answers those that nobody writes into any more. */
-  async turnPages(withinMs: number): Promise<{ guard: string; file: string }[]> {
+  async turnPages(): Promise<{ guard: string; file: string }[]> {
     const written = this.guards.flatMap((guard) => {
       const files = guard.histories.splice(0);
       this.#tell(guard.name, { kind: 'turnPage', file: guard.newPage() });
       return files.map((file) => ({ guard: guard.name, file }));
     });
-    await this.reports(withinMs);
+    await this.reports();
     return written;
   }
 

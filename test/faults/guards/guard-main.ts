@@ -9,9 +9,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { protectionNames, protectionsWithout } from '@silo/guard/core/protections.ts';
 import { createGuard, type Guard } from '@silo/guard/create-guard.ts';
 import { createLogger } from '@silo/runtime/log.ts';
+import { machineMs } from '../../harness/machine-clock.ts';
 import { type FromGuard, receive, send, type ToGuard } from './control-wire.ts';
 import { HistoryBuffer, type Verdict } from './history.ts';
-import { machineMs } from './machine-clock.ts';
 import { isAccepted, type Question } from './question.ts';
 
 /** Between two passes over all questions. */

@@ -8,23 +8,24 @@ import { join } from '../../authorization/world.ts';
 import { connectClients } from '../../harness/clients.ts';
 import { required } from '../../harness/environment.ts';
 import { eventually } from '../../harness/eventually.ts';
+import { machineMs } from '../../harness/machine-clock.ts';
 import { holdCommand, releaseAll } from '../fail-points.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { askedMax, Fleet } from './fleet.ts';
 import { revokingRpcs } from './kinds.ts';
 import { Ledger } from './ledger.ts';
-import { machineMs } from './machine-clock.ts';
 import { Oracle } from './oracle.ts';
 import { aftermath, controls, judge, leases, runStorm, tell } from './suite.ts';
 
 const [lease] = leases;
 const guardsCount = 20;
-const stormTimeoutMs = 10 * 60_000;
+/** Ends a run that hangs; no machine is so slow. */
+const hangsMs = 60 * 60_000;
 
 let cluster: Cluster;
 let fleet: Fleet;
 test.before(async (t) => {
-  t.timeout(stormTimeoutMs);
+  t.timeout(hangsMs);
   cluster = await startCluster({
     binaries: { mongod: required('MONGOD_BINARY'), natsServer: required('NATS_SERVER_BINARY') },
     replicas: { token: 2 },
@@ -47,7 +48,7 @@ function seedOf(t: ExecutionContext): number {
 test.serial(
   '500 revocations of every kind, struck by every fault: nobody accepts what was taken away',
   async (t) => {
-    t.timeout(stormTimeoutMs);
+    t.timeout(hangsMs);
     const seed = seedOf(t);
     const log: string[] = [];
     const outcome = await runStorm(cluster, fleet, {
@@ -92,7 +93,7 @@ test.serial(
   'a guard that missed the event of a revoke whose RPC died drops the access within a renewal and a lease',
   async (t) => {
     using oracle = new Oracle(cluster, lease);
-    const ledger = new Ledger(fleet);
+    const ledger = new Ledger(fleet, cluster.yardstick);
     const clients = connectClients(cluster.addresses(), cluster.certificates.staff);
     t.teardown(() => clients.close());
     const [ada, bob] = [await clients.signUp('Ada'), await clients.signUp('Bob')];
@@ -139,7 +140,7 @@ test.serial(
     await eventually(() => {
       if (machineMs() < boundMs + 200) throw new Error('the bound is not over');
     });
-    await fleet.reports(10_000);
+    await fleet.reports();
     const report = await judge(fleet, ledger, lease, [deaf.name]);
     deaf.heal();
     fleet.retireAll();
@@ -150,7 +151,7 @@ test.serial(
 );
 
 test.serial('with one protection off in the guards, the same is found', async (t) => {
-  t.timeout(stormTimeoutMs);
+  t.timeout(hangsMs);
   const seed = seedOf(t);
   await fleet[Symbol.asyncDispose]();
   const without = 'clocks-at-each-use';

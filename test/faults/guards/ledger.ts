@@ -1,3 +1,4 @@
+import type { Yardstick } from '../../harness/yardstick.ts';
 import type { Attempt, Period } from './checker.ts';
 import type { Fleet } from './fleet.ts';
 import type { Trouble } from './nemesis.ts';
@@ -15,15 +16,15 @@ export class Ledger {
   /** Revocations whose RPC died and was not repeated until its bound had passed. */
   bounded = 0;
   readonly #fleet: Fleet;
+  readonly #yardstick: Yardstick;
   readonly #questions = new Map<number, Question>();
   readonly #open = new Map<number, Period>();
   #endedAsked: number[] = [];
-  /** What waits for no guard, and how long it took. */
-  readonly #gave: { fromMs: number; untilMs: number }[] = [];
   readonly #waiting = new Set<{ attempts: number; resolve: () => void }>();
 
-  constructor(fleet: Fleet) {
+  constructor(fleet: Fleet, yardstick: Yardstick) {
     this.#fleet = fleet;
+    this.#yardstick = yardstick;
   }
 
   /** An access that is given from then on, at the earliest; every guard is asked about it. */
@@ -71,18 +72,14 @@ export class Ledger {
     for (const id of ids) this.#fleet.askAgain(id);
   }
 
-  attempted(attempt: Attempt): void {
-    this.attempts.push(attempt);
+  attempted(attempt: Omit<Attempt, 'yardstickMs'>): void {
+    const yardstickMs = this.#yardstick.longestMs(attempt.sentMs, attempt.endedMs);
+    this.attempts.push({ ...attempt, yardstickMs });
     for (const waiter of this.#waiting) {
       if (this.attempts.length < waiter.attempts) continue;
       this.#waiting.delete(waiter);
       waiter.resolve();
     }
-  }
-
-  /** Something that waits for no guard has ended. */
-  gave(fromMs: number, untilMs: number): void {
-    this.#gave.push({ fromMs, untilMs });
   }
 
   /** What was under way while the servers themselves were in trouble may have taken its time. */
@@ -91,8 +88,6 @@ export class Ledger {
       const isDuring = ({ fromMs, untilMs }: Omit<Trouble, 'what'>) =>
         attempt.sentMs < untilMs && attempt.endedMs > fromMs;
       attempt.excuse = troubles.find(isDuring)?.what;
-      const beside = this.#gave.filter(isDuring).map(({ fromMs, untilMs }) => untilMs - fromMs);
-      attempt.slowedMs = Math.max(0, ...beside);
       attempt.after = lastBefore(attempt.sentMs, troubles);
     }
   }

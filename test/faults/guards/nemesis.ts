@@ -2,12 +2,12 @@ import { natsOptions } from '@silo/events/nats-options.ts';
 import type { ServiceName } from '@silo/service/config.ts';
 import { connect } from 'nats';
 import { eventually } from '../../harness/eventually.ts';
+import { machineMs } from '../../harness/machine-clock.ts';
 import type { SeededRandom } from '../../simulation/random.ts';
 import type { Cluster } from './cluster.ts';
 import type { Fleet } from './fleet.ts';
 import { type Guard, type LinkName, links } from './guard.ts';
 import type { Ledger } from './ledger.ts';
-import { machineMs } from './machine-clock.ts';
 import type { Disturbance } from './tcp-proxy.ts';
 
 /** What can befall a cluster and its guards. */

@@ -8,8 +8,8 @@ import type { LogDocument, OutboxGroup } from '@silo/mongo/documents.ts';
 import { connectPeers } from '@silo/service/peers.ts';
 import { fingerprintOf, hashOf } from '@silo/tokens/secrets.ts';
 import { eventually } from '../../harness/eventually.ts';
+import { machineMs } from '../../harness/machine-clock.ts';
 import type { Cluster } from './cluster.ts';
-import { machineMs } from './machine-clock.ts';
 import { accepts, needOf, type Question } from './question.ts';
 
 const deadlineMs = 3_000;

@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { type Clients, connectClients } from '../../harness/clients.ts';
+import { machineMs } from '../../harness/machine-clock.ts';
 import { SeededRandom } from '../../simulation/random.ts';
 import type { Cluster } from './cluster.ts';
 import type { Fleet } from './fleet.ts';
 import { careers } from './kinds.ts';
 import { Ledger } from './ledger.ts';
-import { machineMs } from './machine-clock.ts';
 import { Nemesis, type Strike } from './nemesis.ts';
 import { Oracle } from './oracle.ts';
 import { readsProject } from './people.ts';
@@ -38,7 +38,7 @@ export async function storm(
   { seed, revocations, plan, lease, log }: StormOptions,
 ): Promise<{ ledger: Ledger; strikes: number }> {
   using oracle = new Oracle(cluster, lease);
-  const ledger = new Ledger(fleet);
+  const ledger = new Ledger(fleet, cluster.yardstick);
   const replicas = cluster.services.token.map((_, index) => {
     const { staff } = cluster.certificates;
     return connectClients(cluster.addresses(index), staff);

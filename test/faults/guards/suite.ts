@@ -48,9 +48,6 @@ export type Outcome = {
   healedMs: number;
 };
 
-/** A fresh processes’ start, a lost lease and a busy machine included. */
-const healedWithinMs = 30_000;
-
 /** One storm from its seed, and the judgement of everything that the guards answered in it. */
 export async function runStorm(
   cluster: Cluster,
@@ -67,7 +64,7 @@ export async function runStorm(
     ...{ seed, revocations, plan, lease, log },
   });
   // Whoever woke up late is asked about all that is gone.
-  await fleet.reports(healedWithinMs);
+  await fleet.reports();
   ledger.retireEnded();
   const healedMs = await untilFromMemory(fleet, ledger.held());
   fleet.retireAll();
@@ -94,11 +91,11 @@ export function tell({
   const { verifications, accepted, fromMemory, unavailable, ended, proved, nextAskedMs } = report;
   const [median, p99, max] = Object.values(report.tookMs).map((ms) => ms.toFixed(0));
   const share = ((100 * fromMemory) / Math.max(1, verifications)).toFixed(2);
-  const { unconfirmed, excused } = report;
+  const { unconfirmed, excused, yardsticksMax } = report;
   return [
     [...returned].map(([what, count]) => `${what} ${count}`).join(', '),
     `${attempts} RPCs ended under ${strikes} strikes: ${unconfirmed} unconfirmed, ${excused} of struck servers; ${bounded} died and were bounded`,
-    `what was held to its time took ${median} ms (median), ${p99} (99 %), ${max} at most`,
+    `what was held to its time took ${median} ms (median), ${p99} (99 %), ${max} at most: a lease and ${yardsticksMax.toFixed(1)} yardsticks`,
     `${verifications} verifications, ${share} % from memory: ${accepted} accepted, ${unavailable} without an answer`,
     `${proved} of ${ended} ends were seen on both sides; asked again after ${nextAskedMs.median.toFixed(1)} ms (median)`,
     `from memory again ${healedMs.toFixed(0)} ms after the last fault`,
@@ -109,11 +106,11 @@ export function tell({
 async function untilFromMemory(fleet: Fleet, ids: readonly number[]): Promise<number> {
   const startedMs = performance.now();
   await eventually(async () => {
-    for (const { name, fromMemory } of await fleet.reports(healedWithinMs)) {
+    for (const { name, fromMemory } of await fleet.reports()) {
       const missing = ids.filter((id) => fleet.isAsked(name, id) && !fromMemory.includes(id));
       if (missing.length > 0) throw new Error(`${name} does not accept ${missing} from memory`);
     }
-  }, healedWithinMs);
+  });
   return performance.now() - startedMs;
 }
 
@@ -125,7 +122,7 @@ export async function judge(
   names?: readonly string[],
 ): Promise<Report> {
   const checker = new Checker(ledger.periods);
-  for (const { guard, file } of await fleet.turnPages(healedWithinMs)) {
+  for (const { guard, file } of await fleet.turnPages()) {
     if (names?.includes(guard) ?? true) checker.see(guard, readHistory(file));
     await rm(file, { force: true });
   }
