@@ -3,11 +3,20 @@ import type { StoredLease } from '@silo/guard/registry/messages.ts';
 import { isDuplicateKey } from '@silo/mongo/from-mongo.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { coalesce } from '@silo/runtime/coalesce.ts';
+import { limit } from '@silo/runtime/limit.ts';
 import type { Db, Document, MongoClient, Timestamp } from 'mongodb';
 import type { LeaseDocument, RequirementDocument } from './documents.ts';
 
 /** The guards' leases, and what is required of them. Each operation is durable when it resolves. */
 export type LeaseStore = ReturnType<typeof createLeaseStore>;
+
+/**
+ * Statements about one lease that run at once. When the database is slow every guard asks again,
+ * and they must not take the pool's connections from the calls of people.
+ */
+const atOnce = 24;
+/** As many guards as that may wait for their turn. */
+const waitingMax = 5_000;
 
 /**
  * Opens the leases in the service's database. Until `signal`; each operation is bounded. Requirements
@@ -19,6 +28,7 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
   /** Required for good, as this process knows: requirements never fall. */
   let durable: Positions = {};
   let knownTime: Timestamp | undefined;
+  const inTurn = limit({ atOnce, waitingMax });
 
   /**
    * Runs a statement that sees everything that an earlier one of these wrote or saw, whichever
@@ -74,12 +84,13 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
   return {
     /** A new lease; changes nothing if there is one of that id. */
     async insert({ id, ...lease }: StoredLease): Promise<void> {
-      const write = leases.updateOne(
-        { _id: id },
-        { $setOnInsert: lease },
-        { ...bounded(signal), upsert: true },
-      );
-      await reading(write).catch((error) => {
+      const write = () =>
+        leases.updateOne(
+          { _id: id },
+          { $setOnInsert: lease },
+          { ...bounded(signal), upsert: true },
+        );
+      await inTurn(() => reading(write())).catch((error) => {
         if (!isDuplicateKey(error)) throw error; // the same request, twice at once
       });
     },
@@ -90,8 +101,8 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
       const longer = { $max: ['$leaseMs', leaseMs] };
       const later = laterFields(acknowledged, 'acknowledged.');
       const pipeline = [{ $set: { version, leaseMs: longer, ...later } }];
-      const { matchedCount } = await causally((options) =>
-        leases.updateOne({ _id: leaseId }, pipeline, options),
+      const { matchedCount } = await inTurn(() =>
+        causally((options) => leases.updateOne({ _id: leaseId }, pipeline, options)),
       );
       return matchedCount > 0;
     },
@@ -123,7 +134,10 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
     /** Ends a lease; with `version`, only if it still has that. Whether it is gone by this. */
     async delete(leaseId: string, version: number | undefined): Promise<boolean> {
       const filter = version === undefined ? { _id: leaseId } : { _id: leaseId, version };
-      return (await reading(leases.deleteOne(filter, bounded(signal)))).deletedCount > 0;
+      const { deletedCount } = await inTurn(() =>
+        reading(leases.deleteOne(filter, bounded(signal))),
+      );
+      return deletedCount > 0;
     },
   };
 }

@@ -137,3 +137,20 @@ test('nothing is said to be durable once the process stops', async (t) => {
   await t.throwsAsync(store.list());
   await t.throwsAsync(store.renew('one', {}, leaseMs));
 });
+
+test('renewals of many guards at once take a share of the connections, and not all', async (t) => {
+  const { client, db } = await (await testDatabase(t)).connect();
+  await setUpStore(db);
+  const store = createLeaseStore(client, db, new AbortController().signal);
+  await store.insert(lease('one'));
+  let taken = 0;
+  let takenMax = 0;
+  client.on('connectionCheckedOut', () => {
+    takenMax = Math.max(takenMax, ++taken);
+  });
+  client.on('connectionCheckedIn', () => taken--);
+  const renewals = Array.from({ length: 150 }, () => store.renew('one', {}, leaseMs));
+  t.true((await Promise.all(renewals)).every((isFound) => isFound));
+  t.is((await store.list())[0]?.version, 150);
+  t.true(takenMax <= client.options.maxPoolSize / 2, `${takenMax} connections`);
+});

@@ -1,0 +1,49 @@
+import test from 'ava';
+import { limit } from '../limit.ts';
+
+/** Runs that end when they are told to. */
+function openEnded() {
+  const runs: { name: string; end: PromiseWithResolvers<string> }[] = [];
+  const limited = limit({ atOnce: 2, waitingMax: 2 });
+  const ask = (name: string) =>
+    limited(() => {
+      const end = Promise.withResolvers<string>();
+      runs.push({ name, end });
+      return end.promise;
+    });
+  const begun = () => runs.map(({ name }) => name).join('');
+  return { runs, ask, begun };
+}
+
+test('at most so many run at a time; the others follow in order', async (t) => {
+  const { runs, ask, begun } = openEnded();
+  const asked = ['a', 'b', 'c', 'd'].map(ask);
+  t.is(begun(), 'ab');
+  runs[1]?.end.resolve('B');
+  t.is(await asked[1], 'B');
+  t.is(begun(), 'abc');
+  runs[0]?.end.resolve('A');
+  t.is(await asked[0], 'A');
+  t.is(begun(), 'abcd');
+});
+
+test('a run that fails makes room as well', async (t) => {
+  const { runs, ask, begun } = openEnded();
+  const [first] = ['a', 'b', 'c'].map(ask);
+  runs[0]?.end.reject(new Error('A'));
+  await t.throwsAsync(async () => await first, { message: 'A' });
+  t.is(begun(), 'abc');
+});
+
+test('who comes when too many wait is refused, and may come again', async (t) => {
+  const { runs, ask, begun } = openEnded();
+  const [first] = ['a', 'b', 'c', 'd'].map(ask);
+  await t.throwsAsync(ask('e'), { instanceOf: RangeError });
+  runs[0]?.end.resolve('A');
+  await first;
+  void ask('f');
+  runs[1]?.end.resolve('B');
+  runs[2]?.end.resolve('C');
+  await new Promise(setImmediate);
+  t.is(begun(), 'abcdf');
+});
