@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { natsOptions } from '@silo/events/nats-options.ts';
 import { AuthenticatedMessage } from '@silo/protos/gen/silo/events/internal/v1/authenticated_message.ts';
 import { ReadEventsResponse } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { Acknowledgement } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
@@ -21,7 +22,7 @@ export class HostileClient implements AsyncDisposable {
 
   /** `url`: of a NATS user that may publish on these subjects, as no user but Silo's own may. */
   static async open(url: string, subjectPrefix: string): Promise<HostileClient> {
-    const client = new HostileClient(await connect({ servers: url }), subjectPrefix);
+    const client = new HostileClient(await connect(natsOptions({ url })), subjectPrefix);
     await client.#connection.flush();
     return client;
   }
