@@ -10,7 +10,8 @@ const advices: Partial<Record<ReasonName, Advice>> = {
   SCOPE_REQUIRED: ({ scope = 'SCOPE' }) =>
     `silo login with a key that holds it; a wider key makes one: silo keys create NAME --scope ${scope}`,
   ADMIN_REQUIRED: () => 'silo members list shows who the admins and owners are: ask one of them',
-  KEY_RESTRICTED: () => 'silo login with a key without restrictions (silo keys list shows them)',
+  KEY_RESTRICTED: () =>
+    'silo login with a key without restrictions, or for a move with one that names both organizations (silo keys list shows them)',
   KEY_EXCEEDS_CALLER: () => 'silo keys show KEY tells what a key may do: ask for less',
   ORGANIZATION_NOT_FOUND: () => 'silo org list',
   PROJECT_NOT_FOUND: () => 'silo projects',
@@ -23,7 +24,7 @@ const advices: Partial<Record<ReasonName, Advice>> = {
   PROJECT_LIMIT: ({ organization_id: id }) =>
     `silo plan list, then silo plan change PLAN${id ? ` --org ${id}` : ''}; or silo project delete PROJECT`,
   PROJECT_NOT_ACTIVE: ({ state }) =>
-    state === 'DELETED' ? 'silo project undelete PROJECT' : 'wait until its migration is over',
+    state === 'DELETED' ? 'silo project undelete PROJECT' : 'silo project show PROJECT',
   ETAG_MISMATCH: () => 'look at it again, then decide again',
   FINGERPRINT_MISMATCH: () => 'silo token show: somebody else has just regenerated it',
   BILLING_DETAILS_REQUIRED: () => 'silo plan billing-details, then again',

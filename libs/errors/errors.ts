@@ -88,7 +88,7 @@ export const errors = {
     make(
       status.PERMISSION_DENIED,
       ERROR_REASON_KEY_RESTRICTED,
-      'A key that is restricted to organizations or projects may not do this. Use an unrestricted key.',
+      'The key is restricted to organizations or projects, and this goes beyond them. Use an unrestricted key or, for a move, one that names both organizations.',
     ),
   keyExceedsCaller: (exceeds: 'scopes' | 'restrictions' | 'expire_time') =>
     make(
@@ -152,11 +152,11 @@ export const errors = {
       ERROR_REASON_ALREADY_THERE,
       'The project is in the destination already. Name another organization.',
     ),
-  crossRegion: (region: string) =>
+  crossRegion: ({ from, to }: { from: string; to: string }) =>
     precondition(
       ERROR_REASON_CROSS_REGION,
-      `The destination is in the region ${region}. Ask for a migration with MigrationService/RequestMigration instead of a move.`,
-      { metadata: { region } },
+      `The destination is in the region ${to}. Projects move within their region: choose a destination in ${from}.`,
+      { metadata: { region: to } },
     ),
   projectLimit: (slots: { organizationId: string; limit: number; count: number }) =>
     quota(

@@ -119,6 +119,28 @@ test('a restricted key moves only between organizations that it reaches', async 
   await moveProject(silo.as(both.secret), project.id, destinationId);
 });
 
+test('a key restricted to a project and to the destination does not move it: both organizations must be named', async (t) => {
+  const { silo } = t.context;
+  const { api, sourceId, destinationId, project } = await mover(silo);
+  const { id: projectId } = project;
+  const named = { organizationIds: [destinationId], projectIds: [projectId] };
+  const { secret } = await createKey(api, { scopes: ['*'], ...named });
+  const { projects } = silo.as(secret);
+  const preview = projects.previewMove({
+    ...{ projectId, destinationOrganizationId: destinationId },
+    ...{ sourceOrganizationId: '', projectIds: [] },
+  });
+  await refused(t, preview, 'KEY_RESTRICTED');
+  const destinations = projects.listMoveDestinations({ projectId, ...firstPage });
+  await refused(t, destinations, 'KEY_RESTRICTED');
+  await refused(t, moveProject(silo.as(secret), projectId, destinationId), 'KEY_RESTRICTED');
+  const { move } = await moveProject(api, projectId, destinationId);
+  const moveId = present(move).id;
+  const undo = projects.undoMove({ moveId, requestId: '' });
+  const { details } = await refused(t, undo, 'ORGANIZATION_NOT_FOUND');
+  t.is(details.resourceInfo?.resourceName, sourceId);
+});
+
 test('the destination must be in the region, judged by its id alone: CROSS_REGION', async (t) => {
   const { api, project } = await mover(t.context.silo);
   const abroad = newId('org_eu');
@@ -130,7 +152,10 @@ test('the destination must be in the region, judged by its id alone: CROSS_REGIO
   t.is(error.code, status.FAILED_PRECONDITION);
   t.deepEqual(error.metadata, { region: 'eu' });
   t.is(details.preconditionFailure?.[0]?.type, 'CROSS_REGION');
-  t.regex(details.preconditionFailure?.[0]?.description ?? '', /migration/);
+  t.regex(
+    details.preconditionFailure?.[0]?.description ?? '',
+    /within their region: choose a destination in us/,
+  );
 });
 
 test('who moves is an admin of the source: else ADMIN_REQUIRED, and PROJECT_NOT_FOUND to strangers', async (t) => {

@@ -206,7 +206,7 @@ test('an undo repeated by its request id answers the same, but not to whom the d
   t.deepEqual(await undoMove(ada.api, moveId, requestId), first);
   await remove(bob, bob.organization.id, ada.account.id);
   const repeat = undoMove(ada.api, moveId, requestId);
-  await refused(t, repeat, 'PROJECT_NOT_FOUND');
+  await refused(t, repeat, 'MOVE_NOT_FOUND');
 });
 
 test('a deleted project comes back as it was, with its token and everybody’s access', async (t) => {

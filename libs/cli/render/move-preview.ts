@@ -58,7 +58,7 @@ const ruleTexts: Record<MoveRule, string> = {
   [MoveRule.MOVE_RULE_SOURCE_KEEPS_PROJECT]: 'a project stays behind',
   [MoveRule.MOVE_RULE_ELSEWHERE]: 'it is not there already',
   [MoveRule.MOVE_RULE_DESTINATION_HAS_ROOM]: 'there is room where it goes',
-  [MoveRule.MOVE_RULE_PROJECTS_ACTIVE]: 'none is deleted or migrating',
+  [MoveRule.MOVE_RULE_PROJECTS_ACTIVE]: 'none is deleted',
 };
 
 function checkRow({ rule, passed, description, projectIds }: MoveCheck): Span[] {

@@ -10,10 +10,9 @@ export function plansBlocks(plans: readonly PlanDescription[]): Block[] {
     planText(plan.plan),
     plan.displayName,
     String(plan.projectLimit ?? 'unlimited'),
-    plan.migrations ? 'yes' : 'no',
     plan.billingDetailsRequired ? 'yes' : 'no',
   ]);
-  return [{ head: ['plan', 'name', 'projects', 'migrations', 'billing details'], rows }];
+  return [{ head: ['plan', 'name', 'projects', 'billing details'], rows }];
 }
 
 export function subscriptionBlocks(subscription: Subscription): Block[] {

@@ -67,10 +67,10 @@ test('a preview tells every rule, who loses and gains, the slots, and the finger
     plain(previewBlocks(preview, plan)),
     `Move Web (prj_1) from Example to Acme
 
-RULE                             WHAT STANDS IN THE WAY
-it is not there already       ✓
-there is room where it goes   ✗  It is full.
-none is deleted or migrating  ✗  Not active: prj_1
+RULE                            WHAT STANDS IN THE WAY
+it is not there already      ✓
+there is room where it goes  ✗  It is full.
+none is deleted              ✗  Not active: prj_1
 
 WHO                             LEVEL   WHAT HAPPENS
 Bob (acc_1)                     admin   loses access

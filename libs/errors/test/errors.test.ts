@@ -32,7 +32,7 @@ const samples: Record<keyof typeof errors, SiloError[]> = {
   organizationNotEmpty: [errors.organizationNotEmpty(2)],
   lastProject: [errors.lastProject()],
   alreadyThere: [errors.alreadyThere()],
-  crossRegion: [errors.crossRegion('eu')],
+  crossRegion: [errors.crossRegion({ from: 'us', to: 'eu' })],
   projectLimit: [errors.projectLimit({ organizationId: 'org_us_1', limit: 1, count: 1 })],
   projectNotActive: [
     errors.projectNotActive({ projectId: 'prj_1', state: ProjectState.PROJECT_STATE_DELETED }),

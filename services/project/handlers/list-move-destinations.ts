@@ -7,6 +7,7 @@ import type {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { regionOf } from '@silo/tokens/ids.ts';
+import { requireReachesSource } from '../rules/move.ts';
 import { moveBlockers } from '../rules/move-blockers.ts';
 import type { Dependencies } from './dependencies.ts';
 import { positionOf } from './page.ts';
@@ -29,6 +30,7 @@ export const createListMoveDestinations =
     const size = pageSizeOf(pageSize);
     const needs = { scope: 'project:read', level: Level.LEVEL_ADMIN };
     return await withOwner({ access, call }, needs, async (sourceId, gone) => {
+      requireReachesSource(key, sourceId);
       const [{ memberships }, project] = await Promise.all([
         peers.org.directory.getAccountMemberships({ accountId: key.accountId }, { signal }),
         projects.get(sourceId, projectId, signal),

@@ -4,8 +4,8 @@ import {
   type MoveProjectRequest,
   MoveProjectResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
-import type { Handler } from '@silo/rpc/call.ts';
-import { requireSameRegion } from '../rules/move.ts';
+import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { requireReachesSource, requireSameRegion } from '../rules/move.ts';
 import { moveMessage, projectMessage } from './messages.ts';
 import { type MoveUses, moveProjects } from './move-projects.ts';
 import { withOwner } from './with-owner.ts';
@@ -17,6 +17,7 @@ export const createMoveProject =
     const needs = { scope: 'project:write', level: Level.LEVEL_ADMIN };
     return await withOwner({ access: uses.access, call }, needs, async (sourceId, gone) => {
       requireSameRegion(sourceId, destinationId);
+      requireReachesSource(keyCaller(call).key, sourceId);
       const missing = () => gone;
       const move = { sourceId, destinationId, projectIds: [projectId], etag, missing };
       const asked = { ...move, planFingerprint, namesSource: false };

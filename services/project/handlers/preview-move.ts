@@ -7,7 +7,7 @@ import type {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { demand } from '@silo/rpc/ask.ts';
 import { type Call, type Handler, keyCaller, targetOrganization } from '@silo/rpc/call.ts';
-import { countMoving, requireSameRegion } from '../rules/move.ts';
+import { countMoving, requireReachesSource, requireSameRegion } from '../rules/move.ts';
 import { accessChanges } from '../rules/move-access.ts';
 import { moveBlockers } from '../rules/move-blockers.ts';
 import { moveChecks } from '../rules/move-checks.ts';
@@ -45,6 +45,7 @@ async function preview(
   const { sourceId, destinationId, projectIds } = asked;
   const { signal } = call;
   requireSameRegion(sourceId, destinationId);
+  requireReachesSource(keyCaller(call).key, sourceId);
   const needs = { scope, organizationId: destinationId, level: Level.LEVEL_MEMBER };
   const { organization: caller } = await demand(uses.access, call, needs);
   if (caller === undefined) throw errors.organizationNotFound(destinationId);

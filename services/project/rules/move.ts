@@ -1,5 +1,6 @@
 import { combine, errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
+import { type Restrictions, reachesOrganization } from '@silo/guard/reach.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { regionOf } from '@silo/tokens/ids.ts';
 import type { ProjectDocument, SlotsDocument } from '../store/documents.ts';
@@ -10,7 +11,17 @@ export function requireSameRegion(sourceId: string, destinationId: string): void
   const region = regionOf(destinationId);
   // The pattern of the request field is wider than that of ids: what is no id does not exist.
   if (region === undefined) throw errors.organizationNotFound(destinationId);
-  if (region !== regionOf(sourceId)) throw errors.crossRegion(region);
+  const own = regionOf(sourceId);
+  if (own === undefined) throw new TypeError(`${sourceId} has no region`);
+  if (region !== own) throw errors.crossRegion({ from: own, to: region });
+}
+
+/**
+ * Refuses with KEY_RESTRICTED a key whose restriction names the project but not its organization: a
+ * move changes what the organization owns. The destination is demanded as any organization is.
+ */
+export function requireReachesSource(key: Restrictions, sourceId: string): void {
+  if (!reachesOrganization(key, sourceId)) throw errors.keyRestricted();
 }
 
 /** What the state rules of a move are judged by, all as of one instant. */

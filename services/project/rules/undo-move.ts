@@ -17,22 +17,21 @@ export type MoveSides = { source: Creator | undefined; destination: Creator | un
 /** What the caller must be in both organizations of a move. */
 type Levels = { source: Level; destination: Level };
 
-/** The organizations and projects of a move: what a key must reach. */
+/** The organizations of a move, which a key must reach, and who made it. */
 type Ends = Pick<
   MoveDocument,
-  'sourceOrganizationId' | 'destinationOrganizationId' | 'projectIds' | 'actorAccountId'
+  'sourceOrganizationId' | 'destinationOrganizationId' | 'actorAccountId'
 >;
 
 /**
- * Demands a member of the move's destination, with a key that reaches all that it has got there.
- * Refuses with ORGANIZATION_NOT_FOUND.
+ * Demands a member of the move's destination, with a key that reaches it as an organization: one that
+ * names the projects is not enough. Refuses with ORGANIZATION_NOT_FOUND.
  */
 function requireDestination(move: Ends, key: KeyFact, { destination }: MoveSides): Creator {
-  const { destinationOrganizationId: id, projectIds } = move;
-  const reaches =
-    reachesOrganization(key, id) ||
-    projectIds.every((projectId) => key.projectIds.includes(projectId));
-  if (destination === undefined || !reaches) throw errors.organizationNotFound(id);
+  const { destinationOrganizationId: id } = move;
+  if (destination === undefined || !reachesOrganization(key, id)) {
+    throw errors.organizationNotFound(id);
+  }
   return destination;
 }
 

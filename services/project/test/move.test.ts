@@ -86,7 +86,7 @@ test('a move needs a key that reaches both, and what creating needs in the desti
   const { accountId } = owner.fact;
   const restricted = world.key({ accountId, projectIds: [projectId] });
   const wanted = { projectId, to: destination.id };
-  t.is((await refusedMove(world, restricted, wanted)).reason, 'ORGANIZATION_NOT_FOUND');
+  t.is((await refusedMove(world, restricted, wanted)).reason, 'KEY_RESTRICTED');
   world.setMembersMayCreate(destination.id, false);
   t.is((await refusedMove(world, owner, wanted)).reason, 'ADMIN_REQUIRED');
   world.setMembersMayCreate(destination.id, true);
