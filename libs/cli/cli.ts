@@ -78,8 +78,8 @@ export function createCli(
     const api = connect(profile, profile.apiKey);
     return { name, profile, api, find: createFind(api) };
   };
-  const answerPlain = (json: object, blocks: readonly Block[]) => {
-    if (globals().json) stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
+  const write = (json: () => unknown, blocks: readonly Block[]) => {
+    if (globals().json) stdout.write(`${JSON.stringify(json(), undefined, 2)}\n`);
     else stdout.write(toText(blocks, { colour: showsColour(stdout, environment) }));
   };
   return {
@@ -92,8 +92,8 @@ export function createCli(
       session ??= signIn();
       return session;
     },
-    answer: (codec, message, blocks) => answerPlain(toJson(codec, message) as object, blocks),
-    answerPlain,
+    answer: (codec, message, blocks) => write(() => toJson(codec, message), blocks),
+    answerPlain: (json, blocks) => write(() => json, blocks),
     repeatedBy: (...words) => {
       const { profile } = globals();
       repetition = ['silo', ...words, ...(profile ? ['--profile', profile] : [])].join(' ');

@@ -1,30 +1,22 @@
+import { fromBinary, type JsonValue, toJson as messageToJson } from '@bufbuild/protobuf';
+import { loadImage } from '@silo/protos/image.ts';
+
 /** What ts-proto generates for a message. */
-export type Codec<Message> = { toJSON(message: Message): unknown };
+export type Codec<Message> = {
+  /** The message's full name, such as `silo.org.v1.Account`. */
+  readonly $type: string;
+  encode(message: Message): { finish(): Uint8Array };
+};
 
 /**
- * The proto3-JSON form of a message, with every list, flag and text in it even where it is empty, so
- * that scripts need not ask whether a field is there.
+ * The proto3-JSON form of a message, with every list, flag, text and number in it even where it is
+ * empty, so that scripts need not ask whether a field is there. From the descriptors: ts-proto's own
+ * JSON is not what other languages read (Duration, FieldMask, bytes, unknown enum values).
  */
-export function toJson<Message>(codec: Codec<Message>, message: Message): unknown {
-  return withEmpty(codec.toJSON(message), message);
-}
-
-function withEmpty(json: unknown, message: unknown): unknown {
-  if (Array.isArray(json) && Array.isArray(message)) {
-    return json.map((each, index) => withEmpty(each, message[index]));
-  }
-  if (!isObject(json) || !isObject(message) || message instanceof Date) return json;
-  const known = Object.entries(message).flatMap(([key, value]) => {
-    if (key in json) return [[key, withEmpty(json[key], value)]];
-    return isEmpty(value) ? [[key, value]] : [];
-  });
-  return { ...json, ...Object.fromEntries(known) };
-}
-
-function isEmpty(value: unknown): boolean {
-  return value === '' || value === false || (Array.isArray(value) && value.length === 0);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
+export function toJson<Message>(codec: Codec<Message>, message: Message): JsonValue {
+  const { registry } = loadImage();
+  const schema = registry.getMessage(codec.$type);
+  if (schema === undefined) throw new TypeError(`the image does not hold ${codec.$type}`);
+  const decoded = fromBinary(schema, codec.encode(message).finish());
+  return messageToJson(schema, decoded, { registry, alwaysEmitImplicit: true });
 }
