@@ -19,7 +19,11 @@ const advices: Partial<Record<ReasonName, Advice>> = {
   INVITE_NOT_FOUND: () => 'silo members invites shows the open ones; an admin can invite again',
   KEY_NOT_FOUND: () => 'silo keys list',
   LAST_OWNER: () => 'silo members update MEMBER --level owner, then again',
-  ORGANIZATION_NOT_EMPTY: () => 'silo project delete PROJECT, or silo move PROJECT',
+  KEY_EXPIRED: () => 'silo keys update KEY --expires TIME, or silo keys create NAME',
+  ORGANIZATION_NOT_EMPTY: ({ project_count: count }) =>
+    count === '0'
+      ? 'silo project undelete PROJECT, then silo move PROJECT; or, to lose them for ever, add --end-deleted-projects'
+      : 'silo project delete PROJECT, or silo move PROJECT',
   LAST_PROJECT: () => 'silo project create NAME, in the organization that the project leaves',
   PROJECT_LIMIT: ({ organization_id: id }) =>
     `silo plan list, then silo plan change PLAN${id ? ` --org ${id}` : ''}; or silo project delete PROJECT`,

@@ -14,6 +14,7 @@ const {
   ERROR_REASON_ADMIN_REQUIRED,
   ERROR_REASON_KEY_RESTRICTED,
   ERROR_REASON_KEY_EXCEEDS_CALLER,
+  ERROR_REASON_KEY_EXPIRED,
   ERROR_REASON_ROLE_REQUIRED,
   ERROR_REASON_SIGNUP_CLOSED,
   ERROR_REASON_ACCOUNT_NOT_FOUND,
@@ -97,6 +98,12 @@ export const errors = {
       `The key's ${exceeds} would go beyond those of the key that you call with. Ask for less, or use a wider key.`,
       { metadata: { exceeds } },
     ),
+  keyExpired: (expireTime: Date) =>
+    precondition(
+      ERROR_REASON_KEY_EXPIRED,
+      'The key has expired. Give it a later expire_time with UpdateApiKey first, or create another.',
+      { metadata: { expire_time: expireTime.toISOString() } },
+    ),
   roleRequired: (roles: readonly Role[]) =>
     make(
       status.PERMISSION_DENIED,
@@ -136,12 +143,31 @@ export const errors = {
       ERROR_REASON_LAST_OWNER,
       'An organization always keeps an owner. Make somebody else an owner first.',
     ),
-  organizationNotEmpty: (projectCount: number) =>
-    precondition(
-      ERROR_REASON_ORGANIZATION_NOT_EMPTY,
-      `The organization still has ${projectCount} project(s). Delete or move them first.`,
-      { metadata: { project_count: String(projectCount) } },
-    ),
+  /** `deletedCount`: deleted projects that could still be undeleted. One of the counts is not 0. */
+  organizationNotEmpty: (projectCount: number, deletedCount: number) => {
+    const metadata = {
+      project_count: String(projectCount),
+      deleted_project_count: String(deletedCount),
+    };
+    const violation = (message: string) =>
+      precondition(ERROR_REASON_ORGANIZATION_NOT_EMPTY, message, { metadata });
+    return combine([
+      ...(projectCount > 0
+        ? [
+            violation(
+              `The organization still has ${projectCount} project(s). Delete or move them first.`,
+            ),
+          ]
+        : []),
+      ...(deletedCount > 0
+        ? [
+            violation(
+              `${deletedCount} deleted project(s) can still be undeleted. To lose them for ever, set end_deleted_projects; else undelete and move them, or wait until they are purged.`,
+            ),
+          ]
+        : []),
+    ]);
+  },
   lastProject: () =>
     precondition(
       ERROR_REASON_LAST_PROJECT,

@@ -7,12 +7,11 @@ import {
 import { ulid } from 'ulid';
 import { logCollections } from './collections.ts';
 import { fromMongo, isDuplicateKey } from './from-mongo.ts';
+import { retentionSeconds } from './retention.ts';
 
 /** An index: its key, and options such as `unique`. */
 export type Index = { key: IndexSpecification } & CreateIndexesOptions;
 
-const daySeconds = 24 * 60 * 60;
-const eventsKeptSeconds = 90 * daySeconds;
 const namespaceExists = 48;
 
 /**
@@ -44,7 +43,7 @@ export async function setUpEventLog(db: Db): Promise<void> {
     relays: [],
     events: [
       { key: { id: 1 }, unique: true },
-      { key: { time: 1 }, expireAfterSeconds: eventsKeptSeconds },
+      { key: { time: 1 }, expireAfterSeconds: retentionSeconds.event },
     ],
     requests: [{ key: { expireTime: 1 }, expireAfterSeconds: 0 }],
   });

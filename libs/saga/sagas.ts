@@ -4,6 +4,7 @@ import { isServiceError } from '@silo/errors/from-status.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import type { EventLog, Transaction } from '@silo/mongo/event-log.ts';
 import { reading } from '@silo/mongo/read.ts';
+import { retentionSeconds } from '@silo/mongo/retention.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import { race, withDeadline } from '@silo/runtime/deadline.ts';
 import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
@@ -74,11 +75,19 @@ type Options = {
   timing?: { leaseMs: number; renewMs: number };
 };
 
-/** Makes the indexes that sagas need: one open saga for each lock, and what is left to resume. */
+/**
+ * Makes the indexes that sagas need: one open saga for each lock, what is left to resume, and the
+ * end of what is finished.
+ */
 export async function createSagaIndexes(db: Db): Promise<void> {
   await db.collection('sagas').createIndexes([
     { key: { lock: 1 }, unique: true, partialFilterExpression: { lock: { $type: 'string' } } },
     { key: { ownerUntil: 1 }, partialFilterExpression: { open: true } },
+    {
+      key: { updateTime: 1 },
+      expireAfterSeconds: retentionSeconds.finishedSaga,
+      partialFilterExpression: { open: false },
+    },
   ]);
 }
 

@@ -32,7 +32,12 @@ test.serial(
       etag: '',
       requestId: randomUUID(),
     };
-    const remove = { organizationId: emptyId, etag: '', requestId: randomUUID() };
+    const remove = {
+      organizationId: emptyId,
+      etag: '',
+      requestId: randomUUID(),
+      endDeletedProjects: true,
+    };
     const changePlan = () => ada.api.billing.changePlan(change);
     const deleteOrganization = () => ada.api.organizations.deleteOrganization(remove);
     const { outcome } = await killDuring(

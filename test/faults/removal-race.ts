@@ -183,7 +183,12 @@ function mutationsOf(at: Stage & { emptyId: string; movableIds: string[] }) {
     }),
     ...many(
       2,
-      () => () => organizations.deleteOrganization({ organizationId: emptyId, ...unconditional }),
+      () => () =>
+        organizations.deleteOrganization({
+          organizationId: emptyId,
+          endDeletedProjects: true,
+          ...unconditional,
+        }),
     ),
   ];
   // In no order that favours a kind.

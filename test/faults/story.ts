@@ -98,5 +98,10 @@ async function endOrganization(api: PublicApi): Promise<void> {
   const made = await api.organizations.createOrganization({ name: 'Short', requestId: '' });
   const organizationId = made.organization?.id ?? '';
   await api.projects.deleteProject({ projectId: made.projectId, etag: '', requestId: '' });
-  await api.organizations.deleteOrganization({ organizationId, etag: '', requestId: '' });
+  await api.organizations.deleteOrganization({
+    organizationId,
+    etag: '',
+    requestId: '',
+    endDeletedProjects: true,
+  });
 }

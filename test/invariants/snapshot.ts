@@ -14,7 +14,6 @@ import type {
 import type { SagaRecord } from '@silo/saga/definition.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import type {
-  AccountDocument as KeyAccountDocument,
   KeyDocument,
   KeySecretDocument,
   ProjectTokenDocument,
@@ -76,7 +75,6 @@ export type Snapshot = {
     projectTokens: ProjectTokenDocument[];
     keys: KeyDocument[];
     keySecrets: KeySecretDocument[];
-    accounts: KeyAccountDocument[];
   };
   billing: { subscriptions: SubscriptionDocument[] };
 };
@@ -124,7 +122,6 @@ async function readIn(session: ClientSession, deployment: Deployment): Promise<S
       projectTokens: from('token', 'project_tokens'),
       keys: from('token', 'api_keys'),
       keySecrets: from('token', 'key_secrets'),
-      accounts: from('token', 'accounts'),
     },
     billing: { subscriptions: from('billing', 'subscriptions') },
   };

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { join } from '../authorization/world.ts';
+import type { SignedUp } from '../harness/clients.ts';
 import { startTestSilo } from '../harness/silo.ts';
 import { createOrganization, outcomes, present, refused, scenarios } from './support.ts';
 
@@ -13,6 +15,8 @@ const newcomer = (email = `${randomUUID()}@example.com`) => ({
   organizationName: 'New organization',
   requestId: randomUUID(),
 });
+
+type Gone = { ada: SignedUp; bob: SignedUp; projectId: string; organizationId: string };
 
 test('signing up makes an account, an organization of its own, a Default Project with a token, and a key', async (t) => {
   const { silo } = t.context;
@@ -106,6 +110,51 @@ test('nobody works in a project that they may not read', async (t) => {
   });
   await refused(t, choose, 'PROJECT_NOT_FOUND');
 });
+
+for (const [how, take, giveBack] of [
+  [
+    'was deleted',
+    ({ ada, projectId }: Gone) =>
+      ada.api.projects.deleteProject({ projectId, etag: '', requestId: '' }),
+    ({ ada, projectId }: Gone) => ada.api.projects.undeleteProject({ projectId, requestId: '' }),
+  ],
+  [
+    'is out of reach',
+    ({ ada, bob, organizationId }: Gone) =>
+      ada.api.organizations.removeMember({
+        ...{ organizationId, accountId: bob.account.id, etag: '', requestId: '' },
+      }),
+    ({ ada, bob }: Gone) => join(ada, bob, Level.LEVEL_MEMBER),
+  ],
+] as const) {
+  test(`a current project that ${how} reads as empty, and may be written back unchanged`, async (t) => {
+    const { silo } = t.context;
+    const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
+    const { projectId } = ada;
+    const gone = { ada, bob, projectId, organizationId: ada.organization.id };
+    await join(ada, bob, Level.LEVEL_MEMBER);
+    const update = async (account: Account, updateMask?: string[]) =>
+      present(
+        (await bob.api.accounts.updateAccount({ account, updateMask, requestId: '' })).account,
+      );
+    const get = async () => present((await bob.api.accounts.getAccount({})).account);
+    await update(Account.fromPartial({ currentProjectId: projectId }));
+    const seen = await get();
+    t.is(seen.currentProjectId, projectId);
+    await take(gone);
+    t.is((await get()).currentProjectId, '');
+    const renamed = await update({ ...seen, displayName: 'Robert', etag: '' });
+    t.like(renamed, { displayName: 'Robert', currentProjectId: '' });
+    const all = ['display_name', 'current_project_id'];
+    t.is((await update({ ...seen, displayName: 'Bob', etag: '' }, all)).displayName, 'Bob');
+    await giveBack(gone);
+    t.is((await get()).currentProjectId, projectId, 'what comes back is current again');
+    await take(gone);
+    await update({ ...(await get()), displayName: 'Rob' }, all);
+    await giveBack(gone);
+    t.is((await get()).currentProjectId, '', 'an empty value that was written back stays');
+  });
+}
 
 test('staff changes an e-mail, but not to one that is taken', async (t) => {
   const { silo } = t.context;

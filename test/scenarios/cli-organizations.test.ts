@@ -18,7 +18,12 @@ test('an organization is made, renamed, set, and deleted once it is empty', asyn
   t.is(full.code, 3);
   t.regex(full.errors, /next: +silo project delete PROJECT, or silo move PROJECT/);
   await cli.json(['project', 'delete', String(projectId), '--yes']);
-  const terminal = cli.inTerminal(['org', 'delete', 'Other']);
+  const lossy = await cli.run(['org', 'delete', 'Other', '--yes']);
+  t.is(lossy.code, 3);
+  t.regex(lossy.errors, /1 deleted project\(s\) can still be undeleted/);
+  t.regex(lossy.errors, /--end-deleted-projects/);
+  const terminal = cli.inTerminal(['org', 'delete', 'Other', '--end-deleted-projects']);
+  await terminal.sees('are lost for ever');
   await terminal.sees('Type the organization’s name to confirm:');
   terminal.type(`Other${keys.enter}`);
   t.is(await terminal.ended, 0, terminal.screen());

@@ -46,7 +46,7 @@ const ofOrganizations: Record<string, Ask> = {
       requestId: '',
     }),
   '/silo.org.v1.OrganizationService/DeleteOrganization': (api, organizationId) =>
-    api.organizations.deleteOrganization({ organizationId, ...rest }),
+    api.organizations.deleteOrganization({ organizationId, endDeletedProjects: true, ...rest }),
   '/silo.org.v1.OrganizationService/ListMembers': (api, organizationId) =>
     api.organizations.listMembers({ organizationId, ...firstPage }),
   '/silo.org.v1.OrganizationService/UpdateMember': (api, organizationId, { account }) =>
@@ -342,7 +342,11 @@ test('what is deleted is, also to its last owner, as what never was', async (t) 
   const ada = await silo.signUp('Ada');
   const { organizationId, projectId } = await createOrganization(ada.api);
   await ada.api.projects.deleteProject({ projectId, ...rest });
-  await ada.api.organizations.deleteOrganization({ organizationId, ...rest });
+  await ada.api.organizations.deleteOrganization({
+    organizationId,
+    endDeletedProjects: true,
+    ...rest,
+  });
   const { apiKey } = await createKey(ada.api, { scopes: ['*'] });
   await ada.api.apiKeys.deleteApiKey({ keyId: apiKey.id, ...rest });
   const { api } = ada;

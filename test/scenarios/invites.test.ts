@@ -177,7 +177,7 @@ test('a member neither invites nor sees invites', async (t) => {
   await refused(t, inviting, 'ADMIN_REQUIRED');
 });
 
-test('who is a member already is not invited, and does not accept', async (t) => {
+test('who is a member already is not invited, and a change of e-mail brings no invite along', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = await pair(silo);
   await join(ada, bob, LEVEL_MEMBER);
@@ -188,7 +188,8 @@ test('who is a member already is not invited, and does not accept', async (t) =>
   const { code } = await invite(ada, email);
   const accountId = bob.account.id;
   await silo.internal().org.staff.changeEmail({ accountId, email, requestId: '' });
-  await refused(t, accept(bob, code), 'ALREADY_MEMBER');
+  await refused(t, accept(bob, code), 'INVITE_NOT_FOUND');
+  t.deepEqual(await openInvites(ada, ada.organization.id), []);
 });
 
 test('an invite to an organization that is deleted does not work, however they race', async (t) => {
@@ -198,7 +199,7 @@ test('an invite to an organization that is deleted does not work, however they r
   const { projectId } = ada;
   const organizationId = ada.organization.id;
   await ada.api.projects.deleteProject({ projectId, etag: '', requestId: '' });
-  const deletion = { organizationId, etag: '', requestId: '' };
+  const deletion = { organizationId, etag: '', requestId: '', endDeletedProjects: true };
   const [, accepted] = await outcomes([
     ada.api.organizations.deleteOrganization(deletion),
     accept(bob, code),

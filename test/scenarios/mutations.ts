@@ -180,7 +180,12 @@ export const mutations: Record<string, Mutation> = {
       await api.projects.deleteProject({ projectId, etag, requestId: '' });
       const read = await api.organizations.getOrganization({ organizationId });
       return either(ada, ['', present(read.organization).etag], (etag, requestId, api) =>
-        api.organizations.deleteOrganization({ organizationId, etag, requestId }),
+        api.organizations.deleteOrganization({
+          organizationId,
+          etag,
+          requestId,
+          endDeletedProjects: true,
+        }),
       );
     },
   },

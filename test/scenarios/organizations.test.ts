@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { join } from '../authorization/world.ts';
@@ -84,7 +85,7 @@ test('an organization is not changed or deleted where its etag is an old one', a
   await refused(t, update(owner, { id, name: 'Second', etag }, undefined), 'ETAG_MISMATCH');
   const { projectId } = owner;
   await owner.api.projects.deleteProject({ projectId, etag: '', requestId: '' });
-  const which = { organizationId: id, etag, requestId: '' };
+  const which = { organizationId: id, etag, requestId: '', endDeletedProjects: true };
   await refused(t, owner.api.organizations.deleteOrganization(which), 'ETAG_MISMATCH');
 });
 
@@ -203,7 +204,7 @@ test('an account lists the organizations that it is a member of, oldest first, w
 
 test('only an owner deletes an organization, and only one that has no project', async (t) => {
   const { owner, admin, id } = await team(t.context);
-  const which = { organizationId: id, etag: '', requestId: '' };
+  const which = { organizationId: id, etag: '', requestId: '', endDeletedProjects: true };
   await refused(t, admin.api.organizations.deleteOrganization(which), 'ADMIN_REQUIRED');
   const full = await refused(
     t,
@@ -222,9 +223,56 @@ test('only an owner deletes an organization, and only one that has no project', 
   }
 });
 
+test('deleted projects that could still be undeleted end with their organization only if the request says so', async (t) => {
+  const { api, organization, projectId } = await t.context.silo.signUp();
+  const which = { organizationId: organization.id, etag: '', requestId: randomUUID() };
+  const remove = (endDeletedProjects: boolean) =>
+    api.organizations.deleteOrganization({ ...which, endDeletedProjects });
+  const full = await refused(t, remove(true), 'ORGANIZATION_NOT_EMPTY');
+  t.deepEqual(full.metadata, { project_count: '1', deleted_project_count: '0' });
+  await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+  const lossy = await refused(t, remove(false), 'ORGANIZATION_NOT_EMPTY');
+  t.deepEqual(lossy.metadata, { project_count: '0', deleted_project_count: '1' });
+  t.regex(lossy.details.preconditionFailure?.[0]?.description ?? '', /end_deleted_projects/);
+  await createProject(api, organization.id);
+  const both = await refused(t, remove(false), 'ORGANIZATION_NOT_EMPTY');
+  t.is(both.details.preconditionFailure?.length, 2);
+  const { projects } = await api.projects.listProjects({
+    organizationId: organization.id,
+    ...firstPage,
+  });
+  for (const { id } of projects) {
+    await api.projects.deleteProject({ projectId: id, etag: '', requestId: '' });
+  }
+  await remove(true);
+  const undelete = api.projects.undeleteProject({ projectId, requestId: '' });
+  await refused(t, undelete, 'PROJECT_NOT_FOUND');
+});
+
+test('an undelete and a deletion of the organization at once: one of them is refused', async (t) => {
+  const { api } = await t.context.silo.signUp();
+  for (let round = 0; round < 5; round++) {
+    const { organizationId, projectId } = await createOrganization(api);
+    await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+    const [deleted, undeleted] = await outcomes([
+      api.organizations.deleteOrganization({
+        ...{ organizationId, etag: '', requestId: '', endDeletedProjects: true },
+      }),
+      api.projects.undeleteProject({ projectId, requestId: '' }),
+    ]);
+    if (undeleted === 'OK') t.is(deleted, 'ORGANIZATION_NOT_EMPTY');
+    else t.is(deleted, 'OK', undeleted);
+  }
+});
+
 test('a refused deletion leaves the organization as usable as before', async (t) => {
   const { api, organization, projectId } = await t.context.silo.signUp();
-  const which = { organizationId: organization.id, etag: '', requestId: '' };
+  const which = {
+    organizationId: organization.id,
+    etag: '',
+    requestId: '',
+    endDeletedProjects: true,
+  };
   await refused(t, api.organizations.deleteOrganization(which), 'ORGANIZATION_NOT_EMPTY');
   await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
   const { id } = await createProject(api, organization.id);
@@ -237,7 +285,12 @@ test('a project created while its organization is deleted is in it, or refused',
     const { organizationId, projectId } = await createOrganization(api);
     await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
     const [deleted, created] = await outcomes([
-      api.organizations.deleteOrganization({ organizationId, etag: '', requestId: '' }),
+      api.organizations.deleteOrganization({
+        organizationId,
+        etag: '',
+        requestId: '',
+        endDeletedProjects: true,
+      }),
       createProject(api, organizationId),
     ]);
     if (created === 'OK') t.is(deleted, 'ORGANIZATION_NOT_EMPTY');
@@ -249,7 +302,7 @@ test('of many who delete an organization at once, one does', async (t) => {
   const { api } = await t.context.silo.signUp();
   const { organizationId, projectId } = await createOrganization(api);
   await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
-  const which = { organizationId, etag: '', requestId: '' };
+  const which = { organizationId, etag: '', requestId: '', endDeletedProjects: true };
   const calls = Array.from({ length: 6 }, () => api.organizations.deleteOrganization(which));
   const all = await outcomes(calls);
   t.is(all.filter((each) => each === 'OK').length, 1, all.join());

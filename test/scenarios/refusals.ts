@@ -115,6 +115,21 @@ const byCallers: Partial<Record<ReasonName, Trigger>> = {
     const { secret } = await createKey((await silo.signUp()).api, { scopes: ['key:write'] });
     return await createKey(silo.as(secret), { scopes: ['*'] });
   },
+  KEY_EXPIRED: async (silo) => {
+    const { api } = await silo.signUp();
+    const expireTime = new Date(Date.now() + 3_600_000);
+    const { apiKey } = await createKey(api, { scopes: ['*'], expireTime });
+    const keyId = apiKey.id;
+    // As it is after that hour.
+    const expired = { $set: { expireTime: new Date() } };
+    await collection(silo, 'token', 'api_keys').updateOne({ _id: keyId }, expired);
+    return await api.apiKeys.rollApiKey({
+      keyId,
+      etag: '',
+      requestId: randomUUID(),
+      overlap: undefined,
+    });
+  },
   ROLE_REQUIRED: (silo) =>
     silo
       .internal(certificate('guard-edge'))
@@ -150,7 +165,7 @@ const byCallers: Partial<Record<ReasonName, Trigger>> = {
   },
   ORGANIZATION_NOT_EMPTY: async (silo) => {
     const { api, organization } = await silo.signUp();
-    const which = { organizationId: organization.id, ...unconditional };
+    const which = { organizationId: organization.id, endDeletedProjects: true, ...unconditional };
     return await api.organizations.deleteOrganization(which);
   },
   LAST_PROJECT: async (silo) => {

@@ -239,7 +239,12 @@ export const revocations: Record<string, Revocation> = {
       const acts = memberActs(silo, bob.apiKey, { organizationId, projectId });
       return {
         revoke: (requestId) =>
-          ada.api.organizations.deleteOrganization({ organizationId, etag, requestId }),
+          ada.api.organizations.deleteOrganization({
+            organizationId,
+            etag,
+            requestId,
+            endDeletedProjects: true,
+          }),
         // Its projects were deleted before.
         probes: acts.slice(0, 4),
         refusedFor: hidden,

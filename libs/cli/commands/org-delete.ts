@@ -9,13 +9,18 @@ export function orgDelete(cli: Cli) {
     .description('Delete an organization that has no project, for ever.')
     .argument('<organization>', 'name or id')
     .option('--yes', 'do not ask for the organization’s name')
-    .action(async (given, { yes }) => {
+    .option(
+      '--end-deleted-projects',
+      'lose for ever its deleted projects that could still be undeleted',
+    )
+    .action(async (given, { yes, endDeletedProjects = false }) => {
       const { api, find } = await cli.signedIn();
       const organizationId = yes
         ? await find.idOf.organization(given)
-        : await agree(cli, await find.organization(given));
-      cli.repeatedBy('org', 'delete', organizationId, '--yes');
-      const request = { organizationId, etag: '', requestId: '' };
+        : await agree(cli, await find.organization(given), endDeletedProjects);
+      const flags = endDeletedProjects ? ['--end-deleted-projects', '--yes'] : ['--yes'];
+      cli.repeatedBy('org', 'delete', organizationId, ...flags);
+      const request = { organizationId, etag: '', requestId: '', endDeletedProjects };
       const answer = await api.organizations.deleteOrganization(request);
       cli.answer(DeleteOrganizationResponse, answer, [
         `Deleted ${given}.`,
@@ -25,8 +30,17 @@ export function orgDelete(cli: Cli) {
 }
 
 /** Asks; answers which one to delete. */
-async function agree(cli: Cli, { id, name }: Organization): Promise<string> {
+async function agree(
+  cli: Cli,
+  { id, name }: Organization,
+  endDeletedProjects: boolean,
+): Promise<string> {
   cli.note(`${name} (${id}) will be deleted, with its members, invites and subscription.`);
+  if (endDeletedProjects) {
+    cli.note(
+      'Its deleted projects, which can still be undeleted, are lost for ever with their data.',
+    );
+  }
   await cli.ask.confirmByTyping('the organization’s name', name);
   return id;
 }

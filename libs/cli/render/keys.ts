@@ -3,21 +3,25 @@ import type { Block } from '../text.ts';
 import { facts, timeText } from './values.ts';
 
 /** `inUse` is the fingerprint of the key that the command itself is signed in with. */
-export function keysBlocks(keys: readonly ApiKey[], inUse: string): Block[] {
+export function keysBlocks(
+  keys: readonly ApiKey[],
+  inUse: string,
+  now: Date = new Date(),
+): Block[] {
   const rows = keys.map((key) => [
     key.fingerprint === inUse ? { text: '*', style: 'good' as const } : '',
     key.name,
     key.masked,
     key.scopes.join(' '),
     reachText(key),
-    stateText(key),
+    stateText(key, now),
     timeText(key.lastUseTime),
     key.id,
   ]);
   return [{ head: ['', 'name', 'key', 'scopes', 'reach', 'state', 'last used', 'id'], rows }];
 }
 
-export function keyBlocks(key: ApiKey): Block[] {
+export function keyBlocks(key: ApiKey, now: Date = new Date()): Block[] {
   return facts(
     ['id', key.id],
     ['name', key.name],
@@ -25,7 +29,7 @@ export function keyBlocks(key: ApiKey): Block[] {
     ['fingerprint', key.fingerprint],
     ['scopes', key.scopes.join(' ')],
     ['reach', [...key.organizationIds, ...key.projectIds].join(' ') || 'everything'],
-    ['state', stateText(key)],
+    ['state', stateText(key, now)],
     ['expires', key.expireTime && timeText(key.expireTime)],
     ['old secret until', key.overlapExpireTime && timeText(key.overlapExpireTime)],
     ['last used', timeText(key.lastUseTime)],
@@ -42,7 +46,8 @@ function reachText({ organizationIds, projectIds }: ApiKey): string {
   return count === 0 ? 'everything' : `${count} only`;
 }
 
-function stateText({ disabled, expireTime }: ApiKey): string {
+function stateText({ disabled, expireTime }: ApiKey, now: Date): string {
+  if (expireTime !== undefined && expireTime <= now) return 'expired';
   if (disabled) return 'disabled';
   return expireTime === undefined ? 'enabled' : `until ${timeText(expireTime)}`;
 }

@@ -154,6 +154,18 @@ test('the key that the command is signed in with is marked', (t) => {
   t.regex(text, /^ {3}ci .* 1 only +disabled/m);
 });
 
+test('an expired key is listed as expired, whatever else it is', (t) => {
+  const now = new Date('2030-01-01T00:00:00Z');
+  const key = { fingerprint: 'bb', scopes: ['*'], disabled: true };
+  const keys = [
+    ApiKey.fromPartial({ ...key, name: 'over', expireTime: now }),
+    ApiKey.fromPartial({ ...key, name: 'soon', expireTime: new Date(now.getTime() + 1) }),
+  ];
+  const text = plain(keysBlocks(keys, 'aa', now));
+  t.regex(text, /^ *over .* expired/m);
+  t.regex(text, /^ *soon .* disabled/m);
+});
+
 test('the current project is marked; where none is found, that is said', (t) => {
   const found = [
     {

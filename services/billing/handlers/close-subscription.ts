@@ -5,7 +5,10 @@ import type {
 import type { Handler } from '@silo/rpc/call.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** CloseSubscription: the organization is deleted. Told by org's event, not by one of billing's. */
+/**
+ * CloseSubscription: the organization is deleted. Told by org's event, not by one of billing's. The
+ * billing details, which name people, end with it.
+ */
 export const createCloseSubscription =
   ({
     eventLog,
@@ -21,7 +24,9 @@ export const createCloseSubscription =
     await eventLog.decide(mutation, async ({ session, now }) => {
       const present = await subscriptions.findIn(session, organizationId);
       if (present === undefined || present.closed) return;
-      const after = { ...present, closed: true, revision: present.revision + 1, updateTime: now };
+      const { billingDetails, ...kept } = present;
+      const revision = present.revision + 1;
+      const after = { ...kept, closed: true, revision, updateTime: now, closeTime: now };
       await subscriptions.save(session, after, present.revision);
     });
     return {};

@@ -8,6 +8,8 @@ export type SubscriptionDocument = {
   billingDetails?: BillingDetails | undefined;
   /** The organization is deleted. */
   closed: boolean;
+  /** When it was closed; absent before. */
+  closeTime?: Date | undefined;
   /** Counts the changes of the subscription. */
   revision: number;
   /** Counts the intents to change the plan; orders their tries. */

@@ -103,7 +103,7 @@ function slotsOf(project: ProjectAnswers) {
         if (last.result === TryResult.TRY_RESULT_ACCEPTED) project.limit = limit;
       }
       if (project.answersLost-- > 0) throw errors.dependencyUnavailable('project');
-      return { outcome: { result: last.result, count: last.count } };
+      return { outcome: { result: last.result, count: last.count, deletedCount: 0 } };
     },
   };
 }

@@ -89,15 +89,14 @@ async function join(
     ownerCount: organization.ownerCount + ownersAdded(undefined, level),
     memberCount: organization.memberCount + 1,
     memberRevision: revision,
-    inviteCount: organization.inviteCount - spent.length,
   };
   await stores.organizations.save(tx.session, after);
   const joined = { accountId, organizationId, level, revision, joinTime: tx.now };
   const member = await stores.members.insert(tx.session, joined);
   tx.emit(memberAdded(member, stamp));
   tx.emit(inviteAccepted(invite, accountId, stamp));
-  for (const inviteId of spent) {
-    if (inviteId !== invite._id) tx.emit(inviteDeleted(organizationId, inviteId, stamp));
+  for (const { id } of spent) {
+    if (id !== invite._id) tx.emit(inviteDeleted(organizationId, id, stamp));
   }
   return { organization: after, member };
 }

@@ -1,23 +1,33 @@
 import { errors } from '@silo/errors/errors.ts';
+import type { Transaction } from '@silo/mongo/event-log.ts';
 import {
   type ChangeEmailRequest,
   ChangeEmailResponse,
 } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
-import type { Handler } from '@silo/rpc/call.ts';
-import { accountUpdated } from '../event-drafts.ts';
+import type { Call, Handler } from '@silo/rpc/call.ts';
+import { accountUpdated, inviteDeleted } from '../event-drafts.ts';
 import { accountMessage } from '../messages.ts';
 import { comparable } from '../rules/email.ts';
+import { emailInvitesMax } from '../rules/invites.ts';
+import type { AccountDocument } from '../store/documents.ts';
+import type { InviteName } from '../store/invites.ts';
+import type { Stores } from '../store/stores.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** Changes an account's e-mail, for staff. The event says that, not from what to what. */
-export function createChangeEmail({
-  stores,
-  eventLog,
-}: Pick<Dependencies, 'stores' | 'eventLog'>): Handler<ChangeEmailRequest, ChangeEmailResponse> {
+type Needed = Pick<Dependencies, 'stores' | 'eventLog'>;
+
+/**
+ * Changes an account's e-mail, for staff. The event does not say from what to what. Invites for
+ * either e-mail were meant for whoever had it before, so they are deleted, in all organizations.
+ */
+export function createChangeEmail(
+  needed: Needed,
+): Handler<ChangeEmailRequest, ChangeEmailResponse> {
+  const { stores, eventLog } = needed;
   return async ({ accountId, email }, call) => {
+    while (await endSurplus(needed, { accountId, email }, call)) call.signal.throwIfAborted();
     const { response } = await eventLog.mutate(call, ChangeEmailResponse, async (tx) => {
-      const before = await stores.accounts.findIn(tx.session, accountId);
-      if (before === undefined) throw errors.accountNotFound(accountId);
+      const before = await readChangeable(stores, tx, accountId, email);
       if (before.email === email) return { response: { account: accountMessage(before) } };
       const after = {
         ...before,
@@ -29,8 +39,70 @@ export function createChangeEmail({
       await stores.accounts.save(tx.session, after);
       const changes = [{ field: 'email', from: '', to: '' }];
       tx.emit(accountUpdated(after, changes, { actor: call.actor, time: tx.now }));
+      const rested = await findRested(stores, tx, before, email);
+      // Others were made since the surplus ended.
+      if (rested.length > emailInvitesMax) throw errors.requestInProgress();
+      await removeInvites(stores, tx, rested, call.actor);
       return { response: { account: accountMessage(after) } };
     });
     return response;
   };
+}
+
+/**
+ * Deletes invites of both e-mails where they are more than one transaction should delete; whether
+ * it did. Refuses like the change itself.
+ */
+async function endSurplus(
+  { stores, eventLog }: Needed,
+  { accountId, email }: { accountId: string; email: string },
+  { id, actor, signal }: Call,
+): Promise<boolean> {
+  const mutation = { id, actor, signal, permits: undefined };
+  const { value } = await eventLog.decide(mutation, async (tx) => {
+    const before = await readChangeable(stores, tx, accountId, email);
+    const rested = await findRested(stores, tx, before, email);
+    if (rested.length <= emailInvitesMax) return false;
+    await removeInvites(stores, tx, rested, actor);
+    return true;
+  });
+  return value;
+}
+
+/** The account. Refuses with ACCOUNT_NOT_FOUND, or EMAIL_TAKEN where another has the e-mail. */
+async function readChangeable(
+  { accounts }: Stores,
+  { session }: Transaction,
+  accountId: string,
+  email: string,
+): Promise<AccountDocument> {
+  const account = await accounts.findIn(session, accountId);
+  if (account === undefined) throw errors.accountNotFound(accountId);
+  const holder = await accounts.findByEmailIn(session, comparable(email));
+  if (holder !== undefined && holder._id !== accountId) throw errors.emailTaken();
+  return account;
+}
+
+/** The invites for the old or the new e-mail, one more than may end at once. */
+async function findRested(
+  { invites }: Stores,
+  { session }: Transaction,
+  { comparableEmail }: AccountDocument,
+  email: string,
+): Promise<InviteName[]> {
+  if (comparableEmail === comparable(email)) return [];
+  const emails = [comparableEmail, comparable(email)];
+  return await invites.findOfEmails(session, emails, emailInvitesMax + 1);
+}
+
+async function removeInvites(
+  { invites }: Stores,
+  tx: Transaction,
+  ending: readonly InviteName[],
+  actor: string,
+): Promise<void> {
+  await invites.removeMany(tx.session, ending);
+  for (const { id, organizationId } of ending) {
+    tx.emit(inviteDeleted(organizationId, id, { actor, time: tx.now }));
+  }
 }

@@ -19,12 +19,11 @@ export function createDeleteInvite({
     const { accountId } = keyCaller(call).key;
     const ask = { organizationId, accountId, least: Level.LEVEL_ADMIN };
     const { response } = await eventLog.mutate(call, DeleteInviteResponse, async (tx) => {
-      const { organization, membership } = await decideIn(stores, tx, ask);
+      const { membership } = await decideIn(stores, tx, ask);
       const invite = await stores.invites.findOpenIn(tx.session, organizationId, inviteId, tx.now);
       if (invite === undefined) throw errors.inviteNotFound(inviteId);
       checkWithinOwn(membership.level, invite.level);
-      const inviteCount = organization.inviteCount - 1;
-      await stores.organizations.save(tx.session, { ...organization, inviteCount });
+      await stores.organizations.noteInviteChange(tx.session, organizationId);
       await stores.invites.remove(tx.session, organizationId, inviteId);
       tx.emit(inviteDeleted(organizationId, inviteId, { actor: call.actor, time: tx.now }));
       return { response: {}, alsoDemands: [{ organizationId, level: invite.level }] };

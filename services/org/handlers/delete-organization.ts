@@ -17,7 +17,7 @@ import type { Dependencies } from './dependencies.ts';
 
 type Needed = Pick<Dependencies, 'stores' | 'eventLog' | 'sagas' | 'definitions' | 'access'>;
 
-/** Deletes an organization that has no project. */
+/** Deletes an organization that has no project; deleted ones end where the request says so. */
 export function createDeleteOrganization(
   needed: Needed,
 ): Handler<DeleteOrganizationRequest, DeleteOrganizationResponse> {
@@ -33,7 +33,7 @@ export function createDeleteOrganization(
 /** Writes the intent, which gives the try its revision. */
 async function begin(
   { stores, eventLog, sagas, definitions }: Needed,
-  { organizationId, etag }: DeleteOrganizationRequest,
+  { organizationId, etag, endDeletedProjects }: DeleteOrganizationRequest,
   call: Call,
 ): Promise<string> {
   const { actor, request } = call;
@@ -50,6 +50,7 @@ async function begin(
       revision,
       accountId,
       keyHash: Buffer.from(keyHash),
+      endDeletedProjects,
       ...(request && { requestKey: Buffer.from(request.key) }),
     };
     const lock = deletionLock(organizationId);
@@ -65,9 +66,11 @@ async function begin(
 async function refusalOf(
   access: Access,
   call: Call,
-  { organizationId, result, count = 0 }: Deletion,
+  { organizationId, result, count = 0, deletedCount = 0 }: Deletion,
 ): Promise<Error> {
-  if (result === TryResult.TRY_RESULT_REFUSED_COUNT) return errors.organizationNotEmpty(count);
+  if (result === TryResult.TRY_RESULT_REFUSED_COUNT) {
+    return errors.organizationNotEmpty(count, deletedCount);
+  }
   if (result === TryResult.TRY_RESULT_REFUSED_LATE) return errors.requestInProgress();
   // The access that the try missed is told as it is told to everyone.
   const { keyHash } = keyCaller(call);

@@ -3,8 +3,9 @@ import { memberRemoved } from '../event-drafts.ts';
 import { checkKeepsOwner, ownersAdded } from '../rules/levels.ts';
 import type { MembershipDocument, OrganizationDocument } from '../store/documents.ts';
 import type { Stores } from '../store/stores.ts';
+import { endInvites } from './end-invites.ts';
 
-/** Ends a membership in the deciding transaction. Refuses with LAST_OWNER. */
+/** Ends a membership, and the invites that rested on it, in the deciding transaction. Refuses with LAST_OWNER. */
 export async function endMembership(
   stores: Stores,
   tx: Transaction,
@@ -23,4 +24,5 @@ export async function endMembership(
   await stores.members.remove(tx.session, organizationId, accountId);
   const left = actor === accountId;
   tx.emit(memberRemoved({ ...member, revision }, left, { actor, time: tx.now }));
+  await endInvites(stores, tx, { member, level: undefined, actor });
 }

@@ -8,12 +8,11 @@ import {
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { hashOf, newInviteCode } from '@silo/tokens/secrets.ts';
-import { inviteCreated, inviteDeleted, type Stamp } from '../event-drafts.ts';
+import { inviteCreated } from '../event-drafts.ts';
 import { inviteMessage } from '../messages.ts';
 import { comparable } from '../rules/email.ts';
 import { checkInviteLimit, inviteLifetimeMs } from '../rules/invites.ts';
 import { checkWithinOwn } from '../rules/levels.ts';
-import type { OrganizationDocument } from '../store/documents.ts';
 import type { Stores } from '../store/stores.ts';
 import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -30,12 +29,10 @@ export function createInviteMember({
     const code = newInviteCode();
     const { response } = await eventLog.mutate(call, InviteMemberResponse, async (tx) => {
       const stamp = { actor: call.actor, time: tx.now };
-      const { organization, membership } = await decideIn(stores, tx, ask);
+      const { membership } = await decideIn(stores, tx, ask);
       checkWithinOwn(membership.level, level);
       await checkNoMember(stores, tx, organizationId, email);
-      const expiredCount = await sweepExpired(stores, tx, organization, stamp);
-      const openCount = organization.inviteCount - expiredCount;
-      checkInviteLimit(openCount);
+      checkInviteLimit(await stores.invites.countOpen(tx.session, organizationId, tx.now));
       const invite = {
         _id: newId('inv', { now: tx.now }),
         organizationId,
@@ -47,7 +44,7 @@ export function createInviteMember({
         createTime: tx.now,
         expireTime: new Date(tx.now.getTime() + inviteLifetimeMs),
       };
-      await stores.organizations.save(tx.session, { ...organization, inviteCount: openCount + 1 });
+      await stores.organizations.noteInviteChange(tx.session, organizationId);
       await stores.invites.insert(tx.session, invite);
       tx.emit(inviteCreated(invite, stamp));
       return { response: { invite: inviteMessage(invite), code }, alsoDemands, sealed: true };
@@ -66,18 +63,4 @@ async function checkNoMember(
   if (account === undefined) return;
   const member = await stores.members.findIn(tx.session, organizationId, account._id);
   if (member !== undefined) throw errors.alreadyMember(account._id);
-}
-
-/** Removes what has expired, so that the limit counts open invites; answers how many those were. */
-async function sweepExpired(
-  stores: Stores,
-  tx: Transaction,
-  { _id: organizationId }: OrganizationDocument,
-  { time }: Stamp,
-): Promise<number> {
-  const expired = await stores.invites.removeExpired(tx.session, organizationId, time);
-  for (const inviteId of expired) {
-    tx.emit(inviteDeleted(organizationId, inviteId, { actor: 'silo', time }));
-  }
-  return expired.length;
 }

@@ -4,15 +4,19 @@ import {
   type UpdateAccountRequest,
   UpdateAccountResponse,
 } from '@silo/protos/gen/silo/org/v1/account_service.ts';
-import { demand } from '@silo/rpc/ask.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { accountUpdated } from '../event-drafts.ts';
 import { accountMessage } from '../messages.ts';
 import { accountChanges, wantedAccountFields } from '../rules/account-update.ts';
+import type { AccountDocument } from '../store/documents.ts';
+import { mayRead } from './current-project.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** Changes the caller's own account. */
+/**
+ * Changes the caller's own account. A current project that is gone reads as empty here too, and may
+ * be written back unchanged.
+ */
 export function createUpdateAccount({
   stores,
   eventLog,
@@ -24,22 +28,33 @@ export function createUpdateAccount({
   return async ({ account: given, updateMask }, call) => {
     if (given === undefined) throw errors.invalidField([]);
     const wanted = wantedAccountFields(given, updateMask);
-    if (wanted.currentProjectId) {
-      // Refuses with PROJECT_NOT_FOUND a project that the caller may not read.
-      const level = Level.LEVEL_MEMBER;
-      await demand(access, call, { projectId: wanted.currentProjectId, level });
-    }
     const { accountId } = keyCaller(call).key;
+    const present = await stores.accounts.find(accountId, call.signal);
+    const unreadable = new Set<string>();
+    for (const projectId of new Set([wanted.currentProjectId, present?.currentProjectId])) {
+      if (projectId && !(await mayRead(access, call, projectId))) unreadable.add(projectId);
+    }
+    const { currentProjectId: wantedId } = wanted;
+    if (wantedId && !unreadable.has(wantedId)) {
+      call.allowed?.push({ projectId: wantedId, level: Level.LEVEL_MEMBER }); // of a repeat, too
+    }
+    const shown = (account: AccountDocument) =>
+      unreadable.has(account.currentProjectId) ? { ...account, currentProjectId: '' } : account;
     const { response } = await eventLog.mutate(call, UpdateAccountResponse, async (tx) => {
       const before = await stores.accounts.findIn(tx.session, accountId);
       if (before === undefined) throw errors.accountNotFound(accountId);
       checkEtag(given.etag, before.revision);
       const changes = accountChanges(before, wanted);
-      if (changes.length === 0) return { response: { account: accountMessage(before) } };
-      const after = { ...before, ...wanted, revision: before.revision + 1, updateTime: tx.now };
-      await stores.accounts.save(tx.session, after);
-      tx.emit(accountUpdated(after, changes, { actor: call.actor, time: tx.now }));
-      return { response: { account: accountMessage(after) } };
+      const after = { ...before, ...wanted };
+      const { currentProjectId } = after;
+      if (currentProjectId !== before.currentProjectId && unreadable.has(currentProjectId)) {
+        throw errors.projectNotFound(currentProjectId);
+      }
+      if (changes.length === 0) return { response: { account: accountMessage(shown(before)) } };
+      const changed = { ...after, revision: before.revision + 1, updateTime: tx.now };
+      await stores.accounts.save(tx.session, changed);
+      tx.emit(accountUpdated(changed, changes, { actor: call.actor, time: tx.now }));
+      return { response: { account: accountMessage(shown(changed)) } };
     });
     return response;
   };

@@ -11,6 +11,7 @@ import { memberMessage } from '../messages.ts';
 import { checkKeepsOwner, checkWithinOwn, highest, ownersAdded } from '../rules/levels.ts';
 import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';
+import { endInvites } from './end-invites.ts';
 
 /** Changes a member's level. */
 export function createUpdateMember({
@@ -48,6 +49,9 @@ export function createUpdateMember({
       await stores.members.save(tx.session, after);
       tx.emit(memberUpdated(after, before.level, { actor: call.actor, time: tx.now }));
       const keepsAccess = level > before.level;
+      if (!keepsAccess) {
+        await endInvites(stores, tx, { member: after, level, actor: call.actor });
+      }
       return { response: { member: memberMessage(after, account) }, reauthorize, keepsAccess };
     });
     return response;

@@ -40,7 +40,6 @@ export function newOrganization(made: {
     ownerCount: 1,
     memberCount: 1,
     memberRevision: 1,
-    inviteCount: 0,
     revision: 1,
     deletionRevision: 0,
     createTime,

@@ -8,6 +8,14 @@ export const inviteLifetimeMs = 7 * 24 * 60 * 60 * 1000;
 /** How many invites of one organization may be open. */
 export const openInvitesMax = 1_000;
 
+/** How many invites one transaction of a change of e-mail deletes. */
+export const emailInvitesMax = 500;
+
+/** The highest level that a member of this level may invite to; unspecified: none. */
+export function grantableMax(level: Level | undefined): Level {
+  return level !== undefined && level >= Level.LEVEL_ADMIN ? level : Level.LEVEL_UNSPECIFIED;
+}
+
 /** Refuses with RESOURCE_LIMIT where one more invite would be too many. */
 export function checkInviteLimit(openCount: number): void {
   if (openCount >= openInvitesMax) throw errors.resourceLimit('invites', openInvitesMax);
@@ -21,9 +29,9 @@ export function checkAcceptable(
   invite: { email: string; level: Level; expireTime: Date },
   facts: { email: string; inviterLevel: Level | undefined; now: Date },
 ): void {
-  const { inviterLevel = Level.LEVEL_UNSPECIFIED, email, now } = facts;
+  const { inviterLevel, email, now } = facts;
   const isMeant = comparable(invite.email) === comparable(email);
-  const mayStillGrant = inviterLevel >= Level.LEVEL_ADMIN && inviterLevel >= invite.level;
+  const mayStillGrant = invite.level <= grantableMax(inviterLevel);
   // The code is a secret: the refusal echoes nothing.
   if (!isMeant || !mayStillGrant || invite.expireTime <= now) throw errors.inviteNotFound('');
 }

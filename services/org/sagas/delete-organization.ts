@@ -19,9 +19,12 @@ export type Deletion = {
   keyHash: Uint8Array;
   /** `RequestIdentity.key`: what to forget if it is refused. */
   requestKey?: Uint8Array | undefined;
-  /** How the try ended, and how many projects there were. */
+  /** Whether deleted projects that could be undeleted may be lost. */
+  endDeletedProjects?: boolean | undefined;
+  /** How the try ended, and how many projects, and deleted ones, stood in the way. */
   result?: TryResult | undefined;
   count?: number | undefined;
+  deletedCount?: number | undefined;
 };
 
 type DeleteOrganizationState = 'trying' | 'refused' | 'closing' | 'done';
@@ -48,7 +51,8 @@ export function defineDeleteOrganization(
         const { organizationId, revision, accountId, requestKey } = data;
         const keyHash = Buffer.from(data.keyHash);
         const onBehalfOf = { accountId, keyHash, correlationId };
-        const request = { organizationId, revision, onBehalfOf };
+        const { endDeletedProjects = false } = data;
+        const request = { organizationId, revision, onBehalfOf, endDeletedProjects };
         const tried = outcomeOf(await project.slots.tryCloseSlots(request, { signal }));
         if (tried.result !== TryResult.TRY_RESULT_ACCEPTED) {
           return {
@@ -74,10 +78,11 @@ export function defineDeleteOrganization(
   };
 }
 
-function outcomeOf({ outcome }: TryCloseSlotsResponse): { result: TryResult; count: number } {
-  const { result = TryResult.TRY_RESULT_UNSPECIFIED, count = 0 } = outcome ?? {};
-  if (result === TryResult.TRY_RESULT_UNSPECIFIED) throw new TypeError('a try without an outcome');
-  return { result, count };
+function outcomeOf({ outcome }: TryCloseSlotsResponse) {
+  const unspecified = TryResult.TRY_RESULT_UNSPECIFIED;
+  const { result = unspecified, count = 0, deletedCount = 0 } = outcome ?? {};
+  if (result === unspecified) throw new TypeError('a try without an outcome');
+  return { result, count, deletedCount };
 }
 
 /** Ends the organization, and with it every membership and invite: one event says it all. */
@@ -93,7 +98,6 @@ async function deleteOrganization(
     ownerCount: 0,
     memberCount: 0,
     memberRevision: before.memberRevision + 1,
-    inviteCount: 0,
     revision: before.revision + 1,
     updateTime: tx.now,
     deleteTime: tx.now,

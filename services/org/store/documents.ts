@@ -23,8 +23,8 @@ export type OrganizationDocument = {
   memberCount: number;
   /** Counts the changes of its members, and orders their events. */
   memberRevision: number;
-  /** How many invites are stored, expired ones included. */
-  inviteCount: number;
+  /** Counts the changes of its invites that change nothing else here. Absent: none yet. */
+  inviteRevision?: number;
   /** Counts the changes of the organization itself. */
   revision: number;
   /** Counts the intents to delete it. */
@@ -47,7 +47,7 @@ export type MembershipDocument = {
   joinTime: Date;
 };
 
-/** An invite that has not been accepted; it may have expired. */
+/** An invite that has not been accepted; it may have expired a moment ago. */
 export type InviteDocument = {
   _id: string;
   organizationId: string;

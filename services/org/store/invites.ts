@@ -1,19 +1,39 @@
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { ClientSession, Db, Filter } from 'mongodb';
 import type { InviteDocument } from './documents.ts';
 
-/** Opens the service's unaccepted invites. Expiry is judged by whoever reads one. */
+/** Which invite, of which organization. */
+export type InviteName = { id: string; organizationId: string };
+
+/**
+ * Opens the service's unaccepted invites. Readers check the expiry themselves; an expired invite is
+ * removed by a TTL index.
+ */
 export function createInviteStore(db: Db) {
   const invites = db.collection<InviteDocument>('invites', collectionOptions);
 
-  async function removeWhere(
-    session: ClientSession,
-    filter: Filter<InviteDocument>,
-  ): Promise<string[]> {
-    const found = await invites.find(filter, { session, projection: { _id: 1 } }).toArray();
-    const ids = found.map(({ _id }) => _id).sort();
-    if (ids.length > 0) await invites.deleteMany({ _id: { $in: ids } }, { session });
-    return ids;
+  async function findNames(session: ClientSession, filter: Filter<InviteDocument>, limit = 0) {
+    const options = {
+      session,
+      projection: { organizationId: 1 },
+      sort: { _id: 1 },
+      limit,
+    } as const;
+    const found = await invites.find(filter, options).toArray();
+    return found.map(({ _id: id, organizationId }): InviteName => ({ id, organizationId }));
+  }
+
+  async function removeMany(session: ClientSession, names: readonly InviteName[]): Promise<void> {
+    if (names.length === 0) return;
+    await invites.deleteMany({ _id: { $in: names.map(({ id }) => id) } }, { session });
+  }
+
+  /** Removes what one organization has of these: bounded by its limit of open invites. */
+  async function removeWhere(session: ClientSession, filter: Filter<InviteDocument>) {
+    const names = await findNames(session, filter);
+    await removeMany(session, names);
+    return names;
   }
 
   return {
@@ -44,15 +64,34 @@ export function createInviteStore(db: Db) {
       await invites.deleteOne({ _id: inviteId, organizationId }, { session });
     },
 
-    /** Removes an organization's expired invites, and answers their ids. */
-    async removeExpired(session: ClientSession, organizationId: string, now: Date) {
-      return await removeWhere(session, { organizationId, expireTime: { $lte: now } });
+    /** How many of an organization's invites have not expired. */
+    async countOpen(session: ClientSession, organizationId: string, now: Date): Promise<number> {
+      const filter = { organizationId, expireTime: { $gt: now } };
+      return await invites.countDocuments(filter, { session });
     },
 
-    /** Removes an organization's invites of one e-mail, and answers their ids. */
+    /** Removes an organization's invites of one e-mail. */
     async removeOfEmail(session: ClientSession, organizationId: string, comparableEmail: string) {
       return await removeWhere(session, { organizationId, comparableEmail });
     },
+
+    /** Removes an organization's invites of one e-mail, and the inviter's above the level. */
+    async removeOfMember(
+      session: ClientSession,
+      organizationId: string,
+      ended: { comparableEmail: string; inviterAccountId: string; aboveLevel: Level },
+    ) {
+      const { comparableEmail, inviterAccountId, aboveLevel } = ended;
+      const made = { inviterAccountId, level: { $gt: aboveLevel } };
+      return await removeWhere(session, { organizationId, $or: [{ comparableEmail }, made] });
+    },
+
+    /** Invites for these e-mails in all organizations, at most `limit` of them. */
+    async findOfEmails(session: ClientSession, comparableEmails: readonly string[], limit: number) {
+      return await findNames(session, { comparableEmail: { $in: [...comparableEmails] } }, limit);
+    },
+
+    removeMany,
 
     /** Removes every invite of one organization. */
     async removeAll(session: ClientSession, organizationId: string): Promise<void> {

@@ -18,6 +18,12 @@ export function createOrganizationStore(db: Db) {
       await organizations.replaceOne({ _id: organization._id }, organization, { session });
     },
 
+    /** Makes this transaction conflict with every other change of members or invites. */
+    async noteInviteChange(session: ClientSession, organizationId: string): Promise<void> {
+      const change = { $inc: { inviteRevision: 1 } };
+      await organizations.updateOne({ _id: organizationId, ...open }, change, { session });
+    },
+
     async find(
       organizationId: string,
       signal: AbortSignal,

@@ -1,4 +1,5 @@
 import { ensureIndexes } from '@silo/mongo/indexes.ts';
+import { retentionSeconds } from '@silo/mongo/retention.ts';
 import type { Db } from 'mongodb';
 import { createAccountStore } from './accounts.ts';
 import { createActivityStore, setUpPositions } from './activity.ts';
@@ -24,7 +25,7 @@ export function createStores(db: Db) {
 export async function setUpStores(db: Db): Promise<void> {
   await ensureIndexes(db, {
     accounts: [{ key: { comparableEmail: 1 }, unique: true }],
-    organizations: [],
+    organizations: [{ key: { deleteTime: 1 }, expireAfterSeconds: retentionSeconds.tombstone }],
     memberships: [
       { key: { organizationId: 1, joinTime: 1, accountId: 1 } },
       { key: { accountId: 1, organizationId: 1 } },
@@ -34,11 +35,13 @@ export async function setUpStores(db: Db): Promise<void> {
       { key: { codeHash: 1 }, unique: true },
       { key: { organizationId: 1, _id: 1 } },
       { key: { organizationId: 1, expireTime: 1 } },
-      { key: { organizationId: 1, comparableEmail: 1 } },
+      { key: { comparableEmail: 1, organizationId: 1 } },
+      { key: { expireTime: 1 }, expireAfterSeconds: 0 },
     ],
     activity: [
       { key: { organizationIds: 1, time: -1, sequence: -1, _id: -1 } },
       { key: { organizationIds: 1, projectId: 1, time: -1, sequence: -1, _id: -1 } },
+      { key: { time: 1 }, expireAfterSeconds: retentionSeconds.activity },
     ],
     activity_positions: [],
   });

@@ -12,6 +12,8 @@ import { createListMembers } from '../handlers/list-members.ts';
 import { createRemoveMember } from '../handlers/remove-member.ts';
 import { createUpdateMember } from '../handlers/update-member.ts';
 import { createUpdateOrganization } from '../handlers/update-organization.ts';
+import { emailInvitesMax } from '../rules/invites.ts';
+import type { InviteDocument } from '../store/documents.ts';
 import { type ServiceHarness, serviceHarness } from './service-support.ts';
 import { anInvite } from './support.ts';
 
@@ -23,6 +25,8 @@ async function organizationOfAda(t: ExecutionContext) {
   const { accountId: bob } = await harness.signUp('bob@example.com');
   return { ...harness, ada, bob, organizationId };
 }
+
+type Members = Awaited<ReturnType<typeof organizationOfAda>>;
 
 function invite(
   { dependencies, call }: ServiceHarness,
@@ -50,6 +54,40 @@ function setLevel(
     { member, updateMask: undefined, requestId: '' },
     call({ accountId: by }),
   );
+}
+
+/** Invites an e-mail that has an account, and accepts for it. */
+async function join(harness: Members, by: string, email: string, level: Level): Promise<void> {
+  const { organizationId, bob } = harness;
+  const { code } = await invite(harness, { accountId: by, organizationId }, email, level);
+  await accept(harness, bob, code);
+}
+
+const byBob = ({ bob, organizationId }: Members) => ({ accountId: bob, organizationId });
+
+/** Ends Bob's membership, by whose call. */
+async function endMembershipOf({ dependencies, call, bob, organizationId }: Members, by: string) {
+  const request = { organizationId, accountId: bob, etag: '', requestId: '' };
+  if (by !== bob) return await createRemoveMember(dependencies)(request, call({ accountId: by }));
+  return await createLeaveOrganization(dependencies)(request, call({ accountId: by }));
+}
+
+function changeEmail({ dependencies, call }: ServiceHarness, accountId: string, email: string) {
+  return createChangeEmail(dependencies)(
+    { accountId, email, requestId: '' },
+    call({ staff: true }),
+  );
+}
+
+/** So many that one statement for each would take long. */
+async function insertInvites({ connection }: Members, all: InviteDocument[]): Promise<void> {
+  await connection.db.collection<InviteDocument>('invites').insertMany(all);
+}
+
+async function openInvites({ stores, organizationId, signal }: Members): Promise<string[]> {
+  const page = { now: new Date(), limit: 1_000 };
+  const listed = await stores.invites.listOpen(organizationId, page, signal);
+  return listed.map(({ _id }) => _id);
 }
 
 async function refused(t: ExecutionContext, act: Promise<unknown>): Promise<string | undefined> {
@@ -99,22 +137,96 @@ test('joining spends every code of that e-mail: who is removed cannot come back 
   t.is(await refused(t, accept(harness, bob, second.code)), 'INVITE_NOT_FOUND');
 });
 
-test('an invite works only while its maker could still grant it', async (t) => {
+test('lowering a member deletes the invites that the member may no longer grant, for good', async (t) => {
   const harness = await organizationOfAda(t);
-  const { ada, bob, organizationId, signUp } = harness;
-  const { accountId: eve } = await signUp('eve@example.com');
-  const forBob = await invite(
+  const { ada, bob, organizationId, told } = harness;
+  await join(harness, ada, 'bob@example.com', LEVEL_OWNER);
+  const byAda = await invite(harness, { accountId: ada, organizationId }, 'kim@example.com');
+  const asOwner = await invite(harness, byBob(harness), 'eve@example.com', LEVEL_OWNER);
+  const asAdmin = await invite(harness, byBob(harness), 'eve@example.com', LEVEL_ADMIN);
+  await setLevel(harness, ada, { organizationId, accountId: bob, level: LEVEL_ADMIN });
+  t.deepEqual(await openInvites(harness), [byAda.invite?.id, asAdmin.invite?.id]);
+  t.deepEqual((await told()).slice(-2), ['member_updated', 'invite_deleted']);
+  await setLevel(harness, ada, { organizationId, accountId: bob, level: LEVEL_MEMBER });
+  t.deepEqual(await openInvites(harness), [byAda.invite?.id]);
+  await setLevel(harness, ada, { organizationId, accountId: bob, level: LEVEL_OWNER });
+  const { accountId: eve } = await harness.signUp('eve@example.com');
+  for (const { code } of [asOwner, asAdmin]) {
+    t.is(await refused(t, accept(harness, eve, code)), 'INVITE_NOT_FOUND');
+  }
+});
+
+test('an admin who is removed and joins again finds every earlier invite of his gone', async (t) => {
+  for (const ending of ['removed', 'left'] as const) {
+    const harness = await organizationOfAda(t);
+    const { ada, bob, told } = harness;
+    await join(harness, ada, 'bob@example.com', LEVEL_ADMIN);
+    const { accountId: eve } = await harness.signUp('eve@example.com');
+    const { code } = await invite(harness, byBob(harness), 'eve@example.com');
+    await endMembershipOf(harness, ending === 'left' ? bob : ada);
+    t.deepEqual(await openInvites(harness), []);
+    t.deepEqual((await told()).slice(-2), ['member_removed', 'invite_deleted']);
+    await join(harness, ada, 'bob@example.com', LEVEL_ADMIN);
+    t.is(await refused(t, accept(harness, eve, code)), 'INVITE_NOT_FOUND', ending);
+  }
+});
+
+test('a removed member whose e-mail becomes an invited one does not come back with that invite', async (t) => {
+  const harness = await organizationOfAda(t);
+  const { ada, bob, organizationId, told } = harness;
+  await join(harness, ada, 'bob@example.com', LEVEL_ADMIN);
+  const { code } = await invite(
     harness,
     { accountId: ada, organizationId },
-    'bob@example.com',
+    'robert@example.com',
     LEVEL_ADMIN,
   );
-  await accept(harness, bob, forBob.code);
-  const forEve = await invite(harness, { accountId: bob, organizationId }, 'eve@example.com');
-  await setLevel(harness, ada, { organizationId, accountId: bob, level: LEVEL_MEMBER });
-  t.is(await refused(t, accept(harness, eve, forEve.code)), 'INVITE_NOT_FOUND');
-  await setLevel(harness, ada, { organizationId, accountId: bob, level: LEVEL_ADMIN });
-  t.is((await accept(harness, eve, forEve.code)).member?.level, LEVEL_MEMBER);
+  await endMembershipOf(harness, ada);
+  await changeEmail(harness, bob, 'Robert@example.com');
+  t.deepEqual((await told()).slice(-2), ['account_updated', 'invite_deleted']);
+  t.is(await refused(t, accept(harness, bob, code)), 'INVITE_NOT_FOUND');
+  t.deepEqual(await openInvites(harness), []);
+});
+
+test('an invite to an e-mail that its account gives up is gone: who takes the e-mail next inherits none', async (t) => {
+  const harness = await organizationOfAda(t);
+  const { ada, bob, organizationId } = harness;
+  const by = { accountId: ada, organizationId };
+  const { code } = await invite(harness, by, 'bob@example.com');
+  await changeEmail(harness, bob, 'BOB@example.com');
+  t.is((await openInvites(harness)).length, 1, 'the same e-mail in another case ends nothing');
+  await changeEmail(harness, bob, 'robert@example.com');
+  const { accountId: eve } = await harness.signUp('bob@example.com');
+  t.is(await refused(t, accept(harness, eve, code)), 'INVITE_NOT_FOUND');
+  const fresh = await invite(harness, by, 'bob@example.com');
+  t.is((await accept(harness, eve, fresh.code)).member?.level, LEVEL_MEMBER);
+});
+
+test('ending a membership deletes the invites for its e-mail', async (t) => {
+  const harness = await organizationOfAda(t);
+  const { ada, organizationId, stores, decide, told } = harness;
+  await join(harness, ada, 'bob@example.com', LEVEL_MEMBER);
+  // As a race of InviteMember with ChangeEmail may leave it.
+  const stray = anInvite(organizationId, 'bob@example.com', { inviterAccountId: ada });
+  await decide(async ({ session }) => await stores.invites.insert(session, stray));
+  await endMembershipOf(harness, ada);
+  t.deepEqual(await openInvites(harness), []);
+  t.is((await told()).at(-1), 'invite_deleted');
+});
+
+test('a change of e-mail ends any number of invites, a bounded number in each transaction', async (t) => {
+  const harness = await organizationOfAda(t);
+  const { bob, told } = harness;
+  const count = 2 * emailInvitesMax + 1;
+  await insertInvites(
+    harness,
+    Array.from({ length: count }, (_, nth) => anInvite(`org_us_${nth % 40}`, 'robert@example.com')),
+  );
+  const taken = changeEmail(harness, bob, 'ada@example.com');
+  t.is(await refused(t, taken), 'EMAIL_TAKEN');
+  await changeEmail(harness, bob, 'robert@example.com');
+  const events = (await told()).filter((event) => event === 'invite_deleted');
+  t.is(events.length, count);
 });
 
 test('an admin neither invites, demotes, removes nor makes an owner', async (t) => {
@@ -200,21 +312,29 @@ test('a member’s etag changes with the membership, and an old one is refused',
   t.is(await refused(t, unknown), 'MEMBER_NOT_FOUND');
 });
 
-test('a thousand invites may be open; expired ones make room', async (t) => {
+test('a thousand invites may be open; expired ones do not count', async (t) => {
   const harness = await organizationOfAda(t);
-  const { ada, organizationId, stores, decide, told } = harness;
+  const { ada, bob, organizationId, told } = harness;
   const past = new Date(Date.now() - 1);
-  const expired = anInvite(organizationId, 'late@example.com', { expireTime: past });
-  await decide(async ({ session }) => {
-    const organization = await stores.organizations.findIn(session, organizationId);
-    if (organization === undefined) throw new TypeError('no organization');
-    await stores.organizations.save(session, { ...organization, inviteCount: 1_000 });
-    await stores.invites.insert(session, expired);
-  });
+  await join(harness, ada, 'bob@example.com', LEVEL_ADMIN);
+  await insertInvites(harness, [
+    anInvite(organizationId, 'late@example.com', { expireTime: past }),
+    ...Array.from({ length: 999 }, (_, nth) =>
+      anInvite(organizationId, `${nth}@example.com`, { inviterAccountId: bob }),
+    ),
+  ]);
   const by = { accountId: ada, organizationId };
-  t.truthy((await invite(harness, by, 'eve@example.com')).code);
-  t.deepEqual((await told()).slice(-2), ['invite_deleted', 'invite_created']);
-  t.is(await refused(t, invite(harness, by, 'joe@example.com')), 'RESOURCE_LIMIT');
+  const outcomes = await Promise.allSettled([
+    invite(harness, by, 'eve@example.com'),
+    invite(harness, by, 'joe@example.com'),
+  ]);
+  const reasons = outcomes.flatMap((each) =>
+    each.status === 'rejected' ? [reasonOf(each.reason)] : [],
+  );
+  t.deepEqual(reasons, ['RESOURCE_LIMIT'], 'two at once do not both find room');
+  await endMembershipOf(harness, ada);
+  t.is((await openInvites(harness)).length, 1);
+  t.is((await told()).filter((event) => event === 'invite_deleted').length, 999);
 });
 
 test('a repeated invitation answers the same code', async (t) => {

@@ -95,7 +95,7 @@ test('deleting an organization ends every membership and invite with one event',
   const other = await signUp('bob@example.com');
   const remove = createDeleteOrganization(dependencies);
   const asked = { accountId, requestId: 'delete' };
-  const request = { organizationId, etag: '', requestId: 'delete' };
+  const request = { organizationId, etag: '', requestId: 'delete', endDeletedProjects: false };
   t.deepEqual(await remove(request, call(asked)), {});
   t.is(await stores.organizations.readFact(organizationId, signal), undefined);
   t.is(await stores.members.readFact(accountId, organizationId, signal), undefined);
@@ -112,7 +112,7 @@ test('a refused deletion says why, changes nothing, and is not remembered', asyn
   const { accountId, organizationId } = await signUp('ada@example.com');
   const remove = createDeleteOrganization(dependencies);
   const asked = { accountId, requestId: 'delete' };
-  const request = { organizationId, etag: '', requestId: 'delete' };
+  const request = { organizationId, etag: '', requestId: 'delete', endDeletedProjects: false };
   peers.tryResult = TryResult.TRY_RESULT_REFUSED_COUNT;
   peers.projectCount = 2;
   const refused = await t.throwsAsync(remove(request, call(asked)));
@@ -128,7 +128,7 @@ test('a deletion whose caller lost access before the try is refused as for every
   const { dependencies, call, signUp, peers } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   peers.tryResult = TryResult.TRY_RESULT_REFUSED_ACCESS;
-  const request = { organizationId, etag: '', requestId: '' };
+  const request = { organizationId, etag: '', requestId: '', endDeletedProjects: false };
   const error = await t.throwsAsync(
     createDeleteOrganization(dependencies)(request, call({ accountId })),
   );
@@ -140,7 +140,7 @@ test('one deletion of an organization runs at a time', async (t) => {
   const { dependencies, call, signUp, peers } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   const remove = createDeleteOrganization(dependencies);
-  const request = { organizationId, etag: '', requestId: '' };
+  const request = { organizationId, etag: '', requestId: '', endDeletedProjects: false };
   const trying = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
   peers.beforeTry = () => {
@@ -169,9 +169,12 @@ test('a deletion is refused for another etag, and for who is not an owner', asyn
     }),
   );
   const remove = createDeleteOrganization(dependencies);
-  const stale = remove({ organizationId, etag: 'stale', requestId: '' }, call({ accountId }));
+  const stale = remove(
+    { organizationId, etag: 'stale', requestId: '', endDeletedProjects: false },
+    call({ accountId }),
+  );
   t.is(reasonOf(await t.throwsAsync(stale)), 'ETAG_MISMATCH');
-  const byAdmin = { organizationId, etag: '', requestId: '' };
+  const byAdmin = { organizationId, etag: '', requestId: '', endDeletedProjects: false };
   const error = await t.throwsAsync(remove(byAdmin, call({ accountId: admin })));
   t.is(reasonOf(error), 'ADMIN_REQUIRED');
 });

@@ -99,7 +99,7 @@ export async function serviceHarness(
     },
     async told() {
       await eventLog.numberNow(signal);
-      const { events } = await eventLog.read({ afterSequence: 0, limit: 1_000 }, signal);
+      const { events } = await eventLog.read({ afterSequence: 0, limit: 10_000 }, signal);
       return events.map(({ event }) => event);
     },
   };

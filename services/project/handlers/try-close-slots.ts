@@ -10,13 +10,19 @@ import { trySlots } from './try-slots.ts';
 
 export const createTryCloseSlots =
   (
-    uses: Pick<Dependencies, 'slots' | 'eventLog' | 'access'>,
+    uses: Pick<Dependencies, 'projects' | 'slots' | 'eventLog' | 'access'>,
   ): Handler<TryCloseSlotsRequest, TryCloseSlotsResponse> =>
   async (request, call) => {
-    const { organizationId, revision } = request;
+    const { organizationId, revision, endDeletedProjects } = request;
     const outcome = await trySlots(uses, call, {
       organizationId,
-      attempt: { kind: 'close', revision },
+      attempt: async (tx) => {
+        // Undeleting one changes the slots, so it conflicts with this try.
+        const deletedCount = endDeletedProjects
+          ? 0
+          : await uses.projects.countRestorable(tx, organizationId);
+        return { kind: 'close', revision, deletedCount };
+      },
       onBehalfOf: requireOnBehalfOf(request),
       scope: 'organization:write',
       level: Level.LEVEL_OWNER,

@@ -16,7 +16,7 @@ export const createTrySetLimit =
     const { organizationId, limit = null, revision } = request;
     const outcome = await trySlots(uses, call, {
       organizationId,
-      attempt: { kind: 'limit', revision, limit },
+      attempt: () => ({ kind: 'limit', revision, limit }),
       onBehalfOf: requireOnBehalfOf(request),
       scope: 'billing:write',
       level: Level.LEVEL_ADMIN,

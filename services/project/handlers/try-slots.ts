@@ -1,4 +1,5 @@
 import { errors } from '@silo/errors/errors.ts';
+import type { Transaction } from '@silo/mongo/event-log.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {
   OnBehalfOf,
@@ -15,7 +16,8 @@ type Uses = Pick<Dependencies, 'slots' | 'eventLog' | 'access'>;
 /** What is tried, where, by whom, and what that one must be allowed. */
 export type SlotsTry = {
   organizationId: string;
-  attempt: Attempt;
+  /** What is tried, from what its transaction sees. */
+  attempt(tx: Transaction): Attempt | Promise<Attempt>;
   onBehalfOf: OnBehalfOf;
   scope: string;
   level: Level;
@@ -34,9 +36,10 @@ export async function trySlots(uses: Uses, call: Call, wanted: SlotsTry): Promis
   const { value } = await eventLog.decide({ id, actor, signal, permits }, async (tx) => {
     const before = await slots.read(tx, organizationId);
     if (before === undefined) throw errors.notReady('the organization’s project slots');
-    const { outcome, after } = judgeTry(before, attempt, hasAccess);
+    const { outcome, after } = judgeTry(before, await attempt(tx), hasAccess);
     if (after === undefined) return outcome;
-    await slots.replace(tx, after);
+    const isClosing = after.closed && !before.closed;
+    await slots.replace(tx, isClosing ? { ...after, closeTime: tx.now } : after);
     if (changesSlots(before, after)) tx.emit(slotsChangedEvent(before, after, { actor, tx }));
     return outcome;
   });

@@ -43,10 +43,14 @@ export function limitReached({ _id, limit, count }: SlotsDocument): SiloError {
   return errors.projectLimit({ organizationId: _id, limit: limit ?? count, count });
 }
 
+/** What a try came to, and the counts that it was judged by. */
+type Outcome = Required<Omit<Tried, 'revision'>>;
+
 /** What is tried once, on behalf of a saga's caller. */
 export type Attempt = { revision: number } & (
   | { kind: 'limit'; limit: number | null }
-  | { kind: 'close' }
+  /** `deletedCount`: deleted projects that could still be undeleted, and may not be lost. */
+  | { kind: 'close'; deletedCount: number }
 );
 
 /**
@@ -57,16 +61,19 @@ export function judgeTry(
   slots: SlotsDocument,
   attempt: Attempt,
   hasAccess: boolean,
-): { outcome: Pick<Tried, 'result' | 'count'>; after?: SlotsDocument } {
+): { outcome: Outcome; after?: SlotsDocument } {
   const { count } = slots;
+  const deletedCount = attempt.kind === 'close' ? attempt.deletedCount : 0;
   const tried = slots.tries[attempt.kind];
   if (tried !== undefined && attempt.revision <= tried.revision) {
-    const repeated = attempt.revision === tried.revision;
-    const { result } = repeated ? tried : { result: TRY_RESULT_REFUSED_LATE };
-    return { outcome: { result, count: repeated ? tried.count : count } };
+    if (attempt.revision < tried.revision) {
+      return { outcome: { result: TRY_RESULT_REFUSED_LATE, count, deletedCount } };
+    }
+    const { result, count: countThen, deletedCount: deletedThen = 0 } = tried;
+    return { outcome: { result, count: countThen, deletedCount: deletedThen } };
   }
   const result = resultOf(slots, attempt, hasAccess);
-  const outcome = { result, count };
+  const outcome = { result, count, deletedCount };
   const values = result === TRY_RESULT_ACCEPTED ? valuesAfter(attempt) : {};
   const after = {
     ...slots,
@@ -84,8 +91,11 @@ export function changesSlots(before: SlotsDocument, after: SlotsDocument): boole
 
 function resultOf({ count }: SlotsDocument, attempt: Attempt, hasAccess: boolean): TryResult {
   if (!hasAccess) return TRY_RESULT_REFUSED_ACCESS;
-  const most = attempt.kind === 'close' ? 0 : attempt.limit;
-  return most === null || count <= most ? TRY_RESULT_ACCEPTED : TRY_RESULT_REFUSED_COUNT;
+  const fits =
+    attempt.kind === 'close'
+      ? count === 0 && attempt.deletedCount === 0
+      : attempt.limit === null || count <= attempt.limit;
+  return fits ? TRY_RESULT_ACCEPTED : TRY_RESULT_REFUSED_COUNT;
 }
 
 function valuesAfter(attempt: Attempt): Partial<SlotsDocument> {

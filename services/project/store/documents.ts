@@ -25,7 +25,13 @@ export type ProjectDocument = {
 };
 
 /** The last try of one kind, with what it was answered. */
-export type Tried = { revision: number; result: TryResult; count: number };
+export type Tried = {
+  revision: number;
+  result: TryResult;
+  count: number;
+  /** Deleted projects that stood in the way; absent: none. */
+  deletedCount?: number;
+};
 
 /**
  * How many projects an organization may have, and how many it has. Whoever creates, moves or
@@ -40,6 +46,8 @@ export type SlotsDocument = {
   count: number;
   /** The organization is being deleted: it gets no project any more. */
   closed: boolean;
+  /** When they were closed; absent before. */
+  closeTime?: Date;
   revision: number;
   tries: { limit?: Tried; close?: Tried };
 };

@@ -186,6 +186,12 @@ export function createProjectStore(db: Db) {
       return await find({ _id: { $in: [...projectIds] }, organizationId }, { signal });
     },
 
+    /** How many of an organization's deleted projects could still be undeleted. */
+    async countRestorable(tx: Transaction, organizationId: string): Promise<number> {
+      const filter = { organizationId, ...restorable(tx.now) };
+      return await projects.countDocuments(filter, { session: tx.session });
+    },
+
     /** Makes a deleted project active again, unless its time is over. */
     async restore(
       tx: Transaction,
@@ -193,13 +199,7 @@ export function createProjectStore(db: Db) {
       projectId: string,
     ): Promise<ProjectDocument | undefined> {
       const restored = await projects.findOneAndUpdate(
-        {
-          _id: projectId,
-          organizationId,
-          state: deleted,
-          purgeTime: { $gt: tx.now },
-          purging: { $exists: false },
-        },
+        { _id: projectId, organizationId, ...restorable(tx.now) },
         {
           $set: { state: active, updateTime: tx.now },
           $unset: { purgeTime: '' },
@@ -232,6 +232,11 @@ export function createProjectStore(db: Db) {
       await reading(projects.deleteOne({ _id: projectId, purging: true }, bounded(signal)));
     },
   };
+}
+
+/** Deleted, and not yet to be purged. */
+function restorable(now: Date): Filter<ProjectDocument> {
+  return { state: deleted, purgeTime: { $gt: now }, purging: { $exists: false } };
 }
 
 function asExpected({ organizationId, revision, moveId }: Expected): Filter<ProjectDocument> {

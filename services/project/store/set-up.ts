@@ -1,4 +1,5 @@
 import { ensureIndexes } from '@silo/mongo/indexes.ts';
+import { retentionSeconds } from '@silo/mongo/retention.ts';
 import type { Db } from 'mongodb';
 
 /** The index that answers names in their order. */
@@ -12,7 +13,11 @@ export async function setUpStore(db: Db): Promise<void> {
       { key: { organizationId: 1, state: 1, searchName: 1, _id: 1 }, name: byName },
       { key: { purgeTime: 1 }, sparse: true },
     ],
-    slots: [],
-    moves: [{ key: { projectIds: 1, _id: -1 } }, { key: { organizationIds: 1, _id: -1 } }],
+    slots: [{ key: { closeTime: 1 }, expireAfterSeconds: retentionSeconds.tombstone }],
+    moves: [
+      { key: { projectIds: 1, _id: -1 } },
+      { key: { organizationIds: 1, _id: -1 } },
+      { key: { moveTime: 1 }, expireAfterSeconds: retentionSeconds.move },
+    ],
   });
 }

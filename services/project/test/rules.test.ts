@@ -58,7 +58,7 @@ test('nothing is added to slots that are absent, closed or full', (t) => {
 });
 
 const lowered = { kind: 'limit', revision: 5, limit: 2 } as const;
-const closing = { kind: 'close', revision: 5 } as const;
+const closing = { kind: 'close', revision: 5, deletedCount: 0 } as const;
 
 for (const { title, slots, attempt, access = true, result, changes } of [
   {
@@ -104,12 +104,23 @@ for (const { title, slots, attempt, access = true, result, changes } of [
     changes: { closed: false, revision: 1 },
   },
   {
+    title: 'slots with a deleted project that could come back stay open',
+    slots: { count: 0 },
+    attempt: { ...closing, deletedCount: 1 },
+    result: TRY_RESULT_REFUSED_COUNT,
+    changes: { closed: false, revision: 1 },
+  },
+  {
     title: 'a try without access changes nothing but what is remembered',
     slots: { count: 0 },
     attempt: closing,
     access: false,
     result: TRY_RESULT_REFUSED_ACCESS,
-    changes: { closed: false, revision: 1, tries: { close: { revision: 5, result: 3, count: 0 } } },
+    changes: {
+      closed: false,
+      revision: 1,
+      tries: { close: { revision: 5, result: 3, count: 0, deletedCount: 0 } },
+    },
   },
 ]) {
   test(title, (t) => {
@@ -123,10 +134,10 @@ test('a repeated try gets the first answer, a late one is refused, each kind by 
   const first = { revision: 5, result: TRY_RESULT_REFUSED_COUNT, count: 9 };
   const slots = slotsOf({ count: 1, tries: { limit: first } });
   t.deepEqual(judgeTry(slots, lowered, true), {
-    outcome: { result: TRY_RESULT_REFUSED_COUNT, count: 9 },
+    outcome: { result: TRY_RESULT_REFUSED_COUNT, count: 9, deletedCount: 0 },
   });
   t.deepEqual(judgeTry(slots, { ...lowered, revision: 4 }, true), {
-    outcome: { result: TRY_RESULT_REFUSED_LATE, count: 1 },
+    outcome: { result: TRY_RESULT_REFUSED_LATE, count: 1, deletedCount: 0 },
   });
   t.is(judgeTry(slots, { ...lowered, revision: 6 }, true).outcome.result, TRY_RESULT_ACCEPTED);
   t.not(judgeTry(slots, { ...closing, revision: 1 }, true).after, undefined);

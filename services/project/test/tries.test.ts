@@ -23,9 +23,13 @@ async function setLimit(world: World, key: TestKey, wanted: Wanted) {
   return (await createTrySetLimit(world)(request, call)).outcome;
 }
 
-async function close(world: World, key: TestKey, wanted: Wanted) {
+async function close(
+  world: World,
+  key: TestKey,
+  wanted: Wanted & { endDeletedProjects?: boolean },
+) {
   const call = await world.call(world.key());
-  const request = { ...wanted, onBehalfOf: behalfOf(key) };
+  const request = { endDeletedProjects: false, ...wanted, onBehalfOf: behalfOf(key) };
   return (await createTryCloseSlots(world)(request, call)).outcome;
 }
 
@@ -33,12 +37,13 @@ test('a limit is set once per revision, and everyone hears of it', async (t) => 
   const world = await testWorld(t);
   const owner = world.key();
   const { id: organizationId } = await world.organization(owner, { limit: 1 });
-  const accepted = { result: TRY_RESULT_ACCEPTED, count: 1 };
+  const accepted = { result: TRY_RESULT_ACCEPTED, count: 1, deletedCount: 0 };
   t.deepEqual(await setLimit(world, owner, { organizationId, limit: 6, revision: 2 }), accepted);
   t.deepEqual(await setLimit(world, owner, { organizationId, limit: 6, revision: 2 }), accepted);
   t.deepEqual(await setLimit(world, owner, { organizationId, limit: 9, revision: 1 }), {
     result: TRY_RESULT_REFUSED_LATE,
     count: 1,
+    deletedCount: 0,
   });
   t.deepEqual(await setLimit(world, owner, { organizationId, revision: 3 }), accepted);
   const [opened, raised, unlimited, ...more] = await world.events('slots_changed');
@@ -53,7 +58,7 @@ test('a try is refused to whoever has lost the level, and that is remembered', a
   const world = await testWorld(t);
   const [owner, admin] = [world.key(), world.key()];
   const { id: organizationId } = await world.organization(owner, { limit: 1 });
-  const refused = { result: TRY_RESULT_REFUSED_ACCESS, count: 1 };
+  const refused = { result: TRY_RESULT_REFUSED_ACCESS, count: 1, deletedCount: 0 };
   const wanted = { organizationId, limit: 6, revision: 1 };
   t.deepEqual(await setLimit(world, admin, wanted), refused);
   world.join(admin, organizationId, Level.LEVEL_ADMIN);
@@ -76,16 +81,20 @@ test('a try on behalf of another account than the key’s is refused', async (t)
   t.is(outcome?.result, TRY_RESULT_REFUSED_ACCESS);
 });
 
-test('slots close only without projects, for good', async (t) => {
+test('slots close only without projects, and deleted ones that could come back only if asked to, for good', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id: organizationId, projectId } = await world.organization(owner);
   const first = await close(world, owner, { organizationId, revision: 1 });
-  t.deepEqual(first, { result: TRY_RESULT_REFUSED_COUNT, count: 1 });
+  t.deepEqual(first, { result: TRY_RESULT_REFUSED_COUNT, count: 1, deletedCount: 0 });
   const call = await world.call(owner, { projectId });
   await createDeleteProject(world)({ projectId, etag: '', requestId: '' }, call);
   const second = await close(world, owner, { organizationId, revision: 2 });
-  t.deepEqual(second, { result: TRY_RESULT_ACCEPTED, count: 0 });
+  t.deepEqual(second, { result: TRY_RESULT_REFUSED_COUNT, count: 0, deletedCount: 1 });
+  const wanted = { organizationId, revision: 3, endDeletedProjects: true };
+  const third = await close(world, owner, wanted);
+  t.deepEqual(third, { result: TRY_RESULT_ACCEPTED, count: 0, deletedCount: 0 });
+  t.deepEqual(await close(world, owner, { ...wanted, endDeletedProjects: false }), third);
   const taken = (more: number) =>
     world.eventLog.decide(call, (tx) => world.slots.take(tx, organizationId, more));
   t.false((await taken(1)).value);

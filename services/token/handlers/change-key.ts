@@ -5,7 +5,13 @@ import type { Unpropagated } from '@silo/mongo/requests.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { endsCaller, type KeyChange, type Occasion } from '../rules/key-changes.ts';
-import { checkStillCaller, checkWithinCaller, isVisible } from '../rules/key-scope.ts';
+import {
+  checkKeyCount,
+  checkStillCaller,
+  checkWithinCaller,
+  isExpired,
+  isVisible,
+} from '../rules/key-scope.ts';
 import type { KeyDocument } from '../store/documents.ts';
 import type { Dependencies } from './dependencies.ts';
 
@@ -15,7 +21,7 @@ export type KeyContext = { key: KeyDocument; caller: KeyFact; occasion: Occasion
 /**
  * Decides one change of one key of the caller's account, with the calling key as it is then. `decide`
  * answers undefined where nothing changes; `respond` gets the key as it was left, before its deletion
- * too. Refuses with KEY_NOT_FOUND.
+ * too. Refuses with KEY_NOT_FOUND, and RESOURCE_LIMIT where an expired key would be one too many.
  */
 export async function changeKey<Response>(
   { eventLog, keys, endedKeys }: Dependencies,
@@ -53,6 +59,9 @@ export async function changeKey<Response>(
     const { after, events } = change;
     if (after === undefined) await keys.remove(session, accountId, keyId);
     else await keys.save(session, after);
+    if (after !== undefined && isExpired(key, now) && !isExpired(after, now)) {
+      checkKeyCount(await keys.listExpiries(session, accountId), now); // it counts again
+    }
     await endedKeys.remove(
       session,
       key.secrets.map(({ hash }) => hash),

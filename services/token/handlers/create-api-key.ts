@@ -7,9 +7,9 @@ import {
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
-import { newKey } from '../rules/key-changes.ts';
-import { checkKeyCount, checkStillCaller, checkWithinCaller, reachOf } from '../rules/key-scope.ts';
-import { settingsOf } from '../rules/key-settings.ts';
+import { checkStillCaller, checkWithinCaller, reachOf } from '../rules/key-scope.ts';
+import { checkExpiresLater, settingsOf } from '../rules/key-settings.ts';
+import { addKey } from './add-key.ts';
 import type { Dependencies } from './dependencies.ts';
 import { freshKeySecret } from './fresh-secrets.ts';
 import { toApiKey } from './messages.ts';
@@ -25,23 +25,19 @@ export const createCreateApiKey =
     } = keyCaller(call);
     const { secret, stored } = freshKeySecret();
     const id = newId('key');
-    const { response } = await eventLog.mutate(
-      call,
-      CreateApiKeyResponse,
-      async ({ session, now, emit }) => {
-        await keys.lockAccount(session, accountId);
-        const fact = await keys.findFactIn(session, accountId, keyHash);
-        const caller = checkStillCaller(fact, now);
-        if (isRestricted(caller)) throw errors.keyRestricted();
-        checkWithinCaller(settings, caller);
-        const init = { ...settings, id, accountId, secret: stored };
-        const { key, event } = newKey(init, { actor: call.actor, now });
-        checkKeyCount(await keys.insert(session, key));
-        emit(event);
-        const alsoDemands = [{ within: reachOf(settings) }];
-        return { response: { apiKey: toApiKey(key, now), secret }, sealed: true, alsoDemands };
-      },
-    );
+    const { response } = await eventLog.mutate(call, CreateApiKeyResponse, async (tx) => {
+      const { session, now } = tx;
+      await keys.lockAccount(session, accountId);
+      const fact = await keys.findFactIn(session, accountId, keyHash);
+      const caller = checkStillCaller(fact, now);
+      if (isRestricted(caller)) throw errors.keyRestricted();
+      checkWithinCaller(settings, caller);
+      checkExpiresLater(settings.expireTime, now);
+      const init = { ...settings, id, accountId, secret: stored };
+      const key = await addKey(keys, tx, init, call.actor);
+      const alsoDemands = [{ within: reachOf(settings) }];
+      return { response: { apiKey: toApiKey(key, now), secret }, sealed: true, alsoDemands };
+    });
     return response;
   };
 

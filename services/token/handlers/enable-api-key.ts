@@ -5,7 +5,7 @@ import {
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { setDisabled } from '../rules/key-changes.ts';
-import { reachOf } from '../rules/key-scope.ts';
+import { checkNotExpired, reachOf } from '../rules/key-scope.ts';
 import { changeKey } from './change-key.ts';
 import type { Dependencies } from './dependencies.ts';
 import { toApiKey } from './messages.ts';
@@ -18,6 +18,7 @@ export const createEnableApiKey =
       codec: EnableApiKeyResponse,
       decide: ({ key, occasion }) => {
         checkEtag(etag, key.revision);
+        checkNotExpired(key, occasion.now);
         return setDisabled(key, false, occasion);
       },
       within: ({ key }) => reachOf(key),

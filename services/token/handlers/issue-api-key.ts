@@ -4,8 +4,7 @@ import {
 } from '@silo/protos/gen/silo/token/internal/v1/staff_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
-import { newKey } from '../rules/key-changes.ts';
-import { checkKeyCount } from '../rules/key-scope.ts';
+import { addKey } from './add-key.ts';
 import type { Dependencies } from './dependencies.ts';
 import { freshKeySecret } from './fresh-secrets.ts';
 import { toApiKey } from './messages.ts';
@@ -26,16 +25,10 @@ export const createIssueApiKey =
     await peers.org.directory.getAccountMemberships({ accountId }, { signal: call.signal });
     const { secret, stored } = freshKeySecret();
     const init = { ...settings, id: newId('key'), accountId, secret: stored };
-    const { response } = await eventLog.mutate(
-      call,
-      IssueApiKeyResponse,
-      async ({ session, now, emit }) => {
-        await keys.lockAccount(session, accountId);
-        const { key, event } = newKey(init, { actor: call.actor, now });
-        checkKeyCount(await keys.insert(session, key));
-        emit(event);
-        return { response: { apiKey: toApiKey(key, now), secret }, sealed: true };
-      },
-    );
+    const { response } = await eventLog.mutate(call, IssueApiKeyResponse, async (tx) => {
+      await keys.lockAccount(tx.session, accountId);
+      const key = await addKey(keys, tx, init, call.actor);
+      return { response: { apiKey: toApiKey(key, tx.now), secret }, sealed: true };
+    });
     return response;
   };

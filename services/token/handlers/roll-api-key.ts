@@ -6,7 +6,7 @@ import {
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { rollKey } from '../rules/key-changes.ts';
-import { reachOf } from '../rules/key-scope.ts';
+import { checkNotExpired, reachOf } from '../rules/key-scope.ts';
 import { changeKey } from './change-key.ts';
 import type { Dependencies } from './dependencies.ts';
 import { freshKeySecret } from './fresh-secrets.ts';
@@ -22,6 +22,7 @@ export const createRollApiKey =
       sealed: true,
       decide: ({ key, occasion }) => {
         checkEtag(etag, key.revision);
+        checkNotExpired(key, occasion.now);
         return rollKey(key, stored, millisecondsOf(overlap), occasion);
       },
       within: ({ key }) => reachOf(key),

@@ -7,7 +7,7 @@ import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { keepsAccess, updateKey } from '../rules/key-changes.ts';
 import { widenedTo } from '../rules/key-scope.ts';
-import { applyUpdate, namedFields } from '../rules/key-settings.ts';
+import { applyUpdate, checkExpiresLater, expiryOf, namedFields } from '../rules/key-settings.ts';
 import { changeKey } from './change-key.ts';
 import type { Dependencies } from './dependencies.ts';
 import { toApiKey } from './messages.ts';
@@ -25,6 +25,10 @@ export const createUpdateApiKey =
       decide: ({ key, occasion }) => {
         const settings = applyUpdate(key, apiKey, named);
         checkEtag(apiKey.etag, key.revision);
+        // Its present expiry may be written back with other changes, also once it has passed.
+        if (expiryOf(settings) !== expiryOf(key)) {
+          checkExpiresLater(settings.expireTime, occasion.now);
+        }
         return updateKey(key, settings, occasion);
       },
       within: ({ key }) => widenedTo(key, applyUpdate(key, apiKey, named)),

@@ -45,6 +45,18 @@ export function applyUpdate(
   };
 }
 
+/** Refuses with INVALID_FIELD an expiry at which the key would be dead at once. */
+export function checkExpiresLater(expireTime: Date | undefined, now: Date): void {
+  if (expireTime === undefined || expireTime > now) return;
+  const description = 'must be in the future; DeleteApiKey or DisableApiKey end a key now';
+  throw errors.invalidField([{ field: 'api_key.expire_time', description }]);
+}
+
+/** An expiry in milliseconds, to be compared; undefined: never. */
+export function expiryOf({ expireTime }: Pick<KeySettings, 'expireTime'>): number | undefined {
+  return expireTime?.getTime();
+}
+
 function populated(asked: ApiKey): Field[] {
   const isPopulated: Record<Field, boolean> = {
     name: asked.name !== '',

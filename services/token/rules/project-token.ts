@@ -61,7 +61,8 @@ export function purgeToken(
   { actor, now }: Occasion,
 ): TokenChange | undefined {
   // What remains keeps a late step of the project's creation from making a token again.
-  if (project === undefined) return { after: { _id: projectId, revision: 0 }, events: [] };
+  if (project === undefined)
+    return { after: { _id: projectId, purgeTime: now, revision: 0 }, events: [] };
   if (project.current === undefined) return undefined;
   const revision = project.revision + 1;
   const body = TokenRevoked.toJSON({
@@ -69,7 +70,7 @@ export function purgeToken(
     ...{ newFingerprint: '', revision, actor, time: now },
   });
   return {
-    after: { _id: projectId, revision },
+    after: { _id: projectId, purgeTime: now, revision },
     events: [{ event: 'revoked', subject: projectId, body }],
   };
 }

@@ -6,6 +6,8 @@ export type ProjectDocument = {
   _id: string;
   /** Absent once the token is purged. */
   current?: { hash: Buffer; token: string; fingerprint: string; createTime: Date } | undefined;
+  /** When the token was purged; absent before. */
+  purgeTime?: Date | undefined;
   /** Counts the events of the token. */
   revision: number;
 };
@@ -53,12 +55,10 @@ export type KeySecretDocument = {
   /** The earlier of the key's expiry and the overlap's end. */
   expireTime?: Date | undefined;
   disabled: boolean;
-  /** Removes the document when nobody has a use for it any more. */
-  overlapExpireTime?: Date | undefined;
 };
 
 /** What every change of an account's keys changes, so that they happen one after another. */
-export type AccountDocument = { _id: string; keyCount: number; revision: number };
+export type AccountDocument = { _id: string; revision: number };
 
 /** A secret that ended by a call of its own, which may be repeated with it. */
 export type EndedKeyDocument = {

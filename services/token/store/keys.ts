@@ -14,6 +14,9 @@ type LiveKeyDocument = Pick<
   '_id' | 'accountId' | 'name' | 'scopes' | 'organizationIds' | 'projectIds'
 >;
 
+/** A key, and when it expires. */
+export type KeyExpiry = Pick<KeyDocument, '_id' | 'expireTime'>;
+
 /** The API keys with their secrets' facts, always those of one account. */
 export type KeyStore = ReturnType<typeof createKeyStore>;
 
@@ -22,15 +25,6 @@ export function createKeyStore(db: Db) {
   const keys = db.collection<KeyDocument>('api_keys', collectionOptions);
   const secrets = db.collection<KeySecretDocument>('key_secrets', collectionOptions);
   const accounts = db.collection<AccountDocument>('accounts', collectionOptions);
-
-  async function changeAccount(session: ClientSession, accountId: string, keysAdded: number) {
-    const changed = await accounts.findOneAndUpdate(
-      { _id: accountId },
-      { $inc: { keyCount: keysAdded, revision: 1 } },
-      { session, upsert: true, returnDocument: 'after' },
-    );
-    return changed?.keyCount ?? 0;
-  }
 
   async function saveSecrets(session: ClientSession, key: KeyDocument): Promise<void> {
     for (const secret of key.secrets) {
@@ -42,14 +36,23 @@ export function createKeyStore(db: Db) {
   return {
     /** Makes this transaction and every other one that changes keys of the account exclude each other. */
     async lockAccount(session: ClientSession, accountId: string): Promise<void> {
-      await changeAccount(session, accountId, 0);
+      await accounts.updateOne(
+        { _id: accountId },
+        { $inc: { revision: 1 } },
+        { session, upsert: true },
+      );
     },
 
-    /** Adds a key to its account, and answers how many the account has now. */
-    async insert(session: ClientSession, key: KeyDocument): Promise<number> {
+    /** Adds a key to an account that this transaction has locked. */
+    async insert(session: ClientSession, key: KeyDocument): Promise<void> {
       await keys.insertOne(key, { session });
       await saveSecrets(session, key);
-      return await changeAccount(session, key.accountId, 1);
+    },
+
+    /** When each of an account's keys expires. */
+    async listExpiries(session: ClientSession, accountId: string): Promise<KeyExpiry[]> {
+      const projection = { expireTime: 1 };
+      return await keys.find<KeyExpiry>({ accountId }, { session, projection }).toArray();
     },
 
     /** Writes a key that this transaction has read; secrets that it no longer has are dead. */
@@ -63,9 +66,8 @@ export function createKeyStore(db: Db) {
 
     /** Removes a key and its secrets. */
     async remove(session: ClientSession, accountId: string, keyId: string): Promise<void> {
-      const { deletedCount } = await keys.deleteOne({ _id: keyId, accountId }, { session });
+      await keys.deleteOne({ _id: keyId, accountId }, { session });
       await secrets.deleteMany({ keyId, accountId }, { session });
-      await changeAccount(session, accountId, -deletedCount);
     },
 
     async findIn(
@@ -145,7 +147,6 @@ function secretDocument(key: KeyDocument, secret: KeySecret): KeySecretDocument 
   return {
     ...{ _id: secret.hash, keyId, accountId, scopes, organizationIds, projectIds, disabled },
     expireTime: secretExpiry(key.expireTime, secret.expireTime),
-    overlapExpireTime: secret.expireTime,
   };
 }
 

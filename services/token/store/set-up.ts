@@ -1,23 +1,24 @@
 import { ensureIndexes } from '@silo/mongo/indexes.ts';
+import { retentionSeconds } from '@silo/mongo/retention.ts';
 import type { Db } from 'mongodb';
-
-const daySeconds = 24 * 60 * 60;
 
 /** Makes the service's collections and indexes; safe to repeat. */
 export async function setUpStore(db: Db): Promise<void> {
   await ensureIndexes(db, {
-    projects: [],
+    projects: [{ key: { purgeTime: 1 }, expireAfterSeconds: retentionSeconds.tombstone }],
     project_tokens: [{ key: { projectId: 1 }, unique: true }],
-    api_keys: [{ key: { accountId: 1, _id: 1 } }],
+    api_keys: [
+      { key: { accountId: 1, _id: 1 } },
+      { key: { expireTime: 1 }, expireAfterSeconds: retentionSeconds.expiredKey },
+    ],
     key_secrets: [
       { key: { keyId: 1 } },
-      { key: { overlapExpireTime: 1 }, expireAfterSeconds: daySeconds },
+      { key: { expireTime: 1 }, expireAfterSeconds: retentionSeconds.expiredKey },
     ],
     accounts: [],
     guard_leases: [],
     requirements: [],
-    // Long after nobody is given it any more.
-    broadcast_keys: [{ key: { createTime: 1 }, expireAfterSeconds: daySeconds }],
+    broadcast_keys: [{ key: { createTime: 1 }, expireAfterSeconds: retentionSeconds.broadcastKey }],
     lease_roots: [],
     dead_keys: [{ key: { expireTime: 1 }, expireAfterSeconds: 0 }],
   });

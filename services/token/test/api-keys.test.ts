@@ -7,6 +7,7 @@ import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { hashOf, newApiKey } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
+import type { Db } from 'mongodb';
 import { createCreateApiKey } from '../handlers/create-api-key.ts';
 import { createDeleteApiKey } from '../handlers/delete-api-key.ts';
 import type { Dependencies } from '../handlers/dependencies.ts';
@@ -17,6 +18,7 @@ import { createListApiKeys } from '../handlers/list-api-keys.ts';
 import { createRollApiKey } from '../handlers/roll-api-key.ts';
 import { createStoreApiKey } from '../handlers/store-api-key.ts';
 import { createUpdateApiKey } from '../handlers/update-api-key.ts';
+import type { KeyDocument } from '../store/documents.ts';
 import { createEndedKeyStore } from '../store/ended-keys.ts';
 import { createTokenFills } from '../store/fills.ts';
 import { createKeyStore } from '../store/keys.ts';
@@ -109,7 +111,19 @@ async function open(t: ExecutionContext) {
     const { events } = await eventLog.read({ afterSequence: 0, limit: 1_000 });
     return events.map(({ event, subject }) => `${event} ${subject}`);
   };
-  return { by, store, fact, events, endedKeys, eventLog, dependencies, callBy };
+  return { by, store, fact, events, db, endedKeys, eventLog, dependencies, callBy };
+}
+
+const inAnHour = () => new Date(Date.now() + 3_600_000);
+
+/** Lets the keys' time pass without waiting for it, one after another. */
+async function expireAll(db: Db, ids: readonly string[]): Promise<void> {
+  for (const [nth, _id] of ids.entries()) {
+    const expireTime = new Date(Date.now() - 1_000 + nth);
+    await db.collection<KeyDocument>('api_keys').updateOne({ _id }, { $set: { expireTime } });
+    const filter = { keyId: _id };
+    await db.collection('key_secrets').updateMany(filter, { $set: { expireTime } });
+  }
 }
 
 async function refused(
@@ -255,6 +269,64 @@ test('an account makes no more than 100 keys, however many it asks for at once',
   t.is(last.filter(({ status }) => status === 'fulfilled').length, 2);
   await refused(t, by(first).create(), 'ERROR_REASON_RESOURCE_LIMIT');
   await by(first).remove('key_first');
+});
+
+test('expired keys do not count, and of those that have expired the latest 100 stay', async (t) => {
+  const { store, by, db, events } = await open(t);
+  const first = await store('acc_1', 'key_first');
+  const keys = createKeyStore(db);
+  const made: string[] = [];
+  for (let nth = 0; nth < 102; nth++) {
+    if (nth % 90 === 0 && nth > 0) await expireAll(db, made);
+    const { apiKey: key } = await by(first).create({ name: `${nth}`, expireTime: inAnHour() });
+    made.push(key?.id ?? '');
+  }
+  await expireAll(db, made);
+  const { apiKey: last } = await by(first).create();
+  const all = await keys.listOfAccount('acc_1', { limit: 1_000 }, signal);
+  t.deepEqual(
+    all.map(({ _id }) => _id).sort(),
+    ['key_first', ...made.slice(2), last?.id ?? ''].sort(),
+    'the two that expired first are gone',
+  );
+  const told = await events();
+  for (const id of made.slice(0, 2)) t.true(told.includes(`key_revoked ${id}`));
+});
+
+test('an expired key that is given a later expiry counts again', async (t) => {
+  const { store, by, db } = await open(t);
+  const first = await store('acc_1', 'key_first');
+  const { apiKey: old } = await by(first).create({ expireTime: inAnHour() });
+  const id = old?.id ?? '';
+  await expireAll(db, [id]);
+  for (let made = 1; made < 100; made++) await by(first).create();
+  const revive = () => by(first).update({ id, expireTime: inAnHour() });
+  await refused(t, revive(), 'ERROR_REASON_RESOURCE_LIMIT');
+  const { apiKeys } = await by(first).list(0);
+  await by(first).remove(apiKeys.find((key) => key.id !== 'key_first' && key.id !== id)?.id ?? '');
+  await t.notThrowsAsync(revive());
+});
+
+test('what would be dead at once is refused: an expiry in the past, an expired key rolled or enabled', async (t) => {
+  const { store, by, db, events } = await open(t);
+  const first = await store('acc_1', 'key_first');
+  const past = new Date(Date.now() - 1);
+  await refused(t, by(first).create({ expireTime: past }), 'ERROR_REASON_INVALID_FIELD');
+  const { apiKey: made } = await by(first).create({ expireTime: inAnHour() });
+  const id = made?.id ?? '';
+  await refused(t, by(first).update({ id, expireTime: past }), 'ERROR_REASON_INVALID_FIELD');
+  await by(first).disable(id);
+  await expireAll(db, [id]);
+  const before = (await events()).length;
+  await refused(t, by(first).roll(id), 'ERROR_REASON_KEY_EXPIRED');
+  await refused(t, by(first).enable(id), 'ERROR_REASON_KEY_EXPIRED');
+  t.is((await events()).length, before, 'nothing was changed');
+  // Its present expiry, written back with a new name, is no change.
+  const { apiKey: expired } = await by(first).get(id);
+  await by(first).update({ ...expired, name: 'renamed' });
+  await by(first).update({ id, expireTime: inAnHour() });
+  await t.notThrowsAsync(by(first).enable(id));
+  await t.notThrowsAsync(by(first).roll(id));
 });
 
 test('keys are listed page by page to their own account, a restricted key to itself alone', async (t) => {

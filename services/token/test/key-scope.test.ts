@@ -8,6 +8,7 @@ import {
   checkStillCaller,
   checkWithinCaller,
   isVisible,
+  longExpired,
   widenedTo,
 } from '../rules/key-scope.ts';
 
@@ -232,13 +233,16 @@ test('a key that was ended or narrowed on the way changes nothing any more', (t)
   t.is(told(keyFact({ scopes: ['key:read'] })), 'SCOPE_REQUIRED key:write');
 });
 
-test('an account has at most 100 keys', (t) => {
-  t.is(
-    refusal(() => checkKeyCount(100)),
-    'allowed',
-  );
-  t.is(
-    refusal(() => checkKeyCount(101)),
-    'RESOURCE_LIMIT api_keys 100',
-  );
+test('100 keys of an account may be unexpired; of the expired it keeps the latest 100', (t) => {
+  const keyEnding = (afterMs: number | undefined, nth: number) => ({
+    _id: `key_${nth}`,
+    expireTime: afterMs === undefined ? undefined : new Date(early.getTime() + afterMs),
+  });
+  const live = Array.from({ length: 100 }, (_, nth) => keyEnding(nth % 2 ? 1 : undefined, nth));
+  const expired = Array.from({ length: 102 }, (_, nth) => keyEnding(-nth, 1_000 + nth));
+  const counted = (all: typeof live) => refusal(() => checkKeyCount(all, early));
+  t.is(counted([...live, ...expired]), 'allowed');
+  t.is(counted([...live, keyEnding(1, 100)]), 'RESOURCE_LIMIT api_keys 100');
+  t.deepEqual(longExpired([...expired, ...live], early), ['key_1100', 'key_1101']);
+  t.deepEqual(longExpired([...expired.slice(2), ...live], early), []);
 });

@@ -59,11 +59,11 @@ test('before it is made, a token is neither told nor replaced', (t) => {
 
 test('a purge revokes the token once, and leaves a mark so that none is made again', (t) => {
   const purged = purgeToken('prj_1', project, occasion);
-  t.deepEqual(purged?.after, { _id: 'prj_1', revision: 2 });
+  t.deepEqual(purged?.after, { _id: 'prj_1', purgeTime: now, revision: 2 });
   t.like(purged?.events, [{ event: 'revoked', body: { fingerprint: old.fingerprint } }]);
   t.is(purgeToken('prj_1', purged?.after, occasion), undefined);
   t.deepEqual(purgeToken('prj_2', undefined, occasion), {
-    after: { _id: 'prj_2', revision: 0 },
+    after: { _id: 'prj_2', purgeTime: now, revision: 0 },
     events: [],
   });
 });

@@ -108,7 +108,10 @@ export async function* deleteOrganization(worker: Worker): AsyncGenerator<void> 
     await takeProject(worker, person, projectId, [project]);
     yield;
     await worker.take('DeleteOrganization', [held], person.apiKey, (api, requestId) =>
-      api.organizations.deleteOrganization({ organizationId, etag: '', requestId }, patience),
+      api.organizations.deleteOrganization(
+        { organizationId, etag: '', requestId, endDeletedProjects: true },
+        patience,
+      ),
     );
     yield;
   }

@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { serviceNames } from '@silo/service/config.ts';
+import { BSON } from 'mongodb';
+import { passTime, ttlsOf } from '../harness/pass-time.ts';
+import { startTestSilo, type TestSilo } from '../harness/silo.ts';
+import { mutations } from './mutations.ts';
+import { billingDetails, choosePlan, createOrganization, present, scenarios } from './support.ts';
+
+const test = scenarios();
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+
+/** A row of the table in docs/retention.md. */
+type Row = { collection: string; kept: string; by: string };
+
+function documentedRows(): Row[] {
+  const text = readFileSync(new URL('../../docs/retention.md', import.meta.url), 'utf8');
+  const cells = text
+    .split('\n')
+    .filter((line) => /^\| [a-z]/.test(line) && !line.startsWith('| database'))
+    .map((line) => line.split('|').map((cell) => cell.trim()));
+  return cells.flatMap(([, databases = '', collection = '', , kept = '', by = '']) =>
+    databases.split(', ').map((database) => ({
+      collection: `${database}.${collection.replaceAll('`', '')}`,
+      ...{ kept, by },
+    })),
+  );
+}
+
+/** The TTL that a row promises: `<field> <seconds>`; undefined where something else ends it. */
+function promisedTtl({ kept, by }: Row): string | undefined {
+  if (!by.startsWith('TTL')) return undefined;
+  const [, count = '0', unit] = /^(?:(\d+) (days|hours) after|until) `/.exec(kept) ?? [];
+  const [, field = ''] = /`(\w+)`/.exec(kept) ?? [];
+  return `${field} ${Number(count) * (unit === 'days' ? 86_400 : 3_600)}`;
+}
+
+const databases = ({ mongo, databasePrefix }: TestSilo) =>
+  serviceNames.map((name) => ({ name, db: mongo.db(`${databasePrefix}_${name}`) }));
+
+async function passTimeIn(silo: TestSilo, ms: number): Promise<void> {
+  for (const { db } of databases(silo)) await passTime(db, ms);
+}
+
+/** The collections in which a text stands, in whatever field. */
+async function whereIs(silo: TestSilo, text: string): Promise<string[]> {
+  const found = new Set<string>();
+  for (const { name, db } of databases(silo)) {
+    for (const collection of await db.collections()) {
+      for await (const document of collection.find()) {
+        if (Buffer.from(BSON.serialize(document)).includes(text)) {
+          found.add(`${name}.${collection.collectionName}`);
+        }
+      }
+    }
+  }
+  return [...found].sort();
+}
+
+test('docs/retention.md says of every collection how it ends, and its TTL is the index’s', async (t) => {
+  const { silo } = t.context;
+  for (const { prepare } of Object.values(mutations))
+    await (await prepare(silo)).call(randomUUID());
+  const stored = new Map<string, string[]>();
+  for (const { name, db } of databases(silo)) {
+    for (const collection of await db.collections()) {
+      const ttls = await ttlsOf(collection);
+      const told = ttls.map(({ field, seconds }) => `${field} ${seconds}`);
+      stored.set(`${name}.${collection.collectionName}`, told);
+    }
+  }
+  const rows = documentedRows();
+  t.deepEqual(rows.map(({ collection }) => collection).sort(), [...stored.keys()].sort());
+  for (const row of rows) {
+    t.not(row.kept, '', row.collection);
+    const promised = promisedTtl(row);
+    t.deepEqual(stored.get(row.collection), promised ? [promised] : [], row.collection);
+  }
+});
+
+test('a repeat within 24 hours still answers; after its retention no e-mail and no token is left but where they belong', async (t) => {
+  await using silo = await startTestSilo(); // the invariants want the sagas
+  const email = `${randomUUID()}@example.com`;
+  const signUp = {
+    ...{ email, displayName: 'Ada', organizationName: 'Analytical' },
+    requestId: randomUUID(),
+  };
+  const created = await silo.as().accounts.createAccount(signUp);
+  const api = silo.as(created.apiKey);
+  const organizationId = present(created.organization).id;
+  await choosePlan(api, organizationId, Plan.PLAN_PAY_AS_YOU_GO);
+  const asked = {
+    ...{ organizationId, name: 'Website', settings: undefined },
+    requestId: randomUUID(),
+  };
+  const website = await api.projects.createProject(asked);
+  const further = await createOrganization(api);
+  const tokens = [created.projectToken, website.projectToken, further.projectToken];
+  const { projectToken: regenerated } = await api.projectTokens.regenerateProjectToken({
+    ...{ projectId: created.projectId, expectedFingerprint: '', requestId: randomUUID() },
+  });
+  for (const text of [email, ...tokens]) {
+    t.true(
+      (await whereIs(silo, text)).some((each) => /sagas$/.test(each)),
+      'it was there',
+    );
+  }
+
+  await passTimeIn(silo, dayMs - hourMs / 60);
+  t.deepEqual(await silo.as().accounts.createAccount(signUp), created);
+  t.deepEqual(await api.projects.createProject(asked), website);
+
+  await passTimeIn(silo, 26 * hourMs + hourMs / 60);
+  t.deepEqual(await whereIs(silo, email), ['org.accounts']);
+  for (const text of [...tokens.slice(1), present(regenerated).token]) {
+    t.deepEqual(await whereIs(silo, text), ['token.projects']);
+  }
+  t.deepEqual(await whereIs(silo, created.projectToken), [], 'the regenerated one is nowhere');
+  t.deepEqual(await whereIs(silo, billingDetails.email), ['billing.subscriptions']);
+});
+
+test('billing details end with their organization, and after a year nothing that ended is left', async (t) => {
+  await using silo = await startTestSilo(); // what passes a year has no log for the invariants
+  const { api } = await silo.signUp();
+  const { organizationId, projectId } = await createOrganization(api);
+  const billingEmail = `${randomUUID()}@example.com`;
+  await api.billing.updateBillingDetails({
+    ...{ organizationId, etag: '', requestId: '' },
+    billingDetails: { ...billingDetails, email: billingEmail },
+  });
+  await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+  await api.organizations.deleteOrganization({
+    ...{ organizationId, etag: '', requestId: '', endDeletedProjects: true },
+  });
+  t.deepEqual(await whereIs(silo, billingEmail), []);
+  const where = await whereIs(silo, organizationId);
+  for (const each of ['org.organizations', 'project.slots', 'billing.subscriptions']) {
+    t.true(where.includes(each), each);
+  }
+  await passTimeIn(silo, 366 * dayMs);
+  // The deleted project is for the purge loop, which has tests of its own.
+  t.deepEqual(await whereIs(silo, organizationId), ['project.projects']);
+});
