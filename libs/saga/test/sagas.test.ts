@@ -25,7 +25,7 @@ async function openService(t: ExecutionContext) {
   });
   await setUpEventLog(db);
   await createSagaIndexes(db);
-  const clock = fakeClock();
+  const clock = fakeClock(new Date()); // what is long finished is removed
   const stop = new AbortController();
   const log = silentLogger();
   const eventLog = createEventLog({

@@ -8,7 +8,9 @@ import test from 'ava';
 import { createFollower, ownSource, type Source } from '../activity-follower.ts';
 import { type StoreHarness, storeHarness } from './support.ts';
 
-const stamp = { actor: 'acc_a', time: new Date('2026-01-02T03:04:05Z') };
+/** All in one instant, so that the sequence orders; recent, so that it is kept. */
+const instant = new Date();
+const stamp = { actor: 'acc_a', time: instant };
 
 /** A log that the test writes: only what the follower asks of one. */
 function scriptedSource(): Source & { log: string[]; incarnation: string; first: number } {
@@ -26,7 +28,7 @@ function scriptedSource(): Source & { log: string[]; incarnation: string; first:
         sequence: afterSequence + index + 1,
         id: `event-${name}`,
         type: 'internal.silo.project.created.v1',
-        time: new Date(1_000),
+        time: instant,
         actor: 'acc_a',
         body: { projectId: `prj_${name}`, organizationId: 'org_1', name },
       }));
@@ -154,7 +156,7 @@ test('activity pages stay put while new entries arrive, and show one organizatio
   const { stores, signal, decide } = harness;
   const entry = (id: string, sequence: number, organizationIds: string[], projectId: string) => ({
     _id: id,
-    time: new Date(5_000),
+    time: instant,
     sequence,
     type: 'project.updated',
     actor: 'acc_a',
@@ -189,7 +191,7 @@ test('activity pages stay put while new entries arrive, and show one organizatio
     (await stores.activity.list(...asked)).map(({ _id }) => _id);
   t.deepEqual(await ids('org_1', { limit: 2 }, signal), ['e3', 'e2']);
   await add(entry('e5', 5, ['org_1'], 'prj_1'));
-  const after = { time: new Date(5_000), sequence: 2, id: 'e2' };
+  const after = { time: instant, sequence: 2, id: 'e2' };
   t.deepEqual(await ids('org_1', { after, limit: 2 }, signal), ['e1']);
   t.deepEqual(await ids('org_1', { projectId: 'prj_1', limit: 9 }, signal), ['e5', 'e2', 'e1']);
   t.deepEqual(await ids('org_2', { projectId: 'prj_1', limit: 9 }, signal), ['e4', 'e2']);
