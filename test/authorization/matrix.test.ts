@@ -110,7 +110,7 @@ async function createKeys(world: World): Promise<Keys> {
   const elsewhere = await createKey(api, { scopes: ['*'], organizationIds: [world.elsewhereId] });
   const expired = await createKey(api, {
     scopes: ['*'],
-    expireTime: new Date(Date.now() + 1_500),
+    expireTime: new Date(Date.now() + 4_000),
   });
   await eventually(async () => {
     const refused = await world.silo
@@ -156,7 +156,7 @@ async function call(
   });
   const metadata = new Metadata();
   if (apiKey !== undefined) metadata.set('authorization', `Bearer ${apiKey}`);
-  const options = { deadline: Date.now() + 15_000 };
+  const options = { deadline: Date.now() + 60_000 };
   const serialize = (value: object) => method.requestSerialize(partial(method, value));
   try {
     await new Promise<void>((resolve, reject) => {

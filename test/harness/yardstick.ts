@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { credentials } from '@grpc/grpc-js';
+import type { Duration } from '@silo/protos/gen/google/protobuf/duration.ts';
 import { HealthClient } from '@silo/protos/gen/grpc/health/v1/health.ts';
 import type { Collection, MongoClient } from 'mongodb';
 import { eventually } from './eventually.ts';
@@ -9,6 +10,11 @@ import { machineMs } from './machine-clock.ts';
 
 type Round = { fromMs: number; untilMs: number };
 type Counter = { _id: string; rounds: number };
+
+/** A protobuf Duration, absent included, in ms. */
+export function millisecondsOf(duration: Duration | undefined): number {
+  return duration === undefined ? 0 : duration.seconds * 1_000 + duration.nanos / 1e6;
+}
 
 const pauseMs = 25;
 /** What is judged is compared with rounds of the same second too: it may be shorter than a pause. */

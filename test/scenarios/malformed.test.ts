@@ -47,7 +47,7 @@ function rawClient(silo: TestSilo): Disposable & { call: RawCall } {
     new Promise((resolve) => {
       const metadata = new Metadata();
       if (apiKey !== undefined) metadata.set('authorization', `Bearer ${apiKey}`);
-      const options = { deadline: Date.now() + 20_000 };
+      const options = { deadline: Date.now() + 60_000 };
       const client = clients[serviceNames.findIndex((name) => path.startsWith(`/silo.${name}.`))];
       const done = (error: ServiceError | null) => resolve(endedBy(error));
       client?.makeUnaryRequest(path, asIs, asIs, bytes, metadata, options, done);

@@ -11,7 +11,7 @@ import { lockState } from '../state-lock.ts';
 import { waitUntil } from '../wait-until.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
-const patience = { withinMs: 15_000 };
+const patience = { withinMs: 120_000 };
 
 async function untilGone(identity: ProcessIdentity): Promise<void> {
   await waitUntil(

@@ -13,7 +13,7 @@ import { waitUntil } from '../wait-until.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 const main = () => join(import.meta.dirname, 'fake-service.ts');
-const patience = { withinMs: 60_000 };
+const patience = { withinMs: 120_000 };
 /** Without the test run's own servers: here the Silo starts its own. */
 const { MONGODB_URL, NATS_URL, ...environment } = process.env;
 
@@ -73,15 +73,21 @@ test.serial(
   },
 );
 
-test.serial('a second start takes the same ports and is ready within ten seconds', async (t) => {
-  const directory = await temporaryDirectory(t);
-  const first = await startSilo(optionsFor(t, directory));
-  await first.stop();
-  const began = performance.now();
-  await using second = await startSilo(optionsFor(t, directory));
-  t.true(performance.now() - began < 10_000);
-  t.deepEqual(second.endpoints, first.endpoints);
-});
+test.serial(
+  'a second start takes the same ports and is ready about as soon as the first',
+  async (t) => {
+    const directory = await temporaryDirectory(t);
+    const began = performance.now();
+    const first = await startSilo(optionsFor(t, directory));
+    const firstMs = performance.now() - began;
+    await first.stop();
+    const beganAgain = performance.now();
+    await using second = await startSilo(optionsFor(t, directory));
+    const secondMs = performance.now() - beganAgain;
+    t.true(secondMs < 5 * firstMs, `${secondMs} ms after ${firstMs} ms`);
+    t.deepEqual(second.endpoints, first.endpoints);
+  },
+);
 
 test.serial('a service that is killed on purpose can be started again on its ports', async (t) => {
   await using silo = await startSilo(optionsFor(t, await temporaryDirectory(t)));

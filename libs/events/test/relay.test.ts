@@ -186,7 +186,7 @@ test('a service’s relay publishes beside others in one stream, and repairs onl
   await relays.decide(3);
   await streamHolds(relays, upTo(3));
   const foreign = `${relays.stream.subjectPrefix}.token.created.prj_1`;
-  const nats = await relays.link(natsUrl()).ready(AbortSignal.timeout(5_000));
+  const nats = await relays.link(natsUrl()).ready(AbortSignal.timeout(60_000));
   await nats.jetstream().publish(foreign, '{}');
   await relays.admin((manager) => manager.streams.deleteMessage(relays.stream.name, 4));
   await relays.decide(1);

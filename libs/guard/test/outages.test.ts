@@ -4,7 +4,9 @@ import { ownNatsServer } from '@silo/events/test/support.ts';
 import test from 'ava';
 import type { SignedUp } from '../../../test/harness/clients.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
+import { machineMs } from '../../../test/harness/machine-clock.ts';
 import { startTestSilo } from '../../../test/harness/silo.ts';
+import { millisecondsOf, Yardstick } from '../../../test/harness/yardstick.ts';
 import {
   openKnowing,
   remembered,
@@ -19,8 +21,8 @@ const leases = { leaseMs: 3_000, leaseRenewMs: 600 };
 async function regenerate({ api, projectId }: SignedUp) {
   const request = { projectId, expectedFingerprint: '', requestId: '' };
   const { projectToken, propagation } = await api.projectTokens.regenerateProjectToken(request);
-  const { seconds = 0, nanos = 0 } = propagation?.elapsed ?? {};
-  return { ...propagation, token: projectToken?.token ?? '', ms: seconds * 1_000 + nanos / 1e6 };
+  const ms = millisecondsOf(propagation?.elapsed);
+  return { ...propagation, token: projectToken?.token ?? '', ms };
 }
 
 test.serial(
@@ -52,9 +54,12 @@ test.serial('without NATS a revocation holds all the same, by renewals', async (
   await using silo = await startTestSilo({ ...leases, natsUrl: nats.url });
   const { ada, guard } = await openKnowing(t, silo);
   await nats.kill();
+  await using yardstick = await Yardstick.start(silo.mongo);
+  const fromMs = machineMs();
   const first = await regenerate(ada);
   t.false((await guard.verifyToken(ada.projectToken)).allowed);
-  t.true(first.ms < leases.leaseMs + 1_000, `${first.ms} ms`);
+  const roundMs = yardstick.longestMs(fromMs, machineMs());
+  t.true(first.ms < leases.leaseMs + 50 * roundMs, `${first.ms} ms, a round takes ${roundMs}`);
   t.true((await untilRemembered(() => guard.verifyToken(first.token))).allowed);
   await nats.restart();
   await eventually(() => {
@@ -75,13 +80,16 @@ test.serial(
       const answer = await ask(ada.projectToken);
       if (answer !== 'true by memory') throw new Error(answer);
     });
+    await using yardstick = await Yardstick.start(silo.mongo);
+    const fromMs = machineMs();
     child.kill('SIGSTOP');
     const first = await regenerate(ada);
+    const roundMs = yardstick.longestMs(fromMs, machineMs());
     t.is(first.expired, 1);
-    t.true(first.ms <= leases.leaseMs + 1_000, `${first.ms} ms`);
+    t.true(first.ms < leases.leaseMs + 50 * roundMs, `${first.ms} ms, a round takes ${roundMs}`);
     await eventually(async () => {
-      const { ms, guards } = await regenerate(ada);
-      if (ms > 1_000) throw new Error(`${ms} ms for ${guards} guards`);
+      const { guards, expired } = await regenerate(ada);
+      if (expired !== 0) throw new Error(`${expired} of ${guards} guards did not answer`);
     });
     child.kill('SIGCONT');
     t.is(await ask(ada.projectToken), 'false by owners');

@@ -70,7 +70,7 @@ for (const [what, data] of Object.entries({ networkError, unknownOutcome })) {
       await failCommand(t, db.databaseName, { times }, data);
       const made = await insert(eventLog);
       t.is(made.response, 'made 1');
-      t.is((await eventLog.position(made.eventIds, AbortSignal.timeout(10_000))).sequence, 1);
+      t.is((await eventLog.position(made.eventIds, AbortSignal.timeout(60_000))).sequence, 1);
       t.is(await db.collection('things').countDocuments(), 1);
     });
   }
@@ -81,12 +81,12 @@ serial('a change whose commit stayed unknown is found by its request id', async 
   const { db } = connection;
   await db.createCollection('things');
   const { off } = await failCommand(t, db.databaseName, 'alwaysOn', unknownOutcome);
-  const signal = AbortSignal.timeout(1_500);
+  const signal = AbortSignal.timeout(4_000);
   const unknown = await refusal(t, insert(eventLog, { requestId: 'r1', signal }));
   t.is(unknown.reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
   await off();
   t.like(await insert(eventLog, { requestId: 'r1' }), { response: 'made 1', repeated: true });
-  t.is((await eventLog.numberNow(AbortSignal.timeout(10_000))).sequence, 1);
+  t.is((await eventLog.numberNow(AbortSignal.timeout(60_000))).sequence, 1);
 });
 
 serial(
@@ -109,7 +109,7 @@ serial('numbering that loses its answer numbers nothing twice', async (t) => {
   const deciding = await another({ numbersOwn: false });
   for (let turn = 0; turn < 3; turn++) await insert(deciding);
   await failCommand(t, db.databaseName, { times: 3 }, networkError);
-  t.is((await eventLog.numberNow(AbortSignal.timeout(10_000))).sequence, 3);
+  t.is((await eventLog.numberNow(AbortSignal.timeout(60_000))).sequence, 3);
   const { events } = await eventLog.read({ afterSequence: 0, limit: 10 });
   t.deepEqual(
     events.map(({ sequence }) => sequence),
@@ -193,7 +193,7 @@ serial('permits whose commit stayed unknown are left to run out, not released', 
   await failCommand(t, db.databaseName, 'alwaysOn', unknownOutcome);
   const { permit, state } = testPermit();
   const permits = [permit];
-  await refusal(t, insert(eventLog, { permits, signal: AbortSignal.timeout(1_000) }));
+  await refusal(t, insert(eventLog, { permits, signal: AbortSignal.timeout(4_000) }));
   t.false(state.isReleased);
   t.deepEqual(permits, [], 'nobody else releases them either');
 });

@@ -42,7 +42,7 @@ test('a permit that is lost in the body leaves no state, no event and no memory'
   t.is(reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
   t.true((details.retryDelayMs ?? 0) > 0, 'RetryInfo');
   t.is(await connection.db.collection('things').countDocuments(), 0);
-  t.is((await eventLog.numberNow(AbortSignal.timeout(10_000))).sequence, 0);
+  t.is((await eventLog.numberNow(AbortSignal.timeout(60_000))).sequence, 0);
   t.like(await insert(eventLog, { requestId: 'r1' }), { repeated: false });
 });
 

@@ -12,7 +12,7 @@ import { machineMs } from '../../harness/machine-clock.ts';
 import type { Cluster } from './cluster.ts';
 import { accepts, needOf, type Question } from './question.ts';
 
-const deadlineMs = 3_000;
+const deadlineMs = 30_000;
 const majority = { readConcern: { level: 'majority' } } as const;
 
 /** Knows how things are, from the databases and from the facts' owners, without a memory. */
