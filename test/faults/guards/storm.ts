@@ -23,6 +23,8 @@ export type StormOptions = {
   seed: number;
   /** How many revocations are to be complete; a few more may be. */
   revocations: number;
+  /** It lasts until so many strikes are over and RPCs of so many kinds are complete, too. */
+  least: { strikes: number; kinds: number };
   plan: readonly Strike[];
   lease: { leaseMs: number; renewMs: number };
   log: (line: string) => void;
@@ -35,7 +37,7 @@ export type StormOptions = {
 export async function storm(
   cluster: Cluster,
   fleet: Fleet,
-  { seed, revocations, plan, lease, log }: StormOptions,
+  { seed, revocations, least, plan, lease, log }: StormOptions,
 ): Promise<{ ledger: Ledger; strikes: number }> {
   using oracle = new Oracle(cluster, lease);
   const ledger = new Ledger(fleet, cluster.yardstick);
@@ -45,7 +47,10 @@ export async function storm(
   });
   using _clients = closing(replicas);
   const nemesis = new Nemesis({ cluster, fleet, ledger, log });
-  const isOver = () => ledger.count >= revocations;
+  const isOver = () =>
+    ledger.count >= revocations &&
+    ledger.returned.size >= least.kinds &&
+    nemesis.done >= least.strikes;
   const acceptedBy = (id: number) => fleet.acceptedBy(id);
   const shared = { replicas, ledger, oracle, acceptedBy, isOver };
   await holdThroughout(new Worker(shared, new SeededRandom(seed), 0));

@@ -28,6 +28,8 @@ export const controls: Readonly<Record<string, Steered>> = {
 export type SuiteOptions = {
   seed: number;
   revocations: number;
+  /** What it must have seen, however many revocations that takes; nothing unless given. */
+  least?: { strikes: number; kinds: number };
   lease: { leaseMs: number; renewMs: number };
   /** What may strike; everything unless given. */
   names?: StrikeName[];
@@ -48,11 +50,13 @@ export type Outcome = {
   healedMs: number;
 };
 
+const nothing = { strikes: 0, kinds: 0 };
+
 /** One storm from its seed, and the judgement of everything that the guards answered in it. */
 export async function runStorm(
   cluster: Cluster,
   fleet: Fleet,
-  { seed, revocations, lease, names, everyAttempts, log }: SuiteOptions,
+  { seed, revocations, least = nothing, lease, names, everyAttempts, log }: SuiteOptions,
 ): Promise<Outcome> {
   const plan = planStrikes(new SeededRandom(seed), {
     count: revocations,
@@ -61,7 +65,7 @@ export async function runStorm(
   });
   log(`storm of seed ${seed}: ${revocations} revocations`);
   const { ledger, strikes: struck } = await storm(cluster, fleet, {
-    ...{ seed, revocations, plan, lease, log },
+    ...{ seed, revocations, least, plan, lease, log },
   });
   // Whoever woke up late is asked about all that is gone.
   await fleet.reports();
