@@ -111,7 +111,7 @@ type Channels = Record<ServiceName, RpcChannel>;
 function publicApi({ org, project, token, billing }: Channels, apiKey: string | undefined) {
   const options: CallOptions = {
     refusals: true,
-    deadlineMs: 20_000,
+    deadlineMs: 45_000,
     metadata: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
   };
   return {
@@ -126,7 +126,7 @@ function publicApi({ org, project, token, billing }: Channels, apiKey: string | 
 }
 
 function internalApi({ org, project, token, billing }: Channels) {
-  const options = { refusals: true, deadlineMs: 20_000 };
+  const options = { refusals: true, deadlineMs: 45_000 };
   return {
     org: {
       facts: connect(OrgFactServiceClient, org, options),
