@@ -8,8 +8,17 @@ export type MessageKey = { id: string; secret: KeyObject };
 /** Finds the secret of a key id; undefined where it is unknown, or may not be used any more. */
 export type FindSecret = (keyId: string) => KeyObject | undefined;
 
-/** Why a message is ignored. */
-export const rejectionReasons = ['malformed', 'unknown_key', 'wrong_mac'] as const;
+/**
+ * Why a message is ignored; or, for the registry, a position that an authentic message or call
+ * claims: past the source's log, or acknowledged past what is applied.
+ */
+export const rejectionReasons = [
+  'malformed',
+  'unknown_key',
+  'wrong_mac',
+  'beyond_log',
+  'beyond_applied',
+] as const;
 export type RejectionReason = (typeof rejectionReasons)[number];
 export type Rejections = Readonly<Record<RejectionReason, number>>;
 
@@ -59,10 +68,14 @@ function decode(bytes: Uint8Array): AuthenticatedMessage | undefined {
   }
 }
 
-/** Counts messages that are ignored, and logs at most one a minute of each reason. */
+export function noRejections(): Record<RejectionReason, number> {
+  return { malformed: 0, unknown_key: 0, wrong_mac: 0, beyond_log: 0, beyond_applied: 0 };
+}
+
+/** Counts what is ignored, and logs at most one a minute of each reason. */
 export class IgnoredMessages {
   readonly #log: Log;
-  readonly #counts = { malformed: 0, unknown_key: 0, wrong_mac: 0 };
+  readonly #counts = noRejections();
   readonly #loggedMs = new Map<RejectionReason, number>();
 
   constructor(log: Log) {
@@ -73,11 +86,12 @@ export class IgnoredMessages {
     return { ...this.#counts };
   }
 
-  add(subject: string, reason: RejectionReason): void {
+  /** `from`: the subject of a message, or who made a call. */
+  add(from: string, reason: RejectionReason): void {
     const ignored = ++this.#counts[reason];
     const nowMs = performance.now();
     if (nowMs - (this.#loggedMs.get(reason) ?? Number.NEGATIVE_INFINITY) < logIntervalMs) return;
     this.#loggedMs.set(reason, nowMs);
-    this.#log.warn({ subject, reason, ignored }, 'ignored a NATS message that is not authentic');
+    this.#log.warn({ from, reason, ignored }, 'ignored what is not authentic or cannot be true');
   }
 }

@@ -34,8 +34,11 @@ export class Acknowledger {
     // Without the lease's key the next renewal acknowledges.
     if (last === undefined || this.#key?.id !== last.leaseId) return;
     const { leaseId, guardName } = last;
-    const positions = toLogPositions(last.positions);
     const { nats, subjectPrefix } = this.#links;
-    publishAcknowledgement(nats, subjectPrefix, this.#key, { leaseId, guardName, positions });
+    publishAcknowledgement(nats, subjectPrefix, this.#key, {
+      ...{ leaseId, guardName },
+      positions: toLogPositions(last.positions),
+      applied: toLogPositions(last.applied),
+    });
   }
 }

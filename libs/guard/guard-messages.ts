@@ -28,9 +28,9 @@ export class GuardMessages implements Disposable {
     this.#subscription = hearPages(links.nats, {
       subjectPrefix: links.subjectPrefix,
       services: sources,
-      onPage: (source, { events, head: { incarnation } }) => {
+      onPage: (source, { events, head }) => {
         const heard = events.map((event) => guardEvent(source, event));
-        tell({ kind: 'heard', source, incarnation, events: heard });
+        tell({ kind: 'heard', source, head, events: heard });
       },
       onUnclear: (source) => tell({ kind: 'missed', source }),
       onLive: () => tell({ kind: 'missed' }),

@@ -1,4 +1,4 @@
-import { type Rejections, rejectionReasons } from '@silo/events/authentication.ts';
+import { noRejections, type Rejections, rejectionReasons } from '@silo/events/authentication.ts';
 import type { Registry } from '@silo/runtime/metrics.ts';
 import { Counter, Gauge } from 'prom-client';
 import { sources } from './core/position.ts';
@@ -53,10 +53,10 @@ export function measureIgnored(
   by: 'guard' | 'registry',
   ignored: () => Rejections,
 ): void {
-  const counted = { malformed: 0, unknown_key: 0, wrong_mac: 0 };
+  const counted = noRejections();
   new Counter({
     name: `silo_${by}_ignored_messages_total`,
-    help: 'NATS messages that were not authentic, hence ignored, by reason.',
+    help: 'NATS messages, and positions in them or in calls, that were ignored, by reason.',
     labelNames: ['reason'],
     registers: [registry],
     collect() {

@@ -1,7 +1,7 @@
 import type { Rejections } from '@silo/events/authentication.ts';
-import type { NatsLink } from '@silo/events/connect.ts';
 import type { Access, Fills } from '@silo/guard/access.ts';
-import type { Registry } from '@silo/guard/registry.ts';
+import type { GuardLinks } from '@silo/guard/links.ts';
+import type { LeaseRegistry, Registry } from '@silo/guard/registry.ts';
 import type { EventLog } from '@silo/mongo/event-log.ts';
 import type { Mounted } from '@silo/rpc/mount.ts';
 import type { FindEndedKey } from '@silo/rpc/repeat-access.ts';
@@ -23,7 +23,9 @@ export type ServiceKit = {
   /** How access is asked. */
   access: Access;
   /** Where guards hold their leases, and where it is waited for them. */
-  registry: Registry;
+  registry: SourceRegistry;
+  /** Of the service that keeps the registry. */
+  ownRegistry: OwnRegistry | undefined;
   /** Internal clients of the other services. */
   peers: Peers;
   /** Makes the runner of the service's sagas, and keeps it resuming until the process stops. */
@@ -34,9 +36,14 @@ export type ServiceKit = {
   signal: AbortSignal;
 };
 
+/** What a source of events asks of the registry, whoever holds leases there. */
+export type SourceRegistry = Pick<Registry, 'raiseRequirement' | 'awaitBarrier'>;
+
 /** A replica of the registry in this process. */
-export type OwnRegistry = Registry &
+export type OwnRegistry = SourceRegistry &
   Disposable & {
+    /** The registry as the holder of a certificate of this identity may use it. */
+    for(identity: string): LeaseRegistry;
     /** Resolves when no guard holds a lease, or after a while. */
     untilEmpty(withinMs: number): Promise<void>;
     /** NATS messages ignored since it began because they were not authentic, by reason. */
@@ -52,7 +59,8 @@ export type ServiceDefinition = {
   fills(db: Db): Partial<Fills>;
   /** Of the service that keeps the registry: this replica of it. */
   openRegistry?(
-    kit: Pick<ServiceKit, 'client' | 'db' | 'config' | 'log' | 'signal'> & { nats: NatsLink },
+    kit: Pick<ServiceKit, 'client' | 'db' | 'config' | 'log' | 'signal'> &
+      Pick<GuardLinks, 'nats' | 'logs'>,
   ): OwnRegistry;
   build(kit: ServiceKit): ServiceParts;
 };

@@ -86,14 +86,19 @@ export async function startService(
     }),
   );
   // Until the end: what drains still waits at barriers, and gives leases back.
-  const own = definition.openRegistry?.({ client, db, config, nats, log, signal: life.signal });
-  const guards = own === undefined ? remoteRegistry(peers.token.registry) : opened.use(own);
+  const logs = { ...remoteLogs(peers), ...(isSource(name) && { [name]: ownLog(eventLog) }) };
+  const own = definition.openRegistry?.({
+    ...{ client, db, config, nats, logs, log, signal: life.signal },
+  });
+  if (own !== undefined) opened.use(own);
+  const remote = remoteRegistry(peers.token.registry);
+  const guards = own ?? remote;
   const guard = opened.use(
     new Guard({
       name: `${name}-${owner.slice(0, 8)}`,
       links: {
-        leases: guards,
-        logs: { ...remoteLogs(peers), ...(isSource(name) && { [name]: ownLog(eventLog) }) },
+        leases: own?.for(`service/${name}`) ?? remote,
+        logs,
         fills: { ...remoteFills(peers), ...definition.fills(db) },
         ...{ nats, subjectPrefix: config.natsSubjectPrefix },
       },
@@ -109,6 +114,7 @@ export async function startService(
     eventLog,
     access,
     registry: guards,
+    ownRegistry: own,
     peers,
     createSagas: (definitions) => {
       const sagas = createSagas({

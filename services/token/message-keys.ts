@@ -51,19 +51,15 @@ export class MessageKeeper {
 
   /** What the holder of a lease is given. Rejects with DEPENDENCY_UNAVAILABLE where it is unknown. */
   async keysOf(leaseId: string): Promise<MessageKeys> {
-    const { root, keys, atMs } = await this.#current();
-    const sinceMs = this.#clock.monotonicMs() - atMs;
-    const { rotateMs, signAfterMs } = this.#rotation;
-    const lifeMs = 2 * (rotateMs + signAfterMs);
-    const usable = keys
-      .map((key) => ({ ...key, ageMs: key.ageMs + sinceMs }))
-      .filter(({ ageMs }) => ageMs < lifeMs);
+    const loaded = await this.#current();
+    const usable = this.#usable(loaded);
+    const { signAfterMs } = this.#rotation;
     // Where there is no older one, nobody has another key to sign with.
     const signing = usable.find(({ ageMs }) => ageMs >= signAfterMs) ?? usable.at(-1);
     return {
-      acknowledgementSecret: derive(root, leaseId),
+      acknowledgementSecret: derive(loaded.root, leaseId),
       broadcastKeys: usable.map(({ id, secret, ageMs }) => {
-        const validFor = toDuration(lifeMs - ageMs);
+        const validFor = toDuration(this.#lifeMs - ageMs);
         return { id, secret, validFor, isSigning: id === signing?.id };
       }),
     };
@@ -73,6 +69,26 @@ export class MessageKeeper {
   secretOf(leaseId: string): KeyObject | undefined {
     if (this.#loaded === undefined) return undefined;
     return createSecretKey(derive(this.#loaded.root, leaseId));
+  }
+
+  /** The secret of a broadcast key, for the registry's own reading of event batches. */
+  broadcastSecret(keyId: string): KeyObject | undefined {
+    if (this.#loaded === undefined) return undefined;
+    const key = this.#usable(this.#loaded).find(({ id }) => id === keyId);
+    return key && createSecretKey(key.secret);
+  }
+
+  get #lifeMs(): number {
+    const { rotateMs, signAfterMs } = this.#rotation;
+    return 2 * (rotateMs + signAfterMs);
+  }
+
+  /** The keys that have not expired, newest first, as old as they are now. */
+  #usable({ keys, atMs }: Loaded): StoredBroadcastKey[] {
+    const sinceMs = this.#clock.monotonicMs() - atMs;
+    return keys
+      .map((key) => ({ ...key, ageMs: key.ageMs + sinceMs }))
+      .filter(({ ageMs }) => ageMs < this.#lifeMs);
   }
 
   /** Costs I/O only once in a while; an answer that is old by then is still good for hours. */

@@ -1,10 +1,23 @@
 import { errors } from '@silo/errors/errors.ts';
 import { hearAcknowledgements } from '@silo/events/acknowledgements.ts';
-import { IgnoredMessages, type Rejections } from '@silo/events/authentication.ts';
+import {
+  IgnoredMessages,
+  type RejectionReason,
+  type Rejections,
+} from '@silo/events/authentication.ts';
 import type { NatsLink } from '@silo/events/connect.ts';
-import { laterOf, type Positions } from '@silo/guard/core/position.ts';
+import { hearPages } from '@silo/events/pages.ts';
+import {
+  laterOf,
+  type Position,
+  type Positions,
+  type Source,
+  sources,
+} from '@silo/guard/core/position.ts';
+import type { GuardLinks } from '@silo/guard/links.ts';
 import { readClocks } from '@silo/guard/read-clocks.ts';
 import type {
+  AcknowledgedMessage,
   RegistryAction,
   RegistryCall,
   RegistryInput,
@@ -14,15 +27,13 @@ import type {
 } from '@silo/guard/registry/messages.ts';
 import { RegistryCore } from '@silo/guard/registry/registry-core.ts';
 import type { RegistrySettings } from '@silo/guard/registry/settings.ts';
-import type { Acquired, Renewal, Renewed } from '@silo/guard/registry.ts';
+import type { Acquired, LeaseRegistry, Renewal, Renewed } from '@silo/guard/registry.ts';
 import { fromLogPositions, toPropagation } from '@silo/guard/wire.ts';
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
-import type {
-  Acknowledgement,
-  UsedKey,
-} from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
+import type { Acknowledgement } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { Alarm } from '@silo/runtime/alarm.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
+import { coalesce } from '@silo/runtime/coalesce.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { OwnRegistry } from '@silo/service/kit.ts';
 import type { MessageKeeper } from './message-keys.ts';
@@ -30,6 +41,8 @@ import type { LastUse } from './store/last-use.ts';
 import type { LeaseStore } from './store/leases.ts';
 
 const lookAgainMs = 20;
+/** A source that does not answer by then is asked with the next renewal. */
+const headWithinMs = 500;
 
 type Reply<Kind extends RegistryReply['kind']> = Extract<RegistryReply, { kind: Kind }>;
 
@@ -38,6 +51,8 @@ type Options = {
   lastUse: LastUse;
   keys: MessageKeeper;
   nats: NatsLink;
+  /** The sources' logs, which tell what is committed. */
+  logs: GuardLinks['logs'];
   /** Of the events: acknowledgements are told apart by it. */
   subjectPrefix: string;
   settings: RegistrySettings;
@@ -59,45 +74,84 @@ class RegistryShell implements OwnRegistry {
   readonly #keys: MessageKeeper;
   readonly #ignored: IgnoredMessages;
   readonly #log: Log;
-  readonly #hearing: Disposable;
+  readonly #subscriptions = new DisposableStack();
+  readonly #readHead: Record<Source, () => Promise<Position>>;
   readonly #alarm = new Alarm(() => this.#step({ kind: 'tick' }));
   readonly #calls = new Map<number, (reply: RegistryReply) => void>();
   /** Acknowledgements of this turn, by lease: guards tell of many events at once. */
-  readonly #heard = new Map<string, { guardName: string; positions: Positions }>();
+  readonly #heard = new Map<string, AcknowledgedMessage>();
   #lastCallId = 0;
   #isDisposed = false;
 
-  constructor({ store, lastUse, keys, nats, subjectPrefix, settings, log }: Options) {
+  constructor({ store, lastUse, keys, nats, logs, subjectPrefix, settings, log }: Options) {
     this.#core = new RegistryCore(settings);
     this.#store = store;
     this.#lastUse = lastUse;
     this.#keys = keys;
     this.#ignored = new IgnoredMessages(log);
     this.#log = log;
-    this.#hearing = hearAcknowledgements(nats, {
-      subjectPrefix,
-      onHeard: (acknowledgement) => this.#hear(acknowledgement),
-      findSecret: (leaseId) => keys.secretOf(leaseId),
-      onIgnored: (subject, reason) => this.#ignored.add(subject, reason),
-      log,
-    });
+    const reader = (source: Source) => {
+      const read = coalesce(() => logs[source].head(AbortSignal.timeout(headWithinMs)));
+      return () => read(undefined);
+    };
+    this.#readHead = {
+      org: reader('org'),
+      project: reader('project'),
+      token: reader('token'),
+    };
+    const onIgnored = (subject: string, reason: RejectionReason) => {
+      this.#ignored.add(subject, reason);
+    };
+    this.#subscriptions.use(
+      hearAcknowledgements(nats, {
+        ...{ subjectPrefix, onIgnored, log },
+        onHeard: (acknowledgement) => this.#hear(acknowledgement),
+        findSecret: (leaseId) => keys.secretOf(leaseId),
+      }),
+    );
+    // What sources broadcast is committed: so it is known without asking them.
+    this.#subscriptions.use(
+      hearPages(nats, {
+        ...{ subjectPrefix, services: sources, onIgnored, log },
+        onPage: (source, { head: { incarnation, sequence } }) => {
+          this.#step({ kind: 'committed', positions: { [source]: { incarnation, sequence } } });
+        },
+        findSecret: (keyId) => keys.broadcastSecret(keyId),
+        onUnclear: () => {},
+        onLive: () => {},
+      }),
+    );
     this.#step({ kind: 'tick' });
   }
 
-  async acquire(leaseId: string, guardName: string, signal: AbortSignal): Promise<Acquired> {
-    const call = { kind: 'acquire', leaseId, guardName } as const;
+  for(owner: string): LeaseRegistry {
+    return {
+      acquire: (leaseId, guardName, signal) => this.#acquire(owner, leaseId, guardName, signal),
+      renew: (renewal, signal) => this.#renew(owner, renewal, signal),
+      release: async (leaseId, signal) => {
+        await this.#ask({ kind: 'release', leaseId, owner }, 'released', signal);
+      },
+      reportKeyUse: async (keys) => {
+        for (const key of keys) this.#lastUse.note(key);
+      },
+    };
+  }
+
+  async #acquire(
+    owner: string,
+    leaseId: string,
+    guardName: string,
+    signal: AbortSignal,
+  ): Promise<Acquired> {
+    const call = { kind: 'acquire', leaseId, owner, guardName } as const;
     const { numbers } = await this.#ask(call, 'acquired', signal);
     return { numbers, keys: await this.#keys.keysOf(leaseId) };
   }
 
-  async renew(renewal: Renewal, signal: AbortSignal): Promise<Renewed> {
-    const { answer } = await this.#ask({ kind: 'renew', ...renewal }, 'renewed', signal);
+  async #renew(owner: string, renewal: Renewal, signal: AbortSignal): Promise<Renewed> {
+    const { answer } = await this.#ask({ kind: 'renew', owner, ...renewal }, 'renewed', signal);
     if (answer.result === 'lost') return { answer, keys: undefined };
     return { answer, keys: await this.#keys.keysOf(renewal.leaseId) };
-  }
-
-  async release(leaseId: string, signal: AbortSignal): Promise<void> {
-    await this.#ask({ kind: 'release', leaseId }, 'released', signal);
   }
 
   async raiseRequirement(positions: Positions, signal: AbortSignal): Promise<void> {
@@ -107,10 +161,6 @@ class RegistryShell implements OwnRegistry {
   async awaitBarrier(positions: Positions, signal: AbortSignal): Promise<Propagation> {
     const call = { kind: 'awaitBarrier', positions } as const;
     return toPropagation((await this.#ask(call, 'passed', signal)).report);
-  }
-
-  async reportKeyUse(keys: UsedKey[]): Promise<void> {
-    for (const key of keys) this.#lastUse.note(key);
   }
 
   get ignored(): Rejections {
@@ -130,7 +180,7 @@ class RegistryShell implements OwnRegistry {
 
   [Symbol.dispose](): void {
     this.#isDisposed = true;
-    this.#hearing[Symbol.dispose]();
+    this.#subscriptions.dispose();
     this.#alarm[Symbol.dispose]();
   }
 
@@ -152,6 +202,7 @@ class RegistryShell implements OwnRegistry {
       this.#calls.set(callId, (reply) => {
         signal.removeEventListener('abort', onAbort);
         if (reply.kind === kind) resolve(reply as Reply<Kind>);
+        else if (reply.kind === 'taken') reject(leaseTaken());
         else if (call.kind === 'awaitBarrier') reject(errors.propagationUnconfirmed());
         else reject(errors.dependencyUnavailable('mongodb'));
       });
@@ -171,6 +222,10 @@ class RegistryShell implements OwnRegistry {
       this.#calls.delete(action.callId);
       return;
     }
+    if (action.kind === 'disbelieved') {
+      this.#ignored.add(`lease ${action.leaseId}`, action.why);
+      return;
+    }
     const { operationId, operation } = action;
     this.#execute(operation).then(
       (result) => this.#step({ kind: 'stored', operationId, result }),
@@ -185,11 +240,11 @@ class RegistryShell implements OwnRegistry {
     const store = this.#store;
     switch (operation.kind) {
       case 'insertLease':
-        await store.insert(operation.lease);
-        return { kind: 'done' };
+        return { kind: 'found', isFound: await store.insert(operation.lease) };
       case 'renewLease': {
-        const { leaseId, acknowledged, leaseMs } = operation;
-        return { kind: 'found', isFound: await store.renew(leaseId, acknowledged, leaseMs) };
+        const { leaseId, owner, acknowledged, leaseMs } = operation;
+        const isFound = await store.renew(leaseId, owner, acknowledged, leaseMs);
+        return { kind: 'found', isFound };
       }
       case 'readRequirement':
         return { kind: 'requirement', required: await store.readRequirement() };
@@ -199,22 +254,32 @@ class RegistryShell implements OwnRegistry {
       case 'listLeases':
         return { kind: 'leases', leases: await store.list() };
       case 'deleteLease': {
-        const { leaseId, version } = operation;
-        return { kind: 'found', isFound: await store.delete(leaseId, version) };
+        const { leaseId, owner, version } = operation;
+        return { kind: 'found', isFound: await store.delete(leaseId, { owner, version }) };
       }
+      case 'readHead':
+        return { kind: 'head', head: await this.#readHead[operation.source]() };
     }
   }
 
-  #hear({ leaseId, guardName, positions }: Acknowledgement): void {
+  #hear({ leaseId, guardName, positions, applied }: Acknowledgement): void {
     if (this.#heard.size === 0) setImmediate(() => this.#tellHeard());
-    const before = this.#heard.get(leaseId)?.positions ?? {};
-    const later = laterOf(before, fromLogPositions(positions));
-    this.#heard.set(leaseId, { guardName, positions: later });
+    const before = this.#heard.get(leaseId);
+    this.#heard.set(leaseId, {
+      ...{ leaseId, guardName },
+      positions: laterOf(before?.positions ?? {}, fromLogPositions(positions)),
+      applied: laterOf(before?.applied ?? {}, fromLogPositions(applied)),
+    });
   }
 
   #tellHeard(): void {
-    const heard = [...this.#heard];
+    const heard = [...this.#heard.values()];
     this.#heard.clear();
-    for (const [leaseId, told] of heard) this.#step({ kind: 'acknowledged', leaseId, ...told });
+    for (const message of heard) this.#step({ kind: 'acknowledged', ...message });
   }
+}
+
+function leaseTaken(): Error {
+  const description = 'belongs to another certificate: choose a new ULID';
+  return errors.invalidField([{ field: 'lease_id', description }]);
 }

@@ -52,17 +52,18 @@ export const tokenService: ServiceDefinition = {
   name: 'token',
   setUp: setUpStore,
   fills: createTokenFills,
-  openRegistry: ({ client, db, nats, config, log, signal }) =>
+  openRegistry: ({ client, db, nats, logs, config, log, signal }) =>
     openRegistry({
       store: createLeaseStore(client, db, signal),
       lastUse: new LastUse(createKeyStore(db), systemClock),
       keys: new MessageKeeper({ store: createMessageKeyStore(db, signal), log }),
-      nats,
+      ...{ nats, logs },
       subjectPrefix: config.natsSubjectPrefix,
       settings: registrySettingsOf(config),
       log,
     }),
-  build: ({ db, eventLog, access, registry, peers, clock }) => {
+  build: ({ db, eventLog, access, ownRegistry: registry, peers, clock }) => {
+    if (registry === undefined) throw new TypeError('the token service keeps the registry');
     const endedKeys = createEndedKeyStore(db);
     const dependencies: Dependencies = {
       ...{ eventLog, access, registry, peers, clock, endedKeys },

@@ -4,6 +4,13 @@ import { GuardCore } from '@silo/guard/core/guard-core.ts';
 import type { Asked } from '@silo/guard/core/look-up.ts';
 import type { EventPage, FillReply, GuardAction, GuardInput } from '@silo/guard/core/messages.ts';
 import type { Permit } from '@silo/guard/core/permits.ts';
+import {
+  sources as eachSource,
+  hasReached,
+  type Position,
+  type Positions,
+} from '@silo/guard/core/position.ts';
+import type { Batch } from './hostile-broker.ts';
 import { Machine } from './machine.ts';
 import { guardNumbers, leaseMs } from './numbers.ts';
 import type { World } from './world.ts';
@@ -11,12 +18,19 @@ import type { World } from './world.ts';
 /** What became of a look-up; undefined: it failed closed. */
 export type Outcome = { answer: TokenAnswer | Answer; permit: Permit | undefined } | undefined;
 
+/** What a guard that is broken claims of its positions: past the log, of another life, not applied. */
+export type Overstatement = 'log' | 'incarnation' | 'applied';
+
+type Claims = { applied: Positions; acknowledged: Positions };
+
 /** A process with an embedded guard: the real core, and a shell around it. */
 export class GuardProcess {
   readonly machine: Machine;
   readonly #world: World;
   readonly #guardName: string;
   core: GuardCore;
+  /** How it overstates its positions, if it does. */
+  overstates: Overstatement | undefined;
   #waiting = new Map<number, (outcome: Outcome) => void>();
   #lastLookUpId = 0;
   #leases = 0;
@@ -38,6 +52,17 @@ export class GuardProcess {
     this.step({ kind: 'start' });
     // NATS hears a little later: what came in between is learnt from the logs.
     this.machine.after(this.#world.random.between(0, 40), () => this.step({ kind: 'missed' }));
+  }
+
+  /** The identity in its certificate. */
+  get owner(): string {
+    return `guard/${this.machine.name}`;
+  }
+
+  /** An event batch on NATS. */
+  receive({ source, head, events }: Batch, isAuthentic: boolean): void {
+    if (!isAuthentic && this.#world.protections['authentic-batches']) return;
+    this.step({ kind: 'heard', source, head, events });
   }
 
   step(input: GuardInput): void {
@@ -79,7 +104,12 @@ export class GuardProcess {
         this.#renew(action);
         break;
       case 'release':
-        this.#world.registry.call(this.machine, action, leaseMs, () => {});
+        this.#world.registry.call(
+          this.machine,
+          { ...action, owner: this.owner },
+          leaseMs,
+          () => {},
+        );
         break;
       case 'acknowledge':
         this.#acknowledge(action);
@@ -108,14 +138,15 @@ export class GuardProcess {
   }
 
   #acquire({ requestId, leaseId, guardName }: Extract<GuardAction, { kind: 'acquire' }>): void {
-    const call = { kind: 'acquire', leaseId, guardName } as const;
+    const call = { kind: 'acquire', leaseId, owner: this.owner, guardName } as const;
     this.#world.registry.call(this.machine, call, 2 * leaseMs, (reply) => {
       const usable = reply?.kind === 'acquired' ? reply : undefined;
       this.step({ kind: 'acquired', requestId, reply: usable });
     });
   }
 
-  #renew({ requestId, ...call }: Extract<GuardAction, { kind: 'renew' }>): void {
+  #renew({ requestId, ...action }: Extract<GuardAction, { kind: 'renew' }>): void {
+    const call = { ...action, owner: this.owner, ...this.#claims(action) };
     this.#world.registry.call(this.machine, call, 2 * leaseMs, (reply) => {
       const answer = reply?.kind === 'renewed' ? reply.answer : undefined;
       const { name } = this.machine;
@@ -125,13 +156,32 @@ export class GuardProcess {
   }
 
   #acknowledge(action: Extract<GuardAction, { kind: 'acknowledge' }>): void {
-    const { leaseId, guardName, positions } = action;
-    const { network, registry } = this.#world;
-    for (const replica of registry.replicas) {
-      const receive = () => {
-        replica.step({ kind: 'acknowledged', leaseId, guardName, positions });
-      };
-      network.publish(replica.machine, receive, this.machine);
+    const { leaseId, guardName } = action;
+    const { acknowledged: positions, applied } = this.#claims({
+      acknowledged: action.positions,
+      applied: action.applied,
+    });
+    this.#world.broker.acknowledge({ leaseId, guardName, positions, applied }, this.machine);
+  }
+
+  #claims(honest: Claims): Claims {
+    const { sources } = this.#world;
+    switch (this.overstates) {
+      case undefined:
+        return honest;
+      case 'log':
+        return overstated(honest, ({ sequence }) => ({ sequence: sequence + 1_000 }));
+      case 'incarnation':
+        return overstated(honest, () => ({ incarnation: 'life-9999' }));
+      case 'applied': {
+        // Where all is applied already, it says nothing that the registry could find fault with.
+        const acknowledged = { ...honest.acknowledged };
+        for (const source of eachSource) {
+          const head = sources[source].head();
+          if (!hasReached(honest.applied[source], head)) acknowledged[source] = head;
+        }
+        return { applied: honest.applied, acknowledged };
+      }
     }
   }
 
@@ -173,4 +223,16 @@ export class GuardProcess {
       this.step({ kind: 'tick' });
     });
   }
+}
+
+function overstated(honest: Claims, change: (position: Position) => Partial<Position>): Claims {
+  const changed = (positions: Positions): Positions => {
+    const claims: Positions = {};
+    for (const source of eachSource) {
+      const position = positions[source];
+      if (position !== undefined) claims[source] = { ...position, ...change(position) };
+    }
+    return claims;
+  };
+  return { applied: changed(honest.applied), acknowledged: changed(honest.acknowledged) };
 }

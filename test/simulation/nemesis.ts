@@ -1,5 +1,5 @@
 import { sources as eachSource } from '@silo/guard/core/position.ts';
-import type { GuardProcess } from './guard-process.ts';
+import type { GuardProcess, Overstatement } from './guard-process.ts';
 import type { Faults } from './profile.ts';
 import type { World } from './world.ts';
 
@@ -27,7 +27,7 @@ export function unleash(world: World, endMs: number): void {
 }
 
 function strike(world: World, kind: keyof Faults, endMs: number): void {
-  const { timeline, random, profile, network, registry, guards, sources } = world;
+  const { timeline, random, profile, network, broker, registry, guards, sources } = world;
   const leftMs = endMs - timeline.nowMs;
   const durationMs = Math.min(random.between(profile.faultMsMin, profile.faultMsMax), leftMs);
   const guard = random.pick(guards);
@@ -87,7 +87,47 @@ function strike(world: World, kind: keyof Faults, endMs: number): void {
     case 'compactSource':
       source.compact();
       break;
+    case 'forgeBatch':
+      broker.forgeBatch(source.source);
+      break;
+    case 'forgeAcknowledgements':
+      broker.forgeAcknowledgements(durationMs);
+      break;
+    case 'replayMessages':
+      broker.replay();
+      break;
+    case 'withholdBatches':
+      broker.withhold(guard, durationMs);
+      break;
+    case 'misbroadcast':
+      broker.misbroadcast(source.source);
+      break;
+    case 'overstateLog':
+      overstate(world, guard, 'log', durationMs);
+      break;
+    case 'overstateIncarnation':
+      overstate(world, guard, 'incarnation', durationMs);
+      break;
+    case 'overstateApplied':
+      overstate(world, guard, 'applied', durationMs);
+      break;
+    case 'stealLease':
+      broker.stealLease(random.pick(guards).machine);
+      break;
   }
+}
+
+function overstate(
+  world: World,
+  guard: GuardProcess,
+  how: Overstatement,
+  durationMs: number,
+): void {
+  world.trace(() => `${guard.machine.name} overstates: ${how}`);
+  guard.overstates = how;
+  world.timeline.after(durationMs, () => {
+    guard.overstates = undefined;
+  });
 }
 
 /** Another process takes the place of this one, as soon as its machine runs. */

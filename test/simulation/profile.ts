@@ -21,6 +21,17 @@ export type Faults = {
   failOverRegistry: number;
   restoreSource: number;
   compactSource: number;
+  /** NATS, or somebody who may publish there, against which everybody is on their guard. */
+  forgeBatch: number;
+  forgeAcknowledgements: number;
+  replayMessages: number;
+  withholdBatches: number;
+  /** Holders of certificates that are broken, or greedy. */
+  misbroadcast: number;
+  overstateLog: number;
+  overstateIncarnation: number;
+  overstateApplied: number;
+  stealLease: number;
 };
 
 /** What one schedule is like. Shares are probabilities, times are milliseconds. */
@@ -77,6 +88,15 @@ const noFaults: Faults = {
   failOverRegistry: 0,
   restoreSource: 0,
   compactSource: 0,
+  forgeBatch: 0,
+  forgeAcknowledgements: 0,
+  replayMessages: 0,
+  withholdBatches: 0,
+  misbroadcast: 0,
+  overstateLog: 0,
+  overstateIncarnation: 0,
+  overstateApplied: 0,
+  stealLease: 0,
 };
 
 const calm: Omit<Profile, 'guards' | 'factsMax'> = {
@@ -132,6 +152,14 @@ function stormy(random: SeededRandom): Profile {
 type Steering = Partial<Omit<Profile, 'faults'>> & { faults?: Partial<Faults> };
 
 const stopped: Steering = { faultMsMin: 900, faultMsMax: 1_600, strokeMs: 150 };
+
+const attacked: Steering = {
+  strokeMs: 80,
+  faultMsMin: 300,
+  faultMsMax: 1_200,
+  changeMs: 60,
+  verifyMs: 20,
+};
 
 /** The faults that each protection is there for: a control run without it is steered to them. */
 const steerings: Record<ProtectionName, Steering> = {
@@ -245,6 +273,17 @@ const steerings: Record<ProtectionName, Steering> = {
     verifyMs: 20,
     faults: { cutRegistry: 1 },
   },
+  'authentic-batches': { ...attacked, faults: { forgeBatch: 1, replayMessages: 0.2 } },
+  'authentic-acknowledgements': {
+    ...attacked,
+    natsLoss: 0.5,
+    faults: { forgeAcknowledgements: 1, withholdBatches: 1 },
+  },
+  'batch-within-its-head': { ...attacked, faults: { misbroadcast: 1 } },
+  'committed-positions': { ...attacked, natsLoss: 0.5, faults: { overstateLog: 1 } },
+  'present-incarnation': { ...attacked, natsLoss: 0.5, faults: { overstateIncarnation: 1 } },
+  'acknowledged-within-applied': { ...attacked, natsLoss: 0.5, faults: { overstateApplied: 1 } },
+  'lease-of-its-owner': { ...attacked, natsLoss: 0.5, faults: { stealLease: 1 } },
 };
 
 /**

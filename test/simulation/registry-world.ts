@@ -1,5 +1,6 @@
-import { laterOf, type Positions } from '@silo/guard/core/position.ts';
+import { laterOf, type Position, type Positions, type Source } from '@silo/guard/core/position.ts';
 import type {
+  AcknowledgedMessage,
   RegistryAction,
   RegistryCall,
   RegistryInput,
@@ -10,9 +11,13 @@ import type {
 } from '@silo/guard/registry/messages.ts';
 import { RegistryCore } from '@silo/guard/registry/registry-core.ts';
 import type { RegistrySettings } from '@silo/guard/registry/settings.ts';
+import type { Batch } from './hostile-broker.ts';
 import { Machine } from './machine.ts';
 import { registrySettings, shortLeases } from './numbers.ts';
 import type { World } from './world.ts';
+
+/** Operations of the database; the head is read at its source. */
+type DatabaseOperation = Exclude<StoreOperation, { kind: 'readHead' }>;
 
 /** The registry's database: what all replicas share. Every operation takes effect in one instant. */
 class RegistryStore {
@@ -36,16 +41,18 @@ class RegistryStore {
   }
 
   /** `renewedMs`: when the last renewal took effect that the asking replica knew of as it asked. */
-  execute(operation: StoreOperation, renewedMs: number): StoreResult {
+  execute(operation: DatabaseOperation, renewedMs: number): StoreResult {
     switch (operation.kind) {
-      case 'insertLease':
-        if (!this.#leases.has(operation.lease.id)) {
-          this.#leases.set(operation.lease.id, operation.lease);
-        }
-        return { kind: 'done' };
+      case 'insertLease': {
+        const { id, owner } = operation.lease;
+        if (!this.#leases.has(id)) this.#leases.set(id, operation.lease);
+        return { kind: 'found', isFound: this.#leases.get(id)?.owner === owner };
+      }
       case 'renewLease': {
         const lease = this.#leases.get(operation.leaseId);
-        if (lease === undefined) return { kind: 'found', isFound: false };
+        if (lease === undefined || !isOf(lease, operation.owner)) {
+          return { kind: 'found', isFound: false };
+        }
         const acknowledged = laterOf(lease.acknowledged, operation.acknowledged);
         const leaseMs = Math.max(lease.leaseMs, operation.leaseMs);
         this.#leases.set(lease.id, { ...lease, version: lease.version + 1, acknowledged, leaseMs });
@@ -63,7 +70,7 @@ class RegistryStore {
       case 'deleteLease': {
         const lease = this.#leases.get(operation.leaseId);
         const isMeant = operation.version === undefined || operation.version === lease?.version;
-        if (lease !== undefined && isMeant) {
+        if (lease !== undefined && isMeant && isOf(lease, operation.owner)) {
           this.#world.trace(() => `lease ${lease.id} is deleted`);
           this.#leases.delete(lease.id);
         }
@@ -92,6 +99,12 @@ class RegistryStore {
     return { kind: 'requirement', required: then?.required ?? {} };
   }
 }
+
+function isOf(lease: StoredLease, owner: string | undefined): boolean {
+  return owner === undefined || owner === lease.owner;
+}
+
+const headTimeoutMs = 100;
 
 type Answer = (reply: RegistryReply | undefined) => void;
 
@@ -142,6 +155,17 @@ export class Replica {
     });
   }
 
+  /** An event batch on NATS: what a source broadcasts is committed. */
+  receiveBatch({ source, head }: Batch, isAuthentic: boolean): void {
+    if (!isAuthentic && this.#world.protections['authentic-batches']) return;
+    this.step({ kind: 'committed', positions: { [source]: head } });
+  }
+
+  receiveAcknowledgement(message: AcknowledgedMessage, isAuthentic: boolean): void {
+    if (!isAuthentic && this.#world.protections['authentic-acknowledgements']) return;
+    this.step({ kind: 'acknowledged', ...message });
+  }
+
   step(input: RegistryInput): void {
     for (const action of this.#core.step(input, this.machine.read())) this.#perform(action);
     this.#scheduleTick();
@@ -153,9 +177,27 @@ export class Replica {
       this.#calls.delete(action.callId);
       return;
     }
+    if (action.kind === 'disbelieved') {
+      this.#world.trace(() => `${this.machine.name} does not believe ${JSON.stringify(action)}`);
+      return;
+    }
+    const { operationId, operation } = action;
+    if (operation.kind === 'readHead') this.#readHead(operationId, operation.source);
+    else this.#execute(operationId, operation);
+  }
+
+  #readHead(operationId: number, source: Source): void {
+    const { network, sources } = this.#world;
+    const serve = (answer: (head: Position) => void) => answer(sources[source].head());
+    network.call<Position>(this.machine, 'sources', 'readHead', headTimeoutMs, serve, (head) => {
+      const result: StoreResult = head === undefined ? { kind: 'failed' } : { kind: 'head', head };
+      this.step({ kind: 'stored', operationId, result });
+    });
+  }
+
+  #execute(operationId: number, operation: DatabaseOperation): void {
     const { timeline, network, random, profile } = this.#world;
     const { life } = this.machine;
-    const { operationId, operation } = action;
     const renewedMs = this.#renewedMs;
     const tell = (result: StoreResult) => {
       this.machine.run(() => this.step({ kind: 'stored', operationId, result }), life);

@@ -180,12 +180,8 @@ export class SourceWorld {
 
   #relay(): void {
     const head = this.head();
-    const { guards, network } = this.#world;
     const events = this.#log.slice(this.#published, head.sequence).map(guardEventOf);
-    const heard = { kind: 'heard', source: this.source, incarnation: head.incarnation } as const;
-    for (const guard of events.length === 0 ? [] : guards) {
-      network.publish(guard.machine, () => guard.step({ ...heard, events }));
-    }
+    if (events.length > 0) this.#world.broker.broadcast({ source: this.source, head, events });
     this.#published = Math.max(this.#published, head.sequence);
     this.#require(head);
   }

@@ -8,6 +8,7 @@ import {
 import { Checker } from './checker.ts';
 import { worldFacts } from './facts-world.ts';
 import { GuardProcess } from './guard-process.ts';
+import { HostileBroker } from './hostile-broker.ts';
 import { Network } from './network.ts';
 import { type Profile, profileOf } from './profile.ts';
 import { SeededRandom } from './random.ts';
@@ -22,6 +23,7 @@ export class World {
   readonly protections: Protections;
   readonly profile: Profile;
   readonly network: Network;
+  readonly broker: HostileBroker;
   readonly sources: Record<Source, SourceWorld>;
   readonly registry: RegistryWorld;
   readonly guards: readonly GuardProcess[];
@@ -38,6 +40,7 @@ export class World {
     this.protections = protectionsWithout(off);
     this.profile = profileOf(this.random, off);
     this.network = new Network(this);
+    this.broker = new HostileBroker(this);
     const newSource = (source: Source) => {
       const facts = worldFacts.filter(({ ref }) => sourceOfKind[ref.kind] === source);
       return new SourceWorld(this, source, facts);

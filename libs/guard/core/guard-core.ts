@@ -47,7 +47,7 @@ export class GuardCore {
     this.#permits = new Permits(protections['wall-clock-too']);
     this.#fills = new Fills(settings.fillsMax);
     this.#lease = new Lease(settings, protections, () => ({
-      applied: this.positions(),
+      applied: this.#reached(),
       acknowledged: this.#acknowledgeable(),
     }));
     this.#lookUps = new LookUps({
@@ -146,7 +146,7 @@ export class GuardCore {
         this.#lease.tick(now, this.#emit);
         break;
       case 'heard':
-        this.#followers[input.source].heard(input.incarnation, input.events, now);
+        this.#heard(input, now);
         break;
       case 'missed':
         for (const source of input.source === undefined ? sources : [input.source]) {
@@ -187,6 +187,14 @@ export class GuardCore {
   readonly #recall: Recall = (kind, id) => this.#memory.get(kind, id);
 
   // Events
+
+  /** A source broadcasts no event past the head of its log: such a batch is somebody's mistake. */
+  #heard({ source, head, events }: Extract<GuardInput, { kind: 'heard' }>, now: Reading): void {
+    const within = this.#protections['batch-within-its-head']
+      ? events.filter(({ sequence }) => sequence <= head.sequence)
+      : events;
+    this.#followers[source].heard(head.incarnation, within, now);
+  }
 
   #apply(source: Source, { sequence, ends }: GuardEvent): void {
     this.#invalidate(source, ends, this.#protections['clear-ends-fills']);
@@ -238,12 +246,17 @@ export class GuardCore {
     if (view !== undefined) this.#permits.carryInto(view, now, endingToo);
   }
 
-  #acknowledgeable(): Positions {
+  /** How far the registry is told that events are applied. */
+  #reached(): Positions {
     return positionsOf((source) => {
       const { position, told } = this.#followers[source];
-      const reached = this.#protections['acknowledge-after-applying'] ? position : told;
-      return this.#acknowledgements[source].acknowledgeable(reached);
+      return this.#protections['acknowledge-after-applying'] ? position : told;
     });
+  }
+
+  #acknowledgeable(): Positions {
+    const reached = this.#reached();
+    return positionsOf((source) => this.#acknowledgements[source].acknowledgeable(reached[source]));
   }
 
   /** Tells the registry at once what may be acknowledged by now, if it is more than before. */
@@ -259,7 +272,8 @@ export class GuardCore {
     this.#acknowledged = { leaseId, positions };
     const { guardName } = this.#settings;
     // A new lease tells by its first renewal.
-    if (!isNew) this.#emit({ kind: 'acknowledge', leaseId, guardName, positions });
+    const applied = this.#reached();
+    if (!isNew) this.#emit({ kind: 'acknowledge', leaseId, guardName, positions, applied });
   }
 }
 

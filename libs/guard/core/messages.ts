@@ -22,7 +22,7 @@ export type GuardInput =
   /** Due at `wakeMonotonicMs()`; more often does no harm. */
   | { kind: 'tick' }
   /** Events on NATS, one after the other. */
-  | { kind: 'heard'; source: Source; incarnation: string; events: readonly GuardEvent[] }
+  | { kind: 'heard'; source: Source; head: Position; events: readonly GuardEvent[] }
   /** Events of the source, or of all, may have been missed: NATS hears again from now on. */
   | { kind: 'missed'; source?: Source | undefined }
   | { kind: 'read'; requestId: number; source: Source; page: EventPage | undefined }
@@ -58,7 +58,13 @@ export type GuardAction =
     }
   | { kind: 'release'; leaseId: string }
   /** Core NATS. Positions only grow, so that of several in a turn the last is enough. */
-  | { kind: 'acknowledge'; leaseId: string; guardName: string; positions: Positions }
+  | {
+      kind: 'acknowledge';
+      leaseId: string;
+      guardName: string;
+      positions: Positions;
+      applied: Positions;
+    }
   /** An event was applied: what rests on these facts is to be looked at anew. */
   | { kind: 'ended'; source: Source; ends: Ended }
   /** Without `afterSequence` only the head is wanted. */

@@ -26,6 +26,13 @@ export const protectionRules = {
   'mutation-needs-view': 'no permit is given without a view',
   'delete-on-condition': 'a silent lease is deleted only if its version is unchanged',
   'wait-for-longest-lease': 'a lease counts as long as the longest that any replica granted it for',
+  'authentic-batches': 'world: an event batch on NATS that is not authentic is ignored',
+  'authentic-acknowledgements': 'world: an acknowledgement that is not authentic is ignored',
+  'batch-within-its-head': 'events of a batch past the head that it states are ignored',
+  'committed-positions': 'the registry believes no position beyond what the source has committed',
+  'present-incarnation': 'the registry believes no position of another incarnation of a log',
+  'acknowledged-within-applied': 'the registry believes no acknowledgement beyond what is applied',
+  'lease-of-its-owner': 'a lease is renewed and released only by the certificate that acquired it',
 } as const;
 
 /** The name of one protection, as `--without` takes it. */

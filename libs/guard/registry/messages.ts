@@ -1,10 +1,12 @@
 import type { RenewAnswer } from '../core/messages.ts';
-import type { Positions } from '../core/position.ts';
+import type { Position, Positions, Source } from '../core/position.ts';
 import type { LeaseNumbers } from '../core/settings.ts';
 
 /** A guard's lease as it is stored. */
 export type StoredLease = {
   id: string;
+  /** The identity in the certificate that acquired it, such as `service/org`. */
+  owner: string;
   guardName: string;
   /** 0 when acquired; every renewal adds 1. */
   version: number;
@@ -15,22 +17,37 @@ export type StoredLease = {
 
 /**
  * What the store does, each in one majority-durable step:
- * - `insertLease`: a new lease, version 0; changes nothing if there is one of that id.
- * - `renewLease`: version + 1, the later of both acknowledgements and the longer `leaseMs`; yields
- *   whether there is one.
+ * - `insertLease`: a new lease, version 0; changes nothing if there is one of that id. Yields
+ *   whether there is one of this owner.
+ * - `renewLease`: version + 1, the later of both acknowledgements and the longer `leaseMs`; with
+ *   `owner`, only if the lease is theirs. Yields whether there is such a lease.
  * - `readRequirement`: what is required, at least as new as the last `renewLease` that was known
  *   to be done before the request: all that was durable before that lease was written.
  * - `raiseRequirement`: the later of each position; done only when durable.
  * - `listLeases`: all leases, at least as new as every write known before the request.
- * - `deleteLease`: with `version`, only if the lease still has it. Yields whether it is gone by it.
+ * - `deleteLease`: with `owner`, only if the lease is theirs; with `version`, only if it still has
+ *   that. Yields whether it is gone by this.
+ * - `readHead`: asks the source itself how far its log reaches.
  */
 export type StoreOperation =
   | { kind: 'insertLease'; lease: StoredLease }
-  | { kind: 'renewLease'; leaseId: string; acknowledged: Positions; leaseMs: number }
+  | {
+      kind: 'renewLease';
+      leaseId: string;
+      owner: string | undefined;
+      acknowledged: Positions;
+      leaseMs: number;
+    }
   | { kind: 'readRequirement' }
   | { kind: 'raiseRequirement'; positions: Positions }
   | { kind: 'listLeases' }
-  | { kind: 'deleteLease'; leaseId: string; version: number | undefined };
+  | {
+      kind: 'deleteLease';
+      leaseId: string;
+      owner: string | undefined;
+      version: number | undefined;
+    }
+  | { kind: 'readHead'; source: Source };
 
 /** What came of an operation. `failed`: or nobody knows. */
 export type StoreResult =
@@ -38,6 +55,7 @@ export type StoreResult =
   | { kind: 'failed' }
   | { kind: 'found'; isFound: boolean }
   | { kind: 'requirement'; required: Positions }
+  | { kind: 'head'; head: Position }
   | { kind: 'leases'; leases: readonly StoredLease[] };
 
 /** What became of a barrier; the counts are leases. */
@@ -50,28 +68,43 @@ export type BarrierReport = {
   elapsedMs: number;
 };
 
-/** The calls that a replica takes; each may be repeated. Lease ids are made by guards, once each. */
+/**
+ * The calls that a replica takes; each may be repeated. Lease ids are made by guards, once each;
+ * `owner` is the identity in the caller's certificate.
+ */
 export type RegistryCall =
-  | { kind: 'acquire'; leaseId: string; guardName: string }
-  | { kind: 'renew'; leaseId: string; applied: Positions; acknowledged: Positions }
-  | { kind: 'release'; leaseId: string }
+  | { kind: 'acquire'; leaseId: string; owner: string; guardName: string }
+  | { kind: 'renew'; leaseId: string; owner: string; applied: Positions; acknowledged: Positions }
+  | { kind: 'release'; leaseId: string; owner: string }
   /** Of a source's relay: the requirement alone, so that a revoke whose RPC died is bounded. */
   | { kind: 'require'; positions: Positions }
   | { kind: 'awaitBarrier'; positions: Positions };
+
+/** What a guard has acknowledged, and what it had applied by then. */
+export type AcknowledgedMessage = {
+  leaseId: string;
+  guardName: string;
+  positions: Positions;
+  applied: Positions;
+};
 
 /** What a replica is told. */
 export type RegistryInput =
   | { kind: 'call'; callId: number; call: RegistryCall }
   /** The caller waits no more. */
   | { kind: 'abandon'; callId: number }
-  /** On core NATS, heard by every replica. */
-  | { kind: 'acknowledged'; leaseId: string; guardName: string; positions: Positions }
+  /** On core NATS, received by every replica, which has found it authentic. */
+  | ({ kind: 'acknowledged' } & AcknowledgedMessage)
+  /** A source has broadcast events up to there. */
+  | { kind: 'committed'; positions: Positions }
   | { kind: 'stored'; operationId: number; result: StoreResult }
   | { kind: 'tick' };
 
 /** The answer to a call. `failed`: UNAVAILABLE; of a barrier PROPAGATION_UNCONFIRMED. */
 export type RegistryReply =
   | { kind: 'acquired'; numbers: LeaseNumbers }
+  /** A lease of that id belongs to another certificate. */
+  | { kind: 'taken' }
   | { kind: 'renewed'; answer: RenewAnswer }
   | { kind: 'released' }
   | { kind: 'required' }
@@ -80,5 +113,7 @@ export type RegistryReply =
 
 /** What a replica wants done, at once. */
 export type RegistryAction =
+  /** A lease's guard claimed a position that is not believed: for those who watch. */
+  | { kind: 'disbelieved'; leaseId: string; why: 'beyond_log' | 'beyond_applied' }
   | { kind: 'store'; operationId: number; operation: StoreOperation }
   | { kind: 'reply'; callId: number; reply: RegistryReply };

@@ -1,10 +1,12 @@
 import type { Reading } from '../core/fence.ts';
-import { haveReached, type Positions } from '../core/position.ts';
+import { hasReached, haveReached, laterOf, type Positions, sources } from '../core/position.ts';
 import { allProtections, type Protections } from '../core/protections.ts';
 import type { LeaseNumbers } from '../core/settings.ts';
 import { Barrier } from './barrier.ts';
+import { Committed } from './committed.ts';
 import { HeardAcknowledgements } from './heard-acknowledgements.ts';
 import type {
+  AcknowledgedMessage,
   RegistryAction,
   RegistryCall,
   RegistryInput,
@@ -28,6 +30,7 @@ export class RegistryCore {
   readonly #protections: Protections;
   readonly #numbers: LeaseNumbers;
   readonly #observed: ObservedLeases;
+  readonly #committed: Committed;
   readonly #heard: HeardAcknowledgements;
   readonly #operations = new Map<number, Continue>();
   readonly #barriers = new Map<number, Barrier>();
@@ -44,7 +47,9 @@ export class RegistryCore {
     this.#numbers = { leaseMs, renewMs, driftShare };
     this.#protections = protections;
     this.#observed = new ObservedLeases(settings.leaseMs);
-    this.#heard = new HeardAcknowledgements(protections['acknowledge-by-lease']);
+    this.#committed = new Committed(protections);
+    const isByLease = protections['acknowledge-by-lease'];
+    this.#heard = new HeardAcknowledgements(isByLease, this.#committed);
   }
 
   /** When the next tick is due, by the monotonic clock. */
@@ -67,7 +72,10 @@ export class RegistryCore {
         this.#barriers.delete(input.callId);
         break;
       case 'acknowledged':
-        this.#acknowledged(input.leaseId, input.guardName, input.positions);
+        this.#acknowledged(input);
+        break;
+      case 'committed':
+        this.#learn(input.positions);
         break;
       case 'stored':
         this.#stored(input.operationId, input.result, now);
@@ -82,10 +90,49 @@ export class RegistryCore {
     return actions;
   }
 
-  #acknowledged(leaseId: string, guardName: string, positions: Positions): void {
-    this.#heard.hear(leaseId, guardName, positions);
+  #acknowledged({ leaseId, guardName, positions, applied }: AcknowledgedMessage): void {
+    this.#heard.hear(leaseId, guardName, this.#withinApplied(leaseId, positions, applied));
     const only = this.#protections['acknowledge-by-lease'] ? leaseId : undefined;
     for (const barrier of this.#barriers.values()) barrier.look(this.#heard, only);
+  }
+
+  /** A source has committed this: what guards claim of it is believed from now on. */
+  #learn(positions: Positions): void {
+    if (!this.#committed.learn(positions)) return;
+    for (const barrier of this.#barriers.values()) barrier.look(this.#heard);
+  }
+
+  /** Of each source, what is acknowledged if it is applied too; else nothing. */
+  #withinApplied(leaseId: string, acknowledged: Positions, applied: Positions): Positions {
+    if (!this.#protections['acknowledged-within-applied']) return acknowledged;
+    const within: Positions = {};
+    for (const source of sources) {
+      const position = acknowledged[source];
+      if (position === undefined) continue;
+      if (hasReached(applied[source], position)) within[source] = position;
+      else this.#actions.push({ kind: 'disbelieved', leaseId, why: 'beyond_applied' });
+    }
+    return within;
+  }
+
+  /**
+   * Goes on with the claims that are believed. Nearly always they are known to be true, by what
+   * sources require and broadcast; where they are not, their sources are asked.
+   */
+  #believe(leaseId: string, claims: Positions, then: () => void): void {
+    const beyond = this.#committed.beyond(claims);
+    let asked = beyond.length;
+    if (asked === 0) then();
+    for (const source of beyond) {
+      this.#store({ kind: 'readHead', source }, (result) => {
+        if (result.kind === 'head') this.#learn({ [source]: result.head });
+        if (--asked > 0) return;
+        if (this.#committed.beyond(claims).length > 0) {
+          this.#actions.push({ kind: 'disbelieved', leaseId, why: 'beyond_log' });
+        }
+        then();
+      });
+    }
   }
 
   #store(operation: StoreOperation, then: Continue): void {
@@ -113,7 +160,7 @@ export class RegistryCore {
         this.#renew(callId, call);
         break;
       case 'release':
-        this.#release(callId, call.leaseId);
+        this.#release(callId, call);
         break;
       case 'require':
         this.#require(callId, call.positions);
@@ -126,12 +173,13 @@ export class RegistryCore {
 
   /** Writes a lease and grants nothing. */
   #acquire(callId: number, call: Extract<RegistryCall, { kind: 'acquire' }>): void {
-    const { leaseId, guardName } = call;
+    const { leaseId, owner, guardName } = call;
     const { leaseMs } = this.#settings;
-    const lease = { id: leaseId, guardName, version: 0, acknowledged: {}, leaseMs };
-    this.#store({ kind: 'insertLease', lease }, ({ kind }) => {
+    const lease = { id: leaseId, owner, guardName, version: 0, acknowledged: {}, leaseMs };
+    this.#store({ kind: 'insertLease', lease }, (result) => {
       const numbers = this.#numbers;
-      this.#reply(callId, kind === 'done' ? { kind: 'acquired', numbers } : { kind: 'failed' });
+      if (result.kind !== 'found') this.#reply(callId, { kind: 'failed' });
+      else this.#reply(callId, result.isFound ? { kind: 'acquired', numbers } : { kind: 'taken' });
     });
   }
 
@@ -141,8 +189,18 @@ export class RegistryCore {
    */
   #renew(callId: number, call: Extract<RegistryCall, { kind: 'renew' }>): void {
     const { leaseId, applied, acknowledged } = call;
+    this.#believe(leaseId, laterOf(applied, acknowledged), () => {
+      const believed = this.#committed.believed(applied);
+      const within = this.#withinApplied(leaseId, this.#committed.believed(acknowledged), applied);
+      this.#renewLease(callId, { ...call, applied: believed, acknowledged: within });
+    });
+  }
+
+  #renewLease(callId: number, call: Extract<RegistryCall, { kind: 'renew' }>): void {
+    const { leaseId, applied, acknowledged } = call;
     const { leaseMs } = this.#settings;
-    const write: StoreOperation = { kind: 'renewLease', leaseId, acknowledged, leaseMs };
+    const owner = this.#ownerOf(call);
+    const write: StoreOperation = { kind: 'renewLease', leaseId, owner, acknowledged, leaseMs };
     const read: StoreOperation = { kind: 'readRequirement' };
     const isLeaseFirst = this.#protections['requirement-after-lease'];
     this.#store(isLeaseFirst ? write : read, (first) => {
@@ -151,6 +209,7 @@ export class RegistryCore {
         if (!this.#isUsable(callId, second)) return;
         const requirement = isLeaseFirst ? second : first;
         if (requirement.kind === 'requirement') {
+          this.#learn(requirement.required);
           this.#answerRenewal(callId, applied, requirement.required);
         }
       });
@@ -174,20 +233,28 @@ export class RegistryCore {
     this.#reply(callId, { kind: 'renewed', answer });
   }
 
-  #release(callId: number, leaseId: string): void {
-    this.#observed.forget(leaseId);
-    this.#store({ kind: 'deleteLease', leaseId, version: undefined }, ({ kind }) => {
+  /** Whose lease it must be. */
+  #ownerOf({ owner }: { owner: string }): string | undefined {
+    return this.#protections['lease-of-its-owner'] ? owner : undefined;
+  }
+
+  #release(callId: number, call: Extract<RegistryCall, { kind: 'release' }>): void {
+    const { leaseId } = call;
+    const owner = this.#ownerOf(call);
+    this.#store({ kind: 'deleteLease', leaseId, owner, version: undefined }, ({ kind }) => {
       this.#reply(callId, kind === 'failed' ? { kind: 'failed' } : { kind: 'released' });
     });
   }
 
   #require(callId: number, positions: Positions): void {
+    this.#learn(positions);
     this.#store({ kind: 'raiseRequirement', positions }, ({ kind }) => {
       this.#reply(callId, kind === 'failed' ? { kind: 'failed' } : { kind: 'required' });
     });
   }
 
   #awaitBarrier(callId: number, positions: Positions, now: Reading): void {
+    this.#learn(positions);
     const barrier = new Barrier(positions, now.monotonicMs, this.#settings.leaseMs);
     this.#barriers.set(callId, barrier);
     this.#store({ kind: 'raiseRequirement', positions }, ({ kind }, durableAt) => {
@@ -230,7 +297,13 @@ export class RegistryCore {
     for (const { leaseId, version } of this.#observed.dead(now.monotonicMs)) {
       this.#observed.forget(leaseId);
       const onCondition = this.#protections['delete-on-condition'] ? version : undefined;
-      this.#store({ kind: 'deleteLease', leaseId, version: onCondition }, () => {});
+      const sweep = {
+        kind: 'deleteLease',
+        leaseId,
+        owner: undefined,
+        version: onCondition,
+      } as const;
+      this.#store(sweep, () => {});
     }
     if (now.monotonicMs >= this.#nextListMs && !this.#isListing) this.#list(now);
   }

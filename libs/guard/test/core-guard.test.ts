@@ -92,7 +92,7 @@ test('another life of a log ends all facts of its source, fills in flight includ
     bench.step({
       kind: 'heard',
       source: 'project',
-      incarnation: 'b',
+      head: { incarnation: 'b', sequence: 1 },
       events: [{ sequence: 1, ends: [] }],
     });
     const { requestId } = bench.last('readEvents');
@@ -105,7 +105,7 @@ test('another life of a log ends all facts of its source, fills in flight includ
   bench.step({
     kind: 'heard',
     source: 'project',
-    incarnation: 'a',
+    head: { incarnation: 'a', sequence: 11 },
     events: [{ sequence: 11, ends }],
   });
   const [fill] = bench.lookUp();

@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { Positions } from '../core/position.ts';
 import type {
   RegistryAction,
   RegistryCall,
@@ -12,7 +13,14 @@ import { RegistryCore } from '../registry/registry-core.ts';
 const settings = { leaseMs: 1_000, renewMs: 300, driftShare: 0.01, relistMs: 100, sweepMs: 400 };
 const at = (sequence: number) => ({ token: { incarnation: 'a', sequence } });
 const lease = (id: string, acknowledged: number): StoredLease => {
-  return { id, guardName: id, version: 1, acknowledged: at(acknowledged), leaseMs: 1_000 };
+  return {
+    id,
+    owner: 'guard/edge',
+    guardName: id,
+    version: 1,
+    acknowledged: at(acknowledged),
+    leaseMs: 1_000,
+  };
 };
 
 /** A replica with a hand on its clock and on what its store answers. */
@@ -20,7 +28,17 @@ class Bench {
   readonly core = new RegistryCore(settings);
   readonly replies: RegistryReply[] = [];
   readonly asked: { operationId: number; operation: StoreOperation }[] = [];
+  readonly disbelieved: string[] = [];
   nowMs = 100;
+
+  /** The source's log reaches to 20 unless told otherwise. */
+  constructor(committed: Positions = at(20)) {
+    this.commit(committed);
+  }
+
+  commit(positions: Positions): void {
+    this.#take(this.core.step({ kind: 'committed', positions }, this.#reading()));
+  }
 
   call(call: RegistryCall): void {
     this.#take(this.core.step({ kind: 'call', callId: 1, call }, this.#reading()));
@@ -35,11 +53,9 @@ class Bench {
     return operation;
   }
 
-  acknowledge(leaseId: string, sequence: number): void {
-    const positions = at(sequence);
-    this.#take(
-      this.core.step({ kind: 'acknowledged', leaseId, guardName: 'x', positions }, this.#reading()),
-    );
+  acknowledge(leaseId: string, sequence: number, applied = sequence): void {
+    const message = { leaseId, guardName: 'x', positions: at(sequence), applied: at(applied) };
+    this.#take(this.core.step({ kind: 'acknowledged', ...message }, this.#reading()));
   }
 
   tick(afterMs: number): void {
@@ -54,13 +70,14 @@ class Bench {
   #take(actions: RegistryAction[]): void {
     for (const action of actions) {
       if (action.kind === 'reply') this.replies.push(action.reply);
+      else if (action.kind === 'disbelieved') this.disbelieved.push(action.why);
       else this.asked.push(action);
     }
   }
 }
 
-function barrierOver(leases: StoredLease[]): Bench {
-  const bench = new Bench();
+function barrierOver(leases: StoredLease[], committed?: Positions): Bench {
+  const bench = new Bench(committed);
   bench.call({ kind: 'awaitBarrier', positions: at(11) });
   bench.store('raiseRequirement', { kind: 'done' });
   bench.store('listLeases', { kind: 'leases', leases });
@@ -69,7 +86,13 @@ function barrierOver(leases: StoredLease[]): Bench {
 
 test('a renewal writes the lease before it reads the requirement', (t) => {
   const bench = new Bench();
-  bench.call({ kind: 'renew', leaseId: 'l', applied: at(10), acknowledged: at(10) });
+  bench.call({
+    kind: 'renew',
+    leaseId: 'l',
+    owner: 'guard/edge',
+    applied: at(10),
+    acknowledged: at(10),
+  });
   bench.store('renewLease', { kind: 'found', isFound: true });
   bench.store('readRequirement', { kind: 'requirement', required: at(10) });
   t.like(bench.replies, [{ kind: 'renewed', answer: { result: 'granted' } }]);
@@ -77,7 +100,13 @@ test('a renewal writes the lease before it reads the requirement', (t) => {
 
 test('a guard that has not reached what is required is told what its view waits for', (t) => {
   const bench = new Bench();
-  bench.call({ kind: 'renew', leaseId: 'l', applied: at(10), acknowledged: at(10) });
+  bench.call({
+    kind: 'renew',
+    leaseId: 'l',
+    owner: 'guard/edge',
+    applied: at(10),
+    acknowledged: at(10),
+  });
   bench.store('renewLease', { kind: 'found', isFound: true });
   bench.store('readRequirement', { kind: 'requirement', required: at(11) });
   t.like(bench.replies, [{ kind: 'renewed', answer: { result: 'behind', required: at(11) } }]);
@@ -86,7 +115,8 @@ test('a guard that has not reached what is required is told what its view waits 
 test('a later life of a log is past every position of the one before', (t) => {
   const bench = new Bench();
   const applied = { token: { incarnation: 'b', sequence: 1 } };
-  bench.call({ kind: 'renew', leaseId: 'l', applied, acknowledged: {} });
+  bench.commit(applied);
+  bench.call({ kind: 'renew', leaseId: 'l', owner: 'guard/edge', applied, acknowledged: {} });
   bench.store('renewLease', { kind: 'found', isFound: true });
   bench.store('readRequirement', { kind: 'requirement', required: at(11) });
   t.like(bench.replies, [{ kind: 'renewed', answer: { result: 'granted' } }]);
@@ -94,7 +124,7 @@ test('a later life of a log is past every position of the one before', (t) => {
 
 test('a lease that is not there is lost', (t) => {
   const bench = new Bench();
-  bench.call({ kind: 'renew', leaseId: 'l', applied: {}, acknowledged: {} });
+  bench.call({ kind: 'renew', leaseId: 'l', owner: 'guard/edge', applied: {}, acknowledged: {} });
   bench.store('renewLease', { kind: 'found', isFound: false });
   t.deepEqual(bench.replies, [{ kind: 'renewed', answer: { result: 'lost' } }]);
 });
@@ -168,6 +198,91 @@ test('a dead lease is swept, a living one is not', (t) => {
   bench.tick(200);
   t.like(bench.asked, [{ operation: { kind: 'deleteLease', leaseId: 'dead' } }]);
   t.is(bench.asked.length, 1);
+});
+
+/** A renewal of a guard that claims these; answers what was written of it, and the reply. */
+function renewal(bench: Bench, applied: Positions, acknowledged: Positions, head?: Positions) {
+  bench.call({ kind: 'renew', leaseId: 'l', owner: 'guard/edge', applied, acknowledged });
+  const position = head?.token;
+  if (position !== undefined) bench.store('readHead', { kind: 'head', head: position });
+  const written = bench.store('renewLease', { kind: 'found', isFound: true });
+  bench.store('readRequirement', { kind: 'requirement', required: at(11) });
+  const reply = bench.replies.at(-1);
+  return {
+    acknowledged: written.kind === 'renewLease' ? written.acknowledged : undefined,
+    result: reply?.kind === 'renewed' ? reply.answer.result : undefined,
+  };
+}
+
+test('a position beyond what the source has committed is not believed', (t) => {
+  const bench = new Bench(at(20));
+  const claimed = renewal(bench, at(1_000_020), at(1_000_020), at(21));
+  t.deepEqual(claimed, { acknowledged: {}, result: 'behind' });
+  t.deepEqual(bench.disbelieved, ['beyond_log']);
+});
+
+test('a position of another incarnation is not believed, earlier or later', (t) => {
+  for (const incarnation of ['A', 'b']) {
+    const bench = new Bench(at(20));
+    const other = { token: { incarnation, sequence: 12 } };
+    t.deepEqual(renewal(bench, other, other, at(20)), { acknowledged: {}, result: 'behind' });
+  }
+});
+
+test('a source is asked only where a claim exceeds what is known of its log', (t) => {
+  const bench = new Bench(at(20));
+  t.deepEqual(renewal(bench, at(20), at(20)), { acknowledged: at(20), result: 'granted' });
+  const asked = renewal(bench, at(21), at(21), at(22));
+  t.deepEqual(asked, { acknowledged: at(21), result: 'granted' });
+  t.deepEqual(renewal(bench, at(22), at(22)), { acknowledged: at(22), result: 'granted' });
+  const restored = { token: { incarnation: 'b', sequence: 1 } };
+  const after = renewal(bench, restored, restored, restored);
+  t.deepEqual(after, { acknowledged: restored, result: 'granted' });
+  t.deepEqual(bench.disbelieved, []);
+});
+
+test('where the source does not answer, the renewal goes on without the claim', (t) => {
+  const bench = new Bench(at(20));
+  const claims = { applied: at(21), acknowledged: at(21) };
+  bench.call({ kind: 'renew', leaseId: 'l', owner: 'guard/edge', ...claims });
+  bench.store('readHead', { kind: 'failed' });
+  t.like(bench.store('renewLease', { kind: 'found', isFound: true }), { acknowledged: {} });
+  bench.store('readRequirement', { kind: 'requirement', required: at(11) });
+  t.like(bench.replies, [{ kind: 'renewed', answer: { result: 'behind', required: at(11) } }]);
+});
+
+test('what is acknowledged beyond what is applied is not believed, by renewal or by message', (t) => {
+  const bench = new Bench(at(20));
+  t.deepEqual(renewal(bench, at(11), at(12)), { acknowledged: {}, result: 'granted' });
+  const waiting = barrierOver([lease('l', 10)]);
+  waiting.acknowledge('l', 11, 10);
+  t.deepEqual(waiting.replies, []);
+  t.deepEqual([bench.disbelieved, waiting.disbelieved], [['beyond_applied'], ['beyond_applied']]);
+  waiting.acknowledge('l', 11, 11);
+  t.like(waiting.replies, [{ kind: 'passed' }]);
+});
+
+test('an acknowledgement beyond the log counts from when the source has committed as much', (t) => {
+  const bench = barrierOver([lease('l', 10)], at(10));
+  bench.acknowledge('l', 12);
+  t.deepEqual(bench.replies, []);
+  bench.commit(at(12));
+  t.like(bench.replies, [{ kind: 'passed', report: { acknowledged: 1 } }]);
+});
+
+test('what was claimed beyond the log hides nothing that is true', (t) => {
+  const bench = barrierOver([lease('l', 10)]);
+  bench.acknowledge('l', 1_000_011);
+  t.deepEqual(bench.replies, []);
+  bench.acknowledge('l', 11);
+  t.like(bench.replies, [{ kind: 'passed', report: { acknowledged: 1 } }]);
+});
+
+test('a lease id of another certificate is refused', (t) => {
+  const bench = new Bench();
+  bench.call({ kind: 'acquire', leaseId: 'l', owner: 'guard/edge', guardName: 'x' });
+  bench.store('insertLease', { kind: 'found', isFound: false });
+  t.deepEqual(bench.replies, [{ kind: 'taken' }]);
 });
 
 test('dangerous numbers are refused', (t) => {

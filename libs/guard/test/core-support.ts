@@ -109,7 +109,7 @@ export class Bench {
     return this.step({
       kind: 'heard',
       source: 'token',
-      incarnation: 'a',
+      head: { incarnation: 'a', sequence },
       events: [{ sequence, ends }],
     });
   }

@@ -2,6 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test, { type ExecutionContext } from 'ava';
+import { ulid } from 'ulid';
+import { certificate } from '../../../test/harness/certificates.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { HostileClient } from '../../../test/harness/hostile-client.ts';
 import { startTestSilo, type TestSilo } from '../../../test/harness/silo.ts';
@@ -82,3 +84,46 @@ test.serial(
     child.kill('SIGCONT');
   },
 );
+
+test.serial(
+  'a lease is renewed and released only by the certificate that acquired it',
+  async (t) => {
+    await using silo = await startTestSilo(leases);
+    const owner = silo.internal(certificate('service-org')).token.registry;
+    const thief = silo.internal(certificate('guard-edge')).token.registry;
+    const leaseId = ulid().toLowerCase();
+    await owner.acquire({ leaseId, guardName: 'owner' });
+    const renewal = { leaseId, applied: [], acknowledged: [] };
+    const stolen = await thief.renew(renewal);
+    t.is(stolen.result?.$case, 'lost');
+    t.is(stolen.keys, undefined);
+    await thief.release({ leaseId });
+    await t.throwsAsync(thief.acquire({ leaseId, guardName: 'thief' }), {
+      message: /belongs to another certificate/,
+    });
+    const renewed = await owner.renew(renewal);
+    t.is(renewed.result?.$case, 'behind', 'nothing was applied');
+    t.is(renewed.keys?.acknowledgementSecret.length, 32);
+  },
+);
+
+test.serial('a renewal is believed only within what the sources have committed', async (t) => {
+  await using silo = await startTestSilo(leases);
+  const guard = silo.internal(certificate('guard-edge')).token.registry;
+  const leaseId = ulid().toLowerCase();
+  await guard.acquire({ leaseId, guardName: 'overstating' });
+  const ada = await silo.signUp('Ada');
+  const { head } = await silo.internal().token.eventLog.getHead({});
+  const { incarnation = '', sequence = 0 } = head ?? {};
+  const claims = [
+    [{ source: 'token', incarnation, sequence: sequence + 1_000_000 }],
+    [{ source: 'token', incarnation: 'zzzzzzzzzzzzzzzzzzzzzzzzzz', sequence }],
+  ];
+  for (const positions of claims) {
+    await guard.renew({ leaseId, applied: positions, acknowledged: positions });
+  }
+  const { propagation } = await ada.api.projectTokens.regenerateProjectToken({
+    ...{ projectId: ada.projectId, expectedFingerprint: '', requestId: '' },
+  });
+  t.like(propagation, { guards: 5, acknowledged: 4, expired: 1 });
+});

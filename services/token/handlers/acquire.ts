@@ -9,7 +9,7 @@ import type { Dependencies } from './dependencies.ts';
 /** Acquire: a lease, and no view. */
 export const createAcquire =
   ({ registry }: Dependencies): Handler<AcquireRequest, AcquireResponse> =>
-  async ({ leaseId, guardName }, { signal }) => {
-    const { numbers, keys } = await registry.acquire(leaseId, guardName, signal);
+  async ({ leaseId, guardName }, { actor, signal }) => {
+    const { numbers, keys } = await registry.for(actor).acquire(leaseId, guardName, signal);
     return { terms: toLeaseTerms(numbers), keys };
   };

@@ -1,7 +1,7 @@
 import type { Access, Fills } from '@silo/guard/access.ts';
-import type { Registry } from '@silo/guard/registry.ts';
 import type { EventLog } from '@silo/mongo/event-log.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
+import type { OwnRegistry } from '@silo/service/kit.ts';
 import type { Peers } from '@silo/service/peers.ts';
 import type { EndedKeyStore } from '../store/ended-keys.ts';
 import type { KeyStore } from '../store/keys.ts';
@@ -15,7 +15,7 @@ export type Dependencies = {
   endedKeys: EndedKeyStore;
   fills: Pick<Fills, 'token' | 'key'>;
   access: Access;
-  registry: Registry;
+  registry: OwnRegistry;
   peers: Pick<Peers, 'org'>;
   clock: Clock;
 };

@@ -8,7 +8,7 @@ import type { Dependencies } from './dependencies.ts';
 /** Release: nobody waits for this guard any more. */
 export const createRelease =
   ({ registry }: Dependencies): Handler<ReleaseRequest, ReleaseResponse> =>
-  async ({ leaseId }, { signal }) => {
-    await registry.release(leaseId, signal);
+  async ({ leaseId }, { actor, signal }) => {
+    await registry.for(actor).release(leaseId, signal);
     return {};
   };

@@ -9,12 +9,12 @@ import type { Dependencies } from './dependencies.ts';
 /** Renew: a view, where the guard has applied what is required. */
 export const createRenew =
   ({ registry }: Dependencies): Handler<RenewRequest, RenewResponse> =>
-  async ({ leaseId, applied, acknowledged }, { signal }) => {
+  async ({ leaseId, applied, acknowledged }, { actor, signal }) => {
     const renewal = {
       leaseId,
       applied: fromLogPositions(applied),
       acknowledged: fromLogPositions(acknowledged),
     };
-    const { answer, keys } = await registry.renew(renewal, signal);
+    const { answer, keys } = await registry.for(actor).renew(renewal, signal);
     return { result: toRenewResult(answer), keys };
   };

@@ -8,7 +8,7 @@ import type { Dependencies } from './dependencies.ts';
 /** ReportKeyUse: keys that guards have let in, for their `last_use_time`. */
 export const createReportKeyUse =
   ({ registry }: Dependencies): Handler<ReportKeyUseRequest, ReportKeyUseResponse> =>
-  async ({ keys }, { signal }) => {
-    await registry.reportKeyUse(keys, signal);
+  async ({ keys }, { actor, signal }) => {
+    await registry.for(actor).reportKeyUse(keys, signal);
     return {};
   };

@@ -73,6 +73,8 @@ export type EndedKeyDocument = {
 /** A guard's lease. */
 export type LeaseDocument = {
   _id: string;
+  /** The identity in the certificate that acquired it, such as `service/org`. */
+  owner: string;
   guardName: string;
   /** Counts its renewals. */
   version: number;

@@ -82,27 +82,43 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
   });
 
   return {
-    /** A new lease; changes nothing if there is one of that id. */
-    async insert({ id, ...lease }: StoredLease): Promise<void> {
+    /**
+     * A new lease; changes nothing if there is one of that id. Whether there is one of this owner
+     * now.
+     */
+    async insert({ id, owner, ...lease }: StoredLease): Promise<boolean> {
+      const filter = { _id: id, owner };
       const write = () =>
-        leases.updateOne(
-          { _id: id },
-          { $setOnInsert: lease },
-          { ...bounded(signal), upsert: true },
-        );
-      await inTurn(() => reading(write())).catch((error) => {
-        if (!isDuplicateKey(error)) throw error; // the same request, twice at once
-      });
+        leases.updateOne(filter, { $setOnInsert: lease }, { ...bounded(signal), upsert: true });
+      try {
+        await inTurn(() => reading(write()));
+        return true;
+      } catch (error) {
+        if (!isDuplicateKey(error)) throw error;
+      }
+      // The same request, twice at once; or the id is another's.
+      const count = () => leases.countDocuments(filter, bounded(signal));
+      return (await inTurn(() => reading(count()))) > 0;
     },
 
-    /** Version + 1, and the later or longer of the rest; whether there is such a lease. */
-    async renew(leaseId: string, acknowledged: Positions, leaseMs: number): Promise<boolean> {
+    /**
+     * Version + 1, and the later or longer of the rest; with `owner`, only if the lease is theirs.
+     * Whether there is such a lease.
+     */
+    async renew(
+      leaseId: string,
+      owner: string | undefined,
+      acknowledged: Positions,
+      leaseMs: number,
+    ): Promise<boolean> {
       const version = { $add: ['$version', 1] };
       const longer = { $max: ['$leaseMs', leaseMs] };
       const later = laterFields(acknowledged, 'acknowledged.');
       const pipeline = [{ $set: { version, leaseMs: longer, ...later } }];
       const { matchedCount } = await inTurn(() =>
-        causally((options) => leases.updateOne({ _id: leaseId }, pipeline, options)),
+        causally((options) =>
+          leases.updateOne({ _id: leaseId, ...only({ owner }) }, pipeline, options),
+        ),
       );
       return matchedCount > 0;
     },
@@ -131,9 +147,15 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
       return await listAll(undefined);
     },
 
-    /** Ends a lease; with `version`, only if it still has that. Whether it is gone by this. */
-    async delete(leaseId: string, version: number | undefined): Promise<boolean> {
-      const filter = version === undefined ? { _id: leaseId } : { _id: leaseId, version };
+    /**
+     * Ends a lease; with `owner`, only if it is theirs, with `version`, only if it still has that.
+     * Whether it is gone by this.
+     */
+    async delete(
+      leaseId: string,
+      conditions: { owner?: string | undefined; version?: number | undefined } = {},
+    ): Promise<boolean> {
+      const filter = { _id: leaseId, ...only(conditions) };
       const { deletedCount } = await inTurn(() =>
         reading(leases.deleteOne(filter, bounded(signal))),
       );
@@ -144,6 +166,11 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
 
 /** More guards than that are listed in several steps. */
 const listBatch = 10_000;
+
+/** The fields that a filter demands: those that are given. */
+function only(fields: { owner?: string | undefined; version?: number | undefined }): Document {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
 
 /** The fields of an update that moves each of these positions forward, and none back. */
 function laterFields(positions: Positions, prefix = ''): Document {

@@ -17,9 +17,10 @@ async function open(t: ExecutionContext) {
 }
 
 const leaseMs = 5_000;
+const owner = 'guard/edge';
 
 function lease(id: string, acknowledged: Positions = {}) {
-  return { id, guardName: `guard of ${id}`, version: 0, acknowledged, leaseMs };
+  return { id, owner, guardName: `guard of ${id}`, version: 0, acknowledged, leaseMs };
 }
 
 const at = (sequence: number, incarnation = 'a') => ({ incarnation, sequence });
@@ -27,7 +28,7 @@ const at = (sequence: number, incarnation = 'a') => ({ incarnation, sequence });
 test('a lease is inserted once: the second time changes nothing', async (t) => {
   const { here, there } = await open(t);
   await Promise.all([here.insert(lease('one')), there.insert(lease('one'))]);
-  t.true(await here.renew('one', {}, leaseMs));
+  t.true(await here.renew('one', owner, {}, leaseMs));
   await there.insert(lease('one'));
   t.deepEqual(await here.list(), [{ ...lease('one'), version: 1 }]);
 });
@@ -35,10 +36,12 @@ test('a lease is inserted once: the second time changes nothing', async (t) => {
 test('each renewal counts, and acknowledgements never fall', async (t) => {
   const { here, there } = await open(t);
   await here.insert(lease('one'));
-  t.true(await here.renew('one', { org: at(7), token: at(3) }, leaseMs));
-  t.true(await there.renew('one', { org: at(5), token: at(1, 'b'), project: at(0) }, leaseMs));
+  t.true(await here.renew('one', owner, { org: at(7), token: at(3) }, leaseMs));
   t.true(
-    await here.renew('one', { org: at(9, 'Z'), token: at(9, 'a') }, leaseMs),
+    await there.renew('one', owner, { org: at(5), token: at(1, 'b'), project: at(0) }, leaseMs),
+  );
+  t.true(
+    await here.renew('one', owner, { org: at(9, 'Z'), token: at(9, 'a') }, leaseMs),
     'an earlier life',
   );
   const acknowledged = { org: at(7), token: at(1, 'b'), project: at(0) };
@@ -48,28 +51,39 @@ test('each renewal counts, and acknowledgements never fall', async (t) => {
 test('a lease keeps the longest length that it was ever renewed with', async (t) => {
   const { here, there } = await open(t);
   await here.insert(lease('one'));
-  await there.renew('one', {}, 7_000);
-  await here.renew('one', {}, leaseMs);
+  await there.renew('one', owner, {}, 7_000);
+  await here.renew('one', owner, {}, leaseMs);
   t.deepEqual(await here.list(), [{ ...lease('one'), version: 2, leaseMs: 7_000 }]);
 });
 
 test('there is no lease to renew that was never written, or was deleted', async (t) => {
   const { here, there } = await open(t);
-  t.false(await here.renew('one', {}, leaseMs));
+  t.false(await here.renew('one', owner, {}, leaseMs));
   await here.insert(lease('one'));
-  t.true(await there.delete('one', undefined));
-  t.false(await there.delete('one', undefined));
-  t.false(await here.renew('one', {}, leaseMs));
+  t.true(await there.delete('one'));
+  t.false(await there.delete('one'));
+  t.false(await here.renew('one', owner, {}, leaseMs));
   t.deepEqual(await here.list(), []);
+});
+
+test('a lease is its owner’s: another neither makes, renews nor deletes it', async (t) => {
+  const { here, there } = await open(t);
+  t.true(await here.insert(lease('one')));
+  t.true(await there.insert(lease('one')), 'the same owner again');
+  t.false(await there.insert({ ...lease('one'), owner: 'service/org' }));
+  t.false(await there.renew('one', 'service/org', { org: at(7) }, leaseMs));
+  t.false(await there.delete('one', { owner: 'service/org' }));
+  t.deepEqual(await here.list(), [lease('one')]);
+  t.true(await there.delete('one', { owner }));
 });
 
 test('a lease is deleted on condition only if its version is unchanged', async (t) => {
   const { here, there } = await open(t);
   await here.insert(lease('one'));
   await here.insert(lease('other'));
-  await here.renew('one', {}, leaseMs);
-  t.false(await there.delete('one', 0));
-  t.true(await there.delete('one', 1));
+  await here.renew('one', owner, {}, leaseMs);
+  t.false(await there.delete('one', { version: 0 }));
+  t.true(await there.delete('one', { version: 1 }));
   t.deepEqual(
     (await here.list()).map(({ id }) => id),
     ['other'],
@@ -111,7 +125,7 @@ test('whoever renewed a lease reads all that was required before, whichever repl
   await here.insert(lease('one'));
   for (let turn = 1; turn <= 20; turn++) {
     await there.raiseRequirement({ token: at(turn) });
-    await here.renew('one', {}, leaseMs);
+    await here.renew('one', owner, {}, leaseMs);
     t.deepEqual(await here.readRequirement(), { token: at(turn) });
   }
 });
@@ -123,7 +137,7 @@ test('one deployment’s leases and requirements are not another’s', async (t)
   await here.raiseRequirement({ org: at(7) });
   t.deepEqual(await elsewhere.list(), []);
   t.deepEqual(await elsewhere.readRequirement(), {});
-  t.false(await elsewhere.renew('one', {}, leaseMs));
+  t.false(await elsewhere.renew('one', owner, {}, leaseMs));
 });
 
 test('nothing is said to be durable once the process stops', async (t) => {
@@ -135,7 +149,7 @@ test('nothing is said to be durable once the process stops', async (t) => {
   stop.abort();
   await t.throwsAsync(store.raiseRequirement({ org: at(1) }));
   await t.throwsAsync(store.list());
-  await t.throwsAsync(store.renew('one', {}, leaseMs));
+  await t.throwsAsync(store.renew('one', owner, {}, leaseMs));
 });
 
 test('renewals of many guards at once take a share of the connections, and not all', async (t) => {
@@ -149,7 +163,7 @@ test('renewals of many guards at once take a share of the connections, and not a
     takenMax = Math.max(takenMax, ++taken);
   });
   client.on('connectionCheckedIn', () => taken--);
-  const renewals = Array.from({ length: 150 }, () => store.renew('one', {}, leaseMs));
+  const renewals = Array.from({ length: 150 }, () => store.renew('one', owner, {}, leaseMs));
   t.true((await Promise.all(renewals)).every((isFound) => isFound));
   t.is((await store.list())[0]?.version, 150);
   t.true(takenMax <= client.options.maxPoolSize / 2, `${takenMax} connections`);

@@ -28,6 +28,13 @@ const log = silentLogger();
 const at = (sequence: number, incarnation = 'a'): Positions => ({ org: { incarnation, sequence } });
 const newLeaseId = () => ulid().toLowerCase();
 
+/** Logs that reach to 1,000 in the incarnation of these tests. */
+const log1000 = {
+  head: async () => ({ incarnation: 'a', sequence: 1_000 }),
+  read: async () => ({ events: [], head: { incarnation: 'a', sequence: 1_000 } }),
+};
+const heads = { org: log1000, project: log1000, token: log1000 };
+
 async function open(t: ExecutionContext, usual = settings) {
   const database = await testDatabase(t);
   const subjectPrefix = `test-${randomUUID().slice(0, 8)}.v1`;
@@ -43,7 +50,7 @@ async function open(t: ExecutionContext, usual = settings) {
       store: createLeaseStore(client, db, signal),
       lastUse: new LastUse(createKeyStore(db), systemClock),
       keys: new MessageKeeper({ store: createMessageKeyStore(db, signal), log }),
-      ...{ nats: link(), subjectPrefix, settings: lease, log },
+      ...{ nats: link(), logs: heads, subjectPrefix, settings: lease, log },
     });
     t.teardown(() => registry[Symbol.dispose]());
     return registry;
@@ -64,7 +71,8 @@ async function open(t: ExecutionContext, usual = settings) {
     /** With the lease's own key unless another is given. */
     acknowledge: async (leaseId: string, positions: Positions, key?: MessageKey) =>
       publishAcknowledgement(nats, subjectPrefix, key ?? (await keyOf(leaseId)), {
-        ...{ leaseId, guardName: 'test', positions: toLogPositions(positions) },
+        ...{ leaseId, guardName: 'test' },
+        ...{ positions: toLogPositions(positions), applied: toLogPositions(positions) },
       }),
   };
 }
@@ -73,10 +81,12 @@ test('a lease of one replica is renewed at the other, which knows what is requir
   const { here, there } = await open(t);
   const leaseId = newLeaseId();
   const numbers = { leaseMs, renewMs: 600, driftShare: 0.01 };
-  const acquired = await here.acquire(leaseId, 'guard', signal);
+  const acquired = await here.for('guard/edge').acquire(leaseId, 'guard', signal);
   t.deepEqual(acquired.numbers, numbers);
   const renew = async (applied: Positions) => {
-    const { answer, keys } = await there.renew({ leaseId, applied, acknowledged: {} }, signal);
+    const { answer, keys } = await there
+      .for('guard/edge')
+      .renew({ leaseId, applied, acknowledged: {} }, signal);
     if (answer.result !== 'lost') {
       t.deepEqual(keys?.acknowledgementSecret, acquired.keys?.acknowledgementSecret);
     }
@@ -86,14 +96,14 @@ test('a lease of one replica is renewed at the other, which knows what is requir
   await here.raiseRequirement(at(7), signal);
   t.deepEqual(await renew(at(6)), { result: 'behind', required: at(7), numbers });
   t.deepEqual(await renew(at(7)), { result: 'granted', numbers });
-  await here.release(leaseId, signal);
+  await here.for('guard/edge').release(leaseId, signal);
   t.deepEqual(await renew(at(7)), { result: 'lost' });
 });
 
 test('a barrier passes with acknowledgements that are heard, whichever replica waits', async (t) => {
   const { here, there, acknowledge } = await open(t, long);
   const leaseIds = [newLeaseId(), newLeaseId()];
-  for (const leaseId of leaseIds) await here.acquire(leaseId, 'guard', signal);
+  for (const leaseId of leaseIds) await here.for('guard/edge').acquire(leaseId, 'guard', signal);
   for (const [index, replica] of [here, there].entries()) {
     const passed = replica.awaitBarrier(at(index + 1), signal);
     const telling = setInterval(() => {
@@ -110,9 +120,9 @@ test('a barrier passes with acknowledgements that are heard, whichever replica w
 test('a barrier learns from a renewal at the other replica', async (t) => {
   const { here, there } = await open(t, long);
   const leaseId = newLeaseId();
-  await here.acquire(leaseId, 'guard', signal);
+  await here.for('guard/edge').acquire(leaseId, 'guard', signal);
   const passed = here.awaitBarrier(at(3), signal);
-  await there.renew({ leaseId, applied: at(3), acknowledged: at(3) }, signal);
+  await there.for('guard/edge').renew({ leaseId, applied: at(3), acknowledged: at(3) }, signal);
   t.like(await passed, { guards: 1, acknowledged: 1 });
 });
 
@@ -120,8 +130,8 @@ test('a silent guard is waited for as long as its longest view, once, and then s
   const { here, replica } = await open(t);
   const longer = await replica({ ...settings, leaseMs: leaseMs + 1_000 });
   const leaseId = newLeaseId();
-  await longer.acquire(leaseId, 'guard', signal);
-  await longer.renew({ leaseId, applied: {}, acknowledged: {} }, signal);
+  await longer.for('guard/edge').acquire(leaseId, 'guard', signal);
+  await longer.for('guard/edge').renew({ leaseId, applied: {}, acknowledged: {} }, signal);
   const before = performance.now();
   t.like(await here.awaitBarrier(at(1), signal), { guards: 1, acknowledged: 0, expired: 1 });
   t.true(performance.now() - before >= leaseMs + 1_000);
@@ -130,19 +140,22 @@ test('a silent guard is waited for as long as its longest view, once, and then s
     if (guards !== 0) throw new Error(`${guards} guards`);
   });
   const renewal = { leaseId, applied: at(1), acknowledged: at(1) };
-  t.deepEqual(await longer.renew(renewal, signal), { answer: { result: 'lost' }, keys: undefined });
+  t.deepEqual(await longer.for('guard/edge').renew(renewal, signal), {
+    answer: { result: 'lost' },
+    keys: undefined,
+  });
 });
 
 test('a barrier whose caller has gone is given up, and never a success', async (t) => {
   const { here } = await open(t, long);
-  await here.acquire(newLeaseId(), 'guard', signal);
+  await here.for('guard/edge').acquire(newLeaseId(), 'guard', signal);
   await t.throwsAsync(here.awaitBarrier(at(1), AbortSignal.timeout(300)), { name: 'TimeoutError' });
 });
 
 test('a hundred revocations at once need few statements, and all pass', async (t) => {
   const { here, acknowledge } = await open(t, long);
   const leaseId = newLeaseId();
-  await here.acquire(leaseId, 'guard', signal);
+  await here.for('guard/edge').acquire(leaseId, 'guard', signal);
   const passing = Promise.all(
     Array.from({ length: 100 }, (_, index) => here.awaitBarrier(at(index + 1), signal)),
   );
@@ -155,8 +168,8 @@ test('a hundred revocations at once need few statements, and all pass', async (t
 test('an acknowledgement that is not authentic, or no position, counts for nothing', async (t) => {
   const { here, publish, acknowledge, keyOf } = await open(t);
   const leaseId = newLeaseId();
-  await here.acquire(leaseId, 'guard', signal);
-  const otherLease = await here.acquire(newLeaseId(), 'another', signal);
+  await here.for('guard/edge').acquire(leaseId, 'guard', signal);
+  const otherLease = await here.for('guard/edge').acquire(newLeaseId(), 'another', signal);
   const otherSecret = otherLease.keys?.acknowledgementSecret ?? Buffer.alloc(32);
   const otherKey = await keyOf(newLeaseId());
   const passed = here.awaitBarrier(at(1), signal);
