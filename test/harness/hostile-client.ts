@@ -5,7 +5,7 @@ import { ReadEventsResponse } from '@silo/protos/gen/silo/events/internal/v1/eve
 import { Acknowledgement } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { connect, type NatsConnection } from 'nats';
 
-const sources = ['org', 'project', 'token'] as const;
+export const sources = ['org', 'project', 'token'] as const;
 type Source = (typeof sources)[number];
 
 /**

@@ -13,6 +13,7 @@ import { millisecondsOf } from '../../harness/yardstick.ts';
 import { holdCommand, releaseAll } from '../fail-points.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { askedMax, Fleet } from './fleet.ts';
+import { startForger } from './forger.ts';
 import { revokingRpcs } from './kinds.ts';
 import { Ledger } from './ledger.ts';
 import { Oracle } from './oracle.ts';
@@ -66,6 +67,23 @@ test.serial(
     t.true(strikes >= 14, `${strikes} strikes`);
     t.true(report.proved > 0.8 * report.ended, `${report.proved} of ${report.ended} proved`);
     t.log(tell(outcome).join('\n'));
+  },
+);
+
+test.serial(
+  'while a process forges batches and acknowledgements, nobody accepts what was taken away',
+  async (t) => {
+    t.timeout(hangsMs);
+    const seed = seedOf(t);
+    const forger = await startForger(cluster);
+    const outcome = await runStorm(cluster, fleet, {
+      ...{ seed, revocations: 60, lease, everyAttempts: 10, names: ['stopGuard', 'deafenGuard'] },
+      log: () => {},
+    });
+    const forged = await forger.end();
+    t.deepEqual([...outcome.report.violations, ...(await aftermath(cluster, fleet))], []);
+    t.true(forged > outcome.attempts, `${forged} forged messages`);
+    t.log([`${forged} forged messages`, ...tell(outcome)].join('\n'));
   },
 );
 

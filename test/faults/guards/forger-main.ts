@@ -1,0 +1,21 @@
+/**
+ * A process that may publish anything on NATS and holds no certificate: it forges event batches and
+ * acknowledgements, and replays what it has seen, until SIGTERM. Then it tells how many messages it
+ * has published.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { HostileClient, sources } from '../../harness/hostile-client.ts';
+
+const paceMs = 20;
+const raises = [0, 1, 20, 1_000_000];
+
+const stop = new AbortController();
+process.once('SIGTERM', () => stop.abort());
+await using hostile = await HostileClient.open(process.env.NATS_URL ?? '', 'silo.v1');
+for (let turn = 0; !stop.signal.aborted; turn++) {
+  for (const source of sources) await hostile.forgeNextBatch(source, 1 + (turn % 20));
+  await hostile.raiseAcknowledgements(raises[turn % raises.length] ?? 0);
+  if (turn % 10 === 0) await hostile.replay();
+  await pause(paceMs);
+}
+console.log(`forged ${hostile.forged} messages`);
