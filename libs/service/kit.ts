@@ -37,7 +37,7 @@ export type ServiceKit = {
 };
 
 /** What a source of events asks of the registry, whoever holds leases there. */
-export type SourceRegistry = Pick<Registry, 'raiseRequirement' | 'awaitBarrier'>;
+type SourceRegistry = Pick<Registry, 'raiseRequirement' | 'awaitBarrier'>;
 
 /** A replica of the registry in this process. */
 export type OwnRegistry = SourceRegistry &
