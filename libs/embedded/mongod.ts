@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { access, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Db, type Document, MongoClient, MongoServerError } from 'mongodb';
+import { redactMongodLine } from './mongod-log.ts';
 import { type MongodbAccess, type MongodbUser, MongodPasswords } from './mongod-users.ts';
 import { writePrivateFile } from './passwords.ts';
 import { freePort } from './ports.ts';
@@ -151,6 +152,7 @@ async function spawnMongod(
     ],
     directory,
     logFile: logFileIn(directory),
+    redactLine: redactMongodLine,
     log: options.log,
   });
   const stop = async (stopOptions?: StopOptions) => {

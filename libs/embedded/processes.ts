@@ -1,22 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  closeSync,
-  fstatSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { LogFile } from './log-file.ts';
 import { isAlive, type ProcessIdentity, processIdentity, readRecord } from './process-identity.ts';
 
-const logFileBytesMax = 16 * 1024 * 1024;
-const logTailBytes = 8 * 1024;
+/** What an owned process makes is for its owner alone. */
+const privateUmask = 0o077;
 
 /** How to start a child process that must not outlive this one. */
 export interface ProcessOptions {
@@ -26,8 +19,12 @@ export interface ProcessOptions {
   args: readonly string[];
   /** Holds the record by which a later start recognises an orphan; one process per directory. */
   directory: string;
-  /** Standard output and error are appended here. */
+  /** Standard output and error are appended here; see LogFile. */
   logFile: string;
+  /** Above so many bytes the log is rotated; default 16 MiB. */
+  logBytesMax?: number;
+  /** What of a line may be kept; default: all of it. */
+  redactLine?: (line: string) => string;
   environment?: NodeJS.ProcessEnv;
   workingDirectory?: string;
   /** Hears of orphans that had to be ended first. */
@@ -57,26 +54,24 @@ export class OwnedProcess {
   /** Resolves when the process has ended, however it did; never rejects. */
   readonly exited: Promise<Exit>;
   readonly #child: ChildProcess;
+  readonly #log: LogFile;
+  #lastWords: string | undefined;
 
-  readonly #logOffset: number;
-
-  constructor(
-    { name, logFile, directory }: ProcessOptions,
-    child: ChildProcess,
-    pid: number,
-    logOffset: number,
-  ) {
+  constructor({ name, directory }: ProcessOptions, child: ChildProcess, pid: number, log: LogFile) {
     const recordFile = recordFileIn(directory);
-    this.#logOffset = logOffset;
     this.name = name;
     this.#child = child;
     this.pid = pid;
-    this.logFile = logFile;
+    this.#log = log;
+    this.logFile = log.path;
     // A signal that cannot be delivered is no reason to fail: the exit is what counts.
     child.on('error', () => {});
     this.exited = new Promise((resolve) => {
-      child.once('exit', (code, signal) => {
+      // Not at 'exit': the last lines may still be on their way.
+      child.once('close', (code, signal) => {
         removeRecordOf(recordFile, pid);
+        this.#lastWords = log.tail();
+        log[Symbol.dispose]();
         resolve({ code, signal });
       });
     });
@@ -88,7 +83,7 @@ export class OwnedProcess {
 
   /** The last lines that this run of the process wrote, at most 8 KiB. */
   logTail(): string {
-    return tailOf(this.logFile, this.#logOffset);
+    return this.#lastWords ?? this.#log.tail();
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -144,30 +139,43 @@ export class OwnedProcess {
  * Throws when a process of a living owner runs there.
  */
 export async function startProcess(options: ProcessOptions): Promise<OwnedProcess> {
-  await mkdir(options.directory, { recursive: true });
-  await mkdir(dirname(options.logFile), { recursive: true });
-  rotateLog(options.logFile);
-  const recordFile = recordFileIn(options.directory);
+  const { directory, logFile, redactLine } = options;
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
+  const recordFile = recordFileIn(directory);
   await reapOrphan(recordFile, { log: options.log });
   refuseIfTaken(recordFile);
-  const log = openSync(options.logFile, 'a');
-  const logOffset = fstatSync(log).size;
+  using opened = new DisposableStack();
+  const log = opened.use(new LogFile(logFile, options.logBytesMax));
+  const child = spawnPrivately(options, redactLine === undefined ? log.descriptor : 'pipe');
+  await once(child, 'spawn');
+  for (const output of [child.stdout, child.stderr]) {
+    if (output === null || redactLine === undefined) continue;
+    createInterface({ input: output }).on('line', (line) => log.write(redactLine(line)));
+  }
+  const owned = new OwnedProcess(options, child, childPid(child), log);
+  opened.move();
+  writeRecord(recordFile, owned.pid);
+  watchdog().write(`${recordFile}\n`);
+  return owned;
+}
+
+/** A file as output survives this process, and nobody dies of a broken pipe; mongod ignores that. */
+function spawnPrivately(
+  { command, args, workingDirectory, environment }: ProcessOptions,
+  output: number | 'pipe',
+): ChildProcess {
+  const umask = process.umask(privateUmask);
   try {
-    const child = spawn(options.command, options.args, {
-      cwd: options.workingDirectory,
-      env: options.environment ?? process.env,
-      // A file, not a pipe: the log survives this process, and nobody dies of a broken pipe.
-      stdio: ['ignore', log, log],
+    return spawn(command, args, {
+      cwd: workingDirectory,
+      env: environment ?? process.env,
+      stdio: ['ignore', output, output],
       // Its own process group, or Ctrl-C would reach it before its users have drained.
       detached: true,
     });
-    await once(child, 'spawn');
-    const owned = new OwnedProcess(options, child, childPid(child), logOffset);
-    writeRecord(recordFile, owned.pid);
-    watchdog().write(`${recordFile}\n`);
-    return owned;
   } finally {
-    closeSync(log);
+    process.umask(umask);
   }
 }
 
@@ -252,25 +260,6 @@ function writeRecord(recordFile: string, pid: number): void {
 
 function removeRecordOf(recordFile: string, pid: number): void {
   if (readRecord(recordFile)?.process.pid === pid) rmSync(recordFile, { force: true });
-}
-
-function rotateLog(logFile: string): void {
-  const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
-  if (size > logFileBytesMax) renameSync(logFile, `${logFile}.1`);
-}
-
-function tailOf(logFile: string, fromByte: number): string {
-  const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
-  const start = Math.max(fromByte, size - logTailBytes);
-  const buffer = Buffer.alloc(Math.max(0, size - start));
-  if (buffer.length === 0) return '(empty)';
-  const file = openSync(logFile, 'r');
-  try {
-    readSync(file, buffer, 0, buffer.length, start);
-  } finally {
-    closeSync(file);
-  }
-  return buffer.toString('utf8').trimEnd();
 }
 
 let watchdogInput: NodeJS.WritableStream | undefined;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, isIdentity, type ProcessIdentity, processIdentity } from './process-identity.ts';
@@ -31,7 +31,9 @@ const pauseMs = 50;
  */
 export async function lockState(directory: string): Promise<StateLock> {
   const turns = join(directory, 'lock');
-  await mkdir(turns, { recursive: true });
+  await mkdir(turns, { recursive: true, mode: 0o700 });
+  // It may be of a release that let others read.
+  await chmod(directory, 0o700);
   const deadline = performance.now() + takenWithinMs;
   while (performance.now() < deadline) {
     const last = await readLastTurn(turns);

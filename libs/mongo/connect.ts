@@ -1,5 +1,6 @@
 import { race } from '@silo/runtime/deadline.ts';
-import { type Db, MongoClient } from 'mongodb';
+import { redactText } from '@silo/runtime/redact.ts';
+import { type Db, MongoClient, type MongoClientOptions } from 'mongodb';
 import { fromMongo } from './from-mongo.ts';
 
 /** Nothing waits for a server for longer; a call's own deadline may end its waiting before. */
@@ -9,13 +10,17 @@ const waitQueueTimeoutMs = 5_000;
 const socketTimeoutMs = 15_000;
 const poolSizeMax = 100;
 
+/** The URL cannot be used: trying it again does not help. */
+export class MongoUrlError extends Error {}
+
 /** An open connection pool and the service's own database. */
 export type MongoConnection = AsyncDisposable & { client: MongoClient; db: Db };
 
 /**
  * Connects to the replica set that `url` names: majority writes and reads, every operation bounded.
  * BSON binaries come back as Buffers; undefined fields are not stored.
- * Refuses with DEPENDENCY_UNAVAILABLE where no primary answers in 5 s.
+ * Refuses with DEPENDENCY_UNAVAILABLE where no primary answers in 5 s, or the password is refused, and
+ * with MongoUrlError where the URL cannot be read.
  */
 export async function connectMongo(options: {
   url: string;
@@ -24,7 +29,7 @@ export async function connectMongo(options: {
   appName: string;
   signal?: AbortSignal | undefined;
 }): Promise<MongoConnection> {
-  const client = new MongoClient(options.url, {
+  const client = openClient(options.url, {
     appName: options.appName,
     serverSelectionTimeoutMS: serverSelectionTimeoutMs,
     connectTimeoutMS: connectTimeoutMs,
@@ -48,4 +53,14 @@ export async function connectMongo(options: {
     throw fromMongo(error);
   }
   return { client, db: client.db(options.database), [Symbol.asyncDispose]: close };
+}
+
+function openClient(url: string, options: MongoClientOptions): MongoClient {
+  try {
+    return new MongoClient(url, options);
+  } catch (error) {
+    // The driver's message may quote all of the URL.
+    const reason = redactText(error instanceof Error ? error.message : String(error));
+    throw new MongoUrlError(`the URL of MongoDB cannot be used: ${reason}`);
+  }
 }

@@ -12,6 +12,7 @@ import {
 } from 'mongodb';
 
 const duplicateKey = 11000;
+const unauthorized = 13;
 
 /** A unique index, or another document of the same `_id`, stands in the way. */
 export function isDuplicateKey(error: unknown): error is MongoServerError {
@@ -50,9 +51,9 @@ const unavailableErrors = [
 ];
 
 // Server errors that speak of the server's state, not of our command: unreachable, not primary, shutting
-// down, out of time, conflicts; from src/mongo/base/error_codes.yml.
+// down, out of time, conflicts, passwords that have changed; from src/mongo/base/error_codes.yml.
 const unavailableCodes = new Set<number | string | undefined>([
-  ...[6, 7, 89, 91, 189, 9001, 10058, 10107, 11600, 11602, 13435, 13436, 134, 133, 262],
+  ...[6, 7, 18, 89, 91, 189, 9001, 10058, 10107, 11600, 11602, 13435, 13436, 134, 133, 262],
   ...[50, 64, 100, 112, 202, 251, 317, 365],
 ]);
 
@@ -61,7 +62,15 @@ const unavailableCodes = new Set<number | string | undefined>([
  * answer, was no primary, or gave in to contention. Anything else, a bug of ours too, stays as it is.
  */
 export function fromMongo(error: unknown): unknown {
-  return isUnavailable(unwrapped(error)) ? errors.dependencyUnavailable('mongodb', error) : error;
+  const inner = unwrapped(error);
+  if (inner instanceof MongoServerError && inner.code === unauthorized) {
+    // Its own message quotes the command, with every document in it.
+    const cause = new Error(
+      `MongoDB refuses a command (${inner.codeName}): the user lacks a right`,
+    );
+    return errors.dependencyUnavailable('mongodb', cause);
+  }
+  return isUnavailable(inner) ? errors.dependencyUnavailable('mongodb', error) : error;
 }
 
 function isUnavailable(error: unknown): boolean {

@@ -97,12 +97,21 @@ export function formatHostPort(address: HostPort): string {
   return `${host}:${address.port}`;
 }
 
-/** A URL of one of these schemes, as it stands; may name several hosts, as those of MongoDB do. */
+/**
+ * A URL of one of these schemes, as it stands; may name several hosts, as those of MongoDB do, and a
+ * user with a password. Characters of those that mean something in a URL must be percent-encoded:
+ * read otherwise than it was meant, a part of the password would be a host, and in error messages.
+ */
 export function url(...schemes: string[]): Setting<string> {
+  const expected = `a URL that begins with ${schemes.map((s) => `${s}://`).join(' or ')}, user and password percent-encoded`;
   // Not `new URL`: that knows no lists of hosts.
-  return setting(`a URL that begins with ${schemes.map((s) => `${s}://`).join(' or ')}`, (raw) => {
-    const match = /^([a-z][a-z0-9+.-]*):\/\/[^\s/?#][^\s]*$/.exec(raw);
-    return schemes.some((scheme) => scheme === match?.[1]) ? raw : undefined;
+  const part = '(?:[^\\s/?#@:,%]|%[0-9A-Fa-f]{2})+';
+  const pattern = new RegExp(
+    `^([a-z][a-z0-9+.-]*)://(?:${part}(?::${part})?@)?[^\\s/?#@]+(?:[/?#][^\\s@]*)?$`,
+  );
+  return setting(expected, (raw) => {
+    const scheme = pattern.exec(raw)?.[1];
+    return schemes.some((each) => each === scheme) ? raw : undefined;
   });
 }
 

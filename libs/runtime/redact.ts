@@ -18,6 +18,8 @@ const secretEndings = /(?:token|secret|password|credentials)s?$/;
 
 const secretsInText: [RegExp, string][] = [
   [new RegExp(secretPattern, 'g'), blot],
+  // Of our own servers also where the password holds characters that should have been encoded.
+  [/(\b(?:mongodb(?:\+srv)?|nats|tls):\/\/)[^\s"]*@/gi, `$1${blot}@`],
   [/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s"/@]+@/gi, `$1${blot}@`],
   [/\bBearer\s+[^\s"\\]+/gi, `Bearer ${blot}`],
 ];

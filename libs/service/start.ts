@@ -10,7 +10,7 @@ import { remoteLog } from '@silo/guard/logs.ts';
 import { remoteRegistry } from '@silo/guard/registry.ts';
 import { remoteFills } from '@silo/guard/remote-fills.ts';
 import { isSource } from '@silo/guard/wire.ts';
-import { connectMongo, type MongoConnection } from '@silo/mongo/connect.ts';
+import { connectMongo, type MongoConnection, MongoUrlError } from '@silo/mongo/connect.ts';
 import { createEventLog, type Head } from '@silo/mongo/event-log.ts';
 import { setUpEventLog } from '@silo/mongo/indexes.ts';
 import { EventLogServiceService } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
@@ -70,7 +70,9 @@ export async function startService(
   await using opened = new AsyncDisposableStack();
   opened.defer(() => life.abort(new DOMException('the service stops', 'AbortError')));
 
-  const { client, db } = opened.use(await connectPatiently(definition, config, ended));
+  const { client, db } = opened.use(
+    await connectPatiently(definition, config, { log, signal: ended }),
+  );
   await setUp(definition, db);
   const eventLog = opened.use(
     createEventLog({ client, db, service: name, region, clock: systemClock, log }),
@@ -202,7 +204,7 @@ export async function startService(
 async function connectPatiently(
   { name }: ServiceDefinition,
   config: ServiceConfig,
-  signal: AbortSignal,
+  { log, signal }: Pick<Surroundings, 'log' | 'signal'>,
 ): Promise<MongoConnection> {
   const options = {
     url: config.mongodbUrl,
@@ -210,11 +212,19 @@ async function connectPatiently(
     appName: `silo-${name}`,
     signal,
   };
-  return await retry(() => connectMongo(options), {
+  const attempt = async () => {
+    try {
+      return await connectMongo(options);
+    } catch (error) {
+      if (!signal.aborted) log.warn({ err: error }, 'MongoDB is not reachable');
+      throw error;
+    }
+  };
+  return await retry(attempt, {
     attemptsMax: Number.POSITIVE_INFINITY,
     baseMs: 100,
     capMs: 5_000,
-    isRetryable: () => true,
+    isRetryable: (error) => !(error instanceof MongoUrlError),
     signal,
   });
 }

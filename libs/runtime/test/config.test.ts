@@ -57,7 +57,7 @@ test('all faults are told together, by variable, in the order of the shape', (t)
   t.deepEqual(readConfig(env, { shape }, world), {
     faults: [
       'REGION is not one of us, eu',
-      'MONGODB_URL is not set; expected a URL that begins with mongodb:// or mongodb+srv://',
+      'MONGODB_URL is not set; expected a URL that begins with mongodb:// or mongodb+srv://, user and password percent-encoded',
       'PUBLIC_ADDRESS is not host:port',
       'TLS_KEY_FILE is not the path of a readable file',
       'POOL_SIZE_MAX is not a whole number from 1 to 100',
@@ -101,8 +101,20 @@ const table: [string, Setting<unknown>, string[], string[]][] = [
   [
     'a URL',
     url('nats', 'tls'),
-    ['nats://a', 'tls://a:1,b:2'],
-    ['a', 'http://a', 'nats://', 'nats:///x', 'nats://a b'],
+    [
+      ...['nats://a', 'tls://a:1,b:2', 'nats://user:p%40ss@a:1,b:2', 'nats://token@a'],
+      ...['tls://[::1]:4222', 'nats://a/?x=1,2'],
+    ],
+    [
+      ...['a', 'http://a', 'nats://', 'nats:///x', 'nats://a b', 'nats://@a', 'nats://u:p@'],
+      ...[
+        'nats://user:pa/ss@a',
+        'nats://user:pa@ss@a',
+        'nats://user:pa?ss@a',
+        'nats://u:p:q@a',
+        'nats://u:100%@a',
+      ],
+    ],
   ],
 ];
 

@@ -1,0 +1,74 @@
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+
+const defaultBytesMax = 16 * 1024 * 1024;
+const tailBytesMax = 8 * 1024;
+const rotationCheckMs = 1_000;
+
+/**
+ * The log of a child process, for its owner's eyes alone. It takes at most about twice `bytesMax`: where
+ * it has grown beyond that, its end goes to `<path>.1` and it begins anew. Processes may append to
+ * `descriptor` meanwhile.
+ */
+export class LogFile implements Disposable {
+  readonly path: string;
+  readonly descriptor: number;
+  readonly #bytesMax: number;
+  readonly #timer: NodeJS.Timeout;
+  /** Where this run of the process begins. */
+  #start: number;
+
+  constructor(path: string, bytesMax = defaultBytesMax) {
+    this.path = path;
+    this.#bytesMax = bytesMax;
+    // Appended to, so that a process writes at the new end when the file was cut.
+    this.descriptor = openSync(path, 'a+', 0o600);
+    // It may be of a release that let others read.
+    chmodSync(path, 0o600);
+    this.#start = fstatSync(this.descriptor).size;
+    this.rotateIfFull();
+    this.#timer = setInterval(() => this.rotateIfFull(), rotationCheckMs).unref();
+  }
+
+  write(line: string): void {
+    writeSync(this.descriptor, `${line}\n`);
+  }
+
+  /** Lines that are written between the copy and the cut are lost. */
+  rotateIfFull(): void {
+    if (fstatSync(this.descriptor).size <= this.#bytesMax) return;
+    const previous = `${this.path}.1`;
+    writeFileSync(previous, this.#end(this.#bytesMax), { mode: 0o600 });
+    chmodSync(previous, 0o600);
+    ftruncateSync(this.descriptor);
+    this.#start = 0;
+  }
+
+  /** The last lines that this run of the process wrote, at most 8 KiB. */
+  tail(): string {
+    const written = fstatSync(this.descriptor).size - this.#start;
+    if (written <= 0) return '(empty)';
+    return this.#end(Math.min(written, tailBytesMax)).toString('utf8').trimEnd();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    closeSync(this.descriptor);
+  }
+
+  #end(bytesMax: number): Buffer {
+    const { size } = fstatSync(this.descriptor);
+    const length = Math.min(size, bytesMax);
+    const buffer = Buffer.alloc(length);
+    const read = readSync(this.descriptor, buffer, 0, length, size - length);
+    return buffer.subarray(0, read);
+  }
+}

@@ -1,0 +1,135 @@
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { type Silo, startSilo } from '@silo/embedded/silo.ts';
+import { natsOptions } from '@silo/events/nats-options.ts';
+import { serviceNames } from '@silo/service/config.ts';
+import test from 'ava';
+import { type Filter, MongoClient } from 'mongodb';
+import { connect } from 'nats';
+import { tellStory } from '../faults/story.ts';
+import { type Clients, connectClients, type SignedUp } from '../harness/clients.ts';
+import { invariantsHold } from '../invariants.ts';
+
+/** Everything as `npm start` has it, after a story in which all kinds of secrets were made. */
+let directory: string;
+let silo: Silo;
+let clients: Clients;
+let admin: MongoClient;
+let ada: SignedUp;
+/** What no log may hold. */
+let secrets: string[];
+
+test.before(async () => {
+  directory = join(await mkdtemp(join(tmpdir(), 'silo-state-')), '.silo');
+  const { MONGODB_URL, NATS_URL, ...environment } = process.env;
+  silo = await startSilo({ directory, environment, freePorts: true, log: () => {} });
+  const { ca, staff, services } = silo.endpoints;
+  clients = connectClients(services, { ca, ...staff });
+  admin = new MongoClient(silo.endpoints.mongodb);
+  // Every operation is a slow one, and is logged.
+  await admin.db('silo_org').command({ profile: 0, slowms: -1 });
+  const story = await tellStory(clients);
+  ada = story.ada;
+  const { token } = await ada.api.projectTokens
+    .getProjectToken({ projectId: ada.projectId })
+    .then(({ projectToken }) => ({ token: projectToken?.token ?? ada.projectToken }));
+  const people = [story.ada, story.bob];
+  secrets = [
+    token,
+    ...people.flatMap(({ account, apiKey, projectToken }) => [account.email, apiKey, projectToken]),
+  ];
+});
+
+test.after.always(async () => {
+  clients?.close();
+  await admin?.close();
+  await silo?.stop();
+  await rm(join(directory, '..'), { recursive: true, force: true });
+});
+
+test.serial('the services have every right that they need', async (t) => {
+  const logs = await logsOf(serviceNames);
+  t.notRegex(logs, /NATS refuses|not authorized|PERMISSIONS_VIOLATION|Authentication failed/);
+  const { mongodb: _mongodb, nats: _nats, ...rest } = silo.endpoints;
+  t.truthy(rest.services);
+  await invariantsHold(t, {
+    ...clients,
+    mongo: admin,
+    databasePrefix: 'silo',
+    natsUrl: silo.natsServer?.urlOf('admin') ?? '',
+    natsStream: 'SILO',
+    natsSubjectPrefix: 'silo.v1',
+  });
+});
+
+test.serial('org’s user cannot read token’s database', async (t) => {
+  const url = silo.mongod?.urlOf('org') ?? '';
+  await using org = new MongoClient(url);
+  t.truthy(await org.db('silo_org').collection('accounts').findOne({}));
+  t.truthy(await admin.db('silo_token').collection('tokens').findOne({}));
+  for (const name of ['token', 'project', 'billing']) {
+    const found = org.db(`silo_${name}`).collection('tokens').findOne({ token: ada.projectToken });
+    await t.throwsAsync(found, { code: 13 });
+  }
+});
+
+test.serial(
+  'the subscriber whose URL is given to the world cannot forge a revocation',
+  async (t) => {
+    const connection = await connect(natsOptions({ url: silo.endpoints.nats }));
+    t.teardown(() => connection.close());
+    const manager = await connection.jetstreamManager();
+    const before = await manager.streams.info('SILO');
+    const refused = Promise.withResolvers<unknown>();
+    const watch = async () => {
+      for await (const status of connection.status()) refused.resolve(status.permissionContext);
+    };
+    watch().catch(refused.reject);
+    const subject = `silo.v1.token.revoked.${ada.projectId}`;
+    connection.publish(subject, '{}');
+    t.like(await refused.promise, { operation: 'publish', subject });
+    t.is((await manager.streams.info('SILO')).state.last_seq, before.state.last_seq);
+  },
+);
+
+test.serial('no log holds a token, a key or an e-mail address', async (t) => {
+  const { email } = ada.account;
+  // What mongod also logs: a failed query, and a refused one, each with its command.
+  const accounts = admin.db('silo_org').collection('accounts');
+  const slow: Filter<object> = { email, $where: 'sleep(2000) || true' };
+  await t.throwsAsync(accounts.find(slow, { maxTimeMS: 50 }).toArray(), { code: 50 });
+  await t.throwsAsync(accounts.findOneAndUpdate(slow, { $set: { email } }, { maxTimeMS: 50 }), {
+    code: 50,
+  });
+  const text = await logsOf(['mongod', 'nats-server', ...serviceNames]);
+  t.regex(text, /"msg":"Slow query".*"ns":"silo_token.tokens"/, 'slow queries are logged');
+  t.regex(text, /Plan executor error during find command/, 'failed ones too');
+  for (const secret of secrets) t.false(text.includes(secret), secret);
+  t.notRegex(text, /@example\.com/);
+});
+
+test.serial('what is kept can be read by its owner alone', async (t) => {
+  t.is((await stat(directory)).mode & 0o777, 0o700);
+  const open: string[] = [];
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const found = await stat(path).catch(() => undefined);
+    // Certificates are no secrets; and some files come and go.
+    if (found === undefined || path.endsWith('.pem') || !entry.isFile()) continue;
+    if ((found.mode & 0o077) !== 0 && /passwords|logs|\.log|key|conf/.test(path)) {
+      open.push(relative(directory, path));
+    }
+  }
+  t.deepEqual(open, []);
+});
+
+async function logsOf(names: readonly string[]): Promise<string> {
+  const texts: string[] = [];
+  for (const entry of await readdir(directory, { recursive: true })) {
+    if (!names.some((name) => entry.endsWith(`${name}.log`))) continue;
+    texts.push(await readFile(join(directory, entry), 'utf8'));
+  }
+  if (texts.length < names.length) throw new Error(`${texts.length} of ${names.length} logs`);
+  return texts.join('\n');
+}
