@@ -1,4 +1,5 @@
 import { connectNats } from '@silo/events/connect.ts';
+import type { NatsServers } from '@silo/events/nats-options.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
@@ -31,7 +32,7 @@ export type CreateGuardOptions = {
   /** PEM files: the deployment's CA, and a certificate of role `guard` with its key. */
   tls: TlsFiles;
   /** The events are below `subjectPrefix`, `silo.v1` unless given. */
-  nats: { url: string; subjectPrefix?: string };
+  nats: NatsServers & { subjectPrefix?: string };
   sizes?: Partial<GuardSizes>;
   /** Nothing is logged unless given. */
   log?: Log;
@@ -88,7 +89,7 @@ export function createGuard(options: CreateGuardOptions, protections?: Protectio
     project: createChannel(addresses.project, tls),
     token: createChannel(addresses.token, tls),
   };
-  const link = connectNats({ url: nats.url, name: `silo-guard-${name}`, log });
+  const link = connectNats({ ...nats, name: `silo-guard-${name}`, log });
   const guard = new EmbeddedGuard({
     name,
     links: {
