@@ -94,11 +94,15 @@ export type EventLog = AsyncDisposable & {
   /** Numbers what others left behind. Cheap where nothing is; may miss what a stale primary misses. */
   numberLeftovers(): Promise<void>;
   head(signal?: AbortSignal): Promise<Head>;
-  /** In order, without gaps. Refuses with LOG_COMPACTED where the next event is gone. */
+  /**
+   * In order, without gaps, at most `limit` events and 1 MiB of them, whichever comes first, but at
+   * least one if there is any. Refuses with LOG_COMPACTED where the next event is gone.
+   */
   read(range: { afterSequence: number; limit: number }, signal?: AbortSignal): Promise<EventPage>;
   /**
    * What this process has just numbered after a sequence, without asking the server: in order,
-   * without gaps, but perhaps not all that there is. Undefined where it has numbered nothing there.
+   * without gaps, bounded as `read`, but perhaps not all that there is. Undefined where it has
+   * numbered nothing there.
    */
   justNumbered(range: { afterSequence: number; limit: number }): EventPage | undefined;
   /** The sequence of the oldest event decided since then; one after the head where there is none. */

@@ -1,9 +1,15 @@
 import { errors } from '@silo/errors/errors.ts';
+import { Budget } from '@silo/runtime/budget.ts';
 import type { LogCollections } from './collections.ts';
 import type { EventDocument, LogDocument } from './documents.ts';
 import { fromMongo } from './from-mongo.ts';
+import { pageBytesMax } from './page.ts';
 
 const timeMaxMs = 5_000;
+/** How many events one reply of MongoDB holds, so that few wait in memory for their turn. */
+const replySize = 251;
+/** What an event has beside its body, at most: ids, type, subject, actor and their field names. */
+const envelopeBytes = 1_024;
 
 /** How far a log reaches, and in which of its lives. */
 export type Head = { sequence: number; incarnation: string };
@@ -38,9 +44,15 @@ export function headOf(document: LogDocument | null): Head {
   return { sequence: document.sequence, incarnation: document.incarnation };
 }
 
+/** How many bytes an event takes in an answer or a message, at most. */
+export function eventBytes({ body }: Pick<EventDocument, 'body'>): number {
+  return Buffer.byteLength(body) + envelopeBytes;
+}
+
 /**
- * Reads at most `limit` events after a sequence: in order, without gaps, durable at a majority.
- * Refuses with LOG_COMPACTED where the log no longer holds the next one.
+ * Reads at most `limit` events and `pageBytesMax` bytes of them after a sequence, whichever comes
+ * first, but at least one if there is any: in order, without gaps, durable at a majority. Refuses
+ * with LOG_COMPACTED where the log no longer holds the next one.
  */
 export async function readEvents(
   collections: LogCollections,
@@ -51,16 +63,22 @@ export async function readEvents(
   const head = await readHead(collections, signal);
   if (afterSequence >= head.sequence) return { events: [], head };
   try {
-    const found = await collections.events
-      .find({ _id: { $gt: afterSequence } }, { ...bounded(signal), limit, batchSize: limit + 1 })
-      .sort({ _id: 1 })
-      .toArray();
-    const [first] = found;
-    if (first?._id !== afterSequence + 1)
-      throw errors.logCompacted(first?._id ?? head.sequence + 1);
-    const gapless = found.filter((event, index) => event._id === afterSequence + 1 + index);
-    const sequence = Math.max(head.sequence, gapless.at(-1)?._id ?? 0);
-    return { events: gapless.map(loggedEvent), head: { ...head, sequence } };
+    const query = collections.events
+      .find({ _id: { $gt: afterSequence } }, { ...bounded(signal), limit, batchSize: replySize })
+      .sort({ _id: 1 });
+    const budget = new Budget({ countMax: limit, bytesMax: pageBytesMax });
+    const events: LoggedEvent[] = [];
+    for await (const event of query) {
+      if (event._id !== afterSequence + 1 + events.length) {
+        if (events.length === 0) throw errors.logCompacted(event._id);
+        break;
+      }
+      if (!budget.take(eventBytes(event))) break;
+      events.push(loggedEvent(event));
+    }
+    if (events.length === 0) throw errors.logCompacted(head.sequence + 1);
+    const sequence = Math.max(head.sequence, events.at(-1)?.sequence ?? 0);
+    return { events, head: { ...head, sequence } };
   } catch (error) {
     throw fromMongo(error);
   }

@@ -1,20 +1,20 @@
+import { Budget } from '@silo/runtime/budget.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { ClientSession, MongoClient } from 'mongodb';
 import type { LogCollections } from './collections.ts';
 import type { EventDocument, OutboxGroup } from './documents.ts';
-import type { Head } from './log-reader.ts';
+import { eventBytes, type Head } from './log-reader.ts';
+import { RecentEvents } from './recent-events.ts';
 import { transact } from './transact.ts';
 
-/** How many groups one transaction numbers at most. */
-const groupsMax = 500;
+/** How much one transaction numbers at most: so many groups, or bytes of their events. */
+const runBounds = { countMax: 500, bytesMax: 4 * 1024 * 1024 };
 /** Between two runs that nobody waits for: more commits then share a transaction. */
 const pauseMs = 50;
 /** How many positions are kept in memory for those who are about to ask. */
 const recentMax = 20_000;
-/** How many events are kept in memory for who publishes them. */
-const lastMax = 1_000;
 
 /** What one transaction numbered. */
 export type Numbered = { events: EventDocument[]; incarnation: string };
@@ -30,8 +30,7 @@ export class Numbering {
   readonly #log: Log;
   readonly #onNumbered: NumberedListener;
   readonly #recent = new Map<string, number>();
-  /** The last events that were numbered here, without a gap. */
-  #last: EventDocument[] = [];
+  readonly #last = new RecentEvents();
   /** Of what is recent. */
   #incarnation = '';
   #running: Promise<void> | undefined;
@@ -90,13 +89,10 @@ export class Numbering {
    * Others may have numbered more.
    */
   after(sequence: number, limit: number): { events: EventDocument[]; head: Head } | undefined {
-    const [first] = this.#last;
-    const last = this.#last.at(-1);
-    if (first === undefined || last === undefined) return undefined;
-    if (sequence + 1 < first._id || sequence >= last._id) return undefined;
-    const from = sequence + 1 - first._id;
-    const head = { sequence: last._id, incarnation: this.#incarnation };
-    return { events: this.#last.slice(from, from + limit), head };
+    const found = this.#last.after(sequence, limit);
+    if (found === undefined) return undefined;
+    const head = { sequence: found.lastSequence, incarnation: this.#incarnation };
+    return { events: found.events, head };
   }
 
   /** Whether nothing is being numbered here, nor about to be. */
@@ -145,20 +141,27 @@ export class Numbering {
       const signal = this.#signal;
       const taken = await transact(this.#client, { signal }, (session) => this.#take(session));
       if (taken.numbered !== undefined) this.note(taken.numbered);
-      if (taken.groups < groupsMax) return;
+      if (!taken.hasMore) return;
     }
   }
 
   /** Numbers what the outbox holds, or the first part of it. */
-  async #take(session: ClientSession): Promise<{ groups: number; numbered?: Numbered }> {
+  async #take(session: ClientSession): Promise<{ hasMore: boolean; numbered?: Numbered }> {
     const { outbox } = this.#collections;
-    const groups = await outbox
-      .find({}, { session, sort: { _id: 1 }, limit: groupsMax, batchSize: groupsMax + 1 })
-      .toArray();
-    if (groups.length === 0) return { groups: 0 };
+    const limit = runBounds.countMax + 1;
+    const waiting = outbox.find({}, { session, sort: { _id: 1 }, limit, batchSize: limit + 1 });
+    const budget = new Budget(runBounds);
+    const groups: OutboxGroup[] = [];
+    let hasMore = false;
+    for await (const group of waiting) {
+      hasMore = !budget.take(group.events.reduce((sum, event) => sum + eventBytes(event), 0));
+      if (hasMore) break;
+      groups.push(group);
+    }
+    if (groups.length === 0) return { hasMore };
     const numbered = await numberGroups(this.#collections, session, groups);
     await outbox.deleteMany({ _id: { $in: groups.map(({ _id }) => _id) } }, { session });
-    return { groups: groups.length, numbered };
+    return { hasMore, numbered };
   }
 
   /** Takes note of what a transaction has numbered, and tells of it. */
@@ -166,11 +169,10 @@ export class Numbering {
     // A backup was restored: what it does not hold has no place any more.
     if (incarnation !== this.#incarnation) {
       this.#recent.clear();
-      this.#last = [];
+      this.#last.clear();
     }
     this.#incarnation = incarnation;
-    const follows = this.#last.at(-1)?._id === (numbered[0]?._id ?? 0) - 1;
-    this.#last = (follows ? [...this.#last, ...numbered] : numbered).slice(-lastMax);
+    this.#last.add(numbered);
     for (const { id, _id: sequence } of numbered) this.#recent.set(id, sequence);
     forgetOldest(this.#recent, recentMax);
     const last = numbered.at(-1);

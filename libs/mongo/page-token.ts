@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { errors } from '@silo/errors/errors.ts';
 import { BSON } from 'mongodb';
+import type { Page } from './page.ts';
 
 const { EJSON } = BSON;
 
@@ -20,6 +21,16 @@ export function pageSizeOf(asked: number): number {
 export function encodePageToken(query: unknown, sortKey: readonly unknown[]): string {
   const key = Buffer.from(EJSON.stringify(sortKey), 'utf8');
   return Buffer.concat([hashOf(query), key]).toString('base64url');
+}
+
+/** The token of the page after this one; empty on the last. `keyOf` answers an item's sort key. */
+export function nextPageToken<Item>(
+  query: unknown,
+  { items, hasMore }: Page<Item>,
+  keyOf: (item: Item) => readonly unknown[],
+): string {
+  const last = items.at(-1);
+  return hasMore && last !== undefined ? encodePageToken(query, keyOf(last)) : '';
 }
 
 /**

@@ -68,6 +68,31 @@ function follower(
   return { heard, heads, ended, hears };
 }
 
+test('a message of events ends by count or bytes, so that every client can receive it', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  const bodyBytes = 51_000;
+  for (let turn = 0; turn < 84; turn++) {
+    await eventLog.decide(mutation(), async (tx) => {
+      tx.emit({ event: 'updated', subject: 'prj_1', body: { text: 'é'.repeat(bodyBytes / 2) } });
+    });
+  }
+  await getHead(eventLog)({}, { signal });
+  for (const batchSize of [0, 1_000]) {
+    const answers = await collect(readEvents(eventLog)({ ...fromStart, batchSize }, { signal }));
+    const sequences = answers.flatMap(({ events }) => events.map(({ sequence }) => sequence));
+    t.deepEqual(sequences, range(1, 84));
+    for (const answer of answers) {
+      t.true(answer.events.length > 0);
+      t.true(ResponseMessage.encode(answer).finish().length <= 1024 * 1024);
+    }
+  }
+  const inMemory = eventLog.justNumbered({ afterSequence: 0, limit: 200 });
+  t.deepEqual(
+    inMemory?.events.map(({ sequence }) => sequence),
+    range(1, 20),
+  );
+});
+
 test('reading tells everything in order, in batches, and ends at the head', async (t) => {
   const { eventLog } = await testEventLog(t);
   await decide(eventLog, 7);

@@ -235,6 +235,29 @@ test('reading goes on from any place, and says so where the next event is gone',
   t.like(empty, { metadata: { first_sequence: '6' } });
 });
 
+test('what waits for its number is numbered in transactions bounded by bytes, and by nobody twice', async (t) => {
+  const { eventLog, another } = await testEventLog(t);
+  const idle = await another({ numbersOwn: false });
+  const text = 'x'.repeat(100_000);
+  for (let turn = 0; turn < 180; turn++) {
+    await idle.decide(mutation(), async (tx) => {
+      tx.emit({ event: 'updated', subject: 'prj_1', body: { turn, text } });
+    });
+  }
+  // 18 MB wait: more than MongoDB puts into one reply.
+  const head = await eventLog.numberNow(forever());
+  t.is(head.sequence, 180);
+  const turns: number[] = [];
+  let afterSequence = 0;
+  while (afterSequence < head.sequence) {
+    const { events } = await eventLog.read({ afterSequence, limit: 1_000 });
+    t.true(events.length <= 10);
+    turns.push(...events.map(({ bodyJson }) => JSON.parse(bodyJson).turn));
+    afterSequence += events.length;
+  }
+  t.deepEqual(turns, [...turns.keys()]);
+});
+
 test('the oldest event of a window is found by its time', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   for (let turn = 0; turn < 4; turn++) await emitOne(eventLog);

@@ -1,4 +1,4 @@
-import { decodePageToken, encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type {
   ActivityEntry,
   ListActivityRequest,
@@ -22,14 +22,14 @@ export function createListActivity({
     const organizationId = targetOrganization(call).id;
     const query = ['activity', organizationId, projectId];
     const after = activityKey(decodePageToken(query, pageToken));
-    const limit = pageSizeOf(pageSize);
+    const size = pageSizeOf(pageSize);
     await follower.catchUp(withDeadline(call.remainingMs() - readingMs, call.signal).signal);
-    const page = { projectId, after, limit: limit + 1 };
-    const found = await stores.activity.list(organizationId, page, call.signal);
-    const told = found.slice(0, limit);
-    const last = found.length > limit ? told.at(-1) : undefined;
-    const nextPageToken = last ? encodePageToken(query, [last.time, last.sequence, last._id]) : '';
-    return { entries: told.map(entryMessage), nextPageToken };
+    const wanted = { projectId, after, size };
+    const page = await stores.activity.list(organizationId, wanted, call.signal);
+    return {
+      entries: page.items.map(entryMessage),
+      nextPageToken: nextPageToken(query, page, ({ time, sequence, _id }) => [time, sequence, _id]),
+    };
   };
 }
 

@@ -1,4 +1,4 @@
-import { decodePageToken, encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type {
   ListInvitesRequest,
   ListInvitesResponse,
@@ -16,11 +16,11 @@ export function createListInvites({
   return async ({ organizationId, pageSize, pageToken }, call) => {
     const query = ['invites', organizationId];
     const after = textKey(decodePageToken(query, pageToken));
-    const limit = pageSizeOf(pageSize);
-    const page = { now: clock.now(), after, limit: limit + 1 };
-    const found = await stores.invites.listOpen(organizationId, page, call.signal);
-    const invites = found.slice(0, limit).map(inviteMessage);
-    const last = found.length > limit ? invites.at(-1) : undefined;
-    return { invites, nextPageToken: last ? encodePageToken(query, [last.id]) : '' };
+    const wanted = { now: clock.now(), after, size: pageSizeOf(pageSize) };
+    const page = await stores.invites.listOpen(organizationId, wanted, call.signal);
+    return {
+      invites: page.items.map(inviteMessage),
+      nextPageToken: nextPageToken(query, page, ({ _id }) => [_id]),
+    };
   };
 }

@@ -1,4 +1,4 @@
-import { decodePageToken, encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type {
   ListMembersRequest,
   ListMembersResponse,
@@ -15,16 +15,14 @@ export function createListMembers({
   return async ({ organizationId, pageSize, pageToken }, call) => {
     const query = ['members', organizationId];
     const key = timeAndTextKey(decodePageToken(query, pageToken));
-    const limit = pageSizeOf(pageSize);
     const after = key && { joinTime: key.time, accountId: key.text };
-    const page = { after, limit: limit + 1 };
-    const found = await stores.members.listOfOrganization(organizationId, page, call.signal);
-    const told = found.slice(0, limit);
-    const ids = told.map(({ accountId }) => accountId);
+    const wanted = { after, size: pageSizeOf(pageSize) };
+    const page = await stores.members.listOfOrganization(organizationId, wanted, call.signal);
+    const ids = page.items.map(({ accountId }) => accountId);
     const accounts = await stores.accounts.findMany(ids, call.signal);
-    const members = told.map((member) => memberMessage(member, accounts.get(member.accountId)));
-    const last = found.length > limit ? told.at(-1) : undefined;
-    const nextPageToken = last ? encodePageToken(query, [last.joinTime, last.accountId]) : '';
-    return { members, nextPageToken };
+    return {
+      members: page.items.map((member) => memberMessage(member, accounts.get(member.accountId))),
+      nextPageToken: nextPageToken(query, page, ({ joinTime, accountId }) => [joinTime, accountId]),
+    };
   };
 }

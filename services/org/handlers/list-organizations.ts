@@ -1,5 +1,5 @@
 import { isRestricted } from '@silo/guard/reach.ts';
-import { decodePageToken, encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type {
   ListOrganizationsRequest,
   ListOrganizationsResponse,
@@ -17,20 +17,19 @@ export function createListOrganizations({
     const { key } = keyCaller(call);
     const query = ['organizations', key.accountId];
     const after = textKey(decodePageToken(query, pageToken));
-    const limit = pageSizeOf(pageSize);
     // What `reachesOrganization` says of one organization, asked of all at once.
     const among = isRestricted(key) ? key.organizationIds : undefined;
-    const page = { among, after, limit: limit + 1 };
-    const found = await stores.members.listOfAccount(key.accountId, page, call.signal);
-    const told = found.slice(0, limit);
-    const ids = told.map(({ organizationId }) => organizationId);
+    const wanted = { among, after, size: pageSizeOf(pageSize) };
+    const page = await stores.members.listOfAccount(key.accountId, wanted, call.signal);
+    const ids = page.items.map(({ organizationId }) => organizationId);
     const byId = await stores.organizations.findMany(ids, call.signal);
-    const organizations = told.flatMap(({ organizationId, level }) => {
+    const organizations = page.items.flatMap(({ organizationId, level }) => {
       const organization = byId.get(organizationId);
       return organization === undefined ? [] : [organizationMessage(organization, level)];
     });
-    const last = found.length > limit ? told.at(-1) : undefined;
-    const nextPageToken = last ? encodePageToken(query, [last.organizationId]) : '';
-    return { organizations, nextPageToken };
+    return {
+      organizations,
+      nextPageToken: nextPageToken(query, page, ({ organizationId }) => [organizationId]),
+    };
   };
 }

@@ -1,4 +1,5 @@
 import { fromMongo, isDuplicateKey } from '@silo/mongo/from-mongo.ts';
+import { type Page, readPage } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { ClientSession, Db } from 'mongodb';
 import type { Entry } from '../rules/activity-entry.ts';
@@ -70,17 +71,17 @@ export function createActivityStore(db: Db) {
       return true;
     },
 
-    /** What one organization sees, of one project where that is given; newest first. */
+    /** A page of what one organization sees, of one project where that is given; newest first. */
     async list(
       organizationId: string,
       page: {
         projectId?: string | undefined;
         after?: ActivityPosition | undefined;
-        limit: number;
+        size: number;
       },
       signal: AbortSignal,
-    ): Promise<ActivityDocument[]> {
-      const { projectId, after, limit } = page;
+    ): Promise<Page<ActivityDocument>> {
+      const { projectId, after, size } = page;
       const older = after && [
         { time: { $lt: after.time } },
         { time: after.time, sequence: { $lt: after.sequence } },
@@ -91,10 +92,8 @@ export function createActivityStore(db: Db) {
         ...(projectId && { projectId }),
         ...(older && { $or: older }),
       };
-      const query = entries
-        .find(filter, { ...bounded(signal), limit })
-        .sort({ time: -1, sequence: -1, _id: -1 });
-      return await reading(query.toArray());
+      const query = entries.find(filter, bounded(signal)).sort({ time: -1, sequence: -1, _id: -1 });
+      return await readPage(query, size);
     },
   };
 }

@@ -1,4 +1,5 @@
-import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { type Page, readPage } from '@silo/mongo/page.ts';
+import { bounded, collectionOptions } from '@silo/mongo/read.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { ClientSession, Db, Filter } from 'mongodb';
 import type { InviteDocument } from './documents.ts';
@@ -98,16 +99,15 @@ export function createInviteStore(db: Db) {
       await invites.deleteMany({ organizationId }, { session });
     },
 
-    /** An organization's invites that have not expired, oldest first. */
+    /** A page of an organization's invites that have not expired, oldest first. */
     async listOpen(
       organizationId: string,
-      page: { now: Date; after?: string | undefined; limit: number },
+      page: { now: Date; after?: string | undefined; size: number },
       signal: AbortSignal,
-    ): Promise<InviteDocument[]> {
-      const { now, after = '', limit } = page;
+    ): Promise<Page<InviteDocument>> {
+      const { now, after = '', size } = page;
       const filter = { organizationId, _id: { $gt: after }, expireTime: { $gt: now } };
-      const query = invites.find(filter, { ...bounded(signal), limit }).sort({ _id: 1 });
-      return await reading(query.toArray());
+      return await readPage(invites.find(filter, bounded(signal)).sort({ _id: 1 }), size);
     },
   };
 }

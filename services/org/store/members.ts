@@ -1,6 +1,7 @@
 import { findAsOfNow } from '@silo/mongo/as-of-now.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
-import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { type Page, readPage } from '@silo/mongo/page.ts';
+import { bounded, collectionOptions } from '@silo/mongo/read.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { ClientSession, Db } from 'mongodb';
 import type { MembershipDocument } from './documents.ts';
@@ -66,39 +67,39 @@ export function createMemberStore(db: Db) {
       return findAsOfNow(members, filter, { projection, sort: { accountId: 1 }, signal });
     },
 
-    /** Members of one organization, in the order in which they joined. */
+    /** A page of the members of one organization, in the order in which they joined. */
     async listOfOrganization(
       organizationId: string,
-      page: { after?: MemberPosition | undefined; limit: number },
+      page: { after?: MemberPosition | undefined; size: number },
       signal: AbortSignal,
-    ): Promise<MembershipDocument[]> {
-      const { after, limit } = page;
+    ): Promise<Page<MembershipDocument>> {
+      const { after, size } = page;
       const later = after && [
         { joinTime: { $gt: after.joinTime } },
         { joinTime: after.joinTime, accountId: { $gt: after.accountId } },
       ];
       const query = members
-        .find({ organizationId, ...(later && { $or: later }) }, { ...bounded(signal), limit })
+        .find({ organizationId, ...(later && { $or: later }) }, bounded(signal))
         .sort({ joinTime: 1, accountId: 1 });
-      return await reading(query.toArray());
+      return await readPage(query, size);
     },
 
-    /** Memberships of one account, by organization id; only those of `among` where it is given. */
+    /** A page of one account's memberships, by organization id; of those of `among` where given. */
     async listOfAccount(
       accountId: string,
       page: {
         among?: readonly string[] | undefined;
         after?: string | undefined;
-        limit?: number | undefined;
+        size: number;
       },
       signal: AbortSignal,
-    ): Promise<MembershipDocument[]> {
-      const { among, after = '', limit } = page;
+    ): Promise<Page<MembershipDocument>> {
+      const { among, after = '', size } = page;
       const organizationId = { $gt: after, ...(among && { $in: [...among] }) };
       const query = members
-        .find({ accountId, organizationId }, { ...bounded(signal), ...(limit && { limit }) })
+        .find({ accountId, organizationId }, bounded(signal))
         .sort({ organizationId: 1 });
-      return await reading(query.toArray());
+      return await readPage(query, size);
     },
   };
 }

@@ -111,12 +111,14 @@ test('the directory answers one account’s memberships', async (t) => {
   const { accountId, organizationId } = await signUp('ada@example.com');
   await signUp('bob@example.com');
   const answer = createGetAccountMemberships(dependencies);
-  t.deepEqual(await answer({ accountId }, call({ staff: true })), {
+  t.deepEqual(await answer({ accountId, pageToken: '' }, call({ staff: true })), {
     currentProjectId: '',
     memberships: [
       { organizationId, organizationName: 'Acme', level: 3, membersMayCreateProjects: true },
     ],
+    nextPageToken: '',
   });
-  const unknown = await t.throwsAsync(answer({ accountId: 'acc_none' }, call({ staff: true })));
+  const nobody = { accountId: 'acc_none', pageToken: '' };
+  const unknown = await t.throwsAsync(answer(nobody, call({ staff: true })));
   t.is(reasonOf(unknown), 'ACCOUNT_NOT_FOUND');
 });

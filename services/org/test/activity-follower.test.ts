@@ -44,8 +44,8 @@ function followerOf({ stores, eventLog }: StoreHarness, ...sources: Source[]) {
 }
 
 async function listed({ stores, signal }: StoreHarness, organizationId = 'org_1') {
-  const found = await stores.activity.list(organizationId, { limit: 100 }, signal);
-  return found.map(({ _id }) => _id);
+  const found = await stores.activity.list(organizationId, { size: 100 }, signal);
+  return found.items.map(({ _id }) => _id);
 }
 
 test('activity is caught up in batches, newest first, each event once', async (t) => {
@@ -140,11 +140,12 @@ test('org’s own events are in the activity as soon as they are decided', async
       tx.emit({ event: 'member_added', subject: organizationId, body: MemberAdded.toJSON(told) });
     });
     await follower.catchUp(harness.signal);
-    const [entry, ...rest] = await harness.stores.activity.list(
+    const { items } = await harness.stores.activity.list(
       organizationId,
-      { limit: 10 },
+      { size: 10 },
       harness.signal,
     );
+    const [entry, ...rest] = items;
     t.is(entry?.type, 'org.member_added');
     t.is(entry?.subjectId, accountId);
     t.deepEqual(rest, []);
@@ -188,12 +189,12 @@ test('activity pages stay put while new entries arrive, and show one organizatio
     entry('e4', 4, ['org_2'], 'prj_1'),
   );
   const ids = async (...asked: Parameters<typeof stores.activity.list>) =>
-    (await stores.activity.list(...asked)).map(({ _id }) => _id);
-  t.deepEqual(await ids('org_1', { limit: 2 }, signal), ['e3', 'e2']);
+    (await stores.activity.list(...asked)).items.map(({ _id }) => _id);
+  t.deepEqual(await ids('org_1', { size: 2 }, signal), ['e3', 'e2']);
   await add(entry('e5', 5, ['org_1'], 'prj_1'));
   const after = { time: instant, sequence: 2, id: 'e2' };
-  t.deepEqual(await ids('org_1', { after, limit: 2 }, signal), ['e1']);
-  t.deepEqual(await ids('org_1', { projectId: 'prj_1', limit: 9 }, signal), ['e5', 'e2', 'e1']);
-  t.deepEqual(await ids('org_2', { projectId: 'prj_1', limit: 9 }, signal), ['e4', 'e2']);
-  t.deepEqual(await ids('org_3', { limit: 9 }, signal), []);
+  t.deepEqual(await ids('org_1', { after, size: 2 }, signal), ['e1']);
+  t.deepEqual(await ids('org_1', { projectId: 'prj_1', size: 9 }, signal), ['e5', 'e2', 'e1']);
+  t.deepEqual(await ids('org_2', { projectId: 'prj_1', size: 9 }, signal), ['e4', 'e2']);
+  t.deepEqual(await ids('org_3', { size: 9 }, signal), []);
 });

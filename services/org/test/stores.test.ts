@@ -117,15 +117,17 @@ test('members are listed page by page in the order in which they joined, of one 
     await members.insert(session, aMembership('acc_a', 'org_1', LEVEL_MEMBER, 2));
     await members.insert(session, aMembership('acc_d', 'org_2', LEVEL_OWNER, 1));
   });
-  const first = await members.listOfOrganization('org_1', { limit: 2 }, signal);
+  const first = await members.listOfOrganization('org_1', { size: 2 }, signal);
+  t.true(first.hasMore);
   t.deepEqual(
-    first.map(({ accountId }) => accountId),
+    first.items.map(({ accountId }) => accountId),
     ['acc_c', 'acc_a'],
   );
-  const [, last] = first;
-  const rest = await members.listOfOrganization('org_1', { after: last, limit: 2 }, signal);
+  const [, last] = first.items;
+  const rest = await members.listOfOrganization('org_1', { after: last, size: 2 }, signal);
+  t.false(rest.hasMore);
   t.deepEqual(
-    rest.map(({ accountId }) => accountId),
+    rest.items.map(({ accountId }) => accountId),
     ['acc_b'],
   );
 });
@@ -139,10 +141,12 @@ test('an account’s memberships are listed by organization, among those asked f
     }
     await members.insert(session, aMembership('acc_b', 'org_4', LEVEL_MEMBER));
   });
-  const list = async (page: Parameters<typeof members.listOfAccount>[1]) =>
-    (await members.listOfAccount('acc_a', page, signal)).map((each) => each.organizationId);
+  const list = async (page: Partial<Parameters<typeof members.listOfAccount>[1]>) => {
+    const { items } = await members.listOfAccount('acc_a', { size: 9, ...page }, signal);
+    return items.map(({ organizationId }) => organizationId);
+  };
   t.deepEqual(await list({}), ['org_1', 'org_2', 'org_3']);
-  t.deepEqual(await list({ after: 'org_1', limit: 1 }), ['org_2']);
+  t.deepEqual(await list({ after: 'org_1', size: 1 }), ['org_2']);
   t.deepEqual(await list({ among: ['org_3', 'org_4'] }), ['org_3']);
   t.deepEqual(await list({ among: [] }), []);
 });
@@ -171,13 +175,14 @@ test('an invite is found by its code, and by its id only in its own organization
     await invites.remove(session, 'org_2', open._id);
     t.not(await invites.findOpenIn(session, 'org_1', open._id, now), undefined);
   });
-  const page = { now, limit: 10 };
+  const page = { now, size: 10 };
   const listed = await invites.listOpen('org_1', page, signal);
   t.deepEqual(
-    listed.map(({ _id }) => _id),
+    listed.items.map(({ _id }) => _id),
     [open._id],
   );
-  t.deepEqual(await invites.listOpen('org_1', { ...page, after: open._id }, signal), []);
+  const rest = await invites.listOpen('org_1', { ...page, after: open._id }, signal);
+  t.deepEqual(rest, { items: [], hasMore: false });
   await decide(async ({ session }) => {
     t.is(await invites.countOpen(session, 'org_1', now), 1);
     t.deepEqual(await invites.removeOfEmail(session, 'org_1', 'bob@example.com'), [

@@ -1,14 +1,17 @@
 import { reachesOrganization } from '@silo/guard/reach.ts';
-import { encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { pageOf } from '@silo/mongo/page.ts';
+import { nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import type {
-  ListMoveDestinationsRequest,
-  ListMoveDestinationsResponse,
+import {
+  type ListMoveDestinationsRequest,
+  type ListMoveDestinationsResponse,
+  MoveDestination,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { regionOf } from '@silo/tokens/ids.ts';
 import { requireReachesSource } from '../rules/move.ts';
 import { moveBlockers } from '../rules/move-blockers.ts';
+import { readMemberships } from './account-memberships.ts';
 import type { Dependencies } from './dependencies.ts';
 import { positionOf } from './page.ts';
 import { withOwner } from './with-owner.ts';
@@ -32,7 +35,7 @@ export const createListMoveDestinations =
     return await withOwner({ access, call }, needs, async (sourceId, gone) => {
       requireReachesSource(key, sourceId);
       const [{ memberships }, project] = await Promise.all([
-        peers.org.directory.getAccountMemberships({ accountId: key.accountId }, { signal }),
+        readMemberships(peers, key.accountId, signal),
         projects.get(sourceId, projectId, signal),
       ]);
       if (project === undefined) throw gone;
@@ -41,14 +44,14 @@ export const createListMoveDestinations =
         .filter(({ organizationId: id }) => regionOf(id) === regionOf(sourceId))
         .filter(({ organizationId: id }) => reachesOrganization(key, id))
         .sort((a, b) => (a.organizationId < b.organizationId ? -1 : 1));
-      const page = others.slice(0, size);
-      const ids = page.map(({ organizationId }) => organizationId);
+      // One more than the page may hold, which tells that the list goes on.
+      const candidates = others.slice(0, size + 1);
+      const ids = candidates.map(({ organizationId }) => organizationId);
       const found = await slots.getMany([sourceId, ...ids], signal);
       const source = found.get(sourceId);
       if (source === undefined) throw gone;
-      const last = others.length > size ? page.at(-1) : undefined;
-      return {
-        destinations: page.map(({ organizationId, organizationName, level, ...fact }) => ({
+      const destinations = candidates.map(
+        ({ organizationId, organizationName, level, ...fact }): MoveDestination => ({
           organizationId,
           organizationName,
           blockers: moveBlockers({
@@ -58,8 +61,16 @@ export const createListMoveDestinations =
             destination: found.get(organizationId),
             caller: { level, fact },
           }).map(({ reason, message }) => ({ reason, description: message })),
-        })),
-        nextPageToken: last === undefined ? '' : encodePageToken(query, [last.organizationId]),
+        }),
+      );
+      const page = pageOf(destinations, size, sizeBytesOf);
+      return {
+        destinations: page.items,
+        nextPageToken: nextPageToken(query, page, ({ organizationId }) => [organizationId]),
       };
     });
   };
+
+function sizeBytesOf(destination: MoveDestination): number {
+  return MoveDestination.encode(destination).finish().length;
+}

@@ -1,5 +1,5 @@
 import { reachesOrganization } from '@silo/guard/reach.ts';
-import { encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type {
   ListMovesRequest,
   ListMovesResponse,
@@ -9,9 +9,6 @@ import type { Dependencies } from './dependencies.ts';
 import { toldMove } from './messages.ts';
 import { positionOf } from './page.ts';
 
-/** As many batches of 500 as one message may hold: gRPC's clients take 4 MiB. */
-const pageSizeMax = 200;
-
 export const createListMoves =
   ({ moves }: Pick<Dependencies, 'moves'>): Handler<ListMovesRequest, ListMovesResponse> =>
   async ({ projectId, pageSize, pageToken }, call) => {
@@ -20,14 +17,11 @@ export const createListMoves =
     const organizationId = targetOrganization(call).id;
     const query = ['ListMoves', organizationId, projectId];
     const [beforeId] = positionOf(query, pageToken, 1) ?? [];
-    const size = Math.min(pageSizeOf(pageSize), pageSizeMax);
     const listed = { organizationId, projectId: projectId === '' ? undefined : projectId };
-    const found = await moves.list(listed, { beforeId, limit: size + 1 }, call.signal);
-    const page = found.slice(0, size);
-    const last = found.length > size ? page.at(-1) : undefined;
+    const page = await moves.list(listed, { beforeId, size: pageSizeOf(pageSize) }, call.signal);
     const onlyIds = reachesOrganization(key, organizationId) ? undefined : key.projectIds;
     return {
-      moves: page.map((move) => toldMove(move, onlyIds)),
-      nextPageToken: last === undefined ? '' : encodePageToken(query, [last._id]),
+      moves: page.items.map((move) => toldMove(move, onlyIds)),
+      nextPageToken: nextPageToken(query, page, ({ _id }) => [_id]),
     };
   };

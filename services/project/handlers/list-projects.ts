@@ -1,4 +1,4 @@
-import { encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type {
   ListProjectsRequest,
   ListProjectsResponse,
@@ -16,12 +16,10 @@ export const createListProjects =
   async ({ organizationId, pageSize, pageToken }, call) => {
     const query = ['ListProjects', organizationId];
     const [afterId = ''] = positionOf(query, pageToken, 1) ?? [];
-    const size = pageSizeOf(pageSize);
-    const found = await projects.list(organizationId, { afterId, limit: size + 1 }, call.signal);
-    const page = found.slice(0, size);
-    const last = found.length > size ? page.at(-1) : undefined;
+    const wanted = { afterId, size: pageSizeOf(pageSize) };
+    const page = await projects.list(organizationId, wanted, call.signal);
     return {
-      projects: page.map(projectMessage),
-      nextPageToken: last === undefined ? '' : encodePageToken(query, [last._id]),
+      projects: page.items.map(projectMessage),
+      nextPageToken: nextPageToken(query, page, ({ _id }) => [_id]),
     };
   };

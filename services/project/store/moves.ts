@@ -1,6 +1,7 @@
 import type { Transaction } from '@silo/mongo/event-log.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
-import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { type Page, readPage } from '@silo/mongo/page.ts';
+import { bounded, collectionOptions } from '@silo/mongo/read.ts';
 import type { Collection, Db, Filter } from 'mongodb';
 import type { MoveDocument } from './documents.ts';
 
@@ -53,19 +54,18 @@ export function createMoveStore(db: Db) {
       return closed ?? undefined;
     },
 
-    /** Moves from and to an organization, newest first. */
+    /** A page of the moves from and to an organization, newest first. */
     async list(
       { organizationId, projectId }: Listed,
-      { beforeId, limit }: { beforeId: string | undefined; limit: number },
+      { beforeId, size }: { beforeId: string | undefined; size: number },
       signal: AbortSignal,
-    ): Promise<MoveDocument[]> {
+    ): Promise<Page<MoveDocument>> {
       const filter: Filter<MoveDocument> = {
         organizationIds: organizationId,
         ...(projectId !== undefined && { projectIds: projectId }),
         ...(beforeId !== undefined && { _id: { $lt: beforeId } }),
       };
-      const query = moves.find(filter, { sort: { _id: -1 }, limit, ...bounded(signal) });
-      return await reading(query.toArray());
+      return await readPage(moves.find(filter, bounded(signal)).sort({ _id: -1 }), size);
     },
   };
 }

@@ -1,28 +1,40 @@
 import type { Transaction } from '@silo/mongo/event-log.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { type Page, pageOf, readPage } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
-import type { Collection, Db, Filter } from 'mongodb';
+import { BSON, type Collection, type Db, type Document, type Filter } from 'mongodb';
 import type { ProjectDocument } from './documents.ts';
 import { byName } from './set-up.ts';
 
 const active = ProjectState.PROJECT_STATE_ACTIVE;
 const deleted = ProjectState.PROJECT_STATE_DELETED;
+/** How many found projects are read at a time. */
+const searchedAtOnce = 100;
 
-/** A place in the order of names. */
-type NamePosition = { searchName: string; id: string };
+/** A place in the order of a search: after this project, by its organization, name and id. */
+type SearchPosition = { organizationId: string; searchName: string; id: string };
 
-/** Which of an organization's projects are searched. */
+/** Which projects are searched. */
 export type Search = {
-  organizationId: string;
+  /** Of these organizations, in the order of the answer. */
+  organizationIds: readonly string[];
   /** Part of the folded name; '' for all. Data, never a pattern. */
   text: string;
-  /** Only these, where given. */
-  onlyIds?: readonly string[] | undefined;
-  after?: NamePosition | undefined;
-  limit: number;
+  /** Organizations whose projects are all found, whatever their names. */
+  wholeIds: readonly string[];
+  /** Where given: only projects of these organizations, and these projects. */
+  only?: { organizationIds: readonly string[]; projectIds: readonly string[] } | undefined;
+  after?: SearchPosition | undefined;
+  size: number;
 };
+
+/** Where a search finds a project: all of it is in the index. */
+type SearchKey = Pick<ProjectDocument, '_id' | 'organizationId' | 'searchName'>;
+
+/** A place in the answer of a search, and the project unless it left that place meanwhile. */
+export type Found = { key: SearchKey; project: ProjectDocument | undefined };
 
 /** What a change expects to find; anything else changes nothing. */
 export type Expected = {
@@ -78,25 +90,36 @@ export function createProjectStore(db: Db) {
       return found;
     },
 
-    /** An organization's active projects, oldest first. */
+    /** A page of an organization's active projects, oldest first. */
     async list(
       organizationId: string,
-      { afterId, limit }: { afterId: string; limit: number },
+      { afterId, size }: { afterId: string; size: number },
       signal: AbortSignal,
-    ): Promise<ProjectDocument[]> {
+    ): Promise<Page<ProjectDocument>> {
       const filter = { organizationId, state: active, _id: { $gt: afterId } };
-      return await find(filter, { sort: { _id: 1 }, limit, signal });
+      return await readPage(projects.find(filter, bounded(signal)).sort({ _id: 1 }), size);
     },
 
-    /** An organization's active projects that match, by name, then id. */
-    async search(search: Search, signal: AbortSignal): Promise<ProjectDocument[]> {
-      return await find(searchFilter(search), {
-        sort: { searchName: 1, _id: 1 },
-        limit: search.limit,
-        signal,
-        // Otherwise the planner may sort an organization's thousands for each page.
-        ...(search.onlyIds === undefined && { hint: byName }),
-      });
+    /** A page of the active projects that match, by organization, then name, then id. */
+    async search(search: Search, signal: AbortSignal): Promise<Page<Found>> {
+      const keys = await reading(
+        projects
+          .aggregate<SearchKey>(searchPipeline(search), { hint: byName, ...bounded(signal) })
+          .toArray(),
+      );
+      const wanted = keys.slice(0, search.size);
+      const found: Found[] = [];
+      // A few at a time, because the page may end at its bytes long before its count.
+      for (let first = 0; first < wanted.length; first += searchedAtOnce) {
+        const some = wanted.slice(first, first + searchedAtOnce);
+        const ids = some.map(({ _id }) => _id);
+        const read = await find({ _id: { $in: ids }, state: active }, { signal });
+        const byId = new Map(read.map((project) => [project._id, project]));
+        found.push(...some.map((key) => ({ key, project: sameOwner(byId.get(key._id), key) })));
+        const page = pageOf(found, search.size, ({ project }) => sizeBytesOf(project));
+        if (page.hasMore) return page;
+      }
+      return { items: found, hasMore: keys.length > search.size };
     },
 
     /** Which of these names an organization's active projects have. */
@@ -252,31 +275,71 @@ function inOrder(ids: readonly string[], documents: ProjectDocument[]): ProjectD
   return ids.flatMap((id) => byId.get(id) ?? []);
 }
 
-type FindOptions = {
-  sort?: Record<string, 1>;
-  limit?: number;
-  hint?: string;
-  signal: AbortSignal;
-};
+type FindOptions = { sort?: Record<string, 1>; limit?: number; signal: AbortSignal };
 
-function searchFilter({ organizationId, text, onlyIds, after }: Search): Filter<ProjectDocument> {
-  const conditions: Filter<ProjectDocument>[] = [{ organizationId, state: active }];
-  if (onlyIds !== undefined) conditions.push({ _id: { $in: [...onlyIds] } });
-  if (text !== '') conditions.push({ searchName: { $regex: literally(text) } });
-  if (after !== undefined) {
-    const { searchName, id } = after;
-    // The first bounds the index, which the second alone would not.
-    conditions.push({ searchName: { $gte: searchName } });
-    conditions.push({ $or: [{ searchName: { $gt: searchName } }, { _id: { $gt: id } }] });
-  }
-  return { $and: conditions };
+/** One that moved since it was found is not where it was found. */
+function sameOwner(
+  project: ProjectDocument | undefined,
+  { organizationId }: SearchKey,
+): ProjectDocument | undefined {
+  return project?.organizationId === organizationId ? project : undefined;
 }
 
-/** A regular expression that matches exactly this text, whatever stands in it. */
-function literally(text: string): string {
-  // NUL in particular: the server refuses one, though not its escape.
-  return text.replaceAll(/[^\p{L}\p{N}]/gu, (character) => {
-    const point = character.codePointAt(0) ?? 0;
-    return `\\x{${point.toString(16)}}`;
-  });
+function sizeBytesOf(project: ProjectDocument | undefined): number {
+  return project === undefined ? 0 : BSON.calculateObjectSize(project);
+}
+
+/**
+ * Finds the keys of a page in one query, whatever the number of organizations. What the index does
+ * not bound is an expression of its keys: a filter would read every document.
+ */
+export function searchPipeline(search: Search): Document[] {
+  const { organizationIds, size } = search;
+  return [
+    { $match: { organizationId: { $in: [...organizationIds] }, state: active } },
+    {
+      $project: {
+        organizationId: 1,
+        searchName: 1,
+        place: { $indexOfArray: [literal(organizationIds), '$organizationId'] },
+        isFound: { $and: searchConditions(search) },
+      },
+    },
+    { $match: { isFound: true } },
+    { $sort: { place: 1, searchName: 1, _id: 1 } },
+    { $limit: size + 1 },
+  ];
+}
+
+function searchConditions({ text, wholeIds, only, after }: Search): Document[] {
+  const conditions: Document[] = [];
+  if (text !== '') {
+    const isNamed = { $gte: [{ $indexOfBytes: ['$searchName', literal(text)] }, 0] };
+    conditions.push({ $or: [{ $in: ['$organizationId', literal(wholeIds)] }, isNamed] });
+  }
+  if (only !== undefined) {
+    const isInOrganization = { $in: ['$organizationId', literal(only.organizationIds)] };
+    conditions.push({ $or: [isInOrganization, { $in: ['$_id', literal(only.projectIds)] }] });
+  }
+  if (after !== undefined) {
+    const [organizationId, searchName, id] = [
+      literal(after.organizationId),
+      literal(after.searchName),
+      literal(after.id),
+    ];
+    const isSameName = { $eq: ['$searchName', searchName] };
+    conditions.push({
+      $or: [
+        { $ne: ['$organizationId', organizationId] },
+        { $gt: ['$searchName', searchName] },
+        { $and: [isSameName, { $gt: ['$_id', id] }] },
+      ],
+    });
+  }
+  return conditions;
+}
+
+/** Data in an expression, whatever it begins with. */
+function literal(value: string | readonly string[]): Document {
+  return { $literal: typeof value === 'string' ? value : [...value] };
 }

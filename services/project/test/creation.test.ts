@@ -20,8 +20,8 @@ async function create(world: World, key: TestKey, organizationId: string, reques
 async function counted(world: World, organizationId: string) {
   const { signal } = await world.call(world.key());
   const slots = (await world.slots.getMany([organizationId], signal)).get(organizationId);
-  const found = await world.projects.list(organizationId, { afterId: '', limit: 99 }, signal);
-  return { count: slots?.count, exist: found.length };
+  const { items } = await world.projects.list(organizationId, { afterId: '', size: 99 }, signal);
+  return { count: slots?.count, exist: items.length };
 }
 
 test('a project is created with its token, its slot and its event', async (t) => {

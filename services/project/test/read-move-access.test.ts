@@ -23,7 +23,11 @@ function directories(people: Set<string>) {
         listMembersOfTwo: async function* () {
           yield { members: [...people].map(member) };
         },
-        getAccountMemberships: async () => ({ currentProjectId: '', memberships: [] }),
+        getAccountMemberships: async () => ({
+          currentProjectId: '',
+          memberships: [],
+          nextPageToken: '',
+        }),
       },
     },
     token: {

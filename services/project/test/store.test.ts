@@ -7,7 +7,12 @@ import { foldName } from '../rules/names.ts';
 import { newProject } from '../rules/new-project.ts';
 import { settingsOf } from '../rules/settings.ts';
 import type { ProjectDocument, SlotsDocument } from '../store/documents.ts';
-import { createProjectStore } from '../store/projects.ts';
+import {
+  createProjectStore,
+  type ProjectStore,
+  type Search,
+  searchPipeline,
+} from '../store/projects.ts';
 import { setUpStore } from '../store/set-up.ts';
 import { createSlotStore } from '../store/slots.ts';
 
@@ -43,6 +48,16 @@ async function twoTenants(t: ExecutionContext) {
 
 const ids = (found: readonly ProjectDocument[]) => found.map(({ _id }) => _id);
 
+function searchOf(asked: Partial<Search>): Search {
+  return { organizationIds: [ours], wholeIds: [], text: '', size: 9, ...asked };
+}
+
+/** Ids of what a search finds. */
+async function found(projects: ProjectStore, asked: Partial<Search>): Promise<string[]> {
+  const { items } = await projects.search(searchOf(asked), signal());
+  return items.flatMap(({ project: each }) => each?._id ?? []);
+}
+
 test('the fact of a project is its owner and state, and nothing for none', async (t) => {
   const { projects, mine } = await twoTenants(t);
   t.deepEqual(await projects.fact(mine._id, signal()), {
@@ -56,11 +71,11 @@ test('reads answer an organization only its own projects', async (t) => {
   const { projects, mine, foreign, inTransaction } = await twoTenants(t);
   t.deepEqual(await projects.get(ours, mine._id, signal()), mine);
   t.is(await projects.get(ours, foreign._id, signal()), undefined);
-  t.deepEqual(ids(await projects.list(ours, { afterId: '', limit: 9 }, signal())), [mine._id]);
-  const search = { organizationId: ours, text: 'sam', limit: 9 };
-  t.deepEqual(ids(await projects.search(search, signal())), [mine._id]);
-  const foreignIds = { ...search, onlyIds: [foreign._id] };
-  t.deepEqual(await projects.search(foreignIds, signal()), []);
+  const { items } = await projects.list(ours, { afterId: '', size: 9 }, signal());
+  t.deepEqual(ids(items), [mine._id]);
+  t.deepEqual(await found(projects, { text: 'sam' }), [mine._id]);
+  const only = { organizationIds: [], projectIds: [foreign._id] };
+  t.deepEqual(await found(projects, { text: 'sam', only }), []);
   t.deepEqual(await inTransaction((tx) => projects.read(tx, ours, mine._id)), mine);
   t.is(await inTransaction((tx) => projects.read(tx, ours, foreign._id)), undefined);
   const names = [{ name: 'Same', searchName: 'same' }];
@@ -96,7 +111,7 @@ test('a deleted project is in no answer, and is purged when its time has come', 
   const purgeTime = new Date(now.getTime() + 1);
   await inTransaction((tx) => projects.remove(tx, mine._id, { organizationId: ours }, purgeTime));
   t.is(await projects.get(ours, mine._id, signal()), undefined);
-  t.deepEqual(await projects.list(ours, { afterId: '', limit: 9 }, signal()), []);
+  t.deepEqual((await projects.list(ours, { afterId: '', size: 9 }, signal())).items, []);
   t.deepEqual(await projects.due(now, 9, signal()), []);
   t.false(await projects.beginPurge(mine._id, now, signal()));
   t.false(await projects.beginPurge(foreign._id, purgeTime, signal()));
@@ -121,14 +136,14 @@ test('a search text is data, whatever stands in it', async (t) => {
     '^',
     'a b',
     '#',
+    '$where',
     '\u{1f600}',
     '\0',
   ];
   const all = awkward.map((name) => project(ours, name));
   await inTransaction((tx) => projects.insert(tx, [...all, project(ours, 'abc')]));
   for (const each of all) {
-    const search = { organizationId: ours, text: foldName(each.name), limit: 9 };
-    t.deepEqual(ids(await projects.search(search, signal())), [each._id], each.name);
+    t.deepEqual(await found(projects, { text: foldName(each.name) }), [each._id], each.name);
   }
 });
 
@@ -136,27 +151,60 @@ test('a search goes on after a place among equal names', async (t) => {
   const { projects, inTransaction } = await testStores(t);
   const all = ['b', 'A', 'a', 'B', 'c'].map((name) => project(ours, name));
   await inTransaction((tx) => projects.insert(tx, all));
-  const whole = await projects.search({ organizationId: ours, text: '', limit: 9 }, signal());
+  const { items: whole } = await projects.search(searchOf({}), signal());
   t.deepEqual(
-    whole.map(({ searchName }) => searchName),
+    whole.map(({ key }) => key.searchName),
     ['a', 'a', 'b', 'b', 'c'],
   );
-  for (const [index, { searchName, _id: id }] of whole.entries()) {
-    const search = { organizationId: ours, text: '', after: { searchName, id }, limit: 9 };
-    t.deepEqual(ids(await projects.search(search, signal())), ids(whole.slice(index + 1)));
+  const whence = whole.map(({ key }) => key._id);
+  for (const [index, { key }] of whole.entries()) {
+    const after = { organizationId: ours, searchName: key.searchName, id: key._id };
+    t.deepEqual(await found(projects, { after }), whence.slice(index + 1));
   }
 });
 
-test('a search by name needs no sort, whatever the organization holds', async (t) => {
+test('a search finds its keys in the index alone, in one query for any number of organizations', async (t) => {
   const { db, projects, inTransaction } = await testStores(t);
-  await inTransaction((tx) => projects.insert(tx, [project(ours, 'x')]));
-  const plan = await db
-    .collection('projects')
-    .find({ organizationId: ours, state: 1, searchName: /x/ })
-    .sort({ searchName: 1, _id: 1 })
-    .hint('by_name')
-    .explain();
-  t.notRegex(JSON.stringify(plan), /"SORT"|COLLSCAN/);
+  await inTransaction((tx) => projects.insert(tx, [project(ours, 'x'), project(theirs, 'y')]));
+  const after = { organizationId: ours, searchName: 'a', id: newId('prj') };
+  const only = { organizationIds: [ours], projectIds: [newId('prj')] };
+  for (const asked of [{}, { text: 'x' }, { text: 'x', after }, { text: 'x', after, only }]) {
+    const search = searchOf({ organizationIds: [theirs, ours], wholeIds: [theirs], ...asked });
+    const plan = await db
+      .collection('projects')
+      .aggregate(searchPipeline(search), { hint: 'by_name' })
+      .explain();
+    t.notRegex(JSON.stringify(plan), /"FETCH"|COLLSCAN/, JSON.stringify(asked));
+  }
+});
+
+test('a search answers organizations in the order given, and ends by count or bytes', async (t) => {
+  const { projects, inTransaction } = await testStores(t);
+  const large = { timeZone: 'UTC', appUrls: ['x'.repeat(400_000)], anonymizeIps: false };
+  const [small, first, second, last] = [
+    project(ours, 'b'),
+    { ...project(theirs, 'a'), settings: large },
+    { ...project(theirs, 'b'), settings: large },
+    { ...project(theirs, 'c'), settings: large },
+  ];
+  await inTransaction((tx) => projects.insert(tx, [small, first, second, last]));
+  const search = searchOf({ organizationIds: [theirs, ours] });
+  const page = await projects.search(search, signal());
+  t.true(page.hasMore);
+  t.deepEqual(
+    page.items.map(({ key }) => key._id),
+    [first._id, second._id],
+  );
+  const after = { organizationId: theirs, searchName: 'b', id: second._id };
+  const rest = await projects.search({ ...search, after }, signal());
+  t.false(rest.hasMore);
+  t.deepEqual(
+    rest.items.map(({ key }) => key._id),
+    [last._id, small._id],
+  );
+  const one = await projects.search({ ...search, size: 1 }, signal());
+  t.is(one.items.length, 1);
+  t.true(one.hasMore);
 });
 
 function slotsOf(organizationId: string, values: Partial<SlotsDocument> = {}): SlotsDocument {

@@ -110,6 +110,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     getAccountMemberships: async ({ accountId }) => ({
       currentProjectId: '',
       memberships: membershipsOf(accountId, organizations, levels),
+      nextPageToken: '',
     }),
   };
   const uses = { projects, slots, moves, eventLog, access, sagas, createProjects };

@@ -22,7 +22,10 @@ export const createIssueApiKey =
   ({ eventLog, keys, peers }: Dependencies): Handler<IssueApiKeyRequest, IssueApiKeyResponse> =>
   async ({ accountId }, call) => {
     // Refuses with ACCOUNT_NOT_FOUND; accounts are never deleted.
-    await peers.org.directory.getAccountMemberships({ accountId }, { signal: call.signal });
+    await peers.org.directory.getAccountMemberships(
+      { accountId, pageToken: '' },
+      { signal: call.signal },
+    );
     const { secret, stored } = freshKeySecret();
     const init = { ...settings, id: newId('key'), accountId, secret: stored };
     const { response } = await eventLog.mutate(call, IssueApiKeyResponse, async (tx) => {

@@ -1,5 +1,5 @@
 import { isRestricted } from '@silo/guard/reach.ts';
-import { decodePageToken, encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type {
   ListApiKeysRequest,
   ListApiKeysResponse,
@@ -18,14 +18,10 @@ export const createListApiKeys =
     const query = ['ListApiKeys', accountId, only ?? ''];
     const [last] = decodePageToken(query, request.pageToken) ?? [];
     const after = typeof last === 'string' ? last : undefined;
-    const size = pageSizeOf(request.pageSize);
-    const page = { after, only, limit: size + 1 };
-    const found = await keys.listOfAccount(accountId, page, call.signal);
-    const told = found.slice(0, size);
-    const end = told.at(-1);
-    const hasMore = found.length > size && end !== undefined;
+    const wanted = { after, only, size: pageSizeOf(request.pageSize) };
+    const page = await keys.listOfAccount(accountId, wanted, call.signal);
     return {
-      apiKeys: told.map((key) => toApiKey(key, clock.now())),
-      nextPageToken: hasMore ? encodePageToken(query, [end._id]) : '',
+      apiKeys: page.items.map((key) => toApiKey(key, clock.now())),
+      nextPageToken: nextPageToken(query, page, ({ _id }) => [_id]),
     };
   };

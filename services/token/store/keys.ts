@@ -1,5 +1,6 @@
 import { findAsOfNow } from '@silo/mongo/as-of-now.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { type Page, readPage } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { ClientSession, Db } from 'mongodb';
@@ -97,16 +98,15 @@ export function createKeyStore(db: Db) {
       return (await reading(query)) ?? undefined;
     },
 
-    /** An account's keys by id, which is the order in which they were made; `only` that one. */
+    /** A page of an account's keys by id, which is the order in which they were made; `only` that one. */
     async listOfAccount(
       accountId: string,
-      page: { after?: string | undefined; only?: string | undefined; limit: number },
+      page: { after?: string | undefined; only?: string | undefined; size: number },
       signal: AbortSignal,
-    ): Promise<KeyDocument[]> {
-      const { after = '', only, limit } = page;
+    ): Promise<Page<KeyDocument>> {
+      const { after = '', only, size } = page;
       const _id = { $gt: after, ...(only && { $eq: only }) };
-      const query = keys.find({ accountId, _id }, { ...bounded(signal), limit }).sort({ _id: 1 });
-      return await reading(query.toArray());
+      return await readPage(keys.find({ accountId, _id }, bounded(signal)).sort({ _id: 1 }), size);
     },
 
     /** The accounts' keys that are neither disabled nor expired, as of now, by account, in batches. */

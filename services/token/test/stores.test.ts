@@ -35,12 +35,13 @@ test('a key is found, listed, saved and removed only as one of its own account',
   t.is(await decide((session) => keys.findIn(session, 'acc_1', theirs._id)), undefined);
   const [{ hash }] = theirs.secrets;
   t.is(await decide((session) => keys.findFactIn(session, 'acc_1', hash)), undefined);
-  const listed = await keys.listOfAccount('acc_1', { limit: 10 }, signal);
+  const listed = await keys.listOfAccount('acc_1', { size: 10 }, signal);
   t.deepEqual(
-    listed.map(({ name }) => name),
+    listed.items.map(({ name }) => name),
     ['mine'],
   );
-  t.deepEqual(await keys.listOfAccount('acc_1', { only: theirs._id, limit: 10 }, signal), []);
+  const none = await keys.listOfAccount('acc_1', { only: theirs._id, size: 10 }, signal);
+  t.deepEqual(none.items, []);
   await decide((session) => keys.remove(session, 'acc_1', theirs._id));
   await decide((session) => keys.save(session, { ...mine, name: 'renamed' }));
   t.like(await keys.find('acc_2', theirs._id, signal), { name: 'theirs' });
@@ -55,10 +56,10 @@ test('keys are listed by id, page after page', async (t) => {
     await decide((session) => keys.insert(session, keyDocument({ _id })));
   }
   const list = async (page: Parameters<typeof keys.listOfAccount>[1]) =>
-    (await keys.listOfAccount('acc_1', page, signal)).map(({ _id }) => _id);
-  t.deepEqual(await list({ limit: 2 }), ['key_a', 'key_b']);
-  t.deepEqual(await list({ limit: 2, after: 'key_b' }), ['key_c']);
-  t.deepEqual(await list({ limit: 2, only: 'key_b' }), ['key_b']);
+    (await keys.listOfAccount('acc_1', page, signal)).items.map(({ _id }) => _id);
+  t.deepEqual(await list({ size: 2 }), ['key_a', 'key_b']);
+  t.deepEqual(await list({ size: 2, after: 'key_b' }), ['key_c']);
+  t.deepEqual(await list({ size: 2, only: 'key_b' }), ['key_b']);
 });
 
 test('a secret’s fact says what its key says, from the same commit', async (t) => {
