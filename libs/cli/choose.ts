@@ -1,5 +1,6 @@
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { FoundProject } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { fold } from '@silo/runtime/fold.ts';
 import type { Cli } from './cli.ts';
 
 // So many are filtered here, without waiting for an answer at each key.
@@ -24,11 +25,11 @@ export async function chooseProject(cli: Cli, message: string): Promise<Project>
   return all?.find(({ project }) => project?.id === id)?.project ?? find.project(id);
 }
 
-/** As SearchProjects finds them: by a part of either name, in any case. */
+/** As SearchProjects finds them: by a part of either name, in any case and normal form. */
 function named(term: string): (found: FoundProject) => boolean {
-  const wanted = term.toLowerCase();
+  const wanted = fold(term);
   return ({ project, organizationName }) =>
-    [project?.name ?? '', organizationName].some((name) => name.toLowerCase().includes(wanted));
+    [project?.name ?? '', organizationName].some((name) => fold(name).includes(wanted));
 }
 
 function choiceOf({ project, organizationName, current }: FoundProject) {

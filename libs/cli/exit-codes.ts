@@ -37,8 +37,20 @@ export function exitOfRefusal({ code, details }: Pick<SiloError, 'code' | 'detai
   return exitOfStatus(code);
 }
 
+/** How the command ends when nothing of ours answered, but gRPC itself with this status. */
+export function exitOfSilence(code: number, details: string): ExitName {
+  if (code !== status.RESOURCE_EXHAUSTED) return exitOfStatus(code);
+  // No rule of Silo's: a message that is too large, or a connection that is asked to slow down.
+  return isTooLarge(code, details) ? 'bug' : 'unavailable';
+}
+
+/** Whether a message was larger than one side takes: Silo's answers are bounded, so it is a bug. */
+export function isTooLarge(code: number, details: string): boolean {
+  return code === status.RESOURCE_EXHAUSTED && details.includes('larger than max');
+}
+
 /** How the command ends when a call ended with this gRPC status. */
-export function exitOfStatus(code: number): ExitName {
+function exitOfStatus(code: number): ExitName {
   switch (code) {
     case status.INVALID_ARGUMENT:
       return 'usage';

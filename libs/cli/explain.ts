@@ -3,7 +3,13 @@ import { isServiceError } from '@silo/errors/from-status.ts';
 import { reasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { adviceFor } from './advice.ts';
-import { type ExitName, exitCodes, exitOfRefusal, exitOfStatus } from './exit-codes.ts';
+import {
+  type ExitName,
+  exitCodes,
+  exitOfRefusal,
+  exitOfSilence,
+  isTooLarge,
+} from './exit-codes.ts';
 import { CallFailure, Failure, Interrupted } from './failure.ts';
 import type { Block } from './text.ts';
 
@@ -103,12 +109,17 @@ function explainSilence(
   repeat: string | undefined,
 ): Explained {
   if (!isServiceError(cause)) return told('bug', { message, requestId });
-  const exit = exitOfStatus(cause.code);
+  const details = cause.details || cause.message;
+  const exit = exitOfSilence(cause.code, details);
   const code = status[cause.code];
+  const tooLarge = isTooLarge(cause.code, details);
   return told(exit, {
-    message: `No answer from Silo: ${cause.details || cause.message}`,
-    next:
-      exit === 'unavailable'
+    message: tooLarge
+      ? `A message is too large for gRPC: ${details}`
+      : `No answer from Silo: ${details}`,
+    next: tooLarge
+      ? 'report it: Silo bounds its answers; a smaller --limit may help'
+      : exit === 'unavailable'
         ? `is it running, and are the addresses right (silo profiles)? ${repeat ?? ''}`.trim()
         : undefined,
     requestId,

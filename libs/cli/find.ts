@@ -4,6 +4,7 @@ import type { Member, Organization } from '@silo/protos/gen/silo/org/v1/organiza
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { FoundProject } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
+import { fold } from '@silo/runtime/fold.ts';
 import { type IdKind, isId } from '@silo/tokens/ids.ts';
 import { type Api, everyPage } from './api.ts';
 import { CallFailure, Failure, usage } from './failure.ts';
@@ -155,7 +156,7 @@ function isHidden(error: unknown): boolean {
   return error instanceof CallFailure && error.refusal?.code === status.NOT_FOUND;
 }
 
-/** The one that is called so: exactly, else in any case. */
+/** The one that is called so: exactly, else in any case and normal form. */
 function only<Thing>(
   kind: IdKind | 'member',
   given: string,
@@ -164,10 +165,8 @@ function only<Thing>(
   id: (thing: Thing) => string,
 ): Thing {
   const exact = things.filter((thing) => called(thing).includes(given));
-  const wanted = given.toLowerCase();
-  const close = things.filter((thing) =>
-    called(thing).some((name) => name.toLowerCase() === wanted),
-  );
+  const wanted = fold(given);
+  const close = things.filter((thing) => called(thing).some((name) => fold(name) === wanted));
   const [first, ...others] = exact.length > 0 ? exact : close;
   if (first === undefined) {
     throw new Failure(

@@ -1,5 +1,6 @@
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { MoveDestination } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { fold } from '@silo/runtime/fold.ts';
 import { isId } from '@silo/tokens/ids.ts';
 import { everyPage } from './api.ts';
 import type { Cli } from './cli.ts';
@@ -59,9 +60,9 @@ async function destinationOf(
   return cli.ask.choose(
     'Move to:',
     async (term) => {
-      const wanted = term.toLowerCase();
+      const wanted = fold(term);
       return destinations
-        .filter(({ organizationName }) => organizationName.toLowerCase().includes(wanted))
+        .filter(({ organizationName }) => fold(organizationName).includes(wanted))
         .map(choiceOf);
     },
     { instead: 'give --to.' },

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { LoggedEvent } from '@silo/mongo/event-log.ts';
+import { eventBytesMax } from '@silo/mongo/log-reader.ts';
 import {
   AckPolicy,
   type Consumer,
@@ -17,6 +18,8 @@ import { ensureStream, isApiError, type StreamOptions, streamKeepsMs } from './s
 const timeoutMs = 5_000;
 const readBatchMax = 1_000;
 const messageNotFound = 10037;
+/** What the broker must take: an event of the largest size, and its headers, which count too. */
+const payloadMin = eventBytesMax + 4 * 1024;
 
 /** The last message of ours that the broker acknowledged. */
 type Acknowledged = { streamSequence: number; id: string };
@@ -44,12 +47,19 @@ export class Broker {
     this.#seen = seen;
   }
 
-  /** Makes sure that the stream is there. What is noticed later is compared with its state now. */
+  /**
+   * Makes sure that the broker takes every event, and that the stream is there. What is noticed later
+   * is compared with its state now.
+   */
   static async open(
     connection: NatsConnection,
     source: EventSource,
     stream: StreamOptions,
   ): Promise<Broker> {
+    const payloadMax = connection.info?.max_payload ?? 0;
+    if (payloadMax < payloadMin) {
+      throw new Error(`NATS takes ${payloadMax} bytes: set max_payload to ${payloadMin} or more`);
+    }
     const manager = await connection.jetstreamManager({ timeout: timeoutMs });
     const client = connection.jetstream({ timeout: timeoutMs });
     const seen = await ensureStream(manager, stream);

@@ -44,6 +44,9 @@ export function headOf(document: LogDocument | null): Head {
   return { sequence: document.sequence, incarnation: document.incarnation };
 }
 
+/** How many bytes an event may have in an answer or a message. NATS takes 1 MiB by default. */
+export const eventBytesMax = 128 * 1024;
+
 /** How many bytes an event takes in an answer or a message, at most. */
 export function eventBytes({ body }: Pick<EventDocument, 'body'>): number {
   return Buffer.byteLength(body) + envelopeBytes;

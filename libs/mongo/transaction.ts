@@ -4,6 +4,7 @@ import type { ClientSession, Db } from 'mongodb';
 import { ulid } from 'ulid';
 import type { LogCollections } from './collections.ts';
 import type { OutboxEvent } from './documents.ts';
+import { eventBytes, eventBytesMax } from './log-reader.ts';
 import type { Mutation } from './mutation.ts';
 import { type Numbered, numberGroups } from './numbering.ts';
 import { type RequestMemory, recordOf, requestDocument } from './requests.ts';
@@ -82,7 +83,11 @@ export function openTransaction(options: {
     db,
     now,
     emit: ({ event, subject, body }) => {
-      events.push({ id: newEventId(), event, subject, body: JSON.stringify(body) });
+      const draft = { id: newEventId(), event, subject, body: JSON.stringify(body) };
+      const sizeBytes = eventBytes(draft);
+      // What the broker could not carry would hold up all that follows: the requests' rules bound it.
+      if (sizeBytes > eventBytesMax) throw new RangeError(`${event} has ${sizeBytes} bytes`);
+      events.push(draft);
     },
     remember: (memory) => {
       if (remembered !== undefined) throw new TypeError('a request is remembered once');

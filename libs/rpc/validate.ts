@@ -1,15 +1,25 @@
-import { type AnyDesc, create, type DescMessage, fromBinary } from '@bufbuild/protobuf';
+import {
+  type AnyDesc,
+  create,
+  type DescMessage,
+  fromBinary,
+  type Message,
+} from '@bufbuild/protobuf';
 import { pathToString } from '@bufbuild/protobuf/reflect';
 import { createValidator, type Validator } from '@bufbuild/protovalidate';
 import type { FieldViolation } from '@silo/errors/silo-error.ts';
 import type { Image } from '@silo/protos/image.ts';
+import { compileTexts } from './text-fields.ts';
 
 /** A request that decoded, or what is wrong with its shape. */
 export type Shaped =
   | { request: unknown; violations?: undefined }
   | { request?: undefined; violations: FieldViolation[] };
 
-/** Decodes and checks the shape of one method's request. Never throws, whatever the bytes. */
+/**
+ * Decodes one method's request, puts its texts into the form that is stored, and checks its shape.
+ * Never throws, whatever the bytes.
+ */
 export type ReadShape = (bytes: Buffer) => Shaped;
 
 type Codec = { decode(bytes: Buffer): unknown; encodeRequest(request: unknown): Buffer };
@@ -35,6 +45,7 @@ export function compileShape(
   codec: Codec,
 ): ReadShape {
   const hasRules = reaches(input, (message) => carriesRules(image, message));
+  const readTexts = compileTexts(image, input);
   // A time beyond what a Date holds decodes, but cannot be used or encoded again.
   const hasTimes = reaches(input, ({ typeName }) => timeTypes.has(typeName));
   if (hasRules) {
@@ -49,7 +60,11 @@ export function compileShape(
       const request = codec.decode(bytes);
       if (hasTimes) codec.encodeRequest(request);
       if (!hasRules) return { request };
-      const violations = violationsOf(validator, input, bytes);
+      let message = fromBinary(input, bytes);
+      const violations = readTexts?.(request) ?? [];
+      // The rules judge the texts as they are stored.
+      if (readTexts !== undefined) message = fromBinary(input, codec.encodeRequest(request));
+      violations.push(...violationsOf(validator, input, message));
       return violations.length === 0 ? { request } : { violations };
     } catch {
       return undecodable;
@@ -59,8 +74,12 @@ export function compileShape(
 
 const timeTypes = new Set(['google.protobuf.Timestamp', 'google.protobuf.Duration']);
 
-function violationsOf(validator: Validator, input: DescMessage, bytes: Buffer): FieldViolation[] {
-  const result = validator.validate(input, fromBinary(input, bytes));
+function violationsOf(
+  validator: Validator,
+  input: DescMessage,
+  message: Message,
+): FieldViolation[] {
+  const result = validator.validate(input, message);
   switch (result.kind) {
     case 'valid':
       return [];

@@ -1,3 +1,6 @@
+/** Raised with every change of what `fold` answers: what was stored by an older one is folded again. */
+export const foldVersion = 2;
+
 /**
  * Text as it is searched and compared: without case and whatever its normal form, so that
  * `Cafe\u0301` finds `Café`, `istanbul` finds `İstanbul` and `STRASSE` finds `Straße`. Accents stay.

@@ -6,6 +6,7 @@ import { OrganizationServiceClient } from '@silo/protos/gen/silo/org/v1/organiza
 import { ProjectServiceClient } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { ProjectTokenServiceClient } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import { type Connected, connect, createChannel } from '@silo/rpc/client.ts';
+import { fold } from '@silo/runtime/fold.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { fingerprintOf, hashOf, newProjectToken } from '@silo/tokens/secrets.ts';
 import type { Live } from './live.ts';
@@ -105,7 +106,7 @@ async function addProjects(live: Live, organizationId: string, more: number): Pr
   const sample = await live.find('project', 'projects', { organizationId });
   const copies = Array.from({ length: more }, (_, index) => {
     const name = `Project ${index + 1}`;
-    return { ...sample, _id: newId('prj'), name, searchName: name.toLowerCase() };
+    return { ...sample, _id: newId('prj'), name, searchName: fold(name) };
   });
   await live.collection('project', 'projects').insertMany(copies);
   const slots = live.collection<{ _id: string; count: number }>('project', 'slots');

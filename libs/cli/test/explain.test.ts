@@ -15,11 +15,13 @@ function refused(refusal: SiloError, requestId?: string): CallFailure {
   return new CallFailure(refusal, refusal, requestId);
 }
 
-function unanswered(code: number, requestId?: string): CallFailure {
-  const error = new Error('14 UNAVAILABLE: nobody there');
-  const cause = Object.assign(error, { code, details: 'nobody there', metadata: new Metadata() });
+function unanswered(code: number, requestId?: string, details = 'nobody there'): CallFailure {
+  const error = new Error(`${code} ${status[code]}: ${details}`);
+  const cause = Object.assign(error, { code, details, metadata: new Metadata() });
   return new CallFailure(cause, undefined, requestId);
 }
+
+const tooLarge = 'Received message larger than max (4398498 vs 4194304)';
 
 const exits: [what: string, error: unknown, exit: ExitName][] = [
   ['a field of a wrong shape', refused(errors.invalidField([])), 'usage'],
@@ -36,6 +38,12 @@ const exits: [what: string, error: unknown, exit: ExitName][] = [
   ['a bug of Silo', refused(errors.internal('call-1')), 'bug'],
   ['a server that is not there', unanswered(status.UNAVAILABLE), 'unavailable'],
   ['an answer in another protocol', unanswered(status.UNKNOWN), 'bug'],
+  [
+    'an answer that is too large',
+    unanswered(status.RESOURCE_EXHAUSTED, undefined, tooLarge),
+    'bug',
+  ],
+  ['a connection that is to slow down', unanswered(status.RESOURCE_EXHAUSTED), 'unavailable'],
   ['a bug of the command', new TypeError('x is undefined'), 'bug'],
   ['Ctrl-C', new Interrupted('SIGINT'), 'interrupted'],
   ['SIGTERM', new Interrupted('SIGTERM'), 'terminated'],
@@ -50,6 +58,12 @@ for (const [what, error, exit] of exits) {
     t.regex(textOf(error), /^error: ./);
   });
 }
+
+test('a message that is too large is told as that, not as a rule’s refusal', (t) => {
+  const text = textOf(unanswered(status.RESOURCE_EXHAUSTED, undefined, tooLarge));
+  t.regex(text, /^error: A message is too large for gRPC: .*4398498/);
+  t.regex(text, /next: report it/);
+});
 
 test('every exit code differs, and is explained', (t) => {
   const codes = Object.values(exitCodes);

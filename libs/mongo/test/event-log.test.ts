@@ -3,6 +3,7 @@ import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { EventLog, LoggedEvent } from '../event-log.ts';
 import { setUpEventLog } from '../indexes.ts';
+import { eventBytesMax } from '../log-reader.ts';
 import { eventually, mutation, testEventLog } from './support.ts';
 
 const forever = () => AbortSignal.timeout(60_000);
@@ -256,6 +257,17 @@ test('what waits for its number is numbered in transactions bounded by bytes, an
     afterSequence += events.length;
   }
   t.deepEqual(turns, [...turns.keys()]);
+});
+
+test('an event larger than a broker takes is not decided', async (t) => {
+  const { eventLog } = await testEventLog(t);
+  const decide = (length: number) =>
+    eventLog.decide(mutation(), async (tx) => {
+      tx.emit({ event: 'updated', subject: 'prj_1', body: 'x'.repeat(length) });
+    });
+  await decide(eventBytesMax - 2_000);
+  await t.throwsAsync(decide(eventBytesMax), { instanceOf: RangeError });
+  t.is((await eventLog.numberNow(forever())).sequence, 1);
 });
 
 test('the oldest event of a window is found by its time', async (t) => {

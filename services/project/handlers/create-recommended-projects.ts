@@ -3,13 +3,13 @@ import type {
   CreateRecommendedProjectsResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
-import { foldName } from '../rules/names.ts';
+import { fold } from '@silo/runtime/fold.ts';
 import { missingNames, recommendedNames } from '../rules/recommended.ts';
 import { settingsOf } from '../rules/settings.ts';
 import { createProjectsBySaga } from './create-projects-by-saga.ts';
 import type { Dependencies } from './dependencies.ts';
 
-const recommended = recommendedNames.map((name) => ({ name, searchName: foldName(name) }));
+const recommended = recommendedNames.map((name) => ({ name, searchName: fold(name) }));
 
 export const createCreateRecommendedProjects =
   (

@@ -6,7 +6,7 @@ import type {
   SearchProjectsResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
-import { foldName } from '../rules/names.ts';
+import { fold } from '@silo/runtime/fold.ts';
 import { readMemberships } from './account-memberships.ts';
 import type { Dependencies } from './dependencies.ts';
 import { projectMessage } from './messages.ts';
@@ -29,7 +29,7 @@ export const createSearchProjects =
     const position = positionOf(pages, pageToken, 4);
     const { memberships, currentProjectId } = await readMemberships(peers, key.accountId, signal);
     const organizations = organizationsFrom(memberships, position);
-    const text = foldName(query);
+    const text = fold(query);
     const page = await projects.search(
       {
         organizationIds: organizations.map(({ id }) => id),
@@ -72,7 +72,7 @@ function organizationsFrom(
     .map(({ organizationId, organizationName }) => ({
       id: organizationId,
       name: organizationName,
-      searchName: foldName(organizationName),
+      searchName: fold(organizationName),
     }))
     .filter((each) => compareOrganizations(each, first) >= 0)
     .sort(compareOrganizations);

@@ -7,7 +7,7 @@ import {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
-import { foldName } from '../rules/names.ts';
+import { foldedName } from '../rules/folded-name.ts';
 import { applyChange, changeOf } from '../rules/update-project.ts';
 import type { Dependencies } from './dependencies.ts';
 import { updatedEvent } from './events.ts';
@@ -41,7 +41,7 @@ export const createUpdateProject =
           return { response: { project: projectMessage(before) } };
         }
         const expected = { organizationId, revision: before.revision };
-        const values = { name, searchName: foldName(name), settings };
+        const values = { name, ...foldedName(name), settings };
         const after = await projects.change(tx, wanted.id, expected, values);
         if (after === undefined) throw gone;
         tx.emit(updatedEvent(after, changes, { actor: call.actor, tx }));

@@ -1,6 +1,6 @@
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { ProjectDocument, StoredSettings } from '../store/documents.ts';
-import { foldName } from './names.ts';
+import { foldedName } from './folded-name.ts';
 
 /** What a project begins as. */
 export type NewProject = { name: string; settings: StoredSettings };
@@ -14,7 +14,7 @@ export function newProject(
     _id: id,
     organizationId,
     name,
-    searchName: foldName(name),
+    ...foldedName(name),
     settings,
     state: ProjectState.PROJECT_STATE_ACTIVE,
     revision: 1,

@@ -8,8 +8,10 @@ export type ProjectDocument = {
   _id: string;
   organizationId: string;
   name: string;
-  /** The name as it is searched and sorted. */
+  /** The name as it is searched and sorted: folded. */
   searchName: string;
+  /** By which version of `fold`; absent: by one before there were versions. */
+  foldVersion: number;
   settings: StoredSettings;
   state: ProjectState;
   /** Counts the changes; the etag is made of it. */

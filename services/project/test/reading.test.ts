@@ -82,6 +82,24 @@ test('a search finds by part of either name, in any case, and sorts by both', as
   t.deepEqual(await names(world, owner, '\0'), []);
 });
 
+test('a search finds whatever the case and normal form, of text and name', async (t) => {
+  const world = await testWorld(t);
+  const owner = world.key();
+  const { id } = await world.organization(owner, { name: 'Caf\u00e9' });
+  const other = await world.organization(owner, { name: 'Other' });
+  await world.addProject(id, 'One');
+  await world.addProject(other.id, '\u0130stanbul');
+  await world.addProject(other.id, 'Stra\u00dfe');
+  const cases = [
+    ['Cafe\u0301', ['Café/Default Project', 'Café/One']],
+    ['istanbul', ['Other/İstanbul']],
+    ['ISTANBUL', ['Other/İstanbul']],
+    ['STRASSE', ['Other/Straße']],
+    ['$where', []],
+  ] as const;
+  for (const [query, expected] of cases) t.deepEqual(await names(world, owner, query), expected);
+});
+
 test('a search leaves out what the key does not reach', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();

@@ -1,11 +1,14 @@
 import { reasonName } from '@silo/errors/reason-name.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
+import { eventBytes, eventBytesMax } from '@silo/mongo/log-reader.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { checkEtag, etagOf, revisionOf } from '@silo/tokens/etag.ts';
 import test from 'ava';
+import { updatedEvent } from '../handlers/events.ts';
 import { requireMayCreate } from '../rules/create-project.ts';
+import { newProject } from '../rules/new-project.ts';
 import { missingNames } from '../rules/recommended.ts';
 import { settingsOf } from '../rules/settings.ts';
 import { judgeTry, refuseAddition } from '../rules/slots.ts';
@@ -243,4 +246,20 @@ test('an update names fields that exist, and no empty name', (t) => {
     reason(() => changeOf(Project.fromPartial({}), ['name'])),
     'INVALID_FIELD',
   );
+});
+
+test('the largest change of a project makes an event that every broker takes', (t) => {
+  const values = (letter: string) => ({
+    name: '\u{1f600}'.repeat(200),
+    settings: {
+      timeZone: 'UTC',
+      appUrls: Array.from({ length: 50 }, (_, index) => `https://${index}/`.padEnd(512, letter)),
+      anonymizeIps: false,
+    },
+  });
+  const project = newProject(values('a'), { id: 'prj_1', organizationId: us, now: new Date(0) });
+  const { changes } = applyChange(project, { ...values('b'), name: 'b'.repeat(200) });
+  const { body } = updatedEvent(project, changes, { actor: 'acc_1', tx: { now: new Date(0) } });
+  const sizeBytes = eventBytes({ body: JSON.stringify(body) });
+  t.true(sizeBytes > 50_000 && sizeBytes < eventBytesMax, `${sizeBytes}`);
 });

@@ -1,9 +1,9 @@
 import type { Transaction } from '@silo/mongo/event-log.ts';
 import { mutation, testEventLog } from '@silo/mongo/test/support.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { fold, foldVersion } from '@silo/runtime/fold.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test, { type ExecutionContext } from 'ava';
-import { foldName } from '../rules/names.ts';
 import { newProject } from '../rules/new-project.ts';
 import { settingsOf } from '../rules/settings.ts';
 import type { ProjectDocument, SlotsDocument } from '../store/documents.ts';
@@ -143,8 +143,23 @@ test('a search text is data, whatever stands in it', async (t) => {
   const all = awkward.map((name) => project(ours, name));
   await inTransaction((tx) => projects.insert(tx, [...all, project(ours, 'abc')]));
   for (const each of all) {
-    t.deepEqual(await found(projects, { text: foldName(each.name) }), [each._id], each.name);
+    t.deepEqual(await found(projects, { text: fold(each.name) }), [each._id], each.name);
   }
+});
+
+test('names that were folded by an older version are folded anew at the start', async (t) => {
+  const { db, projects, inTransaction } = await testStores(t);
+  const all = ['Café', 'İstanbul', 'Plain'].map((name) => project(ours, name));
+  await inTransaction((tx) => projects.insert(tx, all));
+  const stored = db.collection<ProjectDocument>('projects');
+  for (const { _id, name } of all) {
+    const old = { $set: { searchName: name.toLowerCase() }, $unset: { foldVersion: '' } } as const;
+    await stored.updateOne({ _id }, old, { writeConcern: { w: 'majority' } });
+  }
+  t.deepEqual(await found(projects, { text: fold('istanbul') }), []);
+  await Promise.all([setUpStore(db), setUpStore(db)]);
+  t.deepEqual(await found(projects, { text: fold('istanbul') }), [all[1]?._id]);
+  t.is(await stored.countDocuments({ foldVersion }), 3);
 });
 
 test('a search goes on after a place among equal names', async (t) => {
