@@ -4,6 +4,7 @@ import { type Leadership, lead } from '@silo/mongo/leader.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { type Clock, systemClock, systemSleep } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
+import type { Progress } from '@silo/runtime/progress.ts';
 import { equalJitterMs } from '@silo/runtime/random.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import type { Db } from 'mongodb';
@@ -40,6 +41,8 @@ export type RelayOptions = {
   owner: string;
   signal: AbortSignal;
   log: Log;
+  /** Told how it gets on, while this process is the leader. */
+  progress: Progress;
   clock?: Clock;
   /**
    * Called by the leader with every head of the log, also where NATS is away; called again where it
@@ -66,6 +69,7 @@ export async function runRelay(options: RelayOptions): Promise<void> {
       tellPages({ ...options, subjectPrefix: options.stream.subjectPrefix }, term.signal),
       relayDuring(options, term),
     ]);
+    options.progress.clear();
   });
 }
 
@@ -112,7 +116,7 @@ class Relay {
   }
 
   async run(): Promise<void> {
-    const { log } = this.#options;
+    const { log, progress } = this.#options;
     let failures = 0;
     while (!this.#signal.aborted) {
       try {
@@ -121,6 +125,7 @@ class Relay {
       } catch (error) {
         if (this.#signal.aborted) break;
         failures++;
+        progress.failed();
         log.warn({ failures, err: error }, 'relaying was interrupted');
       }
       const pauseMs = equalJitterMs(Math.max(1, failures), backoff);
@@ -131,7 +136,8 @@ class Relay {
 
   /** Compares once, then relays until there is reason to compare again. */
   async #session(): Promise<void> {
-    const { nats, eventLog, stream, log } = this.#options;
+    const { nats, eventLog, stream, log, progress } = this.#options;
+    if (!nats.connected.value) progress.failed();
     const connection = await nats.ready(this.#signal);
     const { losses } = nats;
     const { service, region } = eventLog;
@@ -165,7 +171,7 @@ class Relay {
     repairId: string | undefined,
     isSame: (head: Head) => boolean,
   ): Promise<void> {
-    const { eventLog, checkIntervalMs: checkMs = checkIntervalMs } = this.#options;
+    const { eventLog, progress, checkIntervalMs: checkMs = checkIntervalMs } = this.#options;
     let position = reach;
     // What is repaired was out before; what follows it never was, and keeps its plain id.
     const repairUntil = repairId === undefined ? 0 : (await eventLog.head()).sequence;
@@ -176,11 +182,13 @@ class Relay {
       if (!isSame(head)) return;
       const last = events.at(-1);
       if (last === undefined) {
+        progress.made();
         await this.#noteSometimes();
         await eventLog.past(position, Math.min(pollMs, checkMs), this.#signal);
       } else {
         const isRepair = events[0] !== undefined && events[0].sequence <= repairUntil;
         const duplicate = await broker.publish(events, isRepair ? repairId : undefined);
+        progress.made();
         position = last.sequence;
         this.#published = Math.max(this.#published, position);
         await this.#noteSometimes();

@@ -13,8 +13,8 @@ export type Ports = AsyncDisposable & {
   internalAddress: string;
   /** Whether the store answers: what health tells of the service, until it drains. */
   setServing(isServing: boolean): void;
-  /** Whether NATS answers: told as `silo.nats`, and of no effect on anything else. */
-  setNats(isConnected: boolean): void;
+  /** Health of one thing by itself, such as `silo.nats`: of no effect on anything else. */
+  setHealth(name: `silo.${string}`, isServing: boolean): void;
   /**
    * Drains the public port, and then, in what is left of the time, the internal one, by which others
    * may still end what they began; see `RunningServer.drain`. `quiet` is called when nothing from
@@ -44,17 +44,17 @@ export async function openPorts(options: PortsOptions): Promise<Ports> {
     drained ??= drainBoth(withinMs, quiet);
     return drained;
   };
-  const setNats = (isConnected: boolean) => {
-    for (const { health } of servers) health.set('silo.nats', isConnected);
+  const setHealth: Ports['setHealth'] = (name, isServing) => {
+    for (const { health } of servers) health.set(name, isServing);
   };
-  setNats(false);
+  setHealth('silo.nats', false);
   return {
     publicAddress: outer.address,
     internalAddress: inner.address,
     setServing: (isServing) => {
       for (const { health } of servers) health.setServing(isServing && drained === undefined);
     },
-    setNats,
+    setHealth,
     drain,
     [Symbol.asyncDispose]: () => drain(),
   };

@@ -7,6 +7,7 @@ import type { Mounted } from '@silo/rpc/mount.ts';
 import type { FindEndedKey } from '@silo/rpc/repeat-access.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
+import type { Progress } from '@silo/runtime/progress.ts';
 import type { SagaDefinition } from '@silo/saga/definition.ts';
 import type { Sagas } from '@silo/saga/sagas.ts';
 import type { Db, MongoClient } from 'mongodb';
@@ -30,6 +31,8 @@ export type ServiceKit = {
   peers: Peers;
   /** Makes the runner of the service's sagas, and keeps it resuming until the process stops. */
   createSagas(definitions: readonly SagaDefinition<never, never>[]): Sagas;
+  /** What health (as `silo.<consumer>`) and metrics tell of how a consumer of logs gets on. */
+  watchProgress(consumer: string): Progress;
   clock: Clock;
   log: Log;
   /** Ends with the process. */

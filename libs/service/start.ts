@@ -20,6 +20,7 @@ import { systemClock } from '@silo/runtime/clock.ts';
 import { formatHostPort } from '@silo/runtime/config.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { createRegistry, serveMetrics } from '@silo/runtime/metrics.ts';
+import { Progress } from '@silo/runtime/progress.ts';
 import { retry } from '@silo/runtime/retry.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
@@ -28,6 +29,7 @@ import type { ServiceConfig, ServiceName } from './config.ts';
 import type { ServiceDefinition, ServiceKit } from './kit.ts';
 import { ownLog } from './own-log.ts';
 import { connectPeers, type Peers } from './peers.ts';
+import { followProgress, measureProgress } from './progress.ts';
 import { createPropagate } from './propagate.ts';
 
 /** A service that serves. Disposing drains it. */
@@ -109,6 +111,12 @@ export async function startService(
   );
   const access = alterAccess(guard);
   const loops: Promise<void>[] = [];
+  const consumers: Progress[] = [];
+  const watchProgress = (consumer: string) => {
+    const progress = new Progress(consumer);
+    consumers.push(progress);
+    return progress;
+  };
   const kit: ServiceKit = {
     config,
     client,
@@ -131,14 +139,18 @@ export async function startService(
       loops.push(sagas.resume(ended));
       return sagas;
     },
+    watchProgress,
     clock: systemClock,
     log,
     signal: ended,
   };
   const parts = definition.build(kit);
+  const ofRelay = watchProgress('relay');
+  const ofGuard = watchProgress('guard');
 
   const registry = createRegistry({ service: name, region });
   measureGuard(registry, () => guard.status());
+  measureProgress(registry, consumers);
   if (own !== undefined) measureIgnored(registry, 'registry', () => own.ignored);
   if (config.metricsAddress) {
     opened.use(await serveMetrics(config.metricsAddress, registry, ended));
@@ -166,7 +178,7 @@ export async function startService(
       },
     }),
   );
-  opened.use(nats.connected.subscribe((isConnected) => ports.setNats(isConnected)));
+  opened.use(nats.connected.subscribe((isConnected) => ports.setHealth('silo.nats', isConnected)));
   const stream = { name: config.natsStream, subjectPrefix: config.natsSubjectPrefix };
   // So that a change whose RPC died before its barrier is required all the same.
   const onHead = isSource(name)
@@ -175,10 +187,19 @@ export async function startService(
   // The guard's lease brings the keys: a source needs no call of its own for them.
   const signingKey = () => guard.broadcastKeys.signing();
   loops.push(
-    runRelay({ eventLog, db, nats, stream, signingKey, owner, onHead, log, signal: ended }),
+    runRelay({
+      ...{ eventLog, db, nats, stream, signingKey, owner, onHead, log },
+      ...{ progress: ofRelay, signal: ended },
+    }),
   );
   for (const loop of parts.loops ?? []) loops.push(loop(ended));
   loops.push(followMongo(db, ports, { log, signal: ended }));
+  loops.push(
+    followProgress(ports, consumers, { log, signal: ended }, () => {
+      if (guard.status().hasView) ofGuard.made();
+      else ofGuard.failed();
+    }),
+  );
   const { publicAddress, internalAddress } = ports;
   log.info({ publicAddress, internalAddress }, 'listening');
 

@@ -6,6 +6,7 @@ import type { EventLogServiceClient } from '@silo/protos/gen/silo/events/interna
 import type { Connected } from '@silo/rpc/client.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
+import type { Progress } from '@silo/runtime/progress.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import { ulid } from 'ulid';
 import { entryOf, type ToldEvent } from './rules/activity-entry.ts';
@@ -92,8 +93,10 @@ export function createFollower(options: {
   eventLog: EventLog;
   sources: readonly Source[];
   log: Log;
+  /** Told how `follow` gets on with each log. */
+  progress: Progress;
 }): Follower {
-  const { sources, log } = options;
+  const { sources, log, progress } = options;
   const following = sources.map((source) => new SourceFollower(source, options));
   return {
     async catchUp(signal) {
@@ -105,15 +108,22 @@ export function createFollower(options: {
       }
     },
     async follow(signal) {
+      const turnOf = (each: SourceFollower) => async (turnSignal: AbortSignal) => {
+        const within = AbortSignal.timeout(turnDeadlineMs);
+        try {
+          await each.catchUp(AbortSignal.any([turnSignal, within]));
+          progress.made(each.service);
+        } catch (error) {
+          progress.failed(each.service);
+          throw error;
+        }
+      };
       await Promise.all(
         following.map((each) =>
-          runForever(
-            { name: `activity-${each.service}`, intervalMs, signal, log },
-            async (turnSignal) =>
-              each.catchUp(AbortSignal.any([turnSignal, AbortSignal.timeout(turnDeadlineMs)])),
-          ),
+          runForever({ name: `activity-${each.service}`, intervalMs, signal, log }, turnOf(each)),
         ),
       );
+      progress.clear();
     },
   };
 }

@@ -54,7 +54,14 @@ export const orgService: ServiceDefinition = {
     const definitions = defineSagas(stores, peers);
     const sagas = kit.createSagas(Object.values(definitions));
     const sources = sourcesOf(eventLog, peers);
-    const follower = createFollower({ activity: stores.activity, eventLog, sources, log });
+    const progress = kit.watchProgress('activity');
+    const follower = createFollower({
+      activity: stores.activity,
+      eventLog,
+      sources,
+      log,
+      progress,
+    });
     const base = { stores, eventLog, access, clock, region, signup };
     const dependencies = { ...base, sagas, definitions, follower };
     const owner = ulid().toLowerCase();

@@ -193,3 +193,38 @@ test('a service’s relay publishes beside others in one stream, and repairs onl
   const found = await streamHolds(relays, upTo(4));
   t.deepEqual(sequencesOf(found), range(1, 4));
 });
+
+test('a relay without a broker tells that it does not get on, until it does', async (t) => {
+  const server = await ownNatsServer(t);
+  const relays = await testRelay(t, server.url);
+  relays.start('one');
+  await relays.decide(1);
+  await streamHolds(relays, (sequences) => sequences.length === 1);
+  t.false(relays.progress.isStalled);
+  await server.kill();
+  await eventually(() => {
+    relays.passMinute();
+    if (!relays.progress.isStalled) throw new Error('the relay has not noticed');
+  });
+  await server.restart();
+  await relays.decide(1);
+  await streamHolds(relays, (sequences) => sequences.length === 2);
+  await eventually(() => {
+    if (relays.progress.isStalled) throw new Error('the relay is still held up');
+  });
+  t.pass();
+});
+
+test('a relay says so where the broker would not take the largest event', async (t) => {
+  const server = await ownNatsServer(t, 'max_payload: 65536');
+  const relays = await testRelay(t, server.url);
+  relays.start('one');
+  await relays.decide(1);
+  await eventually(() => {
+    relays.passMinute();
+    if (!relays.progress.isStalled) throw new Error('the relay has not noticed');
+  });
+  await relays.admin(async (manager) => {
+    await t.throwsAsync(manager.streams.info(relays.stream.name), undefined, 'nothing is begun');
+  });
+});

@@ -6,6 +6,7 @@ import { type NatsServer, startNatsServer } from '@silo/embedded/nats-server.ts'
 import type { EventLog } from '@silo/mongo/event-log.ts';
 import { mutation, testEventLog } from '@silo/mongo/test/support.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
+import { Progress } from '@silo/runtime/progress.ts';
 import type { ExecutionContext } from 'ava';
 import { connect, type JetStreamManager, type StoredMsg } from 'nats';
 import { messageKey } from '../authentication.ts';
@@ -29,7 +30,10 @@ export function natsUrl(): string {
 }
 
 /** A NATS server of the test's own, to be killed; `restart` keeps its port, and its data or not. */
-export async function ownNatsServer(t: ExecutionContext): Promise<{
+export async function ownNatsServer(
+  t: ExecutionContext,
+  configuration?: string,
+): Promise<{
   url: string;
   kill(): Promise<void>;
   restart(options?: { forgetting: boolean }): Promise<void>;
@@ -38,7 +42,7 @@ export async function ownNatsServer(t: ExecutionContext): Promise<{
   if (binary === undefined) throw new Error('NATS_SERVER_BINARY is not set: use npm test');
   const root = await mkdtemp(join(tmpdir(), 'silo-nats-'));
   const directory = join(root, 'nats');
-  let server: NatsServer = await startNatsServer({ binary, directory });
+  let server: NatsServer = await startNatsServer({ binary, directory, configuration });
   const { port, url } = server;
   const kill = () => server.stop({ force: true });
   t.teardown(async () => {
@@ -66,6 +70,8 @@ export async function testRelay(
   const slug = randomUUID().slice(0, 8);
   const stream: StreamOptions = { name: `TEST_${slug}`, subjectPrefix: `test_${slug}.v1` };
   const signingKey = () => testKey;
+  const now = { value: 0 };
+  const progress = new Progress('relay', () => now.value);
   const base = { stream, signingKey, log: silentLogger(), checkIntervalMs: intervalMs };
 
   const link = (linkUrl: string): NatsLink => {
@@ -75,7 +81,7 @@ export async function testRelay(
   };
   const optionsFor = (owner: string, signal: AbortSignal, log: EventLog): RelayOptions => ({
     ...base,
-    ...{ owner, signal, eventLog: log, db: connection.db, nats: link(url) },
+    ...{ owner, signal, eventLog: log, db: connection.db, nats: link(url), progress },
   });
   const running = (run: (signal: AbortSignal) => Promise<void>) => {
     const stopping = new AbortController();
@@ -99,7 +105,11 @@ export async function testRelay(
   t.teardown(() => admin((manager) => manager.streams.delete(stream.name)).catch(() => {}));
 
   return {
-    ...{ connection, eventLog, another, stream, admin, link },
+    ...{ connection, eventLog, another, stream, admin, link, progress },
+    /** Lets a minute pass for `progress`. */
+    passMinute: () => {
+      now.value += 60_000;
+    },
     /** Starts a candidate for the relay; answers how to stop it. */
     start: (owner: string, log = eventLog) =>
       running((signal) => runRelay(optionsFor(owner, signal, log))),

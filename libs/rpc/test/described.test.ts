@@ -216,9 +216,9 @@ test('NATS is told under a name of its own and changes nothing else', async (t) 
   const health = connect(HealthClient, outer, { refusals: true });
   ports.setServing(true);
   t.is((await health.check({ service: 'silo.nats' })).status, NOT_SERVING);
-  ports.setNats(true);
+  ports.setHealth('silo.nats', true);
   t.is((await health.check({ service: 'silo.nats' })).status, SERVING);
-  ports.setNats(false);
+  ports.setHealth('silo.nats', false);
   t.is((await health.check({ service: '' })).status, SERVING);
 });
 

@@ -1,9 +1,10 @@
 import { errors } from '@silo/errors/errors.ts';
 import { reasonOf } from '@silo/errors/from-status.ts';
 import type { Head } from '@silo/mongo/event-log.ts';
-import { mutation } from '@silo/mongo/test/support.ts';
+import { eventually, mutation } from '@silo/mongo/test/support.ts';
 import { MemberAdded } from '@silo/protos/gen/silo/events/v1/events.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
+import { Progress } from '@silo/runtime/progress.ts';
 import test from 'ava';
 import { createFollower, ownSource, type Source } from '../activity-follower.ts';
 import { type StoreHarness, storeHarness } from './support.ts';
@@ -38,9 +39,13 @@ function scriptedSource(): Source & { log: string[]; incarnation: string; first:
   return source;
 }
 
-function followerOf({ stores, eventLog }: StoreHarness, ...sources: Source[]) {
+function followerOf(harness: StoreHarness, ...sources: Source[]) {
+  return followerWith(harness, new Progress('activity'), sources);
+}
+
+function followerWith({ stores, eventLog }: StoreHarness, progress: Progress, sources: Source[]) {
   const { activity } = stores;
-  return createFollower({ activity, eventLog, sources, log: silentLogger() });
+  return createFollower({ activity, eventLog, sources, log: silentLogger(), progress });
 }
 
 async function listed({ stores, signal }: StoreHarness, organizationId = 'org_1') {
@@ -126,6 +131,38 @@ test('activity is refused where a log cannot be asked in time', async (t) => {
   };
   const error = await t.throwsAsync(followerOf(harness, stuck).catchUp(AbortSignal.timeout(50)));
   t.is(reasonOf(error), 'DEPENDENCY_UNAVAILABLE');
+});
+
+test('a log that cannot be read is told as no progress, until it can be', async (t) => {
+  const harness = await storeHarness(t);
+  const source = scriptedSource();
+  source.log.push('a');
+  let isBroken = true;
+  const flaky: Source = {
+    ...source,
+    head: async (signal) => {
+      if (isBroken) throw new Error('the answer is too large');
+      return await source.head(signal);
+    },
+  };
+  let nowMs = 0;
+  const progress = new Progress('activity', () => nowMs);
+  const stopping = new AbortController();
+  const following = followerWith(harness, progress, [flaky]).follow(stopping.signal);
+  t.teardown(async () => {
+    stopping.abort();
+    await following;
+  });
+  // The clock is the test's own: each look is a minute after the one before.
+  await eventually(() => {
+    nowMs += 60_000;
+    if (!progress.isStalled) throw new Error('nothing has failed yet');
+  });
+  isBroken = false;
+  await eventually(() => {
+    if (progress.isStalled) throw new Error('it does not get on yet');
+  });
+  t.deepEqual(await listed(harness), ['event-a']);
 });
 
 test('org’s own events are in the activity as soon as they are decided', async (t) => {

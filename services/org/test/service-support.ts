@@ -4,6 +4,7 @@ import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_servic
 import type { Call, Caller, KeyCaller } from '@silo/rpc/call.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
+import { Progress } from '@silo/runtime/progress.ts';
 import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
 import type { Peers } from '@silo/service/peers.ts';
 import { hashRequestId } from '@silo/tokens/seal.ts';
@@ -78,7 +79,8 @@ export async function serviceHarness(
   };
   const access = askOwners(fills);
   const sources = [ownSource(eventLog)];
-  const follower = createFollower({ activity: stores.activity, eventLog, sources, log });
+  const progress = new Progress('activity');
+  const follower = createFollower({ activity: stores.activity, eventLog, sources, log, progress });
   const { signup = 'open' } = options;
   const base = { stores, eventLog, access, clock: systemClock, region: 'us' as const, signup };
   const dependencies: Dependencies = { ...base, sagas, definitions, follower };
