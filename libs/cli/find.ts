@@ -1,7 +1,8 @@
 import { status } from '@grpc/grpc-js';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import type { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
-import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { type Project, ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { FoundProject } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { fold } from '@silo/runtime/fold.ts';
@@ -60,6 +61,33 @@ export function createFind(api: Api) {
       `${organizationName}/${project?.name}`,
     ];
     return only('project', name, found, called, ({ project }) => project?.id ?? '');
+  }
+
+  /** Deleted projects that can still be brought back, of the organizations where that is allowed. */
+  async function deletedProjects(): Promise<{ project: Project; organizationName: string }[]> {
+    const found: { project: Project; organizationName: string }[] = [];
+    for (const { id: organizationId, name, level } of await organizations()) {
+      if (level < Level.LEVEL_ADMIN) continue;
+      const pages = await everyPage((page) =>
+        api.projects.listProjects({ organizationId, showDeleted: true, ...page }),
+      );
+      for (const each of pages.flatMap(({ projects }) => projects)) {
+        if (each.state !== ProjectState.PROJECT_STATE_DELETED) continue;
+        found.push({ project: each, organizationName: name });
+      }
+    }
+    return found;
+  }
+
+  /** A deleted one, by id or by name, as `project` finds the others. */
+  async function deletedProjectId(given: string): Promise<string> {
+    if (isId('project', given)) return given;
+    const found = await deletedProjects();
+    const called = ({ project: { name }, organizationName }: (typeof found)[number]) => [
+      name,
+      `${organizationName}/${name}`,
+    ];
+    return only('deleted project', given, found, called, ({ project: { id } }) => id).project.id;
   }
 
   /** By id or name; that of the current project, or the only one, if nothing is given. */
@@ -139,6 +167,8 @@ export function createFind(api: Api) {
     idOf,
     account,
     project,
+    deletedProjects,
+    deletedProjectId,
     organization,
     target,
     organizations,
@@ -156,9 +186,12 @@ function isHidden(error: unknown): boolean {
   return error instanceof CallFailure && error.refusal?.code === status.NOT_FOUND;
 }
 
+/** What a name on the command line may be of. */
+type Kind = IdKind | 'member' | 'deleted project';
+
 /** The one that is called so: exactly, else in any case and normal form. */
 function only<Thing>(
-  kind: IdKind | 'member',
+  kind: Kind,
   given: string,
   things: readonly Thing[],
   called: (thing: Thing) => string[],
@@ -180,8 +213,9 @@ function only<Thing>(
   throw usage(`Several are called "${given}".`, `name it by id, one of: ${ids}`);
 }
 
-const listCommands: Partial<Record<IdKind | 'member', string>> = {
+const listCommands: Partial<Record<Kind, string>> = {
   project: 'silo projects',
+  'deleted project': 'silo projects --deleted',
   organization: 'silo org list',
   member: 'silo members list',
   key: 'silo keys list',

@@ -109,7 +109,7 @@ function projectCalls({ project }: Wires, call: Call) {
     getProject: async (projectId: string) =>
       given((await projects.getProject({ projectId })).project, 'project'),
     listProjects: async (organizationId: string) =>
-      (await projects.listProjects({ organizationId, ...everything })).projects,
+      (await projects.listProjects({ organizationId, showDeleted: false, ...everything })).projects,
     deleteProject: async (projectId: string) =>
       given(
         (await projects.deleteProject({ projectId, ...anyState, requestId: randomUUID() })).project,

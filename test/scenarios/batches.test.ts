@@ -158,7 +158,7 @@ test('batches and single moves that race take neither the last project nor a slo
     t.true((await projectNames(ada.api, small)).length <= 6, 'no more than the plan allows');
     for (const from of [small, ada.destinationId]) {
       const { projects } = await ada.api.projects.listProjects({
-        ...{ organizationId: from, ...firstPage },
+        ...{ organizationId: from, showDeleted: false, ...firstPage },
       });
       const back = projects.map(({ id }) => id).filter((id) => all.includes(id));
       if (back.length > 0) await moveBatch(ada.api, { from, to: ada.sourceId, projectIds: back });

@@ -80,13 +80,20 @@ test('a finalized move is not undone', async (t) => {
   t.is(await ownerOf(), destinationId);
 });
 
-test('a deleted project comes back by its id', async (t) => {
+test('a deleted project is listed, and comes back by its name or id', async (t) => {
   const { cli, project, ownerOf, sourceId } = await mover(t);
   const deleted = await cli.run(['project', 'delete', 'Web', '--yes']);
   t.is(deleted.code, 0, deleted.errors);
   t.true(deleted.output.includes(`silo project undelete ${project.id}`));
   t.regex(deleted.output, /The old access has ended everywhere \(/);
-  t.is((await cli.run(['project', 'undelete', 'Web'])).code, 2);
+  const listed = await cli.json(['projects', '--deleted']);
+  t.like(listed, { projects: [{ id: project.id, state: 'PROJECT_STATE_DELETED' }] });
+  t.truthy(listed.projects?.[0]?.purgeTime);
+  t.like(await cli.json(['projects', '--deleted', 'nothing of that name']), { projects: [] });
+  t.regex((await cli.run(['projects', '--deleted', 'web'])).output, /silo project undelete/);
+  t.is((await cli.run(['project', 'undelete', 'Other'])).code, 4);
+  t.like(await cli.json(['project', 'undelete', 'WEB']), { project: { id: project.id } });
+  t.is((await cli.run(['project', 'delete', 'Web', '--yes'])).code, 0);
   t.like(await cli.json(['project', 'undelete', project.id]), { project: { id: project.id } });
   t.is(await ownerOf(), sourceId);
 });

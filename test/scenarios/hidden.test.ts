@@ -70,7 +70,7 @@ const ofOrganizations: Record<string, Ask> = {
   '/silo.project.v1.ProjectService/CreateProject': (api, organizationId) =>
     createProject(api, organizationId),
   '/silo.project.v1.ProjectService/ListProjects': (api, organizationId) =>
-    api.projects.listProjects({ organizationId, ...firstPage }),
+    api.projects.listProjects({ organizationId, showDeleted: false, ...firstPage }),
   '/silo.project.v1.ProjectService/CreateRecommendedProjects': (api, organizationId) =>
     api.projects.createRecommendedProjects({ organizationId, requestId: '' }),
   '/silo.project.v1.ProjectService/ListMoves': (api, organizationId) =>

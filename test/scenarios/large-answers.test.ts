@@ -52,7 +52,11 @@ test('many changes of the largest settings keep nobody’s activity out', async 
   const { silo } = t.context;
   const [{ api, organization }, other] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   const organizationId = organization.id;
-  const { projects } = await api.projects.listProjects({ organizationId, ...firstPage });
+  const { projects } = await api.projects.listProjects({
+    organizationId,
+    showDeleted: false,
+    ...firstPage,
+  });
   const id = projects[0]?.id ?? '';
   for (let turn = 0; turn < 84; turn++) {
     await updateSettings(api, id, largestSettings(turn % 2 === 0 ? 'a' : 'b'));
@@ -80,7 +84,7 @@ test('lists of the largest projects come in pages that every client can receive'
     api.projects.createProject({ organizationId, name: `Large ${index}`, settings, requestId: '' }),
   );
   const listed = await pagesOf(async (page) => {
-    const answer = await api.projects.listProjects({ organizationId, ...page });
+    const answer = await api.projects.listProjects({ organizationId, showDeleted: false, ...page });
     return { items: answer.projects, nextPageToken: answer.nextPageToken };
   });
   const searched = await pagesOf(async (page) => {

@@ -164,7 +164,7 @@ const lists: Record<string, (api: PublicApi, world: Listed, page: Page) => Promi
   ListMoves: (api, { organizationId }, page) =>
     api.projects.listMoves({ organizationId, projectId: '', ...page }),
   ListProjects: (api, { organizationId }, page) =>
-    api.projects.listProjects({ organizationId, ...page }),
+    api.projects.listProjects({ organizationId, showDeleted: false, ...page }),
   SearchProjects: (api, _, page) => api.projects.searchProjects({ query: '', ...page }),
   ListMoveDestinations: (api, { projectId }, page) =>
     api.projects.listMoveDestinations({ projectId, ...page }),
@@ -235,7 +235,7 @@ function endedOf(error: unknown): string {
 
 test('a negative page size is refused by its field; a huge one is as much as there may be', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
-  const listed = { organizationId: organization.id, projectId: '' };
+  const listed = { organizationId: organization.id, showDeleted: false };
   const { details } = await refused(
     t,
     api.projects.listProjects({ ...listed, pageSize: -1, pageToken: '' }),

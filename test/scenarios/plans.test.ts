@@ -168,7 +168,11 @@ test('however creates race a change down, the organization never has more than i
 /** Deletes projects until so many are left. */
 async function emptyBut(api: PublicApi, organizationId: string, left: number): Promise<void> {
   const page = { pageSize: 0, pageToken: '' };
-  const { projects } = await api.projects.listProjects({ organizationId, ...page });
+  const { projects } = await api.projects.listProjects({
+    organizationId,
+    showDeleted: false,
+    ...page,
+  });
   for (const { id: projectId } of projects.slice(left)) {
     await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
   }

@@ -227,11 +227,34 @@ test('projects are listed oldest first, page by page, each once', async (t) => {
   const names: string[] = [];
   let pageToken = '';
   do {
-    const page = await api.projects.listProjects({ organizationId, pageSize: 3, pageToken });
+    const page = await api.projects.listProjects({
+      ...{ organizationId, showDeleted: false, pageSize: 3, pageToken },
+    });
     names.push(...page.projects.map(({ name }) => name));
     pageToken = page.nextPageToken;
   } while (pageToken !== '');
   t.deepEqual(names, ['Default Project', 'Z', 'A', 'M']);
+});
+
+test('admins list deleted projects too, until they are purged', async (t) => {
+  const { silo } = t.context;
+  const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
+  const { id: organizationId } = ada.organization;
+  await join(bob, ada, Level.LEVEL_MEMBER);
+  await choosePlan(ada.api, organizationId);
+  const { id: projectId } = await createProject(ada.api, organizationId, { name: 'Gone' });
+  const deleted = await ada.api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+  const list = async (api: PublicApi, showDeleted: boolean) =>
+    (await api.projects.listProjects({ organizationId, showDeleted, ...firstPage })).projects;
+  t.deepEqual(
+    (await list(ada.api, false)).map(({ name }) => name),
+    ['Default Project'],
+  );
+  const [, listed] = await list(ada.api, true);
+  t.deepEqual(listed, deleted.project);
+  t.truthy(listed?.purgeTime);
+  t.is((await list(bob.api, false)).length, 1);
+  await refused(t, list(bob.api, true), 'ADMIN_REQUIRED');
 });
 
 test('the switcher finds by part of a name in any case, by organization then project, and marks the current one', async (t) => {

@@ -75,7 +75,9 @@ function memberActs(silo: TestSilo, key: string, { organizationId, projectId }: 
   const api = silo.as(key);
   return [
     probe('org', () => api.organizations.getOrganization({ organizationId })),
-    probe('project', () => api.projects.listProjects({ organizationId, ...firstPage })),
+    probe('project', () =>
+      api.projects.listProjects({ organizationId, showDeleted: false, ...firstPage }),
+    ),
     probe('billing', () => api.billing.getSubscription({ organizationId })),
     authorizes(silo, key, { organizationId }, LEVEL_MEMBER),
     ...projectActs(silo, key, projectId),

@@ -113,7 +113,11 @@ export async function choosePlan(
 /** The names of an organization's projects, as the caller of `api` sees them. */
 export async function projectNames(api: PublicApi, organizationId: string): Promise<string[]> {
   const page = { pageSize: 0, pageToken: '' };
-  const { projects } = await api.projects.listProjects({ organizationId, ...page });
+  const { projects } = await api.projects.listProjects({
+    organizationId,
+    showDeleted: false,
+    ...page,
+  });
   return projects.map(({ name }) => name);
 }
 

@@ -246,7 +246,7 @@ test('undeleting takes a slot: without a free one PROJECT_LIMIT, and creates tha
     const ends = await outcomes([undelete(), createProject(api, organization.id)]);
     t.deepEqual(ends.toSorted(), ['OK', 'PROJECT_LIMIT']);
     const { projects } = await api.projects.listProjects({
-      ...{ organizationId: organization.id, ...firstPage },
+      ...{ organizationId: organization.id, showDeleted: false, ...firstPage },
     });
     t.is(projects.length, 1);
     if (ends[0] === 'OK') continue;

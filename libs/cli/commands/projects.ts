@@ -1,15 +1,28 @@
 import { Command } from '@commander-js/extra-typings';
-import { SearchProjectsResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import {
+  ListProjectsResponse,
+  SearchProjectsResponse,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { fold } from '@silo/runtime/fold.ts';
 import { everyPage } from '../api.ts';
 import type { Cli } from '../cli.ts';
-import { foundBlocks } from '../render/projects.ts';
+import { deletedProjectsBlocks, foundBlocks } from '../render/projects.ts';
 
 export function projects(cli: Cli) {
   return new Command('projects')
     .description('List your projects in all your organizations, the current one marked.')
     .argument('[query]', 'part of a project’s or organization’s name')
-    .action(async (query = '') => {
-      const { api } = await cli.signedIn();
+    .option('--deleted', 'those that can still be brought back, where you are an admin')
+    .action(async (query = '', { deleted }) => {
+      const { api, find } = await cli.signedIn();
+      if (deleted) {
+        const found = (await find.deletedProjects()).filter(({ project, organizationName }) =>
+          [project.name, organizationName].some((name) => fold(name).includes(fold(query))),
+        );
+        const answer = { projects: found.map(({ project }) => project), nextPageToken: '' };
+        cli.answer(ListProjectsResponse, answer, deletedProjectsBlocks(found));
+        return;
+      }
       const pages = await everyPage((page) => api.projects.searchProjects({ query, ...page }));
       const results = pages.flatMap((page) => page.results);
       cli.answer(SearchProjectsResponse, { results, nextPageToken: '' }, foundBlocks(results));

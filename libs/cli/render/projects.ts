@@ -19,6 +19,23 @@ export function foundBlocks(found: readonly FoundProject[]): Block[] {
   return [{ head: ['', 'project', 'organization', 'id'], rows }];
 }
 
+/** Deleted projects that can still be brought back. */
+export function deletedProjectsBlocks(
+  found: readonly { project: Project; organizationName: string }[],
+): Block[] {
+  if (found.length === 0) return ['No deleted project can be brought back.'];
+  const rows = found.map(({ project, organizationName }) => [
+    project.name,
+    organizationName,
+    timeText(project.purgeTime),
+    project.id,
+  ]);
+  return [
+    { head: ['project', 'organization', 'purged', 'id'], rows },
+    { text: 'To bring one back: silo project undelete NAME', style: 'dim' },
+  ];
+}
+
 export function projectBlocks(project: Project): Block[] {
   const { settings } = project;
   return facts(

@@ -1,8 +1,10 @@
 import { nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {
   ListProjectsRequest,
   ListProjectsResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { demand } from '@silo/rpc/ask.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import type { Dependencies } from './dependencies.ts';
 import { projectMessage } from './messages.ts';
@@ -12,11 +14,19 @@ import { positionOf } from './page.ts';
 export const createListProjects =
   ({
     projects,
-  }: Pick<Dependencies, 'projects'>): Handler<ListProjectsRequest, ListProjectsResponse> =>
-  async ({ organizationId, pageSize, pageToken }, call) => {
-    const query = ['ListProjects', organizationId];
+    access,
+  }: Pick<Dependencies, 'projects' | 'access'>): Handler<
+    ListProjectsRequest,
+    ListProjectsResponse
+  > =>
+  async ({ organizationId, pageSize, pageToken, showDeleted }, call) => {
+    const query = ['ListProjects', organizationId, showDeleted];
     const [afterId = ''] = positionOf(query, pageToken, 1) ?? [];
-    const wanted = { afterId, size: pageSizeOf(pageSize) };
+    if (showDeleted) {
+      const level = Level.LEVEL_ADMIN;
+      await demand(access, call, { scope: 'project:read', organizationId, level });
+    }
+    const wanted = { afterId, size: pageSizeOf(pageSize), showDeleted };
     const page = await projects.list(organizationId, wanted, call.signal);
     return {
       projects: page.items.map(projectMessage),

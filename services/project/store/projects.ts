@@ -90,13 +90,16 @@ export function createProjectStore(db: Db) {
       return found;
     },
 
-    /** A page of an organization's active projects, oldest first. */
+    /** A page of an organization's projects, oldest first: active ones, or deleted ones too. */
     async list(
       organizationId: string,
-      { afterId, size }: { afterId: string; size: number },
+      { afterId, size, showDeleted }: { afterId: string; size: number; showDeleted: boolean },
       signal: AbortSignal,
     ): Promise<Page<ProjectDocument>> {
-      const filter = { organizationId, state: active, _id: { $gt: afterId } };
+      const shown: Filter<ProjectDocument> = showDeleted
+        ? { state: { $in: [active, deleted] }, purging: { $exists: false } }
+        : { state: active };
+      const filter = { organizationId, ...shown, _id: { $gt: afterId } };
       return await readPage(projects.find(filter, bounded(signal)).sort({ _id: 1 }), size);
     },
 

@@ -20,7 +20,11 @@ async function create(world: World, key: TestKey, organizationId: string, reques
 async function counted(world: World, organizationId: string) {
   const { signal } = await world.call(world.key());
   const slots = (await world.slots.getMany([organizationId], signal)).get(organizationId);
-  const { items } = await world.projects.list(organizationId, { afterId: '', size: 99 }, signal);
+  const { items } = await world.projects.list(
+    organizationId,
+    { afterId: '', size: 99, showDeleted: false },
+    signal,
+  );
   return { count: slots?.count, exist: items.length };
 }
 

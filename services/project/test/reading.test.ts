@@ -45,7 +45,10 @@ test('a list is paged, oldest first, and takes no token of another list', async 
   const third = await world.addProject(organizationId, 'Third');
   const call = await world.call(owner, { organizationId });
   const list = (pageSize: number, pageToken = '', id = organizationId) =>
-    createListProjects(world)({ organizationId: id, pageSize, pageToken }, call);
+    createListProjects(world)(
+      { organizationId: id, pageSize, pageToken, showDeleted: false },
+      call,
+    );
   const first = await list(2);
   const rest = await list(2, first.nextPageToken);
   t.deepEqual(
@@ -56,7 +59,7 @@ test('a list is paged, oldest first, and takes no token of another list', async 
   const other = await world.organization(owner);
   const refused = await refusalOf(list(2, first.nextPageToken, other.id));
   t.is(reasonName(refused.reason), 'INVALID_FIELD');
-  const forged = encodePageToken(['ListProjects', organizationId], [{ $ne: '' }]);
+  const forged = encodePageToken(['ListProjects', organizationId, false], [{ $ne: '' }]);
   t.is(reasonName((await refusalOf(list(2, forged))).reason), 'INVALID_FIELD');
 });
 

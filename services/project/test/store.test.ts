@@ -71,7 +71,11 @@ test('reads answer an organization only its own projects', async (t) => {
   const { projects, mine, foreign, inTransaction } = await twoTenants(t);
   t.deepEqual(await projects.get(ours, mine._id, signal()), mine);
   t.is(await projects.get(ours, foreign._id, signal()), undefined);
-  const { items } = await projects.list(ours, { afterId: '', size: 9 }, signal());
+  const { items } = await projects.list(
+    ours,
+    { afterId: '', size: 9, showDeleted: false },
+    signal(),
+  );
   t.deepEqual(ids(items), [mine._id]);
   t.deepEqual(await found(projects, { text: 'sam' }), [mine._id]);
   const only = { organizationIds: [], projectIds: [foreign._id] };
@@ -111,7 +115,10 @@ test('a deleted project is in no answer, and is purged when its time has come', 
   const purgeTime = new Date(now.getTime() + 1);
   await inTransaction((tx) => projects.remove(tx, mine._id, { organizationId: ours }, purgeTime));
   t.is(await projects.get(ours, mine._id, signal()), undefined);
-  t.deepEqual((await projects.list(ours, { afterId: '', size: 9 }, signal())).items, []);
+  const listed = async (showDeleted: boolean) =>
+    (await projects.list(ours, { afterId: '', size: 9, showDeleted }, signal())).items;
+  t.deepEqual(await listed(false), []);
+  t.like(await listed(true), [{ _id: mine._id, purgeTime }]);
   t.deepEqual(await projects.due(now, 9, signal()), []);
   t.false(await projects.beginPurge(mine._id, now, signal()));
   t.false(await projects.beginPurge(foreign._id, purgeTime, signal()));
@@ -119,6 +126,7 @@ test('a deleted project is in no answer, and is purged when its time has come', 
   t.deepEqual(await projects.due(purgeTime, 9, signal()), [mine._id]);
   t.true(await projects.beginPurge(mine._id, purgeTime, signal()));
   t.true(await projects.beginPurge(mine._id, purgeTime, signal()), 'as often as it takes');
+  t.deepEqual(await listed(true), [], 'nothing brings it back');
   await projects.purge(mine._id, signal());
   t.is(await projects.fact(mine._id, signal()), undefined);
   t.not(await projects.fact(foreign._id, signal()), undefined);

@@ -68,7 +68,7 @@ async function moveEach({ projects }: Tenant, { to, projectIds }: Wanted): Promi
 /** 500 of the organization's projects: one stays. */
 async function projectsOf({ projects }: Tenant, organizationId: string): Promise<string[]> {
   const page = { pageSize: batchSize, pageToken: '' };
-  const listed = await projects.listProjects({ organizationId, ...page });
+  const listed = await projects.listProjects({ organizationId, showDeleted: false, ...page });
   if (listed.projects.length !== batchSize) throw new Error('there are not as many projects');
   return listed.projects.map(({ id }) => id);
 }
