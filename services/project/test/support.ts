@@ -107,11 +107,13 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     listMembersOfTwo: async function* ({ firstOrganizationId, secondOrganizationId }) {
       yield { members: membersOf(levels, firstOrganizationId, secondOrganizationId) };
     },
-    getAccountMemberships: async ({ accountId }) => ({
-      currentProjectId: '',
-      memberships: membershipsOf(accountId, organizations, levels),
-      nextPageToken: '',
-    }),
+    // Two at a time, so that whoever reads them must read on.
+    getAccountMemberships: async ({ accountId, pageToken }) => {
+      const all = membershipsOf(accountId, organizations, levels);
+      const from = Number(pageToken);
+      const nextPageToken = from + 2 < all.length ? String(from + 2) : '';
+      return { currentProjectId: '', memberships: all.slice(from, from + 2), nextPageToken };
+    },
   };
   const uses = { projects, slots, moves, eventLog, access, sagas, createProjects };
   const tokenDirectory: Pick<Peers['token']['directory'], 'listLiveKeys'> = {

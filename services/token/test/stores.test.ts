@@ -1,7 +1,8 @@
 import { eventually, mutation, testEventLog } from '@silo/mongo/test/support.ts';
 import { fakeClock } from '@silo/runtime/clock.ts';
 import test, { type ExecutionContext } from 'ava';
-import type { ClientSession } from 'mongodb';
+import { BSON, type ClientSession } from 'mongodb';
+import type { KeyDocument } from '../store/documents.ts';
 import { createEndedKeyStore } from '../store/ended-keys.ts';
 import { createKeyStore } from '../store/keys.ts';
 import { LastUse } from '../store/last-use.ts';
@@ -47,6 +48,21 @@ test('a key is found, listed, saved and removed only as one of its own account',
   t.like(await keys.find('acc_2', theirs._id, signal), { name: 'theirs' });
   t.like(await keys.readFact(hash, signal), { keyId: theirs._id, accountId: 'acc_2' });
   t.like(await keys.find('acc_1', mine._id, signal), { name: 'renamed' });
+});
+
+test('live keys come in batches that one message can hold', async (t) => {
+  const { db, keys, signal } = await open(t);
+  const projectIds = Array.from({ length: 100 }, () => newId('prj'));
+  const all = Array.from({ length: 400 }, () => keyDocument({ accountId: 'acc_1', projectIds }));
+  await db.collection<KeyDocument>('api_keys').insertMany(all, { writeConcern: { w: 'majority' } });
+  const batches: number[] = [];
+  const found = new Set<string>();
+  for await (const batch of keys.liveOfAccounts(['acc_1'], now, signal)) {
+    batches.push(BSON.calculateObjectSize(batch));
+    for (const { _id } of batch) found.add(_id);
+  }
+  t.true(batches.length > 1 && batches.every((size) => size <= 1.01 * 1024 * 1024), `${batches}`);
+  t.is(found.size, 400);
 });
 
 test('keys are listed by id, page after page', async (t) => {
