@@ -68,6 +68,21 @@ export function createProjectStore(db: Db) {
     return changed ?? undefined;
   };
 
+  /** Where the projects of a page are, and of one more: by two queries, if many organizations. */
+  const searchKeys = async (search: Search, signal: AbortSignal): Promise<SearchKey[]> => {
+    const keys: SearchKey[] = [];
+    const [first, ...others] = search.organizationIds;
+    // Often the first organization alone fills the page, and the index has its names in order.
+    for (const some of [first === undefined ? [] : [first], others]) {
+      const limit = search.size + 1 - keys.length;
+      if (some.length === 0 || limit === 0) break;
+      const pipeline = searchPipeline(search, some, limit);
+      const options = { hint: byName, ...bounded(signal) };
+      keys.push(...(await reading(projects.aggregate<SearchKey>(pipeline, options).toArray())));
+    }
+    return keys;
+  };
+
   return {
     change,
 
@@ -105,11 +120,7 @@ export function createProjectStore(db: Db) {
 
     /** A page of the active projects that match, by organization, then name, then id. */
     async search(search: Search, signal: AbortSignal): Promise<Page<Found>> {
-      const keys = await reading(
-        projects
-          .aggregate<SearchKey>(searchPipeline(search), { hint: byName, ...bounded(signal) })
-          .toArray(),
-      );
+      const keys = await searchKeys(search, signal);
       const wanted = keys.slice(0, search.size);
       const found: Found[] = [];
       // A few at a time, because the page may end at its bytes long before its count.
@@ -293,30 +304,50 @@ function sizeBytesOf(project: ProjectDocument | undefined): number {
 }
 
 /**
- * Finds the keys of a page in one query, whatever the number of organizations. What the index does
- * not bound is an expression of its keys: a filter would read every document.
+ * Finds at most `limit` keys of some of a search's organizations in one query, in the index alone.
+ * Those of one organization come in the index's order, so that the query ends with the last of them.
  */
-export function searchPipeline(search: Search): Document[] {
-  const { organizationIds, size } = search;
+export function searchPipeline(
+  search: Search,
+  organizationIds: readonly string[],
+  limit: number,
+): Document[] {
+  const { after } = search;
+  const [organizationId] = organizationIds;
+  const isOne = organizationIds.length === 1;
+  const match: Filter<ProjectDocument> = {
+    organizationId: isOne ? organizationId : { $in: [...organizationIds] },
+    state: active,
+  };
+  if (isOne && after?.organizationId === organizationId) {
+    match.$and = [{ searchName: { $gte: after?.searchName } }];
+  }
+  const { text, wholeIds } = search;
+  const wholeCount = organizationIds.filter((id) => wholeIds.includes(id)).length;
+  const isNamed = text !== '' && wholeCount === 0;
+  if (isNamed) match.searchName = { $regex: literally(text) };
+  const isMixed = text !== '' && wholeCount > 0 && wholeCount < organizationIds.length;
   return [
-    { $match: { organizationId: { $in: [...organizationIds] }, state: active } },
+    { $match: match },
+    ...(isOne ? [{ $sort: { searchName: 1, _id: 1 } }] : []),
     {
       $project: {
         organizationId: 1,
         searchName: 1,
-        place: { $indexOfArray: [literal(organizationIds), '$organizationId'] },
-        isFound: { $and: searchConditions(search) },
+        ...(!isOne && { place: { $indexOfArray: [literal(organizationIds), '$organizationId'] } }),
+        isFound: { $and: searchConditions(search, isMixed) },
       },
     },
     { $match: { isFound: true } },
-    { $sort: { place: 1, searchName: 1, _id: 1 } },
-    { $limit: size + 1 },
+    ...(isOne ? [] : [{ $sort: { place: 1, searchName: 1, _id: 1 } }]),
+    { $limit: limit },
   ];
 }
 
-function searchConditions({ text, wholeIds, only, after }: Search): Document[] {
+/** What the index does not bound is an expression of its keys: a filter would read documents. */
+function searchConditions({ text, wholeIds, only, after }: Search, isMixed: boolean): Document[] {
   const conditions: Document[] = [];
-  if (text !== '') {
+  if (isMixed) {
     const isNamed = { $gte: [{ $indexOfBytes: ['$searchName', literal(text)] }, 0] };
     conditions.push({ $or: [{ $in: ['$organizationId', literal(wholeIds)] }, isNamed] });
   }
@@ -345,4 +376,13 @@ function searchConditions({ text, wholeIds, only, after }: Search): Document[] {
 /** Data in an expression, whatever it begins with. */
 function literal(value: string | readonly string[]): Document {
   return { $literal: typeof value === 'string' ? value : [...value] };
+}
+
+/** A regular expression that matches exactly this text, whatever stands in it. */
+function literally(text: string): string {
+  // NUL in particular: the server refuses one, though not its escape.
+  return text.replaceAll(/[^\p{L}\p{N}]/gu, (character) => {
+    const point = character.codePointAt(0) ?? 0;
+    return `\\x{${point.toString(16)}}`;
+  });
 }
