@@ -239,6 +239,7 @@ test('deleted projects that could still be undeleted end with their organization
   t.is(both.details.preconditionFailure?.length, 2);
   const { projects } = await api.projects.listProjects({
     organizationId: organization.id,
+    showDeleted: false,
     ...firstPage,
   });
   for (const { id } of projects) {

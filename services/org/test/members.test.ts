@@ -85,9 +85,9 @@ async function insertInvites({ connection }: Members, all: InviteDocument[]): Pr
 }
 
 async function openInvites({ stores, organizationId, signal }: Members): Promise<string[]> {
-  const page = { now: new Date(), limit: 1_000 };
+  const page = { now: new Date(), size: 1_000 };
   const listed = await stores.invites.listOpen(organizationId, page, signal);
-  return listed.map(({ _id }) => _id);
+  return listed.items.map(({ _id }) => _id);
 }
 
 async function refused(t: ExecutionContext, act: Promise<unknown>): Promise<string | undefined> {

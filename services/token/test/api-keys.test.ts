@@ -283,9 +283,9 @@ test('expired keys do not count, and of those that have expired the latest 100 s
   }
   await expireAll(db, made);
   const { apiKey: last } = await by(first).create();
-  const all = await keys.listOfAccount('acc_1', { limit: 1_000 }, signal);
+  const all = await keys.listOfAccount('acc_1', { size: 1_000 }, signal);
   t.deepEqual(
-    all.map(({ _id }) => _id).sort(),
+    all.items.map(({ _id }) => _id).sort(),
     ['key_first', ...made.slice(2), last?.id ?? ''].sort(),
     'the two that expired first are gone',
   );

@@ -1,5 +1,6 @@
 import { eventually, mutation, testEventLog } from '@silo/mongo/test/support.ts';
 import { fakeClock } from '@silo/runtime/clock.ts';
+import { newId } from '@silo/tokens/ids.ts';
 import test, { type ExecutionContext } from 'ava';
 import { BSON, type ClientSession } from 'mongodb';
 import type { KeyDocument } from '../store/documents.ts';
