@@ -9,11 +9,13 @@ import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { loadImage, siloMethods } from '@silo/protos/image.ts';
+import { serviceNames } from '@silo/service/config.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { newInviteCode } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
 import { createKey, join, keyMessage } from '../authorization/world.ts';
 import type { PublicApi, SignedUp } from '../harness/clients.ts';
+import type { TestSilo } from '../harness/silo.ts';
 import {
   billingDetails,
   choosePlan,
@@ -457,4 +459,73 @@ test('who was a member and is not any more is told what a stranger is told', asy
       reason: 'PROJECT_NOT_FOUND',
     },
   );
+});
+
+/** What calls read, and nothing runs by itself: facts, and the things that requests name. */
+const readCollections = [
+  ...['accounts', 'organizations', 'memberships', 'invites'],
+  ...['projects', 'moves', 'key_secrets', 'api_keys'],
+];
+
+/** The reads of one call in all four databases, as MongoDB's profiler saw them, in any order. */
+async function readsOf(silo: TestSilo, call: () => Promise<unknown>): Promise<string[]> {
+  const databases = serviceNames.map((name) => silo.mongo.db(`${silo.databasePrefix}_${name}`));
+  const filter = {
+    op: 'query',
+    ns: { $in: databases.flatMap(namespacesOf) },
+    // Looking for what to purge.
+    'command.filter.purgeTime': { $exists: false },
+  };
+  for (const db of databases) await db.command({ profile: 1, filter });
+  await call();
+  const reads: string[] = [];
+  for (const db of databases) {
+    await db.command({ profile: 0, filter: 'unset' });
+    const profiled = await db.collection('system.profile').find().toArray();
+    reads.push(...profiled.map(({ ns }) => ns.replace(silo.databasePrefix, '')));
+    await db.dropCollection('system.profile');
+  }
+  return reads.sort();
+}
+
+function namespacesOf({ databaseName }: { databaseName: string }): string[] {
+  return readCollections.map((collection) => `${databaseName}.${collection}`);
+}
+
+test('what is hidden is found out by the same reads as what is not there, even where its owner has just used it', async (t) => {
+  const { silo } = t.context;
+  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  await choosePlan(ada.api, ada.organization.id);
+  const { id: movedId } = await createProject(ada.api, ada.organization.id);
+  const { organizationId } = await createOrganization(ada.api);
+  await choosePlan(ada.api, organizationId);
+  const moveId = present((await moveProject(ada.api, movedId, organizationId)).move).id;
+  const kinds: [Record<string, Ask>, string, () => string][] = [
+    [{ ...ofOrganizations, ...ofOrganizationsBesides }, ada.organization.id, absentOrganization],
+    [{ ...ofProjects, ...ofDeletedProjects, ...currentProject }, ada.projectId, absentProject],
+    [ofProjectsBesides, ada.projectId, absentProject],
+    [ofMoves, moveId, () => newId('mov')],
+    [ofKeys, ada.apiKeyId, () => newId('key')],
+  ];
+  const use = async () => {
+    await ada.api.projects.getProject({ projectId: ada.projectId });
+    await ada.api.projectTokens.getProjectToken({ projectId: ada.projectId });
+    await ada.api.activity.listActivity({
+      ...{ organizationId: '', projectId: ada.projectId, ...firstPage },
+    });
+    await ada.api.billing.getSubscription({ organizationId: ada.organization.id });
+    await ada.api.projects.getMove({ moveId });
+  };
+  for (const [asks, hidden, absent] of kinds) {
+    for (const [path, ask] of Object.entries(asks)) {
+      await use();
+      // So that the caller's own key is remembered for both.
+      const [none, first] = [absent(), absent()];
+      await heard(ask(eve.api, first, eve), first);
+      const ofHidden = await readsOf(silo, () => heard(ask(eve.api, hidden, eve), hidden));
+      const ofAbsent = await readsOf(silo, () => heard(ask(eve.api, none, eve), none));
+      t.deepEqual(ofHidden, ofAbsent, path);
+      t.true(ofAbsent.length > 0, path);
+    }
+  }
 });

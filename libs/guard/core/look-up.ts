@@ -1,5 +1,6 @@
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { Answer, Question, TokenAnswer } from '../access.ts';
+import { decoyOrganizationId } from '../decoy.ts';
 import { isLive, judge, judgeKey, type TargetFacts } from '../judge.ts';
 import {
   type FactKind,
@@ -31,6 +32,8 @@ export type LookUp = {
   readonly sent: Set<string>;
   /** Whether it goes by nothing but what it asked for by itself. */
   doubts: boolean;
+  /** Whether it goes by nothing but what fills found for it: see `mayBeStranger`. */
+  isFresh: boolean;
   /** Fills that it waits for. */
   waitingFor: number;
   /** How often it had to ask. */
@@ -67,6 +70,25 @@ export function decide(asked: Asked, recall: Recall, now: Date): Verdict {
 /** Whether nothing that is remembered will do. */
 export function asksOwners(asked: Asked): boolean {
   return asked.kind === 'access' && asked.question.asksOwners === true;
+}
+
+/**
+ * Whether memory does not say that the key's account is a member of the organization in question.
+ * Then nothing of the answer may come from memory: what others have asked about a hidden target would
+ * make it faster to find than one that does not exist.
+ */
+export function mayBeStranger(asked: Asked, recall: Recall): boolean {
+  if (asked.kind === 'token') return false;
+  const { question, keyHash } = asked;
+  if (!question.projectId && !question.organizationId) return false;
+  const key = recall('key', keyHash);
+  // An unknown key is refused whatever it asks about.
+  if (key !== undefined && key.value === undefined) return false;
+  const accountId = key?.value?.accountId;
+  const organizationId =
+    question.organizationId || recall('project', question.projectId ?? '')?.value?.organizationId;
+  if (accountId === undefined || !organizationId) return true;
+  return !recall('membership', membershipId(accountId, organizationId))?.value;
 }
 
 /**
@@ -139,13 +161,24 @@ function decideAccess(
     return judge(question, key.value, {}, now);
   }
   if (key === undefined || target === undefined) return undefined;
-  const organizationId = target.project?.organizationId ?? question.organizationId;
-  if (!organizationId || !isLive(key.value, now)) return judge(question, key.value, target, now);
+  const organizationId = organizationOf(question, target);
+  if (organizationId === undefined || !isLive(key.value, now))
+    return judge(question, key.value, target, now);
   const level = gather.get('membership', membershipId(key.value.accountId, organizationId));
   const organization = gather.get('organization', organizationId);
   if (level === undefined || organization === undefined) return undefined;
   const facts = { ...target, level: level.value, organization: organization.value };
   return judge(question, key.value, facts, now);
+}
+
+/** The organization that decides; a decoy for a project that does not exist; undefined: none does. */
+function organizationOf(
+  { projectId, organizationId }: Question,
+  { project }: TargetFacts,
+): string | undefined {
+  if (project !== undefined) return project.organizationId;
+  if (organizationId) return organizationId;
+  return projectId ? decoyOrganizationId(projectId) : undefined;
 }
 
 /** The target's own facts; undefined: not known yet. */

@@ -8,6 +8,7 @@ import {
   doubtful,
   foundKey,
   type LookUp,
+  mayBeStranger,
   type Recall,
 } from './look-up.ts';
 import type { Memory } from './memory.ts';
@@ -74,6 +75,7 @@ export class LookUps {
       found: new Map(),
       sent: new Set(),
       doubts: asksOwners(asked),
+      isFresh: false,
       waitingFor: 0,
       rounds: 0,
       over: false,
@@ -109,6 +111,7 @@ export class LookUps {
       this.#fail(lookUp, 'no-view');
       return;
     }
+    lookUp.isFresh = this.#mustBeFresh(lookUp, view !== undefined);
     const recall = this.#recallFor(lookUp, view !== undefined);
     const date = new Date(now.wallMs);
     const verdict = decide(lookUp.asked, recall, date);
@@ -140,12 +143,22 @@ export class LookUps {
     }
   }
 
+  /** Whether memory is left aside. Where much is asked, it is not. */
+  #mustBeFresh(lookUp: LookUp, hasView: boolean): boolean {
+    if (lookUp.doubts || this.#isBusy) return false;
+    return mayBeStranger(lookUp.asked, this.#recallFor({ ...lookUp, isFresh: false }, hasView));
+  }
+
+  get #isBusy(): boolean {
+    return this.#fills.size * 2 > this.#settings.fillsMax;
+  }
+
   /**
    * Whether a refusal is asked again: what memory says no to may have been granted since, and whoever
    * was told so comes at once. Where many are refused, memory has the last word.
    */
   #mustDoubt(lookUp: LookUp, refs: FactRef[]): boolean {
-    if (lookUp.doubts || this.#fills.size * 2 > this.#settings.fillsMax) return false;
+    if (lookUp.doubts || this.#isBusy) return false;
     return refs.some(({ kind, id }) => !lookUp.sent.has(foundKey(kind, id)));
   }
 
@@ -184,10 +197,11 @@ export class LookUps {
    * A mutation is decided by what is remembered; a verification by what was found for it, else,
    * under a view, by what is remembered.
    */
-  #recallFor({ wantsPermit, doubts, sent, found }: LookUp, hasView: boolean): Recall {
+  #recallFor({ wantsPermit, doubts, isFresh, sent, found }: LookUp, hasView: boolean): Recall {
     return (kind, id) => {
       const key = foundKey(kind, id);
       if (doubts && !sent.has(key)) return undefined;
+      if (isFresh && !found.has(key)) return undefined;
       const known = wantsPermit ? undefined : found.get(key);
       if (known !== undefined) return known as ReturnType<Recall> as never;
       return hasView || wantsPermit ? this.#memory.get(kind, id) : undefined;

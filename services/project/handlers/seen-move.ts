@@ -1,4 +1,5 @@
 import { errors } from '@silo/errors/errors.ts';
+import { decoyOrganizationId } from '@silo/guard/decoy.ts';
 import { reachesOrganization } from '@silo/guard/reach.ts';
 import type { Demand } from '@silo/mongo/mutation.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
@@ -21,8 +22,9 @@ export async function readSeenMove(
   { moveId, scope }: { moveId: string; scope: string },
 ): Promise<SeenMove> {
   const { key, keyHash } = keyCaller(call);
-  const move = await moves.find(moveId, call.signal);
-  if (move === undefined) throw errors.moveNotFound(moveId);
+  const found = await moves.find(moveId, call.signal);
+  // What does not exist takes as many reads to find as what is hidden.
+  const move = found ?? noMove(moveId);
   const sideOf = async (organizationId: string) => {
     // A key that does not reach the organization may yet reach a project that it had, or has.
     const projectId = reachesOrganization(key, organizationId)
@@ -34,8 +36,20 @@ export async function readSeenMove(
   };
   const source = await sideOf(move.sourceOrganizationId);
   const destination = await sideOf(move.destinationOrganizationId);
-  if (source === undefined && destination === undefined) throw errors.moveNotFound(moveId);
-  return { move, source, destination };
+  const isHidden = source === undefined && destination === undefined;
+  if (found === undefined || isHidden) throw errors.moveNotFound(moveId);
+  return { move: found, source, destination };
+}
+
+/** The ends of a move that does not exist. */
+function noMove(
+  moveId: string,
+): Pick<MoveDocument, 'sourceOrganizationId' | 'destinationOrganizationId' | 'projectIds'> {
+  return {
+    sourceOrganizationId: decoyOrganizationId(moveId, 'xx'),
+    destinationOrganizationId: decoyOrganizationId(moveId, 'xy'),
+    projectIds: [],
+  };
 }
 
 /** How an organization of the move is hidden: as the move itself, whose id is all that was sent. */

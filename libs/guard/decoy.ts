@@ -1,0 +1,11 @@
+/**
+ * The id of an organization that does not exist. It is asked about in place of the organization of a
+ * project or move that does not exist either, so that finding out takes as many reads as for one that
+ * exists and is hidden from the caller. No decision rests on what is found. `which` tells two apart.
+ */
+export function decoyOrganizationId(id: string, which: 'xx' | 'xy' = 'xx'): string {
+  const sortable = id.slice(-sortableLength);
+  return `org_${which}_${/^[0-9a-z]{26}$/.test(sortable) ? sortable : '0'.repeat(sortableLength)}`;
+}
+
+const sortableLength = 26;

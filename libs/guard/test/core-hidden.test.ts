@@ -1,0 +1,140 @@
+/** What is hidden costs the same rounds of the same fetches as what does not exist. */
+
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import test from 'ava';
+import type { Question } from '../access.ts';
+import { membershipId } from '../core/facts.ts';
+import type { GuardAction } from '../core/messages.ts';
+import { Bench } from './core-support.ts';
+
+const { PROJECT_STATE_ACTIVE, PROJECT_STATE_DELETED } = ProjectState;
+const ownHash = 'ab'.repeat(32);
+const hostHash = 'cd'.repeat(32);
+
+function keyOf(accountId: string, projectIds: string[] = []) {
+  return {
+    ...{ keyId: `key of ${accountId}`, accountId, scopes: ['*'], organizationIds: [], projectIds },
+    ...{ expireTime: undefined, disabled: false },
+  };
+}
+
+const facts = new Map<string, unknown>([
+  [ownHash, keyOf('acc_own')],
+  [hostHash, keyOf('acc_host')],
+  ['prj_hidden', { organizationId: 'org_host', state: PROJECT_STATE_ACTIVE }],
+  ['prj_other', { organizationId: 'org_host', state: PROJECT_STATE_ACTIVE }],
+  ['prj_deleted', { organizationId: 'org_own', state: PROJECT_STATE_DELETED }],
+  ['prj_own', { organizationId: 'org_own', state: PROJECT_STATE_ACTIVE }],
+  ['org_host', { membersMayCreateProjects: true }],
+  ['org_own', { membersMayCreateProjects: true }],
+  [membershipId('acc_host', 'org_host'), Level.LEVEL_OWNER],
+  [membershipId('acc_own', 'org_own'), Level.LEVEL_OWNER],
+]);
+
+type Target = Pick<Question, 'projectId' | 'organizationId' | 'evenGone'>;
+
+/** A guard under a view, whose every question is answered round by round. */
+class Owners {
+  readonly #bench = new Bench({ factsMax: 100, unknownMax: 100, fillsMax: 100 });
+  readonly #facts: ReadonlyMap<string, unknown>;
+  #lookUpId = 0;
+
+  constructor(known: ReadonlyMap<string, unknown> = facts) {
+    this.#facts = known;
+    this.#bench.startWithView();
+  }
+
+  /** The fetches, those of one round together, and the answer. */
+  ask(keyHash: string, target: Target, wantsPermit = false) {
+    const question = { keyHash: Buffer.from(keyHash, 'hex'), scope: 'project:write', ...target };
+    const asked = { kind: 'access', keyHash, question } as const;
+    const lookUpId = ++this.#lookUpId;
+    let actions = this.#bench.step({ kind: 'lookUp', lookUpId, asked, wantsPermit });
+    const rounds: string[][] = [];
+    for (;;) {
+      const answered = actions.find((action) => action.kind === 'answer');
+      if (answered !== undefined) return { rounds, answer: answered.answer };
+      const fills = actions.filter((action) => action.kind === 'fill');
+      if (fills.length === 0) throw new Error('there is no answer');
+      rounds.push(fills.map(({ ref }) => ref.kind).sort());
+      actions = fills.flatMap((fill) => this.#filled(fill));
+    }
+  }
+
+  #filled({ fillId, ref }: Extract<GuardAction, { kind: 'fill' }>): GuardAction[] {
+    const value = this.#facts.get(ref.id) as never;
+    return this.#bench.step({ kind: 'filled', fillId, reply: { value } });
+  }
+}
+
+const hidden = { projectId: 'prj_hidden' };
+const absent = { projectId: 'prj_absent' };
+
+/** What may have been asked before, so that the guard remembers it. */
+const histories: Record<string, [keyHash: string, target: Target][]> = {
+  nothing: [],
+  'the own key': [[ownHash, { projectId: 'prj_own' }]],
+  'the thing, for its members': [[hostHash, hidden]],
+  'the thing for its members, and the own key': [
+    [hostHash, hidden],
+    [ownHash, { projectId: 'prj_own' }],
+  ],
+  'its organization, by its members and by the caller': [
+    [hostHash, { projectId: 'prj_other' }],
+    [ownHash, { projectId: 'prj_other' }],
+  ],
+  'the same by the caller before': [
+    [ownHash, hidden],
+    [ownHash, absent],
+  ],
+};
+
+for (const [what, history] of Object.entries(histories)) {
+  for (const wantsPermit of [false, true]) {
+    const how = wantsPermit ? 'to change it' : 'to read it';
+    const told = (target: Target) => {
+      const owners = new Owners();
+      for (const [keyHash, before] of history) owners.ask(keyHash, before, wantsPermit);
+      const { rounds, answer } = owners.ask(ownHash, target, wantsPermit);
+      return { rounds, reason: answer.allowed ? 'allowed' : answer.refusal?.reason };
+    };
+
+    test(`a hidden project costs what an absent one does, ${how}, where the guard remembers ${what}`, (t) => {
+      const reason = ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND;
+      const rounds = [
+        ['key', 'project'],
+        ['membership', 'organization'],
+      ];
+      t.deepEqual(told(hidden), { rounds, reason });
+      t.deepEqual(told(absent), { rounds, reason });
+    });
+
+    test(`a hidden organization costs what an absent one does, ${how}, where the guard remembers ${what}`, (t) => {
+      const reason = ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND;
+      const rounds = [['key'], ['membership', 'organization']];
+      t.deepEqual(told({ organizationId: 'org_host' }), { rounds, reason });
+      t.deepEqual(told({ organizationId: 'org_absent' }), { rounds, reason });
+    });
+  }
+}
+
+test('a deleted project of one’s own, and one beyond the key’s restriction, cost what an absent one does', (t) => {
+  const owners = new Owners();
+  owners.ask(ownHash, { projectId: 'prj_own' });
+  const { rounds } = owners.ask(ownHash, absent);
+  t.deepEqual(owners.ask(ownHash, { projectId: 'prj_deleted' }).rounds, rounds);
+  const restricted = new Map([...facts, [ownHash, keyOf('acc_own', ['prj_deleted'])]]);
+  const others = new Owners(restricted);
+  others.ask(ownHash, { projectId: 'prj_deleted' });
+  t.deepEqual(others.ask(ownHash, { projectId: 'prj_own' }).rounds, rounds);
+  t.deepEqual(others.ask(ownHash, absent).rounds, rounds);
+});
+
+test('a member’s question still asks only for what is not remembered', (t) => {
+  const owners = new Owners();
+  t.true(owners.ask(ownHash, { projectId: 'prj_own' }).answer.allowed);
+  t.deepEqual(owners.ask(ownHash, { projectId: 'prj_own' }).rounds, []);
+  t.deepEqual(owners.ask(ownHash, { organizationId: 'org_own' }).rounds, []);
+});
