@@ -13,6 +13,7 @@ import { certificate } from './certificates.ts';
 import { type Clients, connectClients } from './clients.ts';
 import { countPermits, type PermitCount } from './counted-permits.ts';
 import { required } from './environment.ts';
+import { eventually } from './eventually.ts';
 
 const definitions: Record<ServiceName, ServiceDefinition> = {
   org: orgService,
@@ -49,6 +50,12 @@ type Settings = Partial<Pick<ServiceConfig, 'signup' | 'natsUrl' | 'leaseMs' | '
 export async function startTestSilo(settings: Settings = {}): Promise<TestSilo> {
   const silo = await prepareTestSilo(settings);
   await Promise.all(serviceNames.map((name) => silo.start(name)));
+  // Before its first renewal a guard has no read lease, and its service refuses mutations.
+  const leases = silo.mongo.db(`${silo.databasePrefix}_token`).collection('guard_leases');
+  await eventually(async () => {
+    const renewed = await leases.countDocuments({ version: { $gt: 0 } });
+    if (renewed < serviceNames.length) throw new Error(`${renewed} guards have renewed a lease`);
+  });
   return silo;
 }
 

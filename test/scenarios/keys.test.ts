@@ -261,7 +261,7 @@ test('with overlap the old secret works on until the overlap’s end', async (t)
   const { silo } = t.context;
   const ada = await silo.signUp();
   const { id, secret: old } = await keyAndApi(silo, ada, { scopes });
-  const rolled = await roll(ada.api, id, 10_000);
+  const rolled = await roll(ada.api, id, 6_000);
   t.true(await isLive(silo, old));
   t.true(await isLive(silo, rolled.secret));
   t.truthy(rolled.apiKey?.overlapExpireTime);

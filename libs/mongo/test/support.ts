@@ -25,7 +25,10 @@ export async function testDatabase(
   const name = `${slug}_${randomUUID().slice(0, 8)}`;
   const open: MongoConnection[] = [];
   const connect = async () => {
-    const connection = await connectMongo({ url: mongodbUrl(), database: name, appName: name });
+    const url = new URL(mongodbUrl());
+    // A server that a fail point made unknown is looked at again after that; after 10 s else.
+    url.searchParams.set('heartbeatFrequencyMS', '500');
+    const connection = await connectMongo({ url: url.href, database: name, appName: name });
     open.push(connection);
     return connection;
   };

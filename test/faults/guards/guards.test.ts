@@ -18,6 +18,7 @@ import { revokingRpcs } from './kinds.ts';
 import { Ledger } from './ledger.ts';
 import { Oracle } from './oracle.ts';
 import { aftermath, controls, judge, leases, runStorm, tell } from './suite.ts';
+import { patience } from './worker.ts';
 
 const [lease] = leases;
 const guardsCount = 20;
@@ -172,6 +173,36 @@ test.serial(
     t.deepEqual(await aftermath(cluster, fleet), []);
   },
 );
+
+test.serial('a revocation that hangs longer than a lease and its own work is found', async (t) => {
+  const ledger = new Ledger(fleet, cluster.yardstick);
+  const clients = connectClients(cluster.addresses(), cluster.certificates.staff);
+  t.teardown(() => clients.close());
+  const ada = await clients.signUp('Ada');
+  const { id: organizationId } = ada.organization;
+  const bob = await clients.signUp('Bob');
+  await join(ada, bob, Level.LEVEL_MEMBER);
+  const { token } = cluster.services;
+  const signal = (name: NodeJS.Signals) => {
+    for (const service of token) service.kill(name);
+  };
+  t.teardown(() => signal('SIGCONT'));
+  signal('SIGSTOP');
+  const sentMs = machineMs();
+  const outcome = ada.api.organizations
+    .removeMember({ organizationId, accountId: bob.account.id, etag: '', requestId: '' }, patience)
+    .then(() => 'OK')
+    .catch(String);
+  await eventually(() => {
+    const workMs = 60 * cluster.yardstick.longestMs(sentMs, machineMs());
+    if (machineMs() < sentMs + lease.leaseMs + workMs) throw new Error('it may still be in time');
+  });
+  signal('SIGCONT');
+  const what = 'RemoveMember';
+  ledger.attempted({ what, sentMs, outcome: await outcome, endedMs: machineMs() });
+  const { violations } = await judge(fleet, ledger, lease);
+  t.regex(violations.join(), /^RemoveMember took \d+ ms and said/);
+});
 
 test.serial('with one protection off in the guards, the same is found', async (t) => {
   t.timeout(hangsMs);
