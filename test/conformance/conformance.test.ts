@@ -1,0 +1,41 @@
+/** Our own guard keeps to the protocol that docs/guard-protocol.md describes. */
+import { join } from 'node:path';
+import test from 'ava';
+import { certificate } from '../harness/certificates.ts';
+import { required } from '../harness/environment.ts';
+import { cases } from './cases.ts';
+import { runCase } from './run-case.ts';
+
+const command = [process.execPath, join(import.meta.dirname, 'our-guard.ts')] as const;
+
+function world() {
+  return {
+    natsUrl: required('NATS_URL'),
+    certificates: { service: certificate('service-token'), guard: certificate('guard-edge') },
+    command,
+  };
+}
+
+for (const each of cases) {
+  test(each.rule, async (t) => {
+    await t.notThrowsAsync(runCase(each, world()));
+  });
+}
+
+/** Rules that our guard breaks without one of its protections: the case of each must find that. */
+const controls = {
+  'batch-within-its-head': 'an event past the head that its batch states is ignored',
+  'no-caching-old-fills': 'what was fetched before an event ended it is not remembered',
+} as const;
+
+for (const [without, rule] of Object.entries(controls)) {
+  test(`a guard that breaks a rule is found: ${without}`, async (t) => {
+    const found = cases.find((each) => each.rule === rule);
+    if (found === undefined) return t.fail(`no case of ${rule}`);
+    await t.throwsAsync(runCase(found, { ...world(), command: withoutProtection(without) }));
+  });
+}
+
+function withoutProtection(name: string) {
+  return ['env', `GUARD_WITHOUT=${name}`, ...command] as const;
+}
