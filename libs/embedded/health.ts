@@ -17,12 +17,13 @@ export interface HealthTarget {
   key?: string | undefined;
 }
 
-/** Returns when the port's `grpc.health.v1.Health/Check` answers SERVING for the whole server. */
-export async function untilServing(
+/** Returns when the port's `grpc.health.v1.Health/Check` answers so for the whole server. */
+export async function untilHealth(
+  wanted: 'SERVING' | 'NOT_SERVING',
   target: HealthTarget,
   options: { withinMs: number; signal?: AbortSignal },
 ): Promise<void> {
-  const what = `${target.address} answering SERVING`;
+  const what = `${target.address} answering ${wanted}`;
   await waitUntil(what, () => probePort(Number(target.address.split(':').at(-1))), options);
   const channel = credentials.createSsl(
     readFileSync(target.ca),
@@ -36,13 +37,13 @@ export async function untilServing(
     'grpc.max_reconnect_backoff_ms': 500,
   });
   try {
-    await waitUntil(what, () => checkOnce(client), options);
+    await waitUntil(what, () => checkOnce(client, wanted), options);
   } finally {
     client.close();
   }
 }
 
-async function checkOnce(client: Client): Promise<void> {
+async function checkOnce(client: Client, wanted: string): Promise<void> {
   const status = await new Promise<number>((resolve, reject) => {
     client.makeUnaryRequest(
       checkMethod,
@@ -57,5 +58,5 @@ async function checkOnce(client: Client): Promise<void> {
       },
     );
   });
-  if (statusNames[status] !== 'SERVING') throw new Error(`it says ${statusNames[status]}`);
+  if (statusNames[status] !== wanted) throw new Error(`it says ${statusNames[status]}`);
 }

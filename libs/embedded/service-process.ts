@@ -1,5 +1,5 @@
 import type { CertificateFiles } from './certificates.ts';
-import { untilServing } from './health.ts';
+import { untilHealth } from './health.ts';
 import { type Exit, type OwnedProcess, type StopOptions, startProcess } from './processes.ts';
 
 const servingWithinMs = 120_000;
@@ -72,12 +72,22 @@ export class ServiceProcess {
 
   /** Returns when both ports answer SERVING. */
   async untilServing(signal?: AbortSignal): Promise<void> {
-    const { ca, staff } = this.#options;
     const patience = { withinMs: servingWithinMs, ...(signal ? { signal } : {}) };
-    await Promise.all([
-      untilServing({ address: this.publicAddress, ca }, patience),
-      untilServing({ address: this.internalAddress, ca, ...staff }, patience),
-    ]);
+    await Promise.all(this.#ports().map((port) => untilHealth('SERVING', port, patience)));
+  }
+
+  /** Returns when both ports answer NOT_SERVING. */
+  async untilNotServing(withinMs: number): Promise<void> {
+    const patience = { withinMs };
+    await Promise.all(this.#ports().map((port) => untilHealth('NOT_SERVING', port, patience)));
+  }
+
+  #ports() {
+    const { ca, staff } = this.#options;
+    return [
+      { address: this.publicAddress, ca },
+      { address: this.internalAddress, ca, ...staff },
+    ];
   }
 
   /** Sends a signal. A fatal one is expected to end it; nothing else is stopped then. */

@@ -1,7 +1,7 @@
 import { Budget } from '@silo/runtime/budget.ts';
 import { BSON, type Collection, type Document, type Filter, type Sort } from 'mongodb';
-import { fromMongo } from './from-mongo.ts';
 import { pageBytesMax } from './page.ts';
+import { reading } from './read.ts';
 
 const timeMaxMs = 5_000;
 const batchSize = 1_000;
@@ -20,29 +20,34 @@ export async function* findAsOfNow<T extends Document, Found extends Document = 
   { signal, ...options }: { projection: Document; sort?: Sort; signal: AbortSignal },
 ): AsyncGenerator<Found[]> {
   const session = collection.db.client.startSession({ causalConsistency: true });
-  const bounded = { session, signal, maxTimeMS: timeMaxMs };
+  const bounded = { session, maxTimeMS: timeMaxMs, readPreference: 'primary' } as const;
+  const linearizable = { projection: { _id: 1 }, readConcern: { level: 'linearizable' } } as const;
+  let pending: Promise<unknown> = collection.findOne({}, { ...bounded, ...linearizable });
+  let batches: AsyncGenerator<Found[]> | undefined;
   try {
-    await collection.findOne(
-      {},
-      {
-        ...bounded,
-        projection: { _id: 1 },
-        readConcern: { level: 'linearizable' },
-        readPreference: 'primary',
-      },
-    );
+    await reading(pending, signal);
     const found = collection.find<Found>(filter, {
       ...bounded,
       ...options,
       batchSize,
       readConcern: { level: 'majority' },
-      readPreference: 'primary',
     });
-    yield* batchesOf(found);
-  } catch (error) {
-    throw fromMongo(error);
+    batches = batchesOf(found);
+    for (;;) {
+      const next = batches.next();
+      pending = next;
+      const { done, value } = await reading(next, signal);
+      if (done) return;
+      yield value;
+    }
   } finally {
-    await session.endSession();
+    // An abandoned statement ends within its own bound, and only then what it uses.
+    const over = pending
+      .catch(() => {})
+      .then(() => batches?.return(undefined))
+      .finally(() => session.endSession())
+      .catch(() => {});
+    if (!signal.aborted) await over;
   }
 }
 

@@ -2,6 +2,7 @@ import { race } from '@silo/runtime/deadline.ts';
 import { redactText } from '@silo/runtime/redact.ts';
 import { type Db, MongoClient, type MongoClientOptions } from 'mongodb';
 import { fromMongo } from './from-mongo.ts';
+import './refuse-wide-integers.ts';
 
 /** Nothing waits for a server for longer; a call's own deadline may end its waiting before. */
 const serverSelectionTimeoutMs = 5_000;
@@ -18,7 +19,8 @@ export type MongoConnection = AsyncDisposable & { client: MongoClient; db: Db };
 
 /**
  * Connects to the replica set that `url` names: majority writes and reads, every operation bounded.
- * BSON binaries come back as Buffers; undefined fields are not stored.
+ * BSON binaries come back as Buffers; undefined fields are not stored, integers that do not fit into
+ * 64 bits refused.
  * Refuses with DEPENDENCY_UNAVAILABLE where no primary answers in 5 s, or the password is refused, and
  * with MongoUrlError where the URL cannot be read.
  */

@@ -1,6 +1,5 @@
-import { race } from '@silo/runtime/deadline.ts';
 import type { Collection, Document, Filter, WithId } from 'mongodb';
-import { fromMongo } from './from-mongo.ts';
+import { reading } from './read.ts';
 
 const timeMaxMs = 5_000;
 
@@ -20,16 +19,11 @@ export async function readLinearizable<T extends Document>(
 ): Promise<WithId<T> | null> {
   const { projection, maxTimeMs = timeMaxMs, signal } = options;
   signal?.throwIfAborted();
-  const reading = collection.findOne(filter, {
+  const found = collection.findOne(filter, {
     ...(projection ? { projection } : {}),
     readConcern: { level: 'linearizable' },
     readPreference: 'primary',
     maxTimeMS: maxTimeMs,
   });
-  try {
-    // Not the driver's own signal: that closes the connection, and a busy moment ends in dialling.
-    return await (signal ? race(reading, signal) : reading);
-  } catch (error) {
-    throw fromMongo(error);
-  }
+  return await reading(found, signal);
 }

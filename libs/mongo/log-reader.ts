@@ -2,10 +2,9 @@ import { errors } from '@silo/errors/errors.ts';
 import { Budget } from '@silo/runtime/budget.ts';
 import type { LogCollections } from './collections.ts';
 import type { EventDocument, LogDocument } from './documents.ts';
-import { fromMongo } from './from-mongo.ts';
 import { pageBytesMax } from './page.ts';
+import { bounded, reading } from './read.ts';
 
-const timeMaxMs = 5_000;
 /** How many events one reply of MongoDB holds, so that few wait in memory for their turn. */
 const replySize = 251;
 /** What an event has beside its body, at most: ids, type, subject, actor and their field names. */
@@ -31,11 +30,7 @@ export type LoggedEvent = {
 
 /** The log's head, durable at a majority. */
 export async function readHead({ log }: LogCollections, signal?: AbortSignal): Promise<Head> {
-  try {
-    return headOf(await log.findOne({ _id: 'log' }, bounded(signal)));
-  } catch (error) {
-    throw fromMongo(error);
-  }
+  return headOf(await reading(log.findOne({ _id: 'log' }, bounded), signal));
 }
 
 /** The head as a document tells it. */
@@ -65,10 +60,10 @@ export async function readEvents(
   // The head first: what it promises must then be found, or has been deleted.
   const head = await readHead(collections, signal);
   if (afterSequence >= head.sequence) return { events: [], head };
-  try {
-    const query = collections.events
-      .find({ _id: { $gt: afterSequence } }, { ...bounded(signal), limit, batchSize: replySize })
-      .sort({ _id: 1 });
+  const query = collections.events
+    .find({ _id: { $gt: afterSequence } }, { ...bounded, limit, batchSize: replySize })
+    .sort({ _id: 1 });
+  const take = async () => {
     const budget = new Budget({ countMax: limit, bytesMax: pageBytesMax });
     const events: LoggedEvent[] = [];
     for await (const event of query) {
@@ -79,12 +74,12 @@ export async function readEvents(
       if (!budget.take(eventBytes(event))) break;
       events.push(loggedEvent(event));
     }
-    if (events.length === 0) throw errors.logCompacted(head.sequence + 1);
-    const sequence = Math.max(head.sequence, events.at(-1)?.sequence ?? 0);
-    return { events, head: { ...head, sequence } };
-  } catch (error) {
-    throw fromMongo(error);
-  }
+    return events;
+  };
+  const events = await reading(take(), signal);
+  if (events.length === 0) throw errors.logCompacted(head.sequence + 1);
+  const sequence = Math.max(head.sequence, events.at(-1)?.sequence ?? 0);
+  return { events, head: { ...head, sequence } };
 }
 
 /** The sequences of those events that have one, by event id. */
@@ -93,14 +88,9 @@ export async function readPositions(
   eventIds: readonly string[],
   signal?: AbortSignal,
 ): Promise<Map<string, number>> {
-  try {
-    const found = await events
-      .find({ id: { $in: [...eventIds] } }, { ...bounded(signal), projection: { id: 1 } })
-      .toArray();
-    return new Map(found.map(({ id, _id }) => [id, _id]));
-  } catch (error) {
-    throw fromMongo(error);
-  }
+  const query = events.find({ id: { $in: [...eventIds] } }, { ...bounded, projection: { id: 1 } });
+  const found = await reading(query.toArray(), signal);
+  return new Map(found.map(({ id, _id }) => [id, _id]));
 }
 
 /** The sequence of the oldest event decided since then; one after the head where there is none. */
@@ -110,23 +100,18 @@ export async function firstSequenceSince(
   signal?: AbortSignal,
 ): Promise<number> {
   const head = await readHead(collections, signal);
-  try {
-    // Times and sequences do not agree to the last: the smallest sequence, not the first time.
-    const [first] = await collections.events
-      .aggregate<{ first: number }>(
-        [
-          { $match: { time: { $gte: since } } },
-          { $sort: { time: 1 } },
-          { $limit: 1_000 },
-          { $group: { _id: null, first: { $min: '$_id' } } },
-        ],
-        bounded(signal),
-      )
-      .toArray();
-    return first?.first ?? head.sequence + 1;
-  } catch (error) {
-    throw fromMongo(error);
-  }
+  // Times and sequences do not agree to the last: the smallest sequence, not the first time.
+  const query = collections.events.aggregate<{ first: number }>(
+    [
+      { $match: { time: { $gte: since } } },
+      { $sort: { time: 1 } },
+      { $limit: 1_000 },
+      { $group: { _id: null, first: { $min: '$_id' } } },
+    ],
+    bounded,
+  );
+  const [first] = await reading(query.toArray(), signal);
+  return first?.first ?? head.sequence + 1;
 }
 
 /** An event as it is told, of how it is stored. */
@@ -136,8 +121,4 @@ export function loggedEvent({
   ...rest
 }: EventDocument): LoggedEvent {
   return { sequence, bodyJson, ...rest };
-}
-
-function bounded(signal: AbortSignal | undefined) {
-  return { maxTimeMS: timeMaxMs, ...(signal ? { signal } : {}) };
 }

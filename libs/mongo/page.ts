@@ -15,11 +15,13 @@ export type Page<Item> = { items: Item[]; hasMore: boolean };
 
 /**
  * Reads a page of at most `sizeMax` documents and `pageBytesMax` bytes of BSON, whichever comes
- * first, but at least one document if there is any. Refuses with DEPENDENCY_UNAVAILABLE.
+ * first, but at least one document if there is any, until the signal. Refuses with
+ * DEPENDENCY_UNAVAILABLE.
  */
 export async function readPage<Found extends Document>(
   query: FindCursor<Found>,
   sizeMax: number,
+  signal: AbortSignal,
 ): Promise<Page<Found>> {
   const budget = new Budget({ countMax: sizeMax, bytesMax: pageBytesMax });
   const items: Found[] = [];
@@ -30,7 +32,7 @@ export async function readPage<Found extends Document>(
     }
     return { items, hasMore: false };
   };
-  return await reading(take());
+  return await reading(take(), signal);
 }
 
 /** A page of a list that is in memory already, bounded likewise by each item's size in bytes. */

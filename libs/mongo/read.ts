@@ -1,3 +1,4 @@
+import { race } from '@silo/runtime/deadline.ts';
 import type { Db } from 'mongodb';
 import { fromMongo } from './from-mongo.ts';
 
@@ -10,14 +11,16 @@ export const collectionOptions = {
 } as const satisfies Parameters<Db['collection']>[1];
 
 /** Options of one bounded statement outside of a transaction. */
-export function bounded(signal: AbortSignal): { maxTimeMS: number; signal: AbortSignal } {
-  return { maxTimeMS: timeMaxMs, signal };
-}
+export const bounded = { maxTimeMS: timeMaxMs } as const;
 
-/** Awaits such a statement; refuses with DEPENDENCY_UNAVAILABLE where the store does not answer. */
-export async function reading<T>(query: Promise<T>): Promise<T> {
+/**
+ * Awaits such a statement, until the signal at most; refuses with DEPENDENCY_UNAVAILABLE where the
+ * store does not answer. The driver never gets the signal: it would close the pooled connection. An
+ * abandoned statement ends within its own bound.
+ */
+export async function reading<T>(query: Promise<T>, signal?: AbortSignal): Promise<T> {
   try {
-    return await query;
+    return await (signal ? race(query, signal) : query);
   } catch (error) {
     throw fromMongo(error);
   }

@@ -3,7 +3,6 @@ import { type Image, loadImage } from '@silo/protos/image.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import type { ActiveCall } from './active-call.ts';
 import type { AdmissionOptions } from './admit.ts';
 import { Arrivals } from './arrivals.ts';
 import { createCallReport } from './call-report.ts';
@@ -52,6 +51,8 @@ export type RunningServer = AsyncDisposable & {
   drain(withinMs?: number): Promise<void>;
   /** The first half of that: resolves when nothing is in flight any more, with connections open. */
   quieten(withinMs?: number): Promise<void>;
+  /** Resolves when the unary calls of now are over, or after `withinMs`; new ones are served. */
+  settled(withinMs: number): Promise<void>;
 };
 
 /** Serves these services, health and reflection on one port. Rejects if it cannot be bound. */
@@ -96,7 +97,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     drained ??= quieten(withinMs).then(() => close(server));
     return drained;
   };
-  return { address, health, drain, quieten, [Symbol.asyncDispose]: () => drain() };
+  const settled = async (withinMs: number) => {
+    const { calls } = pipeline.serving;
+    const admitted = [...calls];
+    await until(() => !admitted.some((call) => calls.has(call)), withinMs);
+  };
+  return { address, health, drain, quieten, settled, [Symbol.asyncDispose]: () => drain() };
 }
 
 function addService(
@@ -150,11 +156,12 @@ async function endCalls({ serving }: Pipeline, health: Health, withinMs: number)
   health.setServing(false);
   serving.draining = true;
   for (const stream of serving.streams) stream.end('shutdown');
-  if (!(await emptied(serving.calls, withinMs))) {
-    for (const call of serving.calls) call.end('shutdown');
-    await emptied(serving.calls, lastAnswersMs);
+  const { calls, streams } = serving;
+  if (!(await until(() => calls.size === 0, withinMs))) {
+    for (const call of calls) call.end('shutdown');
+    await until(() => calls.size === 0, lastAnswersMs);
   }
-  await emptied(serving.streams, lastAnswersMs);
+  await until(() => streams.size === 0, lastAnswersMs);
 }
 
 async function close(server: Server): Promise<void> {
@@ -166,8 +173,9 @@ async function close(server: Server): Promise<void> {
 
 const lookAgainMs = 5;
 
-async function emptied(calls: ReadonlySet<ActiveCall>, withinMs: number): Promise<boolean> {
+/** Waits for the condition, at most `withinMs`; answers whether it holds. */
+async function until(condition: () => boolean, withinMs: number): Promise<boolean> {
   const endMs = performance.now() + withinMs;
-  while (calls.size > 0 && performance.now() < endMs) await systemSleep(lookAgainMs);
-  return calls.size === 0;
+  while (!condition() && performance.now() < endMs) await systemSleep(lookAgainMs);
+  return condition();
 }

@@ -16,9 +16,9 @@ export type Ports = AsyncDisposable & {
   /** Health of one thing by itself, such as `silo.nats`: of no effect on anything else. */
   setHealth(name: `silo.${string}`, isServing: boolean): void;
   /**
-   * Drains the public port, and then, in what is left of the time, the internal one, by which others
-   * may still end what they began; see `RunningServer.drain`. `quiet` is called when nothing from
-   * outside is in flight any more.
+   * Drains the public port, then the internal one, within the same time; see `RunningServer.drain`.
+   * `quiet` is called when the calls that either had admitted are over. Until it has ended, the
+   * internal port serves new calls too: others may need them to end what they began.
    */
   drain(withinMs?: number, quiet?: () => Promise<void>): Promise<void>;
 };
@@ -36,9 +36,14 @@ export async function openPorts(options: PortsOptions): Promise<Ports> {
   let drained: Promise<void> | undefined;
   const drainBoth = async (withinMs = drainDefaultMs, quiet?: () => Promise<void>) => {
     const endMs = performance.now() + withinMs;
+    const leftMs = () => Math.max(0, endMs - performance.now());
     for (const { health } of servers) health.setServing(false);
-    await Promise.all([outer.drain(withinMs), outer.quieten(withinMs).then(quiet)]);
-    await inner.drain(Math.max(0, endMs - performance.now()));
+    const closed = outer.drain(withinMs);
+    await outer.quieten(withinMs);
+    await inner.settled(leftMs());
+    await quiet?.();
+    await inner.drain(leftMs());
+    await closed;
   };
   const drain = (withinMs?: number, quiet?: () => Promise<void>) => {
     drained ??= drainBoth(withinMs, quiet);

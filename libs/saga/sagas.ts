@@ -10,11 +10,11 @@ import { race, withDeadline } from '@silo/runtime/deadline.ts';
 import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import { equalJitterMs } from '@silo/runtime/random.ts';
 import { retry } from '@silo/runtime/retry.ts';
-import { runForever } from '@silo/runtime/run-forever.ts';
 import type { Collection, Db } from 'mongodb';
 import { MongoServerError } from 'mongodb';
 import type { Logger } from 'pino';
 import { checkDefinition, isFinal, type SagaDefinition, type SagaRecord } from './definition.ts';
+import { type LeftSaga, leftBehind, Recovery } from './recovery.ts';
 
 /**
  * How long a saga waits for an owner that says nothing, and how often an owner speaks. Short, because
@@ -23,7 +23,6 @@ import { checkDefinition, isFinal, type SagaDefinition, type SagaRecord } from '
 const usualTiming = { leaseMs: 1_500, renewMs: 500 };
 const stepDeadlineMs = 4_000;
 const stepAttemptsMax = 3;
-const resumeIntervalMs = 1_000;
 const backoffCapMs = 30_000;
 /** How many begun sagas are kept in memory for whoever is about to finish them. */
 const begunMax = 1_000;
@@ -57,8 +56,13 @@ export type Sagas = {
     id: string,
     signal: AbortSignal,
   ): Promise<SagaRecord<State, Data>>;
-  /** Takes up, until the signal, what other processes left behind. */
+  /**
+   * Takes up, until the signal, what other processes left behind, but for what only a newer release
+   * knows.
+   */
   resume(signal: AbortSignal): Promise<void>;
+  /** Open sagas that nobody runs and this release does not know, as of the last count. */
+  readonly unknown: number;
 };
 
 type Options = {
@@ -69,10 +73,10 @@ type Options = {
   clock: Clock;
   log: Logger;
   definitions: readonly SagaDefinition<never, never>[];
-  /** Ends with the process: runs outlive the call that started them, not the process. */
+  /** Ends after the last call: runs outlive the call that started them, not the process. */
   signal: AbortSignal;
   /** For tests. */
-  timing?: { leaseMs: number; renewMs: number };
+  timing?: { leaseMs: number; renewMs: number; recoverMs?: number };
 };
 
 /**
@@ -105,6 +109,7 @@ class Runner implements Sagas {
   readonly #running = new Map<string, Promise<AnyRecord>>();
   /** As they were begun here: whoever finishes one knows that it was committed. */
   readonly #begun = new Map<string, AnyRecord>();
+  readonly #recovery: Recovery;
 
   constructor(options: Options) {
     this.#options = options;
@@ -117,6 +122,12 @@ class Runner implements Sagas {
       checkDefinition(definition);
       this.#definitions.set(definition.kind, definition as unknown as AnyDefinition);
     }
+    this.#recovery = new Recovery({
+      ...{ records: this.#records, clock: options.clock, log: options.log },
+      definitions: this.#definitions,
+      takeUp: (saga) => this.#takeUp(saga),
+      intervalMs: options.timing?.recoverMs,
+    });
   }
 
   async begin<State extends string, Data>(
@@ -168,41 +179,51 @@ class Runner implements Sagas {
     }
   }
 
-  async resume(signal: AbortSignal): Promise<void> {
-    await runForever(
-      { name: 'saga-resume', intervalMs: resumeIntervalMs, signal, log: this.#options.log },
-      async () => {
-        const left = await this.#records
-          .find(
-            { open: true, ownerUntil: { $lte: this.#options.clock.now() } },
-            { projection: { _id: 1 }, limit: 100, maxTimeMS: 5_000 },
-          )
-          .toArray();
-        await Promise.allSettled(left.map(({ _id }) => this.#join(_id)));
-      },
-    );
+  get unknown(): number {
+    return this.#recovery.unknown;
   }
 
-  #join(id: string): Promise<AnyRecord> {
+  async resume(signal: AbortSignal): Promise<void> {
+    await this.#recovery.run(signal);
+    // What the end of the process interrupts is let go first.
+    await Promise.allSettled(this.#running.values());
+  }
+
+  async #takeUp(saga: LeftSaga): Promise<void> {
+    if (this.#running.has(saga._id)) return;
+    const claimed = await this.#claim(saga);
+    // Another process was faster, or a call here has begun to run it.
+    if (claimed === undefined || this.#running.has(saga._id)) return;
+    await this.#join(saga._id, claimed);
+  }
+
+  #isKnown({ kind, state }: AnyRecord): boolean {
+    const definition = this.#definitions.get(kind);
+    return definition !== undefined && Object.hasOwn(definition.transitions, state);
+  }
+
+  #join(id: string, claimed?: AnyRecord): Promise<AnyRecord> {
     const running = this.#running.get(id);
     if (running !== undefined) return running;
-    const run = this.#run(id).finally(() => this.#running.delete(id));
+    const run = this.#run(id, claimed).finally(() => this.#running.delete(id));
     run.catch(() => {});
     this.#running.set(id, run);
     return run;
   }
 
-  async #run(id: string): Promise<AnyRecord> {
+  async #run(id: string, claimed: AnyRecord | undefined): Promise<AnyRecord> {
     const { signal, owner, clock } = this.#options;
-    for (;;) {
+    for (let mine = claimed; ; mine = undefined) {
       signal.throwIfAborted();
-      const present = await this.#present(id);
+      const present = mine ?? (await this.#present(id));
       if (present === null) throw new TypeError(`there is no saga ${id}`);
+      // A repeat may reach a process of the release that knows it.
+      if (!this.#isKnown(present)) throw errors.requestInProgress();
       if (!present.open) return present;
       // Whoever begins a saga owns it: its first run needs no claim.
       const isOwn = present.owner === owner;
       const isFree = present.ownerUntil <= clock.now();
-      const owned = isFree ? await this.#claim(id) : isOwn ? present : undefined;
+      const owned = mine ?? (isFree ? await this.#claim(present) : isOwn ? present : undefined);
       const ended = owned && (await this.#runOwned(owned));
       if (ended !== undefined) return ended;
       await this.#pause(200);
@@ -219,12 +240,11 @@ class Runner implements Sagas {
   }
 
   /** Takes an open saga that its owner has let go, or whose owner is dead. */
-  async #claim(id: string): Promise<AnyRecord | undefined> {
-    const { clock, owner } = this.#options;
-    const now = clock.now();
+  async #claim({ _id, state }: LeftSaga): Promise<AnyRecord | undefined> {
+    const { owner } = this.#options;
     const claimed = await reading(
       this.#records.findOneAndUpdate(
-        { _id: id, open: true, ownerUntil: { $lte: now } },
+        { _id, state, ...leftBehind(this.#options.clock) },
         { $set: { owner, ownerUntil: this.#leaseEnd() }, $inc: { fence: 1 } },
         { returnDocument: 'after', maxTimeMS: 5_000 },
       ),
@@ -239,7 +259,10 @@ class Runner implements Sagas {
     const renewing = setInterval(() => this.#renew(claimed), this.#timing.renewMs);
     let saga = claimed;
     try {
-      while (!isFinal(definition, saga.state)) saga = await this.#step(definition, saga);
+      while (!isFinal(definition, saga.state)) {
+        this.#recovery.note(saga);
+        saga = await this.#step(definition, saga);
+      }
       return saga;
     } catch (error) {
       if (error instanceof Superseded) return undefined;
@@ -332,21 +355,25 @@ class Runner implements Sagas {
     return after;
   }
 
-  /** Leaves a saga whose step failed to whoever resumes it, later each time it fails. */
+  /**
+   * Leaves a saga to the next process: at once where this one ends, and later each time that the
+   * step itself fails.
+   */
   async #letGo(saga: AnyRecord, error: unknown): Promise<void> {
-    const { log, clock } = this.#options;
-    log.warn(
-      { saga: saga._id, kind: saga.kind, state: saga.state, err: error },
-      'saga step failed',
-    );
-    const pauseMs = equalJitterMs(saga.failures + 1, { baseMs: 500, capMs: backoffCapMs });
+    const { log, clock, signal } = this.#options;
+    const { _id, kind, state, fence } = saga;
+    const failures = signal.aborted ? saga.failures : saga.failures + 1;
+    let pauseMs = 0;
+    if (signal.aborted) log.info({ saga: _id, kind, state }, 'saga left to other processes');
+    else {
+      log.warn({ saga: _id, kind, state, err: error }, 'saga step failed');
+      pauseMs = equalJitterMs(failures, { baseMs: 500, capMs: backoffCapMs });
+    }
+    const ownerUntil = new Date(clock.now().getTime() + pauseMs);
     await this.#records
       .updateOne(
-        { _id: saga._id, fence: saga.fence },
-        {
-          $set: { ownerUntil: new Date(clock.now().getTime() + pauseMs), owner: '' },
-          $inc: { failures: 1 },
-        },
+        { _id, fence },
+        { $set: { ownerUntil, owner: '', failures } },
         { maxTimeMS: 4_000 },
       )
       // The lease ends by itself where even this fails.

@@ -13,6 +13,7 @@ import { isSource } from '@silo/guard/wire.ts';
 import { connectMongo, type MongoConnection, MongoUrlError } from '@silo/mongo/connect.ts';
 import { createEventLog, type Head } from '@silo/mongo/event-log.ts';
 import { setUpEventLog } from '@silo/mongo/indexes.ts';
+import { answersWithin } from '@silo/mongo/ping.ts';
 import { EventLogServiceService } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
 import { openPorts, type Ports } from '@silo/rpc/service.ts';
@@ -23,6 +24,7 @@ import { createRegistry, serveMetrics } from '@silo/runtime/metrics.ts';
 import { Progress } from '@silo/runtime/progress.ts';
 import { retry } from '@silo/runtime/retry.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
+import { measureSagas } from '@silo/saga/saga-metrics.ts';
 import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
 import type { Db } from 'mongodb';
 import type { ServiceConfig, ServiceName } from './config.ts';
@@ -40,14 +42,15 @@ export type RunningService = AsyncDisposable & {
   internalAddress: string;
 };
 
+// Together below the 3 s in which health follows MongoDB.
 const healthIntervalMs = 1_000;
-const pingTimeoutMs = 2_000;
+const pingTimeoutMs = 1_500;
 /** Where the whole deployment stops at once, guards give their leases back within that. */
 const lingerMs = 1_000;
 
 export type Surroundings = {
   log: Log;
-  /** Ends the start, and with it everything that runs for ever. */
+  /** Ends the start. What has started runs until it is disposed of. */
   signal: AbortSignal;
   /** Of control runs, which take a protection away: what the service asks instead. */
   alterAccess?: ((access: Access) => Access) | undefined;
@@ -68,13 +71,9 @@ export async function startService(
   const owner = randomUUID();
   const tls = { ca: config.tlsCa, cert: config.tlsCert, key: config.tlsKey };
   const life = new AbortController();
-  const ended = AbortSignal.any([signal, life.signal]);
   await using opened = new AsyncDisposableStack();
-  opened.defer(() => life.abort(new DOMException('the service stops', 'AbortError')));
 
-  const { client, db } = opened.use(
-    await connectPatiently(definition, config, { log, signal: ended }),
-  );
+  const { client, db } = opened.use(await connectPatiently(definition, config, { log, signal }));
   await setUp(definition, db);
   const eventLog = opened.use(
     createEventLog({ client, db, service: name, region, clock: systemClock, log }),
@@ -89,7 +88,6 @@ export async function startService(
       log,
     }),
   );
-  // Until the end: what drains still waits at barriers, and gives leases back.
   const logs = { ...remoteLogs(peers), ...(isSource(name) && { [name]: ownLog(eventLog) }) };
   const own = definition.openRegistry?.({
     ...{ client, db, config, nats, logs, log, signal: life.signal },
@@ -110,7 +108,13 @@ export async function startService(
     }),
   );
   const access = alterAccess(guard);
+  const registry = createRegistry({ service: name, region });
+  // They end before what they use, and after the calls that need them: not with the process's signal.
   const loops: Promise<void>[] = [];
+  opened.defer(async () => {
+    life.abort(new DOMException('the service stops', 'AbortError'));
+    await Promise.allSettled(loops);
+  });
   const consumers: Progress[] = [];
   const watchProgress = (consumer: string) => {
     const progress = new Progress(consumer);
@@ -134,26 +138,26 @@ export async function startService(
         clock: systemClock,
         log,
         definitions,
-        signal: ended,
+        signal: life.signal,
       });
-      loops.push(sagas.resume(ended));
+      measureSagas(registry, sagas);
+      loops.push(sagas.resume(life.signal));
       return sagas;
     },
     watchProgress,
     clock: systemClock,
     log,
-    signal: ended,
+    signal: life.signal,
   };
   const parts = definition.build(kit);
   const ofRelay = watchProgress('relay');
   const ofGuard = watchProgress('guard');
 
-  const registry = createRegistry({ service: name, region });
   measureGuard(registry, () => guard.status());
   measureProgress(registry, consumers);
   if (own !== undefined) measureIgnored(registry, 'registry', () => own.ignored);
   if (config.metricsAddress) {
-    opened.use(await serveMetrics(config.metricsAddress, registry, ended));
+    opened.use(await serveMetrics(config.metricsAddress, registry));
   }
   const ports = opened.use(
     await openPorts({
@@ -189,13 +193,13 @@ export async function startService(
   loops.push(
     runRelay({
       ...{ eventLog, db, nats, stream, signingKey, owner, onHead, log },
-      ...{ progress: ofRelay, signal: ended },
+      ...{ progress: ofRelay, signal: life.signal },
     }),
   );
-  for (const loop of parts.loops ?? []) loops.push(loop(ended));
-  loops.push(followMongo(db, ports, { log, signal: ended }));
+  for (const loop of parts.loops ?? []) loops.push(loop(life.signal));
+  loops.push(followMongo(db, ports, { log, signal: life.signal }));
   loops.push(
-    followProgress(ports, consumers, { log, signal: ended }, () => {
+    followProgress(ports, consumers, { log, signal: life.signal }, () => {
       if (guard.status().hasView) ofGuard.made();
       else ofGuard.failed();
     }),
@@ -208,15 +212,13 @@ export async function startService(
     name,
     publicAddress,
     internalAddress,
-    // First the public port: what is in flight may still need the loops, the stores and the guard,
-    // whose lease is given back when nothing is decided here any more. Then the internal port.
+    // Admitted calls finish first: they may need everything else. Then the guard's lease is released,
+    // so that no revocation waits for it, and the rest stops.
     [Symbol.asyncDispose]: async () => {
       await ports.drain(undefined, async () => {
         await guard[Symbol.asyncDispose]();
         await own?.untilEmpty(lingerMs);
       });
-      life.abort(new DOMException('the service stops', 'AbortError'));
-      await Promise.allSettled(loops);
       await running.disposeAsync();
     },
   };
@@ -276,10 +278,6 @@ function addressesOf(config: ServiceConfig): Record<ServiceName, string> {
 /** Health follows MongoDB: without it nothing can be decided. */
 async function followMongo(db: Db, ports: Ports, { log, signal }: Surroundings): Promise<void> {
   await runForever({ name: 'health', intervalMs: healthIntervalMs, signal, log }, async () => {
-    const isUp = await db
-      .command({ ping: 1 }, { timeoutMS: pingTimeoutMs })
-      .then(() => true)
-      .catch(() => false);
-    ports.setServing(isUp);
+    ports.setServing(await answersWithin(db, pingTimeoutMs));
   });
 }

@@ -132,7 +132,7 @@ class RegistryShell implements OwnRegistry {
         await this.#ask({ kind: 'release', leaseId, owner }, 'released', signal);
       },
       reportKeyUse: async (keys) => {
-        for (const key of keys) this.#lastUse.note(key);
+        this.#lastUse.note(keys);
       },
     };
   }

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Endpoints, endpointsFile } from '@silo/embedded/endpoints.ts';
-import { untilServing } from '@silo/embedded/health.ts';
+import { untilHealth } from '@silo/embedded/health.ts';
 import { startSilo } from '@silo/embedded/silo.ts';
 
 const aliveWithinMs = 3_000;
@@ -40,7 +40,7 @@ async function findRunning(
     const { ca, services } = endpoints;
     await Promise.all(
       Object.values(services).map(({ public: address }) =>
-        untilServing({ address, ca }, { withinMs: aliveWithinMs, signal }),
+        untilHealth('SERVING', { address, ca }, { withinMs: aliveWithinMs, signal }),
       ),
     );
     return endpoints;

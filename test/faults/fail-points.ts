@@ -14,6 +14,19 @@ export type Held = {
   outcome: 'lost' | 'done';
 };
 
+/** The writes of one collection, whichever process of the service makes them. */
+export type Write = {
+  service: ServiceName;
+  kind: 'insert' | 'update';
+  collection: string;
+};
+
+/** The server's own fail points inside of each write, which hang until they are turned off. */
+const writeFailPoints: Record<Write['kind'], string> = {
+  insert: 'hangDuringBatchInsert',
+  update: 'hangDuringBatchUpdate',
+};
+
 /** A fail point that is set. */
 export type Holding = {
   /** Resolves when such commands are held. */
@@ -74,9 +87,37 @@ export async function holdCommand(mongo: MongoClient, held: Held): Promise<Holdi
   };
 }
 
+/**
+ * Stops every such write in its middle until it is released, and then lets it go on. An update is one
+ * of one document or many, not a `findOneAndUpdate`.
+ */
+export async function hangWrite(
+  mongo: MongoClient,
+  { service, kind, collection }: Write,
+): Promise<Holding> {
+  const admin = mongo.db('admin');
+  const configureFailPoint = writeFailPoints[kind];
+  const nss = `silo_${service}.${collection}`;
+  await admin.command({ configureFailPoint, mode: 'alwaysOn', data: { nss } });
+  return {
+    entered: () =>
+      eventually(async () => {
+        const hanging = { ns: nss, failpointMsg: configureFailPoint };
+        const stages = [{ $currentOp: { allUsers: true } }, { $match: hanging }];
+        if (!(await admin.aggregate(stages).hasNext()))
+          throw new Error(`no ${kind} of ${nss} hangs`);
+      }),
+    release: async () => {
+      await admin.command({ configureFailPoint, mode: 'off' });
+    },
+  };
+}
+
 /** Lets go of whatever is held. */
 export async function releaseAll(mongo: MongoClient): Promise<void> {
-  await mongo.db('admin').command({ configureFailPoint: 'failCommand', mode: 'off' });
+  for (const configureFailPoint of ['failCommand', ...Object.values(writeFailPoints)]) {
+    await mongo.db('admin').command({ configureFailPoint, mode: 'off' });
+  }
 }
 
 // A commit does not say what it commits, and a service commits more than the call that a test is

@@ -35,8 +35,8 @@ export function createSubscriptionStore(db: Db) {
       organizationId: string,
       signal: AbortSignal,
     ): Promise<SubscriptionDocument | undefined> {
-      const query = subscriptions.findOne({ _id: organizationId }, bounded(signal));
-      return (await reading(query)) ?? undefined;
+      const query = subscriptions.findOne({ _id: organizationId }, bounded);
+      return (await reading(query, signal)) ?? undefined;
     },
   };
 }

@@ -19,7 +19,7 @@ export function createAccountStore(db: Db) {
     },
 
     async find(accountId: string, signal: AbortSignal): Promise<AccountDocument | undefined> {
-      const found = await reading(accounts.findOne({ _id: accountId }, bounded(signal)));
+      const found = await reading(accounts.findOne({ _id: accountId }, bounded), signal);
       return found ?? undefined;
     },
 
@@ -28,7 +28,8 @@ export function createAccountStore(db: Db) {
       signal: AbortSignal,
     ): Promise<Map<string, AccountDocument>> {
       const found = await reading(
-        accounts.find({ _id: { $in: [...accountIds] } }, bounded(signal)).toArray(),
+        accounts.find({ _id: { $in: [...accountIds] } }, bounded).toArray(),
+        signal,
       );
       return new Map(found.map((account) => [account._id, account]));
     },

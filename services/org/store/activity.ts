@@ -42,7 +42,7 @@ export function createActivityStore(db: Db) {
   );
   return {
     async position(service: FollowedService, signal: AbortSignal): Promise<Position> {
-      const found = await reading(positions.findOne({ _id: service }, bounded(signal)));
+      const found = await reading(positions.findOne({ _id: service }, bounded), signal);
       if (found === null) throw new TypeError(`the log of ${service} is not followed`);
       return { sequence: found.sequence, incarnation: found.incarnation };
     },
@@ -92,8 +92,8 @@ export function createActivityStore(db: Db) {
         ...(projectId && { projectId }),
         ...(older && { $or: older }),
       };
-      const query = entries.find(filter, bounded(signal)).sort({ time: -1, sequence: -1, _id: -1 });
-      return await readPage(query, size);
+      const query = entries.find(filter, bounded).sort({ time: -1, sequence: -1, _id: -1 });
+      return await readPage(query, size, signal);
     },
   };
 }

@@ -107,7 +107,7 @@ export function createInviteStore(db: Db) {
     ): Promise<Page<InviteDocument>> {
       const { now, after = '', size } = page;
       const filter = { organizationId, _id: { $gt: after }, expireTime: { $gt: now } };
-      return await readPage(invites.find(filter, bounded(signal)).sort({ _id: 1 }), size);
+      return await readPage(invites.find(filter, bounded).sort({ _id: 1 }), size, signal);
     },
   };
 }

@@ -79,9 +79,9 @@ export function createMemberStore(db: Db) {
         { joinTime: after.joinTime, accountId: { $gt: after.accountId } },
       ];
       const query = members
-        .find({ organizationId, ...(later && { $or: later }) }, bounded(signal))
+        .find({ organizationId, ...(later && { $or: later }) }, bounded)
         .sort({ joinTime: 1, accountId: 1 });
-      return await readPage(query, size);
+      return await readPage(query, size, signal);
     },
 
     /** A page of one account's memberships, by organization id; of those of `among` where given. */
@@ -97,9 +97,9 @@ export function createMemberStore(db: Db) {
       const { among, after = '', size } = page;
       const organizationId = { $gt: after, ...(among && { $in: [...among] }) };
       const query = members
-        .find({ accountId, organizationId }, bounded(signal))
+        .find({ accountId, organizationId }, bounded)
         .sort({ organizationId: 1 });
-      return await readPage(query, size);
+      return await readPage(query, size, signal);
     },
   };
 }

@@ -29,7 +29,8 @@ export function createOrganizationStore(db: Db) {
       signal: AbortSignal,
     ): Promise<OrganizationDocument | undefined> {
       const found = await reading(
-        organizations.findOne({ _id: organizationId, ...open }, bounded(signal)),
+        organizations.findOne({ _id: organizationId, ...open }, bounded),
+        signal,
       );
       return found ?? undefined;
     },
@@ -39,7 +40,7 @@ export function createOrganizationStore(db: Db) {
       signal: AbortSignal,
     ): Promise<Map<string, OrganizationDocument>> {
       const filter = { _id: { $in: [...organizationIds] }, ...open };
-      const found = await reading(organizations.find(filter, bounded(signal)).toArray());
+      const found = await reading(organizations.find(filter, bounded).toArray(), signal);
       return new Map(found.map((organization) => [organization._id, organization]));
     },
 

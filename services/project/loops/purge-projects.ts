@@ -6,6 +6,9 @@ import type { ProjectStore } from '../store/projects.ts';
 
 const intervalMs = 30_000;
 const batchSize = 100;
+const atOnceMax = 8;
+/** How many projects one turn passes over because they could not be purged. */
+const failedMax = 1_000;
 
 type Uses = {
   projects: ProjectStore;
@@ -24,20 +27,39 @@ export async function purgeProjects(uses: Uses, signal: AbortSignal): Promise<vo
   );
 }
 
-/** One turn: everything that is due now. Rejects where some could not be purged. */
-export async function purgeDue(
-  { projects, secrets, clock }: Omit<Uses, 'log'>,
+/** One turn: everything that is due now, but for what cannot be purged, which is logged. */
+export async function purgeDue(uses: Uses, signal: AbortSignal): Promise<void> {
+  const { projects, clock, log } = uses;
+  const failed: string[] = [];
+  let isOver = false;
+  while (!isOver && failed.length < failedMax) {
+    const now = clock.now();
+    const due = await projects.due(now, { limit: batchSize, except: failed }, signal);
+    isOver = due.length < batchSize;
+    const left = due.values();
+    const purgeLeft = async () => {
+      for (const projectId of left) {
+        try {
+          await purge(uses, projectId, now, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          failed.push(projectId);
+          log.warn({ projectId, err: error }, 'a deleted project could not be purged');
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: atOnceMax }, purgeLeft));
+  }
+}
+
+async function purge(
+  { projects, secrets }: Uses,
+  projectId: string,
+  now: Date,
   signal: AbortSignal,
 ): Promise<void> {
-  for (;;) {
-    const now = clock.now();
-    const due = await projects.due(now, batchSize, signal);
-    for (const projectId of due) {
-      if (!(await projects.beginPurge(projectId, now, signal))) continue;
-      const request = { projectId, correlationId: `purge-${projectId}` };
-      await secrets.purgeProjectToken(request, { signal });
-      await projects.purge(projectId, signal);
-    }
-    if (due.length < batchSize) return;
-  }
+  if (!(await projects.beginPurge(projectId, now, signal))) return;
+  const request = { projectId, correlationId: `purge-${projectId}` };
+  await secrets.purgeProjectToken(request, { signal });
+  await projects.purge(projectId, signal);
 }

@@ -65,7 +65,7 @@ export function createMoveStore(db: Db) {
         ...(projectId !== undefined && { projectIds: projectId }),
         ...(beforeId !== undefined && { _id: { $lt: beforeId } }),
       };
-      return await readPage(moves.find(filter, bounded(signal)).sort({ _id: -1 }), size);
+      return await readPage(moves.find(filter, bounded).sort({ _id: -1 }), size, signal);
     },
   };
 }

@@ -51,7 +51,7 @@ export function createProjectStore(db: Db) {
   const projects: Collection<ProjectDocument> = db.collection('projects', collectionOptions);
 
   const find = (filter: Filter<ProjectDocument>, { signal, ...options }: FindOptions) =>
-    reading(projects.find(filter, { ...options, ...bounded(signal) }).toArray());
+    reading(projects.find(filter, { ...options, ...bounded }).toArray(), signal);
 
   /** Changes a project that is active and as expected; answers it as it is then. */
   const change = async (
@@ -77,8 +77,9 @@ export function createProjectStore(db: Db) {
       const limit = search.size + 1 - keys.length;
       if (some.length === 0 || limit === 0) break;
       const pipeline = searchPipeline(search, some, limit);
-      const options = { hint: byName, ...bounded(signal) };
-      keys.push(...(await reading(projects.aggregate<SearchKey>(pipeline, options).toArray())));
+      const options = { hint: byName, ...bounded };
+      const found = projects.aggregate<SearchKey>(pipeline, options);
+      keys.push(...(await reading(found.toArray(), signal)));
     }
     return keys;
   };
@@ -115,7 +116,7 @@ export function createProjectStore(db: Db) {
         ? { state: { $in: [active, deleted] }, purging: { $exists: false } }
         : { state: active };
       const filter = { organizationId, ...shown, _id: { $gt: afterId } };
-      return await readPage(projects.find(filter, bounded(signal)).sort({ _id: 1 }), size);
+      return await readPage(projects.find(filter, bounded).sort({ _id: 1 }), size, signal);
     },
 
     /** A page of the active projects that match, by organization, then name, then id. */
@@ -248,8 +249,12 @@ export function createProjectStore(db: Db) {
     },
 
     /** Ids of deleted projects, of any organization, whose time to be purged has come. */
-    async due(now: Date, limit: number, signal: AbortSignal): Promise<string[]> {
-      const filter = { state: deleted, purgeTime: { $lte: now } };
+    async due(
+      now: Date,
+      { limit, except = [] }: { limit: number; except?: readonly string[] },
+      signal: AbortSignal,
+    ): Promise<string[]> {
+      const filter = { _id: { $nin: [...except] }, state: deleted, purgeTime: { $lte: now } };
       const found = await find(filter, { sort: { purgeTime: 1 }, limit, signal });
       return found.map(({ _id }) => _id);
     },
@@ -260,13 +265,14 @@ export function createProjectStore(db: Db) {
      */
     async beginPurge(projectId: string, now: Date, signal: AbortSignal): Promise<boolean> {
       const due = { _id: projectId, state: deleted, purgeTime: { $lte: now } };
-      const begun = projects.updateOne(due, { $set: { purging: true } }, bounded(signal));
-      return (await reading(begun)).matchedCount === 1;
+      const begun = projects.updateOne(due, { $set: { purging: true } }, bounded);
+      return (await reading(begun, signal)).matchedCount === 1;
     },
 
     /** Removes a project whose purge has begun. */
     async purge(projectId: string, signal: AbortSignal): Promise<void> {
-      await reading(projects.deleteOne({ _id: projectId, purging: true }, bounded(signal)));
+      const purged = projects.deleteOne({ _id: projectId, purging: true }, bounded);
+      await reading(purged, signal);
     },
   };
 }

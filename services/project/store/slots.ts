@@ -19,7 +19,7 @@ export function createSlotStore(db: Db) {
       signal: AbortSignal,
     ): Promise<Map<string, SlotsDocument>> {
       const filter = { _id: { $in: [...organizationIds] } };
-      const found = await reading(slots.find(filter, bounded(signal)).toArray());
+      const found = await reading(slots.find(filter, bounded).toArray(), signal);
       return new Map(found.map((each) => [each._id, each]));
     },
 

@@ -1,5 +1,6 @@
 import { reasonName } from '@silo/errors/reason-name.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
 import { createCreateProject } from '../handlers/create-project.ts';
@@ -176,7 +177,7 @@ test('deleting frees the slot at once, the last project too, and purges after 7 
   t.is(purgeMs - (project?.updateTime?.getTime() ?? 0), 7 * 24 * 60 * 60 * 1000);
   const purgeAt = (ms: number) => {
     const clock = { now: () => new Date(ms), monotonicMs: () => ms };
-    return purgeDue({ ...world, clock }, AbortSignal.timeout(30_000));
+    return purgeDue({ ...world, clock, log: silentLogger() }, AbortSignal.timeout(30_000));
   };
   await purgeAt(purgeMs - 1);
   t.deepEqual(world.purged, []);
@@ -184,4 +185,42 @@ test('deleting frees the slot at once, the last project too, and purges after 7 
   await purgeAt(purgeMs);
   t.deepEqual(world.purged, [projectId]);
   t.is(await world.projects.fact(projectId, call.signal), undefined);
+});
+
+test('projects that cannot be purged, or only slowly, hold up the purge of no other', async (t) => {
+  const world = await testWorld(t);
+  const owner = world.key();
+  const { id } = await world.organization(owner, { limit: 4 });
+  const created = [];
+  for (let index = 0; index < 3; index++) created.push(await create(world, owner, id));
+  const [broken = '', slow = '', ...others] = created.map(({ project }) => project?.id ?? '');
+  let dueMs = 0;
+  for (const projectId of [broken, slow, ...others]) {
+    const call = await world.call(owner, { projectId });
+    const request = { projectId, etag: '', requestId: '' };
+    const { project } = await createDeleteProject(world)(request, call);
+    dueMs = project?.purgeTime?.getTime() ?? 0;
+  }
+  const peer = Promise.withResolvers<void>();
+  const othersPurged = Promise.withResolvers<void>();
+  const purged: string[] = [];
+  const secrets = {
+    purgeProjectToken: async ({ projectId }: { projectId: string }) => {
+      if (projectId === broken) throw new Error('broken');
+      if (projectId === slow) await peer.promise;
+      purged.push(projectId);
+      if (others.every((each) => purged.includes(each))) othersPurged.resolve();
+      return {};
+    },
+  };
+  const clock = { now: () => new Date(dueMs), monotonicMs: () => dueMs };
+  const uses = { ...world, secrets, clock, log: silentLogger() };
+  const purging = purgeDue(uses, AbortSignal.timeout(60_000));
+  await othersPurged.promise;
+  t.deepEqual(purged, others);
+  peer.resolve();
+  await purging;
+  t.deepEqual(purged, [...others, slow]);
+  const signal = AbortSignal.timeout(30_000);
+  t.deepEqual(await world.projects.due(new Date(dueMs), { limit: 9 }, signal), [broken]);
 });

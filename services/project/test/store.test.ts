@@ -119,11 +119,11 @@ test('a deleted project is in no answer, and is purged when its time has come', 
     (await projects.list(ours, { afterId: '', size: 9, showDeleted }, signal())).items;
   t.deepEqual(await listed(false), []);
   t.like(await listed(true), [{ _id: mine._id, purgeTime }]);
-  t.deepEqual(await projects.due(now, 9, signal()), []);
+  t.deepEqual(await projects.due(now, { limit: 9 }, signal()), []);
   t.false(await projects.beginPurge(mine._id, now, signal()));
   t.false(await projects.beginPurge(foreign._id, purgeTime, signal()));
   await projects.purge(mine._id, signal());
-  t.deepEqual(await projects.due(purgeTime, 9, signal()), [mine._id]);
+  t.deepEqual(await projects.due(purgeTime, { limit: 9 }, signal()), [mine._id]);
   t.true(await projects.beginPurge(mine._id, purgeTime, signal()));
   t.true(await projects.beginPurge(mine._id, purgeTime, signal()), 'as often as it takes');
   t.deepEqual(await listed(true), [], 'nothing brings it back');

@@ -36,7 +36,7 @@ export function createEndedKeyStore(db: Db) {
     /** How a secret ended. There is no account to ask for: the secret itself is what is known. */
     async find(keyHash: Uint8Array, now: Date, signal: AbortSignal): Promise<EndedKey | undefined> {
       const filter = { _id: Buffer.from(keyHash), expireTime: { $gt: now } };
-      const found = await reading(ended.findOne(filter, bounded(signal)));
+      const found = await reading(ended.findOne(filter, bounded), signal);
       if (found === null) return undefined;
       const { accountId, keyId, requestKey } = found;
       // Without it, as older versions wrote it, the key may repeat nothing.

@@ -3,6 +3,7 @@ import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { type Page, readPage } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import type { UsedKey } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import type { ClientSession, Db } from 'mongodb';
 import { secretExpiry } from '../rules/key-secrets.ts';
 import type { AccountDocument, KeyDocument, KeySecret, KeySecretDocument } from './documents.ts';
@@ -94,8 +95,8 @@ export function createKeyStore(db: Db) {
       keyId: string,
       signal: AbortSignal,
     ): Promise<KeyDocument | undefined> {
-      const query = keys.findOne({ _id: keyId, accountId }, bounded(signal));
-      return (await reading(query)) ?? undefined;
+      const query = keys.findOne({ _id: keyId, accountId }, bounded);
+      return (await reading(query, signal)) ?? undefined;
     },
 
     /** A page of an account's keys by id, which is the order in which they were made; `only` that one. */
@@ -106,7 +107,7 @@ export function createKeyStore(db: Db) {
     ): Promise<Page<KeyDocument>> {
       const { after = '', only, size } = page;
       const _id = { $gt: after, ...(only && { $eq: only }) };
-      return await readPage(keys.find({ accountId, _id }, bounded(signal)).sort({ _id: 1 }), size);
+      return await readPage(keys.find({ accountId, _id }, bounded).sort({ _id: 1 }), size, signal);
     },
 
     /** The accounts' keys that are neither disabled nor expired, as of now, by account, in batches. */
@@ -131,13 +132,16 @@ export function createKeyStore(db: Db) {
       return toFact(await readLinearizable(secrets, { _id: Buffer.from(keyHash) }, { signal }));
     },
 
-    /** Notes that a key was used, unless that was noted after `unlessSince`. */
-    async noteUse(accountId: string, keyId: string, now: Date, unlessSince: Date): Promise<void> {
-      await keys.updateOne(
-        { _id: keyId, accountId, lastUseTime: { $not: { $gt: unlessSince } } },
-        { $set: { lastUseTime: now } },
-        { maxTimeMS: useTimeMaxMs, writeConcern: { w: 1 } },
-      );
+    /** Notes that keys were used, by one command, but for those noted after `unlessSince`. */
+    async noteUses(used: readonly UsedKey[], now: Date, unlessSince: Date): Promise<void> {
+      const updates = used.map(({ accountId, keyId }) => ({
+        updateOne: {
+          filter: { _id: keyId, accountId, lastUseTime: { $not: { $gt: unlessSince } } },
+          update: { $set: { lastUseTime: now } },
+        },
+      }));
+      const options = { ordered: false, maxTimeMS: useTimeMaxMs, writeConcern: { w: 1 } } as const;
+      await keys.bulkWrite(updates, options);
     },
   };
 }

@@ -1,4 +1,6 @@
+import type { UsedKey } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
+import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import type { KeyStore } from './keys.ts';
 
 const intervalMs = 60_000;
@@ -16,21 +18,24 @@ export class LastUse {
     this.#clock = clock;
   }
 
-  /** Returns at once. What cannot be noted is forgotten: the next use comes a minute later. */
-  note({ accountId, keyId }: { accountId: string; keyId: string }): void {
+  /**
+   * Returns at once; writes what is to be noted in one command. What cannot be noted is forgotten:
+   * the next use comes a minute later. Each key once, and no more than ReportKeyUse takes.
+   */
+  note(used: readonly UsedKey[]): void {
     const nowMs = this.#clock.monotonicMs();
-    const before = this.#noted.get(keyId);
-    if (before !== undefined && nowMs - before < intervalMs) return;
-    this.#noted.delete(keyId);
-    this.#noted.set(keyId, nowMs);
-    if (this.#noted.size > keysMax) {
-      for (const oldest of this.#noted.keys()) {
-        this.#noted.delete(oldest);
-        break;
-      }
+    const due = used.filter(({ keyId }) => {
+      const before = this.#noted.get(keyId);
+      return before === undefined || nowMs - before >= intervalMs;
+    });
+    if (due.length === 0) return;
+    for (const { keyId } of due) {
+      this.#noted.delete(keyId);
+      this.#noted.set(keyId, nowMs);
     }
+    forgetOldest(this.#noted, keysMax);
     const now = this.#clock.now();
     const unlessSince = new Date(now.getTime() - intervalMs);
-    this.#keys.noteUse(accountId, keyId, now, unlessSince).catch(() => {}); // nothing rests on it
+    this.#keys.noteUses(due, now, unlessSince).catch(() => {}); // nothing rests on it
   }
 }

@@ -38,7 +38,7 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
     const session = client.startSession({ causalConsistency: true });
     try {
       if (knownTime !== undefined) session.advanceOperationTime(knownTime);
-      const result = await reading(statement({ ...bounded(signal), session }));
+      const result = await reading(statement({ ...bounded, session }), signal);
       const { operationTime } = session;
       if (operationTime && !knownTime?.greaterThan(operationTime)) knownTime = operationTime;
       return result;
@@ -46,7 +46,7 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
       await session.endSession();
     }
   }
-  type Causal = ReturnType<typeof bounded> & { session: ReturnType<MongoClient['startSession']> };
+  type Causal = typeof bounded & { session: ReturnType<MongoClient['startSession']> };
 
   const raise = coalesce(async (asked: readonly Positions[]) => {
     const positions = asked.reduce(laterOf);
@@ -89,16 +89,16 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
     async insert({ id, owner, ...lease }: StoredLease): Promise<boolean> {
       const filter = { _id: id, owner };
       const write = () =>
-        leases.updateOne(filter, { $setOnInsert: lease }, { ...bounded(signal), upsert: true });
+        leases.updateOne(filter, { $setOnInsert: lease }, { ...bounded, upsert: true });
       try {
-        await inTurn(() => reading(write()));
+        await inTurn(() => reading(write(), signal));
         return true;
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;
       }
       // The same request, twice at once; or the id is another's.
-      const count = () => leases.countDocuments(filter, bounded(signal));
-      return (await inTurn(() => reading(count()))) > 0;
+      const count = () => leases.countDocuments(filter, bounded);
+      return (await inTurn(() => reading(count(), signal))) > 0;
     },
 
     /**
@@ -157,7 +157,7 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
     ): Promise<boolean> {
       const filter = { _id: leaseId, ...only(conditions) };
       const { deletedCount } = await inTurn(() =>
-        reading(leases.deleteOne(filter, bounded(signal))),
+        reading(leases.deleteOne(filter, bounded), signal),
       );
       return deletedCount > 0;
     },

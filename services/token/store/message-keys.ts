@@ -34,10 +34,10 @@ export function createMessageKeyStore(db: Db, signal: AbortSignal) {
         },
       ];
       const found = keys.aggregate<StoredBroadcastKey>(stages, {
-        ...bounded(signal),
+        ...bounded,
         promoteBuffers: true,
       });
-      const listed = await reading(found.toArray());
+      const listed = await reading(found.toArray(), signal);
       return listed.map(({ ageMs, ...key }) => ({ ...key, ageMs: Number(ageMs) }));
     },
 
@@ -49,9 +49,9 @@ export function createMessageKeyStore(db: Db, signal: AbortSignal) {
           $setOnInsert: { keyId: ulid().toLowerCase(), secret: randomBytes(secretSizeBytes) },
           $currentDate: { createTime: true },
         },
-        { ...bounded(signal), upsert: true },
+        { ...bounded, upsert: true },
       );
-      await reading(write).catch((error) => {
+      await reading(write, signal).catch((error) => {
         if (!isDuplicateKey(error)) throw error;
       });
     },
@@ -59,18 +59,18 @@ export function createMessageKeyStore(db: Db, signal: AbortSignal) {
     /** What the leases' secrets are derived from: made once, the same for all replicas. */
     async leaseRoot(): Promise<Buffer> {
       const read = () =>
-        roots.findOne({ _id: 'acknowledgements' }, { ...bounded(signal), promoteBuffers: true });
-      const found = await reading(read());
+        roots.findOne({ _id: 'acknowledgements' }, { ...bounded, promoteBuffers: true });
+      const found = await reading(read(), signal);
       if (found !== null) return found.secret;
       const write = roots.updateOne(
         { _id: 'acknowledgements' },
         { $setOnInsert: { secret: randomBytes(secretSizeBytes) } },
-        { ...bounded(signal), upsert: true },
+        { ...bounded, upsert: true },
       );
-      await reading(write).catch((error) => {
+      await reading(write, signal).catch((error) => {
         if (!isDuplicateKey(error)) throw error;
       });
-      const made = await reading(read());
+      const made = await reading(read(), signal);
       if (made === null) throw new TypeError('the root of the leases’ secrets is not there');
       return made.secret;
     },

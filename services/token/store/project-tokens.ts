@@ -17,7 +17,8 @@ export function createProjectTokenStore(db: Db) {
     },
 
     async find(projectId: string, signal: AbortSignal): Promise<ProjectDocument | undefined> {
-      return (await reading(projects.findOne({ _id: projectId }, bounded(signal)))) ?? undefined;
+      const query = projects.findOne({ _id: projectId }, bounded);
+      return (await reading(query, signal)) ?? undefined;
     },
 
     /**

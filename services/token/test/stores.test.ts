@@ -1,8 +1,9 @@
-import { eventually, mutation, testEventLog } from '@silo/mongo/test/support.ts';
+import { randomUUID } from 'node:crypto';
+import { eventually, mongodbUrl, mutation, testEventLog } from '@silo/mongo/test/support.ts';
 import { fakeClock } from '@silo/runtime/clock.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test, { type ExecutionContext } from 'ava';
-import { BSON, type ClientSession } from 'mongodb';
+import { BSON, type ClientSession, MongoClient } from 'mongodb';
 import type { KeyDocument } from '../store/documents.ts';
 import { createEndedKeyStore } from '../store/ended-keys.ts';
 import { createKeyStore } from '../store/keys.ts';
@@ -168,16 +169,35 @@ test('the use of a key is noted at most once a minute, and only as one of its ac
     });
   const used = { accountId: 'acc_1', keyId: mine._id };
   const uses = new LastUse(keys, clock);
-  uses.note(used);
-  uses.note({ accountId: 'acc_1', keyId: theirs._id });
+  uses.note([used, { accountId: 'acc_1', keyId: theirs._id }]);
   await usedAt(now);
   clock.advance(59_000);
-  uses.note(used);
+  uses.note([used]);
   // Another process has no memory of the first use, but finds it noted.
-  new LastUse(keys, clock).note(used);
+  new LastUse(keys, clock).note([used]);
   clock.advance(1_000);
   const aMinuteLater = clock.now();
-  uses.note(used);
+  uses.note([used]);
   await usedAt(aMinuteLater);
   t.is(await lastUse('acc_2', theirs._id), undefined);
+});
+
+test('the use of many keys is noted by one command', async (t) => {
+  const client = new MongoClient(mongodbUrl(), { monitorCommands: true });
+  const db = client.db(`uses_${randomUUID().slice(0, 8)}`);
+  t.teardown(async () => {
+    await db.dropDatabase();
+    await client.close();
+  });
+  const keyIds = Array.from({ length: 1_000 }, (_, index) => `key_${index}`);
+  const keys = db.collection<KeyDocument>('api_keys');
+  await keys.insertMany(keyIds.map((_id) => ({ ...mine, _id })));
+  const updates: number[] = [];
+  client.on('commandStarted', ({ commandName, command }) => {
+    if (commandName === 'update') updates.push(command.updates.length);
+  });
+  const used = keyIds.map((keyId) => ({ accountId: mine.accountId, keyId }));
+  await createKeyStore(db).noteUses(used, now, new Date(now.getTime() - 60_000));
+  t.deepEqual(updates, [1_000]);
+  t.is(await keys.countDocuments({ lastUseTime: now }), 1_000);
 });

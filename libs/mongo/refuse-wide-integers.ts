@@ -1,0 +1,22 @@
+const int64 = { min: -(2n ** 63n), max: 2n ** 63n - 1n };
+
+declare global {
+  interface BigInt {
+    toBSON(): bigint;
+  }
+}
+
+/**
+ * Refuses, with a RangeError, whatever bigint BSON cannot hold: the driver would wrap it, 2^63 to
+ * −2^63, without a word. Its serializer asks every value for `toBSON`, wherever it stands in a
+ * command, and there is no hook beside that; so this module changes `BigInt.prototype`, and no store
+ * has to think of it.
+ */
+Object.defineProperty(BigInt.prototype, 'toBSON', {
+  value(this: bigint): bigint {
+    if (this < int64.min || this > int64.max) {
+      throw new RangeError('an integer does not fit into 64 bits: BSON would wrap it');
+    }
+    return this;
+  },
+});

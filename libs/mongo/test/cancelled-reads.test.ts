@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto';
+import { systemClock } from '@silo/runtime/clock.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
+import test, { type ExecutionContext } from 'ava';
+import { type Db, MongoClient } from 'mongodb';
+import { findAsOfNow } from '../as-of-now.ts';
+import { createEventLog, type EventLog } from '../event-log.ts';
+import { setUpEventLog } from '../indexes.ts';
+import { readLinearizable } from '../linearizable.ts';
+import { bounded, reading } from '../read.ts';
+import { mongodbUrl } from './support.ts';
+
+const readsCount = 20;
+
+type World = { client: MongoClient; db: Db; eventLog: EventLog };
+
+/** An event log whose client tells of its commands. */
+async function open(t: ExecutionContext): Promise<World> {
+  const client = new MongoClient(mongodbUrl(), { monitorCommands: true });
+  const db = client.db(`cancelled_${randomUUID().slice(0, 8)}`);
+  await setUpEventLog(db);
+  const shared = { service: 'project', region: 'us', clock: systemClock } as const;
+  const eventLog = createEventLog({ client, db, ...shared, log: silentLogger() });
+  t.teardown(async () => {
+    await eventLog[Symbol.asyncDispose]();
+    await db.dropDatabase();
+    await client.close();
+  });
+  return { client, db, eventLog };
+}
+
+type Read = (world: World, signal: AbortSignal) => Promise<unknown>;
+
+/** Every way in which a store or an event log reads for a caller who may go. */
+const reads: Record<string, Read> = {
+  'a find': ({ db }, signal) => reading(db.collection('log').find({}, bounded).toArray(), signal),
+  'an aggregate': ({ db }, signal) =>
+    reading(db.collection('log').aggregate([], bounded).toArray(), signal),
+  'a linearizable read': ({ db }, signal) => readLinearizable(db.collection('log'), {}, { signal }),
+  'a query as of now': async ({ db }, signal) => {
+    const found = findAsOfNow(db.collection('log'), {}, { projection: { _id: 1 }, signal });
+    for await (const batch of found) if (batch.length > 1_000) return;
+  },
+  'the head of a log': ({ eventLog }, signal) => eventLog.head(signal),
+  'events of a log': ({ eventLog }, signal) =>
+    eventLog.read({ afterSequence: 0, limit: 10 }, signal),
+  'the oldest event since': ({ eventLog }, signal) =>
+    eventLog.firstSequenceSince(new Date(0), signal),
+};
+
+/** Resolves with the number of connections closed, when all that were in use are back. */
+async function closedDuring(client: MongoClient, work: () => Promise<void>): Promise<number> {
+  let closed = 0;
+  let inUse = 0;
+  const settled = Promise.withResolvers<void>();
+  client.on('connectionClosed', () => closed++);
+  client.on('connectionCheckedOut', () => inUse++);
+  client.on('connectionCheckedIn', () => {
+    if (--inUse === 0) settled.resolve();
+  });
+  await work();
+  if (inUse > 0) await settled.promise;
+  return closed;
+}
+
+async function cancelWhileSent(t: ExecutionContext, read: Read): Promise<void> {
+  const world = await open(t);
+  const { client } = world;
+  const closed = await closedDuring(client, async () => {
+    for (let index = 0; index < readsCount; index++) {
+      const controller = new AbortController();
+      // When the command is on its way, its answer is not there yet.
+      client.once('commandStarted', () => controller.abort(new Error('the caller has gone')));
+      const cancelled = read(world, controller.signal);
+      await t.throwsAsync(cancelled, { message: 'the caller has gone' });
+    }
+  });
+  t.is(closed, 0);
+}
+
+for (const [what, read] of Object.entries(reads)) {
+  test(`${what} whose caller goes keeps its connection, ${readsCount} times out of ${readsCount}`, (t) =>
+    cancelWhileSent(t, read));
+}
+
+test('the harness finds that a signal given to the driver closes connections', async (t) => {
+  const { client, db } = await open(t);
+  const closed = await closedDuring(client, async () => {
+    const controller = new AbortController();
+    client.once('commandStarted', () => controller.abort(new Error('the caller has gone')));
+    const given = { ...bounded, signal: controller.signal };
+    await t.throwsAsync(db.collection('log').findOne({}, given));
+  });
+  t.is(closed, 1);
+});

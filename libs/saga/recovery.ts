@@ -1,0 +1,138 @@
+import { bounded, reading } from '@silo/mongo/read.ts';
+import type { Clock } from '@silo/runtime/clock.ts';
+import { runForever } from '@silo/runtime/run-forever.ts';
+import type { Collection, Filter } from 'mongodb';
+import type { Logger } from 'pino';
+import type { SagaDefinition, SagaRecord } from './definition.ts';
+
+const usualIntervalMs = 1_000;
+/** How many sagas a process recovers at once: of those at one step, whose peer may be slow, and in all. */
+const recoveringMax = { ofStep: 16, inAll: 64 };
+/** Sagas of newer releases are counted in one of so many turns. */
+const turnsPerCount = 10;
+const countMax = 1_000;
+
+type Saga = SagaRecord<string, unknown>;
+
+/** A saga that nobody runs, as far as recovery needs to know it. */
+export type LeftSaga = Pick<Saga, '_id' | 'kind' | 'state'>;
+
+type Options = {
+  records: Collection<Saga>;
+  clock: Clock;
+  log: Logger;
+  definitions: ReadonlyMap<string, SagaDefinition<string, unknown>>;
+  /** Runs a saga to its end, unless somebody else does already. Logs its own failure. */
+  takeUp(saga: LeftSaga): Promise<void>;
+  /** For tests: how often it looks. */
+  intervalMs?: number | undefined;
+};
+
+/** Which records nobody runs at that time. */
+export function leftBehind(clock: Clock): Filter<Saga> {
+  return { open: true, ownerUntil: { $lte: clock.now() } };
+}
+
+/** Finds what other processes left behind, and has it run: many at once, within bounds. */
+export class Recovery {
+  readonly #options: Options;
+  /** The step of each saga that is being recovered. */
+  readonly #recovering = new Map<string, string>();
+  /** Steps of newer releases that were logged. */
+  readonly #logged = new Set<string>();
+  #unknown = 0;
+  #turns = 0;
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  /** Open sagas that nobody runs and this release does not know, as of the last count. */
+  get unknown(): number {
+    return this.#unknown;
+  }
+
+  /** Recovers until the signal. What it has begun may still run then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { log, intervalMs = usualIntervalMs } = this.#options;
+    await runForever({ name: 'saga-recovery', intervalMs, signal, log }, async () => {
+      if (this.#turns++ % turnsPerCount === 0) await this.#countUnknown(signal);
+      await this.#begin(signal);
+    });
+  }
+
+  /** Notes at which step a saga is, where it is being recovered. */
+  note(saga: LeftSaga): void {
+    if (this.#recovering.has(saga._id)) this.#recovering.set(saga._id, stepOf(saga));
+  }
+
+  /** Begins to recover what it finds. Not awaited: a saga whose peer is slow holds up no other. */
+  async #begin(signal: AbortSignal): Promise<void> {
+    const { records, clock, takeUp } = this.#options;
+    const limit = recoveringMax.inAll - this.#recovering.size;
+    const steps = this.#steps((step) => this.#hasRoom(step));
+    if (limit === 0 || steps.length === 0) return;
+    const left = await reading(
+      records
+        .find(
+          { ...leftBehind(clock), $or: steps },
+          {
+            projection: { kind: 1, state: 1 },
+            ...{ sort: { ownerUntil: 1 }, limit, ...bounded },
+          },
+        )
+        .toArray(),
+      signal,
+    );
+    for (const saga of left) {
+      const step = stepOf(saga);
+      if (this.#recovering.has(saga._id) || !this.#hasRoom(step)) continue;
+      this.#recovering.set(saga._id, step);
+      takeUp(saga)
+        .catch(() => {}) // let go for a later turn
+        .finally(() => this.#recovering.delete(saga._id));
+    }
+  }
+
+  #hasRoom(step: string): boolean {
+    const same = [...this.#recovering.values()].filter((each) => each === step);
+    return same.length < recoveringMax.ofStep;
+  }
+
+  /** Which records are at one of the steps that this release knows and `isWanted`. */
+  #steps(isWanted: (step: string) => boolean): Filter<Saga>[] {
+    return [...this.#options.definitions.values()].flatMap(({ kind, steps }) =>
+      Object.keys(steps)
+        .filter((state) => isWanted(stepOf({ kind, state })))
+        .map((state) => ({ kind, state })),
+    );
+  }
+
+  /** While a release is rolled out, a newer one may have begun what this one cannot run. */
+  async #countUnknown(signal: AbortSignal): Promise<void> {
+    const { records, clock, log } = this.#options;
+    const unknown = await reading(
+      records
+        .aggregate<{ _id: Pick<Saga, 'kind' | 'state'>; count: number }>(
+          [
+            { $match: { ...leftBehind(clock), $nor: this.#steps(() => true) } },
+            { $limit: countMax },
+            { $group: { _id: { kind: '$kind', state: '$state' }, count: { $sum: 1 } } },
+          ],
+          bounded,
+        )
+        .toArray(),
+      signal,
+    );
+    this.#unknown = unknown.reduce((sum, { count }) => sum + count, 0);
+    for (const { _id, count } of unknown) {
+      if (this.#logged.has(stepOf(_id))) continue;
+      this.#logged.add(stepOf(_id));
+      log.warn({ ..._id, count }, 'open sagas of a newer release are left to it');
+    }
+  }
+}
+
+function stepOf({ kind, state }: Pick<Saga, 'kind' | 'state'>): string {
+  return `${kind} ${state}`;
+}

@@ -1,0 +1,201 @@
+/** SIGTERM in the middle of every saga: the call was admitted, so its caller gets the answer. */
+import { randomUUID } from 'node:crypto';
+import { status } from '@grpc/grpc-js';
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import type { ServiceName } from '@silo/service/config.ts';
+import test from 'ava';
+import { upgrade } from '../authorization/world.ts';
+import type { SignedUp } from '../harness/clients.ts';
+import { eventually } from '../harness/eventually.ts';
+import { checkInvariants } from '../invariants.ts';
+import { hangWrite, type Write } from './fail-points.ts';
+import { type FaultSilo, makeWhole, startFaultSilo } from './fault-silo.ts';
+
+let silo: FaultSilo;
+let ada: SignedUp;
+test.before(async () => {
+  silo = await startFaultSilo();
+  ada = await silo.signUp('Ada');
+  await upgrade(ada.api, ada.organization.id);
+});
+test.beforeEach(() => makeWhole(silo));
+test.after.always(() => silo?.[Symbol.asyncDispose]());
+
+/** A saga, and what has to be there before it is called. Answers the call. */
+type Saga = { name: string; prepare: () => Promise<() => Promise<unknown>> };
+
+const createAccount: Saga = {
+  name: 'CreateAccount',
+  prepare: async () => {
+    const email = `${randomUUID()}@example.com`;
+    const request = { email, displayName: 'Bob', organizationName: 'Bob’s' };
+    return () => silo.as().accounts.createAccount({ ...request, requestId: randomUUID() });
+  },
+};
+
+const createOrganization: Saga = {
+  name: 'CreateOrganization',
+  prepare: async () => () => newOrganization(),
+};
+
+const deleteOrganization: Saga = {
+  name: 'DeleteOrganization',
+  prepare: async () => {
+    const { organization, projectId } = await newOrganization();
+    await ada.api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+    const request = { organizationId: organization?.id ?? '', etag: '', requestId: '' };
+    return () => ada.api.organizations.deleteOrganization(request);
+  },
+};
+
+const createProject: Saga = {
+  name: 'CreateProject',
+  prepare: async () => {
+    const request = { name: 'New', settings: undefined, requestId: '' };
+    return () =>
+      ada.api.projects.createProject({ organizationId: ada.organization.id, ...request });
+  },
+};
+
+const createRecommendedProjects: Saga = {
+  name: 'CreateRecommendedProjects',
+  prepare: async () => {
+    const { organization } = await newOrganization();
+    const organizationId = organization?.id ?? '';
+    await upgrade(ada.api, organizationId);
+    return () => ada.api.projects.createRecommendedProjects({ organizationId, requestId: '' });
+  },
+};
+
+const changePlan: Saga = {
+  name: 'ChangePlan',
+  prepare: async () => {
+    const organizationId = ada.organization.id;
+    const { subscription } = await ada.api.billing.getSubscription({ organizationId });
+    const isScale = subscription?.plan === Plan.PLAN_SCALE;
+    const plan = isScale ? Plan.PLAN_ENTERPRISE : Plan.PLAN_SCALE;
+    return () => ada.api.billing.changePlan({ organizationId, plan, etag: '', requestId: '' });
+  },
+};
+
+function newOrganization() {
+  return ada.api.organizations.createOrganization({ name: 'Other', requestId: '' });
+}
+
+/** Where it hangs, and who is asked to stop then: who runs the saga, and who does its step. */
+type Step = { write: Write; stopped: readonly ServiceName[] };
+
+function step(
+  service: ServiceName,
+  kind: Write['kind'],
+  collection: string,
+  ...stopped: ServiceName[]
+): Step {
+  return { write: { service, kind, collection }, stopped };
+}
+
+// A peer whose next step is still to come is left alone.
+const subscribing = step('billing', 'insert', 'subscriptions', 'org', 'billing');
+const openingSlots = step('project', 'update', 'slots', 'org', 'project');
+const makingToken = (...stopped: ServiceName[]) =>
+  step('token', 'insert', 'project_tokens', ...stopped);
+
+const sagas: [Saga, Step[]][] = [
+  [
+    createAccount,
+    [
+      step('org', 'insert', 'accounts', 'org'),
+      step('org', 'update', 'sagas', 'org'),
+      subscribing,
+      openingSlots,
+      makingToken('org'),
+      step('token', 'insert', 'api_keys', 'org', 'token'),
+    ],
+  ],
+  [
+    createOrganization,
+    [
+      step('org', 'insert', 'organizations', 'org'),
+      subscribing,
+      openingSlots,
+      makingToken('org', 'token'),
+    ],
+  ],
+  [
+    deleteOrganization,
+    [
+      step('org', 'insert', 'sagas', 'org'),
+      step('project', 'update', 'slots', 'org', 'project'),
+      // Its own transaction: that of the intent has no event.
+      step('org', 'insert', 'outbox', 'org'),
+      step('billing', 'update', 'subscriptions', 'org', 'billing'),
+    ],
+  ],
+  [
+    createProject,
+    [
+      step('project', 'insert', 'projects', 'project'),
+      makingToken('project', 'token'),
+      step('project', 'update', 'sagas', 'project'),
+    ],
+  ],
+  [
+    createRecommendedProjects,
+    [step('project', 'insert', 'projects', 'project'), makingToken('project', 'token')],
+  ],
+  [
+    changePlan,
+    [
+      step('billing', 'insert', 'sagas', 'billing'),
+      step('project', 'update', 'slots', 'billing', 'project'),
+      // The plan's own transaction: that of the intent has no event.
+      step('billing', 'insert', 'outbox', 'billing'),
+    ],
+  ],
+];
+
+/** Resolves when a service admits no public call any more. */
+async function untilDraining(service: ServiceName): Promise<void> {
+  const nobody = silo.as();
+  const calls: Record<ServiceName, () => Promise<unknown>> = {
+    org: () => nobody.accounts.getAccount({}),
+    project: () => nobody.projects.getProject({ projectId: '' }),
+    token: () => nobody.projectTokens.getProjectToken({ projectId: '' }),
+    billing: () => nobody.billing.listPlans({}),
+  };
+  await eventually(async () => {
+    const error: unknown = await calls[service]().catch((refused) => refused);
+    const isRefused = error instanceof Error && 'code' in error;
+    if (!isRefused || error.code !== status.UNAVAILABLE) throw new Error(`${service} still serves`);
+  });
+}
+
+for (const [{ name, prepare }, steps] of sagas) {
+  for (const { stopped, write } of steps) {
+    const { service, kind, collection } = write;
+    test.serial(
+      `SIGTERM to ${stopped.join(' and ')} in ${name} at ${kind} of ${service}.${collection}: OK`,
+      async (t) => {
+        const call = await prepare();
+        const hung = await hangWrite(silo.mongo, write);
+        const answer = call();
+        answer.catch(() => {}); // until it is awaited
+        await hung.entered();
+        const processes = stopped.map((each) => silo.silo.services[each]);
+        for (const each of processes) each.kill('SIGTERM');
+        await Promise.all(stopped.map(untilDraining));
+        await hung.release();
+        await t.notThrowsAsync(answer);
+        const exits = await Promise.all(processes.map(({ exited }) => exited));
+        t.deepEqual(
+          exits.map(({ code }) => code),
+          stopped.map(() => 0),
+        );
+      },
+    );
+  }
+}
+
+test.serial('what was done while services stopped is whole', async (t) => {
+  t.deepEqual(await checkInvariants(silo), []);
+});
