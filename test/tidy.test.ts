@@ -45,6 +45,21 @@ const houseRules: HouseRule[] = [
     forbidden: /from 'mongodb'/,
   },
   {
+    rule: 'the MongoDB driver gets no signal, at which it would close a pooled connection',
+    instead: 'race it: reading(query, signal)',
+    files: /^(services\/\w+\/store|libs\/(mongo|saga))\//,
+    except: anyTest,
+    forbidden:
+      /\.(find(One\w*)?|aggregate|(count|insert|update|replace|delete)\w+|bulkWrite|command)\([^)]*\bsignal\b/,
+  },
+  {
+    rule: 'no call rests on timeoutMS, which the MongoDB driver ignores',
+    instead: 'race it against a timer',
+    files: /^(services|libs)\//,
+    except: anyTest,
+    forbidden: /^(?!\s*(\/\/|\/?\*)).*\btimeoutMS\b/,
+  },
+  {
     rule: 'NATS is touched only in libs/events',
     instead: 'use what libs/events offers',
     files: /^(services|libs)\//,
