@@ -194,6 +194,7 @@ class Runner implements Sagas {
     const claimed = await this.#claim(saga);
     // Another process was faster, or a call here has begun to run it.
     if (claimed === undefined || this.#running.has(saga._id)) return;
+    this.#begun.delete(saga._id);
     await this.#join(saga._id, claimed);
   }
 
