@@ -8,7 +8,8 @@ import type { ClientSession, Db } from 'mongodb';
 import { secretExpiry } from '../rules/key-secrets.ts';
 import type { AccountDocument, KeyDocument, KeySecret, KeySecretDocument } from './documents.ts';
 
-const useTimeMaxMs = 2_000;
+/** Of the uses of many keys at once, which nobody waits for. */
+const useTimeMaxMs = 10_000;
 
 /** What a live key reaches. */
 type LiveKeyDocument = Pick<
