@@ -43,7 +43,8 @@ const deleteOrganization: Saga = {
   prepare: async () => {
     const { organization, projectId } = await newOrganization();
     await ada.api.projects.deleteProject({ projectId, etag: '', requestId: '' });
-    const request = { organizationId: organization?.id ?? '', etag: '', requestId: '' };
+    const organizationId = organization?.id ?? '';
+    const request = { organizationId, etag: '', endDeletedProjects: true, requestId: '' };
     return () => ada.api.organizations.deleteOrganization(request);
   },
 };
