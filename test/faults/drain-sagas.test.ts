@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
-import type { ServiceName } from '@silo/service/config.ts';
+import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import test from 'ava';
 import { upgrade } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
@@ -18,7 +18,15 @@ test.before(async () => {
   ada = await silo.signUp('Ada');
   await upgrade(ada.api, ada.organization.id);
 });
-test.beforeEach(() => makeWhole(silo));
+test.beforeEach(async () => {
+  await makeWhole(silo);
+  // The test's own connections, too, are back.
+  for (const name of serviceNames) {
+    await eventually(async () => {
+      if (await refuses(name)) throw new Error(`${name} is not reached`);
+    });
+  }
+});
 test.after.always(() => silo?.[Symbol.asyncDispose]());
 
 /** A saga, and what has to be there before it is called. Answers the call. */
@@ -155,8 +163,8 @@ const sagas: [Saga, Step[]][] = [
   ],
 ];
 
-/** Resolves when a service admits no public call any more. */
-async function untilDraining(service: ServiceName): Promise<void> {
+/** Whether a service refuses a public call as unavailable: it drains, or is not there. */
+async function refuses(service: ServiceName): Promise<boolean> {
   const nobody = silo.as();
   const calls: Record<ServiceName, () => Promise<unknown>> = {
     org: () => nobody.accounts.getAccount({}),
@@ -164,10 +172,13 @@ async function untilDraining(service: ServiceName): Promise<void> {
     token: () => nobody.projectTokens.getProjectToken({ projectId: '' }),
     billing: () => nobody.billing.listPlans({}),
   };
+  const error: unknown = await calls[service]().catch((refused) => refused);
+  return error instanceof Error && 'code' in error && error.code === status.UNAVAILABLE;
+}
+
+async function untilDraining(service: ServiceName): Promise<void> {
   await eventually(async () => {
-    const error: unknown = await calls[service]().catch((refused) => refused);
-    const isRefused = error instanceof Error && 'code' in error;
-    if (!isRefused || error.code !== status.UNAVAILABLE) throw new Error(`${service} still serves`);
+    if (!(await refuses(service))) throw new Error(`${service} still serves`);
   });
 }
 
