@@ -7,6 +7,7 @@ import { findAsOfNow } from '../as-of-now.ts';
 import { createEventLog, type EventLog } from '../event-log.ts';
 import { setUpEventLog } from '../indexes.ts';
 import { readLinearizable } from '../linearizable.ts';
+import { readPage } from '../page.ts';
 import { bounded, reading } from '../read.ts';
 import { mongodbUrl } from './support.ts';
 
@@ -36,6 +37,7 @@ const reads: Record<string, Read> = {
   'a find': ({ db }, signal) => reading(db.collection('log').find({}, bounded).toArray(), signal),
   'an aggregate': ({ db }, signal) =>
     reading(db.collection('log').aggregate([], bounded).toArray(), signal),
+  'a page': ({ db }, signal) => readPage(db.collection('log').find({}, bounded), 10, signal),
   'a linearizable read': ({ db }, signal) => readLinearizable(db.collection('log'), {}, { signal }),
   'a query as of now': async ({ db }, signal) => {
     const found = findAsOfNow(db.collection('log'), {}, { projection: { _id: 1 }, signal });
