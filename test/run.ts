@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { generousLimitVariables } from './harness/limits.ts';
 import { quickestPlace } from './harness/quickest-place.ts';
 import { startTestServers } from './harness/servers.ts';
 
@@ -19,6 +20,7 @@ try {
   // A hundred test processes load the same files.
   const environment = {
     ...servers.environment,
+    ...generousLimitVariables,
     TMPDIR: directory,
     NODE_COMPILE_CACHE: join(directory, 'compile-cache'),
   };

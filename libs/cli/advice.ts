@@ -1,8 +1,8 @@
 import { type ReasonName, reasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 
-type Refusal = Pick<SiloError, 'reason' | 'metadata'>;
-type Advice = (metadata: Readonly<Record<string, string>>) => string;
+type Refusal = Pick<SiloError, 'reason' | 'metadata'> & Partial<Pick<SiloError, 'details'>>;
+type Advice = (metadata: Readonly<Record<string, string>>, retryDelayMs?: number) => string;
 
 // What a refusal's own message says in the words of the API, as commands.
 const advices: Partial<Record<ReasonName, Advice>> = {
@@ -43,10 +43,12 @@ const advices: Partial<Record<ReasonName, Advice>> = {
     `silo moves --project ${id} shows the later move: undo that first`,
   PROJECT_GONE: () => 'silo move with the projects that are left',
   PROJECT_NOT_DELETED: () => 'silo projects: it is there',
+  RATE_LIMITED: (_, retryDelayMs = 0) =>
+    `wait ${Math.ceil(retryDelayMs / 1_000)} s, then run it again; the limit is the operator's`,
   REQUEST_ID_REUSED: () => 'leave --request-id out',
 };
 
 /** What to do next, in terms of this command; undefined where the refusal's own message says it. */
-export function adviceFor({ reason, metadata }: Refusal): string | undefined {
-  return advices[reasonName(reason) as ReasonName]?.(metadata);
+export function adviceFor({ reason, metadata, details }: Refusal): string | undefined {
+  return advices[reasonName(reason) as ReasonName]?.(metadata, details?.retryDelayMs);
 }

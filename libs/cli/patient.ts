@@ -61,7 +61,7 @@ export function patient<Methods extends object>(methods: Methods, patience: Pati
       (request: object) =>
         hasRequestId(request)
           ? change(name, method, request, patience)
-          : repeat(method, request, patience),
+          : read(method, request, patience),
     ],
   );
   return Object.fromEntries(wrapped);
@@ -93,11 +93,16 @@ async function change(name: string, method: Method, request: Change, patience: P
   }
 }
 
+async function read(method: Method, request: object, patience: Patience): Promise<unknown> {
+  using shown = patience.progress.show('Waiting for the answer');
+  return await repeat(method, request, patience, shown.again);
+}
+
 async function repeat(
   method: Method,
   request: object,
   { signal, sleep = systemSleep }: Patience,
-  tell: (why: string) => void = () => {},
+  tell: (why: string) => void,
 ): Promise<unknown> {
   const end = performance.now() + beginWithinMs;
   for (let failures = 1; ; failures++) {
@@ -110,10 +115,15 @@ async function repeat(
       if (delayMs === undefined || failures === attemptsMax || performance.now() + delayMs > end) {
         throw new CallFailure(error, refusal, undefined);
       }
-      tell(reasonOf(error) ?? 'no answer');
+      tell(reasonInWords(error));
       await sleep(delayMs + fullJitterMs(failures, jitter), signal);
     }
   }
+}
+
+function reasonInWords(error: unknown): string {
+  const reason = reasonOf(error);
+  return reason === 'RATE_LIMITED' ? 'too many calls for now' : (reason ?? 'no answer');
 }
 
 /** How long to wait before the same request may be sent again; undefined if that does not help. */

@@ -4,6 +4,7 @@ import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { type Level, levelToJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { type ProjectState, projectStateToJSON } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { aborted, make, notFound, precondition, quota, retryDelayMs, unavailable } from './make.ts';
+import { type RateLimit, rateLimits } from './rate-limit.ts';
 import { reasonName } from './reason-name.ts';
 import { type FieldViolation, type PreconditionViolation, SiloError } from './silo-error.ts';
 
@@ -56,6 +57,7 @@ const {
   ERROR_REASON_MOVE_SUPERSEDED,
   ERROR_REASON_PROJECT_GONE,
   ERROR_REASON_PROJECT_NOT_DELETED,
+  ERROR_REASON_RATE_LIMITED,
 } = ErrorReason;
 
 /** The one place where refusals are made: one constructor per reason of error_reason.proto. */
@@ -264,6 +266,14 @@ export const errors = {
       `There may be at most ${limit} ${resource}. Delete some first.`,
       { resource, limit: String(limit) },
     ),
+  /** `limit`: which one; `waitMs`: how long until there is more. */
+  rateLimited: (limit: RateLimit, waitMs: number) => {
+    const description = `The limit of ${rateLimits[limit]} is reached. Wait as long as RetryInfo says, then repeat.`;
+    return make(status.RESOURCE_EXHAUSTED, ERROR_REASON_RATE_LIMITED, description, {
+      metadata: { limit },
+      details: { quotaFailure: [{ subject: limit, description }], retryDelayMs: waitMs },
+    });
+  },
   etagMismatch: () =>
     aborted(
       ERROR_REASON_ETAG_MISMATCH,

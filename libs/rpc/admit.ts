@@ -8,6 +8,7 @@ import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_servi
 import { ask } from './ask.ts';
 import type { Call } from './call.ts';
 import { keyHashOf } from './credentials.ts';
+import type { Arrival } from './front.ts';
 import type { PeerIdentity } from './identity.ts';
 import type { MethodRules } from './method-rules.ts';
 import { refusalError } from './refusal.ts';
@@ -34,6 +35,7 @@ export type Incoming = {
   call: Call;
   bytes: Buffer;
   metadata: Metadata;
+  arrival: Arrival;
   /** The client certificate's identity; undefined where there is no usable one. */
   identity(): PeerIdentity | undefined;
   encodeRequest(request: unknown): Buffer;
@@ -65,6 +67,8 @@ export async function admit(incoming: Incoming, options: AdmissionOptions): Prom
 async function admitAnyone(incoming: Incoming, { ledger }: AdmissionOptions): Promise<Admitted> {
   const { rules, bytes } = incoming;
   const request = wellShaped(rules.readShape(bytes));
+  const { rates, network } = incoming.arrival;
+  if (rules.mayChange) await rates?.takeSignup(network);
   if (rules.readEmail === undefined) return { request };
   return await repeatOr(incoming, request, rules.readEmail(request), ledger);
 }
@@ -131,15 +135,27 @@ async function rememberedRequest(
 }
 
 async function admitKey(incoming: Incoming, options: AdmissionOptions): Promise<Admitted> {
+  const { rates, network } = incoming.arrival;
+  const keyHash = keyHashOf(incoming.metadata);
+  const work = async () => {
+    if (keyHash === undefined) throw errors.tokenInvalid();
+    return await admitKeyHash(incoming, keyHash, options);
+  };
+  return await (rates === undefined ? work() : rates.authenticate(network, keyHash, work));
+}
+
+async function admitKeyHash(
+  incoming: Incoming,
+  keyHash: Buffer,
+  options: AdmissionOptions,
+): Promise<Admitted> {
   const { rules, call, bytes } = incoming;
   const { access } = options;
   if (access === undefined) throw new TypeError(`${rules.path} needs to ask about access`);
-  const keyHash = keyHashOf(incoming.metadata);
-  if (keyHash === undefined) throw errors.tokenInvalid();
   const shaped = withTarget(rules, rules.readShape(bytes));
   if (shaped.violations !== undefined) {
     const answer = await access.authorize({ keyHash }, call.signal);
-    nameActor(call, answer);
+    await recognize(incoming, keyHash, answer);
     if (isDead(answer)) throw errors.tokenInvalid();
     throw errors.invalidField(shaped.violations);
   }
@@ -151,7 +167,7 @@ async function admitKey(incoming: Incoming, options: AdmissionOptions): Promise<
   }
   // What is decided is decided on this answer; whoever only repeats needed no permit for it.
   const answer = await ask(access, call, question);
-  nameActor(call, answer);
+  await recognize(incoming, keyHash, answer);
   if (!answer.allowed) throw refusalError(answer.refusal);
   call.caller = { kind: 'key', keyHash, ...answer.facts };
   const { keyHash: _, ...demanded } = question;
@@ -170,6 +186,7 @@ async function admitRepeat(
   const { keyHash } = question;
   const { signal } = call;
   const answer = await access.authorize(question, signal);
+  await recognize(incoming, keyHash, answer);
   const key = keyOf(answer) ?? nothingAllowed(await findEndedKey?.(keyHash, signal));
   if (key === undefined) throw refusalOf(answer);
   call.actor = key.accountId;
@@ -229,10 +246,22 @@ function keyOf(answer: Answer): KeyFact | undefined {
   return answer.allowed ? answer.facts.key : answer.key;
 }
 
-/** Also of a call that is refused: its log line tells whose key it was. */
-function nameActor(call: Call, answer: Answer): void {
+/**
+ * Keeps whose key it was, also of a call that is refused: its log line tells. Counts the call once
+ * against the account, and against the organization where the account belongs to it.
+ */
+async function recognize(
+  { call, arrival: { accepted, rates } }: Incoming,
+  keyHash: Uint8Array,
+  answer: Answer,
+): Promise<void> {
   const key = keyOf(answer);
-  if (key !== undefined) call.actor = key.accountId;
+  if (key === undefined || call.actor === key.accountId) return;
+  call.actor = key.accountId;
+  accepted(keyHash);
+  await rates?.takeAccount(key.accountId);
+  const organization = answer.allowed ? answer.facts.organization : undefined;
+  if (organization !== undefined) await rates?.takeOrganization(organization.id);
 }
 
 function isDead(answer: Answer): boolean {

@@ -7,12 +7,17 @@ import type { ActiveCall } from './active-call.ts';
 import type { MethodRules } from './method-rules.ts';
 import { createRefusalSampling } from './refusal-sampling.ts';
 
-/** Told of every call once it is answered: what it was, and how it went. */
-export type CallReport = (
-  active: ActiveCall,
-  rules: MethodRules,
-  error: SiloError | undefined,
-) => void;
+/** Told of calls. */
+export type CallReport = {
+  /** Of every call once it is answered: what it was, and how it went. */
+  answered(active: ActiveCall, rules: MethodRules, error: SiloError | undefined): void;
+  /** Of one that was refused before it was looked at: the path it was for, and its address. */
+  refused(path: string, address: string, error: SiloError): void;
+};
+
+/** Stands for the method of what was refused before it was looked at: its path is anybody's text. */
+const notLookedAt = 'none';
+const pathLengthMax = 200;
 
 const bucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
@@ -24,18 +29,19 @@ const bucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 export function createCallReport(log: Logger, registry?: Registry): CallReport {
   const measure = registry === undefined ? undefined : measureIn(registry);
   const sample = createRefusalSampling();
-  return (active, { isRoutine }, error) => {
+  const isSampled = (address: string) => {
+    const { isLogged, unloggedBefore } = sample(address);
+    if (unloggedBefore > 0) log.warn({ calls: unloggedBefore }, 'refused calls without a line');
+    return isLogged;
+  };
+  const answered: CallReport['answered'] = (active, { isRoutine }, error) => {
     const durationMs = performance.now() - active.startMs;
     const code = status[error?.code ?? status.OK] ?? 'UNKNOWN';
     const reason = error && reasonName(error.reason);
     measure?.(active.call.method, code, reason ?? '', durationMs / 1_000);
     const level = levelOf(error, isRoutine);
     if (!log.isLevelEnabled(level)) return;
-    if (error !== undefined && level !== 'error') {
-      const { isLogged, unloggedBefore } = sample(active.address);
-      if (unloggedBefore > 0) log.warn({ calls: unloggedBefore }, 'refused calls without a line');
-      if (!isLogged) return;
-    }
+    if (error !== undefined && level !== 'error' && !isSampled(active.address)) return;
     log[level](
       {
         callId: active.id,
@@ -56,6 +62,13 @@ export function createCallReport(log: Logger, registry?: Registry): CallReport {
       'call',
     );
   };
+  const refused: CallReport['refused'] = (path, address, error) => {
+    const fields = { status: status[error.code] ?? 'UNKNOWN', reason: reasonName(error.reason) };
+    measure?.(notLookedAt, fields.status, fields.reason, 0);
+    if (!isSampled(address)) return;
+    log.info({ method: path.slice(0, pathLengthMax), ...fields, address }, 'call');
+  };
+  return { answered, refused };
 }
 
 function levelOf(

@@ -8,7 +8,12 @@ export function keyHashOf(metadata: Metadata): Buffer | undefined {
   const values = metadata.get('authorization');
   const [value] = values;
   if (values.length !== 1 || typeof value !== 'string') return undefined;
-  const [, secret] = bearer.exec(value) ?? [];
+  return keyHashOfHeader(value);
+}
+
+/** The same of the header's text. */
+export function keyHashOfHeader(value: string | undefined): Buffer | undefined {
+  const [, secret] = bearer.exec(value ?? '') ?? [];
   if (secret === undefined || !isWellFormed(secret, secretPrefixes.apiKey)) return undefined;
   return hashOf(secret);
 }

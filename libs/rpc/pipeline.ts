@@ -13,9 +13,9 @@ import { releaseAll } from '@silo/mongo/permits.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Logger } from 'pino';
 import { ActiveCall, type Ending } from './active-call.ts';
-import { type AdmissionOptions, type Answered, admit } from './admit.ts';
-import type { Arrival } from './arrivals.ts';
+import { type AdmissionOptions, type Admitted, type Answered, admit } from './admit.ts';
 import type { CallReport } from './call-report.ts';
+import type { Arrival } from './front.ts';
 import type { Identify } from './identity.ts';
 import type { MethodRules } from './method-rules.ts';
 import type { MountedMethod } from './mount.ts';
@@ -34,7 +34,7 @@ export type Pipeline = {
   admission: AdmissionOptions;
   deadlines: Deadlines;
   log: Logger;
-  report: CallReport;
+  report: CallReport['answered'];
   identify: Identify;
   /** What is known of a call's connection. */
   arrivalOf(call: object): Arrival;
@@ -127,10 +127,7 @@ async function answerOf(
   }
   call.awaitsPosition = rules.propagationField !== undefined;
   try {
-    const admitted = await admit(
-      incoming(method, rules, pipeline, grpcCall, call),
-      pipeline.admission,
-    );
+    const admitted = await admitArrived(method, rules, pipeline, grpcCall, call);
     if ('answer' in admitted) return admitted;
     const answer = await method.handle(admitted.request, call);
     return { answer, outcome: call.outcome };
@@ -186,10 +183,7 @@ async function runStream(
   { call }: ActiveCall,
 ): Promise<void> {
   if (pipeline.serving.draining) throw errors.draining();
-  const admitted = await admit(
-    incoming(method, rules, pipeline, grpcCall, call),
-    pipeline.admission,
-  );
+  const admitted = await admitArrived(method, rules, pipeline, grpcCall, call);
   if ('answer' in admitted) throw new TypeError(`${method.path} streams, and remembers nothing`);
   const responses = method.handle(admitted.request, call)[Symbol.asyncIterator]();
   try {
@@ -204,21 +198,26 @@ async function runStream(
   }
 }
 
-function incoming(
+async function admitArrived(
   method: MountedMethod,
   rules: MethodRules,
-  { identify }: Pipeline,
+  { identify, arrivalOf, admission }: Pipeline,
   grpcCall: AnyCall,
   call: ActiveCall['call'],
-) {
-  return {
+): Promise<Admitted> {
+  const arrival = arrivalOf(grpcCall);
+  const incoming = {
     rules,
     call,
     bytes: grpcCall.request,
     metadata: grpcCall.metadata,
+    arrival,
     identity: () => identify(grpcCall),
     encodeRequest: method.encodeRequest,
   };
+  const admitted = await admit(incoming, admission);
+  arrival.admitted();
+  return admitted;
 }
 
 function remainingMs(grpcCall: AnyCall): number {

@@ -1,14 +1,19 @@
 import type { DescFile } from '@bufbuild/protobuf';
 import { type handleBidiStreamingCall, type Server, status } from '@grpc/grpc-js';
+import { errors } from '@silo/errors/errors.ts';
+import { toStatus } from '@silo/errors/to-status.ts';
 import {
   type ServerReflectionRequest,
-  type ServerReflectionResponse,
+  ServerReflectionResponse,
   ServerReflectionService,
 } from '@silo/protos/gen/grpc/reflection/v1/reflection.ts';
 import { ServerReflectionService as AlphaService } from '@silo/protos/gen/grpc/reflection/v1alpha/reflection.ts';
 import type { Image } from '@silo/protos/image.ts';
 import { type DescribedFiles, describeFiles, encodeFile } from './described-files.ts';
+import { reflectionStreamsMax } from './limits.ts';
 import { type Decoded, tolerant, undecodableStatus } from './open-service.ts';
+
+const retryMs = 1_000;
 
 type Answer = ServerReflectionResponse['messageResponse'];
 type Question = ServerReflectionRequest['messageRequest'];
@@ -26,10 +31,15 @@ const reflectionServiceNames = [
 export function addReflection(server: Server, image: Image, serviceNames: readonly string[]): void {
   const names = [...serviceNames, ...reflectionServiceNames].sort();
   const files = describeFiles(image, names);
-  const serve: handleBidiStreamingCall<
-    Decoded<ServerReflectionRequest>,
-    ServerReflectionResponse
-  > = (call) => {
+  let streams = 0;
+  const serve: handleBidiStreamingCall<Decoded<ServerReflectionRequest>, Buffer> = (call) => {
+    // Each holds an answer until it is read.
+    if (streams >= reflectionStreamsMax) {
+      call.emit('error', toStatus(errors.rateLimited('reflection', retryMs)));
+      return;
+    }
+    streams++;
+    call.once('close', () => streams--);
     const sent = new Set<DescFile>();
     call.on('data', (message: Decoded<ServerReflectionRequest>) => {
       if ('undecodable' in message) {
@@ -37,11 +47,16 @@ export function addReflection(server: Server, image: Image, serviceNames: readon
         return;
       }
       const { request } = message;
-      const isWaiting = !call.write({
-        validHost: request.host,
-        originalRequest: request,
-        messageResponse: answerTo(request.messageRequest, files, names, sent),
-      });
+      const isWaiting = !call.write(
+        Buffer.concat([
+          ServerReflectionResponse.encode({
+            validHost: request.host,
+            originalRequest: request,
+            messageResponse: undefined,
+          }).finish(),
+          answerTo(request.messageRequest, files, names, sent),
+        ]),
+      );
       if (isWaiting) {
         call.pause();
         call.once('drain', () => call.resume());
@@ -51,7 +66,13 @@ export function addReflection(server: Server, image: Image, serviceNames: readon
   };
   for (const service of [ServerReflectionService, AlphaService]) {
     server.addService(
-      { serverReflectionInfo: tolerant(service.serverReflectionInfo) },
+      {
+        serverReflectionInfo: {
+          ...tolerant(service.serverReflectionInfo),
+          responseSerialize: (bytes: Buffer) => bytes,
+          responseDeserialize: (bytes: Buffer) => bytes,
+        },
+      },
       { serverReflectionInfo: serve },
     );
   }
@@ -62,7 +83,7 @@ function answerTo(
   files: DescribedFiles,
   names: readonly string[],
   sent: Set<DescFile>,
-): Answer {
+): Uint8Array {
   switch (question?.$case) {
     case 'fileByFilename':
       return fileAnswer(files.byName(question.value), question.value, sent);
@@ -77,20 +98,24 @@ function answerTo(
       const extensionNumber = files.extensionNumbers(question.value);
       if (extensionNumber === undefined) return notFound(question.value);
       const value = { baseTypeName: question.value, extensionNumber };
-      return { $case: 'allExtensionNumbersResponse', value };
+      return encodeAnswer({ $case: 'allExtensionNumbersResponse', value });
     }
     case 'listServices': {
       const service = names.map((name) => ({ name }));
-      return { $case: 'listServicesResponse', value: { service } };
+      return encodeAnswer({ $case: 'listServicesResponse', value: { service } });
     }
     case undefined:
       return failed(status.INVALID_ARGUMENT, 'The request asks for nothing.');
   }
 }
 
+/** What a file is answered with on a fresh stream: encoded once, and shared. */
+const freshAnswers = new WeakMap<DescFile, Uint8Array>();
+
 /** The file with what it imports, but for what this stream has had already. */
-function fileAnswer(file: DescFile | undefined, what: string, sent: Set<DescFile>): Answer {
+function fileAnswer(file: DescFile | undefined, what: string, sent: Set<DescFile>): Uint8Array {
   if (file === undefined) return notFound(what);
+  const isFresh = sent.size === 0;
   sent.delete(file); // what is asked for by name is always sent
   const fileDescriptorProto: Buffer[] = [];
   const send = (next: DescFile) => {
@@ -100,13 +125,23 @@ function fileAnswer(file: DescFile | undefined, what: string, sent: Set<DescFile
     for (const dependency of next.dependencies) send(dependency);
   };
   send(file);
-  return { $case: 'fileDescriptorResponse', value: { fileDescriptorProto } };
+  const known = isFresh ? freshAnswers.get(file) : undefined;
+  if (known !== undefined) return known;
+  const answer = encodeAnswer({ $case: 'fileDescriptorResponse', value: { fileDescriptorProto } });
+  if (isFresh) freshAnswers.set(file, answer);
+  return answer;
 }
 
-function notFound(what: string): Answer {
+function notFound(what: string): Uint8Array {
   return failed(status.NOT_FOUND, `Not described here: ${what}`);
 }
 
-function failed(errorCode: number, errorMessage: string): Answer {
-  return { $case: 'errorResponse', value: { errorCode, errorMessage } };
+function failed(errorCode: number, errorMessage: string): Uint8Array {
+  return encodeAnswer({ $case: 'errorResponse', value: { errorCode, errorMessage } });
+}
+
+/** The part of a response that does not tell who asked; behind the other part it is all of one. */
+function encodeAnswer(messageResponse: Answer): Uint8Array {
+  const nobody = { validHost: '', originalRequest: undefined };
+  return ServerReflectionResponse.encode({ ...nobody, messageResponse }).finish();
 }

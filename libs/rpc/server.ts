@@ -1,15 +1,23 @@
+import type { SecureServerOptions } from 'node:http2';
 import { type MethodDefinition, Server, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { type Image, loadImage } from '@silo/protos/image.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { AdmissionOptions } from './admit.ts';
-import { Arrivals } from './arrivals.ts';
 import { createCallReport } from './call-report.ts';
+import { Front } from './front.ts';
 import { createHealth, type Health } from './health.ts';
-import { http2ServersOf, receiveStreams } from './http2-servers.ts';
 import { createIdentify } from './identity.ts';
-import { dropLongDeadline } from './long-deadline.ts';
+import {
+  defaultLimits,
+  headerBytesMax,
+  idleConnectionMs,
+  type PortLimits,
+  publicRequestBytesMax,
+  publicStreamsMax,
+  resets,
+} from './limits.ts';
 import { compileRules } from './method-rules.ts';
 import type { Mounted, MountedMethod } from './mount.ts';
 import { type Deadlines, type Pipeline, serveStream, serveUnary } from './pipeline.ts';
@@ -37,6 +45,8 @@ export type ServerOptions = AdmissionOptions & {
   log: Logger;
   registry?: Registry | undefined;
   deadlines?: Partial<Deadlines> | undefined;
+  /** `defaultLimits` unless given. */
+  limits?: PortLimits | undefined;
   image?: Image | undefined;
 };
 
@@ -58,20 +68,29 @@ export type RunningServer = AsyncDisposable & {
 /** Serves these services, health and reflection on one port. Rejects if it cannot be bound. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { services, log, internal, image = loadImage() } = options;
-  const arrivals = new Arrivals();
+  const report = createCallReport(log, options.registry);
+  const front = new Front({
+    limits: options.limits ?? defaultLimits,
+    internal,
+    reportRefused: report.refused,
+  });
   const pipeline: Pipeline = {
     admission: options,
     deadlines: { ...deadlinesDefault, ...options.deadlines },
     log,
-    report: createCallReport(log, options.registry),
+    report: report.answered,
     identify: createIdentify(),
-    arrivalOf: (call) => arrivals.of(call),
+    arrivalOf: (call) => front.arrivalOf(call),
     propagate: options.propagate,
     serving: { calls: new Set(), streams: new Set(), draining: false },
   };
   const server = new Server({
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
+    ...(!internal && {
+      'grpc.max_receive_message_length': publicRequestBytesMax,
+      'grpc.max_connection_idle_ms': idleConnectionMs,
+    }),
   });
   refuseUnknownMethods(server);
   for (const service of services) addService(server, service, pipeline, image, internal);
@@ -80,13 +99,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   health.addTo(server);
   addReflection(server, image, [...serviceNames, healthServiceName]);
   const address = await bind(server, options);
-  for (const http2Server of http2ServersOf(server)) {
-    receiveStreams(http2Server, (stream, headers, proceed) => {
-      dropLongDeadline(headers);
-      arrivals.add(stream);
-      proceed();
-    });
-  }
+  front.watch(server);
   let quiet: Promise<void> | undefined;
   const quieten = (withinMs = drainDefaultMs) => {
     quiet ??= endCalls(pipeline, health, withinMs);
@@ -94,7 +107,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
   let drained: Promise<void> | undefined;
   const drain = (withinMs?: number) => {
-    drained ??= quieten(withinMs).then(() => close(server));
+    drained ??= quieten(withinMs).then(async () => {
+      await close(server);
+      front[Symbol.dispose]();
+    });
     return drained;
   };
   const settled = async (withinMs: number) => {
@@ -143,12 +159,27 @@ function bytesMethod({ path, streams }: MountedMethod): MethodDefinition<Buffer,
   };
 }
 
+/** Of both ports; the clients of an internal one are trusted with as many streams as they like. */
+function http2Options(internal: boolean): SecureServerOptions {
+  return {
+    settings: {
+      maxHeaderListSize: headerBytesMax,
+      ...(!internal && { maxConcurrentStreams: publicStreamsMax }),
+    },
+    ...(!internal && { streamResetBurst: resets.burst, streamResetRate: resets.perSecond }),
+  };
+}
+
 function bind(server: Server, { address, tls, internal }: ServerOptions): Promise<string> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, serverCredentials(tls, internal), (error, port) => {
-      if (error === null) resolve(`${address.slice(0, address.lastIndexOf(':'))}:${port}`);
-      else reject(error);
-    });
+    server.bindAsync(
+      address,
+      serverCredentials(tls, internal, http2Options(internal)),
+      (error, port) => {
+        if (error === null) resolve(`${address.slice(0, address.lastIndexOf(':'))}:${port}`);
+        else reject(error);
+      },
+    );
   });
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { SecureServerOptions } from 'node:http2';
 import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js';
 
 /** Paths of PEM files: the deployment's CA, and this process's own certificate and key. */
@@ -14,7 +15,24 @@ export function clientCredentials(
 }
 
 /** A server's side. With `demandCertificate` nobody connects without a certificate of the CA. */
-export function serverCredentials(tls: TlsFiles, demandCertificate: boolean): ServerCredentials {
-  const pair = { private_key: readFileSync(tls.key), cert_chain: readFileSync(tls.cert) };
-  return ServerCredentials.createSsl(readFileSync(tls.ca), [pair], demandCertificate);
+export function serverCredentials(
+  tls: TlsFiles,
+  demandCertificate: boolean,
+  http2: SecureServerOptions = {},
+): ServerCredentials {
+  return new PortCredentials(tls, demandCertificate, http2);
+}
+
+/** As `ServerCredentials.createSsl` makes them, with settings of HTTP/2 that it has no options for. */
+class PortCredentials extends ServerCredentials {
+  constructor(tls: TlsFiles, demandCertificate: boolean, http2: SecureServerOptions) {
+    super(
+      { ...http2, requestCert: demandCertificate, rejectUnauthorized: demandCertificate },
+      { ca: readFileSync(tls.ca), key: readFileSync(tls.key), cert: readFileSync(tls.cert) },
+    );
+  }
+
+  _equals(other: ServerCredentials): boolean {
+    return other === this;
+  }
 }

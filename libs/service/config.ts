@@ -1,4 +1,5 @@
 import { checkRegistrySettings, type RegistrySettings } from '@silo/guard/registry/settings.ts';
+import { defaultLimits, type PortLimits } from '@silo/rpc/limits.ts';
 import {
   type ConfigOf,
   type ConfigSpec,
@@ -11,8 +12,25 @@ import {
   url,
 } from '@silo/runtime/config.ts';
 
+const { rates } = defaultLimits;
+
 export const serviceNames = ['org', 'project', 'token', 'billing'] as const;
 export type ServiceName = (typeof serviceNames)[number];
+
+/** Settings of limits, as the ports take them. */
+export function portLimitsOf(config: ServiceConfig): PortLimits {
+  return {
+    connectionsMax: config.connectionsMax,
+    connectionsPerAddressMax: config.connectionsPerAddressMax,
+    rates: {
+      windowMs: config.rateWindowMs,
+      addressPoints: config.rateAddressPoints,
+      accountCalls: config.rateAccountCalls,
+      organizationCalls: config.rateOrganizationCalls,
+      signupsPerHour: config.rateSignupsPerHour,
+    },
+  };
+}
 
 /** What every service reads from its environment, each from the variable that its key names. */
 const serviceConfigShape = {
@@ -45,6 +63,19 @@ const serviceConfigShape = {
   leaseRenewMs: integer({ min: 50, max: 10_000 }).default(2_000),
   /** By how much two machines' clocks may drift apart, as a share of the time. */
   leaseDriftShare: decimal({ min: 0.001, max: 0.5 }).default(0.01),
+  /** What a process lets callers use, of its public port where nothing else is said. */
+  connectionsMax: integer({ min: 16, max: 1_000_000 }).default(defaultLimits.connectionsMax),
+  connectionsPerAddressMax: integer({ min: 1, max: 1_000_000 }).default(
+    defaultLimits.connectionsPerAddressMax,
+  ),
+  /** The time that the next three rates are for. */
+  rateWindowMs: integer({ min: 1_000, max: 3_600_000 }).default(rates.windowMs),
+  /** Points of one address; see `RateSettings`. */
+  rateAddressPoints: integer({ min: 10, max: 1_000_000_000 }).default(rates.addressPoints),
+  rateAccountCalls: integer({ min: 1, max: 1_000_000_000 }).default(rates.accountCalls),
+  rateOrganizationCalls: integer({ min: 1, max: 1_000_000_000 }).default(rates.organizationCalls),
+  /** Of one address. */
+  rateSignupsPerHour: integer({ min: 1, max: 1_000_000_000 }).default(rates.signupsPerHour),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),
   /** Where Prometheus reads metrics, `host:port`; unset: nowhere. */
   metricsAddress: hostPort().optional(),

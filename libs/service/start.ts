@@ -27,7 +27,7 @@ import { runForever } from '@silo/runtime/run-forever.ts';
 import { measureSagas } from '@silo/saga/saga-metrics.ts';
 import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
 import type { Db } from 'mongodb';
-import type { ServiceConfig, ServiceName } from './config.ts';
+import { portLimitsOf, type ServiceConfig, type ServiceName } from './config.ts';
 import type { ServiceDefinition, ServiceKit } from './kit.ts';
 import { ownLog } from './own-log.ts';
 import { connectPeers, type Peers } from './peers.ts';
@@ -167,6 +167,7 @@ export async function startService(
       registry,
       access,
       ledger: eventLog,
+      limits: portLimitsOf(config),
       propagate: createPropagate(eventLog, guards),
       findEndedKey: parts.findEndedKey,
       public: { address: formatHostPort(config.publicAddress), services: parts.public },

@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: measures each promise against the bare operations that it costs, in one run on
- * one machine, and prints a table of ratios. Options: `--only NAME` (may be repeated), `--list`,
+ * one machine, and prints a table of ratios. Options: `--only NAME` (may be repeated; `abuse`
+ * stands for all rows whose names begin with `abuse-`), `--list`,
  * `--json FILE` (writes the rows), `--strict` (a missed goal ends with exit code 1).
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -31,12 +32,20 @@ if (options.list) {
 }
 
 function choose(names: readonly string[]): readonly Row[] {
-  const unknown = names.filter((name) => !rows.some((row) => row.name === name));
+  const unknown = names.filter((name) => rowsOf(name).length === 0);
   if (unknown.length > 0) {
     console.error(`no such row: ${unknown.join(', ')}; --list names them`);
     process.exit(2);
   }
-  return names.length === 0 ? rows : rows.filter(({ name }) => names.includes(name));
+  if (names.length === 0) return rows;
+  const meant = new Set(names.flatMap(rowsOf));
+  return rows.filter((row) => meant.has(row));
+}
+
+/** The row of that name; where there is none, those whose names begin with it. */
+function rowsOf(name: string): readonly Row[] {
+  const exact = rows.filter((row) => row.name === name);
+  return exact.length > 0 ? exact : rows.filter((row) => row.name.startsWith(`${name}-`));
 }
 
 async function run(

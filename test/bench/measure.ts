@@ -112,7 +112,8 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-function quantile(values: readonly number[], share: number): number {
+/** The value below which this share of them lies. */
+export function quantile(values: readonly number[], share: number): number {
   return (
     at(
       values.toSorted((a, b) => a - b),

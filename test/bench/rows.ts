@@ -1,4 +1,5 @@
 import type { Row } from './row.ts';
+import { abuse } from './rows/abuse.ts';
 import { acknowledgements } from './rows/acknowledgements.ts';
 import { answeredFromMemory } from './rows/answered-from-memory.ts';
 import { batch500 } from './rows/batch-500.ts';
@@ -24,4 +25,5 @@ export const rows: readonly Row[] = [
   ...moveWithPlan,
   batch500,
   ...createProject,
+  ...abuse,
 ];

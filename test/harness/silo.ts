@@ -14,6 +14,7 @@ import { type Clients, connectClients } from './clients.ts';
 import { countPermits, type PermitCount } from './counted-permits.ts';
 import { required } from './environment.ts';
 import { eventually } from './eventually.ts';
+import { generousLimits } from './limits.ts';
 
 const definitions: Record<ServiceName, ServiceDefinition> = {
   org: orgService,
@@ -44,7 +45,12 @@ export type TestSilo = AsyncDisposable &
   };
 
 /** What a test may set otherwise. */
-type Settings = Partial<Pick<ServiceConfig, 'signup' | 'natsUrl' | 'leaseMs' | 'leaseRenewMs'>>;
+type Settings = Partial<
+  Pick<
+    ServiceConfig,
+    'signup' | 'natsUrl' | 'leaseMs' | 'leaseRenewMs' | keyof typeof generousLimits
+  >
+>;
 
 /** Starts the four services; disposing stops them and drops their databases. */
 export async function startTestSilo(settings: Settings = {}): Promise<TestSilo> {
@@ -77,6 +83,7 @@ export async function prepareTestSilo(settings: Settings = {}): Promise<TestSilo
     leaseDriftShare: 0.01,
     logLevel: 'silent',
     metricsAddress: undefined,
+    ...generousLimits,
   } as const;
   const addresses = await chooseAddresses();
   // Of two replicas: where one does not answer, the other does.

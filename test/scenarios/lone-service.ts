@@ -11,12 +11,13 @@ import { newApiKey } from '@silo/tokens/secrets.ts';
 import { MongoClient } from 'mongodb';
 import { certificate } from '../harness/certificates.ts';
 import { required } from '../harness/environment.ts';
+import { generousLimits } from '../harness/limits.ts';
 
 type LoneService = Pick<RunningService, 'publicAddress' | 'internalAddress'> &
   AsyncDisposable & { drain(): Promise<void> };
 
 /** Billing alone: nobody answers where the other services should be. */
-async function startAlone(): Promise<LoneService> {
+async function startAlone(limits: Partial<typeof generousLimits> = {}): Promise<LoneService> {
   const id = randomBytes(4).toString('hex');
   const tls = certificate('service-billing');
   const nowhere = `127.0.0.1:${await freePort()}`;
@@ -32,6 +33,7 @@ async function startAlone(): Promise<LoneService> {
       ...{ natsStream: `TEST_${id}`, natsSubjectPrefix: `test-${id}.v1` },
       ...{ leaseMs: 5_000, leaseRenewMs: 2_000, leaseDriftShare: 0.01 },
       ...{ signup: 'open', logLevel: 'silent', metricsAddress: undefined },
+      ...{ ...generousLimits, ...limits },
       ...{ publicAddress: anyPort, internalAddress: anyPort },
       ...{ tlsCa: tls.ca, tlsCert: tls.cert, tlsKey: tls.key },
       ...{ orgInternalAddress: nowhere, projectInternalAddress: nowhere },
@@ -81,4 +83,14 @@ export async function drainingStream(): Promise<unknown> {
   let draining: Promise<void> | undefined;
   for await (const _ of following) draining ??= service.drain();
   return await draining;
+}
+
+/** Asks more than one address may. */
+export async function tooManyCalls(): Promise<unknown> {
+  await using service = await startAlone({ rateWindowMs: 3_600_000, rateAddressPoints: 10 });
+  const { ca } = certificate('staff-operator');
+  using channel = createChannel(service.publicAddress, { ca });
+  const billing = connect(BillingServiceClient, channel, { refusals: true, deadlineMs: 20_000 });
+  for (let call = 0; call < 10; call++) await billing.listPlans({});
+  return await billing.listPlans({});
 }

@@ -12,7 +12,7 @@ import { createKey, join } from '../authorization/world.ts';
 import { certificate } from '../harness/certificates.ts';
 import type { SignedUp } from '../harness/clients.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
-import { drainingStream, withoutPeers } from './lone-service.ts';
+import { drainingStream, tooManyCalls, withoutPeers } from './lone-service.ts';
 import {
   addSilentGuard,
   choosePlan,
@@ -281,6 +281,7 @@ const inTrouble: Partial<Record<ReasonName, Trigger>> = {
   },
   DEPENDENCY_UNAVAILABLE: withoutPeers,
   DRAINING: drainingStream,
+  RATE_LIMITED: tooManyCalls,
   PROPAGATION_UNCONFIRMED: async (silo) => {
     // Its lease outlives the caller's patience.
     const { api, projectId } = await silo.signUp();

@@ -34,6 +34,7 @@ const exits: [what: string, error: unknown, exit: ExitName][] = [
   ['an etag', refused(errors.etagMismatch()), 'changed'],
   ['a request that still runs', refused(errors.requestInProgress()), 'unavailable'],
   ['what is being set up', refused(errors.notReady('slots')), 'unavailable'],
+  ['a rate', refused(errors.rateLimited('account', 4_000)), 'unavailable'],
   ['a deadline', refused(errors.callEnded('deadline')), 'unavailable'],
   ['a bug of Silo', refused(errors.internal('call-1')), 'bug'],
   ['a server that is not there', unanswered(status.UNAVAILABLE), 'unavailable'],
@@ -69,6 +70,13 @@ test('every exit code differs, and is explained', (t) => {
   const codes = Object.values(exitCodes);
   t.is(new Set(codes).size, codes.length);
   t.deepEqual(Object.keys(exitMeanings), Object.keys(exitCodes));
+});
+
+test('a rate limit is told with how long to wait', (t) => {
+  t.regex(
+    textOf(refused(errors.rateLimited('account', 3_200))),
+    /next: +wait 4 s, then run it again/,
+  );
 });
 
 test('a refusal is told with what to do next, its reason and the request’s id', (t) => {

@@ -107,3 +107,24 @@ test('a signal ends the waiting, and tells the id of the change that was under w
   const error = await t.throwsAsync(moveProject({ requestId: '' }), { instanceOf: Interrupted });
   t.is(error?.sent?.requestId, 'mine');
 });
+
+test('a call that is refused for its rate is made again, after the time that the server asks for', async (t) => {
+  const { method, requests } = failing(
+    errors.rateLimited('account', 4_000),
+    errors.rateLimited('account', 2_000),
+  );
+  const slept: number[] = [];
+  const sleep = async (durationMs: number) => void slept.push(durationMs);
+  const { listProjects } = patient({ listProjects: method }, patience({ sleep }));
+  t.deepEqual(await listProjects({} as Request), { ok: true });
+  t.is(requests.length, 3);
+  t.true((slept[0] ?? 0) >= 4_000 && (slept[1] ?? 0) >= 2_000, slept.join());
+});
+
+test('a limit that is further away than the command waits is told at once', async (t) => {
+  const { method, requests } = failing(errors.rateLimited('sign_ups', 3_000_000));
+  const { createAccount } = patient({ createAccount: method }, patience());
+  const { refusal } = await failureOf(t, createAccount({ requestId: '' }));
+  t.is(requests.length, 1);
+  t.is(refusal?.details.retryDelayMs, 3_000_000);
+});

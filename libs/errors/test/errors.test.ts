@@ -62,6 +62,7 @@ const samples: Record<keyof typeof errors, SiloError[]> = {
   logCompacted: [errors.logCompacted(42)],
   internal: [errors.internal('01k')],
   unknownMethod: [errors.unknownMethod('/a.B/C')],
+  rateLimited: [errors.rateLimited('address', 1_500)],
   callEnded: [errors.callEnded('cancelled'), errors.callEnded('deadline')],
 };
 const made = Object.values(samples).flat();

@@ -21,6 +21,7 @@ import { createLogger, silentLogger } from '@silo/runtime/log.ts';
 import { hashOf, newApiKey } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
 import { createChannel, type RpcChannel } from '../client.ts';
+import { defaultLimits } from '../limits.ts';
 import { type Handlers, mount } from '../mount.ts';
 import { type RunningServer, type ServerOptions, startServer } from '../server.ts';
 import type { TlsFiles } from '../tls.ts';
@@ -149,6 +150,10 @@ export function eventLogService(handlers: Partial<Handlers<typeof EventLogServic
   });
 }
 
+const { rates } = defaultLimits;
+/** Tests call with wrong keys more often than one address may. */
+const manyCalls = { ...defaultLimits, rates: { ...rates, addressPoints: 1_000_000 } };
+
 /** A server on a free port that ends with the test. */
 export async function serve(
   t: ExecutionContext,
@@ -159,6 +164,7 @@ export async function serve(
     region,
     access: ruledAccess(),
     log: silentLogger(),
+    limits: manyCalls,
     ...options,
   });
   t.teardown(() => server.drain(0));

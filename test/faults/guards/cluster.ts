@@ -10,6 +10,7 @@ import type { TlsFiles } from '@silo/rpc/tls.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import { MongoClient } from 'mongodb';
 import type { Addresses } from '../../harness/clients.ts';
+import { generousLimitVariables } from '../../harness/limits.ts';
 import { quickestPlace } from '../../harness/quickest-place.ts';
 import { Yardstick } from '../../harness/yardstick.ts';
 import type { Deployment } from '../../invariants/snapshot.ts';
@@ -105,6 +106,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
         onUnexpectedExit: (error) => failures.push(error),
         environment: {
           ...process.env,
+          ...generousLimitVariables,
           NODE_COMPILE_CACHE: compileCache,
           REGION: 'us',
           MONGODB_URL: mongod.urlOf(name),

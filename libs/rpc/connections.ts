@@ -1,0 +1,120 @@
+import type { Http2SecureServer, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import { networkOf } from './client-address.ts';
+import { prefaceTimeoutMs } from './limits.ts';
+
+/** One connection of a port, from its acceptance on. */
+export type Connection = {
+  /** The client's IP address, and what limits count it as. */
+  address: string;
+  network: string;
+  socket: Socket;
+  /** Drops it if it does not speak HTTP/2 in time. */
+  prefaceTimer: NodeJS.Timeout;
+  /** Whether the client has shown who it is: then no other takes its place. */
+  isTrusted: boolean;
+};
+
+export type ConnectionSettings = {
+  connectionsMax: number;
+  perAddressMax: number;
+  /** Whether TLS itself has demanded a certificate. */
+  trustsSessions: boolean;
+  /** Asked of each new connection; false drops it before TLS costs anything. */
+  admits(network: string): boolean;
+};
+
+/**
+ * Counts the connections of a port, and bounds them. One too many takes the place of the oldest, of
+ * the same address or of all, that has not shown who it is; where there is none it is dropped. A
+ * connection that does not speak HTTP/2 in time is dropped too.
+ */
+export class Connections {
+  readonly #settings: ConnectionSettings;
+  readonly #prefaceTimeoutMs: number;
+  /** By its endpoints, in the order of acceptance. */
+  readonly #all = new Map<string, Connection>();
+  readonly #byNetwork = new Map<string, Set<Connection>>();
+  readonly #bySession = new WeakMap<object, Connection>();
+
+  constructor(settings: ConnectionSettings, timeoutMs = prefaceTimeoutMs) {
+    this.#settings = settings;
+    this.#prefaceTimeoutMs = timeoutMs;
+  }
+
+  /** Begins to count the connections of a server. */
+  watch(server: Http2SecureServer): void {
+    server.prependListener('connection', (socket: Socket) => this.#accept(socket));
+    server.prependListener('session', (session) => this.#begin(session));
+  }
+
+  get count(): number {
+    return this.#all.size;
+  }
+
+  /** The connection of a stream; undefined where it is gone already. */
+  of({ session }: ServerHttp2Stream): Connection | undefined {
+    return session && this.#bySession.get(session);
+  }
+
+  #accept(socket: Socket): void {
+    const address = socket.remoteAddress ?? 'unknown';
+    const network = networkOf(address);
+    if (!this.#settings.admits(network) || !this.#hasRoomFor(network)) {
+      socket.destroy();
+      return;
+    }
+    const prefaceTimer = setTimeout(() => this.#drop(connection), this.#prefaceTimeoutMs);
+    const connection: Connection = { address, network, socket, prefaceTimer, isTrusted: false };
+    this.#all.set(endpointsOf(socket), connection);
+    const siblings = this.#byNetwork.get(network) ?? new Set();
+    this.#byNetwork.set(network, siblings.add(connection));
+    const key = endpointsOf(socket);
+    socket.once('close', () => this.#forget(key, connection));
+  }
+
+  #hasRoomFor(network: string): boolean {
+    const { connectionsMax, perAddressMax } = this.#settings;
+    const siblings = this.#byNetwork.get(network);
+    if (siblings !== undefined && siblings.size >= perAddressMax) return this.#dropOldest(siblings);
+    return this.#all.size < connectionsMax || this.#dropOldest(this.#all.values());
+  }
+
+  /** Drops the oldest that has not shown who it is; false where there is none. */
+  #dropOldest(connections: Iterable<Connection>): boolean {
+    for (const connection of connections) {
+      if (connection.isTrusted) continue;
+      this.#drop(connection);
+      return true;
+    }
+    return false;
+  }
+
+  #drop(connection: Connection): void {
+    // Its socket forgets its endpoints with its end, and its place is free at once.
+    this.#forget(endpointsOf(connection.socket), connection);
+    connection.socket.destroy();
+  }
+
+  #forget(key: string, connection: Connection): void {
+    clearTimeout(connection.prefaceTimer);
+    if (this.#all.get(key) === connection) this.#all.delete(key);
+    const siblings = this.#byNetwork.get(connection.network);
+    siblings?.delete(connection);
+    if (siblings?.size === 0) this.#byNetwork.delete(connection.network);
+  }
+
+  #begin(session: ServerHttp2Session): void {
+    const connection = this.#all.get(endpointsOf(session.socket));
+    if (connection === undefined) return;
+    this.#bySession.set(session, connection);
+    connection.isTrusted = this.#settings.trustsSessions;
+    session.once('remoteSettings', () => clearTimeout(connection.prefaceTimer));
+  }
+}
+
+type Endpoints = Pick<Socket, 'remoteAddress' | 'remotePort' | 'localAddress'>;
+
+function endpointsOf({ remoteAddress, remotePort, localAddress }: Endpoints): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
+}

@@ -1,0 +1,173 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { constants } from 'node:http2';
+import type { Server } from '@grpc/grpc-js';
+import { errors } from '@silo/errors/errors.ts';
+import { from } from '@silo/errors/from.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import { toStatus } from '@silo/errors/to-status.ts';
+import { type Connection, Connections } from './connections.ts';
+import { keyHashOfHeader } from './credentials.ts';
+import { http2ServersOf, http2StreamOf, receiveStreams } from './http2-servers.ts';
+import { headerBytesMax, type PortLimits } from './limits.ts';
+import { dropLongDeadline } from './long-deadline.ts';
+import { RateLimits } from './rate-limits.ts';
+import { headerBytesOf, UnadmittedCalls } from './unadmitted-calls.ts';
+
+/** What is known of a call before anything is read of it, and what its admission tells back. */
+export type Arrival = {
+  /** The client's IP address, and what limits count it as. */
+  address: string;
+  network: string;
+  /** Undefined on an internal port, whose callers TLS has authenticated. */
+  rates: RateLimits | undefined;
+  /** The call's key was accepted: its connection is trusted from now on. */
+  accepted(keyHash: Uint8Array): void;
+  /** The call is admitted: what it holds is the handler's. */
+  admitted(): void;
+};
+
+/** Told of a call that is refused before it is one: its path, and where it came from. */
+export type ReportRefused = (path: string, address: string, error: SiloError) => void;
+
+type FrontOptions = { limits: PortLimits; internal: boolean; reportRefused: ReportRefused };
+
+const connectionPoints = 5;
+const reflectionPoints = 10;
+const memoryRetryMs = 1_000;
+const nobody: Arrival = {
+  ...{ address: 'unknown', network: 'unknown', rates: undefined },
+  ...{ accepted: () => {}, admitted: () => {} },
+};
+
+/**
+ * What stands before grpc-js on one port: it counts connections, and looks at each new stream before
+ * a call is made of it. On the public port a stream without a key that was accepted lately costs
+ * its address points, and what it holds is bounded until it is admitted.
+ */
+export class Front implements Disposable {
+  readonly #internal: boolean;
+  readonly #rates: RateLimits | undefined;
+  readonly #connections: Connections;
+  readonly #unadmitted: UnadmittedCalls;
+  readonly #arrivals = new WeakMap<object, Arrival>();
+  readonly #reportRefused: ReportRefused;
+
+  constructor({ limits, internal, reportRefused }: FrontOptions) {
+    const rates = internal ? undefined : new RateLimits(limits.rates);
+    this.#internal = internal;
+    this.#rates = rates;
+    this.#reportRefused = reportRefused;
+    this.#connections = new Connections({
+      connectionsMax: limits.connectionsMax,
+      perAddressMax: internal ? limits.connectionsMax : limits.connectionsPerAddressMax,
+      trustsSessions: internal,
+      admits: (network) => {
+        if (rates?.isFlooding(network)) return false;
+        // Not awaited: this connection is there, and what comes over it is counted as well.
+        rates?.takeAddress(network, connectionPoints).catch(() => {});
+        return true;
+      },
+    });
+    this.#unadmitted = new UnadmittedCalls((stream, path, why) => {
+      const error =
+        why === 'timeout'
+          ? errors.callEnded('deadline')
+          : errors.rateLimited('memory', memoryRetryMs);
+      this.#refuse(stream, this.#connections.of(stream), error, path);
+    });
+  }
+
+  /** Begins with a server that is bound. */
+  watch(server: Server): void {
+    for (const http2Server of http2ServersOf(server)) {
+      this.#connections.watch(http2Server);
+      receiveStreams(http2Server, (stream, headers, proceed) => {
+        dropLongDeadline(headers);
+        const connection = this.#connections.of(stream);
+        if (connection === undefined) stream.close(constants.NGHTTP2_REFUSED_STREAM);
+        else if (this.#internal) this.#proceed(stream, connection, proceed);
+        else void this.#receive(stream, headers, connection, proceed);
+      });
+    }
+  }
+
+  /** How a call arrived, by the call as grpc-js hands it to a handler. */
+  arrivalOf(call: object): Arrival {
+    const stream = http2StreamOf(call);
+    return (stream && this.#arrivals.get(stream)) ?? nobody;
+  }
+
+  [Symbol.dispose](): void {
+    this.#unadmitted[Symbol.dispose]();
+  }
+
+  async #receive(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    connection: Connection,
+    proceed: () => void,
+  ): Promise<void> {
+    stream.on('error', () => {}); // grpc-js listens when it gets the stream, and not before
+    // HTTP/2 itself bounds them too, but only for a client that acknowledges our settings.
+    if (headerBytesOf(headers) > headerBytesMax) {
+      stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      return;
+    }
+    try {
+      await this.#takePoints(headers, connection);
+    } catch (error) {
+      const isFlooding = this.#rates?.isFlooding(connection.network) ?? false;
+      if (isFlooding && !connection.isTrusted) connection.socket.destroy();
+      else this.#refuse(stream, connection, from(error, { callId: '' }), headers[':path']);
+      return;
+    }
+    // It may have been reset meanwhile: of such a stream grpc-js would wait for the end for ever.
+    if (stream.closed || stream.destroyed) return;
+    this.#proceed(stream, connection, proceed);
+    if (!stream.closed && !stream.destroyed) this.#unadmitted.add(stream, connection, headers);
+  }
+
+  async #takePoints(headers: IncomingHttpHeaders, connection: Connection): Promise<void> {
+    const keyHash = keyHashOfHeader(headers.authorization);
+    if (keyHash !== undefined && this.#rates?.isKnown(keyHash)) return;
+    const isReflection = headers[':path']?.startsWith('/grpc.reflection.');
+    await this.#rates?.takeAddress(connection.network, isReflection ? reflectionPoints : 1);
+  }
+
+  #proceed(stream: ServerHttp2Stream, connection: Connection, proceed: () => void): void {
+    const { address, network } = connection;
+    const rates = this.#rates;
+    this.#arrivals.set(stream, {
+      ...{ address, network, rates },
+      accepted: (keyHash) => {
+        connection.isTrusted = true;
+        rates?.know(keyHash);
+      },
+      admitted: () => this.#unadmitted.release(stream),
+    });
+    proceed();
+  }
+
+  #refuse(
+    stream: ServerHttp2Stream,
+    connection: Connection | undefined,
+    error: SiloError,
+    path = '',
+  ): void {
+    this.#reportRefused(path, connection?.address ?? 'unknown', error);
+    if (stream.closed || stream.destroyed) return;
+    if (stream.headersSent) {
+      stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      return;
+    }
+    const { code, details, metadata } = toStatus(error);
+    const trailers = {
+      ...{ ':status': 200, 'content-type': 'application/grpc+proto' },
+      ...{ 'grpc-status': code, 'grpc-message': encodeURI(details) },
+      ...metadata.toHttp2Headers(),
+    };
+    stream.respond(trailers, { endStream: true });
+    // What is still sent of the request is not waited for, nor read.
+    stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+}

@@ -1,0 +1,65 @@
+/** What a port lets callers use. No limit can be switched off. */
+export type PortLimits = {
+  /** Open connections of the port. */
+  connectionsMax: number;
+  /** Open connections from one address, of the public port. */
+  connectionsPerAddressMax: number;
+  /** Of the public port, each within the time that `windowMs` says; of this process alone. */
+  rates: RateSettings;
+};
+
+/** How much may be asked of a public port. */
+export type RateSettings = {
+  /** The time that the next three are for. */
+  windowMs: number;
+  /**
+   * From one address before authentication, in points: a call costs 1, a call of server reflection
+   * 10, a new connection 5, a key that is not a live one 10 more. Calls with a key that was accepted
+   * lately cost nothing.
+   */
+  addressPoints: number;
+  /** Calls of one account. */
+  accountCalls: number;
+  /** Calls about one organization. */
+  organizationCalls: number;
+  /** Sign-ups from one address, within an hour. */
+  signupsPerHour: number;
+};
+
+/** What holds unless the configuration says otherwise. */
+export const defaultLimits: PortLimits = {
+  connectionsMax: 4_096,
+  connectionsPerAddressMax: 128,
+  rates: {
+    windowMs: 10_000,
+    addressPoints: 3_000,
+    accountCalls: 10_000,
+    organizationCalls: 20_000,
+    signupsPerHour: 100,
+  },
+};
+
+/** Of a connection to the public port. The usual number: as of nginx, and what RFC 9113 asks for. */
+export const publicStreamsMax = 100;
+/** The largest request of the public API is a tenth of that, at four bytes a character. */
+export const publicRequestBytesMax = 256 * 1_024;
+/** Names and values of one call's headers. */
+export const headerBytesMax = 16 * 1_024;
+/** From the acceptance of a connection to the first bytes of HTTP/2. */
+export const prefaceTimeoutMs = 10_000;
+/** From the first header of a call to its last byte, of the public port. */
+export const requestTimeoutMs = 30_000;
+/** A connection without any call is closed after that; clients open another when they need it. */
+export const idleConnectionMs = 300_000;
+/** Streams of server reflection that are open at once. */
+export const reflectionStreamsMax = 8;
+/** Streams that a client may reset at once, and per second. */
+export const resets = { burst: 200, perSecond: 50 };
+
+/** What calls that are not admitted yet may hold of the memory. */
+export const unadmitted = {
+  /** A stream with all that belongs to it, beside its headers and the bytes of its request. */
+  callBytes: 8 * 1_024,
+  connectionBytesMax: 4 * 2 ** 20,
+  totalBytesMax: 12 * 2 ** 20,
+};

@@ -1,0 +1,181 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { errors } from '@silo/errors/errors.ts';
+import type { RateLimit } from '@silo/errors/rate-limit.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import type { RateSettings } from './limits.ts';
+
+const hourMs = 3_600_000;
+/** Names are counted in so many slots, by a salted hash: no caller chooses how many there are. */
+const slotsMax = 65_536;
+const knownKeysMax = 65_536;
+/** Keys that nobody knows yet are looked up so many at a time for one address. */
+const lookUpsPerAddressMax = 32;
+/** An address that asks for so many times more than it may is not even refused any more. */
+const floodFactor = 2;
+const failureCost = 10;
+
+/** Points of many names, such as addresses, in fixed windows and bounded memory. */
+class Meter {
+  readonly #limiter: RateLimiterMemory;
+  readonly #salt = randomBytes(16);
+  readonly #floodsUntilMs = new Map<string, number>();
+
+  constructor(points: number, windowMs: number) {
+    this.#limiter = new RateLimiterMemory({ points, duration: windowMs / 1_000 });
+  }
+
+  /** Takes points; answers how long to wait until there are more, in ms, or 0 if there were enough. */
+  async take(name: string, points = 1): Promise<number> {
+    const slot = this.#slotOf(name);
+    try {
+      await this.#limiter.consume(slot, points);
+      return 0;
+    } catch (error) {
+      if (!(error instanceof RateLimiterRes)) throw error;
+      const { msBeforeNext, consumedPoints } = error;
+      if (consumedPoints > this.#limiter.points * floodFactor) {
+        this.#floodsUntilMs.set(slot, performance.now() + msBeforeNext);
+      }
+      return Math.max(1, msBeforeNext);
+    }
+  }
+
+  /** Whether a name has asked for far more than it may, within this window. */
+  isFlooding(name: string): boolean {
+    if (this.#floodsUntilMs.size === 0) return false;
+    const slot = this.#slotOf(name);
+    const untilMs = this.#floodsUntilMs.get(slot);
+    if (untilMs === undefined) return false;
+    if (performance.now() < untilMs) return true;
+    this.#floodsUntilMs.delete(slot);
+    return false;
+  }
+
+  #slotOf(name: string): string {
+    const hash = createHash('sha1').update(this.#salt).update(name).digest();
+    return String(hash.readUInt32BE(0) % slotsMax);
+  }
+}
+
+/** The rates of a public port. Each method throws RATE_LIMITED where there is nothing left. */
+export class RateLimits {
+  readonly #addresses: Meter;
+  readonly #accounts: Meter;
+  readonly #organizations: Meter;
+  readonly #signups: Meter;
+  /** Hashes of keys that were accepted lately. */
+  readonly #known = new Map<string, true>();
+  readonly #lookUps = new Map<string, LookUps>();
+
+  constructor(settings: RateSettings) {
+    const { windowMs, addressPoints, accountCalls, organizationCalls, signupsPerHour } = settings;
+    this.#addresses = new Meter(addressPoints, windowMs);
+    this.#accounts = new Meter(accountCalls, windowMs);
+    this.#organizations = new Meter(organizationCalls, windowMs);
+    this.#signups = new Meter(signupsPerHour, hourMs);
+  }
+
+  /** Whether the key was accepted lately. */
+  isKnown(keyHash: Uint8Array): boolean {
+    return this.#known.has(nameOf(keyHash));
+  }
+
+  /** Whether the address asks for so much that it is not answered any more. */
+  isFlooding(network: string): boolean {
+    return this.#addresses.isFlooding(network);
+  }
+
+  /** What is asked by somebody who has not shown who it is. */
+  async takeAddress(network: string, points: number): Promise<void> {
+    refuseAfter(await this.#addresses.take(network, points), 'address');
+  }
+
+  async takeSignup(network: string): Promise<void> {
+    refuseAfter(await this.#signups.take(network), 'sign_ups');
+  }
+
+  async takeAccount(accountId: string): Promise<void> {
+    refuseAfter(await this.#accounts.take(accountId), 'account');
+  }
+
+  async takeOrganization(organizationId: string): Promise<void> {
+    refuseAfter(await this.#organizations.take(organizationId), 'organization');
+  }
+
+  /** Remembers a key that was accepted. */
+  know(keyHash: Uint8Array): void {
+    const name = nameOf(keyHash);
+    // What was put in last goes last.
+    this.#known.delete(name);
+    this.#known.set(name, true);
+    forgetOldest(this.#known, knownKeysMax);
+  }
+
+  /**
+   * Authenticates a call by `work`, which throws TOKEN_INVALID for a key that is not a live one. A
+   * key that was accepted lately is looked up at once, all others only so many at a time for one
+   * address, and none of these once the address has failed too often.
+   */
+  async authenticate<T>(
+    network: string,
+    keyHash: Uint8Array | undefined,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return keyHash !== undefined && this.isKnown(keyHash)
+        ? await work()
+        : await this.#inTurn(network, work);
+    } catch (error) {
+      if (!isTokenInvalid(error)) throw error;
+      if (keyHash !== undefined) this.#known.delete(nameOf(keyHash));
+      await this.#addresses.take(network, failureCost);
+      throw error;
+    }
+  }
+
+  async #inTurn<T>(network: string, work: () => Promise<T>): Promise<T> {
+    const lookUps = this.#lookUps.get(network) ?? new LookUps();
+    this.#lookUps.set(network, lookUps);
+    await lookUps.begin();
+    try {
+      await this.takeAddress(network, 0);
+      return await work();
+    } finally {
+      if (lookUps.end() === 0) this.#lookUps.delete(network);
+    }
+  }
+}
+
+/** Turns of the look-ups of one address, in the order in which they were asked for. */
+class LookUps {
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  async begin(): Promise<void> {
+    if (this.#running < lookUpsPerAddressMax) this.#running++;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Answers how many are running. */
+  end(): number {
+    const next = this.#waiting.shift();
+    if (next !== undefined) next();
+    else this.#running--;
+    return this.#running;
+  }
+}
+
+function refuseAfter(waitMs: number, limit: RateLimit): void {
+  if (waitMs > 0) throw errors.rateLimited(limit, waitMs);
+}
+
+function isTokenInvalid(error: unknown): boolean {
+  return error instanceof SiloError && error.reason === ErrorReason.ERROR_REASON_TOKEN_INVALID;
+}
+
+function nameOf(keyHash: Uint8Array): string {
+  return Buffer.from(keyHash).toString('base64');
+}

@@ -1,0 +1,132 @@
+import { errors } from '@silo/errors/errors.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { hashOf, newApiKey } from '@silo/tokens/secrets.ts';
+import test, { type ExecutionContext } from 'ava';
+import { networkOf } from '../client-address.ts';
+import { defaultLimits, type RateSettings } from '../limits.ts';
+import { RateLimits } from '../rate-limits.ts';
+import { outcomeOf } from './support.ts';
+
+/** No window ends while a test runs. */
+const longWindow = { ...defaultLimits.rates, windowMs: 3_600_000 };
+const home = '192.0.2.1';
+
+function limits(settings: Partial<RateSettings>): RateLimits {
+  return new RateLimits({ ...longWindow, ...settings });
+}
+
+const newHash = () => hashOf(newApiKey());
+const dead = () => Promise.reject(errors.tokenInvalid());
+
+async function outcomes(calls: number, call: () => Promise<unknown>): Promise<string[]> {
+  const all: string[] = [];
+  for (let index = 0; index < calls; index++) all.push(await outcomeOf(call()));
+  return all;
+}
+
+test('an address may ask as often as its points last, and no other address pays for it', async (t) => {
+  const rates = limits({ addressPoints: 3 });
+  const takes = await outcomes(4, () => rates.takeAddress(home, 1));
+  t.deepEqual(takes, ['OK', 'OK', 'OK', 'RATE_LIMITED']);
+  t.is(await outcomeOf(rates.takeAddress('192.0.2.2', 1)), 'OK');
+});
+
+test('the refusal says whose limit it is, and how long to wait', async (t) => {
+  const rates = limits({ accountCalls: 1 });
+  await rates.takeAccount('acc_1');
+  const error = await t.throwsAsync(rates.takeAccount('acc_1'), { instanceOf: SiloError });
+  t.deepEqual(error?.metadata, { limit: 'account' });
+  const { retryDelayMs = 0 } = error?.details ?? {};
+  t.true(retryDelayMs > 0 && retryDelayMs <= longWindow.windowMs, `${retryDelayMs} ms`);
+});
+
+test('there is more after the window', async (t) => {
+  const rates = limits({ accountCalls: 1, windowMs: 50 });
+  await rates.takeAccount('acc_1');
+  const endMs = performance.now() + 5_000;
+  let outcome = '';
+  while (outcome !== 'OK' && performance.now() < endMs) {
+    outcome = await outcomeOf(rates.takeAccount('acc_1'));
+  }
+  t.is(outcome, 'OK');
+});
+
+test('a failure costs an address more than a success', async (t) => {
+  const failing = limits({ addressPoints: 100 });
+  const ofDead = await outcomes(20, () => failing.authenticate(home, newHash(), dead));
+  t.is(ofDead.filter((outcome) => outcome === 'TOKEN_INVALID').length, 11);
+  t.is(ofDead.at(-1), 'RATE_LIMITED');
+  const succeeding = limits({ addressPoints: 100 });
+  const live = async () => {};
+  const ofLive = await outcomes(1_000, () => succeeding.authenticate(home, newHash(), live));
+  t.deepEqual(new Set(ofLive), new Set(['OK']));
+});
+
+test('a key that was accepted is looked up whatever its address has failed at', async (t) => {
+  const rates = limits({ addressPoints: 10 });
+  const known = newHash();
+  rates.know(known);
+  await outcomes(5, () => rates.authenticate(home, newHash(), dead));
+  t.is(await outcomeOf(rates.authenticate(home, newHash(), async () => {})), 'RATE_LIMITED');
+  t.is(await outcomeOf(rates.authenticate(home, known, async () => {})), 'OK');
+  // Once it is dead it is like any other.
+  t.is(await outcomeOf(rates.authenticate(home, known, dead)), 'TOKEN_INVALID');
+  t.is(await outcomeOf(rates.authenticate(home, known, dead)), 'RATE_LIMITED');
+});
+
+test('unknown keys of one address are looked up 32 at a time; those of another wait for none', async (t) => {
+  const rates = limits({ addressPoints: 1_000_000 });
+  let running = 0;
+  let runningMax = 0;
+  const release = Promise.withResolvers<void>();
+  const lookUp = async () => {
+    running++;
+    runningMax = Math.max(runningMax, running);
+    await release.promise;
+    running--;
+  };
+  const all = Array.from({ length: 1_600 }, () => rates.authenticate(home, newHash(), lookUp));
+  t.is(await outcomeOf(rates.authenticate('192.0.2.2', newHash(), async () => {})), 'OK');
+  release.resolve();
+  await Promise.all(all);
+  t.is(runningMax, 32);
+});
+
+test('what still waits to be looked up is refused once its address has failed too often', async (t) => {
+  const rates = limits({ addressPoints: 300 });
+  let asked = 0;
+  const lookUp = () => {
+    asked++;
+    return dead();
+  };
+  const all = await Promise.all(
+    Array.from({ length: 1_600 }, () => outcomeOf(rates.authenticate(home, newHash(), lookUp))),
+  );
+  t.true(asked <= 31 + 32, `${asked} look-ups`);
+  t.is(all.filter((outcome) => outcome === 'RATE_LIMITED').length, 1_600 - asked);
+});
+
+test('an address that asks for twice what it may floods, until its window ends', async (t) => {
+  const rates = limits({ addressPoints: 10 });
+  await outcomes(20, () => rates.takeAddress(home, 1));
+  t.false(rates.isFlooding(home));
+  await outcomes(1, () => rates.takeAddress(home, 1));
+  t.true(rates.isFlooding(home));
+  t.false(rates.isFlooding('192.0.2.2'));
+});
+
+const networks: [address: string | undefined, network: string][] = [
+  ['192.0.2.1', '192.0.2.1'],
+  ['::ffff:192.0.2.1', '192.0.2.1'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+  ['2001:db8:1:2::1', '2001:db8:1:2::/64'],
+  ['2001:db8::1', '2001:db8:0:0::/64'],
+  ['::1', '0:0:0:0::/64'],
+  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+  [undefined, 'unknown'],
+];
+for (const [address, network] of networks) {
+  test(`the address ${address} counts as ${network}`, (t: ExecutionContext) => {
+    t.is(networkOf(address), network);
+  });
+}

@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type Settings,
+} from 'node:http2';
+import { connect as connectTls } from 'node:tls';
+
+/** Where a raw connection comes from and goes to. */
+export type RawTarget = {
+  /** `host:port` of a server on loopback. */
+  address: string;
+  /** PEM file of the server's authority. */
+  ca: string;
+  /** The local address, such as 127.0.0.2; any unless given. */
+  from?: string | undefined;
+  settings?: Settings | undefined;
+};
+
+/** An HTTP/2 connection without a gRPC library, for what such a library would never send. */
+export async function connectRaw({
+  address,
+  ca,
+  from,
+  settings,
+}: RawTarget): Promise<ClientHttp2Session> {
+  const at = address.lastIndexOf(':');
+  const [host, port] = [address.slice(0, at), Number(address.slice(at + 1))];
+  const session = connect(`https://${address}`, {
+    ...(settings && { settings }),
+    createConnection: () =>
+      connectTls({
+        ...{ host, port, servername: 'localhost', ALPNProtocols: ['h2'] },
+        ca: readFileSync(ca),
+        ...(from && { localAddress: from }),
+      }),
+  });
+  session.on('error', () => {}); // a server that closes the connection is what tests look at
+  return await new Promise((resolve, reject) => {
+    session.once('connect', () => resolve(session));
+    session.once('close', () => reject(new Error('the connection was closed')));
+  });
+}
+
+/** Begins a gRPC call; what is written to the stream is the request's body. */
+export function beginCall(
+  session: ClientHttp2Session,
+  path: string,
+  headers: OutgoingHttpHeaders = {},
+): ClientHttp2Stream {
+  const stream = session.request(
+    {
+      ':method': 'POST',
+      ':path': path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      ...headers,
+    },
+    { endStream: false },
+  );
+  stream.on('error', () => {}); // a refused stream is what tests look at
+  return stream;
+}
+
+/** How a raw call ended: its gRPC status and message, or the code of the reset. */
+export type RawOutcome = { status?: string; message?: string; reset?: number };
+
+/** Reads a call to its end. */
+export function outcomeOfRaw(stream: ClientHttp2Stream): Promise<RawOutcome> {
+  return new Promise((resolve) => {
+    let last: IncomingHttpHeaders = {};
+    const keep = (headers: IncomingHttpHeaders) => {
+      if ('grpc-status' in headers) last = headers;
+    };
+    stream.on('response', keep);
+    stream.on('trailers', keep);
+    stream.resume();
+    stream.once('close', () => {
+      const { 'grpc-status': status, 'grpc-message': message } = last;
+      resolve({
+        ...(status !== undefined && { status: String(status) }),
+        ...(message !== undefined && { message: decodeURI(String(message)) }),
+        ...(status === undefined &&
+          stream.rstCode !== constants.NGHTTP2_NO_ERROR && { reset: stream.rstCode }),
+      });
+    });
+  });
+}
+
+/** A gRPC message: its prefix with this declared length, and its bytes. */
+export function framed(bytes: Uint8Array, declaredSizeBytes = bytes.length): Buffer {
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(declaredSizeBytes, 1);
+  return Buffer.concat([prefix, bytes]);
+}

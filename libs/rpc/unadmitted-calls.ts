@@ -1,0 +1,152 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Connection } from './connections.ts';
+import { publicRequestBytesMax, requestTimeoutMs, unadmitted } from './limits.ts';
+
+const sweepMs = 1_000;
+
+/** What a call that is not admitted yet holds. */
+type Held = {
+  stream: ServerHttp2Stream;
+  path: string | undefined;
+  connection: Connection;
+  bytes: number;
+  /** When it arrived; infinite once its request is complete: it may take its time then. */
+  startMs: number;
+  /** The last buffer of the request, whose slices hold all of it, and what all its buffers measure. */
+  buffer: ArrayBufferLike | undefined;
+  bufferBytes: number;
+  requestBytes: number;
+};
+
+/** Why a call is refused before it is admitted. */
+export type UnadmittedRefusal = 'memory' | 'timeout';
+
+/**
+ * Bounds what calls hold that are not admitted yet, per connection and in all of a port. Where all
+ * hold too much, the connection that holds most loses its calls: others never notice. A call whose
+ * request is not complete in time is refused too.
+ */
+export class UnadmittedCalls implements Disposable {
+  readonly #refuse: (
+    stream: ServerHttp2Stream,
+    path: string | undefined,
+    why: UnadmittedRefusal,
+  ) => void;
+  /** In the order of arrival. */
+  readonly #all = new Map<ServerHttp2Stream, Held>();
+  readonly #byConnection = new Map<Connection, { bytes: number; calls: Set<Held> }>();
+  readonly #timer: NodeJS.Timeout;
+  #bytes = 0;
+
+  constructor(
+    refuse: (stream: ServerHttp2Stream, path: string | undefined, why: UnadmittedRefusal) => void,
+  ) {
+    this.#refuse = refuse;
+    this.#timer = setInterval(() => this.sweep(performance.now()), sweepMs);
+    this.#timer.unref();
+  }
+
+  /** What all of them hold. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Begins to count a call; call it when grpc-js has begun to read the stream. */
+  add(stream: ServerHttp2Stream, connection: Connection, headers: IncomingHttpHeaders): void {
+    const held: Held = {
+      stream,
+      path: headers[':path'],
+      connection,
+      bytes: 0,
+      startMs: performance.now(),
+      buffer: undefined,
+      bufferBytes: 0,
+      requestBytes: 0,
+    };
+    this.#all.set(stream, held);
+    const ofConnection = this.#byConnection.get(connection) ?? { bytes: 0, calls: new Set() };
+    ofConnection.calls.add(held);
+    this.#byConnection.set(connection, ofConnection);
+    stream.once('close', () => this.release(stream));
+    stream.once('end', () => this.#complete(held));
+    stream.on('data', (chunk: Buffer) => this.#receive(held, chunk));
+    // What is compressed may become as large as a request may be, at once.
+    const encoding = headers['grpc-encoding'] ?? 'identity';
+    const expanded = encoding === 'identity' ? 0 : publicRequestBytesMax;
+    this.#grow(held, unadmitted.callBytes + headerBytesOf(headers) + expanded);
+  }
+
+  /** Ends the count of a call that is admitted or over. */
+  release(stream: ServerHttp2Stream): void {
+    const held = this.#all.get(stream);
+    if (held === undefined) return;
+    this.#all.delete(stream);
+    this.#bytes -= held.bytes;
+    const ofConnection = this.#byConnection.get(held.connection);
+    if (ofConnection === undefined) return;
+    ofConnection.calls.delete(held);
+    ofConnection.bytes -= held.bytes;
+    if (ofConnection.calls.size === 0) this.#byConnection.delete(held.connection);
+  }
+
+  /** Refuses the calls whose requests have not been complete in time. */
+  sweep(nowMs: number): void {
+    for (const held of [...this.#all.values()]) {
+      if (nowMs - held.startMs > requestTimeoutMs) this.#end(held, 'timeout');
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  #receive(held: Held, { buffer, length }: Buffer): void {
+    // It is answered: what still comes is read to be thrown away.
+    if (held.stream.headersSent) return;
+    held.requestBytes += length;
+    // Many slices of one buffer hold it once; a slice of a byte holds all of it.
+    if (held.buffer === buffer || !this.#all.has(held.stream)) return;
+    held.buffer = buffer;
+    held.bufferBytes += buffer.byteLength;
+    this.#grow(held, buffer.byteLength);
+  }
+
+  #complete(held: Held): void {
+    held.startMs = Number.POSITIVE_INFINITY;
+    held.buffer = undefined;
+    // grpc-js has copied the message out of its buffers.
+    if (this.#all.has(held.stream)) this.#grow(held, held.requestBytes - held.bufferBytes);
+  }
+
+  /** Or shrinks. */
+  #grow(held: Held, bytes: number): void {
+    held.bytes += bytes;
+    this.#bytes += bytes;
+    const ofConnection = this.#byConnection.get(held.connection);
+    if (ofConnection !== undefined) {
+      ofConnection.bytes += bytes;
+      if (ofConnection.bytes > unadmitted.connectionBytesMax) this.#end(held, 'memory');
+    }
+    if (this.#bytes > unadmitted.totalBytesMax) this.#endLargest();
+  }
+
+  #endLargest(): void {
+    let largest: { bytes: number; calls: Set<Held> } | undefined;
+    for (const each of this.#byConnection.values()) {
+      if (largest === undefined || each.bytes > largest.bytes) largest = each;
+    }
+    for (const held of [...(largest?.calls ?? [])]) this.#end(held, 'memory');
+  }
+
+  #end({ stream, path }: Held, why: UnadmittedRefusal): void {
+    this.release(stream);
+    this.#refuse(stream, path, why);
+  }
+}
+
+/** Names and values of a call's headers. */
+export function headerBytesOf(headers: IncomingHttpHeaders): number {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(headers)) bytes += name.length + (value?.length ?? 0);
+  return bytes;
+}

@@ -1,0 +1,84 @@
+/**
+ * Attacks a public port of ours on loopback, in a process of its own: each message of its parent
+ * names an attack and begins it; the answer tells that it is under way. It goes on until the next.
+ */
+import type { ClientHttp2Session } from 'node:http2';
+import { ServerReflectionRequest } from '@silo/protos/gen/grpc/reflection/v1/reflection.ts';
+import { beginCall, connectRaw, framed, type RawTarget } from '@silo/rpc/test/raw-client.ts';
+import { newApiKey } from '@silo/tokens/secrets.ts';
+
+/** What an attacker does: reflection answers that it never reads, uploads that it never ends … */
+export type Attack = 'reflection' | 'uploads' | 'unknown-keys' | 'none';
+
+const { address, ca, from }: RawTarget = JSON.parse(process.argv[2] ?? '');
+const reflectionPath = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
+const createAccountPath = '/silo.org.v1.AccountService/CreateAccount';
+const getAccountPath = '/silo.org.v1.AccountService/GetAccount';
+const againMs = 1_000;
+
+const attacks: Record<Attack, () => Promise<void>> = {
+  none: async () => {},
+  // Streams beyond a server's limit wait in the client: many connections carry them.
+  reflection: () => onConnections(30, { initialWindowSize: 0 }, askForFiles),
+  uploads: () => onConnections(10, {}, uploadWithoutEnd),
+  'unknown-keys': () => onConnections(16, {}, callWithUnknownKeys),
+};
+
+let sessions: ClientHttp2Session[] = [];
+let timer: NodeJS.Timeout | undefined;
+
+process.on('message', async (attack: Attack) => {
+  clearInterval(timer);
+  for (const session of sessions.splice(0)) session.destroy();
+  await attacks[attack]();
+  // What is refused is tried again, as an attacker does.
+  if (attack !== 'none') timer = setInterval(() => void attacks[attack](), againMs);
+  process.send?.('under way');
+});
+process.once('disconnect', () => process.exit());
+process.send?.('ready');
+
+async function onConnections(
+  connections: number,
+  settings: RawTarget['settings'],
+  act: (session: ClientHttp2Session) => void,
+): Promise<void> {
+  // Those that still stand hold what they hold.
+  sessions = sessions.filter((session) => !session.closed && !session.destroyed);
+  const missing = Math.max(0, connections - sessions.length);
+  const opened = await Promise.allSettled(
+    Array.from({ length: missing }, () => connectRaw({ address, ca, from, settings })),
+  );
+  for (const each of opened) {
+    if (each.status === 'rejected') continue;
+    sessions.push(each.value);
+    act(each.value);
+  }
+}
+
+function askForFiles(session: ClientHttp2Session): void {
+  const question = ServerReflectionRequest.encode({
+    host: '',
+    messageRequest: { $case: 'fileContainingSymbol', value: 'silo.org.v1.AccountService' },
+  }).finish();
+  for (let stream = 0; stream < 100; stream++) {
+    beginCall(session, reflectionPath).write(framed(question));
+  }
+}
+
+function uploadWithoutEnd(session: ClientHttp2Session): void {
+  const sizeBytes = 4 * 2 ** 20;
+  // All but the last byte; and, where a server allows no such size, of the greatest that it does.
+  for (const declared of [sizeBytes, sizeBytes / 16]) {
+    const bytes = framed(Buffer.alloc(declared - 1), declared);
+    for (let stream = 0; stream < 10; stream++) beginCall(session, createAccountPath).write(bytes);
+  }
+}
+
+function callWithUnknownKeys(session: ClientHttp2Session): void {
+  for (let stream = 0; stream < 100; stream++) {
+    beginCall(session, getAccountPath, { authorization: `Bearer ${newApiKey()}` }).end(
+      framed(Buffer.alloc(0)),
+    );
+  }
+}
