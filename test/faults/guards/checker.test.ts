@@ -116,6 +116,12 @@ test('what an RPC may take beyond a lease grows with what the machine takes for 
   t.is(judgeAttempts([{ ...late, yardstickMs: 60 }]).length, 0);
 });
 
+test('an RPC may take a second beyond a lease on the quickest machine', (t) => {
+  const quick = { ...attempt, yardstickMs: 1 };
+  t.is(judgeAttempts([quick]).length, 0);
+  t.is(judgeAttempts([{ ...quick, endedMs: 2_001 }]).length, 1);
+});
+
 test('an RPC that hangs is found on a machine that is a hundred times slower', (t) => {
   const yardstickMs = 500;
   t.is(judgeAttempts([{ ...attempt, endedMs: 30_000, yardstickMs }]).length, 1);
