@@ -70,17 +70,20 @@ export async function join(
   await invited.api.organizations.acceptInvite({ code, requestId: '' });
 }
 
+/** Details that any plan accepts. */
+export const billingDetails = {
+  companyName: 'Example Ltd',
+  email: 'billing@example.com',
+  address: '1 Example Street',
+  countryCode: 'DE',
+  taxId: '',
+};
+
 /** To the plan without a limit. */
 export async function upgrade(api: PublicApi, organizationId: string): Promise<void> {
   await api.billing.updateBillingDetails({
     organizationId,
-    billingDetails: {
-      companyName: 'Example Ltd',
-      email: 'billing@example.com',
-      address: '1 Example Street',
-      countryCode: 'DE',
-      taxId: '',
-    },
+    billingDetails,
     etag: '',
     requestId: '',
   });

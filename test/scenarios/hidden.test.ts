@@ -3,25 +3,34 @@ import type { DescMessage } from '@bufbuild/protobuf';
 import { isServiceError } from '@silo/errors/from-status.ts';
 import { reasonName } from '@silo/errors/reason-name.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
-import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
-import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
-import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { loadImage, siloMethods } from '@silo/protos/image.ts';
 import { serviceNames } from '@silo/service/config.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { newInviteCode } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
-import { createKey, join, keyMessage } from '../authorization/world.ts';
+import { createKey, join } from '../authorization/world.ts';
 import type { PublicApi, SignedUp } from '../harness/clients.ts';
+import {
+  type Ask,
+  currentProject,
+  hideThings,
+  ofAccounts,
+  ofDeletedProjects,
+  ofDestinations,
+  ofInvites,
+  ofKeys,
+  ofMoves,
+  ofOrganizations,
+  ofOrganizationsBesides,
+  ofProjects,
+  ofProjectsBesides,
+} from '../harness/id-requests.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import {
-  billingDetails,
   choosePlan,
   createOrganization,
   createProject,
-  firstPage,
   moveProject,
   present,
   scenarios,
@@ -29,165 +38,7 @@ import {
 
 const test = scenarios();
 
-/** Calls one method about the thing with this id; `own` is the caller's, for what else it names. */
-type Ask = (api: PublicApi, id: string, own: SignedUp) => Promise<unknown>;
-
 const rest = { etag: '', requestId: '' };
-const unplanned = { requestId: '', planFingerprint: '' };
-const updateMask = undefined;
-const email = 'somebody@example.com';
-const level = Level.LEVEL_MEMBER;
-
-const ofOrganizations: Record<string, Ask> = {
-  '/silo.org.v1.OrganizationService/GetOrganization': (api, organizationId) =>
-    api.organizations.getOrganization({ organizationId }),
-  '/silo.org.v1.OrganizationService/UpdateOrganization': (api, id) =>
-    api.organizations.updateOrganization({
-      organization: Organization.fromPartial({ id, name: 'x' }),
-      updateMask,
-      requestId: '',
-    }),
-  '/silo.org.v1.OrganizationService/DeleteOrganization': (api, organizationId) =>
-    api.organizations.deleteOrganization({ organizationId, endDeletedProjects: true, ...rest }),
-  '/silo.org.v1.OrganizationService/ListMembers': (api, organizationId) =>
-    api.organizations.listMembers({ organizationId, ...firstPage }),
-  '/silo.org.v1.OrganizationService/UpdateMember': (api, organizationId, { account }) =>
-    api.organizations.updateMember({
-      member: Member.fromPartial({ organizationId, accountId: account.id, level }),
-      updateMask,
-      requestId: '',
-    }),
-  '/silo.org.v1.OrganizationService/RemoveMember': (api, organizationId, { account }) =>
-    api.organizations.removeMember({ organizationId, accountId: account.id, ...rest }),
-  '/silo.org.v1.OrganizationService/LeaveOrganization': (api, organizationId) =>
-    api.organizations.leaveOrganization({ organizationId, requestId: '' }),
-  '/silo.org.v1.OrganizationService/InviteMember': (api, organizationId) =>
-    api.organizations.inviteMember({ organizationId, email, level, requestId: randomUUID() }),
-  '/silo.org.v1.OrganizationService/ListInvites': (api, organizationId) =>
-    api.organizations.listInvites({ organizationId, ...firstPage }),
-  '/silo.org.v1.OrganizationService/DeleteInvite': (api, organizationId) =>
-    api.organizations.deleteInvite({ organizationId, inviteId: newId('inv'), requestId: '' }),
-  '/silo.org.v1.ActivityService/ListActivity': (api, organizationId) =>
-    api.activity.listActivity({ organizationId, projectId: '', ...firstPage }),
-  '/silo.project.v1.ProjectService/CreateProject': (api, organizationId) =>
-    createProject(api, organizationId),
-  '/silo.project.v1.ProjectService/ListProjects': (api, organizationId) =>
-    api.projects.listProjects({ organizationId, showDeleted: false, ...firstPage }),
-  '/silo.project.v1.ProjectService/CreateRecommendedProjects': (api, organizationId) =>
-    api.projects.createRecommendedProjects({ organizationId, requestId: '' }),
-  '/silo.project.v1.ProjectService/ListMoves': (api, organizationId) =>
-    api.projects.listMoves({ organizationId, projectId: '', ...firstPage }),
-  '/silo.project.v1.ProjectService/BatchMoveProjects': (api, sourceOrganizationId, own) =>
-    api.projects.batchMoveProjects({
-      sourceOrganizationId,
-      projectIds: [own.projectId],
-      destinationOrganizationId: own.organization.id,
-      ...unplanned,
-    }),
-  '/silo.billing.v1.BillingService/GetSubscription': (api, organizationId) =>
-    api.billing.getSubscription({ organizationId }),
-  '/silo.billing.v1.BillingService/UpdateBillingDetails': (api, organizationId) =>
-    api.billing.updateBillingDetails({ organizationId, billingDetails, ...rest }),
-  '/silo.billing.v1.BillingService/ChangePlan': (api, organizationId) =>
-    api.billing.changePlan({ organizationId, plan: Plan.PLAN_FREE, ...rest }),
-};
-
-/** Second ways to name an organization. */
-const ofOrganizationsBesides: Record<string, Ask> = {
-  'PreviewMove of a batch': (api, sourceOrganizationId, { organization, projectId }) =>
-    api.projects.previewMove({
-      ...{ projectId: '', destinationOrganizationId: organization.id },
-      ...{ sourceOrganizationId, projectIds: [projectId] },
-    }),
-};
-
-const ofProjects: Record<string, Ask> = {
-  '/silo.project.v1.ProjectService/GetProject': (api, projectId) =>
-    api.projects.getProject({ projectId }),
-  '/silo.project.v1.ProjectService/UpdateProject': (api, id) =>
-    api.projects.updateProject({
-      project: Project.fromPartial({ id, name: 'x' }),
-      updateMask,
-      requestId: '',
-    }),
-  '/silo.project.v1.ProjectService/DeleteProject': (api, projectId) =>
-    api.projects.deleteProject({ projectId, ...rest }),
-  '/silo.project.v1.ProjectService/ListMoveDestinations': (api, projectId) =>
-    api.projects.listMoveDestinations({ projectId, ...firstPage }),
-  '/silo.project.v1.ProjectService/PreviewMove': (api, projectId, { organization }) =>
-    api.projects.previewMove({
-      ...{ projectId, destinationOrganizationId: organization.id },
-      ...{ sourceOrganizationId: '', projectIds: [] },
-    }),
-  '/silo.project.v1.ProjectService/MoveProject': (api, projectId, { organization }) =>
-    api.projects.moveProject({
-      projectId,
-      destinationOrganizationId: organization.id,
-      etag: '',
-      ...unplanned,
-    }),
-  '/silo.token.v1.ProjectTokenService/GetProjectToken': (api, projectId) =>
-    api.projectTokens.getProjectToken({ projectId }),
-  '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': (api, projectId) =>
-    api.projectTokens.regenerateProjectToken({ projectId, expectedFingerprint: '', requestId: '' }),
-};
-
-/** To its last owner a deleted project is none, but for this. */
-const ofDeletedProjects: Record<string, Ask> = {
-  '/silo.project.v1.ProjectService/UndeleteProject': (api, projectId) =>
-    api.projects.undeleteProject({ projectId, requestId: '' }),
-};
-
-const ofMoves: Record<string, Ask> = {
-  '/silo.project.v1.ProjectService/GetMove': (api, moveId) => api.projects.getMove({ moveId }),
-  '/silo.project.v1.ProjectService/UndoMove': (api, moveId) =>
-    api.projects.undoMove({ moveId, requestId: '' }),
-  '/silo.project.v1.ProjectService/FinalizeMove': (api, moveId) =>
-    api.projects.finalizeMove({ moveId, requestId: '' }),
-};
-
-/** Second ways to name a project, which the list above has under another method. */
-const ofProjectsBesides: Record<string, Ask> = {
-  'ListActivity of a project': (api, projectId) =>
-    api.activity.listActivity({ organizationId: '', projectId, ...firstPage }),
-  'ListMoves of a project': (api, projectId) =>
-    api.projects.listMoves({ organizationId: '', projectId, ...firstPage }),
-  'PreviewMove of a batch': (api, projectId, { organization }) =>
-    api.projects.previewMove({
-      ...{ projectId: '', destinationOrganizationId: organization.id },
-      ...{ sourceOrganizationId: organization.id, projectIds: [projectId] },
-    }),
-  'BatchMoveProjects of a project': (api, projectId, { organization }) =>
-    api.projects.batchMoveProjects({
-      sourceOrganizationId: organization.id,
-      projectIds: [projectId],
-      destinationOrganizationId: organization.id,
-      ...unplanned,
-    }),
-};
-
-const currentProject: Record<string, Ask> = {
-  '/silo.org.v1.AccountService/UpdateAccount': (api, currentProjectId) =>
-    api.accounts.updateAccount({
-      account: Account.fromPartial({ currentProjectId }),
-      updateMask,
-      requestId: '',
-    }),
-};
-
-const ofKeys: Record<string, Ask> = {
-  '/silo.token.v1.ApiKeyService/GetApiKey': (api, keyId) => api.apiKeys.getApiKey({ keyId }),
-  '/silo.token.v1.ApiKeyService/UpdateApiKey': (api, id) =>
-    api.apiKeys.updateApiKey({ apiKey: keyMessage({ id, name: 'x' }), updateMask, requestId: '' }),
-  '/silo.token.v1.ApiKeyService/DisableApiKey': (api, keyId) =>
-    api.apiKeys.disableApiKey({ keyId, ...rest }),
-  '/silo.token.v1.ApiKeyService/EnableApiKey': (api, keyId) =>
-    api.apiKeys.enableApiKey({ keyId, ...rest }),
-  '/silo.token.v1.ApiKeyService/RollApiKey': (api, keyId) =>
-    api.apiKeys.rollApiKey({ keyId, overlap: undefined, etag: '', requestId: randomUUID() }),
-  '/silo.token.v1.ApiKeyService/DeleteApiKey': (api, keyId) =>
-    api.apiKeys.deleteApiKey({ keyId, ...rest }),
-};
 
 /** The key's restrictions may name anything: what the account has no access to is dormant. */
 const tellingNothing = ['/silo.token.v1.ApiKeyService/CreateApiKey'];
@@ -373,19 +224,7 @@ test('what is deleted is, also to its last owner, as what never was', async (t) 
 test('an account that exists but is no member is as one that does not exist', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
-  const { organizations } = eve.api;
-  const organizationId = eve.organization.id;
-  const asks: Record<string, Ask> = {
-    UpdateMember: (_, accountId) =>
-      organizations.updateMember({
-        member: Member.fromPartial({ organizationId, accountId, level }),
-        updateMask,
-        requestId: '',
-      }),
-    RemoveMember: (_, accountId) =>
-      organizations.removeMember({ organizationId, accountId, ...rest }),
-  };
-  await sameRefusal(t, asks, {
+  await sameRefusal(t, ofAccounts, {
     ...{ api: eve.api, own: eve, hidden: ada.account.id, absent: () => newId('acc') },
     reason: 'MEMBER_NOT_FOUND',
   });
@@ -396,16 +235,12 @@ test('another organization’s invite is as none, and so is a code that is for s
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   const { invite, code } = await ada.api.organizations.inviteMember({
     organizationId: ada.organization.id,
-    email,
-    level,
+    email: 'somebody@example.com',
+    level: Level.LEVEL_MEMBER,
     requestId: randomUUID(),
   });
   const { organizations } = eve.api;
-  const asks: Record<string, Ask> = {
-    DeleteInvite: (_, inviteId) =>
-      organizations.deleteInvite({ organizationId: eve.organization.id, inviteId, requestId: '' }),
-  };
-  await sameRefusal(t, asks, {
+  await sameRefusal(t, ofInvites, {
     ...{ api: eve.api, own: eve, hidden: present(invite).id, absent: () => newId('inv') },
     reason: 'INVITE_NOT_FOUND',
   });
@@ -418,23 +253,7 @@ test('a destination that one is no member of is as one that is not there, full o
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   await choosePlan(eve.api, eve.organization.id);
   await createProject(eve.api, eve.organization.id);
-  const asks: Record<string, Ask> = {
-    MoveProject: (api, destinationOrganizationId, { projectId }) =>
-      api.projects.moveProject({ projectId, destinationOrganizationId, etag: '', ...unplanned }),
-    PreviewMove: (api, destinationOrganizationId, { projectId }) =>
-      api.projects.previewMove({
-        ...{ projectId, destinationOrganizationId },
-        ...{ sourceOrganizationId: '', projectIds: [] },
-      }),
-    BatchMoveProjects: (api, destinationOrganizationId, { projectId, organization }) =>
-      api.projects.batchMoveProjects({
-        sourceOrganizationId: organization.id,
-        projectIds: [projectId],
-        destinationOrganizationId,
-        ...unplanned,
-      }),
-  };
-  await sameRefusal(t, asks, {
+  await sameRefusal(t, ofDestinations, {
     ...{ api: eve.api, own: eve, hidden: ada.organization.id, absent: absentOrganization },
     reason: 'ORGANIZATION_NOT_FOUND',
   });
@@ -495,28 +314,8 @@ function namespacesOf({ databaseName }: { databaseName: string }): string[] {
 test('what is hidden is found out by the same reads as what is not there, even where its owner has just used it', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
-  await choosePlan(ada.api, ada.organization.id);
-  const { id: movedId } = await createProject(ada.api, ada.organization.id);
-  const { organizationId } = await createOrganization(ada.api);
-  await choosePlan(ada.api, organizationId);
-  const moveId = present((await moveProject(ada.api, movedId, organizationId)).move).id;
-  const kinds: [Record<string, Ask>, string, () => string][] = [
-    [{ ...ofOrganizations, ...ofOrganizationsBesides }, ada.organization.id, absentOrganization],
-    [{ ...ofProjects, ...ofDeletedProjects, ...currentProject }, ada.projectId, absentProject],
-    [ofProjectsBesides, ada.projectId, absentProject],
-    [ofMoves, moveId, () => newId('mov')],
-    [ofKeys, ada.apiKeyId, () => newId('key')],
-  ];
-  const use = async () => {
-    await ada.api.projects.getProject({ projectId: ada.projectId });
-    await ada.api.projectTokens.getProjectToken({ projectId: ada.projectId });
-    await ada.api.activity.listActivity({
-      ...{ organizationId: '', projectId: ada.projectId, ...firstPage },
-    });
-    await ada.api.billing.getSubscription({ organizationId: ada.organization.id });
-    await ada.api.projects.getMove({ moveId });
-  };
-  for (const [asks, hidden, absent] of kinds) {
+  const { things, use } = await hideThings(ada);
+  for (const { asks, hidden, absent } of things) {
     for (const [path, ask] of Object.entries(asks)) {
       await use();
       // So that the caller's own key is remembered for both.

@@ -4,11 +4,14 @@ import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import anyTest, { type ExecutionContext, type SerialFn, type TestFn } from 'ava';
 import { ulid } from 'ulid';
+import { billingDetails } from '../authorization/world.ts';
 import { certificate } from '../harness/certificates.ts';
 import type { PublicApi } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 import { invariantsHold } from '../invariants.ts';
+
+export { billingDetails };
 
 export type ScenarioContext = { silo: TestSilo };
 
@@ -89,15 +92,6 @@ export async function createOrganization(
   });
   return { organizationId: present(organization).id, ...rest };
 }
-
-/** Details that any plan accepts. */
-export const billingDetails = {
-  companyName: 'Example Ltd',
-  email: 'billing@example.com',
-  address: '1 Example Street',
-  countryCode: 'DE',
-  taxId: '',
-};
 
 /** Billing details, then this plan. */
 export async function choosePlan(

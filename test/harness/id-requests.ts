@@ -1,0 +1,263 @@
+/** Every request of the public API that names a thing, for tests of what a stranger finds out. */
+
+import { randomUUID } from 'node:crypto';
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import { billingDetails, keyMessage, upgrade } from '../authorization/world.ts';
+import type { PublicApi, SignedUp } from './clients.ts';
+
+/** Calls one method about the thing with this id; `own` is the caller's, for what else it names. */
+export type Ask = (api: PublicApi, id: string, own: SignedUp) => Promise<unknown>;
+
+const rest = { etag: '', requestId: '' };
+const unplanned = { requestId: '', planFingerprint: '' };
+const updateMask = undefined;
+const settings = undefined;
+const firstPage = { pageSize: 0, pageToken: '' };
+const email = 'somebody@example.com';
+const level = Level.LEVEL_MEMBER;
+
+export const ofOrganizations: Record<string, Ask> = {
+  '/silo.org.v1.OrganizationService/GetOrganization': (api, organizationId) =>
+    api.organizations.getOrganization({ organizationId }),
+  '/silo.org.v1.OrganizationService/UpdateOrganization': (api, id) =>
+    api.organizations.updateOrganization({
+      organization: Organization.fromPartial({ id, name: 'x' }),
+      updateMask,
+      requestId: '',
+    }),
+  '/silo.org.v1.OrganizationService/DeleteOrganization': (api, organizationId) =>
+    api.organizations.deleteOrganization({ organizationId, endDeletedProjects: true, ...rest }),
+  '/silo.org.v1.OrganizationService/ListMembers': (api, organizationId) =>
+    api.organizations.listMembers({ organizationId, ...firstPage }),
+  '/silo.org.v1.OrganizationService/UpdateMember': (api, organizationId, { account }) =>
+    api.organizations.updateMember({
+      member: Member.fromPartial({ organizationId, accountId: account.id, level }),
+      updateMask,
+      requestId: '',
+    }),
+  '/silo.org.v1.OrganizationService/RemoveMember': (api, organizationId, { account }) =>
+    api.organizations.removeMember({ organizationId, accountId: account.id, ...rest }),
+  '/silo.org.v1.OrganizationService/LeaveOrganization': (api, organizationId) =>
+    api.organizations.leaveOrganization({ organizationId, requestId: '' }),
+  '/silo.org.v1.OrganizationService/InviteMember': (api, organizationId) =>
+    api.organizations.inviteMember({ organizationId, email, level, requestId: randomUUID() }),
+  '/silo.org.v1.OrganizationService/ListInvites': (api, organizationId) =>
+    api.organizations.listInvites({ organizationId, ...firstPage }),
+  '/silo.org.v1.OrganizationService/DeleteInvite': (api, organizationId) =>
+    api.organizations.deleteInvite({ organizationId, inviteId: newId('inv'), requestId: '' }),
+  '/silo.org.v1.ActivityService/ListActivity': (api, organizationId) =>
+    api.activity.listActivity({ organizationId, projectId: '', ...firstPage }),
+  '/silo.project.v1.ProjectService/CreateProject': (api, organizationId) =>
+    api.projects.createProject({ organizationId, name: 'x', settings, requestId: '' }),
+  '/silo.project.v1.ProjectService/ListProjects': (api, organizationId) =>
+    api.projects.listProjects({ organizationId, showDeleted: false, ...firstPage }),
+  '/silo.project.v1.ProjectService/CreateRecommendedProjects': (api, organizationId) =>
+    api.projects.createRecommendedProjects({ organizationId, requestId: '' }),
+  '/silo.project.v1.ProjectService/ListMoves': (api, organizationId) =>
+    api.projects.listMoves({ organizationId, projectId: '', ...firstPage }),
+  '/silo.project.v1.ProjectService/BatchMoveProjects': (api, sourceOrganizationId, own) =>
+    api.projects.batchMoveProjects({
+      sourceOrganizationId,
+      projectIds: [own.projectId],
+      destinationOrganizationId: own.organization.id,
+      ...unplanned,
+    }),
+  '/silo.billing.v1.BillingService/GetSubscription': (api, organizationId) =>
+    api.billing.getSubscription({ organizationId }),
+  '/silo.billing.v1.BillingService/UpdateBillingDetails': (api, organizationId) =>
+    api.billing.updateBillingDetails({ organizationId, billingDetails, ...rest }),
+  '/silo.billing.v1.BillingService/ChangePlan': (api, organizationId) =>
+    api.billing.changePlan({ organizationId, plan: Plan.PLAN_FREE, ...rest }),
+};
+
+/** Second ways to name an organization. */
+export const ofOrganizationsBesides: Record<string, Ask> = {
+  'PreviewMove of an organization’s batch': (
+    api,
+    sourceOrganizationId,
+    { organization, projectId },
+  ) =>
+    api.projects.previewMove({
+      ...{ projectId: '', destinationOrganizationId: organization.id },
+      ...{ sourceOrganizationId, projectIds: [projectId] },
+    }),
+};
+
+export const ofProjects: Record<string, Ask> = {
+  '/silo.project.v1.ProjectService/GetProject': (api, projectId) =>
+    api.projects.getProject({ projectId }),
+  '/silo.project.v1.ProjectService/UpdateProject': (api, id) =>
+    api.projects.updateProject({
+      project: Project.fromPartial({ id, name: 'x' }),
+      updateMask,
+      requestId: '',
+    }),
+  '/silo.project.v1.ProjectService/DeleteProject': (api, projectId) =>
+    api.projects.deleteProject({ projectId, ...rest }),
+  '/silo.project.v1.ProjectService/ListMoveDestinations': (api, projectId) =>
+    api.projects.listMoveDestinations({ projectId, ...firstPage }),
+  '/silo.project.v1.ProjectService/PreviewMove': (api, projectId, { organization }) =>
+    api.projects.previewMove({
+      ...{ projectId, destinationOrganizationId: organization.id },
+      ...{ sourceOrganizationId: '', projectIds: [] },
+    }),
+  '/silo.project.v1.ProjectService/MoveProject': (api, projectId, { organization }) =>
+    api.projects.moveProject({
+      projectId,
+      destinationOrganizationId: organization.id,
+      etag: '',
+      ...unplanned,
+    }),
+  '/silo.token.v1.ProjectTokenService/GetProjectToken': (api, projectId) =>
+    api.projectTokens.getProjectToken({ projectId }),
+  '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': (api, projectId) =>
+    api.projectTokens.regenerateProjectToken({ projectId, expectedFingerprint: '', requestId: '' }),
+};
+
+/** To its last owner a deleted project is none, but for this. */
+export const ofDeletedProjects: Record<string, Ask> = {
+  '/silo.project.v1.ProjectService/UndeleteProject': (api, projectId) =>
+    api.projects.undeleteProject({ projectId, requestId: '' }),
+};
+
+export const ofMoves: Record<string, Ask> = {
+  '/silo.project.v1.ProjectService/GetMove': (api, moveId) => api.projects.getMove({ moveId }),
+  '/silo.project.v1.ProjectService/UndoMove': (api, moveId) =>
+    api.projects.undoMove({ moveId, requestId: '' }),
+  '/silo.project.v1.ProjectService/FinalizeMove': (api, moveId) =>
+    api.projects.finalizeMove({ moveId, requestId: '' }),
+};
+
+/** Second ways to name a project, which the list above has under another method. */
+export const ofProjectsBesides: Record<string, Ask> = {
+  'ListActivity of a project': (api, projectId) =>
+    api.activity.listActivity({ organizationId: '', projectId, ...firstPage }),
+  'ListMoves of a project': (api, projectId) =>
+    api.projects.listMoves({ organizationId: '', projectId, ...firstPage }),
+  'PreviewMove of a batch': (api, projectId, { organization }) =>
+    api.projects.previewMove({
+      ...{ projectId: '', destinationOrganizationId: organization.id },
+      ...{ sourceOrganizationId: organization.id, projectIds: [projectId] },
+    }),
+  'BatchMoveProjects of a project': (api, projectId, { organization }) =>
+    api.projects.batchMoveProjects({
+      sourceOrganizationId: organization.id,
+      projectIds: [projectId],
+      destinationOrganizationId: organization.id,
+      ...unplanned,
+    }),
+};
+
+export const currentProject: Record<string, Ask> = {
+  '/silo.org.v1.AccountService/UpdateAccount': (api, currentProjectId) =>
+    api.accounts.updateAccount({
+      account: Account.fromPartial({ currentProjectId }),
+      updateMask,
+      requestId: '',
+    }),
+};
+
+export const ofKeys: Record<string, Ask> = {
+  '/silo.token.v1.ApiKeyService/GetApiKey': (api, keyId) => api.apiKeys.getApiKey({ keyId }),
+  '/silo.token.v1.ApiKeyService/UpdateApiKey': (api, id) =>
+    api.apiKeys.updateApiKey({ apiKey: keyMessage({ id, name: 'x' }), updateMask, requestId: '' }),
+  '/silo.token.v1.ApiKeyService/DisableApiKey': (api, keyId) =>
+    api.apiKeys.disableApiKey({ keyId, ...rest }),
+  '/silo.token.v1.ApiKeyService/EnableApiKey': (api, keyId) =>
+    api.apiKeys.enableApiKey({ keyId, ...rest }),
+  '/silo.token.v1.ApiKeyService/RollApiKey': (api, keyId) =>
+    api.apiKeys.rollApiKey({ keyId, overlap: undefined, etag: '', requestId: randomUUID() }),
+  '/silo.token.v1.ApiKeyService/DeleteApiKey': (api, keyId) =>
+    api.apiKeys.deleteApiKey({ keyId, ...rest }),
+};
+
+/** Accounts, named to an admin of another organization. */
+export const ofAccounts: Record<string, Ask> = {
+  'UpdateMember of an account': (api, accountId, { organization }) =>
+    api.organizations.updateMember({
+      member: Member.fromPartial({ organizationId: organization.id, accountId, level }),
+      updateMask,
+      requestId: '',
+    }),
+  'RemoveMember of an account': (api, accountId, { organization }) =>
+    api.organizations.removeMember({ organizationId: organization.id, accountId, ...rest }),
+};
+
+/** Invites, named to an admin of another organization. */
+export const ofInvites: Record<string, Ask> = {
+  'DeleteInvite of an invite': (api, inviteId, { organization }) =>
+    api.organizations.deleteInvite({ organizationId: organization.id, inviteId, requestId: '' }),
+};
+
+/** Organizations that the caller's own project would move to. */
+export const ofDestinations: Record<string, Ask> = {
+  'MoveProject to an organization': (api, destinationOrganizationId, { projectId }) =>
+    api.projects.moveProject({ projectId, destinationOrganizationId, etag: '', ...unplanned }),
+  'PreviewMove to an organization': (api, destinationOrganizationId, { projectId }) =>
+    api.projects.previewMove({
+      ...{ projectId, destinationOrganizationId },
+      ...{ sourceOrganizationId: '', projectIds: [] },
+    }),
+  'BatchMoveProjects to an organization': (api, destinationOrganizationId, own) =>
+    api.projects.batchMoveProjects({
+      sourceOrganizationId: own.organization.id,
+      projectIds: [own.projectId],
+      destinationOrganizationId,
+      ...unplanned,
+    }),
+};
+
+/** Requests that name a thing of one kind, one that is hidden, and ids of which there is none. */
+export type HiddenThing = { asks: Record<string, Ask>; hidden: string; absent: () => string };
+
+/** Makes one thing of each kind, hidden from everybody but this account; `use` has it used by it. */
+export async function hideThings(owner: SignedUp): Promise<{
+  things: HiddenThing[];
+  use(): Promise<void>;
+}> {
+  const { api, organization, projectId, account, apiKeyId } = owner;
+  const organizationId = organization.id;
+  await upgrade(api, organizationId);
+  const destination = await api.organizations.createOrganization({ name: 'x', requestId: '' });
+  const destinationOrganizationId = present(destination.organization).id;
+  await upgrade(api, destinationOrganizationId);
+  const added = { organizationId, name: 'Moved', settings, requestId: '' };
+  const moved = present((await api.projects.createProject(added)).project).id;
+  const wanted = { projectId: moved, destinationOrganizationId, etag: '', ...unplanned };
+  const moveId = present((await api.projects.moveProject(wanted)).move).id;
+  const invited = { organizationId, email, level, requestId: randomUUID() };
+  const { invite } = await api.organizations.inviteMember(invited);
+  const absentOrganization = () => newId('org_us');
+  const absentProject = () => newId('prj');
+  const organizations = { ...ofOrganizations, ...ofOrganizationsBesides };
+  const projects = { ...ofProjects, ...ofDeletedProjects, ...currentProject };
+  return {
+    things: [
+      { asks: organizations, hidden: organizationId, absent: absentOrganization },
+      { asks: ofDestinations, hidden: organizationId, absent: absentOrganization },
+      { asks: projects, hidden: projectId, absent: absentProject },
+      { asks: ofProjectsBesides, hidden: projectId, absent: absentProject },
+      { asks: ofMoves, hidden: moveId, absent: () => newId('mov') },
+      { asks: ofKeys, hidden: apiKeyId, absent: () => newId('key') },
+      { asks: ofAccounts, hidden: account.id, absent: () => newId('acc') },
+      { asks: ofInvites, hidden: present(invite).id, absent: () => newId('inv') },
+    ],
+    use: async () => {
+      await api.projects.getProject({ projectId });
+      await api.projectTokens.getProjectToken({ projectId });
+      await api.activity.listActivity({ organizationId: '', projectId, ...firstPage });
+      await api.billing.getSubscription({ organizationId });
+      await api.projects.getMove({ moveId });
+    },
+  };
+}
+
+function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('an empty answer');
+  return value;
+}
