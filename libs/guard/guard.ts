@@ -37,7 +37,8 @@ const readMs = 3_000;
 const waitMs = 3_000;
 /** How long a mutation waits for a view: a guard that starts has one sooner. */
 const viewWithinMs = 1_000;
-const drainWithinMs = 1_000;
+/** How long a guard that ends waits for its lease to be released; the lease expires by itself. */
+const drainWithinMs = 3_000;
 
 type Outcome = { answer: TokenAnswer | Answer; permit: Permit | undefined };
 type Waiting = { resolve(outcome: Outcome): void; reject(error: unknown): void };
