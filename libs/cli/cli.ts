@@ -1,9 +1,9 @@
+import { type Encoder, toJson } from '@silo/protos/json.ts';
 import { type Api, openApi } from './api.ts';
 import { type Ask, createAsk } from './ask.ts';
 import { findDevelopment } from './deployment.ts';
 import { Failure } from './failure.ts';
 import { createFind, type Find } from './find.ts';
-import { type Codec, toJson } from './json.ts';
 import type { Patience } from './patient.ts';
 import { type Deployment, type Profile, Profiles } from './profiles.ts';
 import { lineProgress, noProgress } from './progress.ts';
@@ -32,7 +32,7 @@ export type Cli = {
   /** A deployment without a profile; closed at the end. */
   connect(deployment: Deployment, apiKey?: string): Api;
   /** The answer, on stdout: for people as blocks, with `--json` as the message's proto3-JSON. */
-  answer<Message>(codec: Codec<Message>, message: Message, blocks: readonly Block[]): void;
+  answer<Message>(encoder: Encoder<Message>, message: Message, blocks: readonly Block[]): void;
   /** The same for an answer that is no message. */
   answerPlain(json: object, blocks: readonly Block[]): void;
   /** Beside the answer, on stderr: for people only. */
@@ -92,7 +92,7 @@ export function createCli(
       session ??= signIn();
       return session;
     },
-    answer: (codec, message, blocks) => write(() => toJson(codec, message), blocks),
+    answer: (encoder, message, blocks) => write(() => toJson(encoder, message), blocks),
     answerPlain: (json, blocks) => write(() => json, blocks),
     repeatedBy: (...words) => {
       const { profile } = globals();

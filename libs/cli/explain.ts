@@ -1,6 +1,5 @@
 import { status } from '@grpc/grpc-js';
 import { isServiceError } from '@silo/errors/from-status.ts';
-import { reasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { adviceFor } from './advice.ts';
 import {
@@ -89,7 +88,7 @@ function explainRefusal(
         : []),
     ],
     next: adviceFor(refusal) ?? (exit === 'unavailable' ? (repeat ?? 'run it again') : undefined),
-    reason: reasonName(refusal.reason),
+    reason: refusal.reasonName,
     requestId,
     callId: details.requestInfo,
     json: {

@@ -1,8 +1,9 @@
 import { status } from '@grpc/grpc-js';
-import { type Role, roleToJSON } from '@silo/protos/gen/silo/common/v1/authorization.ts';
+import { bareName } from '@silo/protos/enum-name.ts';
+import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
-import { type Level, levelToJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
-import { type ProjectState, projectStateToJSON } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { aborted, make, notFound, precondition, quota, retryDelayMs, unavailable } from './make.ts';
 import { type RateLimit, rateLimits } from './rate-limit.ts';
 import { reasonName } from './reason-name.ts';
@@ -80,12 +81,13 @@ export const errors = {
       `The key lacks the scope ${scope}. Use a key that holds it.`,
       { metadata: { scope } },
     ),
-  adminRequired: (level: Level) =>
+  /** Takes a level, or its name as a `Refusal` of the guard holds it. */
+  adminRequired: (level: Level | string) =>
     make(
       status.PERMISSION_DENIED,
       ERROR_REASON_ADMIN_REQUIRED,
-      `This needs the level ${levelName(level)} in the organization. Ask an admin or owner of it.`,
-      { metadata: { level: levelName(level) } },
+      `This needs the level ${bareName(Level, level)} in the organization. Ask an admin or owner of it.`,
+      { metadata: { level: bareName(Level, level) } },
     ),
   keyRestricted: () =>
     make(
@@ -200,14 +202,14 @@ export const errors = {
   projectNotActive: ({ projectId, state }: { projectId: string; state: ProjectState }) =>
     precondition(
       ERROR_REASON_PROJECT_NOT_ACTIVE,
-      `The project's state is ${stateName(state)}. Only an active project can take this.`,
-      { subject: projectId, metadata: { state: stateName(state) } },
+      `The project's state is ${bareName(ProjectState, state)}. Only an active project can take this.`,
+      { subject: projectId, metadata: { state: bareName(ProjectState, state) } },
     ),
   projectNotDeleted: ({ projectId, state }: { projectId: string; state: ProjectState }) =>
     precondition(
       ERROR_REASON_PROJECT_NOT_DELETED,
-      `The project's state is ${stateName(state)}. Only a deleted project can be undeleted.`,
-      { subject: projectId, metadata: { state: stateName(state) } },
+      `The project's state is ${bareName(ProjectState, state)}. Only a deleted project can be undeleted.`,
+      { subject: projectId, metadata: { state: bareName(ProjectState, state) } },
     ),
   /** `changes`: what is different now, by its name in the metadata, each with what it means. */
   planChanged: (changes: readonly { what: string; description: string }[]) =>
@@ -390,15 +392,7 @@ function invalidMessage(violations: readonly FieldViolation[]): string {
   return `Correct the fields that are named in the details: ${shown}.`;
 }
 
-function levelName(level: Level): string {
-  return levelToJSON(level).slice('LEVEL_'.length);
-}
-
-function stateName(state: ProjectState): string {
-  return projectStateToJSON(state).slice('PROJECT_STATE_'.length);
-}
-
 /** As certificates spell them: `service`, `guard`, `staff`. */
 function roleNames(roles: readonly Role[]): string {
-  return roles.map((role) => roleToJSON(role).slice('ROLE_'.length).toLowerCase()).join(',');
+  return roles.map((role) => bareName(Role, role).toLowerCase()).join(',');
 }

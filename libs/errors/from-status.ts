@@ -9,10 +9,13 @@ import {
   RetryInfo,
 } from '@silo/protos/gen/google/rpc/error_details.ts';
 import { Status } from '@silo/protos/gen/google/rpc/status.ts';
-import type { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
-import { reasonName, reasonNamed } from './reason-name.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { reasonNamed } from './reason-name.ts';
 import { type ErrorDetails, SiloError } from './silo-error.ts';
 import { detailsKey, errorDomain } from './to-status.ts';
+
+// As google/rpc/error_details.proto defines ErrorInfo.reason.
+const reasonPattern = /^[A-Z][A-Z0-9_]{1,62}$/;
 
 /** Whether this is what a grpc-js client rejects with. */
 export function isServiceError(error: unknown): error is ServiceError {
@@ -41,19 +44,22 @@ export function fromStatus(error: unknown): SiloError | undefined {
 
 /** The reason's name, such as `TOKEN_INVALID`, of a SiloError or of what a client rejects with. */
 export function reasonOf(error: unknown): string | undefined {
-  const refusal = fromStatus(error);
-  return refusal === undefined ? undefined : reasonName(refusal.reason);
+  return fromStatus(error)?.reasonName;
 }
 
 function decodeStatus(decoded: Status, cause: Error): SiloError | undefined {
-  let info: { reason: ErrorReason; metadata: Record<string, string> } | undefined;
+  let info:
+    | { reason: ErrorReason; reasonName: string; metadata: Record<string, string> }
+    | undefined;
   const details: ErrorDetails = {};
   for (const { typeUrl, value } of decoded.details) {
     switch (typeUrl.slice(typeUrl.lastIndexOf('/') + 1)) {
       case 'google.rpc.ErrorInfo': {
-        const { domain, reason, metadata } = ErrorInfo.decode(value);
-        const known = domain === errorDomain ? reasonNamed(reason) : undefined;
-        if (known !== undefined) info = { reason: known, metadata };
+        const { domain, reason: reasonName, metadata } = ErrorInfo.decode(value);
+        if (domain !== errorDomain || !reasonPattern.test(reasonName)) break;
+        // A newer server may give a reason that this build does not know: it stays a refusal.
+        const reason = reasonNamed(reasonName) ?? ErrorReason.ERROR_REASON_UNSPECIFIED;
+        info = { reason, reasonName, metadata };
         break;
       }
       case 'google.rpc.BadRequest':

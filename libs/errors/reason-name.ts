@@ -1,4 +1,5 @@
-import { ErrorReason, errorReasonToJSON } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { bareName } from '@silo/protos/enum-name.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 
 const prefix = 'ERROR_REASON_';
 
@@ -13,7 +14,7 @@ export type ReasonName = keyof typeof ErrorReason extends `ERROR_REASON_${infer 
 
 /** The reason as an ErrorInfo spells it, such as `TOKEN_INVALID`. */
 export function reasonName(reason: ErrorReason): string {
-  return errorReasonToJSON(reason).slice(prefix.length);
+  return bareName(ErrorReason, reason);
 }
 
 /** The reason that an ErrorInfo spells so; undefined for one that this build does not know. */

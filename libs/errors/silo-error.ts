@@ -1,4 +1,5 @@
 import type { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { reasonName } from './reason-name.ts';
 
 export type FieldViolation = { field: string; description: string };
 export type PreconditionViolation = { type: string; subject: string; description: string };
@@ -20,13 +21,17 @@ export class SiloError extends Error {
   override readonly name = 'SiloError';
   /** gRPC status number. */
   readonly code: number;
+  /** Unspecified where only a newer release knows the reason. */
   readonly reason: ErrorReason;
+  /** The reason as an ErrorInfo spells it, such as `TOKEN_INVALID`; known or not. */
+  readonly reasonName: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly details: Readonly<ErrorDetails>;
 
   constructor(init: {
     code: number;
     reason: ErrorReason;
+    reasonName?: string | undefined;
     message: string;
     metadata?: Record<string, string> | undefined;
     details?: ErrorDetails | undefined;
@@ -35,6 +40,7 @@ export class SiloError extends Error {
     super(init.message, init.cause === undefined ? undefined : { cause: init.cause });
     this.code = init.code;
     this.reason = init.reason;
+    this.reasonName = init.reasonName ?? reasonName(init.reason);
     this.metadata = init.metadata ?? {};
     this.details = init.details ?? {};
   }

@@ -10,7 +10,6 @@ import {
   RetryInfo,
 } from '@silo/protos/gen/google/rpc/error_details.ts';
 import { Status } from '@silo/protos/gen/google/rpc/status.ts';
-import { reasonName } from './reason-name.ts';
 import type { ErrorDetails, SiloError } from './silo-error.ts';
 
 export const errorDomain = 'silo.internal';
@@ -52,7 +51,7 @@ function packed(error: SiloError, kept: number): Any[] {
   const truncated: Record<string, string> = cutCount > 0 ? { truncated: String(cutCount) } : {};
   const all = [
     pack('ErrorInfo', ErrorInfo, {
-      reason: reasonName(error.reason),
+      reason: error.reasonName,
       domain: errorDomain,
       metadata: { ...cutTexts(error.metadata), ...truncated },
     }),

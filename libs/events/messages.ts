@@ -1,4 +1,5 @@
 import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
+import { type Decoder, fromJson } from '@silo/protos/json.ts';
 
 /** The message of each event's body, by service and event. */
 export const eventMessages = {
@@ -34,9 +35,7 @@ export const eventMessages = {
 export type EventName = keyof typeof eventMessages;
 
 /** The decoded body of an event. */
-export type EventBody<Name extends EventName> = ReturnType<
-  (typeof eventMessages)[Name]['fromJSON']
->;
+export type EventBody<Name extends EventName> = ReturnType<(typeof eventMessages)[Name]['decode']>;
 
 const typePattern = /^internal\.silo\.([a-z]+\.[a-z_]+)\.v1$/;
 
@@ -46,9 +45,10 @@ export function eventNamed(type: string): EventName | undefined {
   return name !== undefined && isEventName(name) ? name : undefined;
 }
 
-/** The body of an event of that name. Fields that this build does not know are passed over. */
+/** The body of an event of that name, which this release or a newer one wrote: see `fromJson`. */
 export function decodeBody<Name extends EventName>(name: Name, bodyJson: string): EventBody<Name> {
-  return eventMessages[name].fromJSON(JSON.parse(bodyJson)) as EventBody<Name>;
+  const message: Decoder<unknown> = eventMessages[name];
+  return fromJson(message, JSON.parse(bodyJson)) as EventBody<Name>;
 }
 
 function isEventName(name: string): name is EventName {

@@ -1,10 +1,12 @@
+import { enumName } from '@silo/protos/enum-name.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
-import { Level, levelToJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { OrganizationFact } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
 import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { Answer, Question, Refusal } from './access.ts';
+import { isKnownLevel } from './levels.ts';
 import { exceeds, isRestricted, reachesOrganization, reachesProject } from './reach.ts';
 import { holdsScope } from './scopes.ts';
 
@@ -81,7 +83,7 @@ function judgeProject(
   const isUsable = project.state === ProjectState.PROJECT_STATE_ACTIVE || question.evenGone;
   if (!isUsable) return no(hidden, key);
   if (!reachesProject(key, projectId, project.organizationId)) return no(hidden, key);
-  if (organization === undefined || !isMember(level)) return no(hidden, key);
+  if (organization === undefined || !isKnownLevel(level)) return no(hidden, key);
   if (level < leastLevel(question)) return no(levelTooLow(question), key);
   return {
     allowed: true,
@@ -103,17 +105,13 @@ function judgeOrganization(
   const hidden = question.hiddenAs ?? absent;
   if (!reachesOrganization(key, organizationId)) return no(hidden, key);
   if (organization === undefined && question.evenGone) return { allowed: true, facts: { key } };
-  if (organization === undefined || !isMember(level)) return no(hidden, key);
+  if (organization === undefined || !isKnownLevel(level)) return no(hidden, key);
   const least = leastLevelIn(organization, question);
   if (level < least) return no(levelTooLow({ ...question, level: least }), key);
   return {
     allowed: true,
     facts: { key, organization: { id: organizationId, level, fact: organization } },
   };
-}
-
-function isMember(level: Level | undefined): level is Level {
-  return level !== undefined && level !== Level.LEVEL_UNSPECIFIED;
 }
 
 function leastLevelIn(organization: OrganizationFact, question: Question): Level {
@@ -126,7 +124,7 @@ function leastLevel(question: Question): Level {
 }
 
 function levelTooLow(question: Question): Refusal {
-  return refusal(ErrorReason.ERROR_REASON_ADMIN_REQUIRED, levelToJSON(leastLevel(question)));
+  return refusal(ErrorReason.ERROR_REASON_ADMIN_REQUIRED, enumName(Level, leastLevel(question)));
 }
 
 function refusal(reason: ErrorReason, detail: string): Refusal {

@@ -1,5 +1,4 @@
 import { status } from '@grpc/grpc-js';
-import { reasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Logger } from 'pino';
 import { Counter, Histogram, type Registry } from 'prom-client';
@@ -37,7 +36,7 @@ export function createCallReport(log: Logger, registry?: Registry): CallReport {
   const answered: CallReport['answered'] = (active, { isRoutine }, error) => {
     const durationMs = performance.now() - active.startMs;
     const code = status[error?.code ?? status.OK] ?? 'UNKNOWN';
-    const reason = error && reasonName(error.reason);
+    const reason = error?.reasonName;
     measure?.(active.call.method, code, reason ?? '', durationMs / 1_000);
     const level = levelOf(error, isRoutine);
     if (!log.isLevelEnabled(level)) return;

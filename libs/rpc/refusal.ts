@@ -4,7 +4,6 @@ import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Refusal } from '@silo/guard/access.ts';
 import type { Dimension } from '@silo/guard/reach.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
-import { levelFromJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
 
 /** A refusal of access as the error that the caller gets. */
 export function refusalError({ reason, detail }: Refusal): SiloError {
@@ -14,7 +13,7 @@ export function refusalError({ reason, detail }: Refusal): SiloError {
     case ErrorReason.ERROR_REASON_SCOPE_REQUIRED:
       return errors.scopeRequired(detail);
     case ErrorReason.ERROR_REASON_ADMIN_REQUIRED:
-      return errors.adminRequired(levelFromJSON(detail));
+      return errors.adminRequired(detail);
     case ErrorReason.ERROR_REASON_KEY_RESTRICTED:
       return errors.keyRestricted();
     case ErrorReason.ERROR_REASON_KEY_EXCEEDS_CALLER:

@@ -189,7 +189,7 @@ class SourceFollower {
     try {
       const { events, head: present } = await this.#source.read(after, signal);
       const sequence = events.at(-1)?.sequence ?? after;
-      const between = events.flatMap((event) => this.#documentOf(event) ?? []);
+      const between = events.flatMap((event) => documentOf(event) ?? []);
       return { to: { sequence, incarnation: present.incarnation }, between };
     } catch (error) {
       const firstSequence = firstAfterCompaction(error);
@@ -199,19 +199,13 @@ class SourceFollower {
       return { to, between: [] };
     }
   }
+}
 
-  #documentOf(event: SequencedEvent): ActivityDocument | undefined {
-    try {
-      const entry = entryOf(event);
-      if (entry === undefined) return undefined;
-      const { id: _id, ...rest } = entry;
-      return { _id, ...rest, sequence: event.sequence };
-    } catch (error) {
-      // A value that only a newer release knows must not keep out all that follows.
-      this.#log.warn({ event: event.id, type: event.type, err: error }, 'an event made no entry');
-      return undefined;
-    }
-  }
+function documentOf(event: SequencedEvent): ActivityDocument | undefined {
+  const entry = entryOf(event);
+  if (entry === undefined) return undefined;
+  const { id: _id, ...rest } = entry;
+  return { _id, ...rest, sequence: event.sequence };
 }
 
 function reaches(position: Position, head: Head): boolean {

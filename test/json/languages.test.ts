@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type DescMessage, toBinary } from '@bufbuild/protobuf';
-import { toJson } from '@silo/cli/json.ts';
 import { fetchWheel } from '@silo/embedded/downloads.ts';
 import { unzipAll } from '@silo/embedded/unzip.ts';
 import { decodeBody, eventMessages, eventNamed } from '@silo/events/messages.ts';
@@ -17,6 +16,7 @@ import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_
 import { ApiKeyServiceService } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { ProjectTokenServiceService } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import { findMethod, loadImage, siloMethods } from '@silo/protos/image.ts';
+import { toJson } from '@silo/protos/json.ts';
 import test, { type ExecutionContext } from 'ava';
 import { sampleOf } from './samples.ts';
 

@@ -63,7 +63,8 @@ const ruleTexts: Record<MoveRule, string> = {
 
 function checkRow({ rule, passed, description, projectIds }: MoveCheck): Span[] {
   const outcome: Span = passed ? { text: '✓', style: 'good' } : { text: '✗', style: 'bad' };
-  return [ruleTexts[rule] ?? ruleTexts[0], outcome, [description, ...projectIds].join(' ')];
+  const known = ruleTexts[rule] ?? `${ruleTexts[MoveRule.MOVE_RULE_UNSPECIFIED]} (${rule})`;
+  return [known, outcome, [description, ...projectIds].join(' ')];
 }
 
 const lost: Span = { text: 'loses access', style: 'bad' };

@@ -1,11 +1,11 @@
-import { type Project, projectStateToJSON } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type {
   CreateRecommendedProjectsResponse,
   FoundProject,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { ProjectToken } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import type { Block } from '../text.ts';
-import { facts, timeText } from './values.ts';
+import { facts, stateText, timeText } from './values.ts';
 
 /** The switcher as a list. */
 export function foundBlocks(found: readonly FoundProject[]): Block[] {
@@ -42,7 +42,7 @@ export function projectBlocks(project: Project): Block[] {
     ['project', project.id],
     ['name', project.name],
     ['organization', project.organizationId],
-    ['state', projectStateToJSON(project.state).slice('PROJECT_STATE_'.length).toLowerCase()],
+    ['state', stateText(project.state)],
     ['time zone', settings?.timeZone],
     ['app URLs', settings?.appUrls.join(', ')],
     ['anonymize IPs', settings?.anonymizeIps ? 'yes' : 'no'],

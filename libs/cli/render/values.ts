@@ -1,9 +1,7 @@
-import {
-  type Plan,
-  planFromJSON,
-  planToJSON,
-} from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
-import { type Level, levelFromJSON, levelToJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { bareName } from '@silo/protos/enum-name.ts';
+import { Plan, planFromJSON } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { Level, levelFromJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { ServiceName } from '@silo/service/config.ts';
 import type { Block } from '../text.ts';
 
@@ -27,7 +25,7 @@ export const levelNames = ['member', 'admin', 'owner'] as const;
 export type LevelName = (typeof levelNames)[number];
 
 export function levelText(level: Level): string {
-  return levelToJSON(level).slice('LEVEL_'.length).toLowerCase();
+  return bareName(Level, level).toLowerCase();
 }
 
 export function levelNamed(name: LevelName): Level {
@@ -38,7 +36,11 @@ export const planNames = ['free', 'pay-as-you-go', 'scale', 'enterprise'] as con
 export type PlanName = (typeof planNames)[number];
 
 export function planText(plan: Plan): string {
-  return planToJSON(plan).slice('PLAN_'.length).toLowerCase().replaceAll('_', '-');
+  return bareName(Plan, plan).toLowerCase().replaceAll('_', '-');
+}
+
+export function stateText(state: ProjectState): string {
+  return bareName(ProjectState, state).toLowerCase();
 }
 
 export function planNamed(name: PlanName): Plan {

@@ -1,6 +1,7 @@
 import { Metadata, status } from '@grpc/grpc-js';
 import { combine, errors } from '@silo/errors/errors.ts';
-import type { SiloError } from '@silo/errors/silo-error.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test from 'ava';
 import { type ExitName, exitCodes, exitMeanings } from '../exit-codes.ts';
 import { explain } from '../explain.ts';
@@ -84,6 +85,15 @@ test('a refusal is told with what to do next, its reason and the request’s id'
   const text = textOf(refused(errors.projectLimit(slots), 'request-1'));
   t.regex(text, /next: {2}silo plan list, then silo plan change PLAN --org org_us_1/);
   t.regex(text, /reason PROJECT_LIMIT · request request-1/);
+});
+
+test('a refusal with a reason that only a newer server knows is told as a refusal', (t) => {
+  const newer = new SiloError({
+    ...{ code: status.FAILED_PRECONDITION, message: 'The moon is full.' },
+    ...{ reason: ErrorReason.ERROR_REASON_UNSPECIFIED, reasonName: 'MOON_FULL' },
+  });
+  t.is(explain(refused(newer)).exit, 'refused');
+  t.is(textOf(refused(newer)), 'error: The moon is full.\nreason MOON_FULL\n');
 });
 
 test('all violations of a combined refusal are told', (t) => {

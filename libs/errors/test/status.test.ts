@@ -2,10 +2,13 @@ import { Metadata, status } from '@grpc/grpc-js';
 import { ErrorInfo } from '@silo/protos/gen/google/rpc/error_details.ts';
 import { Status } from '@silo/protos/gen/google/rpc/status.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import test from 'ava';
 import { errors } from '../errors.ts';
 import { from } from '../from.ts';
 import { fromStatus, reasonOf } from '../from-status.ts';
+import { reasonName } from '../reason-name.ts';
 import { detailsKey, statusSizeBytesMax, toStatus } from '../to-status.ts';
 
 /** What a grpc-js client rejects with after a server has sent this. */
@@ -72,6 +75,45 @@ test('an error of somebody else has no reason of ours', (t) => {
   foreign.set(detailsKey, Buffer.from([1, 2, 3]));
   t.is(reasonOf(received({ ...bare, metadata: foreign })), undefined);
   t.is(reasonOf(new Error('no')), undefined);
+});
+
+/** A refusal with a reason that this build has no number for. */
+function newerRefusal(reason: string): Error {
+  const sent = toStatus(errors.lastProject());
+  const newer = Status.decode(statusBytes(sent));
+  const [info, ...others] = newer.details;
+  const value = ErrorInfo.decode(info?.value ?? Buffer.alloc(0));
+  const renamed = Buffer.from(ErrorInfo.encode({ ...value, reason }).finish());
+  const details = [{ typeUrl: info?.typeUrl ?? '', value: renamed }, ...others];
+  const metadata = new Metadata();
+  metadata.set(detailsKey, Buffer.from(Status.encode({ ...newer, details }).finish()));
+  return received({ ...sent, metadata });
+}
+
+test('a reason that only a newer release knows keeps its name, on the wire too', (t) => {
+  const refusal = fromStatus(newerRefusal('REASON_OF_TOMORROW'));
+  t.is(refusal?.reason, ErrorReason.ERROR_REASON_UNSPECIFIED);
+  t.is(refusal?.reasonName, 'REASON_OF_TOMORROW');
+  t.is(refusal?.message, errors.lastProject().message);
+  t.deepEqual(refusal?.details, errors.lastProject().details);
+  t.is(refusal && reasonOf(received(toStatus(refusal))), 'REASON_OF_TOMORROW');
+});
+
+test('a reason that is no name is none of ours', (t) => {
+  for (const name of ['', 'constructor', 'two words', 'X'.repeat(64)]) {
+    t.is(fromStatus(newerRefusal(name)), undefined, name);
+  }
+});
+
+test('a number that only a newer release knows is named as unknown', (t) => {
+  t.is(reasonName(9_999 as ErrorReason), 'UNKNOWN (9999)');
+  const { message, metadata } = errors.adminRequired(7 as Level);
+  t.regex(message, /the level UNKNOWN \(7\) /);
+  t.deepEqual(metadata, { level: 'UNKNOWN (7)' });
+  t.regex(
+    errors.projectNotActive({ projectId: 'prj_1', state: 7 as ProjectState }).message,
+    /UNKNOWN \(7\)/,
+  );
 });
 
 test('the funnel lets refusals pass as they are', (t) => {

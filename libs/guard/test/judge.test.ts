@@ -133,6 +133,28 @@ const rows: Row[] = [
     refused: ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND,
   },
   {
+    rule: 'a level that only a newer release knows grants nothing on a project',
+    facts: { ...facts, level: 7 as Level },
+    refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  {
+    rule: 'a level that only a newer release knows grants nothing in an organization',
+    question: { ...inOrganization, level: Level.LEVEL_MEMBER },
+    facts: { ...facts, level: 7 as Level },
+    refused: ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND,
+  },
+  {
+    rule: 'a level that is demanded and only a newer release knows is held by nobody',
+    question: { level: 7 as Level },
+    facts: { ...facts, level: Level.LEVEL_OWNER },
+    refused: ErrorReason.ERROR_REASON_ADMIN_REQUIRED,
+  },
+  {
+    rule: 'a project in a state that only a newer release knows is not usable',
+    facts: { ...facts, project: { ...project, state: 7 as ProjectState } },
+    refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  {
     rule: 'a member is told that its level is too low',
     facts: { ...facts, level: Level.LEVEL_MEMBER },
     refused: ErrorReason.ERROR_REASON_ADMIN_REQUIRED,

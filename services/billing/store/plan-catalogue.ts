@@ -1,8 +1,5 @@
-import {
-  type Plan,
-  PlanDescription,
-  planToJSON,
-} from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { enumName } from '@silo/protos/enum-name.ts';
+import { Plan, PlanDescription } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import catalogue from './plan-catalogue.json' with { type: 'json' };
 
 /** The plans that can be chosen, smallest first. */
@@ -13,6 +10,6 @@ export const plans: readonly PlanDescription[] = catalogue.map((entry) =>
 /** What a plan gives. */
 export function describePlan(plan: Plan): PlanDescription {
   const found = plans.find((each) => each.plan === plan);
-  if (found === undefined) throw new RangeError(`no such plan: ${planToJSON(plan)}`);
+  if (found === undefined) throw new RangeError(`no such plan: ${enumName(Plan, plan)}`);
   return found;
 }

@@ -1,7 +1,10 @@
-import { type Plan, planToJSON } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
-import { type Level, levelToJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
+import { enumName } from '@silo/protos/enum-name.ts';
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { ActivityChange } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
+import { type Decoder, fromJson } from '@silo/protos/json.ts';
 
 /** What the log tells of one event, whichever service's. */
 export type ToldEvent = {
@@ -12,7 +15,7 @@ export type ToldEvent = {
   time: Date;
   actor: string;
   /** The body's proto3 JSON, parsed. */
-  body: unknown;
+  body: JsonValue;
 };
 
 /** One entry of the activity log, and which organizations see it. */
@@ -42,7 +45,8 @@ type Told = {
   changes?: ActivityChange[];
 };
 
-type Teller = (body: unknown) => Told;
+/** Enum values are told by the names in the JSON, which those of a newer release have too. */
+type Teller = (json: JsonObject) => Told;
 
 const nobody: Told = { organizationIds: [] };
 
@@ -71,14 +75,14 @@ export const tellers: Readonly<Record<string, Teller>> = {
     subjectId: organizationId,
     changes: changed('name', name, ''),
   })),
-  'org.member_added': telling(events.MemberAdded, ({ organizationId, accountId, level }) => ({
+  'org.member_added': telling(events.MemberAdded, ({ organizationId, accountId }, { level }) => ({
     organizationIds: [organizationId],
     subjectId: accountId,
     changes: changed('level', '', levelName(level)),
   })),
   'org.member_updated': telling(
     events.MemberUpdated,
-    ({ organizationId, accountId, oldLevel, level }) => ({
+    ({ organizationId, accountId }, { oldLevel, level }) => ({
       organizationIds: [organizationId],
       subjectId: accountId,
       changes: changed('level', levelName(oldLevel), levelName(level)),
@@ -86,17 +90,20 @@ export const tellers: Readonly<Record<string, Teller>> = {
   ),
   'org.member_removed': telling(
     events.MemberRemoved,
-    ({ organizationId, accountId, oldLevel }) => ({
+    ({ organizationId, accountId }, { oldLevel }) => ({
       organizationIds: [organizationId],
       subjectId: accountId,
       changes: changed('level', levelName(oldLevel), ''),
     }),
   ),
-  'org.invite_created': telling(events.InviteCreated, ({ organizationId, inviteId, level }) => ({
-    organizationIds: [organizationId],
-    subjectId: inviteId,
-    changes: changed('level', '', levelName(level)),
-  })),
+  'org.invite_created': telling(
+    events.InviteCreated,
+    ({ organizationId, inviteId }, { level }) => ({
+      organizationIds: [organizationId],
+      subjectId: inviteId,
+      changes: changed('level', '', levelName(level)),
+    }),
+  ),
   'org.invite_deleted': telling(events.InviteDeleted, ({ organizationId, inviteId }) => ({
     organizationIds: [organizationId],
     subjectId: inviteId,
@@ -166,7 +173,7 @@ export const tellers: Readonly<Record<string, Teller>> = {
   'token.key_revoked': telling(events.ApiKeyRevoked, () => nobody),
   'billing.subscription_created': telling(
     events.SubscriptionCreated,
-    ({ organizationId, plan }) => ({
+    ({ organizationId }, { plan }) => ({
       organizationIds: [organizationId],
       subjectId: organizationId,
       changes: changed('plan', '', planName(plan)),
@@ -176,7 +183,7 @@ export const tellers: Readonly<Record<string, Teller>> = {
     events.BillingDetailsUpdated,
     ({ organizationId }) => ({ organizationIds: [organizationId], subjectId: organizationId }),
   ),
-  'billing.plan_changed': telling(events.PlanChanged, ({ organizationId, oldPlan, plan }) => ({
+  'billing.plan_changed': telling(events.PlanChanged, ({ organizationId }, { oldPlan, plan }) => ({
     organizationIds: [organizationId],
     subjectId: organizationId,
     changes: changed('plan', planName(oldPlan), planName(plan)),
@@ -184,19 +191,18 @@ export const tellers: Readonly<Record<string, Teller>> = {
 };
 
 /**
- * The entry that an event makes; undefined for one that concerns no organization, or that a newer
- * release invented. Pure: the same event always makes the same entry.
+ * The entry that an event makes; undefined for one that concerns no organization. Of an event that
+ * only a newer release can read, the entry tells what it names. Pure: the same event always makes
+ * the same entry.
  */
 export function entryOf(event: ToldEvent): Entry | undefined {
-  const type = shortType(event.type);
-  if (type === undefined || !Object.hasOwn(tellers, type)) return undefined;
-  const told = tellers[type]?.(event.body) ?? nobody;
+  const told = toldBy(event);
   const organizationIds = [...new Set(told.organizationIds)].filter((id) => id !== '');
   if (organizationIds.length === 0) return undefined;
   return {
     id: event.id,
     time: event.time,
-    type,
+    type: shortType(event.type),
     actor: event.actor,
     organizationIds,
     projectId: told.projectId ?? '',
@@ -207,16 +213,41 @@ export function entryOf(event: ToldEvent): Entry | undefined {
   };
 }
 
-/** `project.moved` of `internal.silo.project.moved.v1`. */
-function shortType(type: string): string | undefined {
-  return /^internal\.silo\.(.+)\.v1$/.exec(type)?.[1];
+function toldBy({ type, body }: ToldEvent): Told {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return nobody;
+  const name = shortType(type);
+  if (!Object.hasOwn(tellers, name)) return namedBy(body);
+  try {
+    return tellers[name]?.(body) ?? nobody;
+  } catch {
+    return namedBy(body); // not the message that this build knows by this name
+  }
+}
+
+/** What a body names in fields that mean the same in every event. */
+function namedBy(json: JsonObject): Told {
+  const { organizationId, oldOrganizationId, newOrganizationId } = json;
+  return {
+    organizationIds: [organizationId, oldOrganizationId, newOrganizationId].map(textOf),
+    projectId: textOf(json.projectId),
+    moveId: textOf(json.moveId),
+  };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/** `project.moved` of `internal.silo.project.moved.v1`; of another version `project.moved.v2`. */
+function shortType(type: string): string {
+  return type.replace(/^internal\.silo\./, '').replace(/\.v1$/, '');
 }
 
 function telling<Body>(
-  message: { fromJSON(json: unknown): Body },
-  tell: (body: Body) => Told,
+  message: Decoder<Body>,
+  tell: (body: Body, json: JsonObject) => Told,
 ): Teller {
-  return (json) => tell(message.fromJSON(json));
+  return (json) => tell(fromJson(message, json), json);
 }
 
 /** No change at all where both are the same. */
@@ -224,10 +255,10 @@ function changed(field: string, from: string, to: string): ActivityChange[] {
   return from === to ? [] : [{ field, from, to }];
 }
 
-function levelName(level: Level): string {
-  return levelToJSON(level);
+function levelName(level: unknown): string {
+  return enumName(Level, level);
 }
 
-function planName(plan: Plan): string {
-  return planToJSON(plan);
+function planName(plan: unknown): string {
+  return enumName(Plan, plan);
 }

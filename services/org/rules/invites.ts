@@ -1,4 +1,5 @@
 import { errors } from '@silo/errors/errors.ts';
+import { isKnownLevel } from '@silo/guard/levels.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { comparable } from './email.ts';
 
@@ -13,7 +14,7 @@ export const emailInvitesMax = 500;
 
 /** The highest level that a member of this level may invite to; unspecified: none. */
 export function grantableMax(level: Level | undefined): Level {
-  return level !== undefined && level >= Level.LEVEL_ADMIN ? level : Level.LEVEL_UNSPECIFIED;
+  return isKnownLevel(level) && level >= Level.LEVEL_ADMIN ? level : Level.LEVEL_UNSPECIFIED;
 }
 
 /** Refuses with RESOURCE_LIMIT where one more invite would be too many. */

@@ -1,16 +1,17 @@
 import { errors } from '@silo/errors/errors.ts';
+import { isKnownLevel } from '@silo/guard/levels.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 
 /**
  * The level that still stands behind the caller when the change is decided. Refuses with
- * ORGANIZATION_NOT_FOUND who is no member any more, with ADMIN_REQUIRED who is below `least`.
+ * ORGANIZATION_NOT_FOUND who is no member any more, or of a level that is not known, with ADMIN_REQUIRED who is below `least`.
  */
 export function checkStillAllowed(
   level: Level | undefined,
   least: Level,
   organizationId: string,
 ): Level {
-  if (level === undefined) throw errors.organizationNotFound(organizationId);
+  if (!isKnownLevel(level)) throw errors.organizationNotFound(organizationId);
   if (level < least) throw errors.adminRequired(least);
   return level;
 }

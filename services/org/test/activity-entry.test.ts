@@ -1,4 +1,5 @@
 import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
+import { loadImage } from '@silo/protos/image.ts';
 import test from 'ava';
 import { entryOf, tellers } from '../rules/activity-entry.ts';
 
@@ -335,11 +336,85 @@ test('every message of events.proto has a row and a teller', (t) => {
   t.deepEqual([...new Set(rows.map(({ type }) => type))].sort(), Object.keys(tellers).sort());
 });
 
-test('an event that a newer release invented makes no entry', (t) => {
-  t.is(entryFor('project.teleported', { organizationId: org }), undefined);
-  t.is(
-    entryOf({ id: 'x', type: 'internal.silo.org.member_added.v2', time, actor: acc, body: {} }),
-    undefined,
-  );
+const { registry } = loadImage();
+
+/** The enum fields of an event's message, as JSON names them. */
+function enumFieldsOf(message: string): string[] {
+  const fields = registry.getMessage(`silo.events.v1.${message}`)?.fields ?? [];
+  return fields.filter((field) => field.enum !== undefined).map(({ jsonName }) => jsonName);
+}
+
+const withEnums = rows.filter(({ message }) => enumFieldsOf(message).length > 0);
+
+test('a plan of a newer release is told by its name', (t) => {
+  const body = { organizationId: org, oldPlan: 'PLAN_FREE', plan: 'PLAN_OF_TOMORROW' };
+  t.deepEqual(entryFor('billing.plan_changed', body)?.changes, [
+    { field: 'plan', from: 'PLAN_FREE', to: 'PLAN_OF_TOMORROW' },
+  ]);
+});
+
+for (const { message, type, body } of withEnums) {
+  for (const [given, shown] of [
+    ['VALUE_OF_TOMORROW', 'VALUE_OF_TOMORROW'],
+    [987, 'UNKNOWN (987)'],
+  ] as const) {
+    test(`${message}: its entry shows the unknown enum value ${given}`, (t) => {
+      for (const field of enumFieldsOf(message)) {
+        const entry = entryFor(type, { ...body, [field]: given });
+        const known = entryFor(type, body);
+        t.deepEqual({ ...entry, changes: [] }, { ...known, changes: [] });
+        const texts = entry?.changes.flatMap(({ from, to }) => [from, to]);
+        t.true(texts?.includes(shown), field);
+      }
+    });
+  }
+}
+
+test('the rows hold every event with an enum', (t) => {
+  const messages = new Set(withEnums.map(({ message }) => message));
+  t.true(messages.size >= 6);
+});
+
+for (const [index, { message, type, body }] of rows.entries()) {
+  test(`${message} (row ${index + 1}): a field of a newer release changes nothing`, (t) => {
+    const newer = { ...body, ofTomorrow: { values: [1, 'x'] } };
+    t.deepEqual(entryFor(type, newer), entryFor(type, body));
+  });
+}
+
+const unreadable: [what: string, type: string][] = [
+  ['an event that a newer release invented', 'project.teleported'],
+  ['a newer version of an event', 'org.member_added.v2'],
+];
+
+for (const [what, type] of unreadable) {
+  test(`${what} makes an entry for the organizations that it names`, (t) => {
+    const entry = entryOf({
+      id: 'evt_1',
+      type: type.endsWith('.v2') ? `internal.silo.${type}` : `internal.silo.${type}.v1`,
+      time,
+      actor: acc,
+      body: { organizationId: org, projectId: prj, speed: 'WARP' },
+    });
+    t.deepEqual(entry, {
+      ...{ id: 'evt_1', time, type, actor: acc, organizationIds: [org], projectId: prj },
+      ...{ subjectId: '', moveId: '', undoOf: '', changes: [] },
+    });
+  });
+}
+
+test('an event that cannot be decoded makes an entry for the organizations that it names', (t) => {
+  const moved = { oldOrganizationId: org, newOrganizationId: other, projectId: prj, moveId: mov };
+  const entry = entryFor('project.moved', { ...moved, projectCount: 'many' });
+  t.like(entry, { type: 'project.moved', projectId: prj, moveId: mov, changes: [] });
+  t.deepEqual(entry?.organizationIds, [org, other]);
+});
+
+test('an unknown event that names no organization makes no entry', (t) => {
+  t.is(entryFor('project.teleported', { projectId: prj }), undefined);
   t.is(entryFor('constructor', {}), undefined);
+  for (const body of [null, 'text', [], 7, { organizationId: 7 }]) {
+    const event = { id: 'x', type: 'internal.silo.project.created.v1', time, actor: acc, body };
+    t.is(entryOf(event), undefined);
+  }
 });

@@ -102,22 +102,30 @@ test('what the log no longer holds is passed over', async (t) => {
   t.deepEqual(await listed(harness), ['event-c']);
 });
 
-test('an event that cannot be read does not keep out those after it', async (t) => {
+test('an event with values that only a newer release knows is kept', async (t) => {
   const harness = await storeHarness(t);
   const source = scriptedSource();
   source.log.push('a', 'b');
-  const odd: Source = {
+  const newer: Source = {
     ...source,
     read: async (afterSequence, signal) => {
       const { events, head } = await source.read(afterSequence, signal);
-      const type = 'internal.silo.billing.plan_changed.v1';
       const [first, ...rest] = events;
       if (first === undefined) return { events, head };
-      return { events: [{ ...first, type, body: { plan: 'PLAN_OF_TOMORROW' } }, ...rest], head };
+      const type = 'internal.silo.billing.plan_changed.v1';
+      const body = { organizationId: 'org_1', oldPlan: 'PLAN_FREE', plan: 'PLAN_OF_TOMORROW' };
+      return { events: [{ ...first, type, body }, ...rest], head };
     },
   };
-  await followerOf(harness, odd).catchUp(harness.signal);
-  t.deepEqual(await listed(harness), ['event-b']);
+  await followerOf(harness, newer).catchUp(harness.signal);
+  const { items } = await harness.stores.activity.list('org_1', { size: 9 }, harness.signal);
+  t.deepEqual(
+    items.map(({ _id, changes }) => [_id, changes]),
+    [
+      ['event-b', [{ field: 'name', from: '', to: 'b' }]],
+      ['event-a', [{ field: 'plan', from: 'PLAN_FREE', to: 'PLAN_OF_TOMORROW' }]],
+    ],
+  );
 });
 
 test('activity is refused where a log cannot be asked in time', async (t) => {

@@ -53,6 +53,15 @@ test('who is no member any more when it is decided does not know the organizatio
   t.is(checkStillAllowed(LEVEL_OWNER, LEVEL_ADMIN, organizationId), LEVEL_OWNER);
 });
 
+test('a level that only a newer release knows decides nothing', (t) => {
+  const newer = 7 as Level;
+  refuses(t, 'ORGANIZATION_NOT_FOUND', () =>
+    checkStillAllowed(newer, LEVEL_MEMBER, organizationId),
+  );
+  const required = { level: 'UNKNOWN (7)' };
+  refuses(t, 'ADMIN_REQUIRED', () => checkWithinOwn(LEVEL_OWNER, newer), required);
+});
+
 test('an organization always keeps an owner', (t) => {
   refuses(t, 'LAST_OWNER', () => checkKeepsOwner(1, LEVEL_OWNER, LEVEL_ADMIN));
   refuses(t, 'LAST_OWNER', () => checkKeepsOwner(1, LEVEL_OWNER, undefined));
@@ -76,6 +85,8 @@ for (const [why, invite, facts, accepted] of [
   ['was made by one who is gone', {}, { inviterLevel: undefined }, false],
   ['was made by one who is a member now', {}, { inviterLevel: LEVEL_MEMBER }, false],
   ['grants more than its maker has now', { level: LEVEL_OWNER }, {}, false],
+  ['was made by one of a level that is not known', {}, { inviterLevel: 7 as Level }, false],
+  ['grants a level that is not known', { level: 7 as Level }, { inviterLevel: 7 as Level }, false],
 ] as const) {
   test(`an invite that ${why} is ${accepted ? 'accepted' : 'not found'}`, (t) => {
     const base = { email: 'bob@example.com', level: LEVEL_MEMBER as Level, expireTime: later };

@@ -1,7 +1,7 @@
 import { Subscription } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { SearchProjectsResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import test from 'ava';
-import { toJson } from '../json.ts';
+import { fromJson, toJson } from '../json.ts';
 
 test('empty lists, flags and texts are there, so that scripts need not ask', (t) => {
   t.deepEqual(toJson(SearchProjectsResponse, { results: [], nextPageToken: '' }), {
@@ -41,4 +41,23 @@ test('what it answers is read again as the same message', (t) => {
   });
   const json = toJson(SearchProjectsResponse, found);
   t.deepEqual(SearchProjectsResponse.fromJSON(json), found);
+});
+
+test('unknown fields are ignored, an unknown enum name is unspecified, a number is kept', (t) => {
+  const read = (plan: string | number) =>
+    fromJson(Subscription, {
+      organizationId: 'org_1',
+      plan,
+      updateTime: '2026-01-02T03:04:05.678Z',
+      ofTomorrow: { values: [1] },
+    });
+  const expected = { organizationId: 'org_1', updateTime: new Date('2026-01-02T03:04:05.678Z') };
+  t.like(read('PLAN_SCALE'), { ...expected, plan: 3 });
+  t.like(read('PLAN_OF_TOMORROW'), { ...expected, plan: 0 });
+  t.like(read(987), { plan: 987 });
+});
+
+test('what is no JSON of the message is not read', (t) => {
+  t.throws(() => fromJson(Subscription, { projectCount: 'many' }));
+  t.throws(() => fromJson(Subscription, []));
 });
