@@ -62,7 +62,7 @@ export function createCallReport(log: Logger, registry?: Registry): CallReport {
     );
   };
   const refused: CallReport['refused'] = (path, address, error) => {
-    const fields = { status: status[error.code] ?? 'UNKNOWN', reason: reasonName(error.reason) };
+    const fields = { status: status[error.code] ?? 'UNKNOWN', reason: error.reasonName };
     measure?.(notLookedAt, fields.status, fields.reason, 0);
     if (!isSampled(address)) return;
     log.info({ method: path.slice(0, pathLengthMax), ...fields, address }, 'call');

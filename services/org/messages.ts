@@ -1,7 +1,9 @@
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import type { ActivityEntry } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import type { Invite, Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { etagOf } from '@silo/tokens/etag.ts';
+import type { ActivityDocument } from './store/activity.ts';
 import type {
   AccountDocument,
   InviteDocument,
@@ -49,4 +51,10 @@ export function inviteMessage(invite: InviteDocument): Invite {
     expireTime,
   } = invite;
   return { id, organizationId, email, level, inviterAccountId, createTime, expireTime };
+}
+
+/** An entry of the activity log, whichever release stored it. */
+export function activityMessage(entry: ActivityDocument): ActivityEntry {
+  const { _id: id, time, type, actor, projectId, subjectId, moveId, undoOf = '', changes } = entry;
+  return { id, time, type, actor, projectId, subjectId, moveId, undoOf, changes };
 }

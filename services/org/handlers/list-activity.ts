@@ -1,13 +1,12 @@
 import { decodePageToken, nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type {
-  ActivityEntry,
   ListActivityRequest,
   ListActivityResponse,
 } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import { type Handler, targetOrganization } from '@silo/rpc/call.ts';
 import { withDeadline } from '@silo/runtime/deadline.ts';
+import { activityMessage } from '../messages.ts';
 import { activityKey } from '../rules/page-keys.ts';
-import type { ActivityDocument } from '../store/activity.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** What must be left of a call's time to read the page, and to refuse where there is none. */
@@ -27,13 +26,8 @@ export function createListActivity({
     const wanted = { projectId, after, size };
     const page = await stores.activity.list(organizationId, wanted, call.signal);
     return {
-      entries: page.items.map(entryMessage),
+      entries: page.items.map(activityMessage),
       nextPageToken: nextPageToken(query, page, ({ time, sequence, _id }) => [time, sequence, _id]),
     };
   };
-}
-
-function entryMessage(entry: ActivityDocument): ActivityEntry {
-  const { _id: id, time, type, actor, projectId, subjectId, moveId, undoOf, changes } = entry;
-  return { id, time, type, actor, projectId, subjectId, moveId, undoOf, changes };
 }

@@ -5,7 +5,12 @@ import type { ClientSession, Db } from 'mongodb';
 import type { Entry } from '../rules/activity-entry.ts';
 
 /** An entry with its place in its own log, which orders what happened in one instant. */
-export type ActivityDocument = Omit<Entry, 'id'> & { _id: string; sequence: number };
+export type ActivityDocument = Omit<Entry, 'id' | 'undoOf'> & {
+  _id: string;
+  /** Absent in what was stored before moves could be undone. */
+  undoOf?: string | undefined;
+  sequence: number;
+};
 
 /** How far one service's log is in the activity log. */
 export type Position = { sequence: number; incarnation: string };

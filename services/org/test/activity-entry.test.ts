@@ -1,6 +1,8 @@
 import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
+import { ListActivityResponse } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import { loadImage } from '@silo/protos/image.ts';
 import test from 'ava';
+import { activityMessage } from '../messages.ts';
 import { entryOf, tellers } from '../rules/activity-entry.ts';
 
 const org = 'org_us_01aaaaaaaaaaaaaaaaaaaaaaaa';
@@ -417,4 +419,17 @@ test('an unknown event that names no organization makes no entry', (t) => {
     const event = { id: 'x', type: 'internal.silo.project.created.v1', time, actor: acc, body };
     t.is(entryOf(event), undefined);
   }
+});
+
+test('what an older follower stored is answered', (t) => {
+  const stored = {
+    ...{ _id: 'evt_1', sequence: 1, time, type: 'project.created', actor: acc },
+    ...{ organizationIds: [org], projectId: prj, subjectId: '', moveId: '', changes: [change] },
+  };
+  const bytes = ListActivityResponse.encode({
+    entries: [activityMessage(stored)],
+    nextPageToken: '',
+  }).finish();
+  const [entry] = ListActivityResponse.decode(bytes).entries;
+  t.like(entry, { id: 'evt_1', type: 'project.created', undoOf: '', changes: [change] });
 });
