@@ -1,18 +1,26 @@
 import { once } from 'node:events';
-import { constants } from 'node:http2';
+import { readFileSync } from 'node:fs';
+import { constants, createSecureServer } from 'node:http2';
 import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { status } from '@grpc/grpc-js';
+import { ServerReflectionRequest } from '@silo/protos/gen/grpc/reflection/v1/reflection.ts';
+import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import anyTest, { type ExecutionContext } from 'ava';
 import { connect } from '../client.ts';
-import { defaultLimits, type PortLimits } from '../limits.ts';
+import { Connections } from '../connections.ts';
+import { defaultLimits, type PortLimits, publicRequestBytesMax, resets } from '../limits.ts';
 import type { ServerOptions } from '../server.ts';
 import { beginCall, connectRaw, framed, outcomeOfRaw } from './raw-client.ts';
 import {
   accountService,
   channelTo,
+  createAccountRequest,
+  eventLogService,
   eventually,
   fullKey,
+  keptLog,
   makeAuthority,
   outcomeOf,
   serve,
@@ -20,8 +28,11 @@ import {
 
 // They count what one port holds: one attack at a time.
 const test = anyTest.serial;
+const createAccountPath = '/silo.org.v1.AccountService/CreateAccount';
 const getAccountPath = '/silo.org.v1.AccountService/GetAccount';
+const reflectionPath = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
 const attackersAddress = '127.0.0.2';
+const exhausted = { status: String(status.RESOURCE_EXHAUSTED) };
 const longRates = { ...defaultLimits.rates, windowMs: 3_600_000, addressPoints: 1_000_000 };
 
 async function startPublic(
@@ -57,6 +68,9 @@ async function startPublic(
   };
   return { server, tls, accounts, attack, tcp };
 }
+
+/** A message of that size but for its last byte. */
+const unfinished = (sizeBytes: number) => framed(Buffer.alloc(sizeBytes - 1), sizeBytes);
 
 const open = (sockets: readonly Socket[]) =>
   sockets.filter(({ readyState }) => readyState === 'open');
@@ -117,4 +131,208 @@ test('a connection has so many calls at once as it may, and more wait in the cli
   release.resolve();
   t.deepEqual(new Set(await Promise.all(calls)), new Set(['OK']));
   t.is(running, 150);
+});
+
+test('a client that resets its calls over and over loses its connection', async (t) => {
+  const { attack } = await startPublic(t);
+  const session = await attack();
+  const isOver = () => session.destroyed || session.closed;
+  /** What was sent has been received, or the connection is over. */
+  const received = () =>
+    new Promise<void>((resolve) => {
+      session.once('close', resolve);
+      if (isOver() || !session.ping(() => resolve())) resolve();
+    });
+  let sent = 0;
+  while (!isOver() && sent < 20 * resets.burst) {
+    const calls = Array.from({ length: 50 }, () => beginCall(session, createAccountPath));
+    // A call that is reset before it has left is never sent.
+    await received();
+    for (const call of calls) call.close(constants.NGHTTP2_CANCEL);
+    sent += calls.length;
+    await received();
+  }
+  t.true(isOver(), `still open after ${sent} resets`);
+});
+
+test('a connection that holds too much before it is admitted loses the call that is too much', async (t) => {
+  const { attack, accounts } = await startPublic(t);
+  const session = await attack();
+  const uploads = Array.from({ length: 30 }, () => beginCall(session, createAccountPath));
+  const ended = uploads.map(async (upload) => {
+    const outcome = outcomeOfRaw(upload);
+    upload.write(unfinished(publicRequestBytesMax));
+    return await outcome;
+  });
+  t.like(await Promise.any(ended), exhausted);
+  t.is(await outcomeOf(accounts.getAccount({})), 'OK');
+});
+
+test('where all connections hold too much, those that hold most lose their calls', async (t) => {
+  const { attack, accounts } = await startPublic(t);
+  // A well-behaved one that is slow: it holds a little, all the while.
+  const slow = beginCall(await attack('127.0.0.1'), getAccountPath, {
+    authorization: `Bearer ${fullKey}`,
+  });
+  slow.write(Buffer.alloc(1));
+  const ended: Promise<unknown>[] = [];
+  // Each connection stays below its own bound; together they are 27 MiB.
+  for (let index = 0; index < 9; index++) {
+    const session = await attack();
+    for (let call = 0; call < 12; call++) {
+      const upload = beginCall(session, createAccountPath);
+      ended.push(outcomeOfRaw(upload));
+      upload.write(unfinished(publicRequestBytesMax));
+    }
+  }
+  t.like(await Promise.any(ended), exhausted);
+  t.is(await outcomeOf(accounts.getAccount({})), 'OK');
+  slow.end(Buffer.alloc(4));
+  t.is((await outcomeOfRaw(slow)).status, String(status.OK));
+});
+
+test('a request that may become large when it is decompressed counts as large', async (t) => {
+  const { attack } = await startPublic(t);
+  const session = await attack();
+  const ended = Array.from({ length: 20 }, () =>
+    outcomeOfRaw(beginCall(session, createAccountPath, { 'grpc-encoding': 'gzip' })),
+  );
+  t.like(await Promise.any(ended), exhausted);
+});
+
+test('reflection answers that are not read are bounded by their number', async (t) => {
+  const { attack, accounts } = await startPublic(t);
+  const question = ServerReflectionRequest.encode({
+    host: '',
+    messageRequest: { $case: 'fileContainingSymbol', value: 'silo.org.v1.AccountService' },
+  }).finish();
+  const outcomes: Promise<{ status?: string }>[] = [];
+  for (let index = 0; index < 2; index++) {
+    const session = await attack();
+    for (let stream = 0; stream < 40; stream++) {
+      const asked = beginCall(session, reflectionPath);
+      // Not read: only what the server ends is told.
+      outcomes.push(
+        new Promise((resolve) =>
+          asked.once('response', (headers) => {
+            const code = headers['grpc-status'];
+            resolve(code === undefined ? {} : { status: String(code) });
+          }),
+        ),
+      );
+      asked.write(framed(question));
+    }
+  }
+  const all = await Promise.all(outcomes);
+  t.is(all.filter(({ status: code }) => code === undefined).length, 8);
+  t.is(all.filter(({ status: code }) => code === exhausted.status).length, 80 - 8);
+  t.is(await outcomeOf(accounts.getAccount({})), 'OK');
+});
+
+test('an address without a live key is refused with RATE_LIMITED, and then dropped; keys that are live are served', async (t) => {
+  const { log, lines } = keptLog();
+  const limits = { rates: { ...longRates, addressPoints: 60 } };
+  const { accounts, attack, tls, server } = await startPublic(t, { limits, log });
+  t.is(await outcomeOf(accounts.getAccount({})), 'OK');
+  const session = await attack('127.0.0.1');
+  const seen = new Set<string>();
+  while (!session.destroyed && !session.closed) {
+    const call = beginCall(session, '/no.such.Service/Method');
+    call.end(framed(Buffer.alloc(0)));
+    const { status: code } = await outcomeOfRaw(call);
+    if (code !== undefined) seen.add(code);
+  }
+  t.deepEqual(seen, new Set([String(status.UNIMPLEMENTED), exhausted.status]));
+  const refused = lines
+    .map((line) => JSON.parse(line))
+    .find((line) => line.reason === 'RATE_LIMITED');
+  t.like(refused, { method: '/no.such.Service/Method', address: '127.0.0.1' });
+  await t.throwsAsync(connectRaw({ address: server.address, ca: tls.ca }));
+  // From the very same address, over a connection that has shown a live key.
+  t.is(await outcomeOf(accounts.getAccount({})), 'OK');
+});
+
+test('a key that was accepted lately is served on a new connection of an address that has no points left', async (t) => {
+  const limits = { rates: { ...longRates, addressPoints: 60 } };
+  const { accounts, attack, server, tls } = await startPublic(t, { limits });
+  t.is(await outcomeOf(accounts.getAccount({})), 'OK');
+  const session = await attack('127.0.0.1');
+  let code: string | undefined;
+  while (code !== exhausted.status) {
+    const call = beginCall(session, '/no.such.Service/Method');
+    call.end(framed(Buffer.alloc(0)));
+    code = (await outcomeOfRaw(call)).status;
+  }
+  const again = connect(AccountServiceClient, channelTo(t, server, tls), {
+    refusals: true,
+    deadlineMs: 20_000,
+    metadata: { authorization: `Bearer ${fullKey}` },
+  });
+  t.is(await outcomeOf(again.getAccount({})), 'OK');
+  const anyone = connect(AccountServiceClient, channelTo(t, server, tls), { refusals: true });
+  t.is(await outcomeOf(anyone.createAccount(createAccountRequest)), 'RATE_LIMITED');
+});
+
+test('accounts, organizations and sign-ups have limits of their own', async (t) => {
+  const calls = async (rates: Partial<PortLimits['rates']>) => {
+    const limits = { rates: { ...longRates, ...rates } };
+    const { accounts } = await startPublic(t, { limits });
+    const asked = [
+      () => accounts.getAccount({}),
+      () => accounts.createAccount(createAccountRequest),
+    ].map(async (call) => {
+      const outcomes = [];
+      for (let index = 0; index < 4; index++) outcomes.push(await outcomeOf(call()));
+      return outcomes.filter((outcome) => outcome === 'OK').length;
+    });
+    return await Promise.all(asked);
+  };
+  t.deepEqual(await calls({}), [4, 4]);
+  t.deepEqual(await calls({ accountCalls: 2 }), [2, 4]);
+  t.deepEqual(await calls({ signupsPerHour: 3 }), [4, 3]);
+});
+
+test('no refusal and no limit of an address locks a peer with a certificate out of the internal port', async (t) => {
+  const issue = await makeAuthority(t);
+  const tls = await issue('service', 'org');
+  const rates = { ...longRates, addressPoints: 10 };
+  const limits = { ...defaultLimits, connectionsPerAddressMax: 1, rates };
+  const services = [eventLogService()];
+  const server = await serve(t, { tls, internal: true, services, limits });
+  const staff = await issue('guard', 'edge');
+  for (let peer = 0; peer < 3; peer++) {
+    const client = connect(EventLogServiceClient, channelTo(t, server, staff), { refusals: true });
+    const accounts = connect(AccountServiceClient, channelTo(t, server, staff), { refusals: true });
+    for (let call = 0; call < 50; call++) {
+      t.is(await outcomeOf(accounts.getAccount({})), 'UNKNOWN_METHOD');
+      t.is(await outcomeOf(client.getHead({})), 'OK');
+    }
+  }
+});
+
+test('a connection that does not speak HTTP/2 in time is dropped; one that does stays', async (t) => {
+  const { cert, key, ca } = await (await makeAuthority(t))('service', 'org');
+  const http2Server = createSecureServer({ cert: readFileSync(cert), key: readFileSync(key) });
+  const anybody = { connectionsMax: 10, perAddressMax: 10, trustsSessions: false };
+  const connections = new Connections({ ...anybody, admits: () => true }, 3_000);
+  connections.watch(http2Server);
+  http2Server.listen(0, '127.0.0.1');
+  await once(http2Server, 'listening');
+  t.teardown(() => http2Server.close());
+  const bound = http2Server.address();
+  if (bound === null || typeof bound === 'string') throw new TypeError('it has no port');
+  const speaking = await connectRaw({ address: `127.0.0.1:${bound.port}`, ca });
+  t.teardown(() => speaking.destroy());
+  const target = { host: '127.0.0.1', port: bound.port };
+  const silent = connectTcp(target);
+  const onlyTls = connectTls({
+    ...{ ...target, servername: 'localhost', ALPNProtocols: ['h2'] },
+    ca: readFileSync(ca),
+  });
+  for (const socket of [silent, onlyTls]) socket.on('error', () => {}).resume();
+  await once(onlyTls, 'secureConnect');
+  t.is(connections.count, 3);
+  await Promise.all([silent, onlyTls].map((socket) => once(socket, 'close')));
+  await eventually(() => connections.count === 1);
+  t.false(speaking.destroyed);
 });
