@@ -8,7 +8,7 @@ import { toStatus } from '@silo/errors/to-status.ts';
 import { type Connection, Connections } from './connections.ts';
 import { keyHashOfHeader } from './credentials.ts';
 import { http2ServersOf, http2StreamOf, receiveStreams } from './http2-servers.ts';
-import { headerBytesMax, type PortLimits } from './limits.ts';
+import { headerBytesMax, type PortLimits, reflectionStreamsMax } from './limits.ts';
 import { dropLongDeadline } from './long-deadline.ts';
 import { RateLimits } from './rate-limits.ts';
 import { headerBytesOf, UnadmittedCalls } from './unadmitted-calls.ts';
@@ -33,7 +33,7 @@ type FrontOptions = { limits: PortLimits; internal: boolean; reportRefused: Repo
 
 const connectionPoints = 5;
 const reflectionPoints = 10;
-const memoryRetryMs = 1_000;
+const retryMs = 1_000;
 const nobody: Arrival = {
   ...{ address: 'unknown', network: 'unknown', rates: undefined },
   ...{ accepted: () => {}, admitted: () => {} },
@@ -51,6 +51,7 @@ export class Front implements Disposable {
   readonly #unadmitted: UnadmittedCalls;
   readonly #arrivals = new WeakMap<object, Arrival>();
   readonly #reportRefused: ReportRefused;
+  #reflectionStreams = 0;
 
   constructor({ limits, internal, reportRefused }: FrontOptions) {
     const rates = internal ? undefined : new RateLimits(limits.rates);
@@ -72,7 +73,7 @@ export class Front implements Disposable {
       const error =
         why === 'timeout'
           ? errors.callEnded('deadline')
-          : errors.rateLimited('memory', memoryRetryMs);
+          : errors.rateLimited('memory', retryMs);
       this.#refuse(stream, this.#connections.of(stream), error, path);
     });
   }
@@ -123,6 +124,10 @@ export class Front implements Disposable {
     }
     // It may have been reset meanwhile: of such a stream grpc-js would wait for the end for ever.
     if (stream.closed || stream.destroyed) return;
+    if (isReflection(headers) && !this.#countReflection(stream)) {
+      this.#refuse(stream, connection, errors.rateLimited('reflection', retryMs), headers[':path']);
+      return;
+    }
     this.#proceed(stream, connection, proceed);
     if (!stream.closed && !stream.destroyed) this.#unadmitted.add(stream, connection, headers);
   }
@@ -130,8 +135,16 @@ export class Front implements Disposable {
   async #takePoints(headers: IncomingHttpHeaders, connection: Connection): Promise<void> {
     const keyHash = keyHashOfHeader(headers.authorization);
     if (keyHash !== undefined && this.#rates?.isKnown(keyHash)) return;
-    const isReflection = headers[':path']?.startsWith('/grpc.reflection.');
-    await this.#rates?.takeAddress(connection.network, isReflection ? reflectionPoints : 1);
+    const points = isReflection(headers) ? reflectionPoints : 1;
+    await this.#rates?.takeAddress(connection.network, points);
+  }
+
+  /** Counts a stream of server reflection while it is open; false where there are too many. */
+  #countReflection(stream: ServerHttp2Stream): boolean {
+    if (this.#reflectionStreams >= reflectionStreamsMax) return false;
+    this.#reflectionStreams++;
+    stream.once('close', () => this.#reflectionStreams--);
+    return true;
   }
 
   #proceed(stream: ServerHttp2Stream, connection: Connection, proceed: () => void): void {
@@ -170,4 +183,8 @@ export class Front implements Disposable {
     // What is still sent of the request is not waited for, nor read.
     stream.close(constants.NGHTTP2_NO_ERROR);
   }
+}
+
+function isReflection(headers: IncomingHttpHeaders): boolean {
+  return headers[':path']?.startsWith('/grpc.reflection.') ?? false;
 }

@@ -51,7 +51,7 @@ export const prefaceTimeoutMs = 10_000;
 export const requestTimeoutMs = 30_000;
 /** A connection without any call is closed after that; clients open another when they need it. */
 export const idleConnectionMs = 300_000;
-/** Streams of server reflection that are open at once. */
+/** Streams of server reflection that are open at once, of the public port. */
 export const reflectionStreamsMax = 8;
 /** Streams that a client may reset at once, and per second. */
 export const resets = { burst: 200, perSecond: 50 };

@@ -1,7 +1,5 @@
 import type { DescFile } from '@bufbuild/protobuf';
 import { type handleBidiStreamingCall, type Server, status } from '@grpc/grpc-js';
-import { errors } from '@silo/errors/errors.ts';
-import { toStatus } from '@silo/errors/to-status.ts';
 import {
   type ServerReflectionRequest,
   ServerReflectionResponse,
@@ -10,10 +8,7 @@ import {
 import { ServerReflectionService as AlphaService } from '@silo/protos/gen/grpc/reflection/v1alpha/reflection.ts';
 import type { Image } from '@silo/protos/image.ts';
 import { type DescribedFiles, describeFiles, encodeFile } from './described-files.ts';
-import { reflectionStreamsMax } from './limits.ts';
 import { type Decoded, tolerant, undecodableStatus } from './open-service.ts';
-
-const retryMs = 1_000;
 
 type Answer = ServerReflectionResponse['messageResponse'];
 type Question = ServerReflectionRequest['messageRequest'];
@@ -31,15 +26,7 @@ const reflectionServiceNames = [
 export function addReflection(server: Server, image: Image, serviceNames: readonly string[]): void {
   const names = [...serviceNames, ...reflectionServiceNames].sort();
   const files = describeFiles(image, names);
-  let streams = 0;
   const serve: handleBidiStreamingCall<Decoded<ServerReflectionRequest>, Buffer> = (call) => {
-    // Each holds an answer until it is read.
-    if (streams >= reflectionStreamsMax) {
-      call.emit('error', toStatus(errors.rateLimited('reflection', retryMs)));
-      return;
-    }
-    streams++;
-    call.once('close', () => streams--);
     const sent = new Set<DescFile>();
     call.on('data', (message: Decoded<ServerReflectionRequest>) => {
       if ('undecodable' in message) {
@@ -47,7 +34,9 @@ export function addReflection(server: Server, image: Image, serviceNames: readon
         return;
       }
       const { request } = message;
-      const isWaiting = !call.write(
+      // One answer at a time: a client that does not read makes no more of them.
+      call.pause();
+      call.write(
         Buffer.concat([
           ServerReflectionResponse.encode({
             validHost: request.host,
@@ -56,11 +45,8 @@ export function addReflection(server: Server, image: Image, serviceNames: readon
           }).finish(),
           answerTo(request.messageRequest, files, names, sent),
         ]),
+        () => call.resume(),
       );
-      if (isWaiting) {
-        call.pause();
-        call.once('drain', () => call.resume());
-      }
     });
     call.on('end', () => call.end());
   };

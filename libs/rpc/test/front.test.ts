@@ -137,12 +137,15 @@ test('a client that resets its calls over and over loses its connection', async 
   const { attack } = await startPublic(t);
   const session = await attack();
   const isOver = () => session.destroyed || session.closed;
+  const closed = new Promise<void>((resolve) => session.once('close', resolve));
   /** What was sent has been received, or the connection is over. */
   const received = () =>
-    new Promise<void>((resolve) => {
-      session.once('close', resolve);
-      if (isOver() || !session.ping(() => resolve())) resolve();
-    });
+    Promise.race([
+      closed,
+      new Promise<void>((resolve) => {
+        if (isOver() || !session.ping(() => resolve())) resolve();
+      }),
+    ]);
   let sent = 0;
   while (!isOver() && sent < 20 * resets.burst) {
     const calls = Array.from({ length: 50 }, () => beginCall(session, createAccountPath));
