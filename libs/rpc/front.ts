@@ -71,9 +71,7 @@ export class Front implements Disposable {
     });
     this.#unadmitted = new UnadmittedCalls((stream, path, why) => {
       const error =
-        why === 'timeout'
-          ? errors.callEnded('deadline')
-          : errors.rateLimited('memory', retryMs);
+        why === 'timeout' ? errors.callEnded('deadline') : errors.rateLimited('memory', retryMs);
       this.#refuse(stream, this.#connections.of(stream), error, path);
     });
   }
