@@ -101,8 +101,13 @@ export async function serviceHarness(
     },
     async told() {
       await eventLog.numberNow(signal);
-      const { events } = await eventLog.read({ afterSequence: 0, limit: 10_000 }, signal);
-      return events.map(({ event }) => event);
+      const all: string[] = [];
+      for (;;) {
+        const range = { afterSequence: all.length, limit: 10_000 };
+        const { events } = await eventLog.read(range, signal);
+        if (events.length === 0) return all;
+        all.push(...events.map(({ event }) => event));
+      }
     },
   };
 }
