@@ -17,7 +17,7 @@ function world() {
 }
 
 for (const each of cases) {
-  test(each.rule, async (t) => {
+  test.serial(each.rule, async (t) => {
     await t.notThrowsAsync(runCase(each, world()));
   });
 }
@@ -29,7 +29,7 @@ const controls = {
 } as const;
 
 for (const [without, rule] of Object.entries(controls)) {
-  test(`a guard that breaks a rule is found: ${without}`, async (t) => {
+  test.serial(`a guard that breaks a rule is found: ${without}`, async (t) => {
     const found = cases.find((each) => each.rule === rule);
     if (found === undefined) return t.fail(`no case of ${rule}`);
     await t.throwsAsync(runCase(found, { ...world(), command: withoutProtection(without) }));

@@ -13,7 +13,7 @@ export type Question =
 /** What it answers. */
 export type Decision = 'allowed' | 'refused' | 'unavailable';
 
-const answerWithinMs = 20_000;
+const answerWithinMs = 120_000;
 
 /** A guard in a process of its own, which answers lines. Disposing ends it by SIGTERM. */
 export class GuardUnderTest implements AsyncDisposable {
