@@ -91,7 +91,7 @@ test('a plan: what it needs is said, asked for at a terminal, and then it change
   const { cli, person } = await signedInHome(t);
   const org = ['--org', person.organization.id];
   const plans = await cli.run(['plan', 'list']);
-  t.regex(plans.output, /^pay-as-you-go +Pay as you go +6 +no +yes$/m);
+  t.regex(plans.output, /^pay-as-you-go +Pay as you go +6 +yes$/m);
   const early = await cli.run(['plan', 'change', 'scale', ...org]);
   t.is(early.code, 3);
   t.regex(early.errors, /next: +silo plan billing-details/);

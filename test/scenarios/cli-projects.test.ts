@@ -90,8 +90,13 @@ test('a project is deleted only when its name is typed', async (t) => {
 
 test('a project’s name cannot steer the terminal', async (t) => {
   const { cli, person } = await signedInHome(t);
-  const id = person.projectId;
-  await cli.json(['project', 'rename', id, '\u001b[2J\u001b]0;owned\u0007Evil\u202e']);
+  const { mongo, databasePrefix } = t.context.silo;
+  const name = '\u001b[2J\u001b]0;owned\u0007Evil\u202e';
+  const renamed = await cli.run(['project', 'rename', person.projectId, name]);
+  t.regex(renamed.errors, /INVALID_FIELD/);
+  // As a release stored it that took such names.
+  const projects = mongo.db(`${databasePrefix}_project`).collection<{ _id: string }>('projects');
+  await projects.updateOne({ _id: person.projectId }, { $set: { name } });
   const listed = cli.inTerminal(['projects']);
   t.is(await listed.ended, 0);
   t.true(listed.raw().includes('\ufffd[2J\ufffd]0;owned\ufffdEvil\ufffd'));

@@ -267,7 +267,7 @@ test('all faults of a request are told at once, by the paths of their fields', a
 
 test('a refusal that would be longer than 4 KiB is cut, and says so', async (t) => {
   const { api, projectId } = await t.context.silo.signUp();
-  const appUrls = Array.from({ length: 50 }, (_, index) => `no url ${index}`);
+  const appUrls = Array.from({ length: 50 }, (_, index) => `ftp://${index}.example.com`);
   const error = await refused(
     t,
     api.projects.updateProject({
