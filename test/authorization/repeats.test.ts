@@ -75,7 +75,10 @@ async function expiredKey({ mongo, databasePrefix }: TestSilo, api: PublicApi): 
   const { secret } = await createKey(api, { scopes: ['*'], expireTime });
   const secrets = mongo.db(`${databasePrefix}_token`).collection('key_secrets');
   const hash = hashOf(secret);
-  await secrets.updateOne({ _id: hash as never }, { $set: { expireTime: new Date(Date.now() - 1_000) } });
+  await secrets.updateOne(
+    { _id: hash as never },
+    { $set: { expireTime: new Date(Date.now() - 1_000) } },
+  );
   return secret;
 }
 
