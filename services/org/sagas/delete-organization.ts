@@ -1,3 +1,4 @@
+import { errors } from '@silo/errors/errors.ts';
 import type { Transaction } from '@silo/mongo/event-log.ts';
 import { forgetRequest } from '@silo/mongo/forget-request.ts';
 import {
@@ -79,10 +80,17 @@ export function defineDeleteOrganization(
 }
 
 function outcomeOf({ outcome }: TryCloseSlotsResponse) {
-  const unspecified = TryResult.TRY_RESULT_UNSPECIFIED;
-  const { result = unspecified, count = 0, deletedCount = 0 } = outcome ?? {};
-  if (result === unspecified) throw new TypeError('a try without an outcome');
-  return { result, count, deletedCount };
+  const { result, count = 0, deletedCount = 0 } = outcome ?? {};
+  switch (result) {
+    case TryResult.TRY_RESULT_ACCEPTED:
+    case TryResult.TRY_RESULT_REFUSED_COUNT:
+    case TryResult.TRY_RESULT_REFUSED_ACCESS:
+    case TryResult.TRY_RESULT_REFUSED_LATE:
+      return { result, count, deletedCount };
+    default:
+      // No answer, or one of a newer release: whoever understands it decides.
+      throw errors.dependencyUnavailable('project');
+  }
 }
 
 /** Ends the organization, and with it every membership and invite: one event says it all. */

@@ -124,6 +124,20 @@ test('a refused deletion says why, changes nothing, and is not remembered', asyn
   t.deepEqual(await remove(request, call(asked)), {});
 });
 
+test('a try with a result that only a newer release knows is asked again', async (t) => {
+  const { dependencies, call, signUp, peers } = await serviceHarness(t);
+  const { accountId, organizationId } = await signUp('ada@example.com');
+  peers.tryResult = 987 as TryResult;
+  let tries = 0;
+  peers.beforeTry = async () => {
+    tries++;
+    if (tries > 1) peers.tryResult = TryResult.TRY_RESULT_ACCEPTED;
+  };
+  const request = { organizationId, etag: '', requestId: '', endDeletedProjects: false };
+  t.deepEqual(await createDeleteOrganization(dependencies)(request, call({ accountId })), {});
+  t.is(tries, 2);
+});
+
 test('a deletion whose caller lost access before the try is refused as for everyone', async (t) => {
   const { dependencies, call, signUp, peers } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
