@@ -240,7 +240,7 @@ test('admins list deleted projects too, until they are purged', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   const { id: organizationId } = ada.organization;
-  await join(bob, ada, Level.LEVEL_MEMBER);
+  await join(ada, bob, Level.LEVEL_MEMBER);
   await choosePlan(ada.api, organizationId);
   const { id: projectId } = await createProject(ada.api, organizationId, { name: 'Gone' });
   const deleted = await ada.api.projects.deleteProject({ projectId, etag: '', requestId: '' });
