@@ -47,7 +47,7 @@ export const publicRequestBytesMax = 256 * 1_024;
 export const headerBytesMax = 16 * 1_024;
 /** From the acceptance of a connection to the first bytes of HTTP/2. */
 export const prefaceTimeoutMs = 10_000;
-/** From the first header of a call to its last byte, of the public port. */
+/** From the first header of a call to its admission, or its end, of the public port. */
 export const requestTimeoutMs = 30_000;
 /** A connection without any call is closed after that; clients open another when they need it. */
 export const idleConnectionMs = 300_000;

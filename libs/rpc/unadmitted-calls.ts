@@ -3,6 +3,8 @@ import type { Connection } from './connections.ts';
 import { publicRequestBytesMax, requestTimeoutMs, unadmitted } from './limits.ts';
 
 const sweepMs = 1_000;
+/** The one method that is served to anyone for as long as its client likes. */
+const lastingPath = '/grpc.health.v1.Health/Watch';
 
 /** What a call that is not admitted yet holds. */
 type Held = {
@@ -10,7 +12,7 @@ type Held = {
   path: string | undefined;
   connection: Connection;
   bytes: number;
-  /** When it arrived; infinite once its request is complete: it may take its time then. */
+  /** When it arrived; infinite for a call that may last, once its request is complete. */
   startMs: number;
   /** The last buffer of the request, whose slices hold all of it, and what all its buffers measure. */
   buffer: ArrayBufferLike | undefined;
@@ -23,8 +25,9 @@ export type UnadmittedRefusal = 'memory' | 'timeout';
 
 /**
  * Bounds what calls hold that are not admitted yet, per connection and in all of a port. Where all
- * hold too much, the connection that holds most loses its calls: others never notice. A call whose
- * request is not complete in time is refused too.
+ * hold too much, the connection that holds most loses its calls: others never notice. A call that
+ * is neither admitted nor over in time is refused too: its request does not end, or nobody reads
+ * its answer.
  */
 export class UnadmittedCalls implements Disposable {
   readonly #refuse: (
@@ -89,7 +92,7 @@ export class UnadmittedCalls implements Disposable {
     if (ofConnection.calls.size === 0) this.#byConnection.delete(held.connection);
   }
 
-  /** Refuses the calls whose requests have not been complete in time. */
+  /** Refuses the calls that have not been admitted in time. */
   sweep(nowMs: number): void {
     for (const held of [...this.#all.values()]) {
       if (nowMs - held.startMs > requestTimeoutMs) this.#end(held, 'timeout');
@@ -112,7 +115,7 @@ export class UnadmittedCalls implements Disposable {
   }
 
   #complete(held: Held): void {
-    held.startMs = Number.POSITIVE_INFINITY;
+    if (held.path === lastingPath) held.startMs = Number.POSITIVE_INFINITY;
     held.buffer = undefined;
     // grpc-js has copied the message out of its buffers.
     if (this.#all.has(held.stream)) this.#grow(held, held.requestBytes - held.bufferBytes);

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { constants, createSecureServer } from 'node:http2';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectHttp2, constants, createSecureServer, createServer } from 'node:http2';
+import { connect as connectTcp, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { status } from '@grpc/grpc-js';
 import { ServerReflectionRequest } from '@silo/protos/gen/grpc/reflection/v1/reflection.ts';
@@ -9,9 +9,16 @@ import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import anyTest, { type ExecutionContext } from 'ava';
 import { connect } from '../client.ts';
-import { Connections } from '../connections.ts';
-import { defaultLimits, type PortLimits, publicRequestBytesMax, resets } from '../limits.ts';
+import { type Connection, Connections } from '../connections.ts';
+import {
+  defaultLimits,
+  type PortLimits,
+  publicRequestBytesMax,
+  requestTimeoutMs,
+  resets,
+} from '../limits.ts';
 import type { ServerOptions } from '../server.ts';
+import { UnadmittedCalls } from '../unadmitted-calls.ts';
 import { beginCall, connectRaw, framed, outcomeOfRaw } from './raw-client.ts';
 import {
   accountService,
@@ -31,6 +38,7 @@ const test = anyTest.serial;
 const createAccountPath = '/silo.org.v1.AccountService/CreateAccount';
 const getAccountPath = '/silo.org.v1.AccountService/GetAccount';
 const reflectionPath = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
+const watchPath = '/grpc.health.v1.Health/Watch';
 const attackersAddress = '127.0.0.2';
 const exhausted = { status: String(status.RESOURCE_EXHAUSTED) };
 const longRates = { ...defaultLimits.rates, windowMs: 3_600_000, addressPoints: 1_000_000 };
@@ -201,6 +209,49 @@ test('a request that may become large when it is decompressed counts as large', 
     outcomeOfRaw(beginCall(session, createAccountPath, { 'grpc-encoding': 'gzip' })),
   );
   t.like(await Promise.any(ended), exhausted);
+});
+
+test('a call that is not admitted in time is refused, also one whose answer is not read; Watch may last', async (t) => {
+  const http2Server = createServer();
+  const refused: [path: string | undefined, why: string][] = [];
+  using calls = new UnadmittedCalls((stream, path, why) => {
+    refused.push([path, why]);
+    stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  });
+  const connection: Connection = {
+    ...{ address: attackersAddress, network: attackersAddress, isTrusted: false },
+    ...{ socket: new Socket(), prefaceTimer: setTimeout(() => {}, 0) },
+  };
+  let complete = 0;
+  http2Server.on('stream', (stream, headers) => {
+    stream.on('error', () => {});
+    stream.once('end', () => complete++);
+    calls.add(stream, connection, headers);
+    stream.respond({ ':status': 200 });
+  });
+  http2Server.listen(0, '127.0.0.1');
+  await once(http2Server, 'listening');
+  t.teardown(() => http2Server.close());
+  const bound = http2Server.address();
+  if (bound === null || typeof bound === 'string') throw new TypeError('it has no port');
+  const session = connectHttp2(`http://127.0.0.1:${bound.port}`);
+  t.teardown(() => session.destroy());
+  const unfinishedCall = beginCall(session, createAccountPath);
+  const [unread, watch] = [beginCall(session, reflectionPath), beginCall(session, watchPath)];
+  for (const call of [unread, watch]) call.end(framed(Buffer.alloc(0)));
+  await Promise.all([unfinishedCall, unread, watch].map((call) => once(call, 'response')));
+  await eventually(() => complete === 2);
+  const heldBytes = calls.bytes;
+  calls.sweep(performance.now());
+  t.deepEqual(refused, []);
+  calls.sweep(performance.now() + requestTimeoutMs + 1);
+  t.deepEqual(refused, [
+    [createAccountPath, 'timeout'],
+    [reflectionPath, 'timeout'],
+  ]);
+  t.true(calls.bytes > 0 && calls.bytes < heldBytes);
+  watch.close();
+  await eventually(() => calls.bytes === 0);
 });
 
 test('reflection answers that are not read are bounded by their number', async (t) => {
