@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import type { Connection } from './connections.ts';
 import { publicRequestBytesMax, requestTimeoutMs, unadmitted } from './limits.ts';
 
 const sweepMs = 1_000;
@@ -10,7 +9,7 @@ const lastingPath = '/grpc.health.v1.Health/Watch';
 type Held = {
   stream: ServerHttp2Stream;
   path: string | undefined;
-  connection: Connection;
+  connection: object;
   bytes: number;
   /** When it arrived; infinite for a call that may last, once its request is complete. */
   startMs: number;
@@ -37,7 +36,7 @@ export class UnadmittedCalls implements Disposable {
   ) => void;
   /** In the order of arrival. */
   readonly #all = new Map<ServerHttp2Stream, Held>();
-  readonly #byConnection = new Map<Connection, { bytes: number; calls: Set<Held> }>();
+  readonly #byConnection = new Map<object, { bytes: number; calls: Set<Held> }>();
   readonly #timer: NodeJS.Timeout;
   #bytes = 0;
 
@@ -54,8 +53,8 @@ export class UnadmittedCalls implements Disposable {
     return this.#bytes;
   }
 
-  /** Begins to count a call; call it when grpc-js has begun to read the stream. */
-  add(stream: ServerHttp2Stream, connection: Connection, headers: IncomingHttpHeaders): void {
+  /** Begins to count a call of a connection; call it when grpc-js has begun to read the stream. */
+  add(stream: ServerHttp2Stream, connection: object, headers: IncomingHttpHeaders): void {
     const held: Held = {
       stream,
       path: headers[':path'],
