@@ -70,13 +70,14 @@ export async function removeDuring(silo: Raced, stage: Stage): Promise<Round> {
   const movableIds = await joinAgain(stage, emptyId);
   const since = await lastWritten(silo.mongo);
   let answered = 0;
-  const outcomes = mutationsOf({ ...stage, emptyId, movableIds }).map(async (mutation) => {
-    const [settled] = await Promise.allSettled([mutation()]);
+  const calls = mutationsOf({ ...stage, emptyId, movableIds }).map((mutation) => mutation());
+  const outcomes = calls.map(async (call) => {
+    const [settled] = await Promise.allSettled([call]);
     answered++;
     return settled.status === 'fulfilled' ? 'OK' : (reasonOf(settled.reason) ?? settled.reason);
   });
-  // As soon as the first is through, the others are on all stretches of their way.
-  await Promise.race(outcomes);
+  // As soon as the first is decided, the others are on all stretches of their way.
+  await Promise.any(calls);
   const answeredBefore = answered;
   const removed = (request: RemoveMemberRequest): Promise<boolean> =>
     eventually(async () => {
