@@ -12,7 +12,7 @@ const hourMs = 3_600_000;
 const slotsMax = 65_536;
 const knownKeysMax = 65_536;
 /** Keys that nobody knows yet are looked up so many at a time for one address. */
-const lookUpsPerAddressMax = 32;
+const lookUpsPerAddressMax = 4;
 /** An address that asks for so many times more than it may is not even refused any more. */
 const floodFactor = 2;
 const failureCost = 10;
