@@ -3,6 +3,8 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { systemClock, systemSleep } from '@silo/runtime/clock.ts';
 import test from 'ava';
+import { machineMs } from '../../../test/harness/machine-clock.ts';
+import { Yardstick } from '../../../test/harness/yardstick.ts';
 import { checkDefinition, type SagaDefinition } from '../definition.ts';
 import { type Data, listing, openService, type State } from './support.ts';
 
@@ -121,12 +123,18 @@ test('a step may take longer than the lease: its owner lives, and nobody takes t
   t.deepEqual((await asked).data, (await done).data);
 });
 
-test('a repeat takes a saga over when the lease of its dead owner has expired', async (t) => {
+test('a repeat waits for a dead owner no longer than its lease', async (t) => {
   const service = await openService(t);
+  await using yardstick = await Yardstick.start(service.client);
   const definition = listing(new Set());
+  const fromMs = machineMs();
   await service.start(definition, { clock: systemClock }).begin('saga_1');
   const other = service.start(definition, { clock: systemClock });
   t.is((await other.sagas.finish(definition, 'saga_1', service.signal)).fence, 2);
+  const tookMs = machineMs() - fromMs;
+  // The lease is 1.5 s. What is beyond it may be longer on a slow machine.
+  const beyondMs = Math.max(1_500, 50 * yardstick.longestMs(fromMs, machineMs()));
+  t.true(tookMs <= 1_500 + beyondMs, `${tookMs} ms`);
 });
 
 test('one open saga has a lock; the next may begin when it has ended', async (t) => {

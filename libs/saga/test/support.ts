@@ -69,7 +69,7 @@ export async function openService(t: ExecutionContext) {
         ),
     };
   };
-  return { db, clock, start, logged, signal: stop.signal };
+  return { client, db, clock, start, logged, signal: stop.signal };
 }
 
 /** A saga whose steps note, once each, that they were done: in the world, and in its data. */
