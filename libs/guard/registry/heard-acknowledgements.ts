@@ -2,17 +2,23 @@ import { haveReached, laterOf, type Positions } from '../core/position.ts';
 import type { Committed } from './committed.ts';
 import type { StoredLease } from './messages.ts';
 
-/** Acknowledgements heard for leases that no list has shown yet, at most. */
+/** Leases that are remembered before a list has shown them, at most. */
 const unlistedMax = 10_000;
+/** Claims of one lease that are remembered until the source has committed as much, at most. */
+const unconfirmedMax = 4;
+
+/** What one lease acknowledged: the part that is believed, and the latest claims beyond it. */
+type Heard = { believed: Positions; unconfirmed: readonly Positions[] };
 
 /**
- * What this replica was told that guards have acknowledged, by lease. A message may come before the
- * replica knows that the source has committed as much: it counts from when it knows.
+ * The acknowledgements that this replica received, by lease. A message may arrive before the
+ * replica knows that the source has committed as much, and after a newer one: each claim counts
+ * from when it is known to be in the log.
  */
 export class HeardAcknowledgements {
   readonly #byLease: boolean;
   readonly #committed: Committed;
-  readonly #heard = new Map<string, Positions>();
+  readonly #heard = new Map<string, Heard>();
 
   /** `byLease` false: by the guard's name (control runs). */
   constructor(byLease: boolean, committed: Committed) {
@@ -24,14 +30,25 @@ export class HeardAcknowledgements {
     const key = this.#byLease ? leaseId : guardName;
     const before = this.#heard.get(key);
     if (before === undefined && this.#heard.size >= unlistedMax) this.#heard.clear();
-    // What was not to be believed gives way, so that it hides nothing that is.
-    this.#heard.set(key, laterOf(this.#committed.believed(before ?? {}), positions));
+    const claims = [...(before?.unconfirmed ?? []), positions];
+    this.#heard.set(key, {
+      believed: this.#believed(before?.believed ?? {}, claims),
+      unconfirmed: claims
+        .filter((claim) => this.#committed.beyond(claim).length > 0)
+        .slice(-unconfirmedMax),
+    });
+  }
+
+  #believed(known: Positions, claims: readonly Positions[]): Positions {
+    let believed = this.#committed.believed(known);
+    for (const claim of claims) believed = laterOf(believed, this.#committed.believed(claim));
+    return believed;
   }
 
   /** Whether a lease has acknowledged what is required, by its document or by what was heard. */
   isAcknowledged(lease: StoredLease, required: Positions): boolean {
     const heard = this.#heard.get(this.#byLease ? lease.id : lease.guardName);
-    const believed = this.#committed.believed(heard ?? {});
+    const believed = this.#believed(heard?.believed ?? {}, heard?.unconfirmed ?? []);
     return haveReached(laterOf(lease.acknowledged, believed), required);
   }
 

@@ -77,7 +77,11 @@ class Bench {
 }
 
 function barrierOver(leases: StoredLease[], committed?: Positions): Bench {
-  const bench = new Bench(committed);
+  return awaitBarrier(new Bench(committed), leases);
+}
+
+/** A barrier at 11 over these leases. */
+function awaitBarrier(bench: Bench, leases: StoredLease[]): Bench {
   bench.call({ kind: 'awaitBarrier', positions: at(11) });
   bench.store('raiseRequirement', { kind: 'done' });
   bench.store('listLeases', { kind: 'leases', leases });
@@ -267,6 +271,14 @@ test('an acknowledgement beyond the log counts from when the source has committe
   bench.acknowledge('l', 12);
   t.deepEqual(bench.replies, []);
   bench.commit(at(12));
+  t.like(bench.replies, [{ kind: 'passed', report: { acknowledged: 1 } }]);
+});
+
+test('an older acknowledgement that arrives later hides no newer one', (t) => {
+  const bench = new Bench(at(9));
+  bench.acknowledge('l', 11);
+  bench.acknowledge('l', 10);
+  awaitBarrier(bench, [lease('l', 9)]);
   t.like(bench.replies, [{ kind: 'passed', report: { acknowledged: 1 } }]);
 });
 
