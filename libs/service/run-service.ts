@@ -3,7 +3,7 @@ import { configOrExit } from '@silo/runtime/config.ts';
 import { createLogger } from '@silo/runtime/log.ts';
 import { runUntilSignal } from '@silo/runtime/shutdown.ts';
 import { serviceConfigSpec } from './config.ts';
-import type { ServiceDefinition } from './kit.ts';
+import type { ServiceDefinition } from './service-definition.ts';
 import { type Surroundings, startService } from './start.ts';
 
 /** The life of a service's process: configuration, start, and drain on SIGTERM or SIGINT. */

@@ -28,11 +28,11 @@ import { measureSagas } from '@silo/saga/saga-metrics.ts';
 import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
 import type { Db } from 'mongodb';
 import { portLimitsOf, type ServiceConfig, type ServiceName } from './config.ts';
-import type { ServiceDefinition, ServiceKit } from './kit.ts';
 import { ownLog } from './own-log.ts';
 import { connectPeers, type Peers } from './peers.ts';
 import { followProgress, measureProgress } from './progress.ts';
 import { createPropagate } from './propagate.ts';
+import type { ServiceDefinition, ServiceKit } from './service-definition.ts';
 
 /** A service that serves. Disposing drains it. */
 export type RunningService = AsyncDisposable & {

@@ -1,7 +1,7 @@
 import { SubscriptionServiceService } from '@silo/protos/gen/silo/billing/internal/v1/subscription_service.ts';
 import { BillingServiceService } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
-import type { ServiceDefinition } from '@silo/service/kit.ts';
+import type { ServiceDefinition } from '@silo/service/service-definition.ts';
 import { createChangePlan } from './handlers/change-plan.ts';
 import { createCloseSubscription } from './handlers/close-subscription.ts';
 import type { Dependencies } from './handlers/dependencies.ts';

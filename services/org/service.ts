@@ -6,9 +6,8 @@ import { AccountServiceService } from '@silo/protos/gen/silo/org/v1/account_serv
 import { ActivityServiceService } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import { OrganizationServiceService } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { type Mounted, mount } from '@silo/rpc/mount.ts';
-import type { ServiceDefinition } from '@silo/service/kit.ts';
+import type { ServiceDefinition } from '@silo/service/service-definition.ts';
 import { ulid } from 'ulid';
-import { createFollower, sourcesOf } from './activity-follower.ts';
 import { createAcceptInvite } from './handlers/accept-invite.ts';
 import { createChangeEmail } from './handlers/change-email.ts';
 import { createCreateAccount, createStaffCreateAccount } from './handlers/create-account.ts';
@@ -36,8 +35,9 @@ import { createRemoveMember } from './handlers/remove-member.ts';
 import { createUpdateAccount } from './handlers/update-account.ts';
 import { createUpdateMember } from './handlers/update-member.ts';
 import { createUpdateOrganization } from './handlers/update-organization.ts';
+import { createFollower, sourcesOf } from './loops/activity-follower.ts';
 import { defineSagas } from './sagas/definitions.ts';
-import { createStores, setUpStores } from './store/stores.ts';
+import { createStores, setUpStores } from './store/set-up.ts';
 
 /** Accounts, organizations, memberships, invites and the activity log. */
 export const orgService: ServiceDefinition = {

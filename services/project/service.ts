@@ -2,7 +2,7 @@ import { FactServiceService } from '@silo/protos/gen/silo/project/internal/v1/fa
 import { SlotServiceService } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
-import type { ServiceDefinition, ServiceKit } from '@silo/service/kit.ts';
+import type { ServiceDefinition, ServiceKit } from '@silo/service/service-definition.ts';
 import { createBatchMoveProjects } from './handlers/batch-move-projects.ts';
 import { createCreateProject } from './handlers/create-project.ts';
 import { createCreateRecommendedProjects } from './handlers/create-recommended-projects.ts';

@@ -35,7 +35,7 @@ import { Alarm } from '@silo/runtime/alarm.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { coalesce } from '@silo/runtime/coalesce.ts';
 import type { Log } from '@silo/runtime/log.ts';
-import type { OwnRegistry } from '@silo/service/kit.ts';
+import type { OwnRegistry } from '@silo/service/service-definition.ts';
 import type { MessageKeeper } from './message-keys.ts';
 import type { LastUse } from './store/last-use.ts';
 import type { LeaseStore } from './store/leases.ts';

@@ -9,7 +9,7 @@ import { ProjectTokenServiceService } from '@silo/protos/gen/silo/token/v1/proje
 import { mount } from '@silo/rpc/mount.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { registrySettingsOf } from '@silo/service/config.ts';
-import type { ServiceDefinition } from '@silo/service/kit.ts';
+import type { ServiceDefinition } from '@silo/service/service-definition.ts';
 import { createAcquire } from './handlers/acquire.ts';
 import { createAuthorize } from './handlers/authorize.ts';
 import { createAwaitBarrier } from './handlers/await-barrier.ts';

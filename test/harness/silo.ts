@@ -5,7 +5,7 @@ import { orgService } from '@silo/org-service/service.ts';
 import { projectService } from '@silo/project-service/service.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { type ServiceConfig, type ServiceName, serviceNames } from '@silo/service/config.ts';
-import type { ServiceDefinition } from '@silo/service/kit.ts';
+import type { ServiceDefinition } from '@silo/service/service-definition.ts';
 import { type RunningService, startService } from '@silo/service/start.ts';
 import { tokenService } from '@silo/token-service/service.ts';
 import { MongoClient } from 'mongodb';

@@ -1,4 +1,4 @@
-import { describePlan } from '@silo/billing-service/store/plan-catalogue.ts';
+import { describePlan } from '@silo/billing-service/rules/plan-catalogue.ts';
 import type { OrganizationDocument } from '@silo/org-service/store/documents.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { ServiceLog, Snapshot } from './snapshot.ts';

@@ -11,10 +11,10 @@ import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { ulid } from 'ulid';
-import { type SlotNumbers, toSubscription } from '../rules/messages.ts';
+import { type SlotNumbers, toSubscription } from '../messages.ts';
+import { describePlan } from '../rules/plan-catalogue.ts';
 import { checkBillingDetails, openSubscription } from '../rules/subscription.ts';
 import { type ChangePlanData, changePlanLock } from '../sagas/change-plan.ts';
-import { describePlan } from '../store/plan-catalogue.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** What was decided: the answer where nothing changes, else the saga that makes it. */

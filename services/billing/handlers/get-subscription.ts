@@ -4,7 +4,7 @@ import type {
 } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { type Handler, targetOrganization } from '@silo/rpc/call.ts';
-import { toSubscription, withoutBillingDetails } from '../rules/messages.ts';
+import { toSubscription, withoutBillingDetails } from '../messages.ts';
 import { openSubscription } from '../rules/subscription.ts';
 import type { Dependencies } from './dependencies.ts';
 

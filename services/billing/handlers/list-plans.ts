@@ -3,7 +3,7 @@ import type {
   ListPlansResponse,
 } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
-import { plans } from '../store/plan-catalogue.ts';
+import { plans } from '../rules/plan-catalogue.ts';
 
 /** ListPlans: the catalogue. */
 export const listPlans: Handler<ListPlansRequest, ListPlansResponse> = async () => ({

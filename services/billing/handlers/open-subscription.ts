@@ -5,7 +5,7 @@ import type {
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { SubscriptionCreated } from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { Handler } from '@silo/rpc/call.ts';
-import { describePlan } from '../store/plan-catalogue.ts';
+import { describePlan } from '../rules/plan-catalogue.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** OpenSubscription: on the free plan, unless the organization has, or had, one. */

@@ -6,7 +6,7 @@ import {
 import { BillingDetailsUpdated } from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
-import { toSubscription } from '../rules/messages.ts';
+import { toSubscription } from '../messages.ts';
 import { openSubscription } from '../rules/subscription.ts';
 import type { Dependencies } from './dependencies.ts';
 

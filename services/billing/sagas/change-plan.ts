@@ -10,8 +10,8 @@ import {
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { SagaDefinition, SagaRecord, Transition } from '@silo/saga/definition.ts';
 import type { Peers } from '@silo/service/peers.ts';
-import { toSubscription } from '../rules/messages.ts';
-import { describePlan } from '../store/plan-catalogue.ts';
+import { toSubscription } from '../messages.ts';
+import { describePlan } from '../rules/plan-catalogue.ts';
 import type { RequestStore } from '../store/requests.ts';
 import type { SubscriptionStore } from '../store/subscriptions.ts';
 

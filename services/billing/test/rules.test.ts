@@ -3,10 +3,10 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { checkEtag, etagOf } from '@silo/tokens/etag.ts';
 import test from 'ava';
-import { toSubscription, withoutBillingDetails } from '../rules/messages.ts';
+import { toSubscription, withoutBillingDetails } from '../messages.ts';
+import { describePlan, plans } from '../rules/plan-catalogue.ts';
 import { checkBillingDetails, openSubscription } from '../rules/subscription.ts';
 import type { SubscriptionDocument } from '../store/documents.ts';
-import { describePlan, plans } from '../store/plan-catalogue.ts';
 import { billingDetails, subscriptionDocument } from './support.ts';
 
 function refusal(act: () => unknown): string {

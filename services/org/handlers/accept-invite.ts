@@ -7,7 +7,7 @@ import {
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { hashOf, isWellFormed } from '@silo/tokens/secrets.ts';
-import { inviteAccepted, inviteDeleted, memberAdded } from '../event-drafts.ts';
+import { inviteAccepted, inviteDeleted, memberAdded } from '../events.ts';
 import { memberMessage, organizationMessage } from '../messages.ts';
 import { checkAcceptable } from '../rules/invites.ts';
 import { ownersAdded } from '../rules/levels.ts';
@@ -17,7 +17,7 @@ import type {
   MembershipDocument,
   OrganizationDocument,
 } from '../store/documents.ts';
-import type { Stores } from '../store/stores.ts';
+import type { Stores } from '../store/set-up.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** Joins the organization that a code invites to. Every way of not being invited looks the same. */

@@ -5,13 +5,13 @@ import {
   ChangeEmailResponse,
 } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
 import type { Call, Handler } from '@silo/rpc/call.ts';
-import { accountUpdated, inviteDeleted } from '../event-drafts.ts';
+import { accountUpdated, inviteDeleted } from '../events.ts';
 import { accountMessage } from '../messages.ts';
 import { comparable } from '../rules/email.ts';
 import { emailInvitesMax } from '../rules/invites.ts';
 import type { AccountDocument } from '../store/documents.ts';
 import type { InviteName } from '../store/invites.ts';
-import type { Stores } from '../store/stores.ts';
+import type { Stores } from '../store/set-up.ts';
 import type { Dependencies } from './dependencies.ts';
 
 type Needed = Pick<Dependencies, 'stores' | 'eventLog'>;

@@ -10,16 +10,16 @@ import type {
   CreateAccountResponse,
 } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import type { Call, Handler } from '@silo/rpc/call.ts';
+import { beginOrJoin } from '@silo/saga/begin-or-join.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { openWith, sealWith } from '@silo/tokens/seal.ts';
 import { hashOf, maskOf, newApiKey } from '@silo/tokens/secrets.ts';
 import { ulid } from 'ulid';
-import { accountCreated } from '../event-drafts.ts';
+import { accountCreated } from '../events.ts';
 import { accountMessage, organizationMessage } from '../messages.ts';
 import { newAccount, newOrganization } from '../rules/founding.ts';
 import type { AccountFounding } from '../sagas/create-account.ts';
 import { foundOrganization } from '../sagas/found-organization.ts';
-import { beginOrJoin } from './begin-or-join.ts';
 import type { Dependencies } from './dependencies.ts';
 
 type Needed = Pick<

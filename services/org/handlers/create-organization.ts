@@ -4,12 +4,12 @@ import type {
   CreateOrganizationResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { beginOrJoin } from '@silo/saga/begin-or-join.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { ulid } from 'ulid';
 import { organizationMessage } from '../messages.ts';
 import { newOrganization } from '../rules/founding.ts';
 import { foundOrganization } from '../sagas/found-organization.ts';
-import { beginOrJoin } from './begin-or-join.ts';
 import type { Dependencies } from './dependencies.ts';
 
 type Needed = Pick<Dependencies, 'stores' | 'eventLog' | 'sagas' | 'definitions' | 'region'>;

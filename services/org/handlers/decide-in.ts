@@ -3,7 +3,7 @@ import type { Transaction } from '@silo/mongo/event-log.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { checkStillAllowed } from '../rules/levels.ts';
 import type { MembershipDocument, OrganizationDocument } from '../store/documents.ts';
-import type { Stores } from '../store/stores.ts';
+import type { Stores } from '../store/set-up.ts';
 
 /** What a change of an organization is decided on, as its own transaction sees it. */
 export type Grounds = {

@@ -5,7 +5,7 @@ import {
   DeleteInviteResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
-import { inviteDeleted } from '../event-drafts.ts';
+import { inviteDeleted } from '../events.ts';
 import { checkWithinOwn } from '../rules/levels.ts';
 import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';

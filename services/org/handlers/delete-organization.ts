@@ -8,10 +8,10 @@ import type {
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
+import { beginOrJoin } from '@silo/saga/begin-or-join.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { ulid } from 'ulid';
 import { type Deletion, deletionLock } from '../sagas/delete-organization.ts';
-import { beginOrJoin } from './begin-or-join.ts';
 import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';
 

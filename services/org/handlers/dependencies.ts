@@ -2,9 +2,9 @@ import type { Access } from '@silo/guard/access.ts';
 import type { EventLog } from '@silo/mongo/event-log.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Sagas } from '@silo/saga/sagas.ts';
-import type { Follower } from '../activity-follower.ts';
+import type { Follower } from '../loops/activity-follower.ts';
 import type { SagaDefinitions } from '../sagas/definitions.ts';
-import type { Stores } from '../store/stores.ts';
+import type { Stores } from '../store/set-up.ts';
 
 /** What the handlers of the org service work with. */
 export type Dependencies = {

@@ -1,9 +1,9 @@
 import type { Transaction } from '@silo/mongo/event-log.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import { inviteDeleted } from '../event-drafts.ts';
+import { inviteDeleted } from '../events.ts';
 import { grantableMax } from '../rules/invites.ts';
 import type { MembershipDocument } from '../store/documents.ts';
-import type { Stores } from '../store/stores.ts';
+import type { Stores } from '../store/set-up.ts';
 
 /**
  * Deletes the invites that rested on a membership before it ended (`level` undefined) or was

@@ -1,8 +1,8 @@
 import type { Transaction } from '@silo/mongo/event-log.ts';
-import { memberRemoved } from '../event-drafts.ts';
+import { memberRemoved } from '../events.ts';
 import { checkKeepsOwner, ownersAdded } from '../rules/levels.ts';
 import type { MembershipDocument, OrganizationDocument } from '../store/documents.ts';
-import type { Stores } from '../store/stores.ts';
+import type { Stores } from '../store/set-up.ts';
 import { endInvites } from './end-invites.ts';
 
 /** Ends a membership, and the invites that rested on it, in the deciding transaction. Refuses with LAST_OWNER. */

@@ -7,7 +7,7 @@ import type {
   GetOrganizationFactResponse,
 } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
-import type { Stores } from '../store/stores.ts';
+import type { Stores } from '../store/set-up.ts';
 
 /** The facts that org owns. */
 export type OrgFills = Pick<Fills, 'organization' | 'membership'>;

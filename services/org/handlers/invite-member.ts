@@ -8,12 +8,12 @@ import {
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { hashOf, newInviteCode } from '@silo/tokens/secrets.ts';
-import { inviteCreated } from '../event-drafts.ts';
+import { inviteCreated } from '../events.ts';
 import { inviteMessage } from '../messages.ts';
 import { comparable } from '../rules/email.ts';
 import { checkInviteLimit, inviteLifetimeMs } from '../rules/invites.ts';
 import { checkWithinOwn } from '../rules/levels.ts';
-import type { Stores } from '../store/stores.ts';
+import type { Stores } from '../store/set-up.ts';
 import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';
 

@@ -6,7 +6,7 @@ import {
 } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
-import { accountUpdated } from '../event-drafts.ts';
+import { accountUpdated } from '../events.ts';
 import { accountMessage } from '../messages.ts';
 import { accountChanges, wantedAccountFields } from '../rules/account-update.ts';
 import type { AccountDocument } from '../store/documents.ts';

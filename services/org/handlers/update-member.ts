@@ -6,7 +6,7 @@ import {
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
-import { memberUpdated } from '../event-drafts.ts';
+import { memberUpdated } from '../events.ts';
 import { memberMessage } from '../messages.ts';
 import { checkKeepsOwner, checkWithinOwn, highest, ownersAdded } from '../rules/levels.ts';
 import { decideIn } from './decide-in.ts';

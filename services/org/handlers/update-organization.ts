@@ -6,7 +6,7 @@ import {
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
-import { organizationUpdated } from '../event-drafts.ts';
+import { organizationUpdated } from '../events.ts';
 import { organizationMessage } from '../messages.ts';
 import { organizationChanges, wantedOrganizationFields } from '../rules/organization-update.ts';
 import { decideIn } from './decide-in.ts';

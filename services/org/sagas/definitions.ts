@@ -1,5 +1,5 @@
 import type { Peers } from '@silo/service/peers.ts';
-import type { Stores } from '../store/stores.ts';
+import type { Stores } from '../store/set-up.ts';
 import { defineCreateAccount } from './create-account.ts';
 import { defineCreateOrganization } from './create-organization.ts';
 import { defineDeleteOrganization } from './delete-organization.ts';

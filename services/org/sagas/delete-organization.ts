@@ -7,8 +7,8 @@ import {
 } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import type { SagaDefinition } from '@silo/saga/definition.ts';
 import type { Peers } from '@silo/service/peers.ts';
-import { organizationDeleted } from '../event-drafts.ts';
-import type { Stores } from '../store/stores.ts';
+import { organizationDeleted } from '../events.ts';
+import type { Stores } from '../store/set-up.ts';
 
 /** The intent to delete an organization, and what its one try came to. */
 export type Deletion = {

@@ -1,9 +1,9 @@
 import type { Transaction } from '@silo/mongo/event-log.ts';
 import type { SagaRecord, StepContext } from '@silo/saga/definition.ts';
 import type { Peers } from '@silo/service/peers.ts';
-import { memberAdded, organizationCreated } from '../event-drafts.ts';
+import { memberAdded, organizationCreated } from '../events.ts';
 import { firstMembership, newOrganization } from '../rules/founding.ts';
-import type { Stores } from '../store/stores.ts';
+import type { Stores } from '../store/set-up.ts';
 
 /** What every new organization comes with, and what its steps learn. Every id was made before. */
 export type Founding = {

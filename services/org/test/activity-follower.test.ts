@@ -6,7 +6,7 @@ import { MemberAdded } from '@silo/protos/gen/silo/events/v1/events.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { Progress } from '@silo/runtime/progress.ts';
 import test from 'ava';
-import { createFollower, ownSource, type Source } from '../activity-follower.ts';
+import { createFollower, ownSource, type Source } from '../loops/activity-follower.ts';
 import { type StoreHarness, storeHarness } from './support.ts';
 
 /** All in one instant, so that the sequence orders; recent, so that it is kept. */

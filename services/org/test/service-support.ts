@@ -10,10 +10,10 @@ import type { Peers } from '@silo/service/peers.ts';
 import { hashRequestId } from '@silo/tokens/seal.ts';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
-import { createFollower, ownSource } from '../activity-follower.ts';
 import { createCreateAccount } from '../handlers/create-account.ts';
 import type { Dependencies } from '../handlers/dependencies.ts';
 import { createOrgFills } from '../handlers/facts.ts';
+import { createFollower, ownSource } from '../loops/activity-follower.ts';
 import { defineSagas } from '../sagas/definitions.ts';
 import { type StoreHarness, storeHarness } from './support.ts';
 

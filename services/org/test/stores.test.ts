@@ -1,7 +1,7 @@
 import { reasonOf } from '@silo/errors/from-status.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import test from 'ava';
-import { setUpStores } from '../store/stores.ts';
+import { setUpStores } from '../store/set-up.ts';
 import { aMembership, anAccount, anInvite, anOrganization, storeHarness } from './support.ts';
 
 const { LEVEL_MEMBER, LEVEL_ADMIN, LEVEL_OWNER } = Level;

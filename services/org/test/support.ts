@@ -8,7 +8,7 @@ import type { ExecutionContext } from 'ava';
 import { comparable } from '../rules/email.ts';
 import { newAccount, newOrganization } from '../rules/founding.ts';
 import type { AccountDocument, InviteDocument, OrganizationDocument } from '../store/documents.ts';
-import { createStores, type Stores, setUpStores } from '../store/stores.ts';
+import { createStores, type Stores, setUpStores } from '../store/set-up.ts';
 
 /** Stores over a database of the test's own. */
 export type StoreHarness = {

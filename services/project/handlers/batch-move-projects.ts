@@ -4,8 +4,8 @@ import {
   BatchMoveProjectsResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
+import { moveMessage } from '../messages.ts';
 import { requireSameRegion } from '../rules/move.ts';
-import { moveMessage } from './messages.ts';
 import { type MoveUses, moveProjects } from './move-projects.ts';
 
 export const createBatchMoveProjects =

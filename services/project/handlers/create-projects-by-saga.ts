@@ -4,13 +4,13 @@ import type { CreateProjectResponse } from '@silo/protos/gen/silo/project/v1/pro
 import { type Call, targetOrganization } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { ulid } from 'ulid';
+import { createdEvent } from '../events.ts';
+import { projectMessage } from '../messages.ts';
 import { levelToCreate } from '../rules/create-project.ts';
 import { type NewProject, newProject } from '../rules/new-project.ts';
 import { refuseAddition } from '../rules/slots.ts';
 import { authorizeCreation } from './authorize.ts';
 import type { Dependencies } from './dependencies.ts';
-import { createdEvent } from './events.ts';
-import { projectMessage } from './messages.ts';
 
 type Uses = Pick<
   Dependencies,

@@ -6,9 +6,9 @@ import {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag, revisionOf } from '@silo/tokens/etag.ts';
+import { deletedEvent } from '../events.ts';
+import { projectMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
-import { deletedEvent } from './events.ts';
-import { projectMessage } from './messages.ts';
 import { withOwner } from './with-owner.ts';
 
 const keptMs = 7 * 24 * 60 * 60 * 1000;

@@ -4,10 +4,10 @@ import {
   FinalizeMoveResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { moveFinalizedEvent } from '../events.ts';
+import { moveMessage } from '../messages.ts';
 import { refuseClosed, requireMayFinalize } from '../rules/undo-move.ts';
 import type { Dependencies } from './dependencies.ts';
-import { moveFinalizedEvent } from './events.ts';
-import { moveMessage } from './messages.ts';
 import { hiddenMove, readSeenMove } from './seen-move.ts';
 
 type Uses = Pick<Dependencies, 'moves' | 'eventLog' | 'access'>;

@@ -4,8 +4,8 @@ import type {
   GetMoveResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { toldMove } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
-import { toldMove } from './messages.ts';
 import { readSeenMove } from './seen-move.ts';
 
 export const createGetMove =

@@ -4,8 +4,8 @@ import type {
   GetProjectResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
+import { projectMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
-import { projectMessage } from './messages.ts';
 import { withOwner } from './with-owner.ts';
 
 export const createGetProject =

@@ -5,8 +5,8 @@ import type {
   ListMovesResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Handler, keyCaller, targetOrganization } from '@silo/rpc/call.ts';
+import { toldMove } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
-import { toldMove } from './messages.ts';
 import { positionOf } from './page.ts';
 
 export const createListMoves =

@@ -6,8 +6,8 @@ import type {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { demand } from '@silo/rpc/ask.ts';
 import type { Handler } from '@silo/rpc/call.ts';
+import { projectMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
-import { projectMessage } from './messages.ts';
 import { positionOf } from './page.ts';
 
 /** A key that reaches the organization reaches all of its projects: the server has judged that. */

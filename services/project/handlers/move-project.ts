@@ -5,8 +5,8 @@ import {
   MoveProjectResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { moveMessage, projectMessage } from '../messages.ts';
 import { requireReachesSource, requireSameRegion } from '../rules/move.ts';
-import { moveMessage, projectMessage } from './messages.ts';
 import { type MoveUses, moveProjects } from './move-projects.ts';
 import { withOwner } from './with-owner.ts';
 import type { Moved } from './write-move.ts';

@@ -3,12 +3,12 @@ import type {
   OpenSlotsResponse,
 } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
+import { createdEvent, slotsChangedEvent } from '../events.ts';
 import { newProject } from '../rules/new-project.ts';
 import { defaultProjectName } from '../rules/recommended.ts';
 import { settingsOf } from '../rules/settings.ts';
 import type { SlotsDocument } from '../store/documents.ts';
 import type { Dependencies } from './dependencies.ts';
-import { createdEvent, slotsChangedEvent } from './events.ts';
 
 /** A step of org's sagas: the slots and the Default Project come into being together. */
 export const createOpenSlots =

@@ -7,9 +7,9 @@ import type {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { fold } from '@silo/runtime/fold.ts';
+import { projectMessage } from '../messages.ts';
 import { readMemberships } from './account-memberships.ts';
 import type { Dependencies } from './dependencies.ts';
-import { projectMessage } from './messages.ts';
 import { positionOf } from './page.ts';
 
 type Organization = { id: string; name: string; searchName: string };

@@ -7,9 +7,9 @@ import type {
 } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { ask } from '@silo/rpc/ask.ts';
 import type { Call } from '@silo/rpc/call.ts';
+import { slotsChangedEvent } from '../events.ts';
 import { type Attempt, changesSlots, judgeTry } from '../rules/slots.ts';
 import type { Dependencies } from './dependencies.ts';
-import { slotsChangedEvent } from './events.ts';
 
 type Uses = Pick<Dependencies, 'slots' | 'eventLog' | 'access'>;
 

@@ -7,10 +7,10 @@ import {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { demand } from '@silo/rpc/ask.ts';
 import type { Handler } from '@silo/rpc/call.ts';
+import { undeletedEvent } from '../events.ts';
+import { projectMessage } from '../messages.ts';
 import { refuseAddition } from '../rules/slots.ts';
 import type { Dependencies } from './dependencies.ts';
-import { undeletedEvent } from './events.ts';
-import { projectMessage } from './messages.ts';
 
 type Uses = Pick<Dependencies, 'projects' | 'slots' | 'eventLog' | 'access'>;
 

@@ -5,11 +5,11 @@ import {
   UndoMoveResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { moveMessage } from '../messages.ts';
 import { requireNone, violatedMoveRules } from '../rules/move.ts';
 import { requireMayUndo, undoBlockers } from '../rules/undo-move.ts';
 import type { MoveDocument } from '../store/documents.ts';
 import type { Dependencies } from './dependencies.ts';
-import { moveMessage } from './messages.ts';
 import { requireUsable } from './move-projects.ts';
 import { hiddenMove, readSeenMove } from './seen-move.ts';
 import { quicklyOrExplained, type Wanted, writeMove } from './write-move.ts';

@@ -7,11 +7,11 @@ import {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
+import { updatedEvent } from '../events.ts';
+import { projectMessage } from '../messages.ts';
 import { foldedName } from '../rules/folded-name.ts';
 import { applyChange, changeOf } from '../rules/update-project.ts';
 import type { Dependencies } from './dependencies.ts';
-import { updatedEvent } from './events.ts';
-import { projectMessage } from './messages.ts';
 import { withOwner } from './with-owner.ts';
 
 export const createUpdateProject =

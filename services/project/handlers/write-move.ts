@@ -1,10 +1,10 @@
 import type { Transaction } from '@silo/mongo/event-log.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
+import { movedEvent } from '../events.ts';
 import { undoMs } from '../rules/undo-move.ts';
 import type { MoveDocument, ProjectDocument } from '../store/documents.ts';
 import type { Dependencies } from './dependencies.ts';
-import { movedEvent } from './events.ts';
 
 export type Writes = Pick<Dependencies, 'projects' | 'slots' | 'moves'>;
 

@@ -6,7 +6,7 @@ import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_servic
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { checkEtag, etagOf, revisionOf } from '@silo/tokens/etag.ts';
 import test from 'ava';
-import { updatedEvent } from '../handlers/events.ts';
+import { updatedEvent } from '../events.ts';
 import { requireMayCreate } from '../rules/create-project.ts';
 import { newProject } from '../rules/new-project.ts';
 import { missingNames } from '../rules/recommended.ts';

@@ -7,12 +7,12 @@ import {
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
+import { toApiKey } from '../messages.ts';
 import { checkStillCaller, checkWithinCaller, reachOf } from '../rules/key-scope.ts';
 import { checkExpiresLater, settingsOf } from '../rules/key-settings.ts';
 import { addKey } from './add-key.ts';
 import type { Dependencies } from './dependencies.ts';
 import { freshKeySecret } from './fresh-secrets.ts';
-import { toApiKey } from './messages.ts';
 
 /** CreateApiKey: a new key within the calling one. */
 export const createCreateApiKey =

@@ -1,8 +1,8 @@
 import type { Access, Fills } from '@silo/guard/access.ts';
 import type { EventLog } from '@silo/mongo/event-log.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
-import type { OwnRegistry } from '@silo/service/kit.ts';
 import type { Peers } from '@silo/service/peers.ts';
+import type { OwnRegistry } from '@silo/service/service-definition.ts';
 import type { EndedKeyStore } from '../store/ended-keys.ts';
 import type { KeyStore } from '../store/keys.ts';
 import type { ProjectTokenStore } from '../store/project-tokens.ts';

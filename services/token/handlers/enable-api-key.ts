@@ -4,11 +4,11 @@ import {
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
+import { toApiKey } from '../messages.ts';
 import { setDisabled } from '../rules/key-changes.ts';
 import { checkNotExpired, reachOf } from '../rules/key-scope.ts';
 import { changeKey } from './change-key.ts';
 import type { Dependencies } from './dependencies.ts';
-import { toApiKey } from './messages.ts';
 
 /** EnableApiKey: useful again, if it lies within the calling key. */
 export const createEnableApiKey =

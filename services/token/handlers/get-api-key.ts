@@ -4,9 +4,9 @@ import type {
   GetApiKeyResponse,
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { toApiKey } from '../messages.ts';
 import { isVisible } from '../rules/key-scope.ts';
 import type { Dependencies } from './dependencies.ts';
-import { toApiKey } from './messages.ts';
 
 /** GetApiKey: one of the account's keys; a restricted key sees only itself. */
 export const createGetApiKey =

@@ -3,8 +3,8 @@ import type {
   GetProjectTokenResponse,
 } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
+import { toProjectToken } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
-import { toProjectToken } from './messages.ts';
 
 /** GetProjectToken: the token that is live now. */
 export const createGetProjectToken =

@@ -4,10 +4,10 @@ import {
 } from '@silo/protos/gen/silo/token/internal/v1/staff_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
+import { toApiKey } from '../messages.ts';
 import { addKey } from './add-key.ts';
 import type { Dependencies } from './dependencies.ts';
 import { freshKeySecret } from './fresh-secrets.ts';
-import { toApiKey } from './messages.ts';
 
 const settings = {
   name: 'Issued by staff',

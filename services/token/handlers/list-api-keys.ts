@@ -5,8 +5,8 @@ import type {
   ListApiKeysResponse,
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { toApiKey } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
-import { toApiKey } from './messages.ts';
 
 /** ListApiKeys: the account's keys, oldest first; a restricted key lists itself. */
 export const createListApiKeys =

@@ -3,10 +3,10 @@ import {
   RegenerateProjectTokenResponse,
 } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import { type Handler, targetOrganization } from '@silo/rpc/call.ts';
+import { toProjectToken } from '../messages.ts';
 import { replaceToken } from '../rules/project-token.ts';
 import type { Dependencies } from './dependencies.ts';
 import { freshToken } from './fresh-secrets.ts';
-import { toProjectToken } from './messages.ts';
 
 /** RegenerateProjectToken: a new token, and the end of the old one. */
 export const createRegenerateProjectToken =

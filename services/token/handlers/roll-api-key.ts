@@ -5,12 +5,12 @@ import {
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
+import { toApiKey } from '../messages.ts';
 import { rollKey } from '../rules/key-changes.ts';
 import { checkNotExpired, reachOf } from '../rules/key-scope.ts';
 import { changeKey } from './change-key.ts';
 import type { Dependencies } from './dependencies.ts';
 import { freshKeySecret } from './fresh-secrets.ts';
-import { toApiKey } from './messages.ts';
 
 /** RollApiKey: a new secret under the same id. */
 export const createRollApiKey =

@@ -5,12 +5,12 @@ import {
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import type { Handler } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
+import { toApiKey } from '../messages.ts';
 import { keepsAccess, updateKey } from '../rules/key-changes.ts';
 import { widenedTo } from '../rules/key-scope.ts';
 import { applyUpdate, checkExpiresLater, expiryOf, namedFields } from '../rules/key-settings.ts';
 import { changeKey } from './change-key.ts';
 import type { Dependencies } from './dependencies.ts';
-import { toApiKey } from './messages.ts';
 
 /** UpdateApiKey: narrowing always, widening within the calling key. */
 export const createUpdateApiKey =

@@ -9,14 +9,14 @@ import type { Log } from '@silo/runtime/log.ts';
 import type { Progress } from '@silo/runtime/progress.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import { ulid } from 'ulid';
-import { entryOf, type ToldEvent } from './rules/activity-entry.ts';
+import { entryOf, type ToldEvent } from '../rules/activity-entry.ts';
 import {
   type ActivityDocument,
   type ActivityStore,
   type FollowedService,
   followedServices,
   type Position,
-} from './store/activity.ts';
+} from '../store/activity.ts';
 
 const batchSize = 500;
 const intervalMs = 1_000;

@@ -1,9 +1,9 @@
 import type { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import type { ProjectToken } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import { etagOf } from '@silo/tokens/etag.ts';
-import { secretExpiry } from '../rules/key-secrets.ts';
-import { presentToken } from '../rules/project-token.ts';
-import type { KeyDocument, ProjectDocument } from '../store/documents.ts';
+import { secretExpiry } from './rules/key-secrets.ts';
+import { presentToken } from './rules/project-token.ts';
+import type { KeyDocument, ProjectDocument } from './store/documents.ts';
 
 /** A key as its owner sees it at this time. */
 export function toApiKey(key: KeyDocument, now: Date): ApiKey {

@@ -9,7 +9,7 @@ import {
   ProjectUpdated,
   SlotsChanged,
 } from '@silo/protos/gen/silo/events/v1/events.ts';
-import type { MoveDocument, ProjectDocument, SlotsDocument } from '../store/documents.ts';
+import type { MoveDocument, ProjectDocument, SlotsDocument } from './store/documents.ts';
 
 /** What every event tells beside the change. */
 type Occasion = { actor: string; tx: Pick<Transaction, 'now'> };

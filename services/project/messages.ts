@@ -1,6 +1,6 @@
 import type { Move, Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { etagOf } from '@silo/tokens/etag.ts';
-import type { MoveDocument, ProjectDocument } from '../store/documents.ts';
+import type { MoveDocument, ProjectDocument } from './store/documents.ts';
 
 /** A project as the API shows it. */
 export function projectMessage(document: ProjectDocument): Project {

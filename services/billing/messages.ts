@@ -1,6 +1,6 @@
 import type { Subscription } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { etagOf } from '@silo/tokens/etag.ts';
-import type { SubscriptionDocument } from '../store/documents.ts';
+import type { SubscriptionDocument } from './store/documents.ts';
 
 /** How many projects an organization may have, and has; no limit: there is none. */
 export type SlotNumbers = { limit?: number | undefined; count?: number | undefined };
