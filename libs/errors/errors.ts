@@ -61,7 +61,7 @@ const {
   ERROR_REASON_RATE_LIMITED,
 } = ErrorReason;
 
-/** The one place where refusals are made: one constructor per reason of error_reason.proto. */
+/** All errors that Silo returns: one constructor per reason in error_reason.proto. */
 export const errors = {
   /** `field` is a path of proto field names, such as `project.settings.time_zone`. */
   invalidField: (violations: FieldViolation[]) =>
@@ -72,13 +72,13 @@ export const errors = {
     make(
       status.UNAUTHENTICATED,
       ERROR_REASON_TOKEN_INVALID,
-      'The token or key is missing or not a live one. Send `authorization: Bearer <key>` with a live key.',
+      'The token or API key is missing or invalid. Send `authorization: Bearer <key>` with a valid key.',
     ),
   scopeRequired: (scope: string) =>
     make(
       status.PERMISSION_DENIED,
       ERROR_REASON_SCOPE_REQUIRED,
-      `The key lacks the scope ${scope}. Use a key that holds it.`,
+      `The API key does not have the scope ${scope}. Use a key that has it.`,
       { metadata: { scope } },
     ),
   /** Takes a level, or its name as a `Refusal` of the guard holds it. */
@@ -86,40 +86,40 @@ export const errors = {
     make(
       status.PERMISSION_DENIED,
       ERROR_REASON_ADMIN_REQUIRED,
-      `This needs the level ${bareName(Level, level)} in the organization. Ask an admin or owner of it.`,
+      `This call requires the level ${bareName(Level, level)} in the organization. Contact an admin or owner of the organization.`,
       { metadata: { level: bareName(Level, level) } },
     ),
   keyRestricted: () =>
     make(
       status.PERMISSION_DENIED,
       ERROR_REASON_KEY_RESTRICTED,
-      'The key is restricted to organizations or projects, and this goes beyond them. Use an unrestricted key or, for a move, one that names both organizations.',
+      'The API key is restricted to organizations or projects that do not cover this call. Use an unrestricted key or, for a move, a key that names both organizations.',
     ),
   keyExceedsCaller: (exceeds: 'scopes' | 'restrictions' | 'expire_time') =>
     make(
       status.PERMISSION_DENIED,
       ERROR_REASON_KEY_EXCEEDS_CALLER,
-      `The key's ${exceeds} would go beyond those of the key that you call with. Ask for less, or use a wider key.`,
+      `The key's ${exceeds} would exceed those of the key that you call with. Request less access, or call with a key that has more.`,
       { metadata: { exceeds } },
     ),
   keyExpired: (expireTime: Date) =>
     precondition(
       ERROR_REASON_KEY_EXPIRED,
-      'The key has expired. Give it a later expire_time with UpdateApiKey first, or create another.',
+      'The API key has expired. Set a later expire_time with UpdateApiKey first, or create another key.',
       { metadata: { expire_time: expireTime.toISOString() } },
     ),
   roleRequired: (roles: readonly Role[]) =>
     make(
       status.PERMISSION_DENIED,
       ERROR_REASON_ROLE_REQUIRED,
-      `This needs a client certificate of this deployment with one of the roles: ${roleNames(roles)}.`,
+      `This method requires a client certificate of this deployment with one of the roles: ${roleNames(roles)}.`,
       { metadata: { roles: roleNames(roles) } },
     ),
   signupClosed: () =>
     make(
       status.PERMISSION_DENIED,
       ERROR_REASON_SIGNUP_CLOSED,
-      'This deployment does not let people sign up by themselves. Ask its operator for an account.',
+      'Sign-up is disabled in this deployment. Contact its operator for an account.',
     ),
   accountNotFound: (id: string) => notFound(ERROR_REASON_ACCOUNT_NOT_FOUND, 'account', id),
   organizationNotFound: (id: string) =>
@@ -134,18 +134,18 @@ export const errors = {
     make(
       status.ALREADY_EXISTS,
       ERROR_REASON_EMAIL_TAKEN,
-      'Another account has this e-mail. Use another one, or the account that has it.',
+      'Another account has this e-mail. Use another e-mail, or sign in to that account.',
     ),
   alreadyMember: (id: string) =>
     precondition(
       ERROR_REASON_ALREADY_MEMBER,
-      'The account is a member of the organization already. Use UpdateMember to change its level.',
+      'The account is already a member of the organization. Call UpdateMember to change its level.',
       { subject: id },
     ),
   lastOwner: () =>
     precondition(
       ERROR_REASON_LAST_OWNER,
-      'An organization always keeps an owner. Make somebody else an owner first.',
+      'An organization must have at least one owner. Make another member an owner first.',
     ),
   /** `deletedCount`: deleted projects that could still be undeleted. One of the counts is not 0. */
   organizationNotEmpty: (projectCount: number, deletedCount: number) => {
@@ -166,7 +166,7 @@ export const errors = {
       ...(deletedCount > 0
         ? [
             violation(
-              `${deletedCount} deleted project(s) can still be undeleted. To lose them for ever, set end_deleted_projects; else undelete and move them, or wait until they are purged.`,
+              `${deletedCount} deleted project(s) can still be undeleted. To delete them permanently, set end_deleted_projects. To keep them, undelete and move them. Otherwise wait until they are purged.`,
             ),
           ]
         : []),
@@ -175,24 +175,24 @@ export const errors = {
   lastProject: () =>
     precondition(
       ERROR_REASON_LAST_PROJECT,
-      'A move must leave the source organization a project. Create another one there first.',
+      'A move must leave at least one project in the source organization. Create another project there first.',
     ),
   alreadyThere: () =>
     precondition(
       ERROR_REASON_ALREADY_THERE,
-      'The project is in the destination already. Name another organization.',
+      'The project is already in the destination organization. Choose another organization.',
     ),
   crossRegion: ({ from, to }: { from: string; to: string }) =>
     precondition(
       ERROR_REASON_CROSS_REGION,
-      `The destination is in the region ${to}. Projects move within their region: choose a destination in ${from}.`,
+      `The destination is in the region ${to}. Projects can move only within their region: choose a destination in ${from}.`,
       { metadata: { region: to } },
     ),
   projectLimit: (slots: { organizationId: string; limit: number; count: number }) =>
     quota(
       ERROR_REASON_PROJECT_LIMIT,
       slots.organizationId,
-      `The organization holds ${slots.count} of at most ${slots.limit} project(s). Delete a project there, or upgrade its plan.`,
+      `The organization has ${slots.count} of at most ${slots.limit} project(s). Delete a project there, or upgrade its plan.`,
       {
         limit: String(slots.limit),
         count: String(slots.count),
@@ -202,7 +202,7 @@ export const errors = {
   projectNotActive: ({ projectId, state }: { projectId: string; state: ProjectState }) =>
     precondition(
       ERROR_REASON_PROJECT_NOT_ACTIVE,
-      `The project's state is ${bareName(ProjectState, state)}. Only an active project can take this.`,
+      `The project's state is ${bareName(ProjectState, state)}. This call requires an active project.`,
       { subject: projectId, metadata: { state: bareName(ProjectState, state) } },
     ),
   projectNotDeleted: ({ projectId, state }: { projectId: string; state: ProjectState }) =>
@@ -211,12 +211,14 @@ export const errors = {
       `The project's state is ${bareName(ProjectState, state)}. Only a deleted project can be undeleted.`,
       { subject: projectId, metadata: { state: bareName(ProjectState, state) } },
     ),
-  /** `changes`: what is different now, by its name in the metadata, each with what it means. */
+  /**
+   * `changes`: what differs from the preview, by its name in the metadata, each with a description.
+   */
   planChanged: (changes: readonly { what: string; description: string }[]) =>
     make(
       status.ABORTED,
       ERROR_REASON_PLAN_CHANGED,
-      'The move would not do any more what its preview told. Call PreviewMove again, and look at it before you move.',
+      'The effect of the move has changed since its preview. Call PreviewMove again and review the result before you move.',
       {
         metadata: { changed: changes.map(({ what }) => what).join(',') },
         details: {
@@ -231,46 +233,50 @@ export const errors = {
   moveIsUndo: (undoOf: string) =>
     precondition(
       ERROR_REASON_MOVE_IS_UNDO,
-      'The move is an undo, which cannot be undone. Move again instead.',
+      'The move is itself an undo, which cannot be undone. Call MoveProject again instead.',
       { metadata: { undo_of: undoOf } },
     ),
   moveUndone: (undoneBy: string) =>
-    precondition(ERROR_REASON_MOVE_UNDONE, 'The move has been undone already.', {
-      metadata: { undone_by: undoneBy },
-    }),
+    precondition(
+      ERROR_REASON_MOVE_UNDONE,
+      'The move has already been undone. Call MoveProject to move the project again.',
+      {
+        metadata: { undone_by: undoneBy },
+      },
+    ),
   moveFinalized: () =>
     precondition(
       ERROR_REASON_MOVE_FINALIZED,
-      'An admin of the destination has finalized the move. Move again instead.',
+      'An admin of the destination has finalized the move. Call MoveProject to move the project back.',
     ),
   undoExpired: (expireTime: Date) =>
     precondition(
       ERROR_REASON_UNDO_EXPIRED,
-      'The 7 days in which the move could be undone are over. Move again instead.',
+      'A move can be undone for 7 days, and they have passed. Call MoveProject to move the project back.',
       { metadata: { expire_time: expireTime.toISOString() } },
     ),
   moveSuperseded: (projectId: string) =>
     precondition(
       ERROR_REASON_MOVE_SUPERSEDED,
-      'A project has been moved again since. Undo the later move first, or move again instead.',
+      'The project has been moved again since. Undo the later move first, or call MoveProject instead.',
       { subject: projectId, metadata: { project_id: projectId } },
     ),
   projectGone: (projectId: string) =>
     precondition(
       ERROR_REASON_PROJECT_GONE,
-      'A project of the move has been purged, and a batch is undone as a whole or not at all. Move the others instead.',
+      'A project of the move has been purged, and a batch can only be undone as a whole. Move the other projects one by one instead.',
       { subject: projectId, metadata: { project_id: projectId } },
     ),
   resourceLimit: (resource: string, limit: number) =>
     quota(
       ERROR_REASON_RESOURCE_LIMIT,
       resource,
-      `There may be at most ${limit} ${resource}. Delete some first.`,
+      `The limit of ${limit} ${resource} is reached. Delete some first.`,
       { resource, limit: String(limit) },
     ),
-  /** `limit`: which one; `waitMs`: how long until there is more. */
+  /** `limit`: the limit that was exceeded; `waitMs`: when to retry. */
   rateLimited: (limit: RateLimit, waitMs: number) => {
-    const description = `The limit of ${rateLimits[limit]} is reached. Wait as long as RetryInfo says, then repeat.`;
+    const description = `The rate limit of ${rateLimits[limit]} is exceeded. Retry after the delay in RetryInfo.`;
     return make(status.RESOURCE_EXHAUSTED, ERROR_REASON_RATE_LIMITED, description, {
       metadata: { limit },
       details: { quotaFailure: [{ subject: limit, description }], retryDelayMs: waitMs },
@@ -279,85 +285,91 @@ export const errors = {
   etagMismatch: () =>
     aborted(
       ERROR_REASON_ETAG_MISMATCH,
-      'It has changed since you read it: the etag is not its current one. Read it again, then retry.',
+      'The etag is out of date: the resource has changed since you read it. Read it again, then retry.',
     ),
   fingerprintMismatch: () =>
     aborted(
       ERROR_REASON_FINGERPRINT_MISMATCH,
-      'Somebody else has regenerated the token: expected_fingerprint is not its current one. Read the token again.',
+      'The token has been regenerated: expected_fingerprint does not match the current token. Read the token again.',
     ),
   requestInProgress: () =>
     aborted(
       ERROR_REASON_REQUEST_IN_PROGRESS,
-      'A request with this id, or another change of this kind, is still running. Repeat with the same request_id.',
+      'A request with this request_id, or another change of the same kind, is still in progress. Retry with the same request_id.',
       { retryDelayMs },
     ),
   requestIdReused: () =>
     precondition(
       ERROR_REASON_REQUEST_ID_REUSED,
-      'The request_id was used before with another request. Use a fresh id for a new request.',
+      'The request_id was already used for a different request. Use a new request_id for each new request.',
     ),
   billingDetailsRequired: () =>
     precondition(
       ERROR_REASON_BILLING_DETAILS_REQUIRED,
-      'Leaving the free plan needs billing details. Call UpdateBillingDetails first.',
+      'A paid plan requires billing details. Call UpdateBillingDetails first.',
     ),
   planLimitExceeded: ({ limit, count }: { limit: number; count: number }) =>
     precondition(
       ERROR_REASON_PLAN_LIMIT_EXCEEDED,
-      `The organization holds ${count} projects, the plan allows ${limit}. Delete or move projects first.`,
+      `The organization has ${count} projects, but the plan allows only ${limit}. Delete or move projects first.`,
       { metadata: { limit: String(limit), count: String(count) } },
     ),
   notReady: (what: string) =>
-    unavailable(ERROR_REASON_NOT_READY, `Still being set up: ${what}. Try again in a moment.`),
+    unavailable(
+      ERROR_REASON_NOT_READY,
+      `Not ready yet: ${what} is still being created. Retry after the delay in RetryInfo.`,
+    ),
   dependencyUnavailable: (what: string, cause?: unknown) =>
     unavailable(
       ERROR_REASON_DEPENDENCY_UNAVAILABLE,
-      `No answer in time from ${what}. Repeat with the same request_id.`,
+      `No response in time from ${what}. Retry with the same request_id.`,
       cause,
     ),
   draining: () =>
-    unavailable(ERROR_REASON_DRAINING, 'This server is shutting down. Try another, or again.'),
+    unavailable(
+      ERROR_REASON_DRAINING,
+      'This server is shutting down. Retry, or call another server.',
+    ),
   propagationUnconfirmed: (cause?: unknown) =>
     unavailable(
       ERROR_REASON_PROPAGATION_UNCONFIRMED,
-      'The change stands, but not every guard has confirmed it in time. Repeat with the same request_id to wait again.',
+      'The change is committed, but not every guard has confirmed it in time. Retry with the same request_id to wait again.',
       cause,
     ),
   logCompacted: (firstSequence: number | bigint) =>
     make(
       status.OUT_OF_RANGE,
       ERROR_REASON_LOG_COMPACTED,
-      `The log begins at ${firstSequence}. Start over from a fresh snapshot.`,
+      `The log begins at sequence ${firstSequence}. Read the current state, then follow the log from its head.`,
       { metadata: { first_sequence: String(firstSequence) } },
     ),
-  /** `callId` finds the log lines; nothing of the cause is told to the caller. */
+  /** `callId` identifies the log lines; the cause is logged and never sent to the caller. */
   internal: (callId: string, cause?: unknown) =>
     make(
       status.INTERNAL,
       ERROR_REASON_INTERNAL,
-      'This is a bug of ours. Report it with the id in RequestInfo.',
+      'Internal error. Report it with the request_id in RequestInfo.',
       { details: { requestInfo: callId }, cause },
     ),
   unknownMethod: (path: string) =>
     make(
       status.UNIMPLEMENTED,
       ERROR_REASON_UNKNOWN_METHOD,
-      `No such method here: ${path}. Server reflection lists those that there are.`,
+      `Unknown method: ${path}. Use server reflection to list the methods of this server.`,
     ),
   callEnded: (how: 'cancelled' | 'deadline') =>
     make(
       how === 'cancelled' ? status.CANCELLED : status.DEADLINE_EXCEEDED,
       ERROR_REASON_CALL_ENDED,
       how === 'cancelled'
-        ? 'The call was cancelled; its outcome is unknown. Repeat with the same request_id.'
-        : 'The deadline passed; the outcome is unknown. Repeat with the same request_id.',
+        ? 'The call was cancelled, and its outcome is unknown. Retry with the same request_id.'
+        : 'The deadline was exceeded, and the outcome is unknown. Retry with the same request_id.',
     ),
 };
 
 /**
- * Several violated rules of one request as one refusal: code and reason of the first, all of them
- * as PreconditionFailure violations, and QuotaFailure beside it where a quota is among them.
+ * Combines several violations of one request into one error: code and reason of the first, all of
+ * them as PreconditionFailure violations, and QuotaFailure beside it where a quota is among them.
  */
 export function combine(violated: readonly SiloError[]): SiloError {
   const [first] = violated;

@@ -14,10 +14,10 @@ import { reasonNamed } from './reason-name.ts';
 import { type ErrorDetails, SiloError } from './silo-error.ts';
 import { detailsKey, errorDomain } from './to-status.ts';
 
-// As google/rpc/error_details.proto defines ErrorInfo.reason.
+// Defined by ErrorInfo.reason in google/rpc/error_details.proto.
 const reasonPattern = /^[A-Z][A-Z0-9_]{1,62}$/;
 
-/** Whether this is what a grpc-js client rejects with. */
+/** Whether this is an error of a grpc-js client. */
 export function isServiceError(error: unknown): error is ServiceError {
   return (
     error instanceof Error &&
@@ -29,7 +29,7 @@ export function isServiceError(error: unknown): error is ServiceError {
   );
 }
 
-/** The refusal that a server of ours sent; undefined for any other error. */
+/** Decodes the error that a Silo server sent; undefined for any other error. */
 export function fromStatus(error: unknown): SiloError | undefined {
   if (error instanceof SiloError) return error;
   if (!isServiceError(error)) return undefined;
@@ -38,11 +38,11 @@ export function fromStatus(error: unknown): SiloError | undefined {
   try {
     return decodeStatus(Status.decode(bytes), error);
   } catch {
-    return undefined; // bytes of another protocol: not a refusal of ours
+    return undefined; // not a google.rpc.Status
   }
 }
 
-/** The reason's name, such as `TOKEN_INVALID`, of a SiloError or of what a client rejects with. */
+/** The reason's name, such as `TOKEN_INVALID`, of a SiloError or of a client's error. */
 export function reasonOf(error: unknown): string | undefined {
   return fromStatus(error)?.reasonName;
 }
@@ -57,7 +57,7 @@ function decodeStatus(decoded: Status, cause: Error): SiloError | undefined {
       case 'google.rpc.ErrorInfo': {
         const { domain, reason: reasonName, metadata } = ErrorInfo.decode(value);
         if (domain !== errorDomain || !reasonPattern.test(reasonName)) break;
-        // A newer server may give a reason that this build does not know: it stays a refusal.
+        // A newer server may send a reason that this build does not know: it is still a Silo error.
         const reason = reasonNamed(reasonName) ?? ErrorReason.ERROR_REASON_UNSPECIFIED;
         info = { reason, reasonName, metadata };
         break;

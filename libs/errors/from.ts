@@ -2,15 +2,15 @@ import { errors } from './errors.ts';
 import { isServiceError } from './from-status.ts';
 import { SiloError } from './silo-error.ts';
 
-/** What the funnel knows of the call in which something was thrown. */
+/** What is known of the call in which the error was thrown. */
 export type CallState = {
-  /** Finds the log lines of a bug. */
+  /** Identifies the log lines of the call. */
   callId: string;
-  /** How the call ended, where it ended before the error came. */
+  /** How the call ended, if it ended before the error was thrown. */
   ended?: 'cancelled' | 'deadline' | undefined;
 };
 
-// The driver's names: https://mongodb.github.io/node-mongodb-native/ (errors by whose fault it is).
+// Error names of the driver: https://mongodb.github.io/node-mongodb-native/
 const storeFailures = new Set([
   'MongoNetworkError',
   'MongoNetworkTimeoutError',
@@ -30,9 +30,9 @@ const transientLabels = [
 ];
 
 /**
- * The single funnel: whatever was thrown, as a refusal. A refusal stays as it is; a dependency's or
- * the store's failure is DEPENDENCY_UNAVAILABLE; an abort is CALL_ENDED; anything else is a bug,
- * INTERNAL, with the cause kept for the log and never sent.
+ * Converts any thrown value to a SiloError. A SiloError is returned unchanged; a failure of a
+ * dependency or the store becomes DEPENDENCY_UNAVAILABLE; an abort becomes CALL_ENDED; anything
+ * else is a bug and becomes INTERNAL, with the cause kept for the log and never sent.
  */
 export function from(thrown: unknown, { callId, ended }: CallState): SiloError {
   if (thrown instanceof SiloError) return thrown;
@@ -47,7 +47,7 @@ export function from(thrown: unknown, { callId, ended }: CallState): SiloError {
 
 function isStoreFailure(error: Error): boolean {
   if (storeFailures.has(error.name)) return true;
-  // Transient by the server's own word: stepped down, shutting down, or a conflict not retried.
+  // The server labels these as transient: stepdown, shutdown, or a write conflict.
   if (!('hasErrorLabel' in error) || typeof error.hasErrorLabel !== 'function') return false;
   const hasLabel: (label: string) => unknown = error.hasErrorLabel.bind(error);
   return transientLabels.some((label) => hasLabel(label) === true);

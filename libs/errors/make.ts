@@ -3,13 +3,13 @@ import type { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.t
 import { reasonName } from './reason-name.ts';
 import { type ErrorDetails, SiloError } from './silo-error.ts';
 
-/** After how long to try again where that helps. */
+/** Retry delay for errors where a retry helps. */
 export const retryDelayMs = 1_000;
 
 type Rest = { metadata?: Record<string, string>; details?: ErrorDetails; cause?: unknown };
 type Subject = { subject?: string; metadata?: Record<string, string> };
 
-/** A refusal; only errors.ts makes them. */
+/** Makes an error; only errors.ts calls this. */
 export function make(
   code: number,
   reason: ErrorReason,
@@ -19,14 +19,14 @@ export function make(
   return new SiloError({ code, reason, message, ...rest });
 }
 
-/** NOT_FOUND, the same for what is hidden and what is absent. */
+/** NOT_FOUND, identical for a hidden and an absent resource. */
 export function notFound(reason: ErrorReason, resourceType: string, id: string): SiloError {
-  const message = `No such ${resourceType}, or not one that you may know of. Check the id.`;
+  const message = `The ${resourceType} does not exist, or you have no access to it. Check the id.`;
   const details = { resourceInfo: { resourceType, resourceName: id } };
   return make(status.NOT_FOUND, reason, message, { details });
 }
 
-/** FAILED_PRECONDITION, with itself as its one violation. */
+/** FAILED_PRECONDITION, with the error itself as the only violation. */
 export function precondition(
   reason: ErrorReason,
   message: string,

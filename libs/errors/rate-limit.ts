@@ -1,11 +1,11 @@
-/** Whose limit may be reached, by its name in the metadata, in words. */
+/** The rate limits, by their name in the error's metadata, with a description. */
 export const rateLimits = {
-  address: 'calls from your address without a live key',
+  address: 'calls without a valid key from your address',
   sign_ups: 'sign-ups from your address',
   account: 'calls of your account',
-  organization: 'calls about the organization',
-  memory: 'memory for calls that are not admitted yet',
-  reflection: 'reflection streams at once',
+  organization: 'calls for the organization',
+  memory: 'memory for calls that are not yet admitted',
+  reflection: 'concurrent reflection streams',
 };
 
 export type RateLimit = keyof typeof rateLimits;

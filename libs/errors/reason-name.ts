@@ -7,17 +7,17 @@ const byName = new Map<string, ErrorReason>(
   Object.entries(ErrorReason).map(([name, reason]) => [name.slice(prefix.length), reason]),
 );
 
-/** A reason's name on the wire: the enum value's, without its prefix. */
+/** A reason's name on the wire: the enum value's name without its prefix. */
 export type ReasonName = keyof typeof ErrorReason extends `ERROR_REASON_${infer Name}`
   ? Name
   : never;
 
-/** The reason as an ErrorInfo spells it, such as `TOKEN_INVALID`. */
+/** The reason as ErrorInfo carries it, such as `TOKEN_INVALID`. */
 export function reasonName(reason: ErrorReason): string {
   return bareName(ErrorReason, reason);
 }
 
-/** The reason that an ErrorInfo spells so; undefined for one that this build does not know. */
+/** The reason with this name; undefined if this build does not know it. */
 export function reasonNamed(name: string): ErrorReason | undefined {
   return byName.get(name);
 }

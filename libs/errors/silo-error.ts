@@ -5,25 +5,28 @@ export type FieldViolation = { field: string; description: string };
 export type PreconditionViolation = { type: string; subject: string; description: string };
 type QuotaViolation = { subject: string; description: string };
 
-/** What stands beside the ErrorInfo, each a message of google/rpc/error_details.proto. */
+/** Error details besides ErrorInfo, each a message of google/rpc/error_details.proto. */
 export type ErrorDetails = {
   badRequest?: FieldViolation[] | undefined;
   preconditionFailure?: PreconditionViolation[] | undefined;
   quotaFailure?: QuotaViolation[] | undefined;
   resourceInfo?: { resourceType: string; resourceName: string } | undefined;
   retryDelayMs?: number | undefined;
-  /** RequestInfo's id: finds the log lines of a bug. */
+  /** RequestInfo.request_id: identifies the log lines of a bug. */
   requestInfo?: string | undefined;
 };
 
-/** A refusal as a value. Made only in errors.ts, and by those who decode one from the wire. */
+/** An error of Silo. Created only in errors.ts, and where one is decoded from the wire. */
 export class SiloError extends Error {
   override readonly name = 'SiloError';
   /** gRPC status number. */
   readonly code: number;
-  /** Unspecified where only a newer release knows the reason. */
+  /** Unspecified if only a newer release knows the reason. */
   readonly reason: ErrorReason;
-  /** The reason as an ErrorInfo spells it, such as `TOKEN_INVALID`; known or not. */
+  /**
+   * The reason as ErrorInfo carries it, such as `TOKEN_INVALID`, also if this build does not know
+   * it.
+   */
   readonly reasonName: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly details: Readonly<ErrorDetails>;

@@ -13,18 +13,18 @@ import { Status } from '@silo/protos/gen/google/rpc/status.ts';
 import type { ErrorDetails, SiloError } from './silo-error.ts';
 
 export const errorDomain = 'silo.internal';
-/** The trailer that carries google.rpc.Status. */
+/** The trailer with the serialized google.rpc.Status. */
 export const detailsKey = 'grpc-status-details-bin';
-/** What a google.rpc.Status may measure: proxies and clients refuse long trailers. */
+/** Maximum size of the google.rpc.Status: proxies and clients reject long trailers. */
 export const statusSizeBytesMax = 4096;
 
 const textLengthMax = 240;
 const violationsMax = 40;
 
-/** What grpc-js sends where a handler refuses. */
+/** The error that a grpc-js handler returns. */
 export type StatusError = Pick<ServiceError, 'code' | 'details' | 'metadata'>;
 
-/** The refusal as a gRPC status with `grpc-status-details-bin`, cut to 4 KiB where it is longer. */
+/** Encodes the error as a gRPC status with `grpc-status-details-bin`, truncated to 4 KiB. */
 export function toStatus(error: SiloError): StatusError {
   const metadata = new Metadata();
   metadata.set(detailsKey, encodeStatus(error));
@@ -101,7 +101,7 @@ function pack<T>(name: string, codec: Codec<T>, message: T): Any {
 
 function cutText(text: string): string {
   const cut = text.length <= textLengthMax ? text : `${text.slice(0, textLengthMax - 3)}...`;
-  return cut.toWellFormed(); // grpc-js percent-encodes the message and throws on half a character
+  return cut.toWellFormed(); // grpc-js percent-encodes the message and throws on a lone surrogate
 }
 
 function cutTexts<T extends Record<string, string>>(texts: T): T {

@@ -8,7 +8,7 @@ export function areHeld(permits: readonly Permit[]): boolean {
 
 /** Refuses with DEPENDENCY_UNAVAILABLE where a permit's time is over: nothing was decided. */
 export function requireHeld(permits: readonly Permit[]): void {
-  if (!areHeld(permits)) throw errors.dependencyUnavailable('whoever vouches for your access');
+  if (!areHeld(permits)) throw errors.dependencyUnavailable('the access registry');
 }
 
 /** Releases the permits and forgets them: nothing more is decided by them. */

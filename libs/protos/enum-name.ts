@@ -1,12 +1,12 @@
-/** What ts-proto generates for an enum: the numbers by their names. */
+/** An enum object that ts-proto generates: numbers by name. */
 type Enum = Readonly<Record<string, number>>;
 
 const namesOf = new WeakMap<Enum, ReadonlyMap<unknown, string>>();
 
 /**
- * The name of an enum value, such as `LEVEL_ADMIN`, for people; it never throws. The value is a
- * number of a decoded message, or what proto3 JSON holds: then a name is itself, and what is absent
- * is 0. A number that only a newer release knows is `UNKNOWN (7)`.
+ * The name of an enum value for display, such as `LEVEL_ADMIN`; never throws. The value is a number
+ * of a decoded message, or a value of proto3 JSON: a name is returned unchanged, and an absent
+ * value is 0. A number that only a newer release knows is shown as `UNKNOWN (7)`.
  */
 export function enumName(values: Enum, value: unknown): string {
   if (typeof value === 'string') return value;
@@ -18,7 +18,7 @@ export function enumName(values: Enum, value: unknown): string {
   return names.get(value ?? 0) ?? `UNKNOWN (${value})`;
 }
 
-/** The same without the enum's prefix: `ADMIN`. */
+/** The name without the enum's prefix, such as `ADMIN`. */
 export function bareName(values: Enum, value: unknown): string {
   const name = enumName(values, value);
   const prefix = enumName(values, 0).slice(0, -'UNSPECIFIED'.length);

@@ -1,6 +1,6 @@
 /**
- * `npm run generate`: stubs by ts-proto, the image that reflection and authorization read at run
- * time, and the rule that every method says who may call it. Nothing of this is committed.
+ * `npm run generate`: generates the ts-proto stubs and the image that reflection and authorization
+ * read at run time, and checks that every method has an access rule. The output is not committed.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
@@ -17,7 +17,7 @@ execFileSync(buf, ['generate'], { cwd: root, stdio: 'inherit', timeout: 120_000 
 const image = join(generated, 'image.binpb');
 execFileSync(buf, ['build', '-o', image], { cwd: root, stdio: 'inherit', timeout: 120_000 });
 
-// Imported only now, because it imports what was just generated.
+// Imported here because it imports the generated code.
 const { authorizationOf, loadImage, siloMethods } = await import('./image.ts');
 const missing = siloMethods(loadImage()).filter(
   ({ method }) => authorizationOf(loadImage(), method) === undefined,

@@ -11,7 +11,7 @@ import {
 import { type FileDescriptorSet, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Authorization, Caller } from './gen/silo/common/v1/authorization.ts';
 
-/** What `buf build` made of the protos: descriptors with comments and options. */
+/** The output of `buf build`: descriptors with comments and options. */
 export type Image = { files: FileDescriptorSet; registry: FileRegistry };
 
 let loaded: Image | undefined;
@@ -26,14 +26,18 @@ export function loadImage(): Image {
   return loaded;
 }
 
-/** The method of a gRPC path such as `/silo.org.v1.AccountService/GetAccount`, if there is one. */
+/**
+ * The method of a gRPC path such as `/silo.org.v1.AccountService/GetAccount`; undefined if unknown.
+ */
 export function findMethod(image: Image, path: string): DescMethod | undefined {
   const [, service, name] = path.split('/');
   const found = service === undefined ? undefined : image.registry.getService(service);
   return found?.methods.find((method) => method.name === name);
 }
 
-/** The access rule in a method's option `(silo.common.v1.authorization)`; undefined if it has none. */
+/**
+ * The access rule in a method's option `(silo.common.v1.authorization)`; undefined if it has none.
+ */
 export function authorizationOf(image: Image, method: DescMethod): Authorization | undefined {
   const extension = image.registry.getExtension('silo.common.v1.authorization');
   const schema = image.registry.getMessage('silo.common.v1.Authorization');
@@ -44,7 +48,7 @@ export function authorizationOf(image: Image, method: DescMethod): Authorization
   return rule.caller === Caller.CALLER_UNSPECIFIED ? undefined : rule;
 }
 
-/** All methods of Silo's own packages, with their gRPC paths. */
+/** All methods of the `silo.` packages, with their gRPC paths. */
 export function siloMethods(image: Image): { path: string; method: DescMethod }[] {
   const found: { path: string; method: DescMethod }[] = [];
   for (const type of image.registry) {

@@ -9,23 +9,23 @@ import {
 } from '@bufbuild/protobuf';
 import { loadImage } from './image.ts';
 
-// ts-proto's own JSON is not what other languages write and read (Duration, FieldMask, bytes), and
-// it throws at an enum value that it does not know. So proto3 JSON is made from the descriptors.
+// The JSON of ts-proto differs from proto3 JSON (Duration, FieldMask, bytes), and it throws at an
+// unknown enum value. So this file converts by descriptor.
 
 type Named = {
   /** The message's full name, such as `silo.org.v1.Account`. */
   readonly $type: string;
 };
 
-/** What ts-proto generates for a message, to write it. */
+/** The encoder that ts-proto generates for a message. */
 export type Encoder<Message> = Named & { encode(message: Message): { finish(): Uint8Array } };
 
-/** The same, to read it. */
+/** The decoder that ts-proto generates for a message. */
 export type Decoder<Message> = Named & { decode(bytes: Uint8Array): Message };
 
 /**
- * The proto3 JSON of a message, with every list, flag, text and number in it even where it is
- * empty, so that scripts need not ask whether a field is there. An unknown enum value is its number.
+ * The proto3 JSON of a message. Empty lists, texts, numbers and false are included, so that scripts
+ * need not check for absent fields. An unknown enum value is written as its number.
  */
 export function toJson<Message>(encoder: Encoder<Message>, message: Message): JsonValue {
   const { schema, registry } = describe(encoder);
@@ -34,9 +34,9 @@ export function toJson<Message>(encoder: Encoder<Message>, message: Message): Js
 }
 
 /**
- * A message from its proto3 JSON, of this release or a newer one: unknown fields are ignored, an
- * enum value with an unknown name is left unspecified, an unknown number is kept. Throws where the
- * JSON cannot be one of this message.
+ * Reads a message from proto3 JSON of this or a newer release: unknown fields are ignored, an enum
+ * value with an unknown name becomes unspecified, an unknown number is kept. Throws if the JSON is
+ * not valid for the message.
  */
 export function fromJson<Message>(decoder: Decoder<Message>, json: JsonValue): Message {
   const { schema, registry } = describe(decoder);

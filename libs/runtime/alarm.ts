@@ -1,20 +1,20 @@
-// Node fires longer timers at once.
+// Node runs longer timers immediately.
 const timerMaxMs = 2 ** 31 - 1;
 
-/** One timer that is set anew whenever what it waits for changes. */
+/** A single timer that can be set again to another time. */
 export class Alarm implements Disposable {
   readonly #ring: () => void;
   readonly #nowMs: () => number;
   #timer: NodeJS.Timeout | undefined;
   #atMs = Number.POSITIVE_INFINITY;
 
-  /** `ring` is called when the time has come; `nowMs` is the monotonic clock. */
+  /** `ring` is called at the set time; `nowMs` is the monotonic clock. */
   constructor(ring: () => void, nowMs: () => number = () => performance.now()) {
     this.#ring = ring;
     this.#nowMs = nowMs;
   }
 
-  /** Rings at this time of the monotonic clock, or soon after, and not before that; Infinity: never. */
+  /** Rings at this time of the monotonic clock or shortly after, never before; Infinity: never. */
   setFor(atMs: number): void {
     if (atMs === this.#atMs) return;
     clearTimeout(this.#timer);

@@ -1,7 +1,10 @@
-/** The bounds of one page, message or batch: how many items, and how many bytes. */
+/** The limits of one page, message or batch: items and bytes. */
 export type Bounds = { countMax: number; bytesMax: number };
 
-/** What one page, message or batch may still hold. The first item always fits, whatever its size. */
+/**
+ * The remaining budget of one page, message or batch. The first item always fits, whatever its
+ * size.
+ */
 export class Budget {
   readonly #bounds: Bounds;
   #count = 0;
@@ -11,7 +14,7 @@ export class Budget {
     this.#bounds = bounds;
   }
 
-  /** Whether an item of that size still fits; counts it if so. */
+  /** Whether an item of this size still fits; counts it if so. */
   take(sizeBytes: number): boolean {
     const { countMax, bytesMax } = this.#bounds;
     const fits = this.#count < countMax && this.#bytes + sizeBytes <= bytesMax;
@@ -22,7 +25,7 @@ export class Budget {
   }
 }
 
-/** The first of these items that fit together: at least one, if there is any. */
+/** The longest prefix of the items that fits; at least one item, if there is any. */
 export function takeWithin<Item>(
   items: readonly Item[],
   bounds: Bounds,

@@ -1,9 +1,12 @@
 import { setTimeout as timeout } from 'node:timers/promises';
 
-/** Time as a parameter: `now` is the wall clock, `monotonicMs` never goes back (its zero is arbitrary). */
+/**
+ * A clock as a parameter: `now` is the wall clock; `monotonicMs` never decreases and has an
+ * arbitrary zero.
+ */
 export type Clock = { now(): Date; monotonicMs(): number };
 
-/** Resolves after `durationMs`; rejects with the signal's reason as soon as that aborts. */
+/** Resolves after `durationMs`; rejects with the signal's reason when it aborts. */
 export type Sleep = (durationMs: number, signal?: AbortSignal) => Promise<void>;
 
 export const systemClock: Clock = {
@@ -15,13 +18,13 @@ export const systemSleep: Sleep = async (durationMs, signal) => {
   try {
     await timeout(durationMs, undefined, { signal });
   } catch (error) {
-    // node wraps the reason in an AbortError of its own
+    // Node wraps the reason in its own AbortError
     signal?.throwIfAborted();
     throw error;
   }
 };
 
-/** A clock for tests: it stands still until it is advanced, both of its hands together. */
+/** A clock for tests: both times change only when the test advances them. */
 export function fakeClock(
   start: Date = new Date(0),
 ): Clock & { advance(durationMs: number): void } {

@@ -1,40 +1,39 @@
 /**
- * Runs one at a time: whoever asks while a run is under way shares the next one, which begins after
- * they asked, with all who came in between. `run` gets what they asked for, in order; its failure is
- * everybody's.
+ * Runs one at a time. A request that arrives during a run shares the next run with all other
+ * requests that arrive in between. `run` gets their inputs in order; if it fails, all of them fail.
  */
-export function coalesce<Asked, Answer>(
-  run: (asked: readonly Asked[]) => Promise<Answer>,
-): (asked: Asked) => Promise<Answer> {
+export function coalesce<Input, Output>(
+  run: (inputs: readonly Input[]) => Promise<Output>,
+): (input: Input) => Promise<Output> {
   let running: Promise<unknown> | undefined;
-  let next: { asked: Asked[]; answer: Promise<Answer> } | undefined;
+  let next: { inputs: Input[]; output: Promise<Output> } | undefined;
 
-  const begin = (asked: readonly Asked[]): Promise<Answer> => {
-    const answer = run(asked);
-    const ended = answer
+  const begin = (inputs: readonly Input[]): Promise<Output> => {
+    const output = run(inputs);
+    const ended = output
       .catch(() => {})
       .then(() => {
         if (running === ended) running = undefined;
       });
     running = ended;
-    return answer;
+    return output;
   };
 
   const queue = (after: Promise<unknown>) => {
-    const asked: Asked[] = [];
-    const answer = after.then(() => {
+    const inputs: Input[] = [];
+    const output = after.then(() => {
       next = undefined;
-      return begin(asked);
+      return begin(inputs);
     });
-    return { asked, answer };
+    return { inputs, output };
   };
 
-  return (asked) => {
+  return (input) => {
     if (next === undefined) {
-      if (running === undefined) return begin([asked]);
+      if (running === undefined) return begin([input]);
       next = queue(running);
     }
-    next.asked.push(asked);
-    return next.answer;
+    next.inputs.push(input);
+    return next.output;
   };
 }

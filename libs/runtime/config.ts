@@ -3,18 +3,18 @@ import { accessSync, constants } from 'node:fs';
 export type HostPort = { host: string; port: number };
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What settings may ask of the outside world: a parameter, so that reading config stays pure. */
+/** File access that a setting needs, as a parameter: reading the configuration stays pure. */
 export type ConfigWorld = { isReadable(path: string): boolean };
 
 type Parsed<T> = { value: T } | { fault: string };
 
-/** One setting: how to read it and what to say if it cannot be read. */
+/** One setting: how to parse it, and the fault to report if it cannot be parsed. */
 export type Setting<T> = {
-  /** `raw` is undefined where the variable is unset or empty. */
+  /** `raw` is undefined if the variable is unset or empty. */
   parse(raw: string | undefined, world: ConfigWorld): Parsed<T>;
-  /** The same setting, with this value where the variable is unset or empty. */
+  /** The same setting with a default for an unset or empty variable. */
   default(value: T): Setting<T>;
-  /** The same setting, undefined where the variable is unset or empty. */
+  /** The same setting, undefined if the variable is unset or empty. */
   optional(): Setting<T | undefined>;
 };
 
@@ -34,7 +34,7 @@ const realWorld: ConfigWorld = {
   },
 };
 
-// Faults never quote a value: it may be a password that went into the wrong variable.
+// A fault never quotes the value: it may be a password in the wrong variable.
 function setting<T>(
   expected: string,
   read: (raw: string, world: ConfigWorld) => T | undefined,
@@ -63,7 +63,7 @@ export function oneOf<const Word extends string>(...words: Word[]): Setting<Word
   return setting(`one of ${words.join(', ')}`, (raw) => words.find((word) => word === raw));
 }
 
-/** A whole number within the limits, which are included. */
+/** An integer within the limits, inclusive. */
 export function integer(limits: { min: number; max: number }): Setting<number> {
   return setting(`a whole number from ${limits.min} to ${limits.max}`, (raw) => {
     if (!/^-?\d{1,15}$/.test(raw)) return undefined;
@@ -72,7 +72,7 @@ export function integer(limits: { min: number; max: number }): Setting<number> {
   });
 }
 
-/** A number within the limits, which are included; such as 0.01. */
+/** A number within the limits, inclusive; such as 0.01. */
 export function decimal(limits: { min: number; max: number }): Setting<number> {
   return setting(`a number from ${limits.min} to ${limits.max}`, (raw) => {
     if (!/^-?\d{1,15}(\.\d{1,15})?$/.test(raw)) return undefined;
@@ -81,7 +81,7 @@ export function decimal(limits: { min: number; max: number }): Setting<number> {
   });
 }
 
-/** `host:port` or `[ipv6]:port`; port 0 lets a listener choose. */
+/** `host:port` or `[ipv6]:port`; with port 0 the listener picks a free port. */
 export function hostPort(): Setting<HostPort> {
   return setting('host:port', (raw) => {
     const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@[\]]+)):(\d{1,5})$/.exec(raw);
@@ -91,20 +91,20 @@ export function hostPort(): Setting<HostPort> {
   });
 }
 
-/** Writes what `hostPort` reads. */
+/** Formats an address as `hostPort` parses it. */
 export function formatHostPort(address: HostPort): string {
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   return `${host}:${address.port}`;
 }
 
 /**
- * A URL of one of these schemes, as it stands; may name several hosts, as those of MongoDB do, and a
- * user with a password. Characters of those that mean something in a URL must be percent-encoded:
- * read otherwise than it was meant, a part of the password would be a host, and in error messages.
+ * A URL with one of these schemes, as given. It may name several hosts, as MongoDB URLs do, and a
+ * user with a password. Reserved characters in these must be percent-encoded: otherwise a part of
+ * the password would be parsed as a host, and appear in error messages.
  */
 export function url(...schemes: string[]): Setting<string> {
   const expected = `a URL that begins with ${schemes.map((s) => `${s}://`).join(' or ')}, user and password percent-encoded`;
-  // Not `new URL`: that knows no lists of hosts.
+  // Not `new URL`, which rejects lists of hosts.
   const part = '(?:[^\\s/?#@:,%]|%[0-9A-Fa-f]{2})+';
   const pattern = new RegExp(
     `^([a-z][a-z0-9+.-]*)://(?:${part}(?::${part})?@)?[^\\s/?#@]+(?:[/?#][^\\s@]*)?$`,
@@ -115,21 +115,21 @@ export function url(...schemes: string[]): Setting<string> {
   });
 }
 
-/** The path of a file that can be read. */
+/** The path of a readable file. */
 export function file(): Setting<string> {
   return setting('the path of a readable file', (raw, world) =>
     world.isReadable(raw) ? raw : undefined,
   );
 }
 
-/** The variable that a key is read from: `mongodbUrl` → `MONGODB_URL`. */
+/** The environment variable of a setting: `mongodbUrl` → `MONGODB_URL`. */
 export function variableOf(key: string): string {
   return key.replace(/[A-Z]/g, '_$&').toUpperCase();
 }
 
 /**
- * Settings, and what is wrong with those together that are good one by one: told of those that could
- * be read, it answers with faults, one sentence each.
+ * Settings, and a check across several of them: it gets the settings that could be parsed and
+ * returns faults, one sentence each.
  */
 export type ConfigSpec<Shape extends ConfigShape> = {
   shape: Shape;
@@ -137,8 +137,8 @@ export type ConfigSpec<Shape extends ConfigShape> = {
 };
 
 /**
- * Reads every setting of `shape` from `env`, each from the variable that `variableOf` names.
- * Answers with the whole config or with all faults, one sentence each; no fault quotes a value.
+ * Reads every setting of `shape` from `env`, each from the variable that `variableOf` returns.
+ * Returns the whole configuration or all faults, one sentence each; no fault quotes a value.
  */
 export function readConfig<const Shape extends ConfigShape>(
   env: Environment,
@@ -157,7 +157,7 @@ export function readConfig<const Shape extends ConfigShape>(
   return faults.length > 0 ? { faults } : { config };
 }
 
-/** Reads the config of this process, or prints every fault and exits with 2. */
+/** Reads the configuration of this process, or prints every fault and exits with code 2. */
 export function configOrExit<const Shape extends ConfigShape>(
   spec: ConfigSpec<Shape>,
   host: {

@@ -1,17 +1,17 @@
 import { type Clock, systemClock } from './clock.ts';
 
-/** A point in time that one piece of work shares with all that it calls. */
+/** A point in time shared by one operation and all calls that it makes. */
 export type Deadline = {
-  /** Aborts when the time is over (reason: a TimeoutError) or when the parent does (its reason). */
+  /** Aborts at the deadline (reason: a TimeoutError) or when the parent aborts (its reason). */
   signal: AbortSignal;
-  /** Milliseconds left, never below 0; 0 as soon as the signal has aborted. */
+  /** Remaining milliseconds, never below 0; 0 once the signal has aborted. */
   remainingMs(): number;
 };
 
-// Node fires longer timers at once.
+// Node runs longer timers immediately.
 const timerMaxMs = 2 ** 31 - 1;
 
-/** Starts a deadline of `durationMs`, cut short by the parent's abort. Needs no clean-up. */
+/** Starts a deadline of `durationMs`, or until the parent aborts. Needs no clean-up. */
 export function withDeadline(
   durationMs: number,
   parentSignal?: AbortSignal,
@@ -28,8 +28,8 @@ export function withDeadline(
 }
 
 /**
- * Settles as `promise` does, or rejects with the signal's reason if that aborts first. What the
- * promise stands for goes on; its late failure is not reported as unhandled.
+ * Settles as `promise` does, or rejects with the signal's reason if that aborts first. The work of
+ * the promise continues; its later rejection is not reported as unhandled.
  */
 export async function race<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
@@ -37,7 +37,7 @@ export async function race<T>(promise: Promise<T>, signal: AbortSignal): Promise
   if (signal.aborted) onAbort();
   else signal.addEventListener('abort', onAbort, { once: true });
   try {
-    // The abort stands first: where both have happened already, the deadline is over.
+    // The abort has priority: if both have happened, the deadline has passed.
     return await Promise.race([aborted.promise, promise]);
   } finally {
     signal.removeEventListener('abort', onAbort);

@@ -1,24 +1,27 @@
-/** Raised with every change of what `fold` answers: what was stored by an older one is folded again. */
+/**
+ * Increase it with every change to `fold`: values stored with an older version are folded again.
+ */
 export const foldVersion = 2;
 
 /**
- * Text as it is searched and compared: without case and whatever its normal form, so that
- * `Cafe\u0301` finds `Café`, `istanbul` finds `İstanbul` and `STRASSE` finds `Straße`. Accents stay.
- * Full case folding by way of upper case (Unicode 5.18), with both Turkish i as one. Idempotent.
+ * Text for search and comparison, without case and independent of the normal form, so that
+ * `Cafe\u0301` finds `Café`, `istanbul` finds `İstanbul` and `STRASSE` finds `Straße`. Accents
+ * stay. Full case folding by way of upper case (Unicode 5.18), with both Turkish i as one.
+ * Idempotent.
  */
 export function fold(text: string): string {
   const plain = text.normalize('NFD').replaceAll(ignorable, '');
-  // Lower case first: there is a capital ẞ, which upper case alone would leave.
+  // Lower case first: upper case alone would not fold a capital ẞ.
   const lower = lowerCase(lowerCase(plain).toUpperCase());
   return lower.normalize('NFD').replaceAll(dottedI, 'i').normalize('NFC');
 }
 
-/** Character by character: in a whole word the last sigma would get another form. */
+/** Character by character: in a whole word the final sigma has another form. */
 function lowerCase(text: string): string {
   return Array.from(text, (character) => character.toLowerCase()).join('');
 }
 
-/** What Unicode draws as nothing: joiners, variation selectors, marks of direction. */
+/** Characters that Unicode does not draw: joiners, variation selectors, direction marks. */
 const ignorable = /\p{Default_Ignorable_Code_Point}/gu;
 /** `i` with the dot of `İ` above its own. */
 const dottedI = /i\u0307+/g;

@@ -1,6 +1,6 @@
 /**
- * Runs at most `atOnce` at a time; who comes meanwhile waits in line, and at most `waitingMax` do.
- * Beyond that a run is refused with a RangeError.
+ * Runs at most `atOnce` tasks at a time; at most `waitingMax` others wait in a queue. Rejects a
+ * further task with a RangeError.
  */
 export function limit({
   atOnce,
@@ -20,7 +20,8 @@ export function limit({
 
   return async (run) => {
     if (running < atOnce) running++;
-    else if (line.length >= waitingMax) throw new RangeError(`${waitingMax} are waiting already`);
+    else if (line.length >= waitingMax)
+      throw new RangeError(`${waitingMax} tasks are already waiting`);
     else await new Promise<void>((resolve) => line.push(resolve));
     try {
       return await run();

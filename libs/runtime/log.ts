@@ -8,7 +8,7 @@ export type LogLevel = (typeof logLevels)[number];
 
 /**
  * The logger of one process: JSON lines on standard output (or `destination`), each with `service`
- * and `region`. Secrets are blotted out by name and by form (see redact.ts). For one call use
+ * and `region`. Secrets are redacted by name and by form (see redact.ts). For one call use
  * `log.child({ callId, traceId })`; never a request id, which may be a secret.
  */
 export function createLogger(options: {
@@ -22,16 +22,16 @@ export function createLogger(options: {
     base: { service: options.service, region: options.region },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }), log: redactFields },
-    // redactFields has turned errors into fields before pino's own serializer would see them.
+    // redactFields has converted errors to fields before pino's own serializer would see them.
     serializers: { err: (fields) => fields },
     hooks: { streamWrite: redactText },
   };
-  // Written before the call returns: an exit right after it loses no line and no order.
+  // Synchronous: an exit right after a call loses no line and keeps the order.
   const { destination = pino.destination({ fd: 1, sync: true }) } = options;
   return redactChildren(pino(settings, destination));
 }
 
-// pino's own formatter of bindings is not asked for those of a child. Children inherit this one.
+// pino does not apply its bindings formatter to a child. Children inherit this one.
 function redactChildren(log: Log): Log {
   const plainChild = log.child;
   const child = function (this: Log, bindings: pino.Bindings) {
@@ -40,7 +40,7 @@ function redactChildren(log: Log): Log {
   return Object.assign(log, { child });
 }
 
-/** A logger that says nothing. */
+/** A logger without output. */
 export function silentLogger(): Log {
   return pino({ level: 'silent' });
 }

@@ -5,7 +5,7 @@ import type { HostPort } from './config.ts';
 
 export type { Registry } from 'prom-client';
 
-/** A registry whose metrics all carry `service` and `region`, with those of the process itself in it. */
+/** A registry that labels all metrics with `service` and `region`, and includes process metrics. */
 export function createRegistry(labels: { service: string; region: string }): Registry {
   const registry = new Registry();
   registry.setDefaultLabels(labels);
@@ -16,8 +16,8 @@ export function createRegistry(labels: { service: string; region: string }): Reg
 export type MetricsServer = AsyncDisposable & { address: HostPort };
 
 /**
- * Serves `GET /metrics` in plain HTTP until it is disposed of or `signal` aborts.
- * Rejects if the address cannot be listened on. Answers with the address really used.
+ * Serves `GET /metrics` over plain HTTP until it is disposed of or `signal` aborts.
+ * Rejects if the address cannot be bound. Returns the bound address.
  */
 export async function serveMetrics(
   address: HostPort,
@@ -27,7 +27,8 @@ export async function serveMetrics(
   signal?.throwIfAborted();
   const server = createServer((request, response) => {
     const path = request.url?.split('?', 1)[0];
-    if (path !== '/metrics') return respond(response, 404, 'only /metrics is here\n');
+    if (path !== '/metrics')
+      return respond(response, 404, 'not found: the only path is /metrics\n');
     if (request.method !== 'GET') return respond(response, 405, 'only GET\n');
     registry.metrics().then(
       (text) => respond(response, 200, text, registry.contentType),
@@ -61,13 +62,14 @@ function respond(
 
 function portOf(server: Server): number {
   const bound = server.address();
-  if (bound === null || typeof bound === 'string') throw new Error('the server has no port');
+  if (bound === null || typeof bound === 'string')
+    throw new Error('the server is not bound to a port');
   return bound.port;
 }
 
 function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve()); // an error here says only that it was closed before
+    server.close(() => resolve()); // an error only means that it was already closed
     server.closeAllConnections();
   });
 }

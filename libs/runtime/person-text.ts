@@ -1,16 +1,16 @@
-/** What a person may call something: one line, or several, as of an address. */
+/** Text that a person enters: one line, or several lines such as an address. */
 export type TextKind = 'name' | 'lines';
 
-/** The text as it is stored, or what is wrong with it. */
+/** The text as it is stored, or the problem with it. */
 export type ReadText =
   | { text: string; problem?: undefined }
   | { text?: undefined; problem: string };
 
 /**
- * Reads text that a person has chosen, such as a name: in NFC, without white space around it. It
- * needs a visible character. Control characters, those that change the direction of text, and other
- * invisible format characters are refused, because two texts that look alike would differ; the
- * joiners that scripts and emoji need stay. `lines` may have line feeds.
+ * Reads text that a person enters, such as a name: in NFC, without surrounding white space. It must
+ * have a visible character. Control characters, direction marks and other invisible format
+ * characters are rejected, because two texts that look alike could differ; the joiners that scripts
+ * and emoji need are allowed. `lines` allows line feeds.
  */
 export function readPersonText(given: string, kind: TextKind): ReadText {
   const unified = kind === 'lines' ? given.replaceAll('\r\n', '\n') : given;
@@ -27,14 +27,14 @@ export function readPersonText(given: string, kind: TextKind): ReadText {
   return { text };
 }
 
-/** A flag of a region, such as Scotland's: the only format characters that mean something. */
+/** The flag of a region, such as Scotland's: the only tag characters with a meaning. */
 const flag = /\u{1f3f4}[\u{e0020}-\u{e007e}]+\u{e007f}/gu;
 
-/** Those of category Cf that Unicode draws: signs over Arabic, Syriac and Kaithi numbers. */
+/** Characters of category Cf that are visible: signs over Arabic, Syriac and Kaithi numbers. */
 const drawn = '\\u0600-\\u0605\\u06dd\\u070f\\u0890\\u0891\\u08e2\\u{110bd}\\u{110cd}';
 const joiners = '\\u200c\\u200d';
 const refusedCharacter = new RegExp(`(?![${joiners}${drawn}])[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]`, 'u');
 
 const visible = /[\p{L}\p{N}\p{P}\p{S}\p{Co}]/u;
-/** Letters and signs that are drawn as nothing: the Hangul fillers, the empty Braille pattern. */
+/** Invisible letters and signs: the Hangul fillers, the empty Braille pattern. */
 const blank = /[\p{Default_Ignorable_Code_Point}\u2800]/gu;

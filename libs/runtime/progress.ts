@@ -1,15 +1,15 @@
-/** For so long a consumer's attempts may fail in a row before it counts as stalled. */
+/** A consumer counts as stalled once its attempts have failed in a row for this long. */
 const stalledAfterMs = 10_000;
 
 /**
- * Whether something that follows a log gets on: what health and metrics say of it. It may have
- * parts, such as the logs that it follows; it is as late as the latest of them.
+ * Whether a consumer of a log makes progress, for health and metrics. It may have parts, such as
+ * the logs that it follows; its delay is that of the slowest part.
  */
 export class Progress {
-  /** Health and metrics name it so. */
+  /** Its name in health and metrics. */
   readonly consumer: string;
   readonly #monotonicMs: () => number;
-  /** Since when each part has failed. */
+  /** The start of the current failures of each part. */
   readonly #failingSinceMs = new Map<string, number>();
 
   constructor(consumer: string, monotonicMs: () => number = () => performance.now()) {
@@ -17,7 +17,7 @@ export class Progress {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** The part got on, or had nothing to do. */
+  /** The part made progress, or had nothing to do. */
   made(part = ''): void {
     this.#failingSinceMs.delete(part);
   }
@@ -32,7 +32,7 @@ export class Progress {
     this.#failingSinceMs.clear();
   }
 
-  /** For how long attempts have failed in a row; 0 where the last one did not. */
+  /** How long attempts have failed in a row; 0 if the last attempt succeeded. */
   get failingMs(): number {
     const sinceMs = Math.min(...this.#failingSinceMs.values());
     return Number.isFinite(sinceMs) ? this.#monotonicMs() - sinceMs : 0;

@@ -1,9 +1,10 @@
-/** Yields numbers from 0 to below 1, as Math.random does. */
+/** Returns a number from 0 to below 1, as Math.random does. */
 export type Random = () => number;
 
 /**
- * The pause before attempt `failures` + 1: evenly between 0 and the exponential bound ("full jitter",
- * https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). `failures` counts from 1.
+ * The pause before attempt `failures` + 1: random between 0 and an exponential bound ("full
+ * jitter", https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). `failures`
+ * counts from 1.
  */
 export function fullJitterMs(
   failures: number,
@@ -13,7 +14,10 @@ export function fullJitterMs(
   return random() * exponentialMs(failures, limits);
 }
 
-/** Half of the bound for sure, the other half by chance ("equal jitter"): for loops, which must never spin. */
+/**
+ * At least half of the bound, the other half random ("equal jitter"): a loop never runs without a
+ * pause.
+ */
 export function equalJitterMs(
   failures: number,
   limits: { baseMs: number; capMs: number },

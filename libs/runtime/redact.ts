@@ -4,7 +4,7 @@ import pino from 'pino';
 const blot = '[redacted]';
 const depthMax = 8;
 
-// Compared in lower case without `_` and `-`, so that every spelling of a field is meant.
+// Compared in lower case without `_` and `-`, to match every spelling of a field.
 const secretNames = new Set([
   'authorization',
   'cookie',
@@ -18,7 +18,7 @@ const secretEndings = /(?:token|secret|password|credentials)s?$/;
 
 const secretsInText: [RegExp, string][] = [
   [new RegExp(secretPattern, 'g'), blot],
-  // Of our own servers also where the password holds characters that should have been encoded.
+  // For our own servers also if the password has reserved characters that are not percent-encoded.
   [/(\b(?:mongodb(?:\+srv)?|nats|tls):\/\/)[^\s"]*@/gi, `$1${blot}@`],
   [/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s"/@]+@/gi, `$1${blot}@`],
   [/\bBearer\s+[^\s"\\]+/gi, `Bearer ${blot}`],
@@ -29,14 +29,17 @@ function isSecretName(name: string): boolean {
   return secretNames.has(plain) || secretEndings.test(plain);
 }
 
-/** Blots out secrets that show by their form: tokens, keys, codes, bearers, users and passwords in URLs. */
+/**
+ * Redacts secrets that have a known form: tokens, keys, codes, bearers, users and passwords in
+ * URLs.
+ */
 export function redactText(text: string): string {
   return secretsInText.reduce((rest, [pattern, instead]) => rest.replace(pattern, instead), text);
 }
 
 /**
- * A copy of `fields` in which whatever stands under the name of a secret is blotted out, at any
- * depth, inside of errors too. Numbers and an error's own text named `code` (ECONNRESET) stay.
+ * A copy of `fields` with every value under the name of a secret redacted, at any depth, also
+ * inside errors. Numbers, and the text `code` of an error (ECONNRESET), are kept.
  */
 export function redactFields(fields: Record<string, unknown>): Record<string, unknown> {
   return redactObject(fields, 0, false);
@@ -68,6 +71,6 @@ function redactValue(value: unknown, depth: number): unknown {
     }
     return redactObject({ ...value }, depth, false);
   } catch {
-    return '[unreadable]'; // a getter threw: no reason to fail whoever logs
+    return '[unreadable]'; // a getter threw, which must not fail the caller
   }
 }

@@ -2,9 +2,9 @@ import { type Sleep, systemSleep } from './clock.ts';
 import { fullJitterMs, type Random } from './random.ts';
 
 /**
- * Calls `attempt` until it succeeds, at most `attemptsMax` times, with full-jitter exponential pauses.
- * Only for work that is safe to repeat. Rejects with the last error when it is not retryable, no
- * attempt is left, or the signal aborts; with the signal's reason if that aborted before the first
+ * Calls `attempt` until it succeeds, at most `attemptsMax` times, with full-jitter exponential
+ * pauses. Only for work that is safe to repeat. Rejects with the last error if it is not retryable,
+ * no attempt is left, or the signal aborts; with the signal's reason if it aborted before the first
  * attempt. An attempt is never abandoned: it gets the signal and must obey it.
  */
 export async function retry<T>(
@@ -26,7 +26,7 @@ export async function retry<T>(
       return await attempt(signal, number);
     } catch (error) {
       if (number >= attemptsMax || signal.aborted || !isRetryable(error)) throw error;
-      // The last error tells more than "aborted" does.
+      // The last error is more useful than "aborted".
       await sleep(fullJitterMs(number, options, random), signal).catch(() => {});
       if (signal.aborted) throw error;
     }

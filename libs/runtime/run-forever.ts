@@ -6,10 +6,10 @@ const pauseMinMs = 100;
 const pauseCapMs = 30_000;
 
 /**
- * Runs `turn` again and again, `intervalMs` after the end of the one before, until `signal` aborts.
- * A turn that fails is logged and followed by a pause that grows with each failure in a row (equal
+ * Runs `iterate` in a loop until `signal` aborts, `intervalMs` after the end of each iteration. A
+ * failed iteration is logged and followed by a pause that grows with each failure in a row (equal
  * jitter, from `intervalMs` but at least 100 ms, to 30 s). Never rejects; resolves when the signal
- * has aborted and the current turn has ended.
+ * has aborted and the current iteration has ended.
  */
 export async function runForever(
   options: {
@@ -20,7 +20,7 @@ export async function runForever(
     random?: Random;
     sleep?: Sleep;
   },
-  turn: (signal: AbortSignal) => Promise<void>,
+  iterate: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const { name, intervalMs, signal, log, random, sleep = systemSleep } = options;
   const limits = {
@@ -31,7 +31,7 @@ export async function runForever(
   while (!signal.aborted) {
     let pauseMs = intervalMs;
     try {
-      await turn(signal);
+      await iterate(signal);
       failures = 0;
     } catch (error) {
       if (signal.aborted) break;
@@ -39,7 +39,7 @@ export async function runForever(
       pauseMs = equalJitterMs(failures, limits, random);
       log.error(
         { loop: name, failures, pauseMs: Math.round(pauseMs), err: error },
-        'a turn failed',
+        'loop iteration failed',
       );
     }
     await sleep(pauseMs, signal).catch(() => {}); // an abort ends the loop, above

@@ -4,7 +4,7 @@ import type { Log } from './log.ts';
 type StopSignal = 'SIGTERM' | 'SIGINT';
 const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const; // 128 + the signal's number
 
-// Ctrl-C reaches the whole process group and npm passes it on once more: one press, two signals.
+// Ctrl-C reaches the whole process group, and npm forwards it again: one key press, two signals.
 const samePressMs = 250;
 
 /** The part of `process` that is used here. */
@@ -16,7 +16,7 @@ type ProcessHost = {
 
 export type RunOptions = {
   log: Log;
-  /** How long draining may take before the process gives up and exits with 1. */
+  /** Maximum time to drain; after that the process exits with code 1. */
   drainMaxMs?: number;
   host?: ProcessHost;
   clock?: Clock;
@@ -24,10 +24,10 @@ export type RunOptions = {
 };
 
 /**
- * The life of a process: `start`, wait for SIGTERM or SIGINT, dispose of what was started, once,
- * exit 0. `scope.signal` aborts with the first signal, before the disposal: for loops, and for a
- * start that is still under way. A second signal exits at once (130, 143). A failed start, a failed
- * or endless stop, and any error that nobody caught are logged as fatal and exit with 1.
+ * Runs a process: calls `start`, waits for SIGTERM or SIGINT, disposes of what was started, and
+ * exits with code 0. `scope.signal` aborts at the first signal, before the disposal: for loops, and
+ * for a start in progress. A second signal exits at once (130, 143). A failed start, a failed or
+ * overlong drain, and any uncaught error are logged as fatal, and the process exits with code 1.
  */
 export async function runUntilSignal(
   start: (scope: { signal: AbortSignal }) => Promise<AsyncDisposable>,
@@ -48,8 +48,8 @@ export async function runUntilSignal(
     host.exit(0);
   } catch (error) {
     if (stop.signal.aborted && !started) {
-      // Whoever stops a process that is still starting has got what they asked for.
-      log.info({ err: error }, 'stopped while starting');
+      // A stop during the start is not a failure.
+      log.info({ err: error }, 'stopped during start');
       host.exit(0);
     } else {
       log.fatal({ err: error }, started ? 'stopping failed' : 'starting failed');
@@ -66,10 +66,10 @@ function limitDraining(
   const giveUp = async () => {
     await requested;
     await sleep(drainMaxMs, stopped.signal);
-    log.fatal({ drainMaxMs }, 'stopping took too long');
+    log.fatal({ drainMaxMs }, 'drain timed out');
     host.exit(1);
   };
-  giveUp().catch(() => {}); // stopped in time
+  giveUp().catch(() => {}); // drained in time
   return { [Symbol.dispose]: () => stopped.abort() };
 }
 
@@ -85,17 +85,17 @@ function listenForStop({ log, host = process, clock = systemClock }: RunOptions)
     const nowMs = clock.monotonicMs();
     if (firstMs === undefined) {
       firstMs = nowMs;
-      log.info({ signal: name }, 'asked to stop');
+      log.info({ signal: name }, 'stop requested');
       controller.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
       requested.resolve();
     } else if (nowMs - firstMs >= samePressMs) {
-      log.warn({ signal: name }, 'asked to stop again: leaving at once');
+      log.warn({ signal: name }, 'stop requested again: exiting without drain');
       host.exit(exitCodes[name]);
     }
   };
-  // What threw may have left anything half done: no draining from here.
+  // The error may have left inconsistent state: do not drain.
   const onFatal = (error: unknown) => {
-    log.fatal({ err: error }, 'an error that nobody caught');
+    log.fatal({ err: error }, 'uncaught error');
     host.exit(1);
   };
   const listeners: [string, (argument: unknown) => void][] = [

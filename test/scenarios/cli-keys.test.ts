@@ -79,6 +79,6 @@ test('a key that lacks a scope is refused with what is required, and what to do'
   await cli.json(['login', '--dev', '--profile', 'narrow'], String(secret));
   const { code, errors } = await cli.run(['projects', '--profile', 'narrow']);
   t.is(code, 4);
-  t.regex(errors, /lacks the scope project:read/);
+  t.regex(errors, /does not have the scope project:read/);
   t.regex(errors, /silo keys create NAME --scope project:read/);
 });

@@ -109,7 +109,7 @@ test.serial('without token, which comes later: until then nobody is vouched for'
   const others: ServiceName[] = ['org', 'project', 'billing'];
   await Promise.all(others.map((name) => silo.start(name)));
   await t.throwsAsync(ada.api.projects.getProject({ projectId: ada.projectId }), {
-    message: /No answer in time/,
+    message: /No response in time/,
   });
   await silo.start('token');
   t.like(await ada.api.projects.getProject({ projectId: ada.projectId }), {

@@ -9,7 +9,7 @@ import { combine, errors } from '../errors.ts';
 import { reasonName } from '../reason-name.ts';
 import type { ErrorDetails, SiloError } from '../silo-error.ts';
 
-// One of everything that the constructors make. A new constructor does not compile without a row.
+// One sample of each error. A new constructor does not compile without an entry here.
 const samples: Record<keyof typeof errors, SiloError[]> = {
   invalidField: [errors.invalidField([{ field: 'email', description: 'must be an e-mail' }])],
   tokenInvalid: [errors.tokenInvalid()],
@@ -41,7 +41,9 @@ const samples: Record<keyof typeof errors, SiloError[]> = {
   projectNotDeleted: [
     errors.projectNotDeleted({ projectId: 'prj_1', state: ProjectState.PROJECT_STATE_ACTIVE }),
   ],
-  planChanged: [errors.planChanged([{ what: 'refusals', description: 'They are others.' }])],
+  planChanged: [
+    errors.planChanged([{ what: 'refusals', description: 'The refusals have changed.' }]),
+  ],
   moveIsUndo: [errors.moveIsUndo('mov_1')],
   moveUndone: [errors.moveUndone('mov_1')],
   moveFinalized: [errors.moveFinalized()],
@@ -67,7 +69,7 @@ const samples: Record<keyof typeof errors, SiloError[]> = {
 };
 const made = Object.values(samples).flat();
 
-/** What error_reason.proto says of each reason, by the reason's name. */
+/** The comment of each reason in error_reason.proto, by the reason's name. */
 const documented = new Map(
   loadImage()
     .registry.getEnum('silo.common.v1.ErrorReason')
@@ -75,7 +77,7 @@ const documented = new Map(
     .map((value) => [value.name.replace('ERROR_REASON_', ''), commentOf(value.number)]) ?? [],
 );
 
-/** The leading comment of an enum value as reflection shows it. */
+/** The leading comment of an enum value, as server reflection returns it. */
 function commentOf(number: number): string {
   const described = loadImage().registry.getEnum('silo.common.v1.ErrorReason');
   const file = described?.file.proto;
@@ -91,7 +93,7 @@ test('every documented reason has a constructor, and every constructor a documen
   t.deepEqual([...reasons].sort(), [...documented.keys()].sort());
 });
 
-test('a reason is sent with the codes that its comment begins with', (t) => {
+test('a reason is sent with the status codes that its comment starts with', (t) => {
   for (const [name, comment] of documented) {
     const codes = made
       .filter(({ reason }) => reasonName(reason) === name)
@@ -111,7 +113,7 @@ test('an error carries the metadata keys that its comment names', (t) => {
   }
 });
 
-test('a code comes with the details that the design demands of it', (t) => {
+test('an error with a given status code has the details that the design requires', (t) => {
   const demanded: Partial<Record<number, keyof ErrorDetails>> = {
     [status.INVALID_ARGUMENT]: 'badRequest',
     [status.FAILED_PRECONDITION]: 'preconditionFailure',
@@ -127,14 +129,14 @@ test('a code comes with the details that the design demands of it', (t) => {
   }
 });
 
-test('what is hidden is refused as what is absent: nothing differs but the id that was sent', (t) => {
+test('the errors for a hidden and an absent resource differ only in the id that was sent', (t) => {
   const one = errors.projectNotFound('prj_1');
   const other = errors.projectNotFound('prj_2');
   t.is(one.message, other.message);
   t.deepEqual(one.details.resourceInfo, { resourceType: 'project', resourceName: 'prj_1' });
 });
 
-test('several violated rules keep code and reason of the first and tell all of them', (t) => {
+test('a combined error has the code and reason of the first violation and lists all violations', (t) => {
   const limit = errors.projectLimit({ organizationId: 'org_us_1', limit: 1, count: 1 });
   const refusal = combine([errors.lastProject(), limit]);
   t.is(refusal.code, status.FAILED_PRECONDITION);
@@ -144,7 +146,7 @@ test('several violated rules keep code and reason of the first and tell all of t
   t.deepEqual(refusal.details.quotaFailure, limit.details.quotaFailure);
 });
 
-test('a single violated quota is refused as itself, with its precondition beside it', (t) => {
+test('a combined error with a single quota violation keeps its code and adds the precondition', (t) => {
   const limit = errors.projectLimit({ organizationId: 'org_us_1', limit: 1, count: 1 });
   const refusal = combine([limit]);
   t.is(refusal.code, status.RESOURCE_EXHAUSTED);

@@ -11,7 +11,7 @@ import { fromStatus, reasonOf } from '../from-status.ts';
 import { reasonName } from '../reason-name.ts';
 import { detailsKey, statusSizeBytesMax, toStatus } from '../to-status.ts';
 
-/** What a grpc-js client rejects with after a server has sent this. */
+/** The error of a grpc-js client that receives this status. */
 function received(sent: { code: number; details: string; metadata: Metadata }): Error {
   return Object.assign(new Error(`${sent.code}: ${sent.details}`), sent);
 }
@@ -22,7 +22,7 @@ function statusBytes(sent: { metadata: Metadata }): Buffer {
   return bytes;
 }
 
-test('a refusal survives the wire whole', (t) => {
+test('an error is unchanged after it is encoded and decoded', (t) => {
   const refusals = [
     errors.invalidField([{ field: 'email', description: 'must be an e-mail' }]),
     errors.projectLimit({ organizationId: 'org_us_1', limit: 1, count: 1 }),
@@ -41,7 +41,7 @@ test('a refusal survives the wire whole', (t) => {
   }
 });
 
-test('every error has an ErrorInfo with the bare reason and our domain', (t) => {
+test('every error has an ErrorInfo with the reason without prefix and the domain silo.internal', (t) => {
   const decoded = Status.decode(statusBytes(toStatus(errors.tokenInvalid())));
   const [first] = decoded.details;
   t.is(first?.typeUrl, 'type.googleapis.com/google.rpc.ErrorInfo');
@@ -49,7 +49,7 @@ test('every error has an ErrorInfo with the bare reason and our domain', (t) => 
   t.like(info, { reason: 'TOKEN_INVALID', domain: 'silo.internal', metadata: {} });
 });
 
-test('a status never measures more than 4 KiB, and says how many violations it left out', (t) => {
+test('a status is at most 4 KiB and reports how many violations it omits', (t) => {
   const violations = Array.from({ length: 1_000 }, (_, index) => ({
     field: `events[${index}].${'x'.repeat(1_000)}`,
     description: 'é'.repeat(1_000),
@@ -62,13 +62,13 @@ test('a status never measures more than 4 KiB, and says how many violations it l
   t.is(decoded?.metadata.truncated, String(violations.length - kept));
 });
 
-test('texts of any length and any characters, half ones too, are sent', (t) => {
+test('texts of any length with any characters, including lone surrogates, are sent', (t) => {
   const sent = toStatus(errors.unknownMethod(`/${'\ud800😀'.repeat(5_000)}`));
   t.true(statusBytes(sent).length <= statusSizeBytesMax);
   t.notThrows(() => encodeURI(sent.details));
 });
 
-test('an error of somebody else has no reason of ours', (t) => {
+test('an error of another system has no Silo reason', (t) => {
   const bare = { code: status.INTERNAL, details: 'boom', metadata: new Metadata() };
   t.is(reasonOf(received(bare)), undefined);
   const foreign = new Metadata();
@@ -77,7 +77,7 @@ test('an error of somebody else has no reason of ours', (t) => {
   t.is(reasonOf(new Error('no')), undefined);
 });
 
-/** A refusal with a reason that this build has no number for. */
+/** An error with a reason that this build has no number for. */
 function newerRefusal(reason: string): Error {
   const sent = toStatus(errors.lastProject());
   const newer = Status.decode(statusBytes(sent));
@@ -90,7 +90,7 @@ function newerRefusal(reason: string): Error {
   return received({ ...sent, metadata });
 }
 
-test('a reason that only a newer release knows keeps its name, on the wire too', (t) => {
+test('a reason that only a newer release knows keeps its name, also when it is sent again', (t) => {
   const refusal = fromStatus(newerRefusal('REASON_OF_TOMORROW'));
   t.is(refusal?.reason, ErrorReason.ERROR_REASON_UNSPECIFIED);
   t.is(refusal?.reasonName, 'REASON_OF_TOMORROW');
@@ -99,13 +99,13 @@ test('a reason that only a newer release knows keeps its name, on the wire too',
   t.is(refusal && reasonOf(received(toStatus(refusal))), 'REASON_OF_TOMORROW');
 });
 
-test('a reason that is no name is none of ours', (t) => {
+test('a reason that is not a valid name is not a Silo reason', (t) => {
   for (const name of ['', 'constructor', 'two words', 'X'.repeat(64)]) {
     t.is(fromStatus(newerRefusal(name)), undefined, name);
   }
 });
 
-test('a number that only a newer release knows is named as unknown', (t) => {
+test('an enum number that only a newer release knows is shown as UNKNOWN', (t) => {
   t.is(reasonName(9_999 as ErrorReason), 'UNKNOWN (9999)');
   const { message, metadata } = errors.adminRequired(7 as Level);
   t.regex(message, /the level UNKNOWN \(7\) /);
@@ -116,12 +116,12 @@ test('a number that only a newer release knows is named as unknown', (t) => {
   );
 });
 
-test('the funnel lets refusals pass as they are', (t) => {
+test('from() returns a SiloError unchanged', (t) => {
   const refusal = errors.lastOwner();
   t.is(from(refusal, { callId: '01k', ended: 'deadline' }), refusal);
 });
 
-test('the funnel makes a bug of what it does not know, and tells nothing of it', (t) => {
+test('from() converts an unknown error to INTERNAL and sends nothing of its message', (t) => {
   const bug = new Error('secret: hunter2');
   const refusal = from(bug, { callId: '01k' });
   t.is(refusal.reason, ErrorReason.ERROR_REASON_INTERNAL);
@@ -130,7 +130,7 @@ test('the funnel makes a bug of what it does not know, and tells nothing of it',
   t.false(statusBytes(toStatus(refusal)).includes('hunter2'));
 });
 
-test("the funnel knows a dependency's failure, the store's failure and the end of a call", (t) => {
+test('from() recognises a failed dependency, a failed store and an ended call', (t) => {
   const reasons = (error: unknown) => reasonOf(from(error, { callId: '01k' }));
   t.is(reasons(received(toStatus(errors.emailTaken()))), 'DEPENDENCY_UNAVAILABLE');
   const store = Object.assign(new Error('down'), { name: 'MongoNetworkError' });

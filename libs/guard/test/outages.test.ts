@@ -41,7 +41,7 @@ test.serial(
     t.is(remembered(guard.verifyToken(ada.projectToken)), undefined);
     await t.throwsAsync(async () => guard.verifyToken(ada.projectToken));
     await t.throwsAsync(guard.permit(ada.apiKey, { projectId: ada.projectId }), {
-      message: /No answer in time/,
+      message: /No response in time/,
     });
     await Promise.all([silo.start('token'), silo.start('org'), silo.start('project')]);
     await untilView(guard);

@@ -3,7 +3,7 @@ import { SearchProjectsResponse } from '@silo/protos/gen/silo/project/v1/project
 import test from 'ava';
 import { fromJson, toJson } from '../json.ts';
 
-test('empty lists, flags and texts are there, so that scripts need not ask', (t) => {
+test('empty lists, flags and texts are included, so that scripts need not check for them', (t) => {
   t.deepEqual(toJson(SearchProjectsResponse, { results: [], nextPageToken: '' }), {
     results: [],
     nextPageToken: '',
@@ -22,7 +22,7 @@ test('empty lists, flags and texts are there, so that scripts need not ask', (t)
   });
 });
 
-test('it is proto3-JSON: names of enum values, times as RFC 3339, absent what is not set', (t) => {
+test('the JSON is proto3 JSON: enum names, RFC 3339 times, unset messages absent', (t) => {
   const updateTime = new Date('2026-01-02T03:04:05.678Z');
   const subscription = Subscription.fromPartial({ plan: 3, projectCount: 0, updateTime });
   t.deepEqual(toJson(Subscription, subscription), {
@@ -34,7 +34,7 @@ test('it is proto3-JSON: names of enum values, times as RFC 3339, absent what is
   });
 });
 
-test('what it answers is read again as the same message', (t) => {
+test('a message is unchanged after it is written and read', (t) => {
   const found = SearchProjectsResponse.fromPartial({
     results: [{ project: { id: 'prj_1', state: 1 }, organizationName: 'Example', current: true }],
     nextPageToken: 'next',
@@ -57,7 +57,7 @@ test('unknown fields are ignored, an unknown enum name is unspecified, a number 
   t.like(read(987), { plan: 987 });
 });
 
-test('what is no JSON of the message is not read', (t) => {
+test('invalid JSON for the message is rejected', (t) => {
   t.throws(() => fromJson(Subscription, { projectCount: 'many' }));
   t.throws(() => fromJson(Subscription, []));
 });

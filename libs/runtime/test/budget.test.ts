@@ -3,7 +3,7 @@ import { takeWithin } from '../budget.ts';
 
 const sizeOf = (item: string) => item.length;
 
-test('a batch ends by count or bytes, whichever comes first, and holds at least one item', (t) => {
+test('a batch is limited by count and bytes and holds at least one item', (t) => {
   const cases: [items: string[], countMax: number, bytesMax: number, taken: number][] = [
     [[], 2, 10, 0],
     [['a', 'b', 'c'], 2, 10, 2],

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { fakeClock, systemClock, systemSleep } from '../clock.ts';
 
-test('a fake clock stands still until it is advanced', (t) => {
+test('a fake clock changes only when it is advanced', (t) => {
   const clock = fakeClock(new Date('2025-01-01T00:00:00Z'));
   t.is(clock.monotonicMs(), 0);
   clock.advance(1500);
@@ -9,13 +9,13 @@ test('a fake clock stands still until it is advanced', (t) => {
   t.is(clock.now().toISOString(), '2025-01-01T00:00:01.500Z');
 });
 
-test('the monotonic hand of the system clock does not go back', (t) => {
+test('the monotonic system clock does not go back', (t) => {
   const first = systemClock.monotonicMs();
   t.true(systemClock.monotonicMs() >= first);
   t.true(Math.abs(systemClock.now().getTime() - Date.now()) < 1000);
 });
 
-test('a sleeper wakes at once with the reason of the abort', async (t) => {
+test('sleep rejects at once with the reason of the abort', async (t) => {
   const controller = new AbortController();
   const sleeping = systemSleep(3_600_000, controller.signal);
   controller.abort(new Error('enough'));

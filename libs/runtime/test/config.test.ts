@@ -47,7 +47,7 @@ test('a whole environment becomes a typed config, defaults included', (t) => {
   t.is(config.name, undefined);
 });
 
-test('all faults are told together, by variable, in the order of the shape', (t) => {
+test('all faults are reported together, by variable, in the order of the shape', (t) => {
   const env = {
     REGION: 'mars',
     PUBLIC_ADDRESS: 'nowhere',
@@ -65,13 +65,13 @@ test('all faults are told together, by variable, in the order of the shape', (t)
   });
 });
 
-test('an empty variable is an unset one', (t) => {
+test('an empty variable counts as unset', (t) => {
   t.deepEqual(readConfig({ REGION: '' }, { shape: { region: shape.region } }), {
     config: { region: 'us' },
   });
 });
 
-test('no fault quotes a value, which may be a password in the wrong place', (t) => {
+test('no fault quotes a value, because it may be a password in the wrong variable', (t) => {
   const env = Object.fromEntries(Object.keys(shape).map((key) => [variableOf(key), 'hunter2 ']));
   const result = readConfig(env, { shape }, world);
   if (!('faults' in result)) return t.fail('faults were expected');
@@ -125,14 +125,14 @@ for (const [what, setting, good, bad] of table) {
   });
 }
 
-test('an address is written as it is read', (t) => {
+test('an address is unchanged after it is parsed and formatted', (t) => {
   for (const text of ['localhost:1', '[::1]:443']) {
     const parsed = hostPort().parse(text, world);
     t.is('value' in parsed ? formatHostPort(parsed.value) : undefined, text);
   }
 });
 
-test('a process with a faulty configuration prints every fault and exits with 2', (t) => {
+test('a process with an invalid configuration prints every fault and exits with code 2', (t) => {
   const lines: string[] = [];
   const host = {
     env: { REGION: 'mars' },

@@ -5,7 +5,7 @@ import { race, withDeadline } from '../deadline.ts';
 
 const never = new Promise<never>(() => {});
 
-test('a deadline that is over aborts with a TimeoutError and leaves nothing', async (t) => {
+test('an exceeded deadline aborts with a TimeoutError and has no time left', async (t) => {
   const deadline = withDeadline(1);
   // The timer behind a signal does not keep a process alive; this one does until it has fired.
   const keepAlive = setInterval(() => {}, 1000);
@@ -15,7 +15,7 @@ test('a deadline that is over aborts with a TimeoutError and leaves nothing', as
   t.is(deadline.remainingMs(), 0);
 });
 
-test('what is left shrinks with the monotonic clock and never falls below 0', (t) => {
+test('the remaining time decreases with the monotonic clock and is never below 0', (t) => {
   const clock = fakeClock();
   const deadline = withDeadline(60_000, undefined, clock);
   t.is(deadline.remainingMs(), 60_000);
@@ -35,7 +35,7 @@ test("the parent's abort ends the deadline with the parent's reason", (t) => {
   t.is(deadline.remainingMs(), 0);
 });
 
-test('odd durations neither throw nor fire at once when they are long', (t) => {
+test('invalid durations do not throw, and long ones do not abort at once', (t) => {
   t.false(withDeadline(1e12).signal.aborted);
   t.false(withDeadline(1000.5).signal.aborted);
   t.is(withDeadline(-5).remainingMs(), 0);
@@ -56,7 +56,7 @@ test('a race ends with the reason of the abort, whether that came before or duri
   await t.throwsAsync(race(Promise.resolve(7), controller.signal), { message: 'over' });
 });
 
-test('a promise that fails after the race is lost troubles nobody', async (t) => {
+test('a promise that rejects after the race is not reported as unhandled', async (t) => {
   const late = Promise.withResolvers<void>();
   await t.throwsAsync(race(late.promise, AbortSignal.abort(new Error('over'))), {
     message: 'over',

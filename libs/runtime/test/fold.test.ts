@@ -17,7 +17,7 @@ test('text folds to one form, whatever its case and normal form', (t) => {
   }
 });
 
-test('text that means something else stays something else', (t) => {
+test('texts with different meanings stay different', (t) => {
   for (const [one, other] of [
     ['Café', 'Cafe'],
     ['Über', 'Uber'],
@@ -28,7 +28,7 @@ test('text that means something else stays something else', (t) => {
   }
 });
 
-test('folding twice changes nothing, for every character that may have case', (t) => {
+test('fold is idempotent for every character that may have case', (t) => {
   const changed: string[] = [];
   // Beyond are ideographs, tags and private use, which have no case.
   for (let point = 0; point <= 0x1ffff; point++) {

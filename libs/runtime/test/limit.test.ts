@@ -1,7 +1,7 @@
 import test from 'ava';
 import { limit } from '../limit.ts';
 
-/** Runs that end when they are told to. */
+/** Tasks that end when the test ends them. */
 function openEnded() {
   const runs: { name: string; end: PromiseWithResolvers<string> }[] = [];
   const limited = limit({ atOnce: 2, waitingMax: 2 });
@@ -15,7 +15,7 @@ function openEnded() {
   return { runs, ask, begun };
 }
 
-test('at most so many run at a time; the others follow in order', async (t) => {
+test('at most `atOnce` tasks run at a time; the others follow in order', async (t) => {
   const { runs, ask, begun } = openEnded();
   const asked = ['a', 'b', 'c', 'd'].map(ask);
   t.is(begun(), 'ab');
@@ -27,7 +27,7 @@ test('at most so many run at a time; the others follow in order', async (t) => {
   t.is(begun(), 'abcd');
 });
 
-test('a run that fails makes room as well', async (t) => {
+test('a failed task also frees its place', async (t) => {
   const { runs, ask, begun } = openEnded();
   const [first] = ['a', 'b', 'c'].map(ask);
   runs[0]?.end.reject(new Error('A'));
@@ -35,7 +35,7 @@ test('a run that fails makes room as well', async (t) => {
   t.is(begun(), 'abc');
 });
 
-test('who comes when too many wait is refused, and may come again', async (t) => {
+test('a task is rejected while too many wait, and may be submitted again', async (t) => {
   const { runs, ask, begun } = openEnded();
   const [first] = ['a', 'b', 'c', 'd'].map(ask);
   await t.throwsAsync(ask('e'), { instanceOf: RangeError });

@@ -29,7 +29,7 @@ test('every line carries service, region, level by name and time; a child its ca
   t.regex(String(line?.time), /^\d{4}-\d\d-\d\dT/);
 });
 
-test('what is below the level is not written', (t) => {
+test('entries below the level are not written', (t) => {
   const { log, text } = capture();
   log.debug('no');
   t.is(text(), '');
@@ -41,7 +41,7 @@ const names = [
 ];
 
 for (const name of names) {
-  test(`the field ${name} is blotted out at any depth, in children, lists and errors`, (t) => {
+  test(`the field ${name} is redacted at any depth, in children, lists and errors`, (t) => {
     const { log, text } = capture();
     log.info({ [name]: 'hunter2' });
     log.info({ a: { b: [{ c: { d: { [name]: ['hunter2'] } } }] } });
@@ -62,7 +62,7 @@ for (const name of names) {
   });
 }
 
-test('tokens, keys and codes are blotted out by their form, wherever they stand', (t) => {
+test('tokens, keys and codes are redacted by their form in any text', (t) => {
   const { log, text } = capture();
   for (const secret of [newProjectToken(), newApiKey(), newInviteCode()]) {
     log.info(`got ${secret}.`);
@@ -74,7 +74,7 @@ test('tokens, keys and codes are blotted out by their form, wherever they stand'
   }
 });
 
-test('bearers and the users and passwords of URLs are blotted out, hosts stay', (t) => {
+test('bearers and the users and passwords of URLs are redacted, hosts are kept', (t) => {
   const { log, text } = capture();
   log.info('connecting to mongodb://silo:hunter2@a:1,b:2/?tls=true');
   log.error(new Error('nats://hunter2@a:4222 refused Bearer hunter2'));
@@ -95,7 +95,7 @@ test('an error keeps its type, message, stack and code, a status its number', (t
   t.like(second, { code: 14, when: '1970-01-01T00:00:00.000Z', bytes: '[2 bytes]' });
 });
 
-test('nothing that is logged makes the logger throw', (t) => {
+test('the logger throws for no value', (t) => {
   const { log, lines } = capture();
   const cyclic: Record<string, unknown> = {};
   cyclic.self = cyclic;

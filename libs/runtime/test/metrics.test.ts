@@ -20,31 +20,31 @@ test('the metrics are served at /metrics with service and region on each', async
   t.regex(text, /^process_cpu_user_seconds_total\{service="org",region="eu"\}/m);
 });
 
-test('there is nothing but GET /metrics', async (t) => {
+test('only GET /metrics is served', async (t) => {
   await using server = await serveMetrics(anywhere, registryWithCounter());
   const at = `http://127.0.0.1:${server.address.port}`;
   t.is((await fetch(`${at}/`)).status, 404);
   t.is((await fetch(`${at}/metrics`, { method: 'POST' })).status, 405);
 });
 
-test('the port is free again after the disposal, and after the abort', async (t) => {
+test('the port is free after disposal and after an abort', async (t) => {
   const controller = new AbortController();
   const first = await serveMetrics(anywhere, registryWithCounter(), controller.signal);
   await fetch(`http://127.0.0.1:${first.address.port}/metrics`); // leaves a kept-alive connection
   await first[Symbol.asyncDispose]();
   const second = await serveMetrics(first.address, registryWithCounter(), controller.signal);
   controller.abort();
-  await second[Symbol.asyncDispose](); // resolves when the abort's closing has ended, too
+  await second[Symbol.asyncDispose](); // also waits for the close that the abort started
   await (await serveMetrics(first.address, registryWithCounter()))[Symbol.asyncDispose]();
   t.pass();
 });
 
-test('a port in use is told to who asked for it', async (t) => {
+test('serving metrics on a port in use rejects', async (t) => {
   await using server = await serveMetrics(anywhere, registryWithCounter());
   await t.throwsAsync(serveMetrics(server.address, registryWithCounter()), { code: 'EADDRINUSE' });
 });
 
-test('a signal that has aborted starts nothing', async (t) => {
+test('an aborted signal starts nothing', async (t) => {
   const signal = AbortSignal.abort(new Error('over'));
   await t.throwsAsync(serveMetrics(anywhere, registryWithCounter(), signal), { message: 'over' });
 });

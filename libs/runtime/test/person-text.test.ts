@@ -24,7 +24,7 @@ test('a name is stored in NFC, without white space around it', (t) => {
   }
 });
 
-test('a name with control, bidirectional or invisible format characters is refused', (t) => {
+test('a name with control, bidirectional or invisible format characters is rejected', (t) => {
   const characters = [
     ...['\0', '\t', '\n', '\r', '\u001b', '\u007f', '\u0085', '\u2028', '\u2029'],
     ...['\u202a', '\u202b', '\u202c', '\u202d', '\u202e', '\u2066', '\u2067', '\u2068', '\u2069'],
@@ -47,7 +47,7 @@ test('a name with control, bidirectional or invisible format characters is refus
   }
 });
 
-test('a name needs a visible character', (t) => {
+test('a name must have a visible character', (t) => {
   for (const given of ['', ' ', '\u00a0', '\u200d', '\u3164', '\u2800', '\u0301', '\ufe0f']) {
     t.deepEqual(
       readPersonText(given, 'name'),
@@ -64,7 +64,7 @@ test('only text of several lines may have line feeds', (t) => {
   t.truthy(readPersonText('a\tb', 'lines').problem);
 });
 
-test('what was read once is read the same again', (t) => {
+test('reading a name twice gives the same result', (t) => {
   const texts = [' Cafe\u0301 ', 'a\r\nb', '\u1100\u1161', 'A\u030a\u0323'];
   for (const kind of ['name', 'lines'] satisfies TextKind[]) {
     for (const given of texts) {

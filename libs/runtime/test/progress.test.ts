@@ -19,7 +19,7 @@ test('a consumer whose attempts fail for more than 10 s is stalled until one suc
   t.deepEqual([progress.failingMs, progress.isStalled], [0, false]);
 });
 
-test('a consumer of several logs is as late as the latest', (t) => {
+test('the delay of a consumer of several logs is that of the slowest', (t) => {
   const now = { value: 0 };
   const progress = progressAt(now);
   progress.failed('org');

@@ -15,13 +15,13 @@ function options(pausesMs: number[] = []) {
   };
 }
 
-test('an attempt that succeeds ends the retrying, and nothing is waited for before it', async (t) => {
+test('a successful attempt ends the retries, and there is no pause before the first', async (t) => {
   const pausesMs: number[] = [];
   t.is(await retry(async () => 'done', options(pausesMs)), 'done');
   t.deepEqual(pausesMs, []);
 });
 
-test('pauses double up to the cap, and after the last attempt its error comes out', async (t) => {
+test('pauses double up to the cap, and the error of the last attempt is thrown', async (t) => {
   const pausesMs: number[] = [];
   const numbers: number[] = [];
   const attempt = async (_signal: AbortSignal, number: number) => {
@@ -33,7 +33,7 @@ test('pauses double up to the cap, and after the last attempt its error comes ou
   t.deepEqual(pausesMs, [50, 100, 150]);
 });
 
-test('an error that is not retryable comes out at once', async (t) => {
+test('a non-retryable error is thrown at once', async (t) => {
   let attempts = 0;
   const attempt = async () => {
     attempts++;
@@ -43,13 +43,13 @@ test('an error that is not retryable comes out at once', async (t) => {
   t.is(attempts, 1);
 });
 
-test('with a signal that has aborted nothing is attempted', async (t) => {
+test('nothing is attempted if the signal has aborted', async (t) => {
   const signal = AbortSignal.abort(new Error('over'));
   const attempt = async () => t.fail('attempted');
   await t.throwsAsync(retry(attempt, { ...options(), signal }), { message: 'over' });
 });
 
-test('an abort during an attempt lets it end and starts no other', async (t) => {
+test('an abort during an attempt does not interrupt it and starts no other', async (t) => {
   const controller = new AbortController();
   let attempts = 0;
   const attempt = async (signal: AbortSignal) => {

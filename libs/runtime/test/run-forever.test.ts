@@ -19,62 +19,62 @@ function harness(intervalMs: number, stopAfterPauses: number) {
   return { controller, pausesMs, options };
 }
 
-test('turns follow each other at the interval until the signal aborts', async (t) => {
+test('iterations follow each other at the interval until the signal aborts', async (t) => {
   const { options, pausesMs } = harness(200, 3);
-  let turns = 0;
+  let iterations = 0;
   await runForever(options, async () => {
-    turns++;
+    iterations++;
   });
-  t.is(turns, 3);
+  t.is(iterations, 3);
   t.deepEqual(pausesMs, [200, 200, 200]);
 });
 
-test('a failing turn is logged with its error and the pauses grow until a turn succeeds', async (t) => {
+test('a failed iteration is logged with its error, and the pauses grow until one succeeds', async (t) => {
   const { options, pausesMs } = harness(0, 6);
   const lines: string[] = [];
   const destination = { write: (line: string) => lines.push(line) };
   const log = createLogger({ service: 'org', region: 'eu', level: 'error', destination });
-  let turns = 0;
+  let iterations = 0;
   await runForever({ ...options, log }, async () => {
-    turns++;
-    if (turns !== 4) throw new Error(`turn ${turns} broke`);
+    iterations++;
+    if (iterations !== 4) throw new Error(`iteration ${iterations} failed`);
   });
   t.deepEqual(pausesMs, [50, 100, 200, 0, 50, 100]);
   t.is(lines.length, 5);
   t.like(JSON.parse(lines[2] ?? ''), {
     loop: 'relay',
     failures: 3,
-    err: { message: 'turn 3 broke' },
+    err: { message: 'iteration 3 failed' },
   });
 });
 
-test('pauses of a loop that fails for long stop growing at 30 s', async (t) => {
+test('the pauses of a failing loop grow to at most 30 s', async (t) => {
   const { options, pausesMs } = harness(0, 40);
   await runForever(options, async () => {
     throw new Error('down');
   });
-  t.is(Math.max(...pausesMs), 15_000); // the sure half
+  t.is(Math.max(...pausesMs), 15_000); // the fixed half
 });
 
-test('the loop ends when the turn in which the abort came has ended, not before', async (t) => {
+test('the loop ends only when the iteration in progress at the abort has ended', async (t) => {
   const { options, controller } = harness(0, 99);
-  const turn = Promise.withResolvers<void>();
+  const iteration = Promise.withResolvers<void>();
   let isOver = false;
   const loop = runForever(options, async (signal) => {
     t.is(signal, controller.signal);
-    await turn.promise;
+    await iteration.promise;
   }).then(() => {
     isOver = true;
   });
   controller.abort();
   await new Promise(setImmediate);
   t.false(isOver);
-  turn.resolve();
+  iteration.resolve();
   await loop;
   t.true(isOver);
 });
 
-test('an abort wakes the loop from a real pause, and what the abort broke is not logged', async (t) => {
+test('an abort ends a real pause at once, and failures caused by the abort are not logged', async (t) => {
   const controller = new AbortController();
   const log = createLogger({
     service: 'org',

@@ -47,7 +47,7 @@ for (const name of ['SIGTERM', 'SIGINT']) {
   });
 }
 
-test('the same key press reported twice is one request, a later one leaves at once', async (t) => {
+test('a key press reported twice is one request; a later one exits at once', async (t) => {
   const { host, clock, options } = harness();
   const drain = Promise.withResolvers<void>();
   const running = runUntilSignal(
@@ -86,7 +86,7 @@ test('a start that is interrupted by a signal exits with 0', async (t) => {
   t.deepEqual(host.exits, [0]);
 });
 
-test('what has started in spite of an early signal is drained', async (t) => {
+test('a start that completes despite an early signal is drained', async (t) => {
   const { host, drains, options, started } = harness();
   const running = runUntilSignal(async ({ signal }) => {
     await once(signal, 'abort');
@@ -139,7 +139,9 @@ for (const event of ['uncaughtException', 'unhandledRejection']) {
 
 const fixture = fileURLToPath(new URL('./fixtures/process.ts', import.meta.url));
 
-/** Starts the fixture, sends the signal when it has written the line, answers with exit and lines. */
+/**
+ * Starts the fixture, sends the signal when it has written the line, returns exit code and lines.
+ */
 async function runProcess(behaviour: string, steps: [string, NodeJS.Signals][]) {
   const child = spawn(process.execPath, [fixture, behaviour], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -161,7 +163,7 @@ async function runProcess(behaviour: string, steps: [string, NodeJS.Signals][]) 
 test('a real process drains on SIGTERM and exits with 0', async (t) => {
   t.deepEqual(await runProcess('drains', [['started', 'SIGTERM']]), {
     code: 0,
-    messages: ['started', 'asked to stop', 'draining', 'stopped'],
+    messages: ['started', 'stop requested', 'draining', 'stopped'],
   });
 });
 
@@ -169,6 +171,6 @@ test('a real process writes the fatal error before it exits with 1', async (t) =
   t.deepEqual(await runProcess('fails-to-start', []), { code: 1, messages: ['starting failed'] });
   t.deepEqual(await runProcess('throws-later', []), {
     code: 1,
-    messages: ['started', 'an error that nobody caught'],
+    messages: ['started', 'uncaught error'],
   });
 });

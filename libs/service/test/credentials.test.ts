@@ -33,7 +33,7 @@ test('a login that MongoDB refuses shows no password', async (t) => {
   url.password = password;
   const refused = connectMongo({ url: url.href, database: 'silo_org', appName: 'test' });
   const error = await t.throwsAsync(refused);
-  t.regex(shown(error), /DEPENDENCY_UNAVAILABLE|No answer in time/);
+  t.regex(shown(error), /DEPENDENCY_UNAVAILABLE|No response in time/);
   t.regex(shown(error), /Authentication failed/);
   t.false(shown(error).includes(password));
 });
