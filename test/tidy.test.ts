@@ -35,19 +35,20 @@ const houseRules: HouseRule[] = [
     instead: 'take facts, time and randomness as parameters',
     files: /^services\/\w+\/rules\//,
     forbidden:
-      /from '(node:(fs|net|http|child_process|timers)|mongodb|nats|@grpc\/|@silo\/(mongo|events|rpc|saga|service))|Math\.random\(|Date\.now\(|new Date\(\)|\bawait\b/,
+      /from '(node:(fs|net|http|child_process|timers)|mongodb|nats|@grpc\/|@silo\/(mongo|log|events|rpc|saga|service))|Math\.random\(|Date\.now\(|new Date\(\)|\bawait\b/,
   },
   {
     rule: 'MongoDB is touched only in stores and the libraries for it',
     instead: 'add a method to the service’s store',
     files: /^(services|libs)\//,
-    except: /^services\/\w+\/store\/|^libs\/(mongo|saga|embedded|service|events)\/|(^|\/)test\//,
+    except:
+      /^services\/\w+\/store\/|^libs\/(mongo|log|saga|embedded|service|events)\/|(^|\/)test\//,
     forbidden: /from 'mongodb'/,
   },
   {
     rule: 'the MongoDB driver gets no signal, at which it would close a pooled connection',
     instead: 'race it: reading(query, signal)',
-    files: /^(services\/\w+\/store|libs\/(mongo|saga))\//,
+    files: /^(services\/\w+\/store|libs\/(mongo|log|saga))\//,
     except: anyTest,
     forbidden:
       /\.(find(One\w*)?|aggregate|(count|insert|update|replace|delete)\w+|bulkWrite|command)\([^)]*\bsignal\b/,

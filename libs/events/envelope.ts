@@ -1,4 +1,4 @@
-import type { LoggedEvent, LogService } from '@silo/mongo/event-log.ts';
+import type { LoggedEvent, LogService } from '@silo/log/event-log.ts';
 
 /** Whose log the events come from, and where on NATS they go. */
 export type EventSource = {

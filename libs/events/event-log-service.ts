@@ -1,4 +1,4 @@
-import type { EventLog, Head } from '@silo/mongo/event-log.ts';
+import type { EventLog, Head } from '@silo/log/event-log.ts';
 import type {
   GetHeadRequest,
   GetHeadResponse,

@@ -1,4 +1,4 @@
-import type { EventLog, Head, LoggedEvent, LogService } from '@silo/mongo/event-log.ts';
+import type { EventLog, Head, LoggedEvent, LogService } from '@silo/log/event-log.ts';
 import { ReadEventsResponse } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';

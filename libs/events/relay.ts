@@ -1,6 +1,6 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
-import type { EventLog, Head } from '@silo/mongo/event-log.ts';
-import { type Leadership, lead } from '@silo/mongo/leader.ts';
+import type { EventLog, Head } from '@silo/log/event-log.ts';
+import { type Leadership, lead } from '@silo/log/leader.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { type Clock, systemClock, systemSleep } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';

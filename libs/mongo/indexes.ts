@@ -4,10 +4,7 @@ import {
   type IndexSpecification,
   MongoServerError,
 } from 'mongodb';
-import { ulid } from 'ulid';
-import { logCollections } from './collections.ts';
-import { fromMongo, isDuplicateKey } from './from-mongo.ts';
-import { retentionSeconds } from './retention.ts';
+import { fromMongo } from './from-mongo.ts';
 
 /** An index: its key, and options such as `unique`. */
 export type Index = { key: IndexSpecification } & CreateIndexesOptions;
@@ -31,30 +28,6 @@ export async function ensureIndexes(
     }
   } catch (error) {
     throw fromMongo(error);
-  }
-}
-
-/** Makes what an event log needs: its collections, their indexes, its first life. */
-export async function setUpEventLog(db: Db): Promise<void> {
-  await ensureIndexes(db, {
-    outbox: [],
-    log: [],
-    leases: [],
-    relays: [],
-    events: [
-      { key: { id: 1 }, unique: true },
-      { key: { time: 1 }, expireAfterSeconds: retentionSeconds.event },
-    ],
-    requests: [{ key: { expireTime: 1 }, expireAfterSeconds: 0 }],
-  });
-  try {
-    await logCollections(db).log.updateOne(
-      { _id: 'log' },
-      { $setOnInsert: { sequence: 0, incarnation: ulid().toLowerCase() } },
-      { upsert: true },
-    );
-  } catch (error) {
-    if (!isDuplicateKey(error)) throw fromMongo(error); // another process was first
   }
 }
 

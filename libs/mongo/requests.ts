@@ -1,12 +1,25 @@
 import { errors } from '@silo/errors/errors.ts';
 import { openWith, sealWith } from '@silo/tokens/seal.ts';
-import type { LogCollections } from './collections.ts';
-import type { RequestDocument } from './documents.ts';
+import type { Binary, Collection } from 'mongodb';
 import { readLinearizable } from './linearizable.ts';
 import type { Demand, Mutation, RequestIdentity, RequestRecord } from './mutation.ts';
 
 // The design promises 24 h; the hour more covers clocks and the pace of MongoDB's TTL thread.
 const keptMs = 25 * 60 * 60 * 1000;
+
+/** What is remembered of a request. */
+export type RequestDocument = {
+  _id: Uint8Array | Binary;
+  bodyHash: Uint8Array;
+  reauthorize: Demand[];
+  response?: Uint8Array | undefined;
+  sealed?: Uint8Array | undefined;
+  sagaId?: string | undefined;
+  eventIds: string[];
+  keepsAccess?: boolean | undefined;
+  createTime: Date;
+  expireTime: Date;
+};
 
 /** A response as its handler makes it: how it has spread is added when that is known. */
 export type Unpropagated<Response> = Omit<Response, 'propagation'>;
@@ -103,7 +116,7 @@ export function refuseReuse(request: RequestIdentity, record: RequestRecord): vo
 
 /** Finds what is remembered of a request, as of now and durable; undefined where nothing is. */
 export async function findRequest(
-  { requests }: LogCollections,
+  { requests }: { requests: Collection<RequestDocument> },
   key: Uint8Array,
   signal?: AbortSignal,
 ): Promise<RequestRecord | undefined> {

@@ -1,4 +1,4 @@
-import { RepeatedRequest } from '@silo/mongo/event-log.ts';
+import { RepeatedRequest } from '@silo/log/event-log.ts';
 import type { RequestRecord } from '@silo/mongo/mutation.ts';
 
 /** The saga that makes the answer, and the record of the call that began it where that was not this. */

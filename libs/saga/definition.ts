@@ -1,4 +1,4 @@
-import type { Transaction } from '@silo/mongo/event-log.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 
 /** One run of a saga as it is stored: the record beside the state that it changes. */
 export type SagaRecord<State extends string, Data> = {

@@ -2,7 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { errors } from '@silo/errors/errors.ts';
 import { isServiceError } from '@silo/errors/from-status.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
-import type { EventLog, Transaction } from '@silo/mongo/event-log.ts';
+import type { EventLog, Transaction } from '@silo/log/event-log.ts';
 import { reading } from '@silo/mongo/read.ts';
 import { retentionSeconds } from '@silo/mongo/retention.ts';
 import type { Clock } from '@silo/runtime/clock.ts';

@@ -1,6 +1,6 @@
 import { eventType } from '@silo/events/envelope.ts';
 import type { SourceLog } from '@silo/guard/logs.ts';
-import type { EventLog } from '@silo/mongo/event-log.ts';
+import type { EventLog } from '@silo/log/event-log.ts';
 
 const pageSizeMax = 1_000;
 

@@ -2,7 +2,7 @@ import type { Rejections } from '@silo/events/authentication.ts';
 import type { Access, Fills } from '@silo/guard/access.ts';
 import type { GuardLinks } from '@silo/guard/links.ts';
 import type { LeaseRegistry, Registry } from '@silo/guard/registry.ts';
-import type { EventLog } from '@silo/mongo/event-log.ts';
+import type { EventLog } from '@silo/log/event-log.ts';
 import type { Mounted } from '@silo/rpc/mount.ts';
 import type { FindEndedKey } from '@silo/rpc/repeat-access.ts';
 import type { Clock } from '@silo/runtime/clock.ts';

@@ -1,4 +1,4 @@
-import type { EventDraft } from '@silo/mongo/event-log.ts';
+import type { EventDraft } from '@silo/log/event-log.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import {
   AccountCreated,

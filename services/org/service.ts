@@ -1,4 +1,4 @@
-import { lead } from '@silo/mongo/leader.ts';
+import { lead } from '@silo/log/leader.ts';
 import { DirectoryServiceService } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
 import { FactServiceService } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
 import { StaffServiceService } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';

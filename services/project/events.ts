@@ -1,4 +1,4 @@
-import type { EventDraft, Transaction } from '@silo/mongo/event-log.ts';
+import type { EventDraft, Transaction } from '@silo/log/event-log.ts';
 import {
   type FieldChange,
   MoveFinalized,

@@ -1,5 +1,5 @@
 import type { SubscriptionDocument } from '@silo/billing-service/store/documents.ts';
-import type { EventDocument, LogDocument, OutboxGroup } from '@silo/mongo/documents.ts';
+import type { EventDocument, LogDocument, OutboxGroup } from '@silo/log/documents.ts';
 import type {
   AccountDocument,
   InviteDocument,

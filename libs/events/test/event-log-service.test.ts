@@ -1,6 +1,7 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
-import type { EventLog } from '@silo/mongo/event-log.ts';
-import { eventually, mutation, testEventLog } from '@silo/mongo/test/support.ts';
+import type { EventLog } from '@silo/log/event-log.ts';
+import { mutation, testEventLog } from '@silo/log/test/support.ts';
+import { eventually } from '@silo/mongo/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type {
   Head,

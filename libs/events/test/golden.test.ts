@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LogService } from '@silo/mongo/event-log.ts';
+import type { LogService } from '@silo/log/event-log.ts';
 import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
 import test from 'ava';
 import { type Envelope, type EventSource, envelopeOf, placedBy } from '../envelope.ts';

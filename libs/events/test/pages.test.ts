@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { eventually, mutation } from '@silo/mongo/test/support.ts';
+import { mutation } from '@silo/log/test/support.ts';
+import { eventually } from '@silo/mongo/test/support.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
 import { messageKey, sealMessage } from '../authentication.ts';

@@ -1,5 +1,5 @@
 /** A guard of another product against a deployment with everything up. */
-import { createEventLog } from '@silo/mongo/event-log.ts';
+import { createEventLog } from '@silo/log/event-log.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { systemClock } from '@silo/runtime/clock.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { createEventLog } from '@silo/log/event-log.ts';
+import { setUpEventLog } from '@silo/log/set-up.ts';
 import { connectMongo } from '@silo/mongo/connect.ts';
-import { createEventLog } from '@silo/mongo/event-log.ts';
-import { setUpEventLog } from '@silo/mongo/indexes.ts';
 import { fakeClock, systemClock } from '@silo/runtime/clock.ts';
 import type { ExecutionContext } from 'ava';
 import { pino } from 'pino';

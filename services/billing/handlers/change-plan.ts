@@ -1,6 +1,6 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { Access } from '@silo/guard/access.ts';
-import { RepeatedRequest, type Transaction } from '@silo/mongo/event-log.ts';
+import { RepeatedRequest, type Transaction } from '@silo/log/event-log.ts';
 import type { RequestRecord } from '@silo/mongo/mutation.ts';
 import {
   type ChangePlanRequest,

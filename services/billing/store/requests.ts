@@ -1,4 +1,4 @@
-import { logCollections } from '@silo/mongo/collections.ts';
+import { logCollections } from '@silo/log/collections.ts';
 import type { ClientSession, Db } from 'mongodb';
 
 /** The remembered requests, to those whose refusal is known only after they were remembered. */

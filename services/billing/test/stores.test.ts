@@ -1,4 +1,4 @@
-import { mutation, testEventLog } from '@silo/mongo/test/support.ts';
+import { mutation, testEventLog } from '@silo/log/test/support.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { ClientSession } from 'mongodb';

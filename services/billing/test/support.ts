@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { errors } from '@silo/errors/errors.ts';
 import type { Access, Answer } from '@silo/guard/access.ts';
 import { lastingPermit } from '@silo/guard/test/lasting-permit.ts';
-import { mutation, testEventLog } from '@silo/mongo/test/support.ts';
+import { mutation, testEventLog } from '@silo/log/test/support.ts';
 import {
   type BillingDetails,
   type ChangePlanResponse,

@@ -1,5 +1,5 @@
 import { errors } from '@silo/errors/errors.ts';
-import type { Transaction } from '@silo/mongo/event-log.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import {
   type ChangeEmailRequest,
   ChangeEmailResponse,

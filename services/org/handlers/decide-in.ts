@@ -1,5 +1,5 @@
 import { errors } from '@silo/errors/errors.ts';
-import type { Transaction } from '@silo/mongo/event-log.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { checkStillAllowed } from '../rules/levels.ts';
 import type { MembershipDocument, OrganizationDocument } from '../store/documents.ts';

@@ -1,5 +1,5 @@
 import type { Access } from '@silo/guard/access.ts';
-import type { EventLog } from '@silo/mongo/event-log.ts';
+import type { EventLog } from '@silo/log/event-log.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Sagas } from '@silo/saga/sagas.ts';
 import type { Follower } from '../loops/activity-follower.ts';

@@ -1,4 +1,4 @@
-import type { Transaction } from '@silo/mongo/event-log.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { inviteDeleted } from '../events.ts';
 import { grantableMax } from '../rules/invites.ts';

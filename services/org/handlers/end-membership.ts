@@ -1,4 +1,4 @@
-import type { Transaction } from '@silo/mongo/event-log.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import { memberRemoved } from '../events.ts';
 import { checkKeepsOwner, ownersAdded } from '../rules/levels.ts';
 import type { MembershipDocument, OrganizationDocument } from '../store/documents.ts';

@@ -1,6 +1,6 @@
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
-import type { EventLog, Head } from '@silo/mongo/event-log.ts';
+import type { EventLog, Head } from '@silo/log/event-log.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import type { Connected } from '@silo/rpc/client.ts';

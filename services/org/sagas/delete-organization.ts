@@ -1,6 +1,6 @@
 import { errors } from '@silo/errors/errors.ts';
-import type { Transaction } from '@silo/mongo/event-log.ts';
-import { forgetRequest } from '@silo/mongo/forget-request.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
+import { forgetRequest } from '@silo/log/forget-request.ts';
 import {
   type TryCloseSlotsResponse,
   TryResult,

@@ -1,4 +1,4 @@
-import type { Transaction } from '@silo/mongo/event-log.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import type { SagaRecord, StepContext } from '@silo/saga/definition.ts';
 import type { Peers } from '@silo/service/peers.ts';
 import { memberAdded, organizationCreated } from '../events.ts';

@@ -1,6 +1,6 @@
+import type { EventLog, Transaction } from '@silo/log/event-log.ts';
+import { mutation, testEventLog } from '@silo/log/test/support.ts';
 import type { MongoConnection } from '@silo/mongo/connect.ts';
-import type { EventLog, Transaction } from '@silo/mongo/event-log.ts';
-import { mutation, testEventLog } from '@silo/mongo/test/support.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { hashOf, newInviteCode } from '@silo/tokens/secrets.ts';

@@ -1,4 +1,4 @@
-import { RepeatedRequest, type Transaction } from '@silo/mongo/event-log.ts';
+import { RepeatedRequest, type Transaction } from '@silo/log/event-log.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { CreateProjectResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Call, targetOrganization } from '@silo/rpc/call.ts';

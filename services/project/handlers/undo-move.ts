@@ -1,4 +1,4 @@
-import type { Transaction } from '@silo/mongo/event-log.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import type { Unpropagated } from '@silo/mongo/requests.ts';
 import {
   type UndoMoveRequest,

@@ -1,4 +1,4 @@
-import type { Transaction } from '@silo/mongo/event-log.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { movedEvent } from '../events.ts';

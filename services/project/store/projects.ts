@@ -1,4 +1,4 @@
-import type { Transaction } from '@silo/mongo/event-log.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { type Page, pageOf, readPage } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';

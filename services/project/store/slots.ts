@@ -1,4 +1,4 @@
-import type { Transaction } from '@silo/mongo/event-log.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { Collection, Db, Filter } from 'mongodb';
 import type { SlotsDocument } from './documents.ts';

@@ -1,5 +1,5 @@
-import type { Transaction } from '@silo/mongo/event-log.ts';
-import { mutation, testEventLog } from '@silo/mongo/test/support.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
+import { mutation, testEventLog } from '@silo/log/test/support.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { fold, foldVersion } from '@silo/runtime/fold.ts';
 import { newId } from '@silo/tokens/ids.ts';

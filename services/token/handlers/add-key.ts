@@ -1,4 +1,4 @@
-import type { Transaction } from '@silo/mongo/event-log.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import { deleteKey, newKey } from '../rules/key-changes.ts';
 import { checkKeyCount, longExpired } from '../rules/key-scope.ts';
 import type { KeyDocument } from '../store/documents.ts';

@@ -1,5 +1,5 @@
 import type { Access, Fills } from '@silo/guard/access.ts';
-import type { EventLog } from '@silo/mongo/event-log.ts';
+import type { EventLog } from '@silo/log/event-log.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Peers } from '@silo/service/peers.ts';
 import type { OwnRegistry } from '@silo/service/service-definition.ts';

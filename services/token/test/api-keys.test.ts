@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { SiloError } from '@silo/errors/silo-error.ts';
-import { mutation, testEventLog } from '@silo/mongo/test/support.ts';
+import { mutation, testEventLog } from '@silo/log/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Call, Handler } from '@silo/rpc/call.ts';
 import { systemClock } from '@silo/runtime/clock.ts';

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { eventually, mongodbUrl, mutation, testEventLog } from '@silo/mongo/test/support.ts';
+import { mutation, testEventLog } from '@silo/log/test/support.ts';
+import { eventually, mongodbUrl } from '@silo/mongo/test/support.ts';
 import { fakeClock } from '@silo/runtime/clock.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test, { type ExecutionContext } from 'ava';

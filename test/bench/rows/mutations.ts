@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { createEventLog, type EventLog } from '@silo/log/event-log.ts';
+import { setUpEventLog } from '@silo/log/set-up.ts';
 import { connectMongo } from '@silo/mongo/connect.ts';
-import { createEventLog, type EventLog } from '@silo/mongo/event-log.ts';
-import { ensureIndexes, setUpEventLog } from '@silo/mongo/indexes.ts';
+import { ensureIndexes } from '@silo/mongo/indexes.ts';
 import { ProjectUpdated } from '@silo/protos/gen/silo/events/v1/events.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { withDeadline } from '@silo/runtime/deadline.ts';

@@ -4,7 +4,7 @@ import { type FactKind, type Known, nameOf } from '@silo/guard/core/facts.ts';
 import { type Asked, decide, type Recall } from '@silo/guard/core/look-up.ts';
 import type { Positions } from '@silo/guard/core/position.ts';
 import { remoteFills } from '@silo/guard/remote-fills.ts';
-import type { LogDocument, OutboxGroup } from '@silo/mongo/documents.ts';
+import type { LogDocument, OutboxGroup } from '@silo/log/documents.ts';
 import { connectPeers } from '@silo/service/peers.ts';
 import { fingerprintOf, hashOf } from '@silo/tokens/secrets.ts';
 import { eventually } from '../../harness/eventually.ts';

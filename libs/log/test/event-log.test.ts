@@ -1,10 +1,11 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
+import { eventually } from '@silo/mongo/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { EventLog, LoggedEvent } from '../event-log.ts';
-import { setUpEventLog } from '../indexes.ts';
 import { eventBytesMax } from '../log-reader.ts';
-import { eventually, mutation, testEventLog } from './support.ts';
+import { setUpEventLog } from '../set-up.ts';
+import { mutation, testEventLog } from './support.ts';
 
 const forever = () => AbortSignal.timeout(60_000);
 

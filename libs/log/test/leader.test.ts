@@ -1,9 +1,9 @@
+import { ensureIndexes } from '@silo/mongo/indexes.ts';
+import { eventually, testDatabase } from '@silo/mongo/test/support.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { Db } from 'mongodb';
-import { ensureIndexes } from '../indexes.ts';
 import { type Leadership, lead } from '../leader.ts';
-import { eventually, testDatabase } from './support.ts';
 
 const timing = { leaseMs: 600, renewMs: 100, marginMs: 100 };
 

@@ -1,9 +1,9 @@
 import { errors } from '@silo/errors/errors.ts';
+import { pageBytesMax } from '@silo/mongo/page.ts';
+import { bounded, reading } from '@silo/mongo/read.ts';
 import { Budget } from '@silo/runtime/budget.ts';
 import type { LogCollections } from './collections.ts';
 import type { EventDocument, LogDocument } from './documents.ts';
-import { pageBytesMax } from './page.ts';
-import { bounded, reading } from './read.ts';
 
 /** How many events one reply of MongoDB holds, so that few wait in memory for their turn. */
 const replySize = 251;

@@ -1,7 +1,7 @@
+import { pageBytesMax } from '@silo/mongo/page.ts';
 import { takeWithin } from '@silo/runtime/budget.ts';
 import type { EventDocument } from './documents.ts';
 import { eventBytes } from './log-reader.ts';
-import { pageBytesMax } from './page.ts';
 
 /** How many events, and bytes of them, are kept for who publishes them. */
 const countMax = 1_000;

@@ -1,13 +1,13 @@
 import { randomInt } from 'node:crypto';
+import type { Mutation } from '@silo/mongo/mutation.ts';
+import { type RequestMemory, recordOf, requestDocument } from '@silo/mongo/requests.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { ClientSession, Db } from 'mongodb';
 import { ulid } from 'ulid';
 import type { LogCollections } from './collections.ts';
 import type { OutboxEvent } from './documents.ts';
 import { eventBytes, eventBytesMax } from './log-reader.ts';
-import type { Mutation } from './mutation.ts';
 import { type Numbered, numberGroups } from './numbering.ts';
-import { type RequestMemory, recordOf, requestDocument } from './requests.ts';
 
 /** What happened, as the one who decides it says it. */
 export type EventDraft = {

@@ -1,5 +1,6 @@
+import type { RequestDocument } from '@silo/mongo/requests.ts';
 import type { Collection, Db } from 'mongodb';
-import type { EventDocument, LogDocument, OutboxGroup, RequestDocument } from './documents.ts';
+import type { EventDocument, LogDocument, OutboxGroup } from './documents.ts';
 
 /** The collections of an event log, in the service's own database. */
 export type LogCollections = {

@@ -1,5 +1,4 @@
-import type { Binary, Timestamp } from 'mongodb';
-import type { Demand } from './mutation.ts';
+import type { Timestamp } from 'mongodb';
 
 /** One event of a group, as the deciding transaction wrote it. */
 export type OutboxEvent = { id: string; event: string; subject: string; body: string };
@@ -31,17 +30,3 @@ export type EventDocument = {
 
 /** The one document that every numbering changes. */
 export type LogDocument = { _id: 'log'; sequence: number; incarnation: string };
-
-/** What is remembered of a request. */
-export type RequestDocument = {
-  _id: Uint8Array | Binary;
-  bodyHash: Uint8Array;
-  reauthorize: Demand[];
-  response?: Uint8Array | undefined;
-  sealed?: Uint8Array | undefined;
-  sagaId?: string | undefined;
-  eventIds: string[];
-  keepsAccess?: boolean | undefined;
-  createTime: Date;
-  expireTime: Date;
-};

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
+import type { Mutation } from '@silo/mongo/mutation.ts';
+import type { RepeatTerms } from '@silo/mongo/requests.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { Document } from 'mongodb';
 import { type Codec, type EventLog, RepeatedRequest } from '../event-log.ts';
-import type { Mutation } from '../mutation.ts';
-import type { RepeatTerms } from '../requests.ts';
 import { mutation, testEventLog } from './support.ts';
 
 const scopeRequired = ErrorReason.ERROR_REASON_SCOPE_REQUIRED;

@@ -1,13 +1,14 @@
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
+import { connectMongo } from '@silo/mongo/connect.ts';
+import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import type { Permit } from '@silo/mongo/mutation.ts';
+import { mongodbUrl } from '@silo/mongo/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { Document } from 'mongodb';
-import { connectMongo } from '../connect.ts';
 import type { Codec, EventLog } from '../event-log.ts';
-import { readLinearizable } from '../linearizable.ts';
-import type { Permit } from '../mutation.ts';
-import { mongodbUrl, mutation, testEventLog, testPermit } from './support.ts';
+import { mutation, testEventLog, testPermit } from './support.ts';
 
 // A fail point of the server is one for all of its clients: these tests go one after another, and
 // meet only connections of their own application name.

@@ -1,3 +1,4 @@
+import { transact } from '@silo/mongo/transact.ts';
 import { Budget } from '@silo/runtime/budget.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
@@ -7,7 +8,6 @@ import type { LogCollections } from './collections.ts';
 import type { EventDocument, OutboxGroup } from './documents.ts';
 import { eventBytes, type Head } from './log-reader.ts';
 import { RecentEvents } from './recent-events.ts';
-import { transact } from './transact.ts';
 
 /** How much one transaction numbers at most: so many groups, or bytes of their events. */
 const runBounds = { countMax: 500, bytesMax: 4 * 1024 * 1024 };

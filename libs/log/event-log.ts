@@ -1,12 +1,24 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
+import { fromMongo, isDuplicateKey } from '@silo/mongo/from-mongo.ts';
+import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import type { Mutation, RequestRecord } from '@silo/mongo/mutation.ts';
+import { leaveToExpire, releaseAll } from '@silo/mongo/permits.ts';
+import {
+  answerOf,
+  type Codec,
+  type Decided,
+  findRequest,
+  memoryOf,
+  refuseReuse,
+  type Unpropagated,
+} from '@silo/mongo/requests.ts';
+import { CommitUnknown, fromUnknownCommit, transact } from '@silo/mongo/transact.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { Db, MongoClient } from 'mongodb';
 import { type LogCollections, logCollections } from './collections.ts';
-import { fromMongo, isDuplicateKey } from './from-mongo.ts';
 import { HeadWatch } from './head-watch.ts';
-import { readLinearizable } from './linearizable.ts';
 import {
   firstSequenceSince,
   type Head,
@@ -17,23 +29,11 @@ import {
   readHead,
   readPositions,
 } from './log-reader.ts';
-import type { Mutation, RequestRecord } from './mutation.ts';
 import { type NumberedListener, Numbering } from './numbering.ts';
-import { leaveToExpire, releaseAll } from './permits.ts';
-import {
-  answerOf,
-  type Codec,
-  type Decided,
-  findRequest,
-  memoryOf,
-  refuseReuse,
-  type Unpropagated,
-} from './requests.ts';
-import { CommitUnknown, fromUnknownCommit, transact } from './transact.ts';
 import { openTransaction, type Transaction } from './transaction.ts';
 
+export type { Codec } from '@silo/mongo/requests.ts';
 export type { Head, LoggedEvent } from './log-reader.ts';
-export type { Codec } from './requests.ts';
 export type { EventDraft, Transaction } from './transaction.ts';
 
 export type LogService = 'org' | 'project' | 'token' | 'billing';

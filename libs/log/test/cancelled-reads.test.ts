@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import { findAsOfNow } from '@silo/mongo/as-of-now.ts';
+import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { readPage } from '@silo/mongo/page.ts';
+import { bounded, reading } from '@silo/mongo/read.ts';
+import { mongodbUrl } from '@silo/mongo/test/support.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
 import { type Db, MongoClient } from 'mongodb';
-import { findAsOfNow } from '../as-of-now.ts';
 import { createEventLog, type EventLog } from '../event-log.ts';
-import { setUpEventLog } from '../indexes.ts';
-import { readLinearizable } from '../linearizable.ts';
-import { readPage } from '../page.ts';
-import { bounded, reading } from '../read.ts';
-import { mongodbUrl } from './support.ts';
+import { setUpEventLog } from '../set-up.ts';
 
 const readsCount = 20;
 

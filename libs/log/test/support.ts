@@ -1,0 +1,80 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { MongoConnection } from '@silo/mongo/connect.ts';
+import type { Mutation, Permit } from '@silo/mongo/mutation.ts';
+import { testDatabase } from '@silo/mongo/test/support.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
+import type { ExecutionContext } from 'ava';
+import { createEventLog, type EventLog, type LogService } from '../event-log.ts';
+import { setUpEventLog } from '../set-up.ts';
+
+/** An event log over a prepared database of the test's own, and a way to get more instances. */
+export async function testEventLog(
+  t: ExecutionContext,
+  service: LogService = 'project',
+): Promise<{
+  connection: MongoConnection;
+  eventLog: EventLog;
+  another(options?: { numbersOwn?: boolean }): Promise<EventLog>;
+}> {
+  const database = await testDatabase(t);
+  const open: EventLog[] = [];
+  const make = (connection: MongoConnection, options: { numbersOwn?: boolean } = {}) => {
+    const { client, db } = connection;
+    const log = silentLogger();
+    const eventLog = createEventLog({
+      ...{ client, db, service, region: 'us', clock: systemClock, log },
+      ...options,
+    });
+    open.push(eventLog);
+    return eventLog;
+  };
+  const connection = await database.connect();
+  await setUpEventLog(connection.db);
+  const eventLog = make(connection);
+  // ava runs teardowns last to first: logs close before their connections do.
+  t.teardown(() => Promise.all(open.map((each) => each[Symbol.asyncDispose]())));
+  return {
+    connection,
+    eventLog,
+    another: async (options) => make(await database.connect(), options),
+  };
+}
+
+/** A mutation by some account; with a request_id where one is given. */
+export function mutation(
+  options: {
+    requestId?: string;
+    account?: string;
+    body?: string;
+    signal?: AbortSignal;
+    permits?: Permit[];
+    awaitsPosition?: boolean;
+  } = {},
+): Mutation {
+  const { requestId, account = 'acc_1', body = 'body', signal, permits, awaitsPosition } = options;
+  const sha256 = (text: string) => createHash('sha256').update(text).digest();
+  return {
+    id: `call_${randomUUID()}`,
+    actor: account,
+    request:
+      requestId === undefined
+        ? undefined
+        : { id: requestId, key: sha256(`${account}/${requestId}`), bodyHash: sha256(body) },
+    signal: signal ?? AbortSignal.timeout(30_000),
+    permits,
+    awaitsPosition,
+  };
+}
+
+/** A permit that the test takes away, and that tells whether it was let go. */
+export function testPermit() {
+  const state = { isHeld: true, isReleased: false };
+  const permit: Permit = {
+    isHeld: () => state.isHeld && !state.isReleased,
+    release: () => {
+      state.isReleased = true;
+    },
+  };
+  return { permit, state };
+}
