@@ -1,5 +1,5 @@
+import type { Fills } from '@silo/access/access.ts';
 import { hashOf } from '@silo/tokens/secrets.ts';
-import type { Fills } from './access.ts';
 import type { FactRef, FactValues } from './core/facts.ts';
 
 /** Asks a fact's owner; undefined: there is none. */

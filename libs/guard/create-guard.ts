@@ -1,3 +1,4 @@
+import type { Answer, PermitAnswer, Question, TokenAnswer } from '@silo/access/access.ts';
 import { connectNats } from '@silo/events/connect.ts';
 import type { NatsServers } from '@silo/events/nats-options.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
@@ -12,7 +13,6 @@ import type { TlsFiles } from '@silo/rpc/tls.ts';
 import { type Log, silentLogger } from '@silo/runtime/log.ts';
 import type { Registry as Metrics } from '@silo/runtime/metrics.ts';
 import { hashOf, isWellFormed, secretPrefixes } from '@silo/tokens/secrets.ts';
-import type { Answer, PermitAnswer, Question, TokenAnswer } from './access.ts';
 import type { Source } from './core/position.ts';
 import type { Protections } from './core/protections.ts';
 import { Guard as EmbeddedGuard, type GuardSizes } from './guard.ts';

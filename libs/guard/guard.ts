@@ -1,3 +1,4 @@
+import type { Access, Answer, PermitAnswer, Question, TokenAnswer } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { Alarm } from '@silo/runtime/alarm.ts';
@@ -5,7 +6,6 @@ import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { fingerprintOf, isWellFormed, secretPrefixes } from '@silo/tokens/secrets.ts';
 import { ulid } from 'ulid';
-import type { Access, Answer, PermitAnswer, Question, TokenAnswer } from './access.ts';
 import { askOwner } from './ask-owner.ts';
 import type { BroadcastKeys } from './broadcast-keys.ts';
 import type { FactRef } from './core/facts.ts';

@@ -1,5 +1,5 @@
+import type { Fills } from '@silo/access/access.ts';
 import type { NatsLink } from '@silo/events/connect.ts';
-import type { Fills } from './access.ts';
 import type { Source } from './core/position.ts';
 import type { SourceLog } from './logs.ts';
 import type { LeaseRegistry } from './registry.ts';

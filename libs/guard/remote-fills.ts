@@ -1,8 +1,8 @@
+import type { Fills } from '@silo/access/access.ts';
 import type { FactServiceClient as OrgFactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
 import type { FactServiceClient as ProjectFactServiceClient } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import type { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { Connected } from '@silo/rpc/client.ts';
-import type { Fills } from './access.ts';
 
 /** Clients of the facts' owners. */
 export type FactClients = {

@@ -1,5 +1,5 @@
 import type { Duration } from '@silo/protos/gen/google/protobuf/duration.ts';
-import type { LogPosition, Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
+import type { LogPosition } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import type {
   LeaseTerms,
   RenewResponse,
@@ -7,7 +7,6 @@ import type {
 import type { RenewAnswer } from './core/messages.ts';
 import { laterOf, type Positions, type Source, sources } from './core/position.ts';
 import { checkLeaseNumbers, type LeaseNumbers } from './core/settings.ts';
-import type { BarrierReport } from './registry/messages.ts';
 
 /** Positions as messages tell them. */
 export function toLogPositions(positions: Positions): LogPosition[] {
@@ -79,13 +78,6 @@ export function fromRenewResponse({ result }: Pick<RenewResponse, 'result'>): Re
     case undefined:
       throw new RangeError('a renewal was answered with nothing');
   }
-}
-
-/** What became of a barrier, as the RPC that took access away tells it. */
-export function toPropagation(report: BarrierReport): Propagation {
-  const { guards, acknowledged, expired, elapsedMs } = report;
-  const positions = toLogPositions(report.positions);
-  return { positions, guards, acknowledged, expired, elapsed: toDuration(elapsedMs) };
 }
 
 export function toDuration(durationMs: number): Duration {

@@ -1,8 +1,8 @@
+import { leaveToExpire, releaseAll } from '@silo/access/permits.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { fromMongo, isDuplicateKey } from '@silo/mongo/from-mongo.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import type { Mutation, RequestRecord } from '@silo/mongo/mutation.ts';
-import { leaveToExpire, releaseAll } from '@silo/mongo/permits.ts';
 import {
   answerOf,
   type Codec,

@@ -1,5 +1,5 @@
-import type { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
-import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { Demand } from '@silo/access/access.ts';
+import type { Permit } from '@silo/access/permits.ts';
 
 /** The request_id of a call: the secret itself, and what may be stored of it. */
 export type RequestIdentity = {
@@ -10,51 +10,6 @@ export type RequestIdentity = {
   /** SHA-256 of the request: tells the same request from another one under the same id. */
   bodyHash: Uint8Array;
 };
-
-/** How far a key reaches: what it may do, where, and until when. */
-export type Reach = {
-  scopes: readonly string[];
-  /** Restrictions; a key that names neither kind is not restricted. */
-  organizationIds: readonly string[];
-  projectIds: readonly string[];
-  /** Undefined: it never expires. */
-  expireTime?: Date | undefined;
-};
-
-/** What somebody must be allowed: which scope, where, at which level, with what kind of key. */
-export type Demand = {
-  /** Such as `project:write`; undefined demands no scope. */
-  scope?: string | undefined;
-  /**
-   * The target: an organization or a project; neither asks about the account itself. Both: the
-   * project as one that the organization owned, wherever it is now.
-   */
-  organizationId?: string | undefined;
-  projectId?: string | undefined;
-  /** The least level in the target's organization; LEVEL_MEMBER unless given. */
-  level?: Level | undefined;
-  /** Whether the organization must let the account create projects: ADMIN where members may not. */
-  createsProjects?: boolean | undefined;
-  /**
-   * Allows a target that is gone, too. A deleted project is judged by the organization that owned
-   * it; what does not exist any more, or not yet, by the key's restriction alone.
-   */
-  evenGone?: boolean | undefined;
-  /** What is said to be not found where the target is hidden; the target itself unless given. */
-  hiddenAs?: { reason: ErrorReason; detail: string } | undefined;
-  /** Whether a restricted key is refused. */
-  unrestricted?: boolean | undefined;
-  /** The key that is acted on: a restricted key knows of no other key than itself. */
-  keyId?: string | undefined;
-  /** What must lie within the calling key. */
-  within?: Reach | undefined;
-};
-
-/**
- * The right to decide one mutation on access that was looked at when it was taken. Held until it is
- * released or its time is over, and then for good: to be asked right before the commit.
- */
-export type Permit = { isHeld(): boolean; release(): void };
 
 /** What one mutation is, to the transaction that decides it. Every `Call` is one. */
 export type Mutation = {

@@ -1,8 +1,9 @@
+import type { Demand } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { openWith, sealWith } from '@silo/tokens/seal.ts';
 import type { Binary, Collection } from 'mongodb';
 import { readLinearizable } from './linearizable.ts';
-import type { Demand, Mutation, RequestIdentity, RequestRecord } from './mutation.ts';
+import type { Mutation, RequestIdentity, RequestRecord } from './mutation.ts';
 
 // The design promises 24 h; the hour more covers clocks and the pace of MongoDB's TTL thread.
 const keptMs = 25 * 60 * 60 * 1000;

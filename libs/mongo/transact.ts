@@ -1,11 +1,11 @@
+import type { Permit } from '@silo/access/permits.ts';
+import { areHeld, releaseAll, requireHeld } from '@silo/access/permits.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { fullJitterMs } from '@silo/runtime/random.ts';
 import { type ClientSession, type MongoClient, MongoErrorLabel, MongoServerError } from 'mongodb';
 import { endDeadTransactions } from './dead-transactions.ts';
 import { isConnectionLost, isTransient } from './from-mongo.ts';
-import type { Permit } from './mutation.ts';
-import { areHeld, releaseAll, requireHeld } from './permits.ts';
 
 // A conflict costs a round trip or two and clears as fast: many short tries, then a pause.
 const attemptsMax = 100;

@@ -1,6 +1,6 @@
 import type { Metadata } from '@grpc/grpc-js';
+import type { Access, Answer, Question } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
-import type { Access, Answer, Question } from '@silo/guard/access.ts';
 import type { Outcome } from '@silo/mongo/mutation.ts';
 import { Caller, Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';

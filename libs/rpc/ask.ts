@@ -1,4 +1,4 @@
-import type { Access, AccessFacts, Answer, Question } from '@silo/guard/access.ts';
+import type { Access, AccessFacts, Answer, Question } from '@silo/access/access.ts';
 import { type Call, keyCaller } from './call.ts';
 import { refusalError } from './refusal.ts';
 

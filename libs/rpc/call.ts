@@ -1,4 +1,4 @@
-import type { AccessFacts } from '@silo/guard/access.ts';
+import type { AccessFacts } from '@silo/access/access.ts';
 import type { Mutation, RequestRecord } from '@silo/mongo/mutation.ts';
 import type { Unpropagated } from '@silo/mongo/requests.ts';
 import type { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';

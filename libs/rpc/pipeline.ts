@@ -5,11 +5,11 @@ import type {
   ServerUnaryCall,
   ServerWritableStream,
 } from '@grpc/grpc-js';
+import { releaseAll } from '@silo/access/permits.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { from } from '@silo/errors/from.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { toStatus } from '@silo/errors/to-status.ts';
-import { releaseAll } from '@silo/mongo/permits.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Logger } from 'pino';
 import { ActiveCall, type Ending } from './active-call.ts';

@@ -1,8 +1,8 @@
+import type { Refusal } from '@silo/access/access.ts';
+import type { Dimension } from '@silo/access/reach.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { reasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
-import type { Refusal } from '@silo/guard/access.ts';
-import type { Dimension } from '@silo/guard/reach.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 
 /** A refusal of access as the error that the caller gets. */

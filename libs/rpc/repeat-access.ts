@@ -1,5 +1,5 @@
-import type { Access, Question, Refusal } from '@silo/guard/access.ts';
-import { reachesOrganization } from '@silo/guard/reach.ts';
+import type { Access, Question, Refusal } from '@silo/access/access.ts';
+import { reachesOrganization } from '@silo/access/reach.ts';
 import type { RequestIdentity, RequestRecord } from '@silo/mongo/mutation.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { refusalError } from './refusal.ts';

@@ -1,4 +1,4 @@
-import { checkRegistrySettings, type RegistrySettings } from '@silo/guard/registry/settings.ts';
+import { checkLeaseNumbers, type LeaseNumbers } from '@silo/guard/core/settings.ts';
 import { defaultLimits, type PortLimits } from '@silo/rpc/limits.ts';
 import {
   type ConfigOf,
@@ -90,7 +90,7 @@ export const serviceConfigSpec: ConfigSpec<typeof serviceConfigShape> = {
     if (leaseMs === undefined || leaseRenewMs === undefined) return [];
     if (leaseDriftShare === undefined) return [];
     try {
-      checkRegistrySettings(registrySettingsOf({ leaseMs, leaseRenewMs, leaseDriftShare }));
+      checkLeaseNumbers(leaseNumbersOf({ leaseMs, leaseRenewMs, leaseDriftShare }));
       return [];
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
@@ -99,18 +99,11 @@ export const serviceConfigSpec: ConfigSpec<typeof serviceConfigShape> = {
   },
 };
 
-/** What the registry works by. */
-export function registrySettingsOf({
+/** The numbers of every lease. */
+export function leaseNumbersOf({
   leaseMs,
   leaseRenewMs,
   leaseDriftShare,
-}: Pick<ServiceConfig, 'leaseMs' | 'leaseRenewMs' | 'leaseDriftShare'>): RegistrySettings {
-  return {
-    ...{ leaseMs, renewMs: leaseRenewMs, driftShare: leaseDriftShare },
-    relistMs: Math.min(relistMs, leaseMs / 2),
-    sweepMs: leaseMs / 4,
-  };
+}: Pick<ServiceConfig, 'leaseMs' | 'leaseRenewMs' | 'leaseDriftShare'>): LeaseNumbers {
+  return { leaseMs, renewMs: leaseRenewMs, driftShare: leaseDriftShare };
 }
-
-/** Each list costs as much as there are guards. */
-const relistMs = 250;

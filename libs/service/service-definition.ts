@@ -1,5 +1,5 @@
+import type { Access, Fills } from '@silo/access/access.ts';
 import type { Rejections } from '@silo/events/authentication.ts';
-import type { Access, Fills } from '@silo/guard/access.ts';
 import type { GuardLinks } from '@silo/guard/links.ts';
 import type { LeaseRegistry, Registry } from '@silo/guard/registry.ts';
 import type { EventLog } from '@silo/log/event-log.ts';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import type { Access } from '@silo/access/access.ts';
 import { connectNats } from '@silo/events/connect.ts';
 import { getHead, readEvents } from '@silo/events/event-log-service.ts';
 import { runRelay } from '@silo/events/relay.ts';
-import type { Access } from '@silo/guard/access.ts';
 import { Guard } from '@silo/guard/guard.ts';
 import { measureGuard, measureIgnored } from '@silo/guard/guard-metrics.ts';
 import type { GuardLinks } from '@silo/guard/links.ts';

@@ -8,7 +8,7 @@ import { ApiKeyServiceService } from '@silo/protos/gen/silo/token/v1/api_key_ser
 import { ProjectTokenServiceService } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
-import { registrySettingsOf } from '@silo/service/config.ts';
+import { leaseNumbersOf } from '@silo/service/config.ts';
 import type { ServiceDefinition } from '@silo/service/service-definition.ts';
 import { createAcquire } from './handlers/acquire.ts';
 import { createAuthorize } from './handlers/authorize.ts';
@@ -36,8 +36,9 @@ import { createRollApiKey } from './handlers/roll-api-key.ts';
 import { createStoreApiKey } from './handlers/store-api-key.ts';
 import { createUpdateApiKey } from './handlers/update-api-key.ts';
 import { createVerifyToken } from './handlers/verify-token.ts';
-import { MessageKeeper } from './message-keys.ts';
-import { openRegistry } from './registry.ts';
+import { MessageKeeper } from './registry/message-keys.ts';
+import { openRegistry } from './registry/registry-replica.ts';
+import { registrySettingsFor } from './registry/settings.ts';
 import { createEndedKeyStore } from './store/ended-keys.ts';
 import { createTokenFills } from './store/fills.ts';
 import { createKeyStore } from './store/keys.ts';
@@ -59,7 +60,7 @@ export const tokenService: ServiceDefinition = {
       keys: new MessageKeeper({ store: createMessageKeyStore(db, signal), log }),
       ...{ nats, logs },
       subjectPrefix: config.natsSubjectPrefix,
-      settings: registrySettingsOf(config),
+      settings: registrySettingsFor(leaseNumbersOf(config)),
       log,
     }),
   build: ({ db, eventLog, access, ownRegistry: registry, peers, clock }) => {

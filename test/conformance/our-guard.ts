@@ -1,6 +1,6 @@
 /** Our own guard, as the conformance cases drive one: questions and decisions as lines of JSON. */
 import { createInterface } from 'node:readline';
-import type { Answer, TokenAnswer } from '@silo/guard/access.ts';
+import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import { protectionNames, protectionsWithout } from '@silo/guard/core/protections.ts';
 import { type CreateGuardOptions, createGuard } from '@silo/guard/create-guard.ts';
 

@@ -2,8 +2,9 @@
  * A service as it is started for a control run: its permits hold nobody up. They are let go as soon
  * as they are taken, and say that they are held.
  */
+
+import type { Access } from '@silo/access/access.ts';
 import { billingService } from '@silo/billing-service/service.ts';
-import type { Access } from '@silo/guard/access.ts';
 import { orgService } from '@silo/org-service/service.ts';
 import { projectService } from '@silo/project-service/service.ts';
 import { runService } from '@silo/service/run-service.ts';

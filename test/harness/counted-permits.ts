@@ -1,4 +1,4 @@
-import type { Access } from '@silo/guard/access.ts';
+import type { Access } from '@silo/access/access.ts';
 
 /** How many permits were taken, and how many of them nobody has released. */
 export type PermitCount = { taken: number; held: number };

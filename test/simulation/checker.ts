@@ -1,4 +1,4 @@
-import type { Answer, TokenAnswer } from '@silo/guard/access.ts';
+import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import { type FactKind, type FactRef, membershipId, sourceOfKind } from '@silo/guard/core/facts.ts';
 import type { Asked } from '@silo/guard/core/look-up.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';

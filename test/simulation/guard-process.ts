@@ -1,4 +1,4 @@
-import type { Answer, TokenAnswer } from '@silo/guard/access.ts';
+import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import { sourceOfKind } from '@silo/guard/core/facts.ts';
 import { GuardCore } from '@silo/guard/core/guard-core.ts';
 import type { Asked } from '@silo/guard/core/look-up.ts';

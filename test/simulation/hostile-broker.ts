@@ -6,7 +6,7 @@ import {
   type Positions,
   type Source,
 } from '@silo/guard/core/position.ts';
-import type { AcknowledgedMessage } from '@silo/guard/registry/messages.ts';
+import type { AcknowledgedMessage } from '@silo/token-service/registry/messages.ts';
 import type { GuardProcess } from './guard-process.ts';
 import type { Machine } from './machine.ts';
 import type { World } from './world.ts';

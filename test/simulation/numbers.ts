@@ -1,4 +1,4 @@
-import type { RegistrySettings } from '@silo/guard/registry/settings.ts';
+import type { RegistrySettings } from '@silo/token-service/registry/settings.ts';
 
 /** A lease of the simulated world. */
 export const leaseMs = 1_000;

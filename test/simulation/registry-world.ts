@@ -8,9 +8,9 @@ import type {
   StoredLease,
   StoreOperation,
   StoreResult,
-} from '@silo/guard/registry/messages.ts';
-import { RegistryCore } from '@silo/guard/registry/registry-core.ts';
-import type { RegistrySettings } from '@silo/guard/registry/settings.ts';
+} from '@silo/token-service/registry/messages.ts';
+import { RegistryCore } from '@silo/token-service/registry/registry-core.ts';
+import type { RegistrySettings } from '@silo/token-service/registry/settings.ts';
 import type { Batch } from './hostile-broker.ts';
 import { Machine } from './machine.ts';
 import { registrySettings, shortLeases } from './numbers.ts';

@@ -1,4 +1,4 @@
-import type { Answer, TokenAnswer } from '../access.ts';
+import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { type Ended, sourceOfKind } from './facts.ts';
 import type { Reading } from './fence.ts';

@@ -1,7 +1,7 @@
+import type { Answer, Question, TokenAnswer } from '@silo/access/access.ts';
+import { decoyOrganizationId } from '@silo/access/decoy.ts';
+import { isLive, judge, judgeKey, type TargetFacts } from '@silo/access/evaluate-access.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
-import type { Answer, Question, TokenAnswer } from '../access.ts';
-import { decoyOrganizationId } from '../decoy.ts';
-import { isLive, judge, judgeKey, type TargetFacts } from '../judge.ts';
 import {
   type FactKind,
   type FactName,

@@ -1,6 +1,6 @@
+import type { TokenAnswer } from '@silo/access/access.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
-import type { TokenAnswer } from '../access.ts';
 import { FactTable } from './fact-table.ts';
 import {
   type FactKind,

@@ -1,4 +1,4 @@
-import type { Answer, TokenAnswer } from '../access.ts';
+import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import type { Ended, FactRef, FactValues } from './facts.ts';
 import type { Asked } from './look-up.ts';
 import type { Permit } from './permits.ts';

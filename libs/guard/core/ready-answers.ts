@@ -1,5 +1,5 @@
+import type { TokenAnswer } from '@silo/access/access.ts';
 import { secretLength } from '@silo/tokens/secrets.ts';
-import type { TokenAnswer } from '../access.ts';
 
 const wholeWords = Math.floor(secretLength / 4);
 const keyWords = wholeWords + 1;

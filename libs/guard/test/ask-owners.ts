@@ -1,5 +1,5 @@
+import type { Access, Answer, Fills, Question, TokenAnswer } from '@silo/access/access.ts';
 import { fingerprintOf, isWellFormed } from '@silo/tokens/secrets.ts';
-import type { Access, Answer, Fills, Question, TokenAnswer } from '../access.ts';
 import { askOwner } from '../ask-owner.ts';
 import { type Known, nameOf } from '../core/facts.ts';
 import { type Asked, decide, foundKey, type Recall } from '../core/look-up.ts';

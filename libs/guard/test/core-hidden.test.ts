@@ -1,10 +1,10 @@
 /** What is hidden costs the same rounds of the same fetches as what does not exist. */
 
+import type { Question } from '@silo/access/access.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import test from 'ava';
-import type { Question } from '../access.ts';
 import { membershipId } from '../core/facts.ts';
 import type { GuardAction } from '../core/messages.ts';
 import { Bench } from './core-support.ts';

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import type { ExecutionContext } from 'ava';
 import { certificate } from '../../../test/harness/certificates.ts';
 import type { SignedUp } from '../../../test/harness/clients.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
 import type { TestSilo } from '../../../test/harness/silo.ts';
-import type { Answer, TokenAnswer } from '../access.ts';
 import { type CreateGuardOptions, createGuard, type Guard } from '../create-guard.ts';
 
 /** What a product is told of a deployment. */

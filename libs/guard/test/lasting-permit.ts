@@ -1,4 +1,4 @@
-import type { Access } from '../access.ts';
+import type { Access } from '@silo/access/access.ts';
 
 /** How those answer who cache nothing, so that nobody waits for their permits: with one that lasts. */
 export function lastingPermit(authorize: Access['authorize']): Access['permit'] {

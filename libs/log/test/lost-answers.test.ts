@@ -1,8 +1,8 @@
+import type { Permit } from '@silo/access/permits.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { connectMongo } from '@silo/mongo/connect.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
-import type { Permit } from '@silo/mongo/mutation.ts';
 import { mongodbUrl } from '@silo/mongo/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test, { type ExecutionContext } from 'ava';

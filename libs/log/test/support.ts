@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
+import type { Permit } from '@silo/access/permits.ts';
 import type { MongoConnection } from '@silo/mongo/connect.ts';
-import type { Mutation, Permit } from '@silo/mongo/mutation.ts';
+import type { Mutation } from '@silo/mongo/mutation.ts';
 import { testDatabase } from '@silo/mongo/test/support.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';

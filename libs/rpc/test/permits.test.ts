@@ -1,6 +1,6 @@
+import type { Access } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { fromStatus } from '@silo/errors/from-status.ts';
-import type { Access } from '@silo/guard/access.ts';
 import type { Outcome, RequestRecord } from '@silo/mongo/mutation.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';

@@ -1,4 +1,4 @@
-import type { Answer, Question } from '@silo/guard/access.ts';
+import type { Answer, Question } from '@silo/access/access.ts';
 import { lastingPermit } from '@silo/guard/test/lasting-permit.ts';
 import type { RequestRecord } from '@silo/mongo/mutation.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';

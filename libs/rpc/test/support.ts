@@ -2,13 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import type { Access, Answer, Question } from '@silo/access/access.ts';
 import {
   type CertificateRole,
   issueCertificate,
   openCertificateAuthority,
 } from '@silo/embedded/certificates.ts';
 import { reasonOf } from '@silo/errors/from-status.ts';
-import type { Access, Answer, Question } from '@silo/guard/access.ts';
 import { lastingPermit } from '@silo/guard/test/lasting-permit.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';

@@ -1,6 +1,6 @@
 import { readConfig, variableOf } from '@silo/runtime/config.ts';
 import test from 'ava';
-import { registrySettingsOf, serviceConfigSpec } from '../config.ts';
+import { leaseNumbersOf, serviceConfigSpec } from '../config.ts';
 
 const world = { isReadable: () => true };
 const env = {
@@ -23,8 +23,8 @@ function faultsOf(settings: Record<string, string>): string[] {
 test('the leases that are set by default are sound', (t) => {
   const result = readConfig(env, serviceConfigSpec, world);
   if (!('config' in result)) return t.fail(result.faults.join());
-  const settings = registrySettingsOf(result.config);
-  t.like(settings, { leaseMs: 5_000, renewMs: 2_000, driftShare: 0.01 });
+  const numbers = leaseNumbersOf(result.config);
+  t.deepEqual(numbers, { leaseMs: 5_000, renewMs: 2_000, driftShare: 0.01 });
 });
 
 test('leases that would lapse between renewals are refused at the start', (t) => {

@@ -1,5 +1,5 @@
+import type { Access } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
-import type { Access } from '@silo/guard/access.ts';
 import { RepeatedRequest, type Transaction } from '@silo/log/event-log.ts';
 import type { RequestRecord } from '@silo/mongo/mutation.ts';
 import {

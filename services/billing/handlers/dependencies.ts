@@ -1,4 +1,4 @@
-import type { Access } from '@silo/guard/access.ts';
+import type { Access } from '@silo/access/access.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
 import type { Sagas } from '@silo/saga/sagas.ts';
 import type { Peers } from '@silo/service/peers.ts';

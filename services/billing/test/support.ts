@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import type { Access, Answer } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
-import type { Access, Answer } from '@silo/guard/access.ts';
 import { lastingPermit } from '@silo/guard/test/lasting-permit.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
 import {

@@ -1,4 +1,4 @@
-import type { Access } from '@silo/guard/access.ts';
+import type { Access } from '@silo/access/access.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ask } from '@silo/rpc/ask.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';

@@ -1,5 +1,5 @@
+import type { Access } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
-import type { Access } from '@silo/guard/access.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {
   DeleteOrganizationRequest,

@@ -1,4 +1,4 @@
-import type { Fills } from '@silo/guard/access.ts';
+import type { Fills } from '@silo/access/access.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {
   GetMembershipFactRequest,

@@ -1,4 +1,4 @@
-import { isRestricted } from '@silo/guard/reach.ts';
+import { isRestricted } from '@silo/access/reach.ts';
 import { decodePageToken, nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type {
   ListOrganizationsRequest,

@@ -1,5 +1,5 @@
+import { isKnownLevel } from '@silo/access/levels.ts';
 import { errors } from '@silo/errors/errors.ts';
-import { isKnownLevel } from '@silo/guard/levels.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { comparable } from './email.ts';
 

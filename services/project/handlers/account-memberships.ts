@@ -1,4 +1,4 @@
-import { isKnownLevel } from '@silo/guard/levels.ts';
+import { isKnownLevel } from '@silo/access/levels.ts';
 import type { Membership } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
 import type { Dependencies } from './dependencies.ts';
 

@@ -1,5 +1,5 @@
+import type { Access, AccessFacts } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
-import type { Access, AccessFacts } from '@silo/guard/access.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { demand } from '@silo/rpc/ask.ts';
 import type { Call } from '@silo/rpc/call.ts';

@@ -1,4 +1,4 @@
-import { reachesOrganization } from '@silo/guard/reach.ts';
+import { reachesOrganization } from '@silo/access/reach.ts';
 import type {
   GetMoveRequest,
   GetMoveResponse,

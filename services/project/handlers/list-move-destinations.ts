@@ -1,4 +1,4 @@
-import { reachesOrganization } from '@silo/guard/reach.ts';
+import { reachesOrganization } from '@silo/access/reach.ts';
 import { pageOf } from '@silo/mongo/page.ts';
 import { nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';

@@ -1,4 +1,4 @@
-import { reachesOrganization } from '@silo/guard/reach.ts';
+import { reachesOrganization } from '@silo/access/reach.ts';
 import { nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type {
   ListMovesRequest,

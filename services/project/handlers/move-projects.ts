@@ -1,7 +1,7 @@
+import type { Demand } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Codec, Transaction } from '@silo/log/event-log.ts';
-import type { Demand } from '@silo/mongo/mutation.ts';
 import type { Unpropagated } from '@silo/mongo/requests.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';

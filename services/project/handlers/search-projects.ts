@@ -1,4 +1,4 @@
-import { isRestricted } from '@silo/guard/reach.ts';
+import { isRestricted } from '@silo/access/reach.ts';
 import { nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type { Membership } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
 import type {

@@ -1,7 +1,7 @@
+import type { Demand } from '@silo/access/access.ts';
+import { decoyOrganizationId } from '@silo/access/decoy.ts';
+import { reachesOrganization } from '@silo/access/reach.ts';
 import { errors } from '@silo/errors/errors.ts';
-import { decoyOrganizationId } from '@silo/guard/decoy.ts';
-import { reachesOrganization } from '@silo/guard/reach.ts';
-import type { Demand } from '@silo/mongo/mutation.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { ask } from '@silo/rpc/ask.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';

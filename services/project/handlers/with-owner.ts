@@ -1,7 +1,7 @@
+import type { Access } from '@silo/access/access.ts';
+import { releaseAll } from '@silo/access/permits.ts';
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
-import type { Access } from '@silo/guard/access.ts';
-import { releaseAll } from '@silo/mongo/permits.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { demand } from '@silo/rpc/ask.ts';
 import { type Call, targetProject } from '@silo/rpc/call.ts';

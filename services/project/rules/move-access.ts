@@ -1,5 +1,5 @@
-import { isRestricted, reachesOrganization } from '@silo/guard/reach.ts';
-import { holdsScope } from '@silo/guard/scopes.ts';
+import { isRestricted, reachesOrganization } from '@silo/access/reach.ts';
+import { holdsScope } from '@silo/access/scopes.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
 

@@ -1,6 +1,6 @@
+import { type Restrictions, reachesOrganization } from '@silo/access/reach.ts';
 import { combine, errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
-import { type Restrictions, reachesOrganization } from '@silo/guard/reach.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { regionOf } from '@silo/tokens/ids.ts';
 import type { ProjectDocument, SlotsDocument } from '../store/documents.ts';

@@ -1,6 +1,6 @@
+import { reachesOrganization } from '@silo/access/reach.ts';
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
-import { reachesOrganization } from '@silo/guard/reach.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { MoveDocument, ProjectDocument } from '../store/documents.ts';

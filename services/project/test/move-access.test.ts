@@ -1,4 +1,4 @@
-import { judge } from '@silo/guard/judge.ts';
+import { judge } from '@silo/access/evaluate-access.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { Access, Fills } from '@silo/access/access.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
-import type { Access, Fills } from '@silo/guard/access.ts';
 import { askOwners } from '@silo/guard/test/ask-owners.ts';
 import { testEventLog } from '@silo/log/test/support.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';

@@ -1,5 +1,5 @@
+import type { AccessFacts, Question } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
-import type { AccessFacts, Question } from '@silo/guard/access.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {

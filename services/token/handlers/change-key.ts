@@ -1,6 +1,6 @@
+import type { Reach } from '@silo/access/reach.ts';
 import { errors } from '@silo/errors/errors.ts';
 import type { Codec } from '@silo/log/event-log.ts';
-import type { Reach } from '@silo/mongo/mutation.ts';
 import type { Unpropagated } from '@silo/mongo/requests.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';

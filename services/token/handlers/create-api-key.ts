@@ -1,5 +1,5 @@
+import { isRestricted } from '@silo/access/reach.ts';
 import { errors } from '@silo/errors/errors.ts';
-import { isRestricted } from '@silo/guard/reach.ts';
 import {
   type ApiKey,
   type CreateApiKeyRequest,

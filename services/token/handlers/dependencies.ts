@@ -1,4 +1,4 @@
-import type { Access, Fills } from '@silo/guard/access.ts';
+import type { Access, Fills } from '@silo/access/access.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Peers } from '@silo/service/peers.ts';

@@ -1,4 +1,4 @@
-import type { Refusal } from '@silo/guard/access.ts';
+import type { Refusal } from '@silo/access/access.ts';
 import type { Refusal as RefusalMessage } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 

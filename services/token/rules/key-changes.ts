@@ -1,5 +1,5 @@
-import { exceeds } from '@silo/guard/reach.ts';
-import { holdsScope } from '@silo/guard/scopes.ts';
+import { exceeds } from '@silo/access/reach.ts';
+import { holdsScope } from '@silo/access/scopes.ts';
 import {
   ApiKeyCreated,
   ApiKeyRevoked,

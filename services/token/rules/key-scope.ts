@@ -1,7 +1,7 @@
+import { isLive } from '@silo/access/evaluate-access.ts';
+import { exceeds, isRestricted, type Reach } from '@silo/access/reach.ts';
+import { holdsScope } from '@silo/access/scopes.ts';
 import { errors } from '@silo/errors/errors.ts';
-import { isLive } from '@silo/guard/judge.ts';
-import { exceeds, isRestricted, type Reach } from '@silo/guard/reach.ts';
-import { holdsScope } from '@silo/guard/scopes.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 
 /** How many keys an account may have that have not expired. */

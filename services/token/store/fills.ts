@@ -1,4 +1,4 @@
-import type { Fills } from '@silo/guard/access.ts';
+import type { Fills } from '@silo/access/access.ts';
 import type { Db } from 'mongodb';
 import { createKeyStore } from './keys.ts';
 import { createProjectTokenStore } from './project-tokens.ts';

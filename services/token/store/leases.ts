@@ -1,10 +1,10 @@
 import { haveReached, laterOf, type Positions, sources } from '@silo/guard/core/position.ts';
-import type { StoredLease } from '@silo/guard/registry/messages.ts';
 import { isDuplicateKey } from '@silo/mongo/from-mongo.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { coalesce } from '@silo/runtime/coalesce.ts';
 import { limit } from '@silo/runtime/limit.ts';
 import type { Db, Document, MongoClient, Timestamp } from 'mongodb';
+import type { StoredLease } from '../registry/messages.ts';
 import type { LeaseDocument, RequirementDocument } from './documents.ts';
 
 /** The guards' leases, and what is required of them. Each operation is durable when it resolves. */

@@ -1,6 +1,6 @@
+import { type Dimension, exceeds, type Reach } from '@silo/access/reach.ts';
 import { reasonName } from '@silo/errors/reason-name.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
-import { type Dimension, exceeds, type Reach } from '@silo/guard/reach.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import test from 'ava';
 import {

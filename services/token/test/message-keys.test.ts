@@ -2,7 +2,7 @@ import { testDatabase } from '@silo/mongo/test/support.ts';
 import { fakeClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
-import { MessageKeeper } from '../message-keys.ts';
+import { MessageKeeper } from '../registry/message-keys.ts';
 import { createMessageKeyStore } from '../store/message-keys.ts';
 import { setUpStore } from '../store/set-up.ts';
 

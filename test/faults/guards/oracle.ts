@@ -1,4 +1,4 @@
-import type { Answer, Fills, TokenAnswer } from '@silo/guard/access.ts';
+import type { Answer, Fills, TokenAnswer } from '@silo/access/access.ts';
 import { askOwner } from '@silo/guard/ask-owner.ts';
 import { type FactKind, type Known, nameOf } from '@silo/guard/core/facts.ts';
 import { type Asked, decide, type Recall } from '@silo/guard/core/look-up.ts';

@@ -1,4 +1,4 @@
-import type { Answer, TokenAnswer } from '@silo/guard/access.ts';
+import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import type { Guard, Need } from '@silo/guard/create-guard.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 

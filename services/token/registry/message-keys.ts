@@ -5,7 +5,7 @@ import type { MessageKeys } from '@silo/protos/gen/silo/token/internal/v1/regist
 import { type Clock, systemClock } from '@silo/runtime/clock.ts';
 import { coalesce } from '@silo/runtime/coalesce.ts';
 import type { Log } from '@silo/runtime/log.ts';
-import type { MessageKeyStore, StoredBroadcastKey } from './store/message-keys.ts';
+import type { MessageKeyStore, StoredBroadcastKey } from '../store/message-keys.ts';
 
 /** When broadcast keys change hands. */
 export type RotationSettings = {

@@ -1,4 +1,4 @@
-import { checkLeaseNumbers, type LeaseNumbers } from '../core/settings.ts';
+import { checkLeaseNumbers, type LeaseNumbers } from '@silo/guard/core/settings.ts';
 
 /** The numbers of a registry's replica. All replicas have the same. */
 export type RegistrySettings = LeaseNumbers & {
@@ -7,6 +7,15 @@ export type RegistrySettings = LeaseNumbers & {
   /** How often a replica looks for dead leases. */
   sweepMs: number;
 };
+
+/** Each list costs as much as there are guards. */
+const relistMs = 250;
+
+/** The settings of every replica of a deployment with these leases. */
+export function registrySettingsFor(numbers: LeaseNumbers): RegistrySettings {
+  const { leaseMs } = numbers;
+  return { ...numbers, relistMs: Math.min(relistMs, leaseMs / 2), sweepMs: leaseMs / 4 };
+}
 
 /** Refuses numbers that could not work. Throws RangeError. */
 export function checkRegistrySettings(settings: RegistrySettings): void {

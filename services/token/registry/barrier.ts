@@ -1,6 +1,6 @@
-import type { Positions } from '../core/position.ts';
-import type { HeardAcknowledgements } from './heard-acknowledgements.ts';
+import type { Positions } from '@silo/guard/core/position.ts';
 import type { BarrierReport, StoredLease } from './messages.ts';
+import type { HeardAcknowledgements } from './received-acknowledgements.ts';
 
 /**
  * One call of AwaitBarrier: first the requirement is durable, then the leases are listed, then

@@ -16,19 +16,8 @@ import {
 } from '@silo/guard/core/position.ts';
 import type { GuardLinks } from '@silo/guard/links.ts';
 import { readClocks } from '@silo/guard/read-clocks.ts';
-import type {
-  AcknowledgedMessage,
-  RegistryAction,
-  RegistryCall,
-  RegistryInput,
-  RegistryReply,
-  StoreOperation,
-  StoreResult,
-} from '@silo/guard/registry/messages.ts';
-import { RegistryCore } from '@silo/guard/registry/registry-core.ts';
-import type { RegistrySettings } from '@silo/guard/registry/settings.ts';
 import type { Acquired, LeaseRegistry, Renewal, Renewed } from '@silo/guard/registry.ts';
-import { fromLogPositions, toPropagation } from '@silo/guard/wire.ts';
+import { fromLogPositions, toDuration, toLogPositions } from '@silo/guard/wire.ts';
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import type { Acknowledgement } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { Alarm } from '@silo/runtime/alarm.ts';
@@ -36,9 +25,21 @@ import { systemSleep } from '@silo/runtime/clock.ts';
 import { coalesce } from '@silo/runtime/coalesce.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { OwnRegistry } from '@silo/service/service-definition.ts';
+import type { LastUse } from '../store/last-use.ts';
+import type { LeaseStore } from '../store/leases.ts';
 import type { MessageKeeper } from './message-keys.ts';
-import type { LastUse } from './store/last-use.ts';
-import type { LeaseStore } from './store/leases.ts';
+import type {
+  AcknowledgedMessage,
+  BarrierReport,
+  RegistryAction,
+  RegistryCall,
+  RegistryInput,
+  RegistryReply,
+  StoreOperation,
+  StoreResult,
+} from './messages.ts';
+import { RegistryCore } from './registry-core.ts';
+import type { RegistrySettings } from './settings.ts';
 
 const lookAgainMs = 20;
 /** A source that does not answer by then is asked with the next renewal. */
@@ -282,4 +283,11 @@ class RegistryShell implements OwnRegistry {
 function leaseTaken(): Error {
   const description = 'belongs to another certificate: choose a new ULID';
   return errors.invalidField([{ field: 'lease_id', description }]);
+}
+
+/** What became of a barrier, as the RPC that took access away tells it. */
+function toPropagation(report: BarrierReport): Propagation {
+  const { guards, acknowledged, expired, elapsedMs } = report;
+  const positions = toLogPositions(report.positions);
+  return { positions, guards, acknowledged, expired, elapsed: toDuration(elapsedMs) };
 }

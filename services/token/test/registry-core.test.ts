@@ -1,5 +1,5 @@
+import type { Positions } from '@silo/guard/core/position.ts';
 import test from 'ava';
-import type { Positions } from '../core/position.ts';
 import type {
   RegistryAction,
   RegistryCall,

@@ -1,6 +1,6 @@
-import type { RenewAnswer } from '../core/messages.ts';
-import type { Position, Positions, Source } from '../core/position.ts';
-import type { LeaseNumbers } from '../core/settings.ts';
+import type { RenewAnswer } from '@silo/guard/core/messages.ts';
+import type { Position, Positions, Source } from '@silo/guard/core/position.ts';
+import type { LeaseNumbers } from '@silo/guard/core/settings.ts';
 
 /** A guard's lease as it is stored. */
 export type StoredLease = {

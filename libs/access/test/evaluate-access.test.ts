@@ -4,7 +4,7 @@ import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import test from 'ava';
 import type { Question } from '../access.ts';
-import { judge, type TargetFacts } from '../judge.ts';
+import { judge, type TargetFacts } from '../evaluate-access.ts';
 import { holdsScope } from '../scopes.ts';
 
 const now = new Date('2026-01-01T00:00:00Z');

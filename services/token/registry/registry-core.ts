@@ -1,10 +1,15 @@
-import type { Reading } from '../core/fence.ts';
-import { hasReached, haveReached, laterOf, type Positions, sources } from '../core/position.ts';
-import { allProtections, type Protections } from '../core/protections.ts';
-import type { LeaseNumbers } from '../core/settings.ts';
+import type { Reading } from '@silo/guard/core/fence.ts';
+import {
+  hasReached,
+  haveReached,
+  laterOf,
+  type Positions,
+  sources,
+} from '@silo/guard/core/position.ts';
+import { allProtections, type Protections } from '@silo/guard/core/protections.ts';
+import type { LeaseNumbers } from '@silo/guard/core/settings.ts';
 import { Barrier } from './barrier.ts';
-import { Committed } from './committed.ts';
-import { HeardAcknowledgements } from './heard-acknowledgements.ts';
+import { Committed } from './committed-positions.ts';
 import type {
   AcknowledgedMessage,
   RegistryAction,
@@ -16,6 +21,7 @@ import type {
   StoreResult,
 } from './messages.ts';
 import { ObservedLeases } from './observed-leases.ts';
+import { HeardAcknowledgements } from './received-acknowledgements.ts';
 import { checkRegistrySettings, type RegistrySettings } from './settings.ts';
 
 /** What goes on when an operation of the store has ended. */

@@ -1,5 +1,5 @@
-import { haveReached, laterOf, type Positions } from '../core/position.ts';
-import type { Committed } from './committed.ts';
+import { haveReached, laterOf, type Positions } from '@silo/guard/core/position.ts';
+import type { Committed } from './committed-positions.ts';
 import type { StoredLease } from './messages.ts';
 
 /** Leases that are remembered before a list has shown them, at most. */

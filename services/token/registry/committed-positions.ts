@@ -1,5 +1,11 @@
-import { laterOf, type Position, type Positions, type Source, sources } from '../core/position.ts';
-import type { Protections } from '../core/protections.ts';
+import {
+  laterOf,
+  type Position,
+  type Positions,
+  type Source,
+  sources,
+} from '@silo/guard/core/position.ts';
+import type { Protections } from '@silo/guard/core/protections.ts';
 
 /**
  * What each source is known to have committed: a lower bound, from what sources require, broadcast

@@ -1,5 +1,10 @@
 import { errors } from '@silo/errors/errors.ts';
-import type { Permit } from './mutation.ts';
+
+/**
+ * The right to decide one mutation on access that was looked at when it was taken. Held until it is
+ * released or its time is over, and then for good: to be asked right before the commit.
+ */
+export type Permit = { isHeld(): boolean; release(): void };
 
 /** Whether every permit is still held. */
 export function areHeld(permits: readonly Permit[]): boolean {

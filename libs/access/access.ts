@@ -1,9 +1,39 @@
-import type { Demand, Permit } from '@silo/mongo/mutation.ts';
 import type { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { OrganizationFact } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
 import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import type { KeyFact, TokenFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import type { Permit } from './permits.ts';
+import type { Reach } from './reach.ts';
+
+/** What somebody must be allowed: which scope, where, at which level, with what kind of key. */
+export type Demand = {
+  /** Such as `project:write`; undefined demands no scope. */
+  scope?: string | undefined;
+  /**
+   * The target: an organization or a project; neither asks about the account itself. Both: the
+   * project as one that the organization owned, wherever it is now.
+   */
+  organizationId?: string | undefined;
+  projectId?: string | undefined;
+  /** The least level in the target's organization; LEVEL_MEMBER unless given. */
+  level?: Level | undefined;
+  /** Whether the organization must let the account create projects: ADMIN where members may not. */
+  createsProjects?: boolean | undefined;
+  /**
+   * Allows a target that is gone, too. A deleted project is judged by the organization that owned
+   * it; what does not exist any more, or not yet, by the key's restriction alone.
+   */
+  evenGone?: boolean | undefined;
+  /** What is said to be not found where the target is hidden; the target itself unless given. */
+  hiddenAs?: { reason: ErrorReason; detail: string } | undefined;
+  /** Whether a restricted key is refused. */
+  unrestricted?: boolean | undefined;
+  /** The key that is acted on: a restricted key knows of no other key than itself. */
+  keyId?: string | undefined;
+  /** What must lie within the calling key. */
+  within?: Reach | undefined;
+};
 
 /** Whether a key is allowed what is demanded. */
 export type Question = Demand & {

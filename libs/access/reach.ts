@@ -1,7 +1,14 @@
-import type { Reach } from '@silo/mongo/mutation.ts';
 import { holdsScope } from './scopes.ts';
 
-export type { Reach } from '@silo/mongo/mutation.ts';
+/** How far a key reaches: what it may do, where, and until when. */
+export type Reach = {
+  scopes: readonly string[];
+  /** Restrictions; a key that names neither kind is not restricted. */
+  organizationIds: readonly string[];
+  projectIds: readonly string[];
+  /** Undefined: it never expires. */
+  expireTime?: Date | undefined;
+};
 
 /** In what one key may go beyond another. */
 export type Dimension = 'scopes' | 'restrictions' | 'expire_time';
