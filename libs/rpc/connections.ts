@@ -13,6 +13,8 @@ export type Connection = {
   prefaceTimer: NodeJS.Timeout;
   /** Whether the client has shown who it is: then no other takes its place. */
   isTrusted: boolean;
+  /** Calls that were refused because the address has no points left. */
+  refusals: number;
 };
 
 export type ConnectionSettings = {
@@ -65,7 +67,10 @@ export class Connections {
       return;
     }
     const prefaceTimer = setTimeout(() => this.#drop(connection), this.#prefaceTimeoutMs);
-    const connection: Connection = { address, network, socket, prefaceTimer, isTrusted: false };
+    const connection: Connection = {
+      ...{ address, network, socket, prefaceTimer },
+      ...{ isTrusted: false, refusals: 0 },
+    };
     this.#all.set(endpointsOf(socket), connection);
     const siblings = this.#byNetwork.get(network) ?? new Set();
     this.#byNetwork.set(network, siblings.add(connection));

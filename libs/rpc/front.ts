@@ -5,12 +5,19 @@ import { errors } from '@silo/errors/errors.ts';
 import { from } from '@silo/errors/from.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { toStatus } from '@silo/errors/to-status.ts';
+import { closeAnswered } from './answered-stream.ts';
 import { type Connection, Connections } from './connections.ts';
 import { keyHashOfHeader } from './credentials.ts';
 import { http2ServersOf, http2StreamOf, receiveStreams } from './http2-servers.ts';
-import { headerBytesMax, type PortLimits, reflectionStreamsMax } from './limits.ts';
+import {
+  headerBytesMax,
+  type PortLimits,
+  publicStreamsMax,
+  refusalsPerConnectionMax,
+} from './limits.ts';
 import { dropLongDeadline } from './long-deadline.ts';
 import { RateLimits } from './rate-limits.ts';
+import { ReflectionSlots } from './reflection-slots.ts';
 import { headerBytesOf, UnadmittedCalls } from './unadmitted-calls.ts';
 
 /** What is known of a call before anything is read of it, and what its admission tells back. */
@@ -51,7 +58,7 @@ export class Front implements Disposable {
   readonly #unadmitted: UnadmittedCalls;
   readonly #arrivals = new WeakMap<object, Arrival>();
   readonly #reportRefused: ReportRefused;
-  #reflectionStreams = 0;
+  readonly #reflectionSlots = new ReflectionSlots();
 
   constructor({ limits, internal, reportRefused }: FrontOptions) {
     const rates = internal ? undefined : new RateLimits(limits.rates);
@@ -115,14 +122,14 @@ export class Front implements Disposable {
     try {
       await this.#takePoints(headers, connection);
     } catch (error) {
-      const isFlooding = this.#rates?.isFlooding(connection.network) ?? false;
-      if (isFlooding && !connection.isTrusted) connection.socket.destroy();
+      connection.refusals++;
+      if (this.#isAbusive(connection)) connection.socket.destroy();
       else this.#refuse(stream, connection, from(error, { callId: '' }), headers[':path']);
       return;
     }
     // It may have been reset meanwhile: of such a stream grpc-js would wait for the end for ever.
     if (stream.closed || stream.destroyed) return;
-    if (isReflection(headers) && !this.#countReflection(stream)) {
+    if (isReflection(headers) && !this.#takeReflectionSlot(stream, connection, headers)) {
       this.#refuse(stream, connection, errors.rateLimited('reflection', retryMs), headers[':path']);
       return;
     }
@@ -137,12 +144,23 @@ export class Front implements Disposable {
     await this.#rates?.takeAddress(connection.network, points);
   }
 
-  /** Counts a stream of server reflection while it is open; false where there are too many. */
-  #countReflection(stream: ServerHttp2Stream): boolean {
-    if (this.#reflectionStreams >= reflectionStreamsMax) return false;
-    this.#reflectionStreams++;
-    stream.once('close', () => this.#reflectionStreams--);
-    return true;
+  /** Whether the client goes on in spite of refusals. */
+  #isAbusive({ isTrusted, refusals, network }: Connection): boolean {
+    if (isTrusted) return false;
+    return refusals > refusalsPerConnectionMax || (this.#rates?.isFlooding(network) ?? false);
+  }
+
+  /** Takes a slot of server reflection until the stream closes; false where there is none. */
+  #takeReflectionSlot(
+    stream: ServerHttp2Stream,
+    connection: Connection,
+    headers: IncomingHttpHeaders,
+  ): boolean {
+    const release = this.#reflectionSlots.take(connection.network, performance.now(), () =>
+      this.#refuse(stream, connection, errors.rateLimited('reflection', retryMs), headers[':path']),
+    );
+    if (release !== undefined) stream.once('close', release);
+    return release !== undefined;
   }
 
   #proceed(stream: ServerHttp2Stream, connection: Connection, proceed: () => void): void {
@@ -151,7 +169,7 @@ export class Front implements Disposable {
     this.#arrivals.set(stream, {
       ...{ address, network, rates },
       accepted: (keyHash) => {
-        connection.isTrusted = true;
+        trust(stream, connection);
         rates?.know(keyHash);
       },
       admitted: () => this.#unadmitted.release(stream),
@@ -178,9 +196,16 @@ export class Front implements Disposable {
       ...metadata.toHttp2Headers(),
     };
     stream.respond(trailers, { endStream: true });
-    // What is still sent of the request is not waited for, nor read.
-    stream.close(constants.NGHTTP2_NO_ERROR);
+    closeAnswered(stream);
   }
+}
+
+/** From its first call with a live key on, a connection may have more streams at once. */
+function trust({ session }: ServerHttp2Stream, connection: Connection): void {
+  if (connection.isTrusted) return;
+  connection.isTrusted = true;
+  if (session === undefined || session.closed || session.destroyed) return;
+  session.settings({ maxConcurrentStreams: publicStreamsMax });
 }
 
 function isReflection(headers: IncomingHttpHeaders): boolean {

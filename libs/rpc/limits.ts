@@ -14,7 +14,7 @@ export type RateSettings = {
   windowMs: number;
   /**
    * From one address before authentication, in points: a call costs 1, a call of server reflection
-   * 10, a new connection 5, a key that is not a live one 10 more. Calls with a key that was accepted
+   * 10, a new connection 5, a key that is not a live one 30 more. Calls with a key that was accepted
    * lately cost nothing.
    */
   addressPoints: number;
@@ -39,8 +39,12 @@ export const defaultLimits: PortLimits = {
   },
 };
 
-/** Of a connection to the public port. The usual number: as of nginx, and what RFC 9113 asks for. */
+/** Concurrent streams of a trusted public connection: the default of nginx, and RFC 9113's minimum. */
 export const publicStreamsMax = 100;
+/** Concurrent streams of a public connection until one of its calls has shown a live key. */
+export const untrustedStreamsMax = 16;
+/** Calls of an untrusted connection that are refused for its key or its rate before it is closed. */
+export const refusalsPerConnectionMax = 20;
 /** The largest request of the public API is a tenth of that, at four bytes a character. */
 export const publicRequestBytesMax = 256 * 1_024;
 /** Names and values of one call's headers. */
@@ -51,8 +55,12 @@ export const prefaceTimeoutMs = 10_000;
 export const requestTimeoutMs = 30_000;
 /** A connection without any call is closed after that; clients open another when they need it. */
 export const idleConnectionMs = 300_000;
-/** Streams of server reflection that are open at once, of the public port. */
-export const reflectionStreamsMax = 8;
+/** Concurrent streams of server reflection, of the public port. */
+export const reflectionSlots = {
+  max: 8,
+  /** After that another stream may take the slot, whatever its address. */
+  holdMs: 5_000,
+};
 /** Streams that a client may reset at once, and per second. */
 export const resets = { burst: 200, perSecond: 50 };
 
@@ -61,5 +69,5 @@ export const unadmitted = {
   /** A stream with all that belongs to it, beside its headers and the bytes of its request. */
   callBytes: 8 * 1_024,
   connectionBytesMax: 4 * 2 ** 20,
-  totalBytesMax: 12 * 2 ** 20,
+  totalBytesMax: 8 * 2 ** 20,
 };

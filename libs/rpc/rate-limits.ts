@@ -12,10 +12,10 @@ const hourMs = 3_600_000;
 const slotsMax = 65_536;
 const knownKeysMax = 65_536;
 /** Keys that nobody knows yet are looked up so many at a time for one address. */
-const lookUpsPerAddressMax = 4;
-/** An address that asks for so many times more than it may is not even refused any more. */
-const floodFactor = 2;
-const failureCost = 10;
+const lookUpsPerAddressMax = 2;
+/** An address that asks for so many times what it may is not answered until its window ends. */
+const floodFactor = 1.25;
+const failureCost = 30;
 
 /** Points of many names, such as addresses, in fixed windows and bounded memory. */
 class Meter {

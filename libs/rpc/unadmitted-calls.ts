@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { stopUpload } from './answered-stream.ts';
 import { publicRequestBytesMax, requestTimeoutMs, unadmitted } from './limits.ts';
 
 const sweepMs = 1_000;
@@ -103,8 +104,11 @@ export class UnadmittedCalls implements Disposable {
   }
 
   #receive(held: Held, { buffer, length }: Buffer): void {
-    // It is answered: what still comes is read to be thrown away.
-    if (held.stream.headersSent) return;
+    // Once the call is answered, grpc-js discards what still comes.
+    if (held.stream.headersSent) {
+      stopUpload(held.stream);
+      return;
+    }
     held.requestBytes += length;
     // Many slices of one buffer hold it once; a slice of a byte holds all of it.
     if (held.buffer === buffer || !this.#all.has(held.stream)) return;

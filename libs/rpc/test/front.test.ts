@@ -1,12 +1,22 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { connect as connectHttp2, constants, createSecureServer, createServer } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  connect as connectHttp2,
+  constants,
+  createSecureServer,
+  createServer,
+} from 'node:http2';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { status } from '@grpc/grpc-js';
 import { ServerReflectionRequest } from '@silo/protos/gen/grpc/reflection/v1/reflection.ts';
 import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
-import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import {
+  AccountServiceClient,
+  CreateAccountRequest,
+  CreateAccountResponse,
+} from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import anyTest, { type ExecutionContext } from 'ava';
 import { connect } from '../client.ts';
 import { Connections } from '../connections.ts';
@@ -14,8 +24,12 @@ import {
   defaultLimits,
   type PortLimits,
   publicRequestBytesMax,
+  publicStreamsMax,
+  reflectionSlots,
+  refusalsPerConnectionMax,
   requestTimeoutMs,
   resets,
+  untrustedStreamsMax,
 } from '../limits.ts';
 import type { ServerOptions } from '../server.ts';
 import { UnadmittedCalls } from '../unadmitted-calls.ts';
@@ -65,6 +79,8 @@ async function startPublic(
   const attack = async (from = attackersAddress) => {
     const session = await connectRaw({ address: server.address, ca: tls.ca, from });
     t.teardown(() => session.destroy());
+    // Streams that are begun before may be refused: the client does not know how many it may have.
+    await once(session, 'remoteSettings');
     return session;
   };
   const tcp = (from?: string) => {
@@ -79,6 +95,22 @@ async function startPublic(
 
 /** A message of that size but for its last byte. */
 const unfinished = (sizeBytes: number) => framed(Buffer.alloc(sizeBytes - 1), sizeBytes);
+
+const reflectionQuestion = ServerReflectionRequest.encode({
+  host: '',
+  messageRequest: { $case: 'fileContainingSymbol', value: 'silo.org.v1.AccountService' },
+}).finish();
+
+/** Streams of reflection that read no answer: the status of each that is refused, else undefined. */
+function beginReflection(session: ClientHttp2Session, streams: number) {
+  return Array.from({ length: streams }, async () => {
+    const stream = beginCall(session, reflectionPath);
+    stream.write(framed(reflectionQuestion));
+    const [headers] = await once(stream, 'response');
+    const code: unknown = headers['grpc-status'];
+    return code === undefined ? undefined : String(code);
+  });
+}
 
 const open = (sockets: readonly Socket[]) =>
   sockets.filter(({ readyState }) => readyState === 'open');
@@ -139,6 +171,63 @@ test('a connection has so many calls at once as it may, and more wait in the cli
   release.resolve();
   t.deepEqual(new Set(await Promise.all(calls)), new Set(['OK']));
   t.is(running, 150);
+});
+
+test('a connection has few calls at once until one of them has shown a live key', async (t) => {
+  const release = Promise.withResolvers<void>();
+  let running = 0;
+  const createAccount = async () => {
+    running++;
+    await release.promise;
+    return CreateAccountResponse.create();
+  };
+  const { attack } = await startPublic(t, { services: [accountService({ createAccount })] });
+  const session = await attack();
+  const body = framed(CreateAccountRequest.encode(createAccountRequest).finish());
+  const begin = () => {
+    const call = beginCall(session, createAccountPath);
+    call.end(body);
+    return outcomeOfRaw(call);
+  };
+  const first = Array.from({ length: 40 }, () => begin());
+  await eventually(() => running === untrustedStreamsMax);
+  t.is(session.remoteSettings.maxConcurrentStreams, untrustedStreamsMax);
+  release.resolve();
+  const codes = (await Promise.all(first)).map(({ status: code }) => code);
+  t.deepEqual(new Set(codes), new Set([String(status.OK)]));
+  const known = beginCall(session, getAccountPath, { authorization: `Bearer ${fullKey}` });
+  known.end(framed(Buffer.alloc(0)));
+  t.is((await outcomeOfRaw(known)).status, String(status.OK));
+  await eventually(() => session.remoteSettings.maxConcurrentStreams === publicStreamsMax);
+});
+
+test('an upload that is answered before it ends is reset, so that its client stops', async (t) => {
+  const { attack } = await startPublic(t);
+  const session = await attack();
+  const upload = beginCall(session, createAccountPath);
+  const answered = outcomeOfRaw(upload);
+  // Declares more than a request may have, and never ends.
+  upload.write(framed(Buffer.alloc(2 * 2 ** 20), 4 * 2 ** 20));
+  t.like(await answered, exhausted);
+  t.is(upload.rstCode, constants.NGHTTP2_NO_ERROR);
+  t.false(session.destroyed);
+});
+
+test('a connection whose calls are refused again and again is closed', async (t) => {
+  // Far from the points at which the address floods.
+  const limits = { rates: { ...longRates, addressPoints: 1_000 } };
+  const { attack } = await startPublic(t, { limits });
+  const session = await attack();
+  let refused = 0;
+  let calls = 0;
+  while (!session.destroyed && !session.closed && calls < 1_250) {
+    const call = beginCall(session, '/no.such.Service/Method');
+    call.end(framed(Buffer.alloc(0)));
+    calls++;
+    if ((await outcomeOfRaw(call)).status === exhausted.status) refused++;
+  }
+  t.true(session.destroyed || session.closed);
+  t.is(refused, refusalsPerConnectionMax);
 });
 
 test('a client that resets its calls over and over loses its connection', async (t) => {
@@ -253,31 +342,21 @@ test('a call that is not admitted in time is refused, also one whose answer is n
 
 test('reflection answers that are not read are bounded by their number', async (t) => {
   const { attack, accounts } = await startPublic(t);
-  const question = ServerReflectionRequest.encode({
-    host: '',
-    messageRequest: { $case: 'fileContainingSymbol', value: 'silo.org.v1.AccountService' },
-  }).finish();
-  const outcomes: Promise<{ status?: string }>[] = [];
-  for (let index = 0; index < 2; index++) {
-    const session = await attack();
-    for (let stream = 0; stream < 40; stream++) {
-      const asked = beginCall(session, reflectionPath);
-      // Not read: only what the server ends is told.
-      outcomes.push(
-        new Promise((resolve) =>
-          asked.once('response', (headers) => {
-            const code = headers['grpc-status'];
-            resolve(code === undefined ? {} : { status: String(code) });
-          }),
-        ),
-      );
-      asked.write(framed(question));
-    }
-  }
+  const outcomes: Promise<string | undefined>[] = [];
+  for (let index = 0; index < 2; index++) outcomes.push(...beginReflection(await attack(), 40));
   const all = await Promise.all(outcomes);
-  t.is(all.filter(({ status: code }) => code === undefined).length, 8);
-  t.is(all.filter(({ status: code }) => code === exhausted.status).length, 80 - 8);
+  t.is(all.filter((code) => code === undefined).length, reflectionSlots.max);
+  t.is(all.filter((code) => code === exhausted.status).length, 80 - reflectionSlots.max);
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
+});
+
+test('an address that holds all slots of reflection gives way to another', async (t) => {
+  const { attack } = await startPublic(t);
+  const held = beginReflection(await attack(), 2 * reflectionSlots.max);
+  const codes = await Promise.all(held);
+  t.is(codes.filter((code) => code === undefined).length, reflectionSlots.max);
+  const others = await attack('127.0.0.3');
+  t.deepEqual(await Promise.all(beginReflection(others, 1)), [undefined]);
 });
 
 test('an address without a live key is refused with RATE_LIMITED, and then dropped; keys that are live are served', async (t) => {

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { connect, createChannel } from '@silo/rpc/client.ts';
 import type { RawTarget } from '@silo/rpc/test/raw-client.ts';
-import { startForked } from '../../harness/forked.ts';
+import { type Forked, startForked } from '../../harness/forked.ts';
 import type { Attack } from '../attacker.ts';
 import type { Bench } from '../bench-servers.ts';
 import { Live } from '../live.ts';
@@ -28,9 +28,12 @@ const attacks: Record<Exclude<Attack, 'none'>, string> = {
 };
 
 /**
- * What attacks without a key cost a service: how much slower a well-behaved client's slowest calls
- * become (p99 of GetAccount at a steady pace, in turns of idle and attack), and how much more memory
- * the process holds at its peak. The attacker begins again each second with what was refused.
+ * What attacks without a key cost a service: how much slower the slowest calls of a well-behaved
+ * client become (p99 of GetAccount at a steady pace), and by how much the memory of the process
+ * grows at its peak. The attacker begins again each second with what was refused.
+ *
+ * Attacker, client and service share the machine. What that alone costs is measured beside: the same
+ * attack on another process, an HTTP/2 server that refuses every call at once. The turns alternate.
  */
 export const abuse: readonly Row[] = Object.entries(attacks).flatMap(([attack, what]) => {
   const measured = measuredOnce(attack as Attack);
@@ -40,10 +43,11 @@ export const abuse: readonly Row[] = Object.entries(attacks).flatMap(([attack, w
     goal: { of: 'ratio', atMost: 2 },
     about: `GetAccount during ${what}; floor: without`,
     run: async (bench) => {
-      const { idleP99Ms, attackedP99Ms, cpuShare, failures } = await measured(bench);
+      const { p99Ms, cpuShare, failures } = await measured(bench);
       const failed = failures.length === 0 ? 'none' : failures.join(', ');
-      const remark = `${(100 * cpuShare).toFixed(0)} % of a core; failed calls: ${failed}`;
-      return { value: attackedP99Ms, floor: idleP99Ms, remark };
+      const elsewhere = `the same attack on a server that only refuses: ${p99Ms.elsewhere.toFixed(2)} ms (${(p99Ms.elsewhere / p99Ms.idle).toFixed(2)}×)`;
+      const remark = `${elsewhere}; ${(100 * cpuShare).toFixed(0)} % of a core; failed calls: ${failed}`;
+      return { value: p99Ms.attacked, floor: p99Ms.idle, remark };
     },
   };
   const memory: Row = {
@@ -51,15 +55,21 @@ export const abuse: readonly Row[] = Object.entries(attacks).flatMap(([attack, w
     unit: 'MiB',
     goal: { of: 'value', atMost: 32 },
     about: `by how much org's memory grows at its peak during ${what}`,
-    run: async (bench) => ({ value: (await measured(bench)).grownBytes / mebibyte }),
+    run: async (bench) => {
+      const { grownBytes } = await measured(bench);
+      const remark = `a server that only refuses: ${(grownBytes.elsewhere / mebibyte).toFixed(1)}`;
+      return { value: grownBytes.attacked / mebibyte, remark };
+    },
   };
   return [latency, memory];
 });
 
+/** What is attacked in a turn: nothing, org, or the server that only refuses. */
+type Turn = 'idle' | 'attacked' | 'elsewhere';
+
 type AbuseMeasured = {
-  idleP99Ms: number;
-  attackedP99Ms: number;
-  grownBytes: number;
+  p99Ms: Record<Turn, number>;
+  grownBytes: Record<'attacked' | 'elsewhere', number>;
   /** Of org's process during the attack, in cores. */
   cpuShare: number;
   /** Of the well-behaved client: when, after how many ms, and why. */
@@ -82,19 +92,24 @@ async function measure(bench: Bench, attack: Attack): Promise<AbuseMeasured> {
   const { ca, services } = silo.endpoints;
   const { pid } = silo.services.org;
   if (pid === undefined) throw new TypeError('org does not run');
-  const target: RawTarget = { address: services.org.public, ca, from: attackersAddress };
-  await using attacker = await startForked<string>(
-    new URL('../attacker.ts', import.meta.url),
-    target,
+  await using refusing = await startForked<{ address: string; pid: number }>(
+    new URL('../refusing-server.ts', import.meta.url),
+    await bench.certificate('service', 'org'),
   );
+  const attackerOf = (address: string) => {
+    const target: RawTarget = { address, ca, from: attackersAddress };
+    return startForked<string>(new URL('../attacker.ts', import.meta.url), target);
+  };
+  await using attacker = await attackerOf(services.org.public);
+  await using elsewhere = await attackerOf(refusing.ready.address);
   using channel = createChannel(services.org.public, { ca });
   const accounts = connect(AccountServiceClient, channel, {
     refusals: true,
     metadata: { authorization: `Bearer ${tenant.apiKey}` },
   });
-  const tookMs = { warmUp: [] as number[], idle: [] as number[], attacked: [] as number[] };
+  const tookMs: Record<Turn, number[]> = { idle: [], attacked: [], elsewhere: [] };
   const failures: string[] = [];
-  const callFor = async (forMs: number, when: keyof typeof tookMs) => {
+  const callFor = async (forMs: number, turn?: Turn) => {
     const endMs = performance.now() + forMs;
     while (performance.now() < endMs) {
       const startMs = performance.now();
@@ -103,49 +118,83 @@ async function measure(bench: Bench, attack: Attack): Promise<AbuseMeasured> {
         (e: unknown) => e,
       );
       const durationMs = performance.now() - startMs;
-      tookMs[when].push(durationMs);
-      if (error !== undefined) failures.push(`${when} ${durationMs.toFixed(0)} ms ${error}`);
+      if (turn !== undefined) tookMs[turn].push(durationMs);
+      if (error !== undefined) failures.push(`${turn} ${durationMs.toFixed(0)} ms ${error}`);
       await pause(paceMs);
     }
   };
   // What ordinary calls make a process hold is no cost of the attack.
-  await Promise.all(Array.from({ length: warmUpClients }, () => callFor(warmUpMs, 'warmUp')));
-  const beforeBytes = residentBytes(pid);
-  let peakBytes = beforeBytes;
+  await Promise.all(Array.from({ length: warmUpClients }, () => callFor(warmUpMs)));
+  const memory = [pid, refusing.ready.pid].map((process) => new PeakMemory(process));
   const sampler = setInterval(() => {
-    peakBytes = Math.max(peakBytes, residentBytes(pid));
+    for (const each of memory) each.sample();
   }, sampleMs);
   let cpuMs = 0;
   try {
     for (let round = 0; round < rounds; round++) {
       await callFor(roundMs, 'idle');
       const cpuBeforeMs = cpuTimeMs(pid);
-      const attacking = attacker.ask(attack);
-      await callFor(roundMs, 'attacked');
-      await attacking;
+      await attackWith(attacker, attack, () => callFor(roundMs, 'attacked'));
       cpuMs += cpuTimeMs(pid) - cpuBeforeMs;
-      await attacker.ask('none');
+      await attackWith(elsewhere, attack, () => callFor(roundMs, 'elsewhere'));
     }
   } finally {
     clearInterval(sampler);
   }
+  const [ofOrg, ofRefusing] = memory.map(({ grownBytes }) => grownBytes);
   return {
-    idleP99Ms: quantile(tookMs.idle, 0.99),
-    attackedP99Ms: quantile(tookMs.attacked, 0.99),
-    grownBytes: peakBytes - beforeBytes,
+    p99Ms: {
+      idle: quantile(tookMs.idle, 0.99),
+      attacked: quantile(tookMs.attacked, 0.99),
+      elsewhere: quantile(tookMs.elsewhere, 0.99),
+    },
+    grownBytes: { attacked: ofOrg ?? Number.NaN, elsewhere: ofRefusing ?? Number.NaN },
     cpuShare: cpuMs / (rounds * roundMs),
     failures,
   };
 }
 
-/** What a process holds of the machine's memory, as Linux tells it. */
+/** Attacks while `work` runs. */
+async function attackWith(
+  attacker: Forked<string>,
+  attack: Attack,
+  work: () => Promise<void>,
+): Promise<void> {
+  const attacking = attacker.ask(attack);
+  await work();
+  await attacking;
+  await attacker.ask('none');
+}
+
+/** By how much a process's memory has grown at its peak. */
+class PeakMemory {
+  readonly #pid: number;
+  readonly #beforeBytes: number;
+  #peakBytes: number;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+    this.#beforeBytes = residentBytes(pid);
+    this.#peakBytes = this.#beforeBytes;
+  }
+
+  sample(): void {
+    this.#peakBytes = Math.max(this.#peakBytes, residentBytes(this.#pid));
+  }
+
+  get grownBytes(): number {
+    return this.#peakBytes - this.#beforeBytes;
+  }
+}
+
+/** The resident memory of a process, as Linux reports it. */
 function residentBytes(pid: number): number {
   const [, kibibytes] =
     /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return Number(kibibytes) * 1_024;
 }
 
-/** The time that a process has computed, of itself and for it (fields 14 and 15, in 10 ms). */
+/** User and system CPU time of a process (fields 14 and 15, in 10 ms). */
 function cpuTimeMs(pid: number): number {
   const afterName = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1) ?? '';
   const fields = afterName.split(' ');
