@@ -6,8 +6,7 @@ import { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import type { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { hashOf } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
-import { apart } from '../harness/apart.ts';
-import type { PublicApi } from '../harness/clients.ts';
+import { type PublicApi, withoutPropagation } from '../harness/clients.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { mutations } from '../scenarios/mutations.ts';
 import { createOrganization, outcomes, present, scenarios } from '../scenarios/support.ts';
@@ -145,7 +144,7 @@ for (const [path, { prepare }] of Object.entries(mutations)) {
     const keys = await createWeakKeys(silo, api, path);
     const earlier = await sagaIds(silo, path);
     const requestId = randomUUID();
-    const answer = apart(await call(requestId));
+    const answer = withoutPropagation(await call(requestId));
     const saga = await sagaOf(silo, path, (id) => !earlier.has(id));
     const isSaga =
       /Create(Organization|Project|RecommendedProjects)$|ChangePlan$|Delete(Organization)$/;
@@ -161,9 +160,13 @@ for (const [path, { prepare }] of Object.entries(mutations)) {
     };
 
     await inEachState((state) => refusesWeakKeys(t, silo, { call, requestId, keys, state }));
-    t.deepEqual(apart(await call(requestId)), answer, 'who may make the request may repeat it');
+    t.deepEqual(
+      withoutPropagation(await call(requestId)),
+      answer,
+      'who may make the request may repeat it',
+    );
     const stranger = (await silo.signUp('Stranger')).api;
-    const foreign = await call(requestId, stranger).then(apart, () => undefined);
+    const foreign = await call(requestId, stranger).then(withoutPropagation, () => undefined);
     t.false(isDeepStrictEqual(foreign, answer) && hasContent(answer), 'another account');
     await joinsRunning(t, { saga, repeat });
 

@@ -193,7 +193,7 @@ for (const [{ name, prepare }, steps] of sagas) {
         const answer = call();
         answer.catch(() => {}); // until it is awaited
         await hung.entered();
-        const processes = stopped.map((each) => silo.silo.services[each]);
+        const processes = stopped.map((each) => silo.services[each][0]);
         for (const each of processes) each.kill('SIGTERM');
         await Promise.all(stopped.map(untilDraining));
         await hung.release();

@@ -8,10 +8,10 @@ import { checkInvariants, invariantsHold } from '../invariants.ts';
 import type { Held } from './fail-points.ts';
 import {
   type FaultSilo,
-  goOn,
   killDuring,
   makeWhole,
   pause,
+  resume,
   startDead,
   startFaultSilo,
 } from './fault-silo.ts';
@@ -96,7 +96,7 @@ test.serial(
       outcomes.map(({ status }) => status),
       Array(4).fill('rejected'),
     );
-    for (const { waitsFor } of stopped) goOn(silo, waitsFor);
+    for (const { waitsFor } of stopped) resume(silo, waitsFor);
     await eventually(async () => {
       if ((await accountsOf(decided)) !== 1) throw new Error('the commit has no effect yet');
     });

@@ -7,8 +7,7 @@ import type {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import test, { type ExecutionContext } from 'ava';
 import { upgrade } from '../authorization/world.ts';
-import { apart } from '../harness/apart.ts';
-import type { SignedUp } from '../harness/clients.ts';
+import { type SignedUp, withoutPropagation } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
 import { readStream } from '../invariants/stream.ts';
 import { checkInvariants, invariantsHold } from '../invariants.ts';
@@ -58,7 +57,7 @@ async function attempt(): Promise<Attempt> {
   };
   return {
     projectId,
-    move: async () => apart(await ada.api.projects.moveProject(request)),
+    move: async () => withoutPropagation(await ada.api.projects.moveProject(request)),
     rename: () => ada.api.projects.updateProject(renaming),
   };
 }

@@ -3,8 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import test from 'ava';
 import { upgrade } from '../authorization/world.ts';
-import { apart } from '../harness/apart.ts';
-import type { SignedUp } from '../harness/clients.ts';
+import { type SignedUp, withoutPropagation } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
 import { checkInvariants, invariantsHold } from '../invariants.ts';
 import type { Held } from './fail-points.ts';
@@ -57,7 +56,10 @@ test.serial(
     const { subscription } = await eventually(changePlan);
     t.is(subscription?.plan, Plan.PLAN_ENTERPRISE);
     t.deepEqual(await changePlan(), { subscription });
-    t.deepEqual(apart(await deleteOrganization()), apart(await deleteOrganization()));
+    t.deepEqual(
+      withoutPropagation(await deleteOrganization()),
+      withoutPropagation(await deleteOrganization()),
+    );
     await t.throwsAsync(ada.api.organizations.getOrganization({ organizationId: emptyId }));
   },
 );

@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
-import { serviceNames } from '@silo/service/config.ts';
 import test from 'ava';
 import { upgrade } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
@@ -11,7 +10,14 @@ import { readSnapshot } from '../invariants/snapshot.ts';
 import { readStream } from '../invariants/stream.ts';
 import { checkInvariants, invariantsHold } from '../invariants.ts';
 import { releaseAll } from './fail-points.ts';
-import { type FaultSilo, killService, makeWhole, startDead, startFaultSilo } from './fault-silo.ts';
+import {
+  type FaultSilo,
+  killService,
+  makeWhole,
+  processesOf,
+  startDead,
+  startFaultSilo,
+} from './fault-silo.ts';
 import { newProject } from './story.ts';
 
 let silo: FaultSilo;
@@ -48,7 +54,7 @@ async function publishedMoves(projectId: string): Promise<string[]> {
 }
 
 test.serial('health follows a MongoDB that stands still, and one that goes on', async (t) => {
-  const services = serviceNames.map((name) => silo.silo.services[name]);
+  const services = processesOf(silo);
   silo.mongod.signal('SIGSTOP');
   try {
     // It takes 3 s at most where nothing else is slow; the driver alone would take 15.

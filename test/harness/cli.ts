@@ -3,9 +3,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
+import type { ExecutionContext } from 'ava';
 import { certificate } from './certificates.ts';
-import type { Addresses } from './clients.ts';
+import type { Addresses, SignedUp } from './clients.ts';
 import type { Outcome } from './command.ts';
+import type { TestSilo } from './silo.ts';
 import { openTerminal, type TerminalRun } from './terminal.ts';
 
 const command = resolve(import.meta.dirname, '../../libs/cli/silo.mjs');
@@ -68,6 +70,25 @@ export async function openCliHome(addresses: Addresses): Promise<CliHome> {
       }),
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
   };
+}
+
+type Test = ExecutionContext<{ silo: TestSilo }>;
+
+/** A home in which nobody is signed in, removed after the test. */
+export async function emptyHome(t: Test): Promise<CliHome> {
+  const home = await openCliHome(t.context.silo.addresses);
+  t.teardown(async () => home[Symbol.asyncDispose]());
+  return home;
+}
+
+/** A new account, and a home that is signed in with its key. */
+export async function signedInHome(
+  t: Test,
+  name = 'Ada',
+): Promise<{ cli: CliHome; person: SignedUp }> {
+  const [cli, person] = await Promise.all([emptyHome(t), t.context.silo.signUp(name)]);
+  await cli.json(['login', '--dev'], person.apiKey);
+  return { cli, person };
 }
 
 type Where = { directory: string; environment: Record<string, string> };

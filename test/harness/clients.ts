@@ -106,6 +106,13 @@ export function connectClients(
   };
 }
 
+/** A response without `propagation`, which differs each time the same request is sent. */
+export function withoutPropagation<Response>(
+  response: Response,
+): Response & { propagation: undefined } {
+  return { ...response, propagation: undefined };
+}
+
 type Channels = Record<ServiceName, RpcChannel>;
 
 function publicApi({ org, project, token, billing }: Channels, apiKey: string | undefined) {

@@ -4,15 +4,15 @@ import { startMongod } from '@silo/embedded/mongod.ts';
 import { startNatsServer } from '@silo/embedded/nats-server.ts';
 import { obtain } from '@silo/embedded/obtain.ts';
 
-/** What test files read to reach the servers of the run. */
-type TestEnvironment = {
+/** Where test suites find the servers' binaries. */
+type Binaries = { MONGOD_BINARY: string; NATS_SERVER_BINARY: string };
+
+/** The environment variables by which test files reach the servers of the run. */
+type TestEnvironment = Binaries & {
   MONGODB_URL: string;
   NATS_URL: string;
   /** Directory of certificates: `ca.pem`, `<role>-<name>.pem` and `.key`; `other/` is another CA. */
   SILO_TEST_CERTIFICATES: string;
-  /** The binaries, so that suites which need servers of their own do not look again. */
-  MONGOD_BINARY: string;
-  NATS_SERVER_BINARY: string;
 };
 
 /** The servers that all test files of one run share. */
@@ -20,21 +20,20 @@ export type TestServers = AsyncDisposable & { environment: TestEnvironment };
 
 /** Starts one mongod, with fail points, and one nats-server, and makes certificates. */
 export async function startTestServers(directory: string): Promise<TestServers> {
-  const log = (line: string) => console.log(`# ${line}`);
-  const [mongodBinary, natsBinary] = await Promise.all([
-    obtain('mongod', { log }),
-    obtain('nats-server', { log }),
-  ]);
+  const binaries = await obtainBinaries((line) => console.log(`# ${line}`));
   await using started = new AsyncDisposableStack();
   const mongod = started.use(
     await startMongod({
-      binary: mongodBinary.path,
+      binary: binaries.MONGOD_BINARY,
       directory: join(directory, 'mongodb'),
       enableTestCommands: true,
     }),
   );
   const nats = started.use(
-    await startNatsServer({ binary: natsBinary.path, directory: join(directory, 'nats') }),
+    await startNatsServer({
+      binary: binaries.NATS_SERVER_BINARY,
+      directory: join(directory, 'nats'),
+    }),
   );
   const certificates = join(directory, 'certificates');
   await makeCertificates(certificates);
@@ -45,11 +44,19 @@ export async function startTestServers(directory: string): Promise<TestServers> 
       MONGODB_URL: mongod.url,
       NATS_URL: nats.url,
       SILO_TEST_CERTIFICATES: certificates,
-      MONGOD_BINARY: mongodBinary.path,
-      NATS_SERVER_BINARY: natsBinary.path,
+      ...binaries,
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** Finds or downloads both binaries. */
+export async function obtainBinaries(log: (line: string) => void): Promise<Binaries> {
+  const [mongod, natsServer] = await Promise.all([
+    obtain('mongod', { log }),
+    obtain('nats-server', { log }),
+  ]);
+  return { MONGOD_BINARY: mongod.path, NATS_SERVER_BINARY: natsServer.path };
 }
 
 async function makeCertificates(directory: string): Promise<void> {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { emptyHome, signedInHome } from '../harness/cli.ts';
 import { keys } from '../harness/terminal.ts';
-import { emptyHome, signedInHome } from './cli-support.ts';
 import { addSilentGuard, scenarios } from './support.ts';
 
 const test = scenarios();

@@ -1,7 +1,7 @@
 import { newId } from '@silo/tokens/ids.ts';
 import type { ExecutionContext } from 'ava';
+import { signedInHome } from '../harness/cli.ts';
 import { keys } from '../harness/terminal.ts';
-import { signedInHome } from './cli-support.ts';
 import {
   addSilentGuard,
   choosePlan,

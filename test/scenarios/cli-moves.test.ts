@@ -1,5 +1,5 @@
+import { signedInHome } from '../harness/cli.ts';
 import { keys } from '../harness/terminal.ts';
-import { signedInHome } from './cli-support.ts';
 import {
   choosePlan,
   createOrganization,

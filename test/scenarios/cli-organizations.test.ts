@@ -1,6 +1,6 @@
 import { newId } from '@silo/tokens/ids.ts';
+import { signedInHome } from '../harness/cli.ts';
 import { keys } from '../harness/terminal.ts';
-import { signedInHome } from './cli-support.ts';
 import { addSilentGuard, scenarios } from './support.ts';
 
 const test = scenarios();

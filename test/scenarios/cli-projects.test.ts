@@ -1,5 +1,5 @@
+import { emptyHome, signedInHome } from '../harness/cli.ts';
 import { keys } from '../harness/terminal.ts';
-import { emptyHome, signedInHome } from './cli-support.ts';
 import { choosePlan, createProject, present, scenarios } from './support.ts';
 
 const test = scenarios();

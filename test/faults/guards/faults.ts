@@ -4,7 +4,7 @@
  * production. The last line is `N revocations, V violations`; the exit code 1 if V > 0.
  */
 import { parseArgs } from 'node:util';
-import { obtain } from '@silo/embedded/obtain.ts';
+import { obtainBinaries } from '../../harness/servers.ts';
 import { startCluster } from './cluster.ts';
 import { Fleet } from './fleet.ts';
 import { aftermath, controls, leases, runStorm, tell } from './suite.ts';
@@ -32,10 +32,7 @@ async function main(): Promise<number> {
   }
   const { revocations, guards, without, leaseMs } = options;
   const log = (line: string) => console.log(`# ${line}`);
-  const binaries = {
-    mongod: (await obtain('mongod', { log })).path,
-    natsServer: (await obtain('nats-server', { log })).path,
-  };
+  Object.assign(process.env, await obtainBinaries(log));
   let seed = options.seed;
   console.log(`seed ${seed}`);
   const chosen = leases.filter((lease) => leaseMs === undefined || lease.leaseMs === leaseMs);
@@ -43,7 +40,7 @@ async function main(): Promise<number> {
   let violations = 0;
   for (const [index, lease] of chosen.entries()) {
     const until = Math.round((revocations * (index + 1)) / chosen.length);
-    await using cluster = await startCluster({ binaries, replicas: { token: 2 }, lease });
+    await using cluster = await startCluster(lease);
     await using fleet = await Fleet.start(cluster, { count: guards, without });
     while (done < until) {
       const size = Math.min(stormRevocationsMax, until - done);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { startProcess } from '@silo/embedded/processes.ts';
-import { type Cluster, compileCache } from './cluster.ts';
+import { compileCache } from '../../harness/processes.ts';
+import type { Cluster } from './cluster.ts';
 
 /** Forges messages on NATS in a process of its own, from now until it is told to end. */
 export async function startForger({ directory, natsUrl }: Cluster): Promise<{

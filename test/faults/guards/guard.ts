@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { type OwnedProcess, startProcess } from '@silo/embedded/processes.ts';
-import { type Cluster, compileCache } from './cluster.ts';
-import { type Disturbance, TcpProxy } from './tcp-proxy.ts';
+import type { ServiceName } from '@silo/service/config.ts';
+import { compileCache, portOf } from '../../harness/processes.ts';
+import { type Disturbance, TcpProxy } from '../../harness/tcp-proxy.ts';
+import type { Cluster } from './cluster.ts';
 
 /** What a guard is linked with. */
 export const links = ['nats', 'org', 'project', 'token'] as const;
@@ -40,11 +42,13 @@ export class Guard implements AsyncDisposable {
   }
 
   static async prepare(cluster: Cluster, options: Options): Promise<Guard> {
+    const internalPorts = (name: ServiceName) =>
+      cluster.services[name].map(({ internalAddress }) => portOf(internalAddress));
     const [nats, org, project, token] = await Promise.all([
       TcpProxy.start([Number(new URL(cluster.natsUrl).port)]),
-      TcpProxy.start(cluster.internalPorts('org')),
-      TcpProxy.start(cluster.internalPorts('project')),
-      TcpProxy.start(cluster.internalPorts('token'), options.number),
+      TcpProxy.start(internalPorts('org')),
+      TcpProxy.start(internalPorts('project')),
+      TcpProxy.start(internalPorts('token'), options.number),
     ]);
     return new Guard(cluster, options, { nats, org, project, token });
   }
@@ -66,10 +70,7 @@ export class Guard implements AsyncDisposable {
         GUARD_CONTROL: controlPath,
         GUARD_HISTORY: this.newPage(),
         GUARD_WITHOUT: without ?? '',
-        NATS_URL: throughProxy(
-          this.#cluster.nats.access.urlOf('guard'),
-          this.#proxies.nats.address,
-        ),
+        NATS_URL: throughProxy(this.#cluster.natsServer.urlOf('guard'), this.#proxies.nats.address),
         ORG_INTERNAL_ADDRESS: this.#proxies.org.address,
         PROJECT_INTERNAL_ADDRESS: this.#proxies.project.address,
         TOKEN_INTERNAL_ADDRESS: this.#proxies.token.address,

@@ -3,12 +3,12 @@ import type { ServiceName } from '@silo/service/config.ts';
 import { connect } from 'nats';
 import { eventually } from '../../harness/eventually.ts';
 import { machineMs } from '../../harness/machine-clock.ts';
+import type { Disturbance } from '../../harness/tcp-proxy.ts';
 import type { SeededRandom } from '../../simulation/random.ts';
 import type { Cluster } from './cluster.ts';
 import type { Fleet } from './fleet.ts';
 import { type Guard, type LinkName, links } from './guard.ts';
 import type { Ledger } from './ledger.ts';
-import type { Disturbance } from './tcp-proxy.ts';
 
 /** What can befall a cluster and its guards. */
 export const strikes = {
@@ -169,7 +169,7 @@ export class Nemesis {
   async #strikeAll({ name, lastsAttempts, target }: Strike): Promise<void> {
     if (this.#isOver) return;
     const { cluster } = this.#world;
-    const { services, nats } = cluster;
+    const { services, natsServer } = cluster;
     const passed = this.#passing(lastsAttempts);
     const fromMs = machineMs();
     this.#note(strikes[name]);
@@ -192,14 +192,14 @@ export class Nemesis {
         break;
       }
       case 'killNats':
-        await nats.kill();
+        await natsServer.kill();
         await passed();
-        await nats.start();
+        await natsServer.start();
         break;
       case 'stopNats':
-        nats.signal('SIGSTOP');
+        natsServer.signal('SIGSTOP');
         await passed();
-        nats.signal('SIGCONT');
+        natsServer.signal('SIGCONT');
         break;
       case 'deleteStream':
         await deleteStream(cluster);

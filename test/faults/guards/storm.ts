@@ -43,7 +43,7 @@ export async function storm(
   const ledger = new Ledger(fleet, cluster.yardstick);
   const replicas = cluster.services.token.map((_, index) => {
     const { staff } = cluster.certificates;
-    return connectClients(cluster.addresses(index), staff);
+    return connectClients(cluster.addressesOf(index), staff);
   });
   using _clients = closing(replicas);
   const nemesis = new Nemesis({ cluster, fleet, ledger, log });

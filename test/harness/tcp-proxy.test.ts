@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
-import { eventually } from '../../harness/eventually.ts';
+import { eventually } from './eventually.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
 /** A server that answers every byte with the same, after its name. */

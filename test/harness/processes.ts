@@ -1,0 +1,182 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { issueCertificate, openCertificateAuthority } from '@silo/embedded/certificates.ts';
+import type { MongodbAccess } from '@silo/embedded/mongod-users.ts';
+import { type NatsServer, startNatsServer } from '@silo/embedded/nats-server.ts';
+import { freePort } from '@silo/embedded/ports.ts';
+import { ServiceProcess } from '@silo/embedded/service-process.ts';
+import type { TlsFiles } from '@silo/rpc/tls.ts';
+import { type ServiceName, serviceNames } from '@silo/service/config.ts';
+import { MongoClient } from 'mongodb';
+import type { Deployment } from '../invariants/snapshot.ts';
+import { type Addresses, type Clients, connectClients } from './clients.ts';
+import { required } from './environment.ts';
+import { generousLimitVariables } from './limits.ts';
+import { quickestPlace } from './quickest-place.ts';
+import { RestartableServer } from './restartable-server.ts';
+import { TcpProxy } from './tcp-proxy.ts';
+
+const repository = resolve(import.meta.dirname, '..', '..');
+const stopGraceMs = 5_000;
+
+/** Shared by all processes of a run. Outside of `npm test`, Node's default, which outlives a run. */
+export const compileCache = process.env.NODE_COMPILE_CACHE ?? join(tmpdir(), 'node-compile-cache');
+
+/** What the services need of a MongoDB: a URL for each of them, and one for the test. */
+type Mongodb = AsyncDisposable & MongodbAccess & { url: string };
+
+export type ProcessOptions<M extends Mongodb> = {
+  /** Starts the MongoDB of this deployment, with its files in `directory`. */
+  startMongodb(directory: string): Promise<M>;
+  /** Number of processes of a service; default 1. */
+  replicas?: Partial<Record<ServiceName, number>>;
+  /** Settings of the services beside those that every deployment needs. */
+  environment?: Record<string, string>;
+  /** The file that Node runs for every service; default `services/<name>/main.ts`. */
+  main?: string | undefined;
+};
+
+/** The four services as processes that a test can kill and pause, on servers of their own. */
+export type SiloProcesses<M extends Mongodb> = AsyncDisposable &
+  Clients &
+  Deployment & {
+    /** Holds all files of the deployment; removed when it is disposed of. */
+    directory: string;
+    mongod: M;
+    natsServer: RestartableServer<NatsServer>;
+    services: Readonly<Record<ServiceName, readonly [ServiceProcess, ...ServiceProcess[]]>>;
+    /** Where services reach each other: a service's internal port, or a proxy before its replicas. */
+    internalAddresses: Readonly<Record<ServiceName, string>>;
+    /** The addresses of every service's replica with this index, modulo the number of replicas. */
+    addressesOf(replica: number): Addresses;
+    certificates: { staff: TlsFiles; guard: TlsFiles };
+    /** One error for each process that exited without being asked to. */
+    failures: readonly Error[];
+  };
+
+/** Starts a MongoDB, a nats-server and the services, and returns when all of them serve. */
+export async function startSiloProcesses<M extends Mongodb>(
+  options: ProcessOptions<M>,
+): Promise<SiloProcesses<M>> {
+  const { replicas = {} } = options;
+  const directory = await mkdtemp(join(await quickestPlace(), 'silo-processes-'));
+  await using started = new AsyncDisposableStack();
+  started.defer(() => rm(directory, { recursive: true, force: true }));
+  const [mongod, natsServer, certificate] = await Promise.all([
+    options.startMongodb(join(directory, 'mongodb')).then((server) => started.use(server)),
+    startNats(directory).then((server) => started.use(server)),
+    openCertificates(directory),
+  ]);
+  const staff = await certificate('staff', 'operator');
+  const failures: Error[] = [];
+  const addresses = {} as Record<ServiceName, Addresses[ServiceName][]>;
+  const internalAddresses = {} as Record<ServiceName, string>;
+  for (const name of serviceNames) {
+    addresses[name] = await chooseAddresses(replicas[name] ?? 1);
+    const [first, ...others] = addresses[name].map(({ internal }) => internal);
+    internalAddresses[name] =
+      first !== undefined && others.length === 0
+        ? first
+        : started.use(await TcpProxy.start([first ?? '', ...others].map(portOf))).address;
+  }
+  const peers = serviceNames.map((name) => [variableOf(name), internalAddresses[name]]);
+  const services = {} as Record<ServiceName, [ServiceProcess, ...ServiceProcess[]]>;
+  for (const name of serviceNames) {
+    const tls = await certificate('service', name);
+    const processes = addresses[name].map((address, index) => {
+      const id = `${name}-${index}`;
+      return new ServiceProcess({
+        name: id,
+        main: options.main ?? join(repository, 'services', name, 'main.ts'),
+        workingDirectory: repository,
+        directory: join(directory, 'services', id),
+        logFile: join(directory, 'logs', `${id}.log`),
+        publicAddress: address.public,
+        internalAddress: address.internal,
+        ca: tls.ca,
+        staff: { certificate: staff.cert, key: staff.key },
+        onUnexpectedExit: (error) => failures.push(error),
+        environment: {
+          ...process.env,
+          ...generousLimitVariables,
+          NODE_COMPILE_CACHE: compileCache,
+          REGION: 'us',
+          MONGODB_URL: mongod.urlOf(name),
+          NATS_URL: natsServer.urlOf(name),
+          MONGODB_DATABASE_PREFIX: 'silo',
+          PUBLIC_ADDRESS: address.public,
+          INTERNAL_ADDRESS: address.internal,
+          TLS_CA: tls.ca,
+          TLS_CERT: tls.cert,
+          TLS_KEY: tls.key,
+          ...Object.fromEntries(peers),
+          LOG_LEVEL: 'warn',
+          ...options.environment,
+        },
+      });
+    });
+    services[name] = processes as [ServiceProcess, ...ServiceProcess[]];
+  }
+  const all = Object.values(services).flat();
+  started.defer(async () => {
+    await Promise.all(all.map((service) => service.stop({ graceMs: stopGraceMs })));
+  });
+  await Promise.all(all.map((service) => service.start()));
+  const addressesOf = (replica: number) => {
+    const entries = serviceNames.map((name) => {
+      const of = addresses[name];
+      return [name, of[replica % of.length]];
+    });
+    return Object.fromEntries(entries) as Addresses;
+  };
+  const clients = started.adopt(connectClients(addressesOf(0), staff), (each) => each.close());
+  const mongo = started.adopt(new MongoClient(mongod.url), (client) => client.close());
+  const guard = await certificate('guard', 'edge');
+  const running = started.move();
+  return {
+    ...clients,
+    ...{ directory, mongod, natsServer, services, internalAddresses, addressesOf, failures, mongo },
+    certificates: { staff, guard },
+    databasePrefix: 'silo',
+    natsUrl: natsServer.url,
+    natsStream: 'SILO',
+    natsSubjectPrefix: 'silo.v1',
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+function startNats(directory: string): Promise<RestartableServer<NatsServer>> {
+  const binary = required('NATS_SERVER_BINARY');
+  return RestartableServer.start((port) =>
+    startNatsServer({ binary, directory: join(directory, 'nats'), port }),
+  );
+}
+
+/** Issues certificates of a new certificate authority. */
+async function openCertificates(directory: string) {
+  const authority = await openCertificateAuthority(join(directory, 'certificates'), {
+    region: 'us',
+  });
+  return async (role: 'service' | 'guard' | 'staff', name: string): Promise<TlsFiles> => {
+    const { certificate: cert, key } = await issueCertificate(authority, { role, name });
+    return { ca: authority.certificateFile, cert, key };
+  };
+}
+
+async function chooseAddresses(count: number): Promise<Addresses[ServiceName][]> {
+  const chosen: Addresses[ServiceName][] = [];
+  while (chosen.length < count) {
+    const [outer, internal] = await Promise.all([freePort(), freePort()]);
+    chosen.push({ public: `127.0.0.1:${outer}`, internal: `127.0.0.1:${internal}` });
+  }
+  return chosen;
+}
+
+function variableOf(name: ServiceName): string {
+  return `${name.toUpperCase()}_INTERNAL_ADDRESS`;
+}
+
+export function portOf(address: string): number {
+  return Number(address.split(':').at(-1));
+}
