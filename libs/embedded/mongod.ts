@@ -11,12 +11,6 @@ import { probePort, waitUntil } from './wait-until.ts';
 
 const replicaSet = 'silo';
 const readyWithinMs = 120_000;
-/**
- * A set of one answers a linearizable read, which asks for no flush itself, when the journal is
- * flushed the next time. In a larger set the other members ask for it, and the server's own 100 ms
- * cost less: 0.2 s instead of 1.7 of a processor in 10 s for three idle members.
- */
-const aloneJournalMs = '1';
 // From the server's src/mongo/base/error_codes.yml.
 const notYetInitialized = 94;
 const alreadyInitialized = 23;
@@ -144,7 +138,6 @@ async function spawnMongod(
       ...['--dbpath', data, '--nounixsocket', '--quiet'],
       ...['--wiredTigerCacheSizeGB', String(cacheSizeGB)],
       ...(keyFile !== undefined ? ['--keyFile', keyFile] : []),
-      ...(members.length === 1 ? ['--journalCommitInterval', aloneJournalMs] : []),
       ...Object.entries(parameters).flatMap(([name, value]) => [
         '--setParameter',
         `${name}=${value}`,

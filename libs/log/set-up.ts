@@ -12,6 +12,7 @@ export async function setUpEventLog(db: Db): Promise<void> {
     log: [],
     leases: [],
     relays: [],
+    read_marks: [],
     events: [
       { key: { id: 1 }, unique: true },
       { key: { time: 1 }, expireAfterSeconds: retentionSeconds.event },

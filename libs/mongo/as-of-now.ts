@@ -1,5 +1,6 @@
 import { Budget } from '@silo/runtime/budget.ts';
 import { BSON, type Collection, type Document, type Filter, type Sort } from 'mongodb';
+import { majorityTime } from './majority-time.ts';
 import { pageBytesMax } from './page.ts';
 import { reading } from './read.ts';
 
@@ -8,11 +9,9 @@ const batchSize = 1_000;
 
 /**
  * What a query of many documents finds, in batches of at most 1,000 documents and `pageBytesMax`
- * bytes of BSON, whichever comes first, as it stands now: everything that was
- * acknowledged before the call is seen, and what is answered is durable. One linearizable read shows
- * that the primary is one, and tells its time; the query follows causally. Refuses with
- * DEPENDENCY_UNAVAILABLE where the primary does not answer, or cannot prove in time that it still is
- * one.
+ * bytes of BSON, whichever comes first, as it stands now: everything that was acknowledged before
+ * the call is seen, and what is answered is durable. Refuses with DEPENDENCY_UNAVAILABLE where the
+ * primary does not answer, or cannot prove in time that it still is one.
  */
 export async function* findAsOfNow<T extends Document, Found extends Document = T>(
   collection: Collection<T>,
@@ -21,11 +20,11 @@ export async function* findAsOfNow<T extends Document, Found extends Document = 
 ): AsyncGenerator<Found[]> {
   const session = collection.db.client.startSession({ causalConsistency: true });
   const bounded = { session, maxTimeMS: timeMaxMs, readPreference: 'primary' } as const;
-  const linearizable = { projection: { _id: 1 }, readConcern: { level: 'linearizable' } } as const;
-  let pending: Promise<unknown> = collection.findOne({}, { ...bounded, ...linearizable });
+  const time = majorityTime(collection.db);
+  let pending: Promise<unknown> = time;
   let batches: AsyncGenerator<Found[]> | undefined;
   try {
-    await reading(pending, signal);
+    session.advanceOperationTime(await reading(time, signal));
     const found = collection.find<Found>(filter, {
       ...bounded,
       ...options,

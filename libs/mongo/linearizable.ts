@@ -1,7 +1,6 @@
 import type { Collection, Document, Filter, WithId } from 'mongodb';
-import { reading } from './read.ts';
-
-const timeMaxMs = 5_000;
+import { majorityTime } from './majority-time.ts';
+import { bounded, reading } from './read.ts';
 
 /**
  * Reads the one document that `filter` names, as it stands now: everything that was acknowledged
@@ -11,19 +10,23 @@ const timeMaxMs = 5_000;
 export async function readLinearizable<T extends Document>(
   collection: Collection<T>,
   filter: Filter<T>,
-  options: {
-    projection?: Document | undefined;
-    maxTimeMs?: number | undefined;
-    signal?: AbortSignal | undefined;
-  } = {},
+  { projection, signal }: { projection?: Document; signal?: AbortSignal | undefined } = {},
 ): Promise<WithId<T> | null> {
-  const { projection, maxTimeMs = timeMaxMs, signal } = options;
   signal?.throwIfAborted();
-  const found = collection.findOne(filter, {
+  return await reading(findAfter(collection, filter, projection), signal);
+}
+
+/** Not ended by a signal: an abandoned read ends within its own bound. */
+async function findAfter<T extends Document>(
+  collection: Collection<T>,
+  filter: Filter<T>,
+  projection: Document | undefined,
+): Promise<WithId<T> | null> {
+  const time = await majorityTime(collection.db);
+  await using session = collection.db.client.startSession({ causalConsistency: true });
+  session.advanceOperationTime(time);
+  return await collection.findOne(filter, {
+    ...{ ...bounded, session, readConcern: { level: 'majority' }, readPreference: 'primary' },
     ...(projection ? { projection } : {}),
-    readConcern: { level: 'linearizable' },
-    readPreference: 'primary',
-    maxTimeMS: maxTimeMs,
   });
-  return await reading(found, signal);
 }

@@ -61,7 +61,7 @@ export class Bench implements AsyncDisposable {
 
   async #startMongod(): Promise<Mongod> {
     const { path: binary } = await obtain('mongod', { log: tell });
-    // As `npm start` has it, journalCommitInterval included.
+    // With the settings of `npm start`.
     const mongod = await startMongod({ binary, directory: join(this.directory, 'mongodb') });
     return this.#started.use(mongod);
   }

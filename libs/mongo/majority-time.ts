@@ -1,0 +1,41 @@
+import { coalesce } from '@silo/runtime/coalesce.ts';
+import type { Db, Timestamp } from 'mongodb';
+
+const timeMaxMs = 5_000;
+const writeConcern = { w: 'majority', journal: true, wtimeoutMS: timeMaxMs } as const;
+
+type ReadMarkDocument = { _id: 'reads'; count: number };
+
+const readers = new WeakMap<Db, (asked: undefined) => Promise<Timestamp>>();
+
+/**
+ * A time in the primary's order of writes that is later than every write acknowledged before the
+ * call. It is the time of a majority write, so the server that took it was the primary, and a
+ * majority read that is causally after it sees all those writes. Calls that wait at the same time
+ * share one write. Rejects with the driver's error where no primary acknowledges the write in 5 s.
+ *
+ * A linearizable read also makes the server write (a no-op), but one for each read, and on a set of
+ * one member the read then waits for the periodic journal flush, 100 ms by default. A write with
+ * `j` starts that flush.
+ */
+export function majorityTime(db: Db): Promise<Timestamp> {
+  let read = readers.get(db);
+  if (read === undefined) {
+    read = coalesce(() => writeMark(db));
+    readers.set(db, read);
+  }
+  return read(undefined);
+}
+
+async function writeMark(db: Db): Promise<Timestamp> {
+  const marks = db.collection<ReadMarkDocument>('read_marks');
+  await using session = db.client.startSession({ causalConsistency: true });
+  await marks.updateOne(
+    { _id: 'reads' },
+    { $inc: { count: 1 } },
+    { session, upsert: true, maxTimeMS: timeMaxMs, writeConcern },
+  );
+  const { operationTime } = session;
+  if (operationTime === undefined) throw new TypeError('the server names no operation time');
+  return operationTime;
+}
