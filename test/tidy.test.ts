@@ -146,6 +146,59 @@ test('a file of code holds one concept: split what is longer', async (t) => {
   t.deepEqual(long, []);
 });
 
+/** Which packages the code of each package imports, its tests left aside. */
+async function packageImports(): Promise<Map<string, Set<string>>> {
+  const imports = new Map<string, Set<string>>();
+  for (const file of await sources()) {
+    const [, from] = /^((?:libs|services)\/[\w-]+)\/.*\.ts$/.exec(file) ?? [];
+    if (from === undefined || anyTest.test(file)) continue;
+    const imported = imports.get(from) ?? new Set();
+    imports.set(from, imported);
+    for (const line of linesOf(file)) {
+      const [, name] = /(?:from |import\()'@silo\/([\w-]+)\//.exec(line) ?? [];
+      if (name === undefined) continue;
+      const service = /^(\w+)-service$/.exec(name)?.[1];
+      const to = service === undefined ? `libs/${name}` : `services/${service}`;
+      if (to !== from) imported.add(to);
+    }
+  }
+  return imports;
+}
+
+/** Packages by layer, each importing only lower layers; `cyclic` is what has no layer. */
+function layersOf(imports: ReadonlyMap<string, ReadonlySet<string>>) {
+  const layers: string[][] = [];
+  const placed = new Set<string>();
+  const left = new Set(imports.keys());
+  while (left.size > 0) {
+    const layer = [...left].filter((name) => {
+      return [...(imports.get(name) ?? [])].every((imported) => placed.has(imported));
+    });
+    if (layer.length === 0) break;
+    for (const name of layer) {
+      placed.add(name);
+      left.delete(name);
+    }
+    layers.push(layer);
+  }
+  return { layers, cyclic: [...left] };
+}
+
+test('packages import each other in layers: move what two of them share into a lower one', async (t) => {
+  const { layers, cyclic } = layersOf(await packageImports());
+  t.deepEqual(cyclic, []);
+  t.log(layers.map((layer) => layer.join(' ')).join('\n'));
+});
+
+test('an import cycle between packages is found', (t) => {
+  const imports = new Map([
+    ['libs/low', new Set<string>()],
+    ['libs/a', new Set(['libs/low', 'libs/b'])],
+    ['libs/b', new Set(['libs/a'])],
+  ]);
+  t.deepEqual(layersOf(imports), { layers: [['libs/low']], cyclic: ['libs/a', 'libs/b'] });
+});
+
 test('a house rule that is broken is found', (t) => {
   const sleeping = houseRules.find(({ rule }) => rule === 'tests do not sleep');
   t.regex('  setTimeout(done, 10);', sleeping?.forbidden ?? /^$/);
