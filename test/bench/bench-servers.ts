@@ -41,6 +41,13 @@ export class Bench implements AsyncDisposable {
     return (await this.#nats).url;
   }
 
+  /** Of the servers that all rows share. */
+  async serverPids(): Promise<{ mongod: number; nats: number }> {
+    const [mongod, nats] = [await this.#mongod, await this.#nats];
+    if (mongod === undefined || nats === undefined) throw new TypeError('they are not started');
+    return { mongod: mongod.pid, nats: nats.pid };
+  }
+
   /** The four services, as processes of their own, on those servers, when they have warmed up. */
   silo(): Promise<Silo> {
     this.#silo ??= this.#startSilo();

@@ -20,13 +20,12 @@ export type GuardFleetOptions = {
 /** `verify`: every guard verifies these tokens from now on, when it has seen each once. */
 export type Order = { kind: 'verify'; tokens: readonly string[] } | { kind: 'stop' };
 
-/** Of all guards together since the last order was carried out: answers, and what their work cost. */
+/** Of all guards together since the last order was carried out. */
 export type Report = {
   memory: number;
   owners: number;
   failed: number;
   refused: number;
-  cpuMs: number;
 };
 
 /** Other products' guards do not all start in the same second. */
@@ -49,7 +48,6 @@ while (fleet.length < options.guards) {
 
 let verifying: AbortController | undefined;
 let before = answersOf();
-let cpuBefore = process.cpuUsage();
 let refused = 0;
 const ended = Promise.withResolvers<void>();
 process.on('message', (order: Order) => void carryOut(order));
@@ -74,7 +72,6 @@ async function carryOut(order: Order): Promise<void> {
   if (order.kind === 'verify') {
     for (const guard of fleet) await warmUp(guard, order.tokens);
     before = answersOf();
-    cpuBefore = process.cpuUsage();
     refused = 0;
     verifying = new AbortController();
     void verify(order.tokens, verifying.signal);
@@ -112,7 +109,7 @@ async function verifyOne(guard: Guard, token: string, signal: AbortSignal): Prom
   }
 }
 
-function answersOf(): Omit<Report, 'refused' | 'cpuMs'> {
+function answersOf(): Omit<Report, 'refused'> {
   const sum = { memory: 0, owners: 0, failed: 0 };
   for (const guard of fleet) {
     const { memory, owners, failed } = guard.status().answers;
@@ -125,12 +122,10 @@ function answersOf(): Omit<Report, 'refused' | 'cpuMs'> {
 
 function report(): Report {
   const now = answersOf();
-  const { user, system } = process.cpuUsage(cpuBefore);
   return {
     memory: now.memory - before.memory,
     owners: now.owners - before.owners,
     failed: now.failed - before.failed,
     refused,
-    cpuMs: (user + system) / 1_000,
   };
 }

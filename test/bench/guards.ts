@@ -4,6 +4,7 @@ import type { GuardFleetOptions, Order, Report } from './guard-fleet.ts';
 
 /** Guards that live beside those of the services: in one process, each on its own. */
 export type Guards = AsyncDisposable & {
+  pid: number;
   /** From when this resolves every guard verifies these tokens at a steady pace. */
   verify(tokens: readonly string[]): Promise<void>;
   /** Ends the verifying, and tells how it went. */
@@ -30,6 +31,7 @@ export async function startGuards(bench: Bench, guards: number): Promise<Guards>
   );
   const order = (order: Order) => fleet.ask(order);
   return {
+    pid: fleet.pid,
     verify: async (tokens) => {
       await order({ kind: 'verify', tokens });
     },

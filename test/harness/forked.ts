@@ -5,6 +5,7 @@ const exitWithinMs = 15_000;
 
 /** A process of ours that serves its parent, and ends with it. */
 export type Forked<Message> = AsyncDisposable & {
+  pid: number;
   /** What it told when it was ready. */
   ready: Message;
   /** Tells it something, and resolves with its next message. */
@@ -33,7 +34,7 @@ export async function startForked<Message>(file: URL, options: unknown): Promise
       child.send(question as object);
       return answer;
     };
-    return { ready, ask, [Symbol.asyncDispose]: stop };
+    return { pid: child.pid ?? Number.NaN, ready, ask, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { connect, createChannel } from '@silo/rpc/client.ts';
@@ -8,6 +7,7 @@ import type { Attack } from '../attacker.ts';
 import type { Bench } from '../bench-servers.ts';
 import { Live } from '../live.ts';
 import { quantile } from '../measure.ts';
+import { cpuTimeMs, residentBytes } from '../process-usage.ts';
 import type { Row } from '../row.ts';
 import { createTenant } from '../tenant.ts';
 
@@ -185,18 +185,4 @@ class PeakMemory {
   get grownBytes(): number {
     return this.#peakBytes - this.#beforeBytes;
   }
-}
-
-/** The resident memory of a process, as Linux reports it. */
-function residentBytes(pid: number): number {
-  const [, kibibytes] =
-    /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kibibytes) * 1_024;
-}
-
-/** User and system CPU time of a process (fields 14 and 15, in 10 ms). */
-function cpuTimeMs(pid: number): number {
-  const afterName = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1) ?? '';
-  const fields = afterName.split(' ');
-  return 10 * (Number(fields[11]) + Number(fields[12]));
 }
