@@ -4,8 +4,12 @@ import { toDuration } from '@silo/guard/wire.ts';
 import type { MessageKeys } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { type Clock, systemClock } from '@silo/runtime/clock.ts';
 import { coalesce } from '@silo/runtime/coalesce.ts';
+import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { MessageKeyStore, StoredBroadcastKey } from '../store/message-keys.ts';
+
+/** Secrets that are kept at most. */
+const secretsMax = 10_000;
 
 /** When broadcast keys change hands. */
 export type RotationSettings = {
@@ -34,6 +38,8 @@ export class MessageKeeper {
   readonly #rotation: RotationSettings;
   readonly #clock: Clock;
   readonly #log: Log;
+  /** Secrets of leases, which are needed for every acknowledgement. The root never changes. */
+  readonly #secrets = new Map<string, KeyObject>();
   #loaded: Loaded | undefined;
 
   constructor(options: {
@@ -68,7 +74,12 @@ export class MessageKeeper {
   /** The secret of a lease's acknowledgements; undefined until the store has answered once. */
   secretOf(leaseId: string): KeyObject | undefined {
     if (this.#loaded === undefined) return undefined;
-    return createSecretKey(derive(this.#loaded.root, leaseId));
+    const known = this.#secrets.get(leaseId);
+    if (known !== undefined) return known;
+    const secret = createSecretKey(derive(this.#loaded.root, leaseId));
+    this.#secrets.set(leaseId, secret);
+    forgetOldest(this.#secrets, secretsMax);
+    return secret;
   }
 
   /** The secret of a broadcast key, for the registry's own reading of event batches. */

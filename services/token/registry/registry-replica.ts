@@ -211,9 +211,12 @@ class RegistryShell implements OwnRegistry {
     });
   }
 
-  #step(input: RegistryInput): void {
+  #step(...inputs: RegistryInput[]): void {
     if (this.#isDisposed) return;
-    for (const action of this.#core.step(input, readClocks())) this.#perform(action);
+    for (const input of inputs) {
+      for (const action of this.#core.step(input, readClocks())) this.#perform(action);
+    }
+    // It looks at every lease: once is enough for all acknowledgements of a turn.
     this.#alarm.setFor(this.#core.wakeMonotonicMs());
   }
 
@@ -276,7 +279,7 @@ class RegistryShell implements OwnRegistry {
   #tellHeard(): void {
     const heard = [...this.#heard.values()];
     this.#heard.clear();
-    for (const message of heard) this.#step({ kind: 'acknowledged', ...message });
+    this.#step(...heard.map((message) => ({ kind: 'acknowledged', ...message }) as const));
   }
 }
 
