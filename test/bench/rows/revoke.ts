@@ -51,9 +51,11 @@ async function measure(
   const silo = await bench.silo();
   await using live = new Live(silo);
   await using bare = await Bare.open(silo.endpoints.mongodb, `bench-floor-${name}`);
-  await using messages = await BareMessages.open(silo.endpoints.nats);
+  // The user of the endpoints may only read events.
+  const nats = await bench.nats();
+  await using messages = await BareMessages.open(nats);
   using tenant = await createTenant(silo, live, { projects: 1 });
-  const fanOutRemark = await tellFanOut(messages, silo.endpoints.nats, guards);
+  const fanOutRemark = await tellFanOut(messages, nats, guards);
   await using fleet = await startGuards(bench, guards);
   const revocations = new Revocations(tenant, guards + embeddedGuards);
   await revocations.revoke();
