@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { RegenerateProjectTokenResponse } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import { Bare, sequence } from '../bare.ts';
 import { BareMessages, fanOut } from '../bare-messages.ts';
@@ -12,8 +13,9 @@ import { createTenant, type Tenant } from '../tenant.ts';
 /** Less than an event, which has some 700: what is told is the least that messages take. */
 const messageBytes = 300;
 
-/** Calls that CPU time is measured over. */
+/** CPU time is measured over so many calls, and without calls for so long. */
 const cpuCalls = 200;
+const idleMs = 5_000;
 
 const atMostThrice: Goal = { of: 'ratio', atMost: 3 };
 
@@ -101,17 +103,35 @@ class Revocations {
     return `${this.#leases} leases, ${this.#expired} expired in ${this.#calls} calls`;
   }
 
-  /** The CPU time per call of each group of processes, while one client calls without a pause. */
+  /**
+   * The CPU time per call of each group of processes, while one client calls without a pause: beyond
+   * what they take without calls, which is what leases and their renewals cost.
+   */
   async cpuRemark(processes: Record<string, readonly number[]>): Promise<string> {
     const groups = Object.entries(processes);
-    const used = () => groups.map(([, pids]) => pids.reduce((sum, pid) => sum + cpuTimeMs(pid), 0));
-    const before = used();
-    for (let call = 0; call < cpuCalls; call++) await this.revoke();
-    const eachMs = used().map((usedMs, index) => (usedMs - (before[index] ?? 0)) / cpuCalls);
+    const usedMs = () =>
+      groups.map(([, pids]) => pids.reduce((sum, pid) => sum + cpuTimeMs(pid), 0));
+    const during = async (work: () => Promise<void>) => {
+      const [beforeMs, startMs] = [usedMs(), performance.now()];
+      await work();
+      const elapsedMs = performance.now() - startMs;
+      return { cpuMs: usedMs().map((ms, index) => ms - (beforeMs[index] ?? 0)), elapsedMs };
+    };
+    const idle = await during(async () => void (await pause(idleMs)));
+    const busy = await during(async () => {
+      for (let call = 0; call < cpuCalls; call++) await this.revoke();
+    });
+    const idleShare = idle.cpuMs.map((ms) => ms / idle.elapsedMs);
+    const eachMs = busy.cpuMs.map(
+      (ms, index) => (ms - busy.elapsedMs * (idleShare[index] ?? 0)) / cpuCalls,
+    );
     const shares = groups.map(([name], index) => `${name} ${eachMs[index]?.toFixed(1)}`).join(', ');
-    const totalMs = eachMs.reduce((sum, each) => sum + each, 0);
-    return `CPU per call ${totalMs.toFixed(1)} ms (${shares})`;
+    return `CPU per call ${sum(eachMs).toFixed(1)} ms (${shares}), without calls ${sum(idleShare).toFixed(2)} of a core`;
   }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 /** The processes that a revocation keeps busy, by what they are. */
