@@ -262,12 +262,25 @@ function removeRecordOf(recordFile: string, pid: number): void {
   if (readRecord(recordFile)?.process.pid === pid) rmSync(recordFile, { force: true });
 }
 
+/**
+ * Collects its input until that ends, then runs the reaper on it. A shell, because a Node process
+ * that only waits takes 70 MB. A signal sent to the owner's session must not end the wait.
+ */
+const waitForOwner = `
+trap '' INT TERM HUP
+lines=
+while IFS= read -r line; do lines="$lines$line
+"; done
+printf %s "$lines" | "$0" "$1"
+`;
+
 let watchdogInput: NodeJS.WritableStream | undefined;
 
 /** One helper process per owner: its input ends when the owner does, and then it cleans up. */
 function watchdog(): NodeJS.WritableStream {
   if (watchdogInput) return watchdogInput;
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'watchdog.ts')], {
+  const reaper = join(import.meta.dirname, 'watchdog.ts');
+  const child = spawn('/bin/sh', ['-c', waitForOwner, process.execPath, reaper], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });

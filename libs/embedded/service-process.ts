@@ -3,6 +3,11 @@ import { untilHealth } from './health.ts';
 import { type Exit, type OwnedProcess, type StopOptions, startProcess } from './processes.ts';
 
 const servingWithinMs = 120_000;
+/**
+ * V8 lets the young generation grow to 48 MB under the load of a start and does not give it back. A
+ * service works as fast with 6 MB.
+ */
+const nodeFlags = ['--max-semi-space-size=2'];
 const fatalSignals: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGABRT'];
 
 export interface ServiceProcessOptions {
@@ -59,7 +64,7 @@ export class ServiceProcess {
       ...options,
       name: `service ${name}`,
       command: process.execPath,
-      args: [main],
+      args: [...nodeFlags, main],
     });
     this.#process = started;
     started.exited.then((exit) => {

@@ -1,10 +1,11 @@
-// Waits until its owner is gone, then ends what the owner left running.
+// Run by the shell that `processes.ts` starts beside each owner, when the owner is gone: ends the
+// processes that the owner left running.
 // Input: one line with the owner's identity, then one record file per line.
 import { createInterface } from 'node:readline';
 import { isIdentity, type ProcessIdentity } from './process-identity.ts';
 import { reapOrphan } from './processes.ts';
 
-// Only the end of the input counts: a signal meant for the owner's session must not end the watch.
+// A signal sent to the owner's session must not end this either.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 
 let owner: ProcessIdentity | undefined;

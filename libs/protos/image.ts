@@ -11,19 +11,27 @@ import {
 import { type FileDescriptorSet, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Authorization, Caller } from './gen/silo/common/v1/authorization.ts';
 
-/** The output of `buf build`: descriptors with comments and options. */
+/** The output of `buf build`: descriptors with their options. */
 export type Image = { files: FileDescriptorSet; registry: FileRegistry };
 
-let loaded: Image | undefined;
+let plain: Image | undefined;
+let commented: Image | undefined;
 
 /** The image that `npm run generate` wrote, read once per process. */
 export function loadImage(): Image {
-  if (loaded === undefined) {
-    const bytes = readFileSync(new URL('./gen/image.binpb', import.meta.url));
-    const files = fromBinary(FileDescriptorSetSchema, bytes);
-    loaded = { files, registry: createFileRegistry(files) };
-  }
-  return loaded;
+  plain ??= readImage('./gen/image.binpb');
+  return plain;
+}
+
+/** The same with the comments of the protos, which are two thirds of it: for server reflection. */
+export function loadCommentedImage(): Image {
+  commented ??= readImage('./gen/commented-image.binpb');
+  return commented;
+}
+
+function readImage(path: string): Image {
+  const files = fromBinary(FileDescriptorSetSchema, readFileSync(new URL(path, import.meta.url)));
+  return { files, registry: createFileRegistry(files) };
 }
 
 /**

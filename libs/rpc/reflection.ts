@@ -21,12 +21,19 @@ const reflectionServiceNames = [
 
 /**
  * Serves server reflection, v1 and v1alpha, from the image: these services and what they import,
- * with comments and options. What they do not lead to does not exist here.
+ * with comments and options. What they do not lead to does not exist here. The image is loaded at
+ * the first request: most processes never get one.
  */
-export function addReflection(server: Server, image: Image, serviceNames: readonly string[]): void {
+export function addReflection(
+  server: Server,
+  loadImage: () => Image,
+  serviceNames: readonly string[],
+): void {
   const names = [...serviceNames, ...reflectionServiceNames].sort();
-  const files = describeFiles(image, names);
+  let described: DescribedFiles | undefined;
   const serve: handleBidiStreamingCall<Decoded<ServerReflectionRequest>, Buffer> = (call) => {
+    described ??= describeFiles(loadImage(), names);
+    const files = described;
     const sent = new Set<DescFile>();
     call.on('data', (message: Decoded<ServerReflectionRequest>) => {
       if ('undecodable' in message) {

@@ -1,6 +1,6 @@
 import type { SecureServerOptions } from 'node:http2';
 import { type MethodDefinition, Server, type UntypedServiceImplementation } from '@grpc/grpc-js';
-import { type Image, loadImage } from '@silo/protos/image.ts';
+import { type Image, loadCommentedImage, loadImage } from '@silo/protos/image.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
@@ -99,7 +99,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const serviceNames = services.map(({ serviceName }) => serviceName);
   const health = createHealth(serviceNames);
   health.addTo(server);
-  addReflection(server, image, [...serviceNames, healthServiceName]);
+  const describedImage = () => options.image ?? loadCommentedImage();
+  addReflection(server, describedImage, [...serviceNames, healthServiceName]);
   const address = await bind(server, options);
   front.watch(server);
   let quiet: Promise<void> | undefined;

@@ -3,7 +3,7 @@ import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
-import { loadImage } from '@silo/protos/image.ts';
+import { loadCommentedImage } from '@silo/protos/image.ts';
 import test from 'ava';
 import { combine, errors } from '../errors.ts';
 import { reasonName } from '../reason-name.ts';
@@ -71,7 +71,7 @@ const made = Object.values(samples).flat();
 
 /** The comment of each reason in error_reason.proto, by the reason's name. */
 const documented = new Map(
-  loadImage()
+  loadCommentedImage()
     .registry.getEnum('silo.common.v1.ErrorReason')
     ?.values.filter(({ number }) => number !== ErrorReason.ERROR_REASON_UNSPECIFIED)
     .map((value) => [value.name.replace('ERROR_REASON_', ''), commentOf(value.number)]) ?? [],
@@ -79,7 +79,7 @@ const documented = new Map(
 
 /** The leading comment of an enum value, as server reflection returns it. */
 function commentOf(number: number): string {
-  const described = loadImage().registry.getEnum('silo.common.v1.ErrorReason');
+  const described = loadCommentedImage().registry.getEnum('silo.common.v1.ErrorReason');
   const file = described?.file.proto;
   const enumIndex = file?.enumType.findIndex(({ name }) => name === described?.name);
   const valueIndex = described?.proto.value.findIndex((value) => value.number === number);
