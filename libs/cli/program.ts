@@ -2,7 +2,7 @@ import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Cli, Globals } from './cli.ts';
 import { account } from './commands/account.ts';
 import { activity } from './commands/activity.ts';
-import { completion } from './commands/completion.ts';
+import { complete, completion } from './commands/completion.ts';
 import { exitCodesTopic } from './commands/exit-codes.ts';
 import { finalize } from './commands/finalize.ts';
 import { keys } from './commands/keys.ts';
@@ -60,6 +60,7 @@ export function createProgram(
     exitCodesTopic(cli),
   ];
   for (const command of commands) program.addCommand(command);
+  program.addCommand(complete(cli), { hidden: true });
   inherit(program);
   return program;
 }

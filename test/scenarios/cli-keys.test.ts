@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { signedInHome } from '../harness/cli.ts';
 import { keys } from '../harness/terminal.ts';
-import { isLive, scenarios } from './support.ts';
+import { createOrganization, createProject, isLive, scenarios } from './support.ts';
 
 const test = scenarios();
 
@@ -81,4 +83,21 @@ test('a key that lacks a scope is refused with what is required, and what to do'
   t.is(code, 4);
   t.regex(errors, /does not have the scope project:read/);
   t.regex(errors, /silo keys create NAME --scope project:read/);
+});
+
+test('completion offers the names of projects, organizations and keys, where they need no quotes', async (t) => {
+  const { cli, person } = await signedInHome(t);
+  await createProject(person.api, person.organization.id, { name: 'Website' });
+  await createProject(person.api, person.organization.id, { name: 'Web $(shop)' });
+  await createOrganization(person.api, 'Acme');
+  await cli.json(['keys', 'create', 'ci', '--scope', 'project:read']);
+  const offered = async (...words: string[]) => {
+    const { output } = await cli.run(['complete', '--', ...words]);
+    return output.split('\n').map((line) => line.split('\t')[0]);
+  };
+  t.deepEqual(await offered('switch', 'Web'), ['Website', ':4', '']);
+  t.deepEqual(await offered('move', 'Website', '--to', 'A'), ['Acme', ':4', '']);
+  t.deepEqual(await offered('keys', 'show', 'c'), ['ci', ':4', '']);
+  const file = join(cli.directory, '.cache', 'silo', 'names-dev.json');
+  t.like(JSON.parse(await readFile(file, 'utf8')), { names: { key: ['ci'] } });
 });

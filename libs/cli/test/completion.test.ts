@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
@@ -17,7 +17,7 @@ test.before(async (t) => {
   t.context = { directory, path };
   const script = `#!/bin/sh\nexec '${process.execPath}' '${command}' "$@"\n`;
   await writeFile(join(directory, 'silo'), script, { mode: 0o755 });
-  for (const shell of ['bash', 'zsh']) {
+  for (const shell of ['bash', 'zsh', 'fish']) {
     const { output } = await run(join(directory, 'silo'), ['completion', shell]);
     await writeFile(join(directory, `silo.${shell}`), output);
   }
@@ -43,18 +43,29 @@ const completed: Completed[] = [
   ['silo --profile org pl', 'silo --profile org plan '],
   ['silo login --ca silo.b', 'silo login --ca silo.bash '],
   ['silo completion z', 'silo completion zsh '],
+  ['silo --profile=org project cr', 'silo --profile=org project create'],
+  ['silo project delete Web --prof', 'silo project delete Web --profile '],
 ];
 
 /** An interactive shell that knows the completion and shows `ready>`. */
 type Shell = { file: string; args: string[]; load: string };
 
-const shells: Record<'bash' | 'zsh', Shell> = {
+const shells: Record<'bash' | 'zsh' | 'fish', Shell> = {
   bash: { file: 'bash', args: ['--norc', '--noprofile', '-i'], load: 'source silo.bash' },
   // -f: no start-up files; -u: whoever owns the directories of the functions.
   zsh: {
     file: 'zsh',
     args: ['-f', '-i'],
     load: 'autoload -U compinit; compinit -D -u; source silo.zsh',
+  },
+  fish: {
+    file: 'fish',
+    args: [
+      '--no-config',
+      '--init-command',
+      'function fish_prompt; echo -n "ready> "; end; set -g fish_autosuggestion_enabled 0',
+    ],
+    load: 'source silo.fish',
   },
 };
 
@@ -83,11 +94,30 @@ async function completes(
 
 for (const each of completed) {
   test.serial(`bash completes \`${each[0]}\``, (t) => completes(t, shells.bash, each));
-  test.serial(`zsh completes \`${each[0]}\``, async (t) => {
-    // Unlike bash, zsh is not on every machine.
-    const found = await run('zsh', ['--version']).catch(() => undefined);
-    if (found?.code === 0) return completes(t, shells.zsh, each);
-    t.log('passed over: no zsh');
-    t.pass();
-  });
+  // Unlike bash, these are not on every machine.
+  for (const name of ['zsh', 'fish'] as const) {
+    test.serial(`${name} completes \`${each[0]}\``, async (t) => {
+      const found = await run(name, ['--version']).catch(() => undefined);
+      if (found?.code === 0) return completes(t, shells[name], each);
+      t.log(`passes without a check: ${name} is not installed`);
+      t.pass();
+    });
+  }
 }
+
+test.serial('bash does not run what stands on the line', async (t) => {
+  const { directory, path } = t.context;
+  const prompt = 'ready> ';
+  const environment = { PATH: path, TERM: 'xterm-256color', PS1: prompt, HOME: directory };
+  const { file, args, load } = shells.bash;
+  const shell = openTerminal(file, args, { directory, environment });
+  await shell.sees(prompt.trimEnd());
+  shell.type(load + keys.enter);
+  await shell.sees(new RegExp(`${load}\\n${prompt.trimEnd()}`));
+  shell.type(`silo switch $(touch ran) --y${keys.tab}`);
+  shell.type('.');
+  await shell.sees('--y.');
+  shell.type(`${keys.ctrlC}exit 0${keys.enter}`);
+  t.is(await shell.ended, 0, shell.screen());
+  await t.throwsAsync(access(join(directory, 'ran')), { code: 'ENOENT' });
+});

@@ -1,0 +1,68 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Cli } from '../cli.ts';
+
+/** Things whose names are completed; the same words name the arguments of commands. */
+export const nameKinds = ['project', 'organization', 'key'] as const;
+export type NameKind = (typeof nameKinds)[number];
+export type Names = Record<NameKind, string[]>;
+
+type Cached = { accountId: string; untilMs: number; names: Names };
+
+const keptMs = 60_000;
+const fetchMaxMs = 1_500;
+const page = { pageSize: 1_000, pageToken: '' };
+/** A name that needs no quotes in any shell. Others are not offered. */
+const plainName = /^[\p{L}\p{N}_][\p{L}\p{N}_.@-]*$/u;
+
+export const noNames: Names = { project: [], organization: [], key: [] };
+
+/**
+ * The names of the chosen profile's projects, organizations and keys, at most 1,000 of each, kept in
+ * a file for a minute. Empty where nobody is signed in or Silo does not answer in 1.5 s.
+ */
+export async function readNames(cli: Cli): Promise<Names> {
+  const { name, profile, api } = await cli.signedIn();
+  const { environment } = cli.terminal;
+  const base = environment.XDG_CACHE_HOME || join(environment.HOME || homedir(), '.cache');
+  const file = join(base, 'silo', `names-${name}.json`);
+  const accountId = profile.account.id;
+  const cached = await readFile(file, 'utf8').then(parse, () => undefined);
+  if (cached?.accountId === accountId && cached.untilMs > Date.now()) return cached.names;
+  const fetched = Promise.all([
+    api.projects.searchProjects({ query: '', ...page }),
+    api.organizations.listOrganizations(page),
+    api.apiKeys.listApiKeys(page),
+  ]).then(([{ results }, { organizations }, { apiKeys }]) => ({
+    project: plain(results.map(({ project }) => project?.name ?? '')),
+    organization: plain(organizations.map((each) => each.name)),
+    key: plain(apiKeys.map((each) => each.name)),
+  }));
+  const given = Promise.withResolvers<Names>();
+  const timer = setTimeout(() => given.resolve(noNames), fetchMaxMs);
+  const names = await Promise.race([fetched.catch(() => noNames), given.promise]);
+  clearTimeout(timer);
+  await write(file, { accountId, untilMs: Date.now() + keptMs, names });
+  return names;
+}
+
+function plain(names: readonly string[]): string[] {
+  return names.filter((name) => plainName.test(name));
+}
+
+/** Undefined where the file is not one of ours. */
+function parse(text: string): Cached | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function write(file: string, cached: Cached): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const temporary = `${file}.${process.pid}`;
+  await writeFile(temporary, JSON.stringify(cached), { mode: 0o600 });
+  await rename(temporary, file);
+}
