@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { fromStatus, isServiceError, reasonOf } from '@silo/errors/from-status.ts';
 import { type Sleep, systemSleep } from '@silo/runtime/clock.ts';
-import { fullJitterMs } from '@silo/runtime/random.ts';
+import { retry } from '@silo/runtime/retry.ts';
 import { CallFailure, Interrupted, usage } from './failure.ts';
 import type { Progress } from './progress.ts';
 
@@ -14,12 +14,12 @@ export type Patience = {
   sleep?: Sleep | undefined;
 };
 
-// Long enough for a server that restarts, and for a revocation that waits for a dead guard.
+// Long enough for a server that restarts, and for a revocation that waits for a crashed guard.
 const attemptsMax = 5;
 const beginWithinMs = 60_000;
 const jitter = { baseMs: 250, capMs: 2_000 };
 
-// Whoever holds the id of such a request can read the secret that it answered.
+// With the id of such a request one can read the secret in its response.
 const secretIds: ReadonlySet<string> = new Set([
   'createAccount',
   'createApiKey',
@@ -50,9 +50,9 @@ type Change = { requestId: string };
 type Method = (request: never) => Promise<unknown>;
 
 /**
- * The same methods, that do not give up at the first failure: what may pass is repeated, after what
- * the server asks and a little chance. A change carries a request id, the same in each repeat, so
- * that it happens once. Rejects with CallFailure, or Interrupted.
+ * The same methods with retries: a failure that can pass is retried after the delay that the server
+ * asks for, with jitter. A change carries a request id, the same in each retry, so that it happens
+ * once. Rejects with CallFailure, or Interrupted.
  */
 export function patient<Methods extends object>(methods: Methods, patience: Patience): Methods {
   const wrapped = Object.entries<Method>(methods as Record<string, Method>).map(
@@ -102,22 +102,22 @@ async function repeat(
   method: Method,
   request: object,
   { signal, sleep = systemSleep }: Patience,
-  tell: (why: string) => void,
+  onRetry: (reason: string) => void,
 ): Promise<unknown> {
   const end = performance.now() + beginWithinMs;
-  for (let failures = 1; ; failures++) {
-    try {
-      return await method(request as never);
-    } catch (error) {
-      signal.throwIfAborted();
-      const delayMs = retryDelayMs(error);
-      const refusal = fromStatus(error);
-      if (delayMs === undefined || failures === attemptsMax || performance.now() + delayMs > end) {
-        throw new CallFailure(error, refusal, undefined);
-      }
-      tell(reasonInWords(error));
-      await sleep(delayMs + fullJitterMs(failures, jitter), signal);
-    }
+  try {
+    return await retry(() => method(request as never), {
+      ...{ attemptsMax, ...jitter, signal, sleep },
+      isRetryable: (error) => {
+        const delayMs = retryDelayMs(error);
+        return delayMs !== undefined && performance.now() + delayMs <= end;
+      },
+      minPauseMs: (error) => retryDelayMs(error) ?? 0,
+      onRetry: (error) => onRetry(reasonInWords(error)),
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new CallFailure(error, fromStatus(error), undefined);
   }
 }
 

@@ -81,6 +81,7 @@ class Link implements NatsLink {
     await this.#running;
   }
 
+  /** Not runForever: an established connection resets the count of failures, however it ends. */
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     const { log, name } = this.#options;

@@ -1,50 +1,41 @@
 import type { UsedKey } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { Alarm } from '@silo/runtime/alarm.ts';
+import { Throttle } from '@silo/runtime/throttle.ts';
 
-/** `last_use_time` is no more exact than that. */
-const noteMs = 60_000;
-/** Uses are told together, this long after the first. */
-const tellMs = 2_000;
+/** The precision of `last_use_time`. */
+const intervalMs = 60_000;
+/** Uses are reported in one batch, this long after the first. */
+const reportAfterMs = 2_000;
 const batchMax = 1_000;
 const keysMax = 10_000;
 
 type Key = Pick<UsedKey, 'keyId' | 'accountId'>;
 
-/** Tells of keys that were used, each at most once a minute, while nobody waits for it. */
+/** Reports the use of keys in the background, each key at most once a minute. */
 export class KeyUse implements Disposable {
-  readonly #tell: (keys: UsedKey[]) => Promise<void>;
+  readonly #report: (keys: UsedKey[]) => Promise<void>;
   readonly #alarm = new Alarm(() => this.flush());
-  /** When each key was noted last, the longest ago first. */
-  readonly #noted = new Map<string, number>();
+  readonly #throttle = new Throttle({ intervalMs, keysMax });
   #waiting: Key[] = [];
 
-  constructor(tell: (keys: UsedKey[]) => Promise<void>) {
-    this.#tell = tell;
+  constructor(report: (keys: UsedKey[]) => Promise<void>) {
+    this.#report = report;
   }
 
   note({ keyId, accountId }: Key, nowMs: number): void {
-    const before = this.#noted.get(keyId);
-    if (before !== undefined && nowMs - before < noteMs) return;
-    this.#noted.delete(keyId);
-    this.#noted.set(keyId, nowMs);
-    if (this.#noted.size > keysMax) {
-      for (const oldest of this.#noted.keys()) {
-        this.#noted.delete(oldest);
-        break;
-      }
-    }
+    if (!this.#throttle.admits(keyId, nowMs)) return;
     if (this.#waiting.length >= batchMax) return;
-    if (this.#waiting.length === 0) this.#alarm.setFor(nowMs + tellMs);
+    if (this.#waiting.length === 0) this.#alarm.setFor(nowMs + reportAfterMs);
     this.#waiting.push({ keyId, accountId });
   }
 
-  /** Tells what is noted by now. What cannot be told is told with the key's next use. */
+  /** Reports what is waiting. After a failure the key's next use is reported. */
   async flush(): Promise<void> {
     const keys = this.#waiting;
     this.#waiting = [];
     if (keys.length === 0) return;
-    await this.#tell(keys).catch(() => {
-      for (const { keyId } of keys) this.#noted.delete(keyId);
+    await this.#report(keys).catch(() => {
+      for (const { keyId } of keys) this.#throttle.reset(keyId);
     });
   }
 

@@ -6,6 +6,7 @@ import { fullJitterMs, type Random } from './random.ts';
  * pauses. Only for work that is safe to repeat. Rejects with the last error if it is not retryable,
  * no attempt is left, or the signal aborts; with the signal's reason if it aborted before the first
  * attempt. An attempt is never abandoned: it gets the signal and must obey it.
+ * `minPauseMs`: added to the pause, such as what a server asked for. `onRetry`: called before it.
  */
 export async function retry<T>(
   attempt: (signal: AbortSignal, number: number) => Promise<T>,
@@ -15,6 +16,8 @@ export async function retry<T>(
     capMs: number;
     isRetryable(error: unknown): boolean;
     signal: AbortSignal;
+    minPauseMs?(error: unknown): number;
+    onRetry?(error: unknown): void;
     random?: Random;
     sleep?: Sleep;
   },
@@ -26,8 +29,10 @@ export async function retry<T>(
       return await attempt(signal, number);
     } catch (error) {
       if (number >= attemptsMax || signal.aborted || !isRetryable(error)) throw error;
+      options.onRetry?.(error);
+      const pauseMs = (options.minPauseMs?.(error) ?? 0) + fullJitterMs(number, options, random);
       // The last error is more useful than "aborted".
-      await sleep(fullJitterMs(number, options, random), signal).catch(() => {});
+      await sleep(pauseMs, signal).catch(() => {});
       if (signal.aborted) throw error;
     }
   }

@@ -5,7 +5,7 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import type { EventLog, Transaction } from '@silo/log/event-log.ts';
 import { reading } from '@silo/mongo/read.ts';
 import { retentionSeconds } from '@silo/mongo/retention.ts';
-import type { Clock } from '@silo/runtime/clock.ts';
+import { type Clock, systemSleep } from '@silo/runtime/clock.ts';
 import { race, withDeadline } from '@silo/runtime/deadline.ts';
 import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import { equalJitterMs } from '@silo/runtime/random.ts';
@@ -227,7 +227,7 @@ class Runner implements Sagas {
       const owned = mine ?? (isFree ? await this.#claim(present) : isOwn ? present : undefined);
       const ended = owned && (await this.#runOwned(owned));
       if (ended !== undefined) return ended;
-      await this.#pause(200);
+      await systemSleep(200, signal);
     }
   }
 
@@ -379,12 +379,6 @@ class Runner implements Sagas {
       )
       // The lease ends by itself where even this fails.
       .catch((failure) => log.warn({ saga: saga._id, err: failure }, 'saga not let go'));
-  }
-
-  async #pause(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    await race(promise, this.#options.signal).finally(() => clearTimeout(timer));
   }
 }
 

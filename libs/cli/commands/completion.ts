@@ -1,21 +1,13 @@
-import { RootCommand } from '@bomb.sh/tab';
 import { Argument, Command } from '@commander-js/extra-typings';
 import type { Cli } from '../cli.ts';
-import { bashScript } from '../completion/bash.ts';
 import { kindsWanted, printCandidates } from '../completion/candidates.ts';
 import { noNames, readNames } from '../completion/names.ts';
+import { scriptOf, shells } from '../completion/scripts.ts';
 
 export function completion({ terminal }: Cli) {
   return new Command('completion')
     .description('Print a script that completes commands, options and names.')
-    .addArgument(
-      new Argument('<shell>', 'which shell').choices([
-        'bash',
-        'zsh',
-        'fish',
-        'powershell',
-      ] as const),
-    )
+    .addArgument(new Argument('<shell>', 'which shell').choices(shells))
     .addHelpText(
       'after',
       `
@@ -25,8 +17,7 @@ export function completion({ terminal }: Cli) {
   silo completion powershell | Out-String | Invoke-Expression     in $PROFILE`,
     )
     .action((shell) => {
-      if (shell === 'bash') terminal.stdout.write(bashScript);
-      else new RootCommand().setup('silo', 'silo', shell);
+      terminal.stdout.write(scriptOf(shell));
     });
 }
 
@@ -35,7 +26,7 @@ export function complete(cli: Cli) {
   return new Command('complete').argument('[words...]').action(async (words, _options, command) => {
     const program = command.parent ?? command;
     const isWanted = kindsWanted(program, words).length > 0;
-    // Whoever is not signed in completes commands all the same.
+    // Commands are completed without a profile, too.
     const names = isWanted ? await readNames(cli).catch(() => noNames) : noNames;
     printCandidates(program, words, names, cli.terminal.directory);
   });

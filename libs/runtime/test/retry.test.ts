@@ -74,3 +74,18 @@ test('an abort during a real pause ends it at once, with the last error', async 
   const limits = { ...rest, baseMs: hourMs, capMs: hourMs, signal: controller.signal };
   await t.throwsAsync(retry(attempt, limits), { message: 'busy' });
 });
+
+test('a pause is longer by what an error asks for, and each retry is announced', async (t) => {
+  const pausesMs: number[] = [];
+  const announced: unknown[] = [];
+  const attempt = async (_signal: AbortSignal, number: number) => {
+    if (number < 3) throw new Error(`busy ${number}`);
+  };
+  await retry(attempt, {
+    ...options(pausesMs),
+    minPauseMs: (error) => (error instanceof Error && error.message === 'busy 1' ? 1_000 : 0),
+    onRetry: (error) => announced.push(String(error)),
+  });
+  t.deepEqual(pausesMs, [1_050, 100]);
+  t.deepEqual(announced, ['Error: busy 1', 'Error: busy 2']);
+});

@@ -1,17 +1,16 @@
 import type { UsedKey } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
-import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
+import { Throttle } from '@silo/runtime/throttle.ts';
 import type { KeyStore } from './keys.ts';
 
 const intervalMs = 60_000;
 const keysMax = 10_000;
 
-/** Notes the use of keys, at most once a minute each, while nobody waits for it. */
+/** Stores the use of keys in the background, each key at most once a minute. */
 export class LastUse {
   readonly #keys: KeyStore;
   readonly #clock: Clock;
-  /** When each key's use was noted last, the longest ago first. */
-  readonly #noted = new Map<string, number>();
+  readonly #throttle = new Throttle({ intervalMs, keysMax });
 
   constructor(keys: KeyStore, clock: Clock) {
     this.#keys = keys;
@@ -19,23 +18,15 @@ export class LastUse {
   }
 
   /**
-   * Returns at once; writes what is to be noted in one command. What cannot be noted is forgotten:
-   * the next use comes a minute later. Each key once, and no more than ReportKeyUse takes.
+   * Returns at once and writes all uses in one command. A failed write is not repeated: the next use
+   * is stored a minute later. Each key at most once, and no more keys than ReportKeyUse accepts.
    */
   note(used: readonly UsedKey[]): void {
     const nowMs = this.#clock.monotonicMs();
-    const due = used.filter(({ keyId }) => {
-      const before = this.#noted.get(keyId);
-      return before === undefined || nowMs - before >= intervalMs;
-    });
+    const due = used.filter(({ keyId }) => this.#throttle.admits(keyId, nowMs));
     if (due.length === 0) return;
-    for (const { keyId } of due) {
-      this.#noted.delete(keyId);
-      this.#noted.set(keyId, nowMs);
-    }
-    forgetOldest(this.#noted, keysMax);
     const now = this.#clock.now();
     const unlessSince = new Date(now.getTime() - intervalMs);
-    this.#keys.noteUses(due, now, unlessSince).catch(() => {}); // nothing rests on it
+    this.#keys.noteUses(due, now, unlessSince).catch(() => {}); // only for display
   }
 }
