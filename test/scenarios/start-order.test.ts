@@ -89,7 +89,7 @@ test.serial('all at once, cold, without NATS, which comes later', async (t) => {
   const ada = await silo.signUp('Ada');
   t.truthy(await changeEverything(ada));
   await untilAllGuardsAcknowledge(ada);
-  await nats.restart();
+  await nats.start();
   await using yardstick = await Yardstick.start(silo.mongo);
   await eventually(async () => {
     const fromMs = machineMs();

@@ -1,6 +1,6 @@
-import { eventually } from '@silo/mongo/test/support.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test from 'ava';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { connectNats } from '../connect.ts';
 import { ownNatsServer } from './support.ts';
 
@@ -30,7 +30,7 @@ test('a link says when its server goes and comes, and counts the losses', async 
   await server.kill();
   await becomes(false);
   t.true(link.losses > losses);
-  await server.restart();
+  await server.start();
   await becomes(true);
   const connection = await link.ready(AbortSignal.timeout(60_000));
   await t.notThrowsAsync(connection.flush());

@@ -1,7 +1,6 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
-import { eventually } from '@silo/mongo/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type {
   Head,
@@ -12,6 +11,7 @@ import type {
 import { ReadEventsResponse as ResponseMessage } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { getHead, readEvents } from '../event-log-service.ts';
 import { followLog } from '../follow.ts';
 import { range } from './support.ts';

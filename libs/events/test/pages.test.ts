@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { mutation } from '@silo/log/test/support.ts';
-import { eventually } from '@silo/mongo/test/support.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
+import { required } from '../../../test/harness/environment.ts';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { messageKey, sealMessage } from '../authentication.ts';
 import { hearPages } from '../pages.ts';
-import { natsUrl, range, sequencesOf, testKey, testRelay } from './support.ts';
+import { range, sequencesOf, testKey, testRelay } from './support.ts';
 
 /** A relay that leads, and somebody who hears what is numbered. */
 async function heardRelay(t: ExecutionContext) {
   const relays = await testRelay(t);
-  const nats = relays.link(natsUrl());
+  const nats = relays.link(required('NATS_URL'));
   const heard: number[] = [];
   const bodies: string[] = [];
   let pages = 0;

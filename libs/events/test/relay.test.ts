@@ -1,8 +1,9 @@
-import { eventually } from '@silo/mongo/test/support.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { StoredMsg } from 'nats';
+import { required } from '../../../test/harness/environment.ts';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { ensureStream } from '../stream.ts';
-import { natsUrl, ownNatsServer, range, sequencesOf, testRelay } from './support.ts';
+import { ownNatsServer, range, sequencesOf, testRelay } from './support.ts';
 
 type Relays = Awaited<ReturnType<typeof testRelay>>;
 
@@ -76,11 +77,11 @@ test('services do without NATS, and the relay catches up when it comes, goes and
   const relays = await testRelay(t, server.url);
   relays.start('a');
   await relays.decide(3);
-  await server.restart();
+  await server.start();
   await streamHolds(relays, upTo(3));
   await server.kill();
   await relays.decide(3);
-  await server.restart();
+  await server.start();
   assertWhole(t, sequencesOf(await streamHolds(relays, upTo(6))), 6);
 });
 
@@ -91,7 +92,8 @@ test('a broker that comes back without its data gets everything again', async (t
   await relays.decide(5);
   await streamHolds(relays, upTo(5));
   await server.kill();
-  await server.restart({ forgetting: true });
+  await server.forget();
+  await server.start();
   t.deepEqual(sequencesOf(await streamHolds(relays, upTo(5))), range(1, 5));
 });
 
@@ -111,7 +113,7 @@ test('a deleted stream is made again and filled in order, under new message ids'
 });
 
 test('into a stream that another service made again, all comes in order', async (t) => {
-  const relays = await testRelay(t, natsUrl(), 1_500);
+  const relays = await testRelay(t, required('NATS_URL'), 1_500);
   relays.start('a');
   await relays.decide(8);
   await streamHolds(relays, upTo(8));
@@ -134,7 +136,7 @@ test('a purged stream is filled again', async (t) => {
 });
 
 test('a stream that is purged before it was ever looked after is filled again', async (t) => {
-  const relays = await testRelay(t, natsUrl(), 1_500);
+  const relays = await testRelay(t, required('NATS_URL'), 1_500);
   relays.start('a');
   await relays.decide(4);
   await streamHolds(relays, upTo(4));
@@ -186,7 +188,7 @@ test('a service’s relay publishes beside others in one stream, and repairs onl
   await relays.decide(3);
   await streamHolds(relays, upTo(3));
   const foreign = `${relays.stream.subjectPrefix}.token.created.prj_1`;
-  const nats = await relays.link(natsUrl()).ready(AbortSignal.timeout(60_000));
+  const nats = await relays.link(required('NATS_URL')).ready(AbortSignal.timeout(60_000));
   await nats.jetstream().publish(foreign, '{}');
   await relays.admin((manager) => manager.streams.deleteMessage(relays.stream.name, 4));
   await relays.decide(1);
@@ -206,7 +208,7 @@ test('a relay without a broker tells that it does not get on, until it does', as
     relays.passMinute();
     if (!relays.progress.isStalled) throw new Error('the relay has not noticed');
   });
-  await server.restart();
+  await server.start();
   await relays.decide(1);
   await streamHolds(relays, (sequences) => sequences.length === 2);
   await eventually(() => {

@@ -9,6 +9,8 @@ import { silentLogger } from '@silo/runtime/log.ts';
 import { Progress } from '@silo/runtime/progress.ts';
 import type { ExecutionContext } from 'ava';
 import { connect, type JetStreamManager, type StoredMsg } from 'nats';
+import { required } from '../../../test/harness/environment.ts';
+import { RestartableServer } from '../../../test/harness/restartable-server.ts';
 import { messageKey } from '../authentication.ts';
 import { connectNats, type NatsLink } from '../connect.ts';
 import { placedBy } from '../envelope.ts';
@@ -22,47 +24,30 @@ export const testKey = messageKey('test', randomBytes(32));
 /** How often the relays of tests look after their stream. */
 const checkIntervalMs = 100;
 
-/** The NATS server that the test runner started. */
-export function natsUrl(): string {
-  const url = process.env.NATS_URL;
-  if (url === undefined) throw new Error('NATS_URL is not set: start tests with npm test');
-  return url;
-}
-
-/** A NATS server of the test's own, to be killed; `restart` keeps its port, and its data or not. */
+/** A NATS server of the test's own, to be killed and started again, with its data or without. */
 export async function ownNatsServer(
   t: ExecutionContext,
   configuration?: string,
-): Promise<{
-  url: string;
-  kill(): Promise<void>;
-  restart(options?: { forgetting: boolean }): Promise<void>;
-}> {
-  const binary = process.env.NATS_SERVER_BINARY;
-  if (binary === undefined) throw new Error('NATS_SERVER_BINARY is not set: use npm test');
+): Promise<RestartableServer<NatsServer> & { forget(): Promise<void> }> {
+  const binary = required('NATS_SERVER_BINARY');
   const root = await mkdtemp(join(tmpdir(), 'silo-nats-'));
   const directory = join(root, 'nats');
-  let server: NatsServer = await startNatsServer({ binary, directory, configuration });
-  const { port, url } = server;
-  const kill = () => server.stop({ force: true });
+  const server = await RestartableServer.start((port) =>
+    startNatsServer({ binary, directory, configuration, port }),
+  );
   t.teardown(async () => {
-    await kill();
+    await server[Symbol.asyncDispose]();
     await rm(root, { recursive: true, force: true });
   });
-  return {
-    url,
-    kill,
-    restart: async ({ forgetting } = { forgetting: false }) => {
-      if (forgetting) await rm(join(directory, 'data'), { recursive: true });
-      server = await startNatsServer({ binary, directory, port });
-    },
-  };
+  return Object.assign(server, {
+    forget: () => rm(join(directory, 'data'), { recursive: true }),
+  });
 }
 
 /** An event log, a stream of the test's own, and relays between them. */
 export async function testRelay(
   t: ExecutionContext,
-  url: string = natsUrl(),
+  url: string = required('NATS_URL'),
   intervalMs: number = checkIntervalMs,
 ) {
   const { connection, eventLog, another } = await testEventLog(t);

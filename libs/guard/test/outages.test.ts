@@ -61,7 +61,7 @@ test.serial('without NATS a revocation holds all the same, by renewals', async (
   const roundMs = yardstick.longestMs(fromMs, machineMs());
   t.true(first.ms < leases.leaseMs + 50 * roundMs, `${first.ms} ms, a round takes ${roundMs}`);
   t.true((await untilRemembered(() => guard.verifyToken(first.token))).allowed);
-  await nats.restart();
+  await nats.start();
   await eventually(() => {
     if (!guard.status().isHearing) throw new Error('it does not hear');
   });

@@ -3,11 +3,11 @@ import { findAsOfNow } from '@silo/mongo/as-of-now.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { readPage } from '@silo/mongo/page.ts';
 import { bounded, reading } from '@silo/mongo/read.ts';
-import { mongodbUrl } from '@silo/mongo/test/support.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
 import { type Db, MongoClient } from 'mongodb';
+import { required } from '../../../test/harness/environment.ts';
 import { createEventLog, type EventLog } from '../event-log.ts';
 import { setUpEventLog } from '../set-up.ts';
 
@@ -17,7 +17,7 @@ type World = { client: MongoClient; db: Db; eventLog: EventLog };
 
 /** An event log whose client tells of its commands. */
 async function open(t: ExecutionContext): Promise<World> {
-  const client = new MongoClient(mongodbUrl(), { monitorCommands: true });
+  const client = new MongoClient(required('MONGODB_URL'), { monitorCommands: true });
   const db = client.db(`cancelled_${randomUUID().slice(0, 8)}`);
   await setUpEventLog(db);
   const shared = { service: 'project', region: 'us', clock: systemClock } as const;

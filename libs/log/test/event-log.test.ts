@@ -1,7 +1,7 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
-import { eventually } from '@silo/mongo/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test, { type ExecutionContext } from 'ava';
+import { eventually } from '../../../test/harness/eventually.ts';
 import type { EventLog, LoggedEvent } from '../event-log.ts';
 import { eventBytesMax } from '../log-reader.ts';
 import { setUpEventLog } from '../set-up.ts';

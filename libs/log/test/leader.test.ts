@@ -1,8 +1,9 @@
 import { ensureIndexes } from '@silo/mongo/indexes.ts';
-import { eventually, testDatabase } from '@silo/mongo/test/support.ts';
+import { testDatabase } from '@silo/mongo/test/support.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { Db } from 'mongodb';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { type Leadership, lead } from '../leader.ts';
 
 const timing = { leaseMs: 600, renewMs: 100, marginMs: 100 };

@@ -3,10 +3,10 @@ import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { connectMongo } from '@silo/mongo/connect.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
-import { mongodbUrl } from '@silo/mongo/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { Document } from 'mongodb';
+import { required } from '../../../test/harness/environment.ts';
 import type { Codec, EventLog } from '../event-log.ts';
 import { mutation, testEventLog, testPermit } from './support.ts';
 
@@ -25,7 +25,11 @@ async function failCommand(
   mode: Document | 'alwaysOn',
   data: Document,
 ): Promise<{ off(): Promise<void> }> {
-  const connection = await connectMongo({ url: mongodbUrl(), database: 'admin', appName: 'fail' });
+  const connection = await connectMongo({
+    url: required('MONGODB_URL'),
+    database: 'admin',
+    appName: 'fail',
+  });
   const admin = connection.client.db('admin');
   const failPoint = { configureFailPoint: 'failCommand' };
   await admin.command({ ...failPoint, mode, data: { ...data, appName } });

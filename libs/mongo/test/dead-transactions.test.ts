@@ -1,9 +1,11 @@
 import test from 'ava';
 import { MongoClient } from 'mongodb';
+import { required } from '../../../test/harness/environment.ts';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { endDeadTransactions } from '../dead-transactions.ts';
 import { ensureIndexes } from '../indexes.ts';
 import { transact } from '../transact.ts';
-import { eventually, mongodbUrl, testDatabase } from './support.ts';
+import { testDatabase } from './support.ts';
 
 type Counter = { _id: string; value: number };
 
@@ -43,7 +45,7 @@ test('a transaction that goes on is left alone, and one that stands still is end
 
 /** A transaction in which nothing happens any more, of a process by that name. */
 async function abandoned(database: string, appName: string, _id = 'log') {
-  const client = new MongoClient(mongodbUrl(), { appName });
+  const client = new MongoClient(required('MONGODB_URL'), { appName });
   const session = client.startSession();
   session.startTransaction({ writeConcern: { w: 'majority' } });
   await client

@@ -1,10 +1,11 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import test from 'ava';
+import { required } from '../../../test/harness/environment.ts';
 import { findAsOfNow } from '../as-of-now.ts';
 import { connectMongo } from '../connect.ts';
 import { readLinearizable } from '../linearizable.ts';
-import { mongodbUrl, testDatabase } from './support.ts';
+import { testDatabase } from './support.ts';
 
 type Thing = { _id: number; value: number };
 
@@ -34,7 +35,11 @@ test('linearizable reads that wait at the same time share one write', async (t) 
 test('a primary that cannot reach a majority answers neither a linearizable read nor a query as of now', async (t) => {
   const { connect, name } = await testDatabase(t);
   const { db } = await connect();
-  const admin = await connectMongo({ url: mongodbUrl(), database: 'admin', appName: 'fail' });
+  const admin = await connectMongo({
+    url: required('MONGODB_URL'),
+    database: 'admin',
+    appName: 'fail',
+  });
   const failPoint = { configureFailPoint: 'failCommand' };
   const writeConcernError = { code: 64, errmsg: 'waiting for replication timed out' };
   const data = { failCommands: ['update'], writeConcernError, appName: name };

@@ -1,8 +1,8 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
-import { eventually } from '@silo/mongo/test/support.ts';
 import { ChangePlanResponse, Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test, { type ExecutionContext } from 'ava';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { billingDetails, openBilling, subscriptionDocument } from './support.ts';
 
 const paying = subscriptionDocument({ billingDetails });

@@ -2,11 +2,11 @@ import { errors } from '@silo/errors/errors.ts';
 import { reasonOf } from '@silo/errors/from-status.ts';
 import type { Head } from '@silo/log/event-log.ts';
 import { mutation } from '@silo/log/test/support.ts';
-import { eventually } from '@silo/mongo/test/support.ts';
 import { MemberAdded } from '@silo/protos/gen/silo/events/v1/events.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { Progress } from '@silo/runtime/progress.ts';
 import test from 'ava';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { createFollower, ownSource, type Source } from '../loops/activity-follower.ts';
 import { type StoreHarness, storeHarness } from './support.ts';
 

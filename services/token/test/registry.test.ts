@@ -3,14 +3,15 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { publishAcknowledgement } from '@silo/events/acknowledgements.ts';
 import { type MessageKey, messageKey } from '@silo/events/authentication.ts';
 import { connectNats } from '@silo/events/connect.ts';
-import { natsUrl } from '@silo/events/test/support.ts';
 import type { Positions } from '@silo/guard/core/position.ts';
 import { toLogPositions } from '@silo/guard/wire.ts';
-import { eventually, testDatabase } from '@silo/mongo/test/support.ts';
+import { testDatabase } from '@silo/mongo/test/support.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
 import { ulid } from 'ulid';
+import { required } from '../../../test/harness/environment.ts';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { MessageKeeper } from '../registry/message-keys.ts';
 import { openRegistry } from '../registry/registry-replica.ts';
 import { createKeyStore } from '../store/keys.ts';
@@ -39,7 +40,7 @@ async function open(t: ExecutionContext, usual = settings) {
   const database = await testDatabase(t);
   const subjectPrefix = `test-${randomUUID().slice(0, 8)}.v1`;
   const link = () => {
-    const nats = connectNats({ url: natsUrl(), name: 'test', log });
+    const nats = connectNats({ url: required('NATS_URL'), name: 'test', log });
     t.teardown(() => nats[Symbol.asyncDispose]());
     return nats;
   };

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
-import { eventually, mongodbUrl } from '@silo/mongo/test/support.ts';
 import { fakeClock } from '@silo/runtime/clock.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test, { type ExecutionContext } from 'ava';
 import { BSON, type ClientSession, MongoClient } from 'mongodb';
+import { required } from '../../../test/harness/environment.ts';
+import { eventually } from '../../../test/harness/eventually.ts';
 import type { KeyDocument } from '../store/documents.ts';
 import { createEndedKeyStore } from '../store/ended-keys.ts';
 import { createKeyStore } from '../store/keys.ts';
@@ -184,7 +185,7 @@ test('the use of a key is noted at most once a minute, and only as one of its ac
 });
 
 test('the use of many keys is noted by one command', async (t) => {
-  const client = new MongoClient(mongodbUrl(), { monitorCommands: true });
+  const client = new MongoClient(required('MONGODB_URL'), { monitorCommands: true });
   const db = client.db(`uses_${randomUUID().slice(0, 8)}`);
   t.teardown(async () => {
     await db.dropDatabase();
