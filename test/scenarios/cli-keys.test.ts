@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { signedInHome } from '../harness/cli.ts';
 import { keys } from '../harness/terminal.ts';
-import { createOrganization, createProject, isLive, scenarios } from './support.ts';
+import { choosePlan, createOrganization, createProject, isLive, scenarios } from './support.ts';
 
 const test = scenarios();
 
@@ -87,6 +87,7 @@ test('a key that lacks a scope is refused with what is required, and what to do'
 
 test('completion offers the names of projects, organizations and keys, where they need no quotes', async (t) => {
   const { cli, person } = await signedInHome(t);
+  await choosePlan(person.api, person.organization.id);
   await createProject(person.api, person.organization.id, { name: 'Website' });
   await createProject(person.api, person.organization.id, { name: 'Web $(shop)' });
   await createOrganization(person.api, 'Acme');
