@@ -5,7 +5,7 @@ import type {
   RenewResponse,
 } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import type { RenewAnswer } from './core/messages.ts';
-import { laterOf, type Positions, type Source, sources } from './core/position.ts';
+import { hasReached, type Positions, type Source, sources } from './core/position.ts';
 import { checkLeaseNumbers, type LeaseNumbers } from './core/settings.ts';
 
 /** Positions as messages tell them. */
@@ -21,11 +21,12 @@ export function toLogPositions(positions: Positions): LogPosition[] {
  * is no position: nothing is known of it then.
  */
 export function fromLogPositions(messages: readonly LogPosition[]): Positions {
-  let positions: Positions = {};
+  const positions: Positions = {};
   for (const { source, incarnation, sequence = 0 } of messages) {
     if (!isSource(source) || incarnation === '') continue;
     if (!Number.isSafeInteger(sequence) || sequence < 0) continue;
-    positions = laterOf(positions, { [source]: { incarnation, sequence } });
+    const position = { incarnation, sequence };
+    if (!hasReached(positions[source], position)) positions[source] = position;
   }
   return positions;
 }

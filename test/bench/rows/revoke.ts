@@ -137,9 +137,9 @@ function sum(values: readonly number[]): number {
 /** The processes that a revocation keeps busy, by what they are. */
 async function processesOf(bench: Bench, fleet: number): Promise<Record<string, number[]>> {
   const { services } = await bench.silo();
-  const pids = Object.values(services).map(({ pid }) => pid ?? Number.NaN);
+  const pids = Object.entries(services).map(([name, { pid }]) => [name, [pid ?? Number.NaN]]);
   const { mongod, nats } = await bench.serverPids();
-  return { services: pids, guards: [fleet], mongod: [mongod], 'nats-server': [nats] };
+  return { ...Object.fromEntries(pids), guards: [fleet], mongod: [mongod], 'nats-server': [nats] };
 }
 
 function propagationOf({ propagation }: RegenerateProjectTokenResponse) {
