@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { redactText } from '@silo/runtime/redact.ts';
 import { type Document, MongoClient } from 'mongodb';
-import { type Mongod, type MongodOptions, startMongod } from './mongod.ts';
+import { type Mongod, startMongod } from './mongod.ts';
 import type { MongodbAccess } from './mongod-users.ts';
 import { askJetStream, type NatsAccess, type NatsServer, startNatsServer } from './nats-server.ts';
 import type { EventStream } from './nats-users.ts';
@@ -17,7 +17,6 @@ export interface ServerOptions {
   log: Log;
   environment: NodeJS.ProcessEnv;
   signal?: AbortSignal | undefined;
-  mongod?: Pick<MongodOptions, 'cacheSizeGB' | 'enableTestCommands' | 'setParameters'> | undefined;
 }
 
 /**
@@ -26,7 +25,7 @@ export interface ServerOptions {
  */
 export async function openMongodb(
   existing: string | undefined,
-  { directory, port, log, environment, signal, mongod }: ServerOptions,
+  { directory, port, log, environment, signal }: ServerOptions,
   onStarted: (mongod: Mongod) => void,
 ): Promise<MongodbAccess> {
   if (existing) {
@@ -37,7 +36,6 @@ export async function openMongodb(
   const { path } = await obtain('mongod', { log, environment, signal });
   const place = join(directory, 'mongodb');
   const started = await startMongod({
-    ...mongod,
     binary: path,
     directory: place,
     databasePrefix: environment.MONGODB_DATABASE_PREFIX || undefined,

@@ -8,7 +8,7 @@ import {
   openCertificateAuthority,
 } from './certificates.ts';
 import { type Endpoints, endpointsFile, writeEndpoints } from './endpoints.ts';
-import type { Mongod, MongodOptions } from './mongod.ts';
+import type { Mongod } from './mongod.ts';
 import type { MongodbAccess } from './mongod-users.ts';
 import type { NatsAccess, NatsServer } from './nats-server.ts';
 import {
@@ -38,8 +38,6 @@ export interface SiloOptions {
   servers?: { mongodb?: MongodbAccess | undefined; nats?: NatsAccess | undefined } | undefined;
   /** Leave the documented ports to others, so that several can run beside each other. */
   freePorts?: boolean | undefined;
-  /** Settings of an own mongod. */
-  mongod?: Pick<MongodOptions, 'cacheSizeGB' | 'enableTestCommands' | 'setParameters'> | undefined;
   /** The file that Node runs for a service; default `services/<name>/main.ts`. */
   main?: ((name: ServiceName) => string) | undefined;
 }

@@ -96,7 +96,7 @@ test('what stands in the way is shown before anything is asked, with what to do,
   t.is(await terminal.ended, 3, terminal.screen());
   t.regex(
     terminal.screen(),
-    /there is room where it goes +✗ +The organization holds 1 of at most 1/,
+    /there is room where it goes +✗ +The organization has 1 of at most 1/,
   );
   t.regex(terminal.screen(), /next: +silo plan list, then silo plan change PLAN --org org_us_/);
   t.false(terminal.screen().includes(nameQuestion));

@@ -163,7 +163,7 @@ test('a refusal by a quota says what to do next, and ends with 3', async (t) => 
   const people = await cli.run(words);
   t.is(people.code, 3);
   t.is(people.output, '');
-  t.regex(people.errors, /^error: The organization holds 1 of at most 1/);
+  t.regex(people.errors, /^error: The organization has 1 of at most 1/);
   t.true(people.errors.includes(`silo plan change PLAN --org ${person.organization.id}`));
   t.regex(people.errors, /reason PROJECT_LIMIT · request [0-9a-f-]{36}/);
   const scripts = await cli.run([...words, '--json']);

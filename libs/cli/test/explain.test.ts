@@ -101,7 +101,7 @@ test('all violations of a combined refusal are told', (t) => {
   const refusal = combine([errors.lastProject(), errors.projectLimit(slots)]);
   const text = textOf(refused(refusal));
   t.regex(text, /^ {2}LAST_PROJECT: A move must leave/m);
-  t.regex(text, /^ {2}PROJECT_LIMIT: The organization holds 1/m);
+  t.regex(text, /^ {2}PROJECT_LIMIT: The organization has 1/m);
   t.like(explain(refused(refusal)).json, {
     error: { violations: { 0: { type: 'LAST_PROJECT' }, 1: { type: 'PROJECT_LIMIT' } } },
   });
