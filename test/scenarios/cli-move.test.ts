@@ -94,10 +94,7 @@ test('what stands in the way is shown before anything is asked, with what to do,
   await cli.json(['org', 'create', 'Full house']);
   const terminal = cli.inTerminal(['move', 'Web', '--to', 'Full house']);
   t.is(await terminal.ended, 3, terminal.screen());
-  t.regex(
-    terminal.screen(),
-    /there is room where it goes +✗ +The organization has 1 of at most 1/,
-  );
+  t.regex(terminal.screen(), /there is room where it goes +✗ +The organization has 1 of at most 1/);
   t.regex(terminal.screen(), /next: +silo plan list, then silo plan change PLAN --org org_us_/);
   t.false(terminal.screen().includes(nameQuestion));
   t.is(await ownerOf(), sourceId);
