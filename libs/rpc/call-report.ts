@@ -6,31 +6,32 @@ import type { ActiveCall } from './active-call.ts';
 import type { MethodRules } from './method-rules.ts';
 import { createRefusalSampling } from './refusal-sampling.ts';
 
-/** Told of calls. */
+/** Reports calls to the log and the metrics. */
 export type CallReport = {
-  /** Of every call once it is answered: what it was, and how it went. */
+  /** Reports a call once it has its response. */
   answered(active: ActiveCall, rules: MethodRules, error: SiloError | undefined): void;
-  /** Of one that was refused before it was looked at: the path it was for, and its address. */
+  /** Reports a call that was rejected before it was admitted, by its path and address. */
   refused(path: string, address: string, error: SiloError): void;
 };
 
-/** Stands for the method of what was refused before it was looked at: its path is anybody's text. */
-const notLookedAt = 'none';
+/** The `method` label of such a call: its path is untrusted text. */
+const unadmittedMethod = 'none';
 const pathLengthMax = 200;
 
 const bucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /**
- * One log line per call, without any request id, and the metrics where there is a registry. Routine
- * reads that go well are told at debug level only. A refused call's line says who asked: account or
- * certificate, fingerprint of the key, address. Of a flood of refusals only samples are logged.
+ * Writes one log line per call, without request ids, and records metrics if there is a registry.
+ * Successful routine reads are logged at debug level. The line of a rejected call identifies its
+ * caller: account or certificate, fingerprint of the key, address. A flood of rejected calls is
+ * sampled.
  */
 export function createCallReport(log: Logger, registry?: Registry): CallReport {
   const measure = registry === undefined ? undefined : measureIn(registry);
   const sample = createRefusalSampling();
   const isSampled = (address: string) => {
     const { isLogged, unloggedBefore } = sample(address);
-    if (unloggedBefore > 0) log.warn({ calls: unloggedBefore }, 'refused calls without a line');
+    if (unloggedBefore > 0) log.warn({ calls: unloggedBefore }, 'rejected calls were not logged');
     return isLogged;
   };
   const answered: CallReport['answered'] = (active, { isRoutine }, error) => {
@@ -46,7 +47,7 @@ export function createCallReport(log: Logger, registry?: Registry): CallReport {
         callId: active.id,
         traceId: active.traceId,
         method: active.call.method,
-        // Not `code`: that name is an invite's secret, which the logger blots.
+        // Not `code`: the logger redacts that name, which is an invite's secret.
         status: code,
         reason,
         ms: Math.round(durationMs * 10) / 10,
@@ -55,7 +56,7 @@ export function createCallReport(log: Logger, registry?: Registry): CallReport {
           address: active.address,
           keyFingerprint: active.keyFingerprint,
         }),
-        // What was behind it, where it is not the caller's doing; never told to the caller.
+        // The underlying cause, if it is not the caller's mistake; never sent to the caller.
         ...(error?.cause !== undefined && { err: error.cause }),
       },
       'call',
@@ -63,7 +64,7 @@ export function createCallReport(log: Logger, registry?: Registry): CallReport {
   };
   const refused: CallReport['refused'] = (path, address, error) => {
     const fields = { status: status[error.code] ?? 'UNKNOWN', reason: error.reasonName };
-    measure?.(notLookedAt, fields.status, fields.reason, 0);
+    measure?.(unadmittedMethod, fields.status, fields.reason, 0);
     if (!isSampled(address)) return;
     log.info({ method: path.slice(0, pathLengthMax), ...fields, address }, 'call');
   };
@@ -81,7 +82,7 @@ function levelOf(
 
 type Measure = (method: string, code: string, reason: string, seconds: number) => void;
 
-// Both ports of a process report to the same metrics.
+// Both ports of a process share the metrics.
 const measures = new WeakMap<Registry, Measure>();
 
 function measureIn(registry: Registry): Measure {
@@ -93,18 +94,18 @@ function measureIn(registry: Registry): Measure {
 function createMeasure(registry: Registry): Measure {
   const calls = new Counter({
     name: 'silo_rpc_calls_total',
-    help: 'Calls answered, by method, gRPC code and reason.',
+    help: 'Completed calls by method, gRPC code and reason.',
     labelNames: ['method', 'code', 'reason'],
     registers: [registry],
   });
   const durations = new Histogram({
     name: 'silo_rpc_duration_seconds',
-    help: 'From the arrival of a call to its answer.',
+    help: 'Time from the arrival of a call to its response.',
     labelNames: ['method'],
     buckets: bucketsSeconds,
     registers: [registry],
   });
-  // Looking a child up by its labels costs more than counting does.
+  // Looking up the labelled child costs more than counting.
   const known = new Map<string, { inc(): void; observe(seconds: number): void }>();
   return (method, code, reason, seconds) => {
     const key = `${method} ${code} ${reason}`;

@@ -1,8 +1,8 @@
 import { isIPv6 } from 'node:net';
 
 /**
- * What limits count an address as: an IPv4 address itself, of an IPv6 address the first 64 bits,
- * because whoever has one address of a network has them all (RFC 6177).
+ * The network that limits count for an address: an IPv4 address itself, the first 64 bits of an
+ * IPv6 address, because one subscriber usually has the whole /64 (RFC 6177).
  */
 export function networkOf(address: string | undefined): string {
   if (address === undefined) return 'unknown';

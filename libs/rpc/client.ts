@@ -20,7 +20,8 @@ import { clientCredentials, type TlsFiles } from './tls.ts';
 const deadlineDefaultMs = 3_000;
 const retryLimits = { attemptsMax: 3, baseMs: 50, capMs: 500 };
 
-// A peer that restarts is back soon: look for it so often. A dead connection shows in 25 s.
+// A peer that restarts is back soon, so reconnect this often. A dead connection is detected in 25
+// s.
 const channelOptions: ChannelOptions = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
@@ -38,22 +39,22 @@ export type RpcChannel = Disposable & {
   close(): void;
 };
 
-/** How one call is made; `connect` takes the same as defaults. */
+/** Options of one call; `connect` takes the same as defaults. */
 export type CallOptions = {
   /** Cancels the call; it then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Of the whole call, repeats included: 3,000 unless given; streams have none unless given. */
+  /** Deadline of the whole call including retries: 3,000 by default; none for streams. */
   deadlineMs?: number | undefined;
   metadata?: Record<string, string> | undefined;
-  /** Waits for a server that is not there (it may be starting again), up to the deadline. */
+  /** Waits until the deadline for a server that is unavailable (it may be restarting). */
   patient?: boolean | undefined;
-  /** Repeats a method that bears it, up to 3 times, where the server was not reached. */
+  /** Retries a repeatable method up to 3 times if the server could not be reached. */
   retry?: boolean | undefined;
-  /** Rejects with the server's own refusal, decoded, instead of DEPENDENCY_UNAVAILABLE. */
+  /** Rejects with the server's own error, decoded, instead of DEPENDENCY_UNAVAILABLE. */
   refusals?: boolean | undefined;
 };
 
-// Streams first: what a stream answers has all that a unary call has, and would be taken for one.
+// Streams first: a stream object has every member of a unary call and would match it too.
 type ConnectedMethod<Method> = Method extends (
   request: infer Request,
   metadata?: Metadata,
@@ -69,7 +70,9 @@ type ConnectedMethod<Method> = Method extends (
     ? (request: Request, options?: CallOptions) => Promise<Response>
     : never;
 
-/** A generated client's methods as functions that return promises, or iterables where they stream. */
+/**
+ * A generated client's methods as functions that return promises, or async iterables for streams.
+ */
 export type Connected<Generated> = {
   [Name in Exclude<keyof Generated, keyof Client>]: ConnectedMethod<Generated[Name]>;
 };
@@ -82,8 +85,8 @@ type ClientClass<Generated> = {
 };
 
 /**
- * A channel to `host:port`, or to the first that answers of `ipv4:<address>:<port>,…`, made lazily;
- * close it, or declare it with `using`.
+ * A lazy channel to `host:port`, or to the first address of `ipv4:<address>:<port>,…` that
+ * responds. Close it, or declare it with `using`.
  */
 export function createChannel(
   address: string,
@@ -101,8 +104,8 @@ export function createChannel(
 }
 
 /**
- * The methods of a generated `XxxClient` on a channel. A failure rejects with
- * DEPENDENCY_UNAVAILABLE, whatever it was, unless `refusals` asks for the server's own.
+ * The methods of a generated `XxxClient` on a channel. Every failure rejects with
+ * DEPENDENCY_UNAVAILABLE, unless `refusals` requests the server's own error.
  */
 export function connect<Generated extends Client>(
   generated: ClientClass<Generated>,
@@ -122,7 +125,10 @@ export function connect<Generated extends Client>(
   return Object.fromEntries(methods);
 }
 
-/** TLS knows no server names that are addresses, and Node warns of them: loopback has a name. */
+/**
+ * TLS does not support addresses as server names, and Node warns about them: use a name for
+ * loopback.
+ */
 function loopbackOptions(address: string): ChannelOptions {
   return /^(ipv4:|ipv6:)?(127\.0\.0\.1|\[::1\]):/.test(address)
     ? { 'grpc.ssl_target_name_override': 'localhost' }
@@ -138,7 +144,7 @@ async function unary(peer: Peer, request: unknown, options: CallOptions): Promis
   try {
     if (!options.retry) return await unaryOnce(peer, request, deadline, options);
     if (!isRepeatable(peer.method.path))
-      throw new TypeError(`${peer.method.path} may not be repeated`);
+      throw new TypeError(`${peer.method.path} is not repeatable`);
     return await retry(() => unaryOnce(peer, request, deadline, options), {
       ...retryLimits,
       isRetryable: (error) => Date.now() < deadline && isUnreached(error),
@@ -192,7 +198,7 @@ async function* streamed(
     deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs },
   );
   const cancel = () => call.cancel();
-  call.on('error', () => {}); // the cancellation of a stream that nobody reads any more
+  call.on('error', () => {}); // the stream was cancelled because its reader is gone
   signal?.addEventListener('abort', cancel, { once: true });
   try {
     for await (const response of call) yield response;
@@ -204,7 +210,7 @@ async function* streamed(
   }
 }
 
-/** The one place where a dependency's failure becomes ours. */
+/** Converts the failure of a dependency to an error of ours. */
 function rejection(peer: Peer, error: unknown, { signal, refusals }: CallOptions): unknown {
   if (signal?.aborted) return signal.reason;
   if (error instanceof TypeError) return error;

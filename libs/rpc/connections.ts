@@ -3,15 +3,15 @@ import type { Socket } from 'node:net';
 import { networkOf } from './client-address.ts';
 import { prefaceTimeoutMs } from './limits.ts';
 
-/** One connection of a port, from its acceptance on. */
+/** One accepted connection of a port. */
 export type Connection = {
-  /** The client's IP address, and what limits count it as. */
+  /** The client's IP address, and the network that limits count it for. */
   address: string;
   network: string;
   socket: Socket;
-  /** Drops it if it does not speak HTTP/2 in time. */
+  /** Closes the connection if it does not speak HTTP/2 in time. */
   prefaceTimer: NodeJS.Timeout;
-  /** Whether the client has shown who it is: then no other takes its place. */
+  /** Whether the client has authenticated: then the connection is never evicted. */
   isTrusted: boolean;
   /** Calls that were refused because the address has no points left. */
   refusals: number;
@@ -20,16 +20,16 @@ export type Connection = {
 export type ConnectionSettings = {
   connectionsMax: number;
   perAddressMax: number;
-  /** Whether TLS itself has demanded a certificate. */
+  /** Whether TLS itself requires a client certificate. */
   trustsSessions: boolean;
-  /** Asked of each new connection; false drops it before TLS costs anything. */
+  /** Called for each new connection; false closes it before the TLS handshake. */
   admits(network: string): boolean;
 };
 
 /**
- * Counts the connections of a port, and bounds them. One too many takes the place of the oldest, of
- * the same address or of all, that has not shown who it is; where there is none it is dropped. A
- * connection that does not speak HTTP/2 in time is dropped too.
+ * Counts and limits the connections of a port. Above a limit, the oldest unauthenticated connection
+ * of the same address, or of the port, is evicted; if there is none, the new connection is closed.
+ * A connection that does not speak HTTP/2 in time is closed too.
  */
 export class Connections {
   readonly #settings: ConnectionSettings;
@@ -44,7 +44,7 @@ export class Connections {
     this.#prefaceTimeoutMs = timeoutMs;
   }
 
-  /** Begins to count the connections of a server. */
+  /** Starts to count the connections of a server. */
   watch(server: Http2SecureServer): void {
     server.prependListener('connection', (socket: Socket) => this.#accept(socket));
     server.prependListener('session', (session) => this.#begin(session));
@@ -54,7 +54,7 @@ export class Connections {
     return this.#all.size;
   }
 
-  /** The connection of a stream; undefined where it is gone already. */
+  /** The connection of a stream; undefined if it is already closed. */
   of({ session }: ServerHttp2Stream): Connection | undefined {
     return session && this.#bySession.get(session);
   }
@@ -85,7 +85,7 @@ export class Connections {
     return this.#all.size < connectionsMax || this.#dropOldest(this.#all.values());
   }
 
-  /** Drops the oldest that has not shown who it is; false where there is none. */
+  /** Evicts the oldest unauthenticated connection; false if there is none. */
   #dropOldest(connections: Iterable<Connection>): boolean {
     for (const connection of connections) {
       if (connection.isTrusted) continue;
@@ -96,7 +96,7 @@ export class Connections {
   }
 
   #drop(connection: Connection): void {
-    // Its socket forgets its endpoints with its end, and its place is free at once.
+    // A closed socket no longer reports its endpoints; free the place at once.
     this.#forget(endpointsOf(connection.socket), connection);
     connection.socket.destroy();
   }

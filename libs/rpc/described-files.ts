@@ -9,7 +9,7 @@ import {
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import type { Image } from '@silo/protos/image.ts';
 
-/** The files that one port describes, and what can be asked about them. */
+/** The proto files that one port describes, with look-ups by name, symbol and extension. */
 export type DescribedFiles = {
   byName(fileName: string): DescFile | undefined;
   bySymbol(fullName: string): DescFile | undefined;
@@ -18,10 +18,10 @@ export type DescribedFiles = {
   extensionNumbers(typeName: string): number[] | undefined;
 };
 
-// Nothing served refers to these, but who prints an error needs them.
+// No served method refers to these, but clients need them to print errors.
 const alwaysDescribed = ['google/rpc/error_details.proto', 'silo/common/v1/error_reason.proto'];
 
-/** The files of these services with all that they import, and nothing else of the image. */
+/** The files of these services with their imports, and nothing else of the image. */
 export function describeFiles(image: Image, serviceNames: readonly string[]): DescribedFiles {
   const byName = new Map<string, DescFile>();
   const add = (file: DescFile) => {
@@ -64,7 +64,7 @@ const encoded = new WeakMap<DescFile, Buffer>();
 export function encodeFile(file: DescFile): Buffer {
   const known = encoded.get(file);
   if (known !== undefined) return known;
-  // On the file itself buf keeps notes of its own, which other tools do not know.
+  // buf adds its own options to the file, which other tools do not know.
   const plain = clone(FileDescriptorProtoSchema, file.proto);
   delete plain.$unknown;
   const bytes = Buffer.from(toBinary(FileDescriptorProtoSchema, plain));

@@ -1,11 +1,11 @@
 import type { DescField, DescMessage } from '@bufbuild/protobuf';
 
-/** Reads one text field of a request; '' where it, or what it stands in, is not set. */
+/** Reads a text field of a request; '' if it or a message around it is not set. */
 export type ReadText = (request: unknown) => string;
 
 /**
- * Compiles a dotted path of proto names, such as `organization.id`, into a reader of messages as
- * ts-proto makes them. Throws if the path does not lead to a string: a rule must not miss its field.
+ * Compiles a dotted path of proto names, such as `organization.id`, into a reader of ts-proto
+ * messages. Throws if the path does not lead to a string, so that a rule cannot miss its field.
  */
 export function compileFieldPath(input: DescMessage, path: string): ReadText {
   const steps: ((value: unknown) => unknown)[] = [];
@@ -17,7 +17,8 @@ export function compileFieldPath(input: DescMessage, path: string): ReadText {
     steps.push(stepInto(last));
     message = last.fieldKind === 'message' ? last.message : undefined;
   }
-  if (last?.fieldKind !== 'scalar') throw new TypeError(`${input.typeName}.${path} is no text`);
+  if (last?.fieldKind !== 'scalar')
+    throw new TypeError(`${input.typeName}.${path} is not a string`);
   return (request) => {
     let value = request;
     for (const step of steps) value = step(value);

@@ -20,20 +20,20 @@ import { RateLimits } from './rate-limits.ts';
 import { ReflectionSlots } from './reflection-slots.ts';
 import { headerBytesOf, UnadmittedCalls } from './unadmitted-calls.ts';
 
-/** What is known of a call before anything is read of it, and what its admission tells back. */
+/** What is known about a call before it is read, and the callbacks of its admission. */
 export type Arrival = {
-  /** The client's IP address, and what limits count it as. */
+  /** The client's IP address, and the network that limits count it for. */
   address: string;
   network: string;
   /** Undefined on an internal port, whose callers TLS has authenticated. */
   rates: RateLimits | undefined;
-  /** The call's key was accepted: its connection is trusted from now on. */
+  /** The call's key was accepted: trust its connection from now on. */
   accepted(keyHash: Uint8Array): void;
-  /** The call is admitted: what it holds is the handler's. */
+  /** The call is admitted: its memory now counts for the handler. */
   admitted(): void;
 };
 
-/** Told of a call that is refused before it is one: its path, and where it came from. */
+/** Reports a call that is rejected before its admission. */
 export type ReportRefused = (path: string, address: string, error: SiloError) => void;
 
 type FrontOptions = { limits: PortLimits; internal: boolean; reportRefused: ReportRefused };
@@ -41,15 +41,15 @@ type FrontOptions = { limits: PortLimits; internal: boolean; reportRefused: Repo
 const connectionPoints = 5;
 const reflectionPoints = 10;
 const retryMs = 1_000;
-const nobody: Arrival = {
+const unknownArrival: Arrival = {
   ...{ address: 'unknown', network: 'unknown', rates: undefined },
   ...{ accepted: () => {}, admitted: () => {} },
 };
 
 /**
- * What stands before grpc-js on one port: it counts connections, and looks at each new stream before
- * a call is made of it. On the public port a stream without a key that was accepted lately costs
- * its address points, and what it holds is bounded until it is admitted.
+ * The admission control in front of grpc-js on one port. It counts connections and checks each new
+ * stream before grpc-js makes a call of it. On the public port, a stream without a recently
+ * accepted key costs its address points, and its memory is limited until it is admitted.
  */
 export class Front implements Disposable {
   readonly #internal: boolean;
@@ -71,7 +71,7 @@ export class Front implements Disposable {
       trustsSessions: internal,
       admits: (network) => {
         if (rates?.isFlooding(network)) return false;
-        // Not awaited: this connection is there, and what comes over it is counted as well.
+        // Not awaited: this connection is open already, and its streams are counted too.
         rates?.takeAddress(network, connectionPoints).catch(() => {});
         return true;
       },
@@ -83,7 +83,7 @@ export class Front implements Disposable {
     });
   }
 
-  /** Begins with a server that is bound. */
+  /** Starts with a bound server. */
   watch(server: Server): void {
     for (const http2Server of http2ServersOf(server)) {
       this.#connections.watch(http2Server);
@@ -97,10 +97,10 @@ export class Front implements Disposable {
     }
   }
 
-  /** How a call arrived, by the call as grpc-js hands it to a handler. */
+  /** How a call arrived, for the call object that grpc-js passes to a handler. */
   arrivalOf(call: object): Arrival {
     const stream = http2StreamOf(call);
-    return (stream && this.#arrivals.get(stream)) ?? nobody;
+    return (stream && this.#arrivals.get(stream)) ?? unknownArrival;
   }
 
   [Symbol.dispose](): void {
@@ -113,8 +113,8 @@ export class Front implements Disposable {
     connection: Connection,
     proceed: () => void,
   ): Promise<void> {
-    stream.on('error', () => {}); // grpc-js listens when it gets the stream, and not before
-    // HTTP/2 itself bounds them too, but only for a client that acknowledges our settings.
+    stream.on('error', () => {}); // grpc-js adds its own listener later
+    // HTTP/2 limits them too, but only for a client that acknowledges our settings.
     if (headerBytesOf(headers) > headerBytesMax) {
       stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       return;
@@ -127,7 +127,7 @@ export class Front implements Disposable {
       else this.#refuse(stream, connection, from(error, { callId: '' }), headers[':path']);
       return;
     }
-    // It may have been reset meanwhile: of such a stream grpc-js would wait for the end for ever.
+    // The stream may have been reset meanwhile: grpc-js would wait for its end forever.
     if (stream.closed || stream.destroyed) return;
     if (isReflection(headers) && !this.#takeReflectionSlot(stream, connection, headers)) {
       this.#refuse(stream, connection, errors.rateLimited('reflection', retryMs), headers[':path']);
@@ -170,7 +170,7 @@ export class Front implements Disposable {
       ...{ address, network, rates },
       accepted: (keyHash) => {
         trust(stream, connection);
-        rates?.know(keyHash);
+        rates?.accept(keyHash);
       },
       admitted: () => this.#unadmitted.release(stream),
     });

@@ -15,18 +15,20 @@ import {
 } from '@silo/protos/gen/grpc/health/v1/health.ts';
 import { type Decoded, tolerant, undecodableStatus } from './open-service.ts';
 
-/** What `grpc.health.v1.Health` tells of one port. Everything begins as NOT_SERVING. */
+/**
+ * The state that `grpc.health.v1.Health` reports for one port. Everything starts as NOT_SERVING.
+ */
 export type Health = {
-  /** Of the server, `""`, and of every service that it serves. */
+  /** Sets the state of the server, `""`, and of every service that it serves. */
   setServing(isServing: boolean): void;
-  /** Of one name, such as `silo.nats`, by itself. */
+  /** Sets the state of one name, such as `silo.nats`. */
   set(name: string, isServing: boolean): void;
   addTo(server: Server): void;
 };
 
 type Watcher = ServerWritableStream<Decoded<HealthCheckRequest>, HealthCheckResponse>;
 const { SERVING, NOT_SERVING, SERVICE_UNKNOWN } = HealthCheckResponse_ServingStatus;
-// The protocol's own bound for List: more is RESOURCE_EXHAUSTED.
+// The limit of List in the health protocol: RESOURCE_EXHAUSTED above it.
 const listMax = 100;
 
 export function createHealth(serviceNames: readonly string[]): Health {
@@ -50,7 +52,7 @@ export function createHealth(serviceNames: readonly string[]): Health {
     if (known !== undefined) return callback(null, known);
     callback({
       code: status.NOT_FOUND,
-      details: 'No such service here. Server reflection lists them.',
+      details: 'Unknown service. Use server reflection to list the services of this server.',
     });
   };
 

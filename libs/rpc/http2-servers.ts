@@ -1,7 +1,7 @@
 import type { Http2SecureServer, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
 
-/** Handles a new stream; `proceed` hands it to grpc-js. */
+/** Handles a new stream; `proceed` passes it to grpc-js. */
 export type ReceiveStream = (
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
@@ -9,21 +9,23 @@ export type ReceiveStream = (
 ) => void;
 
 /**
- * The HTTP/2 servers behind a bound grpc-js server. grpc-js 1.14 has no public way to them; without
- * them connections cannot be counted, nor streams be looked at before a call is made of them.
+ * The HTTP/2 servers behind a bound grpc-js server. grpc-js 1.14 has no public API for them;
+ * without them connections cannot be counted, and streams cannot be checked before they become
+ * calls.
  */
 export function http2ServersOf(server: Server): Http2SecureServer[] {
   const servers: unknown = Reflect.get(server, 'http2Servers');
   if (!(servers instanceof Map) || servers.size === 0) {
-    throw new TypeError('grpc-js keeps its HTTP/2 servers in another way');
+    throw new TypeError('this version of grpc-js stores its HTTP/2 servers differently');
   }
   return [...servers.keys()];
 }
 
-/** Calls `receive` for each new stream of the server, before grpc-js sees it. */
+/** Calls `receive` for each new stream of the server, before grpc-js gets it. */
 export function receiveStreams(http2Server: Http2SecureServer, receive: ReceiveStream): void {
   const listeners = http2Server.rawListeners('stream');
-  if (listeners.length === 0) throw new TypeError('grpc-js receives its streams in another way');
+  if (listeners.length === 0)
+    throw new TypeError('this version of grpc-js receives its streams differently');
   http2Server.removeAllListeners('stream');
   http2Server.on('stream', (stream, headers, ...rest) => {
     receive(stream, headers, () => {
@@ -32,7 +34,7 @@ export function receiveStreams(http2Server: Http2SecureServer, receive: ReceiveS
   });
 }
 
-/** The HTTP/2 stream of a call, which grpc-js keeps to itself. */
+/** The HTTP/2 stream of a call, which grpc-js does not expose. */
 export function http2StreamOf(call: object): object | undefined {
   const inner: unknown = Reflect.get(call, 'call');
   if (typeof inner !== 'object' || inner === null) return undefined;

@@ -1,7 +1,7 @@
 import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { http2StreamOf } from './http2-servers.ts';
 
-/** Who holds a client certificate. */
+/** The holder of a client certificate. */
 export type PeerIdentity = { region: string; role: Role; name: string };
 
 const roles: Record<string, Role> = {
@@ -13,11 +13,12 @@ const uriEntry =
   /^URI:spiffe:\/\/silo\.internal\/([a-z]{2})\/(service|guard|staff)\/([\w.-]{1,64})$/;
 
 /**
- * The identity in a certificate's subject alternative names as node prints them, such as
- * `URI:spiffe://silo.internal/us/service/org, DNS:localhost`; undefined unless there is exactly one.
+ * The identity in a certificate's subject alternative names as Node prints them, such as
+ * `URI:spiffe://silo.internal/us/service/org, DNS:localhost`; undefined unless there is exactly
+ * one.
  */
 export function identityOf(subjectAltNames: string | undefined): PeerIdentity | undefined {
-  // Node quotes a name that holds a separator: such a name could pretend to be several.
+  // Node quotes a name that contains a separator: such a name could imitate several.
   if (subjectAltNames === undefined || subjectAltNames.includes('"')) return undefined;
   const entries = subjectAltNames.split(', ').filter((entry) => entry.startsWith('URI:'));
   const [, region, roleName = '', name] = uriEntry.exec(entries[0] ?? '') ?? [];
@@ -26,18 +27,18 @@ export function identityOf(subjectAltNames: string | undefined): PeerIdentity | 
   return { region, role, name };
 }
 
-/** The part of a grpc-js server call that tells who is at the other end. */
+/** The part of a grpc-js server call that identifies the peer. */
 type PeerCall = {
   getAuthContext(): { sslPeerCertificate?: { subjectaltname?: string | undefined } | undefined };
 };
 
-/** Who made the call; undefined where there is no certificate that says so. */
+/** The identity of the caller; undefined if no certificate identifies it. */
 export type Identify = (call: PeerCall) => PeerIdentity | undefined;
 
 /**
- * Reads the certificate that TLS has verified, once per connection: parsing it again for every call
- * costs half as much as the whole rest of an empty call (42 of 110 microseconds). A connection's
- * certificate never changes: HTTP/2 forbids renegotiation (RFC 9113, 9.2.1).
+ * Reads the certificate that TLS has verified, once per connection: parsing it for every call costs
+ * 42 of the 110 microseconds of an empty call. A connection's certificate never changes, because
+ * HTTP/2 forbids renegotiation (RFC 9113, 9.2.1).
  */
 export function createIdentify(): Identify {
   const known = new WeakMap<object, { identity: PeerIdentity | undefined }>();
@@ -51,7 +52,7 @@ export function createIdentify(): Identify {
   };
 }
 
-/** The HTTP/2 session; where grpc-js hides it, nothing is remembered. */
+/** The HTTP/2 session; nothing is cached if grpc-js does not expose it. */
 function connectionOf(call: PeerCall): object | undefined {
   const stream = http2StreamOf(call);
   const session: unknown = stream && Reflect.get(stream, 'session');

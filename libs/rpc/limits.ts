@@ -1,16 +1,16 @@
-/** What a port lets callers use. No limit can be switched off. */
+/** The limits of a port. None of them can be disabled. */
 export type PortLimits = {
   /** Open connections of the port. */
   connectionsMax: number;
-  /** Open connections from one address, of the public port. */
+  /** Open connections from one address, on the public port. */
   connectionsPerAddressMax: number;
-  /** Of the public port, each within the time that `windowMs` says; of this process alone. */
+  /** Rates of the public port, per `windowMs` and process. */
   rates: RateSettings;
 };
 
-/** How much may be asked of a public port. */
+/** The rate limits of a public port. */
 export type RateSettings = {
-  /** The time that the next three are for. */
+  /** The window of the next three limits. */
   windowMs: number;
   /**
    * From one address before authentication, in points: a call costs 1, a call of server reflection
@@ -20,13 +20,13 @@ export type RateSettings = {
   addressPoints: number;
   /** Calls of one account. */
   accountCalls: number;
-  /** Calls about one organization. */
+  /** Calls for one organization. */
   organizationCalls: number;
-  /** Sign-ups from one address, within an hour. */
+  /** Sign-ups from one address per hour. */
   signupsPerHour: number;
 };
 
-/** What holds unless the configuration says otherwise. */
+/** The limits unless the configuration sets others. */
 export const defaultLimits: PortLimits = {
   connectionsMax: 4_096,
   connectionsPerAddressMax: 128,
@@ -47,13 +47,13 @@ export const untrustedStreamsMax = 16;
 export const refusalsPerConnectionMax = 20;
 /** The largest request of the public API is a tenth of that, at four bytes a character. */
 export const publicRequestBytesMax = 256 * 1_024;
-/** Names and values of one call's headers. */
+/** Names and values of the headers of one call. */
 export const headerBytesMax = 16 * 1_024;
 /** From the acceptance of a connection to the first bytes of HTTP/2. */
 export const prefaceTimeoutMs = 10_000;
-/** From the first header of a call to its admission, or its end, of the public port. */
+/** From the first header of a call to its admission or end, on the public port. */
 export const requestTimeoutMs = 30_000;
-/** A connection without any call is closed after that; clients open another when they need it. */
+/** An idle connection is closed after this time; clients reconnect when they need it. */
 export const idleConnectionMs = 300_000;
 /** Concurrent streams of server reflection, of the public port. */
 export const reflectionSlots = {
@@ -64,9 +64,9 @@ export const reflectionSlots = {
 /** Streams that a client may reset at once, and per second. */
 export const resets = { burst: 200, perSecond: 50 };
 
-/** What calls that are not admitted yet may hold of the memory. */
+/** The memory that calls may hold before their admission. */
 export const unadmitted = {
-  /** A stream with all that belongs to it, beside its headers and the bytes of its request. */
+  /** A stream and its state, without its headers and the bytes of its request. */
   callBytes: 8 * 1_024,
   connectionBytesMax: 4 * 2 ** 20,
   totalBytesMax: 8 * 2 ** 20,

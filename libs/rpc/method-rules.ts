@@ -10,33 +10,36 @@ import { isRepeatable } from './repeatable.ts';
 import { compileEmail, compileRequestId } from './request-identity.ts';
 import { compileShape, type ReadShape } from './validate.ts';
 
-/** What the protos say about one method, ready to be applied to calls. */
+/** The rules of one method in the protos, compiled. */
 export type MethodRules = {
   path: string;
   authorization: Authorization;
   readShape: ReadShape;
   target: TargetFields;
-  /** Reads the request_id; undefined where there is none, or nothing is changed. */
+  /** Reads the request_id; undefined if the method has none, or changes nothing. */
   readRequestId: ReadText | undefined;
-  /** Whose request ids these are where anyone may call. */
+  /** The owner of a request id where no caller is authenticated. */
   readEmail: ReadText | undefined;
-  /** Between services, and harmless: several stand behind each call from outside, or it is a pulse. */
+  /**
+   * A harmless method between services: several such calls serve each external call, or it is
+   * periodic.
+   */
   isRoutine: boolean;
-  /** Whether it may change something, which takes permits where a key calls. */
+  /** Whether it may change something: then an API key's call takes permits. */
   mayChange: boolean;
-  /** Number of the response's field `propagation`, where a key may end access by the method. */
+  /** Number of the response field `propagation`, if an API key can end access by this method. */
   propagationField: number | undefined;
 };
 
-/** The fields that name the target; undefined where the method has none of that kind. */
+/** The fields that name the target; undefined if the method has no target of that kind. */
 type TargetFields = {
   organizationId: ReadText | undefined;
   projectId: ReadText | undefined;
-  /** Paths of both, for telling that neither is set. */
+  /** Paths of both, to report that neither is set. */
   paths: string[];
 };
 
-/** Compiles what the image says of a method. Throws for a method that the image does not rule. */
+/** Compiles the rules of a method. Throws if the image has no access rule for it. */
 export function compileRules(
   image: Image,
   validator: Validator,
@@ -46,7 +49,7 @@ export function compileRules(
   const method = findMethod(image, path);
   const authorization = method && authorizationOf(image, method);
   if (method === undefined || authorization === undefined) {
-    throw new TypeError(`${path} does not say who may call it, so nobody may`);
+    throw new TypeError(`${path} has no option (silo.common.v1.authorization)`);
   }
   const { input, output } = method;
   const { organizationField, projectField } = authorization;
@@ -68,7 +71,7 @@ export function compileRules(
     readEmail: isAnyone && readRequestId !== undefined ? compileEmail(input) : undefined,
     isRoutine: isBetweenServices && isRepeatable(path),
     mayChange: !isReadOnly(method),
-    // AwaitBarrier answers one too, and is what others wait by.
+    // AwaitBarrier returns one too, but is itself the wait.
     propagationField: isOfKeys ? compilePropagation(output) : undefined,
   };
 }

@@ -1,14 +1,14 @@
 import type { Call, Handler } from './call.ts';
 
-/** What implements one server-streaming method. Ends by returning; refuses by throwing. */
+/** The implementation of a server-streaming method. Ends by returning; fails by throwing. */
 export type StreamHandler<Request, Response> = (
   request: Request,
   call: Call,
 ) => AsyncIterable<Response>;
 
 /**
- * The part of a generated `XxxService` object that is needed here. Written as methods, so that one
- * with definite messages is also one of unknown messages.
+ * The part of a generated `XxxService` object that is used here. Written as methods, so that an
+ * object with specific messages is assignable to one with unknown messages.
  */
 type Method<Request, Response> = {
   path: string;
@@ -30,11 +30,11 @@ export type Handlers<Service extends Definition> = {
     : never;
 };
 
-/** One method with its handler, its messages' types forgotten. */
+/** One method with its handler, without its message types. */
 export type MountedMethod = {
   path: string;
   decode(bytes: Buffer): unknown;
-  /** The request's canonical bytes: without unknown fields, in the order of field numbers. */
+  /** The canonical bytes of the request: without unknown fields, in the order of field numbers. */
   encodeRequest(request: unknown): Buffer;
 } & (
   | { streams: false; handle(request: unknown, call: Call): Promise<Buffer> }
@@ -44,7 +44,7 @@ export type MountedMethod = {
 /** A service with its handlers. */
 export type Mounted = { serviceName: string; methods: MountedMethod[] };
 
-/** Ties a generated `XxxService` to handlers; a missing or an extra one does not compile. */
+/** Binds a generated `XxxService` to handlers; a missing or an extra handler does not compile. */
 export function mount<Service extends Definition>(
   service: Service,
   handlers: Handlers<NoInfer<Service>>,

@@ -1,16 +1,19 @@
 import { type MethodDefinition, status } from '@grpc/grpc-js';
 
-/** A request of a service outside of our own packages: grpc-js itself must not meet bad bytes. */
+/**
+ * A request of a service outside the `silo.` packages: grpc-js must not see bytes that do not
+ * decode.
+ */
 export type Decoded<Request> = { request: Request } | { undecodable: true };
 
-/** What such a service answers to bytes that do not decode. */
+/** The response to bytes that do not decode. */
 export const undecodableStatus = {
   code: status.INVALID_ARGUMENT,
-  details: 'The request does not decode. Send the message that the method documents.',
+  details: 'The request cannot be decoded. Send the request message of this method.',
 };
 
 /**
- * A method whose deserializer never throws: grpc-js answers a throw there with a bare INTERNAL.
+ * A method whose deserializer never throws: grpc-js would return a bare INTERNAL.
  */
 export function tolerant<Request, Response>(
   method: MethodDefinition<Request, Response>,

@@ -8,7 +8,7 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { RateSettings } from './limits.ts';
 
 const hourMs = 3_600_000;
-/** Names are counted in so many slots, by a salted hash: no caller chooses how many there are. */
+/** Names are counted in this many slots by a salted hash, so callers cannot use more memory. */
 const slotsMax = 65_536;
 const knownKeysMax = 65_536;
 /** Keys that nobody knows yet are looked up so many at a time for one address. */
@@ -17,7 +17,7 @@ const lookUpsPerAddressMax = 2;
 const floodFactor = 1.25;
 const failureCost = 30;
 
-/** Points of many names, such as addresses, in fixed windows and bounded memory. */
+/** Points per name, such as an address, in fixed windows and bounded memory. */
 class Meter {
   readonly #limiter: RateLimiterMemory;
   readonly #salt = randomBytes(16);
@@ -27,7 +27,7 @@ class Meter {
     this.#limiter = new RateLimiterMemory({ points, duration: windowMs / 1_000 });
   }
 
-  /** Takes points; answers how long to wait until there are more, in ms, or 0 if there were enough. */
+  /** Takes points; returns the wait in ms until there are more, or 0 if there were enough. */
   async take(name: string, points = 1): Promise<number> {
     const slot = this.#slotOf(name);
     try {
@@ -43,7 +43,7 @@ class Meter {
     }
   }
 
-  /** Whether a name has asked for far more than it may, within this window. */
+  /** Whether a name has requested far more than its limit within this window. */
   isFlooding(name: string): boolean {
     if (this.#floodsUntilMs.size === 0) return false;
     const slot = this.#slotOf(name);
@@ -60,13 +60,13 @@ class Meter {
   }
 }
 
-/** The rates of a public port. Each method throws RATE_LIMITED where there is nothing left. */
+/** The rate limits of a public port. Each method throws RATE_LIMITED above its limit. */
 export class RateLimits {
   readonly #addresses: Meter;
   readonly #accounts: Meter;
   readonly #organizations: Meter;
   readonly #signups: Meter;
-  /** Hashes of keys that were accepted lately. */
+  /** Hashes of recently accepted keys. */
   readonly #known = new Map<string, true>();
   readonly #lookUps = new Map<string, LookUps>();
 
@@ -78,17 +78,17 @@ export class RateLimits {
     this.#signups = new Meter(signupsPerHour, hourMs);
   }
 
-  /** Whether the key was accepted lately. */
+  /** Whether the key was accepted recently. */
   isKnown(keyHash: Uint8Array): boolean {
     return this.#known.has(nameOf(keyHash));
   }
 
-  /** Whether the address asks for so much that it is not answered any more. */
+  /** Whether the address is so far above its limit that it gets no responses. */
   isFlooding(network: string): boolean {
     return this.#addresses.isFlooding(network);
   }
 
-  /** What is asked by somebody who has not shown who it is. */
+  /** Takes points for a call that is not authenticated. */
   async takeAddress(network: string, points: number): Promise<void> {
     refuseAfter(await this.#addresses.take(network, points), 'address');
   }
@@ -105,19 +105,19 @@ export class RateLimits {
     refuseAfter(await this.#organizations.take(organizationId), 'organization');
   }
 
-  /** Remembers a key that was accepted. */
-  know(keyHash: Uint8Array): void {
+  /** Records an accepted key. */
+  accept(keyHash: Uint8Array): void {
     const name = nameOf(keyHash);
-    // What was put in last goes last.
+    // Deleted first, so that it becomes the newest entry.
     this.#known.delete(name);
     this.#known.set(name, true);
     forgetOldest(this.#known, knownKeysMax);
   }
 
   /**
-   * Authenticates a call by `work`, which throws TOKEN_INVALID for a key that is not a live one. A
-   * key that was accepted lately is looked up at once, all others only so many at a time for one
-   * address, and none of these once the address has failed too often.
+   * Authenticates a call by `work`, which throws TOKEN_INVALID for an invalid key. A recently
+   * accepted key is looked up at once; other keys wait for one of the look-ups of their address,
+   * and are rejected once the address has failed too often.
    */
   async authenticate<T>(
     network: string,
@@ -149,7 +149,7 @@ export class RateLimits {
   }
 }
 
-/** Turns of the look-ups of one address, in the order in which they were asked for. */
+/** The queue of look-ups of one address, in order of arrival. */
 class LookUps {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
@@ -159,7 +159,7 @@ class LookUps {
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Answers how many are running. */
+  /** Returns the number of running look-ups. */
   end(): number {
     const next = this.#waiting.shift();
     if (next !== undefined) next();

@@ -13,7 +13,7 @@ import { type Decoded, tolerant, undecodableStatus } from './open-service.ts';
 type Answer = ServerReflectionResponse['messageResponse'];
 type Question = ServerReflectionRequest['messageRequest'];
 
-/** The reflection services themselves, as `list_services` names them. */
+/** The reflection services themselves, as `list_services` returns them. */
 const reflectionServiceNames = [
   'grpc.reflection.v1.ServerReflection',
   'grpc.reflection.v1alpha.ServerReflection',
@@ -41,7 +41,7 @@ export function addReflection(
         return;
       }
       const { request } = message;
-      // One answer at a time: a client that does not read makes no more of them.
+      // One response at a time: a client that does not read causes no more of them.
       call.pause();
       call.write(
         Buffer.concat([
@@ -98,18 +98,21 @@ function answerTo(
       return encodeAnswer({ $case: 'listServicesResponse', value: { service } });
     }
     case undefined:
-      return failed(status.INVALID_ARGUMENT, 'The request asks for nothing.');
+      return failed(
+        status.INVALID_ARGUMENT,
+        'The request is empty. Set one of the fields of message_request.',
+      );
   }
 }
 
-/** What a file is answered with on a fresh stream: encoded once, and shared. */
+/** The response for a file on a new stream: encoded once, and shared. */
 const freshAnswers = new WeakMap<DescFile, Uint8Array>();
 
-/** The file with what it imports, but for what this stream has had already. */
+/** The file and its imports, without those that this stream has already sent. */
 function fileAnswer(file: DescFile | undefined, what: string, sent: Set<DescFile>): Uint8Array {
   if (file === undefined) return notFound(what);
   const isFresh = sent.size === 0;
-  sent.delete(file); // what is asked for by name is always sent
+  sent.delete(file); // a file requested by name is always sent
   const fileDescriptorProto: Buffer[] = [];
   const send = (next: DescFile) => {
     if (sent.has(next)) return;
@@ -126,15 +129,18 @@ function fileAnswer(file: DescFile | undefined, what: string, sent: Set<DescFile
 }
 
 function notFound(what: string): Uint8Array {
-  return failed(status.NOT_FOUND, `Not described here: ${what}`);
+  return failed(
+    status.NOT_FOUND,
+    `Not found: ${what}. Use list_services to list the services of this server.`,
+  );
 }
 
 function failed(errorCode: number, errorMessage: string): Uint8Array {
   return encodeAnswer({ $case: 'errorResponse', value: { errorCode, errorMessage } });
 }
 
-/** The part of a response that does not tell who asked; behind the other part it is all of one. */
+/** The part of a response that is the same for all requests; the other part echoes the request. */
 function encodeAnswer(messageResponse: Answer): Uint8Array {
-  const nobody = { validHost: '', originalRequest: undefined };
-  return ServerReflectionResponse.encode({ ...nobody, messageResponse }).finish();
+  const echo = { validHost: '', originalRequest: undefined };
+  return ServerReflectionResponse.encode({ ...echo, messageResponse }).finish();
 }

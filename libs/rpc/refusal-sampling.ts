@@ -4,12 +4,13 @@ const windowMs = 10_000;
 const linesPerAddressMax = 100;
 const linesMax = 1_000;
 
-/** Whether a refused call gets a line of its own, and how many had none in the window before. */
+/** Whether a rejected call is logged, and how many were not in the previous window. */
 export type Sampled = { isLogged: boolean; unloggedBefore: number };
 
 /**
- * Bounds the lines of refused calls: 100 per address and 1,000 in all within 10 s. A flood fills no
- * disk, and hides nobody else's refusals. Holds at most 1,000 addresses.
+ * Limits the log lines of rejected calls to 100 per address and 1,000 in total per 10 s. A flood
+ * does not fill the disk, and does not hide rejected calls of other addresses. Holds at most 1,000
+ * addresses.
  */
 export function createRefusalSampling(
   clock: Pick<Clock, 'monotonicMs'> = systemClock,

@@ -5,7 +5,7 @@ import { reasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 
-/** A refusal of access as the error that the caller gets. */
+/** The error that a caller gets when access is denied. */
 export function refusalError({ reason, detail }: Refusal): SiloError {
   switch (reason) {
     case ErrorReason.ERROR_REASON_TOKEN_INVALID:
@@ -27,6 +27,6 @@ export function refusalError({ reason, detail }: Refusal): SiloError {
     case ErrorReason.ERROR_REASON_MOVE_NOT_FOUND:
       return errors.moveNotFound(detail);
     default:
-      throw new TypeError(`access is never refused with ${reasonName(reason)}`);
+      throw new TypeError(`not a reason of an access decision: ${reasonName(reason)}`);
   }
 }

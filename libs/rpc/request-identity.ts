@@ -4,19 +4,24 @@ import type { RequestIdentity } from '@silo/mongo/mutation.ts';
 import { hashRequestId } from '@silo/tokens/seal.ts';
 import { compileFieldPath, type ReadText } from './field-path.ts';
 
-/** Where the request_id of a message stands, at the top or one message deep; undefined: nowhere. */
+/**
+ * The location of a message's request_id, at the top or one message deep; undefined if it has none.
+ */
 export function compileRequestId(input: DescMessage): ReadText | undefined {
   const path = pathTo(input, 'request_id');
   return path === undefined ? undefined : compileFieldPath(input, path);
 }
 
-/** Whose request ids these are where nobody is authenticated: the e-mail, in lower case. */
+/** The owner of a request id where nobody is authenticated: the e-mail, in lower case. */
 export function compileEmail(input: DescMessage): ReadText {
   const read = compileFieldPath(input, pathTo(input, 'email') ?? 'email');
   return (request) => read(request).toLowerCase();
 }
 
-/** The identity of one request. `scope` is whose id it is: an account, an e-mail, a certificate. */
+/**
+ * The identity of one request. `scope` is the owner of the id: an account, an e-mail, a
+ * certificate.
+ */
 export function identify(
   scope: string,
   method: string,

@@ -29,39 +29,44 @@ import { shapeValidator } from './validate.ts';
 
 const healthServiceName = 'grpc.health.v1.Health';
 const deadlinesDefault: Deadlines = { defaultMs: 10_000, maxMs: 30_000 };
-/** How long what is in flight may go on when a server drains. */
+/** Time for calls in flight when a server drains. */
 export const drainDefaultMs = 10_000;
 const lastAnswersMs = 250;
 
 export type ServerOptions = AdmissionOptions & {
-  /** `host:port`; port 0 takes a free one. */
+  /** `host:port`; port 0 picks a free port. */
   address: string;
   tls: TlsFiles;
-  /** An internal port: demands a client certificate, and serves the packages `….internal.v1` only. */
+  /**
+   * An internal port: requires a client certificate, and serves only the packages `….internal.v1`.
+   */
   internal: boolean;
   services: readonly Mounted[];
-  /** Demanded where a method may end access: what its answer waits for. */
+  /** Required if a method may end access: its response waits for this. */
   propagate?: Propagate | undefined;
   log: Logger;
   registry?: Registry | undefined;
   deadlines?: Partial<Deadlines> | undefined;
-  /** `defaultLimits` unless given. */
+  /** `defaultLimits` by default. */
   limits?: PortLimits | undefined;
   image?: Image | undefined;
 };
 
 export type RunningServer = AsyncDisposable & {
-  /** `host:port` as it is bound. */
+  /** `host:port` of the bound address. */
   address: string;
   health: Health;
   /**
-   * Stops: health says NOT_SERVING, new calls are refused with DRAINING, streams end, what is in
-   * flight may finish for `withinMs` (10,000 unless given), and then is aborted. Safe to repeat.
+   * Stops the server: health is NOT_SERVING, new calls fail with DRAINING, streams end, calls in
+   * flight may finish for `withinMs` (10,000 by default), then they are aborted. Idempotent.
    */
   drain(withinMs?: number): Promise<void>;
-  /** The first half of that: resolves when nothing is in flight any more, with connections open. */
+  /** The first half of drain: resolves when no call is in flight; connections stay open. */
   quieten(withinMs?: number): Promise<void>;
-  /** Resolves when the unary calls of now are over, or after `withinMs`; new ones are served. */
+  /**
+   * Resolves when the unary calls in flight now have ended, or after `withinMs`; new calls are
+   * served.
+   */
   settled(withinMs: number): Promise<void>;
 };
 
@@ -132,7 +137,9 @@ function addService(
   internal: boolean,
 ): void {
   if (serviceName.includes('.internal.') !== internal) {
-    throw new TypeError(`${serviceName} is not for the ${internal ? 'internal' : 'public'} port`);
+    throw new TypeError(
+      `${serviceName} cannot be served on the ${internal ? 'internal' : 'public'} port`,
+    );
   }
   const validator = shapeValidator(image);
   const implementation: UntypedServiceImplementation = {};
@@ -148,7 +155,7 @@ function addService(
   );
 }
 
-// The pipeline decodes and encodes by itself: a throw inside of grpc-js would be a bare INTERNAL.
+// The pipeline decodes and encodes messages: an error inside grpc-js would be a bare INTERNAL.
 function bytesMethod({ path, streams }: MountedMethod): MethodDefinition<Buffer, Buffer> {
   const same = (bytes: Buffer) => bytes;
   return {
@@ -162,7 +169,7 @@ function bytesMethod({ path, streams }: MountedMethod): MethodDefinition<Buffer,
   };
 }
 
-/** Of both ports; the clients of an internal one are trusted with as many streams as they like. */
+/** Of both ports; clients of an internal port may open as many streams as they like. */
 function http2Options(internal: boolean): SecureServerOptions {
   return {
     settings: {
@@ -199,7 +206,7 @@ async function endCalls({ serving }: Pipeline, health: Health, withinMs: number)
 }
 
 async function close(server: Server): Promise<void> {
-  // Answers that are under way leave with the connections; then whoever lingers is cut off.
+  // Pending responses leave with the connections; then the remaining connections are cut.
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   await Promise.race([closed, systemSleep(lastAnswersMs)]);
   server.forceShutdown();
@@ -207,7 +214,7 @@ async function close(server: Server): Promise<void> {
 
 const lookAgainMs = 5;
 
-/** Waits for the condition, at most `withinMs`; answers whether it holds. */
+/** Waits for the condition, at most `withinMs`; returns whether it holds. */
 async function until(condition: () => boolean, withinMs: number): Promise<boolean> {
   const endMs = performance.now() + withinMs;
   while (!condition() && performance.now() < endMs) await systemSleep(lookAgainMs);

@@ -1,7 +1,7 @@
 import type { Mounted } from './mount.ts';
 import { drainDefaultMs, type ServerOptions, startServer } from './server.ts';
 
-/** What a service opens: the same but for address and services on both ports. */
+/** Options of a service: those of a server, but with addresses and services of both ports. */
 export type PortsOptions = Omit<ServerOptions, 'address' | 'services' | 'internal'> & {
   public: { address: string; services: readonly Mounted[] };
   internal: { address: string; services: readonly Mounted[] };
@@ -11,14 +11,14 @@ export type PortsOptions = Omit<ServerOptions, 'address' | 'services' | 'interna
 export type Ports = AsyncDisposable & {
   publicAddress: string;
   internalAddress: string;
-  /** Whether the store answers: what health tells of the service, until it drains. */
+  /** Sets whether the store responds: the health of the service, until it drains. */
   setServing(isServing: boolean): void;
-  /** Health of one thing by itself, such as `silo.nats`: of no effect on anything else. */
+  /** Sets the health of one name, such as `silo.nats`, and nothing else. */
   setHealth(name: `silo.${string}`, isServing: boolean): void;
   /**
-   * Drains the public port, then the internal one, within the same time; see `RunningServer.drain`.
-   * `quiet` is called when the calls that either had admitted are over. Until it has ended, the
-   * internal port serves new calls too: others may need them to end what they began.
+   * Drains the public port, then the internal one, within one time limit; see
+   * `RunningServer.drain`. `quiet` is called when the admitted calls of both have ended. Until it
+   * resolves, the internal port serves new calls too: other services may need them to finish.
    */
   drain(withinMs?: number, quiet?: () => Promise<void>): Promise<void>;
 };

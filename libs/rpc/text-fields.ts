@@ -4,14 +4,14 @@ import { Text } from '@silo/protos/gen/silo/common/v1/text.ts';
 import type { Image } from '@silo/protos/image.ts';
 import { readPersonText, type TextKind } from '@silo/runtime/person-text.ts';
 
-/** Puts the texts of a decoded request into the form that is stored; answers what is refused. */
+/** Normalizes the texts of a decoded request to the stored form; returns the rejected fields. */
 export type ReadTexts = (request: unknown) => FieldViolation[];
 
 type TextField = { steps: string[]; name: string; kind: TextKind };
 
 /**
  * Compiles the reader of the fields with the option `(silo.common.v1.text)` in a request, at any
- * depth; undefined where there is none. Throws where the option stands where no text can be read.
+ * depth; undefined if there are none. Throws if the option is on a field that is not text.
  */
 export function compileTexts(image: Image, input: DescMessage): ReadTexts | undefined {
   const fields = textFields(image, input, [], []);
@@ -24,7 +24,7 @@ function readText(request: unknown, { steps, name, kind }: TextField): FieldViol
   for (const step of steps.slice(0, -1)) holder = isObject(holder) ? holder[step] : undefined;
   const last = steps.at(-1) ?? '';
   const given = isObject(holder) ? holder[last] : undefined;
-  // Whether it may be empty is said by its other rules.
+  // Its other rules state whether it may be empty.
   if (!isObject(holder) || typeof given !== 'string' || given === '') return [];
   const { text, problem } = readPersonText(given, kind);
   if (problem !== undefined) return [{ field: name, description: problem }];
@@ -55,7 +55,8 @@ function textFields(
 
 function kindOf({ registry }: Image, field: DescField): TextKind | undefined {
   const extension = registry.getExtension('silo.common.v1.text');
-  if (extension === undefined) throw new TypeError('the protos have no option for texts');
+  if (extension === undefined)
+    throw new TypeError('the protos have no option (silo.common.v1.text)');
   switch (getOption(field, extension)) {
     case Text.TEXT_NAME:
       return 'name';

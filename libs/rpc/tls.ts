@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import type { SecureServerOptions } from 'node:http2';
 import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js';
 
-/** Paths of PEM files: the deployment's CA, and this process's own certificate and key. */
+/** Paths of PEM files: the deployment's CA, and this process's certificate and key. */
 export type TlsFiles = { ca: string; cert: string; key: string };
 
-/** A client's side: trusts the CA alone; shows its own certificate where it has one. */
+/** Client credentials: trusts only the CA; sends its own certificate if it has one. */
 export function clientCredentials(
   tls: Pick<TlsFiles, 'ca'> & Partial<TlsFiles>,
 ): ChannelCredentials {
@@ -14,7 +14,7 @@ export function clientCredentials(
   return ChannelCredentials.createSsl(readFileSync(tls.ca), key, cert);
 }
 
-/** A server's side. With `demandCertificate` nobody connects without a certificate of the CA. */
+/** Server credentials. `demandCertificate` requires a client certificate of the CA. */
 export function serverCredentials(
   tls: TlsFiles,
   demandCertificate: boolean,
@@ -23,7 +23,7 @@ export function serverCredentials(
   return new PortCredentials(tls, demandCertificate, http2);
 }
 
-/** As `ServerCredentials.createSsl` makes them, with settings of HTTP/2 that it has no options for. */
+/** As `ServerCredentials.createSsl`, with HTTP/2 settings that it has no options for. */
 class PortCredentials extends ServerCredentials {
   constructor(tls: TlsFiles, demandCertificate: boolean, http2: SecureServerOptions) {
     super(

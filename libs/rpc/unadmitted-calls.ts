@@ -3,31 +3,31 @@ import { stopUpload } from './answered-stream.ts';
 import { publicRequestBytesMax, requestTimeoutMs, unadmitted } from './limits.ts';
 
 const sweepMs = 1_000;
-/** The one method that is served to anyone for as long as its client likes. */
+/** The only method that anyone may call for an unlimited time. */
 const lastingPath = '/grpc.health.v1.Health/Watch';
 
-/** What a call that is not admitted yet holds. */
+/** The resources that a call holds before its admission. */
 type Held = {
   stream: ServerHttp2Stream;
   path: string | undefined;
   connection: object;
   bytes: number;
-  /** When it arrived; infinite for a call that may last, once its request is complete. */
+  /** Arrival time; infinite for an unlimited call whose request is complete. */
   startMs: number;
-  /** The last buffer of the request, whose slices hold all of it, and what all its buffers measure. */
+  /** The last buffer of the request (its slices keep it alive), and the size of all its buffers. */
   buffer: ArrayBufferLike | undefined;
   bufferBytes: number;
   requestBytes: number;
 };
 
-/** Why a call is refused before it is admitted. */
+/** Why a call is rejected before its admission. */
 export type UnadmittedRefusal = 'memory' | 'timeout';
 
 /**
- * Bounds what calls hold that are not admitted yet, per connection and in all of a port. Where all
- * hold too much, the connection that holds most loses its calls: others never notice. A call that
- * is neither admitted nor over in time is refused too: its request does not end, or nobody reads
- * its answer.
+ * Limits the memory that calls hold before their admission, per connection and for the whole port.
+ * Above the total limit, the connection that holds most loses its calls: others are not affected. A
+ * call that is neither admitted nor ended in time is rejected too: its request does not end, or its
+ * client does not read the response.
  */
 export class UnadmittedCalls implements Disposable {
   readonly #refuse: (
@@ -35,7 +35,7 @@ export class UnadmittedCalls implements Disposable {
     path: string | undefined,
     why: UnadmittedRefusal,
   ) => void;
-  /** In the order of arrival. */
+  /** In order of arrival. */
   readonly #all = new Map<ServerHttp2Stream, Held>();
   readonly #byConnection = new Map<object, { bytes: number; calls: Set<Held> }>();
   readonly #timer: NodeJS.Timeout;
@@ -49,12 +49,14 @@ export class UnadmittedCalls implements Disposable {
     this.#timer.unref();
   }
 
-  /** What all of them hold. */
+  /** The memory that all of them hold. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Begins to count a call of a connection; call it when grpc-js has begun to read the stream. */
+  /**
+   * Starts to count a call of a connection; call it when grpc-js has started to read the stream.
+   */
   add(stream: ServerHttp2Stream, connection: object, headers: IncomingHttpHeaders): void {
     const held: Held = {
       stream,
@@ -73,13 +75,13 @@ export class UnadmittedCalls implements Disposable {
     stream.once('close', () => this.release(stream));
     stream.once('end', () => this.#complete(held));
     stream.on('data', (chunk: Buffer) => this.#receive(held, chunk));
-    // What is compressed may become as large as a request may be, at once.
+    // A compressed request may expand to the maximum size at once.
     const encoding = headers['grpc-encoding'] ?? 'identity';
     const expanded = encoding === 'identity' ? 0 : publicRequestBytesMax;
     this.#grow(held, unadmitted.callBytes + headerBytesOf(headers) + expanded);
   }
 
-  /** Ends the count of a call that is admitted or over. */
+  /** Stops counting a call that is admitted or has ended. */
   release(stream: ServerHttp2Stream): void {
     const held = this.#all.get(stream);
     if (held === undefined) return;
@@ -92,7 +94,7 @@ export class UnadmittedCalls implements Disposable {
     if (ofConnection.calls.size === 0) this.#byConnection.delete(held.connection);
   }
 
-  /** Refuses the calls that have not been admitted in time. */
+  /** Rejects the calls that were not admitted in time. */
   sweep(nowMs: number): void {
     for (const held of [...this.#all.values()]) {
       if (nowMs - held.startMs > requestTimeoutMs) this.#end(held, 'timeout');
@@ -110,7 +112,7 @@ export class UnadmittedCalls implements Disposable {
       return;
     }
     held.requestBytes += length;
-    // Many slices of one buffer hold it once; a slice of a byte holds all of it.
+    // Slices of one buffer count once; even a slice of one byte keeps all of it alive.
     if (held.buffer === buffer || !this.#all.has(held.stream)) return;
     held.buffer = buffer;
     held.bufferBytes += buffer.byteLength;
@@ -124,7 +126,7 @@ export class UnadmittedCalls implements Disposable {
     if (this.#all.has(held.stream)) this.#grow(held, held.requestBytes - held.bufferBytes);
   }
 
-  /** Or shrinks. */
+  /** Adds to the memory of a call; a negative number subtracts. */
   #grow(held: Held, bytes: number): void {
     held.bytes += bytes;
     this.#bytes += bytes;
@@ -150,7 +152,7 @@ export class UnadmittedCalls implements Disposable {
   }
 }
 
-/** Names and values of a call's headers. */
+/** Size of the names and values of a call's headers. */
 export function headerBytesOf(headers: IncomingHttpHeaders): number {
   let bytes = 0;
   for (const [name, value] of Object.entries(headers)) bytes += name.length + (value?.length ?? 0);

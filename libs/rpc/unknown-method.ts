@@ -5,12 +5,13 @@ import { toStatus } from '@silo/errors/to-status.ts';
 const identity = (bytes: Buffer) => bytes;
 
 /**
- * Answers calls of methods that are not there with UNKNOWN_METHOD. grpc-js 1.14 has no public way
- * to do so: without its private look-up it would answer UNIMPLEMENTED with no details.
+ * Returns UNKNOWN_METHOD for unknown methods. grpc-js 1.14 has no public API for this: it would
+ * return UNIMPLEMENTED without details.
  */
 export function refuseUnknownMethods(server: Server): void {
   const lookUp: unknown = Reflect.get(server, '_retrieveHandler');
-  if (typeof lookUp !== 'function') throw new TypeError('grpc-js looks handlers up in another way');
+  if (typeof lookUp !== 'function')
+    throw new TypeError('this version of grpc-js looks up handlers differently');
   const retrieve = (path: string) => {
     const known: unknown = Reflect.apply(lookUp, server, [path]);
     return known ?? unknownMethod(path);
@@ -22,6 +23,6 @@ function unknownMethod(path: string) {
   const refuse = (call: ServerDuplexStream<Buffer, Buffer>) => {
     call.emit('error', toStatus(errors.unknownMethod(path)));
   };
-  // As a stream in both directions, it is refused before any message arrives.
+  // Handled as a bidirectional stream, it is rejected before any message arrives.
   return { type: 'bidi', path, func: refuse, serialize: identity, deserialize: identity };
 }

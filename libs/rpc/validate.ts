@@ -5,14 +5,14 @@ import type { FieldViolation } from '@silo/errors/silo-error.ts';
 import type { Image } from '@silo/protos/image.ts';
 import { compileTexts } from './text-fields.ts';
 
-/** A request that decoded, or what is wrong with its shape. */
+/** A decoded request, or the violations of its shape. */
 export type Shaped =
   | { request: unknown; violations?: undefined }
   | { request?: undefined; violations: FieldViolation[] };
 
 /**
- * Decodes one method's request, puts its texts into the form that is stored, and checks its shape.
- * Never throws, whatever the bytes.
+ * Decodes a request of one method, normalizes its texts to the stored form, and validates its
+ * shape. Never throws, whatever the bytes.
  */
 export type ReadShape = (bytes: Buffer) => Shaped;
 
@@ -22,7 +22,10 @@ const ruleOptions = ['field', 'message', 'oneof'].map((name) => `buf.validate.${
 
 const validators = new WeakMap<Image, Validator>();
 
-/** The validator of this image's rules: one per process, for it compiles what many rules share. */
+/**
+ * The validator of this image's rules: one per process, because it compiles rules that methods
+ * share.
+ */
 export function shapeValidator(image: Image): Validator {
   const known = validators.get(image);
   if (known !== undefined) return known;
@@ -43,7 +46,7 @@ export function compileShape(
 ): ReadShape {
   const hasRules = reaches(input, (message) => carriesRules(image, message));
   const readTexts = compileTexts(image, input);
-  // A time beyond what a Date holds decodes, but cannot be used or encoded again.
+  // A timestamp outside the range of Date decodes, but cannot be used or encoded again.
   const hasTimes = reaches(input, ({ typeName }) => timeTypes.has(typeName));
   const undecodable: Shaped = {
     violations: [{ field: '', description: `the bytes do not decode as ${input.typeName}` }],
@@ -55,7 +58,7 @@ export function compileShape(
       if (!hasRules) return { request };
       let message = fromBinary(input, bytes);
       const violations = readTexts?.(request) ?? [];
-      // The rules judge the texts as they are stored.
+      // The rules check the texts in the stored form.
       if (readTexts !== undefined) message = fromBinary(input, codec.encodeRequest(request));
       violations.push(...violationsOf(validator, input, message));
       return violations.length === 0 ? { request } : { violations };
@@ -99,7 +102,7 @@ function carriesRules({ registry }: Image, message: DescMessage): boolean {
   );
 }
 
-/** Whether the message, or one that it can hold at any depth, is such a one. */
+/** Whether the message, or one that it can contain at any depth, is a Timestamp. */
 function reaches(
   message: DescMessage,
   isSuch: (message: DescMessage) => boolean,

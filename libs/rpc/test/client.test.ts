@@ -26,7 +26,7 @@ async function start(t: ExecutionContext, getMembershipFact?: () => Promise<neve
   return { tls, server, channel: channelTo(t, server, tls) };
 }
 
-test("a dependency's refusal is ours to explain: DEPENDENCY_UNAVAILABLE, with the cause kept", async (t) => {
+test('an error of a dependency becomes DEPENDENCY_UNAVAILABLE, with the cause kept', async (t) => {
   const { channel } = await start(t, () => Promise.reject(errors.accountNotFound('acc_1')));
   const facts = connect(FactServiceClient, channel);
   const error = await t.throwsAsync(facts.getMembershipFact(request), { instanceOf: SiloError });
@@ -34,7 +34,7 @@ test("a dependency's refusal is ours to explain: DEPENDENCY_UNAVAILABLE, with th
   t.true(isServiceError(error?.cause) && error.cause.code === status.NOT_FOUND);
 });
 
-test('a refusal that is meant for the caller passes on explicit request', async (t) => {
+test('an error of a dependency is passed on only if the caller requests it', async (t) => {
   const { channel } = await start(t, () => Promise.reject(errors.accountNotFound('acc_1')));
   const facts = connect(FactServiceClient, channel);
   const error = await t.throwsAsync(facts.getMembershipFact(request, { refusals: true }));
@@ -51,7 +51,7 @@ test('a server that cannot be reached is DEPENDENCY_UNAVAILABLE before the deadl
   t.is(await outcomeOf(facts.getMembershipFact(request)), 'DEPENDENCY_UNAVAILABLE');
 });
 
-test('a server that comes back is waited for by who is patient, and only by him', async (t) => {
+test('only a client with waitForReady waits for a server that restarts', async (t) => {
   const { tls, server } = await start(t);
   const facts = connect(FactServiceClient, channelTo(t, server, tls));
   await facts.getMembershipFact(request);
@@ -63,7 +63,7 @@ test('a server that comes back is waited for by who is patient, and only by him'
   t.is(await outcomeOf(patient), 'OK');
 });
 
-test('a server that never answers is given up at the deadline', async (t) => {
+test('a call to a server that never responds ends at the deadline', async (t) => {
   const sockets = new Set<Socket>();
   const silent = createServer((socket) => sockets.add(socket.on('error', () => {})));
   const port = await new Promise<number>((resolve) => {
@@ -82,7 +82,7 @@ test('a server that never answers is given up at the deadline', async (t) => {
   t.is(await outcomeOf(call), 'DEPENDENCY_UNAVAILABLE');
 });
 
-test('a call whose signal has aborted is not made', async (t) => {
+test('a call with an aborted signal is not sent', async (t) => {
   const { channel } = await start(t);
   const facts = connect(FactServiceClient, channel);
   const reason = new Error('too late');
@@ -92,7 +92,7 @@ test('a call whose signal has aborted is not made', async (t) => {
   t.is(error, reason);
 });
 
-test('a read that may be repeated is, where the server was not reached, 3 times at most', async (t) => {
+test('a repeatable read is sent up to 3 times if the server could not be reached', async (t) => {
   let attempts = 0;
   const { channel } = await start(t, () => {
     attempts++;
@@ -105,7 +105,7 @@ test('a read that may be repeated is, where the server was not reached, 3 times 
   t.is(attempts, 4);
 });
 
-test('a method with side effects is never repeated by the client', async (t) => {
+test('a method with side effects is never retried by the client', async (t) => {
   const { channel } = await start(t);
   const staff = connect(StaffServiceClient, channel, { retry: true });
   const call = staff.changeEmail({ accountId: '', email: '', requestId: '' });

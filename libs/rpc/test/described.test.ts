@@ -47,7 +47,7 @@ async function start(t: ExecutionContext) {
   return { ports, outer, inner };
 }
 
-/** Asks all questions on one stream, and answers when the server has answered them all. */
+/** Sends all requests on one stream, and returns the responses when all have arrived. */
 function ask(
   { address, credentials, channel }: RpcChannel,
   questions: Question[],
@@ -72,7 +72,7 @@ function filesOf(reply: Reply | undefined): FileRegistry {
   const received = reply.value.fileDescriptorProto.map((bytes) =>
     fromBinary(FileDescriptorProtoSchema, bytes),
   );
-  // The registry wants imports first; reflection sends what was asked for first.
+  // The registry needs imports first; reflection returns the requested file first.
   const file = new Set<(typeof received)[number]>();
   const add = (name: string) => {
     const found = received.find((one) => one.name === name);
@@ -121,10 +121,12 @@ test('a described file comes with all that it imports, its comments and its opti
   const comments = file?.proto.sourceCodeInfo?.location.map(
     ({ leadingComments }) => leadingComments,
   );
-  t.true(comments?.some((text) => text?.includes('Answers the account that the key belongs to')));
+  t.true(
+    comments?.some((text) => text?.includes('Returns the account that the API key belongs to')),
+  );
 });
 
-test('files are found by name, symbol and extension; error details are always there', async (t) => {
+test('files are found by name, symbol and extension; error details are always included', async (t) => {
   const { outer } = await start(t);
   const replies = await ask(outer, [
     { $case: 'fileByFilename', value: 'silo/org/v1/account_service.proto' },
@@ -183,7 +185,7 @@ test('a public port reveals no internal file, symbol or service', async (t) => {
   t.is(found?.$case, 'fileDescriptorResponse');
 });
 
-test('what is not there is told as NOT_FOUND, and the stream goes on', async (t) => {
+test('an unknown name is NOT_FOUND, and the stream continues', async (t) => {
   const { outer } = await start(t);
   const replies = await ask(outer, [
     { $case: 'fileByFilename', value: 'no/such.proto' },
@@ -195,7 +197,7 @@ test('what is not there is told as NOT_FOUND, and the stream goes on', async (t)
   t.deepEqual(replies.map(errorCodeOf), [5, 5, 5, 5, undefined]);
 });
 
-test('health follows what the service sets, on both ports, for the server and each service', async (t) => {
+test('health reports the state that the service sets, on both ports, for the server and each service', async (t) => {
   const { outer, inner, ports } = await start(t);
   const open = connect(HealthClient, outer, { refusals: true });
   const closed = connect(HealthClient, inner, { refusals: true });
@@ -211,7 +213,7 @@ test('health follows what the service sets, on both ports, for the server and ea
   });
 });
 
-test('NATS is told under a name of its own and changes nothing else', async (t) => {
+test('the health of NATS has a name of its own and does not affect other names', async (t) => {
   const { outer, ports } = await start(t);
   const health = connect(HealthClient, outer, { refusals: true });
   ports.setServing(true);
@@ -222,7 +224,7 @@ test('NATS is told under a name of its own and changes nothing else', async (t) 
   t.is((await health.check({ service: '' })).status, SERVING);
 });
 
-test('who watches health hears of every change, and of draining, which is final', async (t) => {
+test('a health watch reports every change, and NOT_SERVING for good when the server drains', async (t) => {
   const { outer, ports } = await start(t);
   const health = connect(HealthClient, outer, { refusals: true });
   const heard: number[] = [];

@@ -35,7 +35,7 @@ async function start(
   return { server, client: connect(EventLogServiceClient, channel, { refusals: true }) };
 }
 
-/** A handler that tells the test of its call and then waits for its signal. */
+/** A handler that passes its call to the test and then waits for its signal. */
 function waiting() {
   const started = Promise.withResolvers<Call>();
   const handle = async (_: unknown, call: Call): Promise<never> => {
@@ -52,7 +52,8 @@ const patient = { deadlineMs: 30_000 };
 test("the client's deadline aborts the handler", async (t) => {
   const { handle, started } = waiting();
   const { client } = await start(t, { getHead: handle });
-  // The server ends it first by a tenth, which must outlast what a busy machine takes to deliver it.
+  // The server's deadline is a tenth earlier, which must exceed the delivery time on a busy
+  // machine.
   const error = await t.throwsAsync(client.getHead({}, { deadlineMs: 2_500 }));
   t.like(error, { code: status.DEADLINE_EXCEEDED });
   const call = await started;
@@ -61,14 +62,14 @@ test("the client's deadline aborts the handler", async (t) => {
   t.is(call.signal.reason.name, 'TimeoutError');
 });
 
-test('a handler that obeys its signal at the deadline is answered for with CALL_ENDED', async (t) => {
+test('a handler that stops at its deadline results in CALL_ENDED', async (t) => {
   const { client } = await start(t, { getHead: waiting().handle }, brief);
   const error = await t.throwsAsync(client.getHead({}, patient));
   t.like(error, { code: status.DEADLINE_EXCEEDED });
   t.is(await outcomeOf(Promise.reject(error)), 'CALL_ENDED');
 });
 
-test('a handler may say something better at its deadline than that it is over', async (t) => {
+test('a handler may return a more specific error at its deadline', async (t) => {
   const getHead = async (_: unknown, call: Call): Promise<never> => {
     await once(call.signal, 'abort');
     throw errors.requestInProgress();
@@ -77,13 +78,13 @@ test('a handler may say something better at its deadline than that it is over', 
   t.is(await outcomeOf(client.getHead({}, patient)), 'REQUEST_IN_PROGRESS');
 });
 
-test('a handler that ignores its signal is answered for', async (t) => {
+test('a handler that ignores its signal results in CALL_ENDED', async (t) => {
   const getHead = () => new Promise<never>(() => {});
   const { client } = await start(t, { getHead }, brief);
   t.is(await outcomeOf(client.getHead({}, patient)), 'CALL_ENDED');
 });
 
-test('a call has a deadline even if the client names none, and never a longer one than allowed', async (t) => {
+test('a call has a deadline even if the client sets none, and at most the maximum', async (t) => {
   const seen: number[] = [];
   const getHead = async (_: unknown, call: Call) => {
     seen.push(call.remainingMs());
@@ -93,7 +94,7 @@ test('a call has a deadline even if the client names none, and never a longer on
   await client.getHead({}, { deadlineMs: 600_000 });
   await client.getHead({}, { deadlineMs: 1_000 });
   t.true((seen[0] ?? 0) > 1_000 && (seen[0] ?? 0) <= 2_000);
-  // A tenth is kept back, so that the answer is there before the client gives up.
+  // A tenth is reserved, so that the response arrives before the client's deadline.
   t.true((seen[1] ?? 0) > 0 && (seen[1] ?? 0) <= 900);
 });
 
@@ -124,7 +125,7 @@ test('a stream yields in order and ends when its handler does', async (t) => {
   );
 });
 
-test('a stream that fails tells what came before, and the refusal', async (t) => {
+test('a failing stream yields the messages before the error, then the error', async (t) => {
   const readEvents = async function* () {
     yield batch;
     throw errors.logCompacted(7);
@@ -138,13 +139,13 @@ test('a stream that fails tells what came before, and the refusal', async (t) =>
   t.is(got.length, 1);
 });
 
-/** A stream that says one thing and then nothing until its signal aborts. */
+/** A stream that yields one message and then waits until its signal aborts. */
 function silentStream() {
   const started = Promise.withResolvers<Call>();
   const readEvents = async function* (_: unknown, call: Call) {
     started.resolve(call);
     yield batch;
-    await new Promise<never>(() => {}); // does not even listen to its signal
+    await new Promise<never>(() => {}); // ignores its signal
   };
   return { readEvents, started: started.promise };
 }
@@ -160,7 +161,7 @@ test('a client that stops reading ends the stream on the server', async (t) => {
   await eventually(() => signal.aborted);
 });
 
-test('a slow reader holds the stream back', async (t) => {
+test('a slow reader slows the stream down', async (t) => {
   let made = 0;
   const event = { sequence: 1, id: '', type: '', subject: '', time: undefined, correlationId: '' };
   const events = [{ ...event, actor: '', bodyJson: 'x'.repeat(100_000) }];
@@ -180,7 +181,7 @@ test('a slow reader holds the stream back', async (t) => {
   await stream.return?.();
 });
 
-test('draining lets finish what is in flight and refuses what is new', async (t) => {
+test('during a drain calls in flight finish and new calls are rejected', async (t) => {
   const started = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
   const getHead = async () => {
@@ -200,7 +201,7 @@ test('draining lets finish what is in flight and refuses what is new', async (t)
   await drained;
 });
 
-test('draining aborts what does not finish in time, and ends streams at once', async (t) => {
+test('a drain aborts calls that do not finish in time, and ends streams at once', async (t) => {
   const unary = waiting();
   const stream = silentStream();
   const { client, server } = await start(t, {

@@ -47,7 +47,7 @@ import {
   serve,
 } from './support.ts';
 
-// They count what one port holds: one attack at a time.
+// The tests count the resources of one port: run one attack at a time.
 const test = anyTest.serial;
 const createAccountPath = '/silo.org.v1.AccountService/CreateAccount';
 const getAccountPath = '/silo.org.v1.AccountService/GetAccount';
@@ -93,7 +93,7 @@ async function startPublic(
   return { server, tls, accounts, attack, tcp };
 }
 
-/** A message of that size but for its last byte. */
+/** A message of this size without its last byte. */
 const unfinished = (sizeBytes: number) => framed(Buffer.alloc(sizeBytes - 1), sizeBytes);
 
 const reflectionQuestion = ServerReflectionRequest.encode({
@@ -115,7 +115,7 @@ function beginReflection(session: ClientHttp2Session, streams: number) {
 const open = (sockets: readonly Socket[]) =>
   sockets.filter(({ readyState }) => readyState === 'open');
 
-test('one connection too many from an address takes the place of the oldest without a live key', async (t) => {
+test('a connection above the limit of its address evicts the oldest one without a valid key', async (t) => {
   const { accounts, tcp } = await startPublic(t, { limits: { connectionsPerAddressMax: 4 } });
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
   const sockets: Socket[] = [];
@@ -129,11 +129,11 @@ test('one connection too many from an address takes the place of the oldest with
     sockets.map(({ readyState }) => readyState === 'open'),
     [false, false, false, false, false, true, true, true],
   );
-  // Its connection has shown a live key, and stays.
+  // This connection has sent a valid key, and stays.
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
 });
 
-test('the connections of one address take no place of another, until all are too many', async (t) => {
+test('connections of one address evict none of another, until the port is full', async (t) => {
   const limits = { connectionsPerAddressMax: 4, connectionsMax: 6 };
   const { accounts, tcp } = await startPublic(t, { limits });
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
@@ -145,7 +145,7 @@ test('the connections of one address take no place of another, until all are too
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
 });
 
-test('headers that are too long end their call, and no other', async (t) => {
+test('headers above the limit end their call, and no other', async (t) => {
   const { attack } = await startPublic(t);
   const session = await attack();
   const other = beginCall(session, getAccountPath, { authorization: `Bearer ${fullKey}` });
@@ -155,7 +155,7 @@ test('headers that are too long end their call, and no other', async (t) => {
   t.is((await outcomeOfRaw(other)).status, String(status.OK));
 });
 
-test('a connection has so many calls at once as it may, and more wait in the client', async (t) => {
+test('a connection has a limited number of concurrent calls; further calls wait in the client', async (t) => {
   const release = Promise.withResolvers<void>();
   let running = 0;
   const getAccount = async () => {
@@ -235,7 +235,7 @@ test('a client that resets its calls over and over loses its connection', async 
   const session = await attack();
   const isOver = () => session.destroyed || session.closed;
   const closed = new Promise<void>((resolve) => session.once('close', resolve));
-  /** What was sent has been received, or the connection is over. */
+  /** Everything sent has been received, or the connection has ended. */
   const received = () =>
     Promise.race([
       closed,
@@ -246,7 +246,7 @@ test('a client that resets its calls over and over loses its connection', async 
   let sent = 0;
   while (!isOver() && sent < 20 * resets.burst) {
     const calls = Array.from({ length: 50 }, () => beginCall(session, createAccountPath));
-    // A call that is reset before it has left is never sent.
+    // A call that is reset before it is flushed is never sent.
     await received();
     for (const call of calls) call.close(constants.NGHTTP2_CANCEL);
     sent += calls.length;
@@ -255,7 +255,7 @@ test('a client that resets its calls over and over loses its connection', async 
   t.true(isOver(), `still open after ${sent} resets`);
 });
 
-test('a connection that holds too much before it is admitted loses the call that is too much', async (t) => {
+test('a connection above its memory limit before admission loses the call that exceeds it', async (t) => {
   const { attack, accounts } = await startPublic(t);
   const session = await attack();
   const uploads = Array.from({ length: 30 }, () => beginCall(session, createAccountPath));
@@ -268,15 +268,15 @@ test('a connection that holds too much before it is admitted loses the call that
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
 });
 
-test('where all connections hold too much, those that hold most lose their calls', async (t) => {
+test('when all connections together exceed the memory limit, those that hold most lose their calls', async (t) => {
   const { attack, accounts } = await startPublic(t);
-  // A well-behaved one that is slow: it holds a little, all the while.
+  // A slow but well-behaved connection: it holds a little all the time.
   const slow = beginCall(await attack('127.0.0.1'), getAccountPath, {
     authorization: `Bearer ${fullKey}`,
   });
   slow.write(Buffer.alloc(1));
   const ended: Promise<unknown>[] = [];
-  // Each connection stays below its own bound; together they are 27 MiB.
+  // Each connection stays below its own limit; together they hold 27 MiB.
   for (let index = 0; index < 9; index++) {
     const session = await attack();
     for (let call = 0; call < 12; call++) {
@@ -300,7 +300,7 @@ test('a request that may become large when it is decompressed counts as large', 
   t.like(await Promise.any(ended), exhausted);
 });
 
-test('a call that is not admitted in time is refused, also one whose answer is not read; Watch may last', async (t) => {
+test('a call that is not admitted in time is rejected, also if its response is not read; Watch has no limit', async (t) => {
   const http2Server = createServer();
   const refused: [path: string | undefined, why: string][] = [];
   using calls = new UnadmittedCalls((stream, path, why) => {
@@ -378,11 +378,11 @@ test('an address without a live key is refused with RATE_LIMITED, and then dropp
     .find((line) => line.reason === 'RATE_LIMITED');
   t.like(refused, { method: '/no.such.Service/Method', address: '127.0.0.1' });
   await t.throwsAsync(connectRaw({ address: server.address, ca: tls.ca }));
-  // From the very same address, over a connection that has shown a live key.
+  // From the same address, over a connection that has sent a valid key.
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
 });
 
-test('a key that was accepted lately is served on a new connection of an address that has no points left', async (t) => {
+test('a recently accepted key is served on a new connection of an address without points', async (t) => {
   const limits = { rates: { ...longRates, addressPoints: 60 } };
   const { accounts, attack, server, tls } = await startPublic(t, { limits });
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
@@ -403,7 +403,7 @@ test('a key that was accepted lately is served on a new connection of an address
   t.is(await outcomeOf(anyone.createAccount(createAccountRequest)), 'RATE_LIMITED');
 });
 
-test('accounts, organizations and sign-ups have limits of their own', async (t) => {
+test('accounts, organizations and sign-ups have separate limits', async (t) => {
   const calls = async (rates: Partial<PortLimits['rates']>) => {
     const limits = { rates: { ...longRates, ...rates } };
     const { accounts } = await startPublic(t, { limits });
@@ -422,7 +422,7 @@ test('accounts, organizations and sign-ups have limits of their own', async (t) 
   t.deepEqual(await calls({ signupsPerHour: 3 }), [4, 3]);
 });
 
-test('no refusal and no limit of an address locks a peer with a certificate out of the internal port', async (t) => {
+test('rejected connections and address limits do not affect peers with a certificate on the internal port', async (t) => {
   const issue = await makeAuthority(t);
   const tls = await issue('service', 'org');
   const rates = { ...longRates, addressPoints: 10 };
@@ -440,7 +440,7 @@ test('no refusal and no limit of an address locks a peer with a certificate out 
   }
 });
 
-test('a connection that does not speak HTTP/2 in time is dropped; one that does stays', async (t) => {
+test('a connection that does not speak HTTP/2 in time is closed; one that does stays open', async (t) => {
   const { cert, key, ca } = await (await makeAuthority(t))('service', 'org');
   const http2Server = createSecureServer({ cert: readFileSync(cert), key: readFileSync(key) });
   const anybody = { connectionsMax: 10, perAddressMax: 10, trustsSessions: false };

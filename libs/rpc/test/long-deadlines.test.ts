@@ -15,7 +15,7 @@ import {
 } from './support.ts';
 
 const dayMs = 24 * 60 * 60 * 1_000;
-/** About what 32 bits of milliseconds hold, signed and unsigned, and beyond. */
+/** Around the limits of 32-bit milliseconds, signed and unsigned, and beyond. */
 const farDays = [24, 25, 30, 49, 49.8, 60, 365];
 
 async function startBoth(t: ExecutionContext) {
@@ -47,7 +47,7 @@ for (const days of farDays) {
     t.is(await outcomeOf(eventLog.getHead({}, { deadlineMs, refusals: true })), 'OK');
   });
 
-  test(`a stream with a deadline ${days} days away goes on after its first answer`, async (t) => {
+  test(`a stream with a deadline ${days} days away continues after its first response`, async (t) => {
     const { tls, ports, followed } = await startBoth(t);
     const stop = new AbortController();
     const options = { deadlineMs, signal: stop.signal };
@@ -55,13 +55,13 @@ for (const days of farDays) {
     const request = { afterSequence: 0, batchSize: 0, follow: true };
     const events = eventLog.readEvents(request, options)[Symbol.asyncIterator]();
     t.false((await events.next()).done);
-    // The server's own deadline is none, or later than Node's timers reach.
+    // The server's own deadline is none, or later than Node's timers support.
     t.true((followed[0] ?? 0) > Math.min(deadlineMs, 2 ** 31 - 1) - dayMs);
     let isOver = false;
     const next = events.next().catch(() => {
       isOver = true;
     });
-    // A whole call, there and back, is later than what the server would have ended at once.
+    // A complete second call takes longer than a timer that fires at once.
     await eventLog.getHead({});
     t.false(isOver);
 
@@ -70,7 +70,7 @@ for (const days of farDays) {
       const watched = health.watch({ service: '' }, options)[Symbol.asyncIterator]();
       t.false((await watched.next()).done);
       port.health.setServing(true);
-      t.false((await watched.next()).done, 'the watch was ended before the second answer');
+      t.false((await watched.next()).done, 'the watch ended before the second response');
       await watched.return?.();
     }
     stop.abort();

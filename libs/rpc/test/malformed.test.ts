@@ -33,7 +33,7 @@ async function start(t: ExecutionContext) {
   const server = await serve(t, { tls, internal: false, services });
   const session = connectHttp2(`https://${server.address}`, { ca: readFileSync(tls.ca) });
   t.teardown(() => session.destroy());
-  /** Sends one message by hand and answers code and reason. */
+  /** Sends one raw message and returns code and reason. */
   const send = (path: string, body: Buffer, headers: OutgoingHttpHeaders = {}, flags = 0) =>
     new Promise<{ code: number; reason: string | undefined }>((resolve, reject) => {
       const stream = session.request({
@@ -105,9 +105,9 @@ test('malformed bytes without a key are TOKEN_INVALID, with one INVALID_FIELD', 
   t.like(await send(updateAccount, body, both), { reason: 'TOKEN_INVALID' });
 });
 
-test('a time that no clock shows is INVALID_FIELD', async (t) => {
+test('a timestamp out of range is INVALID_FIELD', async (t) => {
   const { send } = await start(t);
-  // account { create_time { seconds: 2^62 } }, by hand: ts-proto would not encode it.
+  // account { create_time { seconds: 2^62 } }, as raw bytes: ts-proto would not encode it.
   const seconds = Buffer.from([0x08, ...Array(8).fill(0x80), 0x40]);
   const time = Buffer.concat([Buffer.from([0x2a, seconds.length]), seconds]);
   const body = Buffer.concat([Buffer.from([0x0a, time.length]), time]);
@@ -115,12 +115,12 @@ test('a time that no clock shows is INVALID_FIELD', async (t) => {
   t.deepEqual(await send(updateAccount, body, { authorization }), invalid);
 });
 
-test('health answers bytes that do not decode with INVALID_ARGUMENT', async (t) => {
+test('health returns INVALID_ARGUMENT for bytes that do not decode', async (t) => {
   const { send } = await start(t);
   t.like(await send(check, Buffer.from([0x0a, 0x7f])), { code: status.INVALID_ARGUMENT });
 });
 
-// What grpc-js 1.14 answers by itself, before any handler: the list that docs and design admit.
+// Errors of grpc-js 1.14 itself, before any handler: the list that the docs and the design allow.
 test('broken compression is a bare INTERNAL of grpc-js and has no effect', async (t) => {
   const { send, handled } = await start(t);
   const headers = { 'grpc-encoding': 'gzip' };

@@ -45,7 +45,7 @@ const propagation: Propagation = {
   ...{ guards: 3, acknowledged: 3, expired: 0, elapsed: { seconds: 0, nanos: 4_000_000 } },
 };
 
-/** Answers as `ruledAccess` does, and counts the permits that it gave and that are still held. */
+/** Like `ruledAccess`, and counts the permits that are still held. */
 function countedAccess() {
   const access = ruledAccess();
   const permits = { taken: 0, held: 0 };
@@ -64,7 +64,7 @@ function countedAccess() {
   return { access: { ...access, permit }, permits };
 }
 
-/** A server whose mutations do what the test says. */
+/** A server whose mutations do what the test specifies. */
 async function start(t: ExecutionContext, options: Partial<ServerOptions> = {}) {
   const { access, permits } = countedAccess();
   const records = new Map<string, RequestRecord>();
@@ -107,7 +107,7 @@ async function start(t: ExecutionContext, options: Partial<ServerOptions> = {}) 
     ],
   });
   const channel = channelTo(t, server, { ca: tls.ca });
-  /** Remembers an answer to the last call that a handler saw. */
+  /** Stores the response of the last call that a handler received. */
   const remember = (record: Partial<RequestRecord>) => {
     const request = calls.at(-1)?.request;
     if (request === undefined) throw new TypeError('no call with a request_id was handled');
@@ -140,7 +140,7 @@ test('a mutation holds its permit while its handler runs, however that ends', as
   t.deepEqual(held, [1, 1, 1]);
 });
 
-test('a permit goes with its handler, not with the client that waits for it no more', async (t) => {
+test('a permit is released when its handler ends, not when the client leaves', async (t) => {
   const { accounts, permits, does } = await start(t);
   const { promise, resolve } = Promise.withResolvers<undefined>();
   const entered = Promise.withResolvers<void>();
@@ -153,12 +153,12 @@ test('a permit goes with its handler, not with the client that waits for it no m
   await entered.promise;
   leaving.abort(new Error('gone'));
   await t.throwsAsync(call);
-  t.is(permits.held, 1, 'it may still be deciding');
+  t.is(permits.held, 1, 'it may still commit');
   resolve(undefined);
   await eventually(() => permits.held === 0);
 });
 
-test('what a handler asks more comes with permits too, which end with it', async (t) => {
+test('further access checks of a handler take permits too, and all are released when it ends', async (t) => {
   const { accounts, access, permits, does } = await start(t);
   does.act = async (call) => {
     const answer = await ask(access, call, { keyHash: keyCaller(call).keyHash });
@@ -171,7 +171,7 @@ test('what a handler asks more comes with permits too, which end with it', async
   t.is(permits.held, 0);
 });
 
-test('reads take no permit, nor does what is refused', async (t) => {
+test('reads and denied calls take no permit', async (t) => {
   const { accounts, access, permits, does } = await start(t);
   does.act = async (call) => {
     t.true((await ask(access, call, { keyHash: keyCaller(call).keyHash })).allowed);
@@ -184,7 +184,7 @@ test('reads take no permit, nor does what is refused', async (t) => {
   t.is(permits.taken, 0);
 });
 
-test('whoever repeats a remembered request needs no permit, whether it is answered or joined', async (t) => {
+test('a retry of a known request takes no permit, whether it is finished or still running', async (t) => {
   const { tokens, permits, remember, calls } = await start(t);
   await tokens.regenerateProjectToken(regenerateRequest, bearer());
   t.is(permits.taken, 1);
@@ -196,21 +196,21 @@ test('whoever repeats a remembered request needs no permit, whether it is answer
   t.is(permits.taken, 1);
 });
 
-test('what may end access is answered when it has spread, and says how', async (t) => {
+test('a call that may end access waits for the revocation barrier and reports the propagation', async (t) => {
   const { tokens, does, waited } = await start(t);
   does.act = async () => ({ eventIds: ['event'], keepsAccess: false });
   const answer = await tokens.regenerateProjectToken(regenerateRequest, bearer());
   t.deepEqual(answer, { projectToken, propagation });
-  t.deepEqual(waited, [{ eventIds: ['event'], held: 0 }], 'no permit of its own is waited for');
+  t.deepEqual(waited, [{ eventIds: ['event'], held: 0 }], 'it does not wait for its own permit');
 });
 
-test('an outcome that nobody knows waits for whatever is decided by now', async (t) => {
+test('a call with an unknown outcome waits for everything committed so far', async (t) => {
   const { tokens, waited } = await start(t);
   await tokens.regenerateProjectToken(regenerateRequest, bearer());
   t.deepEqual(waited, [{ eventIds: [], held: 0 }]);
 });
 
-test('what took access from nobody waits for nothing, nor does what cannot', async (t) => {
+test('a call that ends no access does not wait for the barrier', async (t) => {
   const { tokens, accounts, does, waited } = await start(t);
   does.act = async () => ({ eventIds: ['event'], keepsAccess: true });
   const answer = await tokens.regenerateProjectToken(regenerateRequest, bearer());
@@ -220,7 +220,7 @@ test('what took access from nobody waits for nothing, nor does what cannot', asy
   t.deepEqual(waited, []);
 });
 
-test('a refusal waits for nothing', async (t) => {
+test('a rejected call does not wait for the barrier', async (t) => {
   const { tokens, does, waited } = await start(t);
   does.act = () => Promise.reject(errors.lastOwner());
   const call = tokens.regenerateProjectToken(regenerateRequest, bearer());
@@ -228,7 +228,7 @@ test('a refusal waits for nothing', async (t) => {
   t.deepEqual(waited, []);
 });
 
-test('a repeat waits again, for what the first call ended', async (t) => {
+test('a retry waits again, for the access that the first call ended', async (t) => {
   const { tokens, waited, remember } = await start(t);
   await tokens.regenerateProjectToken(regenerateRequest, bearer());
   remember({ response, eventIds: ['first'] });
@@ -241,7 +241,7 @@ test('a repeat waits again, for what the first call ended', async (t) => {
   t.is(waited.length, 2);
 });
 
-test('what is not confirmed is told, with when to repeat, and a repeat may have it confirmed', async (t) => {
+test('an unconfirmed propagation is an error with a retry delay, and a retry can confirm it', async (t) => {
   const { tokens, does, remember } = await start(t);
   does.propagate = () => Promise.reject(errors.propagationUnconfirmed());
   const failed = await t.throwsAsync(tokens.regenerateProjectToken(regenerateRequest, bearer()));
@@ -257,7 +257,7 @@ test('what is not confirmed is told, with when to repeat, and a repeat may have 
   t.is(await outcomeOf(tokens.regenerateProjectToken(regenerateRequest, bearer())), 'OK');
 });
 
-test('a deadline that passes while the change spreads says that the change stands', async (t) => {
+test('a deadline that passes during the barrier reports that the change is committed', async (t) => {
   const { tokens, does } = await start(t, { deadlines: { maxMs: 300 } });
   does.propagate = (_, signal) =>
     new Promise((_resolve, reject) => {
@@ -268,7 +268,7 @@ test('a deadline that passes while the change spreads says that the change stand
   t.is(await outcomeOf(call), 'PROPAGATION_UNCONFIRMED');
 });
 
-test('a server that drains lets changes spread, and says which it could not wait for', async (t) => {
+test('a draining server completes barriers, and reports those that it could not complete', async (t) => {
   const { tokens, does, waited, server } = await start(t);
   const soon = Promise.withResolvers<Propagation>();
   does.propagate = (eventIds, signal) =>

@@ -39,7 +39,7 @@ async function start(t: ExecutionContext, options: Partial<ServerOptions> = {}) 
   return { accounts, activity, server };
 }
 
-test('a call without a live key is refused before its shape is told', async (t) => {
+test('a call without a valid key is rejected before its shape is checked', async (t) => {
   const { activity } = await start(t);
   const dead = newApiKey();
   t.is(await outcomeOf(activity.listActivity(badShape)), 'TOKEN_INVALID');
@@ -47,7 +47,7 @@ test('a call without a live key is refused before its shape is told', async (t) 
   t.is(await outcomeOf(activity.listActivity(listRequest, bearer(dead))), 'TOKEN_INVALID');
 });
 
-test('what cannot be a key is refused without asking anybody', async (t) => {
+test('a malformed key is rejected without a look-up', async (t) => {
   const access = ruledAccess();
   const { activity } = await start(t, { access });
   const broken = fullKey.slice(0, -1) + (fullKey.endsWith('0') ? '1' : '0');
@@ -59,13 +59,13 @@ test('what cannot be a key is refused without asking anybody', async (t) => {
   t.deepEqual(access.questions, []);
 });
 
-test('a live key is told of a bad shape before it is told what it may not do', async (t) => {
+test('for a valid key the shape is checked before access', async (t) => {
   const { activity } = await start(t);
   t.is(await outcomeOf(activity.listActivity(badShape, bearer(narrowKey))), 'INVALID_FIELD');
   t.is(await outcomeOf(activity.listActivity(listRequest, bearer(narrowKey))), 'SCOPE_REQUIRED');
 });
 
-test('a bad shape is told by the field paths of the proto', async (t) => {
+test('violations are reported by the field paths of the proto', async (t) => {
   const { activity, accounts } = await start(t);
   const refusal = fromStatus(await t.throwsAsync(activity.listActivity(badShape, bearer(fullKey))));
   t.deepEqual(
@@ -86,7 +86,7 @@ test('a bad shape is told by the field paths of the proto', async (t) => {
 
 const account = createAccountResponse.account;
 
-test('access is asked with scope, level and target as the option of the method says', async (t) => {
+test('the access check has the scope, level and target of the method's option', async (t) => {
   const access = ruledAccess();
   const { activity } = await start(t, { access });
   await activity.listActivity(listRequest, bearer(fullKey));
@@ -94,19 +94,19 @@ test('access is asked with scope, level and target as the option of the method s
   t.is(access.questions[0]?.projectId, undefined);
 });
 
-test('a request that names no target is of a bad shape, and asks about nothing', async (t) => {
+test('a request without a target is INVALID_FIELD, and access is not checked', async (t) => {
   const { activity } = await start(t);
   const request = { ...listRequest, organizationId: '' };
   t.is(await outcomeOf(activity.listActivity(request, bearer(fullKey))), 'INVALID_FIELD');
 });
 
-test('what the caller may not know of is refused as absent', async (t) => {
+test('a hidden resource is rejected as absent', async (t) => {
   const { activity } = await start(t);
   const request = { ...listRequest, organizationId: `org_us_${'1'.repeat(26)}` };
   t.is(await outcomeOf(activity.listActivity(request, bearer(fullKey))), 'ORGANIZATION_NOT_FOUND');
 });
 
-test('the handler knows who calls, and with what facts', async (t) => {
+test('the handler gets the caller and the facts of the decision', async (t) => {
   const { accounts } = await start(t, {
     services: [
       accountService({
@@ -129,7 +129,7 @@ test('a method for anyone needs no credentials, and still has a shape', async (t
   t.is(await outcomeOf(accounts.createAccount(request)), 'INVALID_FIELD');
 });
 
-test('a call may be spread into another mutation and keeps id, signal and actor', async (t) => {
+test('a copied call keeps id, signal and actor', async (t) => {
   const { accounts } = await start(t, {
     services: [
       accountService({
@@ -146,7 +146,7 @@ test('a call may be spread into another mutation and keeps id, signal and actor'
   t.is(seen?.displayName, 'staff/ops');
 });
 
-test('a bug is INTERNAL with an id that finds its log line, and tells nothing else', async (t) => {
+test('a bug is INTERNAL with the id of its log line, and reveals nothing else', async (t) => {
   const { log, lines } = keptLog();
   const services = [
     accountService({ getAccount: () => Promise.reject(new Error('the pool is on fire')) }),
@@ -160,7 +160,7 @@ test('a bug is INTERNAL with an id that finds its log line, and tells nothing el
   t.regex(line ?? '', /the pool is on fire/);
 });
 
-test('an answer that does not encode is a bug like any other', async (t) => {
+test('a response that does not encode is INTERNAL', async (t) => {
   const broken = { account: { ...account, createTime: new Date(Number.NaN) } };
   const { accounts } = await start(t, {
     services: [accountService({ getAccount: async () => broken })],
@@ -168,7 +168,7 @@ test('an answer that does not encode is a bug like any other', async (t) => {
   t.is(await outcomeOf(accounts.getAccount({}, bearer(fullKey))), 'INTERNAL');
 });
 
-test("a refusal of the handler reaches the caller as it is; access's own failure is ours", async (t) => {
+test("the caller gets the handler's error unchanged; a failed access check is DEPENDENCY_UNAVAILABLE", async (t) => {
   const services = [accountService({ getAccount: () => Promise.reject(errors.lastOwner()) })];
   const { accounts } = await start(t, { services });
   t.is(await outcomeOf(accounts.getAccount({}, bearer(fullKey))), 'LAST_OWNER');

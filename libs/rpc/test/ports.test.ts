@@ -31,7 +31,7 @@ async function startInternal(t: ExecutionContext) {
   return { issue, server, tls };
 }
 
-test('a certificate with a role of the option is let in, under its own name', async (t) => {
+test('a certificate with a role of the option is accepted, under its own name', async (t) => {
   const { issue, server } = await startInternal(t);
   const channel = channelTo(t, server, await issue('staff', 'ops'));
   const staff = connect(StaffServiceClient, channel, { refusals: true });
@@ -39,7 +39,7 @@ test('a certificate with a role of the option is let in, under its own name', as
   t.is(account?.displayName, 'staff/ops');
 });
 
-test('a certificate with another role is refused before the shape is told', async (t) => {
+test('a certificate with another role is rejected before the shape is checked', async (t) => {
   const { issue, server } = await startInternal(t);
   const channel = channelTo(t, server, await issue('guard', 'edge'));
   const staff = connect(StaffServiceClient, channel, { refusals: true });
@@ -49,7 +49,7 @@ test('a certificate with another role is refused before the shape is told', asyn
   t.is(await outcomeOf(facts.getMembershipFact(request)), 'OK');
 });
 
-test('every call of a connection is judged by its certificate, not by the first one seen', async (t) => {
+test('every call is authorized by the certificate of its own connection', async (t) => {
   const { issue, server } = await startInternal(t);
   for (const [role, expected] of [
     ['staff', 'OK'],
@@ -63,7 +63,7 @@ test('every call of a connection is judged by its certificate, not by the first 
   }
 });
 
-test('nobody speaks to an internal port without a certificate of its authority', async (t) => {
+test('an internal port accepts only clients with a certificate of its CA', async (t) => {
   const { server, tls } = await startInternal(t);
   const strangers = await (await makeAuthority(t))('service', 'org');
   for (const files of [{ ca: tls.ca }, { ...strangers, ca: tls.ca }]) {
@@ -73,7 +73,7 @@ test('nobody speaks to an internal port without a certificate of its authority',
   }
 });
 
-test('a client does not speak to a server of another authority', async (t) => {
+test('a client does not connect to a server of another CA', async (t) => {
   const { server } = await startInternal(t);
   const strangers = await (await makeAuthority(t))('service', 'org');
   const facts = connect(FactServiceClient, channelTo(t, server, strangers), { deadlineMs: 2_000 });
@@ -120,7 +120,7 @@ test('a service does not start on the wrong port', async (t) => {
   }
 });
 
-test('a method that does not say who may call it does not start', async (t) => {
+test('a service with a method without access rule does not start', async (t) => {
   const tls = await (await makeAuthority(t))('service', 'org');
   const { log } = keptLog();
   const service = accountService();
@@ -137,7 +137,7 @@ test('a method that does not say who may call it does not start', async (t) => {
   await t.throwsAsync(starting, { message: /does not say who may call it/ });
 });
 
-test('a port that is taken is told', async (t) => {
+test('a port in use is reported', async (t) => {
   const { server, tls } = await startInternal(t);
   const { log } = keptLog();
   const options = { address: server.address, region, tls, log, internal: true, services: [] };
@@ -163,7 +163,7 @@ test('an identity is read from exactly one SPIFFE URI of ours', (t) => {
   for (const names of refused) t.is(identityOf(names), undefined, names);
 });
 
-test('an unknown method is refused with its path', async (t) => {
+test('the error of an unknown method has its path', async (t) => {
   const { server, tls } = await startInternal(t);
   const accounts = connect(AccountServiceClient, channelTo(t, server, tls), { refusals: true });
   const error = await t.throwsAsync(accounts.getAccount({}));

@@ -7,7 +7,7 @@ import { defaultLimits, type RateSettings } from '../limits.ts';
 import { RateLimits } from '../rate-limits.ts';
 import { outcomeOf } from './support.ts';
 
-/** No window ends while a test runs. */
+/** No window ends during a test. */
 const longWindow = { ...defaultLimits.rates, windowMs: 3_600_000 };
 const home = '192.0.2.1';
 
@@ -24,14 +24,14 @@ async function outcomes(calls: number, call: () => Promise<unknown>): Promise<st
   return all;
 }
 
-test('an address may ask as often as its points last, and no other address pays for it', async (t) => {
+test('an address may call until its points are used, without effect on other addresses', async (t) => {
   const rates = limits({ addressPoints: 3 });
   const takes = await outcomes(4, () => rates.takeAddress(home, 1));
   t.deepEqual(takes, ['OK', 'OK', 'OK', 'RATE_LIMITED']);
   t.is(await outcomeOf(rates.takeAddress('192.0.2.2', 1)), 'OK');
 });
 
-test('the refusal says whose limit it is, and how long to wait', async (t) => {
+test('the error names the limit and the time to wait', async (t) => {
   const rates = limits({ accountCalls: 1 });
   await rates.takeAccount('acc_1');
   const error = await t.throwsAsync(rates.takeAccount('acc_1'), { instanceOf: SiloError });
@@ -40,7 +40,7 @@ test('the refusal says whose limit it is, and how long to wait', async (t) => {
   t.true(retryDelayMs > 0 && retryDelayMs <= longWindow.windowMs, `${retryDelayMs} ms`);
 });
 
-test('there is more after the window', async (t) => {
+test('the limit is reset after the window', async (t) => {
   const rates = limits({ accountCalls: 1, windowMs: 50 });
   await rates.takeAccount('acc_1');
   const endMs = performance.now() + 5_000;
@@ -62,14 +62,14 @@ test('a failure costs an address more than a success', async (t) => {
   t.deepEqual(new Set(ofLive), new Set(['OK']));
 });
 
-test('a key that was accepted is looked up whatever its address has failed at', async (t) => {
+test('an accepted key is looked up even if its address has no points', async (t) => {
   const rates = limits({ addressPoints: 10 });
   const known = newHash();
-  rates.know(known);
+  rates.accept(known);
   await outcomes(5, () => rates.authenticate(home, newHash(), dead));
   t.is(await outcomeOf(rates.authenticate(home, newHash(), async () => {})), 'RATE_LIMITED');
   t.is(await outcomeOf(rates.authenticate(home, known, async () => {})), 'OK');
-  // Once it is dead it is like any other.
+  // Once the key is revoked it is like any other.
   t.is(await outcomeOf(rates.authenticate(home, known, dead)), 'TOKEN_INVALID');
   t.is(await outcomeOf(rates.authenticate(home, known, dead)), 'RATE_LIMITED');
 });
@@ -92,7 +92,7 @@ test('unknown keys of one address are looked up two at a time; those of another 
   t.is(runningMax, 2);
 });
 
-test('what still waits to be looked up is refused once its address has failed too often', async (t) => {
+test('waiting look-ups are rejected once their address has failed too often', async (t) => {
   const rates = limits({ addressPoints: 300 });
   let asked = 0;
   const lookUp = () => {

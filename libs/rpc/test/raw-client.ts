@@ -10,18 +10,18 @@ import {
 } from 'node:http2';
 import { connect as connectTls } from 'node:tls';
 
-/** Where a raw connection comes from and goes to. */
+/** The source and target of a raw connection. */
 export type RawTarget = {
   /** `host:port` of a server on loopback. */
   address: string;
   /** PEM file of the server's authority. */
   ca: string;
-  /** The local address, such as 127.0.0.2; any unless given. */
+  /** The local address, such as 127.0.0.2; any by default. */
   from?: string | undefined;
   settings?: Settings | undefined;
 };
 
-/** An HTTP/2 connection without a gRPC library, for what such a library would never send. */
+/** An HTTP/2 connection without a gRPC library, to send what a library would not. */
 export async function connectRaw({
   address,
   ca,
@@ -39,14 +39,14 @@ export async function connectRaw({
         ...(from && { localAddress: from }),
       }),
   });
-  session.on('error', () => {}); // a server that closes the connection is what tests look at
+  session.on('error', () => {}); // tests check that the server closes the connection
   return await new Promise((resolve, reject) => {
     session.once('connect', () => resolve(session));
     session.once('close', () => reject(new Error('the connection was closed')));
   });
 }
 
-/** Begins a gRPC call; what is written to the stream is the request's body. */
+/** Starts a gRPC call; bytes written to the stream are the request's body. */
 export function beginCall(
   session: ClientHttp2Session,
   path: string,
@@ -62,11 +62,11 @@ export function beginCall(
     },
     { endStream: false },
   );
-  stream.on('error', () => {}); // a refused stream is what tests look at
+  stream.on('error', () => {}); // tests check that the stream is rejected
   return stream;
 }
 
-/** How a raw call ended: its gRPC status and message, or the code of the reset. */
+/** The end of a raw call: its gRPC status and message, or the code of the reset. */
 export type RawOutcome = { status?: string; message?: string; reset?: number };
 
 /** Reads a call to its end. */
@@ -91,7 +91,7 @@ export function outcomeOfRaw(stream: ClientHttp2Stream): Promise<RawOutcome> {
   });
 }
 
-/** A gRPC message: its prefix with this declared length, and its bytes. */
+/** A gRPC message: a prefix with this declared length, and the bytes. */
 export function framed(bytes: Uint8Array, declaredSizeBytes = bytes.length): Buffer {
   const prefix = Buffer.alloc(5);
   prefix.writeUInt32BE(declaredSizeBytes, 1);

@@ -33,7 +33,7 @@ async function startPublic(t: ExecutionContext) {
 
 const bearer = (key: string) => ({ metadata: { authorization: `Bearer ${key}` } });
 
-test('the line of a refused call says who asked: account, key, address, method and reason', async (t) => {
+test('the log line of a rejected call has account, key, address, method and reason', async (t) => {
   const { accounts, logged, lines } = await startPublic(t);
   const unknownKey = newApiKey();
   await outcomeOf(accounts.getAccount({}, bearer(unknownKey)));
@@ -60,7 +60,7 @@ test('the line of a refused call says who asked: account, key, address, method a
   for (const key of [unknownKey, fullKey, narrowKey]) t.false(text.includes(key.slice(4)));
 });
 
-test('the line of a refused call of the internal port says whose certificate it was', async (t) => {
+test('the log line of a rejected call on the internal port has the certificate's identity', async (t) => {
   const issue = await makeAuthority(t);
   const { log, lines } = keptLog();
   const tls = await issue('service', 'org');
@@ -72,7 +72,7 @@ test('the line of a refused call of the internal port says whose certificate it 
   t.like(JSON.parse(lines[0] ?? ''), { actor: 'guard/edge', reason: 'ROLE_REQUIRED' });
 });
 
-test('of a flood of refusals samples are logged, and then how many were not', async (t) => {
+test('a flood of rejected calls is sampled, and the number of missing lines is logged', async (t) => {
   const { accounts, logged } = await startPublic(t);
   const flood = Array.from({ length: 300 }, () => outcomeOf(accounts.getAccount({})));
   t.deepEqual(new Set(await Promise.all(flood)), new Set(['TOKEN_INVALID']));
@@ -81,7 +81,7 @@ test('of a flood of refusals samples are logged, and then how many were not', as
   t.like(logged().at(-1), { actor: accountId, status: 'OK' });
 });
 
-test('the flood of one address hides no refusal of another', (t) => {
+test('the flood of one address does not hide rejected calls of another', (t) => {
   const clock = fakeClock();
   const sample = createRefusalSampling(clock);
   const logged = (address: string, calls: number) =>
@@ -93,7 +93,7 @@ test('the flood of one address hides no refusal of another', (t) => {
   t.deepEqual(sample('192.0.2.1'), { isLogged: true, unloggedBefore: 0 });
 });
 
-test('a flood from many addresses is bounded in all', (t) => {
+test('a flood from many addresses is limited in total', (t) => {
   const sample = createRefusalSampling(fakeClock());
   const all = Array.from({ length: 5_000 }, (_, index) => sample(`192.0.2.${index}`));
   t.is(all.filter(({ isLogged }) => isLogged).length, 1_000);

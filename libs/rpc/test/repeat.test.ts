@@ -36,9 +36,11 @@ const updateRequest = {
   updateMask: ['display_name'],
   requestId: 'once',
 };
-const rememberedName = 'as it was answered first';
+const rememberedName = 'the first response';
 
-/** A server whose handlers tell their call, with a memory that the test fills. */
+/**
+ * A server whose handlers pass their call to the test, with stored responses that the test sets.
+ */
 async function start(t: ExecutionContext, options: Partial<ServerOptions> = {}) {
   const calls: Call[] = [];
   const records = new Map<string, RequestRecord>();
@@ -61,7 +63,7 @@ async function start(t: ExecutionContext, options: Partial<ServerOptions> = {}) 
   const server = await serve(t, { tls, internal: false, services, ledger, ...options });
   const channel = channelTo(t, server, { ca: tls.ca });
   const client = connect(AccountServiceClient, channel, { refusals: true });
-  /** Remembers an answer to the last call that a handler saw. */
+  /** Stores the response of the last call that a handler received. */
   const remember = (record: Partial<RequestRecord>) => {
     const request = calls.at(-1)?.request;
     if (request === undefined) throw new TypeError('no call with a request_id was handled');
@@ -74,7 +76,7 @@ async function start(t: ExecutionContext, options: Partial<ServerOptions> = {}) 
 const answer = { account: { ...account, displayName: rememberedName } };
 const response = UpdateAccountResponse.encode(answer).finish();
 
-test('a repeat of a finished request gets the first answer and reaches no handler', async (t) => {
+test('a retry of a finished request gets the first response and calls no handler', async (t) => {
   const { client, calls, remember } = await start(t);
   await client.updateAccount(updateRequest, bearer(fullKey));
   remember({ response });
@@ -83,7 +85,7 @@ test('a repeat of a finished request gets the first answer and reaches no handle
   t.is(calls.length, 1);
 });
 
-test('the same request_id with another body is refused', async (t) => {
+test('the same request_id with another body is rejected', async (t) => {
   const { client, remember } = await start(t);
   await client.updateAccount(updateRequest, bearer(fullKey));
   remember({ response });
@@ -91,13 +93,13 @@ test('the same request_id with another body is refused', async (t) => {
   t.is(await outcomeOf(client.updateAccount(other, bearer(fullKey))), 'REQUEST_ID_REUSED');
 });
 
-test('a request without request_id is not remembered', async (t) => {
+test('the response of a request without request_id is not stored', async (t) => {
   const { client, calls } = await start(t);
   await client.updateAccount({ ...updateRequest, requestId: '' }, bearer(fullKey));
   t.is(calls[0]?.request, undefined);
 });
 
-test('a request_id is remembered by account, method and id: nothing of it shows in the key', async (t) => {
+test('a response is stored by account, method and request_id, and its key does not reveal the id', async (t) => {
   const { client, calls } = await start(t);
   await client.updateAccount(updateRequest, bearer(fullKey));
   await client.updateAccount(updateRequest, bearer(fullKey));
@@ -108,11 +110,11 @@ test('a request_id is remembered by account, method and id: nothing of it shows 
   t.is(calls[0]?.request?.id, 'once');
 });
 
-test('who has lost the target may repeat, where the organizations of the first call allow it', async (t) => {
+test('a caller who lost the target may retry if the organizations of the first call allow it', async (t) => {
   const access = ruledAccess();
   const lost = { isLost: false };
   const authorize = async (question: Question, signal: AbortSignal): Promise<Answer> => {
-    // The method's own question alone has a place for a target.
+    // Only the method's own access check has a target.
     if (!lost.isLost || !('projectId' in question)) return await access.authorize(question, signal);
     const allowed = await access.authorize({ keyHash: question.keyHash }, signal);
     const refusal = { reason: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND, detail: 'prj_1' };
@@ -134,7 +136,7 @@ test('who has lost the target may repeat, where the organizations of the first c
   t.is(outcome, 'ORGANIZATION_NOT_FOUND');
 });
 
-test('a sealed answer is opened with the request_id that sealed it', async (t) => {
+test('a sealed response is opened with the request_id that sealed it', async (t) => {
   const { client, calls, remember } = await start(t);
   await client.createAccount(createAccountRequest);
   const secret = { ...createAccountResponse, apiKey: 'phx_secret' };
@@ -145,7 +147,7 @@ test('a sealed answer is opened with the request_id that sealed it', async (t) =
   t.is(calls.length, 1);
 });
 
-test('the request ids of sign-ups belong to the e-mail, whatever its case', async (t) => {
+test('the request ids of sign-ups belong to the e-mail in any case', async (t) => {
   const { client, calls } = await start(t);
   await client.createAccount(createAccountRequest);
   await client.createAccount({ ...createAccountRequest, email: 'a@example.com' });
@@ -155,7 +157,7 @@ test('the request ids of sign-ups belong to the e-mail, whatever its case', asyn
   t.not(keys[0], keys[2]);
 });
 
-test('a repeat whose answer a saga still makes reaches the handler with the record', async (t) => {
+test('a retry of a running saga calls the handler with the record', async (t) => {
   const { client, calls, remember } = await start(t);
   await client.updateAccount(updateRequest, bearer(fullKey));
   t.is(calls[0]?.repeat, undefined);
@@ -165,7 +167,7 @@ test('a repeat whose answer a saga still makes reaches the handler with the reco
   t.like(calls[1]?.caller, { kind: 'key', organization: undefined });
 });
 
-test('a dead key repeats the one request that ended it, and does nothing else', async (t) => {
+test('a revoked key may retry the request that revoked it, and nothing else', async (t) => {
   const dying = newApiKey();
   const life = { isOver: false };
   const access = ruledAccess();
@@ -194,7 +196,7 @@ test('a dead key repeats the one request that ended it, and does nothing else', 
   t.is(await outcomeOf(client.updateAccount(updateRequest, bearer(newApiKey()))), 'TOKEN_INVALID');
 });
 
-test('a refusal is told where nothing is remembered', async (t) => {
+test('the access error is returned if no response is stored', async (t) => {
   const { client, calls } = await start(t);
   const call = client.updateAccount(updateRequest, bearer(narrowKey));
   t.is(await outcomeOf(call), 'SCOPE_REQUIRED');

@@ -28,7 +28,7 @@ import type { TlsFiles } from '../tls.ts';
 
 export const region = 'us';
 
-/** Certificates of one authority, in a directory that goes with the test. */
+/** Certificates of one CA, in a directory that is removed with the test. */
 export async function makeAuthority(t: ExecutionContext, authorityRegion = region) {
   const directory = await mkdtemp(join(tmpdir(), 'silo-rpc-'));
   t.teardown(() => rm(directory, { recursive: true }));
@@ -43,7 +43,7 @@ export async function makeAuthority(t: ExecutionContext, authorityRegion = regio
 export function keptLog() {
   const lines: string[] = [];
   const destination = { write: (line: string) => lines.push(line) };
-  // The real one: what it blots must not be what a line is for.
+  // The real logger: it must not redact what a line is for.
   const log = createLogger({ service: 'test', region: 'us', level: 'debug', destination });
   return { log, lines };
 }
@@ -53,7 +53,9 @@ export const narrowKey = newApiKey();
 export const organizationId = `org_us_${'0'.repeat(26)}`;
 export const accountId = `acc_${'0'.repeat(26)}`;
 
-/** Answers as the guard does: `fullKey` may do anything in `organizationId`, `narrowKey` nothing. */
+/**
+ * Decides as the guard does: `fullKey` may do anything in `organizationId`, `narrowKey` nothing.
+ */
 export function ruledAccess(): Access & { questions: Question[] } {
   const questions: Question[] = [];
   const fact = { keyId: `key_${'0'.repeat(26)}`, accountId, organizationIds: [], projectIds: [] };
@@ -82,7 +84,7 @@ export function ruledAccess(): Access & { questions: Question[] } {
     };
     return { allowed: true, facts: { key, organization } };
   };
-  const verifyToken = () => Promise.reject(new TypeError('no test asks about project tokens'));
+  const verifyToken = () => Promise.reject(new TypeError('no test verifies project tokens'));
   return { questions, authorize, verifyToken, permit: lastingPermit(authorize) };
 }
 
@@ -151,10 +153,10 @@ export function eventLogService(handlers: Partial<Handlers<typeof EventLogServic
 }
 
 const { rates } = defaultLimits;
-/** Tests call with wrong keys more often than one address may. */
+/** Tests call with invalid keys more often than one address may. */
 const manyCalls = { ...defaultLimits, rates: { ...rates, addressPoints: 1_000_000 } };
 
-/** A server on a free port that ends with the test. */
+/** A server on a free port that stops at the end of the test. */
 export async function serve(
   t: ExecutionContext,
   options: Partial<ServerOptions> & Pick<ServerOptions, 'tls' | 'internal' | 'services'>,
@@ -171,7 +173,7 @@ export async function serve(
   return server;
 }
 
-/** The reason that a promise rejects with, such as `TOKEN_INVALID`; `OK` if it does not. */
+/** The reason of a rejected promise, such as `TOKEN_INVALID`; `OK` if it resolves. */
 export async function outcomeOf(promise: Promise<unknown>): Promise<string> {
   return await promise.then(
     () => 'OK',
@@ -179,7 +181,7 @@ export async function outcomeOf(promise: Promise<unknown>): Promise<string> {
   );
 }
 
-/** A channel to a server that ends with the test. */
+/** A channel that is closed at the end of the test. */
 export function channelTo(
   t: ExecutionContext,
   server: RunningServer | string,
@@ -191,14 +193,14 @@ export function channelTo(
   return channel;
 }
 
-/** Everything that a stream yields. */
+/** All messages of a stream. */
 export async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const one of stream) all.push(one);
   return all;
 }
 
-/** Waits, for two minutes at most, until something holds that no event tells of. */
+/** Polls a condition that has no event, for at most two minutes. */
 export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
   const endMs = Date.now() + 120_000;
   while (!(await condition())) {

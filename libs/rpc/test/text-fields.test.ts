@@ -28,7 +28,7 @@ type Codec<Message> = {
   encode(message: Message): { finish(): Uint8Array };
 };
 
-/** What the server makes of a request. */
+/** The result of the server's validation of a request. */
 function read<Message>(typeName: string, codec: Codec<Message>, message: Message): Shaped {
   const input = image.registry.getMessage(typeName);
   if (input === undefined) throw new Error(`there is no ${typeName}`);
@@ -51,12 +51,12 @@ function refusedFields(t: ExecutionContext, shaped: Shaped, fields: string[]): v
   );
 }
 
-test('a handler gets names in the form that is stored', (t) => {
+test('a handler gets names in the stored form', (t) => {
   const shaped = createAccount({ displayName: ' Ame\u0301lie ', organizationName: 'Caf\u00e9' });
   t.like(shaped.request, { displayName: 'Am\u00e9lie', organizationName: 'Caf\u00e9' });
 });
 
-test('the length of a name is that of the form that is stored', (t) => {
+test('the length of a name is measured in the stored form', (t) => {
   const decomposed = 'e\u0301'.repeat(64);
   t.like(createAccount({ displayName: `  ${decomposed} ` }).request, {
     displayName: '\u00e9'.repeat(64),
@@ -64,7 +64,7 @@ test('the length of a name is that of the form that is stored', (t) => {
   refusedFields(t, createAccount({ displayName: 'x'.repeat(65) }), ['display_name']);
 });
 
-test('a name that is refused is told by the path of its field', (t) => {
+test('a rejected name is reported by the path of its field', (t) => {
   refusedFields(t, createAccount({ displayName: 'Ada\u202e', organizationName: ' \u200d ' }), [
     'display_name',
     'organization_name',
@@ -76,7 +76,7 @@ test('a name that is refused is told by the path of its field', (t) => {
   ]);
 });
 
-test('a name that may be left out may be empty, but not blank', (t) => {
+test('an optional name may be empty, but not blank', (t) => {
   const typeName = 'silo.org.v1.UpdateOrganizationRequest';
   for (const [name, fields] of [
     ['', undefined],
@@ -113,7 +113,7 @@ test('an address may have several lines, a company name one', (t) => {
   ]);
 });
 
-test('what is no text in UTF-8 does not decode', (t) => {
+test('a string that is not UTF-8 does not decode', (t) => {
   const input = image.registry.getMessage('silo.org.v1.CreateAccountRequest');
   if (input === undefined) throw new Error('there is no CreateAccountRequest');
   const readShape = compileShape(image, shapeValidator(image), input, {
@@ -141,12 +141,12 @@ test('the URLs of a project are http or https', (t) => {
   for (const url of others) refusedFields(t, create(url), ['settings.app_urls[0]']);
 });
 
-/** Fields that hold a name or an address of a thing that people word. */
+/** Fields with a name or an address that a person enters. */
 const worded = /(^|_)(name|address|tax_id)$/;
-/** Said in answers, and ignored in requests. */
+/** Set in responses, and ignored in requests. */
 const outputOnly = new Set(['silo.org.v1.Member.display_name']);
 
-test('every name in a request of the public API says its rule', (t) => {
+test('every name in a request of the public API has a text rule', (t) => {
   const silent: string[] = [];
   for (const { path, method } of siloMethods(image)) {
     if (path.includes('.internal.')) continue;
