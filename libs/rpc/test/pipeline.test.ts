@@ -86,7 +86,7 @@ test('violations are reported by the field paths of the proto', async (t) => {
 
 const account = createAccountResponse.account;
 
-test('the access check has the scope, level and target of the method's option', async (t) => {
+test('the access check has the scope, level and target of the method option', async (t) => {
   const access = ruledAccess();
   const { activity } = await start(t, { access });
   await activity.listActivity(listRequest, bearer(fullKey));

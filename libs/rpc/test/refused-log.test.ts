@@ -60,7 +60,7 @@ test('the log line of a rejected call has account, key, address, method and reas
   for (const key of [unknownKey, fullKey, narrowKey]) t.false(text.includes(key.slice(4)));
 });
 
-test('the log line of a rejected call on the internal port has the certificate's identity', async (t) => {
+test('the log line of a rejected call on the internal port has the identity of the certificate', async (t) => {
   const issue = await makeAuthority(t);
   const { log, lines } = keptLog();
   const tls = await issue('service', 'org');
