@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # mongod 6.0.5 with driver 7.9.0: when an update changes a field whose name holds a dot, the change
 # event names it in updatedFields like a path. Applied with $set to a copy, the event makes a nested
-# field and leaves the real one as it was. showExpandedEvents adds nothing that tells the two apart.
+# field and leaves the real one as it was. showExpandedEvents adds nothing that distinguishes the two.
 # A copy that follows a change stream must apply whole documents.
 #
 # Output seen:
