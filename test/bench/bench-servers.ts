@@ -9,6 +9,7 @@ import { type NatsServer, startNatsServer } from '@silo/embedded/nats-server.ts'
 import { obtain } from '@silo/embedded/obtain.ts';
 import { type Silo, startSilo } from '@silo/embedded/silo.ts';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
+import { unpackBuild } from './build.ts';
 import { warmUp } from './warm-up.ts';
 
 const region = 'us';
@@ -23,10 +24,20 @@ export class Bench implements AsyncDisposable {
   #mongod: Promise<Mongod> | undefined;
   #nats: Promise<NatsServer> | undefined;
   #silo: Promise<Silo> | undefined;
+  readonly #against: string | undefined;
+  #againstBuild: Promise<string> | undefined;
 
-  /** `directory` holds everything that the run leaves behind. */
-  constructor(directory: string) {
+  /** `directory` holds everything that the run leaves behind; `against` is a commit. */
+  constructor(directory: string, against?: string) {
     this.directory = directory;
+    this.#against = against;
+  }
+
+  /** The directory of the build of the commit that the present one is compared with. */
+  againstBuild(): Promise<string> {
+    if (this.#against === undefined) throw new TypeError('no commit to compare with was named');
+    this.#againstBuild ??= unpackBuild(this.#against, join(this.directory, 'against'));
+    return this.#againstBuild;
   }
 
   /** The connection string of the one mongod that all rows, and their floors, share. */

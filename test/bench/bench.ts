@@ -2,6 +2,8 @@
  * `npm run bench`: measures each promise against the bare operations that it costs, in one run on
  * one machine, and prints a table of ratios. Options: `--only NAME` (may be repeated; `abuse`
  * stands for all rows whose names begin with `abuse-`), `--list`,
+ * `--against REV` (the commit whose build is the floor of `idle`, `memory` and `start`, which are
+ * left out without it),
  * `--json FILE` (writes the rows), `--strict` (a missed goal ends with exit code 1).
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -15,6 +17,7 @@ import { headline, line } from './table.ts';
 
 const { values: options } = parseArgs({
   options: {
+    against: { type: 'string' },
     only: { type: 'string', multiple: true, default: [] },
     list: { type: 'boolean', default: false },
     json: { type: 'string' },
@@ -37,9 +40,14 @@ function choose(names: readonly string[]): readonly Row[] {
     console.error(`no such row: ${unknown.join(', ')}; --list names them`);
     process.exit(2);
   }
-  if (names.length === 0) return rows;
-  const meant = new Set(names.flatMap(rowsOf));
-  return rows.filter((row) => meant.has(row));
+  const meant = names.length === 0 ? rows : names.flatMap(rowsOf);
+  const isRunnable = (row: Row) => !row.needsAgainst || options.list || options.against;
+  const unrunnable = meant.find((row) => !isRunnable(row));
+  if (names.length > 0 && unrunnable) {
+    console.error(`${unrunnable.name} compares with the build of a commit: name it by --against`);
+    process.exit(2);
+  }
+  return rows.filter((row) => meant.includes(row) && isRunnable(row));
 }
 
 /** The row of that name; where there is none, those whose names begin with it. */
@@ -56,7 +64,7 @@ async function run(
   let crashed = 0;
   let missed = 0;
   try {
-    await using bench = new Bench(directory);
+    await using bench = new Bench(directory, options.against);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => void giveUp(bench, directory));
     }

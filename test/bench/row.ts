@@ -20,6 +20,8 @@ export type Row = {
   goal: Goal;
   /** What is measured, and against what, in a line. */
   about: string;
+  /** Its floor is another build: it is run only where `--against` names one. */
+  needsAgainst?: boolean;
   /** Runs alone: nothing else is measured meanwhile. */
   run(bench: Bench): Promise<Measured>;
 };

@@ -8,6 +8,7 @@ import { emptyRpc } from './rows/empty-rpc.ts';
 import { moveProject } from './rows/move-project.ts';
 import { moveWithPlan } from './rows/move-with-plan.ts';
 import { mutations } from './rows/mutations.ts';
+import { resources } from './rows/resources.ts';
 import { revoke } from './rows/revoke.ts';
 import { verifyInProcess } from './rows/verify-in-process.ts';
 import { verifyRpc } from './rows/verify-rpc.ts';
@@ -26,4 +27,5 @@ export const rows: readonly Row[] = [
   batch500,
   ...createProject,
   ...abuse,
+  ...resources,
 ];
