@@ -9,7 +9,8 @@ import { pageOf } from './pages.ts';
 
 const batchSizeDefault = 500;
 const batchSizeMax = 1_000;
-const pollMs = 1_000;
+/** How often the log is read without a hint: a restored backup gives none. */
+const pollMs = 5_000;
 
 /** What the handlers need to know of a call. */
 type LogCall = { signal: AbortSignal };

@@ -15,8 +15,8 @@ import { hear } from './hearing.ts';
 
 /** How many events one message tells of at most. */
 const pageMax = 200;
-/** How long a number may go unnoticed where the hint of it was lost. */
-const pollMs = 1_000;
+/** How often the log's head is read without a hint: a restored backup gives none. */
+const pollMs = 5_000;
 
 /** A part of a log as a message tells it. */
 type HeardPage = ReadEventsResponse & { head: Head };

@@ -19,8 +19,10 @@ import { type StreamOptions, streamKeepsMs } from './stream.ts';
 
 /** How many events are on their way at once. */
 const batchMax = 200;
-/** How long a number may go unnoticed where the hint of it was lost. */
-const pollMs = 1_000;
+/** How often the log's head is read without a hint: a restored backup gives none. */
+const pollMs = 5_000;
+/** How often the leader looks for events that a dead process left without a sequence. */
+const leftoversMs = 1_000;
 /** Between two heads that are told of. */
 const headPauseMs = 250;
 const noteIntervalMs = 1_000;
@@ -62,7 +64,12 @@ export type RelayOptions = {
 export async function runRelay(options: RelayOptions): Promise<void> {
   const { db, owner, signal, log, eventLog } = options;
   await lead({ db, name: 'relay', owner, signal, log }, async (term) => {
-    const numbering = { name: 'number-leftovers', intervalMs: pollMs, signal: term.signal, log };
+    const numbering = {
+      name: 'number-leftovers',
+      intervalMs: leftoversMs,
+      signal: term.signal,
+      log,
+    };
     await Promise.all([
       runForever(numbering, () => eventLog.numberLeftovers()),
       followHead(options, term.signal),

@@ -1,8 +1,10 @@
 import { leaveToExpire, releaseAll } from '@silo/access/permits.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { fromMongo, isDuplicateKey } from '@silo/mongo/from-mongo.ts';
-import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { readAfter, readLinearizable } from '@silo/mongo/linearizable.ts';
+import { majorityTime } from '@silo/mongo/majority-time.ts';
 import type { Mutation, RequestRecord } from '@silo/mongo/mutation.ts';
+import { reading } from '@silo/mongo/read.ts';
 import {
   answerOf,
   type Codec,
@@ -218,8 +220,15 @@ class MongoEventLog implements EventLog {
 
   async numberNow(signal: AbortSignal): Promise<Head> {
     const { outbox, log } = this.#collections;
-    const waiting = await readLinearizable(outbox, {}, { projection: { _id: 1 }, signal });
-    if (waiting !== null) await this.#ran(this.#numbering.run(), signal);
+    signal.throwIfAborted();
+    const read = async () => {
+      const time = await majorityTime(this.#options.db);
+      const waiting = await readAfter(time, outbox, {}, { _id: 1 });
+      return waiting === null ? await readAfter(time, log, { _id: 'log' }) : undefined;
+    };
+    const head = await reading(read(), signal);
+    if (head !== undefined) return headOf(head);
+    await this.#ran(this.#numbering.run(), signal);
     return headOf(await readLinearizable(log, { _id: 'log' }, { signal }));
   }
 

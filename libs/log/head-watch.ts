@@ -1,3 +1,4 @@
+import { bounded } from '@silo/mongo/read.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
@@ -6,7 +7,8 @@ import type { LogCollections } from './collections.ts';
 import type { LogDocument } from './documents.ts';
 import type { NumberedListener } from './numbering.ts';
 
-const awaitMaxMs = 1_000;
+/** How long the server keeps a request for changes open; below the socket's timeout. */
+const awaitMaxMs = 10_000;
 
 /** Tells whoever listens of new heads, those that other processes made too. */
 export class HeadWatch {
@@ -73,13 +75,18 @@ export class HeadWatch {
     await runForever(
       { name: 'head-watch', intervalMs: 100, signal: this.#signal, log: this.#log },
       async (signal) => {
+        // From the time of a read: no change falls between an earlier stream and this one.
+        await using session = log.db.client.startSession({ causalConsistency: true });
+        const present = await log.findOne({ _id: 'log' }, { ...bounded, session });
+        if (present !== null) this.tell(present.sequence);
         const stream = log.watch<LogDocument>([{ $match: { 'documentKey._id': 'log' } }], {
+          ...(session.operationTime && { startAtOperationTime: session.operationTime }),
           maxAwaitTimeMS: awaitMaxMs,
         });
         try {
           await race(this.#follow(stream), signal);
         } finally {
-          // Not waited for: the server answers when there is news, or after its second.
+          // Not waited for: the server answers when there is news, or after `awaitMaxMs`.
           stream.close().catch(() => {});
         }
       },

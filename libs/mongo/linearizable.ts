@@ -1,4 +1,4 @@
-import type { Collection, Document, Filter, WithId } from 'mongodb';
+import type { Collection, Document, Filter, Timestamp, WithId } from 'mongodb';
 import { majorityTime } from './majority-time.ts';
 import { bounded, reading } from './read.ts';
 
@@ -13,16 +13,23 @@ export async function readLinearizable<T extends Document>(
   { projection, signal }: { projection?: Document; signal?: AbortSignal | undefined } = {},
 ): Promise<WithId<T> | null> {
   signal?.throwIfAborted();
-  return await reading(findAfter(collection, filter, projection), signal);
+  const find = async () => {
+    const time = await majorityTime(collection.db);
+    return await readAfter(time, collection, filter, projection);
+  };
+  return await reading(find(), signal);
 }
 
-/** Not ended by a signal: an abandoned read ends within its own bound. */
-async function findAfter<T extends Document>(
+/**
+ * Reads one document, durable and not older than the time. Rejects with the driver's error. Not
+ * ended by a signal: an abandoned read ends within its own bound.
+ */
+export async function readAfter<T extends Document>(
+  time: Timestamp,
   collection: Collection<T>,
   filter: Filter<T>,
-  projection: Document | undefined,
+  projection?: Document,
 ): Promise<WithId<T> | null> {
-  const time = await majorityTime(collection.db);
   await using session = collection.db.client.startSession({ causalConsistency: true });
   session.advanceOperationTime(time);
   return await collection.findOne(filter, {

@@ -4,6 +4,7 @@ import type { EventLog, Head } from '@silo/log/event-log.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import type { Connected } from '@silo/rpc/client.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { Progress } from '@silo/runtime/progress.ts';
@@ -20,6 +21,8 @@ import {
 
 const batchSize = 500;
 const intervalMs = 1_000;
+/** The pause after a turn that found nothing new: reading the activity log catches up anyway. */
+const restMs = 5_000;
 const turnDeadlineMs = 10_000;
 
 type SequencedEvent = ToldEvent & { sequence: number };
@@ -111,8 +114,9 @@ export function createFollower(options: {
       const turnOf = (each: SourceFollower) => async (turnSignal: AbortSignal) => {
         const within = AbortSignal.timeout(turnDeadlineMs);
         try {
-          await each.catchUp(AbortSignal.any([turnSignal, within]));
+          const hasAdvanced = await each.catchUp(AbortSignal.any([turnSignal, within]));
           progress.made(each.service);
+          if (!hasAdvanced) await systemSleep(restMs, turnSignal);
         } catch (error) {
           progress.failed(each.service);
           throw error;
@@ -150,12 +154,13 @@ class SourceFollower {
     return this.#source.service;
   }
 
-  async catchUp(signal: AbortSignal): Promise<void> {
+  /** Answers whether there was anything new. */
+  async catchUp(signal: AbortSignal): Promise<boolean> {
     const head = await this.#source.head(signal);
-    for (;;) {
+    for (let hasAdvanced = false; ; hasAdvanced = true) {
       signal.throwIfAborted();
       const position = await this.#activity.position(this.service, signal);
-      if (reaches(position, head)) return;
+      if (reaches(position, head)) return hasAdvanced;
       if (this.#step !== undefined) {
         // Whose step failed tells its own caller; who waited looks again.
         await race(this.#step, signal).catch(() => {});
