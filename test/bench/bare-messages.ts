@@ -12,7 +12,7 @@ const answerWithinMs = 5_000;
 export async function fanOut(
   url: string,
   { connections, bytes }: { connections: number; bytes: number },
-): Promise<Operation & AsyncDisposable> {
+): Promise<Operation & AsyncDisposable & { pid: number }> {
   const body = 'x'.repeat(bytes);
   const options: BareFleetOptions = { url, connections, subject: `${subject}.fan-out`, body };
   const fleet = await startForked(new URL('bare-fleet.ts', import.meta.url), options);
@@ -30,6 +30,7 @@ export async function fanOut(
     await race(promise, AbortSignal.timeout(answerWithinMs));
   };
   return Object.assign(operation, {
+    pid: fleet.pid,
     [Symbol.asyncDispose]: async () => {
       await asking.close();
       await fleet[Symbol.asyncDispose]();

@@ -1,4 +1,42 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Operation } from './measure.ts';
+
+/** CPU time is measured over so many calls, and without calls for so long. */
+const calls = 200;
+const idleMs = 5_000;
+
+/** Process ids, by what the processes are. */
+export type ProcessGroups = Readonly<Record<string, readonly number[]>>;
+
+/**
+ * The CPU time that each group of processes takes for a call while one client calls without a pause,
+ * as text: beyond what the groups take without calls, which is stated too.
+ */
+export async function cpuPerCall(groups: ProcessGroups, operation: Operation): Promise<string> {
+  const names = Object.keys(groups);
+  const usedMs = () => Object.values(groups).map((pids) => sum(pids.map(cpuTimeMs)));
+  const during = async (work: Operation) => {
+    const [beforeMs, startMs] = [usedMs(), performance.now()];
+    await work();
+    const elapsedMs = performance.now() - startMs;
+    return { cpuMs: usedMs().map((ms, index) => ms - (beforeMs[index] ?? 0)), elapsedMs };
+  };
+  const idle = await during(() => pause(idleMs));
+  const busy = await during(async () => {
+    for (let call = 0; call < calls; call++) await operation();
+  });
+  const idleShare = idle.cpuMs.map((ms) => ms / idle.elapsedMs);
+  const eachMs = busy.cpuMs.map(
+    (ms, index) => (ms - busy.elapsedMs * (idleShare[index] ?? 0)) / calls,
+  );
+  const shares = names.map((name, index) => `${name} ${eachMs[index]?.toFixed(1)}`).join(', ');
+  return `${sum(eachMs).toFixed(1)} ms of CPU (${shares}), without calls ${sum(idleShare).toFixed(2)} of a core`;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
 
 /** The resident memory of a process, as Linux reports it. */
 export function residentBytes(pid: number): number {

@@ -31,7 +31,7 @@ async function measure(bench: Bench): Promise<Measured> {
   const silo = await bench.silo();
   await using live = new Live(silo);
   const log = silentLogger();
-  await using nats = connectNats({ url: silo.endpoints.guard.nats, name: 'bench', log });
+  await using nats = connectNats({ url: await bench.nats(), name: 'bench', log });
   await nats.ready(AbortSignal.timeout(10_000));
   using tenant = await createTenant(silo, live, { projects: many + 1 });
   const projectIds = tenant.projectIds.slice(1);

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { RegenerateProjectTokenResponse } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import { Bare, sequence } from '../bare.ts';
 import { BareMessages, fanOut } from '../bare-messages.ts';
@@ -6,16 +5,12 @@ import type { Bench } from '../bench-servers.ts';
 import { embeddedGuards, startGuards } from '../guards.ts';
 import { Live } from '../live.ts';
 import { compareLatencies, type Operation } from '../measure.ts';
-import { cpuTimeMs } from '../process-usage.ts';
+import { cpuPerCall, type ProcessGroups } from '../process-usage.ts';
 import { type Goal, type Measured, milliseconds, type Row } from '../row.ts';
 import { createTenant, type Tenant } from '../tenant.ts';
 
 /** Less than an event, which has some 700: what is told is the least that messages take. */
 const messageBytes = 300;
-
-/** CPU time is measured over so many calls, and without calls for so long. */
-const cpuCalls = 200;
-const idleMs = 5_000;
 
 const atMostThrice: Goal = { of: 'ratio', atMost: 3 };
 
@@ -53,29 +48,31 @@ async function measure(
   const silo = await bench.silo();
   await using live = new Live(silo);
   await using bare = await Bare.open(silo.endpoints.mongodb, `bench-floor-${name}`);
-  // The user of the endpoints may only read events.
-  const nats = await bench.nats();
-  await using messages = await BareMessages.open(nats);
+  // The NATS user of the endpoints may only read events.
+  await using messages = await BareMessages.open(await bench.nats());
   using tenant = await createTenant(silo, live, { projects: 1 });
-  const fanOutRemark = await tellFanOut(messages, nats, guards);
+  const fanOutRemark = await fanOutOf(bench, messages, guards);
   await using fleet = await startGuards(bench, guards);
   const revocations = new Revocations(tenant, guards + embeddedGuards);
   await revocations.revoke();
   const floor = sequence([...(await bareRevocation(live, bare, tenant)), messages.roundTrip()]);
   const took = await compareLatencies({ floor, measured: () => revocations.revoke() });
   const { value, floor: floorMs, remark } = milliseconds(took);
-  const cpu = await revocations.cpuRemark(await processesOf(bench, fleet.pid));
-  const told = `${remark}; ${revocations.remark()}; ${cpu}${fanOutRemark}`;
+  const cpu = await cpuPerCall(await processesOf(bench, fleet.pid), () => revocations.revoke());
+  const told = `${remark}; ${revocations.remark()}; each call takes ${cpu}${fanOutRemark}`;
   if (which === 'p50') return { value, floor: floorMs, remark: told };
   return { value: took.measured.p99Ms, floor: took.floor.p99Ms, remark: told };
 }
 
 /** What the machine takes for the messages alone, where nobody does anything about them. */
-async function tellFanOut(messages: BareMessages, url: string, guards: number): Promise<string> {
+async function fanOutOf(bench: Bench, messages: BareMessages, guards: number): Promise<string> {
   if (guards === 0) return '';
-  await using bare = await fanOut(url, { connections: guards, bytes: messageBytes });
+  const options = { connections: guards, bytes: messageBytes };
+  await using bare = await fanOut(await bench.nats(), options);
   const { measured } = await compareLatencies({ floor: messages.roundTrip(), measured: bare });
-  return `; one bare message to ${guards} connections and an answer of each: ${measured.p50Ms.toFixed(1)} ms`;
+  const { nats } = await bench.serverPids();
+  const cpu = await cpuPerCall({ connections: [bare.pid], 'nats-server': [nats] }, bare);
+  return `; one bare message to ${guards} connections and an answer of each: ${measured.p50Ms.toFixed(1)} ms, ${cpu}`;
 }
 
 /** Regenerates one project's token again and again, and looks at how each time it has spread. */
@@ -102,40 +99,10 @@ class Revocations {
   remark(): string {
     return `${this.#leases} leases, ${this.#expired} expired in ${this.#calls} calls`;
   }
-
-  /**
-   * The CPU time per call of each group of processes, while one client calls without a pause: beyond
-   * what they take without calls, which is what leases and their renewals cost.
-   */
-  async cpuRemark(processes: Record<string, readonly number[]>): Promise<string> {
-    const groups = Object.entries(processes);
-    const usedMs = () =>
-      groups.map(([, pids]) => pids.reduce((sum, pid) => sum + cpuTimeMs(pid), 0));
-    const during = async (work: () => Promise<void>) => {
-      const [beforeMs, startMs] = [usedMs(), performance.now()];
-      await work();
-      const elapsedMs = performance.now() - startMs;
-      return { cpuMs: usedMs().map((ms, index) => ms - (beforeMs[index] ?? 0)), elapsedMs };
-    };
-    const idle = await during(async () => void (await pause(idleMs)));
-    const busy = await during(async () => {
-      for (let call = 0; call < cpuCalls; call++) await this.revoke();
-    });
-    const idleShare = idle.cpuMs.map((ms) => ms / idle.elapsedMs);
-    const eachMs = busy.cpuMs.map(
-      (ms, index) => (ms - busy.elapsedMs * (idleShare[index] ?? 0)) / cpuCalls,
-    );
-    const shares = groups.map(([name], index) => `${name} ${eachMs[index]?.toFixed(1)}`).join(', ');
-    return `CPU per call ${sum(eachMs).toFixed(1)} ms (${shares}), without calls ${sum(idleShare).toFixed(2)} of a core`;
-  }
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }
 
 /** The processes that a revocation keeps busy, by what they are. */
-async function processesOf(bench: Bench, fleet: number): Promise<Record<string, number[]>> {
+async function processesOf(bench: Bench, fleet: number): Promise<ProcessGroups> {
   const { services } = await bench.silo();
   const pids = Object.entries(services).map(([name, { pid }]) => [name, [pid ?? Number.NaN]]);
   const { mongod, nats } = await bench.serverPids();
