@@ -14,8 +14,10 @@ import {
   type PortLimits,
   publicStreamsMax,
   refusalsPerConnectionMax,
+  untrustedCallsPerTurn,
 } from './limits.ts';
 import { dropLongDeadline } from './long-deadline.ts';
+import { PacedTurns } from './paced-turns.ts';
 import { RateLimits } from './rate-limits.ts';
 import { ReflectionSlots } from './reflection-slots.ts';
 import { headerBytesOf, UnadmittedCalls } from './unadmitted-calls.ts';
@@ -40,6 +42,8 @@ type FrontOptions = { limits: PortLimits; internal: boolean; reportRefused: Repo
 
 const connectionPoints = 5;
 const reflectionPoints = 10;
+/** A call that is refused because it and its like hold too much memory. */
+const memoryPoints = 30;
 const retryMs = 1_000;
 const unknownArrival: Arrival = {
   ...{ address: 'unknown', network: 'unknown', rates: undefined },
@@ -59,6 +63,7 @@ export class Front implements Disposable {
   readonly #arrivals = new WeakMap<object, Arrival>();
   readonly #reportRefused: ReportRefused;
   readonly #reflectionSlots = new ReflectionSlots();
+  readonly #turns = new PacedTurns(untrustedCallsPerTurn);
 
   constructor({ limits, internal, reportRefused }: FrontOptions) {
     const rates = internal ? undefined : new RateLimits(limits.rates);
@@ -77,9 +82,14 @@ export class Front implements Disposable {
       },
     });
     this.#unadmitted = new UnadmittedCalls((stream, path, why) => {
+      const connection = this.#connections.of(stream);
       const error =
         why === 'timeout' ? errors.callEnded('deadline') : errors.rateLimited('memory', retryMs);
-      this.#refuse(stream, this.#connections.of(stream), error, path);
+      if (connection !== undefined && why === 'memory') {
+        rates?.takeAddress(connection.network, memoryPoints).catch(() => {});
+      }
+      if (connection !== undefined && this.#isAbusive(connection)) connection.socket.destroy();
+      else this.#refuse(stream, connection, error, path);
     });
   }
 
@@ -119,8 +129,14 @@ export class Front implements Disposable {
       stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       return;
     }
+    const isKnown = this.#hasKnownKey(headers);
+    if (!isKnown && !connection.isTrusted) {
+      await this.#turns.wait();
+      if (stream.closed || stream.destroyed) return;
+    }
     try {
-      await this.#takePoints(headers, connection);
+      const points = isReflection(headers) ? reflectionPoints : 1;
+      if (!isKnown) await this.#rates?.takeAddress(connection.network, points);
     } catch (error) {
       connection.refusals++;
       if (this.#isAbusive(connection)) connection.socket.destroy();
@@ -137,11 +153,10 @@ export class Front implements Disposable {
     if (!stream.closed && !stream.destroyed) this.#unadmitted.add(stream, connection, headers);
   }
 
-  async #takePoints(headers: IncomingHttpHeaders, connection: Connection): Promise<void> {
-    const keyHash = keyHashOfHeader(headers.authorization);
-    if (keyHash !== undefined && this.#rates?.isKnown(keyHash)) return;
-    const points = isReflection(headers) ? reflectionPoints : 1;
-    await this.#rates?.takeAddress(connection.network, points);
+  /** Whether the call shows a key that was accepted lately. */
+  #hasKnownKey({ authorization }: IncomingHttpHeaders): boolean {
+    const keyHash = keyHashOfHeader(authorization);
+    return keyHash !== undefined && this.#rates?.isKnown(keyHash) === true;
   }
 
   /** Whether the client goes on in spite of refusals. */

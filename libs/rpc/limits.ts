@@ -14,7 +14,8 @@ export type RateSettings = {
   windowMs: number;
   /**
    * From one address before authentication, in points: a call costs 1, a call of server reflection
-   * 10, a new connection 5, a key that is not a live one 30 more. Calls with a key that was accepted
+   * 10, a new connection 5, a key that is not a live one, or a call that
+   * holds too much memory, 30 more. Calls with a key that was accepted
    * lately cost nothing.
    */
   addressPoints: number;
@@ -43,7 +44,9 @@ export const defaultLimits: PortLimits = {
 export const publicStreamsMax = 100;
 /** Concurrent streams of a public connection until one of its calls has shown a live key. */
 export const untrustedStreamsMax = 16;
-/** Calls of an untrusted connection that are refused for its key or its rate before it is closed. */
+/** Calls of untrusted connections that begin in one turn of the event loop. */
+export const untrustedCallsPerTurn = 4;
+/** Calls of an untrusted connection that are refused for want of points before it is closed. */
 export const refusalsPerConnectionMax = 20;
 /** The largest request of the public API is a tenth of that, at four bytes a character. */
 export const publicRequestBytesMax = 256 * 1_024;

@@ -46,7 +46,7 @@ export const abuse: readonly Row[] = Object.entries(attacks).flatMap(([attack, w
       const { p99Ms, cpuShare, failures } = await measured(bench);
       const failed = failures.length === 0 ? 'none' : failures.join(', ');
       const elsewhere = `the same attack on a server that only refuses: ${p99Ms.elsewhere.toFixed(2)} ms (${(p99Ms.elsewhere / p99Ms.idle).toFixed(2)}×)`;
-      const remark = `${elsewhere}; ${(100 * cpuShare).toFixed(0)} % of a core; failed calls: ${failed}`;
+      const remark = `${elsewhere}; org took ${(100 * cpuShare.attacked).toFixed(0)} % of a core, ${(100 * cpuShare.idle).toFixed(0)} % without; failed calls: ${failed}`;
       return { value: p99Ms.attacked, floor: p99Ms.idle, remark };
     },
   };
@@ -70,8 +70,8 @@ type Turn = 'idle' | 'attacked' | 'elsewhere';
 type AbuseMeasured = {
   p99Ms: Record<Turn, number>;
   grownBytes: Record<'attacked' | 'elsewhere', number>;
-  /** Of org's process during the attack, in cores. */
-  cpuShare: number;
+  /** Of org's process, in cores. */
+  cpuShare: Record<'idle' | 'attacked', number>;
   /** Of the well-behaved client: when, after how many ms, and why. */
   failures: string[];
 };
@@ -129,13 +129,15 @@ async function measure(bench: Bench, attack: Attack): Promise<AbuseMeasured> {
   const sampler = setInterval(() => {
     for (const each of memory) each.sample();
   }, sampleMs);
-  let cpuMs = 0;
+  const cpuMs = { idle: 0, attacked: 0 };
   try {
     for (let round = 0; round < rounds; round++) {
+      const startMs = cpuTimeMs(pid);
       await callFor(roundMs, 'idle');
-      const cpuBeforeMs = cpuTimeMs(pid);
+      const attackMs = cpuTimeMs(pid);
       await attackWith(attacker, attack, () => callFor(roundMs, 'attacked'));
-      cpuMs += cpuTimeMs(pid) - cpuBeforeMs;
+      cpuMs.idle += attackMs - startMs;
+      cpuMs.attacked += cpuTimeMs(pid) - attackMs;
       await attackWith(elsewhere, attack, () => callFor(roundMs, 'elsewhere'));
     }
   } finally {
@@ -149,7 +151,10 @@ async function measure(bench: Bench, attack: Attack): Promise<AbuseMeasured> {
       elsewhere: quantile(tookMs.elsewhere, 0.99),
     },
     grownBytes: { attacked: ofOrg ?? Number.NaN, elsewhere: ofRefusing ?? Number.NaN },
-    cpuShare: cpuMs / (rounds * roundMs),
+    cpuShare: {
+      idle: cpuMs.idle / (rounds * roundMs),
+      attacked: cpuMs.attacked / (rounds * roundMs),
+    },
     failures,
   };
 }
