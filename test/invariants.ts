@@ -17,7 +17,7 @@ import type { Violation } from './invariants/violation.ts';
 /** Everything that is wrong with a deployment's data and events; empty if all invariants hold. */
 export async function checkInvariants(deployment: Deployment): Promise<Violation[]> {
   const snapshot = await readSnapshot(deployment);
-  return judge(snapshot, await readStream(deployment));
+  return check(snapshot, await readStream(deployment));
 }
 
 /** Waits until nothing is under way any more, all events out, and fails the test on a violation. */
@@ -25,7 +25,7 @@ export async function invariantsHold(t: ExecutionContext, deployment: Deployment
   t.deepEqual(await settledViolations(deployment), []);
 }
 
-/** The same for whoever is no test: answers the violations. */
+/** The same outside a test: returns the violations. */
 export async function settledViolations(deployment: Deployment): Promise<Violation[]> {
   const { snapshot, streamed } = await eventually(async () => {
     const settled = await readSnapshot(deployment);
@@ -34,10 +34,10 @@ export async function settledViolations(deployment: Deployment): Promise<Violati
     if (waiting.length > 0) throw new Error(`still under way: ${waiting.join('; ')}`);
     return { snapshot: settled, streamed: published };
   });
-  return judge(snapshot, streamed);
+  return check(snapshot, streamed);
 }
 
-function judge(snapshot: Snapshot, streamed: Streamed[]): Violation[] {
+function check(snapshot: Snapshot, streamed: Streamed[]): Violation[] {
   return [
     ...checkProjects(snapshot),
     ...checkOrganizations(snapshot),

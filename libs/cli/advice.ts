@@ -12,7 +12,7 @@ const advices: Partial<Record<ReasonName, Advice>> = {
   ADMIN_REQUIRED: () => 'silo members list shows who the admins and owners are: ask one of them',
   KEY_RESTRICTED: () =>
     'silo login with a key without restrictions, or for a move with one that names both organizations (silo keys list shows them)',
-  KEY_EXCEEDS_CALLER: () => 'silo keys show KEY tells what a key may do: ask for less',
+  KEY_EXCEEDS_CALLER: () => 'silo keys show KEY shows the access of a key: request less',
   ORGANIZATION_NOT_FOUND: () => 'silo org list',
   PROJECT_NOT_FOUND: () => 'silo projects',
   MEMBER_NOT_FOUND: () => 'silo members list',

@@ -5,7 +5,7 @@ import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import { usage } from './failure.ts';
 import type { Deployment } from './profiles.ts';
 
-/** How `login` and `signup` are told where a deployment is. */
+/** Options of `login` and `signup` that locate a deployment. */
 export type DeploymentOptions = {
   dev?: true | undefined;
   endpoints?: string | undefined;
@@ -63,7 +63,7 @@ async function readEndpoints(file: string): Promise<Deployment> {
     return { region, ca: resolve(dirname(file), ca), services: addressesOf(addresses) };
   } catch (error) {
     throw usage(
-      `${file} does not tell where Silo is: ${error instanceof Error ? error.message : error}`,
+      `${file} has no valid addresses of Silo: ${error instanceof Error ? error.message : error}`,
     );
   }
 }

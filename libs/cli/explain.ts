@@ -12,7 +12,7 @@ import {
 import { CallFailure, Failure, Interrupted } from './failure.ts';
 import type { Block } from './text.ts';
 
-/** How a failure is told: to people, to scripts, and to the shell. */
+/** The presentation of a failure: for people, for scripts, and as an exit code. */
 export type Explained = { exit: ExitName; blocks: Block[]; json: object };
 
 /**
@@ -33,24 +33,27 @@ export function explain(error: unknown, repetition?: string): Explained {
     return explainInterruption(error, repeatAdvice(error.sent?.requestId, repetition));
   }
   if (error instanceof Failure) {
-    return told(error.exit, { message: error.message, next: error.next });
+    return describe(error.exit, { message: error.message, next: error.next });
   }
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return told('bug', { message, next: 'report it: this is a bug of the command' });
+  return describe('bug', { message, next: 'report it: this is a bug of the command' });
 }
 
-type Told = {
+type Description = {
   message: string;
   lines?: Block[] | undefined;
   next?: string | undefined;
-  /** What else scripts are told. */
+  /** Further fields for scripts. */
   json?: object | undefined;
   reason?: string | undefined;
   requestId?: string | undefined;
   callId?: string | undefined;
 };
 
-function told(exit: ExitName, { message, lines = [], next, json, ...ids }: Told): Explained {
+function describe(
+  exit: ExitName,
+  { message, lines = [], next, json, ...ids }: Description,
+): Explained {
   const names = [
     ids.reason && `reason ${ids.reason}`,
     ids.requestId && `request ${ids.requestId}`,
@@ -78,7 +81,7 @@ function explainRefusal(
   const { details, metadata } = refusal;
   const { badRequest = [], preconditionFailure = [], quotaFailure = [] } = details;
   const exit = exitOfRefusal(refusal);
-  return told(exit, {
+  return describe(exit, {
     message: refusal.message,
     lines: [
       ...badRequest.map(({ field, description }) => `  ${field || 'request'}: ${description}`),
@@ -107,12 +110,12 @@ function explainSilence(
   { cause, message, requestId }: CallFailure,
   repeat: string | undefined,
 ): Explained {
-  if (!isServiceError(cause)) return told('bug', { message, requestId });
+  if (!isServiceError(cause)) return describe('bug', { message, requestId });
   const details = cause.details || cause.message;
   const exit = exitOfSilence(cause.code, details);
   const code = status[cause.code];
   const tooLarge = isTooLarge(cause.code, details);
-  return told(exit, {
+  return describe(exit, {
     message: tooLarge
       ? `A message is too large for gRPC: ${details}`
       : `No answer from Silo: ${details}`,
@@ -130,7 +133,7 @@ function explainInterruption(
   { exit, sent, signal }: Interrupted,
   repeat: string | undefined,
 ): Explained {
-  return told(exit, {
+  return describe(exit, {
     message:
       sent === undefined
         ? `Stopped by ${signal}.`
@@ -145,5 +148,8 @@ function repeatAdvice(
   requestId: string | undefined,
   command = 'the same command, with ids for names,',
 ): string | undefined {
-  return requestId && `${command} --request-id ${requestId} does it once, and tells how it went`;
+  return (
+    requestId &&
+    `${command} --request-id ${requestId} executes it at most once and shows the result`
+  );
 }

@@ -1,7 +1,7 @@
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { ExitName } from './exit-codes.ts';
 
-/** Why the command ends before its work is done, by its own judgement. */
+/** A failure that the command itself detects. */
 export class Failure extends Error {
   readonly exit: ExitName;
   /** What to do next, for people. */

@@ -25,7 +25,7 @@ export function createFind(api: Api) {
   }
 
   /**
-   * Ids as they are, without a look: whoever repeats a request names what is perhaps gone by now.
+   * Ids are used without a look-up: a retried request may name a resource that no longer exists.
    * Everything else is looked up.
    */
   const idOf = {
@@ -63,7 +63,9 @@ export function createFind(api: Api) {
     return only('project', name, found, called, ({ project }) => project?.id ?? '');
   }
 
-  /** Deleted projects that can still be brought back, of the organizations where that is allowed. */
+  /**
+   * Deleted projects that can still be brought back, of the organizations where that is allowed.
+   */
   async function deletedProjects(): Promise<{ project: Project; organizationName: string }[]> {
     const found: { project: Project; organizationName: string }[] = [];
     for (const { id: organizationId, name, level } of await organizations()) {

@@ -29,7 +29,10 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 
 export type CertificateRole = 'service' | 'guard' | 'staff';
 
-/** A certificate authority for development: whoever reads its key is trusted by the deployment. */
+/**
+ * A certificate authority for development. Anyone with its key can issue every identity of the
+ * deployment.
+ */
 export interface CertificateAuthority {
   directory: string;
   region: string;
@@ -82,8 +85,8 @@ export async function openCertificateAuthority(
 
 /**
  * Returns a certificate of this authority for both ends of mTLS, with the URI
- * `spiffe://silo.internal/<region>/<role>/<name>`. One that is there already is used again unless it
- * ends within 30 days or names something else. Keys have mode 0600.
+ * `spiffe://silo.internal/<region>/<role>/<name>`. One that is there already is used again unless
+ * it ends within 30 days or names something else. Keys have mode 0600.
  */
 export async function issueCertificate(
   authority: CertificateAuthority,

@@ -30,7 +30,7 @@ export const downloadMongod: Download = async ({ directory, environment, signal 
   const output = await runWhileProgressing(process.execPath, [script, directory], {
     environment: {
       ...environment,
-      // The downloader checks the server's certificate only when npm is told to.
+      // The downloader checks the server's certificate only if npm is configured to.
       npm_config_strict_ssl: 'true',
       MONGOMS_DOWNLOAD_DIR: directory,
       MONGOMS_MAX_RETRIES: '1',

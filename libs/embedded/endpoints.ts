@@ -2,14 +2,19 @@ import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ServiceName } from '@silo/service/config.ts';
 
-/** What `.silo/endpoints.json` tells scripts: paths are absolute, addresses are `host:port`. */
+/**
+ * The contents of `.silo/endpoints.json`, for scripts: absolute paths, addresses as `host:port`.
+ */
 export interface Endpoints {
   region: string;
   /** Path of the certificate authority's certificate, PEM. */
   ca: string;
   /** Paths of the client certificate for internal ports, PEM. */
   staff: { cert: string; key: string };
-  /** What guards of other products need: paths of a certificate, PEM, and the URL of their NATS user. */
+  /**
+   * What guards of other products need: paths of a certificate, PEM, and the URL of their NATS
+   * user.
+   */
   guard: { cert: string; key: string; nats: string };
   services: Record<ServiceName, { public: string; internal: string }>;
   /** Connection string of the administrator, who reaches every database. */
@@ -23,7 +28,9 @@ export function endpointsFile(directory: string): string {
   return join(directory, 'endpoints.json');
 }
 
-/** Writes the file in one step. Only its owner may read it: a connection string may hold a password. */
+/**
+ * Writes the file in one step. Only its owner may read it: a connection string may hold a password.
+ */
 export async function writeEndpoints(directory: string, endpoints: Endpoints): Promise<void> {
   const file = endpointsFile(directory);
   const draft = `${file}.${process.pid}.tmp`;

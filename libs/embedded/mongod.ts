@@ -60,9 +60,9 @@ export interface MongodSet extends MongodbAccess, AsyncDisposable {
 }
 
 /**
- * Starts mongod as a one-node replica set with users on 127.0.0.1 and returns when it accepts writes.
- * Throws with the tail of its log when it ends before. Data of a release that had no users are kept:
- * users are added first.
+ * Starts mongod as a one-node replica set with users on 127.0.0.1 and returns when it accepts
+ * writes. Throws with the tail of its log when it ends before. Data of a release that had no users
+ * are kept: users are added first.
  */
 export async function startMongod(options: MongodOptions): Promise<Mongod> {
   const port = options.port ?? (await freePort());
@@ -165,7 +165,10 @@ function logFileIn(directory: string): string {
   return join(directory, 'mongod.log');
 }
 
-/** What members of one set prove to each other that they belong to it; mongod refuses a mode above 0600. */
+/**
+ * What members of one set prove to each other that they belong to it; mongod refuses a mode above
+ * 0600.
+ */
 async function openKeyFile(directory: string): Promise<string> {
   const file = join(directory, 'key-file');
   if (!(await exists(file))) await writePrivateFile(file, randomBytes(96).toString('base64'));
@@ -185,7 +188,7 @@ function exists(file: string): Promise<boolean> {
 
 /**
  * Adds an administrator to data that have none, on a server without access control: under access
- * control a set whose port has changed could not be told so by anybody.
+ * control a set whose port has changed cannot be reconfigured.
  */
 async function adoptData(place: Place, port: number): Promise<void> {
   const { directory, passwords, log, signal: outer } = place;
@@ -225,8 +228,9 @@ async function serve(
 }
 
 /**
- * Brings the set into being, or to its new ports, waits until a member accepts writes and answers that
- * member's port. Without a password by the localhost exception, which allows no more than to begin.
+ * Brings the set into being, or to its new ports, waits until a member accepts writes and answers
+ * that member's port. Without a password by the localhost exception, which allows no more than to
+ * begin.
  */
 async function becomePrimary(
   ports: readonly number[],

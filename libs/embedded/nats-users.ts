@@ -1,8 +1,8 @@
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 
 /**
- * Users of NATS. `admin` may do everything, `guard` is for guards of other products, `subscriber` for
- * everybody who follows events; a service's user is named after it.
+ * Users of NATS. `admin` may do everything, `guard` is for guards of other products, `subscriber`
+ * for everybody who follows events; a service's user is named after it.
  */
 export const natsUsers = ['admin', ...serviceNames, 'guard', 'subscriber'] as const;
 export type NatsUser = (typeof natsUsers)[number];
@@ -16,9 +16,10 @@ type Rights = { publish: readonly string[]; subscribe: readonly string[] };
  * The accounts, users and rights of a nats-server, as lines of its configuration file. `password`
  * answers what the file shall say: a quoted password, or the name of a variable.
  *
- * Subscribers have an account of their own. NATS checks the subject of a message but not the subject
- * that it names for the answer: in one account with the stream, a subscriber could ask JetStream a
- * question and have the answer stored in the stream, under a subject that it may not publish to.
+ * Subscribers have an account of their own. NATS checks the subject of a message but not the
+ * subject that it names for the answer: in one account with the stream, a subscriber could ask
+ * JetStream a question and have the answer stored in the stream, under a subject that it may not
+ * publish to.
  */
 export function natsAccounts(
   { stream, subjectPrefix }: EventStream,
@@ -78,7 +79,7 @@ function serviceRights(name: ServiceName, { stream, subjectPrefix }: EventStream
     ],
     subscribe: [
       `numbered.${subjectPrefix}.*`,
-      // The registry, which hears guards, is part of the token service.
+      // The registry, which receives acknowledgements, is part of the token service.
       ...(name === 'token' ? [`acknowledged.${subjectPrefix}`] : []),
       `_INBOX.${name}.>`,
     ],

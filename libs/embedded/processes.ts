@@ -46,7 +46,7 @@ export interface Exit {
   signal: NodeJS.Signals | null;
 }
 
-/** A running child: told apart from others by its record, observed by its exit and its log. */
+/** A running child process: identified by its record, observed by its exit and its log. */
 export class OwnedProcess {
   readonly name: string;
   readonly pid: number;
@@ -160,7 +160,9 @@ export async function startProcess(options: ProcessOptions): Promise<OwnedProces
   return owned;
 }
 
-/** A file as output survives this process, and nobody dies of a broken pipe; mongod ignores that. */
+/**
+ * A file as output survives this process, and nobody dies of a broken pipe; mongod ignores that.
+ */
 function spawnPrivately(
   { command, args, workingDirectory, environment }: ProcessOptions,
   output: number | 'pipe',

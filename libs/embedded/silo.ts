@@ -195,7 +195,7 @@ async function startAll(
   };
 }
 
-/** What tells a service how its own users reach the servers. */
+/** The environment by which a service reaches the servers with its own users. */
 function accessOf(name: ServiceName, mongodb: MongodbAccess, nats: NatsAccess): NodeJS.ProcessEnv {
   const passwordFile = nats.passwordFileOf(name);
   return {
@@ -243,7 +243,7 @@ async function prepareService(
   });
 }
 
-/** What all services are told alike; what the environment says already is kept. */
+/** The environment of all services; variables that are already set are kept. */
 function sharedEnvironment({ directory, environment }: StartOptions, ports: Ports) {
   const defaults = {
     // Half of what a service does until it serves is compiling.

@@ -6,7 +6,7 @@ import { isAlive, isIdentity, type ProcessIdentity, processIdentity } from './pr
 
 /** The exclusive use of a state directory by one process. */
 export interface StateLock {
-  /** Says that the release is near, so that whoever comes now waits instead of giving up. */
+  /** Announces the release, so that other processes wait instead of failing. */
   announceRelease(): Promise<void>;
   release(): Promise<void>;
 }

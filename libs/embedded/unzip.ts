@@ -23,7 +23,7 @@ export async function unzipOne(archive: string, fileName: string, target: string
 }
 
 /**
- * Writes all of a zip file below `directory`, with the permissions that it tells.
+ * Writes all of a zip file below `directory`, with the permissions in the archive.
  * A path that would lead out of the directory is refused (by yauzl).
  */
 export async function unzipAll(archive: string, directory: string): Promise<void> {

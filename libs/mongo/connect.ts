@@ -19,10 +19,9 @@ export type MongoConnection = AsyncDisposable & { client: MongoClient; db: Db };
 
 /**
  * Connects to the replica set that `url` names: majority writes and reads, every operation bounded.
- * BSON binaries come back as Buffers; undefined fields are not stored, integers that do not fit into
- * 64 bits refused.
- * Refuses with DEPENDENCY_UNAVAILABLE where no primary answers in 5 s, or the password is refused, and
- * with MongoUrlError where the URL cannot be read.
+ * BSON binaries come back as Buffers; undefined fields are not stored, integers that do not fit
+ * into 64 bits refused. Refuses with DEPENDENCY_UNAVAILABLE where no primary answers in 5 s, or the
+ * password is refused, and with MongoUrlError where the URL cannot be read.
  */
 export async function connectMongo(options: {
   url: string;
@@ -51,7 +50,7 @@ export async function connectMongo(options: {
     const connected = client.connect();
     await (options.signal ? race(connected, options.signal) : connected);
   } catch (error) {
-    await close().catch(() => {}); // the first failure tells more
+    await close().catch(() => {}); // the first failure is more useful
     throw fromMongo(error);
   }
   return { client, db: client.db(options.database), [Symbol.asyncDispose]: close };

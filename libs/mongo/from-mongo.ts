@@ -50,16 +50,18 @@ const unavailableErrors = [
   MongoClientClosedError,
 ];
 
-// Server errors that speak of the server's state, not of our command: unreachable, not primary, shutting
-// down, out of time, conflicts, passwords that have changed; from src/mongo/base/error_codes.yml.
+// Server errors that speak of the server's state, not of our command: unreachable, not primary,
+// shutting down, out of time, conflicts, passwords that have changed; from
+// src/mongo/base/error_codes.yml.
 const unavailableCodes = new Set<number | string | undefined>([
   ...[6, 7, 18, 89, 91, 189, 9001, 10058, 10107, 11600, 11602, 13435, 13436, 134, 133, 262],
   ...[50, 64, 100, 112, 202, 251, 317, 365],
 ]);
 
 /**
- * What a caller is told of a failure of the driver: DEPENDENCY_UNAVAILABLE where the server did not
- * answer, was no primary, or gave in to contention. Anything else, a bug of ours too, stays as it is.
+ * The error that a caller gets for a failure of the driver: DEPENDENCY_UNAVAILABLE where the server
+ * did not answer, was no primary, or gave in to contention. Anything else, a bug of ours too, stays
+ * as it is.
  */
 export function fromMongo(error: unknown): unknown {
   const inner = unwrapped(error);

@@ -7,7 +7,7 @@ export type RequestIdentity = {
   id: string;
   /** SHA-256 of (account or e-mail, method, id): names the record. */
   key: Uint8Array;
-  /** SHA-256 of the request: tells the same request from another one under the same id. */
+  /** SHA-256 of the request: distinguishes a retry from another request with the same id. */
   bodyHash: Uint8Array;
 };
 
@@ -27,14 +27,14 @@ export type Mutation = {
    * that follows a decision, or silo itself.
    */
   permits: Permit[] | undefined;
-  /** Whether its caller awaits the position of what it tells. */
+  /** Whether the caller awaits the position of its events. */
   awaitsPosition?: boolean | undefined;
   /**
    * What the caller was allowed before the decision: what a repeat of the request is authorized by,
    * unless the decision says otherwise. Undefined where no key calls.
    */
   allowed?: Demand[] | undefined;
-  /** Refuses, by throwing, a repeat of the recorded request. Undefined: whoever calls may repeat. */
+  /** Refuses, by throwing, a retry of the recorded request. Undefined: every caller may retry. */
   checkRepeat?: ((record: RequestRecord) => Promise<void>) | undefined;
   /** Noted by the event log once it is decided, now or by an earlier call with the request_id. */
   outcome?: Outcome | undefined;
@@ -42,7 +42,7 @@ export type Mutation = {
 
 /** What a decided mutation came to, for those who spread it. */
 export type Outcome = {
-  /** `ce-id`s of what it told. */
+  /** `ce-id`s of its events. */
   eventIds: string[];
   /** Whether it took access away from nobody. */
   keepsAccess: boolean;

@@ -15,8 +15,8 @@ export function pageSizeOf(asked: number): number {
 }
 
 /**
- * A page token: the sort key of the last item told, bound to the query that it continues. Opaque,
- * not secret: the query is authorized again with every page.
+ * A page token: the sort key of the last item returned, bound to the query that it continues.
+ * Opaque, not secret: the query is authorized again with every page.
  */
 export function encodePageToken(query: unknown, sortKey: readonly unknown[]): string {
   const key = Buffer.from(EJSON.stringify(sortKey), 'utf8');

@@ -44,7 +44,7 @@ export type Decided<Response> = RepeatTerms & {
   response: Unpropagated<Response>;
   /** Whether the response holds a secret, so that only the request id may open it again. */
   sealed?: boolean | undefined;
-  /** Whether it takes access away from nobody, so that no guard has to hear of it first. */
+  /** Whether it ends no access, so that it needs no barrier. */
   keepsAccess?: boolean | undefined;
 };
 

@@ -10,7 +10,7 @@ import { isConnectionLost, isTransient } from './from-mongo.ts';
 // A conflict costs a round trip or two and clears as fast: many short tries, then a pause.
 const attemptsMax = 100;
 const backoff = { baseMs: 4, capMs: 250 };
-/** After every so many tries, whoever stands in the way may be dead. */
+/** After this many attempts, the conflicting transaction may belong to a dead process. */
 const attemptsUntilDoubt = 10;
 const commitAttemptsMax = 8;
 const commitBackoff = { baseMs: 50, capMs: 1_000 };
@@ -21,7 +21,7 @@ const commitBackoff = { baseMs: 50, capMs: 1_000 };
 // (`transactionLifetimeLimitSeconds`), whatever has been revoked meanwhile.
 const commitTimeMaxMs = 3_000;
 
-/** Whether a transaction was committed could not be learned: a record must tell. */
+/** The outcome of the commit is unknown: a record must show it. */
 export class CommitUnknown extends Error {
   override readonly name = 'CommitUnknown';
 
@@ -31,13 +31,13 @@ export class CommitUnknown extends Error {
 }
 
 /**
- * Runs `body` in one transaction: snapshot reads, majority commit. A conflict or a lost primary runs
- * it again in a new session, so it must be safe to repeat; what it throws otherwise aborts. Where
- * conflicts do not end, what dead processes have left open is ended. A commit whose answer is lost
- * is repeated, which MongoDB makes idempotent by the transaction's number.
- * Ends with the signal between statements; throws driver errors as they are, and CommitUnknown.
- * No commit is sent unless all `permits` are held: else refuses with DEPENDENCY_UNAVAILABLE. They
- * are released once it has happened, and kept where it has not, or where that is unknown.
+ * Runs `body` in one transaction: snapshot reads, majority commit. A conflict or a lost primary
+ * runs it again in a new session, so it must be safe to repeat; what it throws otherwise aborts.
+ * Where conflicts do not end, what dead processes have left open is ended. A commit whose answer is
+ * lost is repeated, which MongoDB makes idempotent by the transaction's number. Ends with the
+ * signal between statements; throws driver errors as they are, and CommitUnknown. No commit is sent
+ * unless all `permits` are held: else refuses with DEPENDENCY_UNAVAILABLE. They are released once
+ * it has happened, and kept where it has not, or where that is unknown.
  */
 export async function transact<T>(
   client: MongoClient,
@@ -47,7 +47,7 @@ export async function transact<T>(
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
     requireHeld(permits);
-    // A session of its own for each attempt: its operation time then tells of this attempt alone.
+    // A session of its own for each attempt: its operation time then belongs to this attempt alone.
     const session = client.startSession({ causalConsistency: true });
     let isCommitting = false;
     try {
@@ -101,7 +101,7 @@ function isDefinite(error: unknown): boolean {
   return !error.hasErrorLabel(MongoErrorLabel.UnknownTransactionCommitResult);
 }
 
-/** What a caller is told where the outcome stayed unknown. */
+/** The error that a caller gets if the outcome is unknown. */
 export function fromUnknownCommit(error: unknown): unknown {
   return error instanceof CommitUnknown ? errors.dependencyUnavailable('mongodb', error) : error;
 }

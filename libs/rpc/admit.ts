@@ -165,7 +165,7 @@ async function admitKeyHash(
     const repeated = await admitRepeat(incoming, request, question, { ...options, access });
     if (repeated !== undefined) return repeated;
   }
-  // What is decided is decided on this answer; whoever only repeats needed no permit for it.
+  // A mutation depends on this check; a retry needs no permit.
   const answer = await ask(access, call, question);
   await recognize(incoming, keyHash, answer);
   if (!answer.allowed) throw refusalError(answer.refusal);
@@ -175,7 +175,10 @@ async function admitKeyHash(
   return { request };
 }
 
-/** For a key that sends a request_id: what an earlier call with it came to; undefined: there is none. */
+/**
+ * For a key that sends a request_id: what an earlier call with it came to; undefined: there is
+ * none.
+ */
 async function admitRepeat(
   incoming: Incoming,
   request: unknown,
@@ -247,7 +250,7 @@ function keyOf(answer: Answer): KeyFact | undefined {
 }
 
 /**
- * Keeps whose key it was, also of a call that is refused: its log line tells. Counts the call once
+ * Records the owner of the key, also for the log line of a rejected call. Counts the call once
  * against the account, and against the organization where the account belongs to it.
  */
 async function recognize(

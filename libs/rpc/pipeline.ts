@@ -44,7 +44,7 @@ export type Pipeline = {
   serving: { calls: Set<ActiveCall>; streams: Set<ActiveCall>; draining: boolean };
 };
 
-// The answer sets out before the client gives up on it, so that it hears the reason.
+// The response is sent before the client's deadline, so that the client gets the reason.
 const answerMarginMs = 250;
 // A handler that saw its signal abort may still say something better than CALL_ENDED.
 const lastWordsMs = 100;

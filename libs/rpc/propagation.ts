@@ -8,7 +8,7 @@ import { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
  */
 export type Propagate = (eventIds: readonly string[], signal: AbortSignal) => Promise<Propagation>;
 
-/** The number of a response's field that tells how the change has spread; undefined: it has none. */
+/** The number of a response's field `propagation`; undefined if it has none. */
 export function compilePropagation({ fields }: DescMessage): number | undefined {
   const field = fields.find(({ name }) => name === 'propagation');
   const isOne = field?.message?.typeName === 'silo.common.v1.Propagation';

@@ -15,8 +15,8 @@ export type ReadText =
 export function readPersonText(given: string, kind: TextKind): ReadText {
   const unified = kind === 'lines' ? given.replaceAll('\r\n', '\n') : given;
   const text = unified.normalize('NFC').trim();
-  const judged = (kind === 'lines' ? text.replaceAll('\n', ' ') : text).replaceAll(flag, '');
-  const [refused] = refusedCharacter.exec(judged) ?? [];
+  const checked = (kind === 'lines' ? text.replaceAll('\n', ' ') : text).replaceAll(flag, '');
+  const [refused] = refusedCharacter.exec(checked) ?? [];
   if (refused !== undefined) {
     const point = refused.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0');
     return { problem: `must have no control or invisible format character, such as U+${point}` };

@@ -17,14 +17,15 @@ import { checkDefinition, isFinal, type SagaDefinition, type SagaRecord } from '
 import { type LeftSaga, leftBehind, Recovery } from './recovery.ts';
 
 /**
- * How long a saga waits for an owner that says nothing, and how often an owner speaks. Short, because
- * repeats wait for a dead one as long; one that was only slow finds its writes fenced, and waits too.
+ * How long a saga waits for an owner that says nothing, and how often an owner speaks. Short,
+ * because repeats wait for a dead one as long; one that was only slow finds its writes fenced, and
+ * waits too.
  */
 const usualTiming = { leaseMs: 1_500, renewMs: 500 };
 const stepDeadlineMs = 4_000;
 const stepAttemptsMax = 3;
 const backoffCapMs = 30_000;
-/** How many begun sagas are kept in memory for whoever is about to finish them. */
+/** Number of started sagas that are kept in memory until they are finished. */
 const begunMax = 1_000;
 
 type AnyRecord = SagaRecord<string, unknown>;
@@ -48,7 +49,7 @@ export type Sagas = {
     beginning: Beginning<Data>,
   ): Promise<void>;
   /**
-   * Brings a saga to its end, or awaits whoever does, and answers its final record. Past the
+   * Brings a saga to its end, or awaits the run that does, and returns its final record. Past the
    * signal refuses with REQUEST_IN_PROGRESS; the saga goes on.
    */
   finish<State extends string, Data>(
@@ -105,9 +106,9 @@ class Runner implements Sagas {
   readonly #timing: { leaseMs: number; renewMs: number };
   readonly #records: Collection<AnyRecord>;
   readonly #definitions = new Map<string, AnyDefinition>();
-  /** Runs of this process by saga id: whoever asks for the same saga joins. */
+  /** Runs of this process by saga id: a request for the same saga joins its run. */
   readonly #running = new Map<string, Promise<AnyRecord>>();
-  /** As they were begun here: whoever finishes one knows that it was committed. */
+  /** The records as started here: they are known to be committed. */
   readonly #begun = new Map<string, AnyRecord>();
   readonly #recovery: Recovery;
 

@@ -57,7 +57,7 @@ const serviceConfigShape = {
   billingInternalAddress: string(),
   /** Whether people may sign up by themselves; else only staff makes accounts. */
   signup: oneOf('open', 'closed').default('open'),
-  /** Of guards, told to them by the token service: how long a silent one is waited for. */
+  /** How long a barrier waits for an unresponsive guard; guards get it from the token service. */
   leaseMs: integer({ min: 500, max: 20_000 }).default(5_000),
   /** How often a lease is renewed. */
   leaseRenewMs: integer({ min: 50, max: 10_000 }).default(2_000),

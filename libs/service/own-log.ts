@@ -11,10 +11,10 @@ export function ownLog(eventLog: EventLog): SourceLog {
     head: (signal) => eventLog.numberNow(signal),
     read: async (afterSequence, signal) => {
       const { events, head } = await eventLog.read({ afterSequence, limit: pageSizeMax }, signal);
-      const told = events.map(({ sequence, event, bodyJson }) => {
+      const reported = events.map(({ sequence, event, bodyJson }) => {
         return { sequence, type: eventType(service, event), bodyJson };
       });
-      return { events: told, head };
+      return { events: reported, head };
     },
   };
 }

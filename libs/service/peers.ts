@@ -12,16 +12,18 @@ import { type CallOptions, connect, createChannel } from '@silo/rpc/client.ts';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
 import type { ServiceName } from './config.ts';
 
-/** A peer that starts again is worth a moment: whoever asked us need not hear of it. */
+/** Wait briefly for a peer that restarts, so that our caller does not see an error. */
 const patient: CallOptions = { patient: true };
-/** A peer's refusal (NOT_READY, say) is for whoever asked us. */
+/** A peer's refusal (NOT_READY, say) is passed to our caller. */
 const passRefusals: CallOptions = { ...patient, refusals: true };
 const repeatable: CallOptions = { ...patient, retry: true };
 
 /** Internal clients of all four services, over mTLS. */
 export type Peers = ReturnType<typeof connectPeers>['peers'];
 
-/** Connects, lazily, to the internal ports, and waits within a call's deadline for those not up yet. */
+/**
+ * Connects, lazily, to the internal ports, and waits within a call's deadline for those not up yet.
+ */
 export function connectPeers(addresses: Record<ServiceName, string>, tls: TlsFiles) {
   const org = createChannel(addresses.org, tls);
   const project = createChannel(addresses.project, tls);

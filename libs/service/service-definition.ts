@@ -31,7 +31,7 @@ export type ServiceKit = {
   peers: Peers;
   /** Makes the runner of the service's sagas, and keeps it resuming until the process stops. */
   createSagas(definitions: readonly SagaDefinition<never, never>[]): Sagas;
-  /** What health (as `silo.<consumer>`) and metrics tell of how a consumer of logs gets on. */
+  /** The progress of a log consumer, for health (as `silo.<consumer>`) and metrics. */
   watchProgress(consumer: string): Progress;
   clock: Clock;
   log: Log;
@@ -39,7 +39,7 @@ export type ServiceKit = {
   signal: AbortSignal;
 };
 
-/** What a source of events asks of the registry, whoever holds leases there. */
+/** The requests of an event source to the registry. */
 type SourceRegistry = Pick<Registry, 'raiseRequirement' | 'awaitBarrier'>;
 
 /** A replica of the registry in this process. */
@@ -53,7 +53,7 @@ export type OwnRegistry = SourceRegistry &
     readonly ignored: Rejections;
   };
 
-/** What a service is, to whoever starts it. */
+/** The parts of a service that the start needs. */
 export type ServiceDefinition = {
   name: ServiceName;
   /** Makes collections and indexes; safe to repeat, and for two processes at once. */

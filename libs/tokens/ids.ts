@@ -5,7 +5,7 @@ import { monotonicFactory } from 'ulid';
 const regions = ['us', 'eu'] as const;
 type Region = (typeof regions)[number];
 
-/** What an id begins with: it tells what the id names, and for organizations where they live. */
+/** The prefix of an id: the kind of resource and, for organizations, the region. */
 export type IdPrefix = 'acc' | `org_${Region}` | 'prj' | 'key' | 'inv' | 'mov' | 'mig';
 
 // A ULID in lower case: 26 characters of Crockford's base 32 (without i, l, o, u), 128 bits, so
@@ -49,7 +49,9 @@ export function createIdMaker(random: () => number = evenRandom): IdMaker {
  */
 export const newId: IdMaker = createIdMaker();
 
-/** True if `text` has the shape of an id of that kind; says nothing about whether the thing exists. */
+/**
+ * True if `text` has the shape of an id of that kind; says nothing about whether the thing exists.
+ */
 export function isId(kind: IdKind, text: string): boolean {
   return compiledPatterns[kind].test(text);
 }

@@ -2,8 +2,8 @@ import type { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { Role as Roles } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 
 /**
- * Who may call what, written by hand from the design: the options in the protos are judged by this
- * list, never the other way round.
+ * The access rules, written by hand from the design: the options in the protos are compared with
+ * this list, never the other way round.
  */
 export type Expected =
   /** Anyone, without credentials. */

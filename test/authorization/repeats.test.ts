@@ -1,4 +1,6 @@
-/** A repeat of a request is authorized like the call: every mutation, by every kind of weaker key. */
+/**
+ * A repeat of a request is authorized like the call: every mutation, by every kind of weaker key.
+ */
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
@@ -205,7 +207,7 @@ async function refusesWeakKeys(
   }
 }
 
-/** Who may repeat the request joins its saga, and hears the answer once there is one. */
+/** An authorized retry joins the saga, and gets the response when there is one. */
 async function joinsRunning(
   t: ExecutionContext<unknown>,
   { saga, repeat }: { saga: Awaited<ReturnType<typeof sagaOf>>; repeat: () => Promise<string> },
@@ -217,7 +219,7 @@ async function joinsRunning(
   t.is(await joined, 'OK');
 }
 
-/** Whether an answer tells anything. */
+/** Whether a response has any content. */
 function hasContent(answer: object): boolean {
   return Object.values(answer).some((value) => value !== undefined);
 }

@@ -7,7 +7,7 @@ import { ulid } from 'ulid';
 import type { SignedUp } from '../harness/clients.ts';
 import { keyMessage, type World } from './world.ts';
 
-/** A request about the world's organization or project, by whoever calls. */
+/** A request about the world's organization or project, by any caller. */
 type Request = (world: World, caller: SignedUp) => object;
 
 /** Never a thing's etag: who may change it is refused ETAG_MISMATCH, and changes nothing. */

@@ -1,6 +1,7 @@
 /**
  * Attacks a public port of ours on loopback, in a process of its own: each message of its parent
- * names an attack and begins it; the answer tells that it is under way. It goes on until the next.
+ * starts the attack that it names; the reply confirms the start. The attack runs until the next
+ * message.
  */
 import type { ClientHttp2Session } from 'node:http2';
 import { ServerReflectionRequest } from '@silo/protos/gen/grpc/reflection/v1/reflection.ts';

@@ -1,7 +1,7 @@
 /**
  * Many bare connections to NATS in a process of its own, each of which answers every message with
  * one of its own: what the machine takes for that, whatever the protocol. Tells its parent when all
- * hear; ends with it.
+ * receive; ends with it.
  */
 import { natsOptions } from '@silo/events/nats-options.ts';
 import { connect } from 'nats';
@@ -16,4 +16,4 @@ for (let count = 0; count < connections; count++) {
   await connection.flush();
 }
 process.once('disconnect', () => process.exit());
-process.send?.('hearing');
+process.send?.('subscribed');

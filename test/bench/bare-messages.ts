@@ -8,7 +8,7 @@ import type { Operation } from './measure.ts';
 const subject = 'bench.round-trip';
 const answerWithinMs = 5_000;
 
-/** One message of `bytes` that so many connections of one process hear, and the answers of all. */
+/** One message of `bytes` that many connections of one process receive, and all replies. */
 export async function fanOut(
   url: string,
   { connections, bytes }: { connections: number; bytes: number },

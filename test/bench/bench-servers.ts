@@ -13,7 +13,7 @@ import { unpackBuild } from './build.ts';
 import { warmUp } from './warm-up.ts';
 
 const region = 'us';
-/** Of the events that the services tell of. */
+/** The subjects of the services' events. */
 export const subjectPrefix = 'silo.v1';
 const manyCalls = '1000000000';
 
@@ -65,7 +65,7 @@ export class Bench implements AsyncDisposable {
     return this.#silo;
   }
 
-  /** A certificate of the services' own CA, for whoever joins them. */
+  /** A certificate of the services' own CA, for a further client. */
   async certificate(role: CertificateRole, name: string): Promise<TlsFiles> {
     const directory = join(this.directory, 'silo', 'certificates');
     const authority = await openCertificateAuthority(directory, { region });
@@ -78,14 +78,14 @@ export class Bench implements AsyncDisposable {
   }
 
   async #startMongod(): Promise<Mongod> {
-    const { path: binary } = await obtain('mongod', { log: tell });
+    const { path: binary } = await obtain('mongod', { log: report });
     // With the settings of `npm start`.
     const mongod = await startMongod({ binary, directory: join(this.directory, 'mongodb') });
     return this.#started.use(mongod);
   }
 
   async #startNats(): Promise<NatsServer> {
-    const { path: binary } = await obtain('nats-server', { log: tell });
+    const { path: binary } = await obtain('nats-server', { log: report });
     const nats = await startNatsServer({ binary, directory: join(this.directory, 'nats') });
     return this.#started.use(nats);
   }
@@ -113,7 +113,7 @@ export class Bench implements AsyncDisposable {
 }
 
 /** A first run may download for a while. Beside the table, which goes to standard output. */
-function tell(line: string): void {
+function report(line: string): void {
   console.error(line);
 }
 

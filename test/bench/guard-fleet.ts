@@ -1,7 +1,7 @@
 /**
  * Many guards in a process of its own, each with its own lease, connections and memory, as other
- * products have them. Tells its parent when all have a view; then does as it is told. Gives the
- * leases back and ends with its parent.
+ * products have them. Notifies its parent when all have a read lease; then follows its commands.
+ * Gives the leases back and ends with its parent.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { waitUntil } from '@silo/embedded/wait-until.ts';

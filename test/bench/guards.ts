@@ -7,7 +7,7 @@ export type Guards = AsyncDisposable & {
   pid: number;
   /** From when this resolves every guard verifies these tokens at a steady pace. */
   verify(tokens: readonly string[]): Promise<void>;
-  /** Ends the verifying, and tells how it went. */
+  /** Ends the verification, and returns its result. */
   stop(): Promise<Report>;
 };
 

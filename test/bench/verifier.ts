@@ -1,5 +1,5 @@
 /**
- * Measures one guard that remembers many tokens, in this process, and tells its parent the figures.
+ * Measures a guard with many cached tokens in this process, and sends the figures to its parent.
  *
  * A real guard on real NATS; its facts' owners and registry are stood in for by functions, for a
  * million projects cannot be made here.
@@ -166,7 +166,9 @@ class Tokens {
     return found;
   }
 
-  /** Fresh strings of tokens drawn at random, and what their projects' last characters add up to. */
+  /**
+   * Fresh strings of tokens drawn at random, and what their projects' last characters add up to.
+   */
   draw(calls: number): { fresh: string[]; ends: number } {
     let ends = 0;
     const fresh = Array.from({ length: calls }, () => {
@@ -209,7 +211,7 @@ function localLinks(nats: GuardLinks['nats']): GuardLinks {
       }),
       ...{ key: none, organization: none, membership: none },
     },
-    // Nobody else tells of events under this name.
+    // There are no other events under this name.
     ...{ nats, subjectPrefix: 'bench.v1' },
   };
 }

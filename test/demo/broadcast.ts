@@ -3,7 +3,7 @@ import { connect, type Msg } from 'nats';
 
 const subjectPrefix = 'silo.v1.';
 const arrivalTimeoutMs = 15_000;
-// Neither a project token nor an API key nor an invite's code may ever be told to subscribers.
+// Neither a project token nor an API key nor an invite's code may ever be published.
 const secret = /(phc|phx|ivc)_[0-9A-Za-z]{20}/;
 
 /** An event as NATS carried it. */
@@ -21,7 +21,7 @@ export type Heard = {
 /** An event that a step must cause: its type, the id in its subject, and some of its body. */
 export type Expected = { type: string; about: string; body?: Record<string, unknown> };
 
-/** What is heard on NATS, by a plain subscription such as anybody can make. */
+/** The messages on NATS, received by a core subscription. */
 export type Broadcast = AsyncDisposable & {
   /** Waits for the events, each one a new one, and fails with those that do not come. */
   awaitEvents(expected: readonly Expected[]): Promise<void>;

@@ -1,4 +1,4 @@
-// What `npm run demo` runs: the story, told on a real Silo over public gRPC.
+// What `npm run demo` runs: the demo, on a real Silo over public gRPC.
 import { listen } from './broadcast.ts';
 import { readActivity } from './chapters/activity.ts';
 import { downgrade } from './chapters/downgrade.ts';
@@ -9,9 +9,9 @@ import { refuseMoves } from './chapters/refused-moves.ts';
 import { regenerateToken } from './chapters/regenerate-token.ts';
 import { signUp } from './chapters/sign-up.ts';
 import { upgrade } from './chapters/upgrade.ts';
+import { createNarrator, StepFailed } from './narrator.ts';
 import { openSilo } from './silo.ts';
 import type { Stage } from './stage.ts';
-import { createTeller, StepFailed } from './teller.ts';
 import { openWires } from './wires.ts';
 
 const stop = new AbortController();
@@ -24,15 +24,15 @@ try {
   await using silo = await openSilo({ log, signal: stop.signal });
   await using broadcast = await listen(silo.endpoints.nats, stop.signal);
   using wires = openWires(silo.endpoints, stop.signal);
-  const teller = createTeller({
+  const narrator = createNarrator({
     write: (text) => process.stdout.write(text),
     colour: process.stdout.isTTY && !process.env.NO_COLOR,
     broadcast,
     signal: stop.signal,
     failure: silo.failure,
   });
-  await tell({ teller, wires, region: silo.endpoints.region });
-  log(`\nThat is the whole story: ${teller.stepCount()} steps, each checked.`);
+  await run({ narrator, wires, region: silo.endpoints.region });
+  log(`\nThat is the whole story: ${narrator.stepCount()} steps, each checked.`);
 } catch (error) {
   process.exitCode = 1;
   if (error instanceof StepFailed)
@@ -40,7 +40,7 @@ try {
   else console.error(`\nThe demo failed: ${error instanceof Error ? error.message : error}`);
 }
 
-async function tell(stage: Stage): Promise<void> {
+async function run(stage: Stage): Promise<void> {
   const cast = await signUp(stage);
   await regenerateToken(stage, cast);
   const second = await hitFreeLimit(stage, cast);

@@ -7,7 +7,7 @@ import { startSilo } from '@silo/embedded/silo.ts';
 
 const aliveWithinMs = 3_000;
 
-/** A Silo to tell the story on. */
+/** A Silo to run the demo on. */
 export type OpenSilo = AsyncDisposable & {
   endpoints: Endpoints;
   /** Rejects as soon as one of its processes ended by itself; never resolves. */
@@ -47,7 +47,7 @@ async function findRunning(
   } catch (error) {
     signal.throwIfAborted();
     const reason = error instanceof Error ? error.message : error;
-    log(`${directory} tells of a Silo that does not serve: ${reason}`);
+    log(`${directory} describes a Silo that is not running: ${reason}`);
     return undefined;
   }
 }
@@ -66,7 +66,7 @@ async function startOwn({ log, signal }: OpenOptions): Promise<OpenSilo> {
     const failure = silo.failure.then((error): never => {
       throw error;
     });
-    failure.catch(() => {}); // whoever awaits it is told, and nobody may
+    failure.catch(() => {}); // its awaiters get the error, and there may be none
     return {
       endpoints: silo.endpoints,
       failure,

@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { reasonName } from '@silo/errors/reason-name.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { Narrator } from './narrator.ts';
 import type { Holder } from './person.ts';
-import type { Teller } from './teller.ts';
 import type { Wires } from './wires.ts';
 
-/** What every chapter is told on. */
-export type Stage = { teller: Teller; wires: Wires; region: string };
+/** The context of every chapter. */
+export type Stage = { narrator: Narrator; wires: Wires; region: string };
 
 /** A project with its token. */
 export type TokenedProject = { id: string; name: string; token: string };
@@ -25,7 +25,7 @@ export type Person = {
 /** The two people of the story. */
 export type Cast = { ada: Person; grace: Person };
 
-/** Fails unless the token is good for that project in that organization, as services are told. */
+/** Fails unless services accept the token for that project in that organization. */
 export async function claimTokenGood(
   { wires }: Stage,
   token: string,
@@ -43,7 +43,7 @@ export async function claimTokenRefused({ wires }: Stage, token: string): Promis
   return reasonName(answer.value.reason);
 }
 
-/** Whether services are told that the key may read the project: `allowed`, or why not. */
+/** The access decision for the key to read the project: `allowed`, or the reason. */
 export async function askAccess({ wires }: Stage, key: string, projectId: string): Promise<string> {
   const { answer } = await wires.access.authorize({
     key,

@@ -88,8 +88,8 @@ export async function holdCommand(mongo: MongoClient, held: Held): Promise<Holdi
 }
 
 /**
- * Stops every such write in its middle until it is released, and then lets it go on. An update is one
- * of one document or many, not a `findOneAndUpdate`.
+ * Stops every such write in its middle until it is released, and then lets it go on. An update is
+ * one of one document or many, not a `findOneAndUpdate`.
  */
 export async function hangWrite(
   mongo: MongoClient,
@@ -121,7 +121,8 @@ export async function releaseAll(mongo: MongoClient): Promise<void> {
 }
 
 // A commit does not say what it commits, and a service commits more than the call that a test is
-// about: numbers, activity, sagas. The profiler tells which transactions inserted into a collection.
+// about: numbers, activity, sagas. The profiler identifies the transactions that inserted into a
+// collection.
 
 async function recordInserts(db: Db, collection: string): Promise<void> {
   await forgetInserts(db);

@@ -1,4 +1,4 @@
-/** The invariants judged on data that is right, and on data that somebody has spoilt by hand. */
+/** Runs the invariant checks on correct data, and on data with injected faults. */
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 import { readSnapshot } from '../invariants/snapshot.ts';
 import { readStream, type Streamed } from '../invariants/stream.ts';
 import { checkInvariants, invariantsHold } from '../invariants.ts';
-import { type Story, tellStory } from './story.ts';
+import { runStory, type Story } from './story.ts';
 
 let silo: TestSilo;
 let story: Story;
@@ -20,7 +20,7 @@ let copy: TestSilo;
 
 test.before(async () => {
   silo = await startTestSilo();
-  story = await tellStory(silo);
+  story = await runStory(silo);
   copy = { ...silo, databasePrefix: `${silo.databasePrefix}_copy` };
 });
 test.after.always(async () => {
@@ -79,11 +79,11 @@ function exchange(documents: Document[], one: string, other: string): Document[]
   return documents.with(first, { ...b, _id: a._id }).with(second, { ...a, _id: b._id });
 }
 
-/** Tells the first event of a kind once more, at the end of the log. */
+/** Repeats the first event of a kind at the end of the log. */
 function again(documents: Document[], event: string): Document[] {
-  const told = documents.find((each) => each.event === event);
-  if (told === undefined) throw new Error('there is nothing to tell again');
-  return [...documents, { ...told, _id: documents.length + 1, id: 'again' }];
+  const original = documents.find((each) => each.event === event);
+  if (original === undefined) throw new Error('there is no event to repeat');
+  return [...documents, { ...original, _id: documents.length + 1, id: 'again' }];
 }
 
 const any = () => true;
@@ -101,19 +101,19 @@ const breakages: Breakage[] = [
         ({ organizationId }) => organizationId === ada.organization.id,
         () => ({ organizationId: bob.organization.id }),
       ),
-    found: 'a project’s owner is the one last told',
+    found: 'a project’s owner is the one of its last event',
   },
   {
-    what: 'a project that nobody told of',
+    what: 'a project without events',
     where: 'project.projects',
     spoil: (all) => [...all, { ...all[0], _id: 'prj_untold' }],
-    found: 'a project’s owner is the one last told',
+    found: 'a project’s owner is the one of its last event',
   },
   {
     what: 'a change of a project without an event',
     where: 'project.projects',
     spoil: (all) => change(all, any, ({ revision }) => ({ revision: revision + 1 })),
-    found: 'every change of a project is told',
+    found: 'every change of a project has an event',
   },
   {
     what: 'a project that came back without an event',
@@ -124,7 +124,7 @@ const breakages: Breakage[] = [
         ({ state }) => state === 2,
         () => ({ state: 1 }),
       ),
-    found: 'a project is in the state last told',
+    found: 'a project is in the state of its last event',
   },
   {
     what: 'a project that vanished',
@@ -192,7 +192,7 @@ const breakages: Breakage[] = [
         ({ event }) => event === 'moved',
         (moved) => withBody(moved, { oldOrganizationId: 'org_us_elsewhere' }),
       ),
-    found: 'a change is told of the owner of that time',
+    found: 'an event has the owner at that time',
   },
   {
     what: 'a quota that was exceeded at some time in the past',
@@ -230,19 +230,19 @@ const breakages: Breakage[] = [
     what: 'a move without a record',
     where: 'project.moves',
     spoil: (all) => omit(all, any),
-    found: 'a move that is told has its record',
+    found: 'a move with an event has a record',
   },
   {
     what: 'a move without an event',
     where: 'project.moves',
     spoil: (all) => [...all, { ...all[0], _id: 'mov_untold' }],
-    found: 'every move is told',
+    found: 'every move has its events',
   },
   {
-    what: 'a move that was told of one project only',
+    what: 'a move with an event of one project only',
     where: 'project.moves',
     spoil: (all) => change(all, any, () => ({ projectIds: ['prj_1', 'prj_2'] })),
-    found: 'every move is told',
+    found: 'every move has its events',
   },
   {
     what: 'a move that was undone and finalized',
@@ -275,7 +275,7 @@ const breakages: Breakage[] = [
         ({ undoneBy, undoOf, finalizeTime }) => !undoneBy && !undoOf && !finalizeTime,
         () => ({ finalizeTime: new Date() }),
       ),
-    found: 'a finalized move is told as such',
+    found: 'a finalized move has its event',
   },
   {
     what: 'a move that was finalized twice',
@@ -316,7 +316,7 @@ const breakages: Breakage[] = [
     what: 'a plan that changed without an event',
     where: 'billing.subscriptions',
     spoil: (all) => change(all, any, ({ revision }) => ({ revision: revision + 1 })),
-    found: 'every change is told',
+    found: 'every change is emitted',
   },
   {
     what: 'an organization without an owner',
@@ -344,7 +344,7 @@ const breakages: Breakage[] = [
     where: 'org.organizations',
     spoil: (all) =>
       change(all, any, ({ memberRevision }) => ({ memberRevision: memberRevision + 1 })),
-    found: 'every change is told',
+    found: 'every change is emitted',
   },
   {
     what: 'an organization that no saga founded',
@@ -375,7 +375,7 @@ const breakages: Breakage[] = [
     where: 'token.projects',
     spoil: (all) =>
       change(all, any, ({ current }) => ({ current: { ...current, fingerprint: '000000000000' } })),
-    found: 'a project’s token is the one last told',
+    found: 'a project’s token is the one of its last event',
   },
   {
     what: 'a token of a project that never was',
@@ -460,27 +460,27 @@ const breakages: Breakage[] = [
     what: 'a secret in a document',
     where: 'org.accounts',
     spoil: (all) => change(all, any, () => ({ displayName: `my key is ${newApiKey()}` })),
-    found: 'no secret is stored or told',
+    found: 'no secret is stored or published',
   },
   {
     what: 'a secret in bytes',
     where: 'token.requests',
     spoil: (all) =>
       change(all, any, () => ({ response: Buffer.from(`\u0001${newApiKey()}\u00ff`) })),
-    found: 'no secret is stored or told',
+    found: 'no secret is stored or published',
   },
   {
     what: 'a project token in an event',
     where: 'token.events',
     spoil: (all, { ada }) =>
       change(all, any, (each) => withBody(each, { token: ada.projectToken })),
-    found: 'no project token is told',
+    found: 'no project token is published',
   },
   {
     what: 'a request id in a document',
     where: 'org.requests',
     spoil: (all) => change(all, any, () => ({ sagaId: '3f1a3c1e-5b7c-4a51-9d35-0a8f4b6f1c22' })),
-    found: 'no request id is stored or told',
+    found: 'no request id is stored or published',
   },
   {
     what: 'a project that was created twice',
@@ -489,10 +489,10 @@ const breakages: Breakage[] = [
     found: 'a project is created once',
   },
   {
-    what: 'a move that was told twice',
+    what: 'a move with its event twice',
     where: 'project.events',
     spoil: (all) => again(all, 'moved'),
-    found: 'a move is told once',
+    found: 'a move has one event per project',
   },
   {
     what: 'a deletion of what was deleted',
@@ -518,7 +518,7 @@ const breakages: Breakage[] = [
       change(all, any, ({ secrets: [secret, ...rest] }) => ({
         secrets: [{ ...secret, fingerprint: '000000000000' }, ...rest],
       })),
-    found: 'a key’s secret is the one last told',
+    found: 'a key’s secret is that of its last event',
   },
   {
     what: 'a key of no account',
@@ -604,7 +604,7 @@ const streams: Spoilt[] = [
     what: 'a secret in what was published',
     spoil: (messages) =>
       messages.map((each, index) => (index === 2 ? { ...each, body: newApiKey() } : each)),
-    found: 'no secret is stored or told',
+    found: 'no secret is stored or published',
   },
 ];
 
@@ -627,10 +627,10 @@ async function publish(scratch: TestSilo, messages: readonly Streamed[]): Promis
   const manager = await connection.jetstreamManager();
   await manager.streams.add({ name, subjects: [`${prefix}.>`] });
   for (const { subject, id, sequence, body } of messages) {
-    const told = headers();
-    told.set('ce-id', id);
-    told.set('ce-sequence', String(sequence).padStart(20, '0'));
-    await connection.jetstream().publish(`${prefix}.${subject}`, body, { headers: told });
+    const set = headers();
+    set.set('ce-id', id);
+    set.set('ce-sequence', String(sequence).padStart(20, '0'));
+    await connection.jetstream().publish(`${prefix}.${subject}`, body, { headers: set });
   }
   await connection.close();
 }

@@ -1,4 +1,7 @@
-/** A batch of 500, and its undo, with project or those it asks killed (-9) in the middle: all or none. */
+/**
+ * A batch of 500, and its undo, with project or those it asks killed (-9) in the middle: all or
+ * none.
+ */
 import { randomUUID } from 'node:crypto';
 import type { Move } from '@silo/protos/gen/silo/project/v1/project.ts';
 import test, { type ExecutionContext } from 'ava';
@@ -49,7 +52,9 @@ const projects = () =>
     .db('silo_project')
     .collection<{ _id: string; organizationId: string; moveId?: string }>('projects');
 
-/** The one organization that has all 500, by the one move that brought them; fails for any other. */
+/**
+ * The one organization that has all 500, by the one move that brought them; fails for any other.
+ */
 async function place(t: ExecutionContext): Promise<{ organizationId: string; moveId: string }> {
   const found = await projects()
     .find({ _id: { $in: projectIds } })
@@ -118,7 +123,7 @@ const committed: Held = {
 };
 
 test.serial(
-  'project killed between commit and answer: all have moved in one transaction, and a repeat is told so',
+  'project killed between commit and response: all have moved in one transaction, and a retry returns the move',
   async (t) => {
     await untilNumbered(silo, 'project');
     const attempted = await attempt(t);
@@ -130,7 +135,8 @@ test.serial(
     });
     const { organizationId, moveId } = await place(t);
     t.is(organizationId, attempted.to);
-    // What one transaction tells has its numbers in one piece, and with the commit: it is alone.
+    // The events of one transaction have adjacent sequences, taken with the commit, because it is
+    // alone.
     const last = await silo.mongo
       .db('silo_project')
       .collection('events')
@@ -174,7 +180,7 @@ const asked: Held[] = [
 
 for (const held of asked) {
   test.serial(
-    `${held.service} killed while it tells who loses access: nothing moves without it, and by a repeat what was planned`,
+    `${held.service} killed while it lists who loses access: nothing moves without it, and a retry makes the planned move`,
     async (t) => {
       const attempted = await attempt(t, { planned: true });
       const { outcome } = await killDuring(silo, held, attempted.call);

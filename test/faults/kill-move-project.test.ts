@@ -142,7 +142,7 @@ test.serial(
 );
 
 test.serial(
-  'project killed between commit and answer: it is moved, and a repeat is told so',
+  'project killed between commit and response: it is moved, and a retry returns the move',
   async (t) => {
     const attempted = await attempt();
     const { outcome } = await killDuring(silo, { ...moving, outcome: 'done' }, attempted.move);
@@ -190,7 +190,7 @@ const numberings: (Held & { when: string; left: number })[] = [
 ];
 
 for (const { when, left, ...held } of numberings) {
-  test.serial(`project killed ${when}: whoever starts next goes on there`, async (t) => {
+  test.serial(`project killed ${when}: the next process continues there`, async (t) => {
     const attempted = await attempt();
     await untilNumbered(silo, 'project');
     // Nobody waits for its number: it is given after the commit.

@@ -1,4 +1,6 @@
-/** The other sagas, each killed (-9) where it is widest open: forward, or refused, but never half. */
+/**
+ * The other sagas, each killed (-9) where it is widest open: forward, or refused, but never half.
+ */
 import { randomUUID } from 'node:crypto';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import test from 'ava';
@@ -72,7 +74,7 @@ test.serial('billing killed when project has set the limit: the plan follows it'
     requestId: randomUUID(),
   };
   const changePlan = () => ada.api.billing.changePlan(request);
-  // The plan's own transaction: that of the intent tells of nothing.
+  // The transaction of the plan: that of the intent has no event.
   const held: Held = {
     ...{ service: 'billing', command: 'insert', collection: 'outbox', outcome: 'lost' },
   };

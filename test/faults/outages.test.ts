@@ -74,7 +74,7 @@ const disturbances: Disturbance[] = [
       const admin = silo.mongo.db('admin');
       const term = async () => Number((await admin.command({ replSetGetStatus: 1 })).term);
       const before = await term();
-      // Whether it answers or cuts the connection is its own affair: the term tells.
+      // It may respond or close the connection: check the term.
       await admin.command({ replSetStepDown: 1, force: true }).catch(() => {});
       await eventually(async () => {
         if ((await term()) <= before) throw new Error('there was no election yet');
@@ -145,18 +145,18 @@ for (const { what, disturb } of disturbances) {
       t.is(new Set(moves).size, moves.length);
       const stored = project.moves.filter((each) => each.projectIds.includes(projectId));
       t.deepEqual(stored.map(({ _id }) => _id).sort(), moves.toSorted());
-      const created = logs.token.told.filter(
+      const created = logs.token.emitted.filter(
         ({ name, subject }) => name === 'token.created' && subject === projectId,
       );
-      const told = created.map(({ body }) => String(JSON.parse(body).fingerprint));
-      t.deepEqual(told.slice(1), fingerprints);
+      const emitted = created.map(({ body }) => String(JSON.parse(body).fingerprint));
+      t.deepEqual(emitted.slice(1), fingerprints);
     }
   });
 }
 
 for (const command of ['find', 'update']) {
   test.serial(
-    `MongoDB fails at ${command} of a saga: the caller is told to repeat, and it is done once`,
+    `MongoDB fails at ${command} of a saga: the caller gets a retryable error, and the change is made once`,
     async (t) => {
       const request = {
         ...{ email: `${randomUUID()}@example.com`, displayName: 'Ada' },
@@ -187,7 +187,7 @@ test.serial(
     await silo.natsServer.kill();
     const moveIds = [await move(projectId, thereId), await move(projectId, hereId)];
     const { logs } = await readSnapshot(silo);
-    t.true(logs.project.told.some(({ body }) => body.includes(moveIds[1] ?? '')));
+    t.true(logs.project.emitted.some(({ body }) => body.includes(moveIds[1] ?? '')));
     await silo.natsServer.start();
     await invariantsHold(t, silo);
     t.deepEqual(await publishedMoves(projectId), moveIds);

@@ -140,7 +140,9 @@ async function joinAgain({ ada, bob, teamId, planId }: Stage, emptyId: string): 
   return await Promise.all(movableIds);
 }
 
-/** A hundred, of all kinds that a member's access decides: most of them in other services than org. */
+/**
+ * A hundred, of all kinds that a member's access decides: most of them in other services than org.
+ */
 function mutationsOf(at: Stage & { emptyId: string; movableIds: string[] }) {
   const { bob, teamId, planId, emptyId, movableIds, projectIds } = at;
   const { organizations, projects, projectTokens, billing } = bob.api;
@@ -224,8 +226,8 @@ async function decisionsSince(
       if (o.actor !== accountId) continue;
       const name = service.slice(databasePrefix.length + 1);
       for (const { event, body } of o.events) {
-        const told = JSON.parse(body);
-        const organizationId = told.organizationId ?? told.oldOrganizationId ?? '';
+        const emitted = JSON.parse(body);
+        const organizationId = emitted.organizationId ?? emitted.oldOrganizationId ?? '';
         const decided = { event: `${name}.${event}`, organizationId, wallMs: +entry.wall };
         if (!following.has(decided.event)) decisions.push(decided);
       }

@@ -23,7 +23,7 @@ function withUnheldPermits(access: Access): Access {
   };
 }
 
-/** Which one this is, its address tells. */
+/** The service is determined by its address. */
 const { INTERNAL_ADDRESS: own } = process.env;
 const definition = [orgService, projectService, tokenService, billingService].find(
   ({ name }) => process.env[`${name.toUpperCase()}_INTERNAL_ADDRESS`] === own,

@@ -3,11 +3,13 @@ import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { createKey, join, upgrade } from '../authorization/world.ts';
 import type { Clients, PublicApi, SignedUp } from '../harness/clients.ts';
 
-/** Two people with an organization each, both on the plan without a limit; two projects and more. */
+/**
+ * Two people with an organization each, both on the plan without a limit; two projects and more.
+ */
 export type Story = { ada: SignedUp; bob: SignedUp; projectIds: string[]; keyId: string };
 
 /** Lives through every kind of change that a deployment knows. */
-export async function tellStory(silo: Clients): Promise<Story> {
+export async function runStory(silo: Clients): Promise<Story> {
   const [ada, bob] = await Promise.all([silo.signUp('Ada'), silo.signUp('Bob')]);
   const { api } = ada;
   const { id: organizationId } = ada.organization;

@@ -15,7 +15,7 @@ const timeoutMs = 300_000;
 
 /** One person's use of the `silo` command: a home of their own, in a directory with a Silo. */
 export type CliHome = AsyncDisposable & {
-  /** Where the command is run; `.silo/endpoints.json` in it tells of the Silo. */
+  /** Where the command is run; `.silo/endpoints.json` in it has the addresses of the Silo. */
   directory: string;
   /** Of the stored profiles. */
   configDirectory: string;

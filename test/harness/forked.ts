@@ -6,7 +6,7 @@ const exitWithinMs = 15_000;
 /** A process of ours that serves its parent, and ends with it. */
 export type Forked<Message> = AsyncDisposable & {
   pid: number;
-  /** What it told when it was ready. */
+  /** Its message when it was ready. */
   ready: Message;
   /** Tells it something, and resolves with its next message. */
   ask(question: unknown): Promise<Message>;
@@ -23,7 +23,7 @@ export async function startForked<Message>(file: URL, options: unknown): Promise
   ended.catch(() => {});
   const next = async (): Promise<Message> => {
     const [message]: Message[] = await Promise.race([once(child, 'message'), ended]);
-    if (message === undefined) throw new Error(`${file} told nothing`);
+    if (message === undefined) throw new Error(`${file} sent no message`);
     return message;
   };
   const stop = () => stopped(child);

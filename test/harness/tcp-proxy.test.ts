@@ -34,14 +34,14 @@ async function startProxy(t: ExecutionContext, replicas: number[]): Promise<TcpP
   return proxy;
 }
 
-/** A client of a port, and what it has heard. */
+/** A client of a port, and what it has received. */
 function dial(t: ExecutionContext, port: number) {
   const socket = connect({ host: '127.0.0.1', port });
   t.teardown(() => socket.destroy());
-  let heard = '';
+  let received = '';
   let isClosed = false;
   socket.on('data', (bytes) => {
-    heard += bytes.toString();
+    received += bytes.toString();
   });
   socket.on('error', () => {});
   socket.on('close', () => {
@@ -49,9 +49,9 @@ function dial(t: ExecutionContext, port: number) {
   });
   return {
     socket,
-    hears: (text: string) =>
+    receives: (text: string) =>
       eventually(() => {
-        if (heard !== text) throw new Error(`heard ${JSON.stringify(heard)}`);
+        if (received !== text) throw new Error(`received ${JSON.stringify(received)}`);
       }),
     closes: () =>
       eventually(() => {
@@ -60,8 +60,8 @@ function dial(t: ExecutionContext, port: number) {
     get isOpen() {
       return !isClosed;
     },
-    get heard() {
-      return heard;
+    get received() {
+      return received;
     },
   };
 }
@@ -71,7 +71,7 @@ async function roundTrips(t: ExecutionContext, port: number): Promise<void> {
   for (let index = 0; index < 20; index++) {
     const other = dial(t, port);
     other.socket.write('!');
-    await other.hears('!');
+    await other.receives('!');
   }
 }
 
@@ -79,10 +79,10 @@ test('bytes pass both ways, and the end of a connection too', async (t) => {
   const echo = await startEcho(t);
   const client = dial(t, (await startProxy(t, [echo.port])).port);
   client.socket.write('hello');
-  await client.hears('hello');
+  await client.receives('hello');
   await echo.stop();
   await client.closes();
-  t.is(client.heard, 'hello');
+  t.is(client.received, 'hello');
 });
 
 test('a cut breaks connections and refuses new ones until it is healed', async (t) => {
@@ -90,16 +90,16 @@ test('a cut breaks connections and refuses new ones until it is healed', async (
   const proxy = await startProxy(t, [echo.port]);
   const before = dial(t, proxy.port);
   before.socket.write('a');
-  await before.hears('a');
+  await before.receives('a');
   proxy.disturb({ kind: 'cut' });
   await before.closes();
   const during = dial(t, proxy.port);
   await during.closes();
-  t.is(during.heard, '');
+  t.is(during.received, '');
   proxy.heal();
   const after = dial(t, proxy.port);
   after.socket.write('b');
-  await after.hears('b');
+  await after.receives('b');
 });
 
 for (const way of ['toServer', 'toClient'] as const) {
@@ -108,14 +108,14 @@ for (const way of ['toServer', 'toClient'] as const) {
     const proxy = await startProxy(t, [echo.port]);
     const client = dial(t, proxy.port);
     client.socket.write('a');
-    await client.hears('a');
+    await client.receives('a');
     proxy.disturb({ kind: 'stalled', ways: [way] });
     client.socket.write('b');
     await roundTrips(t, echo.port);
-    t.is(client.heard, 'a');
+    t.is(client.received, 'a');
     t.true(client.isOpen);
     proxy.heal();
-    await client.hears('ab');
+    await client.receives('ab');
   });
 }
 
@@ -125,7 +125,7 @@ test('stalled, the death of the server is not seen until it is healed', async (t
   const proxy = await startProxy(t, [echo.port]);
   const client = dial(t, proxy.port);
   client.socket.write('a');
-  await client.hears('a');
+  await client.receives('a');
   proxy.disturb({ kind: 'stalled', ways: ['toClient'] });
   await echo.stop();
   await roundTrips(t, other.port);
@@ -139,13 +139,13 @@ test('slow, everything takes longer by the delay each way', async (t) => {
   const proxy = await startProxy(t, [echo.port]);
   const client = dial(t, proxy.port);
   client.socket.write('a');
-  await client.hears('a');
+  await client.receives('a');
   const delayMs = 100;
   proxy.disturb({ kind: 'slow', delayMs });
   const startedMs = performance.now();
   client.socket.write('b');
   client.socket.write('c');
-  await client.hears('abc');
+  await client.receives('abc');
   // Timers count whole milliseconds, and may fire within the one before.
   t.true(performance.now() - startedMs >= 2 * delayMs - 2);
 });
@@ -154,19 +154,19 @@ test('connections go to the replicas in turn, and past one that is dead', async 
   const a = await startEcho(t, 'a');
   const b = await startEcho(t, 'b');
   const proxy = await startProxy(t, [a.port, b.port]);
-  const heard: string[] = [];
+  const received: string[] = [];
   for (let index = 0; index < 4; index++) {
     const client = dial(t, proxy.port);
-    heard.push(
+    received.push(
       await eventually(() => {
-        if (client.heard === '') throw new Error('nothing yet');
-        return client.heard;
+        if (client.received === '') throw new Error('nothing yet');
+        return client.received;
       }),
     );
   }
-  t.deepEqual(heard, ['a', 'b', 'a', 'b']);
+  t.deepEqual(received, ['a', 'b', 'a', 'b']);
   await a.stop();
-  for (let index = 0; index < 2; index++) await dial(t, proxy.port).hears('b');
+  for (let index = 0; index < 2; index++) await dial(t, proxy.port).receives('b');
   await b.stop();
   await dial(t, proxy.port).closes();
 });
@@ -179,9 +179,10 @@ test('a large transfer passes whole to a reader that is slow to begin', async (t
   proxy.disturb({ kind: 'stalled', ways: ['toClient'] });
   client.socket.write(Buffer.alloc(bytesCount, 'x'));
   await roundTrips(t, echo.port);
-  t.is(client.heard, '');
+  t.is(client.received, '');
   proxy.heal();
   await eventually(() => {
-    if (client.heard.length !== bytesCount) throw new Error(`heard ${client.heard.length} bytes`);
+    if (client.received.length !== bytesCount)
+      throw new Error(`received ${client.received.length} bytes`);
   });
 });

@@ -29,7 +29,7 @@ export class TcpProxy implements AsyncDisposable {
     this.#replicas = replicas;
     this.#next = first;
     server.on('connection', (socket: Socket) => {
-      socket.on('error', () => {}); // its close tells
+      socket.on('error', () => {}); // handled by its close event
       void this.#accept(socket);
     });
   }

@@ -61,7 +61,7 @@ export function openTerminal(
       terminal.write('', () => done(signal ? 128 + signal : exitCode));
     });
   });
-  ended.catch(() => {}); // whoever awaits it is told
+  ended.catch(() => {}); // its awaiters get the error
   const shows = (what: string | RegExp) =>
     typeof what === 'string' ? screen().includes(what) : what.test(screen());
   const demand = (isSo: () => boolean, complaint: string) =>

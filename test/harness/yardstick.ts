@@ -17,13 +17,15 @@ export function millisecondsOf(duration: Duration | undefined): number {
 }
 
 const pauseMs = 25;
-/** What is judged is compared with rounds of the same second too: it may be shorter than a pause. */
+/**
+ * Operations are also compared with rounds of the same second: they may be shorter than a pause.
+ */
 const besideMs = 1_000;
 
 /**
  * How fast the machine is at each moment: a round is an empty RPC to another process and then a
- * transaction with one statement, without anything of Silo's, again and again beside what is judged.
- * Promises in time are held to a number of rounds, so that a slow machine breaks none.
+ * transaction with one statement, without anything of Silo's, repeatedly beside the measured
+ * operation. Promises in time are held to a number of rounds, so that a slow machine breaks none.
  */
 export class Yardstick implements AsyncDisposable {
   readonly #server: Forked<string>;

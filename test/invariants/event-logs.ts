@@ -1,4 +1,4 @@
-import type { ServiceLog, Snapshot, Told } from './snapshot.ts';
+import type { EmittedEvent, ServiceLog, Snapshot } from './snapshot.ts';
 import { Findings, type Violation } from './violation.ts';
 
 type Fields = Record<string, unknown>;
@@ -14,7 +14,10 @@ export function checkEventLogs(snapshot: Snapshot): Violation[] {
   return findings.violations;
 }
 
-function checkNumbers(findings: Findings, { service, sequence, events, told }: ServiceLog): void {
+function checkNumbers(
+  findings: Findings,
+  { service, sequence, events, emitted }: ServiceLog,
+): void {
   // Younger than the 90 days for which events are kept: the first one is still there.
   const gap = events.findIndex(({ _id }, index) => _id !== index + 1);
   findings.expect(
@@ -28,13 +31,13 @@ function checkNumbers(findings: Findings, { service, sequence, events, told }: S
     `${service} has ${events.length} events, counts ${sequence}`,
   );
   const seen = new Set<string>();
-  for (const { id } of told) {
+  for (const { id } of emitted) {
     findings.expect(!seen.has(id), 'an event has one place', `${service}: ${id}`);
     seen.add(id);
   }
 }
 
-/** What must be told before anything else is told of the same thing. */
+/** The event that must precede all other events of a resource. */
 const beginnings: readonly { begins: string; field: string; others: RegExp }[] = [
   { begins: 'org.account_created', field: 'accountId', others: /^org\.account_/ },
   {
@@ -62,10 +65,10 @@ const counters: readonly { events: RegExp; field: string }[] = [
   { events: /^billing\./, field: 'organizationId' },
 ];
 
-function checkOrder(findings: Findings, { service, told }: ServiceLog): void {
+function checkOrder(findings: Findings, { service, emitted }: ServiceLog): void {
   const begun = new Set<string>();
   const revisions = new Map<string, number>();
-  for (const each of told) {
+  for (const each of emitted) {
     const fields = fieldsOf(each);
     const at = `${service} ${each.sequence ?? 'outbox'}, ${each.name}`;
     for (const { begins, field, others } of beginnings) {
@@ -97,8 +100,8 @@ function checkOrder(findings: Findings, { service, told }: ServiceLog): void {
 /** What is stored is as far as the last event about it: no change without its event. */
 function checkRevisions(findings: Findings, { logs, org, token, billing }: Snapshot): void {
   const last = new Map<string, number>();
-  for (const { told } of Object.values(logs)) {
-    for (const each of told) {
+  for (const { emitted } of Object.values(logs)) {
+    for (const each of emitted) {
       for (const { events, field } of counters) {
         if (!events.test(each.name)) continue;
         const fields = fieldsOf(each);
@@ -107,17 +110,17 @@ function checkRevisions(findings: Findings, { logs, org, token, billing }: Snaps
     }
   }
   const expectLast = (counter: RegExp, id: string, revision: number) => {
-    const told = last.get(`${counter.source} ${id}`) ?? 0;
+    const emitted = last.get(`${counter.source} ${id}`) ?? 0;
     findings.expect(
-      told === revision,
-      'every change is told',
-      `${id}: revision ${revision}, told up to ${told}`,
+      emitted === revision,
+      'every change is emitted',
+      `${id}: revision ${revision}, emitted up to ${emitted}`,
     );
   };
   for (const { _id, revision } of org.accounts) expectLast(/^org\.account_/, _id, revision);
   for (const { _id, revision, memberRevision, deleteTime } of org.organizations) {
     expectLast(/^org\.organization_/, _id, revision);
-    // Its end, which organization_deleted tells, ends all memberships.
+    // organization_deleted ends all memberships.
     const ended = deleteTime === undefined ? 0 : 1;
     expectLast(/^org\.member_/, _id, memberRevision - ended);
   }
@@ -126,11 +129,11 @@ function checkRevisions(findings: Findings, { logs, org, token, billing }: Snaps
   }
   for (const { _id, revision } of token.keys) expectLast(/^token\.key_/, _id, revision);
   for (const { _id, revision, closed } of billing.subscriptions) {
-    // That it is closed is told by org.
+    // The event of org covers the closed slots.
     expectLast(/^billing\./, _id, revision - (closed ? 1 : 0));
   }
 }
 
-function fieldsOf({ body }: Told): Fields {
+function fieldsOf({ body }: EmittedEvent): Fields {
   return JSON.parse(body) as Fields;
 }

@@ -2,17 +2,17 @@ import { decodeBody } from '@silo/events/messages.ts';
 import type { MoveDocument, ProjectDocument } from '@silo/project-service/store/documents.ts';
 import type { ProjectUndeleted } from '@silo/protos/gen/silo/events/v1/events.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
-import type { Snapshot, Told } from './snapshot.ts';
+import type { EmittedEvent, Snapshot } from './snapshot.ts';
 import { Findings, type Violation } from './violation.ts';
 
-/** A project as its events tell it. */
+/** A project as described by its events. */
 type Life = { organizationId: string; revision: number; exists: boolean; moveId?: string };
 
-/** One owner, quota, never emptied by a move; and every change told by exactly one event. */
+/** One owner, quota, never emptied by a move; and exactly one event per change. */
 export function checkProjects({ logs, project }: Snapshot): Violation[] {
   const findings = new Findings();
   const history = new History(findings, new Map(project.moves.map((move) => [move._id, move])));
-  for (const told of logs.project.told) history.apply(told);
+  for (const emitted of logs.project.emitted) history.apply(emitted);
   compareProjects(findings, history.lives, project.projects);
   checkMoves(findings, history, project.moves);
   for (const { _id, limit, count } of project.slots) {
@@ -34,17 +34,17 @@ export function checkProjects({ logs, project }: Snapshot): Violation[] {
   return findings.violations;
 }
 
-/** Every move is told of each of its projects, and ends at most one way, which is on record. */
+/** Every move has an event for each project, and at most one end, which is recorded. */
 function checkMoves(
   findings: Findings,
-  { movesTold, finalized }: History,
+  { movesSeen, finalized }: History,
   moves: readonly MoveDocument[],
 ): void {
   const undone = new Map(moves.flatMap(({ _id, undoOf }) => (undoOf ? [[undoOf, _id]] : [])));
   for (const move of moves) {
     const { _id, projectIds, undoOf, undoneBy, finalizeTime } = move;
-    const told = projectIds.every((projectId) => movesTold.has(`${_id} ${projectId}`));
-    findings.expect(told, 'every move is told', _id);
+    const emitted = projectIds.every((projectId) => movesSeen.has(`${_id} ${projectId}`));
+    findings.expect(emitted, 'every move has its events', _id);
     const found = JSON.stringify(move);
     const ends = [undoOf, undoneBy, finalizeTime].filter((each) => each !== undefined);
     findings.expect(ends.length <= 1, 'a move ends one way', found);
@@ -55,7 +55,7 @@ function checkMoves(
     );
     findings.expect(
       finalized.has(_id) === (finalizeTime !== undefined),
-      'a finalized move is told as such',
+      'a finalized move has its event',
       found,
     );
   }
@@ -73,14 +73,18 @@ function compareProjects(
   const stored = new Map(projects.map((each) => [each._id, each]));
   for (const { _id, organizationId, state, revision, moveId } of projects) {
     const life = lives.get(_id);
-    const found = `${_id} of ${organizationId}, revision ${revision}; told ${JSON.stringify(life)}`;
+    const found = `${_id} of ${organizationId}, revision ${revision}; events ${JSON.stringify(life)}`;
     findings.expect(
       life?.organizationId === organizationId,
-      'a project’s owner is the one last told',
+      'a project’s owner is the one of its last event',
       found,
     );
-    findings.expect(life?.revision === revision, 'every change of a project is told', found);
-    findings.expect(life?.exists === exists(state), 'a project is in the state last told', found);
+    findings.expect(life?.revision === revision, 'every change of a project has an event', found);
+    findings.expect(
+      life?.exists === exists(state),
+      'a project is in the state of its last event',
+      found,
+    );
     findings.expect(life?.moveId === moveId, 'a project names its latest move', found);
   }
   for (const [id, life] of lives) {
@@ -89,7 +93,7 @@ function compareProjects(
   }
 }
 
-/** What one event tells of a project that exists. */
+/** The state of an existing project in an event. */
 type Change = {
   from: string;
   to?: string;
@@ -99,11 +103,11 @@ type Change = {
   moveId?: string;
 };
 
-/** Follows the log and judges every step of it. */
+/** Follows the log and checks every event. */
 class History {
   readonly lives = new Map<string, Life>();
   /** By move and project. */
-  readonly movesTold = new Set<string>();
+  readonly movesSeen = new Set<string>();
   readonly finalized = new Set<string>();
   readonly #limits = new Map<string, number | undefined>();
   readonly #findings: Findings;
@@ -117,14 +121,14 @@ class History {
     this.#moves = moves;
   }
 
-  apply({ name, sequence, body }: Told): void {
+  apply({ name, sequence, body }: EmittedEvent): void {
     const at = `event ${sequence ?? 'in the outbox'}, ${name}`;
     switch (name) {
       case 'project.created': {
         const { projectId, organizationId, revision } = decodeBody(name, body);
         this.#findings.expect(!this.lives.has(projectId), 'a project is created once', at);
         this.lives.set(projectId, { organizationId, revision, exists: true });
-        this.#judgeQuota(organizationId, at);
+        this.#checkQuota(organizationId, at);
         break;
       }
       case 'project.updated': {
@@ -152,35 +156,39 @@ class History {
       case 'project.slots_changed': {
         const { organizationId, limit } = decodeBody(name, body);
         this.#limits.set(organizationId, limit);
-        this.#judgeQuota(organizationId, at);
+        this.#checkQuota(organizationId, at);
         break;
       }
     }
   }
 
   #move(body: string, at: string): void {
-    const told = decodeBody('project.moved', body);
-    const { projectId, oldOrganizationId: from, newOrganizationId: to, moveId, revision } = told;
+    const emitted = decodeBody('project.moved', body);
+    const { projectId, oldOrganizationId: from, newOrganizationId: to, moveId, revision } = emitted;
     const part = `${moveId} ${projectId}`;
-    this.#findings.expect(!this.movesTold.has(part), 'a move is told once', `${part}, ${at}`);
-    this.movesTold.add(part);
+    this.#findings.expect(
+      !this.movesSeen.has(part),
+      'a move has one event per project',
+      `${part}, ${at}`,
+    );
+    this.movesSeen.add(part);
     const record = this.#moves.get(moveId);
     const same =
       record?.projectIds.includes(projectId) &&
-      record.projectIds.length === told.projectCount &&
-      (record.undoOf ?? '') === told.undoOf &&
+      record.projectIds.length === emitted.projectCount &&
+      (record.undoOf ?? '') === emitted.undoOf &&
       record.sourceOrganizationId === from &&
       record.destinationOrganizationId === to &&
-      record.actorAccountId === told.actor;
+      record.actorAccountId === emitted.actor;
     const found = `${moveId}, ${at}: ${JSON.stringify(record)}`;
-    this.#findings.expect(same === true, 'a move that is told has its record', found);
+    this.#findings.expect(same === true, 'a move with an event has a record', found);
     this.#change(projectId, { from, to, revision, at, moveId });
     this.#findings.expect(
-      told.undoOf !== '' || this.#count(from) >= 1,
+      emitted.undoOf !== '' || this.#count(from) >= 1,
       'no move takes an organization’s last project',
       `${from}, ${at}`,
     );
-    this.#judgeQuota(to, at);
+    this.#checkQuota(to, at);
   }
 
   #change(projectId: string, change: Change): void {
@@ -190,7 +198,7 @@ class History {
     this.#findings.expect(before?.exists === true, 'only what exists changes', found);
     this.#findings.expect(
       before === undefined || before.organizationId === from,
-      'a change is told of the owner of that time',
+      'an event has the owner at that time',
       found,
     );
     const moveId = change.moveId ?? before?.moveId;
@@ -204,11 +212,11 @@ class History {
     this.#findings.expect(before?.exists === false, 'only what is deleted is undeleted', found);
     this.#findings.expect(
       before?.organizationId === organizationId,
-      'a change is told of the owner of that time',
+      'an event has the owner at that time',
       found,
     );
     this.lives.set(projectId, { ...before, organizationId, revision, exists: true });
-    this.#judgeQuota(organizationId, at);
+    this.#checkQuota(organizationId, at);
   }
 
   #count(organizationId: string): number {
@@ -219,7 +227,7 @@ class History {
     return count;
   }
 
-  #judgeQuota(organizationId: string, at: string): void {
+  #checkQuota(organizationId: string, at: string): void {
     const limit = this.#limits.get(organizationId);
     const count = this.#count(organizationId);
     this.#findings.expect(

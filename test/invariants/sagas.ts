@@ -10,7 +10,8 @@ export function checkSagas(snapshot: Snapshot): Violation[] {
     service: 'org' | 'project' | 'token' | 'billing',
     name: string,
     subject: unknown,
-  ) => logs[service].told.filter((each) => each.name === name && each.subject === subject).length;
+  ) =>
+    logs[service].emitted.filter((each) => each.name === name && each.subject === subject).length;
   const once = (saga: { _id: string; kind: string }, name: string, subject: unknown) => {
     const [service] = name.split('.') as ['org' | 'project' | 'token' | 'billing'];
     const times = count(service, name, subject);

@@ -18,24 +18,24 @@ export function checkSecrets({ logs }: Snapshot, streamed: readonly Streamed[]):
     for (const [collection, documents] of collections) {
       const place = `${service}.${collection}`;
       for (const document of documents) {
-        for (const [path, text] of textsOf(document, '')) judge(findings, place, path, text);
+        for (const [path, text] of textsOf(document, '')) check(findings, place, path, text);
       }
     }
   }
   for (const { headers, body, subject } of streamed) {
-    judge(findings, 'stream.events', subject, `${headers}\n${body}`);
+    check(findings, 'stream.events', subject, `${headers}\n${body}`);
   }
   return findings.violations;
 }
 
-function judge(findings: Findings, place: string, path: string, text: string): void {
+function check(findings: Findings, place: string, path: string, text: string): void {
   const where = `${place}, ${path}`;
-  findings.expect(!secret.test(text), 'no secret is stored or told', where);
-  const isTold = /\.(events|outbox)$/.test(place);
-  findings.expect(!isTold || !projectToken.test(text), 'no project token is told', where);
+  findings.expect(!secret.test(text), 'no secret is stored or published', where);
+  const isEvent = /\.(events|outbox)$/.test(place);
+  findings.expect(!isEvent || !projectToken.test(text), 'no project token is published', where);
   findings.expect(
     processName.test(path) || !requestId.test(text.replaceAll(email, '')),
-    'no request id is stored or told',
+    'no request id is stored or published',
     where,
   );
 }

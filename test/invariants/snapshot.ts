@@ -21,7 +21,7 @@ import type {
 } from '@silo/token-service/store/documents.ts';
 import { type ClientSession, type Document, type MongoClient, MongoServerError } from 'mongodb';
 
-/** Where a deployment keeps its data and tells its events. */
+/** The databases and the event stream of a deployment. */
 export type Deployment = {
   mongo: MongoClient;
   databasePrefix: string;
@@ -31,7 +31,7 @@ export type Deployment = {
 };
 
 /** One event of a service, numbered or still in its outbox. */
-export type Told = {
+export type EmittedEvent = {
   /** Such as `project.moved`. */
   name: string;
   /** Undefined where it has no number yet. */
@@ -50,7 +50,7 @@ export type ServiceLog = {
   /** What the counter says. */
   sequence: number;
   /** In the order of the log, then that of the outbox. */
-  told: Told[];
+  emitted: EmittedEvent[];
   events: EventDocument[];
   outbox: OutboxGroup[];
   sagas: SagaRecord<string, Document>[];
@@ -83,7 +83,9 @@ export type Snapshot = {
 const snapshotUnavailable = 246;
 const attemptsMax = 20;
 
-/** Reads everything as of one instant: one snapshot session spans the databases of a replica set. */
+/**
+ * Reads everything as of one instant: one snapshot session spans the databases of a replica set.
+ */
 export async function readSnapshot(deployment: Deployment): Promise<Snapshot> {
   for (let attempt = 1; ; attempt++) {
     const session = deployment.mongo.startSession({ snapshot: true });
@@ -144,7 +146,7 @@ async function readService(
   return {
     service,
     sequence: from<LogDocument>('log')[0]?.sequence ?? 0,
-    told: toldBy(service, events, outbox),
+    emitted: emittedBy(service, events, outbox),
     events,
     outbox,
     sagas: from<SagaRecord<string, Document>>('sagas'),
@@ -153,7 +155,11 @@ async function readService(
   };
 }
 
-function toldBy(service: ServiceName, events: EventDocument[], outbox: OutboxGroup[]): Told[] {
+function emittedBy(
+  service: ServiceName,
+  events: EventDocument[],
+  outbox: OutboxGroup[],
+): EmittedEvent[] {
   const numbered = events.map(({ _id: sequence, event, ...rest }) => ({
     ...rest,
     name: `${service}.${event}`,

@@ -4,7 +4,7 @@ import { fingerprintOf, hashOf } from '@silo/tokens/secrets.ts';
 import type { Snapshot } from './snapshot.ts';
 import { Findings, type Violation } from './violation.ts';
 
-/** Every project has its one token, every key its secrets, and both are those last told. */
+/** Every project has its one token, every key its secrets, as in the last events. */
 export function checkTokens(snapshot: Snapshot): Violation[] {
   const findings = new Findings();
   checkProjectTokens(findings, snapshot);
@@ -13,13 +13,13 @@ export function checkTokens(snapshot: Snapshot): Violation[] {
 }
 
 function checkProjectTokens(findings: Findings, { project, token, logs }: Snapshot): void {
-  const told = new Map<string, string>();
-  for (const { name, body } of logs.token.told) {
+  const emitted = new Map<string, string>();
+  for (const { name, body } of logs.token.emitted) {
     if (name === 'token.created') {
       const { projectId, fingerprint } = decodeBody(name, body);
-      told.set(projectId, fingerprint);
+      emitted.set(projectId, fingerprint);
     }
-    if (name === 'token.revoked') told.delete(decodeBody(name, body).projectId);
+    if (name === 'token.revoked') emitted.delete(decodeBody(name, body).projectId);
   }
   const unfinished = new Set(
     [...logs.org.sagas, ...logs.project.sagas].filter(({ open }) => open).flatMap(projectsOf),
@@ -30,7 +30,9 @@ function checkProjectTokens(findings: Findings, { project, token, logs }: Snapsh
     findings.expect(current.get(_id) !== undefined, 'every project has a token', _id);
   }
   const known = new Set(
-    logs.project.told.filter(({ name }) => name === 'project.created').map((each) => each.subject),
+    logs.project.emitted
+      .filter(({ name }) => name === 'project.created')
+      .map((each) => each.subject),
   );
   for (const { _id, current: own } of token.projects) {
     const live = token.projectTokens.filter(({ projectId }) => projectId === _id);
@@ -44,10 +46,10 @@ function checkProjectTokens(findings: Findings, { project, token, logs }: Snapsh
       `${_id}: ${live.length}`,
     );
     findings.expect(
-      told.get(_id) === own?.fingerprint &&
+      emitted.get(_id) === own?.fingerprint &&
         (own === undefined || own.fingerprint === fingerprintOf(own.token)),
-      'a project’s token is the one last told',
-      `${_id} has ${own?.fingerprint}, told ${told.get(_id)}`,
+      'a project’s token is the one of its last event',
+      `${_id} has ${own?.fingerprint}, emitted ${emitted.get(_id)}`,
     );
     findings.expect(known.has(_id), 'no token is of a project that never was', _id);
   }
@@ -63,20 +65,20 @@ function projectsOf({ data }: { data: Record<string, unknown> }): string[] {
 }
 
 function checkKeys(findings: Findings, { token, org, logs }: Snapshot): void {
-  const told = new Map<string, Set<string>>();
-  for (const { name, body } of logs.token.told) {
+  const emitted = new Map<string, Set<string>>();
+  for (const { name, body } of logs.token.emitted) {
     if (name === 'token.key_created') {
       const { keyId, fingerprint } = decodeBody(name, body);
-      told.set(keyId, new Set([fingerprint]));
+      emitted.set(keyId, new Set([fingerprint]));
     }
     if (name === 'token.key_updated') {
       const { keyId, changes } = decodeBody(name, body);
-      for (const { field, to } of changes) if (field === 'fingerprint') told.get(keyId)?.add(to);
+      for (const { field, to } of changes) if (field === 'fingerprint') emitted.get(keyId)?.add(to);
     }
     if (name === 'token.key_revoked') {
       const { keyId, fingerprint, newFingerprint } = decodeBody(name, body);
-      told.get(keyId)?.delete(fingerprint);
-      if (newFingerprint) told.get(keyId)?.add(newFingerprint);
+      emitted.get(keyId)?.delete(fingerprint);
+      if (newFingerprint) emitted.get(keyId)?.add(newFingerprint);
     }
   }
   const accounts = new Set(org.accounts.map(({ _id }) => _id));
@@ -89,14 +91,14 @@ function checkKeys(findings: Findings, { token, org, logs }: Snapshot): void {
       live.every((each) => each.accountId === accountId);
     findings.expect(isWhole, 'a key’s secrets are its facts', `${_id}: ${live.length}`);
     findings.expect(
-      told.get(_id)?.has(secrets[0].fingerprint) === true,
-      'a key’s secret is the one last told',
+      emitted.get(_id)?.has(secrets[0].fingerprint) === true,
+      'a key’s secret is that of its last event',
       `${_id} has ${secrets[0].fingerprint}`,
     );
     findings.expect(accounts.has(accountId), 'every key is an account’s', `${_id} of ${accountId}`);
   }
   const stored = new Set(token.keys.map(({ _id }) => _id));
-  for (const [keyId, fingerprints] of told) {
+  for (const [keyId, fingerprints] of emitted) {
     findings.expect(
       stored.has(keyId) === fingerprints.size > 0,
       'a key is there until its last secret is revoked',

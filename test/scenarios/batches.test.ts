@@ -56,7 +56,7 @@ test('who is left behind has lost all of a batch when it returns', async (t) => 
   }
 });
 
-test('a batch is judged as a whole: the source keeps a project, the destination has room for all', async (t) => {
+test('the rules apply to a batch as a whole: the source keeps a project, the destination has room for all', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo, { projects: 3 });
   const { organizationId: small } = await createOrganization(ada.api, 'Six at most');
@@ -189,7 +189,7 @@ test('moves are listed by organization and by project, newest first, to each sid
   t.deepEqual(await ids(ada.api, { organizationId: from }), [first.id]);
   t.deepEqual(await ids(ada.api, { organizationId: destinationId }), [second.id, first.id]);
   t.deepEqual(await ids(bob.api, { organizationId: bob.organization.id }), [second.id]);
-  // Where it came from before is not the business of whoever has it now.
+  // The current owner cannot see earlier owners.
   t.deepEqual(await ids(ada.api, { projectId: movingId }), [second.id]);
   t.deepEqual(await ids(ada.api, { projectId: projectIds[1] ?? '' }), [first.id]);
   t.deepEqual((await bob.api.projects.getMove({ moveId: second.id })).move?.id, second.id);

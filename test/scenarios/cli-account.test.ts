@@ -166,9 +166,9 @@ test('a roll of that key that was interrupted while it waited is ended by the sa
   await terminal.sees('Waiting until the old access has ended everywhere');
   terminal.type(keys.ctrlC);
   t.is(await terminal.ended, 130, terminal.screen());
-  const told = await cli.run(['account']);
-  t.is(told.code, 4, 'the old secret is dead, the new one not known yet');
-  t.regex(told.errors, /A roll of your key was interrupted: silo keys roll key_\w+ ends it/);
+  const result = await cli.run(['account']);
+  t.is(result.code, 4, 'the old secret is dead, the new one not known yet');
+  t.regex(result.errors, /A roll of your key was interrupted: silo keys roll key_\w+ ends it/);
   t.notRegex(JSON.stringify(await cli.json(['profiles'])), /rolling|requestId/);
   await cli.json(['keys', 'roll', 'First key']);
   const after = await cli.run(['account']);

@@ -156,7 +156,7 @@ test('several projects move as one, confirmed by the destination’s name', asyn
 
 for (const names of [['Web'], ['Web', 'App']]) {
   const what = names.length === 1 ? 'a move' : 'a batch';
-  test(`while the barrier is awaited, ${what} shows so; Ctrl-C then tells how to learn its outcome`, async (t) => {
+  test(`while the barrier is awaited, ${what} shows so; Ctrl-C then shows how to find out its outcome`, async (t) => {
     const { cli, acmeId, create, ownerOf } = await mover(t);
     await create('App');
     await addSilentGuard(t.context.silo);

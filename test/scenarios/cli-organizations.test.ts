@@ -132,7 +132,7 @@ test('activity is listed newest first, as many as are asked for', async (t) => {
   t.is((await cli.run(['activity', '--limit', '0'])).code, 2);
 });
 
-test('a deletion that was interrupted while it waited is learned by the command that it tells', async (t) => {
+test('the outcome of an interrupted deletion is found out by the command that it shows', async (t) => {
   const { cli, person } = await signedInHome(t);
   await addSilentGuard(t.context.silo);
   const terminal = cli.inTerminal(['project', 'delete', 'Default Project', '--yes']);

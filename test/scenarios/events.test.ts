@@ -18,34 +18,40 @@ import {
 const test = scenarios();
 
 /** A message as a subscriber that knows nothing of Silo has it. */
-type Heard = { subject: string; headers: Record<string, string>; body: Record<string, unknown> };
+type ReceivedMessage = {
+  subject: string;
+  headers: Record<string, string>;
+  body: Record<string, unknown>;
+};
 
-/** A plain subscription to everything; `heard` grows as messages come. */
-async function subscribe(silo: TestSilo): Promise<AsyncDisposable & { heard: Heard[] }> {
+/** A core NATS subscription to all events; `received` grows as messages arrive. */
+async function subscribe(
+  silo: TestSilo,
+): Promise<AsyncDisposable & { received: ReceivedMessage[] }> {
   const connection = await connect(natsOptions({ url: silo.natsUrl }));
-  const heard: Heard[] = [];
+  const received: ReceivedMessage[] = [];
   connection.subscribe(`${silo.natsSubjectPrefix}.>`, {
     callback: (error, message) => {
-      if (error === null) heard.push(read(message));
+      if (error === null) received.push(read(message));
     },
   });
   await connection.flush();
-  return { heard, [Symbol.asyncDispose]: () => connection.close() };
+  return { received, [Symbol.asyncDispose]: () => connection.close() };
 }
 
-function read({ subject, headers, data }: Msg): Heard {
+function read({ subject, headers, data }: Msg): ReceivedMessage {
   const body = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data));
   const all = (headers?.keys() ?? []).map((key) => [key, headers?.get(key) ?? '']);
   return { subject, headers: Object.fromEntries(all), body };
 }
 
-function find(heard: Heard[], subject: string): Heard {
-  const found = heard.findLast((each) => each.subject === subject);
+function find(received: ReceivedMessage[], subject: string): ReceivedMessage {
+  const found = received.findLast((each) => each.subject === subject);
   if (found === undefined) throw new Error(`nothing came on ${subject}`);
   return found;
 }
 
-/** The message that tells of each event, by the list in the design. */
+/** The message of each event, by the list in the design. */
 const messageOf: Record<string, string> = {
   'org.account_created': 'AccountCreated',
   'org.account_updated': 'AccountUpdated',
@@ -87,9 +93,9 @@ test('a subscriber sees ProjectMoved, with the documented headers and a body tha
   await choosePlan(api, organizationId);
   const { move } = await moveProject(api, projectId, organizationId);
   const subject = `${silo.natsSubjectPrefix}.project.moved.${projectId}`;
-  const { headers, body } = await eventually(() => find(listening.heard, subject));
-  const { time, revision, ...told } = body;
-  t.deepEqual(told, {
+  const { headers, body } = await eventually(() => find(listening.received, subject));
+  const { time, revision, ...rest } = body;
+  t.deepEqual(rest, {
     projectId,
     oldOrganizationId: organization.id,
     newOrganizationId: organizationId,
@@ -128,9 +134,9 @@ test('a subscriber sees TokenRevoked, by fingerprints and never the token', asyn
     requestId: '',
   });
   const subject = `${silo.natsSubjectPrefix}.token.revoked.${projectId}`;
-  const { headers, body } = await eventually(() => find(listening.heard, subject));
-  const { time, revision, ...told } = body;
-  t.deepEqual(told, {
+  const { headers, body } = await eventually(() => find(listening.received, subject));
+  const { time, revision, ...rest } = body;
+  t.deepEqual(rest, {
     projectId,
     organizationId: organization.id,
     fingerprint: before.projectToken?.fingerprint,
@@ -140,42 +146,42 @@ test('a subscriber sees TokenRevoked, by fingerprints and never the token', asyn
   t.is(headers['ce-type'], 'internal.silo.token.revoked.v1');
   t.is(typeof revision, 'number');
   t.false(Number.isNaN(Date.parse(String(time))));
-  const everything = JSON.stringify(listening.heard);
+  const everything = JSON.stringify(listening.received);
   t.false(everything.includes(projectToken));
   t.false(everything.includes(after.projectToken?.token ?? 'x'));
 });
 
-test('what ends access tells a cache of project tokens: moved, deleted, revoked', async (t) => {
+test('events that end access have what a cache of project tokens needs: moved, deleted, revoked', async (t) => {
   const { silo } = t.context;
   await using listening = await subscribe(silo);
   const { api, organization, projectId } = await silo.signUp();
   const { project } = await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
   const subject = `${silo.natsSubjectPrefix}.project.deleted.${projectId}`;
-  const { body } = await eventually(() => find(listening.heard, subject));
+  const { body } = await eventually(() => find(listening.received, subject));
   t.like(body, { projectId, organizationId: organization.id, name: 'Default Project' });
   const purgeTime = new Date(String(body.purgeTime));
   t.deepEqual(purgeTime, present(project?.purgeTime));
 });
 
-test('every event comes with the documented subject, headers and body, in order, and tells no secret', async (t) => {
+test('every event comes with the documented subject, headers and body, in order, and contains no secret', async (t) => {
   const { silo } = t.context;
   await using listening = await subscribe(silo);
   for (const { prepare } of Object.values(mutations)) {
     const { call } = await prepare(silo);
     await call(randomUUID());
   }
-  const { heard } = listening;
+  const { received } = listening;
   const prefix = `${silo.natsSubjectPrefix}.`;
-  const nameOf = ({ subject }: Heard) =>
+  const nameOf = ({ subject }: ReceivedMessage) =>
     subject.slice(prefix.length).split('.').slice(0, 2).join('.');
-  const names = () => new Set(heard.map(nameOf));
+  const names = () => new Set(received.map(nameOf));
   await eventually(() => {
     const missing = Object.keys(messageOf).filter((name) => !names().has(name));
-    if (missing.length > 0) throw new Error(`not heard yet: ${missing}`);
+    if (missing.length > 0) throw new Error(`not received yet: ${missing}`);
   });
   t.deepEqual([...names()].sort(), Object.keys(messageOf).sort());
   const last: Record<string, number> = {};
-  for (const message of heard) {
+  for (const message of received) {
     const { subject, headers, body } = message;
     const [service = '', event = '', id = ''] = subject.slice(prefix.length).split('.');
     t.is(headers['ce-type'], `internal.silo.${service}.${event}.v1`);
@@ -192,6 +198,6 @@ test('every event comes with the documented subject, headers and body, in order,
     t.deepEqual(codec?.toJSON(codec.fromJSON(body) as never), body, `${subject} is a ${name}`);
     const text = JSON.stringify(message);
     t.notRegex(text, new RegExp(secretPattern), subject);
-    t.false(text.includes('@'), `${subject} tells no e-mail`);
+    t.false(text.includes('@'), `${subject} contains no e-mail`);
   }
 });

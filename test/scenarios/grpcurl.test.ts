@@ -12,7 +12,7 @@ import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 // A first build of grpcurl takes a minute or two, once.
 const buf = resolve(import.meta.dirname, '../../node_modules/.bin/buf');
 
-/** What the tools are pointed at; nothing tells them of any proto file. */
+/** The server that the tools use; they get no proto file. */
 type Context = { silo: TestSilo; grpcurl: string | undefined };
 const test = anyTest as TestFn<Context>;
 let silo: TestSilo | undefined;

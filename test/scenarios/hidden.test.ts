@@ -41,18 +41,20 @@ const test = scenarios();
 const rest = { etag: '', requestId: '' };
 
 /** The key's restrictions may name anything: what the account has no access to is dormant. */
-const tellingNothing = ['/silo.token.v1.ApiKeyService/CreateApiKey'];
+const withoutTarget = ['/silo.token.v1.ApiKeyService/CreateApiKey'];
 
-/** All that a caller hears: code, text and every trailer but the time, its id blotted out. */
-async function heard(call: Promise<unknown>, id: string): Promise<unknown> {
+/**
+ * All that a caller receives: code, text and every trailer except the time, with the id replaced.
+ */
+async function received(call: Promise<unknown>, id: string): Promise<unknown> {
   const error = await call.then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
   if (!(error instanceof SiloError) || !isServiceError(error.cause)) throw error ?? new Error('OK');
   const { code, details, metadata } = error.cause;
-  const { date: _, ...told } = metadata.getMap();
-  const trailers = Object.entries(told).map(([key, value]) => [
+  const { date: _, ...rest } = metadata.getMap();
+  const trailers = Object.entries(rest).map(([key, value]) => [
     key,
     value.toString('latin1').replaceAll(id, '<id>'),
   ]);
@@ -73,8 +75,8 @@ async function sameRefusal(
   const { api, own, hidden, absent, reason } = about;
   for (const [path, ask] of Object.entries(asks)) {
     const none = absent();
-    const toHidden = await heard(ask(api, hidden, own), hidden);
-    t.deepEqual(toHidden, await heard(ask(api, none, own), none), path);
+    const toHidden = await received(ask(api, hidden, own), hidden);
+    t.deepEqual(toHidden, await received(ask(api, none, own), none), path);
     t.like(toHidden, { reason, decoded: { resourceInfo: { resourceName: '<id>' } } }, path);
   }
 }
@@ -89,7 +91,7 @@ test('every public method that names a thing is tried', (t) => {
     .map(({ path }) => path);
   const lists = [ofOrganizations, ofProjects, ofDeletedProjects, ofMoves, currentProject, ofKeys];
   const tried = lists.flatMap(Object.keys);
-  t.deepEqual([...tried, ...tellingNothing].sort(), naming);
+  t.deepEqual([...tried, ...withoutTarget].sort(), naming);
 });
 
 function namesThing({ fields }: DescMessage): boolean {
@@ -244,7 +246,8 @@ test('another organization’s invite is as none, and so is a code that is for s
     ...{ api: eve.api, own: eve, hidden: present(invite).id, absent: () => newId('inv') },
     reason: 'INVITE_NOT_FOUND',
   });
-  const accept = (code: string) => heard(organizations.acceptInvite({ code, requestId: '' }), code);
+  const accept = (code: string) =>
+    received(organizations.acceptInvite({ code, requestId: '' }), code);
   t.deepEqual(await accept(code), await accept(newInviteCode()));
 });
 
@@ -259,7 +262,7 @@ test('a destination that one is no member of is as one that is not there, full o
   });
 });
 
-test('who was a member and is not any more is told what a stranger is told', async (t) => {
+test('a former member gets the same errors as an account that never was a member', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   const organizationId = ada.organization.id;
@@ -320,9 +323,9 @@ test('what is hidden is found out by the same reads as what is not there, even w
       await use();
       // So that the caller's own key is remembered for both.
       const [none, first] = [absent(), absent()];
-      await heard(ask(eve.api, first, eve), first);
-      const ofHidden = await readsOf(silo, () => heard(ask(eve.api, hidden, eve), hidden));
-      const ofAbsent = await readsOf(silo, () => heard(ask(eve.api, none, eve), none));
+      await received(ask(eve.api, first, eve), first);
+      const ofHidden = await readsOf(silo, () => received(ask(eve.api, hidden, eve), hidden));
+      const ofAbsent = await readsOf(silo, () => received(ask(eve.api, none, eve), none));
       t.deepEqual(ofHidden, ofAbsent, path);
       t.true(ofAbsent.length > 0, path);
     }

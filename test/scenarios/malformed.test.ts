@@ -123,14 +123,14 @@ test('no field, whatever stands in it, gets INTERNAL, and every refusal is one o
     codes.add(code);
     if (code === status.OK) return;
     const ours = reason !== undefined && sizeBytes > 0 && sizeBytes <= statusSizeBytesMax;
-    const told = ours && !faults.has(code);
-    if (!told) t.fail(`${path}, ${what}: ${code} ${reason} in ${sizeBytes} bytes`);
+    const isOurs = ours && !faults.has(code);
+    if (!isOurs) t.fail(`${path}, ${what}: ${code} ${reason} in ${sizeBytes} bytes`);
   });
   t.true(codes.has(status.OK) && codes.has(status.INVALID_ARGUMENT));
   t.log(`${cases.length} requests`);
 });
 
-/** What tells of our failure, not of the caller's. */
+/** Codes of a server fault, not of the caller's. */
 const faults = new Set<number>([
   status.INTERNAL,
   status.UNKNOWN,
@@ -139,7 +139,7 @@ const faults = new Set<number>([
   status.DATA_LOSS,
 ]);
 
-test('who shows no live key is told nothing of the shape', async (t) => {
+test('a call without a valid key learns nothing about the shape', async (t) => {
   const { silo } = t.context;
   using client = rawClient(silo);
   const anyone = new Set([
@@ -249,7 +249,7 @@ test('a negative page size is refused by its field; a huge one is as much as the
   t.is((await api.projects.listProjects(huge)).projects.length, 1);
 });
 
-test('all faults of a request are told at once, by the paths of their fields', async (t) => {
+test('all violations of a request are reported together, by field path', async (t) => {
   const { silo } = t.context;
   const { details } = await refused(
     t,
@@ -280,9 +280,9 @@ test('a refusal that would be longer than 4 KiB is cut, and says so', async (t) 
     }),
     'INVALID_FIELD',
   );
-  const told = error.details.badRequest?.length ?? 0;
-  t.true(told > 0 && told < 50);
-  t.is(error.metadata.truncated, String(50 - told));
+  const reported = error.details.badRequest?.length ?? 0;
+  t.true(reported > 0 && reported < 50);
+  t.is(error.metadata.truncated, String(50 - reported));
   t.is(error.details.badRequest?.[0]?.field, 'project.settings.app_urls[0]');
   if (!isServiceError(error.cause)) return t.fail('it came over gRPC');
   const [bytes] = error.cause.metadata.get(detailsKey);

@@ -69,18 +69,18 @@ export function outcomeOf(facts: Facts, move: OracleMove): OracleOutcome {
     ((key.organizationIds.length === 0 && key.projectIds.length === 0) ||
       key.organizationIds.includes(organizationId) ||
       key.projectIds.includes(projectId));
-  const told = ({ key, projectId }: (typeof pairs)[number]) => `${key._id} ${projectId}`;
+  const pairText = ({ key, projectId }: (typeof pairs)[number]) => `${key._id} ${projectId}`;
   return {
     refusals: refusalsOf(facts, move),
     losingMembers: accountIds.filter((id) => isMember(id, from) && !isMember(id, to)),
     gainingMembers: accountIds.filter((id) => isMember(id, to) && !isMember(id, from)),
     losingKeys: pairs
       .filter((each) => reaches(each, from) && !reaches(each, to))
-      .map(told)
+      .map(pairText)
       .sort(),
     gainingKeys: pairs
       .filter((each) => reaches(each, to) && !reaches(each, from))
-      .map(told)
+      .map(pairText)
       .sort(),
     places: facts.projects
       .filter(({ _id }) => projectIds.includes(_id))

@@ -141,7 +141,7 @@ test('a key restricted to a project and to the destination does not move it: bot
   t.is(details.resourceInfo?.resourceName, sourceId);
 });
 
-test('the destination must be in the region, judged by its id alone: CROSS_REGION', async (t) => {
+test('the destination must be in the region, determined by its id alone: CROSS_REGION', async (t) => {
   const { api, project } = await mover(t.context.silo);
   const abroad = newId('org_eu');
   const { details, ...error } = await refused(
@@ -170,10 +170,10 @@ test('who moves is an admin of the source: else ADMIN_REQUIRED, and PROJECT_NOT_
   await refused(t, asStranger, 'PROJECT_NOT_FOUND');
 });
 
-test('who moves is a member of the destination: else it is told nothing of it but ORGANIZATION_NOT_FOUND', async (t) => {
+test('the caller of a move must be a member of the destination, otherwise it gets ORGANIZATION_NOT_FOUND', async (t) => {
   const { silo } = t.context;
   const { api, project } = await mover(silo);
-  // Full besides, which is not told.
+  // It is also full, which the error does not reveal.
   const { organization } = await silo.signUp('Stranger');
   const foreign = await refused(
     t,
@@ -239,7 +239,7 @@ test('the destination has a free slot: else PROJECT_LIMIT, with its counts and w
   t.is(error.details.preconditionFailure?.[0]?.type, 'PROJECT_LIMIT');
 });
 
-test('all violated state rules are told at once, under the first one’s code and reason', async (t) => {
+test('all violated state rules are reported together, under the code and reason of the first', async (t) => {
   const { api, projectId } = await t.context.silo.signUp();
   const { organizationId } = await createOrganization(api, 'Full');
   const error = await refused(t, moveProject(api, projectId, organizationId), 'LAST_PROJECT');

@@ -146,7 +146,9 @@ async function act(world: World, step: Step): Promise<void> {
   }
 }
 
-/** Three organizations of three people, who all are in each other's, and a fourth who is in none. */
+/**
+ * Three organizations of three people, who all are in each other's, and a fourth who is in none.
+ */
 async function createWorld(silo: TestSilo): Promise<World> {
   const names = ['Ada', 'Bob', 'Carol', 'Dan'];
   const people = await Promise.all(names.map((name) => silo.signUp(name)));
@@ -191,9 +193,9 @@ function sameAsOracle(
     (change?.ownKeyCount ?? 0) + (change?.otherKeyCount ?? 0);
   const keyIds = (pairs: string[]) => [...new Set(pairs.map((pair) => pair.split(' ')[0] ?? ''))];
   const own = (ids: string[]) => ids.filter((id) => ownerOfKey.get(id) === mover.account.id);
-  const told = preview.checks.filter(({ passed }) => !passed);
+  const failed = preview.checks.filter(({ passed }) => !passed);
   t.deepEqual(
-    told.map(({ reason }) => reasonName(reason)),
+    failed.map(({ reason }) => reasonName(reason)),
     expected.refusals,
   );
   t.is(preview.allowed, expected.refusals.length === 0);
@@ -272,10 +274,10 @@ async function live(t: ExecutionContext, world: World, round: Round): Promise<st
   const reasons = await reasonsOf(moveBatch(mover.api, wanted, { planFingerprint }));
   if (isDeepStrictEqual(now, expected)) {
     const all = [...new Set(expected.refusals)];
-    // A permission row is told alone.
-    const told = all[0] === 'ADMIN_REQUIRED' ? ['ADMIN_REQUIRED'] : all;
+    // A missing permission is reported alone.
+    const reported = all[0] === 'ADMIN_REQUIRED' ? ['ADMIN_REQUIRED'] : all;
     const mayStill = reasons[0] === 'ADMIN_REQUIRED' || reasons[0]?.endsWith('_NOT_FOUND');
-    if (!mayStill || round.between.length === 0) t.deepEqual(reasons, told);
+    if (!mayStill || round.between.length === 0) t.deepEqual(reasons, reported);
     return reasons.length === 0 ? 'moved' : 'refused';
   }
   t.not(reasons.length, 0, 'what has changed does not move');

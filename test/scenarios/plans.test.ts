@@ -93,7 +93,7 @@ test('the present plan again changes nothing', async (t) => {
   t.deepEqual(subscription, before);
 });
 
-test('an organization without a project is told that it has none', async (t) => {
+test('an organization without a project has the count 0', async (t) => {
   const { api, organization, projectId } = await t.context.silo.signUp();
   await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
   t.is((await subscriptionOf(api, organization.id)).projectCount, 0);

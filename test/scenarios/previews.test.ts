@@ -37,7 +37,7 @@ const broken = ({ checks }: PreviewMoveResponse) =>
 const accounts = (change: AccessChange | undefined) =>
   present(change).members.map(({ accountId }) => accountId);
 
-test('a preview tells every rule, both sides’ slots, and changes nothing', async (t) => {
+test('a preview returns every rule and the slots of both organizations, and changes nothing', async (t) => {
   const { api, movingId, sourceId, destinationId } = await mover(t.context.silo);
   const preview = await previewOne(api, movingId, destinationId);
   t.deepEqual(
@@ -65,7 +65,7 @@ test('a preview tells every rule, both sides’ slots, and changes nothing', asy
   t.is(await ownerOf(api, movingId), destinationId);
 });
 
-test('a preview tells all that a move would be refused for, and what to do about it', async (t) => {
+test('a preview returns everything that prevents the move, and how to resolve it', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   await join(bob, ada, LEVEL_MEMBER);
@@ -98,7 +98,7 @@ test('a preview of a batch names the projects that are not active', async (t) =>
   t.deepEqual([preview.source?.countBefore, preview.source?.countAfter], [3, 1]);
 });
 
-test('who would be told nothing by a move is told nothing by its preview', async (t) => {
+test('a preview reveals nothing that the move would not reveal', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo);
   const [bob, eve] = [await silo.signUp('Bob'), await silo.signUp('Eve')];
@@ -112,7 +112,7 @@ test('who would be told nothing by a move is told nothing by its preview', async
   await refused(t, byStranger, 'PROJECT_NOT_FOUND');
 });
 
-test('a preview tells who loses and who gains access, and whose keys, but not which', async (t) => {
+test('a preview returns who loses and gains access, and the owners of keys, but not the keys', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo);
   const [stays, follows, there] = [
@@ -223,7 +223,7 @@ for (const [what, change] of Object.entries(harmless)) {
   });
 }
 
-/** What changes what a move does, and what of it is told. */
+/** Changes of the effect of a move, and what the error reports. */
 const spoiling: Record<string, { changed: string; change: (world: World) => Change }> = {
   'a member more who loses access': {
     changed: 'losing_members,losing_keys',
@@ -283,7 +283,7 @@ for (const [what, { changed, change }] of Object.entries(spoiling)) {
   });
 }
 
-test('a new refusal is told first, and beside it that the plan has changed', async (t) => {
+test('a new violation is reported first, with PLAN_CHANGED as a further violation', async (t) => {
   const ada = await mover(t.context.silo);
   const { organizationId } = await createOrganization(ada.api, 'Six at most');
   await choosePlan(ada.api, organizationId);

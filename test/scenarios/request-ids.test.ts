@@ -35,17 +35,17 @@ async function heads(silo: TestSilo): Promise<Record<ServiceName, number>> {
   return Object.fromEntries(await Promise.all(read)) as Record<ServiceName, number>;
 }
 
-/** What was told since: `<service>.<event>`, sorted. */
-async function toldSince(silo: TestSilo, before: Record<ServiceName, number>): Promise<string[]> {
+/** The events since then: `<service>.<event>`, sorted. */
+async function eventsSince(silo: TestSilo, before: Record<ServiceName, number>): Promise<string[]> {
   await heads(silo); // numbers everything
-  const told: string[] = [];
+  const types: string[] = [];
   for (const name of serviceNames) {
     const request = { afterSequence: before[name], batchSize: 0, follow: false };
     for await (const { events } of silo.internal()[name].eventLog.readEvents(request)) {
-      told.push(...events.map(({ type }) => type.split('.').slice(2, 4).join('.')));
+      types.push(...events.map(({ type }) => type.split('.').slice(2, 4).join('.')));
     }
   }
-  return told.sort();
+  return types.sort();
 }
 
 const holdsRequestId = ({ fields }: DescMessage): boolean =>
@@ -64,7 +64,7 @@ test('every method that takes a request id is tried', (t) => {
   );
 });
 
-// One after another, so that the logs tell of one request only.
+// One after another, so that the logs have the events of one request only.
 for (const [path, { prepare, events }] of Object.entries(mutations)) {
   test(`${path}: one request id, one answer and one effect, however often and at once`, async (t) => {
     const { silo } = t.context;
@@ -75,7 +75,7 @@ for (const [path, { prepare, events }] of Object.entries(mutations)) {
     const calls = Array.from({ length: callsAtOnce }, () => call(requestId));
     const [first, ...answers] = await Promise.all(calls);
     for (const answer of answers) t.deepEqual(answer, first);
-    t.deepEqual(await toldSince(silo, before), events.toSorted());
+    t.deepEqual(await eventsSince(silo, before), events.toSorted());
     const after = await heads(silo);
     t.deepEqual(await call(requestId), first);
     await refused(t, other(requestId), 'REQUEST_ID_REUSED');
@@ -200,7 +200,7 @@ test('a weaker key of the account gets no secret by repeating what a wider one a
   const expireTime = new Date(Date.now() + 3_600_000);
   await refused(t, weaker({ scopes: ['*'], expireTime }), 'KEY_EXCEEDS_CALLER');
   t.is((await ada.api.apiKeys.createApiKey(request)).secret, first.secret);
-  // At once with the call itself, too: whoever comes second is a repeat.
+  // At once with the call itself, too: the second one is a retry.
   const { secret: narrow } = await createKey(ada.api, { scopes: ['key:write'] });
   const raced = { ...request, requestId: randomUUID() };
   const rivals = Array.from({ length: 5 }, () => silo.as(narrow).apiKeys.createApiKey(raced));
@@ -240,7 +240,7 @@ test('a key that gave up its own right to change keys may repeat that, until ano
   await refused(t, apiKeys.updateApiKey(narrowing), 'TOKEN_INVALID');
 });
 
-test('a project’s token is told again only to members of the organization that owns it now', async (t) => {
+test('a project’s token is returned to a retry only for members of the organization that owns it now', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   const organizationId = ada.organization.id;
@@ -265,7 +265,7 @@ test('a project’s token is told again only to members of the organization that
   await refused(t, create(), 'PROJECT_NOT_FOUND');
 });
 
-test('a project that has moved on is told again only to those who may know of it where it is', async (t) => {
+test('a project that has moved on is returned to a retry only for accounts with access to it there', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   await join(bob, ada, LEVEL_MEMBER);
@@ -376,10 +376,10 @@ test('secrets and their request ids stand in no database and in no event', async
   await heads(silo);
   const dump = await dumpOf(silo);
   t.true(dump.includes('bob-of-the-dump@example.com'), 'the dump would show them');
-  const told = (await readStream(silo)).map((each) => JSON.stringify(each)).join('\n');
+  const stream = (await readStream(silo)).map((each) => JSON.stringify(each)).join('\n');
   for (const secret of secrets) {
     t.false(dump.includes(secret));
-    t.false(told.includes(secret));
+    t.false(stream.includes(secret));
     // A UUID may be kept as its bytes, too.
     t.false(dump.includes(Buffer.from(secret.replaceAll('-', ''), 'hex')) && secret.includes('-'));
   }

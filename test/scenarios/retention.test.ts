@@ -68,8 +68,8 @@ test('docs/retention.md says of every collection how it ends, and its TTL is the
   for (const { name, db } of databases(silo)) {
     for (const collection of await db.collections()) {
       const ttls = await ttlsOf(collection);
-      const told = ttls.map(({ field, seconds }) => `${field} ${seconds}`);
-      stored.set(`${name}.${collection.collectionName}`, told);
+      const indexes = ttls.map(({ field, seconds }) => `${field} ${seconds}`);
+      stored.set(`${name}.${collection.collectionName}`, indexes);
     }
   }
   const rows = documentedRows();

@@ -91,7 +91,7 @@ test('what a silent guard keeps from being confirmed in time stands, and a repea
   t.is(later?.expired, 0, 'what is over is waited for no more');
 });
 
-/** Whether an outcome is one of these refusals; AccessService tells them by their numbers. */
+/** Whether an outcome is one of these refusals; AccessService returns their numbers. */
 function isRefusal(outcome: string, reasons: readonly string[]): boolean {
   const numbers: Record<string, number> = ErrorReason;
   return reasons.some((name) => [name, `${numbers[`ERROR_REASON_${name}`]}`].includes(outcome));

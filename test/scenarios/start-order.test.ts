@@ -1,4 +1,4 @@
-/** Four services that each embed a guard come up together, whoever is first and whatever is late. */
+/** Four services, each with a guard, start in any order and with any delay. */
 import { ownNatsServer } from '@silo/events/test/support.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import test from 'ava';
@@ -20,7 +20,7 @@ async function stopAll(silo: TestSilo): Promise<void> {
   await Promise.all(serviceNames.map((name) => silo.stop(name)));
 }
 
-/** Changes something in three services that a guard must vouch for. */
+/** Makes a change in three services that needs an access check. */
 async function changeEverything({ api, organization, projectId, apiKeyId }: SignedUp) {
   const request = { projectId, expectedFingerprint: '', requestId: '' };
   const { propagation } = await api.projectTokens.regenerateProjectToken(request);
@@ -101,7 +101,7 @@ test.serial('all at once, cold, without NATS, which comes later', async (t) => {
   t.pass();
 });
 
-test.serial('without token, which comes later: until then nobody is vouched for', async (t) => {
+test.serial('without token, which comes later: until then no access check succeeds', async (t) => {
   await using silo = await prepareTestSilo();
   for (const name of serviceNames) await silo.start(name);
   const ada = await silo.signUp('Ada');

@@ -7,7 +7,7 @@ import { serviceNames } from '@silo/service/config.ts';
 import test from 'ava';
 import { type Filter, MongoClient } from 'mongodb';
 import { connect } from 'nats';
-import { tellStory } from '../faults/story.ts';
+import { runStory } from '../faults/story.ts';
 import { type Clients, connectClients, type SignedUp } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
 import { invariantsHold } from '../invariants.ts';
@@ -30,7 +30,7 @@ test.before(async () => {
   admin = new MongoClient(silo.endpoints.mongodb);
   // Every operation is a slow one, and is logged.
   await admin.db('silo_org').command({ profile: 0, slowms: -1 });
-  const story = await tellStory(clients);
+  const story = await runStory(clients);
   ada = story.ada;
   const people = [story.ada, story.bob];
   secrets = people.flatMap(({ account, apiKey, projectToken }) => [

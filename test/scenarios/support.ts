@@ -135,7 +135,7 @@ export async function isLive(silo: TestSilo, apiKey: string): Promise<boolean> {
   return outcome !== 'TOKEN_INVALID';
 }
 
-/** A guard that holds a lease and is never heard of again: a barrier waits for it until its end. */
+/** A guard that acquires a lease and then stops: a barrier waits until the lease expires. */
 export async function addSilentGuard(silo: TestSilo): Promise<void> {
   const { registry } = silo.internal(certificate('guard-edge')).token;
   await registry.acquire({ leaseId: ulid().toLowerCase(), guardName: 'silent' });

@@ -61,38 +61,38 @@ async function facts({ mongo, databasePrefix }: TestSilo, { sourceId }: Arena, m
 }
 
 /** The outcome of one round is one of the legal ones: what was answered is what is on record. */
-async function judge(
+async function checkEnds(
   t: ExecutionContext,
   silo: TestSilo,
   here: Arena,
   { moveId, ends }: { moveId: string; ends: Partial<Record<Act, string>> },
 ): Promise<void> {
-  const told = JSON.stringify(ends);
+  const summary = JSON.stringify(ends);
   const { undoneBy, finalized, limit, count, project } = await facts(silo, here, moveId);
   const [one, two] = [await project(here.one), await project(here.two)];
   const undone = ends.undo === 'OK';
-  t.is(undoneBy !== undefined, undone, told);
-  t.is(finalized, ends.finalize === 'OK', told);
-  t.false(undone && finalized, told);
+  t.is(undoneBy !== undefined, undone, summary);
+  t.is(finalized, ends.finalize === 'OK', summary);
+  t.false(undone && finalized, summary);
   // What comes back fits in after all where it goes on at once, or is deleted.
   const comesBack = undone && ends.move !== 'OK' && ends.delete !== 'OK';
-  if (comesBack) t.not(ends.downgrade, 'OK', told);
-  if (ends.downgrade === 'OK') t.deepEqual([limit, count], [1, 1], told);
+  if (comesBack) t.not(ends.downgrade, 'OK', summary);
+  if (ends.downgrade === 'OK') t.deepEqual([limit, count], [1, 1], summary);
   const isDeleted = two.state === ProjectState.PROJECT_STATE_DELETED;
-  t.is(isDeleted, ends.delete === 'OK', told);
+  t.is(isDeleted, ends.delete === 'OK', summary);
   const home = undone ? here.sourceId : here.destinationId;
-  t.is(one.organizationId, ends.move === 'OK' ? here.elsewhere : home, told);
-  t.is(two.organizationId, home, told);
+  t.is(one.organizationId, ends.move === 'OK' ? here.elsewhere : home, summary);
+  t.is(two.organizationId, home, summary);
   const reasons: Record<string, string[]> = {
     undo: ['MOVE_FINALIZED', 'MOVE_SUPERSEDED', 'PROJECT_NOT_ACTIVE', 'PROJECT_LIMIT'],
     finalize: ['MOVE_UNDONE'],
     downgrade: ['PLAN_LIMIT_EXCEEDED'],
-    // With the last project: whoever came first left it alone there.
+    // With the last project: the first move left it alone there.
     move: ['LAST_PROJECT'],
     delete: [],
   };
   for (const [act, end] of Object.entries(ends)) {
-    t.true(end === 'OK' || reasons[act]?.includes(end), `${act}: ${told}`);
+    t.true(end === 'OK' || reasons[act]?.includes(end), `${act}: ${summary}`);
   }
 }
 
@@ -136,7 +136,7 @@ for (const contest of contests) {
         }),
       );
       const ends = Object.fromEntries(contest.map((act, index) => [act, results[index] ?? '']));
-      await judge(t, silo, here, { moveId, ends });
+      await checkEnds(t, silo, here, { moveId, ends });
       seen.add(JSON.stringify(contest.map((act) => ends[act])));
       await reset(here, ends);
     }

@@ -24,7 +24,9 @@ import {
 const test = scenarios();
 const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
 
-/** Ada moves a project from her organization to Bob's, of which she is a MEMBER; Bob is one of hers. */
+/**
+ * Ada moves a project from her organization to Bob's, of which she is a MEMBER; Bob is one of hers.
+ */
 async function between(silo: TestSilo) {
   const ada = await mover(silo, { name: 'Ada' });
   const bob = await silo.signUp('Bob');
@@ -183,7 +185,7 @@ test('an admin of the destination ends the time to undo; nobody else does, and o
   await refused(t, undoMove(bob.api, moveId), 'MOVE_FINALIZED');
 });
 
-test('what stands in the way of an undo is told at once', async (t) => {
+test('everything that prevents an undo is reported together', async (t) => {
   const ada = await mover(t.context.silo, { projects: 2 });
   const { sourceId: from, destinationId: to, projectIds, movingId } = ada;
   const { id } = await moveBatch(ada.api, { from, to, projectIds });

@@ -4,11 +4,11 @@ import { type DeploymentOptions, deploymentOf, findDevelopment } from '../deploy
 import { usage } from '../failure.ts';
 import type { Deployment } from '../profiles.ts';
 
-/** A command that is told where a deployment is. */
+/** A command with options for the location of a deployment. */
 export function commandWithDeployment(name: string) {
   return new Command(name)
     .option('--dev', 'the development Silo that `npm start` runs here; its profile is called `dev`')
-    .option('--endpoints <file>', 'a file like .silo/endpoints.json, which tells where Silo is')
+    .option('--endpoints <file>', 'a file like .silo/endpoints.json, with the addresses of Silo')
     .option('--region <region>', 'the region, such as us')
     .option('--ca <file>', 'the certificate authority’s certificate, PEM')
     .option(

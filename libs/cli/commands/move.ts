@@ -22,7 +22,7 @@ export function move(cli: Cli) {
     .option('--to <organization>', 'where to: name or id; asked for if not given')
     .option('--preview', 'only show what would happen, and its fingerprint')
     .option('--yes', 'do not ask; needs --fingerprint')
-    .option('--fingerprint <fingerprint>', 'move only if this still tells what the move would do')
+    .option('--fingerprint <fingerprint>', 'move only if the preview still has this fingerprint')
     .action(async (given, { to, preview, yes, fingerprint }) => {
       if (yes && fingerprint === undefined) {
         throw usage('--yes needs the fingerprint of what you agree to.', 'silo move --preview');

@@ -13,9 +13,9 @@ export function timeText(time: Date | undefined): string {
 
 /** Lines of `name  value`, those left out that have none. */
 export function facts(...pairs: [name: string, value: string | undefined][]): Block[] {
-  const told = pairs.filter(([, value]) => value !== undefined && value !== '');
-  const width = Math.max(...told.map(([name]) => name.length));
-  return told.map(([name, value = '']) => [
+  const shown = pairs.filter(([, value]) => value !== undefined && value !== '');
+  const width = Math.max(...shown.map(([name]) => name.length));
+  return shown.map(([name, value = '']) => [
     { text: name.padEnd(width), style: 'dim' },
     `  ${value}`,
   ]);

@@ -52,7 +52,7 @@ type Shell = { file: string; args: string[]; load: string };
 
 const shells: Record<'bash' | 'zsh' | 'fish', Shell> = {
   bash: { file: 'bash', args: ['--norc', '--noprofile', '-i'], load: 'source silo.bash' },
-  // -f: no start-up files; -u: whoever owns the directories of the functions.
+  // -f: no start-up files; -u: do not check the owner of the function directories.
   zsh: {
     file: 'zsh',
     args: ['-f', '-i'],

@@ -61,7 +61,7 @@ for (const [what, error, exit] of exits) {
   });
 }
 
-test('a message that is too large is told as that, not as a rule’s refusal', (t) => {
+test('a message that is too large is reported as such, not as a rule violation', (t) => {
   const text = textOf(unanswered(status.RESOURCE_EXHAUSTED, undefined, tooLarge));
   t.regex(text, /^error: A message is too large for gRPC: .*4398498/);
   t.regex(text, /next: +report it/);
@@ -73,21 +73,21 @@ test('every exit code differs, and is explained', (t) => {
   t.deepEqual(Object.keys(exitMeanings), Object.keys(exitCodes));
 });
 
-test('a rate limit is told with how long to wait', (t) => {
+test('a rate limit is reported with the time to wait', (t) => {
   t.regex(
     textOf(refused(errors.rateLimited('account', 3_200))),
     /next: +wait 4 s, then run it again/,
   );
 });
 
-test('a refusal is told with what to do next, its reason and the request’s id', (t) => {
+test('an error is shown with the next step, its reason and the request id', (t) => {
   const slots = { organizationId: 'org_us_1', limit: 1, count: 1 };
   const text = textOf(refused(errors.projectLimit(slots), 'request-1'));
   t.regex(text, /next: {2}silo plan list, then silo plan change PLAN --org org_us_1/);
   t.regex(text, /reason PROJECT_LIMIT · request request-1/);
 });
 
-test('a refusal with a reason that only a newer server knows is told as a refusal', (t) => {
+test('an error with a reason that only a newer server knows is shown as an error of Silo', (t) => {
   const newer = new SiloError({
     ...{ code: status.FAILED_PRECONDITION, message: 'The moon is full.' },
     ...{ reason: ErrorReason.ERROR_REASON_UNSPECIFIED, reasonName: 'MOON_FULL' },
@@ -96,7 +96,7 @@ test('a refusal with a reason that only a newer server knows is told as a refusa
   t.is(textOf(refused(newer)), 'error: The moon is full.\nreason MOON_FULL\n');
 });
 
-test('all violations of a combined refusal are told', (t) => {
+test('all violations of a combined error are shown', (t) => {
   const slots = { organizationId: 'org_us_1', limit: 1, count: 1 };
   const refusal = combine([errors.lastProject(), errors.projectLimit(slots)]);
   const text = textOf(refused(refusal));
@@ -107,16 +107,16 @@ test('all violations of a combined refusal are told', (t) => {
   });
 });
 
-test('fields are told by their paths', (t) => {
+test('fields are shown by their paths', (t) => {
   const refusal = errors.invalidField([{ field: 'project.name', description: 'is too long' }]);
   t.regex(textOf(refused(refusal)), /^ {2}project\.name: is too long$/m);
 });
 
-test('a bug of Silo is told with the id that finds its log lines', (t) => {
+test('a bug of Silo is shown with the id of its log lines', (t) => {
   t.regex(textOf(refused(errors.internal('call-1'))), /reason INTERNAL · call call-1/);
 });
 
-test('where the outcome is unknown, the way to learn it is told', (t) => {
+test('if the outcome is unknown, the error shows how to find out', (t) => {
   const again = /--request-id request-1/;
   t.regex(textOf(refused(errors.dependencyUnavailable('org'), 'request-1')), again);
   t.regex(textOf(unanswered(status.UNAVAILABLE, 'request-1')), again);

@@ -82,7 +82,7 @@ test('repeats are bounded, and wait at least as long as the server asks', async 
 });
 
 for (const name of ['createAccount', 'createApiKey', 'rollApiKey', 'inviteMember']) {
-  test(`the request id of ${name} is a secret: neither taken nor told`, async (t) => {
+  test(`the request id of ${name} is a secret: neither accepted nor shown`, async (t) => {
     const { method } = failing(errors.lastOwner());
     const [fresh, given] = [patience(), patience({ requestId: 'mine' })].map(
       (each) => patient({ [name]: method }, each)[name],
@@ -92,7 +92,7 @@ for (const name of ['createAccount', 'createApiKey', 'rollApiKey', 'inviteMember
   });
 }
 
-test('a signal ends the waiting, and tells the id of the change that was under way', async (t) => {
+test('a signal ends the wait, and the error has the id of the pending change', async (t) => {
   const controller = new AbortController();
   const { method } = failing(errors.draining());
   const sleep = async () => {
@@ -121,7 +121,7 @@ test('a call that is refused for its rate is made again, after the time that the
   t.true((slept[0] ?? 0) >= 4_000 && (slept[1] ?? 0) >= 2_000, slept.join());
 });
 
-test('a limit that is further away than the command waits is told at once', async (t) => {
+test('a limit that is further away than the command waits is reported at once', async (t) => {
   const { method, requests } = failing(errors.rateLimited('sign_ups', 3_000_000));
   const { createAccount } = patient({ createAccount: method }, patience());
   const { refusal } = await failureOf(t, createAccount({ requestId: '' }));

@@ -7,14 +7,16 @@ import { createProgram } from '../program.ts';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 
-test('the README tells every exit code, as the command does', (t) => {
-  const told = [...readme.matchAll(/^\| (\d+) \| (\w+) \| (.*) \|$/gm)].map((row) => row.slice(1));
+test('the README lists every exit code, as the command does', (t) => {
+  const listed = [...readme.matchAll(/^\| (\d+) \| (\w+) \| (.*) \|$/gm)].map((row) =>
+    row.slice(1),
+  );
   const meant = Object.entries(exitMeanings).map(([name, meaning]) => [
     String(exitCodes[name as keyof typeof exitCodes]),
     name,
     meaning,
   ]);
-  t.deepEqual(told, meant);
+  t.deepEqual(listed, meant);
 });
 
 test('the README names every command, and none that there is not', (t) => {

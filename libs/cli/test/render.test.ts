@@ -28,7 +28,7 @@ const plan: Plan = {
   destination: { id: 'org_us_2', name: 'Acme' },
 };
 
-test('a preview tells every rule, who loses and gains, the slots, and the fingerprint', (t) => {
+test('a preview shows every rule, who loses and gains access, the slots, and the fingerprint', (t) => {
   const preview = PreviewMoveResponse.fromPartial({
     checks: [
       { rule: MoveRule.MOVE_RULE_ELSEWHERE, passed: true },
@@ -100,7 +100,7 @@ test('of many people the first are named, the others counted; the count is of al
   t.regex(text, /… and 1214 more people +loses access/);
 });
 
-test('a batch is told by its size, and that nobody is concerned is said', (t) => {
+test('a batch is shown by its size, also if it affects no account', (t) => {
   const projects = [...plan.projects, Project.fromPartial({ id: 'prj_2', name: 'App' })];
   const text = plain(previewBlocks(PreviewMoveResponse.fromPartial({}), { ...plan, projects }));
   t.regex(text, /^Move 2 projects from Example to Acme$/m);
@@ -124,23 +124,23 @@ const states: [what: string, move: Partial<Move>, state: string][] = [
 ];
 
 for (const [what, fields, state] of states) {
-  test(`the state of ${what} is told`, (t) => {
+  test(`the state of ${what} is shown`, (t) => {
     const move = Move.fromPartial({ id: 'mov_1', projectIds: ['prj_1'], ...fields });
     t.true(plain(moveBlocks(move, now)).endsWith(`state     ${state}\n`));
     t.true(plain(movesBlocks([move], now)).includes(state));
   });
 }
 
-test('how a revocation has spread is told where it took access away', (t) => {
+test('the propagation is shown if the change ended access', (t) => {
   const elapsed = { seconds: 1, nanos: 500_000_000 };
-  const told = (guards: number, expired: number) =>
+  const propagated = (guards: number, expired: number) =>
     plain(propagationBlocks(Propagation.fromPartial({ guards, expired, elapsed })));
   t.is(
-    told(4, 1),
+    propagated(4, 1),
     'The old access has ended everywhere (4 guards, 1 of them by the end of their lease, 1500 ms).\n',
   );
-  t.is(told(1, 0), 'The old access has ended everywhere (1 guard, 1500 ms).\n');
-  t.is(told(0, 0), 'The old access has ended everywhere (1500 ms).\n');
+  t.is(propagated(1, 0), 'The old access has ended everywhere (1 guard, 1500 ms).\n');
+  t.is(propagated(0, 0), 'The old access has ended everywhere (1500 ms).\n');
   t.deepEqual(propagationBlocks(undefined), []);
 });
 

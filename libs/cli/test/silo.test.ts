@@ -20,13 +20,13 @@ test('help is an answer; a missing or unknown command is a mistake, with the hel
   t.regex(unknown.errors, /unknown command 'prjects'\n\(Did you mean projects\?\)/);
 });
 
-test('the exit codes are told, also as JSON', async (t) => {
+test('the exit codes are shown, also as JSON', async (t) => {
   t.regex((await silo('help', 'exit-codes')).output, /^130 +interrupted /m);
   const { exitCodes } = JSON.parse((await silo('exit-codes', '--json')).output);
   t.like(exitCodes, { 0: { code: 0, name: 'ok' } });
 });
 
-test('a mistake is told to scripts as one JSON document', async (t) => {
+test('an error is one JSON document for scripts', async (t) => {
   const { code, output } = await silo('projects', '--json', '--nope');
   t.is(code, 2);
   t.like(JSON.parse(output), { error: { exit: 2, message: "unknown option '--nope'" } });

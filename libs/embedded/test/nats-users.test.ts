@@ -78,8 +78,9 @@ for (const [user, subjects] of forgeries) {
 
 test('the broker takes what a service and a guard have to publish', async (t) => {
   const { as, admin } = await serve(t);
-  const heard: string[] = [];
-  const note = (_error: Error | null, { subject }: { subject: string }) => void heard.push(subject);
+  const received: string[] = [];
+  const note = (_error: Error | null, { subject }: { subject: string }) =>
+    void received.push(subject);
   admin.subscribe('*.silo.v1.>', { callback: note });
   admin.subscribe('acknowledged.silo.v1', { callback: note });
   await admin.flush();
@@ -89,15 +90,15 @@ test('the broker takes what a service and a guard have to publish', async (t) =>
   t.is(await refusalOf(org, 'numbered.silo.v1.org'), undefined);
   t.is(await refusalOf(await as('guard'), 'acknowledged.silo.v1'), undefined);
   await admin.flush();
-  t.deepEqual(heard, ['numbered.silo.v1.org', 'acknowledged.silo.v1']);
+  t.deepEqual(received, ['numbered.silo.v1.org', 'acknowledged.silo.v1']);
 });
 
-test('the guard user hears batches, and nothing of the stream', async (t) => {
+test('the guard user receives event batches, and nothing of the stream', async (t) => {
   const { as, admin } = await serve(t);
   const guard = await as('guard');
-  const heard: string[] = [];
+  const received: string[] = [];
   const callback = (_error: Error | null, { subject }: { subject: string }) =>
-    void heard.push(subject);
+    void received.push(subject);
   guard.subscribe('numbered.silo.v1.token', { callback });
   const refused = new Promise((resolve) => guard.subscribe(revoked, { callback: resolve }));
   await guard.flush();
@@ -106,10 +107,10 @@ test('the guard user hears batches, and nothing of the stream', async (t) => {
   admin.publish(revoked, 'event');
   await admin.flush();
   await guard.flush();
-  t.deepEqual(heard, ['numbered.silo.v1.token']);
+  t.deepEqual(received, ['numbered.silo.v1.token']);
 });
 
-test('a subscriber reads the stream with consumers of every kind, and hears it live', async (t) => {
+test('a subscriber reads the stream with consumers of every kind, and receives new events', async (t) => {
   const { as, admin } = await serve(t);
   const subscriber = await as('subscriber');
   const stream = subscriber.jetstream();

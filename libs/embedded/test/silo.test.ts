@@ -184,7 +184,7 @@ test.serial('after SIGKILL of the command nothing stays, and the next start work
 });
 
 test.serial(
-  'a documented port that is taken is replaced by a free one, which is kept and told',
+  'a documented port that is taken is replaced by a free one, which is kept and reported',
   async (t) => {
     const directory = await temporaryDirectory(t);
     const blocker = createServer();

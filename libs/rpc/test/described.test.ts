@@ -227,14 +227,14 @@ test('the health of NATS has a name of its own and does not affect other names',
 test('a health watch reports every change, and NOT_SERVING for good when the server drains', async (t) => {
   const { outer, ports } = await start(t);
   const health = connect(HealthClient, outer, { refusals: true });
-  const heard: number[] = [];
+  const received: number[] = [];
   const watching = (async () => {
     for await (const { status: now } of health.watch({ service: '' })) {
-      heard.push(now);
-      if (heard.length === 1) ports.setServing(true);
-      if (heard.length === 2) void ports.drain(100).then(() => ports.setServing(true));
+      received.push(now);
+      if (received.length === 1) ports.setServing(true);
+      if (received.length === 2) void ports.drain(100).then(() => ports.setServing(true));
     }
   })();
   await t.throwsAsync(watching);
-  t.deepEqual(heard, [NOT_SERVING, SERVING, NOT_SERVING]);
+  t.deepEqual(received, [NOT_SERVING, SERVING, NOT_SERVING]);
 });

@@ -64,9 +64,9 @@ test('what only a newer release knows is left to it, logged once, and counted', 
   await sagas.deleteOne({ _id: 'newer_kind' });
   while (runner.unknown !== 1) await sagas.findOne();
   t.deepEqual(await sagas.find({ _id: 'newer_state' }).toArray(), before.slice(1));
-  const told = service.logged.map(({ kind, state, count }) => ({ kind, state, count }));
+  const reported = service.logged.map(({ kind, state, count }) => ({ kind, state, count }));
   t.deepEqual(
-    told.sort((a, b) => (String(a.kind) < String(b.kind) ? -1 : 1)),
+    reported.sort((a, b) => (String(a.kind) < String(b.kind) ? -1 : 1)),
     [
       { kind: 'listing', state: 'THIRD', count: 1 },
       { kind: 'migrate', state: 'DECIDED', count: 1 },
@@ -77,7 +77,7 @@ test('what only a newer release knows is left to it, logged once, and counted', 
 });
 
 for (const open of [true, false]) {
-  test(`a repeat of what only a newer release knows is told to come again (open: ${open})`, async (t) => {
+  test(`a retry of a saga that only a newer release knows gets a retryable error (open: ${open})`, async (t) => {
     const service = await openService(t);
     const definition = listing(new Set());
     await service.start(definition).begin('saga_1');

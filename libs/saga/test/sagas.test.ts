@@ -149,7 +149,7 @@ test('one open saga has a lock; the next may begin when it has ended', async (t)
   await t.notThrowsAsync(begin('saga_2', 'plan:org_1'));
 });
 
-test('whoever asks for a running saga joins it', async (t) => {
+test('a request for a running saga joins it', async (t) => {
   const service = await openService(t);
   let runs = 0;
   const definition = listing(new Set(), (point) => {
@@ -164,7 +164,7 @@ test('whoever asks for a running saga joins it', async (t) => {
   t.true(all.every(({ state }) => state === 'DONE'));
 });
 
-test('a caller whose time is over is told REQUEST_IN_PROGRESS, and the saga goes on', async (t) => {
+test('a caller whose deadline passes gets REQUEST_IN_PROGRESS, and the saga continues', async (t) => {
   const service = await openService(t);
   const hurry = new AbortController();
   const definition = listing(new Set(), (point) => point === 'before b' && hurry.abort());

@@ -35,7 +35,7 @@ test('leases that would lapse between renewals are refused at the start', (t) =>
   t.is(faultsOf({ LEASE_DRIFT_SHARE: '0.5' }).length, 1);
 });
 
-test('a dangerous lease is told together with what else is wrong', (t) => {
+test('a dangerous lease is reported together with the other faults', (t) => {
   const faults = faultsOf({ LEASE_MS: '1000', LEASE_RENEW_MS: '900', REGION: 'mars', SIGNUP: 'x' });
   t.is(faults.length, 3);
   t.is(faultsOf({ LEASE_DRIFT_SHARE: '0', LEASE_MS: '100000' }).length, 2);

@@ -7,7 +7,7 @@ import { serviceConfigSpec } from '../config.ts';
 
 const password = 'hunter2-3f9a';
 
-/** A log, and all that it was told. */
+/** A log that keeps its entries. */
 function capture(): { log: Log; text: () => string; written: Promise<void> } {
   const lines: string[] = [];
   const { promise: written, resolve } = Promise.withResolvers<void>();
@@ -64,7 +64,7 @@ test('a login that NATS refuses is logged, without the password', async (t) => {
   t.false(text().includes(password));
 });
 
-test('a password that is not encoded is refused at the start, without being told', (t) => {
+test('a password that is not encoded is rejected at the start, without being logged', (t) => {
   for (const [name, value] of [
     ['MONGODB_URL', `mongodb://org:pa/${password}@a`],
     ['NATS_URL', `nats://org:pa@${password}@a`],

@@ -23,7 +23,7 @@ export const acknowledgements: Row = {
   name: 'acknowledgements',
   unit: 'share',
   goal: { of: 'value', atMost: 0.2 },
-  about: `acknowledgements heard on NATS of ${many} revocations at once with ${guards} guards beside the services' own, for each revocation and guard`,
+  about: `acknowledgements received on NATS of ${many} revocations at once with ${guards} guards beside the services' own, for each revocation and guard`,
   run: measure,
 };
 
@@ -52,11 +52,11 @@ async function measure(bench: Bench): Promise<Measured> {
 
 /** Counts what guards acknowledge, until disposed of. */
 class Messages implements Disposable {
-  readonly #hearing: Disposable;
+  readonly #subscription: Disposable;
   #count = 0;
 
   constructor(nats: NatsLink) {
-    this.#hearing = hearAcknowledgements(nats, {
+    this.#subscription = hearAcknowledgements(nats, {
       subjectPrefix,
       onHeard: () => this.#count++,
       // It counts what it has no key for.
@@ -76,6 +76,6 @@ class Messages implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#hearing[Symbol.dispose]();
+    this.#subscription[Symbol.dispose]();
   }
 }

@@ -58,7 +58,7 @@ async function preview(
   const move = { projectId, destinationOrganizationId: to };
   const { planFingerprint, losing, gaining } = await projects.previewMove({ ...move, ...batch });
   if (losing?.memberCount !== members / 2 || gaining?.memberCount !== members / 2) {
-    throw new Error('the preview tells of other members than there are');
+    throw new Error('the preview lists other members than expected');
   }
   return planFingerprint;
 }

@@ -9,14 +9,14 @@ import { cpuPerCall, type ProcessGroups } from '../process-usage.ts';
 import { type Goal, type Measured, milliseconds, type Row } from '../row.ts';
 import { createTenant, type Tenant } from '../tenant.ts';
 
-/** Less than an event, which has some 700: what is told is the least that messages take. */
+/** Less than an event, which has some 700: the floor is measured with smaller messages. */
 const messageBytes = 300;
 
 const atMostThrice: Goal = { of: 'ratio', atMost: 3 };
 
 /**
- * `RegenerateProjectToken` over public gRPC, one call after another, while so many guards live beside
- * those of the four services: when it returns, none of them accepts the old token any more.
+ * `RegenerateProjectToken` over public gRPC, one call after another, while so many guards live
+ * beside those of the four services: when it returns, none of them accepts the old token any more.
  *
  * The floor, one after another: a bare transaction that writes as many documents (the project's
  * token, the fact of the old one and of the new one, outbox), a bare majority write (what is
@@ -59,9 +59,9 @@ async function measure(
   const took = await compareLatencies({ floor, measured: () => revocations.revoke() });
   const { value, floor: floorMs, remark } = milliseconds(took);
   const cpu = await cpuPerCall(await processesOf(bench, fleet.pid), () => revocations.revoke());
-  const told = `${remark}; ${revocations.remark()}; each call takes ${cpu}${fanOutRemark}`;
-  if (which === 'p50') return { value, floor: floorMs, remark: told };
-  return { value: took.measured.p99Ms, floor: took.floor.p99Ms, remark: told };
+  const text = `${remark}; ${revocations.remark()}; each call takes ${cpu}${fanOutRemark}`;
+  if (which === 'p50') return { value, floor: floorMs, remark: text };
+  return { value: took.measured.p99Ms, floor: took.floor.p99Ms, remark: text };
 }
 
 /** What the machine takes for the messages alone, where nobody does anything about them. */
@@ -110,7 +110,7 @@ async function processesOf(bench: Bench, fleet: number): Promise<ProcessGroups> 
 }
 
 function propagationOf({ propagation }: RegenerateProjectTokenResponse) {
-  if (propagation === undefined) throw new TypeError('the answer does not tell how it has spread');
+  if (propagation === undefined) throw new TypeError('the response has no propagation');
   return propagation;
 }
 

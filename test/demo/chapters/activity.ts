@@ -4,8 +4,8 @@ import type { Cast, Person, Stage } from '../stage.ts';
 
 /** The activity logs of both organizations; the move stands in both, under one id. */
 export async function readActivity(stage: Stage, { ada, grace }: Cast, moveId: string) {
-  const { teller } = stage;
-  teller.chapter('What the activity logs say');
+  const { narrator } = stage;
+  narrator.chapter('What the activity logs say');
   await readLog(stage, ada, moveId, [
     'org.organization_created',
     'project.created',
@@ -25,18 +25,18 @@ export async function readActivity(stage: Stage, { ada, grace }: Cast, moveId: s
 }
 
 async function readLog(
-  { teller }: Stage,
+  { narrator }: Stage,
   { name, api, organization }: Person,
   moveId: string,
   types: readonly string[],
 ): Promise<void> {
-  await teller.step(`${name} reads that of ${organization.name}, oldest first`, async (step) => {
+  await narrator.step(`${name} reads that of ${organization.name}, oldest first`, async (step) => {
     const entries = (await api.listActivity(organization.id)).toReversed();
-    for (const entry of entries) step.say(lineOf(entry, teller.nameOf));
-    const told = new Set(entries.map(({ type }) => type));
+    for (const entry of entries) step.say(lineOf(entry, narrator.nameOf));
+    const shown = new Set(entries.map(({ type }) => type));
     claim(
       'what is missing',
-      types.filter((type) => !told.has(type)),
+      types.filter((type) => !shown.has(type)),
       [],
     );
     const moves = entries.filter(({ type }) => type === 'project.moved');

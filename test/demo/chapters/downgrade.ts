@@ -6,12 +6,12 @@ import type { Projects } from './upgrade.ts';
 
 /** Down to one project, and back to the free plan. */
 export async function downgrade(stage: Stage, { ada }: Cast, { recommended }: Projects) {
-  const { teller } = stage;
+  const { narrator } = stage;
   const { api, organization, defaultProject } = ada;
   const about = organization.id;
-  teller.chapter('Back to the free plan');
+  narrator.chapter('Back to the free plan');
 
-  await teller.step('Four projects are too many for it', async (step) => {
+  await narrator.step('Four projects are too many for it', async (step) => {
     const refusal = await refused('PLAN_LIMIT_EXCEEDED', api.changePlan(about, Plan.PLAN_FREE));
     step.refusal(refusal);
     claim('the counts', [refusal.metadata.limit, refusal.metadata.count], ['1', '4']);
@@ -20,7 +20,7 @@ export async function downgrade(stage: Stage, { ada }: Cast, { recommended }: Pr
   });
 
   for (const { id, name, token } of recommended) {
-    await teller.step(`Ada deletes ${name}: its token is refused at once`, async (step) => {
+    await narrator.step(`Ada deletes ${name}: its token is refused at once`, async (step) => {
       const project = await api.deleteProject(id);
       const why = await claimTokenRefused(stage, token);
       await refused('PROJECT_NOT_FOUND', api.getProject(id));
@@ -31,7 +31,7 @@ export async function downgrade(stage: Stage, { ada }: Cast, { recommended }: Pr
     });
   }
 
-  await teller.step('One project is left, and the free plan takes it', async (step) => {
+  await narrator.step('One project is left, and the free plan takes it', async (step) => {
     const left = await api.listProjects(about);
     claim(
       'the project that is left',

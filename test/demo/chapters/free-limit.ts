@@ -7,12 +7,12 @@ import type { Cast, Stage } from '../stage.ts';
 export type SecondProject = { name: string; requestId: string };
 
 /** The free plan's limit, and what it takes to leave it. */
-export async function hitFreeLimit({ teller }: Stage, { ada }: Cast): Promise<SecondProject> {
+export async function hitFreeLimit({ narrator }: Stage, { ada }: Cast): Promise<SecondProject> {
   const organizationId = ada.organization.id;
   const second = { name: 'Mobile App', requestId: randomUUID() };
-  teller.chapter('The free plan ends at one project');
+  narrator.chapter('The free plan ends at one project');
 
-  await teller.step('Ada asks for a second project', async (step) => {
+  await narrator.step('Ada asks for a second project', async (step) => {
     const refusal = await refused(
       'PROJECT_LIMIT',
       ada.api.createProject(organizationId, second.name, second.requestId),
@@ -31,7 +31,7 @@ export async function hitFreeLimit({ teller }: Stage, { ada }: Cast): Promise<Se
     claim('how many projects there are', projects.length, 1);
   });
 
-  await teller.step('She asks for a bigger plan, but has not said who pays', async (step) => {
+  await narrator.step('She asks for a bigger plan, but has not said who pays', async (step) => {
     const refusal = await refused(
       'BILLING_DETAILS_REQUIRED',
       ada.api.changePlan(organizationId, Plan.PLAN_PAY_AS_YOU_GO),

@@ -4,17 +4,17 @@ import type { Cast, Stage } from '../stage.ts';
 import type { Projects } from './upgrade.ts';
 
 /** Ada invites Grace, who joins as a member. */
-export async function invite({ teller }: Stage, { ada, grace }: Cast, { mobile }: Projects) {
+export async function invite({ narrator }: Stage, { ada, grace }: Cast, { mobile }: Projects) {
   const about = ada.organization.id;
-  teller.chapter('Ada invites Grace');
+  narrator.chapter('Ada invites Grace');
 
-  await teller.step('Before that, Ada’s organization does not exist for Grace', async (step) => {
+  await narrator.step('Before that, Ada’s organization does not exist for Grace', async (step) => {
     const refusal = await refused('PROJECT_NOT_FOUND', grace.api.getProject(mobile.id));
     step.refusal(refusal);
     await refused('ORGANIZATION_NOT_FOUND', grace.api.listMembers(about));
   });
 
-  const invited = await teller.step('Ada invites Grace’s e-mail', async (step) => {
+  const invited = await narrator.step('Ada invites Grace’s e-mail', async (step) => {
     const answer = await ada.api.inviteMember(about, grace.email);
     const { id, email } = given(answer.invite, 'invite');
     claim('the invited e-mail', email, grace.email);
@@ -25,7 +25,7 @@ export async function invite({ teller }: Stage, { ada, grace }: Cast, { mobile }
     return { id, code: answer.code };
   });
 
-  await teller.step('Grace accepts, and is a member of both organizations', async (step) => {
+  await narrator.step('Grace accepts, and is a member of both organizations', async (step) => {
     const { member } = await grace.api.acceptInvite(invited.code);
     claim('her level', member?.level, Level.LEVEL_MEMBER);
     const organizations = await grace.api.listOrganizations();

@@ -7,13 +7,13 @@ import type { Projects } from './upgrade.ts';
 /** A key of one of the two, and what becomes of it. */
 type Key = { owner: Person; name: string; secret: string; keepsAccess: boolean };
 
-/** Grace moves a project out of Ada's organization; whoever is left behind has lost it. */
+/** Grace moves a project out of Ada's organization; her former co-members lose access. */
 export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): Promise<string> {
-  const { teller } = stage;
+  const { narrator } = stage;
   const { ada, grace } = cast;
-  teller.chapter('A project moves, and those who are left behind lose it');
+  narrator.chapter('A project moves, and those who are left behind lose it');
 
-  await teller.step('Grace, a mere member, may not move it out', async (step) => {
+  await narrator.step('Grace, a mere member, may not move it out', async (step) => {
     const refusal = await refused(
       'ADMIN_REQUIRED',
       grace.api.moveProject(mobile.id, grace.organization.id),
@@ -21,7 +21,7 @@ export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): 
     step.refusal(refusal);
   });
 
-  await teller.step('Ada makes her an admin', async (step) => {
+  await narrator.step('Ada makes her an admin', async (step) => {
     const about = ada.organization.id;
     const { level } = await ada.api.updateMember(about, grace.accountId, Level.LEVEL_ADMIN);
     claim('her level', level, Level.LEVEL_ADMIN);
@@ -31,7 +31,7 @@ export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): 
 
   const keys = await createKeys(stage, cast, mobile.id);
 
-  const moveId = await teller.step('Grace moves it to her own organization', async (step) => {
+  const moveId = await narrator.step('Grace moves it to her own organization', async (step) => {
     const { project, move } = await grace.api.moveProject(mobile.id, grace.organization.id);
     claim('the owner', project.organizationId, grace.organization.id);
     claim(
@@ -58,14 +58,17 @@ export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): 
     return move.id;
   });
 
-  await teller.step('Its token goes with it: apps that send data notice nothing', async (step) => {
-    const expected = { projectId: mobile.id, organizationId: grace.organization.id };
-    await claimTokenGood(stage, mobile.token, expected);
-    claim('the token', (await grace.api.getProjectToken(mobile.id)).token, mobile.token);
-    step.say(`${mobile.token} is accepted, for ${grace.organization.name}`);
-  });
+  await narrator.step(
+    'Its token goes with it: apps that send data notice nothing',
+    async (step) => {
+      const expected = { projectId: mobile.id, organizationId: grace.organization.id };
+      await claimTokenGood(stage, mobile.token, expected);
+      claim('the token', (await grace.api.getProjectToken(mobile.id)).token, mobile.token);
+      step.say(`${mobile.token} is accepted, for ${grace.organization.name}`);
+    },
+  );
 
-  await teller.step(
+  await narrator.step(
     'The API keys have followed their owners and their restrictions',
     async (step) => {
       for (const key of keys) {
@@ -80,7 +83,7 @@ export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): 
 
 async function createKeys(stage: Stage, { ada, grace }: Cast, projectId: string): Promise<Key[]> {
   const title = 'Both have API keys that reach the project';
-  return await stage.teller.step(title, async (step) => {
+  return await stage.narrator.step(title, async (step) => {
     const scopes = ['project:read', 'token:read'];
     const organizationIds = [ada.organization.id];
     const projectIds = [projectId];
@@ -117,7 +120,7 @@ async function claimReach(
   else await refused('PROJECT_NOT_FOUND', holder.getProject(projectId));
   const verdict = reaches ? 'allowed' : 'PROJECT_NOT_FOUND';
   claim(
-    `what services are told of the ${name}`,
+    `how services decide about the ${name}`,
     await askAccess(stage, secret, projectId),
     verdict,
   );

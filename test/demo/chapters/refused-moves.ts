@@ -6,21 +6,21 @@ import type { Projects } from './upgrade.ts';
 
 /** The moves that are refused, each with what it says; nothing is changed by any of them. */
 export async function refuseMoves(stage: Stage, { ada, grace }: Cast, { recommended }: Projects) {
-  const { teller, region } = stage;
+  const { narrator, region } = stage;
   const { api, organization } = ada;
   const { id: stagingId } = given(
     recommended.find(({ name }) => name === 'Staging'),
     'project named Staging',
   );
-  teller.chapter('The moves that are refused');
+  narrator.chapter('The moves that are refused');
 
-  const notebook = await teller.step(
+  const notebook = await narrator.step(
     'Ada creates another organization, on the free plan',
     async (step) => {
       const created = await api.createOrganization('Notebook');
       const { id, name } = given(created.organization, 'organization');
-      teller.name(id, name);
-      teller.name(created.projectId, `${name}’s Default Project`);
+      narrator.name(id, name);
+      narrator.name(created.projectId, `${name}’s Default Project`);
       step.say(`${id}, ${name}, with its Default Project ${created.projectId}`);
       await step.events(
         { type: 'org.organization_created', about: id },
@@ -33,7 +33,7 @@ export async function refuseMoves(stage: Stage, { ada, grace }: Cast, { recommen
   );
 
   const refuse = (title: string, reason: ReasonName, projectId: string, destinationId: string) =>
-    teller.step(title, async (step) => {
+    narrator.step(title, async (step) => {
       const before = await api.getProject(projectId);
       step.refusal(await refused(reason, api.moveProject(projectId, destinationId)));
       claim('the project afterwards', await api.getProject(projectId), before);
@@ -56,13 +56,13 @@ export async function refuseMoves(stage: Stage, { ada, grace }: Cast, { recommen
   const abroad = organization.id.replace(`org_${region}_`, `org_${elsewhere}_`);
   await refuse('To another region', 'CROSS_REGION', stagingId, abroad);
 
-  await teller.step('She could have asked before where the project can go', async (step) => {
+  await narrator.step('She could have asked before where the project can go', async (step) => {
     const destinations = await api.listMoveDestinations(stagingId);
-    const told = destinations.map(({ organizationName, blockers }) => ({
+    const listed = destinations.map(({ organizationName, blockers }) => ({
       organizationName,
       blockers: blockers.map(({ reason }) => reasonName(reason)),
     }));
-    claim('the destinations', told, [
+    claim('the destinations', listed, [
       { organizationName: 'Notebook', blockers: ['PROJECT_LIMIT'] },
     ]);
     for (const { organizationName, blockers } of destinations) {

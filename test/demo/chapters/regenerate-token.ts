@@ -3,12 +3,12 @@ import { type Cast, claimTokenGood, claimTokenRefused, type Stage } from '../sta
 
 /** A project token is replaced, and the old one is refused at once. */
 export async function regenerateToken(stage: Stage, { ada }: Cast): Promise<void> {
-  const { teller } = stage;
+  const { narrator } = stage;
   const { id: projectId, token: oldToken } = ada.defaultProject;
   const organizationId = ada.organization.id;
-  teller.chapter('A token is regenerated');
+  narrator.chapter('A token is regenerated');
 
-  const before = await teller.step('Ada looks at the token of her project', async (step) => {
+  const before = await narrator.step('Ada looks at the token of her project', async (step) => {
     const current = await ada.api.getProjectToken(projectId);
     claim('the token', current.token, oldToken);
     await claimTokenGood(stage, oldToken, { projectId, organizationId });
@@ -16,7 +16,7 @@ export async function regenerateToken(stage: Stage, { ada }: Cast): Promise<void
     return current;
   });
 
-  const after = await teller.step(
+  const after = await narrator.step(
     'She regenerates it: the old one is refused at once',
     async (step) => {
       const current = await ada.api.regenerateProjectToken(projectId, before.fingerprint);
@@ -38,7 +38,7 @@ export async function regenerateToken(stage: Stage, { ada }: Cast): Promise<void
     },
   );
 
-  await teller.step(
+  await narrator.step(
     'Whoever regenerates what is not current any more kills nothing',
     async (step) => {
       const late = ada.api.regenerateProjectToken(projectId, before.fingerprint);

@@ -10,13 +10,13 @@ import { type Cast, claimTokenGood, type Person, type Stage } from '../stage.ts'
 
 /** Two people sign up, and nobody signs up twice. */
 export async function signUp(stage: Stage): Promise<Cast> {
-  const { teller } = stage;
-  teller.chapter('Two people sign up');
-  // Fresh e-mails, so that the story can be told again on the same Silo.
+  const { narrator } = stage;
+  narrator.chapter('Two people sign up');
+  // Fresh e-mails, so that the demo can run again on the same Silo.
   const suffix = randomBytes(4).toString('hex');
   const ada = await createAccount(stage, 'Ada', 'Analytical Engines', suffix);
   const grace = await createAccount(stage, 'Grace', 'Harbor Compilers', suffix);
-  await teller.step('An e-mail has one account, whatever its case', async (step) => {
+  await narrator.step('An e-mail has one account, whatever its case', async (step) => {
     const again = { ...newcomer('Ada', 'Elsewhere', suffix), email: ada.email.toUpperCase() };
     step.refusal(await refused('EMAIL_TAKEN', publicAccounts(stage).createAccount(again)));
   });
@@ -29,17 +29,17 @@ async function createAccount(
   organizationName: string,
   suffix: string,
 ): Promise<Person> {
-  const { teller } = stage;
+  const { narrator } = stage;
   const title = `${name} creates an account: an organization, a Default Project, a token and a key come with it`;
-  return await teller.step(title, async (step) => {
+  return await narrator.step(title, async (step) => {
     const request = newcomer(name, organizationName, suffix);
     const answer = await publicAccounts(stage).createAccount(request);
     const { projectId, projectToken, apiKey } = answer;
     const account = given(answer.account, 'account');
     const organization = given(answer.organization, 'organization');
-    teller.name(account.id, name);
-    teller.name(organization.id, organizationName);
-    teller.name(projectId, `${name}’s Default Project`);
+    narrator.name(account.id, name);
+    narrator.name(organization.id, organizationName);
+    narrator.name(projectId, `${name}’s Default Project`);
     step.say(`account       ${account.id}, ${account.email}`);
     step.say(`organization  ${organization.id}, ${organization.name}`);
     step.say(`project       ${projectId}`);

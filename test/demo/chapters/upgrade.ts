@@ -16,8 +16,8 @@ export type Projects = { mobile: TokenedProject; recommended: TokenedProject[] }
 
 /** Both upgrade; Ada gets the project that she was refused, and the recommended three. */
 export async function upgrade(stage: Stage, cast: Cast, second: SecondProject): Promise<Projects> {
-  const { teller } = stage;
-  teller.chapter('Both upgrade, and there is room');
+  const { narrator } = stage;
+  narrator.chapter('Both upgrade, and there is room');
   await payAsYouGo(stage, cast.ada);
   await payAsYouGo(stage, cast.grace);
   const mobile = await createSecond(stage, cast.ada, second);
@@ -25,9 +25,9 @@ export async function upgrade(stage: Stage, cast: Cast, second: SecondProject): 
   return { mobile, recommended };
 }
 
-async function payAsYouGo({ teller }: Stage, { name, email, organization, api }: Person) {
+async function payAsYouGo({ narrator }: Stage, { name, email, organization, api }: Person) {
   const about = organization.id;
-  await teller.step(`${name} says who pays, and upgrades to pay as you go`, async (step) => {
+  await narrator.step(`${name} says who pays, and upgrades to pay as you go`, async (step) => {
     await api.updateBillingDetails(about, {
       companyName: organization.name,
       email,
@@ -59,12 +59,12 @@ async function createSecond(
   { api, organization }: Person,
   { name, requestId }: SecondProject,
 ): Promise<TokenedProject> {
-  const { teller } = stage;
+  const { narrator } = stage;
   const organizationId = organization.id;
   const title = 'Ada repeats the very request that was refused, and gets her second project';
-  return await teller.step(title, async (step) => {
+  return await narrator.step(title, async (step) => {
     const { project, token } = await api.createProject(organizationId, name, requestId);
-    teller.name(project.id, name);
+    narrator.name(project.id, name);
     claim('the project', [project.name, project.organizationId], [name, organizationId]);
     const again = await api.createProject(organizationId, name, requestId);
     claim('the answer to one more repeat', [again.project.id, again.token], [project.id, token]);
@@ -81,15 +81,15 @@ async function createSecond(
 }
 
 async function createRecommended(stage: Stage, { api, organization }: Person) {
-  const { teller } = stage;
+  const { narrator } = stage;
   const organizationId = organization.id;
   const title = 'She takes the recommended three: local development, staging, production';
-  return await teller.step(title, async (step) => {
+  return await narrator.step(title, async (step) => {
     const created = await api.createRecommendedProjects(organizationId);
     const names = created.map(({ project }) => project.name);
     claim('the names', names.toSorted(), recommendedNames.toSorted());
     for (const { project, token } of created) {
-      teller.name(project.id, project.name);
+      narrator.name(project.id, project.name);
       await claimTokenGood(stage, token, { projectId: project.id, organizationId });
       step.say(`${project.id}, ${project.name}, token ${token}`);
     }

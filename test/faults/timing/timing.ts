@@ -1,7 +1,7 @@
 /**
- * `npm run timing`: whether the time that a refusal takes tells what is hidden from what does not
- * exist. Calls every request that names a thing, hidden and absent in random order, one call at a
- * time over one connection. Ends with the code 1 where the times of any request differ.
+ * `npm run timing`: whether the response time of an error distinguishes what is hidden from what
+ * does not exist. Calls every request that names a thing, hidden and absent in random order, one
+ * call at a time over one connection. Ends with the code 1 where the times of any request differ.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -13,17 +13,19 @@ type Step = {
   events(...expected: Expected[]): Promise<void>;
 };
 
-/** Tells the story, step by step. */
-export type Teller = {
+/** Prints the demo, step by step. */
+export type Narrator = {
   line(text?: string): void;
   chapter(title: string): void;
-  /** Runs a step and tells what it did, and what NATS carried; throws StepFailed. */
+  /** Runs a step and prints what it did, with its events on NATS; throws StepFailed. */
   step<T>(title: string, run: (step: Step) => Promise<T>): Promise<T>;
-  /** From now on the id is told with this name, and events of which it is the actor are shown. */
+  /**
+   * From now on the id is printed with this name, and events of which it is the actor are shown.
+   */
   name(id: string, name: string): void;
   /** The name of an id, or the id where it has no name. */
   nameOf(id: string): string;
-  /** How many steps have been told to their end. */
+  /** Number of completed steps. */
   stepCount(): number;
 };
 
@@ -39,20 +41,20 @@ export class StepFailed extends Error {
   }
 }
 
-export type TellerOptions = {
+export type NarratorOptions = {
   write: (text: string) => void;
   colour: boolean;
   broadcast: Broadcast;
   signal: AbortSignal;
-  /** Rejects when the Silo ends under the story: the step that is being told has failed then. */
+  /** Rejects when the Silo stops during the demo: the current step has then failed. */
   failure: Promise<never>;
 };
 
 // What every event says; the subject and the story say it too.
 const unsaid = new Set(['revision', 'time', 'actor']);
 
-/** A teller that writes lines. */
-export function createTeller(options: TellerOptions): Teller {
+/** A narrator that writes lines. */
+export function createNarrator(options: NarratorOptions): Narrator {
   const { write, colour, broadcast, signal, failure } = options;
   const paint = paintWith(colour);
   const names = new Map<string, string>();
@@ -63,7 +65,7 @@ export function createTeller(options: TellerOptions): Teller {
     const name = names.get(text);
     return name === undefined ? text : `${name} (${text})`;
   };
-  const tellEvent = ({ subject, about, body }: Heard) => {
+  const showEvent = ({ subject, about, body }: Heard) => {
     line(`      ${paint.blue('NATS')} ${subject}`);
     const fields = Object.entries(body).filter(
       ([field, value]) => !unsaid.has(field) && value !== about,
@@ -96,14 +98,14 @@ export function createTeller(options: TellerOptions): Teller {
       try {
         const result = await Promise.race([run(step), failure]);
         for (const event of broadcast.takeNew(({ body }) => names.has(textOf(body.actor)))) {
-          tellEvent(event);
+          showEvent(event);
         }
         line(`      ${paint.green('✓')}`);
         stepCount++;
         return result;
       } catch (error) {
         signal.throwIfAborted();
-        // The whole reason is told once, at the end.
+        // The whole reason is printed once, at the end.
         const [reason] = String(error instanceof Error ? error.message : error).split('\n');
         line(`      ${paint.red('✗')} ${reason}`);
         throw new StepFailed(title, error);
