@@ -52,11 +52,11 @@ export function organizationCreated(
   ownerAccountId: string,
   stamp: Stamp,
 ): EventDraft {
-  const told = { organizationId: _id, name, ownerAccountId, revision, ...stamp };
+  const body = { organizationId: _id, name, ownerAccountId, revision, ...stamp };
   return {
     event: 'organization_created',
     subject: _id,
-    body: OrganizationCreated.toJSON(told),
+    body: OrganizationCreated.toJSON(body),
   };
 }
 
@@ -65,11 +65,11 @@ export function organizationUpdated(
   changes: FieldChange[],
   stamp: Stamp,
 ): EventDraft {
-  const told = { organizationId: _id, changes, membersMayCreateProjects, revision, ...stamp };
+  const body = { organizationId: _id, changes, membersMayCreateProjects, revision, ...stamp };
   return {
     event: 'organization_updated',
     subject: _id,
-    body: OrganizationUpdated.toJSON(told),
+    body: OrganizationUpdated.toJSON(body),
   };
 }
 
@@ -94,8 +94,8 @@ export function memberUpdated(
   oldLevel: Level,
   stamp: Stamp,
 ): EventDraft {
-  const told = { organizationId, accountId, oldLevel, level, revision, ...stamp };
-  return { event: 'member_updated', subject: organizationId, body: MemberUpdated.toJSON(told) };
+  const body = { organizationId, accountId, oldLevel, level, revision, ...stamp };
+  return { event: 'member_updated', subject: organizationId, body: MemberUpdated.toJSON(body) };
 }
 
 export function memberRemoved(
@@ -103,21 +103,21 @@ export function memberRemoved(
   left: boolean,
   stamp: Stamp,
 ): EventDraft {
-  const told = { organizationId, accountId, oldLevel, left, revision, ...stamp };
-  return { event: 'member_removed', subject: organizationId, body: MemberRemoved.toJSON(told) };
+  const body = { organizationId, accountId, oldLevel, left, revision, ...stamp };
+  return { event: 'member_removed', subject: organizationId, body: MemberRemoved.toJSON(body) };
 }
 
 export function inviteCreated(
   { _id: inviteId, organizationId, level, expireTime }: InviteDocument,
   stamp: Stamp,
 ): EventDraft {
-  const told = { organizationId, inviteId, level, expireTime, revision: inviteMade, ...stamp };
-  return { event: 'invite_created', subject: organizationId, body: InviteCreated.toJSON(told) };
+  const body = { organizationId, inviteId, level, expireTime, revision: inviteMade, ...stamp };
+  return { event: 'invite_created', subject: organizationId, body: InviteCreated.toJSON(body) };
 }
 
 export function inviteDeleted(organizationId: string, inviteId: string, stamp: Stamp): EventDraft {
-  const told = { organizationId, inviteId, revision: inviteEnded, ...stamp };
-  return { event: 'invite_deleted', subject: organizationId, body: InviteDeleted.toJSON(told) };
+  const body = { organizationId, inviteId, revision: inviteEnded, ...stamp };
+  return { event: 'invite_deleted', subject: organizationId, body: InviteDeleted.toJSON(body) };
 }
 
 export function inviteAccepted(
@@ -125,6 +125,6 @@ export function inviteAccepted(
   accountId: string,
   stamp: Stamp,
 ): EventDraft {
-  const told = { organizationId, inviteId, accountId, revision: inviteEnded, ...stamp };
-  return { event: 'invite_accepted', subject: organizationId, body: InviteAccepted.toJSON(told) };
+  const body = { organizationId, inviteId, accountId, revision: inviteEnded, ...stamp };
+  return { event: 'invite_accepted', subject: organizationId, body: InviteAccepted.toJSON(body) };
 }

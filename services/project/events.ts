@@ -11,7 +11,7 @@ import {
 } from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { MoveDocument, ProjectDocument, SlotsDocument } from './store/documents.ts';
 
-/** What every event tells beside the change. */
+/** The common fields of every event. */
 type Occasion = { actor: string; tx: Pick<Transaction, 'now'> };
 
 export function createdEvent(project: ProjectDocument, { actor, tx }: Occasion): EventDraft {

@@ -40,7 +40,7 @@ export function moveMessage(document: MoveDocument): Move {
 }
 
 /** A move as a key may see it that reaches only some projects, where any are given. */
-export function toldMove(document: MoveDocument, onlyIds: readonly string[] | undefined): Move {
+export function visibleMove(document: MoveDocument, onlyIds: readonly string[] | undefined): Move {
   const move = moveMessage(document);
   if (onlyIds === undefined) return move;
   return { ...move, projectIds: move.projectIds.filter((id) => onlyIds.includes(id)) };

@@ -17,7 +17,7 @@ async function refused(
   return error;
 }
 
-test('an accepted try sets the plan, and one event tells of it', async (t) => {
+test('an accepted conditional change sets the plan, with one event', async (t) => {
   const { project, insert, change, subscriptions, events } = await openBilling(t);
   await insert(paying);
   const { subscription } = await change(Plan.PLAN_PAY_AS_YOU_GO);
@@ -104,7 +104,7 @@ test('of two changes at once one is done, the other is refused while it runs', a
   t.is(after?.revision, 1 + done.length);
 });
 
-test('who lost access on the way is told so, and nothing is changed', async (t) => {
+test('a caller that lost access in the meantime gets an error, and nothing is changed', async (t) => {
   const { project, insert, change, subscriptions } = await openBilling(t);
   await insert(paying);
   project.mayAccess = false;

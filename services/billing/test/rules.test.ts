@@ -34,7 +34,7 @@ test('the catalogue holds each plan once, smallest first', (t) => {
 
 const { PLAN_FREE, PLAN_PAY_AS_YOU_GO, PLAN_SCALE, PLAN_ENTERPRISE } = Plan;
 
-for (const [from, to, hasDetails, told] of [
+for (const [from, to, hasDetails, outcome] of [
   [PLAN_FREE, PLAN_PAY_AS_YOU_GO, false, 'BILLING_DETAILS_REQUIRED'],
   [PLAN_FREE, PLAN_SCALE, false, 'BILLING_DETAILS_REQUIRED'],
   [PLAN_FREE, PLAN_ENTERPRISE, false, 'BILLING_DETAILS_REQUIRED'],
@@ -42,34 +42,34 @@ for (const [from, to, hasDetails, told] of [
   [PLAN_SCALE, PLAN_FREE, false, 'allowed'],
   [PLAN_SCALE, PLAN_PAY_AS_YOU_GO, true, 'allowed'],
 ] as const) {
-  test(`from plan ${from} to ${to} ${hasDetails ? 'with' : 'without'} billing details: ${told}`, (t) => {
+  test(`from plan ${from} to ${to} ${hasDetails ? 'with' : 'without'} billing details: ${outcome}`, (t) => {
     const present = subscriptionDocument({
       plan: from,
       ...(hasDetails && { billingDetails }),
     });
     t.is(
       refusal(() => checkBillingDetails(present, describePlan(to))),
-      told,
+      outcome,
     );
   });
 }
 
 test('a subscription that is not open yet is not ready, one that has ended is not there', (t) => {
-  const told = (found: SubscriptionDocument | undefined) =>
+  const outcome = (found: SubscriptionDocument | undefined) =>
     refusal(() => openSubscription(found, 'org_us_1'));
-  t.is(told(undefined), 'NOT_READY');
-  t.is(told(subscriptionDocument({ closed: true })), 'ORGANIZATION_NOT_FOUND');
-  t.is(told(subscriptionDocument()), 'allowed');
+  t.is(outcome(undefined), 'NOT_READY');
+  t.is(outcome(subscriptionDocument({ closed: true })), 'ORGANIZATION_NOT_FOUND');
+  t.is(outcome(subscriptionDocument()), 'allowed');
 });
 
 test('an etag is the one of the present revision, or empty', (t) => {
-  const told = (etag: string) => refusal(() => checkEtag(etag, 41));
-  t.is(told(''), 'allowed');
-  t.is(told(etagOf(41)), 'allowed');
-  t.is(told(etagOf(40)), 'ETAG_MISMATCH');
+  const outcome = (etag: string) => refusal(() => checkEtag(etag, 41));
+  t.is(outcome(''), 'allowed');
+  t.is(outcome(etagOf(41)), 'allowed');
+  t.is(outcome(etagOf(40)), 'ETAG_MISMATCH');
 });
 
-test('a count of 0 is told, a limit that there is none of is not', (t) => {
+test('a count of 0 is returned, an absent limit is not', (t) => {
   const subscription = toSubscription(subscriptionDocument({ billingDetails }), {});
   t.is(subscription.projectCount, 0);
   t.is(subscription.projectLimit, undefined);

@@ -18,7 +18,7 @@ type Needed = Pick<Dependencies, 'stores' | 'eventLog'>;
 
 /**
  * Changes an account's e-mail, for staff. The event does not say from what to what. Invites for
- * either e-mail were meant for whoever had it before, so they are deleted, in all organizations.
+ * either e-mail were for the earlier holder, so they are deleted, in all organizations.
  */
 export function createChangeEmail(
   needed: Needed,

@@ -27,7 +27,7 @@ type Needed = Pick<
   'stores' | 'eventLog' | 'sagas' | 'definitions' | 'region' | 'signup'
 >;
 
-/** Creates an account for whoever asks, where the deployment lets people sign up. */
+/** Creates an account for any caller, if the deployment allows sign-up. */
 export function createCreateAccount(
   needed: Needed,
 ): Handler<CreateAccountRequest, CreateAccountResponse> {

@@ -13,9 +13,10 @@ export type Grounds = {
 };
 
 /**
- * Reads organization and caller in the deciding transaction, and judges again what was authorized
- * before it: nothing is decided for one who has meanwhile been removed or demoted. A change of
- * members or invites must save the organization, so that it conflicts with every other one.
+ * Reads organization and caller in the deciding transaction, and authorizes again what was
+ * authorized before it: nothing is decided for one who has meanwhile been removed or demoted. A
+ * change of members or invites must save the organization, so that it conflicts with every other
+ * one.
  */
 export async function decideIn(
   stores: Stores,

@@ -72,7 +72,7 @@ async function refusalOf(
     return errors.organizationNotEmpty(count, deletedCount);
   }
   if (result === TryResult.TRY_RESULT_REFUSED_LATE) return errors.requestInProgress();
-  // The access that the try missed is told as it is told to everyone.
+  // Missing access found by the conditional change is reported like any other.
   const { keyHash } = keyCaller(call);
   const level = Level.LEVEL_OWNER;
   const question = { keyHash, scope: 'organization:write', organizationId, level };

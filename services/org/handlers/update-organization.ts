@@ -25,7 +25,8 @@ export function createUpdateOrganization({
     const wanted = wantedOrganizationFields(given, updateMask);
     const { accountId } = keyCaller(call).key;
     const ask = { organizationId: given.id, accountId, least: Level.LEVEL_ADMIN };
-    // Forbidding what is forbidden already too: whoever did it may still be waiting for it to spread.
+    // Forbidding what is forbidden already too: the call that did it may still be waiting for its
+    // barrier.
     const keepsAccess = wanted.membersMayCreateProjects !== false;
     const { response } = await eventLog.mutate(call, UpdateOrganizationResponse, async (tx) => {
       const { organization: before, membership } = await decideIn(stores, tx, ask);

@@ -10,7 +10,7 @@ import type { Log } from '@silo/runtime/log.ts';
 import type { Progress } from '@silo/runtime/progress.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import { ulid } from 'ulid';
-import { entryOf, type ToldEvent } from '../rules/activity-entry.ts';
+import { entryOf, type LoggedActivity } from '../rules/activity-entry.ts';
 import {
   type ActivityDocument,
   type ActivityStore,
@@ -25,7 +25,7 @@ const intervalMs = 1_000;
 const restMs = 5_000;
 const turnDeadlineMs = 10_000;
 
-type SequencedEvent = ToldEvent & { sequence: number };
+type SequencedEvent = LoggedActivity & { sequence: number };
 
 /** One event log that the activity log is made from. */
 export type Source = {
@@ -46,12 +46,12 @@ export function ownSource(eventLog: EventLog): Source {
     head: (signal) => eventLog.numberNow(signal),
     read: async (afterSequence, signal) => {
       const { events, head } = await eventLog.read({ afterSequence, limit: batchSize }, signal);
-      const told = events.map(({ event, bodyJson, ...rest }) => ({
+      const logged = events.map(({ event, bodyJson, ...rest }) => ({
         ...rest,
         type: `internal.silo.${eventLog.service}.${event}.v1`,
         body: JSON.parse(bodyJson),
       }));
-      return { events: told, head };
+      return { events: logged, head };
     },
   };
 }
@@ -70,12 +70,12 @@ function peerSource(service: FollowedService, client: Connected<EventLogServiceC
       // One message is one batch; what comes after it is asked for again, from the next position.
       for await (const { events, head } of client.readEvents(request, { signal, refusals: true })) {
         if (head === undefined) break;
-        const told = events.map(({ bodyJson, time = new Date(0), ...rest }) => ({
+        const logged = events.map(({ bodyJson, time = new Date(0), ...rest }) => ({
           ...rest,
           time,
           body: JSON.parse(bodyJson),
         }));
-        return { events: told, head };
+        return { events: logged, head };
       }
       throw errors.dependencyUnavailable(service);
     },
@@ -162,7 +162,7 @@ class SourceFollower {
       const position = await this.#activity.position(this.service, signal);
       if (reaches(position, head)) return hasAdvanced;
       if (this.#step !== undefined) {
-        // Whose step failed tells its own caller; who waited looks again.
+        // The failure is reported to the caller of the failed step; other waiters check again.
         await race(this.#step, signal).catch(() => {});
         continue;
       }

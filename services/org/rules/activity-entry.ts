@@ -6,8 +6,8 @@ import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { ActivityChange } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import { type Decoder, fromJson } from '@silo/protos/json.ts';
 
-/** What the log tells of one event, whichever service's. */
-export type ToldEvent = {
+/** An event of any service's log. */
+export type LoggedActivity = {
   /** `ce-id`. */
   id: string;
   /** `ce-type`, such as `internal.silo.project.moved.v1`. */
@@ -35,8 +35,8 @@ export type Entry = {
   changes: ActivityChange[];
 };
 
-/** What an event's body tells; names no organization: nobody sees it. */
-type Told = {
+/** The entry fields of an event; without organizations the entry is visible to nobody. */
+type EntryFields = {
   organizationIds: string[];
   projectId?: string;
   subjectId?: string;
@@ -45,24 +45,27 @@ type Told = {
   changes?: ActivityChange[];
 };
 
-/** Enum values are told by the names in the JSON, which those of a newer release have too. */
-type Teller = (json: JsonObject) => Told;
+/** Enum values are shown by their names in the JSON, which those of a newer release have too. */
+type Converter = (json: JsonObject) => EntryFields;
 
-const nobody: Told = { organizationIds: [] };
+const nobody: EntryFields = { organizationIds: [] };
 
-/** What each event tells, by its type. Every message of events.proto stands here once. */
-export const tellers: Readonly<Record<string, Teller>> = {
-  'org.account_created': telling(events.AccountCreated, ({ organizationId, accountId }) => ({
+/** The conversion of each event, by its type. Every message of events.proto has one entry. */
+export const converters: Readonly<Record<string, Converter>> = {
+  'org.account_created': converting(events.AccountCreated, ({ organizationId, accountId }) => ({
     organizationIds: [organizationId],
     subjectId: accountId,
   })),
-  'org.account_updated': telling(events.AccountUpdated, () => nobody),
-  'org.organization_created': telling(events.OrganizationCreated, ({ organizationId, name }) => ({
-    organizationIds: [organizationId],
-    subjectId: organizationId,
-    changes: changed('name', '', name),
-  })),
-  'org.organization_updated': telling(
+  'org.account_updated': converting(events.AccountUpdated, () => nobody),
+  'org.organization_created': converting(
+    events.OrganizationCreated,
+    ({ organizationId, name }) => ({
+      organizationIds: [organizationId],
+      subjectId: organizationId,
+      changes: changed('name', '', name),
+    }),
+  ),
+  'org.organization_updated': converting(
     events.OrganizationUpdated,
     ({ organizationId, changes }) => ({
       organizationIds: [organizationId],
@@ -70,17 +73,23 @@ export const tellers: Readonly<Record<string, Teller>> = {
       changes,
     }),
   ),
-  'org.organization_deleted': telling(events.OrganizationDeleted, ({ organizationId, name }) => ({
-    organizationIds: [organizationId],
-    subjectId: organizationId,
-    changes: changed('name', name, ''),
-  })),
-  'org.member_added': telling(events.MemberAdded, ({ organizationId, accountId }, { level }) => ({
-    organizationIds: [organizationId],
-    subjectId: accountId,
-    changes: changed('level', '', levelName(level)),
-  })),
-  'org.member_updated': telling(
+  'org.organization_deleted': converting(
+    events.OrganizationDeleted,
+    ({ organizationId, name }) => ({
+      organizationIds: [organizationId],
+      subjectId: organizationId,
+      changes: changed('name', name, ''),
+    }),
+  ),
+  'org.member_added': converting(
+    events.MemberAdded,
+    ({ organizationId, accountId }, { level }) => ({
+      organizationIds: [organizationId],
+      subjectId: accountId,
+      changes: changed('level', '', levelName(level)),
+    }),
+  ),
+  'org.member_updated': converting(
     events.MemberUpdated,
     ({ organizationId, accountId }, { oldLevel, level }) => ({
       organizationIds: [organizationId],
@@ -88,7 +97,7 @@ export const tellers: Readonly<Record<string, Teller>> = {
       changes: changed('level', levelName(oldLevel), levelName(level)),
     }),
   ),
-  'org.member_removed': telling(
+  'org.member_removed': converting(
     events.MemberRemoved,
     ({ organizationId, accountId }, { oldLevel }) => ({
       organizationIds: [organizationId],
@@ -96,7 +105,7 @@ export const tellers: Readonly<Record<string, Teller>> = {
       changes: changed('level', levelName(oldLevel), ''),
     }),
   ),
-  'org.invite_created': telling(
+  'org.invite_created': converting(
     events.InviteCreated,
     ({ organizationId, inviteId }, { level }) => ({
       organizationIds: [organizationId],
@@ -104,11 +113,11 @@ export const tellers: Readonly<Record<string, Teller>> = {
       changes: changed('level', '', levelName(level)),
     }),
   ),
-  'org.invite_deleted': telling(events.InviteDeleted, ({ organizationId, inviteId }) => ({
+  'org.invite_deleted': converting(events.InviteDeleted, ({ organizationId, inviteId }) => ({
     organizationIds: [organizationId],
     subjectId: inviteId,
   })),
-  'org.invite_accepted': telling(
+  'org.invite_accepted': converting(
     events.InviteAccepted,
     ({ organizationId, inviteId, accountId }) => ({
       organizationIds: [organizationId],
@@ -116,40 +125,46 @@ export const tellers: Readonly<Record<string, Teller>> = {
       changes: changed('account_id', '', accountId),
     }),
   ),
-  'project.created': telling(events.ProjectCreated, ({ organizationId, projectId, name }) => ({
+  'project.created': converting(events.ProjectCreated, ({ organizationId, projectId, name }) => ({
     organizationIds: [organizationId],
     projectId,
     changes: changed('name', '', name),
   })),
-  'project.updated': telling(events.ProjectUpdated, ({ organizationId, projectId, changes }) => ({
-    organizationIds: [organizationId],
-    projectId,
-    changes,
-  })),
-  'project.moved': telling(events.ProjectMoved, (moved) => ({
+  'project.updated': converting(
+    events.ProjectUpdated,
+    ({ organizationId, projectId, changes }) => ({
+      organizationIds: [organizationId],
+      projectId,
+      changes,
+    }),
+  ),
+  'project.moved': converting(events.ProjectMoved, (moved) => ({
     organizationIds: [moved.oldOrganizationId, moved.newOrganizationId],
     projectId: moved.projectId,
     moveId: moved.moveId,
     undoOf: moved.undoOf,
     changes: changed('organization_id', moved.oldOrganizationId, moved.newOrganizationId),
   })),
-  'project.move_finalized': telling(events.MoveFinalized, (finalized) => ({
+  'project.move_finalized': converting(events.MoveFinalized, (finalized) => ({
     organizationIds: [finalized.oldOrganizationId, finalized.newOrganizationId],
     projectId: finalized.projectIds.length === 1 ? (finalized.projectIds[0] ?? '') : '',
     subjectId: finalized.moveId,
     moveId: finalized.moveId,
   })),
-  'project.undeleted': telling(events.ProjectUndeleted, ({ organizationId, projectId, name }) => ({
-    organizationIds: [organizationId],
-    projectId,
-    changes: changed('name', '', name),
-  })),
-  'project.deleted': telling(events.ProjectDeleted, ({ organizationId, projectId, name }) => ({
+  'project.undeleted': converting(
+    events.ProjectUndeleted,
+    ({ organizationId, projectId, name }) => ({
+      organizationIds: [organizationId],
+      projectId,
+      changes: changed('name', '', name),
+    }),
+  ),
+  'project.deleted': converting(events.ProjectDeleted, ({ organizationId, projectId, name }) => ({
     organizationIds: [organizationId],
     projectId,
     changes: changed('name', name, ''),
   })),
-  'project.slots_changed': telling(
+  'project.slots_changed': converting(
     events.SlotsChanged,
     ({ organizationId, oldLimit, limit, closed }) => ({
       organizationIds: [organizationId],
@@ -160,18 +175,18 @@ export const tellers: Readonly<Record<string, Teller>> = {
       ],
     }),
   ),
-  // Names a project alone: which organization had it then is not told.
-  'token.created': telling(events.TokenCreated, () => nobody),
-  'token.revoked': telling(events.TokenRevoked, (revoked) => ({
+  // Names a project alone: the event does not name its organization.
+  'token.created': converting(events.TokenCreated, () => nobody),
+  'token.revoked': converting(events.TokenRevoked, (revoked) => ({
     organizationIds: [revoked.organizationId],
     projectId: revoked.projectId,
     changes: changed('fingerprint', revoked.fingerprint, revoked.newFingerprint),
   })),
   // A key is its account's own business.
-  'token.key_created': telling(events.ApiKeyCreated, () => nobody),
-  'token.key_updated': telling(events.ApiKeyUpdated, () => nobody),
-  'token.key_revoked': telling(events.ApiKeyRevoked, () => nobody),
-  'billing.subscription_created': telling(
+  'token.key_created': converting(events.ApiKeyCreated, () => nobody),
+  'token.key_updated': converting(events.ApiKeyUpdated, () => nobody),
+  'token.key_revoked': converting(events.ApiKeyRevoked, () => nobody),
+  'billing.subscription_created': converting(
     events.SubscriptionCreated,
     ({ organizationId }, { plan }) => ({
       organizationIds: [organizationId],
@@ -179,25 +194,28 @@ export const tellers: Readonly<Record<string, Teller>> = {
       changes: changed('plan', '', planName(plan)),
     }),
   ),
-  'billing.billing_details_updated': telling(
+  'billing.billing_details_updated': converting(
     events.BillingDetailsUpdated,
     ({ organizationId }) => ({ organizationIds: [organizationId], subjectId: organizationId }),
   ),
-  'billing.plan_changed': telling(events.PlanChanged, ({ organizationId }, { oldPlan, plan }) => ({
-    organizationIds: [organizationId],
-    subjectId: organizationId,
-    changes: changed('plan', planName(oldPlan), planName(plan)),
-  })),
+  'billing.plan_changed': converting(
+    events.PlanChanged,
+    ({ organizationId }, { oldPlan, plan }) => ({
+      organizationIds: [organizationId],
+      subjectId: organizationId,
+      changes: changed('plan', planName(oldPlan), planName(plan)),
+    }),
+  ),
 };
 
 /**
  * The entry that an event makes; undefined for one that concerns no organization. Of an event that
- * only a newer release can read, the entry tells what it names. Pure: the same event always makes
+ * only a newer release can read, the entry has what it names. Pure: the same event always makes
  * the same entry.
  */
-export function entryOf(event: ToldEvent): Entry | undefined {
-  const told = toldBy(event);
-  const organizationIds = [...new Set(told.organizationIds)].filter((id) => id !== '');
+export function entryOf(event: LoggedActivity): Entry | undefined {
+  const fields = fieldsOf(event);
+  const organizationIds = [...new Set(fields.organizationIds)].filter((id) => id !== '');
   if (organizationIds.length === 0) return undefined;
   return {
     id: event.id,
@@ -205,27 +223,27 @@ export function entryOf(event: ToldEvent): Entry | undefined {
     type: shortType(event.type),
     actor: event.actor,
     organizationIds,
-    projectId: told.projectId ?? '',
-    subjectId: told.subjectId ?? '',
-    moveId: told.moveId ?? '',
-    undoOf: told.undoOf ?? '',
-    changes: told.changes ?? [],
+    projectId: fields.projectId ?? '',
+    subjectId: fields.subjectId ?? '',
+    moveId: fields.moveId ?? '',
+    undoOf: fields.undoOf ?? '',
+    changes: fields.changes ?? [],
   };
 }
 
-function toldBy({ type, body }: ToldEvent): Told {
+function fieldsOf({ type, body }: LoggedActivity): EntryFields {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return nobody;
   const name = shortType(type);
-  if (!Object.hasOwn(tellers, name)) return namedBy(body);
+  if (!Object.hasOwn(converters, name)) return namedBy(body);
   try {
-    return tellers[name]?.(body) ?? nobody;
+    return converters[name]?.(body) ?? nobody;
   } catch {
     return namedBy(body); // not the message that this build knows by this name
   }
 }
 
 /** What a body names in fields that mean the same in every event. */
-function namedBy(json: JsonObject): Told {
+function namedBy(json: JsonObject): EntryFields {
   const { organizationId, oldOrganizationId, newOrganizationId } = json;
   return {
     organizationIds: [organizationId, oldOrganizationId, newOrganizationId].map(textOf),
@@ -243,11 +261,11 @@ function shortType(type: string): string {
   return type.replace(/^internal\.silo\./, '').replace(/\.v1$/, '');
 }
 
-function telling<Body>(
+function converting<Body>(
   message: Decoder<Body>,
-  tell: (body: Body, json: JsonObject) => Told,
-): Teller {
-  return (json) => tell(fromJson(message, json), json);
+  convert: (body: Body, json: JsonObject) => EntryFields,
+): Converter {
+  return (json) => convert(fromJson(message, json), json);
 }
 
 /** No change at all where both are the same. */

@@ -31,7 +31,7 @@ function isTime(value: unknown): value is Date {
   return value instanceof Date && !Number.isNaN(value.getTime());
 }
 
-// A page token is not a secret: whoever makes one up must not reach the store with it.
+// A page token is not a secret: a forged one must not reach the store.
 function refuse(): never {
   const description = 'is no page token of this query. Leave it empty to start over.';
   throw errors.invalidField([{ field: 'page_token', description }]);

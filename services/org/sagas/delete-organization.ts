@@ -88,7 +88,7 @@ function outcomeOf({ outcome }: TryCloseSlotsResponse) {
     case TryResult.TRY_RESULT_REFUSED_LATE:
       return { result, count, deletedCount };
     default:
-      // No answer, or one of a newer release: whoever understands it decides.
+      // No answer, or one of a newer release: a release that understands it decides.
       throw errors.dependencyUnavailable('project');
   }
 }

@@ -3,7 +3,7 @@ import { ListActivityResponse } from '@silo/protos/gen/silo/org/v1/activity_serv
 import { loadImage } from '@silo/protos/image.ts';
 import test from 'ava';
 import { activityMessage } from '../messages.ts';
-import { entryOf, tellers } from '../rules/activity-entry.ts';
+import { converters, entryOf } from '../rules/activity-entry.ts';
 
 const org = 'org_us_01aaaaaaaaaaaaaaaaaaaaaaaa';
 const other = 'org_us_01bbbbbbbbbbbbbbbbbbbbbbbb';
@@ -20,7 +20,7 @@ type Row = {
   type: string;
   body: Record<string, unknown>;
   /** Undefined: nobody sees it. */
-  told: Record<string, unknown> | undefined;
+  entry: Record<string, unknown> | undefined;
 };
 
 const rows: Row[] = [
@@ -28,19 +28,19 @@ const rows: Row[] = [
     message: 'AccountCreated',
     type: 'org.account_created',
     body: { accountId: acc, organizationId: org },
-    told: { organizationIds: [org], subjectId: acc },
+    entry: { organizationIds: [org], subjectId: acc },
   },
   {
     message: 'AccountUpdated',
     type: 'org.account_updated',
     body: { accountId: acc, changes: [change] },
-    told: undefined,
+    entry: undefined,
   },
   {
     message: 'OrganizationCreated',
     type: 'org.organization_created',
     body: { organizationId: org, name: 'Acme', ownerAccountId: acc },
-    told: {
+    entry: {
       organizationIds: [org],
       subjectId: org,
       changes: [{ field: 'name', from: '', to: 'Acme' }],
@@ -50,13 +50,13 @@ const rows: Row[] = [
     message: 'OrganizationUpdated',
     type: 'org.organization_updated',
     body: { organizationId: org, changes: [change], membersMayCreateProjects: true },
-    told: { organizationIds: [org], subjectId: org, changes: [change] },
+    entry: { organizationIds: [org], subjectId: org, changes: [change] },
   },
   {
     message: 'OrganizationDeleted',
     type: 'org.organization_deleted',
     body: { organizationId: org, name: 'Acme' },
-    told: {
+    entry: {
       organizationIds: [org],
       subjectId: org,
       changes: [{ field: 'name', from: 'Acme', to: '' }],
@@ -66,7 +66,7 @@ const rows: Row[] = [
     message: 'MemberAdded',
     type: 'org.member_added',
     body: { organizationId: org, accountId: acc, level: 'LEVEL_MEMBER' },
-    told: {
+    entry: {
       organizationIds: [org],
       subjectId: acc,
       changes: [{ field: 'level', from: '', to: 'LEVEL_MEMBER' }],
@@ -81,7 +81,7 @@ const rows: Row[] = [
       oldLevel: 'LEVEL_MEMBER',
       level: 'LEVEL_ADMIN',
     },
-    told: {
+    entry: {
       organizationIds: [org],
       subjectId: acc,
       changes: [{ field: 'level', from: 'LEVEL_MEMBER', to: 'LEVEL_ADMIN' }],
@@ -91,7 +91,7 @@ const rows: Row[] = [
     message: 'MemberRemoved',
     type: 'org.member_removed',
     body: { organizationId: org, accountId: acc, oldLevel: 'LEVEL_OWNER', left: true },
-    told: {
+    entry: {
       organizationIds: [org],
       subjectId: acc,
       changes: [{ field: 'level', from: 'LEVEL_OWNER', to: '' }],
@@ -101,7 +101,7 @@ const rows: Row[] = [
     message: 'InviteCreated',
     type: 'org.invite_created',
     body: { organizationId: org, inviteId: inv, level: 'LEVEL_ADMIN', expireTime: by.time },
-    told: {
+    entry: {
       organizationIds: [org],
       subjectId: inv,
       changes: [{ field: 'level', from: '', to: 'LEVEL_ADMIN' }],
@@ -111,13 +111,13 @@ const rows: Row[] = [
     message: 'InviteDeleted',
     type: 'org.invite_deleted',
     body: { organizationId: org, inviteId: inv },
-    told: { organizationIds: [org], subjectId: inv },
+    entry: { organizationIds: [org], subjectId: inv },
   },
   {
     message: 'InviteAccepted',
     type: 'org.invite_accepted',
     body: { organizationId: org, inviteId: inv, accountId: acc },
-    told: {
+    entry: {
       organizationIds: [org],
       subjectId: inv,
       changes: [{ field: 'account_id', from: '', to: acc }],
@@ -127,7 +127,7 @@ const rows: Row[] = [
     message: 'ProjectCreated',
     type: 'project.created',
     body: { projectId: prj, organizationId: org, name: 'Staging' },
-    told: {
+    entry: {
       organizationIds: [org],
       projectId: prj,
       changes: [{ field: 'name', from: '', to: 'Staging' }],
@@ -137,7 +137,7 @@ const rows: Row[] = [
     message: 'ProjectUpdated',
     type: 'project.updated',
     body: { projectId: prj, organizationId: org, changes: [change] },
-    told: { organizationIds: [org], projectId: prj, changes: [change] },
+    entry: { organizationIds: [org], projectId: prj, changes: [change] },
   },
   {
     message: 'ProjectMoved',
@@ -149,7 +149,7 @@ const rows: Row[] = [
       moveId: mov,
       name: 'x',
     },
-    told: {
+    entry: {
       organizationIds: [org, other],
       projectId: prj,
       moveId: mov,
@@ -168,7 +168,7 @@ const rows: Row[] = [
       undoOf: mov,
       projectCount: 1,
     },
-    told: {
+    entry: {
       organizationIds: [other, org],
       projectId: prj,
       moveId: 'mov_back',
@@ -180,7 +180,7 @@ const rows: Row[] = [
     message: 'MoveFinalized',
     type: 'project.move_finalized',
     body: { moveId: mov, oldOrganizationId: org, newOrganizationId: other, projectIds: [prj] },
-    told: { organizationIds: [org, other], projectId: prj, subjectId: mov, moveId: mov },
+    entry: { organizationIds: [org, other], projectId: prj, subjectId: mov, moveId: mov },
   },
   {
     message: 'MoveFinalized',
@@ -191,13 +191,13 @@ const rows: Row[] = [
       newOrganizationId: other,
       projectIds: [prj, 'prj_2'],
     },
-    told: { organizationIds: [org, other], subjectId: mov, moveId: mov },
+    entry: { organizationIds: [org, other], subjectId: mov, moveId: mov },
   },
   {
     message: 'ProjectUndeleted',
     type: 'project.undeleted',
     body: { projectId: prj, organizationId: org, name: 'Staging' },
-    told: {
+    entry: {
       organizationIds: [org],
       projectId: prj,
       changes: [{ field: 'name', from: '', to: 'Staging' }],
@@ -207,7 +207,7 @@ const rows: Row[] = [
     message: 'ProjectDeleted',
     type: 'project.deleted',
     body: { projectId: prj, organizationId: org, name: 'Staging', purgeTime: by.time },
-    told: {
+    entry: {
       organizationIds: [org],
       projectId: prj,
       changes: [{ field: 'name', from: 'Staging', to: '' }],
@@ -217,7 +217,7 @@ const rows: Row[] = [
     message: 'SlotsChanged',
     type: 'project.slots_changed',
     body: { organizationId: org, oldLimit: 1, limit: 6, count: 1 },
-    told: {
+    entry: {
       organizationIds: [org],
       subjectId: org,
       changes: [{ field: 'limit', from: '1', to: '6' }],
@@ -227,7 +227,7 @@ const rows: Row[] = [
     message: 'SlotsChanged',
     type: 'project.slots_changed',
     body: { organizationId: org, oldLimit: 6, count: 0, closed: true },
-    told: {
+    entry: {
       organizationIds: [org],
       subjectId: org,
       changes: [
@@ -240,7 +240,7 @@ const rows: Row[] = [
     message: 'TokenCreated',
     type: 'token.created',
     body: { projectId: prj, fingerprint: '0123456789ab' },
-    told: undefined,
+    entry: undefined,
   },
   {
     message: 'TokenRevoked',
@@ -251,7 +251,7 @@ const rows: Row[] = [
       fingerprint: '0123456789ab',
       newFingerprint: 'ba9876543210',
     },
-    told: {
+    entry: {
       organizationIds: [org],
       projectId: prj,
       changes: [{ field: 'fingerprint', from: '0123456789ab', to: 'ba9876543210' }],
@@ -261,31 +261,31 @@ const rows: Row[] = [
     message: 'TokenRevoked',
     type: 'token.revoked',
     body: { projectId: prj, fingerprint: '0123456789ab' },
-    told: undefined,
+    entry: undefined,
   },
   {
     message: 'ApiKeyCreated',
     type: 'token.key_created',
     body: { keyId: 'key_1', accountId: acc, name: 'ci' },
-    told: undefined,
+    entry: undefined,
   },
   {
     message: 'ApiKeyUpdated',
     type: 'token.key_updated',
     body: { keyId: 'key_1', accountId: acc, changes: [change] },
-    told: undefined,
+    entry: undefined,
   },
   {
     message: 'ApiKeyRevoked',
     type: 'token.key_revoked',
     body: { keyId: 'key_1', accountId: acc, fingerprint: '0123456789ab' },
-    told: undefined,
+    entry: undefined,
   },
   {
     message: 'SubscriptionCreated',
     type: 'billing.subscription_created',
     body: { organizationId: org, plan: 'PLAN_FREE' },
-    told: {
+    entry: {
       organizationIds: [org],
       subjectId: org,
       changes: [{ field: 'plan', from: '', to: 'PLAN_FREE' }],
@@ -295,13 +295,13 @@ const rows: Row[] = [
     message: 'BillingDetailsUpdated',
     type: 'billing.billing_details_updated',
     body: { organizationId: org },
-    told: { organizationIds: [org], subjectId: org },
+    entry: { organizationIds: [org], subjectId: org },
   },
   {
     message: 'PlanChanged',
     type: 'billing.plan_changed',
     body: { organizationId: org, oldPlan: 'PLAN_FREE', plan: 'PLAN_SCALE' },
-    told: {
+    entry: {
       organizationIds: [org],
       subjectId: org,
       changes: [{ field: 'plan', from: 'PLAN_FREE', to: 'PLAN_SCALE' }],
@@ -319,23 +319,23 @@ function entryFor(type: string, body: Record<string, unknown>) {
   });
 }
 
-for (const [index, { message, type, body, told }] of rows.entries()) {
-  const seen = told === undefined ? 'nobody sees it' : 'the organizations that it names see it';
+for (const [index, { message, type, body, entry }] of rows.entries()) {
+  const seen = entry === undefined ? 'nobody sees it' : 'the organizations that it names see it';
   test(`${message} (row ${index + 1}): ${seen}`, (t) => {
     const empty = { projectId: '', subjectId: '', moveId: '', undoOf: '', changes: [] };
-    const expected = told && { ...empty, id: 'evt_1', time, type, actor: acc, ...told };
+    const expected = entry && { ...empty, id: 'evt_1', time, type, actor: acc, ...entry };
     t.deepEqual(entryFor(type, body) as unknown, expected);
   });
 }
 
-test('every message of events.proto has a row and a teller', (t) => {
+test('every message of events.proto has a row and a converter', (t) => {
   const messages = Object.entries(events)
     .filter(([, value]) => typeof value === 'object' && value !== null && 'fromJSON' in value)
     .map(([name]) => name)
     .filter((name) => name !== 'FieldChange');
   t.true(messages.length > 20);
   t.deepEqual([...new Set(rows.map(({ message }) => message))].sort(), messages.sort());
-  t.deepEqual([...new Set(rows.map(({ type }) => type))].sort(), Object.keys(tellers).sort());
+  t.deepEqual([...new Set(rows.map(({ type }) => type))].sort(), Object.keys(converters).sort());
 });
 
 const { registry } = loadImage();
@@ -348,7 +348,7 @@ function enumFieldsOf(message: string): string[] {
 
 const withEnums = rows.filter(({ message }) => enumFieldsOf(message).length > 0);
 
-test('a plan of a newer release is told by its name', (t) => {
+test('a plan of a newer release is shown by its name', (t) => {
   const body = { organizationId: org, oldPlan: 'PLAN_FREE', plan: 'PLAN_OF_TOMORROW' };
   t.deepEqual(entryFor('billing.plan_changed', body)?.changes, [
     { field: 'plan', from: 'PLAN_FREE', to: 'PLAN_OF_TOMORROW' },

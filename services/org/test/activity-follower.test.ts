@@ -142,7 +142,7 @@ test('activity is refused where a log cannot be asked in time', async (t) => {
   t.is(reasonOf(error), 'DEPENDENCY_UNAVAILABLE');
 });
 
-test('a log that cannot be read is told as no progress, until it can be', async (t) => {
+test('a log that cannot be read is reported as no progress, until it can be read', async (t) => {
   const harness = await storeHarness(t);
   const source = scriptedSource();
   source.log.push('a');
@@ -182,8 +182,8 @@ test('org’s own events are in the activity as soon as they are decided', async
     ['org_2', 'acc_b'],
   ] as const) {
     await harness.eventLog.decide(mutation(), async (tx) => {
-      const told = { organizationId, accountId, level: 1 as const, revision: 1, ...stamp };
-      tx.emit({ event: 'member_added', subject: organizationId, body: MemberAdded.toJSON(told) });
+      const body = { organizationId, accountId, level: 1 as const, revision: 1, ...stamp };
+      tx.emit({ event: 'member_added', subject: organizationId, body: MemberAdded.toJSON(body) });
     });
     await follower.catchUp(harness.signal);
     const { items } = await harness.stores.activity.list(

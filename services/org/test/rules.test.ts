@@ -122,7 +122,7 @@ test('without a mask an account update means the fields that are not empty', (t)
   );
 });
 
-test('an account change tells from what to what, and only what really changed', (t) => {
+test('an account change has old and new values, only of fields that changed', (t) => {
   const before = { displayName: 'Ada', currentProjectId: projectId };
   t.deepEqual(accountChanges(before, { displayName: 'Ada' }), []);
   t.deepEqual(accountChanges(before, { displayName: 'Eve', currentProjectId: '' }), [
@@ -142,7 +142,7 @@ test('members are forbidden to create projects only by a mask that names the fie
   );
 });
 
-test('an organization change tells from what to what, and only what really changed', (t) => {
+test('an organization change has old and new values, only of fields that changed', (t) => {
   const before = { name: 'Acme', membersMayCreateProjects: true };
   t.deepEqual(organizationChanges(before, before), []);
   t.deepEqual(organizationChanges(before, { membersMayCreateProjects: false }), [

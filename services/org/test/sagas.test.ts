@@ -12,8 +12,8 @@ function signUpRequest(email = 'ada@example.com', requestId: string = randomUUID
   return { email, displayName: 'Ada', organizationName: 'Acme', requestId };
 }
 
-test('an account comes with organization, project, token and key, told in order of cause', async (t) => {
-  const { dependencies, call, peers, told, stores, signal } = await serviceHarness(t);
+test('an account comes with organization, project, token and key, with events in causal order', async (t) => {
+  const { dependencies, call, peers, emittedEvents, stores, signal } = await serviceHarness(t);
   const request = signUpRequest();
   const answer = await createCreateAccount(dependencies)(request, call(request));
   t.is(answer.account?.email, 'ada@example.com');
@@ -23,24 +23,24 @@ test('an account comes with organization, project, token and key, told in order 
   t.true(isWellFormed(answer.apiKey, 'phx_'));
   const steps = ['openSubscription', 'openSlots', 'makeProjectToken', 'storeApiKey'];
   t.deepEqual(peers.asked, steps);
-  t.deepEqual(await told(), ['account_created', 'organization_created', 'member_added']);
+  t.deepEqual(await emittedEvents(), ['account_created', 'organization_created', 'member_added']);
   const { id: accountId = '' } = answer.account ?? {};
   const { id: organizationId = '' } = answer.organization ?? {};
   t.is(await stores.members.readFact(accountId, organizationId, signal), 3);
 });
 
 test('the same request gives the same answer with the same key, also when both run at once', async (t) => {
-  const { dependencies, call, told } = await serviceHarness(t);
+  const { dependencies, call, emittedEvents } = await serviceHarness(t);
   const create = createCreateAccount(dependencies);
   const request = signUpRequest();
   const [first, ...others] = await Promise.all([1, 2, 3].map(() => create(request, call(request))));
   for (const other of others) t.deepEqual(other, first);
   t.deepEqual(await create(request, call(request)), first);
-  t.is((await told()).filter((event) => event === 'account_created').length, 1);
+  t.is((await emittedEvents()).filter((event) => event === 'account_created').length, 1);
 });
 
 test('an e-mail that is taken, in any case, is refused', async (t) => {
-  const { dependencies, call, told } = await serviceHarness(t);
+  const { dependencies, call, emittedEvents } = await serviceHarness(t);
   const create = createCreateAccount(dependencies);
   const outcomes = await Promise.allSettled(
     ['ada@example.com', 'ADA@example.com', 'Ada@Example.com'].map((email) => {
@@ -50,7 +50,7 @@ test('an e-mail that is taken, in any case, is refused', async (t) => {
   );
   const refused = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
   t.deepEqual(refused.map(reasonOf), ['EMAIL_TAKEN', 'EMAIL_TAKEN']);
-  t.is((await told()).filter((event) => event === 'account_created').length, 1);
+  t.is((await emittedEvents()).filter((event) => event === 'account_created').length, 1);
 });
 
 test('where sign-up is closed only staff makes accounts', async (t) => {
@@ -90,7 +90,8 @@ test('an organization that is created later has its own project and token', asyn
 });
 
 test('deleting an organization ends every membership and invite with one event', async (t) => {
-  const { dependencies, call, signUp, peers, stores, signal, told } = await serviceHarness(t);
+  const { dependencies, call, signUp, peers, stores, signal, emittedEvents } =
+    await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   const other = await signUp('bob@example.com');
   const remove = createDeleteOrganization(dependencies);
@@ -100,7 +101,7 @@ test('deleting an organization ends every membership and invite with one event',
   t.is(await stores.organizations.readFact(organizationId, signal), undefined);
   t.is(await stores.members.readFact(accountId, organizationId, signal), undefined);
   t.is(peers.asked.at(-1), 'closeSubscription');
-  t.is((await told()).at(-1), 'organization_deleted');
+  t.is((await emittedEvents()).at(-1), 'organization_deleted');
   t.deepEqual(await remove(request, call(asked)), {}, 'a repeat gets the same answer');
   const late = await t.throwsAsync(remove(request, call({ accountId })));
   t.is(reasonOf(late), 'ORGANIZATION_NOT_FOUND');
@@ -108,7 +109,8 @@ test('deleting an organization ends every membership and invite with one event',
 });
 
 test('a refused deletion says why, changes nothing, and is not remembered', async (t) => {
-  const { dependencies, call, signUp, peers, stores, signal, told } = await serviceHarness(t);
+  const { dependencies, call, signUp, peers, stores, signal, emittedEvents } =
+    await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   const remove = createDeleteOrganization(dependencies);
   const asked = { accountId, requestId: 'delete' };
@@ -119,7 +121,7 @@ test('a refused deletion says why, changes nothing, and is not remembered', asyn
   t.is(reasonOf(refused), 'ORGANIZATION_NOT_EMPTY');
   t.true(refused?.message.includes('2'));
   t.not(await stores.organizations.readFact(organizationId, signal), undefined);
-  t.false((await told()).includes('organization_deleted'));
+  t.false((await emittedEvents()).includes('organization_deleted'));
   peers.tryResult = TryResult.TRY_RESULT_ACCEPTED;
   t.deepEqual(await remove(request, call(asked)), {});
 });

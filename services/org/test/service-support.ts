@@ -42,8 +42,8 @@ export type ServiceHarness = StoreHarness & {
   call(options?: CallOptions): Call;
   /** Signs up, and answers the ids. */
   signUp(email: string): Promise<{ accountId: string; organizationId: string }>;
-  /** The events that are told, in order. */
-  told(): Promise<string[]>;
+  /** The events of the log, in order. */
+  emittedEvents(): Promise<string[]>;
 };
 
 /** Org's handlers on real stores; the steps in other services are scripted. */
@@ -99,7 +99,7 @@ export async function serviceHarness(
         organizationId: answer.organization?.id ?? '',
       };
     },
-    async told() {
+    async emittedEvents() {
       await eventLog.numberNow(signal);
       const all: string[] = [];
       for (;;) {

@@ -4,7 +4,7 @@ import type {
   GetMoveResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Handler, keyCaller } from '@silo/rpc/call.ts';
-import { toldMove } from '../messages.ts';
+import { visibleMove } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 import { readSeenMove } from './seen-move.ts';
 
@@ -17,5 +17,5 @@ export const createGetMove =
     const reachesAll =
       (source && reachesOrganization(key, move.sourceOrganizationId)) ||
       (destination && reachesOrganization(key, move.destinationOrganizationId));
-    return { move: toldMove(move, reachesAll ? undefined : key.projectIds) };
+    return { move: visibleMove(move, reachesAll ? undefined : key.projectIds) };
   };

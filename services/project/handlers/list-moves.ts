@@ -5,7 +5,7 @@ import type {
   ListMovesResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Handler, keyCaller, targetOrganization } from '@silo/rpc/call.ts';
-import { toldMove } from '../messages.ts';
+import { visibleMove } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 import { positionOf } from './page.ts';
 
@@ -21,7 +21,7 @@ export const createListMoves =
     const page = await moves.list(listed, { beforeId, size: pageSizeOf(pageSize) }, call.signal);
     const onlyIds = reachesOrganization(key, organizationId) ? undefined : key.projectIds;
     return {
-      moves: page.items.map((move) => toldMove(move, onlyIds)),
+      moves: page.items.map((move) => visibleMove(move, onlyIds)),
       nextPageToken: nextPageToken(query, page, ({ _id }) => [_id]),
     };
   };

@@ -10,7 +10,7 @@ import { projectMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 import { positionOf } from './page.ts';
 
-/** A key that reaches the organization reaches all of its projects: the server has judged that. */
+/** A key that reaches the organization reaches all of its projects: the server has checked that. */
 export const createListProjects =
   ({
     projects,

@@ -44,7 +44,7 @@ type Answering<Response> = {
 
 /**
  * Authorizes a move in its destination, decides it, and remembers the answer. Refuses with
- * ORGANIZATION_NOT_FOUND or ADMIN_REQUIRED alone; else with the first state rule, and tells all.
+ * ORGANIZATION_NOT_FOUND or ADMIN_REQUIRED alone; else with the first state rule, and lists all.
  */
 export async function moveProjects<Response>(
   uses: MoveUses,
@@ -65,7 +65,7 @@ export async function moveProjects<Response>(
     }));
     return response;
   };
-  const explained = () => by((tx) => judgeAndMove(uses, call, asked, access, tx));
+  const explained = () => by((tx) => checkAndMove(uses, call, asked, access, tx));
   if (access !== undefined) return await explained();
   return await quicklyOrExplained(
     () => by((tx) => moveIfAllowed(uses, call, asked, tx)),
@@ -74,9 +74,9 @@ export async function moveProjects<Response>(
 }
 
 /**
- * By what a repeat is authorized: as the move was, in both organizations. Where the caller named one
- * project, whose source it was not told, also by whoever owns the project by now; what the caller
- * was there before the move is waived.
+ * By what a repeat is authorized: as the move was, in both organizations. Where the caller named
+ * one project, whose source the caller cannot see, also for the current owner of the project; what
+ * the caller was there before the move is waived.
  */
 function reauthorizationOf(asked: AskedMove): Demand[] {
   const { sourceId, destinationId, projectIds, namesSource } = asked;
@@ -104,8 +104,11 @@ async function moveIfAllowed(
   return await writeMove(uses, call, wanted, tx);
 }
 
-/** The way that can explain: reads all, as of one instant, judges, and moves if it may. */
-async function judgeAndMove(
+/**
+ * The way that can explain: reads all, as of one instant, evaluates the rules, and moves if
+ * allowed.
+ */
+async function checkAndMove(
   uses: MoveUses,
   call: Call,
   asked: AskedMove,

@@ -8,7 +8,7 @@ import type {
 import { ask } from '@silo/rpc/ask.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { slotsChangedEvent } from '../events.ts';
-import { type Attempt, changesSlots, judgeTry } from '../rules/slots.ts';
+import { type Attempt, changesSlots, decideConditionalChange } from '../rules/slots.ts';
 import type { Dependencies } from './dependencies.ts';
 
 type Uses = Pick<Dependencies, 'slots' | 'eventLog' | 'access'>;
@@ -36,7 +36,7 @@ export async function trySlots(uses: Uses, call: Call, wanted: SlotsTry): Promis
   const { value } = await eventLog.decide({ id, actor, signal, permits }, async (tx) => {
     const before = await slots.read(tx, organizationId);
     if (before === undefined) throw errors.notReady('the organization’s project slots');
-    const { outcome, after } = judgeTry(before, await attempt(tx), hasAccess);
+    const { outcome, after } = decideConditionalChange(before, await attempt(tx), hasAccess);
     if (after === undefined) return outcome;
     const isClosing = after.closed && !before.closed;
     await slots.replace(tx, isClosing ? { ...after, closeTime: tx.now } : after);
@@ -46,7 +46,7 @@ export async function trySlots(uses: Uses, call: Call, wanted: SlotsTry): Promis
   return value;
 }
 
-/** Takes the permit for the try: of whoever the saga acts for, as things are now. */
+/** Takes a permit for the conditional change, on behalf of the saga's caller. */
 async function mayStill(
   { access }: Uses,
   call: Call,

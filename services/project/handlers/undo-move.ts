@@ -44,9 +44,9 @@ async function decide(
     projectIds,
     undoes: move,
   };
-  const by = async (judge: (tx: Transaction) => Promise<void>) => {
+  const by = async (check: (tx: Transaction) => Promise<void>) => {
     const { response } = await uses.eventLog.mutate(call, UndoMoveResponse, async (tx) => {
-      await judge(tx);
+      await check(tx);
       const { move: back } = await writeMove(uses, call, wanted, tx);
       return { response: { move: moveMessage(back) }, alsoDemands };
     });
@@ -58,7 +58,9 @@ async function decide(
   );
 }
 
-/** Reads all that the rules rest on, as of one instant, and refuses with those that are violated. */
+/**
+ * Reads all that the rules rest on, as of one instant, and refuses with those that are violated.
+ */
 async function requireUndoable(
   { projects, slots, moves }: Uses,
   moveId: string,

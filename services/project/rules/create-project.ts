@@ -1,7 +1,7 @@
 import { errors } from '@silo/errors/errors.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 
-/** The organization in which somebody wants a project, as the facts tell of it. */
+/** The organization of a new project, with its facts. */
 export type Creator = { level: Level; fact: { membersMayCreateProjects: boolean } };
 
 /** The least level that may create projects, or move them, into an organization. */
@@ -9,7 +9,7 @@ export function levelToCreate({ fact }: Pick<Creator, 'fact'>): Level {
   return fact.membersMayCreateProjects ? Level.LEVEL_MEMBER : Level.LEVEL_ADMIN;
 }
 
-/** Refuses with ADMIN_REQUIRED whoever is below that level. */
+/** Throws ADMIN_REQUIRED for a caller below that level. */
 export function requireMayCreate(creator: Creator): void {
   const level = levelToCreate(creator);
   if (creator.level < level) throw errors.adminRequired(level);

@@ -14,7 +14,7 @@ const {
 
 /** The table of the design (§6), in its order. */
 const table: readonly { rule: MoveRule; reason: ErrorReason; isSettled?: true }[] = [
-  // Who is refused by one of these is told nothing else.
+  // If one of these fails, the error reveals nothing else.
   { rule: MoveRule.MOVE_RULE_SAME_REGION, reason: ERROR_REASON_CROSS_REGION, isSettled: true },
   { rule: MoveRule.MOVE_RULE_SOURCE_ADMIN, reason: ERROR_REASON_ADMIN_REQUIRED, isSettled: true },
   {
@@ -29,7 +29,7 @@ const table: readonly { rule: MoveRule; reason: ErrorReason; isSettled?: true }[
   { rule: MoveRule.MOVE_RULE_PROJECTS_ACTIVE, reason: ERROR_REASON_PROJECT_NOT_ACTIVE },
 ];
 
-/** Every rule with its outcome, for somebody who may be told all: from what stands in the way. */
+/** Every rule with its outcome, for a caller with full access: from the violated rules. */
 export function moveChecks(blockers: readonly SiloError[]): MoveCheck[] {
   return table.map(({ rule, reason, isSettled = false }) => {
     const broken = isSettled ? [] : blockers.filter((each) => each.reason === reason);

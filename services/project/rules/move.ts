@@ -24,7 +24,7 @@ export function requireReachesSource(key: Restrictions, sourceId: string): void 
   if (!reachesOrganization(key, sourceId)) throw errors.keyRestricted();
 }
 
-/** What the state rules of a move are judged by, all as of one instant. */
+/** The input of the state rules of a move, from one snapshot. */
 export type MoveFacts = {
   /** What moves, as one. */
   projects: readonly Pick<ProjectDocument, '_id' | 'state'>[];
@@ -42,7 +42,7 @@ export function countMoving({ projects, source, destination }: Omit<MoveFacts, '
 
 /**
  * The state rules that a move violates, in the order of the design's table (§6). Rules about
- * counts are judged only where the move would change them: not towards the source itself, and not
+ * counts are checked only if the move would change them: not towards the source itself, and not
  * for a deleted project, which holds no slot.
  */
 export function violatedMoveRules(facts: MoveFacts): SiloError[] {
@@ -59,7 +59,7 @@ export function violatedMoveRules(facts: MoveFacts): SiloError[] {
   return violated;
 }
 
-/** Refuses what violates rules: with the first one's code and reason, and all of them told. */
+/** Throws the violations of rules: code and reason of the first, and all of them as details. */
 export function requireNone(violated: readonly SiloError[]): void {
   if (violated.length > 0) throw combine(violated);
 }

@@ -4,7 +4,7 @@ import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { ProjectDocument } from '../store/documents.ts';
 import type { AccessChanges, Concerned } from './move-access.ts';
 
-/** What a move would do: what a preview tells, and what its fingerprint stands for. */
+/** The effect of a move: the content of a preview, and the input of its fingerprint. */
 export type MoveOutcome = {
   sourceId: string;
   destinationId: string;
@@ -78,7 +78,7 @@ export function planFingerprint(outcome: MoveOutcome): string {
 /** What a move would do now that the fingerprint does not stand for; empty if nothing. */
 export function planChanges(fingerprint: string, outcome: MoveOutcome): PlanChange[] {
   const digests = fingerprint.split('-');
-  // What was never a fingerprint of ours tells of another move.
+  // An invalid fingerprint is treated as that of another move.
   const known = digests.length === parts.length ? digests : [];
   return parts
     .filter(({ lines }, index) => digestOf(lines(outcome)) !== known[index])

@@ -43,7 +43,7 @@ export function limitReached({ _id, limit, count }: SlotsDocument): SiloError {
   return errors.projectLimit({ organizationId: _id, limit: limit ?? count, count });
 }
 
-/** What a try came to, and the counts that it was judged by. */
+/** The result of a conditional change, and the counts at that time. */
 type Outcome = Required<Omit<Tried, 'revision'>>;
 
 /** What is tried once, on behalf of a saga's caller. */
@@ -57,7 +57,7 @@ export type Attempt = { revision: number } & (
  * What a try comes to. `after` is what to write: absent where this or a later revision was tried
  * before, so that nothing changes.
  */
-export function judgeTry(
+export function decideConditionalChange(
   slots: SlotsDocument,
   attempt: Attempt,
   hasAccess: boolean,
@@ -84,7 +84,7 @@ export function judgeTry(
   return { outcome, after };
 }
 
-/** Whether others must hear of it. */
+/** Whether the change has an event. */
 export function changesSlots(before: SlotsDocument, after: SlotsDocument): boolean {
   return before.limit !== after.limit || before.closed !== after.closed;
 }

@@ -24,7 +24,7 @@ export function createMoveStore(db: Db) {
       await moves.insertOne(move, { session: tx.session });
     },
 
-    /** A move, of whichever organizations, as it stands now: the caller judges who sees it. */
+    /** The current state of a move of any organizations: the caller checks access. */
     async find(moveId: string, signal: AbortSignal): Promise<MoveDocument | undefined> {
       return (await readLinearizable(moves, { _id: moveId }, { signal })) ?? undefined;
     },

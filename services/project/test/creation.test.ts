@@ -86,7 +86,7 @@ test('where no slots are open yet, nothing is decided', async (t) => {
   t.is(reasonName((await refusalOf(asked)).reason), 'NOT_READY');
 });
 
-test('slots and Default Project come into being once, whoever repeats', async (t) => {
+test('slots and Default Project are created once, despite retries', async (t) => {
   const world = await testWorld(t);
   const call = await world.call(world.key());
   const organizationId = newId('org_us');
@@ -133,7 +133,7 @@ const emptyProject = {
   ...{ createTime: undefined, updateTime: undefined, purgeTime: undefined },
 };
 
-test('an update tells what changed, and holds to the etag', async (t) => {
+test('an update has an event with the changed fields, and checks the etag', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { projectId } = await world.organization(owner);

@@ -133,7 +133,7 @@ test('a move to where the projects are changes nobody’s access', (t) => {
   t.deepEqual([losing, gaining], Array(2).fill({ people: [], keys: [] }));
 });
 
-test('of other people’s keys only owner and number are told; lists stop at 1,000, counts do not', (t) => {
+test('for keys of other accounts only owner and number are returned; lists have at most 1,000 entries, counts are complete', (t) => {
   const many = Array.from({ length: 1_200 }, (_, index) =>
     person(`acc_${String(index).padStart(4, '0')}`, LEVEL_MEMBER, LEVEL_UNSPECIFIED),
   );
@@ -144,26 +144,26 @@ test('of other people’s keys only owner and number are told; lists stop at 1,0
   ]);
   const access = { people: many, keys };
   const { losing } = accessChanges(move, access);
-  const told = accessChangeMessage(losing, access, me?.accountId ?? '');
-  t.is(told.members.length, 1_000);
-  t.is(told.memberCount, 1_200);
-  t.deepEqual(told.members[0], {
+  const reported = accessChangeMessage(losing, access, me?.accountId ?? '');
+  t.is(reported.members.length, 1_000);
+  t.is(reported.memberCount, 1_200);
+  t.deepEqual(reported.members[0], {
     accountId: 'acc_0000',
     displayName: 'Name of acc_0000',
     level: LEVEL_MEMBER,
   });
-  t.deepEqual(told.ownKeys, [
+  t.deepEqual(reported.ownKeys, [
     { keyId: 'key_acc_0000_1', name: 'secret name', projectIds: [] },
     { keyId: 'key_acc_0000_2', name: 'secret name', projectIds: ['prj_1'] },
   ]);
-  t.is(told.ownKeyCount, 2);
-  t.is(told.otherKeys.length, 1_000);
-  t.deepEqual(told.otherKeys[0], {
+  t.is(reported.ownKeyCount, 2);
+  t.is(reported.otherKeys.length, 1_000);
+  t.deepEqual(reported.otherKeys[0], {
     accountId: 'acc_0001',
     displayName: 'Name of acc_0001',
     keyCount: 2,
   });
-  t.deepEqual([told.otherKeyCount, told.otherOwnerCount], [2_398, 1_199]);
+  t.deepEqual([reported.otherKeyCount, reported.otherOwnerCount], [2_398, 1_199]);
 });
 
 /** Whether the guard would let a key do anything with a project that this organization owns. */
@@ -199,14 +199,14 @@ test('a key loses and gains exactly those projects of which the guard’s own ru
       const { losing, gaining } = accessChanges(move, { people: [owner], keys: [key] });
       const before = (id: string) => mayAnything(key, id, move.sourceId, sourceLevel);
       const after = (id: string) => mayAnything(key, id, move.destinationId, destinationLevel);
-      const told = ({ keys: [only] }: Concerned) =>
+      const reported = ({ keys: [only] }: Concerned) =>
         only?.projectIds === 'all' ? move.projectIds : [...(only?.projectIds ?? [])];
       t.deepEqual(
-        told(losing),
+        reported(losing),
         move.projectIds.filter((id) => before(id) && !after(id)),
       );
       t.deepEqual(
-        told(gaining),
+        reported(gaining),
         move.projectIds.filter((id) => after(id) && !before(id)),
       );
     }),

@@ -145,7 +145,7 @@ test('a refused move has the first reason, all violations, and the quota beside 
   t.is(error.details.quotaFailure?.[0]?.subject, alsoUs);
 });
 
-test('each project that is not active is told by its id', (t) => {
+test('each project that is not active is listed by its id', (t) => {
   const violated = violatedMoveRules({
     projects: projectsIn(PROJECT_STATE_DELETED, PROJECT_STATE_ACTIVE, PROJECT_STATE_MIGRATING),
     source: { _id: us, count: 9 },
@@ -162,7 +162,7 @@ test('each project that is not active is told by its id', (t) => {
   );
 });
 
-test('another region is judged by the id, and what is no id of an organization does not exist', (t) => {
+test('the region is determined by the id, and an invalid organization id does not exist', (t) => {
   t.notThrows(() => requireSameRegion(us, alsoUs));
   t.is(
     reason(() => requireSameRegion(us, eu)),
@@ -176,7 +176,7 @@ test('another region is judged by the id, and what is no id of an organization d
   );
 });
 
-test('the blockers of a move are all told, permission first', (t) => {
+test('all blockers of a move are returned, permissions first', (t) => {
   const facts = {
     projects: projectsIn(PROJECT_STATE_ACTIVE),
     source: { _id: us, count: 1 },

@@ -40,7 +40,7 @@ async function refusedMove(world: World, key: TestKey, wanted: Wanted) {
   };
 }
 
-test('a move changes owner, both counts, and tells of it, as one', async (t) => {
+test('a move changes owner and both counts and emits its event atomically', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const source = await world.organization(owner);
@@ -93,7 +93,7 @@ test('a move needs a key that reaches both, and what creating needs in the desti
   await move(world, owner, wanted);
 });
 
-test('all violated state rules are told at once, and nothing changes', async (t) => {
+test('all violated state rules are reported together, and nothing changes', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const source = await world.organization(owner, { limit: 1 });
@@ -191,7 +191,7 @@ test('two moves of one project at once happen one after the other', async (t) =>
   t.is(second?.oldOrganizationId, first?.newOrganizationId);
 });
 
-test('who cannot follow a project that moves away is told that there is none', async (t) => {
+test('a caller without access to the new owner gets PROJECT_NOT_FOUND after a move', async (t) => {
   const world = await testWorld(t);
   const [owner, admin] = [world.key(), world.key()];
   const source = await world.organization(owner);

@@ -6,7 +6,7 @@ import { createReadMoveAccess } from '../handlers/read-move-access.ts';
 const move = { sourceId: 'org_us_1', destinationId: 'org_us_2', withNames: false };
 const signal = new AbortController().signal;
 
-/** People with a key each, and a reader that tells what it asked the keys of. */
+/** Accounts with a key each, and a reader that records its requests for keys. */
 function directories(people: Set<string>) {
   const asked: (readonly string[])[] = [];
   const member = (accountId: string) => {

@@ -11,7 +11,7 @@ import { requireMayCreate } from '../rules/create-project.ts';
 import { newProject } from '../rules/new-project.ts';
 import { missingNames } from '../rules/recommended.ts';
 import { settingsOf } from '../rules/settings.ts';
-import { judgeTry, refuseAddition } from '../rules/slots.ts';
+import { decideConditionalChange, refuseAddition } from '../rules/slots.ts';
 import { applyChange, changeOf } from '../rules/update-project.ts';
 import type { SlotsDocument } from '../store/documents.ts';
 
@@ -127,7 +127,7 @@ for (const { title, slots, attempt, access = true, result, changes } of [
   },
 ]) {
   test(title, (t) => {
-    const { outcome, after } = judgeTry(slotsOf(slots), attempt, access);
+    const { outcome, after } = decideConditionalChange(slotsOf(slots), attempt, access);
     t.is(outcome.result, result);
     t.like(after, changes);
   });
@@ -136,14 +136,17 @@ for (const { title, slots, attempt, access = true, result, changes } of [
 test('a repeated try gets the first answer, a late one is refused, each kind by itself', (t) => {
   const first = { revision: 5, result: TRY_RESULT_REFUSED_COUNT, count: 9 };
   const slots = slotsOf({ count: 1, tries: { limit: first } });
-  t.deepEqual(judgeTry(slots, lowered, true), {
+  t.deepEqual(decideConditionalChange(slots, lowered, true), {
     outcome: { result: TRY_RESULT_REFUSED_COUNT, count: 9, deletedCount: 0 },
   });
-  t.deepEqual(judgeTry(slots, { ...lowered, revision: 4 }, true), {
+  t.deepEqual(decideConditionalChange(slots, { ...lowered, revision: 4 }, true), {
     outcome: { result: TRY_RESULT_REFUSED_LATE, count: 1, deletedCount: 0 },
   });
-  t.is(judgeTry(slots, { ...lowered, revision: 6 }, true).outcome.result, TRY_RESULT_ACCEPTED);
-  t.not(judgeTry(slots, { ...closing, revision: 1 }, true).after, undefined);
+  t.is(
+    decideConditionalChange(slots, { ...lowered, revision: 6 }, true).outcome.result,
+    TRY_RESULT_ACCEPTED,
+  );
+  t.not(decideConditionalChange(slots, { ...closing, revision: 1 }, true).after, undefined);
 });
 
 test('an etag stands for its revision and for nothing else', (t) => {
@@ -227,7 +230,7 @@ for (const { title, mask, project = sent, changed } of [
   });
 }
 
-test('a change tells from what to what', (t) => {
+test('a change has old and new values', (t) => {
   t.deepEqual(applyChange(before, changeOf(sent, ['name'])).changes, [
     { field: 'name', from: 'Old', to: 'New' },
   ]);

@@ -33,7 +33,9 @@ import { createSlotStore } from '../store/slots.ts';
 /** An API key of the test, with what the token service would say of it. */
 export type TestKey = { keyHash: Buffer; fact: KeyFact };
 
-/** The project service on a real database, with a small world of organizations and keys around it. */
+/**
+ * The project service on a real database, with a small world of organizations and keys around it.
+ */
 export type World = Dependencies & {
   db: Db;
   /** A key of a new account, or of the one given; unrestricted unless said otherwise. */
@@ -107,7 +109,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     listMembersOfTwo: async function* ({ firstOrganizationId, secondOrganizationId }) {
       yield { members: membersOf(levels, firstOrganizationId, secondOrganizationId) };
     },
-    // Two at a time, so that whoever reads them must read on.
+    // Two at a time, so that readers must handle several messages.
     getAccountMemberships: async ({ accountId, pageToken }) => {
       const all = membershipsOf(accountId, organizations, levels);
       const from = Number(pageToken);

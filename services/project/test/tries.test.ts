@@ -33,7 +33,7 @@ async function close(
   return (await createTryCloseSlots(world)(request, call)).outcome;
 }
 
-test('a limit is set once per revision, and everyone hears of it', async (t) => {
+test('a limit is set once per revision, with an event', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id: organizationId } = await world.organization(owner, { limit: 1 });
@@ -54,7 +54,7 @@ test('a limit is set once per revision, and everyone hears of it', async (t) => 
   t.deepEqual(more, []);
 });
 
-test('a try is refused to whoever has lost the level, and that is remembered', async (t) => {
+test('a conditional change is refused to a caller that has lost the level, and the refusal is stored', async (t) => {
   const world = await testWorld(t);
   const [owner, admin] = [world.key(), world.key()];
   const { id: organizationId } = await world.organization(owner, { limit: 1 });

@@ -1,6 +1,6 @@
 import type { Positions } from '@silo/guard/core/position.ts';
 import type { BarrierReport, StoredLease } from './messages.ts';
-import type { HeardAcknowledgements } from './received-acknowledgements.ts';
+import type { ReceivedAcknowledgements } from './received-acknowledgements.ts';
 
 /**
  * One call of AwaitBarrier: first the requirement is durable, then the leases are listed, then
@@ -33,13 +33,13 @@ export class Barrier {
   }
 
   /** A list that was asked for after the requirement was durable. */
-  listed(leases: readonly StoredLease[], heard: HeardAcknowledgements): void {
+  listed(leases: readonly StoredLease[], received: ReceivedAcknowledgements): void {
     for (const lease of leases) this.#leaseMs = Math.max(this.#leaseMs, lease.leaseMs);
     if (this.#silent === undefined) {
       this.#guards = leases.length;
       this.#silent = new Map(leases.map((lease) => [lease.id, lease]));
     } else this.#listedAgain(this.#silent, leases);
-    this.look(heard);
+    this.look(received);
   }
 
   #listedAgain(silent: Map<string, StoredLease>, leases: readonly StoredLease[]): void {
@@ -53,13 +53,13 @@ export class Barrier {
   }
 
   /** Looks whether this lease has acknowledged by now; without an id at all of them. */
-  look(heard: HeardAcknowledgements, leaseId?: string): void {
+  look(received: ReceivedAcknowledgements, leaseId?: string): void {
     const silent = this.#silent;
     if (silent === undefined) return;
     const only = leaseId === undefined ? undefined : silent.get(leaseId);
     if (leaseId !== undefined && only === undefined) return;
     for (const lease of only === undefined ? silent.values() : [only]) {
-      if (!heard.isAcknowledged(lease, this.positions)) continue;
+      if (!received.isAcknowledged(lease, this.positions)) continue;
       silent.delete(lease.id);
       this.#acknowledged++;
     }

@@ -9,7 +9,7 @@ import type { Protections } from '@silo/guard/core/protections.ts';
 
 /**
  * What each source is known to have committed: a lower bound, from what sources require, broadcast
- * and answer. A guard's claim of a place in a log is believed only within it.
+ * and answer. A guard's position is accepted only within it.
  */
 export class Committed {
   readonly #protections: Protections;
@@ -44,10 +44,10 @@ export class Committed {
     });
   }
 
-  /** The claims that are believed. */
-  believed(claims: Positions): Positions {
-    const believed: Positions = { ...claims };
-    for (const source of this.beyond(claims)) delete believed[source];
-    return believed;
+  /** The claims that are possible. */
+  accepted(claims: Positions): Positions {
+    const accepted: Positions = { ...claims };
+    for (const source of this.beyond(claims)) delete accepted[source];
+    return accepted;
   }
 }

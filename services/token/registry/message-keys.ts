@@ -31,7 +31,7 @@ type Loaded = { root: KeyObject; keys: readonly StoredBroadcastKey[]; atMs: numb
 
 /**
  * The keys of messages on NATS as one replica of the registry hands them out. Ages are the
- * database's to tell: no clock of a service is compared with another's.
+ * measured by the database: no clock of a service is compared with another's.
  */
 export class MessageKeeper {
   readonly #store: MessageKeyStore;
@@ -55,7 +55,9 @@ export class MessageKeeper {
     this.#refresh();
   }
 
-  /** What the holder of a lease is given. Rejects with DEPENDENCY_UNAVAILABLE where it is unknown. */
+  /**
+   * What the holder of a lease is given. Rejects with DEPENDENCY_UNAVAILABLE where it is unknown.
+   */
   async keysOf(leaseId: string): Promise<MessageKeys> {
     const loaded = await this.#current();
     const usable = this.#usable(loaded);

@@ -88,7 +88,7 @@ export type AcknowledgedMessage = {
   applied: Positions;
 };
 
-/** What a replica is told. */
+/** The inputs of a replica. */
 export type RegistryInput =
   | { kind: 'call'; callId: number; call: RegistryCall }
   /** The caller waits no more. */
@@ -113,7 +113,7 @@ export type RegistryReply =
 
 /** What a replica wants done, at once. */
 export type RegistryAction =
-  /** A lease's guard claimed a position that is not believed: for those who watch. */
+  /** A guard sent a position that is not accepted: for metrics and log. */
   | { kind: 'disbelieved'; leaseId: string; why: 'beyond_log' | 'beyond_applied' }
   | { kind: 'store'; operationId: number; operation: StoreOperation }
   | { kind: 'reply'; callId: number; reply: RegistryReply };

@@ -7,18 +7,18 @@ const unlistedMax = 10_000;
 /** Claims of one lease that are remembered until the source has committed as much, at most. */
 const unconfirmedMax = 4;
 
-/** What one lease acknowledged: the part that is believed, and the latest claims beyond it. */
-type Heard = { believed: Positions; unconfirmed: readonly Positions[] };
+/** The acknowledgements of one lease: the accepted part, and the latest claims beyond it. */
+type Received = { accepted: Positions; unconfirmed: readonly Positions[] };
 
 /**
  * The acknowledgements that this replica received, by lease. A message may arrive before the
  * replica knows that the source has committed as much, and after a newer one: each claim counts
  * from when it is known to be in the log.
  */
-export class HeardAcknowledgements {
+export class ReceivedAcknowledgements {
   readonly #byLease: boolean;
   readonly #committed: Committed;
-  readonly #heard = new Map<string, Heard>();
+  readonly #received = new Map<string, Received>();
 
   /** `byLease` false: by the guard's name (control runs). */
   constructor(byLease: boolean, committed: Committed) {
@@ -26,35 +26,38 @@ export class HeardAcknowledgements {
     this.#committed = committed;
   }
 
-  hear(leaseId: string, guardName: string, positions: Positions): void {
+  add(leaseId: string, guardName: string, positions: Positions): void {
     const key = this.#byLease ? leaseId : guardName;
-    const before = this.#heard.get(key);
-    if (before === undefined && this.#heard.size >= unlistedMax) this.#heard.clear();
+    const before = this.#received.get(key);
+    if (before === undefined && this.#received.size >= unlistedMax) this.#received.clear();
     const claims = [...(before?.unconfirmed ?? []), positions];
-    this.#heard.set(key, {
-      believed: this.#believed(before?.believed ?? {}, claims),
+    this.#received.set(key, {
+      accepted: this.#accepted(before?.accepted ?? {}, claims),
       unconfirmed: claims
         .filter((claim) => this.#committed.beyond(claim).length > 0)
         .slice(-unconfirmedMax),
     });
   }
 
-  #believed(known: Positions, claims: readonly Positions[]): Positions {
-    let believed = this.#committed.believed(known);
-    for (const claim of claims) believed = laterOf(believed, this.#committed.believed(claim));
-    return believed;
+  #accepted(known: Positions, claims: readonly Positions[]): Positions {
+    let accepted = this.#committed.accepted(known);
+    for (const claim of claims) accepted = laterOf(accepted, this.#committed.accepted(claim));
+    return accepted;
   }
 
-  /** Whether a lease has acknowledged what is required, by its document or by what was heard. */
+  /**
+   * Whether a lease has acknowledged what is required, by its document or by a received
+   * acknowledgement.
+   */
   isAcknowledged(lease: StoredLease, required: Positions): boolean {
-    const heard = this.#heard.get(this.#byLease ? lease.id : lease.guardName);
-    const believed = this.#believed(heard?.believed ?? {}, heard?.unconfirmed ?? []);
-    return haveReached(laterOf(lease.acknowledged, believed), required);
+    const received = this.#received.get(this.#byLease ? lease.id : lease.guardName);
+    const accepted = this.#accepted(received?.accepted ?? {}, received?.unconfirmed ?? []);
+    return haveReached(laterOf(lease.acknowledged, accepted), required);
   }
 
   /** Forgets leases that a list no longer shows. */
   keep(leases: readonly StoredLease[]): void {
     const present = new Set(leases.map((lease) => (this.#byLease ? lease.id : lease.guardName)));
-    for (const key of this.#heard.keys()) if (!present.has(key)) this.#heard.delete(key);
+    for (const key of this.#received.keys()) if (!present.has(key)) this.#received.delete(key);
   }
 }

@@ -21,7 +21,7 @@ import type {
   StoreResult,
 } from './messages.ts';
 import { ObservedLeases } from './observed-leases.ts';
-import { HeardAcknowledgements } from './received-acknowledgements.ts';
+import { ReceivedAcknowledgements } from './received-acknowledgements.ts';
 import { checkRegistrySettings, type RegistrySettings } from './settings.ts';
 
 /** What goes on when an operation of the store has ended. */
@@ -37,7 +37,7 @@ export class RegistryCore {
   readonly #numbers: LeaseNumbers;
   readonly #observed: ObservedLeases;
   readonly #committed: Committed;
-  readonly #heard: HeardAcknowledgements;
+  readonly #received: ReceivedAcknowledgements;
   readonly #operations = new Map<number, Continue>();
   readonly #barriers = new Map<number, Barrier>();
   #lastOperationId = 0;
@@ -55,7 +55,7 @@ export class RegistryCore {
     this.#observed = new ObservedLeases(settings.leaseMs);
     this.#committed = new Committed(protections);
     const isByLease = protections['acknowledge-by-lease'];
-    this.#heard = new HeardAcknowledgements(isByLease, this.#committed);
+    this.#received = new ReceivedAcknowledgements(isByLease, this.#committed);
   }
 
   /** When the next tick is due, by the monotonic clock. */
@@ -97,15 +97,15 @@ export class RegistryCore {
   }
 
   #acknowledged({ leaseId, guardName, positions, applied }: AcknowledgedMessage): void {
-    this.#heard.hear(leaseId, guardName, this.#withinApplied(leaseId, positions, applied));
+    this.#received.add(leaseId, guardName, this.#withinApplied(leaseId, positions, applied));
     const only = this.#protections['acknowledge-by-lease'] ? leaseId : undefined;
-    for (const barrier of this.#barriers.values()) barrier.look(this.#heard, only);
+    for (const barrier of this.#barriers.values()) barrier.look(this.#received, only);
   }
 
-  /** A source has committed this: what guards claim of it is believed from now on. */
+  /** A source has committed this: positions up to it are accepted from now on. */
   #learn(positions: Positions): void {
     if (!this.#committed.learn(positions)) return;
-    for (const barrier of this.#barriers.values()) barrier.look(this.#heard);
+    for (const barrier of this.#barriers.values()) barrier.look(this.#received);
   }
 
   /** Of each source, what is acknowledged if it is applied too; else nothing. */
@@ -122,10 +122,10 @@ export class RegistryCore {
   }
 
   /**
-   * Goes on with the claims that are believed. Nearly always they are known to be true, by what
+   * Continues with the accepted positions. Nearly always they are known to be true, by what
    * sources require and broadcast; where they are not, their sources are asked.
    */
-  #believe(leaseId: string, claims: Positions, then: () => void): void {
+  #accept(leaseId: string, claims: Positions, then: () => void): void {
     const beyond = this.#committed.beyond(claims);
     let asked = beyond.length;
     if (asked === 0) then();
@@ -195,10 +195,10 @@ export class RegistryCore {
    */
   #renew(callId: number, call: Extract<RegistryCall, { kind: 'renew' }>): void {
     const { leaseId, applied, acknowledged } = call;
-    this.#believe(leaseId, laterOf(applied, acknowledged), () => {
-      const believed = this.#committed.believed(applied);
-      const within = this.#withinApplied(leaseId, this.#committed.believed(acknowledged), applied);
-      this.#renewLease(callId, { ...call, applied: believed, acknowledged: within });
+    this.#accept(leaseId, laterOf(applied, acknowledged), () => {
+      const accepted = this.#committed.accepted(applied);
+      const within = this.#withinApplied(leaseId, this.#committed.accepted(acknowledged), applied);
+      this.#renewLease(callId, { ...call, applied: accepted, acknowledged: within });
     });
   }
 
@@ -270,14 +270,14 @@ export class RegistryCore {
       this.#store({ kind: 'listLeases' }, (result, listedAt) => {
         if (result.kind !== 'leases') return this.#failBarrier(callId);
         const leases = this.#see(result.leases, listedAt);
-        barrier.listed(leases, this.#heard);
+        barrier.listed(leases, this.#received);
         const relistAtMs = listedAt.monotonicMs + this.#settings.relistMs;
         this.#nextListMs = Math.min(this.#nextListMs, relistAtMs);
       });
     });
   }
 
-  /** Nobody knows who has not heard: never a success. */
+  /** The guards that have not acknowledged are unknown: never a success. */
   #failBarrier(callId: number): void {
     if (this.#barriers.delete(callId)) this.#reply(callId, { kind: 'failed' });
   }
@@ -314,7 +314,7 @@ export class RegistryCore {
     if (now.monotonicMs >= this.#nextListMs && !this.#isListing) this.#list(now);
   }
 
-  /** Looks for acknowledgements that other replicas were told, and for dead leases. */
+  /** Looks for acknowledgements that other replicas received, and for dead leases. */
   #list(now: Reading): void {
     this.#isListing = true;
     this.#nextListMs = now.monotonicMs + this.#settings.sweepMs;
@@ -323,8 +323,8 @@ export class RegistryCore {
       this.#isListing = false;
       if (result.kind === 'leases') {
         const leases = this.#see(result.leases, listedAt);
-        this.#heard.keep(leases);
-        for (const barrier of waiting) barrier.listed(leases, this.#heard);
+        this.#received.keep(leases);
+        for (const barrier of waiting) barrier.listed(leases, this.#received);
       }
       if (this.#barriers.size > 0) {
         this.#nextListMs = listedAt.monotonicMs + this.#settings.relistMs;

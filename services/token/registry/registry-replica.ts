@@ -52,9 +52,9 @@ type Options = {
   lastUse: LastUse;
   keys: MessageKeeper;
   nats: NatsLink;
-  /** The sources' logs, which tell what is committed. */
+  /** The sources' logs, for the committed positions. */
   logs: GuardLinks['logs'];
-  /** Of the events: acknowledgements are told apart by it. */
+  /** Of the events: it selects the acknowledgements. */
   subjectPrefix: string;
   settings: RegistrySettings;
   log: Log;
@@ -79,8 +79,8 @@ class RegistryShell implements OwnRegistry {
   readonly #readHead: Record<Source, () => Promise<Position>>;
   readonly #alarm = new Alarm(() => this.#step({ kind: 'tick' }));
   readonly #calls = new Map<number, (reply: RegistryReply) => void>();
-  /** Acknowledgements of this turn, by lease: guards tell of many events at once. */
-  readonly #heard = new Map<string, AcknowledgedMessage>();
+  /** Acknowledgements of this turn, by lease: guards acknowledge many events at once. */
+  readonly #received = new Map<string, AcknowledgedMessage>();
   #lastCallId = 0;
   #isDisposed = false;
 
@@ -106,7 +106,7 @@ class RegistryShell implements OwnRegistry {
     this.#subscriptions.use(
       hearAcknowledgements(nats, {
         ...{ subjectPrefix, onIgnored, log },
-        onHeard: (acknowledgement) => this.#hear(acknowledgement),
+        onHeard: (acknowledgement) => this.#add(acknowledgement),
         findSecret: (leaseId) => keys.secretOf(leaseId),
       }),
     );
@@ -266,20 +266,20 @@ class RegistryShell implements OwnRegistry {
     }
   }
 
-  #hear({ leaseId, guardName, positions, applied }: Acknowledgement): void {
-    if (this.#heard.size === 0) setImmediate(() => this.#tellHeard());
-    const before = this.#heard.get(leaseId);
-    this.#heard.set(leaseId, {
+  #add({ leaseId, guardName, positions, applied }: Acknowledgement): void {
+    if (this.#received.size === 0) setImmediate(() => this.#flushReceived());
+    const before = this.#received.get(leaseId);
+    this.#received.set(leaseId, {
       ...{ leaseId, guardName },
       positions: laterOf(before?.positions ?? {}, fromLogPositions(positions)),
       applied: laterOf(before?.applied ?? {}, fromLogPositions(applied)),
     });
   }
 
-  #tellHeard(): void {
-    const heard = [...this.#heard.values()];
-    this.#heard.clear();
-    this.#step(...heard.map((message) => ({ kind: 'acknowledged', ...message }) as const));
+  #flushReceived(): void {
+    const received = [...this.#received.values()];
+    this.#received.clear();
+    this.#step(...received.map((message) => ({ kind: 'acknowledged', ...message }) as const));
   }
 }
 
@@ -288,7 +288,7 @@ function leaseTaken(): Error {
   return errors.invalidField([{ field: 'lease_id', description }]);
 }
 
-/** What became of a barrier, as the RPC that took access away tells it. */
+/** The result of a barrier, as returned by the RPC that ends access. */
 function toPropagation(report: BarrierReport): Propagation {
   const { guards, acknowledged, expired, elapsedMs } = report;
   const positions = toLogPositions(report.positions);

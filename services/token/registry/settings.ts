@@ -2,7 +2,7 @@ import { checkLeaseNumbers, type LeaseNumbers } from '@silo/guard/core/settings.
 
 /** The numbers of a registry's replica. All replicas have the same. */
 export type RegistrySettings = LeaseNumbers & {
-  /** How often a waiting barrier looks for acknowledgements that another replica was told. */
+  /** How often a waiting barrier looks for acknowledgements that another replica received. */
   relistMs: number;
   /** How often a replica looks for dead leases. */
   sweepMs: number;

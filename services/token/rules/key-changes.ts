@@ -10,10 +10,10 @@ import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_servi
 import type { KeyDocument, KeySecret } from '../store/documents.ts';
 import { rollSecrets, secretExpiry } from './key-secrets.ts';
 
-/** An event of a key, to be told by whoever commits the change. */
+/** An event of a key, emitted in the transaction of the change. */
 export type KeyEvent = { event: string; subject: string; body: unknown };
 
-/** What becomes of a key, and what is told of it. `after` undefined: the key is deleted. */
+/** The change of a key, and its events. `after` undefined: the key is deleted. */
 export type KeyChange = { after: KeyDocument | undefined; events: KeyEvent[] };
 
 /** Who makes the change, and when. */

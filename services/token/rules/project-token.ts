@@ -5,7 +5,7 @@ import type { ProjectDocument } from '../store/documents.ts';
 /** A token with the names that it goes by. */
 export type FreshToken = { hash: Buffer; token: string; fingerprint: string };
 
-/** What becomes of a project's token, and what is told of it. */
+/** The change of a project's token, and its events. */
 export type TokenChange = {
   after: ProjectDocument;
   events: { event: string; subject: string; body: unknown }[];

@@ -208,11 +208,11 @@ test('a roll ends the old secret at once, and who rolled his own key is still kn
 test('with an overlap both secrets work, and the older one expires', async (t) => {
   const { store, by, fact, events } = await open(t);
   const old = await store('acc_1', 'key_first');
-  const { secret: fresh, apiKey: told } = await by(old).roll('key_first', 3_600);
+  const { secret: fresh, apiKey: shown } = await by(old).roll('key_first', 3_600);
   t.is((await fact(fresh))?.expireTime, undefined);
   const expireTime = (await fact(old))?.expireTime;
   t.truthy(expireTime);
-  t.deepEqual(told?.overlapExpireTime, expireTime);
+  t.deepEqual(shown?.overlapExpireTime, expireTime);
   t.deepEqual(await events(), ['key_created key_first', 'key_updated key_first']);
   // The old secret is on its way out: it makes no key that outlives it.
   await refused(t, by(old).create(), 'ERROR_REASON_KEY_EXCEEDS_CALLER');
@@ -239,8 +239,8 @@ test('a disabled key is a fact that says so, until another key enables it', asyn
 test('a deleted key is unknown, and known for a repeat only if it deleted itself', async (t) => {
   const { store, by, fact, endedKeys } = await open(t);
   const first = await store('acc_1', 'key_first');
-  const { secret: other, apiKey: told } = await by(first).create();
-  await by(first).remove(told?.id ?? '');
+  const { secret: other, apiKey: shown } = await by(first).create();
+  await by(first).remove(shown?.id ?? '');
   t.is(await fact(other), undefined);
   t.is(await endedKeys.find(hashOf(other), new Date(), signal), undefined);
   await by(first).remove('key_first', 'r1');
@@ -289,8 +289,8 @@ test('expired keys do not count, and of those that have expired the latest 100 s
     ['key_first', ...made.slice(2), last?.id ?? ''].sort(),
     'the two that expired first are gone',
   );
-  const told = await events();
-  for (const id of made.slice(0, 2)) t.true(told.includes(`key_revoked ${id}`));
+  const seen = await events();
+  for (const id of made.slice(0, 2)) t.true(seen.includes(`key_revoked ${id}`));
 });
 
 test('an expired key that is given a later expiry counts again', async (t) => {

@@ -19,7 +19,7 @@ const occasion = { actor: 'acc_1', now };
 const hourMs = 60 * 60 * 1000;
 const inAnHour = new Date(now.getTime() + hourMs);
 
-function told(events: readonly KeyEvent[]): unknown[] {
+function bodies(events: readonly KeyEvent[]): unknown[] {
   return events.map(({ event, body }) => [event, body]);
 }
 
@@ -32,7 +32,7 @@ test('a roll without overlap kills the old secret at once', (t) => {
   t.deepEqual(after?.secrets, [fresh]);
   t.is(after?.revision, 2);
   const common = { keyId: key._id, accountId: 'acc_1', actor: 'acc_1', time: now.toISOString() };
-  t.deepEqual(told(events), [
+  t.deepEqual(bodies(events), [
     [
       'key_revoked',
       {
@@ -101,7 +101,7 @@ test('disabling what is disabled, and enabling what is not, changes nothing', (t
   ]);
 });
 
-test('an update tells what changed, and nothing where nothing did', (t) => {
+test('an update has an event with the changed fields, and none if nothing changed', (t) => {
   const key = keyDocument({ scopes: ['key:read', 'event:read'] });
   t.is(updateKey(key, { ...key, scopes: ['event:read', 'key:read'] }, occasion), undefined);
   const change = updateKey(key, { ...key, name: 'deploy', expireTime: inAnHour }, occasion);

@@ -133,66 +133,66 @@ for (const { rule, asked, own, beyond } of comparisons) {
   });
 }
 
-const changes: { rule: string; before: Reach; after: Reach; caller: Reach; told: string }[] = [
+const changes: { rule: string; before: Reach; after: Reach; caller: Reach; outcome: string }[] = [
   {
     rule: 'a small key narrows a greater one',
     before: reach(),
     after: reach({ scopes: ['event:read', 'billing:write'] }),
     caller: reach({ scopes: ['key:write'] }),
-    told: 'allowed',
+    outcome: 'allowed',
   },
   {
     rule: 'a key does not give another what it lacks itself',
     before: reach({ scopes: ['event:read'] }),
     after: reach({ scopes: ['event:read', 'billing:write'] }),
     caller: reach({ scopes: ['key:write', 'event:write'] }),
-    told: 'KEY_EXCEEDS_CALLER scopes',
+    outcome: 'KEY_EXCEEDS_CALLER scopes',
   },
   {
     rule: 'a key gives another what it holds itself',
     before: reach({ scopes: ['event:read'] }),
     after: reach({ scopes: ['event:write'] }),
     caller: reach({ scopes: ['key:write', 'event:write'] }),
-    told: 'allowed',
+    outcome: 'allowed',
   },
   {
     rule: 'who widens one thing answers for all of the key',
     before: reach({ scopes: ['event:read'] }),
     after: reach({ scopes: ['event:write'] }),
     caller: reach({ scopes: ['*'], expireTime: early }),
-    told: 'KEY_EXCEEDS_CALLER expire_time',
+    outcome: 'KEY_EXCEEDS_CALLER expire_time',
   },
   {
     rule: 'a restricted key does not free itself',
     before: reach({ organizationIds: ['org_a'] }),
     after: reach(),
     caller: reach({ organizationIds: ['org_a'] }),
-    told: 'KEY_EXCEEDS_CALLER restrictions',
+    outcome: 'KEY_EXCEEDS_CALLER restrictions',
   },
   {
     rule: 'an expiring key does not put off its own end',
     before: reach({ expireTime: early }),
     after: reach({ expireTime: late }),
     caller: reach({ expireTime: early }),
-    told: 'KEY_EXCEEDS_CALLER expire_time',
+    outcome: 'KEY_EXCEEDS_CALLER expire_time',
   },
   {
     rule: 'an expiring key may end sooner',
     before: reach({ expireTime: late }),
     after: reach({ expireTime: early }),
     caller: reach({ expireTime: late }),
-    told: 'allowed',
+    outcome: 'allowed',
   },
 ];
 
-for (const { rule, before, after, caller, told } of changes) {
+for (const { rule, before, after, caller, outcome } of changes) {
   test(`when a key is changed, ${rule}`, (t) => {
     t.is(
       refusal(() => {
         const widened = widenedTo(before, after);
         if (widened !== undefined) checkWithinCaller(widened, caller);
       }),
-      told,
+      outcome,
     );
   });
 }
@@ -225,12 +225,12 @@ test('a key sees the keys of its own account, a restricted one only itself', (t)
 });
 
 test('a key that was ended or narrowed on the way changes nothing any more', (t) => {
-  const told = (fact: KeyFact | undefined) => refusal(() => checkStillCaller(fact, early));
-  t.is(told(keyFact()), 'allowed');
-  t.is(told(undefined), 'TOKEN_INVALID');
-  t.is(told(keyFact({ disabled: true })), 'TOKEN_INVALID');
-  t.is(told(keyFact({ expireTime: early })), 'TOKEN_INVALID');
-  t.is(told(keyFact({ scopes: ['key:read'] })), 'SCOPE_REQUIRED key:write');
+  const outcome = (fact: KeyFact | undefined) => refusal(() => checkStillCaller(fact, early));
+  t.is(outcome(keyFact()), 'allowed');
+  t.is(outcome(undefined), 'TOKEN_INVALID');
+  t.is(outcome(keyFact({ disabled: true })), 'TOKEN_INVALID');
+  t.is(outcome(keyFact({ expireTime: early })), 'TOKEN_INVALID');
+  t.is(outcome(keyFact({ scopes: ['key:read'] })), 'SCOPE_REQUIRED key:write');
 });
 
 test('100 keys of an account may be unexpired; of the expired it keeps the latest 100', (t) => {

@@ -90,7 +90,7 @@ test('a lease is deleted on condition only if its version is unchanged', async (
   );
 });
 
-test('what is required never falls, source by source, whoever raises it', async (t) => {
+test('what is required never falls, source by source, whichever replica raises it', async (t) => {
   const { here, there } = await open(t);
   t.deepEqual(await here.readRequirement(), {});
   await here.raiseRequirement({ org: at(7) });
@@ -101,7 +101,7 @@ test('what is required never falls, source by source, whoever raises it', async 
   t.deepEqual(await there.readRequirement(), { org: at(1, 'b'), token: at(2) });
 });
 
-test('many who raise at once are all heard, also where there was no requirement yet', async (t) => {
+test('concurrent raises are all effective, also if there was no requirement yet', async (t) => {
   const { here, there } = await open(t);
   const raises = Array.from({ length: 40 }, (_, index) => {
     const source = index % 3 === 0 ? 'org' : 'project';
@@ -120,7 +120,7 @@ test('a list sees every lease that was written before this replica raised what i
   }
 });
 
-test('whoever renewed a lease reads all that was required before, whichever replica raised it', async (t) => {
+test('the renewal of a lease reads everything that was required before, whichever replica raised it', async (t) => {
   const { here, there } = await open(t);
   await here.insert(lease('one'));
   for (let turn = 1; turn <= 20; turn++) {

@@ -13,7 +13,7 @@ const fresh = tokenNamed('fresh');
 const { after: project } = firstToken('prj_1', old, occasion);
 const any = { organizationId: 'org_us_1', expectedFingerprint: '' };
 
-test('a new token revokes the old one, and the revocation is told first', (t) => {
+test('a new token revokes the old one, and the revocation event comes first', (t) => {
   const { after, events } = replaceToken(project, fresh, any, occasion);
   t.is(after.current?.token, 'fresh');
   t.is(after.revision, 3);
@@ -45,7 +45,7 @@ test('who expects another token than the present one does not replace it', (t) =
   });
 });
 
-test('before it is made, a token is neither told nor replaced', (t) => {
+test('before its creation, a token is neither returned nor replaced', (t) => {
   const notReady = { reason: ErrorReason.ERROR_REASON_NOT_READY };
   t.like(
     t.throws(() => presentToken(undefined)),

@@ -31,7 +31,7 @@ class Bench {
   readonly disbelieved: string[] = [];
   nowMs = 100;
 
-  /** The source's log reaches to 20 unless told otherwise. */
+  /** The source's log reaches to 20 by default. */
   constructor(committed: Positions = at(20)) {
     this.commit(committed);
   }
@@ -102,7 +102,7 @@ test('a renewal writes the lease before it reads the requirement', (t) => {
   t.like(bench.replies, [{ kind: 'renewed', answer: { result: 'granted' } }]);
 });
 
-test('a guard that has not reached what is required is told what its view waits for', (t) => {
+test('a guard below the requirement gets the positions that its read lease requires', (t) => {
   const bench = new Bench();
   bench.call({
     kind: 'renew',
@@ -167,7 +167,7 @@ test('a guard that another replica granted a longer lease is waited for, and kep
   t.like(bench.replies, [{ kind: 'passed', report: { expired: 1 } }]);
 });
 
-test('a barrier learns from the leases what another replica was told', (t) => {
+test('a barrier finds in the leases the acknowledgements that another replica received', (t) => {
   const bench = barrierOver([lease('l', 10)]);
   bench.tick(100);
   bench.store('listLeases', { kind: 'leases', leases: [lease('l', 11)] });
@@ -218,14 +218,14 @@ function renewal(bench: Bench, applied: Positions, acknowledged: Positions, head
   };
 }
 
-test('a position beyond what the source has committed is not believed', (t) => {
+test('a position beyond what the source has committed is not accepted', (t) => {
   const bench = new Bench(at(20));
   const claimed = renewal(bench, at(1_000_020), at(1_000_020), at(21));
   t.deepEqual(claimed, { acknowledged: {}, result: 'behind' });
   t.deepEqual(bench.disbelieved, ['beyond_log']);
 });
 
-test('a position of another incarnation is not believed, earlier or later', (t) => {
+test('a position of another incarnation is not accepted, earlier or later', (t) => {
   for (const incarnation of ['A', 'b']) {
     const bench = new Bench(at(20));
     const other = { token: { incarnation, sequence: 12 } };
@@ -255,7 +255,7 @@ test('where the source does not answer, the renewal goes on without the claim', 
   t.like(bench.replies, [{ kind: 'renewed', answer: { result: 'behind', required: at(11) } }]);
 });
 
-test('what is acknowledged beyond what is applied is not believed, by renewal or by message', (t) => {
+test('an acknowledgement beyond the applied position is not accepted, by renewal or by message', (t) => {
   const bench = new Bench(at(20));
   t.deepEqual(renewal(bench, at(11), at(12)), { acknowledged: {}, result: 'granted' });
   const waiting = barrierOver([lease('l', 10)]);

@@ -22,7 +22,7 @@ import { setUpStore } from '../store/set-up.ts';
 
 const leaseMs = 2_000;
 const settings = { leaseMs, renewMs: 600, driftShare: 0.01, relistMs: 250, sweepMs: 500 };
-/** Where guards are to be heard in time, however slow the machine. */
+/** Leases that are long enough for a slow machine. */
 const long = { ...settings, leaseMs: 60_000, renewMs: 20_000 };
 const { signal } = new AbortController();
 const log = silentLogger();
@@ -58,7 +58,7 @@ async function open(t: ExecutionContext, usual = settings) {
   };
   const { db } = await database.connect();
   const keeper = new MessageKeeper({ store: createMessageKeyStore(db, signal), log });
-  /** As the holder of the lease is told it, by any replica. */
+  /** As returned to the holder of the lease, by any replica. */
   const keyOf = async (leaseId: string) =>
     messageKey(leaseId, (await keeper.keysOf(leaseId)).acknowledgementSecret);
   const nats = link();
@@ -101,17 +101,17 @@ test('a lease of one replica is renewed at the other, which knows what is requir
   t.deepEqual(await renew(at(7)), { result: 'lost' });
 });
 
-test('a barrier passes with acknowledgements that are heard, whichever replica waits', async (t) => {
+test('a barrier passes with acknowledgements that are received, whichever replica waits', async (t) => {
   const { here, there, acknowledge } = await open(t, long);
   const leaseIds = [newLeaseId(), newLeaseId()];
   for (const leaseId of leaseIds) await here.for('guard/edge').acquire(leaseId, 'guard', signal);
   for (const [index, replica] of [here, there].entries()) {
     const passed = replica.awaitBarrier(at(index + 1), signal);
-    const telling = setInterval(() => {
+    const acknowledging = setInterval(() => {
       for (const leaseId of leaseIds) acknowledge(leaseId, at(index + 1));
     }, 20);
     const { guards, acknowledged, expired, elapsed, positions } = await passed;
-    clearInterval(telling);
+    clearInterval(acknowledging);
     t.deepEqual({ guards, acknowledged, expired }, { guards: 2, acknowledged: 2, expired: 0 });
     t.not(elapsed, undefined);
     t.deepEqual(positions, [{ source: 'org', incarnation: 'a', sequence: index + 1 }]);
@@ -160,9 +160,9 @@ test('a hundred revocations at once need few statements, and all pass', async (t
   const passing = Promise.all(
     Array.from({ length: 100 }, (_, index) => here.awaitBarrier(at(index + 1), signal)),
   );
-  const telling = setInterval(() => acknowledge(leaseId, at(100)), 20);
+  const acknowledging = setInterval(() => acknowledge(leaseId, at(100)), 20);
   const reports = await passing;
-  clearInterval(telling);
+  clearInterval(acknowledging);
   t.true(reports.every(({ guards, acknowledged }) => guards === 1 && acknowledged === 1));
 });
 
@@ -174,7 +174,7 @@ test('an acknowledgement that is not authentic, or no position, counts for nothi
   const otherSecret = otherLease.keys?.acknowledgementSecret ?? Buffer.alloc(32);
   const otherKey = await keyOf(newLeaseId());
   const passed = here.awaitBarrier(at(1), signal);
-  const telling = setInterval(() => {
+  const acknowledging = setInterval(() => {
     publish(Buffer.from('{"lease_id":"no protobuf"}'));
     publish(Buffer.alloc(0));
     acknowledge(leaseId, at(1, ''));
@@ -185,6 +185,6 @@ test('an acknowledgement that is not authentic, or no position, counts for nothi
     acknowledge(leaseId, at(1, 'A'));
   }, 20);
   t.like(await passed, { acknowledged: 0, expired: 2 });
-  clearInterval(telling);
+  clearInterval(acknowledging);
   t.true(here.ignored.malformed > 0 && here.ignored.wrong_mac > 0);
 });
