@@ -20,7 +20,7 @@ import { dropLongDeadline } from './long-deadline.ts';
 import { PacedTurns } from './paced-turns.ts';
 import { RateLimits } from './rate-limits.ts';
 import { ReflectionSlots } from './reflection-slots.ts';
-import { headerBytesOf, UnadmittedCalls } from './unadmitted-calls.ts';
+import { headerBytesOf, UnadmittedCalls, type UnadmittedRefusal } from './unadmitted-calls.ts';
 
 /** What is known about a call before it is read, and the callbacks of its admission. */
 export type Arrival = {
@@ -81,16 +81,9 @@ export class Front implements Disposable {
         return true;
       },
     });
-    this.#unadmitted = new UnadmittedCalls((stream, path, why) => {
-      const connection = this.#connections.of(stream);
-      const error =
-        why === 'timeout' ? errors.callEnded('deadline') : errors.rateLimited('memory', retryMs);
-      if (connection !== undefined && why === 'memory') {
-        rates?.takeAddress(connection.network, memoryPoints).catch(() => {});
-      }
-      if (connection !== undefined && this.#isAbusive(connection)) connection.socket.destroy();
-      else this.#refuse(stream, connection, error, path);
-    });
+    this.#unadmitted = new UnadmittedCalls((stream, path, why) =>
+      this.#refuseUnadmitted(stream, path, why),
+    );
   }
 
   /** Starts with a bound server. */
@@ -176,6 +169,29 @@ export class Front implements Disposable {
     );
     if (release !== undefined) stream.once('close', release);
     return release !== undefined;
+  }
+
+  #refuseUnadmitted(
+    stream: ServerHttp2Stream,
+    path: string | undefined,
+    why: UnadmittedRefusal,
+  ): void {
+    const connection = this.#connections.of(stream);
+    if (why === 'timeout') {
+      this.#refuse(stream, connection, errors.callEnded('deadline'), path);
+      return;
+    }
+    const error = errors.rateLimited('memory', retryMs);
+    if (connection !== undefined) {
+      this.#rates?.takeAddress(connection.network, memoryPoints).catch(() => {});
+    }
+    if (connection === undefined || connection.isTrusted || why === 'memory') {
+      this.#refuse(stream, connection, error, path);
+      return;
+    }
+    // To refuse its calls alone would let it send more before their memory is free.
+    this.#reportRefused(path ?? '', connection.address, error);
+    connection.socket.destroy();
   }
 
   #proceed(stream: ServerHttp2Stream, connection: Connection, proceed: () => void): void {

@@ -20,8 +20,11 @@ type Held = {
   requestBytes: number;
 };
 
-/** Why a call is rejected before its admission. */
-export type UnadmittedRefusal = 'memory' | 'timeout';
+/**
+ * Why a call is rejected before its admission: the memory of its connection, that of the whole port,
+ * or the time.
+ */
+export type UnadmittedRefusal = 'memory' | 'port-memory' | 'timeout';
 
 /**
  * Limits the memory that calls hold before their admission, per connection and for the whole port.
@@ -143,7 +146,7 @@ export class UnadmittedCalls implements Disposable {
     for (const each of this.#byConnection.values()) {
       if (largest === undefined || each.bytes > largest.bytes) largest = each;
     }
-    for (const held of [...(largest?.calls ?? [])]) this.#end(held, 'memory');
+    for (const held of [...(largest?.calls ?? [])]) this.#end(held, 'port-memory');
   }
 
   #end({ stream, path }: Held, why: UnadmittedRefusal): void {

@@ -268,27 +268,42 @@ test('a connection above its memory limit before admission loses the call that e
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
 });
 
-test('when all connections together exceed the memory limit, those that hold most lose their calls', async (t) => {
+test('when all connections together exceed the memory limit, those that hold most are closed', async (t) => {
   const { attack, accounts } = await startPublic(t);
-  // A slow but well-behaved connection: it holds a little all the time.
+  // A well-behaved client that is slow: it holds a little memory all the time.
   const slow = beginCall(await attack('127.0.0.1'), getAccountPath, {
     authorization: `Bearer ${fullKey}`,
   });
   slow.write(Buffer.alloc(1));
-  const ended: Promise<unknown>[] = [];
-  // Each connection stays below its own limit; together they hold 27 MiB.
-  for (let index = 0; index < 9; index++) {
-    const session = await attack();
+  // Each connection stays below its own limit; together they are 27 MiB.
+  const sessions = await Promise.all(Array.from({ length: 9 }, () => attack()));
+  for (const session of sessions) {
     for (let call = 0; call < 12; call++) {
-      const upload = beginCall(session, createAccountPath);
-      ended.push(outcomeOfRaw(upload));
-      upload.write(unfinished(publicRequestBytesMax));
+      beginCall(session, createAccountPath).write(unfinished(publicRequestBytesMax));
     }
   }
-  t.like(await Promise.any(ended), exhausted);
+  await eventually(() => sessions.some(({ destroyed }) => destroyed));
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
   slow.end(Buffer.alloc(4));
   t.is((await outcomeOfRaw(slow)).status, String(status.OK));
+});
+
+test('a trusted connection that holds most loses its calls, and stays open', async (t) => {
+  const { attack } = await startPublic(t);
+  const trusted = await attack('127.0.0.1');
+  const known = beginCall(trusted, getAccountPath, { authorization: `Bearer ${fullKey}` });
+  known.end(framed(Buffer.alloc(0)));
+  t.is((await outcomeOfRaw(known)).status, String(status.OK));
+  const upload = (session: ClientHttp2Session) => {
+    const call = beginCall(session, createAccountPath);
+    call.write(unfinished(publicRequestBytesMax));
+    return call;
+  };
+  const lost = Promise.race(Array.from({ length: 14 }, () => outcomeOfRaw(upload(trusted))));
+  const others = await Promise.all(Array.from({ length: 5 }, () => attack()));
+  for (const session of others) for (let call = 0; call < 8; call++) upload(session);
+  t.like(await lost, exhausted);
+  t.false(trusted.destroyed);
 });
 
 test('a request that may become large when it is decompressed counts as large', async (t) => {

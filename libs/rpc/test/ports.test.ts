@@ -116,7 +116,9 @@ test('a service does not start on the wrong port', async (t) => {
     { internal: true, services: [accountService()] },
   ];
   for (const options of wrong) {
-    await t.throwsAsync(startServer({ ...common, ...options }), { message: /is not for the/ });
+    await t.throwsAsync(startServer({ ...common, ...options }), {
+      message: /cannot be served on the/,
+    });
   }
 });
 
@@ -134,7 +136,7 @@ test('a service with a method without access rule does not start', async (t) => 
     internal: false,
     services,
   });
-  await t.throwsAsync(starting, { message: /does not say who may call it/ });
+  await t.throwsAsync(starting, { message: /has no option .silo.common.v1.authorization./ });
 });
 
 test('a port in use is reported', async (t) => {
