@@ -80,6 +80,20 @@ export async function startMongod(options: MongodOptions): Promise<Mongod> {
   }
 }
 
+/**
+ * How services reach the mongod that is about to start there: they can start at the same time and
+ * connect when it accepts them. Undefined where their passwords are not known before it runs.
+ */
+export async function accessBeforeStart(
+  directory: string,
+  port: number,
+): Promise<MongodbAccess | undefined> {
+  const passwords = new MongodPasswords(directory);
+  if (!(await holdsData(directory))) await passwords.chooseForServices();
+  else if (!passwords.areKnown) return undefined;
+  return { urlOf: (user) => connectionString([port], user, passwords.of(user)) };
+}
+
 /** Starts a replica set of several members and returns when one of them accepts writes. */
 export async function startMongodSet({
   size = 3,

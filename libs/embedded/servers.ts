@@ -19,6 +19,11 @@ export interface ServerOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Where an own mongod keeps its files. */
+export function mongodbDirectory(stateDirectory: string): string {
+  return join(stateDirectory, 'mongodb');
+}
+
 /**
  * Returns how to reach MongoDB: the existing one, after a look at it, by its URL for every user, or
  * an own one, which `onStarted` is handed as soon as it runs.
@@ -34,7 +39,7 @@ export async function openMongodb(
     return { urlOf: () => existing };
   }
   const { path } = await obtain('mongod', { log, environment, signal });
-  const place = join(directory, 'mongodb');
+  const place = mongodbDirectory(directory);
   const started = await startMongod({
     binary: path,
     directory: place,

@@ -7,7 +7,7 @@ const servingWithinMs = 120_000;
  * V8 lets the young generation grow to 48 MB under the load of a start and does not give it back. A
  * service works as fast with 6 MB.
  */
-const nodeFlags = ['--max-semi-space-size=2'];
+const nodeFlags = ['--max-semi-space-size=2', '--expose-gc'];
 const fatalSignals: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGABRT'];
 
 export interface ServiceProcessOptions {

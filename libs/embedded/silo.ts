@@ -8,7 +8,7 @@ import {
   openCertificateAuthority,
 } from './certificates.ts';
 import { type Endpoints, endpointsFile, writeEndpoints } from './endpoints.ts';
-import type { Mongod } from './mongod.ts';
+import { accessBeforeStart, type Mongod } from './mongod.ts';
 import type { MongodbAccess } from './mongod-users.ts';
 import type { NatsAccess, NatsServer } from './nats-server.ts';
 import {
@@ -18,7 +18,7 @@ import {
   recordFileIn,
   type StopOptions,
 } from './processes.ts';
-import { openMongodb, openNats } from './servers.ts';
+import { mongodbDirectory, openMongodb, openNats } from './servers.ts';
 import { ServiceProcess } from './service-process.ts';
 import { choosePorts, type Ports } from './silo-ports.ts';
 import { lockState } from './state-lock.ts';
@@ -146,41 +146,55 @@ async function startAll(
   };
   const shared = sharedEnvironment(options, ports);
   const events = { stream: shared.NATS_STREAM, subjectPrefix: shared.NATS_SUBJECT_PREFIX };
-  const [authority, mongodb, nats] = await allOrNothing(onFailure, [
-    openCertificateAuthority(join(directory, 'certificates'), { region }),
-    servers?.mongodb
+  const opening = {
+    authority: openCertificateAuthority(join(directory, 'certificates'), { region }),
+    mongodb: servers?.mongodb
       ? Promise.resolve(servers.mongodb)
       : openMongodb(environment.MONGODB_URL, { ...options, port: ports.mongodb }, (mongod) => {
           parts.mongod = mongod;
           watch(mongod.process);
         }),
-    servers?.nats
+    nats: servers?.nats
       ? Promise.resolve(servers.nats)
       : openNats(environment.NATS_URL, { ...options, events, port: ports.nats }, (server) => {
           parts.natsServer = server;
           watch(server.process);
         }),
+  };
+  const startServices = async (): Promise<{ staff: CertificateFiles; guard: CertificateFiles }> => {
+    const ownMongodb = servers?.mongodb === undefined && !environment.MONGODB_URL;
+    // Half of the time of a start is services loading their code: mongod starts meanwhile.
+    const early = ownMongodb
+      ? await accessBeforeStart(mongodbDirectory(directory), ports.mongodb)
+      : undefined;
+    const [authority, nats] = await Promise.all([opening.authority, opening.nats]);
+    const mongodb = early ?? (await opening.mongodb);
+    const staff = await issueCertificate(authority, { role: 'staff', name: 'developer' });
+    const guard = await issueCertificate(authority, { role: 'guard', name: 'edge' });
+    await Promise.all(
+      serviceNames.map(async (name) => {
+        const service = await prepareService(name, options, {
+          ports,
+          authority,
+          staff,
+          environment: { ...shared, ...accessOf(name, mongodb, nats) },
+          onFailure,
+        });
+        parts.services[name] = service;
+        signal.throwIfAborted();
+        await service.start(signal);
+        log(`${name} is serving`);
+      }),
+    );
+    return { staff, guard };
+  };
+  const [authority, mongodb, nats, { staff, guard }] = await allOrNothing(onFailure, [
+    opening.authority,
+    opening.mongodb,
+    opening.nats,
+    startServices(),
   ]);
-  const staff = await issueCertificate(authority, { role: 'staff', name: 'developer' });
-  const guard = await issueCertificate(authority, { role: 'guard', name: 'edge' });
-  for (const name of serviceNames) {
-    const service = await prepareService(name, options, {
-      ports,
-      authority,
-      staff,
-      environment: { ...shared, ...accessOf(name, mongodb, nats) },
-      onFailure,
-    });
-    parts.services[name] = service;
-  }
   const services = allServices(parts);
-  await allOrNothing(
-    onFailure,
-    serviceNames.map(async (name) => {
-      await services[name].start(signal);
-      log(`${name} is serving`);
-    }),
-  );
   return {
     region,
     ca: authority.certificateFile,
