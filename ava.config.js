@@ -1,6 +1,8 @@
+import { availableParallelism } from 'node:os';
+
 /**
- * What takes longest begins first, so that nothing runs alone at the end; and what is judged by its
- * time beside what only computes, and gives way.
+ * The longest files start first, so that none runs alone at the end: those that check times beside
+ * the simulation, which only computes, with low priority.
  */
 const first = ['guards.test', 'simulation.test', 'outages.test'];
 const place = (file) => {
@@ -11,6 +13,8 @@ const place = (file) => {
 export default {
   files: ['libs/**/test/**/*.test.ts', 'services/**/test/**/*.test.ts', 'test/**/*.test.ts'],
   extensions: { ts: 'module' },
+  // A test file waits for about half of its time: for leases, restarts and other processes.
+  concurrency: Math.ceil(1.5 * availableParallelism()),
   // Without any test ending: for what hangs, not for what is slow.
   timeout: '20m',
   workerThreads: false,

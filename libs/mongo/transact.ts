@@ -38,6 +38,7 @@ export class CommitUnknown extends Error {
  * signal between statements; throws driver errors as they are, and CommitUnknown. No commit is sent
  * unless all `permits` are held: else refuses with DEPENDENCY_UNAVAILABLE. They are released once
  * it has happened, and kept where it has not, or where that is unknown.
+ * Not `retry`: every tenth attempt first ends what dead processes have left open.
  */
 export async function transact<T>(
   client: MongoClient,

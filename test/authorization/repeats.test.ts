@@ -9,9 +9,10 @@ import type { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { hashOf } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
 import { type PublicApi, withoutPropagation } from '../harness/clients.ts';
+import { outcomes } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { mutations } from '../scenarios/mutations.ts';
-import { createOrganization, outcomes, present, scenarios } from '../scenarios/support.ts';
+import { createOrganization, present, scenarios } from '../scenarios/support.ts';
 import { type Expected, expected } from './expected.ts';
 import { createKey, join } from './world.ts';
 

@@ -4,8 +4,9 @@ import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { join } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
+import { outcomes, refused } from '../harness/refusals.ts';
 import { startTestSilo } from '../harness/silo.ts';
-import { createOrganization, outcomes, present, refused, scenarios } from './support.ts';
+import { createOrganization, present, scenarios } from './support.ts';
 
 const test = scenarios();
 

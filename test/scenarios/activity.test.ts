@@ -3,6 +3,7 @@ import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { join } from '../authorization/world.ts';
 import type { PublicApi } from '../harness/clients.ts';
+import { refused } from '../harness/refusals.ts';
 import {
   billingDetails,
   choosePlan,
@@ -11,7 +12,6 @@ import {
   firstPage,
   moveProject,
   present,
-  refused,
   scenarios,
 } from './support.ts';
 

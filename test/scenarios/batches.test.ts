@@ -3,16 +3,15 @@ import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { createKey, join } from '../authorization/world.ts';
+import { outcomes, refused } from '../harness/refusals.ts';
 import { moveBatch, mover, ownerOf } from './move-support.ts';
 import {
   choosePlan,
   createOrganization,
   createProject,
   firstPage,
-  outcomes,
   present,
   projectNames,
-  refused,
   scenarios,
 } from './support.ts';
 

@@ -4,8 +4,9 @@ import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { join } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
+import { outcomes, refused } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
-import { firstPage, outcomes, present, refused, scenarios } from './support.ts';
+import { firstPage, present, scenarios } from './support.ts';
 
 const test = scenarios();
 const { LEVEL_ADMIN, LEVEL_MEMBER, LEVEL_OWNER } = Level;

@@ -6,6 +6,7 @@ import type { KeySecretDocument } from '@silo/token-service/store/documents.ts';
 import { createKey, join, keyMessage } from '../authorization/world.ts';
 import type { PublicApi, SignedUp } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
+import { outcomes, refused } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import {
   choosePlan,
@@ -13,9 +14,7 @@ import {
   createProject,
   firstPage,
   isLive,
-  outcomes,
   present,
-  refused,
   scenarios,
 } from './support.ts';
 

@@ -6,8 +6,8 @@ import { newApiKey } from '@silo/tokens/secrets.ts';
 import anyTest, { type ExecutionContext } from 'ava';
 import { certificate } from '../harness/certificates.ts';
 import { openCliHome } from '../harness/cli.ts';
+import { outcomes } from '../harness/refusals.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
-import { outcomes } from './support.ts';
 
 // Each starts four services: one deployment at a time.
 const test = anyTest.serial;

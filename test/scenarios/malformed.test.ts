@@ -13,6 +13,7 @@ import { requests } from '../authorization/requests.ts';
 import { createWorld, type World } from '../authorization/world.ts';
 import { certificate } from '../harness/certificates.ts';
 import type { PublicApi } from '../harness/clients.ts';
+import { refused } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { hostileFields, undecodable } from './hostile-bytes.ts';
 import {
@@ -20,7 +21,6 @@ import {
   createOrganization,
   createProject,
   moveProject,
-  refused,
   scenarios,
 } from './support.ts';
 

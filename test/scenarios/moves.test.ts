@@ -6,6 +6,7 @@ import { Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { createKey, join } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
+import { outcomes, refused } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import {
   choosePlan,
@@ -13,10 +14,8 @@ import {
   createProject,
   firstPage,
   moveProject,
-  outcomes,
   present,
   projectNames,
-  refused,
   scenarios,
 } from './support.ts';
 

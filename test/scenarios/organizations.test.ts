@@ -3,15 +3,8 @@ import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { join } from '../authorization/world.ts';
 import type { PublicApi, SignedUp } from '../harness/clients.ts';
-import {
-  createOrganization,
-  createProject,
-  firstPage,
-  outcomes,
-  present,
-  refused,
-  scenarios,
-} from './support.ts';
+import { outcomes, refused } from '../harness/refusals.ts';
+import { createOrganization, createProject, firstPage, present, scenarios } from './support.ts';
 
 const test = scenarios();
 const { LEVEL_ADMIN, LEVEL_MEMBER, LEVEL_OWNER } = Level;

@@ -2,14 +2,13 @@ import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { join } from '../authorization/world.ts';
 import type { PublicApi } from '../harness/clients.ts';
+import { outcomes, refused } from '../harness/refusals.ts';
 import {
   billingDetails,
   choosePlan,
   createProject,
-  outcomes,
   present,
   projectNames,
-  refused,
   scenarios,
 } from './support.ts';
 

@@ -10,6 +10,7 @@ import {
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { createKey, join } from '../authorization/world.ts';
+import { refused } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import {
   moveBatch,
@@ -25,7 +26,6 @@ import {
   createProject,
   moveProject,
   present,
-  refused,
   scenarios,
 } from './support.ts';
 

@@ -9,15 +9,14 @@ import {
 } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { createKey, join } from '../authorization/world.ts';
 import type { PublicApi } from '../harness/clients.ts';
+import { outcomes, refused } from '../harness/refusals.ts';
 import {
   choosePlan,
   createOrganization,
   createProject,
   firstPage,
-  outcomes,
   present,
   projectNames,
-  refused,
   scenarios,
 } from './support.ts';
 

@@ -5,9 +5,9 @@ import type { ReasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import anyTest, { type TestFn } from 'ava';
+import { refused } from '../harness/refusals.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 import { refusals } from './refusals.ts';
-import { refused } from './support.ts';
 
 // Some reasons take data that is broken on purpose: no invariants are looked at here.
 const test = (anyTest as TestFn<{ silo: TestSilo }>).serial;

@@ -7,6 +7,7 @@ import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import { BSON } from 'mongodb';
 import { createKey, join, keyMessage } from '../authorization/world.ts';
 import { withoutPropagation } from '../harness/clients.ts';
+import { outcomes, refused } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { readStream } from '../invariants/stream.ts';
 import { mutations } from './mutations.ts';
@@ -15,9 +16,7 @@ import {
   createOrganization,
   createProject,
   moveProject,
-  outcomes,
   projectNames,
-  refused,
   scenarios,
 } from './support.ts';
 

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import { loadImage, siloMethods } from '@silo/protos/image.ts';
+import { refused } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { harmless, revocations } from './revocations.ts';
-import { addSilentGuard, present, refused, scenarios } from './support.ts';
+import { addSilentGuard, present, scenarios } from './support.ts';
 
 const test = scenarios();
 

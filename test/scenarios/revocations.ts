@@ -5,6 +5,7 @@ import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts
 import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { createKey, join, keyMessage } from '../authorization/world.ts';
 import type { PublicApi } from '../harness/clients.ts';
+import { outcomes } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import {
   billingDetails,
@@ -13,7 +14,6 @@ import {
   createProject,
   firstPage,
   moveProject,
-  outcomes,
 } from './support.ts';
 
 /** One way to use access, at one service: `OK`, or the reason of the refusal. */

@@ -1,13 +1,12 @@
-import { type ReasonName, reasonName } from '@silo/errors/reason-name.ts';
-import { SiloError } from '@silo/errors/silo-error.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
-import anyTest, { type ExecutionContext, type SerialFn, type TestFn } from 'ava';
+import anyTest, { type SerialFn, type TestFn } from 'ava';
 import { ulid } from 'ulid';
 import { billingDetails } from '../authorization/world.ts';
 import { certificate } from '../harness/certificates.ts';
 import type { PublicApi } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
+import { outcomes } from '../harness/refusals.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 import { invariantsHold } from '../invariants.ts';
 
@@ -35,33 +34,6 @@ export function scenarios(): SerialFn<ScenarioContext> {
   });
   test.after.always((t) => t.context.silo?.[Symbol.asyncDispose]());
   return test;
-}
-
-/** Demands that a call is refused for this reason; answers the refusal. */
-export async function refused(
-  t: ExecutionContext<unknown>,
-  call: Promise<unknown>,
-  reason: ReasonName,
-): Promise<SiloError> {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof SiloError)) {
-    return t.fail(`${reason} is expected, not ${error ?? 'an answer'}`) as never;
-  }
-  t.is(reasonName(error.reason), reason, error.message);
-  return error;
-}
-
-/** What became of each call: `OK`, or the reason of its refusal. Anything else is thrown. */
-export async function outcomes(calls: Promise<unknown>[]): Promise<string[]> {
-  const settled = await Promise.allSettled(calls);
-  return settled.map((each) => {
-    if (each.status === 'fulfilled') return 'OK';
-    if (each.reason instanceof SiloError) return reasonName(each.reason.reason);
-    throw each.reason;
-  });
 }
 
 /** What is there, where a message says that it may not be. */

@@ -8,8 +8,9 @@ import { fingerprintOf, newApiKey, newProjectToken } from '@silo/tokens/secrets.
 import { createKey, join } from '../authorization/world.ts';
 import { certificate } from '../harness/certificates.ts';
 import type { PublicApi } from '../harness/clients.ts';
+import { outcomes, refused } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
-import { outcomes, present, refused, scenarios } from './support.ts';
+import { present, scenarios } from './support.ts';
 
 const test = scenarios();
 

@@ -1,16 +1,10 @@
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { ExecutionContext } from 'ava';
+import { outcomes } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { moveBatch, mover, undoMove } from './move-support.ts';
-import {
-  choosePlan,
-  createOrganization,
-  moveProject,
-  outcomes,
-  present,
-  scenarios,
-} from './support.ts';
+import { choosePlan, createOrganization, moveProject, present, scenarios } from './support.ts';
 
 const test = scenarios();
 const rounds = 12;

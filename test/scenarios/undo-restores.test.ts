@@ -3,9 +3,10 @@ import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { createKey, join } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
+import { outcomes } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { moveBatch, mover, undoMove } from './move-support.ts';
-import { choosePlan, moveProject, outcomes, present, scenarios } from './support.ts';
+import { choosePlan, moveProject, present, scenarios } from './support.ts';
 
 const test = scenarios();
 const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;

@@ -6,6 +6,7 @@ import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { createKey, join } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
+import { outcomes, refused } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { moveBatch, mover, ownerOf, undoMove } from './move-support.ts';
 import {
@@ -14,10 +15,8 @@ import {
   createProject,
   firstPage,
   moveProject,
-  outcomes,
   present,
   projectNames,
-  refused,
   scenarios,
 } from './support.ts';
 

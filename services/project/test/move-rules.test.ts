@@ -1,9 +1,10 @@
 import { status } from '@grpc/grpc-js';
 import { reasonName } from '@silo/errors/reason-name.ts';
-import { SiloError } from '@silo/errors/silo-error.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import test from 'ava';
+import { refusalBy } from '../../../test/harness/refusals.ts';
 import { requireNone, requireSameRegion, violatedMoveRules } from '../rules/move.ts';
 import { moveBlockers } from '../rules/move-blockers.ts';
 import type { SlotsDocument } from '../store/documents.ts';
@@ -18,17 +19,7 @@ function slotsOf(values: Partial<SlotsDocument> = {}): SlotsDocument {
   return { _id: alsoUs, limit: null, count: 1, closed: false, revision: 1, tries: {}, ...values };
 }
 
-function refused(act: () => unknown): SiloError {
-  try {
-    act();
-  } catch (error) {
-    if (error instanceof SiloError) return error;
-    throw error;
-  }
-  throw new Error('it was not refused');
-}
-
-const reason = (act: () => unknown) => reasonName(refused(act).reason);
+const reason = (act: () => unknown) => reasonName(refusalBy(act).reason);
 const reasons = (all: readonly SiloError[]) => all.map((each) => reasonName(each.reason));
 const projectsIn = (...states: ProjectState[]) =>
   states.map((state, index) => ({ _id: `prj_${index}`, state }));
@@ -135,7 +126,7 @@ test('a refused move has the first reason, all violations, and the quota beside 
     destination: slotsOf({ limit: 3, count: 3 }),
     kept: 1,
   });
-  const error = refused(() => requireNone(violated));
+  const error = refusalBy(() => requireNone(violated));
   t.is(error.code, status.FAILED_PRECONDITION);
   t.is(reasonName(error.reason), 'LAST_PROJECT');
   t.deepEqual(
@@ -152,7 +143,7 @@ test('each project that is not active is listed by its id', (t) => {
     destination: slotsOf(),
     kept: 1,
   });
-  const { details } = refused(() => requireNone(violated));
+  const { details } = refusalBy(() => requireNone(violated));
   t.deepEqual(
     details.preconditionFailure?.map(({ type, subject }) => [type, subject]),
     [
@@ -168,7 +159,7 @@ test('the region is determined by the id, and an invalid organization id does no
     reason(() => requireSameRegion(us, eu)),
     'CROSS_REGION',
   );
-  t.is(refused(() => requireSameRegion(us, eu)).metadata.region, 'eu');
+  t.is(refusalBy(() => requireSameRegion(us, eu)).metadata.region, 'eu');
   const noId = 'org_us_uuuuuuuuuuuuuuuuuuuuuuuuuu';
   t.is(
     reason(() => requireSameRegion(us, noId)),

@@ -1,11 +1,12 @@
 import { reasonName } from '@silo/errors/reason-name.ts';
-import { SiloError } from '@silo/errors/silo-error.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
 import { eventBytes, eventBytesMax } from '@silo/log/log-reader.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { checkEtag, etagOf, revisionOf } from '@silo/tokens/etag.ts';
 import test from 'ava';
+import { refusalBy } from '../../../test/harness/refusals.ts';
 import { updatedEvent } from '../events.ts';
 import { requireMayCreate } from '../rules/create-project.ts';
 import { newProject } from '../rules/new-project.ts';
@@ -25,17 +26,7 @@ function slotsOf(values: Partial<SlotsDocument> = {}): SlotsDocument {
   return { _id: alsoUs, limit: null, count: 1, closed: false, revision: 1, tries: {}, ...values };
 }
 
-function refused(act: () => unknown): SiloError {
-  try {
-    act();
-  } catch (error) {
-    if (error instanceof SiloError) return error;
-    throw error;
-  }
-  throw new Error('it was not refused');
-}
-
-const reason = (act: () => unknown) => reasonName(refused(act).reason);
+const reason = (act: () => unknown) => reasonName(refusalBy(act).reason);
 const reasons = (all: readonly SiloError[]) => all.map((each) => reasonName(each.reason));
 
 for (const [level, may, allowed] of [
@@ -174,7 +165,7 @@ test('a time zone is one of the IANA database, in its own spelling, and UTC by d
   t.is(zone('europe/berlin'), 'Europe/Berlin');
   t.is(zone('US/Pacific'), 'US/Pacific');
   for (const wrong of ['Europe/Atlantis', '+01:00', 'x']) {
-    const error = refused(() => zone(wrong));
+    const error = refusalBy(() => zone(wrong));
     t.is(reasonName(error.reason), 'INVALID_FIELD');
     t.is(error.details.badRequest?.[0]?.field, 'settings.time_zone');
   }
