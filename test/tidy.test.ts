@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { glob } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import test from 'ava';
 
 /** The house rules that a machine can hold. Each says what to do instead. */
@@ -197,6 +197,21 @@ test('an import cycle between packages is found', (t) => {
     ['libs/b', new Set(['libs/a'])],
   ]);
   t.deepEqual(layersOf(imports), { layers: [['libs/low']], cyclic: ['libs/a', 'libs/b'] });
+});
+
+test('a public RPC is found by its name: handlers/update-project.ts exports updateProject', async (t) => {
+  const handlers = (await sources()).filter((file) =>
+    /^services\/\w+\/handlers\/[\w-]+\.ts$/.test(file),
+  );
+  const misnamed = handlers.filter((file) => {
+    const name = basename(file, '.ts').replaceAll(/-(\w)/g, (_, letter) => letter.toUpperCase());
+    return (
+      name !== 'dependencies' &&
+      !linesOf(file).some((line) => line.startsWith(`export async function ${name}(`))
+    );
+  });
+  t.true(handlers.length > 40);
+  t.deepEqual(misnamed, []);
 });
 
 test('a house rule that is broken is found', (t) => {

@@ -19,7 +19,7 @@ type LogCall = { signal: AbortSignal };
 export function readEvents(
   eventLog: EventLog,
 ): (request: ReadEventsRequest, call: LogCall) => AsyncIterable<ReadEventsResponse> {
-  return async function* (request, { signal }) {
+  return async function* readEvents(request, { signal }) {
     const limit = Math.min(request.batchSize || batchSizeDefault, batchSizeMax);
     let afterSequence = request.afterSequence;
     for (let isFirst = true; ; isFirst = false) {
@@ -39,7 +39,7 @@ export function readEvents(
 export function getHead(
   eventLog: EventLog,
 ): (request: GetHeadRequest, call: LogCall) => Promise<GetHeadResponse> {
-  return async (_request, { signal }) => {
+  return async function getHead(_request, { signal }) {
     const head: Head = await eventLog.numberNow(signal);
     return { head };
   };

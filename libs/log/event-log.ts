@@ -3,7 +3,7 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import { fromMongo, isDuplicateKey } from '@silo/mongo/from-mongo.ts';
 import { readAfter, readLinearizable } from '@silo/mongo/linearizable.ts';
 import { majorityTime } from '@silo/mongo/majority-time.ts';
-import type { Mutation, RequestRecord } from '@silo/mongo/mutation.ts';
+import { type Mutation, Outcome, type RequestRecord } from '@silo/mongo/mutation.ts';
 import { reading } from '@silo/mongo/read.ts';
 import {
   answerOf,
@@ -12,7 +12,6 @@ import {
   findRequest,
   memoryOf,
   refuseReuse,
-  type Unpropagated,
 } from '@silo/mongo/requests.ts';
 import { CommitUnknown, fromUnknownCommit, transact } from '@silo/mongo/transact.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
@@ -43,15 +42,6 @@ export type LogService = 'org' | 'project' | 'token' | 'billing';
 /** Some events of the log, and how far it reaches. */
 type EventPage = { events: LoggedEvent[]; head: Head };
 
-/** A mutation's outcome. */
-type Mutated<Response> = {
-  response: Unpropagated<Response>;
-  /** What to await the position of; the first call's, where this one repeated it. */
-  eventIds: string[];
-  /** Whether an earlier call with this request_id had decided it. */
-  repeated: boolean;
-};
-
 /** Thrown by `decide` where the request was remembered before: its record tells what to join. */
 export class RepeatedRequest extends Error {
   override readonly name = 'RepeatedRequest';
@@ -71,14 +61,14 @@ export type EventLog = AsyncDisposable & {
    * Decides in one transaction, and remembers the answer under the request_id. A repeat gets the
    * first answer, if `checkRepeat` allows it; the id with another body is refused
    * REQUEST_ID_REUSED. Refusals, thrown by the body as SiloErrors, change nothing and are not
-   * remembered. Notes the mutation's outcome, and keeps to its permits: without them nothing is
-   * decided (DEPENDENCY_UNAVAILABLE).
+   * remembered. Keeps to the mutation's permits: without them nothing is decided
+   * (DEPENDENCY_UNAVAILABLE).
    */
   mutate<Response>(
     mutation: Mutation,
     codec: Codec<Response>,
     body: (tx: Transaction) => Promise<Decided<Response>>,
-  ): Promise<Mutated<Response>>;
+  ): Promise<Outcome<Response>>;
   /**
    * Decides in one transaction; nothing is remembered but what the body says. Where the body
    * remembers, or refuses, and the request is remembered already: throws RepeatedRequest. Keeps to
@@ -166,7 +156,7 @@ class MongoEventLog implements EventLog {
     mutation: Mutation,
     codec: Codec<Response>,
     body: (tx: Transaction) => Promise<Decided<Response>>,
-  ): Promise<Mutated<Response>> {
+  ): Promise<Outcome<Response>> {
     const { request } = mutation;
     try {
       const { value, eventIds } = await this.#transact(mutation, async (tx) => {
@@ -174,18 +164,15 @@ class MongoEventLog implements EventLog {
         if (request !== undefined) tx.remember(memoryOf(request, decided, codec));
         return decided;
       });
-      const { response, keepsAccess = false } = value;
-      mutation.outcome = { eventIds, keepsAccess };
-      return { response, eventIds, repeated: false };
+      const { response, keepsAccess } = value;
+      return new Outcome(response, { eventIds, keepsAccess }, { repeated: false });
     } catch (error) {
       const record = await this.#recordAfter(error, mutation);
       if (record === undefined || request === undefined) throw outward(error);
       const response = answerOf(request, record, codec);
       await mutation.checkRepeat?.(record);
       if (response === undefined) throw new RepeatedRequest(record);
-      const { eventIds = [], keepsAccess = false } = record;
-      mutation.outcome = { eventIds, keepsAccess };
-      return { response, eventIds, repeated: true };
+      return new Outcome(response, record, { repeated: true });
     }
   }
 

@@ -36,17 +36,32 @@ export type Mutation = {
   allowed?: Demand[] | undefined;
   /** Refuses, by throwing, a retry of the recorded request. Undefined: every caller may retry. */
   checkRepeat?: ((record: RequestRecord) => Promise<void>) | undefined;
-  /** Noted by the event log once it is decided, now or by an earlier call with the request_id. */
-  outcome?: Outcome | undefined;
 };
 
-/** What a decided mutation came to, for those who spread it. */
-export type Outcome = {
-  /** `ce-id`s of its events. */
-  eventIds: string[];
-  /** Whether it took access away from nobody. */
-  keepsAccess: boolean;
-};
+/** A response as its handler returns it: the pipeline adds `propagation`. */
+export type Unpropagated<Response> = Omit<Response, 'propagation'>;
+
+/** The outcome of a mutation, decided now or by an earlier call with the same request_id. */
+export class Outcome<Response> {
+  readonly response: Unpropagated<Response>;
+  /** `ce-id`s of its events, the first call's where this one repeated it. */
+  readonly eventIds: readonly string[];
+  /** Whether it took access away from nobody, so that there is nothing to propagate. */
+  readonly keepsAccess: boolean;
+  /** Whether an earlier call with this request_id had decided it. */
+  readonly repeated: boolean;
+
+  constructor(
+    response: Unpropagated<Response>,
+    decision: { eventIds?: string[] | undefined; keepsAccess?: boolean | undefined },
+    { repeated }: { repeated: boolean },
+  ) {
+    this.response = response;
+    this.eventIds = decision.eventIds ?? [];
+    this.keepsAccess = decision.keepsAccess ?? false;
+    this.repeated = repeated;
+  }
+}
 
 /** What is remembered of a finished, or begun, request for 24 hours. */
 export type RequestRecord = {

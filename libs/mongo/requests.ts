@@ -3,7 +3,7 @@ import { errors } from '@silo/errors/errors.ts';
 import { openWith, sealWith } from '@silo/tokens/seal.ts';
 import type { Binary, Collection } from 'mongodb';
 import { readLinearizable } from './linearizable.ts';
-import type { Mutation, RequestIdentity, RequestRecord } from './mutation.ts';
+import type { Mutation, RequestIdentity, RequestRecord, Unpropagated } from './mutation.ts';
 
 // The design promises 24 h; the hour more covers clocks and the pace of MongoDB's TTL thread.
 const keptMs = 25 * 60 * 60 * 1000;
@@ -21,9 +21,6 @@ export type RequestDocument = {
   createTime: Date;
   expireTime: Date;
 };
-
-/** A response as its handler makes it: how it has spread is added when that is known. */
-export type Unpropagated<Response> = Omit<Response, 'propagation'>;
 
 /** What encodes and decodes a response: any message of ts-proto. */
 export type Codec<Response> = {

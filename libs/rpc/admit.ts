@@ -1,7 +1,6 @@
 import type { Metadata } from '@grpc/grpc-js';
 import type { Access, Answer, Question } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
-import type { Outcome } from '@silo/mongo/mutation.ts';
 import { Caller, Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
@@ -11,6 +10,7 @@ import { keyHashOf } from './credentials.ts';
 import type { Arrival } from './front.ts';
 import type { PeerIdentity } from './identity.ts';
 import type { MethodRules } from './method-rules.ts';
+import type { Answered } from './mount.ts';
 import { refusalError } from './refusal.ts';
 import { findRepeat, type Ledger, type Repeat } from './repeat.ts';
 import { checkRepeat, type EndedKey, type FindEndedKey } from './repeat-access.ts';
@@ -40,9 +40,6 @@ export type Incoming = {
   identity(): PeerIdentity | undefined;
   encodeRequest(request: unknown): Buffer;
 };
-
-/** An encoded answer, and what was decided with it, as far as that is known. */
-export type Answered = { answer: Uint8Array; outcome: Outcome | undefined };
 
 /** The handler's turn, or the answer of an earlier call with the same request_id. */
 export type Admitted = { request: unknown } | Answered;

@@ -1,6 +1,5 @@
 import type { AccessFacts } from '@silo/access/access.ts';
-import type { Mutation, RequestRecord } from '@silo/mongo/mutation.ts';
-import type { Unpropagated } from '@silo/mongo/requests.ts';
+import type { Mutation, Outcome, RequestRecord, Unpropagated } from '@silo/mongo/mutation.ts';
 import type { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import type { Logger } from 'pino';
 
@@ -25,11 +24,16 @@ export type Call = Mutation & {
   log: Logger;
 };
 
-/** What implements one unary method: validate, authorize, act, answer. Refuses by throwing. */
-export type Handler<Request, Response> = (
+/**
+ * Implements one unary method: validate, authorize, act, answer. Refuses by throwing. Answers the
+ * response, or the outcome of the mutation that the method is.
+ * `dependencies` is what the handlers of a service work with, given to `mount`.
+ */
+export type Handler<Request, Response, Dependencies = undefined> = (
   request: Request,
   call: Call,
-) => Promise<Unpropagated<Response>>;
+  dependencies: Dependencies,
+) => Promise<Unpropagated<Response> | Outcome<Response>>;
 
 /** The caller of a method that only API keys may call. */
 export function keyCaller(call: Call): KeyCaller {

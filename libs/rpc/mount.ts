@@ -1,9 +1,11 @@
+import { Outcome } from '@silo/mongo/mutation.ts';
 import type { Call, Handler } from './call.ts';
 
-/** The implementation of a server-streaming method. Ends by returning; fails by throwing. */
-export type StreamHandler<Request, Response> = (
+/** Implements one server-streaming method. Ends by returning; fails by throwing. */
+export type StreamHandler<Request, Response, Dependencies = undefined> = (
   request: Request,
   call: Call,
+  dependencies: Dependencies,
 ) => AsyncIterable<Response>;
 
 /**
@@ -21,13 +23,19 @@ type Method<Request, Response> = {
 
 type Definition = Record<string, Method<unknown, unknown>>;
 
-/** One handler for each method of the definition. */
-export type Handlers<Service extends Definition> = {
+/** One handler for each method of the definition, named like the method. */
+export type Handlers<Service extends Definition, Dependencies = undefined> = {
   [Name in keyof Service]: Service[Name] extends Method<infer Request, infer Response>
     ? Service[Name]['responseStream'] extends true
-      ? StreamHandler<Request, Response>
-      : Handler<Request, Response>
+      ? StreamHandler<Request, Response, Dependencies>
+      : Handler<Request, Response, Dependencies>
     : never;
+};
+
+/** An encoded response, and what was decided with it, as far as that is known. */
+export type Answered = {
+  answer: Uint8Array;
+  outcome: Pick<Outcome<unknown>, 'eventIds' | 'keepsAccess'> | undefined;
 };
 
 /** One method with its handler, without its message types. */
@@ -37,29 +45,40 @@ export type MountedMethod = {
   /** The canonical bytes of the request: without unknown fields, in the order of field numbers. */
   encodeRequest(request: unknown): Buffer;
 } & (
-  | { streams: false; handle(request: unknown, call: Call): Promise<Buffer> }
+  | { streams: false; handle(request: unknown, call: Call): Promise<Answered> }
   | { streams: true; handle(request: unknown, call: Call): AsyncIterable<Buffer> }
 );
 
 /** A service with its handlers. */
 export type Mounted = { serviceName: string; methods: MountedMethod[] };
 
-/** Binds a generated `XxxService` to handlers; a missing or an extra handler does not compile. */
-export function mount<Service extends Definition>(
+/**
+ * Binds a generated `XxxService` to its handlers, and these to their dependencies; a missing or an
+ * extra handler does not compile. A handler has its method's name, which stack traces and profiles
+ * then show.
+ */
+export function mount<Service extends Definition, Dependencies = undefined>(
   service: Service,
-  handlers: Handlers<NoInfer<Service>>,
+  handlers: Handlers<NoInfer<Service>, NoInfer<Dependencies>>,
+  ...[dependencies]: undefined extends Dependencies ? [] : [Dependencies]
 ): Mounted {
   const methods = Object.entries(service).map(([name, method]) =>
-    mountMethod(method, handlers[name as keyof Service]),
+    mountMethod(name, method, handlers[name as keyof Service], dependencies),
   );
   const [, serviceName] = methods[0]?.path.split('/') ?? [];
   if (serviceName === undefined) throw new TypeError('a service without methods');
   return { serviceName, methods };
 }
 
-function mountMethod(method: Method<unknown, unknown>, handler: unknown): MountedMethod {
+function mountMethod(
+  name: string,
+  method: Method<unknown, unknown>,
+  handler: unknown,
+  dependencies: unknown,
+): MountedMethod {
   if (method.requestStream) throw new TypeError(`${method.path}: client streams are not served`);
   if (typeof handler !== 'function') throw new TypeError(`${method.path} has no handler`);
+  if (handler.name !== name) throw new TypeError(`${method.path}: its handler is ${handler.name}`);
   const common = {
     path: method.path,
     decode: method.requestDeserialize,
@@ -67,11 +86,15 @@ function mountMethod(method: Method<unknown, unknown>, handler: unknown): Mounte
   };
   if (method.responseStream) {
     const encodeAll = async function* (request: unknown, call: Call) {
-      for await (const response of handler(request, call)) yield method.responseSerialize(response);
+      const responses = handler(request, call, dependencies);
+      for await (const response of responses) yield method.responseSerialize(response);
     };
     return { ...common, streams: true, handle: encodeAll };
   }
-  const handle = async (request: unknown, call: Call) =>
-    method.responseSerialize(await handler(request, call));
+  const handle = async (request: unknown, call: Call) => {
+    const given: unknown = await handler(request, call, dependencies);
+    const outcome = given instanceof Outcome ? given : undefined;
+    return { answer: method.responseSerialize(outcome?.response ?? given), outcome };
+  };
   return { ...common, streams: false, handle };
 }

@@ -13,12 +13,12 @@ import { toStatus } from '@silo/errors/to-status.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Logger } from 'pino';
 import { ActiveCall, type Ending } from './active-call.ts';
-import { type AdmissionOptions, type Admitted, type Answered, admit } from './admit.ts';
+import { type AdmissionOptions, type Admitted, admit } from './admit.ts';
 import type { CallReport } from './call-report.ts';
 import type { Arrival } from './front.ts';
 import type { Identify } from './identity.ts';
 import type { MethodRules } from './method-rules.ts';
-import type { MountedMethod } from './mount.ts';
+import type { Answered, MountedMethod } from './mount.ts';
 import { type Propagate, withPropagation } from './propagation.ts';
 
 /** How long unary calls may take. */
@@ -129,8 +129,7 @@ async function answerOf(
   try {
     const admitted = await admitArrived(method, rules, pipeline, grpcCall, call);
     if ('answer' in admitted) return admitted;
-    const answer = await method.handle(admitted.request, call);
-    return { answer, outcome: call.outcome };
+    return await method.handle(admitted.request, call);
   } finally {
     // A barrier waits for the permits of whatever may still be decided: never for the call's own.
     releaseAll(call.permits);

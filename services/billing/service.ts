@@ -2,13 +2,12 @@ import { SubscriptionServiceService } from '@silo/protos/gen/silo/billing/intern
 import { BillingServiceService } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
 import type { ServiceDefinition } from '@silo/service/service-definition.ts';
-import { createChangePlan } from './handlers/change-plan.ts';
-import { createCloseSubscription } from './handlers/close-subscription.ts';
+import { changePlan } from './handlers/change-plan.ts';
 import type { Dependencies } from './handlers/dependencies.ts';
-import { createGetSubscription } from './handlers/get-subscription.ts';
+import { getSubscription } from './handlers/get-subscription.ts';
+import { closeSubscription, openSubscription } from './handlers/internal/subscriptions.ts';
 import { listPlans } from './handlers/list-plans.ts';
-import { createOpenSubscription } from './handlers/open-subscription.ts';
-import { createUpdateBillingDetails } from './handlers/update-billing-details.ts';
+import { updateBillingDetails } from './handlers/update-billing-details.ts';
 import { createChangePlanSaga } from './sagas/change-plan.ts';
 import { createRequestStore } from './store/requests.ts';
 import { setUpStore } from './store/set-up.ts';
@@ -23,25 +22,33 @@ export const billingService: ServiceDefinition = {
     const subscriptions = createSubscriptionStore(db);
     const { slots } = peers.project;
     const requests = createRequestStore(db);
-    const changePlan = createChangePlanSaga({ subscriptions, requests, slots, clock });
-    const sagas = createSagas([changePlan]);
+    const changePlanSaga = createChangePlanSaga({ subscriptions, requests, slots, clock });
+    const sagas = createSagas([changePlanSaga]);
     const dependencies: Dependencies = {
-      ...{ eventLog, subscriptions, slots, access, sagas, changePlan },
+      ...{ eventLog, subscriptions, slots, access, sagas, changePlanSaga },
     };
     return {
       public: [
-        mount(BillingServiceService, {
-          listPlans,
-          getSubscription: createGetSubscription(dependencies),
-          updateBillingDetails: createUpdateBillingDetails(dependencies),
-          changePlan: createChangePlan(dependencies),
-        }),
+        mount(
+          BillingServiceService,
+          {
+            listPlans,
+            getSubscription,
+            updateBillingDetails,
+            changePlan,
+          },
+          dependencies,
+        ),
       ],
       internal: [
-        mount(SubscriptionServiceService, {
-          openSubscription: createOpenSubscription(dependencies),
-          closeSubscription: createCloseSubscription(dependencies),
-        }),
+        mount(
+          SubscriptionServiceService,
+          {
+            openSubscription,
+            closeSubscription,
+          },
+          dependencies,
+        ),
       ],
     };
   },

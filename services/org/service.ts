@@ -8,35 +8,30 @@ import { OrganizationServiceService } from '@silo/protos/gen/silo/org/v1/organiz
 import { type Mounted, mount } from '@silo/rpc/mount.ts';
 import type { ServiceDefinition } from '@silo/service/service-definition.ts';
 import { ulid } from 'ulid';
-import { createAcceptInvite } from './handlers/accept-invite.ts';
-import { createChangeEmail } from './handlers/change-email.ts';
-import { createCreateAccount, createStaffCreateAccount } from './handlers/create-account.ts';
-import { createCreateOrganization } from './handlers/create-organization.ts';
-import { createDeleteInvite } from './handlers/delete-invite.ts';
-import { createDeleteOrganization } from './handlers/delete-organization.ts';
+import { acceptInvite } from './handlers/accept-invite.ts';
+import { createAccount } from './handlers/create-account.ts';
+import { createOrganization } from './handlers/create-organization.ts';
+import { deleteInvite } from './handlers/delete-invite.ts';
+import { deleteOrganization } from './handlers/delete-organization.ts';
 import type { Dependencies } from './handlers/dependencies.ts';
-import {
-  createGetMembershipFact,
-  createGetOrganizationFact,
-  createOrgFills,
-  type OrgFills,
-} from './handlers/facts.ts';
-import { createGetAccount } from './handlers/get-account.ts';
-import { createGetAccountMemberships } from './handlers/get-account-memberships.ts';
-import { createGetOrganization } from './handlers/get-organization.ts';
-import { createInviteMember } from './handlers/invite-member.ts';
-import { createLeaveOrganization } from './handlers/leave-organization.ts';
-import { createListActivity } from './handlers/list-activity.ts';
-import { createListInvites } from './handlers/list-invites.ts';
-import { createListMembers } from './handlers/list-members.ts';
-import { createListMembersOfTwo } from './handlers/list-members-of-two.ts';
-import { createListOrganizations } from './handlers/list-organizations.ts';
-import { createRemoveMember } from './handlers/remove-member.ts';
-import { createUpdateAccount } from './handlers/update-account.ts';
-import { createUpdateMember } from './handlers/update-member.ts';
-import { createUpdateOrganization } from './handlers/update-organization.ts';
+import { getAccount } from './handlers/get-account.ts';
+import { getOrganization } from './handlers/get-organization.ts';
+import { getAccountMemberships, listMembersOfTwo } from './handlers/internal/directory.ts';
+import { getMembershipFact, getOrganizationFact } from './handlers/internal/facts.ts';
+import { changeEmail, createAccount as staffCreateAccount } from './handlers/internal/staff.ts';
+import { inviteMember } from './handlers/invite-member.ts';
+import { leaveOrganization } from './handlers/leave-organization.ts';
+import { listActivity } from './handlers/list-activity.ts';
+import { listInvites } from './handlers/list-invites.ts';
+import { listMembers } from './handlers/list-members.ts';
+import { listOrganizations } from './handlers/list-organizations.ts';
+import { removeMember } from './handlers/remove-member.ts';
+import { updateAccount } from './handlers/update-account.ts';
+import { updateMember } from './handlers/update-member.ts';
+import { updateOrganization } from './handlers/update-organization.ts';
 import { createFollower, sourcesOf } from './loops/activity-follower.ts';
 import { defineSagas } from './sagas/definitions.ts';
+import { createOrgFills } from './store/fills.ts';
 import { createStores, setUpStores } from './store/set-up.ts';
 
 /** Accounts, organizations, memberships, invites and the activity log. */
@@ -62,12 +57,13 @@ export const orgService: ServiceDefinition = {
       log,
       progress,
     });
-    const base = { stores, eventLog, access, clock, region, signup };
+    const fills = createOrgFills(stores);
+    const base = { stores, fills, eventLog, access, clock, region, signup };
     const dependencies = { ...base, sagas, definitions, follower };
     const owner = ulid().toLowerCase();
     return {
       public: publicServices(dependencies),
-      internal: internalServices(dependencies, createOrgFills(stores)),
+      internal: internalServices(dependencies),
       // One process follows; the others catch up when they are asked.
       loops: [
         (signal) =>
@@ -81,43 +77,63 @@ export const orgService: ServiceDefinition = {
 
 function publicServices(dependencies: Dependencies): Mounted[] {
   return [
-    mount(AccountServiceService, {
-      createAccount: createCreateAccount(dependencies),
-      getAccount: createGetAccount(dependencies),
-      updateAccount: createUpdateAccount(dependencies),
-    }),
-    mount(OrganizationServiceService, {
-      createOrganization: createCreateOrganization(dependencies),
-      getOrganization: createGetOrganization(dependencies),
-      listOrganizations: createListOrganizations(dependencies),
-      updateOrganization: createUpdateOrganization(dependencies),
-      deleteOrganization: createDeleteOrganization(dependencies),
-      listMembers: createListMembers(dependencies),
-      updateMember: createUpdateMember(dependencies),
-      removeMember: createRemoveMember(dependencies),
-      leaveOrganization: createLeaveOrganization(dependencies),
-      inviteMember: createInviteMember(dependencies),
-      listInvites: createListInvites(dependencies),
-      deleteInvite: createDeleteInvite(dependencies),
-      acceptInvite: createAcceptInvite(dependencies),
-    }),
-    mount(ActivityServiceService, { listActivity: createListActivity(dependencies) }),
+    mount(
+      AccountServiceService,
+      {
+        createAccount,
+        getAccount,
+        updateAccount,
+      },
+      dependencies,
+    ),
+    mount(
+      OrganizationServiceService,
+      {
+        createOrganization,
+        getOrganization,
+        listOrganizations,
+        updateOrganization,
+        deleteOrganization,
+        listMembers,
+        updateMember,
+        removeMember,
+        leaveOrganization,
+        inviteMember,
+        listInvites,
+        deleteInvite,
+        acceptInvite,
+      },
+      dependencies,
+    ),
+    mount(ActivityServiceService, { listActivity }, dependencies),
   ];
 }
 
-function internalServices(dependencies: Dependencies, fills: OrgFills): Mounted[] {
+function internalServices(dependencies: Dependencies): Mounted[] {
   return [
-    mount(FactServiceService, {
-      getOrganizationFact: createGetOrganizationFact(fills),
-      getMembershipFact: createGetMembershipFact(fills),
-    }),
-    mount(DirectoryServiceService, {
-      getAccountMemberships: createGetAccountMemberships(dependencies),
-      listMembersOfTwo: createListMembersOfTwo(dependencies),
-    }),
-    mount(StaffServiceService, {
-      createAccount: createStaffCreateAccount(dependencies),
-      changeEmail: createChangeEmail(dependencies),
-    }),
+    mount(
+      FactServiceService,
+      {
+        getOrganizationFact,
+        getMembershipFact,
+      },
+      dependencies,
+    ),
+    mount(
+      DirectoryServiceService,
+      {
+        getAccountMemberships,
+        listMembersOfTwo,
+      },
+      dependencies,
+    ),
+    mount(
+      StaffServiceService,
+      {
+        createAccount: staffCreateAccount,
+        changeEmail,
+      },
+      dependencies,
+    ),
   ];
 }

@@ -1,5 +1,8 @@
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Move, Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { AccessChange, KeyOwner } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { etagOf } from '@silo/tokens/etag.ts';
+import type { Concerned, ConcernedKey, MoveAccess } from './rules/move-access.ts';
 import type { MoveDocument, ProjectDocument } from './store/documents.ts';
 
 /** A project as the API shows it. */
@@ -44,4 +47,49 @@ export function visibleMove(document: MoveDocument, onlyIds: readonly string[] |
   const move = moveMessage(document);
   if (onlyIds === undefined) return move;
   return { ...move, projectIds: move.projectIds.filter((id) => onlyIds.includes(id)) };
+}
+
+/** No list is longer; the counts are of all. */
+const listedMax = 1_000;
+
+/** Who loses, or gains, access as `accountId` may see it: of other people's keys only how many. */
+export function accessChangeMessage(
+  { people, keys }: Concerned,
+  access: MoveAccess,
+  accountId: string,
+): AccessChange {
+  const own = keys.filter(({ key }) => key.accountId === accountId);
+  const others = keys.filter(({ key }) => key.accountId !== accountId);
+  const owners = ownersOf(others, access);
+  return {
+    members: people.slice(0, listedMax).map((person) => ({
+      accountId: person.accountId,
+      displayName: person.displayName,
+      // One of the two: who is in both loses and gains nothing.
+      level:
+        person.sourceLevel === Level.LEVEL_UNSPECIFIED
+          ? person.destinationLevel
+          : person.sourceLevel,
+    })),
+    memberCount: people.length,
+    ownKeys: own.slice(0, listedMax).map(({ key, projectIds }) => ({
+      keyId: key.keyId,
+      name: key.name,
+      projectIds: projectIds === 'all' ? [] : [...projectIds],
+    })),
+    ownKeyCount: own.length,
+    otherKeys: owners.slice(0, listedMax),
+    otherKeyCount: others.length,
+    otherOwnerCount: owners.length,
+  };
+}
+
+function ownersOf(keys: readonly ConcernedKey[], { people }: MoveAccess): KeyOwner[] {
+  const counts = new Map<string, number>();
+  for (const { key } of keys) counts.set(key.accountId, (counts.get(key.accountId) ?? 0) + 1);
+  // By account id, as everybody is.
+  return people.flatMap(({ accountId, displayName }) => {
+    const keyCount = counts.get(accountId);
+    return keyCount === undefined ? [] : [{ accountId, displayName, keyCount }];
+  });
 }

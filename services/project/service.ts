@@ -3,29 +3,26 @@ import { SlotServiceService } from '@silo/protos/gen/silo/project/internal/v1/sl
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
 import type { ServiceDefinition, ServiceKit } from '@silo/service/service-definition.ts';
-import { createBatchMoveProjects } from './handlers/batch-move-projects.ts';
-import { createCreateProject } from './handlers/create-project.ts';
-import { createCreateRecommendedProjects } from './handlers/create-recommended-projects.ts';
-import { createDeleteProject } from './handlers/delete-project.ts';
+import { batchMoveProjects } from './handlers/batch-move-projects.ts';
+import { createProject } from './handlers/create-project.ts';
+import { createRecommendedProjects } from './handlers/create-recommended-projects.ts';
+import { deleteProject } from './handlers/delete-project.ts';
 import type { Dependencies } from './handlers/dependencies.ts';
-import { createFinalizeMove } from './handlers/finalize-move.ts';
-import { createGetMove } from './handlers/get-move.ts';
-import { createGetProject } from './handlers/get-project.ts';
-import { createGetProjectFact } from './handlers/get-project-fact.ts';
-import { createGetSlots } from './handlers/get-slots.ts';
-import { createListMoveDestinations } from './handlers/list-move-destinations.ts';
-import { createListMoves } from './handlers/list-moves.ts';
-import { createListProjects } from './handlers/list-projects.ts';
-import { createMoveProject } from './handlers/move-project.ts';
-import { createOpenSlots } from './handlers/open-slots.ts';
-import { createPreviewMove } from './handlers/preview-move.ts';
-import { createReadMoveAccess } from './handlers/read-move-access.ts';
-import { createSearchProjects } from './handlers/search-projects.ts';
-import { createTryCloseSlots } from './handlers/try-close-slots.ts';
-import { createTrySetLimit } from './handlers/try-set-limit.ts';
-import { createUndeleteProject } from './handlers/undelete-project.ts';
-import { createUndoMove } from './handlers/undo-move.ts';
-import { createUpdateProject } from './handlers/update-project.ts';
+import { finalizeMove } from './handlers/finalize-move.ts';
+import { getMove } from './handlers/get-move.ts';
+import { getProject } from './handlers/get-project.ts';
+import { getProjectFact } from './handlers/internal/facts.ts';
+import { getSlots, openSlots, tryCloseSlots, trySetLimit } from './handlers/internal/slots.ts';
+import { listMoveDestinations } from './handlers/list-move-destinations.ts';
+import { listMoves } from './handlers/list-moves.ts';
+import { listProjects } from './handlers/list-projects.ts';
+import { moveProject } from './handlers/move-project.ts';
+import { previewMove } from './handlers/preview-move.ts';
+import { searchProjects } from './handlers/search-projects.ts';
+import { createReadMoveAccess } from './handlers/shared/read-move-access.ts';
+import { undeleteProject } from './handlers/undelete-project.ts';
+import { undoMove } from './handlers/undo-move.ts';
+import { updateProject } from './handlers/update-project.ts';
 import { purgeProjects } from './loops/purge-projects.ts';
 import { createProjectsSaga } from './sagas/create-projects.ts';
 import { createMoveStore } from './store/moves.ts';
@@ -67,34 +64,42 @@ function dependenciesOf({ db, eventLog, access, peers, createSagas }: ServiceKit
 }
 
 function mountPublic(dependencies: Dependencies) {
-  return mount(ProjectServiceService, {
-    createProject: createCreateProject(dependencies),
-    getProject: createGetProject(dependencies),
-    listProjects: createListProjects(dependencies),
-    searchProjects: createSearchProjects(dependencies),
-    updateProject: createUpdateProject(dependencies),
-    deleteProject: createDeleteProject(dependencies),
-    createRecommendedProjects: createCreateRecommendedProjects(dependencies),
-    listMoveDestinations: createListMoveDestinations(dependencies),
-    previewMove: createPreviewMove(dependencies),
-    moveProject: createMoveProject(dependencies),
-    batchMoveProjects: createBatchMoveProjects(dependencies),
-    getMove: createGetMove(dependencies),
-    listMoves: createListMoves(dependencies),
-    undoMove: createUndoMove(dependencies),
-    finalizeMove: createFinalizeMove(dependencies),
-    undeleteProject: createUndeleteProject(dependencies),
-  });
+  return mount(
+    ProjectServiceService,
+    {
+      createProject,
+      getProject,
+      listProjects,
+      searchProjects,
+      updateProject,
+      deleteProject,
+      createRecommendedProjects,
+      listMoveDestinations,
+      previewMove,
+      moveProject,
+      batchMoveProjects,
+      getMove,
+      listMoves,
+      undoMove,
+      finalizeMove,
+      undeleteProject,
+    },
+    dependencies,
+  );
 }
 
 function mountInternal(dependencies: Dependencies) {
   return [
-    mount(FactServiceService, { getProjectFact: createGetProjectFact(dependencies) }),
-    mount(SlotServiceService, {
-      openSlots: createOpenSlots(dependencies),
-      trySetLimit: createTrySetLimit(dependencies),
-      tryCloseSlots: createTryCloseSlots(dependencies),
-      getSlots: createGetSlots(dependencies),
-    }),
+    mount(FactServiceService, { getProjectFact }, dependencies),
+    mount(
+      SlotServiceService,
+      {
+        openSlots,
+        trySetLimit,
+        tryCloseSlots,
+        getSlots,
+      },
+      dependencies,
+    ),
   ];
 }

@@ -10,32 +10,30 @@ import { mount } from '@silo/rpc/mount.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { leaseNumbersOf } from '@silo/service/config.ts';
 import type { ServiceDefinition } from '@silo/service/service-definition.ts';
-import { createAcquire } from './handlers/acquire.ts';
-import { createAuthorize } from './handlers/authorize.ts';
-import { createAwaitBarrier } from './handlers/await-barrier.ts';
-import { createCreateApiKey } from './handlers/create-api-key.ts';
-import { createDeleteApiKey } from './handlers/delete-api-key.ts';
+import { createApiKey } from './handlers/create-api-key.ts';
+import { deleteApiKey } from './handlers/delete-api-key.ts';
 import type { Dependencies } from './handlers/dependencies.ts';
-import { createDisableApiKey } from './handlers/disable-api-key.ts';
-import { createEnableApiKey } from './handlers/enable-api-key.ts';
-import { createGetApiKey } from './handlers/get-api-key.ts';
-import { createGetKeyFact } from './handlers/get-key-fact.ts';
-import { createGetProjectToken } from './handlers/get-project-token.ts';
-import { createGetTokenFact } from './handlers/get-token-fact.ts';
-import { createIssueApiKey } from './handlers/issue-api-key.ts';
-import { createListApiKeys } from './handlers/list-api-keys.ts';
-import { createListLiveKeys } from './handlers/list-live-keys.ts';
-import { createMakeProjectToken } from './handlers/make-project-token.ts';
-import { createPurgeProjectToken } from './handlers/purge-project-token.ts';
-import { createRaiseRequirement } from './handlers/raise-requirement.ts';
-import { createRegenerateProjectToken } from './handlers/regenerate-project-token.ts';
-import { createRelease } from './handlers/release.ts';
-import { createRenew } from './handlers/renew.ts';
-import { createReportKeyUse } from './handlers/report-key-use.ts';
-import { createRollApiKey } from './handlers/roll-api-key.ts';
-import { createStoreApiKey } from './handlers/store-api-key.ts';
-import { createUpdateApiKey } from './handlers/update-api-key.ts';
-import { createVerifyToken } from './handlers/verify-token.ts';
+import { disableApiKey } from './handlers/disable-api-key.ts';
+import { enableApiKey } from './handlers/enable-api-key.ts';
+import { getApiKey } from './handlers/get-api-key.ts';
+import { getProjectToken } from './handlers/get-project-token.ts';
+import { authorize, verifyToken } from './handlers/internal/access.ts';
+import { listLiveKeys } from './handlers/internal/directory.ts';
+import { getKeyFact, getTokenFact } from './handlers/internal/facts.ts';
+import {
+  acquire,
+  awaitBarrier,
+  raiseRequirement,
+  release,
+  renew,
+  reportKeyUse,
+} from './handlers/internal/registry.ts';
+import { makeProjectToken, purgeProjectToken, storeApiKey } from './handlers/internal/secrets.ts';
+import { issueApiKey } from './handlers/internal/staff.ts';
+import { listApiKeys } from './handlers/list-api-keys.ts';
+import { regenerateProjectToken } from './handlers/regenerate-project-token.ts';
+import { rollApiKey } from './handlers/roll-api-key.ts';
+import { updateApiKey } from './handlers/update-api-key.ts';
 import { MessageKeeper } from './registry/message-keys.ts';
 import { openRegistry } from './registry/registry-replica.ts';
 import { registrySettingsFor } from './registry/settings.ts';
@@ -88,62 +86,86 @@ export const tokenService: ServiceDefinition = {
 };
 
 function projectTokens(dependencies: Dependencies) {
-  return mount(ProjectTokenServiceService, {
-    getProjectToken: createGetProjectToken(dependencies),
-    regenerateProjectToken: createRegenerateProjectToken(dependencies),
-  });
+  return mount(
+    ProjectTokenServiceService,
+    {
+      getProjectToken,
+      regenerateProjectToken,
+    },
+    dependencies,
+  );
 }
 
 function apiKeys(dependencies: Dependencies) {
-  return mount(ApiKeyServiceService, {
-    createApiKey: createCreateApiKey(dependencies),
-    getApiKey: createGetApiKey(dependencies),
-    listApiKeys: createListApiKeys(dependencies),
-    updateApiKey: createUpdateApiKey(dependencies),
-    disableApiKey: createDisableApiKey(dependencies),
-    enableApiKey: createEnableApiKey(dependencies),
-    rollApiKey: createRollApiKey(dependencies),
-    deleteApiKey: createDeleteApiKey(dependencies),
-  });
+  return mount(
+    ApiKeyServiceService,
+    {
+      createApiKey,
+      getApiKey,
+      listApiKeys,
+      updateApiKey,
+      disableApiKey,
+      enableApiKey,
+      rollApiKey,
+      deleteApiKey,
+    },
+    dependencies,
+  );
 }
 
 function facts(dependencies: Dependencies) {
-  return mount(FactServiceService, {
-    getTokenFact: createGetTokenFact(dependencies),
-    getKeyFact: createGetKeyFact(dependencies),
-  });
+  return mount(
+    FactServiceService,
+    {
+      getTokenFact,
+      getKeyFact,
+    },
+    dependencies,
+  );
 }
 
 function leases(dependencies: Dependencies) {
-  return mount(RegistryServiceService, {
-    acquire: createAcquire(dependencies),
-    renew: createRenew(dependencies),
-    release: createRelease(dependencies),
-    reportKeyUse: createReportKeyUse(dependencies),
-    raiseRequirement: createRaiseRequirement(dependencies),
-    awaitBarrier: createAwaitBarrier(dependencies),
-  });
+  return mount(
+    RegistryServiceService,
+    {
+      acquire,
+      renew,
+      release,
+      reportKeyUse,
+      raiseRequirement,
+      awaitBarrier,
+    },
+    dependencies,
+  );
 }
 
 function accessAnswers(dependencies: Dependencies) {
-  return mount(AccessServiceService, {
-    verifyToken: createVerifyToken(dependencies),
-    authorize: createAuthorize(dependencies),
-  });
+  return mount(
+    AccessServiceService,
+    {
+      verifyToken,
+      authorize,
+    },
+    dependencies,
+  );
 }
 
 function secrets(dependencies: Dependencies) {
-  return mount(SecretServiceService, {
-    makeProjectToken: createMakeProjectToken(dependencies),
-    storeApiKey: createStoreApiKey(dependencies),
-    purgeProjectToken: createPurgeProjectToken(dependencies),
-  });
+  return mount(
+    SecretServiceService,
+    {
+      makeProjectToken,
+      storeApiKey,
+      purgeProjectToken,
+    },
+    dependencies,
+  );
 }
 
 function directory(dependencies: Dependencies) {
-  return mount(DirectoryServiceService, { listLiveKeys: createListLiveKeys(dependencies) });
+  return mount(DirectoryServiceService, { listLiveKeys }, dependencies);
 }
 
 function staff(dependencies: Dependencies) {
-  return mount(StaffServiceService, { issueApiKey: createIssueApiKey(dependencies) });
+  return mount(StaffServiceService, { issueApiKey }, dependencies);
 }

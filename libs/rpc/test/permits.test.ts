@@ -1,7 +1,7 @@
 import type { Access } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { fromStatus } from '@silo/errors/from-status.ts';
-import type { Outcome, RequestRecord } from '@silo/mongo/mutation.ts';
+import { Outcome, type RequestRecord } from '@silo/mongo/mutation.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
@@ -64,19 +64,24 @@ function countedAccess() {
   return { access: { ...access, permit }, permits };
 }
 
+type Decision = { eventIds: string[]; keepsAccess: boolean };
+
 /** A server whose mutations do what the test specifies. */
 async function start(t: ExecutionContext, options: Partial<ServerOptions> = {}) {
   const { access, permits } = countedAccess();
   const records = new Map<string, RequestRecord>();
   const calls: Call[] = [];
   const does = {
-    act: async (_call: Call): Promise<Outcome | undefined> => undefined,
+    act: async (_call: Call): Promise<Decision | undefined> => undefined,
     propagate: async (_eventIds: readonly string[], _signal: AbortSignal) => propagation,
   };
   const waited: { eventIds: readonly string[]; held: number }[] = [];
-  const handle = async (call: Call) => {
+  const handle = async <Response>(call: Call, response: Response) => {
     calls.push(call);
-    call.outcome = await does.act(call);
+    const decision = await does.act(call);
+    return decision === undefined
+      ? response
+      : new Outcome<Response>(response, decision, { repeated: false });
   };
   const tls = await (await makeAuthority(t))('service', 'token');
   const server = await serve(t, {
@@ -88,21 +93,12 @@ async function start(t: ExecutionContext, options: Partial<ServerOptions> = {}) 
     },
     services: [
       accountService({
-        getAccount: async (_, call) => {
-          await handle(call);
-          return { account };
-        },
-        updateAccount: async (_, call) => {
-          await handle(call);
-          return { account };
-        },
+        getAccount: (_, call) => handle(call, { account }),
+        updateAccount: (_, call) => handle(call, { account }),
       }),
       mount(ProjectTokenServiceService, {
         getProjectToken: async () => ({ projectToken }),
-        regenerateProjectToken: async (_, call) => {
-          await handle(call);
-          return { projectToken };
-        },
+        regenerateProjectToken: (_, call) => handle(call, { projectToken }),
       }),
     ],
   });

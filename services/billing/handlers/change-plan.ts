@@ -7,7 +7,7 @@ import {
   ChangePlanResponse,
 } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { ulid } from 'ulid';
@@ -21,17 +21,19 @@ import type { Dependencies } from './dependencies.ts';
 type Decision = { response: ChangePlanResponse } | { sagaId: string };
 
 /** ChangePlan: an intent, one try at project, then the plan. */
-export const createChangePlan =
-  (dependencies: Dependencies): Handler<ChangePlanRequest, ChangePlanResponse> =>
-  async (request, call) => {
-    const decision =
-      call.repeat === undefined ? await decide(dependencies, request, call) : repeatOf(call.repeat);
-    if ('response' in decision) return decision.response;
-    const { sagas, changePlan, access } = dependencies;
-    const { data } = await sagas.finish(changePlan, decision.sagaId, call.signal);
-    if (data.answer !== undefined) return ChangePlanResponse.decode(data.answer);
-    throw await refusalOf(data, access, call);
-  };
+export async function changePlan(
+  request: ChangePlanRequest,
+  call: Call,
+  dependencies: Dependencies,
+): Promise<ChangePlanResponse> {
+  const decision =
+    call.repeat === undefined ? await decide(dependencies, request, call) : repeatOf(call.repeat);
+  if ('response' in decision) return decision.response;
+  const { sagas, changePlanSaga, access } = dependencies;
+  const { data } = await sagas.finish(changePlanSaga, decision.sagaId, call.signal);
+  if (data.answer !== undefined) return ChangePlanResponse.decode(data.answer);
+  throw await refusalOf(data, access, call);
+}
 
 async function decide(
   dependencies: Dependencies,
@@ -56,7 +58,7 @@ async function decide(
 
 /** Writes the intent, or finds that nothing changes. */
 async function intend(
-  { subscriptions, sagas, changePlan }: Dependencies,
+  { subscriptions, sagas, changePlanSaga }: Dependencies,
   intent: {
     request: ChangePlanRequest;
     call: Call;
@@ -86,7 +88,7 @@ async function intend(
     requestKey: call.request && Buffer.from(call.request.key),
   };
   const lock = changePlanLock(organizationId);
-  await sagas.begin(tx, changePlan, { id: sagaId, data, actor: call.actor, lock });
+  await sagas.begin(tx, changePlanSaga, { id: sagaId, data, actor: call.actor, lock });
   tx.remember({ sagaId });
   return { sagaId };
 }

@@ -12,5 +12,5 @@ export type Dependencies = {
   slots: Pick<Peers['project']['slots'], 'getSlots'>;
   access: Access;
   sagas: Sagas;
-  changePlan: ChangePlanSaga;
+  changePlanSaga: ChangePlanSaga;
 };

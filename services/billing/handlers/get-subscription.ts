@@ -3,24 +3,23 @@ import type {
   GetSubscriptionResponse,
 } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import { type Handler, targetOrganization } from '@silo/rpc/call.ts';
+import { type Call, targetOrganization } from '@silo/rpc/call.ts';
 import { toSubscription, withoutBillingDetails } from '../messages.ts';
 import { openSubscription } from '../rules/subscription.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** GetSubscription: plan and billing details from here, limit and count from their owner. */
-export const createGetSubscription =
-  ({
-    subscriptions,
-    slots,
-  }: Dependencies): Handler<GetSubscriptionRequest, GetSubscriptionResponse> =>
-  async ({ organizationId }, call) => {
-    const { signal } = call;
-    const [found, numbers] = await Promise.all([
-      subscriptions.find(organizationId, signal),
-      slots.getSlots({ organizationId }, { signal }),
-    ]);
-    const subscription = toSubscription(openSubscription(found, organizationId), numbers);
-    const isAdmin = targetOrganization(call).level >= Level.LEVEL_ADMIN;
-    return { subscription: isAdmin ? subscription : withoutBillingDetails(subscription) };
-  };
+export async function getSubscription(
+  { organizationId }: GetSubscriptionRequest,
+  call: Call,
+  { subscriptions, slots }: Dependencies,
+): Promise<GetSubscriptionResponse> {
+  const { signal } = call;
+  const [found, numbers] = await Promise.all([
+    subscriptions.find(organizationId, signal),
+    slots.getSlots({ organizationId }, { signal }),
+  ]);
+  const subscription = toSubscription(openSubscription(found, organizationId), numbers);
+  const isAdmin = targetOrganization(call).level >= Level.LEVEL_ADMIN;
+  return { subscription: isAdmin ? subscription : withoutBillingDetails(subscription) };
+}

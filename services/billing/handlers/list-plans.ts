@@ -1,11 +1,7 @@
-import type {
-  ListPlansRequest,
-  ListPlansResponse,
-} from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
-import type { Handler } from '@silo/rpc/call.ts';
+import type { ListPlansResponse } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { plans } from '../rules/plan-catalogue.ts';
 
 /** ListPlans: the catalogue. */
-export const listPlans: Handler<ListPlansRequest, ListPlansResponse> = async () => ({
-  plans: [...plans],
-});
+export async function listPlans(): Promise<ListPlansResponse> {
+  return { plans: [...plans] };
+}

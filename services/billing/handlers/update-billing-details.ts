@@ -1,45 +1,43 @@
 import { errors } from '@silo/errors/errors.ts';
+import type { Outcome } from '@silo/mongo/mutation.ts';
 import {
   type UpdateBillingDetailsRequest,
   UpdateBillingDetailsResponse,
 } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { BillingDetailsUpdated } from '@silo/protos/gen/silo/events/v1/events.ts';
-import type { Handler } from '@silo/rpc/call.ts';
+import type { Call } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { toSubscription } from '../messages.ts';
 import { openSubscription } from '../rules/subscription.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** UpdateBillingDetails: replaces who pays; the event says that, not what. */
-export const createUpdateBillingDetails =
-  ({
-    eventLog,
-    subscriptions,
-    slots,
-  }: Dependencies): Handler<UpdateBillingDetailsRequest, UpdateBillingDetailsResponse> =>
-  async ({ organizationId, billingDetails, etag }, call) => {
-    if (billingDetails === undefined) {
-      throw errors.invalidField([{ field: 'billing_details', description: 'is required' }]);
-    }
-    const numbers = await slots.getSlots({ organizationId }, { signal: call.signal });
-    const { actor } = call;
-    const { response } = await eventLog.mutate(
-      call,
-      UpdateBillingDetailsResponse,
-      async ({ session, now, emit }) => {
-        const found = await subscriptions.findIn(session, organizationId);
-        const present = openSubscription(found, organizationId);
-        checkEtag(etag, present.revision);
-        const revision = present.revision + 1;
-        const after = { ...present, billingDetails, revision, updateTime: now };
-        await subscriptions.save(session, after, present.revision);
-        emit({
-          event: 'billing_details_updated',
-          subject: organizationId,
-          body: BillingDetailsUpdated.toJSON({ organizationId, revision, actor, time: now }),
-        });
-        return { response: { subscription: toSubscription(after, numbers) } };
-      },
-    );
-    return response;
-  };
+export async function updateBillingDetails(
+  { organizationId, billingDetails, etag }: UpdateBillingDetailsRequest,
+  call: Call,
+  { eventLog, subscriptions, slots }: Dependencies,
+): Promise<Outcome<UpdateBillingDetailsResponse>> {
+  if (billingDetails === undefined) {
+    throw errors.invalidField([{ field: 'billing_details', description: 'is required' }]);
+  }
+  const numbers = await slots.getSlots({ organizationId }, { signal: call.signal });
+  const { actor } = call;
+  return await eventLog.mutate(
+    call,
+    UpdateBillingDetailsResponse,
+    async ({ session, now, emit }) => {
+      const found = await subscriptions.findIn(session, organizationId);
+      const present = openSubscription(found, organizationId);
+      checkEtag(etag, present.revision);
+      const revision = present.revision + 1;
+      const after = { ...present, billingDetails, revision, updateTime: now };
+      await subscriptions.save(session, after, present.revision);
+      emit({
+        event: 'billing_details_updated',
+        subject: organizationId,
+        body: BillingDetailsUpdated.toJSON({ organizationId, revision, actor, time: now }),
+      });
+      return { response: { subscription: toSubscription(after, numbers) } };
+    },
+  );
+}

@@ -15,11 +15,12 @@ import {
   type TrySetLimitRequest,
 } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import type { Call } from '@silo/rpc/call.ts';
+import { bind } from '@silo/rpc/test/bind.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { createSagas } from '@silo/saga/sagas.ts';
 import type { ExecutionContext } from 'ava';
-import { createChangePlan } from '../handlers/change-plan.ts';
+import { changePlan } from '../handlers/change-plan.ts';
 import type { Dependencies } from '../handlers/dependencies.ts';
 import { createChangePlanSaga } from '../sagas/change-plan.ts';
 import type { SubscriptionDocument } from '../store/documents.ts';
@@ -68,13 +69,25 @@ export async function openBilling(t: ExecutionContext) {
   const slots = slotsOf(project);
   const subscriptions = createSubscriptionStore(db);
   const requests = createRequestStore(db);
-  const changePlan = createChangePlanSaga({ subscriptions, requests, slots, clock: systemClock });
+  const changePlanSaga = createChangePlanSaga({
+    subscriptions,
+    requests,
+    slots,
+    clock: systemClock,
+  });
   const sagas = createSagas({
     ...{ db, eventLog, owner: randomUUID(), clock: systemClock, log: silentLogger() },
-    ...{ definitions: [changePlan], signal: stop.signal },
+    ...{ definitions: [changePlanSaga], signal: stop.signal },
   });
   const access = accessOf(project);
-  const dependencies: Dependencies = { eventLog, subscriptions, slots, access, sagas, changePlan };
+  const dependencies: Dependencies = {
+    eventLog,
+    subscriptions,
+    slots,
+    access,
+    sagas,
+    changePlanSaga,
+  };
   const insert = (subscription: SubscriptionDocument) =>
     eventLog.decide(mutation(), ({ session }) => subscriptions.insert(session, subscription));
   const change = (
@@ -83,7 +96,7 @@ export async function openBilling(t: ExecutionContext) {
   ): Promise<ChangePlanResponse> => {
     const { etag = '', requestId = '' } = options;
     const request = { organizationId: 'org_us_1', plan, etag, requestId };
-    return createChangePlan(dependencies)(request, testCall(requestId, `${plan}`));
+    return bind(changePlan, dependencies)(request, testCall(requestId, `${plan}`));
   };
   const events = async () => (await eventLog.read({ afterSequence: 0, limit: 100 })).events;
   return { db, eventLog, dependencies, subscriptions, sagas, project, insert, change, events };

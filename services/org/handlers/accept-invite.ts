@@ -1,11 +1,12 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { Transaction } from '@silo/log/event-log.ts';
+import type { Outcome } from '@silo/mongo/mutation.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import {
   type AcceptInviteRequest,
   AcceptInviteResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
-import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { hashOf, isWellFormed } from '@silo/tokens/secrets.ts';
 import { inviteAccepted, inviteDeleted, memberAdded } from '../events.ts';
 import { memberMessage, organizationMessage } from '../messages.ts';
@@ -21,28 +22,26 @@ import type { Stores } from '../store/set-up.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** Joins the organization that a code invites to. Every way of not being invited looks the same. */
-export function createAcceptInvite({
-  stores,
-  eventLog,
-}: Pick<Dependencies, 'stores' | 'eventLog'>): Handler<AcceptInviteRequest, AcceptInviteResponse> {
-  return async ({ code }, call) => {
-    if (!isWellFormed(code, 'ivc_')) throw errors.inviteNotFound('');
-    const { accountId } = keyCaller(call).key;
-    const { response } = await eventLog.mutate(call, AcceptInviteResponse, async (tx) => {
-      const invited = await findInvited(stores, tx, { codeHash: hashOf(code), accountId });
-      const { organizationId } = invited.invite;
-      const { organization, member } = await join(stores, tx, invited);
-      const alsoDemands = [{ organizationId, level: Level.LEVEL_MEMBER }];
-      return {
-        response: {
-          organization: organizationMessage(organization, member.level),
-          member: memberMessage(member, invited.account),
-        },
-        alsoDemands,
-      };
-    });
-    return response;
-  };
+export async function acceptInvite(
+  { code }: AcceptInviteRequest,
+  call: Call,
+  { stores, eventLog }: Pick<Dependencies, 'stores' | 'eventLog'>,
+): Promise<Outcome<AcceptInviteResponse>> {
+  if (!isWellFormed(code, 'ivc_')) throw errors.inviteNotFound('');
+  const { accountId } = keyCaller(call).key;
+  return await eventLog.mutate(call, AcceptInviteResponse, async (tx) => {
+    const invited = await findInvited(stores, tx, { codeHash: hashOf(code), accountId });
+    const { organizationId } = invited.invite;
+    const { organization, member } = await join(stores, tx, invited);
+    const alsoDemands = [{ organizationId, level: Level.LEVEL_MEMBER }];
+    return {
+      response: {
+        organization: organizationMessage(organization, member.level),
+        member: memberMessage(member, invited.account),
+      },
+      alsoDemands,
+    };
+  });
 }
 
 type Invited = {

@@ -2,14 +2,10 @@ import { errors } from '@silo/errors/errors.ts';
 import type { RequestIdentity } from '@silo/mongo/mutation.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {
-  CreateAccountRequest as StaffCreateAccountRequest,
-  CreateAccountResponse as StaffCreateAccountResponse,
-} from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
-import type {
   CreateAccountRequest,
   CreateAccountResponse,
 } from '@silo/protos/gen/silo/org/v1/account_service.ts';
-import type { Call, Handler } from '@silo/rpc/call.ts';
+import type { Call } from '@silo/rpc/call.ts';
 import { beginOrJoin } from '@silo/saga/begin-or-join.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { openWith, sealWith } from '@silo/tokens/seal.ts';
@@ -22,35 +18,26 @@ import type { AccountFounding } from '../sagas/create-account.ts';
 import { foundOrganization } from '../sagas/found-organization.ts';
 import type { Dependencies } from './dependencies.ts';
 
-type Needed = Pick<
+export type AccountCreator = Pick<
   Dependencies,
   'stores' | 'eventLog' | 'sagas' | 'definitions' | 'region' | 'signup'
 >;
 
 /** Creates an account for any caller, if the deployment allows sign-up. */
-export function createCreateAccount(
-  needed: Needed,
-): Handler<CreateAccountRequest, CreateAccountResponse> {
-  return async (request, call) => {
-    if (needed.signup === 'closed') throw errors.signupClosed();
-    return await createAccount(needed, request, call);
-  };
-}
-
-/** Creates an account for staff, who may do so where sign-up is closed. */
-export function createStaffCreateAccount(
-  needed: Needed,
-): Handler<StaffCreateAccountRequest, StaffCreateAccountResponse> {
-  return async ({ account: request }, call) => {
-    if (request === undefined) throw errors.invalidField([]);
-    return { account: await createAccount(needed, request, call) };
-  };
-}
-
-async function createAccount(
-  needed: Needed,
+export async function createAccount(
   request: CreateAccountRequest,
   call: Call,
+  needed: AccountCreator,
+): Promise<CreateAccountResponse> {
+  if (needed.signup === 'closed') throw errors.signupClosed();
+  return await createAccountOnce(request, call, needed);
+}
+
+/** Creates an account, or answers what the first call with this request_id created. */
+export async function createAccountOnce(
+  request: CreateAccountRequest,
+  call: Call,
+  needed: AccountCreator,
 ): Promise<CreateAccountResponse> {
   const { sagas, definitions } = needed;
   const identity = call.request;
@@ -66,7 +53,7 @@ async function createAccount(
 
 /** Decides that the account is. All ids, and the sealed key, are made before the first write. */
 async function begin(
-  { stores, eventLog, sagas, definitions, region }: Needed,
+  { stores, eventLog, sagas, definitions, region }: AccountCreator,
   { email, displayName, organizationName }: CreateAccountRequest,
   { call, identity, apiKey }: { call: Call; identity: RequestIdentity; apiKey: string },
 ): Promise<string> {

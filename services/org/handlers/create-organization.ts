@@ -3,7 +3,7 @@ import type {
   CreateOrganizationRequest,
   CreateOrganizationResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
-import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { beginOrJoin } from '@silo/saga/begin-or-join.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { ulid } from 'ulid';
@@ -15,18 +15,19 @@ import type { Dependencies } from './dependencies.ts';
 type Needed = Pick<Dependencies, 'stores' | 'eventLog' | 'sagas' | 'definitions' | 'region'>;
 
 /** Creates an organization that the caller owns, with its Default Project. */
-export function createCreateOrganization(
+export async function createOrganization(
+  { name }: CreateOrganizationRequest,
+  call: Call,
   needed: Needed,
-): Handler<CreateOrganizationRequest, CreateOrganizationResponse> {
+): Promise<CreateOrganizationResponse> {
   const { sagas, definitions } = needed;
-  return async ({ name }, call) => {
-    const { sagaId } = await beginOrJoin(call.repeat, () => begin(needed, name, call));
-    const saga = await sagas.finish(definitions.createOrganization, sagaId, call.signal);
-    return {
-      organization: organizationMessage(newOrganization(saga.data), Level.LEVEL_OWNER),
-      projectId: saga.data.projectId,
-      projectToken: saga.data.projectToken ?? '',
-    };
+
+  const { sagaId } = await beginOrJoin(call.repeat, () => begin(needed, name, call));
+  const saga = await sagas.finish(definitions.createOrganization, sagaId, call.signal);
+  return {
+    organization: organizationMessage(newOrganization(saga.data), Level.LEVEL_OWNER),
+    projectId: saga.data.projectId,
+    projectToken: saga.data.projectToken ?? '',
   };
 }
 

@@ -1,33 +1,32 @@
 import { errors } from '@silo/errors/errors.ts';
+import type { Outcome } from '@silo/mongo/mutation.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import {
   type DeleteInviteRequest,
   DeleteInviteResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
-import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { inviteDeleted } from '../events.ts';
 import { checkWithinOwn } from '../rules/levels.ts';
-import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';
+import { decideIn } from './shared/reauthorize-in-transaction.ts';
 
 /** Withdraws an invite. */
-export function createDeleteInvite({
-  stores,
-  eventLog,
-}: Pick<Dependencies, 'stores' | 'eventLog'>): Handler<DeleteInviteRequest, DeleteInviteResponse> {
-  return async ({ organizationId, inviteId }, call) => {
-    const { accountId } = keyCaller(call).key;
-    const ask = { organizationId, accountId, least: Level.LEVEL_ADMIN };
-    const { response } = await eventLog.mutate(call, DeleteInviteResponse, async (tx) => {
-      const { membership } = await decideIn(stores, tx, ask);
-      const invite = await stores.invites.findOpenIn(tx.session, organizationId, inviteId, tx.now);
-      if (invite === undefined) throw errors.inviteNotFound(inviteId);
-      checkWithinOwn(membership.level, invite.level);
-      await stores.organizations.noteInviteChange(tx.session, organizationId);
-      await stores.invites.remove(tx.session, organizationId, inviteId);
-      tx.emit(inviteDeleted(organizationId, inviteId, { actor: call.actor, time: tx.now }));
-      return { response: {}, alsoDemands: [{ organizationId, level: invite.level }] };
-    });
-    return response;
-  };
+export async function deleteInvite(
+  { organizationId, inviteId }: DeleteInviteRequest,
+  call: Call,
+  { stores, eventLog }: Pick<Dependencies, 'stores' | 'eventLog'>,
+): Promise<Outcome<DeleteInviteResponse>> {
+  const { accountId } = keyCaller(call).key;
+  const ask = { organizationId, accountId, least: Level.LEVEL_ADMIN };
+  return await eventLog.mutate(call, DeleteInviteResponse, async (tx) => {
+    const { membership } = await decideIn(stores, tx, ask);
+    const invite = await stores.invites.findOpenIn(tx.session, organizationId, inviteId, tx.now);
+    if (invite === undefined) throw errors.inviteNotFound(inviteId);
+    checkWithinOwn(membership.level, invite.level);
+    await stores.organizations.noteInviteChange(tx.session, organizationId);
+    await stores.invites.remove(tx.session, organizationId, inviteId);
+    tx.emit(inviteDeleted(organizationId, inviteId, { actor: call.actor, time: tx.now }));
+    return { response: {}, alsoDemands: [{ organizationId, level: invite.level }] };
+  });
 }

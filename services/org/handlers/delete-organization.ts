@@ -1,33 +1,35 @@
 import type { Access } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
+import type { Unpropagated } from '@silo/mongo/mutation.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {
   DeleteOrganizationRequest,
   DeleteOrganizationResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
-import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 import { beginOrJoin } from '@silo/saga/begin-or-join.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { ulid } from 'ulid';
 import { type Deletion, deletionLock } from '../sagas/delete-organization.ts';
-import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';
+import { decideIn } from './shared/reauthorize-in-transaction.ts';
 
 type Needed = Pick<Dependencies, 'stores' | 'eventLog' | 'sagas' | 'definitions' | 'access'>;
 
 /** Deletes an organization that has no project; deleted ones end where the request says so. */
-export function createDeleteOrganization(
+export async function deleteOrganization(
+  request: DeleteOrganizationRequest,
+  call: Call,
   needed: Needed,
-): Handler<DeleteOrganizationRequest, DeleteOrganizationResponse> {
+): Promise<Unpropagated<DeleteOrganizationResponse>> {
   const { sagas, definitions, access } = needed;
-  return async (request, call) => {
-    const { sagaId } = await beginOrJoin(call.repeat, () => begin(needed, request, call));
-    const saga = await sagas.finish(definitions.deleteOrganization, sagaId, call.signal);
-    if (saga.state === 'refused') throw await refusalOf(access, call, saga.data);
-    return {};
-  };
+
+  const { sagaId } = await beginOrJoin(call.repeat, () => begin(needed, request, call));
+  const saga = await sagas.finish(definitions.deleteOrganization, sagaId, call.signal);
+  if (saga.state === 'refused') throw await refusalOf(access, call, saga.data);
+  return {};
 }
 
 /** Writes the intent, which gives the try its revision. */

@@ -3,20 +3,19 @@ import type {
   GetAccountRequest,
   GetAccountResponse,
 } from '@silo/protos/gen/silo/org/v1/account_service.ts';
-import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { accountMessage } from '../messages.ts';
-import { withReadableProject } from './current-project.ts';
 import type { Dependencies } from './dependencies.ts';
+import { withReadableProject } from './shared/current-project.ts';
 
 /** Answers the account that the key belongs to. */
-export function createGetAccount({
-  stores,
-  access,
-}: Pick<Dependencies, 'stores' | 'access'>): Handler<GetAccountRequest, GetAccountResponse> {
-  return async (_request, call) => {
-    const { accountId } = keyCaller(call).key;
-    const account = await stores.accounts.find(accountId, call.signal);
-    if (account === undefined) throw errors.accountNotFound(accountId);
-    return { account: accountMessage(await withReadableProject(access, call, account)) };
-  };
+export async function getAccount(
+  _request: GetAccountRequest,
+  call: Call,
+  { stores, access }: Pick<Dependencies, 'stores' | 'access'>,
+): Promise<GetAccountResponse> {
+  const { accountId } = keyCaller(call).key;
+  const account = await stores.accounts.find(accountId, call.signal);
+  if (account === undefined) throw errors.accountNotFound(accountId);
+  return { account: accountMessage(await withReadableProject(access, call, account)) };
 }

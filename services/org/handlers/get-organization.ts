@@ -3,17 +3,17 @@ import type {
   GetOrganizationRequest,
   GetOrganizationResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
-import { type Handler, targetOrganization } from '@silo/rpc/call.ts';
+import { type Call, targetOrganization } from '@silo/rpc/call.ts';
 import { organizationMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** Answers one organization, with the caller's own level. */
-export function createGetOrganization({
-  stores,
-}: Pick<Dependencies, 'stores'>): Handler<GetOrganizationRequest, GetOrganizationResponse> {
-  return async ({ organizationId }, call) => {
-    const organization = await stores.organizations.find(organizationId, call.signal);
-    if (organization === undefined) throw errors.organizationNotFound(organizationId);
-    return { organization: organizationMessage(organization, targetOrganization(call).level) };
-  };
+export async function getOrganization(
+  { organizationId }: GetOrganizationRequest,
+  call: Call,
+  { stores }: Pick<Dependencies, 'stores'>,
+): Promise<GetOrganizationResponse> {
+  const organization = await stores.organizations.find(organizationId, call.signal);
+  if (organization === undefined) throw errors.organizationNotFound(organizationId);
+  return { organization: organizationMessage(organization, targetOrganization(call).level) };
 }

@@ -1,11 +1,12 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { Transaction } from '@silo/log/event-log.ts';
+import type { Outcome } from '@silo/mongo/mutation.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import {
   type InviteMemberRequest,
   InviteMemberResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
-import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { hashOf, newInviteCode } from '@silo/tokens/secrets.ts';
 import { inviteCreated } from '../events.ts';
@@ -14,43 +15,41 @@ import { comparable } from '../rules/email.ts';
 import { checkInviteLimit, inviteLifetimeMs } from '../rules/invites.ts';
 import { checkWithinOwn } from '../rules/levels.ts';
 import type { Stores } from '../store/set-up.ts';
-import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';
+import { decideIn } from './shared/reauthorize-in-transaction.ts';
 
 /** Invites an e-mail, and answers the one-time code that only the inviter ever sees. */
-export function createInviteMember({
-  stores,
-  eventLog,
-}: Pick<Dependencies, 'stores' | 'eventLog'>): Handler<InviteMemberRequest, InviteMemberResponse> {
-  return async ({ organizationId, email, level }, call) => {
-    const inviterAccountId = keyCaller(call).key.accountId;
-    const ask = { organizationId, accountId: inviterAccountId, least: Level.LEVEL_ADMIN };
-    const alsoDemands = [{ organizationId, level }];
-    const code = newInviteCode();
-    const { response } = await eventLog.mutate(call, InviteMemberResponse, async (tx) => {
-      const stamp = { actor: call.actor, time: tx.now };
-      const { membership } = await decideIn(stores, tx, ask);
-      checkWithinOwn(membership.level, level);
-      await checkNoMember(stores, tx, organizationId, email);
-      checkInviteLimit(await stores.invites.countOpen(tx.session, organizationId, tx.now));
-      const invite = {
-        _id: newId('inv', { now: tx.now }),
-        organizationId,
-        email,
-        comparableEmail: comparable(email),
-        level,
-        inviterAccountId,
-        codeHash: hashOf(code),
-        createTime: tx.now,
-        expireTime: new Date(tx.now.getTime() + inviteLifetimeMs),
-      };
-      await stores.organizations.noteInviteChange(tx.session, organizationId);
-      await stores.invites.insert(tx.session, invite);
-      tx.emit(inviteCreated(invite, stamp));
-      return { response: { invite: inviteMessage(invite), code }, alsoDemands, sealed: true };
-    });
-    return response;
-  };
+export async function inviteMember(
+  { organizationId, email, level }: InviteMemberRequest,
+  call: Call,
+  { stores, eventLog }: Pick<Dependencies, 'stores' | 'eventLog'>,
+): Promise<Outcome<InviteMemberResponse>> {
+  const inviterAccountId = keyCaller(call).key.accountId;
+  const ask = { organizationId, accountId: inviterAccountId, least: Level.LEVEL_ADMIN };
+  const alsoDemands = [{ organizationId, level }];
+  const code = newInviteCode();
+  return await eventLog.mutate(call, InviteMemberResponse, async (tx) => {
+    const stamp = { actor: call.actor, time: tx.now };
+    const { membership } = await decideIn(stores, tx, ask);
+    checkWithinOwn(membership.level, level);
+    await checkNoMember(stores, tx, organizationId, email);
+    checkInviteLimit(await stores.invites.countOpen(tx.session, organizationId, tx.now));
+    const invite = {
+      _id: newId('inv', { now: tx.now }),
+      organizationId,
+      email,
+      comparableEmail: comparable(email),
+      level,
+      inviterAccountId,
+      codeHash: hashOf(code),
+      createTime: tx.now,
+      expireTime: new Date(tx.now.getTime() + inviteLifetimeMs),
+    };
+    await stores.organizations.noteInviteChange(tx.session, organizationId);
+    await stores.invites.insert(tx.session, invite);
+    tx.emit(inviteCreated(invite, stamp));
+    return { response: { invite: inviteMessage(invite), code }, alsoDemands, sealed: true };
+  });
 }
 
 async function checkNoMember(

@@ -3,7 +3,7 @@ import type {
   ListActivityRequest,
   ListActivityResponse,
 } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
-import { type Handler, targetOrganization } from '@silo/rpc/call.ts';
+import { type Call, targetOrganization } from '@silo/rpc/call.ts';
 import { withDeadline } from '@silo/runtime/deadline.ts';
 import { activityMessage } from '../messages.ts';
 import { activityKey } from '../rules/page-keys.ts';
@@ -13,21 +13,20 @@ import type { Dependencies } from './dependencies.ts';
 const readingMs = 500;
 
 /** Lists what an organization may see of itself, or of a project that it has now; newest first. */
-export function createListActivity({
-  stores,
-  follower,
-}: Pick<Dependencies, 'stores' | 'follower'>): Handler<ListActivityRequest, ListActivityResponse> {
-  return async ({ projectId, pageSize, pageToken }, call) => {
-    const organizationId = targetOrganization(call).id;
-    const query = ['activity', organizationId, projectId];
-    const after = activityKey(decodePageToken(query, pageToken));
-    const size = pageSizeOf(pageSize);
-    await follower.catchUp(withDeadline(call.remainingMs() - readingMs, call.signal).signal);
-    const wanted = { projectId, after, size };
-    const page = await stores.activity.list(organizationId, wanted, call.signal);
-    return {
-      entries: page.items.map(activityMessage),
-      nextPageToken: nextPageToken(query, page, ({ time, sequence, _id }) => [time, sequence, _id]),
-    };
+export async function listActivity(
+  { projectId, pageSize, pageToken }: ListActivityRequest,
+  call: Call,
+  { stores, follower }: Pick<Dependencies, 'stores' | 'follower'>,
+): Promise<ListActivityResponse> {
+  const organizationId = targetOrganization(call).id;
+  const query = ['activity', organizationId, projectId];
+  const after = activityKey(decodePageToken(query, pageToken));
+  const size = pageSizeOf(pageSize);
+  await follower.catchUp(withDeadline(call.remainingMs() - readingMs, call.signal).signal);
+  const wanted = { projectId, after, size };
+  const page = await stores.activity.list(organizationId, wanted, call.signal);
+  return {
+    entries: page.items.map(activityMessage),
+    nextPageToken: nextPageToken(query, page, ({ time, sequence, _id }) => [time, sequence, _id]),
   };
 }

@@ -3,26 +3,26 @@ import type {
   ListMembersRequest,
   ListMembersResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
-import type { Handler } from '@silo/rpc/call.ts';
+import type { Call } from '@silo/rpc/call.ts';
 import { memberMessage } from '../messages.ts';
 import { timeAndTextKey } from '../rules/page-keys.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** Lists an organization's members, in the order in which they joined. */
-export function createListMembers({
-  stores,
-}: Pick<Dependencies, 'stores'>): Handler<ListMembersRequest, ListMembersResponse> {
-  return async ({ organizationId, pageSize, pageToken }, call) => {
-    const query = ['members', organizationId];
-    const key = timeAndTextKey(decodePageToken(query, pageToken));
-    const after = key && { joinTime: key.time, accountId: key.text };
-    const wanted = { after, size: pageSizeOf(pageSize) };
-    const page = await stores.members.listOfOrganization(organizationId, wanted, call.signal);
-    const ids = page.items.map(({ accountId }) => accountId);
-    const accounts = await stores.accounts.findMany(ids, call.signal);
-    return {
-      members: page.items.map((member) => memberMessage(member, accounts.get(member.accountId))),
-      nextPageToken: nextPageToken(query, page, ({ joinTime, accountId }) => [joinTime, accountId]),
-    };
+export async function listMembers(
+  { organizationId, pageSize, pageToken }: ListMembersRequest,
+  call: Call,
+  { stores }: Pick<Dependencies, 'stores'>,
+): Promise<ListMembersResponse> {
+  const query = ['members', organizationId];
+  const key = timeAndTextKey(decodePageToken(query, pageToken));
+  const after = key && { joinTime: key.time, accountId: key.text };
+  const wanted = { after, size: pageSizeOf(pageSize) };
+  const page = await stores.members.listOfOrganization(organizationId, wanted, call.signal);
+  const ids = page.items.map(({ accountId }) => accountId);
+  const accounts = await stores.accounts.findMany(ids, call.signal);
+  return {
+    members: page.items.map((member) => memberMessage(member, accounts.get(member.accountId))),
+    nextPageToken: nextPageToken(query, page, ({ joinTime, accountId }) => [joinTime, accountId]),
   };
 }

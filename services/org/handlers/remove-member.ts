@@ -1,35 +1,34 @@
 import { errors } from '@silo/errors/errors.ts';
+import type { Outcome } from '@silo/mongo/mutation.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import {
   type RemoveMemberRequest,
   RemoveMemberResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
-import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { checkWithinOwn } from '../rules/levels.ts';
-import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';
-import { endMembership } from './end-membership.ts';
+import { endMembership } from './shared/end-membership.ts';
+import { decideIn } from './shared/reauthorize-in-transaction.ts';
 
 /** Removes a member; oneself too, which leaves. */
-export function createRemoveMember({
-  stores,
-  eventLog,
-}: Pick<Dependencies, 'stores' | 'eventLog'>): Handler<RemoveMemberRequest, RemoveMemberResponse> {
-  return async ({ organizationId, accountId, etag }, call) => {
-    const caller = keyCaller(call).key.accountId;
-    const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
-    const { response } = await eventLog.mutate(call, RemoveMemberResponse, async (tx) => {
-      const { organization, membership } = await decideIn(stores, tx, ask);
-      const member = await stores.members.findIn(tx.session, organizationId, accountId);
-      if (member === undefined) throw errors.memberNotFound(accountId);
-      checkWithinOwn(membership.level, member.level);
-      checkEtag(etag, member.revision);
-      await endMembership(stores, tx, { organization, member, actor: call.actor });
-      // Who removes himself by this very call may still repeat it.
-      if (caller === accountId) return { response: {}, reauthorize: [] };
-      return { response: {}, alsoDemands: [{ organizationId, level: member.level }] };
-    });
-    return response;
-  };
+export async function removeMember(
+  { organizationId, accountId, etag }: RemoveMemberRequest,
+  call: Call,
+  { stores, eventLog }: Pick<Dependencies, 'stores' | 'eventLog'>,
+): Promise<Outcome<RemoveMemberResponse>> {
+  const caller = keyCaller(call).key.accountId;
+  const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
+  return await eventLog.mutate(call, RemoveMemberResponse, async (tx) => {
+    const { organization, membership } = await decideIn(stores, tx, ask);
+    const member = await stores.members.findIn(tx.session, organizationId, accountId);
+    if (member === undefined) throw errors.memberNotFound(accountId);
+    checkWithinOwn(membership.level, member.level);
+    checkEtag(etag, member.revision);
+    await endMembership(stores, tx, { organization, member, actor: call.actor });
+    // Who removes himself by this very call may still repeat it.
+    if (caller === accountId) return { response: {}, reauthorize: [] };
+    return { response: {}, alsoDemands: [{ organizationId, level: member.level }] };
+  });
 }

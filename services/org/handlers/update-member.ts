@@ -1,59 +1,58 @@
 import { errors } from '@silo/errors/errors.ts';
+import type { Outcome } from '@silo/mongo/mutation.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import {
   type UpdateMemberRequest,
   UpdateMemberResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
-import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { memberUpdated } from '../events.ts';
 import { memberMessage } from '../messages.ts';
 import { checkKeepsOwner, checkWithinOwn, highest, ownersAdded } from '../rules/levels.ts';
-import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';
-import { endInvites } from './end-invites.ts';
+import { endInvites } from './shared/end-invites.ts';
+import { decideIn } from './shared/reauthorize-in-transaction.ts';
 
 /** Changes a member's level. */
-export function createUpdateMember({
-  stores,
-  eventLog,
-}: Pick<Dependencies, 'stores' | 'eventLog'>): Handler<UpdateMemberRequest, UpdateMemberResponse> {
-  return async ({ member: wanted }, call) => {
-    if (wanted === undefined) throw errors.invalidField([]);
-    const { organizationId, accountId, level } = wanted;
-    const caller = keyCaller(call).key.accountId;
-    const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
-    const { response } = await eventLog.mutate(call, UpdateMemberResponse, async (tx) => {
-      const { organization, membership } = await decideIn(stores, tx, ask);
-      const before = await stores.members.findIn(tx.session, organizationId, accountId);
-      if (before === undefined) throw errors.memberNotFound(accountId);
-      checkWithinOwn(membership.level, before.level, level);
-      checkEtag(wanted.etag, before.revision);
-      // Who steps down by this very call may still repeat it.
-      const stepsDown = caller === accountId && level < before.level;
-      const demanded = highest(Level.LEVEL_ADMIN, before.level, level);
-      const reauthorize = [{ organizationId, level: stepsDown ? level : demanded }];
-      const account = await stores.accounts.findIn(tx.session, accountId);
-      if (before.level === level) {
-        // Whoever lowered it to this may still be waiting for it to spread.
-        return { response: { member: memberMessage(before, account) }, reauthorize };
-      }
-      checkKeepsOwner(organization.ownerCount, before.level, level);
-      const revision = organization.memberRevision + 1;
-      const after = { ...before, level, revision };
-      await stores.organizations.save(tx.session, {
-        ...organization,
-        ownerCount: organization.ownerCount + ownersAdded(before.level, level),
-        memberRevision: revision,
-      });
-      await stores.members.save(tx.session, after);
-      tx.emit(memberUpdated(after, before.level, { actor: call.actor, time: tx.now }));
-      const keepsAccess = level > before.level;
-      if (!keepsAccess) {
-        await endInvites(stores, tx, { member: after, level, actor: call.actor });
-      }
-      return { response: { member: memberMessage(after, account) }, reauthorize, keepsAccess };
+export async function updateMember(
+  { member: wanted }: UpdateMemberRequest,
+  call: Call,
+  { stores, eventLog }: Pick<Dependencies, 'stores' | 'eventLog'>,
+): Promise<Outcome<UpdateMemberResponse>> {
+  if (wanted === undefined) throw errors.invalidField([]);
+  const { organizationId, accountId, level } = wanted;
+  const caller = keyCaller(call).key.accountId;
+  const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
+  return await eventLog.mutate(call, UpdateMemberResponse, async (tx) => {
+    const { organization, membership } = await decideIn(stores, tx, ask);
+    const before = await stores.members.findIn(tx.session, organizationId, accountId);
+    if (before === undefined) throw errors.memberNotFound(accountId);
+    checkWithinOwn(membership.level, before.level, level);
+    checkEtag(wanted.etag, before.revision);
+    // Who steps down by this very call may still repeat it.
+    const stepsDown = caller === accountId && level < before.level;
+    const demanded = highest(Level.LEVEL_ADMIN, before.level, level);
+    const reauthorize = [{ organizationId, level: stepsDown ? level : demanded }];
+    const account = await stores.accounts.findIn(tx.session, accountId);
+    if (before.level === level) {
+      // Whoever lowered it to this may still be waiting for it to spread.
+      return { response: { member: memberMessage(before, account) }, reauthorize };
+    }
+    checkKeepsOwner(organization.ownerCount, before.level, level);
+    const revision = organization.memberRevision + 1;
+    const after = { ...before, level, revision };
+    await stores.organizations.save(tx.session, {
+      ...organization,
+      ownerCount: organization.ownerCount + ownersAdded(before.level, level),
+      memberRevision: revision,
     });
-    return response;
-  };
+    await stores.members.save(tx.session, after);
+    tx.emit(memberUpdated(after, before.level, { actor: call.actor, time: tx.now }));
+    const keepsAccess = level > before.level;
+    if (!keepsAccess) {
+      await endInvites(stores, tx, { member: after, level, actor: call.actor });
+    }
+    return { response: { member: memberMessage(after, account) }, reauthorize, keepsAccess };
+  });
 }

@@ -1,47 +1,43 @@
 import { errors } from '@silo/errors/errors.ts';
+import type { Outcome } from '@silo/mongo/mutation.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import {
   type UpdateOrganizationRequest,
   UpdateOrganizationResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
-import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { organizationUpdated } from '../events.ts';
 import { organizationMessage } from '../messages.ts';
 import { organizationChanges, wantedOrganizationFields } from '../rules/organization-update.ts';
-import { decideIn } from './decide-in.ts';
 import type { Dependencies } from './dependencies.ts';
+import { decideIn } from './shared/reauthorize-in-transaction.ts';
 
 /** Changes an organization's name, or whether members may create projects. */
-export function createUpdateOrganization({
-  stores,
-  eventLog,
-}: Pick<Dependencies, 'stores' | 'eventLog'>): Handler<
-  UpdateOrganizationRequest,
-  UpdateOrganizationResponse
-> {
-  return async ({ organization: given, updateMask }, call) => {
-    if (given === undefined) throw errors.invalidField([]);
-    const wanted = wantedOrganizationFields(given, updateMask);
-    const { accountId } = keyCaller(call).key;
-    const ask = { organizationId: given.id, accountId, least: Level.LEVEL_ADMIN };
-    // Forbidding what is forbidden already too: the call that did it may still be waiting for its
-    // barrier.
-    const keepsAccess = wanted.membersMayCreateProjects !== false;
-    const { response } = await eventLog.mutate(call, UpdateOrganizationResponse, async (tx) => {
-      const { organization: before, membership } = await decideIn(stores, tx, ask);
-      checkEtag(given.etag, before.revision);
-      const changes = organizationChanges(before, wanted);
-      if (changes.length === 0) {
-        const organization = organizationMessage(before, membership.level);
-        return { response: { organization }, keepsAccess };
-      }
-      const after = { ...before, ...wanted, revision: before.revision + 1, updateTime: tx.now };
-      await stores.organizations.save(tx.session, after);
-      tx.emit(organizationUpdated(after, changes, { actor: call.actor, time: tx.now }));
-      const organization = organizationMessage(after, membership.level);
+export async function updateOrganization(
+  { organization: given, updateMask }: UpdateOrganizationRequest,
+  call: Call,
+  { stores, eventLog }: Pick<Dependencies, 'stores' | 'eventLog'>,
+): Promise<Outcome<UpdateOrganizationResponse>> {
+  if (given === undefined) throw errors.invalidField([]);
+  const wanted = wantedOrganizationFields(given, updateMask);
+  const { accountId } = keyCaller(call).key;
+  const ask = { organizationId: given.id, accountId, least: Level.LEVEL_ADMIN };
+  // Forbidding what is forbidden already too: the call that did it may
+  // still be waiting for its barrier.
+  const keepsAccess = wanted.membersMayCreateProjects !== false;
+  return await eventLog.mutate(call, UpdateOrganizationResponse, async (tx) => {
+    const { organization: before, membership } = await decideIn(stores, tx, ask);
+    checkEtag(given.etag, before.revision);
+    const changes = organizationChanges(before, wanted);
+    if (changes.length === 0) {
+      const organization = organizationMessage(before, membership.level);
       return { response: { organization }, keepsAccess };
-    });
-    return response;
-  };
+    }
+    const after = { ...before, ...wanted, revision: before.revision + 1, updateTime: tx.now };
+    await stores.organizations.save(tx.session, after);
+    tx.emit(organizationUpdated(after, changes, { actor: call.actor, time: tx.now }));
+    const organization = organizationMessage(after, membership.level);
+    return { response: { organization }, keepsAccess };
+  });
 }

@@ -1,14 +1,15 @@
 import { reasonOf } from '@silo/errors/from-status.ts';
 import type { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import type { Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import { bind } from '@silo/rpc/test/bind.ts';
 import test from 'ava';
-import { createCreateOrganization } from '../handlers/create-organization.ts';
-import { createOrgFills } from '../handlers/facts.ts';
-import { createGetAccount } from '../handlers/get-account.ts';
-import { createGetAccountMemberships } from '../handlers/get-account-memberships.ts';
-import { createListOrganizations } from '../handlers/list-organizations.ts';
-import { createUpdateAccount } from '../handlers/update-account.ts';
-import { createUpdateOrganization } from '../handlers/update-organization.ts';
+import { createOrganization } from '../handlers/create-organization.ts';
+import { getAccount } from '../handlers/get-account.ts';
+import { getAccountMemberships } from '../handlers/internal/directory.ts';
+import { listOrganizations } from '../handlers/list-organizations.ts';
+import { updateAccount } from '../handlers/update-account.ts';
+import { updateOrganization } from '../handlers/update-organization.ts';
+import { createOrgFills } from '../store/fills.ts';
 import { serviceHarness } from './service-support.ts';
 
 const firstPage = { pageSize: 0, pageToken: '' };
@@ -27,14 +28,14 @@ function organization(given: Partial<Organization>): Organization {
 test('an account changes its name; unchanged fields are not in the event', async (t) => {
   const { dependencies, call, signUp, emittedEvents } = await serviceHarness(t);
   const { accountId } = await signUp('ada@example.com');
-  const update = createUpdateAccount(dependencies);
+  const update = bind(updateAccount, dependencies);
   const request = { updateMask: undefined, requestId: '' };
   const named = { ...request, account: account({ displayName: 'Ada L.' }) };
   const first = await update(named, call({ accountId }));
   t.is(first.account?.displayName, 'Ada L.');
   t.deepEqual(await update(named, call({ accountId })), first);
   t.is((await emittedEvents()).filter((event) => event === 'account_updated').length, 1);
-  const shown = await createGetAccount(dependencies)({}, call({ accountId }));
+  const shown = await bind(getAccount, dependencies)({}, call({ accountId }));
   t.deepEqual(shown.account, first.account);
   const stale = { ...request, account: account({ displayName: 'Eve', etag: 'old' }) };
   t.is(reasonOf(await t.throwsAsync(update(stale, call({ accountId })))), 'ETAG_MISMATCH');
@@ -43,7 +44,7 @@ test('an account changes its name; unchanged fields are not in the event', async
 test('a project that the caller may not read cannot become current; none always can', async (t) => {
   const { dependencies, call, signUp } = await serviceHarness(t);
   const { accountId } = await signUp('ada@example.com');
-  const update = createUpdateAccount(dependencies);
+  const update = bind(updateAccount, dependencies);
   const hidden = {
     account: account({ currentProjectId: projectId }),
     updateMask: undefined,
@@ -58,9 +59,9 @@ test('organizations are listed page by page, only the caller’s, only those its
   const { dependencies, call, signUp } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   const other = await signUp('bob@example.com');
-  const create = createCreateOrganization(dependencies);
+  const create = bind(createOrganization, dependencies);
   const second = await create({ name: 'Second', requestId: '' }, call({ accountId }));
-  const list = createListOrganizations(dependencies);
+  const list = bind(listOrganizations, dependencies);
   const { organizations: all } = await list(firstPage, call({ accountId }));
   t.deepEqual(
     all.map(({ id }) => id),
@@ -90,7 +91,7 @@ test('what an organization says of its members’ rights is a fact at once', asy
   const other = await signUp('bob@example.com');
   const fills = createOrgFills(stores);
   t.true((await fills.organization(organizationId, signal))?.membersMayCreateProjects);
-  const update = createUpdateOrganization(dependencies);
+  const update = bind(updateOrganization, dependencies);
   const given = organization({ id: organizationId });
   const request = {
     organization: given,
@@ -110,7 +111,7 @@ test('the directory answers one account’s memberships', async (t) => {
   const { dependencies, call, signUp } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   await signUp('bob@example.com');
-  const answer = createGetAccountMemberships(dependencies);
+  const answer = bind(getAccountMemberships, dependencies);
   t.deepEqual(await answer({ accountId, pageToken: '' }, call({ staff: true })), {
     currentProjectId: '',
     memberships: [

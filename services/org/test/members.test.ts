@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { reasonOf } from '@silo/errors/from-status.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { bind } from '@silo/rpc/test/bind.ts';
 import test, { type ExecutionContext } from 'ava';
-import { createAcceptInvite } from '../handlers/accept-invite.ts';
-import { createChangeEmail } from '../handlers/change-email.ts';
-import { createDeleteInvite } from '../handlers/delete-invite.ts';
-import { createInviteMember } from '../handlers/invite-member.ts';
-import { createLeaveOrganization } from '../handlers/leave-organization.ts';
-import { createListInvites } from '../handlers/list-invites.ts';
-import { createListMembers } from '../handlers/list-members.ts';
-import { createRemoveMember } from '../handlers/remove-member.ts';
-import { createUpdateMember } from '../handlers/update-member.ts';
-import { createUpdateOrganization } from '../handlers/update-organization.ts';
+import { acceptInvite } from '../handlers/accept-invite.ts';
+import { deleteInvite } from '../handlers/delete-invite.ts';
+import { changeEmail } from '../handlers/internal/staff.ts';
+import { inviteMember } from '../handlers/invite-member.ts';
+import { leaveOrganization } from '../handlers/leave-organization.ts';
+import { listInvites } from '../handlers/list-invites.ts';
+import { listMembers } from '../handlers/list-members.ts';
+import { removeMember } from '../handlers/remove-member.ts';
+import { updateMember } from '../handlers/update-member.ts';
+import { updateOrganization } from '../handlers/update-organization.ts';
 import { emailInvitesMax } from '../rules/invites.ts';
 import type { InviteDocument } from '../store/documents.ts';
 import { type ServiceHarness, serviceHarness } from './service-support.ts';
@@ -36,11 +37,11 @@ function invite(
 ) {
   const requestId = randomUUID();
   const request = { organizationId: by.organizationId, email, level, requestId };
-  return createInviteMember(dependencies)(request, call({ accountId: by.accountId, requestId }));
+  return bind(inviteMember, dependencies)(request, call({ accountId: by.accountId, requestId }));
 }
 
 function accept({ dependencies, call }: ServiceHarness, accountId: string, code: string) {
-  return createAcceptInvite(dependencies)({ code, requestId: '' }, call({ accountId }));
+  return bind(acceptInvite, dependencies)({ code, requestId: '' }, call({ accountId }));
 }
 
 function setLevel(
@@ -50,7 +51,7 @@ function setLevel(
 ) {
   const shown = { email: '', displayName: '', joinTime: undefined, etag: '' };
   const member = { ...shown, ...target };
-  return createUpdateMember(dependencies)(
+  return bind(updateMember, dependencies)(
     { member, updateMask: undefined, requestId: '' },
     call({ accountId: by }),
   );
@@ -68,12 +69,12 @@ const byBob = ({ bob, organizationId }: Members) => ({ accountId: bob, organizat
 /** Ends Bob's membership, by whose call. */
 async function endMembershipOf({ dependencies, call, bob, organizationId }: Members, by: string) {
   const request = { organizationId, accountId: bob, etag: '', requestId: '' };
-  if (by !== bob) return await createRemoveMember(dependencies)(request, call({ accountId: by }));
-  return await createLeaveOrganization(dependencies)(request, call({ accountId: by }));
+  if (by !== bob) return await bind(removeMember, dependencies)(request, call({ accountId: by }));
+  return await bind(leaveOrganization, dependencies)(request, call({ accountId: by }));
 }
 
-function changeEmail({ dependencies, call }: ServiceHarness, accountId: string, email: string) {
-  return createChangeEmail(dependencies)(
+function changeEmailOf({ dependencies, call }: ServiceHarness, accountId: string, email: string) {
+  return bind(changeEmail, dependencies)(
     { accountId, email, requestId: '' },
     call({ staff: true }),
   );
@@ -114,7 +115,7 @@ test('who is invited joins with the code, once', async (t) => {
     'invite_accepted',
   ]);
   const page = { organizationId, pageSize: 0, pageToken: '' };
-  const { members } = await createListMembers(dependencies)(page, call({ accountId: bob }));
+  const { members } = await bind(listMembers, dependencies)(page, call({ accountId: bob }));
   t.deepEqual(
     members.map(({ email, level }) => [email, level]),
     [
@@ -122,7 +123,7 @@ test('who is invited joins with the code, once', async (t) => {
       ['bob@example.com', LEVEL_ADMIN],
     ],
   );
-  const listed = await createListInvites(dependencies)(page, call({ accountId: ada }));
+  const listed = await bind(listInvites, dependencies)(page, call({ accountId: ada }));
   t.deepEqual(listed.invites, []);
   t.truthy(made?.expireTime);
   const again = invite(harness, { accountId: ada, organizationId }, 'bob@example.com');
@@ -137,7 +138,7 @@ test('joining spends every code of that e-mail: who is removed cannot come back 
   const second = await invite(harness, by, 'bob@example.com');
   await accept(harness, bob, first.code);
   const request = { organizationId, accountId: bob, etag: '', requestId: '' };
-  await createRemoveMember(dependencies)(request, call({ accountId: ada }));
+  await bind(removeMember, dependencies)(request, call({ accountId: ada }));
   t.is(await refused(t, accept(harness, bob, second.code)), 'INVITE_NOT_FOUND');
 });
 
@@ -186,7 +187,7 @@ test('a removed member whose e-mail becomes an invited one does not come back wi
     LEVEL_ADMIN,
   );
   await endMembershipOf(harness, ada);
-  await changeEmail(harness, bob, 'Robert@example.com');
+  await changeEmailOf(harness, bob, 'Robert@example.com');
   t.deepEqual((await emittedEvents()).slice(-2), ['account_updated', 'invite_deleted']);
   t.is(await refused(t, accept(harness, bob, code)), 'INVITE_NOT_FOUND');
   t.deepEqual(await openInvites(harness), []);
@@ -197,9 +198,9 @@ test('an invite to an e-mail that its account gives up is gone: who takes the e-
   const { ada, bob, organizationId } = harness;
   const by = { accountId: ada, organizationId };
   const { code } = await invite(harness, by, 'bob@example.com');
-  await changeEmail(harness, bob, 'BOB@example.com');
+  await changeEmailOf(harness, bob, 'BOB@example.com');
   t.is((await openInvites(harness)).length, 1, 'the same e-mail in another case ends nothing');
-  await changeEmail(harness, bob, 'robert@example.com');
+  await changeEmailOf(harness, bob, 'robert@example.com');
   const { accountId: eve } = await harness.signUp('bob@example.com');
   t.is(await refused(t, accept(harness, eve, code)), 'INVITE_NOT_FOUND');
   const fresh = await invite(harness, by, 'bob@example.com');
@@ -226,9 +227,9 @@ test('a change of e-mail ends any number of invites, a bounded number in each tr
     harness,
     Array.from({ length: count }, (_, nth) => anInvite(`org_us_${nth % 40}`, 'robert@example.com')),
   );
-  const taken = changeEmail(harness, bob, 'ada@example.com');
+  const taken = changeEmailOf(harness, bob, 'ada@example.com');
   t.is(await refused(t, taken), 'EMAIL_TAKEN');
-  await changeEmail(harness, bob, 'robert@example.com');
+  await changeEmailOf(harness, bob, 'robert@example.com');
   const events = (await emittedEvents()).filter((event) => event === 'invite_deleted');
   t.is(events.length, count);
 });
@@ -245,11 +246,11 @@ test('an admin neither invites, demotes, removes nor makes an owner', async (t) 
     invite(harness, byBob, 'joe@example.com', LEVEL_OWNER),
     setLevel(harness, bob, { organizationId, accountId: ada, level: LEVEL_MEMBER }),
     setLevel(harness, bob, { organizationId, accountId: bob, level: LEVEL_OWNER }),
-    createRemoveMember(dependencies)(
+    bind(removeMember, dependencies)(
       { organizationId, accountId: ada, etag: '', requestId: '' },
       call({ accountId: bob }),
     ),
-    createDeleteInvite(dependencies)(
+    bind(deleteInvite, dependencies)(
       { organizationId, inviteId: forOwner.invite?.id ?? '', requestId: '' },
       call({ accountId: bob }),
     ),
@@ -260,7 +261,7 @@ test('an admin neither invites, demotes, removes nor makes an owner', async (t) 
 test('an organization keeps an owner, however many step down or leave at once', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, bob, organizationId, dependencies, call, stores, signal } = harness;
-  const leave = createLeaveOrganization(dependencies);
+  const leave = bind(leaveOrganization, dependencies);
   const request = { organizationId, requestId: '' };
   t.is(await refused(t, leave(request, call({ accountId: ada }))), 'LAST_OWNER');
   const alone = { organizationId, accountId: ada, level: LEVEL_ADMIN };
@@ -295,7 +296,7 @@ test('who was removed or demoted since the call was authorized decides nothing a
   t.is(await refused(t, invite(harness, byBob, 'eve@example.com')), 'ADMIN_REQUIRED');
   const given = { id: organizationId, name: 'Bob’s', membersMayCreateProjects: false, level: 0 };
   const times = { createTime: undefined, updateTime: undefined, etag: '' };
-  const update = createUpdateOrganization(dependencies)(
+  const update = bind(updateOrganization, dependencies)(
     { organization: { ...given, level: 0, ...times }, updateMask: ['name'], requestId: '' },
     call({ accountId: bob }),
   );
@@ -346,13 +347,13 @@ test('a repeated invitation answers the same code', async (t) => {
   const { ada, organizationId, dependencies, call } = harness;
   const requestId = randomUUID();
   const request = { organizationId, email: 'eve@example.com', level: LEVEL_MEMBER, requestId };
-  const act = () => createInviteMember(dependencies)(request, call({ accountId: ada, requestId }));
+  const act = () => bind(inviteMember, dependencies)(request, call({ accountId: ada, requestId }));
   t.deepEqual(await act(), await act());
 });
 
 test('staff changes an e-mail to a free one, and no event contains it', async (t) => {
   const { dependencies, call, bob, eventLog, signal, emittedEvents } = await organizationOfAda(t);
-  const change = createChangeEmail(dependencies);
+  const change = bind(changeEmail, dependencies);
   const taken = { accountId: bob, email: 'ADA@example.com', requestId: '' };
   t.is(await refused(t, change(taken, call({ staff: true }))), 'EMAIL_TAKEN');
   const unknown = { accountId: 'acc_none', email: 'x@example.com', requestId: '' };

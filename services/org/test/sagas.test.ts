@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { reasonOf } from '@silo/errors/from-status.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import { bind } from '@silo/rpc/test/bind.ts';
 import { isWellFormed } from '@silo/tokens/secrets.ts';
 import test from 'ava';
-import { createCreateAccount, createStaffCreateAccount } from '../handlers/create-account.ts';
-import { createCreateOrganization } from '../handlers/create-organization.ts';
-import { createDeleteOrganization } from '../handlers/delete-organization.ts';
+import { createAccount } from '../handlers/create-account.ts';
+import { createOrganization } from '../handlers/create-organization.ts';
+import { deleteOrganization } from '../handlers/delete-organization.ts';
+import { createAccount as staffCreateAccount } from '../handlers/internal/staff.ts';
 import { serviceHarness } from './service-support.ts';
 
 function signUpRequest(email = 'ada@example.com', requestId: string = randomUUID()) {
@@ -15,7 +17,7 @@ function signUpRequest(email = 'ada@example.com', requestId: string = randomUUID
 test('an account comes with organization, project, token and key, with events in causal order', async (t) => {
   const { dependencies, call, peers, emittedEvents, stores, signal } = await serviceHarness(t);
   const request = signUpRequest();
-  const answer = await createCreateAccount(dependencies)(request, call(request));
+  const answer = await bind(createAccount, dependencies)(request, call(request));
   t.is(answer.account?.email, 'ada@example.com');
   t.is(answer.organization?.name, 'Acme');
   t.is(answer.organization?.level, 3);
@@ -31,7 +33,7 @@ test('an account comes with organization, project, token and key, with events in
 
 test('the same request gives the same answer with the same key, also when both run at once', async (t) => {
   const { dependencies, call, emittedEvents } = await serviceHarness(t);
-  const create = createCreateAccount(dependencies);
+  const create = bind(createAccount, dependencies);
   const request = signUpRequest();
   const [first, ...others] = await Promise.all([1, 2, 3].map(() => create(request, call(request))));
   for (const other of others) t.deepEqual(other, first);
@@ -41,7 +43,7 @@ test('the same request gives the same answer with the same key, also when both r
 
 test('an e-mail that is taken, in any case, is refused', async (t) => {
   const { dependencies, call, emittedEvents } = await serviceHarness(t);
-  const create = createCreateAccount(dependencies);
+  const create = bind(createAccount, dependencies);
   const outcomes = await Promise.allSettled(
     ['ada@example.com', 'ADA@example.com', 'Ada@Example.com'].map((email) => {
       const request = signUpRequest(email);
@@ -56,17 +58,17 @@ test('an e-mail that is taken, in any case, is refused', async (t) => {
 test('where sign-up is closed only staff makes accounts', async (t) => {
   const { dependencies, call } = await serviceHarness(t, { signup: 'closed' });
   const request = signUpRequest();
-  const error = await t.throwsAsync(createCreateAccount(dependencies)(request, call(request)));
+  const error = await t.throwsAsync(bind(createAccount, dependencies)(request, call(request)));
   t.is(reasonOf(error), 'SIGNUP_CLOSED');
   const staffCall = call({ ...request, staff: true });
-  const answer = await createStaffCreateAccount(dependencies)({ account: request }, staffCall);
+  const answer = await bind(staffCreateAccount, dependencies)({ account: request }, staffCall);
   t.is(answer.account?.account?.email, request.email);
 });
 
 test('no API key and no request id stands anywhere in the database', async (t) => {
   const { dependencies, call, connection } = await serviceHarness(t);
   const request = signUpRequest();
-  const { apiKey } = await createCreateAccount(dependencies)(request, call(request));
+  const { apiKey } = await bind(createAccount, dependencies)(request, call(request));
   const collections = await connection.db.listCollections().toArray();
   t.true(collections.length > 5);
   for (const { name } of collections) {
@@ -81,7 +83,7 @@ test('an organization that is created later has its own project and token', asyn
   const { accountId, organizationId } = await signUp('ada@example.com');
   peers.asked.length = 0;
   const asked = { accountId, requestId: 'again' };
-  const create = createCreateOrganization(dependencies);
+  const create = bind(createOrganization, dependencies);
   const answer = await create({ name: 'Second', requestId: 'again' }, call(asked));
   t.not(answer.organization?.id, organizationId);
   t.true(isWellFormed(answer.projectToken, 'phc_'));
@@ -94,7 +96,7 @@ test('deleting an organization ends every membership and invite with one event',
     await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   const other = await signUp('bob@example.com');
-  const remove = createDeleteOrganization(dependencies);
+  const remove = bind(deleteOrganization, dependencies);
   const asked = { accountId, requestId: 'delete' };
   const request = { organizationId, etag: '', requestId: 'delete', endDeletedProjects: false };
   t.deepEqual(await remove(request, call(asked)), {});
@@ -112,7 +114,7 @@ test('a refused deletion says why, changes nothing, and is not remembered', asyn
   const { dependencies, call, signUp, peers, stores, signal, emittedEvents } =
     await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
-  const remove = createDeleteOrganization(dependencies);
+  const remove = bind(deleteOrganization, dependencies);
   const asked = { accountId, requestId: 'delete' };
   const request = { organizationId, etag: '', requestId: 'delete', endDeletedProjects: false };
   peers.tryResult = TryResult.TRY_RESULT_REFUSED_COUNT;
@@ -136,7 +138,7 @@ test('a try with a result that only a newer release knows is asked again', async
     if (tries > 1) peers.tryResult = TryResult.TRY_RESULT_ACCEPTED;
   };
   const request = { organizationId, etag: '', requestId: '', endDeletedProjects: false };
-  t.deepEqual(await createDeleteOrganization(dependencies)(request, call({ accountId })), {});
+  t.deepEqual(await bind(deleteOrganization, dependencies)(request, call({ accountId })), {});
   t.is(tries, 2);
 });
 
@@ -146,7 +148,7 @@ test('a deletion whose caller lost access before the try is refused as for every
   peers.tryResult = TryResult.TRY_RESULT_REFUSED_ACCESS;
   const request = { organizationId, etag: '', requestId: '', endDeletedProjects: false };
   const error = await t.throwsAsync(
-    createDeleteOrganization(dependencies)(request, call({ accountId })),
+    bind(deleteOrganization, dependencies)(request, call({ accountId })),
   );
   // To the scripted token service the key is of an account that is no member.
   t.is(reasonOf(error), 'ORGANIZATION_NOT_FOUND');
@@ -155,7 +157,7 @@ test('a deletion whose caller lost access before the try is refused as for every
 test('one deletion of an organization runs at a time', async (t) => {
   const { dependencies, call, signUp, peers } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
-  const remove = createDeleteOrganization(dependencies);
+  const remove = bind(deleteOrganization, dependencies);
   const request = { organizationId, etag: '', requestId: '', endDeletedProjects: false };
   const trying = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
@@ -184,7 +186,7 @@ test('a deletion is refused for another etag, and for who is not an owner', asyn
       joinTime: now,
     }),
   );
-  const remove = createDeleteOrganization(dependencies);
+  const remove = bind(deleteOrganization, dependencies);
   const stale = remove(
     { organizationId, etag: 'stale', requestId: '', endDeletedProjects: false },
     call({ accountId }),

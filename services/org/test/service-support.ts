@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { askOwners } from '@silo/guard/test/ask-owners.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import type { Call, Caller, KeyCaller } from '@silo/rpc/call.ts';
+import { bind } from '@silo/rpc/test/bind.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { Progress } from '@silo/runtime/progress.ts';
@@ -10,11 +11,11 @@ import type { Peers } from '@silo/service/peers.ts';
 import { hashRequestId } from '@silo/tokens/seal.ts';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
-import { createCreateAccount } from '../handlers/create-account.ts';
+import { createAccount } from '../handlers/create-account.ts';
 import type { Dependencies } from '../handlers/dependencies.ts';
-import { createOrgFills } from '../handlers/facts.ts';
 import { createFollower, ownSource } from '../loops/activity-follower.ts';
 import { defineSagas } from '../sagas/definitions.ts';
+import { createOrgFills } from '../store/fills.ts';
 import { type StoreHarness, storeHarness } from './support.ts';
 
 /** What the other services would answer, and what they were asked. */
@@ -82,7 +83,15 @@ export async function serviceHarness(
   const progress = new Progress('activity');
   const follower = createFollower({ activity: stores.activity, eventLog, sources, log, progress });
   const { signup = 'open' } = options;
-  const base = { stores, eventLog, access, clock: systemClock, region: 'us' as const, signup };
+  const base = {
+    stores,
+    fills,
+    eventLog,
+    access,
+    clock: systemClock,
+    region: 'us' as const,
+    signup,
+  };
   const dependencies: Dependencies = { ...base, sagas, definitions, follower };
   const call: ServiceHarness['call'] = (asked = {}) => makeCall(signal, asked);
   return {
@@ -93,7 +102,7 @@ export async function serviceHarness(
     async signUp(email) {
       const requestId = randomUUID();
       const request = { email, displayName: 'Somebody', organizationName: 'Acme', requestId };
-      const answer = await createCreateAccount(dependencies)(request, call({ requestId }));
+      const answer = await bind(createAccount, dependencies)(request, call({ requestId }));
       return {
         accountId: answer.account?.id ?? '',
         organizationId: answer.organization?.id ?? '',

@@ -6,7 +6,7 @@ import type { CreateProjectsSaga } from '../sagas/create-projects.ts';
 import type { MoveStore } from '../store/moves.ts';
 import type { ProjectStore } from '../store/projects.ts';
 import type { SlotStore } from '../store/slots.ts';
-import type { ReadMoveAccess } from './read-move-access.ts';
+import type { ReadMoveAccess } from './shared/read-move-access.ts';
 
 /** What the handlers are made of; each names those that it uses. */
 export type Dependencies = {

@@ -4,24 +4,26 @@ import type {
   ListMovesRequest,
   ListMovesResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
-import { type Handler, keyCaller, targetOrganization } from '@silo/rpc/call.ts';
+import { type Call, keyCaller, targetOrganization } from '@silo/rpc/call.ts';
 import { visibleMove } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
-import { positionOf } from './page.ts';
+import { positionOf } from './shared/page-position.ts';
 
-export const createListMoves =
-  ({ moves }: Pick<Dependencies, 'moves'>): Handler<ListMovesRequest, ListMovesResponse> =>
-  async ({ projectId, pageSize, pageToken }, call) => {
-    const { key } = keyCaller(call);
-    // By project, too, only what its present owner may see.
-    const organizationId = targetOrganization(call).id;
-    const query = ['ListMoves', organizationId, projectId];
-    const [beforeId] = positionOf(query, pageToken, 1) ?? [];
-    const listed = { organizationId, projectId: projectId === '' ? undefined : projectId };
-    const page = await moves.list(listed, { beforeId, size: pageSizeOf(pageSize) }, call.signal);
-    const onlyIds = reachesOrganization(key, organizationId) ? undefined : key.projectIds;
-    return {
-      moves: page.items.map((move) => visibleMove(move, onlyIds)),
-      nextPageToken: nextPageToken(query, page, ({ _id }) => [_id]),
-    };
+export async function listMoves(
+  { projectId, pageSize, pageToken }: ListMovesRequest,
+  call: Call,
+  { moves }: Pick<Dependencies, 'moves'>,
+): Promise<ListMovesResponse> {
+  const { key } = keyCaller(call);
+  // By project, too, only what its present owner may see.
+  const organizationId = targetOrganization(call).id;
+  const query = ['ListMoves', organizationId, projectId];
+  const [beforeId] = positionOf(query, pageToken, 1) ?? [];
+  const listed = { organizationId, projectId: projectId === '' ? undefined : projectId };
+  const page = await moves.list(listed, { beforeId, size: pageSizeOf(pageSize) }, call.signal);
+  const onlyIds = reachesOrganization(key, organizationId) ? undefined : key.projectIds;
+  return {
+    moves: page.items.map((move) => visibleMove(move, onlyIds)),
+    nextPageToken: nextPageToken(query, page, ({ _id }) => [_id]),
   };
+}

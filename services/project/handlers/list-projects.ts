@@ -5,31 +5,27 @@ import type {
   ListProjectsResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { demand } from '@silo/rpc/ask.ts';
-import type { Handler } from '@silo/rpc/call.ts';
+import type { Call } from '@silo/rpc/call.ts';
 import { projectMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
-import { positionOf } from './page.ts';
+import { positionOf } from './shared/page-position.ts';
 
-/** A key that reaches the organization reaches all of its projects: the server has checked that. */
-export const createListProjects =
-  ({
-    projects,
-    access,
-  }: Pick<Dependencies, 'projects' | 'access'>): Handler<
-    ListProjectsRequest,
-    ListProjectsResponse
-  > =>
-  async ({ organizationId, pageSize, pageToken, showDeleted }, call) => {
-    const query = ['ListProjects', organizationId, showDeleted];
-    const [afterId = ''] = positionOf(query, pageToken, 1) ?? [];
-    if (showDeleted) {
-      const level = Level.LEVEL_ADMIN;
-      await demand(access, call, { scope: 'project:read', organizationId, level });
-    }
-    const wanted = { afterId, size: pageSizeOf(pageSize), showDeleted };
-    const page = await projects.list(organizationId, wanted, call.signal);
-    return {
-      projects: page.items.map(projectMessage),
-      nextPageToken: nextPageToken(query, page, ({ _id }) => [_id]),
-    };
+/** A key that reaches the organization reaches all of its projects: the server has judged that. */
+export async function listProjects(
+  { organizationId, pageSize, pageToken, showDeleted }: ListProjectsRequest,
+  call: Call,
+  { projects, access }: Pick<Dependencies, 'projects' | 'access'>,
+): Promise<ListProjectsResponse> {
+  const query = ['ListProjects', organizationId, showDeleted];
+  const [afterId = ''] = positionOf(query, pageToken, 1) ?? [];
+  if (showDeleted) {
+    const level = Level.LEVEL_ADMIN;
+    await demand(access, call, { scope: 'project:read', organizationId, level });
+  }
+  const wanted = { afterId, size: pageSizeOf(pageSize), showDeleted };
+  const page = await projects.list(organizationId, wanted, call.signal);
+  return {
+    projects: page.items.map(projectMessage),
+    nextPageToken: nextPageToken(query, page, ({ _id }) => [_id]),
   };
+}

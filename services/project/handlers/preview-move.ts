@@ -6,36 +6,38 @@ import type {
   SlotsChange,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { demand } from '@silo/rpc/ask.ts';
-import { type Call, type Handler, keyCaller, targetOrganization } from '@silo/rpc/call.ts';
+import { type Call, keyCaller, targetOrganization } from '@silo/rpc/call.ts';
+import { accessChangeMessage } from '../messages.ts';
 import { countMoving, requireReachesSource, requireSameRegion } from '../rules/move.ts';
 import { accessChanges } from '../rules/move-access.ts';
 import { moveBlockers } from '../rules/move-blockers.ts';
 import { moveChecks } from '../rules/move-checks.ts';
 import { planFingerprint } from '../rules/plan-fingerprint.ts';
 import type { SlotsDocument } from '../store/documents.ts';
-import { accessChangeMessage } from './access-change.ts';
 import type { Dependencies } from './dependencies.ts';
-import { type AskedMove, projectsOf, requireUsable } from './move-projects.ts';
-import { withOwner } from './with-owner.ts';
+import { type AskedMove, projectsOf, requireUsable } from './shared/move-projects.ts';
+import { withOwner } from './shared/with-owner.ts';
 
 type Uses = Pick<Dependencies, 'projects' | 'slots' | 'access' | 'readMoveAccess'>;
 
 const scope = 'project:read';
 
-export const createPreviewMove =
-  (uses: Uses): Handler<PreviewMoveRequest, PreviewMoveResponse> =>
-  async ({ projectId, projectIds, destinationOrganizationId: destinationId }, call) => {
-    if (projectId === '') {
-      const sourceId = targetOrganization(call).id;
-      const missing = errors.projectNotFound;
-      return await preview(uses, call, { sourceId, destinationId, projectIds, missing });
-    }
-    const needs = { scope, level: Level.LEVEL_ADMIN };
-    return await withOwner({ access: uses.access, call }, needs, async (sourceId, gone) => {
-      const asked = { sourceId, destinationId, projectIds: [projectId], missing: () => gone };
-      return await preview(uses, call, asked);
-    });
-  };
+export async function previewMove(
+  { projectId, projectIds, destinationOrganizationId: destinationId }: PreviewMoveRequest,
+  call: Call,
+  uses: Uses,
+): Promise<PreviewMoveResponse> {
+  if (projectId === '') {
+    const sourceId = targetOrganization(call).id;
+    const missing = errors.projectNotFound;
+    return await preview(uses, call, { sourceId, destinationId, projectIds, missing });
+  }
+  const needs = { scope, level: Level.LEVEL_ADMIN };
+  return await withOwner({ access: uses.access, call }, needs, async (sourceId, gone) => {
+    const asked = { sourceId, destinationId, projectIds: [projectId], missing: () => gone };
+    return await preview(uses, call, asked);
+  });
+}
 
 async function preview(
   uses: Uses,

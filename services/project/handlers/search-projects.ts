@@ -5,61 +5,57 @@ import type {
   SearchProjectsRequest,
   SearchProjectsResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
-import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { fold } from '@silo/runtime/fold.ts';
 import { projectMessage } from '../messages.ts';
-import { readMemberships } from './account-memberships.ts';
 import type { Dependencies } from './dependencies.ts';
-import { positionOf } from './page.ts';
+import { readMemberships } from './shared/account-memberships.ts';
+import { positionOf } from './shared/page-position.ts';
 
 type Organization = { id: string; name: string; searchName: string };
 
-export const createSearchProjects =
-  ({
-    projects,
-    peers,
-  }: Pick<Dependencies, 'projects' | 'peers'>): Handler<
-    SearchProjectsRequest,
-    SearchProjectsResponse
-  > =>
-  async ({ query, pageSize, pageToken }, call) => {
-    const { key } = keyCaller(call);
-    const { signal } = call;
-    const pages = ['SearchProjects', key.accountId, query];
-    const position = positionOf(pages, pageToken, 4);
-    const { memberships, currentProjectId } = await readMemberships(peers, key.accountId, signal);
-    const organizations = organizationsFrom(memberships, position);
-    const text = fold(query);
-    const page = await projects.search(
-      {
-        organizationIds: organizations.map(({ id }) => id),
-        text,
-        wholeIds: organizations.flatMap(({ id, searchName }) =>
-          searchName.includes(text) ? [id] : [],
-        ),
-        only: isRestricted(key) ? key : undefined,
-        after: position && placeAfter(position),
-        size: pageSizeOf(pageSize),
-      },
-      signal,
-    );
-    const byId = new Map(organizations.map((each) => [each.id, each]));
-    return {
-      results: page.items
-        .flatMap(({ project }) => project ?? [])
-        .map((project) => ({
-          project: projectMessage(project),
-          organizationName: byId.get(project.organizationId)?.name ?? '',
-          current: project._id === currentProjectId,
-        })),
-      nextPageToken: nextPageToken(pages, page, ({ key: { organizationId, searchName, _id } }) => [
-        byId.get(organizationId)?.searchName ?? '',
-        organizationId,
-        searchName,
-        _id,
-      ]),
-    };
+export async function searchProjects(
+  { query, pageSize, pageToken }: SearchProjectsRequest,
+  call: Call,
+  { projects, peers }: Pick<Dependencies, 'projects' | 'peers'>,
+): Promise<SearchProjectsResponse> {
+  const { key } = keyCaller(call);
+  const { signal } = call;
+  const pages = ['SearchProjects', key.accountId, query];
+  const position = positionOf(pages, pageToken, 4);
+  const { memberships, currentProjectId } = await readMemberships(peers, key.accountId, signal);
+  const organizations = organizationsFrom(memberships, position);
+  const text = fold(query);
+  const page = await projects.search(
+    {
+      organizationIds: organizations.map(({ id }) => id),
+      text,
+      wholeIds: organizations.flatMap(({ id, searchName }) =>
+        searchName.includes(text) ? [id] : [],
+      ),
+      only: isRestricted(key) ? key : undefined,
+      after: position && placeAfter(position),
+      size: pageSizeOf(pageSize),
+    },
+    signal,
+  );
+  const byId = new Map(organizations.map((each) => [each.id, each]));
+  return {
+    results: page.items
+      .flatMap(({ project }) => project ?? [])
+      .map((project) => ({
+        project: projectMessage(project),
+        organizationName: byId.get(project.organizationId)?.name ?? '',
+        current: project._id === currentProjectId,
+      })),
+    nextPageToken: nextPageToken(pages, page, ({ key: { organizationId, searchName, _id } }) => [
+      byId.get(organizationId)?.searchName ?? '',
+      organizationId,
+      searchName,
+      _id,
+    ]),
   };
+}
 
 /** The caller's organizations in the order of the answer, from the one where the page begins. */
 function organizationsFrom(

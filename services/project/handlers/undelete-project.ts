@@ -1,4 +1,5 @@
 import { errors } from '@silo/errors/errors.ts';
+import type { Outcome } from '@silo/mongo/mutation.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import {
@@ -6,7 +7,7 @@ import {
   UndeleteProjectResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { demand } from '@silo/rpc/ask.ts';
-import type { Handler } from '@silo/rpc/call.ts';
+import type { Call } from '@silo/rpc/call.ts';
 import { undeletedEvent } from '../events.ts';
 import { projectMessage } from '../messages.ts';
 import { refuseAddition } from '../rules/slots.ts';
@@ -14,35 +15,31 @@ import type { Dependencies } from './dependencies.ts';
 
 type Uses = Pick<Dependencies, 'projects' | 'slots' | 'eventLog' | 'access'>;
 
-export const createUndeleteProject =
-  ({
-    projects,
-    slots,
-    eventLog,
-    access,
-  }: Uses): Handler<UndeleteProjectRequest, UndeleteProjectResponse> =>
-  async ({ projectId }, call) => {
-    const level = Level.LEVEL_ADMIN;
-    // A deleted one still belongs to the organization that owned it.
-    const needs = { scope: 'project:write', level, projectId, evenGone: true };
-    const { organization } = await demand(access, call, needs);
-    if (organization === undefined) throw errors.projectNotFound(projectId);
-    const { id: organizationId } = organization;
-    const { response } = await eventLog.mutate(call, UndeleteProjectResponse, async (tx) => {
-      const project = await projects.restore(tx, organizationId, projectId);
-      if (project === undefined) {
-        const present = await projects.read(tx, organizationId, projectId);
-        if (present === undefined || present.state === ProjectState.PROJECT_STATE_DELETED) {
-          throw errors.projectNotFound(projectId); // its time is over
-        }
-        throw errors.projectNotDeleted({ projectId, state: present.state });
+export async function undeleteProject(
+  { projectId }: UndeleteProjectRequest,
+  call: Call,
+  { projects, slots, eventLog, access }: Uses,
+): Promise<Outcome<UndeleteProjectResponse>> {
+  const level = Level.LEVEL_ADMIN;
+  // A deleted one still belongs to the organization that owned it.
+  const needs = { scope: 'project:write', level, projectId, evenGone: true };
+  const { organization } = await demand(access, call, needs);
+  if (organization === undefined) throw errors.projectNotFound(projectId);
+  const { id: organizationId } = organization;
+  return await eventLog.mutate(call, UndeleteProjectResponse, async (tx) => {
+    const project = await projects.restore(tx, organizationId, projectId);
+    if (project === undefined) {
+      const present = await projects.read(tx, organizationId, projectId);
+      if (present === undefined || present.state === ProjectState.PROJECT_STATE_DELETED) {
+        throw errors.projectNotFound(projectId); // its time is over
       }
-      if (!(await slots.take(tx, organizationId, 1))) {
-        const present = await slots.read(tx, organizationId);
-        throw refuseAddition(organizationId, present, 1);
-      }
-      tx.emit(undeletedEvent(project, { actor: call.actor, tx }));
-      return { response: { project: projectMessage(project) } };
-    });
-    return response;
-  };
+      throw errors.projectNotDeleted({ projectId, state: present.state });
+    }
+    if (!(await slots.take(tx, organizationId, 1))) {
+      const present = await slots.read(tx, organizationId);
+      throw refuseAddition(organizationId, present, 1);
+    }
+    tx.emit(undeletedEvent(project, { actor: call.actor, tx }));
+    return { response: { project: projectMessage(project) } };
+  });
+}

@@ -1,35 +1,37 @@
 import type { Transaction } from '@silo/log/event-log.ts';
-import type { Unpropagated } from '@silo/mongo/requests.ts';
+import type { Outcome } from '@silo/mongo/mutation.ts';
 import {
   type UndoMoveRequest,
   UndoMoveResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
-import { type Call, type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { moveMessage } from '../messages.ts';
 import { requireNone, violatedMoveRules } from '../rules/move.ts';
 import { requireMayUndo, undoBlockers } from '../rules/undo-move.ts';
 import type { MoveDocument } from '../store/documents.ts';
 import type { Dependencies } from './dependencies.ts';
-import { requireUsable } from './move-projects.ts';
-import { hiddenMove, readSeenMove } from './seen-move.ts';
-import { quicklyOrExplained, type Wanted, writeMove } from './write-move.ts';
+import { requireUsable } from './shared/move-projects.ts';
+import { hiddenMove, readSeenMove } from './shared/seen-move.ts';
+import { quicklyOrExplained, type Wanted, writeMove } from './shared/write-move.ts';
 
 type Uses = Pick<Dependencies, 'projects' | 'slots' | 'moves' | 'eventLog' | 'access'>;
 
-export const createUndoMove =
-  (uses: Uses): Handler<UndoMoveRequest, UndoMoveResponse> =>
-  async ({ moveId }, call) => {
-    const { move, ...sides } = await readSeenMove(uses, call, { moveId, scope: 'project:write' });
-    const levels = requireMayUndo(move, keyCaller(call).key, sides);
-    return await decide(uses, call, move, levels);
-  };
+export async function undoMove(
+  { moveId }: UndoMoveRequest,
+  call: Call,
+  uses: Uses,
+): Promise<Outcome<UndoMoveResponse>> {
+  const { move, ...sides } = await readSeenMove(uses, call, { moveId, scope: 'project:write' });
+  const levels = requireMayUndo(move, keyCaller(call).key, sides);
+  return await decide(uses, call, move, levels);
+}
 
 async function decide(
   uses: Uses,
   call: Call,
   move: MoveDocument,
   levels: ReturnType<typeof requireMayUndo>,
-): Promise<Unpropagated<UndoMoveResponse>> {
+): Promise<Outcome<UndoMoveResponse>> {
   const { sourceOrganizationId, destinationOrganizationId, projectIds } = move;
   const hiddenAs = hiddenMove(move._id);
   const destination = { organizationId: destinationOrganizationId, level: levels.destination };
@@ -44,13 +46,12 @@ async function decide(
     projectIds,
     undoes: move,
   };
-  const by = async (check: (tx: Transaction) => Promise<void>) => {
-    const { response } = await uses.eventLog.mutate(call, UndoMoveResponse, async (tx) => {
-      await check(tx);
+  const by = async (judge: (tx: Transaction) => Promise<void>) => {
+    return await uses.eventLog.mutate(call, UndoMoveResponse, async (tx) => {
+      await judge(tx);
       const { move: back } = await writeMove(uses, call, wanted, tx);
       return { response: { move: moveMessage(back) }, alsoDemands };
     });
-    return response;
   };
   return await quicklyOrExplained(
     () => by(async () => {}),

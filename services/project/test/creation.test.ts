@@ -1,21 +1,21 @@
 import { reasonName } from '@silo/errors/reason-name.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { bind } from '@silo/rpc/test/bind.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
-import { createCreateProject } from '../handlers/create-project.ts';
-import { createCreateRecommendedProjects } from '../handlers/create-recommended-projects.ts';
-import { createDeleteProject } from '../handlers/delete-project.ts';
-import { createGetSlots } from '../handlers/get-slots.ts';
-import { createOpenSlots } from '../handlers/open-slots.ts';
-import { createUpdateProject } from '../handlers/update-project.ts';
+import { createProject } from '../handlers/create-project.ts';
+import { createRecommendedProjects } from '../handlers/create-recommended-projects.ts';
+import { deleteProject } from '../handlers/delete-project.ts';
+import { getSlots, openSlots } from '../handlers/internal/slots.ts';
+import { updateProject } from '../handlers/update-project.ts';
 import { purgeDue } from '../loops/purge-projects.ts';
 import { refusalOf, type TestKey, testWorld, type World } from './support.ts';
 
 async function create(world: World, key: TestKey, organizationId: string, requestId = '') {
   const call = await world.call(key, { organizationId, requestId });
   const request = { organizationId, name: 'New', settings: undefined, requestId };
-  return await createCreateProject(world)(request, call);
+  return await bind(createProject, world)(request, call);
 }
 
 async function counted(world: World, organizationId: string) {
@@ -82,7 +82,7 @@ test('where no slots are open yet, nothing is decided', async (t) => {
   const { id } = await world.organization(owner, { opened: false });
   t.is(reasonName((await refusalOf(create(world, owner, id))).reason), 'NOT_READY');
   const call = await world.call(owner);
-  const asked = createGetSlots(world)({ organizationId: id }, call);
+  const asked = bind(getSlots, world)({ organizationId: id }, call);
   t.is(reasonName((await refusalOf(asked)).reason), 'NOT_READY');
 });
 
@@ -94,9 +94,9 @@ test('slots and Default Project are created once, despite retries', async (t) =>
     ...{ organizationId, limit: 1, defaultProjectId: newId('prj') },
     ...{ actor: 'acc_1', correlationId: 'saga' },
   };
-  await Promise.all([1, 2, 3].map(() => createOpenSlots(world)(request, call)));
+  await Promise.all([1, 2, 3].map(() => bind(openSlots, world)(request, call)));
   t.deepEqual(await counted(world, organizationId), { count: 1, exist: 1 });
-  t.deepEqual(await createGetSlots(world)({ organizationId }, call), { limit: 1, count: 1 });
+  t.deepEqual(await bind(getSlots, world)({ organizationId }, call), { limit: 1, count: 1 });
   t.is((await world.events('created')).length, 1);
   t.like(await world.events('slots_changed'), [{ organizationId, limit: 1, count: 1 }]);
 });
@@ -107,7 +107,7 @@ test('the recommended projects that are missing are created, all or none', async
   const { id: organizationId } = await world.organization(owner, { limit: 4 });
   const recommend = async () => {
     const call = await world.call(owner, { organizationId });
-    return await createCreateRecommendedProjects(world)({ organizationId, requestId: '' }, call);
+    return await bind(createRecommendedProjects, world)({ organizationId, requestId: '' }, call);
   };
   const other = await world.addProject(organizationId, 'Other');
   t.is(reasonName((await refusalOf(recommend())).reason), 'PROJECT_LIMIT');
@@ -116,7 +116,7 @@ test('the recommended projects that are missing are created, all or none', async
   const call = await world.call(owner, { projectId: other._id });
   const project = { id: other._id, name: 'Staging', etag: '' };
   const rename = { project: { ...project, ...emptyProject }, updateMask: ['name'], requestId: '' };
-  await createUpdateProject(world)(rename, call);
+  await bind(updateProject, world)(rename, call);
   const { projects } = await recommend();
   t.deepEqual(
     projects.map((each) => [each.project?.name, each.projectToken !== '']),
@@ -140,7 +140,7 @@ test('an update has an event with the changed fields, and checks the etag', asyn
   const update = async (name: string, etag: string) => {
     const call = await world.call(owner, { projectId });
     const project = { ...emptyProject, id: projectId, name, etag };
-    return await createUpdateProject(world)(
+    return await bind(updateProject, world)(
       { project, updateMask: undefined, requestId: '' },
       call,
     );
@@ -164,7 +164,7 @@ test('deleting frees the slot at once, the last project too, and purges after 7 
   const { id, projectId } = await world.organization(owner, { limit: 1 });
   const call = await world.call(owner, { projectId });
   const remove = (etag: string) =>
-    createDeleteProject(world)({ projectId, etag, requestId: '' }, call);
+    bind(deleteProject, world)({ projectId, etag, requestId: '' }, call);
   t.is(reasonName((await refusalOf(remove('x'))).reason), 'ETAG_MISMATCH');
   const { project } = await remove('1');
   t.like(project, { state: 2, etag: '2' });
@@ -198,7 +198,7 @@ test('projects that cannot be purged, or only slowly, hold up the purge of no ot
   for (const projectId of [broken, slow, ...others]) {
     const call = await world.call(owner, { projectId });
     const request = { projectId, etag: '', requestId: '' };
-    const { project } = await createDeleteProject(world)(request, call);
+    const { project } = await bind(deleteProject, world)(request, call);
     dueMs = project?.purgeTime?.getTime() ?? 0;
   }
   const peer = Promise.withResolvers<void>();

@@ -4,7 +4,7 @@ import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
 import test from 'ava';
 import fc from 'fast-check';
-import { accessChangeMessage } from '../handlers/access-change.ts';
+import { accessChangeMessage } from '../messages.ts';
 import { accessChanges, type Concerned, type Person } from '../rules/move-access.ts';
 
 const { LEVEL_ADMIN, LEVEL_MEMBER, LEVEL_UNSPECIFIED } = Level;

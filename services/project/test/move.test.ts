@@ -1,11 +1,12 @@
 import { reasonName } from '@silo/errors/reason-name.ts';
-import type { Unpropagated } from '@silo/mongo/requests.ts';
+import type { Unpropagated } from '@silo/mongo/mutation.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { MoveProjectResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { bind } from '@silo/rpc/test/bind.ts';
 import test from 'ava';
-import { createDeleteProject } from '../handlers/delete-project.ts';
-import { createListMoveDestinations } from '../handlers/list-move-destinations.ts';
-import { createMoveProject } from '../handlers/move-project.ts';
+import { deleteProject } from '../handlers/delete-project.ts';
+import { listMoveDestinations } from '../handlers/list-move-destinations.ts';
+import { moveProject } from '../handlers/move-project.ts';
 import { refusalOf, type TestKey, testWorld, type World } from './support.ts';
 
 type Wanted = {
@@ -24,7 +25,7 @@ async function move(
   const call = await world.call(key, { projectId, level: Level.LEVEL_ADMIN, requestId });
   const ends = { projectId, destinationOrganizationId: to };
   const request = { ...ends, etag, requestId, planFingerprint };
-  return await createMoveProject(world)(request, call);
+  return await bind(moveProject, world)(request, call);
 }
 
 async function counts(world: World, ...organizationIds: string[]) {
@@ -142,10 +143,10 @@ test('a project deleted between authorization and decision does not move', async
   const destination = await world.organization(owner);
   const { _id: projectId } = await world.addProject(source.id, 'Short-lived');
   const call = await world.call(owner, { projectId });
-  await createDeleteProject(world)({ projectId, etag: '', requestId: '' }, call);
+  await bind(deleteProject, world)({ projectId, etag: '', requestId: '' }, call);
   const ends = { projectId, destinationOrganizationId: destination.id };
   const request = { ...ends, etag: '', requestId: '', planFingerprint: '' };
-  const error = await refusalOf(createMoveProject(world)(request, call));
+  const error = await refusalOf(bind(moveProject, world)(request, call));
   t.is(reasonName(error.reason), 'PROJECT_NOT_ACTIVE');
 });
 
@@ -201,7 +202,7 @@ test('a caller without access to the new owner gets PROJECT_NOT_FOUND after a mo
   const call = await world.call(admin, { projectId });
   await move(world, owner, { projectId, to: destination.id });
   const request = { projectId, etag: '', requestId: '' };
-  const error = await refusalOf(createDeleteProject(world)(request, call));
+  const error = await refusalOf(bind(deleteProject, world)(request, call));
   t.is(reasonName(error.reason), 'PROJECT_NOT_FOUND');
 });
 
@@ -231,7 +232,7 @@ test('destinations are the caller’s other organizations of the region, with wh
   const { projectId } = source;
   const list = async (pageSize: number, pageToken = '', key = owner) => {
     const call = await world.call(key, { projectId });
-    return await createListMoveDestinations(world)({ projectId, pageSize, pageToken }, call);
+    return await bind(listMoveDestinations, world)({ projectId, pageSize, pageToken }, call);
   };
   const { destinations, nextPageToken } = await list(0);
   const expected = new Map([

@@ -1,7 +1,7 @@
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
 import test from 'ava';
-import { createReadMoveAccess } from '../handlers/read-move-access.ts';
+import { createReadMoveAccess } from '../handlers/shared/read-move-access.ts';
 
 const move = { sourceId: 'org_us_1', destinationId: 'org_us_2', withNames: false };
 const signal = new AbortController().signal;

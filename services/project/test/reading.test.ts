@@ -1,16 +1,17 @@
 import { reasonName } from '@silo/errors/reason-name.ts';
 import { encodePageToken } from '@silo/mongo/page-token.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { bind } from '@silo/rpc/test/bind.ts';
 import test from 'ava';
-import { createGetProject } from '../handlers/get-project.ts';
-import { createListProjects } from '../handlers/list-projects.ts';
-import { createMoveProject } from '../handlers/move-project.ts';
-import { createSearchProjects } from '../handlers/search-projects.ts';
+import { getProject } from '../handlers/get-project.ts';
+import { listProjects } from '../handlers/list-projects.ts';
+import { moveProject } from '../handlers/move-project.ts';
+import { searchProjects } from '../handlers/search-projects.ts';
 import { refusalOf, type TestKey, testWorld, type World } from './support.ts';
 
 async function search(world: World, key: TestKey, query = '', pageSize = 0, pageToken = '') {
   const call = await world.call(key);
-  return await createSearchProjects(world)({ query, pageSize, pageToken }, call);
+  return await bind(searchProjects, world)({ query, pageSize, pageToken }, call);
 }
 
 async function names(world: World, key: TestKey, query = '') {
@@ -31,8 +32,8 @@ test('a project that moved since the call was authorized is read where it is', a
   ];
   const ends = { projectId, destinationOrganizationId: destination.id };
   const request = { ...ends, etag: '', requestId: '', planFingerprint: '' };
-  await createMoveProject(world)(request, call);
-  const get = createGetProject(world);
+  await bind(moveProject, world)(request, call);
+  const get = bind(getProject, world);
   t.is((await get({ projectId }, call)).project?.organizationId, destination.id);
   t.is(reasonName((await refusalOf(get({ projectId }, other))).reason), 'PROJECT_NOT_FOUND');
 });
@@ -45,7 +46,7 @@ test('a list is paged, oldest first, and takes no token of another list', async 
   const third = await world.addProject(organizationId, 'Third');
   const call = await world.call(owner, { organizationId });
   const list = (pageSize: number, pageToken = '', id = organizationId) =>
-    createListProjects(world)(
+    bind(listProjects, world)(
       { organizationId: id, pageSize, pageToken, showDeleted: false },
       call,
     );

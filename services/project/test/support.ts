@@ -11,6 +11,7 @@ import type {
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
+import { bind } from '@silo/rpc/test/bind.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
@@ -19,8 +20,8 @@ import { newId } from '@silo/tokens/ids.ts';
 import type { ExecutionContext } from 'ava';
 import type { Db } from 'mongodb';
 import type { Dependencies } from '../handlers/dependencies.ts';
-import { createOpenSlots } from '../handlers/open-slots.ts';
-import { createReadMoveAccess } from '../handlers/read-move-access.ts';
+import { openSlots } from '../handlers/internal/slots.ts';
+import { createReadMoveAccess } from '../handlers/shared/read-move-access.ts';
 import { newProject } from '../rules/new-project.ts';
 import { settingsOf } from '../rules/settings.ts';
 import { createProjectsSaga } from '../sagas/create-projects.ts';
@@ -154,7 +155,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
       world.join(owner, id, Level.LEVEL_OWNER);
       const ids = { organizationId: id, defaultProjectId: projectId };
       const request = { ...ids, limit, actor: owner.fact.accountId, correlationId: randomUUID() };
-      if (opened) await createOpenSlots(world)(request, await world.call(owner));
+      if (opened) await bind(openSlots, world)(request, await world.call(owner));
       return { id, projectId };
     },
     join: (key, organizationId, level) =>

@@ -1,11 +1,11 @@
 import { reasonName } from '@silo/errors/reason-name.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import { bind } from '@silo/rpc/test/bind.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
-import { createDeleteProject } from '../handlers/delete-project.ts';
-import { createTryCloseSlots } from '../handlers/try-close-slots.ts';
-import { createTrySetLimit } from '../handlers/try-set-limit.ts';
+import { deleteProject } from '../handlers/delete-project.ts';
+import { tryCloseSlots, trySetLimit } from '../handlers/internal/slots.ts';
 import { refusalOf, type TestKey, testWorld, type World } from './support.ts';
 
 const { TRY_RESULT_ACCEPTED, TRY_RESULT_REFUSED_ACCESS } = TryResult;
@@ -20,7 +20,7 @@ type Wanted = { organizationId: string; limit?: number; revision: number };
 async function setLimit(world: World, key: TestKey, wanted: Wanted) {
   const call = await world.call(world.key());
   const request = { limit: undefined, ...wanted, onBehalfOf: behalfOf(key) };
-  return (await createTrySetLimit(world)(request, call)).outcome;
+  return (await bind(trySetLimit, world)(request, call)).outcome;
 }
 
 async function close(
@@ -30,7 +30,7 @@ async function close(
 ) {
   const call = await world.call(world.key());
   const request = { endDeletedProjects: false, ...wanted, onBehalfOf: behalfOf(key) };
-  return (await createTryCloseSlots(world)(request, call)).outcome;
+  return (await bind(tryCloseSlots, world)(request, call)).outcome;
 }
 
 test('a limit is set once per revision, with an event', async (t) => {
@@ -88,7 +88,7 @@ test('slots close only without projects, and deleted ones that could come back o
   const first = await close(world, owner, { organizationId, revision: 1 });
   t.deepEqual(first, { result: TRY_RESULT_REFUSED_COUNT, count: 1, deletedCount: 0 });
   const call = await world.call(owner, { projectId });
-  await createDeleteProject(world)({ projectId, etag: '', requestId: '' }, call);
+  await bind(deleteProject, world)({ projectId, etag: '', requestId: '' }, call);
   const second = await close(world, owner, { organizationId, revision: 2 });
   t.deepEqual(second, { result: TRY_RESULT_REFUSED_COUNT, count: 0, deletedCount: 1 });
   const wanted = { organizationId, revision: 3, endDeletedProjects: true };

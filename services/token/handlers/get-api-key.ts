@@ -3,17 +3,19 @@ import type {
   GetApiKeyRequest,
   GetApiKeyResponse,
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
-import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { toApiKey } from '../messages.ts';
 import { isVisible } from '../rules/key-scope.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** GetApiKey: one of the account's keys; a restricted key sees only itself. */
-export const createGetApiKey =
-  ({ keys, clock }: Dependencies): Handler<GetApiKeyRequest, GetApiKeyResponse> =>
-  async ({ keyId }, call) => {
-    const { key: caller } = keyCaller(call);
-    const key = await keys.find(caller.accountId, keyId, call.signal);
-    if (key === undefined || !isVisible(caller, key)) throw errors.keyNotFound(keyId);
-    return { apiKey: toApiKey(key, clock.now()) };
-  };
+export async function getApiKey(
+  { keyId }: GetApiKeyRequest,
+  call: Call,
+  { keys, clock }: Dependencies,
+): Promise<GetApiKeyResponse> {
+  const { key: caller } = keyCaller(call);
+  const key = await keys.find(caller.accountId, keyId, call.signal);
+  if (key === undefined || !isVisible(caller, key)) throw errors.keyNotFound(keyId);
+  return { apiKey: toApiKey(key, clock.now()) };
+}

@@ -2,13 +2,17 @@ import type {
   GetProjectTokenRequest,
   GetProjectTokenResponse,
 } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
-import type { Handler } from '@silo/rpc/call.ts';
+import type { Call } from '@silo/rpc/call.ts';
 import { toProjectToken } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** GetProjectToken: the token that is live now. */
-export const createGetProjectToken =
-  ({ projectTokens }: Dependencies): Handler<GetProjectTokenRequest, GetProjectTokenResponse> =>
-  async ({ projectId }, call) => ({
+export async function getProjectToken(
+  { projectId }: GetProjectTokenRequest,
+  call: Call,
+  { projectTokens }: Dependencies,
+): Promise<GetProjectTokenResponse> {
+  return {
     projectToken: toProjectToken(await projectTokens.find(projectId, call.signal)),
-  });
+  };
+}

@@ -4,24 +4,26 @@ import type {
   ListApiKeysRequest,
   ListApiKeysResponse,
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
-import { type Handler, keyCaller } from '@silo/rpc/call.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { toApiKey } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** ListApiKeys: the account's keys, oldest first; a restricted key lists itself. */
-export const createListApiKeys =
-  ({ keys, clock }: Dependencies): Handler<ListApiKeysRequest, ListApiKeysResponse> =>
-  async (request, call) => {
-    const { key: caller } = keyCaller(call);
-    const { accountId } = caller;
-    const only = isRestricted(caller) ? caller.keyId : undefined;
-    const query = ['ListApiKeys', accountId, only ?? ''];
-    const [last] = decodePageToken(query, request.pageToken) ?? [];
-    const after = typeof last === 'string' ? last : undefined;
-    const wanted = { after, only, size: pageSizeOf(request.pageSize) };
-    const page = await keys.listOfAccount(accountId, wanted, call.signal);
-    return {
-      apiKeys: page.items.map((key) => toApiKey(key, clock.now())),
-      nextPageToken: nextPageToken(query, page, ({ _id }) => [_id]),
-    };
+export async function listApiKeys(
+  request: ListApiKeysRequest,
+  call: Call,
+  { keys, clock }: Dependencies,
+): Promise<ListApiKeysResponse> {
+  const { key: caller } = keyCaller(call);
+  const { accountId } = caller;
+  const only = isRestricted(caller) ? caller.keyId : undefined;
+  const query = ['ListApiKeys', accountId, only ?? ''];
+  const [last] = decodePageToken(query, request.pageToken) ?? [];
+  const after = typeof last === 'string' ? last : undefined;
+  const wanted = { after, only, size: pageSizeOf(request.pageSize) };
+  const page = await keys.listOfAccount(accountId, wanted, call.signal);
+  return {
+    apiKeys: page.items.map((key) => toApiKey(key, clock.now())),
+    nextPageToken: nextPageToken(query, page, ({ _id }) => [_id]),
   };
+}

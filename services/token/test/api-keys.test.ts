@@ -2,22 +2,23 @@ import { randomUUID } from 'node:crypto';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
-import type { Call, Handler } from '@silo/rpc/call.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import { bind } from '@silo/rpc/test/bind.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { hashOf, newApiKey } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { Db } from 'mongodb';
-import { createCreateApiKey } from '../handlers/create-api-key.ts';
-import { createDeleteApiKey } from '../handlers/delete-api-key.ts';
+import { createApiKey } from '../handlers/create-api-key.ts';
+import { deleteApiKey } from '../handlers/delete-api-key.ts';
 import type { Dependencies } from '../handlers/dependencies.ts';
-import { createDisableApiKey } from '../handlers/disable-api-key.ts';
-import { createEnableApiKey } from '../handlers/enable-api-key.ts';
-import { createGetApiKey } from '../handlers/get-api-key.ts';
-import { createListApiKeys } from '../handlers/list-api-keys.ts';
-import { createRollApiKey } from '../handlers/roll-api-key.ts';
-import { createStoreApiKey } from '../handlers/store-api-key.ts';
-import { createUpdateApiKey } from '../handlers/update-api-key.ts';
+import { disableApiKey } from '../handlers/disable-api-key.ts';
+import { enableApiKey } from '../handlers/enable-api-key.ts';
+import { getApiKey } from '../handlers/get-api-key.ts';
+import { storeApiKey } from '../handlers/internal/secrets.ts';
+import { listApiKeys } from '../handlers/list-api-keys.ts';
+import { rollApiKey } from '../handlers/roll-api-key.ts';
+import { updateApiKey } from '../handlers/update-api-key.ts';
 import type { KeyDocument } from '../store/documents.ts';
 import { createEndedKeyStore } from '../store/ended-keys.ts';
 import { createTokenFills } from '../store/fills.ts';
@@ -63,31 +64,30 @@ async function open(t: ExecutionContext) {
     };
   };
   const by = (secret: string) => {
-    const run = async <Request, Response>(
-      create: (dependencies: Dependencies) => Handler<Request, Response>,
+    const run = async <Request, Answer>(
+      handler: (request: Request, call: Call, dependencies: Dependencies) => Promise<Answer>,
       request: Request,
-    ) => create(dependencies)(request, await callBy(secret, request));
+    ) => await bind(handler, dependencies)(request, await callBy(secret, request));
     const requestId = '';
     return {
       create: (over: Parameters<typeof apiKey>[0] = {}) =>
-        run(createCreateApiKey, {
+        run(createApiKey, {
           apiKey: apiKey({ name: 'new', scopes: ['*'], ...over }),
           requestId: randomUUID(),
         }),
       roll: (keyId: string, overlapSeconds = 0) =>
-        run(createRollApiKey, {
+        run(rollApiKey, {
           ...{ keyId, etag: '', requestId: randomUUID() },
           overlap: { seconds: overlapSeconds, nanos: 0 },
         }),
       update: (over: Parameters<typeof apiKey>[0], updateMask?: string[], requestId = '') =>
-        run(createUpdateApiKey, { apiKey: apiKey(over), updateMask, requestId }),
-      get: (keyId: string) => run(createGetApiKey, { keyId }),
-      list: (pageSize: number, pageToken = '') => run(createListApiKeys, { pageSize, pageToken }),
+        run(updateApiKey, { apiKey: apiKey(over), updateMask, requestId }),
+      get: (keyId: string) => run(getApiKey, { keyId }),
+      list: (pageSize: number, pageToken = '') => run(listApiKeys, { pageSize, pageToken }),
       disable: (keyId: string, requestId = '') =>
-        run(createDisableApiKey, { keyId, etag: '', requestId }),
-      enable: (keyId: string) => run(createEnableApiKey, { keyId, etag: '', requestId }),
-      remove: (keyId: string, requestId = '') =>
-        run(createDeleteApiKey, { keyId, etag: '', requestId }),
+        run(disableApiKey, { keyId, etag: '', requestId }),
+      enable: (keyId: string) => run(enableApiKey, { keyId, etag: '', requestId }),
+      remove: (keyId: string, requestId = '') => run(deleteApiKey, { keyId, etag: '', requestId }),
     };
   };
   const store = async (accountId: string, keyId: string) => {
@@ -101,8 +101,8 @@ async function open(t: ExecutionContext) {
       ...{ method: 'test', caller: { kind: 'anyone' } },
       ...{ remainingMs: () => 30_000, log: silentLogger() },
     };
-    await createStoreApiKey(dependencies)(request, call);
-    await createStoreApiKey(dependencies)(request, call);
+    await bind(storeApiKey, dependencies)(request, call);
+    await bind(storeApiKey, dependencies)(request, call);
     return secret;
   };
   const fact = (secret: string) => fills.key(hashOf(secret), signal);
@@ -147,7 +147,7 @@ test('a secret is in no document and no event, and a repeat of its request shows
   const first = await store('acc_1', 'key_first');
   const request = { apiKey: apiKey({ name: 'new', scopes: ['*'] }), requestId: randomUUID() };
   const call = await callBy(first, request);
-  const create = createCreateApiKey(dependencies);
+  const create = bind(createApiKey, dependencies);
   const { secret, ...rest } = await create(request, call);
   t.deepEqual(await create(request, call), { secret, ...rest });
   await eventLog.numberNow(signal);

@@ -1,0 +1,16 @@
+import { Outcome, type Unpropagated } from '@silo/mongo/mutation.ts';
+import type { Call } from '../call.ts';
+
+/** What a handler responds, whether or not it answers with the outcome of a mutation. */
+type ResponseOf<Answer> = Answer extends Outcome<infer Response> ? Unpropagated<Response> : Answer;
+
+/** A handler tied to its dependencies, as `mount` ties it, that answers the response alone. */
+export function bind<Request, Answer, Dependencies>(
+  handler: (request: Request, call: Call, dependencies: Dependencies) => Promise<Answer>,
+  dependencies: Dependencies,
+): (request: Request, call: Call) => Promise<ResponseOf<Answer>> {
+  return async (request, call) => {
+    const answer = await handler(request, call, dependencies);
+    return (answer instanceof Outcome ? answer.response : answer) as ResponseOf<Answer>;
+  };
+}

@@ -1,0 +1,67 @@
+import type {
+  CloseSubscriptionRequest,
+  CloseSubscriptionResponse,
+  OpenSubscriptionRequest,
+  OpenSubscriptionResponse,
+} from '@silo/protos/gen/silo/billing/internal/v1/subscription_service.ts';
+import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { SubscriptionCreated } from '@silo/protos/gen/silo/events/v1/events.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import { describePlan } from '../../rules/plan-catalogue.ts';
+import type { Dependencies } from '../dependencies.ts';
+
+/** OpenSubscription: on the free plan, unless the organization has, or had, one. */
+export async function openSubscription(
+  { organizationId, actor, correlationId }: OpenSubscriptionRequest,
+  call: Call,
+  { eventLog, subscriptions }: Dependencies,
+): Promise<OpenSubscriptionResponse> {
+  const mutation = {
+    id: correlationId || call.id,
+    actor: actor || call.actor,
+    signal: call.signal,
+    permits: undefined,
+  };
+  const plan = Plan.PLAN_FREE;
+  await eventLog.decide(mutation, async ({ session, now, emit }) => {
+    if ((await subscriptions.findIn(session, organizationId)) !== undefined) return;
+    await subscriptions.insert(session, {
+      ...{ _id: organizationId, plan, closed: false, revision: 1, intentRevision: 0 },
+      ...{ createTime: now, updateTime: now },
+    });
+    emit({
+      event: 'subscription_created',
+      subject: organizationId,
+      body: SubscriptionCreated.toJSON({
+        ...{ organizationId, plan, revision: 1, actor: mutation.actor, time: now },
+      }),
+    });
+  });
+  return { limit: describePlan(plan).projectLimit };
+}
+
+/**
+ * CloseSubscription: the organization is deleted. Told by org's event, not by one of billing's. The
+ * billing details, which name people, end with it.
+ */
+export async function closeSubscription(
+  { organizationId, actor, correlationId }: CloseSubscriptionRequest,
+  call: Call,
+  { eventLog, subscriptions }: Dependencies,
+): Promise<CloseSubscriptionResponse> {
+  const mutation = {
+    id: correlationId || call.id,
+    actor: actor || call.actor,
+    signal: call.signal,
+    permits: undefined,
+  };
+  await eventLog.decide(mutation, async ({ session, now }) => {
+    const present = await subscriptions.findIn(session, organizationId);
+    if (present === undefined || present.closed) return;
+    const { billingDetails, ...kept } = present;
+    const revision = present.revision + 1;
+    const after = { ...kept, closed: true, revision, updateTime: now, closeTime: now };
+    await subscriptions.save(session, after, present.revision);
+  });
+  return {};
+}

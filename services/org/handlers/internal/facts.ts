@@ -1,0 +1,31 @@
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type {
+  GetMembershipFactRequest,
+  GetMembershipFactResponse,
+  GetOrganizationFactRequest,
+  GetOrganizationFactResponse,
+} from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import type { Dependencies } from '../dependencies.ts';
+
+/** Answers what decides access through an organization. */
+export async function getOrganizationFact(
+  { organizationId }: GetOrganizationFactRequest,
+  { signal }: Call,
+  { fills }: Pick<Dependencies, 'fills'>,
+): Promise<GetOrganizationFactResponse> {
+  return {
+    organization: await fills.organization(organizationId, signal),
+  };
+}
+
+/** Answers an account's level in an organization. */
+export async function getMembershipFact(
+  { accountId, organizationId }: GetMembershipFactRequest,
+  { signal }: Call,
+  { fills }: Pick<Dependencies, 'fills'>,
+): Promise<GetMembershipFactResponse> {
+  return {
+    level: (await fills.membership(accountId, organizationId, signal)) ?? Level.LEVEL_UNSPECIFIED,
+  };
+}

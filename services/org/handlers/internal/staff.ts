@@ -1,0 +1,122 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
+import type { Outcome } from '@silo/mongo/mutation.ts';
+import {
+  type ChangeEmailRequest,
+  ChangeEmailResponse,
+  type CreateAccountRequest,
+  type CreateAccountResponse,
+} from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import { accountUpdated, inviteDeleted } from '../../events.ts';
+import { accountMessage } from '../../messages.ts';
+import { comparable } from '../../rules/email.ts';
+import { emailInvitesMax } from '../../rules/invites.ts';
+import type { AccountDocument } from '../../store/documents.ts';
+import type { InviteName } from '../../store/invites.ts';
+import type { Stores } from '../../store/set-up.ts';
+import { type AccountCreator, createAccountOnce } from '../create-account.ts';
+import type { Dependencies } from '../dependencies.ts';
+
+/** Creates an account for staff, who may do so where sign-up is closed. */
+export async function createAccount(
+  { account }: CreateAccountRequest,
+  call: Call,
+  uses: AccountCreator,
+): Promise<CreateAccountResponse> {
+  if (account === undefined) throw errors.invalidField([]);
+  return { account: await createAccountOnce(account, call, uses) };
+}
+
+type Needed = Pick<Dependencies, 'stores' | 'eventLog'>;
+
+/**
+ * Changes an account's e-mail, for staff. The event does not say from what to what. Invites for
+ * either e-mail were for the earlier holder, so they are deleted, in all organizations.
+ */
+export async function changeEmail(
+  { accountId, email }: ChangeEmailRequest,
+  call: Call,
+  needed: Needed,
+): Promise<Outcome<ChangeEmailResponse>> {
+  const { stores, eventLog } = needed;
+
+  while (await endSurplus(needed, { accountId, email }, call)) call.signal.throwIfAborted();
+  return await eventLog.mutate(call, ChangeEmailResponse, async (tx) => {
+    const before = await readChangeable(stores, tx, accountId, email);
+    if (before.email === email) return { response: { account: accountMessage(before) } };
+    const after = {
+      ...before,
+      email,
+      comparableEmail: comparable(email),
+      revision: before.revision + 1,
+      updateTime: tx.now,
+    };
+    await stores.accounts.save(tx.session, after);
+    const changes = [{ field: 'email', from: '', to: '' }];
+    tx.emit(accountUpdated(after, changes, { actor: call.actor, time: tx.now }));
+    const rested = await findRested(stores, tx, before, email);
+    // Others were made since the surplus ended.
+    if (rested.length > emailInvitesMax) throw errors.requestInProgress();
+    await removeInvites(stores, tx, rested, call.actor);
+    return { response: { account: accountMessage(after) } };
+  });
+}
+
+/**
+ * Deletes invites of both e-mails where they are more than one transaction should delete; whether
+ * it did. Refuses like the change itself.
+ */
+async function endSurplus(
+  { stores, eventLog }: Needed,
+  { accountId, email }: { accountId: string; email: string },
+  { id, actor, signal }: Call,
+): Promise<boolean> {
+  const mutation = { id, actor, signal, permits: undefined };
+  const { value } = await eventLog.decide(mutation, async (tx) => {
+    const before = await readChangeable(stores, tx, accountId, email);
+    const rested = await findRested(stores, tx, before, email);
+    if (rested.length <= emailInvitesMax) return false;
+    await removeInvites(stores, tx, rested, actor);
+    return true;
+  });
+  return value;
+}
+
+/** The account. Refuses with ACCOUNT_NOT_FOUND, or EMAIL_TAKEN where another has the e-mail. */
+async function readChangeable(
+  { accounts }: Stores,
+  { session }: Transaction,
+  accountId: string,
+  email: string,
+): Promise<AccountDocument> {
+  const account = await accounts.findIn(session, accountId);
+  if (account === undefined) throw errors.accountNotFound(accountId);
+  const holder = await accounts.findByEmailIn(session, comparable(email));
+  if (holder !== undefined && holder._id !== accountId) throw errors.emailTaken();
+  return account;
+}
+
+/** The invites for the old or the new e-mail, one more than may end at once. */
+async function findRested(
+  { invites }: Stores,
+  { session }: Transaction,
+  { comparableEmail }: AccountDocument,
+  email: string,
+): Promise<InviteName[]> {
+  if (comparableEmail === comparable(email)) return [];
+  const emails = [comparableEmail, comparable(email)];
+  return await invites.findOfEmails(session, emails, emailInvitesMax + 1);
+}
+
+async function removeInvites(
+  { invites }: Stores,
+  tx: Transaction,
+  ending: readonly InviteName[],
+  actor: string,
+): Promise<void> {
+  await invites.removeMany(tx.session, ending);
+  for (const { id, organizationId } of ending) {
+    tx.emit(inviteDeleted(organizationId, id, { actor, time: tx.now }));
+  }
+}

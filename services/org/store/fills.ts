@@ -1,0 +1,20 @@
+import type { Fills } from '@silo/access/access.ts';
+import type { Stores } from './set-up.ts';
+
+/** The facts that org owns. */
+export type OrgFills = Pick<Fills, 'organization' | 'membership'>;
+
+/** Reads the facts where they lie, each by one linearizable read of one document. */
+export function createOrgFills({
+  organizations,
+  members,
+}: Pick<Stores, 'organizations' | 'members'>): OrgFills {
+  return {
+    organization: async (organizationId, signal) => {
+      const found = await organizations.readFact(organizationId, signal);
+      return found && { membersMayCreateProjects: found.membersMayCreateProjects };
+    },
+    membership: (accountId, organizationId, signal) =>
+      members.readFact(accountId, organizationId, signal),
+  };
+}

@@ -1,0 +1,151 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type {
+  GetSlotsRequest,
+  GetSlotsResponse,
+  OnBehalfOf,
+  OpenSlotsRequest,
+  OpenSlotsResponse,
+  TryCloseSlotsRequest,
+  TryCloseSlotsResponse,
+  TryOutcome,
+  TrySetLimitRequest,
+  TrySetLimitResponse,
+} from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import { ask } from '@silo/rpc/ask.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import { createdEvent, slotsChangedEvent } from '../../events.ts';
+import { newProject } from '../../rules/new-project.ts';
+import { defaultProjectName } from '../../rules/recommended.ts';
+import { settingsOf } from '../../rules/settings.ts';
+import { type Attempt, changesSlots, decideConditionalChange } from '../../rules/slots.ts';
+import type { SlotsDocument } from '../../store/documents.ts';
+import type { Dependencies } from '../dependencies.ts';
+
+/** A step of org's sagas: the slots and the Default Project come into being together. */
+export async function openSlots(
+  { organizationId, limit, defaultProjectId, actor, correlationId }: OpenSlotsRequest,
+  { signal }: Call,
+  { projects, slots, eventLog }: Pick<Dependencies, 'projects' | 'slots' | 'eventLog'>,
+): Promise<OpenSlotsResponse> {
+  await eventLog.decide({ id: correlationId, actor, signal, permits: undefined }, async (tx) => {
+    const opened: SlotsDocument = {
+      _id: organizationId,
+      limit: limit ?? null,
+      count: 1,
+      closed: false,
+      revision: 1,
+      tries: {},
+    };
+    if (!(await slots.open(tx, opened))) return;
+    const project = newProject(
+      { name: defaultProjectName, settings: settingsOf(undefined, 'settings') },
+      { id: defaultProjectId, organizationId, now: tx.now },
+    );
+    await projects.insert(tx, [project]);
+    tx.emit(slotsChangedEvent(undefined, opened, { actor, tx }));
+    tx.emit(createdEvent(project, { actor, tx }));
+  });
+  return {};
+}
+
+export async function getSlots(
+  { organizationId }: GetSlotsRequest,
+  { signal }: Call,
+  { slots }: Pick<Dependencies, 'slots'>,
+): Promise<GetSlotsResponse> {
+  const found = (await slots.getMany([organizationId], signal)).get(organizationId);
+  if (found === undefined) throw errors.notReady('the organization’s project slots');
+  return { limit: found.limit ?? undefined, count: found.count };
+}
+
+export async function trySetLimit(
+  request: TrySetLimitRequest,
+  call: Call,
+  uses: Pick<Dependencies, 'slots' | 'eventLog' | 'access'>,
+): Promise<TrySetLimitResponse> {
+  const { organizationId, limit = null, revision } = request;
+  const outcome = await trySlots(uses, call, {
+    organizationId,
+    attempt: () => ({ kind: 'limit', revision, limit }),
+    onBehalfOf: requireOnBehalfOf(request),
+    scope: 'billing:write',
+    level: Level.LEVEL_ADMIN,
+  });
+  return { outcome };
+}
+
+export async function tryCloseSlots(
+  request: TryCloseSlotsRequest,
+  call: Call,
+  uses: Pick<Dependencies, 'projects' | 'slots' | 'eventLog' | 'access'>,
+): Promise<TryCloseSlotsResponse> {
+  const { organizationId, revision, endDeletedProjects } = request;
+  const outcome = await trySlots(uses, call, {
+    organizationId,
+    attempt: async (tx) => {
+      // Undeleting one changes the slots, so it conflicts with this try.
+      const deletedCount = endDeletedProjects
+        ? 0
+        : await uses.projects.countRestorable(tx, organizationId);
+      return { kind: 'close', revision, deletedCount };
+    },
+    onBehalfOf: requireOnBehalfOf(request),
+    scope: 'organization:write',
+    level: Level.LEVEL_OWNER,
+  });
+  return { outcome };
+}
+
+type Uses = Pick<Dependencies, 'slots' | 'eventLog' | 'access'>;
+
+/** What is tried, where, by whom, and what that one must be allowed. */
+type SlotsTry = {
+  organizationId: string;
+  /** What is tried, from what its transaction sees. */
+  attempt(tx: Transaction): Attempt | Promise<Attempt>;
+  onBehalfOf: OnBehalfOf;
+  scope: string;
+  level: Level;
+};
+
+/**
+ * Tries once to change slots, in one transaction that remembers what it came to: the same revision
+ * gets the same answer, whatever has changed since. Refuses with NOT_READY.
+ */
+async function trySlots(uses: Uses, call: Call, wanted: SlotsTry): Promise<TryOutcome> {
+  const { slots, eventLog } = uses;
+  const { organizationId, attempt, onBehalfOf } = wanted;
+  const { accountId: actor, correlationId: id } = onBehalfOf;
+  const hasAccess = await mayStill(uses, call, wanted);
+  const { signal, permits } = call;
+  const { value } = await eventLog.decide({ id, actor, signal, permits }, async (tx) => {
+    const before = await slots.read(tx, organizationId);
+    if (before === undefined) throw errors.notReady('the organization’s project slots');
+    const { outcome, after } = decideConditionalChange(before, await attempt(tx), hasAccess);
+    if (after === undefined) return outcome;
+    const isClosing = after.closed && !before.closed;
+    await slots.replace(tx, isClosing ? { ...after, closeTime: tx.now } : after);
+    if (changesSlots(before, after)) tx.emit(slotsChangedEvent(before, after, { actor, tx }));
+    return outcome;
+  });
+  return value;
+}
+
+/** Takes the permit for the try: of whoever the saga acts for, as things are now. */
+async function mayStill(
+  { access }: Uses,
+  call: Call,
+  { organizationId, onBehalfOf, scope, level }: SlotsTry,
+): Promise<boolean> {
+  const { keyHash, accountId } = onBehalfOf;
+  const answer = await ask(access, call, { keyHash, scope, organizationId, level });
+  return answer.allowed && answer.facts.key.accountId === accountId;
+}
+
+/** On whose behalf a saga asks; its absence is a bad shape. */
+function requireOnBehalfOf(request: { onBehalfOf: OnBehalfOf | undefined }): OnBehalfOf {
+  if (request.onBehalfOf !== undefined) return request.onBehalfOf;
+  throw errors.invalidField([{ field: 'on_behalf_of', description: 'must be set' }]);
+}

@@ -1,0 +1,80 @@
+import { RepeatedRequest, type Transaction } from '@silo/log/event-log.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { CreateProjectResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { type Call, targetOrganization } from '@silo/rpc/call.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import { ulid } from 'ulid';
+import { createdEvent } from '../../events.ts';
+import { projectMessage } from '../../messages.ts';
+import { levelToCreate } from '../../rules/create-project.ts';
+import { type NewProject, newProject } from '../../rules/new-project.ts';
+import { refuseAddition } from '../../rules/slots.ts';
+import type { Dependencies } from '../dependencies.ts';
+import { authorizeCreation } from './authorize-creation.ts';
+
+type Uses = Pick<
+  Dependencies,
+  'projects' | 'slots' | 'eventLog' | 'access' | 'sagas' | 'createProjects'
+>;
+
+/**
+ * Creates the projects that `choose` answers in the target organization, all or none, and brings
+ * the saga that makes their tokens to its end. A repeat of the request answers what the first one
+ * did. Refuses with ADMIN_REQUIRED, PROJECT_LIMIT, NOT_READY, ORGANIZATION_NOT_FOUND.
+ */
+export async function createProjectsBySaga(
+  uses: Uses,
+  call: Call,
+  choose: (tx: Transaction) => Promise<NewProject[]>,
+): Promise<CreateProjectResponse[]> {
+  const { sagas, createProjects } = uses;
+  const sagaId = call.repeat?.sagaId ?? (await decide(uses, call, choose));
+  const { data } = await sagas.finish(createProjects, sagaId, call.signal);
+  return data.projects.map((project) => ({
+    project: projectMessage(project),
+    projectToken: data.tokens[project._id] ?? '',
+  }));
+}
+
+/** The deciding transaction. Answers the id of the saga that follows, or followed, from it. */
+async function decide(
+  { projects, slots, eventLog, access, sagas, createProjects }: Uses,
+  call: Call,
+  choose: (tx: Transaction) => Promise<NewProject[]>,
+): Promise<string> {
+  const { actor } = call;
+  const known = targetOrganization(call);
+  const organizationId = known.id;
+  const isAllowed = known.level >= levelToCreate(known);
+  if (!isAllowed) await authorizeCreation(access, call, organizationId);
+  const sagaId = ulid().toLowerCase();
+  try {
+    await eventLog.decide(call, async (tx) => {
+      const chosen = await choose(tx);
+      const { now } = tx;
+      const created = chosen.map((each) =>
+        newProject(each, { id: newId('prj', { now }), organizationId, now }),
+      );
+      if (!(await slots.take(tx, organizationId, created.length))) {
+        const present = await slots.read(tx, organizationId);
+        throw refuseAddition(organizationId, present, created.length);
+      }
+      await projects.insert(tx, created);
+      for (const project of created) tx.emit(createdEvent(project, { actor, tx }));
+      const data = { projects: created, tokens: {} };
+      await sagas.begin(tx, createProjects, { id: sagaId, data, actor });
+      // The answer holds the projects' tokens, which members may see wherever the projects are now.
+      const wherever = { level: Level.LEVEL_MEMBER, evenGone: true };
+      const alsoDemands = [
+        { organizationId, createsProjects: true },
+        ...created.map(({ _id: projectId }) => ({ projectId, ...wherever })),
+      ];
+      tx.remember({ sagaId, alsoDemands });
+    });
+    return sagaId;
+  } catch (error) {
+    // Another call with this request_id was faster.
+    if (error instanceof RepeatedRequest && error.record.sagaId) return error.record.sagaId;
+    throw error;
+  }
+}

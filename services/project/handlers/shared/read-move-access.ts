@@ -1,0 +1,74 @@
+import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
+import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
+import type { Peers } from '@silo/service/peers.ts';
+import type { MoveAccess, Person } from '../../rules/move-access.ts';
+
+/** Reads, as of now, everybody in either organization of a move, and all their live keys. */
+export type ReadMoveAccess = (
+  move: { sourceId: string; destinationId: string; withNames: boolean },
+  signal: AbortSignal,
+) => Promise<MoveAccess>;
+
+/** As many accounts as ListLiveKeys takes at once, and as are guessed. */
+const accountsAtOnce = 5_000;
+const guessesMax = 100;
+
+type Directories = {
+  org: Pick<Peers['org'], 'directory'>;
+  token: Pick<Peers['token'], 'directory'>;
+};
+
+/** The reader of one process. */
+export function createReadMoveAccess({ org, token }: Directories): ReadMoveAccess {
+  /**
+   * Who was there at the last look, as a preview takes one before its move: their keys can be asked
+   * for before it is known who is there now. A guess spares time; it never decides what is answered.
+   */
+  const guesses = new Map<string, readonly string[]>();
+
+  const listPeople = async (move: Parameters<ReadMoveAccess>[0], signal: AbortSignal) => {
+    const { sourceId, destinationId, withNames } = move;
+    const two = { firstOrganizationId: sourceId, secondOrganizationId: destinationId, withNames };
+    const people: Person[] = [];
+    for await (const { members } of org.directory.listMembersOfTwo(two, { signal })) {
+      for (const { accountId, displayName, firstLevel, secondLevel } of members) {
+        const levels = { sourceLevel: firstLevel, destinationLevel: secondLevel };
+        people.push({ accountId, displayName, ...levels });
+      }
+    }
+    return people;
+  };
+
+  const listKeys = async (accountIds: readonly string[], signal: AbortSignal) => {
+    const keys: LiveKey[] = [];
+    for (let first = 0; first < accountIds.length; first += accountsAtOnce) {
+      const some = { accountIds: accountIds.slice(first, first + accountsAtOnce) };
+      for await (const page of token.directory.listLiveKeys(some, { signal })) {
+        keys.push(...page.keys);
+      }
+    }
+    return keys;
+  };
+
+  const remember = (ends: string, accountIds: readonly string[]) => {
+    guesses.delete(ends);
+    if (accountIds.length <= accountsAtOnce) guesses.set(ends, accountIds);
+    forgetOldest(guesses, guessesMax);
+  };
+
+  return async (move, signal) => {
+    const ends = [move.sourceId, move.destinationId].sort().join(' ');
+    const guess = guesses.get(ends) ?? [];
+    const [people, guessed] = await Promise.all([
+      listPeople(move, signal),
+      listKeys(guess, signal),
+    ]);
+    const accountIds = people.map(({ accountId }) => accountId);
+    const asked = new Set(guess);
+    const others = accountIds.filter((id) => !asked.has(id));
+    const keys = [...guessed, ...(await listKeys(others, signal))];
+    remember(ends, accountIds);
+    const present = new Set(accountIds);
+    return { people, keys: keys.filter(({ accountId }) => present.has(accountId)) };
+  };
+}

@@ -1,0 +1,84 @@
+import type { Transaction } from '@silo/log/event-log.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import { movedEvent } from '../../events.ts';
+import { undoMs } from '../../rules/undo-move.ts';
+import type { MoveDocument, ProjectDocument } from '../../store/documents.ts';
+import type { Dependencies } from '../dependencies.ts';
+
+export type Writes = Pick<Dependencies, 'projects' | 'slots' | 'moves'>;
+
+/** What is to move, from where to where. */
+export type Wanted = {
+  sourceId: string;
+  destinationId: string;
+  projectIds: readonly string[];
+  /** Of the one project, where the caller has named it. */
+  revision?: number | undefined;
+  /** The move that this one undoes. */
+  undoes?: MoveDocument | undefined;
+};
+
+/** What has moved. */
+export type Moved = { move: MoveDocument; projects: ProjectDocument[] };
+
+/** Thrown where a statement has found that some rule is violated, but not which one. */
+class Unexplained extends Error {}
+
+/**
+ * Decides by the quick way, writes that match only where every state rule holds; where they do not
+ * match, by the way that can explain.
+ */
+export async function quicklyOrExplained<T>(
+  quickly: () => Promise<T>,
+  explained: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await quickly();
+  } catch (error) {
+    if (!(error instanceof Unexplained)) throw error;
+    return await explained();
+  }
+}
+
+/**
+ * The move itself, of one project or a batch. Every statement demands what the rules demand of what
+ * it changes; throws Unexplained where one does not find it so.
+ */
+export async function writeMove(
+  { projects, slots, moves }: Writes,
+  call: Call,
+  { sourceId, destinationId, projectIds, revision, undoes }: Wanted,
+  tx: Transaction,
+): Promise<Moved> {
+  const { now } = tx;
+  // Both slots are one document then, which would be counted down and up again.
+  if (sourceId === destinationId) throw new Unexplained();
+  const moveId = newId('mov', { now });
+  if (undoes !== undefined && !(await moves.close(tx, undoes._id, { undoneBy: moveId }))) {
+    throw new Unexplained();
+  }
+  const expected = { organizationId: sourceId, revision, moveId: undoes?._id };
+  const to = { organizationId: destinationId, moveId };
+  const moved = await projects.transfer(tx, projectIds, expected, to);
+  if (moved === undefined) throw new Unexplained();
+  const kept = undoes === undefined ? 1 : 0;
+  const uses = { sourceId, destinationId, count: projectIds.length, kept };
+  if (!(await slots.transfer(tx, uses))) throw new Unexplained();
+  const move: MoveDocument = {
+    _id: moveId,
+    projectIds: [...projectIds],
+    sourceOrganizationId: sourceId,
+    destinationOrganizationId: destinationId,
+    organizationIds: [sourceId, destinationId],
+    actorAccountId: keyCaller(call).key.accountId,
+    moveTime: now,
+    ...(undoes === undefined
+      ? { undoExpireTime: new Date(now.getTime() + undoMs) }
+      : { undoOf: undoes._id }),
+    revision: 1,
+  };
+  await moves.insert(tx, move);
+  for (const project of moved) tx.emit(movedEvent(project, move, { actor: call.actor, tx }));
+  return { move, projects: moved };
+}

@@ -1,0 +1,98 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Positions } from '@silo/guard/core/position.ts';
+import { fromLogPositions, toLeaseTerms, toRenewResult } from '@silo/guard/wire.ts';
+import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
+import type { LogPosition } from '@silo/protos/gen/silo/common/v1/propagation.ts';
+import type {
+  AcquireRequest,
+  AcquireResponse,
+  AwaitBarrierRequest,
+  AwaitBarrierResponse,
+  RaiseRequirementRequest,
+  RaiseRequirementResponse,
+  ReleaseRequest,
+  ReleaseResponse,
+  RenewRequest,
+  RenewResponse,
+  ReportKeyUseRequest,
+  ReportKeyUseResponse,
+} from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import type { Dependencies } from '../dependencies.ts';
+
+/** Acquire: a lease, and no view. */
+export async function acquire(
+  { leaseId, guardName }: AcquireRequest,
+  { actor, signal }: Call,
+  { registry }: Dependencies,
+): Promise<AcquireResponse> {
+  const { numbers, keys } = await registry.for(actor).acquire(leaseId, guardName, signal);
+  return { terms: toLeaseTerms(numbers), keys };
+}
+
+/** Renew: a view, where the guard has applied what is required. */
+export async function renew(
+  { leaseId, applied, acknowledged }: RenewRequest,
+  { actor, signal }: Call,
+  { registry }: Dependencies,
+): Promise<RenewResponse> {
+  const renewal = {
+    leaseId,
+    applied: fromLogPositions(applied),
+    acknowledged: fromLogPositions(acknowledged),
+  };
+  const { answer, keys } = await registry.for(actor).renew(renewal, signal);
+  return { result: toRenewResult(answer), keys };
+}
+
+/** Release: nobody waits for this guard any more. */
+export async function release(
+  { leaseId }: ReleaseRequest,
+  { actor, signal }: Call,
+  { registry }: Dependencies,
+): Promise<ReleaseResponse> {
+  await registry.for(actor).release(leaseId, signal);
+  return {};
+}
+
+/** ReportKeyUse: keys that guards have let in, for their `last_use_time`. */
+export async function reportKeyUse(
+  { keys }: ReportKeyUseRequest,
+  { actor, signal }: Call,
+  { registry }: Dependencies,
+): Promise<ReportKeyUseResponse> {
+  await registry.for(actor).reportKeyUse(keys, signal);
+  return {};
+}
+
+/** RaiseRequirement: what a relay has seen in its log is required of every guard. */
+export async function raiseRequirement(
+  { positions }: RaiseRequirementRequest,
+  call: Call,
+  { registry }: Dependencies,
+): Promise<RaiseRequirementResponse> {
+  await registry.raiseRequirement(ownPositions(positions, call), call.signal);
+  return {};
+}
+
+/** AwaitBarrier: answers when no guard has a view without these positions. */
+export async function awaitBarrier(
+  { positions }: AwaitBarrierRequest,
+  call: Call,
+  { registry }: Dependencies,
+): Promise<AwaitBarrierResponse> {
+  const own = ownPositions(positions, call);
+  return { propagation: await registry.awaitBarrier(own, call.signal) };
+}
+
+/** Positions of the caller's own log: nobody else knows whether there is such a place. */
+function ownPositions(messages: readonly LogPosition[], { caller }: Call): Positions {
+  const name = caller.kind === 'certificate' ? caller.name : undefined;
+  if (messages.some(({ source }) => source !== name))
+    throw errors.roleRequired([Role.ROLE_SERVICE]);
+  const positions = fromLogPositions(messages);
+  if (Object.keys(positions).length === 0) {
+    throw errors.invalidField([{ field: 'positions', description: 'must name a place in a log' }]);
+  }
+  return positions;
+}

@@ -1,0 +1,30 @@
+import type { Transaction } from '@silo/log/event-log.ts';
+import { deleteKey, newKey } from '../../rules/key-changes.ts';
+import { checkKeyCount, longExpired } from '../../rules/key-scope.ts';
+import type { KeyDocument } from '../../store/documents.ts';
+import type { KeyStore } from '../../store/keys.ts';
+
+/**
+ * Adds a key to an account that the transaction has locked, and answers it. Removes the account's
+ * expired keys beyond a bound. Refuses with RESOURCE_LIMIT.
+ */
+export async function addKey(
+  keys: KeyStore,
+  { session, now, emit }: Transaction,
+  init: Parameters<typeof newKey>[0],
+  actor: string,
+): Promise<KeyDocument> {
+  const { accountId } = init;
+  const present = await keys.listExpiries(session, accountId);
+  const { key, event } = newKey(init, { actor, now });
+  checkKeyCount([...present, key], now);
+  for (const keyId of longExpired(present, now)) {
+    const old = await keys.findIn(session, accountId, keyId);
+    if (old === undefined) continue;
+    await keys.remove(session, accountId, keyId);
+    for (const ended of deleteKey(old, { actor: 'silo', now }).events) emit(ended);
+  }
+  await keys.insert(session, key);
+  emit(event);
+  return key;
+}
