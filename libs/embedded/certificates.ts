@@ -1,23 +1,8 @@
-// The library resolves its parts by decorators and needs the polyfill before it is loaded.
-import 'reflect-metadata';
-import type { webcrypto } from 'node:crypto';
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { dirname, join } from 'node:path';
-import {
-  AuthorityKeyIdentifierExtension,
-  BasicConstraintsExtension,
-  ExtendedKeyUsage,
-  ExtendedKeyUsageExtension,
-  type JsonGeneralName,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  PemConverter,
-  SubjectAlternativeNameExtension,
-  SubjectKeyIdentifierExtension,
-  X509Certificate,
-  X509CertificateGenerator,
-} from '@peculiar/x509';
+import type { MadeCertificate, Validity } from './make-certificate.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 const authorityValidityMs = 10 * 365 * dayMs;
@@ -25,21 +10,17 @@ const leafValidityMs = 365 * dayMs;
 const renewBeforeMs = 30 * dayMs;
 // A peer's clock may be a little behind.
 const backdateMs = 60 * 60 * 1000;
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
 export type CertificateRole = 'service' | 'guard' | 'staff';
 
-/**
- * A certificate authority for development. Anyone with its key can issue every identity of the
- * deployment.
- */
+/** A certificate authority for development: the deployment trusts everybody who can read its key. */
 export interface CertificateAuthority {
   directory: string;
   region: string;
   /** Path of its certificate, PEM. */
   certificateFile: string;
   certificate: X509Certificate;
-  privateKey: webcrypto.CryptoKey;
+  privateKey: KeyObject;
 }
 
 /** Paths of PEM files. */
@@ -62,31 +43,21 @@ export async function openCertificateAuthority(
 ): Promise<CertificateAuthority> {
   await mkdir(directory, { recursive: true });
   const files = { certificate: join(directory, 'ca.pem'), key: join(directory, 'ca.key') };
-  const known = await loadAuthority(files);
-  if (known && isFresh(known.certificate, now())) {
-    return { directory, region, certificateFile: files.certificate, ...known };
+  let authority = await loadAuthority(files);
+  if (!authority || !isFresh(authority.certificate, now())) {
+    const { makeAuthority } = await import('./make-certificate.ts');
+    const name = `CN=Silo development CA (${region})`;
+    await writePair(files, await makeAuthority(name, validity(now(), authorityValidityMs)));
+    authority = await loadAuthority(files);
   }
-  const keys = await generateKeys();
-  const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: `CN=Silo development CA (${region})`,
-    ...validity(now(), authorityValidityMs),
-    signingAlgorithm: algorithm,
-    keys,
-    extensions: [
-      new BasicConstraintsExtension(true, 0, true),
-      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
-      await SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
-  });
-  await writePair(files, certificate, keys.privateKey);
-  const { privateKey } = keys;
-  return { directory, region, certificateFile: files.certificate, certificate, privateKey };
+  if (!authority) throw new Error(`${directory} does not keep what is written to it`);
+  return { directory, region, certificateFile: files.certificate, ...authority };
 }
 
 /**
  * Returns a certificate of this authority for both ends of mTLS, with the URI
- * `spiffe://silo.internal/<region>/<role>/<name>`. One that is there already is used again unless
- * it ends within 30 days or names something else. Keys have mode 0600.
+ * `spiffe://silo.internal/<region>/<role>/<name>`. An existing one is used again unless it ends
+ * within 30 days or names something else. Keys have mode 0600.
  */
 export async function issueCertificate(
   authority: CertificateAuthority,
@@ -95,97 +66,73 @@ export async function issueCertificate(
 ): Promise<CertificateFiles> {
   const base = join(authority.directory, `${role}-${name}`);
   const files = { certificate: `${base}.pem`, key: `${base}.key` };
-  const names = subjectNames(`spiffe://silo.internal/${authority.region}/${role}/${name}`, hosts);
-  if (await isUsable(files, authority, names, now())) return files;
-  const keys = await generateKeys();
-  const certificate = await X509CertificateGenerator.create({
-    subject: `CN=${name}`,
-    issuer: authority.certificate.subject,
-    ...validity(now(), leafValidityMs),
-    signingAlgorithm: algorithm,
-    publicKey: keys.publicKey,
-    signingKey: authority.privateKey,
-    extensions: [
-      new BasicConstraintsExtension(false, undefined, true),
-      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-      new SubjectAlternativeNameExtension(names),
-      await SubjectKeyIdentifierExtension.create(keys.publicKey),
-      await AuthorityKeyIdentifierExtension.create(authority.certificate.publicKey),
-    ],
-  });
-  await writePair(files, certificate, keys.privateKey);
+  const uri = `spiffe://silo.internal/${authority.region}/${role}/${name}`;
+  const subject = {
+    ...{ name, uri },
+    hosts: [...new Set(['localhost', '127.0.0.1', '::1', ...hosts])],
+  };
+  if (await isUsable(files, authority, subject, now())) return files;
+  // Imported here: most starts find all certificates, and the library is large.
+  const { makeLeaf } = await import('./make-certificate.ts');
+  const issuer = { certificate: authority.certificate.raw, privateKey: authority.privateKey };
+  await writePair(files, await makeLeaf(issuer, subject, validity(now(), leafValidityMs)));
   return files;
 }
 
-function subjectNames(uri: string, hosts: readonly string[]): JsonGeneralName[] {
-  const all = [...new Set(['localhost', '127.0.0.1', '::1', ...hosts])];
-  return [
-    { type: 'url', value: uri },
-    ...all.map((value): JsonGeneralName => ({ type: isIP(value) ? 'ip' : 'dns', value })),
-  ];
-}
-
 async function isUsable(
-  { certificate: certificateFile, key }: CertificateFiles,
+  files: CertificateFiles,
   authority: CertificateAuthority,
-  names: JsonGeneralName[],
+  subject: { uri: string; hosts: readonly string[] },
   nowMs: number,
 ): Promise<boolean> {
   try {
-    await readFile(key);
-    const certificate = new X509Certificate(await readFile(certificateFile, 'utf8'));
-    const found = certificate.getExtension(SubjectAlternativeNameExtension)?.names.toJSON();
+    await readFile(files.key);
+    const certificate = new X509Certificate(await readFile(files.certificate));
     return (
       isFresh(certificate, nowMs) &&
-      JSON.stringify(found) === JSON.stringify(names) &&
-      (await certificate.verify({ publicKey: authority.certificate, signatureOnly: true }))
+      namesExactly(certificate, subject) &&
+      certificate.verify(authority.certificate.publicKey)
     );
   } catch {
     return false;
   }
 }
 
+function namesExactly(
+  certificate: X509Certificate,
+  { uri, hosts }: { uri: string; hosts: readonly string[] },
+): boolean {
+  const names = certificate.subjectAltName?.split(', ') ?? [];
+  const isNamed = (host: string) =>
+    isIP(host) ? certificate.checkIP(host) : certificate.checkHost(host, { subject: 'never' });
+  return names.length === 1 + hosts.length && names.includes(`URI:${uri}`) && hosts.every(isNamed);
+}
+
 async function loadAuthority(
   files: CertificateFiles,
-): Promise<{ certificate: X509Certificate; privateKey: webcrypto.CryptoKey } | undefined> {
+): Promise<Pick<CertificateAuthority, 'certificate' | 'privateKey'> | undefined> {
   try {
-    const [pem, keyPem] = await Promise.all([
-      readFile(files.certificate, 'utf8'),
-      readFile(files.key, 'utf8'),
+    const [certificate, key] = await Promise.all([
+      readFile(files.certificate),
+      readFile(files.key),
     ]);
-    const [key] = PemConverter.decode(keyPem);
-    if (!key) return undefined;
-    const privateKey = await crypto.subtle.importKey('pkcs8', key, algorithm, false, ['sign']);
-    return { certificate: new X509Certificate(pem), privateKey };
+    return { certificate: new X509Certificate(certificate), privateKey: createPrivateKey(key) };
   } catch {
     return undefined;
   }
 }
 
-async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
-  return crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-}
-
-function validity(nowMs: number, durationMs: number): { notBefore: Date; notAfter: Date } {
+function validity(nowMs: number, durationMs: number): Validity {
   return { notBefore: new Date(nowMs - backdateMs), notAfter: new Date(nowMs + durationMs) };
 }
 
 function isFresh(certificate: X509Certificate, nowMs: number): boolean {
-  return certificate.notAfter.getTime() - nowMs > renewBeforeMs;
+  return certificate.validToDate.getTime() - nowMs > renewBeforeMs;
 }
 
-async function writePair(
-  files: CertificateFiles,
-  certificate: X509Certificate,
-  privateKey: webcrypto.CryptoKey,
-): Promise<void> {
-  const key = PemConverter.encode(
-    await crypto.subtle.exportKey('pkcs8', privateKey),
-    'PRIVATE KEY',
-  );
-  await replaceFile(files.key, `${key}\n`, 0o600);
-  await replaceFile(files.certificate, `${certificate.toString('pem')}\n`, 0o644);
+async function writePair(files: CertificateFiles, made: MadeCertificate): Promise<void> {
+  await replaceFile(files.key, made.key, 0o600);
+  await replaceFile(files.certificate, `${made.certificate}\n`, 0o644);
 }
 
 async function replaceFile(file: string, text: string, mode: number): Promise<void> {
