@@ -1,7 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { ServerReflectionRequest } from '@silo/protos/gen/grpc/reflection/v1/reflection.ts';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { connect, createChannel } from '@silo/rpc/client.ts';
-import type { RawTarget } from '@silo/rpc/test/raw-client.ts';
+import {
+  beginCall,
+  connectRaw,
+  framed,
+  outcomeOfRaw,
+  type RawTarget,
+} from '@silo/rpc/test/raw-client.ts';
 import { type Forked, startForked } from '../../harness/forked.ts';
 import type { Attack } from '../attacker.ts';
 import type { Bench } from '../bench-servers.ts';
@@ -124,6 +131,7 @@ async function measure(bench: Bench, attack: Attack): Promise<AbuseMeasured> {
     }
   };
   // What ordinary calls make a process hold is no cost of the attack.
+  await describe({ address: services.org.public, ca });
   await Promise.all(Array.from({ length: warmUpClients }, () => callFor(warmUpMs)));
   const memory = [pid, refusing.ready.pid].map((process) => new PeakMemory(process));
   const sampler = setInterval(() => {
@@ -157,6 +165,19 @@ async function measure(bench: Bench, attack: Attack): Promise<AbuseMeasured> {
     },
     failures,
   };
+}
+
+/** An ordinary call of server reflection: the first one reads the image of the protos. */
+async function describe(target: RawTarget): Promise<void> {
+  const session = await connectRaw(target);
+  const question: ServerReflectionRequest = {
+    host: '',
+    messageRequest: { $case: 'fileContainingSymbol', value: 'silo.org.v1.AccountService' },
+  };
+  const call = beginCall(session, '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo');
+  call.end(framed(ServerReflectionRequest.encode(question).finish()));
+  await outcomeOfRaw(call);
+  session.destroy();
 }
 
 /** Attacks while `work` runs. */
