@@ -21,8 +21,8 @@ export type Demand = {
   /** Whether the organization must let the account create projects: ADMIN where members may not. */
   createsProjects?: boolean | undefined;
   /**
-   * Allows a target that is gone, too. A deleted project is judged by the organization that owned
-   * it; what does not exist any more, or not yet, by the key's restriction alone.
+   * Allows a target that is gone, too. A deleted project is evaluated by the organization that
+   * owned it; what does not exist any more, or not yet, by the key's restriction alone.
    */
   evenGone?: boolean | undefined;
   /** What is said to be not found where the target is hidden; the target itself unless given. */
@@ -59,7 +59,7 @@ export type Refusal = {
   detail: string;
 };
 
-/** The answer to a question. A refusal tells the key where the key itself is good. */
+/** The decision of an access check. A denial has the key if the key itself is valid. */
 export type Answer =
   | { allowed: true; facts: AccessFacts }
   | { allowed: false; refusal: Refusal; key?: KeyFact | undefined };

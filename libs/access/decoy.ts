@@ -1,7 +1,8 @@
 /**
- * The id of an organization that does not exist. It is asked about in place of the organization of a
- * project or move that does not exist either, so that finding out takes as many reads as for one that
- * exists and is hidden from the caller. No decision rests on what is found. `which` tells two apart.
+ * The id of an organization that does not exist. It is asked about in place of the organization of
+ * a project or move that does not exist either, so that finding out takes as many reads as for one
+ * that exists and is hidden from the caller. No decision rests on what is found. `which`
+ * distinguishes two of them.
  */
 export function decoyOrganizationId(id: string, which: 'xx' | 'xy' = 'xx'): string {
   const sortable = id.slice(-sortableLength);

@@ -24,7 +24,7 @@ export function isLive(key: KeyFact | undefined, now: Date): key is KeyFact {
 }
 
 /** Whether the key may ask at all, before its target is looked at; undefined if it may. */
-export function judgeKey(
+export function evaluateKey(
   question: Question,
   key: KeyFact | undefined,
   now: Date,
@@ -45,15 +45,15 @@ export function judgeKey(
 
 /**
  * The decision, from facts alone. What the caller may not know of is refused exactly as what
- * does not exist; only a member is told that its level is too low.
+ * does not exist; only a member gets ADMIN_REQUIRED for a level that is too low.
  */
-export function judge(
+export function evaluateAccess(
   question: Question,
   key: KeyFact | undefined,
   target: TargetFacts,
   now: Date,
 ): Answer {
-  const refused = judgeKey(question, key, now);
+  const refused = evaluateKey(question, key, now);
   if (refused !== undefined || key === undefined) {
     return {
       allowed: false,
@@ -61,14 +61,14 @@ export function judge(
       key: isLive(key, now) ? key : undefined,
     };
   }
-  if (question.projectId) return judgeProject(question, question.projectId, key, target);
+  if (question.projectId) return evaluateProject(question, question.projectId, key, target);
   if (question.organizationId) {
-    return judgeOrganization(question, question.organizationId, key, target);
+    return evaluateOrganization(question, question.organizationId, key, target);
   }
   return { allowed: true, facts: { key } };
 }
 
-function judgeProject(
+function evaluateProject(
   question: Question,
   projectId: string,
   key: KeyFact,
@@ -95,7 +95,7 @@ function judgeProject(
   };
 }
 
-function judgeOrganization(
+function evaluateOrganization(
   question: Question,
   organizationId: string,
   key: KeyFact,

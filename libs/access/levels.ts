@@ -5,7 +5,7 @@ const known: ReadonlySet<number> = new Set(
 );
 
 /**
- * Whether a membership's level is one that this build can judge. A level that only a newer release
+ * Whether a membership's level is known to this build. A level that only a newer release
  * knows grants nothing here: its number does not say what it may do.
  */
 export function isKnownLevel(level: Level | undefined): level is Level {

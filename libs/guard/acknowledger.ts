@@ -6,7 +6,7 @@ import { toLogPositions } from './wire.ts';
 
 type Acknowledge = Extract<GuardAction, { kind: 'acknowledge' }>;
 
-/** Tells the registry what is acknowledged: of several in a turn the last, which says it all. */
+/** Sends acknowledgements to the registry: only the last one of a turn, which covers the others. */
 export class Acknowledger {
   readonly #links: Pick<GuardLinks, 'nats' | 'subjectPrefix'>;
   #key: MessageKey | undefined;

@@ -25,7 +25,7 @@ import { remoteFills } from './remote-fills.ts';
 
 /** Where a product's guard finds its deployment, and how large it may grow. */
 export type CreateGuardOptions = {
-  /** Tells guards apart in logs. */
+  /** A name for logs. */
   name: string;
   /** `host:port` of the internal ports. */
   addresses: Record<Source, string>;

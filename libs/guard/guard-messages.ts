@@ -17,11 +17,11 @@ export class GuardMessages implements Disposable {
   readonly #ignored: IgnoredMessages;
   readonly #subscription: Disposable;
 
-  /** Tells of authentic batches, and of what may have been missed, until it is disposed of. */
+  /** Passes on authentic batches and possible gaps, until it is disposed of. */
   constructor(
     links: Pick<GuardLinks, 'nats' | 'subjectPrefix'>,
     log: Log,
-    tell: (input: GuardInput) => void,
+    pass: (input: GuardInput) => void,
   ) {
     this.#acknowledger = new Acknowledger(links);
     this.#ignored = new IgnoredMessages(log);
@@ -29,11 +29,11 @@ export class GuardMessages implements Disposable {
       subjectPrefix: links.subjectPrefix,
       services: sources,
       onPage: (source, { events, head }) => {
-        const heard = events.map((event) => guardEvent(source, event));
-        tell({ kind: 'heard', source, head, events: heard });
+        const batch = events.map((event) => guardEvent(source, event));
+        pass({ kind: 'batch', source, head, events: batch });
       },
-      onUnclear: (source) => tell({ kind: 'missed', source }),
-      onLive: () => tell({ kind: 'missed' }),
+      onUnclear: (source) => pass({ kind: 'missed', source }),
+      onLive: () => pass({ kind: 'missed' }),
       findSecret: (keyId) => this.broadcastKeys.find(keyId),
       onIgnored: (subject, reason) => this.#ignored.add(subject, reason),
       log,

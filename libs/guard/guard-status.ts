@@ -6,8 +6,8 @@ import type { Positions, Source } from './core/position.ts';
 export type GuardStatus = {
   /** Whether it answers from memory now. */
   hasView: boolean;
-  /** Whether it hears events at once; without NATS it learns of them with its next renewal. */
-  isHearing: boolean;
+  /** Whether it receives event batches; without NATS it gets events with its next renewal. */
+  isSubscribed: boolean;
   /** The last event of each source that it has applied. */
   positions: Positions;
   /** Facts that it remembers, questions under way to their owners, and permits that are held. */
@@ -23,7 +23,8 @@ export type GuardStatus = {
 /**
  * Facts that ended, by the name that they have in events: a token's fingerprint, a key's id (or the
  * fingerprint of a secret that was unknown), a project's or an organization's id, or
- * `<account id> <organization id>` of a membership. Ended is not refused: whoever keeps a connection
- * open that rests on one of them asks again. `everything`: any fact of the source may have ended.
+ * `<account id> <organization id>` of a membership. An ended fact is not yet a denial: a product
+ * that keeps a connection open that rests on one of them asks again. `everything`: any fact of the
+ * source may have ended.
  */
 export type Revoked = { source: Source; facts: readonly FactName[] | 'everything' };

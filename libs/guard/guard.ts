@@ -159,7 +159,7 @@ export class Guard implements Access, AsyncDisposable {
     const { facts, fills, permits } = this.#core.sizes();
     return {
       hasView: this.#core.hasView(readClocks()),
-      isHearing: this.#links.nats.connected.value,
+      isSubscribed: this.#links.nats.connected.value,
       positions: this.#core.positions(),
       ...{ facts, fills, permits },
       answers: { ...this.#answers },
@@ -253,7 +253,7 @@ export class Guard implements Access, AsyncDisposable {
     const hasView = this.#core.hasView(now);
     if (hasView) for (const resolve of this.#waitingForView) resolve();
     if (this.#hadView && !hasView) {
-      for (const source of sources) this.#tellRevoked({ source, facts: 'everything' });
+      for (const source of sources) this.#notifyRevoked({ source, facts: 'everything' });
     }
     this.#hadView = hasView;
     if (this.#isDraining && !this.#isReleasing && this.#core.sizes().permits === 0) {
@@ -271,7 +271,7 @@ export class Guard implements Access, AsyncDisposable {
         const sent = readClocks();
         const acquiring = leases.acquire(leaseId, guardName, this.#stop.signal);
         this.#acquiring = acquiring.catch(() => {});
-        this.#tell('acquire', acquiring, (reply) => {
+        this.#pass('acquire', acquiring, (reply) => {
           this.#messages.useKeys(leaseId, reply?.keys, sent);
           this.#step({ kind: 'acquired', requestId, reply });
         });
@@ -281,7 +281,7 @@ export class Guard implements Access, AsyncDisposable {
         const { requestId, ...renewal } = action;
         const sent = readClocks();
         const renewing = leases.renew(renewal, this.#stop.signal);
-        this.#tell('renew', renewing, (reply) => {
+        this.#pass('renew', renewing, (reply) => {
           this.#messages.useKeys(renewal.leaseId, reply?.keys, sent);
           this.#step({ kind: 'renewed', requestId, reply: reply?.answer });
         });
@@ -296,7 +296,7 @@ export class Guard implements Access, AsyncDisposable {
       case 'readEvents': {
         const { requestId, source, afterSequence } = action;
         const reading = readPage(source, logs[source], afterSequence, this.#within(readMs));
-        this.#tell(`read ${source}`, reading, (page) =>
+        this.#pass(`read ${source}`, reading, (page) =>
           this.#step({ kind: 'read', requestId, source, page }),
         );
         break;
@@ -305,7 +305,7 @@ export class Guard implements Access, AsyncDisposable {
         this.#fill(action.fillId, action.ref);
         break;
       case 'ended':
-        this.#tellRevoked({ source: action.source, facts: action.ends });
+        this.#notifyRevoked({ source: action.source, facts: action.ends });
         break;
       case 'answer':
         this.#answer(action);
@@ -346,32 +346,35 @@ export class Guard implements Access, AsyncDisposable {
     const releasing = this.#acquiring.then(() =>
       this.#links.leases.release(leaseId, this.#stop.signal),
     );
-    this.#tell('release', releasing, () => this.#drained.resolve());
+    this.#pass('release', releasing, () => this.#drained.resolve());
   }
 
-  #tellRevoked(revoked: Revoked): void {
+  #notifyRevoked(revoked: Revoked): void {
     for (const callback of this.#revoked) {
       try {
         callback(revoked);
       } catch (error) {
-        this.#log.error({ err: error }, 'who was told of a revocation failed');
+        this.#log.error({ err: error }, 'a listener of revocations failed');
       }
     }
   }
 
-  /** Tells the core how a request ended; undefined: it failed. The first failure in a row is logged. */
-  #tell<T>(what: string, request: Promise<T>, tell: (reply: T | undefined) => void): void {
+  /**
+   * Passes the result of a request to the core; undefined: it failed. The first failure in a row is
+   * logged.
+   */
+  #pass<T>(what: string, request: Promise<T>, pass: (reply: T | undefined) => void): void {
     request.then(
       (reply) => {
         if (this.#troubled.delete(what)) this.#log.info({ what }, 'the guard is well again');
-        tell(reply);
+        pass(reply);
       },
       (error: unknown) => {
         if (!this.#troubled.has(what) && !this.#stop.signal.aborted) {
           this.#troubled.add(what);
           this.#log.warn({ what, err: error }, 'a request of the guard failed');
         }
-        tell(undefined);
+        pass(undefined);
       },
     );
   }

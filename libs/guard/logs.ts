@@ -6,7 +6,7 @@ import { endedBy } from './core/effects.ts';
 import type { EventPage, GuardEvent } from './core/messages.ts';
 import type { Position, Source } from './core/position.ts';
 
-/** An event as a log or a message tells it: `ce-type`, and the body as proto3 JSON. */
+/** An event of a log or a batch: `ce-type`, and the body as proto3 JSON. */
 export type ToldEvent = { sequence: number; type: string; bodyJson: string };
 
 /** The log of one source. Both reject where there is no answer. */

@@ -8,7 +8,7 @@ import type { RenewAnswer } from './core/messages.ts';
 import { hasReached, type Positions, type Source, sources } from './core/position.ts';
 import { checkLeaseNumbers, type LeaseNumbers } from './core/settings.ts';
 
-/** Positions as messages tell them. */
+/** Positions as in messages. */
 export function toLogPositions(positions: Positions): LogPosition[] {
   return sources.flatMap((source) => {
     const position = positions[source];
@@ -40,7 +40,7 @@ export function toLeaseTerms({ leaseMs, renewMs, driftShare }: LeaseNumbers): Le
   return { lease: toDuration(leaseMs), renewInterval: toDuration(renewMs), driftShare };
 }
 
-/** The numbers of a lease. Throws RangeError where they would be dangerous, or are not told. */
+/** The settings of a lease. Throws RangeError if they are unsafe or missing. */
 export function fromLeaseTerms(terms: LeaseTerms | undefined): LeaseNumbers {
   const numbers = {
     leaseMs: fromDuration(terms?.lease),

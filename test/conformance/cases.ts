@@ -54,10 +54,10 @@ export class World {
     const { acknowledged, registry, sources } = this.deployment;
     const head = { [source]: sources[source].head };
     await eventually(() => {
-      const heard = acknowledged.some(({ leaseId, positions }) => {
+      const isReceived = acknowledged.some(({ leaseId, positions }) => {
         return leaseId === registry.lastLease && haveReached(positions, head);
       });
-      if (!heard) throw new Error(`${source} is not acknowledged`);
+      if (!isReceived) throw new Error(`${source} is not acknowledged`);
     });
   }
 
@@ -307,7 +307,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    rule: 'a guard that is told to end releases its lease',
+    rule: 'a guard releases its lease at shutdown',
     run: async ({ deployment: { registry }, guard }) => {
       await eventually(() => demand(registry.renewals.length > 0, 'no lease is renewed'));
       await guard[Symbol.asyncDispose]();

@@ -82,8 +82,8 @@ export class Deployment implements AsyncDisposable {
         findSecret: (leaseId) => registry.secretOf(leaseId),
         onIgnored: () => {},
         onHeard: ({ leaseId, positions, applied }) => {
-          const told = { positions: fromLogPositions(positions) };
-          this.acknowledged.push({ leaseId, ...told, applied: fromLogPositions(applied) });
+          const received = { positions: fromLogPositions(positions) };
+          this.acknowledged.push({ leaseId, ...received, applied: fromLogPositions(applied) });
         },
       }),
     );

@@ -82,7 +82,9 @@ export class Change {
     return { isRevoke, atMs: timeline.nowMs, event, life: source.incarnation };
   }
 
-  /** Has the outbox numbered, and waits until the event's, or the head's, number may be told. */
+  /**
+   * Has the outbox numbered, and waits until the event's, or the head's, sequence may be returned.
+   */
   #learnPosition(decided: { atMs: number; event: Committed | undefined; life: string }): void {
     const source = this.#world.sources[sourceOfKind[this.#fact.ref.kind]];
     const { machine } = this.#process;

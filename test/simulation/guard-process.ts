@@ -18,7 +18,9 @@ import type { World } from './world.ts';
 /** What became of a look-up; undefined: it failed closed. */
 export type Outcome = { answer: TokenAnswer | Answer; permit: Permit | undefined } | undefined;
 
-/** What a guard that is broken claims of its positions: past the log, of another life, not applied. */
+/**
+ * What a guard that is broken claims of its positions: past the log, of another life, not applied.
+ */
 export type Overstatement = 'log' | 'incarnation' | 'applied';
 
 type Claims = { applied: Positions; acknowledged: Positions };
@@ -50,7 +52,7 @@ export class GuardProcess {
     this.#waiting = new Map();
     this.#tickAtMs = Number.POSITIVE_INFINITY;
     this.step({ kind: 'start' });
-    // NATS hears a little later: what came in between is learnt from the logs.
+    // The subscription starts a little later: events in between are read from the logs.
     this.machine.after(this.#world.random.between(0, 40), () => this.step({ kind: 'missed' }));
   }
 
@@ -62,7 +64,7 @@ export class GuardProcess {
   /** An event batch on NATS. */
   receive({ source, head, events }: Batch, isAuthentic: boolean): void {
     if (!isAuthentic && this.#world.protections['authentic-batches']) return;
-    this.step({ kind: 'heard', source, head, events });
+    this.step({ kind: 'batch', source, head, events });
   }
 
   step(input: GuardInput): void {
@@ -121,17 +123,17 @@ export class GuardProcess {
         this.#fill(action);
         break;
       case 'answer':
-        this.#tell(action.lookUpId, action);
+        this.#finish(action.lookUpId, action);
         break;
       case 'ended':
         break;
       case 'unavailable':
-        this.#tell(action.lookUpId, undefined);
+        this.#finish(action.lookUpId, undefined);
         break;
     }
   }
 
-  #tell(lookUpId: number, outcome: Outcome): void {
+  #finish(lookUpId: number, outcome: Outcome): void {
     const done = this.#waiting.get(lookUpId);
     this.#waiting.delete(lookUpId);
     done?.(outcome);

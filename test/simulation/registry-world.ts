@@ -19,7 +19,9 @@ import type { World } from './world.ts';
 /** Operations of the database; the head is read at its source. */
 type DatabaseOperation = Exclude<StoreOperation, { kind: 'readHead' }>;
 
-/** The registry's database: what all replicas share. Every operation takes effect in one instant. */
+/**
+ * The registry's database: what all replicas share. Every operation takes effect in one instant.
+ */
 class RegistryStore {
   readonly #world: World;
   readonly #leases = new Map<string, StoredLease>();
@@ -119,7 +121,7 @@ export class Replica {
   #lastCallId = 0;
   #tickAtMs = Number.POSITIVE_INFINITY;
   #cutUntilMs = 0;
-  /** When the last renewal took effect of which this process was told. */
+  /** When the last renewal known to this process took effect. */
   #renewedMs = 0;
 
   constructor(world: World, name: string, store: RegistryStore, settings: RegistrySettings) {
@@ -178,7 +180,7 @@ export class Replica {
       return;
     }
     if (action.kind === 'disbelieved') {
-      this.#world.trace(() => `${this.machine.name} does not believe ${JSON.stringify(action)}`);
+      this.#world.trace(() => `${this.machine.name} does not accept ${JSON.stringify(action)}`);
       return;
     }
     const { operationId, operation } = action;
@@ -199,11 +201,11 @@ export class Replica {
     const { timeline, network, random, profile } = this.#world;
     const { life } = this.machine;
     const renewedMs = this.#renewedMs;
-    const tell = (result: StoreResult) => {
+    const reply = (result: StoreResult) => {
       this.machine.run(() => this.step({ kind: 'stored', operationId, result }), life);
     };
     if (timeline.nowMs < this.#cutUntilMs) {
-      timeline.after(random.between(20, 100), () => tell({ kind: 'failed' }));
+      timeline.after(random.between(20, 100), () => reply({ kind: 'failed' }));
       return;
     }
     timeline.after(network.delayMs(operation.kind) / 2, () => {
@@ -217,7 +219,7 @@ export class Replica {
         if (!isLost && operation.kind === 'renewLease' && this.machine.life === life) {
           this.#renewedMs = Math.max(this.#renewedMs, doneMs);
         }
-        tell(isLost ? { kind: 'failed' } : result);
+        reply(isLost ? { kind: 'failed' } : result);
       });
     });
   }

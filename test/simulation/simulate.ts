@@ -13,7 +13,7 @@ const usage = `npm run simulate -- [--schedules N] [--seed S] [--without PROTECT
   --schedules N          how many (1000000)
   --seed S               of the first schedule; the others follow (random)
   --without PROTECTION   a control run: switched off, and steered to what it is there for
-  --trace                tells what happens in the schedule of --seed
+  --trace                prints the events of the schedule of --seed
   --list-protections     the names, one a line`;
 
 process.exitCode = await main();

@@ -4,11 +4,14 @@ import test from 'ava';
 import { runInWorkers } from './in-workers.ts';
 import { runSchedule } from './schedule.ts';
 
-// What is judged by its time runs beside this.
+// Tests that measure time run beside this.
 setPriority(constants.priority.PRIORITY_LOW);
 
 const workers = 2;
-/** How many schedules run is the machine's affair: a slow one runs fewer, and never less than a tenth. */
+/**
+ * How many schedules run is the machine's affair: a slow one runs fewer, and never less than a
+ * tenth.
+ */
 const schedulesMax = 20_000;
 const budget = { timeMs: 60_000, schedulesMin: 2_000 };
 /** Each control run finds its violation long before that many. */
@@ -58,10 +61,10 @@ for (const off of protectionNames) {
 }
 
 test('a schedule is the same each time that its seed is run', (t) => {
-  const tell = () => {
+  const run = () => {
     const lines: string[] = [];
     runSchedule(42, undefined, (line) => lines.push(line));
     return lines;
   };
-  t.deepEqual(tell(), tell());
+  t.deepEqual(run(), run());
 });

@@ -95,7 +95,7 @@ export class SourceWorld {
     if (!protections['publish-durable-numbers']) this.#relay();
   }
 
-  /** Where a caller's event is, or undefined while nobody may be told; -1: never. */
+  /** Where a caller's event is, or undefined while it may not be returned; -1: never. */
   positionOf(event: Committed, incarnation: string): Position | undefined | -1 {
     if (incarnation !== this.incarnation) return -1;
     return event.isDurable ? { incarnation, sequence: event.sequence } : undefined;
@@ -139,7 +139,9 @@ export class SourceWorld {
     return { value: this.current(ref) };
   }
 
-  /** Another primary takes over; the old one may serve what it had, and loses what was not durable. */
+  /**
+   * Another primary takes over; the old one may serve what it had, and loses what was not durable.
+   */
   failOver(staleMs: number): void {
     const { timeline, random } = this.#world;
     this.#world.trace(() => `${this.source} fails over`);

@@ -61,7 +61,7 @@ export class World {
     this.trace(() => `the world: ${JSON.stringify(this.profile)}`);
   }
 
-  /** Tells what happens, where somebody wants to read it. */
+  /** Writes a trace, if requested. */
   trace(line: () => string): void {
     this.#onTrace?.(`${this.timeline.nowMs.toFixed(2).padStart(9)} ${line()}`);
   }

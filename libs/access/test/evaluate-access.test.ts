@@ -4,7 +4,7 @@ import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import test from 'ava';
 import type { Question } from '../access.ts';
-import { judge, type TargetFacts } from '../evaluate-access.ts';
+import { evaluateAccess, type TargetFacts } from '../evaluate-access.ts';
 import { holdsScope } from '../scopes.ts';
 
 const now = new Date('2026-01-01T00:00:00Z');
@@ -77,7 +77,7 @@ const rows: Row[] = [
     refused: ErrorReason.ERROR_REASON_SCOPE_REQUIRED,
   },
   {
-    rule: 'a missing scope is told before anything of the target is looked at',
+    rule: 'a missing scope is reported before the target is checked',
     question: { scope: 'token:read' },
     facts: {},
     refused: ErrorReason.ERROR_REASON_SCOPE_REQUIRED,
@@ -155,12 +155,12 @@ const rows: Row[] = [
     refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
   },
   {
-    rule: 'a member is told that its level is too low',
+    rule: 'a member gets ADMIN_REQUIRED if its level is too low',
     facts: { ...facts, level: Level.LEVEL_MEMBER },
     refused: ErrorReason.ERROR_REASON_ADMIN_REQUIRED,
   },
   {
-    rule: 'an admin is told that an owner is needed',
+    rule: 'an admin gets ADMIN_REQUIRED if an owner is required',
     question: { ...inOrganization, level: Level.LEVEL_OWNER },
     refused: ErrorReason.ERROR_REASON_ADMIN_REQUIRED,
   },
@@ -174,7 +174,7 @@ const rows: Row[] = [
     facts: { ...facts, level: Level.LEVEL_MEMBER },
   },
   {
-    rule: 'a deleted project is judged by its last owner where gone targets are asked about',
+    rule: 'a deleted project is evaluated by its last owner if gone targets are allowed',
     question: { evenGone: true },
     facts: { ...facts, project: { ...project, state: ProjectState.PROJECT_STATE_DELETED } },
   },
@@ -212,13 +212,13 @@ const rows: Row[] = [
     refused: ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND,
   },
   {
-    rule: 'an organization that is still there is judged like every other',
+    rule: 'an existing organization is evaluated like every other',
     question: { ...inOrganization, evenGone: true },
     facts: { organization: open },
     refused: ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND,
   },
   {
-    rule: 'what is hidden is told as what the caller named',
+    rule: 'a hidden target is reported as the one that the caller named',
     question: {
       ...inOrganization,
       hiddenAs: { reason: ErrorReason.ERROR_REASON_MOVE_NOT_FOUND, detail: 'mov_1' },
@@ -247,14 +247,14 @@ const rows: Row[] = [
 for (const row of rows) {
   test(row.rule, (t) => {
     const fact = row.key === 'none' ? undefined : { ...key, ...row.key };
-    const answer = judge({ ...asked, ...row.question }, fact, row.facts ?? facts, now);
+    const answer = evaluateAccess({ ...asked, ...row.question }, fact, row.facts ?? facts, now);
     t.is(answer.allowed ? undefined : answer.refusal.reason, row.refused);
   });
 }
 
-test('a refusal tells the key only where the key itself is good', (t) => {
-  const lacking = judge({ ...asked, scope: 'token:read' }, key, {}, now);
-  const disabled = judge(asked, { ...key, disabled: true }, facts, now);
+test('a denial has the key only if the key itself is valid', (t) => {
+  const lacking = evaluateAccess({ ...asked, scope: 'token:read' }, key, {}, now);
+  const disabled = evaluateAccess(asked, { ...key, disabled: true }, facts, now);
   t.is(lacking.allowed ? 'allowed' : lacking.key, key);
   t.is(disabled.allowed ? 'allowed' : disabled.key, undefined);
 });

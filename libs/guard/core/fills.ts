@@ -15,7 +15,7 @@ export type Fill = {
 
 /**
  * The fills in flight, those included that nobody waits for any more: each stays until its result
- * or failure is told.
+ * or failure is returned.
  */
 export class Fills {
   readonly #max: number;
@@ -76,7 +76,9 @@ export class Fills {
   }
 }
 
-/** Whether an event may end what a fill asks for: of a key, the id is not known before its result. */
+/**
+ * Whether an event may end what a fill asks for: of a key, the id is not known before its result.
+ */
 function mayEnd({ kind, name }: FactName, ref: FactRef): boolean {
   if (kind !== ref.kind) return false;
   return kind === 'key' || name === (ref.fingerprint ?? ref.id);

@@ -16,15 +16,15 @@ const aheadMax = 1_000;
 
 /**
  * One source's position: the last sequence that was applied. Events that follow are applied as they
- * are heard; gaps, a position told by others and another life of the log are read from the log.
+ * arrive; gaps, positions announced elsewhere and another incarnation are read from the log.
  */
 export class Follower {
   readonly #source: Source;
   readonly #settings: GuardSettings;
   readonly #follow: Follow;
   #position: Position | undefined;
-  /** The farthest position that anyone told of. */
-  #told: Position | undefined;
+  /** The latest position announced by any message. */
+  #announced: Position | undefined;
   readonly #ahead = new Map<number, GuardEvent>();
   /** Whether everything that is known of the log was asked for after the last loss. */
   #isSure = true;
@@ -44,8 +44,8 @@ export class Follower {
     return this.#position;
   }
 
-  get told(): Position | undefined {
-    return this.#told;
+  get announced(): Position | undefined {
+    return this.#announced;
   }
 
   get wakeMs(): number {
@@ -62,7 +62,7 @@ export class Follower {
     this.readIfBehind(now);
   }
 
-  heard(incarnation: string, events: readonly GuardEvent[], now: Reading): void {
+  receive(incarnation: string, events: readonly GuardEvent[], now: Reading): void {
     for (const event of events) {
       this.#learn({ incarnation, sequence: event.sequence });
       if (this.#position?.incarnation === incarnation) this.#take(event);
@@ -76,7 +76,7 @@ export class Follower {
     this.readIfBehind(now);
   }
 
-  /** Events may have been missed: the log tells. */
+  /** Events may have been missed: read the log. */
   missed(now: Reading): void {
     this.#isSure = false;
     this.readIfBehind(now);
@@ -124,14 +124,15 @@ export class Follower {
   }
 
   get #isBehind(): boolean {
-    const told = this.#told;
+    const announced = this.#announced;
     return (
-      this.#position === undefined || (told !== undefined && !hasReached(this.#position, told))
+      this.#position === undefined ||
+      (announced !== undefined && !hasReached(this.#position, announced))
     );
   }
 
   #learn(position: Position): void {
-    if (!hasReached(this.#told, position)) this.#told = position;
+    if (!hasReached(this.#announced, position)) this.#announced = position;
   }
 
   /** Applies an event that is next, and keeps one that came too early. */

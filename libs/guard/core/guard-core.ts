@@ -145,8 +145,8 @@ export class GuardCore {
         for (const source of sources) this.#followers[source].tick(now);
         this.#lease.tick(now, this.#emit);
         break;
-      case 'heard':
-        this.#heard(input, now);
+      case 'batch':
+        this.#applyBatch(input, now);
         break;
       case 'missed':
         for (const source of input.source === undefined ? sources : [input.source]) {
@@ -189,11 +189,14 @@ export class GuardCore {
   // Events
 
   /** A source broadcasts no event past the head of its log: such a batch is somebody's mistake. */
-  #heard({ source, head, events }: Extract<GuardInput, { kind: 'heard' }>, now: Reading): void {
+  #applyBatch(
+    { source, head, events }: Extract<GuardInput, { kind: 'batch' }>,
+    now: Reading,
+  ): void {
     const within = this.#protections['batch-within-its-head']
       ? events.filter(({ sequence }) => sequence <= head.sequence)
       : events;
-    this.#followers[source].heard(head.incarnation, within, now);
+    this.#followers[source].receive(head.incarnation, within, now);
   }
 
   #apply(source: Source, { sequence, ends }: GuardEvent): void {
@@ -246,11 +249,11 @@ export class GuardCore {
     if (view !== undefined) this.#permits.carryInto(view, now, endingToo);
   }
 
-  /** How far the registry is told that events are applied. */
+  /** The applied positions that are reported to the registry. */
   #reached(): Positions {
     return positionsOf((source) => {
-      const { position, told } = this.#followers[source];
-      return this.#protections['acknowledge-after-applying'] ? position : told;
+      const { position, announced } = this.#followers[source];
+      return this.#protections['acknowledge-after-applying'] ? position : announced;
     });
   }
 
@@ -259,7 +262,7 @@ export class GuardCore {
     return positionsOf((source) => this.#acknowledgements[source].acknowledgeable(reached[source]));
   }
 
-  /** Tells the registry at once what may be acknowledged by now, if it is more than before. */
+  /** Sends an acknowledgement to the registry if more can be acknowledged than before. */
   #acknowledge(): void {
     const leaseId = this.#lease.id;
     if (leaseId === undefined) return;
@@ -271,7 +274,7 @@ export class GuardCore {
     }
     this.#acknowledged = { leaseId, positions };
     const { guardName } = this.#settings;
-    // A new lease tells by its first renewal.
+    // A new lease acknowledges by its first renewal.
     const applied = this.#reached();
     if (!isNew) this.#emit({ kind: 'acknowledge', leaseId, guardName, positions, applied });
   }

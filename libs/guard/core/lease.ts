@@ -82,7 +82,9 @@ export class Lease {
     else this.acquire(now, emit);
   }
 
-  /** Asks for a lease, and in the same turn for its first view: the registry may see either first. */
+  /**
+   * Asks for a lease, and in the same turn for its first view: the registry may see either first.
+   */
   acquire(now: Reading, emit: Emit): void {
     if (this.#isDrained) return;
     const leaseId = this.#held?.id ?? this.#settings.newLeaseId();
@@ -142,7 +144,7 @@ export class Lease {
     }
     this.#unanswered = 0;
     if (reply.result === 'lost') {
-      // A late acquisition may have made it after that answer. If not, the next renewal tells.
+      // A late acquisition may have made it after that answer. If not, the next renewal shows it.
       if (requestId < this.#found) return undefined;
       // Facts and positions stay: a new lease goes on from them.
       this.#forget();

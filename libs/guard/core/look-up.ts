@@ -1,6 +1,11 @@
 import type { Answer, Question, TokenAnswer } from '@silo/access/access.ts';
 import { decoyOrganizationId } from '@silo/access/decoy.ts';
-import { isLive, judge, judgeKey, type TargetFacts } from '@silo/access/evaluate-access.ts';
+import {
+  evaluateAccess,
+  evaluateKey,
+  isLive,
+  type TargetFacts,
+} from '@silo/access/evaluate-access.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import {
   type FactKind,
@@ -41,7 +46,7 @@ export type LookUp = {
   over: boolean;
 };
 
-/** Tells what is known of a fact; undefined: nothing. */
+/** Returns the cached fact; undefined if there is none. */
 export type Recall = <Kind extends FactKind>(
   kind: Kind,
   id: string,
@@ -74,8 +79,8 @@ export function asksOwners(asked: Asked): boolean {
 
 /**
  * Whether memory does not say that the key's account is a member of the organization in question.
- * Then nothing of the answer may come from memory: what others have asked about a hidden target would
- * make it faster to find than one that does not exist.
+ * Then nothing of the answer may come from memory: what others have asked about a hidden target
+ * would make it faster to find than one that does not exist.
  */
 export function mayBeStranger(asked: Asked, recall: Recall): boolean {
   if (asked.kind === 'token') return false;
@@ -157,21 +162,23 @@ function decideAccess(
 ): Answer | undefined {
   const key = gather.get('key', keyHash, keyHash.slice(0, 12));
   const target = gatherTarget(question, gather);
-  if (key !== undefined && judgeKey(question, key.value, now) !== undefined) {
-    return judge(question, key.value, {}, now);
+  if (key !== undefined && evaluateKey(question, key.value, now) !== undefined) {
+    return evaluateAccess(question, key.value, {}, now);
   }
   if (key === undefined || target === undefined) return undefined;
   const organizationId = organizationOf(question, target);
   if (organizationId === undefined || !isLive(key.value, now))
-    return judge(question, key.value, target, now);
+    return evaluateAccess(question, key.value, target, now);
   const level = gather.get('membership', membershipId(key.value.accountId, organizationId));
   const organization = gather.get('organization', organizationId);
   if (level === undefined || organization === undefined) return undefined;
   const facts = { ...target, level: level.value, organization: organization.value };
-  return judge(question, key.value, facts, now);
+  return evaluateAccess(question, key.value, facts, now);
 }
 
-/** The organization that decides; a decoy for a project that does not exist; undefined: none does. */
+/**
+ * The organization that decides; a decoy for a project that does not exist; undefined: none does.
+ */
 function organizationOf(
   { projectId, organizationId }: Question,
   { project }: TargetFacts,

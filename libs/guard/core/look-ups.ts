@@ -154,8 +154,8 @@ export class LookUps {
   }
 
   /**
-   * Whether a refusal is asked again: what memory says no to may have been granted since, and whoever
-   * was told so comes at once. Where many are refused, memory has the last word.
+   * Whether to re-check a cached denial with the owners: access may have been granted since, and a
+   * caller that knows it calls at once. Under many denials, the cached decision is final.
    */
   #mustDoubt(lookUp: LookUp, refs: FactRef[]): boolean {
     if (lookUp.doubts || this.#isBusy) return false;

@@ -16,14 +16,16 @@ export type RenewAnswer =
   /** There is no such lease: acquire another. */
   | { result: 'lost' };
 
-/** What a guard is told. `undefined` as a reply: the request failed, or nobody knows. */
+/** The inputs of a guard. `undefined` as a reply: the request failed, or its outcome is unknown. */
 export type GuardInput =
   | { kind: 'start' }
   /** Due at `wakeMonotonicMs()`; more often does no harm. */
   | { kind: 'tick' }
   /** Events on NATS, one after the other. */
-  | { kind: 'heard'; source: Source; head: Position; events: readonly GuardEvent[] }
-  /** Events of the source, or of all, may have been missed: NATS hears again from now on. */
+  | { kind: 'batch'; source: Source; head: Position; events: readonly GuardEvent[] }
+  /**
+   * Events of the source, or of all, may have been missed: the subscription is active from now on.
+   */
   | { kind: 'missed'; source?: Source | undefined }
   | { kind: 'read'; requestId: number; source: Source; page: EventPage | undefined }
   | { kind: 'acquired'; requestId: number; reply: { numbers: LeaseNumbers } | undefined }

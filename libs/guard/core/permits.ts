@@ -8,7 +8,7 @@ export type Permit = {
   /** The view that it is held under: a permit never outlives it. */
   view: Fence;
   readonly own: Fence;
-  /** An event has ended what it rests on: whoever waits for it waits for its end. */
+  /** An event has ended a fact that it depends on: acknowledgements wait for its end. */
   isEnding: boolean;
   /** Released or expired: for good, whatever the clocks say later. */
   over: boolean;

@@ -29,9 +29,9 @@ export const protectionRules = {
   'authentic-batches': 'world: an event batch on NATS that is not authentic is ignored',
   'authentic-acknowledgements': 'world: an acknowledgement that is not authentic is ignored',
   'batch-within-its-head': 'events of a batch past the head that it states are ignored',
-  'committed-positions': 'the registry believes no position beyond what the source has committed',
-  'present-incarnation': 'the registry believes no position of another incarnation of a log',
-  'acknowledged-within-applied': 'the registry believes no acknowledgement beyond what is applied',
+  'committed-positions': 'the registry accepts no position beyond what the source has committed',
+  'present-incarnation': 'the registry accepts no position of another incarnation of a log',
+  'acknowledged-within-applied': 'the registry accepts no acknowledgement beyond what is applied',
   'lease-of-its-owner': 'a lease is renewed and released only by the certificate that acquired it',
 } as const;
 

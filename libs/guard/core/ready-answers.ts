@@ -13,8 +13,8 @@ const loadMax = 0.7;
 
 /**
  * Ready answers by token. The tokens stand four characters to a word in slots of an open-addressing
- * table, so that a hit touches three places in memory; by a Map of strings it is more, which is what
- * a look-up costs once a million tokens fit into no cache (decision 008).
+ * table, so that a hit touches three places in memory; by a Map of strings it is more, which is
+ * what a look-up costs once a million tokens fit into no cache (decision 008).
  *
  * What is no ASCII text of a secret's length is never held. Who sets an answer ends it when a fact
  * behind it ends.
@@ -101,7 +101,7 @@ export class ReadyAnswers {
       all |= a | b | c | d;
       key[word] = a | (b << 8) | (c << 16) | (d << 24);
     }
-    let last = 1; // never 0, which is how an empty slot is told
+    let last = 1; // never 0, which marks an empty slot
     for (; at < secretLength; at++) {
       const code = token.charCodeAt(at);
       all |= code;

@@ -1,6 +1,6 @@
 /** The numbers of a guard. The lease's own come from the registry with each lease. */
 export type GuardSettings = {
-  /** Tells guards apart in logs; two processes may bear the same. */
+  /** A name for logs; it need not be unique. */
   guardName: string;
   /** Remembered facts of each kind. */
   factsMax: number;
@@ -21,7 +21,7 @@ export type GuardSettings = {
   newLeaseId: () => string;
 };
 
-/** The numbers of a lease, told by the registry. */
+/** The settings of a lease, from the registry. */
 export type LeaseNumbers = {
   /** L: how long a barrier waits for a silent guard. */
   leaseMs: number;

@@ -65,7 +65,7 @@ test('an event ends its fact at once, and is acknowledged', (t) => {
   t.deepEqual(kindsOf(actions), ['ended', 'acknowledge']);
 });
 
-test('an event that is heard twice changes nothing', (t) => {
+test('an event that is received twice has no further effect', (t) => {
   const bench = warm();
   bench.tokenRevoked(11);
   bench.fill(bench.lookUp());
@@ -90,7 +90,7 @@ test('another life of a log ends all facts of its source, fills in flight includ
   const bench = warm();
   const restart = () => {
     bench.step({
-      kind: 'heard',
+      kind: 'batch',
       source: 'project',
       head: { incarnation: 'b', sequence: 1 },
       events: [{ sequence: 1, ends: [] }],
@@ -103,7 +103,7 @@ test('another life of a log ends all facts of its source, fills in flight includ
   };
   const ends = [{ kind: 'project', name: 'prj_1' }] as const;
   bench.step({
-    kind: 'heard',
+    kind: 'batch',
     source: 'project',
     head: { incarnation: 'a', sequence: 11 },
     events: [{ sequence: 11, ends }],
@@ -270,7 +270,7 @@ test('a log is followed that always takes longer to answer than a first request 
   const head = { incarnation: 'a', sequence: 10 };
   const page = { events: [], head, isCompacted: false };
   const due: { atMs: number; input: GuardInput }[] = [];
-  const hear = (actions: GuardAction[]) => {
+  const collect = (actions: GuardAction[]) => {
     for (const action of actions) {
       if (action.kind !== 'readEvents') continue;
       const { requestId, source } = action;
@@ -278,12 +278,12 @@ test('a log is followed that always takes longer to answer than a first request 
       due.push({ atMs: bench.now.monotonicMs + 250, input });
     }
   };
-  hear(bench.step({ kind: 'start' }));
+  collect(bench.step({ kind: 'start' }));
   for (let passedMs = 0; passedMs < 2_000; passedMs += 10) {
     bench.pass(10);
-    hear(bench.step({ kind: 'tick' }));
+    collect(bench.step({ kind: 'tick' }));
     for (; due[0] !== undefined && due[0].atMs <= bench.now.monotonicMs; due.shift()) {
-      hear(bench.step(due[0].input));
+      collect(bench.step(due[0].input));
     }
   }
   t.deepEqual(bench.core.positions(), { org: head, project: head, token: head });

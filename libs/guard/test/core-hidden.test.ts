@@ -94,7 +94,7 @@ const histories: Record<string, [keyHash: string, target: Target][]> = {
 for (const [what, history] of Object.entries(histories)) {
   for (const wantsPermit of [false, true]) {
     const how = wantsPermit ? 'to change it' : 'to read it';
-    const told = (target: Target) => {
+    const decided = (target: Target) => {
       const owners = new Owners();
       for (const [keyHash, before] of history) owners.ask(keyHash, before, wantsPermit);
       const { rounds, answer } = owners.ask(ownHash, target, wantsPermit);
@@ -107,15 +107,15 @@ for (const [what, history] of Object.entries(histories)) {
         ['key', 'project'],
         ['membership', 'organization'],
       ];
-      t.deepEqual(told(hidden), { rounds, reason });
-      t.deepEqual(told(absent), { rounds, reason });
+      t.deepEqual(decided(hidden), { rounds, reason });
+      t.deepEqual(decided(absent), { rounds, reason });
     });
 
     test(`a hidden organization costs what an absent one does, ${how}, where the guard remembers ${what}`, (t) => {
       const reason = ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND;
       const rounds = [['key'], ['membership', 'organization']];
-      t.deepEqual(told({ organizationId: 'org_host' }), { rounds, reason });
-      t.deepEqual(told({ organizationId: 'org_absent' }), { rounds, reason });
+      t.deepEqual(decided({ organizationId: 'org_host' }), { rounds, reason });
+      t.deepEqual(decided({ organizationId: 'org_absent' }), { rounds, reason });
     });
   }
 }

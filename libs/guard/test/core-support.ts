@@ -30,7 +30,7 @@ const values: Partial<Record<string, FactValues['token'] | FactValues['project']
   prj_1: { organizationId: 'org_1', state: ProjectState.PROJECT_STATE_ACTIVE },
 };
 
-/** A guard's core with a hand on its clocks, and owners that answer when they are told to. */
+/** A guard core with controlled clocks, and owners that respond when the test says so. */
 export class Bench {
   readonly core: GuardCore;
   readonly now = { monotonicMs: 5_000, wallMs: 1_000_000 };
@@ -107,7 +107,7 @@ export class Bench {
   tokenRevoked(sequence: number): GuardAction[] {
     const ends = [{ kind: 'token', name: 'aaaaaaaaaaaa' }] as const;
     return this.step({
-      kind: 'heard',
+      kind: 'batch',
       source: 'token',
       head: { incarnation: 'a', sequence },
       events: [{ sequence, ends }],

@@ -9,7 +9,7 @@ import { eventually } from '../../../test/harness/eventually.ts';
 import type { TestSilo } from '../../../test/harness/silo.ts';
 import { type CreateGuardOptions, createGuard, type Guard } from '../create-guard.ts';
 
-/** What a product is told of a deployment. */
+/** The addresses and credentials that a product gets. */
 export function guardOptions(silo: TestSilo): CreateGuardOptions {
   return {
     name: 'edge',

@@ -32,7 +32,7 @@ test.before(async (t) => {
 test.after.always((t) => t.context.silo?.[Symbol.asyncDispose]());
 
 /** An event that this release does not know, in the log of the project service. */
-async function tellUnknownEvent(silo: TestSilo): Promise<void> {
+async function emitUnknownEvent(silo: TestSilo): Promise<void> {
   await using eventLog = createEventLog({
     client: silo.mongo,
     db: silo.mongo.db(`${silo.databasePrefix}_project`),
@@ -59,9 +59,9 @@ test.serial('what was asked once is answered in the same turn, and by memory', a
   const answer = remembered(guard.authorize(ada.apiKey, need));
   t.like(answer, { allowed: true });
   t.is(answer?.allowed && answer.facts.organization?.level, Level.LEVEL_OWNER);
-  const { answers, isHearing } = guard.status();
+  const { answers, isSubscribed } = guard.status();
   t.is(answers.memory, 2);
-  t.true(isHearing);
+  t.true(isSubscribed);
 });
 
 test.serial('what is malformed is refused in the same turn, before there is a view', (t) => {
@@ -104,8 +104,8 @@ test.serial(
   async (t) => {
     const { silo } = t.context;
     const { ada, guard } = await openKnowing(t, silo);
-    const heard: Revoked[] = [];
-    using _listening = guard.onRevoked((revoked) => heard.push(revoked));
+    const revocations: Revoked[] = [];
+    using _listening = guard.onRevoked((revoked) => revocations.push(revoked));
     await using yardstick = await Yardstick.start(silo.mongo);
     const fromMs = machineMs();
     const request = { projectId: ada.projectId, expectedFingerprint: '', requestId: '' };
@@ -118,7 +118,9 @@ test.serial(
     t.true(elapsedMs < 50 * roundMs, `${elapsedMs} ms, where a round takes ${roundMs}`);
     const name = fingerprintOf(ada.projectToken);
     t.true(
-      heard.some(({ facts }) => facts !== 'everything' && facts.some((fact) => fact.name === name)),
+      revocations.some(
+        ({ facts }) => facts !== 'everything' && facts.some((fact) => fact.name === name),
+      ),
     );
   },
 );
@@ -180,7 +182,7 @@ test.serial(
     const { ada, guard } = await openKnowing(t, silo);
     const ended: Revoked[] = [];
     using _listening = guard.onRevoked((revoked) => ended.push(revoked));
-    await tellUnknownEvent(silo);
+    await emitUnknownEvent(silo);
     await eventually(() => {
       const all = ended.find(({ source, facts }) => source === 'project' && facts === 'everything');
       if (all === undefined) throw new Error(JSON.stringify(ended));
@@ -225,7 +227,7 @@ test.serial('the use of a key at a guard is noted', async (t) => {
   t.true(Math.abs(Date.now() - used.getTime()) < 60_000);
 });
 
-test.serial('metrics tell how a guard is', async (t) => {
+test.serial('metrics report the state of a guard', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp('Ada');
   const metrics = createRegistry({ service: 'edge', region: 'us' });

@@ -107,23 +107,26 @@ test.serial(
   },
 );
 
-test.serial('a renewal is believed only within what the sources have committed', async (t) => {
-  await using silo = await startTestSilo(leases);
-  const guard = silo.internal(certificate('guard-edge')).token.registry;
-  const leaseId = ulid().toLowerCase();
-  await guard.acquire({ leaseId, guardName: 'overstating' });
-  const ada = await silo.signUp('Ada');
-  const { head } = await silo.internal().token.eventLog.getHead({});
-  const { incarnation = '', sequence = 0 } = head ?? {};
-  const claims = [
-    [{ source: 'token', incarnation, sequence: sequence + 1_000_000 }],
-    [{ source: 'token', incarnation: 'zzzzzzzzzzzzzzzzzzzzzzzzzz', sequence }],
-  ];
-  for (const positions of claims) {
-    await guard.renew({ leaseId, applied: positions, acknowledged: positions });
-  }
-  const { propagation } = await ada.api.projectTokens.regenerateProjectToken({
-    ...{ projectId: ada.projectId, expectedFingerprint: '', requestId: '' },
-  });
-  t.like(propagation, { guards: 5, acknowledged: 4, expired: 1 });
-});
+test.serial(
+  'positions of a renewal are accepted only within what the sources have committed',
+  async (t) => {
+    await using silo = await startTestSilo(leases);
+    const guard = silo.internal(certificate('guard-edge')).token.registry;
+    const leaseId = ulid().toLowerCase();
+    await guard.acquire({ leaseId, guardName: 'overstating' });
+    const ada = await silo.signUp('Ada');
+    const { head } = await silo.internal().token.eventLog.getHead({});
+    const { incarnation = '', sequence = 0 } = head ?? {};
+    const claims = [
+      [{ source: 'token', incarnation, sequence: sequence + 1_000_000 }],
+      [{ source: 'token', incarnation: 'zzzzzzzzzzzzzzzzzzzzzzzzzz', sequence }],
+    ];
+    for (const positions of claims) {
+      await guard.renew({ leaseId, applied: positions, acknowledged: positions });
+    }
+    const { propagation } = await ada.api.projectTokens.regenerateProjectToken({
+      ...{ projectId: ada.projectId, expectedFingerprint: '', requestId: '' },
+    });
+    t.like(propagation, { guards: 5, acknowledged: 4, expired: 1 });
+  },
+);

@@ -63,7 +63,7 @@ test.serial('without NATS a revocation holds all the same, by renewals', async (
   t.true((await untilRemembered(() => guard.verifyToken(first.token))).allowed);
   await nats.start();
   await eventually(() => {
-    if (!guard.status().isHearing) throw new Error('it does not hear');
+    if (!guard.status().isSubscribed) throw new Error('it is not subscribed');
   });
   const second = await regenerate(ada);
   t.false((await guard.verifyToken(first.token)).allowed);

@@ -1,4 +1,4 @@
-import { judge } from '@silo/access/evaluate-access.ts';
+import { evaluateAccess } from '@silo/access/evaluate-access.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
@@ -173,7 +173,8 @@ function mayAnything(key: LiveKey, projectId: string, organizationId: string, le
   const target = { project, organization: { membersMayCreateProjects: true }, level };
   return ['project:read', 'event:write', 'event:read', 'token:read', 'activity:read'].some(
     (scope) =>
-      judge({ keyHash: new Uint8Array(32), scope, projectId }, fact, target, new Date()).allowed,
+      evaluateAccess({ keyHash: new Uint8Array(32), scope, projectId }, fact, target, new Date())
+        .allowed,
   );
 }
 

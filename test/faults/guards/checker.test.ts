@@ -1,4 +1,6 @@
-/** The judge of the guards' history is judged: by histories that keep the promise, and that break it. */
+/**
+ * Tests the checker of guard histories with histories that keep the guarantee, and that break it.
+ */
 import { appendFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,21 +19,21 @@ function asked(startMs: number, endMs: number, more: Partial<Verification> = {})
   return { questionId: 1, startMs, endMs, verdict: 'accepted', isFromMemory: true, ...more };
 }
 
-function judge(periods: Period[], verifications: Verification[]) {
+function check(periods: Period[], verifications: Verification[]) {
   const checker = new Checker(periods);
   checker.see('guard-1', verifications);
   return checker.report();
 }
 
 test('an acceptance that started before the RPC returned is allowed, however long it took', (t) => {
-  const { violations, accepted, proved } = judge([ended], [asked(99, 500), asked(100, 101)]);
+  const { violations, accepted, proved } = check([ended], [asked(99, 500), asked(100, 101)]);
   t.deepEqual(violations, []);
   t.is(accepted, 2);
   t.is(proved, 0);
 });
 
-test('an acceptance that started after the RPC returned is found, and told with guard and delay', (t) => {
-  const { violations } = judge([ended], [asked(50, 50), asked(100.001, 100.002)]);
+test('an acceptance that started after the RPC returned is found, and reported with guard and delay', (t) => {
+  const { violations } = check([ended], [asked(50, 50), asked(100.001, 100.002)]);
   t.deepEqual(violations, [
     'guard-1 accepts from memory question 1 (a token, RegenerateProjectToken) 0.001 ms after its RPC had returned',
   ]);
@@ -39,17 +41,17 @@ test('an acceptance that started after the RPC returned is found, and told with 
 
 test('an acceptance after a dead RPC is found once a renewal and a lease have gone by', (t) => {
   const bounded: Period = { ...ended, end: { atMs: 100, why: 'bounded' } };
-  const { violations } = judge([bounded], [asked(120, 121, { isFromMemory: false })]);
+  const { violations } = check([bounded], [asked(120, 121, { isFromMemory: false })]);
   t.regex(violations.join(), /after asking .* 20\.000 ms after its bound had passed/);
 });
 
 test('an acceptance of what was never given, or not yet, is found', (t) => {
-  const { violations } = judge([ended], [asked(1, 9), asked(50, 60, { questionId: 2 })]);
+  const { violations } = check([ended], [asked(1, 9), asked(50, 60, { questionId: 2 })]);
   t.is(violations.length, 2);
 });
 
 test('refusals and failures are allowed at any time', (t) => {
-  const { violations, unavailable } = judge(
+  const { violations, unavailable } = check(
     [ended],
     [asked(200, 201, { verdict: 'refused' }), asked(200, 201, { verdict: 'unavailable' })],
   );
@@ -59,26 +61,26 @@ test('refusals and failures are allowed at any time', (t) => {
 
 test('what was given again may be accepted again, from when its RPC was sent, and not in between', (t) => {
   const again: Period = { ...ended, fromMs: 300, end: undefined };
-  t.deepEqual(judge([ended, again], [asked(90, 90), asked(299, 300)]).violations, []);
-  t.is(judge([ended, again], [asked(200, 299)]).violations.length, 1);
+  t.deepEqual(check([ended, again], [asked(90, 90), asked(299, 300)]).violations, []);
+  t.is(check([ended, again], [asked(200, 299)]).violations.length, 1);
 });
 
 test('what was not taken away for sure may be accepted for ever', (t) => {
-  t.deepEqual(judge([{ ...ended, end: undefined }], [asked(1e9, 1e9)]).violations, []);
+  t.deepEqual(check([{ ...ended, end: undefined }], [asked(1e9, 1e9)]).violations, []);
 });
 
 test('a period is proved by an acceptance before its end and a question after it', (t) => {
   const after = asked(102.5, 103, { verdict: 'refused' });
-  const report = judge([ended, { ...ended, questionId: 2 }], [asked(50, 51), after]);
+  const report = check([ended, { ...ended, questionId: 2 }], [asked(50, 51), after]);
   t.is(report.ended, 2);
   t.is(report.proved, 1);
   t.deepEqual(report.nextAskedMs, { median: 2.5, max: 2.5 });
 });
 
-test('of many violations some are told and all are counted', (t) => {
+test('of many violations some are reported and all are counted', (t) => {
   const many = Array.from({ length: 100 }, () => asked(200, 200));
-  const { violations, violationsUntold } = judge([ended], many);
-  t.is(violations.length + violationsUntold, 100);
+  const { violations, violationsUnreported } = check([ended], many);
+  t.is(violations.length + violationsUnreported, 100);
 });
 
 const leaseMs = 1_000;
@@ -86,46 +88,46 @@ const attempt: Attempt = {
   ...{ what: 'RemoveMember', sentMs: 0, endedMs: 2_000, outcome: 'OK', yardstickMs: 20 },
 };
 
-function judgeAttempts(attempts: Attempt[]): string[] {
+function checkAttempts(attempts: Attempt[]): string[] {
   const checker = new Checker([]);
   checker.seeAttempts(attempts, { leaseMs });
   return checker.report().violations;
 }
 
 test('an RPC that ends within a lease and its own work is in time, and later is found', (t) => {
-  t.deepEqual(judgeAttempts([attempt]), []);
+  t.deepEqual(checkAttempts([attempt]), []);
   const late = { ...attempt, endedMs: 2_001 };
-  const told = 'while an empty RPC and transaction took 20 ms at most';
-  t.deepEqual(judgeAttempts([late]), [`RemoveMember took 2001 ms and said OK, ${told}`]);
+  const text = 'while an empty RPC and transaction took 20 ms at most';
+  t.deepEqual(checkAttempts([late]), [`RemoveMember took 2001 ms and said OK, ${text}`]);
   const after = '40 ms after “NATS is killed” was over';
-  t.deepEqual(judgeAttempts([{ ...late, after }]), [
-    `RemoveMember took 2001 ms and said OK, ${told}, ${after}`,
+  t.deepEqual(checkAttempts([{ ...late, after }]), [
+    `RemoveMember took 2001 ms and said OK, ${text}, ${after}`,
   ]);
-  t.is(judgeAttempts([{ ...late, outcome: 'DEPENDENCY_UNAVAILABLE' }]).length, 1);
+  t.is(checkAttempts([{ ...late, outcome: 'DEPENDENCY_UNAVAILABLE' }]).length, 1);
 });
 
 test('an RPC may take longer that says it does not know, or that a stopped process had', (t) => {
   const late = { ...attempt, endedMs: 9_000 };
-  t.deepEqual(judgeAttempts([{ ...late, outcome: 'PROPAGATION_UNCONFIRMED' }]), []);
-  t.deepEqual(judgeAttempts([{ ...late, excuse: 'token-1 was stopped' }]), []);
+  t.deepEqual(checkAttempts([{ ...late, outcome: 'PROPAGATION_UNCONFIRMED' }]), []);
+  t.deepEqual(checkAttempts([{ ...late, excuse: 'token-1 was stopped' }]), []);
 });
 
 test('what an RPC may take beyond a lease grows with what the machine takes for nothing', (t) => {
   const late = { ...attempt, endedMs: 4_000 };
-  t.is(judgeAttempts([{ ...late, yardstickMs: 59 }]).length, 1);
-  t.is(judgeAttempts([{ ...late, yardstickMs: 60 }]).length, 0);
+  t.is(checkAttempts([{ ...late, yardstickMs: 59 }]).length, 1);
+  t.is(checkAttempts([{ ...late, yardstickMs: 60 }]).length, 0);
 });
 
 test('an RPC may take a second beyond a lease on the quickest machine', (t) => {
   const quick = { ...attempt, yardstickMs: 1 };
-  t.is(judgeAttempts([quick]).length, 0);
-  t.is(judgeAttempts([{ ...quick, endedMs: 2_001 }]).length, 1);
+  t.is(checkAttempts([quick]).length, 0);
+  t.is(checkAttempts([{ ...quick, endedMs: 2_001 }]).length, 1);
 });
 
 test('an RPC that hangs is found on a machine that is a hundred times slower', (t) => {
   const yardstickMs = 500;
-  t.is(judgeAttempts([{ ...attempt, endedMs: 30_000, yardstickMs }]).length, 1);
-  t.is(judgeAttempts([{ ...attempt, endedMs: 20_000, yardstickMs }]).length, 0);
+  t.is(checkAttempts([{ ...attempt, endedMs: 30_000, yardstickMs }]).length, 1);
+  t.is(checkAttempts([{ ...attempt, endedMs: 20_000, yardstickMs }]).length, 0);
 });
 
 test('a written history is read as it was, but for a record that death cut short', async (t) => {

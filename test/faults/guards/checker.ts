@@ -33,8 +33,8 @@ export type Attempt = {
 /** What is wrong, and how much was looked at. */
 export type Report = {
   violations: string[];
-  /** Of those, what is not told. */
-  violationsUntold: number;
+  /** The number of those that are not reported. */
+  violationsUnreported: number;
   verifications: number;
   accepted: number;
   fromMemory: number;
@@ -42,7 +42,9 @@ export type Report = {
   /** RPCs that said they do not know, and those that nothing is demanded of. */
   unconfirmed: number;
   excused: number;
-  /** Periods that ended, and those of them which a guard had accepted before and was asked after. */
+  /**
+   * Periods that ended, and those of them which a guard had accepted before and was asked after.
+   */
   ended: number;
   proved: number;
   /** How long the RPCs took of which something is demanded, ms. */
@@ -53,7 +55,7 @@ export type Report = {
   nextAskedMs: { median: number; max: number };
 };
 
-const toldMax = 20;
+const reportedMax = 20;
 
 /** What an RPC may take beyond a lease by the contract (design, section 5). */
 const beyondLeaseMs = 1_000;
@@ -74,7 +76,7 @@ export class Checker {
   readonly #violations: string[] = [];
   readonly #tookMs: number[] = [];
   #yardsticksMax = 0;
-  #untold = 0;
+  #unreported = 0;
   readonly #counts = {
     ...{ verifications: 0, accepted: 0, fromMemory: 0, unavailable: 0 },
     ...{ unconfirmed: 0, excused: 0 },
@@ -82,10 +84,10 @@ export class Checker {
 
   constructor(periods: Iterable<Period>) {
     for (const period of periods) {
-      const told = { period, wasAccepted: false, nextMs: Number.POSITIVE_INFINITY };
+      const entry = { period, wasAccepted: false, nextMs: Number.POSITIVE_INFINITY };
       const known = this.#periods.get(period.questionId);
-      if (known === undefined) this.#periods.set(period.questionId, [told]);
-      else known.push(told);
+      if (known === undefined) this.#periods.set(period.questionId, [entry]);
+      else known.push(entry);
     }
   }
 
@@ -111,8 +113,8 @@ export class Checker {
       if (beyondMs <= Math.max(beyondLeaseMs, yardsticksMax * yardstickMs)) continue;
       const took = `${what} took ${tookMs.toFixed(0)} ms and said ${outcome}`;
       const beside = `while an empty RPC and transaction took ${yardstickMs.toFixed(0)} ms at most`;
-      const told = [took, beside, attempt.propagation, attempt.after];
-      this.#violation(told.filter((part) => part !== undefined).join(', '));
+      const entry = [took, beside, attempt.propagation, attempt.after];
+      this.#violation(entry.filter((part) => part !== undefined).join(', '));
     }
   }
 
@@ -124,10 +126,10 @@ export class Checker {
     const tookMs = this.#tookMs.toSorted((a, b) => a - b);
     return {
       violations: this.#violations,
-      violationsUntold: this.#untold,
+      violationsUnreported: this.#unreported,
       ...this.#counts,
       ended: ended.length,
-      proved: ended.filter((told) => told.wasAccepted && isAsked(told)).length,
+      proved: ended.filter((entry) => entry.wasAccepted && isAsked(entry)).length,
       tookMs: { median: at(tookMs, 0.5), p99: at(tookMs, 0.99), max: tookMs.at(-1) ?? 0 },
       yardsticksMax: this.#yardsticksMax,
       nextAskedMs: { median: at(waits, 0.5), max: waits.at(-1) ?? 0 },
@@ -142,27 +144,27 @@ export class Checker {
     const periods = this.#periods.get(questionId) ?? [];
     let isHeld = false;
     let last: Told | undefined;
-    for (const told of periods) {
-      const { fromMs, end } = told.period;
+    for (const entry of periods) {
+      const { fromMs, end } = entry.period;
       const waitMs = startMs - (end?.atMs ?? Number.POSITIVE_INFINITY);
       if (waitMs > 0) {
-        told.nextMs = Math.min(told.nextMs, waitMs);
-        last = told;
+        entry.nextMs = Math.min(entry.nextMs, waitMs);
+        last = entry;
       } else if (fromMs <= endMs) {
         isHeld = true;
-        if (verdict === 'accepted') told.wasAccepted = true;
+        if (verdict === 'accepted') entry.wasAccepted = true;
       }
     }
     if (verdict !== 'accepted') return;
     this.#counts.accepted++;
     if (isHeld) return;
     const where = isFromMemory ? 'from memory' : 'after asking';
-    this.#violation(`${guard} accepts ${where} ${tellOf(questionId, last?.period, startMs)}`);
+    this.#violation(`${guard} accepts ${where} ${describe(questionId, last?.period, startMs)}`);
   }
 
   #violation(text: string): void {
-    if (this.#violations.length < toldMax) this.#violations.push(text);
-    else this.#untold++;
+    if (this.#violations.length < reportedMax) this.#violations.push(text);
+    else this.#unreported++;
   }
 }
 
@@ -171,7 +173,7 @@ function at(sorted: readonly number[], share: number): number {
   return sorted[Math.floor(sorted.length * share)] ?? 0;
 }
 
-function tellOf(questionId: number, period: Period | undefined, startMs: number): string {
+function describe(questionId: number, period: Period | undefined, startMs: number): string {
   if (period?.end === undefined) return `question ${questionId}, which was never granted`;
   const lateMs = (startMs - period.end.atMs).toFixed(3);
   const since = period.end.why === 'returned' ? 'its RPC had returned' : 'its bound had passed';

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Question } from './question.ts';
 
-/** What a guard process is told. */
+/** Messages to a guard process. */
 export type ToGuard =
   | { kind: 'ask'; questions: Question[] }
   /** Asks about this at once, though it was refused just now. */
@@ -13,7 +13,7 @@ export type ToGuard =
   /** Demands a `report` once every question has been asked again after this. */
   | { kind: 'report'; number: number };
 
-/** What a guard process tells. */
+/** Messages from a guard process. */
 export type FromGuard =
   | { kind: 'hello'; name: string }
   /** The first acceptance since it was asked. */

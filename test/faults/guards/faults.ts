@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { obtainBinaries } from '../../harness/servers.ts';
 import { startCluster } from './cluster.ts';
 import { Fleet } from './fleet.ts';
-import { aftermath, controls, leases, runStorm, tell } from './suite.ts';
+import { aftermath, controls, leases, runStorm, summarize } from './suite.ts';
 
 const usage = `npm run faults -- [--revocations N] [--seed S] [--lease MS] [--guards G] [--without PROTECTION]
   --revocations N        how many (10000; of a control run 100), in storms of at most 1000
@@ -19,8 +19,8 @@ const usage = `npm run faults -- [--revocations N] [--seed S] [--lease MS] [--gu
 
 const stormRevocationsMax = 1_000;
 const everyAttempts = 25;
-/** Of violations, so many are told, and all are counted. */
-const toldMax = 20;
+/** This many violations are reported, and all are counted. */
+const reportedMax = 20;
 
 process.exitCode = await main();
 
@@ -49,8 +49,9 @@ async function main(): Promise<number> {
       const outcome = await runStorm(cluster, fleet, storm);
       const wrong = [...outcome.report.violations, ...(await aftermath(cluster, fleet))];
       console.log(`seed ${seed}, lease ${lease.leaseMs} ms:`);
-      for (const line of [...tell(outcome), ...wrong.slice(0, toldMax)]) console.log(`  ${line}`);
-      violations += wrong.length + outcome.report.violationsUntold;
+      for (const line of [...summarize(outcome), ...wrong.slice(0, reportedMax)])
+        console.log(`  ${line}`);
+      violations += wrong.length + outcome.report.violationsUnreported;
       done += [...outcome.returned.values()].reduce((sum, count) => sum + count, 0);
       seed++;
     }

@@ -8,7 +8,7 @@ import { type FromGuard, receive, send, type ToGuard } from './control-wire.ts';
 import { Guard } from './guard.ts';
 import type { Question } from './question.ts';
 
-/** So many guards are asked about each access: what one more remembers, the owners must tell it. */
+/** Number of guards that check each access: every guard fetches the facts from their owners. */
 export const askedMax = 4;
 
 /** The guard processes of one test. */
@@ -75,7 +75,7 @@ export class Fleet implements AsyncDisposable {
     this.#questions.set(question.id, question);
     this.#acceptedBy.set(question.id, new Set());
     for (const { name } of this.guards) {
-      if (this.isAsked(name, question.id)) this.#tell(name, { kind: 'ask', questions: [question] });
+      if (this.isAsked(name, question.id)) this.#send(name, { kind: 'ask', questions: [question] });
     }
   }
 
@@ -87,7 +87,7 @@ export class Fleet implements AsyncDisposable {
 
   /** Whoever has refused it already is asked at once all the same. */
   askAgain(id: number): void {
-    this.#tellAll({ kind: 'askAgain', id });
+    this.#sendAll({ kind: 'askAgain', id });
   }
 
   retire(ids: number[]): void {
@@ -95,7 +95,7 @@ export class Fleet implements AsyncDisposable {
       this.#questions.delete(id);
       this.#acceptedBy.delete(id);
     }
-    this.#tellAll({ kind: 'retire', ids });
+    this.#sendAll({ kind: 'retire', ids });
   }
 
   retireAll(): void {
@@ -110,11 +110,12 @@ export class Fleet implements AsyncDisposable {
   /** Has every guard asked everything again, and answers what each accepts from memory. */
   async reports(): Promise<{ name: string; fromMemory: number[] }[]> {
     const number = ++this.#lastReport;
-    this.#tellAll({ kind: 'report', number });
+    this.#sendAll({ kind: 'report', number });
     return await eventually(() => {
-      const told = [...this.#reports].filter(([, report]) => report.number >= number);
-      if (told.length < this.guards.length) throw new Error(`${told.length} guards have reported`);
-      return told.map(([name, report]) => ({ name, ...report }));
+      const reports = [...this.#reports].filter(([, report]) => report.number >= number);
+      if (reports.length < this.guards.length)
+        throw new Error(`${reports.length} guards have reported`);
+      return reports.map(([name, report]) => ({ name, ...report }));
     });
   }
 
@@ -122,7 +123,7 @@ export class Fleet implements AsyncDisposable {
   async turnPages(): Promise<{ guard: string; file: string }[]> {
     const written = this.guards.flatMap((guard) => {
       const files = guard.histories.splice(0);
-      this.#tell(guard.name, { kind: 'turnPage', file: guard.newPage() });
+      this.#send(guard.name, { kind: 'turnPage', file: guard.newPage() });
       return files.map((file) => ({ guard: guard.name, file }));
     });
     await this.reports();
@@ -134,13 +135,13 @@ export class Fleet implements AsyncDisposable {
     this.#control.close();
   }
 
-  #tell(name: string, message: ToGuard): void {
+  #send(name: string, message: ToGuard): void {
     const socket = this.#sockets.get(name);
     if (socket) send(socket, message);
   }
 
-  #tellAll(message: ToGuard): void {
-    for (const name of this.#sockets.keys()) this.#tell(name, message);
+  #sendAll(message: ToGuard): void {
+    for (const name of this.#sockets.keys()) this.#send(name, message);
   }
 
   async #serve(socket: Socket): Promise<void> {
@@ -150,11 +151,11 @@ export class Fleet implements AsyncDisposable {
         case 'hello':
           name = message.name;
           this.#sockets.set(name, socket);
-          this.#tell(name, {
+          this.#send(name, {
             kind: 'ask',
             questions: [...this.#questions.values()].filter(({ id }) => this.isAsked(name, id)),
           });
-          this.#tell(name, { kind: 'report', number: this.#lastReport });
+          this.#send(name, { kind: 'report', number: this.#lastReport });
           break;
         case 'accepted':
           this.#acceptedBy.get(message.id)?.add(name);

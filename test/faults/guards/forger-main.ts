@@ -1,7 +1,7 @@
 /**
  * A process that may publish anything on NATS and holds no certificate: it forges event batches and
- * acknowledgements, and replays what it has seen, until SIGTERM. Then it tells how many messages it
- * has published.
+ * acknowledgements, and replays what it has seen, until SIGTERM. Then it reports how many messages
+ * it has published.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { HostileClient, sources } from '../../harness/hostile-client.ts';

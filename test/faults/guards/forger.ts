@@ -3,7 +3,7 @@ import { startProcess } from '@silo/embedded/processes.ts';
 import { compileCache } from '../../harness/processes.ts';
 import type { Cluster } from './cluster.ts';
 
-/** Forges messages on NATS in a process of its own, from now until it is told to end. */
+/** Forges messages on NATS in a process of its own, until it is stopped. */
 export async function startForger({ directory, natsUrl }: Cluster): Promise<{
   /** Ends it, and answers how many messages it has published. */
   end(): Promise<number>;

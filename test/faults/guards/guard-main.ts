@@ -33,7 +33,7 @@ type Asked = {
   dueMs: number;
   refusedAgainMs: number;
   isWaiting: boolean;
-  /** Since it was asked for the last time, and told. */
+  /** Since the last report. */
   wasAccepted: boolean;
 };
 /** What is demanded: that each of these is asked from then on. */
@@ -53,9 +53,9 @@ process.once('SIGTERM', () => stop.abort());
 
 await using guard = embedGuard();
 const control = connect(environment('GUARD_CONTROL'));
-void receive<ToGuard>(control, hear).finally(() => stop.abort());
+void receive<ToGuard>(control, handle).finally(() => stop.abort());
 flushCompileCache(); // for those who start after this one: it would be written at its end
-tell({ kind: 'hello', name });
+sendReply({ kind: 'hello', name });
 while (!stop.signal.aborted) {
   pass();
   await pause(paceMs);
@@ -85,7 +85,7 @@ function embedGuard(): Guard {
   );
 }
 
-function hear(message: ToGuard): void {
+function handle(message: ToGuard): void {
   switch (message.kind) {
     case 'ask':
       for (const question of message.questions) {
@@ -117,7 +117,7 @@ function hear(message: ToGuard): void {
   }
 }
 
-function tell(message: FromGuard): void {
+function sendReply(message: FromGuard): void {
   send(control, message);
 }
 
@@ -137,7 +137,7 @@ function pass(): void {
   for (const demand of demands) {
     if (demand.pending.size > 0 || nextPage !== undefined) continue;
     demands.delete(demand);
-    tell({ kind: 'report', number: demand.number, fromMemory: demand.fromMemory });
+    sendReply({ kind: 'report', number: demand.number, fromMemory: demand.fromMemory });
   }
 }
 
@@ -179,7 +179,7 @@ function note(asked: Asked, startMs: number, verdict: Verdict, isFromMemory: boo
   const isDemanded = [...demands].some(({ pending }) => pending.has(id));
   if (verdict === 'accepted') {
     asked.refusedAgainMs = refusedAgainMs;
-    if (!asked.wasAccepted) tell({ kind: 'accepted', id });
+    if (!asked.wasAccepted) sendReply({ kind: 'accepted', id });
     asked.wasAccepted = true;
   } else if (!isFromMemory && !isDemanded) {
     asked.dueMs = endMs + asked.refusedAgainMs;
@@ -195,7 +195,7 @@ function turnPage(file: string): void {
   nextPage = undefined;
 }
 
-/** Before anything else may happen: a killed process has told all but its last turn. */
+/** Before anything else may happen: a killed process has reported all but its last turn. */
 function keep(): void {
   writeSync(history, buffer.take());
 }

@@ -13,7 +13,7 @@ type Options = {
   name: string;
   /** Which it is: they take turns in which replica they use. */
   number: number;
-  /** The unix socket on which it is told what to ask. */
+  /** The unix socket for its control messages. */
   controlPath: string;
   /** Directory of the histories. */
   histories: string;
@@ -24,7 +24,7 @@ type Options = {
 /** One guard process, which a test may kill, stop and cut off. */
 export class Guard implements AsyncDisposable {
   readonly name: string;
-  /** The files of its processes' histories; what is judged is taken off. */
+  /** The files of its processes' histories; what is checked is removed. */
   histories: string[] = [];
   /** Processes that ended by themselves. */
   readonly failures: Error[] = [];

@@ -15,7 +15,7 @@ import { startForger } from './forger.ts';
 import { revokingRpcs } from './kinds.ts';
 import { Ledger } from './ledger.ts';
 import { Oracle } from './oracle.ts';
-import { aftermath, controls, judge, leases, runStorm, tell } from './suite.ts';
+import { aftermath, check, controls, leases, runStorm, summarize } from './suite.ts';
 import { patience } from './worker.ts';
 
 const [lease] = leases;
@@ -61,7 +61,7 @@ test.serial(
     t.deepEqual([...returned.keys()].sort(), [...revokingRpcs].sort());
     t.true(strikes >= 14, `${strikes} strikes`);
     t.true(report.proved > 0.8 * report.ended, `${report.proved} of ${report.ended} proved`);
-    t.log(tell(outcome).join('\n'));
+    t.log(summarize(outcome).join('\n'));
   },
 );
 
@@ -78,7 +78,7 @@ test.serial(
     const forged = await forger.end();
     t.deepEqual([...outcome.report.violations, ...(await aftermath(cluster, fleet))], []);
     t.true(forged > outcome.attempts, `${forged} forged messages`);
-    t.log([`${forged} forged messages`, ...tell(outcome)].join('\n'));
+    t.log([`${forged} forged messages`, ...summarize(outcome)].join('\n'));
   },
 );
 
@@ -155,7 +155,7 @@ test.serial(
       if (machineMs() < boundMs + 200) throw new Error('the bound is not over');
     });
     await fleet.reports();
-    const report = await judge(fleet, ledger, lease, [deaf.name]);
+    const report = await check(fleet, ledger, lease, [deaf.name]);
     deaf.heal();
     fleet.retireAll();
     t.deepEqual(report.violations, []);
@@ -188,7 +188,7 @@ test.serial('a revocation that hangs longer than a lease and its own work is fou
   signal('SIGCONT');
   const what = 'RemoveMember';
   ledger.attempted({ what, sentMs, outcome: await outcome, endedMs: machineMs() });
-  const { violations } = await judge(fleet, ledger, lease);
+  const { violations } = await check(fleet, ledger, lease);
   t.regex(violations.join(), /^RemoveMember took \d+ ms and said/);
 });
 

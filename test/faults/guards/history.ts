@@ -49,7 +49,7 @@ export class HistoryBuffer {
   }
 }
 
-/** Reads a file of taken buffers, if there is one; of a record that death cut short nothing is told. */
+/** Reads a file of taken buffers, if there is one; an incomplete last record is ignored. */
 export function* readHistory(file: string): Generator<Verification> {
   if (!existsSync(file)) return;
   const opened = openSync(file, 'r');

@@ -16,7 +16,7 @@ export const strikes = {
   stopGuard: 'a guard is stopped until its lease is gone, and goes on',
   cutGuard: 'a guard is cut off from everything until its lease is gone',
   stallGuard: 'nothing reaches a guard, or leaves it, until its lease is gone; then all arrives',
-  deafenGuard: 'a guard hears nothing of NATS',
+  deafenGuard: 'a guard receives nothing from NATS',
   slowGuard: 'everything reaches and leaves a guard late',
   killToken: 'a token service is killed, and starts again later',
   killBothTokens: 'both token services are killed, and start again later',
@@ -269,7 +269,7 @@ async function stepDown({ mongo }: Cluster): Promise<void> {
   const admin = mongo.db('admin');
   const term = async () => Number((await admin.command({ replSetGetStatus: 1 })).term);
   const before = await eventually(term);
-  // Whether it answers or cuts the connection is its own affair: the term tells.
+  // It may respond or close the connection: check the term.
   await admin.command({ replSetStepDown: 5, secondaryCatchUpPeriodSecs: 2 }).catch(() => {});
   await eventually(async () => {
     if ((await term()) <= before) throw new Error('there was no election yet');

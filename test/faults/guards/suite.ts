@@ -21,7 +21,7 @@ type Steered = { names: StrikeName[]; everyAttempts: number };
 
 /** The protections that guards hold and real processes show; the simulation shows them all. */
 export const controls: Readonly<Record<string, Steered>> = {
-  // A guard that wakes up believes in a flag that no timer has taken down yet.
+  // A guard that wakes up trusts a flag that no timer has reset yet.
   'clocks-at-each-use': { names: ['stopGuard'], everyAttempts: 4 },
 };
 
@@ -52,7 +52,7 @@ export type Outcome = {
 
 const nothing = { strikes: 0, kinds: 0 };
 
-/** One storm from its seed, and the judgement of everything that the guards answered in it. */
+/** One storm from its seed, and the check of all decisions of the guards in it. */
 export async function runStorm(
   cluster: Cluster,
   fleet: Fleet,
@@ -72,7 +72,7 @@ export async function runStorm(
   ledger.retireEnded();
   const healedMs = await untilFromMemory(fleet, ledger.held());
   fleet.retireAll();
-  const report = await judge(fleet, ledger, lease);
+  const report = await check(fleet, ledger, lease);
   return {
     report,
     returned: ledger.returned,
@@ -84,7 +84,7 @@ export async function runStorm(
 }
 
 /** For people, in a few lines. */
-export function tell({
+export function summarize({
   report,
   returned,
   bounded,
@@ -106,7 +106,7 @@ export function tell({
   ];
 }
 
-/** Waits until every guard that is asked about these accepts them from memory; tells how long. */
+/** Waits until every guard that checks these accepts them from memory; returns the time. */
 async function untilFromMemory(fleet: Fleet, ids: readonly number[]): Promise<number> {
   const startedMs = performance.now();
   await eventually(async () => {
@@ -119,7 +119,7 @@ async function untilFromMemory(fleet: Fleet, ids: readonly number[]): Promise<nu
 }
 
 /** Judges what was written down since the last time; by these guards, all unless named. */
-export async function judge(
+export async function check(
   fleet: Fleet,
   ledger: Ledger,
   lease: { leaseMs: number },

@@ -36,7 +36,7 @@ export type Storm = {
   ledger: Ledger;
   oracle: Oracle;
   acceptedBy(id: number): number;
-  /** Ends with the storm: whoever waits goes on at once. */
+  /** Ends with the storm: waiters continue at once. */
   isOver(): boolean;
 };
 
