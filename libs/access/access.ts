@@ -55,7 +55,7 @@ export type AccessFacts = {
 /** Why access is refused. */
 export type Refusal = {
   reason: ErrorReason;
-  /** What is required or was asked for: `scope`, `level`, or the id sent. */
+  /** The requirement or the requested target: `scope`, `level`, or the id sent. */
   detail: string;
 };
 

@@ -1,5 +1,5 @@
 /**
- * The id of an organization that does not exist. It is asked about in place of the organization of
+ * The id of an organization that does not exist. It is fetched instead of the organization of
  * a project or move that does not exist either, so that finding out takes as many reads as for one
  * that exists and is hidden from the caller. No decision rests on what is found. `which`
  * distinguishes two of them.

@@ -2,7 +2,7 @@ import { errors } from '@silo/errors/errors.ts';
 
 /**
  * The right to decide one mutation on access that was looked at when it was taken. Held until it is
- * released or its time is over, and then for good: to be asked right before the commit.
+ * released or expired, and then permanently: check it right before the commit.
  */
 export type Permit = { isHeld(): boolean; release(): void };
 

@@ -40,7 +40,7 @@ export function exitOfRefusal({ code, details }: Pick<SiloError, 'code' | 'detai
 /** How the command ends when nothing of ours answered, but gRPC itself with this status. */
 export function exitOfSilence(code: number, details: string): ExitName {
   if (code !== status.RESOURCE_EXHAUSTED) return exitOfStatus(code);
-  // No rule of Silo's: a message that is too large, or a connection that is asked to slow down.
+  // Not a rule of Silo: a message that is too large, or HTTP/2 flow control (ENHANCE_YOUR_CALM).
   return isTooLarge(code, details) ? 'bug' : 'unavailable';
 }
 

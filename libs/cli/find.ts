@@ -111,7 +111,7 @@ export function createFind(api: Api) {
     );
   }
 
-  /** What a list is asked of: a project, or an organization. */
+  /** The scope of a list: a project or an organization. */
   async function target(given: {
     org?: string | undefined;
     project?: string | undefined;

@@ -16,7 +16,7 @@ export async function main(args: readonly string[]): Promise<number> {
     environment: process.env,
     directory: process.cwd(),
   };
-  // Whoever reads us may have had enough, as `head` has.
+  // The reader may close the pipe early, as `head` does.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(exitCodes.ok);
     throw error;

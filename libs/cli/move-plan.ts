@@ -7,7 +7,9 @@ import type { Cli } from './cli.ts';
 import { Failure, usage } from './failure.ts';
 import type { Plan } from './render/move-preview.ts';
 
-/** What shall move and where to: from the command line, else from what is current, else asked for. */
+/**
+ * What shall move and where to: from the command line, else from what is current, else asked for.
+ */
 export async function planOf(
   cli: Cli,
   given: readonly string[],
@@ -69,7 +71,7 @@ async function destinationOf(
   );
 }
 
-/** The one at which nothing stands in the way first. */
+/** The destinations without blockers first. */
 async function destinationsOf(cli: Cli, projects: readonly Project[]): Promise<MoveDestination[]> {
   const { api } = await cli.signedIn();
   const [first, ...others] = projects;

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '@silo/runtime/clock.ts';
 
-/** Tells a person at a terminal that something takes its time. */
+/** Shows at a terminal that an operation is in progress. */
 export type Progress = { show(what: string): ShownProgress };
 type ShownProgress = Disposable & { again: (why: string) => void };
 

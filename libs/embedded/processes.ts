@@ -27,7 +27,7 @@ export interface ProcessOptions {
   redactLine?: (line: string) => string;
   environment?: NodeJS.ProcessEnv;
   workingDirectory?: string;
-  /** Hears of orphans that had to be ended first. */
+  /** Called for orphaned processes that had to be ended first. */
   log?: Log;
 }
 

@@ -62,7 +62,7 @@ async function findEntry(zip: yauzl.ZipFile, fileName: string): Promise<yauzl.En
   return undefined;
 }
 
-/** The entry after the last one that was asked for; undefined at the end. */
+/** The next entry; undefined at the end. */
 function nextEntry(zip: yauzl.ZipFile): Promise<yauzl.Entry | undefined> {
   return new Promise((resolve, reject) => {
     const settle = (act: () => void) => {

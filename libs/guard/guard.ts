@@ -27,7 +27,7 @@ import { readClocks } from './read-clocks.ts';
 export type GuardSizes = { factsMax: number; unknownMax: number; fillsMax: number };
 
 const sizesDefault: GuardSizes = { factsMax: 100_000, unknownMax: 10_000, fillsMax: 1_000 };
-/** No call lasts longer. Whoever waits for a permit waits for a lease at most. */
+/** The maximum time of a call. A barrier waits for a permit for a lease at most. */
 const permitMs = 30_000;
 const requestMs = 750;
 const retryMs = 200;
@@ -366,7 +366,7 @@ export class Guard implements Access, AsyncDisposable {
   #pass<T>(what: string, request: Promise<T>, pass: (reply: T | undefined) => void): void {
     request.then(
       (reply) => {
-        if (this.#troubled.delete(what)) this.#log.info({ what }, 'the guard is well again');
+        if (this.#troubled.delete(what)) this.#log.info({ what }, 'guard request recovered');
         pass(reply);
       },
       (error: unknown) => {

@@ -14,7 +14,7 @@ import {
 const duplicateKey = 11000;
 const unauthorized = 13;
 
-/** A unique index, or another document of the same `_id`, stands in the way. */
+/** A unique index, or another document of the same `_id`, conflicts. */
 export function isDuplicateKey(error: unknown): error is MongoServerError {
   return error instanceof MongoServerError && error.code === duplicateKey;
 }

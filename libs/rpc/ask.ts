@@ -4,8 +4,8 @@ import { refusalError } from './refusal.ts';
 
 /**
  * Asks about access on behalf of a call. Where the call may change something, what is allowed comes
- * with a permit, which goes to `call.permits`: for the transaction that decides, and released at the
- * latest when the handler has ended. One question after another, never beside what may fail: a
+ * with a permit, which goes to `call.permits`: for the transaction that decides, and released at
+ * the latest when the handler has ended. One question after another, never beside what may fail: a
  * permit that comes later than the end of its handler would not be released.
  */
 export async function ask(access: Access, call: Call, question: Question): Promise<Answer> {
@@ -17,8 +17,8 @@ export async function ask(access: Access, call: Call, question: Question): Promi
 }
 
 /**
- * Asks what the call cannot do without, and refuses where it is not allowed. A repeat of the request
- * is asked the same again.
+ * Asks what the call cannot do without, and refuses where it is not allowed. A repeat of the
+ * request must pass the same check again.
  */
 export async function demand(
   access: Access,

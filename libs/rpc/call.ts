@@ -3,7 +3,7 @@ import type { Mutation, Outcome, RequestRecord, Unpropagated } from '@silo/mongo
 import type { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import type { Logger } from 'pino';
 
-/** Whoever calls, as far as the method's option demanded to know. */
+/** The caller, as identified by the method's option. */
 export type Caller =
   | { kind: 'anyone' }
   | ({ kind: 'key'; keyHash: Uint8Array } & AccessFacts)

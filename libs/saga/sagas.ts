@@ -222,7 +222,7 @@ class Runner implements Sagas {
       // A repeat may reach a process of the release that knows it.
       if (!this.#isKnown(present)) throw errors.requestInProgress();
       if (!present.open) return present;
-      // Whoever begins a saga owns it: its first run needs no claim.
+      // The process that starts a saga owns it: its first run needs no claim.
       const isOwn = present.owner === owner;
       const isFree = present.ownerUntil <= clock.now();
       const owned = mine ?? (isFree ? await this.#claim(present) : isOwn ? present : undefined);

@@ -20,7 +20,10 @@ export function measureProgress(registry: Registry, consumers: readonly Progress
   });
 }
 
-/** Tells health, as `silo.<consumer>`, whether each consumer gets on; first calls `look`. */
+/**
+ * Reports to health, as `silo.<consumer>`, whether each consumer makes progress; calls `look`
+ * first.
+ */
 export async function followProgress(
   ports: Pick<Ports, 'setHealth'>,
   consumers: readonly Progress[],

@@ -64,7 +64,7 @@ export const orgService: ServiceDefinition = {
     return {
       public: publicServices(dependencies),
       internal: internalServices(dependencies),
-      // One process follows; the others catch up when they are asked.
+      // One process follows; the others catch up on requests.
       loops: [
         (signal) =>
           lead({ db, name: 'activity', owner, signal, log, clock }, (leadership) =>

@@ -8,15 +8,17 @@ import { Role as Roles } from '@silo/protos/gen/silo/common/v1/authorization.ts'
 export type Expected =
   /** Anyone, without credentials. */
   | { who: 'anyone' }
-  /** Whoever has a key with this scope; `unrestricted` refuses keys that are restricted. */
+  /** Callers with a key with this scope; `unrestricted` refuses keys that are restricted. */
   | { who: 'account'; scope: string; unrestricted?: true }
-  /** Whoever is at least this in the organization, or in the organization of the project. */
+  /**
+   * Callers with at least this level in the organization, or in the organization of the project.
+   */
   | {
       who: 'member' | 'admin' | 'owner';
       scope: string;
       of: 'organization' | 'project';
     }
-  /** Whoever has a client certificate of one of these roles. */
+  /** Callers with a client certificate of one of these roles. */
   | { who: 'certificate'; roles: Role[] };
 
 const anyone: Expected = { who: 'anyone' };

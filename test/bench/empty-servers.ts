@@ -1,6 +1,6 @@
 /**
  * Serves empty answers twice, in a process of its own: by our server stack, and by bare grpc-js,
- * both over mTLS; besides, by our stack, the same facts to every VerifyToken. Tells its parent the
+ * both over mTLS; besides, by our stack, the same facts to every VerifyToken. Sends its parent the
  * two addresses. Ends with its parent.
  */
 import { Server, type sendUnaryData } from '@grpc/grpc-js';

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 /** How a guard is started: a program and its arguments. */
 export type Command = readonly [string, ...string[]];
 
-/** What a guard is asked, one JSON object a line. */
+/** The requests to a guard, one JSON object per line. */
 export type Question =
   | { verify_token: string }
   | { authorize: { key: string; scope: string; project_id: string } };

@@ -7,7 +7,7 @@ const arrivalTimeoutMs = 15_000;
 const secret = /(phc|phx|ivc)_[0-9A-Za-z]{20}/;
 
 /** An event as NATS carried it. */
-export type Heard = {
+export type ReceivedEvent = {
   /** `ce-id`: the same however often the event is delivered. */
   id: string;
   subject: string;
@@ -26,14 +26,14 @@ export type Broadcast = AsyncDisposable & {
   /** Waits for the events, each one a new one, and fails with those that do not come. */
   awaitEvents(expected: readonly Expected[]): Promise<void>;
   /** What came since the last look and was awaited or is `wanted`, in the order of arrival. */
-  takeNew(wanted: (event: Heard) => boolean): Heard[];
+  takeNew(wanted: (event: ReceivedEvent) => boolean): ReceivedEvent[];
 };
 
 /** Subscribes to everything that Silo says. */
 export async function listen(url: string, signal: AbortSignal): Promise<Broadcast> {
   const connection = await connect({ ...natsOptions({ url }), name: 'silo demo' });
-  let unseen: Heard[] = [];
-  const awaited = new Set<Heard>();
+  let unseen: ReceivedEvent[] = [];
+  const awaited = new Set<ReceivedEvent>();
   const known = new Set<string>();
   let arrived = Promise.withResolvers<void>();
   let broken: Error | undefined;
@@ -88,7 +88,7 @@ export async function listen(url: string, signal: AbortSignal): Promise<Broadcas
   };
 }
 
-function read(message: Msg): Heard {
+function read(message: Msg): ReceivedEvent {
   const { subject } = message;
   const text = message.string();
   if (secret.test(text)) throw new Error(`NATS carried a secret in ${subject}`);
@@ -98,7 +98,7 @@ function read(message: Msg): Heard {
   return { id, subject, type: `${service}.${event}`, about, body: JSON.parse(text) };
 }
 
-function matches(event: Heard, { type, about, body = {} }: Expected): boolean {
+function matches(event: ReceivedEvent, { type, about, body = {} }: Expected): boolean {
   if (event.type !== type || event.about !== about) return false;
   return Object.entries(body).every(([field, value]) => event.body[field] === value);
 }

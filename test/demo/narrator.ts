@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { reasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
-import type { Broadcast, Expected, Heard } from './broadcast.ts';
+import type { Broadcast, Expected, ReceivedEvent } from './broadcast.ts';
 
 /** What a step may say while it runs. */
 type Step = {
@@ -65,7 +65,7 @@ export function createNarrator(options: NarratorOptions): Narrator {
     const name = names.get(text);
     return name === undefined ? text : `${name} (${text})`;
   };
-  const showEvent = ({ subject, about, body }: Heard) => {
+  const showEvent = ({ subject, about, body }: ReceivedEvent) => {
     line(`      ${paint.blue('NATS')} ${subject}`);
     const fields = Object.entries(body).filter(
       ([field, value]) => !unsaid.has(field) && value !== about,

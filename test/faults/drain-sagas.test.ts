@@ -91,7 +91,7 @@ function newOrganization() {
   return ada.api.organizations.createOrganization({ name: 'Other', requestId: '' });
 }
 
-/** Where it hangs, and who is asked to stop then: who runs the saga, and who does its step. */
+/** Where it hangs, and which process gets SIGTERM: that of the saga, or that of its step. */
 type Step = { write: Write; stopped: readonly ServiceName[] };
 
 function step(

@@ -30,7 +30,7 @@ export type CliHome = AsyncDisposable & {
 type RunOptions = {
   input?: string;
   environment?: Record<string, string>;
-  /** Told as soon as the command runs. */
+  /** Called when the command has started. */
   onStart?: (kill: (signal: NodeJS.Signals) => void) => void;
 };
 

@@ -8,7 +8,7 @@ export type Forked<Message> = AsyncDisposable & {
   pid: number;
   /** Its message when it was ready. */
   ready: Message;
-  /** Tells it something, and resolves with its next message. */
+  /** Sends it a message, and resolves with its next message. */
   ask(question: unknown): Promise<Message>;
 };
 

@@ -169,7 +169,7 @@ const rows: Row[] = [
     facts: { ...facts, level: Level.LEVEL_OWNER },
   },
   {
-    rule: 'membership is the least level where none is asked for',
+    rule: 'membership is the least level if none is requested',
     question: { level: undefined },
     facts: { ...facts, level: Level.LEVEL_MEMBER },
   },
@@ -188,7 +188,7 @@ const rows: Row[] = [
     refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
   },
   {
-    rule: 'a project that is not there is allowed where gone targets are asked about',
+    rule: 'a project that is not there is allowed if gone targets are allowed',
     question: { evenGone: true },
     facts: {},
   },
@@ -200,7 +200,7 @@ const rows: Row[] = [
     refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
   },
   {
-    rule: 'a deleted organization is allowed where gone targets are asked about',
+    rule: 'a deleted organization is allowed if gone targets are allowed',
     question: { ...inOrganization, evenGone: true },
     facts: {},
   },

@@ -48,7 +48,7 @@ export function keysRoll(cli: Cli) {
 }
 
 /**
- * Whoever rolls the key that he is signed in with would be locked out, were the answer lost. So the
+ * Rolling the key of the current profile would lock the user out if the response were lost. So the
  * request is kept in the profile until its answer is: the dead key may still repeat just that.
  */
 async function beginRoll(

@@ -7,7 +7,7 @@ import { subscriptionBlocks } from '../render/plans.ts';
 export function planBillingDetails(cli: Cli) {
   const { ask } = cli;
   return new Command('billing-details')
-    .description('Set who pays. What is not given is asked for; it replaces the old details whole.')
+    .description('Set the billing details. Prompts for missing values; replaces all old details.')
     .option('--company <name>', 'company or person')
     .option('--email <email>', 'where invoices go')
     .option('--address <address>', 'postal address')

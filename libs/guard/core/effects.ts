@@ -10,7 +10,7 @@ const nothing: Effect = () => [];
 
 const token: Effect = (body) => names(body, 'token', ['fingerprint'], ['newFingerprint']);
 
-// A known key is found by its id, a secret that was asked for too early by its fingerprint.
+// A known key is found by its id, a secret that was fetched too early by its fingerprint.
 const key: Effect = (body) => names(body, 'key', ['keyId'], ['fingerprint', 'newFingerprint']);
 
 const project: Effect = (body) => names(body, 'project', ['projectId'], []);

@@ -26,7 +26,7 @@ export class Follower {
   /** The latest position announced by any message. */
   #announced: Position | undefined;
   readonly #ahead = new Map<number, GuardEvent>();
-  /** Whether everything that is known of the log was asked for after the last loss. */
+  /** Whether the log was read after the last possible gap. */
   #isSure = true;
   #lastRequestId = 0;
   #reading: { requestId: number; until: number } | undefined;

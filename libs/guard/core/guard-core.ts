@@ -83,7 +83,7 @@ export class GuardCore {
     return doubtful(asked, answer, this.#recall, date).length > 0 ? undefined : answer;
   }
 
-  /** Whether a permit's holder may still decide: to be asked right before the decision. */
+  /** Whether a permit is still held: check it right before the commit. */
   isHeld(permit: Permit, now: Reading): boolean {
     return this.#permits.isHeld(permit, now);
   }

@@ -18,8 +18,8 @@ import {
 import { tokenAnswerOf, tokenRefused } from './memory.ts';
 
 /**
- * What is asked. The caller has refused what is malformed, and made the fingerprint: the first 12
- * hex digits of the secret's SHA-256, which is `keyHash` in hex for a key.
+ * The access check. The caller has refused what is malformed, and made the fingerprint: the first
+ * 12 hex digits of the secret's SHA-256, which is `keyHash` in hex for a key.
  */
 export type Asked =
   | { kind: 'token'; token: string; fingerprint: string }
@@ -201,7 +201,7 @@ function gatherTarget(
   return project && { project: project.value };
 }
 
-/** A question about a key, as the core is asked it. */
+/** An access check of a key, as input of the core. */
 export function accessAsked(question: Question): Extract<Asked, { kind: 'access' }> {
   const { keyHash } = question;
   const bytes = Buffer.from(keyHash.buffer, keyHash.byteOffset, keyHash.byteLength);

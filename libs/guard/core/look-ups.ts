@@ -143,7 +143,7 @@ export class LookUps {
     }
   }
 
-  /** Whether memory is left aside. Where much is asked, it is not. */
+  /** Whether to bypass cached facts; never under high load. */
   #mustBeFresh(lookUp: LookUp, hasView: boolean): boolean {
     if (lookUp.doubts || this.#isBusy) return false;
     return mayBeStranger(lookUp.asked, this.#recallFor({ ...lookUp, isFresh: false }, hasView));

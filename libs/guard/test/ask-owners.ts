@@ -6,7 +6,7 @@ import { type Asked, decide, foundKey, type Recall } from '../core/look-up.ts';
 import { tokenRefused } from '../core/memory.ts';
 import { lastingPermit } from './lasting-permit.ts';
 
-/** Access without a memory, for tests of what stands behind it: every fact is asked of its owner. */
+/** Access without a cache, for tests: every fact is fetched from its owner. */
 export function askOwners(fills: Fills): Access {
   const answer = async (asked: Asked, signal: AbortSignal) => {
     const found = new Map<string, Known<unknown>>();

@@ -114,7 +114,7 @@ test('where many are refused at once, memory has the last word', (t) => {
   t.deepEqual(kindsOf(owners.begin()), ['answer']);
 });
 
-test('after a loss the head of each log is asked for, also when an answer is on its way', (t) => {
+test('after a loss the head of each log is read, also if a response is pending', (t) => {
   const { bench } = new Owners();
   t.deepEqual(kindsOf(bench.step({ kind: 'missed' })), ['readEvents', 'readEvents', 'readEvents']);
   const { requestId, afterSequence } = bench.last('readEvents');

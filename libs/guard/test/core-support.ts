@@ -89,7 +89,7 @@ export class Bench {
     return this.step({ kind: 'lookUp', lookUpId: ++this.#lookUpId, asked: askToken, wantsPermit });
   }
 
-  /** Answers fills until none is asked for any more. */
+  /** Responds to fact fetches until there are none. */
   fill(actions: GuardAction[]): GuardAction[] {
     const after: GuardAction[] = [];
     const waiting = [...actions];

@@ -40,7 +40,7 @@ export async function untilView(guard: Guard): Promise<void> {
   });
 }
 
-/** The answer that is there in this turn; undefined where the owners must be asked. */
+/** The synchronous decision; undefined if facts must be fetched. */
 export function remembered<A extends TokenAnswer | Answer>(answer: A | Promise<A>): A | undefined {
   if (!(answer instanceof Promise)) return answer;
   answer.catch(() => {}); // nobody waits for it

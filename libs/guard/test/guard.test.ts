@@ -45,7 +45,7 @@ async function emitUnknownEvent(silo: TestSilo): Promise<void> {
   });
 }
 
-test.serial('what was asked once is answered in the same turn, and by memory', async (t) => {
+test.serial('a repeated check is decided synchronously from memory', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp('Ada');
   const guard = openGuard(t, silo);
@@ -91,7 +91,7 @@ test.serial('a guard that ends before it has its lease leaves none behind', asyn
   t.is(propagation?.guards, before.propagation?.guards);
 });
 
-test.serial('an unknown token is asked for once, then refused from memory', async (t) => {
+test.serial('an unknown token is fetched once, then rejected from memory', async (t) => {
   const guard = openGuard(t, t.context.silo);
   await untilView(guard);
   const token = newProjectToken();

@@ -24,6 +24,6 @@ test('a page token of another query, and what is none, is refused', (t) => {
   }
 });
 
-test('a page holds 100 items where nothing is asked for, and 1,000 at most', (t) => {
+test('a page holds 100 items by default, and 1,000 at most', (t) => {
   t.deepEqual([0, -1, 1, 100, 1_000, 1_001].map(pageSizeOf), [100, 100, 1, 100, 1_000, 1_000]);
 });

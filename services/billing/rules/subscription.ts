@@ -3,8 +3,8 @@ import type { PlanDescription } from '@silo/protos/gen/silo/billing/v1/billing_s
 import type { SubscriptionDocument } from '../store/documents.ts';
 
 /**
- * The subscription of an organization that there is. Refuses with NOT_READY where it is not open yet,
- * with ORGANIZATION_NOT_FOUND where it has ended.
+ * The subscription of an organization that there is. Refuses with NOT_READY where it is not open
+ * yet, with ORGANIZATION_NOT_FOUND where it has ended.
  */
 export function openSubscription(
   subscription: SubscriptionDocument | undefined,
@@ -15,7 +15,7 @@ export function openSubscription(
   return subscription;
 }
 
-/** Whether the plan may be asked for at all: refuses with BILLING_DETAILS_REQUIRED. */
+/** Throws BILLING_DETAILS_REQUIRED if the plan requires billing details. */
 export function checkBillingDetails(
   subscription: SubscriptionDocument,
   plan: PlanDescription,

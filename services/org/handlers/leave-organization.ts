@@ -20,7 +20,7 @@ export async function leaveOrganization(
   return await eventLog.mutate(call, LeaveOrganizationResponse, async (tx) => {
     const { organization, membership: member } = await decideIn(stores, tx, ask);
     await endMembership(stores, tx, { organization, member, actor: call.actor });
-    // Whoever has left may still repeat it.
+    // A caller that has left may still retry.
     return { response: {}, reauthorize: [] };
   });
 }

@@ -36,7 +36,7 @@ export async function updateMember(
     const reauthorize = [{ organizationId, level: stepsDown ? level : demanded }];
     const account = await stores.accounts.findIn(tx.session, accountId);
     if (before.level === level) {
-      // Whoever lowered it to this may still be waiting for it to spread.
+      // The call that lowered the level may still be waiting for its barrier.
       return { response: { member: memberMessage(before, account) }, reauthorize };
     }
     checkKeepsOwner(organization.ownerCount, before.level, level);

@@ -67,7 +67,7 @@ function peerSource(service: FollowedService, client: Connected<EventLogServiceC
     },
     read: async (afterSequence, signal) => {
       const request = { afterSequence, batchSize, follow: false };
-      // One message is one batch; what comes after it is asked for again, from the next position.
+      // One message is one batch; the next batch is requested from the next position.
       for await (const { events, head } of client.readEvents(request, { signal, refusals: true })) {
         if (head === undefined) break;
         const logged = events.map(({ bodyJson, time = new Date(0), ...rest }) => ({
@@ -96,7 +96,7 @@ export function createFollower(options: {
   eventLog: EventLog;
   sources: readonly Source[];
   log: Log;
-  /** Told how `follow` gets on with each log. */
+  /** Receives the progress of `follow` in each log. */
   progress: Progress;
 }): Follower {
   const { sources, log, progress } = options;

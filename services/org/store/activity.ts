@@ -52,7 +52,9 @@ export function createActivityStore(db: Db) {
       return { sequence: found.sequence, incarnation: found.incarnation };
     },
 
-    /** Goes from one position to the next with what lies between; false where another was faster. */
+    /**
+     * Goes from one position to the next with what lies between; false where another was faster.
+     */
     async advance(
       session: ClientSession,
       service: FollowedService,
@@ -66,7 +68,7 @@ export function createActivityStore(db: Db) {
       );
       if (matchedCount === 0) return false;
       if (between.length === 0) return true;
-      // Told again after a restored backup: the same event makes the same entry.
+      // Delivered again after a restored backup: the same event makes the same entry.
       await entries.bulkWrite(
         between.map((entry) => ({
           replaceOne: { filter: { _id: entry._id }, replacement: entry, upsert: true },

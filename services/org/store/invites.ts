@@ -53,7 +53,7 @@ export function createInviteStore(db: Db) {
       return (await invites.findOne(filter, { session })) ?? undefined;
     },
 
-    /** Whoever knows the code names the organization by it. */
+    /** The code identifies the organization. */
     async findByCodeIn(
       session: ClientSession,
       codeHash: Uint8Array,

@@ -129,7 +129,7 @@ test('an event with values that only a newer release knows is kept', async (t) =
   );
 });
 
-test('activity is refused where a log cannot be asked in time', async (t) => {
+test('activity is unavailable if a log cannot be read in time', async (t) => {
   const harness = await storeHarness(t);
   const stuck: Source = {
     ...scriptedSource(),

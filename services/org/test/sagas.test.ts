@@ -128,7 +128,7 @@ test('a refused deletion says why, changes nothing, and is not remembered', asyn
   t.deepEqual(await remove(request, call(asked)), {});
 });
 
-test('a try with a result that only a newer release knows is asked again', async (t) => {
+test('a conditional change with a result that only a newer release knows is sent again', async (t) => {
   const { dependencies, call, signUp, peers } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   peers.tryResult = 987 as TryResult;

@@ -10,7 +10,7 @@ import { projectMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 import { positionOf } from './shared/page-position.ts';
 
-/** A key that reaches the organization reaches all of its projects: the server has judged that. */
+/** A key that reaches the organization reaches all of its projects: the server has checked that. */
 export async function listProjects(
   { organizationId, pageSize, pageToken, showDeleted }: ListProjectsRequest,
   call: Call,

@@ -46,9 +46,9 @@ async function decide(
     projectIds,
     undoes: move,
   };
-  const by = async (judge: (tx: Transaction) => Promise<void>) => {
+  const by = async (check: (tx: Transaction) => Promise<void>) => {
     return await uses.eventLog.mutate(call, UndoMoveResponse, async (tx) => {
-      await judge(tx);
+      await check(tx);
       const { move: back } = await writeMove(uses, call, wanted, tx);
       return { response: { move: moveMessage(back) }, alsoDemands };
     });

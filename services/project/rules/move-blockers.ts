@@ -6,7 +6,7 @@ import { type MoveFacts, violatedMoveRules } from './move.ts';
 import { refuseUnusable } from './slots.ts';
 
 /**
- * Everything that stands in the way of a move to an organization that the caller is a member of,
+ * Everything that prevents a move to an organization that the caller is a member of,
  * in the order in which MoveProject would refuse it.
  */
 export function moveBlockers(

@@ -24,8 +24,8 @@ type Ends = Pick<
 >;
 
 /**
- * Demands a member of the move's destination, with a key that reaches it as an organization: one that
- * names the projects is not enough. Refuses with ORGANIZATION_NOT_FOUND.
+ * Demands a member of the move's destination, with a key that reaches it as an organization: one
+ * that names the projects is not enough. Refuses with ORGANIZATION_NOT_FOUND.
  */
 function requireDestination(move: Ends, key: KeyFact, { destination }: MoveSides): Creator {
   const { destinationOrganizationId: id } = move;
@@ -36,10 +36,10 @@ function requireDestination(move: Ends, key: KeyFact, { destination }: MoveSides
 }
 
 /**
- * Who may undo a move: the one who made it, while ADMIN of its source and member of its destination,
- * and ADMINs of the destination who are members of the source; all of them must be allowed to create
- * projects in the source. Answers the levels that made it so.
- * Refuses with ORGANIZATION_NOT_FOUND or ADMIN_REQUIRED.
+ * Who may undo a move: the one who made it, while ADMIN of its source and member of its
+ * destination, and ADMINs of the destination who are members of the source; all of them must be
+ * allowed to create projects in the source. Answers the levels that made it so. Refuses with
+ * ORGANIZATION_NOT_FOUND or ADMIN_REQUIRED.
  */
 export function requireMayUndo(move: Ends, key: KeyFact, sides: MoveSides): Levels {
   const destination = requireDestination(move, key, sides);
@@ -75,7 +75,7 @@ export function refuseClosed(move: MoveDocument, now: Date): SiloError | undefin
 }
 
 /**
- * What stands in the way of undoing a move, in the order in which UndoMove refuses it, but for the
+ * What prevents the undo of a move, in the order in which UndoMove checks it, but for the
  * state rules that every move obeys. `projects`: those of the move's that still exist.
  */
 export function undoBlockers(

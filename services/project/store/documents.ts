@@ -36,8 +36,8 @@ export type Tried = {
 };
 
 /**
- * How many projects an organization may have, and how many it has. Whoever creates, moves or
- * deletes a project really changes this document, so that snapshots allow no write skew.
+ * How many projects an organization may have, and how many it has. A transaction that creates,
+ * moves or deletes a project really changes this document, so that snapshots allow no write skew.
  */
 export type SlotsDocument = {
   /** The organization's id. */

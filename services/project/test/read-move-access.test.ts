@@ -44,7 +44,7 @@ function directories(people: Set<string>) {
   return { asked, keys };
 }
 
-test('who was there at the last look is a guess: it decides what is asked for, not what is answered', async (t) => {
+test('the members at the last read are only a hint: they decide which keys are read, not the result', async (t) => {
   const people = new Set(['ada', 'bob']);
   const { asked, keys } = directories(people);
   t.deepEqual(await keys(), ['ada', 'bob']);

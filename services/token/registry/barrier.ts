@@ -32,7 +32,7 @@ export class Barrier {
     return this.#silent !== undefined;
   }
 
-  /** A list that was asked for after the requirement was durable. */
+  /** A list requested after the requirement was durable. */
   listed(leases: readonly StoredLease[], received: ReceivedAcknowledgements): void {
     for (const lease of leases) this.#leaseMs = Math.max(this.#leaseMs, lease.leaseMs);
     if (this.#silent === undefined) {

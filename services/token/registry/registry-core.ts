@@ -123,7 +123,7 @@ export class RegistryCore {
 
   /**
    * Continues with the accepted positions. Nearly always they are known to be true, by what
-   * sources require and broadcast; where they are not, their sources are asked.
+   * sources require and broadcast; otherwise the sources are queried.
    */
   #accept(leaseId: string, claims: Positions, then: () => void): void {
     const beyond = this.#committed.beyond(claims);

@@ -42,7 +42,7 @@ import { RegistryCore } from './registry-core.ts';
 import type { RegistrySettings } from './settings.ts';
 
 const lookAgainMs = 20;
-/** A source that does not answer by then is asked with the next renewal. */
+/** A source that does not respond by then is queried at the next renewal. */
 const headWithinMs = 500;
 
 type Reply<Kind extends RegistryReply['kind']> = Extract<RegistryReply, { kind: Kind }>;

@@ -19,8 +19,9 @@ const atOnce = 24;
 const waitingMax = 5_000;
 
 /**
- * Opens the leases in the service's database. Until `signal`; each operation is bounded. Requirements
- * and lists that are asked for at once share one statement, which begins after all of them were.
+ * Opens the leases in the service's database. Until `signal`; each operation is bounded.
+ * Requirements and lists requested at the same time share one statement, which begins after all of
+ * them were.
  */
 export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSignal) {
   const leases = db.collection<LeaseDocument>('guard_leases', collectionOptions);
@@ -125,7 +126,7 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
 
     /**
      * What was required when this process's last renewal was written, or since: whatever became
-     * durable before a renewal was asked for has an earlier place in the database's one order of
+     * durable before a renewal was sent has an earlier place in the database's one order of
      * majority writes, and is seen. Costs a read; a linearizable one would write.
      */
     async readRequirement(): Promise<Positions> {

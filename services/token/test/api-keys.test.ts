@@ -169,7 +169,7 @@ test('a key does not make one beyond itself, nor does a restricted key make any'
   await refused(t, by(restricted).create(), 'ERROR_REASON_KEY_RESTRICTED');
 });
 
-test('other accounts’ keys are not found, whatever is asked of them', async (t) => {
+test('other accounts’ keys are not found by any method', async (t) => {
   const { store, by, fact } = await open(t);
   const mine = await store('acc_1', 'key_mine');
   const theirs = await store('acc_2', 'key_theirs');

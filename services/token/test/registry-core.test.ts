@@ -233,7 +233,7 @@ test('a position of another incarnation is not accepted, earlier or later', (t) 
   }
 });
 
-test('a source is asked only where a claim exceeds what is known of its log', (t) => {
+test('a source is queried only if a position exceeds what is known of its log', (t) => {
   const bench = new Bench(at(20));
   t.deepEqual(renewal(bench, at(20), at(20)), { acknowledged: at(20), result: 'granted' });
   const asked = renewal(bench, at(21), at(21), at(22));

@@ -14,7 +14,7 @@ const moves = 50;
 /**
  * The share of verifications that guards answer from memory, each at a steady pace, of tokens that
  * stay live, while other projects' tokens are revoked one after another, a project moves to and
- * fro, and then a thousand tokens are revoked at once. What is not from memory is asked of the
+ * fro, and then a thousand tokens are revoked at once. What is not from memory is fetched from the
  * owners, or failed.
  */
 export const answeredFromMemory: Row = {

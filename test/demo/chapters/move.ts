@@ -39,7 +39,7 @@ export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): 
       [move.sourceOrganizationId, move.destinationOrganizationId],
       [ada.organization.id, grace.organization.id],
     );
-    // At once: what is asked from here on has begun after the move returned.
+    // These checks start after the move has returned.
     await claimLost(ada, mobile.id);
     step.say(
       `${move.id}: ${mobile.name} belongs to ${grace.organization.name} now, with the same id`,

@@ -43,7 +43,7 @@ export type Report = {
   unconfirmed: number;
   excused: number;
   /**
-   * Periods that ended, and those of them which a guard had accepted before and was asked after.
+   * Periods that ended, and those of them which a guard had accepted before and checked afterwards.
    */
   ended: number;
   proved: number;
@@ -65,14 +65,14 @@ const beyondLeaseMs = 1_000;
  */
 const yardsticksMax = 50;
 
-type Told = { period: Period; wasAccepted: boolean; nextMs: number };
+type Checked = { period: Period; wasAccepted: boolean; nextMs: number };
 
 /**
- * Judges a history: no verification that starts after an access was taken away accepts it
+ * Checks a history: no verification that starts after an access was taken away accepts it
  * (invariant 4 of the design). An acceptance must touch a period of its access.
  */
 export class Checker {
-  readonly #periods = new Map<number, Told[]>();
+  readonly #periods = new Map<number, Checked[]>();
   readonly #violations: string[] = [];
   readonly #tookMs: number[] = [];
   #yardsticksMax = 0;
@@ -120,7 +120,7 @@ export class Checker {
 
   report(): Report {
     const ended = [...this.#periods.values()].flat().filter(({ period }) => period.end);
-    const isAsked = ({ nextMs }: Told) => Number.isFinite(nextMs);
+    const isAsked = ({ nextMs }: Checked) => Number.isFinite(nextMs);
     const waits = ended.filter(isAsked).map(({ nextMs }) => nextMs);
     waits.sort((a, b) => a - b);
     const tookMs = this.#tookMs.toSorted((a, b) => a - b);
@@ -143,7 +143,7 @@ export class Checker {
     if (verdict === 'unavailable') this.#counts.unavailable++;
     const periods = this.#periods.get(questionId) ?? [];
     let isHeld = false;
-    let last: Told | undefined;
+    let last: Checked | undefined;
     for (const entry of periods) {
       const { fromMs, end } = entry.period;
       const waitMs = startMs - (end?.atMs ?? Number.POSITIVE_INFINITY);

@@ -16,7 +16,7 @@ export type ToGuard =
 /** Messages from a guard process. */
 export type FromGuard =
   | { kind: 'hello'; name: string }
-  /** The first acceptance since it was asked. */
+  /** The first acceptance since the request. */
   | { kind: 'accepted'; id: number }
   /** Of all questions, those that memory accepted. */
   | { kind: 'report'; number: number; fromMemory: number[] };

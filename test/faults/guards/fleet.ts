@@ -70,7 +70,7 @@ export class Fleet implements AsyncDisposable {
     return ++this.#questionsAsked;
   }
 
-  /** From now on some guards are asked this, others for each question. */
+  /** From now on some guards check this, others for each question. */
   ask(question: Question): void {
     this.#questions.set(question.id, question);
     this.#acceptedBy.set(question.id, new Set());
@@ -79,13 +79,13 @@ export class Fleet implements AsyncDisposable {
     }
   }
 
-  /** Whether this guard is asked this, whenever it runs. */
+  /** Whether this guard checks this whenever it runs. */
   isAsked(name: string, id: number): boolean {
     const index = this.guards.findIndex((guard) => guard.name === name);
     return (index + 7 * id) % this.guards.length < askedMax;
   }
 
-  /** Whoever has refused it already is asked at once all the same. */
+  /** Guards that have rejected it already check it again at once. */
   askAgain(id: number): void {
     this.#sendAll({ kind: 'askAgain', id });
   }
@@ -102,7 +102,7 @@ export class Fleet implements AsyncDisposable {
     this.retire([...this.#questions.keys()]);
   }
 
-  /** How many guards have accepted this since it was asked last. */
+  /** How many guards have accepted this since the last check. */
   acceptedBy(id: number): number {
     return this.#acceptedBy.get(id)?.size ?? 0;
   }

@@ -22,8 +22,8 @@ const waitingMax = 4;
 const deadlineMs = 2_000;
 const patienceMs = 1_000;
 /**
- * A refusal is the owners' to give, and costs them reads: what was refused is asked again so much
- * later, and then ever later. What memory accepts is asked at every pass.
+ * A denial costs the owners reads: denied access is checked again so much
+ * later, and then ever later. What memory accepts is checked at every pass.
  */
 const refusedAgainMs = 3_000;
 const refusedAgainFactor = 10;
@@ -36,7 +36,7 @@ type Asked = {
   /** Since the last report. */
   wasAccepted: boolean;
 };
-/** What is demanded: that each of these is asked from then on. */
+/** The demand: each of these is checked from then on. */
 type Demand = { number: number; fromMs: number; pending: Set<number>; fromMemory: number[] };
 
 const environment = (variable: string): string => process.env[variable] ?? '';
@@ -141,7 +141,10 @@ function pass(): void {
   }
 }
 
-/** One signal for all passes of a second: one each would end twenty times a second, mostly for nobody. */
+/**
+ * One signal for all passes of a second: one each would end twenty times a second, mostly for
+ * nobody.
+ */
 function patience(): AbortSignal {
   const nowMs = machineMs();
   if (nowMs > patient.untilMs) {
@@ -187,7 +190,7 @@ function note(asked: Asked, startMs: number, verdict: Verdict, isFromMemory: boo
   }
 }
 
-/** When nobody is waited for, so that all of what was asked before is on the page before. */
+/** When nobody is waited for, so that all earlier checks are in the earlier file. */
 function turnPage(file: string): void {
   if (waiting > 0) return;
   closeSync(history);

@@ -4,7 +4,7 @@ import type { Fleet } from './fleet.ts';
 import type { Trouble } from './nemesis.ts';
 import type { AskedAccess, Question } from './question.ts';
 
-/** Of what was taken away, so much is still asked about: guards that wake up late are asked too. */
+/** Number of revoked accesses that are still checked, also by guards that wake up late. */
 const endedAskedMax = 60;
 
 /** What was given and taken, when, and what every attempt at it said. */
@@ -27,7 +27,7 @@ export class Ledger {
     this.#yardstick = yardstick;
   }
 
-  /** An access that is given from then on, at the earliest; every guard is asked about it. */
+  /** An access that is granted from then on, at the earliest; every guard checks it. */
   give(what: string, asked: AskedAccess, fromMs: number): number {
     const question = { ...asked, id: this.#fleet.newQuestionId() };
     this.#questions.set(question.id, question);
@@ -62,7 +62,7 @@ export class Ledger {
     return [...this.#open].filter(([, { end }]) => end === undefined).map(([id]) => id);
   }
 
-  /** Nobody is asked about what is gone any more. */
+  /** Removed accesses are no longer checked. */
   retireEnded(): void {
     this.#fleet.retire(this.#endedAsked.splice(0));
   }

@@ -70,7 +70,7 @@ export function planStrikes(
 
 type World = { cluster: Cluster; fleet: Fleet; ledger: Ledger; log: (line: string) => void };
 
-/** When the servers themselves were struck: what was asked of them then took its time. */
+/** When the servers themselves were struck: requests to them took longer then. */
 export type Trouble = { what: string; fromMs: number; untilMs: number };
 
 /** Strikes by its plan while a storm lasts. */

@@ -2,7 +2,7 @@ import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import type { Guard, Need } from '@silo/guard/create-guard.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 
-/** One access: what a guard is asked, and what its answer must say to accept it. */
+/** One access: the check, and the decision that accepts it. */
 export type AskedAccess =
   /** This token writes into a project of this organization. */
   | { kind: 'token'; token: string; organizationId: string }

@@ -67,7 +67,7 @@ export async function runStorm(
   const { ledger, strikes: struck } = await storm(cluster, fleet, {
     ...{ seed, revocations, least, plan, lease, log },
   });
-  // Whoever woke up late is asked about all that is gone.
+  // Guards that woke up late check all removed accesses.
   await fleet.reports();
   ledger.retireEnded();
   const healedMs = await untilFromMemory(fleet, ledger.held());
@@ -118,7 +118,7 @@ async function untilFromMemory(fleet: Fleet, ids: readonly number[]): Promise<nu
   return performance.now() - startedMs;
 }
 
-/** Judges what was written down since the last time; by these guards, all unless named. */
+/** Checks the history since the last check; of these guards, or all. */
 export async function check(
   fleet: Fleet,
   ledger: Ledger,

@@ -41,8 +41,8 @@ export async function openSubscription(
 }
 
 /**
- * CloseSubscription: the organization is deleted. Told by org's event, not by one of billing's. The
- * billing details, which name people, end with it.
+ * CloseSubscription: the organization is deleted. The event of org covers it; billing emits none.
+ * The billing details, which name people, end with it.
  */
 export async function closeSubscription(
   { organizationId, actor, correlationId }: CloseSubscriptionRequest,

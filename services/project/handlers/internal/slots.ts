@@ -133,7 +133,7 @@ async function trySlots(uses: Uses, call: Call, wanted: SlotsTry): Promise<TryOu
   return value;
 }
 
-/** Takes the permit for the try: of whoever the saga acts for, as things are now. */
+/** Takes a permit for the conditional change, on behalf of the saga caller. */
 async function mayStill(
   { access }: Uses,
   call: Call,
