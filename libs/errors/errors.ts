@@ -4,10 +4,11 @@ import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { combine } from './combine.ts';
 import { aborted, make, notFound, precondition, quota, retryDelayMs, unavailable } from './make.ts';
 import { type RateLimit, rateLimits } from './rate-limit.ts';
 import { reasonName } from './reason-name.ts';
-import { type FieldViolation, type PreconditionViolation, SiloError } from './silo-error.ts';
+import type { FieldViolation } from './silo-error.ts';
 
 const {
   ERROR_REASON_INVALID_FIELD,
@@ -366,34 +367,6 @@ export const errors = {
         : 'The deadline was exceeded, and the outcome is unknown. Retry with the same request_id.',
     ),
 };
-
-/**
- * Combines several violations of one request into one error: code and reason of the first, all of
- * them as PreconditionFailure violations, and QuotaFailure beside it where a quota is among them.
- */
-export function combine(violated: readonly SiloError[]): SiloError {
-  const [first] = violated;
-  if (first === undefined) throw new RangeError('nothing to combine');
-  const quotas = violated.flatMap(({ details }) => details.quotaFailure ?? []);
-  return new SiloError({
-    code: first.code,
-    reason: first.reason,
-    message: first.message,
-    metadata: { ...first.metadata },
-    details: {
-      ...first.details,
-      preconditionFailure: violated.flatMap(violationsOf),
-      ...(quotas.length > 0 && { quotaFailure: quotas }),
-    },
-  });
-}
-
-/** As a precondition: its own ones, or for a quota one that names it. */
-function violationsOf({ details, reason, message }: SiloError): PreconditionViolation[] {
-  if (details.preconditionFailure !== undefined) return details.preconditionFailure;
-  const subject = details.quotaFailure?.[0]?.subject ?? '';
-  return [{ type: reasonName(reason), subject, description: message }];
-}
 
 function invalidMessage(violations: readonly FieldViolation[]): string {
   const names = [...new Set(violations.map(({ field }) => field))].filter((name) => name !== '');

@@ -1,5 +1,6 @@
 import { Metadata, status } from '@grpc/grpc-js';
-import { combine, errors } from '@silo/errors/errors.ts';
+import { combine } from '@silo/errors/combine.ts';
+import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test from 'ava';

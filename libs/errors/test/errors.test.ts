@@ -5,7 +5,8 @@ import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { loadCommentedImage } from '@silo/protos/image.ts';
 import test from 'ava';
-import { combine, errors } from '../errors.ts';
+import { combine } from '../combine.ts';
+import { errors } from '../errors.ts';
 import { reasonName } from '../reason-name.ts';
 import type { ErrorDetails, SiloError } from '../silo-error.ts';
 

@@ -1,6 +1,7 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import test from 'ava';
 import { PacedTurns } from '../paced-turns.ts';
+
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 test('of a burst some begin at once, and the others in later turns, in order', async (t) => {
   const turns = new PacedTurns(3);

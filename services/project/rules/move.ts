@@ -1,5 +1,6 @@
 import { type Restrictions, reachesOrganization } from '@silo/access/reach.ts';
-import { combine, errors } from '@silo/errors/errors.ts';
+import { combine } from '@silo/errors/combine.ts';
+import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { regionOf } from '@silo/tokens/ids.ts';

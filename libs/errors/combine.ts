@@ -1,0 +1,30 @@
+import { reasonName } from './reason-name.ts';
+import { type PreconditionViolation, SiloError } from './silo-error.ts';
+
+/**
+ * Combines several violations of one request into one error: code and reason of the first, all of
+ * them as PreconditionFailure violations, and QuotaFailure beside it where a quota is among them.
+ */
+export function combine(violated: readonly SiloError[]): SiloError {
+  const [first] = violated;
+  if (first === undefined) throw new RangeError('nothing to combine');
+  const quotas = violated.flatMap(({ details }) => details.quotaFailure ?? []);
+  return new SiloError({
+    code: first.code,
+    reason: first.reason,
+    message: first.message,
+    metadata: { ...first.metadata },
+    details: {
+      ...first.details,
+      preconditionFailure: violated.flatMap(violationsOf),
+      ...(quotas.length > 0 && { quotaFailure: quotas }),
+    },
+  });
+}
+
+/** As a precondition: its own ones, or for a quota one that names it. */
+function violationsOf({ details, reason, message }: SiloError): PreconditionViolation[] {
+  if (details.preconditionFailure !== undefined) return details.preconditionFailure;
+  const subject = details.quotaFailure?.[0]?.subject ?? '';
+  return [{ type: reasonName(reason), subject, description: message }];
+}
