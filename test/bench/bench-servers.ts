@@ -9,7 +9,7 @@ import { type NatsServer, startNatsServer } from '@silo/embedded/nats-server.ts'
 import { obtain } from '@silo/embedded/obtain.ts';
 import { type Silo, startSilo } from '@silo/embedded/silo.ts';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
-import { unpackBuild } from './build.ts';
+import { type StartedBuild, startBuild, unpackBuild } from './build.ts';
 import { warmUp } from './warm-up.ts';
 
 const region = 'us';
@@ -31,6 +31,11 @@ export class Bench implements AsyncDisposable {
   constructor(directory: string, against?: string) {
     this.directory = directory;
     this.#against = against;
+  }
+
+  /** Runs `npm start` of a build. The end of the run stops it, if nothing did before. */
+  startBuild(build: string, state: string): Promise<StartedBuild> {
+    return startBuild(build, state, (stop) => this.#started.defer(stop));
   }
 
   /** The directory of the build of the commit that the present one is compared with. */

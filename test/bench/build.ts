@@ -31,8 +31,15 @@ export async function unpackBuild(revision: string, directory: string): Promise<
   return directory;
 }
 
-/** Runs `npm start` of a build, with its state in `state`, and resolves when Silo is ready. */
-export async function startBuild(build: string, state: string): Promise<StartedBuild> {
+/**
+ * Runs `npm start` of a build, with its state in `state`, and resolves when Silo is ready. `onSpawned`
+ * gets what stops it, for a run that is interrupted before or after that.
+ */
+export async function startBuild(
+  build: string,
+  state: string,
+  onSpawned: (stop: () => Promise<void>) => void,
+): Promise<StartedBuild> {
   const startMs = performance.now();
   const npm = spawn('npm', ['start'], {
     cwd: build,
@@ -40,6 +47,7 @@ export async function startBuild(build: string, state: string): Promise<StartedB
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const stop = () => stopStarter(npm);
+  onSpawned(stop);
   try {
     await untilReady(npm);
   } catch (error) {
@@ -86,6 +94,8 @@ function starterOf(npm: ChildProcess): number {
 async function stopStarter(npm: ChildProcess): Promise<void> {
   if (npm.exitCode !== null || npm.signalCode !== null) return;
   const exited = once(npm, 'exit');
-  process.kill(starterOf(npm), 'SIGTERM');
+  const [starter] = npm.pid === undefined ? [] : childrenOf(npm.pid);
+  if (starter === undefined) npm.kill('SIGTERM');
+  else process.kill(starter, 'SIGTERM');
   await exited;
 }

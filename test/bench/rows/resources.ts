@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Bench } from '../bench-servers.ts';
-import { presentBuild, type StartedBuild, startBuild } from '../build.ts';
+import { presentBuild, type StartedBuild } from '../build.ts';
 import { type Compared, median } from '../measure.ts';
 import type { Measured, Row } from '../row.ts';
 import type { Usage } from '../usage.ts';
@@ -49,7 +49,7 @@ export const resources: readonly Row[] = [
     needsAgainst: true,
     run: async (bench) => {
       const state = (side: Side) => join(bench.directory, `warm-${side}`);
-      for (const side of sides) await timeStart(await buildOf(bench, side), state(side));
+      for (const side of sides) await timeStart(bench, side, state(side));
       return measured(await takeTurns(bench, state));
     },
   },
@@ -81,9 +81,9 @@ async function whileIdle(
   await using started = new AsyncDisposableStack();
   const start = async (side: Side): Promise<StartedBuild> => {
     const state = join(bench.directory, `idle-${side}`);
+    await timeStart(bench, side, state);
     const build = await buildOf(bench, side);
-    await timeStart(build, state);
-    return started.use(await startBuild(build, state));
+    return started.use(await bench.startBuild(build, state));
   };
   const deployments = { floor: await start('floor'), measured: await start('measured') };
   await pause(settleMs);
@@ -111,15 +111,15 @@ async function takeTurns(
   for (let round = 0; round < startRounds; round++) {
     // Who goes first changes: a drift within a round favours neither.
     for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
-      values[side].push(await timeStart(await buildOf(bench, side), stateOf(side, round)));
+      values[side].push(await timeStart(bench, side, stateOf(side, round)));
     }
   }
   return values;
 }
 
 /** Starts a build, stops it again, and answers how many seconds it took to become ready. */
-async function timeStart(build: string, state: string): Promise<number> {
-  await using deployment = await startBuild(build, state);
+async function timeStart(bench: Bench, side: Side, state: string): Promise<number> {
+  await using deployment = await bench.startBuild(await buildOf(bench, side), state);
   return deployment.readyMs / 1_000;
 }
 
