@@ -2,7 +2,7 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import type { Connected } from '@silo/rpc/client.ts';
-import { endedBy } from './core/effects.ts';
+import { endedBy } from './core/event-effects.ts';
 import type { EventPage, GuardEvent } from './core/messages.ts';
 import type { Position, Source } from './core/position.ts';
 

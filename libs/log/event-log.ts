@@ -13,7 +13,7 @@ import {
   memoryOf,
   refuseReuse,
 } from '@silo/mongo/requests.ts';
-import { CommitUnknown, fromUnknownCommit, transact } from '@silo/mongo/transact.ts';
+import { CommitUnknown, fromUnknownCommit, transact } from '@silo/mongo/transaction-retry.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';

@@ -1,4 +1,4 @@
-import { transact } from '@silo/mongo/transact.ts';
+import { transact } from '@silo/mongo/transaction-retry.ts';
 import { Budget } from '@silo/runtime/budget.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { forgetOldest } from '@silo/runtime/forget-oldest.ts';

@@ -46,8 +46,8 @@ export type Pipeline = {
 
 // The response is sent before the client's deadline, so that the client gets the reason.
 const answerMarginMs = 250;
-// A handler that saw its signal abort may still say something better than CALL_ENDED.
-const lastWordsMs = 100;
+// Time for a handler to return a more specific error than CALL_ENDED after its signal aborted.
+const abortGraceMs = 100;
 
 type UnaryMethod = Extract<MountedMethod, { streams: false }>;
 type StreamMethod = Extract<MountedMethod, { streams: true }>;
@@ -82,7 +82,7 @@ export function serveUnary(
     const endAt = () => {
       if (active.ended === undefined) {
         active.end('deadline');
-        timer = setTimeout(endAt, lastWordsMs);
+        timer = setTimeout(endAt, abortGraceMs);
       } else answer(endedError(active.ended));
     };
     let timer = setTimeout(endAt, durationMs);

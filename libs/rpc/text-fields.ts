@@ -2,7 +2,7 @@ import { type DescField, type DescMessage, getOption } from '@bufbuild/protobuf'
 import type { FieldViolation } from '@silo/errors/silo-error.ts';
 import { Text } from '@silo/protos/gen/silo/common/v1/text.ts';
 import type { Image } from '@silo/protos/image.ts';
-import { readPersonText, type TextKind } from '@silo/runtime/person-text.ts';
+import { readPersonText, type TextKind } from '@silo/runtime/name-rules.ts';
 
 /** Normalizes the texts of a decoded request to the stored form; returns the rejected fields. */
 export type ReadTexts = (request: unknown) => FieldViolation[];

@@ -1,6 +1,6 @@
 import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
 import test from 'ava';
-import { endedBy } from '../core/effects.ts';
+import { endedBy } from '../core/event-effects.ts';
 import { type Ended, membershipId } from '../core/facts.ts';
 import { type Source, sources } from '../core/position.ts';
 

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eventMessages } from '@silo/events/messages.ts';
 import test from 'ava';
-import { endedBy } from '../core/effects.ts';
+import { endedBy } from '../core/event-effects.ts';
 import { isSource } from '../wire.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');

@@ -4,7 +4,7 @@ import { required } from '../../../test/harness/environment.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { endDeadTransactions } from '../dead-transactions.ts';
 import { ensureIndexes } from '../indexes.ts';
-import { transact } from '../transact.ts';
+import { transact } from '../transaction-retry.ts';
 import { testDatabase } from './support.ts';
 
 type Counter = { _id: string; value: number };

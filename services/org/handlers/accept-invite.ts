@@ -11,7 +11,7 @@ import { hashOf, isWellFormed } from '@silo/tokens/secrets.ts';
 import { inviteAccepted, inviteDeleted, memberAdded } from '../events.ts';
 import { memberMessage, organizationMessage } from '../messages.ts';
 import { checkAcceptable } from '../rules/invites.ts';
-import { ownersAdded } from '../rules/levels.ts';
+import { ownersAdded } from '../rules/last-owner.ts';
 import type {
   AccountDocument,
   InviteDocument,

@@ -9,7 +9,7 @@ import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { inviteDeleted } from '../events.ts';
 import { checkWithinOwn } from '../rules/levels.ts';
 import type { Dependencies } from './dependencies.ts';
-import { decideIn } from './shared/reauthorize-in-transaction.ts';
+import { reauthorizeInTransaction } from './shared/reauthorize-in-transaction.ts';
 
 /** Withdraws an invite. */
 export async function deleteInvite(
@@ -20,7 +20,7 @@ export async function deleteInvite(
   const { accountId } = keyCaller(call).key;
   const ask = { organizationId, accountId, least: Level.LEVEL_ADMIN };
   return await eventLog.mutate(call, DeleteInviteResponse, async (tx) => {
-    const { membership } = await decideIn(stores, tx, ask);
+    const { membership } = await reauthorizeInTransaction(stores, tx, ask);
     const invite = await stores.invites.findOpenIn(tx.session, organizationId, inviteId, tx.now);
     if (invite === undefined) throw errors.inviteNotFound(inviteId);
     checkWithinOwn(membership.level, invite.level);

@@ -14,7 +14,7 @@ import { checkEtag } from '@silo/tokens/etag.ts';
 import { ulid } from 'ulid';
 import { type Deletion, deletionLock } from '../sagas/delete-organization.ts';
 import type { Dependencies } from './dependencies.ts';
-import { decideIn } from './shared/reauthorize-in-transaction.ts';
+import { reauthorizeInTransaction } from './shared/reauthorize-in-transaction.ts';
 
 type Needed = Pick<Dependencies, 'stores' | 'eventLog' | 'sagas' | 'definitions' | 'access'>;
 
@@ -44,7 +44,7 @@ async function begin(
   const sagaId = ulid().toLowerCase();
   await eventLog.decide({ ...call, id: sagaId }, async (tx) => {
     const ask = { organizationId, accountId, least: Level.LEVEL_OWNER };
-    const { organization } = await decideIn(stores, tx, ask);
+    const { organization } = await reauthorizeInTransaction(stores, tx, ask);
     checkEtag(etag, organization.revision);
     const revision = organization.deletionRevision + 1;
     const data = {

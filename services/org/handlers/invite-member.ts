@@ -16,7 +16,7 @@ import { checkInviteLimit, inviteLifetimeMs } from '../rules/invites.ts';
 import { checkWithinOwn } from '../rules/levels.ts';
 import type { Stores } from '../store/set-up.ts';
 import type { Dependencies } from './dependencies.ts';
-import { decideIn } from './shared/reauthorize-in-transaction.ts';
+import { reauthorizeInTransaction } from './shared/reauthorize-in-transaction.ts';
 
 /** Invites an e-mail, and answers the one-time code that only the inviter ever sees. */
 export async function inviteMember(
@@ -30,7 +30,7 @@ export async function inviteMember(
   const code = newInviteCode();
   return await eventLog.mutate(call, InviteMemberResponse, async (tx) => {
     const stamp = { actor: call.actor, time: tx.now };
-    const { membership } = await decideIn(stores, tx, ask);
+    const { membership } = await reauthorizeInTransaction(stores, tx, ask);
     checkWithinOwn(membership.level, level);
     await checkNoMember(stores, tx, organizationId, email);
     checkInviteLimit(await stores.invites.countOpen(tx.session, organizationId, tx.now));

@@ -7,7 +7,7 @@ import {
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import type { Dependencies } from './dependencies.ts';
 import { endMembership } from './shared/end-membership.ts';
-import { decideIn } from './shared/reauthorize-in-transaction.ts';
+import { reauthorizeInTransaction } from './shared/reauthorize-in-transaction.ts';
 
 /** Ends the caller's own membership. */
 export async function leaveOrganization(
@@ -18,7 +18,7 @@ export async function leaveOrganization(
   const { accountId } = keyCaller(call).key;
   const ask = { organizationId, accountId, least: Level.LEVEL_MEMBER };
   return await eventLog.mutate(call, LeaveOrganizationResponse, async (tx) => {
-    const { organization, membership: member } = await decideIn(stores, tx, ask);
+    const { organization, membership: member } = await reauthorizeInTransaction(stores, tx, ask);
     await endMembership(stores, tx, { organization, member, actor: call.actor });
     // A caller that has left may still retry.
     return { response: {}, reauthorize: [] };

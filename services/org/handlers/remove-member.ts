@@ -10,7 +10,7 @@ import { checkEtag } from '@silo/tokens/etag.ts';
 import { checkWithinOwn } from '../rules/levels.ts';
 import type { Dependencies } from './dependencies.ts';
 import { endMembership } from './shared/end-membership.ts';
-import { decideIn } from './shared/reauthorize-in-transaction.ts';
+import { reauthorizeInTransaction } from './shared/reauthorize-in-transaction.ts';
 
 /** Removes a member; oneself too, which leaves. */
 export async function removeMember(
@@ -21,7 +21,7 @@ export async function removeMember(
   const caller = keyCaller(call).key.accountId;
   const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
   return await eventLog.mutate(call, RemoveMemberResponse, async (tx) => {
-    const { organization, membership } = await decideIn(stores, tx, ask);
+    const { organization, membership } = await reauthorizeInTransaction(stores, tx, ask);
     const member = await stores.members.findIn(tx.session, organizationId, accountId);
     if (member === undefined) throw errors.memberNotFound(accountId);
     checkWithinOwn(membership.level, member.level);

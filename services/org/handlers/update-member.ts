@@ -9,10 +9,11 @@ import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { memberUpdated } from '../events.ts';
 import { memberMessage } from '../messages.ts';
-import { checkKeepsOwner, checkWithinOwn, highest, ownersAdded } from '../rules/levels.ts';
+import { checkKeepsOwner, ownersAdded } from '../rules/last-owner.ts';
+import { checkWithinOwn, highest } from '../rules/levels.ts';
 import type { Dependencies } from './dependencies.ts';
 import { endInvites } from './shared/end-invites.ts';
-import { decideIn } from './shared/reauthorize-in-transaction.ts';
+import { reauthorizeInTransaction } from './shared/reauthorize-in-transaction.ts';
 
 /** Changes a member's level. */
 export async function updateMember(
@@ -25,7 +26,7 @@ export async function updateMember(
   const caller = keyCaller(call).key.accountId;
   const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
   return await eventLog.mutate(call, UpdateMemberResponse, async (tx) => {
-    const { organization, membership } = await decideIn(stores, tx, ask);
+    const { organization, membership } = await reauthorizeInTransaction(stores, tx, ask);
     const before = await stores.members.findIn(tx.session, organizationId, accountId);
     if (before === undefined) throw errors.memberNotFound(accountId);
     checkWithinOwn(membership.level, before.level, level);

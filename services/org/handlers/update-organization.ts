@@ -11,7 +11,7 @@ import { organizationUpdated } from '../events.ts';
 import { organizationMessage } from '../messages.ts';
 import { organizationChanges, wantedOrganizationFields } from '../rules/organization-update.ts';
 import type { Dependencies } from './dependencies.ts';
-import { decideIn } from './shared/reauthorize-in-transaction.ts';
+import { reauthorizeInTransaction } from './shared/reauthorize-in-transaction.ts';
 
 /** Changes an organization's name, or whether members may create projects. */
 export async function updateOrganization(
@@ -27,7 +27,7 @@ export async function updateOrganization(
   // still be waiting for its barrier.
   const keepsAccess = wanted.membersMayCreateProjects !== false;
   return await eventLog.mutate(call, UpdateOrganizationResponse, async (tx) => {
-    const { organization: before, membership } = await decideIn(stores, tx, ask);
+    const { organization: before, membership } = await reauthorizeInTransaction(stores, tx, ask);
     checkEtag(given.etag, before.revision);
     const changes = organizationChanges(before, wanted);
     if (changes.length === 0) {

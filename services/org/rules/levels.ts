@@ -1,6 +1,6 @@
 import { isKnownLevel } from '@silo/access/levels.ts';
 import { errors } from '@silo/errors/errors.ts';
-import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 
 /**
  * The level that still stands behind the caller when the change is decided. Refuses with
@@ -26,16 +26,4 @@ export function checkWithinOwn(callerLevel: Level, ...levels: readonly Level[]):
 /** The highest of these levels. */
 export function highest(...levels: readonly [Level, ...Level[]]): Level {
   return levels.toSorted((a, b) => b - a)[0] ?? levels[0];
-}
-
-/** An organization always keeps an owner: refuses with LAST_OWNER. `to` undefined: no member any more. */
-export function checkKeepsOwner(ownerCount: number, from: Level, to: Level | undefined): void {
-  if (from === Level.LEVEL_OWNER && to !== Level.LEVEL_OWNER && ownerCount <= 1) {
-    throw errors.lastOwner();
-  }
-}
-
-/** By how much a change of level changes the number of owners. */
-export function ownersAdded(from: Level | undefined, to: Level | undefined): number {
-  return Number(to === Level.LEVEL_OWNER) - Number(from === Level.LEVEL_OWNER);
 }

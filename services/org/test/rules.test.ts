@@ -5,12 +5,8 @@ import { checkEtag, etagOf } from '@silo/tokens/etag.ts';
 import test, { type ExecutionContext } from 'ava';
 import { accountChanges, wantedAccountFields } from '../rules/account-update.ts';
 import { checkAcceptable, checkInviteLimit, openInvitesMax } from '../rules/invites.ts';
-import {
-  checkKeepsOwner,
-  checkStillAllowed,
-  checkWithinOwn,
-  ownersAdded,
-} from '../rules/levels.ts';
+import { checkKeepsOwner, ownersAdded } from '../rules/last-owner.ts';
+import { checkStillAllowed, checkWithinOwn } from '../rules/levels.ts';
 import { organizationChanges, wantedOrganizationFields } from '../rules/organization-update.ts';
 import { activityKey, textKey, timeAndTextKey } from '../rules/page-keys.ts';
 

@@ -9,10 +9,9 @@ import type { Call } from '@silo/rpc/call.ts';
 import { checkEtag, revisionOf } from '@silo/tokens/etag.ts';
 import { deletedEvent } from '../events.ts';
 import { projectMessage } from '../messages.ts';
+import { purgeTimeOf } from '../rules/deleted-projects.ts';
 import type { Dependencies } from './dependencies.ts';
 import { withOwner } from './shared/with-owner.ts';
-
-const keptMs = 7 * 24 * 60 * 60 * 1000;
 
 export async function deleteProject(
   { projectId, etag }: DeleteProjectRequest,
@@ -28,7 +27,7 @@ export async function deleteProject(
   const needs = { scope: 'project:write', level };
   return await withOwner({ access, call }, needs, async (organizationId, gone) => {
     return await eventLog.mutate(call, DeleteProjectResponse, async (tx) => {
-      const purgeTime = new Date(tx.now.getTime() + keptMs);
+      const purgeTime = purgeTimeOf(tx.now);
       const expected = { organizationId, revision: revisionOf(etag) };
       const project = await projects.remove(tx, projectId, expected, purgeTime);
       if (project === undefined) {

@@ -12,7 +12,7 @@ import type { MoveDocument } from '../store/documents.ts';
 import type { Dependencies } from './dependencies.ts';
 import { requireUsable } from './shared/move-projects.ts';
 import { hiddenMove, readSeenMove } from './shared/seen-move.ts';
-import { quicklyOrExplained, type Wanted, writeMove } from './shared/write-move.ts';
+import { optimisticThenDiagnosed, type Wanted, writeMove } from './shared/write-move.ts';
 
 type Uses = Pick<Dependencies, 'projects' | 'slots' | 'moves' | 'eventLog' | 'access'>;
 
@@ -53,7 +53,7 @@ async function decide(
       return { response: { move: moveMessage(back) }, alsoDemands };
     });
   };
-  return await quicklyOrExplained(
+  return await optimisticThenDiagnosed(
     () => by(async () => {}),
     () => by((tx) => requireUndoable(uses, move._id, wanted, tx)),
   );

@@ -4,7 +4,7 @@ import type { SiloError } from '@silo/errors/silo-error.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { MoveDocument, ProjectDocument } from '../store/documents.ts';
-import { type Creator, requireMayCreate } from './create-project.ts';
+import { type Creator, requireMayCreate } from './who-may-create.ts';
 
 const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
 

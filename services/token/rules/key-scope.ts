@@ -4,14 +4,8 @@ import { holdsScope } from '@silo/access/scopes.ts';
 import { errors } from '@silo/errors/errors.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 
-/** How many keys an account may have that have not expired. */
-const keysMax = 100;
-
-/** How many expired keys an account keeps, so that it can still see them. */
-const expiredKeysMax = 100;
-
 /** When a key's time is over; undefined: never. */
-type Expiry = Pick<Reach, 'expireTime'>;
+export type Expiry = Pick<Reach, 'expireTime'>;
 
 /** Who may make, enable or roll a key: refuses with KEY_EXCEEDS_CALLER. */
 export function checkWithinCaller(asked: Reach, caller: Reach): void {
@@ -53,18 +47,4 @@ export function isExpired({ expireTime }: Expiry, now: Date): boolean {
 /** Refuses with KEY_EXPIRED what would make a key useful again that has expired. */
 export function checkNotExpired(key: Expiry, now: Date): void {
   if (key.expireTime !== undefined && isExpired(key, now)) throw errors.keyExpired(key.expireTime);
-}
-
-/** Refuses with RESOURCE_LIMIT where too many of an account's keys, the new one included, are unexpired. */
-export function checkKeyCount(all: readonly Expiry[], now: Date): void {
-  const count = all.filter((key) => !isExpired(key, now)).length;
-  if (count > keysMax) throw errors.resourceLimit('api_keys', keysMax);
-}
-
-/** Ids of the expired keys that an account does not keep: all but those that expired last. */
-export function longExpired(all: readonly (Expiry & { _id: string })[], now: Date): string[] {
-  const expired = all.filter((key) => isExpired(key, now));
-  const endOf = ({ expireTime }: Expiry) => expireTime?.getTime() ?? 0;
-  const latestFirst = expired.sort((a, b) => endOf(b) - endOf(a));
-  return latestFirst.slice(expiredKeysMax).map(({ _id }) => _id);
 }

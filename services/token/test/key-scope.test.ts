@@ -3,14 +3,8 @@ import { reasonName } from '@silo/errors/reason-name.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import test from 'ava';
-import {
-  checkKeyCount,
-  checkStillCaller,
-  checkWithinCaller,
-  isVisible,
-  longExpired,
-  widenedTo,
-} from '../rules/key-scope.ts';
+import { checkStillCaller, checkWithinCaller, isVisible, widenedTo } from '../rules/key-scope.ts';
+import { checkKeyCount, longExpired } from '../rules/keys-per-account.ts';
 
 const early = new Date('2030-01-01T00:00:00Z');
 const late = new Date('2031-01-01T00:00:00Z');

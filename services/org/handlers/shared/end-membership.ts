@@ -1,6 +1,6 @@
 import type { Transaction } from '@silo/log/event-log.ts';
 import { memberRemoved } from '../../events.ts';
-import { checkKeepsOwner, ownersAdded } from '../../rules/levels.ts';
+import { checkKeepsOwner, ownersAdded } from '../../rules/last-owner.ts';
 import type { MembershipDocument, OrganizationDocument } from '../../store/documents.ts';
 import type { Stores } from '../../store/set-up.ts';
 import { endInvites } from './end-invites.ts';

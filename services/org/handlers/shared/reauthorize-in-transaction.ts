@@ -6,7 +6,7 @@ import type { MembershipDocument, OrganizationDocument } from '../../store/docum
 import type { Stores } from '../../store/set-up.ts';
 
 /** What a change of an organization is decided on, as its own transaction sees it. */
-export type Grounds = {
+export type Reauthorized = {
   organization: OrganizationDocument;
   /** The caller's membership. */
   membership: MembershipDocument;
@@ -18,11 +18,11 @@ export type Grounds = {
  * change of members or invites must save the organization, so that it conflicts with every other
  * one.
  */
-export async function decideIn(
+export async function reauthorizeInTransaction(
   stores: Stores,
   tx: Transaction,
   ask: { organizationId: string; accountId: string; least: Level },
-): Promise<Grounds> {
+): Promise<Reauthorized> {
   const { organizationId, accountId, least } = ask;
   const organization = await stores.organizations.findIn(tx.session, organizationId);
   if (organization === undefined) throw errors.organizationNotFound(organizationId);

@@ -14,7 +14,7 @@ import { refuseUnusable } from '../../rules/slots.ts';
 import type { ProjectDocument, SlotsDocument } from '../../store/documents.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { authorizeCreation } from './authorize-creation.ts';
-import { type Moved, quicklyOrExplained, writeMove } from './write-move.ts';
+import { type Moved, optimisticThenDiagnosed, writeMove } from './write-move.ts';
 
 export type MoveUses = Pick<
   Dependencies,
@@ -64,11 +64,11 @@ export async function moveProjects<Response>(
       reauthorize: reauthorizationOf(asked),
     }));
   };
-  const explained = () => by((tx) => checkAndMove(uses, call, asked, access, tx));
-  if (access !== undefined) return await explained();
-  return await quicklyOrExplained(
+  const diagnosed = () => by((tx) => checkAndMove(uses, call, asked, access, tx));
+  if (access !== undefined) return await diagnosed();
+  return await optimisticThenDiagnosed(
     () => by((tx) => moveIfAllowed(uses, call, asked, tx)),
-    explained,
+    diagnosed,
   );
 }
 
@@ -92,7 +92,7 @@ function reauthorizationOf(asked: AskedMove): Demand[] {
   });
 }
 
-/** The quick way: no reads. */
+/** The optimistic way: writes without reads. */
 async function moveIfAllowed(
   uses: MoveUses,
   call: Call,
@@ -104,7 +104,7 @@ async function moveIfAllowed(
 }
 
 /**
- * The way that can explain: reads all, as of one instant, evaluates the rules, and moves if
+ * The diagnosing way: reads all, as of one instant, evaluates the rules, and moves if
  * allowed.
  */
 async function checkAndMove(

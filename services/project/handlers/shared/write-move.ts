@@ -23,27 +23,27 @@ export type Wanted = {
 export type Moved = { move: MoveDocument; projects: ProjectDocument[] };
 
 /** Thrown where a statement has found that some rule is violated, but not which one. */
-class Unexplained extends Error {}
+class Undiagnosed extends Error {}
 
 /**
- * Decides by the quick way, writes that match only where every state rule holds; where they do not
- * match, by the way that can explain.
+ * Optimistic, then diagnose: first by writes that match only where every state rule holds; if one
+ * does not match, by reads that find the rules that are violated.
  */
-export async function quicklyOrExplained<T>(
-  quickly: () => Promise<T>,
-  explained: () => Promise<T>,
+export async function optimisticThenDiagnosed<T>(
+  optimistic: () => Promise<T>,
+  diagnosed: () => Promise<T>,
 ): Promise<T> {
   try {
-    return await quickly();
+    return await optimistic();
   } catch (error) {
-    if (!(error instanceof Unexplained)) throw error;
-    return await explained();
+    if (!(error instanceof Undiagnosed)) throw error;
+    return await diagnosed();
   }
 }
 
 /**
  * The move itself, of one project or a batch. Every statement demands what the rules demand of what
- * it changes; throws Unexplained where one does not find it so.
+ * it changes; throws Undiagnosed where one does not find it so.
  */
 export async function writeMove(
   { projects, slots, moves }: Writes,
@@ -53,18 +53,18 @@ export async function writeMove(
 ): Promise<Moved> {
   const { now } = tx;
   // Both slots are one document then, which would be counted down and up again.
-  if (sourceId === destinationId) throw new Unexplained();
+  if (sourceId === destinationId) throw new Undiagnosed();
   const moveId = newId('mov', { now });
   if (undoes !== undefined && !(await moves.close(tx, undoes._id, { undoneBy: moveId }))) {
-    throw new Unexplained();
+    throw new Undiagnosed();
   }
   const expected = { organizationId: sourceId, revision, moveId: undoes?._id };
   const to = { organizationId: destinationId, moveId };
   const moved = await projects.transfer(tx, projectIds, expected, to);
-  if (moved === undefined) throw new Unexplained();
+  if (moved === undefined) throw new Undiagnosed();
   const kept = undoes === undefined ? 1 : 0;
   const uses = { sourceId, destinationId, count: projectIds.length, kept };
-  if (!(await slots.transfer(tx, uses))) throw new Unexplained();
+  if (!(await slots.transfer(tx, uses))) throw new Undiagnosed();
   const move: MoveDocument = {
     _id: moveId,
     projectIds: [...projectIds],

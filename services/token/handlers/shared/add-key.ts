@@ -1,6 +1,6 @@
 import type { Transaction } from '@silo/log/event-log.ts';
 import { deleteKey, newKey } from '../../rules/key-changes.ts';
-import { checkKeyCount, longExpired } from '../../rules/key-scope.ts';
+import { checkKeyCount, longExpired } from '../../rules/keys-per-account.ts';
 import type { KeyDocument } from '../../store/documents.ts';
 import type { KeyStore } from '../../store/keys.ts';
 

@@ -6,12 +6,12 @@ import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_servi
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { endsCaller, type KeyChange, type Occasion } from '../../rules/key-changes.ts';
 import {
-  checkKeyCount,
   checkStillCaller,
   checkWithinCaller,
   isExpired,
   isVisible,
 } from '../../rules/key-scope.ts';
+import { checkKeyCount } from '../../rules/keys-per-account.ts';
 import type { KeyDocument } from '../../store/documents.ts';
 import type { Dependencies } from '../dependencies.ts';
 

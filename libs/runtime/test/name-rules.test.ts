@@ -1,5 +1,5 @@
 import test from 'ava';
-import { readPersonText, type TextKind } from '../person-text.ts';
+import { readPersonText, type TextKind } from '../name-rules.ts';
 
 test('a name is stored in NFC, without white space around it', (t) => {
   const cases: [given: string, stored: string][] = [
