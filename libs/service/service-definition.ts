@@ -21,7 +21,7 @@ export type ServiceKit = {
   /** The service's own database; no other service reads it. */
   db: Db;
   eventLog: EventLog;
-  /** How access is asked. */
+  /** The access checks. */
   access: Access;
   /** Where guards hold their leases, and where it is waited for them. */
   registry: SourceRegistry;

@@ -33,7 +33,7 @@ type Decision = { event: string; organizationId: string; wallMs: number };
 
 /** What one round came to. */
 export type Round = {
-  /** Mutations that were answered when the removals were asked for. */
+  /** Mutations that had returned when the removals were sent. */
   answeredBefore: number;
   decided: number;
   refused: number;
@@ -135,7 +135,7 @@ async function joinAgain({ ada, bob, teamId, planId }: Stage, emptyId: string): 
   await join(ada, bob, Level.LEVEL_ADMIN, teamId);
   await join(ada, bob, Level.LEVEL_ADMIN, planId);
   const movableIds = ['One', 'Two', 'Three'].map((name) => newProject(ada.api, teamId, name));
-  // So that what is asked in the race is known by then.
+  // So that the checks of the race are cached by then.
   await bob.api.organizations.getOrganization({ organizationId: emptyId });
   return await Promise.all(movableIds);
 }

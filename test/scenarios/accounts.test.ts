@@ -58,7 +58,7 @@ test('an e-mail is one account’s only, in whatever case it is written', async 
   await refused(t, again, 'EMAIL_TAKEN');
 });
 
-test('of many who sign up with one e-mail at once, one gets it', async (t) => {
+test('of many concurrent sign-ups with one e-mail, one succeeds', async (t) => {
   const { accounts } = t.context.silo.as();
   const email = `${randomUUID()}@example.com`;
   const calls = Array.from({ length: 8 }, () => accounts.createAccount(newcomer(email)));

@@ -64,7 +64,7 @@ test('what happened before a move is not shown to the new organization, and stay
   );
 });
 
-test('every answered change is in the log at once, with who did it and from what to what', async (t) => {
+test('every answered change is in the log at once, with actor, old and new values', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   const { api, projectId } = ada;
@@ -171,7 +171,7 @@ test('activity is newest first, and its pages hold each entry once', async (t) =
   );
 });
 
-test('activity is asked for by organization or by project, not by both or neither', async (t) => {
+test('activity is listed by organization or by project, not by both or neither', async (t) => {
   const { api, organization, projectId } = await t.context.silo.signUp();
   const both = { organizationId: organization.id, projectId, ...firstPage };
   await refused(t, api.activity.listActivity(both), 'INVALID_FIELD');

@@ -21,7 +21,7 @@ const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
 const types = (error: Awaited<ReturnType<typeof refused>>) =>
   error.details.preconditionFailure?.map(({ type }) => type);
 
-test('a batch moves as one: one move, in the order in which it was asked for', async (t) => {
+test('a batch moves as one: one move, in the order of the request', async (t) => {
   const ada = await mover(t.context.silo, { projects: 4 });
   const { sourceId, destinationId } = ada;
   const projectIds = ada.projectIds.toReversed();
@@ -42,7 +42,7 @@ test('a batch moves as one: one move, in the order in which it was asked for', a
   t.deepEqual((await ada.api.projects.getMove({ moveId: move.id })).move, move);
 });
 
-test('who is left behind has lost all of a batch when it returns', async (t) => {
+test('accounts left behind have no access to the projects of a batch when it returns', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo, { projects: 3 });
   const stays = await silo.signUp('Stays');
@@ -111,7 +111,7 @@ test('a batch is of one to 500 projects, each once', async (t) => {
   }
 });
 
-test('who moves a batch is an admin of the source, with a key that reaches both organizations', async (t) => {
+test('the caller of a batch move must be an admin of the source, with a key that covers both organizations', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo, { projects: 2 });
   const { sourceId: from, destinationId: to, projectIds } = ada;

@@ -149,7 +149,7 @@ test('no key can be given on the command line', async (t) => {
   }
 });
 
-test('who rolls the key that the command is signed in with stays signed in', async (t) => {
+test('rolling the key of the current profile keeps the user signed in', async (t) => {
   const { cli } = await signedInHome(t);
   const { secret } = await cli.json(['keys', 'roll', 'First key']);
   t.regex(String(secret), /^phx_/);

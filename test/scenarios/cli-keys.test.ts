@@ -28,7 +28,7 @@ test('a key is made within scopes, reach and time, and its secret is shown once'
   t.regex(listed.output, /^ {3}ci .* 2 only/m);
 });
 
-test('a key is changed where that is asked for, disabled, enabled, rolled and deleted', async (t) => {
+test('a key is updated by field, disabled, enabled, rolled and deleted', async (t) => {
   const { cli } = await signedInHome(t);
   const { secret } = await cli.json(['keys', 'create', 'ci', '--scope', 'project:read']);
   const live = () => isLive(t.context.silo, String(secret));

@@ -43,7 +43,7 @@ async function addBob(
   return bob;
 }
 
-test('a move: choose where to, see who loses access, type the name, get the line that undoes it', async (t) => {
+test('a move: choose the destination, see who loses access, type the name, get the command that undoes it', async (t) => {
   const { cli, acmeId, web, ownerOf, sourceId } = await mover(t);
   await addBob(t, { cli, sourceId });
   await cli.json(['org', 'create', 'Full house']);
@@ -89,7 +89,7 @@ test('a name that is not the project’s, and Ctrl-C at either question, change 
   t.is((await cli.run(['moves', '--project', 'Web'])).output, 'No moves yet.\n');
 });
 
-test('what stands in the way is shown before anything is asked, with what to do, and ends with 3', async (t) => {
+test('violated rules are shown before any prompt, with a remedy, and exit code 3', async (t) => {
   const { cli, ownerOf, sourceId } = await mover(t);
   await cli.json(['org', 'create', 'Full house']);
   const terminal = cli.inTerminal(['move', 'Web', '--to', 'Full house']);

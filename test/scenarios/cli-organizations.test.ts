@@ -114,7 +114,7 @@ test('a plan: what it needs is said, asked for at a terminal, and then it change
   t.is((await cli.run(['plan', 'billing-details', ...org])).code, 2, 'nobody to ask');
 });
 
-test('activity is listed newest first, as many as are asked for', async (t) => {
+test('activity is listed newest first, up to the limit', async (t) => {
   const { cli, person } = await signedInHome(t);
   await cli.json(['project', 'rename', person.projectId, 'Web']);
   const { entries, nextPageToken } = await cli.json([

@@ -142,7 +142,7 @@ test('settings are shown, and only those that are given are changed', async (t) 
   });
 });
 
-test('a regenerated token is another one; at a terminal the project’s name is asked for', async (t) => {
+test('a regenerated token is a new one; at a terminal the project’s name must be typed', async (t) => {
   const { cli, person } = await signedInHome(t);
   const words = ['token', 'regenerate', person.projectId];
   const { projectToken } = await cli.json(['token', 'show', person.projectId]);

@@ -65,7 +65,7 @@ test('a code works once', async (t) => {
   t.deepEqual(await openInvites(ada, ada.organization.id), []);
 });
 
-test('of many who accept one invite at once, one joins', async (t) => {
+test('of many concurrent accepts of one invite, one succeeds', async (t) => {
   const [ada, bob] = await pair(t.context.silo);
   const { code } = await invite(ada, bob.account.email);
   const all = await outcomes(Array.from({ length: 6 }, () => accept(bob, code)));
@@ -178,7 +178,7 @@ test('a member neither invites nor sees invites', async (t) => {
   await refused(t, inviting, 'ADMIN_REQUIRED');
 });
 
-test('who is a member already is not invited, and a change of e-mail brings no invite along', async (t) => {
+test('a member cannot be invited, and a change of e-mail moves no invite', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = await pair(silo);
   await join(ada, bob, LEVEL_MEMBER);

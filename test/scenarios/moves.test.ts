@@ -44,7 +44,7 @@ const lockCreation = ({ api }: SignedUp, id: string) =>
     requestId: '',
   });
 
-test('a move changes who owns the project, and nothing else of it', async (t) => {
+test('a move changes the owner of the project, and nothing else of it', async (t) => {
   const { silo } = t.context;
   const { api, account, sourceId, destinationId, project } = await mover(silo);
   const projectId = project.id;
@@ -68,7 +68,7 @@ test('a move changes who owns the project, and nothing else of it', async (t) =>
   t.deepEqual((await projectNames(api, destinationId)).sort(), ['Default Project', 'Moving']);
 });
 
-test('who is left behind has lost access when the move returns, by person and by key', async (t) => {
+test('accounts left behind and their keys have no access when the move returns', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo);
   const [stays, follows] = [await silo.signUp('Stays'), await silo.signUp('Follows')];
@@ -157,7 +157,7 @@ test('the destination must be in the region, determined by its id alone: CROSS_R
   );
 });
 
-test('who moves is an admin of the source: else ADMIN_REQUIRED, and PROJECT_NOT_FOUND to strangers', async (t) => {
+test('the caller of a move must be an admin of the source: ADMIN_REQUIRED for members, PROJECT_NOT_FOUND for others', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo);
   const [member, stranger] = [await silo.signUp('Member'), await silo.signUp('Stranger')];

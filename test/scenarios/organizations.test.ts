@@ -100,7 +100,7 @@ test('nobody grants, changes or removes a level above their own', async (t) => {
   t.is((await levels(owner.api, id))[member.account.id], LEVEL_OWNER);
 });
 
-test('an organization always keeps an owner, who can neither leave, step down nor be removed', async (t) => {
+test('the last owner of an organization can neither leave, step down nor be removed', async (t) => {
   const { owner, member, id } = await team(t.context);
   await refused(t, leave(owner, id), 'LAST_OWNER');
   await refused(t, setLevel(owner, id, owner, LEVEL_ADMIN), 'LAST_OWNER');
@@ -110,14 +110,14 @@ test('an organization always keeps an owner, who can neither leave, step down no
   await refused(t, leave(member, id), 'LAST_OWNER');
 });
 
-test('of two owners who leave at once, one stays', async (t) => {
+test('if two owners leave at the same time, one stays', async (t) => {
   const { owner, member, id } = await team(t.context);
   await setLevel(owner, id, member, LEVEL_OWNER);
   const ends = await outcomes([leave(owner, id), leave(member, id)]);
   t.deepEqual(ends.sort(), ['LAST_OWNER', 'OK']);
 });
 
-test('of two owners who lower each other at once, one stays', async (t) => {
+test('if two owners lower each other at the same time, one stays', async (t) => {
   const { owner, member, id } = await team(t.context);
   await setLevel(owner, id, member, LEVEL_OWNER);
   const ends = await outcomes([
@@ -136,14 +136,14 @@ test('a member whose etag is an old one is neither changed nor removed', async (
   await refused(t, remove(owner, id, member, etag), 'ETAG_MISMATCH');
 });
 
-test('who is no member cannot be changed or removed', async (t) => {
+test('an account that is not a member cannot be changed or removed', async (t) => {
   const { owner, id } = await team(t.context);
   const stranger = await t.context.silo.signUp('Stranger');
   await refused(t, setLevel(owner, id, stranger, LEVEL_ADMIN), 'MEMBER_NOT_FOUND');
   await refused(t, remove(owner, id, stranger), 'MEMBER_NOT_FOUND');
 });
 
-test('who is removed, or leaves, has lost access when the call returns, keys included', async (t) => {
+test('a member that is removed or leaves has no access when the call returns, keys included', async (t) => {
   const { owner, admin, member, id } = await team(t.context);
   const { projectId } = owner;
   await remove(owner, id, member);
@@ -157,7 +157,7 @@ test('who is removed, or leaves, has lost access when the call returns, keys inc
   }
 });
 
-test('who is lowered may do no more what the old level allowed when the call returns', async (t) => {
+test('a lowered member has only the access of the new level when the call returns', async (t) => {
   const { owner, admin, id } = await team(t.context);
   await setLevel(owner, id, admin, LEVEL_MEMBER);
   await refused(t, update(admin, { id, name: 'Mine' }, undefined), 'ADMIN_REQUIRED');
@@ -292,7 +292,7 @@ test('a project created while its organization is deleted is in it, or refused',
   }
 });
 
-test('of many who delete an organization at once, one does', async (t) => {
+test('of many concurrent deletions of an organization, one succeeds', async (t) => {
   const { api } = await t.context.silo.signUp();
   const { organizationId, projectId } = await createOrganization(api);
   await api.projects.deleteProject({ projectId, etag: '', requestId: '' });

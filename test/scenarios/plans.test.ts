@@ -107,7 +107,7 @@ test('a subscription is not changed where its etag is an old one', async (t) => 
   await refused(t, changePlan(api, id, PLAN_SCALE, etag), 'ETAG_MISMATCH');
 });
 
-test('members see the plan; who pays is seen, and either is changed, by admins', async (t) => {
+test('members see the plan; only admins see the billing details, and change either', async (t) => {
   const { silo } = t.context;
   const [owner, member] = [await silo.signUp('Owner'), await silo.signUp('Member')];
   const { id } = owner.organization;

@@ -207,7 +207,7 @@ test('deleting ends all access, frees the slot at once, and purges after seven d
   t.deepEqual(await projectNames(api, organization.id), ['Next']);
 });
 
-test('of many who delete a project at once, one does, and it frees one slot', async (t) => {
+test('of many concurrent deletions of a project, one succeeds, and it frees one slot', async (t) => {
   const { api, organization, projectId } = await t.context.silo.signUp();
   await choosePlan(api, organization.id);
   await createProject(api, organization.id);

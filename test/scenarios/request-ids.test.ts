@@ -143,7 +143,7 @@ test('without a request id every call is a request of its own', async (t) => {
   t.is((await projectNames(api, organization.id)).length, 3);
 });
 
-test('who rolled, disabled or deleted the very key that it calls with may repeat that, and nothing else', async (t) => {
+test('a key that rolled, disabled or deleted itself may retry that request, and nothing else', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp();
   for (const way of ['rollApiKey', 'disableApiKey', 'deleteApiKey'] as const) {
@@ -158,7 +158,7 @@ test('who rolled, disabled or deleted the very key that it calls with may repeat
   }
 });
 
-test('who lost access by another’s doing may not repeat what it did there', async (t) => {
+test('a caller that another account removed may not retry its earlier requests', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   const organizationId = ada.organization.id;

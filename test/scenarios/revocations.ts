@@ -212,7 +212,7 @@ export const revocations: Record<string, Revocation> = {
       return {
         revoke: (requestId) =>
           ada.api.organizations.updateOrganization({ organization, updateMask, requestId }),
-        // Who may create projects is asked nowhere but where they are created, and where they move.
+        // The right to create projects is checked only when a project is created or moved.
         probes: [
           probe('project', () => createProject(bob.api, organizationId)),
           {

@@ -98,7 +98,7 @@ export function moveProject(
   return api.projects.moveProject({ ...ends, etag: '', requestId, planFingerprint: '' });
 }
 
-/** What lists are asked for where nothing is said. */
+/** The default page request. */
 export const firstPage = { pageSize: 0, pageToken: '' };
 
 /** Whether a key is one that still authorizes. */

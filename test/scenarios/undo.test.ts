@@ -73,7 +73,7 @@ test('an undo is a new move back that names the one that it undid, and cannot be
   await refused(t, final, 'MOVE_IS_UNDO');
 });
 
-test('who undoes: the maker, while ADMIN of the origin and member of the destination', async (t) => {
+test('undo is allowed for the account that made the move, while ADMIN of the origin and member of the destination', async (t) => {
   const { silo } = t.context;
   const one = await between(silo);
   await undoMove(one.ada.api, one.moveId);
@@ -90,7 +90,7 @@ test('who undoes: the maker, while ADMIN of the origin and member of the destina
   await refused(t, undoMove(three.ada.api, three.moveId), 'ADMIN_REQUIRED');
 });
 
-test('who undoes: admins of the destination who are members of the origin, nobody else', async (t) => {
+test('undo is allowed for admins of the destination that are members of the origin, and nobody else', async (t) => {
   const { silo } = t.context;
   const { ada, bob, moveId, theirs } = await between(silo);
   const [adminOfSource, adminThere, member, eve] = [

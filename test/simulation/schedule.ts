@@ -173,7 +173,7 @@ class Schedule {
     for (const guard of guards) {
       const remembered: Asked[] = [];
       for (const asked of questions) {
-        // A refusal about a good key is asked again each time.
+        // A denial for a valid key is re-checked each time.
         guard.lookUp(asked, false, (outcome) => {
           if (outcome?.answer.allowed || asked.kind === 'token') remembered.push(asked);
         });

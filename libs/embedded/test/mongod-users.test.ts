@@ -62,7 +62,7 @@ test('a service’s user may do what the services do beside reading and writing'
   });
 });
 
-test('who gives no password or a wrong one is refused', async (t) => {
+test('a client without a password or with a wrong one is rejected', async (t) => {
   await using mongod = await startMongod(await prepare(t));
   const read = (url: string) =>
     asUser(url, (client) => client.db('silo_org').collection('things').findOne({}));

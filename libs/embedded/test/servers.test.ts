@@ -36,7 +36,7 @@ test('mongod takes transactions as a one-node set, and keeps its data when the p
   t.true(found?.kept);
 });
 
-test('mongod recovers from SIGKILL, and takes fail points only where they were asked for', async (t) => {
+test('mongod recovers from SIGKILL, and takes fail points only if they are enabled', async (t) => {
   const directory = await temporaryDirectory(t);
   const binary = await binaryOf(t, 'mongod');
   const failPoint = {

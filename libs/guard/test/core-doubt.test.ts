@@ -82,7 +82,7 @@ for (const wantsPermit of [false, true]) {
   });
 }
 
-test('a refusal on facts that were asked for after it began is final', (t) => {
+test('a denial from facts that were fetched after its start is final', (t) => {
   const owners = new Owners();
   t.false(owners.ask().answer.allowed);
   t.is(owners.asks, 3);
@@ -90,7 +90,7 @@ test('a refusal on facts that were asked for after it began is final', (t) => {
   t.is(owners.asks, 6);
 });
 
-test('who doubts joins no question that was sent before', (t) => {
+test('a re-check does not join a fetch that was sent before', (t) => {
   const owners = new Owners();
   owners.ask();
   const first = owners.begin();

@@ -125,29 +125,32 @@ test.serial(
   },
 );
 
-test.serial('who joins later, is raised or gets a key back is let in at once', async (t) => {
-  const { silo } = t.context;
-  const ada = await silo.signUp('Ada');
-  const guard = openGuard(t, silo);
-  await untilView(guard);
-  const { apiKeyId: keyId, apiKey } = ada;
-  const organizationId = ada.organization.id;
-  t.true((await guard.authorize(apiKey, { organizationId })).allowed);
-  const second = await ada.api.apiKeys.createApiKey({
-    apiKey: {
-      ...{ id: '', accountId: '', name: 'second', masked: '', fingerprint: '', scopes: ['*'] },
-      ...{ organizationIds: [], projectIds: [], expireTime: undefined, disabled: false },
-      ...{ createTime: undefined, updateTime: undefined, lastUseTime: undefined },
-      ...{ overlapExpireTime: undefined, etag: '' },
-    },
-    requestId: crypto.randomUUID(),
-  });
-  const other = silo.as(second.secret);
-  await other.apiKeys.disableApiKey({ keyId, etag: '', requestId: '' });
-  t.false((await guard.authorize(apiKey, { organizationId })).allowed);
-  await other.apiKeys.enableApiKey({ keyId, etag: '', requestId: '' });
-  t.true((await guard.authorize(apiKey, { organizationId })).allowed);
-});
+test.serial(
+  'an account that joins later, is raised or gets a key enabled has access at once',
+  async (t) => {
+    const { silo } = t.context;
+    const ada = await silo.signUp('Ada');
+    const guard = openGuard(t, silo);
+    await untilView(guard);
+    const { apiKeyId: keyId, apiKey } = ada;
+    const organizationId = ada.organization.id;
+    t.true((await guard.authorize(apiKey, { organizationId })).allowed);
+    const second = await ada.api.apiKeys.createApiKey({
+      apiKey: {
+        ...{ id: '', accountId: '', name: 'second', masked: '', fingerprint: '', scopes: ['*'] },
+        ...{ organizationIds: [], projectIds: [], expireTime: undefined, disabled: false },
+        ...{ createTime: undefined, updateTime: undefined, lastUseTime: undefined },
+        ...{ overlapExpireTime: undefined, etag: '' },
+      },
+      requestId: crypto.randomUUID(),
+    });
+    const other = silo.as(second.secret);
+    await other.apiKeys.disableApiKey({ keyId, etag: '', requestId: '' });
+    t.false((await guard.authorize(apiKey, { organizationId })).allowed);
+    await other.apiKeys.enableApiKey({ keyId, etag: '', requestId: '' });
+    t.true((await guard.authorize(apiKey, { organizationId })).allowed);
+  },
+);
 
 test.serial('a revocation waits for a permit that rests on what it takes away', async (t) => {
   const { silo } = t.context;

@@ -67,7 +67,7 @@ test('activity is caught up in batches, newest first, each event once', async (t
   t.is((await listed(harness))[0], 'event-f');
 });
 
-test('many who catch up at once bring in each event once', async (t) => {
+test('concurrent catch-ups apply each event once', async (t) => {
   const harness = await storeHarness(t);
   const source = scriptedSource();
   source.log.push(...Array.from({ length: 20 }, (_, index) => String(index)));

@@ -95,7 +95,7 @@ async function refused(t: ExecutionContext, act: Promise<unknown>): Promise<stri
   return reasonOf(await t.throwsAsync(act));
 }
 
-test('who is invited joins with the code, once', async (t) => {
+test('an invited account joins with the code, once', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, bob, organizationId, dependencies, call, emittedEvents } = harness;
   const { code, invite: made } = await invite(
@@ -130,7 +130,7 @@ test('who is invited joins with the code, once', async (t) => {
   t.is(await refused(t, again), 'ALREADY_MEMBER');
 });
 
-test('joining spends every code of that e-mail: who is removed cannot come back with another', async (t) => {
+test('joining spends every code of that e-mail: a removed member cannot rejoin with another', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, bob, organizationId, dependencies, call } = harness;
   const by = { accountId: ada, organizationId };
@@ -161,7 +161,7 @@ test('lowering a member deletes the invites that the member may no longer grant,
   }
 });
 
-test('an admin who is removed and joins again finds every earlier invite of his gone', async (t) => {
+test('after an admin is removed and joins again, all earlier invites of this admin are deleted', async (t) => {
   for (const ending of ['removed', 'left'] as const) {
     const harness = await organizationOfAda(t);
     const { ada, bob, emittedEvents } = harness;
@@ -193,7 +193,7 @@ test('a removed member whose e-mail becomes an invited one does not come back wi
   t.deepEqual(await openInvites(harness), []);
 });
 
-test('an invite to an e-mail that its account gives up is gone: who takes the e-mail next inherits none', async (t) => {
+test('an invite to an e-mail that its account gives up is deleted: the next holder of the e-mail inherits none', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, bob, organizationId } = harness;
   const by = { accountId: ada, organizationId };
@@ -284,7 +284,7 @@ test('an organization keeps an owner, however many step down or leave at once', 
   t.is((await stores.organizations.readFact(organizationId, signal))?.ownerCount, 1);
 });
 
-test('who was removed or demoted since the call was authorized decides nothing any more', async (t) => {
+test('a caller that was removed or demoted since the call was authorized commits nothing', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, bob, organizationId, dependencies, call } = harness;
   // Bob's call was let through while he was an admin; he is no member when it is decided.

@@ -41,7 +41,7 @@ test('nobody grants, changes or removes a level above their own', (t) => {
   refuses(t, 'ADMIN_REQUIRED', () => checkWithinOwn(LEVEL_MEMBER, 2, 3), required);
 });
 
-test('who is no member any more when it is decided does not know the organization', (t) => {
+test('a caller that is no longer a member at the commit gets ORGANIZATION_NOT_FOUND', (t) => {
   refuses(t, 'ORGANIZATION_NOT_FOUND', () =>
     checkStillAllowed(undefined, LEVEL_MEMBER, organizationId),
   );

@@ -173,7 +173,7 @@ test('one deletion of an organization runs at a time', async (t) => {
   t.deepEqual(await first, {});
 });
 
-test('a deletion is refused for another etag, and for who is not an owner', async (t) => {
+test('a deletion is rejected for another etag, and for a caller that is not an owner', async (t) => {
   const { dependencies, call, signUp, stores, decide } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   const { accountId: admin } = await signUp('bob@example.com');

@@ -18,7 +18,7 @@ import { defineSagas } from '../sagas/definitions.ts';
 import { createOrgFills } from '../store/fills.ts';
 import { type StoreHarness, storeHarness } from './support.ts';
 
-/** What the other services would answer, and what they were asked. */
+/** The responses of the other services, and the requests to them. */
 export type ScriptedPeers = {
   asked: string[];
   tryResult: TryResult;

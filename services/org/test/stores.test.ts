@@ -49,7 +49,7 @@ test('an e-mail that another account has is refused, in any case', async (t) => 
   t.is(reasonOf(taken), 'EMAIL_TAKEN');
 });
 
-test('of many who race for one e-mail one gets it', async (t) => {
+test('of many concurrent claims of an e-mail one succeeds', async (t) => {
   const { stores, decide } = await storeHarness(t);
   const outcomes = await Promise.allSettled(
     Array.from({ length: 8 }, () =>

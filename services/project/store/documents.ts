@@ -57,7 +57,7 @@ export type SlotsDocument = {
 /** A move as it is stored. */
 export type MoveDocument = {
   _id: string;
-  /** One, or a batch: in the order in which they were asked for. */
+  /** One, or a batch: in the order of the request. */
   projectIds: string[];
   sourceOrganizationId: string;
   destinationOrganizationId: string;

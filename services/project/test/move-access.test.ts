@@ -28,7 +28,7 @@ function keyOf(accountId: string, values: Partial<LiveKey> = {}): LiveKey {
 
 const keysOf = ({ keys }: Concerned) => keys.map(({ projectIds }) => projectIds);
 
-test('who is in one organization only loses, or gains, with its level there', (t) => {
+test('a member of one organization only loses or gains access, with its level there', (t) => {
   const { losing, gaining } = accessChanges(move, { people, keys: [] });
   t.deepEqual(losing.people, [people[1]]);
   t.deepEqual(gaining.people, [people[2]]);

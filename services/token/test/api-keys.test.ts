@@ -194,7 +194,7 @@ test('a restricted key changes itself, and finds no other', async (t) => {
   await refused(t, widened, 'ERROR_REASON_KEY_EXCEEDS_CALLER');
 });
 
-test('a roll ends the old secret at once, and who rolled his own key is still known by it', async (t) => {
+test('a roll ends the old secret at once, and a caller that rolled its own key can still retry with it', async (t) => {
   const { store, by, fact, endedKeys, events } = await open(t);
   const old = await store('acc_1', 'key_first');
   const { secret: fresh } = await by(old).roll('key_first');

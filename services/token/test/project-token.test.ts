@@ -36,7 +36,7 @@ test('a new token revokes the old one, and the revocation event comes first', (t
   ]);
 });
 
-test('who expects another token than the present one does not replace it', (t) => {
+test('a request that expects another token than the current one does not replace it', (t) => {
   const expecting = (expectedFingerprint: string) => () =>
     replaceToken(project, fresh, { ...any, expectedFingerprint }, occasion);
   t.notThrows(expecting(old.fingerprint));

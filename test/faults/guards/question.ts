@@ -18,7 +18,7 @@ export type AskedAccess =
       membersMayCreate?: boolean | undefined;
     };
 
-/** A numbered access, which all guards are asked about. */
+/** A numbered access, which all guards check. */
 export type Question = AskedAccess & { id: number };
 
 /** Asks a guard whether the access is accepted; it answers in the same turn where it can. */

@@ -1,5 +1,5 @@
 /**
- * Loaded before a service of a control run (`--import`): nothing is asked in place of what does not
+ * Loaded before a service of a control run (`--import`): nothing is fetched in place of what does not
  * exist, so that it is refused after fewer reads than what is hidden.
  */
 import { registerHooks } from 'node:module';

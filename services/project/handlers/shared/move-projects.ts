@@ -21,7 +21,7 @@ export type MoveUses = Pick<
   'projects' | 'slots' | 'moves' | 'eventLog' | 'access' | 'readMoveAccess'
 >;
 
-/** A move as it is asked for, of one project or of a batch. */
+/** The request of a move, of one project or of a batch. */
 export type AskedMove = {
   sourceId: string;
   destinationId: string;
