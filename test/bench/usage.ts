@@ -20,6 +20,13 @@ export function usageOfTree(root: number): Usage {
   };
 }
 
+/** The usage of one process. Throws when it has ended. Linux only. */
+export function usageOf(pid: number): Usage {
+  const found = readProcess(pid);
+  if (found === undefined) throw new Error(`process ${pid} has ended`);
+  return found;
+}
+
 /** The processes that a process has started and that still run. Linux only. */
 export function childrenOf(parentPid: number): number[] {
   return processes()

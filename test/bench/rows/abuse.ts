@@ -14,9 +14,9 @@ import type { Attack } from '../attacker.ts';
 import type { Bench } from '../bench-servers.ts';
 import { Live } from '../live.ts';
 import { quantile } from '../measure.ts';
-import { cpuTimeMs, residentBytes } from '../process-usage.ts';
 import type { Row } from '../row.ts';
 import { createTenant } from '../tenant.ts';
+import { usageOf } from '../usage.ts';
 
 /** Another address than the well-behaved client's, on the same machine. */
 const attackersAddress = '127.0.0.2';
@@ -140,12 +140,12 @@ async function measure(bench: Bench, attack: Attack): Promise<AbuseMeasured> {
   const cpuMs = { idle: 0, attacked: 0 };
   try {
     for (let round = 0; round < rounds; round++) {
-      const startMs = cpuTimeMs(pid);
+      const startMs = usageOf(pid).cpuMs;
       await callFor(roundMs, 'idle');
-      const attackMs = cpuTimeMs(pid);
+      const attackMs = usageOf(pid).cpuMs;
       await attackWith(attacker, attack, () => callFor(roundMs, 'attacked'));
       cpuMs.idle += attackMs - startMs;
-      cpuMs.attacked += cpuTimeMs(pid) - attackMs;
+      cpuMs.attacked += usageOf(pid).cpuMs - attackMs;
       await attackWith(elsewhere, attack, () => callFor(roundMs, 'elsewhere'));
     }
   } finally {
@@ -200,12 +200,12 @@ class PeakMemory {
 
   constructor(pid: number) {
     this.#pid = pid;
-    this.#beforeBytes = residentBytes(pid);
+    this.#beforeBytes = usageOf(pid).residentBytes;
     this.#peakBytes = this.#beforeBytes;
   }
 
   sample(): void {
-    this.#peakBytes = Math.max(this.#peakBytes, residentBytes(this.#pid));
+    this.#peakBytes = Math.max(this.#peakBytes, usageOf(this.#pid).residentBytes);
   }
 
   get grownBytes(): number {

@@ -2,10 +2,10 @@ import type { RegenerateProjectTokenResponse } from '@silo/protos/gen/silo/token
 import { Bare, sequence } from '../bare.ts';
 import { BareMessages, fanOut } from '../bare-messages.ts';
 import type { Bench } from '../bench-servers.ts';
+import { cpuPerCall, type ProcessGroups } from '../cpu-per-call.ts';
 import { embeddedGuards, startGuards } from '../guards.ts';
 import { Live } from '../live.ts';
 import { compareLatencies, type Operation } from '../measure.ts';
-import { cpuPerCall, type ProcessGroups } from '../process-usage.ts';
 import { type Goal, type Measured, milliseconds, type Row } from '../row.ts';
 import { createTenant, type Tenant } from '../tenant.ts';
 

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Operation } from './measure.ts';
+import { usageOf } from './usage.ts';
 
 /** CPU time is measured over so many calls, and without calls for so long. */
 const calls = 200;
@@ -15,7 +15,8 @@ export type ProcessGroups = Readonly<Record<string, readonly number[]>>;
  */
 export async function cpuPerCall(groups: ProcessGroups, operation: Operation): Promise<string> {
   const names = Object.keys(groups);
-  const usedMs = () => Object.values(groups).map((pids) => sum(pids.map(cpuTimeMs)));
+  const usedMs = () =>
+    Object.values(groups).map((pids) => sum(pids.map((pid) => usageOf(pid).cpuMs)));
   const during = async (work: Operation) => {
     const [beforeMs, startMs] = [usedMs(), performance.now()];
     await work();
@@ -36,18 +37,4 @@ export async function cpuPerCall(groups: ProcessGroups, operation: Operation): P
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
-}
-
-/** The resident memory of a process, as Linux reports it. */
-export function residentBytes(pid: number): number {
-  const [, kibibytes] =
-    /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kibibytes) * 1_024;
-}
-
-/** User and system CPU time of a process (fields 14 and 15, in 10 ms). */
-export function cpuTimeMs(pid: number): number {
-  const afterName = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1) ?? '';
-  const fields = afterName.split(' ');
-  return 10 * (Number(fields[11]) + Number(fields[12]));
 }
