@@ -8,16 +8,16 @@ import {
   sealMessage,
 } from './authentication.ts';
 import type { NatsLink } from './connect.ts';
-import { hear } from './hearing.ts';
+import { subscribeSubjects } from './subscribe-subjects.ts';
 
-/** Where guards tell what they have acknowledged: outside of the stream, which would keep it. */
+/** Where guards acknowledge events: outside of the stream, which would keep the messages. */
 function acknowledgementSubject(subjectPrefix: string): string {
   return `acknowledged.${subjectPrefix}`;
 }
 
 /**
- * Tells the registry at once, with the key of the lease; where that is lost, the guard's next
- * renewal says the same.
+ * Sends an acknowledgement to the registry, authenticated with the lease's key. If the message is
+ * lost, the guard's next renewal carries the same positions.
  */
 export function publishAcknowledgement(
   nats: NatsLink,
@@ -31,29 +31,29 @@ export function publishAcknowledgement(
 }
 
 /**
- * Hears what guards tell, until disposed of. A message that is not authentic, or speaks for another
- * lease than the one whose key it carries, is ignored: `onIgnored` counts it.
+ * Receives acknowledgements until disposed of. A message that is not authentic, or names another
+ * lease than the one whose key it was made with, is ignored.
  */
-export function hearAcknowledgements(
+export function subscribeAcknowledgements(
   nats: NatsLink,
   options: {
     subjectPrefix: string;
-    onHeard(acknowledgement: Acknowledgement): void;
+    onAcknowledgement(acknowledgement: Acknowledgement): void;
     /** By lease id. */
     findSecret: FindSecret;
     onIgnored(subject: string, reason: RejectionReason): void;
     log: Log;
   },
 ): Disposable {
-  const { subjectPrefix, onHeard, findSecret, onIgnored, log } = options;
-  return hear(nats, {
+  const { subjectPrefix, onAcknowledgement, findSecret, onIgnored, log } = options;
+  return subscribeSubjects(nats, {
     subjects: [acknowledgementSubject(subjectPrefix)],
     log,
     onMessage: (bytes, subject) => {
       const opened = openMessage(subject, bytes, findSecret);
       if (typeof opened === 'string') return onIgnored(subject, opened);
       const acknowledgement = decode(opened.payload);
-      if (acknowledgement?.leaseId === opened.keyId) onHeard(acknowledgement);
+      if (acknowledgement?.leaseId === opened.keyId) onAcknowledgement(acknowledgement);
       else onIgnored(subject, 'malformed');
     },
   });

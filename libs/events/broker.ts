@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { LoggedEvent } from '@silo/log/event-log.ts';
-import { eventBytesMax } from '@silo/log/log-reader.ts';
+import type { LoggedEvent } from '@silo/log/log-reader.ts';
+import { eventBytesMax } from '@silo/log/stored-events.ts';
 import {
   AckPolicy,
   type Consumer,

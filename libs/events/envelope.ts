@@ -1,4 +1,5 @@
-import type { LoggedEvent, LogService } from '@silo/log/event-log.ts';
+import { parseEventType } from '@silo/log/event-types.ts';
+import type { LoggedEvent, LogService } from '@silo/log/log-reader.ts';
 
 /** Whose log the events come from, and where on NATS they go. */
 export type EventSource = {
@@ -6,7 +7,7 @@ export type EventSource = {
   region: string;
   /** Such as `silo.v1`. */
   subjectPrefix: string;
-  /** Which life of the log. */
+  /** The incarnation of the log. */
   incarnation: string;
 };
 
@@ -20,18 +21,13 @@ export type Envelope = {
 };
 
 /**
- * What the headers of an event tell, to those who compare or place it. The incarnation is empty in
+ * The position and id of an event, from its headers. The incarnation is empty in
  * events of an earlier release.
  */
 export type Placed = { id: string; sequence: number; incarnation: string };
 
 const sequenceDigits = 20;
 const safeToken = /^[A-Za-z0-9_-]+$/;
-
-/** `ce-type`, such as `internal.silo.project.moved.v1`. */
-export function eventType(service: string, event: string): string {
-  return `internal.silo.${service}.${event}.v1`;
-}
 
 /** The subjects of one service's events. */
 export function serviceSubjects({
@@ -47,16 +43,17 @@ export function serviceSubjects({
  */
 export function envelopeOf(source: EventSource, event: LoggedEvent, repair?: string): Envelope {
   const { service, region, subjectPrefix, incarnation } = source;
-  for (const token of [event.event, event.subject]) {
+  const { event: name = '' } = parseEventType(event.type) ?? {};
+  for (const token of [name, event.subject]) {
     if (!safeToken.test(token)) throw new RangeError(`${token} cannot be part of a subject`);
   }
   return {
-    subject: `${subjectPrefix}.${service}.${event.event}.${event.subject}`,
+    subject: `${subjectPrefix}.${service}.${name}.${event.subject}`,
     headers: {
       'Nats-Msg-Id': repair === undefined ? event.id : `${event.id}:${repair}`,
       'ce-specversion': '1.0',
       'ce-id': event.id,
-      'ce-type': eventType(service, event.event),
+      'ce-type': event.type,
       'ce-source': `/silo/${region}/${service}`,
       'ce-subject': event.subject,
       'ce-time': event.time.toISOString(),

@@ -1,35 +1,33 @@
-import { SiloError } from '@silo/errors/silo-error.ts';
-import type { EventLog, Head } from '@silo/log/event-log.ts';
+import { type EventLog, recentFirst } from '@silo/log/event-log.ts';
 import { type Leadership, lead } from '@silo/log/leader.ts';
-import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import type { EventBatch } from '@silo/log/log-reader.ts';
+import type { Position } from '@silo/log/position.ts';
+import { subscribe } from '@silo/log/subscribe.ts';
 import { type Clock, systemClock, systemSleep } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { Progress } from '@silo/runtime/progress.ts';
-import { equalJitterMs } from '@silo/runtime/random.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import type { Db } from 'mongodb';
 import { ulid } from 'ulid';
 import type { MessageKey } from './authentication.ts';
+import { broadcastEvents } from './broadcast.ts';
 import { Broker } from './broker.ts';
 import { compare } from './comparison.ts';
 import type { NatsLink } from './connect.ts';
-import { tellPages } from './pages.ts';
 import { RelayPosition } from './relay-position.ts';
 import { type StreamOptions, streamKeepsMs } from './stream.ts';
 
-/** How many events are on their way at once. */
+/** The most events that await the broker's acknowledgement. */
 const batchMax = 200;
-/** How often the log's head is read without a hint: a restored backup gives none. */
-const pollMs = 5_000;
-/** How often the leader looks for events that a dead process left without a sequence. */
-const leftoversMs = 1_000;
-/** Between two heads that are told of. */
+/** How often the stream is compared with the log's head without a hint, at least. */
+const idleMs = 5_000;
+const orphansIntervalMs = 1_000;
+/** Between two heads that the requirement is raised to. */
 const headPauseMs = 250;
 const noteIntervalMs = 1_000;
 const checkIntervalMs = 5_000;
-/** Clocks of broker and services may differ by this much at the old end of the stream. */
+/** The clocks of broker and services may differ by this much at the old end of the stream. */
 const clockMarginMs = 60 * 60 * 1000;
-const backoff = { baseMs: 100, capMs: 2_000 };
 
 export type RelayOptions = {
   eventLog: EventLog;
@@ -39,65 +37,60 @@ export type RelayOptions = {
   stream: StreamOptions;
   /** Signs event batches; undefined while there is none: then guards learn by their renewals. */
   signingKey: () => MessageKey | undefined;
-  /** Names this process among the candidates; new at every start. */
+  /** Identifies this process among the candidates; new at every start. */
   owner: string;
   signal: AbortSignal;
   log: Log;
-  /** Told how it gets on, while this process is the leader. */
+  /** Of the relay, while this process is the leader. */
   progress: Progress;
   clock?: Clock;
-  /**
-   * Called by the leader with every head of the log, also where NATS is away; called again where it
-   * rejects.
-   */
-  onHead?: ((head: Head, signal: AbortSignal) => Promise<void>) | undefined;
-  /** For tests: how often the stream is looked after. */
+  /** Called by the leader with every new head of the log, also while NATS is away. Retried. */
+  onHead?: ((head: Position, signal: AbortSignal) => Promise<void>) | undefined;
+  /** For tests: how often the stream is checked. */
   checkIntervalMs?: number;
 };
 
 /**
- * Brings one service's log to JetStream, in order and at least once, whenever this process is its
- * leader, until the signal. Two at once do no harm. It also numbers what dead processes left behind,
- * and tells guards of what is numbered, which waits for no repair of the stream.
- * NATS may be away for as long as it likes.
+ * Publishes one service's log to JetStream, in order and at least once, whenever this process is
+ * its leader, until the signal. The leader also sequences orphaned events, and broadcasts events to
+ * guards and reports the log's head, neither of which waits for a repair of the stream. Two leaders
+ * at once do no harm. NATS may be away for any time.
  */
 export async function runRelay(options: RelayOptions): Promise<void> {
   const { db, owner, signal, log, eventLog } = options;
   await lead({ db, name: 'relay', owner, signal, log }, async (term) => {
-    const numbering = {
-      name: 'number-leftovers',
-      intervalMs: leftoversMs,
-      signal: term.signal,
-      log,
-    };
+    const orphans = { name: 'orphaned-events', intervalMs: orphansIntervalMs, log };
     await Promise.all([
-      runForever(numbering, () => eventLog.numberLeftovers()),
-      followHead(options, term.signal),
-      tellPages({ ...options, subjectPrefix: options.stream.subjectPrefix }, term.signal),
+      runForever({ ...orphans, signal: term.signal }, () => eventLog.sequenceOrphanedEvents()),
+      reportHeads(options, term.signal),
+      broadcastEvents({ ...options, subjectPrefix: options.stream.subjectPrefix }, term.signal),
       relayDuring(options, term),
     ]);
     options.progress.clear();
   });
 }
 
-/**
- * Tells of heads, a little late: whoever decided the change tells of it too, and is then the first
- * to.
- */
-async function followHead(
+/** Reports new heads, a little late: the call that made the change usually does it first. */
+async function reportHeads(
   { eventLog, log, onHead }: RelayOptions,
   signal: AbortSignal,
 ): Promise<void> {
   if (onHead === undefined) return;
-  let told: Head | undefined;
-  await runForever({ name: 'follow-head', intervalMs: headPauseMs, signal, log }, async () => {
-    const head = await eventLog.head(signal);
-    if (head.sequence !== told?.sequence || head.incarnation !== told.incarnation) {
+  let reported: Position | undefined;
+  await subscribe(
+    eventLog,
+    (head) => head.sequence,
+    async ({ head }) => {
+      if (head.sequence === reported?.sequence && head.incarnation === reported.incarnation) {
+        return undefined;
+      }
       await onHead(head, signal);
-      told = head;
-    }
-    await eventLog.past(head.sequence, pollMs, signal);
-  });
+      reported = head;
+      await systemSleep(headPauseMs, signal);
+      return undefined;
+    },
+    { name: 'requirement', batchMax: 0, signal, log },
+  );
 }
 
 /** Relays for one term of leadership. Never rejects; resolves soon after the term's signal. */
@@ -105,11 +98,24 @@ export function relayDuring(options: RelayOptions, term: Leadership): Promise<vo
   return new Relay(options, term).run();
 }
 
+/** One comparison of the stream with the log, and what is published after it. */
+type Session = {
+  broker: Broker;
+  /** Losses of connection before the session: another one calls for a new comparison. */
+  losses: number;
+  /** Part of the message ids of events that were published before and are published again. */
+  repairId: string | undefined;
+  /** The last event that may have been published before. */
+  repairUntil: number;
+  checkedMs: number;
+};
+
 class Relay {
   readonly #options: RelayOptions;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   readonly #position: RelayPosition;
+  #session: Session | undefined;
   /** The last sequence that the broker acknowledged, now or to an earlier leader. */
   #published = 0;
   #noted = 0;
@@ -123,43 +129,44 @@ class Relay {
   }
 
   async run(): Promise<void> {
-    const { log, progress } = this.#options;
-    let failures = 0;
-    while (!this.#signal.aborted) {
-      try {
-        await this.#session();
-        failures = 0;
-      } catch (error) {
-        if (this.#signal.aborted) break;
-        failures++;
-        progress.failed();
-        log.warn({ failures, err: error }, 'relaying was interrupted');
-      }
-      const pauseMs = equalJitterMs(Math.max(1, failures), backoff);
-      await systemSleep(pauseMs, this.#signal).catch(() => {});
-    }
-    await this.#note().catch((error) => log.warn({ err: error }, 'the position was not noted'));
+    const { eventLog, log, progress, checkIntervalMs: checkMs = checkIntervalMs } = this.#options;
+    await subscribe(
+      recentFirst(eventLog),
+      (head) => this.#open(head),
+      (batch) => this.#publish(batch),
+      {
+        ...{
+          name: 'relay',
+          batchMax,
+          idleMs: Math.min(idleMs, checkMs),
+          signal: this.#signal,
+          log,
+        },
+        onProgress: (outcome) => (outcome === 'made' ? progress.made() : progress.failed()),
+      },
+    );
+    await this.#note().catch((error) => log.warn({ err: error }, 'relay position not stored'));
   }
 
-  /** Compares once, then relays until there is reason to compare again. */
-  async #session(): Promise<void> {
+  /** Compares the stream with the log, and returns the last event that the stream surely holds. */
+  async #open({ incarnation, sequence: repairUntil }: Position): Promise<number> {
     const { nats, eventLog, stream, log, progress } = this.#options;
     if (!nats.connected.value) progress.failed();
     const connection = await nats.ready(this.#signal);
     const { losses } = nats;
     const { service, region } = eventLog;
-    const { incarnation } = await eventLog.head(this.#signal);
     const source = { service, region, subjectPrefix: stream.subjectPrefix, incarnation };
     const broker = await Broker.open(connection, source, stream);
     const { reach, repair, isPremature } = await this.#compare(broker);
-    // The stream was deleted, and another service made it again before this one noticed.
+    // The stream was deleted, and another service created it again before this one noticed.
     if (isPremature) await broker.clear();
     const repairId = repair ? ulid().toLowerCase() : undefined;
     if (repairId !== undefined) {
       log.warn({ from: reach + 1, repair: repairId }, 'the stream lost events: publishing again');
     }
-    const isSame = (head: Head) => nats.losses === losses && head.incarnation === incarnation;
-    await this.#follow(broker, reach, repairId, isSame);
+    const checkedMs = this.#clock.monotonicMs();
+    this.#session = { broker, losses, repairId, repairUntil, checkedMs };
+    return reach;
   }
 
   async #compare(broker: Broker) {
@@ -172,56 +179,30 @@ class Relay {
     return compare(await broker.sequences(), { windowStart, published: this.#published });
   }
 
-  async #follow(
-    broker: Broker,
-    reach: number,
-    repairId: string | undefined,
-    isSame: (head: Head) => boolean,
-  ): Promise<void> {
-    const { eventLog, progress, checkIntervalMs: checkMs = checkIntervalMs } = this.#options;
-    let position = reach;
-    // What is repaired was out before; what follows it never was, and keeps its plain id.
-    const repairUntil = repairId === undefined ? 0 : (await eventLog.head()).sequence;
-    let checkedMs = this.#clock.monotonicMs();
-    for (;;) {
-      const { events, head } = await this.#read(position);
-      // Another connection, or another life of the log: begin with a comparison.
-      if (!isSame(head)) return;
-      const last = events.at(-1);
-      if (last === undefined) {
-        progress.made();
-        await this.#noteSometimes();
-        await eventLog.past(position, Math.min(pollMs, checkMs), this.#signal);
-      } else {
-        const isRepair = events[0] !== undefined && events[0].sequence <= repairUntil;
-        const duplicate = await broker.publish(events, isRepair ? repairId : undefined);
-        progress.made();
-        position = last.sequence;
-        this.#published = Math.max(this.#published, position);
-        await this.#noteSometimes();
-        // The broker says it has what we did not find there: look again, and repair if it errs.
-        if (duplicate) return;
-      }
-      if (this.#clock.monotonicMs() - checkedMs >= checkMs) {
-        checkedMs = this.#clock.monotonicMs();
-        if (await broker.lostSomething()) return;
-      }
+  async #publish({ events, firstSequence }: EventBatch): Promise<'restart' | undefined> {
+    const { nats, log, checkIntervalMs: checkMs = checkIntervalMs } = this.#options;
+    const session = this.#session;
+    // Another connection: compare again.
+    if (session === undefined || nats.losses !== session.losses) return 'restart';
+    if (firstSequence !== undefined) {
+      // NATS was away for longer than the log keeps events.
+      log.error({ firstSequence }, 'the log no longer holds events that were never published');
     }
-  }
-
-  async #read(afterSequence: number) {
-    const { eventLog, log } = this.#options;
-    const range = { afterSequence, limit: batchMax };
-    try {
-      // Mostly this process has numbered what it publishes: no need to read it back.
-      return eventLog.justNumbered(range) ?? (await eventLog.read(range, this.#signal));
-    } catch (error) {
-      const first = compactedTo(error);
-      if (first === undefined) throw error;
-      // Away for longer than the log keeps events: what is left is all that there is to tell.
-      log.error({ afterSequence, first }, 'the log no longer holds what was never published');
-      return await eventLog.read({ afterSequence: first - 1, limit: batchMax }, this.#signal);
+    const [first] = events;
+    const last = events.at(-1);
+    if (first !== undefined && last !== undefined) {
+      // Events after the repaired ones were never published, and keep their plain id.
+      const repairId = first.sequence <= session.repairUntil ? session.repairId : undefined;
+      const hasDuplicate = await session.broker.publish(events, repairId);
+      this.#published = Math.max(this.#published, last.sequence);
+      // The broker has an event that the stream lacked: compare again, and repair if need be.
+      if (hasDuplicate) return 'restart';
     }
+    await this.#noteSometimes();
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - session.checkedMs < checkMs) return undefined;
+    session.checkedMs = nowMs;
+    return (await session.broker.lostSomething()) ? 'restart' : undefined;
   }
 
   async #noteSometimes(): Promise<void> {
@@ -235,10 +216,4 @@ class Relay {
     this.#noted = sequence;
     this.#notedMs = this.#clock.monotonicMs();
   }
-}
-
-function compactedTo(error: unknown): number | undefined {
-  const isCompacted =
-    error instanceof SiloError && error.reason === ErrorReason.ERROR_REASON_LOG_COMPACTED;
-  return isCompacted ? Number(error.metadata.first_sequence) : undefined;
 }

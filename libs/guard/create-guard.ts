@@ -1,6 +1,7 @@
 import type { Answer, PermitAnswer, Question, TokenAnswer } from '@silo/access/access.ts';
 import { connectNats } from '@silo/events/connect.ts';
 import type { NatsServers } from '@silo/events/nats-options.ts';
+import { remoteReader } from '@silo/log/remote-reader.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
@@ -19,7 +20,6 @@ import { Guard as EmbeddedGuard, type GuardSizes } from './guard.ts';
 import { measureGuard } from './guard-metrics.ts';
 import type { GuardStatus, Revoked } from './guard-status.ts';
 import type { GuardLinks } from './links.ts';
-import { remoteLog } from './logs.ts';
 import { remoteRegistry } from './registry.ts';
 import { remoteFills } from './remote-fills.ts';
 
@@ -134,9 +134,9 @@ function linksOver({
   return {
     leases: remoteRegistry(connect(RegistryServiceClient, token)),
     logs: {
-      org: remoteLog(connect(EventLogServiceClient, org)),
-      project: remoteLog(connect(EventLogServiceClient, project)),
-      token: remoteLog(connect(EventLogServiceClient, token)),
+      org: remoteReader('org', connect(EventLogServiceClient, org)),
+      project: remoteReader('project', connect(EventLogServiceClient, project)),
+      token: remoteReader('token', connect(EventLogServiceClient, token)),
     },
     fills: remoteFills({
       org: { facts: connect(OrgFactServiceClient, org, repeatable) },

@@ -1,5 +1,5 @@
 import { IgnoredMessages, type Rejections } from '@silo/events/authentication.ts';
-import { hearPages } from '@silo/events/pages.ts';
+import { subscribeBroadcasts } from '@silo/events/broadcast.ts';
 import type { MessageKeys } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { Acknowledger } from './acknowledger.ts';
@@ -25,14 +25,14 @@ export class GuardMessages implements Disposable {
   ) {
     this.#acknowledger = new Acknowledger(links);
     this.#ignored = new IgnoredMessages(log);
-    this.#subscription = hearPages(links.nats, {
+    this.#subscription = subscribeBroadcasts(links.nats, {
       subjectPrefix: links.subjectPrefix,
       services: sources,
-      onPage: (source, { events, head }) => {
+      onBatch: (source, { events, head }) => {
         const batch = events.map((event) => guardEvent(source, event));
         pass({ kind: 'batch', source, head, events: batch });
       },
-      onUnclear: (source) => pass({ kind: 'missed', source }),
+      onMalformed: (source) => pass({ kind: 'missed', source }),
       onLive: () => pass({ kind: 'missed' }),
       findSecret: (keyId) => this.broadcastKeys.find(keyId),
       onIgnored: (subject, reason) => this.#ignored.add(subject, reason),

@@ -20,7 +20,7 @@ import { GuardMessages } from './guard-messages.ts';
 import type { GuardStatus, Revoked } from './guard-status.ts';
 import { KeyUse } from './key-use.ts';
 import type { GuardLinks } from './links.ts';
-import { readPage } from './logs.ts';
+import { readBatch } from './logs.ts';
 import { readClocks } from './read-clocks.ts';
 
 /** How much a guard may remember, and ask at once. */
@@ -295,7 +295,7 @@ export class Guard implements Access, AsyncDisposable {
         break;
       case 'readEvents': {
         const { requestId, source, afterSequence } = action;
-        const reading = readPage(source, logs[source], afterSequence, this.#within(readMs));
+        const reading = readBatch(source, logs[source], afterSequence, this.#within(readMs));
         this.#pass(`read ${source}`, reading, (page) =>
           this.#step({ kind: 'read', requestId, source, page }),
         );

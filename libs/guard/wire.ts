@@ -1,3 +1,4 @@
+import { hasReached } from '@silo/log/position.ts';
 import type { Duration } from '@silo/protos/gen/google/protobuf/duration.ts';
 import type { LogPosition } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import type {
@@ -5,7 +6,7 @@ import type {
   RenewResponse,
 } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import type { RenewAnswer } from './core/messages.ts';
-import { hasReached, type Positions, type Source, sources } from './core/position.ts';
+import { type Positions, type Source, sources } from './core/position.ts';
 import { checkLeaseNumbers, type LeaseNumbers } from './core/settings.ts';
 
 /** Positions as in messages. */

@@ -3,7 +3,7 @@ import type { Timestamp } from 'mongodb';
 /** One event of a group, as the deciding transaction wrote it. */
 export type OutboxEvent = { id: string; event: string; subject: string; body: string };
 
-/** The events of one transaction, waiting for their numbers. */
+/** The events of one transaction, waiting to be sequenced. */
 export type OutboxGroup = {
   /** Sorts causes before effects: the operation time known when written; then the group's id. */
   _id: { at: Timestamp; id: string };
@@ -28,5 +28,5 @@ export type EventDocument = {
   body: string;
 };
 
-/** The one document that every numbering changes. */
+/** The head of the log: the one document that every sequencing transaction changes. */
 export type LogDocument = { _id: 'log'; sequence: number; incarnation: string };

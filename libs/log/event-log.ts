@@ -19,30 +19,23 @@ import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { Db, MongoClient } from 'mongodb';
 import { type LogCollections, logCollections } from './collections.ts';
-import { HeadWatch } from './head-watch.ts';
+import { LogHead } from './log-head.ts';
+import type { EventBatch, LogReader, LogService, ReadRange } from './log-reader.ts';
+import type { Position } from './position.ts';
+import { Sequencer } from './sequencer.ts';
 import {
   firstSequenceSince,
-  type Head,
   headOf,
-  type LoggedEvent,
-  loggedEvent,
   readEvents,
   readHead,
-  readPositions,
-} from './log-reader.ts';
-import { type NumberedListener, Numbering } from './numbering.ts';
+  readSequences,
+} from './stored-events.ts';
 import { openTransaction, type Transaction } from './transaction.ts';
 
 export type { Codec } from '@silo/mongo/requests.ts';
-export type { Head, LoggedEvent } from './log-reader.ts';
 export type { EventDraft, Transaction } from './transaction.ts';
 
-export type LogService = 'org' | 'project' | 'token' | 'billing';
-
-/** Some events of the log, and how far it reaches. */
-type EventPage = { events: LoggedEvent[]; head: Head };
-
-/** Thrown by `decide` where the request was remembered before: its record tells what to join. */
+/** Thrown by `decide` if the request was recorded before: the record says which saga to join. */
 export class RepeatedRequest extends Error {
   override readonly name = 'RepeatedRequest';
   readonly record: RequestRecord;
@@ -53,59 +46,49 @@ export class RepeatedRequest extends Error {
   }
 }
 
-/** The event log of one service: how changes are decided, numbered and read. */
-export type EventLog = AsyncDisposable & {
-  readonly service: LogService;
-  readonly region: string;
-  /**
-   * Decides in one transaction, and remembers the answer under the request_id. A repeat gets the
-   * first answer, if `checkRepeat` allows it; the id with another body is refused
-   * REQUEST_ID_REUSED. Refusals, thrown by the body as SiloErrors, change nothing and are not
-   * remembered. Keeps to the mutation's permits: without them nothing is decided
-   * (DEPENDENCY_UNAVAILABLE).
-   */
-  mutate<Response>(
-    mutation: Mutation,
-    codec: Codec<Response>,
-    body: (tx: Transaction) => Promise<Decided<Response>>,
-  ): Promise<Outcome<Response>>;
-  /**
-   * Decides in one transaction; nothing is remembered but what the body says. Where the body
-   * remembers, or refuses, and the request is remembered already: throws RepeatedRequest. Keeps to
-   * the mutation's permits as `mutate` does. For parts of a saga: its events get their numbers a
-   * little later, together with those that follow, unless somebody waits.
-   */
-  decide<T>(
-    mutation: Mutation,
-    body: (tx: Transaction) => Promise<T>,
-  ): Promise<{ value: T; eventIds: string[] }>;
-  /** The place of the last of these events, once they are numbered; without any as `numberNow`. */
-  position(eventIds: readonly string[], signal: AbortSignal): Promise<Head>;
-  /** Numbers everything that was committed before the call, and answers the head after that. */
-  numberNow(signal: AbortSignal): Promise<Head>;
-  /** Numbers what others left behind. Cheap where nothing is; may miss what a stale primary misses. */
-  numberLeftovers(): Promise<void>;
-  head(signal?: AbortSignal): Promise<Head>;
-  /**
-   * In order, without gaps, at most `limit` events and 1 MiB of them, whichever comes first, but at
-   * least one if there is any. Refuses with LOG_COMPACTED where the next event is gone.
-   */
-  read(range: { afterSequence: number; limit: number }, signal?: AbortSignal): Promise<EventPage>;
-  /**
-   * What this process has just numbered after a sequence, without asking the server: in order,
-   * without gaps, bounded as `read`, but perhaps not all that there is. Undefined where it has
-   * numbered nothing there.
-   */
-  justNumbered(range: { afterSequence: number; limit: number }): EventPage | undefined;
-  /** The sequence of the oldest event decided since then; one after the head where there is none. */
-  firstSequenceSince(since: Date, signal?: AbortSignal): Promise<number>;
-  /** Calls the listener with each new head, whoever numbered. A hint: may come late or not at all. */
-  onNumbered(listener: NumberedListener): Disposable;
-  /** Resolves when the head is known to be past the sequence, or after `withinMs`. */
-  past(afterSequence: number, withinMs: number, signal: AbortSignal): Promise<void>;
-  /** What is remembered of a request, as of now; the signal ends the reading. */
-  findRequest(key: Uint8Array, signal?: AbortSignal): Promise<RequestRecord | undefined>;
-};
+/** The event log of one service, in its own database: decides changes, sequences and reads events. */
+export type EventLog = LogReader &
+  AsyncDisposable & {
+    readonly region: string;
+    /**
+     * Decides in one transaction, and records the response under the request_id. A repeat gets the
+     * first response, if `checkRepeat` allows it; the id with another body is refused with
+     * REQUEST_ID_REUSED. A SiloError that the body throws changes nothing and is not recorded.
+     * Commits only while its permits are held: else nothing is decided (DEPENDENCY_UNAVAILABLE).
+     */
+    mutate<Response>(
+      mutation: Mutation,
+      codec: Codec<Response>,
+      body: (tx: Transaction) => Promise<Decided<Response>>,
+    ): Promise<Outcome<Response>>;
+    /**
+     * Decides in one transaction, for the parts of a saga; records only what the body remembers.
+     * Throws RepeatedRequest if the body remembers or refuses a request that has a record. Commits
+     * only while the permits are held, as `mutate`. Its events are sequenced a little later,
+     * together with those that follow, unless a caller waits for them.
+     */
+    decide<T>(
+      mutation: Mutation,
+      body: (tx: Transaction) => Promise<T>,
+    ): Promise<{ value: T; eventIds: string[] }>;
+    /** The position of the last of these events, once they are sequenced; of none, the head. */
+    position(eventIds: readonly string[], signal: AbortSignal): Promise<Position>;
+    /**
+     * Sequences what processes that died have left in the outbox. Cheap if that is empty; a stale
+     * primary may hide some of it until the next call.
+     */
+    sequenceOrphanedEvents(): Promise<void>;
+    read(range: ReadRange, signal?: AbortSignal): Promise<EventBatch>;
+    /**
+     * The next events after a sequence that this process has itself sequenced, from memory, bounded
+     * as `read`. There may be more. Undefined if memory does not hold the next event.
+     */
+    recent(range: ReadRange): EventBatch | undefined;
+    /** The sequence of the oldest event decided since then; one after the head if there is none. */
+    firstSequenceSince(since: Date, signal?: AbortSignal): Promise<number>;
+    /** The record of a request, by a linearizable read. */
+    findRequest(key: Uint8Array, signal?: AbortSignal): Promise<RequestRecord | undefined>;
+  };
 
 type Options = {
   client: MongoClient;
@@ -114,8 +97,8 @@ type Options = {
   region: string;
   clock: Clock;
   log: Log;
-  /** False leaves numbering to others: for tests of what happens to those who die in between. */
-  numbersOwn?: boolean;
+  /** False leaves sequencing to others: for tests of a process that dies between the two. */
+  sequencesOwn?: boolean;
 };
 
 /** Makes the event log of a service whose database `setUpEventLog` has prepared. */
@@ -123,15 +106,25 @@ export function createEventLog(options: Options): EventLog {
   return new MongoEventLog(options);
 }
 
+/** A reader that prefers the events in this process's memory. Its head may be behind the log's. */
+export function recentFirst(eventLog: EventLog): LogReader {
+  return {
+    service: eventLog.service,
+    head: (signal) => eventLog.head(signal),
+    read: async (range, signal) => eventLog.recent(range) ?? (await eventLog.read(range, signal)),
+    wait: (afterSequence, maxMs, signal) => eventLog.wait(afterSequence, maxMs, signal),
+  };
+}
+
 class MongoEventLog implements EventLog {
   readonly service: LogService;
   readonly region: string;
   readonly #options: Options;
   readonly #collections: LogCollections;
-  readonly #numbering: Numbering;
-  readonly #heads: HeadWatch;
+  readonly #sequencer: Sequencer;
+  readonly #head: LogHead;
   readonly #stop = new AbortController();
-  /** How many transactions are being decided. */
+  /** Transactions under way. */
   #deciding = 0;
 
   constructor(options: Options) {
@@ -144,11 +137,12 @@ class MongoEventLog implements EventLog {
       signal: this.#stop.signal,
       log: options.log,
     };
-    this.#heads = new HeadWatch(shared);
-    this.#numbering = new Numbering({
+    this.#head = new LogHead(shared);
+    this.#sequencer = new Sequencer({
       ...shared,
+      service: options.service,
       client: options.client,
-      onNumbered: (sequence) => this.#heads.tell(sequence),
+      onSequenced: (sequence) => this.#head.advance(sequence),
     });
   }
 
@@ -182,7 +176,7 @@ class MongoEventLog implements EventLog {
   ): Promise<{ value: T; eventIds: string[] }> {
     const { request } = mutation;
     try {
-      // A part of a saga: more follows right away, and who waits will say so.
+      // A part of a saga: more events follow at once, and a caller that waits hurries the run.
       return await this.#transact(mutation, body, { unhurried: true });
     } catch (error) {
       const record = await this.#recordAfter(error, mutation);
@@ -193,19 +187,19 @@ class MongoEventLog implements EventLog {
     }
   }
 
-  async position(eventIds: readonly string[], signal: AbortSignal): Promise<Head> {
-    if (eventIds.length === 0) return await this.numberNow(signal);
-    const numbered = await this.#ran(this.#numbering.placeOf(eventIds), signal);
-    if (numbered !== undefined) return numbered;
+  async position(eventIds: readonly string[], signal: AbortSignal): Promise<Position> {
+    if (eventIds.length === 0) return await this.head(signal);
+    const recent = await this.#ran(this.#sequencer.positionOf(eventIds), signal);
+    if (recent !== undefined) return recent;
     // Another process was faster, or it was long ago.
-    const found = await readPositions(this.#collections, eventIds, signal);
+    const found = await readSequences(this.#collections, eventIds, signal);
     const missing = eventIds.filter((id) => !found.has(id));
-    if (missing.length > 0) throw new TypeError(`events without a number: ${missing.join(', ')}`);
-    const { incarnation } = await this.head(signal);
+    if (missing.length > 0) throw new TypeError(`events without a sequence: ${missing.join(', ')}`);
+    const { incarnation } = await readHead(this.#collections, signal);
     return { sequence: Math.max(...found.values()), incarnation };
   }
 
-  async numberNow(signal: AbortSignal): Promise<Head> {
+  async head(signal: AbortSignal): Promise<Position> {
     const { outbox, log } = this.#collections;
     signal.throwIfAborted();
     const read = async () => {
@@ -215,48 +209,36 @@ class MongoEventLog implements EventLog {
     };
     const head = await reading(read(), signal);
     if (head !== undefined) return headOf(head);
-    await this.#ran(this.#numbering.run(), signal);
+    await this.#ran(this.#sequencer.run(), signal);
     return headOf(await readLinearizable(log, { _id: 'log' }, { signal }));
   }
 
-  async numberLeftovers(): Promise<void> {
+  async sequenceOrphanedEvents(): Promise<void> {
     const { outbox } = this.#collections;
     try {
       const waiting = await outbox.findOne({}, { projection: { _id: 1 }, maxTimeMS: 5_000 });
-      if (waiting !== null) await this.#ran(this.#numbering.run(), this.#stop.signal);
+      if (waiting !== null) await this.#ran(this.#sequencer.run(), this.#stop.signal);
     } catch (error) {
       throw fromMongo(error);
     }
   }
 
-  head(signal?: AbortSignal): Promise<Head> {
-    return readHead(this.#collections, signal);
+  async read(range: ReadRange, signal?: AbortSignal): Promise<EventBatch> {
+    const batch = await readEvents(this.service, this.#collections, range, signal);
+    this.#head.advance(batch.head.sequence);
+    return batch;
   }
 
-  async read(
-    range: { afterSequence: number; limit: number },
-    signal?: AbortSignal,
-  ): Promise<EventPage> {
-    const answer = await readEvents(this.#collections, range, signal);
-    this.#heads.tell(answer.head.sequence);
-    return answer;
-  }
-
-  justNumbered({ afterSequence, limit }: { afterSequence: number; limit: number }) {
-    const page = this.#numbering.after(afterSequence, limit);
-    return page && { events: page.events.map(loggedEvent), head: page.head };
+  recent(range: ReadRange): EventBatch | undefined {
+    return this.#sequencer.recent(range);
   }
 
   firstSequenceSince(since: Date, signal?: AbortSignal): Promise<number> {
     return firstSequenceSince(this.#collections, since, signal);
   }
 
-  onNumbered(listener: NumberedListener): Disposable {
-    return this.#heads.listen(listener);
-  }
-
-  past(afterSequence: number, withinMs: number, signal: AbortSignal): Promise<void> {
-    return this.#heads.past(afterSequence, withinMs, signal);
+  wait(afterSequence: number, maxMs: number, signal: AbortSignal): Promise<void> {
+    return this.#head.wait(afterSequence, maxMs, signal);
   }
 
   findRequest(key: Uint8Array, signal?: AbortSignal): Promise<RequestRecord | undefined> {
@@ -264,9 +246,9 @@ class MongoEventLog implements EventLog {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#numbering.idle();
+    await this.#sequencer.idle();
     this.#stop.abort(new DOMException('the event log is closed', 'AbortError'));
-    await this.#heads.idle();
+    await this.#head.idle();
   }
 
   async #transact<T>(
@@ -274,38 +256,38 @@ class MongoEventLog implements EventLog {
     body: (tx: Transaction) => Promise<T>,
     { unhurried = false }: { unhurried?: boolean } = {},
   ): Promise<{ value: T; eventIds: string[] }> {
-    const { client, db, clock, numbersOwn = true } = this.#options;
+    const { client, db, clock, sequencesOwn = true } = this.#options;
     const collections = this.#collections;
-    let mayNumber = numbersOwn && mutation.awaitsPosition === true;
+    let maySequence = sequencesOwn && mutation.awaitsPosition === true;
     this.#deciding++;
     try {
       const decided = await transact(client, mutation, async (session) => {
         const tx = openTransaction({ session, db, collections, mutation, clock });
         const value = await body(tx);
-        const alone = mayNumber && this.#isAlone();
-        mayNumber = false; // who must go again has met others
-        const numbered = await tx.flush(alone);
-        return { value, eventIds: tx.eventIds(), numbered };
+        const alone = maySequence && this.#isAlone();
+        maySequence = false; // a repeat has conflicted with others
+        const sequenced = await tx.flush(alone);
+        return { value, eventIds: tx.eventIds(), sequenced };
       });
-      if (decided.numbered !== undefined) this.#numbering.note(decided.numbered);
-      else if (decided.eventIds.length > 0 && numbersOwn) this.#numbering.kick({ unhurried });
+      if (decided.sequenced !== undefined) this.#sequencer.add(decided.sequenced);
+      else if (decided.eventIds.length > 0 && sequencesOwn) this.#sequencer.kick({ unhurried });
       return decided;
     } catch (error) {
-      if (error instanceof CommitUnknown && numbersOwn) this.#numbering.kick();
+      if (error instanceof CommitUnknown && sequencesOwn) this.#sequencer.kick();
       throw error;
     } finally {
       this.#deciding--;
     }
   }
 
-  /** Whether numbering in the deciding transaction would be in nobody's way, as far as is known. */
+  /** Whether sequencing in the deciding transaction would conflict with none known here. */
   #isAlone(): boolean {
-    return this.#deciding === 1 && this.#numbering.isIdle;
+    return this.#deciding === 1 && this.#sequencer.isIdle;
   }
 
   /**
-   * The record of the request, where the failure may come from its having been decided before: then
-   * nothing is left to decide. Where it stays unknown whether this one will be, its permits run out.
+   * The record of the request, if the failure may mean that an earlier call has decided it: then
+   * nothing is left to decide. If this transaction's outcome stays unknown, its permits expire.
    */
   async #recordAfter(
     error: unknown,

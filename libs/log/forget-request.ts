@@ -2,8 +2,8 @@ import { logCollections } from './collections.ts';
 import type { Transaction } from './event-log.ts';
 
 /**
- * Forgets a request with the commit: its saga ended in a refusal, and refusals are not remembered.
- * `key` is `RequestIdentity.key`. Does nothing where nothing is remembered.
+ * Deletes the record of a request, in the transaction: its saga ended in a refusal, and refusals
+ * are not recorded. `key` is `RequestIdentity.key`. Does nothing if there is no record.
  */
 export async function forgetRequest(tx: Transaction, key: Uint8Array): Promise<void> {
   const { requests } = logCollections(tx.db);

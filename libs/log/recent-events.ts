@@ -1,23 +1,23 @@
 import { pageBytesMax } from '@silo/mongo/page.ts';
 import { takeWithin } from '@silo/runtime/budget.ts';
 import type { EventDocument } from './documents.ts';
-import { eventBytes } from './log-reader.ts';
+import { eventBytes } from './stored-events.ts';
 
-/** How many events, and bytes of them, are kept for who publishes them. */
+/** How many events, and bytes of them, are kept for the relay and the broadcast. */
 const countMax = 1_000;
 const bytesMax = 8 * pageBytesMax;
 
-/** The last events that this process has numbered, without a gap: bounded by count and bytes. */
+/** The last events that this process has sequenced, without gaps: bounded by count and bytes. */
 export class RecentEvents {
   #events: EventDocument[] = [];
   #bytes = 0;
 
-  /** Adds what was numbered next. What does not follow what is there replaces it. */
-  add(numbered: readonly EventDocument[]): void {
-    const follows = this.#events.at(-1)?._id === (numbered[0]?._id ?? 0) - 1;
+  /** Adds what was sequenced next. Events that do not follow those that are there replace them. */
+  add(added: readonly EventDocument[]): void {
+    const follows = this.#events.at(-1)?._id === (added[0]?._id ?? 0) - 1;
     if (!follows) this.clear();
-    this.#events.push(...numbered);
-    for (const event of numbered) this.#bytes += eventBytes(event);
+    this.#events.push(...added);
+    for (const event of added) this.#bytes += eventBytes(event);
     let dropped = 0;
     for (const event of this.#events) {
       if (this.#events.length - dropped <= countMax && this.#bytes <= bytesMax) break;

@@ -5,7 +5,7 @@ import type { Db } from 'mongodb';
 import { ulid } from 'ulid';
 import { logCollections } from './collections.ts';
 
-/** Makes what an event log needs: its collections, their indexes, its first life. */
+/** Creates what an event log needs: its collections, their indexes, its first incarnation. */
 export async function setUpEventLog(db: Db): Promise<void> {
   await ensureIndexes(db, {
     outbox: [],

@@ -6,44 +6,44 @@ import type { ClientSession, Db } from 'mongodb';
 import { ulid } from 'ulid';
 import type { LogCollections } from './collections.ts';
 import type { OutboxEvent } from './documents.ts';
-import { eventBytes, eventBytesMax } from './log-reader.ts';
-import { type Numbered, numberGroups } from './numbering.ts';
+import { type Sequenced, sequenceGroups } from './sequencer.ts';
+import { eventBytes, eventBytesMax } from './stored-events.ts';
 
-/** What happened, as the one who decides it says it. */
+/** An event as the code that decides a change states it. */
 export type EventDraft = {
   /** In snake case, without the service: `moved`. */
   event: string;
-  /** The id of the thing that it is about. */
+  /** The id of the resource that it is about. */
   subject: string;
-  /** Proto3 JSON of the message: what ts-proto's `toJSON` answers. */
+  /** Proto3 JSON of the message: what ts-proto's `toJSON` returns. */
   body: unknown;
 };
 
-/** One transaction, to the code that decides in it. May run more than once; only one run counts. */
+/** One transaction, as its body sees it. The body may run more than once; only one run commits. */
 export type Transaction = {
-  /** Goes into the options of every statement. Statements run one after another. */
+  /** Pass it in the options of every statement. Statements run one after another. */
   session: ClientSession;
   db: Db;
   /** The time of the change. */
   now: Date;
-  /** Tells of the change, with the commit and after the events told before. */
+  /** Adds an event to the outbox, after those emitted before. */
   emit(draft: EventDraft): void;
   /**
-   * Remembers the request, with the commit: for those whose answer a saga makes. Without a
-   * request_id there is nothing to remember.
+   * Records the request, for calls whose response a saga makes. Without a request_id there is
+   * nothing to record.
    */
   remember(memory: RequestMemory): void;
 };
 
-/** A transaction under way, to the event log. */
+/** A transaction under way, as the event log sees it. */
 export type OpenTransaction = Transaction & {
   /** The ids of the events emitted until now. */
   eventIds(): string[];
   /**
-   * Writes what was emitted and remembered: the last statements before the commit. `alone` numbers
-   * the events at once, unless others wait for their numbers; answers what was numbered.
+   * Writes what was emitted and remembered: the last statements before the commit. With `alone`
+   * sequences the events at once, unless others wait in the outbox; returns what was sequenced.
    */
-  flush(alone: boolean): Promise<Numbered | undefined>;
+  flush(alone: boolean): Promise<Sequenced | undefined>;
 };
 
 /** Opens the scope of one attempt. */
@@ -64,9 +64,9 @@ export function openTransaction(options: {
     return { time: now, actor: mutation.actor, correlationId: mutation.id, events };
   };
 
-  const leaveForNumbering = async () => {
+  const writeToOutbox = async () => {
     if (session.operationTime === undefined) {
-      // The body read and wrote nothing: any statement opens the snapshot and tells its time.
+      // The body read and wrote nothing: any statement opens the snapshot and returns its time.
       await collections.log.findOne({ _id: 'log' }, { session, projection: { _id: 1 } });
     }
     const at = session.operationTime;
@@ -74,8 +74,8 @@ export function openTransaction(options: {
     await collections.outbox.insertOne({ _id: { at, id: newEventId() }, ...group() }, { session });
   };
 
-  /** Whatever this transaction could have seen has its number, if none waits for one here. */
-  const isNext = async () =>
+  /** If the outbox is empty, everything that this transaction could have seen is sequenced. */
+  const isOutboxEmpty = async () =>
     (await collections.outbox.findOne({}, { session, projection: { _id: 1 } })) === null;
 
   return {
@@ -85,12 +85,12 @@ export function openTransaction(options: {
     emit: ({ event, subject, body }) => {
       const draft = { id: newEventId(), event, subject, body: JSON.stringify(body) };
       const sizeBytes = eventBytes(draft);
-      // What the broker could not carry would hold up all that follows: the requests' rules bound it.
+      // An event that the broker cannot take would block all later ones. Request rules bound it.
       if (sizeBytes > eventBytesMax) throw new RangeError(`${event} has ${sizeBytes} bytes`);
       events.push(draft);
     },
     remember: (memory) => {
-      if (remembered !== undefined) throw new TypeError('a request is remembered once');
+      if (remembered !== undefined) throw new TypeError('a request is recorded once');
       remembered = memory;
     },
     eventIds,
@@ -102,9 +102,10 @@ export function openTransaction(options: {
         await collections.requests.insertOne(document, { session, ignoreUndefined: true });
       }
       if (events.length === 0) return undefined;
-      // Last, because it keeps others from numbering until the commit.
-      if (alone && (await isNext())) return await numberGroups(collections, session, [group()]);
-      await leaveForNumbering();
+      // Last, because it blocks other sequencing transactions until the commit.
+      if (alone && (await isOutboxEmpty()))
+        return await sequenceGroups(collections, session, [group()]);
+      await writeToOutbox();
       return undefined;
     },
   };
@@ -114,7 +115,7 @@ function newEventId(): string {
   return ulid(undefined, evenRandom).toLowerCase();
 }
 
-/** ulid's own source asks the kernel for each character, 27 µs an id; node's keeps a supply. */
+/** ulid's own source calls the kernel for each character, 27 µs an id; node's buffers. */
 function evenRandom(): number {
   return randomInt(32) / 32;
 }

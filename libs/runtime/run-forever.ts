@@ -8,13 +8,15 @@ const pauseCapMs = 30_000;
 /**
  * Runs `iterate` in a loop until `signal` aborts, `intervalMs` after the end of each iteration. A
  * failed iteration is logged and followed by a pause that grows with each failure in a row (equal
- * jitter, from `intervalMs` but at least 100 ms, to 30 s). Never rejects; resolves when the signal
+ * jitter, from `intervalMs` but at least 100 ms, to `capMs`). Never rejects; resolves when the signal
  * has aborted and the current iteration has ended.
  */
 export async function runForever(
   options: {
     name: string;
     intervalMs: number;
+    /** The longest pause after failures; 30 s unless given. */
+    capMs?: number;
     signal: AbortSignal;
     log: Log;
     random?: Random;
@@ -23,9 +25,10 @@ export async function runForever(
   iterate: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const { name, intervalMs, signal, log, random, sleep = systemSleep } = options;
+  const { capMs = pauseCapMs } = options;
   const limits = {
     baseMs: Math.max(intervalMs, pauseMinMs),
-    capMs: Math.max(intervalMs, pauseCapMs),
+    capMs: Math.max(intervalMs, capMs),
   };
   let failures = 0;
   while (!signal.aborted) {

@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Access } from '@silo/access/access.ts';
 import { connectNats } from '@silo/events/connect.ts';
-import { getHead, readEvents } from '@silo/events/event-log-service.ts';
 import { runRelay } from '@silo/events/relay.ts';
 import { Guard } from '@silo/guard/guard.ts';
 import { measureGuard, measureIgnored } from '@silo/guard/guard-metrics.ts';
 import type { GuardLinks } from '@silo/guard/links.ts';
-import { remoteLog } from '@silo/guard/logs.ts';
 import { remoteRegistry } from '@silo/guard/registry.ts';
 import { remoteFills } from '@silo/guard/remote-fills.ts';
 import { isSource } from '@silo/guard/wire.ts';
-import { createEventLog, type Head } from '@silo/log/event-log.ts';
+import { createEventLog } from '@silo/log/event-log.ts';
+import { getHead, readEvents } from '@silo/log/event-log-service.ts';
+import type { Position } from '@silo/log/position.ts';
+import { remoteReader } from '@silo/log/remote-reader.ts';
 import { setUpEventLog } from '@silo/log/set-up.ts';
 import { connectMongo, type MongoConnection, MongoUrlError } from '@silo/mongo/connect.ts';
 import { answersWithin } from '@silo/mongo/ping.ts';
@@ -28,7 +29,6 @@ import { measureSagas } from '@silo/saga/saga-metrics.ts';
 import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
 import type { Db } from 'mongodb';
 import { portLimitsOf, type ServiceConfig, type ServiceName } from './config.ts';
-import { ownLog } from './own-log.ts';
 import { connectPeers, type Peers } from './peers.ts';
 import { followProgress, measureProgress } from './progress.ts';
 import { createPropagate } from './propagate.ts';
@@ -88,7 +88,7 @@ export async function startService(
       log,
     }),
   );
-  const logs = { ...remoteLogs(peers), ...(isSource(name) && { [name]: ownLog(eventLog) }) };
+  const logs = { ...remoteLogs(peers), ...(isSource(name) && { [name]: eventLog }) };
   const own = definition.openRegistry?.({
     ...{ client, db, config, nats, logs, log, signal: life.signal },
   });
@@ -187,7 +187,7 @@ export async function startService(
   const stream = { name: config.natsStream, subjectPrefix: config.natsSubjectPrefix };
   // So that a change whose RPC died before its barrier is required all the same.
   const onHead = isSource(name)
-    ? (head: Head, signal: AbortSignal) => guards.raiseRequirement({ [name]: head }, signal)
+    ? (head: Position, signal: AbortSignal) => guards.raiseRequirement({ [name]: head }, signal)
     : undefined;
   // The guard's lease brings the keys: a source needs no call of its own for them.
   const signingKey = () => guard.broadcastKeys.signing();
@@ -261,9 +261,9 @@ async function setUp(definition: ServiceDefinition, db: Db): Promise<void> {
 
 function remoteLogs({ org, project, token }: Peers): GuardLinks['logs'] {
   return {
-    org: remoteLog(org.eventLog),
-    project: remoteLog(project.eventLog),
-    token: remoteLog(token.eventLog),
+    org: remoteReader('org', org.eventLog),
+    project: remoteReader('project', project.eventLog),
+    token: remoteReader('token', token.eventLog),
   };
 }
 

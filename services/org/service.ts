@@ -29,7 +29,7 @@ import { removeMember } from './handlers/remove-member.ts';
 import { updateAccount } from './handlers/update-account.ts';
 import { updateMember } from './handlers/update-member.ts';
 import { updateOrganization } from './handlers/update-organization.ts';
-import { createFollower, sourcesOf } from './loops/activity-follower.ts';
+import { createFollower, followedLogs } from './loops/activity-follower.ts';
 import { defineSagas } from './sagas/definitions.ts';
 import { createOrgFills } from './store/fills.ts';
 import { createStores, setUpStores } from './store/set-up.ts';
@@ -48,12 +48,12 @@ export const orgService: ServiceDefinition = {
     const stores = createStores(db);
     const definitions = defineSagas(stores, peers);
     const sagas = kit.createSagas(Object.values(definitions));
-    const sources = sourcesOf(eventLog, peers);
+    const logs = followedLogs(eventLog, peers);
     const progress = kit.watchProgress('activity');
     const follower = createFollower({
       activity: stores.activity,
       eventLog,
-      sources,
+      logs,
       log,
       progress,
     });

@@ -1,9 +1,10 @@
 import { Server } from '@grpc/grpc-js';
-import { hearAcknowledgements } from '@silo/events/acknowledgements.ts';
+import { subscribeAcknowledgements } from '@silo/events/acknowledgements.ts';
 import { type MessageKey, sealMessage } from '@silo/events/authentication.ts';
 import { connectNats, type NatsLink } from '@silo/events/connect.ts';
-import type { Position, Positions, Source } from '@silo/guard/core/position.ts';
+import type { Positions, Source } from '@silo/guard/core/position.ts';
 import { fromLogPositions } from '@silo/guard/wire.ts';
+import type { Position } from '@silo/log/position.ts';
 import {
   EventLogServiceService,
   type LoggedEvent,
@@ -77,11 +78,11 @@ export class Deployment implements AsyncDisposable {
     this.#nats = this.#opened.use(connectNats({ url: natsUrl, name: 'conformance', log }));
     await this.#nats.ready(AbortSignal.timeout(10_000));
     this.#opened.use(
-      hearAcknowledgements(this.#nats, {
+      subscribeAcknowledgements(this.#nats, {
         ...{ subjectPrefix: this.subjectPrefix, log },
         findSecret: (leaseId) => registry.secretOf(leaseId),
         onIgnored: () => {},
-        onHeard: ({ leaseId, positions, applied }) => {
+        onAcknowledgement: ({ leaseId, positions, applied }) => {
           const received = { positions: fromLogPositions(positions) };
           this.acknowledged.push({ leaseId, ...received, applied: fromLogPositions(applied) });
         },

@@ -1,8 +1,9 @@
 import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
 import { errors } from '@silo/errors/errors.ts';
 import { toStatus } from '@silo/errors/to-status.ts';
-import { eventType } from '@silo/events/envelope.ts';
-import type { Position, Source } from '@silo/guard/core/position.ts';
+import type { Source } from '@silo/guard/core/position.ts';
+import { eventType } from '@silo/log/event-types.ts';
+import type { Position } from '@silo/log/position.ts';
 import type {
   EventLogServiceServer,
   GetHeadRequest,

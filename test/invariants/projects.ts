@@ -1,4 +1,4 @@
-import { decodeBody } from '@silo/events/messages.ts';
+import { decodeBody } from '@silo/log/decode-event.ts';
 import type { MoveDocument, ProjectDocument } from '@silo/project-service/store/documents.ts';
 import type { ProjectUndeleted } from '@silo/protos/gen/silo/events/v1/events.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';

@@ -1,4 +1,4 @@
-import { decodeBody } from '@silo/events/messages.ts';
+import { decodeBody } from '@silo/log/decode-event.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { fingerprintOf, hashOf } from '@silo/tokens/secrets.ts';
 import type { Snapshot } from './snapshot.ts';

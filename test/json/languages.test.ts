@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { type DescMessage, toBinary } from '@bufbuild/protobuf';
 import { fetchWheel } from '@silo/embedded/downloads.ts';
 import { unzipAll } from '@silo/embedded/unzip.ts';
-import { decodeBody, eventMessages, eventNamed } from '@silo/events/messages.ts';
+import { decodeBody, eventMessages, eventNamed } from '@silo/log/decode-event.ts';
 import { BillingServiceService } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { AccountServiceService } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { ActivityServiceService } from '@silo/protos/gen/silo/org/v1/activity_service.ts';

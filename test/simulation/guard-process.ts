@@ -4,12 +4,8 @@ import { GuardCore } from '@silo/guard/core/guard-core.ts';
 import type { Asked } from '@silo/guard/core/look-up.ts';
 import type { EventPage, FillReply, GuardAction, GuardInput } from '@silo/guard/core/messages.ts';
 import type { Permit } from '@silo/guard/core/permits.ts';
-import {
-  sources as eachSource,
-  hasReached,
-  type Position,
-  type Positions,
-} from '@silo/guard/core/position.ts';
+import { sources as eachSource, type Positions } from '@silo/guard/core/position.ts';
+import { hasReached, type Position } from '@silo/log/position.ts';
 import type { Batch } from './hostile-broker.ts';
 import { Machine } from './machine.ts';
 import { guardNumbers, leaseMs } from './numbers.ts';

@@ -2,10 +2,10 @@ import type { GuardEvent } from '@silo/guard/core/messages.ts';
 import {
   sources as eachSource,
   laterOf,
-  type Position,
   type Positions,
   type Source,
 } from '@silo/guard/core/position.ts';
+import type { Position } from '@silo/log/position.ts';
 import type { AcknowledgedMessage } from '@silo/token-service/registry/messages.ts';
 import type { GuardProcess } from './guard-process.ts';
 import type { Machine } from './machine.ts';

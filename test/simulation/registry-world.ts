@@ -1,4 +1,5 @@
-import { laterOf, type Position, type Positions, type Source } from '@silo/guard/core/position.ts';
+import { laterOf, type Positions, type Source } from '@silo/guard/core/position.ts';
+import type { Position } from '@silo/log/position.ts';
 import type {
   AcknowledgedMessage,
   RegistryAction,

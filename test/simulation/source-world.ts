@@ -1,6 +1,7 @@
 import type { Ended, FactKind, FactRef, FactValues } from '@silo/guard/core/facts.ts';
 import type { EventPage, GuardEvent } from '@silo/guard/core/messages.ts';
-import type { Position, Positions, Source } from '@silo/guard/core/position.ts';
+import type { Positions, Source } from '@silo/guard/core/position.ts';
+import type { Position } from '@silo/log/position.ts';
 import { constantFacts, factKey, type WorldFact } from './facts-world.ts';
 import { Machine } from './machine.ts';
 import type { World } from './world.ts';

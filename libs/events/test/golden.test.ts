@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LogService } from '@silo/log/event-log.ts';
+import { decodeBody, type EventName, eventMessages, eventNamed } from '@silo/log/decode-event.ts';
+import { eventType } from '@silo/log/event-types.ts';
+import type { LogService } from '@silo/log/log-reader.ts';
 import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
 import test from 'ava';
 import { type Envelope, type EventSource, envelopeOf, placedBy } from '../envelope.ts';
-import { decodeBody, type EventName, eventMessages, eventNamed } from '../messages.ts';
 import { extended, samples } from './samples.ts';
 
 const directory = join(import.meta.dirname, 'golden');
@@ -30,7 +31,7 @@ function encode({ name, subject, body }: Sample): Envelope {
     {
       sequence: 1_234_567,
       id: '01k8zq3v5w6x7y8z9a0b1c2d3g',
-      event,
+      type: eventType(service, event),
       subject,
       time: new Date('2026-02-03T04:05:06.789Z'),
       actor: 'acc_01k8zq3v5w6x7y8z9a0b1c2d3e',
@@ -86,7 +87,13 @@ test('every message of events.proto is the body of an event with a golden file',
 
 test('a repair changes the message id and nothing else', (t) => {
   const event = {
-    ...{ sequence: 1, id: 'id', event: 'moved', subject: 'prj_1', time: new Date(0) },
+    ...{
+      sequence: 1,
+      id: 'id',
+      type: 'internal.silo.project.moved.v1',
+      subject: 'prj_1',
+      time: new Date(0),
+    },
     ...{ actor: 'acc_1', correlationId: 'call', bodyJson: '{}' },
   };
   const plain = envelopeOf(project, event);
@@ -98,7 +105,13 @@ test('a repair changes the message id and nothing else', (t) => {
 test('an id that would change the subject is not published', (t) => {
   for (const subject of ['a.b', '*', '>', '', 'a b']) {
     const event = {
-      ...{ sequence: 1, id: 'id', event: 'moved', subject, time: new Date(0) },
+      ...{
+        sequence: 1,
+        id: 'id',
+        type: 'internal.silo.project.moved.v1',
+        subject,
+        time: new Date(0),
+      },
       ...{ actor: 'acc_1', correlationId: 'call', bodyJson: '{}' },
     };
     t.throws(() => envelopeOf(project, event), { instanceOf: RangeError });

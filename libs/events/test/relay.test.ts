@@ -55,7 +55,7 @@ test('events arrive in the order of the log, with the documented headers and bod
 
 test('what was decided by a process that died before numbering arrives as well', async (t) => {
   const relays = await testRelay(t);
-  await relays.decide(3, await relays.another({ numbersOwn: false }));
+  await relays.decide(3, await relays.another({ sequencesOwn: false }));
   relays.start('a');
   t.deepEqual(sequencesOf(await streamHolds(relays, upTo(3))), range(1, 3));
 });

@@ -1,6 +1,6 @@
+import type { EventBody, EventName } from '@silo/log/decode-event.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import type { EventBody, EventName } from '../messages.ts';
 
 const ulid = '01k8zq3v5w6x7y8z9a0b1c2d3e';
 const account = `acc_${ulid}`;

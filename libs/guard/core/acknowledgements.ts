@@ -1,5 +1,5 @@
+import type { Position } from '@silo/log/position.ts';
 import type { Permit } from './permits.ts';
-import type { Position } from './position.ts';
 
 /**
  * How far one source's events may be acknowledged: up to the first whose permits are still held.

@@ -1,6 +1,7 @@
+import { comparePositions, hasReached, type Position } from '@silo/log/position.ts';
 import type { Reading } from './fence.ts';
 import type { EventPage, GuardAction, GuardEvent } from './messages.ts';
-import { comparePositions, hasReached, type Position, type Source } from './position.ts';
+import type { Source } from './position.ts';
 import { type GuardSettings, patienceMs } from './settings.ts';
 
 /** What following a source does to the guard. */

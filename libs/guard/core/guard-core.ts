@@ -1,4 +1,5 @@
 import type { Answer, TokenAnswer } from '@silo/access/access.ts';
+import { comparePositions, type Position } from '@silo/log/position.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { type Ended, sourceOfKind } from './facts.ts';
 import type { Reading } from './fence.ts';
@@ -10,13 +11,7 @@ import { LookUps } from './look-ups.ts';
 import { Memory } from './memory.ts';
 import type { GuardAction, GuardEvent, GuardInput } from './messages.ts';
 import { type Permit, Permits } from './permits.ts';
-import {
-  comparePositions,
-  type Position,
-  type Positions,
-  type Source,
-  sources,
-} from './position.ts';
+import { type Positions, type Source, sources } from './position.ts';
 import { allProtections, type Protections } from './protections.ts';
 import { checkGuardSettings, type GuardSettings } from './settings.ts';
 

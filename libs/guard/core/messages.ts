@@ -1,8 +1,9 @@
 import type { Answer, TokenAnswer } from '@silo/access/access.ts';
+import type { Position } from '@silo/log/position.ts';
 import type { Ended, FactRef, FactValues } from './facts.ts';
 import type { Asked } from './look-up.ts';
 import type { Permit } from './permits.ts';
-import type { Position, Positions, Source } from './position.ts';
+import type { Positions, Source } from './position.ts';
 import type { LeaseNumbers } from './settings.ts';
 
 /** An event as a guard needs it; `ends` by `endedBy`. */

@@ -1,7 +1,7 @@
 /** The page for those who write a guard in another language says what our own does. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { eventMessages } from '@silo/events/messages.ts';
+import { eventMessages } from '@silo/log/decode-event.ts';
 import test from 'ava';
 import { endedBy } from '../core/event-effects.ts';
 import { isSource } from '../wire.ts';

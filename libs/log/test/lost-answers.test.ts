@@ -91,7 +91,7 @@ serial('a change whose commit stayed unknown is found by its request id', async 
   t.is(unknown.reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
   await off();
   t.like(await insert(eventLog, { requestId: 'r1' }), { response: 'made 1', repeated: true });
-  t.is((await eventLog.numberNow(AbortSignal.timeout(60_000))).sequence, 1);
+  t.is((await eventLog.head(AbortSignal.timeout(60_000))).sequence, 1);
 });
 
 serial(
@@ -111,10 +111,10 @@ serial('numbering that loses its answer numbers nothing twice', async (t) => {
   const { connection, eventLog, another } = await testEventLog(t);
   const { db } = connection;
   await db.createCollection('things');
-  const deciding = await another({ numbersOwn: false });
+  const deciding = await another({ sequencesOwn: false });
   for (let turn = 0; turn < 3; turn++) await insert(deciding);
   await failCommand(t, db.databaseName, { times: 3 }, networkError);
-  t.is((await eventLog.numberNow(AbortSignal.timeout(60_000))).sequence, 3);
+  t.is((await eventLog.head(AbortSignal.timeout(60_000))).sequence, 3);
   const { events } = await eventLog.read({ afterSequence: 0, limit: 10 });
   t.deepEqual(
     events.map(({ sequence }) => sequence),
@@ -227,7 +227,12 @@ serial('an event log is closed while the server still waits for news of the head
       .toArray();
     return found.some(({ appName }) => appName === db.databaseName);
   };
-  using _listening = eventLog.onNumbered(() => {});
+  const stopping = new AbortController();
+  const waited = eventLog.wait(0, 60_000, stopping.signal).catch(() => {});
+  t.teardown(async () => {
+    stopping.abort();
+    await waited;
+  });
   while (!(await isWaiting())) t.pass();
   await eventLog[Symbol.asyncDispose]();
   t.true(await isWaiting());

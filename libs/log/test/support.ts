@@ -6,7 +6,8 @@ import { testDatabase } from '@silo/mongo/test/support.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import type { ExecutionContext } from 'ava';
-import { createEventLog, type EventLog, type LogService } from '../event-log.ts';
+import { createEventLog, type EventLog } from '../event-log.ts';
+import type { LogService } from '../log-reader.ts';
 import { setUpEventLog } from '../set-up.ts';
 
 /** An event log over a prepared database of the test's own, and a way to get more instances. */
@@ -16,11 +17,11 @@ export async function testEventLog(
 ): Promise<{
   connection: MongoConnection;
   eventLog: EventLog;
-  another(options?: { numbersOwn?: boolean }): Promise<EventLog>;
+  another(options?: { sequencesOwn?: boolean }): Promise<EventLog>;
 }> {
   const database = await testDatabase(t);
   const open: EventLog[] = [];
-  const make = (connection: MongoConnection, options: { numbersOwn?: boolean } = {}) => {
+  const make = (connection: MongoConnection, options: { sequencesOwn?: boolean } = {}) => {
     const { client, db } = connection;
     const log = silentLogger();
     const eventLog = createEventLog({

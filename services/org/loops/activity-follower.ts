@@ -1,106 +1,50 @@
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
-import type { EventLog, Head } from '@silo/log/event-log.ts';
-import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import type { EventLog } from '@silo/log/event-log.ts';
+import type { EventBatch, LoggedEvent, LogReader } from '@silo/log/log-reader.ts';
+import { hasReached, type Position } from '@silo/log/position.ts';
+import { remoteReader } from '@silo/log/remote-reader.ts';
+import { subscribe } from '@silo/log/subscribe.ts';
 import type { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import type { Connected } from '@silo/rpc/client.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { Progress } from '@silo/runtime/progress.ts';
-import { runForever } from '@silo/runtime/run-forever.ts';
 import { ulid } from 'ulid';
-import { entryOf, type LoggedActivity } from '../rules/activity-entry.ts';
+import { entryOf } from '../rules/activity-entry.ts';
 import {
   type ActivityDocument,
   type ActivityStore,
   type FollowedService,
   followedServices,
-  type Position,
 } from '../store/activity.ts';
 
-const batchSize = 500;
-const intervalMs = 1_000;
-/** The pause after a turn that found nothing new: reading the activity log catches up anyway. */
-const restMs = 5_000;
-const turnDeadlineMs = 10_000;
+const batchMax = 500;
+/** Between two batches: more events share a transaction. Reading the activity log catches up. */
+const batchPauseMs = 1_000;
+const idleMs = 5_000;
+const stepDeadlineMs = 10_000;
 
-type SequencedEvent = LoggedActivity & { sequence: number };
-
-/** One event log that the activity log is made from. */
-export type Source = {
-  service: FollowedService;
-  /** The head, after everything committed before the call has been numbered. */
-  head(signal: AbortSignal): Promise<Head>;
-  /** What follows a sequence. Refuses with LOG_COMPACTED. */
-  read(
-    afterSequence: number,
-    signal: AbortSignal,
-  ): Promise<{ events: SequencedEvent[]; head: Head }>;
-};
-
-/** Org's own log, read where it lies. */
-export function ownSource(eventLog: EventLog): Source {
-  return {
-    service: 'org',
-    head: (signal) => eventLog.numberNow(signal),
-    read: async (afterSequence, signal) => {
-      const { events, head } = await eventLog.read({ afterSequence, limit: batchSize }, signal);
-      const logged = events.map(({ event, bodyJson, ...rest }) => ({
-        ...rest,
-        type: `internal.silo.${eventLog.service}.${event}.v1`,
-        body: JSON.parse(bodyJson),
-      }));
-      return { events: logged, head };
-    },
-  };
-}
-
-/** Another service's log, read by RPC. */
-function peerSource(service: FollowedService, client: Connected<EventLogServiceClient>): Source {
-  return {
-    service,
-    head: async (signal) => {
-      const { head } = await client.getHead({}, { signal });
-      if (head === undefined) throw errors.dependencyUnavailable(service);
-      return head;
-    },
-    read: async (afterSequence, signal) => {
-      const request = { afterSequence, batchSize, follow: false };
-      // One message is one batch; the next batch is requested from the next position.
-      for await (const { events, head } of client.readEvents(request, { signal, refusals: true })) {
-        if (head === undefined) break;
-        const logged = events.map(({ bodyJson, time = new Date(0), ...rest }) => ({
-          ...rest,
-          time,
-          body: JSON.parse(bodyJson),
-        }));
-        return { events: logged, head };
-      }
-      throw errors.dependencyUnavailable(service);
-    },
-  };
-}
-
-/** What keeps the activity log up with the event logs. */
+/** Keeps the activity log up with the event logs. */
 export type Follower = {
-  /** Brings in everything that was committed before the call; refuses where that takes too long. */
+  /** Applies everything that was committed before the call; refuses if that takes too long. */
   catchUp(signal: AbortSignal): Promise<void>;
-  /** Keeps close to the logs until the signal, so that catching up is short. */
+  /** Applies events as they come until the signal, so that catching up is short. */
   follow(signal: AbortSignal): Promise<void>;
 };
 
-/** Makes the follower of all the sources. Any number may run: each step counts once. */
+/** Makes the follower of all these logs. Any number may run: each event is applied once. */
 export function createFollower(options: {
   activity: ActivityStore;
   eventLog: EventLog;
-  sources: readonly Source[];
+  logs: readonly LogReader[];
   log: Log;
-  /** Receives the progress of `follow` in each log. */
+  /** Of `follow`, with a part for each log. */
   progress: Progress;
 }): Follower {
-  const { sources, log, progress } = options;
-  const following = sources.map((source) => new SourceFollower(source, options));
+  const { logs, progress } = options;
+  const following = logs.map((reader) => new LogFollower(reader, options));
   return {
     async catchUp(signal) {
       try {
@@ -111,56 +55,39 @@ export function createFollower(options: {
       }
     },
     async follow(signal) {
-      const turnOf = (each: SourceFollower) => async (turnSignal: AbortSignal) => {
-        const within = AbortSignal.timeout(turnDeadlineMs);
-        try {
-          const hasAdvanced = await each.catchUp(AbortSignal.any([turnSignal, within]));
-          progress.made(each.service);
-          if (!hasAdvanced) await systemSleep(restMs, turnSignal);
-        } catch (error) {
-          progress.failed(each.service);
-          throw error;
-        }
-      };
-      await Promise.all(
-        following.map((each) =>
-          runForever({ name: `activity-${each.service}`, intervalMs, signal, log }, turnOf(each)),
-        ),
-      );
+      await Promise.all(following.map((each) => each.follow(signal)));
       progress.clear();
     },
   };
 }
 
-class SourceFollower {
-  readonly #source: Source;
+class LogFollower {
+  readonly #reader: LogReader;
   readonly #activity: ActivityStore;
   readonly #eventLog: EventLog;
   readonly #log: Log;
-  /** The step under way in this process: two at once would only be in each other's way. */
-  #step: Promise<void> | undefined;
+  readonly #progress: Progress;
+  /** The step of `catchUp` under way in this process: two at once would only conflict. */
+  #step: Promise<unknown> | undefined;
 
   constructor(
-    source: Source,
-    { activity, eventLog, log }: { activity: ActivityStore; eventLog: EventLog; log: Log },
+    reader: LogReader,
+    options: { activity: ActivityStore; eventLog: EventLog; log: Log; progress: Progress },
   ) {
-    this.#source = source;
-    this.#activity = activity;
-    this.#eventLog = eventLog;
-    this.#log = log;
+    this.#reader = reader;
+    this.#activity = options.activity;
+    this.#eventLog = options.eventLog;
+    this.#log = options.log;
+    this.#progress = options.progress;
   }
 
-  get service(): FollowedService {
-    return this.#source.service;
-  }
-
-  /** Answers whether there was anything new. */
-  async catchUp(signal: AbortSignal): Promise<boolean> {
-    const head = await this.#source.head(signal);
-    for (let hasAdvanced = false; ; hasAdvanced = true) {
+  async catchUp(signal: AbortSignal): Promise<void> {
+    const { service } = this.#reader;
+    const head = await this.#reader.head(signal);
+    for (;;) {
       signal.throwIfAborted();
-      const position = await this.#activity.position(this.service, signal);
-      if (reaches(position, head)) return hasAdvanced;
+      const position = await this.#activity.position(service, signal);
+      if (position.incarnation === head.incarnation && hasReached(position, head)) return;
       if (this.#step !== undefined) {
         // The failure is reported to the caller of the failed step; other waiters check again.
         await race(this.#step, signal).catch(() => {});
@@ -173,62 +100,89 @@ class SourceFollower {
     }
   }
 
-  async #advance(from: Position, head: Head, signal: AbortSignal): Promise<void> {
-    // Another incarnation: a backup was restored, and no position from before means anything.
-    const after = from.incarnation === head.incarnation ? from.sequence : 0;
-    const { to, between } = await this.#read(after, head, signal);
-    if (to.sequence === from.sequence && to.incarnation === from.incarnation) {
-      throw errors.dependencyUnavailable(this.service); // it answered less than its own head
-    }
-    const step = { id: ulid().toLowerCase(), actor: 'silo', signal, permits: undefined };
-    await this.#eventLog.decide(step, (tx) =>
-      this.#activity.advance(tx.session, this.service, { from, to, between }),
+  async follow(signal: AbortSignal): Promise<void> {
+    const { service } = this.#reader;
+    let position: Position | undefined;
+    await subscribe(
+      this.#reader,
+      async (head) => {
+        position = await this.#activity.position(service, signal);
+        return startAfter(position, head);
+      },
+      async (batch) => {
+        if (position === undefined) return 'restart';
+        const to = endOf(batch, startAfter(position, batch.head));
+        if (isSame(position, to)) return undefined;
+        const within = AbortSignal.any([signal, AbortSignal.timeout(stepDeadlineMs)]);
+        // Another process, or catching up here, may have been faster.
+        if (!(await this.#apply(position, to, batch, within))) return 'restart';
+        position = to;
+        await systemSleep(batchPauseMs, signal);
+        return undefined;
+      },
+      {
+        ...{ name: `activity-${service}`, batchMax, idleMs, signal, log: this.#log },
+        onProgress: (outcome) => this.#progress[outcome](service),
+      },
     );
   }
 
-  async #read(
-    after: number,
-    head: Head,
+  async #advance(from: Position, head: Position, signal: AbortSignal): Promise<void> {
+    const afterSequence = startAfter(from, head);
+    const batch = await this.#reader.read({ afterSequence, limit: batchMax }, signal);
+    const to = endOf(batch, afterSequence);
+    // The log returned less than its own head.
+    if (isSame(from, to)) throw errors.dependencyUnavailable(this.#reader.service);
+    await this.#apply(from, to, batch, signal);
+  }
+
+  /** Applies a batch in one transaction; false if the stored position is not `from` any more. */
+  async #apply(
+    from: Position,
+    to: Position,
+    { events, firstSequence }: EventBatch,
     signal: AbortSignal,
-  ): Promise<{ to: Position; between: ActivityDocument[] }> {
-    try {
-      const { events, head: present } = await this.#source.read(after, signal);
-      const sequence = events.at(-1)?.sequence ?? after;
-      const between = events.flatMap((event) => documentOf(event) ?? []);
-      return { to: { sequence, incarnation: present.incarnation }, between };
-    } catch (error) {
-      const firstSequence = firstAfterCompaction(error);
-      if (firstSequence === undefined) throw error;
-      this.#log.warn({ service: this.service, after, firstSequence }, 'activity has a gap');
-      const to = { sequence: firstSequence - 1, incarnation: head.incarnation };
-      return { to, between: [] };
+  ): Promise<boolean> {
+    const { service } = this.#reader;
+    if (firstSequence !== undefined) {
+      this.#log.warn({ service, after: from.sequence, firstSequence }, 'activity has a gap');
     }
+    const between = events.flatMap((event) => documentOf(event) ?? []);
+    const step = { id: ulid().toLowerCase(), actor: 'silo', signal, permits: undefined };
+    const { value } = await this.#eventLog.decide(step, (tx) =>
+      this.#activity.advance(tx.session, service, { from, to, between }),
+    );
+    return value;
   }
 }
 
-function documentOf(event: SequencedEvent): ActivityDocument | undefined {
-  const entry = entryOf(event);
+/** In another incarnation a backup was restored, and no earlier position is valid. */
+function startAfter(position: Position, head: Position): number {
+  return position.incarnation === head.incarnation ? position.sequence : 0;
+}
+
+function endOf({ events, head, firstSequence }: EventBatch, afterSequence: number): Position {
+  const skipped = firstSequence === undefined ? afterSequence : firstSequence - 1;
+  return { sequence: events.at(-1)?.sequence ?? skipped, incarnation: head.incarnation };
+}
+
+function isSame(a: Position, b: Position): boolean {
+  return a.sequence === b.sequence && a.incarnation === b.incarnation;
+}
+
+function documentOf({ bodyJson, ...event }: LoggedEvent): ActivityDocument | undefined {
+  const entry = entryOf({ ...event, body: JSON.parse(bodyJson) });
   if (entry === undefined) return undefined;
   const { id: _id, ...rest } = entry;
   return { _id, ...rest, sequence: event.sequence };
 }
 
-function reaches(position: Position, head: Head): boolean {
-  return position.incarnation === head.incarnation && position.sequence >= head.sequence;
-}
-
-function firstAfterCompaction(error: unknown): number | undefined {
-  if (!(error instanceof SiloError)) return undefined;
-  if (error.reason !== ErrorReason.ERROR_REASON_LOG_COMPACTED) return undefined;
-  return Number(error.metadata.first_sequence);
-}
-
-/** The sources of a service that has peers. */
-export function sourcesOf(
+/** The logs that org's activity log is made from. */
+export function followedLogs(
   eventLog: EventLog,
   peers: Record<Exclude<FollowedService, 'org'>, { eventLog: Connected<EventLogServiceClient> }>,
-): Source[] {
+): LogReader[] {
   return followedServices.map((service) =>
-    service === 'org' ? ownSource(eventLog) : peerSource(service, peers[service].eventLog),
+    service === 'org' ? eventLog : remoteReader(service, peers[service].eventLog),
   );
 }

@@ -1,3 +1,4 @@
+import type { Position } from '@silo/log/position.ts';
 import { fromMongo, isDuplicateKey } from '@silo/mongo/from-mongo.ts';
 import { type Page, readPage } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
@@ -11,9 +12,6 @@ export type ActivityDocument = Omit<Entry, 'id' | 'undoOf'> & {
   undoOf?: string | undefined;
   sequence: number;
 };
-
-/** How far one service's log is in the activity log. */
-export type Position = { sequence: number; incarnation: string };
 
 /** Where a page begins: after this entry, in the order newest first. */
 export type ActivityPosition = { time: Date; sequence: number; id: string };

@@ -1,52 +1,59 @@
-import { errors } from '@silo/errors/errors.ts';
 import { reasonOf } from '@silo/errors/from-status.ts';
-import type { Head } from '@silo/log/event-log.ts';
+import type { LogReader } from '@silo/log/log-reader.ts';
+import type { Position } from '@silo/log/position.ts';
 import { mutation } from '@silo/log/test/support.ts';
 import { MemberAdded } from '@silo/protos/gen/silo/events/v1/events.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { Progress } from '@silo/runtime/progress.ts';
 import test from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
-import { createFollower, ownSource, type Source } from '../loops/activity-follower.ts';
+import { createFollower } from '../loops/activity-follower.ts';
 import { type StoreHarness, storeHarness } from './support.ts';
 
 /** All in one instant, so that the sequence orders; recent, so that it is kept. */
 const instant = new Date();
 const stamp = { actor: 'acc_a', time: instant };
 
-/** A log that the test writes: only what the follower asks of one. */
-function scriptedSource(): Source & { log: string[]; incarnation: string; first: number } {
+/** A log that the test writes, read in batches of two. */
+function scriptedLog(): LogReader & { log: string[]; incarnation: string; first: number } {
   const source = {
     service: 'project' as const,
     log: [] as string[],
     incarnation: 'one',
     first: 1,
-    async head(): Promise<Head> {
+    async head(): Promise<Position> {
       return { sequence: source.log.length, incarnation: source.incarnation };
     },
-    async read(afterSequence: number) {
-      if (afterSequence + 1 < source.first) throw errors.logCompacted(source.first);
+    async read({ afterSequence }: { afterSequence: number }) {
+      const head = await source.head();
+      if (afterSequence + 1 < source.first) {
+        return { events: [], head, firstSequence: source.first };
+      }
       const events = source.log.slice(afterSequence, afterSequence + 2).map((name, index) => ({
         sequence: afterSequence + index + 1,
         id: `event-${name}`,
         type: 'internal.silo.project.created.v1',
         time: instant,
         actor: 'acc_a',
-        body: { projectId: `prj_${name}`, organizationId: 'org_1', name },
+        subject: `prj_${name}`,
+        correlationId: 'call_1',
+        bodyJson: JSON.stringify({ projectId: `prj_${name}`, organizationId: 'org_1', name }),
       }));
-      return { events, head: await source.head() };
+      return { events, head };
     },
+    wait: (_afterSequence: number, _maxMs: number, signal: AbortSignal) => systemSleep(20, signal),
   };
   return source;
 }
 
-function followerOf(harness: StoreHarness, ...sources: Source[]) {
-  return followerWith(harness, new Progress('activity'), sources);
+function followerOf(harness: StoreHarness, ...logs: LogReader[]) {
+  return followerWith(harness, new Progress('activity'), logs);
 }
 
-function followerWith({ stores, eventLog }: StoreHarness, progress: Progress, sources: Source[]) {
+function followerWith({ stores, eventLog }: StoreHarness, progress: Progress, logs: LogReader[]) {
   const { activity } = stores;
-  return createFollower({ activity, eventLog, sources, log: silentLogger(), progress });
+  return createFollower({ activity, eventLog, logs, log: silentLogger(), progress });
 }
 
 async function listed({ stores, signal }: StoreHarness, organizationId = 'org_1') {
@@ -56,7 +63,7 @@ async function listed({ stores, signal }: StoreHarness, organizationId = 'org_1'
 
 test('activity is caught up in batches, newest first, each event once', async (t) => {
   const harness = await storeHarness(t);
-  const source = scriptedSource();
+  const source = scriptedLog();
   source.log.push('a', 'b', 'c', 'd', 'e');
   const follower = followerOf(harness, source);
   await follower.catchUp(harness.signal);
@@ -69,7 +76,7 @@ test('activity is caught up in batches, newest first, each event once', async (t
 
 test('concurrent catch-ups apply each event once', async (t) => {
   const harness = await storeHarness(t);
-  const source = scriptedSource();
+  const source = scriptedLog();
   source.log.push(...Array.from({ length: 20 }, (_, index) => String(index)));
   const followers = [followerOf(harness, source), followerOf(harness, source)];
   await Promise.all(
@@ -82,7 +89,7 @@ test('concurrent catch-ups apply each event once', async (t) => {
 
 test('a log that begins another life is followed from its start', async (t) => {
   const harness = await storeHarness(t);
-  const source = scriptedSource();
+  const source = scriptedLog();
   source.log.push('a', 'b', 'c');
   const follower = followerOf(harness, source);
   await follower.catchUp(harness.signal);
@@ -96,7 +103,7 @@ test('a log that begins another life is followed from its start', async (t) => {
 
 test('what the log no longer holds is passed over', async (t) => {
   const harness = await storeHarness(t);
-  const source = scriptedSource();
+  const source = scriptedLog();
   source.log.push('a', 'b', 'c');
   source.first = 3;
   await followerOf(harness, source).catchUp(harness.signal);
@@ -105,17 +112,18 @@ test('what the log no longer holds is passed over', async (t) => {
 
 test('an event with values that only a newer release knows is kept', async (t) => {
   const harness = await storeHarness(t);
-  const source = scriptedSource();
+  const source = scriptedLog();
   source.log.push('a', 'b');
-  const newer: Source = {
+  const newer: LogReader = {
     ...source,
-    read: async (afterSequence, signal) => {
-      const { events, head } = await source.read(afterSequence, signal);
+    read: async (range, signal) => {
+      const { events, head } = await source.read(range, signal);
       const [first, ...rest] = events;
       if (first === undefined) return { events, head };
       const type = 'internal.silo.billing.plan_changed.v1';
       const body = { organizationId: 'org_1', oldPlan: 'PLAN_FREE', plan: 'PLAN_OF_TOMORROW' };
-      return { events: [{ ...first, type, body }, ...rest], head };
+      const newest = { ...first, type, bodyJson: JSON.stringify(body) };
+      return { events: [newest, ...rest], head };
     },
   };
   await followerOf(harness, newer).catchUp(harness.signal);
@@ -131,8 +139,8 @@ test('an event with values that only a newer release knows is kept', async (t) =
 
 test('activity is unavailable if a log cannot be read in time', async (t) => {
   const harness = await storeHarness(t);
-  const stuck: Source = {
-    ...scriptedSource(),
+  const stuck: LogReader = {
+    ...scriptedLog(),
     head: (signal) =>
       new Promise((_resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
@@ -144,10 +152,10 @@ test('activity is unavailable if a log cannot be read in time', async (t) => {
 
 test('a log that cannot be read is reported as no progress, until it can be read', async (t) => {
   const harness = await storeHarness(t);
-  const source = scriptedSource();
+  const source = scriptedLog();
   source.log.push('a');
   let isBroken = true;
-  const flaky: Source = {
+  const flaky: LogReader = {
     ...source,
     head: async (signal) => {
       if (isBroken) throw new Error('the answer is too large');
@@ -168,15 +176,16 @@ test('a log that cannot be read is reported as no progress, until it can be read
     if (!progress.isStalled) throw new Error('nothing has failed yet');
   });
   isBroken = false;
-  await eventually(() => {
+  await eventually(async () => {
     if (progress.isStalled) throw new Error('it does not get on yet');
+    if ((await listed(harness)).length === 0) throw new Error('nothing is applied yet');
   });
   t.deepEqual(await listed(harness), ['event-a']);
 });
 
 test('org’s own events are in the activity as soon as they are decided', async (t) => {
   const harness = await storeHarness(t);
-  const follower = followerOf(harness, ownSource(harness.eventLog));
+  const follower = followerOf(harness, harness.eventLog);
   for (const [organizationId, accountId] of [
     ['org_1', 'acc_a'],
     ['org_2', 'acc_b'],

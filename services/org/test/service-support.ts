@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { askOwners } from '@silo/guard/test/ask-owners.ts';
+import { parseEventType } from '@silo/log/event-types.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import type { Call, Caller, KeyCaller } from '@silo/rpc/call.ts';
 import { bind } from '@silo/rpc/test/bind.ts';
@@ -13,7 +14,7 @@ import { newProjectToken } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
 import { createAccount } from '../handlers/create-account.ts';
 import type { Dependencies } from '../handlers/dependencies.ts';
-import { createFollower, ownSource } from '../loops/activity-follower.ts';
+import { createFollower } from '../loops/activity-follower.ts';
 import { defineSagas } from '../sagas/definitions.ts';
 import { createOrgFills } from '../store/fills.ts';
 import { type StoreHarness, storeHarness } from './support.ts';
@@ -79,9 +80,9 @@ export async function serviceHarness(
     ...createOrgFills(stores),
   };
   const access = askOwners(fills);
-  const sources = [ownSource(eventLog)];
+  const logs = [eventLog];
   const progress = new Progress('activity');
-  const follower = createFollower({ activity: stores.activity, eventLog, sources, log, progress });
+  const follower = createFollower({ activity: stores.activity, eventLog, logs, log, progress });
   const { signup = 'open' } = options;
   const base = {
     stores,
@@ -109,13 +110,13 @@ export async function serviceHarness(
       };
     },
     async emittedEvents() {
-      await eventLog.numberNow(signal);
+      await eventLog.head(signal);
       const all: string[] = [];
       for (;;) {
         const range = { afterSequence: all.length, limit: 10_000 };
         const { events } = await eventLog.read(range, signal);
         if (events.length === 0) return all;
-        all.push(...events.map(({ event }) => event));
+        all.push(...events.map(({ type }) => parseEventType(type)?.event ?? ''));
       }
     },
   };

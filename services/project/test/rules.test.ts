@@ -1,6 +1,6 @@
 import { reasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
-import { eventBytes, eventBytesMax } from '@silo/log/log-reader.ts';
+import { eventBytes, eventBytesMax } from '@silo/log/stored-events.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { Access, Fills } from '@silo/access/access.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { askOwners } from '@silo/guard/test/ask-owners.ts';
+import { eventType } from '@silo/log/event-types.ts';
 import { testEventLog } from '@silo/log/test/support.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {
@@ -202,10 +203,10 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
       };
     },
     events: async (event) => {
-      await eventLog.numberNow(AbortSignal.timeout(30_000));
+      await eventLog.head(AbortSignal.timeout(30_000));
       const { events } = await eventLog.read({ afterSequence: 0, limit: 1_000 });
       return events
-        .filter((each) => each.event === event)
+        .filter((each) => each.type === eventType('project', event))
         .map(({ bodyJson }) => JSON.parse(bodyJson));
     },
   };

@@ -1,11 +1,6 @@
-import {
-  laterOf,
-  type Position,
-  type Positions,
-  type Source,
-  sources,
-} from '@silo/guard/core/position.ts';
+import { laterOf, type Positions, type Source, sources } from '@silo/guard/core/position.ts';
 import type { Protections } from '@silo/guard/core/protections.ts';
+import type { Position } from '@silo/log/position.ts';
 
 /**
  * What each source is known to have committed: a lower bound, from what sources require, broadcast

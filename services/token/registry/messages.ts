@@ -1,6 +1,7 @@
 import type { RenewAnswer } from '@silo/guard/core/messages.ts';
-import type { Position, Positions, Source } from '@silo/guard/core/position.ts';
+import type { Positions, Source } from '@silo/guard/core/position.ts';
 import type { LeaseNumbers } from '@silo/guard/core/settings.ts';
+import type { Position } from '@silo/log/position.ts';
 
 /** A guard's lease as it is stored. */
 export type StoredLease = {

@@ -1,13 +1,8 @@
 import type { Reading } from '@silo/guard/core/fence.ts';
-import {
-  hasReached,
-  haveReached,
-  laterOf,
-  type Positions,
-  sources,
-} from '@silo/guard/core/position.ts';
+import { haveReached, laterOf, type Positions, sources } from '@silo/guard/core/position.ts';
 import { allProtections, type Protections } from '@silo/guard/core/protections.ts';
 import type { LeaseNumbers } from '@silo/guard/core/settings.ts';
+import { hasReached } from '@silo/log/position.ts';
 import { Barrier } from './barrier.ts';
 import { Committed } from './committed-positions.ts';
 import type {

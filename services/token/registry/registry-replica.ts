@@ -1,23 +1,18 @@
 import { errors } from '@silo/errors/errors.ts';
-import { hearAcknowledgements } from '@silo/events/acknowledgements.ts';
+import { subscribeAcknowledgements } from '@silo/events/acknowledgements.ts';
 import {
   IgnoredMessages,
   type RejectionReason,
   type Rejections,
 } from '@silo/events/authentication.ts';
+import { subscribeBroadcasts } from '@silo/events/broadcast.ts';
 import type { NatsLink } from '@silo/events/connect.ts';
-import { hearPages } from '@silo/events/pages.ts';
-import {
-  laterOf,
-  type Position,
-  type Positions,
-  type Source,
-  sources,
-} from '@silo/guard/core/position.ts';
+import { laterOf, type Positions, type Source, sources } from '@silo/guard/core/position.ts';
 import type { GuardLinks } from '@silo/guard/links.ts';
 import { readClocks } from '@silo/guard/read-clocks.ts';
 import type { Acquired, LeaseRegistry, Renewal, Renewed } from '@silo/guard/registry.ts';
 import { fromLogPositions, toDuration, toLogPositions } from '@silo/guard/wire.ts';
+import type { Position } from '@silo/log/position.ts';
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import type { Acknowledgement } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { Alarm } from '@silo/runtime/alarm.ts';
@@ -104,21 +99,21 @@ class RegistryShell implements OwnRegistry {
       this.#ignored.add(subject, reason);
     };
     this.#subscriptions.use(
-      hearAcknowledgements(nats, {
+      subscribeAcknowledgements(nats, {
         ...{ subjectPrefix, onIgnored, log },
-        onHeard: (acknowledgement) => this.#add(acknowledgement),
+        onAcknowledgement: (acknowledgement) => this.#add(acknowledgement),
         findSecret: (leaseId) => keys.secretOf(leaseId),
       }),
     );
     // What sources broadcast is committed: so it is known without asking them.
     this.#subscriptions.use(
-      hearPages(nats, {
+      subscribeBroadcasts(nats, {
         ...{ subjectPrefix, services: sources, onIgnored, log },
-        onPage: (source, { head: { incarnation, sequence } }) => {
+        onBatch: (source, { head: { incarnation, sequence } }) => {
           this.#step({ kind: 'committed', positions: { [source]: { incarnation, sequence } } });
         },
         findSecret: (keyId) => keys.broadcastSecret(keyId),
-        onUnclear: () => {},
+        onMalformed: () => {},
         onLive: () => {},
       }),
     );

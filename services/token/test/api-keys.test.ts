@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { SiloError } from '@silo/errors/silo-error.ts';
+import { parseEventType } from '@silo/log/event-types.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Call } from '@silo/rpc/call.ts';
@@ -107,9 +108,9 @@ async function open(t: ExecutionContext) {
   };
   const fact = (secret: string) => fills.key(hashOf(secret), signal);
   const events = async () => {
-    await eventLog.numberNow(signal);
+    await eventLog.head(signal);
     const { events } = await eventLog.read({ afterSequence: 0, limit: 1_000 });
-    return events.map(({ event, subject }) => `${event} ${subject}`);
+    return events.map(({ type, subject }) => `${parseEventType(type)?.event} ${subject}`);
   };
   return { by, store, fact, events, db, endedKeys, eventLog, dependencies, callBy };
 }
@@ -150,7 +151,7 @@ test('a secret is in no document and no event, and a repeat of its request shows
   const create = bind(createApiKey, dependencies);
   const { secret, ...rest } = await create(request, call);
   t.deepEqual(await create(request, call), { secret, ...rest });
-  await eventLog.numberNow(signal);
+  await eventLog.head(signal);
   const { events } = await eventLog.read({ afterSequence: 0, limit: 10 });
   t.is(events.length, 2);
   t.false(JSON.stringify(events).includes(secret));

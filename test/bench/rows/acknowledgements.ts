@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { hearAcknowledgements } from '@silo/events/acknowledgements.ts';
+import { subscribeAcknowledgements } from '@silo/events/acknowledgements.ts';
 import { connectNats, type NatsLink } from '@silo/events/connect.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { type Bench, subjectPrefix } from '../bench-servers.ts';
@@ -56,9 +56,9 @@ class Messages implements Disposable {
   #count = 0;
 
   constructor(nats: NatsLink) {
-    this.#subscription = hearAcknowledgements(nats, {
+    this.#subscription = subscribeAcknowledgements(nats, {
       subjectPrefix,
-      onHeard: () => this.#count++,
+      onAcknowledgement: () => this.#count++,
       // It counts what it has no key for.
       findSecret: () => undefined,
       onIgnored: () => this.#count++,

@@ -116,7 +116,7 @@ async function eventLogLoad(
       );
       if (numbered) await eventLog.position(eventIds, signal);
     },
-    drain: () => pick(stores, 0).eventLog.numberNow(AbortSignal.timeout(callDeadlineMs)),
+    drain: () => pick(stores, 0).eventLog.head(AbortSignal.timeout(callDeadlineMs)),
   };
 }
 

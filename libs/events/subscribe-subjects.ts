@@ -5,17 +5,17 @@ import type { NatsLink } from './connect.ts';
 type Options = {
   subjects: readonly string[];
   onMessage(bytes: Uint8Array, subject: string): void;
-  /** The server hears for us from now on, or again: what was sent before may have been missed. */
+  /** The server has the subscription, now or again: earlier messages may have been missed. */
   onLive?: () => void;
   log: Log;
 };
 
-/** Hears plain messages on these subjects, through every loss of connection, until disposed of. */
-export function hear(nats: NatsLink, options: Options): Disposable {
-  return new Hearing(nats, options);
+/** Subscribes to core NATS subjects, through every loss of connection, until disposed of. */
+export function subscribeSubjects(nats: NatsLink, options: Options): Disposable {
+  return new Subscriptions(nats, options);
 }
 
-class Hearing implements Disposable {
+class Subscriptions implements Disposable {
   readonly #nats: NatsLink;
   readonly #options: Options;
   readonly #following: Disposable;
@@ -26,7 +26,7 @@ class Hearing implements Disposable {
     this.#nats = nats;
     this.#options = options;
     this.#following = nats.connected.subscribe((isConnected) => {
-      if (isConnected) this.#connected();
+      if (isConnected) this.#onConnected();
     });
   }
 
@@ -36,16 +36,16 @@ class Hearing implements Disposable {
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
   }
 
-  #connected(): void {
+  #onConnected(): void {
     const { connection } = this.#nats;
     if (connection === undefined) return;
-    // One that came back has subscribed again by itself.
+    // A connection that was restored has subscribed again by itself.
     if (connection !== this.#connection) this.#subscribe(connection);
     connection.flush().then(
       () => {
         if (this.#connection === connection) this.#options.onLive?.();
       },
-      () => {}, // lost once more: the next connection tells
+      () => {}, // lost again: the next connection calls this again
     );
   }
 

@@ -1,20 +1,24 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
-import type { EventLog } from '@silo/log/event-log.ts';
-import { mutation, testEventLog } from '@silo/log/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type {
-  Head,
-  LoggedEvent,
   ReadEventsRequest,
   ReadEventsResponse,
 } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { ReadEventsResponse as ResponseMessage } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
+import type { EventLog } from '../event-log.ts';
 import { getHead, readEvents } from '../event-log-service.ts';
-import { followLog } from '../follow.ts';
-import { range } from './support.ts';
+import type { LogReader } from '../log-reader.ts';
+import { remoteReader } from '../remote-reader.ts';
+import { subscribe } from '../subscribe.ts';
+import { mutation, testEventLog } from './support.ts';
+
+/** 1, 2, 3 … up to `last`, from `first`. */
+const range = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
 const signal = AbortSignal.timeout(60_000);
 const fromStart: ReadEventsRequest = { afterSequence: 0, batchSize: 0, follow: false };
@@ -33,40 +37,52 @@ async function collect(answers: AsyncIterable<ReadEventsResponse>): Promise<Read
   return collected;
 }
 
-/** Follows a log until the test ends, and notes what it hears. */
-function follower(
+/** Subscribes to a log until the test ends. */
+function subscriber(
   t: ExecutionContext,
-  read: (request: ReadEventsRequest, signal: AbortSignal) => AsyncIterable<ReadEventsResponse>,
+  reader: LogReader,
   options: { afterSequence?: number; failOnce?: number } = {},
 ) {
-  const heard: LoggedEvent[] = [];
-  const heads: Head[] = [];
+  const received: number[] = [];
+  let handledUpTo = options.afterSequence ?? 0;
   let { failOnce } = options;
+  let gap: number | undefined;
   const stopping = new AbortController();
-  const ended = followLog({
-    name: 'project',
-    read,
-    afterSequence: options.afterSequence ?? 0,
-    onEvents: async (events, head) => {
+  const ended = subscribe(
+    reader,
+    () => handledUpTo,
+    async ({ events, firstSequence }) => {
+      gap ??= firstSequence;
       if (events.some(({ sequence }) => sequence === failOnce)) {
         failOnce = undefined;
-        throw new Error('the consumer could not store this');
+        throw new Error('the handler could not store this');
       }
-      heard.push(...events);
-      heads.push(head);
+      received.push(...events.map(({ sequence }) => sequence));
+      handledUpTo = received.at(-1) ?? handledUpTo;
+      return undefined;
     },
-    signal: stopping.signal,
-    log: silentLogger(),
-  });
+    { name: 'test', batchMax: 2, signal: stopping.signal, log: silentLogger() },
+  );
   t.teardown(async () => {
     stopping.abort();
-    await ended.catch(() => {});
+    await ended;
   });
-  const hears = (last: number) =>
+  const receives = (last: number) =>
     eventually(() => {
-      if (heard.at(-1)?.sequence !== last) throw new Error(`heard up to ${heard.at(-1)?.sequence}`);
+      if (received.at(-1) !== last) throw new Error(`received up to ${received.at(-1)}`);
     });
-  return { heard, heads, ended, hears };
+  return { received, receives, gap: () => gap };
+}
+
+/** The reader of another process: over the handlers of the service, without a network. */
+function remote(
+  eventLog: EventLog,
+  read: (request: ReadEventsRequest) => AsyncIterable<ReadEventsResponse> = (request) =>
+    readEvents(eventLog)(request, { signal }),
+): LogReader {
+  const client = { readEvents: read, getHead: () => getHead(eventLog)({}, { signal }) };
+  const reader = remoteReader('project', client);
+  return { ...reader, wait: (_afterSequence, _maxMs, each) => systemSleep(20, each) };
 }
 
 test('a message of events ends by count or bytes, so that every client can receive it', async (t) => {
@@ -87,7 +103,7 @@ test('a message of events ends by count or bytes, so that every client can recei
       t.true(ResponseMessage.encode(answer).finish().length <= 1024 * 1024);
     }
   }
-  const inMemory = eventLog.justNumbered({ afterSequence: 0, limit: 200 });
+  const inMemory = eventLog.recent({ afterSequence: 0, limit: 200 });
   t.deepEqual(
     inMemory?.events.map(({ sequence }) => sequence),
     range(1, 20),
@@ -127,66 +143,72 @@ test('reading an empty log, or its end, answers once with the head', async (t) =
   ]);
 });
 
-test('the head counts what was committed before the call, whoever died with it', async (t) => {
+test('the head includes what was committed before the call, even by a process that died', async (t) => {
   const { eventLog, another } = await testEventLog(t);
-  await decide(await another({ numbersOwn: false }), 3);
-  t.is((await eventLog.head()).sequence, 0);
+  await decide(await another({ sequencesOwn: false }), 3);
+  t.is((await eventLog.read({ afterSequence: 0, limit: 1 })).head.sequence, 0);
   t.is((await getHead(eventLog)({}, { signal })).head?.sequence, 3);
 });
 
-test('a follower hears what is decided here and in other processes, without gaps', async (t) => {
+test('a subscriber receives what this and other processes decide, without gaps', async (t) => {
   const { eventLog, another } = await testEventLog(t);
   const other = await another();
   await decide(eventLog, 3);
-  const read = (request: ReadEventsRequest, each: AbortSignal) =>
-    readEvents(other)(request, { signal: each });
-  const { heard, hears } = follower(t, read);
-  await hears(3);
+  const local = subscriber(t, other);
+  const overRpc = subscriber(t, remote(other));
+  await Promise.all([local.receives(3), overRpc.receives(3)]);
   await Promise.all([decide(eventLog, 10), decide(other, 10)]);
-  await hears(23);
-  t.deepEqual(
-    heard.map(({ sequence }) => sequence),
-    range(1, 23),
-  );
+  await Promise.all([local.receives(23), overRpc.receives(23)]);
+  t.deepEqual(local.received, range(1, 23));
+  t.deepEqual(overRpc.received, range(1, 23));
 });
 
-test('a follower goes on where it was when its stream breaks or it fails itself', async (t) => {
+test('a subscriber continues where it was when the reader or the handler fails', async (t) => {
   const { eventLog } = await testEventLog(t);
   await decide(eventLog, 9);
-  await getHead(eventLog)({}, { signal });
-  async function* breaking(request: ReadEventsRequest, each: AbortSignal) {
-    let answers = 0;
-    for await (const answer of readEvents(eventLog)(
-      { ...request, batchSize: 2 },
-      { signal: each },
-    )) {
-      yield answer;
-      answers++;
-      if (answers === 2) throw new Error('the connection broke');
-    }
-  }
-  const { heard, hears } = follower(t, breaking, { afterSequence: 1, failOnce: 4 });
-  await hears(9);
-  t.deepEqual(
-    heard.map(({ sequence }) => sequence),
-    range(2, 9),
-  );
+  let calls = 0;
+  const breaking = remote(eventLog, (request) => {
+    calls++;
+    if (calls === 2) throw new Error('the connection broke');
+    return readEvents(eventLog)(request, { signal });
+  });
+  const { received, receives } = subscriber(t, breaking, { afterSequence: 1, failOnce: 6 });
+  await receives(9);
+  t.deepEqual(received, range(2, 9));
 });
 
-test('who asks for what the log no longer holds is told to start over', async (t) => {
+test('ReadEvents refuses what the log no longer holds, and a subscriber skips it', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   await decide(eventLog, 4);
   await getHead(eventLog)({}, { signal });
   await connection.db
     .collection<{ _id: number }>('events')
     .deleteMany({ _id: { $lte: 2 } }, { writeConcern: { w: 'majority' } });
-  const isCompacted = (error: unknown) => {
-    t.true(error instanceof SiloError);
-    t.is((error as SiloError).reason, ErrorReason.ERROR_REASON_LOG_COMPACTED);
-    t.is((error as SiloError).metadata.first_sequence, '3');
-  };
-  isCompacted(await t.throwsAsync(collect(readEvents(eventLog)(fromStart, { signal }))));
-  const read = (request: ReadEventsRequest, each: AbortSignal) =>
-    readEvents(eventLog)(request, { signal: each });
-  isCompacted(await t.throwsAsync(follower(t, read).ended));
+  const error = await t.throwsAsync(collect(readEvents(eventLog)(fromStart, { signal })));
+  t.true(error instanceof SiloError);
+  t.is((error as SiloError).reason, ErrorReason.ERROR_REASON_LOG_COMPACTED);
+  t.is((error as SiloError).metadata.first_sequence, '3');
+  for (const reader of [eventLog, remote(eventLog)]) {
+    const { received, receives, gap } = subscriber(t, reader);
+    await receives(4);
+    t.deepEqual(received, [3, 4]);
+    t.is(gap(), 3);
+  }
+});
+
+test('a subscriber is asked again where to start in another incarnation of the log', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  await decide(eventLog, 2);
+  const { received, receives } = subscriber(t, { ...remote(eventLog) });
+  await receives(2);
+  await connection.db
+    .collection<{ _id: 'log'; incarnation: string }>('log')
+    .updateOne(
+      { _id: 'log' },
+      { $set: { incarnation: 'zz' } },
+      { writeConcern: { w: 'majority' } },
+    );
+  await decide(eventLog, 1);
+  await receives(3);
+  t.deepEqual(received, [1, 2, 3]);
 });

@@ -1,5 +1,6 @@
 import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
 import { type Decoder, fromJson } from '@silo/protos/json.ts';
+import { parseEventType } from './event-types.ts';
 
 /** The message of each event's body, by service and event. */
 export const eventMessages = {
@@ -37,11 +38,10 @@ export type EventName = keyof typeof eventMessages;
 /** The decoded body of an event. */
 export type EventBody<Name extends EventName> = ReturnType<(typeof eventMessages)[Name]['decode']>;
 
-const typePattern = /^internal\.silo\.([a-z]+\.[a-z_]+)\.v1$/;
-
-/** The event that a `ce-type` names; undefined for one that this build does not know. */
+/** The event that a `ce-type` names; undefined if this build does not know it. */
 export function eventNamed(type: string): EventName | undefined {
-  const name = typePattern.exec(type)?.[1];
+  const parts = parseEventType(type);
+  const name = parts && `${parts.service}.${parts.event}`;
   return name !== undefined && isEventName(name) ? name : undefined;
 }
 

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { required } from '../../../test/harness/environment.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { messageKey, sealMessage } from '../authentication.ts';
-import { hearPages } from '../pages.ts';
+import { subscribeBroadcasts } from '../broadcast.ts';
 import { range, sequencesOf, testKey, testRelay } from './support.ts';
 
 /** A relay that leads, and somebody who hears what is numbered. */
@@ -14,19 +14,19 @@ async function heardRelay(t: ExecutionContext) {
   const nats = relays.link(required('NATS_URL'));
   const heard: number[] = [];
   const bodies: string[] = [];
-  let pages = 0;
-  let unclear = 0;
+  let messages = 0;
+  let malformed = 0;
   const ignored: string[] = [];
   const live = Promise.withResolvers<void>();
-  const hearing = hearPages(nats, {
+  const hearing = subscribeBroadcasts(nats, {
     subjectPrefix: relays.stream.subjectPrefix,
     services: ['project'],
-    onPage: (_service, { events }) => {
-      pages++;
+    onBatch: (_service, { events }) => {
+      messages++;
       heard.push(...events.map(({ sequence }) => sequence));
       bodies.push(...events.map(({ bodyJson }) => bodyJson));
     },
-    onUnclear: () => unclear++,
+    onMalformed: () => malformed++,
     findSecret: (keyId) => (keyId === testKey.id ? testKey.secret : undefined),
     onIgnored: (_subject, reason) => ignored.push(reason),
     onLive: live.resolve,
@@ -46,8 +46,8 @@ async function heardRelay(t: ExecutionContext) {
   return {
     ...{ relays, nats, bodies, holds, from, ignored },
     heard: () => heard.filter((sequence) => sequence > from),
-    pages: () => pages,
-    unclear: () => unclear,
+    messages: () => messages,
+    malformed: () => malformed,
     untilHeard: (last: number) =>
       eventually(() => {
         if (heard.at(-1) !== last) throw new Error(`heard ${heard.join(' ')}`);
@@ -55,7 +55,7 @@ async function heardRelay(t: ExecutionContext) {
   };
 }
 
-test('what is numbered is heard once, whatever is published again in the stream', async (t) => {
+test('a sequenced event is broadcast once, whatever is published again in the stream', async (t) => {
   const { relays, holds, heard, untilHeard } = await heardRelay(t);
   await relays.decide(9);
   await untilHeard(10);
@@ -67,35 +67,35 @@ test('what is numbered is heard once, whatever is published again in the stream'
   t.deepEqual(heard(), range(2, 11));
 });
 
-test('what is too long for one message is heard in several', async (t) => {
-  const { relays, heard, bodies, pages, untilHeard } = await heardRelay(t);
-  const before = pages();
+test('a batch that is too long for one message is sent in several', async (t) => {
+  const { relays, heard, bodies, messages, untilHeard } = await heardRelay(t);
+  const before = messages();
   const text = 'x'.repeat(100_000);
   await relays.eventLog.decide(mutation(), async (tx) => {
     for (let index = 0; index < 30; index++) {
       tx.emit({ event: 'updated', subject: 'prj_1', body: { text } });
     }
   });
-  await relays.eventLog.numberNow(AbortSignal.timeout(60_000));
+  await relays.eventLog.head(AbortSignal.timeout(60_000));
   await untilHeard(31);
   t.deepEqual(heard(), range(2, 31));
   t.true(bodies.slice(-30).every((body) => body === JSON.stringify({ text })));
-  t.true(pages() - before >= 3, 'the server takes a megabyte at once');
+  t.true(messages() - before >= 3, 'the server takes a megabyte at once');
 });
 
-test('an authentic message that is no page is told as unclear', async (t) => {
-  const { relays, nats, heard, unclear } = await heardRelay(t);
+test('an authentic message that is not an event batch is reported as malformed', async (t) => {
+  const { relays, nats, heard, malformed } = await heardRelay(t);
   const subject = `numbered.${relays.stream.subjectPrefix}.project`;
   nats.publish(subject, sealMessage(testKey, subject, Buffer.from('{"no":"page"}')));
   nats.publish(subject, sealMessage(testKey, subject, Buffer.alloc(0)));
   await eventually(() => {
-    if (unclear() !== 2) throw new Error(`${unclear()}`);
+    if (malformed() !== 2) throw new Error(`${malformed()}`);
   });
   t.deepEqual(heard(), []);
 });
 
 test('a message that is not authentic is ignored, and counted by why', async (t) => {
-  const { relays, nats, heard, unclear, ignored } = await heardRelay(t);
+  const { relays, nats, heard, malformed, ignored } = await heardRelay(t);
   const subject = `numbered.${relays.stream.subjectPrefix}.project`;
   const page = Buffer.from('anything');
   const stolenId = messageKey(testKey.id, randomBytes(32));
@@ -109,6 +109,6 @@ test('a message that is not authentic is ignored, and counted by why', async (t)
   });
   const counted = ['malformed', 'malformed', 'unknown_key', 'wrong_mac', 'wrong_mac'];
   t.deepEqual(ignored, counted);
-  t.is(unclear(), 0);
+  t.is(malformed(), 0);
   t.deepEqual(heard(), []);
 });

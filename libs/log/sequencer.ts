@@ -6,68 +6,72 @@ import type { Log } from '@silo/runtime/log.ts';
 import type { ClientSession, MongoClient } from 'mongodb';
 import type { LogCollections } from './collections.ts';
 import type { EventDocument, OutboxGroup } from './documents.ts';
-import { eventBytes, type Head } from './log-reader.ts';
+import type { EventBatch, LogService, ReadRange } from './log-reader.ts';
+import type { Position } from './position.ts';
 import { RecentEvents } from './recent-events.ts';
+import { eventBytes, toLoggedEvent } from './stored-events.ts';
 
-/** How much one transaction numbers at most: so many groups, or bytes of their events. */
+/** The most that one transaction sequences: groups, and bytes of their events. */
 const runBounds = { countMax: 500, bytesMax: 4 * 1024 * 1024 };
-/** Between two runs that nobody waits for: more commits then share a transaction. */
+/** Between two runs that nothing waits for, so that more commits share a transaction. */
 const pauseMs = 50;
-/** How many positions are kept in memory for those who are about to ask. */
+/** How many positions are kept in memory for calls that are about to await theirs. */
 const recentMax = 20_000;
 
-/** What one transaction numbered. */
-export type Numbered = { events: EventDocument[]; incarnation: string };
+/** What one transaction sequenced. */
+export type Sequenced = { events: EventDocument[]; incarnation: string };
 
-/** Told after numbers became durable: the log's last sequence. */
-export type NumberedListener = (sequence: number) => void;
-
-/** Numbers what the outbox holds: one run at a time in this process, however many ask. */
-export class Numbering {
+/** Moves events from the outbox into the log, in sequence: one run at a time in this process. */
+export class Sequencer {
+  readonly #service: LogService;
   readonly #client: MongoClient;
   readonly #collections: LogCollections;
   readonly #signal: AbortSignal;
   readonly #log: Log;
-  readonly #onNumbered: NumberedListener;
-  readonly #recent = new Map<string, number>();
-  readonly #last = new RecentEvents();
-  /** Of what is recent. */
+  readonly #onSequenced: (sequence: number) => void;
+  /** Sequences by event id. */
+  readonly #recentSequences = new Map<string, number>();
+  readonly #recentEvents = new RecentEvents();
+  /** The incarnation of what is kept. */
   #incarnation = '';
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
-  /** When the last run was over, by the monotonic clock. */
+  /** When the last run ended, by the monotonic clock. */
   #endedMs = Number.NEGATIVE_INFINITY;
-  /** Of the queued run: cut short as soon as somebody waits for it. */
+  /** Ends the pause before the queued run, as soon as a caller waits for it. */
   #pause = new AbortController();
 
   constructor(options: {
+    service: LogService;
     client: MongoClient;
     collections: LogCollections;
     /** Ends with the process. */
     signal: AbortSignal;
     log: Log;
-    onNumbered: NumberedListener;
+    /** Called with the log's last sequence after it became durable. */
+    onSequenced: (sequence: number) => void;
   }) {
+    this.#service = options.service;
     this.#client = options.client;
     this.#collections = options.collections;
     this.#signal = options.signal;
     this.#log = options.log;
-    this.#onNumbered = options.onNumbered;
+    this.#onSequenced = options.onSequenced;
   }
 
   /**
-   * A run that nobody waits for: at once where none is under way or just over, `unhurried` after a
-   * pause, so that what follows shares it. What it leaves behind, the next run takes.
+   * Starts a run that nothing waits for: at once if none is under way or has just ended; with
+   * `unhurried` after a pause, so that later commits share it.
    */
   kick({ unhurried = false }: { unhurried?: boolean } = {}): void {
     this.#next().catch((error) => {
-      if (!this.#signal.aborted) this.#log.warn({ err: error }, 'numbering failed');
+      if (!this.#signal.aborted) this.#log.warn({ err: error }, 'sequencing failed');
     });
     const isRested = performance.now() - this.#endedMs >= pauseMs;
     if (!unhurried && isRested && this.#running === undefined) this.#pause.abort();
   }
 
-  /** Resolves when a run that began after this call has ended: what was committed is numbered. */
+  /** Sequences everything that was committed before the call. */
   run(): Promise<void> {
     const next = this.#next();
     this.#pause.abort();
@@ -75,37 +79,37 @@ export class Numbering {
   }
 
   /**
-   * The place of the last of these committed events, by the run that goes on or by the next one;
-   * undefined where another process has numbered them, or this one long ago.
+   * The position of the last of these committed events, after the current run or the next one;
+   * undefined if another process has sequenced them, or this one long ago.
    */
-  async placeOf(eventIds: readonly string[]): Promise<Head | undefined> {
-    if (this.#recentPlace(eventIds) === undefined) await this.#running?.catch(() => {});
-    if (this.#recentPlace(eventIds) === undefined) await this.run();
-    return this.#recentPlace(eventIds);
+  async positionOf(eventIds: readonly string[]): Promise<Position | undefined> {
+    if (this.#recentPosition(eventIds) === undefined) await this.#running?.catch(() => {});
+    if (this.#recentPosition(eventIds) === undefined) await this.run();
+    return this.#recentPosition(eventIds);
   }
 
   /**
-   * What was numbered here after a sequence, at once; undefined where nothing was, or not all of it.
-   * Others may have numbered more.
+   * What this process sequenced next after a sequence, from memory; undefined if memory does not
+   * hold it. Other processes may have sequenced more.
    */
-  after(sequence: number, limit: number): { events: EventDocument[]; head: Head } | undefined {
-    const found = this.#last.after(sequence, limit);
+  recent({ afterSequence, limit }: ReadRange): EventBatch | undefined {
+    const found = this.#recentEvents.after(afterSequence, limit);
     if (found === undefined) return undefined;
     const head = { sequence: found.lastSequence, incarnation: this.#incarnation };
-    return { events: found.events, head };
+    return { events: found.events.map((event) => toLoggedEvent(this.#service, event)), head };
   }
 
-  /** Whether nothing is being numbered here, nor about to be. */
+  /** Whether no run is under way or queued. */
   get isIdle(): boolean {
     return this.#running === undefined && this.#queued === undefined;
   }
 
-  /** Resolves when nothing runs any more. */
+  /** Resolves when no run is under way or queued. */
   async idle(): Promise<void> {
     await Promise.allSettled([this.#running, this.#queued]);
   }
 
-  /** The next run to begin: after the one that is under way, and a pause. */
+  /** The next run: after the one that is under way, and a pause. */
   #next(): Promise<void> {
     if (this.#queued !== undefined) return this.#queued;
     this.#pause = new AbortController();
@@ -118,7 +122,7 @@ export class Numbering {
 
   #start(): Promise<void> {
     this.#queued = undefined;
-    const running = this.#numberAll().finally(() => {
+    const running = this.#sequenceAll().finally(() => {
       this.#endedMs = performance.now();
       if (this.#running === running) this.#running = undefined;
     });
@@ -126,27 +130,27 @@ export class Numbering {
     return running;
   }
 
-  #recentPlace(eventIds: readonly string[]): Head | undefined {
+  #recentPosition(eventIds: readonly string[]): Position | undefined {
     let last = 0;
     for (const id of eventIds) {
-      const sequence = this.#recent.get(id);
+      const sequence = this.#recentSequences.get(id);
       if (sequence === undefined) return undefined;
       last = Math.max(last, sequence);
     }
     return { sequence: last, incarnation: this.#incarnation };
   }
 
-  async #numberAll(): Promise<void> {
+  async #sequenceAll(): Promise<void> {
     for (;;) {
       const signal = this.#signal;
       const taken = await transact(this.#client, { signal }, (session) => this.#take(session));
-      if (taken.numbered !== undefined) this.note(taken.numbered);
+      if (taken.sequenced !== undefined) this.add(taken.sequenced);
       if (!taken.hasMore) return;
     }
   }
 
-  /** Numbers what the outbox holds, or the first part of it. */
-  async #take(session: ClientSession): Promise<{ hasMore: boolean; numbered?: Numbered }> {
+  /** Sequences what the outbox holds, or the first part of it. */
+  async #take(session: ClientSession): Promise<{ hasMore: boolean; sequenced?: Sequenced }> {
     const { outbox } = this.#collections;
     const limit = runBounds.countMax + 1;
     const waiting = outbox.find({}, { session, sort: { _id: 1 }, limit, batchSize: limit + 1 });
@@ -159,35 +163,35 @@ export class Numbering {
       groups.push(group);
     }
     if (groups.length === 0) return { hasMore };
-    const numbered = await numberGroups(this.#collections, session, groups);
+    const sequenced = await sequenceGroups(this.#collections, session, groups);
     await outbox.deleteMany({ _id: { $in: groups.map(({ _id }) => _id) } }, { session });
-    return { hasMore, numbered };
+    return { hasMore, sequenced };
   }
 
-  /** Takes note of what a transaction has numbered, and tells of it. */
-  note({ events: numbered, incarnation }: Numbered): void {
-    // A backup was restored: what it does not hold has no place any more.
+  /** Keeps what a committed transaction has sequenced, and reports the new head. */
+  add({ events, incarnation }: Sequenced): void {
+    // A backup was restored: what it does not hold has no position any more.
     if (incarnation !== this.#incarnation) {
-      this.#recent.clear();
-      this.#last.clear();
+      this.#recentSequences.clear();
+      this.#recentEvents.clear();
     }
     this.#incarnation = incarnation;
-    this.#last.add(numbered);
-    for (const { id, _id: sequence } of numbered) this.#recent.set(id, sequence);
-    forgetOldest(this.#recent, recentMax);
-    const last = numbered.at(-1);
-    if (last !== undefined) this.#onNumbered(last._id);
+    this.#recentEvents.add(events);
+    for (const { id, _id: sequence } of events) this.#recentSequences.set(id, sequence);
+    forgetOldest(this.#recentSequences, recentMax);
+    const last = events.at(-1);
+    if (last !== undefined) this.#onSequenced(last._id);
   }
 }
 
-/** Gives the events of whole groups the next numbers, in the transaction of the session. */
-export async function numberGroups(
+/** Gives the events of whole groups the next sequences, in the session's transaction. */
+export async function sequenceGroups(
   { log, events: collection }: LogCollections,
   session: ClientSession,
   groups: readonly Omit<OutboxGroup, '_id'>[],
-): Promise<Numbered> {
+): Promise<Sequenced> {
   const count = groups.reduce((sum, group) => sum + group.events.length, 0);
-  // Two processes at once meet here: one of them conflicts, and goes again.
+  // Two processes at once conflict here: one of them repeats its transaction.
   const counter = await log.findOneAndUpdate(
     { _id: 'log' },
     { $inc: { sequence: count } },
@@ -195,12 +199,12 @@ export async function numberGroups(
   );
   if (counter === null) throw new TypeError('the event log is not set up');
   let sequence = counter.sequence - count;
-  const numbered = groups.flatMap(({ time, actor, correlationId, events }) =>
+  const sequenced = groups.flatMap(({ time, actor, correlationId, events }) =>
     events.map(({ id, event, subject, body }) => {
       sequence++;
       return { _id: sequence, id, event, subject, time, actor, correlationId, body };
     }),
   );
-  await collection.insertMany(numbered, { session });
-  return { events: numbered, incarnation: counter.incarnation };
+  await collection.insertMany(sequenced, { session });
+  return { events: sequenced, incarnation: counter.incarnation };
 }
