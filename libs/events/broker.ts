@@ -24,7 +24,7 @@ const payloadMin = eventBytesMax + 4 * 1024;
 /** The last message of ours that the broker acknowledged. */
 type Acknowledged = { streamSequence: number; id: string };
 
-/** What the relay asks of JetStream, over one connection. */
+/** What the relay uses of JetStream, over one connection. */
 export class Broker {
   readonly #source: EventSource;
   readonly #stream: StreamOptions;
@@ -135,7 +135,7 @@ export class Broker {
     return duplicate;
   }
 
-  /** Whether the stream may have lost something since it was opened or last asked. */
+  /** Whether the stream may have lost something since the last call, or since it was opened. */
   async lostSomething(): Promise<boolean> {
     const before = this.#seen;
     const now = await this.#manager.streams.info(this.#stream.name);
@@ -154,7 +154,7 @@ export class Broker {
   async #holdsAcknowledged({ state }: StreamInfo): Promise<boolean> {
     if (this.#acknowledged === undefined) return true;
     const { streamSequence, id } = this.#acknowledged;
-    // Also one that is gone from the front: purged, or too old; the comparison tells which.
+    // Also one that is gone from the front: purged, or too old; the comparison finds which.
     if (state.last_seq < streamSequence || state.first_seq > streamSequence) return false;
     const message = await this.#manager.streams.getMessage(this.#stream.name, {
       seq: streamSequence,

@@ -9,7 +9,7 @@ import { type NatsServers, natsOptions } from './nats-options.ts';
 const connectTimeoutMs = 5_000;
 const backoff = { baseMs: 200, capMs: 5_000 };
 
-/** A connection to NATS that comes and goes: nobody needs it to start, or to go on. */
+/** A connection to NATS that reconnects by itself. Services start and run without it. */
 export type NatsLink = AsyncDisposable & {
   /** Whether it is connected now. */
   readonly connected: Subscribable;
@@ -119,7 +119,7 @@ class Link implements NatsLink {
     this.connected.set(true);
     this.#options.log.info({ server: connection.getServer() }, 'NATS is connected');
     try {
-      // nats.js does not end this iteration when the connection is closed: nobody awaits it.
+      // nats.js does not end this iteration when the connection is closed, so it is not awaited.
       this.#followStatus(connection).catch(() => {});
       const error = await connection.closed();
       if (error) throw error;

@@ -6,7 +6,7 @@ import type { Db } from 'mongodb';
 const leaseMs = 6_000;
 const renewMs = 1_500;
 const timeMaxMs = 1_000;
-/** A leader stops believing in its lease this much before the database does. */
+/** Safety margin before lease expiry: the leader stops this much earlier. */
 const marginMs = 1_500;
 
 type LeaseDocument = { _id: string; owner: string; fence: number; until: Date };
@@ -33,10 +33,10 @@ type Options = {
 };
 
 /**
- * Runs `work` whenever this process is the leader, until the signal. The lease is kept by the
- * database's clock, and believed for a shorter time by this process's monotonic one; still two may
- * lead for an instant where one was paused, so what they write must be fenced or harmless.
- * `work` must end soon after its signal; a leader whose work ends or fails lets go, and stands again.
+ * Runs `work` whenever this process is the leader, until the signal. The lease expires by the
+ * database's clock; the leader counts a shorter time by its own monotonic clock. Two may still lead
+ * for a moment after one was paused, so their writes must be fenced or harmless. `work` must end
+ * soon after its signal. A leader whose work ends or fails releases the lease and competes again.
  */
 export async function lead(
   options: Options,
@@ -63,7 +63,7 @@ class Term {
   readonly #clock: Clock;
   readonly #timing: { leaseMs: number; renewMs: number; marginMs: number };
   readonly #lost = new AbortController();
-  #believedUntilMs = 0;
+  #expiresMs = 0;
   fence = 0;
 
   constructor(options: Options) {
@@ -94,7 +94,7 @@ class Term {
     if (lease === null) return false;
     if (this.fence !== 0 && lease.fence !== this.fence) return false; // lost, and won again
     this.fence = lease.fence;
-    this.#believedUntilMs = sentMs + leaseMs - marginMs;
+    this.#expiresMs = sentMs + leaseMs - marginMs;
     return true;
   }
 
@@ -137,8 +137,8 @@ class Term {
   async #renew(signal: AbortSignal): Promise<void> {
     const { name, log } = this.#options;
     const lose = () => this.#lost.abort(new DOMException(`no longer leads ${name}`, 'AbortError'));
-    // A timer, too: a renewal that hangs must not keep a leader believing.
-    let timer = setTimeout(lose, this.#believedUntilMs - this.#clock.monotonicMs());
+    // A timer as well: a renewal that hangs must not extend the term.
+    let timer = setTimeout(lose, this.#expiresMs - this.#clock.monotonicMs());
     const intervalMs = this.#timing.renewMs;
     let first = true;
     try {
@@ -149,7 +149,7 @@ class Term {
         }
         if (!(await this.take())) return lose();
         clearTimeout(timer);
-        timer = setTimeout(lose, this.#believedUntilMs - this.#clock.monotonicMs());
+        timer = setTimeout(lose, this.#expiresMs - this.#clock.monotonicMs());
       });
     } finally {
       clearTimeout(timer);
