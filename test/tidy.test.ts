@@ -138,6 +138,28 @@ for (const { rule, instead, files, except, forbidden } of houseRules) {
   });
 }
 
+/** Words that this code base once used in a sense of its own. */
+const coinedWords =
+  /(?<![A-Za-z])([Tt]ell(s|ing|ers?)?|[Tt]old|[Hh]ear(s|d|ing)?|[Ww]hoever|[Vv]ouch\w*|[Bb]eliev\w*|[Jj]udg\w*)(?![a-z])|(?<=[a-z])(Tell(s|er)?|Told|Hear(s|d)?|Judge)(?![a-z])|\bwell again\b|\b([Ii]s|[Aa]re|was|were) asked\b/;
+
+test('names, comments and documents use the standard terms: report, receive, check, request', async (t) => {
+  const documents: string[] = [];
+  for await (const file of glob(['*.md', 'docs/**/*.md', '{libs,test}/**/*.md'], { cwd: root })) {
+    if (!/(^|\/)node_modules\//.test(file)) documents.push(file);
+  }
+  t.true(documents.length > 20);
+  const except = /tidy\.test\.ts$|^protos\/(google|buf|grpc)\//;
+  const found = [...(await sources()), ...documents]
+    .filter((file) => !except.test(file))
+    .flatMap((file) =>
+      linesOf(file)
+        .map((line, index) => ({ line, at: `${file}:${index + 1}` }))
+        .filter(({ line }) => coinedWords.test(line))
+        .map(({ line, at }) => `${at}: ${line.trim()}`),
+    );
+  t.deepEqual(found, []);
+});
+
 test('a file of code holds one concept: split what is longer', async (t) => {
   const long = (await sources())
     .filter((file) => /^(libs|services)\/.*\.ts$/.test(file) && !anyTest.test(file))
@@ -217,4 +239,8 @@ test('a public RPC is found by its name: handlers/update-project.ts exports upda
 test('a house rule that is broken is found', (t) => {
   const sleeping = houseRules.find(({ rule }) => rule === 'tests do not sleep');
   t.regex('  setTimeout(done, 10);', sleeping?.forbidden ?? /^$/);
+  for (const line of ['// Tells the guard.', 'onHeard()', 'whoever asks', 'the owner is asked']) {
+    t.regex(line, coinedWords);
+  }
+  t.notRegex('// The heartbeat of a constellation.', coinedWords);
 });

@@ -8,22 +8,22 @@ import { messageKey, sealMessage } from '../authentication.ts';
 import { subscribeBroadcasts } from '../broadcast.ts';
 import { range, sequencesOf, testKey, testRelay } from './support.ts';
 
-/** A relay that leads, and somebody who hears what is numbered. */
-async function heardRelay(t: ExecutionContext) {
+/** A leading relay, and a subscriber of event batches. */
+async function subscribedRelay(t: ExecutionContext) {
   const relays = await testRelay(t);
   const nats = relays.link(required('NATS_URL'));
-  const heard: number[] = [];
+  const received: number[] = [];
   const bodies: string[] = [];
   let messages = 0;
   let malformed = 0;
   const ignored: string[] = [];
   const live = Promise.withResolvers<void>();
-  const hearing = subscribeBroadcasts(nats, {
+  const subscription = subscribeBroadcasts(nats, {
     subjectPrefix: relays.stream.subjectPrefix,
     services: ['project'],
     onBatch: (_service, { events }) => {
       messages++;
-      heard.push(...events.map(({ sequence }) => sequence));
+      received.push(...events.map(({ sequence }) => sequence));
       bodies.push(...events.map(({ bodyJson }) => bodyJson));
     },
     onMalformed: () => malformed++,
@@ -32,7 +32,7 @@ async function heardRelay(t: ExecutionContext) {
     onLive: live.resolve,
     log: silentLogger(),
   });
-  t.teardown(() => hearing[Symbol.dispose]());
+  t.teardown(() => subscription[Symbol.dispose]());
   await live.promise;
   relays.start('a');
   const holds = (last: number) =>
@@ -42,33 +42,33 @@ async function heardRelay(t: ExecutionContext) {
   // The relay leads from here on.
   await relays.decide(1);
   await holds(1);
-  const from = heard.at(-1) ?? 1;
+  const from = received.at(-1) ?? 1;
   return {
     ...{ relays, nats, bodies, holds, from, ignored },
-    heard: () => heard.filter((sequence) => sequence > from),
+    received: () => received.filter((sequence) => sequence > from),
     messages: () => messages,
     malformed: () => malformed,
-    untilHeard: (last: number) =>
+    untilReceived: (last: number) =>
       eventually(() => {
-        if (heard.at(-1) !== last) throw new Error(`heard ${heard.join(' ')}`);
+        if (received.at(-1) !== last) throw new Error(`received ${received.join(' ')}`);
       }),
   };
 }
 
 test('a sequenced event is broadcast once, whatever is published again in the stream', async (t) => {
-  const { relays, holds, heard, untilHeard } = await heardRelay(t);
+  const { relays, holds, received, untilReceived } = await subscribedRelay(t);
   await relays.decide(9);
-  await untilHeard(10);
+  await untilReceived(10);
   await holds(10);
   await relays.admin((manager) => manager.streams.delete(relays.stream.name));
   await holds(10);
   await relays.decide(1);
-  await untilHeard(11);
-  t.deepEqual(heard(), range(2, 11));
+  await untilReceived(11);
+  t.deepEqual(received(), range(2, 11));
 });
 
 test('a batch that is too long for one message is sent in several', async (t) => {
-  const { relays, heard, bodies, messages, untilHeard } = await heardRelay(t);
+  const { relays, received, bodies, messages, untilReceived } = await subscribedRelay(t);
   const before = messages();
   const text = 'x'.repeat(100_000);
   await relays.eventLog.decide(mutation(), async (tx) => {
@@ -77,25 +77,25 @@ test('a batch that is too long for one message is sent in several', async (t) =>
     }
   });
   await relays.eventLog.head(AbortSignal.timeout(60_000));
-  await untilHeard(31);
-  t.deepEqual(heard(), range(2, 31));
+  await untilReceived(31);
+  t.deepEqual(received(), range(2, 31));
   t.true(bodies.slice(-30).every((body) => body === JSON.stringify({ text })));
   t.true(messages() - before >= 3, 'the server takes a megabyte at once');
 });
 
 test('an authentic message that is not an event batch is reported as malformed', async (t) => {
-  const { relays, nats, heard, malformed } = await heardRelay(t);
+  const { relays, nats, received, malformed } = await subscribedRelay(t);
   const subject = `numbered.${relays.stream.subjectPrefix}.project`;
   nats.publish(subject, sealMessage(testKey, subject, Buffer.from('{"no":"page"}')));
   nats.publish(subject, sealMessage(testKey, subject, Buffer.alloc(0)));
   await eventually(() => {
     if (malformed() !== 2) throw new Error(`${malformed()}`);
   });
-  t.deepEqual(heard(), []);
+  t.deepEqual(received(), []);
 });
 
 test('a message that is not authentic is ignored, and counted by why', async (t) => {
-  const { relays, nats, heard, malformed, ignored } = await heardRelay(t);
+  const { relays, nats, received, malformed, ignored } = await subscribedRelay(t);
   const subject = `numbered.${relays.stream.subjectPrefix}.project`;
   const page = Buffer.from('anything');
   const stolenId = messageKey(testKey.id, randomBytes(32));
@@ -110,5 +110,5 @@ test('a message that is not authentic is ignored, and counted by why', async (t)
   const counted = ['malformed', 'malformed', 'unknown_key', 'wrong_mac', 'wrong_mac'];
   t.deepEqual(ignored, counted);
   t.is(malformed(), 0);
-  t.deepEqual(heard(), []);
+  t.deepEqual(received(), []);
 });

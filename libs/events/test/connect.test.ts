@@ -19,8 +19,8 @@ test('a link says when its server goes and comes, and counts the losses', async 
   const server = await ownNatsServer(t);
   const link = connectNats({ url: server.url, name: 'test', log: silentLogger() });
   t.teardown(() => link[Symbol.asyncDispose]());
-  const heard: boolean[] = [];
-  using _listening = link.connected.subscribe((isConnected) => heard.push(isConnected));
+  const states: boolean[] = [];
+  using _listening = link.connected.subscribe((isConnected) => states.push(isConnected));
   const becomes = (isConnected: boolean) =>
     eventually(() => {
       if (link.connected.value !== isConnected) throw new Error(`connected: ${!isConnected}`);
@@ -34,5 +34,5 @@ test('a link says when its server goes and comes, and counts the losses', async 
   await becomes(true);
   const connection = await link.ready(AbortSignal.timeout(60_000));
   await t.notThrowsAsync(connection.flush());
-  t.deepEqual(heard, [false, true, false, true]);
+  t.deepEqual(states, [false, true, false, true]);
 });

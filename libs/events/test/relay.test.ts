@@ -196,7 +196,7 @@ test('a service’s relay publishes beside others in one stream, and repairs onl
   t.deepEqual(sequencesOf(found), range(1, 4));
 });
 
-test('a relay without a broker tells that it does not get on, until it does', async (t) => {
+test('a relay without a broker reports no progress until it is connected', async (t) => {
   const server = await ownNatsServer(t);
   const relays = await testRelay(t, server.url);
   relays.start('one');

@@ -92,7 +92,7 @@ export const samples: { [Name in EventName]: { subject: string; body: EventBody<
       newOrganizationId: 'org_us_01k8zq3v5w6x7y8z9a0b1c2d3f',
       moveId: move,
       name: 'Production',
-      // As the first release told it; what came later is in `extended`.
+      // As in the first release; later fields are in `extended`.
       undoOf: '',
       projectCount: 0,
       ...rest,
@@ -189,7 +189,7 @@ export const samples: { [Name in EventName]: { subject: string; body: EventBody<
   },
 };
 
-/** Events of which a later release tells more: a golden file each, beside that of the first form. */
+/** Events with fields of a later release: a golden file each, beside that of the first form. */
 export const extended: { file: string; name: EventName; subject: string; body: object }[] = [
   {
     file: 'project.moved-2',

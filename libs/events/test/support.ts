@@ -98,7 +98,7 @@ export async function testRelay(
     /** Starts a candidate for the relay; answers how to stop it. */
     start: (owner: string, log = eventLog) =>
       running((signal) => runRelay(optionsFor(owner, signal, log))),
-    /** Starts a relay that believes to lead, whatever others do. */
+    /** Starts a relay that acts as leader, independent of other relays. */
     startUnelected: (fence: number, log = eventLog) =>
       running((signal) => relayDuring(optionsFor(String(fence), signal, log), { fence, signal })),
     /** Decides `count` changes, one after another. */

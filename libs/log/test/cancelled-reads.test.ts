@@ -15,7 +15,7 @@ const readsCount = 20;
 
 type World = { client: MongoClient; db: Db; eventLog: EventLog };
 
-/** An event log whose client tells of its commands. */
+/** An event log whose client reports its commands. */
 async function open(t: ExecutionContext): Promise<World> {
   const client = new MongoClient(required('MONGODB_URL'), { monitorCommands: true });
   const db = client.db(`cancelled_${randomUUID().slice(0, 8)}`);

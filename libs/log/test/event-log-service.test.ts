@@ -110,7 +110,7 @@ test('a message of events ends by count or bytes, so that every client can recei
   );
 });
 
-test('reading tells everything in order, in batches, and ends at the head', async (t) => {
+test('reading returns everything in order, in batches, and ends at the head', async (t) => {
   const { eventLog } = await testEventLog(t);
   await decide(eventLog, 7);
   const { head } = await getHead(eventLog)({}, { signal });
@@ -196,7 +196,7 @@ test('ReadEvents refuses what the log no longer holds, and a subscriber skips it
   }
 });
 
-test('a subscriber is asked again where to start in another incarnation of the log', async (t) => {
+test('a subscriber chooses its start again in another incarnation of the log', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   await decide(eventLog, 2);
   const { received, receives } = subscriber(t, { ...remote(eventLog) });

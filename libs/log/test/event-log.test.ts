@@ -96,7 +96,7 @@ test('who awaits the place goes behind what waits for its number', async (t) => 
   t.is(await connection.db.collection('outbox').countDocuments(), 0);
 });
 
-test('what others numbered in between is not told from memory', async (t) => {
+test('events sequenced by other processes are not returned from memory', async (t) => {
   const { eventLog, another } = await testEventLog(t);
   const other = await another();
   for (const [turn, log] of [eventLog, other, eventLog].entries()) {
@@ -136,7 +136,7 @@ test('a cause has a smaller number than its effect, whichever processes decide t
   );
 });
 
-test('events of one transaction stay together, in the order in which they were told', async (t) => {
+test('events of one transaction stay together, in the order in which they were emitted', async (t) => {
   const { eventLog } = await testEventLog(t);
   await Promise.all(
     Array.from({ length: 10 }, (_, group) =>

@@ -122,7 +122,7 @@ serial('numbering that loses its answer numbers nothing twice', async (t) => {
   );
 });
 
-serial('a read that the primary cannot vouch for is refused as unavailable', async (t) => {
+serial('a read that the primary cannot confirm is unavailable', async (t) => {
   const { connection } = await testEventLog(t);
   const { db } = connection;
   await failCommand(t, db.databaseName, 'alwaysOn', { failCommands: ['find'], errorCode: 10107 });
@@ -146,7 +146,7 @@ serial('a read whose caller has gone ends for the caller, and keeps its connecti
   t.is(gone?.name, 'TimeoutError');
 });
 
-test('a server that is not there is told as unavailable, within the deadline', async (t) => {
+test('a missing server is reported as unavailable within the deadline', async (t) => {
   const connecting = connectMongo({
     url: 'mongodb://127.0.0.1:1/?replicaSet=silo',
     database: 'none',

@@ -10,7 +10,7 @@ const text: Codec<string> = {
   decode: (bytes) => Buffer.from(bytes).toString('utf8'),
 };
 
-/** Decides on a change that tells of itself; `inBody` is called in each run of the body. */
+/** Commits a change with an event; `inBody` is called in each run of the body. */
 async function insert(
   eventLog: EventLog,
   options: Parameters<typeof mutation>[0],

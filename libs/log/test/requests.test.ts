@@ -16,7 +16,7 @@ const text: Codec<string> = {
   decode: (bytes) => Buffer.from(bytes).toString('utf8'),
 };
 
-/** Counts up, tells of it, and answers the count: a repeated effect would show. */
+/** Increments a counter with an event, and returns it: a repeated effect would show. */
 async function count(eventLog: EventLog, each: Mutation, sealed = false) {
   return await eventLog.mutate(each, text, async (tx) => {
     const after = await tx.db
@@ -156,7 +156,7 @@ test('who finds the request decided by another call meanwhile is checked like ev
   t.is((await t.throwsAsync(begun, { instanceOf: SiloError })).reason, scopeRequired);
 });
 
-test('a saga is begun once for a request, and a repeat is told which', async (t) => {
+test('a saga is started once per request, and a retry gets its id', async (t) => {
   const { eventLog } = await testEventLog(t);
   const begin = (each: Mutation, sagaId: string) =>
     eventLog.decide(each, async (tx) => {

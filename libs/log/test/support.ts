@@ -69,7 +69,7 @@ export function mutation(
   };
 }
 
-/** A permit that the test takes away, and that tells whether it was let go. */
+/** A permit that the test revokes, and that reports whether it was released. */
 export function testPermit() {
   const state = { isHeld: true, isReleased: false };
   const permit: Permit = {
