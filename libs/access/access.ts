@@ -74,6 +74,17 @@ export type TokenAnswer =
   | { allowed: true; projectId: string; organizationId: string }
   | { allowed: false; refusal: Refusal };
 
+/** A permit to put data into a project: what is written under it must end before it does. */
+export type TokenPermit = Permit & {
+  /** For how long it is held at least, unless it is released or one of the clocks is set. */
+  remainingMs(): number;
+};
+
+/** The answer to whose token it is, for a write: where it is good, with the permit to do it. */
+export type TokenPermitAnswer =
+  | { allowed: true; projectId: string; organizationId: string; permit: TokenPermit }
+  | Extract<TokenAnswer, { allowed: false }>;
+
 /** How everyone asks about access. Throws only where the answer could not be had. */
 export type Access = {
   /** Whose token it is; at once where memory knows. */
@@ -85,6 +96,11 @@ export type Access = {
    * to be released as soon as its outcome is known.
    */
   permit(question: Question, signal: AbortSignal): Promise<PermitAnswer>;
+  /**
+   * Whose token it is, to put data into its project. The permit is for one write: once the token or
+   * the project's state ends, that is waited for until the permit is released or over.
+   */
+  permitToken(token: string, signal: AbortSignal): Promise<TokenPermitAnswer>;
 };
 
 /** The facts, each read from its owner by one linearizable read; undefined: there is none. */

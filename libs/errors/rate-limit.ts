@@ -4,7 +4,9 @@ export const rateLimits = {
   sign_ups: 'sign-ups from your address',
   account: 'calls of your account',
   organization: 'calls for the organization',
+  project: 'calls with the project’s token',
   memory: 'memory for calls that are not yet admitted',
+  storing: 'memory for events that are being stored',
   reflection: 'concurrent reflection streams',
 };
 

@@ -1,16 +1,22 @@
-import type { Access, Answer, PermitAnswer, Question, TokenAnswer } from '@silo/access/access.ts';
-import { errors } from '@silo/errors/errors.ts';
+import type {
+  Access,
+  Answer,
+  PermitAnswer,
+  Question,
+  TokenAnswer,
+  TokenPermitAnswer,
+} from '@silo/access/access.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { Alarm } from '@silo/runtime/alarm.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
-import { fingerprintOf, isWellFormed, secretPrefixes } from '@silo/tokens/secrets.ts';
+import { isWellFormed, secretPrefixes } from '@silo/tokens/secrets.ts';
 import { ulid } from 'ulid';
 import { askOwner } from './ask-owner.ts';
 import type { BroadcastKeys } from './broadcast-keys.ts';
 import type { FactRef } from './core/facts.ts';
 import { GuardCore } from './core/guard-core.ts';
-import { type Asked, accessAsked } from './core/look-up.ts';
+import { type Asked, accessAsked, tokenAsked } from './core/look-up.ts';
 import { tokenRefused } from './core/memory.ts';
 import type { GuardAction, GuardInput } from './core/messages.ts';
 import type { Permit } from './core/permits.ts';
@@ -21,7 +27,9 @@ import type { GuardStatus, Revoked } from './guard-status.ts';
 import { KeyUse } from './key-use.ts';
 import type { GuardLinks } from './links.ts';
 import { readBatch } from './logs.ts';
+import { permitHandle } from './permit-handle.ts';
 import { readClocks } from './read-clocks.ts';
+import { unavailable } from './unavailable.ts';
 
 /** How much a guard may remember, and ask at once. */
 export type GuardSizes = { factsMax: number; unknownMax: number; fillsMax: number };
@@ -109,8 +117,8 @@ export class Guard implements Access, AsyncDisposable {
       return known;
     }
     if (!isWellFormed(token, secretPrefixes.projectToken)) return tokenRefused;
-    const asked: Asked = { kind: 'token', token, fingerprint: fingerprintOf(token) };
-    return this.#lookUp(asked, false, signal).then(({ answer }) => answer as TokenAnswer);
+    const found = this.#lookUp(tokenAsked(token), false, signal);
+    return found.then(({ answer }) => answer as TokenAnswer);
   }
 
   authorize(question: Question, signal?: AbortSignal): Answer | Promise<Answer> {
@@ -129,21 +137,28 @@ export class Guard implements Access, AsyncDisposable {
   }
 
   async permit(question: Question, signal?: AbortSignal): Promise<PermitAnswer> {
-    const within = signal ?? AbortSignal.timeout(waitMs);
-    if (!this.#core.hasView(readClocks())) await this.#untilView(within);
-    const outcome = await this.#lookUp(accessAsked(question), true, within);
-    const answer = outcome.answer as Answer;
+    const { answer, permit } = await this.#lookUpWithPermit<Answer>(accessAsked(question), signal);
     this.#noteUse(answer);
-    if (!answer.allowed) return answer;
-    const { permit } = outcome;
-    if (permit === undefined) throw new TypeError('an allowed mutation without a permit');
-    return {
-      ...answer,
-      permit: {
-        isHeld: () => this.#core.isHeld(permit, readClocks()),
-        release: () => this.#step({ kind: 'releasePermit', permit }),
-      },
-    };
+    return answer.allowed ? { ...answer, permit } : answer;
+  }
+
+  async permitToken(token: string, signal?: AbortSignal): Promise<TokenPermitAnswer> {
+    if (!isWellFormed(token, secretPrefixes.projectToken)) return tokenRefused;
+    const known = this.#core.verifyToken(token, readClocks());
+    if (known?.allowed === false) {
+      this.#answers.memory++;
+      return known;
+    }
+    const { answer, permit } = await this.#lookUpWithPermit<TokenAnswer>(tokenAsked(token), signal);
+    return answer.allowed ? { ...answer, permit } : answer;
+  }
+
+  async #lookUpWithPermit<T>(asked: Asked, signal = AbortSignal.timeout(waitMs)) {
+    if (!this.#core.hasView(readClocks())) await this.#untilView(signal);
+    const { answer, permit } = await this.#lookUp(asked, true, signal);
+    if (answer.allowed && permit === undefined) throw new TypeError('allowed without a permit');
+    const step = (input: GuardInput) => this.#step(input);
+    return { answer: answer as T, permit: permitHandle(this.#core, permit, step) };
   }
 
   /**
@@ -381,15 +396,5 @@ export class Guard implements Access, AsyncDisposable {
 
   #within(durationMs: number): AbortSignal {
     return AbortSignal.any([this.#stop.signal, AbortSignal.timeout(durationMs)]);
-  }
-}
-
-function unavailable(why: Extract<GuardAction, { kind: 'unavailable' }>['why']): SiloError {
-  switch (why) {
-    case 'no-view':
-      return errors.dependencyUnavailable('the registry of guards');
-    case 'fill-failed':
-    case 'too-many-fills':
-      return errors.dependencyUnavailable('the owners of facts', new Error(why));
   }
 }

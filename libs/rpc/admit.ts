@@ -4,9 +4,10 @@ import { errors } from '@silo/errors/errors.ts';
 import { Caller, Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import { fingerprintOf, hashOf } from '@silo/tokens/secrets.ts';
 import { ask } from './ask.ts';
 import type { Call } from './call.ts';
-import { keyHashOf } from './credentials.ts';
+import { keyHashOf, projectTokenOf } from './credentials.ts';
 import type { Arrival } from './front.ts';
 import type { PeerIdentity } from './identity.ts';
 import type { MethodRules } from './method-rules.ts';
@@ -49,6 +50,7 @@ export type Admitted = { request: unknown } | Answered;
  * earlier call with the same request_id. Fills in who calls. Refuses by throwing.
  */
 export async function admit(incoming: Incoming, options: AdmissionOptions): Promise<Admitted> {
+  refuseTooLarge(incoming);
   switch (incoming.rules.authorization.caller) {
     case Caller.CALLER_ANYONE:
       return await admitAnyone(incoming, options);
@@ -56,9 +58,19 @@ export async function admit(incoming: Incoming, options: AdmissionOptions): Prom
       return await admitCertificate(incoming, options);
     case Caller.CALLER_API_KEY:
       return await admitKey(incoming, options);
+    case Caller.CALLER_PROJECT_TOKEN:
+      return await admitToken(incoming, options);
     case Caller.CALLER_UNSPECIFIED:
       throw new TypeError(`${incoming.rules.path} does not say who may call it`);
   }
+}
+
+/** A port takes as many bytes as its largest method may have: each method has its own bound. */
+function refuseTooLarge({ rules, bytes, arrival }: Incoming): void {
+  const isPublic = arrival.rates !== undefined;
+  if (!isPublic || bytes.length <= rules.requestBytesMax) return;
+  const description = `the request has more than ${rules.requestBytesMax} bytes`;
+  throw errors.invalidField([{ field: '', description }]);
 }
 
 async function admitAnyone(incoming: Incoming, { ledger }: AdmissionOptions): Promise<Admitted> {
@@ -170,6 +182,31 @@ async function admitKeyHash(
   const { keyHash: _, ...demanded } = question;
   call.allowed?.push(demanded);
   return { request };
+}
+
+/**
+ * Admits a call with a project token. It takes the permit that ties what the call stores to the
+ * token: the token's revocation is complete only when that is over.
+ */
+async function admitToken(incoming: Incoming, { access }: AdmissionOptions): Promise<Admitted> {
+  const { rules, call, bytes, metadata, arrival } = incoming;
+  if (access === undefined) throw new TypeError(`${rules.path} needs access to verify tokens`);
+  const { rates, network } = arrival;
+  const token = projectTokenOf(metadata);
+  const tokenHash = token === undefined ? undefined : hashOf(token);
+  const verify = async () => {
+    if (token === undefined || tokenHash === undefined) throw errors.tokenInvalid();
+    const answer = await access.permitToken(token, call.signal);
+    if (!answer.allowed) throw refusalError(answer.refusal);
+    call.permits?.push(answer.permit);
+    call.actor = `token/${fingerprintOf(tokenHash)}`;
+    const { projectId, organizationId, permit } = answer;
+    call.caller = { kind: 'token', projectId, organizationId, permit };
+    arrival.accepted(tokenHash);
+    await rates?.takeProject(projectId);
+  };
+  await (rates === undefined ? verify() : rates.authenticate(network, tokenHash, verify));
+  return { request: wellShaped(rules.readShape(bytes)) };
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { AccessFacts } from '@silo/access/access.ts';
+import type { AccessFacts, TokenPermit } from '@silo/access/access.ts';
 import type { Mutation, Outcome, RequestRecord, Unpropagated } from '@silo/mongo/mutation.ts';
 import type { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import type { Logger } from 'pino';
@@ -7,10 +7,14 @@ import type { Logger } from 'pino';
 export type Caller =
   | { kind: 'anyone' }
   | ({ kind: 'key'; keyHash: Uint8Array } & AccessFacts)
+  | { kind: 'token'; projectId: string; organizationId: string; permit: TokenPermit }
   | { kind: 'certificate'; role: Role; name: string };
 
 /** The key caller of a method whose option says CALLER_API_KEY. */
 export type KeyCaller = Extract<Caller, { kind: 'key' }>;
+
+/** The token caller of a method whose option says CALLER_PROJECT_TOKEN. */
+export type TokenCaller = Extract<Caller, { kind: 'token' }>;
 
 /** What a handler knows of the call that it serves. A `Call` is the `Mutation` that it decides. */
 export type Call = Mutation & {
@@ -38,6 +42,12 @@ export type Handler<Request, Response, Dependencies = undefined> = (
 /** The caller of a method that only API keys may call. */
 export function keyCaller(call: Call): KeyCaller {
   if (call.caller.kind !== 'key') throw new TypeError(`${call.method} has no key caller`);
+  return call.caller;
+}
+
+/** The caller of a method that only project tokens may call. */
+export function tokenCaller(call: Call): TokenCaller {
+  if (call.caller.kind !== 'token') throw new TypeError(`${call.method} has no token caller`);
   return call.caller;
 }
 

@@ -7,13 +7,16 @@ import type { SiloError } from '@silo/errors/silo-error.ts';
 import { toStatus } from '@silo/errors/to-status.ts';
 import { closeAnswered } from './answered-stream.ts';
 import { type Connection, Connections } from './connections.ts';
-import { keyHashOfHeader } from './credentials.ts';
+import { secretHashOfHeader } from './credentials.ts';
 import { http2ServersOf, http2StreamOf, receiveStreams } from './http2-servers.ts';
 import {
   headerBytesMax,
   type PortLimits,
   publicStreamsMax,
   refusalsPerConnectionMax,
+  unadmitted,
+  unadmittedCaptures,
+  unadmittedKnown,
   untrustedCallsPerTurn,
 } from './limits.ts';
 import { dropLongDeadline } from './long-deadline.ts';
@@ -38,7 +41,14 @@ export type Arrival = {
 /** Reports a call that is rejected before its admission. */
 export type ReportRefused = (path: string, address: string, error: SiloError) => void;
 
-type FrontOptions = { limits: PortLimits; internal: boolean; reportRefused: ReportRefused };
+type FrontOptions = {
+  limits: PortLimits;
+  internal: boolean;
+  requestBytesMaxOf(path: string): number;
+  /** Whether the port takes captures, which are larger than other requests. */
+  takesCaptures: boolean;
+  reportRefused: ReportRefused;
+};
 
 const connectionPoints = 5;
 const reflectionPoints = 10;
@@ -60,15 +70,19 @@ export class Front implements Disposable {
   readonly #rates: RateLimits | undefined;
   readonly #connections: Connections;
   readonly #unadmitted: UnadmittedCalls;
+  /** Those with a key or project token that was accepted recently: they may hold more. */
+  readonly #unadmittedKnown: UnadmittedCalls;
+  readonly #requestBytesMaxOf: FrontOptions['requestBytesMaxOf'];
   readonly #arrivals = new WeakMap<object, Arrival>();
   readonly #reportRefused: ReportRefused;
   readonly #reflectionSlots = new ReflectionSlots();
   readonly #turns = new PacedTurns(untrustedCallsPerTurn);
 
-  constructor({ limits, internal, reportRefused }: FrontOptions) {
+  constructor({ limits, internal, requestBytesMaxOf, takesCaptures, reportRefused }: FrontOptions) {
     const rates = internal ? undefined : new RateLimits(limits.rates);
     this.#internal = internal;
     this.#rates = rates;
+    this.#requestBytesMaxOf = requestBytesMaxOf;
     this.#reportRefused = reportRefused;
     this.#connections = new Connections({
       connectionsMax: limits.connectionsMax,
@@ -81,9 +95,10 @@ export class Front implements Disposable {
         return true;
       },
     });
-    this.#unadmitted = new UnadmittedCalls((stream, path, why) =>
-      this.#refuseUnadmitted(stream, path, why),
-    );
+    const refuse: ConstructorParameters<typeof UnadmittedCalls>[0] = (stream, path, why) =>
+      this.#refuseUnadmitted(stream, path, why);
+    this.#unadmitted = new UnadmittedCalls(refuse, takesCaptures ? unadmittedCaptures : unadmitted);
+    this.#unadmittedKnown = new UnadmittedCalls(refuse, unadmittedKnown);
   }
 
   /** Starts with a bound server. */
@@ -108,6 +123,7 @@ export class Front implements Disposable {
 
   [Symbol.dispose](): void {
     this.#unadmitted[Symbol.dispose]();
+    this.#unadmittedKnown[Symbol.dispose]();
   }
 
   async #receive(
@@ -122,7 +138,7 @@ export class Front implements Disposable {
       stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       return;
     }
-    const isKnown = this.#hasKnownKey(headers);
+    const isKnown = this.#isKnown(headers);
     if (!isKnown && !connection.isTrusted) {
       await this.#turns.wait();
       if (stream.closed || stream.destroyed) return;
@@ -143,13 +159,15 @@ export class Front implements Disposable {
       return;
     }
     this.#proceed(stream, connection, proceed);
-    if (!stream.closed && !stream.destroyed) this.#unadmitted.add(stream, connection, headers);
+    if (stream.closed || stream.destroyed) return;
+    const counted = isKnown ? this.#unadmittedKnown : this.#unadmitted;
+    counted.add(stream, connection, headers, this.#requestBytesMaxOf(headers[':path'] ?? ''));
   }
 
-  /** Whether the call shows a key that was accepted lately. */
-  #hasKnownKey({ authorization }: IncomingHttpHeaders): boolean {
-    const keyHash = keyHashOfHeader(authorization);
-    return keyHash !== undefined && this.#rates?.isKnown(keyHash) === true;
+  /** Whether the call has a key or project token that was accepted recently. */
+  #isKnown({ authorization }: IncomingHttpHeaders): boolean {
+    const hash = secretHashOfHeader(authorization);
+    return hash !== undefined && (this.#rates?.isKnown(hash) ?? false);
   }
 
   /** Whether the client goes on in spite of refusals. */
@@ -203,7 +221,10 @@ export class Front implements Disposable {
         trust(stream, connection);
         rates?.accept(keyHash);
       },
-      admitted: () => this.#unadmitted.release(stream),
+      admitted: () => {
+        this.#unadmitted.release(stream);
+        this.#unadmittedKnown.release(stream);
+      },
     });
     proceed();
   }

@@ -10,7 +10,7 @@ export type PortLimits = {
 
 /** The rate limits of a public port. */
 export type RateSettings = {
-  /** The window of the next three limits. */
+  /** The window of the next four limits. */
   windowMs: number;
   /**
    * From one address before authentication, in points: a call costs 1, a call of server reflection
@@ -23,6 +23,8 @@ export type RateSettings = {
   accountCalls: number;
   /** Calls for one organization. */
   organizationCalls: number;
+  /** Calls with the token of one project. */
+  projectCaptures: number;
   /** Sign-ups from one address per hour. */
   signupsPerHour: number;
 };
@@ -36,6 +38,7 @@ export const defaultLimits: PortLimits = {
     addressPoints: 3_000,
     accountCalls: 10_000,
     organizationCalls: 20_000,
+    projectCaptures: 20_000,
     signupsPerHour: 100,
   },
 };
@@ -50,6 +53,8 @@ export const untrustedCallsPerTurn = 4;
 export const refusalsPerConnectionMax = 20;
 /** The largest request of the public API is a tenth of that, at four bytes a character. */
 export const publicRequestBytesMax = 256 * 1_024;
+/** The largest request of a method that project tokens call: those capture data. */
+export const captureRequestBytesMax = 4 * 2 ** 20;
 /** Names and values of the headers of one call. */
 export const headerBytesMax = 16 * 1_024;
 /** From the acceptance of a connection to the first bytes of HTTP/2. */
@@ -73,4 +78,19 @@ export const unadmitted = {
   callBytes: 8 * 1_024,
   connectionBytesMax: 4 * 2 ** 20,
   totalBytesMax: 8 * 2 ** 20,
+};
+
+/**
+ * The same on a port that takes captures: a first one may be as large as any, and small buffers hold
+ * several times what is sent in them.
+ */
+export const unadmittedCaptures = {
+  connectionBytesMax: 40 * 2 ** 20,
+  totalBytesMax: 80 * 2 ** 20,
+};
+
+/** The same for calls with a key or project token that was accepted lately. */
+export const unadmittedKnown = {
+  connectionBytesMax: 64 * 2 ** 20,
+  totalBytesMax: 128 * 2 ** 20,
 };

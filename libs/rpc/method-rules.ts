@@ -4,6 +4,7 @@ import type { Validator } from '@bufbuild/protovalidate';
 import { type Authorization, Caller } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { authorizationOf, findMethod, type Image } from '@silo/protos/image.ts';
 import { compileFieldPath, type ReadText } from './field-path.ts';
+import { captureRequestBytesMax, publicRequestBytesMax } from './limits.ts';
 import type { MountedMethod } from './mount.ts';
 import { compilePropagation } from './propagation.ts';
 import { isRepeatable } from './repeatable.ts';
@@ -27,6 +28,8 @@ export type MethodRules = {
   isRoutine: boolean;
   /** Whether it may change something: then an API key's call takes permits. */
   mayChange: boolean;
+  /** The largest request on a public port. */
+  requestBytesMax: number;
   /** Number of the response field `propagation`, if an API key can end access by this method. */
   propagationField: number | undefined;
 };
@@ -57,6 +60,7 @@ export function compileRules(
   const readRequestId = isReadOnly(method) ? undefined : compileRequestId(input);
   const isBetweenServices = authorization.caller === Caller.CALLER_CERTIFICATE;
   const isAnyone = authorization.caller === Caller.CALLER_ANYONE;
+  const isOfTokens = authorization.caller === Caller.CALLER_PROJECT_TOKEN;
   const isOfKeys = authorization.caller === Caller.CALLER_API_KEY;
   return {
     path,
@@ -71,6 +75,7 @@ export function compileRules(
     readEmail: isAnyone && readRequestId !== undefined ? compileEmail(input) : undefined,
     isRoutine: isBetweenServices && isRepeatable(path),
     mayChange: !isReadOnly(method),
+    requestBytesMax: isOfTokens ? captureRequestBytesMax : publicRequestBytesMax,
     // AwaitBarrier returns one too, but is itself the wait.
     propagationField: isOfKeys ? compilePropagation(output) : undefined,
   };

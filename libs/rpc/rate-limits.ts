@@ -65,17 +65,19 @@ export class RateLimits {
   readonly #addresses: Meter;
   readonly #accounts: Meter;
   readonly #organizations: Meter;
+  readonly #projects: Meter;
   readonly #signups: Meter;
   /** Hashes of recently accepted keys. */
   readonly #known = new Map<string, true>();
   readonly #lookUps = new Map<string, LookUps>();
 
   constructor(settings: RateSettings) {
-    const { windowMs, addressPoints, accountCalls, organizationCalls, signupsPerHour } = settings;
+    const { windowMs, addressPoints, accountCalls, organizationCalls } = settings;
     this.#addresses = new Meter(addressPoints, windowMs);
     this.#accounts = new Meter(accountCalls, windowMs);
     this.#organizations = new Meter(organizationCalls, windowMs);
-    this.#signups = new Meter(signupsPerHour, hourMs);
+    this.#projects = new Meter(settings.projectCaptures, windowMs);
+    this.#signups = new Meter(settings.signupsPerHour, hourMs);
   }
 
   /** Whether the key was accepted recently. */
@@ -103,6 +105,10 @@ export class RateLimits {
 
   async takeOrganization(organizationId: string): Promise<void> {
     refuseAfter(await this.#organizations.take(organizationId), 'organization');
+  }
+
+  async takeProject(projectId: string): Promise<void> {
+    refuseAfter(await this.#projects.take(projectId), 'project');
   }
 
   /** Records an accepted key. */

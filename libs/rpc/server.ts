@@ -18,7 +18,7 @@ import {
   resets,
   untrustedStreamsMax,
 } from './limits.ts';
-import { compileRules } from './method-rules.ts';
+import { compileRules, type MethodRules } from './method-rules.ts';
 import type { Mounted, MountedMethod } from './mount.ts';
 import { type Deadlines, type Pipeline, serveStream, serveUnary } from './pipeline.ts';
 import type { Propagate } from './propagation.ts';
@@ -74,9 +74,22 @@ export type RunningServer = AsyncDisposable & {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { services, log, internal, image = loadImage() } = options;
   const report = createCallReport(log, options.registry);
+  const validator = shapeValidator(image);
+  const rules = new Map(
+    services
+      .flatMap(({ methods }) => methods)
+      .map((method) => [method.path, compileRules(image, validator, method)]),
+  );
+  // The largest of any method: admission refuses what is too large for its own.
+  const requestBytesMax = Math.max(
+    publicRequestBytesMax,
+    ...Array.from(rules.values(), (each) => each.requestBytesMax),
+  );
   const front = new Front({
     limits: options.limits ?? defaultLimits,
     internal,
+    takesCaptures: requestBytesMax > publicRequestBytesMax,
+    requestBytesMaxOf: (path) => rules.get(path)?.requestBytesMax ?? publicRequestBytesMax,
     reportRefused: report.refused,
   });
   const pipeline: Pipeline = {
@@ -95,12 +108,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     // Nobody reads channelz; keeping its counts costs every call and connection.
     'grpc.enable_channelz': 0,
     ...(!internal && {
-      'grpc.max_receive_message_length': publicRequestBytesMax,
+      'grpc.max_receive_message_length': requestBytesMax,
       'grpc.max_connection_idle_ms': idleConnectionMs,
     }),
   });
   refuseUnknownMethods(server);
-  for (const service of services) addService(server, service, pipeline, image, internal);
+  for (const service of services) addService(server, service, pipeline, rules, internal);
   const serviceNames = services.map(({ serviceName }) => serviceName);
   const health = createHealth(serviceNames);
   health.addTo(server);
@@ -133,7 +146,7 @@ function addService(
   server: Server,
   { serviceName, methods }: Mounted,
   pipeline: Pipeline,
-  image: Image,
+  rules: ReadonlyMap<string, MethodRules>,
   internal: boolean,
 ): void {
   if (serviceName.includes('.internal.') !== internal) {
@@ -141,13 +154,13 @@ function addService(
       `${serviceName} cannot be served on the ${internal ? 'internal' : 'public'} port`,
     );
   }
-  const validator = shapeValidator(image);
   const implementation: UntypedServiceImplementation = {};
   for (const method of methods) {
-    const rules = compileRules(image, validator, method);
+    const ruled = rules.get(method.path);
+    if (ruled === undefined) throw new TypeError(`${method.path} has no rules`);
     implementation[method.path] = method.streams
-      ? serveStream(method, rules, pipeline)
-      : serveUnary(method, rules, pipeline);
+      ? serveStream(method, ruled, pipeline)
+      : serveUnary(method, ruled, pipeline);
   }
   server.addService(
     Object.fromEntries(methods.map((method) => [method.path, bytesMethod(method)])),

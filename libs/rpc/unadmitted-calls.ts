@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { stopUpload } from './answered-stream.ts';
-import { publicRequestBytesMax, requestTimeoutMs, unadmitted } from './limits.ts';
+import { requestTimeoutMs, unadmitted } from './limits.ts';
 
 const sweepMs = 1_000;
 /** The only method that anyone may call for an unlimited time. */
@@ -41,13 +41,16 @@ export class UnadmittedCalls implements Disposable {
   /** In order of arrival. */
   readonly #all = new Map<ServerHttp2Stream, Held>();
   readonly #byConnection = new Map<object, { bytes: number; calls: Set<Held> }>();
+  readonly #bounds: { connectionBytesMax: number; totalBytesMax: number };
   readonly #timer: NodeJS.Timeout;
   #bytes = 0;
 
   constructor(
     refuse: (stream: ServerHttp2Stream, path: string | undefined, why: UnadmittedRefusal) => void,
+    bounds: { connectionBytesMax: number; totalBytesMax: number } = unadmitted,
   ) {
     this.#refuse = refuse;
+    this.#bounds = bounds;
     this.#timer = setInterval(() => this.sweep(performance.now()), sweepMs);
     this.#timer.unref();
   }
@@ -60,7 +63,12 @@ export class UnadmittedCalls implements Disposable {
   /**
    * Starts to count a call of a connection; call it when grpc-js has started to read the stream.
    */
-  add(stream: ServerHttp2Stream, connection: object, headers: IncomingHttpHeaders): void {
+  add(
+    stream: ServerHttp2Stream,
+    connection: object,
+    headers: IncomingHttpHeaders,
+    requestBytesMax: number,
+  ): void {
     const held: Held = {
       stream,
       path: headers[':path'],
@@ -80,7 +88,7 @@ export class UnadmittedCalls implements Disposable {
     stream.on('data', (chunk: Buffer) => this.#receive(held, chunk));
     // A compressed request may expand to the maximum size at once.
     const encoding = headers['grpc-encoding'] ?? 'identity';
-    const expanded = encoding === 'identity' ? 0 : publicRequestBytesMax;
+    const expanded = encoding === 'identity' ? 0 : requestBytesMax;
     this.#grow(held, unadmitted.callBytes + headerBytesOf(headers) + expanded);
   }
 
@@ -136,9 +144,9 @@ export class UnadmittedCalls implements Disposable {
     const ofConnection = this.#byConnection.get(held.connection);
     if (ofConnection !== undefined) {
       ofConnection.bytes += bytes;
-      if (ofConnection.bytes > unadmitted.connectionBytesMax) this.#end(held, 'memory');
+      if (ofConnection.bytes > this.#bounds.connectionBytesMax) this.#end(held, 'memory');
     }
-    if (this.#bytes > unadmitted.totalBytesMax) this.#endLargest();
+    if (this.#bytes > this.#bounds.totalBytesMax) this.#endLargest();
   }
 
   #endLargest(): void {

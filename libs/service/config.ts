@@ -27,6 +27,7 @@ export function portLimitsOf(config: ServiceConfig): PortLimits {
       addressPoints: config.rateAddressPoints,
       accountCalls: config.rateAccountCalls,
       organizationCalls: config.rateOrganizationCalls,
+      projectCaptures: config.rateProjectCaptures,
       signupsPerHour: config.rateSignupsPerHour,
     },
   };
@@ -68,12 +69,13 @@ const serviceConfigShape = {
   connectionsPerAddressMax: integer({ min: 1, max: 1_000_000 }).default(
     defaultLimits.connectionsPerAddressMax,
   ),
-  /** The time that the next three rates are for. */
+  /** The time that the next four rates are for. */
   rateWindowMs: integer({ min: 1_000, max: 3_600_000 }).default(rates.windowMs),
   /** Points of one address; see `RateSettings`. */
   rateAddressPoints: integer({ min: 10, max: 1_000_000_000 }).default(rates.addressPoints),
   rateAccountCalls: integer({ min: 1, max: 1_000_000_000 }).default(rates.accountCalls),
   rateOrganizationCalls: integer({ min: 1, max: 1_000_000_000 }).default(rates.organizationCalls),
+  rateProjectCaptures: integer({ min: 1, max: 1_000_000_000 }).default(rates.projectCaptures),
   /** Of one address. */
   rateSignupsPerHour: integer({ min: 1, max: 1_000_000_000 }).default(rates.signupsPerHour),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),

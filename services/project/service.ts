@@ -1,9 +1,11 @@
 import { FactServiceService } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { SlotServiceService } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import { EventServiceService } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
 import type { ServiceDefinition, ServiceKit } from '@silo/service/service-definition.ts';
 import { batchMoveProjects } from './handlers/batch-move-projects.ts';
+import { captureEvents, createStoring } from './handlers/capture-events.ts';
 import { createProject } from './handlers/create-project.ts';
 import { createRecommendedProjects } from './handlers/create-recommended-projects.ts';
 import { deleteProject } from './handlers/delete-project.ts';
@@ -18,6 +20,7 @@ import { listMoves } from './handlers/list-moves.ts';
 import { listProjects } from './handlers/list-projects.ts';
 import { moveProject } from './handlers/move-project.ts';
 import { previewMove } from './handlers/preview-move.ts';
+import { queryEvents } from './handlers/query-events.ts';
 import { searchProjects } from './handlers/search-projects.ts';
 import { createReadMoveAccess } from './handlers/shared/read-move-access.ts';
 import { undeleteProject } from './handlers/undelete-project.ts';
@@ -25,6 +28,7 @@ import { undoMove } from './handlers/undo-move.ts';
 import { updateProject } from './handlers/update-project.ts';
 import { purgeProjects } from './loops/purge-projects.ts';
 import { createProjectsSaga } from './sagas/create-projects.ts';
+import { createCapturedEventStore } from './store/captured-events.ts';
 import { createMoveStore } from './store/moves.ts';
 import { createProjectStore } from './store/projects.ts';
 import { setUpStore } from './store/set-up.ts';
@@ -38,12 +42,19 @@ export const projectService: ServiceDefinition = {
   build: (kit) => {
     const dependencies = dependenciesOf(kit);
     const { projects } = dependencies;
+    const events = createCapturedEventStore(kit.db);
+    const purging = { ...kit, projects, events, secrets: kit.peers.token.secrets };
     return {
-      public: [mountPublic(dependencies)],
-      internal: mountInternal(dependencies),
-      loops: [
-        (signal) => purgeProjects({ ...kit, projects, secrets: kit.peers.token.secrets }, signal),
+      public: [
+        mountPublic(dependencies),
+        mount(
+          EventServiceService,
+          { captureEvents, queryEvents },
+          { events, storing: createStoring(), clock: kit.clock },
+        ),
       ],
+      internal: mountInternal(dependencies),
+      loops: [(signal) => purgeProjects(purging, signal)],
     };
   },
 };

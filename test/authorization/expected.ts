@@ -18,6 +18,8 @@ export type Expected =
       scope: string;
       of: 'organization' | 'project';
     }
+  /** Callers with the project's token; nobody with a key. */
+  | { who: 'project token' }
   /** Callers with a client certificate of one of these roles. */
   | { who: 'certificate'; roles: Role[] };
 
@@ -96,6 +98,9 @@ export const expected: Record<string, Expected> = {
   '/silo.project.v1.ProjectService/ListMoves': member('project:read', 'organization'),
   '/silo.project.v1.ProjectService/UndoMove': account('project:write'),
   '/silo.project.v1.ProjectService/FinalizeMove': account('project:write'),
+
+  '/silo.project.v1.EventService/CaptureEvents': { who: 'project token' },
+  '/silo.project.v1.EventService/QueryEvents': member('event:read', 'project'),
 
   '/silo.token.v1.ProjectTokenService/GetProjectToken': member('token:read', 'project'),
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': admin('token:write', 'project'),

@@ -13,6 +13,7 @@ import { ActivityServiceService } from '@silo/protos/gen/silo/org/v1/activity_se
 import { OrganizationServiceService } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { FactServiceService as ProjectFactServiceService } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { SlotServiceService } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import { EventServiceService } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { AccessServiceService } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
 import { DirectoryServiceService as TokenDirectoryServiceService } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
@@ -43,6 +44,7 @@ const definitions = [
   OrganizationServiceService,
   ActivityServiceService,
   ProjectServiceService,
+  EventServiceService,
   ProjectTokenServiceService,
   ApiKeyServiceService,
   BillingServiceService,
@@ -238,6 +240,9 @@ const levelOf: Partial<Record<PublicCaller, number>> = {
 function publicOutcome(rule: Expected, caller: PublicCaller): string {
   if (rule.who === 'anyone') return 'allowed';
   if (rule.who === 'certificate') return 'UNKNOWN_METHOD';
+  if (rule.who === 'project token') {
+    return caller === 'a project token' ? 'allowed' : 'TOKEN_INVALID';
+  }
   if (caller === 'no credentials' || caller === 'an expired key' || caller === 'a project token') {
     return 'TOKEN_INVALID';
   }

@@ -131,6 +131,12 @@ export const requests: Record<string, Request> = {
   '/silo.project.v1.ProjectService/UndoMove': () => ({ moveId: newId('mov'), requestId }),
   '/silo.project.v1.ProjectService/FinalizeMove': () => ({ moveId: newId('mov'), requestId }),
 
+  '/silo.project.v1.EventService/CaptureEvents': () => ({
+    events: [{ uuid: '', name: 'seen', distinctId: 'x', timestamp: '', properties: '' }],
+    superProperties: '',
+  }),
+  '/silo.project.v1.EventService/QueryEvents': byProject,
+
   '/silo.token.v1.ProjectTokenService/GetProjectToken': byProject,
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': ({ projectId }) => ({
     projectId,

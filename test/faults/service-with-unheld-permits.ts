@@ -20,6 +20,13 @@ function withUnheldPermits(access: Access): Access {
       answer.permit.release();
       return { ...answer, permit: { isHeld: () => true, release: () => {} } };
     },
+    permitToken: async (token, signal) => {
+      const answer = await access.permitToken(token, signal);
+      if (!answer.allowed) return answer;
+      answer.permit.release();
+      const permit = { isHeld: () => true, remainingMs: () => 30_000, release: () => {} };
+      return { ...answer, permit };
+    },
   };
 }
 

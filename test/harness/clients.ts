@@ -14,6 +14,7 @@ import type { Organization } from '@silo/protos/gen/silo/org/v1/organization.ts'
 import { OrganizationServiceClient } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { FactServiceClient as ProjectFactServiceClient } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { SlotServiceClient } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
+import { EventServiceClient } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { ProjectServiceClient } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { AccessServiceClient } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
 import { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
@@ -126,6 +127,7 @@ function publicApi({ org, project, token, billing }: Channels, apiKey: string | 
     organizations: connect(OrganizationServiceClient, org, options),
     activity: connect(ActivityServiceClient, org, options),
     projects: connect(ProjectServiceClient, project, options),
+    events: connect(EventServiceClient, project, options),
     projectTokens: connect(ProjectTokenServiceClient, token, options),
     apiKeys: connect(ApiKeyServiceClient, token, options),
     billing: connect(BillingServiceClient, billing, options),

@@ -89,6 +89,8 @@ export const ofOrganizationsBesides: Record<string, Ask> = {
 };
 
 export const ofProjects: Record<string, Ask> = {
+  '/silo.project.v1.EventService/QueryEvents': (api, projectId) =>
+    api.events.queryEvents({ projectId, filter: undefined, ...firstPage }),
   '/silo.project.v1.ProjectService/GetProject': (api, projectId) =>
     api.projects.getProject({ projectId }),
   '/silo.project.v1.ProjectService/UpdateProject': (api, id) =>

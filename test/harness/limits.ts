@@ -9,6 +9,7 @@ export const generousLimits = {
   rateAddressPoints: 1_000_000_000,
   rateAccountCalls: 1_000_000_000,
   rateOrganizationCalls: 1_000_000_000,
+  rateProjectCaptures: 1_000_000_000,
   rateSignupsPerHour: 1_000_000_000,
 } satisfies Partial<ServiceConfig>;
 

@@ -12,6 +12,7 @@ import { BillingServiceService } from '@silo/protos/gen/silo/billing/v1/billing_
 import { AccountServiceService } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { ActivityServiceService } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import { OrganizationServiceService } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { EventServiceService } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { ApiKeyServiceService } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { ProjectTokenServiceService } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
@@ -22,7 +23,8 @@ import { sampleOf } from './samples.ts';
 
 const services = [
   ...[AccountServiceService, ActivityServiceService, OrganizationServiceService],
-  ...[ProjectServiceService, ApiKeyServiceService, ProjectTokenServiceService],
+  ...[ProjectServiceService, EventServiceService],
+  ...[ApiKeyServiceService, ProjectTokenServiceService],
   BillingServiceService,
 ];
 

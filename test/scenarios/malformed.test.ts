@@ -12,7 +12,7 @@ import { serviceNames } from '@silo/service/config.ts';
 import { requests } from '../authorization/requests.ts';
 import { createWorld, type World } from '../authorization/world.ts';
 import { certificate } from '../harness/certificates.ts';
-import type { PublicApi } from '../harness/clients.ts';
+import type { PublicApi, SignedUp } from '../harness/clients.ts';
 import { refused } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { hostileFields, undecodable } from './hostile-bytes.ts';
@@ -83,6 +83,11 @@ async function heads(silo: TestSilo): Promise<string> {
   return all.map(({ head }) => head?.sequence).join();
 }
 
+/** What a person may call the method with: a project token where keys are refused. */
+const captures = '/silo.project.v1.EventService/CaptureEvents';
+const secretFor = (path: string, { apiKey, projectToken }: SignedUp) =>
+  path === captures ? projectToken : apiKey;
+
 async function inTurns<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
   const left = [...items];
   const worker = async () => {
@@ -94,13 +99,13 @@ async function inTurns<T>(items: readonly T[], act: (item: T) => Promise<void>):
 test('bytes that do not decode are INVALID_FIELD everywhere, and change nothing', async (t) => {
   const { silo } = t.context;
   using client = rawClient(silo);
-  const { apiKey } = await silo.signUp();
+  const person = await silo.signUp();
   const before = await heads(silo);
   const cases = methods.flatMap(({ path }) =>
     Object.entries(undecodable).map(([what, bytes]) => ({ path, what, bytes })),
   );
   await inTurns(cases, async ({ path, what, bytes }) => {
-    const { code, reason, fields } = await client.call(path, bytes, apiKey);
+    const { code, reason, fields } = await client.call(path, bytes, secretFor(path, person));
     const expected = [status.INVALID_ARGUMENT, 'INVALID_FIELD', ['']];
     t.deepEqual([code, reason, fields], expected, `${path}: ${what}`);
   });
@@ -119,7 +124,11 @@ test('no field, whatever stands in it, gets INTERNAL, and every refusal is one o
   });
   const codes = new Set<number>();
   await inTurns(cases, async ({ path, what, bytes }) => {
-    const { code, reason, sizeBytes } = await client.call(path, bytes, world.owner.apiKey);
+    const { code, reason, sizeBytes } = await client.call(
+      path,
+      bytes,
+      secretFor(path, world.owner),
+    );
     codes.add(code);
     if (code === status.OK) return;
     const ours = reason !== undefined && sizeBytes > 0 && sizeBytes <= statusSizeBytesMax;

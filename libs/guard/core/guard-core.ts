@@ -83,6 +83,11 @@ export class GuardCore {
     return this.#permits.isHeld(permit, now);
   }
 
+  /** For how long a permit's holder may still decide. */
+  permitRemainingMs(permit: Permit, now: Reading): number {
+    return this.#permits.remainingMs(permit, now);
+  }
+
   /** Whether look-ups are answered from memory now. */
   hasView(now: Reading): boolean {
     return this.#lease.view(now) !== undefined;

@@ -7,6 +7,7 @@ import {
   type TargetFacts,
 } from '@silo/access/evaluate-access.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import {
   type FactKind,
   type FactName,
@@ -206,4 +207,9 @@ export function accessAsked(question: Question): Extract<Asked, { kind: 'access'
   const { keyHash } = question;
   const bytes = Buffer.from(keyHash.buffer, keyHash.byteOffset, keyHash.byteLength);
   return { kind: 'access', question, keyHash: bytes.toString('hex') };
+}
+
+/** A question about a well-formed project token, as the core is asked it. */
+export function tokenAsked(token: string): Asked {
+  return { kind: 'token', token, fingerprint: fingerprintOf(token) };
 }

@@ -16,7 +16,7 @@ import type { Source } from './position.ts';
 import { ReadyAnswers } from './ready-answers.ts';
 
 /** What every token that is not good gets. */
-export const tokenRefused: TokenAnswer = {
+export const tokenRefused: Extract<TokenAnswer, { allowed: false }> = {
   allowed: false,
   refusal: { reason: ErrorReason.ERROR_REASON_TOKEN_INVALID, detail: '' },
 };

@@ -43,6 +43,14 @@ export class Permits {
     return !permit.over;
   }
 
+  /** For how long a permit is held, by the monotonic clock, unless its view is followed by another. */
+  remainingMs(permit: Permit, now: Reading): number {
+    if (!this.isHeld(permit, now)) return 0;
+    const { own, view } = permit;
+    const endMs = Math.min(...[own, view].map((each) => each.fromMonotonicMs + each.lengthMs));
+    return Math.max(0, endMs - now.monotonicMs);
+  }
+
   end(permit: Permit): void {
     permit.over = true;
     this.#held.delete(permit.id);

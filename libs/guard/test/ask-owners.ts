@@ -4,7 +4,7 @@ import { askOwner } from '../ask-owner.ts';
 import { type Known, nameOf } from '../core/facts.ts';
 import { type Asked, decide, foundKey, type Recall } from '../core/look-up.ts';
 import { tokenRefused } from '../core/memory.ts';
-import { lastingPermit } from './lasting-permit.ts';
+import { lastingPermit, lastingTokenPermit } from './lasting-permit.ts';
 
 /** Access without a cache, for tests: every fact is fetched from its owner. */
 export function askOwners(fills: Fills): Access {
@@ -24,13 +24,15 @@ export function askOwners(fills: Fills): Access {
     const keyHash = Buffer.from(question.keyHash).toString('hex');
     return (await answer({ kind: 'access', question, keyHash }, signal)) as Answer;
   };
+  const verifyToken = async (token: string, signal: AbortSignal) => {
+    if (!isWellFormed(token, 'phc_')) return tokenRefused;
+    const asked: Asked = { kind: 'token', token, fingerprint: fingerprintOf(token) };
+    return (await answer(asked, signal)) as TokenAnswer;
+  };
   return {
-    verifyToken: async (token, signal) => {
-      if (!isWellFormed(token, 'phc_')) return tokenRefused;
-      const asked: Asked = { kind: 'token', token, fingerprint: fingerprintOf(token) };
-      return (await answer(asked, signal)) as TokenAnswer;
-    },
+    verifyToken,
     authorize,
     permit: lastingPermit(authorize),
+    permitToken: lastingTokenPermit(verifyToken),
   };
 }

@@ -327,7 +327,7 @@ test('a call that is not admitted in time is rejected, also if its response is n
   http2Server.on('stream', (stream, headers) => {
     stream.on('error', () => {});
     stream.once('end', () => complete++);
-    calls.add(stream, connection, headers);
+    calls.add(stream, connection, headers, publicRequestBytesMax);
     stream.respond({ ':status': 200 });
   });
   http2Server.listen(0, '127.0.0.1');

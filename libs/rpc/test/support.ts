@@ -85,7 +85,8 @@ export function ruledAccess(): Access & { questions: Question[] } {
     return { allowed: true, facts: { key, organization } };
   };
   const verifyToken = () => Promise.reject(new TypeError('no test verifies project tokens'));
-  return { questions, authorize, verifyToken, permit: lastingPermit(authorize) };
+  const permit = lastingPermit(authorize);
+  return { questions, authorize, verifyToken, permit, permitToken: verifyToken };
 }
 
 const account = {

@@ -143,6 +143,7 @@ function accessOf(project: ProjectAnswers): Access {
       : { allowed: false, refusal: adminRequired, key };
   return {
     verifyToken: () => Promise.reject(new TypeError('billing verifies no tokens')),
+    permitToken: () => Promise.reject(new TypeError('billing verifies no tokens')),
     authorize,
     permit: lastingPermit(authorize),
   };

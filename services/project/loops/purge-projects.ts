@@ -2,6 +2,7 @@ import type { Clock } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import type { Peers } from '@silo/service/peers.ts';
+import type { CapturedEventStore } from '../store/captured-events.ts';
 import type { ProjectStore } from '../store/projects.ts';
 
 const intervalMs = 30_000;
@@ -12,6 +13,7 @@ const failedMax = 1_000;
 
 type Uses = {
   projects: ProjectStore;
+  events: Pick<CapturedEventStore, 'purge'>;
   secrets: Pick<Peers['token']['secrets'], 'purgeProjectToken'>;
   clock: Clock;
   log: Log;
@@ -53,7 +55,7 @@ export async function purgeDue(uses: Uses, signal: AbortSignal): Promise<void> {
 }
 
 async function purge(
-  { projects, secrets }: Uses,
+  { projects, events, secrets }: Uses,
   projectId: string,
   now: Date,
   signal: AbortSignal,
@@ -61,5 +63,6 @@ async function purge(
   if (!(await projects.beginPurge(projectId, now, signal))) return;
   const request = { projectId, correlationId: `purge-${projectId}` };
   await secrets.purgeProjectToken(request, { signal });
+  await events.purge(projectId, signal);
   await projects.purge(projectId, signal);
 }

@@ -5,6 +5,7 @@ import { retentionSeconds } from '@silo/mongo/retention.ts';
 import { foldVersion } from '@silo/runtime/fold.ts';
 import type { Db } from 'mongodb';
 import { foldedName } from '../rules/folded-name.ts';
+import { capturedEventIndexes } from './captured-events.ts';
 import type { ProjectDocument } from './documents.ts';
 
 /** The index that answers names in their order. */
@@ -15,6 +16,7 @@ const foldedAtOnce = 500;
 /** Makes the service's collections and indexes, and folds old names anew; safe to repeat. */
 export async function setUpStore(db: Db): Promise<void> {
   await ensureIndexes(db, {
+    ...capturedEventIndexes,
     projects: [
       { key: { organizationId: 1, state: 1, _id: 1 } },
       { key: { organizationId: 1, state: 1, searchName: 1, _id: 1 }, name: byName },

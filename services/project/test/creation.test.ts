@@ -177,7 +177,10 @@ test('deleting frees the slot at once, the last project too, and purges after 7 
   t.is(purgeMs - (project?.updateTime?.getTime() ?? 0), 7 * 24 * 60 * 60 * 1000);
   const purgeAt = (ms: number) => {
     const clock = { now: () => new Date(ms), monotonicMs: () => ms };
-    return purgeDue({ ...world, clock, log: silentLogger() }, AbortSignal.timeout(30_000));
+    return purgeDue(
+      { ...world, events: world.captured, clock, log: silentLogger() },
+      AbortSignal.timeout(30_000),
+    );
   };
   await purgeAt(purgeMs - 1);
   t.deepEqual(world.purged, []);
@@ -214,7 +217,7 @@ test('projects that cannot be purged, or only slowly, hold up the purge of no ot
     },
   };
   const clock = { now: () => new Date(dueMs), monotonicMs: () => dueMs };
-  const uses = { ...world, secrets, clock, log: silentLogger() };
+  const uses = { ...world, events: world.captured, secrets, clock, log: silentLogger() };
   const purging = purgeDue(uses, AbortSignal.timeout(60_000));
   await othersPurged.promise;
   t.deepEqual(purged, others);

@@ -26,6 +26,7 @@ import { createReadMoveAccess } from '../handlers/shared/read-move-access.ts';
 import { newProject } from '../rules/new-project.ts';
 import { settingsOf } from '../rules/settings.ts';
 import { createProjectsSaga } from '../sagas/create-projects.ts';
+import { type CapturedEventStore, createCapturedEventStore } from '../store/captured-events.ts';
 import type { ProjectDocument } from '../store/documents.ts';
 import { createMoveStore } from '../store/moves.ts';
 import { createProjectStore } from '../store/projects.ts';
@@ -60,6 +61,7 @@ export type World = Dependencies & {
   /** Bodies of the events of that name, oldest first. */
   events(event: string): Promise<Record<string, unknown>[]>;
   purged: string[];
+  captured: CapturedEventStore;
   secrets: Parameters<typeof createProjectsSaga>[0]['secrets'];
 };
 
@@ -134,6 +136,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     ...dependencies,
     db,
     purged,
+    captured: createCapturedEventStore(db),
     secrets,
     key: (options = {}) => {
       const keyHash = randomBytes(32);

@@ -45,7 +45,10 @@ async function open(t: ExecutionContext) {
   const dependencies: Dependencies = {
     ...{ eventLog, endedKeys, fills, clock: systemClock, keys: createKeyStore(db) },
     projectTokens: createProjectTokenStore(db),
-    access: { verifyToken: unasked, authorize: unasked, permit: unasked },
+    access: {
+      ...{ verifyToken: unasked, permitToken: unasked },
+      ...{ authorize: unasked, permit: unasked },
+    },
     get peers() {
       return unasked();
     },

@@ -1,0 +1,19 @@
+import type { TokenPermit } from '@silo/access/access.ts';
+import type { GuardCore } from './core/guard-core.ts';
+import type { GuardInput } from './core/messages.ts';
+import type { Permit } from './core/permits.ts';
+import { readClocks } from './read-clocks.ts';
+
+/** A permit of the core as its holder uses it; undefined: one that is not held. */
+export function permitHandle(
+  core: GuardCore,
+  permit: Permit | undefined,
+  step: (input: GuardInput) => void,
+): TokenPermit {
+  if (permit === undefined) return { isHeld: () => false, remainingMs: () => 0, release: () => {} };
+  return {
+    isHeld: () => core.isHeld(permit, readClocks()),
+    remainingMs: () => core.permitRemainingMs(permit, readClocks()),
+    release: () => step({ kind: 'releasePermit', permit }),
+  };
+}

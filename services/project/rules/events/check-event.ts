@@ -1,0 +1,153 @@
+import type { FieldViolation } from '@silo/errors/silo-error.ts';
+import { indexedOf, type Scalar } from './indexed-properties.ts';
+import {
+  isDeeper,
+  type JsonObject,
+  joinObject,
+  ownProperty,
+  parseObject,
+  splitObject,
+} from './json-text.ts';
+import { instantOf } from './timestamp.ts';
+import { canonicalUuid } from './uuid.ts';
+
+/** The bounds of one event. */
+export const eventBounds = {
+  /** Of the event's name and of the distinct id, in characters. */
+  nameMax: 200,
+  propertyNameMax: 400,
+  /** Objects and arrays within each other, the properties themselves included. */
+  depthMax: 64,
+  /** Of the text of all properties of an event, super properties included, in UTF-8. */
+  propertyBytesMax: 1024 * 1024,
+};
+
+/** An event as it is sent; '' stands for what is not. */
+export type SentEvent = {
+  uuid: string;
+  name: string;
+  distinctId: string;
+  timestamp: string;
+  properties: string;
+};
+
+/** An event as it is stored. */
+export type CheckedEvent = {
+  uuid: string;
+  name: string;
+  distinctId: string;
+  /** The instant of `timestamp`, by the millisecond. */
+  time: Date;
+  /** As sent; the time of receipt where none was. */
+  timestamp: string;
+  /** The text of a JSON object. */
+  properties: string;
+  /** The values of the indexed properties, by the place of each. */
+  indexed: (Scalar | undefined)[];
+};
+
+/** The super properties of a batch, ready to be merged into each event. */
+export type SuperProperties = { object: JsonObject; values: ReadonlyMap<string, string> };
+
+type Context = {
+  receiveTime: Date;
+  superProperties: SuperProperties | undefined;
+  newUuid(): string;
+};
+
+/** What one event is stored as, or what is wrong with it. Never throws. */
+export function checkEvent(
+  sent: SentEvent,
+  { receiveTime, superProperties, newUuid }: Context,
+): { event: CheckedEvent } | { violations: FieldViolation[] } {
+  const violations: FieldViolation[] = [];
+  const refuse = (field: string, description: string) => violations.push({ field, description });
+  const uuid = sent.uuid === '' ? newUuid() : canonicalUuid(sent.uuid);
+  if (uuid === undefined) refuse('uuid', 'must be a UUID with hyphens, or empty');
+  if (!hasLength(sent.name)) refuse('name', nameRule);
+  if (!hasLength(sent.distinctId)) refuse('distinct_id', nameRule);
+  const time = sent.timestamp === '' ? receiveTime : instantOf(sent.timestamp);
+  if (time === undefined) refuse('timestamp', timeRule);
+  const read = readProperties(sent.properties, 'properties');
+  if (read.violations !== undefined) violations.push(...read.violations);
+  if (violations.length > 0 || uuid === undefined || time === undefined || !read.object) {
+    return { violations };
+  }
+  const properties = merged(read.text, superProperties);
+  if (isTooLarge(properties)) return { violations: [tooLarge('properties')] };
+  const timestamp = sent.timestamp === '' ? time.toISOString() : sent.timestamp;
+  const propertyOf = (name: string) =>
+    Object.hasOwn(read.object, name)
+      ? read.object[name]
+      : superProperties && ownProperty(superProperties.object, name);
+  const indexed = indexedOf(propertyOf);
+  return {
+    event: {
+      uuid,
+      name: sent.name,
+      distinctId: sent.distinctId,
+      time,
+      timestamp,
+      properties,
+      indexed,
+    },
+  };
+}
+
+/** The super properties of a batch from their text, or what is wrong with them. */
+export function checkSuperProperties(
+  text: string,
+): { superProperties: SuperProperties | undefined } | { violations: FieldViolation[] } {
+  if (text === '') return { superProperties: undefined };
+  const { object, violations } = readProperties(text, 'super_properties');
+  if (violations !== undefined) return { violations };
+  return { superProperties: { object, values: splitObject(text) } };
+}
+
+const nameRule = `must have 1-${eventBounds.nameMax} characters`;
+const timeRule =
+  'must be a time by RFC 3339 with an offset and at most 9 decimals of a second, or empty';
+
+type Read =
+  | { text: string; object: JsonObject; violations?: undefined }
+  | { object?: undefined; violations: FieldViolation[] };
+
+function readProperties(sent: string, field: string): Read {
+  const text = sent === '' ? '{}' : sent;
+  if (isTooLarge(text)) return { violations: [tooLarge(field)] };
+  const object = parseObject(text);
+  if (object === undefined) return violation(field, 'must be the text of a JSON object');
+  if (isDeeper(object, eventBounds.depthMax)) {
+    return violation(field, `must not nest deeper than ${eventBounds.depthMax} levels`);
+  }
+  const { propertyNameMax } = eventBounds;
+  if (Object.keys(object).some((name) => !hasLength(name, propertyNameMax))) {
+    return violation(field, `must have names of 1-${propertyNameMax} characters`);
+  }
+  return { text, object };
+}
+
+function violation(field: string, description: string): { violations: FieldViolation[] } {
+  return { violations: [{ field, description }] };
+}
+
+function merged(text: string, superProperties: SuperProperties | undefined): string {
+  if (superProperties === undefined) return text;
+  const values = new Map(superProperties.values);
+  for (const [name, value] of splitObject(text)) values.set(name, value);
+  return joinObject(values);
+}
+
+function isTooLarge(text: string): boolean {
+  return Buffer.byteLength(text) > eventBounds.propertyBytesMax;
+}
+
+function tooLarge(field: string): FieldViolation {
+  return { field, description: `must have at most ${eventBounds.propertyBytesMax} bytes` };
+}
+
+/** Characters are code points: at most as many as UTF-16 units, which are counted faster. */
+function hasLength(text: string, max = eventBounds.nameMax): boolean {
+  if (text === '') return false;
+  return text.length <= max || (text.length <= 2 * max && [...text].length <= max);
+}

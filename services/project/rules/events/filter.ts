@@ -1,0 +1,163 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { FieldViolation } from '@silo/errors/silo-error.ts';
+import {
+  type EventFilter,
+  type PropertyFilter,
+  PropertyOperator,
+} from '@silo/protos/gen/silo/project/v1/event.ts';
+import { isScalar, type Scalar } from './indexed-properties.ts';
+import { compareNumbers, type JsonObject, ownProperty, splitObject } from './json-text.ts';
+
+/** A scalar to compare with, and its text, which says more of a number. */
+type Operand = { text: string; value: Scalar };
+
+/** One condition on a property. */
+type Condition = { name: string; operator: PropertyOperator; operands: Operand[] };
+
+/** Which events are meant: all conditions must hold. Every text in it is data. */
+export type CheckedFilter = {
+  /** Inclusive. */
+  startTime: Date | undefined;
+  /** Exclusive. */
+  endTime: Date | undefined;
+  /** Any of them; empty: any name. */
+  names: string[];
+  /** Undefined: anybody's. */
+  distinctId: string | undefined;
+  conditions: Condition[];
+};
+
+/** What a filter is compared with. */
+export type FilteredEvent = { name: string; distinctId: string; time: Date; properties: string };
+
+/** Refuses with INVALID_FIELD operators with a wrong number or kind of values. */
+export function checkFilter(filter: EventFilter | undefined): CheckedFilter {
+  const violations: FieldViolation[] = [];
+  const conditions = (filter?.properties ?? []).map((each, index) =>
+    conditionOf(each, `filter.properties[${index}]`, violations),
+  );
+  if (violations.length > 0) throw errors.invalidField(violations);
+  return {
+    startTime: filter?.startTime,
+    endTime: filter?.endTime,
+    names: filter?.names ?? [],
+    distinctId: filter?.distinctId || undefined,
+    conditions,
+  };
+}
+
+/** Whether an event is one of those that the filter means. */
+export function matches(filter: CheckedFilter, event: FilteredEvent): boolean {
+  const { startTime, endTime, names, distinctId, conditions } = filter;
+  if (startTime !== undefined && event.time < startTime) return false;
+  if (endTime !== undefined && event.time >= endTime) return false;
+  if (names.length > 0 && !names.includes(event.name)) return false;
+  if (distinctId !== undefined && event.distinctId !== distinctId) return false;
+  if (conditions.length === 0) return true;
+  const object: JsonObject = JSON.parse(event.properties);
+  return conditions.every((condition) => holds(condition, object, event.properties));
+}
+
+function conditionOf(
+  { name, operator, values }: PropertyFilter,
+  path: string,
+  violations: FieldViolation[],
+): Condition {
+  const operands = values.flatMap((text, index) => {
+    const value = scalarOf(text);
+    if (value !== undefined) return [{ text: text.trim(), value }];
+    const description = 'must be the JSON text of a string, a number, true, false or null';
+    violations.push({ field: `${path}.values[${index}]`, description });
+    return [];
+  });
+  const problem = problemOf(operator, values.length, operands);
+  if (problem !== undefined) violations.push({ field: `${path}.values`, description: problem });
+  return { name, operator, operands };
+}
+
+function scalarOf(text: string): Scalar | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isScalar(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is wrong with an operator's values; undefined: nothing. */
+function problemOf(
+  operator: PropertyOperator,
+  count: number,
+  operands: readonly Operand[],
+): string | undefined {
+  switch (operator) {
+    case PropertyOperator.PROPERTY_OPERATOR_EXISTS:
+      return count === 0 ? undefined : 'must be empty for EXISTS';
+    case PropertyOperator.PROPERTY_OPERATOR_IN:
+      return count > 0 ? undefined : 'must have at least one value for IN';
+    case PropertyOperator.PROPERTY_OPERATOR_EQUAL:
+    case PropertyOperator.PROPERTY_OPERATOR_NOT_EQUAL:
+      return count === 1 ? undefined : 'must have one value for this operator';
+    case PropertyOperator.PROPERTY_OPERATOR_LESS:
+    case PropertyOperator.PROPERTY_OPERATOR_GREATER:
+      if (count !== 1) return 'must have one value for this operator';
+      return operands.every(({ value }) => isOrdered(value))
+        ? undefined
+        : 'must be a string or a number for this operator';
+    case PropertyOperator.PROPERTY_OPERATOR_PREFIX:
+      if (count !== 1) return 'must have one value for this operator';
+      return operands.every(({ value }) => typeof value === 'string')
+        ? undefined
+        : 'must be a string for PREFIX';
+    default:
+      return undefined; // refused by the rules of the proto
+  }
+}
+
+function isOrdered(value: Scalar): boolean {
+  return typeof value === 'string' || typeof value === 'number';
+}
+
+function holds({ name, operator, operands }: Condition, object: JsonObject, text: string): boolean {
+  const value = ownProperty(object, name);
+  const equals = (operand: Operand) => isEqual(value, operand, name, text);
+  const [first] = operands;
+  switch (operator) {
+    case PropertyOperator.PROPERTY_OPERATOR_EXISTS:
+      return value !== undefined;
+    case PropertyOperator.PROPERTY_OPERATOR_EQUAL:
+    case PropertyOperator.PROPERTY_OPERATOR_IN:
+      return operands.some(equals);
+    case PropertyOperator.PROPERTY_OPERATOR_NOT_EQUAL:
+      return !operands.some(equals);
+    case PropertyOperator.PROPERTY_OPERATOR_LESS:
+      return first !== undefined && compare(value, first, name, text) < 0;
+    case PropertyOperator.PROPERTY_OPERATOR_GREATER:
+      return first !== undefined && compare(value, first, name, text) > 0;
+    case PropertyOperator.PROPERTY_OPERATOR_PREFIX:
+      return typeof value === 'string' && value.startsWith(String(first?.value));
+    default:
+      return false;
+  }
+}
+
+function isEqual(value: unknown, operand: Operand, name: string, text: string): boolean {
+  if (value !== operand.value) return false;
+  if (typeof value !== 'number') return true;
+  return compareNumbers(numberText(text, name), operand.text) === 0;
+}
+
+/** NaN where they are of different types: not comparable. */
+function compare(value: unknown, operand: Operand, name: string, text: string): number {
+  if (typeof value === 'number' && typeof operand.value === 'number') {
+    return compareNumbers(numberText(text, name), operand.text);
+  }
+  if (typeof value === 'string' && typeof operand.value === 'string') {
+    return Buffer.compare(Buffer.from(value), Buffer.from(operand.value));
+  }
+  return Number.NaN;
+}
+
+function numberText(text: string, name: string): string {
+  return splitObject(text).get(name) ?? '';
+}

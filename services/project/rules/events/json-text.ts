@@ -1,0 +1,143 @@
+/**
+ * Properties are kept as the JSON text that was sent: a parsed number loses digits, and an object of
+ * JavaScript its order of keys. This file reads and joins such texts without writing them anew.
+ */
+
+const quote = '"'.charCodeAt(0);
+const backslash = '\\'.charCodeAt(0);
+const comma = ','.charCodeAt(0);
+const openBrace = '{'.charCodeAt(0);
+const closeBrace = '}'.charCodeAt(0);
+const openBracket = '['.charCodeAt(0);
+const closeBracket = ']'.charCodeAt(0);
+const space = ' '.charCodeAt(0);
+
+/** A parsed JSON object. Its properties are own ones, `__proto__` too. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** The object behind a text; undefined where the text is not a JSON object. */
+export function parseObject(text: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** An own property; undefined where there is none. */
+export function ownProperty(object: JsonObject, name: string): unknown {
+  return Object.hasOwn(object, name) ? object[name] : undefined;
+}
+
+/**
+ * The text of each property's value in the text of a valid JSON object. Of equal names the last
+ * counts, as for JSON.parse.
+ */
+export function splitObject(text: string): Map<string, string> {
+  const values = new Map<string, string>();
+  let at = skipSpace(text, text.indexOf('{') + 1);
+  while (text.charCodeAt(at) === quote) {
+    const keyEnd = endOfString(text, at);
+    const key: string = JSON.parse(text.slice(at, keyEnd));
+    const start = skipSpace(text, skipSpace(text, keyEnd) + 1);
+    const end = endOfValue(text, start);
+    values.set(key, text.slice(start, end));
+    at = skipSpace(text, end);
+    if (text.charCodeAt(at) === comma) at = skipSpace(text, at + 1);
+  }
+  return values;
+}
+
+/** The text of an object with these values. */
+export function joinObject(values: ReadonlyMap<string, string>): string {
+  return `{${Array.from(values, ([name, value]) => `${JSON.stringify(name)}:${value}`).join(',')}}`;
+}
+
+/** Whether objects and arrays in a parsed value nest deeper than `depthMax`; a scalar has depth 0. */
+export function isDeeper(value: unknown, depthMax: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (depthMax === 0) return true;
+  return Object.values(value).some((each) => isDeeper(each, depthMax - 1));
+}
+
+/**
+ * Compares the numbers behind two JSON texts exactly: negative where the first is smaller, 0 where
+ * they are equal. `1.0` equals `1`, and 9007199254740993 does not equal 9007199254740992.
+ */
+export function compareNumbers(first: string, second: string): number {
+  const rounded = Number(first) - Number(second);
+  // Rounding keeps the order of numbers, but may make two of them equal. Infinity - Infinity is NaN.
+  if (rounded < 0 || rounded > 0) return rounded;
+  if (first === second) return 0;
+  const [a, b] = [decimalOf(first), decimalOf(second)];
+  if (a.sign !== b.sign || a.sign === 0) return a.sign - b.sign;
+  if (a.exponent !== b.exponent) return a.sign * (a.exponent < b.exponent ? -1 : 1);
+  if (a.digits === b.digits) return 0;
+  return a.sign * (a.digits < b.digits ? -1 : 1);
+}
+
+/** A number as sign * 0.digits * 10^exponent, without zeros around its digits. */
+function decimalOf(text: string): { sign: number; digits: string; exponent: number } {
+  const [, minus, whole = '', fraction = '', exponent = '0'] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
+  const all = whole + fraction;
+  const leading = all.length - withoutLeadingZeros(all).length;
+  const digits = withoutTrailingZeros(all.slice(leading));
+  if (digits === '') return { sign: 0, digits, exponent: 0 };
+  return { sign: minus ? -1 : 1, digits, exponent: whole.length - leading + Number(exponent) };
+}
+
+function withoutLeadingZeros(digits: string): string {
+  let start = 0;
+  while (digits[start] === '0') start++;
+  return digits.slice(start);
+}
+
+function withoutTrailingZeros(digits: string): string {
+  let end = digits.length;
+  while (digits[end - 1] === '0') end--;
+  return digits.slice(0, end);
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function skipSpace(text: string, from: number): number {
+  let at = from;
+  while (text.charCodeAt(at) <= space) at++;
+  return at;
+}
+
+/** The place behind the string that begins at `start`. */
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  while (isEscaped(text, end)) end = text.indexOf('"', end + 1);
+  return end + 1;
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let backslashes = 0;
+  while (text.charCodeAt(at - 1 - backslashes) === backslash) backslashes++;
+  return backslashes % 2 === 1;
+}
+
+/** The place behind the value that begins at `start`. */
+function endOfValue(text: string, start: number): number {
+  let depth = 0;
+  for (let at = start; ; ) {
+    const code = text.charCodeAt(at);
+    if (code === quote) {
+      at = endOfString(text, at);
+      if (depth === 0) return at;
+      continue;
+    }
+    if (code === openBrace || code === openBracket) depth++;
+    else if (code === closeBrace || code === closeBracket) {
+      if (depth === 0) return at;
+      if (--depth === 0) return at + 1;
+    } else if (depth === 0 && (code === comma || code <= space)) return at;
+    at++;
+  }
+}

@@ -1,0 +1,27 @@
+const form = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** A UUID of any version in its usual form, in lower case; undefined where the text is none. */
+export function canonicalUuid(text: string): string | undefined {
+  const lower = text.toLowerCase();
+  return form.test(lower) ? lower : undefined;
+}
+
+/**
+ * A UUID of version 7 (RFC 9562): sorts by time, so that new ones stand together in an index.
+ * `random` are 10 random bytes.
+ */
+export function timeOrderedUuid(now: Date, random: Uint8Array): string {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUIntBE(now.getTime(), 0, 6);
+  bytes.set(random.subarray(0, 10), 6);
+  bytes[6] = 0x70 | ((bytes[6] ?? 0) & 0x0f);
+  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
+  return uuidText(bytes);
+}
+
+/** The usual form of a UUID's 16 bytes. */
+export function uuidText(bytes: Uint8Array): string {
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20)];
+  return `${parts.join('-')}-${hex.slice(20)}`;
+}

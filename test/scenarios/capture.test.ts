@@ -1,0 +1,318 @@
+import { randomUUID } from 'node:crypto';
+import { type EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
+import type { CapturedEvent } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { CaptureResult } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { fingerprintOf } from '@silo/tokens/secrets.ts';
+import fc from 'fast-check';
+import type { PublicApi, SignedUp } from '../harness/clients.ts';
+import { outcomes, refused } from '../harness/refusals.ts';
+import type { TestSilo } from '../harness/silo.ts';
+import { choosePlan, createOrganization, moveProject, present, scenarios } from './support.ts';
+
+const test = scenarios();
+
+const { CAPTURE_RESULT_STORED: stored, CAPTURE_RESULT_DUPLICATE: duplicate } = CaptureResult;
+const { CAPTURE_RESULT_REFUSED: refusedEvent } = CaptureResult;
+
+function event(fields: Partial<CapturedEvent> = {}): CapturedEvent {
+  const empty = { uuid: '', timestamp: '', properties: '' };
+  return { ...empty, name: 'seen', distinctId: 'ada', ...fields };
+}
+
+function capture(silo: TestSilo, token: string, events: CapturedEvent[], superProperties = '') {
+  return silo.as(token).events.captureEvents({ events, superProperties });
+}
+
+type Query = { projectId: string; filter?: Partial<EventFilter> | undefined; pageSize?: number };
+
+const noFilter: EventFilter = {
+  ...{ startTime: undefined, endTime: undefined, names: [], distinctId: '', properties: [] },
+};
+
+function query(api: PublicApi, { projectId, filter, pageSize = 0 }: Query, pageToken = '') {
+  const full = filter && { ...noFilter, ...filter };
+  return api.events.queryEvents({ projectId, filter: full, pageSize, pageToken });
+}
+
+async function all(api: PublicApi, wanted: Query) {
+  const found = [];
+  let pageToken = '';
+  do {
+    const page = await query(api, wanted, pageToken);
+    found.push(...page.events);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  return found;
+}
+
+const where = (name: string, operator: PropertyOperator, ...values: string[]) => ({
+  properties: [{ name, operator, values }],
+});
+
+test('what a project token captures, a key reads: exactly as it was sent, newest first', async (t) => {
+  const { silo } = t.context;
+  const { api, projectId, projectToken } = await silo.signUp();
+  const properties =
+    '{"$host":"app.example.com","n":9007199254740993,"d":1.10,"a.b":{"$gt":1},"__proto__":1}';
+  const timestamp = '2026-01-02T03:04:05.123456789+02:00';
+  const older = event({ uuid: randomUUID(), timestamp, properties });
+  const { outcomes: results } = await capture(silo, projectToken, [
+    older,
+    event({ name: 'other' }),
+  ]);
+  t.deepEqual(
+    results.map(({ result }) => result),
+    [stored, stored],
+  );
+  const [newest, oldest, ...rest] = (await query(api, { projectId })).events;
+  t.deepEqual(rest, []);
+  t.is(newest?.name, 'other');
+  t.like(oldest, { uuid: older.uuid, name: 'seen', distinctId: 'ada', timestamp, properties });
+});
+
+test('an odd event is refused alone, and a repeated one is stored once', async (t) => {
+  const { silo } = t.context;
+  const { api, projectId, projectToken } = await silo.signUp();
+  const uuid = randomUUID();
+  const batch = [event({ uuid }), event({ name: '', properties: '[' }), event({ uuid })];
+  const first = (await capture(silo, projectToken, batch)).outcomes;
+  t.deepEqual(
+    first.map(({ result }) => result),
+    [stored, refusedEvent, duplicate],
+  );
+  t.deepEqual(
+    first[1]?.violations.map(({ field }) => field),
+    ['name', 'properties'],
+  );
+  const again = (await capture(silo, projectToken, [event({ uuid: uuid.toUpperCase() })])).outcomes;
+  t.deepEqual(again, [{ uuid, result: duplicate, violations: [] }]);
+  t.is((await query(api, { projectId })).events.length, 1);
+  const other = await silo.signUp();
+  const elsewhere = await capture(silo, other.projectToken, [event({ uuid })]);
+  t.is(elsewhere.outcomes[0]?.result, stored, 'another project has its own');
+});
+
+test('super properties are merged into every event, whose own win', async (t) => {
+  const { silo } = t.context;
+  const { api, projectId, projectToken } = await silo.signUp();
+  const own = event({ properties: '{"plan":1.50}' });
+  await capture(silo, projectToken, [own], '{"plan":"free","$host":"a.example.com"}');
+  const found = await query(api, {
+    projectId,
+    filter: where('$host', PropertyOperator.PROPERTY_OPERATOR_EQUAL, '"a.example.com"'),
+  });
+  t.is(found.events[0]?.properties, '{"plan":1.50,"$host":"a.example.com"}');
+  for (const superProperties of ['[', '{"":1}']) {
+    const error = await refused(
+      t,
+      capture(silo, projectToken, [own], superProperties),
+      'INVALID_FIELD',
+    );
+    t.is(error.details.badRequest?.[0]?.field, 'super_properties');
+  }
+  await refused(t, capture(silo, projectToken, []), 'INVALID_FIELD');
+  await refused(t, capture(silo, projectToken, Array(1_001).fill(own)), 'INVALID_FIELD');
+});
+
+test('a batch of 4 MiB is taken, one of 256 KiB to another method is not', async (t) => {
+  const { silo } = t.context;
+  const { api, projectToken } = await silo.signUp();
+  const large = event({ properties: `{"a":"${' '.repeat(1_000_000)}"}` });
+  t.is((await capture(silo, projectToken, Array(4).fill(large))).outcomes.length, 4);
+  const settings = undefined;
+  const name = 'x'.repeat(300_000);
+  const create = api.projects.createProject({ organizationId: 'x', name, settings, requestId: '' });
+  const error = await refused(t, create, 'INVALID_FIELD');
+  t.is(error.details.badRequest?.[0]?.field, '');
+});
+
+test('pages follow one another, also among events of one millisecond and while others are stored', async (t) => {
+  const { silo } = t.context;
+  const { api, projectId, projectToken } = await silo.signUp();
+  const timestamp = '2026-01-02T03:04:05.123Z';
+  const batch = Array.from({ length: 25 }, () => event({ uuid: randomUUID(), timestamp }));
+  await capture(silo, projectToken, batch);
+  const found: string[] = [];
+  let pageToken = '';
+  do {
+    const page = await query(
+      api,
+      { projectId, pageSize: 4, filter: { names: ['seen'] } },
+      pageToken,
+    );
+    found.push(...page.events.map(({ uuid }) => uuid));
+    pageToken = page.nextPageToken;
+    await capture(silo, projectToken, [event()]);
+  } while (pageToken !== '');
+  t.deepEqual(
+    found,
+    batch
+      .map(({ uuid }) => uuid)
+      .sort()
+      .reverse(),
+  );
+});
+
+test('a page token belongs to its query, project and account', async (t) => {
+  const { silo } = t.context;
+  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  for (const { projectToken } of [ada, eve]) await capture(silo, projectToken, [event(), event()]);
+  const { projectId } = ada;
+  const { nextPageToken } = await query(ada.api, { projectId, pageSize: 1 });
+  t.is((await query(ada.api, { projectId, pageSize: 1 }, nextPageToken)).events.length, 1);
+  await refused(
+    t,
+    query(ada.api, { projectId, filter: { names: ['seen'] } }, nextPageToken),
+    'INVALID_FIELD',
+  );
+  await refused(t, query(eve.api, { projectId: eve.projectId }, nextPageToken), 'INVALID_FIELD');
+});
+
+test('a move touches no event: the new owner sees them all, the old one none', async (t) => {
+  const { silo } = t.context;
+  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  await choosePlan(ada.api, ada.organization.id);
+  const { projectId, projectToken } = await createOrganization(ada.api);
+  await capture(silo, projectToken, [event(), event()]);
+  await moveProject(ada.api, projectId, ada.organization.id).catch(() => {});
+  t.is((await query(ada.api, { projectId })).events.length, 2);
+  await refused(t, query(eve.api, { projectId }), 'PROJECT_NOT_FOUND');
+});
+
+test('DeleteProject ends capture, and UndeleteProject brings events and capture back', async (t) => {
+  const { silo } = t.context;
+  const { api, projectId, projectToken } = await silo.signUp();
+  await capture(silo, projectToken, [event()]);
+  await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+  await refused(t, capture(silo, projectToken, [event()]), 'TOKEN_INVALID');
+  await api.projects.undeleteProject({ projectId, requestId: '' });
+  t.is((await query(api, { projectId })).events.length, 1);
+});
+
+const capturesInRace = 20_000;
+const perBatch = 20;
+
+test('once RegenerateProjectToken has returned, no event of the old token is stored, in a race of 20,000', async (t) => {
+  const { silo } = t.context;
+  const { api, projectId, ...signedUp } = await silo.signUp();
+  let token = signedUp.projectToken;
+  const acknowledged = new Map<string, string>();
+  let sent = 0;
+  let refusals = 0;
+  let isOver = false;
+  const flood = async () => {
+    while (sent < capturesInRace) {
+      sent += perBatch;
+      const used = token;
+      const batch = Array.from({ length: perBatch }, () =>
+        event({ uuid: randomUUID(), name: fingerprintOf(used) }),
+      );
+      const [outcome] = await outcomes([capture(silo, used, batch)]);
+      if (outcome === 'OK') for (const { uuid } of batch) acknowledged.set(uuid, used);
+      else if (outcome === 'TOKEN_INVALID') refusals++;
+      else t.fail(outcome);
+    }
+  };
+  const flooding = Promise.all(Array.from({ length: 16 }, flood)).finally(() => {
+    isOver = true;
+  });
+  const events = silo.mongo.db(`${silo.databasePrefix}_project`).collection('captured_events');
+  const left = new Map<string, number>();
+  while (!isOver) {
+    const old = token;
+    const { projectToken } = await api.projectTokens.regenerateProjectToken({
+      ...{ projectId, expectedFingerprint: '', requestId: '' },
+    });
+    const name = fingerprintOf(old);
+    left.set(name, await events.countDocuments({ name }, { readConcern: { level: 'majority' } }));
+    token = present(projectToken).token;
+  }
+  await flooding;
+  for (const [name, count] of left) t.is(await events.countDocuments({ name }), count, name);
+  const all = await events.countDocuments({ '_id.project': projectId } as object);
+  t.is(all, acknowledged.size, 'what was acknowledged is stored, and nothing else');
+  t.true(left.size > 1 && refusals > 0, `${left.size} regenerated, ${refusals} refused`);
+  t.log(`${left.size} regenerations, ${acknowledged.size} stored, ${refusals} batches refused`);
+});
+
+const hostileQueries = 5_000;
+
+/** Names and texts that mean something elsewhere. */
+const hostileText = fc.oneof(
+  fc.constantFrom(
+    '$where',
+    '$host',
+    '__proto__',
+    'a.b',
+    '_id.project',
+    '$or',
+    'x0',
+    '',
+    '\u0000',
+    '.',
+    '$',
+  ),
+  fc.string({ unit: 'binary', maxLength: 20 }),
+);
+const hostileValue = fc.oneof(
+  fc.jsonValue({ maxDepth: 2 }).map((value) => JSON.stringify(value)),
+  fc.constantFrom(
+    '{"$gt":""}',
+    '{"$ne":null}',
+    '1e999',
+    '-0',
+    '9223372036854775808',
+    '"\\ud800"',
+    '[',
+  ),
+  hostileText,
+);
+const hostileFilter = fc.record({
+  startTime: fc.option(fc.date({ noInvalidDate: true, min: new Date(0) }), { nil: undefined }),
+  endTime: fc.constant(undefined),
+  names: fc.array(hostileText, { maxLength: 2 }),
+  distinctId: fc.oneof(fc.constant(''), hostileText),
+  properties: fc.array(
+    fc.record({
+      name: hostileText,
+      operator: fc.integer({ min: 0, max: 8 }) as fc.Arbitrary<PropertyOperator>,
+      values: fc.array(hostileValue, { maxLength: 2 }),
+    }),
+    { maxLength: 2 },
+  ),
+});
+const hostileToken = fc.oneof(fc.constant(''), hostileText, fc.base64String({ maxLength: 60 }));
+
+test('hostile filters, names, values and page tokens never find another’s event, and never fail', async (t) => {
+  const { silo } = t.context;
+  const people: [SignedUp, SignedUp] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  for (const { projectToken, projectId } of people) {
+    const batch = ['$host', '__proto__', 'x0', '_id.project', '$where'].map((name) =>
+      event({ name: projectId, properties: JSON.stringify({ [name]: 1, $host: name }) }),
+    );
+    await capture(silo, projectToken, batch);
+  }
+  const [ada] = people;
+  const { projectId } = ada;
+  const ended: Record<string, number> = {};
+  const count = (outcome: string) => {
+    ended[outcome] = (ended[outcome] ?? 0) + 1;
+  };
+  const samples = fc.sample(fc.tuple(hostileFilter, hostileToken), hostileQueries).values();
+  const worker = async () => {
+    for (const [filter, pageToken] of samples) {
+      const asked = query(ada.api, { projectId, filter }, pageToken.toWellFormed()).then(
+        ({ events }) => {
+          const foreign = events.filter(({ name }) => name !== projectId);
+          t.deepEqual(foreign, [], JSON.stringify(filter));
+        },
+      );
+      const [outcome = ''] = await outcomes([asked]);
+      count(outcome);
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, worker));
+  t.deepEqual(Object.keys(ended).sort(), ['INVALID_FIELD', 'OK']);
+  t.log(ended);
+  t.is((await all(ada.api, { projectId })).length, 5);
+});
