@@ -35,7 +35,7 @@ const houseRules: HouseRule[] = [
     instead: 'take facts, time and randomness as parameters',
     files: /^services\/\w+\/rules\//,
     forbidden:
-      /from '(node:(fs|net|http|child_process|timers)|mongodb|nats|@grpc\/|@silo\/(mongo|log|events|rpc|saga|service))|Math\.random\(|Date\.now\(|new Date\(\)|\bawait\b/,
+      /from '(node:(fs|net|http|child_process|timers)|mongodb|nats|@grpc\/|@silo\/(mongo|log\/(?!decode-event)|events|rpc|saga|service))|Math\.random\(|Date\.now\(|new Date\(\)|\bawait\b/,
   },
   {
     rule: 'MongoDB is touched only in stores and the libraries for it',

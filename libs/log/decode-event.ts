@@ -1,3 +1,4 @@
+import type { JsonObject } from '@bufbuild/protobuf';
 import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
 import { type Decoder, fromJson } from '@silo/protos/json.ts';
 import { parseEventType } from './event-types.ts';
@@ -45,12 +46,20 @@ export function eventNamed(type: string): EventName | undefined {
   return name !== undefined && isEventName(name) ? name : undefined;
 }
 
-/** The body of an event of that name, which this release or a newer one wrote: see `fromJson`. */
-export function decodeBody<Name extends EventName>(name: Name, bodyJson: string): EventBody<Name> {
+/**
+ * Decodes the body of an event, as text or parsed JSON, that this or a newer release wrote: see
+ * `fromJson`. Throws if it is not valid for the event's message.
+ */
+export function decodeBody<Name extends EventName>(
+  name: Name,
+  body: string | JsonObject,
+): EventBody<Name> {
   const message: Decoder<unknown> = eventMessages[name];
-  return fromJson(message, JSON.parse(bodyJson)) as EventBody<Name>;
+  const json: JsonObject = typeof body === 'string' ? JSON.parse(body) : body;
+  return fromJson(message, json) as EventBody<Name>;
 }
 
-function isEventName(name: string): name is EventName {
+/** Whether this build knows an event such as `project.moved`. */
+export function isEventName(name: string): name is EventName {
   return Object.hasOwn(eventMessages, name);
 }

@@ -1,10 +1,9 @@
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
+import { decodeBody, type EventBody, type EventName, isEventName } from '@silo/log/decode-event.ts';
 import { enumName } from '@silo/protos/enum-name.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { ActivityChange } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
-import { type Decoder, fromJson } from '@silo/protos/json.ts';
 
 /** An event of any service's log. */
 export type LoggedActivity = {
@@ -45,167 +44,130 @@ type EntryFields = {
   changes?: ActivityChange[];
 };
 
-/** Enum values are shown by their names in the JSON, which those of a newer release have too. */
-type Converter = (json: JsonObject) => EntryFields;
-
 const nobody: EntryFields = { organizationIds: [] };
 
-/** The conversion of each event, by its type. Every message of events.proto has one entry. */
-export const converters: Readonly<Record<string, Converter>> = {
-  'org.account_created': converting(events.AccountCreated, ({ organizationId, accountId }) => ({
+/**
+ * The conversion of each event. Enum values are shown by their names in the JSON, which those of a
+ * newer release have too.
+ */
+export const converters: {
+  readonly [Name in EventName]: (body: EventBody<Name>, json: JsonObject) => EntryFields;
+} = {
+  'org.account_created': ({ organizationId, accountId }) => ({
     organizationIds: [organizationId],
     subjectId: accountId,
-  })),
-  'org.account_updated': converting(events.AccountUpdated, () => nobody),
-  'org.organization_created': converting(
-    events.OrganizationCreated,
-    ({ organizationId, name }) => ({
-      organizationIds: [organizationId],
-      subjectId: organizationId,
-      changes: changed('name', '', name),
-    }),
-  ),
-  'org.organization_updated': converting(
-    events.OrganizationUpdated,
-    ({ organizationId, changes }) => ({
-      organizationIds: [organizationId],
-      subjectId: organizationId,
-      changes,
-    }),
-  ),
-  'org.organization_deleted': converting(
-    events.OrganizationDeleted,
-    ({ organizationId, name }) => ({
-      organizationIds: [organizationId],
-      subjectId: organizationId,
-      changes: changed('name', name, ''),
-    }),
-  ),
-  'org.member_added': converting(
-    events.MemberAdded,
-    ({ organizationId, accountId }, { level }) => ({
-      organizationIds: [organizationId],
-      subjectId: accountId,
-      changes: changed('level', '', levelName(level)),
-    }),
-  ),
-  'org.member_updated': converting(
-    events.MemberUpdated,
-    ({ organizationId, accountId }, { oldLevel, level }) => ({
-      organizationIds: [organizationId],
-      subjectId: accountId,
-      changes: changed('level', levelName(oldLevel), levelName(level)),
-    }),
-  ),
-  'org.member_removed': converting(
-    events.MemberRemoved,
-    ({ organizationId, accountId }, { oldLevel }) => ({
-      organizationIds: [organizationId],
-      subjectId: accountId,
-      changes: changed('level', levelName(oldLevel), ''),
-    }),
-  ),
-  'org.invite_created': converting(
-    events.InviteCreated,
-    ({ organizationId, inviteId }, { level }) => ({
-      organizationIds: [organizationId],
-      subjectId: inviteId,
-      changes: changed('level', '', levelName(level)),
-    }),
-  ),
-  'org.invite_deleted': converting(events.InviteDeleted, ({ organizationId, inviteId }) => ({
+  }),
+  'org.account_updated': () => nobody,
+  'org.organization_created': ({ organizationId, name }) => ({
+    organizationIds: [organizationId],
+    subjectId: organizationId,
+    changes: changed('name', '', name),
+  }),
+  'org.organization_updated': ({ organizationId, changes }) => ({
+    organizationIds: [organizationId],
+    subjectId: organizationId,
+    changes,
+  }),
+  'org.organization_deleted': ({ organizationId, name }) => ({
+    organizationIds: [organizationId],
+    subjectId: organizationId,
+    changes: changed('name', name, ''),
+  }),
+  'org.member_added': ({ organizationId, accountId }, { level }) => ({
+    organizationIds: [organizationId],
+    subjectId: accountId,
+    changes: changed('level', '', levelName(level)),
+  }),
+  'org.member_updated': ({ organizationId, accountId }, { oldLevel, level }) => ({
+    organizationIds: [organizationId],
+    subjectId: accountId,
+    changes: changed('level', levelName(oldLevel), levelName(level)),
+  }),
+  'org.member_removed': ({ organizationId, accountId }, { oldLevel }) => ({
+    organizationIds: [organizationId],
+    subjectId: accountId,
+    changes: changed('level', levelName(oldLevel), ''),
+  }),
+  'org.invite_created': ({ organizationId, inviteId }, { level }) => ({
     organizationIds: [organizationId],
     subjectId: inviteId,
-  })),
-  'org.invite_accepted': converting(
-    events.InviteAccepted,
-    ({ organizationId, inviteId, accountId }) => ({
-      organizationIds: [organizationId],
-      subjectId: inviteId,
-      changes: changed('account_id', '', accountId),
-    }),
-  ),
-  'project.created': converting(events.ProjectCreated, ({ organizationId, projectId, name }) => ({
+    changes: changed('level', '', levelName(level)),
+  }),
+  'org.invite_deleted': ({ organizationId, inviteId }) => ({
+    organizationIds: [organizationId],
+    subjectId: inviteId,
+  }),
+  'org.invite_accepted': ({ organizationId, inviteId, accountId }) => ({
+    organizationIds: [organizationId],
+    subjectId: inviteId,
+    changes: changed('account_id', '', accountId),
+  }),
+  'project.created': ({ organizationId, projectId, name }) => ({
     organizationIds: [organizationId],
     projectId,
     changes: changed('name', '', name),
-  })),
-  'project.updated': converting(
-    events.ProjectUpdated,
-    ({ organizationId, projectId, changes }) => ({
-      organizationIds: [organizationId],
-      projectId,
-      changes,
-    }),
-  ),
-  'project.moved': converting(events.ProjectMoved, (moved) => ({
+  }),
+  'project.updated': ({ organizationId, projectId, changes }) => ({
+    organizationIds: [organizationId],
+    projectId,
+    changes,
+  }),
+  'project.moved': (moved) => ({
     organizationIds: [moved.oldOrganizationId, moved.newOrganizationId],
     projectId: moved.projectId,
     moveId: moved.moveId,
     undoOf: moved.undoOf,
     changes: changed('organization_id', moved.oldOrganizationId, moved.newOrganizationId),
-  })),
-  'project.move_finalized': converting(events.MoveFinalized, (finalized) => ({
+  }),
+  'project.move_finalized': (finalized) => ({
     organizationIds: [finalized.oldOrganizationId, finalized.newOrganizationId],
     projectId: finalized.projectIds.length === 1 ? (finalized.projectIds[0] ?? '') : '',
     subjectId: finalized.moveId,
     moveId: finalized.moveId,
-  })),
-  'project.undeleted': converting(
-    events.ProjectUndeleted,
-    ({ organizationId, projectId, name }) => ({
-      organizationIds: [organizationId],
-      projectId,
-      changes: changed('name', '', name),
-    }),
-  ),
-  'project.deleted': converting(events.ProjectDeleted, ({ organizationId, projectId, name }) => ({
+  }),
+  'project.undeleted': ({ organizationId, projectId, name }) => ({
+    organizationIds: [organizationId],
+    projectId,
+    changes: changed('name', '', name),
+  }),
+  'project.deleted': ({ organizationId, projectId, name }) => ({
     organizationIds: [organizationId],
     projectId,
     changes: changed('name', name, ''),
-  })),
-  'project.slots_changed': converting(
-    events.SlotsChanged,
-    ({ organizationId, oldLimit, limit, closed }) => ({
-      organizationIds: [organizationId],
-      subjectId: organizationId,
-      changes: [
-        ...changed('limit', oldLimit?.toString() ?? '', limit?.toString() ?? ''),
-        ...changed('closed', '', closed ? 'true' : ''),
-      ],
-    }),
-  ),
+  }),
+  'project.slots_changed': ({ organizationId, oldLimit, limit, closed }) => ({
+    organizationIds: [organizationId],
+    subjectId: organizationId,
+    changes: [
+      ...changed('limit', oldLimit?.toString() ?? '', limit?.toString() ?? ''),
+      ...changed('closed', '', closed ? 'true' : ''),
+    ],
+  }),
   // Names a project alone: the event does not name its organization.
-  'token.created': converting(events.TokenCreated, () => nobody),
-  'token.revoked': converting(events.TokenRevoked, (revoked) => ({
+  'token.created': () => nobody,
+  'token.revoked': (revoked) => ({
     organizationIds: [revoked.organizationId],
     projectId: revoked.projectId,
     changes: changed('fingerprint', revoked.fingerprint, revoked.newFingerprint),
-  })),
+  }),
   // A key is its account's own business.
-  'token.key_created': converting(events.ApiKeyCreated, () => nobody),
-  'token.key_updated': converting(events.ApiKeyUpdated, () => nobody),
-  'token.key_revoked': converting(events.ApiKeyRevoked, () => nobody),
-  'billing.subscription_created': converting(
-    events.SubscriptionCreated,
-    ({ organizationId }, { plan }) => ({
-      organizationIds: [organizationId],
-      subjectId: organizationId,
-      changes: changed('plan', '', planName(plan)),
-    }),
-  ),
-  'billing.billing_details_updated': converting(
-    events.BillingDetailsUpdated,
-    ({ organizationId }) => ({ organizationIds: [organizationId], subjectId: organizationId }),
-  ),
-  'billing.plan_changed': converting(
-    events.PlanChanged,
-    ({ organizationId }, { oldPlan, plan }) => ({
-      organizationIds: [organizationId],
-      subjectId: organizationId,
-      changes: changed('plan', planName(oldPlan), planName(plan)),
-    }),
-  ),
+  'token.key_created': () => nobody,
+  'token.key_updated': () => nobody,
+  'token.key_revoked': () => nobody,
+  'billing.subscription_created': ({ organizationId }, { plan }) => ({
+    organizationIds: [organizationId],
+    subjectId: organizationId,
+    changes: changed('plan', '', planName(plan)),
+  }),
+  'billing.billing_details_updated': ({ organizationId }) => ({
+    organizationIds: [organizationId],
+    subjectId: organizationId,
+  }),
+  'billing.plan_changed': ({ organizationId }, { oldPlan, plan }) => ({
+    organizationIds: [organizationId],
+    subjectId: organizationId,
+    changes: changed('plan', planName(oldPlan), planName(plan)),
+  }),
 };
 
 /**
@@ -234,12 +196,16 @@ export function entryOf(event: LoggedActivity): Entry | undefined {
 function fieldsOf({ type, body }: LoggedActivity): EntryFields {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return nobody;
   const name = shortType(type);
-  if (!Object.hasOwn(converters, name)) return namedBy(body);
+  if (!isEventName(name)) return namedBy(body);
   try {
-    return converters[name]?.(body) ?? nobody;
+    return convert(name, body);
   } catch {
     return namedBy(body); // not the message that this build knows by this name
   }
+}
+
+function convert<Name extends EventName>(name: Name, json: JsonObject): EntryFields {
+  return converters[name](decodeBody(name, json), json);
 }
 
 /** What a body names in fields that mean the same in every event. */
@@ -259,13 +225,6 @@ function textOf(value: unknown): string {
 /** `project.moved` of `internal.silo.project.moved.v1`; of another version `project.moved.v2`. */
 function shortType(type: string): string {
   return type.replace(/^internal\.silo\./, '').replace(/\.v1$/, '');
-}
-
-function converting<Body>(
-  message: Decoder<Body>,
-  convert: (body: Body, json: JsonObject) => EntryFields,
-): Converter {
-  return (json) => convert(fromJson(message, json), json);
 }
 
 /** No change at all where both are the same. */
