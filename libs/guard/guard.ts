@@ -156,7 +156,6 @@ export class Guard implements Access, AsyncDisposable {
   async #lookUpWithPermit<T>(asked: Asked, signal = AbortSignal.timeout(waitMs)) {
     if (!this.#core.hasView(readClocks())) await this.#untilView(signal);
     const { answer, permit } = await this.#lookUp(asked, true, signal);
-    if (answer.allowed && permit === undefined) throw new TypeError('allowed without a permit');
     const step = (input: GuardInput) => this.#step(input);
     return { answer: answer as T, permit: permitHandle(this.#core, permit, step) };
   }

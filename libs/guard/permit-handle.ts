@@ -4,7 +4,7 @@ import type { GuardInput } from './core/messages.ts';
 import type { Permit } from './core/permits.ts';
 import { readClocks } from './read-clocks.ts';
 
-/** A permit of the core as its holder uses it; undefined: one that is not held. */
+/** A permit of the core as its holder uses it. Without one nothing is held: it fails closed. */
 export function permitHandle(
   core: GuardCore,
   permit: Permit | undefined,

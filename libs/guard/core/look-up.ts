@@ -209,7 +209,7 @@ export function accessAsked(question: Question): Extract<Asked, { kind: 'access'
   return { kind: 'access', question, keyHash: bytes.toString('hex') };
 }
 
-/** A question about a well-formed project token, as the core is asked it. */
+/** A question about a well-formed project token, as the core takes it. */
 export function tokenAsked(token: string): Asked {
   return { kind: 'token', token, fingerprint: fingerprintOf(token) };
 }

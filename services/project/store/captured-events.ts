@@ -199,7 +199,7 @@ function duplicatesIn(answer: Document, count: number): boolean[] {
   if (writeConcernError) {
     throw errors.dependencyUnavailable('mongodb', new Error(String(writeConcernError.codeName)));
   }
-  // The server may leave documents out of its errors (facts of mongod 6.0): believe the number.
+  // The server may leave documents out of its errors (mongod 6.0 does): the number counts.
   if (n + duplicates !== count) {
     throw fromMongo(new Error(`${n} of ${count} events are stored, ${duplicates} were there`));
   }
@@ -232,7 +232,7 @@ export function eventQueries(
   return [sameTime, older].map((time) => ({ query: within(time), hint }));
 }
 
-/** The index that leads to the fewest events, as far as that can be told from the filter. */
+/** The index that probably leads to the fewest events: the filter alone decides. */
 function indexFor({ distinctId, names, conditions }: CheckedFilter): {
   hint: string;
   equal: Filter<CapturedEventDocument>;
@@ -241,7 +241,7 @@ function indexFor({ distinctId, names, conditions }: CheckedFilter): {
     return { hint: byDistinctId, equal: { distinctId: { $eq: distinctId } } };
   }
   for (const { name, operator, operands } of conditions) {
-    const place = indexedProperties.findIndex((each) => each === name);
+    const place = (indexedProperties as readonly string[]).indexOf(name);
     if (place < 0 || !equalities.has(operator)) continue;
     const values = operands.map(({ value }) => indexedValue(indexable(value)));
     return { hint: `by_x${place}`, equal: { [`x${place}`]: { $in: values } } };
