@@ -46,6 +46,13 @@ const houseRules: HouseRule[] = [
     forbidden: /from 'mongodb'/,
   },
   {
+    rule: 'stores take the transaction, not its session',
+    instead: 'pass tx',
+    files: /^services\/\w+\/store\//,
+    except: /^services\/token\/store\/(leases|message-keys)\.ts$/,
+    forbidden: /\bsession\??: ClientSession\b/,
+  },
+  {
     rule: 'the MongoDB driver gets no signal, at which it would close a pooled connection',
     instead: 'race it: reading(query, signal)',
     files: /^(services\/\w+\/store|libs\/(mongo|log|saga))\//,

@@ -9,7 +9,6 @@ import { closeSubscription, openSubscription } from './handlers/internal/subscri
 import { listPlans } from './handlers/list-plans.ts';
 import { updateBillingDetails } from './handlers/update-billing-details.ts';
 import { createChangePlanSaga } from './sagas/change-plan.ts';
-import { createRequestStore } from './store/requests.ts';
 import { setUpStore } from './store/set-up.ts';
 import { createSubscriptionStore } from './store/subscriptions.ts';
 
@@ -21,8 +20,7 @@ export const billingService: ServiceDefinition = {
   build: ({ db, eventLog, access, peers, clock, createSagas }) => {
     const subscriptions = createSubscriptionStore(db);
     const { slots } = peers.project;
-    const requests = createRequestStore(db);
-    const changePlanSaga = createChangePlanSaga({ subscriptions, requests, slots, clock });
+    const changePlanSaga = createChangePlanSaga({ subscriptions, slots, clock });
     const sagas = createSagas([changePlanSaga]);
     const dependencies: Dependencies = {
       ...{ eventLog, subscriptions, slots, access, sagas, changePlanSaga },

@@ -69,7 +69,7 @@ async function intend(
 ): Promise<Decision> {
   const { request, call, numbers, sagaId, tx } = intent;
   const { organizationId, plan, etag } = request;
-  const found = await subscriptions.findIn(tx.session, organizationId);
+  const found = await subscriptions.findIn(tx, organizationId);
   const present = openSubscription(found, organizationId);
   checkEtag(etag, present.revision);
   if (present.plan === plan) {
@@ -80,7 +80,7 @@ async function intend(
   }
   checkBillingDetails(present, describePlan(plan));
   const revision = present.intentRevision + 1;
-  await subscriptions.save(tx.session, { ...present, intentRevision: revision }, present.revision);
+  await subscriptions.save(tx, { ...present, intentRevision: revision }, present.revision);
   const { keyHash, key } = keyCaller(call);
   const data: ChangePlanData = {
     ...{ organizationId, plan, revision, accountId: key.accountId },

@@ -22,22 +22,19 @@ export async function updateBillingDetails(
   }
   const numbers = await slots.getSlots({ organizationId }, { signal: call.signal });
   const { actor } = call;
-  return await eventLog.mutate(
-    call,
-    UpdateBillingDetailsResponse,
-    async ({ session, now, emit }) => {
-      const found = await subscriptions.findIn(session, organizationId);
-      const present = openSubscription(found, organizationId);
-      checkEtag(etag, present.revision);
-      const revision = present.revision + 1;
-      const after = { ...present, billingDetails, revision, updateTime: now };
-      await subscriptions.save(session, after, present.revision);
-      emit({
-        event: 'billing_details_updated',
-        subject: organizationId,
-        body: BillingDetailsUpdated.toJSON({ organizationId, revision, actor, time: now }),
-      });
-      return { response: { subscription: toSubscription(after, numbers) } };
-    },
-  );
+  return await eventLog.mutate(call, UpdateBillingDetailsResponse, async (tx) => {
+    const { now, emit } = tx;
+    const found = await subscriptions.findIn(tx, organizationId);
+    const present = openSubscription(found, organizationId);
+    checkEtag(etag, present.revision);
+    const revision = present.revision + 1;
+    const after = { ...present, billingDetails, revision, updateTime: now };
+    await subscriptions.save(tx, after, present.revision);
+    emit({
+      event: 'billing_details_updated',
+      subject: organizationId,
+      body: BillingDetailsUpdated.toJSON({ organizationId, revision, actor, time: now }),
+    });
+    return { response: { subscription: toSubscription(after, numbers) } };
+  });
 }

@@ -1,5 +1,6 @@
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
+import { forgetRequest } from '@silo/log/forget-request.ts';
 import { ChangePlanResponse, type Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { PlanChanged } from '@silo/protos/gen/silo/events/v1/events.ts';
@@ -12,7 +13,6 @@ import type { SagaDefinition, SagaRecord, Transition } from '@silo/saga/definiti
 import type { Peers } from '@silo/service/peers.ts';
 import { toSubscription } from '../messages.ts';
 import { describePlan } from '../rules/plan-catalogue.ts';
-import type { RequestStore } from '../store/requests.ts';
 import type { SubscriptionStore } from '../store/subscriptions.ts';
 
 type ChangePlanState = 'INTENDED' | 'ACCEPTED' | 'REFUSED' | 'DONE';
@@ -43,7 +43,6 @@ type Next = Transition<ChangePlanState, ChangePlanData>;
 
 type Dependencies = {
   subscriptions: SubscriptionStore;
-  requests: RequestStore;
   slots: Pick<Peers['project']['slots'], 'trySetLimit'>;
   clock: Clock;
 };
@@ -71,7 +70,7 @@ export function createChangePlanSaga(dependencies: Dependencies): ChangePlanSaga
 }
 
 async function trySetLimit(
-  { slots, requests }: Dependencies,
+  { slots }: Dependencies,
   { _id: correlationId, data }: Saga,
   signal: AbortSignal,
 ): Promise<Next> {
@@ -87,8 +86,8 @@ async function trySetLimit(
   return {
     next: 'REFUSED',
     data: { count, refusal },
-    commit: async ({ session }) => {
-      if (requestKey !== undefined) await requests.forget(session, requestKey);
+    commit: async (tx) => {
+      if (requestKey !== undefined) await forgetRequest(tx, requestKey);
     },
   };
 }
@@ -143,8 +142,9 @@ async function setPlan(
   return {
     next: 'DONE',
     data: { answer: Buffer.from(ChangePlanResponse.encode(response).finish()) },
-    commit: async ({ session, emit }) => {
-      const isSaved = await subscriptions.save(session, after, present.revision);
+    commit: async (tx) => {
+      const { emit } = tx;
+      const isSaved = await subscriptions.save(tx, after, present.revision);
       // Somebody changed it since it was read: the step is tried again.
       if (!isSaved) throw errors.dependencyUnavailable('the subscription, which is being changed');
       const { plan: oldPlan } = present;

@@ -1,5 +1,6 @@
+import type { Transaction } from '@silo/log/event-log.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
-import type { ClientSession, Db } from 'mongodb';
+import type { Db } from 'mongodb';
 import type { SubscriptionDocument } from './documents.ts';
 
 /** The subscriptions, one for each organization. */
@@ -9,13 +10,13 @@ export type SubscriptionStore = ReturnType<typeof createSubscriptionStore>;
 export function createSubscriptionStore(db: Db) {
   const subscriptions = db.collection<SubscriptionDocument>('subscriptions', collectionOptions);
   return {
-    async insert(session: ClientSession, subscription: SubscriptionDocument): Promise<void> {
+    async insert({ session }: Transaction, subscription: SubscriptionDocument): Promise<void> {
       await subscriptions.insertOne(subscription, { session });
     },
 
     /** Writes a subscription; false, and nothing is written, where it is no longer at `revision`. */
     async save(
-      session: ClientSession,
+      { session }: Transaction,
       subscription: SubscriptionDocument,
       revision: number,
     ): Promise<boolean> {
@@ -25,7 +26,7 @@ export function createSubscriptionStore(db: Db) {
     },
 
     async findIn(
-      session: ClientSession,
+      { session }: Transaction,
       organizationId: string,
     ): Promise<SubscriptionDocument | undefined> {
       return (await subscriptions.findOne({ _id: organizationId }, { session })) ?? undefined;

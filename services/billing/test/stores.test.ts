@@ -1,8 +1,8 @@
+import type { Transaction } from '@silo/log/event-log.ts';
+import { forgetRequest } from '@silo/log/forget-request.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import test, { type ExecutionContext } from 'ava';
-import type { ClientSession } from 'mongodb';
-import { createRequestStore } from '../store/requests.ts';
 import { setUpStore } from '../store/set-up.ts';
 import { createSubscriptionStore } from '../store/subscriptions.ts';
 import { billingDetails, subscriptionDocument } from './support.ts';
@@ -12,13 +12,12 @@ async function open(t: ExecutionContext) {
   const { db } = connection;
   await setUpStore(db);
   await setUpStore(db);
-  const decide = async <T>(body: (session: ClientSession) => Promise<T>) =>
-    (await eventLog.decide(mutation(), ({ session }) => body(session))).value;
+  const decide = async <T>(body: (tx: Transaction) => Promise<T>) =>
+    (await eventLog.decide(mutation(), (tx) => body(tx))).value;
   const { signal } = new AbortController();
   return {
     ...{ eventLog, decide, signal },
     subscriptions: createSubscriptionStore(db),
-    requests: createRequestStore(db),
   };
 }
 
@@ -26,28 +25,28 @@ test('a subscription is found and saved only as that of its own organization', a
   const { subscriptions, decide, signal } = await open(t);
   const mine = subscriptionDocument({ _id: 'org_us_1', billingDetails });
   const theirs = subscriptionDocument({ _id: 'org_us_2' });
-  await decide((session) => subscriptions.insert(session, mine));
-  await decide((session) => subscriptions.insert(session, theirs));
+  await decide((tx) => subscriptions.insert(tx, mine));
+  await decide((tx) => subscriptions.insert(tx, theirs));
   const changed = { ...mine, plan: Plan.PLAN_SCALE, revision: 2 };
-  t.true(await decide((session) => subscriptions.save(session, changed, 1)));
+  t.true(await decide((tx) => subscriptions.save(tx, changed, 1)));
   t.deepEqual(await subscriptions.find('org_us_1', signal), changed);
   t.deepEqual(await subscriptions.find('org_us_2', signal), theirs);
-  t.deepEqual(await decide((session) => subscriptions.findIn(session, 'org_us_2')), theirs);
+  t.deepEqual(await decide((tx) => subscriptions.findIn(tx, 'org_us_2')), theirs);
   t.is(await subscriptions.find('org_us_3', signal), undefined);
-  t.is(await decide((session) => subscriptions.findIn(session, 'org_us_3')), undefined);
+  t.is(await decide((tx) => subscriptions.findIn(tx, 'org_us_3')), undefined);
 });
 
 test('a subscription that has changed meanwhile is not overwritten', async (t) => {
   const { subscriptions, decide, signal } = await open(t);
   const present = subscriptionDocument({ revision: 2 });
-  await decide((session) => subscriptions.insert(session, present));
+  await decide((tx) => subscriptions.insert(tx, present));
   const late = { ...present, plan: Plan.PLAN_SCALE, revision: 2 };
-  t.false(await decide((session) => subscriptions.save(session, late, 1)));
+  t.false(await decide((tx) => subscriptions.save(tx, late, 1)));
   t.deepEqual(await subscriptions.find(present._id, signal), present);
 });
 
 test('a forgotten request is tried anew, and another account’s is kept', async (t) => {
-  const { eventLog, requests, decide } = await open(t);
+  const { eventLog, decide } = await open(t);
   const mine = mutation({ requestId: 'r', account: 'acc_1' });
   const theirs = mutation({ requestId: 'r', account: 'acc_2' });
   for (const each of [mine, theirs]) {
@@ -56,7 +55,7 @@ test('a forgotten request is tried anew, and another account’s is kept', async
     });
   }
   const key = mine.request?.key ?? Buffer.alloc(0);
-  await decide((session) => requests.forget(session, key));
+  await decide((tx) => forgetRequest(tx, key));
   t.is(await eventLog.findRequest(key), undefined);
   t.like(await eventLog.findRequest(theirs.request?.key ?? key), { sagaId: 's' });
 });

@@ -24,7 +24,6 @@ import { changePlan } from '../handlers/change-plan.ts';
 import type { Dependencies } from '../handlers/dependencies.ts';
 import { createChangePlanSaga } from '../sagas/change-plan.ts';
 import type { SubscriptionDocument } from '../store/documents.ts';
-import { createRequestStore } from '../store/requests.ts';
 import { setUpStore } from '../store/set-up.ts';
 import { createSubscriptionStore } from '../store/subscriptions.ts';
 
@@ -68,10 +67,8 @@ export async function openBilling(t: ExecutionContext) {
   };
   const slots = slotsOf(project);
   const subscriptions = createSubscriptionStore(db);
-  const requests = createRequestStore(db);
   const changePlanSaga = createChangePlanSaga({
     subscriptions,
-    requests,
     slots,
     clock: systemClock,
   });
@@ -89,7 +86,7 @@ export async function openBilling(t: ExecutionContext) {
     changePlanSaga,
   };
   const insert = (subscription: SubscriptionDocument) =>
-    eventLog.decide(mutation(), ({ session }) => subscriptions.insert(session, subscription));
+    eventLog.decide(mutation(), (tx) => subscriptions.insert(tx, subscription));
   const change = (
     plan: Plan,
     options: { etag?: string; requestId?: string } = {},

@@ -52,18 +52,19 @@ type Invited = {
 
 async function findInvited(
   { accounts, organizations, members, invites }: Stores,
-  { session, now }: Transaction,
+  tx: Transaction,
   { codeHash, accountId }: { codeHash: Uint8Array; accountId: string },
 ): Promise<Invited> {
-  const invite = await invites.findByCodeIn(session, codeHash);
+  const { now } = tx;
+  const invite = await invites.findByCodeIn(tx, codeHash);
   if (invite === undefined) throw errors.inviteNotFound('');
   const { organizationId, inviterAccountId } = invite;
-  const organization = await organizations.findIn(session, organizationId);
-  const account = await accounts.findIn(session, accountId);
+  const organization = await organizations.findIn(tx, organizationId);
+  const account = await accounts.findIn(tx, accountId);
   if (organization === undefined || account === undefined) throw errors.inviteNotFound('');
-  const inviter = await members.findIn(session, organizationId, inviterAccountId);
+  const inviter = await members.findIn(tx, organizationId, inviterAccountId);
   checkAcceptable(invite, { email: account.email, inviterLevel: inviter?.level, now });
-  const already = await members.findIn(session, organizationId, accountId);
+  const already = await members.findIn(tx, organizationId, accountId);
   if (already !== undefined) throw errors.alreadyMember(accountId);
   return { invite, organization, account };
 }
@@ -77,11 +78,7 @@ async function join(
   const accountId = account._id;
   const stamp = { actor: accountId, time: tx.now };
   // All of them: a second code must not bring back who is removed later.
-  const spent = await stores.invites.removeOfEmail(
-    tx.session,
-    organizationId,
-    invite.comparableEmail,
-  );
+  const spent = await stores.invites.removeOfEmail(tx, organizationId, invite.comparableEmail);
   const revision = organization.memberRevision + 1;
   const after = {
     ...organization,
@@ -89,9 +86,9 @@ async function join(
     memberCount: organization.memberCount + 1,
     memberRevision: revision,
   };
-  await stores.organizations.save(tx.session, after);
+  await stores.organizations.save(tx, after);
   const joined = { accountId, organizationId, level, revision, joinTime: tx.now };
-  const member = await stores.members.insert(tx.session, joined);
+  const member = await stores.members.insert(tx, joined);
   tx.emit(memberAdded(member, stamp));
   tx.emit(inviteAccepted(invite, accountId, stamp));
   for (const { id } of spent) {

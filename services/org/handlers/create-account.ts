@@ -73,7 +73,7 @@ async function begin(
   await eventLog.decide(mutation, async (tx) => {
     const data = { ...made, email, displayName, organizationName, createTime: tx.now };
     const account = newAccount(data);
-    await stores.accounts.insert(tx.session, account);
+    await stores.accounts.insert(tx, account);
     tx.emit(accountCreated(account, data.organizationId, { actor, time: tx.now }));
     await foundOrganization(stores, tx, data, actor);
     await sagas.begin(tx, definitions.createAccount, { id: sagaId, data, actor });

@@ -21,11 +21,11 @@ export async function deleteInvite(
   const ask = { organizationId, accountId, least: Level.LEVEL_ADMIN };
   return await eventLog.mutate(call, DeleteInviteResponse, async (tx) => {
     const { membership } = await reauthorizeInTransaction(stores, tx, ask);
-    const invite = await stores.invites.findOpenIn(tx.session, organizationId, inviteId, tx.now);
+    const invite = await stores.invites.findOpenIn(tx, organizationId, inviteId, tx.now);
     if (invite === undefined) throw errors.inviteNotFound(inviteId);
     checkWithinOwn(membership.level, invite.level);
-    await stores.organizations.noteInviteChange(tx.session, organizationId);
-    await stores.invites.remove(tx.session, organizationId, inviteId);
+    await stores.organizations.noteInviteChange(tx, organizationId);
+    await stores.invites.remove(tx, organizationId, inviteId);
     tx.emit(inviteDeleted(organizationId, inviteId, { actor: call.actor, time: tx.now }));
     return { response: {}, alsoDemands: [{ organizationId, level: invite.level }] };
   });

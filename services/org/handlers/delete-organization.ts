@@ -57,7 +57,7 @@ async function begin(
     };
     const lock = deletionLock(organizationId);
     await sagas.begin(tx, definitions.deleteOrganization, { id: sagaId, data, actor, lock });
-    await stores.organizations.save(tx.session, { ...organization, deletionRevision: revision });
+    await stores.organizations.save(tx, { ...organization, deletionRevision: revision });
     // The caller that deleted it may still retry.
     const reauthorize = [{ organizationId, level: Level.LEVEL_OWNER, evenGone: true }];
     tx.remember({ reauthorize, sagaId });

@@ -33,7 +33,7 @@ export async function inviteMember(
     const { membership } = await reauthorizeInTransaction(stores, tx, ask);
     checkWithinOwn(membership.level, level);
     await checkNoMember(stores, tx, organizationId, email);
-    checkInviteLimit(await stores.invites.countOpen(tx.session, organizationId, tx.now));
+    checkInviteLimit(await stores.invites.countOpen(tx, organizationId, tx.now));
     const invite = {
       _id: newId('inv', { now: tx.now }),
       organizationId,
@@ -45,8 +45,8 @@ export async function inviteMember(
       createTime: tx.now,
       expireTime: new Date(tx.now.getTime() + inviteLifetimeMs),
     };
-    await stores.organizations.noteInviteChange(tx.session, organizationId);
-    await stores.invites.insert(tx.session, invite);
+    await stores.organizations.noteInviteChange(tx, organizationId);
+    await stores.invites.insert(tx, invite);
     tx.emit(inviteCreated(invite, stamp));
     return { response: { invite: inviteMessage(invite), code }, alsoDemands, sealed: true };
   });
@@ -58,8 +58,8 @@ async function checkNoMember(
   organizationId: string,
   email: string,
 ): Promise<void> {
-  const account = await stores.accounts.findByEmailIn(tx.session, comparable(email));
+  const account = await stores.accounts.findByEmailIn(tx, comparable(email));
   if (account === undefined) return;
-  const member = await stores.members.findIn(tx.session, organizationId, account._id);
+  const member = await stores.members.findIn(tx, organizationId, account._id);
   if (member !== undefined) throw errors.alreadyMember(account._id);
 }

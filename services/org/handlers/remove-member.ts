@@ -22,7 +22,7 @@ export async function removeMember(
   const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
   return await eventLog.mutate(call, RemoveMemberResponse, async (tx) => {
     const { organization, membership } = await reauthorizeInTransaction(stores, tx, ask);
-    const member = await stores.members.findIn(tx.session, organizationId, accountId);
+    const member = await stores.members.findIn(tx, organizationId, accountId);
     if (member === undefined) throw errors.memberNotFound(accountId);
     checkWithinOwn(membership.level, member.level);
     checkEtag(etag, member.revision);

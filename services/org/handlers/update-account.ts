@@ -38,7 +38,7 @@ export async function updateAccount(
   const shown = (account: AccountDocument) =>
     unreadable.has(account.currentProjectId) ? { ...account, currentProjectId: '' } : account;
   return await eventLog.mutate(call, UpdateAccountResponse, async (tx) => {
-    const before = await stores.accounts.findIn(tx.session, accountId);
+    const before = await stores.accounts.findIn(tx, accountId);
     if (before === undefined) throw errors.accountNotFound(accountId);
     checkEtag(given.etag, before.revision);
     const changes = accountChanges(before, wanted);
@@ -49,7 +49,7 @@ export async function updateAccount(
     }
     if (changes.length === 0) return { response: { account: accountMessage(shown(before)) } };
     const changed = { ...after, revision: before.revision + 1, updateTime: tx.now };
-    await stores.accounts.save(tx.session, changed);
+    await stores.accounts.save(tx, changed);
     tx.emit(accountUpdated(changed, changes, { actor: call.actor, time: tx.now }));
     return { response: { account: accountMessage(shown(changed)) } };
   });

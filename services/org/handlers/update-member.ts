@@ -27,7 +27,7 @@ export async function updateMember(
   const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
   return await eventLog.mutate(call, UpdateMemberResponse, async (tx) => {
     const { organization, membership } = await reauthorizeInTransaction(stores, tx, ask);
-    const before = await stores.members.findIn(tx.session, organizationId, accountId);
+    const before = await stores.members.findIn(tx, organizationId, accountId);
     if (before === undefined) throw errors.memberNotFound(accountId);
     checkWithinOwn(membership.level, before.level, level);
     checkEtag(wanted.etag, before.revision);
@@ -35,7 +35,7 @@ export async function updateMember(
     const stepsDown = caller === accountId && level < before.level;
     const demanded = highest(Level.LEVEL_ADMIN, before.level, level);
     const reauthorize = [{ organizationId, level: stepsDown ? level : demanded }];
-    const account = await stores.accounts.findIn(tx.session, accountId);
+    const account = await stores.accounts.findIn(tx, accountId);
     if (before.level === level) {
       // The call that lowered the level may still be waiting for its barrier.
       return { response: { member: memberMessage(before, account) }, reauthorize };
@@ -43,12 +43,12 @@ export async function updateMember(
     checkKeepsOwner(organization.ownerCount, before.level, level);
     const revision = organization.memberRevision + 1;
     const after = { ...before, level, revision };
-    await stores.organizations.save(tx.session, {
+    await stores.organizations.save(tx, {
       ...organization,
       ownerCount: organization.ownerCount + ownersAdded(before.level, level),
       memberRevision: revision,
     });
-    await stores.members.save(tx.session, after);
+    await stores.members.save(tx, after);
     tx.emit(memberUpdated(after, before.level, { actor: call.actor, time: tx.now }));
     const keepsAccess = level > before.level;
     if (!keepsAccess) {

@@ -35,7 +35,7 @@ export async function updateOrganization(
       return { response: { organization }, keepsAccess };
     }
     const after = { ...before, ...wanted, revision: before.revision + 1, updateTime: tx.now };
-    await stores.organizations.save(tx.session, after);
+    await stores.organizations.save(tx, after);
     tx.emit(organizationUpdated(after, changes, { actor: call.actor, time: tx.now }));
     const organization = organizationMessage(after, membership.level);
     return { response: { organization }, keepsAccess };

@@ -150,7 +150,7 @@ class LogFollower {
     const between = events.flatMap((event) => documentOf(event) ?? []);
     const step = { id: ulid().toLowerCase(), actor: 'silo', signal, permits: undefined };
     const { value } = await this.#eventLog.decide(step, (tx) =>
-      this.#activity.advance(tx.session, service, { from, to, between }),
+      this.#activity.advance(tx, service, { from, to, between }),
     );
     return value;
   }

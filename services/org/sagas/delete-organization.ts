@@ -99,7 +99,7 @@ async function deleteOrganization(
   tx: Transaction,
   { organizationId, actor }: { organizationId: string; actor: string },
 ): Promise<void> {
-  const before = await stores.organizations.findIn(tx.session, organizationId);
+  const before = await stores.organizations.findIn(tx, organizationId);
   if (before === undefined) throw new TypeError(`${organizationId} is not there to be deleted`);
   const after = {
     ...before,
@@ -110,8 +110,8 @@ async function deleteOrganization(
     updateTime: tx.now,
     deleteTime: tx.now,
   };
-  await stores.organizations.save(tx.session, after);
-  await stores.members.removeAll(tx.session, organizationId);
-  await stores.invites.removeAll(tx.session, organizationId);
+  await stores.organizations.save(tx, after);
+  await stores.members.removeAll(tx, organizationId);
+  await stores.invites.removeAll(tx, organizationId);
   tx.emit(organizationDeleted(after, { actor, time: tx.now }));
 }

@@ -33,8 +33,8 @@ export async function foundOrganization(
 ): Promise<void> {
   const stamp = { actor, time: tx.now };
   const organization = newOrganization(founding);
-  await stores.organizations.insert(tx.session, organization);
-  const owner = await stores.members.insert(tx.session, firstMembership(founding));
+  await stores.organizations.insert(tx, organization);
+  const owner = await stores.members.insert(tx, firstMembership(founding));
   tx.emit(organizationCreated(organization, owner.accountId, stamp));
   tx.emit(memberAdded(owner, stamp));
 }

@@ -1,7 +1,8 @@
 import { errors } from '@silo/errors/errors.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import { isDuplicateKey } from '@silo/mongo/from-mongo.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
-import type { ClientSession, Db } from 'mongodb';
+import type { Db } from 'mongodb';
 import type { AccountDocument } from './documents.ts';
 
 /** Opens the service's accounts. Each belongs to nobody but itself: its id is the tenant. */
@@ -9,12 +10,12 @@ export function createAccountStore(db: Db) {
   const accounts = db.collection<AccountDocument>('accounts', collectionOptions);
   return {
     /** Adds an account. Refuses with EMAIL_TAKEN. */
-    async insert(session: ClientSession, account: AccountDocument): Promise<void> {
+    async insert({ session }: Transaction, account: AccountDocument): Promise<void> {
       await orEmailTaken(accounts.insertOne(account, { session }));
     },
 
     /** Writes an account that this transaction has read. Refuses with EMAIL_TAKEN. */
-    async save(session: ClientSession, account: AccountDocument): Promise<void> {
+    async save({ session }: Transaction, account: AccountDocument): Promise<void> {
       await orEmailTaken(accounts.replaceOne({ _id: account._id }, account, { session }));
     },
 
@@ -34,13 +35,16 @@ export function createAccountStore(db: Db) {
       return new Map(found.map((account) => [account._id, account]));
     },
 
-    async findIn(session: ClientSession, accountId: string): Promise<AccountDocument | undefined> {
+    async findIn(
+      { session }: Transaction,
+      accountId: string,
+    ): Promise<AccountDocument | undefined> {
       return (await accounts.findOne({ _id: accountId }, { session })) ?? undefined;
     },
 
     /** By its e-mail in the form in which e-mails are compared. */
     async findByEmailIn(
-      session: ClientSession,
+      { session }: Transaction,
       comparableEmail: string,
     ): Promise<AccountDocument | undefined> {
       return (await accounts.findOne({ comparableEmail }, { session })) ?? undefined;

@@ -1,8 +1,9 @@
+import type { Transaction } from '@silo/log/event-log.ts';
 import type { Position } from '@silo/log/position.ts';
 import { fromMongo, isDuplicateKey } from '@silo/mongo/from-mongo.ts';
 import { type Page, readPage } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
-import type { ClientSession, Db } from 'mongodb';
+import type { Db } from 'mongodb';
 import type { Entry } from '../rules/activity-entry.ts';
 
 /** An entry with its place in its own log, which orders what happened in one instant. */
@@ -54,7 +55,7 @@ export function createActivityStore(db: Db) {
      * Goes from one position to the next with what lies between; false where another was faster.
      */
     async advance(
-      session: ClientSession,
+      { session }: Transaction,
       service: FollowedService,
       step: { from: Position; to: Position; between: readonly ActivityDocument[] },
     ): Promise<boolean> {

@@ -1,8 +1,12 @@
+import type { Transaction } from '@silo/log/event-log.ts';
 import { type Page, readPage } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions } from '@silo/mongo/read.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import type { ClientSession, Db, Filter } from 'mongodb';
+import type { Db, Filter } from 'mongodb';
 import type { InviteDocument } from './documents.ts';
+
+/** The transaction of a statement. */
+type InTransaction = Pick<Transaction, 'session'>;
 
 /** Which invite, of which organization. */
 export type InviteName = { id: string; organizationId: string };
@@ -14,7 +18,7 @@ export type InviteName = { id: string; organizationId: string };
 export function createInviteStore(db: Db) {
   const invites = db.collection<InviteDocument>('invites', collectionOptions);
 
-  async function findNames(session: ClientSession, filter: Filter<InviteDocument>, limit = 0) {
+  async function findNames({ session }: InTransaction, filter: Filter<InviteDocument>, limit = 0) {
     const options = {
       session,
       projection: { organizationId: 1 },
@@ -25,26 +29,29 @@ export function createInviteStore(db: Db) {
     return found.map(({ _id: id, organizationId }): InviteName => ({ id, organizationId }));
   }
 
-  async function removeMany(session: ClientSession, names: readonly InviteName[]): Promise<void> {
+  async function removeMany(
+    { session }: InTransaction,
+    names: readonly InviteName[],
+  ): Promise<void> {
     if (names.length === 0) return;
     await invites.deleteMany({ _id: { $in: names.map(({ id }) => id) } }, { session });
   }
 
   /** Removes what one organization has of these: bounded by its limit of open invites. */
-  async function removeWhere(session: ClientSession, filter: Filter<InviteDocument>) {
-    const names = await findNames(session, filter);
-    await removeMany(session, names);
+  async function removeWhere({ session }: InTransaction, filter: Filter<InviteDocument>) {
+    const names = await findNames({ session }, filter);
+    await removeMany({ session }, names);
     return names;
   }
 
   return {
-    async insert(session: ClientSession, invite: InviteDocument): Promise<void> {
+    async insert({ session }: InTransaction, invite: InviteDocument): Promise<void> {
       await invites.insertOne(invite, { session });
     },
 
     /** An organization's invite that has not expired. */
     async findOpenIn(
-      session: ClientSession,
+      { session }: InTransaction,
       organizationId: string,
       inviteId: string,
       now: Date,
@@ -55,47 +62,67 @@ export function createInviteStore(db: Db) {
 
     /** The code identifies the organization. */
     async findByCodeIn(
-      session: ClientSession,
+      { session }: InTransaction,
       codeHash: Uint8Array,
     ): Promise<InviteDocument | undefined> {
       return (await invites.findOne({ codeHash: Buffer.from(codeHash) }, { session })) ?? undefined;
     },
 
-    async remove(session: ClientSession, organizationId: string, inviteId: string): Promise<void> {
+    async remove(
+      { session }: InTransaction,
+      organizationId: string,
+      inviteId: string,
+    ): Promise<void> {
       await invites.deleteOne({ _id: inviteId, organizationId }, { session });
     },
 
     /** How many of an organization's invites have not expired. */
-    async countOpen(session: ClientSession, organizationId: string, now: Date): Promise<number> {
+    async countOpen(
+      { session }: InTransaction,
+      organizationId: string,
+      now: Date,
+    ): Promise<number> {
       const filter = { organizationId, expireTime: { $gt: now } };
       return await invites.countDocuments(filter, { session });
     },
 
     /** Removes an organization's invites of one e-mail. */
-    async removeOfEmail(session: ClientSession, organizationId: string, comparableEmail: string) {
-      return await removeWhere(session, { organizationId, comparableEmail });
+    async removeOfEmail(
+      { session }: InTransaction,
+      organizationId: string,
+      comparableEmail: string,
+    ) {
+      return await removeWhere({ session }, { organizationId, comparableEmail });
     },
 
     /** Removes an organization's invites of one e-mail, and the inviter's above the level. */
     async removeOfMember(
-      session: ClientSession,
+      { session }: InTransaction,
       organizationId: string,
       ended: { comparableEmail: string; inviterAccountId: string; aboveLevel: Level },
     ) {
       const { comparableEmail, inviterAccountId, aboveLevel } = ended;
       const made = { inviterAccountId, level: { $gt: aboveLevel } };
-      return await removeWhere(session, { organizationId, $or: [{ comparableEmail }, made] });
+      return await removeWhere({ session }, { organizationId, $or: [{ comparableEmail }, made] });
     },
 
     /** Invites for these e-mails in all organizations, at most `limit` of them. */
-    async findOfEmails(session: ClientSession, comparableEmails: readonly string[], limit: number) {
-      return await findNames(session, { comparableEmail: { $in: [...comparableEmails] } }, limit);
+    async findOfEmails(
+      { session }: InTransaction,
+      comparableEmails: readonly string[],
+      limit: number,
+    ) {
+      return await findNames(
+        { session },
+        { comparableEmail: { $in: [...comparableEmails] } },
+        limit,
+      );
     },
 
     removeMany,
 
     /** Removes every invite of one organization. */
-    async removeAll(session: ClientSession, organizationId: string): Promise<void> {
+    async removeAll({ session }: InTransaction, organizationId: string): Promise<void> {
       await invites.deleteMany({ organizationId }, { session });
     },
 

@@ -1,9 +1,10 @@
+import type { Transaction } from '@silo/log/event-log.ts';
 import { findAsOfNow } from '@silo/mongo/as-of-now.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { type Page, readPage } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions } from '@silo/mongo/read.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import type { ClientSession, Db } from 'mongodb';
+import type { Db } from 'mongodb';
 import type { MembershipDocument } from './documents.ts';
 
 /** Where a page of members begins: after this one. */
@@ -14,7 +15,7 @@ export function createMemberStore(db: Db) {
   const members = db.collection<MembershipDocument>('memberships', collectionOptions);
   return {
     async insert(
-      session: ClientSession,
+      { session }: Transaction,
       membership: Omit<MembershipDocument, '_id'>,
     ): Promise<MembershipDocument> {
       const _id = membershipId(membership.accountId, membership.organizationId);
@@ -24,21 +25,25 @@ export function createMemberStore(db: Db) {
     },
 
     /** Writes a membership that this transaction has read. */
-    async save(session: ClientSession, membership: MembershipDocument): Promise<void> {
+    async save({ session }: Transaction, membership: MembershipDocument): Promise<void> {
       await members.replaceOne({ _id: membership._id }, membership, { session });
     },
 
-    async remove(session: ClientSession, organizationId: string, accountId: string): Promise<void> {
+    async remove(
+      { session }: Transaction,
+      organizationId: string,
+      accountId: string,
+    ): Promise<void> {
       await members.deleteOne({ _id: membershipId(accountId, organizationId) }, { session });
     },
 
     /** Removes every member of one organization. */
-    async removeAll(session: ClientSession, organizationId: string): Promise<void> {
+    async removeAll({ session }: Transaction, organizationId: string): Promise<void> {
       await members.deleteMany({ organizationId }, { session });
     },
 
     async findIn(
-      session: ClientSession,
+      { session }: Transaction,
       organizationId: string,
       accountId: string,
     ): Promise<MembershipDocument | undefined> {

@@ -1,6 +1,7 @@
+import type { Transaction } from '@silo/log/event-log.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
-import type { ClientSession, Db } from 'mongodb';
+import type { Db } from 'mongodb';
 import type { OrganizationDocument } from './documents.ts';
 
 const open = { deleteTime: { $exists: false } } as const;
@@ -9,17 +10,17 @@ const open = { deleteTime: { $exists: false } } as const;
 export function createOrganizationStore(db: Db) {
   const organizations = db.collection<OrganizationDocument>('organizations', collectionOptions);
   return {
-    async insert(session: ClientSession, organization: OrganizationDocument): Promise<void> {
+    async insert({ session }: Transaction, organization: OrganizationDocument): Promise<void> {
       await organizations.insertOne(organization, { session });
     },
 
     /** Writes an organization that this transaction has read. */
-    async save(session: ClientSession, organization: OrganizationDocument): Promise<void> {
+    async save({ session }: Transaction, organization: OrganizationDocument): Promise<void> {
       await organizations.replaceOne({ _id: organization._id }, organization, { session });
     },
 
     /** Makes this transaction conflict with every other change of members or invites. */
-    async noteInviteChange(session: ClientSession, organizationId: string): Promise<void> {
+    async noteInviteChange({ session }: Transaction, organizationId: string): Promise<void> {
       const change = { $inc: { inviteRevision: 1 } };
       await organizations.updateOne({ _id: organizationId, ...open }, change, { session });
     },
@@ -45,7 +46,7 @@ export function createOrganizationStore(db: Db) {
     },
 
     async findIn(
-      session: ClientSession,
+      { session }: Transaction,
       organizationId: string,
     ): Promise<OrganizationDocument | undefined> {
       const found = await organizations.findOne({ _id: organizationId, ...open }, { session });

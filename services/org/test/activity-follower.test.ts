@@ -228,13 +228,10 @@ test('activity pages stay put while new entries arrive, and show one organizatio
     const to = { sequence: from.sequence + between.length, incarnation: 'one' };
     const step = { from, to, between };
     t.true(
-      await decide(({ session }) => stores.activity.advance(session, 'token', step)),
+      await decide((tx) => stores.activity.advance(tx, 'token', step)),
       'the position was as expected',
     );
-    t.false(
-      await decide(({ session }) => stores.activity.advance(session, 'token', step)),
-      'a step counts once',
-    );
+    t.false(await decide((tx) => stores.activity.advance(tx, 'token', step)), 'a step counts once');
     from = to;
   };
   await add(

@@ -213,7 +213,7 @@ test('ending a membership deletes the invites for its e-mail', async (t) => {
   await join(harness, ada, 'bob@example.com', LEVEL_MEMBER);
   // As a race of InviteMember with ChangeEmail may leave it.
   const stray = anInvite(organizationId, 'bob@example.com', { inviterAccountId: ada });
-  await decide(async ({ session }) => await stores.invites.insert(session, stray));
+  await decide(async (tx) => await stores.invites.insert(tx, stray));
   await endMembershipOf(harness, ada);
   t.deepEqual(await openInvites(harness), []);
   t.is((await emittedEvents()).at(-1), 'invite_deleted');

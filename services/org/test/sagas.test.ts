@@ -177,13 +177,13 @@ test('a deletion is rejected for another etag, and for a caller that is not an o
   const { dependencies, call, signUp, stores, decide } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   const { accountId: admin } = await signUp('bob@example.com');
-  await decide(({ session, now }) =>
-    stores.members.insert(session, {
+  await decide((tx) =>
+    stores.members.insert(tx, {
       accountId: admin,
       organizationId,
       level: 2,
       revision: 2,
-      joinTime: now,
+      joinTime: tx.now,
     }),
   );
   const remove = bind(deleteOrganization, dependencies);

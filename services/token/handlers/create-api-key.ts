@@ -29,9 +29,9 @@ export async function createApiKey(
   const { secret, stored } = freshKeySecret();
   const id = newId('key');
   return await eventLog.mutate(call, CreateApiKeyResponse, async (tx) => {
-    const { session, now } = tx;
-    await keys.lockAccount(session, accountId);
-    const fact = await keys.findFactIn(session, accountId, keyHash);
+    const { now } = tx;
+    await keys.lockAccount(tx, accountId);
+    const fact = await keys.findFactIn(tx, accountId, keyHash);
     const caller = checkStillCaller(fact, now);
     if (isRestricted(caller)) throw errors.keyRestricted();
     checkWithinCaller(settings, caller);

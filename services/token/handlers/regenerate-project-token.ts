@@ -17,20 +17,17 @@ export async function regenerateProjectToken(
 ): Promise<Outcome<RegenerateProjectTokenResponse>> {
   const { id: organizationId } = targetOrganization(call);
   const fresh = freshToken();
-  return await eventLog.mutate(
-    call,
-    RegenerateProjectTokenResponse,
-    async ({ session, now, emit }) => {
-      const present = await projectTokens.findIn(session, projectId);
-      const { after, events } = replaceToken(
-        present,
-        fresh,
-        { organizationId, expectedFingerprint },
-        { actor: call.actor, now },
-      );
-      await projectTokens.save(session, after);
-      for (const event of events) emit(event);
-      return { response: { projectToken: toProjectToken(after) } };
-    },
-  );
+  return await eventLog.mutate(call, RegenerateProjectTokenResponse, async (tx) => {
+    const { now, emit } = tx;
+    const present = await projectTokens.findIn(tx, projectId);
+    const { after, events } = replaceToken(
+      present,
+      fresh,
+      { organizationId, expectedFingerprint },
+      { actor: call.actor, now },
+    );
+    await projectTokens.save(tx, after);
+    for (const event of events) emit(event);
+    return { response: { projectToken: toProjectToken(after) } };
+  });
 }

@@ -1,6 +1,7 @@
+import type { Transaction } from '@silo/log/event-log.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { EndedKey } from '@silo/rpc/repeat-access.ts';
-import type { ClientSession, Db } from 'mongodb';
+import type { Db } from 'mongodb';
 import type { EndedKeyDocument } from './documents.ts';
 
 const keptMs = 24 * 60 * 60 * 1000;
@@ -16,7 +17,7 @@ export function createEndedKeyStore(db: Db) {
   const ended = db.collection<EndedKeyDocument>('dead_keys', collectionOptions);
   return {
     async insert(
-      session: ClientSession,
+      { session }: Transaction,
       keyHash: Uint8Array,
       { accountId, keyId, requestKey }: EndedKey,
       now: Date,
@@ -28,7 +29,7 @@ export function createEndedKeyStore(db: Db) {
     },
 
     /** Forgets how these secrets ended: something else has ended them since. */
-    async remove(session: ClientSession, keyHashes: readonly Uint8Array[]): Promise<void> {
+    async remove({ session }: Transaction, keyHashes: readonly Uint8Array[]): Promise<void> {
       const ids = keyHashes.map((hash) => Buffer.from(hash));
       await ended.deleteMany({ _id: { $in: ids } }, { session });
     },

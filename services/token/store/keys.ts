@@ -1,12 +1,16 @@
+import type { Transaction } from '@silo/log/event-log.ts';
 import { findAsOfNow } from '@silo/mongo/as-of-now.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { type Page, readPage } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { UsedKey } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
-import type { ClientSession, Db } from 'mongodb';
+import type { Db } from 'mongodb';
 import { secretExpiry } from '../rules/key-secrets.ts';
 import type { AccountDocument, KeyDocument, KeySecret, KeySecretDocument } from './documents.ts';
+
+/** The transaction of a statement. */
+type InTransaction = Pick<Transaction, 'session'>;
 
 /** Of the uses of many keys at once, which nobody waits for. */
 const useTimeMaxMs = 10_000;
@@ -29,7 +33,7 @@ export function createKeyStore(db: Db) {
   const secrets = db.collection<KeySecretDocument>('key_secrets', collectionOptions);
   const accounts = db.collection<AccountDocument>('accounts', collectionOptions);
 
-  async function saveSecrets(session: ClientSession, key: KeyDocument): Promise<void> {
+  async function saveSecrets({ session }: InTransaction, key: KeyDocument): Promise<void> {
     for (const secret of key.secrets) {
       const document = secretDocument(key, secret);
       await secrets.replaceOne({ _id: secret.hash }, document, { session, upsert: true });
@@ -38,7 +42,7 @@ export function createKeyStore(db: Db) {
 
   return {
     /** Makes this transaction and every other one that changes keys of the account exclude each other. */
-    async lockAccount(session: ClientSession, accountId: string): Promise<void> {
+    async lockAccount({ session }: InTransaction, accountId: string): Promise<void> {
       await accounts.updateOne(
         { _id: accountId },
         { $inc: { revision: 1 } },
@@ -47,34 +51,34 @@ export function createKeyStore(db: Db) {
     },
 
     /** Adds a key to an account that this transaction has locked. */
-    async insert(session: ClientSession, key: KeyDocument): Promise<void> {
+    async insert({ session }: InTransaction, key: KeyDocument): Promise<void> {
       await keys.insertOne(key, { session });
-      await saveSecrets(session, key);
+      await saveSecrets({ session }, key);
     },
 
     /** When each of an account's keys expires. */
-    async listExpiries(session: ClientSession, accountId: string): Promise<KeyExpiry[]> {
+    async listExpiries({ session }: InTransaction, accountId: string): Promise<KeyExpiry[]> {
       const projection = { expireTime: 1 };
       return await keys.find<KeyExpiry>({ accountId }, { session, projection }).toArray();
     },
 
     /** Writes a key that this transaction has read; secrets that it no longer has are dead. */
-    async save(session: ClientSession, key: KeyDocument): Promise<void> {
+    async save({ session }: InTransaction, key: KeyDocument): Promise<void> {
       const { _id, accountId } = key;
       await keys.replaceOne({ _id, accountId }, key, { session });
       const kept = key.secrets.map(({ hash }) => hash);
       await secrets.deleteMany({ keyId: _id, accountId, _id: { $nin: kept } }, { session });
-      await saveSecrets(session, key);
+      await saveSecrets({ session }, key);
     },
 
     /** Removes a key and its secrets. */
-    async remove(session: ClientSession, accountId: string, keyId: string): Promise<void> {
+    async remove({ session }: InTransaction, accountId: string, keyId: string): Promise<void> {
       await keys.deleteOne({ _id: keyId, accountId }, { session });
       await secrets.deleteMany({ keyId, accountId }, { session });
     },
 
     async findIn(
-      session: ClientSession,
+      { session }: InTransaction,
       accountId: string,
       keyId: string,
     ): Promise<KeyDocument | undefined> {
@@ -83,7 +87,7 @@ export function createKeyStore(db: Db) {
 
     /** The fact of one of the account's secrets, in this transaction's snapshot. */
     async findFactIn(
-      session: ClientSession,
+      { session }: InTransaction,
       accountId: string,
       keyHash: Uint8Array,
     ): Promise<KeyFact | undefined> {

@@ -1,7 +1,8 @@
+import type { Transaction } from '@silo/log/event-log.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { TokenFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
-import type { ClientSession, Db } from 'mongodb';
+import type { Db } from 'mongodb';
 import type { ProjectDocument, ProjectTokenDocument } from './documents.ts';
 
 /** The project tokens: at most one of each project is live. */
@@ -12,7 +13,10 @@ export function createProjectTokenStore(db: Db) {
   const projects = db.collection<ProjectDocument>('projects', collectionOptions);
   const tokens = db.collection<ProjectTokenDocument>('project_tokens', collectionOptions);
   return {
-    async findIn(session: ClientSession, projectId: string): Promise<ProjectDocument | undefined> {
+    async findIn(
+      { session }: Transaction,
+      projectId: string,
+    ): Promise<ProjectDocument | undefined> {
       return (await projects.findOne({ _id: projectId }, { session })) ?? undefined;
     },
 
@@ -26,7 +30,7 @@ export function createProjectTokenStore(db: Db) {
      * state, answers that one and changes nothing.
      */
     async insert(
-      session: ClientSession,
+      { session }: Transaction,
       { _id, ...first }: ProjectDocument,
     ): Promise<ProjectDocument | undefined> {
       const present = await projects.findOneAndUpdate(
@@ -41,7 +45,7 @@ export function createProjectTokenStore(db: Db) {
     },
 
     /** Writes a project's state; only its current token is live from then on. */
-    async save(session: ClientSession, project: ProjectDocument): Promise<void> {
+    async save({ session }: Transaction, project: ProjectDocument): Promise<void> {
       const { _id: projectId, current } = project;
       await projects.replaceOne({ _id: projectId }, project, { session, upsert: true });
       await tokens.deleteMany({ projectId }, { session });

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import type { Transaction } from '@silo/log/event-log.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
 import { fakeClock } from '@silo/runtime/clock.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test, { type ExecutionContext } from 'ava';
-import { BSON, type ClientSession, MongoClient } from 'mongodb';
+import { BSON, MongoClient } from 'mongodb';
 import { required } from '../../../test/harness/environment.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
 import type { KeyDocument } from '../store/documents.ts';
@@ -19,8 +20,8 @@ async function open(t: ExecutionContext) {
   const { db } = connection;
   await setUpStore(db);
   await setUpStore(db);
-  const decide = async <T>(body: (session: ClientSession) => Promise<T>) =>
-    (await eventLog.decide(mutation(), ({ session }) => body(session))).value;
+  const decide = async <T>(body: (tx: Transaction) => Promise<T>) =>
+    (await eventLog.decide(mutation(), (tx) => body(tx))).value;
   const { signal } = new AbortController();
   return {
     ...{ db, decide, signal, keys: createKeyStore(db), endedKeys: createEndedKeyStore(db) },
@@ -33,13 +34,13 @@ const theirs = keyDocument({ accountId: 'acc_2', name: 'theirs' });
 
 test('a key is found, listed, saved and removed only as one of its own account', async (t) => {
   const { keys, decide, signal } = await open(t);
-  await decide((session) => keys.insert(session, mine));
-  await decide((session) => keys.insert(session, theirs));
+  await decide((tx) => keys.insert(tx, mine));
+  await decide((tx) => keys.insert(tx, theirs));
   t.like(await keys.find('acc_1', mine._id, signal), { name: 'mine' });
   t.is(await keys.find('acc_1', theirs._id, signal), undefined);
-  t.is(await decide((session) => keys.findIn(session, 'acc_1', theirs._id)), undefined);
+  t.is(await decide((tx) => keys.findIn(tx, 'acc_1', theirs._id)), undefined);
   const [{ hash }] = theirs.secrets;
-  t.is(await decide((session) => keys.findFactIn(session, 'acc_1', hash)), undefined);
+  t.is(await decide((tx) => keys.findFactIn(tx, 'acc_1', hash)), undefined);
   const listed = await keys.listOfAccount('acc_1', { size: 10 }, signal);
   t.deepEqual(
     listed.items.map(({ name }) => name),
@@ -47,8 +48,8 @@ test('a key is found, listed, saved and removed only as one of its own account',
   );
   const none = await keys.listOfAccount('acc_1', { only: theirs._id, size: 10 }, signal);
   t.deepEqual(none.items, []);
-  await decide((session) => keys.remove(session, 'acc_1', theirs._id));
-  await decide((session) => keys.save(session, { ...mine, name: 'renamed' }));
+  await decide((tx) => keys.remove(tx, 'acc_1', theirs._id));
+  await decide((tx) => keys.save(tx, { ...mine, name: 'renamed' }));
   t.like(await keys.find('acc_2', theirs._id, signal), { name: 'theirs' });
   t.like(await keys.readFact(hash, signal), { keyId: theirs._id, accountId: 'acc_2' });
   t.like(await keys.find('acc_1', mine._id, signal), { name: 'renamed' });
@@ -73,7 +74,7 @@ test('keys are listed by id, page after page', async (t) => {
   const { keys, decide, signal } = await open(t);
   const ids = ['a', 'b', 'c'].map((letter) => `key_${letter}`);
   for (const _id of [...ids].reverse()) {
-    await decide((session) => keys.insert(session, keyDocument({ _id })));
+    await decide((tx) => keys.insert(tx, keyDocument({ _id })));
   }
   const list = async (page: Parameters<typeof keys.listOfAccount>[1]) =>
     (await keys.listOfAccount('acc_1', page, signal)).items.map(({ _id }) => _id);
@@ -87,30 +88,30 @@ test('a secret’s fact says what its key says, from the same commit', async (t)
   const [old] = mine.secrets;
   const fresh = secretNamed('fresh');
   const overlapEnd = new Date(now.getTime() + 1_000);
-  await decide((session) => keys.insert(session, mine));
+  await decide((tx) => keys.insert(tx, mine));
   const rolled = keyDocument({
     ...{ ...mine, scopes: ['key:read'], disabled: true },
     secrets: [fresh, { ...old, expireTime: overlapEnd }],
   });
-  await decide((session) => keys.save(session, rolled));
+  await decide((tx) => keys.save(tx, rolled));
   const fact = { keyId: mine._id, accountId: 'acc_1', scopes: ['key:read'], disabled: true };
   t.like(await keys.readFact(fresh.hash, signal), { ...fact, expireTime: undefined });
   t.like(await keys.readFact(old.hash, signal), { ...fact, expireTime: overlapEnd });
-  await decide((session) => keys.save(session, { ...rolled, secrets: [fresh] }));
+  await decide((tx) => keys.save(tx, { ...rolled, secrets: [fresh] }));
   t.is(await keys.readFact(old.hash, signal), undefined);
-  await decide((session) => keys.remove(session, 'acc_1', mine._id));
+  await decide((tx) => keys.remove(tx, 'acc_1', mine._id));
   t.is(await keys.readFact(fresh.hash, signal), undefined);
 });
 
 test('changes of the keys of one account happen one after another', async (t) => {
   const { keys, decide } = await open(t);
-  await decide((session) => keys.insert(session, theirs));
+  await decide((tx) => keys.insert(tx, theirs));
   const counted = await Promise.all(
     Array.from({ length: 5 }, () =>
-      decide(async (session) => {
-        await keys.lockAccount(session, 'acc_1');
-        await keys.insert(session, keyDocument());
-        return (await keys.listExpiries(session, 'acc_1')).length;
+      decide(async (tx) => {
+        await keys.lockAccount(tx, 'acc_1');
+        await keys.insert(tx, keyDocument());
+        return (await keys.listExpiries(tx, 'acc_1')).length;
       }),
     ),
   );
@@ -128,17 +129,17 @@ test('a project has one live token, and another project keeps its own', async (t
     };
   };
   const fact = (name: string) => projectTokens.readFact(secretNamed(name).hash, signal);
-  await decide((session) => projectTokens.save(session, state('prj_1', 'one', 1)));
-  await decide((session) => projectTokens.insert(session, state('prj_2', 'two', 1)));
-  await decide((session) => projectTokens.save(session, state('prj_1', 'new one', 3)));
+  await decide((tx) => projectTokens.save(tx, state('prj_1', 'one', 1)));
+  await decide((tx) => projectTokens.insert(tx, state('prj_2', 'two', 1)));
+  await decide((tx) => projectTokens.save(tx, state('prj_1', 'new one', 3)));
   t.is(await fact('one'), undefined);
   t.deepEqual(await fact('new one'), { projectId: 'prj_1' });
   t.deepEqual(await fact('two'), { projectId: 'prj_2' });
   t.like(await projectTokens.find('prj_2', signal), { current: { token: 'two' } });
   t.is(await projectTokens.find('prj_3', signal), undefined);
-  await decide((session) => projectTokens.save(session, { _id: 'prj_1', revision: 4 }));
+  await decide((tx) => projectTokens.save(tx, { _id: 'prj_1', revision: 4 }));
   t.is(await fact('new one'), undefined);
-  t.deepEqual(await decide((session) => projectTokens.findIn(session, 'prj_1')), {
+  t.deepEqual(await decide((tx) => projectTokens.findIn(tx, 'prj_1')), {
     ...{ _id: 'prj_1', revision: 4 },
   });
 });
@@ -147,21 +148,21 @@ test('a key that ended itself is known for a day, and only by its own secret', a
   const { endedKeys, decide, signal } = await open(t);
   const { hash } = secretNamed('dead');
   const owner = { accountId: 'acc_1', keyId: 'key_1', requestKey: Buffer.alloc(32, 1) };
-  await decide((session) => endedKeys.insert(session, hash, owner, now));
-  await decide((session) => endedKeys.insert(session, hash, owner, now));
+  await decide((tx) => endedKeys.insert(tx, hash, owner, now));
+  await decide((tx) => endedKeys.insert(tx, hash, owner, now));
   const dayMs = 24 * 60 * 60 * 1000;
   t.deepEqual(await endedKeys.find(hash, new Date(now.getTime() + dayMs - 1), signal), owner);
   t.is(await endedKeys.find(hash, new Date(now.getTime() + dayMs), signal), undefined);
   t.is(await endedKeys.find(secretNamed('other').hash, now, signal), undefined);
-  await decide((session) => endedKeys.remove(session, [hash]));
+  await decide((tx) => endedKeys.remove(tx, [hash]));
   t.is(await endedKeys.find(hash, now, signal), undefined);
 });
 
 test('the use of a key is noted at most once a minute, and only as one of its account', async (t) => {
   const { keys, decide, signal } = await open(t);
   const clock = fakeClock(now);
-  await decide((session) => keys.insert(session, mine));
-  await decide((session) => keys.insert(session, theirs));
+  await decide((tx) => keys.insert(tx, mine));
+  await decide((tx) => keys.insert(tx, theirs));
   const lastUse = async (accountId: string, keyId: string) =>
     (await keys.find(accountId, keyId, signal))?.lastUseTime;
   const usedAt = (expected: Date) =>

@@ -23,9 +23,10 @@ export async function openSubscription(
     permits: undefined,
   };
   const plan = Plan.PLAN_FREE;
-  await eventLog.decide(mutation, async ({ session, now, emit }) => {
-    if ((await subscriptions.findIn(session, organizationId)) !== undefined) return;
-    await subscriptions.insert(session, {
+  await eventLog.decide(mutation, async (tx) => {
+    const { now, emit } = tx;
+    if ((await subscriptions.findIn(tx, organizationId)) !== undefined) return;
+    await subscriptions.insert(tx, {
       ...{ _id: organizationId, plan, closed: false, revision: 1, intentRevision: 0 },
       ...{ createTime: now, updateTime: now },
     });
@@ -55,13 +56,14 @@ export async function closeSubscription(
     signal: call.signal,
     permits: undefined,
   };
-  await eventLog.decide(mutation, async ({ session, now }) => {
-    const present = await subscriptions.findIn(session, organizationId);
+  await eventLog.decide(mutation, async (tx) => {
+    const { now } = tx;
+    const present = await subscriptions.findIn(tx, organizationId);
     if (present === undefined || present.closed) return;
     const { billingDetails, ...kept } = present;
     const revision = present.revision + 1;
     const after = { ...kept, closed: true, revision, updateTime: now, closeTime: now };
-    await subscriptions.save(session, after, present.revision);
+    await subscriptions.save(tx, after, present.revision);
   });
   return {};
 }

@@ -52,7 +52,7 @@ export async function changeEmail(
       revision: before.revision + 1,
       updateTime: tx.now,
     };
-    await stores.accounts.save(tx.session, after);
+    await stores.accounts.save(tx, after);
     const changes = [{ field: 'email', from: '', to: '' }];
     tx.emit(accountUpdated(after, changes, { actor: call.actor, time: tx.now }));
     const rested = await findRested(stores, tx, before, email);
@@ -86,13 +86,13 @@ async function endSurplus(
 /** The account. Refuses with ACCOUNT_NOT_FOUND, or EMAIL_TAKEN where another has the e-mail. */
 async function readChangeable(
   { accounts }: Stores,
-  { session }: Transaction,
+  tx: Transaction,
   accountId: string,
   email: string,
 ): Promise<AccountDocument> {
-  const account = await accounts.findIn(session, accountId);
+  const account = await accounts.findIn(tx, accountId);
   if (account === undefined) throw errors.accountNotFound(accountId);
-  const holder = await accounts.findByEmailIn(session, comparable(email));
+  const holder = await accounts.findByEmailIn(tx, comparable(email));
   if (holder !== undefined && holder._id !== accountId) throw errors.emailTaken();
   return account;
 }
@@ -100,13 +100,13 @@ async function readChangeable(
 /** The invites for the old or the new e-mail, one more than may end at once. */
 async function findRested(
   { invites }: Stores,
-  { session }: Transaction,
+  tx: Transaction,
   { comparableEmail }: AccountDocument,
   email: string,
 ): Promise<InviteName[]> {
   if (comparableEmail === comparable(email)) return [];
   const emails = [comparableEmail, comparable(email)];
-  return await invites.findOfEmails(session, emails, emailInvitesMax + 1);
+  return await invites.findOfEmails(tx, emails, emailInvitesMax + 1);
 }
 
 async function removeInvites(
@@ -115,7 +115,7 @@ async function removeInvites(
   ending: readonly InviteName[],
   actor: string,
 ): Promise<void> {
-  await invites.removeMany(tx.session, ending);
+  await invites.removeMany(tx, ending);
   for (const { id, organizationId } of ending) {
     tx.emit(inviteDeleted(organizationId, id, { actor, time: tx.now }));
   }

@@ -17,9 +17,9 @@ export async function endInvites(
 ): Promise<void> {
   const { member, level, actor } = ending;
   const { organizationId, accountId } = member;
-  const account = await stores.accounts.findIn(tx.session, accountId);
+  const account = await stores.accounts.findIn(tx, accountId);
   if (account === undefined) throw new TypeError(`${accountId} is a member, but no account`);
-  const removed = await stores.invites.removeOfMember(tx.session, organizationId, {
+  const removed = await stores.invites.removeOfMember(tx, organizationId, {
     comparableEmail: account.comparableEmail,
     inviterAccountId: accountId,
     aboveLevel: grantableMax(level),

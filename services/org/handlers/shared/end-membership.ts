@@ -15,13 +15,13 @@ export async function endMembership(
   const { organizationId, accountId, level } = member;
   checkKeepsOwner(organization.ownerCount, level, undefined);
   const revision = organization.memberRevision + 1;
-  await stores.organizations.save(tx.session, {
+  await stores.organizations.save(tx, {
     ...organization,
     ownerCount: organization.ownerCount + ownersAdded(level, undefined),
     memberCount: organization.memberCount - 1,
     memberRevision: revision,
   });
-  await stores.members.remove(tx.session, organizationId, accountId);
+  await stores.members.remove(tx, organizationId, accountId);
   const left = actor === accountId;
   tx.emit(memberRemoved({ ...member, revision }, left, { actor, time: tx.now }));
   await endInvites(stores, tx, { member, level: undefined, actor });

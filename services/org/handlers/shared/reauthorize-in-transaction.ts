@@ -24,9 +24,9 @@ export async function reauthorizeInTransaction(
   ask: { organizationId: string; accountId: string; least: Level },
 ): Promise<Reauthorized> {
   const { organizationId, accountId, least } = ask;
-  const organization = await stores.organizations.findIn(tx.session, organizationId);
+  const organization = await stores.organizations.findIn(tx, organizationId);
   if (organization === undefined) throw errors.organizationNotFound(organizationId);
-  const membership = await stores.members.findIn(tx.session, organizationId, accountId);
+  const membership = await stores.members.findIn(tx, organizationId, accountId);
   checkStillAllowed(membership?.level, least, organizationId);
   if (membership === undefined) throw errors.organizationNotFound(organizationId);
   return { organization, membership };

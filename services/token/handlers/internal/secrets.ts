@@ -23,9 +23,10 @@ export async function makeProjectToken(
   const { projectId } = request;
   const fresh = freshToken();
   const mutation = stepOf(call, request);
-  const { value } = await eventLog.decide(mutation, async ({ session, now, emit }) => {
+  const { value } = await eventLog.decide(mutation, async (tx) => {
+    const { now, emit } = tx;
     const { after, events } = firstToken(projectId, fresh, { actor: mutation.actor, now });
-    const present = await projectTokens.insert(session, after);
+    const present = await projectTokens.insert(tx, after);
     if (present !== undefined) return present.current?.token ?? '';
     for (const event of events) emit(event);
     return fresh.token;
@@ -44,13 +45,14 @@ export async function storeApiKey(
   const secret = { hash, masked, fingerprint: fingerprintOf(hash) };
   // The account acts: it is being created with this key.
   const mutation = stepOf(call, { correlationId: request.correlationId, actor: accountId });
-  await eventLog.decide(mutation, async ({ session, now, emit }) => {
-    await keys.lockAccount(session, accountId);
-    if ((await keys.findIn(session, accountId, id)) !== undefined) return;
+  await eventLog.decide(mutation, async (tx) => {
+    const { now, emit } = tx;
+    await keys.lockAccount(tx, accountId);
+    if ((await keys.findIn(tx, accountId, id)) !== undefined) return;
     const settings = { name, scopes, organizationIds: [], projectIds: [], expireTime: undefined };
     const init = { ...settings, id, accountId, secret };
     const { key, event } = newKey(init, { actor: mutation.actor, now });
-    await keys.insert(session, key);
+    await keys.insert(tx, key);
     emit(event);
   });
   return {};
@@ -64,11 +66,12 @@ export async function purgeProjectToken(
 ): Promise<PurgeProjectTokenResponse> {
   const { projectId } = request;
   const mutation = stepOf(call, request);
-  await eventLog.decide(mutation, async ({ session, now, emit }) => {
-    const present = await projectTokens.findIn(session, projectId);
+  await eventLog.decide(mutation, async (tx) => {
+    const { now, emit } = tx;
+    const present = await projectTokens.findIn(tx, projectId);
     const change = purgeToken(projectId, present, { actor: mutation.actor, now });
     if (change === undefined) return;
-    await projectTokens.save(session, change.after);
+    await projectTokens.save(tx, change.after);
     for (const event of change.events) emit(event);
   });
   return {};

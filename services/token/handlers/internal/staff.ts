@@ -32,7 +32,7 @@ export async function issueApiKey(
   const { secret, stored } = freshKeySecret();
   const init = { ...settings, id: newId('key'), accountId, secret: stored };
   return await eventLog.mutate(call, IssueApiKeyResponse, async (tx) => {
-    await keys.lockAccount(tx.session, accountId);
+    await keys.lockAccount(tx, accountId);
     const key = await addKey(keys, tx, init, call.actor);
     return { response: { apiKey: toApiKey(key, tx.now), secret }, sealed: true };
   });

@@ -10,21 +10,22 @@ import type { KeyStore } from '../../store/keys.ts';
  */
 export async function addKey(
   keys: KeyStore,
-  { session, now, emit }: Transaction,
+  tx: Transaction,
   init: Parameters<typeof newKey>[0],
   actor: string,
 ): Promise<KeyDocument> {
+  const { now, emit } = tx;
   const { accountId } = init;
-  const present = await keys.listExpiries(session, accountId);
+  const present = await keys.listExpiries(tx, accountId);
   const { key, event } = newKey(init, { actor, now });
   checkKeyCount([...present, key], now);
   for (const keyId of longExpired(present, now)) {
-    const old = await keys.findIn(session, accountId, keyId);
+    const old = await keys.findIn(tx, accountId, keyId);
     if (old === undefined) continue;
-    await keys.remove(session, accountId, keyId);
+    await keys.remove(tx, accountId, keyId);
     for (const ended of deleteKey(old, { actor: 'silo', now }).events) emit(ended);
   }
-  await keys.insert(session, key);
+  await keys.insert(tx, key);
   emit(event);
   return key;
 }

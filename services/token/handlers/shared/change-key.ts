@@ -43,11 +43,12 @@ export async function changeKey<Response>(
     keyHash,
     key: { accountId },
   } = keyCaller(call);
-  return await eventLog.mutate(call, codec, async ({ session, now, emit }) => {
-    await keys.lockAccount(session, accountId);
-    const fact = await keys.findFactIn(session, accountId, keyHash);
+  return await eventLog.mutate(call, codec, async (tx) => {
+    const { now, emit } = tx;
+    await keys.lockAccount(tx, accountId);
+    const fact = await keys.findFactIn(tx, accountId, keyHash);
     const caller = checkStillCaller(fact, now);
-    const key = await keys.findIn(session, accountId, keyId);
+    const key = await keys.findIn(tx, accountId, keyId);
     if (key === undefined || !isVisible(caller, key)) throw errors.keyNotFound(keyId);
     const context = { key, caller, occasion: { actor: call.actor, now } };
     const within = answer.within?.(context);
@@ -57,18 +58,18 @@ export async function changeKey<Response>(
     const decided = { sealed, keepsAccess, alsoDemands: [{ keyId, within }] };
     if (change === undefined) return { response: respond(key, now), ...decided };
     const { after, events } = change;
-    if (after === undefined) await keys.remove(session, accountId, keyId);
-    else await keys.save(session, after);
+    if (after === undefined) await keys.remove(tx, accountId, keyId);
+    else await keys.save(tx, after);
     if (after !== undefined && isExpired(key, now) && !isExpired(after, now)) {
-      checkKeyCount(await keys.listExpiries(session, accountId), now); // it counts again
+      checkKeyCount(await keys.listExpiries(tx, accountId), now); // it counts again
     }
     await endedKeys.remove(
-      session,
+      tx,
       key.secrets.map(({ hash }) => hash),
     );
     if (call.request && caller.keyId === keyId && endsCaller(caller, keyHash, after)) {
       const requestKey = call.request.key;
-      await endedKeys.insert(session, keyHash, { accountId, keyId, requestKey }, now);
+      await endedKeys.insert(tx, keyHash, { accountId, keyId, requestKey }, now);
     }
     for (const event of events) emit(event);
     return { response: respond(after ?? key, now), ...decided };
