@@ -145,7 +145,7 @@ withGrpcurl('grpcurl describes services with their comments and access rules', a
   };
   const service = await about('silo.token.v1.ProjectTokenService');
   t.regex(service, /service ProjectTokenService \{/);
-  t.regex(service, /Replaces a project's token; the old one is refused/);
+  t.regex(service, /Replaces a project's token; the old token is rejected/);
   const method = await about('silo.token.v1.ProjectTokenService.RegenerateProjectToken');
   t.regex(method, /silo\.common\.v1\.authorization\)? = /);
   t.regex(method, /scope:\s*"token:write"/);
@@ -163,7 +163,7 @@ withGrpcurl(
     };
     const message = await about('silo.token.v1.ApiKey');
     t.regex(message, /\.google\.protobuf\.Timestamp expire_time = 9;/);
-    t.regex(message, /When it stops working; absent if never\./);
+    t.regex(message, /Expiry time; absent if the key does not expire\./);
     t.regex(await about('google.protobuf.Timestamp'), /int64 seconds = 1/);
     t.regex(await about('google.rpc.ErrorInfo'), /string reason = 1;/);
     t.regex(await about('google.rpc.BadRequest'), /field_violations = 1;/);

@@ -209,7 +209,7 @@ test('health reports the state that the service sets, on both ports, for the ser
   const { statuses } = await closed.list({});
   t.is(statuses['silo.org.internal.v1.FactService']?.status, SERVING);
   await t.throwsAsync(open.check({ service: 'silo.org.internal.v1.FactService' }), {
-    message: /No such service/,
+    message: /Unknown service/,
   });
 });
 
