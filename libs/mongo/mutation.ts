@@ -12,7 +12,7 @@ export type RequestIdentity = {
 };
 
 /** What one mutation is, to the transaction that decides it. Every `Call` is one. */
-export type Mutation = {
+export type Mutation = Readonly<{
   /** Call id or saga id: `ce-correlationid`. */
   id: string;
   /** Who does it: `ce-authid`. */
@@ -36,7 +36,7 @@ export type Mutation = {
   allowed?: Demand[] | undefined;
   /** Refuses, by throwing, a retry of the recorded request. Undefined: every caller may retry. */
   checkRepeat?: ((record: RequestRecord) => Promise<void>) | undefined;
-};
+}>;
 
 /** A response as its handler returns it: the pipeline adds `propagation`. */
 export type Unpropagated<Response> = Omit<Response, 'propagation'>;

@@ -2,7 +2,7 @@ import type { Metadata } from '@grpc/grpc-js';
 import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import type { Logger } from 'pino';
 import { ulid } from 'ulid';
-import type { Call } from './call.ts';
+import type { CallDraft } from './call.ts';
 import { keyHashOf } from './credentials.ts';
 import { traceIdOf } from './trace-id.ts';
 
@@ -17,7 +17,7 @@ const endings: Record<Ending, [message: string, name: string]> = {
 
 /** One call that is being served: what its handler sees, and how it is ended from outside. */
 export class ActiveCall {
-  readonly call: Call;
+  readonly call: CallDraft;
   readonly startMs = performance.now();
   /** Where it came from: an IP address. */
   readonly address: string;
@@ -100,7 +100,7 @@ export class ActiveCall {
 }
 
 // A plain object with accessors of its own, so that a handler may spread it into another mutation.
-function callOf(active: ActiveCall, method: string): Call {
+function callOf(active: ActiveCall, method: string): CallDraft {
   return {
     method,
     actor: 'anyone',

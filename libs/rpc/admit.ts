@@ -6,7 +6,7 @@ import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import { fingerprintOf, hashOf } from '@silo/tokens/secrets.ts';
 import { ask } from './ask.ts';
-import type { Call } from './call.ts';
+import type { CallDraft } from './call.ts';
 import { keyHashOf, projectTokenOf } from './credentials.ts';
 import type { Arrival } from './front.ts';
 import type { PeerIdentity } from './identity.ts';
@@ -33,7 +33,7 @@ export type AdmissionOptions = {
 /** What is known of a call before anything is decided. */
 export type Incoming = {
   rules: MethodRules;
-  call: Call;
+  call: CallDraft;
   bytes: Buffer;
   metadata: Metadata;
   arrival: Arrival;
@@ -124,7 +124,11 @@ async function repeatOr(
 }
 
 /** The answer that an earlier call was given; else the handler's turn, to join what makes it. */
-function answeredOr(call: Call, request: unknown, { record, answer, joins }: Repeat): Admitted {
+function answeredOr(
+  call: CallDraft,
+  request: unknown,
+  { record, answer, joins }: Repeat,
+): Admitted {
   call.repeat = joins;
   if (answer === undefined) return { request };
   const { eventIds = [], keepsAccess = false } = record;

@@ -17,16 +17,21 @@ export type KeyCaller = Extract<Caller, { kind: 'key' }>;
 export type TokenCaller = Extract<Caller, { kind: 'token' }>;
 
 /** What a handler knows of the call that it serves. A `Call` is the `Mutation` that it decides. */
-export type Call = Mutation & {
-  /** gRPC path, such as `/silo.org.v1.AccountService/GetAccount`. */
-  method: string;
-  caller: Caller;
-  /** The record of an earlier call with this request_id whose answer a saga still makes. */
-  repeat?: RequestRecord | undefined;
-  /** Milliseconds left until the call's deadline. */
-  remainingMs(): number;
-  log: Logger;
-};
+export type Call = Readonly<
+  Mutation & {
+    /** gRPC path, such as `/silo.org.v1.AccountService/GetAccount`. */
+    method: string;
+    caller: Caller;
+    /** The record of an earlier call with this request_id whose answer a saga still makes. */
+    repeat?: RequestRecord | undefined;
+    /** Milliseconds left until the call's deadline. */
+    remainingMs(): number;
+    log: Logger;
+  }
+>;
+
+/** A call while it is admitted. Only admission writes it; handlers and the event log cannot. */
+export type CallDraft = { -readonly [Field in keyof Call]: Call[Field] };
 
 /**
  * Implements one unary method: validate, authorize, act, answer. Refuses by throwing. Answers the
