@@ -40,7 +40,7 @@ export type Question = Demand & {
   /** SHA-256 of the API key's secret. */
   keyHash: Uint8Array;
   /** Asks the facts' owners, whatever is remembered: the caller has seen that memory is behind. */
-  asksOwners?: boolean | undefined;
+  bypassesCache?: boolean | undefined;
 };
 
 /** What stands behind an allowed question. */
@@ -104,7 +104,7 @@ export type Access = {
 };
 
 /** The facts, each read from its owner by one linearizable read; undefined: there is none. */
-export type Fills = {
+export type FactReader = {
   token(tokenHash: Uint8Array, signal: AbortSignal): Promise<TokenFact | undefined>;
   key(keyHash: Uint8Array, signal: AbortSignal): Promise<KeyFact | undefined>;
   project(projectId: string, signal: AbortSignal): Promise<ProjectFact | undefined>;

@@ -20,8 +20,8 @@ import { Guard as EmbeddedGuard, type GuardSizes } from './guard.ts';
 import { measureGuard } from './guard-metrics.ts';
 import type { GuardStatus, Revoked } from './guard-status.ts';
 import type { GuardLinks } from './links.ts';
-import { remoteRegistry } from './registry.ts';
-import { remoteFills } from './remote-fills.ts';
+import { createRegistryClient } from './registry-client.ts';
+import { remoteFactReader } from './remote-fact-reader.ts';
 
 /** Where a product's guard finds its deployment, and how large it may grow. */
 export type CreateGuardOptions = {
@@ -67,7 +67,7 @@ export type Guard = AsyncDisposable & {
   permit(key: string, need: Need, signal?: AbortSignal): Promise<PermitAnswer>;
   /**
    * Calls back with facts that ended, so that open connections which rest on them can be looked at
-   * again; with everything at the end of a view, when it is not known what ended.
+   * again; with everything at the end of a read lease, when it is not known what ended.
    */
   onRevoked(callback: (revoked: Revoked) => void): Disposable;
   status(): GuardStatus;
@@ -128,17 +128,17 @@ function linksOver({
   token,
 }: Record<Source, ReturnType<typeof createChannel>>): Pick<
   GuardLinks,
-  'leases' | 'logs' | 'fills'
+  'leases' | 'logs' | 'factReader'
 > {
   const repeatable = { retry: true };
   return {
-    leases: remoteRegistry(connect(RegistryServiceClient, token)),
+    leases: createRegistryClient(connect(RegistryServiceClient, token)),
     logs: {
       org: remoteReader('org', connect(EventLogServiceClient, org)),
       project: remoteReader('project', connect(EventLogServiceClient, project)),
       token: remoteReader('token', connect(EventLogServiceClient, token)),
     },
-    fills: remoteFills({
+    factReader: remoteFactReader({
       org: { facts: connect(OrgFactServiceClient, org, repeatable) },
       project: { facts: connect(ProjectFactServiceClient, project, repeatable) },
       token: { facts: connect(TokenFactServiceClient, token, repeatable) },

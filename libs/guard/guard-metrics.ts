@@ -16,9 +16,11 @@ export function measureGuard(registry: Registry, status: () => GuardStatus): voi
       },
     });
   };
-  gauge('view', 'Whether the guard has a view: 1, or 0.', ({ hasView }) => (hasView ? 1 : 0));
+  gauge('view', 'Whether the guard has a read lease: 1, or 0.', ({ hasReadLease }) =>
+    hasReadLease ? 1 : 0,
+  );
   gauge('facts', 'Facts that the guard remembers.', ({ facts }) => facts);
-  gauge('fills', 'Questions to facts’ owners that are under way.', ({ fills }) => fills);
+  gauge('fills', 'Questions to facts’ owners that are under way.', ({ fetches }) => fetches);
   gauge('permits', 'Permits that are held.', ({ permits }) => permits);
   const counted = { memory: 0, owners: 0, failed: 0 };
   new Counter({

@@ -5,14 +5,14 @@ import type { Positions, Source } from './core/position.ts';
 /** How a guard is. */
 export type GuardStatus = {
   /** Whether it answers from memory now. */
-  hasView: boolean;
+  hasReadLease: boolean;
   /** Whether it receives event batches; without NATS it gets events with its next renewal. */
   isSubscribed: boolean;
   /** The last event of each source that it has applied. */
   positions: Positions;
   /** Facts that it remembers, questions under way to their owners, and permits that are held. */
   facts: number;
-  fills: number;
+  fetches: number;
   permits: number;
   /** Questions answered since it began, by who answered; `failed`: nobody could. */
   answers: { memory: number; owners: number; failed: number };

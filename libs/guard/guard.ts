@@ -12,16 +12,16 @@ import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { isWellFormed, secretPrefixes } from '@silo/tokens/secrets.ts';
 import { ulid } from 'ulid';
-import { askOwner } from './ask-owner.ts';
 import type { BroadcastKeys } from './broadcast-keys.ts';
 import type { FactRef } from './core/facts.ts';
 import { GuardCore } from './core/guard-core.ts';
-import { type Asked, accessAsked, tokenAsked } from './core/look-up.ts';
+import { type Asked, accessAsked, tokenAsked } from './core/lookup.ts';
 import { tokenRefused } from './core/memory.ts';
 import type { GuardAction, GuardInput } from './core/messages.ts';
 import type { Permit } from './core/permits.ts';
 import { sources } from './core/position.ts';
 import type { Protections } from './core/protections.ts';
+import { fetchFact } from './fetch-fact.ts';
 import { GuardMessages } from './guard-messages.ts';
 import type { GuardStatus, Revoked } from './guard-status.ts';
 import { KeyUse } from './key-use.ts';
@@ -32,19 +32,19 @@ import { readClocks } from './read-clocks.ts';
 import { unavailable } from './unavailable.ts';
 
 /** How much a guard may remember, and ask at once. */
-export type GuardSizes = { factsMax: number; unknownMax: number; fillsMax: number };
+export type GuardSizes = { factsMax: number; unknownMax: number; fetchesMax: number };
 
-const sizesDefault: GuardSizes = { factsMax: 100_000, unknownMax: 10_000, fillsMax: 1_000 };
+const sizesDefault: GuardSizes = { factsMax: 100_000, unknownMax: 10_000, fetchesMax: 1_000 };
 /** The maximum time of a call. A barrier waits for a permit for a lease at most. */
 const permitMs = 30_000;
 const requestMs = 750;
 const retryMs = 200;
-const fillMs = 3_000;
+const fetchMs = 3_000;
 const readMs = 3_000;
 /** How long an answer is waited for where the caller does not say. */
 const waitMs = 3_000;
-/** How long a mutation waits for a view: a guard that starts has one sooner. */
-const viewWithinMs = 1_000;
+/** How long a mutation waits for a read lease: a guard that starts has one sooner. */
+const readLeaseWithinMs = 1_000;
 /** How long a guard that ends waits for its lease to be released; the lease expires by itself. */
 const drainWithinMs = 3_000;
 
@@ -53,7 +53,7 @@ type Waiting = { resolve(outcome: Outcome): void; reject(error: unknown): void }
 
 /**
  * A guard of one process: connects the pure core to gRPC, NATS and the clocks. Both clocks are read
- * in the same turn as each look-up, each permit's use and each sending of a fill. Disposing gives
+ * in the same turn as each lookup, each permit's use and each sending of a fact fetch. Disposing gives
  * the lease back when the permits have ended.
  */
 export class Guard implements Access, AsyncDisposable {
@@ -65,23 +65,23 @@ export class Guard implements Access, AsyncDisposable {
   readonly #alarm = new Alarm(() => this.#step({ kind: 'tick' }));
   readonly #stop = new AbortController();
   readonly #waiting = new Map<number, Waiting>();
-  readonly #waitingForView = new Set<() => void>();
+  readonly #waitingForReadLease = new Set<() => void>();
   readonly #revoked = new Set<(revoked: Revoked) => void>();
   readonly #answers = { memory: 0, owners: 0, failed: 0 };
   readonly #drained = Promise.withResolvers<void>();
-  readonly #troubled = new Set<string>();
+  readonly #failing = new Set<string>();
   /** Settles when the last request for a lease has. */
   #acquiring: Promise<unknown> = Promise.resolve();
   readonly #actions: GuardAction[] = [];
   #isPerforming = false;
-  #hadView = false;
+  #hadReadLease = false;
   #isDraining = false;
   #isReleasing = false;
-  #lastLookUpId = 0;
-  /** Why a fill failed in this turn. */
-  #fillFailure: unknown;
+  #lastLookupId = 0;
+  /** Why a fact fetch failed in this turn. */
+  #fetchFailure: unknown;
 
-  /** Starts at once, and has its first view as soon as all that it needs is up. */
+  /** Starts at once, and has its first read lease as soon as all that it needs is up. */
   constructor(options: {
     name: string;
     links: GuardLinks;
@@ -100,7 +100,7 @@ export class Guard implements Access, AsyncDisposable {
       newLeaseId: () => ulid().toLowerCase(),
     };
     this.#core = new GuardCore(settings, protections);
-    this.#keyUse = new KeyUse((keys) => links.leases.reportKeyUse(keys, this.#within(fillMs)));
+    this.#keyUse = new KeyUse((keys) => links.leases.reportKeyUse(keys, this.#within(fetchMs)));
     this.#messages = new GuardMessages(links, log, (input) => this.#step(input));
     this.#step({ kind: 'start' });
   }
@@ -117,7 +117,7 @@ export class Guard implements Access, AsyncDisposable {
       return known;
     }
     if (!isWellFormed(token, secretPrefixes.projectToken)) return tokenRefused;
-    const found = this.#lookUp(tokenAsked(token), false, signal);
+    const found = this.#lookup(tokenAsked(token), false, signal);
     return found.then(({ answer }) => answer as TokenAnswer);
   }
 
@@ -131,13 +131,13 @@ export class Guard implements Access, AsyncDisposable {
   }
 
   async #authorizeByOwners(asked: Asked, signal: AbortSignal | undefined): Promise<Answer> {
-    const answer = (await this.#lookUp(asked, false, signal)).answer as Answer;
+    const answer = (await this.#lookup(asked, false, signal)).answer as Answer;
     this.#noteUse(answer);
     return answer;
   }
 
   async permit(question: Question, signal?: AbortSignal): Promise<PermitAnswer> {
-    const { answer, permit } = await this.#lookUpWithPermit<Answer>(accessAsked(question), signal);
+    const { answer, permit } = await this.#lookupWithPermit<Answer>(accessAsked(question), signal);
     this.#noteUse(answer);
     return answer.allowed ? { ...answer, permit } : answer;
   }
@@ -149,19 +149,19 @@ export class Guard implements Access, AsyncDisposable {
       this.#answers.memory++;
       return known;
     }
-    const { answer, permit } = await this.#lookUpWithPermit<TokenAnswer>(tokenAsked(token), signal);
+    const { answer, permit } = await this.#lookupWithPermit<TokenAnswer>(tokenAsked(token), signal);
     return answer.allowed ? { ...answer, permit } : answer;
   }
 
-  async #lookUpWithPermit<T>(asked: Asked, signal = AbortSignal.timeout(waitMs)) {
-    if (!this.#core.hasView(readClocks())) await this.#untilView(signal);
-    const { answer, permit } = await this.#lookUp(asked, true, signal);
+  async #lookupWithPermit<T>(asked: Asked, signal = AbortSignal.timeout(waitMs)) {
+    if (!this.#core.hasReadLease(readClocks())) await this.#untilReadLease(signal);
+    const { answer, permit } = await this.#lookup(asked, true, signal);
     const step = (input: GuardInput) => this.#step(input);
     return { answer: answer as T, permit: permitHandle(this.#core, permit, step) };
   }
 
   /**
-   * Calls back with facts that ended, and with everything at the end of a view: what was revoked
+   * Calls back with facts that ended, and with everything at the end of a read lease: what was revoked
    * since is not known then.
    */
   onRevoked(callback: (revoked: Revoked) => void): Disposable {
@@ -170,12 +170,12 @@ export class Guard implements Access, AsyncDisposable {
   }
 
   status(): GuardStatus {
-    const { facts, fills, permits } = this.#core.sizes();
+    const { facts, fetches, permits } = this.#core.sizes();
     return {
-      hasView: this.#core.hasView(readClocks()),
+      hasReadLease: this.#core.hasReadLease(readClocks()),
       isSubscribed: this.#links.nats.connected.value,
       positions: this.#core.positions(),
-      ...{ facts, fills, permits },
+      ...{ facts, fetches, permits },
       answers: { ...this.#answers },
       ignored: this.#messages.ignored,
     };
@@ -187,7 +187,7 @@ export class Guard implements Access, AsyncDisposable {
     this.#step({ kind: 'drain' });
     const within = AbortSignal.timeout(drainWithinMs);
     await race(Promise.all([this.#drained.promise, this.#keyUse.flush()]), within).catch((error) =>
-      this.#log.warn({ err: error }, 'a guard’s lease was not given back: it ends by itself'),
+      this.#log.warn({ err: error }, 'guard lease was not released; it expires by itself'),
     );
     this.#drained.resolve();
     this.#messages[Symbol.dispose]();
@@ -197,22 +197,22 @@ export class Guard implements Access, AsyncDisposable {
   }
 
   /** Made only where memory does not answer: an own deadline costs more than an answer from it. */
-  #lookUp(
+  #lookup(
     asked: Asked,
     wantsPermit: boolean,
     signal: AbortSignal = AbortSignal.timeout(waitMs),
   ): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
-      const lookUpId = ++this.#lastLookUpId;
+      const lookupId = ++this.#lastLookupId;
       const onAbort = () => {
-        this.#waiting.delete(lookUpId);
-        this.#step({ kind: 'giveUp', lookUpId });
+        this.#waiting.delete(lookupId);
+        this.#step({ kind: 'cancelLookup', lookupId });
         reject(signal.reason);
       };
       const over = () => signal.removeEventListener('abort', onAbort);
       signal.addEventListener('abort', onAbort, { once: true });
-      this.#waiting.set(lookUpId, {
+      this.#waiting.set(lookupId, {
         resolve: (outcome) => {
           over();
           resolve(outcome);
@@ -222,21 +222,21 @@ export class Guard implements Access, AsyncDisposable {
           reject(error);
         },
       });
-      this.#step({ kind: 'lookUp', lookUpId, asked, wantsPermit });
+      this.#step({ kind: 'lookup', lookupId, asked, wantsPermit });
     });
   }
 
-  /** Resolves when there is a view, or after a while. */
-  async #untilView(signal: AbortSignal): Promise<void> {
+  /** Resolves when there is a read lease, or after a while. */
+  async #untilReadLease(signal: AbortSignal): Promise<void> {
     if (this.#isDraining) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waitingForView.add(resolve);
-    const timer = setTimeout(resolve, viewWithinMs);
+    this.#waitingForReadLease.add(resolve);
+    const timer = setTimeout(resolve, readLeaseWithinMs);
     try {
       await race(promise, signal);
     } finally {
       clearTimeout(timer);
-      this.#waitingForView.delete(resolve);
+      this.#waitingForReadLease.delete(resolve);
     }
   }
 
@@ -264,17 +264,17 @@ export class Guard implements Access, AsyncDisposable {
   /** What follows from how the core is after a step. */
   #settle(): void {
     const now = readClocks();
-    const hasView = this.#core.hasView(now);
-    if (hasView) for (const resolve of this.#waitingForView) resolve();
-    if (this.#hadView && !hasView) {
+    const hasReadLease = this.#core.hasReadLease(now);
+    if (hasReadLease) for (const resolve of this.#waitingForReadLease) resolve();
+    if (this.#hadReadLease && !hasReadLease) {
       for (const source of sources) this.#notifyRevoked({ source, facts: 'everything' });
     }
-    this.#hadView = hasView;
+    this.#hadReadLease = hasReadLease;
     if (this.#isDraining && !this.#isReleasing && this.#core.sizes().permits === 0) {
       this.#drained.resolve();
     }
-    const viewEndsMs = hasView ? this.#core.viewEndsMonotonicMs() : Number.POSITIVE_INFINITY;
-    this.#alarm.setFor(Math.min(this.#core.wakeMonotonicMs(), viewEndsMs));
+    const endsMs = hasReadLease ? this.#core.readLeaseEndsMonotonicMs() : Number.POSITIVE_INFINITY;
+    this.#alarm.setFor(Math.min(this.#core.wakeMonotonicMs(), endsMs));
   }
 
   #perform(action: GuardAction): void {
@@ -315,8 +315,8 @@ export class Guard implements Access, AsyncDisposable {
         );
         break;
       }
-      case 'fill':
-        this.#fill(action.fillId, action.ref);
+      case 'fetchFact':
+        this.#fetchFact(action.fetchId, action.ref);
         break;
       case 'ended':
         this.#notifyRevoked({ source: action.source, facts: action.ends });
@@ -330,26 +330,26 @@ export class Guard implements Access, AsyncDisposable {
     }
   }
 
-  #answer({ lookUpId, answer, permit }: Extract<GuardAction, { kind: 'answer' }>): void {
+  #answer({ lookupId, answer, permit }: Extract<GuardAction, { kind: 'answer' }>): void {
     this.#answers.owners++;
-    this.#waiting.get(lookUpId)?.resolve({ answer, permit });
-    this.#waiting.delete(lookUpId);
+    this.#waiting.get(lookupId)?.resolve({ answer, permit });
+    this.#waiting.delete(lookupId);
   }
 
-  #fail({ lookUpId, why }: Extract<GuardAction, { kind: 'unavailable' }>): void {
+  #fail({ lookupId, why }: Extract<GuardAction, { kind: 'unavailable' }>): void {
     this.#answers.failed++;
-    const failure = this.#fillFailure;
-    this.#waiting.get(lookUpId)?.reject(failure instanceof SiloError ? failure : unavailable(why));
-    this.#waiting.delete(lookUpId);
+    const failure = this.#fetchFailure;
+    this.#waiting.get(lookupId)?.reject(failure instanceof SiloError ? failure : unavailable(why));
+    this.#waiting.delete(lookupId);
   }
 
-  #fill(fillId: number, ref: FactRef): void {
-    askOwner(this.#links.fills, ref, this.#within(fillMs)).then(
-      (value) => this.#step({ kind: 'filled', fillId, reply: { value } }),
+  #fetchFact(fetchId: number, ref: FactRef): void {
+    fetchFact(this.#links.factReader, ref, this.#within(fetchMs)).then(
+      (value) => this.#step({ kind: 'factFetched', fetchId, reply: { value } }),
       (error: unknown) => {
-        this.#fillFailure = error;
-        this.#step({ kind: 'filled', fillId, reply: undefined });
-        this.#fillFailure = undefined;
+        this.#fetchFailure = error;
+        this.#step({ kind: 'factFetched', fetchId, reply: undefined });
+        this.#fetchFailure = undefined;
       },
     );
   }
@@ -368,7 +368,7 @@ export class Guard implements Access, AsyncDisposable {
       try {
         callback(revoked);
       } catch (error) {
-        this.#log.error({ err: error }, 'a listener of revocations failed');
+        this.#log.error({ err: error }, 'revocation callback failed');
       }
     }
   }
@@ -380,13 +380,13 @@ export class Guard implements Access, AsyncDisposable {
   #pass<T>(what: string, request: Promise<T>, pass: (reply: T | undefined) => void): void {
     request.then(
       (reply) => {
-        if (this.#troubled.delete(what)) this.#log.info({ what }, 'guard request recovered');
+        if (this.#failing.delete(what)) this.#log.info({ what }, 'guard request recovered');
         pass(reply);
       },
       (error: unknown) => {
-        if (!this.#troubled.has(what) && !this.#stop.signal.aborted) {
-          this.#troubled.add(what);
-          this.#log.warn({ what, err: error }, 'a request of the guard failed');
+        if (!this.#failing.has(what) && !this.#stop.signal.aborted) {
+          this.#failing.add(what);
+          this.#log.warn({ what, err: error }, 'guard request failed');
         }
         pass(undefined);
       },

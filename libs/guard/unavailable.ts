@@ -2,13 +2,13 @@ import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { GuardAction } from './core/messages.ts';
 
-/** The error of a look-up that failed closed. */
+/** The error of a lookup that failed closed. */
 export function unavailable(why: Extract<GuardAction, { kind: 'unavailable' }>['why']): SiloError {
   switch (why) {
-    case 'no-view':
-      return errors.dependencyUnavailable('the registry of guards');
-    case 'fill-failed':
-    case 'too-many-fills':
+    case 'no-read-lease':
+      return errors.dependencyUnavailable('the access registry');
+    case 'fetch-failed':
+    case 'too-many-fetches':
       return errors.dependencyUnavailable('the owners of facts', new Error(why));
   }
 }

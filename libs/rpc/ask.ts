@@ -23,10 +23,10 @@ export async function ask(access: Access, call: Call, question: Question): Promi
 export async function demand(
   access: Access,
   call: Call,
-  { asksOwners, ...demanded }: Omit<Question, 'keyHash'>,
+  { bypassesCache, ...demanded }: Omit<Question, 'keyHash'>,
 ): Promise<AccessFacts> {
   const { keyHash } = keyCaller(call);
-  const answer = await ask(access, call, { keyHash, ...demanded, asksOwners });
+  const answer = await ask(access, call, { keyHash, ...demanded, bypassesCache });
   if (!answer.allowed) throw refusalError(answer.refusal);
   call.allowed?.push(demanded);
   return answer.facts;

@@ -1,5 +1,5 @@
 import { errors } from '@silo/errors/errors.ts';
-import type { Registry } from '@silo/guard/registry.ts';
+import type { Registry } from '@silo/guard/registry-client.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
 import type { Propagate } from '@silo/rpc/propagation.ts';
 import { retry } from '@silo/runtime/retry.ts';

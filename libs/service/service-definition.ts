@@ -1,7 +1,7 @@
-import type { Access, Fills } from '@silo/access/access.ts';
+import type { Access, FactReader } from '@silo/access/access.ts';
 import type { Rejections } from '@silo/events/authentication.ts';
 import type { GuardLinks } from '@silo/guard/links.ts';
-import type { LeaseRegistry, Registry } from '@silo/guard/registry.ts';
+import type { LeaseClient, Registry } from '@silo/guard/registry-client.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
 import type { Mounted } from '@silo/rpc/mount.ts';
 import type { FindEndedKey } from '@silo/rpc/repeat-access.ts';
@@ -24,9 +24,9 @@ export type ServiceKit = {
   /** The access checks. */
   access: Access;
   /** Where guards hold their leases, and where it is waited for them. */
-  registry: SourceRegistry;
+  registry: RevocationBarrier;
   /** Of the service that keeps the registry. */
-  ownRegistry: OwnRegistry | undefined;
+  localRegistry: LocalRegistry | undefined;
   /** Internal clients of the other services. */
   peers: Peers;
   /** Makes the runner of the service's sagas, and keeps it resuming until the process stops. */
@@ -40,13 +40,13 @@ export type ServiceKit = {
 };
 
 /** The requests of an event source to the registry. */
-type SourceRegistry = Pick<Registry, 'raiseRequirement' | 'awaitBarrier'>;
+type RevocationBarrier = Pick<Registry, 'raiseRequirement' | 'awaitBarrier'>;
 
 /** A replica of the registry in this process. */
-export type OwnRegistry = SourceRegistry &
+export type LocalRegistry = RevocationBarrier &
   Disposable & {
     /** The registry as the holder of a certificate of this identity may use it. */
-    for(identity: string): LeaseRegistry;
+    for(identity: string): LeaseClient;
     /** Resolves when no guard holds a lease, or after a while. */
     untilEmpty(withinMs: number): Promise<void>;
     /** NATS messages ignored since it began because they were not authentic, by reason. */
@@ -59,12 +59,12 @@ export type ServiceDefinition = {
   /** Makes collections and indexes; safe to repeat, and for two processes at once. */
   setUp(db: Db): Promise<void>;
   /** The facts that this service owns, each by a linearizable read of one document. */
-  fills(db: Db): Partial<Fills>;
+  factReader(db: Db): Partial<FactReader>;
   /** Of the service that keeps the registry: this replica of it. */
   openRegistry?(
     kit: Pick<ServiceKit, 'client' | 'db' | 'config' | 'log' | 'signal'> &
       Pick<GuardLinks, 'nats' | 'logs'>,
-  ): OwnRegistry;
+  ): LocalRegistry;
   build(kit: ServiceKit): ServiceParts;
 };
 

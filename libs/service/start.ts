@@ -5,8 +5,8 @@ import { runRelay } from '@silo/events/relay.ts';
 import { Guard } from '@silo/guard/guard.ts';
 import { measureGuard, measureIgnored } from '@silo/guard/guard-metrics.ts';
 import type { GuardLinks } from '@silo/guard/links.ts';
-import { remoteRegistry } from '@silo/guard/registry.ts';
-import { remoteFills } from '@silo/guard/remote-fills.ts';
+import { createRegistryClient } from '@silo/guard/registry-client.ts';
+import { remoteFactReader } from '@silo/guard/remote-fact-reader.ts';
 import { isSource } from '@silo/guard/wire.ts';
 import { createEventLog } from '@silo/log/event-log.ts';
 import { getHead, readEvents } from '@silo/log/event-log-service.ts';
@@ -93,7 +93,7 @@ export async function startService(
     ...{ client, db, config, nats, logs, log, signal: life.signal },
   });
   if (own !== undefined) opened.use(own);
-  const remote = remoteRegistry(peers.token.registry);
+  const remote = createRegistryClient(peers.token.registry);
   const guards = own ?? remote;
   const guard = opened.use(
     new Guard({
@@ -101,7 +101,7 @@ export async function startService(
       links: {
         leases: own?.for(`service/${name}`) ?? remote,
         logs,
-        fills: { ...remoteFills(peers), ...definition.fills(db) },
+        factReader: { ...remoteFactReader(peers), ...definition.factReader(db) },
         ...{ nats, subjectPrefix: config.natsSubjectPrefix },
       },
       log,
@@ -128,7 +128,7 @@ export async function startService(
     eventLog,
     access,
     registry: guards,
-    ownRegistry: own,
+    localRegistry: own,
     peers,
     createSagas: (definitions) => {
       const sagas = createSagas({
@@ -201,7 +201,7 @@ export async function startService(
   loops.push(followMongo(db, ports, { log, signal: life.signal }));
   loops.push(
     followProgress(ports, consumers, { log, signal: life.signal }, () => {
-      if (guard.status().hasView) ofGuard.made();
+      if (guard.status().hasReadLease) ofGuard.made();
       else ofGuard.failed();
     }),
   );

@@ -16,7 +16,7 @@ import { createSubscriptionStore } from './store/subscriptions.ts';
 export const billingService: ServiceDefinition = {
   name: 'billing',
   setUp: setUpStore,
-  fills: () => ({}),
+  factReader: () => ({}),
   build: ({ db, eventLog, access, peers, clock, createSagas }) => {
     const subscriptions = createSubscriptionStore(db);
     const { slots } = peers.project;

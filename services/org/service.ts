@@ -31,7 +31,7 @@ import { updateMember } from './handlers/update-member.ts';
 import { updateOrganization } from './handlers/update-organization.ts';
 import { createFollower, followedLogs } from './loops/activity-follower.ts';
 import { defineSagas } from './sagas/definitions.ts';
-import { createOrgFills } from './store/fills.ts';
+import { createOrgFactReader } from './store/fact-reader.ts';
 import { createStores, setUpStores } from './store/set-up.ts';
 
 /** Accounts, organizations, memberships, invites and the activity log. */
@@ -40,7 +40,7 @@ export const orgService: ServiceDefinition = {
 
   setUp: setUpStores,
 
-  fills: (db) => createOrgFills(createStores(db)),
+  factReader: (db) => createOrgFactReader(createStores(db)),
 
   build(kit) {
     const { config, db, eventLog, access, peers, clock, log } = kit;
@@ -57,8 +57,8 @@ export const orgService: ServiceDefinition = {
       log,
       progress,
     });
-    const fills = createOrgFills(stores);
-    const base = { stores, fills, eventLog, access, clock, region, signup };
+    const factReader = createOrgFactReader(stores);
+    const base = { stores, factReader, eventLog, access, clock, region, signup };
     const dependencies = { ...base, sagas, definitions, follower };
     const owner = ulid().toLowerCase();
     return {

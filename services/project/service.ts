@@ -38,7 +38,7 @@ import { createSlotStore } from './store/slots.ts';
 export const projectService: ServiceDefinition = {
   name: 'project',
   setUp: setUpStore,
-  fills: (db) => ({ project: createProjectStore(db).fact }),
+  factReader: (db) => ({ project: createProjectStore(db).fact }),
   build: (kit) => {
     const dependencies = dependenciesOf(kit);
     const { projects } = dependencies;

@@ -38,7 +38,7 @@ import { MessageKeeper } from './registry/message-keys.ts';
 import { openRegistry } from './registry/registry-replica.ts';
 import { registrySettingsFor } from './registry/settings.ts';
 import { createEndedKeyStore } from './store/ended-keys.ts';
-import { createTokenFills } from './store/fills.ts';
+import { createTokenFactReader } from './store/fact-reader.ts';
 import { createKeyStore } from './store/keys.ts';
 import { LastUse } from './store/last-use.ts';
 import { createLeaseStore } from './store/leases.ts';
@@ -50,7 +50,7 @@ import { setUpStore } from './store/set-up.ts';
 export const tokenService: ServiceDefinition = {
   name: 'token',
   setUp: setUpStore,
-  fills: createTokenFills,
+  factReader: createTokenFactReader,
   openRegistry: ({ client, db, nats, logs, config, log, signal }) =>
     openRegistry({
       store: createLeaseStore(client, db, signal),
@@ -61,14 +61,14 @@ export const tokenService: ServiceDefinition = {
       settings: registrySettingsFor(leaseNumbersOf(config)),
       log,
     }),
-  build: ({ db, eventLog, access, ownRegistry: registry, peers, clock }) => {
+  build: ({ db, eventLog, access, localRegistry: registry, peers, clock }) => {
     if (registry === undefined) throw new TypeError('the token service keeps the registry');
     const endedKeys = createEndedKeyStore(db);
     const dependencies: Dependencies = {
       ...{ eventLog, access, registry, peers, clock, endedKeys },
       projectTokens: createProjectTokenStore(db),
       keys: createKeyStore(db),
-      fills: createTokenFills(db),
+      factReader: createTokenFactReader(db),
     };
     return {
       public: [projectTokens(dependencies), apiKeys(dependencies)],

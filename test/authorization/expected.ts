@@ -43,7 +43,7 @@ const owner = (scope: string, of: 'organization' | 'project'): Expected => ({
 });
 const services: Expected = { who: 'certificate', roles: [Roles.ROLE_SERVICE] };
 const staff: Expected = { who: 'certificate', roles: [Roles.ROLE_STAFF] };
-const fills: Expected = { who: 'certificate', roles: [Roles.ROLE_SERVICE, Roles.ROLE_GUARD] };
+const factReader: Expected = { who: 'certificate', roles: [Roles.ROLE_SERVICE, Roles.ROLE_GUARD] };
 const allRoles: Expected = {
   who: 'certificate',
   roles: [Roles.ROLE_SERVICE, Roles.ROLE_GUARD, Roles.ROLE_STAFF],
@@ -122,28 +122,28 @@ export const expected: Record<string, Expected> = {
   '/silo.events.internal.v1.EventLogService/ReadEvents': allRoles,
   '/silo.events.internal.v1.EventLogService/GetHead': allRoles,
 
-  '/silo.org.internal.v1.FactService/GetOrganizationFact': fills,
-  '/silo.org.internal.v1.FactService/GetMembershipFact': fills,
+  '/silo.org.internal.v1.FactService/GetOrganizationFact': factReader,
+  '/silo.org.internal.v1.FactService/GetMembershipFact': factReader,
   '/silo.org.internal.v1.DirectoryService/GetAccountMemberships': services,
   '/silo.org.internal.v1.DirectoryService/ListMembersOfTwo': services,
   '/silo.org.internal.v1.StaffService/CreateAccount': staff,
   '/silo.org.internal.v1.StaffService/ChangeEmail': staff,
 
-  '/silo.project.internal.v1.FactService/GetProjectFact': fills,
+  '/silo.project.internal.v1.FactService/GetProjectFact': factReader,
   '/silo.project.internal.v1.SlotService/OpenSlots': services,
   '/silo.project.internal.v1.SlotService/TrySetLimit': services,
   '/silo.project.internal.v1.SlotService/TryCloseSlots': services,
   '/silo.project.internal.v1.SlotService/GetSlots': services,
 
-  '/silo.token.internal.v1.FactService/GetTokenFact': fills,
-  '/silo.token.internal.v1.FactService/GetKeyFact': fills,
+  '/silo.token.internal.v1.FactService/GetTokenFact': factReader,
+  '/silo.token.internal.v1.FactService/GetKeyFact': factReader,
   '/silo.token.internal.v1.DirectoryService/ListLiveKeys': services,
   '/silo.token.internal.v1.AccessService/VerifyToken': allRoles,
   '/silo.token.internal.v1.AccessService/Authorize': allRoles,
-  '/silo.token.internal.v1.RegistryService/Acquire': fills,
-  '/silo.token.internal.v1.RegistryService/Renew': fills,
-  '/silo.token.internal.v1.RegistryService/Release': fills,
-  '/silo.token.internal.v1.RegistryService/ReportKeyUse': fills,
+  '/silo.token.internal.v1.RegistryService/Acquire': factReader,
+  '/silo.token.internal.v1.RegistryService/Renew': factReader,
+  '/silo.token.internal.v1.RegistryService/Release': factReader,
+  '/silo.token.internal.v1.RegistryService/ReportKeyUse': factReader,
   '/silo.token.internal.v1.RegistryService/RaiseRequirement': services,
   '/silo.token.internal.v1.RegistryService/AwaitBarrier': services,
   '/silo.token.internal.v1.SecretService/MakeProjectToken': services,

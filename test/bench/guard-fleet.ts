@@ -62,7 +62,9 @@ function openGuard(index: number): Guard {
 }
 
 function requireViews(): void {
-  const without = fleet.filter((guard) => !guard.status().hasView || !guard.status().isSubscribed);
+  const without = fleet.filter(
+    (guard) => !guard.status().hasReadLease || !guard.status().isSubscribed,
+  );
   if (without.length > 0) throw new Error(`${without.length} guards have none`);
 }
 

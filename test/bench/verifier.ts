@@ -203,7 +203,7 @@ function localLinks(nats: GuardLinks['nats']): GuardLinks {
       reportKeyUse: none,
     },
     logs: { org: log, project: log, token: log },
-    fills: {
+    factReader: {
       token: async (tokenHash) => ({ projectId: projectIdOf(tokenHash) }),
       project: async (projectId) => ({
         organizationId: projectId.replace('prj', 'org_us'),
@@ -217,11 +217,11 @@ function localLinks(nats: GuardLinks['nats']): GuardLinks {
 }
 
 function requireView(guard: Guard): void {
-  if (!guard.status().hasView) throw new Error('there is none');
+  if (!guard.status().hasReadLease) throw new Error('there is none');
 }
 
 /**
- * The heap and the buffers in use, when what is over has been collected: the timers of fills last a
+ * The heap and the buffers in use, when what is over has been collected: the timers of factReader last a
  * few seconds.
  */
 async function heapBytes(): Promise<number> {

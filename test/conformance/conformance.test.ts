@@ -25,7 +25,7 @@ for (const each of cases) {
 /** Rules that our guard breaks without one of its protections: the case of each must find that. */
 const controls = {
   'batch-within-its-head': 'an event past the head that its batch states is ignored',
-  'no-caching-old-fills': 'what was fetched before an event ended it is not remembered',
+  'no-caching-stale-fetches': 'what was fetched before an event ended it is not remembered',
 } as const;
 
 for (const [without, rule] of Object.entries(controls)) {

@@ -47,7 +47,7 @@ export class Change {
     }
     const asked = random.pick(accessQuestions);
     const process = this.#process;
-    process.lookUp(asked, true, (outcome) => {
+    process.lookup(asked, true, (outcome) => {
       if (outcome === undefined || !outcome.answer.allowed) return;
       const { answer } = outcome;
       this.#transact(outcome.permit, () => {

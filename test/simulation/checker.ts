@@ -1,6 +1,6 @@
 import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import { type FactKind, type FactRef, membershipId, sourceOfKind } from '@silo/guard/core/facts.ts';
-import type { Asked } from '@silo/guard/core/look-up.ts';
+import type { Asked } from '@silo/guard/core/lookup.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { factKey, worldFacts } from './facts-world.ts';
 import type { World } from './world.ts';

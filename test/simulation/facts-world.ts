@@ -5,7 +5,7 @@ import {
   type FactValues,
   membershipId,
 } from '@silo/guard/core/facts.ts';
-import type { Asked } from '@silo/guard/core/look-up.ts';
+import type { Asked } from '@silo/guard/core/lookup.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { secretLength } from '@silo/tokens/secrets.ts';

@@ -1,8 +1,8 @@
 import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import { sourceOfKind } from '@silo/guard/core/facts.ts';
 import { GuardCore } from '@silo/guard/core/guard-core.ts';
-import type { Asked } from '@silo/guard/core/look-up.ts';
-import type { EventPage, FillReply, GuardAction, GuardInput } from '@silo/guard/core/messages.ts';
+import type { Asked } from '@silo/guard/core/lookup.ts';
+import type { EventPage, FetchReply, GuardAction, GuardInput } from '@silo/guard/core/messages.ts';
 import type { Permit } from '@silo/guard/core/permits.ts';
 import { sources as eachSource, type Positions } from '@silo/guard/core/position.ts';
 import { hasReached, type Position } from '@silo/log/position.ts';
@@ -11,7 +11,7 @@ import { Machine } from './machine.ts';
 import { guardNumbers, leaseMs } from './numbers.ts';
 import type { World } from './world.ts';
 
-/** What became of a look-up; undefined: it failed closed. */
+/** What became of a lookup; undefined: it failed closed. */
 export type Outcome = { answer: TokenAnswer | Answer; permit: Permit | undefined } | undefined;
 
 /**
@@ -30,7 +30,7 @@ export class GuardProcess {
   /** How it overstates its positions, if it does. */
   overstates: Overstatement | undefined;
   #waiting = new Map<number, (outcome: Outcome) => void>();
-  #lastLookUpId = 0;
+  #lastLookupId = 0;
   #leases = 0;
   #tickAtMs = Number.POSITIVE_INFINITY;
 
@@ -76,14 +76,14 @@ export class GuardProcess {
       : this.core.recall(asked, now);
   }
 
-  lookUp(asked: Asked, wantsPermit: boolean, done: (outcome: Outcome) => void): void {
-    const lookUpId = ++this.#lastLookUpId;
-    this.#waiting.set(lookUpId, done);
-    this.step({ kind: 'lookUp', lookUpId, asked, wantsPermit });
+  lookup(asked: Asked, wantsPermit: boolean, done: (outcome: Outcome) => void): void {
+    const lookupId = ++this.#lastLookupId;
+    this.#waiting.set(lookupId, done);
+    this.step({ kind: 'lookup', lookupId, asked, wantsPermit });
   }
 
-  get hasView(): boolean {
-    return this.core.hasView(this.machine.read());
+  get hasReadLease(): boolean {
+    return this.core.hasReadLease(this.machine.read());
   }
 
   #newCore(): GuardCore {
@@ -115,23 +115,23 @@ export class GuardProcess {
       case 'readEvents':
         this.#readEvents(action);
         break;
-      case 'fill':
+      case 'fetchFact':
         this.#fill(action);
         break;
       case 'answer':
-        this.#finish(action.lookUpId, action);
+        this.#finish(action.lookupId, action);
         break;
       case 'ended':
         break;
       case 'unavailable':
-        this.#finish(action.lookUpId, undefined);
+        this.#finish(action.lookupId, undefined);
         break;
     }
   }
 
-  #finish(lookUpId: number, outcome: Outcome): void {
-    const done = this.#waiting.get(lookUpId);
-    this.#waiting.delete(lookUpId);
+  #finish(lookupId: number, outcome: Outcome): void {
+    const done = this.#waiting.get(lookupId);
+    this.#waiting.delete(lookupId);
     done?.(outcome);
   }
 
@@ -196,16 +196,16 @@ export class GuardProcess {
     );
   }
 
-  #fill({ fillId, ref, isPrivate }: Extract<GuardAction, { kind: 'fill' }>): void {
+  #fill({ fetchId, ref, isPrivate }: Extract<GuardAction, { kind: 'fetchFact' }>): void {
     const { network, sources } = this.#world;
     const applied = this.core.positions();
-    network.call<FillReply>(
+    network.call<FetchReply>(
       this.machine,
       'sources',
-      'fill',
+      'fetchFact',
       leaseMs,
       (answer) => answer(sources[sourceOfKind[ref.kind]].fill(ref, isPrivate, applied)),
-      (reply) => this.step({ kind: 'filled', fillId, reply }),
+      (reply) => this.step({ kind: 'factFetched', fetchId, reply }),
     );
   }
 

@@ -22,7 +22,7 @@ export const shortLeases: RegistrySettings = {
 /** The numbers of every guard, but for its name, its ids and its memory. */
 export const guardNumbers = {
   unknownMax: 10,
-  fillsMax: 50,
+  fetchesMax: 50,
   permitMs: 2_500,
   requestMs: 150,
   retryMs: 40,

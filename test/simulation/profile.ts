@@ -163,7 +163,7 @@ const attacked: Steering = {
 
 /** The faults that each protection is there for: a control run without it is steered to them. */
 const steerings: Record<ProtectionName, Steering> = {
-  'view-from-send': {
+  'read-lease-from-send': {
     natsLoss: 1,
     slow: 0.7,
     slowMs: 700,
@@ -173,7 +173,7 @@ const steerings: Record<ProtectionName, Steering> = {
   },
   'clocks-at-each-use': { ...stopped, faults: { pauseGuard: 1 } },
   'wall-clock-too': { ...stopped, faults: { suspendGuard: 1 } },
-  'view-after-catching-up': {
+  'read-lease-after-catching-up': {
     natsLoss: 1,
     slow: 0.3,
     slowMs: 400,
@@ -187,7 +187,7 @@ const steerings: Record<ProtectionName, Steering> = {
     faultMsMax: 3_000,
     faults: { pauseGuard: 1, cutRegistry: 1 },
   },
-  // A lease is lost, and asked for again together with its first view, while a barrier passes.
+  // A lease is lost, and asked for again together with its first read lease, while a barrier passes.
   'requirement-after-lease': {
     guards: 1,
     natsLoss: 1,
@@ -204,10 +204,10 @@ const steerings: Record<ProtectionName, Steering> = {
     faults: { cutRegistry: 1 },
   },
   'requirement-after-own-writes': { ...stopped, natsLoss: 1, faults: { failOverRegistry: 1 } },
-  'no-sharing-old-fills': { slow: 0.3, slowMs: 300, factsMax: 3, verifyMs: 20, changeMs: 60 },
-  'no-caching-old-fills': { slow: 0.3, slowMs: 300, factsMax: 3, verifyMs: 20, changeMs: 60 },
-  'fill-from-primary': { ...stopped, factsMax: 2, faults: { failOverSource: 1 } },
-  'fill-linearizable-without-view': {
+  'no-sharing-stale-fetches': { slow: 0.3, slowMs: 300, factsMax: 3, verifyMs: 20, changeMs: 60 },
+  'no-caching-stale-fetches': { slow: 0.3, slowMs: 300, factsMax: 3, verifyMs: 20, changeMs: 60 },
+  'fetch-from-primary': { ...stopped, factsMax: 2, faults: { failOverSource: 1 } },
+  'fetch-linearizable-without-read-lease': {
     ...stopped,
     guards: 3,
     natsLoss: 0.7,
@@ -217,7 +217,7 @@ const steerings: Record<ProtectionName, Steering> = {
     lagMsMax: 600,
     faults: { cutRegistry: 1 },
   },
-  'clear-ends-fills': {
+  'clear-invalidates-fetches': {
     slow: 0.3,
     slowMs: 300,
     factsMax: 3,
@@ -240,14 +240,14 @@ const steerings: Record<ProtectionName, Steering> = {
     changeMs: 40,
     faults: { failOverSource: 1 },
   },
-  'permit-with-look-up': { mutationMsMax: 300, permits: 0.9, changeMs: 15, verifyMs: 200 },
-  'carry-good-permits': {
+  'permit-with-lookup': { mutationMsMax: 300, permits: 0.9, changeMs: 15, verifyMs: 200 },
+  'extend-only-valid-permits': {
     mutationMsMax: 1_800,
     permits: 0.9,
     changeMs: 40,
     verifyMs: 300,
   },
-  'mutation-needs-view': {
+  'mutation-needs-read-lease': {
     ...stopped,
     mutationMsMax: 100,
     permits: 0.9,

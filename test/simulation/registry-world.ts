@@ -180,7 +180,7 @@ export class Replica {
       this.#calls.delete(action.callId);
       return;
     }
-    if (action.kind === 'disbelieved') {
+    if (action.kind === 'claimRejected') {
       this.#world.trace(() => `${this.machine.name} does not accept ${JSON.stringify(action)}`);
       return;
     }

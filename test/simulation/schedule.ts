@@ -1,4 +1,4 @@
-import type { Asked } from '@silo/guard/core/look-up.ts';
+import type { Asked } from '@silo/guard/core/lookup.ts';
 import type { ProtectionName } from '@silo/guard/core/protections.ts';
 import { Change, type Returned } from './change.ts';
 import type { Violation } from './checker.ts';
@@ -89,7 +89,7 @@ class Schedule {
       return;
     }
     const since = checker.begin();
-    guard.lookUp(asked, false, (outcome) => {
+    guard.lookup(asked, false, (outcome) => {
       if (outcome !== undefined) checker.answered(who, asked, outcome.answer, since);
     });
   }
@@ -128,12 +128,13 @@ class Schedule {
     }
   }
 
-  /** When the faults are over, views come back and barriers end. */
+  /** When the faults are over, read leases come back and barriers end. */
   #expectLife(): void {
     const { timeline, guards, checker } = this.#world;
     timeline.at(faultsEndMs + leaseMs, () => {
       for (const guard of guards) {
-        if (!guard.hasView) checker.fail('liveness', `${guard.machine.name} has no view`);
+        if (!guard.hasReadLease)
+          checker.fail('liveness', `${guard.machine.name} has no read lease`);
       }
       this.#expectReturn(leaseMs + 100);
     });
@@ -174,7 +175,7 @@ class Schedule {
       const remembered: Asked[] = [];
       for (const asked of questions) {
         // A denial for a valid key is re-checked each time.
-        guard.lookUp(asked, false, (outcome) => {
+        guard.lookup(asked, false, (outcome) => {
           if (outcome?.answer.allowed || asked.kind === 'token') remembered.push(asked);
         });
       }

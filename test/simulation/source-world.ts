@@ -128,10 +128,10 @@ export class SourceWorld {
   fill(ref: FactRef, isPrivate: boolean, applied: Positions): { value: Value } | undefined {
     const { protections, random, profile, timeline } = this.#world;
     if (this.#stale !== undefined && timeline.nowMs < this.#stale.untilMs && random.chance(0.7)) {
-      if (protections['fill-from-primary']) return undefined;
+      if (protections['fetch-from-primary']) return undefined;
       return { value: this.#valueAt(ref, this.#stale.atMs) };
     }
-    if (isPrivate && !protections['fill-linearizable-without-view']) {
+    if (isPrivate && !protections['fetch-linearizable-without-read-lease']) {
       const sequence = applied[this.source]?.sequence ?? 0;
       const seenMs = this.#log[sequence - 1]?.atMs ?? 0;
       const lagMs = random.between(0, profile.lagMsMax);

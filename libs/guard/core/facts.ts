@@ -48,7 +48,7 @@ export function membershipId(accountId: string, organizationId: string): string 
   return `${accountId} ${organizationId}`;
 }
 
-/** The name under which events end what a fill has found. */
+/** The name under which events end what a fact fetch has found. */
 export function nameOf<Kind extends FactKind>(
   { kind, id, fingerprint }: FactRef,
   value: FactValues[Kind] | undefined,

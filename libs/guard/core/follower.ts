@@ -2,7 +2,7 @@ import { comparePositions, hasReached, type Position } from '@silo/log/position.
 import type { Reading } from './fence.ts';
 import type { EventPage, GuardAction, GuardEvent } from './messages.ts';
 import type { Source } from './position.ts';
-import { type GuardSettings, patienceMs } from './settings.ts';
+import { type GuardSettings, requestTimeoutMs } from './settings.ts';
 
 /** What following a source does to the guard. */
 export type Follow = {
@@ -114,7 +114,7 @@ export class Follower {
     if (this.#isSure && !this.#isBehind) return;
     this.#isSure = true;
     const requestId = ++this.#lastRequestId;
-    const until = now.monotonicMs + patienceMs(this.#settings, this.#unanswered);
+    const until = now.monotonicMs + requestTimeoutMs(this.#settings, this.#unanswered);
     this.#reading = { requestId, until };
     const afterSequence = this.#position?.sequence;
     this.#follow.emit({ kind: 'readEvents', requestId, source: this.#source, afterSequence });

@@ -1,13 +1,13 @@
 import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import { comparePositions, type Position } from '@silo/log/position.ts';
 import { Acknowledgements } from './acknowledgements.ts';
+import { FactFetches } from './fact-fetches.ts';
 import { type Ended, sourceOfKind } from './facts.ts';
 import type { Reading } from './fence.ts';
-import { Fills } from './fills.ts';
 import { Follower } from './follower.ts';
 import { Lease } from './lease.ts';
-import { type Asked, asksOwners, decide, doubtful, type Recall } from './look-up.ts';
-import { LookUps } from './look-ups.ts';
+import { type Asked, bypassesCache, decide, doubtful, type Recall } from './lookup.ts';
+import { Lookups } from './lookups.ts';
 import { Memory } from './memory.ts';
 import type { GuardAction, GuardEvent, GuardInput } from './messages.ts';
 import { type Permit, Permits } from './permits.ts';
@@ -25,11 +25,11 @@ export class GuardCore {
   readonly #protections: Protections;
   readonly #memory: Memory;
   readonly #permits: Permits;
-  readonly #fills: Fills;
+  readonly #fetches: FactFetches;
   readonly #lease: Lease;
   readonly #followers: Record<Source, Follower>;
   readonly #acknowledgements: Record<Source, Acknowledgements>;
-  readonly #lookUps: LookUps;
+  readonly #lookups: Lookups;
   #acknowledged: { leaseId: string | undefined; positions: Positions };
   #actions: GuardAction[] = [];
 
@@ -40,15 +40,15 @@ export class GuardCore {
     this.#protections = protections;
     this.#memory = new Memory(settings.factsMax, settings.unknownMax);
     this.#permits = new Permits(protections['wall-clock-too']);
-    this.#fills = new Fills(settings.fillsMax);
+    this.#fetches = new FactFetches(settings.fetchesMax);
     this.#lease = new Lease(settings, protections, () => ({
       applied: this.#reached(),
       acknowledged: this.#acknowledgeable(),
     }));
-    this.#lookUps = new LookUps({
+    this.#lookups = new Lookups({
       ...{ settings, protections, memory: this.#memory, permits: this.#permits },
-      fills: this.#fills,
-      viewAt: (now) => this.#lease.view(now),
+      fetches: this.#fetches,
+      readLeaseAt: (now) => this.#lease.readLease(now),
       emit: this.#emit,
     });
     this.#followers = bySource((source) => {
@@ -62,15 +62,15 @@ export class GuardCore {
     this.#acknowledged = { leaseId: undefined, positions: {} };
   }
 
-  /** Whose token it is, from memory under a view; undefined: look it up. Makes no object. */
+  /** Whose token it is, from memory under a read lease; undefined: look it up. Makes no object. */
   verifyToken(token: string, now: Reading): TokenAnswer | undefined {
-    if (this.#lease.view(now) === undefined) return undefined;
+    if (this.#lease.readLease(now) === undefined) return undefined;
     return this.#memory.tokenAnswer(token);
   }
 
-  /** The answer from memory under a view; undefined: look it up. */
+  /** The answer from memory under a read lease; undefined: look it up. */
   recall(asked: Asked, now: Reading): TokenAnswer | Answer | undefined {
-    if (asksOwners(asked) || this.#lease.view(now) === undefined) return undefined;
+    if (bypassesCache(asked) || this.#lease.readLease(now) === undefined) return undefined;
     const date = new Date(now.wallMs);
     const verdict = decide(asked, this.#recall, date);
     if (!('answer' in verdict)) return undefined;
@@ -88,14 +88,14 @@ export class GuardCore {
     return this.#permits.remainingMs(permit, now);
   }
 
-  /** Whether look-ups are answered from memory now. */
-  hasView(now: Reading): boolean {
-    return this.#lease.view(now) !== undefined;
+  /** Whether lookups are answered from memory now. */
+  hasReadLease(now: Reading): boolean {
+    return this.#lease.readLease(now) !== undefined;
   }
 
-  /** When the present view ends, by the monotonic clock; Infinity: there is none. */
-  viewEndsMonotonicMs(): number {
-    return this.#lease.viewEndsMs;
+  /** When the present read lease ends, by the monotonic clock; Infinity: there is none. */
+  readLeaseEndsMonotonicMs(): number {
+    return this.#lease.readLeaseEndsMs;
   }
 
   /** How far each source's events are applied. */
@@ -111,25 +111,25 @@ export class GuardCore {
   }
 
   /** Figures for metrics. */
-  sizes(): { facts: number; fills: number; lookUps: number; permits: number } {
+  sizes(): { facts: number; fetches: number; lookups: number; permits: number } {
     return {
       facts: this.#memory.size,
-      fills: this.#fills.size,
-      lookUps: this.#lookUps.size,
+      fetches: this.#fetches.size,
+      lookups: this.#lookups.size,
       permits: this.#permits.size,
     };
   }
 
   /** Takes one input, with both clocks read in the same turn. Answers what is to be done. */
   step(input: GuardInput, now: Reading): GuardAction[] {
-    const late = this.#lookUps.takeLate();
+    const late = this.#lookups.takeLate();
     this.#take(input, now);
     for (const permit of late) this.#permits.hold(permit);
     this.#permits.expire(now);
-    this.#beginView(now);
+    this.#beginReadLease(now);
     this.#acknowledge();
     // A barrier waits for no lease that is gone, hence not for its permits either.
-    if (this.#lookUps.isDraining && this.#permits.size === 0) this.#lease.drain(this.#emit);
+    if (this.#lookups.isDraining && this.#permits.size === 0) this.#lease.drain(this.#emit);
     const actions = this.#actions;
     this.#actions = [];
     return actions;
@@ -162,20 +162,20 @@ export class GuardCore {
       case 'renewed':
         this.#renewed(input, now);
         break;
-      case 'filled':
-        this.#lookUps.filled(input.fillId, input.reply, now);
+      case 'factFetched':
+        this.#lookups.fetched(input.fetchId, input.reply, now);
         break;
-      case 'lookUp':
-        this.#lookUps.begin(input.lookUpId, input.asked, input.wantsPermit, now);
+      case 'lookup':
+        this.#lookups.begin(input.lookupId, input.asked, input.wantsPermit, now);
         break;
-      case 'giveUp':
-        this.#lookUps.giveUp(input.lookUpId);
+      case 'cancelLookup':
+        this.#lookups.cancel(input.lookupId);
         break;
       case 'releasePermit':
         this.#permits.end(input.permit);
         break;
       case 'drain':
-        this.#lookUps.isDraining = true;
+        this.#lookups.isDraining = true;
         return;
     }
   }
@@ -200,26 +200,26 @@ export class GuardCore {
   }
 
   #apply(source: Source, { sequence, ends }: GuardEvent): void {
-    this.#invalidate(source, ends, this.#protections['clear-ends-fills']);
+    this.#invalidate(source, ends, this.#protections['clear-invalidates-fetches']);
     this.#emit({ kind: 'ended', source, ends });
     this.#acknowledgements[source].applied(sequence, this.#restingOn(source, ends));
   }
 
   #restart(source: Source): void {
-    this.#invalidate(source, 'everything', this.#protections['clear-ends-fills']);
+    this.#invalidate(source, 'everything', this.#protections['clear-invalidates-fetches']);
     this.#emit({ kind: 'ended', source, ends: 'everything' });
     this.#acknowledgements[source].restarted(this.#restingOn(source, 'everything'));
   }
 
   #invalidate(source: Source, ends: Ended, clearEndsFills: boolean): void {
-    const mayShare = !this.#protections['no-sharing-old-fills'];
+    const mayShare = !this.#protections['no-sharing-stale-fetches'];
     if (ends !== 'everything') {
       for (const name of ends) this.#memory.end(name);
-      this.#fills.invalidate(source, ends, mayShare);
+      this.#fetches.invalidate(source, ends, mayShare);
       return;
     }
     this.#memory.clear(source);
-    if (clearEndsFills) this.#fills.invalidate(source, ends, mayShare);
+    if (clearEndsFills) this.#fetches.invalidate(source, ends, mayShare);
   }
 
   #restingOn(source: Source, ends: Ended): Permit[] {
@@ -242,11 +242,11 @@ export class GuardCore {
     }
   }
 
-  #beginView(now: Reading): void {
-    if (!this.#lease.beginView(this.positions(), now)) return;
-    const view = this.#lease.view(now);
-    const endingToo = !this.#protections['carry-good-permits'];
-    if (view !== undefined) this.#permits.carryInto(view, now, endingToo);
+  #beginReadLease(now: Reading): void {
+    if (!this.#lease.beginReadLease(this.positions(), now)) return;
+    const readLease = this.#lease.readLease(now);
+    const endingToo = !this.#protections['extend-only-valid-permits'];
+    if (readLease !== undefined) this.#permits.carryInto(readLease, now, endingToo);
   }
 
   /** The applied positions that are reported to the registry. */

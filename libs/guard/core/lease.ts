@@ -6,8 +6,8 @@ import {
   checkLeaseNumbers,
   type GuardSettings,
   type LeaseNumbers,
-  patienceMs,
-  viewMsOf,
+  readLeaseMsOf,
+  requestTimeoutMs,
 } from './settings.ts';
 
 /** What a lease asks of its guard. */
@@ -19,20 +19,20 @@ const renewalsMax = 8;
 /** A lease that the guard has chosen the id of. */
 type Held = { id: string; isAcquired: boolean; acquiring: { requestId: number; sent: Fence } };
 
-/** A renewal that was answered: the view that it gives begins when what it requires is applied. */
+/** A renewal that was answered: the read lease that it gives begins when what it requires is applied. */
 type Pending = { sent: Fence; required: Positions; numbers: LeaseNumbers };
 
 /** A renewal under way. `wasAcquired`: the registry had confirmed the lease before it was sent. */
 type Renewal = { sent: Fence; wasAcquired: boolean };
 
-/** The guard's lease at the registry, and the view that the last granted renewal gave. */
+/** The guard's lease at the registry, and the read lease that the last granted renewal gave. */
 export class Lease {
   readonly #settings: GuardSettings;
   readonly #protections: Protections;
   readonly #places: Places;
   #held: Held | undefined;
-  #view: Fence | undefined;
-  /** What a timer would have said of the view; used only where a control run wants it. */
+  #readLease: Fence | undefined;
+  /** What a timer would have said of the read lease; used only where a control run wants it. */
   #flag = false;
   #lastRequestId = 0;
   readonly #renewing = new Map<number, Renewal>();
@@ -60,21 +60,23 @@ export class Lease {
     return this.#nextMs;
   }
 
-  get viewEndsMs(): number {
-    if (this.#view === undefined) return Number.POSITIVE_INFINITY;
-    return this.#view.fromMonotonicMs + this.#view.lengthMs;
+  get readLeaseEndsMs(): number {
+    if (this.#readLease === undefined) return Number.POSITIVE_INFINITY;
+    return this.#readLease.fromMonotonicMs + this.#readLease.lengthMs;
   }
 
-  /** The view, if there is one now. Both clocks are looked at here, each time. */
-  view(now: Reading): Fence | undefined {
-    if (this.#view === undefined) return undefined;
-    if (!this.#protections['clocks-at-each-use']) return this.#flag ? this.#view : undefined;
-    return isOver(this.#view, now, this.#protections['wall-clock-too']) ? undefined : this.#view;
+  /** The read lease, if there is one now. Both clocks are looked at here, each time. */
+  readLease(now: Reading): Fence | undefined {
+    if (this.#readLease === undefined) return undefined;
+    if (!this.#protections['clocks-at-each-use']) return this.#flag ? this.#readLease : undefined;
+    return isOver(this.#readLease, now, this.#protections['wall-clock-too'])
+      ? undefined
+      : this.#readLease;
   }
 
   tick(now: Reading, emit: Emit): void {
-    const view = this.#view;
-    if (view !== undefined && isOver(view, now, this.#protections['wall-clock-too'])) {
+    const readLease = this.#readLease;
+    if (readLease !== undefined && isOver(readLease, now, this.#protections['wall-clock-too'])) {
       this.#flag = false;
     }
     if (now.monotonicMs < this.#nextMs) return;
@@ -83,7 +85,7 @@ export class Lease {
   }
 
   /**
-   * Asks for a lease, and in the same turn for its first view: the registry may see either first.
+   * Asks for a lease, and in the same turn for its first read lease: the registry may see either first.
    */
   acquire(now: Reading, emit: Emit): void {
     if (this.#isDrained) return;
@@ -122,11 +124,11 @@ export class Lease {
     this.#renewing.set(requestId, { sent: fenceFrom(now, 0), wasAcquired: held.isAcquired });
     if (this.#renewing.size > renewalsMax) this.#forgetOldest();
     this.#latest = requestId;
-    this.#nextMs = now.monotonicMs + patienceMs(this.#settings, this.#unanswered++);
+    this.#nextMs = now.monotonicMs + requestTimeoutMs(this.#settings, this.#unanswered++);
     emit({ kind: 'renew', requestId, leaseId: held.id, ...this.#places() });
   }
 
-  /** Answers what must be applied before the view of this renewal begins. */
+  /** Answers what must be applied before the read lease of this renewal begins. */
   renewed(
     requestId: number,
     reply: RenewAnswer | undefined,
@@ -162,12 +164,12 @@ export class Lease {
   }
 
   /**
-   * Begins the latest view whose requirement is applied: what came to be required after that was
+   * Begins the latest read lease whose requirement is applied: what came to be required after that was
    * read waits for this lease. It counts from before its renewal was sent all the same. Whether one
    * has begun.
    */
-  beginView(applied: Positions, now: Reading): boolean {
-    const isWaiting = this.#protections['view-after-catching-up'];
+  beginReadLease(applied: Positions, now: Reading): boolean {
+    const isWaiting = this.#protections['read-lease-after-catching-up'];
     const reached = ({ required }: Pending) => !isWaiting || haveReached(applied, required);
     const latest = this.#pending.filter(reached).toSorted(bySending).at(-1);
     if (latest === undefined) return false;
@@ -186,7 +188,7 @@ export class Lease {
 
   #forget(): void {
     this.#held = undefined;
-    this.#view = undefined;
+    this.#readLease = undefined;
     this.#pending = [];
     this.#renewing.clear();
   }
@@ -194,9 +196,10 @@ export class Lease {
   /** Throws RangeError for numbers that would be dangerous. */
   #grant(sent: Fence, numbers: LeaseNumbers, now: Reading): void {
     checkLeaseNumbers(numbers);
-    const from = this.#protections['view-from-send'] ? sent : fenceFrom(now, 0);
-    const isLater = this.#view === undefined || from.fromMonotonicMs >= this.#view.fromMonotonicMs;
-    if (isLater) this.#view = { ...from, lengthMs: viewMsOf(numbers) };
+    const from = this.#protections['read-lease-from-send'] ? sent : fenceFrom(now, 0);
+    const isLater =
+      this.#readLease === undefined || from.fromMonotonicMs >= this.#readLease.fromMonotonicMs;
+    if (isLater) this.#readLease = { ...from, lengthMs: readLeaseMsOf(numbers) };
     this.#flag = true;
   }
 

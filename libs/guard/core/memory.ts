@@ -60,7 +60,7 @@ export class Memory {
     return answer;
   }
 
-  /** Remembers what a fill found. */
+  /** Remembers what a fact fetch found. */
   set<Kind extends FactKind>(kind: Kind, ref: FactRef, value: FactValues[Kind] | undefined): void {
     const name = nameOf(ref, value);
     this.#facts[kind].delete(ref.id);

@@ -1,7 +1,7 @@
 import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import type { Position } from '@silo/log/position.ts';
 import type { Ended, FactRef, FactValues } from './facts.ts';
-import type { Asked } from './look-up.ts';
+import type { Asked } from './lookup.ts';
 import type { Permit } from './permits.ts';
 import type { Positions, Source } from './position.ts';
 import type { LeaseNumbers } from './settings.ts';
@@ -31,17 +31,17 @@ export type GuardInput =
   | { kind: 'read'; requestId: number; source: Source; page: EventPage | undefined }
   | { kind: 'acquired'; requestId: number; reply: { numbers: LeaseNumbers } | undefined }
   | { kind: 'renewed'; requestId: number; reply: RenewAnswer | undefined }
-  | { kind: 'filled'; fillId: number; reply: FillReply | undefined }
-  | { kind: 'lookUp'; lookUpId: number; asked: Asked; wantsPermit: boolean }
+  | { kind: 'factFetched'; fetchId: number; reply: FetchReply | undefined }
+  | { kind: 'lookup'; lookupId: number; asked: Asked; wantsPermit: boolean }
   /** The caller waits no more. */
-  | { kind: 'giveUp'; lookUpId: number }
+  | { kind: 'cancelLookup'; lookupId: number }
   /** The permit's transaction has ended, and its outcome is known. */
   | { kind: 'releasePermit'; permit: Permit }
   /** The process ends: the lease is released and nothing is answered from memory any more. */
   | { kind: 'drain' };
 
-/** What a fill found; an undefined value: that there is none. */
-export type FillReply = { value: FactValues[keyof FactValues] | undefined };
+/** What a fact fetch found; an undefined value: that there is none. */
+export type FetchReply = { value: FactValues[keyof FactValues] | undefined };
 
 /**
  * What follows a position, in order, and the log's head. `isCompacted`: the log no longer holds
@@ -72,13 +72,17 @@ export type GuardAction =
   | { kind: 'ended'; source: Source; ends: Ended }
   /** Without `afterSequence` only the head is wanted. */
   | { kind: 'readEvents'; requestId: number; source: Source; afterSequence: number | undefined }
-  /** One linearizable read. `isPrivate`: it was sent without a view. */
-  | { kind: 'fill'; fillId: number; ref: FactRef; isPrivate: boolean }
+  /** One linearizable read. `isPrivate`: it was sent without a read lease. */
+  | { kind: 'fetchFact'; fetchId: number; ref: FactRef; isPrivate: boolean }
   | {
       kind: 'answer';
-      lookUpId: number;
+      lookupId: number;
       answer: TokenAnswer | Answer;
       permit: Permit | undefined;
     }
-  /** The look-up failed closed; nothing is said about access. */
-  | { kind: 'unavailable'; lookUpId: number; why: 'no-view' | 'fill-failed' | 'too-many-fills' };
+  /** The lookup failed closed; nothing is said about access. */
+  | {
+      kind: 'unavailable';
+      lookupId: number;
+      why: 'no-read-lease' | 'fetch-failed' | 'too-many-fetches';
+    };

@@ -5,8 +5,8 @@ import { type Fence, isOver, type Reading } from './fence.ts';
 export type Permit = {
   readonly id: number;
   readonly restsOn: readonly FactName[];
-  /** The view that it is held under: a permit never outlives it. */
-  view: Fence;
+  /** The read lease that it is held under: a permit never outlives it. */
+  readLease: Fence;
   readonly own: Fence;
   /** An event has ended a fact that it depends on: acknowledgements wait for its end. */
   isEnding: boolean;
@@ -29,8 +29,8 @@ export class Permits {
   }
 
   /** A new permit, not yet held. */
-  make(restsOn: readonly FactName[], view: Fence, own: Fence): Permit {
-    return { id: ++this.#lastId, restsOn, view, own, isEnding: false, over: false };
+  make(restsOn: readonly FactName[], readLease: Fence, own: Fence): Permit {
+    return { id: ++this.#lastId, restsOn, readLease, own, isEnding: false, over: false };
   }
 
   hold(permit: Permit): void {
@@ -43,11 +43,11 @@ export class Permits {
     return !permit.over;
   }
 
-  /** For how long a permit is held, by the monotonic clock, unless its view is followed by another. */
+  /** For how long a permit is held, by the monotonic clock, unless its read lease is followed by another. */
   remainingMs(permit: Permit, now: Reading): number {
     if (!this.isHeld(permit, now)) return 0;
-    const { own, view } = permit;
-    const endMs = Math.min(...[own, view].map((each) => each.fromMonotonicMs + each.lengthMs));
+    const { own, readLease } = permit;
+    const endMs = Math.min(...[own, readLease].map((each) => each.fromMonotonicMs + each.lengthMs));
     return Math.max(0, endMs - now.monotonicMs);
   }
 
@@ -62,7 +62,7 @@ export class Permits {
     }
   }
 
-  /** The permits that rest on something that this ends: they are carried into no further view. */
+  /** The permits that rest on something that this ends: they are carried into no further read lease. */
   ending(ends: (name: FactName) => boolean): Permit[] {
     const found: Permit[] = [];
     for (const permit of this.#held.values()) {
@@ -74,27 +74,27 @@ export class Permits {
   }
 
   /**
-   * There is a new view: a permit whose facts still hold is as good as one that is taken now. One
+   * There is a new read lease: a permit whose facts still hold is as good as one that is taken now. One
    * that is over stays so. `endingToo` is for control runs.
    */
-  carryInto(view: Fence, now: Reading, endingToo: boolean): void {
+  carryInto(readLease: Fence, now: Reading, endingToo: boolean): void {
     this.expire(now);
     for (const permit of this.#held.values()) {
-      if (!permit.isEnding || endingToo) permit.view = view;
+      if (!permit.isEnding || endingToo) permit.readLease = readLease;
     }
   }
 
   /** When the next permit expires, by the monotonic clock. */
   nextEndMs(): number {
     let nextMs = Number.POSITIVE_INFINITY;
-    for (const { own, view } of this.#held.values()) {
+    for (const { own, readLease } of this.#held.values()) {
       const ownEndMs = own.fromMonotonicMs + own.lengthMs;
-      nextMs = Math.min(nextMs, ownEndMs, view.fromMonotonicMs + view.lengthMs);
+      nextMs = Math.min(nextMs, ownEndMs, readLease.fromMonotonicMs + readLease.lengthMs);
     }
     return nextMs;
   }
 
-  #isExpired({ view, own }: Permit, now: Reading): boolean {
-    return isOver(own, now, this.#wallClockToo) || isOver(view, now, this.#wallClockToo);
+  #isExpired({ readLease, own }: Permit, now: Reading): boolean {
+    return isOver(own, now, this.#wallClockToo) || isOver(readLease, now, this.#wallClockToo);
   }
 }

@@ -4,26 +4,33 @@
  * relays) and are switches of the simulated world.
  */
 export const protectionRules = {
-  'view-from-send': 'a view counts from before the renewal was sent, not from its reply',
-  'clocks-at-each-use': 'clocks are read at each look-up; no timer says whether there is a view',
-  'wall-clock-too': 'a view ends by the worse of both clocks, not by the monotonic one alone',
-  'view-after-catching-up': 'a view begins only when what its renewal required is applied',
-  'acquire-grants-nothing': 'acquiring a lease grants no view',
+  'read-lease-from-send':
+    'a read lease counts from before the renewal was sent, not from its reply',
+  'clocks-at-each-use':
+    'clocks are read at each lookup; no timer says whether there is a read lease',
+  'wall-clock-too': 'a read lease ends by the worse of both clocks, not by the monotonic one alone',
+  'read-lease-after-catching-up':
+    'a read lease begins only when what its renewal required is applied',
+  'acquire-grants-nothing': 'acquiring a lease grants no read lease',
   'requirement-after-lease': 'a renewal writes the lease before it reads the requirement',
   'requirement-after-own-writes':
     'world: the requirement is read causally after the lease’s write, from no stale primary',
-  'no-sharing-old-fills': 'a look-up never joins a fill sent before an invalidation of its fact',
-  'no-caching-old-fills': 'a fill whose fact was invalidated since it was sent is not cached',
-  'fill-from-primary': 'world: a fill is never answered by a stale primary',
-  'fill-linearizable-without-view': 'world: a fill sent without a view is more than causal',
-  'clear-ends-fills': 'clearing a source invalidates its fills in flight too',
+  'no-sharing-stale-fetches':
+    'a lookup never joins a fact fetch sent before an invalidation of its fact',
+  'no-caching-stale-fetches':
+    'a fact fetch whose fact was invalidated since it was sent is not cached',
+  'fetch-from-primary': 'world: a fact fetch is never answered by a stale primary',
+  'fetch-linearizable-without-read-lease':
+    'world: a fact fetch sent without a read lease is more than causal',
+  'clear-invalidates-fetches': 'clearing a source invalidates its fact fetches in flight too',
   'acknowledge-after-applying': 'an event is acknowledged only when it is applied',
   'acknowledge-after-permits': 'an event is acknowledged when the permits it ends are over',
   'acknowledge-by-lease': 'acknowledgements count for a lease, not for a name of a guard',
   'publish-durable-numbers': 'world: only majority-durable numbers leave a source',
-  'permit-with-look-up': 'facts are looked at and the permit taken in one turn',
-  'carry-good-permits': 'a permit whose facts have ended is not carried into a new view',
-  'mutation-needs-view': 'no permit is given without a view',
+  'permit-with-lookup': 'facts are looked at and the permit taken in one turn',
+  'extend-only-valid-permits':
+    'a permit whose facts have ended is not carried into a new read lease',
+  'mutation-needs-read-lease': 'no permit is given without a read lease',
   'delete-on-condition': 'a silent lease is deleted only if its version is unchanged',
   'wait-for-longest-lease': 'a lease counts as long as the longest that any replica granted it for',
   'authentic-batches': 'world: an event batch on NATS that is not authentic is ignored',

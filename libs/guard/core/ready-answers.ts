@@ -14,7 +14,7 @@ const loadMax = 0.7;
 /**
  * Ready answers by token. The tokens stand four characters to a word in slots of an open-addressing
  * table, so that a hit touches three places in memory; by a Map of strings it is more, which is
- * what a look-up costs once a million tokens fit into no cache (decision 008).
+ * what a lookup costs once a million tokens fit into no cache (decision 008).
  *
  * What is no ASCII text of a secret's length is never held. Who sets an answer ends it when a fact
  * behind it ends.

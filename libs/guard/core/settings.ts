@@ -6,10 +6,10 @@ export type GuardSettings = {
   factsMax: number;
   /** Remembered "there is none" of each kind. */
   unknownMax: number;
-  /** Fills in flight; beyond them look-ups fail. */
-  fillsMax: number;
+  /** Fills in flight; beyond them lookups fail. */
+  fetchesMax: number;
   /**
-   * A permit ends after this at the latest, and with its view: that which it was taken under, or a
+   * A permit ends after this at the latest, and with its read lease: that which it was taken under, or a
    * later one that was granted while its facts held.
    */
   permitMs: number;
@@ -38,13 +38,13 @@ const doublingsMax = 2;
  * How long a request waits for its answer until it is sent again. It doubles with each one that was
  * not answered: a server that is slow gets fewer requests, and time enough to answer one.
  */
-export function patienceMs({ requestMs }: GuardSettings, unanswered: number): number {
+export function requestTimeoutMs({ requestMs }: GuardSettings, unanswered: number): number {
   return requestMs * 2 ** Math.min(unanswered, doublingsMax);
 }
 
 /** Refuses numbers that could not work. Throws RangeError. */
 export function checkGuardSettings(settings: GuardSettings): void {
-  for (const name of ['factsMax', 'unknownMax', 'fillsMax'] as const) {
+  for (const name of ['factsMax', 'unknownMax', 'fetchesMax'] as const) {
     if (!Number.isInteger(settings[name]) || settings[name] < 1) {
       throw new RangeError(`${name} is a whole number from 1`);
     }
@@ -63,13 +63,13 @@ export function checkLeaseNumbers({ leaseMs, renewMs, driftShare }: LeaseNumbers
   if (!(driftShare >= 0.001 && driftShare <= 0.5)) {
     throw new RangeError('driftShare is from 0.001 to 0.5');
   }
-  // One renewal may be lost without the view lapsing.
-  if (!(renewMs > 0) || renewMs * 2 > viewMsOf({ leaseMs, driftShare })) {
-    throw new RangeError('renewMs is at most half of a view');
+  // One renewal may be lost without the read lease lapsing.
+  if (!(renewMs > 0) || renewMs * 2 > readLeaseMsOf({ leaseMs, driftShare })) {
+    throw new RangeError('renewMs is at most half of a read lease');
   }
 }
 
-/** How long a view lasts: the lease less the drift. */
-export function viewMsOf({ leaseMs, driftShare }: Omit<LeaseNumbers, 'renewMs'>): number {
+/** How long a read lease lasts: the lease less the drift. */
+export function readLeaseMsOf({ leaseMs, driftShare }: Omit<LeaseNumbers, 'renewMs'>): number {
   return leaseMs * (1 - driftShare);
 }

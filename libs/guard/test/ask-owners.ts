@@ -1,13 +1,13 @@
-import type { Access, Answer, Fills, Question, TokenAnswer } from '@silo/access/access.ts';
+import type { Access, Answer, FactReader, Question, TokenAnswer } from '@silo/access/access.ts';
 import { fingerprintOf, isWellFormed } from '@silo/tokens/secrets.ts';
-import { askOwner } from '../ask-owner.ts';
 import { type Known, nameOf } from '../core/facts.ts';
-import { type Asked, decide, foundKey, type Recall } from '../core/look-up.ts';
+import { type Asked, decide, foundKey, type Recall } from '../core/lookup.ts';
 import { tokenRefused } from '../core/memory.ts';
+import { fetchFact } from '../fetch-fact.ts';
 import { lastingPermit, lastingTokenPermit } from './lasting-permit.ts';
 
 /** Access without a cache, for tests: every fact is fetched from its owner. */
-export function askOwners(fills: Fills): Access {
+export function askOwners(factReader: FactReader): Access {
   const answer = async (asked: Asked, signal: AbortSignal) => {
     const found = new Map<string, Known<unknown>>();
     const recall: Recall = (kind, id) => found.get(foundKey(kind, id)) as never;
@@ -15,7 +15,7 @@ export function askOwners(fills: Fills): Access {
       const verdict = decide(asked, recall, new Date());
       if ('answer' in verdict) return verdict.answer;
       for (const ref of verdict.missing) {
-        const value = await askOwner(fills, ref, signal);
+        const value = await fetchFact(factReader, ref, signal);
         found.set(foundKey(ref.kind, ref.id), { value, name: nameOf(ref, value as never) });
       }
     }

@@ -7,8 +7,8 @@ import { Bench, guardSettings, kindsOf, numbers, token } from './core-support.ts
 
 function warm(settings: Partial<GuardSettings> = {}): Bench {
   const bench = new Bench(settings);
-  bench.startWithView();
-  bench.fill(bench.lookUp());
+  bench.startWithReadLease();
+  bench.fill(bench.lookup());
   return bench;
 }
 
@@ -18,7 +18,7 @@ function permitOf(actions: GuardAction[]): Permit {
   return answer.permit;
 }
 
-test('under a view a fact that was filled once is answered from memory', (t) => {
+test('under a read lease a fact that was fetched once is answered from memory', (t) => {
   const bench = warm();
   t.deepEqual(bench.core.verifyToken(token, bench.now), {
     allowed: true,
@@ -34,10 +34,10 @@ test('a lease alone grants nothing', (t) => {
   const { requestId } = bench.last('acquire');
   const leaseNumbers = { leaseMs: 1_000, renewMs: 300, driftShare: 0.01 };
   bench.step({ kind: 'acquired', requestId, reply: { numbers: leaseNumbers } });
-  t.false(bench.core.hasView(bench.now));
+  t.false(bench.core.hasReadLease(bench.now));
 });
 
-test('a view counts from before the renewal was sent, and is over by either clock', (t) => {
+test('a read lease counts from before the renewal was sent, and is over by either clock', (t) => {
   const late = warm();
   late.pass(300);
   late.step({ kind: 'tick' });
@@ -68,7 +68,7 @@ test('an event ends its fact at once, and is acknowledged', (t) => {
 test('an event that is received twice has no further effect', (t) => {
   const bench = warm();
   bench.tokenRevoked(11);
-  bench.fill(bench.lookUp());
+  bench.fill(bench.lookup());
   t.deepEqual(bench.tokenRevoked(11), []);
   t.true(bench.remembers);
 });
@@ -86,7 +86,7 @@ test('a gap is read from the log before anything after it is acknowledged', (t) 
   t.false(bench.remembers);
 });
 
-test('another life of a log ends all facts of its source, fills in flight included', (t) => {
+test('another life of a log ends all facts of its source, fact fetches in flight included', (t) => {
   const bench = warm();
   const restart = () => {
     bench.step({
@@ -108,50 +108,51 @@ test('another life of a log ends all facts of its source, fills in flight includ
     head: { incarnation: 'a', sequence: 11 },
     events: [{ sequence: 11, ends }],
   });
-  const [fill] = bench.lookUp();
+  const [fetch] = bench.lookup();
   restart();
-  if (fill?.kind !== 'fill') return t.fail('no fill was sent');
-  t.is(fill.ref.kind, 'project');
-  t.deepEqual(kindsOf(bench.filled(fill.fillId, fill.ref)), ['answer']);
+  if (fetch?.kind !== 'fetchFact') return t.fail('no fact fetch was sent');
+  t.is(fetch.ref.kind, 'project');
+  t.deepEqual(kindsOf(bench.fetched(fetch.fetchId, fetch.ref)), ['answer']);
   t.false(bench.remembers);
 });
 
-test('a fill that was sent before an invalidation is neither cached nor joined', (t) => {
+test('a fact fetch that was sent before an invalidation is neither cached nor joined', (t) => {
   const bench = new Bench();
-  bench.startWithView();
-  const [old] = bench.lookUp();
+  bench.startWithReadLease();
+  const [old] = bench.lookup();
   bench.tokenRevoked(11);
-  const [young] = bench.lookUp();
-  if (old?.kind !== 'fill' || young?.kind !== 'fill') return t.fail('no fill was sent');
-  t.not(old.fillId, young.fillId);
-  bench.fill(bench.filled(old.fillId, old.ref));
+  const [young] = bench.lookup();
+  if (old?.kind !== 'fetchFact' || young?.kind !== 'fetchFact')
+    return t.fail('no fact fetch was sent');
+  t.not(old.fetchId, young.fetchId);
+  bench.fill(bench.fetched(old.fetchId, old.ref));
   t.false(bench.remembers);
-  bench.fill(bench.filled(young.fillId, young.ref));
+  bench.fill(bench.fetched(young.fetchId, young.ref));
   t.true(bench.remembers);
 });
 
-test('look-ups under a view share a fill; without one each has its own, and nothing is cached', (t) => {
+test('lookups under a read lease share a fact fetch; without one each has its own, and nothing is cached', (t) => {
   const shared = new Bench();
-  shared.startWithView();
-  t.deepEqual(kindsOf([...shared.lookUp(), ...shared.lookUp()]), ['fill']);
+  shared.startWithReadLease();
+  t.deepEqual(kindsOf([...shared.lookup(), ...shared.lookup()]), ['fetchFact']);
 
   const alone = new Bench();
   alone.step({ kind: 'start' });
-  const actions = [...alone.lookUp(), ...alone.lookUp()];
-  t.deepEqual(kindsOf(actions), ['fill', 'fill']);
+  const actions = [...alone.lookup(), ...alone.lookup()];
+  t.deepEqual(kindsOf(actions), ['fetchFact', 'fetchFact']);
   t.deepEqual(alone.fill(actions).filter(({ kind }) => kind === 'answer').length, 2);
   t.is(alone.core.sizes().facts, 0);
 });
 
-test('without a view a mutation is refused', (t) => {
+test('without a read lease a mutation is refused', (t) => {
   const bench = warm();
   bench.pass(1_000);
-  t.like(bench.lookUp(true), [{ kind: 'unavailable', why: 'no-view' }]);
+  t.like(bench.lookup(true), [{ kind: 'unavailable', why: 'no-read-lease' }]);
 });
 
 test('an event is acknowledged when the permits that rested on what it ends are released', (t) => {
   const bench = warm();
-  const permit = permitOf(bench.lookUp(true));
+  const permit = permitOf(bench.lookup(true));
   t.deepEqual(kindsOf(bench.tokenRevoked(11)), ['ended']);
   t.false(bench.remembers, 'it is applied at once');
   t.true(bench.core.isHeld(permit, bench.now));
@@ -160,17 +161,17 @@ test('an event is acknowledged when the permits that rested on what it ends are 
   t.is(bench.last('acknowledge').positions.token?.sequence, 11);
 });
 
-test('a permit ends with its view at the latest, and stays over when a clock is set back', (t) => {
+test('a permit ends with its read lease at the latest, and stays over when a clock is set back', (t) => {
   const bench = warm();
   bench.pass(600);
-  const permit = permitOf(bench.lookUp(true));
+  const permit = permitOf(bench.lookup(true));
   bench.now.wallMs += 400;
   t.false(bench.core.isHeld(permit, bench.now));
   bench.now.wallMs -= 400;
   t.false(bench.core.isHeld(permit, bench.now));
 });
 
-test('a guard that is behind has its view when it has caught up, counted from its renewal', (t) => {
+test('a guard that is behind has its read lease when it has caught up, counted from its renewal', (t) => {
   const bench = warm();
   bench.pass(300);
   bench.step({ kind: 'tick' });
@@ -178,20 +179,20 @@ test('a guard that is behind has its view when it has caught up, counted from it
   bench.behind({ token: { incarnation: 'a', sequence: 11 } });
   t.is(bench.last('readEvents').afterSequence, 10);
   bench.pass(45);
-  t.false(bench.core.hasView(bench.now), 'the view before is over');
+  t.false(bench.core.hasReadLease(bench.now), 'the read lease before is over');
   bench.tokenRevoked(11);
-  t.true(bench.core.hasView(bench.now));
+  t.true(bench.core.hasReadLease(bench.now));
   bench.pass(294);
-  t.true(bench.core.hasView(bench.now));
+  t.true(bench.core.hasReadLease(bench.now));
   bench.pass(2);
-  t.false(bench.core.hasView(bench.now));
+  t.false(bench.core.hasReadLease(bench.now));
 });
 
-test('a permit is carried into the next view, unless what it rests on has ended', (t) => {
+test('a permit is carried into the next read lease, unless what it rests on has ended', (t) => {
   const bench = warm({ permitMs: 5_000 });
-  const good = permitOf(bench.lookUp(true));
+  const good = permitOf(bench.lookup(true));
   const another = warm({ permitMs: 5_000 });
-  const ending = permitOf(another.lookUp(true));
+  const ending = permitOf(another.lookup(true));
   another.tokenRevoked(11);
   for (const each of [bench, another]) {
     each.pass(300);
@@ -205,7 +206,7 @@ test('a permit is carried into the next view, unless what it rests on has ended'
   t.true(bench.core.isHeld(good, bench.now));
   t.false(
     another.core.isHeld(ending, another.now),
-    'it ends with the view that it was taken under',
+    'it ends with the read lease that it was taken under',
   );
   bench.pass(300);
   t.false(bench.core.isHeld(good, bench.now));
@@ -236,18 +237,18 @@ test('that the lease was lost is no news where a renewal that was sent later fou
 
 test('a drained guard releases its lease when its permits are over, and answers nothing', (t) => {
   const bench = warm();
-  const permit = permitOf(bench.lookUp(true));
+  const permit = permitOf(bench.lookup(true));
   t.deepEqual(bench.step({ kind: 'drain' }), []);
-  t.like(bench.lookUp(true), [{ kind: 'unavailable' }]);
+  t.like(bench.lookup(true), [{ kind: 'unavailable' }]);
   t.deepEqual(kindsOf(bench.step({ kind: 'releasePermit', permit })), ['release']);
   t.false(bench.remembers);
 });
 
-test('beyond the cap on fills look-ups fail', (t) => {
-  const bench = new Bench({ fillsMax: 1 });
+test('beyond the cap on fact fetches lookups fail', (t) => {
+  const bench = new Bench({ fetchesMax: 1 });
   bench.step({ kind: 'start' });
-  bench.lookUp();
-  t.like(bench.lookUp(), [{ kind: 'unavailable', why: 'too-many-fills' }]);
+  bench.lookup();
+  t.like(bench.lookup(), [{ kind: 'unavailable', why: 'too-many-fetches' }]);
 });
 
 test('a registry that does not respond gets requests at growing intervals', (t) => {
@@ -290,7 +291,7 @@ test('a log is followed that always takes longer to answer than a first request 
 });
 
 test('numbers that could not work are refused', (t) => {
-  t.throws(() => new GuardCore({ ...guardSettings, fillsMax: 0 }), { instanceOf: RangeError });
+  t.throws(() => new GuardCore({ ...guardSettings, fetchesMax: 0 }), { instanceOf: RangeError });
   t.throws(() => new GuardCore({ ...guardSettings, permitMs: Number.NaN }), {
     instanceOf: RangeError,
   });

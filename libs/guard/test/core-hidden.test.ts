@@ -35,37 +35,37 @@ const facts = new Map<string, unknown>([
 
 type Target = Pick<Question, 'projectId' | 'organizationId' | 'evenGone'>;
 
-/** A guard under a view, whose every question is answered round by round. */
+/** A guard under a read lease, whose every question is answered round by round. */
 class Owners {
-  readonly #bench = new Bench({ factsMax: 100, unknownMax: 100, fillsMax: 100 });
+  readonly #bench = new Bench({ factsMax: 100, unknownMax: 100, fetchesMax: 100 });
   readonly #facts: ReadonlyMap<string, unknown>;
-  #lookUpId = 0;
+  #lookupId = 0;
 
   constructor(known: ReadonlyMap<string, unknown> = facts) {
     this.#facts = known;
-    this.#bench.startWithView();
+    this.#bench.startWithReadLease();
   }
 
   /** The fetches, those of one round together, and the answer. */
   ask(keyHash: string, target: Target, wantsPermit = false) {
     const question = { keyHash: Buffer.from(keyHash, 'hex'), scope: 'project:write', ...target };
     const asked = { kind: 'access', keyHash, question } as const;
-    const lookUpId = ++this.#lookUpId;
-    let actions = this.#bench.step({ kind: 'lookUp', lookUpId, asked, wantsPermit });
+    const lookupId = ++this.#lookupId;
+    let actions = this.#bench.step({ kind: 'lookup', lookupId, asked, wantsPermit });
     const rounds: string[][] = [];
     for (;;) {
       const answered = actions.find((action) => action.kind === 'answer');
       if (answered !== undefined) return { rounds, answer: answered.answer };
-      const fills = actions.filter((action) => action.kind === 'fill');
-      if (fills.length === 0) throw new Error('there is no answer');
-      rounds.push(fills.map(({ ref }) => ref.kind).sort());
-      actions = fills.flatMap((fill) => this.#filled(fill));
+      const fetches = actions.filter((action) => action.kind === 'fetchFact');
+      if (fetches.length === 0) throw new Error('there is no answer');
+      rounds.push(fetches.map(({ ref }) => ref.kind).sort());
+      actions = fetches.flatMap((fetch) => this.#fetched(fetch));
     }
   }
 
-  #filled({ fillId, ref }: Extract<GuardAction, { kind: 'fill' }>): GuardAction[] {
+  #fetched({ fetchId, ref }: Extract<GuardAction, { kind: 'fetchFact' }>): GuardAction[] {
     const value = this.#facts.get(ref.id) as never;
-    return this.#bench.step({ kind: 'filled', fillId, reply: { value } });
+    return this.#bench.step({ kind: 'factFetched', fetchId, reply: { value } });
   }
 }
 

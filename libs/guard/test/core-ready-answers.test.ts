@@ -56,7 +56,7 @@ test('a project that ends takes the answers of its tokens with it and no others'
   t.is(ready.size, 1);
 });
 
-test('a look-up marks a token until the mark is read', (t) => {
+test('a lookup marks a token until the mark is read', (t) => {
   const ready = new ReadyAnswers();
   const token = newProjectToken();
   ready.set(token, 'prj_1', answer);

@@ -2,7 +2,7 @@ import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { secretLength } from '@silo/tokens/secrets.ts';
 import type { FactRef, FactValues } from '../core/facts.ts';
 import { GuardCore } from '../core/guard-core.ts';
-import type { Asked } from '../core/look-up.ts';
+import type { Asked } from '../core/lookup.ts';
 import type { GuardAction, GuardInput } from '../core/messages.ts';
 import type { Positions } from '../core/position.ts';
 import type { GuardSettings, LeaseNumbers } from '../core/settings.ts';
@@ -13,7 +13,7 @@ export const guardSettings: GuardSettings = {
   guardName: 'edge',
   factsMax: 10,
   unknownMax: 10,
-  fillsMax: 10,
+  fetchesMax: 10,
   permitMs: 500,
   requestMs: 100,
   retryMs: 50,
@@ -35,7 +35,7 @@ export class Bench {
   readonly core: GuardCore;
   readonly now = { monotonicMs: 5_000, wallMs: 1_000_000 };
   sent: GuardAction[] = [];
-  #lookUpId = 0;
+  #lookupId = 0;
 
   constructor(settings: Partial<GuardSettings> = {}) {
     this.core = new GuardCore({ ...guardSettings, ...settings });
@@ -58,8 +58,8 @@ export class Bench {
     return action as Extract<GuardAction, { kind: Kind }>;
   }
 
-  /** Starts, learns all heads at sequence 10, and is granted a view that counts from now. */
-  startWithView(): void {
+  /** Starts, learns all heads at sequence 10, and is granted a read lease that counts from now. */
+  startWithReadLease(): void {
     this.step({ kind: 'start' });
     for (const read of this.sent.filter((action) => action.kind === 'readEvents')) {
       const { requestId, source } = read;
@@ -85,8 +85,8 @@ export class Bench {
     this.step({ kind: 'renewed', requestId, reply: { result: 'behind', required, numbers } });
   }
 
-  lookUp(wantsPermit = false): GuardAction[] {
-    return this.step({ kind: 'lookUp', lookUpId: ++this.#lookUpId, asked: askToken, wantsPermit });
+  lookup(wantsPermit = false): GuardAction[] {
+    return this.step({ kind: 'lookup', lookupId: ++this.#lookupId, asked: askToken, wantsPermit });
   }
 
   /** Responds to fact fetches until there are none. */
@@ -95,13 +95,13 @@ export class Bench {
     const waiting = [...actions];
     for (let action = waiting.shift(); action !== undefined; action = waiting.shift()) {
       after.push(action);
-      if (action.kind === 'fill') waiting.push(...this.filled(action.fillId, action.ref));
+      if (action.kind === 'fetchFact') waiting.push(...this.fetched(action.fetchId, action.ref));
     }
     return after;
   }
 
-  filled(fillId: number, ref: FactRef): GuardAction[] {
-    return this.step({ kind: 'filled', fillId, reply: { value: values[ref.id] } });
+  fetched(fetchId: number, ref: FactRef): GuardAction[] {
+    return this.step({ kind: 'factFetched', fetchId, reply: { value: values[ref.id] } });
   }
 
   tokenRevoked(sequence: number): GuardAction[] {

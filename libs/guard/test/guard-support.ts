@@ -34,9 +34,9 @@ export function openGuard(
   return guard;
 }
 
-export async function untilView(guard: Guard): Promise<void> {
+export async function untilReadLease(guard: Guard): Promise<void> {
   await eventually(() => {
-    if (!guard.status().hasView) throw new Error(JSON.stringify(guard.status()));
+    if (!guard.status().hasReadLease) throw new Error(JSON.stringify(guard.status()));
   });
 }
 
@@ -69,7 +69,7 @@ export async function openKnowing(
 ): Promise<{ ada: SignedUp; guard: Guard }> {
   const ada = await silo.signUp('Ada');
   const guard = openGuard(t, silo, options);
-  await untilView(guard);
+  await untilReadLease(guard);
   await untilRemembered(() => guard.verifyToken(ada.projectToken));
   return { ada, guard };
 }

@@ -19,8 +19,8 @@ import {
   openGuard,
   openKnowing,
   remembered,
+  untilReadLease,
   untilRemembered,
-  untilView,
 } from './guard-support.ts';
 
 // One after another: what one of them ends, guards of the others would have to ask for again.
@@ -49,7 +49,7 @@ test.serial('a repeated check is decided synchronously from memory', async (t) =
   const { silo } = t.context;
   const ada = await silo.signUp('Ada');
   const guard = openGuard(t, silo);
-  await untilView(guard);
+  await untilReadLease(guard);
   const facts = { allowed: true, projectId: ada.projectId, organizationId: ada.organization.id };
   t.is(remembered(guard.verifyToken(ada.projectToken)), undefined);
   t.deepEqual(await guard.verifyToken(ada.projectToken), facts as never);
@@ -64,9 +64,9 @@ test.serial('a repeated check is decided synchronously from memory', async (t) =
   t.true(isSubscribed);
 });
 
-test.serial('what is malformed is refused in the same turn, before there is a view', (t) => {
+test.serial('what is malformed is refused in the same turn, before there is a read lease', (t) => {
   const guard = openGuard(t, t.context.silo);
-  t.false(guard.status().hasView);
+  t.false(guard.status().hasReadLease);
   for (const token of ['', 'phc_', newApiKey(), `${newProjectToken()}x`, 'x'.repeat(1_000_000)]) {
     t.like(remembered(guard.verifyToken(token)), { allowed: false });
     t.like(remembered(guard.authorize(token === '' ? newProjectToken() : token.slice(1), {})), {
@@ -74,7 +74,7 @@ test.serial('what is malformed is refused in the same turn, before there is a vi
       refusal: { reason: ErrorReason.ERROR_REASON_TOKEN_INVALID },
     });
   }
-  t.is(guard.status().fills, 0);
+  t.is(guard.status().fetches, 0);
 });
 
 test.serial('a guard that ends before it has its lease leaves none behind', async (t) => {
@@ -93,7 +93,7 @@ test.serial('a guard that ends before it has its lease leaves none behind', asyn
 
 test.serial('an unknown token is fetched once, then rejected from memory', async (t) => {
   const guard = openGuard(t, t.context.silo);
-  await untilView(guard);
+  await untilReadLease(guard);
   const token = newProjectToken();
   t.false((await guard.verifyToken(token)).allowed);
   t.like(remembered(guard.verifyToken(token)), { allowed: false });
@@ -131,7 +131,7 @@ test.serial(
     const { silo } = t.context;
     const ada = await silo.signUp('Ada');
     const guard = openGuard(t, silo);
-    await untilView(guard);
+    await untilReadLease(guard);
     const { apiKeyId: keyId, apiKey } = ada;
     const organizationId = ada.organization.id;
     t.true((await guard.authorize(apiKey, { organizationId })).allowed);
@@ -156,7 +156,7 @@ test.serial('a revocation waits for a permit that rests on what it takes away', 
   const { silo } = t.context;
   const ada = await silo.signUp('Ada');
   const guard = openGuard(t, silo);
-  await untilView(guard);
+  await untilReadLease(guard);
   const need = { scope: 'project:write', projectId: ada.projectId };
   const answer = await guard.permit(ada.apiKey, need);
   if (!answer.allowed) return t.fail();
@@ -206,7 +206,7 @@ test.serial('a lost lease loses no facts: a new one goes on from them', async (t
     const after = await leases.findOne({ guardName: 'loser' });
     if (after === null || after._id === before?._id) throw new Error('no other lease');
   });
-  await untilView(guard);
+  await untilReadLease(guard);
   t.true(remembered(guard.verifyToken(ada.projectToken))?.allowed);
   t.is(guard.status().answers.owners, owners);
   const request = { projectId: ada.projectId, expectedFingerprint: '', requestId: '' };
@@ -235,7 +235,7 @@ test.serial('metrics report the state of a guard', async (t) => {
   const ada = await silo.signUp('Ada');
   const metrics = createRegistry({ service: 'edge', region: 'us' });
   const guard = openGuard(t, silo, { metrics });
-  await untilView(guard);
+  await untilReadLease(guard);
   await untilRemembered(() => guard.verifyToken(ada.projectToken));
   const text = await metrics.metrics();
   t.regex(text, /^silo_guard_view\{.*\} 1$/m);
@@ -247,7 +247,7 @@ test.serial('metrics report the state of a guard', async (t) => {
 test.serial('a guard that ends gives its lease back, and no revocation waits for it', async (t) => {
   const { silo } = t.context;
   const guard = openGuard(t, silo, { name: 'leaver' });
-  await untilView(guard);
+  await untilReadLease(guard);
   const leases = silo.mongo.db(`${silo.databasePrefix}_token`).collection('guard_leases');
   t.is(await leases.countDocuments({ guardName: 'leaver' }), 1);
   await guard[Symbol.asyncDispose]();
@@ -266,6 +266,6 @@ test.serial('another life of a log ends all that is known of its source', async 
     const { positions } = guard.status();
     if (positions.project?.incarnation !== incarnation) throw new Error(JSON.stringify(positions));
   });
-  await untilView(guard);
+  await untilReadLease(guard);
   t.true((await untilRemembered(() => guard.verifyToken(ada.projectToken))).allowed);
 });

@@ -7,7 +7,7 @@ import { certificate } from '../../../test/harness/certificates.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { HostileClient } from '../../../test/harness/hostile-client.ts';
 import { startTestSilo, type TestSilo } from '../../../test/harness/silo.ts';
-import { openGuard, startGuardProcess, untilRemembered, untilView } from './guard-support.ts';
+import { openGuard, startGuardProcess, untilReadLease, untilRemembered } from './guard-support.ts';
 
 const leases = { leaseMs: 3_000, leaseRenewMs: 600 };
 
@@ -23,7 +23,7 @@ test.serial(
     await using silo = await startTestSilo(leases);
     const ada = await silo.signUp('Ada');
     const guard = openGuard(t, silo);
-    await untilView(guard);
+    await untilReadLease(guard);
     const { projectId } = ada;
     await untilRemembered(() => guard.authorize(ada.apiKey, { projectId }));
     const uses = [

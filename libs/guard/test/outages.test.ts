@@ -11,8 +11,8 @@ import {
   openKnowing,
   remembered,
   startGuardProcess,
+  untilReadLease,
   untilRemembered,
-  untilView,
 } from './guard-support.ts';
 
 /** Short enough for a test to wait for, long enough for a busy machine to renew. */
@@ -36,7 +36,7 @@ test.serial(
     t.true(remembered(guard.authorize(ada.apiKey, { projectId: ada.projectId }))?.allowed);
     await silo.stop('token');
     await eventually(() => {
-      if (guard.status().hasView) throw new Error('it still has a view');
+      if (guard.status().hasReadLease) throw new Error('it still has a read lease');
     });
     t.is(remembered(guard.verifyToken(ada.projectToken)), undefined);
     await t.throwsAsync(async () => guard.verifyToken(ada.projectToken));
@@ -44,7 +44,7 @@ test.serial(
       message: /No response in time/,
     });
     await Promise.all([silo.start('token'), silo.start('org'), silo.start('project')]);
-    await untilView(guard);
+    await untilReadLease(guard);
     t.true(remembered(guard.verifyToken(ada.projectToken))?.allowed, 'nothing is forgotten');
   },
 );
@@ -99,7 +99,7 @@ test.serial(
 );
 
 test.serial(
-  'a replica of the registry that ends leaves guards their views, and revocations work',
+  'a replica of the registry that ends leaves guards their read leases, and revocations work',
   async (t) => {
     // On a busy machine it takes seconds to connect to the other replica.
     const long = { leaseMs: 10_000, leaseRenewMs: 1_000 };

@@ -31,7 +31,7 @@ test('leases that would lapse between renewals are refused at the start', (t) =>
   t.deepEqual(faultsOf({ LEASE_MS: '1000', LEASE_RENEW_MS: '495' }), []);
   const faults = faultsOf({ LEASE_MS: '1000', LEASE_RENEW_MS: '496' });
   t.is(faults.length, 1);
-  t.regex(faults.join(), /LEASE_MS, LEASE_RENEW_MS .*half of a view/);
+  t.regex(faults.join(), /LEASE_MS, LEASE_RENEW_MS .*half of a read lease/);
   t.is(faultsOf({ LEASE_DRIFT_SHARE: '0.5' }).length, 1);
 });
 

@@ -4,13 +4,13 @@ import type { Clock } from '@silo/runtime/clock.ts';
 import type { Sagas } from '@silo/saga/sagas.ts';
 import type { Follower } from '../loops/activity-follower.ts';
 import type { SagaDefinitions } from '../sagas/definitions.ts';
-import type { OrgFills } from '../store/fills.ts';
+import type { OrgFactReader } from '../store/fact-reader.ts';
 import type { Stores } from '../store/set-up.ts';
 
 /** What the handlers of the org service work with. */
 export type Dependencies = {
   stores: Stores;
-  fills: OrgFills;
+  factReader: OrgFactReader;
   eventLog: EventLog;
   access: Access;
   sagas: Sagas;

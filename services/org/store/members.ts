@@ -51,7 +51,7 @@ export function createMemberStore(db: Db) {
       return (await members.findOne({ _id }, { session })) ?? undefined;
     },
 
-    /** The level by one linearizable read: for fills. */
+    /** The level by one linearizable read: for fact fetches. */
     async readFact(
       accountId: string,
       organizationId: string,

@@ -53,7 +53,7 @@ export function createOrganizationStore(db: Db) {
       return found ?? undefined;
     },
 
-    /** The document of an open organization by one linearizable read: for fills. */
+    /** The document of an open organization by one linearizable read: for fact fetches. */
     async readFact(
       organizationId: string,
       signal: AbortSignal,

@@ -9,7 +9,7 @@ import { getAccountMemberships } from '../handlers/internal/directory.ts';
 import { listOrganizations } from '../handlers/list-organizations.ts';
 import { updateAccount } from '../handlers/update-account.ts';
 import { updateOrganization } from '../handlers/update-organization.ts';
-import { createOrgFills } from '../store/fills.ts';
+import { createOrgFactReader } from '../store/fact-reader.ts';
 import { serviceHarness } from './service-support.ts';
 
 const firstPage = { pageSize: 0, pageToken: '' };
@@ -89,8 +89,8 @@ test('what an organization says of its members’ rights is a fact at once', asy
   const { dependencies, call, signUp, stores, signal, emittedEvents } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   const other = await signUp('bob@example.com');
-  const fills = createOrgFills(stores);
-  t.true((await fills.organization(organizationId, signal))?.membersMayCreateProjects);
+  const factReader = createOrgFactReader(stores);
+  t.true((await factReader.organization(organizationId, signal))?.membersMayCreateProjects);
   const update = bind(updateOrganization, dependencies);
   const given = organization({ id: organizationId });
   const request = {
@@ -100,8 +100,8 @@ test('what an organization says of its members’ rights is a fact at once', asy
   };
   const { organization: updated } = await update(request, call({ accountId }));
   t.false(updated?.membersMayCreateProjects);
-  t.false((await fills.organization(organizationId, signal))?.membersMayCreateProjects);
-  t.true((await fills.organization(other.organizationId, signal))?.membersMayCreateProjects);
+  t.false((await factReader.organization(organizationId, signal))?.membersMayCreateProjects);
+  t.true((await factReader.organization(other.organizationId, signal))?.membersMayCreateProjects);
   const stale = { ...request, organization: { ...given, etag: 'old' } };
   t.is(reasonOf(await t.throwsAsync(update(stale, call({ accountId })))), 'ETAG_MISMATCH');
   t.is((await emittedEvents()).at(-1), 'organization_updated');

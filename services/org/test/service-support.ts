@@ -16,7 +16,7 @@ import { createAccount } from '../handlers/create-account.ts';
 import type { Dependencies } from '../handlers/dependencies.ts';
 import { createFollower } from '../loops/activity-follower.ts';
 import { defineSagas } from '../sagas/definitions.ts';
-import { createOrgFills } from '../store/fills.ts';
+import { createOrgFactReader } from '../store/fact-reader.ts';
 import { type StoreHarness, storeHarness } from './support.ts';
 
 /** The responses of the other services, and the requests to them. */
@@ -73,20 +73,20 @@ export async function serviceHarness(
   });
   const nothing = async () => undefined;
   const { key } = keyCallerOf('acc_1', {});
-  const fills = {
+  const factReader = {
     token: nothing,
     key: async () => key,
     project: nothing,
-    ...createOrgFills(stores),
+    ...createOrgFactReader(stores),
   };
-  const access = askOwners(fills);
+  const access = askOwners(factReader);
   const logs = [eventLog];
   const progress = new Progress('activity');
   const follower = createFollower({ activity: stores.activity, eventLog, logs, log, progress });
   const { signup = 'open' } = options;
   const base = {
     stores,
-    fills,
+    factReader,
     eventLog,
     access,
     clock: systemClock,

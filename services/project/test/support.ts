@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { Access, Fills } from '@silo/access/access.ts';
+import type { Access, FactReader } from '@silo/access/access.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { askOwners } from '@silo/guard/test/ask-owners.ts';
 import { eventType } from '@silo/log/event-types.ts';
@@ -77,7 +77,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
   const keys = new Map<string, KeyFact>();
   const organizations = new Map<string, { name: string; may: boolean }>();
   const levels = new Map<string, Level>();
-  const fills: Fills = {
+  const factReader: FactReader = {
     token: async () => undefined,
     key: async (hash) => keys.get(Buffer.from(hash).toString('hex')),
     project: projects.fact,
@@ -87,7 +87,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     },
     membership: async (accountId, organizationId) => levels.get(`${accountId} ${organizationId}`),
   };
-  const access: Access = askOwners(fills);
+  const access: Access = askOwners(factReader);
   const purged: string[] = [];
   const secrets: World['secrets'] = {
     makeProjectToken: async ({ projectId }) => ({ token: `token of ${projectId}` }),

@@ -1,8 +1,8 @@
-import type { Access, Fills } from '@silo/access/access.ts';
+import type { Access, FactReader } from '@silo/access/access.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Peers } from '@silo/service/peers.ts';
-import type { OwnRegistry } from '@silo/service/service-definition.ts';
+import type { LocalRegistry } from '@silo/service/service-definition.ts';
 import type { EndedKeyStore } from '../store/ended-keys.ts';
 import type { KeyStore } from '../store/keys.ts';
 import type { ProjectTokenStore } from '../store/project-tokens.ts';
@@ -13,9 +13,9 @@ export type Dependencies = {
   projectTokens: ProjectTokenStore;
   keys: KeyStore;
   endedKeys: EndedKeyStore;
-  fills: Pick<Fills, 'token' | 'key'>;
+  factReader: Pick<FactReader, 'token' | 'key'>;
   access: Access;
-  registry: OwnRegistry;
+  registry: LocalRegistry;
   peers: Pick<Peers, 'org'>;
   clock: Clock;
 };

@@ -5,7 +5,7 @@ import type { ReceivedAcknowledgements } from './received-acknowledgements.ts';
 /**
  * One call of AwaitBarrier: first the requirement is durable, then the leases are listed, then
  * those without an acknowledgement are waited for, at most L. A lease that is acquired or renewed
- * after the requirement reads it and gets no view without it.
+ * after the requirement reads it and gets no read lease without it.
  */
 export class Barrier {
   readonly positions: Positions;
@@ -46,7 +46,7 @@ export class Barrier {
     const present = new Map(leases.map((lease) => [lease.id, lease]));
     for (const id of silent.keys()) {
       const lease = present.get(id);
-      // Gone: released by its guard, or dead; either way no view is left.
+      // Gone: released by its guard, or dead; either way no read lease is left.
       if (lease === undefined) silent.delete(id);
       else silent.set(id, lease);
     }
@@ -79,7 +79,7 @@ export class Barrier {
     };
   }
 
-  /** When every view that lacks the change is over, by the monotonic clock. */
+  /** When every read lease that lacks the change is over, by the monotonic clock. */
   get deadlineMs(): number {
     return (this.#durableMs ?? Number.POSITIVE_INFINITY) + this.#leaseMs;
   }

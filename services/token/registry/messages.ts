@@ -12,7 +12,7 @@ export type StoredLease = {
   /** 0 when acquired; every renewal adds 1. */
   version: number;
   acknowledged: Positions;
-  /** The longest L that any of its views was granted under: replicas may be set differently. */
+  /** The longest L that any of its read leases was granted under: replicas may be set differently. */
   leaseMs: number;
 };
 
@@ -64,7 +64,7 @@ export type BarrierReport = {
   positions: Positions;
   guards: number;
   acknowledged: number;
-  /** Those that stayed silent until every view without the change was over. */
+  /** Those that stayed silent until every read lease without the change was over. */
   expired: number;
   elapsedMs: number;
 };
@@ -115,6 +115,6 @@ export type RegistryReply =
 /** What a replica wants done, at once. */
 export type RegistryAction =
   /** A guard sent a position that is not accepted: for metrics and log. */
-  | { kind: 'disbelieved'; leaseId: string; why: 'beyond_log' | 'beyond_applied' }
+  | { kind: 'claimRejected'; leaseId: string; why: 'beyond_log' | 'beyond_applied' }
   | { kind: 'store'; operationId: number; operation: StoreOperation }
   | { kind: 'reply'; callId: number; reply: RegistryReply };

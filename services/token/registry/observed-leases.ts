@@ -1,11 +1,11 @@
 import type { StoredLease } from './messages.ts';
 
-/** A lease whose version has not changed for so long that no view of it is left. */
+/** A lease whose version has not changed for so long that no read lease of it is left. */
 export type DeadLease = { leaseId: string; version: number };
 
 /**
  * What this replica has seen of each lease's version. A lease is dead once its version has stood
- * still for a lease's length since it was *seen*: a view is counted from before the renewal that made the
+ * still for a lease's length since it was *seen*: a read lease is counted from before the renewal that made the
  * version, hence is over by then. That it is silent is not enough: a guard may renew without
  * acknowledging.
  */

@@ -111,7 +111,7 @@ export class RegistryCore {
       const position = acknowledged[source];
       if (position === undefined) continue;
       if (hasReached(applied[source], position)) within[source] = position;
-      else this.#actions.push({ kind: 'disbelieved', leaseId, why: 'beyond_applied' });
+      else this.#actions.push({ kind: 'claimRejected', leaseId, why: 'beyond_applied' });
     }
     return within;
   }
@@ -129,7 +129,7 @@ export class RegistryCore {
         if (result.kind === 'head') this.#learn({ [source]: result.head });
         if (--asked > 0) return;
         if (this.#committed.beyond(claims).length > 0) {
-          this.#actions.push({ kind: 'disbelieved', leaseId, why: 'beyond_log' });
+          this.#actions.push({ kind: 'claimRejected', leaseId, why: 'beyond_log' });
         }
         then();
       });

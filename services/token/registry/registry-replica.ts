@@ -10,7 +10,7 @@ import type { NatsLink } from '@silo/events/connect.ts';
 import { laterOf, type Positions, type Source, sources } from '@silo/guard/core/position.ts';
 import type { GuardLinks } from '@silo/guard/links.ts';
 import { readClocks } from '@silo/guard/read-clocks.ts';
-import type { Acquired, LeaseRegistry, Renewal, Renewed } from '@silo/guard/registry.ts';
+import type { Acquired, LeaseClient, Renewal, Renewed } from '@silo/guard/registry-client.ts';
 import { fromLogPositions, toDuration, toLogPositions } from '@silo/guard/wire.ts';
 import type { Position } from '@silo/log/position.ts';
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
@@ -19,7 +19,7 @@ import { Alarm } from '@silo/runtime/alarm.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { coalesce } from '@silo/runtime/coalesce.ts';
 import type { Log } from '@silo/runtime/log.ts';
-import type { OwnRegistry } from '@silo/service/service-definition.ts';
+import type { LocalRegistry } from '@silo/service/service-definition.ts';
 import type { LastUse } from '../store/last-use.ts';
 import type { LeaseStore } from '../store/leases.ts';
 import type { MessageKeeper } from './message-keys.ts';
@@ -59,11 +59,11 @@ type Options = {
  * One replica of the registry: connects its pure core to the store, to NATS and to the clocks. Any
  * number of them work side by side over one store.
  */
-export function openRegistry(options: Options): OwnRegistry {
-  return new RegistryShell(options);
+export function openRegistry(options: Options): LocalRegistry {
+  return new RegistryReplica(options);
 }
 
-class RegistryShell implements OwnRegistry {
+class RegistryReplica implements LocalRegistry {
   readonly #core: RegistryCore;
   readonly #store: LeaseStore;
   readonly #lastUse: LastUse;
@@ -120,7 +120,7 @@ class RegistryShell implements OwnRegistry {
     this.#step({ kind: 'tick' });
   }
 
-  for(owner: string): LeaseRegistry {
+  for(owner: string): LeaseClient {
     return {
       acquire: (leaseId, guardName, signal) => this.#acquire(owner, leaseId, guardName, signal),
       renew: (renewal, signal) => this.#renew(owner, renewal, signal),
@@ -221,7 +221,7 @@ class RegistryShell implements OwnRegistry {
       this.#calls.delete(action.callId);
       return;
     }
-    if (action.kind === 'disbelieved') {
+    if (action.kind === 'claimRejected') {
       this.#ignored.add(`lease ${action.leaseId}`, action.why);
       return;
     }
@@ -229,7 +229,10 @@ class RegistryShell implements OwnRegistry {
     this.#execute(operation).then(
       (result) => this.#step({ kind: 'stored', operationId, result }),
       (error: unknown) => {
-        this.#log.warn({ operation: operation.kind, err: error }, 'the registry’s store failed');
+        this.#log.warn(
+          { operation: operation.kind, err: error },
+          'registry store operation failed',
+        );
         this.#step({ kind: 'stored', operationId, result: { kind: 'failed' } });
       },
     );

@@ -139,7 +139,7 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
     },
 
     /**
-     * All leases. A lease whose view lacks what this process has required was written before that
+     * All leases. A lease whose read lease lacks what this process has required was written before that
      * became required, at whichever primary: its renewal read the requirement afterwards. So it is
      * in every list that sees this process's own write. A list also sees what the one before saw:
      * a lease that is missing is gone, not yet to come.

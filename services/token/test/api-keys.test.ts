@@ -22,7 +22,7 @@ import { rollApiKey } from '../handlers/roll-api-key.ts';
 import { updateApiKey } from '../handlers/update-api-key.ts';
 import type { KeyDocument } from '../store/documents.ts';
 import { createEndedKeyStore } from '../store/ended-keys.ts';
-import { createTokenFills } from '../store/fills.ts';
+import { createTokenFactReader } from '../store/fact-reader.ts';
 import { createKeyStore } from '../store/keys.ts';
 import { createProjectTokenStore } from '../store/project-tokens.ts';
 import { setUpStore } from '../store/set-up.ts';
@@ -41,9 +41,9 @@ async function open(t: ExecutionContext) {
   const { db } = connection;
   await setUpStore(db);
   const endedKeys = createEndedKeyStore(db);
-  const fills = createTokenFills(db);
+  const factReader = createTokenFactReader(db);
   const dependencies: Dependencies = {
-    ...{ eventLog, endedKeys, fills, clock: systemClock, keys: createKeyStore(db) },
+    ...{ eventLog, endedKeys, factReader, clock: systemClock, keys: createKeyStore(db) },
     projectTokens: createProjectTokenStore(db),
     access: {
       ...{ verifyToken: unasked, permitToken: unasked },
@@ -58,7 +58,7 @@ async function open(t: ExecutionContext) {
   };
   const callBy = async (secret: string, request: unknown): Promise<Call> => {
     const keyHash = hashOf(secret);
-    const key = await fills.key(keyHash, signal);
+    const key = await factReader.key(keyHash, signal);
     if (key === undefined) throw new TypeError('the calling key is dead');
     const requestId = (request as { requestId: string }).requestId;
     return {
@@ -109,7 +109,7 @@ async function open(t: ExecutionContext) {
     await bind(storeApiKey, dependencies)(request, call);
     return secret;
   };
-  const fact = (secret: string) => fills.key(hashOf(secret), signal);
+  const fact = (secret: string) => factReader.key(hashOf(secret), signal);
   const events = async () => {
     await eventLog.head(signal);
     const { events } = await eventLog.read({ afterSequence: 0, limit: 1_000 });

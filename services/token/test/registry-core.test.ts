@@ -70,7 +70,7 @@ class Bench {
   #take(actions: RegistryAction[]): void {
     for (const action of actions) {
       if (action.kind === 'reply') this.replies.push(action.reply);
-      else if (action.kind === 'disbelieved') this.disbelieved.push(action.why);
+      else if (action.kind === 'claimRejected') this.disbelieved.push(action.why);
       else this.asked.push(action);
     }
   }

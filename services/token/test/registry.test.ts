@@ -127,7 +127,7 @@ test('a barrier learns from a renewal at the other replica', async (t) => {
   t.like(await passed, { guards: 1, acknowledged: 1 });
 });
 
-test('a silent guard is waited for as long as its longest view, once, and then swept', async (t) => {
+test('a silent guard is waited for as long as its longest read lease, once, and then swept', async (t) => {
   const { here, replica } = await open(t);
   const longer = await replica({ ...settings, leaseMs: leaseMs + 1_000 });
   const leaseId = newLeaseId();

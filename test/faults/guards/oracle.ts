@@ -1,9 +1,9 @@
-import type { Answer, Fills, TokenAnswer } from '@silo/access/access.ts';
-import { askOwner } from '@silo/guard/ask-owner.ts';
+import type { Answer, FactReader, TokenAnswer } from '@silo/access/access.ts';
 import { type FactKind, type Known, nameOf } from '@silo/guard/core/facts.ts';
-import { type Asked, decide, type Recall } from '@silo/guard/core/look-up.ts';
+import { type Asked, decide, type Recall } from '@silo/guard/core/lookup.ts';
 import type { Positions } from '@silo/guard/core/position.ts';
-import { remoteFills } from '@silo/guard/remote-fills.ts';
+import { fetchFact } from '@silo/guard/fetch-fact.ts';
+import { remoteFactReader } from '@silo/guard/remote-fact-reader.ts';
 import type { LogDocument, OutboxGroup } from '@silo/log/documents.ts';
 import { connectPeers } from '@silo/service/peers.ts';
 import { fingerprintOf, hashOf } from '@silo/tokens/secrets.ts';
@@ -18,7 +18,7 @@ const majority = { readConcern: { level: 'majority' } } as const;
 /** Knows how things are, from the databases and from the facts' owners, without a memory. */
 export class Oracle implements Disposable {
   readonly #cluster: Cluster;
-  readonly #fills: Fills;
+  readonly #factReader: FactReader;
   readonly #close: () => void;
   /** How long an event that is required may still be unknown to a guard with a view. */
   readonly #boundMs: number;
@@ -27,7 +27,7 @@ export class Oracle implements Disposable {
     const { ca, cert, key } = cluster.certificates.guard;
     const { peers, close } = connectPeers(cluster.internalAddresses, { ca, cert, key });
     this.#cluster = cluster;
-    this.#fills = remoteFills(peers);
+    this.#factReader = remoteFactReader(peers);
     this.#close = close;
     this.#boundMs = leaseMs + renewMs;
   }
@@ -71,7 +71,7 @@ export class Oracle implements Disposable {
       const verdict = decide(asked, recall as Recall, new Date());
       if ('answer' in verdict) return verdict.answer;
       for (const ref of verdict.missing) {
-        const value = await askOwner(this.#fills, ref, signal);
+        const value = await fetchFact(this.#factReader, ref, signal);
         found.set(`${ref.kind} ${ref.id}`, { value, name: nameOf(ref, value as never) });
       }
     }

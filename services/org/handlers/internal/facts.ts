@@ -12,10 +12,10 @@ import type { Dependencies } from '../dependencies.ts';
 export async function getOrganizationFact(
   { organizationId }: GetOrganizationFactRequest,
   { signal }: Call,
-  { fills }: Pick<Dependencies, 'fills'>,
+  { factReader }: Pick<Dependencies, 'factReader'>,
 ): Promise<GetOrganizationFactResponse> {
   return {
-    organization: await fills.organization(organizationId, signal),
+    organization: await factReader.organization(organizationId, signal),
   };
 }
 
@@ -23,9 +23,10 @@ export async function getOrganizationFact(
 export async function getMembershipFact(
   { accountId, organizationId }: GetMembershipFactRequest,
   { signal }: Call,
-  { fills }: Pick<Dependencies, 'fills'>,
+  { factReader }: Pick<Dependencies, 'factReader'>,
 ): Promise<GetMembershipFactResponse> {
   return {
-    level: (await fills.membership(accountId, organizationId, signal)) ?? Level.LEVEL_UNSPECIFIED,
+    level:
+      (await factReader.membership(accountId, organizationId, signal)) ?? Level.LEVEL_UNSPECIFIED,
   };
 }

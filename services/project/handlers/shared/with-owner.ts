@@ -30,7 +30,12 @@ export async function withOwner<T>(
       if (attempt >= attemptsMax) throw errors.requestInProgress();
     }
     releaseAll(call.permits); // They rest on what is no longer so.
-    const { project } = await demand(access, call, { scope, projectId, level, asksOwners: true });
+    const { project } = await demand(access, call, {
+      scope,
+      projectId,
+      level,
+      bypassesCache: true,
+    });
     organizationId = project?.fact.organizationId ?? organizationId;
   }
 }

@@ -7,20 +7,20 @@ import type {
 import type { Call } from '@silo/rpc/call.ts';
 import type { Dependencies } from '../dependencies.ts';
 
-/** GetTokenFact: a fill. */
+/** GetTokenFact: a fact fetch. */
 export async function getTokenFact(
   { tokenHash }: GetTokenFactRequest,
   { signal }: Call,
-  { fills }: Dependencies,
+  { factReader }: Dependencies,
 ): Promise<GetTokenFactResponse> {
-  return { token: await fills.token(tokenHash, signal) };
+  return { token: await factReader.token(tokenHash, signal) };
 }
 
-/** GetKeyFact: a fill. */
+/** GetKeyFact: a fact fetch. */
 export async function getKeyFact(
   { keyHash }: GetKeyFactRequest,
   { signal }: Call,
-  { fills }: Dependencies,
+  { factReader }: Dependencies,
 ): Promise<GetKeyFactResponse> {
-  return { key: await fills.key(keyHash, signal) };
+  return { key: await factReader.key(keyHash, signal) };
 }

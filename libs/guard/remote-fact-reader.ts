@@ -1,4 +1,4 @@
-import type { Fills } from '@silo/access/access.ts';
+import type { FactReader } from '@silo/access/access.ts';
 import type { FactServiceClient as OrgFactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
 import type { FactServiceClient as ProjectFactServiceClient } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import type { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
@@ -11,8 +11,8 @@ export type FactClients = {
   token: { facts: Connected<TokenFactServiceClient> };
 };
 
-/** The fills, each asked of the service that owns the fact. */
-export function remoteFills({ org, project, token }: FactClients): Fills {
+/** The fact factReader, each asked of the service that owns the fact. */
+export function remoteFactReader({ org, project, token }: FactClients): FactReader {
   return {
     token: async (tokenHash, signal) =>
       (await token.facts.getTokenFact({ tokenHash: Buffer.from(tokenHash) }, { signal })).token,

@@ -1,14 +1,14 @@
-import type { Fills } from '@silo/access/access.ts';
+import type { FactReader } from '@silo/access/access.ts';
 import type { Stores } from './set-up.ts';
 
 /** The facts that org owns. */
-export type OrgFills = Pick<Fills, 'organization' | 'membership'>;
+export type OrgFactReader = Pick<FactReader, 'organization' | 'membership'>;
 
 /** Reads the facts where they lie, each by one linearizable read of one document. */
-export function createOrgFills({
+export function createOrgFactReader({
   organizations,
   members,
-}: Pick<Stores, 'organizations' | 'members'>): OrgFills {
+}: Pick<Stores, 'organizations' | 'members'>): OrgFactReader {
   return {
     organization: async (organizationId, signal) => {
       const found = await organizations.readFact(organizationId, signal);

@@ -1,7 +1,7 @@
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import test from 'ava';
 import { membershipId } from '../core/facts.ts';
-import type { Asked } from '../core/look-up.ts';
+import type { Asked } from '../core/lookup.ts';
 import type { GuardAction } from '../core/messages.ts';
 import type { GuardSettings } from '../core/settings.ts';
 import { Bench, kindsOf } from './core-support.ts';
@@ -22,7 +22,7 @@ const asked: Asked = {
   },
 };
 
-/** A guard under a view, and owners whose answers may change. */
+/** A guard under a read lease, and owners whose answers may change. */
 class Owners {
   readonly bench: Bench;
   readonly facts = new Map<string, unknown>([
@@ -31,11 +31,11 @@ class Owners {
     ['org_1', { membersMayCreateProjects: true }],
   ]);
   asks = 0;
-  #lookUpId = 0;
+  #lookupId = 0;
 
   constructor(settings: Partial<GuardSettings> = {}) {
     this.bench = new Bench(settings);
-    this.bench.startWithView();
+    this.bench.startWithReadLease();
   }
 
   get recalled() {
@@ -43,24 +43,24 @@ class Owners {
   }
 
   begin(wantsPermit = false): GuardAction[] {
-    const lookUpId = ++this.#lookUpId;
-    return this.bench.step({ kind: 'lookUp', lookUpId, asked, wantsPermit });
+    const lookupId = ++this.#lookupId;
+    return this.bench.step({ kind: 'lookup', lookupId, asked, wantsPermit });
   }
 
-  /** Answers fills until there is an answer. */
+  /** Answers fact fetches until there is an answer. */
   ask(wantsPermit = false): Extract<GuardAction, { kind: 'answer' }> {
     const waiting = this.begin(wantsPermit);
     for (let action = waiting.shift(); action !== undefined; action = waiting.shift()) {
       if (action.kind === 'answer') return action;
-      if (action.kind === 'fill') waiting.push(...this.fill(action));
+      if (action.kind === 'fetchFact') waiting.push(...this.fill(action));
     }
     throw new Error('there was no answer');
   }
 
-  fill({ fillId, ref }: Extract<GuardAction, { kind: 'fill' }>): GuardAction[] {
+  fill({ fetchId, ref }: Extract<GuardAction, { kind: 'fetchFact' }>): GuardAction[] {
     this.asks++;
     const value = this.facts.get(ref.id) as never;
-    return this.bench.step({ kind: 'filled', fillId, reply: { value } });
+    return this.bench.step({ kind: 'factFetched', fetchId, reply: { value } });
   }
 
   grant(): void {
@@ -94,9 +94,9 @@ test('a re-check does not join a fetch that was sent before', (t) => {
   const owners = new Owners();
   owners.ask();
   const first = owners.begin();
-  t.deepEqual(kindsOf(first), ['fill']);
+  t.deepEqual(kindsOf(first), ['fetchFact']);
   const second = owners.begin();
-  t.deepEqual(kindsOf(second), ['fill']);
+  t.deepEqual(kindsOf(second), ['fetchFact']);
   t.notDeepEqual(first, second);
 });
 
@@ -108,9 +108,9 @@ test('an unknown key is refused from memory', (t) => {
 });
 
 test('where many are refused at once, memory has the last word', (t) => {
-  const owners = new Owners({ fillsMax: 4 });
+  const owners = new Owners({ fetchesMax: 4 });
   owners.ask();
-  for (let turn = 0; turn < 3; turn++) t.deepEqual(kindsOf(owners.begin()), ['fill']);
+  for (let turn = 0; turn < 3; turn++) t.deepEqual(kindsOf(owners.begin()), ['fetchFact']);
   t.deepEqual(kindsOf(owners.begin()), ['answer']);
 });
 

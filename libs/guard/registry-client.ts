@@ -11,7 +11,7 @@ import type { LeaseNumbers } from './core/settings.ts';
 import { fromLeaseTerms, fromRenewResponse, toLogPositions } from './wire.ts';
 
 /** What a guard asks of the registry for its lease. All reject where the answer cannot be had. */
-export type LeaseRegistry = {
+export type LeaseClient = {
   acquire(leaseId: string, guardName: string, signal: AbortSignal): Promise<Acquired>;
   renew(renewal: Renewal, signal: AbortSignal): Promise<Renewed>;
   release(leaseId: string, signal: AbortSignal): Promise<void>;
@@ -27,11 +27,11 @@ export type Renewed = { answer: RenewAnswer; keys: MessageKeys | undefined };
 export type Renewal = { leaseId: string; applied: Positions; acknowledged: Positions };
 
 /** What a source of events asks of the registry besides. */
-export type Registry = LeaseRegistry & {
+export type Registry = LeaseClient & {
   /** Resolves when the positions, all of the caller's own log, are required, durably. */
   raiseRequirement(positions: Positions, signal: AbortSignal): Promise<void>;
   /**
-   * Resolves when no guard has a view that lacks the positions, all of the caller's own log. Rejects
+   * Resolves when no guard has a read lease that lacks the positions, all of the caller's own log. Rejects
    * with PROPAGATION_UNCONFIRMED or DEPENDENCY_UNAVAILABLE where that could not be learned, and with
    * the signal's reason.
    */
@@ -44,7 +44,7 @@ const leaseDeadlineMs = 5_000;
 const barrierDeadlineMs = 30_000;
 
 /** The registry over the internal port of the token service. */
-export function remoteRegistry(client: Connected<RegistryServiceClient>): Registry {
+export function createRegistryClient(client: Connected<RegistryServiceClient>): Registry {
   const quick = (signal: AbortSignal) => ({ signal, deadlineMs: leaseDeadlineMs });
   return {
     acquire: async (leaseId, guardName, signal) => {

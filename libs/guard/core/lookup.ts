@@ -27,18 +27,18 @@ export type Asked =
   | { kind: 'access'; question: Question; keyHash: string };
 
 /** One caller's question that memory alone could not answer. */
-export type LookUp = {
+export type Lookup = {
   readonly id: number;
   readonly asked: Asked;
   /** Whether a permit is to be taken with an answer that allows. */
   readonly wantsPermit: boolean;
-  /** What fills found for this look-up. */
+  /** What fact fetches found for this lookup. */
   readonly found: Map<string, Known<unknown>>;
   /** What it asked for by itself, hence after it began. */
   readonly sent: Set<string>;
   /** Whether it goes by nothing but what it asked for by itself. */
   doubts: boolean;
-  /** Whether it goes by nothing but what fills found for it: see `mayBeStranger`. */
+  /** Whether it goes by nothing but what fact fetches found for it: see `mayBeStranger`. */
   isFresh: boolean;
   /** Fills that it waits for. */
   waitingFor: number;
@@ -58,7 +58,7 @@ export type Verdict =
   | { answer: TokenAnswer | Answer; restsOn: FactName[] }
   | { missing: FactRef[] };
 
-/** Where a look-up keeps what was found. */
+/** Where a lookup keeps what was found. */
 export function foundKey(kind: FactKind, id: string): string {
   return `${kind} ${id}`;
 }
@@ -74,8 +74,8 @@ export function decide(asked: Asked, recall: Recall, now: Date): Verdict {
 }
 
 /** Whether nothing that is remembered will do. */
-export function asksOwners(asked: Asked): boolean {
-  return asked.kind === 'access' && asked.question.asksOwners === true;
+export function bypassesCache(asked: Asked): boolean {
+  return asked.kind === 'access' && asked.question.bypassesCache === true;
 }
 
 /**
@@ -83,7 +83,7 @@ export function asksOwners(asked: Asked): boolean {
  * Then nothing of the answer may come from memory: what others have asked about a hidden target
  * would make it faster to find than one that does not exist.
  */
-export function mayBeStranger(asked: Asked, recall: Recall): boolean {
+export function mayBeNonMember(asked: Asked, recall: Recall): boolean {
   if (asked.kind === 'token') return false;
   const { question, keyHash } = asked;
   if (!question.projectId && !question.organizationId) return false;

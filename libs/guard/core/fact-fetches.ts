@@ -1,0 +1,85 @@
+import { type Ended, type FactKind, type FactName, type FactRef, sourceOfKind } from './facts.ts';
+import type { Lookup } from './lookup.ts';
+import type { Source } from './position.ts';
+
+/** One question to a fact's owner that is under way. */
+export type FactFetch = {
+  readonly id: number;
+  readonly ref: FactRef;
+  /** Sent without a read lease: for its caller alone, never cached. */
+  readonly isPrivate: boolean;
+  /** Whether nothing invalidated the fact since the fact fetch was sent. */
+  isFresh: boolean;
+  readonly waiting: Lookup[];
+};
+
+/**
+ * The fact fetches in flight, those included that nobody waits for any more: each stays until its result
+ * or failure is returned.
+ */
+export class FactFetches {
+  readonly #max: number;
+  readonly #inFlight = new Map<number, FactFetch>();
+  readonly #shared: Record<FactKind, Map<string, FactFetch>> = {
+    token: new Map(),
+    key: new Map(),
+    project: new Map(),
+    organization: new Map(),
+    membership: new Map(),
+  };
+  #lastId = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get size(): number {
+    return this.#inFlight.size;
+  }
+
+  /** The fact fetch that a lookup which starts now may join. */
+  joinable({ kind, id }: FactRef): FactFetch | undefined {
+    return this.#shared[kind].get(id);
+  }
+
+  /** A new fact fetch; undefined where too many are in flight. */
+  send(ref: FactRef, isPrivate: boolean): FactFetch | undefined {
+    if (this.#inFlight.size >= this.#max) return undefined;
+    const fetch: FactFetch = { id: ++this.#lastId, ref, isPrivate, isFresh: true, waiting: [] };
+    this.#inFlight.set(fetch.id, fetch);
+    if (!isPrivate) this.#shared[ref.kind].set(ref.id, fetch);
+    return fetch;
+  }
+
+  /** The result or failure of a fact fetch is there. */
+  end(id: number): FactFetch | undefined {
+    const fetch = this.#inFlight.get(id);
+    if (fetch === undefined) return undefined;
+    this.#inFlight.delete(id);
+    this.#unshare(fetch);
+    return fetch;
+  }
+
+  /** An event was applied. `mayShare`: whether later lookups go on joining (control runs). */
+  invalidate(source: Source, ended: Ended, mayShare: boolean): void {
+    for (const fetch of this.#inFlight.values()) {
+      if (sourceOfKind[fetch.ref.kind] !== source) continue;
+      if (ended !== 'everything' && !ended.some((name) => mayEnd(name, fetch.ref))) continue;
+      fetch.isFresh = false;
+      if (!mayShare) this.#unshare(fetch);
+    }
+  }
+
+  #unshare(fetch: FactFetch): void {
+    const shared = this.#shared[fetch.ref.kind];
+    if (shared.get(fetch.ref.id) === fetch) shared.delete(fetch.ref.id);
+  }
+}
+
+/**
+ * Whether an event may end what a fact fetch asks for: of a key, the id is not known before its result.
+ */
+function mayEnd({ kind, name }: FactName, ref: FactRef): boolean {
+  if (kind !== ref.kind) return false;
+  return kind === 'key' || name === (ref.fingerprint ?? ref.id);
+}
