@@ -1,7 +1,8 @@
-import { RepeatedRequest, type Transaction } from '@silo/log/event-log.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { CreateProjectResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Call, targetOrganization } from '@silo/rpc/call.ts';
+import { beginOrJoin } from '@silo/saga/begin-or-join.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { ulid } from 'ulid';
 import { createdEvent } from '../../events.ts';
@@ -28,7 +29,7 @@ export async function createProjectsBySaga(
   choose: (tx: Transaction) => Promise<NewProject[]>,
 ): Promise<CreateProjectResponse[]> {
   const { sagas, createProjects } = uses;
-  const sagaId = call.repeat?.sagaId ?? (await decide(uses, call, choose));
+  const { sagaId } = await beginOrJoin(call.repeat, () => decide(uses, call, choose));
   const { data } = await sagas.finish(createProjects, sagaId, call.signal);
   return data.projects.map((project) => ({
     project: projectMessage(project),
@@ -36,7 +37,7 @@ export async function createProjectsBySaga(
   }));
 }
 
-/** The deciding transaction. Answers the id of the saga that follows, or followed, from it. */
+/** The deciding transaction. Returns the id of the saga that follows from it. */
 async function decide(
   { projects, slots, eventLog, access, sagas, createProjects }: Uses,
   call: Call,
@@ -48,33 +49,27 @@ async function decide(
   const isAllowed = known.level >= levelToCreate(known);
   if (!isAllowed) await authorizeCreation(access, call, organizationId);
   const sagaId = ulid().toLowerCase();
-  try {
-    await eventLog.decide(call, async (tx) => {
-      const chosen = await choose(tx);
-      const { now } = tx;
-      const created = chosen.map((each) =>
-        newProject(each, { id: newId('prj', { now }), organizationId, now }),
-      );
-      if (!(await slots.take(tx, organizationId, created.length))) {
-        const present = await slots.read(tx, organizationId);
-        throw refuseAddition(organizationId, present, created.length);
-      }
-      await projects.insert(tx, created);
-      for (const project of created) tx.emit(createdEvent(project, { actor, tx }));
-      const data = { projects: created, tokens: {} };
-      await sagas.begin(tx, createProjects, { id: sagaId, data, actor });
-      // The answer holds the projects' tokens, which members may see wherever the projects are now.
-      const wherever = { level: Level.LEVEL_MEMBER, evenGone: true };
-      const alsoDemands = [
-        { organizationId, createsProjects: true },
-        ...created.map(({ _id: projectId }) => ({ projectId, ...wherever })),
-      ];
-      tx.remember({ sagaId, alsoDemands });
-    });
-    return sagaId;
-  } catch (error) {
-    // Another call with this request_id was faster.
-    if (error instanceof RepeatedRequest && error.record.sagaId) return error.record.sagaId;
-    throw error;
-  }
+  await eventLog.decide(call, async (tx) => {
+    const chosen = await choose(tx);
+    const { now } = tx;
+    const created = chosen.map((each) =>
+      newProject(each, { id: newId('prj', { now }), organizationId, now }),
+    );
+    if (!(await slots.take(tx, organizationId, created.length))) {
+      const present = await slots.read(tx, organizationId);
+      throw refuseAddition(organizationId, present, created.length);
+    }
+    await projects.insert(tx, created);
+    for (const project of created) tx.emit(createdEvent(project, { actor, tx }));
+    const data = { projects: created, tokens: {} };
+    await sagas.begin(tx, createProjects, { id: sagaId, data, actor });
+    // The answer holds the projects' tokens, which members may see wherever the projects are now.
+    const wherever = { level: Level.LEVEL_MEMBER, evenGone: true };
+    const alsoDemands = [
+      { organizationId, createsProjects: true },
+      ...created.map(({ _id: projectId }) => ({ projectId, ...wherever })),
+    ];
+    tx.remember({ sagaId, alsoDemands });
+  });
+  return sagaId;
 }
