@@ -115,12 +115,20 @@ export const createAccountResponse = {
   apiKey: '',
 };
 
+/** The handlers of a test, each with the name of its method, as `mount` requires. */
+function named<T extends object>(handlers: T): T {
+  for (const [name, handler] of Object.entries(handlers)) {
+    if (typeof handler === 'function') Object.defineProperty(handler, 'name', { value: name });
+  }
+  return handlers;
+}
+
 export function accountService(handlers: Partial<Handlers<typeof AccountServiceService>> = {}) {
   return mount(AccountServiceService, {
     createAccount: async () => createAccountResponse,
     getAccount: async () => ({ account }),
     updateAccount: async () => ({ account }),
-    ...handlers,
+    ...named(handlers),
   });
 }
 
@@ -134,7 +142,7 @@ export function factService(handlers: Partial<Handlers<typeof FactServiceService
   return mount(FactServiceService, {
     getOrganizationFact: async () => ({ organization: undefined }),
     getMembershipFact: async () => ({ level: Level.LEVEL_MEMBER }),
-    ...handlers,
+    ...named(handlers),
   });
 }
 
@@ -149,7 +157,7 @@ export function eventLogService(handlers: Partial<Handlers<typeof EventLogServic
   return mount(EventLogServiceService, {
     readEvents: async function* () {},
     getHead: async () => ({ head: undefined }),
-    ...handlers,
+    ...named(handlers),
   });
 }
 
