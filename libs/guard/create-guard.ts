@@ -12,7 +12,7 @@ import { RegistryServiceClient } from '@silo/protos/gen/silo/token/internal/v1/r
 import { connect, createChannel } from '@silo/rpc/client.ts';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
 import { type Log, silentLogger } from '@silo/runtime/log.ts';
-import type { Registry as Metrics } from '@silo/runtime/metrics.ts';
+import type { Metrics } from '@silo/runtime/metrics.ts';
 import { hashOf, isWellFormed, secretPrefixes } from '@silo/tokens/secrets.ts';
 import type { Source } from './core/position.ts';
 import type { Protections } from './core/protections.ts';

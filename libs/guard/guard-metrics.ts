@@ -1,16 +1,16 @@
 import { noRejections, type Rejections, rejectionReasons } from '@silo/events/authentication.ts';
-import type { Registry } from '@silo/runtime/metrics.ts';
+import type { Metrics } from '@silo/runtime/metrics.ts';
 import { Counter, Gauge } from 'prom-client';
 import { sources } from './core/position.ts';
 import type { GuardStatus } from './guard-status.ts';
 
 /** Makes a guard's figures readable in the registry: they are looked at when somebody asks. */
-export function measureGuard(registry: Registry, status: () => GuardStatus): void {
+export function measureGuard(metrics: Metrics, status: () => GuardStatus): void {
   const gauge = (name: string, help: string, read: (now: GuardStatus) => number) => {
     new Gauge({
       name: `silo_guard_${name}`,
       help,
-      registers: [registry],
+      registers: [metrics],
       collect() {
         this.set(read(status()));
       },
@@ -27,7 +27,7 @@ export function measureGuard(registry: Registry, status: () => GuardStatus): voi
     name: 'silo_guard_answers_total',
     help: 'Questions about access, by who answered: memory, the facts’ owners, or nobody (failed).',
     labelNames: ['by'],
-    registers: [registry],
+    registers: [metrics],
     collect() {
       const { answers } = status();
       for (const by of ['memory', 'owners', 'failed'] as const) {
@@ -36,12 +36,12 @@ export function measureGuard(registry: Registry, status: () => GuardStatus): voi
       }
     },
   });
-  measureIgnored(registry, 'guard', () => status().ignored);
+  measureIgnored(metrics, 'guard', () => status().ignored);
   new Gauge({
     name: 'silo_guard_position',
     help: 'The last event of each source that the guard has applied.',
     labelNames: ['source'],
-    registers: [registry],
+    registers: [metrics],
     collect() {
       const { positions } = status();
       for (const source of sources) this.set({ source }, positions[source]?.sequence ?? 0);
@@ -51,7 +51,7 @@ export function measureGuard(registry: Registry, status: () => GuardStatus): voi
 
 /** Makes readable how many NATS messages the guard or the registry of this process has ignored. */
 export function measureIgnored(
-  registry: Registry,
+  metrics: Metrics,
   by: 'guard' | 'registry',
   ignored: () => Rejections,
 ): void {
@@ -60,7 +60,7 @@ export function measureIgnored(
     name: `silo_${by}_ignored_messages_total`,
     help: 'NATS messages, and positions in them or in calls, that were ignored, by reason.',
     labelNames: ['reason'],
-    registers: [registry],
+    registers: [metrics],
     collect() {
       const now = ignored();
       for (const reason of rejectionReasons) {

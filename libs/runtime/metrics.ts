@@ -3,14 +3,15 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { HostPort } from './config.ts';
 
-export type { Registry } from 'prom-client';
+/** The metrics of a process: a prom-client registry. */
+export type Metrics = Registry;
 
-/** A registry that labels all metrics with `service` and `region`, and includes process metrics. */
-export function createRegistry(labels: { service: string; region: string }): Registry {
-  const registry = new Registry();
-  registry.setDefaultLabels(labels);
-  collectDefaultMetrics({ register: registry });
-  return registry;
+/** Metrics that are labelled with `service` and `region`, process metrics included. */
+export function createMetrics(labels: { service: string; region: string }): Metrics {
+  const metrics = new Registry();
+  metrics.setDefaultLabels(labels);
+  collectDefaultMetrics({ register: metrics });
+  return metrics;
 }
 
 export type MetricsServer = AsyncDisposable & { address: HostPort };
@@ -21,7 +22,7 @@ export type MetricsServer = AsyncDisposable & { address: HostPort };
  */
 export async function serveMetrics(
   address: HostPort,
-  registry: Registry,
+  metrics: Metrics,
   signal?: AbortSignal,
 ): Promise<MetricsServer> {
   signal?.throwIfAborted();
@@ -30,8 +31,8 @@ export async function serveMetrics(
     if (path !== '/metrics')
       return respond(response, 404, 'not found: the only path is /metrics\n');
     if (request.method !== 'GET') return respond(response, 405, 'only GET\n');
-    registry.metrics().then(
-      (text) => respond(response, 200, text, registry.contentType),
+    metrics.metrics().then(
+      (text) => respond(response, 200, text, metrics.contentType),
       () => respond(response, 500, 'the metrics could not be collected\n'),
     );
   });

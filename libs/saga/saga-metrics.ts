@@ -1,13 +1,13 @@
-import type { Registry } from '@silo/runtime/metrics.ts';
+import type { Metrics } from '@silo/runtime/metrics.ts';
 import { Gauge } from 'prom-client';
 import type { Sagas } from './sagas.ts';
 
 /** Makes a runner's figures readable in the registry. */
-export function measureSagas(registry: Registry, sagas: Pick<Sagas, 'unknown'>): void {
+export function measureSagas(metrics: Metrics, sagas: Pick<Sagas, 'unknown'>): void {
   new Gauge({
     name: 'silo_sagas_unknown',
     help: 'Open sagas that nobody runs and that this release does not know: left to a newer one.',
-    registers: [registry],
+    registers: [metrics],
     collect() {
       this.set(sagas.unknown);
     },

@@ -1,6 +1,6 @@
 import type { Ports } from '@silo/rpc/service.ts';
 import type { Log } from '@silo/runtime/log.ts';
-import type { Registry } from '@silo/runtime/metrics.ts';
+import type { Metrics } from '@silo/runtime/metrics.ts';
 import type { Progress } from '@silo/runtime/progress.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import { Gauge } from 'prom-client';
@@ -8,12 +8,12 @@ import { Gauge } from 'prom-client';
 const lookIntervalMs = 1_000;
 
 /** Makes it readable in the registry for how long each consumer has failed in a row. */
-export function measureProgress(registry: Registry, consumers: readonly Progress[]): void {
+export function measureProgress(metrics: Metrics, consumers: readonly Progress[]): void {
   new Gauge({
     name: 'silo_consumer_failing_seconds',
     help: 'For how long the attempts of a consumer of event logs have failed in a row; else 0.',
     labelNames: ['consumer'],
-    registers: [registry],
+    registers: [metrics],
     collect() {
       for (const { consumer, failingMs } of consumers) this.set({ consumer }, failingMs / 1_000);
     },

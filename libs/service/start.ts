@@ -21,7 +21,7 @@ import { openPorts, type Ports } from '@silo/rpc/service.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { formatHostPort } from '@silo/runtime/config.ts';
 import type { Log } from '@silo/runtime/log.ts';
-import { createRegistry, serveMetrics } from '@silo/runtime/metrics.ts';
+import { createMetrics, serveMetrics } from '@silo/runtime/metrics.ts';
 import { Progress } from '@silo/runtime/progress.ts';
 import { retry } from '@silo/runtime/retry.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
@@ -108,7 +108,7 @@ export async function startService(
     }),
   );
   const access = alterAccess(guard);
-  const registry = createRegistry({ service: name, region });
+  const metrics = createMetrics({ service: name, region });
   // They end before what they use, and after the calls that need them: not with the process's signal.
   const loops: Promise<void>[] = [];
   opened.defer(async () => {
@@ -140,7 +140,7 @@ export async function startService(
         definitions,
         signal: life.signal,
       });
-      measureSagas(registry, sagas);
+      measureSagas(metrics, sagas);
       loops.push(sagas.resume(life.signal));
       return sagas;
     },
@@ -153,18 +153,18 @@ export async function startService(
   const ofRelay = watchProgress('relay');
   const ofGuard = watchProgress('guard');
 
-  measureGuard(registry, () => guard.status());
-  measureProgress(registry, consumers);
-  if (own !== undefined) measureIgnored(registry, 'registry', () => own.ignored);
+  measureGuard(metrics, () => guard.status());
+  measureProgress(metrics, consumers);
+  if (own !== undefined) measureIgnored(metrics, 'registry', () => own.ignored);
   if (config.metricsAddress) {
-    opened.use(await serveMetrics(config.metricsAddress, registry));
+    opened.use(await serveMetrics(config.metricsAddress, metrics));
   }
   const ports = opened.use(
     await openPorts({
       region,
       tls,
       log,
-      registry,
+      registry: metrics,
       access,
       ledger: eventLog,
       limits: portLimitsOf(config),

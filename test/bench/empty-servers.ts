@@ -18,7 +18,7 @@ import { mount } from '@silo/rpc/mount.ts';
 import { startServer } from '@silo/rpc/server.ts';
 import { serverCredentials, type TlsFiles } from '@silo/rpc/tls.ts';
 import { createLogger } from '@silo/runtime/log.ts';
-import { createRegistry } from '@silo/runtime/metrics.ts';
+import { createMetrics } from '@silo/runtime/metrics.ts';
 
 /** What VerifyToken answers. */
 export type EmptyServersOptions = { tls: TlsFiles; facts: TokenFacts };
@@ -38,7 +38,7 @@ const ours = await startServer({
   region: labels.region,
   tls,
   log: createLogger({ ...labels, level: 'info' }),
-  registry: createRegistry(labels),
+  registry: createMetrics(labels),
   services: [
     mount(EventLogServiceService, {
       getHead: async () => empty,

@@ -4,7 +4,7 @@ import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
-import { createRegistry } from '@silo/runtime/metrics.ts';
+import { createMetrics } from '@silo/runtime/metrics.ts';
 import { fingerprintOf, newApiKey, newProjectToken } from '@silo/tokens/secrets.ts';
 import anyTest, { type TestFn } from 'ava';
 import { ulid } from 'ulid';
@@ -233,7 +233,7 @@ test.serial('the use of a key at a guard is noted', async (t) => {
 test.serial('metrics report the state of a guard', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp('Ada');
-  const metrics = createRegistry({ service: 'edge', region: 'us' });
+  const metrics = createMetrics({ service: 'edge', region: 'us' });
   const guard = openGuard(t, silo, { metrics });
   await untilReadLease(guard);
   await untilRemembered(() => guard.verifyToken(ada.projectToken));

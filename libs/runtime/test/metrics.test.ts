@@ -1,11 +1,11 @@
 import test from 'ava';
 import { Counter } from 'prom-client';
-import { createRegistry, serveMetrics } from '../metrics.ts';
+import { createMetrics, serveMetrics } from '../metrics.ts';
 
 const anywhere = { host: '127.0.0.1', port: 0 };
 
 function registryWithCounter() {
-  const registry = createRegistry({ service: 'org', region: 'eu' });
+  const registry = createMetrics({ service: 'org', region: 'eu' });
   new Counter({ name: 'silo_test_total', help: 'A test.', registers: [registry] }).inc(3);
   return registry;
 }
