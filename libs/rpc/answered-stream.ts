@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 
 /** How long an answer may take to leave when its client does not read. */
 const flushMs = 100;
@@ -15,8 +15,14 @@ export function stopUpload(stream: ServerHttp2Stream): boolean {
   return true;
 }
 
-/** Closes a stream whose answer has been queued, without waiting for the end of its request. */
-export function closeAnswered(stream: ServerHttp2Stream): void {
+/**
+ * Ends a stream with these headers alone, without waiting for the end of its request. grpc-js may
+ * have begun to serve the call and answer it later, which Node would throw at: that answer is
+ * dropped.
+ */
+export function answerEarly(stream: ServerHttp2Stream, headers: OutgoingHttpHeaders): void {
+  stream.respond(headers, { endStream: true });
+  stream.respond = () => {};
   setImmediate(() => {
     if (stopUpload(stream)) return;
     setTimeout(() => {

@@ -5,7 +5,7 @@ import { errors } from '@silo/errors/errors.ts';
 import { from } from '@silo/errors/from.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { toStatus } from '@silo/errors/to-status.ts';
-import { closeAnswered } from './answered-stream.ts';
+import { answerEarly } from './answered-stream.ts';
 import { type Connection, Connections } from './connections.ts';
 import { secretHashOfHeader } from './credentials.ts';
 import { http2ServersOf, http2StreamOf, receiveStreams } from './http2-servers.ts';
@@ -247,8 +247,7 @@ export class Front implements Disposable {
       ...{ 'grpc-status': code, 'grpc-message': encodeURI(details) },
       ...metadata.toHttp2Headers(),
     };
-    stream.respond(trailers, { endStream: true });
-    closeAnswered(stream);
+    answerEarly(stream, trailers);
   }
 }
 

@@ -14,9 +14,8 @@ export type RateSettings = {
   windowMs: number;
   /**
    * From one address before authentication, in points: a call costs 1, a call of server reflection
-   * 10, a new connection 5, a key that is not a live one, or a call that
-   * holds too much memory, 30 more. Calls with a key that was accepted
-   * lately cost nothing.
+   * 10, a new connection 5, a key that is not a live one, or a call that holds too much memory, 30
+   * more. Calls with a key that was accepted recently cost nothing.
    */
   addressPoints: number;
   /** Calls of one account. */
@@ -85,12 +84,12 @@ export const unadmitted = {
  * several times what is sent in them.
  */
 export const unadmittedCaptures = {
-  connectionBytesMax: 40 * 2 ** 20,
-  totalBytesMax: 80 * 2 ** 20,
+  connectionBytesMax: 20 * 2 ** 20,
+  totalBytesMax: 28 * 2 ** 20,
 };
 
 /** The same for calls with a key or project token that was accepted lately. */
 export const unadmittedKnown = {
-  connectionBytesMax: 64 * 2 ** 20,
-  totalBytesMax: 128 * 2 ** 20,
+  connectionBytesMax: 32 * 2 ** 20,
+  totalBytesMax: 64 * 2 ** 20,
 };
