@@ -1,13 +1,22 @@
 import { randomUUID } from 'node:crypto';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { type EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import type { CapturedEvent } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { CaptureResult } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import fc from 'fast-check';
+import { join } from '../authorization/world.ts';
 import type { PublicApi, SignedUp } from '../harness/clients.ts';
 import { outcomes, refused } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
-import { choosePlan, createOrganization, moveProject, present, scenarios } from './support.ts';
+import {
+  choosePlan,
+  createOrganization,
+  createProject,
+  moveProject,
+  present,
+  scenarios,
+} from './support.ts';
 
 const test = scenarios();
 
@@ -170,13 +179,24 @@ test('a page token belongs to its query, project and account', async (t) => {
 
 test('a move touches no event: the new owner sees them all, the old one none', async (t) => {
   const { silo } = t.context;
-  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
-  await choosePlan(ada.api, ada.organization.id);
-  const { projectId, projectToken } = await createOrganization(ada.api);
+  const [ada, bob, eve] = [
+    await silo.signUp('Ada'),
+    await silo.signUp('Bob'),
+    await silo.signUp('Eve'),
+  ];
+  const { projectId, organizationId, projectToken } = await createOrganization(ada.api);
+  await choosePlan(ada.api, organizationId);
+  await createProject(ada.api, organizationId);
+  await join(ada, bob, Level.LEVEL_MEMBER, organizationId);
+  await choosePlan(eve.api, eve.organization.id);
+  await join(eve, ada, Level.LEVEL_MEMBER);
   await capture(silo, projectToken, [event(), event()]);
-  await moveProject(ada.api, projectId, ada.organization.id).catch(() => {});
-  t.is((await query(ada.api, { projectId })).events.length, 2);
   await refused(t, query(eve.api, { projectId }), 'PROJECT_NOT_FOUND');
+  await moveProject(ada.api, projectId, eve.organization.id);
+  t.is((await query(eve.api, { projectId })).events.length, 2);
+  await refused(t, query(bob.api, { projectId }), 'PROJECT_NOT_FOUND');
+  await capture(silo, projectToken, [event()]);
+  t.is((await query(eve.api, { projectId })).events.length, 3);
 });
 
 test('DeleteProject ends capture, and UndeleteProject brings events and capture back', async (t) => {

@@ -18,7 +18,8 @@ test('an early answer arrives, and a later one of the handler is dropped', async
     client.destroy();
     server.close();
   });
-  const answered = once(server, 'stream').then(([stream]: [ServerHttp2Stream]) => {
+  const answered = once(server, 'stream').then(([stream]: ServerHttp2Stream[]) => {
+    if (stream === undefined) throw new TypeError('no stream');
     answerEarly(stream, { ':status': 200, 'grpc-status': 8 });
     t.notThrows(() => stream.respond({ ':status': 200, 'grpc-status': 0 }, { endStream: true }));
   });
@@ -28,8 +29,8 @@ test('an early answer arrives, and a later one of the handler is dropped', async
   );
   upload.write('begun');
   const closed = once(upload, 'close');
-  const [headers]: [IncomingHttpHeaders] = await once(upload, 'response');
+  const [headers]: IncomingHttpHeaders[] = await once(upload, 'response');
   upload.resume();
   await Promise.all([answered, closed]);
-  t.is(Number(headers['grpc-status']), 8);
+  t.is(Number(headers?.['grpc-status']), 8);
 });
