@@ -138,7 +138,9 @@ class Term {
     const { name, log } = this.#options;
     const lose = () => this.#lost.abort(new DOMException(`no longer leads ${name}`, 'AbortError'));
     // A timer as well: a renewal that hangs must not extend the term.
-    let timer = setTimeout(lose, this.#expiresMs - this.#clock.monotonicMs());
+    const loseInTime = () =>
+      setTimeout(lose, Math.max(0, this.#expiresMs - this.#clock.monotonicMs()));
+    let timer = loseInTime();
     const intervalMs = this.#timing.renewMs;
     let first = true;
     try {
@@ -149,7 +151,7 @@ class Term {
         }
         if (!(await this.take())) return lose();
         clearTimeout(timer);
-        timer = setTimeout(lose, this.#expiresMs - this.#clock.monotonicMs());
+        timer = loseInTime();
       });
     } finally {
       clearTimeout(timer);

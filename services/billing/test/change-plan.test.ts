@@ -1,3 +1,4 @@
+import { eventType } from '@silo/log/event-types.ts';
 import { ChangePlanResponse, Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test from 'ava';
@@ -19,10 +20,12 @@ test('an accepted conditional change sets the plan, with one event', async (t) =
   const { signal } = new AbortController();
   t.like(await subscriptions.find('org_us_1', signal), { plan: Plan.PLAN_PAY_AS_YOU_GO });
   await eventually(async () => {
-    if ((await events()).length === 0) throw new Error('not numbered yet');
+    if ((await events()).length === 0) throw new Error('not sequenced yet');
   });
   const [event, ...others] = await events();
-  t.like(event, { event: 'plan_changed', subject: 'org_us_1', actor: 'acc_1' });
+  t.like(event, {
+    ...{ type: eventType('billing', 'plan_changed'), subject: 'org_us_1', actor: 'acc_1' },
+  });
   t.like(JSON.parse(event?.bodyJson ?? ''), {
     ...{ oldPlan: 'PLAN_FREE', plan: 'PLAN_PAY_AS_YOU_GO', revision: 2 },
   });
@@ -70,7 +73,7 @@ test('the same request answers the same, however often and at once it is sent', 
   for (const other of others) t.deepEqual(ChangePlanResponse.encode(other).finish(), bytes);
   t.is(new Set(project.tries.map(({ revision }) => revision)).size, 1);
   await eventually(async () => {
-    if ((await events()).length === 0) throw new Error('not numbered yet');
+    if ((await events()).length === 0) throw new Error('not sequenced yet');
   });
   t.is((await events()).length, 1);
 });
