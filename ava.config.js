@@ -1,5 +1,3 @@
-import { availableParallelism } from 'node:os';
-
 /**
  * The longest files start first, so that none runs alone at the end: those that check times beside
  * the simulation, which only computes, with low priority.
@@ -13,8 +11,6 @@ const place = (file) => {
 export default {
   files: ['libs/**/test/**/*.test.ts', 'services/**/test/**/*.test.ts', 'test/**/*.test.ts'],
   extensions: { ts: 'module' },
-  // A test file waits for about half of its time: for leases, restarts and other processes.
-  concurrency: Math.ceil(1.5 * availableParallelism()),
   // Without any test ending: for what hangs, not for what is slow.
   timeout: '20m',
   workerThreads: false,

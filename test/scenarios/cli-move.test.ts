@@ -169,7 +169,7 @@ for (const names of [['Web'], ['Web', 'App']]) {
     const screen = terminal.screen().replaceAll('\n', '');
     t.regex(screen, /the change may have been made/);
     const [, command = ''] =
-      /next: +silo (move .* --request-id [0-9a-f-]{36}) does it once/.exec(screen) ?? [];
+      /next: +silo (move .* --request-id [0-9a-f-]{36}) executes it/.exec(screen) ?? [];
     const learned = await cli.json(command.split(' '));
     t.is(await ownerOf(), acmeId);
     const { moves } = await cli.json(['moves', '--org', 'Acme']);

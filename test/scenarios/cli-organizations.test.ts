@@ -141,7 +141,7 @@ test('the outcome of an interrupted deletion is found out by the command that it
   t.is(await terminal.ended, 130, terminal.screen());
   const screen = terminal.screen().replaceAll('\n', '');
   const [, command = ''] =
-    /next: +silo (project delete .* --request-id \S+) does/.exec(screen) ?? [];
+    /next: +silo (project delete .* --request-id \S+) executes it/.exec(screen) ?? [];
   t.true(command.includes(person.projectId));
   t.like(await cli.json(command.split(' ')), { project: { state: 'PROJECT_STATE_DELETED' } });
 });
