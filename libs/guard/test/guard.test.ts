@@ -2,8 +2,9 @@
 import { createEventLog } from '@silo/log/event-log.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
-import { silentLogger } from '@silo/runtime/log.ts';
+import { createLogger, silentLogger } from '@silo/runtime/log.ts';
 import { createMetrics } from '@silo/runtime/metrics.ts';
 import { fingerprintOf, newApiKey, newProjectToken } from '@silo/tokens/secrets.ts';
 import anyTest, { type TestFn } from 'ava';
@@ -45,6 +46,11 @@ async function emitUnknownEvent(silo: TestSilo): Promise<void> {
   });
 }
 
+/** The counts of a barrier; a missing one compares as false. */
+function countsOf({ expired = Number.NaN, guards = Number.NaN }: Partial<Propagation> = {}) {
+  return { expired, guards };
+}
+
 test.serial('a repeated check is decided synchronously from memory', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp('Ada');
@@ -83,12 +89,19 @@ test.serial('a guard that ends before it has its lease leaves none behind', asyn
   const request = { projectId: ada.projectId, expectedFingerprint: '', requestId: '' };
   const revoke = () => ada.api.projectTokens.regenerateProjectToken(request);
   const before = await revoke();
-  await Promise.all(
-    Array.from({ length: 10 }, () => createGuard(guardOptions(silo))[Symbol.asyncDispose]()),
-  );
+  const lines: string[] = [];
+  const log = createLogger({
+    ...{ service: 'edge', region: 'us', level: 'warn' },
+    destination: { write: (line) => void lines.push(line) },
+  });
+  const end = () => createGuard({ ...guardOptions(silo), log })[Symbol.asyncDispose]();
+  await Promise.all(Array.from({ length: 10 }, end));
+  // On a busy machine a guard may give up the release, and logs that.
+  const unreleased = lines.filter((line) => line.includes('lease was not released')).length;
   const { propagation } = await revoke();
-  t.is(propagation?.expired, 0);
-  t.is(propagation?.guards, before.propagation?.guards);
+  const { expired, guards } = countsOf(propagation);
+  t.true(expired <= unreleased, lines.join(''));
+  t.true(guards - countsOf(before.propagation).guards <= unreleased, lines.join(''));
 });
 
 test.serial('an unknown token is fetched once, then rejected from memory', async (t) => {
