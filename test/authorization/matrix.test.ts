@@ -190,7 +190,7 @@ async function call(
   }
 }
 
-/** FactReader in the fields that a request leaves out, as any client does. */
+/** Sets the fields that a request leaves out, as any client does. */
 function partial(method: Method, request: object): object {
   const empty = method.requestDeserialize(Buffer.alloc(0));
   return { ...empty, ...nested(request) };

@@ -620,7 +620,7 @@ for (const [index, { what, spoil, found }] of streams.entries()) {
   });
 }
 
-/** FactReader a stream of its own with these messages. */
+/** Publishes these messages to a stream of its own. */
 async function publish(scratch: TestSilo, messages: readonly Streamed[]): Promise<void> {
   const { natsStream: name, natsSubjectPrefix: prefix } = scratch;
   const connection = await connect(natsOptions({ url: scratch.natsUrl }));
