@@ -219,7 +219,7 @@ function accessOf(name: ServiceName, mongodb: MongodbAccess, nats: NatsAccess): 
   };
 }
 
-interface Surroundings {
+interface RuntimeContext {
   ports: Ports;
   authority: CertificateAuthority;
   staff: CertificateFiles;
@@ -230,7 +230,7 @@ interface Surroundings {
 async function prepareService(
   name: ServiceName,
   { directory, main }: StartOptions,
-  { ports, authority, staff, environment, onFailure }: Surroundings,
+  { ports, authority, staff, environment, onFailure }: RuntimeContext,
 ): Promise<ServiceProcess> {
   const certificate = await issueCertificate(authority, { role: 'service', name });
   const publicAddress = `127.0.0.1:${ports[`${name} public`]}`;

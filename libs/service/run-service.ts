@@ -4,12 +4,12 @@ import { createLogger } from '@silo/runtime/log.ts';
 import { runUntilSignal } from '@silo/runtime/shutdown.ts';
 import { serviceConfigSpec } from './config.ts';
 import type { ServiceDefinition } from './service-definition.ts';
-import { type Surroundings, startService } from './start.ts';
+import { type RuntimeContext, startService } from './start.ts';
 
 /** The life of a service's process: configuration, start, and drain on SIGTERM or SIGINT. */
 export async function runService(
   definition: ServiceDefinition,
-  altered: Pick<Surroundings, 'alterAccess'> = {},
+  altered: Pick<RuntimeContext, 'alterAccess'> = {},
 ): Promise<void> {
   const config = configOrExit(serviceConfigSpec);
   const log = createLogger({

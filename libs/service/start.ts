@@ -48,7 +48,7 @@ const pingTimeoutMs = 1_500;
 /** Where the whole deployment stops at once, guards give their leases back within that. */
 const lingerMs = 1_000;
 
-export type Surroundings = {
+export type RuntimeContext = {
   log: Log;
   /** Ends the start. What has started runs until it is disposed of. */
   signal: AbortSignal;
@@ -63,7 +63,7 @@ export type Surroundings = {
 export async function startService(
   definition: ServiceDefinition,
   config: ServiceConfig,
-  { log, signal, alterAccess = (access) => access }: Surroundings,
+  { log, signal, alterAccess = (access) => access }: RuntimeContext,
 ): Promise<RunningService> {
   const { name } = definition;
   const { region } = config;
@@ -228,7 +228,7 @@ export async function startService(
 async function connectPatiently(
   { name }: ServiceDefinition,
   config: ServiceConfig,
-  { log, signal }: Pick<Surroundings, 'log' | 'signal'>,
+  { log, signal }: Pick<RuntimeContext, 'log' | 'signal'>,
 ): Promise<MongoConnection> {
   const options = {
     url: config.mongodbUrl,
@@ -277,7 +277,7 @@ function addressesOf(config: ServiceConfig): Record<ServiceName, string> {
 }
 
 /** Health follows MongoDB: without it nothing can be decided. */
-async function followMongo(db: Db, ports: Ports, { log, signal }: Surroundings): Promise<void> {
+async function followMongo(db: Db, ports: Ports, { log, signal }: RuntimeContext): Promise<void> {
   await runForever({ name: 'health', intervalMs: healthIntervalMs, signal, log }, async () => {
     ports.setServing(await answersWithin(db, pingTimeoutMs));
   });

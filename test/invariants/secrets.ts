@@ -9,7 +9,8 @@ const requestId = /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-
 
 /** What may hold a UUID that is no request id: a process's name, and people's e-mails. */
 const processName = /(^|\.)owner$/;
-const email = /[\w.+-]+@[\w.-]+/g;
+// A local part has at most 64 characters (RFC 5321, section 4.5.3.1.1).
+const email = /[\w.+-]{1,64}@[\w.-]+/g;
 
 /** No API key, invite code or request id stands anywhere; project tokens stand in no event. */
 export function checkSecrets({ logs }: Snapshot, streamed: readonly Streamed[]): Violation[] {

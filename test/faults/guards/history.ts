@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
-/** What a guard answered. `unavailable`: it said nothing, for it had no view and reached nobody. */
+/** What a guard answered. `unavailable`: no read lease, and no owner could be reached. */
 export type Verdict = 'refused' | 'accepted' | 'unavailable';
 
 /** One verification by one guard; times are the machine's, in milliseconds. */

@@ -20,7 +20,7 @@ export class Oracle implements Disposable {
   readonly #cluster: Cluster;
   readonly #factReader: FactReader;
   readonly #close: () => void;
-  /** How long an event that is required may still be unknown to a guard with a view. */
+  /** How long an event that is required may still be unknown to a guard with a read lease. */
   readonly #boundMs: number;
 
   constructor(cluster: Cluster, { leaseMs, renewMs }: { leaseMs: number; renewMs: number }) {

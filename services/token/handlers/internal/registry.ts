@@ -20,7 +20,7 @@ import type {
 import type { Call } from '@silo/rpc/call.ts';
 import type { Dependencies } from '../dependencies.ts';
 
-/** Acquire: a lease, and no view. */
+/** Acquire: writes a lease and grants no read lease. */
 export async function acquire(
   { leaseId, guardName }: AcquireRequest,
   { actor, signal }: Call,
@@ -30,7 +30,7 @@ export async function acquire(
   return { terms: toLeaseTerms(numbers), keys };
 }
 
-/** Renew: a view, where the guard has applied what is required. */
+/** Renew: grants a read lease if the guard has applied what is required. */
 export async function renew(
   { leaseId, applied, acknowledged }: RenewRequest,
   { actor, signal }: Call,
@@ -75,7 +75,7 @@ export async function raiseRequirement(
   return {};
 }
 
-/** AwaitBarrier: answers when no guard has a view without these positions. */
+/** AwaitBarrier: returns when no guard has a read lease without these positions. */
 export async function awaitBarrier(
   { positions }: AwaitBarrierRequest,
   call: Call,
