@@ -46,8 +46,11 @@ async function emitUnknownEvent(silo: TestSilo): Promise<void> {
   });
 }
 
-/** The counts of a barrier; a missing one compares as false. */
-function countsOf({ expired = Number.NaN, guards = Number.NaN }: Partial<Propagation> = {}) {
+const roundsMax = 5;
+
+/** The counts of a revocation's barrier; a missing one is NaN, which equals no count. */
+function countsOf({ propagation }: { propagation?: Propagation | undefined }) {
+  const { expired = Number.NaN, guards = Number.NaN } = propagation ?? {};
   return { expired, guards };
 }
 
@@ -88,20 +91,29 @@ test.serial('a guard that ends before it has its lease leaves none behind', asyn
   const ada = await silo.signUp('Ada');
   const request = { projectId: ada.projectId, expectedFingerprint: '', requestId: '' };
   const revoke = () => ada.api.projectTokens.regenerateProjectToken(request);
-  const before = await revoke();
+  const guardsBefore = countsOf(await revoke()).guards;
   const lines: string[] = [];
   const log = createLogger({
     ...{ service: 'edge', region: 'us', level: 'warn' },
     destination: { write: (line) => void lines.push(line) },
   });
   const end = () => createGuard({ ...guardOptions(silo), log })[Symbol.asyncDispose]();
-  await Promise.all(Array.from({ length: 10 }, end));
-  // On a busy machine a guard may give up the release, and logs that.
-  const unreleased = lines.filter((line) => line.includes('lease was not released')).length;
-  const { propagation } = await revoke();
-  const { expired, guards } = countsOf(propagation);
-  t.true(expired <= unreleased, lines.join(''));
-  t.true(guards - countsOf(before.propagation).guards <= unreleased, lines.join(''));
+  // On a busy machine a guard may give up its release, and logs that: such a round proves nothing.
+  for (let round = 1; round <= roundsMax; round++) {
+    lines.length = 0;
+    await Promise.all(Array.from({ length: 10 }, end));
+    const { expired, guards } = countsOf(await revoke());
+    if (!lines.some((line) => line.includes('lease was not released'))) {
+      t.is(expired, 0);
+      t.is(guards, guardsBefore);
+      return;
+    }
+    await eventually(async () => {
+      const { guards: left } = countsOf(await revoke());
+      if (left !== guardsBefore) throw new Error(`${left} leases, ${guardsBefore} before`);
+    });
+  }
+  t.fail(`in no round were all leases released: ${lines.join('')}`);
 });
 
 test.serial('an unknown token is fetched once, then rejected from memory', async (t) => {
