@@ -35,14 +35,9 @@ export class MongodPasswords {
     return this.#read('admin') !== undefined;
   }
 
-  /** Whether every user was created, as far as this start can know. */
+  /** Whether every user was created. */
   get areKnown(): boolean {
     return this.hasAdmin && serviceNames.every((name) => this.#read(name) !== undefined);
-  }
-
-  /** Chooses the passwords of the services' users, which a first start then creates with them. */
-  async chooseForServices(): Promise<void> {
-    await Promise.all(serviceNames.map((name) => openPassword(this.#file(name))));
   }
 
   /** Creates the administrator, by the localhost exception or on a server without access control. */

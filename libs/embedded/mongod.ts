@@ -82,15 +82,12 @@ export async function startMongod(options: MongodOptions): Promise<Mongod> {
 
 /**
  * How services reach the mongod that is about to start there: they can start at the same time and
- * connect when it accepts them. Undefined where their passwords are not known before it runs.
+ * connect when it accepts them. Undefined before the first start has created their users: until
+ * then mongod refuses their logins.
  */
-export async function accessBeforeStart(
-  directory: string,
-  port: number,
-): Promise<MongodbAccess | undefined> {
+export function accessBeforeStart(directory: string, port: number): MongodbAccess | undefined {
   const passwords = new MongodPasswords(directory);
-  if (!(await holdsData(directory))) await passwords.chooseForServices();
-  else if (!passwords.areKnown) return undefined;
+  if (!passwords.areKnown) return undefined;
   return { urlOf: (user) => connectionString([port], user, passwords.of(user)) };
 }
 

@@ -165,7 +165,7 @@ async function startAll(
     const ownMongodb = servers?.mongodb === undefined && !environment.MONGODB_URL;
     // Half of the time of a start is services loading their code: mongod starts meanwhile.
     const early = ownMongodb
-      ? await accessBeforeStart(mongodbDirectory(directory), ports.mongodb)
+      ? accessBeforeStart(mongodbDirectory(directory), ports.mongodb)
       : undefined;
     const [authority, nats] = await Promise.all([opening.authority, opening.nats]);
     const mongodb = early ?? (await opening.mongodb);
