@@ -53,6 +53,13 @@ const houseRules: HouseRule[] = [
     forbidden: /\bsession\??: ClientSession\b/,
   },
   {
+    rule: 'one test file sets fail points on the MongoDB that all test files share',
+    instead: 'move it to libs/log/test/lost-answers.test.ts: another file’s would replace them',
+    files: /^(services|libs)\//,
+    except: /^libs\/log\/test\/lost-answers\.test\.ts$|^libs\/embedded\//,
+    forbidden: /configureFailPoint/,
+  },
+  {
     rule: 'the MongoDB driver gets no signal, at which it would close a pooled connection',
     instead: 'race it: reading(query, signal)',
     files: /^(services\/\w+\/store|libs\/(mongo|log|saga))\//,

@@ -1,6 +1,7 @@
 import type { Permit } from '@silo/access/permits.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
+import { findAsOfNow } from '@silo/mongo/as-of-now.ts';
 import { connectMongo } from '@silo/mongo/connect.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
@@ -10,8 +11,8 @@ import { required } from '../../../test/harness/environment.ts';
 import type { Codec, EventLog } from '../event-log.ts';
 import { mutation, testEventLog, testPermit } from './support.ts';
 
-// A fail point of the server is one for all of its clients: these tests go one after another, and
-// meet only connections of their own application name.
+// A fail point of the server is one for all of its clients: these tests go one after another, meet
+// only connections of their own application name, and no other file sets one on this server.
 const serial = test.serial;
 
 const text: Codec<string> = {
@@ -129,6 +130,23 @@ serial('a read that the primary cannot confirm is unavailable', async (t) => {
   const refused = await t.throwsAsync(readLinearizable(db.collection('log'), {}));
   t.is((refused as SiloError).reason, errors.dependencyUnavailable('mongodb').reason);
 });
+
+serial(
+  'a primary that cannot reach a majority answers neither a linearizable read nor a query as of now',
+  async (t) => {
+    const { connection } = await testEventLog(t);
+    const { db } = connection;
+    const writeConcernError = { code: 64, errmsg: 'waiting for replication timed out' };
+    const data = { failCommands: ['update'], writeConcernError };
+    await failCommand(t, db.databaseName, 'alwaysOn', data);
+    const { reason } = errors.dependencyUnavailable('mongodb');
+    const things = db.collection<{ _id: number }>('things');
+    t.is((await refusal(t, readLinearizable(things, { _id: 1 }))).reason, reason);
+    const signal = AbortSignal.timeout(10_000);
+    const query = findAsOfNow(things, {}, { projection: {}, signal });
+    t.is((await refusal(t, query.next())).reason, reason);
+  },
+);
 
 serial('a read whose caller has gone ends for the caller, and keeps its connection', async (t) => {
   const { connection } = await testEventLog(t);
