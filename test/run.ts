@@ -28,7 +28,8 @@ try {
 } catch (error) {
   console.error(error);
 } finally {
-  await rm(directory, { recursive: true, force: true });
+  // A process that is just ending may still write its compile cache there.
+  await rm(directory, { recursive: true, force: true, maxRetries: 10 });
 }
 console.log(`${counts.passed} passed, ${counts.failed} failed`);
 process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1;
