@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import { type Db, MongoServerError } from 'mongodb';
-import { makePassword, openPassword, readPassword, writePrivateFile } from './passwords.ts';
+import { makePassword, readPassword, writePrivateFile } from './passwords.ts';
 
 // From the server's src/mongo/base/error_codes.yml.
 const userExists = 51003;
@@ -62,10 +62,12 @@ export class MongodPasswords {
       serviceNames.map(async (name) => {
         const db = `${databasePrefix}_${name}`;
         if (present.get(name) === db && this.#read(name) !== undefined) return;
-        const pwd = await openPassword(this.#file(name));
+        const pwd = this.#read(name) ?? makePassword();
         const roles = [{ role: 'readWrite', db }];
         const command = present.has(name) ? { updateUser: name } : { createUser: name };
         await admin.command({ ...command, pwd, roles, ...majority });
+        // Afterwards: a password in a file is that of a user that exists.
+        await writePrivateFile(this.#file(name), `${pwd}\n`);
       }),
     );
   }
