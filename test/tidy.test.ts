@@ -55,8 +55,9 @@ const houseRules: HouseRule[] = [
   {
     rule: 'one test file sets fail points on the MongoDB that all test files share',
     instead: 'move it to libs/log/test/lost-answers.test.ts: another file’s would replace them',
-    files: /^(services|libs)\//,
-    except: /^libs\/log\/test\/lost-answers\.test\.ts$|^libs\/embedded\//,
+    files: /^(services|libs|test)\//,
+    // The fault tests and those of the starter have a mongod of their own.
+    except: /^libs\/log\/test\/lost-answers\.test\.ts$|^libs\/embedded\/|^test\/(faults\/|tidy)/,
     forbidden: /configureFailPoint/,
   },
   {
