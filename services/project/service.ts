@@ -29,6 +29,7 @@ import { updateProject } from './handlers/update-project.ts';
 import { purgeProjects } from './loops/purge-projects.ts';
 import { createProjectsSaga } from './sagas/create-projects.ts';
 import { createCapturedEventStore } from './store/captured-events.ts';
+import { createEventQueries } from './store/event-queries.ts';
 import { createMoveStore } from './store/moves.ts';
 import { createProjectStore } from './store/projects.ts';
 import { setUpStore } from './store/set-up.ts';
@@ -50,7 +51,12 @@ export const projectService: ServiceDefinition = {
         mount(
           EventServiceService,
           { captureEvents, queryEvents },
-          { events, storing: createStoring(), clock: kit.clock },
+          {
+            events,
+            queries: createEventQueries(kit.db),
+            storing: createStoring(),
+            clock: kit.clock,
+          },
         ),
       ],
       internal: mountInternal(dependencies),

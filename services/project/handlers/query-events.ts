@@ -8,20 +8,20 @@ import type {
 import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import { canonicalUuid } from '../rules/events/uuid.ts';
-import type { CapturedEventStore, EventPosition } from '../store/captured-events.ts';
+import type { EventPosition, EventQueries } from '../store/event-queries.ts';
 import { positionOf } from './shared/page-position.ts';
 
 export async function queryEvents(
   { filter, pageSize, pageToken }: QueryEventsRequest,
   call: Call,
-  { events }: { events: Pick<CapturedEventStore, 'query'> },
+  { queries }: { queries: Pick<EventQueries, 'query'> },
 ): Promise<QueryEventsResponse> {
   const projectId = targetProject(call).id;
   const checked = checkFilter(filter);
   const query = ['QueryEvents', projectId, keyCaller(call).key.accountId, textOf(filter)];
   const after = eventPosition(positionOf(query, pageToken, 2));
   const wanted = { after, size: pageSizeOf(pageSize) };
-  const { events: found, next } = await events.query(projectId, checked, wanted, call.signal);
+  const { events: found, next } = await queries.query(projectId, checked, wanted, call.signal);
   return {
     events: found.map(({ time: _, ...event }) => event),
     nextPageToken: next ? encodePageToken(query, [String(next.time.getTime()), next.uuid]) : '',

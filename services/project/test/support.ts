@@ -28,6 +28,7 @@ import { settingsOf } from '../rules/settings.ts';
 import { createProjectsSaga } from '../sagas/create-projects.ts';
 import { type CapturedEventStore, createCapturedEventStore } from '../store/captured-events.ts';
 import type { ProjectDocument } from '../store/documents.ts';
+import { createEventQueries, type EventQueries } from '../store/event-queries.ts';
 import { createMoveStore } from '../store/moves.ts';
 import { createProjectStore } from '../store/projects.ts';
 import { setUpStore } from '../store/set-up.ts';
@@ -62,6 +63,7 @@ export type World = Dependencies & {
   events(event: string): Promise<Record<string, unknown>[]>;
   purged: string[];
   captured: CapturedEventStore;
+  eventQueries: EventQueries;
   secrets: Parameters<typeof createProjectsSaga>[0]['secrets'];
 };
 
@@ -137,6 +139,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     db,
     purged,
     captured: createCapturedEventStore(db),
+    eventQueries: createEventQueries(db),
     secrets,
     key: (options = {}) => {
       const keyHash = randomBytes(32);

@@ -1,0 +1,155 @@
+import { pageBytesMax } from '@silo/mongo/page.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { Budget } from '@silo/runtime/budget.ts';
+import { Binary, BSON, type Collection, type Db, type Filter } from 'mongodb';
+import { type CheckedFilter, matches } from '../rules/events/filter.ts';
+import { indexable, indexedProperties } from '../rules/events/indexed-properties.ts';
+import { uuidText } from '../rules/events/uuid.ts';
+import {
+  byDistinctId,
+  byName,
+  byTime,
+  bytesOf,
+  type CapturedEventDocument,
+  collectionName,
+  indexedValue,
+  newestFirst,
+  uuidBytes,
+} from './captured-events.ts';
+
+/** How many events one page looks at, whatever their number in the project, and how many bytes. */
+export const scanBounds = { countMax: 5_000, bytesMax: 16 * 1024 * 1024 };
+const readAtOnce = 500;
+
+/** A stored event as it is answered. */
+type StoredEvent = {
+  uuid: string;
+  name: string;
+  distinctId: string;
+  time: Date;
+  timestamp: string;
+  receiveTime: Date;
+  properties: string;
+};
+
+/** A place in the order of the events of a project. */
+export type EventPosition = { time: Date; uuid: string };
+
+/** A page of events, and where the next one begins; undefined: there is none. */
+export type EventPage = { events: StoredEvent[]; next: EventPosition | undefined };
+
+/** What is read of captured events. Every method reads one project's alone. */
+export type EventQueries = ReturnType<typeof createEventQueries>;
+
+export function createEventQueries(db: Db) {
+  const events: Collection<CapturedEventDocument> = db.collection(
+    collectionName,
+    collectionOptions,
+  );
+
+  return {
+    /** A page of the events that match, newest first, from a place on. */
+    async query(
+      projectId: string,
+      filter: CheckedFilter,
+      { after, size }: { after: EventPosition | undefined; size: number },
+      signal: AbortSignal,
+    ): Promise<EventPage> {
+      const cursors = eventQueries(projectId, filter, after).map(({ query, hint }) =>
+        events.find(query, {
+          ...bounded,
+          hint,
+          sort: newestFirst,
+          limit: scanBounds.countMax + 1,
+          batchSize: Math.min(size + 1, readAtOnce),
+        }),
+      );
+      return await reading(readEvents(cursors, filter, size), signal);
+    },
+  };
+}
+
+function storedEvent(document: CapturedEventDocument): StoredEvent {
+  const { _id, time, name, distinctId, receiveTime, timestamp, properties } = document;
+  return {
+    uuid: uuidText(bytesOf(_id.uuid)),
+    ...{ name, distinctId, time, receiveTime },
+    timestamp: timestamp ?? time.toISOString(),
+    properties: Buffer.from(bytesOf(properties)).toString('utf8'),
+  };
+}
+
+/**
+ * The queries that find what may match, one after the other in the order of a page. Each names its
+ * index, whose order is that of the page, and all that the index can say of the filter; the rest is
+ * compared when it is read. Texts of the filter stand only where values do.
+ */
+export function eventQueries(
+  projectId: string,
+  filter: CheckedFilter,
+  after: EventPosition | undefined,
+): { query: Filter<CapturedEventDocument>; hint: string }[] {
+  const { hint, equal } = indexFor(filter);
+  const { startTime, endTime } = filter;
+  const range = {
+    ...(startTime !== undefined && { $gte: startTime }),
+    ...(endTime !== undefined && { $lt: endTime }),
+  };
+  const within = (time: object) => ({ '_id.project': projectId, ...equal, ...time });
+  const timed = Object.keys(range).length > 0 ? { time: range } : {};
+  if (after === undefined) return [{ query: within(timed), hint }];
+  const uuid = new Binary(uuidBytes(after.uuid), Binary.SUBTYPE_UUID);
+  // As one query with `$or` the planner may read all that is newer.
+  const sameTime = { $and: [{ time: { $eq: after.time } }, timed], '_id.uuid': { $lt: uuid } };
+  const older = { $and: [{ time: { $lt: after.time } }, timed] };
+  return [sameTime, older].map((time) => ({ query: within(time), hint }));
+}
+
+/** The index that probably leads to the fewest events: the filter alone decides. */
+function indexFor({ distinctId, names, conditions }: CheckedFilter): {
+  hint: string;
+  equal: Filter<CapturedEventDocument>;
+} {
+  if (distinctId !== undefined) {
+    return { hint: byDistinctId, equal: { distinctId: { $eq: distinctId } } };
+  }
+  for (const { name, operator, operands } of conditions) {
+    const place = (indexedProperties as readonly string[]).indexOf(name);
+    if (place < 0 || !equalities.has(operator)) continue;
+    const values = operands.map(({ value }) => indexedValue(indexable(value)));
+    return { hint: `by_x${place}`, equal: { [`x${place}`]: { $in: values } } };
+  }
+  if (names.length > 0) return { hint: byName, equal: { name: { $in: names } } };
+  return { hint: byTime, equal: {} };
+}
+
+const equalities = new Set<PropertyOperator>([
+  PropertyOperator.PROPERTY_OPERATOR_EQUAL,
+  PropertyOperator.PROPERTY_OPERATOR_IN,
+]);
+
+/** Reads until the page is full, the bounds of the scan are reached, or nothing is left. */
+async function readEvents(
+  cursors: readonly AsyncIterable<CapturedEventDocument>[],
+  filter: CheckedFilter,
+  size: number,
+): Promise<EventPage> {
+  const page = new Budget({ countMax: size, bytesMax: pageBytesMax });
+  const scan = new Budget(scanBounds);
+  const events: StoredEvent[] = [];
+  let last: EventPosition | undefined;
+  for (const cursor of cursors) {
+    for await (const document of cursor) {
+      const sizeBytes = BSON.calculateObjectSize(document);
+      if (events.length === size || !scan.take(sizeBytes)) return { events, next: last };
+      const event = storedEvent(document);
+      if (matches(filter, event)) {
+        if (!page.take(sizeBytes)) return { events, next: last };
+        events.push(event);
+      }
+      last = { time: event.time, uuid: event.uuid };
+    }
+  }
+  return { events, next: undefined };
+}

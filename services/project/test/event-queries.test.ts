@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import test from 'ava';
+import type { Document } from 'mongodb';
+import { type CheckedFilter, checkFilter } from '../rules/events/filter.ts';
+import { eventQueries, scanBounds } from '../store/event-queries.ts';
+import { captured, receiveTime, times } from './event-support.ts';
+import { testWorld } from './support.ts';
+
+function condition(name: string, operator: PropertyOperator, ...values: string[]): CheckedFilter {
+  return checkFilter({
+    ...{ startTime: undefined, endTime: undefined, names: [], distinctId: '' },
+    properties: [{ name, operator, values }],
+  });
+}
+
+const { PROPERTY_OPERATOR_EQUAL: equal, PROPERTY_OPERATOR_IN: oneOf } = PropertyOperator;
+const { PROPERTY_OPERATOR_EXISTS: exists, PROPERTY_OPERATOR_NOT_EQUAL: not } = PropertyOperator;
+const all = checkFilter(undefined);
+const range = { startTime: new Date(0), endTime: receiveTime };
+
+/** A filter for each index, alone and with a range of times, and for what no index leads to. */
+const shapes: Record<string, CheckedFilter> = {
+  everything: all,
+  times: { ...all, ...range },
+  'one name': { ...all, names: ['seen'] },
+  'several names': { ...all, ...range, names: ['seen', 'other'] },
+  'a distinct id': { ...all, ...range, distinctId: 'ada', names: ['seen'] },
+  '$host =': condition('$host', equal, '"a"'),
+  '$host = null': condition('$host', equal, 'null'),
+  '$host in': { ...condition('$host', oneOf, '"a"', '1', 'true', 'null'), ...range },
+  '$current_url =': condition('$current_url', equal, '"https://a.example.com/"'),
+  '$host exists': condition('$host', exists),
+  '$host ≠': condition('$host', not, '"a"'),
+  'a property without an index': condition('plan', equal, '"free"'),
+};
+
+/** The stages of a plan, the outermost first. */
+function stagesOf(plan: Document | undefined): Document[] {
+  if (plan === undefined) return [];
+  const inner: Document[] = plan.inputStages ?? (plan.inputStage ? [plan.inputStage] : []);
+  return [plan, ...inner.flatMap(stagesOf)];
+}
+
+for (const [what, filter] of Object.entries(shapes)) {
+  test(`a query of ${what} goes by an index that begins with the project, in its order`, async (t) => {
+    const { db, captured: store } = await testWorld(t);
+    const events = db.collection('captured_events');
+    const [projectId, other] = [newId('prj'), newId('prj')];
+    for (const id of [projectId, other]) {
+      const batch = Array.from({ length: 50 }, (_, index) => captured({ $host: 'a' }, -index));
+      await store.insert(id, batch, times, AbortSignal.timeout(10_000));
+    }
+    for (const after of [undefined, { time: receiveTime, uuid: randomUUID() }]) {
+      for (const { query, hint } of eventQueries(projectId, filter, after)) {
+        const sort = { time: -1, '_id.uuid': -1 } as const;
+        const found = events.find(query as Document, { hint, sort });
+        const explained = await found.explain('executionStats');
+        const stages = stagesOf(explained.queryPlanner.winningPlan);
+        const names = stages.map(({ stage }) => String(stage));
+        t.false(
+          names.some((name) => ['COLLSCAN', 'SORT'].includes(name)),
+          names.join(),
+        );
+        const scans = stages.filter(({ stage }) => stage === 'IXSCAN');
+        t.true(scans.length > 0);
+        for (const { keyPattern } of scans) t.is(Object.keys(keyPattern)[0], '_id.project');
+        t.true(explained.executionStats.totalKeysExamined <= 60, 'nothing of the other project');
+      }
+    }
+  });
+}
+
+test('an indexed property is found by its value and type, a long text by all of it', async (t) => {
+  const { captured: store, eventQueries: reader } = await testWorld(t);
+  const [projectId, signal] = [newId('prj'), AbortSignal.timeout(30_000)];
+  const long = 'x'.repeat(300);
+  const values = ['a', 1, true, null, { a: 1 }, `${long}1`, `${long}2`, '😀'.repeat(200)];
+  const batch = values.map(($host, index) => captured({ $host }, -index));
+  await store.insert(projectId, [...batch, captured({})], times, signal);
+  for (const [index, value] of values.entries()) {
+    if (typeof value === 'object' && value !== null) continue;
+    const filter = condition('$host', equal, JSON.stringify(value));
+    const page = await reader.query(projectId, filter, { after: undefined, size: 10 }, signal);
+    t.deepEqual(
+      page.events.map(({ uuid }) => uuid),
+      [batch[index]?.uuid],
+      String(value),
+    );
+  }
+});
+
+test('what no index leads to is looked for within bounds, page after page', async (t) => {
+  const { captured: store, eventQueries: reader } = await testWorld(t);
+  const [projectId, signal] = [newId('prj'), AbortSignal.timeout(60_000)];
+  const count = scanBounds.countMax + 10;
+  const batch = Array.from({ length: count }, (_, index) =>
+    captured({ rare: index === count - 1 }, -index),
+  );
+  await store.insert(projectId, batch, times, signal);
+  const filter = condition('rare', equal, 'true');
+  const first = await reader.query(projectId, filter, { after: undefined, size: 10 }, signal);
+  t.deepEqual(first.events, []);
+  const second = await reader.query(projectId, filter, { after: first.next, size: 10 }, signal);
+  t.deepEqual(
+    second.events.map(({ uuid }) => uuid),
+    [batch.at(-1)?.uuid],
+  );
+  t.is(second.next, undefined);
+});

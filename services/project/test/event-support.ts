@@ -1,0 +1,15 @@
+import { randomUUID } from 'node:crypto';
+import { type CheckedEvent, checkEvent } from '../rules/events/check-event.ts';
+
+export const receiveTime = new Date('2026-11-29T12:00:00.000Z');
+export const times = { receiveTime, maxTimeMs: 10_000 };
+
+/** An event as it is stored, so many milliseconds after the time of receipt. */
+export function captured(properties: object, ms = 0): CheckedEvent {
+  const timestamp = new Date(receiveTime.getTime() + ms).toISOString();
+  const sent = { uuid: randomUUID(), name: 'seen', distinctId: 'ada', timestamp };
+  const context = { receiveTime, superProperties: undefined, newUuid: randomUUID };
+  const checked = checkEvent({ ...sent, properties: JSON.stringify(properties) }, context);
+  if ('violations' in checked) throw new Error(JSON.stringify(checked.violations));
+  return checked.event;
+}
