@@ -5,7 +5,7 @@ import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_
 import { mount } from '@silo/rpc/mount.ts';
 import type { ServiceDefinition, ServiceKit } from '@silo/service/service-definition.ts';
 import { batchMoveProjects } from './handlers/batch-move-projects.ts';
-import { captureEvents, createStoring } from './handlers/capture-events.ts';
+import { captureEvents } from './handlers/capture-events.ts';
 import { createProject } from './handlers/create-project.ts';
 import { createRecommendedProjects } from './handlers/create-recommended-projects.ts';
 import { deleteProject } from './handlers/delete-project.ts';
@@ -22,6 +22,7 @@ import { moveProject } from './handlers/move-project.ts';
 import { previewMove } from './handlers/preview-move.ts';
 import { queryEvents } from './handlers/query-events.ts';
 import { searchProjects } from './handlers/search-projects.ts';
+import { createStoring } from './handlers/shared/capture-batch.ts';
 import { createReadMoveAccess } from './handlers/shared/read-move-access.ts';
 import { undeleteProject } from './handlers/undelete-project.ts';
 import { undoMove } from './handlers/undo-move.ts';
