@@ -1,4 +1,3 @@
-import { parseEventType } from '@silo/log/event-types.ts';
 import type { LoggedEvent, LogReader } from '@silo/log/log-reader.ts';
 import { endedBy } from './core/event-effects.ts';
 import type { EventPage, GuardEvent } from './core/messages.ts';
@@ -27,19 +26,10 @@ export async function readBatch(
   };
 }
 
-/** What an event ends: everything of the source if this build does not know the event. */
+/** An event as the core takes it: what it ends. */
 export function guardEvent(
   source: Source,
   { sequence, type, bodyJson }: Pick<LoggedEvent, 'sequence' | 'type' | 'bodyJson'>,
 ): GuardEvent {
-  const { event = '' } = parseEventType(type) ?? {};
-  return { sequence, ends: endedBy(source, event, parse(bodyJson)) };
-}
-
-function parse(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return undefined;
-  }
+  return { sequence, ends: endedBy(source, type, bodyJson) };
 }

@@ -1,90 +1,76 @@
-import { type Ended, type FactName, membershipId } from './facts.ts';
+import { decodeBody, type EventBody, type EventName, eventNamed } from '@silo/log/decode-event.ts';
+import { type Ended, type FactKind, type FactName, membershipId } from './facts.ts';
 import type { Source } from './position.ts';
 
-/** The body of an event as its JSON is: names in camelCase. */
-type Body = Readonly<Record<string, unknown>>;
+type SourceEvent = Extract<EventName, `${Source}.${string}`>;
 
-type Effect = (body: Body) => FactName[] | undefined;
+const nothing = (): FactName[] => [];
 
-const nothing: Effect = () => [];
+const organization = ({ organizationId }: { organizationId: string }): FactName[] =>
+  namesOf('organization', organizationId);
 
-const token: Effect = (body) => names(body, 'token', ['fingerprint'], ['newFingerprint']);
+const member = (body: { accountId: string; organizationId: string }): FactName[] => {
+  const { accountId, organizationId } = body;
+  const isComplete = accountId !== '' && organizationId !== '';
+  return namesOf('membership', isComplete ? membershipId(accountId, organizationId) : '');
+};
 
-// A known key is found by its id, a secret that was fetched too early by its fingerprint.
-const key: Effect = (body) => names(body, 'key', ['keyId'], ['fingerprint', 'newFingerprint']);
+const project = ({ projectId }: { projectId: string }): FactName[] => namesOf('project', projectId);
 
-const project: Effect = (body) => names(body, 'project', ['projectId'], []);
-
-const organization: Effect = (body) => names(body, 'organization', ['organizationId'], []);
-
-const member: Effect = ({ accountId, organizationId }) =>
-  isText(accountId) && isText(organizationId)
-    ? [{ kind: 'membership', name: membershipId(accountId, organizationId) }]
-    : undefined;
-
-/** Which facts each event ends: the table of design §4. */
-const effects: Record<Source, Readonly<Record<string, Effect>>> = {
-  org: {
-    account_created: nothing,
-    account_updated: nothing,
-    organization_created: organization,
-    organization_updated: organization,
-    organization_deleted: organization,
-    member_added: member,
-    member_updated: member,
-    member_removed: member,
-    invite_created: nothing,
-    invite_deleted: nothing,
-    invite_accepted: nothing,
-  },
-  project: {
-    created: project,
-    updated: project,
-    moved: project,
-    move_finalized: nothing,
-    deleted: project,
-    undeleted: project,
-    slots_changed: nothing,
-  },
-  token: {
-    created: token,
-    revoked: token,
-    key_created: key,
-    key_updated: key,
-    key_revoked: key,
-  },
+/** The facts that each event ends: the table of docs/guard-protocol.md. */
+const effects: { readonly [Name in SourceEvent]: (body: EventBody<Name>) => FactName[] } = {
+  'org.account_created': nothing,
+  'org.account_updated': nothing,
+  'org.organization_created': organization,
+  'org.organization_updated': organization,
+  'org.organization_deleted': organization,
+  'org.member_added': member,
+  'org.member_updated': member,
+  'org.member_removed': member,
+  'org.invite_created': nothing,
+  'org.invite_deleted': nothing,
+  'org.invite_accepted': nothing,
+  'project.created': project,
+  'project.updated': project,
+  'project.moved': project,
+  'project.move_finalized': nothing,
+  'project.deleted': project,
+  'project.undeleted': project,
+  'project.slots_changed': nothing,
+  'token.created': ({ fingerprint }) => namesOf('token', fingerprint),
+  'token.revoked': ({ fingerprint, newFingerprint }) =>
+    namesOf('token', fingerprint, newFingerprint),
+  // A known key is found by its id, a secret that was fetched too early by its fingerprint.
+  'token.key_created': ({ keyId, fingerprint }) => namesOf('key', keyId, fingerprint),
+  'token.key_updated': ({ keyId }) => namesOf('key', keyId),
+  'token.key_revoked': ({ keyId, fingerprint, newFingerprint }) =>
+    namesOf('key', keyId, fingerprint, newFingerprint),
 };
 
 /**
- * What an event ends. `event` is the name within its source, such as `moved`; `body` its proto3
- * JSON, parsed. Whatever is not understood ends everything of the source.
+ * What an event of this source ends, by its `ce-type` and its body's proto3 JSON: everything of the
+ * source if this build does not know the event or cannot decode it.
  */
-export function endedBy(source: Source, event: string, body: unknown): Ended {
-  const ofSource = effects[source];
-  if (!Object.hasOwn(ofSource, event)) return 'everything';
-  if (typeof body !== 'object' || body === null) return 'everything';
-  return ofSource[event]?.(body as Body) ?? 'everything';
+export function endedBy(source: Source, type: string, bodyJson: string): Ended {
+  const event = eventNamed(type);
+  if (event === undefined || !isOf(source, event)) return 'everything';
+  try {
+    return effectOf(event, bodyJson);
+  } catch {
+    return 'everything'; // not the message that this build knows by this name
+  }
 }
 
-function names(
-  body: Body,
-  kind: FactName['kind'],
-  required: readonly string[],
-  optional: readonly string[],
-): FactName[] | undefined {
-  const found: FactName[] = [];
-  for (const field of required) {
-    const name = body[field];
-    if (!isText(name)) return undefined;
-    found.push({ kind, name });
-  }
-  for (const field of optional) {
-    const name = body[field];
-    if (isText(name)) found.push({ kind, name });
-  }
-  return found;
+function effectOf<Name extends SourceEvent>(event: Name, bodyJson: string): FactName[] {
+  return effects[event](decodeBody(event, bodyJson));
 }
 
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== '';
+function isOf(source: Source, event: EventName): event is SourceEvent {
+  return event.startsWith(`${source}.`);
+}
+
+/** Throws RangeError if the event does not name the first, which it must. */
+function namesOf(kind: FactKind, required: string, ...others: string[]): FactName[] {
+  if (required === '') throw new RangeError(`the event names no ${kind}`);
+  return [required, ...others.filter((name) => name !== '')].map((name) => ({ kind, name }));
 }
