@@ -236,6 +236,21 @@ test('an import cycle between packages is found', (t) => {
   t.deepEqual(layersOf(imports), { layers: [['libs/low']], cyclic: ['libs/a', 'libs/b'] });
 });
 
+test('every service has its events, messages, wiring, rules, store and tests in the same places', async (t) => {
+  const found = new Set(
+    (await sources()).flatMap((file) => /^services\/\w+\/[\w-]+(\.ts|\/)/.exec(file)?.[0] ?? []),
+  );
+  const places = ['events.ts', 'main.ts', 'messages.ts', 'service.ts'];
+  places.push('handlers/', 'rules/', 'store/', 'test/');
+  const expected = ['billing', 'org', 'project', 'token'].flatMap((service) =>
+    places.map((place) => `services/${service}/${place}`),
+  );
+  t.deepEqual(
+    expected.filter((place) => !found.has(place)),
+    [],
+  );
+});
+
 test('a public RPC is found by its name: handlers/update-project.ts exports updateProject', async (t) => {
   const handlers = (await sources()).filter((file) =>
     /^services\/\w+\/handlers\/[\w-]+\.ts$/.test(file),

@@ -4,9 +4,9 @@ import {
   type UpdateBillingDetailsRequest,
   UpdateBillingDetailsResponse,
 } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
-import { BillingDetailsUpdated } from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
+import { billingDetailsUpdated } from '../events.ts';
 import { toSubscription } from '../messages.ts';
 import { openSubscription } from '../rules/subscription.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -30,11 +30,7 @@ export async function updateBillingDetails(
     const revision = present.revision + 1;
     const after = { ...present, billingDetails, revision, updateTime: now };
     await subscriptions.save(tx, after, present.revision);
-    emit({
-      event: 'billing_details_updated',
-      subject: organizationId,
-      body: BillingDetailsUpdated.toJSON({ organizationId, revision, actor, time: now }),
-    });
+    emit(billingDetailsUpdated(after, { actor, time: now }));
     return { response: { subscription: toSubscription(after, numbers) } };
   });
 }

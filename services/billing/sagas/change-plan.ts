@@ -3,7 +3,6 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import { forgetRequest } from '@silo/log/forget-request.ts';
 import { ChangePlanResponse, type Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
-import { PlanChanged } from '@silo/protos/gen/silo/events/v1/events.ts';
 import {
   type TryOutcome,
   TryResult,
@@ -11,6 +10,7 @@ import {
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { SagaDefinition, SagaRecord, Transition } from '@silo/saga/definition.ts';
 import type { Peers } from '@silo/service/peers.ts';
+import { planChanged } from '../events.ts';
 import { toSubscription } from '../messages.ts';
 import { describePlan } from '../rules/plan-catalogue.ts';
 import type { SubscriptionStore } from '../store/subscriptions.ts';
@@ -147,12 +147,7 @@ async function setPlan(
       const isSaved = await subscriptions.save(tx, after, present.revision);
       // Somebody changed it since it was read: the step is tried again.
       if (!isSaved) throw errors.dependencyUnavailable('the subscription, which is being changed');
-      const { plan: oldPlan } = present;
-      emit({
-        event: 'plan_changed',
-        subject: organizationId,
-        body: PlanChanged.toJSON({ organizationId, oldPlan, plan, revision, actor, time }),
-      });
+      emit(planChanged(after, present.plan, { actor, time }));
     },
   };
 }

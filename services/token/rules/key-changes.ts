@@ -1,12 +1,8 @@
 import { exceeds } from '@silo/access/reach.ts';
 import { holdsScope } from '@silo/access/scopes.ts';
-import {
-  ApiKeyCreated,
-  ApiKeyRevoked,
-  ApiKeyUpdated,
-  type FieldChange,
-} from '@silo/protos/gen/silo/events/v1/events.ts';
+import type { FieldChange } from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
+import { keyCreated, keyRevoked, keyUpdated, type Occasion } from '../events.ts';
 import type { KeyDocument, KeySecret } from '../store/documents.ts';
 import { rollSecrets, secretExpiry } from './key-secrets.ts';
 
@@ -15,9 +11,6 @@ export type KeyEvent = { event: string; subject: string; body: unknown };
 
 /** The change of a key, and its events. `after` undefined: the key is deleted. */
 export type KeyChange = { after: KeyDocument | undefined; events: KeyEvent[] };
-
-/** Who makes the change, and when. */
-export type Occasion = { actor: string; now: Date };
 
 /** The fields of a key that its owner sets. */
 export type KeySettings = Pick<
@@ -28,18 +21,15 @@ export type KeySettings = Pick<
 /** A new key with the one secret. */
 export function newKey(
   init: KeySettings & { id: string; accountId: string; secret: KeySecret },
-  { actor, now }: Occasion,
+  occasion: Occasion,
 ): { key: KeyDocument; event: KeyEvent } {
+  const { now } = occasion;
   const { id, accountId, name, scopes, organizationIds, projectIds, expireTime, secret } = init;
   const key: KeyDocument = {
     ...{ _id: id, accountId, name, scopes, organizationIds, projectIds, expireTime },
     ...{ disabled: false, secrets: [secret], revision: 1, createTime: now, updateTime: now },
   };
-  const { fingerprint } = secret;
-  const body = ApiKeyCreated.toJSON({
-    ...{ keyId: id, accountId, name, fingerprint, scopes, revision: 1, actor, time: now },
-  });
-  return { key, event: { event: 'key_created', subject: id, body } };
+  return { key, event: keyCreated(key, occasion) };
 }
 
 /** Other settings; undefined where nothing is different. */
@@ -92,9 +82,7 @@ export function rollKey(
 ): KeyChange {
   const { now } = occasion;
   const { secrets, killed } = rollSecrets(key.secrets, fresh, { overlapMs, now });
-  const events = killed.map((secret, index) =>
-    revoked(key, secret, fresh.fingerprint, key.revision + index + 1, occasion),
-  );
+  const events = revoked(key, killed, fresh.fingerprint, occasion);
   const after = { ...key, secrets, revision: key.revision + events.length, updateTime: now };
   if (overlapMs <= 0) return { after, events };
   const change = { field: 'fingerprint', from: key.secrets[0].fingerprint, to: fresh.fingerprint };
@@ -104,10 +92,7 @@ export function rollKey(
 
 /** The end of a key and of all its secrets. */
 export function deleteKey(key: KeyDocument, occasion: Occasion): KeyChange {
-  const events = key.secrets.map((secret, index) =>
-    revoked(key, secret, '', key.revision + index + 1, occasion),
-  );
-  return { after: undefined, events };
+  return { after: undefined, events: revoked(key, key.secrets, '', occasion) };
 }
 
 /** Whether the secret that the caller called with cannot do it again, or works less long. */
@@ -124,26 +109,22 @@ export function endsCaller(
   return caller.expireTime === undefined || expireTime < caller.expireTime;
 }
 
-function updated(key: KeyDocument, changes: FieldChange[], { actor, now }: Occasion): KeyChange {
-  const after = { ...key, revision: key.revision + 1, updateTime: now };
-  const { _id: keyId, accountId, disabled, revision } = after;
-  const body = ApiKeyUpdated.toJSON({
-    ...{ keyId, accountId, changes, disabled, revision, actor, time: now },
-  });
-  return { after, events: [{ event: 'key_updated', subject: keyId, body }] };
+function updated(key: KeyDocument, changes: FieldChange[], occasion: Occasion): KeyChange {
+  const after = { ...key, revision: key.revision + 1, updateTime: occasion.now };
+  return { after, events: [keyUpdated(after, changes, occasion)] };
 }
 
+/** One event for each ended secret; each is one revision. */
 function revoked(
-  { _id: keyId, accountId }: KeyDocument,
-  { fingerprint }: KeySecret,
+  key: KeyDocument,
+  ended: readonly KeySecret[],
   newFingerprint: string,
-  revision: number,
-  { actor, now }: Occasion,
-): KeyEvent {
-  const body = ApiKeyRevoked.toJSON({
-    ...{ keyId, accountId, fingerprint, newFingerprint, revision, actor, time: now },
+  occasion: Occasion,
+): KeyEvent[] {
+  return ended.map(({ fingerprint }, index) => {
+    const revision = key.revision + index + 1;
+    return keyRevoked(key, { fingerprint, newFingerprint, revision }, occasion);
   });
-  return { event: 'key_revoked', subject: keyId, body };
 }
 
 /** The settings as texts, by their names in the public API. */

@@ -1,5 +1,5 @@
 import { errors } from '@silo/errors/errors.ts';
-import { TokenCreated, TokenRevoked } from '@silo/protos/gen/silo/events/v1/events.ts';
+import { type Occasion, tokenCreated, tokenRevoked } from '../events.ts';
 import type { ProjectDocument } from '../store/documents.ts';
 
 /** A token with the names that it goes by. */
@@ -11,13 +11,11 @@ export type TokenChange = {
   events: { event: string; subject: string; body: unknown }[];
 };
 
-type Occasion = { actor: string; now: Date };
-
 /** The first token of a project. */
 export function firstToken(projectId: string, fresh: FreshToken, occasion: Occasion): TokenChange {
   return {
     after: { _id: projectId, current: { ...fresh, createTime: occasion.now }, revision: 1 },
-    events: [created(projectId, fresh.fingerprint, 1, occasion)],
+    events: [tokenCreated({ projectId, fingerprint: fresh.fingerprint, revision: 1 }, occasion)],
   };
 }
 
@@ -35,22 +33,19 @@ export function replaceToken(
   if (expectedFingerprint !== '' && expectedFingerprint !== current.fingerprint) {
     throw errors.fingerprintMismatch();
   }
-  const revoked = TokenRevoked.toJSON({
+  const newFingerprint = fresh.fingerprint;
+  const revoked = {
     ...{ projectId, organizationId, revision: revision + 1 },
-    fingerprint: current.fingerprint,
-    newFingerprint: fresh.fingerprint,
-    ...{ actor: occasion.actor, time: occasion.now },
-  });
+    ...{ fingerprint: current.fingerprint, newFingerprint },
+  };
+  const created = { projectId, fingerprint: newFingerprint, revision: revision + 2 };
   return {
     after: {
       _id: projectId,
       current: { ...fresh, createTime: occasion.now },
       revision: revision + 2,
     },
-    events: [
-      { event: 'revoked', subject: projectId, body: revoked },
-      created(projectId, fresh.fingerprint, revision + 2, occasion),
-    ],
+    events: [tokenRevoked(revoked, occasion), tokenCreated(created, occasion)],
   };
 }
 
@@ -58,20 +53,19 @@ export function replaceToken(
 export function purgeToken(
   projectId: string,
   project: ProjectDocument | undefined,
-  { actor, now }: Occasion,
+  occasion: Occasion,
 ): TokenChange | undefined {
   // What remains keeps a late step of the project's creation from making a token again.
+  const { now } = occasion;
   if (project === undefined)
     return { after: { _id: projectId, purgeTime: now, revision: 0 }, events: [] };
   if (project.current === undefined) return undefined;
   const revision = project.revision + 1;
-  const body = TokenRevoked.toJSON({
-    ...{ projectId, organizationId: '', fingerprint: project.current.fingerprint },
-    ...{ newFingerprint: '', revision, actor, time: now },
-  });
+  const { fingerprint } = project.current;
+  const revoked = { projectId, organizationId: '', fingerprint, newFingerprint: '', revision };
   return {
     after: { _id: projectId, purgeTime: now, revision },
-    events: [{ event: 'revoked', subject: projectId, body }],
+    events: [tokenRevoked(revoked, occasion)],
   };
 }
 
@@ -82,10 +76,4 @@ export function presentToken(
   const current = project?.current;
   if (project === undefined || current === undefined) throw errors.notReady("the project's token");
   return { ...project, current };
-}
-
-function created(projectId: string, fingerprint: string, revision: number, occasion: Occasion) {
-  const { actor, now: time } = occasion;
-  const body = TokenCreated.toJSON({ projectId, fingerprint, revision, actor, time });
-  return { event: 'created', subject: projectId, body };
 }

@@ -5,9 +5,10 @@ import type {
   OpenSubscriptionResponse,
 } from '@silo/protos/gen/silo/billing/internal/v1/subscription_service.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
-import { SubscriptionCreated } from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { Call } from '@silo/rpc/call.ts';
+import { subscriptionCreated } from '../../events.ts';
 import { describePlan } from '../../rules/plan-catalogue.ts';
+import type { SubscriptionDocument } from '../../store/documents.ts';
 import type { Dependencies } from '../dependencies.ts';
 
 /** OpenSubscription: on the free plan, unless the organization has, or had, one. */
@@ -26,17 +27,12 @@ export async function openSubscription(
   await eventLog.decide(mutation, async (tx) => {
     const { now, emit } = tx;
     if ((await subscriptions.findIn(tx, organizationId)) !== undefined) return;
-    await subscriptions.insert(tx, {
+    const created: SubscriptionDocument = {
       ...{ _id: organizationId, plan, closed: false, revision: 1, intentRevision: 0 },
       ...{ createTime: now, updateTime: now },
-    });
-    emit({
-      event: 'subscription_created',
-      subject: organizationId,
-      body: SubscriptionCreated.toJSON({
-        ...{ organizationId, plan, revision: 1, actor: mutation.actor, time: now },
-      }),
-    });
+    };
+    await subscriptions.insert(tx, created);
+    emit(subscriptionCreated(created, { actor: mutation.actor, time: now }));
   });
   return { limit: describePlan(plan).projectLimit };
 }

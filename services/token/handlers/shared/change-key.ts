@@ -4,7 +4,8 @@ import type { Codec } from '@silo/log/event-log.ts';
 import type { Outcome, Unpropagated } from '@silo/mongo/mutation.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
-import { endsCaller, type KeyChange, type Occasion } from '../../rules/key-changes.ts';
+import type { Occasion } from '../../events.ts';
+import { endsCaller, type KeyChange } from '../../rules/key-changes.ts';
 import {
   checkStillCaller,
   checkWithinCaller,
