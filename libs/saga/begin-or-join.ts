@@ -1,24 +1,26 @@
 import { RepeatedRequest } from '@silo/log/event-log.ts';
 import type { RequestRecord } from '@silo/mongo/mutation.ts';
 
-/** The saga that makes the answer, and the record of the call that began it where that was not this. */
-export type Begun = { sagaId: string; record?: RequestRecord | undefined };
-
-/** Begins a saga by `begin`, unless an earlier call with the same request_id has begun one. */
-export async function beginOrJoin(
+/**
+ * Decides a request by `begin`, which usually begins a saga and returns its id. If an earlier call
+ * with the same request_id has decided it, returns what `join` makes of that call's record.
+ */
+export async function beginOrJoin<Begun>(
   repeat: RequestRecord | undefined,
-  begin: () => Promise<string>,
+  begin: () => Promise<Begun>,
+  join: (record: RequestRecord) => Begun,
 ): Promise<Begun> {
-  if (repeat !== undefined) return joining(repeat);
+  if (repeat !== undefined) return join(repeat);
   try {
-    return { sagaId: await begin() };
+    return await begin();
   } catch (error) {
-    if (error instanceof RepeatedRequest) return joining(error.record);
+    if (error instanceof RepeatedRequest) return join(error.record);
     throw error;
   }
 }
 
-function joining(record: RequestRecord): Begun {
-  if (record.sagaId === undefined) throw new TypeError('a remembered request names no saga');
-  return { sagaId: record.sagaId, record };
+/** The id of the saga that makes the response of a recorded request. */
+export function sagaOf({ sagaId }: RequestRecord): string {
+  if (sagaId === undefined) throw new TypeError('a remembered request names no saga');
+  return sagaId;
 }

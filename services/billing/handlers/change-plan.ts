@@ -1,6 +1,6 @@
 import type { Access } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
-import { RepeatedRequest, type Transaction } from '@silo/log/event-log.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import type { RequestRecord } from '@silo/mongo/mutation.ts';
 import {
   type ChangePlanRequest,
@@ -9,6 +9,7 @@ import {
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
+import { beginOrJoin } from '@silo/saga/begin-or-join.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { ulid } from 'ulid';
 import { type SlotNumbers, toSubscription } from '../messages.ts';
@@ -26,8 +27,11 @@ export async function changePlan(
   call: Call,
   dependencies: Dependencies,
 ): Promise<ChangePlanResponse> {
-  const decision =
-    call.repeat === undefined ? await decide(dependencies, request, call) : repeatOf(call.repeat);
+  const decision = await beginOrJoin(
+    call.repeat,
+    () => decide(dependencies, request, call),
+    repeatOf,
+  );
   if ('response' in decision) return decision.response;
   const { sagas, changePlanSaga, access } = dependencies;
   const { data } = await sagas.finish(changePlanSaga, decision.sagaId, call.signal);
@@ -45,15 +49,10 @@ async function decide(
   // Refuses with NOT_READY while the organization is being created: nothing is decided then.
   const numbers = await slots.getSlots({ organizationId }, { signal: call.signal });
   const sagaId = ulid().toLowerCase();
-  try {
-    const { value } = await eventLog.decide(call, (tx) =>
-      intend(dependencies, { request, call, numbers, sagaId, tx }),
-    );
-    return value;
-  } catch (error) {
-    if (error instanceof RepeatedRequest) return repeatOf(error.record);
-    throw error;
-  }
+  const { value } = await eventLog.decide(call, (tx) =>
+    intend(dependencies, { request, call, numbers, sagaId, tx }),
+  );
+  return value;
 }
 
 /** Writes the intent, or finds that nothing changes. */

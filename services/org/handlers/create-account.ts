@@ -6,7 +6,7 @@ import type {
   CreateAccountResponse,
 } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import type { Call } from '@silo/rpc/call.ts';
-import { beginOrJoin } from '@silo/saga/begin-or-join.ts';
+import { beginOrJoin, sagaOf } from '@silo/saga/begin-or-join.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { openWith, sealWith } from '@silo/tokens/seal.ts';
 import { hashOf, maskOf, newApiKey } from '@silo/tokens/secrets.ts';
@@ -42,11 +42,11 @@ export async function createAccountOnce(
   const { sagas, definitions } = needed;
   const identity = call.request;
   if (identity === undefined) throw new TypeError('an account is made under a request_id');
-  let apiKey = newApiKey();
-  const { sagaId, record } = await beginOrJoin(call.repeat, () =>
-    begin(needed, request, { call, identity, apiKey }),
+  const { sagaId, apiKey } = await beginOrJoin(
+    call.repeat,
+    () => begin(needed, request, { call, identity }),
+    (record) => ({ sagaId: sagaOf(record), apiKey: unseal(identity, record.sealed) }),
   );
-  if (record !== undefined) apiKey = unseal(identity, record.sealed);
   const { data } = await sagas.finish(definitions.createAccount, sagaId, call.signal);
   return answer(data, apiKey);
 }
@@ -55,8 +55,9 @@ export async function createAccountOnce(
 async function begin(
   { stores, eventLog, sagas, definitions, region }: AccountCreator,
   { email, displayName, organizationName }: CreateAccountRequest,
-  { call, identity, apiKey }: { call: Call; identity: RequestIdentity; apiKey: string },
-): Promise<string> {
+  { call, identity }: { call: Call; identity: RequestIdentity },
+): Promise<{ sagaId: string; apiKey: string }> {
+  const apiKey = newApiKey();
   const sagaId = ulid().toLowerCase();
   const made = {
     accountId: newId('acc'),
@@ -79,7 +80,7 @@ async function begin(
     await sagas.begin(tx, definitions.createAccount, { id: sagaId, data, actor });
     tx.remember({ sagaId, sealed });
   });
-  return sagaId;
+  return { sagaId, apiKey };
 }
 
 function unseal({ id }: RequestIdentity, sealed: Uint8Array | undefined): string {

@@ -4,7 +4,7 @@ import type {
   CreateOrganizationResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
-import { beginOrJoin } from '@silo/saga/begin-or-join.ts';
+import { beginOrJoin, sagaOf } from '@silo/saga/begin-or-join.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { ulid } from 'ulid';
 import { organizationMessage } from '../messages.ts';
@@ -22,7 +22,7 @@ export async function createOrganization(
 ): Promise<CreateOrganizationResponse> {
   const { sagas, definitions } = needed;
 
-  const { sagaId } = await beginOrJoin(call.repeat, () => begin(needed, name, call));
+  const sagaId = await beginOrJoin(call.repeat, () => begin(needed, name, call), sagaOf);
   const saga = await sagas.finish(definitions.createOrganization, sagaId, call.signal);
   return {
     organization: organizationMessage(newOrganization(saga.data), Level.LEVEL_OWNER),

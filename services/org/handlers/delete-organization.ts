@@ -9,7 +9,7 @@ import type {
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
-import { beginOrJoin } from '@silo/saga/begin-or-join.ts';
+import { beginOrJoin, sagaOf } from '@silo/saga/begin-or-join.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { ulid } from 'ulid';
 import { type Deletion, deletionLock } from '../sagas/delete-organization.ts';
@@ -26,7 +26,7 @@ export async function deleteOrganization(
 ): Promise<Unpropagated<DeleteOrganizationResponse>> {
   const { sagas, definitions, access } = needed;
 
-  const { sagaId } = await beginOrJoin(call.repeat, () => begin(needed, request, call));
+  const sagaId = await beginOrJoin(call.repeat, () => begin(needed, request, call), sagaOf);
   const saga = await sagas.finish(definitions.deleteOrganization, sagaId, call.signal);
   if (saga.state === 'refused') throw await refusalOf(access, call, saga.data);
   return {};

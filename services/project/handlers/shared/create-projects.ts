@@ -2,7 +2,7 @@ import type { Transaction } from '@silo/log/event-log.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { CreateProjectResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Call, targetOrganization } from '@silo/rpc/call.ts';
-import { beginOrJoin } from '@silo/saga/begin-or-join.ts';
+import { beginOrJoin, sagaOf } from '@silo/saga/begin-or-join.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { ulid } from 'ulid';
 import { createdEvent } from '../../events.ts';
@@ -29,7 +29,7 @@ export async function createProjectsBySaga(
   choose: (tx: Transaction) => Promise<NewProject[]>,
 ): Promise<CreateProjectResponse[]> {
   const { sagas, createProjects } = uses;
-  const { sagaId } = await beginOrJoin(call.repeat, () => decide(uses, call, choose));
+  const sagaId = await beginOrJoin(call.repeat, () => decide(uses, call, choose), sagaOf);
   const { data } = await sagas.finish(createProjects, sagaId, call.signal);
   return data.projects.map((project) => ({
     project: projectMessage(project),
