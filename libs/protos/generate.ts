@@ -37,8 +37,8 @@ if (missing.length > 0) {
 }
 
 // A service compiles a method's rules at the method's first call.
-const { registry } = loadImage();
-const validator = createValidator({ registry });
+const { types } = loadImage();
+const validator = createValidator({ registry: types });
 for (const { path, method } of siloMethods(loadImage())) {
   const { kind, error } = validator.validate(method.input, create(method.input));
   if (kind !== 'error') continue;

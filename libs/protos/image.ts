@@ -12,7 +12,7 @@ import { type FileDescriptorSet, FileDescriptorSetSchema } from '@bufbuild/proto
 import { Authorization, Caller } from './gen/silo/common/v1/authorization.ts';
 
 /** The output of `buf build`: descriptors with their options. */
-export type Image = { files: FileDescriptorSet; registry: FileRegistry };
+export type Image = { files: FileDescriptorSet; types: FileRegistry };
 
 let plain: Image | undefined;
 let commented: Image | undefined;
@@ -31,7 +31,7 @@ export function loadCommentedImage(): Image {
 
 function readImage(path: string): Image {
   const files = fromBinary(FileDescriptorSetSchema, readFileSync(new URL(path, import.meta.url)));
-  return { files, registry: createFileRegistry(files) };
+  return { files, types: createFileRegistry(files) };
 }
 
 /**
@@ -39,7 +39,7 @@ function readImage(path: string): Image {
  */
 export function findMethod(image: Image, path: string): DescMethod | undefined {
   const [, service, name] = path.split('/');
-  const found = service === undefined ? undefined : image.registry.getService(service);
+  const found = service === undefined ? undefined : image.types.getService(service);
   return found?.methods.find((method) => method.name === name);
 }
 
@@ -47,8 +47,8 @@ export function findMethod(image: Image, path: string): DescMethod | undefined {
  * The access rule in a method's option `(silo.common.v1.authorization)`; undefined if it has none.
  */
 export function authorizationOf(image: Image, method: DescMethod): Authorization | undefined {
-  const extension = image.registry.getExtension('silo.common.v1.authorization');
-  const schema = image.registry.getMessage('silo.common.v1.Authorization');
+  const extension = image.types.getExtension('silo.common.v1.authorization');
+  const schema = image.types.getMessage('silo.common.v1.Authorization');
   if (extension === undefined || schema === undefined) return undefined;
   const value = getOption(method, extension);
   if (!isMessage(value, schema)) return undefined;
@@ -59,7 +59,7 @@ export function authorizationOf(image: Image, method: DescMethod): Authorization
 /** All methods of the `silo.` packages, with their gRPC paths. */
 export function siloMethods(image: Image): { path: string; method: DescMethod }[] {
   const found: { path: string; method: DescMethod }[] = [];
-  for (const type of image.registry) {
+  for (const type of image.types) {
     if (type.kind !== 'service' || !type.typeName.startsWith('silo.')) continue;
     for (const method of type.methods) {
       found.push({ path: `/${type.typeName}/${method.name}`, method });

@@ -28,9 +28,9 @@ export type Decoder<Message> = Named & { decode(bytes: Uint8Array): Message };
  * need not check for absent fields. An unknown enum value is written as its number.
  */
 export function toJson<Message>(encoder: Encoder<Message>, message: Message): JsonValue {
-  const { schema, registry } = describe(encoder);
+  const { schema, types } = describe(encoder);
   const decoded = fromBinary(schema, encoder.encode(message).finish());
-  return messageToJson(schema, decoded, { registry, alwaysEmitImplicit: true });
+  return messageToJson(schema, decoded, { registry: types, alwaysEmitImplicit: true });
 }
 
 /**
@@ -39,14 +39,14 @@ export function toJson<Message>(encoder: Encoder<Message>, message: Message): Js
  * not valid for the message.
  */
 export function fromJson<Message>(decoder: Decoder<Message>, json: JsonValue): Message {
-  const { schema, registry } = describe(decoder);
-  const read = messageFromJson(schema, json, { registry, ignoreUnknownFields: true });
+  const { schema, types } = describe(decoder);
+  const read = messageFromJson(schema, json, { registry: types, ignoreUnknownFields: true });
   return decoder.decode(toBinary(schema, read));
 }
 
-function describe({ $type }: Named): { schema: DescMessage; registry: FileRegistry } {
-  const { registry } = loadImage();
-  const schema = registry.getMessage($type);
+function describe({ $type }: Named): { schema: DescMessage; types: FileRegistry } {
+  const { types } = loadImage();
+  const schema = types.getMessage($type);
   if (schema === undefined) throw new TypeError(`the image does not hold ${$type}`);
-  return { schema, registry };
+  return { schema, types };
 }

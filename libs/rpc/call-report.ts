@@ -1,7 +1,8 @@
 import { status } from '@grpc/grpc-js';
 import type { SiloError } from '@silo/errors/silo-error.ts';
+import type { Metrics } from '@silo/runtime/metrics.ts';
 import type { Logger } from 'pino';
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, Histogram } from 'prom-client';
 import type { ActiveCall } from './active-call.ts';
 import type { MethodRules } from './method-rules.ts';
 import { createRefusalSampling } from './refusal-sampling.ts';
@@ -21,13 +22,13 @@ const pathLengthMax = 200;
 const bucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /**
- * Writes one log line per call, without request ids, and records metrics if there is a registry.
+ * Writes one log line per call, without request ids, and records the metrics if they are given.
  * Successful routine reads are logged at debug level. The line of a rejected call identifies its
  * caller: account or certificate, fingerprint of the key, address. A flood of rejected calls is
  * sampled.
  */
-export function createCallReport(log: Logger, registry?: Registry): CallReport {
-  const measure = registry === undefined ? undefined : measureIn(registry);
+export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
+  const measure = metrics === undefined ? undefined : measureIn(metrics);
   const sample = createRefusalSampling();
   const isSampled = (address: string) => {
     const { isLogged, unloggedBefore } = sample(address);
@@ -83,27 +84,27 @@ function levelOf(
 type Measure = (method: string, code: string, reason: string, seconds: number) => void;
 
 // Both ports of a process share the metrics.
-const measures = new WeakMap<Registry, Measure>();
+const measures = new WeakMap<Metrics, Measure>();
 
-function measureIn(registry: Registry): Measure {
-  const measure = measures.get(registry) ?? createMeasure(registry);
-  measures.set(registry, measure);
+function measureIn(metrics: Metrics): Measure {
+  const measure = measures.get(metrics) ?? createMeasure(metrics);
+  measures.set(metrics, measure);
   return measure;
 }
 
-function createMeasure(registry: Registry): Measure {
+function createMeasure(metrics: Metrics): Measure {
   const calls = new Counter({
     name: 'silo_rpc_calls_total',
     help: 'Completed calls by method, gRPC code and reason.',
     labelNames: ['method', 'code', 'reason'],
-    registers: [registry],
+    registers: [metrics],
   });
   const durations = new Histogram({
     name: 'silo_rpc_duration_seconds',
     help: 'Time from the arrival of a call to its response.',
     labelNames: ['method'],
     buckets: bucketsSeconds,
-    registers: [registry],
+    registers: [metrics],
   });
   // Looking up the labelled child costs more than counting.
   const known = new Map<string, { inc(): void; observe(seconds: number): void }>();

@@ -30,11 +30,11 @@ export function describeFiles(image: Image, serviceNames: readonly string[]): De
     for (const dependency of file.dependencies) add(dependency);
   };
   for (const name of serviceNames) {
-    const service = image.registry.getService(name);
+    const service = image.types.getService(name);
     if (service === undefined) throw new TypeError(`the image does not describe ${name}`);
     add(service.file);
   }
-  for (const file of image.registry.files) {
+  for (const file of image.types.files) {
     if (alwaysDescribed.includes(file.proto.name)) add(file);
   }
   const bySymbol = new Map<string, DescFile>();

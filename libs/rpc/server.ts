@@ -2,8 +2,8 @@ import type { SecureServerOptions } from 'node:http2';
 import { type MethodDefinition, Server, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { type Image, loadCommentedImage, loadImage } from '@silo/protos/image.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
+import type { Metrics } from '@silo/runtime/metrics.ts';
 import type { Logger } from 'pino';
-import type { Registry } from 'prom-client';
 import type { AdmissionOptions } from './admit.ts';
 import { createCallReport } from './call-report.ts';
 import { Front } from './front.ts';
@@ -45,7 +45,7 @@ export type ServerOptions = AdmissionOptions & {
   /** Required if a method may end access: its response waits for this. */
   propagate?: Propagate | undefined;
   log: Logger;
-  registry?: Registry | undefined;
+  metrics?: Metrics | undefined;
   deadlines?: Partial<Deadlines> | undefined;
   /** `defaultLimits` by default. */
   limits?: PortLimits | undefined;
@@ -73,7 +73,7 @@ export type RunningServer = AsyncDisposable & {
 /** Serves these services, health and reflection on one port. Rejects if it cannot be bound. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { services, log, internal, image = loadImage() } = options;
-  const report = createCallReport(log, options.registry);
+  const report = createCallReport(log, options.metrics);
   const validator = shapeValidator(image);
   const rules = new Map(
     services

@@ -53,8 +53,8 @@ function textFields(
   });
 }
 
-function kindOf({ registry }: Image, field: DescField): TextKind | undefined {
-  const extension = registry.getExtension('silo.common.v1.text');
+function kindOf({ types }: Image, field: DescField): TextKind | undefined {
+  const extension = types.getExtension('silo.common.v1.text');
   if (extension === undefined)
     throw new TypeError('the protos have no option (silo.common.v1.text)');
   switch (getOption(field, extension)) {

@@ -29,7 +29,7 @@ const validators = new WeakMap<Image, Validator>();
 export function shapeValidator(image: Image): Validator {
   const known = validators.get(image);
   if (known !== undefined) return known;
-  const validator = createValidator({ registry: image.registry });
+  const validator = createValidator({ registry: image.types });
   validators.set(image, validator);
   return validator;
 }
@@ -90,8 +90,8 @@ function violationsOf(
   }
 }
 
-function carriesRules({ registry }: Image, message: DescMessage): boolean {
-  const extensions = ruleOptions.flatMap((name) => registry.getExtension(name) ?? []);
+function carriesRules({ types }: Image, message: DescMessage): boolean {
+  const extensions = ruleOptions.flatMap((name) => types.getExtension(name) ?? []);
   const elements: AnyDesc[] = [message, ...message.fields, ...message.oneofs];
   return extensions.some((extension) =>
     elements.some(

@@ -2,7 +2,7 @@ import type { Metrics } from '@silo/runtime/metrics.ts';
 import { Gauge } from 'prom-client';
 import type { Sagas } from './sagas.ts';
 
-/** Makes a runner's figures readable in the registry. */
+/** Registers the metrics of a saga runner. */
 export function measureSagas(metrics: Metrics, sagas: Pick<Sagas, 'unknown'>): void {
   new Gauge({
     name: 'silo_sagas_unknown',

@@ -7,7 +7,7 @@ import { Gauge } from 'prom-client';
 
 const lookIntervalMs = 1_000;
 
-/** Makes it readable in the registry for how long each consumer has failed in a row. */
+/** Registers the metric of how long each consumer has failed in a row. */
 export function measureProgress(metrics: Metrics, consumers: readonly Progress[]): void {
   new Gauge({
     name: 'silo_consumer_failing_seconds',

@@ -164,7 +164,7 @@ export async function startService(
       region,
       tls,
       log,
-      registry: metrics,
+      metrics,
       access,
       ledger: eventLog,
       limits: portLimitsOf(config),

@@ -38,7 +38,7 @@ const ours = await startServer({
   region: labels.region,
   tls,
   log: createLogger({ ...labels, level: 'info' }),
-  registry: createMetrics(labels),
+  metrics: createMetrics(labels),
   services: [
     mount(EventLogServiceService, {
       getHead: async () => empty,

@@ -68,7 +68,7 @@ const cases: Case[] = [
   ]),
 ];
 
-const { registry } = loadImage();
+const { types } = loadImage();
 
 /** The messages with an enum in what the public API answers. */
 /** Methods that project tokens call: `silo` has none. */
@@ -96,7 +96,7 @@ test('every answered message with an enum has a case', (t) => {
 
 for (const { type, text, json } of cases) {
   test(`${type}: enum values of a newer release are shown, as text and as JSON`, (t) => {
-    const schema = registry.getMessage(type);
+    const schema = types.getMessage(type);
     if (schema === undefined) throw new TypeError(`the image does not hold ${type}`);
     const bytes = toBinary(schema, sampleOf(schema, { member: 0, unknownEnums: true }));
     // Field 1,000, which no release has: a text.

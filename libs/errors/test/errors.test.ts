@@ -73,14 +73,14 @@ const made = Object.values(samples).flat();
 /** The comment of each reason in error_reason.proto, by the reason's name. */
 const documented = new Map(
   loadCommentedImage()
-    .registry.getEnum('silo.common.v1.ErrorReason')
+    .types.getEnum('silo.common.v1.ErrorReason')
     ?.values.filter(({ number }) => number !== ErrorReason.ERROR_REASON_UNSPECIFIED)
     .map((value) => [value.name.replace('ERROR_REASON_', ''), commentOf(value.number)]) ?? [],
 );
 
 /** The leading comment of an enum value, as server reflection returns it. */
 function commentOf(number: number): string {
-  const described = loadCommentedImage().registry.getEnum('silo.common.v1.ErrorReason');
+  const described = loadCommentedImage().types.getEnum('silo.common.v1.ErrorReason');
   const file = described?.file.proto;
   const enumIndex = file?.enumType.findIndex(({ name }) => name === described?.name);
   const valueIndex = described?.proto.value.findIndex((value) => value.number === number);

@@ -72,7 +72,7 @@ function filesOf(reply: Reply | undefined): FileRegistry {
   const received = reply.value.fileDescriptorProto.map((bytes) =>
     fromBinary(FileDescriptorProtoSchema, bytes),
   );
-  // The registry needs imports first; reflection returns the requested file first.
+  // `createFileRegistry` needs imports first; reflection returns the requested file first.
   const file = new Set<(typeof received)[number]>();
   const add = (name: string) => {
     const found = received.find((one) => one.name === name);
@@ -114,10 +114,10 @@ test('a described file comes with all that it imports, its comments and its opti
     value: 'silo.org.v1.AccountService.GetAccount',
   };
   const [reply] = await ask(outer, [question]);
-  const registry = filesOf(reply); // throws where an import is missing
-  const method = findMethod({ ...loadImage(), registry }, '/silo.org.v1.AccountService/GetAccount');
-  t.is(method && authorizationOf({ ...loadImage(), registry }, method)?.scope, 'account:read');
-  const file = [...registry.files].find(({ name }) => name === 'silo/org/v1/account_service');
+  const types = filesOf(reply); // throws where an import is missing
+  const method = findMethod({ ...loadImage(), types }, '/silo.org.v1.AccountService/GetAccount');
+  t.is(method && authorizationOf({ ...loadImage(), types }, method)?.scope, 'account:read');
+  const file = [...types.files].find(({ name }) => name === 'silo/org/v1/account_service');
   const comments = file?.proto.sourceCodeInfo?.location.map(
     ({ leadingComments }) => leadingComments,
   );
@@ -156,7 +156,7 @@ test('files are found by name, symbol and extension; error details are always in
 test('a public port reveals no internal file, symbol or service', async (t) => {
   const { outer, inner } = await start(t);
   const questions: Question[] = [];
-  for (const { proto, services, messages } of loadImage().registry.files) {
+  for (const { proto, services, messages } of loadImage().types.files) {
     if (!proto.package.includes('.internal.')) continue;
     questions.push({ $case: 'fileByFilename', value: proto.name });
     for (const { typeName } of [...services, ...messages]) {
@@ -165,7 +165,7 @@ test('a public port reveals no internal file, symbol or service', async (t) => {
   }
   t.true(questions.length > 10);
   for (const reply of await ask(outer, questions)) t.is(errorCodeOf(reply), status.NOT_FOUND);
-  const everything = loadImage().registry.files;
+  const everything = loadImage().types.files;
   const all = await ask(
     outer,
     Array.from(

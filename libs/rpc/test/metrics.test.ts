@@ -13,14 +13,14 @@ import {
 
 test('calls are counted by method, code and reason, and both ports of a process share the count', async (t) => {
   const tls = await (await makeAuthority(t))('service', 'org');
-  const registry = new Registry();
-  const options = { tls, internal: false, services: [accountService()], registry };
+  const metrics = new Registry();
+  const options = { tls, internal: false, services: [accountService()], metrics };
   for (const server of [await serve(t, options), await serve(t, options)]) {
     const client = connect(AccountServiceClient, channelTo(t, server, tls), { refusals: true });
     await client.createAccount(createAccountRequest);
     t.is(await outcomeOf(client.getAccount({})), 'TOKEN_INVALID');
   }
-  const text = await registry.metrics();
+  const text = await metrics.metrics();
   const path = '/silo.org.v1.AccountService';
   t.true(text.includes(`{method="${path}/CreateAccount",code="OK",reason=""} 2`));
   t.true(

@@ -30,7 +30,7 @@ type Codec<Message> = {
 
 /** The result of the server's validation of a request. */
 function read<Message>(typeName: string, codec: Codec<Message>, message: Message): Shaped {
-  const input = image.registry.getMessage(typeName);
+  const input = image.types.getMessage(typeName);
   if (input === undefined) throw new Error(`there is no ${typeName}`);
   const readShape = compileShape(image, shapeValidator(image), input, {
     decode: (bytes) => codec.decode(bytes),
@@ -114,7 +114,7 @@ test('an address may have several lines, a company name one', (t) => {
 });
 
 test('a string that is not UTF-8 does not decode', (t) => {
-  const input = image.registry.getMessage('silo.org.v1.CreateAccountRequest');
+  const input = image.types.getMessage('silo.org.v1.CreateAccountRequest');
   if (input === undefined) throw new Error('there is no CreateAccountRequest');
   const readShape = compileShape(image, shapeValidator(image), input, {
     decode: (bytes) => CreateAccountRequest.decode(bytes),

@@ -5,9 +5,9 @@ import { createMetrics, serveMetrics } from '../metrics.ts';
 const anywhere = { host: '127.0.0.1', port: 0 };
 
 function registryWithCounter() {
-  const registry = createMetrics({ service: 'org', region: 'eu' });
-  new Counter({ name: 'silo_test_total', help: 'A test.', registers: [registry] }).inc(3);
-  return registry;
+  const metrics = createMetrics({ service: 'org', region: 'eu' });
+  new Counter({ name: 'silo_test_total', help: 'A test.', registers: [metrics] }).inc(3);
+  return metrics;
 }
 
 test('the metrics are served at /metrics with service and region on each', async (t) => {

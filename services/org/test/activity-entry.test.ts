@@ -338,11 +338,11 @@ test('every message of events.proto has a row and a converter', (t) => {
   t.deepEqual([...new Set(rows.map(({ type }) => type))].sort(), Object.keys(converters).sort());
 });
 
-const { registry } = loadImage();
+const { types } = loadImage();
 
 /** The enum fields of an event's message, as JSON names them. */
 function enumFieldsOf(message: string): string[] {
-  const fields = registry.getMessage(`silo.events.v1.${message}`)?.fields ?? [];
+  const fields = types.getMessage(`silo.events.v1.${message}`)?.fields ?? [];
   return fields.filter((field) => field.enum !== undefined).map(({ jsonName }) => jsonName);
 }
 
