@@ -1,4 +1,3 @@
-import { leaveToExpire, releaseAll } from '@silo/access/permits.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { fromMongo, isDuplicateKey } from '@silo/mongo/from-mongo.ts';
 import { readAfter, readLinearizable } from '@silo/mongo/linearizable.ts';
@@ -291,7 +290,7 @@ class MongoEventLog implements EventLog {
    */
   async #recordAfter(
     error: unknown,
-    { request, signal, permits }: Mutation,
+    { request, signal, authorization }: Mutation,
   ): Promise<RequestRecord | undefined> {
     const isUnknown = error instanceof CommitUnknown;
     const mayBeRepeat = error instanceof SiloError || isUnknown || isDuplicateKey(error);
@@ -301,8 +300,8 @@ class MongoEventLog implements EventLog {
         record = await this.findRequest(request.key, signal);
       }
     } finally {
-      if (record !== undefined) releaseAll(permits);
-      else if (isUnknown) leaveToExpire(permits);
+      if (record !== undefined) authorization?.release();
+      else if (isUnknown) authorization?.leaveToExpire();
     }
     return record;
   }

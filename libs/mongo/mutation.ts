@@ -1,5 +1,5 @@
 import type { Demand } from '@silo/access/access.ts';
-import type { Permit } from '@silo/access/permits.ts';
+import type { Authorization } from '@silo/access/authorization.ts';
 
 /** The request_id of a call: the secret itself, and what may be stored of it. */
 export type RequestIdentity = {
@@ -22,18 +22,13 @@ export type Mutation = Readonly<{
   /** Ends with the call's deadline, its cancellation, or the process. */
   signal: AbortSignal;
   /**
-   * What it may be decided by, all of which must be held at the commit; the event log releases them
-   * as soon as the outcome is known. Undefined where nobody's access is decided on: a read, a step
-   * that follows a decision, or silo itself.
+   * What it was allowed. Its permits must be held at the commit; the event log releases them as soon
+   * as the outcome is known. Undefined where nobody's access is decided on: a read, a step that
+   * follows a decision, or silo itself.
    */
-  permits: Permit[] | undefined;
+  authorization: Authorization | undefined;
   /** Whether the caller awaits the position of its events. */
   awaitsPosition?: boolean | undefined;
-  /**
-   * What the caller was allowed before the decision: what a repeat of the request is authorized by,
-   * unless the decision says otherwise. Undefined where no key calls.
-   */
-  allowed?: Demand[] | undefined;
   /** Refuses, by throwing, a retry of the recorded request. Undefined: every caller may retry. */
   checkRepeat?: ((record: RequestRecord) => Promise<void>) | undefined;
 }>;

@@ -30,7 +30,7 @@ export type Codec<Response> = {
 
 /** By what a repeat of a decided request is authorized. */
 export type RepeatTerms = {
-  /** What was demanded beside what `Mutation.allowed` notes, such as a level that state decided. */
+  /** What was demanded beside what `Mutation.authorization` holds, such as a level that state decided. */
   alsoDemands?: readonly Demand[] | undefined;
   /** Instead of all that: for a request that itself ends what its caller was allowed by. */
   reauthorize?: readonly Demand[] | undefined;
@@ -84,11 +84,12 @@ export function memoryOf<Response>(
 /** The record of a mutation's request. */
 export function recordOf(
   request: RequestIdentity,
-  { allowed = [] }: Pick<Mutation, 'allowed'>,
+  { authorization }: Pick<Mutation, 'authorization'>,
   { alsoDemands = [], reauthorize, ...memory }: RequestMemory,
 ): RequestRecord {
   const { bodyHash } = request;
-  return { ...memory, bodyHash, reauthorize: [...(reauthorize ?? [...allowed, ...alsoDemands])] };
+  const demands = reauthorize ?? [...(authorization?.demands ?? []), ...alsoDemands];
+  return { ...memory, bodyHash, reauthorize: [...demands] };
 }
 
 /**

@@ -1,5 +1,4 @@
-import type { Permit } from '@silo/access/permits.ts';
-import { areHeld, releaseAll, requireHeld } from '@silo/access/permits.ts';
+import type { Authorization } from '@silo/access/authorization.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { fullJitterMs } from '@silo/runtime/random.ts';
@@ -36,18 +35,18 @@ export class CommitUnknown extends Error {
  * Where conflicts do not end, what dead processes have left open is ended. A commit whose answer is
  * lost is repeated, which MongoDB makes idempotent by the transaction's number. Ends with the
  * signal between statements; throws driver errors as they are, and CommitUnknown. No commit is sent
- * unless all `permits` are held: else refuses with DEPENDENCY_UNAVAILABLE. They are released once
- * it has happened, and kept where it has not, or where that is unknown.
+ * unless all permits of `authorization` are held: else refuses with DEPENDENCY_UNAVAILABLE. They
+ * are released once it has happened, and kept where it has not, or where that is unknown.
  * Not `retry`: every tenth attempt first ends what dead processes have left open.
  */
 export async function transact<T>(
   client: MongoClient,
-  { signal, permits = [] }: { signal: AbortSignal; permits?: Permit[] | undefined },
+  { signal, authorization }: { signal: AbortSignal; authorization?: Authorization | undefined },
   body: (session: ClientSession) => Promise<T>,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
-    requireHeld(permits);
+    authorization?.requireHeld();
     // A session of its own for each attempt: its operation time then belongs to this attempt alone.
     const session = client.startSession({ causalConsistency: true });
     let isCommitting = false;
@@ -60,10 +59,10 @@ export async function transact<T>(
       });
       const result = await body(session);
       signal.throwIfAborted();
-      requireHeld(permits);
+      authorization?.requireHeld();
       isCommitting = true;
-      await commit(session, signal, permits);
-      releaseAll(permits);
+      await commit(session, signal, authorization);
+      authorization?.release();
       return result;
     } catch (error) {
       const isPassing = isTransient(error) || (!isCommitting && isConnectionLost(error));
@@ -80,7 +79,7 @@ export async function transact<T>(
 async function commit(
   session: ClientSession,
   signal: AbortSignal,
-  permits: readonly Permit[],
+  authorization: Authorization | undefined,
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -90,7 +89,7 @@ async function commit(
       if (attempt >= commitAttemptsMax || signal.aborted) throw new CommitUnknown(error);
       await systemSleep(fullJitterMs(attempt, commitBackoff), signal).catch(() => {});
       // The lost one may never have arrived: then the repeat would be what decides.
-      if (!areHeld(permits)) throw new CommitUnknown(error);
+      if (authorization?.isHeld === false) throw new CommitUnknown(error);
     }
   }
 }

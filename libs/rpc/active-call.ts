@@ -106,8 +106,7 @@ function callOf(active: ActiveCall, method: string): CallDraft {
     actor: 'anyone',
     caller: { kind: 'anyone' },
     request: undefined,
-    permits: undefined,
-    allowed: undefined,
+    authorization: undefined,
     checkRepeat: undefined,
     repeat: undefined,
     get id() {

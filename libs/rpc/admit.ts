@@ -184,7 +184,7 @@ async function admitKeyHash(
   if (!answer.allowed) throw refusalError(answer.refusal);
   call.caller = { kind: 'key', keyHash, ...answer.facts };
   const { keyHash: _, ...demanded } = question;
-  call.allowed?.push(demanded);
+  call.authorization?.addDemand(demanded);
   return { request };
 }
 
@@ -202,7 +202,7 @@ async function admitToken(incoming: Incoming, { access }: AdmissionOptions): Pro
     if (token === undefined || tokenHash === undefined) throw errors.tokenInvalid();
     const answer = await access.permitToken(token, call.signal);
     if (!answer.allowed) throw refusalError(answer.refusal);
-    call.permits?.push(answer.permit);
+    call.authorization?.addPermit(answer.permit);
     call.actor = `token/${fingerprintOf(tokenHash)}`;
     const { projectId, organizationId, permit } = answer;
     call.caller = { kind: 'token', projectId, organizationId, permit };

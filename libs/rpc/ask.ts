@@ -4,15 +4,15 @@ import { refusalError } from './refusal.ts';
 
 /**
  * Asks about access on behalf of a call. Where the call may change something, what is allowed comes
- * with a permit, which goes to `call.permits`: for the transaction that decides, and released at
+ * with a permit, which `call.authorization` holds for the transaction that decides; released at
  * the latest when the handler has ended. One question after another, never beside what may fail: a
  * permit that comes later than the end of its handler would not be released.
  */
 export async function ask(access: Access, call: Call, question: Question): Promise<Answer> {
-  const { permits, signal } = call;
-  if (permits === undefined) return await access.authorize(question, signal);
+  const { authorization, signal } = call;
+  if (authorization === undefined) return await access.authorize(question, signal);
   const answer = await access.permit(question, signal);
-  if (answer.allowed) permits.push(answer.permit);
+  if (answer.allowed) authorization.addPermit(answer.permit);
   return answer;
 }
 
@@ -28,6 +28,6 @@ export async function demand(
   const { keyHash } = keyCaller(call);
   const answer = await ask(access, call, { keyHash, ...demanded, bypassesCache });
   if (!answer.allowed) throw refusalError(answer.refusal);
-  call.allowed?.push(demanded);
+  call.authorization?.addDemand(demanded);
   return answer.facts;
 }

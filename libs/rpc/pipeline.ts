@@ -5,7 +5,7 @@ import type {
   ServerUnaryCall,
   ServerWritableStream,
 } from '@grpc/grpc-js';
-import { releaseAll } from '@silo/access/permits.ts';
+import { Authorization } from '@silo/access/authorization.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { from } from '@silo/errors/from.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
@@ -121,10 +121,7 @@ async function answerOf(
   grpcCall: ServerUnaryCall<Buffer, Buffer>,
   call: ActiveCall['call'],
 ): Promise<Answered> {
-  if (rules.mayChange) {
-    call.permits = [];
-    call.allowed = [];
-  }
+  if (rules.mayChange) call.authorization = new Authorization();
   call.awaitsPosition = rules.propagationField !== undefined;
   try {
     const admitted = await admitArrived(method, rules, pipeline, grpcCall, call);
@@ -132,7 +129,7 @@ async function answerOf(
     return await method.handle(admitted.request, call);
   } finally {
     // A barrier waits for the permits of whatever may still be decided: never for the call's own.
-    releaseAll(call.permits);
+    call.authorization?.release();
   }
 }
 

@@ -346,7 +346,7 @@ class Runner implements Sagas {
       if (matchedCount === 0) throw new Superseded();
       return after;
     }
-    const step = { id: _id, actor: saga.actor, signal, permits: undefined };
+    const step = { id: _id, actor: saga.actor, signal, authorization: undefined };
     await this.#options.eventLog.decide(step, async (tx) => {
       const { matchedCount } = await this.#records.replaceOne(owned, after, {
         session: tx.session,

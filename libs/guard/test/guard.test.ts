@@ -1,4 +1,5 @@
 /** A guard of another product against a deployment with everything up. */
+import { Authorization } from '@silo/access/authorization.ts';
 import { createEventLog } from '@silo/log/event-log.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
@@ -40,7 +41,7 @@ async function emitUnknownEvent(silo: TestSilo): Promise<void> {
     ...{ service: 'project', region: 'us', clock: systemClock, log: silentLogger() },
   });
   const { signal } = new AbortController();
-  const mutation = { id: 'test', actor: 'test', permits: [], signal };
+  const mutation = { id: 'test', actor: 'test', authorization: new Authorization(), signal };
   await eventLog.decide(mutation, async (tx) => {
     tx.emit({ event: 'frobnicated', subject: 'prj_1', body: {} });
   });

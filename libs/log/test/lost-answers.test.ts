@@ -1,3 +1,4 @@
+import { Authorization } from '@silo/access/authorization.ts';
 import type { Permit } from '@silo/access/permits.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
@@ -203,7 +204,10 @@ serial('a commit that did not arrive is not sent again once a permit is lost', a
   let asked = 0;
   // Held before the body and before the first commit, and never again.
   const permit: Permit = { isHeld: () => ++asked <= 2, release: () => t.fail('released') };
-  const { reason } = await refusal(t, insert(eventLog, { permits: [permit] }));
+  const { reason } = await refusal(
+    t,
+    insert(eventLog, { authorization: new Authorization(permit) }),
+  );
   t.is(reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
   t.is(asked, 3);
   t.is(await db.collection('things').countDocuments(), 0);
@@ -214,11 +218,10 @@ serial('permits whose commit stayed unknown are left to run out, not released', 
   const { db } = connection;
   await db.createCollection('things');
   await failCommand(t, db.databaseName, 'alwaysOn', unknownOutcome);
-  const { permit, state } = testPermit();
-  const permits = [permit];
-  await refusal(t, insert(eventLog, { permits, signal: AbortSignal.timeout(4_000) }));
-  t.false(state.isReleased);
-  t.deepEqual(permits, [], 'nobody else releases them either');
+  const { state, authorization } = testPermit();
+  await refusal(t, insert(eventLog, { authorization, signal: AbortSignal.timeout(4_000) }));
+  authorization.release();
+  t.false(state.isReleased, 'nothing else releases them either');
 });
 
 serial('permits whose commit is found by its request id are released', async (t) => {
@@ -226,8 +229,8 @@ serial('permits whose commit is found by its request id are released', async (t)
   const { db } = connection;
   await db.createCollection('things');
   await failCommand(t, db.databaseName, { times: 16 }, unknownOutcome);
-  const { permit, state } = testPermit();
-  const found = await insert(eventLog, { permits: [permit], requestId: 'r1' });
+  const { state, authorization } = testPermit();
+  const found = await insert(eventLog, { authorization, requestId: 'r1' });
   t.true(found.repeated);
   t.true(state.isReleased);
 });

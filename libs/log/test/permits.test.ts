@@ -1,3 +1,4 @@
+import { Authorization } from '@silo/access/authorization.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
@@ -34,8 +35,8 @@ async function refusal(t: ExecutionContext, promise: Promise<unknown>): Promise<
 
 test('a permit that is lost in the body leaves no state, no event and no memory', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
-  const { permit, state } = testPermit();
-  const lost = insert(eventLog, { permits: [permit], requestId: 'r1' }, () => {
+  const { state, authorization } = testPermit();
+  const lost = insert(eventLog, { authorization, requestId: 'r1' }, () => {
     state.isHeld = false;
   });
   const { reason, details } = await refusal(t, lost);
@@ -49,7 +50,8 @@ test('a permit that is lost in the body leaves no state, no event and no memory'
 test('one of two permits lost is enough to decide nothing', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const permits = [testPermit(), testPermit()];
-  const lost = insert(eventLog, { permits: permits.map(({ permit }) => permit) }, () => {
+  const authorization = new Authorization(...permits.map(({ permit }) => permit));
+  const lost = insert(eventLog, { authorization }, () => {
     for (const { state } of permits.slice(1)) state.isHeld = false;
   });
   await refusal(t, lost);
@@ -58,12 +60,12 @@ test('one of two permits lost is enough to decide nothing', async (t) => {
 
 test('a permit lost before the first statement is not worth a run of the body', async (t) => {
   const { eventLog } = await testEventLog(t);
-  const { permit, state } = testPermit();
+  const { state, authorization } = testPermit();
   state.isHeld = false;
   const runs: number[] = [];
   await refusal(
     t,
-    insert(eventLog, { permits: [permit] }, (run) => runs.push(run)),
+    insert(eventLog, { authorization }, (run) => runs.push(run)),
   );
   t.deepEqual(runs, []);
 });
@@ -71,11 +73,9 @@ test('a permit lost before the first statement is not worth a run of the body', 
 test('permits are released with the commit, before the event has its number', async (t) => {
   const { another } = await testEventLog(t);
   const deciding = await another({ sequencesOwn: false });
-  const { permit, state } = testPermit();
-  const permits = [permit];
-  await insert(deciding, { permits }, () => t.false(state.isReleased, 'held while it runs'));
+  const { state, authorization } = testPermit();
+  await insert(deciding, { authorization }, () => t.false(state.isReleased, 'held while it runs'));
   t.true(state.isReleased);
-  t.deepEqual(permits, []);
   const { head } = await deciding.read({ afterSequence: 0, limit: 1 });
   t.is(head.sequence, 0, 'it is not sequenced yet');
 });
@@ -84,9 +84,9 @@ test('a body that conflicts runs again under the same permits', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const things = connection.db.collection<{ _id: string; count: number }>('things');
   await things.insertOne({ _id: 'shared', count: 0 });
-  const { permit, state } = testPermit();
+  const { permit, state, authorization } = testPermit();
   let runs = 0;
-  await eventLog.decide(mutation({ permits: [permit] }), async ({ session }) => {
+  await eventLog.decide(mutation({ authorization }), async ({ session }) => {
     runs++;
     t.true(permit.isHeld());
     await things.findOne({ _id: 'shared' }, { session });
@@ -102,9 +102,9 @@ test('a permit lost between two runs of a body ends them', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const things = connection.db.collection<{ _id: string; count: number }>('things');
   await things.insertOne({ _id: 'shared', count: 0 });
-  const { permit, state } = testPermit();
+  const { state, authorization } = testPermit();
   let runs = 0;
-  const deciding = eventLog.decide(mutation({ permits: [permit] }), async ({ session }) => {
+  const deciding = eventLog.decide(mutation({ authorization }), async ({ session }) => {
     runs++;
     await things.findOne({ _id: 'shared' }, { session });
     await things.updateOne({ _id: 'shared' }, { $inc: { count: 1 } });
@@ -118,23 +118,23 @@ test('a permit lost between two runs of a body ends them', async (t) => {
 
 test('a refusal in the body keeps the permits, for another way to decide', async (t) => {
   const { eventLog } = await testEventLog(t);
-  const { permit } = testPermit();
-  const permits = [permit];
-  const refused = insert(eventLog, { permits }, () => Promise.reject(errors.lastOwner()));
+  const { permit, state, authorization } = testPermit();
+  const refused = insert(eventLog, { authorization }, () => Promise.reject(errors.lastOwner()));
   t.is((await refusal(t, refused)).reason, ErrorReason.ERROR_REASON_LAST_OWNER);
-  t.deepEqual(permits, [permit]);
   t.true(permit.isHeld());
+  authorization.release();
+  t.true(state.isReleased, 'the authorization still had it');
 });
 
 test('where the request turns out to be decided already, nothing is left to hold permits for', async (t) => {
   const { eventLog } = await testEventLog(t);
   await insert(eventLog, { requestId: 'r1' });
-  const { permit, state } = testPermit();
-  const repeated = await insert(eventLog, { requestId: 'r1', permits: [permit] });
+  const { state, authorization } = testPermit();
+  const repeated = await insert(eventLog, { requestId: 'r1', authorization });
   t.true(repeated.repeated);
   t.true(state.isReleased);
   const joining = testPermit();
-  const options = { requestId: 'r1', permits: [joining.permit] };
+  const options = { requestId: 'r1', authorization: joining.authorization };
   const joined = eventLog.decide(mutation(options), () => Promise.reject(errors.lastOwner()));
   await t.throwsAsync(joined, { instanceOf: RepeatedRequest });
   t.true(joining.state.isReleased);

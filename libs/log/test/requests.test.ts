@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { Authorization } from '@silo/access/authorization.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import type { Mutation } from '@silo/mongo/mutation.ts';
@@ -129,16 +130,18 @@ test('a sealed answer opens with its request id alone, and a dump holds neither'
 
 test('the record demands of a repeat what was demanded of the call, and what was decided on besides', async (t) => {
   const { eventLog } = await testEventLog(t);
-  const allowed = [{ scope: 'key:write', organizationId: 'org_us_1' }];
+  const demanded = { scope: 'key:write', organizationId: 'org_us_1' };
   const within = { scopes: ['*'], organizationIds: [], projectIds: [], expireTime: new Date(0) };
   const recorded = async (requestId: string, terms: RepeatTerms) => {
-    const each = { ...mutation({ requestId }), allowed };
+    const authorization = new Authorization();
+    authorization.addDemand(demanded);
+    const each = mutation({ requestId, authorization });
     await eventLog.mutate(each, text, async () => ({ response: 'x', ...terms }));
     return (await eventLog.findRequest(each.request?.key ?? Buffer.alloc(0)))?.reauthorize;
   };
-  t.deepEqual(await recorded('r1', {}), allowed);
+  t.deepEqual(await recorded('r1', {}), [demanded]);
   const alsoDemands = [{ within }];
-  t.deepEqual(await recorded('r2', { alsoDemands }), [...allowed, ...alsoDemands]);
+  t.deepEqual(await recorded('r2', { alsoDemands }), [demanded, ...alsoDemands]);
   const reauthorize = [{ organizationId: 'org_us_1', level: 2 as const, evenGone: true }];
   t.deepEqual(await recorded('r3', { reauthorize }), reauthorize);
 });

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { Authorization } from '@silo/access/authorization.ts';
 import type { Permit } from '@silo/access/permits.ts';
 import type { MongoConnection } from '@silo/mongo/connect.ts';
 import type { Mutation } from '@silo/mongo/mutation.ts';
@@ -50,11 +51,18 @@ export function mutation(
     account?: string;
     body?: string;
     signal?: AbortSignal;
-    permits?: Permit[];
+    authorization?: Authorization;
     awaitsPosition?: boolean;
   } = {},
 ): Mutation {
-  const { requestId, account = 'acc_1', body = 'body', signal, permits, awaitsPosition } = options;
+  const {
+    requestId,
+    account = 'acc_1',
+    body = 'body',
+    signal,
+    authorization,
+    awaitsPosition,
+  } = options;
   const sha256 = (text: string) => createHash('sha256').update(text).digest();
   return {
     id: `call_${randomUUID()}`,
@@ -64,12 +72,12 @@ export function mutation(
         ? undefined
         : { id: requestId, key: sha256(`${account}/${requestId}`), bodyHash: sha256(body) },
     signal: signal ?? AbortSignal.timeout(30_000),
-    permits,
+    authorization,
     awaitsPosition,
   };
 }
 
-/** A permit that the test revokes, and that reports whether it was released. */
+/** A permit that the test revokes, and that reports whether it was released; alone in its authorization. */
 export function testPermit() {
   const state = { isHeld: true, isReleased: false };
   const permit: Permit = {
@@ -78,5 +86,5 @@ export function testPermit() {
       state.isReleased = true;
     },
   };
-  return { permit, state };
+  return { permit, state, authorization: new Authorization(permit) };
 }

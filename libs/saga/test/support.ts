@@ -59,7 +59,7 @@ export async function openService(t: ExecutionContext) {
       sagas,
       kill: () => life.abort(new Error('killed')),
       begin: (id: string, lock?: string) =>
-        eventLog.decide({ id, actor: 'acc_1', signal, permits: undefined }, (tx) =>
+        eventLog.decide({ id, actor: 'acc_1', signal, authorization: undefined }, (tx) =>
           sagas.begin(tx, definition, {
             id,
             data: { effects: [] },

@@ -33,7 +33,7 @@ export async function updateAccount(
   }
   const { currentProjectId: wantedId } = wanted;
   if (wantedId && !unreadable.has(wantedId)) {
-    call.allowed?.push({ projectId: wantedId, level: Level.LEVEL_MEMBER }); // of a repeat, too
+    call.authorization?.addDemand({ projectId: wantedId, level: Level.LEVEL_MEMBER }); // of a repeat, too
   }
   const shown = (account: AccountDocument) =>
     unreadable.has(account.currentProjectId) ? { ...account, currentProjectId: '' } : account;

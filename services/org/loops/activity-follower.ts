@@ -148,7 +148,7 @@ class LogFollower {
       this.#log.warn({ service, after: from.sequence, firstSequence }, 'activity has a gap');
     }
     const between = events.flatMap((event) => documentOf(event) ?? []);
-    const step = { id: ulid().toLowerCase(), actor: 'silo', signal, permits: undefined };
+    const step = { id: ulid().toLowerCase(), actor: 'silo', signal, authorization: undefined };
     const { value } = await this.#eventLog.decide(step, (tx) =>
       this.#activity.advance(tx, service, { from, to, between }),
     );

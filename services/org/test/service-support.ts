@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { Authorization } from '@silo/access/authorization.ts';
 import { askOwners } from '@silo/guard/test/ask-owners.ts';
 import { parseEventType } from '@silo/log/event-types.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
@@ -162,7 +163,7 @@ function makeCall(signal: AbortSignal, asked: CallOptions): Call {
     method: '/test',
     actor,
     signal,
-    permits: [],
+    authorization: new Authorization(),
     caller: callerOf(asked),
     request: requestId
       ? {

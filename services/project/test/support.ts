@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Access, FactReader } from '@silo/access/access.ts';
+import { Authorization } from '@silo/access/authorization.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { askOwners } from '@silo/guard/test/ask-owners.ts';
 import { eventType } from '@silo/log/event-types.ts';
@@ -175,7 +176,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     addProject: async (organizationId, name) => {
       const id = newId('prj');
       const signal = AbortSignal.timeout(30_000);
-      const mutation = { id: randomUUID(), actor: 'test', signal, permits: undefined };
+      const mutation = { id: randomUUID(), actor: 'test', signal, authorization: undefined };
       const { value } = await eventLog.decide(mutation, async (tx) => {
         const settings = settingsOf(undefined, 'settings');
         const project = newProject({ name, settings }, { id, organizationId, now: tx.now });
@@ -201,7 +202,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
         actor: fact.accountId,
         request: request || undefined,
         signal,
-        permits: [],
+        authorization: new Authorization(),
         method: '/test/Test',
         caller: { kind: 'key', keyHash, ...answer.facts },
         remainingMs: () => 30_000,

@@ -101,7 +101,7 @@ async function eventLogLoad(
       const { signal } = withDeadline(callDeadlineMs);
       const { _id } = pick(documents, client);
       const { eventIds } = await eventLog.mutate(
-        { id: randomUUID(), actor: 'acc_bench', signal, permits: undefined },
+        { id: randomUUID(), actor: 'acc_bench', signal, authorization: undefined },
         ProjectUpdated,
         async (tx) => {
           await things.updateOne(

@@ -21,7 +21,7 @@ export async function openSubscription(
     id: correlationId || call.id,
     actor: actor || call.actor,
     signal: call.signal,
-    permits: undefined,
+    authorization: undefined,
   };
   const plan = Plan.PLAN_FREE;
   await eventLog.decide(mutation, async (tx) => {
@@ -50,7 +50,7 @@ export async function closeSubscription(
     id: correlationId || call.id,
     actor: actor || call.actor,
     signal: call.signal,
-    permits: undefined,
+    authorization: undefined,
   };
   await eventLog.decide(mutation, async (tx) => {
     const { now } = tx;

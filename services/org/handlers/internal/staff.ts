@@ -72,7 +72,7 @@ async function endSurplus(
   { accountId, email }: { accountId: string; email: string },
   { id, actor, signal }: Call,
 ): Promise<boolean> {
-  const mutation = { id, actor, signal, permits: undefined };
+  const mutation = { id, actor, signal, authorization: undefined };
   const { value } = await eventLog.decide(mutation, async (tx) => {
     const before = await readChangeable(stores, tx, accountId, email);
     const rested = await findRested(stores, tx, before, email);

@@ -29,24 +29,27 @@ export async function openSlots(
   { signal }: Call,
   { projects, slots, eventLog }: Pick<Dependencies, 'projects' | 'slots' | 'eventLog'>,
 ): Promise<OpenSlotsResponse> {
-  await eventLog.decide({ id: correlationId, actor, signal, permits: undefined }, async (tx) => {
-    const opened: SlotsDocument = {
-      _id: organizationId,
-      limit: limit ?? null,
-      count: 1,
-      closed: false,
-      revision: 1,
-      tries: {},
-    };
-    if (!(await slots.open(tx, opened))) return;
-    const project = newProject(
-      { name: defaultProjectName, settings: settingsOf(undefined, 'settings') },
-      { id: defaultProjectId, organizationId, now: tx.now },
-    );
-    await projects.insert(tx, [project]);
-    tx.emit(slotsChangedEvent(undefined, opened, { actor, tx }));
-    tx.emit(createdEvent(project, { actor, tx }));
-  });
+  await eventLog.decide(
+    { id: correlationId, actor, signal, authorization: undefined },
+    async (tx) => {
+      const opened: SlotsDocument = {
+        _id: organizationId,
+        limit: limit ?? null,
+        count: 1,
+        closed: false,
+        revision: 1,
+        tries: {},
+      };
+      if (!(await slots.open(tx, opened))) return;
+      const project = newProject(
+        { name: defaultProjectName, settings: settingsOf(undefined, 'settings') },
+        { id: defaultProjectId, organizationId, now: tx.now },
+      );
+      await projects.insert(tx, [project]);
+      tx.emit(slotsChangedEvent(undefined, opened, { actor, tx }));
+      tx.emit(createdEvent(project, { actor, tx }));
+    },
+  );
   return {};
 }
 
@@ -119,8 +122,8 @@ async function trySlots(uses: Uses, call: Call, wanted: SlotsTry): Promise<TryOu
   const { organizationId, attempt, onBehalfOf } = wanted;
   const { accountId: actor, correlationId: id } = onBehalfOf;
   const hasAccess = await mayStill(uses, call, wanted);
-  const { signal, permits } = call;
-  const { value } = await eventLog.decide({ id, actor, signal, permits }, async (tx) => {
+  const { signal, authorization } = call;
+  const { value } = await eventLog.decide({ id, actor, signal, authorization }, async (tx) => {
     const before = await slots.read(tx, organizationId);
     if (before === undefined) throw errors.notReady('the organization’s project slots');
     const { outcome, after } = decideConditionalChange(before, await attempt(tx), hasAccess);

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { leaveToExpire } from '@silo/access/permits.ts';
 import { errors } from '@silo/errors/errors.ts';
 import type { FieldViolation } from '@silo/errors/silo-error.ts';
 import {
@@ -62,7 +61,7 @@ export type Batch = Pick<CaptureEventsRequest, 'events' | 'superProperties'>;
 export async function captureBatch(
   token: CapturingToken,
   batch: Batch,
-  call: Pick<Call, 'signal' | 'permits'>,
+  call: Pick<Call, 'signal' | 'authorization'>,
   uses: CaptureUses,
 ): Promise<CaptureOutcome[]> {
   const { storing, clock } = uses;
@@ -93,7 +92,7 @@ async function store(
   { projectId, permit }: CapturingToken,
   batch: readonly CheckedEvent[],
   receiveTime: Date,
-  call: Pick<Call, 'signal' | 'permits'>,
+  call: Pick<Call, 'signal' | 'authorization'>,
   { events, storing }: CaptureUses,
 ): Promise<boolean[]> {
   const duplicates: boolean[] = [];
@@ -107,7 +106,7 @@ async function store(
         return await events.insert(projectId, some, { receiveTime, maxTimeMs }, call.signal);
       } catch (error) {
         // It may still be stored: the token's revocation waits until the permit is over.
-        leaveToExpire(call.permits);
+        call.authorization?.leaveToExpire();
         throw error;
       }
     };

@@ -1,5 +1,4 @@
 import type { Access } from '@silo/access/access.ts';
-import { releaseAll } from '@silo/access/permits.ts';
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
@@ -29,7 +28,7 @@ export async function withOwner<T>(
       if (error !== gone) throw error;
       if (attempt >= attemptsMax) throw errors.requestInProgress();
     }
-    releaseAll(call.permits); // They rest on what is no longer so.
+    call.authorization?.release(); // Its permits rest on what is no longer so.
     const { project } = await demand(access, call, {
       scope,
       projectId,

@@ -83,6 +83,6 @@ function stepOf(call: Call, saga: { correlationId: string; actor?: string }): Mu
     id: saga.correlationId || call.id,
     actor: saga.actor || call.actor,
     signal: call.signal,
-    permits: undefined,
+    authorization: undefined,
   };
 }
