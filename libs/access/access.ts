@@ -71,7 +71,7 @@ export type PermitAnswer =
 
 /** The answer to whose token it is. */
 export type TokenAnswer =
-  | { allowed: true; projectId: string; organizationId: string }
+  | { allowed: true; projectId: string; organizationId: string; project: ProjectFact }
   | { allowed: false; refusal: Refusal };
 
 /** A permit to put data into a project: what is written under it must end before it does. */
@@ -82,11 +82,13 @@ export type TokenPermit = Permit & {
 
 /** The answer to whose token it is, for a write: where it is good, with the permit to do it. */
 export type TokenPermitAnswer =
-  | { allowed: true; projectId: string; organizationId: string; permit: TokenPermit }
+  | (Extract<TokenAnswer, { allowed: true }> & { permit: TokenPermit })
   | Extract<TokenAnswer, { allowed: false }>;
 
 /** How everyone asks about access. Throws only where the answer could not be had. */
 export type Access = {
+  /** Whose token it is, by memory alone and at once; undefined where memory does not know. */
+  recallToken(token: string): TokenAnswer | undefined;
   /** Whose token it is; at once where memory knows. */
   verifyToken(token: string, signal: AbortSignal): TokenAnswer | Promise<TokenAnswer>;
   /** Whether a key may read something; at once where memory knows. */

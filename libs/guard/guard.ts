@@ -110,13 +110,18 @@ export class Guard implements Access, AsyncDisposable {
     return this.#messages.broadcastKeys;
   }
 
-  verifyToken(token: string, signal?: AbortSignal): TokenAnswer | Promise<TokenAnswer> {
+  recallToken(token: string): TokenAnswer | undefined {
     const known = this.#core.verifyToken(token, readClocks());
-    if (known !== undefined) {
-      this.#answers.memory++;
-      return known;
+    if (known === undefined) {
+      return isWellFormed(token, secretPrefixes.projectToken) ? undefined : tokenRefused;
     }
-    if (!isWellFormed(token, secretPrefixes.projectToken)) return tokenRefused;
+    this.#answers.memory++;
+    return known;
+  }
+
+  verifyToken(token: string, signal?: AbortSignal): TokenAnswer | Promise<TokenAnswer> {
+    const known = this.recallToken(token);
+    if (known !== undefined) return known;
     const found = this.#lookup(tokenAsked(token), false, signal);
     return found.then(({ answer }) => answer as TokenAnswer);
   }
@@ -143,12 +148,8 @@ export class Guard implements Access, AsyncDisposable {
   }
 
   async permitToken(token: string, signal?: AbortSignal): Promise<TokenPermitAnswer> {
-    if (!isWellFormed(token, secretPrefixes.projectToken)) return tokenRefused;
-    const known = this.#core.verifyToken(token, readClocks());
-    if (known?.allowed === false) {
-      this.#answers.memory++;
-      return known;
-    }
+    const known = this.recallToken(token);
+    if (known?.allowed === false) return known;
     const { answer, permit } = await this.#lookupWithPermit<TokenAnswer>(tokenAsked(token), signal);
     return answer.allowed ? { ...answer, permit } : answer;
   }

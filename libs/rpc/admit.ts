@@ -204,10 +204,10 @@ async function admitToken(incoming: Incoming, { access }: AdmissionOptions): Pro
     if (!answer.allowed) throw refusalError(answer.refusal);
     call.authorization?.addPermit(answer.permit);
     call.actor = `token/${fingerprintOf(tokenHash)}`;
-    const { projectId, organizationId, permit } = answer;
-    call.caller = { kind: 'token', projectId, organizationId, permit };
+    const { allowed: _, ...caller } = answer;
+    call.caller = { kind: 'token', ...caller };
     arrival.accepted(tokenHash);
-    await rates?.takeProject(projectId);
+    await rates?.takeProject(answer.projectId);
   };
   await (rates === undefined ? verify() : rates.authenticate(network, tokenHash, verify));
   return { request: wellShaped(rules.readShape(bytes)) };

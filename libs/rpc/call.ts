@@ -1,4 +1,4 @@
-import type { AccessFacts, TokenPermit } from '@silo/access/access.ts';
+import type { AccessFacts, TokenPermitAnswer } from '@silo/access/access.ts';
 import type { Mutation, Outcome, RequestRecord, Unpropagated } from '@silo/mongo/mutation.ts';
 import type { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import type { Logger } from 'pino';
@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 export type Caller =
   | { kind: 'anyone' }
   | ({ kind: 'key'; keyHash: Uint8Array } & AccessFacts)
-  | { kind: 'token'; projectId: string; organizationId: string; permit: TokenPermit }
+  | ({ kind: 'token' } & Omit<Extract<TokenPermitAnswer, { allowed: true }>, 'allowed'>)
   | { kind: 'certificate'; role: Role; name: string };
 
 /** The key caller of a method whose option says CALLER_API_KEY. */

@@ -208,6 +208,7 @@ function localLinks(nats: GuardLinks['nats']): GuardLinks {
       project: async (projectId) => ({
         organizationId: projectId.replace('prj', 'org_us'),
         state: ProjectState.PROJECT_STATE_ACTIVE,
+        capture: undefined,
       }),
       ...{ key: none, organization: none, membership: none },
     },

@@ -50,7 +50,8 @@ export class FakeFacts {
     getProjectFact: ({ request: { projectId } }, answer) => {
       this.fetches++;
       const { organizationId } = this;
-      const project = { organizationId, state: ProjectState.PROJECT_STATE_ACTIVE };
+      const state = ProjectState.PROJECT_STATE_ACTIVE;
+      const project = { organizationId, state, capture: undefined };
       answer(null, { project: projectId === this.projectId ? project : undefined });
     },
   };

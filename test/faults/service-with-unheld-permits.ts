@@ -12,6 +12,7 @@ import { tokenService } from '@silo/token-service/service.ts';
 
 function withUnheldPermits(access: Access): Access {
   return {
+    recallToken: (token) => access.recallToken(token),
     verifyToken: (token, signal) => access.verifyToken(token, signal),
     authorize: (question, signal) => access.authorize(question, signal),
     permit: async (question, signal) => {

@@ -17,6 +17,7 @@ export function countPermits(access: Access, count: PermitCount): Access {
     };
   };
   return {
+    recallToken: (token) => access.recallToken(token),
     verifyToken: (token, signal) => access.verifyToken(token, signal),
     authorize: (question, signal) => access.authorize(question, signal),
     permit: async (question, signal) => {

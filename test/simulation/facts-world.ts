@@ -63,10 +63,10 @@ function projectFact(name: string): WorldFact {
   return {
     ref: { kind: 'project', id },
     name: { kind: 'project', name: id },
-    granted: { organizationId, state: active },
+    granted: { organizationId, state: active, capture: undefined },
     taken: [
-      { organizationId: elsewhere, state: active },
-      { organizationId, state: deleted },
+      { organizationId: elsewhere, state: active, capture: undefined },
+      { organizationId, state: deleted, capture: undefined },
     ],
   };
 }

@@ -10,7 +10,11 @@ import { holdsScope } from '../scopes.ts';
 const now = new Date('2026-01-01T00:00:00Z');
 const keyHash = new Uint8Array(32);
 const home = 'org_us_home';
-const project = { organizationId: home, state: ProjectState.PROJECT_STATE_ACTIVE };
+const project = {
+  organizationId: home,
+  state: ProjectState.PROJECT_STATE_ACTIVE,
+  capture: undefined,
+};
 const open = { membersMayCreateProjects: true };
 
 const key: KeyFact = {

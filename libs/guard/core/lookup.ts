@@ -196,7 +196,8 @@ function gatherTarget(
 ): TargetFacts | undefined {
   if (!projectId) return {};
   if (organizationId) {
-    return { project: { organizationId, state: ProjectState.PROJECT_STATE_ACTIVE } };
+    const state = ProjectState.PROJECT_STATE_ACTIVE;
+    return { project: { organizationId, state, capture: undefined } };
   }
   const project = gather.get('project', projectId);
   return project && { project: project.value };

@@ -99,7 +99,7 @@ export function tokenAnswerOf(
   project: FactValues['project'] | undefined,
 ): TokenAnswer {
   if (project?.state !== ProjectState.PROJECT_STATE_ACTIVE) return tokenRefused;
-  return { allowed: true, projectId, organizationId: project.organizationId };
+  return { allowed: true, projectId, organizationId: project.organizationId, project };
 }
 
 function newTables(max: number): Tables {

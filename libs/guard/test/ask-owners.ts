@@ -30,6 +30,7 @@ export function askOwners(factReader: FactReader): Access {
     return (await answer(asked, signal)) as TokenAnswer;
   };
   return {
+    recallToken: (token) => (isWellFormed(token, 'phc_') ? undefined : tokenRefused),
     verifyToken,
     authorize,
     permit: lastingPermit(authorize),

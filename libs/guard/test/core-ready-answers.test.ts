@@ -4,7 +4,9 @@ import test from 'ava';
 import { Memory } from '../core/memory.ts';
 import { ReadyAnswers } from '../core/ready-answers.ts';
 
-const answer = { allowed: true, projectId: 'prj_1', organizationId: 'org_us_1' } as const;
+const organizationId = 'org_us_1';
+const project = { organizationId, state: ProjectState.PROJECT_STATE_ACTIVE, capture: undefined };
+const answer = { allowed: true, projectId: 'prj_1', organizationId, project } as const;
 
 /** Differs from others in its last characters alone, so that all of them want the same slot. */
 function neighbour(index: number): string {
@@ -111,7 +113,6 @@ function warm(factsMax: number) {
   const memory = new Memory(factsMax, 10);
   const learn = (token: string, projectId: string) => {
     memory.set('token', { kind: 'token', id: token, fingerprint: `of ${token}` }, { projectId });
-    const project = { organizationId: 'org_us_1', state: ProjectState.PROJECT_STATE_ACTIVE };
     memory.set('project', { kind: 'project', id: projectId }, project);
   };
   const token = newProjectToken();

@@ -27,7 +27,11 @@ export const askToken: Asked = { kind: 'token', token, fingerprint: 'aaaaaaaaaaa
 
 const values: Partial<Record<string, FactValues['token'] | FactValues['project']>> = {
   [token]: { projectId: 'prj_1' },
-  prj_1: { organizationId: 'org_1', state: ProjectState.PROJECT_STATE_ACTIVE },
+  prj_1: {
+    organizationId: 'org_1',
+    state: ProjectState.PROJECT_STATE_ACTIVE,
+    capture: undefined,
+  },
 };
 
 /** A guard core with controlled clocks, and owners that respond when the test says so. */

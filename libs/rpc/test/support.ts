@@ -86,7 +86,8 @@ export function ruledAccess(): Access & { questions: Question[] } {
   };
   const verifyToken = () => Promise.reject(new TypeError('no test verifies project tokens'));
   const permit = lastingPermit(authorize);
-  return { questions, authorize, verifyToken, permit, permitToken: verifyToken };
+  const recallToken = () => undefined;
+  return { questions, authorize, recallToken, verifyToken, permit, permitToken: verifyToken };
 }
 
 const account = {

@@ -139,6 +139,7 @@ function accessOf(project: ProjectAnswers): Access {
       ? { allowed: true, facts: { key } }
       : { allowed: false, refusal: adminRequired, key };
   return {
+    recallToken: () => undefined,
     verifyToken: () => Promise.reject(new TypeError('billing verifies no tokens')),
     permitToken: () => Promise.reject(new TypeError('billing verifies no tokens')),
     authorize,

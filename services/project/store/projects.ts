@@ -89,11 +89,12 @@ export function createProjectStore(db: Db) {
 
     /** What decides access to a project, as of now. */
     async fact(projectId: string, signal: AbortSignal): Promise<ProjectFact | undefined> {
-      const projection = { _id: 0, organizationId: 1, state: 1 };
+      const projection = { _id: 0, organizationId: 1, state: 1, settings: 1 };
       const found = await readLinearizable(projects, { _id: projectId }, { projection, signal });
-      return found === null
-        ? undefined
-        : { organizationId: found.organizationId, state: found.state };
+      if (found === null) return undefined;
+      const { organizationId, state, settings } = found;
+      const { appUrls, anonymizeIps } = settings;
+      return { organizationId, state, capture: { appUrls, anonymizeIps } };
     },
 
     /** An organization's active project. */

@@ -169,7 +169,8 @@ test('for keys of other accounts only owner and number are returned; lists have 
 /** Whether the guard would let a key do anything with a project that this organization owns. */
 function mayAnything(key: LiveKey, projectId: string, organizationId: string, level: Level) {
   const fact = { ...key, expireTime: undefined, disabled: false };
-  const project = { organizationId, state: ProjectState.PROJECT_STATE_ACTIVE };
+  const state = ProjectState.PROJECT_STATE_ACTIVE;
+  const project = { organizationId, state, capture: undefined };
   const target = { project, organization: { membersMayCreateProjects: true }, level };
   return ['project:read', 'event:write', 'event:read', 'token:read', 'activity:read'].some(
     (scope) =>

@@ -46,7 +46,7 @@ async function open(t: ExecutionContext) {
     ...{ eventLog, endedKeys, factReader, clock: systemClock, keys: createKeyStore(db) },
     projectTokens: createProjectTokenStore(db),
     access: {
-      ...{ verifyToken: unasked, permitToken: unasked },
+      ...{ recallToken: unasked, verifyToken: unasked, permitToken: unasked },
       ...{ authorize: unasked, permit: unasked },
     },
     get peers() {
