@@ -72,7 +72,10 @@ export function downloadWheel(requirement: string): Download {
   };
 }
 
-/** Has pip fetch a wheel into the directory, without what it depends on, and returns its path. */
+/**
+ * Has pip fetch a wheel into the directory, without what it depends on, and returns its path.
+ * @internal Exported for tests.
+ */
 export async function fetchWheel(
   requirement: string,
   { directory, environment, signal }: Omit<DownloadOptions, 'fileName'>,

@@ -91,7 +91,10 @@ export function accessBeforeStart(directory: string, port: number): MongodbAcces
   return { urlOf: (user) => connectionString([port], user, passwords.of(user)) };
 }
 
-/** Starts a replica set of several members and returns when one of them accepts writes. */
+/**
+ * Starts a replica set of several members and returns when one of them accepts writes.
+ * @internal Exported for tests.
+ */
 export async function startMongodSet({
   size = 3,
   ports,

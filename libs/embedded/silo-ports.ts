@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { freePort, isPortFree } from './ports.ts';
 import type { Log } from './processes.ts';
 
-/** Everything that listens; services have two ports each. */
+/**
+ * Everything that listens; services have two ports each.
+ * @internal Exported for tests.
+ */
 export const defaultPorts = {
   'org public': 7101,
   'org internal': 7201,

@@ -25,6 +25,7 @@ export async function unzipOne(archive: string, fileName: string, target: string
 /**
  * Writes all of a zip file below `directory`, with the permissions in the archive.
  * A path that would lead out of the directory is refused (by yauzl).
+ * @internal Exported for tests.
  */
 export async function unzipAll(archive: string, directory: string): Promise<void> {
   const zip = await openZip(archive, { lazyEntries: true, autoClose: false });

@@ -15,7 +15,10 @@ import type { ErrorDetails, SiloError } from './silo-error.ts';
 export const errorDomain = 'silo.internal';
 /** The trailer with the serialized google.rpc.Status. */
 export const detailsKey = 'grpc-status-details-bin';
-/** Maximum size of the google.rpc.Status: proxies and clients reject long trailers. */
+/**
+ * Maximum size of the google.rpc.Status: proxies and clients reject long trailers.
+ * @internal Exported for tests.
+ */
 export const statusSizeBytesMax = 4096;
 
 const textLengthMax = 240;

@@ -93,7 +93,10 @@ async function reportHeads(
   );
 }
 
-/** Relays for one term of leadership. Never rejects; resolves soon after the term's signal. */
+/**
+ * Relays for one term of leadership. Never rejects; resolves soon after the term's signal.
+ * @internal Exported for tests.
+ */
 export function relayDuring(options: RelayOptions, term: Leadership): Promise<void> {
   return new Relay(options, term).run();
 }

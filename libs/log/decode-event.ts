@@ -3,7 +3,10 @@ import * as events from '@silo/protos/gen/silo/events/v1/events.ts';
 import { type Decoder, fromJson } from '@silo/protos/json.ts';
 import { parseEventType } from './event-types.ts';
 
-/** The message of each event's body, by service and event. */
+/**
+ * The message of each event's body, by service and event.
+ * @internal Exported for tests.
+ */
 export const eventMessages = {
   'org.account_created': events.AccountCreated,
   'org.account_updated': events.AccountUpdated,

@@ -16,6 +16,7 @@ const uriEntry =
  * The identity in a certificate's subject alternative names as Node prints them, such as
  * `URI:spiffe://silo.internal/us/service/org, DNS:localhost`; undefined unless there is exactly
  * one.
+ * @internal Exported for tests.
  */
 export function identityOf(subjectAltNames: string | undefined): PeerIdentity | undefined {
   // Node quotes a name that contains a separator: such a name could imitate several.

@@ -122,7 +122,10 @@ export function file(): Setting<string> {
   );
 }
 
-/** The environment variable of a setting: `mongodbUrl` → `MONGODB_URL`. */
+/**
+ * The environment variable of a setting: `mongodbUrl` → `MONGODB_URL`.
+ * @internal Exported for tests.
+ */
 export function variableOf(key: string): string {
   return key.replace(/[A-Z]/g, '_$&').toUpperCase();
 }
@@ -139,6 +142,7 @@ export type ConfigSpec<Shape extends ConfigShape> = {
 /**
  * Reads every setting of `shape` from `env`, each from the variable that `variableOf` returns.
  * Returns the whole configuration or all faults, one sentence each; no fault quotes a value.
+ * @internal Exported for tests.
  */
 export function readConfig<const Shape extends ConfigShape>(
   env: Environment,

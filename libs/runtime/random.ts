@@ -29,14 +29,3 @@ export function equalJitterMs(
 function exponentialMs(failures: number, limits: { baseMs: number; capMs: number }): number {
   return Math.min(limits.capMs, limits.baseMs * 2 ** (failures - 1));
 }
-
-/** A random source for tests and simulations: the same seed gives the same numbers (mulberry32). */
-export function seededRandom(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

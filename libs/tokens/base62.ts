@@ -14,11 +14,3 @@ export function encodeBase62(value: bigint, width: number): string {
   if (text.length > width) throw new RangeError(`the value needs more than ${width} characters`);
   return text.padStart(width, '0');
 }
-
-/** Reads what `encodeBase62` wrote; undefined if `text` is empty or holds any other character. */
-export function decodeBase62(text: string): bigint | undefined {
-  if (!/^[0-9A-Za-z]+$/.test(text)) return undefined;
-  let value = 0n;
-  for (const digit of text) value = value * base + BigInt(alphabet.indexOf(digit));
-  return value;
-}

@@ -12,7 +12,10 @@ export type IdPrefix = 'acc' | `org_${Region}` | 'prj' | 'key' | 'inv' | 'mov' |
 // that the first is at most 7. https://github.com/ulid/spec
 const sortablePart = '[0-7][0-9a-hjkmnp-tv-z]{25}';
 
-/** The regular expressions of all ids, as the protos' validation rules spell them. */
+/**
+ * The regular expressions of all ids, as the protos' validation rules spell them.
+ * @internal Exported for tests.
+ */
 export const idPatterns = {
   account: `^acc_${sortablePart}$`,
   organization: `^org_[a-z]{2}_${sortablePart}$`,
@@ -37,7 +40,10 @@ function evenRandom(): number {
 /** Makes new ids, each of which sorts after the one made before. */
 export type IdMaker = (prefix: IdPrefix, options?: { now?: Date }) => string;
 
-/** Makes a maker of ids. `random` yields numbers from 0 to below 1. */
+/**
+ * Makes a maker of ids. `random` yields numbers from 0 to below 1.
+ * @internal Exported for tests.
+ */
 export function createIdMaker(random: () => number = evenRandom): IdMaker {
   const next = monotonicFactory(random);
   return (prefix, { now = new Date() } = {}) => `${prefix}_${next(now.getTime()).toLowerCase()}`;

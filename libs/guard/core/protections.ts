@@ -2,6 +2,7 @@
  * Everything that the promise of design §5 rests on, by name. All are on; a control run switches
  * one off and must find a violation. Those marked `world` live outside the cores (databases and
  * relays) and are switches of the simulated world.
+ * @internal Exported for tests.
  */
 export const protectionRules = {
   'read-lease-from-send':
@@ -48,12 +49,16 @@ export type ProtectionName = keyof typeof protectionRules;
 /** Which protections are on. */
 export type Protections = Readonly<Record<ProtectionName, boolean>>;
 
+/** @internal Exported for tests. */
 export const protectionNames = Object.keys(protectionRules) as ProtectionName[];
 
 /** What runs anywhere but in a control run. */
 export const allProtections: Protections = protectionsWithout(undefined);
 
-/** All protections but one; for control runs only. */
+/**
+ * All protections but one; for control runs only.
+ * @internal Exported for tests.
+ */
 export function protectionsWithout(off: ProtectionName | undefined): Protections {
   const entries = protectionNames.map((name) => [name, name !== off]);
   return Object.fromEntries(entries) as Protections;

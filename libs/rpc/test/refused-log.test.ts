@@ -1,6 +1,6 @@
 import { StaffServiceClient } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
-import { fakeClock } from '@silo/runtime/clock.ts';
+import { fakeClock } from '@silo/runtime/test/fake-clock.ts';
 import { fingerprintOf, newApiKey } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import { connect } from '../client.ts';

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { fakeClock, systemClock, systemSleep } from '../clock.ts';
+import { systemClock, systemSleep } from '../clock.ts';
+import { fakeClock } from './fake-clock.ts';
 
 test('a fake clock changes only when it is advanced', (t) => {
   const clock = fakeClock(new Date('2025-01-01T00:00:00Z'));

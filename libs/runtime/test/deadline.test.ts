@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import test from 'ava';
-import { fakeClock } from '../clock.ts';
 import { race, withDeadline } from '../deadline.ts';
+import { fakeClock } from './fake-clock.ts';
 
 const never = new Promise<never>(() => {});
 

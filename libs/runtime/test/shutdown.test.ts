@@ -3,9 +3,9 @@ import { EventEmitter, once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { fakeClock } from '../clock.ts';
 import { silentLogger } from '../log.ts';
 import { runUntilSignal } from '../shutdown.ts';
+import { fakeClock } from './fake-clock.ts';
 
 class FakeHost extends EventEmitter {
   exits: number[] = [];

@@ -1,6 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { decodeBase62, encodeBase62 } from '../base62.ts';
+import { encodeBase62 } from '../base62.ts';
+
+const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 const cases: [bigint, number, string][] = [
   [0n, 1, '0'],
@@ -13,15 +15,14 @@ const cases: [bigint, number, string][] = [
 for (const [value, width, text] of cases) {
   test(`${value} in ${width} characters is ${text}`, (t) => {
     t.is(encodeBase62(value, width), text);
-    t.is(decodeBase62(text), value);
   });
 }
 
-test('any 256 bits take exactly 43 characters and come back', (t) => {
+test('any 256 bits take exactly 43 characters, whose digits have that value', (t) => {
   fc.assert(
     fc.property(fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }), (value) => {
       const text = encodeBase62(value, 43);
-      return /^[0-9A-Za-z]{43}$/.test(text) && decodeBase62(text) === value;
+      return /^[0-9A-Za-z]{43}$/.test(text) && numberOf(text) === value;
     }),
   );
   t.is(encodeBase62(2n ** 256n - 1n, 43).length, 43);
@@ -41,6 +42,6 @@ test('a value that does not fit is refused, not cut', (t) => {
   t.throws(() => encodeBase62(-1n, 1), { instanceOf: RangeError });
 });
 
-test('a text with any other character is no number', (t) => {
-  for (const text of ['', ' ', '-1', 'é', '1\n']) t.is(decodeBase62(text), undefined, text);
-});
+function numberOf(text: string): bigint {
+  return [...text].reduce((value, digit) => value * 62n + BigInt(alphabet.indexOf(digit)), 0n);
+}

@@ -49,6 +49,7 @@ const nobody: EntryFields = { organizationIds: [] };
 /**
  * The conversion of each event. Enum values are shown by their names in the JSON, which those of a
  * newer release have too.
+ * @internal Exported for tests.
  */
 export const converters: {
   readonly [Name in EventName]: (body: EventBody<Name>, json: JsonObject) => EntryFields;

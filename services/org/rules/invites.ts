@@ -7,7 +7,7 @@ import { comparable } from './email.ts';
 export const inviteLifetimeMs = 7 * 24 * 60 * 60 * 1000;
 
 /** How many invites of one organization may be open. */
-export const openInvitesMax = 1_000;
+const openInvitesMax = 1_000;
 
 /** How many invites one transaction of a change of e-mail deletes. */
 export const emailInvitesMax = 500;

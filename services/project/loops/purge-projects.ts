@@ -29,7 +29,10 @@ export async function purgeProjects(uses: Uses, signal: AbortSignal): Promise<vo
   );
 }
 
-/** One turn: everything that is due now, but for what cannot be purged, which is logged. */
+/**
+ * One turn: everything that is due now, but for what cannot be purged, which is logged.
+ * @internal Exported for tests.
+ */
 export async function purgeDue(uses: Uses, signal: AbortSignal): Promise<void> {
   const { projects, clock, log } = uses;
   const failed: string[] = [];

@@ -18,7 +18,10 @@ import {
   uuidBytes,
 } from './captured-events.ts';
 
-/** How many events one page looks at, whatever their number in the project, and how many bytes. */
+/**
+ * How many events one page looks at, whatever their number in the project, and how many bytes.
+ * @internal Exported for tests.
+ */
 export const scanBounds = { countMax: 5_000, bytesMax: 16 * 1024 * 1024 };
 const readAtOnce = 500;
 
@@ -84,6 +87,7 @@ function storedEvent(document: CapturedEventDocument): StoredEvent {
  * The queries that find what may match, one after the other in the order of a page. Each names its
  * index, whose order is that of the page, and all that the index can say of the filter; the rest is
  * compared when it is read. Texts of the filter stand only where values do.
+ * @internal Exported for tests.
  */
 export function eventQueries(
   projectId: string,

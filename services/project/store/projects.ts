@@ -313,6 +313,7 @@ function sizeBytesOf(project: ProjectDocument | undefined): number {
 /**
  * Finds at most `limit` keys of some of a search's organizations in one query, in the index alone.
  * Those of one organization come in the index's order, so that the query ends with the last of them.
+ * @internal Exported for tests.
  */
 export function searchPipeline(
   search: Search,

@@ -1,6 +1,6 @@
 import { testDatabase } from '@silo/mongo/test/support.ts';
-import { fakeClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
+import { fakeClock } from '@silo/runtime/test/fake-clock.ts';
 import test, { type ExecutionContext } from 'ava';
 import { MessageKeeper } from '../registry/message-keys.ts';
 import { createMessageKeyStore } from '../store/message-keys.ts';

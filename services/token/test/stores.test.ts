@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Transaction } from '@silo/log/event-log.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
-import { fakeClock } from '@silo/runtime/clock.ts';
+import { fakeClock } from '@silo/runtime/test/fake-clock.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test, { type ExecutionContext } from 'ava';
 import { BSON, MongoClient } from 'mongodb';

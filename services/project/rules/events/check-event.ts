@@ -11,7 +11,10 @@ import {
 import { instantOf } from './timestamp.ts';
 import { canonicalUuid } from './uuid.ts';
 
-/** The bounds of one event. */
+/**
+ * The bounds of one event.
+ * @internal Exported for tests.
+ */
 export const eventBounds = {
   /** Of the event's name and of the distinct id, in characters. */
   nameMax: 200,
