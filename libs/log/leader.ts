@@ -1,3 +1,5 @@
+import { leaseOn } from '@silo/mongo/lease.ts';
+import { collectionOptions } from '@silo/mongo/read.ts';
 import { type Clock, systemClock } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
@@ -10,6 +12,8 @@ const timeMaxMs = 1_000;
 const marginMs = 1_500;
 
 type LeaseDocument = { _id: string; owner: string; fence: number; until: Date };
+
+const lease = leaseOn('until');
 
 /** One term of leadership. */
 export type Leadership = {
@@ -47,7 +51,7 @@ export async function lead(
   await runForever({ name: `lead-${name}`, intervalMs, signal, log }, async () => {
     const term = new Term(options);
     await term.prepare();
-    if (!(await term.take())) return;
+    if (!(await term.acquire())) return;
     log.info({ name, fence: term.fence }, 'leading');
     try {
       await term.during(work);
@@ -72,29 +76,31 @@ class Term {
     this.#timing = options.timing ?? { leaseMs, renewMs, marginMs };
   }
 
-  /** Takes or renews the lease; false where another process holds it. */
-  async take(): Promise<boolean> {
+  /** False where another process holds the lease. */
+  async acquire(): Promise<boolean> {
     const { name, owner } = this.#options;
-    const { leaseMs, marginMs } = this.#timing;
     const sentMs = this.#clock.monotonicMs();
-    const isOwn = { $eq: ['$owner', owner] };
-    const lease = await this.#leases().findOneAndUpdate(
-      { _id: name, $expr: { $or: [isOwn, { $lte: ['$until', '$$NOW'] }] } },
-      [
-        {
-          $set: {
-            fence: { $cond: [isOwn, '$fence', { $add: ['$fence', 1] }] },
-            owner,
-            until: { $add: ['$$NOW', leaseMs] },
-          },
-        },
-      ],
+    const acquired = await this.#leases().findOneAndUpdate(
+      { _id: name, ...lease.isFree },
+      lease.acquire(owner, this.#timing.leaseMs),
       { returnDocument: 'after', maxTimeMS: timeMaxMs },
     );
-    if (lease === null) return false;
-    if (this.fence !== 0 && lease.fence !== this.fence) return false; // lost, and won again
-    this.fence = lease.fence;
-    this.#expiresMs = sentMs + leaseMs - marginMs;
+    if (acquired === null) return false;
+    this.fence = acquired.fence;
+    this.#expire(sentMs);
+    return true;
+  }
+
+  /** False where another process has acquired the lease. */
+  async renew(): Promise<boolean> {
+    const sentMs = this.#clock.monotonicMs();
+    const { matchedCount } = await this.#leases().updateOne(
+      this.#held(),
+      lease.renew(this.#timing.leaseMs),
+      { maxTimeMS: timeMaxMs },
+    );
+    if (matchedCount === 0) return false;
+    this.#expire(sentMs);
     return true;
   }
 
@@ -111,7 +117,7 @@ class Term {
   async during(work: (leadership: Leadership) => Promise<void>): Promise<void> {
     const signal = AbortSignal.any([this.#options.signal, this.#lost.signal]);
     const over = new AbortController();
-    const renewing = this.#renew(AbortSignal.any([signal, over.signal]));
+    const renewing = this.#keep(AbortSignal.any([signal, over.signal]));
     try {
       await work({ fence: this.fence, signal });
     } catch (error) {
@@ -123,18 +129,24 @@ class Term {
   }
 
   async release(): Promise<void> {
-    const { name, owner, log } = this.#options;
+    const { name, log } = this.#options;
     await this.#leases()
-      .updateOne(
-        { _id: name, owner, fence: this.fence },
-        { $set: { until: new Date(0) } },
-        { maxTimeMS: timeMaxMs },
-      )
-      // It ends by itself.
+      .updateOne(this.#held(), lease.release(), { maxTimeMS: timeMaxMs })
+      // It expires by itself.
       .catch((error) => log.warn({ name, err: error }, 'a lease was not released'));
   }
 
-  async #renew(signal: AbortSignal): Promise<void> {
+  #expire(sentMs: number): void {
+    const { leaseMs, marginMs } = this.#timing;
+    this.#expiresMs = sentMs + leaseMs - marginMs;
+  }
+
+  #held() {
+    const { name, owner } = this.#options;
+    return { _id: name, owner, fence: this.fence };
+  }
+
+  async #keep(signal: AbortSignal): Promise<void> {
     const { name, log } = this.#options;
     const lose = () => this.#lost.abort(new DOMException(`no longer leads ${name}`, 'AbortError'));
     // A timer as well: a renewal that hangs must not extend the term.
@@ -149,7 +161,7 @@ class Term {
           first = false;
           return;
         }
-        if (!(await this.take())) return lose();
+        if (!(await this.renew())) return lose();
         clearTimeout(timer);
         timer = loseInTime();
       });
@@ -159,9 +171,6 @@ class Term {
   }
 
   #leases() {
-    return this.#options.db.collection<LeaseDocument>('leases', {
-      readConcern: { level: 'majority' },
-      writeConcern: { w: 'majority' },
-    });
+    return this.#options.db.collection<LeaseDocument>('leases', collectionOptions);
   }
 }

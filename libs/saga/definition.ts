@@ -1,6 +1,6 @@
 import type { Transaction } from '@silo/log/event-log.ts';
 
-/** One run of a saga as it is stored: the record beside the state that it changes. */
+/** One run of a saga: the record beside the state that it changes. */
 export type SagaRecord<State extends string, Data> = {
   _id: string;
   kind: string;
@@ -11,15 +11,12 @@ export type SagaRecord<State extends string, Data> = {
   /** Held while the saga is open: one open saga per lock. */
   lock?: string;
   open: boolean;
-  /** Process that runs it now, and until when it may. */
+  /** Process that runs it now. */
   owner: string;
-  ownerUntil: Date;
   /** Grows with every owner; a former owner's writes miss. Fencing token. */
   fence: number;
   /** How many times in a row its present step has failed. */
   failures: number;
-  createTime: Date;
-  updateTime: Date;
 };
 
 /** Where a step leads. */

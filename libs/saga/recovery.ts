@@ -1,25 +1,16 @@
-import { bounded, reading } from '@silo/mongo/read.ts';
-import type { Clock } from '@silo/runtime/clock.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
-import type { Collection, Filter } from 'mongodb';
 import type { Logger } from 'pino';
-import type { SagaDefinition, SagaRecord } from './definition.ts';
+import type { SagaDefinition } from './definition.ts';
+import type { LeftSaga, SagaRecords, SagaStep } from './saga-records.ts';
 
 const usualIntervalMs = 1_000;
 /** How many sagas a process recovers at once: of those at one step, whose peer may be slow, and in all. */
 const recoveringMax = { ofStep: 16, inAll: 64 };
 /** Sagas of newer releases are counted in one of so many turns. */
 const turnsPerCount = 10;
-const countMax = 1_000;
-
-type Saga = SagaRecord<string, unknown>;
-
-/** A saga that nobody runs, as far as recovery needs to know it. */
-export type LeftSaga = Pick<Saga, '_id' | 'kind' | 'state'>;
 
 type Options = {
-  records: Collection<Saga>;
-  clock: Clock;
+  records: SagaRecords;
   log: Logger;
   definitions: ReadonlyMap<string, SagaDefinition<string, unknown>>;
   /** Runs a saga to its end, unless somebody else does already. Logs its own failure. */
@@ -27,11 +18,6 @@ type Options = {
   /** For tests: how often it looks. */
   intervalMs?: number | undefined;
 };
-
-/** Which records nobody runs at that time. */
-export function leftBehind(clock: Clock): Filter<Saga> {
-  return { open: true, ownerUntil: { $lte: clock.now() } };
-}
 
 /** Finds what other processes left behind, and has it run: many at once, within bounds. */
 export class Recovery {
@@ -68,22 +54,11 @@ export class Recovery {
 
   /** Begins to recover what it finds. Not awaited: a saga whose peer is slow holds up no other. */
   async #begin(signal: AbortSignal): Promise<void> {
-    const { records, clock, takeUp } = this.#options;
+    const { records, takeUp } = this.#options;
     const limit = recoveringMax.inAll - this.#recovering.size;
     const steps = this.#steps((step) => this.#hasRoom(step));
     if (limit === 0 || steps.length === 0) return;
-    const left = await reading(
-      records
-        .find(
-          { ...leftBehind(clock), $or: steps },
-          {
-            projection: { kind: 1, state: 1 },
-            ...{ sort: { ownerUntil: 1 }, limit, ...bounded },
-          },
-        )
-        .toArray(),
-      signal,
-    );
+    const left = await records.findLeft(steps, limit, signal);
     for (const saga of left) {
       const step = stepOf(saga);
       if (this.#recovering.has(saga._id) || !this.#hasRoom(step)) continue;
@@ -99,8 +74,8 @@ export class Recovery {
     return same.length < recoveringMax.ofStep;
   }
 
-  /** Which records are at one of the steps that this release knows and `isWanted`. */
-  #steps(isWanted: (step: string) => boolean): Filter<Saga>[] {
+  /** The steps that this release knows and `isWanted`. */
+  #steps(isWanted: (step: string) => boolean): SagaStep[] {
     return [...this.#options.definitions.values()].flatMap(({ kind, steps }) =>
       Object.keys(steps)
         .filter((state) => isWanted(stepOf({ kind, state })))
@@ -110,20 +85,9 @@ export class Recovery {
 
   /** While a release is rolled out, a newer one may have begun what this one cannot run. */
   async #countUnknown(signal: AbortSignal): Promise<void> {
-    const { records, clock, log } = this.#options;
-    const unknown = await reading(
-      records
-        .aggregate<{ _id: Pick<Saga, 'kind' | 'state'>; count: number }>(
-          [
-            { $match: { ...leftBehind(clock), $nor: this.#steps(() => true) } },
-            { $limit: countMax },
-            { $group: { _id: { kind: '$kind', state: '$state' }, count: { $sum: 1 } } },
-          ],
-          bounded,
-        )
-        .toArray(),
-      signal,
-    );
+    const { records, log } = this.#options;
+    const known = this.#steps(() => true);
+    const unknown = await records.groupLeft(known, signal);
     this.#unknown = unknown.reduce((sum, { count }) => sum + count, 0);
     for (const { _id, count } of unknown) {
       if (this.#logged.has(stepOf(_id))) continue;
@@ -133,6 +97,6 @@ export class Recovery {
   }
 }
 
-function stepOf({ kind, state }: Pick<Saga, 'kind' | 'state'>): string {
+function stepOf({ kind, state }: SagaStep): string {
   return `${kind} ${state}`;
 }

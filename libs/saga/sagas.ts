@@ -3,18 +3,16 @@ import { errors } from '@silo/errors/errors.ts';
 import { isServiceError } from '@silo/errors/from-status.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import type { EventLog, Transaction } from '@silo/log/event-log.ts';
-import { reading } from '@silo/mongo/read.ts';
-import { retentionSeconds } from '@silo/mongo/retention.ts';
-import { type Clock, systemSleep } from '@silo/runtime/clock.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
 import { race, withDeadline } from '@silo/runtime/deadline.ts';
 import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import { equalJitterMs } from '@silo/runtime/random.ts';
 import { retry } from '@silo/runtime/retry.ts';
-import type { Collection, Db } from 'mongodb';
-import { MongoServerError } from 'mongodb';
+import type { Db } from 'mongodb';
 import type { Logger } from 'pino';
 import { checkDefinition, isFinal, type SagaDefinition, type SagaRecord } from './definition.ts';
-import { type LeftSaga, leftBehind, Recovery } from './recovery.ts';
+import { Recovery } from './recovery.ts';
+import { type LeftSaga, type Saga, SagaRecords, type SagaStep } from './saga-records.ts';
 
 /**
  * How long a saga waits for an owner that says nothing, and how often an owner speaks. Short,
@@ -28,7 +26,6 @@ const backoffCapMs = 30_000;
 /** Number of started sagas that are kept in memory until they are finished. */
 const begunMax = 1_000;
 
-type AnyRecord = SagaRecord<string, unknown>;
 type AnyDefinition = SagaDefinition<string, unknown>;
 
 /** What begins a saga. */
@@ -71,7 +68,6 @@ type Options = {
   eventLog: EventLog;
   /** Names this process among the owners; new at every start. */
   owner: string;
-  clock: Clock;
   log: Logger;
   definitions: readonly SagaDefinition<never, never>[];
   /** Ends after the last call: runs outlive the call that started them, not the process. */
@@ -80,22 +76,6 @@ type Options = {
   timing?: { leaseMs: number; renewMs: number; recoverMs?: number };
 };
 
-/**
- * Makes the indexes that sagas need: one open saga for each lock, what is left to resume, and the
- * end of what is finished.
- */
-export async function createSagaIndexes(db: Db): Promise<void> {
-  await db.collection('sagas').createIndexes([
-    { key: { lock: 1 }, unique: true, partialFilterExpression: { lock: { $type: 'string' } } },
-    { key: { ownerUntil: 1 }, partialFilterExpression: { open: true } },
-    {
-      key: { updateTime: 1 },
-      expireAfterSeconds: retentionSeconds.finishedSaga,
-      partialFilterExpression: { open: false },
-    },
-  ]);
-}
-
 /** Makes the runner of one service's sagas. */
 export function createSagas(options: Options): Sagas {
   return new Runner(options);
@@ -103,28 +83,26 @@ export function createSagas(options: Options): Sagas {
 
 class Runner implements Sagas {
   readonly #options: Options;
-  readonly #timing: { leaseMs: number; renewMs: number };
-  readonly #records: Collection<AnyRecord>;
+  readonly #renewMs: number;
+  readonly #records: SagaRecords;
   readonly #definitions = new Map<string, AnyDefinition>();
   /** Runs of this process by saga id: a request for the same saga joins its run. */
-  readonly #running = new Map<string, Promise<AnyRecord>>();
+  readonly #running = new Map<string, Promise<Saga>>();
   /** The records as started here: they are known to be committed. */
-  readonly #begun = new Map<string, AnyRecord>();
+  readonly #begun = new Map<string, Saga>();
   readonly #recovery: Recovery;
 
   constructor(options: Options) {
     this.#options = options;
-    this.#timing = options.timing ?? usualTiming;
-    this.#records = options.db.collection<AnyRecord>('sagas', {
-      readConcern: { level: 'majority' },
-      writeConcern: { w: 'majority' },
-    });
+    const { db, owner, timing = usualTiming } = options;
+    this.#renewMs = timing.renewMs;
+    this.#records = new SagaRecords(db, { owner, leaseMs: timing.leaseMs });
     for (const definition of options.definitions) {
       checkDefinition(definition);
       this.#definitions.set(definition.kind, definition as unknown as AnyDefinition);
     }
     this.#recovery = new Recovery({
-      ...{ records: this.#records, clock: options.clock, log: options.log },
+      ...{ records: this.#records, log: options.log },
       definitions: this.#definitions,
       takeUp: (saga) => this.#takeUp(saga),
       intervalMs: options.timing?.recoverMs,
@@ -136,31 +114,12 @@ class Runner implements Sagas {
     definition: SagaDefinition<State, Data>,
     { id, data, actor, lock }: Beginning<Data>,
   ): Promise<void> {
-    const now = this.#options.clock.now();
     const [first] = Object.keys(definition.transitions);
     if (first === undefined) throw new TypeError(`saga ${definition.kind} has no states`);
-    const record: AnyRecord = {
-      _id: id,
-      kind: definition.kind,
-      state: first,
-      data,
-      actor,
-      open: true,
-      owner: this.#options.owner,
-      ownerUntil: this.#leaseEnd(),
-      fence: 1,
-      failures: 0,
-      createTime: now,
-      updateTime: now,
-    };
-    if (lock !== undefined) record.lock = lock;
-    try {
-      await this.#records.insertOne(record, { session: tx.session });
-    } catch (error) {
-      if (error instanceof MongoServerError && error.code === 11000)
-        throw errors.requestInProgress();
-      throw error;
-    }
+    const record = await this.#records.add(tx, {
+      ...{ _id: id, kind: definition.kind, state: first, data, actor },
+      ...{ open: true, failures: 0, ...(lock !== undefined && { lock }) },
+    });
     this.#begun.set(id, record);
     forgetOldest(this.#begun, begunMax);
   }
@@ -192,19 +151,19 @@ class Runner implements Sagas {
 
   async #takeUp(saga: LeftSaga): Promise<void> {
     if (this.#running.has(saga._id)) return;
-    const claimed = await this.#claim(saga);
+    const claimed = await this.#records.claim(saga);
     // Another process was faster, or a call here has begun to run it.
-    if (claimed === undefined || this.#running.has(saga._id)) return;
+    if (claimed === null || this.#running.has(saga._id)) return;
     this.#begun.delete(saga._id);
     await this.#join(saga._id, claimed);
   }
 
-  #isKnown({ kind, state }: AnyRecord): boolean {
+  #isKnown({ kind, state }: SagaStep): boolean {
     const definition = this.#definitions.get(kind);
     return definition !== undefined && Object.hasOwn(definition.transitions, state);
   }
 
-  #join(id: string, claimed?: AnyRecord): Promise<AnyRecord> {
+  #join(id: string, claimed?: Saga): Promise<Saga> {
     const running = this.#running.get(id);
     if (running !== undefined) return running;
     const run = this.#run(id, claimed).finally(() => this.#running.delete(id));
@@ -213,8 +172,8 @@ class Runner implements Sagas {
     return run;
   }
 
-  async #run(id: string, claimed: AnyRecord | undefined): Promise<AnyRecord> {
-    const { signal, owner, clock } = this.#options;
+  async #run(id: string, claimed: Saga | undefined): Promise<Saga> {
+    const { signal, owner } = this.#options;
     for (let mine = claimed; ; mine = undefined) {
       signal.throwIfAborted();
       const present = mine ?? (await this.#present(id));
@@ -223,42 +182,25 @@ class Runner implements Sagas {
       if (!this.#isKnown(present)) throw errors.requestInProgress();
       if (!present.open) return present;
       // The process that starts a saga owns it: its first run needs no claim.
-      const isOwn = present.owner === owner;
-      const isFree = present.ownerUntil <= clock.now();
-      const owned = mine ?? (isFree ? await this.#claim(present) : isOwn ? present : undefined);
+      const owned = present.owner === owner ? present : await this.#records.claim(present);
       const ended = owned && (await this.#runOwned(owned));
-      if (ended !== undefined) return ended;
+      if (ended) return ended;
       await systemSleep(200, signal);
     }
   }
 
   /** A saga's record, from memory where it was begun here and nothing else was done with it. */
-  async #present(id: string): Promise<AnyRecord | null> {
+  async #present(id: string): Promise<Saga | null> {
     const begun = this.#begun.get(id);
     this.#begun.delete(id);
-    // Local: an end shows at once.
-    const latest = { maxTimeMS: 5_000, readConcern: { level: 'local' } } as const;
-    return begun ?? (await reading(this.#records.findOne({ _id: id }, latest)));
-  }
-
-  /** Takes an open saga that its owner has let go, or whose owner is dead. */
-  async #claim({ _id, state }: LeftSaga): Promise<AnyRecord | undefined> {
-    const { owner } = this.#options;
-    const claimed = await reading(
-      this.#records.findOneAndUpdate(
-        { _id, state, ...leftBehind(this.#options.clock) },
-        { $set: { owner, ownerUntil: this.#leaseEnd() }, $inc: { fence: 1 } },
-        { returnDocument: 'after', maxTimeMS: 5_000 },
-      ),
-    );
-    return claimed ?? undefined;
+    return begun ?? (await this.#records.find(id));
   }
 
   /** Brings a saga to its end; undefined where another process has taken it meanwhile. */
-  async #runOwned(claimed: AnyRecord): Promise<AnyRecord | undefined> {
+  async #runOwned(claimed: Saga): Promise<Saga | undefined> {
     const definition = this.#definitions.get(claimed.kind);
     if (definition === undefined) throw new TypeError(`unknown kind of saga: ${claimed.kind}`);
-    const renewing = setInterval(() => this.#renew(claimed), this.#timing.renewMs);
+    const renewing = setInterval(() => this.#renew(claimed), this.#renewMs);
     let saga = claimed;
     try {
       while (!isFinal(definition, saga.state)) {
@@ -275,24 +217,16 @@ class Runner implements Sagas {
     }
   }
 
-  /** Says that its owner lives. Most runs are over before the first time. */
-  #renew({ _id, fence }: AnyRecord): void {
-    const { owner, log, signal } = this.#options;
+  /** Most runs are over before the first time. */
+  #renew(saga: Saga): void {
+    const { log, signal } = this.#options;
     if (signal.aborted) return;
     this.#records
-      .updateOne(
-        { _id, fence, owner, open: true },
-        { $set: { ownerUntil: this.#leaseEnd() } },
-        { maxTimeMS: this.#timing.leaseMs, writeConcern: { w: 1 } },
-      )
-      .catch((error) => log.warn({ saga: _id, err: error }, 'saga lease not renewed'));
+      .renew(saga)
+      .catch((error) => log.warn({ saga: saga._id, err: error }, 'saga lease not renewed'));
   }
 
-  #leaseEnd(): Date {
-    return new Date(this.#options.clock.now().getTime() + this.#timing.leaseMs);
-  }
-
-  async #step(definition: AnyDefinition, saga: AnyRecord): Promise<AnyRecord> {
+  async #step(definition: AnyDefinition, saga: Saga): Promise<Saga> {
     const step = definition.steps[saga.state];
     if (step === undefined) throw new TypeError(`saga ${saga.kind}: no step for ${saga.state}`);
     return await retry(
@@ -317,43 +251,32 @@ class Runner implements Sagas {
   /** Writes the transition, with what the service itself decides, only as the present owner. */
   async #record(
     definition: AnyDefinition,
-    saga: AnyRecord,
+    saga: Saga,
     next: string,
     data: unknown,
     commit: ((tx: Transaction) => Promise<void>) | undefined,
     signal: AbortSignal,
-  ): Promise<AnyRecord> {
+  ): Promise<Saga> {
     const open = !isFinal(definition, next);
-    const after: AnyRecord = {
+    const after: Saga = {
       ...saga,
       state: next,
       data: { ...(saga.data as object), ...(data as object | undefined) },
       open,
       failures: 0,
-      ownerUntil: this.#leaseEnd(),
-      updateTime: this.#options.clock.now(),
     };
     if (!open) delete after.lock;
-    const { _id, fence } = saga;
-    const owned = { _id, fence, state: saga.state };
-    if (commit === undefined) {
-      const written = this.#records.replaceOne(owned, after, {
-        maxTimeMS: 4_000,
-        // Should a failover take an end back, the last step is done again, which changes nothing.
-        ...(open ? {} : { writeConcern: { w: 1 } }),
+    const advance = async (tx?: Transaction) => {
+      if (!(await this.#records.advance(saga, after, tx?.session))) throw new Superseded();
+    };
+    if (commit === undefined) await advance();
+    else {
+      const step = { id: saga._id, actor: saga.actor, signal, authorization: undefined };
+      await this.#options.eventLog.decide(step, async (tx) => {
+        await advance(tx);
+        await commit(tx);
       });
-      const { matchedCount } = await reading(written);
-      if (matchedCount === 0) throw new Superseded();
-      return after;
     }
-    const step = { id: _id, actor: saga.actor, signal, authorization: undefined };
-    await this.#options.eventLog.decide(step, async (tx) => {
-      const { matchedCount } = await this.#records.replaceOne(owned, after, {
-        session: tx.session,
-      });
-      if (matchedCount === 0) throw new Superseded();
-      await commit(tx);
-    });
     return after;
   }
 
@@ -361,9 +284,9 @@ class Runner implements Sagas {
    * Leaves a saga to the next process: at once where this one ends, and later each time that the
    * step itself fails.
    */
-  async #letGo(saga: AnyRecord, error: unknown): Promise<void> {
-    const { log, clock, signal } = this.#options;
-    const { _id, kind, state, fence } = saga;
+  async #letGo(saga: Saga, error: unknown): Promise<void> {
+    const { log, signal } = this.#options;
+    const { _id, kind, state } = saga;
     const failures = signal.aborted ? saga.failures : saga.failures + 1;
     let pauseMs = 0;
     if (signal.aborted) log.info({ saga: _id, kind, state }, 'saga left to other processes');
@@ -371,15 +294,10 @@ class Runner implements Sagas {
       log.warn({ saga: _id, kind, state, err: error }, 'saga step failed');
       pauseMs = equalJitterMs(failures, { baseMs: 500, capMs: backoffCapMs });
     }
-    const ownerUntil = new Date(clock.now().getTime() + pauseMs);
     await this.#records
-      .updateOne(
-        { _id, fence },
-        { $set: { ownerUntil, owner: '', failures } },
-        { maxTimeMS: 4_000 },
-      )
+      .release(saga, { failures, pauseMs })
       // The lease ends by itself where even this fails.
-      .catch((failure) => log.warn({ saga: saga._id, err: failure }, 'saga not let go'));
+      .catch((failure) => log.warn({ saga: _id, err: failure }, 'saga not let go'));
   }
 }
 

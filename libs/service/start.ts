@@ -26,7 +26,8 @@ import { Progress } from '@silo/runtime/progress.ts';
 import { retry } from '@silo/runtime/retry.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import { measureSagas } from '@silo/saga/saga-metrics.ts';
-import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
+import { createSagaIndexes } from '@silo/saga/saga-records.ts';
+import { createSagas } from '@silo/saga/sagas.ts';
 import type { Db } from 'mongodb';
 import { portLimitsOf, type ServiceConfig, type ServiceName } from './config.ts';
 import { connectPeers, type Peers } from './peers.ts';
@@ -135,7 +136,6 @@ export async function startService(
         db,
         eventLog,
         owner,
-        clock: systemClock,
         log,
         definitions,
         signal: life.signal,

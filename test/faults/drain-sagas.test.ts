@@ -106,6 +106,12 @@ function step(
 // A peer whose next step is still to come is left alone.
 const subscribing = step('billing', 'insert', 'subscriptions', 'org', 'billing');
 const openingSlots = step('project', 'update', 'slots', 'org', 'project');
+const beginning = (service: ServiceName) => step(service, 'update', 'sagas', service);
+/** The first transition that is recorded. */
+const advancing = (service: ServiceName): Step => ({
+  write: { service, kind: 'update', collection: 'sagas', skip: 1 },
+  stopped: [service],
+});
 const makingToken = (...stopped: ServiceName[]) =>
   step('token', 'insert', 'project_tokens', ...stopped);
 
@@ -114,7 +120,7 @@ const sagas: [Saga, Step[]][] = [
     createAccount,
     [
       step('org', 'insert', 'accounts', 'org'),
-      step('org', 'update', 'sagas', 'org'),
+      advancing('org'),
       subscribing,
       openingSlots,
       makingToken('org'),
@@ -133,7 +139,7 @@ const sagas: [Saga, Step[]][] = [
   [
     deleteOrganization,
     [
-      step('org', 'insert', 'sagas', 'org'),
+      beginning('org'),
       step('project', 'update', 'slots', 'org', 'project'),
       // Its own transaction: that of the intent has no event.
       step('org', 'insert', 'outbox', 'org'),
@@ -145,7 +151,7 @@ const sagas: [Saga, Step[]][] = [
     [
       step('project', 'insert', 'projects', 'project'),
       makingToken('project', 'token'),
-      step('project', 'update', 'sagas', 'project'),
+      advancing('project'),
     ],
   ],
   [
@@ -155,7 +161,7 @@ const sagas: [Saga, Step[]][] = [
   [
     changePlan,
     [
-      step('billing', 'insert', 'sagas', 'billing'),
+      beginning('billing'),
       step('project', 'update', 'slots', 'billing', 'project'),
       // The plan's own transaction: that of the intent has no event.
       step('billing', 'insert', 'outbox', 'billing'),
@@ -184,9 +190,10 @@ async function untilDraining(service: ServiceName): Promise<void> {
 
 for (const [{ name, prepare }, steps] of sagas) {
   for (const { stopped, write } of steps) {
-    const { service, kind, collection } = write;
+    const { service, kind, collection, skip = 0 } = write;
+    const which = skip === 0 ? kind : `${kind} ${skip + 1}`;
     test.serial(
-      `SIGTERM to ${stopped.join(' and ')} in ${name} at ${kind} of ${service}.${collection}: OK`,
+      `SIGTERM to ${stopped.join(' and ')} in ${name} at ${which} of ${service}.${collection}: OK`,
       async (t) => {
         const call = await prepare();
         const hung = await hangWrite(silo.mongo, write);

@@ -19,6 +19,8 @@ export type Write = {
   service: ServiceName;
   kind: 'insert' | 'update';
   collection: string;
+  /** How many of them go on before one is stopped; none unless given. */
+  skip?: number;
 };
 
 /** The server's own fail points inside of each write, which hang until they are turned off. */
@@ -93,12 +95,13 @@ export async function holdCommand(mongo: MongoClient, held: Held): Promise<Holdi
  */
 export async function hangWrite(
   mongo: MongoClient,
-  { service, kind, collection }: Write,
+  { service, kind, collection, skip = 0 }: Write,
 ): Promise<Holding> {
   const admin = mongo.db('admin');
   const configureFailPoint = writeFailPoints[kind];
   const nss = `silo_${service}.${collection}`;
-  await admin.command({ configureFailPoint, mode: 'alwaysOn', data: { nss } });
+  const mode = skip === 0 ? 'alwaysOn' : { skip };
+  await admin.command({ configureFailPoint, mode, data: { nss } });
   return {
     entered: () =>
       eventually(async () => {

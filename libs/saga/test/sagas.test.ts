@@ -1,7 +1,7 @@
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
-import { systemClock, systemSleep } from '@silo/runtime/clock.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
 import test from 'ava';
 import { machineMs } from '../../../test/harness/machine-clock.ts';
 import { Yardstick } from '../../../test/harness/yardstick.ts';
@@ -38,7 +38,7 @@ for (const point of ['before a', 'after a', 'before b', 'after b', 'before c', '
     const definition = listing(world);
     await t.throwsAsync(dying.sagas.finish(definition, 'saga_1', service.signal));
     await killed.promise;
-    service.clock.advance(60_000);
+    await service.passTime(60_000);
     const other = service.start(definition);
     const done = await other.sagas.finish(definition, 'saga_1', service.signal);
     t.deepEqual(done.data.effects, ['a', 'b', 'c']);
@@ -51,7 +51,7 @@ test('what a dead process left behind is taken up without anybody asking', async
   const finished = Promise.withResolvers<void>();
   const definition = listing(new Set(), (point) => point === 'after c' && finished.resolve());
   await service.start(definition).begin('saga_1');
-  service.clock.advance(60_000);
+  await service.passTime(60_000);
   const stop = new AbortController();
   const resuming = service.start(definition).sagas.resume(stop.signal);
   await finished.promise;
@@ -78,11 +78,11 @@ for (const records of ['writes', 'transactions'] as const) {
         },
       },
     };
-    const former = service.start(slow);
+    const former = service.start(slow, { leaseMs: 1_500, renewMs: 60_000 }); // it is slow to renew
     await former.begin('saga_1');
     const late = former.sagas.finish(slow, 'saga_1', service.signal);
     await reached.promise;
-    service.clock.advance(60_000);
+    await service.passTime(60_000);
     const definition = listing(new Set());
     const done = await service.start(definition).sagas.finish(definition, 'saga_1', service.signal);
     paused.resolve();
@@ -93,7 +93,7 @@ for (const records of ['writes', 'transactions'] as const) {
 
 test('a step may take longer than the lease: its owner lives, and nobody takes the saga', async (t) => {
   const service = await openService(t);
-  const timing = { leaseMs: 600, renewMs: 20 };
+  const timing = { leaseMs: 60_000, renewMs: 20 };
   const mayEnd = Promise.withResolvers<void>();
   const definition: SagaDefinition<State, Data> = {
     ...listing(new Set()),
@@ -105,18 +105,19 @@ test('a step may take longer than the lease: its owner lives, and nobody takes t
       },
     },
   };
-  const { clock } = service;
-  const owner = service.start(definition, { clock, timing });
+  const owner = service.start(definition, timing);
   await owner.begin('saga_1');
   const done = owner.sagas.finish(definition, 'saga_1', service.signal);
-  const other = service.start(listing(new Set()), { clock, timing });
+  const other = service.start(listing(new Set()), timing);
   const asked = other.sagas.finish(definition, 'saga_1', service.signal);
   // Two leases pass, as slowly as the owner renews: no pause of this machine ends one.
-  for (let passedMs = 0; passedMs < 2 * timing.leaseMs; passedMs += 400) {
-    clock.advance(400);
-    const ownerUntil = new Date(clock.now().getTime() + timing.leaseMs);
-    const renewed = { _id: 'saga_1' as never, ownerUntil };
-    while ((await service.db.collection('sagas').findOne(renewed)) === null) await systemSleep(10);
+  const sagas = service.db.collection<{ _id: string; ownerUntil: Date }>('sagas');
+  const ownerUntil = async () =>
+    (await sagas.findOne({ _id: 'saga_1' }))?.ownerUntil ?? new Date(0);
+  for (let passedMs = 0; passedMs < 2 * timing.leaseMs; passedMs += 40_000) {
+    await service.passTime(40_000);
+    const before = await ownerUntil();
+    while ((await ownerUntil()) <= before) await systemSleep(10);
   }
   mayEnd.resolve();
   t.is((await done).fence, 1);
@@ -128,8 +129,8 @@ test('a repeat waits for a dead owner no longer than its lease', async (t) => {
   await using yardstick = await Yardstick.start(service.client);
   const definition = listing(new Set());
   const fromMs = machineMs();
-  await service.start(definition, { clock: systemClock }).begin('saga_1');
-  const other = service.start(definition, { clock: systemClock });
+  await service.start(definition).begin('saga_1');
+  const other = service.start(definition);
   t.is((await other.sagas.finish(definition, 'saga_1', service.signal)).fence, 2);
   const tookMs = machineMs() - fromMs;
   // The lease is 1.5 s. What is beyond it may be longer on a slow machine.
@@ -207,6 +208,27 @@ test('what a step commits and its transition are one fact', async (t) => {
   await begin('saga_1');
   await sagas.finish(definition, 'saga_1', service.signal);
   t.is(await service.db.collection('effects').countDocuments(), 1);
+});
+
+test('data that reads like an expression of MongoDB is kept as it is', async (t) => {
+  const service = await openService(t);
+  const sagas = service.db.collection<{ _id: string; data: Data }>('sagas');
+  const texts = ['$$ROOT', '$state', '$$NOW'];
+  const definition: SagaDefinition<State, Data> = {
+    ...listing(new Set()),
+    steps: {
+      ...listing(new Set()).steps,
+      DECIDED: async ({ data }) => {
+        t.deepEqual((await sagas.findOne({ _id: 'saga_1' }))?.data.effects, texts);
+        return { next: 'FIRST', data: { effects: [...data.effects, '$data'] } };
+      },
+    },
+  };
+  const runner = service.start(definition);
+  await runner.begin('saga_1', undefined, texts);
+  await runner.sagas.finish(definition, 'saga_1', service.signal);
+  const stored = await sagas.findOne({ _id: 'saga_1' });
+  t.deepEqual(stored?.data.effects, [...texts, '$data', 'b', 'c']);
 });
 
 test('a transition that the table does not have is refused', async (t) => {

@@ -1,84 +1,89 @@
 import { randomUUID } from 'node:crypto';
 import { createEventLog } from '@silo/log/event-log.ts';
 import { setUpEventLog } from '@silo/log/set-up.ts';
-import { connectMongo } from '@silo/mongo/connect.ts';
+import { connectMongo, type MongoConnection } from '@silo/mongo/connect.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
-import { fakeClock } from '@silo/runtime/test/fake-clock.ts';
+import { type Log, silentLogger } from '@silo/runtime/log.ts';
 import type { ExecutionContext } from 'ava';
 import { pino } from 'pino';
+import { required } from '../../../test/harness/environment.ts';
 import type { SagaDefinition } from '../definition.ts';
-import { createSagaIndexes, createSagas } from '../sagas.ts';
+import { createSagaIndexes } from '../saga-records.ts';
+import { createSagas } from '../sagas.ts';
 
 export type State = 'DECIDED' | 'FIRST' | 'SECOND' | 'DONE';
 export type Data = { effects: string[] };
-
-const url = process.env.MONGODB_URL ?? '';
+type Timing = { leaseMs: number; renewMs: number; recoverMs?: number };
 
 /** One service's database, in which processes come and go. */
 export async function openService(t: ExecutionContext) {
-  const { client, db, ...mongo } = await connectMongo({
-    url,
-    database: `saga_${randomUUID().slice(0, 8)}`,
-    appName: t.title,
-  });
-  await setUpEventLog(db);
-  await createSagaIndexes(db);
-  const clock = fakeClock(new Date()); // what is long finished is removed
+  const database = `saga_${randomUUID().slice(0, 8)}`;
   const stop = new AbortController();
   const logged: Record<string, unknown>[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => logged.push(JSON.parse(line)) });
-  const eventLog = createEventLog({
-    client,
-    db,
-    service: 'org',
-    region: 'us',
-    clock: systemClock,
-    log,
-  });
+  const process = await openProcess(database, { log, signal: stop.signal });
+  const { client, db, start } = process;
+  await setUpEventLog(db);
+  await createSagaIndexes(db);
   t.teardown(async () => {
     stop.abort();
-    await eventLog[Symbol.asyncDispose]();
     await db.dropDatabase();
-    await mongo[Symbol.asyncDispose]();
+    await process[Symbol.asyncDispose]();
   });
-  const start = (
-    definition: SagaDefinition<State, Data>,
-    options: Pick<Parameters<typeof createSagas>[0], 'clock' | 'timing'> = { clock },
-  ) => {
-    const life = new AbortController();
-    const signal = AbortSignal.any([life.signal, stop.signal]);
-    const sagas = createSagas({
-      db,
-      eventLog,
-      owner: randomUUID(),
-      log,
-      definitions: [definition],
-      signal,
-      ...options,
-    });
-    return {
-      sagas,
-      kill: () => life.abort(new Error('killed')),
-      begin: (id: string, lock?: string) =>
-        eventLog.decide({ id, actor: 'acc_1', signal, authorization: undefined }, (tx) =>
-          sagas.begin(tx, definition, {
-            id,
-            data: { effects: [] },
-            actor: 'acc_1',
-            ...(lock && { lock }),
-          }),
-        ),
-    };
+  /** As if so much time had passed for the leases of all sagas. */
+  const passTime = async (ms: number) => {
+    const earlier = { $subtract: ['$ownerUntil', ms] };
+    await db.collection('sagas').updateMany({}, [{ $set: { ownerUntil: earlier } }]);
   };
-  return { client, db, clock, start, logged, signal: stop.signal };
+  return { client, db, database, start, passTime, logged, signal: stop.signal };
+}
+
+/** What all owners of one process share. */
+export async function openProcess(
+  database: string,
+  { signal: stopped, log = silentLogger() }: { signal: AbortSignal; log?: Log },
+) {
+  const url = required('MONGODB_URL');
+  const { client, db, ...mongo }: MongoConnection = await connectMongo({
+    ...{ url, database, appName: database },
+  });
+  const eventLog = createEventLog({
+    ...{ client, db, service: 'org', region: 'us', clock: systemClock, log },
+  });
+  const start = (definition: SagaDefinition<State, Data>, timing?: Timing) => {
+    const life = new AbortController();
+    const signal = AbortSignal.any([life.signal, stopped]);
+    const sagas = createSagas({
+      ...{ db, eventLog, owner: randomUUID(), log, definitions: [definition], signal },
+      ...(timing && { timing }),
+    });
+    const begin = (id: string, lock?: string, effects: string[] = []) =>
+      eventLog.decide({ id, actor: 'acc_1', signal, authorization: undefined }, (tx) =>
+        sagas.begin(tx, definition, {
+          ...{ id, data: { effects }, actor: 'acc_1' },
+          ...(lock && { lock }),
+        }),
+      );
+    return { sagas, begin, kill: () => life.abort(new Error('killed')) };
+  };
+  return {
+    ...{ client, db, start },
+    [Symbol.asyncDispose]: async () => {
+      await eventLog[Symbol.asyncDispose]();
+      await mongo[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** A saga whose steps note, once each, that they were done: in the world, and in its data. */
-export function listing(world: Set<string>, hook: (point: string) => void = () => {}) {
-  const step = (name: string, next: State) => async (saga: { data: Data }) => {
-    hook(`before ${name}`);
+export function listing(
+  world: Set<string>,
+  hook: (point: string, sagaId: string) => void = () => {},
+) {
+  const step = (name: string, next: State) => async (saga: { _id: string; data: Data }) => {
+    hook(`before ${name}`, saga._id);
     world.add(name);
-    hook(`after ${name}`);
+    hook(`after ${name}`, saga._id);
     return { next, data: { effects: [...saga.data.effects, name] } };
   };
   const definition: SagaDefinition<State, Data> = {

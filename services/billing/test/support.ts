@@ -18,6 +18,7 @@ import type { Call } from '@silo/rpc/call.ts';
 import { bind } from '@silo/rpc/test/bind.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
+import { createSagaIndexes } from '@silo/saga/saga-records.ts';
 import { createSagas } from '@silo/saga/sagas.ts';
 import type { ExecutionContext } from 'ava';
 import { changePlan } from '../handlers/change-plan.ts';
@@ -60,6 +61,7 @@ export async function openBilling(t: ExecutionContext) {
   const { connection, eventLog } = await testEventLog(t, 'billing');
   const { db } = connection;
   await setUpStore(db);
+  await createSagaIndexes(db);
   const stop = new AbortController();
   t.teardown(() => stop.abort());
   const project: ProjectAnswers = {
@@ -73,7 +75,7 @@ export async function openBilling(t: ExecutionContext) {
     clock: systemClock,
   });
   const sagas = createSagas({
-    ...{ db, eventLog, owner: randomUUID(), clock: systemClock, log: silentLogger() },
+    ...{ db, eventLog, owner: randomUUID(), log: silentLogger() },
     ...{ definitions: [changePlanSaga], signal: stop.signal },
   });
   const access = accessOf(project);

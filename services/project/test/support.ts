@@ -14,9 +14,9 @@ import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_servi
 import type { Call } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 import { bind } from '@silo/rpc/test/bind.ts';
-import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
-import { createSagaIndexes, createSagas } from '@silo/saga/sagas.ts';
+import { createSagaIndexes } from '@silo/saga/saga-records.ts';
+import { createSagas } from '@silo/saga/sagas.ts';
 import type { Peers } from '@silo/service/peers.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import type { ExecutionContext } from 'ava';
@@ -107,7 +107,6 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     db,
     eventLog,
     owner: 'test',
-    clock: systemClock,
     log: silentLogger(),
     definitions: [createProjects],
     signal: stop.signal,

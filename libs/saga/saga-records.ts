@@ -1,0 +1,179 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
+import { isDuplicateKey } from '@silo/mongo/from-mongo.ts';
+import { leaseOn } from '@silo/mongo/lease.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { retentionSeconds } from '@silo/mongo/retention.ts';
+import type { ClientSession, Collection, Db, Filter } from 'mongodb';
+import type { SagaRecord } from './definition.ts';
+
+const maxTimeMS = 4_000;
+const countMax = 1_000;
+
+export type Saga = SagaRecord<string, unknown>;
+
+/** As it is stored; the times are of the database's clock, and for it alone. */
+type StoredSaga = Saga & { ownerUntil: Date; createTime: Date; updateTime: Date };
+
+const projection = { ownerUntil: 0, createTime: 0, updateTime: 0 } as const;
+
+/** Where a saga is. */
+export type SagaStep = Pick<Saga, 'kind' | 'state'>;
+
+/** A saga that no process runs, as far as recovery needs to know it. */
+export type LeftSaga = SagaStep & Pick<Saga, '_id'>;
+
+const lease = leaseOn('ownerUntil');
+const isLeft: Filter<StoredSaga> = { open: true, ...lease.isFree };
+
+/**
+ * Makes the indexes that sagas need: one open saga for each lock, what is left to resume, and the
+ * end of what is finished.
+ */
+export async function createSagaIndexes(db: Db): Promise<void> {
+  await db.collection('sagas').createIndexes([
+    { key: { lock: 1 }, unique: true, partialFilterExpression: { lock: { $type: 'string' } } },
+    { key: { ownerUntil: 1 }, partialFilterExpression: { open: true } },
+    {
+      key: { updateTime: 1 },
+      expireAfterSeconds: retentionSeconds.finishedSaga,
+      partialFilterExpression: { open: false },
+    },
+  ]);
+}
+
+/** The saga records of one service. An open one belongs to one process at a time, by a lease. */
+export class SagaRecords {
+  readonly #collection: Collection<StoredSaga>;
+  readonly #owner: string;
+  readonly #leaseMs: number;
+
+  constructor(db: Db, { owner, leaseMs }: { owner: string; leaseMs: number }) {
+    this.#collection = db.collection<StoredSaga>('sagas', collectionOptions);
+    this.#owner = owner;
+    this.#leaseMs = leaseMs;
+  }
+
+  /**
+   * Adds a saga that this process owns. Refuses with REQUEST_IN_PROGRESS where an open one has its
+   * lock.
+   */
+  async add(tx: Transaction, saga: Omit<Saga, 'owner' | 'fence'>): Promise<Saga> {
+    const record = { ...saga, owner: '', fence: 0 };
+    try {
+      // Not an insert, which cannot read the database's clock. No stored fence is 0.
+      await this.#collection.updateOne(
+        { _id: saga._id, fence: 0 },
+        [
+          { $replaceWith: { $literal: record } },
+          ...lease.acquire(this.#owner, this.#leaseMs),
+          { $set: { createTime: '$$NOW', updateTime: '$$NOW' } },
+        ],
+        { upsert: true, session: tx.session },
+      );
+    } catch (error) {
+      if (isDuplicateKey(error)) throw errors.requestInProgress();
+      throw error;
+    }
+    return { ...record, owner: this.#owner, fence: 1 };
+  }
+
+  async find(id: string): Promise<Saga | null> {
+    // Local: an end shows at once.
+    const latest = { ...bounded, readConcern: { level: 'local' } } as const;
+    return await reading(this.#collection.findOne<Saga>({ _id: id }, { ...latest, projection }));
+  }
+
+  /** Acquires a saga that its owner has released, or whose owner is dead; null: there is none. */
+  async claim({ _id, state }: LeftSaga): Promise<Saga | null> {
+    return await reading(
+      this.#collection.findOneAndUpdate(
+        { _id, state, ...isLeft },
+        lease.acquire(this.#owner, this.#leaseMs),
+        { returnDocument: 'after', projection, ...bounded },
+      ),
+    );
+  }
+
+  /** Of a saga that this process owns; otherwise does nothing. */
+  async renew({ _id, fence }: Saga): Promise<void> {
+    await this.#collection.updateOne(
+      { _id, fence, owner: this.#owner, open: true },
+      lease.renew(this.#leaseMs),
+      { maxTimeMS: this.#leaseMs, writeConcern: { w: 1 } },
+    );
+  }
+
+  /** Writes a transition; false where another process has acquired the saga. */
+  async advance(
+    { _id, fence, state }: Saga,
+    after: Pick<Saga, 'state' | 'data' | 'open'>,
+    session?: ClientSession,
+  ): Promise<boolean> {
+    const { open } = after;
+    const write = this.#collection.updateOne(
+      { _id, fence, state },
+      [
+        ...lease.renew(this.#leaseMs),
+        {
+          $set: {
+            ...{ state: after.state, data: { $literal: after.data }, open },
+            ...{ failures: 0, updateTime: '$$NOW' },
+          },
+        },
+        ...(open ? [] : [{ $unset: 'lock' }]),
+      ],
+      session
+        ? { session }
+        : // Should a failover take an end back, the last step is done again, which changes nothing.
+          { maxTimeMS, ...(open ? {} : { writeConcern: { w: 1 } }) },
+    );
+    const { matchedCount } = await (session ? write : reading(write));
+    return matchedCount === 1;
+  }
+
+  /** Leaves a saga that this process owns to any process, after a pause. */
+  async release(
+    { _id, fence }: Saga,
+    { failures, pauseMs }: { failures: number; pauseMs: number },
+  ): Promise<void> {
+    await this.#collection.updateOne(
+      { _id, fence },
+      [...lease.release(pauseMs), { $set: { failures } }],
+      { maxTimeMS },
+    );
+  }
+
+  /** The sagas at these steps that no process runs, the longest left first. */
+  async findLeft(steps: readonly SagaStep[], limit: number, signal: AbortSignal) {
+    return await reading(
+      this.#collection
+        .find(
+          { ...isLeft, $or: [...steps] },
+          {
+            projection: { kind: 1, state: 1 },
+            ...{ sort: { ownerUntil: 1 }, limit, ...bounded },
+          },
+        )
+        .toArray(),
+      signal,
+    );
+  }
+
+  /** How many sagas no process runs, by step, but for those at these steps. */
+  async groupLeft(except: readonly SagaStep[], signal: AbortSignal) {
+    return await reading(
+      this.#collection
+        .aggregate<{ _id: SagaStep; count: number }>(
+          [
+            { $match: { ...isLeft, $nor: except } },
+            { $limit: countMax },
+            { $group: { _id: { kind: '$kind', state: '$state' }, count: { $sum: 1 } } },
+          ],
+          bounded,
+        )
+        .toArray(),
+      signal,
+    );
+  }
+}
