@@ -22,7 +22,7 @@ test.beforeEach(() => makeWhole(silo));
 test.after.always(() => silo?.[Symbol.asyncDispose]());
 
 test.serial(
-  'project killed in the tries of ChangePlan and DeleteOrganization, with those who asked',
+  'project killed in the conditional changes of ChangePlan and DeleteOrganization, with their callers',
   async (t) => {
     const made = await ada.api.organizations.createOrganization({ name: 'Short', requestId: '' });
     const emptyId = made.organization?.id ?? '';

@@ -21,7 +21,7 @@ import type { Dependencies } from './dependencies.ts';
 /** What was decided: the answer where nothing changes, else the saga that makes it. */
 type Decision = { response: ChangePlanResponse } | { sagaId: string };
 
-/** ChangePlan: an intent, one try at project, then the plan. */
+/** ChangePlan: an intent, a conditional change at project, then the plan. */
 export async function changePlan(
   request: ChangePlanRequest,
   call: Call,

@@ -29,7 +29,7 @@ export type ChangePlanData = {
   keyHash: Buffer;
   /** Names the request's record, which a refusal removes. */
   requestKey?: Buffer | undefined;
-  /** How many projects the organization had when the try was answered. */
+  /** How many projects the organization had when the conditional change was decided. */
   count?: number | undefined;
   refusal?: ChangePlanRefusal | undefined;
   /** The encoded ChangePlanResponse. */
@@ -52,7 +52,7 @@ export function changePlanLock(organizationId: string): string {
   return `change-plan:${organizationId}`;
 }
 
-/** ChangePlan: one try at project, which holds the count; then the plan follows the limit. */
+/** ChangePlan: a conditional change at project, which has the count; then the plan follows the limit. */
 export function createChangePlanSaga(dependencies: Dependencies): ChangePlanSaga {
   return {
     kind: 'change-plan',
@@ -92,7 +92,7 @@ async function trySetLimit(
   };
 }
 
-/** What the try came to; undefined where the organization's slots are gone with it. */
+/** The result of the conditional change; undefined if the organization's slots are gone with it. */
 async function outcomeOf(
   answer: Promise<{ outcome: TryOutcome | undefined }>,
 ): Promise<TryOutcome | undefined> {
@@ -145,7 +145,7 @@ async function setPlan(
     commit: async (tx) => {
       const { emit } = tx;
       const isSaved = await subscriptions.save(tx, after, present.revision);
-      // Somebody changed it since it was read: the step is tried again.
+      // It has changed since it was read: the step is retried.
       if (!isSaved) throw errors.dependencyUnavailable('the subscription, which is being changed');
       emit(planChanged(after, present.plan, { actor, time }));
     },

@@ -12,7 +12,7 @@ export type SubscriptionDocument = {
   closeTime?: Date | undefined;
   /** Counts the changes of the subscription. */
   revision: number;
-  /** Counts the intents to change the plan; orders their tries. */
+  /** Counts the intents to change the plan; orders their conditional changes. */
   intentRevision: number;
   createTime: Date;
   updateTime: Date;

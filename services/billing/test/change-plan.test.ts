@@ -16,7 +16,7 @@ test('an accepted conditional change sets the plan, with one event', async (t) =
     ...{ plan: Plan.PLAN_PAY_AS_YOU_GO, projectLimit: 6, projectCount: 1, etag: '2' },
   });
   t.is(project.limit, 6);
-  t.like(project.tries, [{ organizationId: 'org_us_1', limit: 6, revision: 1 }]);
+  t.like(project.changes, [{ organizationId: 'org_us_1', limit: 6, revision: 1 }]);
   const { signal } = new AbortController();
   t.like(await subscriptions.find('org_us_1', signal), { plan: Plan.PLAN_PAY_AS_YOU_GO });
   await eventually(async () => {
@@ -32,11 +32,11 @@ test('an accepted conditional change sets the plan, with one event', async (t) =
   t.deepEqual(others, []);
 });
 
-test('leaving the free plan without billing details is refused before anything is tried', async (t) => {
+test('leaving the free plan without billing details is refused before anything changes', async (t) => {
   const { project, insert, change } = await openBilling(t);
   await insert(subscriptionDocument());
   await refused(t, change(Plan.PLAN_SCALE), 'BILLING_DETAILS_REQUIRED');
-  t.deepEqual(project.tries, []);
+  t.deepEqual(project.changes, []);
 });
 
 test('a plan that allows less than there is, is refused with both numbers', async (t) => {
@@ -57,7 +57,7 @@ test('a refusal is not remembered: the same request works once there is room', a
   project.count = 6;
   t.like((await ask()).subscription, { plan: Plan.PLAN_PAY_AS_YOU_GO, projectCount: 6 });
   t.deepEqual(
-    project.tries.map(({ revision }) => revision),
+    project.changes.map(({ revision }) => revision),
     [1, 2],
   );
 });
@@ -71,7 +71,7 @@ test('the same request answers the same, however often and at once it is sent', 
   if (first === undefined) return t.fail();
   const bytes = ChangePlanResponse.encode(first).finish();
   for (const other of others) t.deepEqual(ChangePlanResponse.encode(other).finish(), bytes);
-  t.is(new Set(project.tries.map(({ revision }) => revision)).size, 1);
+  t.is(new Set(project.changes.map(({ revision }) => revision)).size, 1);
   await eventually(async () => {
     if ((await events()).length === 0) throw new Error('not sequenced yet');
   });
@@ -105,13 +105,13 @@ test('a caller that lost access in the meantime gets an error, and nothing is ch
   t.like((await change(Plan.PLAN_SCALE)).subscription, { plan: Plan.PLAN_SCALE });
 });
 
-test('a try whose answer was lost is repeated under the same revision, and goes on', async (t) => {
+test('a conditional change whose response was lost is repeated under the same revision', async (t) => {
   const { project, insert, change } = await openBilling(t);
   await insert(paying);
   project.answersLost = 2;
   t.like((await change(Plan.PLAN_SCALE)).subscription, { plan: Plan.PLAN_SCALE });
   t.deepEqual(
-    project.tries.map(({ revision }) => revision),
+    project.changes.map(({ revision }) => revision),
     [1, 1, 1],
   );
 });
@@ -123,7 +123,7 @@ test('the present plan once more changes nothing, and is fine', async (t) => {
   t.like(first.subscription, { plan: Plan.PLAN_FREE, projectLimit: 1, etag: '1' });
   project.count = 0;
   t.like((await change(Plan.PLAN_FREE)).subscription, { projectCount: 0 });
-  t.deepEqual(project.tries, []);
+  t.deepEqual(project.changes, []);
 });
 
 test('a change against an old etag, or before the subscription is open, is refused', async (t) => {

@@ -51,8 +51,8 @@ export type ProjectAnswers = {
   count: number;
   limit: number | undefined;
   mayAccess: boolean;
-  tries: TrySetLimitRequest[];
-  /** Where set: the next tries are done, but their answers are lost. */
+  changes: TrySetLimitRequest[];
+  /** Where set: the next changes are made, but their responses are lost. */
   answersLost: number;
 };
 
@@ -65,7 +65,7 @@ export async function openBilling(t: ExecutionContext) {
   const stop = new AbortController();
   t.teardown(() => stop.abort());
   const project: ProjectAnswers = {
-    ...{ count: 1, limit: 1, mayAccess: true, tries: [], answersLost: 0 },
+    ...{ count: 1, limit: 1, mayAccess: true, changes: [], answersLost: 0 },
   };
   const slots = slotsOf(project);
   const subscriptions = createSubscriptionStore(db);
@@ -107,7 +107,7 @@ function slotsOf(project: ProjectAnswers) {
     getSlots: async () => ({ limit: project.limit, count: project.count }),
     trySetLimit: async (request: TrySetLimitRequest) => {
       const { limit, revision } = request;
-      project.tries.push(request);
+      project.changes.push(request);
       if (last?.revision !== revision) {
         const { count } = project;
         const fits = limit === undefined || count <= limit;

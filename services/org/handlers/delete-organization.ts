@@ -32,7 +32,7 @@ export async function deleteOrganization(
   return {};
 }
 
-/** Writes the intent, which gives the try its revision. */
+/** Writes the intent, which gives the conditional change its revision. */
 async function begin(
   { stores, eventLog, sagas, definitions }: Needed,
   { organizationId, etag, endDeletedProjects }: DeleteOrganizationRequest,

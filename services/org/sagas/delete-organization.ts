@@ -10,7 +10,7 @@ import type { Peers } from '@silo/service/peers.ts';
 import { organizationDeleted } from '../events.ts';
 import type { Stores } from '../store/set-up.ts';
 
-/** The intent to delete an organization, and what its one try came to. */
+/** The intent to delete an organization, and the result of its conditional change. */
 export type Deletion = {
   organizationId: string;
   /** Grows with each intent to delete this organization. */
@@ -22,7 +22,7 @@ export type Deletion = {
   requestKey?: Uint8Array | undefined;
   /** Whether deleted projects that could be undeleted may be lost. */
   endDeletedProjects?: boolean | undefined;
-  /** How the try ended, and how many projects, and deleted ones, stood in the way. */
+  /** Its result, and how many projects, and deleted ones, prevented it. */
   result?: TryResult | undefined;
   count?: number | undefined;
   deletedCount?: number | undefined;
@@ -37,8 +37,8 @@ export function deletionLock(organizationId: string): string {
 }
 
 /**
- * One try to close the slots, where it is decided whether projects exist; then what the try
- * allowed, which checks nothing again.
+ * A conditional change closes the slots, where it is decided whether projects exist; then follows
+ * what that allows, which checks nothing again.
  */
 export function defineDeleteOrganization(
   stores: Stores,
@@ -54,11 +54,11 @@ export function defineDeleteOrganization(
         const onBehalfOf = { accountId, keyHash, correlationId };
         const { endDeletedProjects = false } = data;
         const request = { organizationId, revision, onBehalfOf, endDeletedProjects };
-        const tried = outcomeOf(await project.slots.tryCloseSlots(request, { signal }));
-        if (tried.result !== TryResult.TRY_RESULT_ACCEPTED) {
+        const outcome = outcomeOf(await project.slots.tryCloseSlots(request, { signal }));
+        if (outcome.result !== TryResult.TRY_RESULT_ACCEPTED) {
           return {
             next: 'refused',
-            data: tried,
+            data: outcome,
             commit: async (tx) => {
               if (requestKey !== undefined) await forgetRequest(tx, requestKey);
             },
@@ -66,7 +66,7 @@ export function defineDeleteOrganization(
         }
         return {
           next: 'closing',
-          data: tried,
+          data: outcome,
           commit: (tx) => deleteOrganization(stores, tx, { organizationId, actor }),
         };
       },

@@ -117,35 +117,35 @@ test('a refused deletion says why, changes nothing, and is not remembered', asyn
   const remove = bind(deleteOrganization, dependencies);
   const asked = { accountId, requestId: 'delete' };
   const request = { organizationId, etag: '', requestId: 'delete', endDeletedProjects: false };
-  peers.tryResult = TryResult.TRY_RESULT_REFUSED_COUNT;
+  peers.closeResult = TryResult.TRY_RESULT_REFUSED_COUNT;
   peers.projectCount = 2;
   const refused = await t.throwsAsync(remove(request, call(asked)));
   t.is(reasonOf(refused), 'ORGANIZATION_NOT_EMPTY');
   t.true(refused?.message.includes('2'));
   t.not(await stores.organizations.readFact(organizationId, signal), undefined);
   t.false((await emittedEvents()).includes('organization_deleted'));
-  peers.tryResult = TryResult.TRY_RESULT_ACCEPTED;
+  peers.closeResult = TryResult.TRY_RESULT_ACCEPTED;
   t.deepEqual(await remove(request, call(asked)), {});
 });
 
 test('a conditional change with a result that only a newer release knows is sent again', async (t) => {
   const { dependencies, call, signUp, peers } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
-  peers.tryResult = 987 as TryResult;
-  let tries = 0;
+  peers.closeResult = 987 as TryResult;
+  let calls = 0;
   peers.beforeTry = async () => {
-    tries++;
-    if (tries > 1) peers.tryResult = TryResult.TRY_RESULT_ACCEPTED;
+    calls++;
+    if (calls > 1) peers.closeResult = TryResult.TRY_RESULT_ACCEPTED;
   };
   const request = { organizationId, etag: '', requestId: '', endDeletedProjects: false };
   t.deepEqual(await bind(deleteOrganization, dependencies)(request, call({ accountId })), {});
-  t.is(tries, 2);
+  t.is(calls, 2);
 });
 
-test('a deletion whose caller lost access before the try is refused as for everyone', async (t) => {
+test('a deletion whose caller lost access before the conditional change is refused as for everyone', async (t) => {
   const { dependencies, call, signUp, peers } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
-  peers.tryResult = TryResult.TRY_RESULT_REFUSED_ACCESS;
+  peers.closeResult = TryResult.TRY_RESULT_REFUSED_ACCESS;
   const request = { organizationId, etag: '', requestId: '', endDeletedProjects: false };
   const error = await t.throwsAsync(
     bind(deleteOrganization, dependencies)(request, call({ accountId })),
@@ -159,14 +159,14 @@ test('one deletion of an organization runs at a time', async (t) => {
   const { accountId, organizationId } = await signUp('ada@example.com');
   const remove = bind(deleteOrganization, dependencies);
   const request = { organizationId, etag: '', requestId: '', endDeletedProjects: false };
-  const trying = Promise.withResolvers<void>();
+  const closing = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
   peers.beforeTry = () => {
-    trying.resolve();
+    closing.resolve();
     return goOn.promise;
   };
   const first = remove(request, call({ accountId }));
-  await trying.promise;
+  await closing.promise;
   const second = await t.throwsAsync(remove(request, call({ accountId })));
   t.is(reasonOf(second), 'REQUEST_IN_PROGRESS');
   goOn.resolve();

@@ -24,9 +24,9 @@ import { type StoreHarness, storeHarness } from './support.ts';
 /** The responses of the other services, and the requests to them. */
 export type ScriptedPeers = {
   asked: string[];
-  tryResult: TryResult;
+  closeResult: TryResult;
   projectCount: number;
-  /** Awaited before the slots answer a try. */
+  /** Awaited before the slots answer a conditional change. */
   beforeTry: () => Promise<void>;
 };
 
@@ -61,7 +61,7 @@ export async function serviceHarness(
   await createSagaIndexes(db);
   const peers: ScriptedPeers = {
     asked: [],
-    tryResult: TryResult.TRY_RESULT_ACCEPTED,
+    closeResult: TryResult.TRY_RESULT_ACCEPTED,
     projectCount: 0,
     beforeTry: async () => {},
   };
@@ -142,7 +142,7 @@ function scripted(peers: ScriptedPeers): Peers {
         openSlots: () => answer('openSlots', {}),
         async tryCloseSlots() {
           await peers.beforeTry();
-          const { tryResult: result, projectCount: count } = peers;
+          const { closeResult: result, projectCount: count } = peers;
           return await answer('tryCloseSlots', { outcome: { result, count } });
         },
       },

@@ -1,7 +1,7 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
-import type { SlotsDocument, Tried } from '../store/documents.ts';
+import type { ChangeResult, SlotsDocument } from '../store/documents.ts';
 
 const {
   TRY_RESULT_ACCEPTED,
@@ -44,41 +44,41 @@ export function limitReached({ _id, limit, count }: SlotsDocument): SiloError {
 }
 
 /** The result of a conditional change, and the counts at that time. */
-type Outcome = Required<Omit<Tried, 'revision'>>;
+type Outcome = Required<Omit<ChangeResult, 'revision'>>;
 
-/** What is tried once, on behalf of a saga's caller. */
-export type Attempt = { revision: number } & (
+/** A change that is accepted or refused once, on behalf of a saga's caller. */
+export type ConditionalChange = { revision: number } & (
   | { kind: 'limit'; limit: number | null }
   /** `deletedCount`: deleted projects that could still be undeleted, and may not be lost. */
   | { kind: 'close'; deletedCount: number }
 );
 
 /**
- * What a try comes to. `after` is what to write: absent where this or a later revision was tried
- * before, so that nothing changes.
+ * The result of a conditional change. `after` is what to write: absent if this or a later revision
+ * has a result already, so that nothing changes.
  */
 export function decideConditionalChange(
   slots: SlotsDocument,
-  attempt: Attempt,
+  change: ConditionalChange,
   hasAccess: boolean,
 ): { outcome: Outcome; after?: SlotsDocument } {
   const { count } = slots;
-  const deletedCount = attempt.kind === 'close' ? attempt.deletedCount : 0;
-  const tried = slots.tries[attempt.kind];
-  if (tried !== undefined && attempt.revision <= tried.revision) {
-    if (attempt.revision < tried.revision) {
+  const deletedCount = change.kind === 'close' ? change.deletedCount : 0;
+  const last = slots.tries[change.kind];
+  if (last !== undefined && change.revision <= last.revision) {
+    if (change.revision < last.revision) {
       return { outcome: { result: TRY_RESULT_REFUSED_LATE, count, deletedCount } };
     }
-    const { result, count: countThen, deletedCount: deletedThen = 0 } = tried;
+    const { result, count: countThen, deletedCount: deletedThen = 0 } = last;
     return { outcome: { result, count: countThen, deletedCount: deletedThen } };
   }
-  const result = resultOf(slots, attempt, hasAccess);
+  const result = resultOf(slots, change, hasAccess);
   const outcome = { result, count, deletedCount };
-  const values = result === TRY_RESULT_ACCEPTED ? valuesAfter(attempt) : {};
+  const values = result === TRY_RESULT_ACCEPTED ? valuesAfter(change) : {};
   const after = {
     ...slots,
     ...values,
-    tries: { ...slots.tries, [attempt.kind]: { revision: attempt.revision, ...outcome } },
+    tries: { ...slots.tries, [change.kind]: { revision: change.revision, ...outcome } },
   };
   if (changesSlots(slots, after)) after.revision++;
   return { outcome, after };
@@ -89,15 +89,19 @@ export function changesSlots(before: SlotsDocument, after: SlotsDocument): boole
   return before.limit !== after.limit || before.closed !== after.closed;
 }
 
-function resultOf({ count }: SlotsDocument, attempt: Attempt, hasAccess: boolean): TryResult {
+function resultOf(
+  { count }: SlotsDocument,
+  change: ConditionalChange,
+  hasAccess: boolean,
+): TryResult {
   if (!hasAccess) return TRY_RESULT_REFUSED_ACCESS;
   const fits =
-    attempt.kind === 'close'
-      ? count === 0 && attempt.deletedCount === 0
-      : attempt.limit === null || count <= attempt.limit;
+    change.kind === 'close'
+      ? count === 0 && change.deletedCount === 0
+      : change.limit === null || count <= change.limit;
   return fits ? TRY_RESULT_ACCEPTED : TRY_RESULT_REFUSED_COUNT;
 }
 
-function valuesAfter(attempt: Attempt): Partial<SlotsDocument> {
-  return attempt.kind === 'close' ? { closed: true } : { limit: attempt.limit };
+function valuesAfter(change: ConditionalChange): Partial<SlotsDocument> {
+  return change.kind === 'close' ? { closed: true } : { limit: change.limit };
 }

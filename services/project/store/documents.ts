@@ -26,8 +26,8 @@ export type ProjectDocument = {
   purging?: true;
 };
 
-/** The last try of one kind, with what it was answered. */
-export type Tried = {
+/** The result of the last conditional change of one kind. */
+export type ChangeResult = {
   revision: number;
   result: TryResult;
   count: number;
@@ -51,7 +51,8 @@ export type SlotsDocument = {
   /** When they were closed; absent before. */
   closeTime?: Date;
   revision: number;
-  tries: { limit?: Tried; close?: Tried };
+  /** The results of conditional changes, by kind. */
+  tries: { limit?: ChangeResult; close?: ChangeResult };
 };
 
 /** A move as it is stored. */

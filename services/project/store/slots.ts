@@ -93,7 +93,7 @@ export function createSlotStore(db: Db) {
       return matchedCount === 2;
     },
 
-    /** Writes what a try came to. */
+    /** Writes the result of a conditional change. */
     async replace(tx: Transaction, { _id, ...rest }: SlotsDocument): Promise<void> {
       const { matchedCount } = await slots.replaceOne({ _id }, rest, { session: tx.session });
       if (matchedCount !== 1) throw new TypeError(`${_id} has no slots`);

@@ -105,7 +105,7 @@ for (const { title, slots, attempt, access = true, result, changes } of [
     changes: { closed: false, revision: 1 },
   },
   {
-    title: 'a try without access changes nothing but what is remembered',
+    title: 'a conditional change without access changes nothing but its stored result',
     slots: { count: 0 },
     attempt: closing,
     access: false,
@@ -124,7 +124,7 @@ for (const { title, slots, attempt, access = true, result, changes } of [
   });
 }
 
-test('a repeated try gets the first answer, a late one is refused, each kind by itself', (t) => {
+test('a repeated conditional change gets the first result, a late one is refused, each kind by itself', (t) => {
   const first = { revision: 5, result: TRY_RESULT_REFUSED_COUNT, count: 9 };
   const slots = slotsOf({ count: 1, tries: { limit: first } });
   t.deepEqual(decideConditionalChange(slots, lowered, true), {

@@ -294,7 +294,7 @@ test('a slot passes from source to destination only if one stays and one is free
   t.like(both.get(theirs), { count: 2 });
 });
 
-test('what a try came to is kept with the slots, and only with them', async (t) => {
+test('the result of a conditional change is stored with the slots, and only with them', async (t) => {
   const { slots, inTransaction } = await testStores(t);
   await inTransaction((tx) => slots.open(tx, slotsOf(ours)));
   await inTransaction((tx) => slots.open(tx, slotsOf(theirs)));

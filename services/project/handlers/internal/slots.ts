@@ -19,7 +19,11 @@ import { createdEvent, slotsChangedEvent } from '../../events.ts';
 import { newProject } from '../../rules/new-project.ts';
 import { defaultProjectName } from '../../rules/recommended.ts';
 import { settingsOf } from '../../rules/settings.ts';
-import { type Attempt, changesSlots, decideConditionalChange } from '../../rules/slots.ts';
+import {
+  type ConditionalChange,
+  changesSlots,
+  decideConditionalChange,
+} from '../../rules/slots.ts';
 import type { SlotsDocument } from '../../store/documents.ts';
 import type { Dependencies } from '../dependencies.ts';
 
@@ -69,9 +73,9 @@ export async function trySetLimit(
   uses: Pick<Dependencies, 'slots' | 'eventLog' | 'access'>,
 ): Promise<TrySetLimitResponse> {
   const { organizationId, limit = null, revision } = request;
-  const outcome = await trySlots(uses, call, {
+  const outcome = await changeOnce(uses, call, {
     organizationId,
-    attempt: () => ({ kind: 'limit', revision, limit }),
+    change: () => ({ kind: 'limit', revision, limit }),
     onBehalfOf: requireOnBehalfOf(request),
     scope: 'billing:write',
     level: Level.LEVEL_ADMIN,
@@ -85,10 +89,10 @@ export async function tryCloseSlots(
   uses: Pick<Dependencies, 'projects' | 'slots' | 'eventLog' | 'access'>,
 ): Promise<TryCloseSlotsResponse> {
   const { organizationId, revision, endDeletedProjects } = request;
-  const outcome = await trySlots(uses, call, {
+  const outcome = await changeOnce(uses, call, {
     organizationId,
-    attempt: async (tx) => {
-      // Undeleting one changes the slots, so it conflicts with this try.
+    change: async (tx) => {
+      // Undeleting one changes the slots, so it conflicts with this change.
       const deletedCount = endDeletedProjects
         ? 0
         : await uses.projects.countRestorable(tx, organizationId);
@@ -103,30 +107,30 @@ export async function tryCloseSlots(
 
 type Uses = Pick<Dependencies, 'slots' | 'eventLog' | 'access'>;
 
-/** What is tried, where, by whom, and what that one must be allowed. */
-type SlotsTry = {
+/** A conditional change of an organization's slots, and the access that its caller must have. */
+type SlotsChange = {
   organizationId: string;
-  /** What is tried, from what its transaction sees. */
-  attempt(tx: Transaction): Attempt | Promise<Attempt>;
+  /** The change, from what its transaction reads. */
+  change(tx: Transaction): ConditionalChange | Promise<ConditionalChange>;
   onBehalfOf: OnBehalfOf;
   scope: string;
   level: Level;
 };
 
 /**
- * Tries once to change slots, in one transaction that remembers what it came to: the same revision
- * gets the same answer, whatever has changed since. Refuses with NOT_READY.
+ * Makes a conditional change of slots, in one transaction that stores its result: the same revision
+ * gets the same result, whatever has changed since. Refuses with NOT_READY.
  */
-async function trySlots(uses: Uses, call: Call, wanted: SlotsTry): Promise<TryOutcome> {
+async function changeOnce(uses: Uses, call: Call, wanted: SlotsChange): Promise<TryOutcome> {
   const { slots, eventLog } = uses;
-  const { organizationId, attempt, onBehalfOf } = wanted;
+  const { organizationId, change, onBehalfOf } = wanted;
   const { accountId: actor, correlationId: id } = onBehalfOf;
   const hasAccess = await mayStill(uses, call, wanted);
   const { signal, authorization } = call;
   const { value } = await eventLog.decide({ id, actor, signal, authorization }, async (tx) => {
     const before = await slots.read(tx, organizationId);
     if (before === undefined) throw errors.notReady('the organization’s project slots');
-    const { outcome, after } = decideConditionalChange(before, await attempt(tx), hasAccess);
+    const { outcome, after } = decideConditionalChange(before, await change(tx), hasAccess);
     if (after === undefined) return outcome;
     const isClosing = after.closed && !before.closed;
     await slots.replace(tx, isClosing ? { ...after, closeTime: tx.now } : after);
@@ -140,14 +144,14 @@ async function trySlots(uses: Uses, call: Call, wanted: SlotsTry): Promise<TryOu
 async function mayStill(
   { access }: Uses,
   call: Call,
-  { organizationId, onBehalfOf, scope, level }: SlotsTry,
+  { organizationId, onBehalfOf, scope, level }: SlotsChange,
 ): Promise<boolean> {
   const { keyHash, accountId } = onBehalfOf;
   const answer = await ask(access, call, { keyHash, scope, organizationId, level });
   return answer.allowed && answer.facts.key.accountId === accountId;
 }
 
-/** On whose behalf a saga asks; its absence is a bad shape. */
+/** On whose behalf a saga calls. Refuses with INVALID_FIELD if it is absent. */
 function requireOnBehalfOf(request: { onBehalfOf: OnBehalfOf | undefined }): OnBehalfOf {
   if (request.onBehalfOf !== undefined) return request.onBehalfOf;
   throw errors.invalidField([{ field: 'on_behalf_of', description: 'must be set' }]);

@@ -72,7 +72,7 @@ test('a conditional change is refused to a caller that has lost the level, and t
   t.is(byReader?.result, TRY_RESULT_REFUSED_ACCESS);
 });
 
-test('a try on behalf of another account than the key’s is refused', async (t) => {
+test('a conditional change on behalf of another account than the key’s is refused', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id: organizationId } = await world.organization(owner);
@@ -101,7 +101,7 @@ test('slots close only without projects, and deleted ones that could come back o
   t.like((await world.events('slots_changed')).at(-1), { closed: true, organizationId });
 });
 
-test('there is nothing to try where no slots are open', async (t) => {
+test('a conditional change is refused where no slots are open', async (t) => {
   const world = await testWorld(t);
   const wanted = { organizationId: newId('org_us'), revision: 1 };
   const error = await refusalOf(setLimit(world, world.key(), wanted));
