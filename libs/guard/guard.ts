@@ -52,9 +52,8 @@ type Outcome = { answer: TokenAnswer | Answer; permit: Permit | undefined };
 type Waiting = { resolve(outcome: Outcome): void; reject(error: unknown): void };
 
 /**
- * A guard of one process: connects the pure core to gRPC, NATS and the clocks. Both clocks are read
- * in the same turn as each lookup, each permit's use and each sending of a fact fetch. Disposing gives
- * the lease back when the permits have ended.
+ * The guard of a process: connects the pure core to gRPC, NATS and both clocks, read in the same turn
+ * as a lookup, permit or fact fetch uses them. Disposing releases the lease after the permits.
  */
 export class Guard implements Access, AsyncDisposable {
   readonly #links: GuardLinks;
