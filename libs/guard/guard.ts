@@ -29,6 +29,7 @@ import type { GuardLinks } from './links.ts';
 import { readBatch } from './logs.ts';
 import { permitHandle } from './permit-handle.ts';
 import { readClocks } from './read-clocks.ts';
+import { takenIfRefused } from './registry-client.ts';
 import { unavailable } from './unavailable.ts';
 
 /** How much a guard may remember, and ask at once. */
@@ -69,8 +70,6 @@ export class Guard implements Access, AsyncDisposable {
   readonly #answers = { memory: 0, owners: 0, failed: 0 };
   readonly #drained = Promise.withResolvers<void>();
   readonly #failing = new Set<string>();
-  /** Settles when the last request for a lease has. */
-  #acquiring: Promise<unknown> = Promise.resolve();
   readonly #actions: GuardAction[] = [];
   #isPerforming = false;
   #hadReadLease = false;
@@ -284,9 +283,8 @@ export class Guard implements Access, AsyncDisposable {
         const { requestId, leaseId, guardName } = action;
         const sent = readClocks();
         const acquiring = leases.acquire(leaseId, guardName, this.#stop.signal);
-        this.#acquiring = acquiring.catch(() => {});
-        this.#pass('acquire', acquiring, (reply) => {
-          this.#messages.useKeys(leaseId, reply?.keys, sent);
+        this.#pass('acquire', acquiring.catch(takenIfRefused), (reply) => {
+          if (reply !== 'taken') this.#messages.useKeys(leaseId, reply?.keys, sent);
           this.#step({ kind: 'acquired', requestId, reply });
         });
         break;
@@ -354,12 +352,10 @@ export class Guard implements Access, AsyncDisposable {
     );
   }
 
+  /** Also where Acquire is not answered: the registry lets no released lease be acquired. */
   #release(leaseId: string): void {
     this.#isReleasing = true;
-    // A lease that is given back before it is there would stay, and be waited for.
-    const releasing = this.#acquiring.then(() =>
-      this.#links.leases.release(leaseId, this.#stop.signal),
-    );
+    const releasing = this.#links.leases.release(leaseId, this.#stop.signal);
     this.#pass('release', releasing, () => this.#drained.resolve());
   }
 

@@ -1,3 +1,5 @@
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import type {
   MessageKeys,
@@ -12,6 +14,7 @@ import { fromLeaseTerms, fromRenewResponse, toLogPositions } from './wire.ts';
 
 /** What a guard asks of the registry for its lease. All reject where the answer cannot be had. */
 export type LeaseClient = {
+  /** Rejects with INVALID_FIELD where the id is released, or another's. */
   acquire(leaseId: string, guardName: string, signal: AbortSignal): Promise<Acquired>;
   renew(renewal: Renewal, signal: AbortSignal): Promise<Renewed>;
   release(leaseId: string, signal: AbortSignal): Promise<void>;
@@ -48,7 +51,8 @@ export function createRegistryClient(client: Connected<RegistryServiceClient>): 
   const quick = (signal: AbortSignal) => ({ signal, deadlineMs: leaseDeadlineMs });
   return {
     acquire: async (leaseId, guardName, signal) => {
-      const { terms, keys } = await client.acquire({ leaseId, guardName }, quick(signal));
+      const options = { ...quick(signal), refusals: true };
+      const { terms, keys } = await client.acquire({ leaseId, guardName }, options);
       return { numbers: fromLeaseTerms(terms), keys };
     },
     renew: async ({ leaseId, applied, acknowledged }, signal) => {
@@ -61,7 +65,7 @@ export function createRegistryClient(client: Connected<RegistryServiceClient>): 
       return { answer: fromRenewResponse(response), keys: response.keys };
     },
     release: async (leaseId, signal) => {
-      await client.release({ leaseId }, quick(signal));
+      await client.release({ leaseId }, { ...quick(signal), retry: true });
     },
     reportKeyUse: async (keys, signal) => {
       await client.reportKeyUse({ keys }, quick(signal));
@@ -78,4 +82,12 @@ export function createRegistryClient(client: Connected<RegistryServiceClient>): 
       return propagation;
     },
   };
+}
+
+/** Of a refused `acquire`: the id is released, or another's. The registry refuses no other field. */
+export function takenIfRefused(error: unknown): 'taken' {
+  const isRefused =
+    error instanceof SiloError && error.reason === ErrorReason.ERROR_REASON_INVALID_FIELD;
+  if (isRefused) return 'taken';
+  throw error;
 }

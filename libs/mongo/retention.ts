@@ -19,4 +19,6 @@ export const retentionSeconds = {
   expiredKey: 30 * daySeconds,
   /** A broadcast key, long after the registry has stopped giving it out. */
   broadcastKey: daySeconds,
+  /** A released lease, long after an Acquire of it could still be under way. */
+  releasedLease: hourSeconds,
 } as const;

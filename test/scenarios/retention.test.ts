@@ -34,7 +34,7 @@ function documentedRows(): Row[] {
 /** The TTL that a row promises: `<field> <seconds>`; undefined where something else ends it. */
 function promisedTtl({ kept, by }: Row): string | undefined {
   if (!by.startsWith('TTL')) return undefined;
-  const [, count = '0', unit] = /^(?:(\d+) (days|hours) after|until) `/.exec(kept) ?? [];
+  const [, count = '0', unit] = /^(?:(\d+) (days|hours?) after|until) `/.exec(kept) ?? [];
   const [, field = ''] = /`(\w+)`/.exec(kept) ?? [];
   return `${field} ${Number(count) * (unit === 'days' ? 86_400 : 3_600)}`;
 }

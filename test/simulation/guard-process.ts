@@ -138,8 +138,9 @@ export class GuardProcess {
   #acquire({ requestId, leaseId, guardName }: Extract<GuardAction, { kind: 'acquire' }>): void {
     const call = { kind: 'acquire', leaseId, owner: this.owner, guardName } as const;
     this.#world.registry.call(this.machine, call, 2 * leaseMs, (reply) => {
-      const usable = reply?.kind === 'acquired' ? reply : undefined;
-      this.step({ kind: 'acquired', requestId, reply: usable });
+      const acquired = reply?.kind === 'acquired' ? reply : undefined;
+      const answer = reply?.kind === 'taken' ? 'taken' : acquired;
+      this.step({ kind: 'acquired', requestId, reply: answer });
     });
   }
 

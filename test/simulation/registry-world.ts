@@ -26,6 +26,7 @@ type DatabaseOperation = Exclude<StoreOperation, { kind: 'readHead' }>;
 class RegistryStore {
   readonly #world: World;
   readonly #leases = new Map<string, StoredLease>();
+  readonly #released = new Set<string>();
   readonly #requirements: { atMs: number; required: Positions }[] = [{ atMs: -1, required: {} }];
   #stale: { atMs: number; untilMs: number } | undefined;
 
@@ -48,6 +49,7 @@ class RegistryStore {
     switch (operation.kind) {
       case 'insertLease': {
         const { id, owner } = operation.lease;
+        if (this.#released.has(id)) return { kind: 'found', isFound: false };
         if (!this.#leases.has(id)) this.#leases.set(id, operation.lease);
         return { kind: 'found', isFound: this.#leases.get(id)?.owner === owner };
       }
@@ -70,14 +72,22 @@ class RegistryStore {
       }
       case 'listLeases':
         return { kind: 'leases', leases: [...this.#leases.values()] };
+      case 'releaseLease': {
+        const lease = this.#leases.get(operation.leaseId);
+        if (lease === undefined || isOf(lease, operation.owner)) {
+          this.#leases.delete(operation.leaseId);
+          this.#released.add(operation.leaseId);
+        }
+        return { kind: 'done' };
+      }
       case 'deleteLease': {
         const lease = this.#leases.get(operation.leaseId);
         const isMeant = operation.version === undefined || operation.version === lease?.version;
-        if (lease !== undefined && isMeant && isOf(lease, operation.owner)) {
+        if (lease !== undefined && isMeant) {
           this.#world.trace(() => `lease ${lease.id} is deleted`);
           this.#leases.delete(lease.id);
         }
-        return { kind: 'found', isFound: isMeant };
+        return { kind: 'done' };
       }
     }
   }

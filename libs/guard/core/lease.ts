@@ -1,5 +1,5 @@
 import { type Fence, fenceFrom, isOver, type Reading } from './fence.ts';
-import type { GuardAction, RenewAnswer } from './messages.ts';
+import type { AcquireAnswer, GuardAction, RenewAnswer } from './messages.ts';
 import { haveReached, type Positions } from './position.ts';
 import type { Protections } from './protections.ts';
 import {
@@ -97,15 +97,11 @@ export class Lease {
     this.renew(now, emit);
   }
 
-  acquired(
-    requestId: number,
-    reply: { numbers: LeaseNumbers } | undefined,
-    now: Reading,
-    emit: Emit,
-  ): void {
+  acquired(requestId: number, reply: AcquireAnswer | undefined, now: Reading, emit: Emit): void {
     const held = this.#held;
     if (held === undefined || held.isAcquired || requestId !== held.acquiring.requestId) return;
-    if (reply === undefined) {
+    if (reply === 'taken') this.#forget();
+    if (reply === undefined || reply === 'taken') {
       this.#nextMs = now.monotonicMs + this.#settings.retryMs;
       return;
     }

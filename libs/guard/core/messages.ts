@@ -9,6 +9,9 @@ import type { LeaseNumbers } from './settings.ts';
 /** An event as a guard needs it; `ends` by `endedBy`. */
 export type GuardEvent = { sequence: number; ends: Ended };
 
+/** The registry's answer to an acquisition. `taken`: another id is needed. */
+export type AcquireAnswer = { numbers: LeaseNumbers } | 'taken';
+
 /** The registry's answer to a renewal. */
 export type RenewAnswer =
   | { result: 'granted'; numbers: LeaseNumbers }
@@ -29,7 +32,7 @@ export type GuardInput =
    */
   | { kind: 'missed'; source?: Source | undefined }
   | { kind: 'read'; requestId: number; source: Source; page: EventPage | undefined }
-  | { kind: 'acquired'; requestId: number; reply: { numbers: LeaseNumbers } | undefined }
+  | { kind: 'acquired'; requestId: number; reply: AcquireAnswer | undefined }
   | { kind: 'renewed'; requestId: number; reply: RenewAnswer | undefined }
   | { kind: 'factFetched'; fetchId: number; reply: FetchReply | undefined }
   | { kind: 'lookup'; lookupId: number; asked: Asked; wantsPermit: boolean }

@@ -212,6 +212,18 @@ test('a permit is carried into the next read lease, unless what it rests on has 
   t.false(bench.core.isHeld(good, bench.now));
 });
 
+test('a guard whose lease id is taken acquires another', (t) => {
+  let ids = 0;
+  const bench = new Bench({ newLeaseId: () => `lease-${++ids}` });
+  bench.step({ kind: 'start' });
+  const { requestId, leaseId } = bench.last('acquire');
+  bench.step({ kind: 'acquired', requestId, reply: 'taken' });
+  bench.pass(guardSettings.retryMs);
+  bench.step({ kind: 'tick' });
+  t.not(bench.last('acquire').leaseId, leaseId);
+  t.is(bench.last('renew').leaseId, bench.last('acquire').leaseId);
+});
+
 test('a lost lease loses no facts', (t) => {
   const bench = warm();
   bench.pass(300);

@@ -18,16 +18,17 @@ export type StoredLease = {
 
 /**
  * What the store does, each in one majority-durable step:
- * - `insertLease`: a new lease, version 0; changes nothing if there is one of that id. Yields
- *   whether there is one of this owner.
+ * - `insertLease`: a new lease, version 0; changes nothing if there is one of that id, or was one
+ *   that is released. Yields whether there is one of this owner.
  * - `renewLease`: version + 1, the later of both acknowledgements and the longer `leaseMs`; with
  *   `owner`, only if the lease is theirs. Yields whether there is such a lease.
  * - `readRequirement`: what is required, at least as new as the last `renewLease` that was known
  *   to be done before the request: all that was durable before that lease was written.
  * - `raiseRequirement`: the later of each position; done only when durable.
  * - `listLeases`: all leases, at least as new as every write known before the request.
- * - `deleteLease`: with `owner`, only if the lease is theirs; with `version`, only if it still has
- *   that. Yields whether it is gone by this.
+ * - `releaseLease`: ends a lease, also one that is yet to be inserted: an Acquire may be carried out
+ *   after the Release. With `owner`, only if the lease is theirs.
+ * - `deleteLease`: with `version`, only if it still has that.
  * - `readHead`: asks the source itself how far its log reaches.
  */
 export type StoreOperation =
@@ -42,12 +43,8 @@ export type StoreOperation =
   | { kind: 'readRequirement' }
   | { kind: 'raiseRequirement'; positions: Positions }
   | { kind: 'listLeases' }
-  | {
-      kind: 'deleteLease';
-      leaseId: string;
-      owner: string | undefined;
-      version: number | undefined;
-    }
+  | { kind: 'releaseLease'; leaseId: string; owner: string | undefined }
+  | { kind: 'deleteLease'; leaseId: string; version: number | undefined }
   | { kind: 'readHead'; source: Source };
 
 /** What came of an operation. `failed`: or nobody knows. */
@@ -104,7 +101,7 @@ export type RegistryInput =
 /** The answer to a call. `failed`: UNAVAILABLE; of a barrier PROPAGATION_UNCONFIRMED. */
 export type RegistryReply =
   | { kind: 'acquired'; numbers: LeaseNumbers }
-  /** A lease of that id belongs to another certificate. */
+  /** The lease of that id is released, or belongs to another certificate. */
   | { kind: 'taken' }
   | { kind: 'renewed'; answer: RenewAnswer }
   | { kind: 'released' }

@@ -242,7 +242,7 @@ export class RegistryCore {
   #release(callId: number, call: Extract<RegistryCall, { kind: 'release' }>): void {
     const { leaseId } = call;
     const owner = this.#ownerOf(call);
-    this.#store({ kind: 'deleteLease', leaseId, owner, version: undefined }, ({ kind }) => {
+    this.#store({ kind: 'releaseLease', leaseId, owner }, ({ kind }) => {
       this.#reply(callId, kind === 'failed' ? { kind: 'failed' } : { kind: 'released' });
     });
   }
@@ -298,13 +298,7 @@ export class RegistryCore {
     for (const { leaseId, version } of this.#observed.dead(now.monotonicMs)) {
       this.#observed.forget(leaseId);
       const onCondition = this.#protections['delete-on-condition'] ? version : undefined;
-      const sweep = {
-        kind: 'deleteLease',
-        leaseId,
-        owner: undefined,
-        version: onCondition,
-      } as const;
-      this.#store(sweep, () => {});
+      this.#store({ kind: 'deleteLease', leaseId, version: onCondition }, () => {});
     }
     if (now.monotonicMs >= this.#nextListMs && !this.#isListing) this.#list(now);
   }

@@ -255,10 +255,12 @@ class RegistryReplica implements LocalRegistry {
         return { kind: 'done' };
       case 'listLeases':
         return { kind: 'leases', leases: await store.list() };
-      case 'deleteLease': {
-        const { leaseId, owner, version } = operation;
-        return { kind: 'found', isFound: await store.delete(leaseId, { owner, version }) };
-      }
+      case 'releaseLease':
+        await store.release(operation.leaseId, operation.owner);
+        return { kind: 'done' };
+      case 'deleteLease':
+        await store.delete(operation.leaseId, operation.version);
+        return { kind: 'done' };
       case 'readHead':
         return { kind: 'head', head: await this.#readHead[operation.source]() };
     }
@@ -282,7 +284,7 @@ class RegistryReplica implements LocalRegistry {
 }
 
 function leaseTaken(): Error {
-  const description = 'belongs to another certificate: choose a new ULID';
+  const description = 'is released or belongs to another certificate: choose a new ULID';
   return errors.invalidField([{ field: 'lease_id', description }]);
 }
 

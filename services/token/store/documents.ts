@@ -58,7 +58,12 @@ export type KeySecretDocument = {
 };
 
 /** What every change of an account's keys changes, so that they happen one after another. */
-export type AccountDocument = { _id: string; revision: number };
+export type AccountDocument = {
+  _id: string;
+  revision: number;
+  /** The key that the account was created with, which may be deleted since. */
+  firstKeyId?: string | undefined;
+};
 
 /** A secret that ended by a call of its own, which may be repeated with it. */
 export type EndedKeyDocument = {
@@ -70,7 +75,7 @@ export type EndedKeyDocument = {
   expireTime: Date;
 };
 
-/** A guard's lease. */
+/** A guard's lease. One that was released before it was inserted has only owner and `releaseTime`. */
 export type LeaseDocument = {
   _id: string;
   /** The identity in the certificate that acquired it, such as `service/org`. */
@@ -80,6 +85,8 @@ export type LeaseDocument = {
   version: number;
   acknowledged: Positions;
   leaseMs: number;
+  /** Absent until it is released: from then on the id is never a lease again. */
+  releaseTime?: Date | undefined;
 };
 
 /** A key that authenticates event batches. */

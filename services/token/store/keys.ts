@@ -50,6 +50,24 @@ export function createKeyStore(db: Db) {
       );
     },
 
+    /**
+     * Notes which key an account that this transaction has locked is created with; false where that is
+     * noted already.
+     */
+    async noteFirstKey(
+      { session }: InTransaction,
+      accountId: string,
+      firstKeyId: string,
+    ): Promise<boolean> {
+      const filter = { _id: accountId, firstKeyId: { $ne: firstKeyId } };
+      const { matchedCount } = await accounts.updateOne(
+        filter,
+        { $set: { firstKeyId } },
+        { session },
+      );
+      return matchedCount > 0;
+    },
+
     /** Adds a key to an account that this transaction has locked. */
     async insert({ session }: InTransaction, key: KeyDocument): Promise<void> {
       await keys.insertOne(key, { session });

@@ -77,18 +77,18 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
 
   const listAll = coalesce(async (): Promise<StoredLease[]> => {
     const found = await causally((options) =>
-      leases.find({}, { ...options, batchSize: listBatch }).toArray(),
+      leases.find(held, { ...options, batchSize: listBatch }).toArray(),
     );
     return found.map(toLease);
   });
 
   return {
     /**
-     * A new lease; changes nothing if there is one of that id. Whether there is one of this owner
-     * now.
+     * A new lease; changes nothing if there is one of that id, or was one that is released. Whether
+     * there is one of this owner now.
      */
     async insert({ id, owner, ...lease }: StoredLease): Promise<boolean> {
-      const filter = { _id: id, owner };
+      const filter = { _id: id, owner, ...held };
       const write = () =>
         leases.updateOne(filter, { $setOnInsert: lease }, { ...bounded, upsert: true });
       try {
@@ -97,7 +97,7 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;
       }
-      // The same request, twice at once; or the id is another's.
+      // The same request, twice at once; or the id is another's, or released.
       const count = () => leases.countDocuments(filter, bounded);
       return (await inTurn(() => reading(count(), signal))) > 0;
     },
@@ -118,7 +118,7 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
       const pipeline = [{ $set: { version, leaseMs: longer, ...later } }];
       const { matchedCount } = await inTurn(() =>
         causally((options) =>
-          leases.updateOne({ _id: leaseId, ...only({ owner }) }, pipeline, options),
+          leases.updateOne({ _id: leaseId, ...only({ owner }), ...held }, pipeline, options),
         ),
       );
       return matchedCount > 0;
@@ -149,14 +149,33 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
     },
 
     /**
-     * Ends a lease; with `owner`, only if it is theirs, with `version`, only if it still has that.
-     * Whether it is gone by this.
+     * Ends a lease; with `owner`, only if it is theirs. That it is released is kept: an `insert` that
+     * was sent before may be carried out after this.
      */
-    async delete(
-      leaseId: string,
-      conditions: { owner?: string | undefined; version?: number | undefined } = {},
-    ): Promise<boolean> {
-      const filter = { _id: leaseId, ...only(conditions) };
+    async release(leaseId: string, owner?: string): Promise<void> {
+      const filter = { _id: leaseId, ...only({ owner }) };
+      const write = (upsert: boolean) =>
+        inTurn(() =>
+          reading(
+            leases.updateOne(
+              filter,
+              { $currentDate: { releaseTime: true } },
+              { ...bounded, upsert },
+            ),
+            signal,
+          ),
+        );
+      try {
+        await write(true);
+      } catch (error) {
+        if (!isDuplicateKey(error)) throw error;
+        await write(false); // inserted meanwhile; or the id is another's, and nothing matches
+      }
+    },
+
+    /** Deletes a lease; with `version`, only if it still has that. Whether it is gone by this. */
+    async delete(leaseId: string, version?: number): Promise<boolean> {
+      const filter = { _id: leaseId, ...only({ version }), ...held };
       const { deletedCount } = await inTurn(() =>
         reading(leases.deleteOne(filter, bounded), signal),
       );
@@ -164,6 +183,9 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
     },
   };
 }
+
+/** Which documents are leases that are not released. */
+const held = { releaseTime: { $exists: false } };
 
 /** More guards than that are listed in several steps. */
 const listBatch = 10_000;

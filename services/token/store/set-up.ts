@@ -16,7 +16,7 @@ export async function setUpStore(db: Db): Promise<void> {
       { key: { expireTime: 1 }, expireAfterSeconds: retentionSeconds.expiredKey },
     ],
     accounts: [],
-    guard_leases: [],
+    guard_leases: [{ key: { releaseTime: 1 }, expireAfterSeconds: retentionSeconds.releasedLease }],
     requirements: [],
     broadcast_keys: [{ key: { createTime: 1 }, expireAfterSeconds: retentionSeconds.broadcastKey }],
     lease_roots: [],

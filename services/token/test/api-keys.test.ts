@@ -94,8 +94,7 @@ async function open(t: ExecutionContext) {
       remove: (keyId: string, requestId = '') => run(deleteApiKey, { keyId, etag: '', requestId }),
     };
   };
-  const store = async (accountId: string, keyId: string) => {
-    const secret = newApiKey();
+  const store = async (accountId: string, keyId: string, secret = newApiKey()) => {
     const request = {
       ...{ keyId, accountId, name: 'first', keyHash: hashOf(secret), masked: 'phx_...abcd' },
       ...{ scopes: ['*'], correlationId: 'saga' },
@@ -144,6 +143,15 @@ test('a stored key works, and storing it again changes nothing', async (t) => {
   const secret = await store('acc_1', 'key_first');
   t.like(await fact(secret), { keyId: 'key_first', accountId: 'acc_1', scopes: ['*'] });
   t.deepEqual(await events(), ['key_created key_first']);
+});
+
+test('a deleted key stays dead although the request that stored it is carried out again', async (t) => {
+  const { store, by, fact, events } = await open(t);
+  const secret = await store('acc_1', 'key_first');
+  await by(secret).remove('key_first');
+  await store('acc_1', 'key_first', secret);
+  t.is(await fact(secret), undefined);
+  t.deepEqual(await events(), ['key_created key_first', 'key_revoked key_first']);
 });
 
 test('a secret is in no document and no event, and a repeat of its request shows it again', async (t) => {

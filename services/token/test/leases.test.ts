@@ -72,9 +72,31 @@ test('a lease is its owner’s: another neither makes, renews nor deletes it', a
   t.true(await there.insert(lease('one')), 'the same owner again');
   t.false(await there.insert({ ...lease('one'), owner: 'service/org' }));
   t.false(await there.renew('one', 'service/org', { org: at(7) }, leaseMs));
-  t.false(await there.delete('one', { owner: 'service/org' }));
+  await there.release('one', 'service/org');
   t.deepEqual(await here.list(), [lease('one')]);
-  t.true(await there.delete('one', { owner }));
+  await there.release('one', owner);
+  t.deepEqual(await here.list(), []);
+});
+
+test('a released lease is not inserted, renewed or listed again, also if the insert comes later', async (t) => {
+  const { here, there } = await open(t);
+  await here.insert(lease('before'));
+  await Promise.all([here.release('before', owner), there.release('before', owner)]);
+  await there.release('after', owner);
+  for (const id of ['before', 'after']) {
+    t.false(await here.insert(lease(id)));
+    t.false(await here.renew(id, owner, {}, leaseMs));
+  }
+  t.deepEqual(await there.list(), []);
+  t.true(await here.insert(lease('other')));
+});
+
+test('no lease is left whose insert and release are carried out at once', async (t) => {
+  const { here, there } = await open(t);
+  for (let turn = 1; turn <= 20; turn++) {
+    await Promise.all([here.insert(lease(`${turn}`)), there.release(`${turn}`, owner)]);
+  }
+  t.deepEqual(await here.list(), []);
 });
 
 test('a lease is deleted on condition only if its version is unchanged', async (t) => {
@@ -82,8 +104,8 @@ test('a lease is deleted on condition only if its version is unchanged', async (
   await here.insert(lease('one'));
   await here.insert(lease('other'));
   await here.renew('one', owner, {}, leaseMs);
-  t.false(await there.delete('one', { version: 0 }));
-  t.true(await there.delete('one', { version: 1 }));
+  t.false(await there.delete('one', 0));
+  t.true(await there.delete('one', 1));
   t.deepEqual(
     (await here.list()).map(({ id }) => id),
     ['other'],

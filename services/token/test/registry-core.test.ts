@@ -290,7 +290,7 @@ test('what was claimed beyond the log hides nothing that is true', (t) => {
   t.like(bench.replies, [{ kind: 'passed', report: { acknowledged: 1 } }]);
 });
 
-test('a lease id of another certificate is refused', (t) => {
+test('a lease id that is released or of another certificate is refused', (t) => {
   const bench = new Bench();
   bench.call({ kind: 'acquire', leaseId: 'l', owner: 'guard/edge', guardName: 'x' });
   bench.store('insertLease', { kind: 'found', isFound: false });

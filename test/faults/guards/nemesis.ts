@@ -233,7 +233,11 @@ export class Nemesis {
     const leases = this.#world.cluster.mongo.db('silo_token').collection('guard_leases');
     const held = await eventually(() => leases.find({ guardName: name }).toArray());
     await eventually(async () => {
-      const left = await leases.countDocuments({ _id: { $in: held.map(({ _id }) => _id) } });
+      const ids = held.map(({ _id }) => _id);
+      const left = await leases.countDocuments({
+        _id: { $in: ids },
+        releaseTime: { $exists: false },
+      });
       if (left > 0) throw new Error(`${name} still has a lease`);
     });
   }

@@ -34,7 +34,10 @@ export async function makeProjectToken(
   return { token: value };
 }
 
-/** StoreApiKey: a key whose secret the caller made; nothing where it is stored already. */
+/**
+ * StoreApiKey: a key whose secret the caller made; nothing where it is, or was, stored already: the
+ * call may be carried out twice, and its owner may have deleted the key between.
+ */
 export async function storeApiKey(
   request: StoreApiKeyRequest,
   call: Call,
@@ -48,6 +51,8 @@ export async function storeApiKey(
   await eventLog.decide(mutation, async (tx) => {
     const { now, emit } = tx;
     await keys.lockAccount(tx, accountId);
+    if (!(await keys.noteFirstKey(tx, accountId, id))) return;
+    // Stored by a release that did not note it.
     if ((await keys.findIn(tx, accountId, id)) !== undefined) return;
     const settings = { name, scopes, organizationIds: [], projectIds: [], expireTime: undefined };
     const init = { ...settings, id, accountId, secret };
