@@ -6,6 +6,7 @@ import { mount } from '@silo/rpc/mount.ts';
 import type { ServiceDefinition, ServiceKit } from '@silo/service/service-definition.ts';
 import { batchMoveProjects } from './handlers/batch-move-projects.ts';
 import { captureEvents } from './handlers/capture-events.ts';
+import { countEvents } from './handlers/count-events.ts';
 import { createProject } from './handlers/create-project.ts';
 import { createRecommendedProjects } from './handlers/create-recommended-projects.ts';
 import { deleteProject } from './handlers/delete-project.ts';
@@ -29,7 +30,8 @@ import { undoMove } from './handlers/undo-move.ts';
 import { updateProject } from './handlers/update-project.ts';
 import { purgeProjects } from './loops/purge-projects.ts';
 import { createProjectsSaga } from './sagas/create-projects.ts';
-import { createCapturedEventStore } from './store/captured-events.ts';
+import { type CapturedEventStore, createCapturedEventStore } from './store/captured-events.ts';
+import { createEventCounts } from './store/event-counts.ts';
 import { createEventQueries } from './store/event-queries.ts';
 import { createMoveStore } from './store/moves.ts';
 import { createProjectStore } from './store/projects.ts';
@@ -47,19 +49,7 @@ export const projectService: ServiceDefinition = {
     const events = createCapturedEventStore(kit.db);
     const purging = { ...kit, projects, events, secrets: kit.peers.token.secrets };
     return {
-      public: [
-        mountPublic(dependencies),
-        mount(
-          EventServiceService,
-          { captureEvents, queryEvents },
-          {
-            events,
-            queries: createEventQueries(kit.db),
-            storing: createStoring(),
-            clock: kit.clock,
-          },
-        ),
-      ],
+      public: [mountPublic(dependencies), mountEvents(kit, dependencies, events)],
       internal: mountInternal(dependencies),
       loops: [(signal) => purgeProjects(purging, signal)],
     };
@@ -103,6 +93,22 @@ function mountPublic(dependencies: Dependencies) {
       undeleteProject,
     },
     dependencies,
+  );
+}
+
+function mountEvents(
+  { db, clock }: ServiceKit,
+  { projects }: Dependencies,
+  events: CapturedEventStore,
+) {
+  return mount(
+    EventServiceService,
+    { captureEvents, queryEvents, countEvents },
+    {
+      ...{ events, storing: createStoring(), clock, projects },
+      queries: createEventQueries(db),
+      counts: createEventCounts(db),
+    },
   );
 }
 

@@ -101,6 +101,7 @@ export const expected: Record<string, Expected> = {
 
   '/silo.project.v1.EventService/CaptureEvents': { who: 'project token' },
   '/silo.project.v1.EventService/QueryEvents': member('event:read', 'project'),
+  '/silo.project.v1.EventService/CountEvents': member('event:read', 'project'),
 
   '/silo.token.v1.ProjectTokenService/GetProjectToken': member('token:read', 'project'),
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': admin('token:write', 'project'),

@@ -136,6 +136,7 @@ export const requests: Record<string, Request> = {
     superProperties: '',
   }),
   '/silo.project.v1.EventService/QueryEvents': byProject,
+  '/silo.project.v1.EventService/CountEvents': byProject,
 
   '/silo.token.v1.ProjectTokenService/GetProjectToken': byProject,
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': ({ projectId }) => ({

@@ -5,6 +5,7 @@ import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import { CountGrouping } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { billingDetails, keyMessage, upgrade } from '../authorization/world.ts';
@@ -91,6 +92,11 @@ export const ofOrganizationsBesides: Record<string, Ask> = {
 export const ofProjects: Record<string, Ask> = {
   '/silo.project.v1.EventService/QueryEvents': (api, projectId) =>
     api.events.queryEvents({ projectId, filter: undefined, ...firstPage }),
+  '/silo.project.v1.EventService/CountEvents': (api, projectId) =>
+    api.events.countEvents({
+      ...{ projectId, filter: undefined, property: '', ...firstPage },
+      grouping: CountGrouping.COUNT_GROUPING_NAME,
+    }),
   '/silo.project.v1.ProjectService/GetProject': (api, projectId) =>
     api.projects.getProject({ projectId }),
   '/silo.project.v1.ProjectService/UpdateProject': (api, id) =>

@@ -1,14 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import { type EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
-import type { CapturedEvent } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { CaptureResult } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { fingerprintOf } from '@silo/tokens/secrets.ts';
-import fc from 'fast-check';
 import { join } from '../authorization/world.ts';
-import type { PublicApi, SignedUp } from '../harness/clients.ts';
 import { outcomes, refused } from '../harness/refusals.ts';
-import type { TestSilo } from '../harness/silo.ts';
+import { capture, event, query, where } from './event-requests.ts';
 import {
   choosePlan,
   createOrganization,
@@ -22,41 +19,6 @@ const test = scenarios();
 
 const { CAPTURE_RESULT_STORED: stored, CAPTURE_RESULT_DUPLICATE: duplicate } = CaptureResult;
 const { CAPTURE_RESULT_REFUSED: refusedEvent } = CaptureResult;
-
-function event(fields: Partial<CapturedEvent> = {}): CapturedEvent {
-  const empty = { uuid: '', timestamp: '', properties: '' };
-  return { ...empty, name: 'seen', distinctId: 'ada', ...fields };
-}
-
-function capture(silo: TestSilo, token: string, events: CapturedEvent[], superProperties = '') {
-  return silo.as(token).events.captureEvents({ events, superProperties });
-}
-
-type Query = { projectId: string; filter?: Partial<EventFilter> | undefined; pageSize?: number };
-
-const noFilter: EventFilter = {
-  ...{ startTime: undefined, endTime: undefined, names: [], distinctId: '', properties: [] },
-};
-
-function query(api: PublicApi, { projectId, filter, pageSize = 0 }: Query, pageToken = '') {
-  const full = filter && { ...noFilter, ...filter };
-  return api.events.queryEvents({ projectId, filter: full, pageSize, pageToken });
-}
-
-async function all(api: PublicApi, wanted: Query) {
-  const found = [];
-  let pageToken = '';
-  do {
-    const page = await query(api, wanted, pageToken);
-    found.push(...page.events);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== '');
-  return found;
-}
-
-const where = (name: string, operator: PropertyOperator, ...values: string[]) => ({
-  properties: [{ name, operator, values }],
-});
 
 test('what a project token captures, a key reads: exactly as it was sent, newest first', async (t) => {
   const { silo } = t.context;
@@ -253,86 +215,4 @@ test('once RegenerateProjectToken has returned, no event of the old token is sto
   t.is(all, acknowledged.size, 'what was acknowledged is stored, and nothing else');
   t.true(left.size > 1 && refusals > 0, `${left.size} regenerated, ${refusals} refused`);
   t.log(`${left.size} regenerations, ${acknowledged.size} stored, ${refusals} batches refused`);
-});
-
-const hostileQueries = 5_000;
-
-/** Names and texts that mean something elsewhere. */
-const hostileText = fc.oneof(
-  fc.constantFrom(
-    '$where',
-    '$host',
-    '__proto__',
-    'a.b',
-    '_id.project',
-    '$or',
-    'x0',
-    '',
-    '\u0000',
-    '.',
-    '$',
-  ),
-  fc.string({ unit: 'binary', maxLength: 20 }),
-);
-const hostileValue = fc.oneof(
-  fc.jsonValue({ maxDepth: 2 }).map((value) => JSON.stringify(value)),
-  fc.constantFrom(
-    '{"$gt":""}',
-    '{"$ne":null}',
-    '1e999',
-    '-0',
-    '9223372036854775808',
-    '"\\ud800"',
-    '[',
-  ),
-  hostileText,
-);
-const hostileFilter = fc.record({
-  startTime: fc.option(fc.date({ noInvalidDate: true, min: new Date(0) }), { nil: undefined }),
-  endTime: fc.constant(undefined),
-  names: fc.array(hostileText, { maxLength: 2 }),
-  distinctId: fc.oneof(fc.constant(''), hostileText),
-  properties: fc.array(
-    fc.record({
-      name: hostileText,
-      operator: fc.integer({ min: 0, max: 8 }) as fc.Arbitrary<PropertyOperator>,
-      values: fc.array(hostileValue, { maxLength: 2 }),
-    }),
-    { maxLength: 2 },
-  ),
-});
-const hostileToken = fc.oneof(fc.constant(''), hostileText, fc.base64String({ maxLength: 60 }));
-
-test('hostile filters, names, values and page tokens never find another’s event, and never fail', async (t) => {
-  const { silo } = t.context;
-  const people: [SignedUp, SignedUp] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
-  for (const { projectToken, projectId } of people) {
-    const batch = ['$host', '__proto__', 'x0', '_id.project', '$where'].map((name) =>
-      event({ name: projectId, properties: JSON.stringify({ [name]: 1, $host: name }) }),
-    );
-    await capture(silo, projectToken, batch);
-  }
-  const [ada] = people;
-  const { projectId } = ada;
-  const ended: Record<string, number> = {};
-  const count = (outcome: string) => {
-    ended[outcome] = (ended[outcome] ?? 0) + 1;
-  };
-  const samples = fc.sample(fc.tuple(hostileFilter, hostileToken), hostileQueries).values();
-  const worker = async () => {
-    for (const [filter, pageToken] of samples) {
-      const asked = query(ada.api, { projectId, filter }, pageToken.toWellFormed()).then(
-        ({ events }) => {
-          const foreign = events.filter(({ name }) => name !== projectId);
-          t.deepEqual(foreign, [], JSON.stringify(filter));
-        },
-      );
-      const [outcome = ''] = await outcomes([asked]);
-      count(outcome);
-    }
-  };
-  await Promise.all(Array.from({ length: 16 }, worker));
-  t.deepEqual(Object.keys(ended).sort(), ['INVALID_FIELD', 'OK']);
-  t.log(ended);
-  t.is((await all(ada.api, { projectId })).length, 5);
 });

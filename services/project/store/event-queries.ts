@@ -1,10 +1,9 @@
 import { pageBytesMax } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
-import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { Budget } from '@silo/runtime/budget.ts';
-import { Binary, BSON, type Collection, type Db, type Filter } from 'mongodb';
-import { type CheckedFilter, matches } from '../rules/events/filter.ts';
-import { indexable, indexedProperties } from '../rules/events/indexed-properties.ts';
+import { Binary, BSON, type Collection, type Db, type Filter, type FindCursor } from 'mongodb';
+import { type CheckedFilter, equalities, matches } from '../rules/events/filter.ts';
+import { indexable, placeOf } from '../rules/events/indexed-properties.ts';
 import { uuidText } from '../rules/events/uuid.ts';
 import {
   byDistinctId,
@@ -26,7 +25,7 @@ export const scanBounds = { countMax: 5_000, bytesMax: 16 * 1024 * 1024 };
 const readAtOnce = 500;
 
 /** A stored event as it is answered. */
-type StoredEvent = {
+export type StoredEvent = {
   uuid: string;
   name: string;
   distinctId: string;
@@ -34,6 +33,13 @@ type StoredEvent = {
   timestamp: string;
   receiveTime: Date;
   properties: string;
+};
+
+/** One query of events, which names its index, in the order of a page. */
+export type EventQuery = {
+  query: Filter<CapturedEventDocument>;
+  hint: string;
+  sort: Readonly<Record<string, -1>>;
 };
 
 /** A place in the order of the events of a project. */
@@ -59,21 +65,42 @@ export function createEventQueries(db: Db) {
       { after, size }: { after: EventPosition | undefined; size: number },
       signal: AbortSignal,
     ): Promise<EventPage> {
-      const cursors = eventQueries(projectId, filter, after).map(({ query, hint }) =>
-        events.find(query, {
-          ...bounded,
-          hint,
-          sort: newestFirst,
-          limit: scanBounds.countMax + 1,
-          batchSize: Math.min(size + 1, readAtOnce),
-        }),
-      );
-      return await reading(readEvents(cursors, filter, size), signal);
+      const page = new Budget({ countMax: size, bytesMax: pageBytesMax });
+      const found: StoredEvent[] = [];
+      const take = (document: CapturedEventDocument, sizeBytes: number) => {
+        if (found.length === size) return false;
+        const event = storedEvent(document);
+        if (!matches(filter, event)) return true;
+        if (!page.take(sizeBytes)) return false;
+        found.push(event);
+        return true;
+      };
+      const cursors = openCursors(events, eventQueries(projectId, filter, after), size + 1);
+      const next = await reading(scan(cursors, take), signal);
+      return { events: found, next };
     },
   };
 }
 
-function storedEvent(document: CapturedEventDocument): StoredEvent {
+/** Cursors over what such queries find, each read as far as a scan goes. */
+export function openCursors(
+  events: Collection<CapturedEventDocument>,
+  queries: readonly EventQuery[],
+  wanted: number = readAtOnce,
+): FindCursor<CapturedEventDocument>[] {
+  return queries.map(({ query, hint, sort }) =>
+    events.find(query, {
+      ...bounded,
+      hint,
+      sort,
+      limit: scanBounds.countMax + 1,
+      batchSize: Math.min(wanted, readAtOnce),
+    }),
+  );
+}
+
+/** A stored event as it is answered, and compared. */
+export function storedEvent(document: CapturedEventDocument): StoredEvent {
   const { _id, time, name, distinctId, receiveTime, timestamp, properties } = document;
   return {
     uuid: uuidText(bytesOf(_id.uuid)),
@@ -87,13 +114,12 @@ function storedEvent(document: CapturedEventDocument): StoredEvent {
  * The queries that find what may match, one after the other in the order of a page. Each names its
  * index, whose order is that of the page, and all that the index can say of the filter; the rest is
  * compared when it is read. Texts of the filter stand only where values do.
- * @internal Exported for tests.
  */
 export function eventQueries(
   projectId: string,
   filter: CheckedFilter,
   after: EventPosition | undefined,
-): { query: Filter<CapturedEventDocument>; hint: string }[] {
+): EventQuery[] {
   const { hint, equal } = indexFor(filter);
   const { startTime, endTime } = filter;
   const range = {
@@ -102,12 +128,16 @@ export function eventQueries(
   };
   const within = (time: object) => ({ '_id.project': projectId, ...equal, ...time });
   const timed = Object.keys(range).length > 0 ? { time: range } : {};
-  if (after === undefined) return [{ query: within(timed), hint }];
+  if (after === undefined) return [{ query: within(timed), hint, sort: newestFirst }];
   const uuid = new Binary(uuidBytes(after.uuid), Binary.SUBTYPE_UUID);
   // As one query with `$or` the planner may read all that is newer.
   const sameTime = { $and: [{ time: { $eq: after.time } }, timed], '_id.uuid': { $lt: uuid } };
   const older = { $and: [{ time: { $lt: after.time } }, timed] };
-  return [sameTime, older].map((time) => ({ query: within(time), hint }));
+  return [
+    // Sorted by the time too, several values of the index would be sorted in memory.
+    { query: within(sameTime), hint, sort: { '_id.uuid': -1 } },
+    { query: within(older), hint, sort: newestFirst },
+  ];
 }
 
 /** The index that probably leads to the fewest events: the filter alone decides. */
@@ -119,8 +149,8 @@ function indexFor({ distinctId, names, conditions }: CheckedFilter): {
     return { hint: byDistinctId, equal: { distinctId: { $eq: distinctId } } };
   }
   for (const { name, operator, operands } of conditions) {
-    const place = (indexedProperties as readonly string[]).indexOf(name);
-    if (place < 0 || !equalities.has(operator)) continue;
+    const place = placeOf(name);
+    if (place === undefined || !equalities.has(operator)) continue;
     const values = operands.map(({ value }) => indexedValue(indexable(value)));
     return { hint: `by_x${place}`, equal: { [`x${place}`]: { $in: values } } };
   }
@@ -128,32 +158,23 @@ function indexFor({ distinctId, names, conditions }: CheckedFilter): {
   return { hint: byTime, equal: {} };
 }
 
-const equalities = new Set<PropertyOperator>([
-  PropertyOperator.PROPERTY_OPERATOR_EQUAL,
-  PropertyOperator.PROPERTY_OPERATOR_IN,
-]);
-
-/** Reads until the page is full, the bounds of the scan are reached, or nothing is left. */
-async function readEvents(
+/**
+ * Hands the documents of such queries over, one after the other, until one is not taken, the bounds
+ * of the scan are reached, or nothing is left. Answers the place of the last one taken; undefined:
+ * nothing is left.
+ */
+export async function scan(
   cursors: readonly AsyncIterable<CapturedEventDocument>[],
-  filter: CheckedFilter,
-  size: number,
-): Promise<EventPage> {
-  const page = new Budget({ countMax: size, bytesMax: pageBytesMax });
-  const scan = new Budget(scanBounds);
-  const events: StoredEvent[] = [];
+  take: (document: CapturedEventDocument, sizeBytes: number) => boolean,
+): Promise<EventPosition | undefined> {
+  const budget = new Budget(scanBounds);
   let last: EventPosition | undefined;
   for (const cursor of cursors) {
     for await (const document of cursor) {
       const sizeBytes = BSON.calculateObjectSize(document);
-      if (events.length === size || !scan.take(sizeBytes)) return { events, next: last };
-      const event = storedEvent(document);
-      if (matches(filter, event)) {
-        if (!page.take(sizeBytes)) return { events, next: last };
-        events.push(event);
-      }
-      last = { time: event.time, uuid: event.uuid };
+      if (!budget.take(sizeBytes) || !take(document, sizeBytes)) return last;
+      last = { time: document.time, uuid: uuidText(bytesOf(document._id.uuid)) };
     }
   }
-  return { events, next: undefined };
+  return undefined;
 }

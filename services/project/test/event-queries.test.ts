@@ -5,15 +5,8 @@ import test from 'ava';
 import type { Document } from 'mongodb';
 import { type CheckedFilter, checkFilter } from '../rules/events/filter.ts';
 import { eventQueries, scanBounds } from '../store/event-queries.ts';
-import { captured, receiveTime, times } from './event-support.ts';
+import { captured, condition, receiveTime, stagesOf, times } from './event-support.ts';
 import { testWorld } from './support.ts';
-
-function condition(name: string, operator: PropertyOperator, ...values: string[]): CheckedFilter {
-  return checkFilter({
-    ...{ startTime: undefined, endTime: undefined, names: [], distinctId: '' },
-    properties: [{ name, operator, values }],
-  });
-}
 
 const { PROPERTY_OPERATOR_EQUAL: equal, PROPERTY_OPERATOR_IN: oneOf } = PropertyOperator;
 const { PROPERTY_OPERATOR_EXISTS: exists, PROPERTY_OPERATOR_NOT_EQUAL: not } = PropertyOperator;
@@ -36,13 +29,6 @@ const shapes: Record<string, CheckedFilter> = {
   'a property without an index': condition('plan', equal, '"free"'),
 };
 
-/** The stages of a plan, the outermost first. */
-function stagesOf(plan: Document | undefined): Document[] {
-  if (plan === undefined) return [];
-  const inner: Document[] = plan.inputStages ?? (plan.inputStage ? [plan.inputStage] : []);
-  return [plan, ...inner.flatMap(stagesOf)];
-}
-
 for (const [what, filter] of Object.entries(shapes)) {
   test(`a query of ${what} goes by an index that begins with the project, in its order`, async (t) => {
     const { db, captured: store } = await testWorld(t);
@@ -52,9 +38,9 @@ for (const [what, filter] of Object.entries(shapes)) {
       const batch = Array.from({ length: 50 }, (_, index) => captured({ $host: 'a' }, -index));
       await store.insert(id, batch, times, AbortSignal.timeout(10_000));
     }
-    for (const after of [undefined, { time: receiveTime, uuid: randomUUID() }]) {
-      for (const { query, hint } of eventQueries(projectId, filter, after)) {
-        const sort = { time: -1, '_id.uuid': -1 } as const;
+    const last = { time: new Date(receiveTime.getTime() - 1), uuid: randomUUID() };
+    for (const after of [undefined, last]) {
+      for (const { query, hint, sort } of eventQueries(projectId, filter, after)) {
         const found = events.find(query as Document, { hint, sort });
         const explained = await found.explain('executionStats');
         const stages = stagesOf(explained.queryPlanner.winningPlan);

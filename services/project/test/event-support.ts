@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import type { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
+import type { Document } from 'mongodb';
 import { type CheckedEvent, checkEvent } from '../rules/events/check-event.ts';
+import { type CheckedFilter, checkFilter } from '../rules/events/filter.ts';
 
 export const receiveTime = new Date('2026-11-29T12:00:00.000Z');
 export const times = { receiveTime, maxTimeMs: 10_000 };
@@ -12,4 +15,23 @@ export function captured(properties: object, ms = 0): CheckedEvent {
   const checked = checkEvent({ ...sent, properties: JSON.stringify(properties) }, context);
   if ('violations' in checked) throw new Error(JSON.stringify(checked.violations));
   return checked.event;
+}
+
+/** A filter of one condition on a property. */
+export function condition(
+  name: string,
+  operator: PropertyOperator,
+  ...values: string[]
+): CheckedFilter {
+  return checkFilter({
+    ...{ startTime: undefined, endTime: undefined, names: [], distinctId: '' },
+    properties: [{ name, operator, values }],
+  });
+}
+
+/** The stages of a plan, the outermost first. */
+export function stagesOf(plan: Document | undefined): Document[] {
+  if (plan === undefined) return [];
+  const inner: Document[] = plan.inputStages ?? (plan.inputStage ? [plan.inputStage] : []);
+  return [plan, ...inner.flatMap(stagesOf)];
 }

@@ -29,6 +29,7 @@ import { settingsOf } from '../rules/settings.ts';
 import { createProjectsSaga } from '../sagas/create-projects.ts';
 import { type CapturedEventStore, createCapturedEventStore } from '../store/captured-events.ts';
 import type { ProjectDocument } from '../store/documents.ts';
+import { createEventCounts, type EventCounts } from '../store/event-counts.ts';
 import { createEventQueries, type EventQueries } from '../store/event-queries.ts';
 import { createMoveStore } from '../store/moves.ts';
 import { createProjectStore } from '../store/projects.ts';
@@ -65,6 +66,7 @@ export type World = Dependencies & {
   purged: string[];
   captured: CapturedEventStore;
   eventQueries: EventQueries;
+  eventCounts: EventCounts;
   secrets: Parameters<typeof createProjectsSaga>[0]['secrets'];
 };
 
@@ -140,6 +142,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     purged,
     captured: createCapturedEventStore(db),
     eventQueries: createEventQueries(db),
+    eventCounts: createEventCounts(db),
     secrets,
     key: (options = {}) => {
       const keyHash = randomBytes(32);

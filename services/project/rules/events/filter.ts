@@ -5,7 +5,7 @@ import {
   type PropertyFilter,
   PropertyOperator,
 } from '@silo/protos/gen/silo/project/v1/event.ts';
-import { isScalar, type Scalar } from './indexed-properties.ts';
+import { isExactlyIndexed, isScalar, placeOf, type Scalar } from './indexed-properties.ts';
 import { compareNumbers, type JsonObject, ownProperty, splitObject } from './json-text.ts';
 
 /** A scalar to compare with, and its text, which says more of a number. */
@@ -57,6 +57,25 @@ export function matches(filter: CheckedFilter, event: FilteredEvent): boolean {
   const object: JsonObject = JSON.parse(event.properties);
   return conditions.every((condition) => holds(condition, object, event.properties));
 }
+
+/**
+ * Whether the indexed fields of an event alone say if it is meant. A text is not exact where others
+ * have the same index form, and a number's decimals are only in the properties.
+ */
+export function isExact({ conditions }: CheckedFilter): boolean {
+  return conditions.every(
+    ({ name, operator, operands }) =>
+      placeOf(name) !== undefined &&
+      equalities.has(operator) &&
+      operands.every(({ value }) => isExactlyIndexed(value)),
+  );
+}
+
+/** Equality to one or several values: what an index finds. */
+export const equalities: ReadonlySet<PropertyOperator> = new Set<PropertyOperator>([
+  PropertyOperator.PROPERTY_OPERATOR_EQUAL,
+  PropertyOperator.PROPERTY_OPERATOR_IN,
+]);
 
 function conditionOf(
   { name, operator, values }: PropertyFilter,

@@ -20,6 +20,19 @@ export function indexable(value: Scalar): Scalar {
   return typeof value === 'string' ? value.slice(0, indexedTextMax).toWellFormed() : value;
 }
 
+/** Whether no other scalar has the same indexed form. Numbers that differ may round to one. */
+export function isExactlyIndexed(value: Scalar): boolean {
+  if (typeof value === 'number') return false;
+  // U+FFFD also stands for a lone surrogate.
+  return typeof value !== 'string' || (value.length < indexedTextMax && !value.includes('\ufffd'));
+}
+
+/** The place of a property's index; undefined where it has none. */
+export function placeOf(name: string): number | undefined {
+  const place = (indexedProperties as readonly string[]).indexOf(name);
+  return place < 0 ? undefined : place;
+}
+
 export function isScalar(value: unknown): value is Scalar {
   return value === null || ['string', 'number', 'boolean'].includes(typeof value);
 }

@@ -1,0 +1,92 @@
+import { errors } from '@silo/errors/errors.ts';
+import { encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import {
+  CountEventsRequest,
+  type CountEventsResponse,
+  CountGrouping,
+  type EventCount,
+} from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
+import type { Grouping, GroupKey } from '../rules/events/counting.ts';
+import { checkFilter } from '../rules/events/filter.ts';
+import type { EventCounts } from '../store/event-counts.ts';
+import type { ProjectStore } from '../store/projects.ts';
+import { eventPosition, positionTexts } from './shared/event-position.ts';
+import { positionOf } from './shared/page-position.ts';
+
+type Uses = { counts: EventCounts; projects: Pick<ProjectStore, 'get'> };
+
+export async function countEvents(
+  request: CountEventsRequest,
+  call: Call,
+  { counts, projects }: Uses,
+): Promise<CountEventsResponse> {
+  const projectId = targetProject(call).id;
+  const filter = checkFilter(request.filter);
+  checkProperty(request);
+  const grouping = await groupingOf(request, call, projects);
+  const timeZone = 'timeZone' in grouping ? grouping.timeZone : '';
+  const { accountId } = keyCaller(call).key;
+  const query = ['CountEvents', projectId, accountId, timeZone, textOf(request)];
+  const after = eventPosition(positionOf(query, request.pageToken, 2));
+  const wanted = { grouping, after, size: pageSizeOf(request.pageSize) };
+  const { groups, total, others, absent, next } = await counts.count(
+    projectId,
+    filter,
+    wanted,
+    call.signal,
+  );
+  return {
+    counts: groups.map(({ key, count }) => countMessage(grouping, key, count)),
+    totalCount: total,
+    othersCount: others,
+    absentCount: absent,
+    timeZone,
+    nextPageToken: next ? encodePageToken(query, positionTexts(next)) : '',
+  };
+}
+
+function checkProperty({ grouping, property }: CountEventsRequest): void {
+  const isNeeded = grouping === CountGrouping.COUNT_GROUPING_PROPERTY;
+  if ((property !== '') === isNeeded) return;
+  const description = `must ${isNeeded ? '' : 'not '}be set for this grouping`;
+  throw errors.invalidField([{ field: 'property', description }]);
+}
+
+async function groupingOf(
+  { grouping, property }: CountEventsRequest,
+  call: Call,
+  projects: Uses['projects'],
+): Promise<Grouping> {
+  switch (grouping) {
+    case CountGrouping.COUNT_GROUPING_HOUR:
+    case CountGrouping.COUNT_GROUPING_DAY: {
+      const { id, fact } = targetProject(call);
+      const project = await projects.get(fact.organizationId, id, call.signal);
+      if (project === undefined) throw errors.projectNotFound(id);
+      const by = grouping === CountGrouping.COUNT_GROUPING_DAY ? 'day' : 'hour';
+      return { by, timeZone: project.settings.timeZone };
+    }
+    case CountGrouping.COUNT_GROUPING_NAME:
+      return { by: 'name' };
+    case CountGrouping.COUNT_GROUPING_PROPERTY:
+      return { by: 'property', property };
+    case CountGrouping.COUNT_GROUPING_UNSPECIFIED:
+      return { by: 'total' };
+  }
+}
+
+/** What is counted as its canonical bytes are: what a page token is bound to. */
+function textOf(request: CountEventsRequest): string {
+  const counted = { ...request, pageSize: 0, pageToken: '' };
+  return Buffer.from(CountEventsRequest.encode(counted).finish()).toString('base64');
+}
+
+function countMessage({ by }: Grouping, key: GroupKey, count: number): EventCount {
+  return {
+    startTime: key instanceof Date ? key : undefined,
+    name: by === 'name' ? String(key) : '',
+    value: by === 'property' ? JSON.stringify(key) : '',
+    count,
+  };
+}

@@ -1,0 +1,114 @@
+import { Temporal } from 'temporal-polyfill';
+import { indexable, isScalar, type Scalar } from './indexed-properties.ts';
+
+/** By what events are counted. */
+export type Grouping =
+  | { by: 'total' }
+  | { by: 'hour' | 'day'; timeZone: string }
+  | { by: 'name' }
+  /** By the value of the property of this name. */
+  | { by: 'property'; property: string };
+
+/** What a group is of: the start of its hour or day, a name, or a value. Null: of the value null. */
+export type GroupKey = Date | Scalar;
+
+/** The counts of a part of the events that match. */
+export type Counts = {
+  /** Hours and days from the newest on; all else from the largest on. */
+  groups: { key: GroupKey; count: number }[];
+  total: number;
+  /** In groups too small to be listed. */
+  others: number;
+  /** In no group. */
+  absent: number;
+};
+
+/**
+ * Adds up the counts of one page of events, given from the newest to the oldest. A group of hours or
+ * days is a part of the page; of other groups those are listed that have most events.
+ */
+export class Tally {
+  readonly #grouping: Grouping;
+  readonly #groupsMax: number;
+  readonly #times: { key: Date; count: number }[] = [];
+  readonly #values = new Map<Scalar, number>();
+  #total = 0;
+  #absent = 0;
+
+  constructor(grouping: Grouping, groupsMax: number) {
+    this.#grouping = grouping;
+    this.#groupsMax = groupsMax;
+  }
+
+  /**
+   * Counts events of one instant; false, and counts nothing, where the hour or day would be one too
+   * many for the page.
+   */
+  addAt(time: Date, count: number): boolean {
+    let last = this.#times.at(-1);
+    if (last === undefined || time < last.key) {
+      if (this.#times.length === this.#groupsMax) return false;
+      last = { key: this.#startOf(time), count: 0 };
+      this.#times.push(last);
+    }
+    last.count += count;
+    this.#total += count;
+    return true;
+  }
+
+  /** Counts events of one name or value; undefined: they have none. */
+  addValue(value: Scalar | undefined, count: number): void {
+    this.#total += count;
+    if (value === undefined) this.#absent += count;
+    else this.#values.set(value, (this.#values.get(value) ?? 0) + count);
+  }
+
+  /** The hour or day that was begun last; undefined: none. */
+  get oldestGroup(): Date | undefined {
+    return this.#times.at(-1)?.key;
+  }
+
+  counts(): Counts {
+    const [total, absent] = [this.#total, this.#absent];
+    switch (this.#grouping.by) {
+      case 'total':
+        return { groups: [], total, others: 0, absent: 0 };
+      case 'hour':
+      case 'day':
+        return { groups: this.#times, total, others: 0, absent: 0 };
+      case 'name':
+      case 'property': {
+        const sorted = [...this.#values].sort(([, a], [, b]) => b - a);
+        const groups = sorted.slice(0, this.#groupsMax).map(([key, count]) => ({ key, count }));
+        const listed = groups.reduce((sum, { count }) => sum + count, 0);
+        return { groups, total, others: total - absent - listed, absent };
+      }
+    }
+  }
+
+  #startOf(time: Date): Date {
+    const { by } = this.#grouping;
+    if (by !== 'hour' && by !== 'day') throw new TypeError(`counts by ${by} have no times`);
+    return startOf(by, time, this.#grouping.timeZone);
+  }
+}
+
+/** The value by which an event is counted: as it would be indexed. Undefined: by none. */
+export function countedValue(value: unknown): Scalar | undefined {
+  return isScalar(value) ? indexable(value) : undefined;
+}
+
+/**
+ * The start of an instant's hour or day in a time zone. Days have 23 to 25 hours where the clocks
+ * change; an hour that the clocks repeat is two, and one that they change by half is longer or shorter.
+ * @internal Exported for tests.
+ */
+export function startOf(unit: 'hour' | 'day', time: Date, timeZone: string): Date {
+  const instant = Temporal.Instant.fromEpochMilliseconds(time.getTime());
+  const zoned = instant.toZonedDateTimeISO(timeZone);
+  const start =
+    unit === 'day'
+      ? zoned.startOfDay()
+      : zoned.round({ smallestUnit: 'hour', roundingMode: 'floor' });
+  return new Date(start.epochMilliseconds);
+}

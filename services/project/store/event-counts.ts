@@ -1,0 +1,212 @@
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { Binary, type Collection, type Db, type Document } from 'mongodb';
+import { type Counts, countedValue, type Grouping, Tally } from '../rules/events/counting.ts';
+import { type CheckedFilter, isExact, matches } from '../rules/events/filter.ts';
+import { indexable, isScalar, placeOf, type Scalar } from '../rules/events/indexed-properties.ts';
+import { parseObject } from '../rules/events/json-text.ts';
+import { uuidText } from '../rules/events/uuid.ts';
+import {
+  bytesOf,
+  type CapturedEventDocument,
+  collectionName,
+  indexedValue,
+} from './captured-events.ts';
+import {
+  type EventPosition,
+  type EventQuery,
+  eventQueries,
+  openCursors,
+  scan,
+  storedEvent,
+} from './event-queries.ts';
+
+/** How many events one page of counts looks at where MongoDB counts, without their properties. */
+const countedMax = 50_000;
+/** Every offset of a time zone is a multiple of this since 1980 (a test asks Intl). */
+const binMs = 15 * 60 * 1000;
+const binsSince = new Date('1980-01-01T00:00:00Z');
+const firstUuid = '00000000-0000-0000-0000-000000000000';
+
+/** The counts of a page of events, and where the next one begins; undefined: there is none. */
+export type CountsPage = Counts & { next: EventPosition | undefined };
+
+type Wanted = {
+  grouping: Grouping;
+  after: EventPosition | undefined;
+  /** How many groups are listed. */
+  size: number;
+};
+
+/** Some events of one group, as MongoDB counts them. */
+type Row = {
+  _id: Date | Scalar | Binary | Uint8Array;
+  count: number;
+  /** Looked at. */
+  scanned: number;
+  /** The oldest of them. */
+  last: { time: Date; uuid: Binary };
+};
+
+/** Counts captured events. Every method counts one project's. */
+export type EventCounts = ReturnType<typeof createEventCounts>;
+
+export function createEventCounts(db: Db) {
+  const events: Collection<CapturedEventDocument> = db.collection(
+    collectionName,
+    collectionOptions,
+  );
+
+  /** MongoDB counts, by indexes and fields. */
+  const countThere = async (
+    projectId: string,
+    filter: CheckedFilter,
+    { grouping, after, size }: Wanted,
+    signal: AbortSignal,
+  ): Promise<CountsPage> => {
+    const rows: Row[] = [];
+    let left = countedMax;
+    for (const query of eventQueries(projectId, filter, after)) {
+      const pipeline = countPipeline(query, filter, grouping, left);
+      const counted = events.aggregate<Row>(pipeline, { ...bounded, hint: query.hint });
+      const found = await reading(counted.toArray(), signal);
+      left -= found.reduce((sum, { scanned }) => sum + scanned, 0);
+      rows.push(...found);
+      if (left === 0) break;
+    }
+    const tally = new Tally(grouping, size);
+    const cut = addRows(tally, rows, grouping);
+    return { ...tally.counts(), next: cut ?? (left === 0 ? oldestOf(rows) : undefined) };
+  };
+
+  /** Events are compared in the process, with their properties. */
+  const countHere = async (
+    projectId: string,
+    filter: CheckedFilter,
+    { grouping, after, size }: Wanted,
+    signal: AbortSignal,
+  ): Promise<CountsPage> => {
+    const tally = new Tally(grouping, size);
+    const take = (document: CapturedEventDocument) => {
+      const event = storedEvent(document);
+      if (!matches(filter, event)) return true;
+      if (grouping.by === 'hour' || grouping.by === 'day') return tally.addAt(event.time, 1);
+      tally.addValue(groupValueOf(event, grouping), 1);
+      return true;
+    };
+    const cursors = openCursors(events, eventQueries(projectId, filter, after));
+    const next = await reading(scan(cursors, take), signal);
+    return { ...tally.counts(), next };
+  };
+
+  return {
+    /** The counts of the events that match, from a place on, newest first, as far as a page goes. */
+    async count(
+      projectId: string,
+      filter: CheckedFilter,
+      wanted: Wanted,
+      signal: AbortSignal,
+    ): Promise<CountsPage> {
+      const isThere = isExact(filter) && groupedBy(wanted.grouping) !== undefined;
+      return await (isThere ? countThere : countHere)(projectId, filter, wanted, signal);
+    },
+  };
+}
+
+/**
+ * One row for each group of the first `limit` events that a query finds.
+ * @internal Exported for tests.
+ */
+export function countPipeline(
+  { query, sort }: EventQuery,
+  filter: CheckedFilter,
+  grouping: Grouping,
+  limit: number,
+): Document[] {
+  return [
+    { $match: query },
+    { $sort: sort },
+    { $limit: limit },
+    {
+      $group: {
+        _id: groupedBy(grouping),
+        count: { $sum: { $cond: [{ $and: conditionsOf(filter) }, 1, 0] } },
+        scanned: { $sum: 1 },
+        last: { $last: { time: '$time', uuid: '$_id.uuid' } },
+      },
+    },
+  ];
+}
+
+/** What MongoDB groups by; undefined: by what only the properties' text says. */
+function groupedBy(grouping: Grouping): unknown {
+  switch (grouping.by) {
+    case 'total':
+      return null;
+    case 'hour':
+    case 'day': {
+      const bin = { $subtract: ['$time', { $mod: [{ $toLong: '$time' }, binMs] }] };
+      return { $cond: [{ $lt: ['$time', binsSince] }, '$time', bin] };
+    }
+    case 'name':
+      return '$name';
+    case 'property': {
+      const place = placeOf(grouping.property);
+      return place === undefined ? undefined : `$x${place}`;
+    }
+  }
+}
+
+/** What the query's index may not have said. Texts of the filter stand only where values do. */
+function conditionsOf({ names, distinctId, conditions }: CheckedFilter): Document[] {
+  const among = (field: string, values: unknown[]) => ({ $in: [field, { $literal: values }] });
+  return [
+    ...(names.length > 0 ? [among('$name', names)] : []),
+    ...(distinctId === undefined ? [] : [among('$distinctId', [distinctId])]),
+    ...conditions.map(({ name, operands }) => {
+      const values = operands.map(({ value }) => indexedValue(indexable(value)));
+      return among(`$x${placeOf(name)}`, values);
+    }),
+  ];
+}
+
+/** Adds them up. Answers where the next page begins if the tally has no room for all. */
+function addRows(tally: Tally, rows: readonly Row[], { by }: Grouping): EventPosition | undefined {
+  if (by !== 'hour' && by !== 'day') {
+    for (const { _id, count } of rows) if (count > 0) tally.addValue(valueIn(_id), count);
+    return undefined;
+  }
+  const bins = rows.flatMap(({ _id, count }) =>
+    _id instanceof Date && count > 0 ? [{ time: _id, count }] : [],
+  );
+  for (const { time, count } of bins.sort((a, b) => b.time.getTime() - a.time.getTime())) {
+    if (!tally.addAt(time, count)) return { time: tally.oldestGroup ?? time, uuid: firstUuid };
+  }
+  return undefined;
+}
+
+/** A field that is absent is null; the value null is an empty binary. */
+function valueIn(id: Row['_id']): Scalar | undefined {
+  if (id instanceof Binary || id instanceof Uint8Array) return null;
+  return isScalar(id) && id !== null ? id : undefined;
+}
+
+function oldestOf(rows: readonly Row[]): EventPosition | undefined {
+  const places = rows.map(({ last: { time, uuid } }) => ({ time, uuid: uuidText(bytesOf(uuid)) }));
+  return places.reduce<EventPosition | undefined>((oldest, place) => {
+    if (oldest === undefined) return place;
+    const isOlder =
+      place.time.getTime() - oldest.time.getTime() || (place.uuid < oldest.uuid ? -1 : 1);
+    return isOlder < 0 ? place : oldest;
+  }, undefined);
+}
+
+function groupValueOf(
+  { name, properties }: { name: string; properties: string },
+  grouping: Grouping,
+): Scalar | undefined {
+  if (grouping.by === 'name') return name;
+  if (grouping.by !== 'property') return undefined;
+  const object = parseObject(properties);
+  if (object === undefined || !Object.hasOwn(object, grouping.property)) return undefined;
+  return countedValue(object[grouping.property]);
+}
