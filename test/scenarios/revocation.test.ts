@@ -4,7 +4,8 @@ import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts
 import { loadImage, siloMethods } from '@silo/protos/image.ts';
 import { refused } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
-import { harmless, revocations } from './revocations.ts';
+import { harmless } from './harmless-changes.ts';
+import { revocations } from './revocations.ts';
 import { addSilentGuard, present, scenarios } from './support.ts';
 
 const test = scenarios();

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { ReasonName } from '@silo/errors/reason-name.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
@@ -33,7 +32,7 @@ type Revocation = {
   prepare(silo: TestSilo): Promise<Revocable>;
 };
 
-const { LEVEL_ADMIN, LEVEL_MEMBER, LEVEL_OWNER } = Level;
+const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
 const etag = '';
 const hidden = ['ORGANIZATION_NOT_FOUND', 'PROJECT_NOT_FOUND'] as const;
 
@@ -112,7 +111,7 @@ function adminActs(silo: TestSilo, key: string, { organizationId, projectId }: P
 }
 
 /** Ada's organization, with a project that is not its last, and Bob in it. */
-async function team(silo: TestSilo, level: Level = LEVEL_MEMBER) {
+export async function team(silo: TestSilo, level: Level = LEVEL_MEMBER) {
   const [ada, bob] = await Promise.all([silo.signUp('Ada'), silo.signUp('Bob')]);
   const organizationId = ada.organization.id;
   await choosePlan(ada.api, organizationId);
@@ -345,72 +344,3 @@ export const revocations: Record<string, Revocation> = {
     },
   },
 };
-
-/** A change by a method of the table that takes access from nobody, and one that does it again. */
-type Harmless = {
-  what: string;
-  prepare(silo: TestSilo): Promise<{
-    /** Takes nothing away. */
-    keep(): Promise<{ propagation: Propagation | undefined }>;
-    /** Takes away what is gone already. */
-    again(): Promise<{ propagation: Propagation | undefined }>;
-  }>;
-};
-
-export const harmless: Harmless[] = [
-  {
-    what: 'a key that is renamed or widened',
-    prepare: async (silo) => {
-      const { api } = await silo.signUp();
-      const scopes = ['project:read'];
-      const { apiKey } = await createKey(api, { scopes });
-      const update = (fields: Parameters<typeof keyMessage>[0], updateMask: string[]) =>
-        api.apiKeys.updateApiKey({
-          ...{ apiKey: keyMessage({ id: apiKey.id, ...fields }), updateMask, requestId: '' },
-        });
-      const wider = ['project:write'];
-      return {
-        keep: async () => {
-          await update({ name: 'other' }, ['name']);
-          return await update({ scopes: wider }, ['scopes']);
-        },
-        again: () => update({ scopes: wider }, ['scopes']),
-      };
-    },
-  },
-  {
-    what: 'a member who is raised',
-    prepare: async (silo) => {
-      const { ada, bob, organizationId } = await team(silo);
-      const update = (level: Level) => {
-        const member = Member.fromPartial({ organizationId, accountId: bob.account.id, level });
-        const request = { member, updateMask: undefined, requestId: '' };
-        return ada.api.organizations.updateMember(request);
-      };
-      return { keep: () => update(LEVEL_OWNER), again: () => update(LEVEL_OWNER) };
-    },
-  },
-  {
-    what: 'an organization that is renamed or lets members create projects',
-    prepare: async (silo) => {
-      const { api, organization } = await silo.signUp();
-      const update = (fields: Partial<Organization>, updateMask: string[]) =>
-        api.organizations.updateOrganization({
-          organization: Organization.fromPartial({ id: organization.id, ...fields }),
-          ...{ updateMask, requestId: randomUUID() },
-        });
-      const policy = ['members_may_create_projects'];
-      return {
-        keep: async () => {
-          await update({ membersMayCreateProjects: false }, policy);
-          await update({ name: 'Other' }, ['name']);
-          return await update({ membersMayCreateProjects: true }, policy);
-        },
-        again: async () => {
-          await update({ membersMayCreateProjects: false }, policy);
-          return await update({ membersMayCreateProjects: false }, policy);
-        },
-      };
-    },
-  },
-];
