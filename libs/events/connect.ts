@@ -2,7 +2,7 @@ import { systemSleep } from '@silo/runtime/clock.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { equalJitterMs } from '@silo/runtime/random.ts';
-import { type ConnectionOptions, connect, Events, type NatsConnection } from 'nats';
+import { type ConnectionOptions, connect, ErrorCode, Events, type NatsConnection } from 'nats';
 import { Flag, type Subscribable } from './health.ts';
 import { type NatsServers, natsOptions } from './nats-options.ts';
 
@@ -94,7 +94,7 @@ class Link implements NatsLink {
       } catch (error) {
         if (signal.aborted) break;
         failures++;
-        log.warn({ name, failures, err: error }, 'NATS is not reachable');
+        log.warn({ name, failures, err: error }, reasonOf(error));
       }
       await systemSleep(equalJitterMs(failures + 1, backoff), signal).catch(() => {});
     }
@@ -154,6 +154,21 @@ class Link implements NatsLink {
     this.#losses++;
     this.connected.set(false);
   }
+}
+
+/** Codes of Node for a certificate that it does not accept. */
+const certificateCode = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_)/;
+
+/** In the terms of our settings: Node's messages name options of Node, and nats.js says only `tls`. */
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (certificateCode.test(code)) {
+    return 'NATS is refused: its certificate is not valid for its address and the CA in NATS_TLS_CA';
+  }
+  if (code === ErrorCode.ServerOptionNotAvailable) {
+    return 'NATS is refused: it offers no TLS, which NATS_URL or NATS_TLS_CA demands';
+  }
+  return 'NATS is not reachable';
 }
 
 function connectionOptions(options: Options): ConnectionOptions {

@@ -48,9 +48,19 @@ export type TestSilo = AsyncDisposable &
 type Settings = Partial<
   Pick<
     ServiceConfig,
-    'signup' | 'natsUrl' | 'leaseMs' | 'leaseRenewMs' | keyof typeof generousLimits
+    | 'signup'
+    | 'natsUrl'
+    | 'natsTlsCa'
+    | 'natsStream'
+    | 'natsSubjectPrefix'
+    | 'leaseMs'
+    | 'leaseRenewMs'
+    | keyof typeof generousLimits
   >
->;
+> & {
+  /** Where each service has a user of its own, instead of `natsUrl`. */
+  natsUrlOf?: (name: ServiceName) => string;
+};
 
 /** Starts the four services; disposing stops them and drops their databases. */
 export async function startTestSilo(settings: Settings = {}): Promise<TestSilo> {
@@ -66,9 +76,14 @@ export async function startTestSilo(settings: Settings = {}): Promise<TestSilo> 
 }
 
 /** A deployment whose services the test starts. */
-export async function prepareTestSilo(settings: Settings = {}): Promise<TestSilo> {
+export async function prepareTestSilo({
+  natsUrlOf,
+  ...settings
+}: Settings = {}): Promise<TestSilo> {
   const id = randomBytes(4).toString('hex');
-  const shared = {
+  const shared: Omit<ServiceConfig, `${string}Address` | 'tlsCa' | 'tlsCert' | 'tlsKey'> & {
+    metricsAddress: undefined;
+  } = {
     region: 'us',
     mongodbUrl: required('MONGODB_URL'),
     mongodbDatabasePrefix: `test_${id}`,
@@ -84,7 +99,8 @@ export async function prepareTestSilo(settings: Settings = {}): Promise<TestSilo
     logLevel: 'silent',
     metricsAddress: undefined,
     ...generousLimits,
-  } as const;
+    ...settings,
+  };
   const addresses = await chooseAddresses();
   // Of two replicas: where one does not answer, the other does.
   const secondToken = `127.0.0.1:${await freePort()}`;
@@ -98,6 +114,7 @@ export async function prepareTestSilo(settings: Settings = {}): Promise<TestSilo
     const tls = certificate(`service-${name}`);
     const config: ServiceConfig = {
       ...shared,
+      natsUrl: natsUrlOf?.(name) ?? shared.natsUrl,
       publicAddress: hostPortOf(publicAddress),
       internalAddress: hostPortOf(internalAddress),
       ...{ tlsCa: tls.ca, tlsCert: tls.cert, tlsKey: tls.key },
@@ -105,7 +122,6 @@ export async function prepareTestSilo(settings: Settings = {}): Promise<TestSilo
       projectInternalAddress: addresses.project.internal,
       tokenInternalAddress: tokenTarget,
       billingInternalAddress: addresses.billing.internal,
-      ...settings,
     };
     return startService(definitions[name], config, {
       log: silentLogger(),
@@ -136,7 +152,7 @@ export async function prepareTestSilo(settings: Settings = {}): Promise<TestSilo
   return {
     ...clients,
     databasePrefix: shared.mongodbDatabasePrefix,
-    natsUrl: settings.natsUrl ?? shared.natsUrl,
+    natsUrl: shared.natsUrl,
     natsStream: shared.natsStream,
     natsSubjectPrefix: shared.natsSubjectPrefix,
     mongo,

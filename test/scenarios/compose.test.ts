@@ -6,33 +6,19 @@ import { promisify } from 'node:util';
 import { createContext, runInContext } from 'node:vm';
 import { startMongod } from '@silo/embedded/mongod.ts';
 import { natsAccounts, natsUsers } from '@silo/embedded/nats-users.ts';
-import { freePort } from '@silo/embedded/ports.ts';
-import { startProcess } from '@silo/embedded/processes.ts';
 import { natsOptions } from '@silo/events/nats-options.ts';
 import test, { type ExecutionContext } from 'ava';
 import { type Document, MongoClient } from 'mongodb';
 import { connect } from 'nats';
+import { deploy, makePasswords, startComposeNats } from '../harness/compose-nats.ts';
 import { required } from '../harness/environment.ts';
-import { eventually } from '../harness/eventually.ts';
 
-const root = join(import.meta.dirname, '..', '..');
-const deploy = join(root, 'deploy');
+const root = join(deploy, '..');
 
 async function temporaryDirectory(t: ExecutionContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'silo-compose-'));
   t.teardown(() => rm(directory, { recursive: true, force: true }));
   return directory;
-}
-
-/** What docker compose reads from `.env`. */
-async function makePasswords(): Promise<Record<string, string>> {
-  const { stdout } = await promisify(execFile)(join(deploy, 'passwords.sh'));
-  return Object.fromEntries(
-    stdout
-      .trim()
-      .split('\n')
-      .map((line) => line.split('=')),
-  );
 }
 
 test('the users of NATS in compose are those of npm start', async (t) => {
@@ -48,32 +34,15 @@ test('compose demands each password that its files name', async (t) => {
 });
 
 test('nats-server takes the configuration of compose, and its users have their rights', async (t) => {
-  const directory = await temporaryDirectory(t);
-  const passwords = await makePasswords();
-  const port = await freePort();
-  const server = await startProcess({
-    name: 'nats-server',
-    command: required('NATS_SERVER_BINARY'),
-    args: [
-      ...['--config', join(deploy, 'nats-server.conf'), '--store_dir', join(directory, 'data')],
-      ...['--addr', '127.0.0.1', '--port', String(port)],
-    ],
-    directory,
-    logFile: join(directory, 'nats-server.log'),
-    environment: passwords,
-  });
-  t.teardown(() => server.stop());
-  const open = async (user: string, password: string | undefined) => {
-    const url = `nats://${user}:${password}@127.0.0.1:${port}`;
-    return await connect({ ...natsOptions({ url }), reconnect: false });
-  };
+  const { urlOf } = await startComposeNats(t);
+  const open = (url: string) => connect({ ...natsOptions({ url }), reconnect: false });
   for (const user of natsUsers) {
-    const password = passwords[`NATS_${user.toUpperCase()}_PASSWORD`];
-    const connection = await eventually(() => open(user, password));
+    const connection = await open(urlOf(user));
     await connection.close();
-    await t.throwsAsync(open(user, 'wrong'), { code: 'AUTHORIZATION_VIOLATION' });
+    const wrong = open(urlOf(user, { password: 'wrong' }));
+    await t.throwsAsync(wrong, { code: 'AUTHORIZATION_VIOLATION' });
   }
-  const subscriber = await open('subscriber', passwords.NATS_SUBSCRIBER_PASSWORD);
+  const subscriber = await open(urlOf('subscriber'));
   const refused = Promise.withResolvers<unknown>();
   const watch = async () => {
     for await (const status of subscriber.status()) refused.resolve(status.permissionContext);
