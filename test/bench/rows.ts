@@ -3,6 +3,7 @@ import { abuse } from './rows/abuse.ts';
 import { acknowledgements } from './rows/acknowledgements.ts';
 import { answeredFromMemory } from './rows/answered-from-memory.ts';
 import { batch500 } from './rows/batch-500.ts';
+import { captureGrpc } from './rows/capture-grpc.ts';
 import { createProject } from './rows/create-project.ts';
 import { emptyRpc } from './rows/empty-rpc.ts';
 import { moveProject } from './rows/move-project.ts';
@@ -26,6 +27,7 @@ export const rows: readonly Row[] = [
   ...moveWithPlan,
   batch500,
   ...createProject,
+  captureGrpc,
   ...abuse,
   ...resources,
 ];

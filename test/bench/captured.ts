@@ -1,0 +1,140 @@
+import { randomUUID } from 'node:crypto';
+import type { Silo } from '@silo/embedded/silo.ts';
+import {
+  CaptureResult,
+  EventServiceClient,
+} from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { type CallOptions, type Connected, connect, createChannel } from '@silo/rpc/client.ts';
+import { Binary, type Collection, type Db, type Document, MongoClient } from 'mongodb';
+import type { Live } from './live.ts';
+import { webEvents } from './web-events.ts';
+
+const collectionName = 'captured_events';
+const callDeadlineMs = 20_000;
+const batchSize = 1_000;
+
+/** A stored event: what a floor's events are copies of. */
+export type StoredEvent = Document & { _id: { project: string; uuid: Binary }; time: Date };
+
+export type EventClient = Disposable & Connected<EventServiceClient>;
+
+/** The service's events over public gRPC, on one connection. Each call names its caller by `as`. */
+export function eventClient({ endpoints }: Silo): EventClient {
+  const { ca, services } = endpoints;
+  const channel = createChannel(services.project.public, { ca });
+  const options = { refusals: true, deadlineMs: callDeadlineMs };
+  const client = connect(EventServiceClient, channel, options);
+  return { ...client, [Symbol.dispose]: () => channel.close() };
+}
+
+/** Calls with a project token or an API key. */
+export function as(credential: string): CallOptions {
+  return { metadata: { authorization: `Bearer ${credential}` } };
+}
+
+/** The stored documents of events that are captured for it, in the project of the token. */
+export async function captureSamples(
+  silo: Silo,
+  live: Live,
+  { projectId, projectToken }: { projectId: string; projectToken: string },
+  count: number,
+): Promise<StoredEvent[]> {
+  using client = eventClient(silo);
+  for (let left = count; left > 0; left -= batchSize) {
+    const events = webEvents(Math.min(left, batchSize), left);
+    const { outcomes } = await client.captureEvents(
+      { events, superProperties: '' },
+      as(projectToken),
+    );
+    if (outcomes.some(({ result }) => result !== CaptureResult.CAPTURE_RESULT_STORED)) {
+      throw new Error('not all events were stored');
+    }
+  }
+  return await live
+    .collection<StoredEvent>('project', collectionName)
+    .find({ '_id.project': projectId })
+    .limit(count)
+    .toArray();
+}
+
+/** A copy of a stored event, as another event. */
+export function copyOf(sample: StoredEvent, project: string, time = new Date()): StoredEvent {
+  const uuid = new Binary(
+    Buffer.from(randomUUID().replaceAll('-', ''), 'hex'),
+    Binary.SUBTYPE_UUID,
+  );
+  return { ...sample, _id: { project, uuid }, time };
+}
+
+/** MongoDB without anything of ours, for the floors of rows about events. */
+export class BareEvents implements AsyncDisposable {
+  readonly #client: MongoClient;
+  readonly #db: Db;
+
+  private constructor(client: MongoClient, database: string) {
+    this.#client = client;
+    this.#db = client.db(database);
+  }
+
+  static async open(url: string, database: string): Promise<BareEvents> {
+    const client = new MongoClient(url, { readConcern: { level: 'majority' } });
+    await client.connect();
+    return new BareEvents(client, database);
+  }
+
+  get collection(): Collection<StoredEvent> {
+    return this.#db.collection(collectionName);
+  }
+
+  /** Makes the collection, with the indexes of another one. */
+  async createLike(other: Collection<StoredEvent>): Promise<void> {
+    await this.#db.createCollection(collectionName);
+    const indexes = await other.listIndexes().toArray();
+    await this.collection.createIndexes(
+      indexes.map(({ key, name, v: _, ...options }) => ({ key, name, ...options })),
+    );
+  }
+
+  /** Stores events as durably as a capture does. */
+  async insert(events: StoredEvent[]): Promise<void> {
+    const writeConcern = { w: 'majority', journal: true } as const;
+    await this.collection.insertMany(events, { ordered: false, writeConcern });
+  }
+
+  /** Stores events as fast as the server takes them: for what is there before a row begins. */
+  async load(events: Iterable<StoredEvent>): Promise<void> {
+    const waiting = events[Symbol.iterator]();
+    const loadBatches = async () => {
+      for (;;) {
+        const batch = [...take(waiting, batchSize)];
+        if (batch.length === 0) return;
+        await this.collection.insertMany(batch, {
+          ordered: false,
+          writeConcern: { w: 1, journal: false },
+        });
+      }
+    };
+    await Promise.all([loadBatches(), loadBatches()]);
+  }
+
+  /** What an event takes on disk, once the server has written all: its document and its indexes. */
+  async bytesPerEvent(): Promise<{ document: number; indexes: number }> {
+    await this.#client.db('admin').command({ fsync: 1 });
+    const { count, storageSize, totalIndexSize } = await this.#db.command({
+      collStats: collectionName,
+    });
+    return { document: storageSize / count, indexes: totalIndexSize / count };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#client.close();
+  }
+}
+
+function* take<T>(values: Iterator<T>, count: number): Generator<T> {
+  for (let taken = 0; taken < count; taken++) {
+    const { done, value } = values.next();
+    if (done) return;
+    yield value;
+  }
+}
