@@ -20,6 +20,8 @@ const manyCalls = '1000000000';
 /** What rows measure on. Each part is started when the first row asks for it. */
 export class Bench implements AsyncDisposable {
   readonly directory: string;
+  /** How many events rows about stored events query; undefined: as many as each row says. */
+  readonly events: number | undefined;
   readonly #started = new AsyncDisposableStack();
   #mongod: Promise<Mongod> | undefined;
   #nats: Promise<NatsServer> | undefined;
@@ -28,8 +30,12 @@ export class Bench implements AsyncDisposable {
   #againstBuild: Promise<string> | undefined;
 
   /** `directory` holds everything that the run leaves behind; `against` is a commit. */
-  constructor(directory: string, against?: string) {
+  constructor(
+    directory: string,
+    { against, events }: { against?: string | undefined; events?: number | undefined } = {},
+  ) {
     this.directory = directory;
+    this.events = events;
     this.#against = against;
   }
 

@@ -4,6 +4,7 @@
  * stands for all rows whose names begin with `abuse-`), `--list`,
  * `--against REV` (the commit whose build is the floor of `idle`, `memory` and `start`, which are
  * left out without it),
+ * `--events N` (how many events `query-host` and `query-growth` query, for a quick run),
  * `--json FILE` (writes the rows), `--strict` (a missed goal ends with exit code 1).
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -15,9 +16,12 @@ import { goalText, isReached, type Result, type Row, resultOf } from './row.ts';
 import { rows } from './rows.ts';
 import { headline, line } from './table.ts';
 
+const eventsMin = 100_000;
+
 const { values: options } = parseArgs({
   options: {
     against: { type: 'string' },
+    events: { type: 'string' },
     only: { type: 'string', multiple: true, default: [] },
     list: { type: 'boolean', default: false },
     json: { type: 'string' },
@@ -64,7 +68,10 @@ async function run(
   let crashed = 0;
   let missed = 0;
   try {
-    await using bench = new Bench(directory, options.against);
+    await using bench = new Bench(directory, {
+      against: options.against,
+      events: eventsOf(options.events),
+    });
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => void giveUp(bench, directory));
     }
@@ -86,6 +93,13 @@ async function run(
     await rm(directory, { recursive: true, force: true });
   }
   return { results, crashed, missed };
+}
+
+function eventsOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const events = Number(text);
+  if (Number.isSafeInteger(events) && events >= eventsMin) return events;
+  throw new RangeError(`--events takes a number of at least ${eventsMin}`);
 }
 
 /** Leaves nothing behind. */

@@ -12,6 +12,7 @@ import { webEvents } from './web-events.ts';
 const collectionName = 'captured_events';
 const callDeadlineMs = 20_000;
 const batchSize = 1_000;
+const spanMs = 30 * 24 * 60 * 60 * 1_000;
 
 /** A stored event: what a floor's events are copies of. */
 export type StoredEvent = Document & { _id: { project: string; uuid: Binary }; time: Date };
@@ -64,6 +65,23 @@ export function copyOf(sample: StoredEvent, project: string, time = new Date()):
     Binary.SUBTYPE_UUID,
   );
   return { ...sample, _id: { project, uuid }, time };
+}
+
+/** So many copies of samples in turn, of projects in turn, spread over the last 30 days in their order. */
+export function* copies(
+  samples: readonly StoredEvent[],
+  projectIds: readonly string[],
+  count: number,
+): Generator<StoredEvent> {
+  const startMs = Date.now() - spanMs;
+  for (let index = 0; index < count; index++) {
+    // Not in step: every project gets every sample.
+    const turn = Math.floor(index / projectIds.length);
+    const sample = samples[(index + turn) % samples.length];
+    const projectId = projectIds[index % projectIds.length];
+    if (sample === undefined || projectId === undefined) return;
+    yield copyOf(sample, projectId, new Date(startMs + (index / count) * spanMs));
+  }
 }
 
 /** MongoDB without anything of ours, for the floors of rows about events. */

@@ -9,6 +9,8 @@ import { emptyRpc } from './rows/empty-rpc.ts';
 import { moveProject } from './rows/move-project.ts';
 import { moveWithPlan } from './rows/move-with-plan.ts';
 import { mutations } from './rows/mutations.ts';
+import { queryGrowth } from './rows/query-growth.ts';
+import { queryHost } from './rows/query-host.ts';
 import { resources } from './rows/resources.ts';
 import { revoke } from './rows/revoke.ts';
 import { verifyInProcess } from './rows/verify-in-process.ts';
@@ -28,6 +30,8 @@ export const rows: readonly Row[] = [
   batch500,
   ...createProject,
   captureGrpc,
+  queryHost,
+  queryGrowth,
   ...abuse,
   ...resources,
 ];
