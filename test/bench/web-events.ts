@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { CapturedEvent } from '@silo/protos/gen/silo/project/v1/event_service.ts';
-import { type Random, seededRandom } from '@silo/runtime/random.ts';
+import { SeededRandom } from '../simulation/random.ts';
 
 const names = ['$pageview', '$autocapture', '$pageleave', 'signed up', 'plan changed'];
 const hosts = ['app.example.com', 'www.example.com', 'docs.example.com', 'eu.example.com'];
@@ -17,38 +17,38 @@ export const commonHost = 'app.example.com';
  * gives the same events, but for their UUIDs and times, which are new.
  */
 export function webEvents(count: number, seed = 1): CapturedEvent[] {
-  const random = seededRandom(seed);
+  const random = new SeededRandom(seed);
   return Array.from({ length: count }, () => webEvent(random));
 }
 
-function webEvent(random: Random): CapturedEvent {
-  const host = pick(hosts, random);
-  const page = pick(pages, random);
+function webEvent(random: SeededRandom): CapturedEvent {
+  const host = random.pick(hosts);
+  const page = random.pick(pages);
   const visitor = uuid(random);
   const properties = {
     $host: host,
     $current_url: `https://${host}${page}?session=${digits(6, random)}`,
     $pathname: page,
-    $browser: pick(browsers, random),
-    $browser_version: 100 + Math.floor(random() * 40),
-    $os: pick(systems, random),
-    $device_type: random() < 0.5 ? 'Desktop' : 'Mobile',
+    $browser: random.pick(browsers),
+    $browser_version: 100 + random.below(40),
+    $os: random.pick(systems),
+    $device_type: random.chance(0.5) ? 'Desktop' : 'Mobile',
     $screen_height: 1_080,
     $screen_width: 1_920,
-    $viewport_height: 600 + Math.floor(random() * 400),
-    $viewport_width: 1_200 + Math.floor(random() * 600),
+    $viewport_height: 600 + random.below(400),
+    $viewport_width: 1_200 + random.below(600),
     $lib: 'web',
     $lib_version: '1.268.4',
     $insert_id: uuid(random),
     $session_id: uuid(random),
     $referrer: '$direct',
-    $geoip_city_name: pick(cities, random),
+    $geoip_city_name: random.pick(cities),
     // Half of the events have an eighteenth.
-    ...(random() < 0.5 && { plan: random() < 0.5 ? 'free' : 'scale' }),
+    ...(random.chance(0.5) && { plan: random.chance(0.5) ? 'free' : 'scale' }),
   };
   return {
     uuid: randomUUID(),
-    name: pick(names, random),
+    name: random.pick(names),
     distinctId: visitor,
     timestamp: new Date().toISOString(),
     properties: JSON.stringify(properties),
@@ -67,14 +67,10 @@ export function jsonBytes({ name, distinctId, properties, ...rest }: CapturedEve
   return Buffer.byteLength(JSON.stringify({ ...sent, ...rest }));
 }
 
-function pick(values: readonly string[], random: Random): string {
-  return values[Math.floor(random() * values.length)] ?? '';
-}
-
-function uuid(random: Random): string {
+function uuid(random: SeededRandom): string {
   return [8, 4, 4, 4, 12].map((count) => digits(count, random)).join('-');
 }
 
-function digits(count: number, random: Random): string {
-  return Array.from({ length: count }, () => Math.floor(random() * 16).toString(16)).join('');
+function digits(count: number, random: SeededRandom): string {
+  return Array.from({ length: count }, () => random.below(16).toString(16)).join('');
 }
