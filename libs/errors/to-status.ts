@@ -23,6 +23,10 @@ export const statusSizeBytesMax = 4096;
 
 const textLengthMax = 240;
 const violationsMax = 40;
+/** So many encoded errors are kept, at most 1.5 MiB with their keys. */
+const encodedMax = 256;
+const contentLengthMax = 1_024;
+const encodedByContent = new Map<string, Buffer>();
 
 /** The error that a grpc-js handler returns. */
 export type StatusError = Pick<ServiceError, 'code' | 'details' | 'metadata'>;
@@ -34,7 +38,20 @@ export function toStatus(error: SiloError): StatusError {
   return { code: error.code, details: cutText(error.message), metadata };
 }
 
+// A flood of rejected calls gets few different errors, and encoding one is most of what its call costs.
 function encodeStatus(error: SiloError): Buffer {
+  const { code, reasonName, message, metadata, details } = error;
+  const content = JSON.stringify([code, reasonName, message, metadata, details]);
+  if (content.length > contentLengthMax) return encode(error);
+  const known = encodedByContent.get(content);
+  if (known !== undefined) return known;
+  const encoded = encode(error);
+  if (encodedByContent.size >= encodedMax) encodedByContent.clear();
+  encodedByContent.set(content, encoded);
+  return encoded;
+}
+
+function encode(error: SiloError): Buffer {
   let kept = violationsMax;
   for (;;) {
     const bytes = Status.encode({

@@ -62,6 +62,23 @@ test('a status is at most 4 KiB and reports how many violations it omits', (t) =
   t.is(decoded?.metadata.truncated, String(violations.length - kept));
 });
 
+test('an error that differs from an earlier one in any part is encoded as itself', (t) => {
+  const refusals = [
+    errors.rateLimited('address', 1_000),
+    errors.rateLimited('address', 2_000),
+    errors.rateLimited('account', 1_000),
+    errors.projectNotFound('prj_1'),
+    errors.projectNotFound('prj_2'),
+    errors.organizationNotFound('prj_1'),
+    errors.invalidField([{ field: 'a', description: 'b' }]),
+    errors.invalidField([{ field: 'a', description: 'c' }]),
+  ];
+  const encoded = () => refusals.map((refusal) => statusBytes(toStatus(refusal)).toString('hex'));
+  const first = encoded();
+  t.is(new Set(first).size, refusals.length);
+  t.deepEqual(encoded(), first);
+});
+
 test('texts of any length with any characters, including lone surrogates, are sent', (t) => {
   const sent = toStatus(errors.unknownMethod(`/${'\ud800😀'.repeat(5_000)}`));
   t.true(statusBytes(sent).length <= statusSizeBytesMax);
