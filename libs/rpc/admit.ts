@@ -12,7 +12,7 @@ import type { Arrival } from './front.ts';
 import type { PeerIdentity } from './identity.ts';
 import type { MethodRules } from './method-rules.ts';
 import type { Answered } from './mount.ts';
-import { refusalError } from './refusal.ts';
+import { refusalError, tooLarge } from './refusal.ts';
 import { findRepeat, type Ledger, type Repeat } from './repeat.ts';
 import { checkRepeat, type EndedKey, type FindEndedKey } from './repeat-access.ts';
 import { identify } from './request-identity.ts';
@@ -65,12 +65,11 @@ export async function admit(incoming: Incoming, options: AdmissionOptions): Prom
   }
 }
 
-/** A port takes as many bytes as its largest method may have: each method has its own bound. */
+/** Of a compressed request, only this knows the size: the front knows what its prefix states. */
 function refuseTooLarge({ rules, bytes, arrival }: Incoming): void {
   const isPublic = arrival.rates !== undefined;
   if (!isPublic || bytes.length <= rules.requestBytesMax) return;
-  const description = `the request has more than ${rules.requestBytesMax} bytes`;
-  throw errors.invalidField([{ field: '', description }]);
+  throw tooLarge(rules.requestBytesMax);
 }
 
 async function admitAnyone(incoming: Incoming, { ledger }: AdmissionOptions): Promise<Admitted> {

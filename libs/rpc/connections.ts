@@ -1,7 +1,9 @@
 import type { Http2SecureServer, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { networkOf } from './client-address.ts';
-import { prefaceTimeoutMs } from './limits.ts';
+import { receiveConnections } from './http2-servers.ts';
+import { handshakesPerTurn, prefaceTimeoutMs } from './limits.ts';
+import { PacedTurns } from './paced-turns.ts';
 
 /** One accepted connection of a port. */
 export type Connection = {
@@ -29,7 +31,8 @@ export type ConnectionSettings = {
 /**
  * Counts and limits the connections of a port. Above a limit, the oldest unauthenticated connection
  * of the same address, or of the port, is evicted; if there is none, the new connection is closed.
- * A connection that does not speak HTTP/2 in time is closed too.
+ * A connection that does not speak HTTP/2 in time is closed too. Of a burst of connections, one
+ * begins its TLS handshake in a turn of the event loop.
  */
 export class Connections {
   readonly #settings: ConnectionSettings;
@@ -38,6 +41,7 @@ export class Connections {
   readonly #all = new Map<string, Connection>();
   readonly #byNetwork = new Map<string, Set<Connection>>();
   readonly #bySession = new WeakMap<object, Connection>();
+  readonly #turns = new PacedTurns(handshakesPerTurn);
 
   constructor(settings: ConnectionSettings, timeoutMs = prefaceTimeoutMs) {
     this.#settings = settings;
@@ -46,7 +50,7 @@ export class Connections {
 
   /** Starts to count the connections of a server. */
   watch(server: Http2SecureServer): void {
-    server.prependListener('connection', (socket: Socket) => this.#accept(socket));
+    receiveConnections(server, (socket, proceed) => void this.#receive(socket, proceed));
     server.prependListener('session', (session) => this.#begin(session));
   }
 
@@ -59,12 +63,20 @@ export class Connections {
     return session && this.#bySession.get(session);
   }
 
-  #accept(socket: Socket): void {
+  async #receive(socket: Socket, proceed: () => void): Promise<void> {
+    socket.on('error', () => {}); // TLS adds its own listener later
+    if (!this.#accept(socket)) return;
+    await this.#turns.wait();
+    if (!socket.destroyed) proceed();
+  }
+
+  /** Whether the connection is kept. */
+  #accept(socket: Socket): boolean {
     const address = socket.remoteAddress ?? 'unknown';
     const network = networkOf(address);
     if (!this.#settings.admits(network) || !this.#hasRoomFor(network)) {
       socket.destroy();
-      return;
+      return false;
     }
     const prefaceTimer = setTimeout(() => this.#drop(connection), this.#prefaceTimeoutMs);
     const connection: Connection = {
@@ -76,6 +88,7 @@ export class Connections {
     this.#byNetwork.set(network, siblings.add(connection));
     const key = endpointsOf(socket);
     socket.once('close', () => this.#forget(key, connection));
+    return true;
   }
 
   #hasRoomFor(network: string): boolean {

@@ -23,6 +23,7 @@ import { dropLongDeadline } from './long-deadline.ts';
 import { PacedTurns } from './paced-turns.ts';
 import { RateLimits } from './rate-limits.ts';
 import { ReflectionSlots } from './reflection-slots.ts';
+import { tooLarge } from './refusal.ts';
 import { headerBytesOf, UnadmittedCalls, type UnadmittedRefusal } from './unadmitted-calls.ts';
 
 /** What is known about a call before it is read, and the callbacks of its admission. */
@@ -52,7 +53,7 @@ type FrontOptions = {
 
 const connectionPoints = 5;
 const reflectionPoints = 10;
-/** A call that is refused because it and its like hold too much memory. */
+/** A call that is refused because it is too large, or it and its like hold too much memory. */
 const memoryPoints = 30;
 const retryMs = 1_000;
 const unknownArrival: Arrival = {
@@ -199,11 +200,15 @@ export class Front implements Disposable {
       this.#refuse(stream, connection, errors.callEnded('deadline'), path);
       return;
     }
-    const error = errors.rateLimited('memory', retryMs);
-    if (connection !== undefined) {
+    const error =
+      why === 'size'
+        ? tooLarge(this.#requestBytesMaxOf(path ?? ''))
+        : errors.rateLimited('memory', retryMs);
+    // Too large a request of a known client is a mistake, and has cost nothing.
+    if (connection !== undefined && !(why === 'size' && connection.isTrusted)) {
       this.#rates?.takeAddress(connection.network, memoryPoints).catch(() => {});
     }
-    if (connection === undefined || connection.isTrusted || why === 'memory') {
+    if (connection === undefined || connection.isTrusted || why !== 'port-memory') {
       this.#refuse(stream, connection, error, path);
       return;
     }

@@ -1,4 +1,5 @@
 import type { Http2SecureServer, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Server } from '@grpc/grpc-js';
 
 /** Handles a new stream; `proceed` passes it to grpc-js. */
@@ -19,6 +20,20 @@ export function http2ServersOf(server: Server): Http2SecureServer[] {
     throw new TypeError('this version of grpc-js stores its HTTP/2 servers differently');
   }
   return [...servers.keys()];
+}
+
+/** Calls `receive` for each accepted socket, before TLS gets it; `proceed` passes it to TLS. */
+export function receiveConnections(
+  http2Server: Http2SecureServer,
+  receive: (socket: Socket, proceed: () => void) => void,
+): void {
+  const listeners = http2Server.rawListeners('connection');
+  http2Server.removeAllListeners('connection');
+  http2Server.on('connection', (socket: Socket) => {
+    receive(socket, () => {
+      for (const each of listeners) Reflect.apply(each, http2Server, [socket]);
+    });
+  });
 }
 
 /** Calls `receive` for each new stream of the server, before grpc-js gets it. */

@@ -14,8 +14,8 @@ export type RateSettings = {
   windowMs: number;
   /**
    * From one address before authentication, in points: a call costs 1, a call of server reflection
-   * 10, a new connection 5, a key that is not a live one, or a call that holds too much memory, 30
-   * more. Calls with a key that was accepted recently cost nothing.
+   * 10, a new connection 5, a key that is not a live one, or a call that is too large or holds too
+   * much memory, 30 more. Calls with a key that was accepted recently cost nothing.
    */
   addressPoints: number;
   /** Calls of one account. */
@@ -46,12 +46,16 @@ export const defaultLimits: PortLimits = {
 export const publicStreamsMax = 100;
 /** Concurrent streams of a public connection until one of its calls has shown a live key. */
 export const untrustedStreamsMax = 16;
+/** TLS handshakes that begin in one turn of the event loop. */
+export const handshakesPerTurn = 1;
 /** Calls of untrusted connections that begin in one turn of the event loop. */
 export const untrustedCallsPerTurn = 4;
 /** Calls of an untrusted connection that are refused for want of points before it is closed. */
 export const refusalsPerConnectionMax = 20;
 /** The largest request of the public API is a tenth of that, at four bytes a character. */
 export const publicRequestBytesMax = 256 * 1_024;
+/** The largest request of a method that anyone may call: a sign-up is a tenth of that. */
+export const anyoneRequestBytesMax = 16 * 1_024;
 /** The largest request of a method that project tokens call: those capture data. */
 export const captureRequestBytesMax = 4 * 2 ** 20;
 /** Names and values of the headers of one call. */

@@ -4,7 +4,7 @@ import type { Validator } from '@bufbuild/protovalidate';
 import { type Authorization, Caller } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { authorizationOf, findMethod, type Image } from '@silo/protos/image.ts';
 import { compileFieldPath, type ReadText } from './field-path.ts';
-import { captureRequestBytesMax, publicRequestBytesMax } from './limits.ts';
+import { anyoneRequestBytesMax, captureRequestBytesMax, publicRequestBytesMax } from './limits.ts';
 import type { MountedMethod } from './mount.ts';
 import { compilePropagation } from './propagation.ts';
 import { isRepeatable } from './repeatable.ts';
@@ -60,7 +60,6 @@ export function compileRules(
   const readRequestId = isReadOnly(method) ? undefined : compileRequestId(input);
   const isBetweenServices = authorization.caller === Caller.CALLER_CERTIFICATE;
   const isAnyone = authorization.caller === Caller.CALLER_ANYONE;
-  const isOfTokens = authorization.caller === Caller.CALLER_PROJECT_TOKEN;
   const isOfKeys = authorization.caller === Caller.CALLER_API_KEY;
   return {
     path,
@@ -75,10 +74,15 @@ export function compileRules(
     readEmail: isAnyone && readRequestId !== undefined ? compileEmail(input) : undefined,
     isRoutine: isBetweenServices && isRepeatable(path),
     mayChange: !isReadOnly(method),
-    requestBytesMax: isOfTokens ? captureRequestBytesMax : publicRequestBytesMax,
+    requestBytesMax: requestBytesMaxOf(authorization.caller),
     // AwaitBarrier returns one too, but is itself the wait.
     propagationField: isOfKeys ? compilePropagation(output) : undefined,
   };
+}
+
+function requestBytesMaxOf(caller: Caller): number {
+  if (caller === Caller.CALLER_ANYONE) return anyoneRequestBytesMax;
+  return caller === Caller.CALLER_PROJECT_TOKEN ? captureRequestBytesMax : publicRequestBytesMax;
 }
 
 function isReadOnly(method: DescMethod): boolean {

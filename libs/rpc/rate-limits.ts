@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { errors } from '@silo/errors/errors.ts';
 import type { RateLimit } from '@silo/errors/rate-limit.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
@@ -16,11 +16,14 @@ const lookUpsPerAddressMax = 2;
 /** An address that asks for so many times what it may is not answered until its window ends. */
 const floodFactor = 1.25;
 const failureCost = 30;
+const failureHoldMaxMs = 100;
+/** Waits are rounded up to this, so that a flood of refusals gets few different answers. */
+const waitStepMs = 100;
 
 /** Points per name, such as an address, in fixed windows and bounded memory. */
 class Meter {
   readonly #limiter: RateLimiterMemory;
-  readonly #salt = randomBytes(16);
+  readonly #salt = randomBytes(16).toString('base64');
   readonly #floodsUntilMs = new Map<string, number>();
 
   constructor(points: number, windowMs: number) {
@@ -55,8 +58,8 @@ class Meter {
   }
 
   #slotOf(name: string): string {
-    const hash = createHash('sha1').update(this.#salt).update(name).digest();
-    return String(hash.readUInt32BE(0) % slotsMax);
+    const digest = hash('sha1', this.#salt + name, 'buffer');
+    return String(digest.readUInt32BE(0) % slotsMax);
   }
 }
 
@@ -70,6 +73,11 @@ export class RateLimits {
   /** Hashes of recently accepted keys. */
   readonly #known = new Map<string, true>();
   readonly #lookUps = new Map<string, LookUps>();
+  /**
+   * How long an invalid key keeps its place among the look-ups of its address. Then the points of an
+   * address last for half a window.
+   */
+  readonly #failureHoldMs: number;
 
   constructor(settings: RateSettings) {
     const { windowMs, addressPoints, accountCalls, organizationCalls } = settings;
@@ -78,6 +86,8 @@ export class RateLimits {
     this.#organizations = new Meter(organizationCalls, windowMs);
     this.#projects = new Meter(settings.projectCaptures, windowMs);
     this.#signups = new Meter(settings.signupsPerHour, hourMs);
+    const holdMs = ((windowMs / 2) * lookUpsPerAddressMax * failureCost) / addressPoints;
+    this.#failureHoldMs = Math.min(failureHoldMaxMs, holdMs);
   }
 
   /** Whether the key was accepted recently. */
@@ -123,7 +133,9 @@ export class RateLimits {
   /**
    * Authenticates a call by `work`, which throws TOKEN_INVALID for an invalid key. A recently
    * accepted key is looked up at once; other keys wait for one of the look-ups of their address,
-   * and are rejected once the address has failed too often.
+   * and are rejected once the address has failed too often. An invalid key keeps its place for up to
+   * 100 ms, so that the look-ups of an attack are spread over time. A call without a key waits for
+   * nothing.
    */
   async authenticate<T>(
     network: string,
@@ -131,7 +143,7 @@ export class RateLimits {
     work: () => Promise<T>,
   ): Promise<T> {
     try {
-      return keyHash !== undefined && this.isKnown(keyHash)
+      return keyHash === undefined || this.isKnown(keyHash)
         ? await work()
         : await this.#inTurn(network, work);
     } catch (error) {
@@ -146,11 +158,19 @@ export class RateLimits {
     const lookUps = this.#lookUps.get(network) ?? new LookUps();
     this.#lookUps.set(network, lookUps);
     await lookUps.begin();
+    const end = () => {
+      if (lookUps.end() === 0) this.#lookUps.delete(network);
+    };
     try {
       await this.takeAddress(network, 0);
-      return await work();
-    } finally {
-      if (lookUps.end() === 0) this.#lookUps.delete(network);
+      const result = await work();
+      end();
+      return result;
+    } catch (error) {
+      if (isTokenInvalid(error)) setTimeout(end, this.#failureHoldMs);
+      // In a later turn: thousands may wait, and are all refused now.
+      else setImmediate(end);
+      throw error;
     }
   }
 }
@@ -175,7 +195,8 @@ class LookUps {
 }
 
 function refuseAfter(waitMs: number, limit: RateLimit): void {
-  if (waitMs > 0) throw errors.rateLimited(limit, waitMs);
+  if (waitMs === 0) return;
+  throw errors.rateLimited(limit, Math.ceil(waitMs / waitStepMs) * waitStepMs);
 }
 
 function isTokenInvalid(error: unknown): boolean {

@@ -10,6 +10,7 @@ import { Front } from './front.ts';
 import { createHealth, type Health } from './health.ts';
 import { createIdentify } from './identity.ts';
 import {
+  anyoneRequestBytesMax,
   defaultLimits,
   headerBytesMax,
   idleConnectionMs,
@@ -89,7 +90,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     limits: options.limits ?? defaultLimits,
     internal,
     takesCaptures: requestBytesMax > publicRequestBytesMax,
-    requestBytesMaxOf: (path) => rules.get(path)?.requestBytesMax ?? publicRequestBytesMax,
+    requestBytesMaxOf: (path) => rules.get(path)?.requestBytesMax ?? anyoneRequestBytesMax,
     reportRefused: report.refused,
   });
   const pipeline: Pipeline = {

@@ -3,6 +3,8 @@ import { stopUpload } from './answered-stream.ts';
 import { requestTimeoutMs, unadmitted } from './limits.ts';
 
 const sweepMs = 1_000;
+/** Of a gRPC message: a flag, and the length of the message in 4 bytes. */
+const prefixBytes = 5;
 /** The only method that anyone may call for an unlimited time. */
 const lastingPath = '/grpc.health.v1.Health/Watch';
 
@@ -12,6 +14,9 @@ type Held = {
   path: string | undefined;
   connection: object;
   bytes: number;
+  requestBytesMax: number;
+  /** The first bytes of the request, until they state its length. */
+  prefix: Buffer | undefined;
   /** Arrival time; infinite for an unlimited call whose request is complete. */
   startMs: number;
   /** The last buffer of the request (its slices keep it alive), and the size of all its buffers. */
@@ -21,16 +26,17 @@ type Held = {
 };
 
 /**
- * Why a call is rejected before its admission: the memory of its connection, that of the whole port,
- * or the time.
+ * Why a call is rejected before its admission: the size of its request, the memory of its
+ * connection, that of the whole port, or the time.
  */
-export type UnadmittedRefusal = 'memory' | 'port-memory' | 'timeout';
+export type UnadmittedRefusal = 'size' | 'memory' | 'port-memory' | 'timeout';
 
 /**
  * Limits the memory that calls hold before their admission, per connection and for the whole port.
  * Above the total limit, the connection that holds most loses its calls: others are not affected. A
- * call that is neither admitted nor ended in time is rejected too: its request does not end, or its
- * client does not read the response.
+ * call whose request states too great a length is rejected before the rest arrives. A call that is
+ * neither admitted nor ended in time is rejected too: its request does not end, or its client does
+ * not read the response.
  */
 export class UnadmittedCalls implements Disposable {
   readonly #refuse: (
@@ -74,6 +80,8 @@ export class UnadmittedCalls implements Disposable {
       path: headers[':path'],
       connection,
       bytes: 0,
+      requestBytesMax,
+      prefix: Buffer.alloc(0),
       startMs: performance.now(),
       buffer: undefined,
       bufferBytes: 0,
@@ -85,7 +93,8 @@ export class UnadmittedCalls implements Disposable {
     this.#byConnection.set(connection, ofConnection);
     stream.once('close', () => this.release(stream));
     stream.once('end', () => this.#complete(held));
-    stream.on('data', (chunk: Buffer) => this.#receive(held, chunk));
+    // Before grpc-js, which has no details in its error.
+    stream.prependListener('data', (chunk: Buffer) => this.#receive(held, chunk));
     // A compressed request may expand to the maximum size at once.
     const encoding = headers['grpc-encoding'] ?? 'identity';
     const expanded = encoding === 'identity' ? 0 : requestBytesMax;
@@ -116,13 +125,22 @@ export class UnadmittedCalls implements Disposable {
     clearInterval(this.#timer);
   }
 
-  #receive(held: Held, { buffer, length }: Buffer): void {
+  #receive(held: Held, chunk: Buffer): void {
+    const { buffer, length } = chunk;
     // Once the call is answered, grpc-js discards what still comes.
     if (held.stream.headersSent) {
       stopUpload(held.stream);
       return;
     }
     held.requestBytes += length;
+    if (held.prefix !== undefined && this.#all.has(held.stream)) {
+      const prefix = Buffer.concat([held.prefix, chunk.subarray(0, prefixBytes)]);
+      held.prefix = prefix.length < prefixBytes ? prefix : undefined;
+      if (prefix.length >= prefixBytes && prefix.readUInt32BE(1) > held.requestBytesMax) {
+        this.#end(held, 'size');
+        return;
+      }
+    }
     // Slices of one buffer count once; even a slice of one byte keeps all of it alive.
     if (held.buffer === buffer || !this.#all.has(held.stream)) return;
     held.buffer = buffer;

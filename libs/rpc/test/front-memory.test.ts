@@ -27,7 +27,7 @@ const test = anyTest.serial;
 test('a connection above its memory limit before admission loses the call that exceeds it', async (t) => {
   const { attack, accounts } = await startPublic(t);
   const session = await attack();
-  const uploads = Array.from({ length: 30 }, () => beginCall(session, createAccountPath));
+  const uploads = Array.from({ length: 30 }, () => beginCall(session, getAccountPath));
   const ended = uploads.map(async (upload) => {
     const outcome = outcomeOfRaw(upload);
     upload.write(unfinished(publicRequestBytesMax));
@@ -48,7 +48,7 @@ test('when all connections together exceed the memory limit, those that hold mos
   const sessions = await Promise.all(Array.from({ length: 9 }, () => attack()));
   for (const session of sessions) {
     for (let call = 0; call < 12; call++) {
-      beginCall(session, createAccountPath).write(unfinished(publicRequestBytesMax));
+      beginCall(session, getAccountPath).write(unfinished(publicRequestBytesMax));
     }
   }
   await eventually(() => sessions.some(({ destroyed }) => destroyed));
@@ -64,7 +64,7 @@ test('a trusted connection that holds most loses its calls, and stays open', asy
   known.end(framed(Buffer.alloc(0)));
   t.is((await outcomeOfRaw(known)).status, String(status.OK));
   const upload = (session: ClientHttp2Session) => {
-    const call = beginCall(session, createAccountPath);
+    const call = beginCall(session, getAccountPath);
     call.write(unfinished(publicRequestBytesMax));
     return call;
   };
@@ -79,7 +79,7 @@ test('a request that may become large when it is decompressed counts as large', 
   const { attack } = await startPublic(t);
   const session = await attack();
   const ended = Array.from({ length: 20 }, () =>
-    outcomeOfRaw(beginCall(session, createAccountPath, { 'grpc-encoding': 'gzip' })),
+    outcomeOfRaw(beginCall(session, getAccountPath, { 'grpc-encoding': 'gzip' })),
   );
   t.like(await Promise.any(ended), exhausted);
 });
@@ -97,6 +97,7 @@ test('a call that is not admitted in time is rejected, also if its response is n
     stream.on('error', () => {});
     stream.once('end', () => complete++);
     calls.add(stream, connection, headers, publicRequestBytesMax);
+    stream.resume();
     stream.respond({ ':status': 200 });
   });
   http2Server.listen(0, '127.0.0.1');

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { constants, createSecureServer } from 'node:http2';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { type ClientHttp2Session, constants, createSecureServer } from 'node:http2';
+import { connect as connectTcp, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { status } from '@grpc/grpc-js';
 import {
@@ -11,6 +11,8 @@ import {
 import anyTest from 'ava';
 import { Connections } from '../connections.ts';
 import {
+  anyoneRequestBytesMax,
+  publicRequestBytesMax,
   publicStreamsMax,
   refusalsPerConnectionMax,
   resets,
@@ -37,6 +39,8 @@ import {
 // The tests count the resources of one port: run one attack at a time.
 const test = anyTest.serial;
 
+const anybody = { connectionsMax: 10, perAddressMax: 10, trustsSessions: false };
+
 const open = (sockets: readonly Socket[]) =>
   sockets.filter(({ readyState }) => readyState === 'open');
 
@@ -56,6 +60,24 @@ test('a connection above the limit of its address evicts the oldest one without 
   );
   // This connection has sent a valid key, and stays.
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
+});
+
+test('of a burst of connections one begins its TLS handshake in a turn; a reset before that is harmless', async (t) => {
+  const http2Server = createSecureServer();
+  http2Server.removeAllListeners('connection');
+  const begun: Socket[] = [];
+  http2Server.on('connection', (socket: Socket) => begun.push(socket));
+  const connections = new Connections({ ...anybody, admits: () => true });
+  connections.watch(http2Server);
+  const [first, reset, last] = [new Socket(), new Socket(), new Socket()];
+  for (const socket of [first, reset, last]) http2Server.emit('connection', socket);
+  await Promise.resolve();
+  t.deepEqual(begun, [first]);
+  reset.destroy(new Error('ECONNRESET'));
+  await eventually(() => begun.length === 2);
+  t.deepEqual(begun, [first, last]);
+  for (const socket of [first, last]) socket.destroy();
+  await eventually(() => connections.count === 0);
 });
 
 test('connections of one address evict none of another, until the port is full', async (t) => {
@@ -126,16 +148,50 @@ test('a connection has few calls at once until one of them has shown a live key'
   await eventually(() => session.remoteSettings.maxConcurrentStreams === publicStreamsMax);
 });
 
-test('an upload that is answered before it ends is reset, so that its client stops', async (t) => {
-  const { attack } = await startPublic(t);
+test('a request that states a greater length than its method takes is refused and reset before it is read', async (t) => {
+  const { attack, accounts } = await startPublic(t);
   const session = await attack();
-  const upload = beginCall(session, createAccountPath);
-  const answered = outcomeOfRaw(upload);
-  // Declares more than a request may have, and never ends.
-  upload.write(framed(Buffer.alloc(2 * 2 ** 20), 4 * 2 ** 20));
-  t.like(await answered, exhausted);
-  t.is(upload.rstCode, constants.NGHTTP2_NO_ERROR);
+  const sizes: [path: string, bytesMax: number][] = [
+    [createAccountPath, anyoneRequestBytesMax],
+    [getAccountPath, publicRequestBytesMax],
+  ];
+  for (const [path, bytesMax] of sizes) {
+    const upload = beginCall(session, path);
+    const answered = outcomeOfRaw(upload);
+    // The length arrives in two parts, and the message never ends.
+    const bytes = framed(Buffer.alloc(2 * 2 ** 20), bytesMax + 1);
+    upload.write(bytes.subarray(0, 3), () => upload.write(bytes.subarray(3)));
+    const { status: code, message } = await answered;
+    t.is(code, String(status.INVALID_ARGUMENT), path);
+    t.regex(message ?? '', new RegExp(`more than ${bytesMax} bytes`));
+    t.is(upload.rstCode, constants.NGHTTP2_NO_ERROR);
+  }
   t.false(session.destroyed);
+  t.is(await outcomeOf(accounts.getAccount({})), 'OK');
+});
+
+test('an address whose requests are too large runs out of points; a client with a live key does not', async (t) => {
+  const limits = { rates: { ...longRates, addressPoints: 95 } };
+  const { attack } = await startPublic(t, { limits });
+  const begin = (session: ClientHttp2Session, headers = {}) => {
+    const upload = beginCall(session, getAccountPath, headers);
+    const answered = outcomeOfRaw(upload);
+    upload.write(framed(Buffer.alloc(0), publicRequestBytesMax + 1));
+    return answered;
+  };
+  const codesOf = async (session: ClientHttp2Session, headers = {}) => {
+    const codes: (string | undefined)[] = [];
+    for (let call = 0; call < 4; call++) codes.push((await begin(session, headers)).status);
+    return codes;
+  };
+  const invalid = String(status.INVALID_ARGUMENT);
+  const trusted = await attack('127.0.0.1');
+  const headers = { authorization: `Bearer ${fullKey}` };
+  const known = beginCall(trusted, getAccountPath, headers);
+  known.end(framed(Buffer.alloc(0)));
+  t.is((await outcomeOfRaw(known)).status, String(status.OK));
+  t.deepEqual(await codesOf(trusted, headers), [invalid, invalid, invalid, invalid]);
+  t.deepEqual(await codesOf(await attack()), [invalid, invalid, invalid, exhausted.status]);
 });
 
 test('a connection whose calls are refused again and again is closed', async (t) => {
@@ -183,7 +239,6 @@ test('a client that resets its calls over and over loses its connection', async 
 test('a connection that does not speak HTTP/2 in time is closed; one that does stays open', async (t) => {
   const { cert, key, ca } = await (await makeAuthority(t))('service', 'org');
   const http2Server = createSecureServer({ cert: readFileSync(cert), key: readFileSync(key) });
-  const anybody = { connectionsMax: 10, perAddressMax: 10, trustsSessions: false };
   const connections = new Connections({ ...anybody, admits: () => true }, 3_000);
   connections.watch(http2Server);
   http2Server.listen(0, '127.0.0.1');

@@ -92,6 +92,21 @@ test('unknown keys of one address are looked up two at a time; those of another 
   t.is(runningMax, 2);
 });
 
+test('an invalid key keeps its place among the look-ups of its address for half a window’s share', async (t) => {
+  // Of 300 points a failure takes 30: ten of them, two at a time, last for half of 1,000 ms.
+  const rates = limits({ addressPoints: 300, windowMs: 1_000 });
+  const heldMs = 100;
+  const startMs = performance.now();
+  await outcomes(2, () => rates.authenticate(home, newHash(), dead));
+  const another = rates.authenticate('192.0.2.2', newHash(), async () => performance.now());
+  const withoutKey = outcomeOf(rates.authenticate(home, undefined, dead));
+  const third = rates.authenticate(home, newHash(), async () => performance.now());
+  t.is(await withoutKey, 'TOKEN_INVALID');
+  // A timer of Node may fire a millisecond early.
+  t.true((await third) - startMs >= heldMs - 1);
+  t.true((await another) < (await third));
+});
+
 test('waiting look-ups are rejected once their address has failed too often', async (t) => {
   const rates = limits({ addressPoints: 300 });
   let asked = 0;
