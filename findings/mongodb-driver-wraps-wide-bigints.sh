@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # mongodb 7.9.0 (Node driver) stores a bigint outside of 64 bits wrapped, and raises no error: 2^63 comes
-# back as −2^63, 2^64 as 0, and a filter finds the wrapped value. The serializer asks every value for
+# back as −2^63, 2^64 as 0, and a filter finds the wrapped value. The serializer queries every value for
 # `toBSON`, a bigint too: there it can be refused.
 #
 # Output seen:

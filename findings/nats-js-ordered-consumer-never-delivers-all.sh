@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# nats.js 2.29.3 with nats-server 2.15.1: an ordered consumer that is asked for with
+# nats.js 2.29.3 with nats-server 2.15.1: an ordered consumer that is requested with
 # `deliver_policy: DeliverPolicy.All`, which is also its default, never delivers a message. The client
-# adds `opt_start_seq: 1`, which the server refuses for that policy (10094), and asks again in silence.
+# adds `opt_start_seq: 1`, which the server refuses for that policy (10094), and requests it again in silence.
 # Leave the policy out, and all messages come.
 #
 # Output seen:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Node 24.21.0 (node:http2) with @grpc/grpc-js 1.14.7. A gRPC server that answers before the client has
-# finished its upload should ask it to stop with RST_STREAM(NO_ERROR) (RFC 9113, section 8.1). If
+# finished its upload should request it to stop with RST_STREAM(NO_ERROR) (RFC 9113, section 8.1). If
 # `stream.close(NGHTTP2_NO_ERROR)` is called in the same turn as `sendTrailers`, the trailers are lost
 # and grpc-js reports INTERNAL. `close` has to wait until they have left: `stream.state.localClose`.
 #

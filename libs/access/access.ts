@@ -6,12 +6,12 @@ import type { KeyFact, TokenFact } from '@silo/protos/gen/silo/token/internal/v1
 import type { Permit } from './permits.ts';
 import type { Reach } from './reach.ts';
 
-/** What somebody must be allowed: which scope, where, at which level, with what kind of key. */
+/** Required access: which scope, where, at which level, with what kind of key. */
 export type Demand = {
   /** Such as `project:write`; undefined demands no scope. */
   scope?: string | undefined;
   /**
-   * The target: an organization or a project; neither asks about the account itself. Both: the
+   * The target: an organization or a project; neither: the account itself. Both: the
    * project as one that the organization owned, wherever it is now.
    */
   organizationId?: string | undefined;
@@ -39,7 +39,7 @@ export type Demand = {
 export type Question = Demand & {
   /** SHA-256 of the API key's secret. */
   keyHash: Uint8Array;
-  /** Asks the facts' owners, whatever is remembered: the caller has seen that memory is behind. */
+  /** Reads the facts from their owners, not from memory: the caller has seen that memory is behind. */
   bypassesCache?: boolean | undefined;
 };
 
@@ -85,7 +85,7 @@ export type TokenPermitAnswer =
   | (Extract<TokenAnswer, { allowed: true }> & { permit: TokenPermit })
   | Extract<TokenAnswer, { allowed: false }>;
 
-/** How everyone asks about access. Throws only where the answer could not be had. */
+/** The access checks. They throw only if there is no answer. */
 export type Access = {
   /** Whose token it is, by memory alone and at once; undefined where memory does not know. */
   recallToken(token: string): TokenAnswer | undefined;

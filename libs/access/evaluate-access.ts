@@ -23,7 +23,7 @@ export function isLive(key: KeyFact | undefined, now: Date): key is KeyFact {
   return key.expireTime === undefined || key.expireTime > now;
 }
 
-/** Whether the key may ask at all, before its target is looked at; undefined if it may. */
+/** Whether the key itself is refused, before its target is evaluated; undefined if not. */
 export function evaluateKey(
   question: Question,
   key: KeyFact | undefined,

@@ -36,25 +36,25 @@ export function reachesProject(
 }
 
 /** In what the one reach goes beyond the other; undefined if it lies within. */
-export function exceeds(asked: Reach, own: Reach): Dimension | undefined {
-  if (!asked.scopes.every((scope) => holdsScope(own.scopes, scope))) return 'scopes';
-  if (!isWithinRestrictions(asked, own)) return 'restrictions';
-  if (!isWithinExpiry(asked.expireTime, own.expireTime)) return 'expire_time';
+export function exceeds(requested: Reach, own: Reach): Dimension | undefined {
+  if (!requested.scopes.every((scope) => holdsScope(own.scopes, scope))) return 'scopes';
+  if (!isWithinRestrictions(requested, own)) return 'restrictions';
+  if (!isWithinExpiry(requested.expireTime, own.expireTime)) return 'expire_time';
   return undefined;
 }
 
 // A project is within an organization's restriction only where it is named itself: which projects
 // an organization owns changes with every move.
-function isWithinRestrictions(asked: Reach, own: Reach): boolean {
+function isWithinRestrictions(requested: Reach, own: Reach): boolean {
   if (!isRestricted(own)) return true;
-  if (!isRestricted(asked)) return false;
+  if (!isRestricted(requested)) return false;
   return (
-    asked.organizationIds.every((id) => own.organizationIds.includes(id)) &&
-    asked.projectIds.every((id) => own.projectIds.includes(id))
+    requested.organizationIds.every((id) => own.organizationIds.includes(id)) &&
+    requested.projectIds.every((id) => own.projectIds.includes(id))
   );
 }
 
-function isWithinExpiry(asked: Date | undefined, own: Date | undefined): boolean {
+function isWithinExpiry(requested: Date | undefined, own: Date | undefined): boolean {
   if (own === undefined) return true;
-  return asked !== undefined && asked <= own;
+  return requested !== undefined && requested <= own;
 }

@@ -9,7 +9,7 @@ const advices: Partial<Record<ReasonName, Advice>> = {
   TOKEN_INVALID: () => 'silo login, with a live key',
   SCOPE_REQUIRED: ({ scope = 'SCOPE' }) =>
     `silo login with a key that holds it; a wider key makes one: silo keys create NAME --scope ${scope}`,
-  ADMIN_REQUIRED: () => 'silo members list shows who the admins and owners are: ask one of them',
+  ADMIN_REQUIRED: () => 'silo members list shows the admins and owners: contact one of them',
   KEY_RESTRICTED: () =>
     'silo login with a key without restrictions, or for a move with one that names both organizations (silo keys list shows them)',
   KEY_EXCEEDS_CALLER: () => 'silo keys show KEY shows the access of a key: request less',

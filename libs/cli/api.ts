@@ -57,12 +57,12 @@ export function openApi(
 
 /** All pages of a list, as one. */
 export async function everyPage<Page extends { nextPageToken: string }>(
-  ask: (page: { pageSize: number; pageToken: string }) => Promise<Page>,
+  readPage: (page: { pageSize: number; pageToken: string }) => Promise<Page>,
 ): Promise<Page[]> {
   const pages: Page[] = [];
   let pageToken = '';
   do {
-    const page = await ask({ pageSize: 1_000, pageToken });
+    const page = await readPage({ pageSize: 1_000, pageToken });
     pages.push(page);
     pageToken = page.nextPageToken;
   } while (pageToken !== '');

@@ -14,7 +14,7 @@ export async function chooseProject(cli: Cli, message: string): Promise<Project>
     api.projects.searchProjects({ query, pageSize, pageToken: '' });
   const [{ currentProjectId }, loaded] = await Promise.all([find.account(), search('', loadedMax)]);
   const all = loaded.nextPageToken === '' ? loaded.results : undefined;
-  const id = await cli.ask.choose(
+  const id = await cli.prompt.choose(
     message,
     async (term) => {
       const found = all?.filter(named(term)) ?? (await search(term, shownMax)).results;

@@ -1,12 +1,12 @@
 import { type Encoder, toJson } from '@silo/protos/json.ts';
 import { type Api, openApi } from './api.ts';
-import { type Ask, createAsk } from './ask.ts';
 import { findDevelopment } from './deployment.ts';
 import { Failure } from './failure.ts';
 import { createFind, type Find } from './find.ts';
 import type { Patience } from './patient.ts';
 import { type Deployment, type Profile, Profiles } from './profiles.ts';
 import { lineProgress, noProgress } from './progress.ts';
+import { createPrompts, type Prompts } from './prompt.ts';
 import { showsColour, type Terminal } from './terminal.ts';
 import { type Block, toText } from './text.ts';
 
@@ -18,7 +18,7 @@ export type Globals = {
   requestId?: string | undefined;
 };
 
-/** Whom the command acts for. */
+/** The profile that the command acts for. */
 type Session = { name: string; profile: Profile; api: Api; find: Find };
 
 /** What each command is given. */
@@ -26,7 +26,7 @@ export type Cli = {
   terminal: Terminal;
   globals(): Globals;
   profiles: Profiles;
-  ask: Ask;
+  prompt: Prompts;
   /** The chosen profile, connected. */
   signedIn(): Promise<Session>;
   /** A deployment without a profile; closed at the end. */
@@ -86,7 +86,7 @@ export function createCli(
     terminal,
     globals,
     profiles,
-    ask: createAsk(terminal, signal),
+    prompt: createPrompts(terminal, signal),
     connect,
     signedIn: () => {
       session ??= signIn();

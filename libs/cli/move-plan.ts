@@ -8,7 +8,7 @@ import { Failure, usage } from './failure.ts';
 import type { Plan } from './render/move-preview.ts';
 
 /**
- * What shall move and where to: from the command line, else from what is current, else asked for.
+ * What shall move and where to: from the command line, else the current ones, else by a prompt.
  */
 export async function planOf(
   cli: Cli,
@@ -59,7 +59,7 @@ async function destinationOf(
     const why = 'There is nowhere to move to: you are in no other organization of this region.';
     throw new Failure('refused', why, 'silo org create NAME, or silo members accept');
   }
-  return cli.ask.choose(
+  return cli.prompt.choose(
     'Move to:',
     async (term) => {
       const wanted = fold(term);

@@ -51,7 +51,7 @@ type Method = (request: never) => Promise<unknown>;
 
 /**
  * The same methods with retries: a failure that can pass is retried after the delay that the server
- * asks for, with jitter. A change carries a request id, the same in each retry, so that it happens
+ * requests, with jitter. A change carries a request id, the same in each retry, so that it happens
  * once. Rejects with CallFailure, or Interrupted.
  */
 export function patient<Methods extends object>(methods: Methods, patience: Patience): Methods {

@@ -26,7 +26,7 @@ export function lineProgress(
       }, everyMs);
       return {
         again: (why) => {
-          note = ` (${why}: asking again)`;
+          note = ` (${why}: retrying)`;
         },
         [Symbol.dispose]: () => {
           clearInterval(timer);

@@ -13,7 +13,7 @@ const backdateMs = 60 * 60 * 1000;
 
 export type CertificateRole = 'service' | 'guard' | 'staff';
 
-/** A certificate authority for development: the deployment trusts everybody who can read its key. */
+/** A certificate authority for development: everybody that can read its key can issue any identity. */
 export interface CertificateAuthority {
   directory: string;
   region: string;

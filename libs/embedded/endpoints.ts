@@ -17,9 +17,9 @@ export interface Endpoints {
    */
   guard: { cert: string; key: string; nats: string };
   services: Record<ServiceName, { public: string; internal: string }>;
-  /** Connection string of the administrator, who reaches every database. */
+  /** Connection string of the administrator, with access to every database. */
   mongodb: string;
-  /** URL of the user `subscriber`, who reads events and writes nothing. */
+  /** URL of the user `subscriber`, which reads events and writes nothing. */
   nats: string;
 }
 

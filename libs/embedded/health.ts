@@ -47,7 +47,7 @@ async function checkOnce(client: Client, wanted: string): Promise<void> {
   const status = await new Promise<number>((resolve, reject) => {
     client.makeUnaryRequest(
       checkMethod,
-      // An empty request asks for the server as a whole.
+      // An empty request checks the server as a whole.
       () => Buffer.alloc(0),
       (bytes: Buffer) => (bytes[0] === statusTag ? (bytes[1] ?? 0) : 0),
       {},

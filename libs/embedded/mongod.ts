@@ -124,7 +124,7 @@ export async function startMongodSet({
 
 type Place = MongodOptions & { passwords: MongodPasswords };
 
-/** Starts a member; without a key file, one that asks nobody who they are. */
+/** Starts a member; without a key file, one without authentication. */
 async function spawnMongod(
   options: Place,
   port: number,
@@ -267,7 +267,7 @@ async function becomePrimary(
     'mongod becoming primary',
     async () => {
       const hello = await admin.command({ hello: 1 });
-      // Of several members any may lead; each knows who does.
+      // Any member may be the primary; each knows which.
       if (hello.isWritablePrimary === true) return first;
       const leader = ports.length > 1 ? String(hello.primary ?? '').split(':')[1] : undefined;
       if (leader !== undefined) return Number(leader);
@@ -285,14 +285,14 @@ async function configure(admin: Db, ports: readonly number[]): Promise<void> {
     const { config } = await admin.command({ replSetGetConfig: 1 });
     const hosts = config.members.map((member: Document) => member.host);
     if (hosts.join() === members.map(({ host }) => host).join()) return;
-    // The ports are others than last time; who cannot find itself in the configuration is no
+    // The ports are others than last time; a member that is not in its configuration is no
     // primary, and only a forced change is taken then.
     const { term: _, ...kept } = config;
     const next = { ...kept, version: kept.version + 1, members };
     await admin.command({ replSetReconfig: next, force: true });
   } catch (error) {
     if (!(error instanceof MongoServerError)) throw error;
-    // Who is nobody yet may not ask for the configuration, only make the first one.
+    // Without a user yet, only the first configuration may be made, not read.
     if (error.code !== notYetInitialized && error.code !== unauthorized) throw error;
     await initiate(admin, { _id: replicaSet, members });
   }

@@ -121,7 +121,7 @@ async function untilJetStreamAnswers(
   await waitUntil('JetStream answering', () => askJetStream(url), patience);
 }
 
-/** Asks for the account's JetStream limits. Throws when there is no JetStream. */
+/** Reads the account's JetStream limits. Throws when there is no JetStream. */
 export async function askJetStream(url: string): Promise<void> {
   const connection = await connect({ ...natsOptions({ url }), reconnect: false, timeout: 2_000 });
   try {

@@ -2,7 +2,7 @@ import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 
 /**
  * Users of NATS. `admin` may do everything, `guard` is for guards of other products, `subscriber`
- * for everybody who follows events; a service's user is named after it.
+ * for all consumers of events; a service's user is named after it.
  */
 export const natsUsers = ['admin', ...serviceNames, 'guard', 'subscriber'] as const;
 export type NatsUser = (typeof natsUsers)[number];
@@ -17,7 +17,7 @@ type Rights = { publish: readonly string[]; subscribe: readonly string[] };
  * answers what the file shall say: a quoted password, or the name of a variable.
  *
  * Subscribers have an account of their own. NATS checks the subject of a message but not the
- * subject that it names for the answer: in one account with the stream, a subscriber could ask
+ * subject that it names for the answer: in one account with the stream, a subscriber could have
  * JetStream a question and have the answer stored in the stream, under a subject that it may not
  * publish to.
  */
@@ -93,7 +93,7 @@ function guardRights(subjectPrefix: string): Rights {
   };
 }
 
-/** What a reader of the stream asks of JetStream, with a consumer of any kind. */
+/** The JetStream requests of a reader of the stream, with a consumer of any kind. */
 function subscriberRequests(stream: string): string[] {
   return [
     '$JS.API.INFO',

@@ -17,7 +17,7 @@ export interface ProcessRecord {
   owner: ProcessIdentity;
 }
 
-/** Who runs under `pid` now, or undefined when nobody does (or only a zombie). */
+/** The process that runs under `pid` now; undefined if there is none (or only a zombie). */
 export function processIdentity(pid: number): ProcessIdentity | undefined {
   return process.platform === 'linux' ? identityFromProc(pid) : identityFromPs(pid);
 }

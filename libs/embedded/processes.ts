@@ -90,7 +90,7 @@ export class OwnedProcess {
     this.#child.kill(signal);
   }
 
-  /** Asks it to end, insists after the grace, and returns when it has ended. */
+  /** Sends SIGTERM, after the grace SIGKILL, and returns when it has ended. */
   async stop({ graceMs = 10_000, force = false }: StopOptions = {}): Promise<Exit> {
     if (!this.running) return this.exited;
     this.kill(force ? 'SIGKILL' : 'SIGTERM');

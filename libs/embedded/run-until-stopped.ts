@@ -23,8 +23,10 @@ export async function runUntilStopped(options: Omit<SiloOptions, 'log' | 'signal
     log(board(silo.endpoints, silo.endpointsFile));
     // Half of the heap is what only the start needed (`--expose-gc`, where it is given).
     globalThis.gc?.();
-    const stopAsked = stopping.aborted ? undefined : once(stopping, 'abort').then(() => undefined);
-    const failure = await Promise.race([silo.failure, stopAsked]);
+    const stopRequested = stopping.aborted
+      ? undefined
+      : once(stopping, 'abort').then(() => undefined);
+    const failure = await Promise.race([silo.failure, stopRequested]);
     if (failure) {
       console.error(`\n${failure.message}\n\nstopping the rest …`);
       process.exitCode = 1;
@@ -44,26 +46,26 @@ export async function runUntilStopped(options: Omit<SiloOptions, 'log' | 'signal
 /** A signal that aborts at the first request to stop; a later request calls `force`. */
 function listenForStop(log: (message: string) => void, force: () => void): AbortSignal {
   const stopping = new AbortController();
-  let askedAt: number | undefined;
-  const ask = (reason: string): void => {
+  let requestedAt: number | undefined;
+  const requestStop = (reason: string): void => {
     const now = performance.now();
-    if (askedAt === undefined) {
-      askedAt = now;
+    if (requestedAt === undefined) {
+      requestedAt = now;
       log(`\n${reason}: draining and stopping (again to force) …`);
       stopping.abort(new Error(reason));
-    } else if (now - askedAt > sameKeyPressMs) {
+    } else if (now - requestedAt > sameKeyPressMs) {
       log('forced');
       force();
     }
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => ask(signal));
+    process.on(signal, () => requestStop(signal));
   }
   if (process.env.npm_lifecycle_event) {
     // A killed npm takes nobody along: without its parent this process is an orphan itself.
     const parent = process.ppid;
     setInterval(() => {
-      if (process.ppid !== parent && askedAt === undefined) ask('npm is gone');
+      if (process.ppid !== parent && requestedAt === undefined) requestStop('npm is gone');
     }, parentCheckMs).unref();
   }
   return stopping.signal;

@@ -25,7 +25,7 @@ export interface ServiceProcessOptions {
   ca: string;
   /** Opens the internal port for the question whether it serves. */
   staff: CertificateFiles;
-  /** Called when the process ends and nobody here asked it to. */
+  /** Called when the process ends without being stopped. */
   onUnexpectedExit: (error: Error) => void;
 }
 

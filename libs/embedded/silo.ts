@@ -50,7 +50,7 @@ export interface Silo extends AsyncDisposable {
   /** Undefined where an existing server is used. */
   mongod: Mongod | undefined;
   natsServer: NatsServer | undefined;
-  /** Resolves when a process ended that nobody had asked to; the rest still runs then. */
+  /** Resolves when a process ended without being stopped; the rest still runs then. */
   failure: Promise<Error>;
   /** Drains the services, then stops what else was started, and only that. */
   stop(options?: StopOptions): Promise<void>;

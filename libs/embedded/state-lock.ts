@@ -27,7 +27,7 @@ const pauseMs = 50;
  * Throws when a living process holds it, unless that one is about to end: then this waits.
  *
  * Turns are files with rising numbers, and the highest counts. Nobody removes a stale lock to make
- * room for his own, so no two can do it at once: he who creates the next number has it.
+ * room for its own, so no two can do it at once: the process that creates the next number has it.
  */
 export async function lockState(directory: string): Promise<StateLock> {
   const turns = join(directory, 'lock');

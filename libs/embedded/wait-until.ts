@@ -3,19 +3,19 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Asks again and again until `ask` does not throw, and returns what it returned.
+ * Calls `probe` again and again until it does not throw, and returns what it returned.
  * Throws after `withinMs`, with the last refusal as the cause, or when the signal aborts.
  */
 export async function waitUntil<T>(
   what: string,
-  ask: () => Promise<T>,
+  probe: () => Promise<T>,
   { withinMs, signal, pauseMs = 25 }: { withinMs: number; signal?: AbortSignal; pauseMs?: number },
 ): Promise<T> {
   const deadline = performance.now() + withinMs;
   for (;;) {
     signal?.throwIfAborted();
     try {
-      return await ask();
+      return await probe();
     } catch (error) {
       if (performance.now() > deadline) {
         const reason = error instanceof Error ? error.message : error;

@@ -86,7 +86,7 @@ export class IgnoredMessages {
     return { ...this.#counts };
   }
 
-  /** `from`: the subject of a message, or who made a call. */
+  /** `from`: the subject of a message, or the caller. */
   add(from: string, reason: RejectionReason): void {
     const ignored = ++this.#counts[reason];
     const nowMs = performance.now();

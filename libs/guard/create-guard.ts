@@ -40,7 +40,7 @@ export type CreateGuardOptions = {
   metrics?: Metrics;
 };
 
-/** What a key must be able to do: its scope, and where; neither asks about the account itself. */
+/** What a key must be able to do: its scope, and where; without a target, for the account itself. */
 export type Need = {
   /** Such as `project:write`. */
   scope?: string;
@@ -61,7 +61,7 @@ export type Guard = AsyncDisposable & {
   /** Whether an API key, `phx_...`, may read something: with the facts behind the answer. */
   authorize(key: string, need: Need, signal?: AbortSignal): Answer | Promise<Answer>;
   /**
-   * Whether a key may change something. An allowed answer comes with a permit: ask it `isHeld()`
+   * Whether a key may change something. An allowed answer comes with a permit: check `isHeld()`
    * right before you decide, `release()` it as soon as the outcome is known.
    */
   permit(key: string, need: Need, signal?: AbortSignal): Promise<PermitAnswer>;

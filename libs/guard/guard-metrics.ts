@@ -4,7 +4,7 @@ import { Counter, Gauge } from 'prom-client';
 import { sources } from './core/position.ts';
 import type { GuardStatus } from './guard-status.ts';
 
-/** Makes a guard's figures readable in the registry: they are looked at when somebody asks. */
+/** Registers the metrics of a guard: they are read at each scrape. */
 export function measureGuard(metrics: Metrics, status: () => GuardStatus): void {
   const gauge = (name: string, help: string, read: (now: GuardStatus) => number) => {
     new Gauge({
@@ -25,7 +25,7 @@ export function measureGuard(metrics: Metrics, status: () => GuardStatus): void 
   const counted = { memory: 0, owners: 0, failed: 0 };
   new Counter({
     name: 'silo_guard_answers_total',
-    help: 'Questions about access, by who answered: memory, the facts’ owners, or nobody (failed).',
+    help: 'Access checks, by where the answer came from: memory, the facts’ owners, or none (failed).',
     labelNames: ['by'],
     registers: [metrics],
     collect() {

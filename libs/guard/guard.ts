@@ -15,7 +15,7 @@ import { ulid } from 'ulid';
 import type { BroadcastKeys } from './broadcast-keys.ts';
 import type { FactRef } from './core/facts.ts';
 import { GuardCore } from './core/guard-core.ts';
-import { type Asked, accessAsked, tokenAsked } from './core/lookup.ts';
+import { type AccessCheck, accessCheck, tokenCheck } from './core/lookup.ts';
 import { tokenRefused } from './core/memory.ts';
 import type { GuardAction, GuardInput } from './core/messages.ts';
 import type { Permit } from './core/permits.ts';
@@ -32,7 +32,7 @@ import { readClocks } from './read-clocks.ts';
 import { takenIfRefused } from './registry-client.ts';
 import { unavailable } from './unavailable.ts';
 
-/** How much a guard may remember, and ask at once. */
+/** How many facts a guard may remember, and fetch at once. */
 export type GuardSizes = { factsMax: number; unknownMax: number; fetchesMax: number };
 
 const sizesDefault: GuardSizes = { factsMax: 100_000, unknownMax: 10_000, fetchesMax: 1_000 };
@@ -120,27 +120,27 @@ export class Guard implements Access, AsyncDisposable {
   verifyToken(token: string, signal?: AbortSignal): TokenAnswer | Promise<TokenAnswer> {
     const known = this.recallToken(token);
     if (known !== undefined) return known;
-    const found = this.#lookup(tokenAsked(token), false, signal);
+    const found = this.#lookup(tokenCheck(token), false, signal);
     return found.then(({ answer }) => answer as TokenAnswer);
   }
 
   authorize(question: Question, signal?: AbortSignal): Answer | Promise<Answer> {
-    const asked = accessAsked(question);
-    const known = this.#core.recall(asked, readClocks()) as Answer | undefined;
-    if (known === undefined) return this.#authorizeByOwners(asked, signal);
+    const check = accessCheck(question);
+    const known = this.#core.recall(check, readClocks()) as Answer | undefined;
+    if (known === undefined) return this.#authorizeByOwners(check, signal);
     this.#answers.memory++;
     this.#noteUse(known);
     return known;
   }
 
-  async #authorizeByOwners(asked: Asked, signal: AbortSignal | undefined): Promise<Answer> {
-    const answer = (await this.#lookup(asked, false, signal)).answer as Answer;
+  async #authorizeByOwners(check: AccessCheck, signal: AbortSignal | undefined): Promise<Answer> {
+    const answer = (await this.#lookup(check, false, signal)).answer as Answer;
     this.#noteUse(answer);
     return answer;
   }
 
   async permit(question: Question, signal?: AbortSignal): Promise<PermitAnswer> {
-    const { answer, permit } = await this.#lookupWithPermit<Answer>(accessAsked(question), signal);
+    const { answer, permit } = await this.#lookupWithPermit<Answer>(accessCheck(question), signal);
     this.#noteUse(answer);
     return answer.allowed ? { ...answer, permit } : answer;
   }
@@ -148,13 +148,13 @@ export class Guard implements Access, AsyncDisposable {
   async permitToken(token: string, signal?: AbortSignal): Promise<TokenPermitAnswer> {
     const known = this.recallToken(token);
     if (known?.allowed === false) return known;
-    const { answer, permit } = await this.#lookupWithPermit<TokenAnswer>(tokenAsked(token), signal);
+    const { answer, permit } = await this.#lookupWithPermit<TokenAnswer>(tokenCheck(token), signal);
     return answer.allowed ? { ...answer, permit } : answer;
   }
 
-  async #lookupWithPermit<T>(asked: Asked, signal = AbortSignal.timeout(waitMs)) {
+  async #lookupWithPermit<T>(check: AccessCheck, signal = AbortSignal.timeout(waitMs)) {
     if (!this.#core.hasReadLease(readClocks())) await this.#untilReadLease(signal);
-    const { answer, permit } = await this.#lookup(asked, true, signal);
+    const { answer, permit } = await this.#lookup(check, true, signal);
     const step = (input: GuardInput) => this.#step(input);
     return { answer: answer as T, permit: permitHandle(this.#core, permit, step) };
   }
@@ -197,7 +197,7 @@ export class Guard implements Access, AsyncDisposable {
 
   /** Made only where memory does not answer: an own deadline costs more than an answer from it. */
   #lookup(
-    asked: Asked,
+    check: AccessCheck,
     wantsPermit: boolean,
     signal: AbortSignal = AbortSignal.timeout(waitMs),
   ): Promise<Outcome> {
@@ -221,7 +221,7 @@ export class Guard implements Access, AsyncDisposable {
           reject(error);
         },
       });
-      this.#step({ kind: 'lookup', lookupId, asked, wantsPermit });
+      this.#step({ kind: 'lookup', lookupId, check, wantsPermit });
     });
   }
 

@@ -12,7 +12,7 @@ import type { Positions } from './core/position.ts';
 import type { LeaseNumbers } from './core/settings.ts';
 import { fromLeaseTerms, fromRenewResponse, toLogPositions } from './wire.ts';
 
-/** What a guard asks of the registry for its lease. All reject where the answer cannot be had. */
+/** The calls of a guard to the registry, for its lease. All reject if there is no response. */
 export type LeaseClient = {
   /** Rejects with INVALID_FIELD where the id is released, or another's. */
   acquire(leaseId: string, guardName: string, signal: AbortSignal): Promise<Acquired>;
@@ -29,7 +29,7 @@ export type Renewed = { answer: RenewAnswer; keys: MessageKeys | undefined };
 
 export type Renewal = { leaseId: string; applied: Positions; acknowledged: Positions };
 
-/** What a source of events asks of the registry besides. */
+/** The further calls of an event source to the registry. */
 export type Registry = LeaseClient & {
   /** Resolves when the positions, all of the caller's own log, are required, durably. */
   raiseRequirement(positions: Positions, signal: AbortSignal): Promise<void>;

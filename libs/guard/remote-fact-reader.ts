@@ -11,7 +11,7 @@ export type FactClients = {
   token: { facts: Connected<TokenFactServiceClient> };
 };
 
-/** The fact factReader, each asked of the service that owns the fact. */
+/** Reads each fact from the service that owns it. */
 export function remoteFactReader({ org, project, token }: FactClients): FactReader {
   return {
     token: async (tokenHash, signal) =>

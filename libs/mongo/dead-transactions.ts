@@ -6,7 +6,7 @@ const timeMaxMs = 1_000;
 
 /**
  * Ends the transactions of processes by this client's name that have waited for them for a second
- * in all, and answers how many. Who is killed inside one leaves it open, and what it has locked,
+ * in all, and returns how many. A process killed inside one leaves it open, and what it has locked,
  * perhaps the log's counter, would stay locked for the server's `transactionLifetimeLimitSeconds`,
  * 60 by default. Safe if its process is alive: it gets an error and retries.
  */

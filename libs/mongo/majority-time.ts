@@ -6,7 +6,7 @@ const writeConcern = { w: 'majority', journal: true, wtimeoutMS: timeMaxMs } as 
 
 type ReadMarkDocument = { _id: 'reads'; count: number };
 
-const readers = new WeakMap<Db, (asked: undefined) => Promise<Timestamp>>();
+const readers = new WeakMap<Db, (request: undefined) => Promise<Timestamp>>();
 
 /**
  * A time in the primary's order of writes that is later than every write acknowledged before the

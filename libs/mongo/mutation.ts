@@ -15,7 +15,7 @@ export type RequestIdentity = {
 export type Mutation = Readonly<{
   /** Call id or saga id: `ce-correlationid`. */
   id: string;
-  /** Who does it: `ce-authid`. */
+  /** The actor: `ce-authid`. */
   actor: string;
   /** Undefined where the caller sent no request_id. */
   request?: RequestIdentity | undefined;

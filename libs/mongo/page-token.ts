@@ -10,8 +10,8 @@ const pageSizeMax = 1_000;
 const queryHashSizeBytes = 12;
 
 /** How many items a page holds: 100 by default, 1,000 at most (AIP-158). */
-export function pageSizeOf(asked: number): number {
-  return asked <= 0 ? pageSizeDefault : Math.min(asked, pageSizeMax);
+export function pageSizeOf(requested: number): number {
+  return requested <= 0 ? pageSizeDefault : Math.min(requested, pageSizeMax);
 }
 
 /**

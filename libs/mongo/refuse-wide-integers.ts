@@ -8,7 +8,7 @@ declare global {
 
 /**
  * Refuses, with a RangeError, whatever bigint BSON cannot hold: the driver would wrap it, 2^63 to
- * −2^63, without a word. Its serializer asks every value for `toBSON`, wherever it stands in a
+ * −2^63, without a word. Its serializer calls `toBSON` of every value, wherever it stands in a
  * command, and there is no hook beside that; so this module changes `BigInt.prototype`, and no store
  * has to think of it.
  */

@@ -70,7 +70,7 @@ export async function transact<T>(
     } finally {
       await session.endSession(); // aborts what is still open
     }
-    // Where that fails, a later try asks again.
+    // If that fails, a later attempt does it again.
     if (attempt % attemptsUntilDoubt === 0) await endDeadTransactions(client).catch(() => {});
     await systemSleep(fullJitterMs(attempt, backoff), signal);
   }

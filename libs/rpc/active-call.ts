@@ -44,7 +44,7 @@ export class ActiveCall {
     this.call = callOf(this, method);
   }
 
-  // Ids, loggers and signals are made when first asked for: most calls need only some of them.
+  // Ids, loggers and signals are made at their first use: most calls need only some of them.
   get id(): string {
     this.#id ??= ulid(undefined, Math.random).toLowerCase();
     return this.#id;

@@ -5,8 +5,8 @@ import { Caller, Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import { fingerprintOf, hashOf } from '@silo/tokens/secrets.ts';
-import { ask } from './ask.ts';
 import type { CallDraft } from './call.ts';
+import { checkAccess } from './check-access.ts';
 import { keyHashOf, projectTokenOf } from './credentials.ts';
 import type { Arrival } from './front.ts';
 import type { PeerIdentity } from './identity.ts';
@@ -18,7 +18,7 @@ import { checkRepeat, type EndedKey, type FindEndedKey } from './repeat-access.t
 import { identify } from './request-identity.ts';
 import type { Shaped } from './validate.ts';
 
-/** What admission asks of the process that serves. */
+/** What admission needs of the process that serves. */
 export type AdmissionOptions = {
   /** The region that a certificate must be of. */
   region: string;
@@ -47,7 +47,7 @@ export type Admitted = { request: unknown } | Answered;
 
 /**
  * Decides whether a call reaches its handler: authenticate, check shape, authorize, and look for an
- * earlier call with the same request_id. Fills in who calls. Refuses by throwing.
+ * earlier call with the same request_id. Sets the caller. Refuses by throwing.
  */
 export async function admit(incoming: Incoming, options: AdmissionOptions): Promise<Admitted> {
   refuseTooLarge(incoming);
@@ -61,7 +61,7 @@ export async function admit(incoming: Incoming, options: AdmissionOptions): Prom
     case Caller.CALLER_PROJECT_TOKEN:
       return await admitToken(incoming, options);
     case Caller.CALLER_UNSPECIFIED:
-      throw new TypeError(`${incoming.rules.path} does not say who may call it`);
+      throw new TypeError(`${incoming.rules.path} has no authorization option`);
   }
 }
 
@@ -163,7 +163,7 @@ async function admitKeyHash(
 ): Promise<Admitted> {
   const { rules, call, bytes } = incoming;
   const { access } = options;
-  if (access === undefined) throw new TypeError(`${rules.path} needs to ask about access`);
+  if (access === undefined) throw new TypeError(`${rules.path} needs access checks`);
   const shaped = withTarget(rules, rules.readShape(bytes));
   if (shaped.violations !== undefined) {
     const answer = await access.authorize({ keyHash }, call.signal);
@@ -178,7 +178,7 @@ async function admitKeyHash(
     if (repeated !== undefined) return repeated;
   }
   // A mutation depends on this check; a retry needs no permit.
-  const answer = await ask(access, call, question);
+  const answer = await checkAccess(access, call, question);
   await recognize(incoming, keyHash, answer);
   if (!answer.allowed) throw refusalError(answer.refusal);
   call.caller = { kind: 'key', keyHash, ...answer.facts };
@@ -269,7 +269,7 @@ function questionOf(
   };
 }
 
-/** A request that must name its target and does not is of a bad shape: it asks about nothing. */
+/** A request that must name its target and does not has an invalid shape. */
 function withTarget({ target }: MethodRules, shaped: Shaped): Shaped {
   if (shaped.violations !== undefined || target.paths.length === 0) return shaped;
   const { request } = shaped;

@@ -4,7 +4,7 @@ import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'nod
 const flushMs = 100;
 
 /**
- * Asks the client of an answered call to stop sending its request (RFC 9113, section 8.1). Does
+ * Requests the client of an answered call to stop sending its request (RFC 9113, section 8.1). Does
  * nothing before the answer has left: nghttp2 drops what is queued on a stream that is reset. False
  * when it has to be called again.
  */

@@ -13,7 +13,7 @@ const slotsMax = 65_536;
 const knownKeysMax = 65_536;
 /** Keys that nobody knows yet are looked up so many at a time for one address. */
 const lookUpsPerAddressMax = 2;
-/** An address that asks for so many times what it may is not answered until its window ends. */
+/** An address that exceeds its limit so many times gets no response until its window ends. */
 const floodFactor = 1.25;
 const failureCost = 30;
 const failureHoldMaxMs = 100;

@@ -18,7 +18,7 @@ export type FindEndedKey = (
   signal: AbortSignal,
 ) => Promise<EndedKey | undefined>;
 
-/** What the check of a repeat asks. */
+/** What the check of a repeat uses. */
 export type RepeatOptions = {
   access: Access;
   findEndedKey?: FindEndedKey | undefined;

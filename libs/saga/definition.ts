@@ -6,7 +6,7 @@ export type SagaRecord<State extends string, Data> = {
   kind: string;
   state: State;
   data: Data;
-  /** Who began it: `ce-authid` of everything that follows. */
+  /** The actor that began it: `ce-authid` of everything that follows. */
   actor: string;
   /** Held while the saga is open: one open saga per lock. */
   lock?: string;

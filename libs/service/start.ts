@@ -53,7 +53,7 @@ export type RuntimeContext = {
   log: Log;
   /** Ends the start. What has started runs until it is disposed of. */
   signal: AbortSignal;
-  /** Of control runs, which take a protection away: what the service asks instead. */
+  /** For control runs, which take a protection away: the access checks of the service instead. */
   alterAccess?: ((access: Access) => Access) | undefined;
 };
 

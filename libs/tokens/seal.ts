@@ -19,7 +19,7 @@ function sealingKey(requestId: string): Buffer {
 }
 
 /**
- * Seals `plaintext` (a string is taken as UTF-8) so that only who knows the request id can open it.
+ * Seals `plaintext` (a string is taken as UTF-8) so that only a holder of the request id can open it.
  * HKDF-SHA-256 (RFC 5869), then AES-256-GCM. The id must be hard to guess: a UUIDv4.
  */
 export function sealWith(

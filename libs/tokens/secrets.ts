@@ -16,7 +16,7 @@ const prefixLength = 4;
 /** Characters of every secret. */
 export const secretLength = prefixLength + bodyLength + checksumLength;
 
-/** Matches every secret inside a longer text (no anchors), for those who must blot them out. */
+/** Matches every secret inside a longer text (no anchors), to redact them. */
 export const secretPattern = `(?:phc|phx|ivc)_[0-9A-Za-z]{${bodyLength + checksumLength}}`;
 
 const base62Text = /^[0-9A-Za-z]+$/;

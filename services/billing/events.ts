@@ -7,7 +7,7 @@ import {
 } from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { SubscriptionDocument } from './store/documents.ts';
 
-/** Who makes a change, and when. */
+/** The actor and the time of a change. */
 export type Stamp = { actor: string; time: Date };
 
 export function subscriptionCreated(

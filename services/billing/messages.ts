@@ -17,7 +17,7 @@ export function toSubscription(
   };
 }
 
-/** The same as other members see it: who pays is not theirs to know. */
+/** The same as other members see it: without the billing details. */
 export function withoutBillingDetails(subscription: Subscription): Subscription {
   return { ...subscription, billingDetails: undefined };
 }

@@ -21,7 +21,7 @@ import type {
   OrganizationDocument,
 } from './store/documents.ts';
 
-/** Who changes something, and when. */
+/** The actor and the time of a change. */
 export type Stamp = { actor: string; time: Date };
 
 /** An invite's life has two events: it is made, and it ends. */

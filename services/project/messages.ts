@@ -52,7 +52,7 @@ export function visibleMove(document: MoveDocument, onlyIds: readonly string[] |
 /** No list is longer; the counts are of all. */
 const listedMax = 1_000;
 
-/** Who loses, or gains, access as `accountId` may see it: of other people's keys only how many. */
+/** The lost or gained access as `accountId` may see it: of keys of others only their number. */
 export function accessChangeMessage(
   { people, keys }: Concerned,
   access: MoveAccess,
@@ -65,7 +65,7 @@ export function accessChangeMessage(
     members: people.slice(0, listedMax).map((person) => ({
       accountId: person.accountId,
       displayName: person.displayName,
-      // One of the two: who is in both loses and gains nothing.
+      // One of the two: members of both lose and gain nothing.
       level:
         person.sourceLevel === Level.LEVEL_UNSPECIFIED
           ? person.destinationLevel

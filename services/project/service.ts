@@ -38,7 +38,7 @@ import { createProjectStore } from './store/projects.ts';
 import { setUpStore } from './store/set-up.ts';
 import { createSlotStore } from './store/slots.ts';
 
-/** Projects, who owns them, and how many each organization may have. */
+/** Projects, their organizations, and how many each organization may have. */
 export const projectService: ServiceDefinition = {
   name: 'project',
   setUp: setUpStore,

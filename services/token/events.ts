@@ -9,7 +9,7 @@ import {
 } from '@silo/protos/gen/silo/events/v1/events.ts';
 import type { KeyDocument } from './store/documents.ts';
 
-/** Who makes a change, and when. */
+/** The actor and the time of a change. */
 export type Occasion = { actor: string; now: Date };
 
 export function tokenCreated(

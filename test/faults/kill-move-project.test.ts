@@ -97,7 +97,7 @@ const asked: Held[] = [
 
 for (const held of asked) {
   test.serial(
-    `${held.service} killed while asked for ${held.collection}: nothing is moved but by a repeat`,
+    `${held.service} killed while it reads ${held.collection}: nothing is moved but by a repeat`,
     async (t) => {
       const attempted = await attempt();
       // A guard that has just started remembers nothing, so that it must ask.

@@ -13,7 +13,7 @@ const unknownNumber = 987;
 
 /**
  * One message of a type, with a value in every field, of every oneof the member with this index, and
- * if asked for with unknown values in its enums.
+ * on request with unknown values in its enums.
  */
 export function sampleOf(
   schema: DescMessage,

@@ -87,7 +87,7 @@ test('the last owner does not leave; another one does, once the name is typed', 
   t.is((await ada.cli.run(['org', 'show', id])).code, 4);
 });
 
-test('a plan: what it needs is said, asked for at a terminal, and then it changes', async (t) => {
+test('a plan: what it needs is reported, or prompted for at a terminal, and then it changes', async (t) => {
   const { cli, person } = await signedInHome(t);
   const org = ['--org', person.organization.id];
   const plans = await cli.run(['plan', 'list']);

@@ -58,7 +58,7 @@ test('without a terminal the switcher asks nothing and says what to give', async
   const { code, output, errors } = await cli.run(['switch']);
   t.is(code, 2);
   t.is(output, '');
-  t.regex(errors, /There is no terminal to ask at: name the project/);
+  t.regex(errors, /There is no terminal for a prompt: name the project/);
 });
 
 test('a project is deleted only when its name is typed', async (t) => {

@@ -133,7 +133,7 @@ test('the recommended projects come all or none', async (t) => {
   t.deepEqual(await projectNames(api, id), ['Default Project', 'A', 'B', 'C']);
 });
 
-test('asked for twice at once, the recommended projects come once', async (t) => {
+test('two concurrent requests create the recommended projects once', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   await choosePlan(api, organization.id, Plan.PLAN_SCALE);
   const twice = [createRecommended(api, organization.id), createRecommended(api, organization.id)];

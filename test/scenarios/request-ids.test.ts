@@ -181,7 +181,7 @@ test('a caller that another account removed may not retry its earlier requests',
   await refused(t, move(), 'PROJECT_NOT_FOUND');
 });
 
-test('a weaker key of the account gets no secret by repeating what a wider one asked for', async (t) => {
+test('a weaker key of the account gets no secret by repeating the request of a wider one', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp();
   const request = {

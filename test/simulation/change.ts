@@ -45,13 +45,13 @@ export class Change {
       this.#transact(undefined, () => {});
       return;
     }
-    const asked = random.pick(accessQuestions);
+    const check = random.pick(accessQuestions);
     const process = this.#process;
-    process.lookup(asked, true, (outcome) => {
+    process.lookup(check, true, (outcome) => {
       if (outcome === undefined || !outcome.answer.allowed) return;
       const { answer } = outcome;
       this.#transact(outcome.permit, () => {
-        checker.answered(`a mutation of ${process.machine.name}`, asked, answer);
+        checker.answered(`a mutation of ${process.machine.name}`, check, answer);
       });
     });
   }

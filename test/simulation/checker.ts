@@ -1,6 +1,6 @@
 import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import { type FactKind, type FactRef, membershipId, sourceOfKind } from '@silo/guard/core/facts.ts';
-import type { Asked } from '@silo/guard/core/lookup.ts';
+import type { AccessCheck } from '@silo/guard/core/lookup.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { factKey, worldFacts } from './facts-world.ts';
 import type { World } from './world.ts';
@@ -38,15 +38,15 @@ export class Checker {
   /** An answer is there. `since`: from `begin`, or undefined if it started in this turn. */
   answered(
     who: string,
-    asked: Asked,
+    check: AccessCheck,
     answer: TokenAnswer | Answer,
     since: Float64Array = this.#decidedMs,
   ): void {
     if (!answer.allowed) return;
     const wrong =
       'facts' in answer
-        ? this.#wrongAccess(asked, answer, since)
-        : this.#wrongToken(asked, answer, since);
+        ? this.#wrongAccess(check, answer, since)
+        : this.#wrongToken(check, answer, since);
     if (wrong !== undefined)
       this.fail('safety', `${who} accepts what had been taken away: ${wrong}`);
   }
@@ -58,11 +58,11 @@ export class Checker {
   }
 
   #wrongToken(
-    asked: Asked,
+    check: AccessCheck,
     { projectId, organizationId }: Extract<TokenAnswer, { allowed: true }>,
     since: Float64Array,
   ): string | undefined {
-    const token = asked.kind === 'token' ? asked.token : '';
+    const token = check.kind === 'token' ? check.token : '';
     const isHeld =
       this.#held('token', token, since, (fact) => fieldOf(fact, 'projectId') === projectId) &&
       this.#held(
@@ -77,16 +77,16 @@ export class Checker {
   }
 
   #wrongAccess(
-    asked: Asked,
+    check: AccessCheck,
     { facts }: Extract<Answer, { allowed: true }>,
     since: Float64Array,
   ): string | undefined {
     const { key, project, organization } = facts;
-    if (asked.kind !== 'access' || project === undefined || organization === undefined) {
+    if (check.kind !== 'access' || project === undefined || organization === undefined) {
       return 'another question';
     }
     const membership = membershipId(key.accountId, organization.id);
-    if (!this.#held('key', asked.keyHash, since, (fact) => fact === key)) return key.keyId;
+    if (!this.#held('key', check.keyHash, since, (fact) => fact === key)) return key.keyId;
     if (!this.#held('project', project.id, since, (fact) => fact === project.fact)) {
       return `${key.keyId} in ${project.id}`;
     }

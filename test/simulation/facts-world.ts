@@ -5,7 +5,7 @@ import {
   type FactValues,
   membershipId,
 } from '@silo/guard/core/facts.ts';
-import type { Asked } from '@silo/guard/core/lookup.ts';
+import type { AccessCheck } from '@silo/guard/core/lookup.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { secretLength } from '@silo/tokens/secrets.ts';
@@ -113,12 +113,12 @@ function keyHashOf(name: string): string {
 const keyHash = new Uint8Array(32);
 
 /** Whose token is it? */
-function askToken(name: string): Asked {
+function askToken(name: string): AccessCheck {
   return { kind: 'token', token: tokenOf(name), fingerprint: `fT${name}` };
 }
 
 /** May this key do what an admin may in that project? */
-function askAccess(key: string, project: string): Asked {
+function askAccess(key: string, project: string): AccessCheck {
   const question = {
     keyHash,
     scope: 'project:write',
@@ -130,4 +130,4 @@ function askAccess(key: string, project: string): Asked {
 
 const tokenQuestions = names.map(askToken);
 export const accessQuestions = names.flatMap((key) => names.map((to) => askAccess(key, to)));
-export const questions: readonly Asked[] = [...tokenQuestions, ...accessQuestions];
+export const questions: readonly AccessCheck[] = [...tokenQuestions, ...accessQuestions];

@@ -1,7 +1,7 @@
 import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import { sourceOfKind } from '@silo/guard/core/facts.ts';
 import { GuardCore } from '@silo/guard/core/guard-core.ts';
-import type { Asked } from '@silo/guard/core/lookup.ts';
+import type { AccessCheck } from '@silo/guard/core/lookup.ts';
 import type { EventPage, FetchReply, GuardAction, GuardInput } from '@silo/guard/core/messages.ts';
 import type { Permit } from '@silo/guard/core/permits.ts';
 import { sources as eachSource, type Positions } from '@silo/guard/core/position.ts';
@@ -69,17 +69,17 @@ export class GuardProcess {
   }
 
   /** From memory, in this very turn. */
-  recall(asked: Asked): TokenAnswer | Answer | undefined {
+  recall(check: AccessCheck): TokenAnswer | Answer | undefined {
     const now = this.machine.read();
-    return asked.kind === 'token'
-      ? this.core.verifyToken(asked.token, now)
-      : this.core.recall(asked, now);
+    return check.kind === 'token'
+      ? this.core.verifyToken(check.token, now)
+      : this.core.recall(check, now);
   }
 
-  lookup(asked: Asked, wantsPermit: boolean, done: (outcome: Outcome) => void): void {
+  lookup(check: AccessCheck, wantsPermit: boolean, done: (outcome: Outcome) => void): void {
     const lookupId = ++this.#lastLookupId;
     this.#waiting.set(lookupId, done);
-    this.step({ kind: 'lookup', lookupId, asked, wantsPermit });
+    this.step({ kind: 'lookup', lookupId, check, wantsPermit });
   }
 
   get hasReadLease(): boolean {

@@ -187,7 +187,7 @@ const steerings: Record<ProtectionName, Steering> = {
     faultMsMax: 3_000,
     faults: { pauseGuard: 1, cutRegistry: 1 },
   },
-  // A lease is lost, and asked for again together with its first read lease, while a barrier passes.
+  // A lease is lost, and acquired again together with its first read lease, while a barrier passes.
   'requirement-after-lease': {
     guards: 1,
     natsLoss: 1,

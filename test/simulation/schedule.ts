@@ -1,4 +1,4 @@
-import type { Asked } from '@silo/guard/core/lookup.ts';
+import type { AccessCheck } from '@silo/guard/core/lookup.ts';
 import type { ProtectionName } from '@silo/guard/core/protections.ts';
 import { Change, type Returned } from './change.ts';
 import type { Violation } from './checker.ts';
@@ -78,19 +78,19 @@ class Schedule {
 
   #verify(guard: GuardProcess, question: number): void {
     const { checker } = this.#world;
-    const asked = questions[question];
-    if (asked === undefined) return;
+    const check = questions[question];
+    if (check === undefined) return;
     const who = guard.machine.name;
     this.#verified++;
-    const recalled = guard.recall(asked);
+    const recalled = guard.recall(check);
     if (recalled !== undefined) {
       this.#fromMemory++;
-      checker.answered(`${who} from memory`, asked, recalled);
+      checker.answered(`${who} from memory`, check, recalled);
       return;
     }
     const since = checker.begin();
-    guard.lookup(asked, false, (outcome) => {
-      if (outcome !== undefined) checker.answered(who, asked, outcome.answer, since);
+    guard.lookup(check, false, (outcome) => {
+      if (outcome !== undefined) checker.answered(who, check, outcome.answer, since);
     });
   }
 
@@ -172,15 +172,15 @@ class Schedule {
     const { guards, checker, timeline, profile } = this.#world;
     if (profile.factsMax < 9) return;
     for (const guard of guards) {
-      const remembered: Asked[] = [];
-      for (const asked of questions) {
+      const remembered: AccessCheck[] = [];
+      for (const check of questions) {
         // A denial for a valid key is re-checked each time.
-        guard.lookup(asked, false, (outcome) => {
-          if (outcome?.answer.allowed || asked.kind === 'token') remembered.push(asked);
+        guard.lookup(check, false, (outcome) => {
+          if (outcome?.answer.allowed || check.kind === 'token') remembered.push(check);
         });
       }
       timeline.after(60, () => {
-        const isForgotten = remembered.some((asked) => guard.recall(asked) === undefined);
+        const isForgotten = remembered.some((check) => guard.recall(check) === undefined);
         if (isForgotten || remembered.length === 0) {
           checker.fail('liveness', `${guard.machine.name} does not answer from memory`);
         }

@@ -9,7 +9,7 @@ import { firstOf, parseCount } from './limit.ts';
 
 export function activity(cli: Cli) {
   return new Command('activity')
-    .description('Who did what, when, from what to what: newest first.')
+    .description('The activity log: actor, action, time and changes, newest first.')
     .option('--org <organization>', 'name or id; default: that of the current project')
     .option('--project <project>', 'of a project: name, Organization/Name, or id')
     .addOption(new Option('--limit <count>', 'how many at most').argParser(parseCount).default(50))

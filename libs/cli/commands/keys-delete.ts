@@ -11,7 +11,7 @@ export function keysDelete(cli: Cli) {
   return new Command('delete')
     .description('Delete a key for ever.')
     .argument('<key>', 'name or id')
-    .option('--yes', 'do not ask for the key’s name')
+    .option('--yes', 'do not prompt for the key’s name')
     .action(async (given, { yes }) => {
       const { api, find } = await cli.signedIn();
       const keyId = yes ? await find.idOf.key(given) : await agree(cli, await find.key(given));
@@ -24,13 +24,13 @@ export function keysDelete(cli: Cli) {
     });
 }
 
-/** Asks; answers which one to delete. */
+/** Prompts for confirmation, and returns what to delete. */
 async function agree(cli: Cli, { id, name, masked, fingerprint }: ApiKey): Promise<string> {
   const { profile } = await cli.signedIn();
   cli.note(`${name} (${masked}) will be refused everywhere, for ever.`);
   if (fingerprint === fingerprintOf(profile.apiKey)) {
     cli.note('It is the key that you are signed in with.');
   }
-  await cli.ask.confirmByTyping('the key’s name', name);
+  await cli.prompt.confirmByTyping('the key’s name', name);
   return id;
 }

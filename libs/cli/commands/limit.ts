@@ -13,7 +13,7 @@ export function parseCount(text: string): number {
 /** The first things of a list that has no end worth waiting for, and the way to more. */
 export async function firstOf<Thing>(
   limit: number,
-  ask: (page: {
+  readPage: (page: {
     pageSize: number;
     pageToken: string;
   }) => Promise<{ things: Thing[]; nextPageToken: string }>,
@@ -22,7 +22,7 @@ export async function firstOf<Thing>(
   let nextPageToken = '';
   do {
     const pageSize = Math.min(limit - things.length, pageSizeMax);
-    const page = await ask({ pageSize, pageToken: nextPageToken });
+    const page = await readPage({ pageSize, pageToken: nextPageToken });
     things.push(...page.things);
     nextPageToken = page.nextPageToken;
   } while (nextPageToken !== '' && things.length < limit);

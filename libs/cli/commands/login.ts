@@ -11,7 +11,7 @@ export function login(cli: Cli) {
     .description('Store an API key, typed without echo or piped into stdin, after trying it.')
     .action(async (options) => {
       const { name, deployment } = await chooseDeployment(cli, options);
-      const apiKey = await cli.ask.secret(`API key for ${name} (phx_…, from silo keys create):`);
+      const apiKey = await cli.prompt.secret(`API key for ${name} (phx_…, from silo keys create):`);
       // A slip is found before anything is sent.
       if (!isWellFormed(apiKey, secretPrefixes.apiKey)) {
         throw usage('That is no API key: it begins with phx_ and is 53 characters long.');

@@ -9,7 +9,7 @@ export function membersAccept(cli: Cli) {
     .description('Accept an invite by its code, typed without echo or piped into stdin.')
     .action(async () => {
       const { api } = await cli.signedIn();
-      const code = await cli.ask.secret('Code of the invite:');
+      const code = await cli.prompt.secret('Code of the invite:');
       const answer = await api.organizations.acceptInvite({ code, requestId: '' });
       const organization = present(answer.organization);
       cli.answer(AcceptInviteResponse, answer, [

@@ -8,7 +8,7 @@ import { levelNamed, levelNames } from '../render/values.ts';
 export function membersInvite(cli: Cli) {
   return new Command('invite')
     .description('Invite an e-mail, and show the one-time code that you hand over.')
-    .argument('<email>', 'whom: only an account with this e-mail can accept')
+    .argument('<email>', 'only an account with this e-mail can accept')
     .addOption(
       new Option('--level <level>', 'what it may do')
         .choices(levelNames)

@@ -9,7 +9,7 @@ export function membersRemove(cli: Cli) {
     .description('Remove a member: access ends at once, that of the member’s keys too.')
     .argument('<member>', 'e-mail or account id')
     .option('--org <organization>', 'name or id; default: that of the current project')
-    .option('--yes', 'do not ask for the member’s e-mail')
+    .option('--yes', 'do not prompt for the member’s e-mail')
     .action(async (given, { org, yes }) => {
       const { api, find } = await cli.signedIn();
       const organizationId = await find.idOf.organization(org);
@@ -26,9 +26,9 @@ export function membersRemove(cli: Cli) {
     });
 }
 
-/** Asks; answers whom to remove. */
+/** Prompts for confirmation, and returns the member to remove. */
 async function agree(cli: Cli, { accountId, displayName, email, organizationId }: Member) {
   cli.note(`${displayName} (${email}) will lose all access to ${organizationId}.`);
-  await cli.ask.confirmByTyping('the member’s e-mail', email);
+  await cli.prompt.confirmByTyping('the member’s e-mail', email);
   return accountId;
 }

@@ -17,11 +17,13 @@ import type { Block } from '../text.ts';
 
 export function move(cli: Cli) {
   return new Command('move')
-    .description('Move projects to another organization: shows what will happen, then asks.')
+    .description(
+      'Move projects to another organization: shows what will happen, then prompts for confirmation.',
+    )
     .argument('[project...]', 'name, Organization/Name, or id; default: the current one')
-    .option('--to <organization>', 'where to: name or id; asked for if not given')
+    .option('--to <organization>', 'where to: name or id; prompted for if not given')
     .option('--preview', 'only show what would happen, and its fingerprint')
-    .option('--yes', 'do not ask; needs --fingerprint')
+    .option('--yes', 'do not prompt; needs --fingerprint')
     .option('--fingerprint <fingerprint>', 'move only if the preview still has this fingerprint')
     .action(async (given, { to, preview, yes, fingerprint }) => {
       if (yes && fingerprint === undefined) {
@@ -53,7 +55,7 @@ function previewOf(
   });
 }
 
-/** Shows what would happen, and asks; answers the fingerprint of what was agreed to. */
+/** Shows what would happen and prompts for confirmation; returns the fingerprint of what was shown. */
 async function agree(
   cli: Cli,
   api: Api,
@@ -71,9 +73,9 @@ async function agree(
   }
   const [only, ...others] = projects;
   if (only !== undefined && others.length === 0) {
-    await cli.ask.confirmByTyping('the project’s name', only.name);
+    await cli.prompt.confirmByTyping('the project’s name', only.name);
   } else {
-    await cli.ask.confirmByTyping('the destination’s name', destination.name);
+    await cli.prompt.confirmByTyping('the destination’s name', destination.name);
   }
   return fingerprint ?? preview.planFingerprint;
 }

@@ -8,7 +8,7 @@ export function orgDelete(cli: Cli) {
   return new Command('delete')
     .description('Delete an organization that has no project, for ever.')
     .argument('<organization>', 'name or id')
-    .option('--yes', 'do not ask for the organization’s name')
+    .option('--yes', 'do not prompt for the organization’s name')
     .option(
       '--end-deleted-projects',
       'lose for ever its deleted projects that could still be undeleted',
@@ -29,7 +29,7 @@ export function orgDelete(cli: Cli) {
     });
 }
 
-/** Asks; answers which one to delete. */
+/** Prompts for confirmation, and returns what to delete. */
 async function agree(
   cli: Cli,
   { id, name }: Organization,
@@ -41,6 +41,6 @@ async function agree(
       'Its deleted projects, which can still be undeleted, are lost for ever with their data.',
     );
   }
-  await cli.ask.confirmByTyping('the organization’s name', name);
+  await cli.prompt.confirmByTyping('the organization’s name', name);
   return id;
 }

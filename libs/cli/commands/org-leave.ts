@@ -8,7 +8,7 @@ export function orgLeave(cli: Cli) {
   return new Command('leave')
     .description('End your own membership of an organization.')
     .argument('<organization>', 'name or id')
-    .option('--yes', 'do not ask for the organization’s name')
+    .option('--yes', 'do not prompt for the organization’s name')
     .action(async (given, { yes }) => {
       const { api, find } = await cli.signedIn();
       const organizationId = yes
@@ -23,9 +23,9 @@ export function orgLeave(cli: Cli) {
     });
 }
 
-/** Asks; answers what to leave. */
+/** Prompts for confirmation, and returns what to leave. */
 async function agree(cli: Cli, { id, name }: Organization): Promise<string> {
   cli.note(`You, and your keys, will lose all access to ${name} (${id}) and its projects.`);
-  await cli.ask.confirmByTyping('the organization’s name', name);
+  await cli.prompt.confirmByTyping('the organization’s name', name);
   return id;
 }

@@ -32,10 +32,10 @@ export function orgSettings(cli: Cli) {
     .description('Show an organization’s settings, or change those that are given.')
     .argument('[organization]', 'name or id; default: that of the current project')
     .addOption(
-      new Option('--projects-by <who>', 'who may create projects, and move some here').choices([
-        'members',
-        'admins',
-      ] as const),
+      new Option(
+        '--projects-by <who>',
+        'the members that may create projects, and move some here',
+      ).choices(['members', 'admins'] as const),
     )
     .action(async (given, { projectsBy }) => {
       const { api, find } = await cli.signedIn();

@@ -5,7 +5,7 @@ import { present } from '../find.ts';
 import { subscriptionBlocks } from '../render/plans.ts';
 
 export function planBillingDetails(cli: Cli) {
-  const { ask } = cli;
+  const { prompt } = cli;
   return new Command('billing-details')
     .description('Set the billing details. Prompts for missing values; replaces all old details.')
     .option('--company <name>', 'company or person')
@@ -18,10 +18,10 @@ export function planBillingDetails(cli: Cli) {
       const { api, find } = await cli.signedIn();
       const organizationId = await find.idOf.organization(org);
       const billingDetails = {
-        companyName: company ?? (await ask.text('Company:', 'give --company.')),
-        email: email ?? (await ask.text('E-mail for invoices:', 'give --email.')),
-        address: address ?? (await ask.text('Postal address:', 'give --address.')),
-        countryCode: country ?? (await ask.text('Country (two letters):', 'give --country.')),
+        companyName: company ?? (await prompt.text('Company:', 'give --company.')),
+        email: email ?? (await prompt.text('E-mail for invoices:', 'give --email.')),
+        address: address ?? (await prompt.text('Postal address:', 'give --address.')),
+        countryCode: country ?? (await prompt.text('Country (two letters):', 'give --country.')),
         taxId,
       };
       const request = { organizationId, billingDetails, etag: '', requestId: '' };

@@ -12,7 +12,7 @@ import { planBillingDetails } from './plan-billing-details.ts';
 
 export function plan(cli: Cli) {
   return new Command('plan')
-    .description('An organization’s plan, and who pays.')
+    .description('An organization’s plan and billing details.')
     .addCommand(show(cli), { isDefault: true })
     .addCommand(list(cli))
     .addCommand(change(cli))

@@ -5,7 +5,7 @@ import { type NamedProfile, profilesBlocks } from '../render/accounts.ts';
 
 export function profiles(cli: Cli) {
   return new Command('profiles')
-    .description('The stored profiles: which regions you are signed in to, and as whom.')
+    .description('The stored profiles: the regions and accounts that you are signed in to.')
     .addCommand(list(cli), { isDefault: true })
     .addCommand(use(cli));
 }

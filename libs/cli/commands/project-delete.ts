@@ -10,7 +10,7 @@ export function projectDelete(cli: Cli) {
   return new Command('delete')
     .description('Delete a project: access ends at once, its data is purged after 7 days.')
     .argument('<project>', 'name, Organization/Name, or id')
-    .option('--yes', 'do not ask for the project’s name')
+    .option('--yes', 'do not prompt for the project’s name')
     .action(async (given, { yes }) => {
       const { api, find } = await cli.signedIn();
       const projectId = yes
@@ -26,9 +26,9 @@ export function projectDelete(cli: Cli) {
     });
 }
 
-/** Asks; answers which one to delete. */
+/** Prompts for confirmation, and returns what to delete. */
 async function agree(cli: Cli, { id, name, organizationId }: Project): Promise<string> {
   cli.note(`${name} (${id}) of ${organizationId} will be deleted: everybody loses access at once.`);
-  await cli.ask.confirmByTyping('the project’s name', name);
+  await cli.prompt.confirmByTyping('the project’s name', name);
   return id;
 }

@@ -14,18 +14,18 @@ export function signup(cli: Cli) {
     .option('--organization <name>', 'name of your organization')
     .action(async (options) => {
       const { name, deployment } = await chooseDeployment(cli, options);
-      const { ask } = cli;
+      const { prompt } = cli;
       // Its key may be the only one of its account.
       if ((await cli.profiles.read(name)) !== undefined) {
         const next = `--profile with another name; or silo logout --profile ${name}`;
         throw usage(`There is a profile ${name} already.`, next);
       }
       await cli.profiles.prepare();
-      const email = options.email ?? (await ask.text('E-mail:', 'give --email.'));
-      const displayName = options.name ?? (await ask.text('Your name:', 'give --name.'));
+      const email = options.email ?? (await prompt.text('E-mail:', 'give --email.'));
+      const displayName = options.name ?? (await prompt.text('Your name:', 'give --name.'));
       const organizationName =
         options.organization ??
-        (await ask.text('Name of your organization:', 'give --organization.'));
+        (await prompt.text('Name of your organization:', 'give --organization.'));
       const { accounts } = cli.connect(deployment);
       const request = { email, displayName, organizationName, requestId: '' };
       const answer = await accounts.createAccount(request);

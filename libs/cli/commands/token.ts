@@ -33,7 +33,7 @@ function regenerate(cli: Cli) {
     .description('Replace it: the old one is refused from the moment this returns.')
     .argument('[project]', 'name, Organization/Name, or id; default: the current one')
     .option('--expected-fingerprint <fingerprint>', 'only if it is still the present one')
-    .option('--yes', 'do not ask for the project’s name')
+    .option('--yes', 'do not prompt for the project’s name')
     .action(async (given, { expectedFingerprint = '', yes }) => {
       const { api, find } = await cli.signedIn();
       const agreed = yes
@@ -51,12 +51,12 @@ function regenerate(cli: Cli) {
     });
 }
 
-/** Asks; what was agreed to is the end of the token that was shown. */
+/** Prompts for confirmation to end the token that was shown. */
 async function agree(cli: Cli, { id, name }: Project, expectedFingerprint: string) {
   const { api } = await cli.signedIn();
   const { projectToken } = await api.projectTokens.getProjectToken({ projectId: id });
   const fingerprint = expectedFingerprint || present(projectToken).fingerprint;
   cli.note(`Whatever sends data to ${name} with the token ${fingerprint} will be refused.`);
-  await cli.ask.confirmByTyping('the project’s name', name);
+  await cli.prompt.confirmByTyping('the project’s name', name);
   return { projectId: id, expectedFingerprint: fingerprint };
 }

@@ -9,7 +9,7 @@ export function undo(cli: Cli) {
   return new Command('undo')
     .description('Take a move back: within 7 days, all of its projects, all access as it was.')
     .argument('<move>', 'id, mov_…: silo moves lists them')
-    .option('--yes', 'do not ask')
+    .option('--yes', 'do not prompt')
     .action(async (moveId, { yes }) => {
       const { api } = await cli.signedIn();
       if (!yes) {
@@ -17,8 +17,8 @@ export function undo(cli: Cli) {
         cli.note(...moveBlocks(move, new Date()));
         const { sourceOrganizationId, destinationOrganizationId, projectIds } = move;
         const what = `${projectsText(projectIds.length)} will go back to ${sourceOrganizationId}`;
-        cli.note(`${what}: who is in ${destinationOrganizationId} only will lose access.`);
-        await cli.ask.confirmByTyping('undo', 'undo');
+        cli.note(`${what}: members of ${destinationOrganizationId} only will lose access.`);
+        await cli.prompt.confirmByTyping('undo', 'undo');
       }
       cli.repeatedBy('undo', moveId, '--yes');
       const answer = await api.projects.undoMove({ moveId, requestId: '' });

@@ -20,7 +20,7 @@ export type Plan = {
 // More of one kind are only counted.
 const shownMax = 20;
 
-/** What a move would do: every rule with its outcome, who loses and gains access, and the slots. */
+/** What a move would do: every rule with its outcome, the lost and gained access, and the slots. */
 export function previewBlocks(preview: PreviewMoveResponse, plan: Plan): Block[] {
   const { losing, gaining, source, destination, planFingerprint } = preview;
   const people = [...accessRows(losing, lost), ...accessRows(gaining, gained)];

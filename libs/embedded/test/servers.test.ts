@@ -60,8 +60,8 @@ test('a transaction whose client was killed gives up its locks within ten second
   const directory = await temporaryDirectory(t);
   await using mongod = await startMongod({ binary: await binaryOf(t, 'mongod'), directory });
   await using client = new MongoClient(mongod.url);
-  const asked = { getParameter: 1, transactionLifetimeLimitSeconds: 1 };
-  const { transactionLifetimeLimitSeconds } = await client.db('admin').command(asked);
+  const parameters = { getParameter: 1, transactionLifetimeLimitSeconds: 1 };
+  const { transactionLifetimeLimitSeconds } = await client.db('admin').command(parameters);
   t.is(transactionLifetimeLimitSeconds, 10);
 });
 

@@ -77,7 +77,7 @@ export class FactFetches {
 }
 
 /**
- * Whether an event may end what a fact fetch asks for: of a key, the id is not known before its result.
+ * Whether an event may end what a fact fetch reads: of a key, the id is not known before its result.
  */
 function mayEnd({ kind, name }: FactName, ref: FactRef): boolean {
   if (kind !== ref.kind) return false;

@@ -11,7 +11,7 @@ export type Entry<Value> = Known<Value> & {
 
 /** What is found elsewhere by way of a table's facts. */
 export type Derived = {
-  /** Whether what rests on the fact was looked at since this was last asked. */
+  /** Whether what rests on the fact was looked up since the last call of this. */
   takeUsed(id: string): boolean;
   /** The fact was ended or evicted. */
   delete(id: string): void;

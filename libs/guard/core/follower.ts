@@ -108,7 +108,7 @@ export class Follower {
     this.readIfBehind(now);
   }
 
-  /** Asks the log where it is needed, one request at a time. */
+  /** Reads the log where it is needed, one request at a time. */
   readIfBehind(now: Reading): void {
     if (this.#reading !== undefined || now.monotonicMs < this.#waitsUntil()) return;
     if (this.#isSure && !this.#isBehind) return;

@@ -6,7 +6,7 @@ import { type Ended, sourceOfKind } from './facts.ts';
 import type { Reading } from './fence.ts';
 import { Follower } from './follower.ts';
 import { Lease } from './lease.ts';
-import { type Asked, bypassesCache, decide, doubtful, type Recall } from './lookup.ts';
+import { type AccessCheck, bypassesCache, decide, doubtful, type Recall } from './lookup.ts';
 import { Lookups } from './lookups.ts';
 import { Memory } from './memory.ts';
 import type { GuardAction, GuardEvent, GuardInput } from './messages.ts';
@@ -69,13 +69,13 @@ export class GuardCore {
   }
 
   /** The answer from memory under a read lease; undefined: look it up. */
-  recall(asked: Asked, now: Reading): TokenAnswer | Answer | undefined {
-    if (bypassesCache(asked) || this.#lease.readLease(now) === undefined) return undefined;
+  recall(check: AccessCheck, now: Reading): TokenAnswer | Answer | undefined {
+    if (bypassesCache(check) || this.#lease.readLease(now) === undefined) return undefined;
     const date = new Date(now.wallMs);
-    const verdict = decide(asked, this.#recall, date);
+    const verdict = decide(check, this.#recall, date);
     if (!('answer' in verdict)) return undefined;
     const { answer } = verdict;
-    return doubtful(asked, answer, this.#recall, date).length > 0 ? undefined : answer;
+    return doubtful(check, answer, this.#recall, date).length > 0 ? undefined : answer;
   }
 
   /** Whether a permit is still held: check it right before the commit. */
@@ -166,7 +166,7 @@ export class GuardCore {
         this.#lookups.fetched(input.fetchId, input.reply, now);
         break;
       case 'lookup':
-        this.#lookups.begin(input.lookupId, input.asked, input.wantsPermit, now);
+        this.#lookups.begin(input.lookupId, input.check, input.wantsPermit, now);
         break;
       case 'cancelLookup':
         this.#lookups.cancel(input.lookupId);

@@ -10,7 +10,7 @@ import {
   requestTimeoutMs,
 } from './settings.ts';
 
-/** What a lease asks of its guard. */
+/** What a lease requires of its guard. */
 type Emit = (action: GuardAction) => void;
 type Places = () => { applied: Positions; acknowledged: Positions };
 
@@ -85,7 +85,7 @@ export class Lease {
   }
 
   /**
-   * Asks for a lease, and in the same turn for its first read lease: the registry may see either first.
+   * Acquires a lease, and in the same turn its first read lease: the registry may see either first.
    */
   acquire(now: Reading, emit: Emit): void {
     if (this.#isDrained) return;

@@ -22,27 +22,27 @@ import { tokenAnswerOf, tokenRefused } from './memory.ts';
  * The access check. The caller has refused what is malformed, and made the fingerprint: the first
  * 12 hex digits of the secret's SHA-256, which is `keyHash` in hex for a key.
  */
-export type Asked =
+export type AccessCheck =
   | { kind: 'token'; token: string; fingerprint: string }
   | { kind: 'access'; question: Question; keyHash: string };
 
 /** One caller's question that memory alone could not answer. */
 export type Lookup = {
   readonly id: number;
-  readonly asked: Asked;
+  readonly check: AccessCheck;
   /** Whether a permit is to be taken with an answer that allows. */
   readonly wantsPermit: boolean;
   /** What fact fetches found for this lookup. */
   readonly found: Map<string, Known<unknown>>;
-  /** What it asked for by itself, hence after it began. */
+  /** The facts that it fetched by itself, hence after it began. */
   readonly sent: Set<string>;
-  /** Whether it goes by nothing but what it asked for by itself. */
+  /** Whether it uses only facts that it fetched by itself. */
   doubts: boolean;
   /** Whether it goes by nothing but what fact fetches found for it: see `mayBeStranger`. */
   isFresh: boolean;
   /** Fills that it waits for. */
   waitingFor: number;
-  /** How often it had to ask. */
+  /** How many rounds of fetches it needed. */
   rounds: number;
   over: boolean;
 };
@@ -64,31 +64,31 @@ export function foundKey(kind: FactKind, id: string): string {
 }
 
 /** The decision from what is known, or the facts that are missing. `now` is the wall clock. */
-export function decide(asked: Asked, recall: Recall, now: Date): Verdict {
+export function decide(check: AccessCheck, recall: Recall, now: Date): Verdict {
   const gather = new Gathering(recall);
   const answer =
-    asked.kind === 'token'
-      ? decideToken(asked.token, asked.fingerprint, gather)
-      : decideAccess(asked.question, asked.keyHash, gather, now);
+    check.kind === 'token'
+      ? decideToken(check.token, check.fingerprint, gather)
+      : decideAccess(check.question, check.keyHash, gather, now);
   return answer === undefined ? { missing: gather.missing } : { answer, restsOn: gather.restsOn };
 }
 
 /** Whether nothing that is remembered will do. */
-export function bypassesCache(asked: Asked): boolean {
-  return asked.kind === 'access' && asked.question.bypassesCache === true;
+export function bypassesCache(check: AccessCheck): boolean {
+  return check.kind === 'access' && check.question.bypassesCache === true;
 }
 
 /**
  * Whether memory does not say that the key's account is a member of the organization in question.
- * Then nothing of the answer may come from memory: what others have asked about a hidden target
+ * Then nothing of the answer may come from memory: what others have requested about a hidden target
  * would make it faster to find than one that does not exist.
  */
-export function mayBeNonMember(asked: Asked, recall: Recall): boolean {
-  if (asked.kind === 'token') return false;
-  const { question, keyHash } = asked;
+export function mayBeNonMember(check: AccessCheck, recall: Recall): boolean {
+  if (check.kind === 'token') return false;
+  const { question, keyHash } = check;
   if (!question.projectId && !question.organizationId) return false;
   const key = recall('key', keyHash);
-  // An unknown key is refused whatever it asks about.
+  // An unknown key is refused whatever its target.
   if (key !== undefined && key.value === undefined) return false;
   const accountId = key?.value?.accountId;
   const organizationId =
@@ -102,20 +102,20 @@ export function mayBeNonMember(asked: Asked, recall: Recall): boolean {
  * way: none of an unknown key or token, which nobody knows before it is good.
  */
 export function doubtful(
-  asked: Asked,
+  check: AccessCheck,
   answer: TokenAnswer | Answer,
   recall: Recall,
   now: Date,
 ): FactRef[] {
-  if (asked.kind === 'token' || answer.allowed) return [];
-  if (recall('key', asked.keyHash)?.value === undefined) return [];
+  if (check.kind === 'token' || answer.allowed) return [];
+  if (recall('key', check.keyHash)?.value === undefined) return [];
   const refs: FactRef[] = [];
   const noting: Recall = (kind, id) => {
     const known = recall(kind, id);
     if (known !== undefined) refs.push({ kind, id });
     return known;
   };
-  decide(asked, noting, now);
+  decide(check, noting, now);
   return refs;
 }
 
@@ -204,13 +204,13 @@ function gatherTarget(
 }
 
 /** An access check of a key, as input of the core. */
-export function accessAsked(question: Question): Extract<Asked, { kind: 'access' }> {
+export function accessCheck(question: Question): Extract<AccessCheck, { kind: 'access' }> {
   const { keyHash } = question;
   const bytes = Buffer.from(keyHash.buffer, keyHash.byteOffset, keyHash.byteLength);
   return { kind: 'access', question, keyHash: bytes.toString('hex') };
 }
 
-/** A question about a well-formed project token, as the core takes it. */
-export function tokenAsked(token: string): Asked {
+/** The check of a well-formed project token, as input of the core. */
+export function tokenCheck(token: string): AccessCheck {
   return { kind: 'token', token, fingerprint: fingerprintOf(token) };
 }

@@ -2,7 +2,7 @@ import type { FactFetch, FactFetches } from './fact-fetches.ts';
 import { type FactName, type FactRef, nameOf } from './facts.ts';
 import { type Fence, fenceFrom, type Reading } from './fence.ts';
 import {
-  type Asked,
+  type AccessCheck,
   bypassesCache,
   decide,
   doubtful,
@@ -67,14 +67,14 @@ export class Lookups {
     return late;
   }
 
-  begin(id: number, asked: Asked, wantsPermit: boolean, now: Reading): void {
+  begin(id: number, check: AccessCheck, wantsPermit: boolean, now: Reading): void {
     const lookup: Lookup = {
       id,
-      asked,
+      check,
       wantsPermit,
       found: new Map(),
       sent: new Set(),
-      doubts: bypassesCache(asked),
+      doubts: bypassesCache(check),
       isFresh: false,
       waitingFor: 0,
       rounds: 0,
@@ -114,10 +114,10 @@ export class Lookups {
     lookup.isFresh = this.#mustBeFresh(lookup, readLease !== undefined);
     const recall = this.#recallFor(lookup, readLease !== undefined);
     const date = new Date(now.wallMs);
-    const verdict = decide(lookup.asked, recall, date);
+    const verdict = decide(lookup.check, recall, date);
     if ('answer' in verdict) {
       const { answer, restsOn } = verdict;
-      if (this.#mustDoubt(lookup, doubtful(lookup.asked, answer, recall, date))) {
+      if (this.#mustDoubt(lookup, doubtful(lookup.check, answer, recall, date))) {
         lookup.doubts = true;
         this.#advance(lookup, now);
         return;
@@ -147,7 +147,7 @@ export class Lookups {
   #mustBeFresh(lookup: Lookup, hasReadLease: boolean): boolean {
     if (lookup.doubts || this.#isBusy) return false;
     return mayBeNonMember(
-      lookup.asked,
+      lookup.check,
       this.#recallFor({ ...lookup, isFresh: false }, hasReadLease),
     );
   }

@@ -1,7 +1,7 @@
 import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import type { Position } from '@silo/log/position.ts';
 import type { Ended, FactRef, FactValues } from './facts.ts';
-import type { Asked } from './lookup.ts';
+import type { AccessCheck } from './lookup.ts';
 import type { Permit } from './permits.ts';
 import type { Positions, Source } from './position.ts';
 import type { LeaseNumbers } from './settings.ts';
@@ -35,7 +35,7 @@ export type GuardInput =
   | { kind: 'acquired'; requestId: number; reply: AcquireAnswer | undefined }
   | { kind: 'renewed'; requestId: number; reply: RenewAnswer | undefined }
   | { kind: 'factFetched'; fetchId: number; reply: FetchReply | undefined }
-  | { kind: 'lookup'; lookupId: number; asked: Asked; wantsPermit: boolean }
+  | { kind: 'lookup'; lookupId: number; check: AccessCheck; wantsPermit: boolean }
   /** The caller waits no more. */
   | { kind: 'cancelLookup'; lookupId: number }
   /** The permit's transaction has ended, and its outcome is known. */

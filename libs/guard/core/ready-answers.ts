@@ -16,7 +16,7 @@ const loadMax = 0.7;
  * table, so that a hit touches three places in memory; by a Map of strings it is more, which is
  * what a lookup costs once a million tokens fit into no cache (decision 008).
  *
- * What is no ASCII text of a secret's length is never held. Who sets an answer ends it when a fact
+ * What is no ASCII text of a secret's length is never held. The caller that sets an answer ends it when a fact
  * behind it ends.
  */
 export class ReadyAnswers {
@@ -77,7 +77,7 @@ export class ReadyAnswers {
     this.#allocate(slotsMin);
   }
 
-  /** Whether the token was looked at since this was last asked. */
+  /** Whether the token was looked up since the last call of this. */
   takeUsed(token: string): boolean {
     const slot = this.#find(token);
     if (slot === undefined) return false;

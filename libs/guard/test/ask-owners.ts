@@ -1,18 +1,18 @@
 import type { Access, Answer, FactReader, Question, TokenAnswer } from '@silo/access/access.ts';
 import { fingerprintOf, isWellFormed } from '@silo/tokens/secrets.ts';
 import { type Known, nameOf } from '../core/facts.ts';
-import { type Asked, decide, foundKey, type Recall } from '../core/lookup.ts';
+import { type AccessCheck, decide, foundKey, type Recall } from '../core/lookup.ts';
 import { tokenRefused } from '../core/memory.ts';
 import { fetchFact } from '../fetch-fact.ts';
 import { lastingPermit, lastingTokenPermit } from './lasting-permit.ts';
 
 /** Access without a cache, for tests: every fact is fetched from its owner. */
 export function askOwners(factReader: FactReader): Access {
-  const answer = async (asked: Asked, signal: AbortSignal) => {
+  const answer = async (check: AccessCheck, signal: AbortSignal) => {
     const found = new Map<string, Known<unknown>>();
     const recall: Recall = (kind, id) => found.get(foundKey(kind, id)) as never;
     for (;;) {
-      const verdict = decide(asked, recall, new Date());
+      const verdict = decide(check, recall, new Date());
       if ('answer' in verdict) return verdict.answer;
       for (const ref of verdict.missing) {
         const value = await fetchFact(factReader, ref, signal);
@@ -26,8 +26,8 @@ export function askOwners(factReader: FactReader): Access {
   };
   const verifyToken = async (token: string, signal: AbortSignal) => {
     if (!isWellFormed(token, 'phc_')) return tokenRefused;
-    const asked: Asked = { kind: 'token', token, fingerprint: fingerprintOf(token) };
-    return (await answer(asked, signal)) as TokenAnswer;
+    const check: AccessCheck = { kind: 'token', token, fingerprint: fingerprintOf(token) };
+    return (await answer(check, signal)) as TokenAnswer;
   };
   return {
     recallToken: (token) => (isWellFormed(token, 'phc_') ? undefined : tokenRefused),

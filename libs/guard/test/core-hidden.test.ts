@@ -49,9 +49,9 @@ class Owners {
   /** The fetches, those of one round together, and the answer. */
   ask(keyHash: string, target: Target, wantsPermit = false) {
     const question = { keyHash: Buffer.from(keyHash, 'hex'), scope: 'project:write', ...target };
-    const asked = { kind: 'access', keyHash, question } as const;
+    const check = { kind: 'access', keyHash, question } as const;
     const lookupId = ++this.#lookupId;
-    let actions = this.#bench.step({ kind: 'lookup', lookupId, asked, wantsPermit });
+    let actions = this.#bench.step({ kind: 'lookup', lookupId, check, wantsPermit });
     const rounds: string[][] = [];
     for (;;) {
       const answered = actions.find((action) => action.kind === 'answer');
@@ -72,7 +72,7 @@ class Owners {
 const hidden = { projectId: 'prj_hidden' };
 const absent = { projectId: 'prj_absent' };
 
-/** What may have been asked before, so that the guard remembers it. */
+/** What may have been checked before, so that the guard remembers it. */
 const histories: Record<string, [keyHash: string, target: Target][]> = {
   nothing: [],
   'the own key': [[ownHash, { projectId: 'prj_own' }]],

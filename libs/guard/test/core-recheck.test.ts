@@ -1,7 +1,7 @@
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import test from 'ava';
 import { membershipId } from '../core/facts.ts';
-import type { Asked } from '../core/lookup.ts';
+import type { AccessCheck } from '../core/lookup.ts';
 import type { GuardAction } from '../core/messages.ts';
 import type { GuardSettings } from '../core/settings.ts';
 import { Bench, kindsOf } from './core-support.ts';
@@ -12,7 +12,7 @@ const key = {
   ...{ expireTime: undefined, disabled: false },
 };
 
-const asked: Asked = {
+const check: AccessCheck = {
   kind: 'access',
   keyHash,
   question: {
@@ -39,12 +39,12 @@ class Owners {
   }
 
   get recalled() {
-    return this.bench.core.recall(asked, this.bench.now);
+    return this.bench.core.recall(check, this.bench.now);
   }
 
   begin(wantsPermit = false): GuardAction[] {
     const lookupId = ++this.#lookupId;
-    return this.bench.step({ kind: 'lookup', lookupId, asked, wantsPermit });
+    return this.bench.step({ kind: 'lookup', lookupId, check, wantsPermit });
   }
 
   /** Answers fact fetches until there is an answer. */

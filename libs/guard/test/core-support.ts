@@ -2,7 +2,7 @@ import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { secretLength } from '@silo/tokens/secrets.ts';
 import type { FactRef, FactValues } from '../core/facts.ts';
 import { GuardCore } from '../core/guard-core.ts';
-import type { Asked } from '../core/lookup.ts';
+import type { AccessCheck } from '../core/lookup.ts';
 import type { GuardAction, GuardInput } from '../core/messages.ts';
 import type { Positions } from '../core/position.ts';
 import type { GuardSettings, LeaseNumbers } from '../core/settings.ts';
@@ -23,7 +23,7 @@ export const guardSettings: GuardSettings = {
 /** As long as a real one, hence answered from where real ones are. */
 export const token = 'phc_1'.padEnd(secretLength, 'x');
 
-export const askToken: Asked = { kind: 'token', token, fingerprint: 'aaaaaaaaaaaa' };
+export const tokenCheck: AccessCheck = { kind: 'token', token, fingerprint: 'aaaaaaaaaaaa' };
 
 const values: Partial<Record<string, FactValues['token'] | FactValues['project']>> = {
   [token]: { projectId: 'prj_1' },
@@ -90,7 +90,12 @@ export class Bench {
   }
 
   lookup(wantsPermit = false): GuardAction[] {
-    return this.step({ kind: 'lookup', lookupId: ++this.#lookupId, asked: askToken, wantsPermit });
+    return this.step({
+      kind: 'lookup',
+      lookupId: ++this.#lookupId,
+      check: tokenCheck,
+      wantsPermit,
+    });
   }
 
   /** Responds to fact fetches until there are none. */

@@ -106,7 +106,7 @@ test('accounts, organizations and sign-ups have separate limits', async (t) => {
   const calls = async (rates: Partial<PortLimits['rates']>) => {
     const limits = { rates: { ...longRates, ...rates } };
     const { accounts } = await startPublic(t, { limits });
-    const asked = [
+    const served = [
       () => accounts.getAccount({}),
       () => accounts.createAccount(createAccountRequest),
     ].map(async (call) => {
@@ -114,7 +114,7 @@ test('accounts, organizations and sign-ups have separate limits', async (t) => {
       for (let index = 0; index < 4; index++) outcomes.push(await outcomeOf(call()));
       return outcomes.filter((outcome) => outcome === 'OK').length;
     });
-    return await Promise.all(asked);
+    return await Promise.all(served);
   };
   t.deepEqual(await calls({}), [4, 4]);
   t.deepEqual(await calls({ accountCalls: 2 }), [2, 4]);

@@ -11,8 +11,8 @@ import {
   RegenerateProjectTokenResponse,
 } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import test, { type ExecutionContext } from 'ava';
-import { ask } from '../ask.ts';
 import { type Call, keyCaller } from '../call.ts';
+import { checkAccess } from '../check-access.ts';
 import { connect } from '../client.ts';
 import { mount } from '../mount.ts';
 import type { ServerOptions } from '../server.ts';
@@ -157,7 +157,7 @@ test('a permit is released when its handler ends, not when the client leaves', a
 test('further access checks of a handler take permits too, and all are released when it ends', async (t) => {
   const { accounts, access, permits, does } = await start(t);
   does.act = async (call) => {
-    const answer = await ask(access, call, { keyHash: keyCaller(call).keyHash });
+    const answer = await checkAccess(access, call, { keyHash: keyCaller(call).keyHash });
     t.true(answer.allowed);
     t.is(permits.held, 2);
     return undefined;
@@ -169,7 +169,7 @@ test('further access checks of a handler take permits too, and all are released 
 test('reads and denied calls take no permit', async (t) => {
   const { accounts, access, permits, does } = await start(t);
   does.act = async (call) => {
-    t.true((await ask(access, call, { keyHash: keyCaller(call).keyHash })).allowed);
+    t.true((await checkAccess(access, call, { keyHash: keyCaller(call).keyHash })).allowed);
     return undefined;
   };
   t.is(await outcomeOf(accounts.getAccount({}, bearer())), 'OK');

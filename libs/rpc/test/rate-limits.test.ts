@@ -109,16 +109,16 @@ test('an invalid key keeps its place among the look-ups of its address for half 
 
 test('waiting look-ups are rejected once their address has failed too often', async (t) => {
   const rates = limits({ addressPoints: 300 });
-  let asked = 0;
+  let lookups = 0;
   const lookUp = () => {
-    asked++;
+    lookups++;
     return dead();
   };
   const all = await Promise.all(
     Array.from({ length: 1_600 }, () => outcomeOf(rates.authenticate(home, newHash(), lookUp))),
   );
-  t.true(asked <= 11 + 2, `${asked} look-ups`);
-  t.is(all.filter((outcome) => outcome === 'RATE_LIMITED').length, 1_600 - asked);
+  t.true(lookups <= 11 + 2, `${lookups} lookups`);
+  t.is(all.filter((outcome) => outcome === 'RATE_LIMITED').length, 1_600 - lookups);
 });
 
 test('an address that goes on long after its points are used up floods, until its window ends', async (t) => {

@@ -11,7 +11,7 @@ import { toSubscription } from '../messages.ts';
 import { openSubscription } from '../rules/subscription.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** UpdateBillingDetails: replaces who pays; the event says that, not what. */
+/** UpdateBillingDetails: replaces the billing details, which are not in the event. */
 export async function updateBillingDetails(
   { organizationId, billingDetails, etag }: UpdateBillingDetailsRequest,
   call: Call,

@@ -77,7 +77,7 @@ async function join(
   const { organizationId, level } = invite;
   const accountId = account._id;
   const stamp = { actor: accountId, time: tx.now };
-  // All of them: a second code must not bring back who is removed later.
+  // All of them: a second code must not bring back a member that is removed later.
   const spent = await stores.invites.removeOfEmail(tx, organizationId, invite.comparableEmail);
   const revision = organization.memberRevision + 1;
   const after = {

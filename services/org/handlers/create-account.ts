@@ -68,7 +68,7 @@ async function begin(
     keyMasked: maskOf(apiKey),
   };
   const sealed = sealWith(identity.id, apiKey);
-  // Who signs up does it himself; staff does it under its own name.
+  // The actor of a sign-up is the new account; staff acts under its own name.
   const actor = call.caller.kind === 'certificate' ? call.actor : made.accountId;
   const mutation = { ...call, id: sagaId, actor };
   await eventLog.decide(mutation, async (tx) => {

@@ -18,9 +18,9 @@ export async function deleteInvite(
   { stores, eventLog }: Pick<Dependencies, 'stores' | 'eventLog'>,
 ): Promise<Outcome<DeleteInviteResponse>> {
   const { accountId } = keyCaller(call).key;
-  const ask = { organizationId, accountId, least: Level.LEVEL_ADMIN };
+  const required = { organizationId, accountId, least: Level.LEVEL_ADMIN };
   return await eventLog.mutate(call, DeleteInviteResponse, async (tx) => {
-    const { membership } = await reauthorizeInTransaction(stores, tx, ask);
+    const { membership } = await reauthorizeInTransaction(stores, tx, required);
     const invite = await stores.invites.findOpenIn(tx, organizationId, inviteId, tx.now);
     if (invite === undefined) throw errors.inviteNotFound(inviteId);
     checkWithinOwn(membership.level, invite.level);

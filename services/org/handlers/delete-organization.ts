@@ -43,8 +43,8 @@ async function begin(
   const { accountId } = key;
   const sagaId = ulid().toLowerCase();
   await eventLog.decide({ ...call, id: sagaId }, async (tx) => {
-    const ask = { organizationId, accountId, least: Level.LEVEL_OWNER };
-    const { organization } = await reauthorizeInTransaction(stores, tx, ask);
+    const required = { organizationId, accountId, least: Level.LEVEL_OWNER };
+    const { organization } = await reauthorizeInTransaction(stores, tx, required);
     checkEtag(etag, organization.revision);
     const revision = organization.deletionRevision + 1;
     const data = {

@@ -25,12 +25,12 @@ export async function inviteMember(
   { stores, eventLog }: Pick<Dependencies, 'stores' | 'eventLog'>,
 ): Promise<Outcome<InviteMemberResponse>> {
   const inviterAccountId = keyCaller(call).key.accountId;
-  const ask = { organizationId, accountId: inviterAccountId, least: Level.LEVEL_ADMIN };
+  const required = { organizationId, accountId: inviterAccountId, least: Level.LEVEL_ADMIN };
   const alsoDemands = [{ organizationId, level }];
   const code = newInviteCode();
   return await eventLog.mutate(call, InviteMemberResponse, async (tx) => {
     const stamp = { actor: call.actor, time: tx.now };
-    const { membership } = await reauthorizeInTransaction(stores, tx, ask);
+    const { membership } = await reauthorizeInTransaction(stores, tx, required);
     checkWithinOwn(membership.level, level);
     await checkNoMember(stores, tx, organizationId, email);
     checkInviteLimit(await stores.invites.countOpen(tx, organizationId, tx.now));

@@ -16,9 +16,13 @@ export async function leaveOrganization(
   { stores, eventLog }: Pick<Dependencies, 'stores' | 'eventLog'>,
 ): Promise<Outcome<LeaveOrganizationResponse>> {
   const { accountId } = keyCaller(call).key;
-  const ask = { organizationId, accountId, least: Level.LEVEL_MEMBER };
+  const required = { organizationId, accountId, least: Level.LEVEL_MEMBER };
   return await eventLog.mutate(call, LeaveOrganizationResponse, async (tx) => {
-    const { organization, membership: member } = await reauthorizeInTransaction(stores, tx, ask);
+    const { organization, membership: member } = await reauthorizeInTransaction(
+      stores,
+      tx,
+      required,
+    );
     await endMembership(stores, tx, { organization, member, actor: call.actor });
     // A caller that has left may still retry.
     return { response: {}, reauthorize: [] };

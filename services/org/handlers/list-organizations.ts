@@ -18,7 +18,7 @@ export async function listOrganizations(
   const { key } = keyCaller(call);
   const query = ['organizations', key.accountId];
   const after = textKey(decodePageToken(query, pageToken));
-  // What `reachesOrganization` says of one organization, asked of all at once.
+  // What `reachesOrganization` checks of one organization, for all at once.
   const among = isRestricted(key) ? key.organizationIds : undefined;
   const wanted = { among, after, size: pageSizeOf(pageSize) };
   const page = await stores.members.listOfAccount(key.accountId, wanted, call.signal);

@@ -19,15 +19,15 @@ export async function removeMember(
   { stores, eventLog }: Pick<Dependencies, 'stores' | 'eventLog'>,
 ): Promise<Outcome<RemoveMemberResponse>> {
   const caller = keyCaller(call).key.accountId;
-  const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
+  const required = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
   return await eventLog.mutate(call, RemoveMemberResponse, async (tx) => {
-    const { organization, membership } = await reauthorizeInTransaction(stores, tx, ask);
+    const { organization, membership } = await reauthorizeInTransaction(stores, tx, required);
     const member = await stores.members.findIn(tx, organizationId, accountId);
     if (member === undefined) throw errors.memberNotFound(accountId);
     checkWithinOwn(membership.level, member.level);
     checkEtag(etag, member.revision);
     await endMembership(stores, tx, { organization, member, actor: call.actor });
-    // Who removes himself by this very call may still repeat it.
+    // A caller that removes itself by this very call may still repeat it.
     if (caller === accountId) return { response: {}, reauthorize: [] };
     return { response: {}, alsoDemands: [{ organizationId, level: member.level }] };
   });

@@ -24,14 +24,14 @@ export async function updateMember(
   if (wanted === undefined) throw errors.invalidField([]);
   const { organizationId, accountId, level } = wanted;
   const caller = keyCaller(call).key.accountId;
-  const ask = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
+  const required = { organizationId, accountId: caller, least: Level.LEVEL_ADMIN };
   return await eventLog.mutate(call, UpdateMemberResponse, async (tx) => {
-    const { organization, membership } = await reauthorizeInTransaction(stores, tx, ask);
+    const { organization, membership } = await reauthorizeInTransaction(stores, tx, required);
     const before = await stores.members.findIn(tx, organizationId, accountId);
     if (before === undefined) throw errors.memberNotFound(accountId);
     checkWithinOwn(membership.level, before.level, level);
     checkEtag(wanted.etag, before.revision);
-    // Who steps down by this very call may still repeat it.
+    // A caller that steps down by this very call may still repeat it.
     const stepsDown = caller === accountId && level < before.level;
     const demanded = highest(Level.LEVEL_ADMIN, before.level, level);
     const reauthorize = [{ organizationId, level: stepsDown ? level : demanded }];

@@ -22,12 +22,16 @@ export async function updateOrganization(
   if (given === undefined) throw errors.invalidField([]);
   const wanted = wantedOrganizationFields(given, updateMask);
   const { accountId } = keyCaller(call).key;
-  const ask = { organizationId: given.id, accountId, least: Level.LEVEL_ADMIN };
+  const required = { organizationId: given.id, accountId, least: Level.LEVEL_ADMIN };
   // Forbidding what is forbidden already too: the call that did it may
   // still be waiting for its barrier.
   const keepsAccess = wanted.membersMayCreateProjects !== false;
   return await eventLog.mutate(call, UpdateOrganizationResponse, async (tx) => {
-    const { organization: before, membership } = await reauthorizeInTransaction(stores, tx, ask);
+    const { organization: before, membership } = await reauthorizeInTransaction(
+      stores,
+      tx,
+      required,
+    );
     checkEtag(given.etag, before.revision);
     const changes = organizationChanges(before, wanted);
     if (changes.length === 0) {

@@ -4,7 +4,8 @@ import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 
 /**
  * The level that still stands behind the caller when the change is decided. Refuses with
- * ORGANIZATION_NOT_FOUND who is no member any more, or of a level that is not known, with ADMIN_REQUIRED who is below `least`.
+ * ORGANIZATION_NOT_FOUND an account that is no member any more or has an unknown level, with
+ * ADMIN_REQUIRED one below `least`.
  */
 export function checkStillAllowed(
   level: Level | undefined,

@@ -130,7 +130,7 @@ test('members are listed page by page in the order in which they joined, of one 
   );
 });
 
-test('an account’s memberships are listed by organization, among those asked for', async (t) => {
+test('an account’s memberships are listed by organization, among those requested', async (t) => {
   const { stores, signal, decide } = await storeHarness(t);
   const { members } = stores;
   await decide(async (tx) => {

@@ -19,8 +19,8 @@ export async function batchMoveProjects(
   requireSameRegion(sourceId, destinationId);
   const missing = errors.projectNotFound;
   const ends = { sourceId, destinationId, namesSource: true };
-  const asked = { ...ends, projectIds, etag: '', missing, planFingerprint };
-  return await moveProjects(uses, call, asked, {
+  const requested = { ...ends, projectIds, etag: '', missing, planFingerprint };
+  return await moveProjects(uses, call, requested, {
     codec: BatchMoveProjectsResponse,
     answer: ({ move }) => ({ move: moveMessage(move) }),
   });

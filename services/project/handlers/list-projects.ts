@@ -4,8 +4,8 @@ import type {
   ListProjectsRequest,
   ListProjectsResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
-import { demand } from '@silo/rpc/ask.ts';
 import type { Call } from '@silo/rpc/call.ts';
+import { demand } from '@silo/rpc/check-access.ts';
 import { projectMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 import { positionOf } from './shared/page-position.ts';

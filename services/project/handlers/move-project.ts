@@ -27,8 +27,8 @@ export async function moveProject(
     requireReachesSource(keyCaller(call).key, sourceId);
     const missing = () => gone;
     const move = { sourceId, destinationId, projectIds: [projectId], etag, missing };
-    const asked = { ...move, planFingerprint, namesSource: false };
-    return await moveProjects(uses, call, asked, { codec: MoveProjectResponse, answer });
+    const requested = { ...move, planFingerprint, namesSource: false };
+    return await moveProjects(uses, call, requested, { codec: MoveProjectResponse, answer });
   });
 }
 

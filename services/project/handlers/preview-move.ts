@@ -5,8 +5,8 @@ import type {
   PreviewMoveResponse,
   SlotsChange,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
-import { demand } from '@silo/rpc/ask.ts';
 import { type Call, keyCaller, targetOrganization } from '@silo/rpc/call.ts';
+import { demand } from '@silo/rpc/check-access.ts';
 import { accessChangeMessage } from '../messages.ts';
 import { countMoving, requireReachesSource, requireSameRegion } from '../rules/move.ts';
 import { accessChanges } from '../rules/move-access.ts';
@@ -15,7 +15,7 @@ import { moveChecks } from '../rules/move-checks.ts';
 import { planFingerprint } from '../rules/plan-fingerprint.ts';
 import type { SlotsDocument } from '../store/documents.ts';
 import type { Dependencies } from './dependencies.ts';
-import { type AskedMove, projectsOf, requireUsable } from './shared/move-projects.ts';
+import { projectsOf, type RequestedMove, requireUsable } from './shared/move-projects.ts';
 import { withOwner } from './shared/with-owner.ts';
 
 type Uses = Pick<Dependencies, 'projects' | 'slots' | 'access' | 'readMoveAccess'>;
@@ -34,17 +34,17 @@ export async function previewMove(
   }
   const needs = { scope, level: Level.LEVEL_ADMIN };
   return await withOwner({ access: uses.access, call }, needs, async (sourceId, gone) => {
-    const asked = { sourceId, destinationId, projectIds: [projectId], missing: () => gone };
-    return await preview(uses, call, asked);
+    const requested = { sourceId, destinationId, projectIds: [projectId], missing: () => gone };
+    return await preview(uses, call, requested);
   });
 }
 
 async function preview(
   uses: Uses,
   call: Call,
-  asked: Omit<AskedMove, 'etag' | 'planFingerprint' | 'namesSource'>,
+  requested: Omit<RequestedMove, 'etag' | 'planFingerprint' | 'namesSource'>,
 ): Promise<PreviewMoveResponse> {
-  const { sourceId, destinationId, projectIds } = asked;
+  const { sourceId, destinationId, projectIds } = requested;
   const { signal } = call;
   requireSameRegion(sourceId, destinationId);
   requireReachesSource(keyCaller(call).key, sourceId);
@@ -56,10 +56,10 @@ async function preview(
     uses.slots.getMany([sourceId, destinationId], signal),
     uses.readMoveAccess({ sourceId, destinationId, withNames: true }, signal),
   ]);
-  const projects = projectsOf(found, asked);
-  const { source, destination } = requireUsable(both, asked);
+  const projects = projectsOf(found, requested);
+  const { source, destination } = requireUsable(both, requested);
   const refusals = moveBlockers({ projects, source, destinationId, destination, caller });
-  const changes = accessChanges(asked, access);
+  const changes = accessChanges(requested, access);
   const moving = countMoving({ projects, source, destination });
   const { accountId } = keyCaller(call).key;
   return {

@@ -6,8 +6,8 @@ import {
   type UndeleteProjectRequest,
   UndeleteProjectResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
-import { demand } from '@silo/rpc/ask.ts';
 import type { Call } from '@silo/rpc/call.ts';
+import { demand } from '@silo/rpc/check-access.ts';
 import { undeletedEvent } from '../events.ts';
 import { projectMessage } from '../messages.ts';
 import { refuseAddition } from '../rules/slots.ts';

@@ -17,7 +17,7 @@ export type MoveAccess = { people: readonly Person[]; keys: readonly LiveKey[] }
 /** A key that loses or gains projects of a move: these, or each of them. */
 export type ConcernedKey = { key: LiveKey; projectIds: readonly string[] | 'all' };
 
-/** Who loses, or gains, access. */
+/** The accounts and keys that lose, or gain, access. */
 export type Concerned = { people: readonly Person[]; keys: readonly ConcernedKey[] };
 
 export type AccessChanges = { losing: Concerned; gaining: Concerned };
@@ -31,7 +31,7 @@ const nothing: Reached = [];
 const areas = ['project', 'event', 'token', 'activity'] as const;
 
 /**
- * Who loses and who gains access to the projects of a move. People do by membership; a key does by
+ * The accounts and keys that lose or gain access to the projects of a move: accounts by membership, a key by
  * its owner's, if its scopes concern projects, and by its own restrictions: one that is restricted to
  * the source loses what its owner keeps.
  */

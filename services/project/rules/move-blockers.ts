@@ -1,9 +1,9 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { SlotsDocument } from '../store/documents.ts';
+import { type Creator, levelToCreate } from './level-to-create.ts';
 import { type MoveFacts, violatedMoveRules } from './move.ts';
 import { refuseUnusable } from './slots.ts';
-import { type Creator, levelToCreate } from './who-may-create.ts';
 
 /**
  * Everything that prevents a move to an organization that the caller is a member of,

@@ -4,7 +4,7 @@ import type { SiloError } from '@silo/errors/silo-error.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { MoveDocument, ProjectDocument } from '../store/documents.ts';
-import { type Creator, requireMayCreate } from './who-may-create.ts';
+import { type Creator, requireMayCreate } from './level-to-create.ts';
 
 const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
 
@@ -17,7 +17,7 @@ export type MoveSides = { source: Creator | undefined; destination: Creator | un
 /** What the caller must be in both organizations of a move. */
 type Levels = { source: Level; destination: Level };
 
-/** The organizations of a move, which a key must reach, and who made it. */
+/** The organizations of a move, which a key must reach, and the account that made it. */
 type Ends = Pick<
   MoveDocument,
   'sourceOrganizationId' | 'destinationOrganizationId' | 'actorAccountId'
@@ -36,7 +36,7 @@ function requireDestination(move: Ends, key: KeyFact, { destination }: MoveSides
 }
 
 /**
- * Who may undo a move: the one who made it, while ADMIN of its source and member of its
+ * Checks the undo of a move. Allowed: the account that made it, while ADMIN of its source and member of its
  * destination, and ADMINs of the destination who are members of the source; all of them must be
  * allowed to create projects in the source. Answers the levels that made it so. Refuses with
  * ORGANIZATION_NOT_FOUND or ADMIN_REQUIRED.
@@ -57,7 +57,7 @@ export function requireMayUndo(move: Ends, key: KeyFact, sides: MoveSides): Leve
   return { source: LEVEL_ADMIN, destination: LEVEL_MEMBER };
 }
 
-/** Who may finalize a move: ADMINs of its destination. */
+/** A move is finalized by ADMINs of its destination. */
 export function requireMayFinalize(move: Ends, key: KeyFact, sides: MoveSides): void {
   const { level } = requireDestination(move, key, sides);
   if (level < LEVEL_ADMIN) throw errors.adminRequired(LEVEL_ADMIN);

@@ -13,7 +13,7 @@ type Path = 'name' | (typeof settingPaths)[number];
 export type ProjectChange = { name?: string; settings: Partial<StoredSettings> };
 
 /**
- * What an UpdateProject request asks for. Refuses with INVALID_FIELD an unknown path, an empty
+ * The changes in an UpdateProject request. Refuses with INVALID_FIELD an unknown path, an empty
  * name and an unknown time zone.
  */
 export function changeOf(

@@ -62,7 +62,7 @@ export type MoveDocument = {
   projectIds: string[];
   sourceOrganizationId: string;
   destinationOrganizationId: string;
-  /** Both of the above: who sees it. */
+  /** Both of the above: the organizations that see it. */
   organizationIds: string[];
   actorAccountId: string;
   moveTime: Date;

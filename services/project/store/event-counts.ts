@@ -22,7 +22,7 @@ import {
 
 /** How many events one page of counts looks at where MongoDB counts, without their properties. */
 const countedMax = 50_000;
-/** Every offset of a time zone is a multiple of this since 1980 (a test asks Intl). */
+/** Every offset of a time zone is a multiple of this since 1980 (a test compares Intl). */
 const binMs = 15 * 60 * 1000;
 const binsSince = new Date('1980-01-01T00:00:00Z');
 const firstUuid = '00000000-0000-0000-0000-000000000000';

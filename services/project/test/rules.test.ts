@@ -8,12 +8,12 @@ import { checkEtag, etagOf, revisionOf } from '@silo/tokens/etag.ts';
 import test from 'ava';
 import { refusalBy } from '../../../test/harness/refusals.ts';
 import { updatedEvent } from '../events.ts';
+import { requireMayCreate } from '../rules/level-to-create.ts';
 import { newProject } from '../rules/new-project.ts';
 import { missingNames } from '../rules/recommended.ts';
 import { settingsOf } from '../rules/settings.ts';
 import { decideConditionalChange, refuseAddition } from '../rules/slots.ts';
 import { applyChange, changeOf } from '../rules/update-project.ts';
-import { requireMayCreate } from '../rules/who-may-create.ts';
 import type { SlotsDocument } from '../store/documents.ts';
 
 const { TRY_RESULT_ACCEPTED, TRY_RESULT_REFUSED_ACCESS } = TryResult;

@@ -29,7 +29,7 @@ export type StoredLease = {
  * - `releaseLease`: ends a lease, also one that is yet to be inserted: an Acquire may be carried out
  *   after the Release. With `owner`, only if the lease is theirs.
  * - `deleteLease`: with `version`, only if it still has that.
- * - `readHead`: asks the source itself how far its log reaches.
+ * - `readHead`: reads the head of a source's log.
  */
 export type StoreOperation =
   | { kind: 'insertLease'; lease: StoredLease }

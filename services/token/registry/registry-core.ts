@@ -122,12 +122,12 @@ export class RegistryCore {
    */
   #accept(leaseId: string, claims: Positions, then: () => void): void {
     const beyond = this.#committed.beyond(claims);
-    let asked = beyond.length;
-    if (asked === 0) then();
+    let unread = beyond.length;
+    if (unread === 0) then();
     for (const source of beyond) {
       this.#store({ kind: 'readHead', source }, (result) => {
         if (result.kind === 'head') this.#learn({ [source]: result.head });
-        if (--asked > 0) return;
+        if (--unread > 0) return;
         if (this.#committed.beyond(claims).length > 0) {
           this.#actions.push({ kind: 'claimRejected', leaseId, why: 'beyond_log' });
         }

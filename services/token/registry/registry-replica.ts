@@ -105,7 +105,7 @@ class RegistryReplica implements LocalRegistry {
         findSecret: (leaseId) => keys.secretOf(leaseId),
       }),
     );
-    // What sources broadcast is committed: so it is known without asking them.
+    // What sources broadcast is committed: so it is known without a call to them.
     this.#subscriptions.use(
       subscribeBroadcasts(nats, {
         ...{ subjectPrefix, services: sources, onIgnored, log },
@@ -125,7 +125,7 @@ class RegistryReplica implements LocalRegistry {
       acquire: (leaseId, guardName, signal) => this.#acquire(owner, leaseId, guardName, signal),
       renew: (renewal, signal) => this.#renew(owner, renewal, signal),
       release: async (leaseId, signal) => {
-        await this.#ask({ kind: 'release', leaseId, owner }, 'released', signal);
+        await this.#call({ kind: 'release', leaseId, owner }, 'released', signal);
       },
       reportKeyUse: async (keys) => {
         this.#lastUse.note(keys);
@@ -140,23 +140,23 @@ class RegistryReplica implements LocalRegistry {
     signal: AbortSignal,
   ): Promise<Acquired> {
     const call = { kind: 'acquire', leaseId, owner, guardName } as const;
-    const { numbers } = await this.#ask(call, 'acquired', signal);
+    const { numbers } = await this.#call(call, 'acquired', signal);
     return { numbers, keys: await this.#keys.keysOf(leaseId) };
   }
 
   async #renew(owner: string, renewal: Renewal, signal: AbortSignal): Promise<Renewed> {
-    const { answer } = await this.#ask({ kind: 'renew', owner, ...renewal }, 'renewed', signal);
+    const { answer } = await this.#call({ kind: 'renew', owner, ...renewal }, 'renewed', signal);
     if (answer.result === 'lost') return { answer, keys: undefined };
     return { answer, keys: await this.#keys.keysOf(renewal.leaseId) };
   }
 
   async raiseRequirement(positions: Positions, signal: AbortSignal): Promise<void> {
-    await this.#ask({ kind: 'require', positions }, 'required', signal);
+    await this.#call({ kind: 'require', positions }, 'required', signal);
   }
 
   async awaitBarrier(positions: Positions, signal: AbortSignal): Promise<Propagation> {
     const call = { kind: 'awaitBarrier', positions } as const;
-    return toPropagation((await this.#ask(call, 'passed', signal)).report);
+    return toPropagation((await this.#call(call, 'passed', signal)).report);
   }
 
   get ignored(): Rejections {
@@ -181,7 +181,7 @@ class RegistryReplica implements LocalRegistry {
   }
 
   /** Resolves with the reply of that kind; the only other one is a failure. */
-  #ask<Kind extends RegistryReply['kind']>(
+  #call<Kind extends RegistryReply['kind']>(
     call: RegistryCall,
     kind: Kind,
     signal: AbortSignal,

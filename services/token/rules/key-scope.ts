@@ -7,9 +7,9 @@ import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_servi
 /** When a key's time is over; undefined: never. */
 export type Expiry = Pick<Reach, 'expireTime'>;
 
-/** Who may make, enable or roll a key: refuses with KEY_EXCEEDS_CALLER. */
-export function checkWithinCaller(asked: Reach, caller: Reach): void {
-  const beyond = exceeds(asked, caller);
+/** Whether the caller may make, enable or roll such a key: refuses with KEY_EXCEEDS_CALLER. */
+export function checkWithinCaller(requested: Reach, caller: Reach): void {
+  const beyond = exceeds(requested, caller);
   if (beyond !== undefined) throw errors.keyExceedsCaller(beyond);
 }
 

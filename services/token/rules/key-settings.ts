@@ -13,35 +13,35 @@ export function settingsOf(apiKey: ApiKey): KeySettings {
   return { name, scopes, organizationIds, projectIds, expireTime };
 }
 
-/** What an update sets (AIP-134): what the mask names; without a mask, what `asked` holds. */
-export function namedFields(asked: ApiKey, mask: readonly string[] | undefined): readonly string[] {
-  return mask !== undefined && mask.length > 0 ? mask : populated(asked);
+/** What an update sets (AIP-134): what the mask names; without a mask, what `given` holds. */
+export function namedFields(given: ApiKey, mask: readonly string[] | undefined): readonly string[] {
+  return mask !== undefined && mask.length > 0 ? mask : populated(given);
 }
 
 /**
- * The settings after an update, those that are named taken from `asked`. Refuses with INVALID_FIELD
+ * The settings after an update, those that are named taken from `given`. Refuses with INVALID_FIELD
  * where name or scopes would be empty.
  */
 export function applyUpdate(
   key: KeySettings,
-  asked: ApiKey,
+  given: ApiKey,
   named: readonly string[],
 ): KeySettings {
   const isNamed = (field: Field) => named.includes(field);
   const violations: FieldViolation[] = [];
-  if (isNamed('name') && asked.name === '') {
+  if (isNamed('name') && given.name === '') {
     violations.push({ field: 'api_key.name', description: 'a key needs a name' });
   }
-  if (isNamed('scopes') && asked.scopes.length === 0) {
+  if (isNamed('scopes') && given.scopes.length === 0) {
     violations.push({ field: 'api_key.scopes', description: 'a key needs at least one scope' });
   }
   if (violations.length > 0) throw errors.invalidField(violations);
   return {
-    name: isNamed('name') ? asked.name : key.name,
-    scopes: isNamed('scopes') ? asked.scopes : key.scopes,
-    organizationIds: isNamed('organization_ids') ? asked.organizationIds : key.organizationIds,
-    projectIds: isNamed('project_ids') ? asked.projectIds : key.projectIds,
-    expireTime: isNamed('expire_time') ? asked.expireTime : key.expireTime,
+    name: isNamed('name') ? given.name : key.name,
+    scopes: isNamed('scopes') ? given.scopes : key.scopes,
+    organizationIds: isNamed('organization_ids') ? given.organizationIds : key.organizationIds,
+    projectIds: isNamed('project_ids') ? given.projectIds : key.projectIds,
+    expireTime: isNamed('expire_time') ? given.expireTime : key.expireTime,
   };
 }
 
@@ -57,13 +57,13 @@ export function expiryOf({ expireTime }: Pick<KeySettings, 'expireTime'>): numbe
   return expireTime?.getTime();
 }
 
-function populated(asked: ApiKey): Field[] {
+function populated(given: ApiKey): Field[] {
   const isPopulated: Record<Field, boolean> = {
-    name: asked.name !== '',
-    scopes: asked.scopes.length > 0,
-    organization_ids: asked.organizationIds.length > 0,
-    project_ids: asked.projectIds.length > 0,
-    expire_time: asked.expireTime !== undefined,
+    name: given.name !== '',
+    scopes: given.scopes.length > 0,
+    organization_ids: given.organizationIds.length > 0,
+    project_ids: given.projectIds.length > 0,
+    expire_time: given.expireTime !== undefined,
   };
   return fields.filter((field) => isPopulated[field]);
 }

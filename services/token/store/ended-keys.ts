@@ -34,7 +34,7 @@ export function createEndedKeyStore(db: Db) {
       await ended.deleteMany({ _id: { $in: ids } }, { session });
     },
 
-    /** How a secret ended. There is no account to ask for: the secret itself is what is known. */
+    /** How a secret ended. No account is given: only the secret itself is known. */
     async find(keyHash: Uint8Array, now: Date, signal: AbortSignal): Promise<EndedKey | undefined> {
       const filter = { _id: Buffer.from(keyHash), expireTime: { $gt: now } };
       const found = await reading(ended.findOne(filter, bounded), signal);

@@ -11,7 +11,7 @@ import type { LeaseDocument, RequirementDocument } from './documents.ts';
 export type LeaseStore = ReturnType<typeof createLeaseStore>;
 
 /**
- * Statements about one lease that run at once. When the database is slow every guard asks again,
+ * Statements about one lease that run at once. When the database is slow every guard retries,
  * and they must not take the pool's connections from the calls of people.
  */
 const atOnce = 24;
@@ -49,8 +49,8 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
   }
   type Causal = typeof bounded & { session: ReturnType<MongoClient['startSession']> };
 
-  const raise = coalesce(async (asked: readonly Positions[]) => {
-    const positions = asked.reduce(laterOf);
+  const raise = coalesce(async (requested: readonly Positions[]) => {
+    const positions = requested.reduce(laterOf);
     if (haveReached(durable, positions)) return;
     await causally((options) => upsertRequirement(positions, options));
     durable = laterOf(durable, positions);

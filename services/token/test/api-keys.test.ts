@@ -32,7 +32,7 @@ const { signal } = new AbortController();
 
 /** What these handlers never ask for. */
 function unasked(): never {
-  throw new TypeError('not asked for in these tests');
+  throw new TypeError('not used in these tests');
 }
 
 /** The token service's handlers on a real database, and a first key of an account. */

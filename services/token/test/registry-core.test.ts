@@ -47,7 +47,7 @@ class Bench {
   /** Answers the oldest operation, which must be of that kind. */
   store(kind: StoreOperation['kind'], result: StoreResult): StoreOperation {
     const next = this.asked.shift();
-    if (next?.operation.kind !== kind) throw new Error(`${kind} was not asked for`);
+    if (next?.operation.kind !== kind) throw new Error(`${kind} was not requested`);
     const { operationId, operation } = next;
     this.#take(this.core.step({ kind: 'stored', operationId, result }, this.#reading()));
     return operation;

@@ -31,7 +31,7 @@ export async function hitFreeLimit({ narrator }: Stage, { ada }: Cast): Promise<
     claim('how many projects there are', projects.length, 1);
   });
 
-  await narrator.step('She asks for a bigger plan, but has not said who pays', async (step) => {
+  await narrator.step('She chooses a bigger plan, but has no billing details', async (step) => {
     const refusal = await refused(
       'BILLING_DETAILS_REQUIRED',
       ada.api.changePlan(organizationId, Plan.PLAN_PAY_AS_YOU_GO),

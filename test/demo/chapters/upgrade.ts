@@ -27,31 +27,34 @@ export async function upgrade(stage: Stage, cast: Cast, second: SecondProject): 
 
 async function payAsYouGo({ narrator }: Stage, { name, email, organization, api }: Person) {
   const about = organization.id;
-  await narrator.step(`${name} says who pays, and upgrades to pay as you go`, async (step) => {
-    await api.updateBillingDetails(about, {
-      companyName: organization.name,
-      email,
-      address: '1 Example Street, Exampleton',
-      countryCode: 'GB',
-      taxId: '',
-    });
-    const { plan, projectLimit, projectCount } = await api.changePlan(
-      about,
-      Plan.PLAN_PAY_AS_YOU_GO,
-    );
-    claim('the plan', plan, Plan.PLAN_PAY_AS_YOU_GO);
-    claim('limit and count', [projectLimit, projectCount], [6, 1]);
-    step.say('1 of 6 projects, at once');
-    await step.events(
-      { type: 'billing.billing_details_updated', about },
-      { type: 'project.slots_changed', about, body: { oldLimit: 1, limit: 6, count: 1 } },
-      {
-        type: 'billing.plan_changed',
+  await narrator.step(
+    `${name} enters billing details, and upgrades to pay as you go`,
+    async (step) => {
+      await api.updateBillingDetails(about, {
+        companyName: organization.name,
+        email,
+        address: '1 Example Street, Exampleton',
+        countryCode: 'GB',
+        taxId: '',
+      });
+      const { plan, projectLimit, projectCount } = await api.changePlan(
         about,
-        body: { oldPlan: 'PLAN_FREE', plan: 'PLAN_PAY_AS_YOU_GO' },
-      },
-    );
-  });
+        Plan.PLAN_PAY_AS_YOU_GO,
+      );
+      claim('the plan', plan, Plan.PLAN_PAY_AS_YOU_GO);
+      claim('limit and count', [projectLimit, projectCount], [6, 1]);
+      step.say('1 of 6 projects, at once');
+      await step.events(
+        { type: 'billing.billing_details_updated', about },
+        { type: 'project.slots_changed', about, body: { oldLimit: 1, limit: 6, count: 1 } },
+        {
+          type: 'billing.plan_changed',
+          about,
+          body: { oldPlan: 'PLAN_FREE', plan: 'PLAN_PAY_AS_YOU_GO' },
+        },
+      );
+    },
+  );
 }
 
 async function createSecond(

@@ -1,6 +1,6 @@
 import type { Answer, FactReader, TokenAnswer } from '@silo/access/access.ts';
 import { type FactKind, type Known, nameOf } from '@silo/guard/core/facts.ts';
-import { type Asked, decide, type Recall } from '@silo/guard/core/lookup.ts';
+import { type AccessCheck, decide, type Recall } from '@silo/guard/core/lookup.ts';
 import type { Positions } from '@silo/guard/core/position.ts';
 import { fetchFact } from '@silo/guard/fetch-fact.ts';
 import { remoteFactReader } from '@silo/guard/remote-fact-reader.ts';
@@ -102,7 +102,7 @@ export class Oracle implements Disposable {
   }
 }
 
-function askedOf(question: Question): Asked {
+function askedOf(question: Question): AccessCheck {
   if (question.kind === 'token') {
     const { token } = question;
     return { kind: 'token', token, fingerprint: fingerprintOf(token) };

@@ -40,7 +40,7 @@ export async function getAccountMemberships(
 
 const pageSize = 1_000;
 
-/** Answers everybody who is a member of one of two organizations, with the level in each. */
+/** Returns the members of either of two organizations, with the level in each. */
 export async function* listMembersOfTwo(
   request: ListMembersOfTwoRequest,
   { signal }: Call,

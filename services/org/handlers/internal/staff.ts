@@ -18,7 +18,7 @@ import type { Stores } from '../../store/set-up.ts';
 import { type AccountCreator, createAccountOnce } from '../create-account.ts';
 import type { Dependencies } from '../dependencies.ts';
 
-/** Creates an account for staff, who may do so where sign-up is closed. */
+/** Creates an account for staff, also if sign-up is closed. */
 export async function createAccount(
   { account }: CreateAccountRequest,
   call: Call,

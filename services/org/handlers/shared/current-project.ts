@@ -1,13 +1,13 @@
 import type { Access } from '@silo/access/access.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import { ask } from '@silo/rpc/ask.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
+import { checkAccess } from '@silo/rpc/check-access.ts';
 import type { AccountDocument } from '../../store/documents.ts';
 
 /** Whether the calling key may read a project: false also where it was deleted. */
 export async function mayRead(access: Access, call: Call, projectId: string): Promise<boolean> {
   const { keyHash } = keyCaller(call);
-  const answer = await ask(access, call, { keyHash, projectId, level: Level.LEVEL_MEMBER });
+  const answer = await checkAccess(access, call, { keyHash, projectId, level: Level.LEVEL_MEMBER });
   return answer.allowed;
 }
 

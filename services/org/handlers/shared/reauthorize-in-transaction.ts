@@ -14,16 +14,16 @@ export type Reauthorized = {
 
 /**
  * Reads organization and caller in the deciding transaction, and authorizes again what was
- * authorized before it: nothing is decided for one who has meanwhile been removed or demoted. A
+ * authorized before it: nothing is decided for a caller that has meanwhile been removed or demoted. A
  * change of members or invites must save the organization, so that it conflicts with every other
  * one.
  */
 export async function reauthorizeInTransaction(
   stores: Stores,
   tx: Transaction,
-  ask: { organizationId: string; accountId: string; least: Level },
+  required: { organizationId: string; accountId: string; least: Level },
 ): Promise<Reauthorized> {
-  const { organizationId, accountId, least } = ask;
+  const { organizationId, accountId, least } = required;
   const organization = await stores.organizations.findIn(tx, organizationId);
   if (organization === undefined) throw errors.organizationNotFound(organizationId);
   const membership = await stores.members.findIn(tx, organizationId, accountId);

@@ -13,8 +13,8 @@ import type {
   TrySetLimitRequest,
   TrySetLimitResponse,
 } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
-import { ask } from '@silo/rpc/ask.ts';
 import type { Call } from '@silo/rpc/call.ts';
+import { checkAccess } from '@silo/rpc/check-access.ts';
 import { createdEvent, slotsChangedEvent } from '../../events.ts';
 import { newProject } from '../../rules/new-project.ts';
 import { defaultProjectName } from '../../rules/recommended.ts';
@@ -147,7 +147,7 @@ async function mayStill(
   { organizationId, onBehalfOf, scope, level }: SlotsChange,
 ): Promise<boolean> {
   const { keyHash, accountId } = onBehalfOf;
-  const answer = await ask(access, call, { keyHash, scope, organizationId, level });
+  const answer = await checkAccess(access, call, { keyHash, scope, organizationId, level });
   return answer.allowed && answer.facts.key.accountId === accountId;
 }
 

@@ -1,11 +1,11 @@
 import type { Access, AccessFacts } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import { demand } from '@silo/rpc/ask.ts';
 import type { Call } from '@silo/rpc/call.ts';
+import { demand } from '@silo/rpc/check-access.ts';
 
 /**
- * Demands that the caller may create projects in an organization. Asked as one question, so that
+ * Demands that the caller may create projects in an organization. As one check, so that
  * what was just granted is not refused from memory. Answers the organization's facts.
  */
 export async function authorizeCreation(

@@ -7,9 +7,9 @@ import { newId } from '@silo/tokens/ids.ts';
 import { ulid } from 'ulid';
 import { createdEvent } from '../../events.ts';
 import { projectMessage } from '../../messages.ts';
+import { levelToCreate } from '../../rules/level-to-create.ts';
 import { type NewProject, newProject } from '../../rules/new-project.ts';
 import { refuseAddition } from '../../rules/slots.ts';
-import { levelToCreate } from '../../rules/who-may-create.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { authorizeCreation } from './authorize-creation.ts';
 

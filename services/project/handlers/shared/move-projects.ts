@@ -22,7 +22,7 @@ export type MoveUses = Pick<
 >;
 
 /** The request of a move, of one project or of a batch. */
-export type AskedMove = {
+export type RequestedMove = {
   sourceId: string;
   destinationId: string;
   projectIds: readonly string[];
@@ -49,10 +49,10 @@ type Answering<Response> = {
 export async function moveProjects<Response>(
   uses: MoveUses,
   call: Call,
-  asked: AskedMove,
+  requested: RequestedMove,
   answering: Answering<Response>,
 ): Promise<Outcome<Response>> {
-  const { sourceId, destinationId, planFingerprint } = asked;
+  const { sourceId, destinationId, planFingerprint } = requested;
   const two = { sourceId, destinationId, withNames: false };
   // Read beside the authorization and the decision's own reads, which refuse before it is awaited.
   const access = planFingerprint === '' ? undefined : uses.readMoveAccess(two, call.signal);
@@ -61,13 +61,13 @@ export async function moveProjects<Response>(
   const by = async (way: (tx: Transaction) => Promise<Moved>) => {
     return await uses.eventLog.mutate(call, answering.codec, async (tx) => ({
       response: answering.answer(await way(tx)),
-      reauthorize: reauthorizationOf(asked),
+      reauthorize: reauthorizationOf(requested),
     }));
   };
-  const diagnosed = () => by((tx) => checkAndMove(uses, call, asked, access, tx));
+  const diagnosed = () => by((tx) => checkAndMove(uses, call, requested, access, tx));
   if (access !== undefined) return await diagnosed();
   return await optimisticThenDiagnosed(
-    () => by((tx) => moveIfAllowed(uses, call, asked, tx)),
+    () => by((tx) => moveIfAllowed(uses, call, requested, tx)),
     diagnosed,
   );
 }
@@ -77,8 +77,8 @@ export async function moveProjects<Response>(
  * one project, whose source the caller cannot see, also for the current owner of the project; what
  * the caller was there before the move is waived.
  */
-function reauthorizationOf(asked: AskedMove): Demand[] {
-  const { sourceId, destinationId, projectIds, namesSource } = asked;
+function reauthorizationOf(requested: RequestedMove): Demand[] {
+  const { sourceId, destinationId, projectIds, namesSource } = requested;
   const level = Level.LEVEL_ADMIN;
   const destination = { organizationId: destinationId, createsProjects: true };
   if (namesSource) return [{ organizationId: sourceId, level }, destination];
@@ -96,7 +96,7 @@ function reauthorizationOf(asked: AskedMove): Demand[] {
 async function moveIfAllowed(
   uses: MoveUses,
   call: Call,
-  { sourceId, destinationId, projectIds, etag }: AskedMove,
+  { sourceId, destinationId, projectIds, etag }: RequestedMove,
   tx: Transaction,
 ): Promise<Moved> {
   const wanted = { sourceId, destinationId, projectIds, revision: revisionOf(etag) };
@@ -110,25 +110,25 @@ async function moveIfAllowed(
 async function checkAndMove(
   uses: MoveUses,
   call: Call,
-  asked: AskedMove,
+  requested: RequestedMove,
   access: Promise<MoveAccess> | undefined,
   tx: Transaction,
 ): Promise<Moved> {
-  const { sourceId, destinationId, projectIds, etag, planFingerprint } = asked;
-  const projects = projectsOf(await uses.projects.readMany(tx, projectIds), asked);
-  const both = requireUsable(await uses.slots.readMany(tx, [sourceId, destinationId]), asked);
+  const { sourceId, destinationId, projectIds, etag, planFingerprint } = requested;
+  const projects = projectsOf(await uses.projects.readMany(tx, projectIds), requested);
+  const both = requireUsable(await uses.slots.readMany(tx, [sourceId, destinationId]), requested);
   for (const { revision } of projects) checkEtag(etag, revision);
   const refusals = violatedMoveRules({ projects, ...both, kept: 1 });
   const changed = async () => {
     if (access === undefined) return [];
-    const changes = accessChanges(asked, await access);
+    const changes = accessChanges(requested, await access);
     const outcome = { sourceId, destinationId, projects, refusals, changes };
     const differences = planChanges(planFingerprint, outcome);
     return differences.length > 0 ? [errors.planChanged(differences)] : [];
   };
   if (refusals.length > 0) requireNone([...refusals, ...(await changed())]);
   // Written while the access is still being read: what turns out to have changed undoes it.
-  const moved = await moveIfAllowed(uses, call, asked, tx);
+  const moved = await moveIfAllowed(uses, call, requested, tx);
   requireNone(await changed());
   return moved;
 }
@@ -136,7 +136,7 @@ async function checkAndMove(
 /** The source's projects of the move, in their order; throws what is missing. */
 export function projectsOf(
   found: readonly ProjectDocument[],
-  { sourceId, projectIds, missing }: Pick<AskedMove, 'sourceId' | 'projectIds' | 'missing'>,
+  { sourceId, projectIds, missing }: Pick<RequestedMove, 'sourceId' | 'projectIds' | 'missing'>,
 ): ProjectDocument[] {
   const byId = new Map(found.map((each) => [each._id, each]));
   return projectIds.map((id) => {
@@ -149,7 +149,7 @@ export function projectsOf(
 /** The slots of both organizations. Refuses with NOT_READY, ORGANIZATION_NOT_FOUND. */
 export function requireUsable(
   both: ReadonlyMap<string, SlotsDocument>,
-  { sourceId, destinationId }: Pick<AskedMove, 'sourceId' | 'destinationId'>,
+  { sourceId, destinationId }: Pick<RequestedMove, 'sourceId' | 'destinationId'>,
 ): { source: SlotsDocument; destination: SlotsDocument } {
   const source = both.get(sourceId);
   const destination = both.get(destinationId);

@@ -21,8 +21,8 @@ type Directories = {
 /** The reader of one process. */
 export function createReadMoveAccess({ org, token }: Directories): ReadMoveAccess {
   /**
-   * Who was there at the last look, as a preview takes one before its move: their keys can be asked
-   * for before it is known who is there now. A guess spares time; it never decides what is answered.
+   * The members at the last read, such as by a preview before its move: their keys can be read
+   * before the present members are known. A guess saves time; it never decides the result.
    */
   const guesses = new Map<string, readonly string[]>();
 
@@ -64,8 +64,8 @@ export function createReadMoveAccess({ org, token }: Directories): ReadMoveAcces
       listKeys(guess, signal),
     ]);
     const accountIds = people.map(({ accountId }) => accountId);
-    const asked = new Set(guess);
-    const others = accountIds.filter((id) => !asked.has(id));
+    const known = new Set(guess);
+    const others = accountIds.filter((id) => !known.has(id));
     const keys = [...guessed, ...(await listKeys(others, signal))];
     remember(ends, accountIds);
     const present = new Set(accountIds);

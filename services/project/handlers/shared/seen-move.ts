@@ -3,8 +3,8 @@ import { decoyOrganizationId } from '@silo/access/decoy.ts';
 import { reachesOrganization } from '@silo/access/reach.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
-import { ask } from '@silo/rpc/ask.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
+import { checkAccess } from '@silo/rpc/check-access.ts';
 import type { MoveSides } from '../../rules/undo-move.ts';
 import type { MoveDocument } from '../../store/documents.ts';
 import type { Dependencies } from '../dependencies.ts';
@@ -31,7 +31,7 @@ export async function readSeenMove(
       ? undefined
       : move.projectIds.find((id) => key.projectIds.includes(id));
     const question = { keyHash, scope, organizationId, projectId };
-    const answer = await ask(access, call, question);
+    const answer = await checkAccess(access, call, question);
     return answer.allowed ? answer.facts.organization : undefined;
   };
   const source = await sideOf(move.sourceOrganizationId);

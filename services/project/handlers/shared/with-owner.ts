@@ -2,8 +2,8 @@ import type { Access } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import { demand } from '@silo/rpc/ask.ts';
 import { type Call, targetProject } from '@silo/rpc/call.ts';
+import { demand } from '@silo/rpc/check-access.ts';
 
 // A project that is moved to and fro all the time is found sooner or later.
 const attemptsMax = 10;

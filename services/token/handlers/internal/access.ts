@@ -48,7 +48,7 @@ export async function authorize(
     : { answer: { $case: 'refusal', value: toRefusal(answer.refusal) } };
 }
 
-/** The target; an empty id must not pass for "none", which asks for less. */
+/** The target; an empty id must not pass for "none", which requires less. */
 function targetOf({ target }: AuthorizeRequest): Pick<Question, 'organizationId' | 'projectId'> {
   if (target === undefined) return {};
   if (target.value === '') {

@@ -3,12 +3,12 @@ import { type Call, keyCaller } from './call.ts';
 import { refusalError } from './refusal.ts';
 
 /**
- * Asks about access on behalf of a call. Where the call may change something, what is allowed comes
+ * Checks access on behalf of a call. If the call may change something, an allowed answer comes
  * with a permit, which `call.authorization` holds for the transaction that decides; released at
- * the latest when the handler has ended. One question after another, never beside what may fail: a
+ * the latest when the handler has ended. One check after another, never beside what may fail: a
  * permit that comes later than the end of its handler would not be released.
  */
-export async function ask(access: Access, call: Call, question: Question): Promise<Answer> {
+export async function checkAccess(access: Access, call: Call, question: Question): Promise<Answer> {
   const { authorization, signal } = call;
   if (authorization === undefined) return await access.authorize(question, signal);
   const answer = await access.permit(question, signal);
@@ -17,7 +17,7 @@ export async function ask(access: Access, call: Call, question: Question): Promi
 }
 
 /**
- * Asks what the call cannot do without, and refuses where it is not allowed. A repeat of the
+ * Checks access that the call requires, and refuses if it is not allowed. A repeat of the
  * request must pass the same check again.
  */
 export async function demand(
@@ -26,7 +26,7 @@ export async function demand(
   { bypassesCache, ...demanded }: Omit<Question, 'keyHash'>,
 ): Promise<AccessFacts> {
   const { keyHash } = keyCaller(call);
-  const answer = await ask(access, call, { keyHash, ...demanded, bypassesCache });
+  const answer = await checkAccess(access, call, { keyHash, ...demanded, bypassesCache });
   if (!answer.allowed) throw refusalError(answer.refusal);
   call.authorization?.addDemand(demanded);
   return answer.facts;

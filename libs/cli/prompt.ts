@@ -14,39 +14,39 @@ export type Choice<Value> = {
   description?: string | undefined;
 };
 
-/** Questions to the person at the terminal. All of them end with Interrupted at Ctrl-C and Ctrl-D. */
-export type Ask = ReturnType<typeof createAsk>;
+/** Prompts at the terminal. All of them end with Interrupted at Ctrl-C and Ctrl-D. */
+export type Prompts = ReturnType<typeof createPrompts>;
 
 const secretSizeMax = 4_096;
 
-/** Questions are written to stderr, so that stdout holds answers only. */
-export function createAsk({ stdin, stderr }: Terminal, signal: AbortSignal) {
+/** Prompts are written to stderr, so that stdout holds results only. */
+export function createPrompts({ stdin, stderr }: Terminal, signal: AbortSignal) {
   const possible = Boolean(stdin.isTTY && stderr.isTTY);
   const context = { input: stdin, output: stderr, signal };
 
   /** Demands a terminal; `instead` says how to do without. */
   function demand(instead: string): void {
-    if (!possible) throw usage(`There is no terminal to ask at: ${instead}`);
+    if (!possible) throw usage(`There is no terminal for a prompt: ${instead}`);
   }
 
   /** A line of text. */
   async function text(message: string, instead: string): Promise<string> {
     demand(instead);
-    return prompt(input({ message, required: true }, context), signal);
+    return answerOf(input({ message, required: true }, context), signal);
   }
 
   /** A secret: typed without echo, or what stdin holds where that is no terminal. */
   async function secret(message: string): Promise<string> {
     if (!stdin.isTTY) return readAll(stdin);
     demand('pipe the secret into stdin.');
-    return (await prompt(password({ message, toggleMask: false }, context), signal)).trim();
+    return (await answerOf(password({ message, toggleMask: false }, context), signal)).trim();
   }
 
   /** Goes on only if this very text is typed. */
   async function confirmByTyping(what: string, expected: string): Promise<void> {
     demand('confirm with --yes.');
     const message = `Type ${what} to confirm:`;
-    const typed = await prompt(input({ message }, context), signal);
+    const typed = await answerOf(input({ message }, context), signal);
     if (typed.trim() !== expected.trim()) {
       throw new Failure('notConfirmed', 'That is not it. Nothing was changed.');
     }
@@ -70,20 +70,20 @@ export function createAsk({ stdin, stderr }: Terminal, signal: AbortSignal) {
         })),
       ...(initial !== undefined && { default: initial }),
     };
-    return prompt(search<Value>(config, context), signal);
+    return answerOf(search<Value>(config, context), signal);
   }
 
   return { possible, text, secret, confirmByTyping, choose };
 }
 
 /** Waits for an answer; Ctrl-C, Ctrl-D and signals end it as Interrupted. */
-async function prompt<Value>(asked: Promise<Value>, signal: AbortSignal): Promise<Value> {
+async function answerOf<Value>(question: Promise<Value>, signal: AbortSignal): Promise<Value> {
   const closed = Promise.withResolvers<never>();
   const onIdle = () => closed.reject(new Interrupted('SIGINT'));
   // At the end of input the prompt stays silent for ever, and Node has nothing left to do.
   process.once('beforeExit', onIdle);
   try {
-    return await Promise.race([asked, closed.promise]);
+    return await Promise.race([question, closed.promise]);
   } catch (error) {
     if (error instanceof AbortPromptError) signal.throwIfAborted();
     if (error instanceof ExitPromptError) throw new Interrupted('SIGINT');
