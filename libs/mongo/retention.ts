@@ -15,6 +15,12 @@ export const retentionSeconds = {
   /** A move, long after it can be undone. */
   move: 90 * daySeconds,
   activity: 365 * daySeconds,
+  /** The hash of a revoked project token: an old app may send it for long. */
+  revokedToken: 365 * daySeconds,
+  /** How a dead token is used. */
+  deadTokenUse: 30 * daySeconds,
+  /** A day of usage: two years can be compared with each other. */
+  usage: 2 * 366 * daySeconds,
   /** An expired API key, so that its owner sees what became of it. */
   expiredKey: 30 * daySeconds,
   /** A broadcast key, long after the registry has stopped giving it out. */

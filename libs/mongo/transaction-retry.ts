@@ -18,7 +18,7 @@ const commitBackoff = { baseMs: 50, capMs: 1_000 };
 // this process or its network stood still in between, or because the driver repeated it once by
 // itself, is carried out for as long as the server keeps the transaction open
 // (`transactionLifetimeLimitSeconds`), whatever has been revoked meanwhile.
-const commitTimeMaxMs = 3_000;
+const commitTimeDefaultMs = 3_000;
 
 /** The outcome of the commit is unknown: a record must show it. */
 export class CommitUnknown extends Error {
@@ -41,9 +41,15 @@ export class CommitUnknown extends Error {
  */
 export async function transact<T>(
   client: MongoClient,
-  { signal, authorization }: { signal: AbortSignal; authorization?: Authorization | undefined },
+  options: {
+    signal: AbortSignal;
+    authorization?: Authorization | undefined;
+    /** The server's time for the commit, where it must be shorter than usual. */
+    commitTimeMaxMs?: number;
+  },
   body: (session: ClientSession) => Promise<T>,
 ): Promise<T> {
+  const { signal, authorization, commitTimeMaxMs = commitTimeDefaultMs } = options;
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
     authorization?.requireHeld();

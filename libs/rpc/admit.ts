@@ -28,7 +28,18 @@ export type AdmissionOptions = {
   ledger?: Ledger | undefined;
   /** Finds keys that ended themselves; without it a dead key repeats nothing. */
   findEndedKey?: FindEndedKey | undefined;
+  onTokenRefused?: OnTokenRefused | undefined;
 };
+
+/** Receives each project token that is refused: its hash and what its sender says of itself. */
+export type OnTokenRefused = (refused: {
+  /** SHA-256 of the token. */
+  tokenHash: Uint8Array;
+  /** The user agent; '' where there is none. */
+  library: string;
+  /** The web page's origin; '' where there is none. */
+  origin: string;
+}) => void;
 
 /** What is known of a call before anything is decided. */
 export type Incoming = {
@@ -191,7 +202,10 @@ async function admitKeyHash(
  * Admits a call with a project token. It takes the permit that ties what the call stores to the
  * token: the token's revocation is complete only when that is over.
  */
-async function admitToken(incoming: Incoming, { access }: AdmissionOptions): Promise<Admitted> {
+async function admitToken(
+  incoming: Incoming,
+  { access, onTokenRefused }: AdmissionOptions,
+): Promise<Admitted> {
   const { rules, call, bytes, metadata, arrival } = incoming;
   if (access === undefined) throw new TypeError(`${rules.path} needs access to verify tokens`);
   const { rates, network } = arrival;
@@ -200,7 +214,10 @@ async function admitToken(incoming: Incoming, { access }: AdmissionOptions): Pro
   const verify = async () => {
     if (token === undefined || tokenHash === undefined) throw errors.tokenInvalid();
     const answer = await access.permitToken(token, call.signal);
-    if (!answer.allowed) throw refusalError(answer.refusal);
+    if (!answer.allowed) {
+      onTokenRefused?.({ tokenHash, library: textOf(metadata, 'user-agent'), origin: '' });
+      throw refusalError(answer.refusal);
+    }
     call.authorization?.addPermit(answer.permit);
     call.actor = `token/${fingerprintOf(tokenHash)}`;
     const { allowed: _, ...caller } = answer;
@@ -210,6 +227,11 @@ async function admitToken(incoming: Incoming, { access }: AdmissionOptions): Pro
   };
   await (rates === undefined ? verify() : rates.authenticate(network, tokenHash, verify));
   return { request: wellShaped(rules.readShape(bytes)) };
+}
+
+function textOf(metadata: Metadata, name: string): string {
+  const [value] = metadata.get(name);
+  return typeof value === 'string' ? value : '';
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Rejections } from '@silo/events/authentication.ts';
 import type { GuardLinks } from '@silo/guard/links.ts';
 import type { LeaseClient, Registry } from '@silo/guard/registry-client.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
+import type { OnTokenRefused } from '@silo/rpc/admit.ts';
 import type { Mounted } from '@silo/rpc/mount.ts';
 import type { FindEndedKey } from '@silo/rpc/repeat-access.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
@@ -76,4 +77,6 @@ type ServiceParts = {
   loops?: ((signal: AbortSignal) => Promise<void>)[];
   /** Finds keys that ended themselves: they may repeat the request by which they did. */
   findEndedKey?: FindEndedKey;
+  /** Receives each project token that is refused; must be quick and do no I/O. */
+  onTokenRefused?: OnTokenRefused;
 };

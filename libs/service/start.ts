@@ -170,6 +170,7 @@ export async function startService(
       limits: portLimitsOf(config),
       propagate: createPropagate(eventLog, guards),
       findEndedKey: parts.findEndedKey,
+      onTokenRefused: parts.onTokenRefused,
       public: { address: formatHostPort(config.publicAddress), services: parts.public },
       internal: {
         address: formatHostPort(config.internalAddress),

@@ -9,11 +9,13 @@ import { captureEvents } from './handlers/capture-events.ts';
 import { countEvents } from './handlers/count-events.ts';
 import { createProject } from './handlers/create-project.ts';
 import { createRecommendedProjects } from './handlers/create-recommended-projects.ts';
+import { deadTokenReport } from './handlers/dead-token-report.ts';
 import { deleteProject } from './handlers/delete-project.ts';
 import type { Dependencies } from './handlers/dependencies.ts';
 import { finalizeMove } from './handlers/finalize-move.ts';
 import { getMove } from './handlers/get-move.ts';
 import { getProject } from './handlers/get-project.ts';
+import { getUsage } from './handlers/get-usage.ts';
 import { getProjectFact } from './handlers/internal/facts.ts';
 import { getSlots, openSlots, tryCloseSlots, trySetLimit } from './handlers/internal/slots.ts';
 import { listMoveDestinations } from './handlers/list-move-destinations.ts';
@@ -23,20 +25,25 @@ import { moveProject } from './handlers/move-project.ts';
 import { previewMove } from './handlers/preview-move.ts';
 import { queryEvents } from './handlers/query-events.ts';
 import { searchProjects } from './handlers/search-projects.ts';
-import { createStoring } from './handlers/shared/capture-batch.ts';
 import { createReadMoveAccess } from './handlers/shared/read-move-access.ts';
+import { RefusedTokens } from './handlers/shared/refused-tokens.ts';
+import { Storing } from './handlers/shared/storing.ts';
 import { undeleteProject } from './handlers/undelete-project.ts';
 import { undoMove } from './handlers/undo-move.ts';
 import { updateProject } from './handlers/update-project.ts';
+import { foldUsage } from './loops/fold-usage.ts';
 import { purgeProjects } from './loops/purge-projects.ts';
+import { reportDeadTokens } from './loops/report-dead-tokens.ts';
 import { createProjectsSaga } from './sagas/create-projects.ts';
 import { type CapturedEventStore, createCapturedEventStore } from './store/captured-events.ts';
+import { createDeadTokenStore, type DeadTokenStore } from './store/dead-tokens.ts';
 import { createEventCounts } from './store/event-counts.ts';
 import { createEventQueries } from './store/event-queries.ts';
 import { createMoveStore } from './store/moves.ts';
 import { createProjectStore } from './store/projects.ts';
 import { setUpStore } from './store/set-up.ts';
 import { createSlotStore } from './store/slots.ts';
+import { createUsageStore, type UsageStore } from './store/usage.ts';
 
 /** Projects, their organizations, and how many each organization may have. */
 export const projectService: ServiceDefinition = {
@@ -46,12 +53,25 @@ export const projectService: ServiceDefinition = {
   build: (kit) => {
     const dependencies = dependenciesOf(kit);
     const { projects } = dependencies;
-    const events = createCapturedEventStore(kit.db);
-    const purging = { ...kit, projects, events, secrets: kit.peers.token.secrets };
+    const usage = createUsageStore(kit.db);
+    const events = createCapturedEventStore(kit.db, usage);
+    const deadTokens = createDeadTokenStore(kit.db);
+    const refusedTokens = new RefusedTokens(kit.clock);
+    const { secrets, directory } = kit.peers.token;
+    const purging = { ...kit, projects, events, deadTokens, secrets };
+    const reporting = { ...kit, refusedTokens, deadTokens, directory };
     return {
-      public: [mountPublic(dependencies), mountEvents(kit, dependencies, events)],
+      public: [
+        mountPublic(dependencies),
+        mountEvents(kit, dependencies, { events, usage, deadTokens }),
+      ],
       internal: mountInternal(dependencies),
-      loops: [(signal) => purgeProjects(purging, signal)],
+      loops: [
+        (signal) => purgeProjects(purging, signal),
+        (signal) => foldUsage({ ...kit, usage }, signal),
+        (signal) => reportDeadTokens(reporting, signal),
+      ],
+      onTokenRefused: (refused) => refusedTokens.record(refused),
     };
   },
 };
@@ -98,14 +118,14 @@ function mountPublic(dependencies: Dependencies) {
 
 function mountEvents(
   { db, clock }: ServiceKit,
-  { projects }: Dependencies,
-  events: CapturedEventStore,
+  { projects, access }: Dependencies,
+  stores: { events: CapturedEventStore; usage: UsageStore; deadTokens: DeadTokenStore },
 ) {
   return mount(
     EventServiceService,
-    { captureEvents, queryEvents, countEvents },
+    { captureEvents, queryEvents, countEvents, getUsage, deadTokenReport },
     {
-      ...{ events, storing: createStoring(), clock, projects },
+      ...{ ...stores, storing: new Storing(stores.events), clock, projects, access },
       queries: createEventQueries(db),
       counts: createEventCounts(db),
     },

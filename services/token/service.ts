@@ -18,7 +18,7 @@ import { enableApiKey } from './handlers/enable-api-key.ts';
 import { getApiKey } from './handlers/get-api-key.ts';
 import { getProjectToken } from './handlers/get-project-token.ts';
 import { authorize, verifyToken } from './handlers/internal/access.ts';
-import { listLiveKeys } from './handlers/internal/directory.ts';
+import { findTokenProjects, listLiveKeys } from './handlers/internal/directory.ts';
 import { getKeyFact, getTokenFact } from './handlers/internal/facts.ts';
 import {
   acquire,
@@ -163,7 +163,7 @@ function secrets(dependencies: Dependencies) {
 }
 
 function directory(dependencies: Dependencies) {
-  return mount(DirectoryServiceService, { listLiveKeys }, dependencies);
+  return mount(DirectoryServiceService, { listLiveKeys, findTokenProjects }, dependencies);
 }
 
 function staff(dependencies: Dependencies) {

@@ -102,6 +102,8 @@ export const expected: Record<string, Expected> = {
   '/silo.project.v1.EventService/CaptureEvents': { who: 'project token' },
   '/silo.project.v1.EventService/QueryEvents': member('event:read', 'project'),
   '/silo.project.v1.EventService/CountEvents': member('event:read', 'project'),
+  '/silo.project.v1.EventService/GetUsage': member('project:read', 'organization'),
+  '/silo.project.v1.EventService/DeadTokenReport': member('token:read', 'project'),
 
   '/silo.token.v1.ProjectTokenService/GetProjectToken': member('token:read', 'project'),
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': admin('token:write', 'project'),
@@ -139,6 +141,7 @@ export const expected: Record<string, Expected> = {
   '/silo.token.internal.v1.FactService/GetTokenFact': factReader,
   '/silo.token.internal.v1.FactService/GetKeyFact': factReader,
   '/silo.token.internal.v1.DirectoryService/ListLiveKeys': services,
+  '/silo.token.internal.v1.DirectoryService/FindTokenProjects': services,
   '/silo.token.internal.v1.AccessService/VerifyToken': allRoles,
   '/silo.token.internal.v1.AccessService/Authorize': allRoles,
   '/silo.token.internal.v1.RegistryService/Acquire': factReader,

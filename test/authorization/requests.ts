@@ -137,6 +137,8 @@ export const requests: Record<string, Request> = {
   }),
   '/silo.project.v1.EventService/QueryEvents': byProject,
   '/silo.project.v1.EventService/CountEvents': byProject,
+  '/silo.project.v1.EventService/GetUsage': byOrganization,
+  '/silo.project.v1.EventService/DeadTokenReport': ({ projectId }) => ({ projectId }),
 
   '/silo.token.v1.ProjectTokenService/GetProjectToken': byProject,
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': ({ projectId }) => ({
@@ -233,6 +235,9 @@ export const requests: Record<string, Request> = {
   }),
   '/silo.token.internal.v1.AccessService/VerifyToken': () => ({ token: newProjectToken() }),
   '/silo.token.internal.v1.AccessService/Authorize': () => ({ key: 'no key', scope: '', level: 0 }),
+  '/silo.token.internal.v1.DirectoryService/FindTokenProjects': () => ({
+    tokenHashes: [randomBytes(32)],
+  }),
   '/silo.token.internal.v1.RegistryService/Acquire': () => ({ leaseId: leaseId(), guardName: 'x' }),
   '/silo.token.internal.v1.RegistryService/Renew': () => ({ leaseId: leaseId() }),
   '/silo.token.internal.v1.RegistryService/Release': () => ({ leaseId: leaseId() }),

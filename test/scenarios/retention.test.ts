@@ -35,7 +35,7 @@ function documentedRows(): Row[] {
 function promisedTtl({ kept, by }: Row): string | undefined {
   if (!by.startsWith('TTL')) return undefined;
   const [, count = '0', unit] = /^(?:(\d+) (days|hours?) after|until) `/.exec(kept) ?? [];
-  const [, field = ''] = /`(\w+)`/.exec(kept) ?? [];
+  const [, field = ''] = /`([\w.]+)`/.exec(kept) ?? [];
   return `${field} ${Number(count) * (unit === 'days' ? 86_400 : 3_600)}`;
 }
 

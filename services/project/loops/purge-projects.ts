@@ -3,6 +3,7 @@ import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import type { Peers } from '@silo/service/peers.ts';
 import type { CapturedEventStore } from '../store/captured-events.ts';
+import type { DeadTokenStore } from '../store/dead-tokens.ts';
 import type { ProjectStore } from '../store/projects.ts';
 
 const intervalMs = 30_000;
@@ -14,6 +15,7 @@ const failedMax = 1_000;
 type Uses = {
   projects: ProjectStore;
   events: Pick<CapturedEventStore, 'purge'>;
+  deadTokens: Pick<DeadTokenStore, 'purge'>;
   secrets: Pick<Peers['token']['secrets'], 'purgeProjectToken'>;
   clock: Clock;
   log: Log;
@@ -58,7 +60,7 @@ export async function purgeDue(uses: Uses, signal: AbortSignal): Promise<void> {
 }
 
 async function purge(
-  { projects, events, secrets }: Uses,
+  { projects, events, deadTokens, secrets }: Uses,
   projectId: string,
   now: Date,
   signal: AbortSignal,
@@ -67,5 +69,6 @@ async function purge(
   const request = { projectId, correlationId: `purge-${projectId}` };
   await secrets.purgeProjectToken(request, { signal });
   await events.purge(projectId, signal);
+  await deadTokens.purge(projectId, signal);
   await projects.purge(projectId, signal);
 }

@@ -1,14 +1,26 @@
+import type { TokenPermit } from '@silo/access/access.ts';
+import { Authorization } from '@silo/access/authorization.ts';
 import { errors } from '@silo/errors/errors.ts';
-import { fromMongo } from '@silo/mongo/from-mongo.ts';
 import type { Index } from '@silo/mongo/indexes.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { transact } from '@silo/mongo/transaction-retry.ts';
+import { takeWithin } from '@silo/runtime/budget.ts';
 import { Binary, type Collection, type Db, type Document } from 'mongodb';
 import type { CheckedEvent } from '../rules/events/check-event.ts';
 import { indexedProperties, type Scalar } from '../rules/events/indexed-properties.ts';
+import { uuidText } from '../rules/events/uuid.ts';
+import type { StoreTransaction, UsageStore } from './usage.ts';
 
 /** The collection of all captured events. */
 export const collectionName = 'captured_events';
 const duplicateKey = 11000;
+/** What one command may hold: MongoDB takes 16 MiB. */
+const commandBounds = { countMax: 2_000, bytesMax: 12 * 1024 * 1024 };
+/** Of a document without its properties. */
+const fieldBytesMax = 4_096;
+/** How often a batch is tried whose events others are storing at the same time. */
+const attemptsMax = 10;
+const commitMsMax = 1_000;
 /** A larger deletion delays the inserts of others. */
 const deletedAtOnce = 500;
 
@@ -54,10 +66,18 @@ export const capturedEventIndexes: Readonly<Record<string, readonly Index[]>> = 
   ],
 };
 
+/** The events of one capture, with the project and its owner as the token's permit has them. */
+export type EventBatch = {
+  projectId: string;
+  organizationId: string;
+  receiveTime: Date;
+  events: readonly CheckedEvent[];
+};
+
 /** Writes captured events; `event-queries.ts` reads them. Every method acts on one project's. */
 export type CapturedEventStore = ReturnType<typeof createCapturedEventStore>;
 
-export function createCapturedEventStore(db: Db) {
+export function createCapturedEventStore(db: Db, usage: Pick<UsageStore, 'asWriter' | 'add'>) {
   const events: Collection<CapturedEventDocument> = db.collection(
     collectionName,
     collectionOptions,
@@ -65,24 +85,41 @@ export function createCapturedEventStore(db: Db) {
 
   return {
     /**
-     * Stores events of a project, durably on a majority. Answers for each whether it was there
-     * already. By a plain command, which the driver does not repeat: the caller's permit may be over
-     * by then. The server gives up after `maxTimeMs`; after any failure some may be stored.
+     * Stores batches and counts them as usage in one transaction, which commits only while every
+     * permit is held, and releases them. Answers for each event of each batch whether it was there
+     * already: then it is not counted. After a failure nothing is stored, unless that is CommitUnknown.
      */
     async insert(
-      projectId: string,
-      captured: readonly CheckedEvent[],
-      { receiveTime, maxTimeMs }: { receiveTime: Date; maxTimeMs: number },
-      signal: AbortSignal,
-    ): Promise<boolean[]> {
-      const inserted = db.command({
-        insert: collectionName,
-        documents: captured.map((event) => documentOf(projectId, event, receiveTime)),
-        ordered: false,
-        maxTimeMS: maxTimeMs,
-        writeConcern: { w: 'majority', j: true },
+      batches: readonly EventBatch[],
+      { permits, signal }: { permits: readonly TokenPermit[]; signal: AbortSignal },
+    ): Promise<boolean[][]> {
+      const remainingMs = () => Math.min(...permits.map((permit) => permit.remainingMs()));
+      // The server carries out a commit within this time, or not at all: before a permit is over.
+      const commitTimeMaxMs = Math.ceil(Math.min(commitMsMax, remainingMs() / 2));
+      return await usage.asWriter(async (writer) => {
+        // Most events are new: which ones are not is read only where some turn out to be there.
+        for (let attempt = 1; ; attempt++) {
+          const authorization = new Authorization(...permits);
+          try {
+            return await transact(
+              db.client,
+              { authorization, signal, commitTimeMaxMs },
+              async (session) => {
+                const there = attempt === 1 ? [] : await eventsThere(events, { session }, batches);
+                const { isThere, fresh } = withoutThose(batches, there);
+                await insertDocuments(db, { session }, fresh);
+                await usage.add({ session }, fresh, writer);
+                if (remainingMs() < commitTimeMaxMs) {
+                  throw errors.dependencyUnavailable('the access registry');
+                }
+                return isThere;
+              },
+            );
+          } catch (error) {
+            if (!(error instanceof AlreadyThere) || attempt === attemptsMax) throw error;
+          }
+        }
       });
-      return duplicatesIn(await reading(inserted, signal), captured.length);
     },
 
     /** Removes all events of a project. */
@@ -138,22 +175,76 @@ export function indexedValue(value: Scalar): IndexedValue {
   return value === null ? new Binary(Buffer.alloc(0)) : value;
 }
 
-/** Which of so many inserted documents were there already, by the server's answer. */
-function duplicatesIn(answer: Document, count: number): boolean[] {
-  const { n, writeErrors = [], writeConcernError } = answer;
-  const isDuplicate: boolean[] = Array(count).fill(false);
-  let duplicates = 0;
-  for (const { index, code } of writeErrors as { index: number; code: number }[]) {
-    if (code !== duplicateKey) throw errors.dependencyUnavailable('mongodb', new Error(`${code}`));
-    isDuplicate[index] = true;
-    duplicates++;
+/** Another transaction has stored an event of this one, which is aborted thereby. */
+class AlreadyThere extends Error {
+  override readonly name = 'AlreadyThere';
+}
+
+/** Inserts the documents of new events; throws AlreadyThere. */
+async function insertDocuments(
+  db: Db,
+  { session }: StoreTransaction,
+  batches: readonly EventBatch[],
+): Promise<void> {
+  let documents = batches.flatMap(({ projectId, receiveTime, events }) =>
+    events.map((event) => documentOf(projectId, event, receiveTime)),
+  );
+  while (documents.length > 0) {
+    const some = takeWithin(documents, commandBounds, sizeOf);
+    documents = documents.slice(some.length);
+    const answer = await db.command(
+      { insert: collectionName, documents: some, ...bounded },
+      { session },
+    );
+    const [error] = (answer.writeErrors ?? []) as { code: number }[];
+    if (error?.code === duplicateKey) throw new AlreadyThere();
+    // The server may leave documents out of its errors (mongod 6.0 does): the number counts.
+    if (answer.n !== some.length) {
+      throw new Error(`${answer.n} of ${some.length} events are stored, error ${error?.code}`);
+    }
   }
-  if (writeConcernError) {
-    throw errors.dependencyUnavailable('mongodb', new Error(String(writeConcernError.codeName)));
-  }
-  // The server may leave documents out of its errors (mongod 6.0 does): the number counts.
-  if (n + duplicates !== count) {
-    throw fromMongo(new Error(`${n} of ${count} events are stored, ${duplicates} were there`));
-  }
-  return isDuplicate;
+}
+
+/** The names of those events that are stored, as of the transaction's snapshot. */
+async function eventsThere(
+  events: Collection<CapturedEventDocument>,
+  { session }: StoreTransaction,
+  batches: readonly EventBatch[],
+): Promise<string[]> {
+  const ids = batches.flatMap(({ projectId, events }) =>
+    events.map(({ uuid }) => keyOf(projectId, uuidBytes(uuid))),
+  );
+  const options = { ...bounded, session, projection: { _id: 1 } };
+  const found = await events.find({ _id: { $in: ids } }, options).toArray();
+  return found.map(({ _id }) => eventName(_id.project, uuidText(bytesOf(_id.uuid))));
+}
+
+/** Which events are there, also where a batch has one twice, and the batches with the others. */
+function withoutThose(
+  batches: readonly EventBatch[],
+  there: readonly string[],
+): { isThere: boolean[][]; fresh: EventBatch[] } {
+  const names = new Set(there);
+  const isThere = batches.map(({ projectId, events }) =>
+    events.map(({ uuid }) => !isAdded(names, eventName(projectId, uuid))),
+  );
+  const fresh = batches.map((batch, index) => ({
+    ...batch,
+    events: batch.events.filter((_, at) => isThere[index]?.[at] === false),
+  }));
+  return { isThere, fresh };
+}
+
+function eventName(projectId: string, uuid: string): string {
+  return `${projectId} ${uuid}`;
+}
+
+function isAdded(set: Set<string>, member: string): boolean {
+  const { size } = set;
+  return set.add(member).size > size;
+}
+
+/** At least as many bytes as the document has: names are short, and so is what is indexed. */
+function sizeOf({ properties }: CapturedEventDocument): number {
+  return bytesOf(properties).length + fieldBytesMax;
 }

@@ -6,7 +6,9 @@ import { foldVersion } from '@silo/runtime/fold.ts';
 import type { Db } from 'mongodb';
 import { foldedName } from '../rules/folded-name.ts';
 import { capturedEventIndexes } from './captured-events.ts';
+import { deadTokenIndexes } from './dead-tokens.ts';
 import type { ProjectDocument } from './documents.ts';
+import { usageIndexes } from './usage.ts';
 
 /** The index that answers names in their order. */
 export const byName = 'by_name';
@@ -17,6 +19,8 @@ const foldedAtOnce = 500;
 export async function setUpStore(db: Db): Promise<void> {
   await ensureIndexes(db, {
     ...capturedEventIndexes,
+    ...usageIndexes,
+    ...deadTokenIndexes,
     projects: [
       { key: { organizationId: 1, state: 1, _id: 1 } },
       { key: { organizationId: 1, state: 1, searchName: 1, _id: 1 }, name: byName },

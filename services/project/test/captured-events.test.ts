@@ -1,19 +1,18 @@
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
-import { captured, times } from './event-support.ts';
+import { captured, insert } from './event-support.ts';
 import { testWorld } from './support.ts';
 
 test('a purge removes every event of the project and none of another', async (t) => {
   const { db, captured: store } = await testWorld(t);
   const signal = AbortSignal.timeout(60_000);
   const [gone, kept] = [newId('prj'), newId('prj')];
-  await store.insert(
+  await insert(
+    store,
     gone,
     Array.from({ length: 1_200 }, () => captured({})),
-    times,
-    signal,
   );
-  await store.insert(kept, [captured({})], times, signal);
+  await insert(store, kept, [captured({})]);
   await store.purge(gone, signal);
   const left = await db.collection('captured_events').find().toArray();
   t.deepEqual(
@@ -24,10 +23,10 @@ test('a purge removes every event of the project and none of another', async (t)
 
 test('the same event is stored once, by however many batches at once', async (t) => {
   const { captured: store } = await testWorld(t);
-  const [projectId, signal] = [newId('prj'), AbortSignal.timeout(30_000)];
+  const projectId = newId('prj');
   const batch = Array.from({ length: 100 }, () => captured({}));
-  const insert = () => store.insert(projectId, batch, times, signal);
-  const answers = await Promise.all([insert(), insert(), insert()]);
+  const again = () => insert(store, projectId, batch);
+  const answers = await Promise.all([again(), again(), again()]);
   for (const [index] of batch.entries()) {
     t.is(answers.filter((duplicates) => !duplicates[index]).length, 1);
   }

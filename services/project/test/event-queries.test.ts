@@ -5,7 +5,7 @@ import test from 'ava';
 import type { Document } from 'mongodb';
 import { type CheckedFilter, checkFilter } from '../rules/events/filter.ts';
 import { eventQueries, scanBounds } from '../store/event-queries.ts';
-import { captured, condition, receiveTime, stagesOf, times } from './event-support.ts';
+import { captured, condition, insert, receiveTime, stagesOf } from './event-support.ts';
 import { testWorld } from './support.ts';
 
 const { PROPERTY_OPERATOR_EQUAL: equal, PROPERTY_OPERATOR_IN: oneOf } = PropertyOperator;
@@ -36,7 +36,7 @@ for (const [what, filter] of Object.entries(shapes)) {
     const [projectId, other] = [newId('prj'), newId('prj')];
     for (const id of [projectId, other]) {
       const batch = Array.from({ length: 50 }, (_, index) => captured({ $host: 'a' }, -index));
-      await store.insert(id, batch, times, AbortSignal.timeout(10_000));
+      await insert(store, id, batch);
     }
     const last = { time: new Date(receiveTime.getTime() - 1), uuid: randomUUID() };
     for (const after of [undefined, last]) {
@@ -64,7 +64,7 @@ test('an indexed property is found by its value and type, a long text by all of 
   const long = 'x'.repeat(300);
   const values = ['a', 1, true, null, { a: 1 }, `${long}1`, `${long}2`, '😀'.repeat(200)];
   const batch = values.map(($host, index) => captured({ $host }, -index));
-  await store.insert(projectId, [...batch, captured({})], times, signal);
+  await insert(store, projectId, [...batch, captured({})]);
   for (const [index, value] of values.entries()) {
     if (typeof value === 'object' && value !== null) continue;
     const filter = condition('$host', equal, JSON.stringify(value));
@@ -84,7 +84,7 @@ test('what no index leads to is looked for within bounds, page after page', asyn
   const batch = Array.from({ length: count }, (_, index) =>
     captured({ rare: index === count - 1 }, -index),
   );
-  await store.insert(projectId, batch, times, signal);
+  await insert(store, projectId, batch);
   const filter = condition('rare', equal, 'true');
   const first = await reader.query(projectId, filter, { after: undefined, size: 10 }, signal);
   t.deepEqual(first.events, []);

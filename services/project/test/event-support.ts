@@ -3,9 +3,25 @@ import type { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts
 import type { Document } from 'mongodb';
 import { type CheckedEvent, checkEvent } from '../rules/events/check-event.ts';
 import { type CheckedFilter, checkFilter } from '../rules/events/filter.ts';
+import type { CapturedEventStore } from '../store/captured-events.ts';
 
 export const receiveTime = new Date('2026-11-29T12:00:00.000Z');
-export const times = { receiveTime, maxTimeMs: 10_000 };
+
+export const heldPermit = { isHeld: () => true, remainingMs: () => 30_000, release: () => {} };
+
+/** Stores events of a project; answers for each whether it was there. */
+export async function insert(
+  store: CapturedEventStore,
+  projectId: string,
+  events: readonly CheckedEvent[],
+  { organizationId = 'org_us_x', permit = heldPermit } = {},
+): Promise<boolean[]> {
+  const [isThere = []] = await store.insert([{ projectId, organizationId, receiveTime, events }], {
+    permits: [permit],
+    signal: AbortSignal.timeout(60_000),
+  });
+  return isThere;
+}
 
 /** An event as it is stored, so many milliseconds after the time of receipt. */
 export function captured(properties: object, ms = 0): CheckedEvent {

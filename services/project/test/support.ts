@@ -28,6 +28,7 @@ import { newProject } from '../rules/new-project.ts';
 import { settingsOf } from '../rules/settings.ts';
 import { createProjectsSaga } from '../sagas/create-projects.ts';
 import { type CapturedEventStore, createCapturedEventStore } from '../store/captured-events.ts';
+import { createDeadTokenStore, type DeadTokenStore } from '../store/dead-tokens.ts';
 import type { ProjectDocument } from '../store/documents.ts';
 import { createEventCounts, type EventCounts } from '../store/event-counts.ts';
 import { createEventQueries, type EventQueries } from '../store/event-queries.ts';
@@ -35,6 +36,7 @@ import { createMoveStore } from '../store/moves.ts';
 import { createProjectStore } from '../store/projects.ts';
 import { setUpStore } from '../store/set-up.ts';
 import { createSlotStore } from '../store/slots.ts';
+import { createUsageStore, type UsageStore } from '../store/usage.ts';
 
 /** An API key of the test, with what the token service would say of it. */
 export type TestKey = { keyHash: Buffer; fact: KeyFact };
@@ -65,6 +67,8 @@ export type World = Dependencies & {
   events(event: string): Promise<Record<string, unknown>[]>;
   purged: string[];
   captured: CapturedEventStore;
+  usage: UsageStore;
+  deadTokens: DeadTokenStore;
   eventQueries: EventQueries;
   eventCounts: EventCounts;
   secrets: Parameters<typeof createProjectsSaga>[0]['secrets'];
@@ -136,11 +140,14 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
   const readMoveAccess = createReadMoveAccess({ ...peers, token: { directory: tokenDirectory } });
   const dependencies: Dependencies = { ...uses, peers, readMoveAccess };
 
+  const usage = createUsageStore(db);
   const world: World = {
     ...dependencies,
     db,
     purged,
-    captured: createCapturedEventStore(db),
+    usage,
+    deadTokens: createDeadTokenStore(db),
+    captured: createCapturedEventStore(db, usage),
     eventQueries: createEventQueries(db),
     eventCounts: createEventCounts(db),
     secrets,

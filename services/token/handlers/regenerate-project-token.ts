@@ -26,7 +26,7 @@ export async function regenerateProjectToken(
       { organizationId, expectedFingerprint },
       { actor: call.actor, now },
     );
-    await projectTokens.save(tx, after);
+    await projectTokens.save(tx, after, present);
     for (const event of events) emit(event);
     return { response: { projectToken: toProjectToken(after) } };
   });

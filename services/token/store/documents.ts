@@ -15,6 +15,9 @@ export type ProjectDocument = {
 /** A live project token, by its hash. What is not here is unknown or revoked. */
 export type ProjectTokenDocument = { _id: Buffer; projectId: string };
 
+/** A project token that was revoked, by its hash: it is known whose it was. */
+export type RevokedTokenDocument = { _id: Buffer; projectId: string; revokeTime: Date };
+
 /** One secret of an API key, as far as it is stored. */
 export type KeySecret = {
   hash: Buffer;

@@ -3,7 +3,10 @@ import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { TokenFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { Db } from 'mongodb';
-import type { ProjectDocument, ProjectTokenDocument } from './documents.ts';
+import type { ProjectDocument, ProjectTokenDocument, RevokedTokenDocument } from './documents.ts';
+
+/** Of each project; the oldest ones are forgotten. */
+const revokedMax = 100;
 
 /** The project tokens: at most one of each project is live. */
 export type ProjectTokenStore = ReturnType<typeof createProjectTokenStore>;
@@ -12,6 +15,7 @@ export type ProjectTokenStore = ReturnType<typeof createProjectTokenStore>;
 export function createProjectTokenStore(db: Db) {
   const projects = db.collection<ProjectDocument>('projects', collectionOptions);
   const tokens = db.collection<ProjectTokenDocument>('project_tokens', collectionOptions);
+  const revoked = db.collection<RevokedTokenDocument>('revoked_tokens', collectionOptions);
   return {
     async findIn(
       { session }: Transaction,
@@ -45,11 +49,33 @@ export function createProjectTokenStore(db: Db) {
     },
 
     /** Writes a project's state; only its current token is live from then on. */
-    async save({ session }: Transaction, project: ProjectDocument): Promise<void> {
+    async save(
+      { session, now }: Transaction,
+      project: ProjectDocument,
+      before: ProjectDocument | undefined,
+    ): Promise<void> {
       const { _id: projectId, current } = project;
       await projects.replaceOne({ _id: projectId }, project, { session, upsert: true });
+      if (before?.current) {
+        const { hash } = before.current;
+        await revoked.insertOne({ _id: hash, projectId, revokeTime: now }, { session });
+        const older = { session, sort: { revokeTime: -1 }, skip: revokedMax, limit: 1 } as const;
+        const forgotten = await revoked.find({ projectId }, older).toArray();
+        await revoked.deleteMany({ _id: { $in: forgotten.map(({ _id }) => _id) } }, { session });
+      }
       await tokens.deleteMany({ projectId }, { session });
       if (current) await tokens.insertOne({ _id: current.hash, projectId }, { session });
+    },
+
+    /** Which projects have tokens with these hashes, or had them until they were revoked. */
+    async projectsOf(
+      tokenHashes: readonly Uint8Array[],
+      signal: AbortSignal,
+    ): Promise<ProjectTokenDocument[]> {
+      const filter = { _id: { $in: tokenHashes.map((hash) => Buffer.from(hash)) } };
+      const found = [tokens.find(filter, bounded), revoked.find(filter, bounded)];
+      const all = Promise.all(found.map((cursor) => cursor.toArray()));
+      return (await reading(all, signal)).flat();
     },
 
     /** The fact of a token by one linearizable read; undefined: unknown or revoked. */

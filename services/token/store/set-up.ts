@@ -7,6 +7,10 @@ export async function setUpStore(db: Db): Promise<void> {
   await ensureIndexes(db, {
     projects: [{ key: { purgeTime: 1 }, expireAfterSeconds: retentionSeconds.tombstone }],
     project_tokens: [{ key: { projectId: 1 }, unique: true }],
+    revoked_tokens: [
+      { key: { projectId: 1, revokeTime: -1 } },
+      { key: { revokeTime: 1 }, expireAfterSeconds: retentionSeconds.revokedToken },
+    ],
     api_keys: [
       { key: { accountId: 1, _id: 1 } },
       { key: { expireTime: 1 }, expireAfterSeconds: retentionSeconds.expiredKey },

@@ -129,19 +129,50 @@ test('a project has one live token, and another project keeps its own', async (t
     };
   };
   const fact = (name: string) => projectTokens.readFact(secretNamed(name).hash, signal);
-  await decide((tx) => projectTokens.save(tx, state('prj_1', 'one', 1)));
+  await decide((tx) => projectTokens.save(tx, state('prj_1', 'one', 1), undefined));
   await decide((tx) => projectTokens.insert(tx, state('prj_2', 'two', 1)));
-  await decide((tx) => projectTokens.save(tx, state('prj_1', 'new one', 3)));
+  await decide((tx) =>
+    projectTokens.save(tx, state('prj_1', 'new one', 3), state('prj_1', 'one', 1)),
+  );
   t.is(await fact('one'), undefined);
   t.deepEqual(await fact('new one'), { projectId: 'prj_1' });
   t.deepEqual(await fact('two'), { projectId: 'prj_2' });
   t.like(await projectTokens.find('prj_2', signal), { current: { token: 'two' } });
   t.is(await projectTokens.find('prj_3', signal), undefined);
-  await decide((tx) => projectTokens.save(tx, { _id: 'prj_1', revision: 4 }));
+  await decide((tx) =>
+    projectTokens.save(tx, { _id: 'prj_1', revision: 4 }, state('prj_1', 'new one', 3)),
+  );
   t.is(await fact('new one'), undefined);
   t.deepEqual(await decide((tx) => projectTokens.findIn(tx, 'prj_1')), {
     ...{ _id: 'prj_1', revision: 4 },
   });
+});
+
+test('it is known whose a live or revoked token is, of the last 100 of a project', async (t) => {
+  const { projectTokens, decide, signal } = await open(t);
+  const state = (name: string) => {
+    const { hash, fingerprint } = secretNamed(name);
+    return {
+      _id: 'prj_1',
+      current: { hash, token: name, fingerprint, createTime: now },
+      revision: 1,
+    };
+  };
+  await decide((tx) => projectTokens.insert(tx, state('token 0')));
+  for (let index = 1; index <= 102; index++) {
+    const [before, after] = [state(`token ${index - 1}`), state(`token ${index}`)];
+    await decide((tx) => projectTokens.save(tx, after, before));
+  }
+  const hashes = Array.from({ length: 104 }, (_, index) => secretNamed(`token ${index}`).hash);
+  const found = await projectTokens.projectsOf(hashes, signal);
+  t.deepEqual(
+    found.map(({ _id }) => _id.toString('hex')).sort(),
+    hashes
+      .slice(2, 103)
+      .map((hash) => hash.toString('hex'))
+      .sort(),
+  );
+  t.true(found.every(({ projectId }) => projectId === 'prj_1'));
 });
 
 test('a key that ended itself is known for a day, and only by its own secret', async (t) => {

@@ -7,43 +7,20 @@ import {
   CaptureResult,
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import type { Call, TokenCaller } from '@silo/rpc/call.ts';
-import { takeWithin } from '@silo/runtime/budget.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
-import { limit } from '@silo/runtime/limit.ts';
 import {
   type CheckedEvent,
   checkEvent,
   checkSuperProperties,
 } from '../../rules/events/check-event.ts';
 import { timeOrderedUuid } from '../../rules/events/uuid.ts';
-import type { CapturedEventStore } from '../../store/captured-events.ts';
+import type { Storing } from './storing.ts';
 
 const eventsMax = 1_000;
 /** Of all properties of a batch, with the super properties in each event. */
 const mergedBytesMax = 16 * 1024 * 1024;
-/** What one command may hold: MongoDB takes 16 MiB. */
-const commandBounds = { countMax: eventsMax, bytesMax: 8 * 1024 * 1024 };
-/** Others need connections to MongoDB too. */
-const commandsAtOnce = 16;
-const waitingMax = 256;
-/** What all batches of this process hold that are being stored. */
-const storingBytesMax = 64 * 1024 * 1024;
-const writeMsMax = 5_000;
-const writeMsMin = 50;
-const retryMs = 1_000;
 
-/** What the batches of one process share: their turns, and the memory that they hold. */
-export type Storing = { inTurn: ReturnType<typeof limit>; bytes: number };
-
-export function createStoring(): Storing {
-  return { inTurn: limit({ atOnce: commandsAtOnce, waitingMax }), bytes: 0 };
-}
-
-export type CaptureUses = {
-  events: Pick<CapturedEventStore, 'insert'>;
-  storing: Storing;
-  clock: Clock;
-};
+export type CaptureUses = { storing: Storing; clock: Clock };
 
 /** The verified project token of a capture, with its permit. */
 export type CapturingToken = Omit<TokenCaller, 'kind'>;
@@ -73,46 +50,12 @@ export async function captureBatch(
     const description = `come to more than ${mergedBytesMax} bytes in all events of the batch`;
     throw errors.invalidField([{ field: 'super_properties', description }]);
   }
-  if (storing.bytes + bytes > storingBytesMax) throw errors.rateLimited('storing', retryMs);
-  storing.bytes += bytes;
-  try {
-    const duplicates = (await store(token, accepted, receiveTime, call, uses)).values();
-    return checked.map((each) =>
-      'event' in each
-        ? stored(each.event, duplicates.next().value === true)
-        : refused(each.violations),
-    );
-  } finally {
-    storing.bytes -= bytes;
-  }
-}
-
-/** Answers for each event whether it was there already. */
-async function store(
-  { projectId, permit }: CapturingToken,
-  batch: readonly CheckedEvent[],
-  receiveTime: Date,
-  call: Pick<Call, 'signal' | 'authorization'>,
-  { events, storing }: CaptureUses,
-): Promise<boolean[]> {
-  const duplicates: boolean[] = [];
-  while (duplicates.length < batch.length) {
-    const some = takeWithin(batch.slice(duplicates.length), commandBounds, sizeOf);
-    const insert = async () => {
-      call.signal.throwIfAborted();
-      const maxTimeMs = Math.floor(Math.min(writeMsMax, permit.remainingMs()));
-      if (maxTimeMs < writeMsMin) throw errors.dependencyUnavailable('the access registry');
-      try {
-        return await events.insert(projectId, some, { receiveTime, maxTimeMs }, call.signal);
-      } catch (error) {
-        // It may still be stored: the token's revocation waits until the permit is over.
-        call.authorization?.leaveToExpire();
-        throw error;
-      }
-    };
-    duplicates.push(...(await storing.inTurn(insert).catch(refuseWaiting)));
-  }
-  return duplicates;
+  const { projectId, organizationId, permit } = token;
+  const events = { projectId, organizationId, receiveTime, events: accepted };
+  const isThere = (await storing.store(events, { bytes, permit }, call)).values();
+  return checked.map((each) =>
+    'event' in each ? stored(each.event, isThere.next().value === true) : refused(each.violations),
+  );
 }
 
 function checkBatch(
@@ -133,11 +76,6 @@ function checkBatch(
 /** At least as many bytes as the event's document has, in UTF-16 units where most are ASCII. */
 function sizeOf({ name, distinctId, properties }: CheckedEvent): number {
   return Buffer.byteLength(properties) + 4 * (name.length + distinctId.length) + 2_048;
-}
-
-function refuseWaiting(error: unknown): never {
-  if (error instanceof RangeError) throw errors.rateLimited('storing', retryMs);
-  throw error;
 }
 
 function stored({ uuid }: CheckedEvent, isDuplicate: boolean): CaptureOutcome {

@@ -15,7 +15,7 @@ const guessesMax = 100;
 
 type Directories = {
   org: Pick<Peers['org'], 'directory'>;
-  token: Pick<Peers['token'], 'directory'>;
+  token: { directory: Pick<Peers['token']['directory'], 'listLiveKeys'> };
 };
 
 /** The reader of one process. */

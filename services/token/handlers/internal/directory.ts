@@ -1,4 +1,6 @@
 import type {
+  FindTokenProjectsRequest,
+  FindTokenProjectsResponse,
   ListLiveKeysRequest,
   ListLiveKeysResponse,
 } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
@@ -14,4 +16,14 @@ export async function* listLiveKeys(
   for await (const some of keys.liveOfAccounts(accountIds, clock.now(), signal)) {
     yield { keys: some.map(({ _id, ...key }) => ({ keyId: _id, ...key })) };
   }
+}
+
+/** Answers whose tokens these are, or were. */
+export async function findTokenProjects(
+  { tokenHashes }: FindTokenProjectsRequest,
+  { signal }: Call,
+  { projectTokens }: Pick<Dependencies, 'projectTokens'>,
+): Promise<FindTokenProjectsResponse> {
+  const found = await projectTokens.projectsOf(tokenHashes, signal);
+  return { tokens: found.map(({ _id, projectId }) => ({ tokenHash: _id, projectId })) };
 }

@@ -76,7 +76,7 @@ export async function purgeProjectToken(
     const present = await projectTokens.findIn(tx, projectId);
     const change = purgeToken(projectId, present, { actor: mutation.actor, now });
     if (change === undefined) return;
-    await projectTokens.save(tx, change.after);
+    await projectTokens.save(tx, change.after, present);
     for (const event of change.events) emit(event);
   });
   return {};

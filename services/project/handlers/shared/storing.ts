@@ -1,0 +1,123 @@
+import type { TokenPermit } from '@silo/access/access.ts';
+import { errors } from '@silo/errors/errors.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { fromMongo } from '@silo/mongo/from-mongo.ts';
+import { CommitUnknown, fromUnknownCommit } from '@silo/mongo/transaction-retry.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import { takeWithin } from '@silo/runtime/budget.ts';
+import type { CapturedEventStore, EventBatch } from '../../store/captured-events.ts';
+
+/** Of one transaction. Events count with more bytes than they have: these are some 1,500. */
+const groupBounds = { countMax: 500, bytesMax: 4 * 1024 * 1024 };
+/** A second transaction begins beside the first only for as many events. */
+const worthwhileEvents = 1_000;
+const groupsAtOnce = 2;
+const waitingMax = 4_000;
+/** What all batches of this process hold that are being stored. */
+const storingBytesMax = 64 * 1024 * 1024;
+const groupMsMax = 5_000;
+/** What is left of a permit must suffice for a transaction and its commit. */
+const permitMsMin = 200;
+const retryMs = 1_000;
+
+type Waiting = {
+  batch: EventBatch;
+  /** What the batch holds in memory. */
+  bytes: number;
+  permit: TokenPermit;
+  call: Pick<Call, 'signal' | 'authorization'>;
+  resolve(isThere: boolean[]): void;
+  reject(error: unknown): void;
+};
+
+/** Stores the batches of one process: those that wait together, in one transaction. */
+export class Storing {
+  readonly #events: Pick<CapturedEventStore, 'insert'>;
+  #waiting: Waiting[] = [];
+  #bytes = 0;
+  #running = 0;
+
+  constructor(events: Pick<CapturedEventStore, 'insert'>) {
+    this.#events = events;
+  }
+
+  /**
+   * Answers for each event whether it was there already. Where that stays unknown, the permits of the
+   * call are left to expire. Refuses with RATE_LIMITED, DEPENDENCY_UNAVAILABLE.
+   */
+  async store(
+    batch: EventBatch,
+    { bytes, permit }: Pick<Waiting, 'bytes' | 'permit'>,
+    call: Pick<Call, 'signal' | 'authorization'>,
+  ): Promise<boolean[]> {
+    if (batch.events.length === 0) return [];
+    if (this.#bytes + bytes > storingBytesMax || this.#waiting.length >= waitingMax) {
+      throw errors.rateLimited('storing', retryMs);
+    }
+    this.#bytes += bytes;
+    try {
+      const { promise, resolve, reject } = Promise.withResolvers<boolean[]>();
+      this.#waiting.push({ batch, bytes, permit, call, resolve, reject });
+      this.#begin();
+      return await promise;
+    } finally {
+      this.#bytes -= bytes;
+    }
+  }
+
+  #begin(): void {
+    const events = this.#waiting.reduce((sum, { batch }) => sum + batch.events.length, 0);
+    const isWorthwhile = this.#running === 0 || events >= worthwhileEvents;
+    if (events === 0 || !isWorthwhile || this.#running === groupsAtOnce) return;
+    const group = takeWithin(this.#waiting, groupBounds, ({ bytes }) => bytes);
+    this.#waiting = this.#waiting.slice(group.length);
+    this.#running++;
+    void this.#storeGroup(group).finally(() => {
+      this.#running--;
+      this.#begin();
+    });
+  }
+
+  /** Settles every batch of the group, and never rejects. */
+  async #storeGroup(group: readonly Waiting[]): Promise<void> {
+    const ready = group.filter(isReady);
+    if (ready.length === 0) return;
+    const batches = ready.map(({ batch }) => batch);
+    const permits = ready.map(({ permit }) => permit);
+    const signal = AbortSignal.timeout(groupMsMax);
+    try {
+      const answers = await this.#events.insert(batches, { permits, signal });
+      for (const [index, { resolve }] of ready.entries()) resolve(answers[index] ?? []);
+    } catch (error) {
+      const refusal = signal.aborted
+        ? errors.dependencyUnavailable('mongodb', error)
+        : fromMongo(fromUnknownCommit(error));
+      const isUnknown = error instanceof CommitUnknown;
+      if (!isUnknown && ready.length > 1 && !signal.aborted) {
+        // One batch must not be the end of the others.
+        if (!permits.every(isLasting)) return await this.#storeGroup(ready);
+        if (!(refusal instanceof SiloError)) {
+          for (const each of ready) await this.#storeGroup([each]);
+          return;
+        }
+      }
+      for (const { call, reject } of ready) {
+        // They may be stored: the end of their tokens waits until the permits are over.
+        if (isUnknown) call.authorization?.leaveToExpire();
+        reject(refusal);
+      }
+    }
+  }
+}
+
+function isLasting(permit: TokenPermit): boolean {
+  return permit.remainingMs() >= permitMsMin;
+}
+
+/** Rejects what has waited for too long. */
+function isReady({ call, permit, reject }: Waiting): boolean {
+  if (call.signal.aborted) reject(call.signal.reason);
+  else if (!isLasting(permit)) reject(errors.dependencyUnavailable('the access registry'));
+  else return true;
+  return false;
+}

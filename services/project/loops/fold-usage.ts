@@ -1,0 +1,28 @@
+import type { Clock } from '@silo/runtime/clock.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import { runForever } from '@silo/runtime/run-forever.ts';
+import { startOfDay } from '../rules/usage.ts';
+import type { UsageStore } from '../store/usage.ts';
+
+const intervalMs = 10 * 60 * 1000;
+
+type Uses = { usage: Pick<UsageStore, 'fold'>; clock: Clock; log: Log };
+
+/**
+ * Adds up, until the signal, the counters of days that are over. Every replica does; where two meet,
+ * one begins its transaction again.
+ */
+export async function foldUsage(uses: Uses, signal: AbortSignal): Promise<void> {
+  await runForever({ name: 'fold-usage', intervalMs, signal, log: uses.log }, (turnSignal) =>
+    foldDue(uses, turnSignal),
+  );
+}
+
+/**
+ * One turn: everything that can be added up now.
+ * @internal Exported for tests.
+ */
+export async function foldDue({ usage, clock }: Uses, signal: AbortSignal): Promise<void> {
+  const today = startOfDay(clock.now());
+  while (await usage.fold(today, signal)) signal.throwIfAborted();
+}

@@ -1,0 +1,52 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { CheckedEvent } from './events/check-event.ts';
+
+const dayMs = 24 * 60 * 60 * 1000;
+const daysMax = 366;
+const daysDefault = 30;
+
+/** What usage counts of an event: the UTF-8 bytes of its name, distinct id and properties. */
+export function usageBytes({ name, distinctId, properties }: CheckedEvent): number {
+  return Buffer.byteLength(name) + Buffer.byteLength(distinctId) + Buffer.byteLength(properties);
+}
+
+/** The beginning of the UTC day of a time. */
+export function startOfDay(time: Date): Date {
+  return new Date(Math.floor(time.getTime() / dayMs) * dayMs);
+}
+
+/** A day as the API writes it: `2026-11-29`. */
+export function dayText(day: Date): string {
+  return day.toISOString().slice(0, 'yyyy-mm-dd'.length);
+}
+
+/** Days from the first to the last, both included. */
+export type Days = { first: Date; last: Date };
+
+/**
+ * The days that a request names. The last one is today unless given, the first one 30 days in all
+ * before. Refuses with INVALID_FIELD what is no day, more than 366 days, or none.
+ */
+export function daysOf(
+  { firstDay, lastDay }: { firstDay: string; lastDay: string },
+  now: Date,
+): Days {
+  const last = lastDay === '' ? startOfDay(now) : dayIn(lastDay, 'last_day');
+  const first =
+    firstDay === ''
+      ? new Date(last.getTime() - (daysDefault - 1) * dayMs)
+      : dayIn(firstDay, 'first_day');
+  const days = (last.getTime() - first.getTime()) / dayMs + 1;
+  if (days < 1 || days > daysMax) {
+    const description = `must be 1-${daysMax} days up to last_day, ${dayText(last)}`;
+    throw errors.invalidField([{ field: 'first_day', description }]);
+  }
+  return { first, last };
+}
+
+/** The day that a field of a request names. Refuses with INVALID_FIELD what is none. */
+export function dayIn(text: string, field: string): Date {
+  const day = new Date(`${text}T00:00:00.000Z`);
+  if (!Number.isNaN(day.getTime()) && dayText(day) === text) return day;
+  throw errors.invalidField([{ field, description: 'must be a day such as `2026-11-29`' }]);
+}
