@@ -118,11 +118,11 @@ async function untilJetStreamAnswers(
 ): Promise<void> {
   const patience = { withinMs: readyWithinMs, signal };
   await waitUntil('nats-server listening', () => probePort(port), patience);
-  await waitUntil('JetStream answering', () => askJetStream(url), patience);
+  await waitUntil('JetStream answering', () => checkJetStream(url), patience);
 }
 
 /** Reads the account's JetStream limits. Throws when there is no JetStream. */
-export async function askJetStream(url: string): Promise<void> {
+export async function checkJetStream(url: string): Promise<void> {
   const connection = await connect({ ...natsOptions({ url }), reconnect: false, timeout: 2_000 });
   try {
     const manager = await connection.jetstreamManager({ timeout: 2_000 });

@@ -3,7 +3,12 @@ import { redactText } from '@silo/runtime/redact.ts';
 import { type Document, MongoClient } from 'mongodb';
 import { type Mongod, startMongod } from './mongod.ts';
 import type { MongodbAccess } from './mongod-users.ts';
-import { askJetStream, type NatsAccess, type NatsServer, startNatsServer } from './nats-server.ts';
+import {
+  checkJetStream,
+  type NatsAccess,
+  type NatsServer,
+  startNatsServer,
+} from './nats-server.ts';
 import type { EventStream } from './nats-users.ts';
 import { obtain } from './obtain.ts';
 import type { Log } from './processes.ts';
@@ -60,7 +65,7 @@ export async function openNats(
   onStarted: (server: NatsServer) => void,
 ): Promise<NatsAccess> {
   if (existing) {
-    await askJetStream(existing).catch((error: unknown) => {
+    await checkJetStream(existing).catch((error: unknown) => {
       throw new Error(`NATS_URL does not answer with JetStream: ${messageOf(error)}`);
     });
     log('NATS: the existing one of NATS_URL');
@@ -76,7 +81,7 @@ export async function openNats(
 }
 
 async function requireReplicaSet(url: string): Promise<void> {
-  const hello = await askMongodb(url).catch((error: unknown) => {
+  const hello = await helloMongodb(url).catch((error: unknown) => {
     throw new Error(`MONGODB_URL does not answer: ${messageOf(error)}`);
   });
   // A mongos says `isdbgrid`.
@@ -85,7 +90,7 @@ async function requireReplicaSet(url: string): Promise<void> {
   }
 }
 
-async function askMongodb(url: string): Promise<Document> {
+async function helloMongodb(url: string): Promise<Document> {
   await using client = new MongoClient(url, { serverSelectionTimeoutMS: existingServerTimeoutMs });
   return await client.db('admin').command({ hello: 1 });
 }

@@ -29,7 +29,7 @@ export async function startGuards(bench: Bench, guards: number): Promise<Guards>
     new URL('guard-fleet.ts', import.meta.url),
     options,
   );
-  const order = (order: Order) => fleet.ask(order);
+  const order = (order: Order) => fleet.request(order);
   return {
     pid: fleet.pid,
     verify: async (tokens) => {

@@ -9,7 +9,7 @@ export type Forked<Message> = AsyncDisposable & {
   /** Its message when it was ready. */
   ready: Message;
   /** Sends it a message, and resolves with its next message. */
-  ask(question: unknown): Promise<Message>;
+  request(message: unknown): Promise<Message>;
 };
 
 /** Starts a file, with `options` as its only argument, and awaits its first message. */
@@ -29,12 +29,12 @@ export async function startForked<Message>(file: URL, options: unknown): Promise
   const stop = () => stopped(child);
   try {
     const ready = await next();
-    const ask = (question: unknown) => {
+    const request = (message: unknown) => {
       const answer = next();
-      child.send(question as object);
+      child.send(message as object);
       return answer;
     };
-    return { pid: child.pid ?? Number.NaN, ready, ask, [Symbol.asyncDispose]: stop };
+    return { pid: child.pid ?? Number.NaN, ready, request, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;

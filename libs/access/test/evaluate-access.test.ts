@@ -27,7 +27,7 @@ const key: KeyFact = {
   disabled: false,
 };
 
-const asked: Question = {
+const check: Question = {
   keyHash,
   scope: 'project:read',
   projectId: 'prj_1',
@@ -183,7 +183,7 @@ const rows: Row[] = [
     facts: { ...facts, project: { ...project, state: ProjectState.PROJECT_STATE_DELETED } },
   },
   {
-    rule: 'a deleted project is hidden from those who are no members of its last owner',
+    rule: 'a deleted project is hidden from non-members of its last owner',
     question: { evenGone: true },
     facts: {
       project: { ...project, state: ProjectState.PROJECT_STATE_DELETED },
@@ -251,14 +251,14 @@ const rows: Row[] = [
 for (const row of rows) {
   test(row.rule, (t) => {
     const fact = row.key === 'none' ? undefined : { ...key, ...row.key };
-    const answer = evaluateAccess({ ...asked, ...row.question }, fact, row.facts ?? facts, now);
+    const answer = evaluateAccess({ ...check, ...row.question }, fact, row.facts ?? facts, now);
     t.is(answer.allowed ? undefined : answer.refusal.reason, row.refused);
   });
 }
 
 test('a denial has the key only if the key itself is valid', (t) => {
-  const lacking = evaluateAccess({ ...asked, scope: 'token:read' }, key, {}, now);
-  const disabled = evaluateAccess(asked, { ...key, disabled: true }, facts, now);
+  const lacking = evaluateAccess({ ...check, scope: 'token:read' }, key, {}, now);
+  const disabled = evaluateAccess(check, { ...key, disabled: true }, facts, now);
   t.is(lacking.allowed ? 'allowed' : lacking.key, key);
   t.is(disabled.allowed ? 'allowed' : disabled.key, undefined);
 });

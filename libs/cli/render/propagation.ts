@@ -6,8 +6,8 @@ export function propagationBlocks(propagation: Propagation | undefined): Block[]
   if (propagation === undefined) return [];
   const { guards = 0, expired = 0, elapsed } = propagation;
   const elapsedMs = (elapsed?.seconds ?? 0) * 1_000 + (elapsed?.nanos ?? 0) / 1_000_000;
-  const who = guards === 0 ? [] : [guards === 1 ? '1 guard' : `${guards} guards`];
+  const counted = guards === 0 ? [] : [guards === 1 ? '1 guard' : `${guards} guards`];
   const late = expired === 0 ? [] : [`${expired} of them by the end of their lease`];
-  const how = [...who, ...late, `${Math.round(elapsedMs)} ms`].join(', ');
+  const how = [...counted, ...late, `${Math.round(elapsedMs)} ms`].join(', ');
   return [{ text: `The old access has ended everywhere (${how}).`, style: 'dim' }];
 }

@@ -68,7 +68,7 @@ test('a refusal that repeating cannot help is not repeated', async (t) => {
   t.truthy(failure.refusal);
 });
 
-test('repeats are bounded, and wait at least as long as the server asks', async (t) => {
+test('repeats are bounded, and wait at least as long as the server requests', async (t) => {
   const { method, requests } = failing(...Array.from({ length: 9 }, () => errors.draining()));
   const waitedMs: number[] = [];
   const sleep = async (durationMs: number) => {
@@ -108,7 +108,7 @@ test('a signal ends the wait, and the error has the id of the pending change', a
   t.is(error?.sent?.requestId, 'mine');
 });
 
-test('a call that is refused for its rate is made again, after the time that the server asks for', async (t) => {
+test('a call that is refused for its rate is made again, after the time that the server requests', async (t) => {
   const { method, requests } = failing(
     errors.rateLimited('account', 4_000),
     errors.rateLimited('account', 2_000),

@@ -28,7 +28,7 @@ const plan: Plan = {
   destination: { id: 'org_us_2', name: 'Acme' },
 };
 
-test('a preview shows every rule, who loses and gains access, the slots, and the fingerprint', (t) => {
+test('a preview shows every rule, the lost and gained access, the slots, and the fingerprint', (t) => {
   const preview = PreviewMoveResponse.fromPartial({
     checks: [
       { rule: MoveRule.MOVE_RULE_ELSEWHERE, passed: true },

@@ -47,7 +47,7 @@ class Owners {
   }
 
   /** The fetches, those of one round together, and the answer. */
-  ask(keyHash: string, target: Target, wantsPermit = false) {
+  check(keyHash: string, target: Target, wantsPermit = false) {
     const question = { keyHash: Buffer.from(keyHash, 'hex'), scope: 'project:write', ...target };
     const check = { kind: 'access', keyHash, question } as const;
     const lookupId = ++this.#lookupId;
@@ -96,8 +96,8 @@ for (const [what, history] of Object.entries(histories)) {
     const how = wantsPermit ? 'to change it' : 'to read it';
     const decided = (target: Target) => {
       const owners = new Owners();
-      for (const [keyHash, before] of history) owners.ask(keyHash, before, wantsPermit);
-      const { rounds, answer } = owners.ask(ownHash, target, wantsPermit);
+      for (const [keyHash, before] of history) owners.check(keyHash, before, wantsPermit);
+      const { rounds, answer } = owners.check(ownHash, target, wantsPermit);
       return { rounds, reason: answer.allowed ? 'allowed' : answer.refusal?.reason };
     };
 
@@ -122,19 +122,19 @@ for (const [what, history] of Object.entries(histories)) {
 
 test('a deleted project of one’s own, and one beyond the key’s restriction, cost what an absent one does', (t) => {
   const owners = new Owners();
-  owners.ask(ownHash, { projectId: 'prj_own' });
-  const { rounds } = owners.ask(ownHash, absent);
-  t.deepEqual(owners.ask(ownHash, { projectId: 'prj_deleted' }).rounds, rounds);
+  owners.check(ownHash, { projectId: 'prj_own' });
+  const { rounds } = owners.check(ownHash, absent);
+  t.deepEqual(owners.check(ownHash, { projectId: 'prj_deleted' }).rounds, rounds);
   const restricted = new Map([...facts, [ownHash, keyOf('acc_own', ['prj_deleted'])]]);
   const others = new Owners(restricted);
-  others.ask(ownHash, { projectId: 'prj_deleted' });
-  t.deepEqual(others.ask(ownHash, { projectId: 'prj_own' }).rounds, rounds);
-  t.deepEqual(others.ask(ownHash, absent).rounds, rounds);
+  others.check(ownHash, { projectId: 'prj_deleted' });
+  t.deepEqual(others.check(ownHash, { projectId: 'prj_own' }).rounds, rounds);
+  t.deepEqual(others.check(ownHash, absent).rounds, rounds);
 });
 
-test('a member’s question still asks only for what is not remembered', (t) => {
+test('the check of a member still fetches only what is not remembered', (t) => {
   const owners = new Owners();
-  t.true(owners.ask(ownHash, { projectId: 'prj_own' }).answer.allowed);
-  t.deepEqual(owners.ask(ownHash, { projectId: 'prj_own' }).rounds, []);
-  t.deepEqual(owners.ask(ownHash, { organizationId: 'org_own' }).rounds, []);
+  t.true(owners.check(ownHash, { projectId: 'prj_own' }).answer.allowed);
+  t.deepEqual(owners.check(ownHash, { projectId: 'prj_own' }).rounds, []);
+  t.deepEqual(owners.check(ownHash, { organizationId: 'org_own' }).rounds, []);
 });

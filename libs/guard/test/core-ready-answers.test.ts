@@ -96,8 +96,8 @@ for (const [kind, tokenOf] of [
           if (held.projectId === projectId) expected.delete(other);
         }
       }
-      const check = drawn();
-      if (ready.get(check) !== expected.get(check)?.found) t.fail(`wrong at step ${step}`);
+      const sought = drawn();
+      if (ready.get(sought) !== expected.get(sought)?.found) t.fail(`wrong at step ${step}`);
     }
     t.true(expected.size > 200);
     t.is(ready.size, expected.size);

@@ -30,7 +30,7 @@ class Owners {
     [membershipId('acc_1', 'org_1'), Level.LEVEL_MEMBER],
     ['org_1', { membersMayCreateProjects: true }],
   ]);
-  asks = 0;
+  fetches = 0;
   #lookupId = 0;
 
   constructor(settings: Partial<GuardSettings> = {}) {
@@ -48,7 +48,7 @@ class Owners {
   }
 
   /** Answers fact fetches until there is an answer. */
-  ask(wantsPermit = false): Extract<GuardAction, { kind: 'answer' }> {
+  check(wantsPermit = false): Extract<GuardAction, { kind: 'answer' }> {
     const waiting = this.begin(wantsPermit);
     for (let action = waiting.shift(); action !== undefined; action = waiting.shift()) {
       if (action.kind === 'answer') return action;
@@ -58,7 +58,7 @@ class Owners {
   }
 
   fill({ fetchId, ref }: Extract<GuardAction, { kind: 'fetchFact' }>): GuardAction[] {
-    this.asks++;
+    this.fetches++;
     const value = this.facts.get(ref.id) as never;
     return this.bench.step({ kind: 'factFetched', fetchId, reply: { value } });
   }
@@ -70,12 +70,12 @@ class Owners {
 
 for (const wantsPermit of [false, true]) {
   const what = wantsPermit ? 'changes' : 'reads';
-  test(`what was granted is seen at once by who ${what}, though its event is on its way`, (t) => {
+  test(`what was granted is seen at once by a caller that ${what}, though its event is on its way`, (t) => {
     const owners = new Owners();
-    t.false(owners.ask(wantsPermit).answer.allowed);
+    t.false(owners.check(wantsPermit).answer.allowed);
     owners.grant();
     t.is(owners.recalled, undefined, 'memory alone says no to nobody');
-    const { answer, permit } = owners.ask(wantsPermit);
+    const { answer, permit } = owners.check(wantsPermit);
     t.true(answer.allowed);
     t.is(permit !== undefined, wantsPermit);
     t.like(owners.recalled, { allowed: true });
@@ -84,15 +84,15 @@ for (const wantsPermit of [false, true]) {
 
 test('a denial from facts that were fetched after its start is final', (t) => {
   const owners = new Owners();
-  t.false(owners.ask().answer.allowed);
-  t.is(owners.asks, 3);
-  t.false(owners.ask().answer.allowed);
-  t.is(owners.asks, 6);
+  t.false(owners.check().answer.allowed);
+  t.is(owners.fetches, 3);
+  t.false(owners.check().answer.allowed);
+  t.is(owners.fetches, 6);
 });
 
 test('a re-check does not join a fetch that was sent before', (t) => {
   const owners = new Owners();
-  owners.ask();
+  owners.check();
   const first = owners.begin();
   t.deepEqual(kindsOf(first), ['fetchFact']);
   const second = owners.begin();
@@ -103,13 +103,13 @@ test('a re-check does not join a fetch that was sent before', (t) => {
 test('an unknown key is refused from memory', (t) => {
   const owners = new Owners();
   owners.facts.delete(keyHash);
-  owners.ask();
+  owners.check();
   t.like(owners.recalled, { allowed: false });
 });
 
 test('where many are refused at once, memory has the last word', (t) => {
   const owners = new Owners({ fetchesMax: 4 });
-  owners.ask();
+  owners.check();
   for (let turn = 0; turn < 3; turn++) t.deepEqual(kindsOf(owners.begin()), ['fetchFact']);
   t.deepEqual(kindsOf(owners.begin()), ['answer']);
 });

@@ -1,4 +1,4 @@
-/** The page for those who write a guard in another language says what our own does. */
+/** The page on guards in other languages describes what our own guard does. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eventMessages, isEventName } from '@silo/log/decode-event.ts';

@@ -49,19 +49,19 @@ export function remembered<A extends TokenAnswer | Answer>(answer: A | Promise<A
 
 /** Waits until a guard that has forgotten it answers from memory again. */
 export async function untilRemembered<A extends TokenAnswer | Answer>(
-  ask: () => A | Promise<A>,
+  check: () => A | Promise<A>,
 ): Promise<A> {
   return await eventually(async () => {
-    const known = remembered(ask());
+    const known = remembered(check());
     if (known === undefined) {
-      await ask();
+      await check();
       throw new Error('it is not remembered');
     }
     return known;
   });
 }
 
-/** Somebody who has just signed up, and a guard that remembers her project's token. */
+/** A new account, and a guard that remembers the token of its project. */
 export async function openKnowing(
   t: ExecutionContext,
   silo: TestSilo,
@@ -84,7 +84,7 @@ export function startGuardProcess(t: ExecutionContext, silo: TestSilo) {
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
     child,
-    ask: async (token: string): Promise<string> => {
+    verify: async (token: string): Promise<string> => {
       child.stdin.write(`${token}\n`);
       return (await lines.next()).value ?? 'it has ended';
     },

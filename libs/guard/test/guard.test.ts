@@ -26,7 +26,7 @@ import {
 } from './guard-support.ts';
 import { InterposedRegistry } from './interposed-registry.ts';
 
-// One after another: what one of them ends, guards of the others would have to ask for again.
+// One after another: what one of them ends, guards of the others would have to fetch again.
 const test = anyTest as TestFn<{ silo: TestSilo }>;
 
 test.before(async (t) => {

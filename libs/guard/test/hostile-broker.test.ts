@@ -58,9 +58,9 @@ test.serial(
     await using silo = await startTestSilo(leases);
     const ada = await silo.signUp('Ada');
     const hostile = await openHostile(t, silo);
-    const { child, ask } = startGuardProcess(t, silo);
+    const { child, verify } = startGuardProcess(t, silo);
     await eventually(async () => {
-      const answer = await ask(ada.projectToken);
+      const answer = await verify(ada.projectToken);
       if (answer !== 'true by memory') throw new Error(answer);
     });
     const regenerate = () =>

@@ -1,6 +1,6 @@
 import type { Access } from '@silo/access/access.ts';
 
-/** How those answer who cache nothing, so that nobody waits for their permits: with one that lasts. */
+/** A permit that lasts, for access checks without a cache, on which no barrier waits. */
 export function lastingPermit(authorize: Access['authorize']): Access['permit'] {
   return async (question, signal) => {
     const answer = await authorize(question, signal);

@@ -75,9 +75,9 @@ test.serial(
   async (t) => {
     await using silo = await startTestSilo(leases);
     const ada = await silo.signUp('Ada');
-    const { child, ask } = startGuardProcess(t, silo);
+    const { child, verify } = startGuardProcess(t, silo);
     await eventually(async () => {
-      const answer = await ask(ada.projectToken);
+      const answer = await verify(ada.projectToken);
       if (answer !== 'true by memory') throw new Error(answer);
     });
     await using yardstick = await Yardstick.start(silo.mongo);
@@ -92,7 +92,7 @@ test.serial(
       if (expired !== 0) throw new Error(`${expired} of ${guards} guards did not answer`);
     });
     child.kill('SIGCONT');
-    t.is(await ask(ada.projectToken), 'false by owners');
+    t.is(await verify(ada.projectToken), 'false by owners');
     child.kill('SIGTERM');
     await once(child, 'exit');
   },

@@ -32,7 +32,7 @@ async function open(t: ExecutionContext): Promise<World> {
 
 type Read = (world: World, signal: AbortSignal) => Promise<unknown>;
 
-/** Every way in which a store or an event log reads for a caller who may go. */
+/** Every way in which a store or an event log reads for a caller that may leave. */
 const reads: Record<string, Read> = {
   'a find': ({ db }, signal) => reading(db.collection('log').find({}, bounded).toArray(), signal),
   'an aggregate': ({ db }, signal) =>

@@ -73,7 +73,7 @@ async function raceWriters(t: ExecutionContext, writerCount: number, turnCount: 
   }
 }
 
-test('who awaits the place, with nobody else deciding, has it with the decision', async (t) => {
+test('a lone call that awaits its position has it with the decision', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const outbox = connection.db.collection('outbox');
   t.is(eventLog.recent({ afterSequence: 0, limit: 10 }), undefined);
@@ -85,7 +85,7 @@ test('who awaits the place, with nobody else deciding, has it with the decision'
   t.is(eventLog.recent({ afterSequence: 1, limit: 10 }), undefined, 'nothing follows yet');
 });
 
-test('who awaits the place goes behind what waits for its number', async (t) => {
+test('a call that awaits its position comes after the events that wait to be sequenced', async (t) => {
   const { connection, eventLog, another } = await testEventLog(t);
   const dying = await another({ sequencesOwn: false });
   await emitOne(dying, { turn: 1 });
@@ -169,7 +169,7 @@ test('what a process decided before it died, another process sequences', async (
   t.is((await eventLog.head(forever())).sequence, 2);
 });
 
-test('an event carries who, when and why as its transaction knew them', async (t) => {
+test('an event has the actor, the time and the correlation id of its transaction', async (t) => {
   const { eventLog } = await testEventLog(t);
   const decided = mutation({ account: 'acc_7' });
   let now = new Date(0);

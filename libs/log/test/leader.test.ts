@@ -40,7 +40,7 @@ function assertLeads(candidate: Candidate | undefined): asserts candidate is Can
   if (!candidate?.leads) throw new Error('nobody leads yet');
 }
 
-test('one of many leads, and who stops hands over at once with a higher fence', async (t) => {
+test('one of many leads, and one that stops hands over at once with a higher fence', async (t) => {
   const { db } = await (await testDatabase(t)).connect();
   await ensureIndexes(db, { leases: [] });
   const candidates = ['a', 'b', 'c'].map((owner) => new Candidate(t, db, owner));

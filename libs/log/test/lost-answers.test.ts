@@ -201,15 +201,15 @@ serial('a commit that did not arrive is not sent again once a permit is lost', a
   const { db } = connection;
   await db.createCollection('things');
   await failCommand(t, db.databaseName, 'alwaysOn', { ...commits, errorCode: 50 });
-  let asked = 0;
+  let checks = 0;
   // Held before the body and before the first commit, and never again.
-  const permit: Permit = { isHeld: () => ++asked <= 2, release: () => t.fail('released') };
+  const permit: Permit = { isHeld: () => ++checks <= 2, release: () => t.fail('released') };
   const { reason } = await refusal(
     t,
     insert(eventLog, { authorization: new Authorization(permit) }),
   );
   t.is(reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
-  t.is(asked, 3);
+  t.is(checks, 3);
   t.is(await db.collection('things').countDocuments(), 0);
 });
 

@@ -146,7 +146,7 @@ test('the record demands of a repeat what was demanded of the call, and what was
   t.deepEqual(await recorded('r3', { reauthorize }), reauthorize);
 });
 
-test('who finds the request decided by another call meanwhile is checked like every repeat', async (t) => {
+test('a call that finds its request decided by another meanwhile is checked like every repeat', async (t) => {
   const { eventLog } = await testEventLog(t);
   const decided = mutation({ requestId: 'r1' });
   await eventLog.mutate(decided, text, async () => ({ response: 'secret' }));

@@ -48,7 +48,7 @@ async function start(t: ExecutionContext) {
 }
 
 /** Sends all requests on one stream, and returns the responses when all have arrived. */
-function ask(
+function reflect(
   { address, credentials, channel }: RpcChannel,
   questions: Question[],
   Client: typeof ServerReflectionClient | typeof AlphaClient = ServerReflectionClient,
@@ -96,7 +96,7 @@ test('a port lists the services that it serves, and no others, in v1 and v1alpha
     'grpc.reflection.v1alpha.ServerReflection',
   ];
   const listed = async (channel: RpcChannel, client?: typeof AlphaClient) => {
-    const [reply] = await ask(channel, [{ $case: 'listServices', value: '*' }], client);
+    const [reply] = await reflect(channel, [{ $case: 'listServices', value: '*' }], client);
     if (reply?.$case !== 'listServicesResponse') throw new TypeError('no list');
     return reply.value.service.map(({ name }) => name);
   };
@@ -113,7 +113,7 @@ test('a described file comes with all that it imports, its comments and its opti
     $case: 'fileContainingSymbol',
     value: 'silo.org.v1.AccountService.GetAccount',
   };
-  const [reply] = await ask(outer, [question]);
+  const [reply] = await reflect(outer, [question]);
   const types = filesOf(reply); // throws where an import is missing
   const method = findMethod({ ...loadImage(), types }, '/silo.org.v1.AccountService/GetAccount');
   t.is(method && authorizationOf({ ...loadImage(), types }, method)?.scope, 'account:read');
@@ -128,7 +128,7 @@ test('a described file comes with all that it imports, its comments and its opti
 
 test('files are found by name, symbol and extension; error details are always included', async (t) => {
   const { outer } = await start(t);
-  const replies = await ask(outer, [
+  const replies = await reflect(outer, [
     { $case: 'fileByFilename', value: 'silo/org/v1/account_service.proto' },
     { $case: 'fileByFilename', value: 'google/rpc/error_details.proto' },
     { $case: 'fileContainingSymbol', value: 'google.rpc.ErrorInfo' },
@@ -144,7 +144,7 @@ test('files are found by name, symbol and extension; error details are always in
     replies.map(({ $case }) => $case),
     replies.map(() => 'fileDescriptorResponse'),
   );
-  const [numbers] = await ask(outer, [
+  const [numbers] = await reflect(outer, [
     { $case: 'allExtensionNumbersOfType', value: 'google.protobuf.MethodOptions' },
   ]);
   t.deepEqual(
@@ -164,9 +164,9 @@ test('a public port reveals no internal file, symbol or service', async (t) => {
     }
   }
   t.true(questions.length > 10);
-  for (const reply of await ask(outer, questions)) t.is(errorCodeOf(reply), status.NOT_FOUND);
+  for (const reply of await reflect(outer, questions)) t.is(errorCodeOf(reply), status.NOT_FOUND);
   const everything = loadImage().types.files;
-  const all = await ask(
+  const all = await reflect(
     outer,
     Array.from(
       everything,
@@ -179,7 +179,7 @@ test('a public port reveals no internal file, symbol or service', async (t) => {
       t.notRegex(fromBinary(FileDescriptorProtoSchema, bytes).package, /\.internal\./);
     }
   }
-  const [found] = await ask(inner, [
+  const [found] = await reflect(inner, [
     { $case: 'fileContainingSymbol', value: 'silo.org.internal.v1.FactService' },
   ]);
   t.is(found?.$case, 'fileDescriptorResponse');
@@ -187,7 +187,7 @@ test('a public port reveals no internal file, symbol or service', async (t) => {
 
 test('an unknown name is NOT_FOUND, and the stream continues', async (t) => {
   const { outer } = await start(t);
-  const replies = await ask(outer, [
+  const replies = await reflect(outer, [
     { $case: 'fileByFilename', value: 'no/such.proto' },
     { $case: 'fileContainingSymbol', value: 'no.Such' },
     { $case: 'allExtensionNumbersOfType', value: 'no.Such' },

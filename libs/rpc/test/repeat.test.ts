@@ -110,7 +110,7 @@ test('a response is stored by account, method and request_id, and its key does n
   t.is(calls[0]?.request?.id, 'once');
 });
 
-test('a caller who lost the target may retry if the organizations of the first call allow it', async (t) => {
+test('a caller that lost the target may retry if the organizations of the first call allow it', async (t) => {
   const access = ruledAccess();
   const lost = { isLost: false };
   const authorize = async (question: Question, signal: AbortSignal): Promise<Answer> => {

@@ -111,11 +111,11 @@ test('a saga that the end of its process interrupts is taken up at once', async 
   };
   const first = service.start(interrupted, timing);
   await first.begin('saga_1');
-  const asked = first.sagas.finish(interrupted, 'saga_1', service.signal);
+  const finishing = first.sagas.finish(interrupted, 'saga_1', service.signal);
   await reached.promise;
   first.kill();
   await first.sagas.resume(AbortSignal.abort());
-  await t.throwsAsync(asked);
+  await t.throwsAsync(finishing);
   const other = service.start(definition, timing);
   const done = await other.sagas.finish(definition, 'saga_1', service.signal);
   t.deepEqual(done.data.effects, ['a', 'b', 'c']);

@@ -46,7 +46,7 @@ for (const point of ['before a', 'after a', 'before b', 'after b', 'before c', '
   });
 }
 
-test('what a dead process left behind is taken up without anybody asking', async (t) => {
+test('what a dead process left behind is resumed without a request', async (t) => {
   const service = await openService(t);
   const finished = Promise.withResolvers<void>();
   const definition = listing(new Set(), (point) => point === 'after c' && finished.resolve());
@@ -109,7 +109,7 @@ test('a step may take longer than the lease: its owner lives, and nobody takes t
   await owner.begin('saga_1');
   const done = owner.sagas.finish(definition, 'saga_1', service.signal);
   const other = service.start(listing(new Set()), timing);
-  const asked = other.sagas.finish(definition, 'saga_1', service.signal);
+  const joined = other.sagas.finish(definition, 'saga_1', service.signal);
   // Two leases pass, as slowly as the owner renews: no pause of this machine ends one.
   const sagas = service.db.collection<{ _id: string; ownerUntil: Date }>('sagas');
   const ownerUntil = async () =>
@@ -121,7 +121,7 @@ test('a step may take longer than the lease: its owner lives, and nobody takes t
   }
   mayEnd.resolve();
   t.is((await done).fence, 1);
-  t.deepEqual((await asked).data, (await done).data);
+  t.deepEqual((await joined).data, (await done).data);
 });
 
 test('a repeat waits for a dead owner no longer than its lease', async (t) => {

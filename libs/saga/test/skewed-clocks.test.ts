@@ -46,7 +46,7 @@ for (const skewMs of [-hourMs, hourMs]) {
       ])
       .toArray();
     t.true(lease?.ms > 0 && lease?.ms <= timing.leaseMs, `its lease has ${lease?.ms} ms`);
-    await skewed.ask('recover');
+    await skewed.request('recover');
     t.like(await sagas.findOne({ _id: 'live' }), { state: 'DECIDED', fence: 1 });
     mayEnd.resolve();
     t.is((await live).fence, 1);

@@ -52,10 +52,10 @@ test('a refusal is not remembered: the same request works once there is room', a
   await insert({ ...paying, plan: Plan.PLAN_SCALE });
   project.count = 7;
   const requestId = 'downgrade';
-  const ask = () => change(Plan.PLAN_PAY_AS_YOU_GO, { requestId });
-  await refused(t, ask(), 'PLAN_LIMIT_EXCEEDED');
+  const request = () => change(Plan.PLAN_PAY_AS_YOU_GO, { requestId });
+  await refused(t, request(), 'PLAN_LIMIT_EXCEEDED');
   project.count = 6;
-  t.like((await ask()).subscription, { plan: Plan.PLAN_PAY_AS_YOU_GO, projectCount: 6 });
+  t.like((await request()).subscription, { plan: Plan.PLAN_PAY_AS_YOU_GO, projectCount: 6 });
   t.deepEqual(
     project.changes.map(({ revision }) => revision),
     [1, 2],
@@ -65,9 +65,9 @@ test('a refusal is not remembered: the same request works once there is room', a
 test('the same request answers the same, however often and at once it is sent', async (t) => {
   const { project, insert, change, events } = await openBilling(t);
   await insert(paying);
-  const ask = () => change(Plan.PLAN_SCALE, { requestId: 'upgrade' });
-  const [first, ...others] = await Promise.all([ask(), ask(), ask()]);
-  others.push(await ask());
+  const request = () => change(Plan.PLAN_SCALE, { requestId: 'upgrade' });
+  const [first, ...others] = await Promise.all([request(), request(), request()]);
+  others.push(await request());
   if (first === undefined) return t.fail();
   const bytes = ChangePlanResponse.encode(first).finish();
   for (const other of others) t.deepEqual(ChangePlanResponse.encode(other).finish(), bytes);
@@ -81,8 +81,8 @@ test('the same request answers the same, however often and at once it is sent', 
 test('of two changes at once one is done, the other is refused while it runs', async (t) => {
   const { insert, change, subscriptions } = await openBilling(t);
   await insert(paying);
-  const asked = [Plan.PLAN_SCALE, Plan.PLAN_ENTERPRISE, Plan.PLAN_PAY_AS_YOU_GO];
-  const outcomes = await Promise.allSettled(asked.map((plan) => change(plan)));
+  const plans = [Plan.PLAN_SCALE, Plan.PLAN_ENTERPRISE, Plan.PLAN_PAY_AS_YOU_GO];
+  const outcomes = await Promise.allSettled(plans.map((plan) => change(plan)));
   const done = outcomes.filter(({ status }) => status === 'fulfilled');
   t.true(done.length >= 1);
   for (const outcome of outcomes) {

@@ -23,8 +23,8 @@ export function checkInviteLimit(openCount: number): void {
 }
 
 /**
- * Whether a code that was found may be used: not expired, by whom it was meant for, while who
- * invited could still grant the level. Refuses all alike, with INVITE_NOT_FOUND.
+ * Whether a code may be used: not expired, by the invited account, and while the inviter could
+ * still grant the level. Refuses all alike, with INVITE_NOT_FOUND.
  */
 export function checkAcceptable(
   invite: { email: string; level: Level; expireTime: Date },

@@ -240,8 +240,8 @@ test('activity pages stay put while new entries arrive, and show one organizatio
     entry('e3', 3, ['org_1'], 'prj_2'),
     entry('e4', 4, ['org_2'], 'prj_1'),
   );
-  const ids = async (...asked: Parameters<typeof stores.activity.list>) =>
-    (await stores.activity.list(...asked)).items.map(({ _id }) => _id);
+  const ids = async (...options: Parameters<typeof stores.activity.list>) =>
+    (await stores.activity.list(...options)).items.map(({ _id }) => _id);
   t.deepEqual(await ids('org_1', { size: 2 }, signal), ['e3', 'e2']);
   await add(entry('e5', 5, ['org_1'], 'prj_1'));
   const after = { time: instant, sequence: 2, id: 'e2' };

@@ -24,7 +24,7 @@ test('an account comes with organization, project, token and key, with events in
   t.true(isWellFormed(answer.projectToken, 'phc_'));
   t.true(isWellFormed(answer.apiKey, 'phx_'));
   const steps = ['openSubscription', 'openSlots', 'makeProjectToken', 'storeApiKey'];
-  t.deepEqual(peers.asked, steps);
+  t.deepEqual(peers.calls, steps);
   t.deepEqual(await emittedEvents(), ['account_created', 'organization_created', 'member_added']);
   const { id: accountId = '' } = answer.account ?? {};
   const { id: organizationId = '' } = answer.organization ?? {};
@@ -81,14 +81,14 @@ test('no API key and no request id stands anywhere in the database', async (t) =
 test('an organization that is created later has its own project and token', async (t) => {
   const { dependencies, call, signUp, peers } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
-  peers.asked.length = 0;
-  const asked = { accountId, requestId: 'again' };
+  peers.calls.length = 0;
+  const options = { accountId, requestId: 'again' };
   const create = bind(createOrganization, dependencies);
-  const answer = await create({ name: 'Second', requestId: 'again' }, call(asked));
+  const answer = await create({ name: 'Second', requestId: 'again' }, call(options));
   t.not(answer.organization?.id, organizationId);
   t.true(isWellFormed(answer.projectToken, 'phc_'));
-  t.deepEqual(peers.asked, ['openSubscription', 'openSlots', 'makeProjectToken']);
-  t.deepEqual(await create({ name: 'Second', requestId: 'again' }, call(asked)), answer);
+  t.deepEqual(peers.calls, ['openSubscription', 'openSlots', 'makeProjectToken']);
+  t.deepEqual(await create({ name: 'Second', requestId: 'again' }, call(options)), answer);
 });
 
 test('deleting an organization ends every membership and invite with one event', async (t) => {
@@ -97,14 +97,14 @@ test('deleting an organization ends every membership and invite with one event',
   const { accountId, organizationId } = await signUp('ada@example.com');
   const other = await signUp('bob@example.com');
   const remove = bind(deleteOrganization, dependencies);
-  const asked = { accountId, requestId: 'delete' };
+  const options = { accountId, requestId: 'delete' };
   const request = { organizationId, etag: '', requestId: 'delete', endDeletedProjects: false };
-  t.deepEqual(await remove(request, call(asked)), {});
+  t.deepEqual(await remove(request, call(options)), {});
   t.is(await stores.organizations.readFact(organizationId, signal), undefined);
   t.is(await stores.members.readFact(accountId, organizationId, signal), undefined);
-  t.is(peers.asked.at(-1), 'closeSubscription');
+  t.is(peers.calls.at(-1), 'closeSubscription');
   t.is((await emittedEvents()).at(-1), 'organization_deleted');
-  t.deepEqual(await remove(request, call(asked)), {}, 'a repeat gets the same answer');
+  t.deepEqual(await remove(request, call(options)), {}, 'a repeat gets the same answer');
   const late = await t.throwsAsync(remove(request, call({ accountId })));
   t.is(reasonOf(late), 'ORGANIZATION_NOT_FOUND');
   t.is(await stores.members.readFact(other.accountId, other.organizationId, signal), 3);
@@ -115,17 +115,17 @@ test('a refused deletion says why, changes nothing, and is not remembered', asyn
     await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   const remove = bind(deleteOrganization, dependencies);
-  const asked = { accountId, requestId: 'delete' };
+  const options = { accountId, requestId: 'delete' };
   const request = { organizationId, etag: '', requestId: 'delete', endDeletedProjects: false };
   peers.closeResult = TryResult.TRY_RESULT_REFUSED_COUNT;
   peers.projectCount = 2;
-  const refused = await t.throwsAsync(remove(request, call(asked)));
+  const refused = await t.throwsAsync(remove(request, call(options)));
   t.is(reasonOf(refused), 'ORGANIZATION_NOT_EMPTY');
   t.true(refused?.message.includes('2'));
   t.not(await stores.organizations.readFact(organizationId, signal), undefined);
   t.false((await emittedEvents()).includes('organization_deleted'));
   peers.closeResult = TryResult.TRY_RESULT_ACCEPTED;
-  t.deepEqual(await remove(request, call(asked)), {});
+  t.deepEqual(await remove(request, call(options)), {});
 });
 
 test('a conditional change with a result that only a newer release knows is sent again', async (t) => {

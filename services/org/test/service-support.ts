@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Authorization } from '@silo/access/authorization.ts';
-import { askOwners } from '@silo/guard/test/ask-owners.ts';
+import { checkByOwners } from '@silo/guard/test/check-by-owners.ts';
 import { parseEventType } from '@silo/log/event-types.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import type { Call, Caller, KeyCaller } from '@silo/rpc/call.ts';
@@ -23,14 +23,14 @@ import { type StoreHarness, storeHarness } from './support.ts';
 
 /** The responses of the other services, and the requests to them. */
 export type ScriptedPeers = {
-  asked: string[];
+  calls: string[];
   closeResult: TryResult;
   projectCount: number;
   /** Awaited before the slots answer a conditional change. */
   beforeTry: () => Promise<void>;
 };
 
-/** Who calls, under which request_id, with a key restricted to what. */
+/** The caller, the request_id, and the restriction of the key. */
 type CallOptions = {
   accountId?: string;
   requestId?: string;
@@ -60,7 +60,7 @@ export async function serviceHarness(
   const { db } = connection;
   await createSagaIndexes(db);
   const peers: ScriptedPeers = {
-    asked: [],
+    calls: [],
     closeResult: TryResult.TRY_RESULT_ACCEPTED,
     projectCount: 0,
     beforeTry: async () => {},
@@ -81,7 +81,7 @@ export async function serviceHarness(
     project: nothing,
     ...createOrgFactReader(stores),
   };
-  const access = askOwners(factReader);
+  const access = checkByOwners(factReader);
   const logs = [eventLog];
   const progress = new Progress('activity');
   const follower = createFollower({ activity: stores.activity, eventLog, logs, log, progress });
@@ -96,7 +96,7 @@ export async function serviceHarness(
     signup,
   };
   const dependencies: Dependencies = { ...base, sagas, definitions, follower };
-  const call: ServiceHarness['call'] = (asked = {}) => makeCall(signal, asked);
+  const call: ServiceHarness['call'] = (options = {}) => makeCall(signal, options);
   return {
     ...harness,
     dependencies,
@@ -127,7 +127,7 @@ export async function serviceHarness(
 function scripted(peers: ScriptedPeers): Peers {
   const projectToken = newProjectToken();
   const answer = async (name: string, response: unknown) => {
-    peers.asked.push(name);
+    peers.calls.push(name);
     return response;
   };
   return {
@@ -156,8 +156,8 @@ function scripted(peers: ScriptedPeers): Peers {
   } as unknown as Peers;
 }
 
-function makeCall(signal: AbortSignal, asked: CallOptions): Call {
-  const { accountId, requestId, staff = false } = asked;
+function makeCall(signal: AbortSignal, options: CallOptions): Call {
+  const { accountId, requestId, staff = false } = options;
   const actor = staff ? 'staff/ops' : (accountId ?? 'anyone');
   return {
     id: `call_${randomUUID()}`,
@@ -165,7 +165,7 @@ function makeCall(signal: AbortSignal, asked: CallOptions): Call {
     actor,
     signal,
     authorization: new Authorization(),
-    caller: callerOf(asked),
+    caller: callerOf(options),
     request: requestId
       ? {
           id: requestId,
@@ -178,11 +178,11 @@ function makeCall(signal: AbortSignal, asked: CallOptions): Call {
   };
 }
 
-function callerOf(asked: CallOptions): Caller {
-  const { accountId, staff } = asked;
+function callerOf(options: CallOptions): Caller {
+  const { accountId, staff } = options;
   if (staff) return { kind: 'certificate', role: 3, name: 'ops' };
   if (accountId === undefined) return { kind: 'anyone' };
-  return keyCallerOf(accountId, asked);
+  return keyCallerOf(accountId, options);
 }
 
 function keyCallerOf(

@@ -81,7 +81,7 @@ test('a conditional change on behalf of another account than the key’s is refu
   t.is(outcome?.result, TRY_RESULT_REFUSED_ACCESS);
 });
 
-test('slots close only without projects, and deleted ones that could come back only if asked to, for good', async (t) => {
+test('slots close only without projects, and deleted ones that could come back only on request, for good', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id: organizationId, projectId } = await world.organization(owner);

@@ -82,8 +82,8 @@ test('where no slots are open yet, nothing is decided', async (t) => {
   const { id } = await world.organization(owner, { opened: false });
   t.is(reasonName((await refusalOf(create(world, owner, id))).reason), 'NOT_READY');
   const call = await world.call(owner);
-  const asked = bind(getSlots, world)({ organizationId: id }, call);
-  t.is(reasonName((await refusalOf(asked)).reason), 'NOT_READY');
+  const reading = bind(getSlots, world)({ organizationId: id }, call);
+  t.is(reasonName((await refusalOf(reading)).reason), 'NOT_READY');
 });
 
 test('slots and Default Project are created once, despite retries', async (t) => {

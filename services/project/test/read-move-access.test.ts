@@ -8,7 +8,7 @@ const signal = new AbortController().signal;
 
 /** Accounts with a key each, and a reader that records its requests for keys. */
 function directories(people: Set<string>) {
-  const asked: (readonly string[])[] = [];
+  const requested: (readonly string[])[] = [];
   const member = (accountId: string) => {
     const levels = { firstLevel: Level.LEVEL_MEMBER, secondLevel: Level.LEVEL_UNSPECIFIED };
     return { accountId, displayName: '', ...levels };
@@ -33,7 +33,7 @@ function directories(people: Set<string>) {
     token: {
       directory: {
         listLiveKeys: async function* ({ accountIds }) {
-          asked.push(accountIds);
+          requested.push(accountIds);
           yield { keys: accountIds.map(keyOf) };
         },
       },
@@ -41,19 +41,19 @@ function directories(people: Set<string>) {
   });
   const keys = async (ends = move) =>
     (await read(ends, signal)).keys.map(({ accountId }) => accountId).sort();
-  return { asked, keys };
+  return { requested, keys };
 }
 
 test('the members at the last read are only a hint: they decide which keys are read, not the result', async (t) => {
   const people = new Set(['ada', 'bob']);
-  const { asked, keys } = directories(people);
+  const { requested, keys } = directories(people);
   t.deepEqual(await keys(), ['ada', 'bob']);
-  t.deepEqual(asked.splice(0), [['ada', 'bob']]);
+  t.deepEqual(requested.splice(0), [['ada', 'bob']]);
   people.delete('ada');
   people.add('cem');
-  t.deepEqual(await keys(), ['bob', 'cem'], 'who has gone is not answered, who has come is');
-  t.deepEqual(asked.splice(0), [['ada', 'bob'], ['cem']]);
+  t.deepEqual(await keys(), ['bob', 'cem'], 'those that left are not returned, new ones are');
+  t.deepEqual(requested.splice(0), [['ada', 'bob'], ['cem']]);
   const back = { ...move, sourceId: move.destinationId, destinationId: move.sourceId };
   t.deepEqual(await keys(back), ['bob', 'cem']);
-  t.deepEqual(asked, [['bob', 'cem']], 'the way back has the same people');
+  t.deepEqual(requested, [['bob', 'cem']], 'the way back has the same people');
 });

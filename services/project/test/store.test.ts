@@ -48,13 +48,13 @@ async function twoTenants(t: ExecutionContext) {
 
 const ids = (found: readonly ProjectDocument[]) => found.map(({ _id }) => _id);
 
-function searchOf(asked: Partial<Search>): Search {
-  return { organizationIds: [ours], wholeIds: [], text: '', size: 9, ...asked };
+function searchOf(options: Partial<Search>): Search {
+  return { organizationIds: [ours], wholeIds: [], text: '', size: 9, ...options };
 }
 
 /** Ids of what a search finds. */
-async function found(projects: ProjectStore, asked: Partial<Search>): Promise<string[]> {
-  const { items } = await projects.search(searchOf(asked), signal());
+async function found(projects: ProjectStore, options: Partial<Search>): Promise<string[]> {
+  const { items } = await projects.search(searchOf(options), signal());
   return items.flatMap(({ project: each }) => each?._id ?? []);
 }
 
@@ -192,14 +192,14 @@ test('a search finds its keys in the index alone, and those of one organization 
   await inTransaction((tx) => projects.insert(tx, [project(ours, 'x'), project(theirs, 'y')]));
   const after = { organizationId: ours, searchName: 'a', id: newId('prj') };
   const only = { organizationIds: [ours], projectIds: [newId('prj')] };
-  for (const asked of [{}, { text: 'x' }, { text: 'x', after }, { text: 'x', after, only }]) {
+  for (const options of [{}, { text: 'x' }, { text: 'x', after }, { text: 'x', after, only }]) {
     for (const [organizationIds, wholeIds] of [
       [[theirs, ours], [theirs]],
       [[theirs, ours], []],
       [[ours], []],
       [[ours], [ours]],
     ] as const) {
-      const search = searchOf({ organizationIds, wholeIds, ...asked });
+      const search = searchOf({ organizationIds, wholeIds, ...options });
       const plan = await db
         .collection('projects')
         .aggregate(searchPipeline(search, organizationIds, 9), { hint: 'by_name' })

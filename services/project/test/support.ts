@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { Access, FactReader } from '@silo/access/access.ts';
 import { Authorization } from '@silo/access/authorization.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
-import { askOwners } from '@silo/guard/test/ask-owners.ts';
+import { checkByOwners } from '@silo/guard/test/check-by-owners.ts';
 import { eventType } from '@silo/log/event-types.ts';
 import { testEventLog } from '@silo/log/test/support.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
@@ -96,7 +96,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     },
     membership: async (accountId, organizationId) => levels.get(`${accountId} ${organizationId}`),
   };
-  const access: Access = askOwners(factReader);
+  const access: Access = checkByOwners(factReader);
   const purged: string[] = [];
   const secrets: World['secrets'] = {
     makeProjectToken: async ({ projectId }) => ({ token: `token of ${projectId}` }),

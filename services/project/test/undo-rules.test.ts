@@ -98,7 +98,7 @@ function keyOf(accountId: string, values: Partial<KeyFact> = {}): KeyFact {
   };
 }
 
-/** What a rule says: the reason and whom or what it names, or `allowed`. */
+/** What a rule says: the reason and what it names, or `allowed`. */
 function outcomeOf(act: () => unknown): string {
   try {
     act();
@@ -115,7 +115,7 @@ const destinationHidden = 'ORGANIZATION_NOT_FOUND org_destination';
 
 type Side = { level: Level; fact: typeof free } | undefined;
 type Person = {
-  who: string;
+  actor: string;
   accountId?: string;
   source: Side;
   destination: Side;
@@ -127,7 +127,7 @@ type Person = {
 const at = (level: Level, fact = free): Side => ({ level, fact });
 const people: Person[] = [
   {
-    who: 'the maker, ADMIN of the source and MEMBER of the destination',
+    actor: 'the maker, ADMIN of the source and MEMBER of the destination',
     accountId: 'acc_maker',
     source: at(LEVEL_ADMIN, locked),
     destination: at(LEVEL_MEMBER),
@@ -135,7 +135,7 @@ const people: Person[] = [
     finalize: 'ADMIN_REQUIRED',
   },
   {
-    who: 'the maker, no ADMIN of either any more',
+    actor: 'the maker, no ADMIN of either any more',
     accountId: 'acc_maker',
     source: at(LEVEL_MEMBER),
     destination: at(LEVEL_MEMBER),
@@ -143,7 +143,7 @@ const people: Person[] = [
     finalize: 'ADMIN_REQUIRED',
   },
   {
-    who: 'the maker, ADMIN of the destination only',
+    actor: 'the maker, ADMIN of the destination only',
     accountId: 'acc_maker',
     source: at(LEVEL_MEMBER),
     destination: at(LEVEL_ADMIN),
@@ -151,7 +151,7 @@ const people: Person[] = [
     finalize: 'allowed',
   },
   {
-    who: 'the maker, who has left the destination',
+    actor: 'the maker, a former member of the destination',
     accountId: 'acc_maker',
     source: at(LEVEL_OWNER),
     destination: undefined,
@@ -159,7 +159,7 @@ const people: Person[] = [
     finalize: destinationHidden,
   },
   {
-    who: 'the maker, who has left the source',
+    actor: 'the maker, a former member of the source',
     accountId: 'acc_maker',
     source: undefined,
     destination: at(LEVEL_MEMBER),
@@ -167,35 +167,35 @@ const people: Person[] = [
     finalize: 'ADMIN_REQUIRED',
   },
   {
-    who: 'another ADMIN of the source',
+    actor: 'another ADMIN of the source',
     source: at(LEVEL_ADMIN),
     destination: at(LEVEL_MEMBER),
     undo: 'ADMIN_REQUIRED',
     finalize: 'ADMIN_REQUIRED',
   },
   {
-    who: 'an ADMIN of the destination and MEMBER of the source',
+    actor: 'an ADMIN of the destination and MEMBER of the source',
     source: at(LEVEL_MEMBER),
     destination: at(LEVEL_ADMIN),
     undo: 'allowed',
     finalize: 'allowed',
   },
   {
-    who: 'an ADMIN of the destination and MEMBER of a source where members may not create',
+    actor: 'an ADMIN of the destination and MEMBER of a source where members may not create',
     source: at(LEVEL_MEMBER, locked),
     destination: at(LEVEL_ADMIN),
     undo: 'ADMIN_REQUIRED',
     finalize: 'allowed',
   },
   {
-    who: 'an OWNER of the destination alone',
+    actor: 'an OWNER of the destination alone',
     source: undefined,
     destination: at(LEVEL_OWNER),
     undo: sourceHidden,
     finalize: 'allowed',
   },
   {
-    who: 'an ADMIN of both, by a key that reaches only the source',
+    actor: 'an ADMIN of both, by a key that reaches only the source',
     source: at(LEVEL_ADMIN),
     destination: at(LEVEL_ADMIN),
     key: { organizationIds: ['org_source'] },
@@ -203,7 +203,7 @@ const people: Person[] = [
     finalize: destinationHidden,
   },
   {
-    who: 'an ADMIN of both, by a key that reaches only the destination',
+    actor: 'an ADMIN of both, by a key that reaches only the destination',
     source: at(LEVEL_ADMIN),
     destination: at(LEVEL_ADMIN),
     key: { organizationIds: ['org_destination'] },
@@ -211,7 +211,7 @@ const people: Person[] = [
     finalize: 'allowed',
   },
   {
-    who: 'an ADMIN of both, by a key that reaches the source and one of the projects',
+    actor: 'an ADMIN of both, by a key that reaches the source and one of the projects',
     source: at(LEVEL_ADMIN),
     destination: at(LEVEL_ADMIN),
     key: { organizationIds: ['org_source'], projectIds: ['prj_1'] },
@@ -219,7 +219,7 @@ const people: Person[] = [
     finalize: destinationHidden,
   },
   {
-    who: 'an ADMIN of both, by a key that reaches the source and each project',
+    actor: 'an ADMIN of both, by a key that reaches the source and each project',
     source: at(LEVEL_ADMIN),
     destination: at(LEVEL_ADMIN),
     key: { organizationIds: ['org_source'], projectIds: ['prj_2', 'prj_1'] },
@@ -227,7 +227,7 @@ const people: Person[] = [
     finalize: destinationHidden,
   },
   {
-    who: 'an ADMIN of both, by a key that reaches both organizations',
+    actor: 'an ADMIN of both, by a key that reaches both organizations',
     source: at(LEVEL_ADMIN),
     destination: at(LEVEL_ADMIN),
     key: { organizationIds: ['org_source', 'org_destination'] },
@@ -236,8 +236,8 @@ const people: Person[] = [
   },
 ];
 
-for (const { who, accountId = 'acc_other', source, destination, key, undo, finalize } of people) {
-  test(`${who}: undo ${undo}, finalize ${finalize}`, (t) => {
+for (const { actor, accountId = 'acc_other', source, destination, key, undo, finalize } of people) {
+  test(`${actor}: undo ${undo}, finalize ${finalize}`, (t) => {
     const caller = keyOf(accountId, key);
     const sides = { source, destination };
     t.is(

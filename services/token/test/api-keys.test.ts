@@ -30,7 +30,7 @@ import { apiKey } from './support.ts';
 
 const { signal } = new AbortController();
 
-/** What these handlers never ask for. */
+/** What these handlers never use. */
 function unasked(): never {
   throw new TypeError('not used in these tests');
 }
@@ -273,7 +273,7 @@ test('a key that narrowed itself beyond changing keys is known for a repeat, unt
   t.is(await found(), undefined);
 });
 
-test('an account makes no more than 100 keys, however many it asks for at once', async (t) => {
+test('an account makes no more than 100 keys, however many it requests at once', async (t) => {
   const { store, by } = await open(t);
   const first = await store('acc_1', 'key_first');
   for (let made = 1; made < 98; made++) await by(first).create();

@@ -121,8 +121,8 @@ test('an update has an event with the changed fields, and none if nothing change
 
 test('an update without a mask means every field that is not empty', (t) => {
   const key = keyDocument({ organizationIds: ['org_a'], expireTime: inAnHour });
-  const asked = apiKey({ name: 'deploy' });
-  const settings = applyUpdate(key, asked, namedFields(asked, undefined));
+  const given = apiKey({ name: 'deploy' });
+  const settings = applyUpdate(key, given, namedFields(given, undefined));
   t.like(settings, {
     ...{ name: 'deploy', scopes: ['*'], organizationIds: ['org_a'], expireTime: inAnHour },
   });
@@ -140,8 +140,8 @@ test('an update with a mask means exactly the fields that it names, empty ones t
 test('an update that only widens takes access from nobody', (t) => {
   const narrow = { scopes: ['project:read'], projectIds: ['prj_1'], expireTime: now };
   const key = keyDocument(narrow);
-  const keeps = (asked: Partial<ApiKey>, named: string[]) =>
-    keepsAccess(key, applyUpdate(key, apiKey(asked), named), named);
+  const keeps = (given: Partial<ApiKey>, named: string[]) =>
+    keepsAccess(key, applyUpdate(key, apiKey(given), named), named);
   t.true(keeps({ name: 'other' }, ['name']));
   t.true(keeps({ scopes: ['project:write'] }, ['scopes']));
   t.true(keeps({ scopes: ['project:read', 'event:read'] }, ['scopes']));

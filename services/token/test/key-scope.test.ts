@@ -33,97 +33,97 @@ function refusal(act: () => unknown): string {
   return 'allowed';
 }
 
-const comparisons: { rule: string; asked: Reach; own: Reach; beyond: Dimension | undefined }[] = [
-  { rule: 'the same lies within', asked: reach(), own: reach(), beyond: undefined },
+const comparisons: { rule: string; given: Reach; own: Reach; beyond: Dimension | undefined }[] = [
+  { rule: 'the same lies within', given: reach(), own: reach(), beyond: undefined },
   {
     rule: 'a scope lies within *',
-    asked: reach({ scopes: ['token:write'] }),
+    given: reach({ scopes: ['token:write'] }),
     own: reach(),
     beyond: undefined,
   },
   {
     rule: '* goes beyond any scope',
-    asked: reach(),
+    given: reach(),
     own: reach({ scopes: ['key:write', 'token:write'] }),
     beyond: 'scopes',
   },
   {
     rule: 'reading lies within writing',
-    asked: reach({ scopes: ['key:read'] }),
+    given: reach({ scopes: ['key:read'] }),
     own: reach({ scopes: ['key:write'] }),
     beyond: undefined,
   },
   {
     rule: 'writing goes beyond reading',
-    asked: reach({ scopes: ['key:write'] }),
+    given: reach({ scopes: ['key:write'] }),
     own: reach({ scopes: ['key:read'] }),
     beyond: 'scopes',
   },
   {
     rule: 'one scope too many goes beyond',
-    asked: reach({ scopes: ['key:read', 'event:read'] }),
+    given: reach({ scopes: ['key:read', 'event:read'] }),
     own: reach({ scopes: ['key:write'] }),
     beyond: 'scopes',
   },
   {
     rule: 'a restriction lies within none',
-    asked: reach({ organizationIds: ['org_a'] }),
+    given: reach({ organizationIds: ['org_a'] }),
     own: reach(),
     beyond: undefined,
   },
   {
     rule: 'no restriction goes beyond one',
-    asked: reach(),
+    given: reach(),
     own: reach({ projectIds: ['prj_a'] }),
     beyond: 'restrictions',
   },
   {
     rule: 'fewer organizations lie within more',
-    asked: reach({ organizationIds: ['org_a'] }),
+    given: reach({ organizationIds: ['org_a'] }),
     own: reach({ organizationIds: ['org_b', 'org_a'] }),
     beyond: undefined,
   },
   {
     rule: 'another organization goes beyond',
-    asked: reach({ organizationIds: ['org_c'] }),
+    given: reach({ organizationIds: ['org_c'] }),
     own: reach({ organizationIds: ['org_a'] }),
     beyond: 'restrictions',
   },
   {
     rule: 'a project goes beyond an organization, which may lose it',
-    asked: reach({ projectIds: ['prj_a'] }),
+    given: reach({ projectIds: ['prj_a'] }),
     own: reach({ organizationIds: ['org_a'] }),
     beyond: 'restrictions',
   },
   {
     rule: 'an expiry lies within none',
-    asked: reach({ expireTime: late }),
+    given: reach({ expireTime: late }),
     own: reach(),
     beyond: undefined,
   },
   {
     rule: 'no expiry goes beyond one',
-    asked: reach(),
+    given: reach(),
     own: reach({ expireTime: late }),
     beyond: 'expire_time',
   },
   {
     rule: 'the same expiry lies within',
-    asked: reach({ expireTime: late }),
+    given: reach({ expireTime: late }),
     own: reach({ expireTime: late }),
     beyond: undefined,
   },
   {
     rule: 'a later expiry goes beyond',
-    asked: reach({ expireTime: late }),
+    given: reach({ expireTime: late }),
     own: reach({ expireTime: early }),
     beyond: 'expire_time',
   },
 ];
 
-for (const { rule, asked, own, beyond } of comparisons) {
+for (const { rule, given, own, beyond } of comparisons) {
   test(`of two keys, ${rule}`, (t) => {
-    t.is(exceeds(asked, own), beyond);
+    t.is(exceeds(given, own), beyond);
   });
 }
 
@@ -150,7 +150,7 @@ const changes: { rule: string; before: Reach; after: Reach; caller: Reach; outco
     outcome: 'allowed',
   },
   {
-    rule: 'who widens one thing answers for all of the key',
+    rule: 'a caller that widens one field must hold all of the key',
     before: reach({ scopes: ['event:read'] }),
     after: reach({ scopes: ['event:write'] }),
     caller: reach({ scopes: ['*'], expireTime: early }),

@@ -27,7 +27,7 @@ const lease = (id: string, acknowledged: number): StoredLease => {
 class Bench {
   readonly core = new RegistryCore(settings);
   readonly replies: RegistryReply[] = [];
-  readonly asked: { operationId: number; operation: StoreOperation }[] = [];
+  readonly operations: { operationId: number; operation: StoreOperation }[] = [];
   readonly disbelieved: string[] = [];
   nowMs = 100;
 
@@ -46,7 +46,7 @@ class Bench {
 
   /** Answers the oldest operation, which must be of that kind. */
   store(kind: StoreOperation['kind'], result: StoreResult): StoreOperation {
-    const next = this.asked.shift();
+    const next = this.operations.shift();
     if (next?.operation.kind !== kind) throw new Error(`${kind} was not requested`);
     const { operationId, operation } = next;
     this.#take(this.core.step({ kind: 'stored', operationId, result }, this.#reading()));
@@ -71,7 +71,7 @@ class Bench {
     for (const action of actions) {
       if (action.kind === 'reply') this.replies.push(action.reply);
       else if (action.kind === 'claimRejected') this.disbelieved.push(action.why);
-      else this.asked.push(action);
+      else this.operations.push(action);
     }
   }
 }
@@ -151,18 +151,18 @@ test('a barrier passes a silent guard after a lease, then deletes it unless it w
   const bench = barrierOver([lease('l', 10)]);
   bench.tick(999);
   t.deepEqual(bench.replies, []);
-  t.is(bench.asked.shift()?.operation.kind, 'listLeases');
+  t.is(bench.operations.shift()?.operation.kind, 'listLeases');
   bench.tick(1);
   t.like(bench.replies, [{ kind: 'passed', report: { guards: 1, acknowledged: 0, expired: 1 } }]);
-  t.like(bench.asked, [{ operation: { kind: 'deleteLease', leaseId: 'l', version: 1 } }]);
+  t.like(bench.operations, [{ operation: { kind: 'deleteLease', leaseId: 'l', version: 1 } }]);
 });
 
 test('a guard that another replica granted a longer lease is waited for, and kept, longer', (t) => {
   const bench = barrierOver([{ ...lease('l', 10), leaseMs: 1_500 }]);
-  const listed = bench.asked.length;
+  const listed = bench.operations.length;
   bench.tick(1_499);
   t.deepEqual(bench.replies, []);
-  t.false(bench.asked.slice(listed).some(({ operation }) => operation.kind === 'deleteLease'));
+  t.false(bench.operations.slice(listed).some(({ operation }) => operation.kind === 'deleteLease'));
   bench.tick(1);
   t.like(bench.replies, [{ kind: 'passed', report: { expired: 1 } }]);
 });
@@ -200,8 +200,8 @@ test('a dead lease is swept, a living one is not', (t) => {
     list(version);
   }
   bench.tick(200);
-  t.like(bench.asked, [{ operation: { kind: 'deleteLease', leaseId: 'dead' } }]);
-  t.is(bench.asked.length, 1);
+  t.like(bench.operations, [{ operation: { kind: 'deleteLease', leaseId: 'dead' } }]);
+  t.is(bench.operations.length, 1);
 });
 
 /** A renewal of a guard that claims these; answers what was written of it, and the reply. */
@@ -236,8 +236,8 @@ test('a position of another incarnation is not accepted, earlier or later', (t) 
 test('a source is queried only if a position exceeds what is known of its log', (t) => {
   const bench = new Bench(at(20));
   t.deepEqual(renewal(bench, at(20), at(20)), { acknowledged: at(20), result: 'granted' });
-  const asked = renewal(bench, at(21), at(21), at(22));
-  t.deepEqual(asked, { acknowledged: at(21), result: 'granted' });
+  const renewed = renewal(bench, at(21), at(21), at(22));
+  t.deepEqual(renewed, { acknowledged: at(21), result: 'granted' });
   t.deepEqual(renewal(bench, at(22), at(22)), { acknowledged: at(22), result: 'granted' });
   const restored = { token: { incarnation: 'b', sequence: 1 } };
   const after = renewal(bench, restored, restored, restored);

@@ -186,10 +186,10 @@ async function attackWith(
   attack: Attack,
   work: () => Promise<void>,
 ): Promise<void> {
-  const attacking = attacker.ask(attack);
+  const attacking = attacker.request(attack);
   await work();
   await attacking;
-  await attacker.ask('none');
+  await attacker.request('none');
 }
 
 /** By how much a process's memory has grown at its peak. */

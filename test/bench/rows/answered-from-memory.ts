@@ -48,7 +48,7 @@ async function measure(bench: Bench): Promise<Measured> {
   const seconds = (performance.now() - startMs) / 1_000;
   const { memory, owners, failed, refused } = await fleet.stop();
   if (refused > 0) throw new Error(`${refused} verifications of live tokens were refused`);
-  const check = memory + owners + failed;
-  const remark = `${check} verifications in ${seconds.toFixed(0)} s; ${owners} asked of owners, ${failed} failed`;
-  return { value: (100 * memory) / check, remark };
+  const verifications = memory + owners + failed;
+  const remark = `${verifications} verifications in ${seconds.toFixed(0)} s; ${owners} fetched from owners, ${failed} failed`;
+  return { value: (100 * memory) / verifications, remark };
 }

@@ -28,7 +28,7 @@ const patienceMs = 1_000;
 const refusedAgainMs = 3_000;
 const refusedAgainFactor = 10;
 
-type AccessCheck = {
+type OpenQuestion = {
   question: Question;
   dueMs: number;
   refusedAgainMs: number;
@@ -41,7 +41,7 @@ type Demand = { number: number; fromMs: number; pending: Set<number>; fromMemory
 
 const environment = (variable: string): string => process.env[variable] ?? '';
 const name = environment('GUARD_NAME');
-const questions = new Map<number, AccessCheck>();
+const questions = new Map<number, OpenQuestion>();
 const demands = new Set<Demand>();
 let waiting = 0;
 let patient = { signal: AbortSignal.abort(), untilMs: 0 };
@@ -156,7 +156,7 @@ function patience(): AbortSignal {
   return patient.signal;
 }
 
-async function ask(asked: AccessCheck, startMs: number, answer: Promise<boolean>): Promise<void> {
+async function ask(asked: OpenQuestion, startMs: number, answer: Promise<boolean>): Promise<void> {
   waiting++;
   asked.isWaiting = true;
   // To the end of the list, so that all come to their turn.
@@ -171,7 +171,7 @@ async function ask(asked: AccessCheck, startMs: number, answer: Promise<boolean>
   keep();
 }
 
-function note(asked: AccessCheck, startMs: number, verdict: Verdict, isFromMemory: boolean): void {
+function note(asked: OpenQuestion, startMs: number, verdict: Verdict, isFromMemory: boolean): void {
   const { id } = asked.question;
   const endMs = machineMs();
   buffer.add(id, startMs, endMs, verdict, isFromMemory);

@@ -7,7 +7,7 @@ import { fetchFact } from '../fetch-fact.ts';
 import { lastingPermit, lastingTokenPermit } from './lasting-permit.ts';
 
 /** Access without a cache, for tests: every fact is fetched from its owner. */
-export function askOwners(factReader: FactReader): Access {
+export function checkByOwners(factReader: FactReader): Access {
   const answer = async (check: AccessCheck, signal: AbortSignal) => {
     const found = new Map<string, Known<unknown>>();
     const recall: Recall = (kind, id) => found.get(foundKey(kind, id)) as never;
