@@ -78,6 +78,12 @@ const serviceConfigShape = {
   rateProjectCaptures: integer({ min: 1, max: 1_000_000_000 }).default(rates.projectCaptures),
   /** Of one address. */
   rateSignupsPerHour: integer({ min: 1, max: 1_000_000_000 }).default(rates.signupsPerHour),
+  /** Of project: where SDKs send events by HTTP; unset: nowhere. */
+  edgeAddress: hostPort().optional(),
+  /** Proxies whose `X-Forwarded-For` names the client: addresses or CIDRs, separated by commas. */
+  edgeTrustedProxies: string().default(''),
+  /** What the bodies of all HTTP requests may hold in memory. */
+  edgeHeldBytes: integer({ min: 24 * 2 ** 20, max: 2 ** 40 }).default(32 * 2 ** 20),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),
   /** Where Prometheus reads metrics, `host:port`; unset: nowhere. */
   metricsAddress: hostPort().optional(),

@@ -8,6 +8,7 @@ import type { Mounted } from '@silo/rpc/mount.ts';
 import type { FindEndedKey } from '@silo/rpc/repeat-access.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
+import type { Metrics } from '@silo/runtime/metrics.ts';
 import type { Progress } from '@silo/runtime/progress.ts';
 import type { SagaDefinition } from '@silo/saga/definition.ts';
 import type { Sagas } from '@silo/saga/sagas.ts';
@@ -69,12 +70,22 @@ export type ServiceDefinition = {
   build(kit: ServiceKit): ServiceParts;
 };
 
+/** What a service serves beside its two ports, such as HTTP. */
+export type OtherPort = AsyncDisposable & {
+  /** Sets whether MongoDB responds. */
+  setServing(isServing: boolean): void;
+  /** Refuses what is new, and resolves when what was admitted has ended. */
+  drain(): Promise<void>;
+};
+
 /** What a service serves and runs. */
 type ServiceParts = {
   public: Mounted[];
   internal: Mounted[];
   /** What runs until the signal, beside the RPCs. */
   loops?: ((signal: AbortSignal) => Promise<void>)[];
+  /** Opens what is served beside the two ports. */
+  openOther?: ((context: { metrics: Metrics }) => Promise<OtherPort>) | undefined;
   /** Finds keys that ended themselves: they may repeat the request by which they did. */
   findEndedKey?: FindEndedKey;
   /** Receives each project token that is refused; must be quick and do no I/O. */

@@ -184,6 +184,8 @@ export async function startService(
       },
     }),
   );
+  const other = await parts.openOther?.({ metrics });
+  if (other !== undefined) opened.use(other);
   opened.use(nats.connected.subscribe((isConnected) => ports.setHealth('silo.nats', isConnected)));
   const stream = { name: config.natsStream, subjectPrefix: config.natsSubjectPrefix };
   // So that a change whose RPC died before its barrier is required all the same.
@@ -199,7 +201,7 @@ export async function startService(
     }),
   );
   for (const loop of parts.loops ?? []) loops.push(loop(life.signal));
-  loops.push(followMongo(db, ports, { log, signal: life.signal }));
+  loops.push(followMongo(db, [ports, ...(other ? [other] : [])], { log, signal: life.signal }));
   loops.push(
     followProgress(ports, consumers, { log, signal: life.signal }, () => {
       if (guard.status().hasReadLease) ofGuard.made();
@@ -217,7 +219,9 @@ export async function startService(
     // Admitted calls finish first: they may need everything else. Then the guard's lease is released,
     // so that no revocation waits for it, and the rest stops.
     [Symbol.asyncDispose]: async () => {
+      const otherDrained = other?.drain();
       await ports.drain(undefined, async () => {
+        await otherDrained;
         await guard[Symbol.asyncDispose]();
         await own?.untilEmpty(lingerMs);
       });
@@ -278,8 +282,13 @@ function addressesOf(config: ServiceConfig): Record<ServiceName, string> {
 }
 
 /** Health follows MongoDB: without it nothing can be decided. */
-async function followMongo(db: Db, ports: Ports, { log, signal }: RuntimeContext): Promise<void> {
+async function followMongo(
+  db: Db,
+  ports: readonly Pick<Ports, 'setServing'>[],
+  { log, signal }: RuntimeContext,
+): Promise<void> {
   await runForever({ name: 'health', intervalMs: healthIntervalMs, signal, log }, async () => {
-    ports.setServing(await answersWithin(db, pingTimeoutMs));
+    const answers = await answersWithin(db, pingTimeoutMs);
+    for (const port of ports) port.setServing(answers);
   });
 }

@@ -4,6 +4,7 @@ import { EventServiceService } from '@silo/protos/gen/silo/project/v1/event_serv
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
 import type { ServiceDefinition, ServiceKit } from '@silo/service/service-definition.ts';
+import { openEdgeOf } from './edge/open-edge-of.ts';
 import { batchMoveProjects } from './handlers/batch-move-projects.ts';
 import { captureEvents } from './handlers/capture-events.ts';
 import { countEvents } from './handlers/count-events.ts';
@@ -25,8 +26,9 @@ import { moveProject } from './handlers/move-project.ts';
 import { previewMove } from './handlers/preview-move.ts';
 import { queryEvents } from './handlers/query-events.ts';
 import { searchProjects } from './handlers/search-projects.ts';
+import type { CaptureUses } from './handlers/shared/capture-batch.ts';
 import { createReadMoveAccess } from './handlers/shared/read-move-access.ts';
-import { RefusedTokens } from './handlers/shared/refused-tokens.ts';
+import { type RefusedToken, RefusedTokens } from './handlers/shared/refused-tokens.ts';
 import { Storing } from './handlers/shared/storing.ts';
 import { undeleteProject } from './handlers/undelete-project.ts';
 import { undoMove } from './handlers/undo-move.ts';
@@ -35,7 +37,7 @@ import { foldUsage } from './loops/fold-usage.ts';
 import { purgeProjects } from './loops/purge-projects.ts';
 import { reportDeadTokens } from './loops/report-dead-tokens.ts';
 import { createProjectsSaga } from './sagas/create-projects.ts';
-import { type CapturedEventStore, createCapturedEventStore } from './store/captured-events.ts';
+import { createCapturedEventStore } from './store/captured-events.ts';
 import { createDeadTokenStore, type DeadTokenStore } from './store/dead-tokens.ts';
 import { createEventCounts } from './store/event-counts.ts';
 import { createEventQueries } from './store/event-queries.ts';
@@ -57,13 +59,15 @@ export const projectService: ServiceDefinition = {
     const events = createCapturedEventStore(kit.db, usage);
     const deadTokens = createDeadTokenStore(kit.db);
     const refusedTokens = new RefusedTokens(kit.clock);
+    const capture = { storing: new Storing(events), clock: kit.clock };
+    const onTokenRefused = (refused: RefusedToken) => refusedTokens.record(refused);
     const { secrets, directory } = kit.peers.token;
     const purging = { ...kit, projects, events, deadTokens, secrets };
     const reporting = { ...kit, refusedTokens, deadTokens, directory };
     return {
       public: [
         mountPublic(dependencies),
-        mountEvents(kit, dependencies, { events, usage, deadTokens }),
+        mountEvents(kit, dependencies, { ...capture, usage, deadTokens }),
       ],
       internal: mountInternal(dependencies),
       loops: [
@@ -71,7 +75,8 @@ export const projectService: ServiceDefinition = {
         (signal) => foldUsage({ ...kit, usage }, signal),
         (signal) => reportDeadTokens(reporting, signal),
       ],
-      onTokenRefused: (refused) => refusedTokens.record(refused),
+      openOther: openEdgeOf(kit, { capture, onTokenRefused }),
+      onTokenRefused,
     };
   },
 };
@@ -117,15 +122,15 @@ function mountPublic(dependencies: Dependencies) {
 }
 
 function mountEvents(
-  { db, clock }: ServiceKit,
+  { db }: ServiceKit,
   { projects, access }: Dependencies,
-  stores: { events: CapturedEventStore; usage: UsageStore; deadTokens: DeadTokenStore },
+  uses: CaptureUses & { usage: UsageStore; deadTokens: DeadTokenStore },
 ) {
   return mount(
     EventServiceService,
     { captureEvents, queryEvents, countEvents, getUsage, deadTokenReport },
     {
-      ...{ ...stores, storing: new Storing(stores.events), clock, projects, access },
+      ...{ ...uses, projects, access },
       queries: createEventQueries(db),
       counts: createEventCounts(db),
     },

@@ -54,6 +54,9 @@ type Settings = Partial<
     | 'natsStream'
     | 'natsSubjectPrefix'
     | 'leaseMs'
+    | 'edgeAddress'
+    | 'edgeTrustedProxies'
+    | 'edgeHeldBytes'
     | 'leaseRenewMs'
     | keyof typeof generousLimits
   >
@@ -83,6 +86,7 @@ export async function prepareTestSilo({
   const id = randomBytes(4).toString('hex');
   const shared: Omit<ServiceConfig, `${string}Address` | 'tlsCa' | 'tlsCert' | 'tlsKey'> & {
     metricsAddress: undefined;
+    edgeAddress: ServiceConfig['edgeAddress'];
   } = {
     region: 'us',
     mongodbUrl: required('MONGODB_URL'),
@@ -98,7 +102,10 @@ export async function prepareTestSilo({
     leaseDriftShare: 0.01,
     logLevel: 'silent',
     metricsAddress: undefined,
+    edgeTrustedProxies: '',
+    edgeHeldBytes: 32 * 2 ** 20,
     ...generousLimits,
+    edgeAddress: undefined,
     ...settings,
   };
   const addresses = await chooseAddresses();

@@ -18,10 +18,10 @@ export type ScenarioContext = { silo: TestSilo };
  * Ava's test, with one Silo for the whole file, whose invariants must hold at the end. One test
  * after another: all at once would ask more of two cores than the calls' deadlines allow.
  */
-export function scenarios(): SerialFn<ScenarioContext> {
+export function scenarios(start = () => startTestSilo()): SerialFn<ScenarioContext> {
   const test = (anyTest as TestFn<ScenarioContext>).serial;
   test.before(async (t) => {
-    t.context = { silo: await startTestSilo() };
+    t.context = { silo: await start() };
   });
   test.after('the invariants hold', (t) => invariantsHold(t, t.context.silo));
   test.after('no permit is left', async (t) => {

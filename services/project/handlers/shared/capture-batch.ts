@@ -8,6 +8,7 @@ import {
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import type { Call, TokenCaller } from '@silo/rpc/call.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
+import { withoutIp } from '../../rules/events/anonymize-ip.ts';
 import {
   type CheckedEvent,
   checkEvent,
@@ -43,7 +44,8 @@ export async function captureBatch(
 ): Promise<CaptureOutcome[]> {
   const { storing, clock } = uses;
   const receiveTime = clock.now();
-  const checked = checkBatch(batch, receiveTime);
+  const anonymizesIps = token.project.capture?.anonymizeIps ?? false;
+  const checked = checkBatch(anonymizesIps ? withoutIps(batch) : batch, receiveTime);
   const accepted = checked.flatMap((each) => ('event' in each ? [each.event] : []));
   const bytes = accepted.reduce((sum, event) => sum + sizeOf(event), 0);
   if (bytes > mergedBytesMax) {
@@ -56,6 +58,13 @@ export async function captureBatch(
   return checked.map((each) =>
     'event' in each ? stored(each.event, isThere.next().value === true) : refused(each.violations),
   );
+}
+
+function withoutIps({ events, superProperties }: Batch): Batch {
+  return {
+    events: events.map((event) => ({ ...event, properties: withoutIp(event.properties) })),
+    superProperties: withoutIp(superProperties),
+  };
 }
 
 function checkBatch(

@@ -49,6 +49,27 @@ export function splitObject(text: string): Map<string, string> {
   return values;
 }
 
+/** The text of each element in the text of a valid JSON array. */
+export function splitArray(text: string): string[] {
+  const elements: string[] = [];
+  let at = skipSpace(text, text.indexOf('[') + 1);
+  while (text.charCodeAt(at) !== closeBracket) {
+    const end = endOfValue(text, at);
+    elements.push(text.slice(at, end));
+    at = skipSpace(text, end);
+    if (text.charCodeAt(at) === comma) at = skipSpace(text, at + 1);
+  }
+  return elements;
+}
+
+/** The text of a valid JSON object with more values behind its own, whose names it does not have. */
+export function appendToObject(text: string, values: ReadonlyMap<string, string>): string {
+  if (values.size === 0) return text;
+  const end = text.lastIndexOf('}');
+  const isEmpty = skipSpace(text, text.indexOf('{') + 1) === end;
+  return `${text.slice(0, end)}${isEmpty ? '' : ','}${joinObject(values).slice(1)}`;
+}
+
 /** The text of an object with these values. */
 export function joinObject(values: ReadonlyMap<string, string>): string {
   return `{${Array.from(values, ([name, value]) => `${JSON.stringify(name)}:${value}`).join(',')}}`;
@@ -100,7 +121,8 @@ function withoutTrailingZeros(digits: string): string {
   return digits.slice(0, end);
 }
 
-function isObject(value: unknown): value is JsonObject {
+/** Whether a parsed value is an object, and no array. */
+export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -1,0 +1,95 @@
+import { setMaxListeners } from 'node:events';
+import { Authorization } from '@silo/access/authorization.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import {
+  type CaptureOutcome,
+  CaptureResult,
+} from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import type { RateLimits } from '@silo/rpc/rate-limits.ts';
+import { takeWithin } from '@silo/runtime/budget.ts';
+import { retry } from '@silo/runtime/retry.ts';
+import { type CaptureUses, captureBatch } from '../handlers/shared/capture-batch.ts';
+import { isAllowedOrigin } from '../rules/edge/allowed-origin.ts';
+import type { SentEvent } from '../rules/events/check-event.ts';
+import { HttpRefusal } from './http-refusal.ts';
+import type { Sender, TokenGate } from './token-gate.ts';
+
+/** SDKs wait for 10 s and longer: within that what heals is tried again. */
+const holdMs = 8_000;
+const retryBaseMs = 50;
+const retryCapMs = 1_000;
+/** Of one capture; bytes as it counts them. */
+const captureBounds = { countMax: 1_000, bytesMax: 8 * 1024 * 1024 };
+
+/** The events of one request, whose origin is a browser's. */
+export type EdgeBatch = { token: string; sender: Sender; events: readonly SentEvent[] };
+
+export type EdgeCaptureUses = { gate: TokenGate; rates: RateLimits; capture: CaptureUses };
+
+/**
+ * Stores the events of one request, and answers for each what became of it. Tries again for some
+ * seconds where MongoDB or the guard does not answer: each time with the same UUIDs, and under a new
+ * permit. Throws HttpRefusal or SiloError.
+ */
+export async function captureEdgeBatch(
+  { token, sender, events }: EdgeBatch,
+  uses: EdgeCaptureUses,
+): Promise<CaptureOutcome[]> {
+  const outcomes: CaptureOutcome[] = [];
+  const signal = AbortSignal.timeout(holdMs);
+  // Each attempt listens for as long as it runs.
+  setMaxListeners(0, signal);
+  let isCounted = false;
+  const attempt = async () => {
+    const permitted = await uses.gate.permit(token, sender, signal);
+    const authorization = new Authorization(permitted.permit);
+    try {
+      const { origin } = sender;
+      const appUrls = permitted.project.capture?.appUrls ?? [];
+      if (!isAllowedOrigin(origin || undefined, appUrls))
+        throw HttpRefusal.originNotAllowed(origin);
+      if (!isCounted) await uses.rates.takeProject(permitted.projectId);
+      isCounted = true;
+      const some = takeWithin(events.slice(outcomes.length), captureBounds, sizeOf);
+      const batch = { events: some, superProperties: '' };
+      outcomes.push(
+        ...(await captureBatch(permitted, batch, { signal, authorization }, uses.capture)),
+      );
+    } finally {
+      authorization.release();
+    }
+  };
+  while (outcomes.length < events.length) {
+    await retry(attempt, {
+      attemptsMax: Number.POSITIVE_INFINITY,
+      ...{ baseMs: retryBaseMs, capMs: retryCapMs, signal },
+      isRetryable: (error) => error instanceof SiloError && HttpRefusal.of(error).status === 503,
+    });
+  }
+  return outcomes;
+}
+
+function sizeOf({ name, distinctId, properties }: SentEvent): number {
+  return Buffer.byteLength(properties) + 4 * (name.length + distinctId.length) + 2_048;
+}
+
+/** The answer of v0: what was refused is named, and lost by its own fault. */
+export function answerV0(events: readonly SentEvent[], outcomes: readonly CaptureOutcome[]) {
+  const refused = outcomes.flatMap(({ result, violations }, index) =>
+    result === CaptureResult.CAPTURE_RESULT_REFUSED
+      ? [{ uuid: events[index]?.uuid, violations }]
+      : [],
+  );
+  return refused.length === 0 ? { status: 1 } : { status: 1, refused };
+}
+
+/** The answer of v1: every event by its UUID. */
+export function answerV1(events: readonly SentEvent[], outcomes: readonly CaptureOutcome[]) {
+  const results = outcomes.map(({ result, violations }, index): [string, object] => {
+    const uuid = events[index]?.uuid ?? '';
+    if (result !== CaptureResult.CAPTURE_RESULT_REFUSED) return [uuid, { result: 'ok' }];
+    const details = violations.map(({ field, description }) => `${field} ${description}`);
+    return [uuid, { result: 'drop', details: details.join('; ') }];
+  });
+  return { results: Object.fromEntries(results) };
+}

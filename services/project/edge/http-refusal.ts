@@ -1,0 +1,65 @@
+import { status } from '@grpc/grpc-js';
+import { SiloError } from '@silo/errors/silo-error.ts';
+
+/** SDKs give up after three or four tries: what heals within seconds must be tried soon. */
+const retryAfterSeconds = 1;
+
+/** An answer that is no success. 503 for whatever heals: SDKs drop the events at any 4xx. */
+export class HttpRefusal extends Error {
+  override readonly name = 'HttpRefusal';
+  readonly status: 400 | 401 | 403 | 404 | 413 | 503;
+  readonly reason: string;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    code: HttpRefusal['status'],
+    reason: string,
+    message: string,
+    options: { cause?: unknown; retryAfterSeconds?: number } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.status = code;
+    this.reason = reason;
+    this.retryAfterSeconds =
+      code === 503 ? (options.retryAfterSeconds ?? retryAfterSeconds) : undefined;
+  }
+
+  static readonly tokenInvalid = () =>
+    new HttpRefusal(
+      401,
+      'TOKEN_INVALID',
+      'The project token is missing or not valid. Send the present token of the project as `api_key`.',
+    );
+  static readonly originNotAllowed = (origin: string) =>
+    new HttpRefusal(
+      403,
+      'ORIGIN_NOT_ALLOWED',
+      `The project takes no events from ${origin.slice(0, 200)}. Add it to the project’s app_urls.`,
+    );
+  static readonly badBody = (description: string) =>
+    new HttpRefusal(400, 'INVALID_BODY', `The body ${description}.`);
+  static readonly badRequest = () =>
+    new HttpRefusal(400, 'INVALID_REQUEST', 'The request is malformed.');
+  static readonly tooLarge = (bytesMax: number) =>
+    new HttpRefusal(413, 'BODY_TOO_LARGE', `The body has more than ${bytesMax} bytes.`);
+  static readonly notFound = () =>
+    new HttpRefusal(404, 'NOT_FOUND', 'There is nothing at this path.');
+  static readonly overloaded = () =>
+    new HttpRefusal(503, 'OVERLOADED', 'The server holds as much as it may. Send it again.');
+  static readonly draining = () =>
+    new HttpRefusal(503, 'DRAINING', 'The server is shutting down. Send it again.');
+
+  /** An error of the services as HTTP: only what never heals is a 4xx. */
+  static of(error: SiloError): HttpRefusal {
+    const { code, reasonName, message, details } = error;
+    if (code === status.UNAUTHENTICATED) return HttpRefusal.tokenInvalid();
+    if (code === status.INVALID_ARGUMENT) return new HttpRefusal(400, reasonName, message);
+    const seconds = Math.max(retryAfterSeconds, Math.ceil((details.retryDelayMs ?? 0) / 1_000));
+    return new HttpRefusal(503, reasonName, message, { cause: error, retryAfterSeconds: seconds });
+  }
+}
+
+/** Whether an error of the services refuses a token. */
+export function isTokenInvalid(error: unknown): boolean {
+  return error instanceof SiloError && error.code === status.UNAUTHENTICATED;
+}

@@ -1,0 +1,84 @@
+import {
+  isObject,
+  type JsonObject,
+  ownProperty,
+  splitArray,
+  splitObject,
+} from '../events/json-text.ts';
+
+/** The events of a body, each as it was parsed and as its text, and what is said of all of them. */
+export type CaptureBody = {
+  /** The project token that the body names; undefined where it names none. */
+  token: string | undefined;
+  /** When the SDK sent it, by its own clock; '' where it does not say. */
+  sentAt: string;
+  /** Whether old events are imported, whose times are right. */
+  isHistorical: boolean;
+  events: BodyEvent[];
+};
+
+/** One event of a body: what is no object is refused later, alone. */
+export type BodyEvent = { value: unknown; text: string };
+
+/**
+ * Reads the body of a capture: an object with `batch`, one event, or an array of events. Undefined
+ * where it is none of these.
+ */
+export function readCaptureBody(text: string): CaptureBody | undefined {
+  const value = parsed(text);
+  if (Array.isArray(value)) return bodyOf({}, elements(value, text));
+  if (!isObject(value)) return undefined;
+  if (!Object.hasOwn(value, 'batch')) return bodyOf(value, [{ value, text }]);
+  const { batch } = value;
+  if (!Array.isArray(batch)) return undefined;
+  return bodyOf(value, elements(batch, splitObject(text).get('batch') ?? '[]'));
+}
+
+/** The token in the body of any other request, such as for flags. */
+export function readToken(text: string): string | undefined {
+  const value = parsed(text);
+  return isObject(value) ? tokenIn(value) : undefined;
+}
+
+/** The token at the beginning of a body of which the rest has not been read. */
+export function tokenAtStart(text: string): string | undefined {
+  return /^\s*\{\s*"(?:api_key|token)"\s*:\s*"(phc_[0-9A-Za-z]+)"/.exec(text)?.[1];
+}
+
+/** The token of an authorization header. */
+export function bearerToken(authorization: string | undefined): string | undefined {
+  return /^bearer +(phc_\S+)$/i.exec(authorization ?? '')?.[1];
+}
+
+function bodyOf(envelope: JsonObject, events: BodyEvent[]): CaptureBody {
+  const first = events[0]?.value;
+  const sentAt = ownProperty(envelope, 'sent_at');
+  return {
+    token: tokenIn(envelope) ?? (isObject(first) ? tokenIn(first) : undefined),
+    sentAt: typeof sentAt === 'string' ? sentAt : '',
+    isHistorical: ownProperty(envelope, 'historical_migration') === true,
+    events,
+  };
+}
+
+function tokenIn(object: JsonObject): string | undefined {
+  const properties = ownProperty(object, 'properties');
+  const places = [
+    ownProperty(object, 'api_key'),
+    ownProperty(object, 'token'),
+    isObject(properties) ? ownProperty(properties, 'token') : undefined,
+  ];
+  return places.find((each): each is string => typeof each === 'string' && each !== '');
+}
+
+function elements(values: readonly unknown[], text: string): BodyEvent[] {
+  return splitArray(text).map((each, index) => ({ value: values[index], text: each }));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

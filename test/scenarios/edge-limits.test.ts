@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
+import { newProjectToken } from '@silo/tokens/secrets.ts';
+import { eventually } from '../harness/eventually.ts';
+import { edgeScenarios, send } from './edge-support.ts';
+import { allEvents } from './event-requests.ts';
+
+const heldBytes = 24 * 2 ** 20;
+const { test, edge } = edgeScenarios({
+  edgeHeldBytes: heldBytes,
+  edgeTrustedProxies: '127.0.0.1',
+  rateProjectCaptures: 20,
+  rateWindowMs: 3_600_000,
+});
+
+function seen() {
+  return { event: 'seen', distinct_id: 'ada', uuid: randomUUID(), properties: {} };
+}
+
+/** Writes to the edge, as a client that is slow or broken, and returns the answer and the end. */
+function rawRequest(text: string) {
+  const { hostname, port } = new URL(edge.url);
+  const socket = connect(Number(port), hostname);
+  socket.write(text);
+  let answer = '';
+  socket.on('data', (data) => {
+    answer += data.toString();
+  });
+  const closed = new Promise<string>((resolve) => {
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(answer));
+  });
+  return { socket, closed };
+}
+
+test('above the rate of a project’s token the answer is 503 with Retry-After', async (t) => {
+  const { api, projectId, projectToken: api_key } = await t.context.silo.signUp();
+  const statuses: number[] = [];
+  for (let index = 0; index < 22; index++) {
+    const body = JSON.stringify({ api_key, batch: [seen()] });
+    const answer = await send(`${edge.url}/batch/`, { body });
+    statuses.push(answer.status);
+    if (answer.status === 503) t.true(Number(answer.headers['retry-after']) > 0);
+    if (answer.status === 503) break;
+  }
+  t.deepEqual(statuses, [...Array(20).fill(200), 503]);
+  t.is((await allEvents(api, { projectId })).length, 20);
+});
+
+test('above the bytes that bodies may hold the answer is 503 with Retry-After, and 200 again later', async (t) => {
+  const { projectToken: api_key } = await t.context.silo.signUp();
+  const large = JSON.stringify({ api_key, batch: [seen()], filler: 'x'.repeat(heldBytes * 0.45) });
+  const { host } = new URL(edge.url);
+  const head = `POST /batch/ HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${large.length}\r\n\r\n`;
+  // Two bodies that are almost there.
+  const slow = [rawRequest(head + large.slice(0, -1)), rawRequest(head + large.slice(0, -1))];
+  const body = JSON.stringify({ api_key, batch: [seen()] });
+  const refused = await eventually(async () => {
+    // No capture: a rate limit is none of this test.
+    const answer = await send(`${edge.url}/batch/`, { body: ' '.repeat(heldBytes / 4) });
+    if (answer.status !== 503) throw new Error(`${answer.status}`);
+    return answer;
+  });
+  t.truthy(refused.headers['retry-after']);
+  for (const { socket } of slow) socket.destroy();
+  await eventually(async () => {
+    const { status } = await send(`${edge.url}/batch/`, { body });
+    if (status !== 200) throw new Error(`${status}`);
+  });
+});
+
+test('behind a trusted proxy the client’s address is the one that it forwards', async (t) => {
+  const { api, projectId, projectToken: api_key } = await t.context.silo.signUp();
+  const headers = { 'x-forwarded-for': '203.0.113.9' };
+  const body = JSON.stringify({ api_key, batch: [seen()] });
+  t.is((await send(`${edge.url}/batch/`, { body, headers })).status, 200);
+  const [event] = await allEvents(api, { projectId });
+  t.is(event?.properties, '{"$ip":"203.0.113.9"}');
+});
+
+test('a token that nobody knows is looked up once, and refused from memory after that', async (t) => {
+  const { silo } = t.context;
+  const body = JSON.stringify({ api_key: newProjectToken(), batch: [seen()] });
+  t.is((await send(`${edge.url}/batch/`, { body })).status, 401);
+  await silo.stop('token');
+  try {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      t.is((await send(`${edge.url}/batch/`, { body })).status, 401);
+    }
+  } finally {
+    await silo.start('token');
+  }
+});
+
+test('what is not HTTP gets 400, and its connection is closed', async (t) => {
+  const { closed } = rawRequest('HELO example.com\r\n\r\n');
+  t.regex(await closed, /^HTTP\/1\.1 400 .*Access-Control-Allow-Origin: \*/s);
+});
+
+test('a draining edge refuses with 503 and Retry-After', async (t) => {
+  const { silo } = t.context;
+  const { projectToken: api_key } = await silo.signUp();
+  const body = JSON.stringify({ api_key, batch: [seen()] });
+  const { host } = new URL(edge.url);
+  const head = `POST /batch/ HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\n\r\n`;
+  const { socket, closed } = rawRequest(head + body);
+  await new Promise((resolve) => socket.once('data', resolve));
+  // The rest of this request is still to come: its connection stays open.
+  socket.write(head);
+  const stopped = silo.stop('project');
+  socket.write(body + head + body);
+  const answers = await closed;
+  await stopped;
+  await silo.start('project');
+  t.regex(answers, /^HTTP\/1\.1 200 /);
+  t.pass();
+});

@@ -1,0 +1,72 @@
+import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { PostHog } from 'posthog-node';
+import { edgeScenarios } from './edge-support.ts';
+import { allEvents, where } from './event-requests.ts';
+
+const { test, edge } = edgeScenarios();
+
+type Errors = { errors: unknown[] };
+
+/** posthog-node as an app uses it, and the errors that it reports. */
+function openSdk(token: string, options: ConstructorParameters<typeof PostHog>[1] = {}) {
+  const sdk = new PostHog(token, { host: edge.url, fetchRetryDelay: 50, ...options });
+  const reported: Errors = { errors: [] };
+  sdk.on('error', (error: unknown) => reported.errors.push(error));
+  return { sdk, reported };
+}
+
+for (const captureMode of ['v0', 'v1'] as const) {
+  test(`what posthog-node (${captureMode}) sends arrives once and is found by $host`, async (t) => {
+    const { api, projectId, projectToken } = await t.context.silo.signUp();
+    process.env.POSTHOG_CAPTURE_MODE = captureMode;
+    const { sdk, reported } = openSdk(projectToken);
+    delete process.env.POSTHOG_CAPTURE_MODE;
+    sdk.register?.({ plan: 'free' });
+    const names = Array.from({ length: 120 }, (_, index) => `seen ${index}`);
+    for (const event of names) {
+      sdk.capture({ distinctId: 'ada', event, properties: { $host: 'app.example.com', n: 1.5 } });
+    }
+    sdk.capture({
+      distinctId: 'ada',
+      event: 'elsewhere',
+      properties: { $host: 'site.example.com' },
+    });
+    sdk.capture({ distinctId: 'ada', event: 'grouped', groups: { company: 'c1' } });
+    sdk.identify({ distinctId: 'ada', properties: { email: 'ada@example.com' } });
+    sdk.alias({ distinctId: 'ada', alias: 'countess' });
+    sdk.groupIdentify({ groupType: 'company', groupKey: 'c1', properties: { size: 3 } });
+    await sdk.shutdown();
+    t.deepEqual(reported.errors, []);
+    const events = await allEvents(api, { projectId });
+    const counts = new Map<string, number>();
+    for (const { name } of events) counts.set(name, (counts.get(name) ?? 0) + 1);
+    const expected = [
+      ...names,
+      'elsewhere',
+      'grouped',
+      '$identify',
+      '$create_alias',
+      '$groupidentify',
+    ];
+    t.deepEqual([...counts.keys()].sort(), [...expected].sort());
+    t.deepEqual([...new Set(counts.values())], [1]);
+    const filter = where('$host', PropertyOperator.PROPERTY_OPERATOR_EQUAL, '"app.example.com"');
+    const found = await allEvents(api, { projectId, filter });
+    t.deepEqual(found.map(({ name }) => name).sort(), [...names].sort());
+    t.like(JSON.parse(found[0]?.properties ?? ''), {
+      $host: 'app.example.com',
+      n: 1.5,
+      $lib: 'posthog-node',
+    });
+    const propertiesOf = (name: string) =>
+      JSON.parse(events.find((each) => each.name === name)?.properties ?? '{}');
+    t.like(propertiesOf('grouped'), { $groups: { company: 'c1' } });
+    t.like(propertiesOf('$identify'), { $set: { email: 'ada@example.com' } });
+    t.like(propertiesOf('$create_alias'), { alias: 'countess' });
+    t.like(propertiesOf('$groupidentify'), {
+      $group_type: 'company',
+      $group_key: 'c1',
+      $group_set: { size: 3 },
+    });
+  });
+}
