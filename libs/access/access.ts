@@ -39,7 +39,9 @@ export type Demand = {
 export type Question = Demand & {
   /** SHA-256 of the API key's secret. */
   keyHash: Uint8Array;
-  /** Reads the facts from their owners, not from memory: the caller has seen that memory is behind. */
+  /**
+   * Reads the facts from their owners, not from memory: the caller has seen that memory is behind.
+   */
   bypassesCache?: boolean | undefined;
 };
 

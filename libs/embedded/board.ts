@@ -44,7 +44,10 @@ function quote(text: string): string {
   return /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** With the password of the user that only reads events; of others that may be named, the hosts alone. */
+/**
+ * With the password of the user that only reads events; of others that may be named, the hosts
+ * alone.
+ */
 function natsRow(url: string): string {
   return url.startsWith('nats://subscriber:') ? url : hostsOf(url);
 }

@@ -13,7 +13,9 @@ const backdateMs = 60 * 60 * 1000;
 
 export type CertificateRole = 'service' | 'guard' | 'staff';
 
-/** A certificate authority for development: everybody that can read its key can issue any identity. */
+/**
+ * A certificate authority for development: everybody that can read its key can issue any identity.
+ */
 export interface CertificateAuthority {
   directory: string;
   region: string;

@@ -40,7 +40,9 @@ export type CreateGuardOptions = {
   metrics?: Metrics;
 };
 
-/** What a key must be able to do: its scope, and where; without a target, for the account itself. */
+/**
+ * What a key must be able to do: its scope, and where; without a target, for the account itself.
+ */
 export type Need = {
   /** Such as `project:write`. */
   scope?: string;

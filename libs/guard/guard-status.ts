@@ -24,7 +24,7 @@ export type GuardStatus = {
  * Facts that ended, by the name that they have in events: a token's fingerprint, a key's id (or the
  * fingerprint of a secret that was unknown), a project's or an organization's id, or
  * `<account id> <organization id>` of a membership. An ended fact is not yet a denial: a product
- * that keeps a connection open that rests on one of them checks again. `everything`: any fact of the
- * source may have ended.
+ * that keeps a connection open that rests on one of them checks again. `everything`: any fact of
+ * the source may have ended.
  */
 export type Revoked = { source: Source; facts: readonly FactName[] | 'everything' };

@@ -34,9 +34,9 @@ export type Registry = LeaseClient & {
   /** Resolves when the positions, all of the caller's own log, are required, durably. */
   raiseRequirement(positions: Positions, signal: AbortSignal): Promise<void>;
   /**
-   * Resolves when no guard has a read lease that lacks the positions, all of the caller's own log. Rejects
-   * with PROPAGATION_UNCONFIRMED or DEPENDENCY_UNAVAILABLE where that could not be learned, and with
-   * the signal's reason.
+   * Resolves when no guard has a read lease that lacks the positions, all of the caller's own log.
+   * Rejects with PROPAGATION_UNCONFIRMED or DEPENDENCY_UNAVAILABLE where that could not be learned,
+   * and with the signal's reason.
    */
   awaitBarrier(positions: Positions, signal: AbortSignal): Promise<Propagation>;
 };
@@ -84,7 +84,9 @@ export function createRegistryClient(client: Connected<RegistryServiceClient>): 
   };
 }
 
-/** Of a refused `acquire`: the id is released, or another's. The registry refuses no other field. */
+/**
+ * Of a refused `acquire`: the id is released, or another's. The registry refuses no other field.
+ */
 export function takenIfRefused(error: unknown): 'taken' {
   const isRefused =
     error instanceof SiloError && error.reason === ErrorReason.ERROR_REASON_INVALID_FIELD;

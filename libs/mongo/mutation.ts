@@ -22,9 +22,9 @@ export type Mutation = Readonly<{
   /** Ends with the call's deadline, its cancellation, or the process. */
   signal: AbortSignal;
   /**
-   * What it was allowed. Its permits must be held at the commit; the event log releases them as soon
-   * as the outcome is known. Undefined where nobody's access is decided on: a read, a step that
-   * follows a decision, or silo itself.
+   * What it was allowed. Its permits must be held at the commit; the event log releases them as
+   * soon as the outcome is known. Undefined where nobody's access is decided on: a read, a step
+   * that follows a decision, or silo itself.
    */
   authorization: Authorization | undefined;
   /** Whether the caller awaits the position of its events. */

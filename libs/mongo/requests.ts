@@ -30,7 +30,10 @@ export type Codec<Response> = {
 
 /** By what a repeat of a decided request is authorized. */
 export type RepeatTerms = {
-  /** What was demanded beside what `Mutation.authorization` holds, such as a level that state decided. */
+  /**
+   * What was demanded beside what `Mutation.authorization` holds, such as a level that state
+   * decided.
+   */
   alsoDemands?: readonly Demand[] | undefined;
   /** Instead of all that: for a request that itself ends what its caller was allowed by. */
   reauthorize?: readonly Demand[] | undefined;

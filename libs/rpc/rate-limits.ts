@@ -74,8 +74,8 @@ export class RateLimits {
   readonly #known = new Map<string, true>();
   readonly #lookUps = new Map<string, LookUps>();
   /**
-   * How long an invalid key keeps its place among the look-ups of its address. Then the points of an
-   * address last for half a window.
+   * How long an invalid key keeps its place among the look-ups of its address. Then the points of
+   * an address last for half a window.
    */
   readonly #failureHoldMs: number;
 
@@ -133,9 +133,9 @@ export class RateLimits {
   /**
    * Authenticates a call by `work`, which throws TOKEN_INVALID for an invalid key. A recently
    * accepted key is looked up at once; other keys wait for one of the look-ups of their address,
-   * and are rejected once the address has failed too often. An invalid key keeps its place for up to
-   * 100 ms, so that the look-ups of an attack are spread over time. A call without a key waits for
-   * nothing.
+   * and are rejected once the address has failed too often. An invalid key keeps its place for up
+   * to 100 ms, so that the look-ups of an attack are spread over time. A call without a key waits
+   * for nothing.
    */
   async authenticate<T>(
     network: string,

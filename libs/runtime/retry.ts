@@ -6,7 +6,8 @@ import { fullJitterMs, type Random } from './random.ts';
  * pauses. Only for work that is safe to repeat. Rejects with the last error if it is not retryable,
  * no attempt is left, or the signal aborts; with the signal's reason if it aborted before the first
  * attempt. An attempt is never abandoned: it gets the signal and must obey it.
- * `minPauseMs`: added to the pause, such as a delay that a server requested. `onRetry`: called before it.
+ * `minPauseMs`: added to the pause, such as a delay that a server requested. `onRetry`: called
+ * before it.
  */
 export async function retry<T>(
   attempt: (signal: AbortSignal, number: number) => Promise<T>,

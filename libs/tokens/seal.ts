@@ -19,8 +19,8 @@ function sealingKey(requestId: string): Buffer {
 }
 
 /**
- * Seals `plaintext` (a string is taken as UTF-8) so that only a holder of the request id can open it.
- * HKDF-SHA-256 (RFC 5869), then AES-256-GCM. The id must be hard to guess: a UUIDv4.
+ * Seals `plaintext` (a string is taken as UTF-8) so that only a holder of the request id can open
+ * it. HKDF-SHA-256 (RFC 5869), then AES-256-GCM. The id must be hard to guess: a UUIDv4.
  */
 export function sealWith(
   requestId: string,
@@ -36,7 +36,9 @@ export function sealWith(
   return Buffer.concat([header, nonce, cipher.getAuthTag(), ciphertext]);
 }
 
-/** Opens what `sealWith` sealed; undefined for another request id, changed bytes or another version. */
+/**
+ * Opens what `sealWith` sealed; undefined for another request id, changed bytes or another version.
+ */
 export function openWith(requestId: string, sealed: Uint8Array): Buffer | undefined {
   const bytes = Buffer.from(sealed);
   if (bytes.length < headerSizeBytes || bytes[0] !== version) return undefined;

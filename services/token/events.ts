@@ -20,7 +20,9 @@ export function tokenCreated(
   return { event: 'created', subject: token.projectId, body };
 }
 
-/** `organizationId` is empty where the project is purged, `newFingerprint` where no token follows. */
+/**
+ * `organizationId` is empty where the project is purged, `newFingerprint` where no token follows.
+ */
 export function tokenRevoked(
   token: {
     projectId: string;

@@ -7,45 +7,52 @@ import { Role as Roles } from '@silo/protos/gen/silo/common/v1/authorization.ts'
  */
 export type Expected =
   /** Anyone, without credentials. */
-  | { who: 'anyone' }
+  | { caller: 'anyone' }
   /** Callers with a key with this scope; `unrestricted` refuses keys that are restricted. */
-  | { who: 'account'; scope: string; unrestricted?: true }
+  | { caller: 'account'; scope: string; unrestricted?: true }
   /**
    * Callers with at least this level in the organization, or in the organization of the project.
    */
   | {
-      who: 'member' | 'admin' | 'owner';
+      caller: 'member' | 'admin' | 'owner';
       scope: string;
       of: 'organization' | 'project';
     }
   /** Callers with the project's token; nobody with a key. */
-  | { who: 'project token' }
+  | { caller: 'project token' }
   /** Callers with a client certificate of one of these roles. */
-  | { who: 'certificate'; roles: Role[] };
+  | { caller: 'certificate'; roles: Role[] };
 
-const anyone: Expected = { who: 'anyone' };
-const account = (scope: string): Expected => ({ who: 'account', scope });
-const wholeAccount = (scope: string): Expected => ({ who: 'account', scope, unrestricted: true });
+const anyone: Expected = { caller: 'anyone' };
+const account = (scope: string): Expected => ({ caller: 'account', scope });
+const wholeAccount = (scope: string): Expected => ({
+  caller: 'account',
+  scope,
+  unrestricted: true,
+});
 const member = (scope: string, of: 'organization' | 'project'): Expected => ({
-  who: 'member',
+  caller: 'member',
   scope,
   of,
 });
 const admin = (scope: string, of: 'organization' | 'project'): Expected => ({
-  who: 'admin',
+  caller: 'admin',
   scope,
   of,
 });
 const owner = (scope: string, of: 'organization' | 'project'): Expected => ({
-  who: 'owner',
+  caller: 'owner',
   scope,
   of,
 });
-const services: Expected = { who: 'certificate', roles: [Roles.ROLE_SERVICE] };
-const staff: Expected = { who: 'certificate', roles: [Roles.ROLE_STAFF] };
-const factReader: Expected = { who: 'certificate', roles: [Roles.ROLE_SERVICE, Roles.ROLE_GUARD] };
+const services: Expected = { caller: 'certificate', roles: [Roles.ROLE_SERVICE] };
+const staff: Expected = { caller: 'certificate', roles: [Roles.ROLE_STAFF] };
+const factReader: Expected = {
+  caller: 'certificate',
+  roles: [Roles.ROLE_SERVICE, Roles.ROLE_GUARD],
+};
 const allRoles: Expected = {
-  who: 'certificate',
+  caller: 'certificate',
   roles: [Roles.ROLE_SERVICE, Roles.ROLE_GUARD, Roles.ROLE_STAFF],
 };
 
@@ -99,7 +106,7 @@ export const expected: Record<string, Expected> = {
   '/silo.project.v1.ProjectService/UndoMove': account('project:write'),
   '/silo.project.v1.ProjectService/FinalizeMove': account('project:write'),
 
-  '/silo.project.v1.EventService/CaptureEvents': { who: 'project token' },
+  '/silo.project.v1.EventService/CaptureEvents': { caller: 'project token' },
   '/silo.project.v1.EventService/QueryEvents': member('event:read', 'project'),
   '/silo.project.v1.EventService/CountEvents': member('event:read', 'project'),
   '/silo.project.v1.EventService/GetUsage': member('project:read', 'organization'),

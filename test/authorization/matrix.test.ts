@@ -66,7 +66,7 @@ const definitions = [
 const byPath = new Map(definitions.map((method) => [method.path, method]));
 const allPaths = siloMethods(loadImage()).map(({ path }) => path);
 
-/** Who calls with what on the public port. */
+/** The callers on the public port. */
 const publicCallers = [
   'no credentials',
   'a foreign account',
@@ -80,7 +80,7 @@ const publicCallers = [
 ] as const;
 type PublicCaller = (typeof publicCallers)[number];
 
-/** Who calls with which client certificate on the internal port. */
+/** The callers on the internal port, by client certificate. */
 const internalCallers = [
   'no certificate',
   'a certificate of another CA',
@@ -238,16 +238,16 @@ const levelOf: Partial<Record<PublicCaller, number>> = {
 
 /** What the list says should happen. */
 function publicOutcome(rule: Expected, caller: PublicCaller): string {
-  if (rule.who === 'anyone') return 'allowed';
-  if (rule.who === 'certificate') return 'UNKNOWN_METHOD';
-  if (rule.who === 'project token') {
+  if (rule.caller === 'anyone') return 'allowed';
+  if (rule.caller === 'certificate') return 'UNKNOWN_METHOD';
+  if (rule.caller === 'project token') {
     return caller === 'a project token' ? 'allowed' : 'TOKEN_INVALID';
   }
   if (caller === 'no credentials' || caller === 'an expired key' || caller === 'a project token') {
     return 'TOKEN_INVALID';
   }
   if (caller === 'a key without the scope') return 'SCOPE_REQUIRED';
-  if (rule.who === 'account') {
+  if (rule.caller === 'account') {
     return caller === 'a key restricted elsewhere' && rule.unrestricted
       ? 'KEY_RESTRICTED'
       : 'allowed';
@@ -256,14 +256,14 @@ function publicOutcome(rule: Expected, caller: PublicCaller): string {
   if (level === undefined) {
     return rule.of === 'project' ? 'PROJECT_NOT_FOUND' : 'ORGANIZATION_NOT_FOUND';
   }
-  return level >= levels[rule.who] ? 'allowed' : 'ADMIN_REQUIRED';
+  return level >= levels[rule.caller] ? 'allowed' : 'ADMIN_REQUIRED';
 }
 
 function internalOutcome(rule: Expected, caller: InternalCaller): string {
   const role = roleOf[caller];
   // Without a certificate of the deployment there is no connection at all.
   if (role === undefined) return 'status 14';
-  if (rule.who !== 'certificate') return 'UNKNOWN_METHOD';
+  if (rule.caller !== 'certificate') return 'UNKNOWN_METHOD';
   return rule.roles.includes(role) ? 'allowed' : 'ROLE_REQUIRED';
 }
 
@@ -279,10 +279,10 @@ test('every RPC has its row in the list written by hand, and every row its RPC',
   t.deepEqual([...byPath.keys()].sort(), allPaths);
 });
 
-// One after another: all at once would ask more of two cores than the calls' deadlines allow.
+// One after another: all at once would take two cores longer than the calls' deadlines allow.
 for (const path of allPaths) {
-  test.serial(`${path} on the public port is for those whom the list names`, async (t) => {
-    const rule = expected[path] ?? { who: 'anyone' };
+  test.serial(`${path} on the public port serves only the callers in the list`, async (t) => {
+    const rule = expected[path] ?? { caller: 'anyone' };
     const outcomes: Record<string, string> = {};
     const listed: Record<string, string> = {};
     for (const caller of publicCallers) {
@@ -292,8 +292,8 @@ for (const path of allPaths) {
     t.deepEqual(outcomes, listed);
   });
 
-  test.serial(`${path} on the internal port is for those whom the list names`, async (t) => {
-    const rule = expected[path] ?? { who: 'anyone' };
+  test.serial(`${path} on the internal port serves only the callers in the list`, async (t) => {
+    const rule = expected[path] ?? { caller: 'anyone' };
     const outcomes: Record<string, string> = {};
     const listed: Record<string, string> = {};
     for (const caller of internalCallers) {

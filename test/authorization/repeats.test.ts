@@ -71,7 +71,7 @@ async function createWeakKeys(silo: TestSilo, api: PublicApi, path: string): Pro
   return keys;
 }
 
-/** A key whose time is over: nobody has asked about it before, so that no guard remembers it. */
+/** A key whose time is over: never checked before, so that no guard remembers it. */
 async function expiredKey({ mongo, databasePrefix }: TestSilo, api: PublicApi): Promise<string> {
   const expireTime = new Date(Date.now() + 3_600_000);
   const { secret } = await createKey(api, { scopes: ['*'], expireTime });
@@ -120,7 +120,7 @@ async function setLevel(owner: PublicApi, organizationId: string, accountId: str
 
 /** What the caller's own repeat comes to once it is a MEMBER only. */
 function asMember(path: string, rule: Expected | undefined): string {
-  if (rule?.who === 'admin' || rule?.who === 'owner') {
+  if (rule?.caller === 'admin' || rule?.caller === 'owner') {
     // The caller stepped down to MEMBER by this very request.
     return path.endsWith('UpdateMember') ? 'OK' : 'ADMIN_REQUIRED';
   }
@@ -166,7 +166,7 @@ for (const [path, { prepare }] of Object.entries(mutations)) {
     t.deepEqual(
       withoutPropagation(await call(requestId)),
       answer,
-      'who may make the request may repeat it',
+      'a caller that may make the request may repeat it',
     );
     const stranger = (await silo.signUp('Stranger')).api;
     const foreign = await call(requestId, stranger).then(withoutPropagation, () => undefined);

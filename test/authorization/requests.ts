@@ -10,7 +10,9 @@ import { keyMessage, type World } from './world.ts';
 /** A request about the world's organization or project, by any caller. */
 type Request = (world: World, caller: SignedUp) => object;
 
-/** Never a thing's etag: who may change it is refused ETAG_MISMATCH, and changes nothing. */
+/**
+ * Never a thing's etag: a caller that may change it is refused ETAG_MISMATCH, and changes nothing.
+ */
 const etag = 'not-the-etag';
 const requestId = '';
 const page = { pageSize: 0, pageToken: '' };
@@ -104,7 +106,7 @@ export const requests: Record<string, Request> = {
     requestId,
   }),
   '/silo.project.v1.ProjectService/ListMoveDestinations': byProject,
-  // To where it is: who may move it is refused ALREADY_THERE.
+  // To where it is: a caller that may move it is refused ALREADY_THERE.
   '/silo.project.v1.ProjectService/PreviewMove': ({ projectId, organizationId }) => ({
     projectId,
     destinationOrganizationId: organizationId,
@@ -116,7 +118,7 @@ export const requests: Record<string, Request> = {
     requestId,
   }),
 
-  // The project is there, so that who may undelete it is refused PROJECT_NOT_DELETED.
+  // The project is there, so that a caller that may undelete it is refused PROJECT_NOT_DELETED.
   '/silo.project.v1.ProjectService/UndeleteProject': ({ projectId }) => ({ projectId, requestId }),
   // As MoveProject.
   '/silo.project.v1.ProjectService/BatchMoveProjects': ({ projectId, organizationId }) => ({
@@ -125,7 +127,7 @@ export const requests: Record<string, Request> = {
     destinationOrganizationId: organizationId,
     requestId,
   }),
-  // Who sees which move is for test/scenarios: none is there.
+  // The visibility of moves is tested in test/scenarios: there is none here.
   '/silo.project.v1.ProjectService/GetMove': () => ({ moveId: newId('mov') }),
   '/silo.project.v1.ProjectService/ListMoves': byOrganization,
   '/silo.project.v1.ProjectService/UndoMove': () => ({ moveId: newId('mov'), requestId }),

@@ -5,7 +5,7 @@ import type { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import type { PublicApi, SignedUp } from '../harness/clients.ts';
 import type { TestSilo } from '../harness/silo.ts';
 
-/** One organization with a person of each level, and somebody who has nothing to do with it. */
+/** One organization with a member of each level, and an account that is no member. */
 export type World = {
   silo: TestSilo;
   owner: SignedUp;

@@ -20,7 +20,7 @@ const againMs = 1_000;
 const attacks: Record<Attack, () => Promise<void>> = {
   none: async () => {},
   // Streams beyond a server's limit wait in the client: many connections carry them.
-  reflection: () => onConnections(30, { initialWindowSize: 0 }, askForFiles),
+  reflection: () => onConnections(30, { initialWindowSize: 0 }, requestFiles),
   uploads: () => onConnections(10, {}, uploadWithoutEnd),
   'unknown-keys': () => onConnections(16, {}, callWithUnknownKeys),
 };
@@ -57,7 +57,7 @@ async function onConnections(
   }
 }
 
-function askForFiles(session: ClientHttp2Session): void {
+function requestFiles(session: ClientHttp2Session): void {
   const question = ServerReflectionRequest.encode({
     host: '',
     messageRequest: { $case: 'fileContainingSymbol', value: 'silo.org.v1.AccountService' },

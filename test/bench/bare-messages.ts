@@ -16,23 +16,23 @@ export async function fanOut(
   const body = 'x'.repeat(bytes);
   const options: BareFleetOptions = { url, connections, subject: `${subject}.fan-out`, body };
   const fleet = await startForked(new URL('bare-fleet.ts', import.meta.url), options);
-  const asking = await connect(natsOptions({ url }));
+  const requester = await connect(natsOptions({ url }));
   let answered = () => {};
   const inbox = createInbox();
-  asking.subscribe(inbox, { callback: () => answered() });
+  requester.subscribe(inbox, { callback: () => answered() });
   const operation = async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     let left = connections;
     answered = () => {
       if (--left === 0) resolve();
     };
-    asking.publish(options.subject, body, { reply: inbox });
+    requester.publish(options.subject, body, { reply: inbox });
     await race(promise, AbortSignal.timeout(answerWithinMs));
   };
   return Object.assign(operation, {
     pid: fleet.pid,
     [Symbol.asyncDispose]: async () => {
-      await asking.close();
+      await requester.close();
       await fleet[Symbol.asyncDispose]();
     },
   });
@@ -40,29 +40,29 @@ export async function fanOut(
 
 /** NATS without anything of ours. */
 export class BareMessages implements AsyncDisposable {
-  readonly #asking: NatsConnection;
+  readonly #requester: NatsConnection;
   readonly #answering: NatsConnection;
 
-  private constructor(asking: NatsConnection, answering: NatsConnection) {
-    this.#asking = asking;
+  private constructor(requester: NatsConnection, answering: NatsConnection) {
+    this.#requester = requester;
     this.#answering = answering;
     answering.subscribe(subject, { callback: (_error, message) => void message.respond() });
   }
 
   static async open(url: string): Promise<BareMessages> {
-    const asking = await connect(natsOptions({ url }));
+    const requester = await connect(natsOptions({ url }));
     const answering = await connect(natsOptions({ url }));
-    const opened = new BareMessages(asking, answering);
+    const opened = new BareMessages(requester, answering);
     await answering.flush();
     return opened;
   }
 
   /** A message to another connection, and the answer to it. */
   roundTrip(): Operation {
-    return () => this.#asking.request(subject, undefined, { timeout: answerWithinMs });
+    return () => this.#requester.request(subject, undefined, { timeout: answerWithinMs });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#asking.close(), this.#answering.close()]);
+    await Promise.all([this.#requester.close(), this.#answering.close()]);
   }
 }

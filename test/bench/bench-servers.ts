@@ -17,7 +17,7 @@ const region = 'us';
 export const subjectPrefix = 'silo.v1';
 const manyCalls = '1000000000';
 
-/** What rows measure on. Each part is started when the first row asks for it. */
+/** What rows measure on. Each part is started when the first row needs it. */
 export class Bench implements AsyncDisposable {
   readonly directory: string;
   /** How many events rows about stored events query; undefined: as many as each row says. */

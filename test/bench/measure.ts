@@ -22,7 +22,7 @@ export type Throughputs = Compared<number> & { lowestRatio: number; highestRatio
 
 /**
  * Latencies of two operations, in turns of a few calls each on the same machine, so that what else
- * the machine does hits both alike. Who goes first changes from round to round.
+ * the machine does hits both alike. The order changes from round to round.
  */
 export async function compareLatencies(
   operations: Compared<Operation>,

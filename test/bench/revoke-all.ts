@@ -2,7 +2,7 @@ import type { Tenant } from './tenant.ts';
 
 const readAtOnce = 10;
 
-/** Has the token service know who may do what in these projects: what follows is from memory. */
+/** Makes the token service cache the access to these projects: what follows is from memory. */
 export async function knowAll({ tokens }: Tenant, projectIds: readonly string[]): Promise<void> {
   for (let from = 0; from < projectIds.length; from += readAtOnce) {
     const some = projectIds.slice(from, from + readAtOnce);

@@ -13,7 +13,7 @@ import type { Live } from './live.ts';
 
 const callDeadlineMs = 20_000;
 
-/** Somebody who owns two organizations on a plan without a limit. */
+/** The owner of two organizations on a plan without a limit. */
 export type Tenant = Disposable & {
   accountId: string;
   apiKey: string;

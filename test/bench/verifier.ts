@@ -109,7 +109,7 @@ function requireFromMemory(answer: Verified): string {
   return answer.projectId;
 }
 
-/** After the clock has stopped: to look at what was answered is the asker's work. */
+/** After the clock has stopped: the caller looks at what was answered. */
 function requireOwn(projectIds: readonly string[], ends: number): void {
   const seen = projectIds.reduce((sum, projectId) => sum + lastCharacter(projectId), 0);
   if (seen !== ends) throw new Error('the answers are of other projects');

@@ -30,7 +30,7 @@ export class World {
   }
 
   async expect(question: Question, decision: Decision): Promise<void> {
-    const decided = await this.guard.ask(question);
+    const decided = await this.guard.check(question);
     if (decided !== decision) throw new Error(`the guard says ${decided}, not ${decision}`);
   }
 
@@ -42,7 +42,7 @@ export class World {
     return facts.fetches > before;
   }
 
-  /** Asks until memory answers. */
+  /** Checks until memory answers. */
   async untilRemembered(question: Question): Promise<void> {
     await eventually(async () => {
       if (await this.fetchesFor(question, 'allowed')) throw new Error('the guard fetches');
@@ -119,7 +119,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    rule: 'a member who was removed is refused, by an event of another source than the key’s',
+    rule: 'a removed member is refused, by an event of another source than the key’s',
     run: async (world) => {
       const { deployment } = world;
       await world.untilRemembered(world.access);
@@ -294,7 +294,7 @@ export const cases: readonly Case[] = [
       const { facts } = deployment;
       await world.untilRemembered(world.access);
       facts.holdsToken = true;
-      const early = world.guard.ask(world.token);
+      const early = world.guard.check(world.token);
       await eventually(() => demand(facts.held.length > 0, 'nothing is fetched'));
       const [answerEarly] = facts.held;
       // The held fetch answers what was true when it came.

@@ -29,7 +29,7 @@ export class GuardUnderTest implements AsyncDisposable {
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
 
-  async ask(question: Question): Promise<Decision> {
+  async check(question: Question): Promise<Decision> {
     const id = ++this.#lastId;
     this.#child.stdin.write(`${JSON.stringify({ id, ...question })}\n`);
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), answerWithinMs);

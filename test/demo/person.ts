@@ -18,10 +18,10 @@ import type { Wires } from './wires.ts';
 const everything = { pageSize: 0, pageToken: '' };
 const anyState = { etag: '' };
 
-/** Somebody who holds an API key, and what they can do with it over public gRPC. */
+/** The holder of an API key, and what they can do with it over public gRPC. */
 export type Holder = ReturnType<typeof holderOf>;
 
-/** Whom the key stands for. */
+/** The account of the key. */
 export function holderOf(wires: Wires, apiKey: string) {
   const call = { ...wires.call, metadata: { authorization: `Bearer ${apiKey}` } };
   return {

@@ -44,7 +44,11 @@ export async function claimTokenRefused({ wires }: Stage, token: string): Promis
 }
 
 /** The access decision for the key to read the project: `allowed`, or the reason. */
-export async function askAccess({ wires }: Stage, key: string, projectId: string): Promise<string> {
+export async function checkAccess(
+  { wires }: Stage,
+  key: string,
+  projectId: string,
+): Promise<string> {
   const { answer } = await wires.access.authorize({
     key,
     scope: 'project:read',

@@ -22,7 +22,7 @@ export type Wires = Disposable & {
   billing: RpcChannel;
   /** How every call of the story is made. */
   call: CallOptions;
-  /** What other services ask, with the staff certificate. */
+  /** The access checks of other services, with the staff certificate. */
   access: Connected<AccessServiceClient>;
 };
 

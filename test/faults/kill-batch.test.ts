@@ -1,6 +1,6 @@
 /**
- * A batch of 500, and its undo, with project or those it asks killed (-9) in the middle: all or
- * none.
+ * A batch of 500, and its undo, with project or the services that it reads killed (-9) in the
+ * middle: all or none.
  */
 import { randomUUID } from 'node:crypto';
 import type { Move } from '@silo/protos/gen/silo/project/v1/project.ts';
@@ -173,14 +173,14 @@ for (const outcome of ['lost', 'done'] as const) {
   );
 }
 
-const asked: Held[] = [
+const reads: Held[] = [
   { service: 'org', command: 'find', collection: 'memberships', outcome: 'lost' },
   { service: 'token', command: 'find', collection: 'api_keys', outcome: 'lost' },
 ];
 
-for (const held of asked) {
+for (const held of reads) {
   test.serial(
-    `${held.service} killed while it lists who loses access: nothing moves without it, and a retry makes the planned move`,
+    `${held.service} killed while it lists the lost access: nothing moves without it, and a retry makes the planned move`,
     async (t) => {
       const attempted = await attempt(t, { planned: true });
       const { outcome } = await killDuring(silo, held, attempted.call);

@@ -89,18 +89,18 @@ async function movedOnce(t: ExecutionContext, attempted: Attempt): Promise<MoveP
   return answer;
 }
 
-const asked: Held[] = [
+const reads: Held[] = [
   { service: 'org', command: 'find', collection: 'memberships', outcome: 'lost' },
   { service: 'token', command: 'find', collection: 'key_secrets', outcome: 'lost' },
   { service: 'org', command: 'find', collection: 'organizations', outcome: 'lost' },
 ];
 
-for (const held of asked) {
+for (const held of reads) {
   test.serial(
     `${held.service} killed while it reads ${held.collection}: nothing is moved but by a repeat`,
     async (t) => {
       const attempted = await attempt();
-      // A guard that has just started remembers nothing, so that it must ask.
+      // A guard that has just started remembers nothing, so that it must fetch.
       await killService(silo, 'project');
       await startDead(silo);
       const { outcome } = await killDuring(silo, held, attempted.move);
@@ -109,7 +109,7 @@ for (const held of asked) {
       await startDead(silo);
       const settled = await outcome;
       const answer = await movedOnce(t, attempted);
-      // Who asks again may have been answered after the restart.
+      // A retry may have been answered after the restart.
       if (settled.status === 'fulfilled') t.deepEqual(settled.value, answer);
     },
   );

@@ -163,7 +163,7 @@ for (const command of ['find', 'update']) {
         ...{ organizationName: 'Ada’s', requestId: randomUUID() },
       };
       const create = () => silo.as().accounts.createAccount(request);
-      // Who begins a saga need not look for it: a repeat does.
+      // The call that begins a saga need not look for it: a repeat does.
       if (command === 'find') await create();
       const fails = { failCommands: [command], namespace: 'silo_org.sagas', errorCode: 50 };
       await silo.mongo.db('admin').command({

@@ -17,7 +17,10 @@ import { newProject } from './story.ts';
 /** A deployment in which somebody is removed. */
 type Raced = Clients & Deployment;
 
-/** Ada's organizations and their projects, and Bob, who is removed from them again and again. */
+/**
+ * Ada's organizations and their projects, and Bob, a member that is removed from them again and
+ * again.
+ */
 export type Stage = {
   ada: SignedUp;
   bob: SignedUp;

@@ -16,7 +16,7 @@ async function race(silo: FaultSilo, until: (raced: Round[]) => boolean): Promis
 }
 
 test.serial(
-  'after RemoveMember has returned, nothing is decided for who was removed',
+  'after RemoveMember has returned, nothing is decided for a removed member',
   async (t) => {
     await using silo = await startFaultSilo();
     const raced = await race(silo, ({ length }) => length >= rounds);

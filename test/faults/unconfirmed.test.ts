@@ -29,7 +29,7 @@ test.serial('a removal while nobody keeps the leases stands, and is confirmed la
   const request = { organizationId, accountId: bob.account.id, etag: '', requestId: randomUUID() };
   const remove = (deadlineMs: number) =>
     ada.api.organizations.removeMember(request, { deadlineMs });
-  // So that each guard knows who asks: what it knows serves for as long as its view lasts.
+  // So that each guard knows the caller: its facts serve for as long as its read lease lasts.
   await Promise.all([...uses, () => ada.api.organizations.listInvites(page)].map((use) => use()));
   await killService(silo, 'token');
   const unconfirmed = await t.throwsAsync(remove(3_000), { instanceOf: SiloError });

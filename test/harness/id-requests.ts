@@ -12,7 +12,7 @@ import { billingDetails, keyMessage, upgrade } from '../authorization/world.ts';
 import type { PublicApi, SignedUp } from './clients.ts';
 
 /** Calls one method about the thing with this id; `own` is the caller's, for what else it names. */
-export type Ask = (api: PublicApi, id: string, own: SignedUp) => Promise<unknown>;
+export type IdRequest = (api: PublicApi, id: string, own: SignedUp) => Promise<unknown>;
 
 const rest = { etag: '', requestId: '' };
 const unplanned = { requestId: '', planFingerprint: '' };
@@ -22,7 +22,7 @@ const firstPage = { pageSize: 0, pageToken: '' };
 const email = 'somebody@example.com';
 const level = Level.LEVEL_MEMBER;
 
-export const ofOrganizations: Record<string, Ask> = {
+export const ofOrganizations: Record<string, IdRequest> = {
   '/silo.org.v1.OrganizationService/GetOrganization': (api, organizationId) =>
     api.organizations.getOrganization({ organizationId }),
   '/silo.org.v1.OrganizationService/UpdateOrganization': (api, id) =>
@@ -77,7 +77,7 @@ export const ofOrganizations: Record<string, Ask> = {
 };
 
 /** Second ways to name an organization. */
-export const ofOrganizationsBesides: Record<string, Ask> = {
+export const ofOrganizationsBesides: Record<string, IdRequest> = {
   'PreviewMove of an organization’s batch': (
     api,
     sourceOrganizationId,
@@ -89,7 +89,7 @@ export const ofOrganizationsBesides: Record<string, Ask> = {
     }),
 };
 
-export const ofProjects: Record<string, Ask> = {
+export const ofProjects: Record<string, IdRequest> = {
   '/silo.project.v1.EventService/QueryEvents': (api, projectId) =>
     api.events.queryEvents({ projectId, filter: undefined, ...firstPage }),
   '/silo.project.v1.EventService/CountEvents': (api, projectId) =>
@@ -128,12 +128,12 @@ export const ofProjects: Record<string, Ask> = {
 };
 
 /** To its last owner a deleted project is none, but for this. */
-export const ofDeletedProjects: Record<string, Ask> = {
+export const ofDeletedProjects: Record<string, IdRequest> = {
   '/silo.project.v1.ProjectService/UndeleteProject': (api, projectId) =>
     api.projects.undeleteProject({ projectId, requestId: '' }),
 };
 
-export const ofMoves: Record<string, Ask> = {
+export const ofMoves: Record<string, IdRequest> = {
   '/silo.project.v1.ProjectService/GetMove': (api, moveId) => api.projects.getMove({ moveId }),
   '/silo.project.v1.ProjectService/UndoMove': (api, moveId) =>
     api.projects.undoMove({ moveId, requestId: '' }),
@@ -142,7 +142,7 @@ export const ofMoves: Record<string, Ask> = {
 };
 
 /** Second ways to name a project, which the list above has under another method. */
-export const ofProjectsBesides: Record<string, Ask> = {
+export const ofProjectsBesides: Record<string, IdRequest> = {
   'ListActivity of a project': (api, projectId) =>
     api.activity.listActivity({ organizationId: '', projectId, ...firstPage }),
   'ListMoves of a project': (api, projectId) =>
@@ -161,7 +161,7 @@ export const ofProjectsBesides: Record<string, Ask> = {
     }),
 };
 
-export const currentProject: Record<string, Ask> = {
+export const currentProject: Record<string, IdRequest> = {
   '/silo.org.v1.AccountService/UpdateAccount': (api, currentProjectId) =>
     api.accounts.updateAccount({
       account: Account.fromPartial({ currentProjectId }),
@@ -170,7 +170,7 @@ export const currentProject: Record<string, Ask> = {
     }),
 };
 
-export const ofKeys: Record<string, Ask> = {
+export const ofKeys: Record<string, IdRequest> = {
   '/silo.token.v1.ApiKeyService/GetApiKey': (api, keyId) => api.apiKeys.getApiKey({ keyId }),
   '/silo.token.v1.ApiKeyService/UpdateApiKey': (api, id) =>
     api.apiKeys.updateApiKey({ apiKey: keyMessage({ id, name: 'x' }), updateMask, requestId: '' }),
@@ -185,7 +185,7 @@ export const ofKeys: Record<string, Ask> = {
 };
 
 /** Accounts, named to an admin of another organization. */
-export const ofAccounts: Record<string, Ask> = {
+export const ofAccounts: Record<string, IdRequest> = {
   'UpdateMember of an account': (api, accountId, { organization }) =>
     api.organizations.updateMember({
       member: Member.fromPartial({ organizationId: organization.id, accountId, level }),
@@ -197,13 +197,13 @@ export const ofAccounts: Record<string, Ask> = {
 };
 
 /** Invites, named to an admin of another organization. */
-export const ofInvites: Record<string, Ask> = {
+export const ofInvites: Record<string, IdRequest> = {
   'DeleteInvite of an invite': (api, inviteId, { organization }) =>
     api.organizations.deleteInvite({ organizationId: organization.id, inviteId, requestId: '' }),
 };
 
 /** Organizations that the caller's own project would move to. */
-export const ofDestinations: Record<string, Ask> = {
+export const ofDestinations: Record<string, IdRequest> = {
   'MoveProject to an organization': (api, destinationOrganizationId, { projectId }) =>
     api.projects.moveProject({ projectId, destinationOrganizationId, etag: '', ...unplanned }),
   'PreviewMove to an organization': (api, destinationOrganizationId, { projectId }) =>
@@ -221,7 +221,11 @@ export const ofDestinations: Record<string, Ask> = {
 };
 
 /** Requests that name a thing of one kind, one that is hidden, and ids of which there is none. */
-export type HiddenThing = { asks: Record<string, Ask>; hidden: string; absent: () => string };
+export type HiddenThing = {
+  requests: Record<string, IdRequest>;
+  hidden: string;
+  absent: () => string;
+};
 
 /** Makes one thing of each kind, hidden from everybody but this account; `use` has it used by it. */
 export async function hideThings(owner: SignedUp): Promise<{
@@ -246,14 +250,14 @@ export async function hideThings(owner: SignedUp): Promise<{
   const projects = { ...ofProjects, ...ofDeletedProjects, ...currentProject };
   return {
     things: [
-      { asks: organizations, hidden: organizationId, absent: absentOrganization },
-      { asks: ofDestinations, hidden: organizationId, absent: absentOrganization },
-      { asks: projects, hidden: projectId, absent: absentProject },
-      { asks: ofProjectsBesides, hidden: projectId, absent: absentProject },
-      { asks: ofMoves, hidden: moveId, absent: () => newId('mov') },
-      { asks: ofKeys, hidden: apiKeyId, absent: () => newId('key') },
-      { asks: ofAccounts, hidden: account.id, absent: () => newId('acc') },
-      { asks: ofInvites, hidden: present(invite).id, absent: () => newId('inv') },
+      { requests: organizations, hidden: organizationId, absent: absentOrganization },
+      { requests: ofDestinations, hidden: organizationId, absent: absentOrganization },
+      { requests: projects, hidden: projectId, absent: absentProject },
+      { requests: ofProjectsBesides, hidden: projectId, absent: absentProject },
+      { requests: ofMoves, hidden: moveId, absent: () => newId('mov') },
+      { requests: ofKeys, hidden: apiKeyId, absent: () => newId('key') },
+      { requests: ofAccounts, hidden: account.id, absent: () => newId('acc') },
+      { requests: ofInvites, hidden: present(invite).id, absent: () => newId('inv') },
     ],
     use: async () => {
       await api.projects.getProject({ projectId });

@@ -51,7 +51,7 @@ export type SiloProcesses<M extends Mongodb> = AsyncDisposable &
     /** The addresses of every service's replica with this index, modulo the number of replicas. */
     addressesOf(replica: number): Addresses;
     certificates: { staff: TlsFiles; guard: TlsFiles };
-    /** One error for each process that exited without being asked to. */
+    /** One error for each process that exited without being stopped. */
     failures: readonly Error[];
   };
 

@@ -54,7 +54,7 @@ export function checkSagas(snapshot: Snapshot): Violation[] {
   return findings.violations;
 }
 
-/** Nothing is decided whose saga is missing: who founds an organization finishes it. */
+/** Nothing is decided whose saga is missing: each founding of an organization is finished. */
 function checkBegun(findings: Findings, { logs, org }: Snapshot): void {
   const begun = new Set(logs.org.sagas.map(({ data }) => data.organizationId));
   for (const { _id } of org.organizations) {

@@ -39,7 +39,7 @@ test('login tries the key that is piped in, stores it with mode 0600, and does n
   t.is((await stat(file)).mode & 0o777, 0o600);
 });
 
-test('at a terminal login asks for the key, and shows nothing of what is typed', async (t) => {
+test('at a terminal login prompts for the key, and shows nothing of what is typed', async (t) => {
   const [ada, { apiKey, account }] = await Promise.all([
     emptyHome(t),
     t.context.silo.signUp('Ada'),
@@ -93,15 +93,15 @@ test('profiles keep two people apart, and --profile and SILO_PROFILE choose', as
   const { cli, person } = await signedInHome(t);
   const bob = await t.context.silo.signUp('Bob');
   await cli.json(['login', '--dev', '--profile', 'bob'], bob.apiKey);
-  const who = async (words: string[], environment = {}) => {
+  const accountOf = async (words: string[], environment = {}) => {
     const { output } = await cli.run(['account', '--json', ...words], { environment });
     return JSON.parse(output).account.id;
   };
-  t.is(await who([]), bob.account.id, 'the last login is the current one');
-  t.is(await who(['--profile', 'dev']), person.account.id);
-  t.is(await who([], { SILO_PROFILE: 'dev' }), person.account.id);
+  t.is(await accountOf([]), bob.account.id, 'the last login is the current one');
+  t.is(await accountOf(['--profile', 'dev']), person.account.id);
+  t.is(await accountOf([], { SILO_PROFILE: 'dev' }), person.account.id);
   await cli.json(['profiles', 'use', 'dev']);
-  t.is(await who([]), person.account.id);
+  t.is(await accountOf([]), person.account.id);
   const listed = await cli.run(['profiles']);
   t.regex(listed.output, /\* {2}dev/);
   t.notRegex(listed.output + JSON.stringify(await cli.json(['profiles'])), secretPattern);

@@ -43,7 +43,7 @@ async function addBob(
   return bob;
 }
 
-test('a move: choose the destination, see who loses access, type the name, get the command that undoes it', async (t) => {
+test('a move: choose the destination, see the lost access, type the name, get the command that undoes it', async (t) => {
   const { cli, acmeId, web, ownerOf, sourceId } = await mover(t);
   await addBob(t, { cli, sourceId });
   await cli.json(['org', 'create', 'Full house']);

@@ -25,7 +25,7 @@ async function mover(t: Parameters<typeof signedInHome>[0]) {
   return { cli, person, destinationId, project, sourceId: person.organization.id, ownerOf };
 }
 
-test('undo shows the move, asks, and takes it back', async (t) => {
+test('undo shows the move, prompts, and undoes it', async (t) => {
   const { cli, person, destinationId, project, sourceId, ownerOf } = await mover(t);
   const { id } = present((await moveProject(person.api, project.id, destinationId)).move);
   const unasked = await cli.run(['undo', id]);
@@ -68,10 +68,10 @@ test('moves are listed with what can still become of them', async (t) => {
 test('a finalized move is not undone', async (t) => {
   const { cli, person, destinationId, project, ownerOf } = await mover(t);
   const { id } = present((await moveProject(person.api, project.id, destinationId)).move);
-  const asked = cli.inTerminal(['finalize', id]);
-  await asked.sees('Type finalize to confirm:');
-  asked.type(keys.ctrlC);
-  t.is(await asked.ended, 130);
+  const prompted = cli.inTerminal(['finalize', id]);
+  await prompted.sees('Type finalize to confirm:');
+  prompted.type(keys.ctrlC);
+  t.is(await prompted.ended, 130);
   t.is((await cli.json(['moves', 'show', id])).move?.finalizeTime, undefined);
   t.like(await cli.json(['finalize', id, '--yes']), { move: { id } });
   const refused = await cli.run(['undo', id, '--yes']);

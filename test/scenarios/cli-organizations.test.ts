@@ -111,7 +111,7 @@ test('a plan: what it needs is reported, or prompted for at a terminal, and then
   });
   t.regex((await cli.run(['plan', ...org])).output, /projects +1 of unlimited/);
   t.is((await cli.run(['plan', 'change', 'gold', ...org])).code, 2);
-  t.is((await cli.run(['plan', 'billing-details', ...org])).code, 2, 'nobody to ask');
+  t.is((await cli.run(['plan', 'billing-details', ...org])).code, 2, 'no terminal for a prompt');
 });
 
 test('activity is listed newest first, up to the limit', async (t) => {

@@ -53,7 +53,7 @@ for (const [name, key] of [
   });
 }
 
-test('without a terminal the switcher asks nothing and says what to give', async (t) => {
+test('without a terminal the switcher does not prompt and says what to give', async (t) => {
   const { cli } = await signedInHome(t);
   const { code, output, errors } = await cli.run(['switch']);
   t.is(code, 2);
@@ -221,8 +221,8 @@ test('a Silo that does not answer is tried again, then ends with 5', async (t) =
   const { profiles } = await cli.json(['profiles']);
   const ca = String(profiles?.[0]?.ca);
   const words = ['signup', '--region', 'us', '--ca', ca, '--address', ...closed];
-  const who = ['--email', 'a@example.com', '--name', 'A', '--organization', 'A'];
-  const { code, errors } = await away.run([...words, ...who]);
+  const account = ['--email', 'a@example.com', '--name', 'A', '--organization', 'A'];
+  const { code, errors } = await away.run([...words, ...account]);
   t.is(code, 5);
   t.regex(errors, /No answer from Silo/);
   t.regex(errors, /is it running/);

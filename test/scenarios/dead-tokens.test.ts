@@ -27,7 +27,7 @@ async function reported(api: PublicApi, projectId: string, calls: number) {
   });
 }
 
-test('the report says who sends with a revoked token, and only of the own project', async (t) => {
+test('the report names the senders with a revoked token, and only of the own project', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   const { api, projectId, projectToken: old } = ada;
@@ -51,7 +51,7 @@ test('the report says who sends with a revoked token, and only of the own projec
   t.deepEqual((await eve.api.events.deadTokenReport({ projectId: eve.projectId })).uses, []);
 });
 
-test('the token of a deleted project is reported to those who owned it', async (t) => {
+test('the token of a deleted project is reported to its last owners', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   const { api, projectId, projectToken } = ada;

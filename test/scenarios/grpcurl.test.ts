@@ -35,12 +35,12 @@ type Args = {
   /** How long grpcurl tries to connect, in seconds; 20 unless given. */
   patience?: number;
 };
-type Ask = (args: Args, ...words: string[]) => Promise<Outcome>;
+type Grpcurl = (args: Args, ...words: string[]) => Promise<Outcome>;
 
-/** A test that asks with grpcurl; passed over, in one line, where there is none. */
+/** A test that uses grpcurl; passed over, in one line, where there is none. */
 function withGrpcurl(
   title: string,
-  run: (t: ExecutionContext<Context>, ask: Ask) => Promise<void>,
+  run: (t: ExecutionContext<Context>, run: Grpcurl) => Promise<void>,
 ) {
   test(title, async (t) => {
     const { grpcurl } = t.context;
@@ -48,12 +48,12 @@ function withGrpcurl(
       t.log('passed over: no grpcurl');
       t.pass();
     } else {
-      await run(t, (args, ...words) => askGrpcurl(grpcurl, args, words));
+      await run(t, (args, ...words) => runGrpcurl(grpcurl, args, words));
     }
   });
 }
 
-function askGrpcurl(grpcurl: string, args: Args, words: string[]): Promise<Outcome> {
+function runGrpcurl(grpcurl: string, args: Args, words: string[]): Promise<Outcome> {
   const { ca, cert, key } = certificate('staff-operator');
   const options = ['-cacert', ca, '-max-time', '30', '-connect-timeout', `${args.patience ?? 20}`];
   if (args.staff) options.push('-cert', cert, '-key', key);
@@ -62,7 +62,7 @@ function askGrpcurl(grpcurl: string, args: Args, words: string[]): Promise<Outco
   return run(grpcurl, [...options, args.address, ...words], JSON.stringify(args.input));
 }
 
-function askBuf(args: Args, path: string, ...words: string[]): Promise<Outcome> {
+function runBuf(args: Args, path: string, ...words: string[]): Promise<Outcome> {
   const { ca, cert, key } = certificate('staff-operator');
   const options = ['curl', '--protocol', 'grpc', '--cacert', ca];
   if (args.staff) options.push('--cert', cert, '--key', key);
@@ -109,11 +109,11 @@ const ports = {
 
 withGrpcurl(
   'grpcurl lists what each port serves, and nothing of the other port',
-  async (t, ask) => {
+  async (t, run) => {
     const { token } = t.context.silo.addresses;
-    t.deepEqual(linesOf(await ask({ address: token.public }, 'list')), ports.public);
+    t.deepEqual(linesOf(await run({ address: token.public }, 'list')), ports.public);
     t.deepEqual(
-      linesOf(await ask({ address: token.internal, staff: true }, 'list')),
+      linesOf(await run({ address: token.internal, staff: true }, 'list')),
       ports.internal,
     );
   },
@@ -121,7 +121,7 @@ withGrpcurl(
 
 test('buf curl lists what each port serves, and nothing of the other port', async (t) => {
   const { token } = t.context.silo.addresses;
-  const list = async (args: Args) => linesOf(await askBuf(args, '', '--list-services'));
+  const list = async (args: Args) => linesOf(await runBuf(args, '', '--list-services'));
   t.deepEqual(await list({ address: token.public }), ports.public);
   t.deepEqual(await list({ address: token.internal, staff: true }), ports.internal);
 });
@@ -130,16 +130,16 @@ test('buf curl lists methods, by either version of reflection', async (t) => {
   const { token } = t.context.silo.addresses;
   for (const version of ['grpc-v1', 'grpc-v1alpha']) {
     const words = ['--list-methods', '--reflect-protocol', version];
-    const methods = linesOf(await askBuf({ address: token.public }, '', ...words));
+    const methods = linesOf(await runBuf({ address: token.public }, '', ...words));
     t.true(methods.includes('silo.token.v1.ProjectTokenService/RegenerateProjectToken'));
     t.false(methods.some((method) => method.includes('internal')));
   }
 });
 
-withGrpcurl('grpcurl describes services with their comments and access rules', async (t, ask) => {
+withGrpcurl('grpcurl describes services with their comments and access rules', async (t, run) => {
   const { token } = t.context.silo.addresses;
   const about = async (symbol: string) => {
-    const { code, output, errors } = await ask({ address: token.public }, 'describe', symbol);
+    const { code, output, errors } = await run({ address: token.public }, 'describe', symbol);
     t.is(code, 0, errors);
     return output;
   };
@@ -154,10 +154,10 @@ withGrpcurl('grpcurl describes services with their comments and access rules', a
 
 withGrpcurl(
   'grpcurl describes messages that hold times, and the details of errors',
-  async (t, ask) => {
+  async (t, run) => {
     const { token } = t.context.silo.addresses;
     const about = async (symbol: string) => {
-      const { code, output, errors } = await ask({ address: token.public }, 'describe', symbol);
+      const { code, output, errors } = await run({ address: token.public }, 'describe', symbol);
       t.is(code, 0, errors);
       return output;
     };
@@ -171,16 +171,16 @@ withGrpcurl(
   },
 );
 
-withGrpcurl('grpcurl signs up and reads the account, with reflection only', async (t, ask) => {
+withGrpcurl('grpcurl signs up and reads the account, with reflection only', async (t, run) => {
   const { public: address } = t.context.silo.addresses.org;
   const input = newcomer();
-  const created = await ask({ address, input }, 'silo.org.v1.AccountService/CreateAccount');
+  const created = await run({ address, input }, 'silo.org.v1.AccountService/CreateAccount');
   t.is(created.code, 0, created.errors);
   const answer = JSON.parse(created.output);
   t.is(answer.account.email, input.email);
   t.regex(answer.account.createTime, /^\d{4}-\d\d-\d\dT.*Z$/);
   const key = answer.apiKey;
-  const read = await ask({ address, key }, 'silo.org.v1.AccountService/GetAccount');
+  const read = await run({ address, key }, 'silo.org.v1.AccountService/GetAccount');
   t.is(read.code, 0, read.errors);
   t.deepEqual(JSON.parse(read.output).account, answer.account);
 });
@@ -188,20 +188,20 @@ withGrpcurl('grpcurl signs up and reads the account, with reflection only', asyn
 test('buf curl signs up and reads the account, with reflection only', async (t) => {
   const { public: address } = t.context.silo.addresses.org;
   const input = newcomer();
-  const created = await askBuf({ address, input }, '/silo.org.v1.AccountService/CreateAccount');
+  const created = await runBuf({ address, input }, '/silo.org.v1.AccountService/CreateAccount');
   t.is(created.code, 0, created.errors);
   const answer = JSON.parse(created.output);
   t.is(answer.account.email, input.email);
-  const asked = { address, key: answer.apiKey, input: {} };
-  const read = await askBuf(asked, '/silo.org.v1.AccountService/GetAccount');
+  const request = { address, key: answer.apiKey, input: {} };
+  const read = await runBuf(request, '/silo.org.v1.AccountService/GetAccount');
   t.is(read.code, 0, read.errors);
   t.deepEqual(JSON.parse(read.output).account, answer.account);
 });
 
-withGrpcurl('grpcurl prints the details of an error decoded', async (t, ask) => {
+withGrpcurl('grpcurl prints the details of an error decoded', async (t, run) => {
   const { public: address } = t.context.silo.addresses.org;
   const input = { ...newcomer(), email: 'not an e-mail' };
-  const { code, errors } = await ask(
+  const { code, errors } = await run(
     { address, input },
     'silo.org.v1.AccountService/CreateAccount',
   );
@@ -217,8 +217,8 @@ withGrpcurl('grpcurl prints the details of an error decoded', async (t, ask) => 
 test('buf curl prints the details of an error, as bytes', async (t) => {
   const { public: address } = t.context.silo.addresses.org;
   const input = { ...newcomer(), email: 'not an e-mail' };
-  const asked = { address, input };
-  const { code, errors } = await askBuf(asked, '/silo.org.v1.AccountService/CreateAccount');
+  const request = { address, input };
+  const { code, errors } = await runBuf(request, '/silo.org.v1.AccountService/CreateAccount');
   t.not(code, 0);
   const { code: name, details } = JSON.parse(errors);
   t.is(name, 'invalid_argument');
@@ -235,7 +235,7 @@ test('buf curl prints the details of an error, as bytes', async (t) => {
   );
 });
 
-withGrpcurl('no public port describes an internal symbol', async (t, ask) => {
+withGrpcurl('no public port describes an internal symbol', async (t, run) => {
   const symbols = [
     'silo.token.internal.v1.AccessService',
     'silo.token.internal.v1.VerifyTokenRequest',
@@ -246,7 +246,7 @@ withGrpcurl('no public port describes an internal symbol', async (t, ask) => {
   ];
   for (const { public: address } of Object.values(t.context.silo.addresses)) {
     for (const symbol of symbols) {
-      const { code, output, errors } = await ask({ address }, 'describe', symbol);
+      const { code, output, errors } = await run({ address }, 'describe', symbol);
       t.not(code, 0);
       t.is(output, '');
       t.regex(errors, /Symbol not found/);
@@ -254,14 +254,14 @@ withGrpcurl('no public port describes an internal symbol', async (t, ask) => {
   }
 });
 
-withGrpcurl('the internal port talks only to those who show a certificate', async (t, ask) => {
+withGrpcurl('the internal port serves only clients with a certificate', async (t, run) => {
   const { internal } = t.context.silo.addresses.token;
-  const { code, output } = await ask({ address: internal, patience: 2 }, 'list');
+  const { code, output } = await run({ address: internal, patience: 2 }, 'list');
   t.not(code, 0);
   t.is(output, '');
   const verify = 'silo.token.internal.v1.AccessService/VerifyToken';
-  const asked = { address: internal, staff: true, input: { token: 'phc_nonsense' } };
-  const answer = await ask(asked, verify);
+  const request = { address: internal, staff: true, input: { token: 'phc_nonsense' } };
+  const answer = await run(request, verify);
   t.is(answer.code, 0, answer.errors);
   t.is(JSON.parse(answer.output).refusal.reason, 'ERROR_REASON_TOKEN_INVALID');
 });

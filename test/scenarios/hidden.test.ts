@@ -12,9 +12,9 @@ import type { ExecutionContext } from 'ava';
 import { createKey, join } from '../authorization/world.ts';
 import type { PublicApi, SignedUp } from '../harness/clients.ts';
 import {
-  type Ask,
   currentProject,
   hideThings,
+  type IdRequest,
   ofAccounts,
   ofDeletedProjects,
   ofDestinations,
@@ -69,14 +69,14 @@ function blotted(details: unknown, id: string): unknown {
 /** Demands that a hidden and an absent thing are refused alike, for this reason. */
 async function sameRefusal(
   t: ExecutionContext<unknown>,
-  asks: Record<string, Ask>,
+  requests: Record<string, IdRequest>,
   about: { api: PublicApi; own: SignedUp; hidden: string; absent: () => string; reason: string },
 ): Promise<void> {
   const { api, own, hidden, absent, reason } = about;
-  for (const [path, ask] of Object.entries(asks)) {
+  for (const [path, request] of Object.entries(requests)) {
     const none = absent();
-    const toHidden = await received(ask(api, hidden, own), hidden);
-    t.deepEqual(toHidden, await received(ask(api, none, own), none), path);
+    const toHidden = await received(request(api, hidden, own), hidden);
+    t.deepEqual(toHidden, await received(request(api, none, own), none), path);
     t.like(toHidden, { reason, decoded: { resourceInfo: { resourceName: '<id>' } } }, path);
   }
 }
@@ -318,14 +318,14 @@ test('what is hidden is found out by the same reads as what is not there, even w
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   const { things, use } = await hideThings(ada);
-  for (const { asks, hidden, absent } of things) {
-    for (const [path, ask] of Object.entries(asks)) {
+  for (const { requests, hidden, absent } of things) {
+    for (const [path, request] of Object.entries(requests)) {
       await use();
       // So that the caller's own key is remembered for both.
       const [none, first] = [absent(), absent()];
-      await received(ask(eve.api, first, eve), first);
-      const ofHidden = await readsOf(silo, () => received(ask(eve.api, hidden, eve), hidden));
-      const ofAbsent = await readsOf(silo, () => received(ask(eve.api, none, eve), none));
+      await received(request(eve.api, first, eve), first);
+      const ofHidden = await readsOf(silo, () => received(request(eve.api, hidden, eve), hidden));
+      const ofAbsent = await readsOf(silo, () => received(request(eve.api, none, eve), none));
       t.deepEqual(ofHidden, ofAbsent, path);
       t.true(ofAbsent.length > 0, path);
     }

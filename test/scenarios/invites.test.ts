@@ -18,8 +18,8 @@ async function invite(
   level: Level = LEVEL_MEMBER,
   organizationId = inviter.organization.id,
 ) {
-  const asked = { organizationId, email, level, requestId: randomUUID() };
-  const { invite: made, code } = await inviter.api.organizations.inviteMember(asked);
+  const request = { organizationId, email, level, requestId: randomUUID() };
+  const { invite: made, code } = await inviter.api.organizations.inviteMember(request);
   return { invite: present(made), code };
 }
 

@@ -26,7 +26,7 @@ async function repeat(count: number, call: (index: number) => Promise<unknown>):
 
 /** How many items each page of a list holds, and the ids of all of them. */
 async function pagesOf<Item>(
-  ask: (page: { pageSize: number; pageToken: string }) => Promise<{
+  readPage: (page: { pageSize: number; pageToken: string }) => Promise<{
     items: Item[];
     nextPageToken: string;
   }>,
@@ -35,7 +35,7 @@ async function pagesOf<Item>(
   const items: Item[] = [];
   let pageToken = '';
   do {
-    const page = await ask({ ...largestPage, pageToken });
+    const page = await readPage({ ...largestPage, pageToken });
     counts.push(page.items.length);
     items.push(...page.items);
     pageToken = page.nextPageToken;

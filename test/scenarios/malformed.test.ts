@@ -222,16 +222,16 @@ test('a page token of another query, or one that is made up, is refused by its f
     tokens[name] = nextPageToken;
   }
   for (const [name, list] of Object.entries(lists)) {
-    const ask = (pageToken: string) => list(api, listed, { pageSize: 1, pageToken });
+    const readPage = (pageToken: string) => list(api, listed, { pageSize: 1, pageToken });
     const others = Object.values(tokens).filter((token) => token !== tokens[name]);
     for (const token of ['x', '....', 'A'.repeat(64), `${tokens[name]}=`, ...others]) {
-      const { details } = await refused(t, ask(token), 'INVALID_FIELD');
+      const { details } = await refused(t, readPage(token), 'INVALID_FIELD');
       t.is(details.badRequest?.[0]?.field, 'page_token', `${name}: ${token}`);
     }
     const bound = Buffer.from(tokens[name] ?? '', 'base64url').subarray(0, 12);
     for (const key of forgedKeys) {
       const token = Buffer.concat([bound, Buffer.from(key)]).toString('base64url');
-      const ended = await ask(token).then(() => 'OK', endedOf);
+      const ended = await readPage(token).then(() => 'OK', endedOf);
       t.regex(ended, /^(OK|INVALID_FIELD)$/, `${name}: ${key}`);
     }
   }

@@ -25,7 +25,7 @@ export type WantedMove = {
   projectIds: readonly string[];
 };
 
-/** Asks what a batch would do. */
+/** Previews a batch. */
 export function previewBatch(api: PublicApi, { from, to, projectIds }: WantedMove) {
   return api.projects.previewMove({
     projectId: '',
@@ -35,7 +35,7 @@ export function previewBatch(api: PublicApi, { from, to, projectIds }: WantedMov
   });
 }
 
-/** Asks what the move of one project would do. */
+/** Previews the move of one project. */
 export function previewOne(api: PublicApi, projectId: string, destinationOrganizationId: string) {
   const batch = { sourceOrganizationId: '', projectIds: [] };
   return api.projects.previewMove({ projectId, destinationOrganizationId, ...batch });

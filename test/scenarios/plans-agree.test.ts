@@ -33,7 +33,7 @@ type World = {
   silo: TestSilo;
   people: SignedUp[];
   organizationIds: string[];
-  /** Who owns each organization. */
+  /** The owner of each organization. */
   owners: ReadonlyMap<string, SignedUp>;
   projectIds: string[];
   keys: { owner: SignedUp; id: string }[];
@@ -49,7 +49,7 @@ function pick<T>(list: readonly T[], index: number): T {
   return present(list[index % list.length]);
 }
 
-/** An organization with its owner, who may do there whatever is allowed at all. */
+/** An organization with its owner, the account with the most access there. */
 function place({ organizationIds, owners }: World, index: number) {
   const organizationId = pick(organizationIds, index);
   return { organizationId, owner: present(owners.get(organizationId)) };
@@ -226,7 +226,7 @@ async function reasonsOf(move: Promise<unknown>): Promise<string[]> {
   }
 }
 
-/** One of those who may move from there to there, if anybody may. */
+/** An account that may move from there to there, if any may. */
 function moverOf(
   { memberships }: Facts,
   people: readonly SignedUp[],
@@ -246,7 +246,7 @@ function moverOf(
   return pick(able.length > 0 ? able : people, index);
 }
 
-/** Lives through one round; answers in what way it ended, for those who count. */
+/** Lives through one round; returns how it ended, to be counted. */
 async function live(t: ExecutionContext, world: World, round: Round): Promise<string> {
   const { silo, people, organizationIds } = world;
   const before = await readFacts(silo);

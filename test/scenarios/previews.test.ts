@@ -112,7 +112,7 @@ test('a preview reveals nothing that the move would not reveal', async (t) => {
   await refused(t, byStranger, 'PROJECT_NOT_FOUND');
 });
 
-test('a preview returns who loses and gains access, and the owners of keys, but not the keys', async (t) => {
+test('a preview returns the lost and gained access, and the owners of keys, but not the keys', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo);
   const [stays, follows, there] = [
@@ -210,7 +210,7 @@ const harmless: Record<string, Change> = {
       requestId: '',
     }),
   'a key that concerns no project': ({ api }) => createKey(api, { scopes: ['billing:read'] }),
-  'an unrestricted key of somebody who is in both': ({ api }) => createKey(api, { scopes: ['*'] }),
+  'an unrestricted key of a member of both': ({ api }) => createKey(api, { scopes: ['*'] }),
 };
 
 for (const [what, change] of Object.entries(harmless)) {
@@ -225,14 +225,14 @@ for (const [what, change] of Object.entries(harmless)) {
 
 /** Changes of the effect of a move, and what the error reports. */
 const spoiling: Record<string, { changed: string; change: (world: World) => Change }> = {
-  'a member more who loses access': {
+  'one more member that loses access': {
     changed: 'losing_members,losing_keys',
     change:
       ({ silo }) =>
       async (ada) =>
         join(ada, await silo.signUp('New'), LEVEL_MEMBER),
   },
-  'a member more who gains access': {
+  'one more member that gains access': {
     changed: 'gaining_members,gaining_keys',
     change:
       ({ silo }) =>

@@ -93,11 +93,11 @@ test('a repeat within 24 hours still answers; after its retention no e-mail and 
   const api = silo.as(created.apiKey);
   const organizationId = present(created.organization).id;
   await choosePlan(api, organizationId, Plan.PLAN_PAY_AS_YOU_GO);
-  const asked = {
+  const request = {
     ...{ organizationId, name: 'Website', settings: undefined },
     requestId: randomUUID(),
   };
-  const website = await api.projects.createProject(asked);
+  const website = await api.projects.createProject(request);
   const further = await createOrganization(api);
   const tokens = [created.projectToken, website.projectToken, further.projectToken];
   const { projectToken: regenerated } = await api.projectTokens.regenerateProjectToken({
@@ -112,7 +112,7 @@ test('a repeat within 24 hours still answers; after its retention no e-mail and 
 
   await passTimeIn(silo, dayMs - hourMs / 60);
   t.deepEqual(await silo.as().accounts.createAccount(signUp), created);
-  t.deepEqual(await api.projects.createProject(asked), website);
+  t.deepEqual(await api.projects.createProject(request), website);
 
   await passTimeIn(silo, 26 * hourMs + hourMs / 60);
   t.deepEqual(await whereIs(silo, email), ['org.accounts']);

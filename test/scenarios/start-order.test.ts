@@ -58,7 +58,7 @@ test.serial('in any order, and the first changes after the last has started work
 });
 
 test.serial(
-  'who stops all at once leaves no lease behind for a revocation to wait for',
+  'a stop of everything at once leaves no lease for a revocation to wait for',
   async (t) => {
     // Leases are given back within a second, which a busy machine may not grant each time.
     await eventually(async () => {

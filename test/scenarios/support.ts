@@ -16,7 +16,7 @@ export type ScenarioContext = { silo: TestSilo };
 
 /**
  * Ava's test, with one Silo for the whole file, whose invariants must hold at the end. One test
- * after another: all at once would ask more of two cores than the calls' deadlines allow.
+ * after another: all at once would take two cores longer than the calls' deadlines allow.
  */
 export function scenarios(start = () => startTestSilo()): SerialFn<ScenarioContext> {
   const test = (anyTest as TestFn<ScenarioContext>).serial;

@@ -26,8 +26,8 @@ async function verify(silo: TestSilo, token: string): Promise<string> {
   return spelled((await silo.internal().token.access.verifyToken({ token })).answer);
 }
 
-async function authorize(silo: TestSilo, asked: Partial<AuthorizeRequest>): Promise<string> {
-  const request = { key: '', scope: '', target: undefined, level: 0 as Level, ...asked };
+async function authorize(silo: TestSilo, fields: Partial<AuthorizeRequest>): Promise<string> {
+  const request = { key: '', scope: '', target: undefined, level: 0 as Level, ...fields };
   return spelled((await silo.internal().token.access.authorize(request)).answer);
 }
 
@@ -109,7 +109,7 @@ test('Authorize answers facts, or the refusal that the key itself would have got
   const strangers = { $case: 'organizationId', value: member.organization.id } as const;
   const { secret } = await createKey(owner.api, { scopes: ['project:read'] });
   const level = Level.LEVEL_ADMIN;
-  const asked: [Partial<AuthorizeRequest>, string][] = [
+  const checks: [Partial<AuthorizeRequest>, string][] = [
     [{ key: owner.apiKey }, 'OK'],
     [{ key: owner.apiKey, target: project, level }, 'OK'],
     [{ key: member.apiKey, target: organization }, 'OK'],
@@ -122,7 +122,7 @@ test('Authorize answers facts, or the refusal that the key itself would have got
     [{ key: newApiKey() }, 'TOKEN_INVALID'],
     [{ key: 'nonsense' }, 'TOKEN_INVALID'],
   ];
-  for (const [request, outcome] of asked) {
+  for (const [request, outcome] of checks) {
     t.is(await authorize(silo, request), outcome, JSON.stringify(request));
   }
   const { answer } = await silo.internal().token.access.authorize({
@@ -143,7 +143,7 @@ test('Authorize answers facts, or the refusal that the key itself would have got
   });
 });
 
-test('services, guards and staff ask AccessService', async (t) => {
+test('services, guards and staff call AccessService', async (t) => {
   const { silo } = t.context;
   const { projectToken: token } = await silo.signUp();
   for (const name of ['service-project', 'guard-edge', 'staff-operator']) {

@@ -11,7 +11,7 @@ import { choosePlan, moveProject, present, scenarios } from './support.ts';
 const test = scenarios();
 const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
 
-/** Every collection that says who has access to what, and what people chose. */
+/** Every collection that holds access, or a choice of a user. */
 const factual: Record<string, string[]> = {
   org: ['accounts', 'organizations', 'memberships', 'invites'],
   project: ['projects', 'slots'],

@@ -199,7 +199,7 @@ test('everything that prevents an undo is reported together', async (t) => {
   );
 });
 
-test('an undo repeated by its request id answers the same, but not to whom the destination has removed since', async (t) => {
+test('an undo repeated by its request id gets the same response, but not for a member that the destination has removed since', async (t) => {
   const { silo } = t.context;
   const { ada, bob, moveId } = await between(silo);
   const requestId = randomUUID();

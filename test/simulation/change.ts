@@ -32,7 +32,7 @@ export class Change {
     this.#done = done;
   }
 
-  /** By staff, who takes away for sure: also what another has taken away meanwhile. */
+  /** By staff, which takes away for sure: also what another has taken away meanwhile. */
   revoke(): void {
     this.#takesAway = true;
     this.run(false);

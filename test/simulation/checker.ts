@@ -37,7 +37,7 @@ export class Checker {
 
   /** An answer is there. `since`: from `begin`, or undefined if it started in this turn. */
   answered(
-    who: string,
+    guardName: string,
     check: AccessCheck,
     answer: TokenAnswer | Answer,
     since: Float64Array = this.#decidedMs,
@@ -48,7 +48,7 @@ export class Checker {
         ? this.#wrongAccess(check, answer, since)
         : this.#wrongToken(check, answer, since);
     if (wrong !== undefined)
-      this.fail('safety', `${who} accepts what had been taken away: ${wrong}`);
+      this.fail('safety', `${guardName} accepts what had been taken away: ${wrong}`);
   }
 
   fail(kind: Violation['kind'], what: string): void {

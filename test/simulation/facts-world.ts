@@ -112,13 +112,13 @@ function keyHashOf(name: string): string {
 
 const keyHash = new Uint8Array(32);
 
-/** Whose token is it? */
-function askToken(name: string): AccessCheck {
+/** A check of a token. */
+function tokenCheckOf(name: string): AccessCheck {
   return { kind: 'token', token: tokenOf(name), fingerprint: `fT${name}` };
 }
 
-/** May this key do what an admin may in that project? */
-function askAccess(key: string, project: string): AccessCheck {
+/** A check whether this key has the access of an admin to that project. */
+function accessCheckOf(key: string, project: string): AccessCheck {
   const question = {
     keyHash,
     scope: 'project:write',
@@ -128,6 +128,6 @@ function askAccess(key: string, project: string): AccessCheck {
   return { kind: 'access', question, keyHash: keyHashOf(key) };
 }
 
-const tokenQuestions = names.map(askToken);
-export const accessQuestions = names.flatMap((key) => names.map((to) => askAccess(key, to)));
+const tokenQuestions = names.map(tokenCheckOf);
+export const accessQuestions = names.flatMap((key) => names.map((to) => accessCheckOf(key, to)));
 export const questions: readonly AccessCheck[] = [...tokenQuestions, ...accessQuestions];

@@ -21,7 +21,7 @@ export type Faults = {
   failOverRegistry: number;
   restoreSource: number;
   compactSource: number;
-  /** NATS, or somebody who may publish there, against which everybody is on their guard. */
+  /** NATS, or an attacker that may publish there. */
   forgeBatch: number;
   forgeAcknowledgements: number;
   replayMessages: number;

@@ -44,7 +44,10 @@ class RegistryStore {
     this.#stale = undefined;
   }
 
-  /** `renewedMs`: when the last renewal took effect that the replica knew of when it sent the operation. */
+  /**
+   * `renewedMs`: when the last renewal took effect that the replica knew of when it sent the
+   * operation.
+   */
   execute(operation: DatabaseOperation, renewedMs: number): StoreResult {
     switch (operation.kind) {
       case 'insertLease': {

@@ -80,17 +80,17 @@ class Schedule {
     const { checker } = this.#world;
     const check = questions[question];
     if (check === undefined) return;
-    const who = guard.machine.name;
+    const guardName = guard.machine.name;
     this.#verified++;
     const recalled = guard.recall(check);
     if (recalled !== undefined) {
       this.#fromMemory++;
-      checker.answered(`${who} from memory`, check, recalled);
+      checker.answered(`${guardName} from memory`, check, recalled);
       return;
     }
     const since = checker.begin();
     guard.lookup(check, false, (outcome) => {
-      if (outcome !== undefined) checker.answered(who, check, outcome.answer, since);
+      if (outcome !== undefined) checker.answered(guardName, check, outcome.answer, since);
     });
   }
 

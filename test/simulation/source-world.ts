@@ -63,7 +63,7 @@ export class SourceWorld {
     const event = { ends, atMs: timeline.nowMs, sequence: 0, isDurable: false };
     this.#outbox.push(event);
     this.#world.trace(() => `${factKey(fact.ref)} becomes ${JSON.stringify(value) ?? 'nothing'}`);
-    // The relay numbers for those who die before they do.
+    // The relay sequences for processes that die before they do.
     timeline.after(random.between(50, 200), () => this.number());
     return event;
   }

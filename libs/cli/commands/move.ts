@@ -55,7 +55,9 @@ function previewOf(
   });
 }
 
-/** Shows what would happen and prompts for confirmation; returns the fingerprint of what was shown. */
+/**
+ * Shows what would happen and prompts for confirmation; returns the fingerprint of what was shown.
+ */
 async function agree(
   cli: Cli,
   api: Api,

@@ -14,8 +14,8 @@ export type FactFetch = {
 };
 
 /**
- * The fact fetches in flight, those included that nobody waits for any more: each stays until its result
- * or failure is returned.
+ * The fact fetches in flight, those included that nobody waits for any more: each stays until its
+ * result or failure is returned.
  */
 export class FactFetches {
   readonly #max: number;
@@ -77,7 +77,8 @@ export class FactFetches {
 }
 
 /**
- * Whether an event may end what a fact fetch reads: of a key, the id is not known before its result.
+ * Whether an event may end what a fact fetch reads: of a key, the id is not known before its
+ * result.
  */
 function mayEnd({ kind, name }: FactName, ref: FactRef): boolean {
   if (kind !== ref.kind) return false;

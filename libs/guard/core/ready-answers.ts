@@ -16,8 +16,8 @@ const loadMax = 0.7;
  * table, so that a hit touches three places in memory; by a Map of strings it is more, which is
  * what a lookup costs once a million tokens fit into no cache (decision 008).
  *
- * What is no ASCII text of a secret's length is never held. The caller that sets an answer ends it when a fact
- * behind it ends.
+ * What is no ASCII text of a secret's length is never held. The caller that sets an answer ends it
+ * when a fact behind it ends.
  */
 export class ReadyAnswers {
   readonly #key = new Int32Array(keyWords);

@@ -77,7 +77,10 @@ export function mutation(
   };
 }
 
-/** A permit that the test revokes, and that reports whether it was released; alone in its authorization. */
+/**
+ * A permit that the test revokes, and that reports whether it was released; alone in its
+ * authorization.
+ */
 export function testPermit() {
   const state = { isHeld: true, isReleased: false };
   const permit: Permit = {

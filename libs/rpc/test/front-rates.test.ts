@@ -28,7 +28,9 @@ const reflectionQuestion = ServerReflectionRequest.encode({
   messageRequest: { $case: 'fileContainingSymbol', value: 'silo.org.v1.AccountService' },
 }).finish();
 
-/** Streams of reflection that read no answer: the status of each that is refused, else undefined. */
+/**
+ * Streams of reflection that read no answer: the status of each that is refused, else undefined.
+ */
 function beginReflection(session: ClientHttp2Session, streams: number) {
   return Array.from({ length: streams }, async () => {
     const stream = beginCall(session, reflectionPath);

@@ -52,7 +52,10 @@ export function changePlanLock(organizationId: string): string {
   return `change-plan:${organizationId}`;
 }
 
-/** ChangePlan: a conditional change at project, which has the count; then the plan follows the limit. */
+/**
+ * ChangePlan: a conditional change at project, which has the count; then the plan follows the
+ * limit.
+ */
 export function createChangePlanSaga(dependencies: Dependencies): ChangePlanSaga {
   return {
     kind: 'change-plan',

@@ -31,9 +31,9 @@ const nothing: Reached = [];
 const areas = ['project', 'event', 'token', 'activity'] as const;
 
 /**
- * The accounts and keys that lose or gain access to the projects of a move: accounts by membership, a key by
- * its owner's, if its scopes concern projects, and by its own restrictions: one that is restricted to
- * the source loses what its owner keeps.
+ * The accounts and keys that lose or gain access to the projects of a move: accounts by membership,
+ * a key by its owner's, if its scopes concern projects, and by its own restrictions: one that is
+ * restricted to the source loses what its owner keeps.
  */
 export function accessChanges(move: Ends, { people, keys }: MoveAccess): AccessChanges {
   const byAccount = new Map(people.map((person) => [person.accountId, person]));

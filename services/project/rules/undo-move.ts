@@ -36,10 +36,10 @@ function requireDestination(move: Ends, key: KeyFact, { destination }: MoveSides
 }
 
 /**
- * Checks the undo of a move. Allowed: the account that made it, while ADMIN of its source and member of its
- * destination, and ADMINs of the destination that are members of the source; all of them must be
- * allowed to create projects in the source. Answers the levels that made it so. Refuses with
- * ORGANIZATION_NOT_FOUND or ADMIN_REQUIRED.
+ * Checks the undo of a move. Allowed: the account that made it, while ADMIN of its source and
+ * member of its destination, and ADMINs of the destination that are members of the source; all of
+ * them must be allowed to create projects in the source. Answers the levels that made it so.
+ * Refuses with ORGANIZATION_NOT_FOUND or ADMIN_REQUIRED.
  */
 export function requireMayUndo(move: Ends, key: KeyFact, sides: MoveSides): Levels {
   const destination = requireDestination(move, key, sides);

@@ -12,7 +12,9 @@ export type StoredLease = {
   /** 0 when acquired; every renewal adds 1. */
   version: number;
   acknowledged: Positions;
-  /** The longest L that any of its read leases was granted under: replicas may be set differently. */
+  /**
+   * The longest L that any of its read leases was granted under: replicas may be set differently.
+   */
   leaseMs: number;
 };
 

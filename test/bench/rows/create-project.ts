@@ -10,7 +10,7 @@ import { createTenant, type Tenant } from '../tenant.ts';
  *
  * The floor, one after another: two majority transactions that write as many documents: what project
  * decides (slots, project, the saga's record, outbox), and the token (its state, its fact, outbox).
- * Who may create is known from memory.
+ * The access of the caller is known from memory.
  */
 export const createProject: readonly Row[] = [
   row('create-project', 10),

@@ -11,8 +11,8 @@ import { createTenant, type Tenant } from '../tenant.ts';
  *
  * The floor, one after another: a majority transaction that writes as many documents (project, both
  * slots, move, outbox), one that numbers what it left in the outbox, and a majority write (what is
- * required of guards). Who may move is known from memory: the project is looked at before each move,
- * which is not measured.
+ * required of guards). The access of the caller is known from memory: the project is looked at
+ * before each move, which is not measured.
  */
 export const moveProject: readonly Row[] = [
   row('move-project', 10),

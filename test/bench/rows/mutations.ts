@@ -38,14 +38,14 @@ export const mutations: readonly Row[] = [
 
 function row(name: string, atLeast: number, setting: Setting): Row {
   const { clients, replicas, numbered } = setting;
-  const who = `${clients} ${clients === 1 ? 'client' : 'clients'}`;
+  const callers = `${clients} ${clients === 1 ? 'client' : 'clients'}`;
   const where = replicas === 1 ? 'one service' : `${replicas} replicas of a service`;
   const wait = numbered ? 'everyone waits for the number' : 'nobody waits for a number';
   return {
     name,
     unit: 'mutations/s',
     goal: { of: 'ratio', atLeast },
-    about: `${where}, ${who}, ${wait}; floor: bare transactions that write as many documents`,
+    about: `${where}, ${callers}, ${wait}; floor: bare transactions that write as many documents`,
     run: (bench) => measure(bench, name, setting),
   };
 }

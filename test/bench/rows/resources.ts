@@ -109,7 +109,7 @@ async function takeTurns(
 ): Promise<Compared<number[]>> {
   const values: Compared<number[]> = { floor: [], measured: [] };
   for (let round = 0; round < startRounds; round++) {
-    // Who goes first changes: a drift within a round favours neither.
+    // The order changes: a drift within a round favours neither.
     for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
       values[side].push(await timeStart(bench, side, stateOf(side, round)));
     }

@@ -4,10 +4,10 @@ import type { Measured, Row } from '../row.ts';
 import type { VerifierOptions } from '../verifier.ts';
 
 /**
- * Calls per second of one core that a guard's `verifyToken` answers in the process that asks, all from
- * memory at once. Each call has a string of its own that was never looked up before, as tokens
- * come from a wire, and every answer is looked at once the clock has stopped. The goal is a rate; the
- * floor is a bare Map with as many tokens.
+ * Calls per second of one core that a guard's `verifyToken` answers in the process of the caller,
+ * all from memory at once. Each call has a string of its own that was never looked up before, as
+ * tokens come from a wire, and every answer is looked at once the clock has stopped. The goal is a
+ * rate; the floor is a bare Map with as many tokens.
  *
  * In a process of its own: a million tokens on the heap would slow down the rows that follow.
  */

@@ -12,7 +12,7 @@ export async function hitFreeLimit({ narrator }: Stage, { ada }: Cast): Promise<
   const second = { name: 'Mobile App', requestId: randomUUID() };
   narrator.chapter('The free plan ends at one project');
 
-  await narrator.step('Ada asks for a second project', async (step) => {
+  await narrator.step('Ada creates a second project', async (step) => {
     const refusal = await refused(
       'PROJECT_LIMIT',
       ada.api.createProject(organizationId, second.name, second.requestId),

@@ -3,7 +3,7 @@ import { claim, given, refused } from '../claim.ts';
 import type { Cast, Stage } from '../stage.ts';
 import type { Projects } from './upgrade.ts';
 
-/** Ada invites Grace, who joins as a member. */
+/** Ada invites Grace, and Grace joins as a member. */
 export async function invite({ narrator }: Stage, { ada, grace }: Cast, { mobile }: Projects) {
   const about = ada.organization.id;
   narrator.chapter('Ada invites Grace');

@@ -1,7 +1,7 @@
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { claim, refused } from '../claim.ts';
 import { holderOf } from '../person.ts';
-import { askAccess, type Cast, claimTokenGood, type Person, type Stage } from '../stage.ts';
+import { type Cast, checkAccess, claimTokenGood, type Person, type Stage } from '../stage.ts';
 import type { Projects } from './upgrade.ts';
 
 /** A key of one of the two, and what becomes of it. */
@@ -11,7 +11,7 @@ type Key = { owner: Person; name: string; secret: string; keepsAccess: boolean }
 export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): Promise<string> {
   const { narrator } = stage;
   const { ada, grace } = cast;
-  narrator.chapter('A project moves, and those who are left behind lose it');
+  narrator.chapter('A project moves, and members of its old organization lose it');
 
   await narrator.step('Grace, a mere member, may not move it out', async (step) => {
     const refusal = await refused(
@@ -108,7 +108,10 @@ async function createKeys(stage: Stage, { ada, grace }: Cast, projectId: string)
   });
 }
 
-/** Fails unless the key reaches the project, or does not, by the public API and as services ask. */
+/**
+ * Fails unless the key reaches the project, or does not, by the public API and by the check of
+ * services.
+ */
 async function claimReach(
   stage: Stage,
   { secret, name }: Key,
@@ -121,7 +124,7 @@ async function claimReach(
   const verdict = reaches ? 'allowed' : 'PROJECT_NOT_FOUND';
   claim(
     `how services decide about the ${name}`,
-    await askAccess(stage, secret, projectId),
+    await checkAccess(stage, secret, projectId),
     verdict,
   );
 }

@@ -56,7 +56,7 @@ export async function refuseMoves(stage: Stage, { ada, grace }: Cast, { recommen
   const abroad = organization.id.replace(`org_${region}_`, `org_${elsewhere}_`);
   await refuse('To another region', 'CROSS_REGION', stagingId, abroad);
 
-  await narrator.step('She could have asked before where the project can go', async (step) => {
+  await narrator.step('She could have listed before where the project can go', async (step) => {
     const destinations = await api.listMoveDestinations(stagingId);
     const listed = destinations.map(({ organizationName, blockers }) => ({
       organizationName,

@@ -100,7 +100,7 @@ async function createRecommended(stage: Stage, { api, organization }: Person) {
     claim('what a repeat creates', missing, []);
     const { projectLimit, projectCount } = await api.getSubscription(organizationId);
     claim('limit and count', [projectLimit, projectCount], [6, 5]);
-    step.say('5 of 6 projects; asked once more, nothing is missing');
+    step.say('5 of 6 projects; repeated once more, nothing is missing');
     await step.events(
       ...created.map(({ project: { id, name } }) => ({
         type: 'project.created',

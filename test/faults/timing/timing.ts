@@ -57,13 +57,13 @@ async function main(): Promise<number> {
   console.log(line('median hidden', 'median absent', 'P(hidden slower)', ''));
   let compared = 0;
   let different = 0;
-  for (const { asks, hidden, absent } of things) {
-    for (const [name, ask] of Object.entries(asks)) {
+  for (const { requests, hidden, absent } of things) {
+    for (const [name, request] of Object.entries(requests)) {
       if (only.length > 0 && !only.some((part) => name.includes(part))) continue;
       await use();
       const call = async (id: string) => {
         signal.throwIfAborted();
-        return await refusalMs(() => ask(stranger.api, id, stranger));
+        return await refusalMs(() => request(stranger.api, id, stranger));
       };
       const measure = (count: number) => sample(call, { hidden, absent }, count, random);
       await measure(Math.min(warmUpCallsMax, Math.ceil(calls * warmUpShare)));

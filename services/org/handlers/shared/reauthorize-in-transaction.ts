@@ -14,8 +14,8 @@ export type Reauthorized = {
 
 /**
  * Reads organization and caller in the deciding transaction, and authorizes again what was
- * authorized before it: nothing is decided for a caller that has meanwhile been removed or demoted. A
- * change of members or invites must save the organization, so that it conflicts with every other
+ * authorized before it: nothing is decided for a caller that has meanwhile been removed or demoted.
+ * A change of members or invites must save the organization, so that it conflicts with every other
  * one.
  */
 export async function reauthorizeInTransaction(
