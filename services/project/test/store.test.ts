@@ -4,6 +4,8 @@ import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { fold, foldVersion } from '@silo/runtime/fold.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test, { type ExecutionContext } from 'ava';
+import { MongoClient } from 'mongodb';
+import { required } from '../../../test/harness/environment.ts';
 import { newProject } from '../rules/new-project.ts';
 import { settingsOf } from '../rules/settings.ts';
 import type { ProjectDocument, SlotsDocument } from '../store/documents.ts';
@@ -209,6 +211,29 @@ test('a search finds its keys in the index alone, and those of one organization 
       if (organizationIds.length === 1) t.notRegex(text, /"SORT"|"sortKey"/);
     }
   }
+});
+
+test('a search sends as many commands for 50 organizations as for two', async (t) => {
+  const { db, inTransaction, projects } = await testStores(t);
+  const many = Array.from({ length: 50 }, () => newId('org_us'));
+  await inTransaction((tx) =>
+    projects.insert(
+      tx,
+      many.map((id) => project(id, 'x')),
+    ),
+  );
+  await using client = new MongoClient(required('MONGODB_URL'), { monitorCommands: true });
+  const watched = createProjectStore(client.db(db.databaseName));
+  const commandsFor = async (organizationIds: string[]) => {
+    const commands: string[] = [];
+    const listen = ({ commandName }: { commandName: string }) => void commands.push(commandName);
+    client.on('commandStarted', listen);
+    t.is((await found(watched, { organizationIds, size: 50 })).length, organizationIds.length);
+    client.off('commandStarted', listen);
+    return commands;
+  };
+  t.deepEqual(await commandsFor(many.slice(0, 2)), ['aggregate', 'aggregate', 'find']);
+  t.deepEqual(await commandsFor(many), ['aggregate', 'aggregate', 'find']);
 });
 
 test('a search answers organizations in the order given, and ends by count or bytes', async (t) => {
