@@ -273,6 +273,17 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    rule: 'a lease id that is taken is replaced by another',
+    run: async (world) => {
+      const { registry } = world.deployment;
+      registry.taken = 1;
+      await world.untilRemembered(world.token);
+      const [refused] = registry.requested;
+      demand(registry.lastLease !== refused, 'the refused lease is acquired');
+      demand((await world.nextRenewal()).leaseId !== refused, 'the refused lease is renewed');
+    },
+  },
+  {
     rule: 'without a registry the read lease ends, and nothing is answered from memory any more',
     run: async (world) => {
       const { registry } = world.deployment;
@@ -313,6 +324,19 @@ export const cases: readonly Case[] = [
       await guard[Symbol.asyncDispose]();
       const { released, lastLease } = registry;
       demand(lastLease !== undefined && released.includes(lastLease), 'it is not released');
+    },
+  },
+  {
+    rule: 'a guard whose Acquire is not answered releases that lease too',
+    run: async ({ deployment: { registry }, guard }) => {
+      registry.answers = false;
+      await eventually(() => demand(registry.requested.length > 0, 'no lease is requested'));
+      await guard[Symbol.asyncDispose]();
+      const { released, requested } = registry;
+      demand(
+        requested.every((leaseId) => released.includes(leaseId)),
+        'it is not released',
+      );
     },
   },
 ];

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { errors } from '@silo/errors/errors.ts';
+import { toStatus } from '@silo/errors/to-status.ts';
 import { type MessageKey, messageKey } from '@silo/events/authentication.ts';
 import { haveReached, laterOf, type Positions } from '@silo/guard/core/position.ts';
 import type { LeaseNumbers } from '@silo/guard/core/settings.ts';
@@ -13,11 +15,15 @@ export type Renewal = { leaseId: string; applied: Positions; acknowledged: Posit
 
 /** Leases, requirement and keys, in memory; what came is written down. */
 export class FakeRegistry {
+  /** The ids of Acquire, whatever came of it. */
+  readonly requested: string[] = [];
   readonly acquired: string[] = [];
   readonly released: string[] = [];
   readonly renewals: Renewal[] = [];
   /** While false no call is answered. */
   answers = true;
+  /** So many ids are still refused as taken. */
+  taken = 0;
   readonly broadcastKey: MessageKey;
   readonly #numbers: LeaseNumbers;
   readonly #broadcastSecret = randomBytes(32);
@@ -49,7 +55,13 @@ export class FakeRegistry {
 
   readonly service: RegistryServiceServer = {
     acquire: ({ request: { leaseId } }, answer) => {
+      this.requested.push(leaseId);
       if (!this.answers) return;
+      if (this.taken-- > 0) {
+        const description = 'is taken';
+        answer(toStatus(errors.invalidField([{ field: 'lease_id', description }])));
+        return;
+      }
       if (!this.#secrets.has(leaseId)) this.#secrets.set(leaseId, randomBytes(32));
       this.acquired.push(leaseId);
       answer(null, { terms: toLeaseTerms(this.#numbers), keys: this.#keysOf(leaseId) });
