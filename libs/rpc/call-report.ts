@@ -12,7 +12,7 @@ export type CallReport = {
   /** Reports a call once it has its response. */
   answered(active: ActiveCall, rules: MethodRules, error: SiloError | undefined): void;
   /** Reports a call that was rejected before it was admitted, by its path and address. */
-  refused(path: string, address: string, error: SiloError): void;
+  refused(path: string, address: string, error: SiloError, keyFingerprint?: string): void;
 };
 
 /** The `method` label of such a call: its path is untrusted text. */
@@ -63,11 +63,11 @@ export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
       'call',
     );
   };
-  const refused: CallReport['refused'] = (path, address, error) => {
+  const refused: CallReport['refused'] = (path, address, error, keyFingerprint) => {
     const fields = { status: status[error.code] ?? 'UNKNOWN', reason: error.reasonName };
     measure?.(unadmittedMethod, fields.status, fields.reason, 0);
     if (!isSampled(address)) return;
-    log.info({ method: path.slice(0, pathLengthMax), ...fields, address }, 'call');
+    log.info({ method: path.slice(0, pathLengthMax), ...fields, address, keyFingerprint }, 'call');
   };
   return { answered, refused };
 }

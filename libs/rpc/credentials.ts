@@ -8,7 +8,12 @@ export function projectTokenOf(metadata: Metadata): string | undefined {
   const values = metadata.get('authorization');
   const [value] = values;
   if (values.length !== 1 || typeof value !== 'string') return undefined;
-  const [, secret = ''] = bearer.exec(value) ?? [];
+  return projectTokenOfHeader(value);
+}
+
+/** The same for the text of the header. */
+export function projectTokenOfHeader(value: string | undefined): string | undefined {
+  const [, secret = ''] = bearer.exec(value ?? '') ?? [];
   return isWellFormed(secret, secretPrefixes.projectToken) ? secret : undefined;
 }
 
@@ -23,7 +28,7 @@ export function keyHashOf(metadata: Metadata): Buffer | undefined {
 }
 
 /** The same for the text of the header. */
-function keyHashOfHeader(value: string | undefined): Buffer | undefined {
+export function keyHashOfHeader(value: string | undefined): Buffer | undefined {
   return hashOfHeader(value, [secretPrefixes.apiKey]);
 }
 

@@ -5,6 +5,7 @@ import { errors } from '@silo/errors/errors.ts';
 import { from } from '@silo/errors/from.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { toStatus } from '@silo/errors/to-status.ts';
+import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import { answerEarly } from './answered-stream.ts';
 import { type Connection, Connections } from './connections.ts';
 import { secretHashOfHeader } from './credentials.ts';
@@ -13,6 +14,7 @@ import {
   headerBytesMax,
   type PortLimits,
   publicStreamsMax,
+  publicWindowBytes,
   refusalsPerConnectionMax,
   unadmitted,
   unadmittedCaptures,
@@ -40,7 +42,12 @@ export type Arrival = {
 };
 
 /** Reports a call that is rejected before its admission. */
-export type ReportRefused = (path: string, address: string, error: SiloError) => void;
+export type ReportRefused = (
+  path: string,
+  address: string,
+  error: SiloError,
+  keyFingerprint?: string,
+) => void;
 
 type FrontOptions = {
   limits: PortLimits;
@@ -48,6 +55,12 @@ type FrontOptions = {
   requestBytesMaxOf(path: string): number;
   /** Whether the port takes captures, which are larger than other requests. */
   takesCaptures: boolean;
+  /** As `authenticateHeader`. */
+  authenticate(
+    path: string,
+    authorization: string | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean>;
   reportRefused: ReportRefused;
 };
 
@@ -75,15 +88,24 @@ export class Front implements Disposable {
   readonly #unadmittedKnown: UnadmittedCalls;
   readonly #requestBytesMaxOf: FrontOptions['requestBytesMaxOf'];
   readonly #arrivals = new WeakMap<object, Arrival>();
+  readonly #authenticate: FrontOptions['authenticate'];
   readonly #reportRefused: ReportRefused;
   readonly #reflectionSlots = new ReflectionSlots();
   readonly #turns = new PacedTurns(untrustedCallsPerTurn);
 
-  constructor({ limits, internal, requestBytesMaxOf, takesCaptures, reportRefused }: FrontOptions) {
+  constructor({
+    limits,
+    internal,
+    requestBytesMaxOf,
+    takesCaptures,
+    authenticate,
+    reportRefused,
+  }: FrontOptions) {
     const rates = internal ? undefined : new RateLimits(limits.rates);
     this.#internal = internal;
     this.#rates = rates;
     this.#requestBytesMaxOf = requestBytesMaxOf;
+    this.#authenticate = authenticate;
     this.#reportRefused = reportRefused;
     this.#connections = new Connections({
       connectionsMax: limits.connectionsMax,
@@ -140,6 +162,7 @@ export class Front implements Disposable {
       return;
     }
     const isKnown = this.#isKnown(headers);
+    if (isKnown) trust(stream, connection);
     if (!isKnown && !connection.isTrusted) {
       await this.#turns.wait();
       if (stream.closed || stream.destroyed) return;
@@ -161,8 +184,42 @@ export class Front implements Disposable {
     }
     this.#proceed(stream, connection, proceed);
     if (stream.closed || stream.destroyed) return;
-    const counted = isKnown ? this.#unadmittedKnown : this.#unadmitted;
-    counted.add(stream, connection, headers, this.#requestBytesMaxOf(headers[':path'] ?? ''));
+    const bytesMax = this.#requestBytesMaxOf(headers[':path'] ?? '');
+    if (isKnown) this.#unadmittedKnown.add(stream, connection, headers, bytesMax);
+    else {
+      this.#unadmitted.add(stream, connection, headers, bytesMax, () =>
+        this.#authenticateFirst(stream, connection, headers),
+      );
+    }
+  }
+
+  /** Reads the rest of a large request only when its key or project token is found to be live. */
+  async #authenticateFirst(
+    stream: ServerHttp2Stream,
+    connection: Connection,
+    headers: IncomingHttpHeaders,
+  ): Promise<void> {
+    const { ':path': path = '', authorization } = headers;
+    const hash = secretHashOfHeader(authorization);
+    const gone = new AbortController();
+    stream.once('close', () => gone.abort());
+    stream.pause();
+    try {
+      const work = () => this.#authenticate(path, authorization, gone.signal);
+      const isLive = await this.#rates?.authenticate(connection.network, hash, work);
+      if (isLive && hash !== undefined) this.#accept(stream, connection, hash);
+    } catch (error) {
+      const refusal = from(error, { callId: '' });
+      if (!gone.signal.aborted) this.#refuse(stream, connection, refusal, path, hash);
+    }
+    // Also what is refused: a stream that is not read does not close.
+    stream.resume();
+  }
+
+  /** The key or project token is live: trust the connection. */
+  #accept(stream: ServerHttp2Stream, connection: Connection, hash: Uint8Array): void {
+    trust(stream, connection);
+    this.#rates?.accept(hash);
   }
 
   /** Whether the call has a key or project token that was accepted recently. */
@@ -222,10 +279,7 @@ export class Front implements Disposable {
     const rates = this.#rates;
     this.#arrivals.set(stream, {
       ...{ address, network, rates },
-      accepted: (keyHash) => {
-        trust(stream, connection);
-        rates?.accept(keyHash);
-      },
+      accepted: (keyHash) => this.#accept(stream, connection, keyHash),
       admitted: () => {
         this.#unadmitted.release(stream);
         this.#unadmittedKnown.release(stream);
@@ -239,8 +293,10 @@ export class Front implements Disposable {
     connection: Connection | undefined,
     error: SiloError,
     path = '',
+    keyHash?: Uint8Array,
   ): void {
-    this.#reportRefused(path, connection?.address ?? 'unknown', error);
+    const fingerprint = keyHash && fingerprintOf(keyHash);
+    this.#reportRefused(path, connection?.address ?? 'unknown', error, fingerprint);
     if (stream.closed || stream.destroyed) return;
     if (stream.headersSent) {
       stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
@@ -256,12 +312,15 @@ export class Front implements Disposable {
   }
 }
 
-/** From its first call with a live key on, a connection may have more streams at once. */
+/** From its first call with a live key on, a connection may have more and larger streams at once. */
 function trust({ session }: ServerHttp2Stream, connection: Connection): void {
   if (connection.isTrusted) return;
   connection.isTrusted = true;
   if (session === undefined || session.closed || session.destroyed) return;
-  session.settings({ maxConcurrentStreams: publicStreamsMax });
+  session.settings({
+    maxConcurrentStreams: publicStreamsMax,
+    initialWindowSize: publicWindowBytes,
+  });
 }
 
 function isReflection(headers: IncomingHttpHeaders): boolean {

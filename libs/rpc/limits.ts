@@ -44,6 +44,10 @@ export const defaultLimits: PortLimits = {
 
 /** Concurrent streams of a trusted public connection: the default of nginx, and RFC 9113's minimum. */
 export const publicStreamsMax = 100;
+/** Flow-control window of a stream, on a trusted public connection: the default of HTTP/2. */
+export const publicWindowBytes = 65_535;
+/** The same until the connection is trusted. */
+export const untrustedWindowBytes = 16 * 1_024;
 /** Concurrent streams of a public connection until one of its calls has shown a live key. */
 export const untrustedStreamsMax = 16;
 /** TLS handshakes that begin in one turn of the event loop. */

@@ -5,6 +5,7 @@ import { systemSleep } from '@silo/runtime/clock.ts';
 import type { Metrics } from '@silo/runtime/metrics.ts';
 import type { Logger } from 'pino';
 import type { AdmissionOptions } from './admit.ts';
+import { authenticateHeader } from './authenticate-header.ts';
 import { createCallReport } from './call-report.ts';
 import { Front } from './front.ts';
 import { createHealth, type Health } from './health.ts';
@@ -18,6 +19,7 @@ import {
   publicRequestBytesMax,
   resets,
   untrustedStreamsMax,
+  untrustedWindowBytes,
 } from './limits.ts';
 import { compileRules, type MethodRules } from './method-rules.ts';
 import type { Mounted, MountedMethod } from './mount.ts';
@@ -91,6 +93,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     internal,
     takesCaptures: requestBytesMax > publicRequestBytesMax,
     requestBytesMaxOf: (path) => rules.get(path)?.requestBytesMax ?? anyoneRequestBytesMax,
+    authenticate: async (path, authorization, signal) => {
+      const ruled = rules.get(path);
+      return (
+        ruled !== undefined && (await authenticateHeader(ruled, authorization, options, signal))
+      );
+    },
     reportRefused: report.refused,
   });
   const pipeline: Pipeline = {
@@ -188,7 +196,10 @@ function http2Options(internal: boolean): SecureServerOptions {
   return {
     settings: {
       maxHeaderListSize: headerBytesMax,
-      ...(!internal && { maxConcurrentStreams: untrustedStreamsMax }),
+      ...(!internal && {
+        maxConcurrentStreams: untrustedStreamsMax,
+        initialWindowSize: untrustedWindowBytes,
+      }),
     },
     ...(!internal && { streamResetBurst: resets.burst, streamResetRate: resets.perSecond }),
   };

@@ -1,6 +1,11 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { stopUpload } from './answered-stream.ts';
-import { requestTimeoutMs, unadmitted } from './limits.ts';
+import {
+  anyoneRequestBytesMax,
+  requestTimeoutMs,
+  unadmitted,
+  untrustedWindowBytes,
+} from './limits.ts';
 
 const sweepMs = 1_000;
 /** Of a gRPC message: a flag, and the length of the message in 4 bytes. */
@@ -15,6 +20,7 @@ type Held = {
   connection: object;
   bytes: number;
   requestBytesMax: number;
+  beforeLarge: (() => void) | undefined;
   /** The first bytes of the request, until they state its length. */
   prefix: Buffer | undefined;
   /** Arrival time; infinite for an unlimited call whose request is complete. */
@@ -68,12 +74,14 @@ export class UnadmittedCalls implements Disposable {
 
   /**
    * Starts to count a call of a connection; call it when grpc-js has started to read the stream.
+   * `beforeLarge` is called when the request states a length above `anyoneRequestBytesMax`.
    */
   add(
     stream: ServerHttp2Stream,
     connection: object,
     headers: IncomingHttpHeaders,
     requestBytesMax: number,
+    beforeLarge?: () => void,
   ): void {
     const held: Held = {
       stream,
@@ -81,6 +89,7 @@ export class UnadmittedCalls implements Disposable {
       connection,
       bytes: 0,
       requestBytesMax,
+      beforeLarge,
       prefix: Buffer.alloc(0),
       startMs: performance.now(),
       buffer: undefined,
@@ -133,19 +142,28 @@ export class UnadmittedCalls implements Disposable {
       return;
     }
     held.requestBytes += length;
-    if (held.prefix !== undefined && this.#all.has(held.stream)) {
-      const prefix = Buffer.concat([held.prefix, chunk.subarray(0, prefixBytes)]);
-      held.prefix = prefix.length < prefixBytes ? prefix : undefined;
-      if (prefix.length >= prefixBytes && prefix.readUInt32BE(1) > held.requestBytesMax) {
-        this.#end(held, 'size');
-        return;
-      }
-    }
+    if (held.prefix !== undefined && this.#all.has(held.stream)) this.#readPrefix(held, chunk);
     // Slices of one buffer count once; even a slice of one byte keeps all of it alive.
     if (held.buffer === buffer || !this.#all.has(held.stream)) return;
     held.buffer = buffer;
     held.bufferBytes += buffer.byteLength;
     this.#grow(held, buffer.byteLength);
+  }
+
+  #readPrefix(held: Held, chunk: Buffer): void {
+    const prefix = Buffer.concat([held.prefix ?? chunk, chunk.subarray(0, prefixBytes)]);
+    if (prefix.length < prefixBytes) {
+      held.prefix = prefix;
+      return;
+    }
+    held.prefix = undefined;
+    const statedBytes = prefix.readUInt32BE(1);
+    if (statedBytes > held.requestBytesMax) this.#end(held, 'size');
+    else if (statedBytes > anyoneRequestBytesMax && held.beforeLarge !== undefined) {
+      // While it is not read, the stream buffers what its window allows.
+      this.#grow(held, untrustedWindowBytes);
+      if (this.#all.has(held.stream)) held.beforeLarge();
+    }
   }
 
   #complete(held: Held): void {

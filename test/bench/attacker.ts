@@ -68,11 +68,12 @@ function requestFiles(session: ClientHttp2Session): void {
 }
 
 function uploadWithoutEnd(session: ClientHttp2Session): void {
-  const sizeBytes = 4 * 2 ** 20;
-  // All but the last byte; and, where a server allows no such size, of the greatest that it does.
-  for (const declared of [sizeBytes, sizeBytes / 16]) {
-    const bytes = framed(Buffer.alloc(declared - 1), declared);
-    for (let stream = 0; stream < 10; stream++) beginCall(session, createAccountPath).write(bytes);
+  // All but the last byte: more than a server allows, and the most that a method with a key allows.
+  const upload = (path: string, sizeBytes: number, headers = {}) =>
+    beginCall(session, path, headers).write(framed(Buffer.alloc(sizeBytes - 1), sizeBytes));
+  for (let stream = 0; stream < 10; stream++) {
+    upload(createAccountPath, 4 * 2 ** 20);
+    upload(getAccountPath, 256 * 1_024, { authorization: `Bearer ${newApiKey()}` });
   }
 }
 

@@ -5,9 +5,16 @@ import {
   constants,
   createServer,
 } from 'node:http2';
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { status } from '@grpc/grpc-js';
+import { newApiKey } from '@silo/tokens/secrets.ts';
 import anyTest from 'ava';
-import { publicRequestBytesMax, requestTimeoutMs } from '../limits.ts';
+import {
+  publicRequestBytesMax,
+  publicWindowBytes,
+  requestTimeoutMs,
+  untrustedWindowBytes,
+} from '../limits.ts';
 import { UnadmittedCalls } from '../unadmitted-calls.ts';
 import {
   createAccountPath,
@@ -15,26 +22,63 @@ import {
   getAccountPath,
   reflectionPath,
   startPublic,
-  unfinished,
   watchPath,
 } from './front-support.ts';
 import { beginCall, framed, outcomeOfRaw } from './raw-client.ts';
-import { eventually, fullKey, outcomeOf } from './support.ts';
+import { accountId, eventually, fullKey, outcomeOf } from './support.ts';
 
 // The tests count the resources of one port: run one attack at a time.
 const test = anyTest.serial;
 
-test('a connection above its memory limit before admission loses the call that exceeds it', async (t) => {
+/** Held as 256 KiB from its first header on: what it may be when it is decompressed. */
+const compressed = (session: ClientHttp2Session) =>
+  beginCall(session, getAccountPath, { 'grpc-encoding': 'gzip' });
+
+/** A request that every method takes: a field that no message has, of this size. */
+function padding(sizeBytes: number): Buffer {
+  const head = new BinaryWriter().uint32((1_000 << 3) | 2).uint32(sizeBytes);
+  return Buffer.concat([head.finish(), Buffer.alloc(sizeBytes)]);
+}
+
+const largeBytes = 200_000;
+
+test('a large request with a key that is not live is refused before it is read', async (t) => {
   const { attack, accounts } = await startPublic(t);
   const session = await attack();
-  const uploads = Array.from({ length: 30 }, () => beginCall(session, getAccountPath));
-  const ended = uploads.map(async (upload) => {
+  const bytes = framed(padding(largeBytes));
+  for (const headers of [{}, { authorization: `Bearer ${newApiKey()}` }]) {
+    const upload = beginCall(session, getAccountPath, headers);
     const outcome = outcomeOfRaw(upload);
-    upload.write(unfinished(publicRequestBytesMax));
-    return await outcome;
-  });
-  t.like(await Promise.any(ended), exhausted);
+    const sentBytes = session.socket?.bytesWritten ?? 0;
+    upload.write(bytes);
+    t.is((await outcome).status, String(status.UNAUTHENTICATED));
+    t.true((session.socket?.bytesWritten ?? 0) - sentBytes < largeBytes / 2);
+  }
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
+});
+
+test('a large request with a key that has not been seen yet is read once the key is found to be live', async (t) => {
+  const { attack } = await startPublic(t);
+  const session = await attack();
+  t.is(session.remoteSettings.initialWindowSize, untrustedWindowBytes);
+  const upload = beginCall(session, getAccountPath, { authorization: `Bearer ${fullKey}` });
+  upload.end(framed(padding(largeBytes)));
+  t.is((await outcomeOfRaw(upload)).status, String(status.OK));
+  t.is(session.remoteSettings.initialWindowSize, publicWindowBytes);
+});
+
+test('a large request with a key that ended itself is read, and does not make its connection trusted', async (t) => {
+  const ended = { accountId, keyId: 'key_1', requestKey: Buffer.alloc(32) };
+  const { attack } = await startPublic(t, { findEndedKey: async () => ended });
+  const session = await attack();
+  const headers = { authorization: `Bearer ${newApiKey()}` };
+  const upload = beginCall(session, getAccountPath, headers);
+  const outcome = outcomeOfRaw(upload);
+  upload.end(framed(padding(largeBytes)));
+  await once(upload, 'finish');
+  // The method has no request_id: only a repeat is more than an invalid key.
+  t.is((await outcome).status, String(status.UNAUTHENTICATED));
+  t.is(session.remoteSettings.initialWindowSize, untrustedWindowBytes);
 });
 
 test('when all connections together exceed the memory limit, those that hold most are closed', async (t) => {
@@ -48,7 +92,7 @@ test('when all connections together exceed the memory limit, those that hold mos
   const sessions = await Promise.all(Array.from({ length: 9 }, () => attack()));
   for (const session of sessions) {
     for (let call = 0; call < 12; call++) {
-      beginCall(session, getAccountPath).write(unfinished(publicRequestBytesMax));
+      compressed(session);
     }
   }
   await eventually(() => sessions.some(({ destroyed }) => destroyed));
@@ -63,25 +107,19 @@ test('a trusted connection that holds most loses its calls, and stays open', asy
   const known = beginCall(trusted, getAccountPath, { authorization: `Bearer ${fullKey}` });
   known.end(framed(Buffer.alloc(0)));
   t.is((await outcomeOfRaw(known)).status, String(status.OK));
-  const upload = (session: ClientHttp2Session) => {
-    const call = beginCall(session, getAccountPath);
-    call.write(unfinished(publicRequestBytesMax));
-    return call;
-  };
-  const lost = Promise.race(Array.from({ length: 14 }, () => outcomeOfRaw(upload(trusted))));
+  const lost = Promise.race(Array.from({ length: 14 }, () => outcomeOfRaw(compressed(trusted))));
   const others = await Promise.all(Array.from({ length: 5 }, () => attack()));
-  for (const session of others) for (let call = 0; call < 8; call++) upload(session);
+  for (const session of others) for (let call = 0; call < 8; call++) compressed(session);
   t.like(await lost, exhausted);
   t.false(trusted.destroyed);
 });
 
-test('a request that may become large when it is decompressed counts as large', async (t) => {
-  const { attack } = await startPublic(t);
+test('a request that may become large when it is decompressed counts as large: its connection loses the call that exceeds its limit', async (t) => {
+  const { attack, accounts } = await startPublic(t);
   const session = await attack();
-  const ended = Array.from({ length: 20 }, () =>
-    outcomeOfRaw(beginCall(session, getAccountPath, { 'grpc-encoding': 'gzip' })),
-  );
+  const ended = Array.from({ length: 20 }, () => outcomeOfRaw(compressed(session)));
   t.like(await Promise.any(ended), exhausted);
+  t.is(await outcomeOf(accounts.getAccount({})), 'OK');
 });
 
 test('a call that is not admitted in time is rejected, also if its response is not read; Watch has no limit', async (t) => {

@@ -6,7 +6,7 @@ import type { ExecutionContext } from 'ava';
 import { connect } from '../client.ts';
 import { defaultLimits, type PortLimits } from '../limits.ts';
 import type { ServerOptions } from '../server.ts';
-import { connectRaw, framed } from './raw-client.ts';
+import { connectRaw } from './raw-client.ts';
 import { accountService, channelTo, fullKey, makeAuthority, serve } from './support.ts';
 
 export const createAccountPath = '/silo.org.v1.AccountService/CreateAccount';
@@ -52,6 +52,3 @@ export async function startPublic(
   };
   return { server, tls, accounts, attack, tcp };
 }
-
-/** A message of this size without its last byte. */
-export const unfinished = (sizeBytes: number) => framed(Buffer.alloc(sizeBytes - 1), sizeBytes);
