@@ -15,7 +15,11 @@ const ended: Period = {
   end: { atMs: 100, why: 'returned' },
 };
 
-function asked(startMs: number, endMs: number, more: Partial<Verification> = {}): Verification {
+function verification(
+  startMs: number,
+  endMs: number,
+  more: Partial<Verification> = {},
+): Verification {
   return { questionId: 1, startMs, endMs, verdict: 'accepted', isFromMemory: true, ...more };
 }
 
@@ -26,14 +30,17 @@ function check(periods: Period[], verifications: Verification[]) {
 }
 
 test('an acceptance that started before the RPC returned is allowed, however long it took', (t) => {
-  const { violations, accepted, proved } = check([ended], [asked(99, 500), asked(100, 101)]);
+  const { violations, accepted, proved } = check(
+    [ended],
+    [verification(99, 500), verification(100, 101)],
+  );
   t.deepEqual(violations, []);
   t.is(accepted, 2);
   t.is(proved, 0);
 });
 
 test('an acceptance that started after the RPC returned is found, and reported with guard and delay', (t) => {
-  const { violations } = check([ended], [asked(50, 50), asked(100.001, 100.002)]);
+  const { violations } = check([ended], [verification(50, 50), verification(100.001, 100.002)]);
   t.deepEqual(violations, [
     'guard-1 accepts from memory question 1 (a token, RegenerateProjectToken) 0.001 ms after its RPC had returned',
   ]);
@@ -41,19 +48,25 @@ test('an acceptance that started after the RPC returned is found, and reported w
 
 test('an acceptance after a dead RPC is found once a renewal and a lease have gone by', (t) => {
   const bounded: Period = { ...ended, end: { atMs: 100, why: 'bounded' } };
-  const { violations } = check([bounded], [asked(120, 121, { isFromMemory: false })]);
-  t.regex(violations.join(), /after asking .* 20\.000 ms after its bound had passed/);
+  const { violations } = check([bounded], [verification(120, 121, { isFromMemory: false })]);
+  t.regex(violations.join(), /after a fetch .* 20\.000 ms after its bound had passed/);
 });
 
 test('an acceptance of what was never given, or not yet, is found', (t) => {
-  const { violations } = check([ended], [asked(1, 9), asked(50, 60, { questionId: 2 })]);
+  const { violations } = check(
+    [ended],
+    [verification(1, 9), verification(50, 60, { questionId: 2 })],
+  );
   t.is(violations.length, 2);
 });
 
 test('refusals and failures are allowed at any time', (t) => {
   const { violations, unavailable } = check(
     [ended],
-    [asked(200, 201, { verdict: 'refused' }), asked(200, 201, { verdict: 'unavailable' })],
+    [
+      verification(200, 201, { verdict: 'refused' }),
+      verification(200, 201, { verdict: 'unavailable' }),
+    ],
   );
   t.deepEqual(violations, []);
   t.is(unavailable, 1);
@@ -61,24 +74,24 @@ test('refusals and failures are allowed at any time', (t) => {
 
 test('what was given again may be accepted again, from when its RPC was sent, and not in between', (t) => {
   const again: Period = { ...ended, fromMs: 300, end: undefined };
-  t.deepEqual(check([ended, again], [asked(90, 90), asked(299, 300)]).violations, []);
-  t.is(check([ended, again], [asked(200, 299)]).violations.length, 1);
+  t.deepEqual(check([ended, again], [verification(90, 90), verification(299, 300)]).violations, []);
+  t.is(check([ended, again], [verification(200, 299)]).violations.length, 1);
 });
 
 test('what was not taken away for sure may be accepted for ever', (t) => {
-  t.deepEqual(check([{ ...ended, end: undefined }], [asked(1e9, 1e9)]).violations, []);
+  t.deepEqual(check([{ ...ended, end: undefined }], [verification(1e9, 1e9)]).violations, []);
 });
 
 test('a period is proved by an acceptance before its end and a question after it', (t) => {
-  const after = asked(102.5, 103, { verdict: 'refused' });
-  const report = check([ended, { ...ended, questionId: 2 }], [asked(50, 51), after]);
+  const after = verification(102.5, 103, { verdict: 'refused' });
+  const report = check([ended, { ...ended, questionId: 2 }], [verification(50, 51), after]);
   t.is(report.ended, 2);
   t.is(report.proved, 1);
-  t.deepEqual(report.nextAskedMs, { median: 2.5, max: 2.5 });
+  t.deepEqual(report.nextCheckMs, { median: 2.5, max: 2.5 });
 });
 
 test('of many violations some are reported and all are counted', (t) => {
-  const many = Array.from({ length: 100 }, () => asked(200, 200));
+  const many = Array.from({ length: 100 }, () => verification(200, 200));
   const { violations, violationsUnreported } = check([ended], many);
   t.is(violations.length + violationsUnreported, 100);
 });
@@ -136,7 +149,7 @@ test('a written history is read as it was, but for a record that death cut short
   const file = join(directory, 'guard-1');
   const verdicts = ['refused', 'accepted', 'unavailable'] as const;
   const written = Array.from({ length: 20_000 }, (_, index) =>
-    asked(123_456_789.123_456 + index, 123_456_790 + index, {
+    verification(123_456_789.123_456 + index, 123_456_790 + index, {
       questionId: index,
       verdict: verdicts[index % 3] ?? 'refused',
       isFromMemory: index % 2 === 0,

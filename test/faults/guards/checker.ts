@@ -52,7 +52,7 @@ export type Report = {
   /** What an RPC took beyond a lease, in yardsticks, at most. */
   yardsticksMax: number;
   /** Between an RPC's return and the next verification by anyone: median and worst, ms. */
-  nextAskedMs: { median: number; max: number };
+  nextCheckMs: { median: number; max: number };
 };
 
 const reportedMax = 20;
@@ -120,8 +120,8 @@ export class Checker {
 
   report(): Report {
     const ended = [...this.#periods.values()].flat().filter(({ period }) => period.end);
-    const isAsked = ({ nextMs }: Checked) => Number.isFinite(nextMs);
-    const waits = ended.filter(isAsked).map(({ nextMs }) => nextMs);
+    const isChecked = ({ nextMs }: Checked) => Number.isFinite(nextMs);
+    const waits = ended.filter(isChecked).map(({ nextMs }) => nextMs);
     waits.sort((a, b) => a - b);
     const tookMs = this.#tookMs.toSorted((a, b) => a - b);
     return {
@@ -129,10 +129,10 @@ export class Checker {
       violationsUnreported: this.#unreported,
       ...this.#counts,
       ended: ended.length,
-      proved: ended.filter((entry) => entry.wasAccepted && isAsked(entry)).length,
+      proved: ended.filter((entry) => entry.wasAccepted && isChecked(entry)).length,
       tookMs: { median: at(tookMs, 0.5), p99: at(tookMs, 0.99), max: tookMs.at(-1) ?? 0 },
       yardsticksMax: this.#yardsticksMax,
-      nextAskedMs: { median: at(waits, 0.5), max: waits.at(-1) ?? 0 },
+      nextCheckMs: { median: at(waits, 0.5), max: waits.at(-1) ?? 0 },
     };
   }
 
@@ -158,7 +158,7 @@ export class Checker {
     if (verdict !== 'accepted') return;
     this.#counts.accepted++;
     if (isHeld) return;
-    const where = isFromMemory ? 'from memory' : 'after asking';
+    const where = isFromMemory ? 'from memory' : 'after a fetch';
     this.#violation(`${guard} accepts ${where} ${describe(questionId, last?.period, startMs)}`);
   }
 

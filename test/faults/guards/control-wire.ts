@@ -4,13 +4,13 @@ import type { Question } from './question.ts';
 
 /** Messages to a guard process. */
 export type ToGuard =
-  | { kind: 'ask'; questions: Question[] }
-  /** Asks about this at once, though it was refused just now. */
-  | { kind: 'askAgain'; id: number }
+  | { kind: 'check'; questions: Question[] }
+  /** Checks this at once, though it was refused just now. */
+  | { kind: 'recheck'; id: number }
   | { kind: 'retire'; ids: number[] }
   /** From now on the history is written into this file. */
   | { kind: 'turnPage'; file: string }
-  /** Demands a `report` once every question has been asked again after this. */
+  /** Demands a `report` once every question has been checked again after this. */
   | { kind: 'report'; number: number };
 
 /** Messages from a guard process. */

@@ -9,7 +9,7 @@ import { Guard } from './guard.ts';
 import type { Question } from './question.ts';
 
 /** Number of guards that check each access: every guard fetches the facts from their owners. */
-export const askedMax = 4;
+export const checkingMax = 4;
 
 /** The guard processes of one test. */
 export class Fleet implements AsyncDisposable {
@@ -18,7 +18,7 @@ export class Fleet implements AsyncDisposable {
   readonly #questions = new Map<number, Question>();
   readonly #sockets = new Map<string, Socket>();
   readonly #acceptedBy = new Map<number, Set<string>>();
-  #questionsAsked = 0;
+  #questionCount = 0;
   readonly #reports = new Map<string, Extract<FromGuard, { kind: 'report' }>>();
   #lastReport = 0;
 
@@ -67,27 +67,28 @@ export class Fleet implements AsyncDisposable {
 
   /** A number for a question, never given before. */
   newQuestionId(): number {
-    return ++this.#questionsAsked;
+    return ++this.#questionCount;
   }
 
   /** From now on some guards check this, others for each question. */
-  ask(question: Question): void {
+  check(question: Question): void {
     this.#questions.set(question.id, question);
     this.#acceptedBy.set(question.id, new Set());
     for (const { name } of this.guards) {
-      if (this.isAsked(name, question.id)) this.#send(name, { kind: 'ask', questions: [question] });
+      if (this.isChecking(name, question.id))
+        this.#send(name, { kind: 'check', questions: [question] });
     }
   }
 
   /** Whether this guard checks this whenever it runs. */
-  isAsked(name: string, id: number): boolean {
+  isChecking(name: string, id: number): boolean {
     const index = this.guards.findIndex((guard) => guard.name === name);
-    return (index + 7 * id) % this.guards.length < askedMax;
+    return (index + 7 * id) % this.guards.length < checkingMax;
   }
 
   /** Guards that have rejected it already check it again at once. */
-  askAgain(id: number): void {
-    this.#sendAll({ kind: 'askAgain', id });
+  recheck(id: number): void {
+    this.#sendAll({ kind: 'recheck', id });
   }
 
   retire(ids: number[]): void {
@@ -107,7 +108,7 @@ export class Fleet implements AsyncDisposable {
     return this.#acceptedBy.get(id)?.size ?? 0;
   }
 
-  /** Has every guard asked everything again, and answers what each accepts from memory. */
+  /** Makes every guard check everything again, and returns what each accepts from memory. */
   async reports(): Promise<{ name: string; fromMemory: number[] }[]> {
     const number = ++this.#lastReport;
     this.#sendAll({ kind: 'report', number });
@@ -152,8 +153,8 @@ export class Fleet implements AsyncDisposable {
           name = message.name;
           this.#sockets.set(name, socket);
           this.#send(name, {
-            kind: 'ask',
-            questions: [...this.#questions.values()].filter(({ id }) => this.isAsked(name, id)),
+            kind: 'check',
+            questions: [...this.#questions.values()].filter(({ id }) => this.isChecking(name, id)),
           });
           this.#send(name, { kind: 'report', number: this.#lastReport });
           break;

@@ -1,5 +1,5 @@
 /**
- * A process that embeds a guard, as another product would: asks it about every access on its list
+ * A process that embeds a guard, as another product would: checks every access on its list
  * again and again, and writes down each verification before it goes on.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
@@ -16,7 +16,7 @@ import { isAccepted, type Question } from './question.ts';
 
 /** Between two passes over all questions. */
 const paceMs = 50;
-/** So many questions are the owners asked at a time. */
+/** So many checks wait for the owners at a time. */
 const waitingMax = 4;
 /** An owner has so long to answer, and up to `patienceMs` more. */
 const deadlineMs = 2_000;
@@ -54,7 +54,7 @@ process.once('SIGTERM', () => stop.abort());
 await using guard = embedGuard();
 const control = connect(environment('GUARD_CONTROL'));
 void receive<ToGuard>(control, handle).finally(() => stop.abort());
-flushCompileCache(); // for those who start after this one: it would be written at its end
+flushCompileCache(); // for processes that start after this one: it would be written at its end
 sendReply({ kind: 'hello', name });
 while (!stop.signal.aborted) {
   pass();
@@ -87,16 +87,16 @@ function embedGuard(): Guard {
 
 function handle(message: ToGuard): void {
   switch (message.kind) {
-    case 'ask':
+    case 'check':
       for (const question of message.questions) {
-        const asked = questions.get(question.id) ?? { question, isWaiting: false };
+        const open = questions.get(question.id) ?? { question, isWaiting: false };
         const fresh = { dueMs: 0, refusedAgainMs, wasAccepted: false };
-        questions.set(question.id, Object.assign(asked, fresh));
+        questions.set(question.id, Object.assign(open, fresh));
       }
       break;
-    case 'askAgain': {
-      const asked = questions.get(message.id);
-      if (asked !== undefined) asked.dueMs = 0;
+    case 'recheck': {
+      const open = questions.get(message.id);
+      if (open !== undefined) open.dueMs = 0;
       break;
     }
     case 'retire':
@@ -110,7 +110,7 @@ function handle(message: ToGuard): void {
       break;
     case 'report': {
       const pending = new Set(questions.keys());
-      for (const asked of questions.values()) asked.dueMs = 0;
+      for (const open of questions.values()) open.dueMs = 0;
       demands.add({ number: message.number, fromMs: machineMs(), pending, fromMemory: [] });
       break;
     }
@@ -121,17 +121,17 @@ function sendReply(message: FromGuard): void {
   send(control, message);
 }
 
-/** Asks about all that is due, in one turn; what memory does not answer is waited for beside it. */
+/** Checks all that is due, in one turn; what memory does not answer is awaited beside it. */
 function pass(): void {
   if (nextPage !== undefined) turnPage(nextPage);
   const signal = patience();
-  for (const asked of [...questions.values()]) {
+  for (const open of [...questions.values()]) {
     if (waiting >= waitingMax || nextPage !== undefined) break;
     const startMs = machineMs();
-    if (asked.isWaiting || asked.dueMs > startMs) continue;
-    const answer = isAccepted(guard, asked.question, signal);
-    if (typeof answer === 'boolean') note(asked, startMs, answer ? 'accepted' : 'refused', true);
-    else void ask(asked, startMs, answer);
+    if (open.isWaiting || open.dueMs > startMs) continue;
+    const answer = isAccepted(guard, open.question, signal);
+    if (typeof answer === 'boolean') note(open, startMs, answer ? 'accepted' : 'refused', true);
+    else void awaitAnswer(open, startMs, answer);
   }
   keep();
   for (const demand of demands) {
@@ -156,23 +156,27 @@ function patience(): AbortSignal {
   return patient.signal;
 }
 
-async function ask(asked: OpenQuestion, startMs: number, answer: Promise<boolean>): Promise<void> {
+async function awaitAnswer(
+  open: OpenQuestion,
+  startMs: number,
+  answer: Promise<boolean>,
+): Promise<void> {
   waiting++;
-  asked.isWaiting = true;
+  open.isWaiting = true;
   // To the end of the list, so that all come to their turn.
-  if (questions.delete(asked.question.id)) questions.set(asked.question.id, asked);
+  if (questions.delete(open.question.id)) questions.set(open.question.id, open);
   const verdict = await answer.then(
     (isGood) => (isGood ? 'accepted' : 'refused'),
     () => 'unavailable' as const,
   );
   waiting--;
-  asked.isWaiting = false;
-  note(asked, startMs, verdict, false);
+  open.isWaiting = false;
+  note(open, startMs, verdict, false);
   keep();
 }
 
-function note(asked: OpenQuestion, startMs: number, verdict: Verdict, isFromMemory: boolean): void {
-  const { id } = asked.question;
+function note(open: OpenQuestion, startMs: number, verdict: Verdict, isFromMemory: boolean): void {
+  const { id } = open.question;
   const endMs = machineMs();
   buffer.add(id, startMs, endMs, verdict, isFromMemory);
   for (const { fromMs, pending, fromMemory } of demands) {
@@ -181,12 +185,12 @@ function note(asked: OpenQuestion, startMs: number, verdict: Verdict, isFromMemo
   }
   const isDemanded = [...demands].some(({ pending }) => pending.has(id));
   if (verdict === 'accepted') {
-    asked.refusedAgainMs = refusedAgainMs;
-    if (!asked.wasAccepted) sendReply({ kind: 'accepted', id });
-    asked.wasAccepted = true;
+    open.refusedAgainMs = refusedAgainMs;
+    if (!open.wasAccepted) sendReply({ kind: 'accepted', id });
+    open.wasAccepted = true;
   } else if (!isFromMemory && !isDemanded) {
-    asked.dueMs = endMs + asked.refusedAgainMs;
-    asked.refusedAgainMs *= refusedAgainFactor;
+    open.dueMs = endMs + open.refusedAgainMs;
+    open.refusedAgainMs *= refusedAgainFactor;
   }
 }
 

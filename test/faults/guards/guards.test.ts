@@ -10,7 +10,7 @@ import { machineMs } from '../../harness/machine-clock.ts';
 import { millisecondsOf } from '../../harness/yardstick.ts';
 import { holdCommand, releaseAll } from '../fail-points.ts';
 import { type Cluster, startCluster } from './cluster.ts';
-import { askedMax, Fleet } from './fleet.ts';
+import { checkingMax, Fleet } from './fleet.ts';
 import { startForger } from './forger.ts';
 import { revokingRpcs } from './kinds.ts';
 import { Ledger } from './ledger.ts';
@@ -119,9 +119,9 @@ test.serial(
       fromMs,
     );
     await eventually(() => {
-      if (fleet.acceptedBy(held) < askedMax) throw new Error('not all accept it yet');
+      if (fleet.acceptedBy(held) < checkingMax) throw new Error('not all accept it yet');
     });
-    const deaf = fleet.guards.find(({ name }) => fleet.isAsked(name, held));
+    const deaf = fleet.guards.find(({ name }) => fleet.isChecking(name, held));
     const [org] = cluster.services.org;
     if (deaf === undefined) return t.fail('nobody to strike');
     deaf.disturb(['nats'], { kind: 'cut' });

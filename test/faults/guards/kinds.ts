@@ -1,5 +1,5 @@
 /**
- * Every kind of revocation of invariant 4, each as somebody who does nothing else: gives an access,
+ * Every kind of revocation of invariant 4, each as a worker that does nothing else: gives an access,
  * takes it away, and so on. Each step of a generator is one revocation that returned OK.
  */
 import * as keys from './take-keys.ts';

@@ -2,10 +2,10 @@ import type { Yardstick } from '../../harness/yardstick.ts';
 import type { Attempt, Period } from './checker.ts';
 import type { Fleet } from './fleet.ts';
 import type { Trouble } from './nemesis.ts';
-import type { AskedAccess, Question } from './question.ts';
+import type { CheckedAccess, Question } from './question.ts';
 
 /** Number of revoked accesses that are still checked, also by guards that wake up late. */
-const endedAskedMax = 60;
+const endedCheckedMax = 60;
 
 /** What was given and taken, when, and what every attempt at it said. */
 export class Ledger {
@@ -19,7 +19,7 @@ export class Ledger {
   readonly #yardstick: Yardstick;
   readonly #questions = new Map<number, Question>();
   readonly #open = new Map<number, Period>();
-  #endedAsked: number[] = [];
+  #endedChecked: number[] = [];
   readonly #waiting = new Set<{ attempts: number; resolve: () => void }>();
 
   constructor(fleet: Fleet, yardstick: Yardstick) {
@@ -28,8 +28,8 @@ export class Ledger {
   }
 
   /** An access that is granted from then on, at the earliest; every guard checks it. */
-  give(what: string, asked: AskedAccess, fromMs: number): number {
-    const question = { ...asked, id: this.#fleet.newQuestionId() };
+  give(what: string, access: CheckedAccess, fromMs: number): number {
+    const question = { ...access, id: this.#fleet.newQuestionId() };
     this.#questions.set(question.id, question);
     this.#begin(question, what, fromMs);
     return question.id;
@@ -52,9 +52,9 @@ export class Ledger {
     if (period === undefined) throw new RangeError(`question ${id} has never been given`);
     if (period.end !== undefined && period.end.atMs <= atMs) return;
     period.end = { atMs, why };
-    if (!this.#endedAsked.includes(id)) this.#endedAsked.push(id);
-    const over = this.#endedAsked.length - endedAskedMax;
-    if (over > 0) this.#fleet.retire(this.#endedAsked.splice(0, over));
+    if (!this.#endedChecked.includes(id)) this.#endedChecked.push(id);
+    const over = this.#endedChecked.length - endedCheckedMax;
+    if (over > 0) this.#fleet.retire(this.#endedChecked.splice(0, over));
   }
 
   /** What is given, and not taken. */
@@ -64,12 +64,12 @@ export class Ledger {
 
   /** Removed accesses are no longer checked. */
   retireEnded(): void {
-    this.#fleet.retire(this.#endedAsked.splice(0));
+    this.#fleet.retire(this.#endedChecked.splice(0));
   }
 
   /** Now that it is gone for sure. */
-  askAgain(ids: readonly number[]): void {
-    for (const id of ids) this.#fleet.askAgain(id);
+  recheck(ids: readonly number[]): void {
+    for (const id of ids) this.#fleet.recheck(id);
   }
 
   attempted(attempt: Omit<Attempt, 'yardstickMs'>): void {
@@ -109,8 +109,8 @@ export class Ledger {
     const period: Period = { questionId: question.id, what, fromMs, end: undefined };
     this.periods.push(period);
     this.#open.set(question.id, period);
-    this.#endedAsked = this.#endedAsked.filter((id) => id !== question.id);
-    this.#fleet.ask(question);
+    this.#endedChecked = this.#endedChecked.filter((id) => id !== question.id);
+    this.#fleet.check(question);
   }
 }
 

@@ -55,20 +55,20 @@ export class Oracle implements Disposable {
   async #acceptsAny(questions: Question[]): Promise<boolean> {
     return await eventually(async () => {
       const signal = AbortSignal.timeout(deadlineMs);
-      const asked = questions.map(async (question) =>
-        accepts(question, await this.#ask(question, signal)),
+      const accepted = questions.map(async (question) =>
+        accepts(question, await this.#check(question, signal)),
       );
-      return (await Promise.all(asked)).includes(true);
+      return (await Promise.all(accepted)).includes(true);
     });
   }
 
   /** The answer by the rule that guards go by, from facts that are read now. */
-  async #ask(question: Question, signal: AbortSignal): Promise<TokenAnswer | Answer> {
-    const asked = askedOf(question);
+  async #check(question: Question, signal: AbortSignal): Promise<TokenAnswer | Answer> {
+    const check = checkOf(question);
     const found = new Map<string, Known<unknown>>();
     for (;;) {
       const recall = (kind: FactKind, id: string) => found.get(`${kind} ${id}`);
-      const verdict = decide(asked, recall as Recall, new Date());
+      const verdict = decide(check, recall as Recall, new Date());
       if ('answer' in verdict) return verdict.answer;
       for (const ref of verdict.missing) {
         const value = await fetchFact(this.#factReader, ref, signal);
@@ -102,7 +102,7 @@ export class Oracle implements Disposable {
   }
 }
 
-function askedOf(question: Question): AccessCheck {
+function checkOf(question: Question): AccessCheck {
   if (question.kind === 'token') {
     const { token } = question;
     return { kind: 'token', token, fingerprint: fingerprintOf(token) };

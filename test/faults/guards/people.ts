@@ -2,7 +2,7 @@ import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { type Person, patience, type Worker } from './worker.ts';
 
-/** Two people, of whom the second is made a member of the first one's organization. */
+/** Two accounts, the second a member of the organization of the first. */
 export async function twoPeople(worker: Worker, level: Level) {
   const [boss, other] = [await worker.signUp('Boss'), await worker.signUp('Other')];
   const { organizationId } = boss;

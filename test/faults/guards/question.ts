@@ -3,7 +3,7 @@ import type { Guard, Need } from '@silo/guard/create-guard.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 
 /** One access: the check, and the decision that accepts it. */
-export type AskedAccess =
+export type CheckedAccess =
   /** This token writes into a project of this organization. */
   | { kind: 'token'; token: string; organizationId: string }
   /** This key may do that there. */
@@ -19,26 +19,26 @@ export type AskedAccess =
     };
 
 /** A numbered access, which all guards check. */
-export type Question = AskedAccess & { id: number };
+export type Question = CheckedAccess & { id: number };
 
-/** Asks a guard whether the access is accepted; it answers in the same turn where it can. */
+/** Checks whether a guard accepts the access; it answers in the same turn where it can. */
 export function isAccepted(
   guard: Guard,
-  asked: AskedAccess,
+  access: CheckedAccess,
   signal: AbortSignal,
 ): boolean | Promise<boolean> {
   const answer =
-    asked.kind === 'token'
-      ? guard.verifyToken(asked.token, signal)
-      : guard.authorize(asked.key, needOf(asked), signal);
+    access.kind === 'token'
+      ? guard.verifyToken(access.token, signal)
+      : guard.authorize(access.key, needOf(access), signal);
   return answer instanceof Promise
-    ? answer.then((late) => accepts(asked, late))
-    : accepts(asked, answer);
+    ? answer.then((late) => accepts(access, late))
+    : accepts(access, answer);
 }
 
 /** What a key is needed for. */
-export function needOf(asked: Extract<AskedAccess, { kind: 'key' }>): Need {
-  const { scope, organizationId, projectId, level } = asked;
+export function needOf(access: Extract<CheckedAccess, { kind: 'key' }>): Need {
+  const { scope, organizationId, projectId, level } = access;
   return {
     scope,
     ...(organizationId !== undefined && { organizationId }),
@@ -48,12 +48,12 @@ export function needOf(asked: Extract<AskedAccess, { kind: 'key' }>): Need {
 }
 
 /** Whether an answer accepts the access. */
-export function accepts(asked: AskedAccess, answer: TokenAnswer | Answer): boolean {
+export function accepts(access: CheckedAccess, answer: TokenAnswer | Answer): boolean {
   if (!answer.allowed) return false;
   if ('projectId' in answer) {
-    return asked.kind === 'token' && answer.organizationId === asked.organizationId;
+    return access.kind === 'token' && answer.organizationId === access.organizationId;
   }
-  if (asked.kind === 'key' && asked.membersMayCreate) {
+  if (access.kind === 'key' && access.membersMayCreate) {
     return answer.facts.organization?.fact.membersMayCreateProjects === true;
   }
   return true;

@@ -92,7 +92,7 @@ export function summarize({
   attempts,
   healedMs,
 }: Outcome): string[] {
-  const { verifications, accepted, fromMemory, unavailable, ended, proved, nextAskedMs } = report;
+  const { verifications, accepted, fromMemory, unavailable, ended, proved, nextCheckMs } = report;
   const [median, p99, max] = Object.values(report.tookMs).map((ms) => ms.toFixed(0));
   const share = ((100 * fromMemory) / Math.max(1, verifications)).toFixed(2);
   const { unconfirmed, excused, yardsticksMax } = report;
@@ -101,7 +101,7 @@ export function summarize({
     `${attempts} RPCs ended under ${strikes} strikes: ${unconfirmed} unconfirmed, ${excused} of struck servers; ${bounded} died and were bounded`,
     `what was held to its time took ${median} ms (median), ${p99} (99 %), ${max} at most: a lease and ${yardsticksMax.toFixed(1)} yardsticks`,
     `${verifications} verifications, ${share} % from memory: ${accepted} accepted, ${unavailable} without an answer`,
-    `${proved} of ${ended} ends were seen on both sides; asked again after ${nextAskedMs.median.toFixed(1)} ms (median)`,
+    `${proved} of ${ended} ends were seen on both sides; checked again after ${nextCheckMs.median.toFixed(1)} ms (median)`,
     `from memory again ${healedMs.toFixed(0)} ms after the last fault`,
   ];
 }
@@ -111,7 +111,7 @@ async function untilFromMemory(fleet: Fleet, ids: readonly number[]): Promise<nu
   const startedMs = performance.now();
   await eventually(async () => {
     for (const { name, fromMemory } of await fleet.reports()) {
-      const missing = ids.filter((id) => fleet.isAsked(name, id) && !fromMemory.includes(id));
+      const missing = ids.filter((id) => fleet.isChecking(name, id) && !fromMemory.includes(id));
       if (missing.length > 0) throw new Error(`${name} does not accept ${missing} from memory`);
     }
   });

@@ -6,8 +6,8 @@ import { patience, type Worker } from './worker.ts';
 export async function* removeMember(worker: Worker): AsyncGenerator<void> {
   const what = 'a member, RemoveMember';
   const { boss, other, organizationId, join } = await twoPeople(worker, Level.LEVEL_MEMBER);
-  const asked = readsProject(other.apiKey, boss.projectId);
-  const held = worker.give(what, asked, await join());
+  const access = readsProject(other.apiKey, boss.projectId);
+  const held = worker.give(what, access, await join());
   for (;;) {
     await worker.take('RemoveMember', [held], boss.apiKey, (api, requestId) =>
       api.organizations.removeMember(
@@ -23,8 +23,8 @@ export async function* removeMember(worker: Worker): AsyncGenerator<void> {
 export async function* leaveOrganization(worker: Worker): AsyncGenerator<void> {
   const what = 'a member, LeaveOrganization';
   const { boss, other, organizationId, join } = await twoPeople(worker, Level.LEVEL_ADMIN);
-  const asked = readsProject(other.apiKey, boss.projectId);
-  const held = worker.give(what, asked, await join());
+  const access = readsProject(other.apiKey, boss.projectId);
+  const held = worker.give(what, access, await join());
   for (;;) {
     await worker.take('LeaveOrganization', [held], other.apiKey, (api, requestId) =>
       api.organizations.leaveOrganization({ organizationId, requestId }, patience),
@@ -37,7 +37,7 @@ export async function* leaveOrganization(worker: Worker): AsyncGenerator<void> {
 export async function* updateMember(worker: Worker): AsyncGenerator<void> {
   const what = 'an admin, UpdateMember';
   const { boss, other, organizationId, join } = await twoPeople(worker, Level.LEVEL_ADMIN);
-  const asked = {
+  const access = {
     ...({ kind: 'key', key: other.apiKey } as const),
     ...{ scope: 'organization:write', organizationId, level: Level.LEVEL_ADMIN },
   };
@@ -50,7 +50,7 @@ export async function* updateMember(worker: Worker): AsyncGenerator<void> {
       { member: { ...member, level }, updateMask: undefined, requestId },
       patience,
     );
-  const held = worker.give(what, asked, await join());
+  const held = worker.give(what, access, await join());
   for (;;) {
     await worker.take('UpdateMember', [held], boss.apiKey, update(Level.LEVEL_MEMBER));
     yield;
@@ -62,7 +62,7 @@ export async function* updateMember(worker: Worker): AsyncGenerator<void> {
 export async function* updateOrganization(worker: Worker): AsyncGenerator<void> {
   const what = 'leave to create projects, UpdateOrganization';
   const { other, boss, organizationId, join } = await twoPeople(worker, Level.LEVEL_MEMBER);
-  const asked = {
+  const access = {
     ...({ kind: 'key', key: other.apiKey } as const),
     ...{ scope: 'project:write', organizationId, membersMayCreate: true },
   };
@@ -83,7 +83,7 @@ export async function* updateOrganization(worker: Worker): AsyncGenerator<void> 
       },
       patience,
     );
-  const held = worker.give(what, asked, await join());
+  const held = worker.give(what, access, await join());
   for (;;) {
     await worker.take('UpdateOrganization', [held], boss.apiKey, update(false));
     yield;

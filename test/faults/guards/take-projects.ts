@@ -3,7 +3,7 @@ import type { PublicApi } from '../../harness/clients.ts';
 import { readsProject, twoPeople, upgrade } from './people.ts';
 import { type Person, patience, type Worker } from './worker.ts';
 
-/** To and fro between two organizations, each with a member who is none of the other. */
+/** To and fro between two organizations, each with a member that is none of the other. */
 export async function* moveProject(worker: Worker): AsyncGenerator<void> {
   const what = 'a project, MoveProject';
   const { boss, other, organizationId, join } = await twoPeople(worker, Level.LEVEL_MEMBER);
@@ -100,11 +100,11 @@ export async function* deleteOrganization(worker: Worker): AsyncGenerator<void> 
     const organizationId = organization?.id ?? '';
     const token = { kind: 'token', token: projectToken, organizationId } as const;
     const project = worker.give('a project, DeleteProject', token, created.sentMs);
-    const asked = {
+    const access = {
       ...({ kind: 'key', key: person.apiKey } as const),
       ...{ scope: 'organization:read', organizationId },
     };
-    const held = worker.give('an organization, DeleteOrganization', asked, created.sentMs);
+    const held = worker.give('an organization, DeleteOrganization', access, created.sentMs);
     await takeProject(worker, person, projectId, [project]);
     yield;
     await worker.take('DeleteOrganization', [held], person.apiKey, (api, requestId) =>

@@ -9,7 +9,7 @@ import { machineMs } from '../../harness/machine-clock.ts';
 import type { SeededRandom } from '../../simulation/random.ts';
 import type { Ledger } from './ledger.ts';
 import type { Oracle } from './oracle.ts';
-import type { AskedAccess } from './question.ts';
+import type { CheckedAccess } from './question.ts';
 
 /** How long one request is repeated; past it the test has failed. */
 const repeatedWithinMs = 600_000;
@@ -19,7 +19,7 @@ const acceptedWithinMs = 30_000;
 const abandonedShare = 0.25;
 const attemptDeadlineMs = 30_000;
 
-/** Somebody who signed up. */
+/** A new account. */
 export type Person = {
   accountId: string;
   email: string;
@@ -43,7 +43,7 @@ export type Storm = {
 /** Calls the API as a client would: repeats what did not succeed, under the same request id. */
 export type Call<Answer> = (api: PublicApi, requestId: string) => Promise<Answer>;
 
-/** Somebody who gives and takes access, one thing after another, with people of its own. */
+/** A worker that gives and takes access, one after another, with accounts of its own. */
 export class Worker {
   readonly #storm: Storm;
   readonly #random: SeededRandom;
@@ -84,8 +84,8 @@ export class Worker {
     }
   }
 
-  give(what: string, asked: AskedAccess, fromMs: number): number {
-    return this.#storm.ledger.give(what, asked, fromMs);
+  give(what: string, access: CheckedAccess, fromMs: number): number {
+    return this.#storm.ledger.give(what, access, fromMs);
   }
 
   giveAgain(id: number, what: string, fromMs: number): void {
@@ -115,7 +115,7 @@ export class Worker {
       ledger.attempted({ what, sentMs, endedMs, outcome, propagation });
       if ('answer' in settled) {
         for (const id of ids) ledger.end(id, endedMs, 'returned');
-        ledger.askAgain(ids);
+        ledger.recheck(ids);
         ledger.returned.set(what, (ledger.returned.get(what) ?? 0) + 1);
         return { answer: settled.answer, sentMs: firstSentMs };
       }
@@ -137,7 +137,7 @@ export class Worker {
     await eventually(() => {
       if (machineMs() < boundMs + 200 && !isOver()) throw new Error('the bound is not over');
     });
-    ledger.askAgain(ids);
+    ledger.recheck(ids);
   }
 
   async #untilAccepted(ids: number[]): Promise<void> {
@@ -145,7 +145,7 @@ export class Worker {
     await eventually(() => {
       const isSeen = ids.every((id) => acceptedBy(id) > 0);
       if (!isSeen && !isOver()) throw new Error('nobody accepts it yet');
-    }, acceptedWithinMs).catch(() => {}); // while nobody can be asked, it is taken unseen
+    }, acceptedWithinMs).catch(() => {}); // while no owner can be reached, it is taken unseen
   }
 
   #replica(): Clients {
