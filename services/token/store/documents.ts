@@ -78,7 +78,7 @@ export type EndedKeyDocument = {
   expireTime: Date;
 };
 
-/** A guard's lease. One that was released before it was inserted has only owner and `releaseTime`. */
+/** A guard's lease. */
 export type LeaseDocument = {
   _id: string;
   /** The identity in the certificate that acquired it, such as `service/org`. */

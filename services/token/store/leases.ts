@@ -154,17 +154,9 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
      */
     async release(leaseId: string, owner?: string): Promise<void> {
       const filter = { _id: leaseId, ...only({ owner }) };
+      const update = { $currentDate: { releaseTime: true }, $setOnInsert: neverHeld } as const;
       const write = (upsert: boolean) =>
-        inTurn(() =>
-          reading(
-            leases.updateOne(
-              filter,
-              { $currentDate: { releaseTime: true } },
-              { ...bounded, upsert },
-            ),
-            signal,
-          ),
-        );
+        inTurn(() => reading(leases.updateOne(filter, update, { ...bounded, upsert }), signal));
       try {
         await write(true);
       } catch (error) {
@@ -183,6 +175,9 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
     },
   };
 }
+
+/** A lease that is released before it is inserted: older replicas read these fields of all leases. */
+const neverHeld = { guardName: '', version: 0, acknowledged: {}, leaseMs: 0 };
 
 /** Which documents are leases that are not released. */
 const held = { releaseTime: { $exists: false } };

@@ -13,7 +13,8 @@ async function open(t: ExecutionContext) {
     await setUpStore(db);
     return createLeaseStore(client, db, signal);
   };
-  return { here: await connect(), there: await connect() };
+  const { db } = await database.connect();
+  return { here: await connect(), there: await connect(), db };
 }
 
 const leaseMs = 5_000;
@@ -89,6 +90,14 @@ test('a released lease is not inserted, renewed or listed again, also if the ins
   }
   t.deepEqual(await there.list(), []);
   t.true(await here.insert(lease('other')));
+});
+
+test('to a replica that does not know releases, a released lease is one of a silent guard', async (t) => {
+  const { here, db } = await open(t);
+  await here.release('one', owner);
+  const stored = await db.collection('guard_leases').findOne();
+  const silent = { owner, guardName: '', version: 0, acknowledged: {}, leaseMs: 0 };
+  t.like(stored, silent, 'without these its barriers would not wait for other guards either');
 });
 
 test('no lease is left whose insert and release are carried out at once', async (t) => {
