@@ -3,7 +3,7 @@ import type { Endpoints } from './endpoints.ts';
 
 /** What is printed when all serve: ports, certificates, and three lines to paste. */
 export function board(endpoints: Endpoints, endpointsFile: string): string {
-  const { ca, staff, services } = endpoints;
+  const { ca, staff, services, edge } = endpoints;
   const rows = Object.entries(services).map(
     ([name, at]) => `  ${name.padEnd(9)}${at.public.padEnd(18)}${at.internal}`,
   );
@@ -22,6 +22,7 @@ export function board(endpoints: Endpoints, endpointsFile: string): string {
     '',
     '  service  public            internal',
     ...rows,
+    `  HTTP     ${edge}`,
     `  MongoDB  ${hostsOf(endpoints.mongodb)}`,
     `  NATS     ${natsRow(endpoints.nats)}`,
     '',
@@ -34,6 +35,11 @@ export function board(endpoints: Endpoints, endpointsFile: string): string {
     `  ${secured} -d ${quote(account)} ${services.org.public} silo.org.v1.AccountService/CreateAccount`,
     `  ${secured} ${services.project.public} list`,
     `  ${asStaff} ${services.token.internal} describe silo.token.internal.v1.AccessService`,
+    '',
+    'Send events, with the project token that CreateAccount returns:',
+    `  curl -d '{"api_key":"phc_…","event":"hello","distinct_id":"ada"}' ${edge}/e/`,
+    `  new PostHog('phc_…', { host: '${edge}' })  // posthog-node`,
+    `  posthog.init('phc_…', { api_host: '${edge}' })  // posthog-js`,
     '',
     'Ctrl-C stops everything that was started here.',
   ].join('\n');

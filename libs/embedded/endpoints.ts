@@ -17,6 +17,8 @@ export interface Endpoints {
    */
   guard: { cert: string; key: string; nats: string };
   services: Record<ServiceName, { public: string; internal: string }>;
+  /** URL of the HTTP edge, where SDKs send events. */
+  edge: string;
   /** Connection string of the administrator, with access to every database. */
   mongodb: string;
   /** URL of the user `subscriber`, which reads events and writes nothing. */

@@ -16,6 +16,7 @@ export const defaultPorts = {
   'token internal': 7203,
   'billing public': 7104,
   'billing internal': 7204,
+  'http edge': 7105,
   mongodb: 7301,
   nats: 7302,
 } as const;
@@ -51,7 +52,13 @@ export async function choosePorts(
 
 const portNames: readonly PortName[] = [
   ...(['org public', 'org internal', 'project public', 'project internal'] as const),
-  ...(['token public', 'token internal', 'billing public', 'billing internal'] as const),
+  ...([
+    'token public',
+    'token internal',
+    'billing public',
+    'billing internal',
+    'http edge',
+  ] as const),
   ...(['mongodb', 'nats'] as const),
 ];
 

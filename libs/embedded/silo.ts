@@ -204,6 +204,7 @@ async function startAll(
       public: services[name].publicAddress,
       internal: services[name].internalAddress,
     })),
+    edge: `http://${edgeAddress(ports)}`,
     mongodb: mongodb.urlOf('admin'),
     nats: nats.urlOf('subscriber'),
   };
@@ -250,11 +251,16 @@ async function prepareService(
       ...environment,
       PUBLIC_ADDRESS: publicAddress,
       INTERNAL_ADDRESS: internalAddress,
+      ...(name === 'project' && { EDGE_ADDRESS: edgeAddress(ports) }),
       TLS_CA: authority.certificateFile,
       TLS_CERT: certificate.certificate,
       TLS_KEY: certificate.key,
     },
   });
+}
+
+function edgeAddress(ports: Ports): string {
+  return `127.0.0.1:${ports['http edge']}`;
 }
 
 /** The environment of all services; variables that are already set are kept. */

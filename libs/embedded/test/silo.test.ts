@@ -150,6 +150,7 @@ test.serial(
     t.is(code, 0, output());
     t.deepEqual(parts.filter(isAlive), []);
     t.regex(output(), /grpcurl -cacert .* list\n/);
+    t.regex(output(), /new PostHog\('phc_…', \{ host: 'http:\/\/127\.0\.0\.1:\d+' \}\)/);
     t.regex(await readFile(join(directory, 'logs', 'org.log'), 'utf8'), /drained/);
   },
 );
