@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
 import { eventually } from '../harness/eventually.ts';
-import { edgeScenarios, send } from './edge-support.ts';
+import { edgeScenarios, openSdk, send } from './edge-support.ts';
 import { allEvents } from './event-requests.ts';
 
 const heldBytes = 24 * 2 ** 20;
@@ -47,26 +47,60 @@ test('above the rate of a project’s token the answer is 503 with Retry-After',
   t.is((await allEvents(api, { projectId })).length, 20);
 });
 
-test('above the bytes that bodies may hold the answer is 503 with Retry-After, and 200 again later', async (t) => {
-  const { projectToken: api_key } = await t.context.silo.signUp();
-  const large = JSON.stringify({ api_key, batch: [seen()], filler: 'x'.repeat(heldBytes * 0.45) });
+/** Fills what bodies may hold, with two that are almost there; refuses all others until it ends. */
+async function fillEdge() {
+  const large = ' '.repeat(heldBytes * 0.45);
   const { host } = new URL(edge.url);
   const head = `POST /batch/ HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${large.length}\r\n\r\n`;
-  // Two bodies that are almost there.
-  const slow = [rawRequest(head + large.slice(0, -1)), rawRequest(head + large.slice(0, -1))];
-  const body = JSON.stringify({ api_key, batch: [seen()] });
+  const slow = [rawRequest(head + large.slice(1)), rawRequest(head + large.slice(1))];
   const refused = await eventually(async () => {
-    // No capture: a rate limit is none of this test.
     const answer = await send(`${edge.url}/batch/`, { body: ' '.repeat(heldBytes / 4) });
     if (answer.status !== 503) throw new Error(`${answer.status}`);
     return answer;
   });
+  const end = () => {
+    for (const { socket } of slow) socket.destroy();
+  };
+  return { refused, end };
+}
+
+test('above the bytes that bodies may hold the answer is 503 with Retry-After, and 200 again later', async (t) => {
+  const { projectToken: api_key } = await t.context.silo.signUp();
+  const { refused, end } = await fillEdge();
   t.truthy(refused.headers['retry-after']);
-  for (const { socket } of slow) socket.destroy();
+  end();
+  const body = JSON.stringify({ api_key, batch: [seen()] });
   await eventually(async () => {
     const { status } = await send(`${edge.url}/batch/`, { body });
     if (status !== 200) throw new Error(`${status}`);
   });
+});
+
+test('posthog-node sends again what got 503, and it is stored once', async (t) => {
+  const { api, projectId, projectToken } = await t.context.silo.signUp();
+  const { end } = await fillEdge();
+  const { sdk, statuses, errors } = openSdk(projectToken, edge.url);
+  // Too large for what is left. Random, so that gzip does not help.
+  const text = randomBytes(heldBytes / 8).toString('base64');
+  const batch = Array.from({ length: 6 }, (_, index) =>
+    text.slice(index * 500_000, (index + 1) * 500_000),
+  );
+  for (const [index, part] of batch.entries()) {
+    sdk.capture({ distinctId: 'ada', event: `seen ${index}`, properties: { part } });
+  }
+  const flushed = sdk.flush();
+  await eventually(() => {
+    if (!statuses.includes(503)) throw new Error(`${statuses}`);
+  });
+  end();
+  await flushed;
+  await sdk.shutdown();
+  t.deepEqual(errors, []);
+  const names = (await allEvents(api, { projectId })).map(({ name }) => name).sort();
+  t.deepEqual(
+    names,
+    batch.map((_, index) => `seen ${index}`),
+  );
 });
 
 test('behind a trusted proxy the client’s address is the one that it forwards', async (t) => {

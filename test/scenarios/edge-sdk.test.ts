@@ -1,27 +1,16 @@
 import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
-import { PostHog } from 'posthog-node';
-import { edgeScenarios } from './edge-support.ts';
+import { edgeScenarios, openSdk } from './edge-support.ts';
 import { allEvents, where } from './event-requests.ts';
 
 const { test, edge } = edgeScenarios();
-
-type Errors = { errors: unknown[] };
-
-/** posthog-node as an app uses it, and the errors that it reports. */
-function openSdk(token: string, options: ConstructorParameters<typeof PostHog>[1] = {}) {
-  const sdk = new PostHog(token, { host: edge.url, fetchRetryDelay: 50, ...options });
-  const reported: Errors = { errors: [] };
-  sdk.on('error', (error: unknown) => reported.errors.push(error));
-  return { sdk, reported };
-}
 
 for (const captureMode of ['v0', 'v1'] as const) {
   test(`what posthog-node (${captureMode}) sends arrives once and is found by $host`, async (t) => {
     const { api, projectId, projectToken } = await t.context.silo.signUp();
     process.env.POSTHOG_CAPTURE_MODE = captureMode;
-    const { sdk, reported } = openSdk(projectToken);
+    const { sdk, errors } = openSdk(projectToken, edge.url);
     delete process.env.POSTHOG_CAPTURE_MODE;
-    sdk.register?.({ plan: 'free' });
+    await sdk.register({ plan: 'free' });
     const names = Array.from({ length: 120 }, (_, index) => `seen ${index}`);
     for (const event of names) {
       sdk.capture({ distinctId: 'ada', event, properties: { $host: 'app.example.com', n: 1.5 } });
@@ -36,7 +25,7 @@ for (const captureMode of ['v0', 'v1'] as const) {
     sdk.alias({ distinctId: 'ada', alias: 'countess' });
     sdk.groupIdentify({ groupType: 'company', groupKey: 'c1', properties: { size: 3 } });
     await sdk.shutdown();
-    t.deepEqual(reported.errors, []);
+    t.deepEqual(errors, []);
     const events = await allEvents(api, { projectId });
     const counts = new Map<string, number>();
     for (const { name } of events) counts.set(name, (counts.get(name) ?? 0) + 1);
@@ -56,6 +45,7 @@ for (const captureMode of ['v0', 'v1'] as const) {
     t.like(JSON.parse(found[0]?.properties ?? ''), {
       $host: 'app.example.com',
       n: 1.5,
+      plan: 'free',
       $lib: 'posthog-node',
     });
     const propertiesOf = (name: string) =>

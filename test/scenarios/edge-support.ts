@@ -1,6 +1,7 @@
 /** The HTTP edge of the project service, as scenarios use it. */
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { freePort } from '@silo/embedded/ports.ts';
+import { PostHog } from 'posthog-node';
 import { startTestSilo } from '../harness/silo.ts';
 import { scenarios } from './support.ts';
 
@@ -58,4 +59,21 @@ function jsonOf(text: string): unknown {
   } catch {
     return text;
   }
+}
+
+/** posthog-node, the statuses that it got, and the errors that it reported. */
+export function openSdk(token: string, host: string) {
+  const statuses: number[] = [];
+  const errors: unknown[] = [];
+  const sdk = new PostHog(token, {
+    host,
+    fetchRetryDelay: 100,
+    fetch: async (url, options) => {
+      const answer = await fetch(url, options as RequestInit);
+      statuses.push(answer.status);
+      return answer;
+    },
+  });
+  sdk.on('error', (error: unknown) => errors.push(error));
+  return { sdk, statuses, errors };
 }
