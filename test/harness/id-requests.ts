@@ -17,6 +17,7 @@ export type IdRequest = (api: PublicApi, id: string, own: SignedUp) => Promise<u
 const rest = { etag: '', requestId: '' };
 const unplanned = { requestId: '', planFingerprint: '' };
 const updateMask = undefined;
+const usageDays = { firstDay: '', lastDay: '' };
 const settings = undefined;
 const firstPage = { pageSize: 0, pageToken: '' };
 const email = 'somebody@example.com';
@@ -78,6 +79,8 @@ export const ofOrganizations: Record<string, IdRequest> = {
 
 /** Second ways to name an organization. */
 export const ofOrganizationsBesides: Record<string, IdRequest> = {
+  'GetUsage of an organization': (api, organizationId) =>
+    api.events.getUsage({ organizationId, projectId: '', ...usageDays, ...firstPage }),
   'PreviewMove of an organization’s batch': (
     api,
     sourceOrganizationId,
@@ -97,6 +100,8 @@ export const ofProjects: Record<string, IdRequest> = {
       ...{ projectId, filter: undefined, property: '', ...firstPage },
       grouping: CountGrouping.COUNT_GROUPING_NAME,
     }),
+  '/silo.project.v1.EventService/GetUsage': (api, projectId) =>
+    api.events.getUsage({ organizationId: '', projectId, ...usageDays, ...firstPage }),
   '/silo.project.v1.ProjectService/GetProject': (api, projectId) =>
     api.projects.getProject({ projectId }),
   '/silo.project.v1.ProjectService/UpdateProject': (api, id) =>
@@ -129,6 +134,8 @@ export const ofProjects: Record<string, IdRequest> = {
 
 /** To its last owner a deleted project is none, but for this. */
 export const ofDeletedProjects: Record<string, IdRequest> = {
+  '/silo.project.v1.EventService/DeadTokenReport': (api, projectId) =>
+    api.events.deadTokenReport({ projectId }),
   '/silo.project.v1.ProjectService/UndeleteProject': (api, projectId) =>
     api.projects.undeleteProject({ projectId, requestId: '' }),
 };
