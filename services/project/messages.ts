@@ -12,7 +12,7 @@ export function projectMessage(document: ProjectDocument): Project {
     id: _id,
     organizationId,
     name,
-    settings,
+    settings: { retentionDays: 0, ...settings },
     state,
     createTime,
     updateTime,

@@ -1,9 +1,11 @@
+import { lead } from '@silo/log/leader.ts';
 import { FactServiceService } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { SlotServiceService } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { EventServiceService } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
 import type { ServiceDefinition, ServiceKit } from '@silo/service/service-definition.ts';
+import { ulid } from 'ulid';
 import { openEdgeOf } from './edge/open-edge-of.ts';
 import { batchMoveProjects } from './handlers/batch-move-projects.ts';
 import { captureEvents } from './handlers/capture-events.ts';
@@ -33,6 +35,7 @@ import { Storing } from './handlers/shared/storing.ts';
 import { undeleteProject } from './handlers/undelete-project.ts';
 import { undoMove } from './handlers/undo-move.ts';
 import { updateProject } from './handlers/update-project.ts';
+import { endRetention } from './loops/end-retention.ts';
 import { foldUsage } from './loops/fold-usage.ts';
 import { purgeProjects } from './loops/purge-projects.ts';
 import { reportDeadTokens } from './loops/report-dead-tokens.ts';
@@ -43,6 +46,7 @@ import { createEventCounts } from './store/event-counts.ts';
 import { createEventQueries } from './store/event-queries.ts';
 import { createMoveStore } from './store/moves.ts';
 import { createProjectStore } from './store/projects.ts';
+import { createRetentionStore } from './store/retention.ts';
 import { setUpStore } from './store/set-up.ts';
 import { createSlotStore } from './store/slots.ts';
 import { createUsageStore, type UsageStore } from './store/usage.ts';
@@ -74,6 +78,10 @@ export const projectService: ServiceDefinition = {
         (signal) => purgeProjects(purging, signal),
         (signal) => foldUsage({ ...kit, usage }, signal),
         (signal) => reportDeadTokens(reporting, signal),
+        (signal) =>
+          lead({ ...kit, name: 'retention', owner: ulid().toLowerCase(), signal }, (leadership) =>
+            endRetention({ ...kit, retention: createRetentionStore(kit.db) }, leadership.signal),
+          ),
       ],
       openOther: openEdgeOf(kit, { capture, onTokenRefused }),
       onTokenRefused,

@@ -129,12 +129,14 @@ test('settings are shown, and only those that are given are changed', async (t) 
   const urls = ['--app-url', 'https://a.example.com', 'https://b.example.com'];
   await cli.json([...words, '--time-zone', 'Europe/Berlin', '--anonymize-ips']);
   await cli.json([...words, ...urls]);
+  await cli.json([...words, '--retention-days', '90']);
   t.like((await cli.json(words)).project?.settings, {
     timeZone: 'Europe/Berlin',
     appUrls: ['https://a.example.com', 'https://b.example.com'],
     anonymizeIps: true,
+    retentionDays: 90,
   });
-  await cli.json([...words, '--no-app-url', '--no-anonymize-ips']);
+  await cli.json([...words, '--no-app-url', '--no-anonymize-ips', '--retention-days', '0']);
   t.like((await cli.json(words)).project?.settings, {
     timeZone: 'Europe/Berlin',
     appUrls: [],

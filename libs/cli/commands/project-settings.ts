@@ -1,4 +1,4 @@
-import { Command } from '@commander-js/extra-typings';
+import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
 import { Project, ProjectSettings } from '@silo/protos/gen/silo/project/v1/project.ts';
 import {
   GetProjectResponse,
@@ -17,6 +17,7 @@ export function projectSettings(cli: Cli) {
     .option('--no-app-url', 'no origins')
     .option('--anonymize-ips', 'drop the address that an event came from')
     .option('--no-anonymize-ips', 'keep it')
+    .option('--retention-days <days>', 'remove events that are older; 0: none', parseDays)
     .action(async (given, options) => {
       const { api, find } = await cli.signedIn();
       const project = await find.project(given);
@@ -34,23 +35,34 @@ export function projectSettings(cli: Cli) {
     });
 }
 
+function parseDays(text: string): number {
+  const days = text.trim() === '' ? Number.NaN : Number(text);
+  if (!Number.isInteger(days) || days < 0) {
+    throw new InvalidArgumentError('Give a number of days, or 0.');
+  }
+  return days;
+}
+
 type Options = {
   timeZone?: string | undefined;
   appUrl?: string[] | boolean | undefined;
   anonymizeIps?: boolean | undefined;
+  retentionDays?: number | undefined;
 };
 
-function changesOf({ timeZone, appUrl, anonymizeIps }: Options) {
+function changesOf({ timeZone, appUrl, anonymizeIps, retentionDays }: Options) {
   const urls = appUrl === false ? [] : appUrl;
   const settings = ProjectSettings.fromPartial({
     ...(timeZone !== undefined && { timeZone }),
     ...(Array.isArray(urls) && { appUrls: urls }),
     ...(anonymizeIps !== undefined && { anonymizeIps }),
+    ...(retentionDays !== undefined && { retentionDays }),
   });
   const updateMask = [
     ...(timeZone === undefined ? [] : ['settings.time_zone']),
     ...(Array.isArray(urls) ? ['settings.app_urls'] : []),
     ...(anonymizeIps === undefined ? [] : ['settings.anonymize_ips']),
+    ...(retentionDays === undefined ? [] : ['settings.retention_days']),
   ];
   return { settings, updateMask };
 }

@@ -46,6 +46,7 @@ export function projectBlocks(project: Project): Block[] {
     ['time zone', settings?.timeZone],
     ['app URLs', settings?.appUrls.join(', ')],
     ['anonymize IPs', settings?.anonymizeIps ? 'yes' : 'no'],
+    ['events kept', settings?.retentionDays ? `${settings.retentionDays} days` : 'all'],
     ['created', timeText(project.createTime)],
     ['purged', project.purgeTime && timeText(project.purgeTime)],
   );

@@ -7,22 +7,24 @@ import {
   type EventCount,
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
+import type { Clock } from '@silo/runtime/clock.ts';
 import type { Grouping, GroupKey } from '../rules/events/counting.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import type { EventCounts } from '../store/event-counts.ts';
 import type { ProjectStore } from '../store/projects.ts';
 import { eventPosition, positionTexts } from './shared/event-position.ts';
 import { positionOf } from './shared/page-position.ts';
+import { withinRetention } from './shared/within-retention.ts';
 
-type Uses = { counts: EventCounts; projects: Pick<ProjectStore, 'get'> };
+type Uses = { counts: EventCounts; projects: Pick<ProjectStore, 'get'>; clock: Clock };
 
 export async function countEvents(
   request: CountEventsRequest,
   call: Call,
-  { counts, projects }: Uses,
+  { counts, projects, clock }: Uses,
 ): Promise<CountEventsResponse> {
   const projectId = targetProject(call).id;
-  const filter = checkFilter(request.filter);
+  const filter = withinRetention(checkFilter(request.filter), call, clock);
   checkProperty(request);
   const grouping = await groupingOf(request, call, projects);
   const timeZone = 'timeZone' in grouping ? grouping.timeZone : '';

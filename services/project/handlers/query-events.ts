@@ -5,18 +5,20 @@ import type {
   QueryEventsResponse,
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
+import type { Clock } from '@silo/runtime/clock.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import type { EventQueries } from '../store/event-queries.ts';
 import { eventPosition, positionTexts } from './shared/event-position.ts';
 import { positionOf } from './shared/page-position.ts';
+import { withinRetention } from './shared/within-retention.ts';
 
 export async function queryEvents(
   { filter, pageSize, pageToken }: QueryEventsRequest,
   call: Call,
-  { queries }: { queries: Pick<EventQueries, 'query'> },
+  { queries, clock }: { queries: Pick<EventQueries, 'query'>; clock: Clock },
 ): Promise<QueryEventsResponse> {
   const projectId = targetProject(call).id;
-  const checked = checkFilter(filter);
+  const checked = withinRetention(checkFilter(filter), call, clock);
   const query = ['QueryEvents', projectId, keyCaller(call).key.accountId, textOf(filter)];
   const after = eventPosition(positionOf(query, pageToken, 2));
   const wanted = { after, size: pageSizeOf(pageSize) };

@@ -13,6 +13,7 @@ export function settingsOf(settings: ProjectSettings | undefined, path: string):
     timeZone: timeZoneOf(settings?.timeZone ?? '', path),
     appUrls: settings?.appUrls ?? [],
     anonymizeIps: settings?.anonymizeIps ?? false,
+    retentionDays: settings?.retentionDays ?? 0,
   };
 }
 

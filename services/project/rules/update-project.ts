@@ -4,7 +4,12 @@ import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { ProjectDocument, StoredSettings } from '../store/documents.ts';
 import { settingsOf } from './settings.ts';
 
-const settingPaths = ['settings.time_zone', 'settings.app_urls', 'settings.anonymize_ips'] as const;
+const settingPaths = [
+  'settings.time_zone',
+  'settings.app_urls',
+  'settings.anonymize_ips',
+  'settings.retention_days',
+] as const;
 
 /** What an update may name, down to the single value. */
 type Path = 'name' | (typeof settingPaths)[number];
@@ -34,6 +39,9 @@ export function changeOf(
   if (paths.has('settings.time_zone')) change.settings.timeZone = settings.timeZone;
   if (paths.has('settings.app_urls')) change.settings.appUrls = settings.appUrls;
   if (paths.has('settings.anonymize_ips')) change.settings.anonymizeIps = settings.anonymizeIps;
+  if (paths.has('settings.retention_days')) {
+    change.settings.retentionDays = settings.retentionDays ?? 0;
+  }
   return change;
 }
 
@@ -53,6 +61,7 @@ function filledPaths({ name, settings }: Project): Path[] {
   if (settings?.timeZone) paths.push('settings.time_zone');
   if (settings?.appUrls.length) paths.push('settings.app_urls');
   if (settings?.anonymizeIps) paths.push('settings.anonymize_ips');
+  if (settings?.retentionDays) paths.push('settings.retention_days');
   return paths;
 }
 
@@ -82,5 +91,6 @@ function valuesOf({ name, settings }: Pick<ProjectDocument, 'name' | 'settings'>
     'settings.time_zone': settings.timeZone,
     'settings.app_urls': settings.appUrls.join(' '),
     'settings.anonymize_ips': String(settings.anonymizeIps),
+    'settings.retention_days': String(settings.retentionDays ?? 0),
   } satisfies Record<Path, string>;
 }

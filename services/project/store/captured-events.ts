@@ -132,11 +132,19 @@ export function createCapturedEventStore(db: Db, usage: Pick<UsageStore, 'asWrit
           signal,
         );
         if (found.length === 0) return;
-        const ids = found.map(({ _id }) => keyOf(_id.project, bytesOf(_id.uuid)));
+        const ids = found.map(({ _id }) => idOf(_id));
         await reading(events.deleteMany({ _id: { $in: ids } }, bounded), signal);
       }
     },
   };
+}
+
+/** A stored id, as a filter must have it: its UUID comes back as plain bytes. */
+export function idOf({
+  project,
+  uuid,
+}: CapturedEventDocument['_id']): CapturedEventDocument['_id'] {
+  return keyOf(project, bytesOf(uuid));
 }
 
 function keyOf(project: string, uuid: Uint8Array): CapturedEventDocument['_id'] {

@@ -1,7 +1,13 @@
 import type { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import type { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 
-export type StoredSettings = { timeZone: string; appUrls: string[]; anonymizeIps: boolean };
+export type StoredSettings = {
+  timeZone: string;
+  appUrls: string[];
+  anonymizeIps: boolean;
+  /** Absent in documents of older versions, which kept all: 0. */
+  retentionDays?: number;
+};
 
 /** A project as it is stored. */
 export type ProjectDocument = {

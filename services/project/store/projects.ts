@@ -93,8 +93,8 @@ export function createProjectStore(db: Db) {
       const found = await readLinearizable(projects, { _id: projectId }, { projection, signal });
       if (found === null) return undefined;
       const { organizationId, state, settings } = found;
-      const { appUrls, anonymizeIps } = settings;
-      return { organizationId, state, capture: { appUrls, anonymizeIps } };
+      const { appUrls, anonymizeIps, retentionDays = 0 } = settings;
+      return { organizationId, state, capture: { appUrls, anonymizeIps, retentionDays } };
     },
 
     /** An organization's active project. */

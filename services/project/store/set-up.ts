@@ -8,6 +8,7 @@ import { foldedName } from '../rules/folded-name.ts';
 import { capturedEventIndexes } from './captured-events.ts';
 import { deadTokenIndexes } from './dead-tokens.ts';
 import type { ProjectDocument } from './documents.ts';
+import { retentionIndex } from './retention.ts';
 import { usageIndexes } from './usage.ts';
 
 /** The index that answers names in their order. */
@@ -26,6 +27,7 @@ export async function setUpStore(db: Db): Promise<void> {
       { key: { organizationId: 1, state: 1, searchName: 1, _id: 1 }, name: byName },
       { key: { purgeTime: 1 }, sparse: true },
       { key: { foldVersion: 1 } },
+      retentionIndex,
     ],
     slots: [{ key: { closeTime: 1 }, expireAfterSeconds: retentionSeconds.tombstone }],
     moves: [

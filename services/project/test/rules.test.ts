@@ -160,7 +160,8 @@ test('of the recommended projects those are missing that no project is named aft
 
 test('a time zone is one of the IANA database, in its own spelling, and UTC by default', (t) => {
   const zone = (timeZone: string) =>
-    settingsOf({ timeZone, appUrls: [], anonymizeIps: false }, 'settings').timeZone;
+    settingsOf({ timeZone, appUrls: [], anonymizeIps: false, retentionDays: 0 }, 'settings')
+      .timeZone;
   t.is(zone(''), 'UTC');
   t.is(zone('europe/berlin'), 'Europe/Berlin');
   t.is(zone('US/Pacific'), 'US/Pacific');
@@ -198,6 +199,12 @@ for (const { title, mask, project = sent, changed } of [
     title: 'all settings are replaced together',
     mask: ['settings'],
     changed: ['settings.time_zone', 'settings.app_urls', 'settings.anonymize_ips'],
+  },
+  {
+    title: 'the retention can be named, and is 0 in a project of an older version',
+    mask: ['settings.retention_days'],
+    project: Project.fromPartial({ settings: { retentionDays: 30 } }),
+    changed: ['settings.retention_days'],
   },
   {
     title: 'what is not named is not even looked at',

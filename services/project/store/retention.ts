@@ -1,0 +1,57 @@
+import type { Index } from '@silo/mongo/indexes.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import type { Db } from 'mongodb';
+import { byTime, type CapturedEventDocument, collectionName, idOf } from './captured-events.ts';
+import type { ProjectDocument } from './documents.ts';
+
+/** A larger deletion delays the inserts of others. */
+const deletedAtOnce = 500;
+const readAtOnce = 100;
+const byRetention = 'by_retention';
+
+/** Leads to the projects that do not keep all events. */
+export const retentionIndex: Index = {
+  key: { _id: 1, 'settings.retentionDays': 1 },
+  name: byRetention,
+  partialFilterExpression: { 'settings.retentionDays': { $gt: 0 } },
+};
+
+/** A project that does not keep all events. */
+export type Retaining = { projectId: string; retentionDays: number };
+
+/** Removes events that their projects do not keep any more. */
+export type RetentionStore = ReturnType<typeof createRetentionStore>;
+
+export function createRetentionStore(db: Db) {
+  const projects = db.collection<ProjectDocument>('projects', collectionOptions);
+  const events = db.collection<CapturedEventDocument>(collectionName, collectionOptions);
+  return {
+    /** The projects with a retention that follow a project id; none: there are no more. */
+    async next(afterId: string, signal: AbortSignal): Promise<Retaining[]> {
+      const filter = { _id: { $gt: afterId }, 'settings.retentionDays': { $gt: 0 } };
+      const options = {
+        ...{ ...bounded, hint: byRetention, limit: readAtOnce },
+        sort: { _id: 1 as const },
+        projection: { 'settings.retentionDays': 1 },
+      };
+      const found = await reading(projects.find(filter, options).toArray(), signal);
+      return found.map(({ _id, settings }) => ({
+        projectId: _id,
+        retentionDays: settings.retentionDays ?? 0,
+      }));
+    },
+
+    /** Removes a project's events from before a time. */
+    async removeBefore(projectId: string, time: Date, signal: AbortSignal): Promise<void> {
+      const older = { '_id.project': projectId, time: { $lt: time } };
+      const options = { ...bounded, hint: byTime, projection: { _id: 1 }, limit: deletedAtOnce };
+      for (;;) {
+        signal.throwIfAborted();
+        const found = await reading(events.find(older, options).toArray(), signal);
+        if (found.length === 0) return;
+        const ids = found.map(({ _id }) => idOf(_id));
+        await reading(events.deleteMany({ _id: { $in: ids } }, bounded), signal);
+      }
+    },
+  };
+}

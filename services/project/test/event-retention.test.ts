@@ -1,0 +1,73 @@
+import { silentLogger } from '@silo/runtime/log.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import test from 'ava';
+import { endDue } from '../loops/end-retention.ts';
+import { checkFilter } from '../rules/events/filter.ts';
+import { keptSince, since } from '../rules/events/retention.ts';
+import { createRetentionStore } from '../store/retention.ts';
+import { captured, insert, receiveTime, stagesOf } from './event-support.ts';
+import { testWorld } from './support.ts';
+
+const dayMs = 24 * 60 * 60 * 1000;
+const signal = AbortSignal.timeout(300_000);
+
+test('a filter begins where the retention does, unless it begins later', (t) => {
+  t.is(keptSince(0, receiveTime), undefined);
+  const kept = keptSince(2, receiveTime);
+  t.is(kept?.getTime(), receiveTime.getTime() - 2 * dayMs);
+  const all = checkFilter(undefined);
+  t.is(since(all, undefined), all);
+  t.deepEqual(since(all, kept).startTime, kept);
+  const earlier = { ...all, startTime: new Date(receiveTime.getTime() - 3 * dayMs) };
+  t.deepEqual(since(earlier, kept).startTime, kept);
+  const later = { ...all, startTime: receiveTime };
+  t.is(since(later, kept), later);
+});
+
+test('events past the retention of their project are removed, and no others', async (t) => {
+  const { db, captured: store } = await testWorld(t);
+  const retention = createRetentionStore(db);
+  const projects = db.collection<{ _id: string; settings: object }>('projects');
+  const kept = new Map<string, number>();
+  for (const retentionDays of [undefined, 0, 1, 2, 1]) {
+    const projectId = newId('prj');
+    await projects.insertOne({ _id: projectId, settings: { retentionDays } });
+    const batch = Array.from({ length: 700 }, () => captured({}, -1.5 * dayMs));
+    await insert(store, projectId, [...batch, captured({}, -dayMs), captured({}, 1 - dayMs)]);
+    kept.set(projectId, retentionDays === 1 ? 2 : 702);
+  }
+  const clock = { now: () => receiveTime, monotonicMs: () => 0 };
+  const uses = { retention, clock, log: silentLogger() };
+  await Promise.all([endDue(uses, signal), endDue(uses, signal)]);
+  for (const [projectId, count] of kept) {
+    const left = { '_id.project': projectId } as object;
+    t.is(await db.collection('captured_events').countDocuments(left), count);
+  }
+});
+
+test('the projects with a retention are found by an index of their own, page by page', async (t) => {
+  const { db } = await testWorld(t);
+  const retention = createRetentionStore(db);
+  const projects = db.collection<{ _id: string; settings: object }>('projects');
+  const ids = Array.from({ length: 250 }, () => newId('prj')).sort();
+  await projects.insertMany(
+    ids.map((_id, index) => ({ _id, settings: { retentionDays: index % 2 } })),
+  );
+  const found: string[] = [];
+  for (;;) {
+    const some = await retention.next(found.at(-1) ?? '', signal);
+    if (some.length === 0) break;
+    found.push(...some.map(({ projectId }) => projectId));
+  }
+  t.deepEqual(
+    found,
+    ids.filter((_, index) => index % 2 === 1),
+  );
+  const { executionStats, queryPlanner } = await projects
+    .find({ _id: { $gt: '' }, 'settings.retentionDays': { $gt: 0 } })
+    .hint('by_retention')
+    .sort({ _id: 1 })
+    .explain('executionStats');
+  t.is(executionStats.totalKeysExamined, 125);
+  t.false(stagesOf(queryPlanner.winningPlan).some(({ stage }) => stage === 'SORT'));
+});
