@@ -36,6 +36,8 @@ export function portLimitsOf(config: ServiceConfig): PortLimits {
 /** What every service reads from its environment, each from the variable that its key names. */
 const serviceConfigShape = {
   region: oneOf('us', 'eu').default('us'),
+  /** `edge`, of project: serves the HTTP edge and no RPCs. */
+  role: oneOf('service', 'edge').default('service'),
   publicAddress: hostPort(),
   internalAddress: hostPort(),
   /** TLS of both ports, and of every client: the deployment's CA, and this service's own. */
@@ -94,18 +96,24 @@ export type ServiceConfig = ConfigOf<typeof serviceConfigShape>;
 /** The settings, and which of them are dangerous together. */
 export const serviceConfigSpec: ConfigSpec<typeof serviceConfigShape> = {
   shape: serviceConfigShape,
-  check: ({ leaseMs, leaseRenewMs, leaseDriftShare }) => {
-    if (leaseMs === undefined || leaseRenewMs === undefined) return [];
-    if (leaseDriftShare === undefined) return [];
-    try {
-      checkLeaseNumbers(leaseNumbersOf({ leaseMs, leaseRenewMs, leaseDriftShare }));
-      return [];
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      return [`LEASE_MS, LEASE_RENEW_MS and LEASE_DRIFT_SHARE do not go together: ${why}`];
-    }
-  },
+  check: (config) => [...leaseFaults(config), ...roleFaults(config)],
 };
+
+function leaseFaults({ leaseMs, leaseRenewMs, leaseDriftShare }: Partial<ServiceConfig>): string[] {
+  if (leaseMs === undefined || leaseRenewMs === undefined) return [];
+  if (leaseDriftShare === undefined) return [];
+  try {
+    checkLeaseNumbers(leaseNumbersOf({ leaseMs, leaseRenewMs, leaseDriftShare }));
+    return [];
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return [`LEASE_MS, LEASE_RENEW_MS and LEASE_DRIFT_SHARE do not go together: ${why}`];
+  }
+}
+
+function roleFaults({ role, edgeAddress }: Partial<ServiceConfig>): string[] {
+  return role === 'edge' && edgeAddress === undefined ? ['ROLE=edge needs EDGE_ADDRESS'] : [];
+}
 
 /** The numbers of every lease. */
 export function leaseNumbersOf({

@@ -84,6 +84,8 @@ type ServiceParts = {
   internal: Mounted[];
   /** What runs until the signal, beside the RPCs. */
   loops?: ((signal: AbortSignal) => Promise<void>)[];
+  /** Whether the process may relay the service's events to NATS; true by default. */
+  relays?: boolean;
   /** Opens what is served beside the two ports. */
   openOther?: ((context: { metrics: Metrics }) => Promise<OtherPort>) | undefined;
   /** Finds keys that ended themselves: they may repeat the request by which they did. */

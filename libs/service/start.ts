@@ -194,12 +194,14 @@ export async function startService(
     : undefined;
   // The guard's lease brings the keys: a source needs no call of its own for them.
   const signingKey = () => guard.broadcastKeys.signing();
-  loops.push(
-    runRelay({
-      ...{ eventLog, db, nats, stream, signingKey, owner, onHead, log },
-      ...{ progress: ofRelay, signal: life.signal },
-    }),
-  );
+  if (parts.relays !== false) {
+    loops.push(
+      runRelay({
+        ...{ eventLog, db, nats, stream, signingKey, owner, onHead, log },
+        ...{ progress: ofRelay, signal: life.signal },
+      }),
+    );
+  }
   for (const loop of parts.loops ?? []) loops.push(loop(life.signal));
   loops.push(followMongo(db, [ports, ...(other ? [other] : [])], { log, signal: life.signal }));
   loops.push(

@@ -57,8 +57,6 @@ export const projectService: ServiceDefinition = {
   setUp: setUpStore,
   factReader: (db) => ({ project: createProjectStore(db).fact }),
   build: (kit) => {
-    const dependencies = dependenciesOf(kit);
-    const { projects } = dependencies;
     const usage = createUsageStore(kit.db);
     const events = createCapturedEventStore(kit.db, usage);
     const deadTokens = createDeadTokenStore(kit.db);
@@ -66,9 +64,18 @@ export const projectService: ServiceDefinition = {
     const capture = { storing: new Storing(events), clock: kit.clock };
     const onTokenRefused = (refused: RefusedToken) => refusedTokens.record(refused);
     const { secrets, directory } = kit.peers.token;
-    const purging = { ...kit, projects, events, deadTokens, secrets };
     const reporting = { ...kit, refusedTokens, deadTokens, directory };
+    const edge = {
+      loops: [(signal: AbortSignal) => reportDeadTokens(reporting, signal)],
+      openOther: openEdgeOf(kit, { capture, onTokenRefused }),
+      onTokenRefused,
+    };
+    if (kit.config.role === 'edge') return { public: [], internal: [], ...edge, relays: false };
+    const dependencies = dependenciesOf(kit);
+    const { projects } = dependencies;
+    const purging = { ...kit, projects, events, deadTokens, secrets };
     return {
+      ...edge,
       public: [
         mountPublic(dependencies),
         mountEvents(kit, dependencies, { ...capture, usage, deadTokens }),
@@ -77,14 +84,12 @@ export const projectService: ServiceDefinition = {
       loops: [
         (signal) => purgeProjects(purging, signal),
         (signal) => foldUsage({ ...kit, usage }, signal),
-        (signal) => reportDeadTokens(reporting, signal),
         (signal) =>
           lead({ ...kit, name: 'retention', owner: ulid().toLowerCase(), signal }, (leadership) =>
             endRetention({ ...kit, retention: createRetentionStore(kit.db) }, leadership.signal),
           ),
+        ...edge.loops,
       ],
-      openOther: openEdgeOf(kit, { capture, onTokenRefused }),
-      onTokenRefused,
     };
   },
 };

@@ -40,6 +40,8 @@ export type TestSilo = AsyncDisposable &
     stop(name: ServiceName): Promise<void>;
     /** Where the internal ports of both replicas of token are, as gRPC takes it. */
     tokenTarget: string;
+    /** The HTTP edge as a process of its own, `ROLE=edge`; returns its URL. */
+    startEdge(): Promise<string>;
     /** A second replica of token; disposed of with the deployment. */
     startSecondToken(): Promise<RunningService>;
   };
@@ -89,6 +91,7 @@ export async function prepareTestSilo({
     edgeAddress: ServiceConfig['edgeAddress'];
   } = {
     region: 'us',
+    role: 'service',
     mongodbUrl: required('MONGODB_URL'),
     mongodbDatabasePrefix: `test_${id}`,
     natsUrl: required('NATS_URL'),
@@ -117,7 +120,12 @@ export async function prepareTestSilo({
   const running = new Map<ServiceName, RunningService>();
   const replicas: RunningService[] = [];
   const stop = new AbortController();
-  const launch = (name: ServiceName, publicAddress: string, internalAddress: string) => {
+  const launch = (
+    name: ServiceName,
+    publicAddress: string,
+    internalAddress: string,
+    altered: Partial<Pick<ServiceConfig, 'role' | 'edgeAddress'>> = {},
+  ) => {
     const tls = certificate(`service-${name}`);
     const config: ServiceConfig = {
       ...shared,
@@ -129,6 +137,7 @@ export async function prepareTestSilo({
       projectInternalAddress: addresses.project.internal,
       tokenInternalAddress: tokenTarget,
       billingInternalAddress: addresses.billing.internal,
+      ...altered,
     };
     return startService(definitions[name], config, {
       log: silentLogger(),
@@ -167,6 +176,12 @@ export async function prepareTestSilo({
     start,
     stop: stopService,
     tokenTarget,
+    startEdge: async () => {
+      const edgeAddress = { host: '127.0.0.1', port: await freePort() };
+      const [anyPort, altered] = ['127.0.0.1:0', { role: 'edge', edgeAddress } as const];
+      replicas.push(await launch('project', anyPort, anyPort, altered));
+      return `http://127.0.0.1:${edgeAddress.port}`;
+    },
     startSecondToken: async () => {
       const replica = await launch('token', '127.0.0.1:0', secondToken);
       replicas.push(replica);
