@@ -51,6 +51,7 @@ const {
   ERROR_REASON_CALL_ENDED,
   ERROR_REASON_PROPAGATION_UNCONFIRMED,
   ERROR_REASON_PLAN_CHANGED,
+  ERROR_REASON_EVENT_DELETION_NOT_FOUND,
   ERROR_REASON_MOVE_NOT_FOUND,
   ERROR_REASON_MOVE_IS_UNDO,
   ERROR_REASON_MOVE_UNDONE,
@@ -127,6 +128,8 @@ export const errors = {
     notFound(ERROR_REASON_ORGANIZATION_NOT_FOUND, 'organization', id),
   projectNotFound: (id: string) => notFound(ERROR_REASON_PROJECT_NOT_FOUND, 'project', id),
   moveNotFound: (id: string) => notFound(ERROR_REASON_MOVE_NOT_FOUND, 'move', id),
+  eventDeletionNotFound: (id: string) =>
+    notFound(ERROR_REASON_EVENT_DELETION_NOT_FOUND, 'event deletion', id),
   memberNotFound: (id: string) => notFound(ERROR_REASON_MEMBER_NOT_FOUND, 'member', id),
   /** By its id; give '' where the caller sent a code, which is a secret. */
   inviteNotFound: (id: string) => notFound(ERROR_REASON_INVITE_NOT_FOUND, 'invite', id),

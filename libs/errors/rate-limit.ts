@@ -7,6 +7,8 @@ export const rateLimits = {
   project: 'calls with the project’s token',
   memory: 'memory for calls that are not yet admitted',
   storing: 'memory for events that are being stored',
+  event_deletions: 'deletions of the project’s events that are not finished',
+  exports: 'exports of events that are being read',
   reflection: 'concurrent reflection streams',
 };
 

@@ -25,6 +25,7 @@ export const eventMessages = {
   'project.move_finalized': events.MoveFinalized,
   'project.deleted': events.ProjectDeleted,
   'project.undeleted': events.ProjectUndeleted,
+  'project.events_deleted': events.EventsDeleted,
   'project.slots_changed': events.SlotsChanged,
   'token.created': events.TokenCreated,
   'token.revoked': events.TokenRevoked,

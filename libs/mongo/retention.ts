@@ -14,6 +14,8 @@ export const retentionSeconds = {
   tombstone: 90 * daySeconds,
   /** A move, long after it can be undone. */
   move: 90 * daySeconds,
+  /** A finished deletion of events: the receipt that its caller may read. */
+  eventDeletion: 30 * daySeconds,
   activity: 365 * daySeconds,
   /** The hash of a revoked project token: an old app may send it for long. */
   revokedToken: 365 * daySeconds,

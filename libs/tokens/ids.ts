@@ -6,7 +6,7 @@ const regions = ['us', 'eu'] as const;
 type Region = (typeof regions)[number];
 
 /** The prefix of an id: the kind of resource and, for organizations, the region. */
-export type IdPrefix = 'acc' | `org_${Region}` | 'prj' | 'key' | 'inv' | 'mov' | 'mig';
+export type IdPrefix = 'acc' | `org_${Region}` | 'prj' | 'key' | 'inv' | 'mov' | 'mig' | 'evd';
 
 // A ULID in lower case: 26 characters of Crockford's base 32 (without i, l, o, u), 128 bits, so
 // that the first is at most 7. https://github.com/ulid/spec
@@ -24,6 +24,7 @@ export const idPatterns = {
   invite: `^inv_${sortablePart}$`,
   move: `^mov_${sortablePart}$`,
   migration: `^mig_${sortablePart}$`,
+  eventDeletion: `^evd_${sortablePart}$`,
 } as const;
 
 export type IdKind = keyof typeof idPatterns;

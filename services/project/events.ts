@@ -1,5 +1,6 @@
 import type { EventDraft, Transaction } from '@silo/log/event-log.ts';
 import {
+  EventsDeleted,
   type FieldChange,
   MoveFinalized,
   ProjectCreated,
@@ -73,6 +74,17 @@ export function undeletedEvent(project: ProjectDocument, { actor, tx }: Occasion
   const { _id, organizationId, name, revision } = project;
   const body = { projectId: _id, organizationId, name, revision, actor, time: tx.now };
   return { event: 'undeleted', subject: _id, body: ProjectUndeleted.toJSON(body) };
+}
+
+/** `filterFields` are the names of what the deletion's filter restricts. */
+export function eventsDeletedEvent(
+  { _id, organizationId, revision }: ProjectDocument,
+  { deletionId, filterFields }: { deletionId: string; filterFields: string[] },
+  { actor, tx }: Occasion,
+): EventDraft {
+  const ids = { projectId: _id, organizationId, deletionId };
+  const body = { ...ids, filterFields, revision, actor, time: tx.now };
+  return { event: 'events_deleted', subject: _id, body: EventsDeleted.toJSON(body) };
 }
 
 /** `before` is undefined where the slots have just been opened. */

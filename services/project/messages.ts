@@ -1,9 +1,14 @@
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { type Event, EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
+import type { EventDeletion } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import type { Move, Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { AccessChange, KeyOwner } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { etagOf } from '@silo/tokens/etag.ts';
 import type { Concerned, ConcernedKey, MoveAccess } from './rules/move-access.ts';
+import { bytesOf } from './store/captured-events.ts';
 import type { MoveDocument, ProjectDocument } from './store/documents.ts';
+import type { EventDeletionDocument } from './store/event-deletions.ts';
+import type { StoredEvent } from './store/event-queries.ts';
 
 /** A project as the API shows it. */
 export function projectMessage(document: ProjectDocument): Project {
@@ -19,6 +24,19 @@ export function projectMessage(document: ProjectDocument): Project {
     purgeTime: document.purgeTime,
     etag: etagOf(document.revision),
   };
+}
+
+/** A captured event as the API shows it. */
+export function eventMessage({ time: _, generation: _generation, ...event }: StoredEvent): Event {
+  return event;
+}
+
+/** A deletion of events as the API shows it. */
+export function eventDeletionMessage(document: EventDeletionDocument): EventDeletion {
+  const { _id, projectId, filter, actorAccountId, createTime, removedCount, finishTime } = document;
+  const ids = { id: _id, projectId, actorAccountId };
+  const decoded = EventFilter.decode(bytesOf(filter));
+  return { ...ids, filter: decoded, createTime, removedCount, finishTime };
 }
 
 /** A move as the API shows it. */

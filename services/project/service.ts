@@ -4,6 +4,7 @@ import { SlotServiceService } from '@silo/protos/gen/silo/project/internal/v1/sl
 import { EventServiceService } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
+import { createPropagate } from '@silo/service/propagate.ts';
 import type { ServiceDefinition, ServiceKit } from '@silo/service/service-definition.ts';
 import { ulid } from 'ulid';
 import { openEdgeOf } from './edge/open-edge-of.ts';
@@ -13,9 +14,12 @@ import { countEvents } from './handlers/count-events.ts';
 import { createProject } from './handlers/create-project.ts';
 import { createRecommendedProjects } from './handlers/create-recommended-projects.ts';
 import { deadTokenReport } from './handlers/dead-token-report.ts';
+import { deleteEvents } from './handlers/delete-events.ts';
 import { deleteProject } from './handlers/delete-project.ts';
 import type { Dependencies } from './handlers/dependencies.ts';
+import { createExporting, exportEvents } from './handlers/export-events.ts';
 import { finalizeMove } from './handlers/finalize-move.ts';
+import { getEventDeletion } from './handlers/get-event-deletion.ts';
 import { getMove } from './handlers/get-move.ts';
 import { getProject } from './handlers/get-project.ts';
 import { getUsage } from './handlers/get-usage.ts';
@@ -38,11 +42,13 @@ import { updateProject } from './handlers/update-project.ts';
 import { endRetention } from './loops/end-retention.ts';
 import { foldUsage } from './loops/fold-usage.ts';
 import { purgeProjects } from './loops/purge-projects.ts';
+import { removeDeletedEvents } from './loops/remove-deleted-events.ts';
 import { reportDeadTokens } from './loops/report-dead-tokens.ts';
 import { createProjectsSaga } from './sagas/create-projects.ts';
 import { createCapturedEventStore } from './store/captured-events.ts';
 import { createDeadTokenStore, type DeadTokenStore } from './store/dead-tokens.ts';
 import { createEventCounts } from './store/event-counts.ts';
+import { createEventDeletionStore, type EventDeletionStore } from './store/event-deletions.ts';
 import { createEventQueries } from './store/event-queries.ts';
 import { createMoveStore } from './store/moves.ts';
 import { createProjectStore } from './store/projects.ts';
@@ -58,7 +64,8 @@ export const projectService: ServiceDefinition = {
   factReader: (db) => ({ project: createProjectStore(db).fact }),
   build: (kit) => {
     const usage = createUsageStore(kit.db);
-    const events = createCapturedEventStore(kit.db, usage);
+    const deletions = createEventDeletionStore(kit.db);
+    const events = createCapturedEventStore(kit.db, usage, deletions);
     const deadTokens = createDeadTokenStore(kit.db);
     const refusedTokens = new RefusedTokens(kit.clock);
     const capture = { storing: new Storing(events), clock: kit.clock };
@@ -73,12 +80,13 @@ export const projectService: ServiceDefinition = {
     if (kit.config.role === 'edge') return { public: [], internal: [], ...edge, relays: false };
     const dependencies = dependenciesOf(kit);
     const { projects } = dependencies;
-    const purging = { ...kit, projects, events, deadTokens, secrets };
+    const purging = { ...kit, projects, events, deadTokens, deletions, secrets };
+    const removing = { ...kit, deletions, propagate: createPropagate(kit.eventLog, kit.registry) };
     return {
       ...edge,
       public: [
         mountPublic(dependencies),
-        mountEvents(kit, dependencies, { ...capture, usage, deadTokens }),
+        mountEvents(kit, dependencies, { ...capture, usage, deadTokens, deletions }),
       ],
       internal: mountInternal(dependencies),
       loops: [
@@ -88,6 +96,7 @@ export const projectService: ServiceDefinition = {
           lead({ ...kit, name: 'retention', owner: ulid().toLowerCase(), signal }, (leadership) =>
             endRetention({ ...kit, retention: createRetentionStore(kit.db) }, leadership.signal),
           ),
+        (signal) => removeDeletedEvents(removing, signal),
         ...edge.loops,
       ],
     };
@@ -136,15 +145,29 @@ function mountPublic(dependencies: Dependencies) {
 
 function mountEvents(
   { db }: ServiceKit,
-  { projects, access }: Dependencies,
-  uses: CaptureUses & { usage: UsageStore; deadTokens: DeadTokenStore },
+  dependencies: Dependencies,
+  uses: CaptureUses & {
+    usage: UsageStore;
+    deadTokens: DeadTokenStore;
+    deletions: EventDeletionStore;
+  },
 ) {
   return mount(
     EventServiceService,
-    { captureEvents, queryEvents, countEvents, getUsage, deadTokenReport },
     {
-      ...{ ...uses, projects, access },
+      captureEvents,
+      queryEvents,
+      countEvents,
+      exportEvents,
+      deleteEvents,
+      getEventDeletion,
+      getUsage,
+      deadTokenReport,
+    },
+    {
+      ...{ ...dependencies, ...uses },
       queries: createEventQueries(db),
+      exporting: createExporting(),
       counts: createEventCounts(db),
     },
   );

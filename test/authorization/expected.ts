@@ -111,6 +111,9 @@ export const expected: Record<string, Expected> = {
   '/silo.project.v1.EventService/CountEvents': member('event:read', 'project'),
   '/silo.project.v1.EventService/GetUsage': member('project:read', 'organization'),
   '/silo.project.v1.EventService/DeadTokenReport': member('token:read', 'project'),
+  '/silo.project.v1.EventService/ExportEvents': member('event:read', 'project'),
+  '/silo.project.v1.EventService/DeleteEvents': admin('event:write', 'project'),
+  '/silo.project.v1.EventService/GetEventDeletion': member('event:read', 'project'),
 
   '/silo.token.v1.ProjectTokenService/GetProjectToken': member('token:read', 'project'),
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': admin('token:write', 'project'),

@@ -37,6 +37,7 @@ async function createWeakKeys(silo: TestSilo, api: PublicApi, path: string): Pro
   const rule = expected[path];
   const scope = rule !== undefined && 'scope' in rule ? rule.scope : '';
   const [area] = scope.split(':');
+  const otherWrite = area === 'event' ? 'billing:write' : 'event:write';
   const elsewhere = await createOrganization(api);
   const make = async (wanted: Partial<ApiKey>) =>
     await createKey(api, { scopes: ['*'], ...wanted });
@@ -49,7 +50,7 @@ async function createWeakKeys(silo: TestSilo, api: PublicApi, path: string): Pro
   await silo.as(deleted.secret).apiKeys.deleteApiKey(ending);
   const keys: WeakKeys = {
     'that may only read': {
-      secret: (await make({ scopes: [`${area}:read`, 'event:write'] })).secret,
+      secret: (await make({ scopes: [`${area}:read`, otherWrite] })).secret,
       reason: 'SCOPE_REQUIRED',
     },
     'restricted to another project': {

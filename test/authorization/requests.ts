@@ -141,6 +141,17 @@ export const requests: Record<string, Request> = {
   '/silo.project.v1.EventService/CountEvents': byProject,
   '/silo.project.v1.EventService/GetUsage': byOrganization,
   '/silo.project.v1.EventService/DeadTokenReport': ({ projectId }) => ({ projectId }),
+  '/silo.project.v1.EventService/ExportEvents': byProject,
+  // Nobody's events: later rows find theirs.
+  '/silo.project.v1.EventService/DeleteEvents': ({ projectId }) => ({
+    ...{ projectId, requestId },
+    filter: { names: [], distinctId: 'nobody', properties: [] },
+  }),
+  // None is there: who may read it is refused EVENT_DELETION_NOT_FOUND.
+  '/silo.project.v1.EventService/GetEventDeletion': ({ projectId }) => ({
+    projectId,
+    deletionId: newId('evd'),
+  }),
 
   '/silo.token.v1.ProjectTokenService/GetProjectToken': byProject,
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': ({ projectId }) => ({

@@ -5,6 +5,7 @@ import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { CountGrouping } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { newId } from '@silo/tokens/ids.ts';
@@ -102,6 +103,17 @@ export const ofProjects: Record<string, IdRequest> = {
     }),
   '/silo.project.v1.EventService/GetUsage': (api, projectId) =>
     api.events.getUsage({ organizationId: '', projectId, ...usageDays, ...firstPage }),
+  '/silo.project.v1.EventService/ExportEvents': async (api, projectId) => {
+    const messages = api.events.exportEvents({ projectId, filter: undefined, pageToken: '' });
+    for await (const _ of messages) return;
+  },
+  '/silo.project.v1.EventService/DeleteEvents': (api, projectId) =>
+    api.events.deleteEvents({
+      ...{ projectId, requestId: '' },
+      filter: EventFilter.fromPartial({ distinctId: 'nobody' }),
+    }),
+  '/silo.project.v1.EventService/GetEventDeletion': (api, projectId) =>
+    api.events.getEventDeletion({ projectId, deletionId: newId('evd') }),
   '/silo.project.v1.ProjectService/GetProject': (api, projectId) =>
     api.projects.getProject({ projectId }),
   '/silo.project.v1.ProjectService/UpdateProject': (api, id) =>

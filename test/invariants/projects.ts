@@ -131,7 +131,8 @@ class History {
         this.#checkQuota(organizationId, at);
         break;
       }
-      case 'project.updated': {
+      case 'project.updated':
+      case 'project.events_deleted': {
         const { projectId, organizationId, revision } = decodeBody(name, body);
         this.#change(projectId, { from: organizationId, revision, at });
         break;

@@ -70,6 +70,7 @@ const messageOf: Record<string, string> = {
   'project.move_finalized': 'MoveFinalized',
   'project.deleted': 'ProjectDeleted',
   'project.undeleted': 'ProjectUndeleted',
+  'project.events_deleted': 'EventsDeleted',
   'project.slots_changed': 'SlotsChanged',
   'token.created': 'TokenCreated',
   'token.revoked': 'TokenRevoked',

@@ -77,6 +77,14 @@ const reads: ((api: PublicApi, projectId: string, sample: Sample) => Promise<Fou
     const { counts, totalCount = 0 } = await api.events.countEvents(wanted);
     return { names: counts.map(({ name }) => name).filter(Boolean), count: totalCount };
   },
+  async (api, projectId, { filter, pageToken }) => {
+    const wanted = { projectId, filter: { ...noFilter, ...filter }, pageToken };
+    const names: string[] = [];
+    for await (const { events } of api.events.exportEvents(wanted)) {
+      names.push(...events.map(({ name }) => name));
+    }
+    return { names, count: names.length };
+  },
 ];
 
 test('hostile filters, names, values and page tokens never find another’s event, and never fail', async (t) => {
@@ -108,4 +116,25 @@ test('hostile filters, names, values and page tokens never find another’s even
   t.deepEqual(Object.keys(ended).sort(), ['INVALID_FIELD', 'OK']);
   t.log(ended);
   t.is((await allEvents(api, { projectId })).length, names.length);
+});
+
+const hostileDeletions = 200;
+
+test('hostile filters never delete another’s event, and never fail', async (t) => {
+  const { silo } = t.context;
+  const people = [await silo.signUp('Ada'), await silo.signUp('Eve')] as const;
+  for (const { projectToken } of people) await capture(silo, projectToken, [event()]);
+  const [{ api, projectId }, eve] = people;
+  const ended = new Set<string>();
+  for (const filter of fc.sample(hostileFilter, hostileDeletions)) {
+    const wanted = { projectId, filter: { ...noFilter, ...filter }, requestId: '' };
+    for (const outcome of await outcomes([api.events.deleteEvents(wanted)])) ended.add(outcome);
+  }
+  const expected = ['INVALID_FIELD', 'OK', 'RATE_LIMITED'];
+  t.deepEqual(
+    [...ended].filter((outcome) => !expected.includes(outcome)),
+    [],
+  );
+  t.true(ended.has('OK'));
+  t.is((await allEvents(eve.api, { projectId: eve.projectId })).length, 1);
 });

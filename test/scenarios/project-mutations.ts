@@ -1,6 +1,7 @@
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { join } from '../authorization/world.ts';
+import { noFilter } from './event-requests.ts';
 import { either, etag, type Mutation, moved, updateMask, upgraded } from './mutation-support.ts';
 import { choosePlan, createOrganization, createProject } from './support.ts';
 
@@ -129,6 +130,20 @@ export const projectMutations: Record<string, Mutation> = {
         moveIds,
         (moveId, requestId, api) => api.projects.finalizeMove({ moveId, requestId }),
         { organizationId: ada.destinationId },
+      );
+    },
+  },
+  '/silo.project.v1.EventService/DeleteEvents': {
+    events: ['project.events_deleted'],
+    prepare: async (silo) => {
+      const ada = await silo.signUp();
+      const { projectId } = ada;
+      return either(
+        ada,
+        ['ada', 'eve'],
+        (distinctId, requestId, api) =>
+          api.events.deleteEvents({ projectId, filter: { ...noFilter, distinctId }, requestId }),
+        { organizationId: ada.organization.id },
       );
     },
   },

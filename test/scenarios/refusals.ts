@@ -141,6 +141,10 @@ const byCallers: Partial<Record<ReasonName, Trigger>> = {
     (await silo.signUp()).api.projects.getProject({ projectId: newId('prj') }),
   MOVE_NOT_FOUND: async (silo) =>
     (await silo.signUp()).api.projects.getMove({ moveId: newId('mov') }),
+  EVENT_DELETION_NOT_FOUND: async (silo) => {
+    const { api, projectId } = await silo.signUp();
+    return await api.events.getEventDeletion({ projectId, deletionId: newId('evd') });
+  },
   MEMBER_NOT_FOUND: async (silo) => {
     const { api, organization } = await silo.signUp();
     const which = { organizationId: organization.id, accountId: newId('acc') };

@@ -6,6 +6,7 @@ import { createKey, join, keyMessage } from '../authorization/world.ts';
 import type { PublicApi } from '../harness/clients.ts';
 import { outcomes } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
+import { capture, event, noFilter, query } from './event-requests.ts';
 import {
   billingDetails,
   choosePlan,
@@ -23,7 +24,7 @@ type Revocable = {
   revoke(requestId: string): Promise<{ propagation: Propagation | undefined }>;
   probes: Probe[];
   /** What each probe is refused for from then on. */
-  refusedFor: readonly ReasonName[];
+  refusedFor: readonly (ReasonName | 'NO_EVENTS')[];
 };
 
 /** What a method takes away: `source` is the log whose position every guard must reach. */
@@ -305,6 +306,29 @@ export const revocations: Record<string, Revocation> = {
           verifies(silo, projectToken?.token ?? ''),
         ],
         refusedFor: ['PROJECT_NOT_FOUND', 'TOKEN_INVALID'],
+      };
+    },
+  },
+  // It takes no access away, but events.
+  '/silo.project.v1.EventService/DeleteEvents': {
+    source: 'project',
+    prepare: async (silo) => {
+      const { api, projectId, projectToken } = await silo.signUp();
+      await capture(silo, projectToken, [event()]);
+      const counted = { projectId, filter: noFilter, grouping: 0, property: '' } as const;
+      const count = async () =>
+        (await api.events.countEvents({ ...counted, ...firstPage })).totalCount;
+      return {
+        revoke: (requestId) => api.events.deleteEvents({ projectId, filter: noFilter, requestId }),
+        probes: [
+          { where: 'CountEvents', use: async () => ((await count()) ? 'OK' : 'NO_EVENTS') },
+          {
+            where: 'QueryEvents',
+            use: async () =>
+              (await query(api, { projectId })).events.length > 0 ? 'OK' : 'NO_EVENTS',
+          },
+        ],
+        refusedFor: ['NO_EVENTS'],
       };
     },
   },

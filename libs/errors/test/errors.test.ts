@@ -25,6 +25,7 @@ const samples: Record<keyof typeof errors, SiloError[]> = {
   organizationNotFound: [errors.organizationNotFound('org_us_1')],
   projectNotFound: [errors.projectNotFound('prj_1')],
   moveNotFound: [errors.moveNotFound('mov_1')],
+  eventDeletionNotFound: [errors.eventDeletionNotFound('evd_1')],
   memberNotFound: [errors.memberNotFound('acc_1')],
   inviteNotFound: [errors.inviteNotFound('inv_1')],
   keyNotFound: [errors.keyNotFound('key_1')],

@@ -122,6 +122,16 @@ export const samples: { [Name in EventName]: { subject: string; body: EventBody<
     subject: project,
     body: { projectId: project, organizationId: organization, name: 'Staging', ...rest },
   },
+  'project.events_deleted': {
+    subject: project,
+    body: {
+      projectId: project,
+      organizationId: organization,
+      deletionId: 'evd_01k8zq3v5w6x7y8z9a0b1c2d3e',
+      filterFields: ['end_time', 'properties.$host'],
+      ...rest,
+    },
+  },
   'project.slots_changed': {
     subject: organization,
     body: {

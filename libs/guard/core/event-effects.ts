@@ -36,6 +36,7 @@ const effects: { readonly [Name in SourceEvent]: (body: EventBody<Name>) => Fact
   'project.move_finalized': nothing,
   'project.deleted': project,
   'project.undeleted': project,
+  'project.events_deleted': project,
   'project.slots_changed': nothing,
   'token.created': ({ fingerprint }) => namesOf('token', fingerprint),
   'token.revoked': ({ fingerprint, newFingerprint }) =>

@@ -11,6 +11,12 @@ const member = { organizationId: 'org_1', accountId: 'acc_1' };
 const key = { keyId: 'key_1', accountId: 'acc_1' };
 
 const rows: Row[] = [
+  {
+    source: 'project',
+    event: 'events_deleted',
+    body: { projectId: 'prj_1', organizationId: 'org_1', deletionId: 'evd_1' },
+    ends: [{ kind: 'project', name: 'prj_1' }],
+  },
   { source: 'project', event: 'moved', body: moved, ends: [{ kind: 'project', name: 'prj_1' }] },
   {
     source: 'org',

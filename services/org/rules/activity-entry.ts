@@ -136,6 +136,12 @@ export const converters: {
     projectId,
     changes: changed('name', name, ''),
   }),
+  'project.events_deleted': ({ organizationId, projectId, deletionId, filterFields }) => ({
+    organizationIds: [organizationId],
+    projectId,
+    subjectId: deletionId,
+    changes: changed('events', filterFields.join(', ') || 'all', ''),
+  }),
   'project.slots_changed': ({ organizationId, oldLimit, limit, closed }) => ({
     organizationIds: [organizationId],
     subjectId: organizationId,

@@ -209,6 +209,20 @@ export const rows: Row[] = [
     },
   },
   {
+    message: 'EventsDeleted',
+    type: 'project.events_deleted',
+    body: {
+      ...{ projectId: prj, organizationId: org, deletionId: 'evd_1' },
+      filterFields: ['names', 'properties.$host'],
+    },
+    entry: {
+      organizationIds: [org],
+      projectId: prj,
+      subjectId: 'evd_1',
+      changes: [{ field: 'events', from: 'names, properties.$host', to: '' }],
+    },
+  },
+  {
     message: 'SlotsChanged',
     type: 'project.slots_changed',
     body: { organizationId: org, oldLimit: 1, limit: 6, count: 1 },

@@ -13,15 +13,21 @@ import { checkFilter } from '../rules/events/filter.ts';
 import type { EventCounts } from '../store/event-counts.ts';
 import type { ProjectStore } from '../store/projects.ts';
 import { eventPosition, positionTexts } from './shared/event-position.ts';
+import { openDeletions, type ReadDeletions } from './shared/open-deletions.ts';
 import { positionOf } from './shared/page-position.ts';
 import { withinRetention } from './shared/within-retention.ts';
 
-type Uses = { counts: EventCounts; projects: Pick<ProjectStore, 'get'>; clock: Clock };
+type Uses = {
+  counts: EventCounts;
+  deletions: ReadDeletions;
+  projects: Pick<ProjectStore, 'get'>;
+  clock: Clock;
+};
 
 export async function countEvents(
   request: CountEventsRequest,
   call: Call,
-  { counts, projects, clock }: Uses,
+  { counts, deletions, projects, clock }: Uses,
 ): Promise<CountEventsResponse> {
   const projectId = targetProject(call).id;
   const filter = withinRetention(checkFilter(request.filter), call, clock);
@@ -31,7 +37,8 @@ export async function countEvents(
   const { accountId } = keyCaller(call).key;
   const query = ['CountEvents', projectId, accountId, timeZone, textOf(request)];
   const after = eventPosition(positionOf(query, request.pageToken, 2));
-  const wanted = { grouping, after, size: pageSizeOf(request.pageSize) };
+  const open = await openDeletions(deletions, call);
+  const wanted = { grouping, deletions: open, after, size: pageSizeOf(request.pageSize) };
   const { groups, total, others, absent, next } = await counts.count(
     projectId,
     filter,

@@ -4,6 +4,7 @@ import { runForever } from '@silo/runtime/run-forever.ts';
 import type { Peers } from '@silo/service/peers.ts';
 import type { CapturedEventStore } from '../store/captured-events.ts';
 import type { DeadTokenStore } from '../store/dead-tokens.ts';
+import type { EventDeletionStore } from '../store/event-deletions.ts';
 import type { ProjectStore } from '../store/projects.ts';
 
 const intervalMs = 30_000;
@@ -16,6 +17,7 @@ type Uses = {
   projects: ProjectStore;
   events: Pick<CapturedEventStore, 'purge'>;
   deadTokens: Pick<DeadTokenStore, 'purge'>;
+  deletions: Pick<EventDeletionStore, 'purge'>;
   secrets: Pick<Peers['token']['secrets'], 'purgeProjectToken'>;
   clock: Clock;
   log: Log;
@@ -60,7 +62,7 @@ export async function purgeDue(uses: Uses, signal: AbortSignal): Promise<void> {
 }
 
 async function purge(
-  { projects, events, deadTokens, secrets }: Uses,
+  { projects, events, deadTokens, deletions, secrets }: Uses,
   projectId: string,
   now: Date,
   signal: AbortSignal,
@@ -70,5 +72,6 @@ async function purge(
   await secrets.purgeProjectToken(request, { signal });
   await events.purge(projectId, signal);
   await deadTokens.purge(projectId, signal);
+  await deletions.purge(projectId, signal);
   await projects.purge(projectId, signal);
 }

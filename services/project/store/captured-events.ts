@@ -9,6 +9,7 @@ import { Binary, type Collection, type Db, type Document } from 'mongodb';
 import type { CheckedEvent } from '../rules/events/check-event.ts';
 import { indexedProperties, type Scalar } from '../rules/events/indexed-properties.ts';
 import { uuidText } from '../rules/events/uuid.ts';
+import type { EventDeletionStore } from './event-deletions.ts';
 import type { StoreTransaction, UsageStore } from './usage.ts';
 
 /** The collection of all captured events. */
@@ -37,6 +38,8 @@ export type CapturedEventDocument = {
   timestamp?: string;
   /** The text of a JSON object, which the database never looks into. */
   properties: Binary | Uint8Array;
+  /** How many deletions of the project's events its capture came after; absent: none. */
+  generation?: number;
   /** Indexed properties, by their place; absent where the event has none, or no scalar. */
   x0?: IndexedValue;
   x1?: IndexedValue;
@@ -46,7 +49,7 @@ export type CapturedEventDocument = {
 type IndexedValue = string | number | boolean | Binary | Uint8Array;
 
 /** The order of a page: that of every index. */
-export const newestFirst = { time: -1, '_id.uuid': -1 } as const;
+const newestFirst = { time: -1, '_id.uuid': -1 } as const;
 /** The indexes by their names, which every query gives; `by_x0` and so on are those of places. */
 export const byTime = 'by_time';
 export const byName = 'by_name';
@@ -71,13 +74,19 @@ export type EventBatch = {
   projectId: string;
   organizationId: string;
   receiveTime: Date;
+  /** Of the project's fact: how many times events of it were deleted. */
+  generation: number;
   events: readonly CheckedEvent[];
 };
 
 /** Writes captured events; `event-queries.ts` reads them. Every method acts on one project's. */
 export type CapturedEventStore = ReturnType<typeof createCapturedEventStore>;
 
-export function createCapturedEventStore(db: Db, usage: Pick<UsageStore, 'asWriter' | 'add'>) {
+export function createCapturedEventStore(
+  db: Db,
+  usage: Pick<UsageStore, 'asWriter' | 'add'>,
+  deletions: Pick<EventDeletionStore, 'free'>,
+) {
   const events: Collection<CapturedEventDocument> = db.collection(
     collectionName,
     collectionOptions,
@@ -117,6 +126,8 @@ export function createCapturedEventStore(db: Db, usage: Pick<UsageStore, 'asWrit
             );
           } catch (error) {
             if (!(error instanceof AlreadyThere) || attempt === attemptsMax) throw error;
+            // What is deleted and not yet removed is in the way of what is captured anew.
+            for (const batch of batches) await deletions.free(batch, signal);
           }
         }
       });
@@ -147,7 +158,8 @@ export function idOf({
   return keyOf(project, bytesOf(uuid));
 }
 
-function keyOf(project: string, uuid: Uint8Array): CapturedEventDocument['_id'] {
+/** The primary key of a project's event. */
+export function keyOf(project: string, uuid: Uint8Array): CapturedEventDocument['_id'] {
   return { project, uuid: new Binary(uuid, Binary.SUBTYPE_UUID) };
 }
 
@@ -164,7 +176,7 @@ export function bytesOf(binary: Binary | Uint8Array): Uint8Array {
 function documentOf(
   projectId: string,
   { uuid, time, name, distinctId, timestamp, properties, indexed }: CheckedEvent,
-  receiveTime: Date,
+  { receiveTime, generation }: Pick<EventBatch, 'receiveTime' | 'generation'>,
 ): CapturedEventDocument {
   const document: CapturedEventDocument & Document = {
     _id: keyOf(projectId, uuidBytes(uuid)),
@@ -172,6 +184,7 @@ function documentOf(
     properties: Buffer.from(properties),
   };
   if (timestamp !== time.toISOString()) document.timestamp = timestamp;
+  if (generation > 0) document.generation = generation;
   indexed.forEach((value, place) => {
     if (value !== undefined) document[`x${place}`] = indexedValue(value);
   });
@@ -194,8 +207,8 @@ async function insertDocuments(
   { session }: StoreTransaction,
   batches: readonly EventBatch[],
 ): Promise<void> {
-  let documents = batches.flatMap(({ projectId, receiveTime, events }) =>
-    events.map((event) => documentOf(projectId, event, receiveTime)),
+  let documents = batches.flatMap(({ projectId, events, ...stamps }) =>
+    events.map((event) => documentOf(projectId, event, stamps)),
   );
   while (documents.length > 0) {
     const some = takeWithin(documents, commandBounds, sizeOf);

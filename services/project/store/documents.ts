@@ -24,6 +24,8 @@ export type ProjectDocument = {
   revision: number;
   createTime: Date;
   updateTime: Date;
+  /** How many times events of it were deleted; absent: never. */
+  eventGeneration?: number;
   /** The move that brought it where it is; absent if it has never been moved. */
   moveId?: string;
   /** Only of a deleted project. */

@@ -1,6 +1,7 @@
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { Binary, type Collection, type Db, type Document } from 'mongodb';
 import { type Counts, countedValue, type Grouping, Tally } from '../rules/events/counting.ts';
+import { isCovered } from '../rules/events/deletions.ts';
 import { type CheckedFilter, isExact, matches } from '../rules/events/filter.ts';
 import { indexable, isScalar, placeOf, type Scalar } from '../rules/events/indexed-properties.ts';
 import { parseObject } from '../rules/events/json-text.ts';
@@ -16,6 +17,7 @@ import {
   type EventQuery,
   eventQueries,
   openCursors,
+  type PageWanted,
   scan,
   storedEvent,
 } from './event-queries.ts';
@@ -30,12 +32,8 @@ const firstUuid = '00000000-0000-0000-0000-000000000000';
 /** The counts of a page of events, and where the next one begins; undefined: there is none. */
 export type CountsPage = Counts & { next: EventPosition | undefined };
 
-type Wanted = {
-  grouping: Grouping;
-  after: EventPosition | undefined;
-  /** How many groups are listed. */
-  size: number;
-};
+/** `size` is how many groups are listed. */
+type Wanted = PageWanted & { grouping: Grouping };
 
 /** Some events of one group, as MongoDB counts them. */
 type Row = {
@@ -82,13 +80,13 @@ export function createEventCounts(db: Db) {
   const countHere = async (
     projectId: string,
     filter: CheckedFilter,
-    { grouping, after, size }: Wanted,
+    { grouping, deletions, after, size }: Wanted,
     signal: AbortSignal,
   ): Promise<CountsPage> => {
     const tally = new Tally(grouping, size);
     const take = (document: CapturedEventDocument) => {
       const event = storedEvent(document);
-      if (!matches(filter, event)) return true;
+      if (!matches(filter, event) || isCovered(deletions, event)) return true;
       if (grouping.by === 'hour' || grouping.by === 'day') return tally.addAt(event.time, 1);
       tally.addValue(groupValueOf(event, grouping), 1);
       return true;
@@ -99,14 +97,16 @@ export function createEventCounts(db: Db) {
   };
 
   return {
-    /** The counts of the events that match, from a place on, newest first, as far as a page goes. */
+    /** The counts of the events that match and are not deleted, from a place on, newest first, as far as a page goes. */
     async count(
       projectId: string,
       filter: CheckedFilter,
       wanted: Wanted,
       signal: AbortSignal,
     ): Promise<CountsPage> {
-      const isThere = isExact(filter) && groupedBy(wanted.grouping) !== undefined;
+      const { grouping, deletions } = wanted;
+      const isThere =
+        isExact(filter) && groupedBy(grouping) !== undefined && deletions.length === 0;
       return await (isThere ? countThere : countHere)(projectId, filter, wanted, signal);
     },
   };

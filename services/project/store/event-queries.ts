@@ -2,6 +2,7 @@ import { pageBytesMax } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { Budget } from '@silo/runtime/budget.ts';
 import { Binary, BSON, type Collection, type Db, type Filter, type FindCursor } from 'mongodb';
+import { type Deletion, isCovered } from '../rules/events/deletions.ts';
 import { type CheckedFilter, equalities, matches } from '../rules/events/filter.ts';
 import { indexable, placeOf } from '../rules/events/indexed-properties.ts';
 import { uuidText } from '../rules/events/uuid.ts';
@@ -13,7 +14,6 @@ import {
   type CapturedEventDocument,
   collectionName,
   indexedValue,
-  newestFirst,
   uuidBytes,
 } from './captured-events.ts';
 
@@ -33,17 +33,28 @@ export type StoredEvent = {
   timestamp: string;
   receiveTime: Date;
   properties: string;
+  generation: number;
 };
 
 /** One query of events, which names its index, in the order of a page. */
 export type EventQuery = {
   query: Filter<CapturedEventDocument>;
   hint: string;
-  sort: Readonly<Record<string, -1>>;
+  sort: Readonly<Record<string, 1 | -1>>;
 };
 
 /** A place in the order of the events of a project. */
 export type EventPosition = { time: Date; uuid: string };
+
+/** Newest first, or oldest first. */
+type Order = 'newest' | 'oldest';
+
+/** Which page: where it begins, how many events it has at most, and what is deleted. */
+export type PageWanted = {
+  deletions: readonly Deletion[];
+  after: EventPosition | undefined;
+  size: number;
+};
 
 /** A page of events, and where the next one begins; undefined: there is none. */
 export type EventPage = { events: StoredEvent[]; next: EventPosition | undefined };
@@ -58,11 +69,11 @@ export function createEventQueries(db: Db) {
   );
 
   return {
-    /** A page of the events that match, newest first, from a place on. */
+    /** A page of the events that match and are not deleted, in an order, from a place on. */
     async query(
       projectId: string,
       filter: CheckedFilter,
-      { after, size }: { after: EventPosition | undefined; size: number },
+      { deletions, after, size, order = 'newest' }: PageWanted & { order?: Order },
       signal: AbortSignal,
     ): Promise<EventPage> {
       const page = new Budget({ countMax: size, bytesMax: pageBytesMax });
@@ -70,12 +81,12 @@ export function createEventQueries(db: Db) {
       const take = (document: CapturedEventDocument, sizeBytes: number) => {
         if (found.length === size) return false;
         const event = storedEvent(document);
-        if (!matches(filter, event)) return true;
+        if (!matches(filter, event) || isCovered(deletions, event)) return true;
         if (!page.take(sizeBytes)) return false;
         found.push(event);
         return true;
       };
-      const cursors = openCursors(events, eventQueries(projectId, filter, after), size + 1);
+      const cursors = openCursors(events, eventQueries(projectId, filter, after, order), size + 1);
       const next = await reading(scan(cursors, take), signal);
       return { events: found, next };
     },
@@ -106,6 +117,7 @@ export function storedEvent(document: CapturedEventDocument): StoredEvent {
     uuid: uuidText(bytesOf(_id.uuid)),
     ...{ name, distinctId, time, receiveTime },
     timestamp: timestamp ?? time.toISOString(),
+    generation: document.generation ?? 0,
     properties: Buffer.from(bytesOf(properties)).toString('utf8'),
   };
 }
@@ -119,6 +131,7 @@ export function eventQueries(
   projectId: string,
   filter: CheckedFilter,
   after: EventPosition | undefined,
+  order: Order = 'newest',
 ): EventQuery[] {
   const { hint, equal } = indexFor(filter);
   const { startTime, endTime } = filter;
@@ -128,15 +141,21 @@ export function eventQueries(
   };
   const within = (time: object) => ({ '_id.project': projectId, ...equal, ...time });
   const timed = Object.keys(range).length > 0 ? { time: range } : {};
-  if (after === undefined) return [{ query: within(timed), hint, sort: newestFirst }];
+  // Each index is read from either end.
+  const [direction, beyond] = order === 'newest' ? ([-1, '$lt'] as const) : ([1, '$gt'] as const);
+  const sort = { time: direction, '_id.uuid': direction };
+  if (after === undefined) return [{ query: within(timed), hint, sort }];
   const uuid = new Binary(uuidBytes(after.uuid), Binary.SUBTYPE_UUID);
-  // As one query with `$or` the planner may read all that is newer.
-  const sameTime = { $and: [{ time: { $eq: after.time } }, timed], '_id.uuid': { $lt: uuid } };
-  const older = { $and: [{ time: { $lt: after.time } }, timed] };
+  // As one query with `$or` the planner may read all that was on earlier pages.
+  const sameTime = {
+    $and: [{ time: { $eq: after.time } }, timed],
+    '_id.uuid': { [beyond]: uuid },
+  };
+  const others = { $and: [{ time: { [beyond]: after.time } }, timed] };
   return [
     // Sorted by the time too, several values of the index would be sorted in memory.
-    { query: within(sameTime), hint, sort: { '_id.uuid': -1 } },
-    { query: within(older), hint, sort: newestFirst },
+    { query: within(sameTime), hint, sort: { '_id.uuid': direction } },
+    { query: within(others), hint, sort },
   ];
 }
 

@@ -89,12 +89,13 @@ export function createProjectStore(db: Db) {
 
     /** What decides access to a project, as of now. */
     async fact(projectId: string, signal: AbortSignal): Promise<ProjectFact | undefined> {
-      const projection = { _id: 0, organizationId: 1, state: 1, settings: 1 };
+      const projection = { _id: 0, organizationId: 1, state: 1, settings: 1, eventGeneration: 1 };
       const found = await readLinearizable(projects, { _id: projectId }, { projection, signal });
       if (found === null) return undefined;
-      const { organizationId, state, settings } = found;
+      const { organizationId, state, settings, eventGeneration: generation = 0 } = found;
       const { appUrls, anonymizeIps, retentionDays = 0 } = settings;
-      return { organizationId, state, capture: { appUrls, anonymizeIps, retentionDays } };
+      const capture = { appUrls, anonymizeIps, retentionDays, generation };
+      return { organizationId, state, capture };
     },
 
     /** An organization's active project. */

@@ -8,6 +8,7 @@ import { foldedName } from '../rules/folded-name.ts';
 import { capturedEventIndexes } from './captured-events.ts';
 import { deadTokenIndexes } from './dead-tokens.ts';
 import type { ProjectDocument } from './documents.ts';
+import { eventDeletionIndexes } from './event-deletions.ts';
 import { retentionIndex } from './retention.ts';
 import { usageIndexes } from './usage.ts';
 
@@ -22,6 +23,7 @@ export async function setUpStore(db: Db): Promise<void> {
     ...capturedEventIndexes,
     ...usageIndexes,
     ...deadTokenIndexes,
+    ...eventDeletionIndexes,
     projects: [
       { key: { organizationId: 1, state: 1, _id: 1 } },
       { key: { organizationId: 1, state: 1, searchName: 1, _id: 1 }, name: byName },

@@ -178,7 +178,13 @@ test('deleting frees the slot at once, the last project too, and purges after 7 
   const purgeAt = (ms: number) => {
     const clock = { now: () => new Date(ms), monotonicMs: () => ms };
     return purgeDue(
-      { ...world, events: world.captured, clock, log: silentLogger() },
+      {
+        ...world,
+        events: world.captured,
+        deletions: world.eventDeletions,
+        clock,
+        log: silentLogger(),
+      },
       AbortSignal.timeout(30_000),
     );
   };
@@ -217,7 +223,14 @@ test('projects that cannot be purged, or only slowly, hold up the purge of no ot
     },
   };
   const clock = { now: () => new Date(dueMs), monotonicMs: () => dueMs };
-  const uses = { ...world, events: world.captured, secrets, clock, log: silentLogger() };
+  const uses = {
+    ...world,
+    events: world.captured,
+    deletions: world.eventDeletions,
+    secrets,
+    clock,
+    log: silentLogger(),
+  };
   const purging = purgeDue(uses, AbortSignal.timeout(60_000));
   await othersPurged.promise;
   t.deepEqual(purged, others);

@@ -81,7 +81,7 @@ async function countAll(
   const sums = { total: 0, others: 0, absent: 0, pages: 0 };
   let after: EventPosition | undefined;
   do {
-    const wanted = { grouping, after, size };
+    const wanted = { grouping, deletions: [], after, size };
     const page = await counts.count(projectId, filter, wanted, AbortSignal.timeout(30_000));
     for (const { key, count } of page.groups) {
       groups.set(textOf(key), (groups.get(textOf(key)) ?? 0) + count);

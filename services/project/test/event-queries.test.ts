@@ -68,7 +68,12 @@ test('an indexed property is found by its value and type, a long text by all of 
   for (const [index, value] of values.entries()) {
     if (typeof value === 'object' && value !== null) continue;
     const filter = condition('$host', equal, JSON.stringify(value));
-    const page = await reader.query(projectId, filter, { after: undefined, size: 10 }, signal);
+    const page = await reader.query(
+      projectId,
+      filter,
+      { deletions: [], after: undefined, size: 10 },
+      signal,
+    );
     t.deepEqual(
       page.events.map(({ uuid }) => uuid),
       [batch[index]?.uuid],
@@ -86,9 +91,19 @@ test('what no index leads to is looked for within bounds, page after page', asyn
   );
   await insert(store, projectId, batch);
   const filter = condition('rare', equal, 'true');
-  const first = await reader.query(projectId, filter, { after: undefined, size: 10 }, signal);
+  const first = await reader.query(
+    projectId,
+    filter,
+    { deletions: [], after: undefined, size: 10 },
+    signal,
+  );
   t.deepEqual(first.events, []);
-  const second = await reader.query(projectId, filter, { after: first.next, size: 10 }, signal);
+  const second = await reader.query(
+    projectId,
+    filter,
+    { deletions: [], after: first.next, size: 10 },
+    signal,
+  );
   t.deepEqual(
     second.events.map(({ uuid }) => uuid),
     [batch.at(-1)?.uuid],

@@ -14,12 +14,15 @@ export async function insert(
   store: CapturedEventStore,
   projectId: string,
   events: readonly CheckedEvent[],
-  { organizationId = 'org_us_x', permit = heldPermit } = {},
+  { organizationId = 'org_us_x', permit = heldPermit, generation = 0 } = {},
 ): Promise<boolean[]> {
-  const [isThere = []] = await store.insert([{ projectId, organizationId, receiveTime, events }], {
-    permits: [permit],
-    signal: AbortSignal.timeout(60_000),
-  });
+  const [isThere = []] = await store.insert(
+    [{ projectId, organizationId, receiveTime, generation, events }],
+    {
+      permits: [permit],
+      signal: AbortSignal.timeout(60_000),
+    },
+  );
   return isThere;
 }
 

@@ -31,6 +31,7 @@ import { type CapturedEventStore, createCapturedEventStore } from '../store/capt
 import { createDeadTokenStore, type DeadTokenStore } from '../store/dead-tokens.ts';
 import type { ProjectDocument } from '../store/documents.ts';
 import { createEventCounts, type EventCounts } from '../store/event-counts.ts';
+import { createEventDeletionStore, type EventDeletionStore } from '../store/event-deletions.ts';
 import { createEventQueries, type EventQueries } from '../store/event-queries.ts';
 import { createMoveStore } from '../store/moves.ts';
 import { createProjectStore } from '../store/projects.ts';
@@ -71,6 +72,7 @@ export type World = Dependencies & {
   deadTokens: DeadTokenStore;
   eventQueries: EventQueries;
   eventCounts: EventCounts;
+  eventDeletions: EventDeletionStore;
   secrets: Parameters<typeof createProjectsSaga>[0]['secrets'];
 };
 
@@ -147,9 +149,10 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     purged,
     usage,
     deadTokens: createDeadTokenStore(db),
-    captured: createCapturedEventStore(db, usage),
+    captured: createCapturedEventStore(db, usage, createEventDeletionStore(db)),
     eventQueries: createEventQueries(db),
     eventCounts: createEventCounts(db),
+    eventDeletions: createEventDeletionStore(db),
     secrets,
     key: (options = {}) => {
       const keyHash = randomBytes(32);

@@ -72,7 +72,7 @@ test('batches in one transaction are stored as if each were alone, whatever they
   const receiveTime = new Date('2026-11-29T23:59:59.999Z');
   const put = (project: string, events: EventBatch['events']) =>
     storing.store(
-      { projectId: project, organizationId, receiveTime, events },
+      { projectId: project, organizationId, receiveTime, generation: 0, events },
       { bytes: 1_000, permit: { ...heldPermit } },
       { signal, authorization: undefined },
     );
@@ -94,7 +94,7 @@ test('a batch whose permit is over is refused, and those that wait with it are s
   const storing = new Storing(store);
   const put = (isOver: () => boolean) =>
     storing.store(
-      { projectId, organizationId, receiveTime: now, events: [captured({})] },
+      { projectId, organizationId, receiveTime: now, generation: 0, events: [captured({})] },
       {
         bytes: 1_000,
         permit: {
@@ -135,6 +135,7 @@ test('counters of days that are over are added up, once, and lists stay the same
           {
             ...ids,
             receiveTime: new Date(`${day}T12:00:00Z`),
+            generation: 0,
             events: Array.from({ length: events }, () => captured({})),
           },
         ],

@@ -84,7 +84,7 @@ async function pageBeside(
   const condition = { name: '$host', operator, values: [JSON.stringify(commonHost)] };
   const times = { startTime: undefined, endTime: undefined };
   const filter = checkFilter({ ...times, names: [], distinctId: '', properties: [condition] });
-  const page = { after: undefined, size: pageSize };
+  const page = { deletions: [], after: undefined, size: pageSize };
   return async () => {
     const signal = AbortSignal.timeout(pageWithinMs);
     const { events } = await queries.query(projectId, filter, page, signal);

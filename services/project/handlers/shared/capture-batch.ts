@@ -15,6 +15,7 @@ import {
   checkSuperProperties,
 } from '../../rules/events/check-event.ts';
 import { timeOrderedUuid } from '../../rules/events/uuid.ts';
+import { generationOf } from './open-deletions.ts';
 import type { Storing } from './storing.ts';
 
 const eventsMax = 1_000;
@@ -53,7 +54,8 @@ export async function captureBatch(
     throw errors.invalidField([{ field: 'super_properties', description }]);
   }
   const { projectId, organizationId, permit } = token;
-  const events = { projectId, organizationId, receiveTime, events: accepted };
+  const generation = generationOf(token.project);
+  const events = { projectId, organizationId, receiveTime, generation, events: accepted };
   const isThere = (await storing.store(events, { bytes, permit }, call)).values();
   return checked.map((each) =>
     'event' in each ? stored(each.event, isThere.next().value === true) : refused(each.violations),

@@ -1,0 +1,79 @@
+import type { Access } from '@silo/access/access.ts';
+import { errors } from '@silo/errors/errors.ts';
+import { encodePageToken } from '@silo/mongo/page-token.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type {
+  ExportEventsRequest,
+  ExportEventsResponse,
+} from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
+import { demand } from '@silo/rpc/check-access.ts';
+import type { Clock } from '@silo/runtime/clock.ts';
+import { limit } from '@silo/runtime/limit.ts';
+import { eventMessage } from '../messages.ts';
+import { checkFilter } from '../rules/events/filter.ts';
+import type { EventQueries } from '../store/event-queries.ts';
+import { eventPosition, positionTexts } from './shared/event-position.ts';
+import { filterText } from './shared/filter-text.ts';
+import { generationOf, type ReadDeletions } from './shared/open-deletions.ts';
+import { positionOf } from './shared/page-position.ts';
+import { withinRetention } from './shared/within-retention.ts';
+
+const pageSize = 1_000;
+/** Of one process, so that exports leave MongoDB and memory to others. */
+const pagesAtOnce = 4;
+const waitingMax = 64;
+const retryMs = 1_000;
+
+/** The turns of the exports of one process. */
+export const createExporting = () => limit({ atOnce: pagesAtOnce, waitingMax });
+
+type Uses = {
+  queries: Pick<EventQueries, 'query'>;
+  deletions: ReadDeletions;
+  access: Access;
+  exporting: ReturnType<typeof createExporting>;
+  clock: Clock;
+};
+
+/** A message is a page of its own, which is read when the one before it has left. */
+export async function* exportEvents(
+  { filter, pageToken }: ExportEventsRequest,
+  call: Call,
+  { queries, deletions, access, exporting, clock }: Uses,
+): AsyncGenerator<ExportEventsResponse> {
+  const { id: projectId, fact } = targetProject(call);
+  const checked = checkFilter(filter);
+  const query = ['ExportEvents', projectId, keyCaller(call).key.accountId, filterText(filter)];
+  let after = eventPosition(positionOf(query, pageToken, 2));
+  let generation = generationOf(fact);
+  for (let isOver = false; !isOver; ) {
+    const read = async () => {
+      const open = await deletions.open(projectId, generation, call.signal);
+      const wanted = { deletions: open, after, size: pageSize, order: 'oldest' } as const;
+      const kept = withinRetention(checked, call, clock);
+      return await queries.query(projectId, kept, wanted, call.signal);
+    };
+    const { events, next } = await exporting(read).catch(refuseWaiting);
+    // After the read: what has been taken away or deleted by now is not sent.
+    const needs = { scope: 'event:read', projectId, level: Level.LEVEL_MEMBER };
+    const { project } = await demand(access, call, needs);
+    const current = project === undefined ? generation : generationOf(project.fact);
+    if (current !== generation) {
+      generation = current;
+      continue;
+    }
+    const last = events.at(-1);
+    after = next ?? (last && { time: last.time, uuid: last.uuid }) ?? after;
+    isOver = next === undefined;
+    yield {
+      events: events.map(eventMessage),
+      nextPageToken: after ? encodePageToken(query, positionTexts(after)) : '',
+    };
+  }
+}
+
+function refuseWaiting(error: unknown): never {
+  if (error instanceof RangeError) throw errors.rateLimited('exports', retryMs);
+  throw error;
+}

@@ -1,0 +1,263 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
+import { fromMongo } from '@silo/mongo/from-mongo.ts';
+import type { Index } from '@silo/mongo/indexes.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { retentionSeconds } from '@silo/mongo/retention.ts';
+import { fromUnknownCommit, transact } from '@silo/mongo/transaction-retry.ts';
+import { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { Binary, Collection, Db, Filter } from 'mongodb';
+import { type Deletion, isCovered, openDeletionsMax } from '../rules/events/deletions.ts';
+import { checkFilter } from '../rules/events/filter.ts';
+import {
+  bytesOf,
+  type CapturedEventDocument,
+  collectionName,
+  type EventBatch,
+  keyOf,
+  uuidBytes,
+} from './captured-events.ts';
+import type { ProjectDocument } from './documents.ts';
+import {
+  type EventPosition,
+  eventQueries,
+  openCursors,
+  scan,
+  storedEvent,
+} from './event-queries.ts';
+
+const deletionsName = 'event_deletions';
+/** A larger removal delays the captures of others. */
+const removedAtOnce = 500;
+
+/** A deletion of events, as it is stored: the receipt, and how far the removal has come. */
+export type EventDeletionDocument = {
+  _id: string;
+  projectId: string;
+  /** It covers events of earlier generations. */
+  generation: number;
+  /** The bytes of the EventFilter. */
+  filter: Binary | Uint8Array;
+  actorAccountId: string;
+  createTime: Date;
+  /** How many events it has removed. */
+  removedCount: number;
+  /** Where the removal goes on; absent: at the beginning. */
+  after?: EventPosition;
+  /** Every capture of an earlier generation is over: only then may the removal finish. */
+  isSettled?: true;
+  /** Until all that it covers is removed. */
+  isOpen?: true;
+  finishTime?: Date;
+};
+
+/** The finished ones end by TTL. */
+export const eventDeletionIndexes: Readonly<Record<string, readonly Index[]>> = {
+  [deletionsName]: [
+    { key: { projectId: 1, isOpen: 1 } },
+    { key: { isOpen: 1, createTime: 1 }, partialFilterExpression: { isOpen: { $exists: true } } },
+    { key: { finishTime: 1 }, expireAfterSeconds: retentionSeconds.eventDeletion },
+  ],
+};
+
+/** The deletions of events. */
+export type EventDeletionStore = ReturnType<typeof createEventDeletionStore>;
+
+export function createEventDeletionStore(db: Db) {
+  const deletions: Collection<EventDeletionDocument> = db.collection(
+    deletionsName,
+    collectionOptions,
+  );
+  const projects: Collection<ProjectDocument> = db.collection('projects', collectionOptions);
+  const events: Collection<CapturedEventDocument> = db.collection(
+    collectionName,
+    collectionOptions,
+  );
+
+  return {
+    /**
+     * Begins a generation of events of an organization's active project: captures that are authorized
+     * from now on belong to it. Answers the project; undefined: there is none.
+     */
+    async beginGeneration(
+      tx: Transaction,
+      organizationId: string,
+      projectId: string,
+    ): Promise<ProjectDocument | undefined> {
+      const begun = await projects.findOneAndUpdate(
+        { _id: projectId, organizationId, state: ProjectState.PROJECT_STATE_ACTIVE },
+        { $set: { updateTime: tx.now }, $inc: { revision: 1, eventGeneration: 1 } },
+        { session: tx.session, returnDocument: 'after' },
+      );
+      return begun ?? undefined;
+    },
+
+    /** Stores a deletion; false where the project has as many open ones as it may have. */
+    async insert(tx: Transaction, deletion: EventDeletionDocument): Promise<boolean> {
+      const { session } = tx;
+      const filter = { projectId: deletion.projectId, isOpen: true as const };
+      if ((await deletions.countDocuments(filter, { session })) >= openDeletionsMax) return false;
+      await deletions.insertOne(deletion, { session });
+      return true;
+    },
+
+    async get(
+      projectId: string,
+      deletionId: string,
+      signal: AbortSignal,
+    ): Promise<EventDeletionDocument | undefined> {
+      const filter = { _id: deletionId, projectId };
+      return (await reading(deletions.findOne(filter, bounded), signal)) ?? undefined;
+    },
+
+    /**
+     * What the deletions of a project cover whose events may still be stored. `generation` is that of
+     * the caller's fact: it is 0 before the first deletion, and a server that knows only of an earlier
+     * one is behind (DEPENDENCY_UNAVAILABLE).
+     */
+    async open(projectId: string, generation: number, signal: AbortSignal): Promise<Deletion[]> {
+      if (generation === 0) return [];
+      // In one command, so that the same server answers both.
+      const found = projects.aggregate<{ eventGeneration?: number; open: EventDeletionDocument[] }>(
+        [
+          { $match: { _id: projectId } },
+          {
+            $lookup: {
+              from: deletionsName,
+              localField: '_id',
+              foreignField: 'projectId',
+              pipeline: [{ $match: { isOpen: true } }],
+              as: 'open',
+            },
+          },
+          { $project: { eventGeneration: 1, open: 1 } },
+        ],
+        bounded,
+      );
+      const [project] = await reading(found.toArray(), signal);
+      if (project === undefined || (project.eventGeneration ?? 0) < generation) {
+        throw errors.dependencyUnavailable('mongodb', new Error('the server is behind'));
+      }
+      return project.open.map(deletionOf);
+    },
+
+    /** Deletions that have events to remove, the oldest first. */
+    async unfinished(limit: number, signal: AbortSignal): Promise<EventDeletionDocument[]> {
+      const found = deletions.find(
+        { isOpen: true },
+        { ...bounded, sort: { createTime: 1 }, limit },
+      );
+      return await reading(found.toArray(), signal);
+    },
+
+    /** Notes that every capture of an earlier generation is over. */
+    async settle(deletionId: string, signal: AbortSignal): Promise<void> {
+      const settled = deletions.updateOne(
+        { _id: deletionId },
+        { $set: { isSettled: true } },
+        bounded,
+      );
+      await reading(settled, signal);
+    },
+
+    /**
+     * Removes some of what a settled deletion covers, and answers the deletion as it is then, or
+     * undefined where another process was faster. Where nothing is left, it is finished.
+     */
+    async removeSome(
+      deletion: EventDeletionDocument,
+      now: Date,
+      signal: AbortSignal,
+    ): Promise<EventDeletionDocument | undefined> {
+      const { _id, projectId, after } = deletion;
+      const { generation, filter } = deletionOf(deletion);
+      const ids: CapturedEventDocument['_id'][] = [];
+      const isToRemove = coveredBy(deletion);
+      const take = (document: CapturedEventDocument) => {
+        if (ids.length === removedAtOnce) return false;
+        if (isToRemove(document)) ids.push(idOf(document));
+        return true;
+      };
+      const cursors = openCursors(events, eventQueries(projectId, filter, after));
+      const next = await reading(scan(cursors, take), signal);
+      const decided = transact(db.client, { signal }, async (session) => {
+        // As it was read: another process may have gone on.
+        const same = { _id, isOpen: true as const, after: after ?? { $exists: false } };
+        if ((await deletions.findOne(same, { session })) === null) return undefined;
+        const removed = await events.deleteMany(earlier(ids, generation), { session });
+        const changed = await deletions.findOneAndUpdate(
+          { _id },
+          {
+            ...(next
+              ? { $set: { after: next } }
+              : { $set: { finishTime: now }, $unset: { isOpen: '', after: '' } }),
+            $inc: { removedCount: removed.deletedCount },
+          },
+          { session, returnDocument: 'after' },
+        );
+        return changed ?? undefined;
+      });
+      return await settled(decided);
+    },
+
+    /**
+     * Removes those of a batch's events that are stored and that open deletions cover, so that they
+     * may be captured anew.
+     */
+    async free(
+      { projectId, generation, events: captured }: EventBatch,
+      signal: AbortSignal,
+    ): Promise<void> {
+      if (generation === 0) return;
+      const decided = transact(db.client, { signal }, async (session) => {
+        const open = await deletions.find({ projectId, isOpen: true }, { session }).toArray();
+        const _id = { $in: captured.map(({ uuid }) => keyOf(projectId, uuidBytes(uuid))) };
+        const found = open.length === 0 ? [] : await events.find({ _id }, { session }).toArray();
+        for (const deletion of open) {
+          const ids = found.filter(coveredBy(deletion)).map(idOf);
+          if (ids.length === 0) continue;
+          const { deletedCount } = await events.deleteMany(earlier(ids, generation), { session });
+          const $inc = { removedCount: deletedCount };
+          await deletions.updateOne({ _id: deletion._id }, { $inc }, { session });
+        }
+      });
+      await settled(decided);
+    },
+
+    /** Removes the deletions of a project, together with all of its events. */
+    async purge(projectId: string, signal: AbortSignal): Promise<void> {
+      await reading(deletions.deleteMany({ projectId }, bounded), signal);
+    },
+  };
+}
+
+function deletionOf({ generation, filter }: EventDeletionDocument): Deletion {
+  return { generation, filter: checkFilter(EventFilter.decode(bytesOf(filter))) };
+}
+
+function coveredBy(deletion: EventDeletionDocument): (document: CapturedEventDocument) => boolean {
+  const deletions = [deletionOf(deletion)];
+  return (document) => isCovered(deletions, storedEvent(document));
+}
+
+/** By generation, too: an event that was freed may have been captured anew. */
+function earlier(
+  ids: CapturedEventDocument['_id'][],
+  generation: number,
+): Filter<CapturedEventDocument> {
+  return { _id: { $in: ids }, generation: { $not: { $gte: generation } } };
+}
+
+/** The key as it is written: one that was read has lost its type. */
+function idOf({ _id }: CapturedEventDocument): CapturedEventDocument['_id'] {
+  return keyOf(_id.project, bytesOf(_id.uuid));
+}
+
+async function settled<T>(transaction: Promise<T>): Promise<T> {
+  try {
+    return await transaction;
+  } catch (error) {
+    throw fromMongo(fromUnknownCommit(error));
+  }
+}

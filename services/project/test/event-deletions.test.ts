@@ -1,0 +1,168 @@
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import test from 'ava';
+import { deleteEvents } from '../handlers/delete-events.ts';
+import { filterFields, isCovered } from '../rules/events/deletions.ts';
+import { checkFilter } from '../rules/events/filter.ts';
+import type { EventDeletionDocument } from '../store/event-deletions.ts';
+import { captured, condition, insert } from './event-support.ts';
+import { refusalOf, testWorld, type World } from './support.ts';
+
+const now = new Date('2026-11-29T12:00:00Z');
+const signal = () => AbortSignal.timeout(60_000);
+const all = EventFilter.fromPartial({});
+
+/** A deletion that is decided, as DeleteEvents does. */
+async function deletion(
+  { db }: World,
+  projectId: string,
+  { generation = 1, filter = all } = {},
+): Promise<EventDeletionDocument> {
+  const document: EventDeletionDocument = {
+    ...{ _id: newId('evd'), projectId, generation, actorAccountId: newId('acc') },
+    filter: Buffer.from(EventFilter.encode(filter).finish()),
+    ...{ createTime: now, removedCount: 0, isOpen: true, isSettled: true },
+  };
+  await db.collection<EventDeletionDocument>('event_deletions').insertOne(document);
+  return document;
+}
+
+/** The UUIDs that are stored, of all generations. */
+async function stored({ db }: World): Promise<number> {
+  return await db.collection('captured_events').countDocuments();
+}
+
+test('a deletion covers what matches in earlier generations, and nothing else', (t) => {
+  const deletions = [{ generation: 2, filter: { ...checkFilter(undefined), names: ['seen'] } }];
+  const event = { name: 'seen', distinctId: 'ada', time: now, properties: '{}' };
+  t.true(isCovered(deletions, { ...event, generation: 0 }));
+  t.true(isCovered(deletions, { ...event, generation: 1 }));
+  t.false(isCovered(deletions, { ...event, generation: 2 }));
+  t.false(isCovered(deletions, { ...event, name: 'other', generation: 0 }));
+  t.false(isCovered([], { ...event, generation: 0 }));
+});
+
+test('what a filter restricts is named without its values', (t) => {
+  const operator = PropertyOperator.PROPERTY_OPERATOR_EQUAL;
+  const properties = ['plan', 'plan', '$host'].map((name) => ({ name, operator, values: ['"x"'] }));
+  t.deepEqual(filterFields(EventFilter.fromPartial({ endTime: now, names: ['a'], properties })), [
+    ...['end_time', 'names', 'properties.plan', 'properties.$host'],
+  ]);
+  t.deepEqual(filterFields(all), []);
+});
+
+test('a query and a count leave out what is deleted, also before it is removed', async (t) => {
+  const world = await testWorld(t);
+  const [projectId, other] = [newId('prj'), newId('prj')];
+  for (const id of [projectId, other]) {
+    const batch = [captured({ $host: 'a' }), captured({ $host: 'b' })];
+    await insert(world.captured, id, batch);
+    await insert(world.captured, id, [captured({ $host: 'a' })], { generation: 1 });
+  }
+  const filter = condition('$host', PropertyOperator.PROPERTY_OPERATOR_EQUAL, '"a"');
+  const page = { deletions: [{ generation: 1, filter }], after: undefined, size: 10 };
+  const found = await world.eventQueries.query(projectId, checkFilter(undefined), page, signal());
+  t.deepEqual(found.events.map(({ properties, generation }) => [properties, generation]).sort(), [
+    ['{"$host":"a"}', 1],
+    ['{"$host":"b"}', 0],
+  ]);
+  const grouping = { by: 'property', property: '$host' } as const;
+  const wanted = { ...page, grouping };
+  const counts = await world.eventCounts.count(projectId, checkFilter(undefined), wanted, signal());
+  t.like(counts, { total: 2 });
+});
+
+test('a removal goes on where another process has stopped, and removes nothing else', async (t) => {
+  const world = await testWorld(t);
+  const [projectId, other] = [newId('prj'), newId('prj')];
+  const batch = Array.from({ length: 1_200 }, (_, index) => captured({ odd: index % 2 }, -index));
+  await insert(world.captured, projectId, batch);
+  await insert(world.captured, other, batch);
+  const later = [captured({ odd: 1 })];
+  await insert(world.captured, projectId, later, { generation: 1 });
+  const properties = [
+    { name: 'odd', operator: PropertyOperator.PROPERTY_OPERATOR_EQUAL, values: ['1'] },
+  ];
+  const filter = EventFilter.fromPartial({ properties });
+  const first = await deletion(world, projectId, { filter });
+  const { eventDeletions } = world;
+  const second = await eventDeletions.removeSome(first, now, signal());
+  t.like(second, { removedCount: 500, isOpen: true });
+  // Another process has read it before, too.
+  t.is(await eventDeletions.removeSome(first, now, signal()), undefined);
+  const [read] = await eventDeletions.unfinished(10, signal());
+  t.deepEqual(read?._id, first._id);
+  const last = read && (await eventDeletions.removeSome(read, now, signal()));
+  t.like(last, { removedCount: 600, finishTime: now });
+  t.deepEqual(await eventDeletions.unfinished(10, signal()), []);
+  t.is(await stored(world), 1_200 + 600 + 1);
+});
+
+test('processes that remove at the same time count each event once', async (t) => {
+  const world = await testWorld(t);
+  const projectId = newId('prj');
+  const batch = Array.from({ length: 1_300 }, (_, index) => captured({}, -index));
+  await insert(world.captured, projectId, batch);
+  const { _id } = await deletion(world, projectId);
+  const { eventDeletions } = world;
+  const remove = async () => {
+    for (;;) {
+      const [left] = await eventDeletions.unfinished(10, signal());
+      if (left === undefined) return;
+      await eventDeletions.removeSome(left, now, signal());
+    }
+  };
+  await Promise.all([remove(), remove(), remove()]);
+  t.like(await eventDeletions.get(projectId, _id, signal()), { removedCount: 1_300 });
+  t.is(await stored(world), 0);
+});
+
+test('an event that is deleted and not yet removed makes way for its new capture', async (t) => {
+  const world = await testWorld(t);
+  const { captured: store, eventDeletions } = world;
+  const projectId = newId('prj');
+  const [first, kept] = [captured({ a: 1 }), captured({ b: 1 })];
+  await insert(store, projectId, [first, kept]);
+  const properties = [
+    { name: 'a', operator: PropertyOperator.PROPERTY_OPERATOR_EXISTS, values: [] },
+  ];
+  const { _id } = await deletion(world, projectId, {
+    filter: EventFilter.fromPartial({ properties }),
+  });
+  const again = { generation: 1 };
+  t.deepEqual(await insert(store, projectId, [first, kept], again), [false, true]);
+  t.deepEqual(await insert(store, projectId, [first, kept], again), [true, true]);
+  const [left] = await eventDeletions.unfinished(10, signal());
+  t.truthy(left && (await eventDeletions.removeSome(left, now, signal())));
+  t.like(await eventDeletions.get(projectId, _id, signal()), { removedCount: 1, finishTime: now });
+  t.is(await stored(world), 2);
+});
+
+test('a read whose fact knows of a later deletion than the server is refused', async (t) => {
+  const world = await testWorld(t);
+  const ada = world.key();
+  const { projectId } = await world.organization(ada);
+  const { eventDeletions } = world;
+  t.deepEqual(await eventDeletions.open(projectId, 0, signal()), []);
+  await t.throwsAsync(eventDeletions.open(projectId, 1, signal()), { message: /mongodb/i });
+});
+
+test('a project has at most ten deletions whose events are not removed', async (t) => {
+  const world = await testWorld(t);
+  const ada = world.key();
+  const { projectId } = await world.organization(ada);
+  const uses = { ...world, deletions: world.eventDeletions };
+  const remove = async () => {
+    const call = await world.call(ada, { projectId });
+    return await deleteEvents({ projectId, filter: all, requestId: '' }, call, uses);
+  };
+  for (let index = 0; index < 10; index++) await remove();
+  t.is((await refusalOf(remove())).reason, ErrorReason.ERROR_REASON_RATE_LIMITED);
+  t.is((await world.eventDeletions.open(projectId, 10, signal())).length, 10);
+  const [first] = await world.eventDeletions.unfinished(1, signal());
+  t.truthy(first && (await world.eventDeletions.removeSome(first, now, signal())));
+  await remove();
+  t.is((await world.events('events_deleted')).length, 11);
+  t.like(await world.projects.fact(projectId, signal()), { capture: { generation: 11 } });
+});
