@@ -1,14 +1,25 @@
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { type Event, EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
 import type { EventDeletion } from '@silo/protos/gen/silo/project/v1/event_service.ts';
-import type { Move, Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import {
+  type Move,
+  type Project,
+  PropertyIndexState,
+} from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { AccessChange, KeyOwner } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { etagOf } from '@silo/tokens/etag.ts';
 import type { Concerned, ConcernedKey, MoveAccess } from './rules/move-access.ts';
+import type { PropertyIndex } from './rules/property-indexes.ts';
 import { bytesOf } from './store/captured-events.ts';
 import type { MoveDocument, ProjectDocument } from './store/documents.ts';
 import type { EventDeletionDocument } from './store/event-deletions.ts';
 import type { StoredEvent } from './store/event-queries.ts';
+
+const indexStates: Record<PropertyIndex['state'], PropertyIndexState> = {
+  building: PropertyIndexState.PROPERTY_INDEX_STATE_BUILDING,
+  ready: PropertyIndexState.PROPERTY_INDEX_STATE_READY,
+  removing: PropertyIndexState.PROPERTY_INDEX_STATE_REMOVING,
+};
 
 /** A project as the API shows it. */
 export function projectMessage(document: ProjectDocument): Project {
@@ -17,7 +28,11 @@ export function projectMessage(document: ProjectDocument): Project {
     id: _id,
     organizationId,
     name,
-    settings: { retentionDays: 0, ...settings },
+    settings: { retentionDays: 0, indexedProperties: [], ...settings },
+    propertyIndexes: (document.propertyIndexes ?? []).map(({ name, state }) => ({
+      name,
+      state: indexStates[state],
+    })),
     state,
     createTime,
     updateTime,

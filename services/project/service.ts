@@ -39,6 +39,7 @@ import { Storing } from './handlers/shared/storing.ts';
 import { undeleteProject } from './handlers/undelete-project.ts';
 import { undoMove } from './handlers/undo-move.ts';
 import { updateProject } from './handlers/update-project.ts';
+import { buildPropertyIndexes } from './loops/build-property-indexes.ts';
 import { endRetention } from './loops/end-retention.ts';
 import { foldUsage } from './loops/fold-usage.ts';
 import { purgeProjects } from './loops/purge-projects.ts';
@@ -52,6 +53,7 @@ import { createEventDeletionStore, type EventDeletionStore } from './store/event
 import { createEventQueries } from './store/event-queries.ts';
 import { createMoveStore } from './store/moves.ts';
 import { createProjectStore } from './store/projects.ts';
+import { createPropertyIndexStore, type PropertyIndexStore } from './store/property-indexes.ts';
 import { createRetentionStore } from './store/retention.ts';
 import { setUpStore } from './store/set-up.ts';
 import { createSlotStore } from './store/slots.ts';
@@ -80,17 +82,20 @@ export const projectService: ServiceDefinition = {
     if (kit.config.role === 'edge') return { public: [], internal: [], ...edge, relays: false };
     const dependencies = dependenciesOf(kit);
     const { projects } = dependencies;
-    const purging = { ...kit, projects, events, deadTokens, deletions, secrets };
+    const indexes = createPropertyIndexStore(kit);
+    const purging = { ...kit, projects, events, deadTokens, deletions, indexes, secrets };
     const removing = { ...kit, deletions, propagate: createPropagate(kit.eventLog, kit.registry) };
+    const building = { ...kit, indexes, owner: ulid().toLowerCase() };
     return {
       ...edge,
       public: [
         mountPublic(dependencies),
-        mountEvents(kit, dependencies, { ...capture, usage, deadTokens, deletions }),
+        mountEvents(kit, dependencies, { ...capture, usage, deadTokens, deletions, indexes }),
       ],
       internal: mountInternal(dependencies),
       loops: [
         (signal) => purgeProjects(purging, signal),
+        (signal) => buildPropertyIndexes(building, signal),
         (signal) => foldUsage({ ...kit, usage }, signal),
         (signal) =>
           lead({ ...kit, name: 'retention', owner: ulid().toLowerCase(), signal }, (leadership) =>
@@ -150,6 +155,7 @@ function mountEvents(
     usage: UsageStore;
     deadTokens: DeadTokenStore;
     deletions: EventDeletionStore;
+    indexes: PropertyIndexStore;
   },
 ) {
   return mount(

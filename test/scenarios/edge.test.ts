@@ -265,6 +265,7 @@ test('app_urls, where they are set, are the browsers’ origins; other senders a
     appUrls: ['https://app.example.com/start'],
     anonymizeIps: false,
     retentionDays: 0,
+    indexedProperties: [],
   };
   const { project } = await api.projects.getProject({ projectId });
   await api.projects.updateProject({
@@ -285,7 +286,13 @@ test('app_urls, where they are set, are the browsers’ origins; other senders a
 test('where the project anonymizes addresses no event has one, also if the SDK sent it', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken: token } = await silo.signUp();
-  const settings = { timeZone: 'UTC', appUrls: [], anonymizeIps: true, retentionDays: 0 };
+  const settings = {
+    timeZone: 'UTC',
+    appUrls: [],
+    anonymizeIps: true,
+    retentionDays: 0,
+    indexedProperties: [],
+  };
   const { project } = await api.projects.getProject({ projectId });
   await api.projects.updateProject({
     project: { ...present(project), settings },

@@ -12,7 +12,7 @@ function largestSettings(letter: string): ProjectSettings {
   const appUrls = Array.from({ length: 50 }, (_, index) => {
     return `https://app${index}.example.com/`.padEnd(512, letter);
   });
-  return { timeZone: 'UTC', appUrls, anonymizeIps: false, retentionDays: 0 };
+  return { timeZone: 'UTC', appUrls, anonymizeIps: false, retentionDays: 0, indexedProperties: [] };
 }
 
 /** Runs `count` calls, a few at a time. */

@@ -12,25 +12,29 @@ import type { Grouping, GroupKey } from '../rules/events/counting.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import type { EventCounts } from '../store/event-counts.ts';
 import type { ProjectStore } from '../store/projects.ts';
+import type { PropertyIndexStore } from '../store/property-indexes.ts';
 import { eventPosition, positionTexts } from './shared/event-position.ts';
 import { openDeletions, type ReadDeletions } from './shared/open-deletions.ts';
 import { positionOf } from './shared/page-position.ts';
+import { withIndexes } from './shared/with-indexes.ts';
 import { withinRetention } from './shared/within-retention.ts';
 
 type Uses = {
   counts: EventCounts;
   deletions: ReadDeletions;
   projects: Pick<ProjectStore, 'get'>;
+  indexes: Pick<PropertyIndexStore, 'ready'>;
   clock: Clock;
 };
 
 export async function countEvents(
   request: CountEventsRequest,
   call: Call,
-  { counts, deletions, projects, clock }: Uses,
+  { counts, deletions, projects, indexes, clock }: Uses,
 ): Promise<CountEventsResponse> {
   const projectId = targetProject(call).id;
   const filter = withinRetention(checkFilter(request.filter), call, clock);
+  const named = [request.property, ...filter.conditions.map(({ name }) => name)];
   checkProperty(request);
   const grouping = await groupingOf(request, call, projects);
   const timeZone = 'timeZone' in grouping ? grouping.timeZone : '';
@@ -39,11 +43,11 @@ export async function countEvents(
   const after = eventPosition(positionOf(query, request.pageToken, 2));
   const open = await openDeletions(deletions, call);
   const wanted = { grouping, deletions: open, after, size: pageSizeOf(request.pageSize) };
-  const { groups, total, others, absent, next } = await counts.count(
-    projectId,
-    filter,
-    wanted,
-    call.signal,
+  const { groups, total, others, absent, next } = await withIndexes(
+    call,
+    named,
+    indexes,
+    (places) => counts.count(projectId, { ...filter, places }, wanted, call.signal),
   );
   return {
     counts: groups.map(({ key, count }) => countMessage(grouping, key, count)),

@@ -8,28 +8,36 @@ import type { Clock } from '@silo/runtime/clock.ts';
 import { eventMessage } from '../messages.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import type { EventQueries } from '../store/event-queries.ts';
+import type { PropertyIndexStore } from '../store/property-indexes.ts';
 import { eventPosition, positionTexts } from './shared/event-position.ts';
 import { filterText } from './shared/filter-text.ts';
 import { openDeletions, type ReadDeletions } from './shared/open-deletions.ts';
 import { positionOf } from './shared/page-position.ts';
+import { withIndexes } from './shared/with-indexes.ts';
 import { withinRetention } from './shared/within-retention.ts';
+
+type Uses = {
+  queries: Pick<EventQueries, 'query'>;
+  deletions: ReadDeletions;
+  indexes: Pick<PropertyIndexStore, 'ready'>;
+  clock: Clock;
+};
 
 export async function queryEvents(
   { filter, pageSize, pageToken }: QueryEventsRequest,
   call: Call,
-  {
-    queries,
-    deletions,
-    clock,
-  }: { queries: Pick<EventQueries, 'query'>; deletions: ReadDeletions; clock: Clock },
+  { queries, deletions, indexes, clock }: Uses,
 ): Promise<QueryEventsResponse> {
   const projectId = targetProject(call).id;
   const checked = withinRetention(checkFilter(filter), call, clock);
+  const named = checked.conditions.map(({ name }) => name);
   const query = ['QueryEvents', projectId, keyCaller(call).key.accountId, filterText(filter)];
   const after = eventPosition(positionOf(query, pageToken, 2));
   const open = await openDeletions(deletions, call);
   const wanted = { deletions: open, after, size: pageSizeOf(pageSize) };
-  const { events: found, next } = await queries.query(projectId, checked, wanted, call.signal);
+  const { events: found, next } = await withIndexes(call, named, indexes, (places) =>
+    queries.query(projectId, { ...checked, places }, wanted, call.signal),
+  );
   return {
     events: found.map(eventMessage),
     nextPageToken: next ? encodePageToken(query, positionTexts(next)) : '',

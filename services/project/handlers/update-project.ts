@@ -11,7 +11,9 @@ import { checkEtag } from '@silo/tokens/etag.ts';
 import { updatedEvent } from '../events.ts';
 import { projectMessage } from '../messages.ts';
 import { foldedName } from '../rules/folded-name.ts';
+import { chooseIndexes } from '../rules/property-indexes.ts';
 import { applyChange, changeOf } from '../rules/update-project.ts';
+import type { ProjectDocument, StoredSettings } from '../store/documents.ts';
 import type { Dependencies } from './dependencies.ts';
 import { withOwner } from './shared/with-owner.ts';
 
@@ -37,11 +39,20 @@ export async function updateProject(
         return { response: { project: projectMessage(before) } };
       }
       const expected = { organizationId, revision: before.revision };
-      const values = { name, ...foldedName(name), settings };
+      const values = { name, ...foldedName(name), settings, ...indexesAfter(before, settings) };
       const after = await projects.change(tx, wanted.id, expected, values);
       if (after === undefined) throw gone;
       tx.emit(updatedEvent(after, changes, { actor: call.actor, tx }));
       return { response: { project: projectMessage(after) } };
     });
   });
+}
+
+/** What the settings make of the indexes; nothing where none are, or were, chosen. */
+function indexesAfter(
+  { propertyIndexes = [], revision }: ProjectDocument,
+  { indexedProperties = [] }: StoredSettings,
+): Pick<ProjectDocument, 'propertyIndexes'> {
+  if (propertyIndexes.length + indexedProperties.length === 0) return {};
+  return { propertyIndexes: chooseIndexes(propertyIndexes, indexedProperties, revision + 1) };
 }

@@ -6,6 +6,7 @@ import type { CapturedEventStore } from '../store/captured-events.ts';
 import type { DeadTokenStore } from '../store/dead-tokens.ts';
 import type { EventDeletionStore } from '../store/event-deletions.ts';
 import type { ProjectStore } from '../store/projects.ts';
+import type { PropertyIndexStore } from '../store/property-indexes.ts';
 
 const intervalMs = 30_000;
 const batchSize = 100;
@@ -18,6 +19,7 @@ type Uses = {
   events: Pick<CapturedEventStore, 'purge'>;
   deadTokens: Pick<DeadTokenStore, 'purge'>;
   deletions: Pick<EventDeletionStore, 'purge'>;
+  indexes: Pick<PropertyIndexStore, 'purge'>;
   secrets: Pick<Peers['token']['secrets'], 'purgeProjectToken'>;
   clock: Clock;
   log: Log;
@@ -62,7 +64,7 @@ export async function purgeDue(uses: Uses, signal: AbortSignal): Promise<void> {
 }
 
 async function purge(
-  { projects, events, deadTokens, deletions, secrets }: Uses,
+  { projects, events, deadTokens, deletions, indexes, secrets }: Uses,
   projectId: string,
   now: Date,
   signal: AbortSignal,
@@ -73,5 +75,6 @@ async function purge(
   await events.purge(projectId, signal);
   await deadTokens.purge(projectId, signal);
   await deletions.purge(projectId, signal);
+  await indexes.purge(projectId, signal);
   await projects.purge(projectId, signal);
 }

@@ -1,6 +1,7 @@
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { ProjectDocument, StoredSettings } from '../store/documents.ts';
 import { foldedName } from './folded-name.ts';
+import { chooseIndexes } from './property-indexes.ts';
 
 /** What a project begins as. */
 export type NewProject = { name: string; settings: StoredSettings };
@@ -10,12 +11,14 @@ export function newProject(
   { name, settings }: NewProject,
   { id, organizationId, now }: { id: string; organizationId: string; now: Date },
 ): ProjectDocument {
+  const chosen = settings.indexedProperties ?? [];
   return {
     _id: id,
     organizationId,
     name,
     ...foldedName(name),
     settings,
+    ...(chosen.length > 0 && { propertyIndexes: chooseIndexes([], chosen, 1) }),
     state: ProjectState.PROJECT_STATE_ACTIVE,
     revision: 1,
     createTime: now,

@@ -1,12 +1,14 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { ProjectSettings } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { StoredSettings } from '../store/documents.ts';
+import { checkChosen } from './property-indexes.ts';
 
 const defaultTimeZone = 'UTC';
 
 /**
  * Settings as they are stored. `path` leads to the settings in the request, such as `settings`.
- * Refuses with INVALID_FIELD a time zone that the IANA database does not know.
+ * Refuses with INVALID_FIELD a time zone that the IANA database does not know, and properties that
+ * are indexed anyway.
  */
 export function settingsOf(settings: ProjectSettings | undefined, path: string): StoredSettings {
   return {
@@ -14,7 +16,14 @@ export function settingsOf(settings: ProjectSettings | undefined, path: string):
     appUrls: settings?.appUrls ?? [],
     anonymizeIps: settings?.anonymizeIps ?? false,
     retentionDays: settings?.retentionDays ?? 0,
+    indexedProperties: indexedPropertiesOf(settings, path),
   };
+}
+
+function indexedPropertiesOf(settings: ProjectSettings | undefined, path: string): string[] {
+  const names = settings?.indexedProperties ?? [];
+  checkChosen(names, `${path}.indexed_properties`);
+  return names;
 }
 
 function timeZoneOf(timeZone: string, path: string): string {

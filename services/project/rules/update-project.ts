@@ -9,6 +9,7 @@ const settingPaths = [
   'settings.app_urls',
   'settings.anonymize_ips',
   'settings.retention_days',
+  'settings.indexed_properties',
 ] as const;
 
 /** What an update may name, down to the single value. */
@@ -33,6 +34,9 @@ export function changeOf(
     project.settings && {
       ...project.settings,
       timeZone: paths.has('settings.time_zone') ? project.settings.timeZone : '',
+      indexedProperties: paths.has('settings.indexed_properties')
+        ? project.settings.indexedProperties
+        : [],
     },
     'project.settings',
   );
@@ -41,6 +45,9 @@ export function changeOf(
   if (paths.has('settings.anonymize_ips')) change.settings.anonymizeIps = settings.anonymizeIps;
   if (paths.has('settings.retention_days')) {
     change.settings.retentionDays = settings.retentionDays ?? 0;
+  }
+  if (paths.has('settings.indexed_properties')) {
+    change.settings.indexedProperties = settings.indexedProperties ?? [];
   }
   return change;
 }
@@ -62,6 +69,7 @@ function filledPaths({ name, settings }: Project): Path[] {
   if (settings?.appUrls.length) paths.push('settings.app_urls');
   if (settings?.anonymizeIps) paths.push('settings.anonymize_ips');
   if (settings?.retentionDays) paths.push('settings.retention_days');
+  if (settings?.indexedProperties.length) paths.push('settings.indexed_properties');
   return paths;
 }
 
@@ -92,5 +100,9 @@ function valuesOf({ name, settings }: Pick<ProjectDocument, 'name' | 'settings'>
     'settings.app_urls': settings.appUrls.join(' '),
     'settings.anonymize_ips': String(settings.anonymizeIps),
     'settings.retention_days': String(settings.retentionDays ?? 0),
+    // A name may hold anything, spaces too.
+    'settings.indexed_properties': (settings.indexedProperties ?? [])
+      .map((name) => JSON.stringify(name))
+      .join(' '),
   } satisfies Record<Path, string>;
 }

@@ -5,9 +5,9 @@ import type { Index } from '@silo/mongo/indexes.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { transact } from '@silo/mongo/transaction-retry.ts';
 import { takeWithin } from '@silo/runtime/budget.ts';
-import { Binary, type Collection, type Db, type Document } from 'mongodb';
+import { Binary, type Collection, type Db } from 'mongodb';
 import type { CheckedEvent } from '../rules/events/check-event.ts';
-import { indexedProperties, type Scalar } from '../rules/events/indexed-properties.ts';
+import { alwaysIndexed, type Scalar } from '../rules/events/indexed-properties.ts';
 import { uuidText } from '../rules/events/uuid.ts';
 import type { EventDeletionStore } from './event-deletions.ts';
 import type { StoreTransaction, UsageStore } from './usage.ts';
@@ -41,8 +41,7 @@ export type CapturedEventDocument = {
   /** How many deletions of the project's events its capture came after; absent: none. */
   generation?: number;
   /** Indexed properties, by their place; absent where the event has none, or no scalar. */
-  x0?: IndexedValue;
-  x1?: IndexedValue;
+  [place: `x${number}`]: IndexedValue;
 };
 
 /** A null is an empty binary: a query of null would find documents without the field, too. */
@@ -61,11 +60,7 @@ export const capturedEventIndexes: Readonly<Record<string, readonly Index[]>> = 
     { key: { '_id.project': 1, ...newestFirst }, name: byTime },
     { key: { '_id.project': 1, name: 1, ...newestFirst }, name: byName },
     { key: { '_id.project': 1, distinctId: 1, ...newestFirst }, name: byDistinctId },
-    ...indexedProperties.map((_, place) => ({
-      key: { '_id.project': 1, [`x${place}`]: 1, ...newestFirst },
-      name: `by_x${place}`,
-      partialFilterExpression: { [`x${place}`]: { $exists: true } },
-    })),
+    ...Array.from(alwaysIndexed.values(), placeIndex),
   ],
 };
 
@@ -78,6 +73,15 @@ export type EventBatch = {
   generation: number;
   events: readonly CheckedEvent[];
 };
+
+/** The index of the events that have a value at a place. */
+export function placeIndex(place: number): Index {
+  return {
+    key: { '_id.project': 1, [`x${place}`]: 1, ...newestFirst },
+    name: `by_x${place}`,
+    partialFilterExpression: { [`x${place}`]: { $exists: true } },
+  };
+}
 
 /** Writes captured events; `event-queries.ts` reads them. Every method acts on one project's. */
 export type CapturedEventStore = ReturnType<typeof createCapturedEventStore>;
@@ -178,16 +182,14 @@ function documentOf(
   { uuid, time, name, distinctId, timestamp, properties, indexed }: CheckedEvent,
   { receiveTime, generation }: Pick<EventBatch, 'receiveTime' | 'generation'>,
 ): CapturedEventDocument {
-  const document: CapturedEventDocument & Document = {
+  const document: CapturedEventDocument = {
     _id: keyOf(projectId, uuidBytes(uuid)),
     ...{ time, name, distinctId, receiveTime },
     properties: Buffer.from(properties),
   };
   if (timestamp !== time.toISOString()) document.timestamp = timestamp;
   if (generation > 0) document.generation = generation;
-  indexed.forEach((value, place) => {
-    if (value !== undefined) document[`x${place}`] = indexedValue(value);
-  });
+  for (const { place, value } of indexed) document[`x${place}`] = indexedValue(value);
   return document;
 }
 

@@ -1,5 +1,6 @@
 import type { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import type { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { PropertyIndex } from '../rules/property-indexes.ts';
 
 export type StoredSettings = {
   timeZone: string;
@@ -7,6 +8,8 @@ export type StoredSettings = {
   anonymizeIps: boolean;
   /** Absent in documents of older versions, which kept all: 0. */
   retentionDays?: number;
+  /** Absent: none, of a project that an older version has stored. */
+  indexedProperties?: string[];
 };
 
 /** A project as it is stored. */
@@ -20,6 +23,8 @@ export type ProjectDocument = {
   foldVersion: number;
   settings: StoredSettings;
   state: ProjectState;
+  /** Of the properties that it has chosen, and of those whose values are still removed. */
+  propertyIndexes?: PropertyIndex[];
   /** Counts the changes; the etag is made of it. */
   revision: number;
   createTime: Date;

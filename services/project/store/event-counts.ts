@@ -3,7 +3,12 @@ import { Binary, type Collection, type Db, type Document } from 'mongodb';
 import { type Counts, countedValue, type Grouping, Tally } from '../rules/events/counting.ts';
 import { isCovered } from '../rules/events/deletions.ts';
 import { type CheckedFilter, isExact, matches } from '../rules/events/filter.ts';
-import { indexable, isScalar, placeOf, type Scalar } from '../rules/events/indexed-properties.ts';
+import {
+  indexable,
+  isScalar,
+  type Places,
+  type Scalar,
+} from '../rules/events/indexed-properties.ts';
 import { parseObject } from '../rules/events/json-text.ts';
 import { uuidText } from '../rules/events/uuid.ts';
 import {
@@ -106,7 +111,9 @@ export function createEventCounts(db: Db) {
     ): Promise<CountsPage> {
       const { grouping, deletions } = wanted;
       const isThere =
-        isExact(filter) && groupedBy(grouping) !== undefined && deletions.length === 0;
+        isExact(filter) &&
+        groupedBy(grouping, filter.places) !== undefined &&
+        deletions.length === 0;
       return await (isThere ? countThere : countHere)(projectId, filter, wanted, signal);
     },
   };
@@ -128,7 +135,7 @@ export function countPipeline(
     { $limit: limit },
     {
       $group: {
-        _id: groupedBy(grouping),
+        _id: groupedBy(grouping, filter.places),
         count: { $sum: { $cond: [{ $and: conditionsOf(filter) }, 1, 0] } },
         scanned: { $sum: 1 },
         last: { $last: { time: '$time', uuid: '$_id.uuid' } },
@@ -138,7 +145,7 @@ export function countPipeline(
 }
 
 /** What MongoDB groups by; undefined: by what only the properties' text says. */
-function groupedBy(grouping: Grouping): unknown {
+function groupedBy(grouping: Grouping, places: Places): unknown {
   switch (grouping.by) {
     case 'total':
       return null;
@@ -150,21 +157,21 @@ function groupedBy(grouping: Grouping): unknown {
     case 'name':
       return '$name';
     case 'property': {
-      const place = placeOf(grouping.property);
+      const place = places.get(grouping.property);
       return place === undefined ? undefined : `$x${place}`;
     }
   }
 }
 
 /** What the query's index may not have said. Texts of the filter stand only where values do. */
-function conditionsOf({ names, distinctId, conditions }: CheckedFilter): Document[] {
+function conditionsOf({ names, distinctId, conditions, places }: CheckedFilter): Document[] {
   const among = (field: string, values: unknown[]) => ({ $in: [field, { $literal: values }] });
   return [
     ...(names.length > 0 ? [among('$name', names)] : []),
     ...(distinctId === undefined ? [] : [among('$distinctId', [distinctId])]),
     ...conditions.map(({ name, operands }) => {
       const values = operands.map(({ value }) => indexedValue(indexable(value)));
-      return among(`$x${placeOf(name)}`, values);
+      return among(`$x${places.get(name)}`, values);
     }),
   ];
 }

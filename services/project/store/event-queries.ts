@@ -4,7 +4,7 @@ import { Budget } from '@silo/runtime/budget.ts';
 import { Binary, BSON, type Collection, type Db, type Filter, type FindCursor } from 'mongodb';
 import { type Deletion, isCovered } from '../rules/events/deletions.ts';
 import { type CheckedFilter, equalities, matches } from '../rules/events/filter.ts';
-import { indexable, placeOf } from '../rules/events/indexed-properties.ts';
+import { indexable } from '../rules/events/indexed-properties.ts';
 import { uuidText } from '../rules/events/uuid.ts';
 import {
   byDistinctId,
@@ -160,7 +160,7 @@ export function eventQueries(
 }
 
 /** The index that probably leads to the fewest events: the filter alone decides. */
-function indexFor({ distinctId, names, conditions }: CheckedFilter): {
+function indexFor({ distinctId, names, conditions, places }: CheckedFilter): {
   hint: string;
   equal: Filter<CapturedEventDocument>;
 } {
@@ -168,7 +168,7 @@ function indexFor({ distinctId, names, conditions }: CheckedFilter): {
     return { hint: byDistinctId, equal: { distinctId: { $eq: distinctId } } };
   }
   for (const { name, operator, operands } of conditions) {
-    const place = placeOf(name);
+    const place = places.get(name);
     if (place === undefined || !equalities.has(operator)) continue;
     const values = operands.map(({ value }) => indexedValue(indexable(value)));
     return { hint: `by_x${place}`, equal: { [`x${place}`]: { $in: values } } };

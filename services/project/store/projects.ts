@@ -5,6 +5,7 @@ import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { BSON, type Collection, type Db, type Document, type Filter } from 'mongodb';
+import { captureFields, captureSettingsOf } from '../rules/capture-settings.ts';
 import type { ProjectDocument } from './documents.ts';
 import { byName } from './set-up.ts';
 
@@ -89,13 +90,14 @@ export function createProjectStore(db: Db) {
 
     /** What decides access to a project, as of now. */
     async fact(projectId: string, signal: AbortSignal): Promise<ProjectFact | undefined> {
-      const projection = { _id: 0, organizationId: 1, state: 1, settings: 1, eventGeneration: 1 };
-      const found = await readLinearizable(projects, { _id: projectId }, { projection, signal });
+      const found = await readLinearizable(
+        projects,
+        { _id: projectId },
+        { projection: { _id: 0, organizationId: 1, state: 1, ...captureFields }, signal },
+      );
       if (found === null) return undefined;
-      const { organizationId, state, settings, eventGeneration: generation = 0 } = found;
-      const { appUrls, anonymizeIps, retentionDays = 0 } = settings;
-      const capture = { appUrls, anonymizeIps, retentionDays, generation };
-      return { organizationId, state, capture };
+      const { organizationId, state } = found;
+      return { organizationId, state, capture: captureSettingsOf(found) };
     },
 
     /** An organization's active project. */

@@ -30,7 +30,9 @@ export async function setUpStore(db: Db): Promise<void> {
       { key: { purgeTime: 1 }, sparse: true },
       { key: { foldVersion: 1 } },
       retentionIndex,
+      { key: { 'propertyIndexes.state': 1 }, sparse: true },
     ],
+    property_index_work: [],
     slots: [{ key: { closeTime: 1 }, expireAfterSeconds: retentionSeconds.tombstone }],
     moves: [
       { key: { projectIds: 1, _id: -1 } },

@@ -131,6 +131,7 @@ test('the recommended projects that are missing are created, all or none', async
 const emptyProject = {
   ...{ organizationId: '', settings: undefined, state: 0 as const },
   ...{ createTime: undefined, updateTime: undefined, purgeTime: undefined },
+  propertyIndexes: [],
 };
 
 test('an update has an event with the changed fields, and checks the etag', async (t) => {

@@ -14,6 +14,7 @@ import {
 import { withoutSkew } from '../rules/edge/clock-skew.ts';
 import { type RequestContext, sentEvent } from '../rules/edge/sent-event.ts';
 import { checkEvent, type SentEvent } from '../rules/events/check-event.ts';
+import { alwaysIndexed } from '../rules/events/indexed-properties.ts';
 import { appendToObject, splitArray } from '../rules/events/json-text.ts';
 
 const receiveTime = new Date('2026-11-29T12:00:00.000Z');
@@ -226,6 +227,7 @@ test('what is no event is refused alone by the rules of an event', (t) => {
       receiveTime,
       superProperties: undefined,
       newUuid: () => made,
+      places: alwaysIndexed,
     });
     t.true('violations' in checked, text);
   }
@@ -340,7 +342,12 @@ test('no body makes the reading throw, and every event of a body is one to check
         const { events } = read(JSON.stringify(body));
         for (const event of events) {
           const sent = sentEvent(event, { ...context, address: '::1', library: 'x/1' });
-          checkEvent(sent, { receiveTime, superProperties: undefined, newUuid: () => made });
+          checkEvent(sent, {
+            receiveTime,
+            superProperties: undefined,
+            newUuid: () => made,
+            places: alwaysIndexed,
+          });
           t.is(typeof sent.properties, 'string');
         }
       },

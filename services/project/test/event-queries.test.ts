@@ -4,6 +4,7 @@ import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
 import type { Document } from 'mongodb';
 import { type CheckedFilter, checkFilter } from '../rules/events/filter.ts';
+import { placesWith } from '../rules/events/indexed-properties.ts';
 import { eventQueries, scanBounds } from '../store/event-queries.ts';
 import { captured, condition, insert, receiveTime, stagesOf } from './event-support.ts';
 import { testWorld } from './support.ts';
@@ -11,6 +12,7 @@ import { testWorld } from './support.ts';
 const { PROPERTY_OPERATOR_EQUAL: equal, PROPERTY_OPERATOR_IN: oneOf } = PropertyOperator;
 const { PROPERTY_OPERATOR_EXISTS: exists, PROPERTY_OPERATOR_NOT_EQUAL: not } = PropertyOperator;
 const all = checkFilter(undefined);
+const chosen = placesWith([{ name: 'plan', place: 2 }]);
 const range = { startTime: new Date(0), endTime: receiveTime };
 
 /** A filter for each index, alone and with a range of times, and for what no index leads to. */
@@ -27,11 +29,17 @@ const shapes: Record<string, CheckedFilter> = {
   '$host exists': condition('$host', exists),
   '$host ≠': condition('$host', not, '"a"'),
   'a property without an index': condition('plan', equal, '"free"'),
+  'a chosen property =': { ...condition('plan', equal, '"free"'), places: chosen },
+  'a chosen property in': {
+    ...condition('plan', oneOf, '"free"', 'null'),
+    ...{ ...range, places: chosen },
+  },
 };
 
 for (const [what, filter] of Object.entries(shapes)) {
   test(`a query of ${what} goes by an index that begins with the project, in its order`, async (t) => {
-    const { db, captured: store } = await testWorld(t);
+    const { db, captured: store, indexes } = await testWorld(t);
+    await indexes.createPlace(2, AbortSignal.timeout(10_000));
     const events = db.collection('captured_events');
     const [projectId, other] = [newId('prj'), newId('prj')];
     for (const id of [projectId, other]) {

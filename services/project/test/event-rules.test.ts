@@ -3,6 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { checkEvent, checkSuperProperties, eventBounds } from '../rules/events/check-event.ts';
 import { checkFilter, matches } from '../rules/events/filter.ts';
+import { alwaysIndexed } from '../rules/events/indexed-properties.ts';
 import { compareNumbers, joinObject, splitObject } from '../rules/events/json-text.ts';
 import { instantOf } from '../rules/events/timestamp.ts';
 import { canonicalUuid, timeOrderedUuid } from '../rules/events/uuid.ts';
@@ -14,7 +15,8 @@ const sent = { uuid, name: 'seen', distinctId: 'ada', timestamp: '', properties:
 function check(event: Partial<typeof sent>, superText = '') {
   const read = checkSuperProperties(superText);
   if ('violations' in read) throw new Error(JSON.stringify(read.violations));
-  const context = { receiveTime, superProperties: read.superProperties, newUuid: () => uuid };
+  const { superProperties } = read;
+  const context = { receiveTime, superProperties, newUuid: () => uuid, places: alwaysIndexed };
   return checkEvent({ ...sent, ...event }, context);
 }
 
@@ -49,7 +51,7 @@ test('super properties are merged in without a change of any value; the event’
     properties,
     '{"a":1.10,"b":2.50,"$host":"app.example.com","q":"\\"}","__proto__":{"y":[1,"]}"]},"big":9007199254740993}',
   );
-  t.deepEqual(indexed, ['app.example.com', undefined]);
+  t.deepEqual(indexed, [{ place: 0, value: 'app.example.com' }]);
 });
 
 test('what is split and joined again is the same object, whatever it holds', (t) => {

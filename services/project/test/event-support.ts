@@ -3,6 +3,7 @@ import type { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts
 import type { Document } from 'mongodb';
 import { type CheckedEvent, checkEvent } from '../rules/events/check-event.ts';
 import { type CheckedFilter, checkFilter } from '../rules/events/filter.ts';
+import { alwaysIndexed } from '../rules/events/indexed-properties.ts';
 import type { CapturedEventStore } from '../store/captured-events.ts';
 
 export const receiveTime = new Date('2026-11-29T12:00:00.000Z');
@@ -27,10 +28,10 @@ export async function insert(
 }
 
 /** An event as it is stored, so many milliseconds after the time of receipt. */
-export function captured(properties: object, ms = 0): CheckedEvent {
+export function captured(properties: object, ms = 0, places = alwaysIndexed): CheckedEvent {
   const timestamp = new Date(receiveTime.getTime() + ms).toISOString();
   const sent = { uuid: randomUUID(), name: 'seen', distinctId: 'ada', timestamp };
-  const context = { receiveTime, superProperties: undefined, newUuid: randomUUID };
+  const context = { receiveTime, superProperties: undefined, newUuid: randomUUID, places };
   const checked = checkEvent({ ...sent, properties: JSON.stringify(properties) }, context);
   if ('violations' in checked) throw new Error(JSON.stringify(checked.violations));
   return checked.event;

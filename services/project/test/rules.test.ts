@@ -160,8 +160,10 @@ test('of the recommended projects those are missing that no project is named aft
 
 test('a time zone is one of the IANA database, in its own spelling, and UTC by default', (t) => {
   const zone = (timeZone: string) =>
-    settingsOf({ timeZone, appUrls: [], anonymizeIps: false, retentionDays: 0 }, 'settings')
-      .timeZone;
+    settingsOf(
+      { timeZone, appUrls: [], anonymizeIps: false, retentionDays: 0, indexedProperties: [] },
+      'settings',
+    ).timeZone;
   t.is(zone(''), 'UTC');
   t.is(zone('europe/berlin'), 'Europe/Berlin');
   t.is(zone('US/Pacific'), 'US/Pacific');

@@ -35,6 +35,7 @@ import { createEventDeletionStore, type EventDeletionStore } from '../store/even
 import { createEventQueries, type EventQueries } from '../store/event-queries.ts';
 import { createMoveStore } from '../store/moves.ts';
 import { createProjectStore } from '../store/projects.ts';
+import { createPropertyIndexStore, type PropertyIndexStore } from '../store/property-indexes.ts';
 import { setUpStore } from '../store/set-up.ts';
 import { createSlotStore } from '../store/slots.ts';
 import { createUsageStore, type UsageStore } from '../store/usage.ts';
@@ -73,6 +74,7 @@ export type World = Dependencies & {
   eventQueries: EventQueries;
   eventCounts: EventCounts;
   eventDeletions: EventDeletionStore;
+  indexes: PropertyIndexStore;
   secrets: Parameters<typeof createProjectsSaga>[0]['secrets'];
 };
 
@@ -153,6 +155,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     eventQueries: createEventQueries(db),
     eventCounts: createEventCounts(db),
     eventDeletions: createEventDeletionStore(db),
+    indexes: createPropertyIndexStore(connection),
     secrets,
     key: (options = {}) => {
       const keyHash = randomBytes(32);

@@ -14,6 +14,7 @@ import {
   checkEvent,
   checkSuperProperties,
 } from '../../rules/events/check-event.ts';
+import { type Places, placesWith } from '../../rules/events/indexed-properties.ts';
 import { timeOrderedUuid } from '../../rules/events/uuid.ts';
 import { generationOf } from './open-deletions.ts';
 import type { Storing } from './storing.ts';
@@ -45,8 +46,9 @@ export async function captureBatch(
 ): Promise<CaptureOutcome[]> {
   const { storing, clock } = uses;
   const receiveTime = clock.now();
-  const anonymizesIps = token.project.capture?.anonymizeIps ?? false;
-  const checked = checkBatch(anonymizesIps ? withoutIps(batch) : batch, receiveTime);
+  const { anonymizeIps = false, indexedProperties = [] } = token.project.capture ?? {};
+  const sent = anonymizeIps ? withoutIps(batch) : batch;
+  const checked = checkBatch(sent, receiveTime, placesWith(indexedProperties));
   const accepted = checked.flatMap((each) => ('event' in each ? [each.event] : []));
   const bytes = accepted.reduce((sum, event) => sum + sizeOf(event), 0);
   if (bytes > mergedBytesMax) {
@@ -72,6 +74,7 @@ function withoutIps({ events, superProperties }: Batch): Batch {
 function checkBatch(
   { events, superProperties: sent }: Batch,
   receiveTime: Date,
+  places: Places,
 ): ReturnType<typeof checkEvent>[] {
   if (events.length === 0 || events.length > eventsMax) {
     const description = `must have 1-${eventsMax} events`;
@@ -80,7 +83,7 @@ function checkBatch(
   const read = checkSuperProperties(sent);
   if ('violations' in read) throw errors.invalidField(read.violations);
   const newUuid = () => timeOrderedUuid(receiveTime, randomBytes(10));
-  const context = { receiveTime, superProperties: read.superProperties, newUuid };
+  const context = { receiveTime, superProperties: read.superProperties, newUuid, places };
   return events.map((event) => checkEvent(event, context));
 }
 

@@ -1,5 +1,5 @@
 import type { FieldViolation } from '@silo/errors/silo-error.ts';
-import { indexedOf, type Scalar } from './indexed-properties.ts';
+import { type IndexedValue, indexedOf, type Places } from './indexed-properties.ts';
 import {
   isDeeper,
   type JsonObject,
@@ -45,8 +45,7 @@ export type CheckedEvent = {
   timestamp: string;
   /** The text of a JSON object. */
   properties: string;
-  /** The values of the indexed properties, by the place of each. */
-  indexed: (Scalar | undefined)[];
+  indexed: IndexedValue[];
 };
 
 /** The super properties of a batch, ready to be merged into each event. */
@@ -56,12 +55,14 @@ type Context = {
   receiveTime: Date;
   superProperties: SuperProperties | undefined;
   newUuid(): string;
+  /** The properties that the project indexes. */
+  places: Places;
 };
 
 /** What one event is stored as, or what is wrong with it. Never throws. */
 export function checkEvent(
   sent: SentEvent,
-  { receiveTime, superProperties, newUuid }: Context,
+  { receiveTime, superProperties, newUuid, places }: Context,
 ): { event: CheckedEvent } | { violations: FieldViolation[] } {
   const violations: FieldViolation[] = [];
   const refuse = (field: string, description: string) => violations.push({ field, description });
@@ -83,7 +84,7 @@ export function checkEvent(
     Object.hasOwn(read.object, name)
       ? read.object[name]
       : superProperties && ownProperty(superProperties.object, name);
-  const indexed = indexedOf(propertyOf);
+  const indexed = indexedOf(places, propertyOf);
   return {
     event: {
       uuid,

@@ -5,7 +5,13 @@ import {
   type PropertyFilter,
   PropertyOperator,
 } from '@silo/protos/gen/silo/project/v1/event.ts';
-import { isExactlyIndexed, isScalar, placeOf, type Scalar } from './indexed-properties.ts';
+import {
+  alwaysIndexed,
+  isExactlyIndexed,
+  isScalar,
+  type Places,
+  type Scalar,
+} from './indexed-properties.ts';
 import { compareNumbers, type JsonObject, ownProperty, splitObject } from './json-text.ts';
 
 /** A scalar to compare with, and its text, which says more of a number. */
@@ -25,6 +31,8 @@ export type CheckedFilter = {
   /** Undefined: anybody's. */
   distinctId: string | undefined;
   conditions: Condition[];
+  /** The properties whose indexes may be used. */
+  places: Places;
 };
 
 /** What a filter is compared with. */
@@ -43,6 +51,7 @@ export function checkFilter(filter: EventFilter | undefined): CheckedFilter {
     names: filter?.names ?? [],
     distinctId: filter?.distinctId || undefined,
     conditions,
+    places: alwaysIndexed,
   };
 }
 
@@ -62,10 +71,10 @@ export function matches(filter: CheckedFilter, event: FilteredEvent): boolean {
  * Whether the indexed fields of an event alone say if it is meant. A text is not exact where others
  * have the same index form, and a number's decimals are only in the properties.
  */
-export function isExact({ conditions }: CheckedFilter): boolean {
+export function isExact({ conditions, places }: CheckedFilter): boolean {
   return conditions.every(
     ({ name, operator, operands }) =>
-      placeOf(name) !== undefined &&
+      places.has(name) &&
       equalities.has(operator) &&
       operands.every(({ value }) => isExactlyIndexed(value)),
   );

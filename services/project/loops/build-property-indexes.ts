@@ -1,0 +1,68 @@
+import type { EventLog } from '@silo/log/event-log.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import { runForever } from '@silo/runtime/run-forever.ts';
+import type { ServiceKit } from '@silo/service/service-definition.ts';
+import type { PropertyIndexStore, Unfinished } from '../store/property-indexes.ts';
+
+const intervalMs = 5_000;
+/** Then another index has its turn: some 25,000 events. */
+const stepsMax = 100;
+
+type Uses = {
+  indexes: PropertyIndexStore;
+  eventLog: Pick<EventLog, 'head'>;
+  registry: Pick<ServiceKit['registry'], 'awaitBarrier'>;
+  /** Names this process; new at every start. */
+  owner: string;
+  log: Log;
+};
+
+/**
+ * Builds, until the signal, the indexes that projects have chosen, and removes those that they have
+ * left out. Every replica does; on one place works one at a time, and another one goes on where it ended.
+ */
+export async function buildPropertyIndexes(uses: Uses, signal: AbortSignal): Promise<void> {
+  const { log } = uses;
+  await runForever({ name: 'property-indexes', intervalMs, signal, log }, (turnSignal) =>
+    buildDue(uses, turnSignal),
+  );
+}
+
+/**
+ * One turn: until nothing is left but what others work on, or what fails, which is logged.
+ * @internal Exported for tests.
+ */
+export async function buildDue(uses: Uses, signal: AbortSignal): Promise<void> {
+  const { indexes, log } = uses;
+  let isOver = false;
+  while (!isOver) {
+    isOver = true;
+    for (const unfinished of await indexes.unfinished(signal)) {
+      const { projectId, index } = unfinished;
+      try {
+        if (await advance(uses, unfinished, signal)) isOver = false;
+      } catch (error) {
+        signal.throwIfAborted();
+        log.warn({ projectId, place: index.place, err: error }, 'work on a property index failed');
+      }
+    }
+  }
+}
+
+/** Some steps on one index. Answers whether more are to be done by this process. */
+async function advance(uses: Uses, unfinished: Unfinished, signal: AbortSignal): Promise<boolean> {
+  const { indexes, eventLog, registry, owner } = uses;
+  await indexes.createPlace(unfinished.index.place, signal);
+  const fence = await indexes.acquire(unfinished, owner, signal);
+  if (fence === undefined) return false;
+  try {
+    // Captures hold a permit until they are stored: after the barrier none uses an older choice.
+    await registry.awaitBarrier({ project: await eventLog.head(signal) }, signal);
+    for (let steps = 0; steps < stepsMax; steps++) {
+      if (!(await indexes.step(unfinished, fence, signal))) return false;
+    }
+    return true;
+  } finally {
+    await indexes.release(unfinished, fence);
+  }
+}

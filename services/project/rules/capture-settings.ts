@@ -1,0 +1,20 @@
+import type { CaptureSettings } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
+import type { ProjectDocument } from '../store/documents.ts';
+import { writtenIndexes } from './property-indexes.ts';
+
+/** The fields of a project that `captureSettingsOf` reads. */
+export const captureFields = { settings: 1, eventGeneration: 1, propertyIndexes: 1 } as const;
+
+/** What a capture of events must know of its project. It is part of the project's fact. */
+export function captureSettingsOf({
+  settings,
+  eventGeneration = 0,
+  propertyIndexes = [],
+}: Pick<ProjectDocument, keyof typeof captureFields>): CaptureSettings {
+  const { appUrls, anonymizeIps, retentionDays = 0 } = settings;
+  return {
+    ...{ appUrls, anonymizeIps, retentionDays },
+    generation: eventGeneration,
+    indexedProperties: writtenIndexes(propertyIndexes),
+  };
+}

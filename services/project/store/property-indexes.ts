@@ -1,0 +1,223 @@
+import type { Transaction } from '@silo/log/event-log.ts';
+import { leaseOn } from '@silo/mongo/lease.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { transact } from '@silo/mongo/transaction-retry.ts';
+import { Budget } from '@silo/runtime/budget.ts';
+import type { AnyBulkWriteOperation, Collection, Db, Filter, MongoClient } from 'mongodb';
+import { checkFilter } from '../rules/events/filter.ts';
+import { indexable, isScalar, placesMax } from '../rules/events/indexed-properties.ts';
+import { ownProperty, parseObject } from '../rules/events/json-text.ts';
+import { uuidText } from '../rules/events/uuid.ts';
+import type { PropertyIndex } from '../rules/property-indexes.ts';
+import {
+  bytesOf,
+  type CapturedEventDocument,
+  collectionName,
+  idOf,
+  indexedValue,
+  keyOf,
+  placeIndex,
+  uuidBytes,
+} from './captured-events.ts';
+import type { ProjectDocument } from './documents.ts';
+import { type EventPosition, eventQueries, scan, storedEvent } from './event-queries.ts';
+
+/** Longer than a step takes: a lease is renewed with every step. */
+const leaseMs = 30_000;
+/** Of one transaction. */
+const stepBounds = { countMax: 250, bytesMax: 4 * 1024 * 1024 };
+const unfinishedMax = 100;
+/** MongoDB goes on with an index that it is not waited for any longer. */
+const placeWithinMs = 10 * 60 * 1_000;
+
+/**
+ * How far the work on one place of a project is; kept until the project is purged. Every step writes
+ * it, so that two steps on a place never commit beside each other: a process that was paused fills
+ * no place that has been given to another property since.
+ */
+type WorkDocument = {
+  /** `<project>/<place>`. */
+  _id: string;
+  owner: string;
+  fence: number;
+  until: Date;
+  /** The index that `after` belongs to. */
+  since?: number;
+  /** The last event that was read. */
+  after?: { time: Date; uuid: CapturedEventDocument['_id']['uuid'] };
+};
+
+/** An index that is being built or removed. */
+export type Unfinished = { projectId: string; index: PropertyIndex };
+
+const lease = leaseOn('until');
+const everything = checkFilter(undefined);
+
+/** The indexes of the properties that projects have chosen. */
+export type PropertyIndexStore = ReturnType<typeof createPropertyIndexStore>;
+
+export function createPropertyIndexStore({ client, db }: { client: MongoClient; db: Db }) {
+  const projects: Collection<ProjectDocument> = db.collection('projects', collectionOptions);
+  const works: Collection<WorkDocument> = db.collection('property_index_work', collectionOptions);
+  const events: Collection<CapturedEventDocument> = db.collection(
+    collectionName,
+    collectionOptions,
+  );
+
+  /** Writes the values of some events; answers where they end, undefined where none are left. */
+  const fill = async (
+    projectId: string,
+    { name, place }: PropertyIndex,
+    after: EventPosition | undefined,
+    { session }: Pick<Transaction, 'session'>,
+  ): Promise<EventPosition | undefined> => {
+    const budget = new Budget(stepBounds);
+    const writes: AnyBulkWriteOperation<CapturedEventDocument>[] = [];
+    const take = (document: CapturedEventDocument, sizeBytes: number) => {
+      if (!budget.take(sizeBytes)) return false;
+      const object = parseObject(storedEvent(document).properties);
+      const value = object && ownProperty(object, name);
+      if (isScalar(value)) {
+        const update = { $set: { [`x${place}`]: indexedValue(indexable(value)) } };
+        writes.push({ updateOne: { filter: { _id: idOf(document._id) }, update } });
+      }
+      return true;
+    };
+    const batchSize = stepBounds.countMax + 1;
+    const cursors = eventQueries(projectId, everything, after).map(({ query, hint, sort }) =>
+      events.find(query, { session, hint, sort, batchSize }),
+    );
+    const last = await scan(cursors, take);
+    if (writes.length > 0) await events.bulkWrite(writes, { session, ordered: false });
+    return last;
+  };
+
+  /** Removes the values of some events; answers whether there were any. */
+  const clear = async (
+    projectId: string,
+    { place }: PropertyIndex,
+    { session }: Pick<Transaction, 'session'>,
+  ): Promise<boolean> => {
+    const { name: hint = '' } = placeIndex(place);
+    const filter: Filter<CapturedEventDocument> = {
+      '_id.project': projectId,
+      [`x${place}`]: { $exists: true },
+    };
+    const limit = stepBounds.countMax;
+    const found = await events
+      .find(filter, { session, hint, limit, projection: { _id: 1 } })
+      .toArray();
+    if (found.length === 0) return false;
+    await events.updateMany(
+      { _id: { $in: found.map(({ _id }) => idOf(_id)) } },
+      { $unset: { [`x${place}`]: '' } },
+      { session },
+    );
+    return true;
+  };
+
+  return {
+    /** The indexes of a project that have the values of all of its events. */
+    async ready(projectId: string, signal: AbortSignal): Promise<PropertyIndex[]> {
+      const projection = { propertyIndexes: 1 };
+      const found = projects.findOne({ _id: projectId }, { ...bounded, projection });
+      const { propertyIndexes = [] } = (await reading(found, signal)) ?? {};
+      return propertyIndexes.filter(({ state }) => state === 'ready');
+    },
+
+    /** Some indexes that are not built, or not removed, yet. */
+    async unfinished(signal: AbortSignal): Promise<Unfinished[]> {
+      const filter = { 'propertyIndexes.state': { $in: ['building', 'removing'] as const } };
+      const options = { ...bounded, projection: { propertyIndexes: 1 }, limit: unfinishedMax };
+      const found = await reading(projects.find(filter, options).toArray(), signal);
+      return found.flatMap(({ _id, propertyIndexes = [] }) =>
+        propertyIndexes
+          .filter(({ state }) => state !== 'ready')
+          .map((index) => ({ projectId: _id, index })),
+      );
+    },
+
+    /** Begins work on a place that no other process works on. Answers its fence. */
+    async acquire(
+      { projectId, index }: Unfinished,
+      owner: string,
+      signal: AbortSignal,
+    ): Promise<number | undefined> {
+      const _id = workId(projectId, index.place);
+      const free = { owner: '', fence: 0, until: new Date(0) };
+      const options = { ...bounded, upsert: true };
+      await reading(works.updateOne({ _id }, { $setOnInsert: free }, options), signal);
+      const acquired = works.findOneAndUpdate(
+        { _id, ...lease.isFree },
+        lease.acquire(owner, leaseMs),
+        { ...bounded, returnDocument: 'after' },
+      );
+      return (await reading(acquired, signal))?.fence;
+    },
+
+    async release({ projectId, index }: Unfinished, fence: number): Promise<void> {
+      const held = { _id: workId(projectId, index.place), fence };
+      await reading(works.updateOne(held, lease.release(), bounded));
+    },
+
+    /** Makes the index of a place, for all projects, where it is missing. */
+    async createPlace(place: number, signal: AbortSignal): Promise<void> {
+      const { key, ...options } = placeIndex(place);
+      const within = AbortSignal.any([signal, AbortSignal.timeout(placeWithinMs)]);
+      await reading(events.createIndex(key, options), within);
+    },
+
+    /**
+     * Fills, or removes, the values of some events in one transaction. Answers whether more is to be
+     * done: the last step makes the index ready, or frees its place. To be begun only when no capture
+     * uses an older choice of indexes any more.
+     */
+    async step(
+      { projectId, index }: Unfinished,
+      fence: number,
+      signal: AbortSignal,
+    ): Promise<boolean> {
+      const { place, since, state } = index;
+      const work = { _id: workId(projectId, place), fence };
+      const present = { _id: projectId, propertyIndexes: { $elemMatch: { place, since, state } } };
+      const run = transact(client, { signal }, async (session) => {
+        const options = { session, returnDocument: 'after' } as const;
+        const held = await works.findOneAndUpdate(work, lease.renew(leaseMs), options);
+        if (held === null) return false;
+        if ((await projects.countDocuments(present, { session, limit: 1 })) === 0) return false;
+        if (state === 'removing') {
+          if (await clear(projectId, index, { session })) return true;
+          const removed = { $pull: { propertyIndexes: { place, since } } };
+          await projects.updateOne(present, removed, { session });
+          return false;
+        }
+        const after = held.since === since ? positionOf(held) : undefined;
+        const last = await fill(projectId, index, after, { session });
+        if (last !== undefined) {
+          const { uuid } = keyOf(projectId, uuidBytes(last.uuid));
+          const written = { since, after: { time: last.time, uuid } };
+          await works.updateOne(work, { $set: written }, { session });
+          return true;
+        }
+        const ready = { $set: { 'propertyIndexes.$.state': 'ready' as const } };
+        await projects.updateOne(present, ready, { session });
+        return false;
+      });
+      return await reading(run, signal);
+    },
+
+    /** Forgets the work on a project that is purged. */
+    async purge(projectId: string, signal: AbortSignal): Promise<void> {
+      const ids = Array.from({ length: placesMax }, (_, place) => workId(projectId, place));
+      await reading(works.deleteMany({ _id: { $in: ids } }, bounded), signal);
+    },
+  };
+}
+
+function workId(projectId: string, place: number): string {
+  return `${projectId}/${place}`;
+}
+
+function positionOf({ after }: WorkDocument): EventPosition | undefined {
+  return after && { time: after.time, uuid: uuidText(bytesOf(after.uuid)) };
+}
