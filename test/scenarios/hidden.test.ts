@@ -297,6 +297,8 @@ async function readsOf(silo: TestSilo, call: () => Promise<unknown>): Promise<st
     ns: { $in: databases.flatMap(namespacesOf) },
     // Looking for what to purge.
     'command.filter.purgeTime': { $exists: false },
+    // Reads of other loops.
+    'command.comment': { $exists: false },
   };
   for (const db of databases) await db.command({ profile: 1, filter });
   await call();

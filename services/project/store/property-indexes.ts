@@ -128,7 +128,10 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
     /** Some indexes that are not built, or not removed, yet. */
     async unfinished(signal: AbortSignal): Promise<Unfinished[]> {
       const filter = { 'propertyIndexes.state': { $in: ['building', 'removing'] as const } };
-      const options = { ...bounded, projection: { propertyIndexes: 1 }, limit: unfinishedMax };
+      const options = {
+        ...{ ...bounded, projection: { propertyIndexes: 1 }, limit: unfinishedMax },
+        comment: 'loop: build-property-indexes',
+      };
       const found = await reading(projects.find(filter, options).toArray(), signal);
       return found.flatMap(({ _id, propertyIndexes = [] }) =>
         propertyIndexes

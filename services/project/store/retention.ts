@@ -30,7 +30,7 @@ export function createRetentionStore(db: Db) {
     async next(afterId: string, signal: AbortSignal): Promise<Retaining[]> {
       const filter = { _id: { $gt: afterId }, 'settings.retentionDays': { $gt: 0 } };
       const options = {
-        ...{ ...bounded, hint: byRetention, limit: readAtOnce },
+        ...{ ...bounded, hint: byRetention, limit: readAtOnce, comment: 'loop: end-retention' },
         sort: { _id: 1 as const },
         projection: { 'settings.retentionDays': 1 },
       };
