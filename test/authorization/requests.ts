@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
 import { ulid } from 'ulid';
@@ -94,7 +95,7 @@ export const requests: Record<string, Request> = {
   '/silo.project.v1.ProjectService/ListProjects': byOrganization,
   '/silo.project.v1.ProjectService/SearchProjects': () => ({ query: '', ...page }),
   '/silo.project.v1.ProjectService/UpdateProject': ({ projectId }) => ({
-    project: { id: projectId, name: 'x', etag },
+    project: Project.fromPartial({ id: projectId, name: 'x', etag }),
   }),
   '/silo.project.v1.ProjectService/DeleteProject': ({ projectId }) => ({
     projectId,

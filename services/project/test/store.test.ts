@@ -65,7 +65,10 @@ test('the fact of a project is its owner and state, and nothing for none', async
   t.deepEqual(await projects.fact(mine._id, signal()), {
     organizationId: ours,
     state: ProjectState.PROJECT_STATE_ACTIVE,
-    capture: { appUrls: [], anonymizeIps: false, retentionDays: 0, indexedProperties: [] },
+    capture: {
+      ...{ appUrls: [], anonymizeIps: false, retentionDays: 0 },
+      ...{ generation: 0, indexedProperties: [] },
+    },
   });
   t.is(await projects.fact(newId('prj'), signal()), undefined);
 });
