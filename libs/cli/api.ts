@@ -2,12 +2,16 @@ import { BillingServiceClient } from '@silo/protos/gen/silo/billing/v1/billing_s
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { ActivityServiceClient } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import { OrganizationServiceClient } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import {
+  EventServiceClient,
+  type ExportEventsRequest,
+} from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { ProjectServiceClient } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { ApiKeyServiceClient } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { ProjectTokenServiceClient } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import { type CallOptions, connect, createChannel } from '@silo/rpc/client.ts';
 import { usage } from './failure.ts';
-import { type Patience, patient } from './patient.ts';
+import { type Patience, patient, stream } from './patient.ts';
 import type { Deployment } from './profiles.ts';
 
 /** The public API as one caller sees it. Close it, or declare it with `using`. */
@@ -15,6 +19,8 @@ export type Api = ReturnType<typeof openApi>;
 
 // A revocation may wait for a guard that has just died (5 s), and then some.
 const deadlineMs = 20_000;
+// A day, for an export as slow as its reader; a connection that is dead ends it before.
+const exportMaxMs = 86_400_000;
 
 /** Connects, without sending anything yet. */
 export function openApi(
@@ -41,11 +47,18 @@ export function openApi(
     signal: patience.signal,
     metadata: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
   };
+  const { exportEvents, ...events } = connect(EventServiceClient, project, options);
   return {
     accounts: patient(connect(AccountServiceClient, org, options), patience),
     organizations: patient(connect(OrganizationServiceClient, org, options), patience),
     activity: patient(connect(ActivityServiceClient, org, options), patience),
     projects: patient(connect(ProjectServiceClient, project, options), patience),
+    events: {
+      ...patient(events, patience),
+      exportEvents: stream((request: ExportEventsRequest) =>
+        exportEvents(request, { deadlineMs: exportMaxMs }),
+      ),
+    },
     projectTokens: patient(connect(ProjectTokenServiceClient, token, options), patience),
     apiKeys: patient(connect(ApiKeyServiceClient, token, options), patience),
     billing: patient(connect(BillingServiceClient, billing, options), patience),

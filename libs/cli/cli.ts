@@ -27,6 +27,8 @@ export type Cli = {
   globals(): Globals;
   profiles: Profiles;
   prompt: Prompts;
+  /** Aborts with Interrupted when the command shall end. */
+  signal: AbortSignal;
   /** The chosen profile, connected. */
   signedIn(): Promise<Session>;
   /** A deployment without a profile; closed at the end. */
@@ -87,6 +89,7 @@ export function createCli(
     globals,
     profiles,
     prompt: createPrompts(terminal, signal),
+    signal,
     connect,
     signedIn: () => {
       session ??= signIn();

@@ -67,6 +67,20 @@ export function patient<Methods extends object>(methods: Methods, patience: Pati
   return Object.fromEntries(wrapped);
 }
 
+/** A method that streams, without retries: what has been read is not read again. */
+export function stream<Request, Message>(
+  method: (request: Request) => AsyncIterable<Message>,
+): (request: Request) => AsyncIterable<Message> {
+  return async function* (request) {
+    try {
+      yield* method(request);
+    } catch (error) {
+      if (error instanceof Interrupted) throw error;
+      throw new CallFailure(error, fromStatus(error), undefined);
+    }
+  };
+}
+
 function hasRequestId(request: object): request is Change {
   return 'requestId' in request;
 }

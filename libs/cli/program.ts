@@ -3,6 +3,7 @@ import type { Cli, Globals } from './cli.ts';
 import { account } from './commands/account.ts';
 import { activity } from './commands/activity.ts';
 import { complete, completion } from './commands/completion.ts';
+import { events } from './commands/events.ts';
 import { exitCodesTopic } from './commands/exit-codes.ts';
 import { finalize } from './commands/finalize.ts';
 import { keys } from './commands/keys.ts';
@@ -20,6 +21,7 @@ import { signup } from './commands/signup.ts';
 import { switchProject } from './commands/switch.ts';
 import { token } from './commands/token.ts';
 import { undo } from './commands/undo.ts';
+import { usage } from './commands/usage.ts';
 
 /** The whole command: every subcommand, and the options that all of them take. */
 export function createProgram(
@@ -27,7 +29,7 @@ export function createProgram(
   writeErr: (text: string) => void,
 ) {
   const program = new Command('silo')
-    .description('Organizations, projects, tokens and plans of Silo.')
+    .description('Organizations, projects, tokens, events and plans of Silo.')
     .option('--json', 'one JSON document on stdout: the answer, or { "error": … }')
     .option('--profile <name>', 'which stored profile; default: SILO_PROFILE, or the last chosen')
     .option('--no-color', 'no colours; so it is, too, without a terminal and with NO_COLOR')
@@ -51,6 +53,8 @@ export function createProgram(
     undo(cli),
     finalize(cli),
     token(cli),
+    events(cli),
+    usage(cli),
     keys(cli),
     org(cli),
     members(cli),

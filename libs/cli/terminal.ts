@@ -10,6 +10,14 @@ export type Terminal = {
   directory: string;
 };
 
+// Where there is no terminal that could be too narrow.
+const columnsDefault = 120;
+
+/** How many columns a stream shows. */
+export function columnsOf(stream: { columns?: number | undefined }): number {
+  return stream.columns || columnsDefault;
+}
+
 /** Whether a stream shows colours: a terminal, and nobody said otherwise (https://no-color.org). */
 export function showsColour(
   stream: { isTTY?: boolean; hasColors?: (count: number, environment: object) => boolean },

@@ -65,6 +65,23 @@ function shown(span: Span): string {
   return (typeof span === 'string' ? span : span.text).replace(steering, '\ufffd');
 }
 
+/** The text in so many columns: where it is longer, its beginning and `…`. */
+export function cut(text: string, columns: number): string {
+  // A long text is cut roughly before it is measured.
+  const clean = shown(text.slice(0, columns * 16));
+  if (clean.length === text.length && widthOf(clean) <= columns) return clean;
+  let kept = '';
+  let width = 0;
+  for (const { segment } of graphemes.segment(clean)) {
+    width += widthOf(segment);
+    if (width > columns - 1) break;
+    kept += segment;
+  }
+  return `${kept}…`;
+}
+
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+
 /** The same for a single value that something else prints, such as a prompt. */
 export function safe(text: string): string {
   return shown(text);

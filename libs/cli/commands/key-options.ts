@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
+import { durationMsOf } from '../times.ts';
 
 const areas = [
   'account',
@@ -35,11 +36,4 @@ export function parseDurationSeconds(text: string): number {
   const durationMs = durationMsOf(text);
   if (durationMs === undefined) throw new InvalidArgumentError('Write 30s, 15m, 12h or 7d.');
   return durationMs / 1_000;
-}
-
-const unitMs: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-function durationMsOf(text: string): number | undefined {
-  const [, count, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  return count === undefined ? undefined : Number(count) * (unitMs[unit] ?? 0);
 }

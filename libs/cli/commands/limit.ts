@@ -17,14 +17,17 @@ export async function firstOf<Thing>(
     pageSize: number;
     pageToken: string;
   }) => Promise<{ things: Thing[]; nextPageToken: string }>,
+  pagesMax = Number.POSITIVE_INFINITY,
 ): Promise<{ things: Thing[]; nextPageToken: string }> {
   const things: Thing[] = [];
   let nextPageToken = '';
+  let pages = 0;
   do {
     const pageSize = Math.min(limit - things.length, pageSizeMax);
     const page = await readPage({ pageSize, pageToken: nextPageToken });
     things.push(...page.things);
     nextPageToken = page.nextPageToken;
-  } while (nextPageToken !== '' && things.length < limit);
+    pages++;
+  } while (nextPageToken !== '' && things.length < limit && pages < pagesMax);
   return { things, nextPageToken };
 }

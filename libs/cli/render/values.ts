@@ -55,3 +55,37 @@ export function slotsText(count: number | undefined, limit: number | undefined):
 export function addressesText(services: Record<ServiceName, string>): string {
   return [...new Set(Object.values(services))].join(', ');
 }
+
+export function countText(count: number): string {
+  return count === 1 ? '1 event' : `${numberText(count)} events`;
+}
+
+/** With separators: `1,234`. */
+export function numberText(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+/** Bytes in the largest unit of which there is one: `999 B`, `1.5 MiB`. */
+export function bytesText(bytes: number): string {
+  let [value, unit] = [bytes, 0];
+  // What would be rounded to 1,024 is one of the next unit.
+  while (value >= 1_023.95 && unit < units.length - 1) {
+    value /= 1_024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** The beginning of an hour or day, in its time zone; an hour with its offset, for clocks repeat some. */
+export function beginText(time: Date, timeZone: string, isHour: boolean): string {
+  const day = { year: 'numeric', month: '2-digit', day: '2-digit' } as const;
+  const hour = { hour: '2-digit', minute: '2-digit', timeZoneName: 'shortOffset' } as const;
+  const format = new Intl.DateTimeFormat('sv-SE', {
+    timeZone: timeZone || 'UTC',
+    ...day,
+    ...(isHour && hour),
+  });
+  return format.format(time);
+}

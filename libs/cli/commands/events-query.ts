@@ -1,0 +1,37 @@
+import { Command, Option } from '@commander-js/extra-typings';
+import type { Event } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { QueryEventsResponse } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import type { Cli } from '../cli.ts';
+import { filterOf } from '../event-filter.ts';
+import { eventsBlocks } from '../render/events.ts';
+import { columnsOf } from '../terminal.ts';
+import { withFilter } from './event-options.ts';
+import { firstOf, parseCount } from './limit.ts';
+
+// Where no index helps, a page looks at 5,000 events: half a million, and at most some 100 MiB.
+const pagesMax = 100;
+
+export function eventsQuery(cli: Cli) {
+  const command = new Command('query')
+    .description('Show a project’s events, newest first.')
+    .argument('[project]', 'name, Organization/Name, or id; default: the current one');
+  return withFilter(command)
+    .addOption(new Option('--limit <count>', 'how many at most').argParser(parseCount).default(50))
+    .action(async (given, { limit, ...options }) => {
+      const { api, find } = await cli.signedIn();
+      const projectId = await find.idOf.project(given);
+      const filter = filterOf(options);
+      const readPage = async (page: { pageSize: number; pageToken: string }) => {
+        const answer = await api.events.queryEvents({ projectId, filter, ...page });
+        return { things: answer.events, nextPageToken: answer.nextPageToken };
+      };
+      const { things, nextPageToken } = await firstOf<Event>(limit, readPage, pagesMax);
+      const columns = columnsOf(cli.terminal.stdout);
+      const isCutShort = nextPageToken !== '' && things.length < limit;
+      const more = isCutShort
+        ? 'Not all events were looked at: --since and --until narrow the search.'
+        : nextPageToken && 'There is more: --limit N, or --until TIME';
+      const blocks = eventsBlocks(things, { columns, more });
+      cli.answer(QueryEventsResponse, { events: things, nextPageToken }, blocks);
+    });
+}

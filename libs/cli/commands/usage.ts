@@ -1,0 +1,39 @@
+import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
+import { GetUsageResponse } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { everyPage } from '../api.ts';
+import type { Cli } from '../cli.ts';
+import { usageBlocks } from '../render/usage.ts';
+import { firstDayOf } from '../times.ts';
+
+export function usage(cli: Cli) {
+  return new Command('usage')
+    .description('What was captured, by day (UTC) and project: events and bytes.')
+    .argument('[project]', 'name, Organization/Name, or id; default: all of the organization')
+    .option('--org <organization>', 'name or id; default: that of the current project')
+    .option('--days <days>', 'of the last days, at most 366; default: 30', parseDays)
+    .action(async (project, { org, days }) => {
+      const { api, find } = await cli.signedIn();
+      const target = await find.target({ org, project });
+      const range = { firstDay: firstDayOf(days, new Date()), lastDay: '' };
+      const pages = await everyPage((page) =>
+        api.events.getUsage({ ...target, ...range, ...page }),
+      );
+      const all = pages.flatMap((page) => page.days);
+      const visible = await everyPage((page) =>
+        api.projects.searchProjects({ query: '', ...page }),
+      );
+      const names = visible
+        .flatMap(({ results }) => results)
+        .map(({ project }) => [project?.id ?? '', project?.name ?? ''] as const);
+      const answer = { days: all, nextPageToken: '' };
+      cli.answer(GetUsageResponse, answer, usageBlocks(all, new Map(names)));
+    });
+}
+
+function parseDays(text: string): number {
+  const days = Number(text);
+  if (!Number.isInteger(days) || days < 1 || days > 366) {
+    throw new InvalidArgumentError('Give a number from 1 to 366.');
+  }
+  return days;
+}
