@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '@commander-js/extra-typings';
+import { bareName } from '@silo/protos/enum-name.ts';
 import {
   type EventFilter,
   type PropertyFilter,
@@ -87,8 +88,10 @@ export function wordsOf(filter: EventFilter): string[] {
 }
 
 function conditionText({ name, operator, values }: PropertyFilter): string {
-  const [sign = ''] = Object.entries(operators).find(([, each]) => each === operator) ?? [];
-  return name + sign + values.join('');
+  if (operator === PropertyOperator.PROPERTY_OPERATOR_EXISTS) return name;
+  const [sign] = Object.entries(operators).find(([, each]) => each === operator) ?? [];
+  // No option means the others: an operator of a newer release, and IN.
+  return name + (sign ?? ` ${bareName(PropertyOperator, operator)} `) + values.join(', ');
 }
 
 /** As a POSIX shell reads it. */

@@ -1,5 +1,6 @@
 import { type DescMessage, toBinary } from '@bufbuild/protobuf';
 import { adviceFor } from '@silo/cli/advice.ts';
+import { deletionBlocks } from '@silo/cli/render/events.ts';
 import { previewBlocks } from '@silo/cli/render/move-preview.ts';
 import * as organizations from '@silo/cli/render/organizations.ts';
 import { plansBlocks, subscriptionBlocks } from '@silo/cli/render/plans.ts';
@@ -7,7 +8,9 @@ import * as projects from '@silo/cli/render/projects.ts';
 import { type Block, toText } from '@silo/cli/text.ts';
 import { PlanDescription, Subscription } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Invite, Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
-import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { PropertyFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { EventDeletion } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { Project, PropertyIndex } from '@silo/protos/gen/silo/project/v1/project.ts';
 import {
   MemberAccess,
   MoveBlocker,
@@ -55,6 +58,12 @@ const cases: Case[] = [
     ...organizations.invitedBlocks(invite, 'ivc_1'),
   ]),
   shown(Project, projects.projectBlocks),
+  shown(PropertyIndex, (index) =>
+    projects.projectBlocks(Project.fromPartial({ propertyIndexes: [index] })),
+  ),
+  shown(PropertyFilter, (condition) =>
+    deletionBlocks(EventDeletion.fromPartial({ filter: { properties: [condition] } })),
+  ),
   shown(MoveCheck, (check) => [
     ...preview({ checks: [check] }),
     adviceFor({ reason: check.reason, metadata: {} }) ?? '',

@@ -1,5 +1,6 @@
 import type { Event } from '@silo/protos/gen/silo/project/v1/event.ts';
 import type { EventDeletion } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { wordsOf } from '../event-filter.ts';
 import type { Block } from '../text.ts';
 import { cut } from '../text.ts';
 import { propertiesText } from './properties.ts';
@@ -66,6 +67,7 @@ export function deletionBlocks(deletion: EventDeletion): Block[] {
     ...facts(
       ['deletion', deletion.id],
       ['project', deletion.projectId],
+      ['filter', deletion.filter && (wordsOf(deletion.filter).join(' ') || 'all events')],
       ['by', deletion.actorAccountId],
       ['requested', timeText(deletion.createTime)],
       ['removed', `${countText(deletion.removedCount ?? 0)} so far`],

@@ -1,4 +1,9 @@
-import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { bareName } from '@silo/protos/enum-name.ts';
+import {
+  type Project,
+  type PropertyIndex,
+  PropertyIndexState,
+} from '@silo/protos/gen/silo/project/v1/project.ts';
 import type {
   CreateRecommendedProjectsResponse,
   FoundProject,
@@ -47,9 +52,14 @@ export function projectBlocks(project: Project): Block[] {
     ['app URLs', settings?.appUrls.join(', ')],
     ['anonymize IPs', settings?.anonymizeIps ? 'yes' : 'no'],
     ['events kept', settings?.retentionDays ? `${settings.retentionDays} days` : 'all'],
+    ['indexed properties', project.propertyIndexes.map(indexText).join(', ')],
     ['created', timeText(project.createTime)],
     ['purged', project.purgeTime && timeText(project.purgeTime)],
   );
+}
+
+function indexText({ name, state }: PropertyIndex): string {
+  return `${name} (${bareName(PropertyIndexState, state).toLowerCase()})`;
 }
 
 export function createdBlocks(project: Project, projectToken: string): Block[] {
