@@ -146,23 +146,23 @@ test('an update changes what its mask names and nothing else', async (t) => {
   const { api, projectId: id } = await t.context.silo.signUp();
   const settings = {
     ...{ timeZone: 'Asia/Tokyo', appUrls: ['https://a.example'] },
-    ...{ anonymizeIps: true, retentionDays: 30 },
+    ...{ anonymizeIps: true, retentionDays: 30, indexedProperties: ['plan'] },
   };
   const { project: named } = await update(api, { id, name: 'Renamed', settings }, ['name']);
   t.is(named?.name, 'Renamed');
   t.deepEqual(named?.settings, {
     ...{ timeZone: 'UTC', appUrls: [], anonymizeIps: false },
-    retentionDays: 0,
+    ...{ retentionDays: 0, indexedProperties: [] },
   });
   const { project: zoned } = await update(api, { id, settings }, ['settings.time_zone']);
   t.deepEqual(zoned?.settings, {
     ...{ timeZone: 'Asia/Tokyo', appUrls: [], anonymizeIps: false },
-    retentionDays: 0,
+    ...{ retentionDays: 0, indexedProperties: [] },
   });
   const { project: unmasked } = await update(api, { id, settings: { anonymizeIps: true } });
   t.deepEqual(unmasked?.settings, {
     ...{ timeZone: 'Asia/Tokyo', appUrls: [], anonymizeIps: true },
-    retentionDays: 0,
+    ...{ retentionDays: 0, indexedProperties: [] },
   });
   const { project: whole } = await update(api, { id, settings }, ['settings']);
   t.deepEqual(whole?.settings, settings);
