@@ -62,15 +62,17 @@ function jsonOf(text: string): unknown {
 }
 
 /** posthog-node, the statuses that it got, and the errors that it reported. */
-export function openSdk(token: string, host: string) {
+export function openSdk(token: string, host: string, { retries = 3, onRefusal = () => {} } = {}) {
   const statuses: number[] = [];
   const errors: unknown[] = [];
   const sdk = new PostHog(token, {
     host,
     fetchRetryDelay: 100,
+    fetchRetryCount: retries,
     fetch: async (url, options) => {
       const answer = await fetch(url, options as RequestInit);
       statuses.push(answer.status);
+      if (!answer.ok) onRefusal();
       return answer;
     },
   });
