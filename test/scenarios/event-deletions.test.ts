@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import type { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
-import { CaptureResult } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import {
+  type CapturedEvent,
+  CaptureResult,
+} from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import type { PublicApi } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
 import { outcomes, refused } from '../harness/refusals.ts';
@@ -108,19 +111,23 @@ test('in a race of captures, a deletion hides what was captured before it, and k
   /** What was acknowledged, by the deletions that had returned when its capture began. */
   const acknowledged = new Map<string, number>();
   const refusals: string[] = [];
+  /** Captures a batch, and sends the same one again where it is refused, as a client does. */
+  const captureAll = async (batch: CapturedEvent[], attemptsLeft = 9): Promise<void> => {
+    try {
+      await capture(silo, projectToken, batch);
+    } catch (error) {
+      const isTransient =
+        error instanceof SiloError && error.reasonName === 'DEPENDENCY_UNAVAILABLE';
+      if (!isTransient || attemptsLeft === 0) throw error;
+      refusals.push(`${error.message} ${JSON.stringify(error.metadata)}`);
+      await captureAll(batch, attemptsLeft - 1);
+    }
+  };
   const flood = async () => {
     while (!isOver) {
       const began = round;
       const batch = Array.from({ length: perBatch }, () => event({ uuid: randomUUID() }));
-      try {
-        await capture(silo, projectToken, batch);
-      } catch (error) {
-        // A capture that is refused may be sent again: it promises nothing here.
-        if (!(error instanceof SiloError) || error.reasonName !== 'DEPENDENCY_UNAVAILABLE')
-          throw error;
-        refusals.push(`${error.message} ${JSON.stringify(error.metadata)}`);
-        continue;
-      }
+      await captureAll(batch);
       for (const { uuid } of batch) acknowledged.set(uuid, began);
     }
   };

@@ -20,11 +20,13 @@ import {
 } from './captured-events.ts';
 import type { ProjectDocument } from './documents.ts';
 import {
-  type EventPosition,
   eventQueries,
   openCursors,
+  positionOf,
+  type StoredPosition,
   scan,
   storedEvent,
+  storedPosition,
 } from './event-queries.ts';
 
 const deletionsName = 'event_deletions';
@@ -44,7 +46,7 @@ export type EventDeletionDocument = {
   /** How many events it has removed. */
   removedCount: number;
   /** Where the removal goes on; absent: at the beginning. */
-  after?: EventPosition;
+  after?: StoredPosition;
   /** Every capture of an earlier generation is over: only then may the removal finish. */
   isSettled?: true;
   /** Until all that it covers is removed. */
@@ -170,7 +172,8 @@ export function createEventDeletionStore(db: Db) {
       now: Date,
       signal: AbortSignal,
     ): Promise<EventDeletionDocument | undefined> {
-      const { _id, projectId, after } = deletion;
+      const { _id, projectId } = deletion;
+      const after = deletion.after && positionOf(deletion.after);
       const { generation, filter } = deletionOf(deletion);
       const ids: CapturedEventDocument['_id'][] = [];
       const isToRemove = coveredBy(deletion);
@@ -183,14 +186,15 @@ export function createEventDeletionStore(db: Db) {
       const next = await reading(scan(cursors, take), signal);
       const decided = transact(db.client, { signal }, async (session) => {
         // As it was read: another process may have gone on.
-        const same = { _id, isOpen: true as const, after: after ?? { $exists: false } };
+        const read = after ? storedPosition(after) : { $exists: false };
+        const same = { _id, isOpen: true as const, after: read };
         if ((await deletions.findOne(same, { session })) === null) return undefined;
         const removed = await events.deleteMany(earlier(ids, generation), { session });
         const changed = await deletions.findOneAndUpdate(
           { _id },
           {
             ...(next
-              ? { $set: { after: next } }
+              ? { $set: { after: storedPosition(next) } }
               : { $set: { finishTime: now }, $unset: { isOpen: '', after: '' } }),
             $inc: { removedCount: removed.deletedCount },
           },

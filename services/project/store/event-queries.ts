@@ -46,6 +46,9 @@ export type EventQuery = {
 /** A place in the order of the events of a project. */
 export type EventPosition = { time: Date; uuid: string };
 
+/** The same as it is stored: with the UUID in bytes, as events have it. */
+export type StoredPosition = { time: Date; uuid: CapturedEventDocument['_id']['uuid'] };
+
 /** Newest first, or oldest first. */
 type Order = 'newest' | 'oldest';
 
@@ -108,6 +111,16 @@ export function openCursors(
       batchSize: Math.min(wanted, readAtOnce),
     }),
   );
+}
+
+/** A place as it is stored, and so compared. */
+export function storedPosition({ time, uuid }: EventPosition): StoredPosition {
+  return { time, uuid: new Binary(uuidBytes(uuid), Binary.SUBTYPE_UUID) };
+}
+
+/** A place that was stored. */
+export function positionOf({ time, uuid }: StoredPosition): EventPosition {
+  return { time, uuid: uuidText(bytesOf(uuid)) };
 }
 
 /** A stored event as it is answered, and compared. */
@@ -192,7 +205,7 @@ export async function scan(
     for await (const document of cursor) {
       const sizeBytes = BSON.calculateObjectSize(document);
       if (!budget.take(sizeBytes) || !take(document, sizeBytes)) return last;
-      last = { time: document.time, uuid: uuidText(bytesOf(document._id.uuid)) };
+      last = positionOf({ time: document.time, uuid: document._id.uuid });
     }
   }
   return undefined;

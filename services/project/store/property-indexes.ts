@@ -7,20 +7,24 @@ import type { AnyBulkWriteOperation, Collection, Db, Filter, MongoClient } from 
 import { checkFilter } from '../rules/events/filter.ts';
 import { indexable, isScalar, placesMax } from '../rules/events/indexed-properties.ts';
 import { ownProperty, parseObject } from '../rules/events/json-text.ts';
-import { uuidText } from '../rules/events/uuid.ts';
 import type { PropertyIndex } from '../rules/property-indexes.ts';
 import {
-  bytesOf,
   type CapturedEventDocument,
   collectionName,
   idOf,
   indexedValue,
-  keyOf,
   placeIndex,
-  uuidBytes,
 } from './captured-events.ts';
 import type { ProjectDocument } from './documents.ts';
-import { type EventPosition, eventQueries, scan, storedEvent } from './event-queries.ts';
+import {
+  type EventPosition,
+  eventQueries,
+  positionOf,
+  type StoredPosition,
+  scan,
+  storedEvent,
+  storedPosition,
+} from './event-queries.ts';
 
 /** Longer than a step takes: a lease is renewed with every step. */
 const leaseMs = 30_000;
@@ -44,7 +48,7 @@ type WorkDocument = {
   /** The index that `after` belongs to. */
   since?: number;
   /** The last event that was read. */
-  after?: { time: Date; uuid: CapturedEventDocument['_id']['uuid'] };
+  after?: StoredPosition;
 };
 
 /** An index that is being built or removed. */
@@ -194,11 +198,10 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
           await projects.updateOne(present, removed, { session });
           return false;
         }
-        const after = held.since === since ? positionOf(held) : undefined;
+        const after = held.since === since && held.after ? positionOf(held.after) : undefined;
         const last = await fill(projectId, index, after, { session });
         if (last !== undefined) {
-          const { uuid } = keyOf(projectId, uuidBytes(last.uuid));
-          const written = { since, after: { time: last.time, uuid } };
+          const written = { since, after: storedPosition(last) };
           await works.updateOne(work, { $set: written }, { session });
           return true;
         }
@@ -219,8 +222,4 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
 
 function workId(projectId: string, place: number): string {
   return `${projectId}/${place}`;
-}
-
-function positionOf({ after }: WorkDocument): EventPosition | undefined {
-  return after && { time: after.time, uuid: uuidText(bytesOf(after.uuid)) };
 }

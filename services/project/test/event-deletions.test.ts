@@ -5,6 +5,7 @@ import test from 'ava';
 import { deleteEvents } from '../handlers/delete-events.ts';
 import { filterFields, isCovered } from '../rules/events/deletions.ts';
 import { checkFilter } from '../rules/events/filter.ts';
+import { bytesOf } from '../store/captured-events.ts';
 import type { EventDeletionDocument } from '../store/event-deletions.ts';
 import { captured, condition, insert } from './event-support.ts';
 import { refusalOf, testWorld, type World } from './support.ts';
@@ -89,6 +90,8 @@ test('a removal goes on where another process has stopped, and removes nothing e
   const { eventDeletions } = world;
   const second = await eventDeletions.removeSome(first, now, signal());
   t.like(second, { removedCount: 500, isOpen: true });
+  // As events have it: as text it would look like a request id, which nothing may store.
+  t.is(second?.after && bytesOf(second.after.uuid).length, 16);
   // Another process has read it before, too.
   t.is(await eventDeletions.removeSome(first, now, signal()), undefined);
   const [read] = await eventDeletions.unfinished(10, signal());
