@@ -10,7 +10,7 @@ import { takeWithin } from '@silo/runtime/budget.ts';
 import { retry } from '@silo/runtime/retry.ts';
 import { type CaptureUses, captureBatch } from '../handlers/shared/capture-batch.ts';
 import { isAllowedOrigin } from '../rules/edge/allowed-origin.ts';
-import type { SentEvent } from '../rules/events/check-event.ts';
+import { heldBytes, type SentEvent } from '../rules/events/check-event.ts';
 import { HttpRefusal } from './http-refusal.ts';
 import type { Sender, TokenGate } from './token-gate.ts';
 
@@ -50,7 +50,7 @@ export async function captureEdgeBatch(
         throw HttpRefusal.originNotAllowed(origin);
       if (!isCounted) await uses.rates.takeProject(permitted.projectId);
       isCounted = true;
-      const some = takeWithin(events.slice(outcomes.length), captureBounds, sizeOf);
+      const some = takeWithin(events.slice(outcomes.length), captureBounds, heldBytes);
       const batch = { events: some, superProperties: '' };
       outcomes.push(
         ...(await captureBatch(permitted, batch, { signal, authorization }, uses.capture)),
@@ -67,10 +67,6 @@ export async function captureEdgeBatch(
     });
   }
   return outcomes;
-}
-
-function sizeOf({ name, distinctId, properties }: SentEvent): number {
-  return Buffer.byteLength(properties) + 4 * (name.length + distinctId.length) + 2_048;
 }
 
 /** The answer of v0: what was refused is named, and lost by its own fault. */

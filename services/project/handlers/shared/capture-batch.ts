@@ -13,6 +13,7 @@ import {
   type CheckedEvent,
   checkEvent,
   checkSuperProperties,
+  heldBytes,
 } from '../../rules/events/check-event.ts';
 import { type Places, placesWith } from '../../rules/events/indexed-properties.ts';
 import { timeOrderedUuid } from '../../rules/events/uuid.ts';
@@ -50,7 +51,7 @@ export async function captureBatch(
   const sent = anonymizeIps ? withoutIps(batch) : batch;
   const checked = checkBatch(sent, receiveTime, placesWith(indexedProperties));
   const accepted = checked.flatMap((each) => ('event' in each ? [each.event] : []));
-  const bytes = accepted.reduce((sum, event) => sum + sizeOf(event), 0);
+  const bytes = accepted.reduce((sum, event) => sum + heldBytes(event), 0);
   if (bytes > mergedBytesMax) {
     const description = `come to more than ${mergedBytesMax} bytes in all events of the batch`;
     throw errors.invalidField([{ field: 'super_properties', description }]);
@@ -85,11 +86,6 @@ function checkBatch(
   const newUuid = () => timeOrderedUuid(receiveTime, randomBytes(10));
   const context = { receiveTime, superProperties: read.superProperties, newUuid, places };
   return events.map((event) => checkEvent(event, context));
-}
-
-/** At least as many bytes as the event's document has, in UTF-16 units where most are ASCII. */
-function sizeOf({ name, distinctId, properties }: CheckedEvent): number {
-  return Buffer.byteLength(properties) + 4 * (name.length + distinctId.length) + 2_048;
 }
 
 function stored({ uuid }: CheckedEvent, isDuplicate: boolean): CaptureOutcome {

@@ -48,6 +48,15 @@ export type CheckedEvent = {
   indexed: IndexedValue[];
 };
 
+/** At least as many bytes as an event's document has, in UTF-16 units where most are ASCII. */
+export function heldBytes({
+  name,
+  distinctId,
+  properties,
+}: Pick<SentEvent, 'name' | 'distinctId' | 'properties'>): number {
+  return Buffer.byteLength(properties) + 4 * (name.length + distinctId.length) + 2_048;
+}
+
 /** The super properties of a batch, ready to be merged into each event. */
 export type SuperProperties = { object: JsonObject; values: ReadonlyMap<string, string> };
 
