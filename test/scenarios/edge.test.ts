@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
+import { ProjectSettings } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
 import { eventually } from '../harness/eventually.ts';
@@ -260,13 +261,7 @@ test('app_urls, where they are set, are the browsers’ origins; other senders a
   const from = (origin?: string) =>
     send(`${edge.url}/e/`, { body, headers: origin === undefined ? {} : { origin } });
   t.is((await from('https://other.example.com')).status, 200);
-  const settings = {
-    timeZone: 'UTC',
-    appUrls: ['https://app.example.com/start'],
-    anonymizeIps: false,
-    retentionDays: 0,
-    indexedProperties: [],
-  };
+  const settings = ProjectSettings.fromPartial({ appUrls: ['https://app.example.com/start'] });
   const { project } = await api.projects.getProject({ projectId });
   await api.projects.updateProject({
     project: { ...present(project), settings },
@@ -286,13 +281,7 @@ test('app_urls, where they are set, are the browsers’ origins; other senders a
 test('where the project anonymizes addresses no event has one, also if the SDK sent it', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken: token } = await silo.signUp();
-  const settings = {
-    timeZone: 'UTC',
-    appUrls: [],
-    anonymizeIps: true,
-    retentionDays: 0,
-    indexedProperties: [],
-  };
+  const settings = ProjectSettings.fromPartial({ anonymizeIps: true });
   const { project } = await api.projects.getProject({ projectId });
   await api.projects.updateProject({
     project: { ...present(project), settings },

@@ -1,5 +1,5 @@
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
-import { Project, type ProjectSettings } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { Project, ProjectSettings } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { PublicApi } from '../harness/clients.ts';
 import { choosePlan, firstPage, scenarios } from './support.ts';
 
@@ -12,7 +12,7 @@ function largestSettings(letter: string): ProjectSettings {
   const appUrls = Array.from({ length: 50 }, (_, index) => {
     return `https://app${index}.example.com/`.padEnd(512, letter);
   });
-  return { timeZone: 'UTC', appUrls, anonymizeIps: false, retentionDays: 0, indexedProperties: [] };
+  return ProjectSettings.fromPartial({ timeZone: 'UTC', appUrls });
 }
 
 /** Runs `count` calls, a few at a time. */

@@ -3,7 +3,7 @@ import type { SiloError } from '@silo/errors/silo-error.ts';
 import { eventBytes, eventBytesMax } from '@silo/log/stored-events.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
-import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { Project, ProjectSettings } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { checkEtag, etagOf, revisionOf } from '@silo/tokens/etag.ts';
 import test from 'ava';
 import { refusalBy } from '../../../test/harness/refusals.ts';
@@ -160,10 +160,7 @@ test('of the recommended projects those are missing that no project is named aft
 
 test('a time zone is one of the IANA database, in its own spelling, and UTC by default', (t) => {
   const zone = (timeZone: string) =>
-    settingsOf(
-      { timeZone, appUrls: [], anonymizeIps: false, retentionDays: 0, indexedProperties: [] },
-      'settings',
-    ).timeZone;
+    settingsOf(ProjectSettings.fromPartial({ timeZone }), 'settings').timeZone;
   t.is(zone(''), 'UTC');
   t.is(zone('europe/berlin'), 'Europe/Berlin');
   t.is(zone('US/Pacific'), 'US/Pacific');
