@@ -27,6 +27,7 @@ import { type CallOptions, connect, createChannel, type RpcChannel } from '@silo
 import type { TlsFiles } from '@silo/rpc/tls.ts';
 import type { ServiceName } from '@silo/service/config.ts';
 import { certificate } from './certificates.ts';
+import { untilAnswered } from './eventually.ts';
 
 /** Where the services of one deployment listen. */
 export type Addresses = Record<ServiceName, { public: string; internal: string }>;
@@ -91,12 +92,13 @@ export function connectClients(
         billing: open(addresses.billing.internal, tls),
       }),
     signUp: async (name = 'someone') => {
-      const created = await as().accounts.createAccount({
+      const request = {
         email: `${name.toLowerCase().replaceAll(/\W/g, '-')}-${randomUUID()}@example.com`,
         displayName: name,
         organizationName: `${name}’s organization`,
         requestId: randomUUID(),
-      });
+      };
+      const created = await untilAnswered(() => as().accounts.createAccount(request));
       const { account, organization } = created;
       if (account === undefined || organization === undefined) throw new Error('an empty answer');
       return { ...created, account, organization, api: as(created.apiKey) };

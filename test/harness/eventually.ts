@@ -1,4 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { retry } from '@silo/runtime/retry.ts';
 
 /**
  * Far beyond what a slow, busy machine takes. It costs nothing where the condition comes true: only
@@ -23,4 +25,17 @@ export async function eventually<T>(
     }
     await pause(25);
   }
+}
+
+/**
+ * Sends a request again where a service did not respond in time, as clients do: a busy machine is
+ * no failure. Each call must send the same request, with one request id.
+ */
+export async function untilAnswered<T>(call: () => Promise<T>): Promise<T> {
+  return await retry(call, {
+    ...{ attemptsMax: 20, baseMs: 50, capMs: 2_000 },
+    isRetryable: (error) =>
+      error instanceof SiloError && error.reasonName === 'DEPENDENCY_UNAVAILABLE',
+    signal: AbortSignal.timeout(withinDefaultMs),
+  });
 }

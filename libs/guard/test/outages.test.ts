@@ -1,9 +1,10 @@
 /** What a guard promises while parts of the deployment are away. */
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { ownNatsServer } from '@silo/events/test/support.ts';
 import test from 'ava';
 import type { SignedUp } from '../../../test/harness/clients.ts';
-import { eventually } from '../../../test/harness/eventually.ts';
+import { eventually, untilAnswered } from '../../../test/harness/eventually.ts';
 import { machineMs } from '../../../test/harness/machine-clock.ts';
 import { startTestSilo } from '../../../test/harness/silo.ts';
 import { millisecondsOf, Yardstick } from '../../../test/harness/yardstick.ts';
@@ -19,8 +20,10 @@ import {
 const leases = { leaseMs: 3_000, leaseRenewMs: 600 };
 
 async function regenerate({ api, projectId }: SignedUp) {
-  const request = { projectId, expectedFingerprint: '', requestId: '' };
-  const { projectToken, propagation } = await api.projectTokens.regenerateProjectToken(request);
+  const request = { projectId, expectedFingerprint: '', requestId: randomUUID() };
+  const { projectToken, propagation } = await untilAnswered(() =>
+    api.projectTokens.regenerateProjectToken(request),
+  );
   const ms = millisecondsOf(propagation?.elapsed);
   return { ...propagation, token: projectToken?.token ?? '', ms };
 }

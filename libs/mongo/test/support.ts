@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ExecutionContext } from 'ava';
 import { required } from '../../../test/harness/environment.ts';
+import { untilAnswered } from '../../../test/harness/eventually.ts';
 import { connectMongo, type MongoConnection } from '../connect.ts';
 
 /** A database of the test's own, dropped when it ends. Each connection stands for a process. */
@@ -17,7 +18,8 @@ export async function testDatabase(
     const url = new URL(required('MONGODB_URL'));
     // A server that a fail point made unknown is looked at again after that; after 10 s else.
     url.searchParams.set('heartbeatFrequencyMS', '500');
-    const connection = await connectMongo({ url: url.href, database: name, appName: name });
+    const options = { url: url.href, database: name, appName: name };
+    const connection = await untilAnswered(() => connectMongo(options));
     open.push(connection);
     return connection;
   };
