@@ -1,32 +1,80 @@
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { FoundProject } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { fold } from '@silo/runtime/fold.ts';
-import type { Cli } from './cli.ts';
+import type { Api } from './api.ts';
+import { usage } from './failure.ts';
+import type { Prompts } from './prompt.ts';
 
 // So many are filtered here, without waiting for an answer at each key.
 const loadedMax = 1_000;
 const shownMax = 100;
 
+/** How a thing is listed; `description` shows while it is under the cursor. */
+type Listed = { name: string; description?: string };
+
+type Question<Thing> = {
+  message: string;
+  things: readonly Thing[];
+  listed: (thing: Thing) => Listed;
+  /** What to do where there is no terminal. */
+  instead: string;
+  /** What to do where there is nothing to choose. */
+  none: string;
+};
+
+/** One of some things, filtered by what is typed. */
+export async function chooseOf<Thing>(
+  prompt: Prompts,
+  { message, things, listed, instead, none }: Question<Thing>,
+): Promise<Thing> {
+  if (prompt.possible && things.length === 0) throw usage('There is nothing to choose from.', none);
+  const find = async (term: string) =>
+    things
+      .map((value) => ({ value, ...listed(value) }))
+      .filter(({ name }) => fold(name).includes(fold(term)))
+      .slice(0, shownMax);
+  return prompt.choose(message, find, { instead });
+}
+
+/** One of some words. */
+export function chooseText<Text extends string>(
+  prompt: Prompts,
+  message: string,
+  texts: readonly Text[],
+  instead: string,
+): Promise<Text> {
+  const listed = (name: Text) => ({ name });
+  return chooseOf(prompt, { message, things: texts, listed, instead, none: '' });
+}
+
 /** The project switcher: your projects by name, the current one marked and under the cursor. */
-export async function chooseProject(cli: Cli, message: string): Promise<Project> {
-  const { api, find } = await cli.signedIn();
+export async function chooseProject(
+  api: Api,
+  prompt: Prompts,
+  { message, currentId }: { message: string; currentId: string },
+): Promise<Project> {
   const search = (query: string, pageSize: number) =>
     api.projects.searchProjects({ query, pageSize, pageToken: '' });
-  const [{ currentProjectId }, loaded] = await Promise.all([find.account(), search('', loadedMax)]);
-  const all = loaded.nextPageToken === '' ? loaded.results : undefined;
-  const id = await cli.prompt.choose(
+  const loaded = prompt.possible ? await search('', loadedMax) : undefined;
+  const all = loaded?.nextPageToken === '' ? loaded.results : undefined;
+  const found = new Map<string, Project>();
+  const id = await prompt.choose(
     message,
     async (term) => {
-      const found = all?.filter(named(term)) ?? (await search(term, shownMax)).results;
-      return found.slice(0, shownMax).map(choiceOf);
+      const results = all?.filter(isNamed(term)) ?? (await search(term, shownMax)).results;
+      const shown = results.slice(0, shownMax);
+      for (const { project } of shown) if (project) found.set(project.id, project);
+      return shown.map(choiceOf);
     },
-    { initial: currentProjectId || undefined, instead: 'name the project.' },
+    { initial: currentId || undefined, instead: 'name the project.' },
   );
-  return all?.find(({ project }) => project?.id === id)?.project ?? find.project(id);
+  const project = found.get(id);
+  if (project === undefined) throw new Error(`${id} was chosen, and not shown`);
+  return project;
 }
 
 /** As SearchProjects finds them: by a part of either name, in any case and normal form. */
-function named(term: string): (found: FoundProject) => boolean {
+function isNamed(term: string): (found: FoundProject) => boolean {
   const wanted = fold(term);
   return ({ project, organizationName }) =>
     [project?.name ?? '', organizationName].some((name) => fold(name).includes(wanted));

@@ -3,6 +3,7 @@ import { type Api, openApi } from './api.ts';
 import { findDevelopment } from './deployment.ts';
 import { Failure } from './failure.ts';
 import { createFind, type Find } from './find.ts';
+import { createLookUp, type LookUp, namesFrom } from './names.ts';
 import type { Patience } from './patient.ts';
 import { type Deployment, type Profile, Profiles } from './profiles.ts';
 import { lineProgress, noProgress } from './progress.ts';
@@ -13,13 +14,21 @@ import { type Block, toText } from './text.ts';
 /** The options that every command takes. */
 export type Globals = {
   json?: true | undefined;
+  ids?: true | undefined;
   profile?: string | undefined;
   color: boolean;
   requestId?: string | undefined;
 };
 
 /** The profile that the command acts for. */
-type Session = { name: string; profile: Profile; api: Api; find: Find };
+type Session = {
+  name: string;
+  profile: Profile;
+  api: Api;
+  find: Find;
+  /** For what is shown to people; nothing is looked up for scripts. */
+  lookUp: LookUp;
+};
 
 /** What each command is given. */
 export type Cli = {
@@ -37,6 +46,8 @@ export type Cli = {
   answer<Message>(encoder: Encoder<Message>, message: Message, blocks: readonly Block[]): void;
   /** The same for an answer that is no message. */
   answerPlain(json: object, blocks: readonly Block[]): void;
+  /** A part of an answer that comes bit by bit, on stdout: for people only. */
+  show(...blocks: Block[]): void;
   /** Beside the answer, on stderr: for people only. */
   note(...blocks: Block[]): void;
   /** Says which command line sends the very same request, should its outcome stay unknown. */
@@ -53,11 +64,19 @@ export function createCli(
 ): Cli {
   const { stdout, stderr, environment, directory } = terminal;
   const profiles = new Profiles(environment);
+  const prompt = createPrompts(terminal, signal);
   let session: Promise<Session> | undefined;
   let repetition: string | undefined;
 
+  const textFor = (stream: Terminal['stdout'], blocks: readonly Block[]) =>
+    toText(blocks, {
+      colour: showsColour(stream, environment),
+      ids: globals().ids ?? false,
+      // Where no person looks, a line stays a line.
+      columns: stream.isTTY ? stream.columns : undefined,
+    });
   const note = (...blocks: Block[]) => {
-    stderr.write(toText(blocks, { colour: showsColour(stderr, environment) }));
+    stderr.write(textFor(stderr, blocks));
   };
   const connect = (deployment: Deployment, apiKey?: string) => {
     const patience: Patience = {
@@ -78,17 +97,20 @@ export function createCli(
       note(`A roll of your key was interrupted: silo keys roll ${profile.rolling.keyId} ends it.`);
     }
     const api = connect(profile, profile.apiKey);
-    return { name, profile, api, find: createFind(api) };
+    const lookUp: LookUp = globals().json
+      ? async () => namesFrom(new Map())
+      : createLookUp(api, profile.account);
+    return { name, profile, api, find: createFind(api, prompt), lookUp };
   };
   const write = (json: () => unknown, blocks: readonly Block[]) => {
     if (globals().json) stdout.write(`${JSON.stringify(json(), undefined, 2)}\n`);
-    else stdout.write(toText(blocks, { colour: showsColour(stdout, environment) }));
+    else stdout.write(textFor(stdout, blocks));
   };
   return {
     terminal,
     globals,
     profiles,
-    prompt: createPrompts(terminal, signal),
+    prompt,
     signal,
     connect,
     signedIn: () => {
@@ -102,6 +124,9 @@ export function createCli(
       repetition = ['silo', ...words, ...(profile ? ['--profile', profile] : [])].join(' ');
     },
     repetition: () => repetition,
+    show: (...blocks) => {
+      stdout.write(textFor(stdout, blocks));
+    },
     note,
   };
 }

@@ -25,11 +25,24 @@ export class CallFailure extends Error {
   readonly refusal: SiloError | undefined;
   /** Of the request, if it had one that is not a secret. */
   readonly requestId: string | undefined;
+  /** What it means for the command, in place of the general words for the refusal. */
+  readonly meaning: string | undefined;
 
-  constructor(cause: unknown, refusal: SiloError | undefined, requestId: string | undefined) {
+  constructor(
+    cause: unknown,
+    refusal: SiloError | undefined,
+    requestId: string | undefined,
+    meaning?: string,
+  ) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
     this.refusal = refusal;
     this.requestId = requestId;
+    this.meaning = meaning;
+  }
+
+  /** The same failure, with its meaning for the command. */
+  saying(meaning: string): CallFailure {
+    return new CallFailure(this.cause, this.refusal, this.requestId, meaning);
   }
 }
 

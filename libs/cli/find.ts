@@ -1,14 +1,18 @@
 import { status } from '@grpc/grpc-js';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
-import type { Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
+import type { Invite, Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { type Project, ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { FoundProject } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { fold } from '@silo/runtime/fold.ts';
 import { type IdKind, isId } from '@silo/tokens/ids.ts';
 import { type Api, everyPage } from './api.ts';
+import { chooseOf, chooseProject } from './choose.ts';
 import { CallFailure, Failure, usage } from './failure.ts';
+import { findMove } from './find-move.ts';
+import { personText } from './names.ts';
+import type { Prompts } from './prompt.ts';
 
 /** Finds what the command line names: by id, by name, or what is current where nothing is named. */
 export type Find = ReturnType<typeof createFind>;
@@ -19,7 +23,7 @@ export function present<Value>(value: Value | undefined): Value {
   return value;
 }
 
-export function createFind(api: Api) {
+export function createFind(api: Api, prompt: Prompts) {
   async function account(): Promise<Account> {
     return present((await api.accounts.getAccount({})).account);
   }
@@ -31,17 +35,31 @@ export function createFind(api: Api) {
   const idOf = {
     project: async (given: string | undefined) =>
       given !== undefined && isId('project', given) ? given : (await project(given)).id,
+    chosenProject: async (given: string | undefined) =>
+      given !== undefined && isId('project', given) ? given : (await chosenProject(given)).id,
     organization: async (given: string | undefined) =>
       given !== undefined && isId('organization', given) ? given : (await organization(given)).id,
-    member: async (organizationId: string, given: string) =>
-      isId('account', given) ? given : (await member(organizationId, given)).accountId,
-    key: async (given: string) => (isId('key', given) ? given : (await key(given)).id),
+    chosenOrganization: async (given: string | undefined) =>
+      given !== undefined && isId('organization', given)
+        ? given
+        : (await chosenOrganization(given)).id,
+    member: async (organizationId: string, given: string | undefined) =>
+      given !== undefined && isId('account', given)
+        ? given
+        : (await member(organizationId, given)).accountId,
+    key: async (given: string | undefined) =>
+      given !== undefined && isId('key', given) ? given : (await key(given)).id,
+    invite: async (organizationId: string, given: string | undefined) =>
+      given !== undefined && isId('invite', given)
+        ? given
+        : (await invite(organizationId, given)).id,
   };
 
-  /** By id, by name, by `Organization/Name`; the current one if nothing is given. */
+  /** By id, by name, by `Organization/Name`; the current one, or a chosen one, if nothing is given. */
   async function project(given: string | undefined): Promise<Project> {
     const id = given ?? (await account()).currentProjectId;
     if (id === '') {
+      if (prompt.possible) return chosenProject(undefined);
       throw usage(
         'Which project? You have not chosen one to work in.',
         'name one, or: silo switch',
@@ -50,6 +68,13 @@ export function createFind(api: Api) {
     if (isId('project', id))
       return present((await api.projects.getProject({ projectId: id })).project);
     return present((await projectNamed(id)).project);
+  }
+
+  /** The same, but chosen if nothing is given: for what one does not do to the current one by default. */
+  async function chosenProject(given: string | undefined, message = 'Which project?') {
+    if (given !== undefined) return project(given);
+    const { currentProjectId: currentId } = await account();
+    return chooseProject(api, prompt, { message, currentId });
   }
 
   async function projectNamed(name: string): Promise<FoundProject> {
@@ -81,10 +106,20 @@ export function createFind(api: Api) {
     return found;
   }
 
-  /** A deleted one, by id or by name, as `project` finds the others. */
-  async function deletedProjectId(given: string): Promise<string> {
-    if (isId('project', given)) return given;
+  /** A deleted one, by id or by name, as `project` finds the others; or a chosen one. */
+  async function deletedProjectId(given: string | undefined): Promise<string> {
+    if (given !== undefined && isId('project', given)) return given;
     const found = await deletedProjects();
+    if (given === undefined) {
+      const { project } = await chooseOf(prompt, {
+        message: 'Which deleted project?',
+        things: found,
+        listed: (each) => ({ name: `${each.project.name} — ${each.organizationName}` }),
+        instead: 'name the project.',
+        none: 'silo projects',
+      });
+      return project.id;
+    }
     const called = ({ project: { name }, organizationName }: (typeof found)[number]) => [
       name,
       `${organizationName}/${name}`,
@@ -105,10 +140,23 @@ export function createFind(api: Api) {
     const [first, ...others] = found;
     if (first === undefined) throw usage('You are in no organization.', 'silo org create NAME');
     if (others.length === 0) return first;
+    if (prompt.possible) return chosenOrganization(undefined);
     throw usage(
       'Which organization?',
       `--org with one of: ${found.map(({ name }) => name).join(', ')}`,
     );
+  }
+
+  /** The same, but chosen if nothing is given. */
+  async function chosenOrganization(given: string | undefined): Promise<Organization> {
+    if (given !== undefined) return organization(given);
+    return chooseOf(prompt, {
+      message: 'Which organization?',
+      things: prompt.possible ? await organizations() : [],
+      listed: ({ name }) => ({ name }),
+      instead: 'name the organization.',
+      none: 'silo org create NAME',
+    });
   }
 
   /** The scope of a list: a project or an organization. */
@@ -143,40 +191,73 @@ export function createFind(api: Api) {
   }
 
   /** By account id or e-mail; not by name, which everybody chooses for themselves. */
-  async function member(organizationId: string, given: string): Promise<Member> {
+  async function member(organizationId: string, given: string | undefined): Promise<Member> {
     const pages = await everyPage((page) =>
       api.organizations.listMembers({ organizationId, ...page }),
     );
     const found = pages.flatMap(({ members }) => members);
+    if (given === undefined) {
+      return chooseOf(prompt, {
+        message: 'Which member?',
+        things: found,
+        listed: (each) => ({ name: personText(each) }),
+        instead: 'name the member by e-mail.',
+        none: 'silo members invite',
+      });
+    }
     const called = ({ accountId, email }: Member) => [accountId, email];
     return only('member', given, found, called, ({ accountId }) => accountId);
   }
 
-  /** By id or name, among the account's own. */
-  async function key(given: string): Promise<ApiKey> {
-    if (isId('key', given)) return present((await api.apiKeys.getApiKey({ keyId: given })).apiKey);
-    const pages = await everyPage((page) => api.apiKeys.listApiKeys(page));
-    return only(
-      'key',
-      given,
-      pages.flatMap(({ apiKeys }) => apiKeys),
-      ({ name }) => [name],
-      ownId,
+  /** An open invite, by id or e-mail, or a chosen one. */
+  async function invite(organizationId: string, given: string | undefined): Promise<Invite> {
+    const pages = await everyPage((page) =>
+      api.organizations.listInvites({ organizationId, ...page }),
     );
+    const found = pages.flatMap(({ invites }) => invites);
+    if (given !== undefined) return only('invite', given, found, ({ email }) => [email], ownId);
+    return chooseOf(prompt, {
+      message: 'Which invite?',
+      things: found,
+      listed: ({ email }) => ({ name: email }),
+      instead: 'name the invite by e-mail.',
+      none: 'silo members invite',
+    });
+  }
+
+  /** By id or name, among the account's own; or a chosen one. */
+  async function key(given: string | undefined): Promise<ApiKey> {
+    if (given !== undefined && isId('key', given)) {
+      return present((await api.apiKeys.getApiKey({ keyId: given })).apiKey);
+    }
+    const pages = await everyPage((page) => api.apiKeys.listApiKeys(page));
+    const found = pages.flatMap(({ apiKeys }) => apiKeys);
+    if (given !== undefined) return only('key', given, found, ({ name }) => [name], ownId);
+    return chooseOf(prompt, {
+      message: 'Which key?',
+      things: found,
+      listed: ({ name, masked }) => ({ name: `${name} (${masked})` }),
+      instead: 'name the key.',
+      none: 'silo keys create NAME',
+    });
   }
 
   return {
     idOf,
     account,
     project,
+    chosenProject,
     deletedProjects,
     deletedProjectId,
     organization,
+    chosenOrganization,
     target,
     organizations,
     organizationOf,
     member,
     key,
+    move: (given: string | undefined, wanted?: 'undo' | 'finalize') =>
+      findMove({ api, prompt, project, organizations, account }, given, wanted),
   };
 }
 
@@ -191,7 +272,7 @@ function isHidden(error: unknown): boolean {
 /** What a name on the command line may be of. */
 type Kind = IdKind | 'member' | 'deleted project';
 
-/** The one that is called so: exactly, else in any case and normal form. */
+/** The one that is called so: exactly, else in any case and normal form. The last name is the full one. */
 function only<Thing>(
   kind: Kind,
   given: string,
@@ -211,8 +292,12 @@ function only<Thing>(
     );
   }
   if (others.length === 0) return first;
-  const ids = [first, ...others].map(id).join(', ');
-  throw usage(`Several are called "${given}".`, `name it by id, one of: ${ids}`);
+  const fullNames = [first, ...others].map((thing) => called(thing).at(-1) ?? id(thing));
+  const isUnique = new Set(fullNames.map(fold)).size === fullNames.length;
+  const next = isUnique
+    ? `name it as one of: ${fullNames.map((name) => `"${name}"`).join(', ')}`
+    : `name it by id, one of: ${[first, ...others].map(id).join(', ')}`;
+  throw usage(`Several are called "${given}".`, next);
 }
 
 const listCommands: Partial<Record<Kind, string>> = {
@@ -220,5 +305,6 @@ const listCommands: Partial<Record<Kind, string>> = {
   'deleted project': 'silo projects --deleted',
   organization: 'silo org list',
   member: 'silo members list',
+  invite: 'silo members invites',
   key: 'silo keys list',
 };

@@ -91,7 +91,8 @@ async function change(name: string, method: Method, request: Change, patience: P
   if (isSecret && patience.requestId !== undefined) {
     throw usage('This request’s id would be a secret: it is made by the command, not given.');
   }
-  const requestId = patience.requestId ?? (request.requestId || randomUUID());
+  // A second change of a command brings an id of its own.
+  const requestId = request.requestId || (patience.requestId ?? randomUUID());
   const shownId = isSecret ? undefined : requestId;
   using shown = progress.show(
     endAccess.has(name)

@@ -31,6 +31,7 @@ export function createProgram(
   const program = new Command('silo')
     .description('Organizations, projects, tokens, events and plans of Silo.')
     .option('--json', 'one JSON document on stdout: the answer, or { "error": … }')
+    .option('--ids', 'show ids beside the names')
     .option('--profile <name>', 'which stored profile; default: SILO_PROFILE, or the last chosen')
     .option('--no-color', 'no colours; so it is, too, without a terminal and with NO_COLOR')
     .option('--request-id <id>', 'repeat a change that was sent with this id: it is done once')

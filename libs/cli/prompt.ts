@@ -14,6 +14,9 @@ export type Choice<Value> = {
   description?: string | undefined;
 };
 
+/** What is wrong with a text; undefined if nothing is. */
+export type Check = (text: string) => string | undefined;
+
 /** Prompts at the terminal. All of them end with Interrupted at Ctrl-C and Ctrl-D. */
 export type Prompts = ReturnType<typeof createPrompts>;
 
@@ -29,10 +32,21 @@ export function createPrompts({ stdin, stderr }: Terminal, signal: AbortSignal) 
     if (!possible) throw usage(`There is no terminal for a prompt: ${instead}`);
   }
 
-  /** A line of text. */
-  async function text(message: string, instead: string): Promise<string> {
+  /** A line of text; what does not pass the check is complained of at once, and can be mended. */
+  async function text(
+    message: string,
+    instead: string,
+    { check, initial }: { check?: Check | undefined; initial?: string | undefined } = {},
+  ): Promise<string> {
     demand(instead);
-    return answerOf(input({ message, required: true }, context), signal);
+    const validate = (typed: string) => check?.(typed.trim()) ?? true;
+    const config = {
+      message,
+      required: true,
+      validate,
+      ...(initial && { default: initial, prefill: 'editable' as const }),
+    };
+    return (await answerOf(input(config, context), signal)).trim();
   }
 
   /** A secret: typed without echo, or what stdin holds where that is no terminal. */

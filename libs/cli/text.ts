@@ -1,10 +1,11 @@
 import { styleText } from 'node:util';
 import widthOf from 'fast-string-width';
+import { wrapAnsi } from 'fast-wrap-ansi';
 
 type Style = 'bold' | 'dim' | 'good' | 'bad';
 
-/** A piece of text, perhaps with a style that terminals show. */
-export type Span = string | { text: string; style: Style };
+/** A piece of text, perhaps with a style that terminals show, and the id of what it names. */
+export type Span = string | { text: string; style?: Style; id?: string };
 /** One line, of one or more pieces. */
 type Line = Span | readonly Span[];
 /** Columns as wide as what they hold, under a head; without rows nothing is shown. */
@@ -12,17 +13,28 @@ type Table = { head: readonly string[]; rows: readonly (readonly Span[])[] };
 /** What renderers answer: no escape sequences, no line breaks, no widths. */
 export type Block = Line | Table;
 
+/** How blocks are shown. */
+export type Shown = {
+  colour: boolean;
+  /** Whether ids stand beside the names. */
+  ids?: boolean;
+  /** Tables are at most so wide, where that can be. */
+  columns?: number | undefined;
+};
+
 const formats = { bold: 'bold', dim: 'dim', good: 'green', bad: 'red' } as const;
 
 const gap = '  ';
+// A column is not made narrower than this: one letter a line cannot be read.
+const columnMin = 8;
 
 /**
  * Blocks as text for a terminal or a file, ending in a line break. Whatever could steer a terminal,
  * such as an escape sequence in a project's name, is replaced.
  */
-export function toText(blocks: readonly Block[], { colour }: { colour: boolean }): string {
+export function toText(blocks: readonly Block[], shown: Shown): string {
   return blocks
-    .flatMap((block) => (isTable(block) ? tableLines(block, colour) : [lineOf(block, colour)]))
+    .flatMap((block) => (isTable(block) ? tableLines(block, shown) : [lineOf(block, shown)]))
     .map((line) => `${line.trimEnd()}\n`)
     .join('');
 }
@@ -31,44 +43,77 @@ function isTable(block: Block): block is Table {
   return typeof block === 'object' && 'rows' in block;
 }
 
-function lineOf(line: Line, colour: boolean): string {
+function lineOf(line: Line, shown: Shown): string {
   const spans: readonly Span[] = Array.isArray(line) ? line : [line];
-  return spans.map((span) => styled(span, colour)).join('');
+  return spans.map((span) => styled(span, textOf(span, shown), shown)).join('');
 }
 
-function tableLines({ head, rows }: Table, colour: boolean): string[] {
+function tableLines({ head, rows }: Table, shown: Shown): string[] {
   if (rows.length === 0) return [];
   const headRow: Span[] = head.map((text) => ({ text: text.toUpperCase(), style: 'dim' }));
   const all = [headRow, ...rows];
-  const widths = head.map((_, column) =>
-    Math.max(...all.map((row) => widthOf(shown(row[column] ?? '')))),
+  const widths = fitted(
+    head.map((_, column) =>
+      Math.max(...all.map((row) => widthOf(textOf(row[column] ?? '', shown)))),
+    ),
+    shown.columns,
   );
-  return all.map((row) =>
-    widths
-      .map((width, column) => {
-        const span = row[column] ?? '';
-        return styled(span, colour) + ' '.repeat(width - widthOf(shown(span)));
+  return all.flatMap((row) => rowLines(row, widths, shown));
+}
+
+/** A row is as many lines as its cells need in these widths. */
+function rowLines(row: readonly Span[], widths: readonly number[], shown: Shown): string[] {
+  const cells = widths.map((width, column) => {
+    const span = row[column] ?? '';
+    const text = textOf(span, shown);
+    const lines =
+      widthOf(text) <= width ? [text] : wrapAnsi(text, width, { hard: true }).split('\n');
+    return { span, lines };
+  });
+  const height = Math.max(...cells.map(({ lines }) => lines.length));
+  return Array.from({ length: height }, (_, at) =>
+    cells
+      .map(({ span, lines }, column) => {
+        const text = lines[at] ?? '';
+        return styled(span, text, shown) + ' '.repeat((widths[column] ?? 0) - widthOf(text));
       })
       .join(gap),
   );
 }
 
-function styled(span: Span, colour: boolean): string {
-  if (!colour || typeof span === 'string') return shown(span);
-  return styleText(formats[span.style], shown(span), { validateStream: false });
+/** The widths with the widest made narrower until all fit. */
+function fitted(widths: readonly number[], columns = Number.POSITIVE_INFINITY): number[] {
+  const room = columns - gap.length * (widths.length - 1);
+  const cutTo = (max: number) => widths.map((width) => Math.min(width, max));
+  let max = Math.max(...widths);
+  while (max > columnMin && cutTo(max).reduce((sum, width) => sum + width, 0) > room) max--;
+  return cutTo(max);
+}
+
+/** The text of a span, with its id where ids are shown. */
+export function textOf(span: Span, { ids = false }: Pick<Shown, 'ids'> = {}): string {
+  if (typeof span === 'string') return safe(span);
+  const { text, id } = span;
+  return safe(ids && id && id !== text ? `${text} (${id})` : text);
+}
+
+function styled(span: Span, text: string, { colour }: Shown): string {
+  if (!colour || typeof span === 'string' || span.style === undefined) return text;
+  return styleText(formats[span.style], text, { validateStream: false });
 }
 
 // Control characters, and those that turn the direction of writing.
 const steering = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 
-function shown(span: Span): string {
-  return (typeof span === 'string' ? span : span.text).replace(steering, '\ufffd');
+/** The text without what could steer a terminal. */
+export function safe(text: string): string {
+  return text.replace(steering, '\ufffd');
 }
 
 /** The text in so many columns: where it is longer, its beginning and `…`. */
 export function cut(text: string, columns: number): string {
   // A long text is cut roughly before it is measured.
-  const clean = shown(text.slice(0, columns * 16));
+  const clean = safe(text.slice(0, columns * 16));
   if (clean.length === text.length && widthOf(clean) <= columns) return clean;
   let kept = '';
   let width = 0;
@@ -81,8 +126,3 @@ export function cut(text: string, columns: number): string {
 }
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
-
-/** The same for a single value that something else prints, such as a prompt. */
-export function safe(text: string): string {
-  return shown(text);
-}

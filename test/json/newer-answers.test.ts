@@ -1,5 +1,6 @@
 import { type DescMessage, toBinary } from '@bufbuild/protobuf';
 import { adviceFor } from '@silo/cli/advice.ts';
+import { namesFrom } from '@silo/cli/names.ts';
 import { deletionBlocks } from '@silo/cli/render/events.ts';
 import { previewBlocks } from '@silo/cli/render/move-preview.ts';
 import * as organizations from '@silo/cli/render/organizations.ts';
@@ -38,6 +39,7 @@ function shown<Message>(
   };
 }
 
+const nameOf = namesFrom(new Map());
 const side = { id: 'org_us_1', name: 'Example' };
 const noChange = { ownKeys: [], otherKeys: [] };
 const preview = (fields: Partial<PreviewMoveResponse>) =>
@@ -47,7 +49,7 @@ const preview = (fields: Partial<PreviewMoveResponse>) =>
 
 const cases: Case[] = [
   shown(PlanDescription, (plan) => plansBlocks([plan])),
-  shown(Subscription, subscriptionBlocks),
+  shown(Subscription, (each) => subscriptionBlocks(each, nameOf)),
   shown(Organization, (each) => [
     ...organizations.organizationsBlocks([each]),
     ...organizations.organizationBlocks(each),
@@ -57,12 +59,12 @@ const cases: Case[] = [
     ...organizations.invitesBlocks([invite]),
     ...organizations.invitedBlocks(invite, 'ivc_1'),
   ]),
-  shown(Project, projects.projectBlocks),
+  shown(Project, (each) => projects.projectBlocks(each, nameOf)),
   shown(PropertyIndex, (index) =>
-    projects.projectBlocks(Project.fromPartial({ propertyIndexes: [index] })),
+    projects.projectBlocks(Project.fromPartial({ propertyIndexes: [index] }), nameOf),
   ),
   shown(PropertyFilter, (condition) =>
-    deletionBlocks(EventDeletion.fromPartial({ filter: { properties: [condition] } })),
+    deletionBlocks(EventDeletion.fromPartial({ filter: { properties: [condition] } }), nameOf),
   ),
   shown(MoveCheck, (check) => [
     ...preview({ checks: [check] }),

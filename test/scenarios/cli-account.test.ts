@@ -151,7 +151,7 @@ test('no key can be given on the command line', async (t) => {
 
 test('rolling the key of the current profile keeps the user signed in', async (t) => {
   const { cli } = await signedInHome(t);
-  const { secret } = await cli.json(['keys', 'roll', 'First key']);
+  const { secret } = await cli.json(['keys', 'roll', 'First key', '--yes']);
   t.regex(String(secret), /^phx_/);
   const file = join(cli.configDirectory, 'silo', 'profiles', 'dev.json');
   t.is(JSON.parse(await readFile(file, 'utf8')).apiKey, String(secret));
@@ -162,7 +162,7 @@ test('rolling the key of the current profile keeps the user signed in', async (t
 test('a roll of that key that was interrupted while it waited is ended by the same command', async (t) => {
   const { cli } = await signedInHome(t);
   await addSilentGuard(t.context.silo);
-  const terminal = cli.inTerminal(['keys', 'roll', 'First key']);
+  const terminal = cli.inTerminal(['keys', 'roll', 'First key', '--yes']);
   await terminal.sees('Waiting until the old access has ended everywhere');
   terminal.type(keys.ctrlC);
   t.is(await terminal.ended, 130, terminal.screen());

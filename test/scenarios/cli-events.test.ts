@@ -115,7 +115,9 @@ test('events are deleted only when they are named and the project’s name is ty
   await right.sees('Type the project’s name to confirm:');
   right.type(`Default Project${keys.enter}`);
   t.is(await right.ended, 0, right.screen());
-  t.regex(right.screen(), /deletion +evd_/);
+  t.regex(right.screen(), /Deleted\. They are removed/);
+  t.regex(right.screen(), /project +Default Project/);
+  t.notRegex(right.screen(), /evd_/);
   t.regex(right.screen(), /Nobody can read them any more \(/);
   t.is(await total(), 2);
   const answer = await cli.json([...words, '--all', '--yes', '--request-id', 'mine-1']);

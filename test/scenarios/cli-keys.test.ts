@@ -25,7 +25,9 @@ test('a key is made within scopes, reach and time, and its secret is shown once'
   t.false(shown.output.includes(String(secret)));
   const listed = await cli.run(['keys', 'list']);
   t.regex(listed.output, /^\* {2}First key/m);
-  t.regex(listed.output, /^ {3}ci .* 2 only/m);
+  t.regex(listed.output, /^ {3}ci .* Ada’s organization, Default Project {2}/m);
+  t.notRegex(listed.output, /(org|prj|key)_/);
+  t.regex((await cli.run(['keys', 'list', '--ids'])).output, /^ {3}ci \(key_\w+\) .*prj_/m);
 });
 
 test('a key is updated by field, disabled, enabled, rolled and deleted', async (t) => {

@@ -33,7 +33,8 @@ test('undo shows the move, prompts, and undoes it', async (t) => {
   t.regex(unasked.errors, /confirm with --yes/);
   const declined = cli.inTerminal(['undo', id]);
   await declined.sees('Type undo to confirm:');
-  t.true(declined.screen().includes(`1 project will go back to ${sourceId}`));
+  t.regex(declined.screen(), /1 project will go back to Ada’s organization: members of Acme only/);
+  t.notRegex(declined.screen(), /(org|prj|acc)_/);
   declined.type(`no${keys.enter}`);
   t.is(await declined.ended, 7);
   t.is(await ownerOf(), destinationId);
@@ -41,7 +42,7 @@ test('undo shows the move, prompts, and undoes it', async (t) => {
   await agreed.sees('Type undo to confirm:');
   agreed.type(`undo${keys.enter}`);
   t.is(await agreed.ended, 0, agreed.screen());
-  t.regex(agreed.screen(), new RegExp(`Undone ${id}: 1 project back in ${sourceId}`));
+  t.regex(agreed.screen(), /Undone: Web back in Ada’s organization\./);
   t.is(await ownerOf(), sourceId);
   const again = await cli.run(['undo', id, '--yes', '--json']);
   t.is(again.code, 3);
@@ -53,15 +54,19 @@ test('moves are listed with what can still become of them', async (t) => {
   const { id } = present((await moveProject(person.api, project.id, destinationId)).move);
   const listed = await cli.run(['moves', '--project', 'Web']);
   t.is(listed.code, 0, listed.errors);
-  t.regex(listed.output, new RegExp(`undo until .* ${id}`));
+  const by = 'Ada \\(\\S+@\\S+\\)';
+  t.regex(listed.output, new RegExp(`Web +Ada’s organization +Acme +${by} +undo until .* UTC\n`));
+  t.notRegex(listed.output, /(org|prj|acc|mov)_/);
   t.like(await cli.json(['moves', '--org', 'Acme']), {
     moves: { 0: { id, projectId: project.id } },
   });
   t.like(await cli.json(['moves', 'show', id]), { move: { id, undoneBy: '' } });
   t.like(await cli.json(['undo', id, '--yes']), { move: { undoOf: id } });
   const after = await cli.run(['moves', '--org', 'Acme']);
-  t.regex(after.output, new RegExp(`undo of ${id}`));
-  t.regex(after.output, new RegExp(`undone by mov_\\w+ .*${id}`));
+  t.regex(after.output, /Web +Acme +Ada’s organization +.* an undo\n.*Web +Ada’s .* undone\n/);
+  const withIds = await cli.run(['moves', '--org', 'Acme', '--ids']);
+  t.regex(withIds.output, new RegExp(`an undo \\(${id}\\)`));
+  t.regex(withIds.output, new RegExp(`UTC \\(${id}\\) .* undone \\(mov_\\w+\\)`));
   t.is((await cli.run(['moves', '--org', 'Acme', '--project', 'Web'])).code, 2);
 });
 

@@ -92,7 +92,7 @@ test('a plan: what it needs is reported, or prompted for at a terminal, and then
   const org = ['--org', person.organization.id];
   const plans = await cli.run(['plan', 'list']);
   t.regex(plans.output, /^pay-as-you-go +Pay as you go +6 +yes$/m);
-  const early = await cli.run(['plan', 'change', 'scale', ...org]);
+  const early = await cli.run(['plan', 'change', 'scale', '--yes', ...org]);
   t.is(early.code, 3);
   t.regex(early.errors, /next: +silo plan billing-details/);
   const terminal = cli.inTerminal(['plan', 'billing-details', ...org]);
@@ -106,7 +106,8 @@ test('a plan: what it needs is reported, or prompted for at a terminal, and then
     terminal.type(answer + keys.enter);
   }
   t.is(await terminal.ended, 0, terminal.screen());
-  t.like(await cli.json(['plan', 'change', 'scale', ...org]), {
+  t.is((await cli.run(['plan', 'change', 'scale', ...org])).code, 2, 'no terminal to confirm at');
+  t.like(await cli.json(['plan', 'change', 'scale', '--yes', ...org]), {
     subscription: { plan: 'PLAN_SCALE', billingDetails: { companyName: 'Example Ltd' } },
   });
   t.regex((await cli.run(['plan', ...org])).output, /projects +1 of unlimited/);
@@ -127,7 +128,8 @@ test('activity is listed newest first, up to the limit', async (t) => {
   t.like(entries, [{ type: 'project.updated', changes: [{ field: 'name', to: 'Web' }] }]);
   t.not(nextPageToken as unknown, '');
   const text = await cli.run(['activity', '--org', person.organization.id, '--limit', '1']);
-  t.regex(text.output, /project\.updated .* name: Default Project → Web/);
+  t.regex(text.output, /project changed +Ada \(\S+\) +Web +name: Default Project → Web/);
+  t.notRegex(text.output, /[a-z]{3}_[0-9a-z]{26}|project\.updated/);
   t.regex(text.output, /There is more: --limit N/);
   t.is((await cli.run(['activity', '--limit', '0'])).code, 2);
 });

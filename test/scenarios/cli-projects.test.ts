@@ -110,7 +110,9 @@ test('a project’s name cannot steer the terminal', async (t) => {
 
 test('a project is found by id, by name in any case, and by organization and name', async (t) => {
   const { cli, person } = await signedInHome(t);
+  t.is((await cli.run(['project', 'show'])).code, 2, 'none is current yet');
   const other = await cli.json(['org', 'create', 'Other']);
+  t.is((await cli.json(['project', 'show'])).project?.id, other.projectId, 'the new one is');
   const found = async (given: string) => (await cli.json(['project', 'show', given])).project?.id;
   t.is(await found(person.projectId), person.projectId as never);
   t.is(await found('Other/Default Project'), other.projectId);
@@ -118,9 +120,10 @@ test('a project is found by id, by name in any case, and by organization and nam
   const ambiguous = await cli.run(['project', 'show', 'Default Project']);
   t.is(ambiguous.code, 2);
   t.regex(ambiguous.errors, /Several are called/);
-  t.true(ambiguous.errors.includes(person.projectId));
+  t.true(
+    ambiguous.errors.includes('"Ada’s organization/Default Project", "Other/Default Project"'),
+  );
   t.is((await cli.run(['project', 'show', 'Nope'])).code, 4);
-  t.is((await cli.run(['project', 'show'])).code, 2, 'none is current yet');
 });
 
 test('settings are shown, and only those that are given are changed', async (t) => {

@@ -4,6 +4,7 @@ import {
   GetAccountResponse,
   UpdateAccountResponse,
 } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { textOf } from '../checks.ts';
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
 import { accountBlocks } from '../render/accounts.ts';
@@ -17,18 +18,22 @@ export function account(cli: Cli) {
 
 function show(cli: Cli) {
   return new Command('show').description('Show it.').action(async () => {
-    const { api } = await cli.signedIn();
+    const { api, lookUp } = await cli.signedIn();
     const answer = await api.accounts.getAccount({});
-    cli.answer(GetAccountResponse, answer, accountBlocks(present(answer.account)));
+    const account = present(answer.account);
+    const nameOf = await lookUp([account.currentProjectId]);
+    cli.answer(GetAccountResponse, answer, accountBlocks(account, nameOf));
   });
 }
 
 function rename(cli: Cli) {
   return new Command('rename')
     .description('Change the name that others see.')
-    .argument('<name>', 'the new name')
-    .action(async (displayName) => {
-      const { api } = await cli.signedIn();
+    .argument('[name]', 'the new name; prompted for if not given')
+    .action(async (given) => {
+      const { api, lookUp } = await cli.signedIn();
+      const displayName =
+        given ?? (await cli.prompt.text('New name:', 'give a name.', { check: textOf(64) }));
       const changed = Account.fromPartial({ displayName });
       const updateMask = ['display_name'];
       const answer = await api.accounts.updateAccount({
@@ -36,6 +41,8 @@ function rename(cli: Cli) {
         updateMask,
         requestId: '',
       });
-      cli.answer(UpdateAccountResponse, answer, accountBlocks(present(answer.account)));
+      const account = present(answer.account);
+      const nameOf = await lookUp([account.currentProjectId]);
+      cli.answer(UpdateAccountResponse, answer, accountBlocks(account, nameOf));
     });
 }

@@ -1,26 +1,31 @@
 import { Command, Option } from '@commander-js/extra-typings';
-import {
-  type ActivityEntry,
-  ListActivityResponse,
-} from '@silo/protos/gen/silo/org/v1/activity_service.ts';
+import { ListActivityResponse } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import type { Cli } from '../cli.ts';
 import { activityBlocks } from '../render/activity.ts';
-import { firstOf, parseCount } from './limit.ts';
+import { parseTime } from '../times.ts';
+import { followActivity } from './activity-follow.ts';
+import { actorOf, namesIn, readActivity } from './activity-log.ts';
+import { parseCount } from './limit.ts';
 
 export function activity(cli: Cli) {
   return new Command('activity')
     .description('The activity log: actor, action, time and changes, newest first.')
     .option('--org <organization>', 'name or id; default: that of the current project')
     .option('--project <project>', 'of a project: name, Organization/Name, or id')
+    .option('--since <when>', 'from 2027-01-31T12:00Z on, or of the last 1h, 7d', (text: string) =>
+      parseTime(text, new Date()),
+    )
+    .option('--by <member>', 'of one person: e-mail or account id; or silo, for what it did itself')
     .addOption(new Option('--limit <count>', 'how many at most').argParser(parseCount).default(50))
-    .action(async ({ org, project, limit }) => {
-      const { api, find } = await cli.signedIn();
+    .option('--follow', 'then show what comes, until Ctrl-C')
+    .action(async ({ org, project, limit, since, by, follow }) => {
+      const { find } = await cli.signedIn();
       const target = await find.target({ org, project });
-      const { things, nextPageToken } = await firstOf<ActivityEntry>(limit, async (page) => {
-        const answer = await api.activity.listActivity({ ...target, ...page });
-        return { things: answer.entries, nextPageToken: answer.nextPageToken };
-      });
-      const blocks = activityBlocks(things, nextPageToken);
-      cli.answer(ListActivityResponse, { entries: things, nextPageToken }, blocks);
+      const actor = by === undefined ? undefined : await actorOf(cli, target, by);
+      const log = { target, since, actor };
+      if (follow) return await followActivity(cli, log, limit);
+      const { entries, nextPageToken, more } = await readActivity(cli, log, limit);
+      const blocks = activityBlocks(entries, { nameOf: await namesIn(cli, log, entries), more });
+      cli.answer(ListActivityResponse, { entries, nextPageToken }, blocks);
     });
 }

@@ -9,6 +9,7 @@ import type { Cli } from '../cli.ts';
 import { filterOf, meansAll, wordsOf } from '../event-filter.ts';
 import { usage } from '../failure.ts';
 import { present } from '../find.ts';
+import { named } from '../names.ts';
 import { deletionBlocks } from '../render/events.ts';
 import { propagationBlocks } from '../render/propagation.ts';
 import { countText } from '../render/values.ts';
@@ -27,32 +28,34 @@ export function eventsDelete(cli: Cli) {
       if (meansAll(filter) !== all) {
         throw usage('Which events?', 'give a filter such as --name or --until, or --all alone');
       }
-      const { api, find } = await cli.signedIn();
+      const { api, find, lookUp } = await cli.signedIn();
       const projectId = yes
         ? await find.idOf.project(given)
         : await agree(cli, await find.project(given), filter);
       const words = all ? ['--all'] : wordsOf(filter);
       cli.repeatedBy('events', 'delete', projectId, ...words, '--yes');
       const answer = await api.events.deleteEvents({ projectId, filter, requestId: '' });
+      const deletion = present(answer.deletion);
+      const nameOf = await lookUp([deletion.projectId, deletion.actorAccountId]);
       cli.answer(DeleteEventsResponse, answer, [
-        ...deletionBlocks(present(answer.deletion)),
+        ...deletionBlocks(deletion, nameOf),
         ...propagationBlocks(answer.propagation, 'Nobody can read them any more'),
       ]);
     });
 }
 
 /** Counts what will be deleted, prompts for confirmation, and returns the project. */
-async function agree(cli: Cli, { id, name }: Project, filter: EventFilter): Promise<string> {
+async function agree(cli: Cli, project: Project, filter: EventFilter): Promise<string> {
   const { api } = await cli.signedIn();
   const grouping = { grouping: CountGrouping.COUNT_GROUPING_UNSPECIFIED, property: '' };
   const { totalCount = 0, nextPageToken } = await countAll(api, {
-    projectId: id,
+    projectId: project.id,
     filter,
     ...grouping,
   });
   const what = `${nextPageToken === '' ? '' : 'More than '}${countText(totalCount)}`;
   const which = meansAll(filter) ? ', which is all of them,' : '';
-  cli.note(`${what} of ${name} (${id})${which} will be deleted for ever.`);
-  await cli.prompt.confirmByTyping('the project’s name', name);
-  return id;
+  cli.note([`${what} of `, named(project), `${which} will be deleted for ever.`]);
+  await cli.prompt.confirmByTyping('the project’s name', project.name);
+  return project.id;
 }

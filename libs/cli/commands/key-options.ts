@@ -12,10 +12,12 @@ const areas = [
   'billing',
 ];
 
+/** Everything, then reading and changing area by area. */
+export const allScopes = ['*', ...areas.flatMap((area) => [`${area}:read`, `${area}:write`])];
+
 /** What a key may do; completion knows the scopes. */
 export function scopeOption() {
-  const scopes = ['*', ...areas.flatMap((area) => [`${area}:read`, `${area}:write`])];
-  return new Option('--scope <scope...>', 'what it may do').choices(scopes);
+  return new Option('--scope <scope...>', 'what it may do').choices(allScopes);
 }
 
 /** A point in time, or how long from now: `2027-01-31`, `90d`. */

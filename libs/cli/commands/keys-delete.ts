@@ -10,7 +10,7 @@ import { propagationBlocks } from '../render/propagation.ts';
 export function keysDelete(cli: Cli) {
   return new Command('delete')
     .description('Delete a key for ever.')
-    .argument('<key>', 'name or id')
+    .argument('[key]', 'name or id; prompted for if not given')
     .option('--yes', 'do not prompt for the key’s name')
     .action(async (given, { yes }) => {
       const { api, find } = await cli.signedIn();
@@ -18,7 +18,7 @@ export function keysDelete(cli: Cli) {
       cli.repeatedBy('keys', 'delete', keyId, '--yes');
       const answer = await api.apiKeys.deleteApiKey({ keyId, etag: '', requestId: '' });
       cli.answer(DeleteApiKeyResponse, answer, [
-        `Deleted ${given}.`,
+        [{ text: 'Deleted', style: 'good', id: keyId }, '.'],
         ...propagationBlocks(answer.propagation),
       ]);
     });

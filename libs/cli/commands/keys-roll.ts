@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { Command, Option } from '@commander-js/extra-typings';
 import { Duration } from '@silo/protos/gen/google/protobuf/duration.ts';
-import { RollApiKeyResponse } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
+import { type ApiKey, RollApiKeyResponse } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import type { Cli } from '../cli.ts';
 import { exitOfRefusal } from '../exit-codes.ts';
 import { CallFailure } from '../failure.ts';
 import { present } from '../find.ts';
+import { named } from '../names.ts';
 import type { Rolling } from '../profiles.ts';
 import { secretBlocks } from '../render/keys.ts';
 import { propagationBlocks } from '../render/propagation.ts';
@@ -15,16 +16,17 @@ import { parseDurationSeconds } from './key-options.ts';
 export function keysRoll(cli: Cli) {
   return new Command('roll')
     .description('Give a key a new secret, and show it this once. The id stays.')
-    .argument('<key>', 'name or id')
+    .argument('[key]', 'name or id; prompted for if not given')
     .addOption(
       new Option('--overlap <time>', 'how long the old secret still works, such as 1h; at most 7d')
         .argParser(parseDurationSeconds)
         .default(0, 'not at all'),
     )
-    .action(async (given, { overlap }) => {
+    .option('--yes', 'do not prompt for the key’s name')
+    .action(async (given, { overlap, yes = false }) => {
       const { api, name, profile } = await cli.signedIn();
       const { rolling: _, ...settled } = profile;
-      const { rolling, isOwn } = await beginRoll(cli, given, overlap);
+      const { rolling, isOwn } = await beginRoll(cli, given, { overlapSeconds: overlap, yes });
       const { keyId, etag, requestId, overlapSeconds } = rolling;
       const request = {
         keyId,
@@ -53,19 +55,32 @@ export function keysRoll(cli: Cli) {
  */
 async function beginRoll(
   cli: Cli,
-  given: string,
-  overlapSeconds: number,
+  given: string | undefined,
+  { overlapSeconds, yes }: { overlapSeconds: number; yes: boolean },
 ): Promise<{ rolling: Rolling; isOwn: boolean }> {
   const { find, name, profile } = await cli.signedIn();
   const interrupted = profile.rolling;
-  if (interrupted && [interrupted.keyId, interrupted.name].includes(given)) {
+  if (interrupted && [interrupted.keyId, interrupted.name, undefined].includes(given)) {
     return { rolling: interrupted, isOwn: true };
   }
-  const { id: keyId, name: keyName, etag, fingerprint } = await find.key(given);
+  const key = await find.key(given);
+  const { id: keyId, name: keyName, etag, fingerprint } = key;
+  if (!yes && overlapSeconds === 0) await agree(cli, key);
   const rolling = { keyId, name: keyName, etag, overlapSeconds, requestId: randomUUID() };
   const isOwn = fingerprint === fingerprintOf(profile.apiKey);
   if (isOwn) await cli.profiles.write(name, { ...profile, rolling });
   return { rolling, isOwn };
+}
+
+/** Prompts for confirmation of the end of a secret. */
+async function agree(cli: Cli, key: ApiKey): Promise<void> {
+  cli.note([
+    'The present secret of ',
+    named(key),
+    ` (${key.masked}) is refused from now on: whatever uses it stops working.`,
+  ]);
+  cli.note('With --overlap 1h it works for another hour.');
+  await cli.prompt.confirmByTyping('the key’s name', key.name);
 }
 
 /** Whether it is certain that nothing has been, and nothing will be, rolled. */

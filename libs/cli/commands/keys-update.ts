@@ -3,7 +3,7 @@ import { ApiKey, UpdateApiKeyResponse } from '@silo/protos/gen/silo/token/v1/api
 import type { Cli } from '../cli.ts';
 import { usage } from '../failure.ts';
 import { present } from '../find.ts';
-import { keyBlocks } from '../render/keys.ts';
+import { keyBlocks, reachIds } from '../render/keys.ts';
 import { propagationBlocks } from '../render/propagation.ts';
 import { expiryOption, scopeOption } from './key-options.ts';
 import { reachOf } from './key-reach.ts';
@@ -11,7 +11,7 @@ import { reachOf } from './key-reach.ts';
 export function keysUpdate(cli: Cli) {
   return new Command('update')
     .description('Change what is given of a key; lists replace the old ones whole.')
-    .argument('<key>', 'name or id')
+    .argument('[key]', 'name or id; prompted for if not given')
     .option('--name <name>', 'another name')
     .addOption(scopeOption())
     .option('--org <organization...>', 'reaches only these organizations')
@@ -29,7 +29,7 @@ export function keysUpdate(cli: Cli) {
         ...(expires === undefined ? [] : ['expire_time']),
       ];
       if (updateMask.length === 0) throw usage('Say what to change.', 'silo keys update --help');
-      const { api, find } = await cli.signedIn();
+      const { api, find, lookUp } = await cli.signedIn();
       const { id, etag } = await find.key(given);
       const changed = ApiKey.fromPartial({
         id,
@@ -40,8 +40,10 @@ export function keysUpdate(cli: Cli) {
         ...(expires instanceof Date && { expireTime: expires }),
       });
       const answer = await api.apiKeys.updateApiKey({ apiKey: changed, updateMask, requestId: '' });
+      const updated = present(answer.apiKey);
+      const nameOf = await lookUp(reachIds([updated]));
       cli.answer(UpdateApiKeyResponse, answer, [
-        ...keyBlocks(present(answer.apiKey)),
+        ...keyBlocks(updated, nameOf),
         ...propagationBlocks(answer.propagation),
       ]);
     });

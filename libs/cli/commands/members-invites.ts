@@ -25,11 +25,12 @@ export function membersInvites(cli: Cli) {
 export function membersWithdraw(cli: Cli) {
   return new Command('withdraw')
     .description('Withdraw an invite: its code stops working.')
-    .argument('<invite>', 'id, inv_…')
+    .argument('[invite]', 'e-mail or id; prompted for if not given')
     .option('--org <organization>', 'name or id; default: that of the current project')
-    .action(async (inviteId, { org }) => {
+    .action(async (given, { org }) => {
       const { api, find } = await cli.signedIn();
       const organizationId = await find.idOf.organization(org);
+      const inviteId = await find.idOf.invite(organizationId, given);
       const request = { organizationId, inviteId, requestId: '' };
       const answer = await api.organizations.deleteInvite(request);
       cli.answer(DeleteInviteResponse, answer, ['Withdrawn.']);

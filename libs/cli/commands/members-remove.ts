@@ -2,12 +2,13 @@ import { Command } from '@commander-js/extra-typings';
 import type { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { RemoveMemberResponse } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import type { Cli } from '../cli.ts';
+import { personText } from '../names.ts';
 import { propagationBlocks } from '../render/propagation.ts';
 
 export function membersRemove(cli: Cli) {
   return new Command('remove')
     .description('Remove a member: access ends at once, that of the member’s keys too.')
-    .argument('<member>', 'e-mail or account id')
+    .argument('[member]', 'e-mail or account id; prompted for if not given')
     .option('--org <organization>', 'name or id; default: that of the current project')
     .option('--yes', 'do not prompt for the member’s e-mail')
     .action(async (given, { org, yes }) => {
@@ -20,15 +21,18 @@ export function membersRemove(cli: Cli) {
       const request = { organizationId, accountId, etag: '', requestId: '' };
       const answer = await api.organizations.removeMember(request);
       cli.answer(RemoveMemberResponse, answer, [
-        `Removed ${given}.`,
+        [{ text: 'Removed', style: 'good', id: accountId }, '.'],
         ...propagationBlocks(answer.propagation),
       ]);
     });
 }
 
 /** Prompts for confirmation, and returns the member to remove. */
-async function agree(cli: Cli, { accountId, displayName, email, organizationId }: Member) {
-  cli.note(`${displayName} (${email}) will lose all access to ${organizationId}.`);
-  await cli.prompt.confirmByTyping('the member’s e-mail', email);
-  return accountId;
+async function agree(cli: Cli, member: Member) {
+  const { lookUp } = await cli.signedIn();
+  const nameOf = await lookUp([member.organizationId]);
+  const who = { text: personText(member), id: member.accountId };
+  cli.note([who, ' will lose all access to ', nameOf(member.organizationId), '.']);
+  await cli.prompt.confirmByTyping('the member’s e-mail', member.email);
+  return member.accountId;
 }

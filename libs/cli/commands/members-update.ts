@@ -1,6 +1,7 @@
 import { Command, Option } from '@commander-js/extra-typings';
 import { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { UpdateMemberResponse } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { chooseText } from '../choose.ts';
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
 import { membersBlocks } from '../render/organizations.ts';
@@ -10,15 +11,15 @@ import { levelNamed, levelNames } from '../render/values.ts';
 export function membersUpdate(cli: Cli) {
   return new Command('update')
     .description('Change a member’s level.')
-    .argument('<member>', 'e-mail or account id')
-    .addOption(
-      new Option('--level <level>', 'the new level').choices(levelNames).makeOptionMandatory(),
-    )
+    .argument('[member]', 'e-mail or account id; prompted for if not given')
+    .addOption(new Option('--level <level>', 'the new level').choices(levelNames))
     .option('--org <organization>', 'name or id; default: that of the current project')
-    .action(async (given, { level, org }) => {
+    .action(async (given, { level: givenLevel, org }) => {
       const { api, find } = await cli.signedIn();
       const organizationId = await find.idOf.organization(org);
       const { accountId, etag } = await find.member(organizationId, given);
+      const level =
+        givenLevel ?? (await chooseText(cli.prompt, 'New level:', levelNames, 'give --level.'));
       const answer = await api.organizations.updateMember({
         member: Member.fromPartial({ organizationId, accountId, etag, level: levelNamed(level) }),
         updateMask: ['level'],

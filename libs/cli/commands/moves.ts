@@ -5,8 +5,8 @@ import {
   ListMovesResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Cli } from '../cli.ts';
-import { present } from '../find.ts';
-import { moveBlocks, movesBlocks } from '../render/moves.ts';
+import { undoRights } from '../may-undo.ts';
+import { endsOf, idsIn, type MovesShown, moveBlocks, movesBlocks } from '../render/moves.ts';
 import { firstOf, parseCount } from './limit.ts';
 
 export function moves(cli: Cli) {
@@ -29,7 +29,7 @@ function list(cli: Cli) {
         const answer = await api.projects.listMoves({ ...target, ...page });
         return { things: answer.moves, nextPageToken: answer.nextPageToken };
       });
-      const blocks = movesBlocks(things, new Date(), nextPageToken);
+      const blocks = movesBlocks(things, await shownTo(cli, things), nextPageToken);
       cli.answer(ListMovesResponse, { moves: things, nextPageToken }, blocks);
     });
 }
@@ -37,10 +37,20 @@ function list(cli: Cli) {
 function show(cli: Cli) {
   return new Command('show')
     .description('Show a move.')
-    .argument('<move>', 'id, mov_…')
-    .action(async (moveId) => {
-      const { api } = await cli.signedIn();
-      const answer = await api.projects.getMove({ moveId });
-      cli.answer(GetMoveResponse, answer, moveBlocks(present(answer.move), new Date()));
+    .argument('[project]', 'the project, for its latest move; or the move’s id, mov_…')
+    .action(async (given) => {
+      const { find } = await cli.signedIn();
+      const move = await find.move(given);
+      cli.answer(GetMoveResponse, { move }, moveBlocks(move, await shownTo(cli, [move])));
     });
+}
+
+/** How these moves are shown to the caller. */
+export async function shownTo(cli: Cli, list: readonly Move[]): Promise<MovesShown> {
+  const { profile, find, lookUp } = await cli.signedIn();
+  const [nameOf, organizations] = await Promise.all([
+    lookUp(idsIn(list), endsOf(list)),
+    find.organizations(),
+  ]);
+  return { now: new Date(), nameOf, mayUndo: undoRights(profile.account.id, organizations) };
 }

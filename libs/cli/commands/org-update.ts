@@ -4,6 +4,7 @@ import {
   GetOrganizationResponse,
   UpdateOrganizationResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { textOf } from '../checks.ts';
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
 import { organizationBlocks } from '../render/organizations.ts';
@@ -12,11 +13,13 @@ import { propagationBlocks } from '../render/propagation.ts';
 export function orgRename(cli: Cli) {
   return new Command('rename')
     .description('Give an organization another name.')
-    .argument('<organization>', 'name or id')
-    .argument('<new-name>', 'the new name, 1-64 characters')
-    .action(async (given, name) => {
+    .argument('[organization]', 'name or id; prompted for if not given')
+    .argument('[new-name]', 'the new name, 1-64 characters; prompted for if not given')
+    .action(async (given, newName) => {
       const { api, find } = await cli.signedIn();
-      const id = await find.idOf.organization(given);
+      const id = await find.idOf.chosenOrganization(given);
+      const name =
+        newName ?? (await cli.prompt.text('New name:', 'give a name.', { check: textOf(64) }));
       const answer = await api.organizations.updateOrganization({
         organization: Organization.fromPartial({ id, name }),
         updateMask: ['name'],

@@ -1,21 +1,20 @@
-import { Argument, Command } from '@commander-js/extra-typings';
+import { Command } from '@commander-js/extra-typings';
 import {
-  ChangePlanResponse,
   GetSubscriptionResponse,
   ListPlansResponse,
 } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
 import { plansBlocks, subscriptionBlocks } from '../render/plans.ts';
-import { planNamed, planNames } from '../render/values.ts';
 import { planBillingDetails } from './plan-billing-details.ts';
+import { planChange } from './plan-change.ts';
 
 export function plan(cli: Cli) {
   return new Command('plan')
     .description('An organization’s plan and billing details.')
     .addCommand(show(cli), { isDefault: true })
     .addCommand(list(cli))
-    .addCommand(change(cli))
+    .addCommand(planChange(cli))
     .addCommand(planBillingDetails(cli));
 }
 
@@ -24,10 +23,11 @@ function show(cli: Cli) {
     .description('Show the plan, how many projects it allows, and how many there are.')
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async ({ org }) => {
-      const { api, find } = await cli.signedIn();
+      const { api, find, lookUp } = await cli.signedIn();
       const organizationId = await find.idOf.organization(org);
       const answer = await api.billing.getSubscription({ organizationId });
-      const blocks = subscriptionBlocks(present(answer.subscription));
+      const nameOf = await lookUp([organizationId]);
+      const blocks = subscriptionBlocks(present(answer.subscription), nameOf);
       cli.answer(GetSubscriptionResponse, answer, blocks);
     });
 }
@@ -38,19 +38,4 @@ function list(cli: Cli) {
     const answer = await api.billing.listPlans({});
     cli.answer(ListPlansResponse, answer, plansBlocks(answer.plans));
   });
-}
-
-function change(cli: Cli) {
-  return new Command('change')
-    .description('Change the plan, at once.')
-    .addArgument(new Argument('<plan>', 'the new plan').choices(planNames))
-    .option('--org <organization>', 'name or id; default: that of the current project')
-    .action(async (name, { org }) => {
-      const { api, find } = await cli.signedIn();
-      const organizationId = await find.idOf.organization(org);
-      const request = { organizationId, plan: planNamed(name), etag: '', requestId: '' };
-      const answer = await api.billing.changePlan(request);
-      const blocks = subscriptionBlocks(present(answer.subscription));
-      cli.answer(ChangePlanResponse, answer, blocks);
-    });
 }

@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import { chooseText } from '../choose.ts';
 import type { Cli } from '../cli.ts';
 import { Failure } from '../failure.ts';
 import { type NamedProfile, profilesBlocks } from '../render/accounts.ts';
@@ -22,11 +23,14 @@ function list({ profiles, answerPlain }: Cli) {
   });
 }
 
-function use({ profiles, answerPlain }: Cli) {
+function use({ profiles, prompt, answerPlain }: Cli) {
   return new Command('use')
     .description('Choose the one that is used where --profile is not given.')
-    .argument('<name>', 'name of a profile')
-    .action(async (name) => {
+    .argument('[name]', 'name of a profile; prompted for if not given')
+    .action(async (given) => {
+      const name =
+        given ??
+        (await chooseText(prompt, 'Profile:', await profiles.names(), 'name the profile.'));
       if ((await profiles.read(name)) === undefined) {
         throw new Failure('hidden', `There is no profile "${name}".`, 'silo profiles');
       }

@@ -3,19 +3,20 @@ import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { DeleteProjectResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
+import { named } from '../names.ts';
 import { deletedBlocks } from '../render/projects.ts';
 import { propagationBlocks } from '../render/propagation.ts';
 
 export function projectDelete(cli: Cli) {
   return new Command('delete')
     .description('Delete a project: access ends at once, its data is purged after 7 days.')
-    .argument('<project>', 'name, Organization/Name, or id')
+    .argument('[project]', 'name, Organization/Name, or id; prompted for if not given')
     .option('--yes', 'do not prompt for the project’s name')
     .action(async (given, { yes }) => {
       const { api, find } = await cli.signedIn();
       const projectId = yes
-        ? await find.idOf.project(given)
-        : await agree(cli, await find.project(given));
+        ? await find.idOf.chosenProject(given)
+        : await agree(cli, await find.chosenProject(given));
       cli.repeatedBy('project', 'delete', projectId, '--yes');
       const answer = await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
       const blocks = deletedBlocks(present(answer.project));
@@ -27,8 +28,15 @@ export function projectDelete(cli: Cli) {
 }
 
 /** Prompts for confirmation, and returns what to delete. */
-async function agree(cli: Cli, { id, name, organizationId }: Project): Promise<string> {
-  cli.note(`${name} (${id}) of ${organizationId} will be deleted: everybody loses access at once.`);
-  await cli.prompt.confirmByTyping('the project’s name', name);
-  return id;
+async function agree(cli: Cli, project: Project): Promise<string> {
+  const { lookUp } = await cli.signedIn();
+  const nameOf = await lookUp([project.organizationId]);
+  cli.note([
+    named(project),
+    ' of ',
+    nameOf(project.organizationId),
+    ' will be deleted: everybody loses access at once.',
+  ]);
+  await cli.prompt.confirmByTyping('the project’s name', project.name);
+  return project.id;
 }

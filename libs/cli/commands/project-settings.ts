@@ -19,11 +19,12 @@ export function projectSettings(cli: Cli) {
     .option('--no-anonymize-ips', 'keep it')
     .option('--retention-days <days>', 'remove events that are older; 0: none', parseDays)
     .action(async (given, options) => {
-      const { api, find } = await cli.signedIn();
+      const { api, find, lookUp } = await cli.signedIn();
       const project = await find.project(given);
+      const nameOf = await lookUp([project.organizationId]);
       const { settings, updateMask } = changesOf(options);
       if (updateMask.length === 0) {
-        cli.answer(GetProjectResponse, { project }, projectBlocks(project));
+        cli.answer(GetProjectResponse, { project }, projectBlocks(project, nameOf));
         return;
       }
       const answer = await api.projects.updateProject({
@@ -31,7 +32,8 @@ export function projectSettings(cli: Cli) {
         updateMask,
         requestId: '',
       });
-      cli.answer(UpdateProjectResponse, answer, projectBlocks(present(answer.project)));
+      const blocks = projectBlocks(present(answer.project), nameOf);
+      cli.answer(UpdateProjectResponse, answer, blocks);
     });
 }
 

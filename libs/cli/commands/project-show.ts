@@ -8,8 +8,9 @@ export function projectShow(cli: Cli) {
     .description('Show a project.')
     .argument('[project]', 'name, Organization/Name, or id; default: the current one')
     .action(async (given) => {
-      const { find } = await cli.signedIn();
+      const { find, lookUp } = await cli.signedIn();
       const project = await find.project(given);
-      cli.answer(GetProjectResponse, { project }, projectBlocks(project));
+      const nameOf = await lookUp([project.organizationId]);
+      cli.answer(GetProjectResponse, { project }, projectBlocks(project, nameOf));
     });
 }

@@ -7,16 +7,18 @@ import { projectBlocks } from '../render/projects.ts';
 export function projectUndelete(cli: Cli) {
   return new Command('undelete')
     .description('Bring a deleted project back, within 7 days: data, token and access as before.')
-    .argument('<project>', 'name, Organization/Name, or id: silo projects --deleted')
+    .argument('[project]', 'name, Organization/Name, or id; prompted for if not given')
     .action(async (given) => {
-      const { api, find } = await cli.signedIn();
+      const { api, find, lookUp } = await cli.signedIn();
       const projectId = await find.deletedProjectId(given);
       cli.repeatedBy('project', 'undelete', projectId);
       const answer = await api.projects.undeleteProject({ projectId, requestId: '' });
       const project = present(answer.project);
+      const nameOf = await lookUp([project.organizationId]);
+      const back = { text: 'Back', style: 'good' } as const;
       cli.answer(UndeleteProjectResponse, answer, [
-        [{ text: 'Back', style: 'good' }, ` in ${project.organizationId}, as it was.`],
-        ...projectBlocks(project),
+        [back, ' in ', nameOf(project.organizationId), ', as it was.'],
+        ...projectBlocks(project, nameOf),
       ]);
     });
 }

@@ -1,8 +1,7 @@
 import { Command } from '@commander-js/extra-typings';
 import { Account, UpdateAccountResponse } from '@silo/protos/gen/silo/org/v1/account_service.ts';
-import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
-import { chooseProject } from '../choose.ts';
 import type { Cli } from '../cli.ts';
+import { named } from '../names.ts';
 
 export function switchProject(cli: Cli) {
   return new Command('switch')
@@ -10,15 +9,14 @@ export function switchProject(cli: Cli) {
     .argument('[project]', 'name, Organization/Name, or id')
     .action(async (given) => {
       const { api, find } = await cli.signedIn();
-      const project: Project =
-        given === undefined ? await chooseProject(cli, 'Work in:') : await find.project(given);
+      const project = await find.chosenProject(given, 'Work in:');
       const answer = await api.accounts.updateAccount({
         account: Account.fromPartial({ currentProjectId: project.id }),
         updateMask: ['current_project_id'],
         requestId: '',
       });
       cli.answer(UpdateAccountResponse, answer, [
-        [{ text: 'Working in', style: 'good' }, ` ${project.name} (${project.id}).`],
+        [{ text: 'Working in', style: 'good' }, ' ', named(project), '.'],
       ]);
     });
 }

@@ -21,10 +21,11 @@ function show(cli: Cli) {
     .description('Show it.')
     .argument('[project]', 'name, Organization/Name, or id; default: the current one')
     .action(async (given) => {
-      const { api, find } = await cli.signedIn();
+      const { api, find, lookUp } = await cli.signedIn();
       const projectId = await find.idOf.project(given);
       const answer = await api.projectTokens.getProjectToken({ projectId });
-      cli.answer(GetProjectTokenResponse, answer, tokenBlocks(present(answer.projectToken)));
+      const blocks = tokenBlocks(present(answer.projectToken), await lookUp([projectId]));
+      cli.answer(GetProjectTokenResponse, answer, blocks);
     });
 }
 
@@ -35,7 +36,7 @@ function regenerate(cli: Cli) {
     .option('--expected-fingerprint <fingerprint>', 'only if it is still the present one')
     .option('--yes', 'do not prompt for the project’s name')
     .action(async (given, { expectedFingerprint = '', yes }) => {
-      const { api, find } = await cli.signedIn();
+      const { api, find, lookUp } = await cli.signedIn();
       const agreed = yes
         ? { projectId: await find.idOf.project(given), expectedFingerprint }
         : await agree(cli, await find.project(given), expectedFingerprint);
@@ -45,7 +46,7 @@ function regenerate(cli: Cli) {
       const request = { ...agreed, requestId: '' };
       const answer = await api.projectTokens.regenerateProjectToken(request);
       cli.answer(RegenerateProjectTokenResponse, answer, [
-        ...tokenBlocks(present(answer.projectToken)),
+        ...tokenBlocks(present(answer.projectToken), await lookUp([projectId])),
         ...propagationBlocks(answer.propagation),
       ]);
     });

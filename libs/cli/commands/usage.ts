@@ -12,21 +12,16 @@ export function usage(cli: Cli) {
     .option('--org <organization>', 'name or id; default: that of the current project')
     .option('--days <days>', 'of the last days, at most 366; default: 30', parseDays)
     .action(async (project, { org, days }) => {
-      const { api, find } = await cli.signedIn();
+      const { api, find, lookUp } = await cli.signedIn();
       const target = await find.target({ org, project });
       const range = { firstDay: firstDayOf(days, new Date()), lastDay: '' };
       const pages = await everyPage((page) =>
         api.events.getUsage({ ...target, ...range, ...page }),
       );
       const all = pages.flatMap((page) => page.days);
-      const visible = await everyPage((page) =>
-        api.projects.searchProjects({ query: '', ...page }),
-      );
-      const names = visible
-        .flatMap(({ results }) => results)
-        .map(({ project }) => [project?.id ?? '', project?.name ?? ''] as const);
+      const nameOf = await lookUp(all.map(({ projectId }) => projectId));
       const answer = { days: all, nextPageToken: '' };
-      cli.answer(GetUsageResponse, answer, usageBlocks(all, new Map(names)));
+      cli.answer(GetUsageResponse, answer, usageBlocks(all, nameOf));
     });
 }
 

@@ -1,14 +1,14 @@
 import type { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { type NameOf, named } from '../names.ts';
 import type { Profile } from '../profiles.ts';
 import type { Block } from '../text.ts';
 import { addressesText, facts, timeText } from './values.ts';
 
-export function accountBlocks(account: Account): Block[] {
+export function accountBlocks(account: Account, nameOf: NameOf): Block[] {
   return facts(
-    ['account', account.id],
-    ['name', account.displayName],
+    ['name', named({ id: account.id, name: account.displayName })],
     ['e-mail', account.email],
-    ['current project', account.currentProjectId],
+    ['current project', nameOf(account.currentProjectId)],
     ['created', timeText(account.createTime)],
   );
 }

@@ -1,20 +1,89 @@
-import type { ActivityEntry } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
-import type { Block } from '../text.ts';
+import type {
+  ActivityChange,
+  ActivityEntry,
+} from '@silo/protos/gen/silo/org/v1/activity_service.ts';
+import { listOf, type NameOf } from '../names.ts';
+import { type Block, type Span, textOf } from '../text.ts';
 import { timeText } from './values.ts';
 
-export function activityBlocks(entries: readonly ActivityEntry[], nextPageToken: string): Block[] {
-  if (entries.length === 0) return ['Nothing has happened yet.'];
-  const rows = entries.map((entry) => [
-    timeText(entry.time),
-    entry.type,
-    entry.actor,
-    [entry.projectId, entry.subjectId, entry.moveId].filter(Boolean).join(' '),
-    entry.changes
-      .map(({ field, from, to }) => `${field}: ${from || '-'} → ${to || '-'}`)
-      .join('; '),
+const head = ['time', 'what', 'who', 'concerns', 'changes'];
+
+/** Entries as a table, with the way to more. */
+export function activityBlocks(
+  entries: readonly ActivityEntry[],
+  { nameOf, more }: { nameOf: NameOf; more: string },
+): Block[] {
+  const tail: Block[] = more === '' ? [] : [{ text: more, style: 'dim' }];
+  if (entries.length === 0) return ['Nothing was found.', ...tail];
+  return [{ head, rows: entries.map((entry) => rowOf(entry, nameOf)) }, ...tail];
+}
+
+/** An entry as one line. */
+export function activityLine(entry: ActivityEntry, nameOf: NameOf): Block {
+  return rowOf(entry, nameOf).flatMap((cell) => (textOf(cell) === '' ? [] : [cell, '  ']));
+}
+
+/** The ids of all that entries name. */
+export function idsIn(entries: readonly ActivityEntry[]): string[] {
+  return entries.flatMap(({ actor, projectId, subjectId, changes }) => [
+    ...[actor, projectId, subjectId],
+    ...changes.flatMap(({ from, to }) => [from, to]),
   ]);
+}
+
+function rowOf(entry: ActivityEntry, nameOf: NameOf): Span[] {
+  const { id, time, type, actor, projectId, subjectId, changes } = entry;
+  // Of a move, the move itself is what happened: its id stands beside that.
+  const about = [projectId, subjectId === entry.moveId ? '' : subjectId].filter(Boolean);
   return [
-    { head: ['time', 'what', 'who', 'concerns', 'changes'], rows },
-    ...(nextPageToken === '' ? [] : [{ text: 'There is more: --limit N', style: 'dim' as const }]),
+    { text: timeText(time), id },
+    { text: whatText(type), id: entry.moveId },
+    nameOf(actor),
+    listOf(nameOf, about),
+    changes.map((change) => changeText(change, nameOf)).join('; '),
   ];
+}
+
+const whatTexts: Record<string, string> = {
+  'org.account_created': 'account created',
+  'org.member_added': 'member joined',
+  'org.member_updated': 'member changed',
+  'project.created': 'project created',
+  'project.updated': 'project changed',
+  'project.moved': 'project moved',
+  'project.deleted': 'project deleted',
+  'project.undeleted': 'project brought back',
+  'project.slots_changed': 'project limit changed',
+  'token.revoked': 'token replaced',
+  'org.organization_updated': 'organization changed',
+  'org.invite_deleted': 'invite withdrawn',
+  'billing.subscription_created': 'plan chosen',
+  'billing.billing_details_updated': 'billing details changed',
+};
+
+/** What happened; also what only a newer release knows. */
+function whatText(type: string): string {
+  const known = Object.hasOwn(whatTexts, type) ? whatTexts[type] : undefined;
+  return known ?? words(type.slice(type.indexOf('.') + 1));
+}
+
+const prefixes = /^(LEVEL|PLAN)_(?=[A-Z_]+$)/;
+
+function changeText({ field, from, to }: ActivityChange, nameOf: NameOf): string {
+  return `${fieldText(field)}: ${valueText(from, nameOf)} → ${valueText(to, nameOf)}`;
+}
+
+/** `settings.time_zone` is a time zone, `organization_id` an organization. */
+function fieldText(field: string): string {
+  return words(field.slice(field.lastIndexOf('.') + 1).replace(/_ids?$/, ''));
+}
+
+function valueText(value: string, nameOf: NameOf): string {
+  if (value === '') return '-';
+  if (prefixes.test(value)) return words(value.replace(prefixes, '').toLowerCase(), '-');
+  return textOf(nameOf(value));
+}
+
+function words(name: string, separator = ' '): string {
+  return name.replaceAll('_', separator);
 }

@@ -1,6 +1,7 @@
 import type { Event } from '@silo/protos/gen/silo/project/v1/event.ts';
 import type { EventDeletion } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { wordsOf } from '../event-filter.ts';
+import type { NameOf } from '../names.ts';
 import type { Block } from '../text.ts';
 import { cut } from '../text.ts';
 import { propertiesText } from './properties.ts';
@@ -61,14 +62,16 @@ export function eventJson({ properties, receiveTime, ...event }: Event): string 
 }
 
 /** The receipt of a deletion. */
-export function deletionBlocks(deletion: EventDeletion): Block[] {
+export function deletionBlocks(deletion: EventDeletion, nameOf: NameOf): Block[] {
   return [
-    [{ text: 'Deleted.', style: 'good' }, ' They are removed from the database from now on.'],
+    [
+      { text: 'Deleted', style: 'good', id: deletion.id },
+      '. They are removed from the database from now on.',
+    ],
     ...facts(
-      ['deletion', deletion.id],
-      ['project', deletion.projectId],
+      ['project', nameOf(deletion.projectId)],
       ['filter', deletion.filter && (wordsOf(deletion.filter).join(' ') || 'all events')],
-      ['by', deletion.actorAccountId],
+      ['by', nameOf(deletion.actorAccountId)],
       ['requested', timeText(deletion.createTime)],
       ['removed', `${countText(deletion.removedCount ?? 0)} so far`],
     ),

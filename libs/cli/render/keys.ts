@@ -1,34 +1,34 @@
 import type { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
-import type { Block } from '../text.ts';
+import { listOf, type NameOf, named } from '../names.ts';
+import type { Block, Span } from '../text.ts';
 import { facts, timeText } from './values.ts';
 
 /** `inUse` is the fingerprint of the key that the command itself is signed in with. */
 export function keysBlocks(
   keys: readonly ApiKey[],
   inUse: string,
+  nameOf: NameOf,
   now: Date = new Date(),
 ): Block[] {
   const rows = keys.map((key) => [
     key.fingerprint === inUse ? { text: '*', style: 'good' as const } : '',
-    key.name,
+    named(key),
     key.masked,
     key.scopes.join(' '),
-    reachText(key),
+    reachOf(key, nameOf),
     stateText(key, now),
     timeText(key.lastUseTime),
-    key.id,
   ]);
-  return [{ head: ['', 'name', 'key', 'scopes', 'reach', 'state', 'last used', 'id'], rows }];
+  return [{ head: ['', 'name', 'key', 'scopes', 'reach', 'state', 'last used'], rows }];
 }
 
-export function keyBlocks(key: ApiKey, now: Date = new Date()): Block[] {
+export function keyBlocks(key: ApiKey, nameOf: NameOf, now: Date = new Date()): Block[] {
   return facts(
-    ['id', key.id],
-    ['name', key.name],
+    ['name', named(key)],
     ['key', key.masked],
     ['fingerprint', key.fingerprint],
     ['scopes', key.scopes.join(' ')],
-    ['reach', [...key.organizationIds, ...key.projectIds].join(' ') || 'everything'],
+    ['reach', reachOf(key, nameOf)],
     ['state', stateText(key, now)],
     ['expires', key.expireTime && timeText(key.expireTime)],
     ['old secret until', key.overlapExpireTime && timeText(key.overlapExpireTime)],
@@ -38,12 +38,17 @@ export function keyBlocks(key: ApiKey, now: Date = new Date()): Block[] {
 }
 
 export function secretBlocks(key: ApiKey, secret: string): Block[] {
-  return [...facts(['key', secret], ['id', key.id]), 'It is shown this once: keep it now.'];
+  return [...facts(['name', named(key)], ['key', secret]), 'It is shown this once: keep it now.'];
 }
 
-function reachText({ organizationIds, projectIds }: ApiKey): string {
-  const count = organizationIds.length + projectIds.length;
-  return count === 0 ? 'everything' : `${count} only`;
+/** The ids of what a key reaches alone. */
+export function reachIds(keys: readonly ApiKey[]): string[] {
+  return keys.flatMap(({ organizationIds, projectIds }) => [...organizationIds, ...projectIds]);
+}
+
+function reachOf(key: ApiKey, nameOf: NameOf): Span {
+  const ids = reachIds([key]);
+  return ids.length === 0 ? 'everything' : listOf(nameOf, ids);
 }
 
 function stateText({ disabled, expireTime }: ApiKey, now: Date): string {

@@ -6,6 +6,7 @@ import {
   type PreviewMoveResponse,
   type SlotsChange,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { named } from '../names.ts';
 import type { Block, Span } from '../text.ts';
 import { projectsText } from './moves.ts';
 import { levelText } from './values.ts';
@@ -25,9 +26,12 @@ export function previewBlocks(preview: PreviewMoveResponse, plan: Plan): Block[]
   const { losing, gaining, source, destination, planFingerprint } = preview;
   const people = [...accessRows(losing, lost), ...accessRows(gaining, gained)];
   return [
-    [{ text: titleText(plan), style: 'bold' }],
+    titleOf(plan),
     '',
-    { head: ['rule', '', 'what stands in the way'], rows: preview.checks.map(checkRow) },
+    {
+      head: ['rule', '', 'what stands in the way'],
+      rows: preview.checks.map((each) => checkRow(each, plan)),
+    },
     '',
     ...(people.length > 0
       ? [{ head: ['who', 'level', 'what happens'], rows: people }]
@@ -35,18 +39,28 @@ export function previewBlocks(preview: PreviewMoveResponse, plan: Plan): Block[]
     '',
     {
       head: ['organization', 'projects now', 'after', 'limit'],
-      rows: [slotsRow(plan.source.name, source), slotsRow(plan.destination.name, destination)],
+      rows: [slotsRow(plan.source, source), slotsRow(plan.destination, destination)],
     },
     '',
     [{ text: `fingerprint ${planFingerprint}`, style: 'dim' }],
   ];
 }
 
-function titleText({ projects, source, destination }: Plan): string {
+function titleOf({ projects, source, destination }: Plan): Span[] {
   const [first, ...others] = projects;
   const what =
-    others.length === 0 ? `${first?.name} (${first?.id})` : projectsText(projects.length);
-  return `Move ${what} from ${source.name} to ${destination.name}`;
+    others.length === 0
+      ? { text: first?.name ?? '', id: first?.id ?? '' }
+      : { text: projectsText(projects.length), id: projects.map(({ id }) => id).join(' ') };
+  const bold = (text: string, id = ''): Span => ({ text, id, style: 'bold' });
+  return [
+    bold('Move '),
+    bold(what.text, what.id),
+    bold(' from '),
+    bold(source.name, source.id),
+    bold(' to '),
+    bold(destination.name, destination.id),
+  ];
 }
 
 const ruleTexts: Record<MoveRule, string> = {
@@ -61,10 +75,12 @@ const ruleTexts: Record<MoveRule, string> = {
   [MoveRule.MOVE_RULE_PROJECTS_ACTIVE]: 'none is deleted',
 };
 
-function checkRow({ rule, passed, description, projectIds }: MoveCheck): Span[] {
+function checkRow({ rule, passed, description, projectIds }: MoveCheck, plan: Plan): Span[] {
   const outcome: Span = passed ? { text: '✓', style: 'good' } : { text: '✗', style: 'bad' };
   const known = ruleTexts[rule] ?? `${ruleTexts[MoveRule.MOVE_RULE_UNSPECIFIED]} (${rule})`;
-  return [known, outcome, [description, ...projectIds].join(' ')];
+  const names = projectIds.map((id) => plan.projects.find((each) => each.id === id)?.name ?? id);
+  const text = [description, names.join(', ')].join(' ').trim();
+  return [known, outcome, { text, id: projectIds.join(' ') }];
 }
 
 const lost: Span = { text: 'loses access', style: 'bad' };
@@ -76,7 +92,7 @@ function accessRows(change: AccessChange | undefined, what: Span): Span[][] {
   return [
     ...cut(
       members.map((each) => [
-        `${each.displayName} (${each.accountId})`,
+        { text: each.displayName, id: each.accountId },
         levelText(each.level),
         what,
       ]),
@@ -85,7 +101,10 @@ function accessRows(change: AccessChange | undefined, what: Span): Span[][] {
     ),
     ...cut(
       ownKeys.map(({ name, keyId, projectIds }) => [
-        `your key ${name} (${keyId})${projectIds.length > 0 ? `: ${projectsText(projectIds.length)}` : ''}`,
+        {
+          text: `your key ${name}${projectIds.length > 0 ? `: ${projectsText(projectIds.length)}` : ''}`,
+          id: keyId,
+        },
         '',
         what,
       ]),
@@ -94,7 +113,10 @@ function accessRows(change: AccessChange | undefined, what: Span): Span[][] {
     ),
     ...cut(
       otherKeys.map(({ displayName, accountId, keyCount = 0 }) => [
-        `${keyCount === 1 ? '1 key' : `${keyCount} keys`} of ${displayName} (${accountId})`,
+        {
+          text: `${keyCount === 1 ? '1 key' : `${keyCount} keys`} of ${displayName}`,
+          id: accountId,
+        },
         '',
         what,
       ]),
@@ -111,9 +133,9 @@ function cut(rows: Span[][], count = rows.length, [more, what]: [string, Span]):
   return rest > 0 ? [...shown, [`… and ${rest} ${more}`, '', what]] : shown;
 }
 
-function slotsRow(name: string, slots: SlotsChange | undefined): Span[] {
+function slotsRow(organization: Plan['source'], slots: SlotsChange | undefined): Span[] {
   return [
-    name,
+    named(organization),
     String(slots?.countBefore ?? 0),
     String(slots?.countAfter ?? 0),
     String(slots?.limit ?? 'unlimited'),

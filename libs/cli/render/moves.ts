@@ -1,33 +1,57 @@
 import type { Move } from '@silo/protos/gen/silo/project/v1/project.ts';
-import type { Block } from '../text.ts';
+import { listOf, type NameOf } from '../names.ts';
+import type { Block, Span } from '../text.ts';
 import { facts, timeText } from './values.ts';
 
-export function movesBlocks(moves: readonly Move[], now: Date, nextPageToken = ''): Block[] {
+/** How moves are shown: `mayUndo` says of each whether the caller could take it back. */
+export type MovesShown = { now: Date; nameOf: NameOf; mayUndo: (move: Move) => boolean };
+
+export function movesBlocks(
+  moves: readonly Move[],
+  shown: MovesShown,
+  nextPageToken = '',
+): Block[] {
   if (moves.length === 0) return ['No moves yet.'];
+  const { nameOf } = shown;
   const rows = moves.map((move) => [
-    timeText(move.moveTime),
-    whatText(move),
-    move.sourceOrganizationId,
-    move.destinationOrganizationId,
-    stateText(move, now),
-    move.id,
+    { text: timeText(move.moveTime), id: move.id },
+    whatOf(move, nameOf),
+    nameOf(move.sourceOrganizationId),
+    nameOf(move.destinationOrganizationId),
+    nameOf(move.actorAccountId),
+    stateOf(move, shown),
   ]);
   return [
-    { head: ['time', 'project', 'from', 'to', 'state', 'id'], rows },
+    { head: ['time', 'project', 'from', 'to', 'by', 'state'], rows },
     ...(nextPageToken === '' ? [] : [{ text: 'There is more: --limit N', style: 'dim' as const }]),
   ];
 }
 
-export function moveBlocks(move: Move, now: Date): Block[] {
+export function moveBlocks(move: Move, shown: MovesShown): Block[] {
+  const { nameOf } = shown;
   return facts(
-    ['move', move.id],
-    ['projects', move.projectIds.join(' ')],
-    ['from', move.sourceOrganizationId],
-    ['to', move.destinationOrganizationId],
-    ['by', move.actorAccountId],
-    ['when', timeText(move.moveTime)],
-    ['state', stateText(move, now)],
+    ['projects', listOf(nameOf, move.projectIds)],
+    ['from', nameOf(move.sourceOrganizationId)],
+    ['to', nameOf(move.destinationOrganizationId)],
+    ['by', nameOf(move.actorAccountId)],
+    ['when', { text: timeText(move.moveTime), id: move.id }],
+    ['state', stateOf(move, shown)],
   );
+}
+
+/** The ids of all that a move names. */
+export function idsIn(moves: readonly Move[]): string[] {
+  return moves.flatMap(({ projectIds, ...move }) => [
+    ...projectIds,
+    move.sourceOrganizationId,
+    move.destinationOrganizationId,
+    move.actorAccountId,
+  ]);
+}
+
+/** The organizations of moves. */
+export function endsOf(moves: readonly Move[]): string[] {
+  return moves.flatMap((move) => [move.sourceOrganizationId, move.destinationOrganizationId]);
 }
 
 /** The last lines of a move: how to take it back. */
@@ -46,16 +70,19 @@ export function projectsText(count: number): string {
   return count === 1 ? '1 project' : `${count} projects`;
 }
 
-function whatText({ projectId, projectIds }: Move): string {
-  return projectId || projectsText(projectIds.length);
+/** The project, or how many. */
+export function whatOf({ projectIds }: Move, nameOf: NameOf): Span {
+  const [first, ...others] = projectIds;
+  if (first !== undefined && others.length === 0) return nameOf(first);
+  return { text: projectsText(projectIds.length), id: projectIds.join(' ') };
 }
 
-/** What can still become of it. */
-function stateText(move: Move, now: Date): string {
-  if (move.undoOf) return `undo of ${move.undoOf}`;
-  if (move.undoneBy) return `undone by ${move.undoneBy}`;
-  if (move.finalizeTime) return `finalized ${timeText(move.finalizeTime)}`;
-  const { undoExpireTime } = move;
+/** What can still become of it, by the caller. */
+function stateOf(move: Move, { now, mayUndo }: MovesShown): Span {
+  const { undoOf, undoneBy, finalizeTime, undoExpireTime } = move;
+  if (undoOf) return { text: 'an undo', id: undoOf };
+  if (undoneBy) return { text: 'undone', id: undoneBy };
+  if (finalizeTime) return `finalized ${timeText(finalizeTime)}`;
   if (undoExpireTime === undefined || undoExpireTime <= now) return 'final';
-  return `undo until ${timeText(undoExpireTime)}`;
+  return mayUndo(move) ? `undo until ${timeText(undoExpireTime)}` : 'moved';
 }

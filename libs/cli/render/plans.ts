@@ -1,9 +1,11 @@
 import type {
+  BillingDetails,
   PlanDescription,
   Subscription,
 } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import type { NameOf } from '../names.ts';
 import type { Block } from '../text.ts';
-import { facts, planText, slotsText } from './values.ts';
+import { facts, limitText, planText, slotsText } from './values.ts';
 
 export function plansBlocks(plans: readonly PlanDescription[]): Block[] {
   const rows = plans.map((plan) => [
@@ -15,10 +17,10 @@ export function plansBlocks(plans: readonly PlanDescription[]): Block[] {
   return [{ head: ['plan', 'name', 'projects', 'billing details'], rows }];
 }
 
-export function subscriptionBlocks(subscription: Subscription): Block[] {
+export function subscriptionBlocks(subscription: Subscription, nameOf: NameOf): Block[] {
   const { billingDetails: details } = subscription;
   return facts(
-    ['organization', subscription.organizationId],
+    ['organization', nameOf(subscription.organizationId)],
     ['plan', planText(subscription.plan)],
     ['projects', slotsText(subscription.projectCount, subscription.projectLimit)],
     ['company', details?.companyName],
@@ -26,4 +28,38 @@ export function subscriptionBlocks(subscription: Subscription): Block[] {
     ['address', details && `${details.address}, ${details.countryCode}`],
     ['tax number', details?.taxId],
   );
+}
+
+/** What a change of plan would change, before it is agreed to. */
+export function planChangeBlocks(
+  { organizationId, plan, projectCount = 0, projectLimit, billingDetails }: Subscription,
+  wanted: PlanDescription,
+  nameOf: NameOf,
+): Block[] {
+  const count = projectCount === 1 ? '1 project' : `${projectCount} projects`;
+  const isFull = wanted.projectLimit !== undefined && projectCount > wanted.projectLimit;
+  return [
+    ['The plan of ', nameOf(organizationId), ' changes at once:'],
+    {
+      head: ['', 'now', 'then'],
+      rows: [
+        ['plan', planText(plan), planText(wanted.plan)],
+        ['projects', limitText(projectLimit), limitText(wanted.projectLimit)],
+        ['payment', '', paymentText(wanted, billingDetails)],
+      ],
+    },
+    isFull
+      ? { text: `It has ${count}, which is too many for that plan.`, style: 'bad' }
+      : `It has ${count}.`,
+  ];
+}
+
+/** Silo holds no amounts. */
+function paymentText(
+  { billingDetailsRequired }: PlanDescription,
+  details: BillingDetails | undefined,
+): string {
+  if (!billingDetailsRequired) return 'none';
+  if (details === undefined) return 'invoiced; billing details are needed first';
+  return `invoiced to ${details.companyName} (${details.email})`;
 }

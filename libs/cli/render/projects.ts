@@ -9,6 +9,7 @@ import type {
   FoundProject,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { ProjectToken } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
+import { type NameOf, named } from '../names.ts';
 import type { Block } from '../text.ts';
 import { facts, stateText, timeText } from './values.ts';
 
@@ -17,11 +18,10 @@ export function foundBlocks(found: readonly FoundProject[]): Block[] {
   if (found.length === 0) return ['No project is called so.'];
   const rows = found.map(({ project, organizationName, current }) => [
     current ? { text: '*', style: 'good' as const } : '',
-    project?.name ?? '',
-    organizationName,
-    project?.id ?? '',
+    { text: project?.name ?? '', id: project?.id ?? '' },
+    { text: organizationName, id: project?.organizationId ?? '' },
   ]);
-  return [{ head: ['', 'project', 'organization', 'id'], rows }];
+  return [{ head: ['', 'project', 'organization'], rows }];
 }
 
 /** Deleted projects that can still be brought back. */
@@ -30,23 +30,21 @@ export function deletedProjectsBlocks(
 ): Block[] {
   if (found.length === 0) return ['No deleted project can be brought back.'];
   const rows = found.map(({ project, organizationName }) => [
-    project.name,
-    organizationName,
+    named(project),
+    { text: organizationName, id: project.organizationId },
     timeText(project.purgeTime),
-    project.id,
   ]);
   return [
-    { head: ['project', 'organization', 'purged', 'id'], rows },
+    { head: ['project', 'organization', 'purged'], rows },
     { text: 'To bring one back: silo project undelete NAME', style: 'dim' },
   ];
 }
 
-export function projectBlocks(project: Project): Block[] {
+export function projectBlocks(project: Project, nameOf: NameOf): Block[] {
   const { settings } = project;
   return facts(
-    ['project', project.id],
-    ['name', project.name],
-    ['organization', project.organizationId],
+    ['project', named(project)],
+    ['organization', nameOf(project.organizationId)],
     ['state', stateText(project.state)],
     ['time zone', settings?.timeZone],
     ['app URLs', settings?.appUrls.join(', ')],
@@ -64,7 +62,7 @@ function indexText({ name, state }: PropertyIndex): string {
 
 export function createdBlocks(project: Project, projectToken: string): Block[] {
   return [
-    [{ text: 'Created', style: 'good' }, ` ${project.name} (${project.id}).`],
+    [{ text: 'Created', style: 'good' }, ' ', named(project), '.'],
     ...facts(['token', projectToken]),
   ];
 }
@@ -83,11 +81,11 @@ export function deletedBlocks(project: Project): Block[] {
   ];
 }
 
-export function tokenBlocks(token: ProjectToken): Block[] {
+export function tokenBlocks(token: ProjectToken, nameOf: NameOf): Block[] {
   return facts(
     ['token', token.token],
     ['fingerprint', token.fingerprint],
-    ['project', token.projectId],
+    ['project', nameOf(token.projectId)],
     ['made', timeText(token.createTime)],
   );
 }

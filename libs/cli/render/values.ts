@@ -3,7 +3,7 @@ import { Plan, planFromJSON } from '@silo/protos/gen/silo/billing/v1/billing_ser
 import { Level, levelFromJSON } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { ServiceName } from '@silo/service/config.ts';
-import type { Block } from '../text.ts';
+import { type Block, type Span, textOf } from '../text.ts';
 
 /** A time as people read it, in UTC; a dash if there is none. */
 export function timeText(time: Date | undefined): string {
@@ -12,13 +12,12 @@ export function timeText(time: Date | undefined): string {
 }
 
 /** Lines of `name  value`, those left out that have none. */
-export function facts(...pairs: [name: string, value: string | undefined][]): Block[] {
-  const shown = pairs.filter(([, value]) => value !== undefined && value !== '');
+export function facts(...pairs: [name: string, value: Span | undefined][]): Block[] {
+  const shown = pairs.flatMap(([name, value]) =>
+    value === undefined || textOf(value) === '' ? [] : [[name, value] as const],
+  );
   const width = Math.max(...shown.map(([name]) => name.length));
-  return shown.map(([name, value = '']) => [
-    { text: name.padEnd(width), style: 'dim' },
-    `  ${value}`,
-  ]);
+  return shown.map(([name, value]) => [{ text: name.padEnd(width), style: 'dim' }, '  ', value]);
 }
 
 export const levelNames = ['member', 'admin', 'owner'] as const;
@@ -37,6 +36,17 @@ export type PlanName = (typeof planNames)[number];
 
 export function planText(plan: Plan): string {
   return bareName(Plan, plan).toLowerCase().replaceAll('_', '-');
+}
+
+/** The plan by the name that the command takes; undefined where only a newer release has it. */
+export function planNameOf(plan: Plan): PlanName | undefined {
+  return planNames.find((name) => name === planText(plan));
+}
+
+/** How many projects a plan allows. */
+export function limitText(limit: number | undefined): string {
+  if (limit === undefined) return 'any number of projects';
+  return limit === 1 ? '1 project' : `up to ${limit} projects`;
 }
 
 export function stateText(state: ProjectState): string {

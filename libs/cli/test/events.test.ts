@@ -9,6 +9,7 @@ import widthOf from 'fast-string-width';
 import { CountSum, groupingOf } from '../commands/count-sum.ts';
 import { Unseen } from '../commands/unseen.ts';
 import { filterOf, meansAll, parseWhere, wordsOf } from '../event-filter.ts';
+import { namesFrom } from '../names.ts';
 import { chart } from '../render/chart.ts';
 import { countBlocks } from '../render/counts.ts';
 import { eventJson, eventsBlocks } from '../render/events.ts';
@@ -254,7 +255,7 @@ test('usage is shown by day with the names that are known, and in total', (t) =>
     UsageDay.fromPartial({ day: '2027-01-31', projectId: 'prj_2', events: 1, bytes: 10 }),
   ];
   t.is(
-    plain(usageBlocks(days, new Map([['prj_1', 'Web']]))),
+    plain(usageBlocks(days, namesFrom(new Map([['prj_1', 'Web']])))),
     `DAY         PROJECT  EVENTS  SIZE
 2027-01-30  Web       1,234  2.0 KiB
 2027-01-31  prj_2         1     10 B

@@ -5,6 +5,7 @@ import { Move, Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { MoveRule, PreviewMoveResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import test from 'ava';
+import { namesFrom } from '../names.ts';
 import { keysBlocks } from '../render/keys.ts';
 import { type Plan, previewBlocks } from '../render/move-preview.ts';
 import { moveBlocks, movesBlocks } from '../render/moves.ts';
@@ -65,19 +66,19 @@ test('a preview shows every rule, the lost and gained access, the slots, and the
   });
   t.is(
     plain(previewBlocks(preview, plan)),
-    `Move Web (prj_1) from Example to Acme
+    `Move Web from Example to Acme
 
 RULE                            WHAT STANDS IN THE WAY
 it is not there already      ✓
 there is room where it goes  ✗  It is full.
-none is deleted              ✗  Not active: prj_1
+none is deleted              ✗  Not active: Web
 
-WHO                             LEVEL   WHAT HAPPENS
-Bob (acc_1)                     admin   loses access
-your key ci (key_1): 1 project          loses access
-2 keys of Bob (acc_1)                   loses access
-1 key of Eve (acc_2)                    loses access
-Cy (acc_3)                      member  gains access
+WHO                     LEVEL   WHAT HAPPENS
+Bob                     admin   loses access
+your key ci: 1 project          loses access
+2 keys of Bob                   loses access
+1 key of Eve                    loses access
+Cy                      member  gains access
 
 ORGANIZATION  PROJECTS NOW  AFTER  LIMIT
 Example       2             1      6
@@ -86,6 +87,9 @@ Acme          0             1      unlimited
 fingerprint f1
 `,
   );
+  const withIds = toText(previewBlocks(preview, plan), { colour: false, ids: true });
+  t.regex(withIds, /^Move Web \(prj_1\) from Example \(org_us_1\) to Acme \(org_us_2\)$/m);
+  t.regex(withIds, /^Bob \(acc_1\) +admin +loses access$/m);
 });
 
 test('of many people the first are named, the others counted; the count is of all', (t) => {
@@ -114,8 +118,8 @@ const future = new Date('2026-01-12T00:00:00Z');
 const states: [what: string, move: Partial<Move>, state: string][] = [
   ['a fresh move', { undoExpireTime: future }, 'undo until 2026-01-12 00:00 UTC'],
   ['a move whose time is over', { undoExpireTime: past }, 'final'],
-  ['an undo', { undoOf: 'mov_0' }, 'undo of mov_0'],
-  ['an undone move', { undoneBy: 'mov_2', undoExpireTime: future }, 'undone by mov_2'],
+  ['an undo', { undoOf: 'mov_0' }, 'an undo'],
+  ['an undone move', { undoneBy: 'mov_2', undoExpireTime: future }, 'undone'],
   [
     'a finalized move',
     { finalizeTime: past, undoExpireTime: future },
@@ -123,11 +127,20 @@ const states: [what: string, move: Partial<Move>, state: string][] = [
   ],
 ];
 
+const names = namesFrom(new Map());
+const shown = { now, nameOf: names, mayUndo: () => true };
+
+test('an undo is not shown to those who may not undo', (t) => {
+  const move = Move.fromPartial({ id: 'mov_1', projectIds: ['prj_1'], undoExpireTime: future });
+  const text = plain(movesBlocks([move], { ...shown, mayUndo: () => false }));
+  t.true(text.endsWith('  moved\n'), text);
+});
+
 for (const [what, fields, state] of states) {
   test(`the state of ${what} is shown`, (t) => {
     const move = Move.fromPartial({ id: 'mov_1', projectIds: ['prj_1'], ...fields });
-    t.true(plain(moveBlocks(move, now)).endsWith(`state     ${state}\n`));
-    t.true(plain(movesBlocks([move], now)).includes(state));
+    t.true(plain(moveBlocks(move, shown)).endsWith(`state     ${state}\n`));
+    t.true(plain(movesBlocks([move], shown)).endsWith(`  ${state}\n`));
   });
 }
 
@@ -149,9 +162,9 @@ test('the key that the command is signed in with is marked', (t) => {
     ApiKey.fromPartial({ name: 'mine', fingerprint: 'aa', scopes: ['*'] }),
     ApiKey.fromPartial({ name: 'ci', fingerprint: 'bb', disabled: true, projectIds: ['prj_1'] }),
   ];
-  const text = plain(keysBlocks(keys, 'aa'));
+  const text = plain(keysBlocks(keys, 'aa', namesFrom(new Map([['prj_1', 'Web']]))));
   t.regex(text, /^\* {2}mine .* everything +enabled/m);
-  t.regex(text, /^ {3}ci .* 1 only +disabled/m);
+  t.regex(text, /^ {3}ci .* Web +disabled/m);
 });
 
 test('an expired key is listed as expired, whatever else it is', (t) => {
@@ -161,7 +174,7 @@ test('an expired key is listed as expired, whatever else it is', (t) => {
     ApiKey.fromPartial({ ...key, name: 'over', expireTime: now }),
     ApiKey.fromPartial({ ...key, name: 'soon', expireTime: new Date(now.getTime() + 1) }),
   ];
-  const text = plain(keysBlocks(keys, 'aa', now));
+  const text = plain(keysBlocks(keys, 'aa', names, now));
   t.regex(text, /^ *over .* expired/m);
   t.regex(text, /^ *soon .* disabled/m);
 });
@@ -174,10 +187,7 @@ test('the current project is marked; where none is found, that is said', (t) => 
       current: true,
     },
   ];
-  t.is(
-    plain(foundBlocks(found)),
-    '   PROJECT  ORGANIZATION  ID\n*  Web      Example       prj_1\n',
-  );
+  t.is(plain(foundBlocks(found)), '   PROJECT  ORGANIZATION\n*  Web      Example\n');
   t.is(plain(foundBlocks([])), 'No project is called so.\n');
 });
 

@@ -1,4 +1,5 @@
 import test from 'ava';
+import widthOf from 'fast-string-width';
 import { type Block, toText } from '../text.ts';
 
 const plain = (...blocks: Block[]) => toText(blocks, { colour: false });
@@ -54,3 +55,38 @@ for (const [what, text] of [
     }
   });
 }
+
+const long = 'one two three four five six seven eight nine ten eleven twelve';
+
+for (const columns of [80, 100, 160]) {
+  test(`a table fits ${columns} columns, and nothing of it is lost`, (t) => {
+    const cells = [long, '日本'.repeat(60), 'short', 'x'.repeat(70), long];
+    const text = toText([{ head: cells.map((_, at) => `c${at}`), rows: [cells] }], {
+      colour: false,
+      columns,
+    });
+    for (const line of text.split('\n')) t.true(widthOf(line) <= columns, line);
+    const letters = (shown: string) => shown.replace(/\s/g, '').split('').sort().join('');
+    t.is(letters(text), letters(['C0C1C2C3C4', ...cells].join('')));
+  });
+}
+
+test('only the widest columns are made narrower', (t) => {
+  const text = toText([{ head: ['a', 'b'], rows: [['short', long]] }], {
+    colour: false,
+    columns: 40,
+  });
+  t.is(
+    text,
+    `A      B
+short  one two three four five six seven
+       eight nine ten eleven twelve
+`,
+  );
+});
+
+test('an id stands beside the name only where ids are shown', (t) => {
+  const line: Block = ['in ', { text: 'Web', id: 'prj_1' }, ', ', { text: 'prj_2', id: 'prj_2' }];
+  t.is(toText([line], { colour: false }), 'in Web, prj_2\n');
+  t.is(toText([line], { colour: false, ids: true }), 'in Web (prj_1), prj_2\n');
+});

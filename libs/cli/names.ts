@@ -1,0 +1,132 @@
+import { isId } from '@silo/tokens/ids.ts';
+import type { Api } from './api.ts';
+import { CallFailure } from './failure.ts';
+import { type Span, textOf } from './text.ts';
+
+/** What people call the thing with this id: its name, with the id beside it where ids are shown. */
+export type NameOf = (id: string) => Span;
+
+/** The names of things that have these ids. Accounts are found among the members of organizations. */
+export type LookUp = (
+  ids: readonly string[],
+  organizationIds?: readonly string[],
+) => Promise<NameOf>;
+
+type Names = ReadonlyMap<string, string>;
+
+// Beyond it, ids are shown in place of names.
+const pagesMax = 10;
+const organizationsMax = 20;
+
+/** The id itself where there is no name. */
+export function namesFrom(names: Names): NameOf {
+  return (id) => ({ text: names.get(id) || id, id });
+}
+
+/** A thing by its name. */
+export function named({ id, name }: { id: string; name: string }): Span {
+  return { text: name, id };
+}
+
+/** Several things in one place, and their ids. */
+export function listOf(nameOf: NameOf, ids: readonly string[]): Span {
+  return { text: ids.map((id) => textOf(nameOf(id))).join(', '), id: ids.join(' ') };
+}
+
+/**
+ * Looks names up with the rights of the caller, whose account is `own`; what cannot be seen keeps
+ * its id.
+ */
+export function createLookUp(api: Api, own: { id: string; email: string }): LookUp {
+  return async (ids, organizationIds = []) => {
+    const wants = (kind: Parameters<typeof isId>[0]) => ids.some((id) => isId(kind, id));
+    const within = [...new Set(organizationIds)].filter((id) => id !== '');
+    const found = await Promise.all([
+      wants('organization') ? organizationNames(api) : [],
+      wants('project') ? projectNames(api) : [],
+      ...within
+        .slice(0, organizationsMax)
+        .flatMap((organizationId) => [
+          wants('account') ? memberNames(api, organizationId) : [],
+          wants('invite') ? inviteNames(api, organizationId) : [],
+        ]),
+    ]);
+    return namesFrom(new Map([[own.id, own.email], ...found.flat()]));
+  };
+}
+
+type Named = [id: string, name: string];
+
+function organizationNames(api: Api): Promise<Named[]> {
+  return seen(async (page) => {
+    const { organizations, nextPageToken } = await api.organizations.listOrganizations(page);
+    return { named: organizations.map(({ id, name }) => [id, name]), nextPageToken };
+  });
+}
+
+/** As a command line names them: where two are called so, with their organizations. */
+async function projectNames(api: Api): Promise<Named[]> {
+  const owners = new Map<string, string>();
+  const named = await seen(async (page) => {
+    const { results, nextPageToken } = await api.projects.searchProjects({ query: '', ...page });
+    for (const { project, organizationName } of results) {
+      owners.set(project?.id ?? '', organizationName);
+    }
+    return {
+      named: results.map(({ project }) => [project?.id ?? '', project?.name ?? '']),
+      nextPageToken,
+    };
+  });
+  const counts = new Map<string, number>();
+  for (const [, name] of named) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return named.map(([id, name]) => [
+    id,
+    counts.get(name) === 1 ? name : `${owners.get(id)}/${name}`,
+  ]);
+}
+
+function memberNames(api: Api, organizationId: string): Promise<Named[]> {
+  return seen(async (page) => {
+    const { members, nextPageToken } = await api.organizations.listMembers({
+      organizationId,
+      ...page,
+    });
+    return { named: members.map((each) => [each.accountId, personText(each)]), nextPageToken };
+  });
+}
+
+function inviteNames(api: Api, organizationId: string): Promise<Named[]> {
+  return seen(async (page) => {
+    const { invites, nextPageToken } = await api.organizations.listInvites({
+      organizationId,
+      ...page,
+    });
+    return { named: invites.map(({ id, email }) => [id, email]), nextPageToken };
+  });
+}
+
+/** Names are chosen freely, so the e-mail stands beside. */
+export function personText({ displayName, email }: { displayName: string; email: string }): string {
+  return email === '' ? displayName : `${displayName} (${email})`;
+}
+
+type Page = { pageSize: number; pageToken: string };
+
+/** What can be seen: an answer without names is better than none. */
+async function seen(
+  readPage: (page: Page) => Promise<{ named: Named[]; nextPageToken: string }>,
+): Promise<Named[]> {
+  const found: Named[] = [];
+  let pageToken = '';
+  try {
+    for (let pages = 0; pages < pagesMax; pages++) {
+      const { named, nextPageToken } = await readPage({ pageSize: 1_000, pageToken });
+      found.push(...named);
+      pageToken = nextPageToken;
+      if (pageToken === '') break;
+    }
+  } catch (error) {
+    if (!(error instanceof CallFailure)) throw error;
+  }
+  return found;
+}
