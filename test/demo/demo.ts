@@ -46,8 +46,8 @@ async function run(stage: Stage): Promise<void> {
   const second = await hitFreeLimit(stage, cast);
   const projects = await upgrade(stage, cast, second);
   await invite(stage, cast, projects);
-  const moveId = await moveAway(stage, cast, projects);
+  const moveIds = await moveAway(stage, cast, projects);
   await refuseMoves(stage, cast, projects);
   await downgrade(stage, cast, projects);
-  await readActivity(stage, cast, moveId);
+  await readActivity(stage, cast, moveIds);
 }

@@ -20,11 +20,9 @@ export type Narrator = {
   /** Runs a step and prints what it did, with its events on NATS; throws StepFailed. */
   step<T>(title: string, run: (step: Step) => Promise<T>): Promise<T>;
   /**
-   * From now on the id is printed with this name, and events of which it is the actor are shown.
+   * From now on this name is printed for the id, and events of which it is the actor are shown.
    */
   name(id: string, name: string): void;
-  /** The name of an id, or the id where it has no name. */
-  nameOf(id: string): string;
   /** Number of completed steps. */
   stepCount(): number;
 };
@@ -52,6 +50,7 @@ export type NarratorOptions = {
 
 // What every event says; the subject and the story say it too.
 const unsaid = new Set(['revision', 'time', 'actor']);
+const idPattern = /\b[a-z]{3}_(?:[a-z]{2}_)?[0-9a-z]{26}\b/g;
 
 /** A narrator that writes lines. */
 export function createNarrator(options: NarratorOptions): Narrator {
@@ -60,17 +59,17 @@ export function createNarrator(options: NarratorOptions): Narrator {
   const names = new Map<string, string>();
   let chapterCount = 0;
   let stepCount = 0;
-  const line = (text = '') => write(`${text}\n`);
-  const withName = (text: string) => {
-    const name = names.get(text);
-    return name === undefined ? text : `${name} (${text})`;
-  };
+  const named = (text: string) => text.replace(idPattern, (id) => names.get(id) ?? id);
+  const line = (text = '') => write(`${named(text)}\n`);
   const showEvent = ({ subject, about, body }: ReceivedEvent) => {
-    line(`      ${paint.blue('NATS')} ${subject}`);
+    const name = names.get(about);
+    const concerns = name === undefined ? '' : ` (${name})`;
+    const shown = name === undefined ? subject : subject.replace(about, '…');
+    line(`      ${paint.blue('NATS')} ${shown}${concerns}`);
     const fields = Object.entries(body).filter(
       ([field, value]) => !unsaid.has(field) && value !== about,
     );
-    const said = fields.map(([field, value]) => `${field}: ${withName(textOf(value))}`);
+    const said = fields.map(([field, value]) => `${field}: ${textOf(value)}`);
     if (said.length > 0) line(paint.dim(`           ${said.join(', ')}`));
   };
   const step: Step = {
@@ -80,7 +79,7 @@ export function createNarrator(options: NarratorOptions): Narrator {
         `      ${paint.yellow('refused')} ${status[refusal.code]} ${reasonName(refusal.reason)}`,
       );
       line(`           “${refusal.message}”`);
-      for (const detail of detailsOf(refusal, withName)) line(paint.dim(`           ${detail}`));
+      for (const detail of detailsOf(refusal)) line(paint.dim(`           ${detail}`));
     },
     events: (...expected) => broadcast.awaitEvents(expected),
   };
@@ -112,15 +111,14 @@ export function createNarrator(options: NarratorOptions): Narrator {
       }
     },
     name: (id, name) => names.set(id, name),
-    nameOf: (id) => names.get(id) ?? id,
     stepCount: () => stepCount,
   };
 }
 
 /** What stands beside the message, a line each. */
-function detailsOf({ metadata, details }: SiloError, withName: (id: string) => string): string[] {
+function detailsOf({ metadata, details }: SiloError): string[] {
   const { preconditionFailure = [], quotaFailure = [], resourceInfo } = details;
-  const lines = Object.entries(metadata).map(([key, value]) => `${key}: ${withName(value)}`);
+  const lines = Object.entries(metadata).map(([key, value]) => `${key}: ${value}`);
   for (const { type, subject, description } of preconditionFailure) {
     const about = [type, subject].filter(Boolean).join(' ');
     lines.push(`PreconditionFailure ${about}: ${description}`);
@@ -130,7 +128,7 @@ function detailsOf({ metadata, details }: SiloError, withName: (id: string) => s
   }
   if (resourceInfo) {
     const { resourceType, resourceName } = resourceInfo;
-    lines.push(`ResourceInfo ${resourceType} ${withName(resourceName)}`);
+    lines.push(`ResourceInfo ${resourceType} ${resourceName}`);
   }
   return lines;
 }

@@ -117,15 +117,36 @@ function projectCalls({ project }: Wires, call: Call) {
       ),
     listMoveDestinations: async (projectId: string) =>
       (await projects.listMoveDestinations({ projectId, ...everything })).destinations,
-    moveProject: async (projectId: string, destinationOrganizationId: string) => {
+    previewMove: (projectId: string, destinationOrganizationId: string) =>
+      projects.previewMove({
+        projectId,
+        destinationOrganizationId,
+        sourceOrganizationId: '',
+        projectIds: [],
+      }),
+    undoMove: async (moveId: string) => {
+      const { move, propagation } = await projects.undoMove({ moveId, requestId: randomUUID() });
+      return { move: given(move, 'move'), propagation };
+    },
+    /** As previewed, if there was a preview. */
+    moveProject: async (
+      projectId: string,
+      destinationOrganizationId: string,
+      planFingerprint = '',
+    ) => {
       const moved = await projects.moveProject({
-        planFingerprint: '',
+        planFingerprint,
         projectId,
         destinationOrganizationId,
         ...anyState,
         requestId: randomUUID(),
       });
-      return { project: given(moved.project, 'project'), move: given(moved.move, 'move') };
+      const { propagation } = moved;
+      return {
+        project: given(moved.project, 'project'),
+        move: given(moved.move, 'move'),
+        propagation,
+      };
     },
   };
 }
@@ -143,7 +164,8 @@ function tokenCalls({ token }: Wires, call: Call) {
         expectedFingerprint,
         requestId,
       });
-      return given(answer.projectToken, 'project token');
+      const { propagation } = answer;
+      return { ...given(answer.projectToken, 'project token'), propagation };
     },
     createApiKey: async (
       wanted: Pick<ApiKey, 'name' | 'scopes'> &

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { reasonName } from '@silo/errors/reason-name.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
+import { claim, given } from './claim.ts';
 import type { Narrator } from './narrator.ts';
 import type { Holder } from './person.ts';
 import type { Wires } from './wires.ts';
@@ -24,6 +26,14 @@ export type Person = {
 
 /** The two people of the story. */
 export type Cast = { ada: Person; grace: Person };
+
+/** How a change that took access away reached the guards, which must have been so. */
+export function endedText(propagation: Propagation | undefined): string {
+  const { guards = 0, elapsed } = given(propagation, 'propagation');
+  claim('guards have acknowledged it', guards > 0, true);
+  const elapsedMs = (elapsed?.seconds ?? 0) * 1_000 + (elapsed?.nanos ?? 0) / 1_000_000;
+  return `the old access has ended on all ${guards} guards, in ${elapsedMs.toFixed(1)} ms`;
+}
 
 /** Fails unless services accept the token for that project in that organization. */
 export async function claimTokenGood(

@@ -2,11 +2,11 @@ import type { ActivityEntry } from '@silo/protos/gen/silo/org/v1/activity_servic
 import { claim } from '../claim.ts';
 import type { Cast, Person, Stage } from '../stage.ts';
 
-/** The activity logs of both organizations; the move stands in both, under one id. */
-export async function readActivity(stage: Stage, { ada, grace }: Cast, moveId: string) {
+/** The activity logs of both organizations; the moves stand in both, under their ids. */
+export async function readActivity(stage: Stage, { ada, grace }: Cast, moveIds: string[]) {
   const { narrator } = stage;
   narrator.chapter('What the activity logs say');
-  await readLog(stage, ada, moveId, [
+  await readLog(stage, ada, moveIds, [
     'org.organization_created',
     'project.created',
     'token.revoked',
@@ -16,7 +16,7 @@ export async function readActivity(stage: Stage, { ada, grace }: Cast, moveId: s
     'project.moved',
     'project.deleted',
   ]);
-  await readLog(stage, grace, moveId, [
+  await readLog(stage, grace, moveIds, [
     'org.organization_created',
     'project.created',
     'billing.plan_changed',
@@ -27,12 +27,12 @@ export async function readActivity(stage: Stage, { ada, grace }: Cast, moveId: s
 async function readLog(
   { narrator }: Stage,
   { name, api, organization }: Person,
-  moveId: string,
+  moveIds: string[],
   types: readonly string[],
 ): Promise<void> {
   await narrator.step(`${name} reads that of ${organization.name}, oldest first`, async (step) => {
     const entries = (await api.listActivity(organization.id)).toReversed();
-    for (const entry of entries) step.say(lineOf(entry, narrator.nameOf));
+    for (const entry of entries) step.say(lineOf(entry));
     const shown = new Set(entries.map(({ type }) => type));
     claim(
       'what is missing',
@@ -41,20 +41,24 @@ async function readLog(
     );
     const moves = entries.filter(({ type }) => type === 'project.moved');
     claim(
-      'the move',
+      'the moves',
       moves.map((entry) => entry.moveId),
-      [moveId],
+      moveIds,
     );
   });
 }
 
-function lineOf(entry: ActivityEntry, nameOf: (id: string) => string): string {
-  const { time, type, actor, projectId, subjectId, moveId, changes } = entry;
-  const about = [projectId, subjectId, moveId].filter(Boolean).map(nameOf);
-  const changed = changes.map(({ field, from, to }) => {
-    return `${field}: ${from ? nameOf(from) : '–'} → ${to ? nameOf(to) : '–'}`;
-  });
+function lineOf({
+  time,
+  type,
+  actor,
+  projectId,
+  subjectId,
+  moveId,
+  changes,
+}: ActivityEntry): string {
+  const about = [projectId, subjectId, moveId].filter(Boolean);
+  const changed = changes.map(({ field, from, to }) => `${field}: ${from || '–'} → ${to || '–'}`);
   const clock = time?.toISOString().slice(11, 19) ?? '';
-  const said = [...about, ...changed].join(', ');
-  return `${clock}  ${nameOf(actor).padEnd(6)} ${type.padEnd(32)} ${said}`;
+  return `${clock}  ${type.padEnd(32)} ${[`by ${actor}`, ...about, ...changed].join(', ')}`;
 }

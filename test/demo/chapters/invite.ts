@@ -18,7 +18,8 @@ export async function invite({ narrator }: Stage, { ada, grace }: Cast, { mobile
     const answer = await ada.api.inviteMember(about, grace.email);
     const { id, email } = given(answer.invite, 'invite');
     claim('the invited e-mail', email, grace.email);
-    step.say(`invite ${id}; Ada hands over its one-time code herself`);
+    narrator.name(id, 'the invite of Grace');
+    step.say('Ada hands over its one-time code herself');
     step.refusal(await refused('INVITE_NOT_FOUND', ada.api.acceptInvite(answer.code)));
     step.say('that was Ada, with the code that is meant for Grace');
     await step.events({ type: 'org.invite_created', about, body: { inviteId: id } });

@@ -1,14 +1,27 @@
+import { previewBlocks } from '@silo/cli/render/move-preview.ts';
+import { toText } from '@silo/cli/text.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { claim, refused } from '../claim.ts';
 import { holderOf } from '../person.ts';
-import { type Cast, checkAccess, claimTokenGood, type Person, type Stage } from '../stage.ts';
+import {
+  type Cast,
+  checkAccess,
+  claimTokenGood,
+  endedText,
+  type Person,
+  type Stage,
+  type TokenedProject,
+} from '../stage.ts';
 import type { Projects } from './upgrade.ts';
 
 /** A key of one of the two, and what becomes of it. */
 type Key = { owner: Person; name: string; secret: string; keepsAccess: boolean };
 
-/** Grace moves a project out of Ada's organization; her former co-members lose access. */
-export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): Promise<string> {
+/**
+ * Grace moves a project out of Ada's organization, whose members lose access; undoes it, and moves it
+ * again. Answers the ids of all three moves.
+ */
+export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): Promise<string[]> {
   const { narrator } = stage;
   const { ada, grace } = cast;
   narrator.chapter('A project moves, and members of its old organization lose it');
@@ -31,32 +44,28 @@ export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): 
 
   const keys = await createKeys(stage, cast, mobile.id);
 
-  const moveId = await narrator.step('Grace moves it to her own organization', async (step) => {
-    const { project, move } = await grace.api.moveProject(mobile.id, grace.organization.id);
-    claim('the owner', project.organizationId, grace.organization.id);
-    claim(
-      'the move',
-      [move.sourceOrganizationId, move.destinationOrganizationId],
-      [ada.organization.id, grace.organization.id],
-    );
-    // These checks start after the move has returned.
-    await claimLost(ada, mobile.id);
-    step.say(
-      `${move.id}: ${mobile.name} belongs to ${grace.organization.name} now, with the same id`,
-    );
-    step.say('Ada, the owner of the organization that it left, cannot read it any more');
-    const counts = [ada, grace].map(async ({ api, organization }) => {
-      return (await api.getSubscription(organization.id)).projectCount;
-    });
-    claim('the counts', await Promise.all(counts), [4, 2]);
-    const body = {
-      oldOrganizationId: ada.organization.id,
-      newOrganizationId: grace.organization.id,
-      moveId: move.id,
-    };
-    await step.events({ type: 'project.moved', about: mobile.id, body });
-    return move.id;
+  const fingerprint = await preview(stage, cast, mobile);
+  const first = await move(stage, cast, mobile, {
+    title: 'Grace moves it, as previewed, to her own organization',
+    name: 'the first move',
+    fingerprint,
   });
+
+  const undo = await narrator.step('She takes the move back: all is as it was', async (step) => {
+    const { move: back, propagation } = await grace.api.undoMove(first);
+    narrator.name(back.id, 'the undo');
+    claim('what it undid', back.undoOf, first);
+    claim('the owner', (await ada.api.getProject(mobile.id)).organizationId, ada.organization.id);
+    for (const key of keys) await claimReach(stage, key, mobile.id, true);
+    step.say(`Ada, and all ${keys.length} keys, read it again`);
+    step.say(endedText(propagation));
+    const body = { newOrganizationId: ada.organization.id, moveId: back.id, undoOf: first };
+    await step.events({ type: 'project.moved', about: mobile.id, body });
+    return back.id;
+  });
+
+  const title = 'She moves it again, and leaves it there';
+  const second = await move(stage, cast, mobile, { title, name: 'the second move' });
 
   await narrator.step(
     'Its token goes with it: apps that send data notice nothing',
@@ -78,7 +87,67 @@ export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): 
       }
     },
   );
-  return moveId;
+  return [first, undo, second];
+}
+
+/** Shows what the move would do, as `silo move` does; answers the fingerprint of what was shown. */
+async function preview(
+  { narrator }: Stage,
+  { ada, grace }: Cast,
+  mobile: TokenedProject,
+): Promise<string> {
+  const title = 'Before she moves it, Grace sees what would happen';
+  return await narrator.step(title, async (step) => {
+    const [source, destination] = [ada.organization, grace.organization];
+    const answer = await grace.api.previewMove(mobile.id, destination.id);
+    claim('whether it is allowed', answer.allowed, true);
+    const names = answer.losing?.members.map(({ displayName }) => displayName);
+    claim('who would lose access', names, [ada.name]);
+    const projects = [await grace.api.getProject(mobile.id)];
+    claim('the owner, still', projects[0]?.organizationId, source.id);
+    const blocks = previewBlocks(answer, { projects, source, destination });
+    for (const line of toText(blocks, { colour: false }).trimEnd().split('\n')) step.say(line);
+    return answer.planFingerprint;
+  });
+}
+
+type Wanted = { title: string; name: string; fingerprint?: string };
+
+/** Grace moves the project to her own organization; answers the id of the move. */
+async function move(
+  { narrator }: Stage,
+  { ada, grace }: Cast,
+  mobile: TokenedProject,
+  { title, name, fingerprint }: Wanted,
+): Promise<string> {
+  return await narrator.step(title, async (step) => {
+    const destination = grace.organization;
+    const moved = await grace.api.moveProject(mobile.id, destination.id, fingerprint);
+    const { id, sourceOrganizationId, destinationOrganizationId } = moved.move;
+    narrator.name(id, name);
+    claim('the owner', moved.project.organizationId, destination.id);
+    claim(
+      'the move',
+      [sourceOrganizationId, destinationOrganizationId],
+      [ada.organization.id, destination.id],
+    );
+    // These checks start after the move has returned.
+    await claimLost(ada, mobile.id);
+    step.say(`${mobile.name} belongs to ${destination.name} now, with the same id`);
+    step.say('Ada, the owner of the organization that it left, cannot read it any more');
+    step.say(endedText(moved.propagation));
+    const counts = [ada, grace].map(async ({ api, organization }) => {
+      return (await api.getSubscription(organization.id)).projectCount;
+    });
+    claim('the counts', await Promise.all(counts), [4, 2]);
+    const body = {
+      oldOrganizationId: ada.organization.id,
+      newOrganizationId: destination.id,
+      moveId: id,
+    };
+    await step.events({ type: 'project.moved', about: mobile.id, body });
+    return id;
+  });
 }
 
 async function createKeys(stage: Stage, { ada, grace }: Cast, projectId: string): Promise<Key[]> {
@@ -92,6 +161,7 @@ async function createKeys(stage: Stage, { ada, grace }: Cast, projectId: string)
       const key = { owner, name: wanted.name, secret, keepsAccess };
       await claimReach(stage, key, projectId, true);
       step.say(`${owner.name}’s ${key.name} (${apiKey.masked}) reads it`);
+      stage.narrator.name(apiKey.id, `${owner.name}’s ${key.name}`);
       await step.events({ type: 'token.key_created', about: apiKey.id });
       return key;
     };

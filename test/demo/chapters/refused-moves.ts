@@ -21,7 +21,7 @@ export async function refuseMoves(stage: Stage, { ada, grace }: Cast, { recommen
       const { id, name } = given(created.organization, 'organization');
       narrator.name(id, name);
       narrator.name(created.projectId, `${name}’s Default Project`);
-      step.say(`${id}, ${name}, with its Default Project ${created.projectId}`);
+      step.say(`${name}, with ${created.projectId}`);
       await step.events(
         { type: 'org.organization_created', about: id },
         { type: 'billing.subscription_created', about: id, body: { plan: 'PLAN_FREE' } },

@@ -1,5 +1,5 @@
 import { claim, refused } from '../claim.ts';
-import { type Cast, claimTokenGood, claimTokenRefused, type Stage } from '../stage.ts';
+import { type Cast, claimTokenGood, claimTokenRefused, endedText, type Stage } from '../stage.ts';
 
 /** A project token is replaced, and the old one is refused at once. */
 export async function regenerateToken(stage: Stage, { ada }: Cast): Promise<void> {
@@ -25,6 +25,7 @@ export async function regenerateToken(stage: Stage, { ada }: Cast): Promise<void
       claim('why the old token is refused', why, 'TOKEN_INVALID');
       step.say(`old  ${oldToken} refused, ${why}`);
       step.say(`new  ${current.token} accepted`);
+      step.say(endedText(current.propagation));
       await step.events({
         type: 'token.revoked',
         about: projectId,

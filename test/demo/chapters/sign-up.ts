@@ -40,8 +40,9 @@ async function createAccount(
     narrator.name(account.id, name);
     narrator.name(organization.id, organizationName);
     narrator.name(projectId, `${name}’s Default Project`);
-    step.say(`account       ${account.id}, ${account.email}`);
-    step.say(`organization  ${organization.id}, ${organization.name}`);
+    narrator.name(answer.apiKeyId, `${name}’s first key`);
+    step.say(`account       ${name}, ${account.email}`);
+    step.say(`organization  ${organization.name}`);
     step.say(`project       ${projectId}`);
     step.say(`its token     ${projectToken}`);
     step.say(`API key       ${apiKey.slice(0, 4)}…${apiKey.slice(-4)}`);

@@ -73,7 +73,7 @@ async function createSecond(
     claim('the answer to one more repeat', [again.project.id, again.token], [project.id, token]);
     claim('how many projects there are', (await api.listProjects(organizationId)).length, 2);
     await claimTokenGood(stage, token, { projectId: project.id, organizationId });
-    step.say(`${project.id}, ${name}, token ${token}`);
+    step.say(`${name}, token ${token}`);
     step.say('one more repeat gives the same answer, and no third project');
     await step.events(
       { type: 'project.created', about: project.id, body: { name, organizationId } },
@@ -94,7 +94,7 @@ async function createRecommended(stage: Stage, { api, organization }: Person) {
     for (const { project, token } of created) {
       narrator.name(project.id, project.name);
       await claimTokenGood(stage, token, { projectId: project.id, organizationId });
-      step.say(`${project.id}, ${project.name}, token ${token}`);
+      step.say(`${project.name}, token ${token}`);
     }
     const missing = await api.createRecommendedProjects(organizationId);
     claim('what a repeat creates', missing, []);
