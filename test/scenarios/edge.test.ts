@@ -115,15 +115,15 @@ test('a bad event is named in the answer and refused alone', async (t) => {
   t.is(event?.properties, '{"text":"\\ud83d","$ip":"127.0.0.1"}');
 });
 
-test('an event that is sent twice is stored once, and one without a UUID each time', async (t) => {
+test('a body that is sent twice is stored once, but for events without a UUID and a time', async (t) => {
   const { api, projectId, projectToken: token } = await t.context.silo.signUp();
-  const body = JSON.stringify({
-    api_key: token,
-    batch: [seen(), { event: 'new', distinct_id: 'ada', uuid: '' }],
-  });
+  // As posthog-go sends it, once more within the body.
+  const timed = { event: 'timed', distinct_id: 'ada', uuid: '', timestamp: new Date() };
+  const batch = [seen(), timed, timed, { event: 'new', distinct_id: 'ada', uuid: '' }];
+  const body = JSON.stringify({ api_key: token, batch });
   for (const _ of [1, 2]) t.is((await send(`${edge.url}/batch/`, { body })).status, 200);
   const names = (await stored(t, api, projectId)).map(({ name }) => name).sort();
-  t.deepEqual(names, ['new', 'new', 'seen']);
+  t.deepEqual(names, ['new', 'new', 'seen', 'timed', 'timed']);
 });
 
 test('numbers, names and times are stored as they were sent', async (t) => {

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import cors from '@fastify/cors';
 import { SiloError } from '@silo/errors/silo-error.ts';
@@ -17,6 +17,7 @@ import {
   tokenAtStart,
 } from '../rules/edge/capture-body.ts';
 import { sentEvent } from '../rules/edge/sent-event.ts';
+import { timeOrderedUuid } from '../rules/events/uuid.ts';
 import { answerV0, answerV1, captureEdgeBatch, type EdgeCaptureUses } from './capture.ts';
 import { measureEdge } from './edge-metrics.ts';
 import { HeldBytes } from './held-bytes.ts';
@@ -33,6 +34,19 @@ export type EdgeSettings = {
   /** What the bodies of all requests may hold in memory. */
   heldBytesMax: number;
   limits: PortLimits;
+  /** For tests: else those of every edge. */
+  times?: EdgeTimes;
+};
+
+/** How long the edge waits for slow clients. */
+export type EdgeTimes = {
+  headersMs: number;
+  /** From the first byte of a request to its last: a slow client ends by then. */
+  requestMs: number;
+  /** How often both are checked. */
+  checkMs: number;
+  /** Between two requests. */
+  keepAliveMs: number;
 };
 
 export type EdgeUses = Pick<TokenGateUses, 'access' | 'onTokenRefused'> &
@@ -48,15 +62,18 @@ export type Edge = AsyncDisposable & {
   drain(): Promise<void>;
 };
 
-const headersMs = 10_000;
-/** From the first byte of a request to its last: a slow client ends by then. */
-const requestMs = 60_000;
-const connectionsCheckMs = 5_000;
-/** Longer than the idle times of common load balancers, so that these close first. */
-const keepAliveMs = 75_000;
+const edgeTimes: EdgeTimes = {
+  headersMs: 10_000,
+  requestMs: 60_000,
+  checkMs: 5_000,
+  // Longer than the idle times of common load balancers, so that these close first.
+  keepAliveMs: 75_000,
+};
 const headerBytesMax = 16 * 1_024;
 const preflightSeconds = 86_400;
 const verifyMs = 3_000;
+/** For a client that is still sending, to read why it was refused. */
+const lingerMs = 1_000;
 
 const mediaType = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(;|$)/;
 
@@ -65,7 +82,7 @@ const v1Path = '/i/v1/analytics/events';
 
 /** Opens the HTTP edge. Rejects if its address cannot be bound. */
 export async function openEdge(settings: EdgeSettings, uses: EdgeUses): Promise<Edge> {
-  const { address, trustedProxies, limits } = settings;
+  const { address, trustedProxies, limits, times = edgeTimes } = settings;
   const held = new HeldBytes(settings.heldBytesMax);
   const rates = new RateLimits(limits.rates);
   const gate = new TokenGate({ ...uses, rates });
@@ -73,11 +90,11 @@ export async function openEdge(settings: EdgeSettings, uses: EdgeUses): Promise<
   const state = { isServing: false, isDraining: false };
   const app = fastify({
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
-    requestTimeout: requestMs,
-    keepAliveTimeout: keepAliveMs,
+    requestTimeout: times.requestMs,
+    keepAliveTimeout: times.keepAliveMs,
     http: {
-      headersTimeout: headersMs,
-      connectionsCheckingInterval: connectionsCheckMs,
+      headersTimeout: times.headersMs,
+      connectionsCheckingInterval: times.checkMs,
       maxHeaderSize: headerBytesMax,
     },
     forceCloseConnections: 'idle',
@@ -143,7 +160,8 @@ export async function openEdge(settings: EdgeSettings, uses: EdgeUses): Promise<
     gate.refuseKnown(token, sender);
     const context = {
       ...{ token, receiveTime, sentAt: body.sentAt || sentAtOf(request) },
-      ...{ isHistorical: body.isHistorical, address: sender.address, newUuid: randomUUID },
+      ...{ isHistorical: body.isHistorical, address: sender.address },
+      newUuid: () => timeOrderedUuid(receiveTime, randomBytes(10)),
       library: isV1 ? headerOf(request, 'posthog-sdk-info') : undefined,
     };
     const events = body.events.map((event) => sentEvent(event, context));
@@ -260,6 +278,9 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   const reason = isSlow ? 'REQUEST_TIMEOUT' : 'INVALID_REQUEST';
   const message = isSlow ? 'The request took too long. Send it again.' : 'This is not HTTP/1.1.';
   const body = JSON.stringify({ status: 0, error: { reason, message } });
+  // A client that goes on sending may keep its side open, and Node waits for it.
+  const lingering = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once('close', () => clearTimeout(lingering));
   socket.end(
     `HTTP/1.1 ${first}\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\n` +
       `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

@@ -16,6 +16,7 @@ import { type RequestContext, sentEvent } from '../rules/edge/sent-event.ts';
 import { checkEvent, type SentEvent } from '../rules/events/check-event.ts';
 import { alwaysIndexed } from '../rules/events/indexed-properties.ts';
 import { appendToObject, splitArray } from '../rules/events/json-text.ts';
+import { canonicalUuid } from '../rules/events/uuid.ts';
 
 const receiveTime = new Date('2026-11-29T12:00:00.000Z');
 const uuid = '0190a8f0-0000-7000-8000-000000000001';
@@ -209,6 +210,42 @@ test('an event of an SDK is one of CaptureEvents', (t) => {
   for (const [what, text, expected] of rows) {
     t.like(only(text), expected, what);
     t.like(only(`{"batch":[${text}]}`), expected, what);
+  }
+});
+
+test('an event without a UUID that says when it happened gets the same one each time it is sent', (t) => {
+  const event = '{"event":"seen","distinct_id":"ada","timestamp":"2026-11-29T12:00:00.000000001Z"}';
+  const uuids = (...texts: string[]) => {
+    const { events } = read(`{"api_key":"${token}","batch":[${texts.join()}]}`);
+    return events.map((each) => sentEvent(each, context).uuid);
+  };
+  const [first, second] = uuids(event, event);
+  t.deepEqual(uuids(event, event), [first, second]);
+  t.not(first, second);
+  t.regex(`${first}`, /^01a2272d-2600-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  t.is(canonicalUuid(`${first}`), first);
+  for (const other of [
+    event.replace('ada', 'bob'),
+    event.replace('001Z', '002Z'),
+    event.replace('001Z', '001+00:00'),
+    event.replace('{', '{ '),
+  ]) {
+    t.false(
+      uuids(other, other).some((each) => [first, second].includes(each)),
+      other,
+    );
+  }
+  t.is(uuids(event.replace('{', '{"uuid":"",'))[0], uuids(event.replace('{', '{"uuid":"",'))[0]);
+  t.deepEqual(uuids(event.replace('{', `{"uuid":"${uuid}",`)), [uuid]);
+  // When it was sent changes nothing, also where the SDK's clock is wrong.
+  const sentAt = '2020-01-01T00:00:00Z';
+  t.is(only(`{"sent_at":"${sentAt}","batch":[${event}]}`).uuid, `${first}`);
+  t.regex(only(event.replace('2026', '1925')).uuid, /^00000000-0000-8/);
+});
+
+test('an event without a UUID and a time gets a new one each time it is sent', (t) => {
+  for (const more of ['', ',"timestamp":null', ',"timestamp":""', ',"timestamp":"yesterday"']) {
+    t.is(only(`{"batch":[{"event":"seen","distinct_id":"ada"${more}}]}`).uuid, made);
   }
 });
 

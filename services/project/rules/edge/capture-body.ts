@@ -17,8 +17,8 @@ export type CaptureBody = {
   events: BodyEvent[];
 };
 
-/** One event of a body: what is no object is refused later, alone. */
-export type BodyEvent = { value: unknown; text: string };
+/** One event of a body and its place there: what is no object is refused later, alone. */
+export type BodyEvent = { value: unknown; text: string; position: number };
 
 /**
  * Reads the body of a capture: an object with `batch`, one event, or an array of events. Undefined
@@ -28,7 +28,7 @@ export function readCaptureBody(text: string): CaptureBody | undefined {
   const value = parsed(text);
   if (Array.isArray(value)) return bodyOf({}, elements(value, text));
   if (!isObject(value)) return undefined;
-  if (!Object.hasOwn(value, 'batch')) return bodyOf(value, [{ value, text }]);
+  if (!Object.hasOwn(value, 'batch')) return bodyOf(value, [{ value, text, position: 0 }]);
   const { batch } = value;
   if (!Array.isArray(batch)) return undefined;
   return bodyOf(value, elements(batch, splitObject(text).get('batch') ?? '[]'));
@@ -72,7 +72,11 @@ function tokenIn(object: JsonObject): string | undefined {
 }
 
 function elements(values: readonly unknown[], text: string): BodyEvent[] {
-  return splitArray(text).map((each, index) => ({ value: values[index], text: each }));
+  return splitArray(text).map((each, position) => ({
+    value: values[position],
+    text: each,
+    position,
+  }));
 }
 
 function parsed(text: string): unknown {

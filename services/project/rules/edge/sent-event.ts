@@ -7,6 +7,8 @@ import {
   ownProperty,
   splitObject,
 } from '../events/json-text.ts';
+import { instantOf } from '../events/timestamp.ts';
+import { contentUuid } from '../events/uuid.ts';
 import type { BodyEvent } from './capture-body.ts';
 import { withoutSkew } from './clock-skew.ts';
 
@@ -47,7 +49,8 @@ const fieldProperties = {
  * address as `$ip` where it has none. The token itself is no property. What has a wrong type is left
  * to the rules of an event.
  */
-export function sentEvent({ value, text }: BodyEvent, context: RequestContext): SentEvent {
+export function sentEvent(bodyEvent: BodyEvent, context: RequestContext): SentEvent {
+  const { value, text } = bodyEvent;
   const event = isObject(value) ? value : {};
   const texts = isObject(value) ? splitObject(text) : new Map<string, string>();
   const given = ownProperty(event, 'properties') ?? {};
@@ -58,7 +61,7 @@ export function sentEvent({ value, text }: BodyEvent, context: RequestContext): 
   const timestamp = textOf('timestamp');
   const isTimeRight = context.isHistorical || ignoresSentAt(event, properties);
   return {
-    uuid: textOf('uuid') || context.newUuid(),
+    uuid: textOf('uuid') || (resendUuid(bodyEvent, timestamp) ?? context.newUuid()),
     name: textOf('event'),
     distinctId: textOf('distinct_id') || distinctIdIn(properties, propertiesText),
     timestamp: isTimeRight
@@ -68,6 +71,16 @@ export function sentEvent({ value, text }: BodyEvent, context: RequestContext): 
       ? completed(propertiesText, properties, besides(event, texts, properties, context), context)
       : propertiesText,
   };
+}
+
+/**
+ * The UUID of an event that has none: of what it says, its time and its place among the events of the
+ * body, so that it is stored once if the body is sent again. Undefined where it says no time: such
+ * events may be equal and be meant as several.
+ */
+function resendUuid({ text, position }: BodyEvent, timestamp: string): string | undefined {
+  const time = instantOf(timestamp);
+  return time && contentUuid(time, `${position} ${text}`);
 }
 
 /** A text without lone surrogates, or the digits of a number; '' for anything else. */
