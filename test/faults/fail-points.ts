@@ -116,6 +116,21 @@ export async function hangWrite(
   };
 }
 
+/** Carries out every commit of a service so much later, until all is released. */
+export async function delayCommits(
+  mongo: MongoClient,
+  service: ServiceName,
+  delayMs: number,
+): Promise<void> {
+  await mongo.db('admin').command({
+    ...{ configureFailPoint: 'failCommand', mode: 'alwaysOn' },
+    data: {
+      ...{ failCommands: ['commitTransaction'], appName: `silo-${service}` },
+      ...{ blockConnection: true, blockTimeMS: delayMs },
+    },
+  });
+}
+
 /** Lets go of whatever is held. */
 export async function releaseAll(mongo: MongoClient): Promise<void> {
   for (const configureFailPoint of ['failCommand', ...Object.values(writeFailPoints)]) {

@@ -3,7 +3,11 @@ import type { ServiceProcess } from '@silo/embedded/service-process.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import { required } from '../harness/environment.ts';
 import { eventually } from '../harness/eventually.ts';
-import { type SiloProcesses, startSiloProcesses } from '../harness/processes.ts';
+import {
+  type ProcessOptions,
+  type SiloProcesses,
+  startSiloProcesses,
+} from '../harness/processes.ts';
 import { RestartableServer } from '../harness/restartable-server.ts';
 import { type Held, holdCommand, releaseAll } from './fail-points.ts';
 
@@ -11,10 +15,12 @@ import { type Held, holdCommand, releaseAll } from './fail-points.ts';
 export type FaultSilo = SiloProcesses<RestartableServer<Mongod>>;
 
 /** Starts one; disposing stops it and removes its files. `main` replaces the services' main files. */
-export function startFaultSilo({ main }: { main?: string } = {}): Promise<FaultSilo> {
+export function startFaultSilo(
+  options: Pick<ProcessOptions<never>, 'main' | 'edges' | 'environment'> = {},
+): Promise<FaultSilo> {
   const binary = required('MONGOD_BINARY');
   return startSiloProcesses({
-    main,
+    ...options,
     startMongodb: (directory) =>
       RestartableServer.start((port) =>
         startMongod({
@@ -27,9 +33,12 @@ export function startFaultSilo({ main }: { main?: string } = {}): Promise<FaultS
   });
 }
 
-/** The processes of all services. */
-export function processesOf({ services }: FaultSilo): ServiceProcess[] {
-  return Object.values(services).flat();
+/** The processes of all services and edges. */
+export function processesOf({
+  services,
+  edges,
+}: Pick<FaultSilo, 'services' | 'edges'>): ServiceProcess[] {
+  return [...new Set([...Object.values(services).flat(), ...edges.map((edge) => edge.process)])];
 }
 
 /** Releases and resumes everything and starts what was killed, so that the next test can begin. */

@@ -3,6 +3,7 @@
  * as they are taken, and say that they are held.
  */
 
+import { basename } from 'node:path';
 import type { Access } from '@silo/access/access.ts';
 import { billingService } from '@silo/billing-service/service.ts';
 import { orgService } from '@silo/org-service/service.ts';
@@ -31,10 +32,10 @@ function withUnheldPermits(access: Access): Access {
   };
 }
 
-/** The service is determined by its address. */
-const { INTERNAL_ADDRESS: own } = process.env;
+/** The service is determined by its certificate, also where it has several processes. */
+const { TLS_CERT: certificate = '' } = process.env;
 const definition = [orgService, projectService, tokenService, billingService].find(
-  ({ name }) => process.env[`${name.toUpperCase()}_INTERNAL_ADDRESS`] === own,
+  ({ name }) => basename(certificate) === `service-${name}.pem`,
 );
-if (definition === undefined) throw new Error(`no service is at ${own}`);
+if (definition === undefined) throw new Error(`no service has ${certificate}`);
 await runService(definition, { alterAccess: withUnheldPermits });

@@ -31,11 +31,16 @@ export type ProcessOptions<M extends Mongodb> = {
   startMongodb(directory: string): Promise<M>;
   /** Number of processes of a service; default 1. */
   replicas?: Partial<Record<ServiceName, number>>;
+  /** Opens an HTTP edge in each process of project, and in so many with `ROLE=edge`; else none. */
+  edges?: number | undefined;
   /** Settings of the services beside those that every deployment needs. */
   environment?: Record<string, string>;
   /** The file that Node runs for every service; default `services/<name>/main.ts`. */
   main?: string | undefined;
 };
+
+/** An HTTP edge, and the process that it ends with. */
+export type EdgeProcess = { url: string; metricsUrl: string; process: ServiceProcess };
 
 /** The four services as processes that a test can kill and pause, on servers of their own. */
 export type SiloProcesses<M extends Mongodb> = AsyncDisposable &
@@ -46,6 +51,8 @@ export type SiloProcesses<M extends Mongodb> = AsyncDisposable &
     mongod: M;
     natsServer: RestartableServer<NatsServer>;
     services: Readonly<Record<ServiceName, readonly [ServiceProcess, ...ServiceProcess[]]>>;
+    /** Those of project first, then those that run alone. */
+    edges: readonly EdgeProcess[];
     /** Where services reach each other: a service's internal port, or a proxy before its replicas. */
     internalAddresses: Readonly<Record<ServiceName, string>>;
     /** The addresses of every service's replica with this index, modulo the number of replicas. */
@@ -81,44 +88,70 @@ export async function startSiloProcesses<M extends Mongodb>(
         : started.use(await TcpProxy.start([first ?? '', ...others].map(portOf))).address;
   }
   const peers = serviceNames.map((name) => [variableOf(name), internalAddresses[name]]);
+  const certificates = {} as Record<ServiceName, TlsFiles>;
+  for (const name of serviceNames) certificates[name] = await certificate('service', name);
+  const processOf = (
+    name: ServiceName,
+    id: string,
+    address: Addresses[ServiceName],
+    environment: Record<string, string> = {},
+  ) => {
+    const tls = certificates[name];
+    return new ServiceProcess({
+      name: id,
+      main: options.main ?? join(repository, 'services', name, 'main.ts'),
+      workingDirectory: repository,
+      directory: join(directory, 'services', id),
+      logFile: join(directory, 'logs', `${id}.log`),
+      publicAddress: address.public,
+      internalAddress: address.internal,
+      ca: tls.ca,
+      staff: { certificate: staff.cert, key: staff.key },
+      onUnexpectedExit: (error) => failures.push(error),
+      environment: {
+        ...process.env,
+        ...generousLimitVariables,
+        NODE_COMPILE_CACHE: compileCache,
+        REGION: 'us',
+        MONGODB_URL: mongod.urlOf(name),
+        NATS_URL: natsServer.urlOf(name),
+        MONGODB_DATABASE_PREFIX: 'silo',
+        PUBLIC_ADDRESS: address.public,
+        INTERNAL_ADDRESS: address.internal,
+        TLS_CA: tls.ca,
+        TLS_CERT: tls.cert,
+        TLS_KEY: tls.key,
+        ...Object.fromEntries(peers),
+        LOG_LEVEL: 'warn',
+        ...options.environment,
+        ...environment,
+      },
+    });
+  };
+  const edges: EdgeProcess[] = [];
+  const edgeOf = async (id: string, address: Addresses['project'], environment = {}) => {
+    const [at, metricsAt] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+    const addresses = { EDGE_ADDRESS: at, METRICS_ADDRESS: metricsAt };
+    const process = processOf('project', id, address, { ...addresses, ...environment });
+    edges.push({ url: `http://${at}`, metricsUrl: `http://${metricsAt}/metrics`, process });
+    return process;
+  };
   const services = {} as Record<ServiceName, [ServiceProcess, ...ServiceProcess[]]>;
   for (const name of serviceNames) {
-    const tls = await certificate('service', name);
-    const processes = addresses[name].map((address, index) => {
+    const processes: ServiceProcess[] = [];
+    for (const [index, address] of addresses[name].entries()) {
       const id = `${name}-${index}`;
-      return new ServiceProcess({
-        name: id,
-        main: options.main ?? join(repository, 'services', name, 'main.ts'),
-        workingDirectory: repository,
-        directory: join(directory, 'services', id),
-        logFile: join(directory, 'logs', `${id}.log`),
-        publicAddress: address.public,
-        internalAddress: address.internal,
-        ca: tls.ca,
-        staff: { certificate: staff.cert, key: staff.key },
-        onUnexpectedExit: (error) => failures.push(error),
-        environment: {
-          ...process.env,
-          ...generousLimitVariables,
-          NODE_COMPILE_CACHE: compileCache,
-          REGION: 'us',
-          MONGODB_URL: mongod.urlOf(name),
-          NATS_URL: natsServer.urlOf(name),
-          MONGODB_DATABASE_PREFIX: 'silo',
-          PUBLIC_ADDRESS: address.public,
-          INTERNAL_ADDRESS: address.internal,
-          TLS_CA: tls.ca,
-          TLS_CERT: tls.cert,
-          TLS_KEY: tls.key,
-          ...Object.fromEntries(peers),
-          LOG_LEVEL: 'warn',
-          ...options.environment,
-        },
-      });
-    });
+      const hasEdge = name === 'project' && options.edges !== undefined;
+      processes.push(hasEdge ? await edgeOf(id, address) : processOf(name, id, address));
+    }
     services[name] = processes as [ServiceProcess, ...ServiceProcess[]];
   }
-  const all = Object.values(services).flat();
+  for (const [index, address] of (await chooseAddresses(options.edges ?? 0)).entries()) {
+    await edgeOf(`edge-${index}`, address, { ROLE: 'edge' });
+  }
+  const all = [
+    ...new Set([...Object.values(services).flat(), ...edges.map((edge) => edge.process)]),
+  ];
   started.defer(async () => {
     await Promise.all(all.map((service) => service.stop({ graceMs: stopGraceMs })));
   });
@@ -136,7 +169,8 @@ export async function startSiloProcesses<M extends Mongodb>(
   const running = started.move();
   return {
     ...clients,
-    ...{ directory, mongod, natsServer, services, internalAddresses, addressesOf, failures, mongo },
+    ...{ directory, mongod, natsServer, services, edges, internalAddresses },
+    ...{ addressesOf, failures, mongo },
     certificates: { staff, guard },
     databasePrefix: 'silo',
     natsUrl: natsServer.url,

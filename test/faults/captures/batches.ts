@@ -1,0 +1,34 @@
+import type { MongoClient } from 'mongodb';
+
+/** Longer than the edge holds a request. */
+const answerMs = 60_000;
+
+/** What an edge answered to a body, or that it did not: the connection was lost. */
+export type Posted = { status: number; retryAfter: string | undefined } | { status: 'lost' };
+
+/** Sends one body to `/batch/`, over a connection that may have been used before. */
+export async function postBody(url: string, body: string | Uint8Array): Promise<Posted> {
+  const signal = AbortSignal.timeout(answerMs);
+  try {
+    const answer = await fetch(`${url}/batch/`, { method: 'POST', body, signal });
+    await answer.arrayBuffer();
+    return { status: answer.status, retryAfter: answer.headers.get('retry-after') ?? undefined };
+  } catch (error) {
+    // An edge must answer in time, or end.
+    if (signal.aborted) throw error;
+    return { status: 'lost' };
+  }
+}
+
+/** How many events of a project and a name are stored, on a majority. */
+export async function storedNamed(
+  mongo: MongoClient,
+  projectId: string,
+  name: string,
+): Promise<number> {
+  const events = mongo.db('silo_project').collection('captured_events');
+  return await events.countDocuments({ '_id.project': projectId, name } as object, {
+    hint: 'by_name',
+    readConcern: { level: 'majority' },
+  });
+}

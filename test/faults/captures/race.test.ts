@@ -1,0 +1,46 @@
+/** Tokens and projects that end in a flood: no event of theirs is stored afterwards. */
+import { join } from 'node:path';
+import test from 'ava';
+import { startFaultSilo } from '../fault-silo.ts';
+import { race } from './race.ts';
+
+const withoutPermits = join(import.meta.dirname, '..', 'service-with-unheld-permits.ts');
+const takenAtLeast = 20_000;
+const endsMax = 40;
+/** One edge in the project service, and two alone; a short lease, for more ends in less time. */
+const deployment = { edges: 2, environment: { LEASE_MS: '2000', LEASE_RENEW_MS: '950' } };
+const load = { projects: 4, senders: 4, perBatch: 100 };
+
+test.serial(
+  'once RegenerateProjectToken or DeleteProject has returned no event is stored, on any edge, without NATS',
+  async (t) => {
+    await using silo = await startFaultSilo(deployment);
+    // First it does not respond, and then it is gone.
+    silo.natsServer.signal('SIGSTOP');
+    let natsKilled: Promise<void> | undefined;
+    const tally = await race(silo, {
+      ...load,
+      isOver: ({ taken }) => {
+        if (taken >= takenAtLeast / 2) natsKilled ??= silo.natsServer.kill();
+        return taken >= takenAtLeast;
+      },
+    });
+    await natsKilled;
+    t.log(tally);
+    t.deepEqual({ late: tally.late, missing: tally.missing }, { late: [], missing: [] });
+    t.true(tally.taken >= takenAtLeast);
+    t.true(tally.refused > 0 && tally.ends >= 2 * load.projects);
+    t.deepEqual(silo.failures, []);
+  },
+);
+
+test.serial('where permits hold nobody up, an event is stored too late, and found', async (t) => {
+  await using silo = await startFaultSilo({ ...deployment, main: withoutPermits });
+  await silo.natsServer.kill();
+  const tally = await race(silo, {
+    ...load,
+    isOver: ({ late, ends }) => late.length > 0 || ends >= endsMax,
+  });
+  t.log(tally);
+  t.true(tally.late.length > 0);
+});
