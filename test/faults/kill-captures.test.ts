@@ -1,9 +1,11 @@
-/** Project killed (-9) while it captures: every acknowledged event once, and usage counts just these. */
+/** Project, or an edge, killed (-9) while it captures: every acknowledged event once, and usage counts just these. */
 import { randomUUID } from 'node:crypto';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import type { SignedUp } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
 import { outcomes } from '../harness/refusals.ts';
+import { Flood, propertiesStored } from './captures/flood.ts';
+import { storedAndCounted } from './captures/stored.ts';
 import type { Held } from './fail-points.ts';
 import {
   type FaultSilo,
@@ -20,7 +22,7 @@ const kills = 4;
 
 let silo: FaultSilo;
 test.before(async () => {
-  silo = await startFaultSilo();
+  silo = await startFaultSilo({ edges: 1 });
 });
 test.beforeEach(() => makeWhole(silo));
 test.after.always(() => silo?.[Symbol.asyncDispose]());
@@ -33,27 +35,6 @@ function newBatch({ projectToken }: SignedUp) {
   }));
   const capture = () => silo.as(projectToken).events.captureEvents({ events, superProperties: '' });
   return { capture, uuids: events.map(({ uuid }) => uuid) };
-}
-
-/** What is stored of the project, which usage must count exactly. */
-async function stored(t: ExecutionContext, { api, projectId }: SignedUp): Promise<string[]> {
-  const found = await silo.mongo
-    .db('silo_project')
-    .collection<{ _id: { project: string; uuid: { toString(format: 'hex'): string } } }>(
-      'captured_events',
-    )
-    .find({ '_id.project': projectId }, { readConcern: { level: 'majority' } })
-    .toArray();
-  const { days } = await eventually(() =>
-    api.events.getUsage({
-      ...{ organizationId: '', projectId, firstDay: '', lastDay: '' },
-      ...{ pageSize: 0, pageToken: '' },
-    }),
-  );
-  const total = (of: 'events' | 'bytes') => days.reduce((sum, day) => sum + (day[of] ?? 0), 0);
-  t.is(total('events'), found.length);
-  t.is(total('bytes'), found.length * 'seenada{}'.length);
-  return found.map(({ _id }) => _id.uuid.toString('hex')).sort();
 }
 
 const named = (uuids: readonly string[]) => uuids.map((uuid) => uuid.replaceAll('-', '')).sort();
@@ -81,7 +62,26 @@ test.serial('killed again and again in a flood', async (t) => {
   }
   isOver = true;
   await flooding;
-  t.deepEqual(await stored(t, ada), named(acknowledged));
+  t.deepEqual(await storedAndCounted(t, silo, ada), named(acknowledged));
+});
+
+test.serial('edges killed again and again in a flood', async (t) => {
+  const { projectToken: token, ...ada } = await silo.signUp('Ada at the edge');
+  const urls = silo.edges.map(({ url }) => url);
+  const flood = new Flood({ urls, token, sendersEach: callers / 2, perBatch });
+  for (let kill = 0; kill < kills; kill++) {
+    await flood.taken(20 * perBatch);
+    const edge = silo.edges[kill % silo.edges.length]?.process;
+    edge?.kill('SIGKILL');
+    await edge?.exited;
+    await startDead(silo);
+  }
+  await flood.end();
+  t.log(flood.refused, `${flood.acknowledged.length} events`);
+  t.deepEqual(flood.dishonest, []);
+  t.true(flood.refused.lost > 0);
+  const stored = await storedAndCounted(t, silo, ada, propertiesStored);
+  t.deepEqual(stored, flood.acknowledged.toSorted());
 });
 
 for (const outcome of ['lost', 'done'] as const) {
@@ -98,11 +98,11 @@ for (const outcome of ['lost', 'done'] as const) {
       t.is((await ended).status, 'rejected');
       await startDead(silo);
       // The server may take longer to do it than a commit of a capture may last.
-      const found = await stored(t, ada);
+      const found = await storedAndCounted(t, silo, ada);
       t.deepEqual(found, outcome === 'done' && found.length > 0 ? named(uuids) : []);
       await eventually(capture);
       await eventually(capture);
-      t.deepEqual(await stored(t, ada), named(uuids));
+      t.deepEqual(await storedAndCounted(t, silo, ada), named(uuids));
       t.deepEqual(await outcomes([capture()]), ['OK']);
     },
   );

@@ -1,0 +1,61 @@
+/** A three-node set that loses its primary in a flood through edges. */
+import { type MongodSet, startMongodSet } from '@silo/embedded/mongod.ts';
+import test from 'ava';
+import { required } from '../../harness/environment.ts';
+import { eventually } from '../../harness/eventually.ts';
+import { type SiloProcesses, startSiloProcesses } from '../../harness/processes.ts';
+import { Flood, propertiesStored } from './flood.ts';
+import { storedAndCounted } from './stored.ts';
+
+const perBatch = 5;
+const taken = 50 * perBatch;
+
+let silo: SiloProcesses<MongodSet>;
+test.before(async () => {
+  const binary = required('MONGOD_BINARY');
+  silo = await startSiloProcesses({
+    edges: 1,
+    startMongodb: (directory) => startMongodSet({ binary, directory, cacheSizeGB: 0.25 }),
+  });
+});
+test.after.always(() => silo?.[Symbol.asyncDispose]());
+
+/** The member that accepts writes; rejects while there is none. */
+async function primaryPort(): Promise<number> {
+  const { isWritablePrimary, me } = await silo.mongo.db('admin').command({ hello: 1 });
+  if (isWritablePrimary !== true) throw new Error('there is no primary');
+  return Number(String(me).split(':')[1]);
+}
+
+test.serial(
+  'what is acknowledged when a primary steps down, and when the next one is killed, is stored once',
+  async (t) => {
+    const { projectToken: token, ...ada } = await silo.signUp('Ada');
+    const urls = silo.edges.map(({ url }) => url);
+    const flood = new Flood({ urls, token, sendersEach: 4, perBatch });
+    await flood.taken(taken);
+    const first = await eventually(primaryPort);
+    // The answer may be lost with its connection: the new primary counts.
+    await silo.mongo
+      .db('admin')
+      .command({ replSetStepDown: 60, force: true })
+      .catch(() => {});
+    const second = await eventually(async () => {
+      const port = await primaryPort();
+      if (port === first) throw new Error('it has not stepped down');
+      return port;
+    });
+    await flood.taken(taken);
+    const killed = silo.mongod.members.find(({ port }) => port === second);
+    killed?.process.kill('SIGKILL');
+    await killed?.process.exited;
+    await flood.taken(taken);
+    t.not(await eventually(primaryPort), second);
+    await flood.end();
+    t.log(flood.refused, `${flood.acknowledged.length} events`);
+    t.deepEqual(flood.dishonest, []);
+    const stored = await storedAndCounted(t, silo, ada, propertiesStored);
+    t.deepEqual(stored, flood.acknowledged.toSorted());
+    t.deepEqual(silo.failures, []);
+  },
+);

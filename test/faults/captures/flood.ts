@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+import { eventually } from '../../harness/eventually.ts';
+import { postBody } from './batches.ts';
+
+export type FloodOptions = {
+  urls: readonly string[];
+  token: string;
+  sendersEach: number;
+  perBatch: number;
+};
+
+/** The same for each event: where they have an address the edge adds none. */
+const properties = { $ip: '' };
+/** As they are stored. */
+export const propertiesStored = JSON.stringify(properties);
+
+/**
+ * Senders that send one body after another to their edge, as an SDK does: each again until it is
+ * answered with 200. Anything else is an honest refusal, 503 with Retry-After or a lost connection, or
+ * written down as dishonest.
+ */
+export class Flood {
+  /** The UUIDs of what was answered with 200, without hyphens. */
+  readonly acknowledged: string[] = [];
+  /** How many requests got 503, and how many lost their connection. */
+  readonly refused = { unavailable: 0, lost: 0 };
+  /** Answers that say neither that the events are stored nor how to go on. */
+  readonly dishonest: string[] = [];
+  readonly #senders: Promise<unknown>;
+  #isOver = false;
+
+  constructor({ urls, token, sendersEach, perBatch }: FloodOptions) {
+    const senders = urls.flatMap((url) =>
+      Array.from({ length: sendersEach }, async () => {
+        while (!this.#isOver) await this.#sendOne(url, token, perBatch);
+      }),
+    );
+    this.#senders = Promise.all(senders);
+    // `taken` and `end` reject with it.
+    this.#senders.catch(() => {});
+  }
+
+  /** Returns when so many events more have been answered with 200. */
+  async taken(more: number): Promise<void> {
+    const before = this.acknowledged.length;
+    const waiting = eventually(() => {
+      const count = this.acknowledged.length - before;
+      if (count < more && !this.#isOver) throw new Error(`${count} of ${more} events are taken`);
+    });
+    await Promise.race([waiting, this.#senders]);
+  }
+
+  /** Begins no further body, and returns when each that was begun is answered with 200. */
+  async end(): Promise<void> {
+    this.#isOver = true;
+    await this.#senders;
+  }
+
+  async #sendOne(url: string, api_key: string, perBatch: number): Promise<void> {
+    const batch = Array.from({ length: perBatch }, () => ({
+      ...{ event: 'seen', distinct_id: 'ada', uuid: randomUUID() },
+      properties,
+    }));
+    const body = JSON.stringify({ api_key, batch });
+    await eventually(async () => {
+      const answer = await postBody(url, body);
+      if (answer.status === 200) return;
+      if (answer.status === 'lost') this.refused.lost++;
+      else if (answer.status === 503 && Number(answer.retryAfter) > 0) this.refused.unavailable++;
+      else this.dishonest.push(JSON.stringify(answer));
+      throw new Error(JSON.stringify(answer));
+    });
+    this.acknowledged.push(...batch.map(({ uuid }) => uuid.replaceAll('-', '')));
+  }
+}
