@@ -1,0 +1,26 @@
+/** Clients that go on sending while MongoDB stands still. */
+import test from 'ava';
+import { startFaultSilo } from '../fault-silo.ts';
+import { useInOutage } from './memory.ts';
+
+const heldBytesMax = 24 * 2 ** 20;
+
+test('while MongoDB stands still an edge holds what it may, refuses the rest with 503, and goes on', async (t) => {
+  await using silo = await startFaultSilo({
+    edges: 1,
+    environment: { EDGE_HELD_BYTES: String(heldBytesMax) },
+  });
+  const { projectToken: token } = await silo.signUp();
+  const [, edge] = silo.edges;
+  if (edge === undefined) throw new Error('no edge runs alone');
+  const options = { clients: 40, bodyBytes: 1_000_000, refusalsEach: 1 };
+  const use = await useInOutage(silo, { edge, token, ...options });
+  t.log(use);
+  t.true(use.heldPeak > heldBytesMax / 2);
+  t.true(use.heldPeak <= heldBytesMax);
+  t.deepEqual(
+    { dishonest: use.dishonest, heldAfter: use.heldAfter },
+    { dishonest: [], heldAfter: 0 },
+  );
+  t.deepEqual(silo.failures, []);
+});
