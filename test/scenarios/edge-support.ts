@@ -61,21 +61,49 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** posthog-node, the statuses that it got, and the errors that it reported. */
+/**
+ * posthog-node, the statuses that it got (0 without an answer), and what it reported: the names of
+ * sent events, and errors.
+ */
 export function openSdk(token: string, host: string, { retries = 3, onRefusal = () => {} } = {}) {
   const statuses: number[] = [];
   const errors: unknown[] = [];
+  const sent: string[] = [];
   const sdk = new PostHog(token, {
     host,
     fetchRetryDelay: 100,
     fetchRetryCount: retries,
     fetch: async (url, options) => {
+      const index = statuses.push(0) - 1;
       const answer = await fetch(url, options as RequestInit);
-      statuses.push(answer.status);
+      statuses[index] = answer.status;
       if (!answer.ok) onRefusal();
       return answer;
     },
   });
   sdk.on('error', (error: unknown) => errors.push(error));
-  return { sdk, statuses, errors };
+  sdk.on('flush', (events: { event: string }[]) => sent.push(...events.map(({ event }) => event)));
+  return { sdk, statuses, errors, sent };
+}
+
+/** Sends one event after the other, each with a flush, until it is stopped; then returns their names. */
+export function keepSending(sdk: PostHog): { stop(): Promise<string[]> } {
+  const names: string[] = [];
+  let isOver = false;
+  const sending = (async () => {
+    while (!isOver) {
+      const event = `seen ${names.length}`;
+      names.push(event);
+      sdk.capture({ distinctId: 'ada', event });
+      await sdk.flush();
+    }
+  })();
+  return {
+    stop: async () => {
+      isOver = true;
+      await sending;
+      await sdk.shutdown();
+      return names.sort();
+    },
+  };
 }
