@@ -1,6 +1,7 @@
 // What `npm run demo` runs: the demo, on a real Silo over public gRPC.
 import { listen } from './broadcast.ts';
 import { readActivity } from './chapters/activity.ts';
+import { captureEvents } from './chapters/capture.ts';
 import { downgrade } from './chapters/downgrade.ts';
 import { hitFreeLimit } from './chapters/free-limit.ts';
 import { invite } from './chapters/invite.ts';
@@ -31,7 +32,8 @@ try {
     signal: stop.signal,
     failure: silo.failure,
   });
-  await run({ narrator, wires, region: silo.endpoints.region });
+  const { region, edge } = silo.endpoints;
+  await run({ narrator, wires, region, edge });
   log(`\nThat is the whole story: ${narrator.stepCount()} steps, each checked.`);
 } catch (error) {
   process.exitCode = 1;
@@ -42,6 +44,7 @@ try {
 
 async function run(stage: Stage): Promise<void> {
   const cast = await signUp(stage);
+  await captureEvents(stage, cast);
   await regenerateToken(stage, cast);
   const second = await hitFreeLimit(stage, cast);
   const projects = await upgrade(stage, cast, second);

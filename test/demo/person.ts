@@ -8,6 +8,8 @@ import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { ActivityServiceClient } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import { OrganizationServiceClient } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
+import { EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { EventServiceClient } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { ProjectServiceClient } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { ApiKey, ApiKeyServiceClient } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { ProjectTokenServiceClient } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
@@ -28,6 +30,7 @@ export function holderOf(wires: Wires, apiKey: string) {
     ...accountCalls(wires, call),
     ...organizationCalls(wires, call),
     ...projectCalls(wires, call),
+    ...eventCalls(wires, call),
     ...tokenCalls(wires, call),
     ...billingCalls(wires, call),
   };
@@ -147,6 +150,20 @@ function projectCalls({ project }: Wires, call: Call) {
         move: given(moved.move, 'move'),
         propagation,
       };
+    },
+  };
+}
+
+function eventCalls({ project }: Wires, call: Call) {
+  const events = connect(EventServiceClient, project, call);
+  return {
+    queryEventsOfHost: async (projectId: string, host: string) => {
+      const isHost = {
+        ...{ name: '$host', operator: PropertyOperator.PROPERTY_OPERATOR_EQUAL },
+        values: [JSON.stringify(host)],
+      };
+      const filter = EventFilter.fromPartial({ properties: [isHost] });
+      return (await events.queryEvents({ projectId, filter, ...everything })).events;
     },
   };
 }

@@ -8,7 +8,13 @@ import type { Holder } from './person.ts';
 import type { Wires } from './wires.ts';
 
 /** The context of every chapter. */
-export type Stage = { narrator: Narrator; wires: Wires; region: string };
+export type Stage = {
+  narrator: Narrator;
+  wires: Wires;
+  region: string;
+  /** URL of the HTTP edge. */
+  edge: string;
+};
 
 /** A project with its token. */
 export type TokenedProject = { id: string; name: string; token: string };
