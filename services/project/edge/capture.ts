@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { Authorization } from '@silo/access/authorization.ts';
+import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import {
   type CaptureOutcome,
@@ -7,6 +8,7 @@ import {
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import type { RateLimits } from '@silo/rpc/rate-limits.ts';
 import { takeWithin } from '@silo/runtime/budget.ts';
+import { race } from '@silo/runtime/deadline.ts';
 import { retry } from '@silo/runtime/retry.ts';
 import { type CaptureUses, captureBatch } from '../handlers/shared/capture-batch.ts';
 import { isAllowedOrigin } from '../rules/edge/allowed-origin.ts';
@@ -29,14 +31,26 @@ export type EdgeCaptureUses = { gate: TokenGate; rates: RateLimits; capture: Cap
 /**
  * Stores the events of one request, and answers for each what became of it. Tries again for some
  * seconds where MongoDB or the guard does not answer: each time with the same UUIDs, and under a new
- * permit. Throws HttpRefusal or SiloError.
+ * permit. Throws HttpRefusal or SiloError, at the latest when the time is over: what is then still
+ * being stored continues under its permit.
  */
 export async function captureEdgeBatch(
-  { token, sender, events }: EdgeBatch,
+  batch: EdgeBatch,
   uses: EdgeCaptureUses,
 ): Promise<CaptureOutcome[]> {
-  const outcomes: CaptureOutcome[] = [];
   const signal = AbortSignal.timeout(holdMs);
+  const outcomes = storeAll(batch, uses, signal);
+  return await race(outcomes, signal).catch((error: unknown) => {
+    throw error === signal.reason ? errors.dependencyUnavailable('mongodb', error) : error;
+  });
+}
+
+async function storeAll(
+  { token, sender, events }: EdgeBatch,
+  uses: EdgeCaptureUses,
+  signal: AbortSignal,
+): Promise<CaptureOutcome[]> {
+  const outcomes: CaptureOutcome[] = [];
   // Each attempt listens for as long as it runs.
   setMaxListeners(0, signal);
   let isCounted = false;
