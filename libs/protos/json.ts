@@ -8,6 +8,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import { loadImage } from './image.ts';
+import { readPlain } from './plain-json.ts';
 
 // The JSON of ts-proto differs from proto3 JSON (Duration, FieldMask, bytes), and it throws at an
 // unknown enum value. So this file converts by descriptor.
@@ -40,6 +41,8 @@ export function toJson<Message>(encoder: Encoder<Message>, message: Message): Js
  */
 export function fromJson<Message>(decoder: Decoder<Message>, json: JsonValue): Message {
   const { schema, types } = describe(decoder);
+  const plain = readPlain(schema, json);
+  if (plain !== undefined) return plain as Message; // has exactly the generated properties
   const read = messageFromJson(schema, json, { registry: types, ignoreUnknownFields: true });
   return decoder.decode(toBinary(schema, read));
 }

@@ -5,6 +5,7 @@ import { answeredFromMemory } from './rows/answered-from-memory.ts';
 import { batch500 } from './rows/batch-500.ts';
 import { captureGrpc } from './rows/capture-grpc.ts';
 import { createProject } from './rows/create-project.ts';
+import { decodeEvent } from './rows/decode-event.ts';
 import { emptyRpc } from './rows/empty-rpc.ts';
 import { moveProject } from './rows/move-project.ts';
 import { moveWithPlan } from './rows/move-with-plan.ts';
@@ -24,6 +25,7 @@ export const rows: readonly Row[] = [
   verifyRpc,
   ...revoke,
   acknowledgements,
+  decodeEvent,
   answeredFromMemory,
   ...moveProject,
   ...moveWithPlan,
