@@ -1,13 +1,8 @@
-import {
-  type CreateIndexesOptions,
-  type Db,
-  type IndexSpecification,
-  MongoServerError,
-} from 'mongodb';
+import { type Db, type IndexDescription, MongoServerError } from 'mongodb';
 import { fromMongo } from './from-mongo.ts';
 
 /** An index: its key, and options such as `unique`. */
-export type Index = { key: IndexSpecification } & CreateIndexesOptions;
+export type Index = IndexDescription;
 
 const namespaceExists = 48;
 
@@ -20,11 +15,12 @@ export async function ensureIndexes(
   collections: Readonly<Record<string, readonly Index[]>>,
 ): Promise<void> {
   try {
+    const present = await db.listCollections({}, { nameOnly: true }).toArray();
+    const names = new Set(present.map(({ name }) => name));
     for (const [name, indexes] of Object.entries(collections)) {
-      await ensureCollection(db, name);
-      for (const { key, ...options } of indexes) {
-        await db.collection(name).createIndex(key, options);
-      }
+      // Makes the collection too.
+      if (indexes.length > 0) await db.collection(name).createIndexes([...indexes]);
+      else if (!names.has(name)) await ensureCollection(db, name);
     }
   } catch (error) {
     throw fromMongo(error);

@@ -169,9 +169,8 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
 
     /** Makes the index of a place, for all projects, where it is missing. */
     async createPlace(place: number, signal: AbortSignal): Promise<void> {
-      const { key, ...options } = placeIndex(place);
       const within = AbortSignal.any([signal, AbortSignal.timeout(placeWithinMs)]);
-      await reading(events.createIndex(key, options), within);
+      await reading(events.createIndexes([placeIndex(place)]), within);
     },
 
     /**
