@@ -96,3 +96,20 @@ test('mongod takes the settings of compose', async (t) => {
   const { stdout } = await promisify(execFile)(required('MONGOD_BINARY'), args);
   t.regex(stdout, /slowOpThresholdMs: 2147483647/);
 });
+
+test('docs/configuration.md and npm start have the settings of mongod that compose has', async (t) => {
+  const compose = await readFile(join(root, 'docker-compose.yml'), 'utf8');
+  const page = await readFile(join(root, 'docs', 'configuration.md'), 'utf8');
+  const settings: string[] = compose.match(/--(?:slowms|setParameter) \S+/g) ?? [];
+  t.true(settings.length >= 2);
+  for (const setting of settings) t.true(page.includes(`\`${setting}\``), setting);
+  const client = new MongoClient(required('MONGODB_URL'));
+  t.teardown(() => client.close());
+  const parameter = { getParameter: 1, transactionLifetimeLimitSeconds: 1 };
+  const { transactionLifetimeLimitSeconds } = await client.db('admin').command(parameter);
+  t.true(
+    settings.includes(
+      `--setParameter transactionLifetimeLimitSeconds=${transactionLifetimeLimitSeconds}`,
+    ),
+  );
+});

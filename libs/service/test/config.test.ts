@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { readConfig, variableOf } from '@silo/runtime/config.ts';
 import test from 'ava';
 import { leaseNumbersOf, serviceConfigSpec } from '../config.ts';
@@ -39,4 +40,14 @@ test('a dangerous lease is reported together with the other faults', (t) => {
   const faults = faultsOf({ LEASE_MS: '1000', LEASE_RENEW_MS: '900', REGION: 'mars', SIGNUP: 'x' });
   t.is(faults.length, 3);
   t.is(faultsOf({ LEASE_DRIFT_SHARE: '0', LEASE_MS: '100000' }).length, 2);
+});
+
+test('docs/configuration.md has a row for each setting, and for nothing else', async (t) => {
+  const page = await readFile(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
+  const [, rows = ''] = /\| variable \|[^\n]*\n([\s\S]*?)\n\n/.exec(page) ?? [];
+  const named = rows.split('\n').flatMap((row) => {
+    const [, cell = ''] = row.split('|');
+    return [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name);
+  });
+  t.deepEqual(named.sort(), Object.keys(serviceConfigSpec.shape).map(variableOf).sort());
 });
