@@ -21,7 +21,6 @@ import { type StreamOptions, streamKeepsMs } from './stream.ts';
 const batchMax = 200;
 /** How often the stream is compared with the log's head without a hint, at least. */
 const idleMs = 5_000;
-const orphansIntervalMs = 1_000;
 /** Between two heads that the requirement is raised to. */
 const headPauseMs = 250;
 const noteIntervalMs = 1_000;
@@ -43,6 +42,8 @@ export type RelayOptions = {
   log: Log;
   /** Of the relay, while this process is the leader. */
   progress: Progress;
+  /** Resolves when events may wait in the outbox, or after a while. */
+  untilOrphaned: (signal: AbortSignal) => Promise<void>;
   clock?: Clock;
   /** Called by the leader with every new head of the log, also while NATS is away. Retried. */
   onHead?: ((head: Position, signal: AbortSignal) => Promise<void>) | undefined;
@@ -59,9 +60,12 @@ export type RelayOptions = {
 export async function runRelay(options: RelayOptions): Promise<void> {
   const { db, owner, signal, log, eventLog } = options;
   await lead({ db, name: 'relay', owner, signal, log }, async (term) => {
-    const orphans = { name: 'orphaned-events', intervalMs: orphansIntervalMs, log };
+    const orphans = { name: 'orphaned-events', intervalMs: 0, signal: term.signal, log };
     await Promise.all([
-      runForever({ ...orphans, signal: term.signal }, () => eventLog.sequenceOrphanedEvents()),
+      runForever(orphans, async (untilSignal) => {
+        await eventLog.sequenceOrphanedEvents();
+        await options.untilOrphaned(untilSignal);
+      }),
       reportHeads(options, term.signal),
       broadcastEvents({ ...options, subjectPrefix: options.stream.subjectPrefix }, term.signal),
       relayDuring(options, term),

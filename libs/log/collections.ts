@@ -10,6 +10,9 @@ export type LogCollections = {
   requests: Collection<RequestDocument>;
 };
 
+/** Where events are that are not sequenced yet. */
+export const waitingEvents = { collection: 'outbox', filter: {} };
+
 /** Names the collections. Only majority-durable documents are read outside of a transaction. */
 export function logCollections(db: Db): LogCollections {
   const options = { readConcern: { level: 'majority' }, writeConcern: { w: 'majority' } } as const;

@@ -32,7 +32,7 @@ type Options = {
   signal: AbortSignal;
   log: Log;
   clock?: Clock;
-  /** For tests. */
+  /** Of the lease; by default a dead leader is replaced within 6 s. */
   timing?: { leaseMs: number; renewMs: number; marginMs: number };
 };
 

@@ -5,7 +5,7 @@ import type { EventBatch, LogReader } from './log-reader.ts';
 import type { Position } from './position.ts';
 
 /** How often the log is read without a hint: a restored backup gives none. */
-const idleMaxMs = 5_000;
+const idleMaxMs = 15_000;
 const batchMaxDefault = 500;
 const restartPauseMs = 100;
 const failurePauseMaxMs = 5_000;
@@ -13,7 +13,7 @@ const failurePauseMaxMs = 5_000;
 type BatchOptions = {
   /** The most events of one batch; 0 yields heads alone. */
   batchMax?: number | undefined;
-  /** How long to wait at the head, at most, before reading again; 5 s unless given. */
+  /** How long to wait at the head, at most, before reading again; 15 s unless given. */
   idleMs?: number | undefined;
   signal: AbortSignal;
 };

@@ -6,7 +6,7 @@ import type { LeftSaga, SagaRecords, SagaStep } from './saga-records.ts';
 const usualIntervalMs = 1_000;
 /** How many sagas a process recovers at once: of those at one step, whose peer may be slow, and in all. */
 const recoveringMax = { ofStep: 16, inAll: 64 };
-/** Sagas of newer releases are counted in one of so many turns. */
+/** Sagas of newer releases are counted in one of so many turns, and in each while there are some. */
 const turnsPerCount = 10;
 
 type Options = {
@@ -17,6 +17,8 @@ type Options = {
   takeUp(saga: LeftSaga): Promise<void>;
   /** For tests: how often it looks. */
   intervalMs?: number | undefined;
+  /** Resolves when something may be left, or after a while; otherwise it looks at intervals. */
+  untilLeft?: ((signal: AbortSignal) => Promise<void>) | undefined;
 };
 
 /** Finds what other processes left behind, and has it run: many at once, within bounds. */
@@ -40,10 +42,12 @@ export class Recovery {
 
   /** Recovers until the signal. What it has begun may still run then. */
   async run(signal: AbortSignal): Promise<void> {
-    const { log, intervalMs = usualIntervalMs } = this.#options;
+    const { log, untilLeft, intervalMs = untilLeft ? 0 : usualIntervalMs } = this.#options;
     await runForever({ name: 'saga-recovery', intervalMs, signal, log }, async () => {
-      if (this.#turns++ % turnsPerCount === 0) await this.#countUnknown(signal);
+      if (this.#turns++ % turnsPerCount === 0 || this.#unknown > 0)
+        await this.#countUnknown(signal);
       await this.#begin(signal);
+      await untilLeft?.(signal);
     });
   }
 

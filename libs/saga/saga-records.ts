@@ -26,6 +26,9 @@ export type LeftSaga = SagaStep & Pick<Saga, '_id'>;
 const lease = leaseOn('ownerUntil');
 const isLeft: Filter<StoredSaga> = { open: true, ...lease.isFree };
 
+/** Where sagas are that no process runs. */
+export const leftSagas = { collection: 'sagas', filter: isLeft };
+
 /**
  * Makes the indexes that sagas need: one open saga for each lock, what is left to resume, and the
  * end of what is finished.

@@ -72,6 +72,8 @@ type Options = {
   definitions: readonly SagaDefinition<never, never>[];
   /** Ends after the last call: runs outlive the call that started them, not the process. */
   signal: AbortSignal;
+  /** Resolves when a saga may be left at `leftSagas`, or after a while; default: after a second. */
+  untilLeft?: (signal: AbortSignal) => Promise<void>;
   /** For tests. */
   timing?: { leaseMs: number; renewMs: number; recoverMs?: number };
 };
@@ -106,6 +108,7 @@ class Runner implements Sagas {
       definitions: this.#definitions,
       takeUp: (saga) => this.#takeUp(saga),
       intervalMs: options.timing?.recoverMs,
+      untilLeft: options.untilLeft,
     });
   }
 

@@ -8,13 +8,14 @@ import type { GuardLinks } from '@silo/guard/links.ts';
 import { createRegistryClient } from '@silo/guard/registry-client.ts';
 import { remoteFactReader } from '@silo/guard/remote-fact-reader.ts';
 import { isSource } from '@silo/guard/wire.ts';
+import { waitingEvents } from '@silo/log/collections.ts';
 import { createEventLog } from '@silo/log/event-log.ts';
 import { getHead, readEvents } from '@silo/log/event-log-service.ts';
 import type { Position } from '@silo/log/position.ts';
 import { remoteReader } from '@silo/log/remote-reader.ts';
 import { setUpEventLog } from '@silo/log/set-up.ts';
 import { connectMongo, type MongoConnection, MongoUrlError } from '@silo/mongo/connect.ts';
-import { answersWithin } from '@silo/mongo/ping.ts';
+import { Pulse } from '@silo/mongo/pulse.ts';
 import { EventLogServiceService } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
 import { openPorts, type Ports } from '@silo/rpc/service.ts';
@@ -26,7 +27,7 @@ import { Progress } from '@silo/runtime/progress.ts';
 import { retry } from '@silo/runtime/retry.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import { measureSagas } from '@silo/saga/saga-metrics.ts';
-import { createSagaIndexes } from '@silo/saga/saga-records.ts';
+import { createSagaIndexes, leftSagas } from '@silo/saga/saga-records.ts';
 import { createSagas } from '@silo/saga/sagas.ts';
 import type { Db } from 'mongodb';
 import { portLimitsOf, type ServiceConfig, type ServiceName } from './config.ts';
@@ -44,8 +45,10 @@ export type RunningService = AsyncDisposable & {
 };
 
 // Together below the 3 s in which health follows MongoDB.
-const healthIntervalMs = 1_000;
-const pingTimeoutMs = 1_500;
+const lookIntervalMs = 1_000;
+const lookTimeoutMs = 1_500;
+/** Recovery works this often where no look of the pulse has found something. */
+const unpromptedMs = 10_000;
 /** Where the whole deployment stops at once, guards give their leases back within that. */
 const lingerMs = 1_000;
 
@@ -110,6 +113,7 @@ export async function startService(
   );
   const access = alterAccess(guard);
   const metrics = createMetrics({ service: name, region });
+  const pulse = new Pulse(db);
   // They end before what they use, and after the calls that need them: not with the process's signal.
   const loops: Promise<void>[] = [];
   opened.defer(async () => {
@@ -139,6 +143,7 @@ export async function startService(
         log,
         definitions,
         signal: life.signal,
+        untilLeft: (until) => pulse.wait(leftSagas, unpromptedMs, until),
       });
       measureSagas(metrics, sagas);
       loops.push(sagas.resume(life.signal));
@@ -199,11 +204,12 @@ export async function startService(
       runRelay({
         ...{ eventLog, db, nats, stream, signingKey, owner, onHead, log },
         ...{ progress: ofRelay, signal: life.signal },
+        untilOrphaned: (until) => pulse.wait(waitingEvents, unpromptedMs, until),
       }),
     );
   }
   for (const loop of parts.loops ?? []) loops.push(loop(life.signal));
-  loops.push(followMongo(db, [ports, ...(other ? [other] : [])], { log, signal: life.signal }));
+  loops.push(followMongo(pulse, [ports, ...(other ? [other] : [])], { log, signal: life.signal }));
   loops.push(
     followProgress(ports, consumers, { log, signal: life.signal }, () => {
       if (guard.status().hasReadLease) ofGuard.made();
@@ -261,9 +267,7 @@ async function connectPatiently(
 }
 
 async function setUp(definition: ServiceDefinition, db: Db): Promise<void> {
-  await setUpEventLog(db);
-  await createSagaIndexes(db);
-  await definition.setUp(db);
+  await Promise.all([setUpEventLog(db), createSagaIndexes(db), definition.setUp(db)]);
 }
 
 function remoteLogs({ org, project, token }: Peers): GuardLinks['logs'] {
@@ -285,12 +289,12 @@ function addressesOf(config: ServiceConfig): Record<ServiceName, string> {
 
 /** Health follows MongoDB: without it nothing can be decided. */
 async function followMongo(
-  db: Db,
+  pulse: Pulse,
   ports: readonly Pick<Ports, 'setServing'>[],
   { log, signal }: RuntimeContext,
 ): Promise<void> {
-  await runForever({ name: 'health', intervalMs: healthIntervalMs, signal, log }, async () => {
-    const answers = await answersWithin(db, pingTimeoutMs);
+  await runForever({ name: 'health', intervalMs: lookIntervalMs, signal, log }, async () => {
+    const answers = await pulse.answersWithin(lookTimeoutMs);
     for (const port of ports) port.setServing(answers);
   });
 }

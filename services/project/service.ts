@@ -59,6 +59,12 @@ import { setUpStore } from './store/set-up.ts';
 import { createSlotStore } from './store/slots.ts';
 import { createUsageStore, type UsageStore } from './store/usage.ts';
 
+/** It has a turn every ten minutes: its lease need not be renewed often. */
+const retentionLeader = {
+  name: 'retention',
+  timing: { leaseMs: 60_000, renewMs: 20_000, marginMs: 15_000 },
+};
+
 /** Projects, their organizations, and how many each organization may have. */
 export const projectService: ServiceDefinition = {
   name: 'project',
@@ -98,7 +104,7 @@ export const projectService: ServiceDefinition = {
         (signal) => buildPropertyIndexes(building, signal),
         (signal) => foldUsage({ ...kit, usage }, signal),
         (signal) =>
-          lead({ ...kit, name: 'retention', owner: ulid().toLowerCase(), signal }, (leadership) =>
+          lead({ ...kit, ...retentionLeader, owner: ulid().toLowerCase(), signal }, (leadership) =>
             endRetention({ ...kit, retention: createRetentionStore(kit.db) }, leadership.signal),
           ),
         (signal) => removeDeletedEvents(removing, signal),

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type NatsServer, startNatsServer } from '@silo/embedded/nats-server.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { Progress } from '@silo/runtime/progress.ts';
 import type { ExecutionContext } from 'ava';
@@ -67,6 +68,7 @@ export async function testRelay(
   const optionsFor = (owner: string, signal: AbortSignal, log: EventLog): RelayOptions => ({
     ...base,
     ...{ owner, signal, eventLog: log, db: connection.db, nats: link(url), progress },
+    untilOrphaned: (until) => systemSleep(1_000, until),
   });
   const running = (run: (signal: AbortSignal) => Promise<void>) => {
     const stopping = new AbortController();

@@ -23,7 +23,6 @@ import {
 const batchMax = 500;
 /** Between two batches: more events share a transaction. Reading the activity log catches up. */
 const batchPauseMs = 1_000;
-const idleMs = 5_000;
 const stepDeadlineMs = 10_000;
 
 /** Keeps the activity log up with the event logs. */
@@ -121,7 +120,7 @@ class LogFollower {
         return undefined;
       },
       {
-        ...{ name: `activity-${service}`, batchMax, idleMs, signal, log: this.#log },
+        ...{ name: `activity-${service}`, batchMax, signal, log: this.#log },
         onProgress: (outcome) => this.#progress[outcome](service),
       },
     );

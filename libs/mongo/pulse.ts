@@ -1,0 +1,73 @@
+import { race } from '@silo/runtime/deadline.ts';
+import type { Db, Document } from 'mongodb';
+import { collectionOptions } from './read.ts';
+
+/** Where something may wait for a process: documents of a collection that match. */
+export type Place = { collection: string; filter: Document };
+
+type Look = { place: Place; onFound: () => void };
+
+/**
+ * Looks into several places in one statement: whether MongoDB answers, and where something waits. An
+ * idle process needs no other statement to notice what others left behind.
+ */
+export class Pulse {
+  readonly #db: Db;
+  readonly #looks = new Set<Look>();
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  /**
+   * Looks once. False if MongoDB does not answer within that time. By a timer: `timeoutMS` has no
+   * effect in the driver 7.9.0, and a server that stands still ends nothing by `maxTimeMS`.
+   */
+  async answersWithin(withinMs: number): Promise<boolean> {
+    try {
+      await race(this.#look(withinMs), AbortSignal.timeout(withinMs));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Resolves when a look finds something there, or after `maxMs`, or with the signal. */
+  async wait(place: Place, maxMs: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = { place, onFound: resolve };
+    const timer = setTimeout(resolve, maxMs);
+    const onAbort = () => resolve();
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#looks.add(look);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+      this.#looks.delete(look);
+    }
+  }
+
+  async #look(maxTimeMS: number): Promise<void> {
+    const looks = [...this.#looks];
+    const [first, ...others] = looks.map(({ place }, index) => ({
+      coll: place.collection,
+      pipeline: [
+        { $match: place.filter },
+        { $limit: 1 },
+        { $project: { _id: { $literal: index } } },
+      ],
+    }));
+    if (first === undefined) {
+      await this.#db.command({ ping: 1 });
+      return;
+    }
+    const stages = [...first.pipeline, ...others.map((other) => ({ $unionWith: other }))];
+    const found = this.#db
+      .collection(first.coll, collectionOptions)
+      .aggregate<{ _id: number }>(stages, { maxTimeMS });
+    for (const { _id } of await found.toArray()) looks[_id]?.onFound();
+  }
+}
