@@ -25,10 +25,10 @@ type Answer = { status: number; headers: IncomingHttpHeaders; body: Buffer };
 
 /** An HTTP server in front of the edge that answers, refuses or breaks requests as a test says. */
 export class EdgeFront implements AsyncDisposable {
-  /** Of each request with events, in order: the status, or 0 where the SDK got no answer. */
+  /** Of each request with events that has ended: the status, or 0 where the SDK got no answer. */
   readonly statuses: number[] = [];
-  /** Their `User-Agent`, each once. */
-  readonly agents = new Set<string>();
+  /** Number of requests with events that have arrived. */
+  received = 0;
   readonly #server: Server;
   readonly #edge: URL;
   readonly #fateOf: (index: number) => Fate;
@@ -65,14 +65,17 @@ export class EdgeFront implements AsyncDisposable {
   async #handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const isEvents = /^\/(batch|e|capture|i)\b/.test(incoming.url ?? '');
     if (!isEvents) return write(response, await this.#forward(incoming));
-    const index = this.statuses.push(0) - 1;
-    this.agents.add(incoming.headers['user-agent'] ?? '');
-    const fate = this.#fateOf(index);
-    if (fate === 'cut') return void response.destroy();
-    const answer = fate === 'refused' ? await refuse(incoming) : await this.#forward(incoming);
-    if (fate === 'unanswered') return void response.destroy();
-    this.statuses[index] = answer.status;
-    write(response, answer);
+    const fate = this.#fateOf(this.received++);
+    let status = 0;
+    try {
+      if (fate === 'cut') return void response.destroy();
+      const answer = fate === 'refused' ? await refuse(incoming) : await this.#forward(incoming);
+      if (fate === 'unanswered') return void response.destroy();
+      write(response, answer);
+      status = answer.status;
+    } finally {
+      this.statuses.push(status);
+    }
   }
 
   async #forward(incoming: IncomingMessage): Promise<Answer> {

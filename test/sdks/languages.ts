@@ -16,6 +16,8 @@ type Rules = {
   requestsAt503: number | undefined;
   /** Whether it reports what it gives up. */
   reportsLosses: boolean;
+  /** Whether it sends a batch again whose connection broke. */
+  sendsAgainAfterBreak: boolean;
   /** Whether its shutdown sends what was captured just before. */
   shutdownSendsAll: boolean;
 };
@@ -55,7 +57,13 @@ export const languages: readonly Language[] = [
       ],
     ],
     program: async (folder) => [join(folder, 'venv/bin/python'), join(folder, 'send.py')],
-    rules: { requestsAt401: 1, requestsAt503: 4, reportsLosses: true, shutdownSendsAll: true },
+    rules: {
+      requestsAt401: 1,
+      requestsAt503: 4,
+      reportsLosses: true,
+      sendsAgainAfterBreak: true,
+      shutdownSendsAll: true,
+    },
     identified: '$set',
   },
   {
@@ -65,7 +73,13 @@ export const languages: readonly Language[] = [
     needs: 'Go 1.24 or newer',
     install: [['go', 'build', '-o', 'send', '.']],
     program: async (folder) => [join(folder, 'send')],
-    rules: { requestsAt401: 10, requestsAt503: 10, reportsLosses: true, shutdownSendsAll: true },
+    rules: {
+      requestsAt401: 10,
+      requestsAt503: 10,
+      reportsLosses: true,
+      sendsAgainAfterBreak: true,
+      shutdownSendsAll: true,
+    },
     identified: '$identify',
   },
   {
@@ -75,7 +89,13 @@ export const languages: readonly Language[] = [
     needs: 'Rust with cargo',
     install: [['cargo', 'build', '--quiet']],
     program: async (folder) => [join(folder, 'target/debug/send')],
-    rules: { requestsAt401: 1, requestsAt503: 3, reportsLosses: true, shutdownSendsAll: true },
+    rules: {
+      requestsAt401: 1,
+      requestsAt503: 3,
+      reportsLosses: true,
+      sendsAgainAfterBreak: true,
+      shutdownSendsAll: true,
+    },
     identified: '$identify',
   },
   {
@@ -100,6 +120,7 @@ export const languages: readonly Language[] = [
       requestsAt401: 1,
       requestsAt503: undefined,
       reportsLosses: false,
+      sendsAgainAfterBreak: false,
       shutdownSendsAll: false,
     },
     identified: '$identify',
