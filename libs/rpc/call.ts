@@ -2,6 +2,7 @@ import type { AccessFacts, TokenPermitAnswer } from '@silo/access/access.ts';
 import type { Mutation, Outcome, RequestRecord, Unpropagated } from '@silo/mongo/mutation.ts';
 import type { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import type { Logger } from 'pino';
+import type { Encoded } from './encoded.ts';
 
 /** The caller, as identified by the method's option. */
 export type Caller =
@@ -42,7 +43,7 @@ export type Handler<Request, Response, Dependencies = undefined> = (
   request: Request,
   call: Call,
   dependencies: Dependencies,
-) => Promise<Unpropagated<Response> | Outcome<Response>>;
+) => Promise<Unpropagated<Response> | Outcome<Response> | Encoded>;
 
 /** The caller of a method that only API keys may call. */
 export function keyCaller(call: Call): KeyCaller {

@@ -1,12 +1,13 @@
 import { Outcome } from '@silo/mongo/mutation.ts';
 import type { Call, Handler } from './call.ts';
+import { Encoded } from './encoded.ts';
 
 /** Implements one server-streaming method. Ends by returning; fails by throwing. */
 export type StreamHandler<Request, Response, Dependencies = undefined> = (
   request: Request,
   call: Call,
   dependencies: Dependencies,
-) => AsyncIterable<Response>;
+) => AsyncIterable<Response | Encoded>;
 
 /**
  * The part of a generated `XxxService` object that is used here. Written as methods, so that an
@@ -84,17 +85,19 @@ function mountMethod(
     decode: method.requestDeserialize,
     encodeRequest: method.requestSerialize,
   };
+  const encode = (response: unknown) =>
+    response instanceof Encoded ? response.bytes : method.responseSerialize(response);
   if (method.responseStream) {
     const encodeAll = async function* (request: unknown, call: Call) {
       const responses = handler(request, call, dependencies);
-      for await (const response of responses) yield method.responseSerialize(response);
+      for await (const response of responses) yield encode(response);
     };
     return { ...common, streams: true, handle: encodeAll };
   }
   const handle = async (request: unknown, call: Call) => {
     const given: unknown = await handler(request, call, dependencies);
     const outcome = given instanceof Outcome ? given : undefined;
-    return { answer: method.responseSerialize(outcome?.response ?? given), outcome };
+    return { answer: encode(outcome?.response ?? given), outcome };
   };
   return { ...common, streams: false, handle };
 }

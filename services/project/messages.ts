@@ -1,5 +1,5 @@
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import { type Event, EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
 import type { EventDeletion } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import {
   type Move,
@@ -13,7 +13,6 @@ import type { PropertyIndex } from './rules/property-indexes.ts';
 import { bytesOf } from './store/captured-events.ts';
 import type { MoveDocument, ProjectDocument } from './store/documents.ts';
 import type { EventDeletionDocument } from './store/event-deletions.ts';
-import type { StoredEvent } from './store/event-queries.ts';
 
 const indexStates: Record<PropertyIndex['state'], PropertyIndexState> = {
   building: PropertyIndexState.PROPERTY_INDEX_STATE_BUILDING,
@@ -39,11 +38,6 @@ export function projectMessage(document: ProjectDocument): Project {
     purgeTime: document.purgeTime,
     etag: etagOf(document.revision),
   };
-}
-
-/** A captured event as the API shows it. */
-export function eventMessage({ time: _, generation: _generation, ...event }: StoredEvent): Event {
-  return event;
 }
 
 /** A deletion of events as the API shows it. */

@@ -2,17 +2,15 @@ import type { Access } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { encodePageToken } from '@silo/mongo/page-token.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
-import type {
-  ExportEventsRequest,
-  ExportEventsResponse,
-} from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import type { ExportEventsRequest } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
 import { demand } from '@silo/rpc/check-access.ts';
+import type { Encoded } from '@silo/rpc/encoded.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import { limit } from '@silo/runtime/limit.ts';
-import { eventMessage } from '../messages.ts';
 import { checkFilter } from '../rules/events/filter.ts';
-import type { EventQueries } from '../store/event-queries.ts';
+import { type EventQueries, placeOf } from '../store/event-queries.ts';
+import { encodedEvents } from './shared/encoded-events.ts';
 import { eventPosition, positionTexts } from './shared/event-position.ts';
 import { filterText } from './shared/filter-text.ts';
 import { generationOf, type ReadDeletions } from './shared/open-deletions.ts';
@@ -41,7 +39,7 @@ export async function* exportEvents(
   { filter, pageToken }: ExportEventsRequest,
   call: Call,
   { queries, deletions, access, exporting, clock }: Uses,
-): AsyncGenerator<ExportEventsResponse> {
+): AsyncGenerator<Encoded> {
   const { id: projectId, fact } = targetProject(call);
   const checked = checkFilter(filter);
   const query = ['ExportEvents', projectId, keyCaller(call).key.accountId, filterText(filter)];
@@ -64,12 +62,9 @@ export async function* exportEvents(
       continue;
     }
     const last = events.at(-1);
-    after = next ?? (last && { time: last.time, uuid: last.uuid }) ?? after;
+    after = next ?? (last && placeOf(last)) ?? after;
     isOver = next === undefined;
-    yield {
-      events: events.map(eventMessage),
-      nextPageToken: after ? encodePageToken(query, positionTexts(after)) : '',
-    };
+    yield encodedEvents(events, after ? encodePageToken(query, positionTexts(after)) : '');
   }
 }
 

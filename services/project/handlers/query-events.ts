@@ -1,14 +1,12 @@
 import { encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
-import type {
-  QueryEventsRequest,
-  QueryEventsResponse,
-} from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import type { QueryEventsRequest } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
+import type { Encoded } from '@silo/rpc/encoded.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
-import { eventMessage } from '../messages.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import type { EventQueries } from '../store/event-queries.ts';
 import type { PropertyIndexStore } from '../store/property-indexes.ts';
+import { encodedEvents } from './shared/encoded-events.ts';
 import { eventPosition, positionTexts } from './shared/event-position.ts';
 import { filterText } from './shared/filter-text.ts';
 import { openDeletions, type ReadDeletions } from './shared/open-deletions.ts';
@@ -27,7 +25,7 @@ export async function queryEvents(
   { filter, pageSize, pageToken }: QueryEventsRequest,
   call: Call,
   { queries, deletions, indexes, clock }: Uses,
-): Promise<QueryEventsResponse> {
+): Promise<Encoded> {
   const projectId = targetProject(call).id;
   const checked = withinRetention(checkFilter(filter), call, clock);
   const named = checked.conditions.map(({ name }) => name);
@@ -38,8 +36,5 @@ export async function queryEvents(
   const { events: found, next } = await withIndexes(call, named, indexes, (places) =>
     queries.query(projectId, { ...checked, places }, wanted, call.signal),
   );
-  return {
-    events: found.map(eventMessage),
-    nextPageToken: next ? encodePageToken(query, positionTexts(next)) : '',
-  };
+  return encodedEvents(found, next ? encodePageToken(query, positionTexts(next)) : '');
 }

@@ -24,8 +24,8 @@ import {
   openCursors,
   type PageWanted,
   scan,
-  storedEvent,
 } from './event-queries.ts';
+import type { StoredEvent } from './stored-event.ts';
 
 /** How many events one page of counts looks at where MongoDB counts, without their properties. */
 const countedMax = 50_000;
@@ -89,8 +89,7 @@ export function createEventCounts(db: Db) {
     signal: AbortSignal,
   ): Promise<CountsPage> => {
     const tally = new Tally(grouping, size);
-    const take = (document: CapturedEventDocument) => {
-      const event = storedEvent(document);
+    const take = (event: StoredEvent) => {
       if (!matches(filter, event) || isCovered(deletions, event)) return true;
       if (grouping.by === 'hour' || grouping.by === 'day') return tally.addAt(event.time, 1);
       tally.addValue(groupValueOf(event, grouping), 1);

@@ -25,9 +25,9 @@ import {
   positionOf,
   type StoredPosition,
   scan,
-  storedEvent,
   storedPosition,
 } from './event-queries.ts';
+import { StoredEvent } from './stored-event.ts';
 
 const deletionsName = 'event_deletions';
 /** A larger removal delays the captures of others. */
@@ -177,9 +177,9 @@ export function createEventDeletionStore(db: Db) {
       const { generation, filter } = deletionOf(deletion);
       const ids: CapturedEventDocument['_id'][] = [];
       const isToRemove = coveredBy(deletion);
-      const take = (document: CapturedEventDocument) => {
+      const take = (event: StoredEvent) => {
         if (ids.length === removedAtOnce) return false;
-        if (isToRemove(document)) ids.push(idOf(document));
+        if (isToRemove(event)) ids.push(keyOf(projectId, event.uuidBytes));
         return true;
       };
       const cursors = openCursors(events, eventQueries(projectId, filter, after));
@@ -217,9 +217,12 @@ export function createEventDeletionStore(db: Db) {
       const decided = transact(db.client, { signal }, async (session) => {
         const open = await deletions.find({ projectId, isOpen: true }, { session }).toArray();
         const _id = { $in: captured.map(({ uuid }) => keyOf(projectId, uuidBytes(uuid))) };
-        const found = open.length === 0 ? [] : await events.find({ _id }, { session }).toArray();
+        if (open.length === 0) return;
+        const there = await events.find<Uint8Array>({ _id }, { session, raw: true }).toArray();
+        const found = there.map((document) => new StoredEvent(document));
         for (const deletion of open) {
-          const ids = found.filter(coveredBy(deletion)).map(idOf);
+          const covered = found.filter(coveredBy(deletion));
+          const ids = covered.map(({ uuidBytes }) => keyOf(projectId, uuidBytes));
           if (ids.length === 0) continue;
           const { deletedCount } = await events.deleteMany(earlier(ids, generation), { session });
           const $inc = { removedCount: deletedCount };
@@ -240,9 +243,9 @@ function deletionOf({ generation, filter }: EventDeletionDocument): Deletion {
   return { generation, filter: checkFilter(EventFilter.decode(bytesOf(filter))) };
 }
 
-function coveredBy(deletion: EventDeletionDocument): (document: CapturedEventDocument) => boolean {
+function coveredBy(deletion: EventDeletionDocument): (event: StoredEvent) => boolean {
   const deletions = [deletionOf(deletion)];
-  return (document) => isCovered(deletions, storedEvent(document));
+  return (event) => isCovered(deletions, event);
 }
 
 /** By generation, too: an event that was freed may have been captured anew. */
@@ -251,11 +254,6 @@ function earlier(
   generation: number,
 ): Filter<CapturedEventDocument> {
   return { _id: { $in: ids }, generation: { $not: { $gte: generation } } };
-}
-
-/** The key as it is written: one that was read has lost its type. */
-function idOf({ _id }: CapturedEventDocument): CapturedEventDocument['_id'] {
-  return keyOf(_id.project, bytesOf(_id.uuid));
 }
 
 async function settled<T>(transaction: Promise<T>): Promise<T> {

@@ -1,10 +1,17 @@
 import { pageBytesMax } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { Budget } from '@silo/runtime/budget.ts';
-import { Binary, BSON, type Collection, type Db, type Filter, type FindCursor } from 'mongodb';
+import {
+  Binary,
+  type Collection,
+  type Db,
+  type Filter,
+  type FindCursor,
+  type FindOptions,
+} from 'mongodb';
 import { type Deletion, isCovered } from '../rules/events/deletions.ts';
-import { type CheckedFilter, equalities, matches } from '../rules/events/filter.ts';
-import { indexable } from '../rules/events/indexed-properties.ts';
+import { type CheckedFilter, equalities, isEverything, matches } from '../rules/events/filter.ts';
+import { indexable, isExactlyIndexed } from '../rules/events/indexed-properties.ts';
 import { uuidText } from '../rules/events/uuid.ts';
 import {
   byDistinctId,
@@ -16,6 +23,7 @@ import {
   indexedValue,
   uuidBytes,
 } from './captured-events.ts';
+import { StoredEvent } from './stored-event.ts';
 
 /**
  * How many events one page looks at, whatever their number in the project, and how many bytes.
@@ -23,18 +31,6 @@ import {
  */
 export const scanBounds = { countMax: 5_000, bytesMax: 16 * 1024 * 1024 };
 const readAtOnce = 500;
-
-/** A stored event as it is answered. */
-export type StoredEvent = {
-  uuid: string;
-  name: string;
-  distinctId: string;
-  time: Date;
-  timestamp: string;
-  receiveTime: Date;
-  properties: string;
-  generation: number;
-};
 
 /** One query of events, which names its index, in the order of a page. */
 export type EventQuery = {
@@ -79,17 +75,20 @@ export function createEventQueries(db: Db) {
       { deletions, after, size, order = 'newest' }: PageWanted & { order?: Order },
       signal: AbortSignal,
     ): Promise<EventPage> {
+      const rest = unindexed(filter);
+      const comparesNone = isEverything(rest) && deletions.length === 0;
       const page = new Budget({ countMax: size, bytesMax: pageBytesMax });
       const found: StoredEvent[] = [];
-      const take = (document: CapturedEventDocument, sizeBytes: number) => {
+      const take = (event: StoredEvent) => {
         if (found.length === size) return false;
-        const event = storedEvent(document);
-        if (!matches(filter, event) || isCovered(deletions, event)) return true;
-        if (!page.take(sizeBytes)) return false;
+        if (!matches(rest, event) || isCovered(deletions, event)) return true;
+        if (!page.take(event.sizeBytes)) return false;
         found.push(event);
         return true;
       };
-      const cursors = openCursors(events, eventQueries(projectId, filter, after, order), size + 1);
+      // One more than the page has shows whether another follows.
+      const wanted = { batchSize: size + 1, ...(comparesNone && { limit: size + 1 }) };
+      const cursors = openCursors(events, eventQueries(projectId, filter, after, order), wanted);
       const next = await reading(scan(cursors, take), signal);
       return { events: found, next };
     },
@@ -100,15 +99,14 @@ export function createEventQueries(db: Db) {
 export function openCursors(
   events: Collection<CapturedEventDocument>,
   queries: readonly EventQuery[],
-  wanted: number = readAtOnce,
-): FindCursor<CapturedEventDocument>[] {
+  options: Pick<FindOptions, 'session' | 'batchSize' | 'limit'> = {},
+): FindCursor<Uint8Array>[] {
+  const { batchSize = readAtOnce, limit = scanBounds.countMax + 1, session } = options;
   return queries.map(({ query, hint, sort }) =>
-    events.find(query, {
-      ...bounded,
-      hint,
-      sort,
-      limit: scanBounds.countMax + 1,
-      batchSize: Math.min(wanted, readAtOnce),
+    events.find<Uint8Array>(query, {
+      ...{ ...bounded, session, hint, sort, limit },
+      batchSize: Math.min(batchSize, readAtOnce),
+      raw: true,
     }),
   );
 }
@@ -121,18 +119,6 @@ export function storedPosition({ time, uuid }: EventPosition): StoredPosition {
 /** A place that was stored. */
 export function positionOf({ time, uuid }: StoredPosition): EventPosition {
   return { time, uuid: uuidText(bytesOf(uuid)) };
-}
-
-/** A stored event as it is answered, and compared. */
-export function storedEvent(document: CapturedEventDocument): StoredEvent {
-  const { _id, time, name, distinctId, receiveTime, timestamp, properties } = document;
-  return {
-    uuid: uuidText(bytesOf(_id.uuid)),
-    ...{ name, distinctId, time, receiveTime },
-    timestamp: timestamp ?? time.toISOString(),
-    generation: document.generation ?? 0,
-    properties: Buffer.from(bytesOf(properties)).toString('utf8'),
-  };
 }
 
 /**
@@ -172,41 +158,73 @@ export function eventQueries(
   ];
 }
 
-/** The index that probably leads to the fewest events: the filter alone decides. */
-function indexFor({ distinctId, names, conditions, places }: CheckedFilter): {
-  hint: string;
-  equal: Filter<CapturedEventDocument>;
-} {
-  if (distinctId !== undefined) {
-    return { hint: byDistinctId, equal: { distinctId: { $eq: distinctId } } };
-  }
-  for (const { name, operator, operands } of conditions) {
-    const place = places.get(name);
-    if (place === undefined || !equalities.has(operator)) continue;
-    const values = operands.map(({ value }) => indexedValue(indexable(value)));
-    return { hint: `by_x${place}`, equal: { [`x${place}`]: { $in: values } } };
-  }
-  if (names.length > 0) return { hint: byName, equal: { name: { $in: names } } };
-  return { hint: byTime, equal: {} };
+/** What a query by the filter's index does not decide: it is compared in the process. */
+function unindexed(filter: CheckedFilter): CheckedFilter {
+  return { ...filter, ...indexFor(filter).decided, startTime: undefined, endTime: undefined };
 }
 
 /**
- * Hands the documents of such queries over, one after the other, until one is not taken, the bounds
- * of the scan are reached, or nothing is left. Answers the place of the last one taken; undefined:
+ * The index that probably leads to the fewest events, what is sought there, and the filter's part
+ * that is decided thereby. The filter alone decides.
+ */
+function indexFor({ distinctId, names, conditions, places }: CheckedFilter): {
+  hint: string;
+  equal: Filter<CapturedEventDocument>;
+  decided: Partial<CheckedFilter>;
+} {
+  if (distinctId !== undefined) {
+    const equal = { distinctId: { $eq: distinctId } };
+    return { hint: byDistinctId, equal, decided: { distinctId: undefined } };
+  }
+  for (const condition of conditions) {
+    const { name, operator, operands } = condition;
+    const place = places.get(name);
+    if (place === undefined || !equalities.has(operator)) continue;
+    const values = operands.map(({ value }) => indexedValue(indexable(value)));
+    const equal = { [`x${place}`]: { $in: values } };
+    const isDecided = operands.every(({ value }) => isExactlyIndexed(value));
+    const others = conditions.filter((each) => each !== condition || !isDecided);
+    return { hint: `by_x${place}`, equal, decided: { conditions: others } };
+  }
+  if (names.length > 0) {
+    return { hint: byName, equal: { name: { $in: names } }, decided: { names: [] } };
+  }
+  return { hint: byTime, equal: {}, decided: {} };
+}
+
+/**
+ * Hands the events of such queries over, one after the other, until one is not taken, the bounds of
+ * the scan are reached, or nothing is left. Answers the place of the last one taken; undefined:
  * nothing is left.
  */
 export async function scan(
-  cursors: readonly AsyncIterable<CapturedEventDocument>[],
-  take: (document: CapturedEventDocument, sizeBytes: number) => boolean,
+  cursors: readonly FindCursor<Uint8Array>[],
+  take: (event: StoredEvent) => boolean,
 ): Promise<EventPosition | undefined> {
   const budget = new Budget(scanBounds);
-  let last: EventPosition | undefined;
+  let last: StoredEvent | undefined;
   for (const cursor of cursors) {
-    for await (const document of cursor) {
-      const sizeBytes = BSON.calculateObjectSize(document);
-      if (!budget.take(sizeBytes) || !take(document, sizeBytes)) return last;
-      last = positionOf({ time: document.time, uuid: document._id.uuid });
+    for await (const documents of batchesOf(cursor)) {
+      for (const document of documents) {
+        const event = new StoredEvent(document);
+        if (!budget.take(event.sizeBytes) || !take(event)) return last && placeOf(last);
+        last = event;
+      }
     }
   }
   return undefined;
+}
+
+/** The place of an event in the order of its project. */
+export function placeOf({ time, uuid }: EventPosition): EventPosition {
+  return { time, uuid };
+}
+
+/** The documents of a cursor as they arrive: to await each takes longer than to read it. */
+async function* batchesOf<T>(cursor: FindCursor<T>): AsyncGenerator<T[]> {
+  try {
+    while (await cursor.hasNext()) yield cursor.readBufferedDocuments();
+  } finally {
+    await cursor.close();
+  }
 }

@@ -13,18 +13,20 @@ import {
   collectionName,
   idOf,
   indexedValue,
+  keyOf,
   placeIndex,
 } from './captured-events.ts';
 import type { ProjectDocument } from './documents.ts';
 import {
   type EventPosition,
   eventQueries,
+  openCursors,
   positionOf,
   type StoredPosition,
   scan,
-  storedEvent,
   storedPosition,
 } from './event-queries.ts';
+import type { StoredEvent } from './stored-event.ts';
 
 /** Longer than a step takes: a lease is renewed with every step. */
 const leaseMs = 30_000;
@@ -77,20 +79,18 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
   ): Promise<EventPosition | undefined> => {
     const budget = new Budget(stepBounds);
     const writes: AnyBulkWriteOperation<CapturedEventDocument>[] = [];
-    const take = (document: CapturedEventDocument, sizeBytes: number) => {
-      if (!budget.take(sizeBytes)) return false;
-      const object = parseObject(storedEvent(document).properties);
+    const take = (event: StoredEvent) => {
+      if (!budget.take(event.sizeBytes)) return false;
+      const object = parseObject(event.properties);
       const value = object && ownProperty(object, name);
       if (isScalar(value)) {
         const update = { $set: { [`x${place}`]: indexedValue(indexable(value)) } };
-        writes.push({ updateOne: { filter: { _id: idOf(document._id) }, update } });
+        writes.push({ updateOne: { filter: { _id: keyOf(projectId, event.uuidBytes) }, update } });
       }
       return true;
     };
-    const batchSize = stepBounds.countMax + 1;
-    const cursors = eventQueries(projectId, everything, after).map(({ query, hint, sort }) =>
-      events.find(query, { session, hint, sort, batchSize }),
-    );
+    const queries = eventQueries(projectId, everything, after);
+    const cursors = openCursors(events, queries, { session, batchSize: stepBounds.countMax + 1 });
     const last = await scan(cursors, take);
     if (writes.length > 0) await events.bulkWrite(writes, { session, ordered: false });
     return last;

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
-import type { Document } from 'mongodb';
+import { type Document, MongoClient } from 'mongodb';
+import { required } from '../../../test/harness/environment.ts';
 import { type CheckedFilter, checkFilter } from '../rules/events/filter.ts';
 import { placesWith } from '../rules/events/indexed-properties.ts';
-import { eventQueries, scanBounds } from '../store/event-queries.ts';
+import { createEventQueries, eventQueries, scanBounds } from '../store/event-queries.ts';
 import { captured, condition, insert, receiveTime, stagesOf } from './event-support.ts';
 import { testWorld } from './support.ts';
 
@@ -70,7 +71,7 @@ test('an indexed property is found by its value and type, a long text by all of 
   const { captured: store, eventQueries: reader } = await testWorld(t);
   const [projectId, signal] = [newId('prj'), AbortSignal.timeout(30_000)];
   const long = 'x'.repeat(300);
-  const values = ['a', 1, true, null, { a: 1 }, `${long}1`, `${long}2`, '😀'.repeat(200)];
+  const values = ['a', 1, true, null, { a: 1 }, `${long}1`, `${long}2`, '😀'.repeat(200), '\ufffd'];
   const batch = values.map(($host, index) => captured({ $host }, -index));
   await insert(store, projectId, [...batch, captured({})]);
   for (const [index, value] of values.entries()) {
@@ -88,6 +89,40 @@ test('an indexed property is found by its value and type, a long text by all of 
       String(value),
     );
   }
+  const lone = condition('$host', equal, '"\\ud800"');
+  const page = { deletions: [], after: undefined, size: 10 };
+  t.deepEqual((await reader.query(projectId, lone, page, signal)).events, []);
+});
+
+test('a page that the index decides is one command', async (t) => {
+  const { db, captured: store } = await testWorld(t);
+  const [projectId, signal] = [newId('prj'), AbortSignal.timeout(30_000)];
+  await insert(
+    store,
+    projectId,
+    Array.from({ length: 30 }, (_, index) => captured({ $host: 'a', plan: 'free' }, -index)),
+  );
+  await using client = new MongoClient(required('MONGODB_URL'), { monitorCommands: true });
+  const { query } = createEventQueries(client.db(db.databaseName));
+  const commandsOf = async (filter: CheckedFilter) => {
+    const names: string[] = [];
+    const listen = ({ commandName }: { commandName: string }) => names.push(commandName);
+    client.on('commandStarted', listen);
+    const wanted = { deletions: [], after: undefined, size: 10 };
+    const { events, next } = await query(projectId, filter, wanted, signal);
+    client.off('commandStarted', listen);
+    t.is(events.length, 10);
+    t.is(next?.uuid, events.at(-1)?.uuid);
+    return names;
+  };
+  await commandsOf(all); // connects
+  const decided = { everything: all, times: { ...all, ...range, endTime: new Date(8e15) } };
+  const byIndex = { ...decided, '$host =': condition('$host', equal, '"a"') };
+  for (const [what, filter] of Object.entries(byIndex)) {
+    t.deepEqual(await commandsOf(filter), ['find'], what);
+  }
+  // More may have to be read for a page.
+  t.deepEqual(await commandsOf(condition('plan', equal, '"free"')), ['find', 'killCursors']);
 });
 
 test('what no index leads to is looked for within bounds, page after page', async (t) => {

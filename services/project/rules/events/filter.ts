@@ -63,8 +63,16 @@ export function matches(filter: CheckedFilter, event: FilteredEvent): boolean {
   if (names.length > 0 && !names.includes(event.name)) return false;
   if (distinctId !== undefined && event.distinctId !== distinctId) return false;
   if (conditions.length === 0) return true;
-  const object: JsonObject = JSON.parse(event.properties);
-  return conditions.every((condition) => holds(condition, object, event.properties));
+  const { properties } = event;
+  const object: JsonObject = JSON.parse(properties);
+  return conditions.every((condition) => holds(condition, object, properties));
+}
+
+/** Whether the filter means every event. */
+export function isEverything(filter: CheckedFilter): boolean {
+  const { startTime, endTime, names, distinctId, conditions } = filter;
+  const isAnyTime = startTime === undefined && endTime === undefined;
+  return isAnyTime && names.length === 0 && distinctId === undefined && conditions.length === 0;
 }
 
 /**

@@ -44,7 +44,10 @@ export function indexable(value: Scalar): Scalar {
 export function isExactlyIndexed(value: Scalar): boolean {
   if (typeof value === 'number') return false;
   // U+FFFD also stands for a lone surrogate.
-  return typeof value !== 'string' || (value.length < indexedTextMax && !value.includes('\ufffd'));
+  return (
+    typeof value !== 'string' ||
+    (value.length < indexedTextMax && !value.toWellFormed().includes('\ufffd'))
+  );
 }
 
 export function isScalar(value: unknown): value is Scalar {

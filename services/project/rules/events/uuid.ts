@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 
 const form = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const hexDigits = '0123456789abcdef';
+const hyphen = '-'.charCodeAt(0);
 
 /** A UUID of any version in its usual form, in lower case; undefined where the text is none. */
 export function canonicalUuid(text: string): string | undefined {
@@ -35,7 +37,18 @@ function withTime(time: Date, others: Uint8Array, version: 7 | 8): string {
 
 /** The usual form of a UUID's 16 bytes. */
 export function uuidText(bytes: Uint8Array): string {
-  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
-  const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20)];
-  return `${parts.join('-')}-${hex.slice(20)}`;
+  const text = Buffer.allocUnsafe(36);
+  writeUuid(bytes, text, 0);
+  return text.toString('latin1');
+}
+
+/** Writes the usual form of a UUID's 16 bytes, which takes 36. */
+export function writeUuid(bytes: Uint8Array, target: Uint8Array, at: number): void {
+  let next = at;
+  for (let index = 0; index < 16; index++) {
+    if (index === 4 || index === 6 || index === 8 || index === 10) target[next++] = hyphen;
+    const byte = bytes[index] ?? 0;
+    target[next++] = hexDigits.charCodeAt(byte >> 4);
+    target[next++] = hexDigits.charCodeAt(byte & 0x0f);
+  }
 }

@@ -1,0 +1,8 @@
+/** A response as its bytes on the wire, of a handler that has them without building the message. */
+export class Encoded {
+  readonly bytes: Buffer;
+
+  constructor({ buffer, byteOffset, byteLength }: Uint8Array) {
+    this.bytes = Buffer.from(buffer, byteOffset, byteLength);
+  }
+}
