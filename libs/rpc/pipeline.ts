@@ -86,7 +86,10 @@ export function serveUnary(
       } else answer(endedError(active.ended));
     };
     let timer = setTimeout(endAt, durationMs);
-    grpcCall.on('cancelled', () => active.end('cancelled'));
+    // Every call is cancelled in the end, also one that has its answer.
+    grpcCall.on('cancelled', () => {
+      if (!answered) active.end('cancelled');
+    });
     serving.calls.add(active);
     runUnary(method, rules, pipeline, grpcCall, active).then(
       (bytes) => answer(undefined, bytes),
