@@ -1,5 +1,4 @@
 import type { Access, TokenAnswer, TokenPermitAnswer } from '@silo/access/access.ts';
-import { errors } from '@silo/errors/errors.ts';
 import type { RateLimits } from '@silo/rpc/rate-limits.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 import { hashOf } from '@silo/tokens/secrets.ts';
@@ -69,6 +68,6 @@ export class TokenGate {
 
   #refuse(token: string, { library, origin }: Sender): never {
     this.#uses.onTokenRefused({ tokenHash: hashOf(token), library, origin });
-    throw HttpRefusal.of(errors.tokenInvalid());
+    throw HttpRefusal.tokenInvalid();
   }
 }
