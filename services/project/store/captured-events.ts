@@ -101,10 +101,15 @@ export function createCapturedEventStore(
      * Stores batches and counts them as usage in one transaction, which commits only while every
      * permit is held, and releases them. Answers for each event of each batch whether it was there
      * already: then it is not counted. After a failure nothing is stored, unless that is CommitUnknown.
+     * `onWritten` is called before each commit: from then on little of MongoDB's work is left.
      */
     async insert(
       batches: readonly EventBatch[],
-      { permits, signal }: { permits: readonly TokenPermit[]; signal: AbortSignal },
+      {
+        permits,
+        signal,
+        onWritten = () => {},
+      }: { permits: readonly TokenPermit[]; signal: AbortSignal; onWritten?: () => void },
     ): Promise<boolean[][]> {
       const remainingMs = () => Math.min(...permits.map((permit) => permit.remainingMs()));
       // The server carries out a commit within this time, or not at all: before a permit is over.
@@ -125,6 +130,7 @@ export function createCapturedEventStore(
                 if (remainingMs() < commitTimeMaxMs) {
                   throw errors.dependencyUnavailable('the access registry');
                 }
+                onWritten();
                 return isThere;
               },
             );

@@ -1,5 +1,6 @@
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { Storing } from '../handlers/shared/storing.ts';
 import { foldDue } from '../loops/fold-usage.ts';
 import { dayIn, daysOf, startOfDay, usageBytes } from '../rules/usage.ts';
@@ -119,6 +120,44 @@ test('a batch whose permit is over is refused, and those that wait with it are s
     ['fulfilled', 'fulfilled', 'rejected', 'rejected', 'fulfilled'],
   );
   t.is((await all(usage, organizationId))[0]?.events, 3);
+});
+
+test('a group is written while the one before it is committed, and none beside them', async (t) => {
+  const groups: { batches: readonly EventBatch[]; onWritten(): void; commit(): void }[] = [];
+  const storing = new Storing({
+    insert: async (batches, { onWritten = () => {} }) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      groups.push({ batches, onWritten, commit: resolve });
+      await promise;
+      return batches.map(({ events }) => events.map(() => false));
+    },
+  });
+  const put = () =>
+    storing.store(
+      {
+        ...{ projectId: 'prj_x', organizationId: 'org_us_x', receiveTime: now, generation: 0 },
+        events: [captured({})],
+      },
+      { bytes: 1_000, permit: heldPermit },
+      { signal, authorization: undefined },
+    );
+  const sizes = () => groups.map(({ batches }) => batches.length);
+  const first = put();
+  const second = [put(), put()];
+  t.deepEqual(sizes(), [1]);
+  groups[0]?.onWritten();
+  t.deepEqual(sizes(), [1, 2]);
+  const third = put();
+  groups[1]?.onWritten();
+  t.deepEqual(sizes(), [1, 2]);
+  groups[0]?.commit();
+  t.deepEqual(await first, [false]);
+  await eventually(() => {
+    if (groups.length < 3) throw new Error('the third has not begun');
+  });
+  t.deepEqual(sizes(), [1, 2, 1]);
+  for (const { commit } of groups) commit();
+  t.deepEqual(await Promise.all([...second, third]), [[false], [false], [false]]);
 });
 
 test('counters of days that are over are added up, once, and lists stay the same', async (t) => {

@@ -9,8 +9,7 @@ import type { CapturedEventStore, EventBatch } from '../../store/captured-events
 
 /** Of one transaction. Events count with more bytes than they have: these are some 1,500. */
 const groupBounds = { countMax: 500, bytesMax: 4 * 1024 * 1024 };
-/** A second transaction begins beside the first only for as many events. */
-const worthwhileEvents = 1_000;
+/** One is written while another waits for its commit. */
 const groupsAtOnce = 2;
 const waitingMax = 4_000;
 /** What all batches of this process hold that are being stored. */
@@ -36,6 +35,8 @@ export class Storing {
   #waiting: Waiting[] = [];
   #bytes = 0;
   #running = 0;
+  /** The group that is being written; undefined while all that run are only committed. */
+  #written: readonly Waiting[] | undefined;
 
   constructor(events: Pick<CapturedEventStore, 'insert'>) {
     this.#events = events;
@@ -66,27 +67,31 @@ export class Storing {
   }
 
   #begin(): void {
-    const events = this.#waiting.reduce((sum, { batch }) => sum + batch.events.length, 0);
-    const isWorthwhile = this.#running === 0 || events >= worthwhileEvents;
-    if (events === 0 || !isWorthwhile || this.#running === groupsAtOnce) return;
+    const isBusy = this.#written !== undefined || this.#running === groupsAtOnce;
+    if (isBusy || this.#waiting.length === 0) return;
     const group = takeWithin(this.#waiting, groupBounds, ({ bytes }) => bytes);
     this.#waiting = this.#waiting.slice(group.length);
     this.#running++;
-    void this.#storeGroup(group).finally(() => {
-      this.#running--;
+    this.#written = group;
+    const onWritten = () => {
+      if (this.#written === group) this.#written = undefined;
       this.#begin();
+    };
+    void this.#storeGroup(group, onWritten).finally(() => {
+      this.#running--;
+      onWritten();
     });
   }
 
   /** Settles every batch of the group, and never rejects. */
-  async #storeGroup(group: readonly Waiting[]): Promise<void> {
+  async #storeGroup(group: readonly Waiting[], onWritten: () => void): Promise<void> {
     const ready = group.filter(isReady);
     if (ready.length === 0) return;
     const batches = ready.map(({ batch }) => batch);
     const permits = ready.map(({ permit }) => permit);
     const signal = AbortSignal.timeout(groupMsMax);
     try {
-      const answers = await this.#events.insert(batches, { permits, signal });
+      const answers = await this.#events.insert(batches, { permits, signal, onWritten });
       for (const [index, { resolve }] of ready.entries()) resolve(answers[index] ?? []);
     } catch (error) {
       const refusal = signal.aborted
@@ -95,9 +100,9 @@ export class Storing {
       const isUnknown = error instanceof CommitUnknown;
       if (!isUnknown && ready.length > 1 && !signal.aborted) {
         // One batch must not be the end of the others.
-        if (!permits.every(isLasting)) return await this.#storeGroup(ready);
+        if (!permits.every(isLasting)) return await this.#storeGroup(ready, onWritten);
         if (!(refusal instanceof SiloError)) {
-          for (const each of ready) await this.#storeGroup([each]);
+          for (const each of ready) await this.#storeGroup([each], onWritten);
           return;
         }
       }
