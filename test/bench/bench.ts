@@ -4,7 +4,8 @@
  * stands for all rows whose names begin with `abuse-`), `--list`,
  * `--against REV` (the commit whose build is the floor of `idle`, `memory` and `start`, which are
  * left out without it),
- * `--events N` (how many events `query-host` and `query-growth` query, for a quick run),
+ * `--events N` (how many events `query-host` and `query-growth` query: fewer for a quick run, more for
+ * a long one),
  * `--json FILE` (writes the rows), `--strict` (a missed goal ends with exit code 1).
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

@@ -7,7 +7,8 @@ import {
 import { type CallOptions, type Connected, connect, createChannel } from '@silo/rpc/client.ts';
 import { Binary, type Collection, type Db, type Document, MongoClient } from 'mongodb';
 import type { Live } from './live.ts';
-import { webEvents } from './web-events.ts';
+import type { Load } from './measure.ts';
+import { commonHost, webEvents } from './web-events.ts';
 
 const collectionName = 'captured_events';
 const callDeadlineMs = 20_000;
@@ -20,9 +21,11 @@ export type StoredEvent = Document & { _id: { project: string; uuid: Binary }; t
 export type EventClient = Disposable & Connected<EventServiceClient>;
 
 /** The service's events over public gRPC, on one connection. Each call names its caller by `as`. */
-export function eventClient({ endpoints }: Silo): EventClient {
-  const { ca, services } = endpoints;
-  const channel = createChannel(services.project.public, { ca });
+export function eventClient(
+  { endpoints: { ca, services } }: Silo,
+  address = services.project.public,
+): EventClient {
+  const channel = createChannel(address, { ca });
   const options = { refusals: true, deadlineMs: callDeadlineMs };
   const client = connect(EventServiceClient, channel, options);
   return { ...client, [Symbol.dispose]: () => channel.close() };
@@ -59,7 +62,7 @@ export async function captureSamples(
 }
 
 /** A copy of a stored event, as another event. */
-export function copyOf(sample: StoredEvent, project: string, time = new Date()): StoredEvent {
+function copyOf(sample: StoredEvent, project: string, time = new Date()): StoredEvent {
   const uuid = new Binary(
     Buffer.from(randomUUID().replaceAll('-', ''), 'hex'),
     Binary.SUBTYPE_UUID,
@@ -82,6 +85,20 @@ export function* copies(
     if (sample === undefined || projectId === undefined) return;
     yield copyOf(sample, projectId, new Date(startMs + (index / count) * spanMs));
   }
+}
+
+/** The newest events of a project with a common host: a bare find on the best index. */
+export async function newestByHost(
+  events: Collection<StoredEvent>,
+  project: string,
+  count: number,
+): Promise<StoredEvent[]> {
+  return await events
+    .find({ '_id.project': project, x0: commonHost })
+    .sort({ time: -1, '_id.uuid': -1 })
+    .hint('by_x0')
+    .limit(count)
+    .toArray();
 }
 
 /** MongoDB without anything of ours, for the floors of rows about events. */
@@ -147,6 +164,27 @@ export class BareEvents implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#client.close();
   }
+}
+
+/** Inserts copies of samples, in batches, into projects in turn. */
+export function bareInserts(
+  bare: BareEvents,
+  samples: readonly StoredEvent[],
+  projectIds: readonly string[],
+  { batchSize, clients }: { batchSize: number; clients: number },
+): Load {
+  let next = 0;
+  return {
+    clients,
+    operation: async () => {
+      const turn = next++;
+      const from = (turn * batchSize) % samples.length;
+      const projectId = projectIds[turn % projectIds.length] ?? '';
+      await bare.insert(
+        samples.slice(from, from + batchSize).map((sample) => copyOf(sample, projectId)),
+      );
+    },
+  };
 }
 
 function* take<T>(values: Iterator<T>, count: number): Generator<T> {

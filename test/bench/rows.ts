@@ -3,7 +3,10 @@ import { abuse } from './rows/abuse.ts';
 import { acknowledgements } from './rows/acknowledgements.ts';
 import { answeredFromMemory } from './rows/answered-from-memory.ts';
 import { batch500 } from './rows/batch-500.ts';
+import { capture401 } from './rows/capture-401.ts';
 import { captureGrpc } from './rows/capture-grpc.ts';
+import { captureHttp } from './rows/capture-http.ts';
+import { capturePeer } from './rows/capture-peer.ts';
 import { createProject } from './rows/create-project.ts';
 import { decodeEvent } from './rows/decode-event.ts';
 import { emptyRpc } from './rows/empty-rpc.ts';
@@ -32,6 +35,9 @@ export const rows: readonly Row[] = [
   batch500,
   ...createProject,
   captureGrpc,
+  captureHttp,
+  capture401,
+  capturePeer,
   queryHost,
   queryGrowth,
   ...abuse,

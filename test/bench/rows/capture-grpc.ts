@@ -2,24 +2,22 @@ import type { Bench } from '../bench-servers.ts';
 import {
   as,
   BareEvents,
+  bareInserts,
   captureSamples,
-  copyOf,
   type EventClient,
   eventClient,
-  type StoredEvent,
 } from '../captured.ts';
+import { compareCpu } from '../compare-cpu.ts';
 import { Live } from '../live.ts';
-import { type Compared, compareThroughputs, type Load } from '../measure.ts';
+import { compareThroughputs, type Load } from '../measure.ts';
 import { type Measured, perSecond, type Row } from '../row.ts';
 import { createTenant, giveTokens } from '../tenant.ts';
-import { usageOf } from '../usage.ts';
 import { anew, jsonBytes, webEvents } from '../web-events.ts';
 
 const projectCount = 100;
 const batchSize = 100;
 const batchCount = 50;
 const clients = 8;
-const cpuTurns = 50;
 
 /**
  * Events per second that `CaptureEvents` stores over public gRPC, in batches of 100, 8 at once, for
@@ -47,20 +45,20 @@ async function measure(bench: Bench): Promise<Measured> {
   const bare = stack.use(await BareEvents.open(silo.endpoints.mongodb, 'bench_floor_capture'));
   await bare.createLike(live.collection('project', 'captured_events'));
   const client = stack.use(eventClient(silo));
-  const floor = bareLoad(bare, samples, tenant.projectIds);
+  const floor = bareInserts(bare, samples, tenant.projectIds, { batchSize, clients });
   const measuredLoad = captureLoad(client, tokens);
   const rates = await compareThroughputs(
     { floor, measured: measuredLoad },
     { rounds: 15, warmUpRounds: 4 },
   );
-
-  const cpu = await cpuPerEvent(
+  const cpu = await compareCpu(
     {
       mongod: (await bench.serverPids()).mongod,
       service: silo.services.project.pid ?? 0,
       caller: process.pid,
     },
     { floor, measured: measuredLoad },
+    { unit: 'event', unitsPerCall: batchSize },
   );
   const { document, indexes } = await bare.bytesPerEvent();
   const measured = perSecond({
@@ -74,27 +72,6 @@ async function measure(bench: Bench): Promise<Measured> {
   return { ...measured, remark: `${measured.remark}; ${cpu}; ${bytes}` };
 }
 
-/** The CPU time that an event takes in each process, on both sides, as text: less moves it. */
-async function cpuPerEvent(
-  pids: Readonly<Record<string, number>>,
-  loads: Compared<Load>,
-): Promise<string> {
-  const names = Object.keys(pids);
-  const usedMs = () => Object.values(pids).map((pid) => usageOf(pid).cpuMs);
-  const during = async ({ operation }: Load) => {
-    const before = usedMs();
-    const turns = Array.from({ length: clients }, async (_, client) => {
-      for (let turn = 0; turn < cpuTurns; turn++) await operation(client);
-    });
-    await Promise.all(turns);
-    const events = clients * cpuTurns * batchSize;
-    const used = usedMs().map((ms, index) => ((ms - (before[index] ?? 0)) * 1_000) / events);
-    return names.map((name, index) => `${name} ${used[index]?.toFixed(0)}`).join(', ');
-  };
-  const [bare, ours] = [await during(loads.floor), await during(loads.measured)];
-  return `µs of CPU per event: ${ours}; floor: ${bare}`;
-}
-
 function captureLoad(client: EventClient, tokens: readonly string[]): Load {
   const batches = Array.from({ length: batchCount }, (_, seed) => webEvents(batchSize, seed));
   let next = 0;
@@ -105,25 +82,6 @@ function captureLoad(client: EventClient, tokens: readonly string[]): Load {
       const events = anew(batches[turn % batchCount] ?? []);
       const caller = as(tokens[turn % tokens.length] ?? '');
       await client.captureEvents({ events, superProperties: '' }, caller);
-    },
-  };
-}
-
-function bareLoad(
-  bare: BareEvents,
-  samples: readonly StoredEvent[],
-  projectIds: readonly string[],
-): Load {
-  let next = 0;
-  return {
-    clients,
-    operation: async () => {
-      const turn = next++;
-      const from = (turn % batchCount) * batchSize;
-      const projectId = projectIds[turn % projectIds.length] ?? '';
-      await bare.insert(
-        samples.slice(from, from + batchSize).map((sample) => copyOf(sample, projectId)),
-      );
     },
   };
 }

@@ -1,6 +1,17 @@
 import { EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { startForked } from '../../harness/forked.ts';
+import type { BareQueryAddresses, BareQueryOptions } from '../bare-query-server.ts';
 import type { Bench } from '../bench-servers.ts';
-import { as, BareEvents, captureSamples, copies, eventClient } from '../captured.ts';
+import {
+  as,
+  BareEvents,
+  captureSamples,
+  copies,
+  type EventClient,
+  eventClient,
+  newestByHost,
+} from '../captured.ts';
+import { compareCpu } from '../compare-cpu.ts';
 import { Live } from '../live.ts';
 import { compareThroughputs, type Load } from '../measure.ts';
 import { type Measured, perSecond, type Row } from '../row.ts';
@@ -12,12 +23,17 @@ const eventCount = 1_000_000;
 const sampleCount = 2_000;
 const pageSize = 100;
 const clients = 4;
+const rounds = 15;
+const warmUpRounds = 4;
+const cpuTurns = 100;
+const database = 'silo_project';
 
 /**
  * Pages per second that `QueryEvents` answers over public gRPC, 4 callers at once: the newest 100
  * events with a common `$host` of one of 100 projects, which hold a million events together.
  *
- * The floor: a bare `find` of the same documents by the best index, from this process.
+ * The floor: a bare `find` of the same documents by the best index, from this process. Beside it:
+ * bare grpc-js around the same find, and bare grpc-js that answers the same bytes without a find.
  */
 export const queryHost: Row = {
   name: 'query-host',
@@ -32,17 +48,40 @@ async function measure(bench: Bench): Promise<Measured> {
   await using live = new Live(silo);
   using tenant = await createTenant(silo, live, { projects: projectCount });
   const samples = await captureSamples(silo, live, tenant, sampleCount);
-  await using bare = await BareEvents.open(silo.endpoints.mongodb, 'silo_project');
-  const { projectIds } = tenant;
-  await bare.load(copies(samples, projectIds, bench.events ?? eventCount));
-  using client = eventClient(silo);
-  const measured = queryLoad(client, tenant);
-  const floor = findLoad(bare.collection, projectIds);
-  return perSecond(await compareThroughputs({ floor, measured }, { rounds: 15, warmUpRounds: 4 }));
+  await using stack = new AsyncDisposableStack();
+  const { mongodb } = silo.endpoints;
+  const bare = stack.use(await BareEvents.open(mongodb, database));
+  await bare.load(copies(samples, tenant.projectIds, bench.events ?? eventCount));
+  const options: BareQueryOptions = {
+    ...{ mongodb, database, projectId: tenant.projectId, pageSize },
+    tls: await bench.certificate('service', 'project'),
+  };
+  const file = new URL('../bare-query-server.ts', import.meta.url);
+  const { pid, ready: bareGrpc } = stack.use(await startForked<BareQueryAddresses>(file, options));
+  const measured = queryLoad(stack.use(eventClient(silo)), tenant);
+  const floor = findLoad(bare.collection, tenant.projectIds);
+  const compared = await compareThroughputs({ floor, measured }, { rounds, warmUpRounds });
+  const pids = {
+    mongod: (await bench.serverPids()).mongod,
+    service: silo.services.project.pid ?? 0,
+    'bare grpc-js': pid,
+    caller: process.pid,
+  };
+  const cpu = [await compareCpu(pids, { floor, measured }, { unit: 'page', turns: cpuTurns })];
+  const against = [];
+  for (const [what, address] of Object.entries(bareGrpc)) {
+    const load = queryLoad(stack.use(eventClient(silo, address)), tenant);
+    const loads = { floor, measured: load };
+    const rates = await compareThroughputs(loads, { rounds, warmUpRounds });
+    against.push(`${(rates.measured / rates.floor).toFixed(2)}× (${what})`);
+    cpu.push(await compareCpu(pids, loads, { unit: `page (${what})`, turns: cpuTurns }));
+  }
+  const row = perSecond(compared);
+  return { ...row, remark: `${row.remark}; bare grpc-js ${against.join(', ')}; ${cpu.join('; ')}` };
 }
 
 /** The newest events with the host, of the projects in turn. */
-function queryLoad(client: ReturnType<typeof eventClient>, { projectIds, apiKey }: Tenant): Load {
+function queryLoad(client: EventClient, { projectIds, apiKey }: Tenant): Load {
   const operator = PropertyOperator.PROPERTY_OPERATOR_EQUAL;
   const condition = { name: '$host', operator, values: [JSON.stringify(commonHost)] };
   const filter = EventFilter.fromPartial({ properties: [condition] });
@@ -64,13 +103,7 @@ function findLoad(events: BareEvents['collection'], projectIds: readonly string[
     clients,
     operation: async () => {
       const project = projectIds[next++ % projectIds.length] ?? '';
-      const found = await events
-        .find({ '_id.project': project, x0: commonHost })
-        .sort({ time: -1, '_id.uuid': -1 })
-        .hint('by_x0')
-        .limit(pageSize)
-        .toArray();
-      requirePage(found.length);
+      requirePage((await newestByHost(events, project, pageSize)).length);
     },
   };
 }
