@@ -18,7 +18,13 @@ import {
 } from '../rules/edge/capture-body.ts';
 import { sentEvent } from '../rules/edge/sent-event.ts';
 import { timeOrderedUuid } from '../rules/events/uuid.ts';
-import { answerV0, answerV1, captureEdgeBatch, type EdgeCaptureUses } from './capture.ts';
+import {
+  answerV0,
+  answerV1,
+  captureEdgeBatch,
+  type EdgeBatch,
+  type EdgeCaptureUses,
+} from './capture.ts';
 import { measureEdge } from './edge-metrics.ts';
 import { HeldBytes } from './held-bytes.ts';
 import { HttpRefusal } from './http-refusal.ts';
@@ -143,18 +149,13 @@ export async function openEdge(settings: EdgeSettings, uses: EdgeUses): Promise<
     return await send(reply, refusalOf(error, request, uses.log));
   });
 
-  const capture = async (request: FastifyRequest, isV1: boolean): Promise<object> => {
+  /** What a body says, as events of CaptureEvents: what it was parsed to can be collected then. */
+  const eventsOf = (text: string, request: FastifyRequest, isV1: boolean): EdgeBatch => {
     const sender = senderOf(request);
-    const bearer = bearerToken(request.headers.authorization);
-    if (isV1 && bearer !== undefined) gate.refuseKnown(bearer, sender);
-    using share = held.begin();
-    const text = await readBody(request.raw, share, (start) => {
-      const token = isV1 && bearer !== undefined ? bearer : tokenAtStart(start);
-      if (token !== undefined) gate.refuseKnown(token, sender);
-    });
     const receiveTime = uses.clock.now();
     const body = readCaptureBody(text);
     if (body === undefined) throw HttpRefusal.badBody('is not JSON with events');
+    const bearer = bearerToken(request.headers.authorization);
     const token = isV1 ? (bearer ?? body.token) : (body.token ?? bearer);
     if (token === undefined) throw HttpRefusal.tokenInvalid();
     gate.refuseKnown(token, sender);
@@ -164,11 +165,21 @@ export async function openEdge(settings: EdgeSettings, uses: EdgeUses): Promise<
       newUuid: () => timeOrderedUuid(receiveTime, randomBytes(10)),
       library: isV1 ? headerOf(request, 'posthog-sdk-info') : undefined,
     };
-    const events = body.events.map((event) => sentEvent(event, context));
-    const batch = { token, sender, events };
+    return { token, sender, events: body.events.map((event) => sentEvent(event, context)) };
+  };
+  const capture = async (request: FastifyRequest, isV1: boolean): Promise<object> => {
+    const sender = senderOf(request);
+    const bearer = bearerToken(request.headers.authorization);
+    if (isV1 && bearer !== undefined) gate.refuseKnown(bearer, sender);
+    using share = held.begin();
+    const text = await readBody(request.raw, share, (start) => {
+      const token = isV1 && bearer !== undefined ? bearer : tokenAtStart(start);
+      if (token !== undefined) gate.refuseKnown(token, sender);
+    });
+    const batch = eventsOf(text, request, isV1);
     const outcomes = await captureEdgeBatch(batch, { gate, rates, capture: uses.capture });
     metrics.captured(outcomes);
-    return isV1 ? answerV1(events, outcomes) : answerV0(events, outcomes);
+    return isV1 ? answerV1(batch.events, outcomes) : answerV0(batch.events, outcomes);
   };
   for (const path of v0Paths) app.post(path, (request) => capture(request, false));
   app.post(v1Path, (request) => capture(request, true));
