@@ -27,7 +27,7 @@ const sendersEach = 2;
 const linesEvery = 20;
 /** Many small bodies, and few large ones: together more than an edge holds. */
 const outages = [
-  { clients: 600, bodyBytes: 70_000 },
+  { clients: 500, bodyBytes: 70_000 },
   { clients: 40, bodyBytes: 1_000_000 },
   { clients: 6, bodyBytes: 9_000_000 },
 ];
@@ -84,7 +84,7 @@ async function runMemory(): Promise<number> {
     const { projectToken: token } = await silo.signUp();
     const [, edge] = silo.edges;
     if (edge === undefined) throw new Error('no edge runs alone');
-    const use = await useInOutage(silo, { edge, token, ...outage, refusalsEach: 3 });
+    const use = await useInOutage(silo, { edge, token, ...outage, refusalsEach: 1 });
     const times = use.peak / use.idle;
     if (times > memoryTimesMax || use.dishonest.length > 0) wrong++;
     console.log(

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { eventually } from '../../harness/eventually.ts';
 import type { EdgeProcess } from '../../harness/processes.ts';
 import type { FaultSilo } from '../fault-silo.ts';
@@ -30,6 +31,10 @@ export type OutageUse = {
 };
 
 const eventBytes = 700;
+/** Where many clients share what an edge holds for 8 s at a time. */
+const outageMsMax = 600_000;
+/** As `Retry-After` says. */
+const retryMs = 1_000;
 
 /**
  * Stops MongoDB while clients go on sending: each the same body until it is answered with 200, and
@@ -55,8 +60,9 @@ export async function useInOutage(
         if (answer.status === 200) return;
         if (isHonest(answer)) refusals[index] = (refusals[index] ?? 0) + 1;
         else use.dishonest.push(JSON.stringify(answer));
+        await pause(retryMs);
         throw new Error(JSON.stringify(answer));
-      });
+      }, outageMsMax);
     }
   };
   mongod.signal('SIGSTOP');
@@ -69,7 +75,7 @@ export async function useInOutage(
       use.heldPeak = Math.max(use.heldPeak, held);
       const spared = refusals.filter((count) => count < refusalsEach).length;
       if (spared > 0) throw new Error(`${spared} clients were not refused yet`);
-    });
+    }, outageMsMax);
   } finally {
     isOver = true;
     mongod.signal('SIGCONT');
