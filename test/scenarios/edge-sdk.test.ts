@@ -1,4 +1,5 @@
 import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { PostHog as PostHogLite } from 'posthog-js-lite';
 import { edgeScenarios, openSdk } from './edge-support.ts';
 import { allEvents, where } from './event-requests.ts';
 
@@ -60,3 +61,25 @@ for (const captureMode of ['v0', 'v1'] as const) {
     });
   });
 }
+
+test('what posthog-js-lite sends arrives once and is found by $host', async (t) => {
+  const { api, projectId, projectToken } = await t.context.silo.signUp();
+  const sdk = new PostHogLite(projectToken, { host: edge.url, persistence: 'memory' });
+  const errors: unknown[] = [];
+  sdk.on('error', (error: unknown) => errors.push(error));
+  await sdk.register({ plan: 'free' });
+  sdk.capture('seen', { $host: 'app.example.com', n: 1.5 });
+  sdk.identify('ada', { email: 'ada@example.com' });
+  sdk.alias('countess');
+  sdk.group('company', 'c1', { size: 3 });
+  sdk.capture('grouped');
+  await sdk.shutdown();
+  t.deepEqual(errors, []);
+  const events = await allEvents(api, { projectId });
+  const names = ['seen', '$identify', '$create_alias', '$groupidentify', 'grouped'];
+  t.deepEqual(events.map(({ name }) => name).sort(), names.sort());
+  const filter = where('$host', PropertyOperator.PROPERTY_OPERATOR_EQUAL, '"app.example.com"');
+  const [seen, ...rest] = await allEvents(api, { projectId, filter });
+  t.is(rest.length, 0);
+  t.like(JSON.parse(seen?.properties ?? ''), { n: 1.5, plan: 'free', $lib: 'js' });
+});
