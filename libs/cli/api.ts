@@ -1,3 +1,4 @@
+import type { Client } from '@grpc/grpc-js';
 import { BillingServiceClient } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { ActivityServiceClient } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
@@ -10,9 +11,11 @@ import { ProjectServiceClient } from '@silo/protos/gen/silo/project/v1/project_s
 import { ApiKeyServiceClient } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { ProjectTokenServiceClient } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import { type CallOptions, connect, createChannel } from '@silo/rpc/client.ts';
+import type { ServiceName } from '@silo/service/config.ts';
 import { usage } from './failure.ts';
-import { type Patience, patient, stream } from './patient.ts';
+import { type Patience, patient, stream, watchedBy } from './patient.ts';
 import type { Deployment } from './profiles.ts';
+import { downFailure, probeOf, whyDown } from './reach.ts';
 
 /** The public API as one caller sees it. Close it, or declare it with `using`. */
 export type Api = ReturnType<typeof openApi>;
@@ -37,33 +40,48 @@ export function openApi(
       );
     }
   };
-  const org = open(services.org);
-  const project = open(services.project);
-  const token = open(services.token);
-  const billing = open(services.billing);
-  const options: CallOptions = {
-    refusals: true,
-    deadlineMs,
-    signal: patience.signal,
-    metadata: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
+  const ended = new AbortController();
+  const server = (name: ServiceName) => {
+    const channel = open(services[name]);
+    const signal = AbortSignal.any([patience.signal, ended.signal]);
+    const watched = watchedBy(
+      patience,
+      () => whyDown(probeOf(channel), signal),
+      (why) => downFailure(name, channel.address, why, ca),
+    );
+    const options: CallOptions = {
+      refusals: true,
+      deadlineMs,
+      signal: watched.signal,
+      metadata: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
+    };
+    return { channel, patience: watched, options };
   };
-  const { exportEvents, ...events } = connect(EventServiceClient, project, options);
+  const [org, project] = [server('org'), server('project')];
+  const [token, billing] = [server('token'), server('billing')];
+  const of = <Generated extends Client>(
+    client: Parameters<typeof connect<Generated>>[0],
+    { channel, options, patience: own }: typeof org,
+  ) => patient(connect(client, channel, options), own);
+  const { exportEvents, ...events } = connect(EventServiceClient, project.channel, project.options);
   return {
-    accounts: patient(connect(AccountServiceClient, org, options), patience),
-    organizations: patient(connect(OrganizationServiceClient, org, options), patience),
-    activity: patient(connect(ActivityServiceClient, org, options), patience),
-    projects: patient(connect(ProjectServiceClient, project, options), patience),
+    accounts: of(AccountServiceClient, org),
+    organizations: of(OrganizationServiceClient, org),
+    activity: of(ActivityServiceClient, org),
+    projects: of(ProjectServiceClient, project),
     events: {
-      ...patient(events, patience),
-      exportEvents: stream((request: ExportEventsRequest) =>
-        exportEvents(request, { deadlineMs: exportMaxMs }),
+      ...patient(events, project.patience),
+      exportEvents: stream(
+        (request: ExportEventsRequest) => exportEvents(request, { deadlineMs: exportMaxMs }),
+        project.patience,
       ),
     },
-    projectTokens: patient(connect(ProjectTokenServiceClient, token, options), patience),
-    apiKeys: patient(connect(ApiKeyServiceClient, token, options), patience),
-    billing: patient(connect(BillingServiceClient, billing, options), patience),
+    projectTokens: of(ProjectTokenServiceClient, token),
+    apiKeys: of(ApiKeyServiceClient, token),
+    billing: of(BillingServiceClient, billing),
     [Symbol.dispose]: () => {
-      for (const channel of [org, project, token, billing]) channel.close();
+      ended.abort();
+      for (const { channel } of [org, project, token, billing]) channel.close();
     },
   };
 }

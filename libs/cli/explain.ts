@@ -10,6 +10,7 @@ import {
   isTooLarge,
 } from './exit-codes.ts';
 import { CallFailure, Failure, Interrupted } from './failure.ts';
+import { fieldText, meaningOf, violationsIn } from './meaning.ts';
 import type { Block } from './text.ts';
 
 /** The presentation of a failure: for people, for scripts, and as an exit code. */
@@ -21,12 +22,10 @@ export type Explained = { exit: ExitName; blocks: Block[]; json: object };
  */
 export function explain(error: unknown, repetition?: string): Explained {
   if (error instanceof CallFailure) {
-    if (error.refusal !== undefined)
-      return explainRefusal(
-        error.refusal,
-        repeatAdvice(error.requestId, repetition),
-        error.requestId,
-      );
+    if (error.refusal !== undefined) {
+      const repeat = repeatAdvice(error.requestId, repetition);
+      return explainRefusal(error.refusal, repeat, error);
+    }
     return explainSilence(error, repeatAdvice(error.requestId, repetition));
   }
   if (error instanceof Interrupted) {
@@ -41,6 +40,8 @@ export function explain(error: unknown, repetition?: string): Explained {
 
 type Description = {
   message: string;
+  /** What people read in place of the message. */
+  meaning?: string | undefined;
   lines?: Block[] | undefined;
   next?: string | undefined;
   /** Further fields for scripts. */
@@ -52,14 +53,14 @@ type Description = {
 
 function describe(
   exit: ExitName,
-  { message, lines = [], next, json, ...ids }: Description,
+  { message, meaning = message, lines = [], next, json, ...ids }: Description,
 ): Explained {
   const names = [
     ids.reason && `reason ${ids.reason}`,
     ids.requestId && `request ${ids.requestId}`,
     ids.callId && `call ${ids.callId}`,
   ].filter(Boolean);
-  const [first = '', ...rest] = message.split('\n');
+  const [first = '', ...rest] = meaning.split('\n');
   return {
     exit,
     blocks: [
@@ -76,19 +77,17 @@ function describe(
 function explainRefusal(
   refusal: SiloError,
   repeat: string | undefined,
-  requestId: string | undefined,
+  { requestId, meaning }: CallFailure,
 ): Explained {
   const { details, metadata } = refusal;
   const { badRequest = [], preconditionFailure = [], quotaFailure = [] } = details;
   const exit = exitOfRefusal(refusal);
   return describe(exit, {
     message: refusal.message,
+    meaning: meaning ?? meaningOf(refusal),
     lines: [
-      ...badRequest.map(({ field, description }) => `  ${field || 'request'}: ${description}`),
-      // One alone says what the message says.
-      ...(preconditionFailure.length > 1
-        ? preconditionFailure.map(({ type, description }) => `  ${type}: ${description}`)
-        : []),
+      ...badRequest.map(({ field, description }) => `  ${fieldText(field)}: ${description}`),
+      ...violationsIn(refusal).map((text) => `  ${text}`),
     ],
     next: adviceFor(refusal) ?? (exit === 'unavailable' ? (repeat ?? 'run it again') : undefined),
     reason: refusal.reasonName,

@@ -12,7 +12,34 @@ export type Patience = {
   requestId: string | undefined;
   progress: Progress;
   sleep?: Sleep | undefined;
+  /** Watches the first connection: ends when it is known whether the server is there. */
+  watch?: (() => Promise<void>) | undefined;
 };
+
+/**
+ * The same patience, but at an end as soon as the server is known to be down. It is watched from
+ * the first call on; `whyDown` answers undefined where it is there.
+ */
+export function watchedBy(
+  patience: Patience,
+  whyDown: () => Promise<string | undefined>,
+  failure: (why: string) => Error,
+): Patience {
+  const down = new AbortController();
+  let watching: Promise<void> | undefined;
+  const begin = async () => {
+    const why = await whyDown().catch(() => undefined);
+    if (why !== undefined) down.abort(failure(why));
+  };
+  return {
+    ...patience,
+    signal: AbortSignal.any([patience.signal, down.signal]),
+    watch: () => {
+      watching ??= begin();
+      return watching;
+    },
+  };
+}
 
 // Long enough for a server that restarts, and for a revocation that waits for a crashed guard.
 const attemptsMax = 5;
@@ -70,12 +97,15 @@ export function patient<Methods extends object>(methods: Methods, patience: Pati
 /** A method that streams, without retries: what has been read is not read again. */
 export function stream<Request, Message>(
   method: (request: Request) => AsyncIterable<Message>,
+  { signal, watch }: Patience,
 ): (request: Request) => AsyncIterable<Message> {
   return async function* (request) {
+    void watch?.();
     try {
       yield* method(request);
     } catch (error) {
-      if (error instanceof Interrupted) throw error;
+      if (isSilence(error)) await watch?.();
+      signal.throwIfAborted();
       throw new CallFailure(error, fromStatus(error), undefined);
     }
   };
@@ -116,10 +146,11 @@ async function read(method: Method, request: object, patience: Patience): Promis
 async function repeat(
   method: Method,
   request: object,
-  { signal, sleep = systemSleep }: Patience,
+  { signal, watch, sleep = systemSleep }: Patience,
   onRetry: (reason: string) => void,
 ): Promise<unknown> {
   const end = performance.now() + beginWithinMs;
+  void watch?.();
   try {
     return await retry(() => method(request as never), {
       ...{ attemptsMax, ...jitter, signal, sleep },
@@ -131,9 +162,15 @@ async function repeat(
       onRetry: (error) => onRetry(reasonInWords(error)),
     });
   } catch (error) {
+    if (isSilence(error)) await watch?.();
     signal.throwIfAborted();
     throw new CallFailure(error, fromStatus(error), undefined);
   }
+}
+
+/** Whether nothing of ours answered. */
+function isSilence(error: unknown): boolean {
+  return isServiceError(error) && error.code === status.UNAVAILABLE;
 }
 
 function reasonInWords(error: unknown): string {

@@ -22,6 +22,9 @@ import { switchProject } from './commands/switch.ts';
 import { token } from './commands/token.ts';
 import { undo } from './commands/undo.ts';
 import { usage } from './commands/usage.ts';
+import description from './package.json' with { type: 'json' };
+
+const secretReaders = new Set(['login', 'accept']);
 
 /** The whole command: every subcommand, and the options that all of them take. */
 export function createProgram(
@@ -38,7 +41,13 @@ export function createProgram(
     .configureHelp({ showGlobalOptions: true })
     .helpCommand('help [command]', 'what a command does, and its options')
     .configureOutput({ writeErr })
-    .exitOverride();
+    .exitOverride()
+    .version(`silo ${description.version}`, '--version', 'which release this is')
+    .hook('preAction', (_, command) => {
+      // silo.mjs turned the echo off for those that read a secret.
+      const { stdin } = process;
+      if (stdin.isTTY && stdin.isRaw && !secretReaders.has(command.name())) stdin.setRawMode(false);
+    });
   const cli = createCli(() => program.opts());
   const commands = [
     signup(cli),

@@ -9,6 +9,14 @@ import { fileURLToPath } from 'node:url';
 
 const nodeMajorMin = 24;
 
+// What is typed before a prompt for a secret must not be shown either, and the command takes a while
+// to load. It turns the echo on again where it is another command (program.ts).
+const isSecretRead = ['login', 'accept'].some((word) => process.argv.includes(word, 2));
+if (isSecretRead && process.stdin.isTTY) {
+  process.stdin.setRawMode(true);
+  process.stderr.write('\r\u001b[2K');
+}
+
 if (Number.parseInt(process.versions.node, 10) >= nodeMajorMin) {
   nodeModule.enableCompileCache?.();
   const { main } = await import('./main.ts').catch(explain);

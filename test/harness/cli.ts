@@ -23,8 +23,8 @@ export type CliHome = AsyncDisposable & {
   run(args: string[], options?: RunOptions): Promise<Outcome>;
   /** Runs it with `--json`; demands success, and answers the document. */
   json(args: string[], input?: string): Promise<Json>;
-  /** Runs it in a terminal. */
-  inTerminal(args: string[], environment?: Record<string, string>): TerminalRun;
+  /** Runs it in a terminal, of 140 columns if nothing else is given. */
+  inTerminal(args: string[], environment?: Record<string, string>, columns?: number): TerminalRun;
 };
 
 type RunOptions = {
@@ -63,10 +63,11 @@ export async function openCliHome(addresses: Addresses): Promise<CliHome> {
       if (outcome.code !== 0) throw new Error(`silo ${args.join(' ')}: ${outcome.errors}`);
       return JSON.parse(outcome.output);
     },
-    inTerminal: (args, more) =>
+    inTerminal: (args, more, columns) =>
       openTerminal(process.execPath, [command, ...args], {
         directory,
         environment: environment(more),
+        ...(columns && { columns }),
       }),
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
   };

@@ -22,6 +22,7 @@ export const keys = {
   tab: '\t',
   ctrlC: '\u0003',
   ctrlD: '\u0004',
+  eraseLine: '\u0015',
 } as const;
 
 const size = { cols: 140, rows: 50 };
@@ -32,10 +33,15 @@ const endsWithinMs = 300_000;
 export function openTerminal(
   file: string,
   args: string[],
-  { directory, environment }: { directory: string; environment: Record<string, string> },
+  {
+    directory,
+    environment,
+    columns = size.cols,
+  }: { directory: string; environment: Record<string, string>; columns?: number },
 ): TerminalRun {
-  const child = pty.spawn(file, args, { ...size, cwd: directory, env: environment });
-  const terminal = new headless.Terminal({ ...size, scrollback: 1_000, allowProposedApi: true });
+  const shape = { ...size, cols: columns };
+  const child = pty.spawn(file, args, { ...shape, cwd: directory, env: environment });
+  const terminal = new headless.Terminal({ ...shape, scrollback: 1_000, allowProposedApi: true });
   let raw = '';
   child.onData((data) => {
     raw += data;

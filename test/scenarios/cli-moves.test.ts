@@ -66,7 +66,7 @@ test('moves are listed with what can still become of them', async (t) => {
   t.regex(after.output, /Web +Acme +Ada’s organization +.* an undo\n.*Web +Ada’s .* undone\n/);
   const withIds = await cli.run(['moves', '--org', 'Acme', '--ids']);
   t.regex(withIds.output, new RegExp(`an undo \\(${id}\\)`));
-  t.regex(withIds.output, new RegExp(`UTC \\(${id}\\) .* undone \\(mov_\\w+\\)`));
+  t.regex(withIds.output, new RegExp(`\\d \\(${id}\\) .* undone \\(mov_\\w+\\)`));
   t.is((await cli.run(['moves', '--org', 'Acme', '--project', 'Web'])).code, 2);
 });
 

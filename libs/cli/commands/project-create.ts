@@ -4,25 +4,33 @@ import {
   CreateProjectResponse,
   CreateRecommendedProjectsResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { textOf } from '../checks.ts';
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
 import { createdBlocks, recommendedBlocks } from '../render/projects.ts';
+import { parseDays } from './project-settings.ts';
 
 export function projectCreate(cli: Cli) {
   return new Command('create')
     .description('Create a project, and show its token.')
-    .argument('<name>', 'name, 1-200 characters')
+    .argument('[name]', 'name, 1-200 characters; prompted for if not given')
     .option('--org <organization>', 'name or id; default: that of the current project')
     .option('--time-zone <zone>', 'time zone of its reports, such as Europe/Berlin')
     .option('--app-url <url...>', 'origins that send data, such as https://app.example.com')
     .option('--anonymize-ips', 'drop the address that an event came from')
-    .action(async (name, { org, timeZone, appUrl, anonymizeIps }) => {
+    .option('--retention-days <days>', 'remove events that are older; 0: none', parseDays)
+    .option('--index <property...>', 'properties by which events are found fast, at most 6')
+    .action(async (given, { org, timeZone, appUrl, anonymizeIps, retentionDays, index }) => {
       const { api, find } = await cli.signedIn();
+      const name =
+        given ?? (await cli.prompt.text('Name:', 'give a name.', { check: textOf(200) }));
       const organizationId = await find.idOf.organization(org);
       const settings = ProjectSettings.fromPartial({
         ...(timeZone !== undefined && { timeZone }),
         ...(appUrl && { appUrls: appUrl }),
         ...(anonymizeIps && { anonymizeIps }),
+        ...(retentionDays !== undefined && { retentionDays }),
+        ...(index && { indexedProperties: index }),
       });
       const request = { organizationId, name, settings, requestId: '' };
       const answer = await api.projects.createProject(request);

@@ -18,6 +18,8 @@ export function projectSettings(cli: Cli) {
     .option('--anonymize-ips', 'drop the address that an event came from')
     .option('--no-anonymize-ips', 'keep it')
     .option('--retention-days <days>', 'remove events that are older; 0: none', parseDays)
+    .option('--index <property...>', 'properties by which events are found fast, at most 6')
+    .option('--no-index', 'none but those that always are')
     .action(async (given, options) => {
       const { api, find, lookUp } = await cli.signedIn();
       const project = await find.project(given);
@@ -37,7 +39,8 @@ export function projectSettings(cli: Cli) {
     });
 }
 
-function parseDays(text: string): number {
+/** How many days events are kept. */
+export function parseDays(text: string): number {
   const days = text.trim() === '' ? Number.NaN : Number(text);
   if (!Number.isInteger(days) || days < 0) {
     throw new InvalidArgumentError('Give a number of days, or 0.');
@@ -50,21 +53,25 @@ type Options = {
   appUrl?: string[] | boolean | undefined;
   anonymizeIps?: boolean | undefined;
   retentionDays?: number | undefined;
+  index?: string[] | boolean | undefined;
 };
 
-function changesOf({ timeZone, appUrl, anonymizeIps, retentionDays }: Options) {
+function changesOf({ timeZone, appUrl, anonymizeIps, retentionDays, index }: Options) {
   const urls = appUrl === false ? [] : appUrl;
+  const indexed = index === false ? [] : index;
   const settings = ProjectSettings.fromPartial({
     ...(timeZone !== undefined && { timeZone }),
     ...(Array.isArray(urls) && { appUrls: urls }),
     ...(anonymizeIps !== undefined && { anonymizeIps }),
     ...(retentionDays !== undefined && { retentionDays }),
+    ...(Array.isArray(indexed) && { indexedProperties: indexed }),
   });
   const updateMask = [
     ...(timeZone === undefined ? [] : ['settings.time_zone']),
     ...(Array.isArray(urls) ? ['settings.app_urls'] : []),
     ...(anonymizeIps === undefined ? [] : ['settings.anonymize_ips']),
     ...(retentionDays === undefined ? [] : ['settings.retention_days']),
+    ...(Array.isArray(indexed) ? ['settings.indexed_properties'] : []),
   ];
   return { settings, updateMask };
 }

@@ -4,9 +4,9 @@ import type {
 } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import { listOf, type NameOf } from '../names.ts';
 import { type Block, type Span, textOf } from '../text.ts';
-import { timeText } from './values.ts';
+import { minuteText } from './values.ts';
 
-const head = ['time', 'what', 'who', 'concerns', 'changes'];
+const head = ['time (UTC)', 'what', 'who', 'concerns', 'changes'];
 
 /** Entries as a table, with the way to more. */
 export function activityBlocks(
@@ -20,7 +20,8 @@ export function activityBlocks(
 
 /** An entry as one line. */
 export function activityLine(entry: ActivityEntry, nameOf: NameOf): Block {
-  return rowOf(entry, nameOf).flatMap((cell) => (textOf(cell) === '' ? [] : [cell, '  ']));
+  const cells = rowOf(entry, nameOf).filter((cell) => textOf(cell) !== '');
+  return cells.flatMap((cell, at) => (at === 0 ? [cell] : ['  ', cell]));
 }
 
 /** The ids of all that entries name. */
@@ -36,7 +37,7 @@ function rowOf(entry: ActivityEntry, nameOf: NameOf): Span[] {
   // Of a move, the move itself is what happened: its id stands beside that.
   const about = [projectId, subjectId === entry.moveId ? '' : subjectId].filter(Boolean);
   return [
-    { text: timeText(time), id },
+    { text: minuteText(time), id },
     { text: whatText(type), id: entry.moveId },
     nameOf(actor),
     listOf(nameOf, about),

@@ -1,7 +1,7 @@
 import type { Move } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { listOf, type NameOf } from '../names.ts';
 import type { Block, Span } from '../text.ts';
-import { facts, timeText } from './values.ts';
+import { facts, minuteText, timeText } from './values.ts';
 
 /** How moves are shown: `mayUndo` says of each whether the caller could take it back. */
 export type MovesShown = { now: Date; nameOf: NameOf; mayUndo: (move: Move) => boolean };
@@ -14,7 +14,7 @@ export function movesBlocks(
   if (moves.length === 0) return ['No moves yet.'];
   const { nameOf } = shown;
   const rows = moves.map((move) => [
-    { text: timeText(move.moveTime), id: move.id },
+    { text: minuteText(move.moveTime), id: move.id },
     whatOf(move, nameOf),
     nameOf(move.sourceOrganizationId),
     nameOf(move.destinationOrganizationId),
@@ -22,7 +22,7 @@ export function movesBlocks(
     stateOf(move, shown),
   ]);
   return [
-    { head: ['time', 'project', 'from', 'to', 'by', 'state'], rows },
+    { head: ['time (UTC)', 'project', 'from', 'to', 'by', 'state'], rows },
     ...(nextPageToken === '' ? [] : [{ text: 'There is more: --limit N', style: 'dim' as const }]),
   ];
 }

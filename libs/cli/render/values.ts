@@ -7,8 +7,12 @@ import { type Block, type Span, textOf } from '../text.ts';
 
 /** A time as people read it, in UTC; a dash if there is none. */
 export function timeText(time: Date | undefined): string {
-  if (time === undefined) return '-';
-  return `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  return time === undefined ? '-' : `${minuteText(time)} UTC`;
+}
+
+/** The same in a column whose head says that it is UTC. */
+export function minuteText(time: Date | undefined): string {
+  return time === undefined ? '-' : time.toISOString().slice(0, 16).replace('T', ' ');
 }
 
 /** Lines of `name  value`, those left out that have none. */

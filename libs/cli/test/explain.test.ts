@@ -101,16 +101,19 @@ test('all violations of a combined error are shown', (t) => {
   const slots = { organizationId: 'org_us_1', limit: 1, count: 1 };
   const refusal = combine([errors.lastProject(), errors.projectLimit(slots)]);
   const text = textOf(refused(refusal));
-  t.regex(text, /^ {2}LAST_PROJECT: A move must leave/m);
-  t.regex(text, /^ {2}PROJECT_LIMIT: The organization has 1/m);
+  t.regex(text, /^ {2}A move must leave/m);
+  t.regex(text, /^ {2}The organization has 1/m);
   t.like(explain(refused(refusal)).json, {
     error: { violations: { 0: { type: 'LAST_PROJECT' }, 1: { type: 'PROJECT_LIMIT' } } },
   });
 });
 
-test('fields are shown by their paths', (t) => {
+test('fields are shown by their names, and to scripts by their paths', (t) => {
   const refusal = errors.invalidField([{ field: 'project.name', description: 'is too long' }]);
-  t.regex(textOf(refused(refusal)), /^ {2}project\.name: is too long$/m);
+  t.regex(textOf(refused(refusal)), /^ {2}name: is too long$/m);
+  t.like(explain(refused(refusal)).json, {
+    error: { fieldViolations: [{ field: 'project.name', description: 'is too long' }] },
+  });
 });
 
 test('a bug of Silo is shown with the id of its log lines', (t) => {

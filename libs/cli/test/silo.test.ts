@@ -1,4 +1,6 @@
 import { accessSync, constants } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import test from 'ava';
 import { type Outcome, run } from '../../../test/harness/command.ts';
@@ -18,6 +20,24 @@ test('help is an answer; a missing or unknown command is a mistake, with the hel
   const unknown = await silo('prjects');
   t.is(unknown.code, 2);
   t.regex(unknown.errors, /unknown command 'prjects'\n\(Did you mean projects\?\)/);
+});
+
+test('the release is shown', async (t) => {
+  const { code, output } = await silo('--version');
+  t.is(code, 0);
+  t.regex(output, /^silo \d+\.\d+\.\d+\n$/);
+});
+
+test('the command is installed with npm install -g, as a link into the repository', async (t) => {
+  const prefix = await mkdtemp(join(tmpdir(), 'silo-global-'));
+  t.teardown(() => rm(prefix, { recursive: true, force: true }));
+  const workspace = resolve(import.meta.dirname, '..');
+  const words = ['install', '-g', '--prefix', prefix, '--offline', '--no-audit', workspace];
+  const installed = await run('npm', words);
+  t.is(installed.code, 0, installed.errors);
+  const { code, output } = await run(join(prefix, 'bin', 'silo'), ['--version']);
+  t.is(code, 0);
+  t.regex(output, /^silo /);
 });
 
 test('the exit codes are shown, also as JSON', async (t) => {

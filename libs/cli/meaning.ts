@@ -1,0 +1,73 @@
+import type { ReasonName } from '@silo/errors/reason-name.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+
+type Metadata = Readonly<Record<string, string>>;
+
+// What a refusal says in the words of the API, for people who use this command.
+const meanings: Partial<Record<ReasonName, (metadata: Metadata) => string>> = {
+  INVALID_FIELD: () => 'A value is not as it must be.',
+  TOKEN_INVALID: () => 'The API key is missing, or it is no live one.',
+  ADMIN_REQUIRED: ({ level = 'ADMIN' }) =>
+    `You must be ${level === 'OWNER' ? 'an owner' : 'an admin'} of the organization for this.`,
+  KEY_EXCEEDS_CALLER: ({ exceeds = 'access' }) =>
+    `The key would have more than the one that you are signed in with: ${exceeds.replaceAll('_', ' ')}.`,
+  KEY_EXPIRED: () => 'The API key has expired.',
+  ALREADY_MEMBER: () => 'The account is a member of the organization already.',
+  ORGANIZATION_NOT_EMPTY: ({ project_count: count = '0', deleted_project_count: deleted = '0' }) =>
+    [
+      ...(count === '0' ? [] : [`The organization still has ${projects(count)}.`]),
+      ...(deleted === '0'
+        ? []
+        : [
+            `${deleted} deleted ${deleted === '1' ? 'project' : 'projects'} can still be undeleted.`,
+          ]),
+    ].join(' '),
+  PLAN_CHANGED: () => 'What the move does has changed since you looked.',
+  MOVE_IS_UNDO: () => 'The move is itself an undo, which cannot be undone.',
+  MOVE_UNDONE: () => 'The move has been undone already.',
+  MOVE_FINALIZED: () => 'An admin of the destination has finalized the move.',
+  UNDO_EXPIRED: () => 'A move can be undone for 7 days, and they have passed.',
+  MOVE_SUPERSEDED: () => 'The project has been moved again since.',
+  ETAG_MISMATCH: () => 'It has changed since you looked.',
+  FINGERPRINT_MISMATCH: () => 'The token has been regenerated since you looked.',
+  REQUEST_IN_PROGRESS: () => 'The same change, or another one of its kind, is still in progress.',
+  REQUEST_ID_REUSED: () => 'This --request-id was given to another change already.',
+  BILLING_DETAILS_REQUIRED: () => 'A paid plan needs billing details.',
+  NOT_READY: () => 'It is still being created.',
+  DEPENDENCY_UNAVAILABLE: () => 'A part of Silo did not answer in time.',
+  DRAINING: () => 'The server is shutting down.',
+  PROPAGATION_UNCONFIRMED: () =>
+    'The change is made, but it is not confirmed yet that the old access has ended everywhere.',
+  INTERNAL: () => 'An internal error of Silo.',
+  UNKNOWN_METHOD: () =>
+    'This Silo does not know what the command requests: it is of another release.',
+  CALL_ENDED: () => 'No answer in time: the outcome is unknown.',
+};
+
+/** A refusal in the words of the command; what is not known here in its own. */
+export function meaningOf({ reasonName, metadata, message }: SiloError): string {
+  const own = meanings[reasonName as ReasonName]?.(metadata) ?? message;
+  return own.replace(' Retry after the delay in RetryInfo.', '');
+}
+
+/** What else a refusal says: one alone says what the refusal says. */
+export function violationsIn({ reasonName, details }: SiloError): string[] {
+  const { preconditionFailure = [] } = details;
+  if (preconditionFailure.length < 2) return [];
+  return preconditionFailure.flatMap(({ type, description }) => {
+    if (type === 'PLAN_CHANGED') return [description];
+    // Its counts are in what it means.
+    if (type === 'ORGANIZATION_NOT_EMPTY' && type === reasonName) return [];
+    return [meanings[type as ReasonName]?.({}) ?? description];
+  });
+}
+
+function projects(count: string): string {
+  return count === '1' ? '1 project' : `${count} projects`;
+}
+
+/** The name of a request's field: `project.settings.time_zone` is the time zone. */
+export function fieldText(path: string): string {
+  const last = path.slice(path.lastIndexOf('.') + 1);
+  return last.replace(/\[.*$/, '').replaceAll('_', ' ') || 'request';
+}

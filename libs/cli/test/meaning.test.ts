@@ -1,0 +1,107 @@
+import { status } from '@grpc/grpc-js';
+import { combine } from '@silo/errors/combine.ts';
+import { errors } from '@silo/errors/errors.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import test from 'ava';
+import { explain } from '../explain.ts';
+import { CallFailure } from '../failure.ts';
+import { fieldText } from '../meaning.ts';
+import { toText } from '../text.ts';
+
+const prj = 'prj_01m8bcdvfmb2rnjwyf8p6k6xxx';
+const time = new Date('2027-01-31');
+
+// One of each reason, with what it carries.
+const refusals: SiloError[] = [
+  errors.invalidField([{ field: 'project.settings.time_zone', description: 'is too long' }]),
+  errors.tokenInvalid(),
+  errors.scopeRequired('project:write'),
+  errors.adminRequired(Level.LEVEL_OWNER),
+  errors.keyRestricted(),
+  errors.keyExceedsCaller('expire_time'),
+  errors.keyExpired(time),
+  errors.signupClosed(),
+  errors.accountNotFound('acc_1'),
+  errors.organizationNotFound('org_us_1'),
+  errors.projectNotFound(prj),
+  errors.moveNotFound('mov_1'),
+  errors.eventDeletionNotFound('evd_1'),
+  errors.memberNotFound('acc_1'),
+  errors.inviteNotFound('inv_1'),
+  errors.keyNotFound('key_1'),
+  errors.emailTaken(),
+  errors.alreadyMember('acc_1'),
+  errors.lastOwner(),
+  errors.organizationNotEmpty(2, 1),
+  errors.lastProject(),
+  errors.alreadyThere(),
+  errors.crossRegion({ from: 'us', to: 'eu' }),
+  errors.projectLimit({ organizationId: 'org_us_1', limit: 1, count: 1 }),
+  errors.projectNotActive({ projectId: prj, state: ProjectState.PROJECT_STATE_DELETED }),
+  errors.projectNotDeleted({ projectId: prj, state: ProjectState.PROJECT_STATE_ACTIVE }),
+  errors.planChanged([
+    { what: 'losing', description: 'Other people would lose access.' },
+    { what: 'gaining', description: 'Other people would gain access.' },
+  ]),
+  errors.moveIsUndo('mov_1'),
+  errors.moveUndone('mov_1'),
+  errors.moveFinalized(),
+  errors.undoExpired(time),
+  errors.moveSuperseded(prj),
+  errors.projectGone(prj),
+  errors.resourceLimit('keys', 100),
+  errors.rateLimited('account', 4_000),
+  errors.etagMismatch(),
+  errors.fingerprintMismatch(),
+  errors.requestInProgress(),
+  errors.requestIdReused(),
+  errors.billingDetailsRequired(),
+  errors.planLimitExceeded({ limit: 1, count: 2 }),
+  errors.notReady('the subscription'),
+  errors.dependencyUnavailable('org'),
+  errors.draining(),
+  errors.propagationUnconfirmed(),
+  errors.internal('call-1'),
+  errors.unknownMethod('/silo.org.v1.OrganizationService/Get'),
+  errors.callEnded('deadline'),
+  combine([errors.moveFinalized(), errors.moveSuperseded(prj)]),
+];
+
+// Names of RPCs and messages, and of proto fields and enum values.
+const apiNames =
+  /\b[A-Z][a-z]+([A-Z][a-z]+)+\b|\b(?!(org|prj|mov|acc|key)_)[a-z]+(_[a-z]+)+\b|etag/;
+
+for (const refusal of refusals) {
+  test(`${refusal.reasonName} (${refusal.details.preconditionFailure?.length ?? 0}) names nothing of the API to people`, (t) => {
+    const { blocks, json } = explain(new CallFailure(refusal, refusal, 'request-1'));
+    const text = toText(blocks, { colour: false });
+    // The last line is for support: the reason and the ids.
+    t.notRegex(text.replace(/^reason .*$/m, ''), apiNames);
+    t.like(json, { error: { message: refusal.message, reason: refusal.reasonName } });
+  });
+}
+
+test('every reason that the public API sends is among them', (t) => {
+  const tried = new Set(refusals.map(({ reasonName }) => reasonName));
+  const internal = ['roleRequired', 'logCompacted'];
+  const made = Object.keys(errors).filter((name) => !internal.includes(name));
+  t.is(tried.size, made.length);
+});
+
+test('a field is named by its last part', (t) => {
+  t.is(fieldText('project.settings.time_zone'), 'time zone');
+  t.is(fieldText('api_key.scopes[2]'), 'scopes');
+  t.is(fieldText(''), 'request');
+});
+
+test('a refusal with a meaning of the command is shown by that, and keeps its reason', (t) => {
+  const refusal = errors.adminRequired(Level.LEVEL_ADMIN);
+  const failure = new CallFailure(refusal, refusal, undefined).saying('You may not undo it.');
+  const { blocks, json } = explain(failure);
+  t.regex(toText(blocks, { colour: false }), /^error: You may not undo it\./);
+  t.like(json, {
+    error: { reason: 'ADMIN_REQUIRED', code: status[status.PERMISSION_DENIED] },
+  });
+});

@@ -1,0 +1,85 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { Metadata, status } from '@grpc/grpc-js';
+import test from 'ava';
+import { CallFailure, Failure } from '../failure.ts';
+import { type Patience, patient, watchedBy } from '../patient.ts';
+import { noProgress } from '../progress.ts';
+import { complaintOf, downFailure, type Probe, whyDown } from '../reach.ts';
+
+const never = new AbortController().signal;
+
+/** A probe whose time passes at once; `slept` is how much of it. */
+function probe(rest: Partial<Probe>) {
+  const slept = { ms: 0 };
+  const sleep = async (durationMs: number) => {
+    slept.ms += durationMs;
+  };
+  const whole = { isConnected: () => false, complaint: async () => 'refused', sleep, ...rest };
+  return { slept, probe: whole };
+}
+
+test('a server is down where nothing listens for a second', async (t) => {
+  const { probe: away, slept } = probe({});
+  t.is(await whyDown(away, never), 'refused');
+  t.true(slept.ms >= 500 && slept.ms <= 1_000);
+});
+
+test('a server that connects in time is there; one that listens may be slow', async (t) => {
+  let looks = 0;
+  const late = probe({ isConnected: () => ++looks > 3 });
+  t.is(await whyDown(late.probe, never), undefined);
+  t.is(looks, 4);
+  t.is(await whyDown(probe({ complaint: async () => undefined }).probe, never), undefined);
+});
+
+test('a port at which nothing listens differs from one whose server is silent', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  t.is(await complaintOf(address), undefined);
+  await new Promise((closed) => server.close(closed));
+  t.is(await complaintOf(address), 'ECONNREFUSED');
+});
+
+const silence = Object.assign(new Error('nobody there'), {
+  code: status.UNAVAILABLE,
+  details: '',
+  metadata: new Metadata(),
+});
+
+const patience: Patience = {
+  ...{ signal: never, requestId: undefined, progress: noProgress },
+  sleep: async () => {},
+};
+
+test('a call to a server that is down fails with where it was, not after all repeats', async (t) => {
+  const failure = (why: string) => downFailure('org', '127.0.0.1:1', why, '/home/ada/.silo/ca.pem');
+  const watched = watchedBy(patience, async () => 'ECONNREFUSED', failure);
+  const { getAccount } = patient(
+    {
+      getAccount: async (_: object) => {
+        throw silence;
+      },
+    },
+    watched,
+  );
+  const error = await t.throwsAsync(getAccount({}), { instanceOf: Failure });
+  t.regex(error?.message ?? '', /nothing listens at 127\.0\.0\.1:1 \(org\): ECONNREFUSED/);
+  t.is(error?.next, 'is it running? npm start, in /home/ada');
+});
+
+test('a call to a server that listens is repeated as ever', async (t) => {
+  let calls = 0;
+  const watched = watchedBy(
+    patience,
+    async () => undefined,
+    () => new Error('down'),
+  );
+  const method = async (_: object) => {
+    calls++;
+    throw silence;
+  };
+  await t.throwsAsync(patient({ method }, watched).method({}), { instanceOf: CallFailure });
+  t.is(calls, 5);
+});
