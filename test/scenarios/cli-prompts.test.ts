@@ -189,7 +189,11 @@ for (const columns of [80, 100, 160]) {
     for (const words of [['moves', ...org], ['activity', ...org], ['keys', 'list'], ['projects']]) {
       const terminal = cli.inTerminal(words, {}, columns);
       t.is(await terminal.ended, 0, terminal.screen());
-      const lines = terminal.raw().split('\r\n');
+      // What stands after the progress line has been erased.
+      const lines = terminal
+        .raw()
+        .split('\r\n')
+        .map((line) => line.split('\u001b[2K').at(-1) ?? '');
       t.true(lines.length > 1);
       for (const line of lines) t.true(widthOf(line) <= columns, line);
       t.notRegex(terminal.screen(), /[a-z]{3}_[0-9a-z]{26}/);
