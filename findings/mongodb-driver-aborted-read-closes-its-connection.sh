@@ -46,9 +46,10 @@ async function show(title, read) {
 
 await show('signal given to the driver', (things, signal) => things.findOne({}, { signal }));
 await show('signal raced beside it', (things, signal) => {
-  const { promise, reject } = Promise.withResolvers();
-  signal.onabort = () => reject(signal.reason);
-  return Promise.race([things.findOne({}), promise]);
+  const aborted = new Promise((_resolve, reject) => {
+    signal.onabort = () => reject(signal.reason);
+  });
+  return Promise.race([things.findOne({}), aborted]);
 });
 JS
 seen=$(node try.js "$folder/mongod.sock" "$(cat pid)" 2> /dev/null)

@@ -47,9 +47,10 @@ const timeoutMS = 500;
 await show('ping, client with timeoutMS 500', { timeoutMS }, (db) => db.command(ping));
 await show('ping with timeoutMS 500', {}, (db) => db.command(ping, { timeoutMS }));
 const raced = (db) => {
-  const { promise, reject } = Promise.withResolvers();
-  AbortSignal.timeout(timeoutMS).onabort = ({ target }) => reject(target.reason);
-  return Promise.race([db.command(ping), promise]);
+  const timer = new Promise((_resolve, reject) => {
+    AbortSignal.timeout(timeoutMS).onabort = ({ target }) => reject(target.reason);
+  });
+  return Promise.race([db.command(ping), timer]);
 };
 await show('ping raced against 500 ms', {}, raced);
 process.exit();
