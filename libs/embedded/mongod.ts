@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { access, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { retry } from '@silo/runtime/retry.ts';
 import { type Db, type Document, MongoClient, MongoServerError } from 'mongodb';
 import { redactMongodLine } from './mongod-log.ts';
 import { type MongodbAccess, type MongodbUser, MongodPasswords } from './mongod-users.ts';
@@ -15,6 +16,8 @@ const readyWithinMs = 120_000;
 const notYetInitialized = 94;
 const alreadyInitialized = 23;
 const unauthorized = 13;
+/** NotWritablePrimary, PrimarySteppedDown, InterruptedDueToReplStateChange. */
+const notPrimary: ReadonlySet<unknown> = new Set([10107, 189, 11602]);
 
 export interface MongodOptions {
   /** The path of a mongod, from `obtain`. */
@@ -224,21 +227,35 @@ async function serve(
   signal: AbortSignal,
 ): Promise<void> {
   if (!passwords.hasAdmin) {
-    const primary = await becomePrimary(ports, undefined, signal);
-    await using client = new MongoClient(directUrl(primary));
-    await passwords.createAdmin(client.db('admin'));
+    await onPrimary(ports, undefined, signal, (admin) => passwords.createAdmin(admin));
   }
-  const password = passwords.of('admin');
-  const primary = await becomePrimary(ports, password, signal);
-  await using client = new MongoClient(directUrl(primary, password));
-  const admin = client.db('admin');
-  await waitUntil(
-    'mongod answering majority reads',
-    // For an instant after the election they are still refused.
-    () => admin.collection('system.version').findOne({}, { readConcern: { level: 'majority' } }),
-    { withinMs: readyWithinMs, signal, pauseMs: 10 },
-  );
-  await passwords.createServiceUsers(admin, databasePrefix);
+  await onPrimary(ports, passwords.of('admin'), signal, async (admin) => {
+    await waitUntil(
+      'mongod answering majority reads',
+      // For an instant after the election they are still refused.
+      () => admin.collection('system.version').findOne({}, { readConcern: { level: 'majority' } }),
+      { withinMs: readyWithinMs, signal, pauseMs: 10 },
+    );
+    await passwords.createServiceUsers(admin, databasePrefix);
+  });
+}
+
+/** Runs work on the member that accepts writes; again where another one is elected meanwhile. */
+async function onPrimary(
+  ports: readonly number[],
+  password: string | undefined,
+  signal: AbortSignal,
+  work: (admin: Db) => Promise<void>,
+): Promise<void> {
+  const attempt = async () => {
+    const primary = await becomePrimary(ports, password, signal);
+    await using client = new MongoClient(directUrl(primary, password));
+    await work(client.db('admin'));
+  };
+  await retry(attempt, {
+    ...{ attemptsMax: 10, baseMs: 100, capMs: 2_000, signal },
+    isRetryable: (error) => error instanceof MongoServerError && notPrimary.has(error.code),
+  });
 }
 
 /**
