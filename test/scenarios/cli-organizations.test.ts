@@ -20,7 +20,7 @@ test('an organization is made, renamed, set, and deleted once it is empty', asyn
   await cli.json(['project', 'delete', String(projectId), '--yes']);
   const lossy = await cli.run(['org', 'delete', 'Other', '--yes']);
   t.is(lossy.code, 3);
-  t.regex(lossy.errors, /1 deleted project\(s\) can still be undeleted/);
+  t.regex(lossy.errors, /1 deleted project can still be undeleted/);
   t.regex(lossy.errors, /--end-deleted-projects/);
   const terminal = cli.inTerminal(['org', 'delete', 'Other', '--end-deleted-projects']);
   await terminal.sees('are lost for ever');
