@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { emptyHome, signedInHome } from '../harness/cli.ts';
 import { run } from '../harness/command.ts';
 import { keys } from '../harness/terminal.ts';
@@ -192,7 +193,7 @@ for (const columns of [80, 100, 160]) {
       const lines = terminal
         .raw()
         .split('\r\n')
-        .map((line) => line.split('\u001b[2K').at(-1) ?? '');
+        .map((line) => stripVTControlCharacters(line.split('\u001b[2K').at(-1) ?? ''));
       t.true(lines.length > 1);
       for (const line of lines) t.true([...line].length <= columns, line);
       t.notRegex(terminal.screen(), /[a-z]{3}_[0-9a-z]{26}/);
