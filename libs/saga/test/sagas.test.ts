@@ -227,7 +227,8 @@ test('data that reads like an expression of MongoDB is kept as it is', async (t)
   const runner = service.start(definition);
   await runner.begin('saga_1', undefined, texts);
   await runner.sagas.finish(definition, 'saga_1', service.signal);
-  const stored = await sagas.findOne({ _id: 'saga_1' });
+  // The last transition waits for no majority.
+  const stored = await sagas.findOne({ _id: 'saga_1' }, { readConcern: { level: 'local' } });
   t.deepEqual(stored?.data.effects, [...texts, '$data', 'b', 'c']);
 });
 
