@@ -16,8 +16,6 @@ import { heldBytes, type SentEvent } from '../rules/events/check-event.ts';
 import { HttpRefusal } from './http-refusal.ts';
 import type { Sender, TokenGate } from './token-gate.ts';
 
-/** SDKs wait for 10 s and longer: within that what heals is tried again. */
-const holdMs = 8_000;
 const retryBaseMs = 50;
 const retryCapMs = 1_000;
 /** Of one capture; bytes as it counts them. */
@@ -26,20 +24,28 @@ const captureBounds = { countMax: 1_000, bytesMax: 8 * 1024 * 1024 };
 /** The events of one request, whose origin is a browser's. */
 export type EdgeBatch = { token: string; sender: Sender; events: readonly SentEvent[] };
 
-export type EdgeCaptureUses = { gate: TokenGate; rates: RateLimits; capture: CaptureUses };
+export type EdgeCaptureUses = {
+  gate: TokenGate;
+  rates: RateLimits;
+  capture: CaptureUses;
+  /** How long a request waits at most: until then what fails is tried again. */
+  holdMs: number;
+};
 
 /**
  * Stores the events of one request, and answers for each what became of it. Tries again for some
  * seconds where MongoDB or the guard does not answer: each time with the same UUIDs, and under a new
  * permit. Throws HttpRefusal or SiloError, at the latest when the time is over: what is then still
- * being stored continues under its permit.
+ * being stored continues under its permit. `held`, what the request holds, is disposed of when
+ * nothing of it is being stored any more.
  */
 export async function captureEdgeBatch(
   batch: EdgeBatch,
+  held: Disposable,
   uses: EdgeCaptureUses,
 ): Promise<CaptureOutcome[]> {
-  const signal = AbortSignal.timeout(holdMs);
-  const outcomes = storeAll(batch, uses, signal);
+  const signal = AbortSignal.timeout(uses.holdMs);
+  const outcomes = storeAll(batch, held, uses, signal);
   return await race(outcomes, signal).catch((error: unknown) => {
     throw error === signal.reason ? errors.dependencyUnavailable('mongodb', error) : error;
   });
@@ -47,9 +53,11 @@ export async function captureEdgeBatch(
 
 async function storeAll(
   { token, sender, events }: EdgeBatch,
+  held: Disposable,
   uses: EdgeCaptureUses,
   signal: AbortSignal,
 ): Promise<CaptureOutcome[]> {
+  using _ = held;
   const outcomes: CaptureOutcome[] = [];
   // Each attempt listens for as long as it runs.
   setMaxListeners(0, signal);

@@ -22,7 +22,7 @@ export class HeldBytes {
   }
 
   #take(bytes: number): void {
-    if (bytes > 0 && this.#held + bytes > this.max) throw HttpRefusal.overloaded();
+    if (bytes > 0 && this.#held + bytes > this.max) throw HttpRefusal.overloaded;
     this.#held += bytes;
   }
 }

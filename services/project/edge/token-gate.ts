@@ -68,6 +68,6 @@ export class TokenGate {
 
   #refuse(token: string, { library, origin }: Sender): never {
     this.#uses.onTokenRefused({ tokenHash: hashOf(token), library, origin });
-    throw HttpRefusal.tokenInvalid();
+    throw HttpRefusal.tokenInvalid;
   }
 }

@@ -1,12 +1,14 @@
-/** Slow and too many clients of the HTTP edge: no database is behind it. */
+/** Slow and too many clients of the HTTP edge, and what they hold: no database is behind it. */
 import { connect, type Socket } from 'node:net';
+import type { TokenPermitAnswer } from '@silo/access/access.ts';
+import { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { defaultLimits } from '@silo/rpc/limits.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { createMetrics } from '@silo/runtime/metrics.ts';
 import test, { type ExecutionContext } from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
-import { type EdgeTimes, openEdge } from '../edge/edge.ts';
+import { type EdgeTimes, type EdgeUses, openEdge } from '../edge/edge.ts';
 import { Storing } from '../handlers/shared/storing.ts';
 
 const host = '127.0.0.1';
@@ -16,27 +18,34 @@ const long: EdgeTimes = {
   requestMs: 300_000,
   checkMs: 20,
   keepAliveMs: 300_000,
+  holdMs: 300_000,
 };
 
 type Opened = { port: number; heldBytes(): Promise<number> };
+type Insert = ConstructorParameters<typeof Storing>[0]['insert'];
 
-/** An edge that accepts no token. */
+const unexpected = async () => {
+  throw new Error('this test sends no whole capture');
+};
+
+/** An edge that accepts no token, unless `permitToken` does. */
 async function open(
   t: ExecutionContext,
   {
     times = {},
     limits = {},
     trustedProxies = [],
+    permitToken = unexpected,
+    insert = unexpected,
   }: {
     times?: Partial<EdgeTimes>;
     limits?: Partial<typeof defaultLimits>;
     trustedProxies?: string[];
+    permitToken?: EdgeUses['access']['permitToken'];
+    insert?: Insert;
   } = {},
 ): Promise<Opened> {
   const metrics = createMetrics({ service: 'project', region: 'us' });
-  const refuse = async () => {
-    throw new Error('no test sends a whole capture');
-  };
   const edge = await openEdge(
     {
       ...{ address: { host, port: 0 }, trustedProxies, heldBytesMax: 32 * 2 ** 20 },
@@ -45,8 +54,8 @@ async function open(
     },
     {
       ...{ metrics, clock: systemClock, log: silentLogger(), onTokenRefused: () => {} },
-      access: { recallToken: () => undefined, permitToken: refuse, verifyToken: refuse },
-      capture: { storing: new Storing({ insert: refuse }), clock: systemClock },
+      access: { recallToken: () => undefined, permitToken, verifyToken: unexpected },
+      capture: { storing: new Storing({ insert }), clock: systemClock },
     },
   );
   t.teardown(() => edge[Symbol.asyncDispose]());
@@ -121,6 +130,34 @@ test('a client whose body takes too long gets 503 with Retry-After, and what it 
   // It goes on sending, and does not end its side.
   await eventually(() => {
     if (!seen.isClosed) throw new Error('it is open');
+  });
+});
+
+/** A permit that is never over. */
+const permitted: TokenPermitAnswer = {
+  ...{ allowed: true, projectId: 'prj_1', organizationId: 'org_1' },
+  project: ProjectFact.fromPartial({}),
+  permit: { isHeld: () => true, release: () => {}, remainingMs: () => 300_000 },
+};
+
+test('a request that is answered with 503 holds its bytes until its events are not being stored any more', async (t) => {
+  const storing = Promise.withResolvers<boolean[][]>();
+  const { port, heldBytes } = await open(t, {
+    times: { holdMs: 100 },
+    permitToken: async () => permitted,
+    insert: () => storing.promise,
+  });
+  const text = 'x'.repeat(100_000);
+  const body = JSON.stringify({
+    ...{ api_key: 'phc_1', event: 'seen', distinct_id: 'ada', properties: { text } },
+  });
+  const answer = await fetch(`http://${host}:${port}/capture`, { method: 'POST', body });
+  t.is(answer.status, 503);
+  t.true((await heldBytes()) > text.length);
+  storing.resolve([[false]]);
+  await eventually(async () => {
+    const held = await heldBytes();
+    if (held > 0) throw new Error(`${held} bytes are held`);
   });
 });
 

@@ -1,0 +1,165 @@
+import type { Socket } from 'node:net';
+import cors from '@fastify/cors';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { networkOf } from '@silo/rpc/client-address.ts';
+import type { PortLimits } from '@silo/rpc/limits.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { EdgeMetrics } from './edge-metrics.ts';
+import { HttpRefusal } from './http-refusal.ts';
+
+/** How long an HTTP server waits for slow clients. */
+export type HttpServerTimes = {
+  headersMs: number;
+  /** From the first byte of a request to its last: a slow client ends by then. */
+  requestMs: number;
+  /** How often both are checked. */
+  checkMs: number;
+  /** Between two requests. */
+  keepAliveMs: number;
+};
+
+export type HttpServerSettings = {
+  /** Proxies whose `X-Forwarded-For` names the client: addresses or CIDRs. */
+  trustedProxies: readonly string[];
+  limits: PortLimits;
+  times: HttpServerTimes;
+};
+
+type Uses = {
+  /** Once it is true, new requests are refused. */
+  state: { isDraining: boolean };
+  metrics: EdgeMetrics;
+  log: Log;
+};
+
+const headerBytesMax = 16 * 1_024;
+const preflightSeconds = 86_400;
+/** For a client that is still sending, to read why it was refused. */
+const lingerMs = 1_000;
+
+const mediaType = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(;|$)/;
+
+/**
+ * Makes an HTTP server without routes: limits of clients, CORS on every answer, and refusals as JSON.
+ * Bodies are read by the routes themselves, after what can be refused without them.
+ */
+export async function createHttpServer(
+  { trustedProxies, limits, times }: HttpServerSettings,
+  { state, metrics, log }: Uses,
+): Promise<FastifyInstance> {
+  const app = fastify({
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
+    requestTimeout: times.requestMs,
+    keepAliveTimeout: times.keepAliveMs,
+    http: {
+      headersTimeout: times.headersMs,
+      connectionsCheckingInterval: times.checkMs,
+      maxHeaderSize: headerBytesMax,
+    },
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    // A redirect to the path with a slash would be followed with GET, and taken for a success.
+    routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
+    clientErrorHandler: refuseBrokenRequest,
+    frameworkErrors: refuseUnroutable,
+  });
+  app.server.maxConnections = limits.connectionsMax;
+  if (trustedProxies.length === 0) {
+    limitConnectionsPerAddress(app, limits.connectionsPerAddressMax);
+  }
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _body, done) => done(null, undefined));
+  await app.register(cors, {
+    origin: true,
+    credentials: true,
+    exposedHeaders: ['Retry-After'],
+    maxAge: preflightSeconds,
+    strictPreflight: false,
+    optionsSuccessStatus: 200,
+  });
+  app.addHook('onRequest', async ({ raw: { headers } }) => {
+    if (state.isDraining) throw HttpRefusal.draining;
+    // Fastify refuses such a content type; what a body is, it says itself.
+    if (!mediaType.test(headers['content-type'] ?? '')) delete headers['content-type'];
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'none';
+    metrics.answered(route, reply.statusCode, reply.elapsedTime / 1_000);
+  });
+  app.setNotFoundHandler(async () => {
+    throw HttpRefusal.notFound;
+  });
+  app.setErrorHandler(async (error, request, reply) => {
+    return await send(reply, refusalOf(error, request, log));
+  });
+  return app;
+}
+
+function refusalOf(error: unknown, request: FastifyRequest, log: Log): HttpRefusal {
+  if (error instanceof HttpRefusal) return error;
+  if (error instanceof SiloError) return HttpRefusal.of(error);
+  if (error instanceof Error && error.name === 'TimeoutError') return HttpRefusal.overloaded;
+  if (error instanceof Error && 'statusCode' in error && Number(error.statusCode) < 500) {
+    return HttpRefusal.badRequest;
+  }
+  // Nobody receives the answer.
+  if (request.raw.destroyed && !request.raw.complete) return HttpRefusal.overloaded;
+  log.error({ err: error, route: request.routeOptions.url }, 'HTTP request failed');
+  return HttpRefusal.overloaded;
+}
+
+async function send(reply: FastifyReply, refusal: HttpRefusal): Promise<FastifyReply> {
+  const { status, reason, message, retryAfterSeconds } = refusal;
+  if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds);
+  if (reason === 'DRAINING') reply.header('connection', 'close');
+  return await reply.code(status).send({ status: 0, error: { reason, message } });
+}
+
+/** What fastify refuses before there is a route. No hook runs for it, so none allows the origin. */
+function refuseUnroutable(_error: Error, request: FastifyRequest, reply: FastifyReply): void {
+  const { origin } = request.headers;
+  if (origin !== undefined) {
+    reply.header('access-control-allow-origin', origin);
+    reply.header('access-control-allow-credentials', 'true');
+  }
+  void send(reply, HttpRefusal.badRequest);
+}
+
+/** What Node refuses before there is a request: broken HTTP, and what took too long. */
+function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const isSlow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const first = isSlow ? '503 Service Unavailable\r\nRetry-After: 1' : '400 Bad Request';
+  const reason = isSlow ? 'REQUEST_TIMEOUT' : 'INVALID_REQUEST';
+  const message = isSlow ? 'The request took too long. Send it again.' : 'This is not HTTP/1.1.';
+  const body = JSON.stringify({ status: 0, error: { reason, message } });
+  // A client that goes on sending may keep its side open, and Node waits for it.
+  const lingering = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once('close', () => clearTimeout(lingering));
+  socket.end(
+    `HTTP/1.1 ${first}\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\n` +
+      `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+function limitConnectionsPerAddress({ server }: FastifyInstance, max: number): void {
+  const counts = new Map<string, number>();
+  server.on('connection', (socket: Socket) => {
+    const network = networkOf(socket.remoteAddress);
+    const count = (counts.get(network) ?? 0) + 1;
+    if (count > max) {
+      socket.destroy();
+      return;
+    }
+    counts.set(network, count);
+    socket.once('close', () => {
+      const left = (counts.get(network) ?? 1) - 1;
+      if (left > 0) counts.set(network, left);
+      else counts.delete(network);
+    });
+  });
+}

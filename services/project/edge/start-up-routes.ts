@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { bearerToken, readToken } from '../rules/edge/capture-body.ts';
+import type { HeldBytes } from './held-bytes.ts';
+import { HttpRefusal } from './http-refusal.ts';
+import { readBody } from './read-body.ts';
+import { senderOf } from './sender.ts';
+import { configAnswer, configScript, flagsAnswer } from './start-up.ts';
+import type { TokenGate } from './token-gate.ts';
+
+const verifyMs = 3_000;
+
+/** Adds the routes that SDKs read when they start. */
+export function addStartUpRoutes(
+  app: FastifyInstance,
+  { gate, held }: { gate: TokenGate; held: HeldBytes },
+): void {
+  const verify = async (token: string | undefined, request: FastifyRequest) => {
+    if (token === undefined) throw HttpRefusal.tokenInvalid;
+    await gate.verify(token, senderOf(request), AbortSignal.timeout(verifyMs));
+  };
+  for (const path of ['/flags', '/decide']) {
+    app.post(path, async (request) => {
+      using share = held.begin();
+      const text = await readBody(request.raw, share, () => {});
+      await verify(readToken(text) ?? bearerToken(request.headers.authorization), request);
+      return flagsAnswer(randomUUID());
+    });
+  }
+  app.get<{ Params: { token: string } }>('/array/:token/config', async (request) => {
+    await verify(request.params.token, request);
+    return configAnswer(request.params.token);
+  });
+  app.get<{ Params: { token: string } }>('/array/:token/config.js', async (request, reply) => {
+    // A script that is refused is one that is not there.
+    await verify(request.params.token, request).catch(notFoundIfRefused);
+    return await reply
+      .type('text/javascript; charset=utf-8')
+      .send(configScript(request.params.token));
+  });
+}
+
+function notFoundIfRefused(error: unknown): never {
+  if (error instanceof HttpRefusal && error.status === 401) throw HttpRefusal.notFound;
+  throw error;
+}
