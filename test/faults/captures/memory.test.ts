@@ -13,14 +13,13 @@ test('while MongoDB stands still an edge holds what it may, refuses the rest wit
   const { projectToken: token } = await silo.signUp();
   const [, edge] = silo.edges;
   if (edge === undefined) throw new Error('no edge runs alone');
-  const options = { clients: 40, bodyBytes: 1_000_000, refusalsEach: 1 };
+  // Few and large events: what MongoDB stores afterwards takes as long as there are events.
+  const sizes = { bodyBytes: 1_000_000, eventBytes: 100_000 };
+  const options = { clients: 40, ...sizes, refusalsEach: 1 };
   const use = await useInOutage(silo, { edge, token, ...options });
   t.log(use);
   t.true(use.heldPeak > heldBytesMax / 2);
   t.true(use.heldPeak <= heldBytesMax);
-  t.deepEqual(
-    { dishonest: use.dishonest, heldAfter: use.heldAfter },
-    { dishonest: [], heldAfter: 0 },
-  );
+  t.deepEqual(use.dishonest, []);
   t.deepEqual(silo.failures, []);
 });

@@ -11,6 +11,8 @@ export type OutageOptions = {
   /** How many send at the same time, and events of how many bytes in all. */
   clients: number;
   bodyBytes: number;
+  /** How large each of these events is; 700 unless given, as those of a browser. */
+  eventBytes?: number;
   /** How often each must have been refused before MongoDB goes on. */
   refusalsEach: number;
 };
@@ -23,14 +25,14 @@ export type OutageUse = {
   peak: number;
   /** At most, by the edge's own metric. */
   heldPeak: number;
-  /** By the same, when all was over. */
-  heldAfter: number;
   refused: number;
   /** Answers that were neither 200 nor 503 with Retry-After. */
   dishonest: string[];
 };
 
-const eventBytes = 700;
+const eventBytesDefault = 700;
+/** Of an event of this file, beside its text. */
+const otherBytes = 130;
 /** Where many clients share what an edge holds for 8 s at a time. */
 const outageMsMax = 600_000;
 /** As `Retry-After` says. */
@@ -39,22 +41,22 @@ const retryMs = 1_000;
 /**
  * Stops MongoDB while clients go on sending: each the same body until it is answered with 200, and
  * then the next one. MongoDB goes on when each has been refused; returns when each has been answered
- * with 200 after that.
+ * with 200 after that, and the edge holds nothing any more.
  */
 export async function useInOutage(
   { mongod }: Pick<FaultSilo, 'mongod'>,
-  { edge, token, clients, bodyBytes, refusalsEach }: OutageOptions,
+  { edge, token, clients, bodyBytes, eventBytes = eventBytesDefault, refusalsEach }: OutageOptions,
 ): Promise<OutageUse> {
   const { resident: idle } = await readUse(edge);
   const use: OutageUse = {
-    ...{ idle, peak: 0, heldPeak: 0, heldAfter: 0, refused: 0 },
+    ...{ idle, peak: 0, heldPeak: 0, refused: 0 },
     dishonest: [],
   };
   const refusals = Array.from({ length: clients }, () => 0);
   let isOver = false;
   const send = async (index: number) => {
     while (!isOver) {
-      const body = bodyOf(token, bodyBytes);
+      const body = bodyOf(token, bodyBytes, eventBytes);
       await eventually(async () => {
         const answer = await postBody(edge.url, body);
         if (answer.status === 200) return;
@@ -82,7 +84,11 @@ export async function useInOutage(
   }
   await sending;
   use.refused = refusals.reduce((sum, count) => sum + count, 0);
-  use.heldAfter = (await readUse(edge)).held;
+  // What was refused may still have been being stored.
+  await eventually(async () => {
+    const { held } = await readUse(edge);
+    if (held > 0) throw new Error(`${held} bytes are held`);
+  });
   return use;
 }
 
@@ -91,11 +97,11 @@ function isHonest(answer: Posted): boolean {
   return answer.status === 503 && Number(answer.retryAfter) > 0;
 }
 
-function bodyOf(api_key: string, bytes: number): string {
+function bodyOf(api_key: string, bytes: number, eventBytes: number): string {
   const count = Math.max(1, Math.round(bytes / eventBytes));
   const batch = Array.from({ length: count }, () => ({
     ...{ event: 'seen', distinct_id: 'ada', uuid: randomUUID() },
-    properties: { $host: 'app.example.com', text: 'x'.repeat(eventBytes - 130) },
+    properties: { $host: 'app.example.com', text: 'x'.repeat(eventBytes - otherBytes) },
   }));
   return JSON.stringify({ api_key, batch });
 }
