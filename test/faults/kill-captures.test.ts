@@ -1,9 +1,13 @@
-/** Project, or an edge, killed (-9) while it captures: every acknowledged event once, and usage counts just these. */
+/**
+ * Project, or an edge, killed (-9) while it captures: every acknowledged event once, and usage counts
+ * just these. Killed while it removes deleted events: all go, and nothing else.
+ */
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import type { SignedUp } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
 import { outcomes } from '../harness/refusals.ts';
+import { noFilter, query } from '../scenarios/event-requests.ts';
 import { Flood, propertiesStored } from './captures/flood.ts';
 import { storedAndCounted } from './captures/stored.ts';
 import type { Held } from './fail-points.ts';
@@ -28,8 +32,8 @@ test.beforeEach(() => makeWhole(silo));
 test.after.always(() => silo?.[Symbol.asyncDispose]());
 
 /** A batch that can be sent again: its events have UUIDs. */
-function newBatch({ projectToken }: SignedUp) {
-  const events = Array.from({ length: perBatch }, () => ({
+function newBatch({ projectToken }: SignedUp, count = perBatch) {
+  const events = Array.from({ length: count }, () => ({
     ...{ uuid: randomUUID(), name: 'seen', distinctId: 'ada' },
     ...{ timestamp: '', properties: '{}' },
   }));
@@ -104,6 +108,55 @@ for (const outcome of ['lost', 'done'] as const) {
       await eventually(capture);
       t.deepEqual(await storedAndCounted(t, silo, ada), named(uuids));
       t.deepEqual(await outcomes([capture()]), ['OK']);
+    },
+  );
+}
+
+/** More than one transaction removes. */
+const deleted = 700;
+const removing: { when: string; held: Held }[] = [
+  {
+    when: 'before it has noted how far it is',
+    held: {
+      ...{ service: 'project', command: 'delete', collection: 'captured_events' },
+      outcome: 'done',
+    },
+  },
+  {
+    when: 'before its commit',
+    held: {
+      ...{ service: 'project', command: 'findAndModify', collection: 'event_deletions' },
+      outcome: 'done',
+    },
+  },
+];
+
+for (const { when, held } of removing) {
+  test.serial(
+    `killed while it removes deleted events, ${when}: each goes and counts once, later ones stay`,
+    async (t) => {
+      const ada = await silo.signUp(`Ada ${held.command}`);
+      const { api, projectId } = ada;
+      await newBatch(ada, deleted).capture();
+      const request = { projectId, filter: noFilter, requestId: randomUUID() };
+      const remove = () => api.events.deleteEvents(request);
+      await killDuring(silo, held, remove);
+      await startDead(silo);
+      const { deletion } = await eventually(remove);
+      const found = await eventually(() => query(api, { projectId }));
+      t.deepEqual(found.events, []);
+      const later = newBatch(ada);
+      await eventually(later.capture);
+      const deletionId = deletion?.id ?? '';
+      await eventually(async () => {
+        const now = await api.events.getEventDeletion({ projectId, deletionId });
+        if (now.deletion?.finishTime === undefined) throw new Error('it is not finished');
+        t.is(now.deletion.removedCount, deleted);
+      });
+      const { events } = await eventually(() => query(api, { projectId }));
+      t.deepEqual(named(events.map(({ uuid }) => uuid)), named(later.uuids));
+      const stored = silo.mongo.db('silo_project').collection('captured_events');
+      t.is(await stored.countDocuments({ '_id.project': projectId } as object), perBatch);
     },
   );
 }
