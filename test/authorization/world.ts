@@ -3,6 +3,7 @@ import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import type { PublicApi, SignedUp } from '../harness/clients.ts';
+import { untilAnswered } from '../harness/eventually.ts';
 import type { TestSilo } from '../harness/silo.ts';
 
 /** One organization with a member of each level, and an account that is no member. */
@@ -32,10 +33,10 @@ export async function createWorld(silo: TestSilo): Promise<World> {
   await join(owner, admin, Level.LEVEL_ADMIN);
   await join(owner, member, Level.LEVEL_MEMBER);
   await upgrade(owner.api, organizationId);
-  const elsewhere = await owner.api.organizations.createOrganization({
-    name: 'Elsewhere',
-    requestId: '',
-  });
+  const elsewhereRequest = { name: 'Elsewhere', requestId: randomUUID() };
+  const elsewhere = await untilAnswered(() =>
+    owner.api.organizations.createOrganization(elsewhereRequest),
+  );
   const keyIds = new Map<string, string>();
   for (const person of [owner, admin, member, foreign]) {
     const { apiKey } = await createKey(person.api, { scopes: ['*'] });
@@ -61,13 +62,11 @@ export async function join(
   level: Level,
   organizationId = inviter.organization.id,
 ): Promise<void> {
-  const { code } = await inviter.api.organizations.inviteMember({
-    organizationId,
-    email: invited.account.email,
-    level,
-    requestId: randomUUID(),
-  });
-  await invited.api.organizations.acceptInvite({ code, requestId: '' });
+  const { email } = invited.account;
+  const invite = { organizationId, email, level, requestId: randomUUID() };
+  const { code } = await untilAnswered(() => inviter.api.organizations.inviteMember(invite));
+  const acceptance = { code, requestId: randomUUID() };
+  await untilAnswered(() => invited.api.organizations.acceptInvite(acceptance));
 }
 
 /** Details that any plan accepts. */
@@ -81,18 +80,10 @@ export const billingDetails = {
 
 /** To the plan without a limit. */
 export async function upgrade(api: PublicApi, organizationId: string): Promise<void> {
-  await api.billing.updateBillingDetails({
-    organizationId,
-    billingDetails,
-    etag: '',
-    requestId: '',
-  });
-  await api.billing.changePlan({
-    organizationId,
-    plan: Plan.PLAN_SCALE,
-    etag: '',
-    requestId: '',
-  });
+  const details = { organizationId, billingDetails, etag: '', requestId: randomUUID() };
+  await untilAnswered(() => api.billing.updateBillingDetails(details));
+  const change = { organizationId, plan: Plan.PLAN_SCALE, etag: '', requestId: randomUUID() };
+  await untilAnswered(() => api.billing.changePlan(change));
 }
 
 /** A further key of the account that `api` calls for. */
@@ -100,10 +91,11 @@ export async function createKey(
   api: PublicApi,
   wanted: Partial<Pick<ApiKey, 'scopes' | 'organizationIds' | 'projectIds' | 'expireTime'>>,
 ): Promise<{ apiKey: ApiKey; secret: string }> {
-  const { apiKey, secret } = await api.apiKeys.createApiKey({
+  const request = {
     apiKey: keyMessage({ name: 'further', ...wanted }),
     requestId: randomUUID(),
-  });
+  };
+  const { apiKey, secret } = await untilAnswered(() => api.apiKeys.createApiKey(request));
   if (apiKey === undefined) throw new Error('an empty answer');
   return { apiKey, secret };
 }

@@ -7,6 +7,8 @@ import { retry } from '@silo/runtime/retry.ts';
  * a failing test waits so long.
  */
 const withinDefaultMs = 120_000;
+/** Long waits look less often: what they wait for needs the processors. */
+const [pauseMinMs, pauseMaxMs] = [10, 250];
 
 /**
  * Answers what `look` answers once it does not throw; past `withinMs` rejects with the last error.
@@ -17,13 +19,13 @@ export async function eventually<T>(
   withinMs = withinDefaultMs,
 ): Promise<T> {
   const end = performance.now() + withinMs;
-  for (;;) {
+  for (let pauseMs = pauseMinMs; ; pauseMs = Math.min(pauseMaxMs, 1.5 * pauseMs)) {
     try {
       return await look();
     } catch (error) {
       if (performance.now() > end) throw error;
     }
-    await pause(25);
+    await pause(pauseMs);
   }
 }
 

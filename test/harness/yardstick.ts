@@ -16,7 +16,8 @@ export function millisecondsOf(duration: Duration | undefined): number {
   return duration === undefined ? 0 : duration.seconds * 1_000 + duration.nanos / 1e6;
 }
 
-const pauseMs = 25;
+/** Ten rounds a second at most: measuring takes little of what it measures. */
+const pauseMs = 100;
 /**
  * Operations are also compared with rounds of the same second: they may be shorter than a pause.
  */
