@@ -11,9 +11,10 @@ import {
   type ServerReflectionResponse,
 } from '@silo/protos/gen/grpc/reflection/v1/reflection.ts';
 import { ServerReflectionClient as AlphaClient } from '@silo/protos/gen/grpc/reflection/v1alpha/reflection.ts';
-import { authorizationOf, findMethod, loadImage } from '@silo/protos/image.ts';
+import { authorizationOf, findMethod, loadCommentedImage, loadImage } from '@silo/protos/image.ts';
 import test, { type ExecutionContext } from 'ava';
 import { connect, type RpcChannel } from '../client.ts';
+import { describeFiles, encodeFile } from '../described-files.ts';
 import { openPorts } from '../service.ts';
 import {
   accountService,
@@ -237,4 +238,11 @@ test('a health watch reports every change, and NOT_SERVING for good when the ser
   })();
   await t.throwsAsync(watching);
   t.deepEqual(received, [NOT_SERVING, SERVING, NOT_SERVING]);
+});
+
+test('a file is encoded once, however many reflection streams request it', (t) => {
+  const files = describeFiles(loadCommentedImage(), ['silo.org.v1.AccountService']);
+  const file = files.bySymbol('silo.org.v1.AccountService');
+  if (file === undefined) return t.fail('the image lacks a service');
+  t.is(encodeFile(file), encodeFile(file));
 });
