@@ -1,7 +1,9 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { Transaction } from '@silo/log/event-log.ts';
 import { isDuplicateKey } from '@silo/mongo/from-mongo.ts';
+import { indexMigration } from '@silo/mongo/indexes.ts';
 import { leaseOn } from '@silo/mongo/lease.ts';
+import type { Migration } from '@silo/mongo/migrations.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { retentionSeconds } from '@silo/mongo/retention.ts';
 import type { ClientSession, Collection, Db, Filter } from 'mongodb';
@@ -29,21 +31,20 @@ const isLeft: Filter<StoredSaga> = { open: true, ...lease.isFree };
 /** Where sagas are that no process runs. */
 export const leftSagas = { collection: 'sagas', filter: isLeft };
 
-/**
- * Makes the indexes that sagas need: one open saga for each lock, what is left to resume, and the
- * end of what is finished.
- */
-export async function createSagaIndexes(db: Db): Promise<void> {
-  await db.collection('sagas').createIndexes([
-    { key: { lock: 1 }, unique: true, partialFilterExpression: { lock: { $type: 'string' } } },
-    { key: { ownerUntil: 1 }, partialFilterExpression: { open: true } },
-    {
-      key: { updateTime: 1 },
-      expireAfterSeconds: retentionSeconds.finishedSaga,
-      partialFilterExpression: { open: false },
-    },
-  ]);
-}
+/** One open saga for each lock, what is left to resume, and the end of what is finished. */
+export const sagaMigrations: readonly Migration[] = [
+  indexMigration('saga-indexes', {
+    sagas: [
+      { key: { lock: 1 }, unique: true, partialFilterExpression: { lock: { $type: 'string' } } },
+      { key: { ownerUntil: 1 }, partialFilterExpression: { open: true } },
+      {
+        key: { updateTime: 1 },
+        expireAfterSeconds: retentionSeconds.finishedSaga,
+        partialFilterExpression: { open: false },
+      },
+    ],
+  }),
+];
 
 /** The saga records of one service. An open one belongs to one process at a time, by a lease. */
 export class SagaRecords {

@@ -3,6 +3,7 @@ import type { Rejections } from '@silo/events/authentication.ts';
 import type { GuardLinks } from '@silo/guard/links.ts';
 import type { LeaseClient, Registry } from '@silo/guard/registry-client.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
+import type { Migration } from '@silo/mongo/migrations.ts';
 import type { OnTokenRefused } from '@silo/rpc/admit.ts';
 import type { Mounted } from '@silo/rpc/mount.ts';
 import type { FindEndedKey } from '@silo/rpc/repeat-access.ts';
@@ -58,8 +59,8 @@ export type LocalRegistry = RevocationBarrier &
 /** The parts of a service that the start needs. */
 export type ServiceDefinition = {
   name: ServiceName;
-  /** Makes collections and indexes; safe to repeat, and for two processes at once. */
-  setUp(db: Db): Promise<void>;
+  /** What its own collections need, in order; after what its event log and its sagas need. */
+  migrations: readonly Migration[];
   /** The facts that this service owns, each by a linearizable read of one document. */
   factReader(db: Db): Partial<FactReader>;
   /** Of the service that keeps the registry: this replica of it. */

@@ -13,8 +13,9 @@ import { createEventLog } from '@silo/log/event-log.ts';
 import { getHead, readEvents } from '@silo/log/event-log-service.ts';
 import type { Position } from '@silo/log/position.ts';
 import { remoteReader } from '@silo/log/remote-reader.ts';
-import { setUpEventLog } from '@silo/log/set-up.ts';
+import { logMigrations } from '@silo/log/set-up.ts';
 import { connectMongo, type MongoConnection, MongoUrlError } from '@silo/mongo/connect.ts';
+import { migrate } from '@silo/mongo/migrations.ts';
 import { Pulse } from '@silo/mongo/pulse.ts';
 import { EventLogServiceService } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
@@ -27,9 +28,8 @@ import { Progress } from '@silo/runtime/progress.ts';
 import { retry } from '@silo/runtime/retry.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import { measureSagas } from '@silo/saga/saga-metrics.ts';
-import { createSagaIndexes, leftSagas } from '@silo/saga/saga-records.ts';
+import { leftSagas, sagaMigrations } from '@silo/saga/saga-records.ts';
 import { createSagas } from '@silo/saga/sagas.ts';
-import type { Db } from 'mongodb';
 import { portLimitsOf, type ServiceConfig, type ServiceName } from './config.ts';
 import { connectPeers, type Peers } from './peers.ts';
 import { followProgress, measureProgress } from './progress.ts';
@@ -61,7 +61,7 @@ export type RuntimeContext = {
 };
 
 /**
- * Starts one service: waits for MongoDB, sets its database up, opens both ports, runs its loops.
+ * Starts one service: waits for MongoDB, brings its database to this release, opens both ports, runs its loops.
  * NATS and the other services may come later. Rejects where a port is taken or the signal aborts.
  */
 export async function startService(
@@ -78,7 +78,8 @@ export async function startService(
   await using opened = new AsyncDisposableStack();
 
   const { client, db } = opened.use(await connectPatiently(definition, config, { log, signal }));
-  await setUp(definition, db);
+  const migrations = [...logMigrations, ...sagaMigrations, ...definition.migrations];
+  await migrate(db, migrations, { owner, signal, log });
   const eventLog = opened.use(
     createEventLog({ client, db, service: name, region, clock: systemClock, log }),
   );
@@ -264,10 +265,6 @@ async function connectPatiently(
     isRetryable: (error) => !(error instanceof MongoUrlError),
     signal,
   });
-}
-
-async function setUp(definition: ServiceDefinition, db: Db): Promise<void> {
-  await Promise.all([setUpEventLog(db), createSagaIndexes(db), definition.setUp(db)]);
 }
 
 function remoteLogs({ org, project, token }: Peers): GuardLinks['logs'] {

@@ -9,13 +9,13 @@ import { closeSubscription, openSubscription } from './handlers/internal/subscri
 import { listPlans } from './handlers/list-plans.ts';
 import { updateBillingDetails } from './handlers/update-billing-details.ts';
 import { createChangePlanSaga } from './sagas/change-plan.ts';
-import { setUpStore } from './store/set-up.ts';
+import { storeMigrations } from './store/set-up.ts';
 import { createSubscriptionStore } from './store/subscriptions.ts';
 
 /** Plans, subscriptions and billing details. */
 export const billingService: ServiceDefinition = {
   name: 'billing',
-  setUp: setUpStore,
+  migrations: storeMigrations,
   factReader: () => ({}),
   build: ({ db, eventLog, access, peers, clock, createSagas }) => {
     const subscriptions = createSubscriptionStore(db);

@@ -32,13 +32,13 @@ import { updateOrganization } from './handlers/update-organization.ts';
 import { createFollower, followedLogs } from './loops/activity-follower.ts';
 import { defineSagas } from './sagas/definitions.ts';
 import { createOrgFactReader } from './store/fact-reader.ts';
-import { createStores, setUpStores } from './store/set-up.ts';
+import { createStores, storeMigrations } from './store/set-up.ts';
 
 /** Accounts, organizations, memberships, invites and the activity log. */
 export const orgService: ServiceDefinition = {
   name: 'org',
 
-  setUp: setUpStores,
+  migrations: storeMigrations,
 
   factReader: (db) => createOrgFactReader(createStores(db)),
 

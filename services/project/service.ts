@@ -55,7 +55,7 @@ import { createMoveStore } from './store/moves.ts';
 import { createProjectStore } from './store/projects.ts';
 import { createPropertyIndexStore, type PropertyIndexStore } from './store/property-indexes.ts';
 import { createRetentionStore } from './store/retention.ts';
-import { setUpStore } from './store/set-up.ts';
+import { storeMigrations } from './store/set-up.ts';
 import { createSlotStore } from './store/slots.ts';
 import { createUsageStore, type UsageStore } from './store/usage.ts';
 
@@ -68,7 +68,7 @@ const retentionLeader = {
 /** Projects, their organizations, and how many each organization may have. */
 export const projectService: ServiceDefinition = {
   name: 'project',
-  setUp: setUpStore,
+  migrations: storeMigrations,
   factReader: (db) => ({ project: createProjectStore(db).fact }),
   build: (kit) => {
     const usage = createUsageStore(kit.db);

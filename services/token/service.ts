@@ -44,12 +44,12 @@ import { LastUse } from './store/last-use.ts';
 import { createLeaseStore } from './store/leases.ts';
 import { createMessageKeyStore } from './store/message-keys.ts';
 import { createProjectTokenStore } from './store/project-tokens.ts';
-import { setUpStore } from './store/set-up.ts';
+import { storeMigrations } from './store/set-up.ts';
 
 /** Project tokens and personal API keys. */
 export const tokenService: ServiceDefinition = {
   name: 'token',
-  setUp: setUpStore,
+  migrations: storeMigrations,
   factReader: createTokenFactReader,
   openRegistry: ({ client, db, nats, logs, config, log, signal }) =>
     openRegistry({

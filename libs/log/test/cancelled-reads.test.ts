@@ -3,13 +3,14 @@ import { findAsOfNow } from '@silo/mongo/as-of-now.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { readPage } from '@silo/mongo/page.ts';
 import { bounded, reading } from '@silo/mongo/read.ts';
+import { prepare } from '@silo/mongo/test/support.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
 import { type Db, MongoClient } from 'mongodb';
 import { required } from '../../../test/harness/environment.ts';
 import { createEventLog, type EventLog } from '../event-log.ts';
-import { setUpEventLog } from '../set-up.ts';
+import { logMigrations } from '../set-up.ts';
 
 const readsCount = 20;
 
@@ -19,7 +20,7 @@ type World = { client: MongoClient; db: Db; eventLog: EventLog };
 async function open(t: ExecutionContext): Promise<World> {
   const client = new MongoClient(required('MONGODB_URL'), { monitorCommands: true });
   const db = client.db(`cancelled_${randomUUID().slice(0, 8)}`);
-  await setUpEventLog(db);
+  await prepare(db, logMigrations);
   const shared = { service: 'project', region: 'us', clock: systemClock } as const;
   const eventLog = createEventLog({ client, db, ...shared, log: silentLogger() });
   t.teardown(async () => {

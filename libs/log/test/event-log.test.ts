@@ -1,8 +1,9 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
+import { prepare } from '@silo/mongo/test/support.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { EventLog } from '../event-log.ts';
 import type { LoggedEvent } from '../log-reader.ts';
-import { setUpEventLog } from '../set-up.ts';
+import { logMigrations } from '../set-up.ts';
 import { eventBytesMax } from '../stored-events.ts';
 import { mutation, testEventLog } from './support.ts';
 
@@ -300,7 +301,7 @@ test('preparing a database twice at once, and again later, changes nothing', asy
   const { connection, eventLog } = await testEventLog(t);
   await emitOne(eventLog);
   const before = await eventLog.head(forever());
-  await Promise.all([setUpEventLog(connection.db), setUpEventLog(connection.db)]);
+  await Promise.all([prepare(connection.db, logMigrations), prepare(connection.db, logMigrations)]);
   t.deepEqual(await eventLog.head(forever()), before);
   t.is(before.sequence, 1);
   t.truthy(before.incarnation);

@@ -1,5 +1,5 @@
-import { ensureIndexes } from '@silo/mongo/indexes.ts';
-import { testDatabase } from '@silo/mongo/test/support.ts';
+import { indexMigration } from '@silo/mongo/indexes.ts';
+import { prepare, testDatabase } from '@silo/mongo/test/support.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { Db } from 'mongodb';
@@ -42,7 +42,7 @@ function assertLeads(candidate: Candidate | undefined): asserts candidate is Can
 
 test('one of many leads, and one that stops hands over at once with a higher fence', async (t) => {
   const { db } = await (await testDatabase(t)).connect();
-  await ensureIndexes(db, { leases: [] });
+  await prepare(db, [indexMigration('indexes', { leases: [] })]);
   const candidates = ['a', 'b', 'c'].map((owner) => new Candidate(t, db, owner));
   const first = await eventually(() => {
     const leader = candidates.find(({ leads }) => leads);
@@ -65,7 +65,7 @@ test('one of many leads, and one that stops hands over at once with a higher fen
 
 test('a leader keeps its lease by renewing it, and stops when another has taken it', async (t) => {
   const { db } = await (await testDatabase(t)).connect();
-  await ensureIndexes(db, { leases: [] });
+  await prepare(db, [indexMigration('indexes', { leases: [] })]);
   const leader = new Candidate(t, db, 'a');
   await eventually(() => assertLeads(leader));
   const leases = db.collection<{ _id: string; until: Date }>('leases');

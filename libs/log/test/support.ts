@@ -3,13 +3,13 @@ import { Authorization } from '@silo/access/authorization.ts';
 import type { Permit } from '@silo/access/permits.ts';
 import type { MongoConnection } from '@silo/mongo/connect.ts';
 import type { Mutation } from '@silo/mongo/mutation.ts';
-import { testDatabase } from '@silo/mongo/test/support.ts';
+import { prepare, testDatabase } from '@silo/mongo/test/support.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import type { ExecutionContext } from 'ava';
 import { createEventLog, type EventLog } from '../event-log.ts';
 import type { LogService } from '../log-reader.ts';
-import { setUpEventLog } from '../set-up.ts';
+import { logMigrations } from '../set-up.ts';
 
 /** An event log over a prepared database of the test's own, and a way to get more instances. */
 export async function testEventLog(
@@ -33,7 +33,7 @@ export async function testEventLog(
     return eventLog;
   };
   const connection = await database.connect();
-  await setUpEventLog(connection.db);
+  await prepare(connection.db, logMigrations);
   const eventLog = make(connection);
   // ava runs teardowns last to first: logs close before their connections do.
   t.teardown(() => Promise.all(open.map((each) => each[Symbol.asyncDispose]())));

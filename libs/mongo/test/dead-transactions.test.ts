@@ -3,16 +3,16 @@ import { MongoClient } from 'mongodb';
 import { required } from '../../../test/harness/environment.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { endDeadTransactions } from '../dead-transactions.ts';
-import { ensureIndexes } from '../indexes.ts';
+import { indexMigration } from '../indexes.ts';
 import { transact } from '../transaction-retry.ts';
-import { testDatabase } from './support.ts';
+import { prepare, testDatabase } from './support.ts';
 
 type Counter = { _id: string; value: number };
 
 test('what a dead process has locked is free again long before the server would give it up', async (t) => {
   const { name, connect } = await testDatabase(t);
   const { client, db } = await connect();
-  await ensureIndexes(db, { counters: [] });
+  await prepare(db, [indexMigration('indexes', { counters: [] })]);
   const counters = db.collection<Counter>('counters');
   await counters.insertOne({ _id: 'log', value: 0 });
   const increment = { $inc: { value: 1 } };
@@ -34,7 +34,7 @@ test('what a dead process has locked is free again long before the server would 
 test('a transaction that goes on is left alone, and one that stands still is ended', async (t) => {
   const { name, connect } = await testDatabase(t);
   const { client, db } = await connect();
-  await ensureIndexes(db, { counters: [] });
+  await prepare(db, [indexMigration('indexes', { counters: [] })]);
   const left = await abandoned(name, name);
   t.teardown(() => left.client.close());
   t.is(await endDeadTransactions(client), 0);

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { silentLogger } from '@silo/runtime/log.ts';
 import type { ExecutionContext } from 'ava';
+import type { Db } from 'mongodb';
 import { required } from '../../../test/harness/environment.ts';
 import { untilAnswered } from '../../../test/harness/eventually.ts';
 import { connectMongo, type MongoConnection } from '../connect.ts';
+import { type Migration, migrate } from '../migrations.ts';
 
 /** A database of the test's own, dropped when it ends. Each connection stands for a process. */
 export async function testDatabase(
@@ -29,4 +32,10 @@ export async function testDatabase(
     await Promise.all(open.map((connection) => connection[Symbol.asyncDispose]()));
   });
   return { name, connect };
+}
+
+/** Runs migrations as the start of a process does. */
+export async function prepare(db: Db, migrations: readonly Migration[]): Promise<void> {
+  const signal = AbortSignal.timeout(120_000);
+  await migrate(db, migrations, { owner: randomUUID(), signal, log: silentLogger() });
 }

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { createEventLog } from '@silo/log/event-log.ts';
-import { setUpEventLog } from '@silo/log/set-up.ts';
+import { logMigrations } from '@silo/log/set-up.ts';
 import { connectMongo, type MongoConnection } from '@silo/mongo/connect.ts';
+import { prepare } from '@silo/mongo/test/support.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { type Log, silentLogger } from '@silo/runtime/log.ts';
 import type { ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import { required } from '../../../test/harness/environment.ts';
 import type { SagaDefinition } from '../definition.ts';
-import { createSagaIndexes } from '../saga-records.ts';
+import { sagaMigrations } from '../saga-records.ts';
 import { createSagas } from '../sagas.ts';
 
 export type State = 'DECIDED' | 'FIRST' | 'SECOND' | 'DONE';
@@ -23,8 +24,8 @@ export async function openService(t: ExecutionContext) {
   const log = pino({ level: 'warn' }, { write: (line: string) => logged.push(JSON.parse(line)) });
   const process = await openProcess(database, { log, signal: stop.signal });
   const { client, db, start } = process;
-  await setUpEventLog(db);
-  await createSagaIndexes(db);
+  await prepare(db, logMigrations);
+  await prepare(db, sagaMigrations);
   t.teardown(async () => {
     stop.abort();
     await db.dropDatabase();

@@ -1,17 +1,18 @@
 import type { Transaction } from '@silo/log/event-log.ts';
 import { forgetRequest } from '@silo/log/forget-request.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
+import { prepare } from '@silo/mongo/test/support.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import test, { type ExecutionContext } from 'ava';
-import { setUpStore } from '../store/set-up.ts';
+import { storeMigrations } from '../store/set-up.ts';
 import { createSubscriptionStore } from '../store/subscriptions.ts';
 import { billingDetails, subscriptionDocument } from './support.ts';
 
 async function open(t: ExecutionContext) {
   const { connection, eventLog } = await testEventLog(t, 'billing');
   const { db } = connection;
-  await setUpStore(db);
-  await setUpStore(db);
+  await prepare(db, storeMigrations);
+  await prepare(db, storeMigrations);
   const decide = async <T>(body: (tx: Transaction) => Promise<T>) =>
     (await eventLog.decide(mutation(), (tx) => body(tx))).value;
   const { signal } = new AbortController();

@@ -3,6 +3,7 @@ import type { Access, Answer } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { lastingPermit } from '@silo/guard/test/lasting-permit.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
+import { prepare } from '@silo/mongo/test/support.ts';
 import {
   type BillingDetails,
   type ChangePlanResponse,
@@ -18,14 +19,14 @@ import type { Call } from '@silo/rpc/call.ts';
 import { bind } from '@silo/rpc/test/bind.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
-import { createSagaIndexes } from '@silo/saga/saga-records.ts';
+import { sagaMigrations } from '@silo/saga/saga-records.ts';
 import { createSagas } from '@silo/saga/sagas.ts';
 import type { ExecutionContext } from 'ava';
 import { changePlan } from '../handlers/change-plan.ts';
 import type { Dependencies } from '../handlers/dependencies.ts';
 import { createChangePlanSaga } from '../sagas/change-plan.ts';
 import type { SubscriptionDocument } from '../store/documents.ts';
-import { setUpStore } from '../store/set-up.ts';
+import { storeMigrations } from '../store/set-up.ts';
 import { createSubscriptionStore } from '../store/subscriptions.ts';
 
 export const now = new Date('2030-01-01T00:00:00Z');
@@ -60,8 +61,8 @@ export type ProjectAnswers = {
 export async function openBilling(t: ExecutionContext) {
   const { connection, eventLog } = await testEventLog(t, 'billing');
   const { db } = connection;
-  await setUpStore(db);
-  await createSagaIndexes(db);
+  await prepare(db, storeMigrations);
+  await prepare(db, sagaMigrations);
   const stop = new AbortController();
   t.teardown(() => stop.abort());
   const project: ProjectAnswers = {

@@ -1,6 +1,7 @@
 import type { Transaction } from '@silo/log/event-log.ts';
 import type { Position } from '@silo/log/position.ts';
 import { fromMongo, isDuplicateKey } from '@silo/mongo/from-mongo.ts';
+import type { Migration } from '@silo/mongo/migrations.ts';
 import { type Page, readPage } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { Db } from 'mongodb';
@@ -24,26 +25,33 @@ export type ActivityStore = ReturnType<typeof createActivityStore>;
 export const followedServices = ['org', 'project', 'token', 'billing'] as const;
 export type FollowedService = (typeof followedServices)[number];
 
-/** Begins to follow each log at its start, where that has not begun. Safe to repeat. */
-export async function setUpPositions(db: Db): Promise<void> {
-  const positions = db.collection<Position & { _id: string }>('activity_positions');
-  for (const _id of followedServices) {
-    const beginning = { sequence: 0, incarnation: '' };
-    try {
-      await positions.updateOne({ _id }, { $setOnInsert: beginning }, { upsert: true });
-    } catch (error) {
-      if (!isDuplicateKey(error)) throw fromMongo(error); // another process was first
+/** Begins to follow each log at its start, where that has not begun. */
+export const followFromStart: Migration = {
+  name: 'activity-positions',
+  isDone: async (db) => {
+    const count = await positionsOf(db).countDocuments({}, bounded);
+    return count === followedServices.length;
+  },
+  run: async (db) => {
+    for (const _id of followedServices) {
+      const beginning = { sequence: 0, incarnation: '' };
+      try {
+        await positionsOf(db).updateOne({ _id }, { $setOnInsert: beginning }, { upsert: true });
+      } catch (error) {
+        if (!isDuplicateKey(error)) throw fromMongo(error); // another process was first
+      }
     }
-  }
+  },
+};
+
+function positionsOf(db: Db) {
+  return db.collection<Position & { _id: string }>('activity_positions', collectionOptions);
 }
 
 /** Opens the activity log in the service's database. */
 export function createActivityStore(db: Db) {
   const entries = db.collection<ActivityDocument>('activity', collectionOptions);
-  const positions = db.collection<Position & { _id: string }>(
-    'activity_positions',
-    collectionOptions,
-  );
+  const positions = positionsOf(db);
   return {
     async position(service: FollowedService, signal: AbortSignal): Promise<Position> {
       const found = await reading(positions.findOne({ _id: service }, bounded), signal);

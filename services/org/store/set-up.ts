@@ -1,8 +1,9 @@
-import { ensureIndexes } from '@silo/mongo/indexes.ts';
+import { indexMigration } from '@silo/mongo/indexes.ts';
+import type { Migration } from '@silo/mongo/migrations.ts';
 import { retentionSeconds } from '@silo/mongo/retention.ts';
 import type { Db } from 'mongodb';
 import { createAccountStore } from './accounts.ts';
-import { createActivityStore, setUpPositions } from './activity.ts';
+import { createActivityStore, followFromStart } from './activity.ts';
 import { createInviteStore } from './invites.ts';
 import { createMemberStore } from './members.ts';
 import { createOrganizationStore } from './organizations.ts';
@@ -21,9 +22,9 @@ export function createStores(db: Db) {
   };
 }
 
-/** Makes collections and indexes. Safe to repeat, and for two processes at once. */
-export async function setUpStores(db: Db): Promise<void> {
-  await ensureIndexes(db, {
+/** The service's collections and indexes, and the beginning of its activity log. */
+export const storeMigrations: readonly Migration[] = [
+  indexMigration('indexes', {
     accounts: [{ key: { comparableEmail: 1 }, unique: true }],
     organizations: [{ key: { deleteTime: 1 }, expireAfterSeconds: retentionSeconds.tombstone }],
     memberships: [
@@ -44,6 +45,6 @@ export async function setUpStores(db: Db): Promise<void> {
       { key: { time: 1 }, expireAfterSeconds: retentionSeconds.activity },
     ],
     activity_positions: [],
-  });
-  await setUpPositions(db);
-}
+  }),
+  followFromStart,
+];

@@ -2,13 +2,14 @@ import { createHash, randomUUID } from 'node:crypto';
 import { Authorization } from '@silo/access/authorization.ts';
 import { checkByOwners } from '@silo/guard/test/check-by-owners.ts';
 import { parseEventType } from '@silo/log/event-types.ts';
+import { prepare } from '@silo/mongo/test/support.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import type { Call, Caller, KeyCaller } from '@silo/rpc/call.ts';
 import { bind } from '@silo/rpc/test/bind.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { Progress } from '@silo/runtime/progress.ts';
-import { createSagaIndexes } from '@silo/saga/saga-records.ts';
+import { sagaMigrations } from '@silo/saga/saga-records.ts';
 import { createSagas } from '@silo/saga/sagas.ts';
 import type { Peers } from '@silo/service/peers.ts';
 import { hashRequestId } from '@silo/tokens/seal.ts';
@@ -58,7 +59,7 @@ export async function serviceHarness(
   const harness = await storeHarness(t);
   const { connection, eventLog, stores, signal } = harness;
   const { db } = connection;
-  await createSagaIndexes(db);
+  await prepare(db, sagaMigrations);
   const peers: ScriptedPeers = {
     calls: [],
     closeResult: TryResult.TRY_RESULT_ACCEPTED,

@@ -1,14 +1,18 @@
 import { reasonOf } from '@silo/errors/from-status.ts';
+import { prepare } from '@silo/mongo/test/support.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import test from 'ava';
-import { setUpStores } from '../store/set-up.ts';
+import { storeMigrations } from '../store/set-up.ts';
 import { aMembership, anAccount, anInvite, anOrganization, storeHarness } from './support.ts';
 
 const { LEVEL_MEMBER, LEVEL_ADMIN, LEVEL_OWNER } = Level;
 
 test('set-up is safe to repeat', async (t) => {
   const { connection } = await storeHarness(t);
-  await Promise.all([setUpStores(connection.db), setUpStores(connection.db)]);
+  await Promise.all([
+    prepare(connection.db, storeMigrations),
+    prepare(connection.db, storeMigrations),
+  ]);
   t.pass();
 });
 

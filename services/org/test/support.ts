@@ -1,6 +1,7 @@
 import type { EventLog, Transaction } from '@silo/log/event-log.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
 import type { MongoConnection } from '@silo/mongo/connect.ts';
+import { prepare } from '@silo/mongo/test/support.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { hashOf, newInviteCode } from '@silo/tokens/secrets.ts';
@@ -8,7 +9,7 @@ import type { ExecutionContext } from 'ava';
 import { comparable } from '../rules/email.ts';
 import { newAccount, newOrganization } from '../rules/founding.ts';
 import type { AccountDocument, InviteDocument, OrganizationDocument } from '../store/documents.ts';
-import { createStores, type Stores, setUpStores } from '../store/set-up.ts';
+import { createStores, type Stores, storeMigrations } from '../store/set-up.ts';
 
 /** Stores over a database of the test's own. */
 export type StoreHarness = {
@@ -22,7 +23,7 @@ export type StoreHarness = {
 
 export async function storeHarness(t: ExecutionContext): Promise<StoreHarness> {
   const { connection, eventLog } = await testEventLog(t, 'org');
-  await setUpStores(connection.db);
+  await prepare(connection.db, storeMigrations);
   return {
     connection,
     eventLog,

@@ -1,6 +1,6 @@
-import { fromMongo } from '@silo/mongo/from-mongo.ts';
-import { ensureIndexes } from '@silo/mongo/indexes.ts';
-import { collectionOptions } from '@silo/mongo/read.ts';
+import { indexMigration } from '@silo/mongo/indexes.ts';
+import type { Migration } from '@silo/mongo/migrations.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { retentionSeconds } from '@silo/mongo/retention.ts';
 import { foldVersion } from '@silo/runtime/fold.ts';
 import type { Db } from 'mongodb';
@@ -17,9 +17,30 @@ export const byName = 'by_name';
 
 const foldedAtOnce = 500;
 
-/** Makes the service's collections and indexes, and folds old names anew; safe to repeat. */
-export async function setUpStore(db: Db): Promise<void> {
-  await ensureIndexes(db, {
+/**
+ * Folds the names that an older version of Silo has folded, or has not. One that an older process
+ * renames meanwhile is found by its old folding until it is renamed again, or a process starts.
+ */
+const foldNames: Migration = {
+  name: 'folded-names',
+  isDone: async (db) => (await staleNames(db, 1)).length === 0,
+  run: async (db, signal) => {
+    for (;;) {
+      signal.throwIfAborted();
+      const stale = await staleNames(db, foldedAtOnce);
+      if (stale.length === 0) return;
+      const updates = stale.map(({ _id, name }) => ({
+        // Unless it is renamed meanwhile: then the next turn sees it, if it must.
+        updateOne: { filter: { _id, name }, update: { $set: foldedName(name) } },
+      }));
+      await reading(projectsOf(db).bulkWrite(updates, { ordered: false }));
+    }
+  },
+};
+
+/** The service's collections and indexes, and the names of projects as they are searched. */
+export const storeMigrations: readonly Migration[] = [
+  indexMigration('indexes', {
     ...capturedEventIndexes,
     ...usageIndexes,
     ...deadTokenIndexes,
@@ -39,30 +60,19 @@ export async function setUpStore(db: Db): Promise<void> {
       { key: { organizationIds: 1, _id: -1 } },
       { key: { moveTime: 1 }, expireAfterSeconds: retentionSeconds.move },
     ],
-  });
-  await foldNames(db);
+  }),
+  foldNames,
+];
+
+function projectsOf(db: Db) {
+  return db.collection<ProjectDocument>('projects', collectionOptions);
 }
 
-/**
- * Folds the names that an older version of Silo has folded, or has not. One that an older process
- * renames meanwhile is found by its old folding until it is renamed again.
- */
-async function foldNames(db: Db): Promise<void> {
-  const projects = db.collection<ProjectDocument>('projects', collectionOptions);
-  try {
-    for (;;) {
-      const stale = await projects
-        .find({ foldVersion: { $ne: foldVersion } }, { projection: { name: 1 } })
-        .limit(foldedAtOnce)
-        .toArray();
-      if (stale.length === 0) return;
-      const updates = stale.map(({ _id, name }) => ({
-        // Unless it is renamed meanwhile: then the next turn sees it, if it must.
-        updateOne: { filter: { _id, name }, update: { $set: foldedName(name) } },
-      }));
-      await projects.bulkWrite(updates, { ordered: false });
-    }
-  } catch (error) {
-    throw fromMongo(error);
-  }
+function staleNames(db: Db, limit: number) {
+  const options = { ...bounded, limit, projection: { name: 1 } };
+  return reading(
+    projectsOf(db)
+      .find({ foldVersion: { $ne: foldVersion } }, options)
+      .toArray(),
+  );
 }

@@ -1,5 +1,6 @@
 import type { Transaction } from '@silo/log/event-log.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
+import { prepare } from '@silo/mongo/test/support.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { fold, foldVersion } from '@silo/runtime/fold.ts';
 import { newId } from '@silo/tokens/ids.ts';
@@ -15,7 +16,7 @@ import {
   type Search,
   searchPipeline,
 } from '../store/projects.ts';
-import { setUpStore } from '../store/set-up.ts';
+import { storeMigrations } from '../store/set-up.ts';
 import { createSlotStore } from '../store/slots.ts';
 
 const signal = () => AbortSignal.timeout(30_000);
@@ -29,7 +30,7 @@ function project(organizationId: string, name: string): ProjectDocument {
 
 async function testStores(t: ExecutionContext) {
   const { connection, eventLog } = await testEventLog(t);
-  await setUpStore(connection.db);
+  await prepare(connection.db, storeMigrations);
   const inTransaction = async <T>(body: (tx: Transaction) => Promise<T>): Promise<T> =>
     (await eventLog.decide(mutation(), body)).value;
   return {
@@ -171,7 +172,7 @@ test('names that were folded by an older version are folded anew at the start', 
     await stored.updateOne({ _id }, old, { writeConcern: { w: 'majority' } });
   }
   t.deepEqual(await found(projects, { text: fold('istanbul') }), []);
-  await Promise.all([setUpStore(db), setUpStore(db)]);
+  await Promise.all([prepare(db, storeMigrations), prepare(db, storeMigrations)]);
   t.deepEqual(await found(projects, { text: fold('istanbul') }), [all[1]?._id]);
   t.is(await stored.countDocuments({ foldVersion }), 3);
 });

@@ -5,6 +5,7 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import { checkByOwners } from '@silo/guard/test/check-by-owners.ts';
 import { eventType } from '@silo/log/event-types.ts';
 import { testEventLog } from '@silo/log/test/support.ts';
+import { prepare } from '@silo/mongo/test/support.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {
   MemberOfTwo,
@@ -15,7 +16,7 @@ import type { Call } from '@silo/rpc/call.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 import { bind } from '@silo/rpc/test/bind.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
-import { createSagaIndexes } from '@silo/saga/saga-records.ts';
+import { sagaMigrations } from '@silo/saga/saga-records.ts';
 import { createSagas } from '@silo/saga/sagas.ts';
 import type { Peers } from '@silo/service/peers.ts';
 import { newId } from '@silo/tokens/ids.ts';
@@ -36,7 +37,7 @@ import { createEventQueries, type EventQueries } from '../store/event-queries.ts
 import { createMoveStore } from '../store/moves.ts';
 import { createProjectStore } from '../store/projects.ts';
 import { createPropertyIndexStore, type PropertyIndexStore } from '../store/property-indexes.ts';
-import { setUpStore } from '../store/set-up.ts';
+import { storeMigrations } from '../store/set-up.ts';
 import { createSlotStore } from '../store/slots.ts';
 import { createUsageStore, type UsageStore } from '../store/usage.ts';
 
@@ -81,7 +82,7 @@ export type World = Dependencies & {
 export async function testWorld(t: ExecutionContext): Promise<World> {
   const { connection, eventLog } = await testEventLog(t);
   const { db } = connection;
-  await Promise.all([setUpStore(db), createSagaIndexes(db)]);
+  await Promise.all([prepare(db, storeMigrations), prepare(db, sagaMigrations)]);
   const [projects, slots, moves] = [
     createProjectStore(db),
     createSlotStore(db),

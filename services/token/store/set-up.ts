@@ -1,10 +1,10 @@
-import { ensureIndexes } from '@silo/mongo/indexes.ts';
+import { indexMigration } from '@silo/mongo/indexes.ts';
+import type { Migration } from '@silo/mongo/migrations.ts';
 import { retentionSeconds } from '@silo/mongo/retention.ts';
-import type { Db } from 'mongodb';
 
-/** Makes the service's collections and indexes; safe to repeat. */
-export async function setUpStore(db: Db): Promise<void> {
-  await ensureIndexes(db, {
+/** The service's collections and indexes. */
+export const storeMigrations: readonly Migration[] = [
+  indexMigration('indexes', {
     projects: [{ key: { purgeTime: 1 }, expireAfterSeconds: retentionSeconds.tombstone }],
     project_tokens: [{ key: { projectId: 1 }, unique: true }],
     revoked_tokens: [
@@ -25,5 +25,5 @@ export async function setUpStore(db: Db): Promise<void> {
     broadcast_keys: [{ key: { createTime: 1 }, expireAfterSeconds: retentionSeconds.broadcastKey }],
     lease_roots: [],
     dead_keys: [{ key: { expireTime: 1 }, expireAfterSeconds: 0 }],
-  });
-}
+  }),
+];

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { parseEventType } from '@silo/log/event-types.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
+import { prepare } from '@silo/mongo/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { bind } from '@silo/rpc/test/bind.ts';
@@ -25,7 +26,7 @@ import { createEndedKeyStore } from '../store/ended-keys.ts';
 import { createTokenFactReader } from '../store/fact-reader.ts';
 import { createKeyStore } from '../store/keys.ts';
 import { createProjectTokenStore } from '../store/project-tokens.ts';
-import { setUpStore } from '../store/set-up.ts';
+import { storeMigrations } from '../store/set-up.ts';
 import { apiKey } from './support.ts';
 
 const { signal } = new AbortController();
@@ -39,7 +40,7 @@ function unasked(): never {
 async function open(t: ExecutionContext) {
   const { connection, eventLog } = await testEventLog(t, 'token');
   const { db } = connection;
-  await setUpStore(db);
+  await prepare(db, storeMigrations);
   const endedKeys = createEndedKeyStore(db);
   const factReader = createTokenFactReader(db);
   const dependencies: Dependencies = {

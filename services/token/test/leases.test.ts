@@ -1,8 +1,8 @@
 import type { Positions } from '@silo/guard/core/position.ts';
-import { testDatabase } from '@silo/mongo/test/support.ts';
+import { prepare, testDatabase } from '@silo/mongo/test/support.ts';
 import test, { type ExecutionContext } from 'ava';
 import { createLeaseStore } from '../store/leases.ts';
-import { setUpStore } from '../store/set-up.ts';
+import { storeMigrations } from '../store/set-up.ts';
 
 /** The leases as two replicas see them. */
 async function open(t: ExecutionContext) {
@@ -10,7 +10,7 @@ async function open(t: ExecutionContext) {
   const { signal } = new AbortController();
   const connect = async () => {
     const { client, db } = await database.connect();
-    await setUpStore(db);
+    await prepare(db, storeMigrations);
     return createLeaseStore(client, db, signal);
   };
   const { db } = await database.connect();
@@ -174,7 +174,7 @@ test('one deployment’s leases and requirements are not another’s', async (t)
 test('nothing is said to be durable once the process stops', async (t) => {
   const database = await testDatabase(t);
   const { client, db } = await database.connect();
-  await setUpStore(db);
+  await prepare(db, storeMigrations);
   const stop = new AbortController();
   const store = createLeaseStore(client, db, stop.signal);
   stop.abort();
@@ -185,7 +185,7 @@ test('nothing is said to be durable once the process stops', async (t) => {
 
 test('renewals of many guards at once take a share of the connections, and not all', async (t) => {
   const { client, db } = await (await testDatabase(t)).connect();
-  await setUpStore(db);
+  await prepare(db, storeMigrations);
   const store = createLeaseStore(client, db, new AbortController().signal);
   await store.insert(lease('one'));
   let taken = 0;

@@ -1,10 +1,10 @@
-import { testDatabase } from '@silo/mongo/test/support.ts';
+import { prepare, testDatabase } from '@silo/mongo/test/support.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { fakeClock } from '@silo/runtime/test/fake-clock.ts';
 import test, { type ExecutionContext } from 'ava';
 import { MessageKeeper } from '../registry/message-keys.ts';
 import { createMessageKeyStore } from '../store/message-keys.ts';
-import { setUpStore } from '../store/set-up.ts';
+import { storeMigrations } from '../store/set-up.ts';
 
 const minuteMs = 60_000;
 const rotation = { rotateMs: 60 * minuteMs, signAfterMs: minuteMs, refreshMs: 10_000 };
@@ -13,7 +13,7 @@ const { signal } = new AbortController();
 /** Replicas over one store, whose keys the test makes older. */
 async function open(t: ExecutionContext) {
   const { db } = await (await testDatabase(t)).connect();
-  await setUpStore(db);
+  await prepare(db, storeMigrations);
   const store = createMessageKeyStore(db, signal);
   const log = silentLogger();
   const age = async (byMs: number) => {

@@ -5,7 +5,7 @@ import { type MessageKey, messageKey } from '@silo/events/authentication.ts';
 import { connectNats } from '@silo/events/connect.ts';
 import type { Positions } from '@silo/guard/core/position.ts';
 import { toLogPositions } from '@silo/guard/wire.ts';
-import { testDatabase } from '@silo/mongo/test/support.ts';
+import { prepare, testDatabase } from '@silo/mongo/test/support.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
@@ -18,7 +18,7 @@ import { createKeyStore } from '../store/keys.ts';
 import { LastUse } from '../store/last-use.ts';
 import { createLeaseStore } from '../store/leases.ts';
 import { createMessageKeyStore } from '../store/message-keys.ts';
-import { setUpStore } from '../store/set-up.ts';
+import { storeMigrations } from '../store/set-up.ts';
 
 const leaseMs = 2_000;
 const settings = { leaseMs, renewMs: 600, driftShare: 0.01, relistMs: 250, sweepMs: 500 };
@@ -46,7 +46,7 @@ async function open(t: ExecutionContext, usual = settings) {
   };
   const replica = async (lease = usual) => {
     const { client, db } = await database.connect();
-    await setUpStore(db);
+    await prepare(db, storeMigrations);
     const registry = openRegistry({
       store: createLeaseStore(client, db, signal),
       lastUse: new LastUse(createKeyStore(db), systemClock),

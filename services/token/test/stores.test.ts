@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Transaction } from '@silo/log/event-log.ts';
 import { mutation, testEventLog } from '@silo/log/test/support.ts';
+import { prepare } from '@silo/mongo/test/support.ts';
 import { fakeClock } from '@silo/runtime/test/fake-clock.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test, { type ExecutionContext } from 'ava';
@@ -12,14 +13,14 @@ import { createEndedKeyStore } from '../store/ended-keys.ts';
 import { createKeyStore } from '../store/keys.ts';
 import { LastUse } from '../store/last-use.ts';
 import { createProjectTokenStore } from '../store/project-tokens.ts';
-import { setUpStore } from '../store/set-up.ts';
+import { storeMigrations } from '../store/set-up.ts';
 import { keyDocument, now, secretNamed } from './support.ts';
 
 async function open(t: ExecutionContext) {
   const { connection, eventLog } = await testEventLog(t, 'token');
   const { db } = connection;
-  await setUpStore(db);
-  await setUpStore(db);
+  await prepare(db, storeMigrations);
+  await prepare(db, storeMigrations);
   const decide = async <T>(body: (tx: Transaction) => Promise<T>) =>
     (await eventLog.decide(mutation(), (tx) => body(tx))).value;
   const { signal } = new AbortController();

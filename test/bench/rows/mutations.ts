@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { createEventLog, type EventLog } from '@silo/log/event-log.ts';
-import { setUpEventLog } from '@silo/log/set-up.ts';
+import { logMigrations } from '@silo/log/set-up.ts';
 import { connectMongo } from '@silo/mongo/connect.ts';
-import { ensureIndexes } from '@silo/mongo/indexes.ts';
+import { indexMigration } from '@silo/mongo/indexes.ts';
+import { prepare } from '@silo/mongo/test/support.ts';
 import { ProjectUpdated } from '@silo/protos/gen/silo/events/v1/events.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { withDeadline } from '@silo/runtime/deadline.ts';
@@ -143,8 +144,8 @@ async function openStore(
 }
 
 async function setUp(db: Db): Promise<void> {
-  await setUpEventLog(db);
-  await ensureIndexes(db, { things: [] });
+  await prepare(db, logMigrations);
+  await prepare(db, [indexMigration('indexes', { things: [] })]);
 }
 
 function newThing(): ThingDocument {
