@@ -58,6 +58,11 @@ export class Connections {
     return this.#all.size;
   }
 
+  /** Closes all connections. */
+  [Symbol.dispose](): void {
+    for (const connection of [...this.#all.values()]) this.#drop(connection);
+  }
+
   /** The connection of a stream; undefined if it is already closed. */
   of({ session }: ServerHttp2Stream): Connection | undefined {
     return session && this.#bySession.get(session);

@@ -144,7 +144,9 @@ export class Front implements Disposable {
     return (stream && this.#arrivals.get(stream)) ?? unknownArrival;
   }
 
+  /** Closes all connections: grpc-js without channelz does not know them at a forced shutdown. */
   [Symbol.dispose](): void {
+    this.#connections[Symbol.dispose]();
     this.#unadmitted[Symbol.dispose]();
     this.#unadmittedKnown[Symbol.dispose]();
   }

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { create, createFileRegistry, type FileRegistry, fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import { status } from '@grpc/grpc-js';
+import { credentials, status } from '@grpc/grpc-js';
 import {
   HealthCheckResponse_ServingStatus,
   HealthClient,
@@ -45,7 +47,7 @@ async function start(t: ExecutionContext) {
   t.teardown(() => ports.drain(0));
   const outer = channelTo(t, ports.publicAddress, { ca: tls.ca });
   const inner = channelTo(t, ports.internalAddress, tls);
-  return { ports, outer, inner };
+  return { ports, outer, inner, ca: tls.ca };
 }
 
 /** Sends all requests on one stream, and returns the responses when all have arrived. */
@@ -238,6 +240,23 @@ test('a health watch reports every change, and NOT_SERVING for good when the ser
   })();
   await t.throwsAsync(watching);
   t.deepEqual(received, [NOT_SERVING, SERVING, NOT_SERVING]);
+});
+
+test('a drain closes the connection of a client whose stream stays open', async (t) => {
+  const { ports, ca } = await start(t);
+  // Without the keepalive of our clients, which notices a dead connection after 20 s.
+  const client = new HealthClient(ports.publicAddress, credentials.createSsl(await readFile(ca)), {
+    'grpc.ssl_target_name_override': 'localhost',
+  });
+  t.teardown(() => client.close());
+  const watch = client.watch({ service: '' });
+  await once(watch, 'data');
+  const ended = once(watch, 'error');
+  watch.resume();
+  await ports.drain(0);
+  t.timeout(25_000, 'the keepalive of the server closed it, after 30 s');
+  await ended;
+  t.pass();
 });
 
 test('a file is encoded once, however many reflection streams request it', (t) => {
