@@ -114,7 +114,7 @@ const houseRules: HouseRule[] = [
     rule: 'services and libraries log through the logger',
     instead: 'use the log that you were given',
     files: /^(services|libs)\//,
-    except: /^libs\/(embedded|protos|runtime|cli)\/|(^|\/)test\//,
+    except: /^libs\/(admin|embedded|protos|runtime|cli)\/|(^|\/)test\//,
     forbidden: /\bconsole\.\w+\(/,
   },
 ];

@@ -1,24 +1,27 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { MadeCertificate, Validity } from './make-certificate.ts';
+import { writePrivateFile } from './passwords.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 const authorityValidityMs = 10 * 365 * dayMs;
 const leafValidityMs = 365 * dayMs;
-const renewBeforeMs = 30 * dayMs;
+/** How long before its end a certificate is renewed. */
+export const defaultRenewBeforeMs = 30 * dayMs;
 // A peer's clock may be a little behind.
 const backdateMs = 60 * 60 * 1000;
 
-export type CertificateRole = 'service' | 'guard' | 'staff';
+/** `server` is for MongoDB and NATS: internal ports know no such role, and so refuse it. */
+export type CertificateRole = 'service' | 'guard' | 'staff' | 'server';
 
-/**
- * A certificate authority for development: everybody that can read its key can issue any identity.
- */
+/** A certificate authority: everybody that can read its key can issue any identity. */
 export interface CertificateAuthority {
   directory: string;
   region: string;
+  /** How long before its end a certificate is replaced. */
+  renewBeforeMs: number;
   /** Path of its certificate, PEM. */
   certificateFile: string;
   certificate: X509Certificate;
@@ -38,28 +41,42 @@ export interface CertificateRequest {
   hosts?: readonly string[];
 }
 
+interface AuthorityOptions {
+  region: string;
+  now?: (() => number) | undefined;
+  /** Its name; default: that of a CA for development. */
+  commonName?: string | undefined;
+  /** How long before its end a certificate is replaced; default 30 days. */
+  renewBeforeMs?: number | undefined;
+}
+
 /** Reloads `ca.pem` and `ca.key` (mode 0600) from the directory, or creates them. */
 export async function openCertificateAuthority(
   directory: string,
-  { region, now = () => Date.now() }: { region: string; now?: () => number },
+  {
+    region,
+    now = () => Date.now(),
+    commonName = 'Silo development CA',
+    renewBeforeMs = defaultRenewBeforeMs,
+  }: AuthorityOptions,
 ): Promise<CertificateAuthority> {
-  await mkdir(directory, { recursive: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
   const files = { certificate: join(directory, 'ca.pem'), key: join(directory, 'ca.key') };
   let authority = await loadAuthority(files);
-  if (!authority || !isFresh(authority.certificate, now())) {
+  if (!authority || !isFresh(authority.certificate, now(), renewBeforeMs)) {
     const { makeAuthority } = await import('./make-certificate.ts');
-    const name = `CN=Silo development CA (${region})`;
+    const name = `CN=${commonName} (${region})`;
     await writePair(files, await makeAuthority(name, validity(now(), authorityValidityMs)));
     authority = await loadAuthority(files);
   }
   if (!authority) throw new Error(`${directory} does not keep what is written to it`);
-  return { directory, region, certificateFile: files.certificate, ...authority };
+  return { directory, region, renewBeforeMs, certificateFile: files.certificate, ...authority };
 }
 
 /**
  * Returns a certificate of this authority for both ends of mTLS, with the URI
  * `spiffe://silo.internal/<region>/<role>/<name>`. An existing one is used again unless it ends
- * within 30 days or names something else. Keys have mode 0600.
+ * soon (the authority's `renewBeforeMs`) or names something else. Files have mode 0600.
  */
 export async function issueCertificate(
   authority: CertificateAuthority,
@@ -91,7 +108,7 @@ async function isUsable(
     await readFile(files.key);
     const certificate = new X509Certificate(await readFile(files.certificate));
     return (
-      isFresh(certificate, nowMs) &&
+      isFresh(certificate, nowMs, authority.renewBeforeMs) &&
       namesExactly(certificate, subject) &&
       certificate.verify(authority.certificate.publicKey)
     );
@@ -128,18 +145,11 @@ function validity(nowMs: number, durationMs: number): Validity {
   return { notBefore: new Date(nowMs - backdateMs), notAfter: new Date(nowMs + durationMs) };
 }
 
-function isFresh(certificate: X509Certificate, nowMs: number): boolean {
+function isFresh(certificate: X509Certificate, nowMs: number, renewBeforeMs: number): boolean {
   return certificate.validToDate.getTime() - nowMs > renewBeforeMs;
 }
 
 async function writePair(files: CertificateFiles, made: MadeCertificate): Promise<void> {
-  await replaceFile(files.key, made.key, 0o600);
-  await replaceFile(files.certificate, `${made.certificate}\n`, 0o644);
-}
-
-async function replaceFile(file: string, text: string, mode: number): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
-  const draft = `${file}.${process.pid}.tmp`;
-  await writeFile(draft, text, { mode });
-  await rename(draft, file);
+  await writePrivateFile(files.key, made.key);
+  await writePrivateFile(files.certificate, `${made.certificate}\n`);
 }

@@ -7,7 +7,13 @@ import { makePassword, readPassword, writePrivateFile } from './passwords.ts';
 const userExists = 51003;
 
 /** Users of MongoDB: `admin` may do everything, a service's user reaches the service's database. */
-export type MongodbUser = 'admin' | ServiceName;
+export const mongodbUsers = ['admin', ...serviceNames] as const;
+export type MongodbUser = (typeof mongodbUsers)[number];
+
+/** The rights of a service's user: its own database. */
+function rolesOf(name: ServiceName, databasePrefix: string) {
+  return [{ role: 'readWrite', db: `${databasePrefix}_${name}` }];
+}
 
 /** How the users of a MongoDB reach it. */
 export interface MongodbAccess {
@@ -63,7 +69,7 @@ export class MongodPasswords {
         const db = `${databasePrefix}_${name}`;
         if (present.get(name) === db && this.#read(name) !== undefined) return;
         const pwd = this.#read(name) ?? makePassword();
-        const roles = [{ role: 'readWrite', db }];
+        const roles = rolesOf(name, databasePrefix);
         const command = present.has(name) ? { updateUser: name } : { createUser: name };
         await admin.command({ ...command, pwd, roles, ...majority });
         // Afterwards: a password in a file is that of a user that exists.

@@ -10,7 +10,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 
 test('a certificate names its role in a SPIFFE URI beside localhost and the loopback addresses', async (t) => {
   const authority = await openCertificateAuthority(await temporaryDirectory(t), { region: 'eu' });
-  for (const role of ['service', 'guard', 'staff'] as const) {
+  for (const role of ['service', 'guard', 'staff', 'server'] as const) {
     const files = await issueCertificate(authority, { role, name: 'org', hosts: ['silo.test'] });
     const certificate = new X509Certificate(await readFile(files.certificate));
     const names = certificate.subjectAltName?.split(', ') ?? [];

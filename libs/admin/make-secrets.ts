@@ -1,0 +1,197 @@
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { chown, mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type CertificateAuthority,
+  type CertificateFiles,
+  type CertificateRequest,
+  defaultRenewBeforeMs,
+  issueCertificate,
+  openCertificateAuthority,
+} from '@silo/embedded/certificates.ts';
+import { mongodbUsers } from '@silo/embedded/mongod-users.ts';
+import { natsUsers } from '@silo/embedded/nats-users.ts';
+import { openPassword, writePrivateFile } from '@silo/embedded/passwords.ts';
+import { serviceNames } from '@silo/service/config.ts';
+
+/** The user of the image, who gets the files that root makes: containers do not run as root. */
+const imageUser = 10_001;
+
+/** Of docker-compose.yml: the members of MongoDB's replica set. */
+const mongodbMembers = ['mongodb-1', 'mongodb-2', 'mongodb-3'];
+
+interface SecretsOptions {
+  /** Default: that of the first run, else `us`. */
+  region?: string | undefined;
+  /** Names of the public ports beside those of the containers. Default: those of the last run. */
+  hosts?: readonly string[] | undefined;
+  /** Replaces certificates that end within 30 days. */
+  renew?: boolean | undefined;
+  now?: (() => number) | undefined;
+}
+
+interface MadeSecrets {
+  /** Paths of the files that were written. */
+  made: string[];
+  /** Certificates that end within 30 days. */
+  ending: { file: string; ends: Date }[];
+}
+
+/**
+ * Makes what a deployment keeps secret, each in a file of mode 0600, where it is missing:
+ *
+ * - `certificates/`: the CA, and a certificate and key per process;
+ * - `mongodb/passwords/<user>`, `mongodb/urls/<service>`, and `mongodb/key-file` of the replica set;
+ * - `nats/passwords/<user>`, and all of them in `nats/passwords.conf` for nats-server;
+ * - `compose.env`: the variables of docker-compose.yml.
+ *
+ * A file that is there is kept; a certificate is replaced if it names something else, or with
+ * `renew` before it ends. Throws if the region is not that of the first run.
+ */
+export async function makeSecrets(
+  directory: string,
+  options: SecretsOptions = {},
+): Promise<MadeSecrets> {
+  const now = options.now ?? (() => Date.now());
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const before = await modificationTimes(directory);
+  const { region, hosts } = await openSettings(directory, options);
+  const authority = await openCertificateAuthority(join(directory, 'certificates'), {
+    ...{ region, now, commonName: 'Silo CA' },
+    renewBeforeMs: options.renew ? defaultRenewBeforeMs : 0,
+  });
+  const certificates = await issueCertificates(authority, hosts, now);
+  await makeMongodbSecrets(join(directory, 'mongodb'));
+  await makeNatsSecrets(join(directory, 'nats'));
+  const owner = ownerOfFiles();
+  const user = `${owner.uid}:${owner.gid}`;
+  const variables = { SILO_SECRETS: directory, SILO_USER: user, SILO_REGION: region };
+  await keepFile(
+    join(directory, 'compose.env'),
+    Object.entries(variables)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(''),
+  );
+  await handOver(directory, owner);
+  const after = await modificationTimes(directory);
+  const ends = [...certificates, { certificate: authority.certificateFile }].map(
+    async ({ certificate: file }) => ({
+      file,
+      ends: new X509Certificate(await readFile(file)).validToDate,
+    }),
+  );
+  return {
+    made: [...after.keys()].filter((file) => after.get(file) !== before.get(file)).sort(),
+    ending: (await Promise.all(ends)).filter(
+      (each) => each.ends.getTime() - now() <= defaultRenewBeforeMs,
+    ),
+  };
+}
+
+/** The settings of the first run: a later one must not make other certificates by itself. */
+async function openSettings(
+  directory: string,
+  options: SecretsOptions,
+): Promise<{ region: string; hosts: readonly string[] }> {
+  const file = join(directory, 'settings.json');
+  const known: { region?: string; hosts?: string[] } = JSON.parse((await textOf(file)) ?? '{}');
+  const region = known.region ?? options.region ?? 'us';
+  if (options.region !== undefined && options.region !== region) {
+    throw new Error(`${directory} is of region ${region}: use a directory of its own per region`);
+  }
+  const settings = { region, hosts: options.hosts ?? known.hosts ?? [] };
+  await keepFile(file, `${JSON.stringify(settings)}\n`);
+  return settings;
+}
+
+async function issueCertificates(
+  authority: CertificateAuthority,
+  hosts: readonly string[],
+  now: () => number,
+): Promise<CertificateFiles[]> {
+  const requests: CertificateRequest[] = [
+    ...[...serviceNames, 'edge'].map((name) => ({
+      ...{ role: 'service' as const, name },
+      hosts: [name, ...hosts],
+    })),
+    ...[...mongodbMembers, 'nats'].map((name) => ({
+      ...{ role: 'server' as const, name },
+      hosts: [name],
+    })),
+    { role: 'staff', name: 'operator' },
+    { role: 'guard', name: 'product' },
+  ];
+  const issued: CertificateFiles[] = [];
+  for (const request of requests) {
+    const files = await issueCertificate(authority, request, now);
+    issued.push(files);
+    if (request.role !== 'server' || request.name === 'nats') continue;
+    // mongod reads both from one file.
+    const both = (await readFile(files.certificate, 'utf8')) + (await readFile(files.key, 'utf8'));
+    await keepFile(files.certificate.replace(/\.pem$/, '.both.pem'), both);
+  }
+  return issued;
+}
+
+async function makeMongodbSecrets(directory: string): Promise<void> {
+  const keyFile = join(directory, 'key-file');
+  if ((await textOf(keyFile)) === undefined) {
+    await writePrivateFile(keyFile, randomBytes(96).toString('base64'));
+  }
+  for (const user of mongodbUsers) await openPassword(join(directory, 'passwords', user));
+  const hosts = mongodbMembers.map((member) => `${member}:27017`).join(',');
+  const query = 'replicaSet=silo&authSource=admin&tls=true&tlsCAFile=/run/secrets/ca.pem';
+  for (const user of serviceNames) {
+    const password = await openPassword(join(directory, 'passwords', user));
+    const url = `mongodb://${user}:${encodeURIComponent(password)}@${hosts}/?${query}\n`;
+    await keepFile(join(directory, 'urls', user), url);
+  }
+}
+
+async function makeNatsSecrets(directory: string): Promise<void> {
+  const lines: string[] = [];
+  for (const user of natsUsers) {
+    const password = await openPassword(join(directory, 'passwords', user));
+    // Quoted: nats-server would read digits alone as a number.
+    lines.push(`NATS_${user.toUpperCase()}_PASSWORD: ${JSON.stringify(password)}\n`);
+  }
+  await keepFile(join(directory, 'passwords.conf'), lines.join(''));
+}
+
+/** Writes the file unless it has that text. */
+async function keepFile(file: string, text: string): Promise<void> {
+  if ((await textOf(file)) !== text) await writePrivateFile(file, text);
+}
+
+async function textOf(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+}
+
+type Owner = { uid: number; gid: number };
+
+function ownerOfFiles(): Owner {
+  const uid = process.getuid?.() || imageUser;
+  return { uid, gid: uid === imageUser ? imageUser : (process.getgid?.() ?? imageUser) };
+}
+
+/** Gives the files to their owner, if another one made them: root. */
+async function handOver(directory: string, { uid, gid }: Owner): Promise<void> {
+  const paths = await readdir(directory, { recursive: true });
+  for (const path of [directory, ...paths.map((each) => join(directory, each))]) {
+    if ((await stat(path)).uid !== uid) await chown(path, uid, gid);
+  }
+}
+
+/** When each file below the directory was written last, in nanoseconds. */
+async function modificationTimes(directory: string): Promise<Map<string, bigint>> {
+  const times = new Map<string, bigint>();
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const file = join(entry.parentPath, entry.name);
+    times.set(file, (await stat(file, { bigint: true })).mtimeNs);
+  }
+  return times;
+}

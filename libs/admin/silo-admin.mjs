@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+// The command itself is TypeScript that Node 24 runs as it is.
+const nodeMajorMin = 24;
+
+if (Number.parseInt(process.versions.node, 10) < nodeMajorMin) {
+  console.error(`error: silo-admin needs Node ${nodeMajorMin}, and this is ${process.version}`);
+  console.error('next:  in the repository, npm run and npx use the Node that it brings along');
+  process.exit(1);
+}
+const { main } = await import('./main.ts');
+process.exitCode = await main(process.argv.slice(2));
