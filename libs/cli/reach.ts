@@ -49,7 +49,8 @@ export function complaintOf(address: string): Promise<string | undefined> {
   const host = address.slice(0, at).replace(/^\[|\]$/g, '');
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const socket = connect({ host, port: Number(address.slice(at + 1)) });
-  const timer = setTimeout(() => resolve('no answer'), probeMs);
+  // After a look at the socket: a command that had to wait for a processor may have missed the answer.
+  const timer = setTimeout(() => setImmediate(() => resolve('no answer')), probeMs);
   socket.once('connect', () => resolve(undefined));
   socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
   return promise.finally(() => {

@@ -91,7 +91,7 @@ test('a plan: what it needs is reported, or prompted for at a terminal, and then
   const { cli, person } = await signedInHome(t);
   const org = ['--org', person.organization.id];
   const plans = await cli.run(['plan', 'list']);
-  t.regex(plans.output, /^pay-as-you-go +Pay as you go +6 +yes$/m);
+  t.regex(plans.output, /^pay-as-you-go +Pay as you go +6 +yes +by captured events$/m);
   const early = await cli.run(['plan', 'change', 'scale', '--yes', ...org]);
   t.is(early.code, 3);
   t.regex(early.errors, /next: +silo plan billing-details/);

@@ -89,7 +89,11 @@ test('what is missing is chosen from a list, and without a terminal it is said',
     [['keys', 'delete'], 'First key', /name the key/],
     [['org', 'leave'], 'Acme', /name the organization/],
     [['plan', 'show'], 'Acme', /Which organization/],
-    [['plan', 'change', '--org', 'Acme'], 'pay-as-you-go (up to 6 projects)', /name the plan/],
+    [
+      ['plan', 'change', '--org', 'Acme'],
+      'pay-as-you-go (up to 6 projects, by captured events)',
+      /name the plan/,
+    ],
     [['members', 'remove', '--org', person.organization.id], 'Ada (', /name the member/],
     [
       ['members', 'withdraw', '--org', person.organization.id],
@@ -122,6 +126,7 @@ test('a key is rolled without overlap, and a plan is changed, only once what end
   await changing.sees('Type the plan’s name to confirm:');
   t.regex(changing.screen(), /projects +up to 6 projects +any number of projects/);
   t.regex(changing.screen(), /payment +invoiced to /);
+  t.regex(changing.screen(), /price +by captured events +monthly fee/);
   changing.type(`no${keys.enter}`);
   t.is(await changing.ended, 7, changing.screen());
   t.like(await cli.json(['plan']), { subscription: { plan: 'PLAN_PAY_AS_YOU_GO' } });

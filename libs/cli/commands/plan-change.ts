@@ -41,12 +41,14 @@ async function choosePlan(cli: Cli): Promise<PlanName> {
   // What only a newer release knows cannot be chosen here.
   const things = plans.flatMap((plan) => {
     const name = planNameOf(plan.plan);
-    return name === undefined ? [] : [{ name, limit: limitText(plan.projectLimit) }];
+    return name === undefined
+      ? []
+      : [{ name, limit: limitText(plan.projectLimit), price: plan.price }];
   });
   const chosen = await chooseOf(cli.prompt, {
     message: 'New plan:',
     things,
-    listed: ({ name, limit }) => ({ name: `${name} (${limit})` }),
+    listed: ({ name, limit, price }) => ({ name: `${name} (${limit}, ${price})` }),
     instead: 'name the plan.',
     none: 'silo plan list',
   });
@@ -62,6 +64,6 @@ async function agree(cli: Cli, organizationId: string, name: PlanName): Promise<
     lookUp([organizationId]),
   ]);
   const wanted = plans.find(({ plan }) => planText(plan) === name);
-  cli.note(...planChangeBlocks(present(subscription), present(wanted), nameOf));
+  cli.note(...planChangeBlocks(present(subscription), plans, present(wanted), nameOf));
   await cli.prompt.confirmByTyping('the plan’s name', name);
 }

@@ -13,8 +13,9 @@ export function plansBlocks(plans: readonly PlanDescription[]): Block[] {
     plan.displayName,
     String(plan.projectLimit ?? 'unlimited'),
     plan.billingDetailsRequired ? 'yes' : 'no',
+    plan.price,
   ]);
-  return [{ head: ['plan', 'name', 'projects', 'billing details'], rows }];
+  return [{ head: ['plan', 'name', 'projects', 'billing details', 'price'], rows }];
 }
 
 export function subscriptionBlocks(subscription: Subscription, nameOf: NameOf): Block[] {
@@ -33,9 +34,11 @@ export function subscriptionBlocks(subscription: Subscription, nameOf: NameOf): 
 /** What a change of plan would change, before it is agreed to. */
 export function planChangeBlocks(
   { organizationId, plan, projectCount = 0, projectLimit, billingDetails }: Subscription,
+  plans: readonly PlanDescription[],
   wanted: PlanDescription,
   nameOf: NameOf,
 ): Block[] {
+  const present = plans.find((each) => each.plan === plan);
   const count = projectCount === 1 ? '1 project' : `${projectCount} projects`;
   const isFull = wanted.projectLimit !== undefined && projectCount > wanted.projectLimit;
   return [
@@ -45,6 +48,7 @@ export function planChangeBlocks(
       rows: [
         ['plan', planText(plan), planText(wanted.plan)],
         ['projects', limitText(projectLimit), limitText(wanted.projectLimit)],
+        ['price', present?.price ?? '', wanted.price],
         ['payment', '', paymentText(wanted, billingDetails)],
       ],
     },
@@ -54,7 +58,6 @@ export function planChangeBlocks(
   ];
 }
 
-/** Silo holds no amounts. */
 function paymentText(
   { billingDetailsRequired }: PlanDescription,
   details: BillingDetails | undefined,

@@ -29,6 +29,10 @@ test('the catalogue holds each plan once, smallest first', (t) => {
       [Plan.PLAN_ENTERPRISE, undefined, false],
     ],
   );
+  t.true(
+    plans.every(({ price }) => price !== ''),
+    'each names its price',
+  );
   t.throws(() => describePlan(Plan.PLAN_UNSPECIFIED), { instanceOf: RangeError });
 });
 
