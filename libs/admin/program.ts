@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import { restoredCommand } from './commands/restored.ts';
 import { secretsCommand } from './commands/secrets.ts';
 
 /** What a command gets from its process. */
@@ -9,5 +10,6 @@ export function createProgram(context: CommandContext): Command {
   return new Command('silo-admin')
     .description('Sets up a deployment of Silo.')
     .exitOverride()
+    .addCommand(restoredCommand(context))
     .addCommand(secretsCommand(context));
 }

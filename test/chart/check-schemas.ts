@@ -29,16 +29,8 @@ const kinds: Readonly<Record<string, [string, new (object: never) => Model]>> = 
   'v1/Service': ['kubernetes-models', Service],
 };
 
-/**
- * What the schemas of the objects' kinds refuse. The validators find missing fields and wrong values;
- * the compiler, to which the objects are literals of their types, finds fields that do not exist.
- */
-export async function checkSchemas(objects: readonly KubernetesObject[]): Promise<string[]> {
-  const faults = objects.flatMap((object) => validate(object));
-  return faults.length > 0 ? faults : await checkTypes(objects);
-}
-
-function validate(object: KubernetesObject): string[] {
+/** What the schema of an object's kind refuses: missing fields and wrong values. */
+export function checkValues(object: KubernetesObject): string[] {
   const { apiVersion, kind, metadata } = object;
   const [, model] = kinds[`${apiVersion}/${kind}`] ?? [];
   if (model === undefined) return [`${apiVersion} ${kind} is not known to test/chart`];
@@ -50,7 +42,11 @@ function validate(object: KubernetesObject): string[] {
   }
 }
 
-async function checkTypes(objects: readonly KubernetesObject[]): Promise<string[]> {
+/**
+ * The fields that do not exist, which the validators accept: the compiler finds them where the objects
+ * are literals of their types.
+ */
+export async function checkFields(objects: readonly KubernetesObject[]): Promise<string[]> {
   const imports = Object.entries(kinds).map(([kind, [module]]) => {
     return `import type { I${kind.split('/').at(-1)} } from '${module}/${kind}';`;
   });

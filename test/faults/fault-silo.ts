@@ -18,19 +18,20 @@ export type FaultSilo = SiloProcesses<RestartableServer<Mongod>>;
 export function startFaultSilo(
   options: Pick<ProcessOptions<never>, 'main' | 'edges' | 'environment'> = {},
 ): Promise<FaultSilo> {
+  return startSiloProcesses({ ...options, startMongodb: startFaultMongod });
+}
+
+/** Starts a mongod with fail points. */
+export function startFaultMongod(directory: string): Promise<RestartableServer<Mongod>> {
   const binary = required('MONGOD_BINARY');
-  return startSiloProcesses({
-    ...options,
-    startMongodb: (directory) =>
-      RestartableServer.start((port) =>
-        startMongod({
-          ...{ binary, directory, port },
-          enableTestCommands: true,
-          // The transaction of a killed process ends then. Longer than tests hold a commit.
-          setParameters: { transactionLifetimeLimitSeconds: '5' },
-        }),
-      ),
-  });
+  return RestartableServer.start((port) =>
+    startMongod({
+      ...{ binary, directory, port },
+      enableTestCommands: true,
+      // The transaction of a killed process ends then. Longer than tests hold a commit.
+      setParameters: { transactionLifetimeLimitSeconds: '5' },
+    }),
+  );
 }
 
 /** The processes of all services and edges. */

@@ -35,8 +35,8 @@ export type ProcessOptions<M extends Mongodb> = {
   edges?: number | undefined;
   /** Settings of the services beside those that every deployment needs. */
   environment?: Record<string, string>;
-  /** The file that Node runs for every service; default `services/<name>/main.ts`. */
-  main?: string | undefined;
+  /** The file that Node runs for every process, or for each; default `services/<name>/main.ts`. */
+  main?: string | ((process: { id: string; service: ServiceName }) => string) | undefined;
 };
 
 /** An HTTP edge, and the process that it ends with. */
@@ -90,6 +90,11 @@ export async function startSiloProcesses<M extends Mongodb>(
   const peers = serviceNames.map((name) => [variableOf(name), internalAddresses[name]]);
   const certificates = {} as Record<ServiceName, TlsFiles>;
   for (const name of serviceNames) certificates[name] = await certificate('service', name);
+  const mainOf = (id: string, service: ServiceName) => {
+    const { main } = options;
+    if (typeof main === 'function') return main({ id, service });
+    return main ?? join(repository, 'services', service, 'main.ts');
+  };
   const processOf = (
     name: ServiceName,
     id: string,
@@ -99,7 +104,7 @@ export async function startSiloProcesses<M extends Mongodb>(
     const tls = certificates[name];
     return new ServiceProcess({
       name: id,
-      main: options.main ?? join(repository, 'services', name, 'main.ts'),
+      main: mainOf(id, name),
       workingDirectory: repository,
       directory: join(directory, 'services', id),
       logFile: join(directory, 'logs', `${id}.log`),

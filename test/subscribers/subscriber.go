@@ -90,9 +90,6 @@ var ends = map[string]func(body) []string{
 // apply brings the state to an event, and returns what the cache must forget.
 func (s *state) apply(headers nats.Header, data []byte) ([]string, error) {
 	id := headers.Get("ce-id")
-	if slices.Contains(s.RecentIDs, id) {
-		return nil, nil
-	}
 	kind := strings.Split(headers.Get("ce-type"), ".")
 	if len(kind) != 5 {
 		return nil, fmt.Errorf("%q is no type of an event", headers.Get("ce-type"))
@@ -108,6 +105,13 @@ func (s *state) apply(headers nats.Header, data []byte) ([]string, error) {
 		return nil, nil
 	}
 	isContinued := !isKnown || incarnation == last.Incarnation
+	// After a restored backup its events come again.
+	if !isContinued {
+		s.RecentIDs = nil
+	}
+	if slices.Contains(s.RecentIDs, id) {
+		return nil, nil
+	}
 	isGap := isKnown && isContinued && sequence > last.Sequence+1
 	if !isKnown || !isContinued || sequence > last.Sequence {
 		s.Positions[service] = position{incarnation, sequence}

@@ -75,8 +75,6 @@ ENDS = {
 def apply(state, headers, data):
     """Brings the state to an event, and returns what the cache must forget."""
     event_id = headers["ce-id"]
-    if event_id in state["recentIds"]:
-        return []
     _, _, service, name, _ = headers["ce-type"].split(".")
     incarnation = headers.get("ce-incarnation", "")
     sequence = int(headers["ce-sequence"])
@@ -85,6 +83,11 @@ def apply(state, headers, data):
     if position and incarnation < position["incarnation"]:
         return []
     is_continued = not position or incarnation == position["incarnation"]
+    # After a restored backup its events come again.
+    if not is_continued:
+        state["recentIds"] = []
+    if event_id in state["recentIds"]:
+        return []
     is_gap = bool(position) and is_continued and sequence > position["sequence"] + 1
     if not position or not is_continued or sequence > position["sequence"]:
         state["positions"][service] = {"incarnation": incarnation, "sequence": sequence}

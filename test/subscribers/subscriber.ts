@@ -63,11 +63,13 @@ const ends: Record<string, (body: Body) => string[]> = {
 /** Brings the state to an event, and answers what the cache must forget. */
 function apply(state: State, event: Event): string[] {
   const { id, service, incarnation, sequence } = event;
-  if (state.recentIds.includes(id)) return [];
   const position = state.positions[service];
   // A log of before a restored backup.
   if (position !== undefined && incarnation < position.incarnation) return [];
   const isContinued = position === undefined || incarnation === position.incarnation;
+  // After a restored backup its events come again.
+  if (!isContinued) state.recentIds = [];
+  if (state.recentIds.includes(id)) return [];
   const isGap = position !== undefined && isContinued && sequence > position.sequence + 1;
   if (position === undefined || !isContinued || sequence > position.sequence) {
     state.positions[service] = { incarnation, sequence };

@@ -1,11 +1,9 @@
 /** The subscribers of docs/events.md, each against the real services and a NATS with all its users. */
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { fetchWheel } from '@silo/embedded/downloads.ts';
 import { unzipAll } from '@silo/embedded/unzip.ts';
@@ -18,36 +16,10 @@ import { createKey } from '../authorization/world.ts';
 import { startComposeNats } from '../harness/compose-nats.ts';
 import { eventually } from '../harness/eventually.ts';
 import { startTestSilo } from '../harness/silo.ts';
+import { type Program, run } from './run-subscriber.ts';
 
 const directory = import.meta.dirname;
 const execFileAsync = promisify(execFile);
-
-type Program = { command: string; args: string[]; environment?: Record<string, string> };
-
-/** Runs a subscriber; `lines` are what it has written by now. */
-function run(t: ExecutionContext, { command, args, environment }: Program, natsUrl: string) {
-  const child = spawn(command, args, {
-    cwd: directory,
-    env: { ...process.env, ...environment, NATS_URL: natsUrl },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const exited = once(child, 'exit');
-  t.teardown(() => child.kill('SIGKILL'));
-  const lines: string[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
-  return {
-    lines,
-    /** Waits for a line. */
-    until: (wanted: string) =>
-      eventually(() => {
-        if (!lines.includes(wanted)) throw new Error(`no "${wanted}" in ${lines.join('; ')}`);
-      }),
-    stop: async () => {
-      child.kill('SIGTERM');
-      await exited;
-    },
-  };
-}
 
 async function temporary(t: ExecutionContext): Promise<string> {
   const made = await mkdtemp(join(tmpdir(), 'silo-subscribers-'));

@@ -15,11 +15,7 @@ export async function storedAndCounted(
   { api, projectId }: Pick<SignedUp, 'api' | 'projectId'>,
   properties = '{}',
 ): Promise<string[]> {
-  const found = await mongo
-    .db('silo_project')
-    .collection<Document>('captured_events')
-    .find({ '_id.project': projectId }, { readConcern: { level: 'majority' } })
-    .toArray();
+  const found = await storedEvents({ mongo }, projectId);
   const { days } = await eventually(() =>
     api.events.getUsage({
       ...{ organizationId: '', projectId, firstDay: '', lastDay: '' },
@@ -29,5 +25,18 @@ export async function storedAndCounted(
   const total = (of: 'events' | 'bytes') => days.reduce((sum, day) => sum + (day[of] ?? 0), 0);
   t.is(total('events'), found.length);
   t.is(total('bytes'), found.length * `seenada${properties}`.length);
+  return found;
+}
+
+/** The UUIDs of a project's events, without hyphens and sorted. */
+export async function storedEvents(
+  { mongo }: Pick<FaultSilo, 'mongo'>,
+  projectId: string,
+): Promise<string[]> {
+  const found = await mongo
+    .db('silo_project')
+    .collection<Document>('captured_events')
+    .find({ '_id.project': projectId }, { readConcern: { level: 'majority' } })
+    .toArray();
   return found.map(({ _id }) => _id.uuid.toString('hex')).sort();
 }

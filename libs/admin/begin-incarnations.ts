@@ -1,0 +1,30 @@
+import { beginIncarnation } from '@silo/log/begin-incarnation.ts';
+import type { Position } from '@silo/log/position.ts';
+import { connectMongo } from '@silo/mongo/connect.ts';
+import { type ServiceName, serviceNames } from '@silo/service/config.ts';
+
+/** The log of a service, as it begins after a backup was restored. */
+type Begun = { service: ServiceName; position: Position };
+
+/**
+ * Begins a later incarnation of the log of every service. Services must not run: what they sequence
+ * before this belongs to the earlier one. Rejects where a service's database is not there.
+ */
+export async function beginIncarnations(options: {
+  url: string;
+  databasePrefix: string;
+}): Promise<Begun[]> {
+  const { url, databasePrefix } = options;
+  const [database, appName] = ['admin', 'silo-admin'];
+  await using connection = await connectMongo({ url, database, appName });
+  const begun: Begun[] = [];
+  for (const service of serviceNames) {
+    const name = `${databasePrefix}_${service}`;
+    const position = await beginIncarnation(connection.client.db(name));
+    if (position === undefined) {
+      throw new Error(`the database ${name} has no event log: restore all four databases`);
+    }
+    begun.push({ service, position });
+  }
+  return begun;
+}
