@@ -4,6 +4,7 @@ import { fromResponse, toResponse } from '@silo/log/remote-reader.ts';
 import { subscribe } from '@silo/log/subscribe.ts';
 import { ReadEventsResponse } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import type { Log } from '@silo/runtime/log.ts';
+import { noteEvent } from '@silo/runtime/tracing.ts';
 import {
   type FindSecret,
   type MessageKey,
@@ -12,6 +13,7 @@ import {
   sealMessage,
 } from './authentication.ts';
 import type { NatsLink } from './connect.ts';
+import { eventSpan } from './event-span.ts';
 import { subscribeSubjects } from './subscribe-subjects.ts';
 
 /** The most events of one message. */
@@ -64,6 +66,7 @@ function publish(options: Broadcast, batch: EventBatch): void {
   const bytes = sealMessage(key, subject, payload);
   if (bytes.length <= nats.payloadMax) {
     nats.publish(subject, bytes);
+    for (const event of batch.events) noteEvent(event, eventSpan('broadcast', event, 'producer'));
     return;
   }
   const { events, head } = batch;

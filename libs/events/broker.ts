@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { LoggedEvent } from '@silo/log/log-reader.ts';
 import { eventBytesMax } from '@silo/log/stored-events.ts';
+import { tracedEvent, traceHeaders } from '@silo/runtime/tracing.ts';
 import {
   AckPolicy,
   type Consumer,
@@ -10,9 +11,11 @@ import {
   type JetStreamManager,
   type NatsConnection,
   nanos,
+  type PubAck,
   type StreamInfo,
 } from 'nats';
 import { type EventSource, envelopeOf, placedBy, serviceSubjects } from './envelope.ts';
+import { eventSpan } from './event-span.ts';
 import { ensureStream, isApiError, type StreamOptions, streamKeepsMs } from './stream.ts';
 
 const timeoutMs = 5_000;
@@ -114,16 +117,9 @@ export class Broker {
    * says that it had one of them already. Rejects where any is not acknowledged.
    */
   async publish(events: readonly LoggedEvent[], repair: string | undefined): Promise<boolean> {
-    const acknowledgements = events.map(async (event) => {
-      const envelope = envelopeOf(this.#source, event, repair);
-      const messageHeaders = headers();
-      for (const [name, value] of Object.entries(envelope.headers)) messageHeaders.set(name, value);
-      return await this.#client.publish(envelope.subject, envelope.body, {
-        headers: messageHeaders,
-        timeout: timeoutMs,
-        expect: { streamName: this.#stream.name },
-      });
-    });
+    const acknowledgements = events.map((event) =>
+      tracedEvent(event, eventSpan('publish', event, 'producer'), () => this.#send(event, repair)),
+    );
     const settled = await Promise.allSettled(acknowledgements);
     let duplicate = false;
     for (const [index, outcome] of settled.entries()) {
@@ -133,6 +129,19 @@ export class Broker {
       if (!outcome.value.duplicate) this.#acknowledged = { streamSequence: outcome.value.seq, id };
     }
     return duplicate;
+  }
+
+  async #send(event: LoggedEvent, repair: string | undefined): Promise<PubAck> {
+    const envelope = envelopeOf(this.#source, event, repair);
+    const messageHeaders = headers();
+    // `ce-traceparent` names the span of the call, `traceparent` that of this publication.
+    const all = { ...envelope.headers, ...(event.traceparent && traceHeaders()) };
+    for (const [name, value] of Object.entries(all)) messageHeaders.set(name, value);
+    return await this.#client.publish(envelope.subject, envelope.body, {
+      headers: messageHeaders,
+      timeout: timeoutMs,
+      expect: { streamName: this.#stream.name },
+    });
   }
 
   /** Whether the stream may have lost something since the last call, or since it was opened. */

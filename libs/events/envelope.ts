@@ -62,6 +62,7 @@ export function envelopeOf(source: EventSource, event: LoggedEvent, repair?: str
       'ce-incarnation': incarnation,
       'ce-correlationid': event.correlationId,
       'ce-authid': event.actor,
+      ...(event.traceparent !== undefined && { 'ce-traceparent': event.traceparent }),
     },
     body: event.bodyJson,
   };

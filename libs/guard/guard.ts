@@ -27,6 +27,7 @@ import type { GuardStatus, Revoked } from './guard-status.ts';
 import { KeyUse } from './key-use.ts';
 import type { GuardLinks } from './links.ts';
 import { readBatch } from './logs.ts';
+import { noteEnded } from './note-ended.ts';
 import { permitHandle } from './permit-handle.ts';
 import { readClocks } from './read-clocks.ts';
 import { takenIfRefused } from './registry-client.ts';
@@ -318,6 +319,7 @@ export class Guard implements Access, AsyncDisposable {
         break;
       case 'ended':
         this.#notifyRevoked({ source: action.source, facts: action.ends });
+        noteEnded(action);
         break;
       case 'answer':
         this.#answer(action);

@@ -29,7 +29,12 @@ export async function readBatch(
 /** An event as the core takes it: what it ends. */
 export function guardEvent(
   source: Source,
-  { sequence, type, bodyJson }: Pick<LoggedEvent, 'sequence' | 'type' | 'bodyJson'>,
+  event: Pick<LoggedEvent, 'sequence' | 'type' | 'bodyJson'> &
+    Partial<Pick<LoggedEvent, 'id' | 'traceparent'>>,
 ): GuardEvent {
-  return { sequence, ends: endedBy(source, type, bodyJson) };
+  const { sequence, type, bodyJson, id = '', traceparent } = event;
+  const ends = endedBy(source, type, bodyJson);
+  return traceparent
+    ? { sequence, ends, traced: { traceparent, type, id, sequence } }
+    : { sequence, ends };
 }

@@ -10,6 +10,8 @@ export type OutboxGroup = {
   time: Date;
   actor: string;
   correlationId: string;
+  /** The trace of the change, if it is traced. */
+  traceparent?: string | undefined;
   events: OutboxEvent[];
 };
 
@@ -24,6 +26,8 @@ export type EventDocument = {
   time: Date;
   actor: string;
   correlationId: string;
+  /** The trace of the change, if it is traced. */
+  traceparent?: string | undefined;
   /** Proto3 JSON, as text: the bytes that go over the wire. */
   body: string;
 };

@@ -14,6 +14,8 @@ export type LoggedEvent = {
   time: Date;
   actor: string;
   correlationId: string;
+  /** `ce-traceparent`: the trace of the change, if it is traced. */
+  traceparent?: string | undefined;
   /** Proto3 JSON. */
   bodyJson: string;
 };

@@ -199,10 +199,11 @@ export async function sequenceGroups(
   );
   if (counter === null) throw new TypeError('the event log is not set up');
   let sequence = counter.sequence - count;
-  const sequenced = groups.flatMap(({ time, actor, correlationId, events }) =>
+  const sequenced = groups.flatMap(({ time, actor, correlationId, traceparent, events }) =>
     events.map(({ id, event, subject, body }) => {
       sequence++;
-      return { _id: sequence, id, event, subject, time, actor, correlationId, body };
+      const of = { time, actor, correlationId, ...(traceparent !== undefined && { traceparent }) };
+      return { _id: sequence, id, event, subject, ...of, body };
     }),
   );
   await collection.insertMany(sequenced, { session });

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { Mutation } from '@silo/mongo/mutation.ts';
 import { type RequestMemory, recordOf, requestDocument } from '@silo/mongo/requests.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
+import { traceHeaders } from '@silo/runtime/tracing.ts';
 import type { ClientSession, Db } from 'mongodb';
 import { ulid } from 'ulid';
 import type { LogCollections } from './collections.ts';
@@ -61,7 +62,12 @@ export function openTransaction(options: {
   const eventIds = () => events.map(({ id }) => id);
 
   const group = () => {
-    return { time: now, actor: mutation.actor, correlationId: mutation.id, events };
+    const { traceparent } = traceHeaders();
+    return {
+      ...{ time: now, actor: mutation.actor, correlationId: mutation.id },
+      ...(traceparent !== undefined && { traceparent }),
+      events,
+    };
   };
 
   const writeToOutbox = async () => {

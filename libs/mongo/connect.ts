@@ -1,6 +1,7 @@
 import { race } from '@silo/runtime/deadline.ts';
 import { redactText } from '@silo/runtime/redact.ts';
-import { type Db, MongoClient, type MongoClientOptions } from 'mongodb';
+import type { Db, MongoClient, MongoClientOptions } from 'mongodb';
+import { createClient } from './create-client.ts';
 import { fromMongo } from './from-mongo.ts';
 import './refuse-wide-integers.ts';
 
@@ -58,7 +59,7 @@ export async function connectMongo(options: {
 
 function openClient(url: string, options: MongoClientOptions): MongoClient {
   try {
-    return new MongoClient(url, options);
+    return createClient(url, options);
   } catch (error) {
     // The driver's message may quote all of the URL.
     const reason = redactText(error instanceof Error ? error.message : String(error));

@@ -1,4 +1,5 @@
 import type { Metadata } from '@grpc/grpc-js';
+import type { OpenSpan } from '@silo/runtime/tracing.ts';
 import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import type { Logger } from 'pino';
 import { ulid } from 'ulid';
@@ -21,6 +22,8 @@ export class ActiveCall {
   readonly startMs = performance.now();
   /** Where it came from: an IP address. */
   readonly address: string;
+  /** Undefined where nothing is traced. */
+  readonly span: OpenSpan | undefined;
   readonly #log: Logger;
   readonly #metadata: Metadata;
   readonly #deadlineMs: number;
@@ -36,7 +39,9 @@ export class ActiveCall {
     metadata: Metadata,
     address: string,
     log: Logger,
+    span?: OpenSpan,
   ) {
+    this.span = span;
     this.address = address;
     this.#log = log;
     this.#metadata = metadata;
@@ -59,9 +64,9 @@ export class ActiveCall {
     return this.#childLog;
   }
 
-  /** The trace that the caller is in, if it says so. */
+  /** The trace that the call is in: where nothing is traced here, the one that its caller names. */
   get traceId(): string | undefined {
-    return traceIdOf(this.#metadata);
+    return this.span?.traceId ?? traceIdOf(this.#metadata);
   }
 
   /** Names the API key that the caller showed, whether or not there is one; never the key. */
@@ -80,6 +85,11 @@ export class ActiveCall {
 
   get ended(): Ending | undefined {
     return this.#ended;
+  }
+
+  /** Runs `work` in the call's span, so that what it does is part of the trace. */
+  run<T>(work: () => T): T {
+    return this.span === undefined ? work() : this.span.run(work);
   }
 
   remainingMs(): number {

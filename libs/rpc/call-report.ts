@@ -4,13 +4,19 @@ import type { Metrics } from '@silo/runtime/metrics.ts';
 import type { Logger } from 'pino';
 import { Counter, Histogram } from 'prom-client';
 import type { ActiveCall } from './active-call.ts';
+import type { Caller } from './call.ts';
+import { endCallSpan } from './call-span.ts';
+import { createLineSampling } from './line-sampling.ts';
 import type { MethodRules } from './method-rules.ts';
-import { createRefusalSampling } from './refusal-sampling.ts';
 
-/** Reports calls to the log and the metrics. */
+/** Reports calls to the log, the metrics and their traces. */
 export type CallReport = {
   /** Reports a call once it has its response. */
-  answered(active: ActiveCall, rules: MethodRules, error: SiloError | undefined): void;
+  answered(
+    active: ActiveCall,
+    rules: Pick<MethodRules, 'isRoutine'>,
+    error: SiloError | undefined,
+  ): void;
   /** Reports a call that was rejected before it was admitted, by its path and address. */
   refused(path: string, address: string, error: SiloError, keyFingerprint?: string): void;
 };
@@ -18,31 +24,37 @@ export type CallReport = {
 /** The `method` label of such a call: its path is untrusted text. */
 const unadmittedMethod = 'none';
 const pathLengthMax = 200;
+/** Lines in 10 s. Of rejected calls fewer, because anybody can cause them. */
+const servedLinesMax = 10_000;
+const rejectedLinesMax = 1_000;
 
 const bucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /**
- * Writes one log line per call, without request ids, and records the metrics if they are given.
- * Successful routine reads are logged at debug level. The line of a rejected call identifies its
- * caller: account or certificate, fingerprint of the key, address. A flood of rejected calls is
- * sampled.
+ * Writes one log line per call, without request ids, ends its span, and records the metrics if they
+ * are given. Successful routine reads are logged at debug level. The line of a rejected call
+ * identifies its caller: account or certificate, fingerprint of the key, address. Of a flood the
+ * lines are limited, except those of internal errors.
  */
 export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
   const measure = metrics === undefined ? undefined : measureIn(metrics);
-  const sample = createRefusalSampling();
-  const isSampled = (address: string) => {
-    const { isLogged, unloggedBefore } = sample(address);
-    if (unloggedBefore > 0) log.warn({ calls: unloggedBefore }, 'rejected calls were not logged');
-    return isLogged;
-  };
+  const isServedLogged = limitLines(log, servedLinesMax, 'served calls were not logged');
+  const isRejectedLogged = limitLines(log, rejectedLinesMax, 'rejected calls were not logged');
   const answered: CallReport['answered'] = (active, { isRoutine }, error) => {
     const durationMs = performance.now() - active.startMs;
     const code = status[error?.code ?? status.OK] ?? 'UNKNOWN';
     const reason = error?.reasonName;
     measure?.(active.call.method, code, reason ?? '', durationMs / 1_000);
     const level = levelOf(error, isRoutine);
+    const { actor, caller } = active.call;
+    const organization = organizationOf(caller);
+    if (active.span !== undefined) {
+      endCallSpan(active.span, { code, reason, callId: active.id, actor, organization });
+    }
     if (!log.isLevelEnabled(level)) return;
-    if (error !== undefined && level !== 'error' && !isSampled(active.address)) return;
+    const from = actor === 'anyone' ? active.address : actor;
+    const isLogged = error === undefined ? isServedLogged : isRejectedLogged;
+    if (level !== 'error' && !isLogged(from)) return;
     log[level](
       {
         callId: active.id,
@@ -52,7 +64,9 @@ export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
         status: code,
         reason,
         ms: Math.round(durationMs * 10) / 10,
-        actor: active.call.actor,
+        // The account of a key, or the peer of a certificate.
+        actor,
+        organization,
         ...(error !== undefined && {
           address: active.address,
           keyFingerprint: active.keyFingerprint,
@@ -66,10 +80,25 @@ export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
   const refused: CallReport['refused'] = (path, address, error, keyFingerprint) => {
     const fields = { status: status[error.code] ?? 'UNKNOWN', reason: error.reasonName };
     measure?.(unadmittedMethod, fields.status, fields.reason, 0);
-    if (!isSampled(address)) return;
+    if (!isRejectedLogged(address)) return;
     log.info({ method: path.slice(0, pathLengthMax), ...fields, address, keyFingerprint }, 'call');
   };
   return { answered, refused };
+}
+
+function limitLines(log: Logger, linesMax: number, message: string): (caller: string) => boolean {
+  const sample = createLineSampling(linesMax);
+  return (caller) => {
+    const { isLogged, unloggedBefore } = sample(caller);
+    if (unloggedBefore > 0) log.warn({ calls: unloggedBefore }, message);
+    return isLogged;
+  };
+}
+
+/** The organization that an admitted call is about, if it is about one. */
+function organizationOf(caller: Caller): string | undefined {
+  if (caller.kind === 'key') return caller.organization?.id;
+  return caller.kind === 'token' ? caller.organizationId : undefined;
 }
 
 function levelOf(

@@ -14,6 +14,8 @@ import {
 import { errors } from '@silo/errors/errors.ts';
 import { fromStatus } from '@silo/errors/from-status.ts';
 import { retry } from '@silo/runtime/retry.ts';
+import { beginChildSpan, traced, traceHeaders } from '@silo/runtime/tracing.ts';
+import { spanOf } from './call-span.ts';
 import { isRepeatable } from './repeatable.ts';
 import { clientCredentials, type TlsFiles } from './tls.ts';
 
@@ -137,7 +139,16 @@ function loopbackOptions(address: string): ChannelOptions {
 
 type Peer = { client: Client; method: MethodDefinition<unknown, unknown>; serviceName: string };
 
-async function unary(peer: Peer, request: unknown, options: CallOptions): Promise<unknown> {
+/** Part of the trace that is active, if any. */
+function unary(peer: Peer, request: unknown, options: CallOptions): Promise<unknown> {
+  return traced(clientSpanOf(peer), () => untracedUnary(peer, request, options));
+}
+
+function clientSpanOf({ method }: Peer) {
+  return { ...spanOf(method.path), kind: 'client' } as const;
+}
+
+async function untracedUnary(peer: Peer, request: unknown, options: CallOptions): Promise<unknown> {
   const { signal, deadlineMs = deadlineDefaultMs } = options;
   signal?.throwIfAborted();
   const deadline = Date.now() + deadlineMs;
@@ -189,14 +200,17 @@ async function* streamed(
   const { signal, deadlineMs } = options;
   signal?.throwIfAborted();
   const { client, method } = peer;
-  const call = client.makeServerStreamRequest(
-    method.path,
-    method.requestSerialize,
-    method.responseDeserialize,
-    request,
-    metadataOf(options),
-    deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs },
-  );
+  const span = beginChildSpan(clientSpanOf(peer));
+  const start = () =>
+    client.makeServerStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      metadataOf(options),
+      deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs },
+    );
+  const call = span === undefined ? start() : span.run(start);
   const cancel = () => call.cancel();
   call.on('error', () => {}); // the stream was cancelled because its reader is gone
   signal?.addEventListener('abort', cancel, { once: true });
@@ -207,6 +221,7 @@ async function* streamed(
   } finally {
     signal?.removeEventListener('abort', cancel);
     call.cancel();
+    span?.end();
   }
 }
 
@@ -224,7 +239,9 @@ function isUnreached(error: unknown): boolean {
 
 function metadataOf({ metadata: entries = {}, patient = false }: CallOptions): Metadata {
   const metadata = new Metadata({ waitForReady: patient });
-  for (const [key, value] of Object.entries(entries)) metadata.set(key, value);
+  for (const [key, value] of Object.entries({ ...traceHeaders(), ...entries })) {
+    if (value !== undefined) metadata.set(key, value);
+  }
   return metadata;
 }
 

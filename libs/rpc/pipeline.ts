@@ -15,6 +15,7 @@ import type { Logger } from 'pino';
 import { ActiveCall, type Ending } from './active-call.ts';
 import { type AdmissionOptions, type Admitted, admit } from './admit.ts';
 import type { CallReport } from './call-report.ts';
+import { beginCallSpan } from './call-span.ts';
 import type { Arrival } from './front.ts';
 import type { Identify } from './identity.ts';
 import type { MethodRules } from './method-rules.ts';
@@ -68,6 +69,7 @@ export function serveUnary(
       grpcCall.metadata,
       pipeline.arrivalOf(grpcCall).address,
       pipeline.log,
+      beginCallSpan(rules, grpcCall.metadata),
     );
     let answered = false;
     const answer = (error: SiloError | undefined, bytes?: Buffer) => {
@@ -91,10 +93,12 @@ export function serveUnary(
       if (!answered) active.end('cancelled');
     });
     serving.calls.add(active);
-    runUnary(method, rules, pipeline, grpcCall, active).then(
-      (bytes) => answer(undefined, bytes),
-      (error: unknown) => answer(funnel(error, active)),
-    );
+    active
+      .run(() => runUnary(method, rules, pipeline, grpcCall, active))
+      .then(
+        (bytes) => answer(undefined, bytes),
+        (error: unknown) => answer(funnel(error, active)),
+      );
   };
 }
 
@@ -151,6 +155,7 @@ export function serveStream(
       grpcCall.metadata,
       pipeline.arrivalOf(grpcCall).address,
       pipeline.log,
+      beginCallSpan(rules, grpcCall.metadata),
     );
     const timer = Number.isFinite(durationMs)
       ? setTimeout(() => active.end('deadline'), Math.min(durationMs, timerMaxMs))
@@ -165,10 +170,12 @@ export function serveStream(
       if (error === undefined) grpcCall.end();
       else grpcCall.emit('error', toStatus(error));
     };
-    runStream(method, rules, pipeline, grpcCall, active).then(
-      () => answer(undefined),
-      (error: unknown) => answer(funnel(error, active)),
-    );
+    active
+      .run(() => runStream(method, rules, pipeline, grpcCall, active))
+      .then(
+        () => answer(undefined),
+        (error: unknown) => answer(funnel(error, active)),
+      );
   };
 }
 

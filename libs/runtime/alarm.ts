@@ -1,3 +1,5 @@
+import { untraced } from './tracing.ts';
+
 // Node runs longer timers immediately.
 const timerMaxMs = 2 ** 31 - 1;
 
@@ -23,7 +25,8 @@ export class Alarm implements Disposable {
     const inMs = Math.min(Math.max(0, atMs - this.#nowMs()), timerMaxMs);
     this.#timer = setTimeout(() => {
       this.#atMs = Number.POSITIVE_INFINITY;
-      this.#ring();
+      // Whichever call has set it last, the work is not for it alone.
+      untraced(this.#ring);
     }, Math.ceil(inMs));
   }
 

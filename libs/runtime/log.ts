@@ -40,6 +40,19 @@ function redactChildren(log: Log): Log {
   return Object.assign(log, { child });
 }
 
+/** Standard output as lines for people, in colours where they can be seen. */
+export async function readableOutput(): Promise<pino.DestinationStream> {
+  // A process that writes JSON does not load it.
+  const { default: pretty } = await import('pino-pretty');
+  return pretty({
+    sync: true,
+    colorize: process.stdout.isTTY && !process.env.NO_COLOR,
+    ignore: 'service,region',
+    translateTime: 'SYS:HH:MM:ss.l',
+    singleLine: true,
+  });
+}
+
 /** A logger without output. */
 export function silentLogger(): Log {
   return pino({ level: 'silent' });

@@ -87,6 +87,13 @@ const serviceConfigShape = {
   /** What the bodies of all HTTP requests may hold in memory. */
   edgeHeldBytes: integer({ min: 24 * 2 ** 20, max: 2 ** 40 }).default(32 * 2 ** 20),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),
+  /** `auto`: text for people on a terminal, else JSON. */
+  logFormat: oneOf('auto', 'json', 'text').default('auto'),
+  /** Whether and where spans go; the SDK reads these and further `OTEL_*` variables itself. */
+  otelSdkDisabled: oneOf('true', 'false').default('false'),
+  otelTracesExporter: oneOf('otlp', 'console', 'none').optional(),
+  otelExporterOtlpEndpoint: url('http', 'https').optional(),
+  otelExporterOtlpTracesEndpoint: url('http', 'https').optional(),
   /** Where Prometheus reads metrics, `host:port`; unset: nowhere. */
   metricsAddress: hostPort().optional(),
 };

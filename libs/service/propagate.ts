@@ -3,6 +3,7 @@ import type { Registry } from '@silo/guard/registry-client.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
 import type { Propagate } from '@silo/rpc/propagation.ts';
 import { retry } from '@silo/runtime/retry.ts';
+import { traced } from '@silo/runtime/tracing.ts';
 
 // A registry that restarts is back within the call's deadline: a barrier may be begun again.
 const attempts = { attemptsMax: 12, baseMs: 100, capMs: 1_000 };
@@ -15,12 +16,14 @@ export function createPropagate(
   const { service: source } = eventLog;
   return async (eventIds, signal) => {
     try {
-      return await retry(
-        async () => {
-          const position = await eventLog.position(eventIds, signal);
-          return await registry.awaitBarrier({ [source]: position }, signal);
-        },
-        { ...attempts, isRetryable: () => !signal.aborted, signal },
+      return await traced({ name: 'revocation barrier', kind: 'internal' }, () =>
+        retry(
+          async () => {
+            const position = await eventLog.position(eventIds, signal);
+            return await registry.awaitBarrier({ [source]: position }, signal);
+          },
+          { ...attempts, isRetryable: () => !signal.aborted, signal },
+        ),
       );
     } catch (error) {
       throw errors.propagationUnconfirmed(error);

@@ -1,10 +1,11 @@
 import { flushCompileCache } from 'node:module';
 import { configOrExit } from '@silo/runtime/config.ts';
-import { createLogger } from '@silo/runtime/log.ts';
+import { createLogger, readableOutput } from '@silo/runtime/log.ts';
 import { runUntilSignal } from '@silo/runtime/shutdown.ts';
-import { serviceConfigSpec } from './config.ts';
+import { type ServiceConfig, serviceConfigSpec } from './config.ts';
 import type { ServiceDefinition } from './service-definition.ts';
 import { type RuntimeContext, startService } from './start.ts';
+import { startTracing } from './start-tracing.ts';
 
 /** The life of a service's process: configuration, start, and drain on SIGTERM or SIGINT. */
 export async function runService(
@@ -16,16 +17,24 @@ export async function runService(
     service: definition.name,
     region: config.region,
     level: config.logLevel,
+    ...(isReadable(config) && { destination: await readableOutput() }),
   });
   await runUntilSignal(
     async ({ signal }) => {
-      const service = await startService(definition, config, { log, signal, ...altered });
+      await using started = new AsyncDisposableStack();
+      const tracing = await startTracing(definition.name, config, log);
+      if (tracing !== undefined) started.use(tracing);
+      started.use(await startService(definition, config, { log, signal, ...altered }));
       // Where there is such a cache (NODE_COMPILE_CACHE): a process that is killed leaves it too.
       flushCompileCache();
       // Half of the heap is what only the start needed (`--expose-gc`, where it is given).
       globalThis.gc?.();
-      return service;
+      return started.move();
     },
     { log },
   );
+}
+
+function isReadable({ logFormat }: ServiceConfig): boolean {
+  return logFormat === 'text' || (logFormat === 'auto' && process.stdout.isTTY);
 }

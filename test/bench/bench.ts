@@ -2,8 +2,8 @@
  * `npm run bench`: measures each promise against the bare operations that it costs, in one run on
  * one machine, and prints a table of ratios. Options: `--only NAME` (may be repeated; `abuse`
  * stands for all rows whose names begin with `abuse-`), `--list`,
- * `--against REV` (the commit whose build is the floor of `idle`, `memory` and `start`, which are
- * left out without it),
+ * `--against REV` (the commit whose build is the floor of `idle`, `memory`, `start` and
+ * `verify-traced-off`, which are left out without it),
  * `--events N` (how many events `query-host` and `query-growth` query: fewer for a quick run, more for
  * a long one),
  * `--json FILE` (writes the rows), `--strict` (a missed goal ends with exit code 1).

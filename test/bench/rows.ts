@@ -19,6 +19,7 @@ import { resources } from './rows/resources.ts';
 import { revoke } from './rows/revoke.ts';
 import { verifyInProcess } from './rows/verify-in-process.ts';
 import { verifyRpc } from './rows/verify-rpc.ts';
+import { verifyTracedOff } from './rows/verify-traced-off.ts';
 
 /** Every row, in the order in which the table has them. */
 export const rows: readonly Row[] = [
@@ -26,6 +27,7 @@ export const rows: readonly Row[] = [
   ...mutations,
   ...verifyInProcess,
   verifyRpc,
+  verifyTracedOff,
   ...revoke,
   acknowledgements,
   decodeEvent,

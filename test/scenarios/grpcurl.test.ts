@@ -6,7 +6,7 @@ import { BadRequest, ErrorInfo } from '@silo/protos/gen/google/rpc/error_details
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { certificate } from '../harness/certificates.ts';
 import { type Outcome, run } from '../harness/command.ts';
-import { findGrpcurl } from '../harness/grpcurl.ts';
+import { findGoTool, grpcurl } from '../harness/go-tool.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 
 // A first build of grpcurl takes a minute or two, once.
@@ -18,7 +18,7 @@ const test = anyTest as TestFn<Context>;
 let silo: TestSilo | undefined;
 
 test.before(async (t) => {
-  t.context.grpcurl = await findGrpcurl({ log: (line) => t.log(line) });
+  t.context.grpcurl = await findGoTool(grpcurl, { log: (line) => t.log(line) });
   silo = await startTestSilo();
   t.context.silo = silo;
 });
@@ -272,8 +272,12 @@ test('without grpcurl, Go and pip the tests say so in a line, but in CI they fai
   const lines: string[] = [];
   const log = (line: string) => lines.push(line);
   const environment = { PATH: cacheDirectory };
-  t.is(await findGrpcurl({ log, cacheDirectory, environment }), undefined);
+  t.is(await findGoTool(grpcurl, { log, cacheDirectory, environment }), undefined);
   t.regex(lines.at(-1) ?? '', /^passed over, for want of grpcurl: [^\n]+$/);
-  const inCi = findGrpcurl({ log, cacheDirectory, environment: { ...environment, CI: 'true' } });
+  const inCi = findGoTool(grpcurl, {
+    log,
+    cacheDirectory,
+    environment: { ...environment, CI: 'true' },
+  });
   await t.throwsAsync(inCi, { message: /no usable grpcurl was found/ });
 });

@@ -199,9 +199,9 @@ export class GuardCore {
     this.#followers[source].receive(head.incarnation, within, now);
   }
 
-  #apply(source: Source, { sequence, ends }: GuardEvent): void {
+  #apply(source: Source, { sequence, ends, traced }: GuardEvent): void {
     this.#invalidate(source, ends, this.#protections['clear-invalidates-fetches']);
-    this.#emit({ kind: 'ended', source, ends });
+    this.#emit({ kind: 'ended', source, ends, ...(traced && { traced }) });
     this.#acknowledgements[source].applied(sequence, this.#restingOn(source, ends));
   }
 

@@ -7,7 +7,10 @@ import type { Positions, Source } from './position.ts';
 import type { LeaseNumbers } from './settings.ts';
 
 /** An event as a guard needs it; `ends` by `endedBy`. */
-export type GuardEvent = { sequence: number; ends: Ended };
+export type GuardEvent = { sequence: number; ends: Ended; traced?: TracedEvent | undefined };
+
+/** What a span about an event needs; undefined: the change is not traced. */
+type TracedEvent = { traceparent: string; type: string; id: string; sequence: number };
 
 /** The registry's answer to an acquisition. `taken`: another id is needed. */
 export type AcquireAnswer = { numbers: LeaseNumbers } | 'taken';
@@ -72,7 +75,7 @@ export type GuardAction =
       applied: Positions;
     }
   /** An event was applied: what rests on these facts is to be looked at anew. */
-  | { kind: 'ended'; source: Source; ends: Ended }
+  | { kind: 'ended'; source: Source; ends: Ended; traced?: TracedEvent | undefined }
   /** Without `afterSequence` only the head is wanted. */
   | { kind: 'readEvents'; requestId: number; source: Source; afterSequence: number | undefined }
   /** One linearizable read. `isPrivate`: it was sent without a read lease. */

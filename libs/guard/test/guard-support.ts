@@ -74,11 +74,17 @@ export async function openKnowing(
   return { ada, guard };
 }
 
-/** A process with a guard, which answers lines. */
-export function startGuardProcess(t: ExecutionContext, silo: TestSilo) {
+/** A process with a guard, which answers lines. `imports` is a module that Node imports first. */
+export function startGuardProcess(
+  t: ExecutionContext,
+  silo: TestSilo,
+  { imports, environment = {} }: { imports?: string; environment?: NodeJS.ProcessEnv } = {},
+) {
   const script = join(import.meta.dirname, 'guard-process.ts');
-  const child = spawn(process.execPath, [script, JSON.stringify(guardOptions(silo))], {
+  const before = imports === undefined ? [] : ['--import', imports];
+  const child = spawn(process.execPath, [...before, script, JSON.stringify(guardOptions(silo))], {
     stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...environment },
   });
   t.teardown(() => child.kill('SIGKILL'));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

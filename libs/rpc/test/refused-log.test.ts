@@ -1,10 +1,13 @@
+import { Metadata } from '@grpc/grpc-js';
 import { StaffServiceClient } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { fakeClock } from '@silo/runtime/test/fake-clock.ts';
 import { fingerprintOf, newApiKey } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
+import { ActiveCall } from '../active-call.ts';
+import { createCallReport } from '../call-report.ts';
 import { connect } from '../client.ts';
-import { createRefusalSampling } from '../refusal-sampling.ts';
+import { createLineSampling } from '../line-sampling.ts';
 import {
   accountId,
   accountService,
@@ -26,7 +29,10 @@ async function startPublic(t: ExecutionContext) {
   const { log, lines } = keptLog();
   const server = await serve(t, { tls, log, internal: false, services: [accountService()] });
   const channel = channelTo(t, server, tls);
-  const accounts = connect(AccountServiceClient, channel, { refusals: true });
+  const accounts = connect(AccountServiceClient, channel, {
+    refusals: true,
+    deadlineMs: 45_000,
+  });
   const logged = () => lines.map((line) => JSON.parse(line));
   return { accounts, lines, logged };
 }
@@ -81,9 +87,22 @@ test('a flood of rejected calls is sampled, and the number of missing lines is l
   t.like(logged().at(-1), { actor: accountId, status: 'OK' });
 });
 
+test('a flood of served calls of one caller is sampled, and hides no other caller', (t) => {
+  const { log, lines } = keptLog();
+  const report = createCallReport(log);
+  const serve = (address: string) => {
+    const active = new ActiveCall('/silo.test.v1.T/Get', 1_000, new Metadata(), address, log);
+    report.answered(active, { isRoutine: false }, undefined);
+  };
+  for (let call = 1; call <= 150; call++) serve('192.0.2.1');
+  t.is(lines.length, 100);
+  serve('192.0.2.2');
+  t.is(lines.length, 101);
+});
+
 test('the flood of one address does not hide rejected calls of another', (t) => {
   const clock = fakeClock();
-  const sample = createRefusalSampling(clock);
+  const sample = createLineSampling(1_000, clock);
   const logged = (address: string, calls: number) =>
     Array.from({ length: calls }, () => sample(address)).filter(({ isLogged }) => isLogged).length;
   t.is(logged('192.0.2.1', 5_000), 100);
@@ -94,7 +113,7 @@ test('the flood of one address does not hide rejected calls of another', (t) => 
 });
 
 test('a flood from many addresses is limited in total', (t) => {
-  const sample = createRefusalSampling(fakeClock());
+  const sample = createLineSampling(1_000, fakeClock());
   const all = Array.from({ length: 5_000 }, (_, index) => sample(`192.0.2.${index}`));
   t.is(all.filter(({ isLogged }) => isLogged).length, 1_000);
 });

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { readConfig, variableOf } from '@silo/runtime/config.ts';
 import test from 'ava';
 import { leaseNumbersOf, serviceConfigSpec } from '../config.ts';
+import { wantsTraces } from '../start-tracing.ts';
 
 const world = { isReadable: () => true };
 const env = {
@@ -40,6 +41,20 @@ test('a dangerous lease is reported together with the other faults', (t) => {
   const faults = faultsOf({ LEASE_MS: '1000', LEASE_RENEW_MS: '900', REGION: 'mars', SIGNUP: 'x' });
   t.is(faults.length, 3);
   t.is(faultsOf({ LEASE_DRIFT_SHARE: '0', LEASE_MS: '100000' }).length, 2);
+});
+
+test('traces are off unless a variable of OpenTelemetry says where they go', (t) => {
+  const isOn = (settings: Record<string, string>) => {
+    const result = readConfig({ ...env, ...settings }, serviceConfigSpec, world);
+    return 'config' in result && wantsTraces(result.config);
+  };
+  const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4318' };
+  t.false(isOn({}));
+  t.true(isOn(endpoint));
+  t.true(isOn({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://localhost:4318/v1/traces' }));
+  t.true(isOn({ OTEL_TRACES_EXPORTER: 'otlp' }));
+  t.false(isOn({ ...endpoint, OTEL_TRACES_EXPORTER: 'none' }));
+  t.false(isOn({ ...endpoint, OTEL_SDK_DISABLED: 'true' }));
 });
 
 test('docs/configuration.md has a row for each setting, and for nothing else', async (t) => {

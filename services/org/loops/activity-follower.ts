@@ -1,5 +1,6 @@
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
+import { eventSpan } from '@silo/events/event-span.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
 import type { EventBatch, LoggedEvent, LogReader } from '@silo/log/log-reader.ts';
 import { hasReached, type Position } from '@silo/log/position.ts';
@@ -11,6 +12,7 @@ import { systemSleep } from '@silo/runtime/clock.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { Progress } from '@silo/runtime/progress.ts';
+import { noteEvent } from '@silo/runtime/tracing.ts';
 import { ulid } from 'ulid';
 import { entryOf } from '../rules/activity-entry.ts';
 import {
@@ -151,6 +153,7 @@ class LogFollower {
     const { value } = await this.#eventLog.decide(step, (tx) =>
       this.#activity.advance(tx, service, { from, to, between }),
     );
+    if (value) for (const event of events) noteEvent(event, eventSpan('record', event, 'consumer'));
     return value;
   }
 }

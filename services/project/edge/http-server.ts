@@ -4,9 +4,11 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import { networkOf } from '@silo/rpc/client-address.ts';
 import type { PortLimits } from '@silo/rpc/limits.ts';
 import type { Log } from '@silo/runtime/log.ts';
+import { isTracing } from '@silo/runtime/tracing.ts';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { EdgeMetrics } from './edge-metrics.ts';
 import { HttpRefusal } from './http-refusal.ts';
+import { traceRequests } from './trace-requests.ts';
 
 /** How long an HTTP server waits for slow clients. */
 export type HttpServerTimes = {
@@ -70,6 +72,8 @@ export async function createHttpServer(
   }
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _body, done) => done(null, undefined));
+  // First, so that all that follows is part of the trace.
+  if (isTracing()) traceRequests(app);
   await app.register(cors, {
     origin: true,
     credentials: true,

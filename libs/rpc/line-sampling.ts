@@ -1,25 +1,24 @@
 import { type Clock, systemClock } from '@silo/runtime/clock.ts';
 
 const windowMs = 10_000;
-const linesPerAddressMax = 100;
-const linesMax = 1_000;
+const linesPerCallerMax = 100;
 
-/** Whether a rejected call is logged, and how many were not in the previous window. */
+/** Whether a call is logged, and how many were not in the previous window. */
 export type Sampled = { isLogged: boolean; unloggedBefore: number };
 
 /**
- * Limits the log lines of rejected calls to 100 per address and 1,000 in total per 10 s. A flood
- * does not fill the disk, and does not hide rejected calls of other addresses. Holds at most 1,000
- * addresses.
+ * Limits the log lines of calls to 100 per caller and `linesMax` in total per 10 s. A flood does not
+ * fill the disk, and does not hide the calls of others. Holds at most `linesMax` callers.
  */
-export function createRefusalSampling(
+export function createLineSampling(
+  linesMax: number,
   clock: Pick<Clock, 'monotonicMs'> = systemClock,
-): (address: string) => Sampled {
+): (caller: string) => Sampled {
   let endMs = clock.monotonicMs() + windowMs;
   let lines = 0;
   let unlogged = 0;
   const linesOf = new Map<string, number>();
-  return (address) => {
+  return (caller) => {
     let unloggedBefore = 0;
     if (clock.monotonicMs() >= endMs) {
       unloggedBefore = unlogged;
@@ -28,12 +27,12 @@ export function createRefusalSampling(
       unlogged = 0;
       linesOf.clear();
     }
-    const own = linesOf.get(address) ?? 0;
-    if (own >= linesPerAddressMax || lines >= linesMax) {
+    const own = linesOf.get(caller) ?? 0;
+    if (own >= linesPerCallerMax || lines >= linesMax) {
       unlogged++;
       return { isLogged: false, unloggedBefore };
     }
-    linesOf.set(address, own + 1);
+    linesOf.set(caller, own + 1);
     lines++;
     return { isLogged: true, unloggedBefore };
   };
