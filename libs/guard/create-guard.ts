@@ -10,7 +10,7 @@ import { FactServiceClient as ProjectFactServiceClient } from '@silo/protos/gen/
 import { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import { RegistryServiceClient } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { connect, createChannel } from '@silo/rpc/client.ts';
-import type { TlsFiles } from '@silo/rpc/tls.ts';
+import { FollowedTls, type TlsFiles } from '@silo/rpc/tls.ts';
 import { type Log, silentLogger } from '@silo/runtime/log.ts';
 import type { Metrics } from '@silo/runtime/metrics.ts';
 import { hashOf, isWellFormed, secretPrefixes } from '@silo/tokens/secrets.ts';
@@ -29,7 +29,10 @@ export type CreateGuardOptions = {
   name: string;
   /** `host:port` of the internal ports. */
   addresses: Record<Source, string>;
-  /** PEM files: the deployment's CA, and a certificate of role `guard` with its key. */
+  /**
+   * PEM files: the deployment's CA, and a certificate of role `guard` with its key. They may be
+   * replaced: new connections use the new ones.
+   */
   tls: TlsFiles;
   /** The events are below `subjectPrefix`, `silo.v1` unless given. */
   nats: NatsServers & { subjectPrefix?: string };
@@ -85,7 +88,8 @@ const keyRefused: Answer & { allowed: false } = {
  * runs say which `protections` are on.
  */
 export function createGuard(options: CreateGuardOptions, protections?: Protections): Guard {
-  const { name, addresses, tls, nats, sizes, log = silentLogger(), metrics } = options;
+  const { name, addresses, nats, sizes, log = silentLogger(), metrics } = options;
+  const tls = new FollowedTls(options.tls, { log });
   const channels = {
     org: createChannel(addresses.org, tls),
     project: createChannel(addresses.project, tls),
@@ -120,6 +124,7 @@ export function createGuard(options: CreateGuardOptions, protections?: Protectio
       await guard[Symbol.asyncDispose]();
       await link[Symbol.asyncDispose]();
       for (const channel of Object.values(channels)) channel.close();
+      tls[Symbol.dispose]();
     },
   };
 }

@@ -17,7 +17,7 @@ import { retry } from '@silo/runtime/retry.ts';
 import { beginChildSpan, traced, traceHeaders } from '@silo/runtime/tracing.ts';
 import { spanOf } from './call-span.ts';
 import { isRepeatable } from './repeatable.ts';
-import { clientCredentials, type TlsFiles } from './tls.ts';
+import { type ClientTls, clientCredentials } from './tls.ts';
 
 const deadlineDefaultMs = 3_000;
 const retryLimits = { attemptsMax: 3, baseMs: 50, capMs: 500 };
@@ -92,7 +92,7 @@ type ClientClass<Generated> = {
  */
 export function createChannel(
   address: string,
-  tls: Pick<TlsFiles, 'ca'> & Partial<TlsFiles>,
+  tls: ClientTls,
   options: ChannelOptions = {},
 ): RpcChannel {
   const credentials = clientCredentials(tls);

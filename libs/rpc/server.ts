@@ -26,12 +26,16 @@ import type { Mounted, MountedMethod } from './mount.ts';
 import { type Deadlines, type Pipeline, serveStream, serveUnary } from './pipeline.ts';
 import type { Propagate } from './propagation.ts';
 import { addReflection } from './reflection.ts';
-import { serverCredentials, type TlsFiles } from './tls.ts';
+import { type ServerTls, serverCredentials } from './tls.ts';
 import { refuseUnknownMethods } from './unknown-method.ts';
 import { shapeValidator } from './validate.ts';
 
 const healthServiceName = 'grpc.health.v1.Health';
 const deadlinesDefault: Deadlines = { defaultMs: 10_000, maxMs: 30_000 };
+// A certificate is verified once per connection: after a root is removed, none outlives that.
+const connectionAgeDefaultMs = 60 * 60 * 1_000;
+/** For the streams of such a connection; readers open theirs again. */
+const connectionGraceMs = 5 * 60 * 1_000;
 /** Time for calls in flight when a server drains. */
 export const drainDefaultMs = 10_000;
 const lastAnswersMs = 250;
@@ -39,7 +43,7 @@ const lastAnswersMs = 250;
 export type ServerOptions = AdmissionOptions & {
   /** `host:port`; port 0 picks a free port. */
   address: string;
-  tls: TlsFiles;
+  tls: ServerTls;
   /**
    * An internal port: requires a client certificate, and serves only the packages `….internal.v1`.
    */
@@ -50,6 +54,8 @@ export type ServerOptions = AdmissionOptions & {
   log: Logger;
   metrics?: Metrics | undefined;
   deadlines?: Partial<Deadlines> | undefined;
+  /** How old a connection of an internal port grows, about; an hour by default. */
+  connectionAgeMaxMs?: number | undefined;
   /** `defaultLimits` by default. */
   limits?: PortLimits | undefined;
   image?: Image | undefined;
@@ -116,6 +122,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     'grpc.keepalive_timeout_ms': 10_000,
     // Nobody reads channelz; keeping its counts costs every call and connection.
     'grpc.enable_channelz': 0,
+    ...(internal && {
+      'grpc.max_connection_age_ms': options.connectionAgeMaxMs ?? connectionAgeDefaultMs,
+      'grpc.max_connection_age_grace_ms': connectionGraceMs,
+    }),
     ...(!internal && {
       'grpc.max_receive_message_length': requestBytesMax,
       'grpc.max_connection_idle_ms': idleConnectionMs,

@@ -44,7 +44,9 @@ const serviceConfigShape = {
   tlsCa: file(),
   tlsCert: file(),
   tlsKey: file(),
-  mongodbUrl: url('mongodb', 'mongodb+srv'),
+  mongodbUrl: url('mongodb', 'mongodb+srv').optional(),
+  /** Holds the URL instead; it may be replaced, and so may the certificates that it names. */
+  mongodbUrlFile: file().optional(),
   /** The service's database is `<prefix>_<service>`. */
   mongodbDatabasePrefix: string().default('silo'),
   natsUrl: url('nats', 'tls'),
@@ -103,8 +105,18 @@ export type ServiceConfig = ConfigOf<typeof serviceConfigShape>;
 /** The settings, and which of them are dangerous together. */
 export const serviceConfigSpec: ConfigSpec<typeof serviceConfigShape> = {
   shape: serviceConfigShape,
-  check: (config) => [...leaseFaults(config), ...roleFaults(config)],
+  check: (config) => [...mongodbFaults(config), ...leaseFaults(config), ...roleFaults(config)],
 };
+
+/** Whether MongoDB is located once. */
+function mongodbFaults(
+  config: Partial<Pick<ServiceConfig, 'mongodbUrl' | 'mongodbUrlFile'>>,
+): string[] {
+  // One that is set and wrong is a fault already.
+  if (!('mongodbUrl' in config) || !('mongodbUrlFile' in config)) return [];
+  const given = [config.mongodbUrl, config.mongodbUrlFile].filter((each) => each !== undefined);
+  return given.length === 1 ? [] : ['MONGODB_URL or MONGODB_URL_FILE must be set, and not both'];
+}
 
 function leaseFaults({ leaseMs, leaseRenewMs, leaseDriftShare }: Partial<ServiceConfig>): string[] {
   if (leaseMs === undefined || leaseRenewMs === undefined) return [];

@@ -9,7 +9,7 @@ import { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/si
 import { RegistryServiceClient } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import { SecretServiceClient } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
 import { type CallOptions, connect, createChannel } from '@silo/rpc/client.ts';
-import type { TlsFiles } from '@silo/rpc/tls.ts';
+import type { ClientTls } from '@silo/rpc/tls.ts';
 import type { ServiceName } from './config.ts';
 
 /** Wait briefly for a peer that restarts, so that our caller does not see an error. */
@@ -24,7 +24,7 @@ export type Peers = ReturnType<typeof connectPeers>['peers'];
 /**
  * Connects, lazily, to the internal ports, and waits within a call's deadline for those not up yet.
  */
-export function connectPeers(addresses: Record<ServiceName, string>, tls: TlsFiles) {
+export function connectPeers(addresses: Record<ServiceName, string>, tls: ClientTls) {
   const org = createChannel(addresses.org, tls);
   const project = createChannel(addresses.project, tls);
   const token = createChannel(addresses.token, tls);

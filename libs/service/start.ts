@@ -20,6 +20,7 @@ import { Pulse } from '@silo/mongo/pulse.ts';
 import { EventLogServiceService } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
 import { openPorts, type Ports } from '@silo/rpc/service.ts';
+import { FollowedTls } from '@silo/rpc/tls.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { formatHostPort } from '@silo/runtime/config.ts';
 import type { Log } from '@silo/runtime/log.ts';
@@ -73,9 +74,10 @@ export async function startService(
   const { region } = config;
   /** Names this process among those that run the same service. */
   const owner = randomUUID();
-  const tls = { ca: config.tlsCa, cert: config.tlsCert, key: config.tlsKey };
   const life = new AbortController();
   await using opened = new AsyncDisposableStack();
+  const files = { ca: config.tlsCa, cert: config.tlsCert, key: config.tlsKey };
+  const tls = opened.use(new FollowedTls(files, { log }));
 
   const { client, db } = opened.use(await connectPatiently(definition, config, { log, signal }));
   const migrations = [...logMigrations, ...sagaMigrations, ...definition.migrations];
@@ -246,8 +248,10 @@ async function connectPatiently(
 ): Promise<MongoConnection> {
   const options = {
     url: config.mongodbUrl,
+    urlFile: config.mongodbUrlFile,
     database: `${config.mongodbDatabasePrefix}_${name}`,
     appName: `silo-${name}`,
+    log,
     signal,
   };
   const attempt = async () => {

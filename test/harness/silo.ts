@@ -93,6 +93,7 @@ export async function prepareTestSilo({
     region: 'us',
     role: 'service',
     mongodbUrl: required('MONGODB_URL'),
+    mongodbUrlFile: undefined,
     mongodbDatabasePrefix: `test_${id}`,
     natsUrl: required('NATS_URL'),
     natsPasswordFile: undefined,
@@ -120,7 +121,7 @@ export async function prepareTestSilo({
   // Of two replicas: where one does not answer, the other does.
   const secondToken = `127.0.0.1:${await freePort()}`;
   const tokenTarget = `ipv4:${addresses.token.internal},${secondToken}`;
-  const mongo = new MongoClient(shared.mongodbUrl);
+  const mongo = new MongoClient(required('MONGODB_URL'));
   const permits: PermitCount = { taken: 0, held: 0 };
   const running = new Map<ServiceName, RunningService>();
   const replicas: RunningService[] = [];
