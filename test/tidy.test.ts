@@ -42,7 +42,7 @@ const houseRules: HouseRule[] = [
     instead: 'add a method to the service’s store',
     files: /^(services|libs)\//,
     except:
-      /^services\/\w+\/store\/|^libs\/(mongo|log|saga|embedded|service|events)\/|(^|\/)test\//,
+      /^services\/\w+\/store\/|^libs\/(mongo|log|saga|embedded|service|events|doctor)\/|(^|\/)test\//,
     forbidden: /from 'mongodb'/,
   },
   {
@@ -79,7 +79,7 @@ const houseRules: HouseRule[] = [
     rule: 'NATS is touched only in libs/events',
     instead: 'use what libs/events offers',
     files: /^(services|libs)\//,
-    except: /^libs\/(events|embedded)\/|(^|\/)test\//,
+    except: /^libs\/(events|embedded|doctor)\/|(^|\/)test\//,
     forbidden: /from 'nats'/,
   },
   {

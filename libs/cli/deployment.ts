@@ -55,10 +55,15 @@ async function existing(file: string): Promise<string | undefined> {
   );
 }
 
-/** As `npm start` writes it; of the services only the public addresses are needed. */
+/** As `npm start` writes it. */
+export async function endpointsIn(file: string): Promise<Endpoints> {
+  return JSON.parse(await readFile(file, 'utf8'));
+}
+
+/** Of the services only the public addresses are needed. */
 async function readEndpoints(file: string): Promise<Deployment> {
   try {
-    const { region, ca, services }: Endpoints = JSON.parse(await readFile(file, 'utf8'));
+    const { region, ca, services } = await endpointsIn(file);
     const addresses = serviceNames.map((name) => `${name}=${services[name].public}`);
     return { region, ca: resolve(dirname(file), ca), services: addressesOf(addresses) };
   } catch (error) {

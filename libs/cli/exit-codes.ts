@@ -11,6 +11,7 @@ export const exitCodes = {
   unavailable: 5,
   changed: 6,
   notConfirmed: 7,
+  unhealthy: 8,
   interrupted: 130,
   terminated: 143,
 } as const;
@@ -27,6 +28,7 @@ export const exitMeanings: Record<ExitName, string> = {
   unavailable: 'No answer in time, or not yet: run it again. A change may have been made.',
   changed: 'It has changed since you looked. Nothing was changed: look, and decide, again.',
   notConfirmed: 'You did not confirm. Nothing was changed.',
+  unhealthy: '`silo doctor` found something that is wrong.',
   interrupted: 'Ctrl-C. At a question nothing was changed; while waiting, a change may have been.',
   terminated: 'Stopped by SIGTERM or SIGHUP; a change may have been made.',
 };

@@ -19,6 +19,16 @@ export function usage(message: string, next?: string): Failure {
   return new Failure('usage', message, next);
 }
 
+/** The answer was written, and says by itself why the command does not end with 0. */
+export class Answered extends Error {
+  readonly exit: ExitName;
+
+  constructor(exit: ExitName) {
+    super(exit);
+    this.exit = exit;
+  }
+}
+
 /** A call that failed, once it is given up. */
 export class CallFailure extends Error {
   /** Undefined where nothing of ours answered. */

@@ -2,7 +2,7 @@ import { CommanderError } from '@commander-js/extra-typings';
 import { type Cli, createCli } from './cli.ts';
 import { type ExitName, exitCodes } from './exit-codes.ts';
 import { explain } from './explain.ts';
-import { type Failure, Interrupted, usage } from './failure.ts';
+import { Answered, type Failure, Interrupted, usage } from './failure.ts';
 import { createProgram } from './program.ts';
 import { showsColour, type Terminal } from './terminal.ts';
 import { toText } from './text.ts';
@@ -57,6 +57,7 @@ async function run(
     return 'ok';
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 'ok';
+    if (error instanceof Answered) return error.exit;
     const failure = error instanceof CommanderError ? usageOf(complaint) : error;
     const { exit, blocks, json } = explain(failure, cli?.repetition());
     if (args.includes('--json')) stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);

@@ -3,6 +3,7 @@ import type { Cli, Globals } from './cli.ts';
 import { account } from './commands/account.ts';
 import { activity } from './commands/activity.ts';
 import { complete, completion } from './commands/completion.ts';
+import { doctor } from './commands/doctor.ts';
 import { events } from './commands/events.ts';
 import { exitCodesTopic } from './commands/exit-codes.ts';
 import { finalize } from './commands/finalize.ts';
@@ -70,6 +71,7 @@ export function createProgram(
     members(cli),
     plan(cli),
     activity(cli),
+    doctor(cli),
     completion(cli),
     exitCodesTopic(cli),
   ];

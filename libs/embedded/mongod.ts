@@ -153,6 +153,8 @@ async function spawnMongod(
     args: [
       ...['--replSet', replicaSet, '--bind_ip', '127.0.0.1', '--port', String(port)],
       ...['--dbpath', data, '--nounixsocket', '--quiet'],
+      // Its line of a slow command would quote the documents in it.
+      ...['--slowms', '2147483647'],
       ...['--wiredTigerCacheSizeGB', String(cacheSizeGB)],
       ...(keyFile !== undefined ? ['--keyFile', keyFile] : []),
       ...Object.entries(parameters).flatMap(([name, value]) => [

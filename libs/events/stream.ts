@@ -13,7 +13,8 @@ const nanosPerMs = 1_000_000;
 /** How long the stream keeps messages. */
 export const streamKeepsMs = 7 * dayMs;
 const duplicateWindowMs = 2 * 60 * 1000;
-const streamNotFound = 10059;
+/** JetStream's code for a stream that is not there. */
+export const streamNotFound = 10059;
 const streamNameInUse = 10058;
 
 export type StreamOptions = {
@@ -33,7 +34,7 @@ export async function ensureStream(
   const config = configOf(options);
   try {
     const info = await manager.streams.info(options.name);
-    return isUpToDate(info.config, config)
+    return driftOf(info.config, options).length === 0
       ? info
       : await manager.streams.update(options.name, config);
   } catch (error) {
@@ -62,10 +63,20 @@ function configOf({ name, subjectPrefix, replicas = 1 }: StreamOptions) {
   } satisfies Partial<StreamConfig>;
 }
 
-function isUpToDate(present: StreamConfig, wanted: ReturnType<typeof configOf>): boolean {
-  return Object.entries(wanted).every(
-    ([key, value]) => JSON.stringify(present[key as keyof StreamConfig]) === JSON.stringify(value),
-  );
+/** How a stream's configuration differs from what services set; empty if it does not. */
+export function driftOf(
+  present: StreamConfig,
+  options: StreamOptions,
+): { field: string; present: string; wanted: string }[] {
+  return Object.entries(configOf(options)).flatMap(([field, value]) => {
+    const [found, wanted] = [present[field as keyof StreamConfig], value].map(asText);
+    if (found === wanted || found === undefined || wanted === undefined) return [];
+    return [{ field, present: found, wanted }];
+  });
+}
+
+function asText(value: unknown): string {
+  return JSON.stringify(value) ?? 'absent';
 }
 
 /** Whether JetStream refused with this code of its own. */

@@ -25,7 +25,7 @@ export class MongoUrlError extends Error {}
 export type MongoConnection = AsyncDisposable & { client: MongoClient; db: Db };
 
 /** What locates MongoDB: a URL, or a file that holds it and may be replaced. */
-type MongoSource = { url?: string | undefined; urlFile?: string | undefined };
+export type MongoSource = { url?: string | undefined; urlFile?: string | undefined };
 
 type ConnectOptions = MongoSource & {
   database: string;

@@ -1,13 +1,20 @@
 import { systemSleep } from '@silo/runtime/clock.ts';
-import { type Db, type IndexDescription, MongoServerError } from 'mongodb';
+import { type Collection, type Db, type IndexDescription, MongoServerError } from 'mongodb';
 import { fromMongo, isConnectionLost } from './from-mongo.ts';
 import type { Migration } from './migrations.ts';
+import { bounded, collectionOptions } from './read.ts';
 
 /** An index: its key, and options such as `unique`. */
 export type Index = IndexDescription;
 
 /** Collections by name, with their indexes. */
 export type Collections = Readonly<Record<string, readonly Index[]>>;
+
+/**
+ * What a migration makes, as JSON: operators of filters are no names of fields. The record is for
+ * `missingIndexes`, because an index that was dropped leaves no trace.
+ */
+type ExpectedIndexes = { _id: string; collections: string };
 
 const namespaceNotFound = 26;
 const namespaceExists = 48;
@@ -24,30 +31,65 @@ export function indexMigration(name: string, collections: Collections): Migratio
     name,
     isDone: async (db) => {
       const exist = await Promise.all(all.map((each) => existIndexes(db, ...each)));
-      return exist.every(Boolean);
+      return exist.every(Boolean) && (await isRecorded(db, name, collections));
     },
     run: async (db, signal) => {
       await Promise.all(all.map((each) => ensureIndexes(db, ...each, signal)));
+      await record(db, name, collections);
     },
   };
 }
 
+/** Which indexes are missing of those that the service of this database has made. */
+export async function missingIndexes(db: Db): Promise<{ collection: string; index: string }[]> {
+  const missing: { collection: string; index: string }[] = [];
+  for (const { collections } of await expected(db).find({}, bounded).toArray()) {
+    const wanted: Collections = JSON.parse(collections);
+    for (const [collection, indexes] of Object.entries(wanted)) {
+      const present = await presentIndexes(db, collection);
+      for (const index of indexes) {
+        if (present?.some((found) => isSame(found, index))) continue;
+        missing.push({ collection, index: JSON.stringify(index.key) });
+      }
+    }
+  }
+  return missing;
+}
+
+async function isRecorded(db: Db, name: string, collections: Collections): Promise<boolean> {
+  const recorded = await expected(db).findOne({ _id: name }, bounded);
+  return recorded?.collections === JSON.stringify(collections);
+}
+
+async function record(db: Db, name: string, collections: Collections): Promise<void> {
+  const update = { $set: { collections: JSON.stringify(collections) } };
+  await expected(db).updateOne({ _id: name }, update, { upsert: true });
+}
+
+function expected(db: Db): Collection<ExpectedIndexes> {
+  return db.collection<ExpectedIndexes>('expected_indexes', collectionOptions);
+}
+
 async function existIndexes(db: Db, name: string, indexes: readonly Index[]): Promise<boolean> {
-  const present = await db
+  const present = await presentIndexes(db, name);
+  if (present === undefined) return false;
+  return indexes.every((index) => present.some((found) => isSame(found, index)));
+}
+
+/** Undefined where there is no such collection. */
+async function presentIndexes(db: Db, name: string) {
+  return await db
     .collection(name)
     .indexes()
     .catch((error: unknown) => {
       if (error instanceof MongoServerError && error.code === namespaceNotFound) return undefined;
       throw fromMongo(error);
     });
-  if (present === undefined) return false;
-  return indexes.every((index) =>
-    present.some(
-      (found) =>
-        describe(found) === describe(index) &&
-        (index.name === undefined || found.name === index.name),
-    ),
-  );
+}
+
+function isSame(found: Index, index: Index): boolean {
+  const hasName = index.name === undefined || found.name === index.name;
+  return hasName && describe(found) === describe(index);
 }
 
 function describe({ key, unique, sparse, expireAfterSeconds, partialFilterExpression }: Index) {

@@ -142,7 +142,6 @@ export type ConfigSpec<Shape extends ConfigShape> = {
 /**
  * Reads every setting of `shape` from `env`, each from the variable that `variableOf` returns.
  * Returns the whole configuration or all faults, one sentence each; no fault quotes a value.
- * @internal Exported for tests.
  */
 export function readConfig<const Shape extends ConfigShape>(
   env: Environment,

@@ -46,6 +46,32 @@ export const sagaMigrations: readonly Migration[] = [
   }),
 ];
 
+/** How many sagas are open, by step, and for how long the oldest of each has been at it. */
+export async function openSagas(
+  db: Db,
+): Promise<(SagaStep & { count: number; oldestMs: number })[]> {
+  return await reading(
+    db
+      .collection<StoredSaga>('sagas', collectionOptions)
+      .aggregate<SagaStep & { count: number; oldestMs: number }>(
+        [
+          { $match: { open: true } },
+          { $limit: countMax },
+          {
+            $group: {
+              _id: { kind: '$kind', state: '$state' },
+              count: { $sum: 1 },
+              oldestMs: { $max: { $subtract: ['$$NOW', '$updateTime'] } },
+            },
+          },
+          { $project: { _id: 0, kind: '$_id.kind', state: '$_id.state', count: 1, oldestMs: 1 } },
+        ],
+        bounded,
+      )
+      .toArray(),
+  );
+}
+
 /** The saga records of one service. An open one belongs to one process at a time, by a lease. */
 export class SagaRecords {
   readonly #collection: Collection<StoredSaga>;

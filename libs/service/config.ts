@@ -109,7 +109,7 @@ export const serviceConfigSpec: ConfigSpec<typeof serviceConfigShape> = {
 };
 
 /** Whether MongoDB is located once. */
-function mongodbFaults(
+export function mongodbFaults(
   config: Partial<Pick<ServiceConfig, 'mongodbUrl' | 'mongodbUrlFile'>>,
 ): string[] {
   // One that is set and wrong is a fault already.

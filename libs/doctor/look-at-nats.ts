@@ -1,0 +1,97 @@
+import { natsOptions } from '@silo/events/nats-options.ts';
+import { driftOf, isApiError, streamNotFound } from '@silo/events/stream.ts';
+import { redactText } from '@silo/runtime/redact.ts';
+import {
+  connect,
+  ErrorCode,
+  type JetStreamManager,
+  type NatsConnection,
+  NatsError,
+  type StreamInfo,
+} from 'nats';
+import type { Deployment } from './deployment.ts';
+import type { ConsumerFacts, Facts, NatsFacts } from './facts.ts';
+import { offsetOf } from './offset.ts';
+
+const timeoutMs = 5_000;
+/** A user without the right to list consumers gets no answer. */
+const listMs = 1_500;
+/** More consumers than that are not looked at. */
+const consumersMax = 1_000;
+
+/** Looks at the server and at the stream of events. */
+export async function lookAtNats(
+  { nats, stream }: Pick<Deployment, 'nats' | 'stream'>,
+  now: () => number,
+): Promise<Pick<Facts, 'nats'>> {
+  let connection: NatsConnection | undefined;
+  try {
+    connection = await connect({
+      ...natsOptions(nats),
+      ...{ name: 'silo-doctor', timeout: timeoutMs, reconnect: false, maxReconnectAttempts: 0 },
+    });
+    return { nats: { seen: await lookAtServer(connection, stream, now) } };
+  } catch (error) {
+    const reason = redactText(error instanceof Error ? error.message : String(error));
+    return { nats: { unseen: `cannot be used: ${reason}` } };
+  } finally {
+    await connection?.close();
+  }
+}
+
+async function lookAtServer(
+  connection: NatsConnection,
+  stream: Deployment['stream'],
+  now: () => number,
+): Promise<NatsFacts> {
+  const { info } = connection;
+  const manager = await connection.jetstreamManager({ timeout: timeoutMs, checkAPI: false });
+  const sentMs = now();
+  const found = await streamInfo(manager, stream.name);
+  const receivedMs = now();
+  return {
+    version: info?.version ?? '',
+    isOpen: info?.auth_required !== true,
+    payloadMaxBytes: info?.max_payload ?? 0,
+    stream: found && {
+      drift: driftOf(found.config, stream),
+      clock: offsetOf(Date.parse(found.ts ?? ''), { sentMs, receivedMs }),
+    },
+    consumers: found && (await consumersOf(connection, stream.name)),
+  };
+}
+
+/** Undefined where there is no such stream. */
+async function streamInfo(
+  manager: JetStreamManager,
+  name: string,
+): Promise<StreamInfo | undefined> {
+  try {
+    return await manager.streams.info(name);
+  } catch (error) {
+    if (isApiError(error, streamNotFound) || isWithoutJetStream(error)) return undefined;
+    throw error;
+  }
+}
+
+function isWithoutJetStream(error: unknown): boolean {
+  return error instanceof NatsError && error.code === ErrorCode.JetStreamNotEnabled;
+}
+
+/** The durable ones; undefined where the user lacks the right, which shows as silence. */
+async function consumersOf(
+  connection: NatsConnection,
+  stream: string,
+): Promise<ConsumerFacts[] | undefined> {
+  const found: ConsumerFacts[] = [];
+  try {
+    const manager = await connection.jetstreamManager({ timeout: listMs, checkAPI: false });
+    for await (const { config, num_pending: pending } of manager.consumers.list(stream)) {
+      if (config.durable_name !== undefined) found.push({ name: config.durable_name, pending });
+      if (found.length >= consumersMax) break;
+    }
+    return found;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,15 @@
+import type { Deployment } from './deployment.ts';
+import type { Facts } from './facts.ts';
+import { lookAtMongodb } from './look-at-mongodb.ts';
+import { lookAtNats } from './look-at-nats.ts';
+import { lookAtProcesses } from './look-at-processes.ts';
+
+/** Looks at everything at once. What cannot be reached is part of what is seen: never rejects. */
+export async function lookAt(deployment: Deployment, now: () => number = Date.now): Promise<Facts> {
+  const [processes, mongodb, nats] = await Promise.all([
+    lookAtProcesses(deployment, now),
+    lookAtMongodb(deployment.mongodb, now),
+    lookAtNats(deployment, now),
+  ]);
+  return { time: new Date(now()), ...processes, ...mongodb, ...nats };
+}
