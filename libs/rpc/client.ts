@@ -31,6 +31,9 @@ const channelOptions: ChannelOptions = {
   'grpc.keepalive_timeout_ms': 5_000,
   // Nobody reads channelz; keeping its counts costs every call.
   'grpc.enable_channelz': 0,
+  // Of a stream and of the connection. With HTTP/2's default, 64 KiB, one page of events fills the
+  // connection, and the responses of other calls wait for each other.
+  'grpc-node.flow_control_window': 1024 * 1024,
 };
 
 /** A connection to one server, shared by the clients of its services. */

@@ -13,6 +13,7 @@ import { http2ServersOf, http2StreamOf, receiveStreams } from './http2-servers.t
 import {
   headerBytesMax,
   type PortLimits,
+  publicConnectionWindowBytes,
   publicStreamsMax,
   publicWindowBytes,
   refusalsPerConnectionMax,
@@ -323,6 +324,7 @@ function trust({ session }: ServerHttp2Stream, connection: Connection): void {
     maxConcurrentStreams: publicStreamsMax,
     initialWindowSize: publicWindowBytes,
   });
+  session.setLocalWindowSize(publicConnectionWindowBytes);
 }
 
 function isReflection(headers: IncomingHttpHeaders): boolean {

@@ -46,7 +46,9 @@ export const defaultLimits: PortLimits = {
 export const publicStreamsMax = 100;
 /** Flow-control window of a stream, on a trusted public connection: the default of HTTP/2. */
 export const publicWindowBytes = 65_535;
-/** The same until the connection is trusted. */
+/** Of a trusted public connection: with HTTP/2's default, uploads of one client wait for each other. */
+export const publicConnectionWindowBytes = 1024 * 1024;
+/** Flow-control window of a stream until its connection is trusted. */
 export const untrustedWindowBytes = 16 * 1_024;
 /** Concurrent streams of a public connection until one of its calls has shown a live key. */
 export const untrustedStreamsMax = 16;

@@ -113,11 +113,15 @@ async function runUnary(
   if (serving.draining) throw errors.draining();
   const { answer, outcome } = await answerOf(method, rules, pipeline, grpcCall, call);
   const { propagationField } = rules;
-  if (propagationField === undefined || outcome?.keepsAccess) return Buffer.from(answer);
+  if (propagationField === undefined || outcome?.keepsAccess) return withoutCopy(answer);
   if (propagate === undefined) throw new TypeError(`${rules.path} cannot spread what it ends`);
   // What a saga has ended is not known here: no events mean whatever is decided by now.
   const propagation = await propagate(outcome?.eventIds ?? [], call.signal);
   return withPropagation(answer, propagationField, propagation);
+}
+
+function withoutCopy({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 /** What is answered, by the handler or from memory. After it the call decides nothing any more. */

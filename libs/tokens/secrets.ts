@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { encodeBase62 } from './base62.ts';
 
@@ -61,7 +61,7 @@ export function isWellFormed(secret: string, prefix: SecretPrefix): boolean {
 
 /** SHA-256 of the secret, 32 bytes: what is stored and looked up. */
 export function hashOf(secret: string): Buffer {
-  return createHash('sha256').update(secret, 'utf8').digest();
+  return hash('sha256', secret, 'buffer');
 }
 
 /** The secret's name in logs and events: the first 12 hex digits of its SHA-256. */

@@ -65,6 +65,8 @@ test('a large request with a key that has not been seen yet is read once the key
   upload.end(framed(padding(largeBytes)));
   t.is((await outcomeOfRaw(upload)).status, String(status.OK));
   t.is(session.remoteSettings.initialWindowSize, publicWindowBytes);
+  // Of the connection: uploads of one client do not wait for each other.
+  t.true((session.state.remoteWindowSize ?? 0) > publicWindowBytes);
 });
 
 test('a large request with a key that ended itself is read, and does not make its connection trusted', async (t) => {
