@@ -1,6 +1,6 @@
 import { beginIncarnation } from '@silo/log/begin-incarnation.ts';
 import type { Position } from '@silo/log/position.ts';
-import { connectMongo } from '@silo/mongo/connect.ts';
+import { connectMongo, type MongoConnection, MongoUrlError } from '@silo/mongo/connect.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 
 /** The log of a service, as it begins after a backup was restored. */
@@ -15,8 +15,7 @@ export async function beginIncarnations(options: {
   databasePrefix: string;
 }): Promise<Begun[]> {
   const { url, databasePrefix } = options;
-  const [database, appName] = ['admin', 'silo-admin'];
-  await using connection = await connectMongo({ url, database, appName });
+  await using connection = await connectAsAdmin(url);
   const begun: Begun[] = [];
   for (const service of serviceNames) {
     const name = `${databasePrefix}_${service}`;
@@ -27,4 +26,15 @@ export async function beginIncarnations(options: {
     begun.push({ service, position });
   }
   return begun;
+}
+
+async function connectAsAdmin(url: string): Promise<MongoConnection> {
+  try {
+    return await connectMongo({ url, database: 'admin', appName: 'silo-admin' });
+  } catch (error) {
+    if (error instanceof MongoUrlError) throw error;
+    throw new Error('no primary answers at MONGODB_URL, or it refuses the password', {
+      cause: error,
+    });
+  }
 }
