@@ -42,7 +42,7 @@ const houseRules: HouseRule[] = [
     instead: 'add a method to the service’s store',
     files: /^(services|libs)\//,
     except:
-      /^services\/\w+\/store\/|^libs\/(mongo|log|saga|embedded|service|events|doctor)\/|(^|\/)test\//,
+      /^services\/\w+\/store\/|^libs\/(admin|mongo|log|saga|embedded|service|events|doctor)\/|(^|\/)test\//,
     forbidden: /from 'mongodb'/,
   },
   {

@@ -3,7 +3,11 @@ import { createProgram } from './program.ts';
 
 /** Runs one command line of `silo-admin`, and answers the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
-  const context = { print: (line: string) => console.log(line) };
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => stop.abort(new Error(`interrupted by ${signal}`)));
+  }
+  const context = { print: (line: string) => console.log(line), signal: stop.signal };
   try {
     await createProgram(context).parseAsync(args, { from: 'user' });
     return 0;

@@ -23,6 +23,8 @@ export interface Endpoints {
   mongodb: string;
   /** URL of the user `subscriber`, which reads events and writes nothing. */
   nats: string;
+  /** Path of the CA of NATS, where it has TLS; PEM. */
+  natsCa?: string | undefined;
 }
 
 /** Where the endpoints of a state directory are written while its Silo serves. */

@@ -3,6 +3,9 @@ import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import { type Db, MongoServerError } from 'mongodb';
 import { makePassword, readPassword, writePrivateFile } from './passwords.ts';
 
+/** The name of the replica set. */
+export const replicaSetName = 'silo';
+
 // From the server's src/mongo/base/error_codes.yml.
 const userExists = 51003;
 
@@ -11,7 +14,7 @@ export const mongodbUsers = ['admin', ...serviceNames] as const;
 export type MongodbUser = (typeof mongodbUsers)[number];
 
 /** The rights of a service's user: its own database. */
-function rolesOf(name: ServiceName, databasePrefix: string) {
+export function rolesOf(name: ServiceName, databasePrefix: string) {
   return [{ role: 'readWrite', db: `${databasePrefix}_${name}` }];
 }
 

@@ -4,13 +4,17 @@ import { join } from 'node:path';
 import { retry } from '@silo/runtime/retry.ts';
 import { type Db, type Document, MongoClient, MongoServerError } from 'mongodb';
 import { redactMongodLine } from './mongod-log.ts';
-import { type MongodbAccess, type MongodbUser, MongodPasswords } from './mongod-users.ts';
+import {
+  type MongodbAccess,
+  type MongodbUser,
+  MongodPasswords,
+  replicaSetName,
+} from './mongod-users.ts';
 import { writePrivateFile } from './passwords.ts';
 import { freePort } from './ports.ts';
 import { type Log, type OwnedProcess, type StopOptions, startProcess } from './processes.ts';
 import { probePort, waitUntil } from './wait-until.ts';
 
-const replicaSet = 'silo';
 const readyWithinMs = 120_000;
 // From the server's src/mongo/base/error_codes.yml.
 const notYetInitialized = 94;
@@ -151,7 +155,7 @@ async function spawnMongod(
     name: 'mongod',
     command: options.binary,
     args: [
-      ...['--replSet', replicaSet, '--bind_ip', '127.0.0.1', '--port', String(port)],
+      ...['--replSet', replicaSetName, '--bind_ip', '127.0.0.1', '--port', String(port)],
       ...['--dbpath', data, '--nounixsocket', '--quiet'],
       // Its line of a slow command would quote the documents in it.
       ...['--slowms', '2147483647'],
@@ -313,7 +317,7 @@ async function configure(admin: Db, ports: readonly number[]): Promise<void> {
     if (!(error instanceof MongoServerError)) throw error;
     // Without a user yet, only the first configuration may be made, not read.
     if (error.code !== notYetInitialized && error.code !== unauthorized) throw error;
-    await initiate(admin, { _id: replicaSet, members });
+    await initiate(admin, { _id: replicaSetName, members });
   }
 }
 
@@ -333,7 +337,7 @@ async function freePorts(count: number): Promise<number[]> {
 
 function connectionString(ports: readonly number[], user: MongodbUser, password: string): string {
   const hosts = ports.map((port) => `127.0.0.1:${port}`).join(',');
-  return `mongodb://${user}:${password}@${hosts}/?replicaSet=${replicaSet}&authSource=admin`;
+  return `mongodb://${user}:${password}@${hosts}/?replicaSet=${replicaSetName}&authSource=admin`;
 }
 
 /** With a password: as `admin`. */

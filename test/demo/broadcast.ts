@@ -1,3 +1,4 @@
+import type { Endpoints } from '@silo/embedded/endpoints.ts';
 import { natsOptions } from '@silo/events/nats-options.ts';
 import { connect, type Msg } from 'nats';
 
@@ -30,8 +31,11 @@ export type Broadcast = AsyncDisposable & {
 };
 
 /** Subscribes to everything that Silo says. */
-export async function listen(url: string, signal: AbortSignal): Promise<Broadcast> {
-  const connection = await connect({ ...natsOptions({ url }), name: 'silo demo' });
+export async function listen(
+  { nats: url, natsCa: caFile }: Pick<Endpoints, 'nats' | 'natsCa'>,
+  signal: AbortSignal,
+): Promise<Broadcast> {
+  const connection = await connect({ ...natsOptions({ url, caFile }), name: 'silo demo' });
   let unseen: ReceivedEvent[] = [];
   const awaited = new Set<ReceivedEvent>();
   const known = new Set<string>();

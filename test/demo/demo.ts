@@ -23,7 +23,7 @@ const log = (line: string) => console.log(line);
 
 try {
   await using silo = await openSilo({ log, signal: stop.signal });
-  await using broadcast = await listen(silo.endpoints.nats, stop.signal);
+  await using broadcast = await listen(silo.endpoints, stop.signal);
   using wires = openWires(silo.endpoints, stop.signal);
   const narrator = createNarrator({
     write: (text) => process.stdout.write(text),

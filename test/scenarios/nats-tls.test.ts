@@ -1,22 +1,21 @@
-/** A NATS that demands TLS, with the configuration file of compose. */
+/** The NATS of compose, which demands TLS. */
 import { natsOptions } from '@silo/events/nats-options.ts';
 import { createGuard } from '@silo/guard/create-guard.ts';
 import { guardOptions, untilReadLease } from '@silo/guard/test/guard-support.ts';
 import test from 'ava';
 import { connect } from 'nats';
-import { certificate } from '../harness/certificates.ts';
 import { startComposeNats } from '../harness/compose-nats.ts';
 import { eventually } from '../harness/eventually.ts';
 import { startTestSilo } from '../harness/silo.ts';
 
 test('services and guards use NATS by tls://, each as its own user, to publish and to revoke', async (t) => {
-  const { ca, cert, key } = certificate('service-token');
-  const nats = await startComposeNats(t, '--tls', '--tlscert', cert, '--tlskey', key);
-  const tls = { scheme: 'tls' };
+  const nats = await startComposeNats(t);
+  const { ca } = nats;
   const place = { natsStream: 'SILO', natsSubjectPrefix: 'silo.v1', natsTlsCa: ca };
-  await using silo = await startTestSilo({ ...place, natsUrlOf: (name) => nats.urlOf(name, tls) });
+  await using silo = await startTestSilo({ ...place, natsUrlOf: (name) => nats.urlOf(name) });
 
-  const subscriber = await connect(natsOptions({ url: nats.urlOf('subscriber', tls), caFile: ca }));
+  const reading = natsOptions({ url: nats.urlOf('subscriber'), caFile: ca });
+  const subscriber = await connect({ ...reading, timeout: 60_000 });
   t.teardown(() => subscriber.close());
   const subjects: string[] = [];
   subscriber.subscribe('silo.v1.>', { callback: (_error, { subject }) => subjects.push(subject) });
@@ -26,7 +25,7 @@ test('services and guards use NATS by tls://, each as its own user, to publish a
   const options = guardOptions(silo);
   await using guard = createGuard({
     ...options,
-    nats: { url: nats.urlOf('guard', tls), caFile: ca, subjectPrefix: 'silo.v1' },
+    nats: { url: nats.urlOf('guard'), caFile: ca, subjectPrefix: 'silo.v1' },
   });
   await untilReadLease(guard);
   t.true((await guard.verifyToken(ada.projectToken)).allowed);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fetchWheel } from '@silo/embedded/downloads.ts';
+import { startNatsServer } from '@silo/embedded/nats-server.ts';
 import { unzipAll } from '@silo/embedded/unzip.ts';
 import { natsOptions } from '@silo/events/nats-options.ts';
 import { eventMessages } from '@silo/log/decode-event.ts';
@@ -13,7 +14,7 @@ import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import { connect } from 'nats';
 import { createKey } from '../authorization/world.ts';
-import { startComposeNats } from '../harness/compose-nats.ts';
+import { required } from '../harness/environment.ts';
 import { eventually } from '../harness/eventually.ts';
 import { startTestSilo } from '../harness/silo.ts';
 import { type Program, run } from './run-subscriber.ts';
@@ -28,7 +29,8 @@ async function temporary(t: ExecutionContext): Promise<string> {
 }
 
 async function checkSubscriber(t: ExecutionContext, program: Program): Promise<void> {
-  const nats = await startComposeNats(t);
+  const binary = required('NATS_SERVER_BINARY');
+  await using nats = await startNatsServer({ binary, directory: await temporary(t) });
   await using silo = await startTestSilo({
     ...{ natsStream: 'SILO', natsSubjectPrefix: 'silo.v1' },
     natsUrlOf: (name) => nats.urlOf(name),

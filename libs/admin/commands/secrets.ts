@@ -4,7 +4,7 @@ import { makeSecrets } from '../make-secrets.ts';
 import type { CommandContext } from '../program.ts';
 
 /** `silo-admin secrets`. */
-export function secretsCommand({ print }: CommandContext) {
+export function secretsCommand({ print }: Pick<CommandContext, 'print'>) {
   return new Command('secrets')
     .description('Makes the CA, certificates, passwords and keys of a deployment, as files.')
     .argument('<directory>', 'where the files are; made when missing')

@@ -3,10 +3,11 @@ import { createLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
 import { certificate, certificates } from '../../../test/harness/certificates.ts';
 import { startComposeNats } from '../../../test/harness/compose-nats.ts';
+import { required } from '../../../test/harness/environment.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { connectNats } from '../connect.ts';
 
-const { ca, cert, key } = certificate('service-token');
+const { ca } = certificate('service-token');
 const otherCa = certificate('service-token', `${certificates()}/other`).ca;
 
 /** A link, and what it has logged. */
@@ -26,21 +27,21 @@ function open(t: ExecutionContext, url: string, caFile: string) {
 }
 
 test('a server whose certificate is of another CA is refused, and the log says so', async (t) => {
-  const nats = await startComposeNats(t, '--tls', '--tlscert', cert, '--tlskey', key);
-  const url = nats.urlOf('org', { scheme: 'tls' });
+  const nats = await startComposeNats(t);
+  const url = nats.urlOf('org');
   const { link, logged } = open(t, url, otherCa);
   const line = await logged(/NATS is refused: its certificate .* NATS_TLS_CA/);
   t.false(link.connected.value);
   t.false(line.includes(nats.passwordOf('org')));
-  const own = open(t, url, ca);
+  const own = open(t, url, nats.ca);
   await own.link.ready(AbortSignal.timeout(60_000));
   t.true(own.link.connected.value);
 });
 
 test('a server without TLS is refused under tls://, and under nats:// with a CA file', async (t) => {
-  const nats = await startComposeNats(t);
   for (const scheme of ['tls', 'nats']) {
-    const { link, logged } = open(t, nats.urlOf('org', { scheme }), ca);
+    const url = required('NATS_URL').replace(/^nats/, scheme);
+    const { link, logged } = open(t, url, ca);
     await logged(/NATS is refused: it offers no TLS/);
     t.false(link.connected.value);
   }
