@@ -5,7 +5,8 @@ import type { Endpoints } from './endpoints.ts';
 export function board(endpoints: Endpoints, endpointsFile: string): string {
   const { ca, staff, services, edge } = endpoints;
   const rows = Object.entries(services).map(
-    ([name, at]) => `  ${name.padEnd(9)}${at.public.padEnd(18)}${at.internal}`,
+    ([name, at]) =>
+      `  ${name.padEnd(9)}${at.public.padEnd(18)}${at.internal.padEnd(18)}http://${at.metrics}/metrics`,
   );
   const account = JSON.stringify({
     // A new one each time, or pasting it after a second start would be refused as taken.
@@ -20,7 +21,7 @@ export function board(endpoints: Endpoints, endpointsFile: string): string {
     '',
     `Silo is ready, region ${endpoints.region}`,
     '',
-    '  service  public            internal',
+    '  service  public            internal          metrics',
     ...rows,
     `  HTTP     ${edge}`,
     `  MongoDB  ${hostsOf(endpoints.mongodb)}`,

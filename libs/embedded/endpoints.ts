@@ -16,7 +16,8 @@ export interface Endpoints {
    * user.
    */
   guard: { cert: string; key: string; nats: string };
-  services: Record<ServiceName, { public: string; internal: string }>;
+  /** Ports of each service; `metrics` serves `GET /metrics` over HTTP. */
+  services: Record<ServiceName, { public: string; internal: string; metrics: string }>;
   /** URL of the HTTP edge, where SDKs send events. */
   edge: string;
   /** Connection string of the administrator, with access to every database. */

@@ -4,18 +4,22 @@ import { freePort, isPortFree } from './ports.ts';
 import type { Log } from './processes.ts';
 
 /**
- * Everything that listens; services have two ports each.
+ * Everything that listens; services have three ports each.
  * @internal Exported for tests.
  */
 export const defaultPorts = {
   'org public': 7101,
   'org internal': 7201,
+  'org metrics': 7401,
   'project public': 7102,
   'project internal': 7202,
+  'project metrics': 7402,
   'token public': 7103,
   'token internal': 7203,
+  'token metrics': 7403,
   'billing public': 7104,
   'billing internal': 7204,
+  'billing metrics': 7404,
   'http edge': 7105,
   mongodb: 7301,
   nats: 7302,
@@ -50,17 +54,7 @@ export async function choosePorts(
   return chosen;
 }
 
-const portNames: readonly PortName[] = [
-  ...(['org public', 'org internal', 'project public', 'project internal'] as const),
-  ...([
-    'token public',
-    'token internal',
-    'billing public',
-    'billing internal',
-    'http edge',
-  ] as const),
-  ...(['mongodb', 'nats'] as const),
-];
+const portNames = Object.keys(defaultPorts) as readonly PortName[];
 
 async function firstFree(
   wanted: readonly (number | undefined)[],

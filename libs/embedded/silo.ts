@@ -203,6 +203,7 @@ async function startAll(
     services: mapServices((name) => ({
       public: services[name].publicAddress,
       internal: services[name].internalAddress,
+      metrics: metricsAddress(name, ports),
     })),
     edge: `http://${edgeAddress(ports)}`,
     mongodb: mongodb.urlOf('admin'),
@@ -251,12 +252,17 @@ async function prepareService(
       ...environment,
       PUBLIC_ADDRESS: publicAddress,
       INTERNAL_ADDRESS: internalAddress,
+      METRICS_ADDRESS: metricsAddress(name, ports),
       ...(name === 'project' && { EDGE_ADDRESS: edgeAddress(ports) }),
       TLS_CA: authority.certificateFile,
       TLS_CERT: certificate.certificate,
       TLS_KEY: certificate.key,
     },
   });
+}
+
+function metricsAddress(name: ServiceName, ports: Ports): string {
+  return `127.0.0.1:${ports[`${name} metrics`]}`;
 }
 
 function edgeAddress(ports: Ports): string {

@@ -16,6 +16,8 @@ export type GuardStatus = {
   permits: number;
   /** Access checks since it began, by where the answer came from; `failed`: no answer. */
   answers: { memory: number; owners: number; failed: number };
+  /** Fetches of facts from their owners since it began, and those that failed. */
+  fetched: { started: number; failed: number };
   /** NATS messages ignored since it began because they were not authentic, by reason. */
   ignored: Rejections;
 };

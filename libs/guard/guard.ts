@@ -69,6 +69,7 @@ export class Guard implements Access, AsyncDisposable {
   readonly #waitingForReadLease = new Set<() => void>();
   readonly #revoked = new Set<(revoked: Revoked) => void>();
   readonly #answers = { memory: 0, owners: 0, failed: 0 };
+  readonly #fetched = { started: 0, failed: 0 };
   readonly #drained = Promise.withResolvers<void>();
   readonly #failing = new Set<string>();
   readonly #actions: GuardAction[] = [];
@@ -177,6 +178,7 @@ export class Guard implements Access, AsyncDisposable {
       positions: this.#core.positions(),
       ...{ facts, fetches, permits },
       answers: { ...this.#answers },
+      fetched: { ...this.#fetched },
       ignored: this.#messages.ignored,
     };
   }
@@ -344,9 +346,11 @@ export class Guard implements Access, AsyncDisposable {
   }
 
   #fetchFact(fetchId: number, ref: FactRef): void {
+    this.#fetched.started++;
     fetchFact(this.#links.factReader, ref, this.#within(fetchMs)).then(
       (value) => this.#step({ kind: 'factFetched', fetchId, reply: { value } }),
       (error: unknown) => {
+        this.#fetched.failed++;
         this.#fetchFailure = error;
         this.#step({ kind: 'factFetched', fetchId, reply: undefined });
         this.#fetchFailure = undefined;

@@ -6,6 +6,7 @@ import { redactText } from '@silo/runtime/redact.ts';
 import type { Db, MongoClient, MongoClientOptions } from 'mongodb';
 import { createClient } from './create-client.ts';
 import { fromMongo } from './from-mongo.ts';
+import { type PoolUse, watchPools } from './pool-use.ts';
 import './refuse-wide-integers.ts';
 import { replaceable } from './replaceable.ts';
 
@@ -36,6 +37,8 @@ type ConnectOptions = MongoSource & {
   signal?: AbortSignal | undefined;
   /** How often files are looked at; every 10 s by default. */
   intervalMs?: number | undefined;
+  /** Counts how the connections are used. */
+  poolUse?: PoolUse | undefined;
 };
 
 /**
@@ -102,7 +105,7 @@ async function readContents(source: MongoSource): Promise<Contents & { url: Buff
 /** A client that has logged in. */
 async function openClient(
   { url }: { url: Buffer },
-  { appName, signal }: ConnectOptions,
+  { appName, poolUse, signal }: ConnectOptions,
 ): Promise<MongoClient> {
   const client = makeClient(url.toString(), {
     appName,
@@ -119,6 +122,7 @@ async function openClient(
     promoteBuffers: true,
     ignoreUndefined: true,
   });
+  if (poolUse !== undefined) watchPools(client, poolUse);
   try {
     const connected = client.connect();
     await (signal ? race(connected, signal) : connected);

@@ -14,6 +14,7 @@ type Look = { place: Place; onFound: () => void };
 export class Pulse {
   readonly #db: Db;
   readonly #looks = new Set<Look>();
+  #answered = false;
 
   constructor(db: Db) {
     this.#db = db;
@@ -26,10 +27,16 @@ export class Pulse {
   async answersWithin(withinMs: number): Promise<boolean> {
     try {
       await race(this.#look(withinMs), AbortSignal.timeout(withinMs));
-      return true;
+      this.#answered = true;
     } catch {
-      return false;
+      this.#answered = false;
     }
+    return this.#answered;
+  }
+
+  /** Whether MongoDB answered the last look. */
+  get answered(): boolean {
+    return this.#answered;
   }
 
   /** Resolves when a look finds something there, or after `maxMs`, or with the signal. */

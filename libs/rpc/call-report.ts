@@ -2,12 +2,12 @@ import { status } from '@grpc/grpc-js';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Metrics } from '@silo/runtime/metrics.ts';
 import type { Logger } from 'pino';
-import { Counter, Histogram } from 'prom-client';
 import type { ActiveCall } from './active-call.ts';
 import type { Caller } from './call.ts';
 import { endCallSpan } from './call-span.ts';
 import { createLineSampling } from './line-sampling.ts';
 import type { MethodRules } from './method-rules.ts';
+import { measureCalls } from './rpc-metrics.ts';
 
 /** Reports calls to the log, the metrics and their traces. */
 export type CallReport = {
@@ -28,8 +28,6 @@ const pathLengthMax = 200;
 const servedLinesMax = 10_000;
 const rejectedLinesMax = 1_000;
 
-const bucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-
 /**
  * Writes one log line per call, without request ids, ends its span, and records the metrics if they
  * are given. Successful routine reads are logged at debug level. The line of a rejected call
@@ -37,7 +35,7 @@ const bucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
  * lines are limited, except those of internal errors.
  */
 export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
-  const measure = metrics === undefined ? undefined : measureIn(metrics);
+  const measure = metrics === undefined ? undefined : measureCalls(metrics);
   const isServedLogged = limitLines(log, servedLinesMax, 'served calls were not logged');
   const isRejectedLogged = limitLines(log, rejectedLinesMax, 'rejected calls were not logged');
   const answered: CallReport['answered'] = (active, { isRoutine }, error) => {
@@ -108,45 +106,4 @@ function levelOf(
   if (error === undefined) return isRoutine ? 'debug' : 'info';
   if (error.code === status.INTERNAL) return 'error';
   return error.cause === undefined ? 'info' : 'warn';
-}
-
-type Measure = (method: string, code: string, reason: string, seconds: number) => void;
-
-// Both ports of a process share the metrics.
-const measures = new WeakMap<Metrics, Measure>();
-
-function measureIn(metrics: Metrics): Measure {
-  const measure = measures.get(metrics) ?? createMeasure(metrics);
-  measures.set(metrics, measure);
-  return measure;
-}
-
-function createMeasure(metrics: Metrics): Measure {
-  const calls = new Counter({
-    name: 'silo_rpc_calls_total',
-    help: 'Completed calls by method, gRPC code and reason.',
-    labelNames: ['method', 'code', 'reason'],
-    registers: [metrics],
-  });
-  const durations = new Histogram({
-    name: 'silo_rpc_duration_seconds',
-    help: 'Time from the arrival of a call to its response.',
-    labelNames: ['method'],
-    buckets: bucketsSeconds,
-    registers: [metrics],
-  });
-  // Looking up the labelled child costs more than counting.
-  const known = new Map<string, { inc(): void; observe(seconds: number): void }>();
-  return (method, code, reason, seconds) => {
-    const key = `${method} ${code} ${reason}`;
-    let child = known.get(key);
-    if (child === undefined) {
-      const counted = calls.labels(method, code, reason);
-      const timed = durations.labels(method);
-      child = { inc: () => counted.inc(), observe: (value) => timed.observe(value) };
-      known.set(key, child);
-    }
-    child.inc();
-    child.observe(seconds);
-  };
 }

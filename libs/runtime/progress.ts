@@ -9,6 +9,8 @@ export class Progress {
   /** Its name in health and metrics. */
   readonly consumer: string;
   readonly #monotonicMs: () => number;
+  /** The last event of each part that it has handled. */
+  readonly #positions = new Map<string, number>();
   /** The start of the current failures of each part. */
   readonly #failingSinceMs = new Map<string, number>();
 
@@ -27,9 +29,20 @@ export class Progress {
     if (!this.#failingSinceMs.has(part)) this.#failingSinceMs.set(part, this.#monotonicMs());
   }
 
+  /** The part has handled its events up to this sequence. */
+  reached(part: string, sequence: number): void {
+    this.#positions.set(part, sequence);
+  }
+
   /** Another process does the work now. */
   clear(): void {
     this.#failingSinceMs.clear();
+    this.#positions.clear();
+  }
+
+  /** How far this process got with each part; of none while another does the work. */
+  get positions(): ReadonlyMap<string, number> {
+    return this.#positions;
   }
 
   /** How long attempts have failed in a row; 0 if the last attempt succeeded. */

@@ -11,6 +11,8 @@ import type { SagaRecord } from './definition.ts';
 
 const maxTimeMS = 4_000;
 const countMax = 1_000;
+/** Nobody waits longer for a look at all sagas. */
+const lookTimeMaxMs = 1_000;
 
 export type Saga = SagaRecord<string, unknown>;
 
@@ -46,7 +48,10 @@ export const sagaMigrations: readonly Migration[] = [
   }),
 ];
 
-/** How many sagas are open, by step, and for how long the oldest of each has been at it. */
+/**
+ * How many sagas are open, by step, of the first 1,000 of them, and for how long the oldest of each
+ * has been at it, by the database's clock.
+ */
 export async function openSagas(
   db: Db,
 ): Promise<(SagaStep & { count: number; oldestMs: number })[]> {
@@ -55,7 +60,8 @@ export async function openSagas(
       .collection<StoredSaga>('sagas', collectionOptions)
       .aggregate<SagaStep & { count: number; oldestMs: number }>(
         [
-          { $match: { open: true } },
+          // Also what selects the partial index of open sagas.
+          { $match: { open: true, ownerUntil: { $type: 'date' } } },
           { $limit: countMax },
           {
             $group: {
@@ -66,7 +72,7 @@ export async function openSagas(
           },
           { $project: { _id: 0, kind: '$_id.kind', state: '$_id.state', count: 1, oldestMs: 1 } },
         ],
-        bounded,
+        { maxTimeMS: lookTimeMaxMs },
       )
       .toArray(),
   );

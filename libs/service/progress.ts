@@ -1,23 +1,36 @@
 import type { Ports } from '@silo/rpc/service.ts';
 import type { Log } from '@silo/runtime/log.ts';
-import type { Metrics } from '@silo/runtime/metrics.ts';
+import { type Metrics, readAtScrape } from '@silo/runtime/metrics.ts';
 import type { Progress } from '@silo/runtime/progress.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
-import { Gauge } from 'prom-client';
 
 const lookIntervalMs = 1_000;
 
-/** Registers the metric of how long each consumer has failed in a row. */
+/** Registers the metrics of how far each consumer is, and how long it has failed in a row. */
 export function measureProgress(metrics: Metrics, consumers: readonly Progress[]): void {
-  new Gauge({
-    name: 'silo_consumer_failing_seconds',
-    help: 'For how long the attempts of a consumer of event logs have failed in a row; else 0.',
-    labelNames: ['consumer'],
-    registers: [metrics],
-    collect() {
-      for (const { consumer, failingMs } of consumers) this.set({ consumer }, failingMs / 1_000);
+  readAtScrape(
+    'gauge',
+    metrics,
+    {
+      name: 'silo_consumer_failing_seconds',
+      help: 'For how long the attempts of a consumer of event logs have failed in a row; else 0.',
+      labels: ['consumer'],
     },
-  });
+    () => consumers.map(({ consumer, failingMs }) => [{ consumer }, failingMs / 1_000]),
+  );
+  readAtScrape(
+    'gauge',
+    metrics,
+    {
+      name: 'silo_consumer_position',
+      help: 'The last event of each source that a consumer of this process has handled, where it leads.',
+      labels: ['consumer', 'source'],
+    },
+    () =>
+      consumers.flatMap(({ consumer, positions }) =>
+        Array.from(positions, ([source, sequence]) => [{ consumer, source }, sequence] as const),
+      ),
+  );
 }
 
 /**

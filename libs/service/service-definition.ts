@@ -6,6 +6,7 @@ import type { EventLog } from '@silo/log/event-log.ts';
 import type { Migration } from '@silo/mongo/migrations.ts';
 import type { OnTokenRefused } from '@silo/rpc/admit.ts';
 import type { Mounted } from '@silo/rpc/mount.ts';
+import type { Propagate } from '@silo/rpc/propagation.ts';
 import type { FindEndedKey } from '@silo/rpc/repeat-access.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
@@ -28,6 +29,8 @@ export type ServiceKit = {
   access: Access;
   /** Where guards hold their leases, and where it is waited for them. */
   registry: RevocationBarrier;
+  /** Waits until no guard accepts what a change has ended. */
+  propagate: Propagate;
   /** Of the service that keeps the registry. */
   localRegistry: LocalRegistry | undefined;
   /** Internal clients of the other services. */

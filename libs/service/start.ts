@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Access } from '@silo/access/access.ts';
 import { connectNats } from '@silo/events/connect.ts';
+import { measureNats } from '@silo/events/nats-metrics.ts';
 import { runRelay } from '@silo/events/relay.ts';
+import { measureRelay } from '@silo/events/relay-metrics.ts';
 import { Guard } from '@silo/guard/guard.ts';
 import { measureGuard, measureIgnored } from '@silo/guard/guard-metrics.ts';
 import type { GuardLinks } from '@silo/guard/links.ts';
@@ -11,11 +13,14 @@ import { isSource } from '@silo/guard/wire.ts';
 import { waitingEvents } from '@silo/log/collections.ts';
 import { createEventLog } from '@silo/log/event-log.ts';
 import { getHead, readEvents } from '@silo/log/event-log-service.ts';
+import { measureEventLog } from '@silo/log/log-metrics.ts';
 import type { Position } from '@silo/log/position.ts';
 import { remoteReader } from '@silo/log/remote-reader.ts';
 import { logMigrations } from '@silo/log/set-up.ts';
 import { connectMongo, type MongoConnection, MongoUrlError } from '@silo/mongo/connect.ts';
 import { migrate } from '@silo/mongo/migrations.ts';
+import { measureMongo } from '@silo/mongo/mongo-metrics.ts';
+import { type PoolUse, unusedPool } from '@silo/mongo/pool-use.ts';
 import { Pulse } from '@silo/mongo/pulse.ts';
 import { EventLogServiceService } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
@@ -79,7 +84,10 @@ export async function startService(
   const files = { ca: config.tlsCa, cert: config.tlsCert, key: config.tlsKey };
   const tls = opened.use(new FollowedTls(files, { log }));
 
-  const { client, db } = opened.use(await connectPatiently(definition, config, { log, signal }));
+  const poolUse = unusedPool();
+  const { client, db } = opened.use(
+    await connectPatiently(definition, config, { log, signal, poolUse }),
+  );
   const migrations = [...logMigrations, ...sagaMigrations, ...definition.migrations];
   await migrate(db, migrations, { owner, signal, log });
   const eventLog = opened.use(
@@ -117,6 +125,7 @@ export async function startService(
   const access = alterAccess(guard);
   const metrics = createMetrics({ service: name, region });
   const pulse = new Pulse(db);
+  const propagate = createPropagate(eventLog, guards, metrics);
   // They end before what they use, and after the calls that need them: not with the process's signal.
   const loops: Promise<void>[] = [];
   opened.defer(async () => {
@@ -136,6 +145,7 @@ export async function startService(
     eventLog,
     access,
     registry: guards,
+    propagate,
     localRegistry: own,
     peers,
     createSagas: (definitions) => {
@@ -148,7 +158,7 @@ export async function startService(
         signal: life.signal,
         untilLeft: (until) => pulse.wait(leftSagas, unpromptedMs, until),
       });
-      measureSagas(metrics, sagas);
+      measureSagas(metrics, db, sagas);
       loops.push(sagas.resume(life.signal));
       return sagas;
     },
@@ -163,6 +173,10 @@ export async function startService(
 
   measureGuard(metrics, () => guard.status());
   measureProgress(metrics, consumers);
+  measureMongo(metrics, poolUse, () => pulse.answered);
+  measureNats(metrics, nats);
+  measureEventLog(metrics, db);
+  measureRelay(metrics, db);
   if (own !== undefined) measureIgnored(metrics, 'registry', () => own.ignored);
   if (config.metricsAddress) {
     opened.use(await serveMetrics(config.metricsAddress, metrics));
@@ -176,7 +190,7 @@ export async function startService(
       access,
       ledger: eventLog,
       limits: portLimitsOf(config),
-      propagate: createPropagate(eventLog, guards),
+      propagate,
       findEndedKey: parts.findEndedKey,
       onTokenRefused: parts.onTokenRefused,
       public: { address: formatHostPort(config.publicAddress), services: parts.public },
@@ -244,15 +258,14 @@ export async function startService(
 async function connectPatiently(
   { name }: ServiceDefinition,
   config: ServiceConfig,
-  { log, signal }: Pick<RuntimeContext, 'log' | 'signal'>,
+  { log, signal, poolUse }: Pick<RuntimeContext, 'log' | 'signal'> & { poolUse: PoolUse },
 ): Promise<MongoConnection> {
   const options = {
     url: config.mongodbUrl,
     urlFile: config.mongodbUrlFile,
     database: `${config.mongodbDatabasePrefix}_${name}`,
     appName: `silo-${name}`,
-    log,
-    signal,
+    ...{ log, signal, poolUse },
   };
   const attempt = async () => {
     try {

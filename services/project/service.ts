@@ -4,7 +4,6 @@ import { SlotServiceService } from '@silo/protos/gen/silo/project/internal/v1/sl
 import { EventServiceService } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
-import { createPropagate } from '@silo/service/propagate.ts';
 import type { ServiceDefinition, ServiceKit } from '@silo/service/service-definition.ts';
 import { ulid } from 'ulid';
 import { openEdgeOf } from './edge/open-edge-of.ts';
@@ -90,7 +89,7 @@ export const projectService: ServiceDefinition = {
     const { projects } = dependencies;
     const indexes = createPropertyIndexStore(kit);
     const purging = { ...kit, projects, events, deadTokens, deletions, indexes, secrets };
-    const removing = { ...kit, deletions, propagate: createPropagate(kit.eventLog, kit.registry) };
+    const removing = { ...kit, deletions };
     const building = { ...kit, indexes, owner: ulid().toLowerCase() };
     return {
       ...edge,

@@ -40,6 +40,8 @@ export type TestSilo = AsyncDisposable &
     stop(name: ServiceName): Promise<void>;
     /** Where the internal ports of both replicas of token are, as gRPC takes it. */
     tokenTarget: string;
+    /** Where the metrics of each replica are, with the setting `servesMetrics`. */
+    metricsUrls: readonly string[];
     /** The HTTP edge as a process of its own, `ROLE=edge`; returns its URL. */
     startEdge(): Promise<string>;
     /** A second replica of token; disposed of with the deployment. */
@@ -65,6 +67,7 @@ type Settings = Partial<
 > & {
   /** Where each service has a user of its own, instead of `natsUrl`. */
   natsUrlOf?: (name: ServiceName) => string;
+  servesMetrics?: boolean;
 };
 
 /** Starts the four services; disposing stops them and drops their databases. */
@@ -83,6 +86,7 @@ export async function startTestSilo(settings: Settings = {}): Promise<TestSilo> 
 /** A deployment whose services the test starts. */
 export async function prepareTestSilo({
   natsUrlOf,
+  servesMetrics = false,
   ...settings
 }: Settings = {}): Promise<TestSilo> {
   const id = randomBytes(4).toString('hex');
@@ -126,7 +130,13 @@ export async function prepareTestSilo({
   const running = new Map<ServiceName, RunningService>();
   const replicas: RunningService[] = [];
   const stop = new AbortController();
-  const launch = (
+  const metricsUrls: string[] = [];
+  const openMetrics = async () => {
+    const metricsAddress = { host: '127.0.0.1', port: await freePort() };
+    metricsUrls.push(`http://127.0.0.1:${metricsAddress.port}/metrics`);
+    return { metricsAddress };
+  };
+  const launch = async (
     name: ServiceName,
     publicAddress: string,
     internalAddress: string,
@@ -143,9 +153,10 @@ export async function prepareTestSilo({
       projectInternalAddress: addresses.project.internal,
       tokenInternalAddress: tokenTarget,
       billingInternalAddress: addresses.billing.internal,
+      ...(servesMetrics && (await openMetrics())),
       ...altered,
     };
-    return startService(definitions[name], config, {
+    return await startService(definitions[name], config, {
       log: silentLogger(),
       signal: stop.signal,
       alterAccess: (access) => countPermits(access, permits),
@@ -179,6 +190,7 @@ export async function prepareTestSilo({
     natsSubjectPrefix: shared.natsSubjectPrefix,
     mongo,
     permits,
+    metricsUrls,
     start,
     stop: stopService,
     tokenTarget,

@@ -274,7 +274,7 @@ test.serial('metrics report the state of a guard', async (t) => {
   await untilReadLease(guard);
   await untilRemembered(() => guard.verifyToken(ada.projectToken));
   const text = await metrics.metrics();
-  t.regex(text, /^silo_guard_view\{.*\} 1$/m);
+  t.regex(text, /^silo_guard_read_lease\{.*\} 1$/m);
   t.regex(text, /^silo_guard_facts\{.*\} 2$/m);
   t.regex(text, /^silo_guard_answers_total\{by="memory",.*\} [1-9]/m);
   t.regex(text, /^silo_guard_position\{source="project",.*\} [1-9]/m);

@@ -26,5 +26,7 @@ test('calls are counted by method, code and reason, and both ports of a process 
   t.true(
     text.includes(`{method="${path}/GetAccount",code="UNAUTHENTICATED",reason="TOKEN_INVALID"} 2`),
   );
-  t.true(text.includes(`silo_rpc_duration_seconds_count{method="${path}/CreateAccount"} 2`));
+  t.true(
+    text.includes(`silo_rpc_duration_seconds_count{method="${path}/CreateAccount",reason=""} 2`),
+  );
 });

@@ -108,6 +108,7 @@ class LogFollower {
       this.#reader,
       async (head) => {
         position = await this.#activity.position(service, signal);
+        this.#progress.reached(service, position.sequence);
         return startAfter(position, head);
       },
       async (batch) => {
@@ -118,6 +119,7 @@ class LogFollower {
         // Another process, or catching up here, may have been faster.
         if (!(await this.#apply(position, to, batch, within))) return 'restart';
         position = to;
+        this.#progress.reached(service, to.sequence);
         await systemSleep(batchPauseMs, signal);
         return undefined;
       },

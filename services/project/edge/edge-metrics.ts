@@ -2,9 +2,10 @@ import {
   type CaptureOutcome,
   CaptureResult,
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
-import type { Metrics } from '@silo/runtime/metrics.ts';
-import { Counter, Gauge, Histogram } from 'prom-client';
+import { type Metrics, readAtScrape } from '@silo/runtime/metrics.ts';
+import { Counter, Histogram } from 'prom-client';
 import type { HeldBytes } from './held-bytes.ts';
+import type { HttpRefusal } from './http-refusal.ts';
 
 const resultNames: Partial<Record<CaptureResult, string>> = {
   [CaptureResult.CAPTURE_RESULT_STORED]: 'stored',
@@ -15,6 +16,8 @@ const resultNames: Partial<Record<CaptureResult, string>> = {
 export type EdgeMetrics = {
   /** A request was answered. */
   answered(route: string, status: number, seconds: number): void;
+  /** A request was refused. */
+  refused(refusal: HttpRefusal): void;
   /** Events of a request had these outcomes. */
   captured(outcomes: readonly CaptureOutcome[]): void;
 };
@@ -23,28 +26,62 @@ export type EdgeMetrics = {
 export function measureEdge(metrics: Metrics, held: HeldBytes): EdgeMetrics {
   const registers = [metrics];
   const requests = new Histogram({
-    name: 'silo_edge_request_seconds',
-    help: 'Time from the headers of an HTTP request to its answer',
+    name: 'silo_edge_request_duration_seconds',
+    help: 'Time from the headers of an HTTP request to its answer, by route and status.',
     labelNames: ['route', 'status'],
     buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10],
     registers,
   });
+  const refusals = new Map<string, { status: string; reason: string; count: number }>();
+  readAtScrape(
+    'counter',
+    metrics,
+    {
+      name: 'silo_edge_refusals_total',
+      help: 'HTTP requests that were refused, by status and reason.',
+      labels: ['status', 'reason'],
+    },
+    () => Array.from(refusals.values(), ({ count, ...labels }) => [labels, count] as const),
+  );
   const events = new Counter({
     name: 'silo_edge_events_total',
-    help: 'Events of HTTP requests, by what became of them',
+    help: 'Events of HTTP requests, by what became of them.',
     labelNames: ['result'],
     registers,
   });
-  new Gauge({
-    name: 'silo_edge_held_bytes',
-    help: 'Bytes that the bodies of HTTP requests hold',
-    registers,
-    collect() {
-      this.set(held.held);
-    },
-  });
+  readAtScrape(
+    'counter',
+    metrics,
+    { name: 'silo_edge_received_bytes_total', help: 'Bytes of bodies of HTTP requests.' },
+    () => held.received,
+  );
+  readAtScrape(
+    'gauge',
+    metrics,
+    { name: 'silo_edge_held_bytes', help: 'Bytes that the bodies of HTTP requests hold now.' },
+    () => held.held,
+  );
+  readAtScrape(
+    'gauge',
+    metrics,
+    { name: 'silo_edge_held_bytes_max', help: 'What they may hold: EDGE_HELD_BYTES.' },
+    () => held.max,
+  );
+  // A look-up of labels costs more than counting: once for each kind of answer.
+  const kinds = new Map<string, Histogram.Internal<string>>();
   return {
-    answered: (route, status, seconds) => requests.observe({ route, status }, seconds),
+    answered: (route, status, seconds) => {
+      const key = `${status} ${route}`;
+      const kind = kinds.get(key) ?? requests.labels(route, String(status));
+      kinds.set(key, kind);
+      kind.observe(seconds);
+    },
+    refused: ({ status, reason }) => {
+      const key = `${status} ${reason}`;
+      const kind = refusals.get(key) ?? { status: String(status), reason, count: 0 };
+      refusals.set(key, kind);
+      kind.count++;
+    },
     captured: (outcomes) => {
       for (const { result } of outcomes) events.inc({ result: resultNames[result] ?? 'unknown' });
     },

@@ -7,6 +7,7 @@ const requestBytes = 8 * 1_024;
 export class HeldBytes {
   readonly max: number;
   #held = 0;
+  #received = 0;
 
   constructor(max: number) {
     this.max = max;
@@ -16,9 +17,19 @@ export class HeldBytes {
     return this.#held;
   }
 
+  /** Bytes of bodies that came since the process started, as they came. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Counts bytes of a body that came. */
+  receive(bytes: number): void {
+    this.#received += bytes;
+  }
+
   /** The share of one request. Throws OVERLOADED where there is no room. */
   begin(): Share {
-    return new Share((bytes) => this.#take(bytes));
+    return new Share(this, (bytes) => this.#take(bytes));
   }
 
   #take(bytes: number): void {
@@ -29,10 +40,12 @@ export class HeldBytes {
 
 /** What one request holds, until it is disposed of. */
 export class Share implements Disposable {
+  readonly #held: HeldBytes;
   readonly #take: (bytes: number) => void;
   #bytes = 0;
 
-  constructor(take: (bytes: number) => void) {
+  constructor(held: HeldBytes, take: (bytes: number) => void) {
+    this.#held = held;
     this.#take = take;
     this.grow(requestBytes);
   }
@@ -41,6 +54,12 @@ export class Share implements Disposable {
   grow(bytes: number): void {
     this.#take(bytes);
     this.#bytes += bytes;
+  }
+
+  /** Grows by bytes of the body that came. Throws OVERLOADED where there is no room. */
+  receive(bytes: number): void {
+    this.#held.receive(bytes);
+    this.grow(bytes);
   }
 
   shrink(bytes: number): void {

@@ -95,7 +95,9 @@ export async function createHttpServer(
     throw HttpRefusal.notFound;
   });
   app.setErrorHandler(async (error, request, reply) => {
-    return await send(reply, refusalOf(error, request, log));
+    const refusal = refusalOf(error, request, log);
+    metrics.refused(refusal);
+    return await send(reply, refusal);
   });
   return app;
 }

@@ -31,7 +31,7 @@ export async function readBody(
       if (received === 0) onStart(startOf(chunk, contentType));
       received += chunk.length;
       if (received > bodyBytesMax) throw HttpRefusal.tooLarge(bodyBytesMax);
-      share.grow(chunk.length);
+      share.receive(chunk.length);
       chunks.push(chunk);
     }
   } catch (error) {
