@@ -68,7 +68,7 @@ function decode(bytes: Uint8Array): AuthenticatedMessage | undefined {
   }
 }
 
-export function noRejections(): Record<RejectionReason, number> {
+function noRejections(): Record<RejectionReason, number> {
   return { malformed: 0, unknown_key: 0, wrong_mac: 0, beyond_log: 0, beyond_applied: 0 };
 }
 

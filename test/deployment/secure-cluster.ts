@@ -148,16 +148,19 @@ function endpointsOf(
   { ca, certificate, mongodbUrlOf, natsUrlOf }: ReturnType<typeof accessTo>,
 ): Endpoints {
   const at = (name: string, port: number) => `127.0.0.1:${ports.of(name, port)}`;
+  const portsOf = (name: string, outer: number, inner: number) => {
+    return { public: at(name, outer), internal: at(name, inner), metrics: at(name, 9464) };
+  };
   const pair = (name: string) => ({ cert: certificate(name).cert, key: certificate(name).key });
   return {
     ...{ region: 'us', ca, natsCa: ca },
     staff: pair('staff-operator'),
     guard: { ...pair('guard-product'), nats: natsUrlOf('guard') },
     services: {
-      org: { public: at('org', 7101), internal: at('org', 7201) },
-      project: { public: at('project', 7102), internal: at('project', 7202) },
-      token: { public: at('token', 7103), internal: at('token', 7203) },
-      billing: { public: at('billing', 7104), internal: at('billing', 7204) },
+      org: portsOf('org', 7101, 7201),
+      project: portsOf('project', 7102, 7202),
+      token: portsOf('token', 7103, 7203),
+      billing: portsOf('billing', 7104, 7204),
     },
     edge: `http://${at('edge', 7105)}`,
     mongodb: mongodbUrlOf('admin'),

@@ -24,6 +24,7 @@ export function dashboardSvg(title: string, panels: readonly Panel[]): string {
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="10">`,
+    `<title>${escaped(title)}</title>`,
     `<rect width="${width}" height="${height}" fill="#f8fafc"/>`,
     `<text x="8" y="21" font-size="15" fill="#0f172a">${escaped(title)}</text>`,
     ...drawn,
