@@ -7,7 +7,7 @@
 # Output seen:
 #   readOnlyRootFileSystem instead of readOnlyRootFilesystem: valid
 #   a number as the name: refused
-#   the type checker: '"readOnlyRootFileSystem"' does not exist in type 'IIoK8sApiCoreV1SecurityContext'
+#   the type checker: '"readOnlyRootFileSystem"' does not exist in type 'ISecurityContext'
 set -euo pipefail
 expected=$(sed -n 's/^#   //p' "$0")
 folder=$(mktemp -d)
