@@ -2,13 +2,9 @@ import { readConfig, variableOf } from '@silo/runtime/config.ts';
 import { serviceConfigSpec } from '@silo/service/config.ts';
 import type { KubernetesObject } from './render.ts';
 
-/** What the Secret with URLs of MongoDB holds. */
-const mongodbUrl = 'mongodb://user:password@host:27017/?replicaSet=silo';
-
 type Labels = Record<string, string>;
 type Container = {
-  /** What comes from a Secret has no value. */
-  env: { name: string; value?: string }[];
+  env: { name: string; value: string }[];
   ports: { name: string }[];
   volumeMounts: { name: string; mountPath: string }[];
 };
@@ -39,7 +35,7 @@ function checkSettings({ name, spec }: Pod, settings: ReadonlySet<string>): stri
   const twice = names.filter((each, index) => names.indexOf(each) !== index);
   const isReadable = (file: string) =>
     volumeMounts.some(({ mountPath }) => file.startsWith(`${mountPath}/`));
-  const environment = Object.fromEntries(env.map(({ name, value = mongodbUrl }) => [name, value]));
+  const environment = Object.fromEntries(env.map((each) => [each.name, each.value]));
   const result = readConfig(environment, serviceConfigSpec, { isReadable });
   return [
     ...unknown.map((each) => `${name}: ${each} is no setting`),
@@ -100,7 +96,7 @@ function checkCertificates(objects: readonly KubernetesObject[], pods: readonly 
     return [
       ...(issued.has(secret) ? [] : [`${name}: nobody issues ${secret}`]),
       ...peers
-        .map(({ value = '' }) => value.split(':')[0] ?? '')
+        .map(({ value }) => value.split(':')[0] ?? '')
         .filter((host) => !named.has(host))
         .map((host) => `${name}: no certificate names ${host}`),
     ];
