@@ -375,10 +375,7 @@ export class Guard implements Access, AsyncDisposable {
     }
   }
 
-  /**
-   * Passes the result of a request to the core; undefined: it failed. The first failure in a row is
-   * logged.
-   */
+  /** Passes the result of a request to the core, undefined if it failed; logs first failures. */
   #pass<T>(what: string, request: Promise<T>, pass: (reply: T | undefined) => void): void {
     request.then(
       (reply) => {
