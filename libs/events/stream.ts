@@ -22,11 +22,12 @@ export type StreamOptions = {
   name: string;
   /** Such as `silo.v1`: the stream takes everything below it. */
   subjectPrefix: string;
-  /** How many servers keep it; 1 unless given, 3 in a cluster. */
-  replicas?: number | undefined;
 };
 
-/** Makes the stream where it is missing, and brings its configuration to ours. */
+/**
+ * Makes the stream where it is missing, and brings its configuration to ours. How many servers of a
+ * NATS cluster keep it stays as the operator sets it.
+ */
 export async function ensureStream(
   manager: JetStreamManager,
   options: StreamOptions,
@@ -49,7 +50,7 @@ export async function ensureStream(
   }
 }
 
-function configOf({ name, subjectPrefix, replicas = 1 }: StreamOptions) {
+function configOf({ name, subjectPrefix }: StreamOptions) {
   return {
     name,
     subjects: [`${subjectPrefix}.>`],
@@ -58,7 +59,6 @@ function configOf({ name, subjectPrefix, replicas = 1 }: StreamOptions) {
     discard: DiscardPolicy.Old,
     max_age: streamKeepsMs * nanosPerMs,
     duplicate_window: duplicateWindowMs * nanosPerMs,
-    num_replicas: replicas,
     allow_direct: true,
   } satisfies Partial<StreamConfig>;
 }

@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { StoredMsg } from 'nats';
 import { required } from '../../../test/harness/environment.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
-import { ensureStream } from '../stream.ts';
+import { driftOf, ensureStream } from '../stream.ts';
 import { ownNatsServer, range, sequencesOf, testRelay } from './support.ts';
 
 type Relays = Awaited<ReturnType<typeof testRelay>>;
@@ -124,6 +124,16 @@ test('into a stream that another service made again, all comes in order', async 
   await relays.decide(1); // out at once, before anyone looks after the stream
   const found = await streamHolds(relays, ([first], { length }) => first === 1 && length >= 9);
   t.deepEqual(sequencesOf(found), range(1, 9));
+});
+
+test('what is not ours in the configuration of the stream stays: how many servers keep it', async (t) => {
+  const relays = await testRelay(t);
+  await relays.admin(async (manager) => {
+    const { config } = await ensureStream(manager, relays.stream);
+    t.deepEqual(driftOf({ ...config, num_replicas: 3 }, relays.stream), []);
+    const fields = driftOf({ ...config, max_age: 1 }, relays.stream).map(({ field }) => field);
+    t.deepEqual(fields, ['max_age']);
+  });
 });
 
 test('a purged stream is filled again', async (t) => {
