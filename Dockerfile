@@ -3,10 +3,12 @@
 FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /silo
 COPY . .
-# No install script is needed: Node is here already, and buf runs without.
+# No install script is needed: Node is here already, and buf runs without. A clone may be for its owner
+# alone; the image's user is another one.
 RUN npm ci --ignore-scripts --no-audit --no-fund \
   && node libs/protos/generate.ts \
-  && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+  && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
+  && chmod -R a+rX /silo
 
 FROM node:24.21.0-bookworm-slim
 # One heap of glibc for all threads saves 18 MB per process.

@@ -66,12 +66,7 @@ export async function makeSecrets(
   const owner = ownerOfFiles();
   const user = `${owner.uid}:${owner.gid}`;
   const variables = { SILO_SECRETS: directory, SILO_USER: user, SILO_REGION: region };
-  await keepFile(
-    join(directory, 'compose.env'),
-    Object.entries(variables)
-      .map(([name, value]) => `${name}=${value}\n`)
-      .join(''),
-  );
+  await keepVariables(join(directory, 'compose.env'), variables);
   await handOver(directory, owner);
   const after = await modificationTimes(directory);
   const ends = [...certificates, { certificate: authority.certificateFile }].map(
@@ -156,6 +151,14 @@ async function makeNatsSecrets(directory: string): Promise<void> {
     lines.push(`NATS_${user.toUpperCase()}_PASSWORD: ${JSON.stringify(password)}\n`);
   }
   await keepFile(join(directory, 'passwords.conf'), lines.join(''));
+}
+
+/** Sets these variables in the file, and keeps what else is in it: settings of the operator. */
+async function keepVariables(file: string, variables: Record<string, string>): Promise<void> {
+  const lines = ((await textOf(file)) ?? '').split('\n').slice(0, -1);
+  const others = lines.filter((line) => !(line.slice(0, line.indexOf('=')) in variables));
+  const own = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  await keepFile(file, `${[...own, ...others].join('\n')}\n`);
 }
 
 /** Writes the file unless it has that text. */

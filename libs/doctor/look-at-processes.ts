@@ -52,7 +52,10 @@ async function targetsOf(service: string, target: string): Promise<Target[]> {
   }
   const [, host = '', port = ''] = /^(?:dns:(?:\/\/[^/]*\/)?)?(.*):(\d+)$/.exec(target) ?? [];
   const name = host.replace(/^\[|\]$/g, '');
-  const found = await lookup(name, { all: true }).catch(() => []);
+  // A name may have an IPv6 address at which nothing listens, as localhost: services do without it.
+  const found = await lookup(name, { all: true, family: 4 }).catch(() =>
+    lookup(name, { all: true }).catch(() => []),
+  );
   if (found.length < 2) return [{ service, address: target, options: {} }];
   return found.map(({ address, family }) => ({
     service,

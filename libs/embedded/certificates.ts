@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
@@ -63,6 +64,12 @@ export async function openCertificateAuthority(
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const files = { certificate: join(directory, 'ca.pem'), key: join(directory, 'ca.key') };
   let authority = await loadAuthority(files);
+  // A new CA would end all certificates of the deployment. The key is written first.
+  if (!authority && existsSync(files.certificate) && !existsSync(files.key)) {
+    throw new Error(
+      `${files.key} is missing: put it back, or move ${files.certificate} away to make a new CA`,
+    );
+  }
   if (!authority || !isFresh(authority.certificate, now(), renewBeforeMs)) {
     const { makeAuthority } = await import('./make-certificate.ts');
     const name = `CN=${commonName} (${region})`;

@@ -83,9 +83,11 @@ export async function serveMetrics(
   signal?.throwIfAborted();
   const server = createServer((request, response) => {
     const path = request.url?.split('?', 1)[0];
-    if (path !== '/metrics')
-      return respond(response, 404, 'not found: the only path is /metrics\n');
+    if (path !== '/metrics' && path !== '/live')
+      return respond(response, 404, 'not found: the paths are /metrics and /live\n');
     if (request.method !== 'GET') return respond(response, 405, 'only GET\n');
+    // For probes: a scrape costs statements, and some metrics are of the time since the last one.
+    if (path === '/live') return respond(response, 200, 'live\n');
     metrics.metrics().then(
       (text) => respond(response, 200, text, metrics.contentType),
       () => respond(response, 500, 'the metrics could not be collected\n'),

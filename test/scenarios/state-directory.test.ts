@@ -56,6 +56,13 @@ test.serial('the services have every right that they need', async (t) => {
   });
 });
 
+test.serial('every service serves its metrics at the address in the endpoints', async (t) => {
+  for (const name of serviceNames) {
+    const metrics = await fetch(`http://${silo.endpoints.services[name].metrics}/metrics`);
+    t.regex(await metrics.text(), new RegExp(`^silo_mongodb_up{service="${name}",`, 'm'));
+  }
+});
+
 test.serial('org’s user cannot read token’s database', async (t) => {
   const url = silo.mongod?.urlOf('org') ?? '';
   await using org = new MongoClient(url);

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -77,6 +77,17 @@ test('a second run changes nothing, and keeps the region and hosts of the first'
   t.deepEqual(await makeSecrets(directory), { made: [], ending: [] });
   t.deepEqual(await contents(directory), before);
   await t.throwsAsync(makeSecrets(directory, { region: 'us' }), { message: /is of region eu/ });
+});
+
+test('what the operator sets in compose.env stays', async (t) => {
+  const directory = await newDirectory(t);
+  await makeSecrets(directory);
+  const file = join(directory, 'compose.env');
+  const before = await readFile(file, 'utf8');
+  await writeFile(file, `# ours\nSILO_SIGNUP=closed\n${before}`);
+  await makeSecrets(directory);
+  t.is(await readFile(file, 'utf8'), `${before}# ours\nSILO_SIGNUP=closed\n`);
+  t.deepEqual(await makeSecrets(directory), { made: [], ending: [] });
 });
 
 test('renewing replaces the certificates that are about to end, and nothing else', async (t) => {

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, rename, stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:tls';
 import test from 'ava';
 import { issueCertificate, openCertificateAuthority } from '../certificates.ts';
@@ -25,6 +25,17 @@ test('a certificate names its role in a SPIFFE URI beside localhost and the loop
       certificate.verify(new X509Certificate(await readFile(authority.certificateFile)).publicKey),
     );
   }
+});
+
+test('a CA whose key was moved away is kept: a new one would end all its certificates', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const { certificateFile } = await openCertificateAuthority(directory, { region: 'us' });
+  const before = await readFile(certificateFile, 'utf8');
+  await rename(`${directory}/ca.key`, `${directory}/elsewhere`);
+  await t.throwsAsync(openCertificateAuthority(directory, { region: 'us' }), {
+    message: /ca\.key is missing: put it back, or move .*ca\.pem away to make a new CA/,
+  });
+  t.is(await readFile(certificateFile, 'utf8'), before);
 });
 
 test('keys are readable by their owner only', async (t) => {
