@@ -2,6 +2,7 @@ import { bounded } from '@silo/mongo/read.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
+import { untraced } from '@silo/runtime/tracing.ts';
 import type { ChangeStream, ChangeStreamDocument } from 'mongodb';
 import type { LogCollections } from './collections.ts';
 import type { LogDocument } from './documents.ts';
@@ -35,8 +36,8 @@ export class LogHead {
   async wait(afterSequence: number, maxMs: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#sequence > afterSequence) return;
-    // A change stream costs the server something: opened for the first caller.
-    this.#watching ??= this.#watch();
+    // A change stream costs the server something: opened for the first caller, in no caller's trace.
+    this.#watching ??= untraced(() => this.#watch());
     const { promise, resolve } = Promise.withResolvers<void>();
     const listener = (sequence: number) => {
       if (sequence > afterSequence) resolve();

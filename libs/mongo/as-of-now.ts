@@ -1,8 +1,15 @@
 import { Budget } from '@silo/runtime/budget.ts';
-import { BSON, type Collection, type Document, type Filter, type Sort } from 'mongodb';
+import {
+  BSON,
+  type Collection,
+  type Document,
+  type Filter,
+  type FindCursor,
+  type Sort,
+} from 'mongodb';
 import { majorityTime } from './majority-time.ts';
 import { pageBytesMax } from './page.ts';
-import { reading } from './read.ts';
+import { reading, throwIfKilled } from './read.ts';
 
 const timeMaxMs = 5_000;
 const batchSize = 1_000;
@@ -51,7 +58,7 @@ export async function* findAsOfNow<T extends Document, Found extends Document = 
 }
 
 async function* batchesOf<Found extends Document>(
-  query: AsyncIterable<Found>,
+  query: FindCursor<Found>,
 ): AsyncGenerator<Found[]> {
   const bounds = { countMax: batchSize, bytesMax: pageBytesMax };
   let budget = new Budget(bounds);
@@ -66,5 +73,6 @@ async function* batchesOf<Found extends Document>(
     }
     batch.push(found);
   }
+  throwIfKilled(query);
   if (batch.length > 0) yield batch;
 }

@@ -86,8 +86,8 @@ export async function connectMongo(options: ConnectOptions): Promise<MongoConnec
   };
 }
 
-/** The options of a URL that name files. */
-const fileOptions = ['tlsCAFile', 'tlsCertificateKeyFile', 'tlsCRLFile'] as const;
+/** The options of a URL that name files; the driver takes them in any case. */
+const fileOptions: readonly string[] = ['tlscafile', 'tlscertificatekeyfile', 'tlscrlfile'];
 
 /** The URL, and what the files hold that it names. */
 async function readContents(source: MongoSource): Promise<Contents & { url: Buffer }> {
@@ -95,9 +95,8 @@ async function readContents(source: MongoSource): Promise<Contents & { url: Buff
   const text = urlFile === undefined ? url : (await readFile(urlFile, 'utf8')).trim();
   const query = new URLSearchParams(text.slice(text.indexOf('?') + 1));
   const contents: { [name: string]: Buffer } & { url: Buffer } = { url: Buffer.from(text) };
-  for (const option of fileOptions) {
-    const path = query.get(option);
-    if (path !== null) contents[option] = await readFile(path);
+  for (const [option, path] of query) {
+    if (fileOptions.includes(option.toLowerCase())) contents[option] = await readFile(path);
   }
   return contents;
 }

@@ -56,14 +56,27 @@ export async function missingIndexes(db: Db): Promise<{ collection: string; inde
   return missing;
 }
 
+/** Also where a newer release has recorded more: both releases are done with it. */
 async function isRecorded(db: Db, name: string, collections: Collections): Promise<boolean> {
-  const recorded = await expected(db).findOne({ _id: name }, bounded);
-  return recorded?.collections === JSON.stringify(collections);
+  const recorded = await recordedOf(db, name);
+  return Object.entries(collections).every(([collection, indexes]) =>
+    indexes.every((index) => recorded[collection]?.some((found) => isSame(found, index))),
+  );
 }
 
 async function record(db: Db, name: string, collections: Collections): Promise<void> {
-  const update = { $set: { collections: JSON.stringify(collections) } };
+  const all: Record<string, readonly Index[]> = { ...(await recordedOf(db, name)) };
+  for (const [collection, indexes] of Object.entries(collections)) {
+    const others = all[collection]?.filter((found) => !indexes.some((own) => isSame(found, own)));
+    all[collection] = [...indexes, ...(others ?? [])];
+  }
+  const update = { $set: { collections: JSON.stringify(all) } };
   await expected(db).updateOne({ _id: name }, update, { upsert: true });
+}
+
+async function recordedOf(db: Db, name: string): Promise<Collections> {
+  const recorded = await expected(db).findOne({ _id: name }, bounded);
+  return recorded === null ? {} : JSON.parse(recorded.collections);
 }
 
 function expected(db: Db): Collection<ExpectedIndexes> {

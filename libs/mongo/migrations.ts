@@ -1,3 +1,4 @@
+import { SiloError } from '@silo/errors/silo-error.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
@@ -35,7 +36,7 @@ type Options = {
   owner: string;
   signal: AbortSignal;
   log: Log;
-  /** By default the steps of a dead process are taken over within 15 s. */
+  /** By default the steps of a dead process are taken over within 20 s. */
   timing?: Timing;
 };
 
@@ -48,7 +49,7 @@ const lease = leaseOn('until');
 /**
  * Returns when every migration is done. Where one is not, a single process at a time runs them, in
  * their order, by a lease on the database's clock; the others wait. Where all are done, it only
- * reads.
+ * reads. Goes on after a failover.
  */
 export async function migrate(
   db: Db,
@@ -57,17 +58,26 @@ export async function migrate(
 ): Promise<void> {
   const { signal, timing = timingDefault } = options;
   const lock: Collection<LockDocument> = db.collection('migrations', collectionOptions);
-  let pauseMs = timing.pollMs;
-  while (!(await areDone(db, migrations, signal))) {
+  const attempt = async () => {
+    if (await areDone(db, migrations, signal)) return true;
     const fence = await acquire(lock, options.owner, timing.leaseMs, signal);
-    if (fence !== undefined) {
-      await runHeld(db, migrations, { ...options, timing, lock, fence });
-      continue;
+    if (fence === undefined) return false; // another process runs them, perhaps for hours
+    await runHeld(db, migrations, { ...options, timing, lock, fence });
+    return await areDone(db, migrations, signal);
+  };
+  for (let pauseMs = timing.pollMs; ; pauseMs = Math.min(2 * pauseMs, pauseMaxMs)) {
+    try {
+      if (await attempt()) return;
+    } catch (error) {
+      if (signal.aborted || !isUnavailable(error)) throw error;
+      options.log.warn({ err: error }, 'migrations wait for MongoDB');
     }
-    // Another process runs them, perhaps for hours.
     await systemSleep(pauseMs, signal);
-    pauseMs = Math.min(2 * pauseMs, pauseMaxMs);
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof SiloError && error.reasonName === 'DEPENDENCY_UNAVAILABLE';
 }
 
 async function areDone(

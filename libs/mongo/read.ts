@@ -1,5 +1,5 @@
 import { race } from '@silo/runtime/deadline.ts';
-import type { Db } from 'mongodb';
+import { type Db, MongoNetworkError } from 'mongodb';
 import { fromMongo } from './from-mongo.ts';
 
 const timeMaxMs = 5_000;
@@ -24,4 +24,12 @@ export async function reading<T>(query: Promise<T>, signal?: AbortSignal): Promi
   } catch (error) {
     throw fromMongo(error);
   }
+}
+
+/**
+ * Throws where a cursor ended because its client was closed, as a replaced one is: the driver ends the
+ * loop over it as if it had returned everything.
+ */
+export function throwIfKilled({ killed }: { killed: boolean }): void {
+  if (killed) throw new MongoNetworkError('the cursor was closed before its end');
 }

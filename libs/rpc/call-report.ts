@@ -37,6 +37,8 @@ const rejectedLinesMax = 1_000;
 export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
   const measure = metrics === undefined ? undefined : measureCalls(metrics);
   const isServedLogged = limitLines(log, servedLinesMax, 'served calls were not logged');
+  // Apart, so that a lower level hides no line of a higher one.
+  const isRoutineLogged = limitLines(log, servedLinesMax, 'routine calls were not logged');
   const isRejectedLogged = limitLines(log, rejectedLinesMax, 'rejected calls were not logged');
   const answered: CallReport['answered'] = (active, { isRoutine }, error) => {
     const durationMs = performance.now() - active.startMs;
@@ -51,7 +53,8 @@ export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
     }
     if (!log.isLevelEnabled(level)) return;
     const from = actor === 'anyone' ? active.address : actor;
-    const isLogged = error === undefined ? isServedLogged : isRejectedLogged;
+    const isLogged =
+      error !== undefined ? isRejectedLogged : isRoutine ? isRoutineLogged : isServedLogged;
     if (level !== 'error' && !isLogged(from)) return;
     log[level](
       {
@@ -77,7 +80,7 @@ export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
   };
   const refused: CallReport['refused'] = (path, address, error, keyFingerprint) => {
     const fields = { status: status[error.code] ?? 'UNKNOWN', reason: error.reasonName };
-    measure?.(unadmittedMethod, fields.status, fields.reason, 0);
+    measure?.(unadmittedMethod, fields.status, fields.reason, undefined);
     if (!isRejectedLogged(address)) return;
     log.info({ method: path.slice(0, pathLengthMax), ...fields, address, keyFingerprint }, 'call');
   };

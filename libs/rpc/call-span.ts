@@ -25,10 +25,7 @@ export function beginCallSpan(
   const traceparent = textOf(metadata, 'traceparent');
   const isOfPeer = authorization.caller === Caller.CALLER_CERTIFICATE;
   if (isOfPeer && traceparent === undefined) return undefined;
-  return beginSpan(
-    { ...spanOf(path), kind: 'server' },
-    { traceparent, tracestate: textOf(metadata, 'tracestate') },
-  );
+  return beginSpan({ ...spanOf(path), kind: 'server' }, { traceparent });
 }
 
 /** Ends the span of a call that was answered. Ids only: messages may quote the caller. */

@@ -14,7 +14,7 @@ import {
 import { errors } from '@silo/errors/errors.ts';
 import { fromStatus } from '@silo/errors/from-status.ts';
 import { retry } from '@silo/runtime/retry.ts';
-import { beginChildSpan, traced, traceHeaders } from '@silo/runtime/tracing.ts';
+import { beginChildSpan, nameOf, traced, traceHeaders } from '@silo/runtime/tracing.ts';
 import { spanOf } from './call-span.ts';
 import { isRepeatable } from './repeatable.ts';
 import { type ClientTls, clientCredentials } from './tls.ts';
@@ -220,6 +220,7 @@ async function* streamed(
   try {
     for await (const response of call) yield response;
   } catch (error) {
+    span?.end({ error: nameOf(error) });
     throw rejection(peer, error, options);
   } finally {
     signal?.removeEventListener('abort', cancel);

@@ -1,8 +1,13 @@
 import { type Metrics, readAtScrape } from '@silo/runtime/metrics.ts';
 import { Histogram } from 'prom-client';
 
-/** Counts and times one call that has ended. */
-export type MeasureCall = (method: string, code: string, reason: string, seconds: number) => void;
+/** Counts one call that has ended, and times it if it was admitted. */
+export type MeasureCall = (
+  method: string,
+  code: string,
+  reason: string,
+  seconds: number | undefined,
+) => void;
 
 const bucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
@@ -51,6 +56,6 @@ function createMeasure(metrics: Metrics): MeasureCall {
       kinds.set(key, kind);
     }
     kind.calls++;
-    kind.durations.observe(seconds);
+    if (seconds !== undefined) kind.durations.observe(seconds);
   };
 }

@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { SecureServerOptions } from 'node:http2';
+import { createSecureContext } from 'node:tls';
 import { ChannelCredentials, experimental, ServerCredentials } from '@grpc/grpc-js';
 import { followFiles } from '@silo/runtime/follow-files.ts';
 import type { Log } from '@silo/runtime/log.ts';
@@ -129,6 +130,7 @@ export class FollowedTls implements experimental.CertificateProvider, Disposable
 
   #replace(pems: Pems): void {
     checkPems(pems);
+    checkUsable(pems);
     this.#pems = pems;
     for (const listener of this.#servers) listener(pems);
     for (const listener of this.#caListeners) listener({ caCertificate: pems.ca });
@@ -158,9 +160,31 @@ function checkPems({ ca, cert, key }: Pems): void {
   if (!isPair) throw new Error('TLS_KEY is not the key of the certificate in TLS_CERT');
 }
 
+/** Throws where peers would refuse the certificate, or TLS these files: they replace ones that work. */
+function checkUsable({ ca, cert, key }: Pems): void {
+  createSecureContext({ ca, cert, key });
+  const [leaf, ...between] = certificatesIn(cert, 'TLS_CERT');
+  if (leaf === undefined) return;
+  if (leaf.validToDate <= new Date()) throw new Error('the certificate in TLS_CERT has ended');
+  const authorities = certificatesIn(ca, 'TLS_CA');
+  const issued = (by: X509Certificate) => (of: X509Certificate) =>
+    of.checkIssued(by) && of.verify(by.publicKey);
+  let last = leaf;
+  // Each intermediate certificate brings it one step nearer to the CA.
+  for (const _ of between) {
+    const next = between.find((each) => each !== last && issued(each)(last));
+    if (next === undefined) break;
+    last = next;
+  }
+  if (!authorities.some((each) => issued(each)(last) || each.raw.equals(last.raw))) {
+    throw new Error('the certificate in TLS_CERT is not of a CA in TLS_CA');
+  }
+}
+
 function certificatesIn(pem: Buffer, file: string): X509Certificate[] {
   const parts = pem.toString('latin1').split(/(?=-----BEGIN )/);
-  const found = parts.filter((part) => part.startsWith('-----BEGIN '));
+  // The file may hold the key as well.
+  const found = parts.filter((part) => /^-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----/.test(part));
   if (found.length === 0) throw new Error(`${file} holds no certificate`);
   return found.map((part) => {
     try {

@@ -40,8 +40,8 @@ export type OpenSpan = {
   end(how?: SpanEnd): void;
 };
 
-/** The headers `traceparent` and `tracestate` of W3C Trace Context. */
-export type TraceHeaders = { traceparent?: string | undefined; tracestate?: string | undefined };
+/** The header of W3C Trace Context. `tracestate` ends here: it may hold any text of a caller. */
+export type TraceHeaders = { traceparent?: string | undefined };
 
 let isOn = false;
 
@@ -152,7 +152,7 @@ function openSpan({ name, kind, attributes }: SpanDescription, parent: Context):
 }
 
 /** An error's reason or class: its message may hold what a caller sent. */
-function nameOf(error: unknown): string {
+export function nameOf(error: unknown): string {
   if (!(error instanceof Error)) return 'error';
   return 'reasonName' in error ? String(error.reasonName) : error.name;
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { silentLogger } from '@silo/runtime/log.ts';
 import test from 'ava';
 import type { Db } from 'mongodb';
-import { indexMigration } from '../indexes.ts';
+import { indexMigration, missingIndexes } from '../indexes.ts';
 import { type Migration, migrate } from '../migrations.ts';
 import { prepare, testDatabase } from './support.ts';
 
@@ -103,4 +103,20 @@ test('an index that somebody dropped is made again by the next start', async (t)
   await things(db).dropIndexes();
   await prepare(db, migrations);
   t.true(await things(db).indexExists('colour_1'));
+});
+
+test('an index migration is done for both releases once the newer one has run', async (t) => {
+  const { connect } = await testDatabase(t);
+  const { db } = await connect();
+  const [colour, writes] = [{ key: { colour: 1 } }, { key: { writes: 1 } }];
+  const former = indexMigration('indexes', { things: [colour] });
+  const newer = indexMigration('indexes', { things: [colour, writes], others: [colour] });
+  await start(db, [former]);
+  t.false(await newer.isDone(db));
+  await start(db, [newer]);
+  t.true(await former.isDone(db));
+  await former.run(db, AbortSignal.timeout(60_000));
+  t.true(await newer.isDone(db), 'what the newer one recorded stays');
+  await db.collection('others').dropIndex('colour_1');
+  t.deepEqual(await missingIndexes(db), [{ collection: 'others', index: '{"colour":1}' }]);
 });

@@ -19,13 +19,18 @@ function newRoot(name: string): Promise<MadeCertificate> {
   return makeAuthority(`CN=${name}`, validity);
 }
 
-function newIdentity(root: MadeCertificate, role: string, name: string): Promise<MadeCertificate> {
+function newIdentity(
+  root: MadeCertificate,
+  role: string,
+  name: string,
+  during = validity,
+): Promise<MadeCertificate> {
   const authority = {
     certificate: new X509Certificate(root.certificate).raw,
     privateKey: createPrivateKey(root.key),
   };
   const uri = `spiffe://silo.internal/us/${role}/${name}`;
-  return makeLeaf(authority, { name, uri, hosts: ['localhost'] }, validity);
+  return makeLeaf(authority, { name, uri, hosts: ['localhost'] }, during);
 }
 
 /** Files of one process, each replaced in one step, as operators and Kubernetes do. */
@@ -149,4 +154,29 @@ test('what is no whole certificate, or no key of it, is refused at the start', a
   await files.write('ca', root.certificate);
   await files.write('key', root.key);
   t.throws(() => new FollowedTls(files.tls, { log }), { message: /TLS_KEY is not the key/ });
+});
+
+test('a certificate that peers would refuse replaces none', async (t) => {
+  const [root, other] = await Promise.all([newRoot('root'), newRoot('other')]);
+  const files = await filesOf(t, root.certificate, await newIdentity(root, 'service', 'org'));
+  const { log, lines } = keptLog();
+  const tls = new FollowedTls(files.tls, { log, intervalMs });
+  t.teardown(() => tls[Symbol.dispose]());
+  const { pems } = tls;
+  const past = { notBefore: new Date(0), notAfter: new Date(Date.now() - 1_000) };
+  for (const [made, reason] of [
+    [await newIdentity(other, 'service', 'org'), 'is not of a CA in TLS_CA'],
+    [await newIdentity(root, 'service', 'org', past), 'has ended'],
+  ] as const) {
+    await files.write('key', made.key);
+    await files.write('cert', made.certificate);
+    await eventually(() => lines.some((line) => line.includes(reason)));
+  }
+  t.is(tls.pems, pems);
+  const { certificate, key } = await newIdentity(root, 'service', 'org');
+  // A file may hold the key before the certificate.
+  await files.write('key', key);
+  await files.write('cert', `${key}\n${certificate}`);
+  await eventually(() => tls.pems !== pems);
+  t.pass();
 });

@@ -8,7 +8,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 export function traceRequests(app: FastifyInstance): void {
   const spans = new WeakMap<FastifyRequest, OpenSpan>();
   app.addHook('onRequest', (request, _reply, done) => {
-    const { traceparent, tracestate } = request.headers;
+    const { traceparent } = request.headers;
     const route = request.routeOptions.url ?? 'none';
     const span = beginSpan(
       {
@@ -16,7 +16,7 @@ export function traceRequests(app: FastifyInstance): void {
         kind: 'server',
         attributes: { 'http.request.method': request.method, 'http.route': route },
       },
-      { traceparent: textOf(traceparent), tracestate: textOf(tracestate) },
+      { traceparent: textOf(traceparent) },
     );
     spans.set(request, span);
     span.run(done);

@@ -1,5 +1,5 @@
 import { pageBytesMax } from '@silo/mongo/page.ts';
-import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { bounded, collectionOptions, reading, throwIfKilled } from '@silo/mongo/read.ts';
 import { Budget } from '@silo/runtime/budget.ts';
 import {
   Binary,
@@ -224,6 +224,7 @@ export function placeOf({ time, uuid }: EventPosition): EventPosition {
 async function* batchesOf<T>(cursor: FindCursor<T>): AsyncGenerator<T[]> {
   try {
     while (await cursor.hasNext()) yield cursor.readBufferedDocuments();
+    throwIfKilled(cursor);
   } finally {
     await cursor.close();
   }
