@@ -27,6 +27,8 @@ type RaceOptions = {
   /** Of a project, at each edge. */
   senders: number;
   perBatch: number;
+  /** How long MongoDB takes for each commit of project; 400 ms unless given. */
+  commitMs?: number;
   isOver(tally: Tally): boolean;
   log?(line: string): void;
 };
@@ -50,7 +52,7 @@ const batchesEach = 3;
  * With those that wait for each other captures then take longer than a guard needs to acknowledge
  * the end of a token by its renewals: some are on their way whenever a token ends.
  */
-const commitMs = 400;
+const commitDefaultMs = 400;
 
 /**
  * Sends events of projects through every edge without a pause. Each project's token is regenerated,
@@ -66,7 +68,7 @@ export async function race(silo: Raced, options: RaceOptions): Promise<Tally> {
   const owners = Array.from({ length: options.projects }, (_, index) =>
     silo.signUp(`Owner ${index}`),
   );
-  await delayCommits(silo.mongo, 'project', commitMs);
+  await delayCommits(silo.mongo, 'project', options.commitMs ?? commitDefaultMs);
   await Promise.all(owners.map(async (owner) => raceOne(silo, await owner, tally, options)));
   await releaseAll(silo.mongo);
   return tally;
