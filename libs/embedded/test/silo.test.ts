@@ -60,7 +60,7 @@ test.serial(
   'all four serve before the endpoints are written, and stopping removes them',
   async (t) => {
     const directory = await temporaryDirectory(t);
-    const silo = await startSilo(optionsFor(t, directory));
+    await using silo = await startSilo(optionsFor(t, directory));
     const written: unknown = JSON.parse(await readFile(silo.endpointsFile, 'utf8'));
     t.deepEqual(written, { ...silo.endpoints });
     for (const name of serviceNames) await silo.services[name].untilServing();
@@ -78,7 +78,7 @@ test.serial(
   async (t) => {
     const directory = await temporaryDirectory(t);
     const began = performance.now();
-    const first = await startSilo(optionsFor(t, directory));
+    await using first = await startSilo(optionsFor(t, directory));
     const firstMs = performance.now() - began;
     await first.stop();
     const beganAgain = performance.now();
