@@ -20,11 +20,12 @@ test('the metrics are served at /metrics with service and region on each', async
   t.regex(text, /^process_cpu_user_seconds_total\{service="org",region="eu"\}/m);
 });
 
-test('only GET /metrics is served', async (t) => {
+test('only GET /metrics is served, and /live, which collects nothing', async (t) => {
   await using server = await serveMetrics(anywhere, registryWithCounter());
   const at = `http://127.0.0.1:${server.address.port}`;
   t.is((await fetch(`${at}/`)).status, 404);
   t.is((await fetch(`${at}/metrics`, { method: 'POST' })).status, 405);
+  t.is(await (await fetch(`${at}/live`)).text(), 'live\n');
 });
 
 test('the port is free after disposal and after an abort', async (t) => {
