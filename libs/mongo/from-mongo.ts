@@ -51,11 +51,11 @@ const unavailableErrors = [
 ];
 
 // Server errors that speak of the server's state, not of our command: unreachable, not primary,
-// shutting down, out of time, conflicts, passwords that have changed; from
-// src/mongo/base/error_codes.yml.
+// shutting down, out of time, conflicts, passwords that have changed, points in time that cannot be read
+// any more or yet; from src/mongo/base/error_codes.yml.
 const unavailableCodes = new Set<number | string | undefined>([
   ...[6, 7, 18, 89, 91, 189, 9001, 10058, 10107, 11600, 11602, 13435, 13436, 134, 133, 262],
-  ...[50, 64, 100, 112, 202, 251, 317, 365],
+  ...[50, 64, 100, 112, 202, 239, 246, 251, 317, 365],
 ]);
 
 /**

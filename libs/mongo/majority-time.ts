@@ -1,3 +1,4 @@
+import { errors } from '@silo/errors/errors.ts';
 import { coalesce } from '@silo/runtime/coalesce.ts';
 import type { Db, Timestamp } from 'mongodb';
 
@@ -12,7 +13,8 @@ const readers = new WeakMap<Db, (request: undefined) => Promise<Timestamp>>();
  * A time in the primary's order of writes that is later than every write acknowledged before the
  * call. It is the time of a majority write, so the server that took it was the primary, and a
  * majority read that is causally after it sees all those writes. Calls that wait at the same time
- * share one write. Rejects with the driver's error where no primary acknowledges the write in 5 s.
+ * share one write. Rejects with the driver's error where no primary acknowledges the write
+ * in 5 s, and with DEPENDENCY_UNAVAILABLE where the server that took it is in no replica set yet.
  *
  * A linearizable read also makes the server write (a no-op), but one for each read, and on a set of
  * one member the read then waits for the periodic journal flush, 100 ms by default. A write with
@@ -36,6 +38,7 @@ async function writeMark(db: Db): Promise<Timestamp> {
     { session, upsert: true, maxTimeMS: timeMaxMs, writeConcern },
   );
   const { operationTime } = session;
-  if (operationTime === undefined) throw new TypeError('the server names no operation time');
+  // One that has just started, and has not joined its replica set yet, knows none.
+  if (operationTime === undefined) throw errors.dependencyUnavailable('mongodb');
   return operationTime;
 }

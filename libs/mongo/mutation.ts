@@ -27,6 +27,8 @@ export type Mutation = Readonly<{
    * that follows a decision, or silo itself.
    */
   authorization: Authorization | undefined;
+  /** MongoDB's time for the commit at most, where it must be shorter than usual. */
+  commitTimeMaxMs?: number | undefined;
   /** Whether the caller awaits the position of its events. */
   awaitsPosition?: boolean | undefined;
   /** Refuses, by throwing, a retry of the recorded request. Undefined: every caller may retry. */

@@ -1,5 +1,5 @@
 import { race } from '@silo/runtime/deadline.ts';
-import { type Db, MongoNetworkError } from 'mongodb';
+import { type ClientSession, type Db, MongoNetworkError } from 'mongodb';
 import { fromMongo } from './from-mongo.ts';
 
 const timeMaxMs = 5_000;
@@ -12,6 +12,17 @@ export const collectionOptions = {
 
 /** Options of one bounded statement outside of a transaction. */
 export const bounded = { maxTimeMS: timeMaxMs } as const;
+
+/**
+ * Options of a read in a session. In a snapshot session the driver lets the read concern of the collection
+ * stand, and each read sees another point in time, without an error.
+ */
+export function readIn(session: ClientSession): {
+  session: ClientSession;
+  readConcern?: { level: 'snapshot' };
+} {
+  return session.snapshotEnabled ? { session, readConcern: { level: 'snapshot' } } : { session };
+}
 
 /**
  * Awaits such a statement, until the signal at most; refuses with DEPENDENCY_UNAVAILABLE where the

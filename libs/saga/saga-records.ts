@@ -6,6 +6,7 @@ import { leaseOn } from '@silo/mongo/lease.ts';
 import type { Migration } from '@silo/mongo/migrations.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { retentionSeconds } from '@silo/mongo/retention.ts';
+import { asTransient } from '@silo/mongo/transaction-retry.ts';
 import type { ClientSession, Collection, Db, Filter } from 'mongodb';
 import type { SagaRecord } from './definition.ts';
 
@@ -18,6 +19,9 @@ export type Saga = SagaRecord<string, unknown>;
 
 /** As it is stored; the times are of the database's clock, and for it alone. */
 type StoredSaga = Saga & { ownerUntil: Date; createTime: Date; updateTime: Date };
+
+/** An end shows at once: it is written with `w: 1`. */
+const latest = { ...bounded, readConcern: { level: 'local' } } as const;
 
 const projection = { ownerUntil: 0, createTime: 0, updateTime: 0 } as const;
 
@@ -108,15 +112,22 @@ export class SagaRecords {
         { upsert: true, session: tx.session },
       );
     } catch (error) {
-      if (isDuplicateKey(error)) throw errors.requestInProgress();
-      throw error;
+      if (!isDuplicateKey(error)) throw error;
+      if (await this.#isTaken(saga)) throw errors.requestInProgress();
+      // That saga has ended since the transaction's snapshot.
+      throw asTransient(error);
     }
     return { ...record, owner: this.#owner, fence: 1 };
   }
 
+  /** Whether there is this saga, or an open one with its lock: now, not as of a transaction's snapshot. */
+  async #isTaken({ _id, lock }: Pick<Saga, '_id' | 'lock'>): Promise<boolean> {
+    const filter = { $or: [{ _id }, ...(lock === undefined ? [] : [{ lock }])] };
+    const found = this.#collection.findOne(filter, { ...latest, projection: { _id: 1 } });
+    return (await reading(found)) !== null;
+  }
+
   async find(id: string): Promise<Saga | null> {
-    // Local: an end shows at once.
-    const latest = { ...bounded, readConcern: { level: 'local' } } as const;
     return await reading(this.#collection.findOne<Saga>({ _id: id }, { ...latest, projection }));
   }
 

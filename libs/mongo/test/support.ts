@@ -7,10 +7,33 @@ import { untilAnswered } from '../../../test/harness/eventually.ts';
 import { connectMongo, type MongoConnection } from '../connect.ts';
 import { type Migration, migrate } from '../migrations.ts';
 
+/**
+ * The tests of a file begin at once. More of them than that would keep each other, and those of other
+ * files, waiting for longer than a statement or a connection may take.
+ */
+const placesMax = 4;
+let placesTaken = 0;
+const waiting: (() => void)[] = [];
+const placed = new WeakSet<ExecutionContext>();
+
+/** Waits for its turn, which lasts until the test has ended. */
+async function takePlace(t: ExecutionContext): Promise<void> {
+  if (placed.has(t)) return;
+  placed.add(t);
+  if (placesTaken < placesMax) placesTaken++;
+  else await new Promise<void>((resolve) => waiting.push(resolve));
+  t.teardown(() => {
+    const next = waiting.shift();
+    if (next === undefined) placesTaken--;
+    else next();
+  });
+}
+
 /** A database of the test's own, dropped when it ends. Each connection stands for a process. */
 export async function testDatabase(
   t: ExecutionContext,
 ): Promise<{ name: string; connect(): Promise<MongoConnection> }> {
+  await takePlace(t);
   const slug = t.title
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '_')
@@ -36,6 +59,6 @@ export async function testDatabase(
 
 /** Runs migrations as the start of a process does. */
 export async function prepare(db: Db, migrations: readonly Migration[]): Promise<void> {
-  const signal = AbortSignal.timeout(120_000);
+  const signal = AbortSignal.timeout(600_000);
   await migrate(db, migrations, { owner: randomUUID(), signal, log: silentLogger() });
 }

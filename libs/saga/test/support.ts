@@ -6,8 +6,10 @@ import { prepare } from '@silo/mongo/test/support.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { type Log, silentLogger } from '@silo/runtime/log.ts';
 import type { ExecutionContext } from 'ava';
+import type { ClientSession } from 'mongodb';
 import { pino } from 'pino';
 import { required } from '../../../test/harness/environment.ts';
+import { untilAnswered } from '../../../test/harness/eventually.ts';
 import type { SagaDefinition } from '../definition.ts';
 import { sagaMigrations } from '../saga-records.ts';
 import { createSagas } from '../sagas.ts';
@@ -44,10 +46,10 @@ export async function openProcess(
   database: string,
   { signal: stopped, log = silentLogger() }: { signal: AbortSignal; log?: Log },
 ) {
-  const url = required('MONGODB_URL');
-  const { client, db, ...mongo }: MongoConnection = await connectMongo({
-    ...{ url, database, appName: database },
-  });
+  const located = { url: required('MONGODB_URL'), database, appName: database };
+  const { client, db, ...mongo }: MongoConnection = await untilAnswered(() =>
+    connectMongo(located),
+  );
   const eventLog = createEventLog({
     ...{ client, db, service: 'org', region: 'us', clock: systemClock, log },
   });
@@ -58,13 +60,19 @@ export async function openProcess(
       ...{ db, eventLog, owner: randomUUID(), log, definitions: [definition], signal },
       ...(timing && { timing }),
     });
-    const begin = (id: string, lock?: string, effects: string[] = []) =>
-      eventLog.decide({ id, actor: 'acc_1', signal, authorization: undefined }, (tx) =>
-        sagas.begin(tx, definition, {
+    const begin = (
+      id: string,
+      lock?: string,
+      effects: string[] = [],
+      inTransaction?: (session: ClientSession) => Promise<unknown>,
+    ) =>
+      eventLog.decide({ id, actor: 'acc_1', signal, authorization: undefined }, async (tx) => {
+        await inTransaction?.(tx.session);
+        await sagas.begin(tx, definition, {
           ...{ id, data: { effects }, actor: 'acc_1' },
           ...(lock && { lock }),
-        }),
-      );
+        });
+      });
     return { sagas, begin, kill: () => life.abort(new Error('killed')) };
   };
   return {
