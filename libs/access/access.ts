@@ -57,8 +57,10 @@ export type AccessFacts = {
 /** Why access is refused. */
 export type Refusal = {
   reason: ErrorReason;
-  /** The requirement or the requested target: `scope`, `level`, or the id sent. */
+  /** The requirement or the requested target: `scope`, `level`, the id sent, or another region. */
   detail: string;
+  /** Of a project that is in another region, for members of its former organization: its present one. */
+  organizationId?: string | undefined;
 };
 
 /** The decision of an access check. A denial has the key if the key itself is valid. */
@@ -76,15 +78,9 @@ export type TokenAnswer =
   | { allowed: true; projectId: string; organizationId: string; project: ProjectFact }
   | { allowed: false; refusal: Refusal };
 
-/** A permit to put data into a project: what is written under it must end before it does. */
-export type TokenPermit = Permit & {
-  /** For how long it is held at least, unless it is released or one of the clocks is set. */
-  remainingMs(): number;
-};
-
 /** The answer to whose token it is, for a write: where it is good, with the permit to do it. */
 export type TokenPermitAnswer =
-  | (Extract<TokenAnswer, { allowed: true }> & { permit: TokenPermit })
+  | (Extract<TokenAnswer, { allowed: true }> & { permit: Permit })
   | Extract<TokenAnswer, { allowed: false }>;
 
 /** The access checks. They throw only if there is no answer. */

@@ -9,6 +9,7 @@ import type { Permit } from './permits.ts';
 export class Authorization {
   readonly #permits: Permit[] = [];
   readonly #demands: Demand[] = [];
+  #isOver = false;
 
   constructor(...permits: Permit[]) {
     this.#permits.push(...permits);
@@ -16,6 +17,7 @@ export class Authorization {
 
   /** The mutation commits only while this permit is held, too. */
   addPermit(permit: Permit): void {
+    this.#isOver = false;
     this.#permits.push(permit);
   }
 
@@ -29,23 +31,37 @@ export class Authorization {
     return this.#demands;
   }
 
-  /** Whether every permit is still held. */
-  get isHeld(): boolean {
-    return this.#permits.every((permit) => permit.isHeld());
+  /**
+   * For how long every permit is held, in milliseconds: 0 once they are released or left to expire, until
+   * another is added, and Infinity if there never was one.
+   */
+  get remainingMs(): number {
+    if (this.#isOver) return 0;
+    return Math.min(...this.#permits.map((permit) => permit.remainingMs()));
   }
 
-  /** Refuses with DEPENDENCY_UNAVAILABLE if a permit has expired: nothing was decided. */
-  requireHeld(): void {
-    if (!this.isHeld) throw errors.dependencyUnavailable('the access registry');
+  /**
+   * Refuses with DEPENDENCY_UNAVAILABLE unless every permit is held for so long, which is more than 0:
+   * nothing was decided. Returns for how long they are held.
+   */
+  requireHeld(forMs: number): number {
+    const { remainingMs } = this;
+    if (remainingMs < forMs) throw errors.dependencyUnavailable('the access registry');
+    return remainingMs;
   }
 
   /** Releases the permits: nothing more is decided by them. */
   release(): void {
-    for (const permit of this.#permits.splice(0)) permit.release();
+    for (const permit of this.#takePermits()) permit.release();
   }
 
   /** Leaves the permits to expire unreleased: what they were for may still be decided. */
   leaveToExpire(): void {
-    this.#permits.splice(0);
+    this.#takePermits();
+  }
+
+  #takePermits(): Permit[] {
+    this.#isOver ||= this.#permits.length > 0;
+    return this.#permits.splice(0);
   }
 }

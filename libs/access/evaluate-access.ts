@@ -80,10 +80,12 @@ function evaluateProject(
     const reaches = !isRestricted(key) || key.projectIds.includes(projectId);
     return question.evenGone && reaches ? { allowed: true, facts: { key } } : no(hidden, key);
   }
+  const away = question.evenGone ? undefined : awayRefusal(project);
   const isUsable = project.state === ProjectState.PROJECT_STATE_ACTIVE || question.evenGone;
-  if (!isUsable) return no(hidden, key);
+  if (!isUsable && away === undefined) return no(hidden, key);
   if (!reachesProject(key, projectId, project.organizationId)) return no(hidden, key);
   if (organization === undefined || !isKnownLevel(level)) return no(hidden, key);
+  if (away !== undefined) return no(away, key);
   if (level < leastLevel(question)) return no(levelTooLow(question), key);
   return {
     allowed: true,
@@ -93,6 +95,19 @@ function evaluateProject(
       project: { id: projectId, fact: project },
     },
   };
+}
+
+/**
+ * Why nothing is allowed on a project that is being cut over to another region, or is there;
+ * undefined: it is neither.
+ */
+export function awayRefusal({ state, migratedTo }: ProjectFact): Refusal | undefined {
+  if (state === ProjectState.PROJECT_STATE_MIGRATING) {
+    return refusal(ErrorReason.ERROR_REASON_NOT_READY, '');
+  }
+  if (state !== ProjectState.PROJECT_STATE_MIGRATED || migratedTo === undefined) return undefined;
+  const { region, organizationId } = migratedTo;
+  return { ...refusal(ErrorReason.ERROR_REASON_CROSS_REGION, region), organizationId };
 }
 
 function evaluateOrganization(

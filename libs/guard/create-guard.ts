@@ -44,16 +44,18 @@ export type CreateGuardOptions = {
 };
 
 /**
- * What a key must be able to do: its scope, and where; without a target, for the account itself.
+ * What a key must be able to do: its scope, and where, in one organization or project; without a target,
+ * for the account itself. An empty id, or null, is that of nothing, and refused as such.
  */
 export type Need = {
   /** Such as `project:write`. */
   scope?: string;
-  organizationId?: string;
-  projectId?: string;
   /** The least level in the target's organization; MEMBER unless given. */
   level?: Level;
-};
+} & (
+  | { organizationId?: string | undefined; projectId?: undefined }
+  | { organizationId?: undefined; projectId?: string | undefined }
+);
 
 /**
  * Answers about access from memory, immediately revoked. Answers are there at once where memory
@@ -66,8 +68,8 @@ export type Guard = AsyncDisposable & {
   /** Whether an API key, `phx_...`, may read something: with the facts behind the answer. */
   authorize(key: string, need: Need, signal?: AbortSignal): Answer | Promise<Answer>;
   /**
-   * Whether a key may change something. An allowed answer comes with a permit: check `isHeld()`
-   * right before you decide, `release()` it as soon as the outcome is known.
+   * Whether a key may change something. An allowed answer comes with a permit: end your
+   * decision within its `remainingMs()`, and `release()` it as soon as the outcome is known.
    */
   permit(key: string, need: Need, signal?: AbortSignal): Promise<PermitAnswer>;
   /**
@@ -78,10 +80,11 @@ export type Guard = AsyncDisposable & {
   status(): GuardStatus;
 };
 
-const keyRefused: Answer & { allowed: false } = {
-  allowed: false,
-  refusal: { reason: ErrorReason.ERROR_REASON_TOKEN_INVALID, detail: '' },
-};
+type Refused = Extract<Answer, { allowed: false }>;
+
+const keyRefused = refused(ErrorReason.ERROR_REASON_TOKEN_INVALID);
+const organizationRefused = refused(ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND);
+const projectRefused = refused(ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND);
 
 /**
  * Starts a guard. It needs nothing to be up yet; dispose of it to give its lease back. Only control
@@ -112,11 +115,11 @@ export function createGuard(options: CreateGuardOptions, protections?: Protectio
     verifyToken: (token, signal) => guard.verifyToken(token, signal),
     authorize: (key, need, signal) => {
       const question = questionOf(key, need);
-      return question === undefined ? keyRefused : guard.authorize(question, signal);
+      return 'refusal' in question ? question : guard.authorize(question, signal);
     },
     permit: async (key, need, signal) => {
       const question = questionOf(key, need);
-      return question === undefined ? keyRefused : await guard.permit(question, signal);
+      return 'refusal' in question ? question : await guard.permit(question, signal);
     },
     onRevoked: (callback) => guard.onRevoked(callback),
     status: () => guard.status(),
@@ -153,8 +156,22 @@ function linksOver({
   };
 }
 
-/** The question about a key; undefined where it cannot be one. */
-function questionOf(key: string, need: Need): Question | undefined {
-  if (!isWellFormed(key, secretPrefixes.apiKey)) return undefined;
-  return { keyHash: hashOf(key), ...need };
+/**
+ * The question about a key, or its refusal where no facts are needed. Throws TypeError for two targets:
+ * with both, the guard would take the word of the caller for whose the project is.
+ */
+function questionOf(key: string, need: Need): Question | Refused {
+  const { scope, level, organizationId, projectId } = need;
+  if (organizationId !== undefined && projectId !== undefined) {
+    throw new TypeError('name an organization or a project, not both');
+  }
+  if (!isWellFormed(key, secretPrefixes.apiKey)) return keyRefused;
+  // Not "none", which requires less.
+  if (organizationId !== undefined && !organizationId) return organizationRefused;
+  if (projectId !== undefined && !projectId) return projectRefused;
+  return { keyHash: hashOf(key), scope, level, organizationId, projectId };
+}
+
+function refused(reason: ErrorReason): Refused {
+  return { allowed: false, refusal: { reason, detail: '' } };
 }

@@ -1,4 +1,4 @@
-import type { TokenPermit } from '@silo/access/access.ts';
+import type { Permit as HeldPermit } from '@silo/access/permits.ts';
 import type { GuardCore } from './core/guard-core.ts';
 import type { GuardInput } from './core/messages.ts';
 import type { Permit } from './core/permits.ts';
@@ -9,10 +9,9 @@ export function permitHandle(
   core: GuardCore,
   permit: Permit | undefined,
   step: (input: GuardInput) => void,
-): TokenPermit {
-  if (permit === undefined) return { isHeld: () => false, remainingMs: () => 0, release: () => {} };
+): HeldPermit {
+  if (permit === undefined) return { remainingMs: () => 0, release: () => {} };
   return {
-    isHeld: () => core.isHeld(permit, readClocks()),
     remainingMs: () => core.permitRemainingMs(permit, readClocks()),
     release: () => step({ kind: 'releasePermit', permit }),
   };

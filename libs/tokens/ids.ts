@@ -3,10 +3,18 @@ import { monotonicFactory } from 'ulid';
 
 /** The regions in which an organization can live. */
 const regions = ['us', 'eu'] as const;
-type Region = (typeof regions)[number];
+export type Region = (typeof regions)[number];
 
-/** The prefix of an id: the kind of resource and, for organizations, the region. */
-export type IdPrefix = 'acc' | `org_${Region}` | 'prj' | 'key' | 'inv' | 'mov' | 'mig' | 'evd';
+/** The prefix of an id: the kind of resource, and the region of an organization or migration. */
+export type IdPrefix =
+  | 'acc'
+  | `org_${Region}`
+  | 'prj'
+  | 'key'
+  | 'inv'
+  | 'mov'
+  | `mig_${Region}`
+  | 'evd';
 
 // A ULID in lower case: 26 characters of Crockford's base 32 (without i, l, o, u), 128 bits, so
 // that the first is at most 7. https://github.com/ulid/spec
@@ -23,7 +31,7 @@ export const idPatterns = {
   key: `^key_${sortablePart}$`,
   invite: `^inv_${sortablePart}$`,
   move: `^mov_${sortablePart}$`,
-  migration: `^mig_${sortablePart}$`,
+  migration: `^mig_[a-z]{2}_${sortablePart}$`,
   eventDeletion: `^evd_${sortablePart}$`,
 } as const;
 
@@ -63,7 +71,10 @@ export function isId(kind: IdKind, text: string): boolean {
   return compiledPatterns[kind].test(text);
 }
 
-/** The region that an organization's id carries, undefined if it is not an organization's id. */
-export function regionOf(organizationId: string): string | undefined {
-  return isId('organization', organizationId) ? organizationId.slice(4, 6) : undefined;
+/**
+ * The region that the id of an organization or of a migration carries, undefined if it is neither. A
+ * migration's is the one in which it was requested.
+ */
+export function regionOf(id: string): string | undefined {
+  return isId('organization', id) || isId('migration', id) ? id.slice(4, 6) : undefined;
 }

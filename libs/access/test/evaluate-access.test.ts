@@ -14,6 +14,13 @@ const project = {
   organizationId: home,
   state: ProjectState.PROJECT_STATE_ACTIVE,
   capture: undefined,
+  migratedTo: undefined,
+};
+const held = { ...project, state: ProjectState.PROJECT_STATE_MIGRATING };
+const migrated = {
+  ...project,
+  state: ProjectState.PROJECT_STATE_MIGRATED,
+  migratedTo: { region: 'eu', organizationId: 'org_eu_new' },
 };
 const open = { membersMayCreateProjects: true };
 
@@ -101,6 +108,37 @@ const rows: Row[] = [
     rule: 'a deleted project is hidden',
     facts: { ...facts, project: { ...project, state: ProjectState.PROJECT_STATE_DELETED } },
     refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  {
+    rule: 'a project that is cut over to another region is not ready, for members',
+    facts: { ...facts, project: held },
+    refused: ErrorReason.ERROR_REASON_NOT_READY,
+  },
+  {
+    rule: 'a project in another region is there, for members of its former organization at any level',
+    facts: { ...facts, project: migrated, level: Level.LEVEL_MEMBER },
+    refused: ErrorReason.ERROR_REASON_CROSS_REGION,
+  },
+  {
+    rule: 'a project that is cut over is hidden from others',
+    facts: { project: held, organization: open },
+    refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  {
+    rule: 'a project in another region is hidden from others',
+    facts: { project: migrated, organization: open },
+    refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  {
+    rule: 'a key restricted to another project does not find where a project went',
+    key: { projectIds: ['prj_2'] },
+    facts: { ...facts, project: migrated },
+    refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
+  },
+  {
+    rule: 'a project in another region is evaluated by its former owner if gone targets are allowed',
+    question: { evenGone: true },
+    facts: { ...facts, project: migrated },
   },
   {
     rule: 'a project of an organization that one is no member of is hidden',
@@ -255,6 +293,12 @@ for (const row of rows) {
     t.is(answer.allowed ? undefined : answer.refusal.reason, row.refused);
   });
 }
+
+test('where a project went is its region and its organization there', (t) => {
+  const answer = evaluateAccess(check, key, { ...facts, project: migrated }, now);
+  const { reason, ...where } = answer.allowed ? {} : answer.refusal;
+  t.deepEqual(where, { detail: 'eu', organizationId: 'org_eu_new' });
+});
 
 test('a denial has the key only if the key itself is valid', (t) => {
   const lacking = evaluateAccess({ ...check, scope: 'token:read' }, key, {}, now);

@@ -1,3 +1,4 @@
+import { EndedNames } from './ended-names.ts';
 import { type Ended, type FactKind, type FactName, type FactRef, sourceOfKind } from './facts.ts';
 import type { Lookup } from './lookup.ts';
 import type { Source } from './position.ts';
@@ -8,8 +9,10 @@ export type FactFetch = {
   readonly ref: FactRef;
   /** Sent without a read lease: for its caller alone, never cached. */
   readonly isPrivate: boolean;
-  /** Whether nothing invalidated the fact since the fact fetch was sent. */
-  isFresh: boolean;
+  /** An event has ended the fact, as far as its name was known, since the fetch was sent. */
+  hasEnded: boolean;
+  /** Of a key: how many names of keys had been ended when the fetch was sent. */
+  readonly endedBefore: number;
   readonly waiting: Lookup[];
 };
 
@@ -27,6 +30,7 @@ export class FactFetches {
     organization: new Map(),
     membership: new Map(),
   };
+  readonly #endedKeys = new EndedNames();
   #lastId = 0;
 
   constructor(max: number) {
@@ -45,7 +49,10 @@ export class FactFetches {
   /** A new fact fetch; undefined where too many are in flight. */
   send(ref: FactRef, isPrivate: boolean): FactFetch | undefined {
     if (this.#inFlight.size >= this.#max) return undefined;
-    const fetch: FactFetch = { id: ++this.#lastId, ref, isPrivate, isFresh: true, waiting: [] };
+    const fetch: FactFetch = {
+      ...{ id: ++this.#lastId, ref, isPrivate, hasEnded: false, waiting: [] },
+      endedBefore: this.#endedKeys.count,
+    };
     this.#inFlight.set(fetch.id, fetch);
     if (!isPrivate) this.#shared[ref.kind].set(ref.id, fetch);
     return fetch;
@@ -60,12 +67,22 @@ export class FactFetches {
     return fetch;
   }
 
+  /** Whether no event has ended what a fetch has found, under this name, since it was sent. */
+  isFresh({ ref, hasEnded, endedBefore }: FactFetch, name: string): boolean {
+    if (hasEnded) return false;
+    return ref.kind !== 'key' || !this.#endedKeys.hasSince(endedBefore, [name, nameOfRef(ref)]);
+  }
+
   /** An event was applied. `mayShare`: whether later lookups go on joining (control runs). */
   invalidate(source: Source, ended: Ended, mayShare: boolean): void {
+    if (ended !== 'everything') {
+      for (const { kind, name } of ended) if (kind === 'key') this.#endedKeys.add(name);
+    }
     for (const fetch of this.#inFlight.values()) {
       if (sourceOfKind[fetch.ref.kind] !== source) continue;
       if (ended !== 'everything' && !ended.some((name) => mayEnd(name, fetch.ref))) continue;
-      fetch.isFresh = false;
+      // Other keys change all the time: a key's own change shows by the id that is found.
+      if (ended === 'everything' || fetch.ref.kind !== 'key') fetch.hasEnded = true;
       if (!mayShare) this.#unshare(fetch);
     }
   }
@@ -82,5 +99,10 @@ export class FactFetches {
  */
 function mayEnd({ kind, name }: FactName, ref: FactRef): boolean {
   if (kind !== ref.kind) return false;
-  return kind === 'key' || name === (ref.fingerprint ?? ref.id);
+  return kind === 'key' || name === nameOfRef(ref);
+}
+
+/** The name under which events end a fact of which only the reference is known. */
+function nameOfRef({ id, fingerprint }: FactRef): string {
+  return fingerprint ?? id;
 }

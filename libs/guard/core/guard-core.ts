@@ -78,11 +78,6 @@ export class GuardCore {
     return doubtful(check, answer, this.#recall, date).length > 0 ? undefined : answer;
   }
 
-  /** Whether a permit is still held: check it right before the commit. */
-  isHeld(permit: Permit, now: Reading): boolean {
-    return this.#permits.isHeld(permit, now);
-  }
-
   /** For how long a permit's holder may still decide. */
   permitRemainingMs(permit: Permit, now: Reading): number {
     return this.#permits.remainingMs(permit, now);

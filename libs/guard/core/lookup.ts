@@ -197,7 +197,7 @@ function gatherTarget(
   if (!projectId) return {};
   if (organizationId) {
     const state = ProjectState.PROJECT_STATE_ACTIVE;
-    return { project: { organizationId, state, capture: undefined } };
+    return { project: { organizationId, state, capture: undefined, migratedTo: undefined } };
   }
   const project = gather.get('project', projectId);
   return project && { project: project.value };

@@ -1,3 +1,4 @@
+import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import type { FactFetch, FactFetches } from './fact-fetches.ts';
 import { type FactName, type FactRef, nameOf } from './facts.ts';
 import { type Fence, fenceFrom, type Reading } from './fence.ts';
@@ -123,7 +124,9 @@ export class Lookups {
         return;
       }
       const isPermitted = isMutation && answer.allowed;
-      const permit = isPermitted ? this.#permit(restsOn, readLease, now) : undefined;
+      const permit = isPermitted
+        ? this.#permit(restsOn, { readLease, now, keyEndsMs: keyEndOf(answer) })
+        : undefined;
       this.#end(lookup);
       this.#emit({ kind: 'answer', lookupId: lookup.id, answer, permit });
       return;
@@ -186,9 +189,11 @@ export class Lookups {
       return;
     }
     const value = reply.value as never;
-    const isCacheable = fetch.isFresh || !this.#protections['no-caching-stale-fetches'];
+    const name = nameOf(ref, value);
+    const mayBeStale = !this.#protections['no-caching-stale-fetches'];
+    const isCacheable = mayBeStale || this.#fetches.isFresh(fetch, name);
     if (!fetch.isPrivate && isCacheable) this.#memory.set(ref.kind, ref, value);
-    const known = { value, name: nameOf(ref, value) };
+    const known = { value, name };
     for (const lookup of waiting) {
       if (lookup.over) continue;
       lookup.found.set(foundKey(ref.kind, ref.id), known);
@@ -211,11 +216,26 @@ export class Lookups {
     };
   }
 
-  #permit(restsOn: FactName[], readLease: Fence | undefined, now: Reading): Permit {
+  #permit(
+    restsOn: FactName[],
+    {
+      readLease,
+      now,
+      keyEndsMs,
+    }: { readLease?: Fence | undefined; now: Reading; keyEndsMs: number },
+  ): Permit {
     const own = fenceFrom(now, this.#settings.permitMs);
-    const permit = this.#permits.make(restsOn, readLease ?? own, own);
+    // No event ends what expires.
+    const key = Number.isFinite(keyEndsMs) ? fenceFrom(now, keyEndsMs - now.wallMs) : undefined;
+    const permit = this.#permits.make(restsOn, { readLease: readLease ?? own, own, key });
     if (this.#protections['permit-with-lookup']) this.#permits.hold(permit);
     else this.#late.push(permit);
     return permit;
   }
+}
+
+/** When the key of an answer expires, by the wall clock; Infinity: never. */
+function keyEndOf(answer: TokenAnswer | Answer): number {
+  const key = answer.allowed && 'facts' in answer ? answer.facts.key : undefined;
+  return key?.expireTime?.getTime() ?? Number.POSITIVE_INFINITY;
 }

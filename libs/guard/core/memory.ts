@@ -1,4 +1,5 @@
 import type { TokenAnswer } from '@silo/access/access.ts';
+import { awayRefusal } from '@silo/access/evaluate-access.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { FactTable } from './fact-table.ts';
@@ -98,8 +99,15 @@ export function tokenAnswerOf(
   projectId: string,
   project: FactValues['project'] | undefined,
 ): TokenAnswer {
-  if (project?.state !== ProjectState.PROJECT_STATE_ACTIVE) return tokenRefused;
-  return { allowed: true, projectId, organizationId: project.organizationId, project };
+  if (project === undefined) return tokenRefused;
+  if (project.state === ProjectState.PROJECT_STATE_ACTIVE) {
+    return { allowed: true, projectId, organizationId: project.organizationId, project };
+  }
+  const away = awayRefusal(project);
+  if (away === undefined) return tokenRefused;
+  // The holder of a token need not be a member.
+  const { reason, detail } = away;
+  return { allowed: false, refusal: { reason, detail } };
 }
 
 function newTables(max: number): Tables {

@@ -8,6 +8,10 @@ export type Permit = {
   /** The read lease that it is held under: a permit never outlives it. */
   readLease: Fence;
   readonly own: Fence;
+  /** Until its key expires; undefined: never. */
+  readonly key: Fence | undefined;
+  /** The key has expired: nothing more is decided. A commit may be under way, which is waited for. */
+  isKeyOver: boolean;
   /** An event has ended a fact that it depends on: acknowledgements wait for its end. */
   isEnding: boolean;
   /** Released or expired: for good, whatever the clocks say later. */
@@ -29,8 +33,12 @@ export class Permits {
   }
 
   /** A new permit, not yet held. */
-  make(restsOn: readonly FactName[], readLease: Fence, own: Fence): Permit {
-    return { id: ++this.#lastId, restsOn, readLease, own, isEnding: false, over: false };
+  make(
+    restsOn: readonly FactName[],
+    { readLease, own, key }: Pick<Permit, 'readLease' | 'own' | 'key'>,
+  ): Permit {
+    const state = { isKeyOver: false, isEnding: false, over: false };
+    return { id: ++this.#lastId, restsOn, readLease, own, key, ...state };
   }
 
   hold(permit: Permit): void {
@@ -40,14 +48,16 @@ export class Permits {
   /** Whether the holder may still decide. Expires the permit if its time is over. */
   isHeld(permit: Permit, now: Reading): boolean {
     if (!permit.over && this.#isExpired(permit, now)) this.end(permit);
-    return !permit.over;
+    if (permit.key && isOver(permit.key, now, this.#wallClockToo)) permit.isKeyOver = true;
+    return !permit.over && !permit.isKeyOver;
   }
 
   /** For how long a permit is held, by the monotonic clock, unless its read lease is followed by another. */
   remainingMs(permit: Permit, now: Reading): number {
     if (!this.isHeld(permit, now)) return 0;
-    const { own, readLease } = permit;
-    const endMs = Math.min(...[own, readLease].map((each) => each.fromMonotonicMs + each.lengthMs));
+    const { own, readLease, key = own } = permit;
+    const fences = [own, readLease, key];
+    const endMs = Math.min(...fences.map((each) => each.fromMonotonicMs + each.lengthMs));
     return Math.max(0, endMs - now.monotonicMs);
   }
 

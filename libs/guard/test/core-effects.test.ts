@@ -17,6 +17,12 @@ const rows: Row[] = [
     body: { projectId: 'prj_1', organizationId: 'org_1', deletionId: 'evd_1' },
     ends: [{ kind: 'project', name: 'prj_1' }],
   },
+  ...['held', 'released', 'migrated'].map(
+    (event): Row => ({
+      ...{ source: 'project', event, body: { projectId: 'prj_1', migrationId: 'mig_us_1' } },
+      ends: [{ kind: 'project', name: 'prj_1' }],
+    }),
+  ),
   { source: 'project', event: 'moved', body: moved, ends: [{ kind: 'project', name: 'prj_1' }] },
   {
     source: 'org',

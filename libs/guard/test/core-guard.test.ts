@@ -155,7 +155,7 @@ test('an event is acknowledged when the permits that rested on what it ends are 
   const permit = permitOf(bench.lookup(true));
   t.deepEqual(kindsOf(bench.tokenRevoked(11)), ['ended']);
   t.false(bench.remembers, 'it is applied at once');
-  t.true(bench.core.isHeld(permit, bench.now));
+  t.true(bench.core.permitRemainingMs(permit, bench.now) > 0);
   const actions = bench.step({ kind: 'releasePermit', permit });
   t.deepEqual(kindsOf(actions), ['acknowledge']);
   t.is(bench.last('acknowledge').positions.token?.sequence, 11);
@@ -166,9 +166,47 @@ test('a permit ends with its read lease at the latest, and stays over when a clo
   bench.pass(600);
   const permit = permitOf(bench.lookup(true));
   bench.now.wallMs += 400;
-  t.false(bench.core.isHeld(permit, bench.now));
+  t.false(bench.core.permitRemainingMs(permit, bench.now) > 0);
   bench.now.wallMs -= 400;
-  t.false(bench.core.isHeld(permit, bench.now));
+  t.false(bench.core.permitRemainingMs(permit, bench.now) > 0);
+});
+
+/** A permit of a key that expires after so long. */
+function permitOfKey(bench: Bench, expiresMs: number): Permit {
+  const limits = { scopes: ['*'], organizationIds: [], projectIds: [], disabled: false };
+  const expireTime = new Date(bench.now.wallMs + expiresMs);
+  const keyHash = '00'.repeat(32);
+  bench.step({
+    ...{ kind: 'lookup', lookupId: 100, wantsPermit: true },
+    check: { kind: 'access', question: { keyHash: Buffer.from(keyHash, 'hex') }, keyHash },
+  });
+  const { fetchId } = bench.last('fetchFact');
+  const value = { keyId: 'key_1', accountId: 'acc_1', ...limits, expireTime };
+  return permitOf(bench.step({ kind: 'factFetched', fetchId, reply: { value } }));
+}
+
+test('a permit ends with the time of its key, also in a later read lease', (t) => {
+  const bench = warm();
+  const permit = permitOfKey(bench, 100);
+  bench.pass(99);
+  bench.step({ kind: 'tick' });
+  bench.grant();
+  t.true(bench.core.permitRemainingMs(permit, bench.now) > 0);
+  bench.pass(1);
+  t.false(bench.core.permitRemainingMs(permit, bench.now) > 0);
+});
+
+test('a permit whose key has expired decides nothing, and is waited for until it is released', (t) => {
+  const bench = warm();
+  const permit = permitOfKey(bench, 100);
+  t.deepEqual(kindsOf(bench.ended(11, { kind: 'key', name: 'key_1' })), ['ended']);
+  bench.pass(100);
+  t.false(bench.core.permitRemainingMs(permit, bench.now) > 0);
+  t.is(bench.core.permitRemainingMs(permit, bench.now), 0);
+  t.deepEqual(kindsOf(bench.step({ kind: 'tick' })), []);
+  const actions = bench.step({ kind: 'releasePermit', permit });
+  t.deepEqual(kindsOf(actions), ['acknowledge']);
+  t.is(bench.last('acknowledge').positions.token?.sequence, 11);
 });
 
 test('a guard that is behind has its read lease when it has caught up, counted from its renewal', (t) => {
@@ -200,16 +238,16 @@ test('a permit is carried into the next read lease, unless what it rests on has 
     each.grant();
     each.pass(689);
   }
-  t.true(bench.core.isHeld(good, bench.now));
-  t.true(another.core.isHeld(ending, another.now));
+  t.true(bench.core.permitRemainingMs(good, bench.now) > 0);
+  t.true(another.core.permitRemainingMs(ending, another.now) > 0);
   for (const each of [bench, another]) each.pass(2);
-  t.true(bench.core.isHeld(good, bench.now));
+  t.true(bench.core.permitRemainingMs(good, bench.now) > 0);
   t.false(
-    another.core.isHeld(ending, another.now),
+    another.core.permitRemainingMs(ending, another.now) > 0,
     'it ends with the read lease that it was taken under',
   );
   bench.pass(300);
-  t.false(bench.core.isHeld(good, bench.now));
+  t.false(bench.core.permitRemainingMs(good, bench.now) > 0);
 });
 
 test('a guard whose lease id is taken acquires another', (t) => {

@@ -1,3 +1,4 @@
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
 import test from 'ava';
@@ -5,7 +6,12 @@ import { Memory } from '../core/memory.ts';
 import { ReadyAnswers } from '../core/ready-answers.ts';
 
 const organizationId = 'org_us_1';
-const project = { organizationId, state: ProjectState.PROJECT_STATE_ACTIVE, capture: undefined };
+const project = {
+  organizationId,
+  state: ProjectState.PROJECT_STATE_ACTIVE,
+  capture: undefined,
+  migratedTo: undefined,
+};
 const answer = { allowed: true, projectId: 'prj_1', organizationId, project } as const;
 
 /** Differs from others in its last characters alone, so that all of them want the same slot. */
@@ -135,6 +141,26 @@ test('an answer is ready until a fact behind it ends, whichever it is', (t) => {
     t.is(memory.tokenAnswer(token), first, 'nothing of org is behind it');
     end(memory, token);
     t.is(memory.tokenAnswer(token), undefined, what);
+  }
+});
+
+test('a token of a project that migrates is neither good nor dead: it waits, and then is elsewhere', (t) => {
+  const migratedTo = { region: 'eu', organizationId: 'org_eu_1' };
+  const { PROJECT_STATE_MIGRATING, PROJECT_STATE_MIGRATED, PROJECT_STATE_DELETED } = ProjectState;
+  const rows = [
+    [{ state: PROJECT_STATE_MIGRATING }, ErrorReason.ERROR_REASON_NOT_READY, ''],
+    [{ state: PROJECT_STATE_MIGRATED, migratedTo }, ErrorReason.ERROR_REASON_CROSS_REGION, 'eu'],
+    [{ state: PROJECT_STATE_MIGRATED }, ErrorReason.ERROR_REASON_TOKEN_INVALID, ''],
+    [{ state: PROJECT_STATE_DELETED }, ErrorReason.ERROR_REASON_TOKEN_INVALID, ''],
+    [{ state: 7 as ProjectState }, ErrorReason.ERROR_REASON_TOKEN_INVALID, ''],
+  ] as const;
+  for (const [fact, reason, detail] of rows) {
+    const { memory, token } = warm(10);
+    memory.set('project', { kind: 'project', id: 'prj_1' }, { ...project, ...fact });
+    // No organization: the holder of a token need not be a member.
+    t.deepEqual(memory.tokenAnswer(token), { allowed: false, refusal: { reason, detail } });
+    memory.end({ kind: 'project', name: 'prj_1' });
+    t.is(memory.tokenAnswer(token), undefined, 'an event of the project ends it');
   }
 });
 

@@ -1,6 +1,6 @@
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { secretLength } from '@silo/tokens/secrets.ts';
-import type { FactRef, FactValues } from '../core/facts.ts';
+import type { FactName, FactRef, FactValues } from '../core/facts.ts';
 import { GuardCore } from '../core/guard-core.ts';
 import type { AccessCheck } from '../core/lookup.ts';
 import type { GuardAction, GuardInput } from '../core/messages.ts';
@@ -31,6 +31,7 @@ const values: Partial<Record<string, FactValues['token'] | FactValues['project']
     organizationId: 'org_1',
     state: ProjectState.PROJECT_STATE_ACTIVE,
     capture: undefined,
+    migratedTo: undefined,
   },
 };
 
@@ -114,7 +115,12 @@ export class Bench {
   }
 
   tokenRevoked(sequence: number): GuardAction[] {
-    const ends = [{ kind: 'token', name: 'aaaaaaaaaaaa' }] as const;
+    return this.ended(sequence, { kind: 'token', name: 'aaaaaaaaaaaa' });
+  }
+
+  /** An event of the token service has ended a fact. */
+  ended(sequence: number, fact: FactName): GuardAction[] {
+    const ends = [fact];
     return this.step({
       kind: 'batch',
       source: 'token',

@@ -9,7 +9,8 @@ import { HostileClient } from '../../../test/harness/hostile-client.ts';
 import { startTestSilo, type TestSilo } from '../../../test/harness/silo.ts';
 import { openGuard, startGuardProcess, untilReadLease, untilRemembered } from './guard-support.ts';
 
-const leases = { leaseMs: 3_000, leaseRenewMs: 600 };
+/** Long enough for a busy machine to renew, where a test waits for one to end. */
+const leases = { leaseMs: 10_000, leaseRenewMs: 600 };
 
 async function openHostile(t: ExecutionContext, silo: TestSilo): Promise<HostileClient> {
   const hostile = await HostileClient.open(silo.natsUrl, silo.natsSubjectPrefix);
@@ -20,7 +21,7 @@ async function openHostile(t: ExecutionContext, silo: TestSilo): Promise<Hostile
 test.serial(
   'a deleted key is refused although a batch with the next sequences was forged',
   async (t) => {
-    await using silo = await startTestSilo(leases);
+    await using silo = await startTestSilo();
     const ada = await silo.signUp('Ada');
     const guard = openGuard(t, silo);
     await untilReadLease(guard);
@@ -88,7 +89,7 @@ test.serial(
 test.serial(
   'a lease is renewed and released only by the certificate that acquired it',
   async (t) => {
-    await using silo = await startTestSilo(leases);
+    await using silo = await startTestSilo();
     const owner = silo.internal(certificate('service-org')).token.registry;
     const thief = silo.internal(certificate('guard-edge')).token.registry;
     const leaseId = ulid().toLowerCase();
@@ -112,9 +113,9 @@ test.serial(
   async (t) => {
     await using silo = await startTestSilo(leases);
     const guard = silo.internal(certificate('guard-edge')).token.registry;
+    const ada = await silo.signUp('Ada');
     const leaseId = ulid().toLowerCase();
     await guard.acquire({ leaseId, guardName: 'overstating' });
-    const ada = await silo.signUp('Ada');
     const { head } = await silo.internal().token.eventLog.getHead({});
     const { incarnation = '', sequence = 0 } = head ?? {};
     const claims = [

@@ -1,12 +1,11 @@
 /** The rotation of broadcast keys in a deployment, with guards that were there before and after. */
 import { messageKey, sealMessage } from '@silo/events/authentication.ts';
-import { natsOptions } from '@silo/events/nats-options.ts';
 import { AuthenticatedMessage } from '@silo/protos/gen/silo/events/internal/v1/authenticated_message.ts';
 import { ReadEventsResponse } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import test, { type ExecutionContext } from 'ava';
-import { connect } from 'nats';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { machineMs } from '../../../test/harness/machine-clock.ts';
+import { connectToNats } from '../../../test/harness/patient-nats.ts';
 import { startTestSilo, type TestSilo } from '../../../test/harness/silo.ts';
 import { millisecondsOf, Yardstick } from '../../../test/harness/yardstick.ts';
 import type { Guard } from '../create-guard.ts';
@@ -26,7 +25,7 @@ async function observe(t: ExecutionContext, silo: TestSilo) {
   const keys = db.collection<KeyDocument>('broadcast_keys');
   const leases = db.collection<{ _id: string; version: number }>('guard_leases');
   const subject = `numbered.${silo.natsSubjectPrefix}.token`;
-  const nats = await connect(natsOptions({ url: silo.natsUrl }));
+  const nats = await connectToNats({ url: silo.natsUrl });
   t.teardown(() => nats.close());
   const batches: AuthenticatedMessage[] = [];
   nats.subscribe(subject, {
@@ -75,19 +74,23 @@ test('guards accept batches before, during and after a rotation, and none by a k
   let { projectToken } = ada;
 
   /** A revocation: every guard has received and acknowledged it when it returns, and none by a renewal. */
-  const revoke = async () => {
-    for (const guard of guards) await untilRemembered(() => guard.verifyToken(projectToken));
-    const fromMs = machineMs();
-    const request = { projectId: ada.projectId, expectedFingerprint: '', requestId: '' };
-    const answer = await ada.api.projectTokens.regenerateProjectToken(request);
-    const roundMs = yardstick.longestMs(fromMs, machineMs());
-    for (const guard of guards) t.false((await guard.verifyToken(projectToken)).allowed);
-    const { expired, elapsed } = answer.propagation ?? {};
-    t.is(expired, 0);
-    const elapsedMs = millisecondsOf(elapsed);
-    t.true(elapsedMs < 50 * roundMs, `${elapsedMs} ms, where a round takes ${roundMs}`);
-    projectToken = answer.projectToken?.token ?? '';
-  };
+  const revoke = () =>
+    eventually(async () => {
+      for (const guard of guards) await untilRemembered(() => guard.verifyToken(projectToken));
+      const fromMs = machineMs();
+      const request = { projectId: ada.projectId, expectedFingerprint: '', requestId: '' };
+      const answer = await ada.api.projectTokens.regenerateProjectToken(request);
+      const roundMs = yardstick.longestMs(fromMs, machineMs());
+      for (const guard of guards) t.false((await guard.verifyToken(projectToken)).allowed);
+      projectToken = answer.projectToken?.token ?? '';
+      const { expired, elapsed } = answer.propagation ?? {};
+      t.is(expired, 0);
+      const elapsedMs = millisecondsOf(elapsed);
+      // A guard that has just connected may not be subscribed; one that ignores batches never is quick.
+      if (elapsedMs >= 50 * roundMs) {
+        throw new Error(`${elapsedMs} ms, where a round takes ${roundMs}`);
+      }
+    });
   /** Revokes until the condition comes true. */
   const revokeUntil = (look: () => Promise<unknown> | unknown) =>
     eventually(async () => {

@@ -1,11 +1,13 @@
 import type { Access } from '@silo/access/access.ts';
 
+const permit = { remainingMs: () => 30_000, release: () => {} };
+
 /** A permit that lasts, for access checks without a cache, on which no barrier waits. */
 export function lastingPermit(authorize: Access['authorize']): Access['permit'] {
   return async (question, signal) => {
     const answer = await authorize(question, signal);
     if (!answer.allowed) return answer;
-    return { ...answer, permit: { isHeld: () => true, release: () => {} } };
+    return { ...answer, permit };
   };
 }
 
@@ -14,7 +16,6 @@ export function lastingTokenPermit(verifyToken: Access['verifyToken']): Access['
   return async (token, signal) => {
     const answer = await verifyToken(token, signal);
     if (!answer.allowed) return answer;
-    const permit = { isHeld: () => true, remainingMs: () => 30_000, release: () => {} };
     return { ...answer, permit };
   };
 }

@@ -18,7 +18,8 @@ const kinds: [IdPrefix, IdKind][] = [
   ['key', 'key'],
   ['inv', 'invite'],
   ['mov', 'move'],
-  ['mig', 'migration'],
+  ['mig_us', 'migration'],
+  ['mig_eu', 'migration'],
 ];
 
 for (const [prefix, kind] of kinds) {
