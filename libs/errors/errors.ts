@@ -5,7 +5,9 @@ import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { combine } from './combine.ts';
+import { inviteErrors } from './invite-errors.ts';
 import { aborted, make, notFound, precondition, quota, retryDelayMs, unavailable } from './make.ts';
+import { migrationErrors } from './migration-errors.ts';
 import { type RateLimit, rateLimits } from './rate-limit.ts';
 import { reasonName } from './reason-name.ts';
 import type { FieldViolation } from './silo-error.ts';
@@ -24,7 +26,6 @@ const {
   ERROR_REASON_ORGANIZATION_NOT_FOUND,
   ERROR_REASON_PROJECT_NOT_FOUND,
   ERROR_REASON_MEMBER_NOT_FOUND,
-  ERROR_REASON_INVITE_NOT_FOUND,
   ERROR_REASON_KEY_NOT_FOUND,
   ERROR_REASON_EMAIL_TAKEN,
   ERROR_REASON_ALREADY_MEMBER,
@@ -131,8 +132,7 @@ export const errors = {
   eventDeletionNotFound: (id: string) =>
     notFound(ERROR_REASON_EVENT_DELETION_NOT_FOUND, 'event deletion', id),
   memberNotFound: (id: string) => notFound(ERROR_REASON_MEMBER_NOT_FOUND, 'member', id),
-  /** By its id; give '' where the caller sent a code, which is a secret. */
-  inviteNotFound: (id: string) => notFound(ERROR_REASON_INVITE_NOT_FOUND, 'invite', id),
+  ...inviteErrors,
   keyNotFound: (id: string) => notFound(ERROR_REASON_KEY_NOT_FOUND, 'API key', id),
   emailTaken: () =>
     make(
@@ -163,14 +163,14 @@ export const errors = {
       ...(projectCount > 0
         ? [
             violation(
-              `The organization still has ${projectCount} project(s). Delete or move them first.`,
+              `The organization still has ${projects(projectCount)}. Delete or move them first.`,
             ),
           ]
         : []),
       ...(deletedCount > 0
         ? [
             violation(
-              `${deletedCount} deleted project(s) can still be undeleted. To delete them permanently, set end_deleted_projects. To keep them, undelete and move them. Otherwise wait until they are purged.`,
+              `${projects(deletedCount, 'deleted ')} can still be undeleted. To delete them permanently, set end_deleted_projects. To keep them, undelete and move them. Otherwise wait until they are purged.`,
             ),
           ]
         : []),
@@ -192,11 +192,18 @@ export const errors = {
       `The destination is in the region ${to}. Projects can move only within their region: choose a destination in ${from}.`,
       { metadata: { region: to } },
     ),
+  /** Of a project; '' where the caller may not know its organization there. */
+  projectMigrated: (region: string, organizationId: string) =>
+    precondition(
+      ERROR_REASON_CROSS_REGION,
+      `The project has migrated to the region ${region}. Ask that region.`,
+      { metadata: { region, ...(organizationId && { organization_id: organizationId }) } },
+    ),
   projectLimit: (slots: { organizationId: string; limit: number; count: number }) =>
     quota(
       ERROR_REASON_PROJECT_LIMIT,
       slots.organizationId,
-      `The organization has ${slots.count} of at most ${slots.limit} project(s). Delete a project there, or upgrade its plan.`,
+      `The organization has ${slots.count} of at most ${projects(slots.limit)}. Delete a project there, or upgrade its plan.`,
       {
         limit: String(slots.limit),
         count: String(slots.count),
@@ -271,6 +278,7 @@ export const errors = {
       'A project of the move has been purged, and a batch can only be undone as a whole. Move the other projects one by one instead.',
       { subject: projectId, metadata: { project_id: projectId } },
     ),
+  ...migrationErrors,
   resourceLimit: (resource: string, limit: number) =>
     quota(
       ERROR_REASON_RESOURCE_LIMIT,
@@ -318,10 +326,10 @@ export const errors = {
       `The organization has ${count} projects, but the plan allows only ${limit}. Delete or move projects first.`,
       { metadata: { limit: String(limit), count: String(count) } },
     ),
-  notReady: (what: string) =>
+  notReady: (what: string, because = 'is still being created') =>
     unavailable(
       ERROR_REASON_NOT_READY,
-      `Not ready yet: ${what} is still being created. Retry after the delay in RetryInfo.`,
+      `Not ready yet: ${what} ${because}. Retry after the delay in RetryInfo.`,
     ),
   dependencyUnavailable: (what: string, cause?: unknown) =>
     unavailable(
@@ -383,4 +391,8 @@ function invalidMessage(violations: readonly FieldViolation[]): string {
 /** As certificates spell them: `service`, `guard`, `staff`. */
 function roleNames(roles: readonly Role[]): string {
   return roles.map((role) => bareName(Role, role).toLowerCase()).join(',');
+}
+
+function projects(count: number, kind = ''): string {
+  return `${count} ${kind}${count === 1 ? 'project' : 'projects'}`;
 }

@@ -17,10 +17,11 @@ import { detailsKey, errorDomain } from './to-status.ts';
 // Defined by ErrorInfo.reason in google/rpc/error_details.proto.
 const reasonPattern = /^[A-Z][A-Z0-9_]{1,62}$/;
 
-/** Whether this is an error of a grpc-js client. */
+/** Whether this is an error of a grpc-js client, and not yet decoded. */
 export function isServiceError(error: unknown): error is ServiceError {
   return (
     error instanceof Error &&
+    !(error instanceof SiloError) &&
     'code' in error &&
     typeof error.code === 'number' &&
     error.code > status.OK &&

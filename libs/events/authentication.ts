@@ -23,6 +23,8 @@ export type RejectionReason = (typeof rejectionReasons)[number];
 export type Rejections = Readonly<Record<RejectionReason, number>>;
 
 const macSizeBytes = 32;
+/** Ids of keys and leases are ULIDs. Secrets may be remembered by the ids that they are looked for by. */
+const keyIdLengthMax = 64;
 const separator = Buffer.of(0);
 const logIntervalMs = 60_000;
 
@@ -50,6 +52,7 @@ export function openMessage(
 ): { keyId: string; payload: Uint8Array } | RejectionReason {
   const message = decode(bytes);
   if (message?.mac.length !== macSizeBytes) return 'malformed';
+  if (message.keyId.length > keyIdLengthMax) return 'malformed';
   const { keyId, payload, mac } = message;
   const secret = findSecret(keyId);
   if (secret === undefined) return 'unknown_key';

@@ -60,8 +60,12 @@ function configOf({ name, subjectPrefix }: StreamOptions) {
     max_age: streamKeepsMs * nanosPerMs,
     duplicate_window: duplicateWindowMs * nanosPerMs,
     allow_direct: true,
-  } satisfies Partial<StreamConfig>;
+    ...notOurs,
+  } as Partial<StreamConfig> & { name: string };
 }
+
+/** What would store messages under other subjects than those that their publisher may use. */
+const notOurs = { subject_transform: undefined, sources: undefined };
 
 /** How a stream's configuration differs from what services set; empty if it does not. */
 export function driftOf(

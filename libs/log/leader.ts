@@ -34,6 +34,8 @@ type Options = {
   clock?: Clock;
   /** Of the lease; by default a dead leader is replaced within 6 s. */
   timing?: { leaseMs: number; renewMs: number; marginMs: number };
+  /** The longest pause after failures; 30 s unless given. */
+  capMs?: number;
 };
 
 /**
@@ -46,9 +48,10 @@ export async function lead(
   options: Options,
   work: (leadership: Leadership) => Promise<void>,
 ): Promise<void> {
-  const { name, signal, log, timing } = options;
+  const { name, signal, log, timing, capMs } = options;
   const intervalMs = timing?.renewMs ?? renewMs;
-  await runForever({ name: `lead-${name}`, intervalMs, signal, log }, async () => {
+  const pauses = { intervalMs, ...(capMs !== undefined && { capMs }) };
+  await runForever({ name: `lead-${name}`, ...pauses, signal, log }, async () => {
     const term = new Term(options);
     await term.prepare();
     if (!(await term.acquire())) return;

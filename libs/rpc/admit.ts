@@ -9,7 +9,7 @@ import type { CallDraft } from './call.ts';
 import { checkAccess } from './check-access.ts';
 import { keyHashOf, projectTokenOf } from './credentials.ts';
 import type { Arrival } from './front.ts';
-import type { PeerIdentity } from './identity.ts';
+import { type KnownRegions, type PeerIdentity, roleIn } from './identity.ts';
 import type { MethodRules } from './method-rules.ts';
 import type { Answered } from './mount.ts';
 import { refusalError, tooLarge } from './refusal.ts';
@@ -19,9 +19,7 @@ import { identify } from './request-identity.ts';
 import type { Shaped } from './validate.ts';
 
 /** What admission needs of the process that serves. */
-export type AdmissionOptions = {
-  /** The region that a certificate must be of. */
-  region: string;
+export type AdmissionOptions = KnownRegions & {
   /** Demanded where a method is called with API keys. */
   access?: Access | undefined;
   /** Remembers requests; without it a request_id is only passed on. */
@@ -94,17 +92,17 @@ async function admitAnyone(incoming: Incoming, { ledger }: AdmissionOptions): Pr
 
 async function admitCertificate(
   incoming: Incoming,
-  { region, ledger }: AdmissionOptions,
+  { ledger, ...regions }: AdmissionOptions,
 ): Promise<Admitted> {
   const { rules, bytes, call } = incoming;
   const { roles } = rules.authorization;
   const identity = incoming.identity();
-  if (identity !== undefined) call.actor = actorOf(identity);
-  if (identity?.region !== region || !roles.includes(identity.role)) {
+  const role = identity && roleIn(identity, regions);
+  if (identity !== undefined) call.actor = actorOf(identity, role);
+  if (identity === undefined || role === undefined || !roles.includes(role)) {
     throw errors.roleRequired(roles);
   }
-  const { role, name } = identity;
-  call.caller = { kind: 'certificate', role, name };
+  call.caller = { kind: 'certificate', role, name: nameIn(identity, role) };
   const request = wellShaped(rules.readShape(bytes));
   return await repeatOr(incoming, request, call.actor, ledger);
 }
@@ -114,10 +112,18 @@ const roleNames: Record<Role, string> = {
   [Role.ROLE_SERVICE]: 'service',
   [Role.ROLE_GUARD]: 'guard',
   [Role.ROLE_STAFF]: 'staff',
+  [Role.ROLE_REGION]: 'region',
+  [Role.ROLE_REGION_EDGE]: 'region-edge',
 };
 
-function actorOf({ role, name }: PeerIdentity): string {
-  return `${roleNames[role]}/${name}`;
+function actorOf(identity: PeerIdentity, role = identity.role): string {
+  return `${roleNames[role]}/${nameIn(identity, role)}`;
+}
+
+/** Of the roles of other regions the region: the name is in the role. */
+function nameIn({ region, name }: PeerIdentity, role: Role): string {
+  const isElsewhere = role === Role.ROLE_REGION || role === Role.ROLE_REGION_EDGE;
+  return isElsewhere ? region : name;
 }
 
 /** For callers whose admission is settled: an earlier call's answer, or the handler's turn. */
@@ -215,7 +221,11 @@ async function admitToken(
     if (token === undefined || tokenHash === undefined) throw errors.tokenInvalid();
     const answer = await access.permitToken(token, call.signal);
     if (!answer.allowed) {
-      onTokenRefused?.({ tokenHash, library: textOf(metadata, 'user-agent'), origin: '' });
+      const { reason } = answer.refusal;
+      // Of a project that is only held, the token is not dead.
+      if (reason !== ErrorReason.ERROR_REASON_NOT_READY) {
+        onTokenRefused?.({ tokenHash, library: textOf(metadata, 'user-agent'), origin: '' });
+      }
       throw refusalError(answer.refusal);
     }
     call.authorization?.addPermit(answer.permit);

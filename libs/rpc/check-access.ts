@@ -31,3 +31,18 @@ export async function demand(
   call.authorization?.addDemand(demanded);
   return answer.facts;
 }
+
+/**
+ * Does what may take long before a mutation is decided, such as asking another region. No permit is
+ * held meanwhile, so that no revocation waits for it. Refuses then what is not allowed any more. Answers
+ * also what stands behind that: the target may belong to another organization than before.
+ */
+export async function beforePermit<T>(
+  { access, call }: { access: Access; call: Call },
+  needs: Omit<Question, 'keyHash'>,
+  work: () => Promise<T>,
+): Promise<[T, AccessFacts]> {
+  call.authorization?.release();
+  const result = await work();
+  return [result, await demand(access, call, needs)];
+}

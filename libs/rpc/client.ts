@@ -17,7 +17,7 @@ import { retry } from '@silo/runtime/retry.ts';
 import { beginChildSpan, nameOf, traced, traceHeaders } from '@silo/runtime/tracing.ts';
 import { spanOf } from './call-span.ts';
 import { isRepeatable } from './repeatable.ts';
-import { type ClientTls, clientCredentials } from './tls.ts';
+import { type ClientTls, clientCredentials, type ExpectedServer } from './tls.ts';
 
 const deadlineDefaultMs = 3_000;
 const retryLimits = { attemptsMax: 3, baseMs: 50, capMs: 500 };
@@ -91,14 +91,15 @@ type ClientClass<Generated> = {
 
 /**
  * A lazy channel to `host:port`, or to the first address of `ipv4:<address>:<port>,…` that
- * responds. Close it, or declare it with `using`.
+ * responds. Close it, or declare it with `using`. Connects to no other server than `expected`.
  */
 export function createChannel(
   address: string,
   tls: ClientTls,
   options: ChannelOptions = {},
+  expected?: ExpectedServer,
 ): RpcChannel {
-  const credentials = clientCredentials(tls);
+  const credentials = clientCredentials(tls, expected);
   const channel = new Channel(address, credentials, {
     ...channelOptions,
     ...loopbackOptions(address),

@@ -28,6 +28,7 @@ import { RateLimits } from './rate-limits.ts';
 import { ReflectionSlots } from './reflection-slots.ts';
 import { tooLarge } from './refusal.ts';
 import { headerBytesOf, UnadmittedCalls, type UnadmittedRefusal } from './unadmitted-calls.ts';
+import { UnreadAnswers } from './unread-answers.ts';
 
 /** What is known about a call before it is read, and the callbacks of its admission. */
 export type Arrival = {
@@ -40,6 +41,12 @@ export type Arrival = {
   accepted(keyHash: Uint8Array): void;
   /** The call is admitted: its memory now counts for the handler. */
   admitted(): void;
+  /** Whether the connection may have another answer of this size: it may not read its answers. */
+  hasRoomFor(answerBytes: number): boolean;
+  /** The call is answered: what its client has not read is limited. */
+  answered(answerBytes: number): void;
+  /** A message of a stream waits for its client, until the function that this returns is called. */
+  holds(messageBytes: number): () => void;
 };
 
 /** Reports a call that is rejected before its admission. */
@@ -73,6 +80,7 @@ const retryMs = 1_000;
 const unknownArrival: Arrival = {
   ...{ address: 'unknown', network: 'unknown', rates: undefined },
   ...{ accepted: () => {}, admitted: () => {} },
+  ...{ hasRoomFor: () => true, answered: () => {}, holds: () => () => {} },
 };
 
 /**
@@ -87,6 +95,7 @@ export class Front implements Disposable {
   readonly #unadmitted: UnadmittedCalls;
   /** Those with a key or project token that was accepted recently: they may hold more. */
   readonly #unadmittedKnown: UnadmittedCalls;
+  readonly #unread = new UnreadAnswers();
   readonly #requestBytesMaxOf: FrontOptions['requestBytesMaxOf'];
   readonly #arrivals = new WeakMap<object, Arrival>();
   readonly #authenticate: FrontOptions['authenticate'];
@@ -150,6 +159,7 @@ export class Front implements Disposable {
     this.#connections[Symbol.dispose]();
     this.#unadmitted[Symbol.dispose]();
     this.#unadmittedKnown[Symbol.dispose]();
+    this.#unread[Symbol.dispose]();
   }
 
   async #receive(
@@ -287,8 +297,26 @@ export class Front implements Disposable {
         this.#unadmitted.release(stream);
         this.#unadmittedKnown.release(stream);
       },
+      ...this.#unreadOf(stream, connection),
     });
     proceed();
+  }
+
+  #unreadOf(
+    stream: ServerHttp2Stream,
+    connection: Connection,
+  ): Pick<Arrival, 'hasRoomFor' | 'answered' | 'holds'> {
+    // Peers are trusted to read, and their logs are larger.
+    if (this.#internal) return unknownArrival;
+    const unread = this.#unread;
+    return {
+      hasRoomFor: (bytes) => unread.hasRoomFor(connection, bytes),
+      answered: (bytes) => unread.add(stream, connection, bytes),
+      holds: (bytes) => {
+        unread.hold(stream, connection, bytes);
+        return () => unread.release(stream);
+      },
+    };
   }
 
   #refuse(

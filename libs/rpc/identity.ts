@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto';
+import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { http2StreamOf } from './http2-servers.ts';
 
@@ -16,7 +18,6 @@ const uriEntry =
  * The identity in a certificate's subject alternative names as Node prints them, such as
  * `URI:spiffe://silo.internal/us/service/org, DNS:localhost`; undefined unless there is exactly
  * one.
- * @internal Exported for tests.
  */
 export function identityOf(subjectAltNames: string | undefined): PeerIdentity | undefined {
   // Node quotes a name that contains a separator: such a name could imitate several.
@@ -28,10 +29,36 @@ export function identityOf(subjectAltNames: string | undefined): PeerIdentity | 
   return { region, role, name };
 }
 
+/** The regions that a server knows: its own, and those whose project service is ROLE_REGION here. */
+export type KnownRegions = { region: string; otherRegions?: ReadonlySet<string> | undefined };
+
+/** What the `service` certificates of another region are worth here, by their names. */
+const rolesElsewhere: ReadonlyMap<string, Role> = new Map([
+  ['project', Role.ROLE_REGION],
+  ['edge', Role.ROLE_REGION_EDGE],
+]);
+
+/**
+ * The role that an identity has in this region; undefined: none. Of another region, the project
+ * service has ROLE_REGION, its edges have ROLE_REGION_EDGE, and nothing else has a role: whatever its
+ * own certificates open there.
+ */
+export function roleIn(
+  { region, role, name }: PeerIdentity,
+  { region: own, otherRegions }: KnownRegions,
+): Role | undefined {
+  if (region === own) return role;
+  const isKnown = role === Role.ROLE_SERVICE && otherRegions?.has(region);
+  return isKnown ? rolesElsewhere.get(name) : undefined;
+}
+
 /** The part of a grpc-js server call that identifies the peer. */
 type PeerCall = {
   getAuthContext(): { sslPeerCertificate?: { subjectaltname?: string | undefined } | undefined };
 };
+
+/** Whether the CA of a certificate may issue its identity; the chain begins with the certificate. */
+export type MayIssue = (identity: PeerIdentity, chain: readonly X509Certificate[]) => boolean;
 
 /** The identity of the caller; undefined if no certificate identifies it. */
 export type Identify = (call: PeerCall) => PeerIdentity | undefined;
@@ -41,13 +68,16 @@ export type Identify = (call: PeerCall) => PeerIdentity | undefined;
  * 42 of the 110 microseconds of an empty call. A connection's certificate never changes, because
  * HTTP/2 forbids renegotiation (RFC 9113, 9.2.1).
  */
-export function createIdentify(): Identify {
+export function createIdentify(mayIssue?: MayIssue): Identify {
   const known = new WeakMap<object, { identity: PeerIdentity | undefined }>();
   return (call) => {
     const connection = connectionOf(call);
     const found = connection && known.get(connection);
     if (found !== undefined) return found.identity;
-    const identity = identityOf(call.getAuthContext().sslPeerCertificate?.subjectaltname);
+    const claimed = identityOf(call.getAuthContext().sslPeerCertificate?.subjectaltname);
+    const isIssued =
+      claimed === undefined || mayIssue === undefined || mayIssue(claimed, chainOf(connection));
+    const identity = isIssued ? claimed : undefined;
     if (connection !== undefined) known.set(connection, { identity });
     return identity;
   };
@@ -58,4 +88,26 @@ function connectionOf(call: PeerCall): object | undefined {
   const stream = http2StreamOf(call);
   const session: unknown = stream && Reflect.get(stream, 'session');
   return typeof session === 'object' && session !== null ? session : undefined;
+}
+
+/** The certificate of a connection's client, and those that came with it; none where it has none. */
+function chainOf(connection: object | undefined): X509Certificate[] {
+  const socket: unknown = connection && Reflect.get(connection, 'socket');
+  if (!hasPeerCertificate(socket)) return [];
+  const found: X509Certificate[] = [];
+  let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  // The last one, of a CA, is its own issuer.
+  while (next?.raw !== undefined && !found.some(({ raw }) => next?.raw.equals(raw))) {
+    found.push(new X509Certificate(next.raw));
+    next = next.issuerCertificate;
+  }
+  return found;
+}
+
+function hasPeerCertificate(socket: unknown): socket is Pick<TLSSocket, 'getPeerCertificate'> {
+  return (
+    typeof socket === 'object' &&
+    socket !== null &&
+    typeof Reflect.get(socket, 'getPeerCertificate') === 'function'
+  );
 }

@@ -15,7 +15,9 @@ export type RateSettings = {
   /**
    * From one address before authentication, in points: a call costs 1, a call of server reflection
    * 10, a new connection 5, a key that is not a live one, or a call that is too large or holds too
-   * much memory, 30 more. Calls with a key that was accepted recently cost nothing.
+   * much memory, 30 more; a project token that only another region may know, where that region does
+   * not answer, 30 at its first look-up; of the HTTP edge, a large body that is refused, 1 for each
+   * 4 KiB. Calls with a key that was accepted recently cost nothing.
    */
   addressPoints: number;
   /** Calls of one account. */
@@ -102,4 +104,13 @@ export const unadmittedCaptures = {
 export const unadmittedKnown = {
   connectionBytesMax: 32 * 2 ** 20,
   totalBytesMax: 64 * 2 ** 20,
+};
+
+/** The memory of answers that their clients have not read, of the public port. */
+export const unread = {
+  connectionBytesMax: 32 * 2 ** 20,
+  totalBytesMax: 64 * 2 ** 20,
+  smallBytes: 16 * 1_024,
+  /** A client that reads more slowly loses a large answer. */
+  slowestBytesPerSecond: 16 * 1_024,
 };

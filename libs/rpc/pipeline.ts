@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type {
   handleServerStreamingCall,
   handleUnaryCall,
@@ -47,6 +46,10 @@ export type Pipeline = {
 
 // The response is sent before the client's deadline, so that the client gets the reason.
 const answerMarginMs = 250;
+// The client is to read what it has first.
+const unreadRetryMs = 1_000;
+// Of a stream, a larger message is awaited until its client has read it.
+const smallMessageBytes = 64 * 1_024;
 // Time for a handler to return a more specific error than CALL_ENDED after its signal aborted.
 const abortGraceMs = 100;
 
@@ -63,21 +66,27 @@ export function serveUnary(
   const { serving, deadlines } = pipeline;
   return (grpcCall, callback) => {
     const durationMs = unaryDurationMs(grpcCall, deadlines);
+    const arrival = pipeline.arrivalOf(grpcCall);
     const active = new ActiveCall(
       method.path,
       durationMs,
       grpcCall.metadata,
-      pipeline.arrivalOf(grpcCall).address,
+      arrival.address,
       pipeline.log,
       beginCallSpan(rules, grpcCall.metadata),
     );
     let answered = false;
-    const answer = (error: SiloError | undefined, bytes?: Buffer) => {
+    const answer = (outcome: SiloError | undefined, bytes?: Buffer) => {
       if (answered) return;
       answered = true;
       clearTimeout(timer);
       serving.calls.delete(active);
+      const length = bytes?.length ?? 0;
+      // A change is made by now: it is always answered.
+      const isRefused = !outcome && !rules.mayChange && !arrival.hasRoomFor(length);
+      const error = isRefused ? errors.rateLimited('answers', unreadRetryMs) : outcome;
       pipeline.report(active, rules, error);
+      arrival.answered(error === undefined ? length : 0);
       if (error === undefined) callback(null, bytes);
       else callback(toStatus(error));
     };
@@ -200,11 +209,29 @@ async function runStream(
     for (;;) {
       const { done, value } = await race(responses.next(), call.signal);
       if (done) return;
-      if (!grpcCall.write(value)) await once(grpcCall, 'drain', { signal: call.signal });
+      await write(grpcCall, value, pipeline.arrivalOf(grpcCall), call.signal);
     }
   } finally {
     // Not awaited: a handler that ignores its signal must not keep the call.
     responses.return?.()?.catch(() => {});
+  }
+}
+
+/** Writes one message, and waits where its client does not read: few messages are held. */
+async function write(
+  grpcCall: ServerWritableStream<Buffer, Buffer>,
+  message: Buffer,
+  arrival: Arrival,
+  signal: AbortSignal,
+): Promise<void> {
+  const hasLeft = new Promise<void>((resolve) => grpcCall.write(message, () => resolve()));
+  if (message.length < smallMessageBytes && !grpcCall.writableNeedDrain) return;
+  if (!arrival.hasRoomFor(message.length)) throw errors.rateLimited('answers', unreadRetryMs);
+  const release = arrival.holds(message.length);
+  try {
+    await race(hasLeft, signal);
+  } finally {
+    release();
   }
 }
 

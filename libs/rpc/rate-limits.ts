@@ -154,6 +154,11 @@ export class RateLimits {
     }
   }
 
+  /** Takes the points of an invalid key for one of which nobody says whether it is valid. */
+  async noteUnconfirmed(network: string): Promise<void> {
+    await this.#addresses.take(network, failureCost);
+  }
+
   async #inTurn<T>(network: string, work: () => Promise<T>): Promise<T> {
     const lookUps = this.#lookUps.get(network) ?? new LookUps();
     this.#lookUps.set(network, lookUps);

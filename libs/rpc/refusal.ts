@@ -13,7 +13,7 @@ export function tooLarge(bytesMax: number): SiloError {
 }
 
 /** The error that a caller gets when access is denied. */
-export function refusalError({ reason, detail }: Refusal): SiloError {
+export function refusalError({ reason, detail, organizationId }: Refusal): SiloError {
   switch (reason) {
     case ErrorReason.ERROR_REASON_TOKEN_INVALID:
       return errors.tokenInvalid();
@@ -33,6 +33,10 @@ export function refusalError({ reason, detail }: Refusal): SiloError {
       return errors.projectNotFound(detail);
     case ErrorReason.ERROR_REASON_MOVE_NOT_FOUND:
       return errors.moveNotFound(detail);
+    case ErrorReason.ERROR_REASON_NOT_READY:
+      return errors.notReady('the project', 'is being cut over to another region');
+    case ErrorReason.ERROR_REASON_CROSS_REGION:
+      return errors.projectMigrated(detail, organizationId ?? '');
     default:
       throw new TypeError(`not a reason of an access decision: ${reasonName(reason)}`);
   }

@@ -26,7 +26,7 @@ import type { Mounted, MountedMethod } from './mount.ts';
 import { type Deadlines, type Pipeline, serveStream, serveUnary } from './pipeline.ts';
 import type { Propagate } from './propagation.ts';
 import { addReflection } from './reflection.ts';
-import { type ServerTls, serverCredentials } from './tls.ts';
+import { issuerCheck, type ServerTls, serverCredentials } from './tls.ts';
 import { refuseUnknownMethods } from './unknown-method.ts';
 import { shapeValidator } from './validate.ts';
 
@@ -112,7 +112,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     deadlines: { ...deadlinesDefault, ...options.deadlines },
     log,
     report: report.answered,
-    identify: createIdentify(),
+    identify: createIdentify(issuerCheck(options.tls, options.region)),
     arrivalOf: (call) => front.arrivalOf(call),
     propagate: options.propagate,
     serving: { calls: new Set(), streams: new Set(), draining: false },

@@ -1,17 +1,23 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { SecureServerOptions } from 'node:http2';
-import { createSecureContext } from 'node:tls';
+import { checkServerIdentity, createSecureContext, type PeerCertificate } from 'node:tls';
 import { ChannelCredentials, experimental, ServerCredentials } from '@grpc/grpc-js';
+import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { followFiles } from '@silo/runtime/follow-files.ts';
 import type { Log } from '@silo/runtime/log.ts';
+import { certificatesIn, isIssuedBy } from './authorities.ts';
+import { identityOf, type MayIssue, type PeerIdentity } from './identity.ts';
 
 /** Paths of PEM files: the deployment's CA, and this process's certificate and key. */
 export type TlsFiles = { ca: string; cert: string; key: string };
 
+/** The same of a service, with the CAs of other regions where they are not those of `ca`. */
+export type ServiceTlsFiles = TlsFiles & { regionCa?: string | undefined };
+
 /** What such files hold. */
-type Pems = Record<keyof TlsFiles, Buffer>;
+type Pems = Record<keyof TlsFiles, Buffer> & { regionCa?: Buffer | undefined };
 
 /** Of a client: files that are read once, or followed. It may have no certificate of its own. */
 export type ClientTls = FollowedTls | (Pick<TlsFiles, 'ca'> & Partial<TlsFiles>);
@@ -19,14 +25,37 @@ export type ClientTls = FollowedTls | (Pick<TlsFiles, 'ca'> & Partial<TlsFiles>)
 /** Of a server: files that are read once, or followed. */
 export type ServerTls = FollowedTls | TlsFiles;
 
-/** Client credentials: trusts only the CA; sends its own certificate if it has one. */
-export function clientCredentials(tls: ClientTls): ChannelCredentials {
+/** The service that a server must be, by its certificate. */
+export type ExpectedServer = Pick<PeerIdentity, 'region' | 'name'> & {
+  /** Its CA is one of other regions. */
+  isOfOtherRegion?: boolean;
+};
+
+/**
+ * Client credentials: trusts only the CA; sends its own certificate if it has one. With `expected`
+ * the server's certificate must be of that service: the CA file may hold the CAs of two regions.
+ */
+export function clientCredentials(tls: ClientTls, expected?: ExpectedServer): ChannelCredentials {
+  const verify = expected && { checkServerIdentity: checkServer(expected) };
   if (tls instanceof FollowedTls) {
-    return experimental.createCertificateProviderChannelCredentials(tls, tls);
+    const authorities = expected?.isOfOtherRegion ? tls.regions : tls;
+    return experimental.createCertificateProviderChannelCredentials(authorities, tls, verify);
   }
   const key = tls.key === undefined ? null : readFileSync(tls.key);
   const cert = tls.cert === undefined ? null : readFileSync(tls.cert);
-  return ChannelCredentials.createSsl(readFileSync(tls.ca), key, cert);
+  return ChannelCredentials.createSsl(readFileSync(tls.ca), key, cert, verify);
+}
+
+/** Checks the host name, as TLS does by itself, and then the identity. */
+function checkServer({ region, name }: ExpectedServer) {
+  return (host: string, certificate: PeerCertificate): Error | undefined => {
+    const fault = checkServerIdentity(host, certificate);
+    if (fault !== undefined) return fault;
+    const found = identityOf(certificate.subjectaltname);
+    const isExpected =
+      found?.role === Role.ROLE_SERVICE && found.region === region && found.name === name;
+    return isExpected ? undefined : new Error(`the server is not ${region}/service/${name}`);
+  };
 }
 
 /** Server credentials. `demandCertificate` requires a client certificate of the CA. */
@@ -43,10 +72,10 @@ class PortCredentials extends ServerCredentials {
   constructor(tls: ServerTls, demandCertificate: boolean, http2: SecureServerOptions) {
     super(
       { ...http2, requestCert: demandCertificate, rejectUnauthorized: demandCertificate },
-      tls instanceof FollowedTls ? tls.pems : readPems(tls),
+      contextOf(tls instanceof FollowedTls ? tls.pems : readPems(tls)),
     );
     if (tls instanceof FollowedTls) {
-      tls.subscribe((pems) => this.updateSecureContextOptions({ ...pems }));
+      tls.subscribe((pems) => this.updateSecureContextOptions(contextOf(pems)));
     }
   }
 
@@ -71,11 +100,20 @@ type OwnListener = Parameters<
 export class FollowedTls implements experimental.CertificateProvider, Disposable {
   readonly #stop = new AbortController();
   readonly #servers = new Set<(pems: Pems) => void>();
-  readonly #caListeners = new Set<CaListener>();
+  readonly #caListeners = new Map<CaListener, (pems: Pems) => Buffer>();
   readonly #ownListeners = new Set<OwnListener>();
   #pems: Pems;
 
-  constructor(files: TlsFiles, { log, intervalMs }: { log: Log; intervalMs?: number }) {
+  /** The same, with the CAs of other regions. */
+  readonly regions: experimental.CertificateProvider = {
+    addCaCertificateListener: (listener) => this.#addCaListener(listener, regionCaOf),
+    removeCaCertificateListener: (listener) => this.removeCaCertificateListener(listener),
+    addIdentityCertificateListener: (listener) => this.addIdentityCertificateListener(listener),
+    removeIdentityCertificateListener: (listener) =>
+      this.removeIdentityCertificateListener(listener),
+  };
+
+  constructor(files: ServiceTlsFiles, { log, intervalMs }: { log: Log; intervalMs?: number }) {
     this.#pems = readPems(files);
     checkPems(this.#pems);
     void followFiles({
@@ -84,6 +122,7 @@ export class FollowedTls implements experimental.CertificateProvider, Disposable
         ca: await readFile(files.ca),
         cert: await readFile(files.cert),
         key: await readFile(files.key),
+        ...(files.regionCa !== undefined && { regionCa: await readFile(files.regionCa) }),
       }),
       accepted: this.#pems,
       accept: (pems) => this.#replace(pems),
@@ -101,10 +140,14 @@ export class FollowedTls implements experimental.CertificateProvider, Disposable
   }
 
   addCaCertificateListener(listener: CaListener): void {
-    this.#caListeners.add(listener);
+    this.#addCaListener(listener, ({ ca }) => ca);
+  }
+
+  #addCaListener(listener: CaListener, pick: (pems: Pems) => Buffer): void {
+    this.#caListeners.set(listener, pick);
     // Not now: grpc-js waits for an update that follows.
     setImmediate(() => {
-      if (this.#caListeners.has(listener)) listener({ caCertificate: this.#pems.ca });
+      if (this.#caListeners.has(listener)) listener({ caCertificate: pick(this.#pems) });
     });
   }
 
@@ -115,7 +158,7 @@ export class FollowedTls implements experimental.CertificateProvider, Disposable
   addIdentityCertificateListener(listener: OwnListener): void {
     this.#ownListeners.add(listener);
     setImmediate(() => {
-      if (this.#ownListeners.has(listener)) listener(identityOf(this.#pems));
+      if (this.#ownListeners.has(listener)) listener(ownOf(this.#pems));
     });
   }
 
@@ -133,23 +176,52 @@ export class FollowedTls implements experimental.CertificateProvider, Disposable
     checkUsable(pems);
     this.#pems = pems;
     for (const listener of this.#servers) listener(pems);
-    for (const listener of this.#caListeners) listener({ caCertificate: pems.ca });
-    for (const listener of this.#ownListeners) listener(identityOf(pems));
+    for (const [listener, pick] of this.#caListeners) listener({ caCertificate: pick(pems) });
+    for (const listener of this.#ownListeners) listener(ownOf(pems));
   }
 }
 
-function identityOf({ cert, key }: Pems) {
+function ownOf({ cert, key }: Pems) {
   return { certificate: cert, privateKey: key };
 }
 
-function readPems(files: TlsFiles): Pems {
-  const { ca, cert, key } = files;
-  return { ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key) };
+function regionCaOf({ ca, regionCa = ca }: Pems): Buffer {
+  return regionCa;
+}
+
+/** What TLS takes: whose CA may issue which identity is looked at afterwards, by `issuerCheck`. */
+function contextOf({ ca, cert, key, regionCa }: Pems) {
+  return { cert, key, ca: regionCa === undefined ? ca : [ca, regionCa] };
+}
+
+/**
+ * Whether the CA of a client's certificate may issue its identity: identities of this region come from
+ * its own CAs, those of other regions from theirs. Undefined where both have the same CAs.
+ */
+export function issuerCheck(tls: ServerTls, ownRegion: string): MayIssue | undefined {
+  if (!(tls instanceof FollowedTls) || tls.pems.regionCa === undefined) return undefined;
+  return ({ region }, [leaf, ...between]) => {
+    const { ca } = tls.pems;
+    const authorities =
+      region === ownRegion
+        ? certificatesIn(ca, 'TLS_CA')
+        : certificatesIn(regionCaOf(tls.pems), 'REGION_TLS_CA');
+    return leaf !== undefined && isIssuedBy(authorities, leaf, between);
+  };
+}
+
+function readPems(files: ServiceTlsFiles): Pems {
+  const { ca, cert, key, regionCa } = files;
+  return {
+    ...{ ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key) },
+    ...(regionCa !== undefined && { regionCa: readFileSync(regionCa) }),
+  };
 }
 
 /** Throws where a file is not whole, or the key is not that of the certificate. */
-function checkPems({ ca, cert, key }: Pems): void {
+function checkPems({ ca, cert, key, regionCa }: Pems): void {
   certificatesIn(ca, 'TLS_CA');
+  if (regionCa !== undefined) certificatesIn(regionCa, 'REGION_TLS_CA');
   const [leaf] = certificatesIn(cert, 'TLS_CERT');
   let isPair = false;
   try {
@@ -161,36 +233,13 @@ function checkPems({ ca, cert, key }: Pems): void {
 }
 
 /** Throws where peers would refuse the certificate, or TLS these files: they replace ones that work. */
-function checkUsable({ ca, cert, key }: Pems): void {
-  createSecureContext({ ca, cert, key });
+function checkUsable(pems: Pems): void {
+  const { ca, cert } = pems;
+  createSecureContext(contextOf(pems));
   const [leaf, ...between] = certificatesIn(cert, 'TLS_CERT');
   if (leaf === undefined) return;
   if (leaf.validToDate <= new Date()) throw new Error('the certificate in TLS_CERT has ended');
-  const authorities = certificatesIn(ca, 'TLS_CA');
-  const issued = (by: X509Certificate) => (of: X509Certificate) =>
-    of.checkIssued(by) && of.verify(by.publicKey);
-  let last = leaf;
-  // Each intermediate certificate brings it one step nearer to the CA.
-  for (const _ of between) {
-    const next = between.find((each) => each !== last && issued(each)(last));
-    if (next === undefined) break;
-    last = next;
-  }
-  if (!authorities.some((each) => issued(each)(last) || each.raw.equals(last.raw))) {
+  if (!isIssuedBy(certificatesIn(ca, 'TLS_CA'), leaf, between)) {
     throw new Error('the certificate in TLS_CERT is not of a CA in TLS_CA');
   }
-}
-
-function certificatesIn(pem: Buffer, file: string): X509Certificate[] {
-  const parts = pem.toString('latin1').split(/(?=-----BEGIN )/);
-  // The file may hold the key as well.
-  const found = parts.filter((part) => /^-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----/.test(part));
-  if (found.length === 0) throw new Error(`${file} holds no certificate`);
-  return found.map((part) => {
-    try {
-      return new X509Certificate(part);
-    } catch {
-      throw new Error(`${file} holds a certificate that is not whole`);
-    }
-  });
 }

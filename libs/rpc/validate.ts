@@ -4,6 +4,7 @@ import { createValidator, type Validator } from '@bufbuild/protovalidate';
 import type { FieldViolation } from '@silo/errors/silo-error.ts';
 import type { Image } from '@silo/protos/image.ts';
 import { compileTexts } from './text-fields.ts';
+import { compileTimes } from './time-fields.ts';
 
 /** A decoded request, or the violations of its shape. */
 export type Shaped =
@@ -46,6 +47,7 @@ export function compileShape(
 ): ReadShape {
   const hasRules = reaches(input, (message) => carriesRules(image, message));
   const readTexts = compileTexts(image, input);
+  const readTimes = compileTimes(input);
   // A timestamp outside the range of Date decodes, but cannot be used or encoded again.
   const hasTimes = reaches(input, ({ typeName }) => timeTypes.has(typeName));
   const undecodable: Shaped = {
@@ -55,9 +57,9 @@ export function compileShape(
     try {
       const request = codec.decode(bytes);
       if (hasTimes) codec.encodeRequest(request);
-      if (!hasRules) return { request };
+      const violations = [...(readTimes?.(request) ?? []), ...(readTexts?.(request) ?? [])];
+      if (!hasRules) return violations.length === 0 ? { request } : { violations };
       let message = fromBinary(input, bytes);
-      const violations = readTexts?.(request) ?? [];
       // The rules check the texts in the stored form.
       if (readTexts !== undefined) message = fromBinary(input, codec.encodeRequest(request));
       violations.push(...violationsOf(validator, input, message));

@@ -123,6 +123,26 @@ export function file(): Setting<string> {
 }
 
 /**
+ * `key=value`, several separated by commas. A value may hold commas, as `ipv4:a:1,b:2` does, and no `=`.
+ * No key may repeat.
+ */
+export function entries<Key extends string>(
+  key: Setting<Key>,
+  expected: string,
+): Setting<ReadonlyMap<Key, string>> {
+  return setting(expected, (raw, world) => {
+    const pairs = raw.split(/,(?=[^,=]*=)/).map((pair) => pair.trim().split('='));
+    const found = new Map<Key, string>();
+    for (const [name, value = '', ...rest] of pairs) {
+      const parsed = key.parse(name, world);
+      if ('fault' in parsed || value === '' || rest.length > 0) return undefined;
+      found.set(parsed.value, value);
+    }
+    return found.size === pairs.length ? found : undefined;
+  });
+}
+
+/**
  * The environment variable of a setting: `mongodbUrl` → `MONGODB_URL`.
  * @internal Exported for tests.
  */

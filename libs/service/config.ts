@@ -4,6 +4,7 @@ import {
   type ConfigOf,
   type ConfigSpec,
   decimal,
+  entries,
   file,
   hostPort,
   integer,
@@ -14,6 +15,8 @@ import {
 
 const { rates } = defaultLimits;
 
+const regionNames = ['us', 'eu'] as const;
+export type RegionName = (typeof regionNames)[number];
 export const serviceNames = ['org', 'project', 'token', 'billing'] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
@@ -35,7 +38,9 @@ export function portLimitsOf(config: ServiceConfig): PortLimits {
 
 /** What every service reads from its environment, each from the variable that its key names. */
 const serviceConfigShape = {
-  region: oneOf('us', 'eu').default('us'),
+  region: oneOf(...regionNames).default('us'),
+  /** Of project: the internal addresses of project in the other regions, `eu=project.eu.example:7202`. */
+  regionAddresses: entries(oneOf(...regionNames), 'a list like eu=host:port').default(new Map()),
   /** `edge`, of project: serves the HTTP edge and no RPCs. */
   role: oneOf('service', 'edge').default('service'),
   publicAddress: hostPort(),
@@ -44,6 +49,8 @@ const serviceConfigShape = {
   tlsCa: file(),
   tlsCert: file(),
   tlsKey: file(),
+  /** Of project: the CAs of the other regions, where they are not those in tlsCa. */
+  regionTlsCa: file().optional(),
   mongodbUrl: url('mongodb', 'mongodb+srv').optional(),
   /** Holds the URL instead; it may be replaced, and so may the certificates that it names. */
   mongodbUrlFile: file().optional(),
@@ -105,7 +112,12 @@ export type ServiceConfig = ConfigOf<typeof serviceConfigShape>;
 /** The settings, and which of them are dangerous together. */
 export const serviceConfigSpec: ConfigSpec<typeof serviceConfigShape> = {
   shape: serviceConfigShape,
-  check: (config) => [...mongodbFaults(config), ...leaseFaults(config), ...roleFaults(config)],
+  check: (config) => [
+    ...mongodbFaults(config),
+    ...leaseFaults(config),
+    ...roleFaults(config),
+    ...regionFaults(config),
+  ],
 };
 
 /** Whether MongoDB is located once. */
@@ -132,6 +144,11 @@ function leaseFaults({ leaseMs, leaseRenewMs, leaseDriftShare }: Partial<Service
 
 function roleFaults({ role, edgeAddress }: Partial<ServiceConfig>): string[] {
   return role === 'edge' && edgeAddress === undefined ? ['ROLE=edge needs EDGE_ADDRESS'] : [];
+}
+
+function regionFaults({ region, regionAddresses }: Partial<ServiceConfig>): string[] {
+  const namesItself = region !== undefined && regionAddresses?.has(region);
+  return namesItself ? ['REGION_ADDRESSES must name other regions, and not REGION'] : [];
 }
 
 /** The numbers of every lease. */

@@ -24,11 +24,18 @@ export type Peers = ReturnType<typeof connectPeers>['peers'];
 /**
  * Connects, lazily, to the internal ports, and waits within a call's deadline for those not up yet.
  */
-export function connectPeers(addresses: Record<ServiceName, string>, tls: ClientTls) {
-  const org = createChannel(addresses.org, tls);
-  const project = createChannel(addresses.project, tls);
-  const token = createChannel(addresses.token, tls);
-  const billing = createChannel(addresses.billing, tls);
+export function connectPeers(
+  addresses: Record<ServiceName, string>,
+  tls: ClientTls,
+  region: string,
+) {
+  const open = (name: ServiceName) => createChannel(addresses[name], tls, {}, { region, name });
+  const [org, project, token, billing] = [
+    open('org'),
+    open('project'),
+    open('token'),
+    open('billing'),
+  ];
   const peers = {
     org: {
       facts: connect(OrgFactServiceClient, org, repeatable),

@@ -4,6 +4,7 @@ import type { GuardLinks } from '@silo/guard/links.ts';
 import type { LeaseClient, Registry } from '@silo/guard/registry-client.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
 import type { Migration } from '@silo/mongo/migrations.ts';
+import type { Place } from '@silo/mongo/pulse.ts';
 import type { OnTokenRefused } from '@silo/rpc/admit.ts';
 import type { Mounted } from '@silo/rpc/mount.ts';
 import type { Propagate } from '@silo/rpc/propagation.ts';
@@ -17,6 +18,7 @@ import type { Sagas } from '@silo/saga/sagas.ts';
 import type { Db, MongoClient } from 'mongodb';
 import type { ServiceConfig, ServiceName } from './config.ts';
 import type { Peers } from './peers.ts';
+import type { Regions } from './regions.ts';
 
 /** What every service is given to build itself from. */
 export type ServiceKit = {
@@ -35,10 +37,19 @@ export type ServiceKit = {
   localRegistry: LocalRegistry | undefined;
   /** Internal clients of the other services. */
   peers: Peers;
+  /** Clients of project in the other regions, by region. */
+  regions: Regions;
   /** Makes the runner of the service's sagas, and keeps it resuming until the process stops. */
   createSagas(definitions: readonly SagaDefinition<never, never>[]): Sagas;
+  /**
+   * Resolves when something is found there, or after a while, or with the signal. An idle process makes
+   * no statement of its own for it.
+   */
+  untilFound(place: Place, signal: AbortSignal): Promise<void>;
   /** The progress of a log consumer, for health (as `silo.<consumer>`) and metrics. */
   watchProgress(consumer: string): Progress;
+  /** The metrics of the process. */
+  metrics: Metrics;
   clock: Clock;
   log: Log;
   /** Ends with the process. */

@@ -40,6 +40,7 @@ import { portLimitsOf, type ServiceConfig, type ServiceName } from './config.ts'
 import { connectPeers, type Peers } from './peers.ts';
 import { followProgress, measureProgress } from './progress.ts';
 import { createPropagate } from './propagate.ts';
+import { connectRegions } from './regions.ts';
 import type { ServiceDefinition, ServiceKit } from './service-definition.ts';
 
 /** A service that serves. Disposing drains it. */
@@ -81,7 +82,8 @@ export async function startService(
   const owner = randomUUID();
   const life = new AbortController();
   await using opened = new AsyncDisposableStack();
-  const files = { ca: config.tlsCa, cert: config.tlsCert, key: config.tlsKey };
+  const { tlsCa: ca, tlsCert: cert, tlsKey: key, regionTlsCa: regionCa } = config;
+  const files = { ca, cert, key, regionCa };
   const tls = opened.use(new FollowedTls(files, { log }));
 
   const poolUse = unusedPool();
@@ -93,7 +95,8 @@ export async function startService(
   const eventLog = opened.use(
     createEventLog({ client, db, service: name, region, clock: systemClock, log }),
   );
-  const { peers } = opened.use(connectPeers(addressesOf(config), tls));
+  const { peers } = opened.use(connectPeers(addressesOf(config), tls, region));
+  const { regions } = opened.use(connectRegions(config.regionAddresses, tls));
   const nats = opened.use(
     connectNats({
       url: config.natsUrl,
@@ -148,6 +151,7 @@ export async function startService(
     propagate,
     localRegistry: own,
     peers,
+    regions,
     createSagas: (definitions) => {
       const sagas = createSagas({
         db,
@@ -162,7 +166,9 @@ export async function startService(
       loops.push(sagas.resume(life.signal));
       return sagas;
     },
+    untilFound: (place, until) => pulse.wait(place, unpromptedMs, until),
     watchProgress,
+    metrics,
     clock: systemClock,
     log,
     signal: life.signal,
@@ -184,6 +190,7 @@ export async function startService(
   const ports = opened.use(
     await openPorts({
       region,
+      otherRegions: new Set(regions.keys()),
       tls,
       log,
       metrics,

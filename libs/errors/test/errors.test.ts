@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { loadCommentedImage } from '@silo/protos/image.ts';
 import test from 'ava';
@@ -28,6 +29,7 @@ const samples: Record<keyof typeof errors, SiloError[]> = {
   eventDeletionNotFound: [errors.eventDeletionNotFound('evd_1')],
   memberNotFound: [errors.memberNotFound('acc_1')],
   inviteNotFound: [errors.inviteNotFound('inv_1')],
+  inviteCodeInvalid: [errors.inviteCodeInvalid()],
   keyNotFound: [errors.keyNotFound('key_1')],
   emailTaken: [errors.emailTaken()],
   alreadyMember: [errors.alreadyMember('acc_1')],
@@ -36,6 +38,7 @@ const samples: Record<keyof typeof errors, SiloError[]> = {
   lastProject: [errors.lastProject()],
   alreadyThere: [errors.alreadyThere()],
   crossRegion: [errors.crossRegion({ from: 'us', to: 'eu' })],
+  projectMigrated: [errors.projectMigrated('eu', 'org_eu_1'), errors.projectMigrated('eu', '')],
   projectLimit: [errors.projectLimit({ organizationId: 'org_us_1', limit: 1, count: 1 })],
   projectNotActive: [
     errors.projectNotActive({ projectId: 'prj_1', state: ProjectState.PROJECT_STATE_DELETED }),
@@ -52,6 +55,16 @@ const samples: Record<keyof typeof errors, SiloError[]> = {
   undoExpired: [errors.undoExpired(new Date(0))],
   moveSuperseded: [errors.moveSuperseded('prj_1')],
   projectGone: [errors.projectGone('prj_1')],
+  planRequired: [errors.planRequired({ organizationId: 'org_us_1', feature: 'migrations' })],
+  noMigrationTo: [errors.noMigrationTo('eu')],
+  migrationElsewhere: [errors.migrationElsewhere('eu')],
+  migrationNotFound: [errors.migrationNotFound('mig_us_1')],
+  migrationState: [
+    errors.migrationState({ migrationId: 'mig_us_1', state: MigrationState.MIGRATION_STATE_DONE }),
+  ],
+  migrationInProgress: [
+    errors.migrationInProgress({ projectId: 'prj_1', migrationId: 'mig_us_1' }),
+  ],
   resourceLimit: [errors.resourceLimit('API keys', 100)],
   etagMismatch: [errors.etagMismatch()],
   fingerprintMismatch: [errors.fingerprintMismatch()],
@@ -64,6 +77,7 @@ const samples: Record<keyof typeof errors, SiloError[]> = {
   draining: [errors.draining()],
   propagationUnconfirmed: [errors.propagationUnconfirmed()],
   logCompacted: [errors.logCompacted(42)],
+  changesCompacted: [errors.changesCompacted()],
   internal: [errors.internal('01k')],
   unknownMethod: [errors.unknownMethod('/a.B/C')],
   rateLimited: [errors.rateLimited('address', 1_500)],
@@ -100,18 +114,26 @@ test('a reason is sent with the status codes that its comment starts with', (t) 
     const codes = made
       .filter(({ reason }) => reasonName(reason) === name)
       .map(({ code }) => status[code]);
-    t.is(comment.slice(0, comment.indexOf('.')), codes.join(' or '), name);
+    t.is(comment.slice(0, comment.indexOf('.')), [...new Set(codes)].join(' or '), name);
   }
 });
 
+/** What a comment names and not each error of its reason carries. */
+const sometimes: Readonly<Record<string, readonly string[]>> = {
+  CROSS_REGION: ['organization_id'],
+};
+
 test('an error carries the metadata keys that its comment names', (t) => {
   for (const { reason, metadata } of made) {
+    const carried = Object.keys(metadata);
     const comment = documented.get(reasonName(reason)) ?? '';
+    const optional = sometimes[reasonName(reason)] ?? [];
     const [, sentence = ''] = /Metadata: ([^.]*)\./.exec(comment) ?? [];
     // Of `exceeds`, one of `scopes`, …, the key alone; of "`a`, `b`" all of them.
     const [keys = ''] = sentence.split(/, (?!`)/);
     const named = [...keys.matchAll(/`(\w+)`/g)].map(([, key]) => key);
-    t.deepEqual(Object.keys(metadata).sort(), named.sort(), `${reasonName(reason)}: ${comment}`);
+    const expected = named.filter((key = '') => !optional.includes(key) || carried.includes(key));
+    t.deepEqual(carried.sort(), expected.sort(), `${reasonName(reason)}: ${comment}`);
   }
 });
 
@@ -136,6 +158,13 @@ test('the errors for a hidden and an absent resource differ only in the id that 
   const other = errors.projectNotFound('prj_2');
   t.is(one.message, other.message);
   t.deepEqual(one.details.resourceInfo, { resourceType: 'project', resourceName: 'prj_1' });
+});
+
+test('an error that echoes no id advises to check none', (t) => {
+  for (const { details, message } of made) {
+    const echoed = details.resourceInfo?.resourceName;
+    if (echoed !== undefined) t.is(/\bid\b/.test(message), echoed !== '', message);
+  }
 });
 
 test('a combined error has the code and reason of the first violation and lists all violations', (t) => {

@@ -7,7 +7,7 @@ import type { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import test from 'ava';
 import { errors } from '../errors.ts';
 import { from } from '../from.ts';
-import { fromStatus, reasonOf } from '../from-status.ts';
+import { fromStatus, isServiceError, reasonOf } from '../from-status.ts';
 import { reasonName } from '../reason-name.ts';
 import { detailsKey, statusSizeBytesMax, toStatus } from '../to-status.ts';
 
@@ -39,6 +39,11 @@ test('an error is unchanged after it is encoded and decoded', (t) => {
     t.deepEqual(decoded?.metadata, refusal.metadata);
     t.deepEqual(decoded?.details, refusal.details);
   }
+});
+
+test('an error of ours is no error of a client, though it has a code and metadata', (t) => {
+  t.false(isServiceError(errors.dependencyUnavailable('mongodb')));
+  t.true(isServiceError(received(toStatus(errors.dependencyUnavailable('mongodb')))));
 });
 
 test('every error has an ErrorInfo with the reason without prefix and the domain silo.internal', (t) => {

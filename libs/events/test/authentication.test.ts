@@ -42,6 +42,15 @@ test('a MAC of another length is malformed', (t) => {
   }
 });
 
+test('no secret is looked for by an id that is longer than any: it might be remembered', (t) => {
+  const bytes = sealMessage({ ...key, id: 'x'.repeat(1_000_000) }, subject, payload);
+  const opened = openMessage(subject, bytes, () => {
+    t.fail();
+    return undefined;
+  });
+  t.is(opened, 'malformed');
+});
+
 test('every ignored message is counted, and one a minute of each reason is logged', (t) => {
   const lines: string[] = [];
   const destination = { write: (line: string) => void lines.push(line) };

@@ -76,7 +76,7 @@ test('a batch that is too long for one message is sent in several', async (t) =>
       tx.emit({ event: 'updated', subject: 'prj_1', body: { text } });
     }
   });
-  await relays.eventLog.head(AbortSignal.timeout(60_000));
+  await relays.eventLog.head(AbortSignal.timeout(600_000));
   await untilReceived(31);
   t.deepEqual(received(), range(2, 31));
   t.true(bodies.slice(-30).every((body) => body === JSON.stringify({ text })));

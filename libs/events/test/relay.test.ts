@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { StoredMsg } from 'nats';
 import { required } from '../../../test/harness/environment.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
+import { jetStreamOf } from '../../../test/harness/patient-nats.ts';
 import { driftOf, ensureStream } from '../stream.ts';
 import { ownNatsServer, range, sequencesOf, testRelay } from './support.ts';
 
@@ -136,6 +137,19 @@ test('what is not ours in the configuration of the stream stays: how many server
   });
 });
 
+test('a transform of subjects is taken out of the configuration of the stream', async (t) => {
+  const relays = await testRelay(t);
+  await relays.admin(async (manager) => {
+    const { config } = await ensureStream(manager, relays.stream);
+    const subjects = `${relays.stream.subjectPrefix}.org.>`;
+    const subject_transform = { src: subjects, dest: subjects.replace('.org.', '.token.') };
+    await manager.streams.update(relays.stream.name, { ...config, subject_transform });
+    const { config: mended } = await ensureStream(manager, relays.stream);
+    t.is(mended.subject_transform, undefined);
+    t.deepEqual(driftOf(mended, relays.stream), []);
+  });
+});
+
 test('a purged stream is filled again', async (t) => {
   const relays = await testRelay(t);
   relays.start('a');
@@ -198,8 +212,8 @@ test('a service’s relay publishes beside others in one stream, and repairs onl
   await relays.decide(3);
   await streamHolds(relays, upTo(3));
   const foreign = `${relays.stream.subjectPrefix}.token.created.prj_1`;
-  const nats = await relays.link(required('NATS_URL')).ready(AbortSignal.timeout(60_000));
-  await nats.jetstream().publish(foreign, '{}');
+  const nats = await relays.link(required('NATS_URL')).ready(AbortSignal.timeout(600_000));
+  await jetStreamOf(nats).publish(foreign, '{}');
   await relays.admin((manager) => manager.streams.deleteMessage(relays.stream.name, 4));
   await relays.decide(1);
   const found = await streamHolds(relays, upTo(4));

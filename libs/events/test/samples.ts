@@ -9,6 +9,7 @@ const project = `prj_${ulid}`;
 const key = `key_${ulid}`;
 const invite = `inv_${ulid}`;
 const move = `mov_${ulid}`;
+const migration = `mig_us_${ulid}`;
 const rest = { revision: 7, actor: account, time: new Date('2026-02-03T04:05:06.789Z') };
 const changes = [{ field: 'name', from: 'Günther’s "app"', to: 'a.b $host\n日本' }];
 
@@ -121,6 +122,33 @@ export const samples: { [Name in EventName]: { subject: string; body: EventBody<
   'project.undeleted': {
     subject: project,
     body: { projectId: project, organizationId: organization, name: 'Staging', ...rest },
+  },
+  'project.held': {
+    subject: project,
+    body: {
+      ...{ projectId: project, organizationId: organization, migrationId: migration },
+      ...rest,
+    },
+  },
+  'project.released': {
+    subject: project,
+    body: {
+      ...{ projectId: project, organizationId: organization, migrationId: migration },
+      ...rest,
+    },
+  },
+  'project.migrated': {
+    subject: project,
+    body: {
+      projectId: project,
+      oldOrganizationId: organization,
+      newOrganizationId: 'org_eu_01k8zq3v5w6x7y8z9a0b1c2d3f',
+      oldRegion: 'us',
+      newRegion: 'eu',
+      migrationId: migration,
+      name: 'Production',
+      ...rest,
+    },
   },
   'project.events_deleted': {
     subject: project,

@@ -9,13 +9,13 @@ import { systemSleep } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { Progress } from '@silo/runtime/progress.ts';
 import type { ExecutionContext } from 'ava';
-import { connect, type JetStreamManager, type StoredMsg } from 'nats';
+import type { JetStreamManager, StoredMsg } from 'nats';
 import { required } from '../../../test/harness/environment.ts';
+import { connectToNats, managerOf } from '../../../test/harness/patient-nats.ts';
 import { RestartableServer } from '../../../test/harness/restartable-server.ts';
 import { messageKey } from '../authentication.ts';
 import { connectNats, type NatsLink } from '../connect.ts';
 import { placedBy } from '../envelope.ts';
-import { natsOptions } from '../nats-options.ts';
 import { type RelayOptions, relayDuring, runRelay } from '../relay.ts';
 import type { StreamOptions } from '../stream.ts';
 
@@ -82,9 +82,9 @@ export async function testRelay(
   };
 
   const admin = async <T>(work: (manager: JetStreamManager) => Promise<T>): Promise<T> => {
-    const nats = await connect(natsOptions({ url }));
+    const nats = await connectToNats({ url });
     try {
-      return await work(await nats.jetstreamManager());
+      return await work(await managerOf(nats));
     } finally {
       await nats.close();
     }

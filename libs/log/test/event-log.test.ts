@@ -7,7 +7,7 @@ import { logMigrations } from '../set-up.ts';
 import { eventBytesMax } from '../stored-events.ts';
 import { mutation, testEventLog } from './support.ts';
 
-const forever = () => AbortSignal.timeout(60_000);
+const forever = () => AbortSignal.timeout(600_000);
 
 async function emitOne(
   eventLog: EventLog,

@@ -9,6 +9,7 @@ import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { Document } from 'mongodb';
 import { required } from '../../../test/harness/environment.ts';
+import { untilAnswered } from '../../../test/harness/eventually.ts';
 import type { Codec, EventLog } from '../event-log.ts';
 import { mutation, testEventLog, testPermit } from './support.ts';
 
@@ -27,11 +28,8 @@ async function failCommand(
   mode: Document | 'alwaysOn',
   data: Document,
 ): Promise<{ off(): Promise<void> }> {
-  const connection = await connectMongo({
-    url: required('MONGODB_URL'),
-    database: 'admin',
-    appName: 'fail',
-  });
+  const located = { url: required('MONGODB_URL'), database: 'admin', appName: 'fail' };
+  const connection = await untilAnswered(() => connectMongo(located));
   const admin = connection.client.db('admin');
   const failPoint = { configureFailPoint: 'failCommand' };
   await admin.command({ ...failPoint, mode, data: { ...data, appName } });
@@ -143,7 +141,7 @@ serial(
     const { reason } = errors.dependencyUnavailable('mongodb');
     const things = db.collection<{ _id: number }>('things');
     t.is((await refusal(t, readLinearizable(things, { _id: 1 }))).reason, reason);
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(60_000);
     const query = findAsOfNow(things, {}, { projection: {}, signal });
     t.is((await refusal(t, query.next())).reason, reason);
   },
@@ -196,21 +194,86 @@ serial(
   },
 );
 
+/** A permit of which so much is left each time that it is looked at. */
+function permitOf(t: ExecutionContext, leftMs: (look: number) => number) {
+  const looks = { count: 0 };
+  const permit: Permit = {
+    remainingMs: () => leftMs(++looks.count),
+    release: () => t.fail('released'),
+  };
+  return { looks, authorization: new Authorization(permit) };
+}
+
+// A permit is looked at when a transaction begins, before its commit is sent, and before that is
+// repeated.
 serial('a commit that did not arrive is not sent again once a permit is lost', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const { db } = connection;
   await db.createCollection('things');
   await failCommand(t, db.databaseName, 'alwaysOn', { ...commits, errorCode: 50 });
-  let checks = 0;
-  // Held before the body and before the first commit, and never again.
-  const permit: Permit = { isHeld: () => ++checks <= 2, release: () => t.fail('released') };
-  const { reason } = await refusal(
-    t,
-    insert(eventLog, { authorization: new Authorization(permit) }),
-  );
+  const { looks, authorization } = permitOf(t, (look) => (look <= 2 ? 30_000 : 0));
+  const { reason } = await refusal(t, insert(eventLog, { authorization }));
   t.is(reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
-  t.is(checks, 3);
+  t.is(looks.count, 3);
   t.is(await db.collection('things').countDocuments(), 0);
+});
+
+serial('the server carries out no commit that would end after a permit', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const { db } = connection;
+  await db.createCollection('things');
+  const delay = { ...commits, blockConnection: true, blockTimeMS: 2_500 };
+  await failCommand(t, db.databaseName, 'alwaysOn', delay);
+  const endMs = performance.now() + 2_000;
+  const { authorization } = permitOf(t, () => Math.max(0, endMs - performance.now()));
+  const { reason } = await refusal(t, insert(eventLog, { authorization }));
+  t.is(reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
+  t.is(await db.collection('things').countDocuments(), 0);
+});
+
+for (const [when, leftMs] of Object.entries({
+  'less than twice its time is left': 1_999,
+  'nothing is left': 0,
+})) {
+  serial(`no commit is sent where ${when} of a permit`, async (t) => {
+    const { connection, eventLog } = await testEventLog(t);
+    const { db } = connection;
+    await db.createCollection('things');
+    const { looks, authorization } = permitOf(t, (look) => (look === 1 ? 4_000 : leftMs));
+    const { reason } = await refusal(t, insert(eventLog, { authorization }));
+    t.is(reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
+    t.is(looks.count, 2);
+    t.is(await db.collection('things').countDocuments(), 0);
+  });
+}
+
+serial('a transaction whose commit stayed unknown is ended, and locks nothing', async (t) => {
+  const { connection, eventLog } = await testEventLog(t);
+  const { db } = connection;
+  const things = db.collection<{ _id: string }>('things');
+  await db.createCollection('things');
+  const delay = { ...commits, blockConnection: true, blockTimeMS: 60_000 };
+  const { off } = await failCommand(t, db.databaseName, 'alwaysOn', delay);
+  const { authorization } = permitOf(t, (look) => (look <= 2 ? 600 : 0));
+  const unknown = eventLog.decide(mutation({ authorization }), async ({ session }) => {
+    await things.insertOne({ _id: 'locked' }, { session });
+  });
+  await refusal(t, unknown);
+  await off();
+  // Less than the 10 s after which the server ends the transaction by itself.
+  await things.insertOne({ _id: 'locked' }, { maxTimeMS: 5_000 });
+  t.is(await things.countDocuments(), 1);
+});
+
+test('nothing more is decided by permits that are released or left to expire', (t) => {
+  for (const end of ['release', 'leaveToExpire'] as const) {
+    const authorization = new Authorization({ remainingMs: () => 30_000, release: () => {} });
+    t.is(authorization.remainingMs, 30_000);
+    authorization[end]();
+    t.is(authorization.remainingMs, 0);
+    t.throws(() => authorization.requireHeld(1), { instanceOf: SiloError });
+  }
+  t.is(new Authorization().remainingMs, Number.POSITIVE_INFINITY);
 });
 
 serial('permits whose commit stayed unknown are left to run out, not released', async (t) => {

@@ -43,7 +43,7 @@ test('a permit that is lost in the body leaves no state, no event and no memory'
   t.is(reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
   t.true((details.retryDelayMs ?? 0) > 0, 'RetryInfo');
   t.is(await connection.db.collection('things').countDocuments(), 0);
-  t.is((await eventLog.head(AbortSignal.timeout(60_000))).sequence, 0);
+  t.is((await eventLog.head(AbortSignal.timeout(600_000))).sequence, 0);
   t.like(await insert(eventLog, { requestId: 'r1' }), { repeated: false });
 });
 
@@ -88,7 +88,7 @@ test('a body that conflicts runs again under the same permits', async (t) => {
   let runs = 0;
   await eventLog.decide(mutation({ authorization }), async ({ session }) => {
     runs++;
-    t.true(permit.isHeld());
+    t.true(permit.remainingMs() > 0);
     await things.findOne({ _id: 'shared' }, { session });
     if (runs < 3) await things.updateOne({ _id: 'shared' }, { $inc: { count: 1 } });
     await things.updateOne({ _id: 'shared' }, { $inc: { count: 10 } }, { session });
@@ -121,7 +121,7 @@ test('a refusal in the body keeps the permits, for another way to decide', async
   const { permit, state, authorization } = testPermit();
   const refused = insert(eventLog, { authorization }, () => Promise.reject(errors.lastOwner()));
   t.is((await refusal(t, refused)).reason, ErrorReason.ERROR_REASON_LAST_OWNER);
-  t.true(permit.isHeld());
+  t.true(permit.remainingMs() > 0);
   authorization.release();
   t.true(state.isReleased, 'the authorization still had it');
 });

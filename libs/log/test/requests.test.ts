@@ -33,7 +33,7 @@ async function count(eventLog: EventLog, each: Mutation, sealed = false) {
 }
 
 async function eventCount(eventLog: EventLog): Promise<number> {
-  return (await eventLog.head(AbortSignal.timeout(30_000))).sequence;
+  return (await eventLog.head(AbortSignal.timeout(600_000))).sequence;
 }
 
 function isReason(t: ExecutionContext, error: unknown, reason: ErrorReason) {

@@ -71,7 +71,7 @@ export function mutation(
       requestId === undefined
         ? undefined
         : { id: requestId, key: sha256(`${account}/${requestId}`), bodyHash: sha256(body) },
-    signal: signal ?? AbortSignal.timeout(30_000),
+    signal: signal ?? AbortSignal.timeout(600_000),
     authorization,
     awaitsPosition,
   };
@@ -84,7 +84,7 @@ export function mutation(
 export function testPermit() {
   const state = { isHeld: true, isReleased: false };
   const permit: Permit = {
-    isHeld: () => state.isHeld && !state.isReleased,
+    remainingMs: () => (state.isHeld && !state.isReleased ? 30_000 : 0),
     release: () => {
       state.isReleased = true;
     },

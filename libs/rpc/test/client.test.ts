@@ -6,9 +6,9 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import { FactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
 import { StaffServiceClient } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
 import test, { type ExecutionContext } from 'ava';
-import { connect } from '../client.ts';
 import {
   channelTo,
+  connect,
   factService,
   makeAuthority,
   outcomeOf,

@@ -6,11 +6,11 @@ import type { ReadEventsResponse } from '@silo/protos/gen/silo/events/internal/v
 import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { Call } from '../call.ts';
-import { connect } from '../client.ts';
 import type { ServerOptions } from '../server.ts';
 import {
   channelTo,
   collect,
+  connect,
   eventLogService,
   eventually,
   makeAuthority,
@@ -50,16 +50,25 @@ const brief = { deadlines: { maxMs: 100 } };
 const patient = { deadlineMs: 30_000 };
 
 test("the client's deadline aborts the handler", async (t) => {
-  const { handle, started } = waiting();
-  const { client } = await start(t, { getHead: handle });
-  // The server's deadline is a tenth earlier, which must exceed the delivery time on a busy
-  // machine.
-  const error = await t.throwsAsync(client.getHead({}, { deadlineMs: 2_500 }));
-  t.like(error, { code: status.DEADLINE_EXCEEDED });
-  const call = await started;
-  await eventually(() => call.signal.aborted);
-  t.is(call.remainingMs(), 0);
-  t.is(call.signal.reason.name, 'TimeoutError');
+  const calls: Call[] = [];
+  const getHead = async (_: unknown, call: Call): Promise<never> => {
+    calls.push(call);
+    if (!call.signal.aborted) await once(call.signal, 'abort');
+    throw call.signal.reason;
+  };
+  const { client } = await start(t, { getHead });
+  // On a busy machine it may pass before the handler is called, or the client may cancel first.
+  for (let tries = 0; tries < 8; tries++) {
+    const error = await t.throwsAsync(client.getHead({}, { deadlineMs: 2_500 }));
+    t.like(error, { code: status.DEADLINE_EXCEEDED });
+    const call = calls.at(-1);
+    if (call === undefined) continue;
+    await eventually(() => call.signal.aborted);
+    if (call.signal.reason.name !== 'TimeoutError') continue;
+    t.is(call.remainingMs(), 0);
+    return;
+  }
+  t.fail('no call was ended by the deadline of the server');
 });
 
 test('a handler that stops at its deadline results in CALL_ENDED', async (t) => {
@@ -71,10 +80,10 @@ test('a handler that stops at its deadline results in CALL_ENDED', async (t) => 
 
 test('a handler may return a more specific error at its deadline', async (t) => {
   const getHead = async (_: unknown, call: Call): Promise<never> => {
-    await once(call.signal, 'abort');
+    if (!call.signal.aborted) await once(call.signal, 'abort');
     throw errors.requestInProgress();
   };
-  const { client } = await start(t, { getHead }, brief);
+  const { client } = await start(t, { getHead }, { deadlines: { maxMs: 1_000 } });
   t.is(await outcomeOf(client.getHead({}, patient)), 'REQUEST_IN_PROGRESS');
 });
 
@@ -90,12 +99,15 @@ test('a call has a deadline even if the client sets none, and at most the maximu
     seen.push(call.remainingMs());
     return { head: undefined };
   };
-  const { client } = await start(t, { getHead }, { deadlines: { maxMs: 2_000 } });
+  const { client } = await start(t, { getHead }, { deadlines: { maxMs: 20_000 } });
   await client.getHead({}, { deadlineMs: 600_000 });
-  await client.getHead({}, { deadlineMs: 1_000 });
-  t.true((seen[0] ?? 0) > 1_000 && (seen[0] ?? 0) <= 2_000);
+  await eventually(
+    async () => (await outcomeOf(client.getHead({}, { deadlineMs: 2_000 }))) === 'OK',
+  );
+  t.true((seen[0] ?? 0) > 10_000 && (seen[0] ?? 0) <= 20_000);
   // A tenth is reserved, so that the response arrives before the client's deadline.
-  t.true((seen[1] ?? 0) > 0 && (seen[1] ?? 0) <= 900);
+  const last = seen.at(-1) ?? 0;
+  t.true(last > 0 && last <= 1_800);
 });
 
 test('a cancelled call aborts its handler and rejects with the reason given', async (t) => {
@@ -159,6 +171,7 @@ test('a client that stops reading ends the stream on the server', async (t) => {
   }
   const { signal } = await started;
   await eventually(() => signal.aborted);
+  t.is(signal.reason.name, 'AbortError', 'not by its deadline');
 });
 
 test('a slow reader slows the stream down', async (t) => {
@@ -192,7 +205,7 @@ test('during a drain calls in flight finish and new calls are rejected', async (
   const { client, server } = await start(t, { getHead });
   const inFlight = client.getHead({});
   await started.promise;
-  const drained = server.drain(5_000);
+  const drained = server.drain(60_000);
   const refusal = await t.throwsAsync(client.getHead({}));
   t.is(await outcomeOf(Promise.reject(refusal)), 'DRAINING');
   t.like(refusal, { code: status.UNAVAILABLE, details: { retryDelayMs: 1_000 } });

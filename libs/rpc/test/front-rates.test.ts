@@ -5,12 +5,12 @@ import { ServerReflectionRequest } from '@silo/protos/gen/grpc/reflection/v1/ref
 import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import anyTest from 'ava';
-import { connect } from '../client.ts';
 import { defaultLimits, type PortLimits, reflectionSlots } from '../limits.ts';
 import { exhausted, longRates, reflectionPath, startPublic } from './front-support.ts';
 import { beginCall, connectRaw, framed, outcomeOfRaw } from './raw-client.ts';
 import {
   channelTo,
+  connect,
   createAccountRequest,
   eventLogService,
   fullKey,

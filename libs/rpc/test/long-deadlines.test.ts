@@ -2,11 +2,11 @@ import { HealthClient } from '@silo/protos/gen/grpc/health/v1/health.ts';
 import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import test, { type ExecutionContext } from 'ava';
-import { connect } from '../client.ts';
 import type { StreamHandler } from '../mount.ts';
 import {
   accountService,
   channelTo,
+  connect,
   createAccountRequest,
   eventLogService,
   makeAuthority,

@@ -1,10 +1,10 @@
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import test from 'ava';
 import { Registry } from 'prom-client';
-import { connect } from '../client.ts';
 import {
   accountService,
   channelTo,
+  connect,
   createAccountRequest,
   makeAuthority,
   outcomeOf,

@@ -5,13 +5,13 @@ import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_servi
 import { ActivityServiceClient } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import { newApiKey, newProjectToken } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
-import { connect } from '../client.ts';
 import type { ServerOptions } from '../server.ts';
 import {
   accountId,
   accountService,
   activityService,
   channelTo,
+  connect,
   createAccountRequest,
   createAccountResponse,
   fullKey,

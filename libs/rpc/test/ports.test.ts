@@ -4,13 +4,13 @@ import { FactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_se
 import { StaffServiceClient } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import test, { type ExecutionContext } from 'ava';
-import { connect } from '../client.ts';
 import { identityOf } from '../identity.ts';
 import { startServer } from '../server.ts';
 import {
   accountService,
   channelTo,
   collect,
+  connect,
   eventLogService,
   factService,
   keptLog,

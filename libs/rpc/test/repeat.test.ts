@@ -12,12 +12,12 @@ import { sealWith } from '@silo/tokens/seal.ts';
 import { hashOf, newApiKey } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { Call } from '../call.ts';
-import { connect } from '../client.ts';
 import type { ServerOptions } from '../server.ts';
 import {
   accountId,
   accountService,
   channelTo,
+  connect,
   createAccountRequest,
   createAccountResponse,
   fullKey,

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -17,10 +17,12 @@ import { FactServiceService } from '@silo/protos/gen/silo/org/internal/v1/fact_s
 import { StaffServiceService } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
 import { AccountServiceService } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { ActivityServiceService } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
+import { MigrationPeerServiceService } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
 import { createLogger, silentLogger } from '@silo/runtime/log.ts';
 import { hashOf, newApiKey } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
-import { createChannel, type RpcChannel } from '../client.ts';
+import type { Call } from '../call.ts';
+import { connect as connectClient, createChannel, type RpcChannel } from '../client.ts';
 import { defaultLimits } from '../limits.ts';
 import { type Handlers, mount } from '../mount.ts';
 import { type RunningServer, type ServerOptions, startServer } from '../server.ts';
@@ -33,9 +35,22 @@ export async function makeAuthority(t: ExecutionContext, authorityRegion = regio
   const directory = await mkdtemp(join(tmpdir(), 'silo-rpc-'));
   t.teardown(() => rm(directory, { recursive: true }));
   const authority = await openCertificateAuthority(directory, { region: authorityRegion });
-  return async (role: CertificateRole, name: string): Promise<TlsFiles> => {
-    const { certificate, key } = await issueCertificate(authority, { role, name });
+  return async (role: CertificateRole, name: string, of = authorityRegion): Promise<TlsFiles> => {
+    const issuing = { ...authority, directory: join(directory, of), region: of };
+    const { certificate, key } = await issueCertificate(issuing, { role, name });
     return { ca: authority.certificateFile, cert: certificate, key };
+  };
+}
+
+/** Certificates of two regions, each of its own CA; their CA file holds both. */
+export async function makeRegions(t: ExecutionContext) {
+  const [us, eu] = [await makeAuthority(t, 'us'), await makeAuthority(t, 'eu')];
+  const [{ ca: usCa }, { ca: euCa }] = [await us('server', 'any'), await eu('server', 'any')];
+  const ca = `${usCa}.bundle`;
+  await writeFile(ca, [await readFile(usCa), await readFile(euCa)].join('\n'));
+  return {
+    us: async (role: CertificateRole, name: string) => ({ ...(await us(role, name)), ca }),
+    eu: async (role: CertificateRole, name: string) => ({ ...(await eu(role, name)), ca }),
   };
 }
 
@@ -147,6 +162,21 @@ export function factService(handlers: Partial<Handlers<typeof FactServiceService
   });
 }
 
+/** What regions ask each other: LocateHere answers the caller as its project. */
+export function peerService() {
+  const locateHere = async (_: unknown, call: Call) => ({ region: '', projectId: call.actor });
+  const forwardCapture = async (_: unknown, call: Call) => ({
+    outcomes: [{ uuid: call.actor, result: 0, violations: [] }],
+  });
+  const refuse = () => Promise.reject(new TypeError('no test calls it'));
+  const others = Object.keys(MigrationPeerServiceService).map((name) => [name, () => refuse()]);
+  const handlers = named({ ...Object.fromEntries(others), locateHere, forwardCapture });
+  return mount(
+    MigrationPeerServiceService,
+    handlers as Handlers<typeof MigrationPeerServiceService>,
+  );
+}
+
 export function staffService() {
   return mount(StaffServiceService, {
     createAccount: async () => ({ account: createAccountResponse }),
@@ -202,6 +232,10 @@ export function channelTo(
   t.teardown(() => channel.close());
   return channel;
 }
+
+/** The client of the library, for tests that are not about its default deadline: patient. */
+export const connect: typeof connectClient = (generated, channel, defaults) =>
+  connectClient(generated, channel, { deadlineMs: 60_000, ...defaults });
 
 /** All messages of a stream. */
 export async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {

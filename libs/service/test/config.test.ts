@@ -43,6 +43,23 @@ test('a dangerous lease is reported together with the other faults', (t) => {
   t.is(faultsOf({ LEASE_DRIFT_SHARE: '0', LEASE_MS: '100000' }).length, 2);
 });
 
+test('other regions are a list of addresses, each region once, and not the own one', (t) => {
+  const read = (value: string) =>
+    readConfig({ ...env, REGION_ADDRESSES: value }, serviceConfigSpec, world);
+  const addressesOf = (value: string) => {
+    const result = read(value);
+    return 'config' in result ? [...result.config.regionAddresses] : result.faults;
+  };
+  t.deepEqual(addressesOf(''), []);
+  t.deepEqual(addressesOf('eu=project.eu.example:7202'), [['eu', 'project.eu.example:7202']]);
+  t.deepEqual(addressesOf('eu=ipv4:127.0.0.1:1,127.0.0.1:2'), [
+    ['eu', 'ipv4:127.0.0.1:1,127.0.0.1:2'],
+  ]);
+  for (const wrong of ['eu', 'eu=', 'mars=a:1', 'eu=a:1,eu=b:2', 'us=a:1', 'eu=a:1=b']) {
+    t.is(faultsOf({ REGION_ADDRESSES: wrong }).length, 1, wrong);
+  }
+});
+
 test('traces are off unless a variable of OpenTelemetry says where they go', (t) => {
   const isOn = (settings: Record<string, string>) => {
     const result = readConfig({ ...env, ...settings }, serviceConfigSpec, world);
