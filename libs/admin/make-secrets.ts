@@ -41,7 +41,7 @@ interface MadeSecrets {
  * Makes what a deployment keeps secret, each in a file of mode 0600, where it is missing:
  *
  * - `certificates/`: the CA, and a certificate and key per process;
- * - `mongodb/passwords/<user>`, `mongodb/urls/<service>`, and `mongodb/key-file` of the replica set;
+ * - `mongodb/passwords/<user>`, `mongodb/urls/<user>`, and `mongodb/key-file` of the replica set;
  * - `nats/passwords/<user>`, and all of them in `nats/passwords.conf` for nats-server;
  * - `compose.env`: the variables of docker-compose.yml.
  *
@@ -136,7 +136,7 @@ async function makeMongodbSecrets(directory: string): Promise<void> {
   for (const user of mongodbUsers) await openPassword(join(directory, 'passwords', user));
   const hosts = mongodbMembers.map((member) => `${member}:27017`).join(',');
   const query = 'replicaSet=silo&authSource=admin&tls=true&tlsCAFile=/run/secrets/ca.pem';
-  for (const user of serviceNames) {
+  for (const user of mongodbUsers) {
     const password = await openPassword(join(directory, 'passwords', user));
     const url = `mongodb://${user}:${encodeURIComponent(password)}@${hosts}/?${query}\n`;
     await keepFile(join(directory, 'urls', user), url);

@@ -57,7 +57,11 @@ export async function setUpMongodb(setUp: MongodbSetUp): Promise<string[]> {
     done.push(`made the replica set of ${setUp.members.join(', ')} and its user admin`);
   }
   const set = `mongodb://${setUp.members.join(',')}/?replicaSet=${replicaSetName}`;
-  await using client = new MongoClient(set, { ...tls, auth: admin });
+  await using client = await waitUntil(
+    'a member of the replica set becoming primary',
+    () => connectedClient(set, { ...tls, auth: admin }),
+    begin,
+  );
   const db = client.db('admin');
   const { users } = await db.command({ usersInfo: 1 });
   const present = new Set(users.map(({ user }: Document) => user));
@@ -79,6 +83,17 @@ function passwordsIn(directory: string): Record<MongodbUser, string> {
     return [user, password];
   });
   return Object.fromEntries(entries);
+}
+
+/** One whose first connection fails cannot be used again. */
+async function connectedClient(url: string, options: MongoClientOptions): Promise<MongoClient> {
+  const client = new MongoClient(url, options);
+  try {
+    return await client.connect();
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
 }
 
 async function canLogIn(url: string, options: MongoClientOptions): Promise<boolean> {

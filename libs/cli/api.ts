@@ -1,4 +1,3 @@
-import type { Client } from '@grpc/grpc-js';
 import { BillingServiceClient } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { ActivityServiceClient } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
@@ -7,23 +6,24 @@ import {
   EventServiceClient,
   type ExportEventsRequest,
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import {
+  MigrationServiceClient,
+  type WatchMigrationRequest,
+} from '@silo/protos/gen/silo/project/v1/migration_service.ts';
 import { ProjectServiceClient } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { ApiKeyServiceClient } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { ProjectTokenServiceClient } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
-import { type CallOptions, connect, createChannel } from '@silo/rpc/client.ts';
+import { connect } from '@silo/rpc/client.ts';
 import type { ServiceName } from '@silo/service/config.ts';
-import { usage } from './failure.ts';
-import { type Patience, patient, stream, watchedBy } from './patient.ts';
+import { type Patience, patient, stream } from './patient.ts';
 import type { Deployment } from './profiles.ts';
-import { downFailure, probeOf, whyDown } from './reach.ts';
+import { methodsOf, openServer } from './server.ts';
 
 /** The public API as one caller sees it. Close it, or declare it with `using`. */
 export type Api = ReturnType<typeof openApi>;
 
-// A revocation may wait for a guard that has just died (5 s), and then some.
-const deadlineMs = 20_000;
-// A day, for an export as slow as its reader; a connection that is dead ends it before.
-const exportMaxMs = 86_400_000;
+/** A day, for an export as slow as its reader; a connection that is dead ends it before. */
+export const streamMaxMs = 86_400_000;
 
 /** Connects, without sending anything yet. */
 export function openApi(
@@ -31,54 +31,43 @@ export function openApi(
   apiKey: string | undefined,
   patience: Patience,
 ) {
-  const open = (address: string) => {
-    try {
-      return createChannel(address, { ca });
-    } catch (error) {
-      throw usage(
-        `The certificate authority's certificate: ${error instanceof Error ? error.message : error}`,
-      );
-    }
-  };
   const ended = new AbortController();
-  const server = (name: ServiceName) => {
-    const channel = open(services[name]);
-    const signal = AbortSignal.any([patience.signal, ended.signal]);
-    const watched = watchedBy(
-      patience,
-      () => whyDown(probeOf(channel), signal),
-      (why) => downFailure(name, channel.address, why, ca),
+  const signal = AbortSignal.any([patience.signal, ended.signal]);
+  const server = (service: ServiceName) =>
+    openServer(
+      { service, address: services[service], tls: { ca }, apiKey },
+      { ...patience, signal },
     );
-    const options: CallOptions = {
-      refusals: true,
-      deadlineMs,
-      signal: watched.signal,
-      metadata: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
-    };
-    return { channel, patience: watched, options };
-  };
   const [org, project] = [server('org'), server('project')];
   const [token, billing] = [server('token'), server('billing')];
-  const of = <Generated extends Client>(
-    client: Parameters<typeof connect<Generated>>[0],
-    { channel, options, patience: own }: typeof org,
-  ) => patient(connect(client, channel, options), own);
   const { exportEvents, ...events } = connect(EventServiceClient, project.channel, project.options);
+  const { watchMigration, ...migrations } = connect(
+    MigrationServiceClient,
+    project.channel,
+    project.options,
+  );
   return {
-    accounts: of(AccountServiceClient, org),
-    organizations: of(OrganizationServiceClient, org),
-    activity: of(ActivityServiceClient, org),
-    projects: of(ProjectServiceClient, project),
+    accounts: methodsOf(AccountServiceClient, org),
+    organizations: methodsOf(OrganizationServiceClient, org),
+    activity: methodsOf(ActivityServiceClient, org),
+    projects: methodsOf(ProjectServiceClient, project),
     events: {
       ...patient(events, project.patience),
       exportEvents: stream(
-        (request: ExportEventsRequest) => exportEvents(request, { deadlineMs: exportMaxMs }),
+        (request: ExportEventsRequest) => exportEvents(request, { deadlineMs: streamMaxMs }),
         project.patience,
       ),
     },
-    projectTokens: of(ProjectTokenServiceClient, token),
-    apiKeys: of(ApiKeyServiceClient, token),
-    billing: of(BillingServiceClient, billing),
+    migrations: {
+      ...patient(migrations, project.patience),
+      watchMigration: stream(
+        (request: WatchMigrationRequest) => watchMigration(request, { deadlineMs: streamMaxMs }),
+        project.patience,
+      ),
+    },
+    projectTokens: methodsOf(ProjectTokenServiceClient, token),
+    apiKeys: methodsOf(ApiKeyServiceClient, token),
+    billing: methodsOf(BillingServiceClient, billing),
     [Symbol.dispose]: () => {
       ended.abort();
       for (const { channel } of [org, project, token, billing]) channel.close();

@@ -42,6 +42,8 @@ export type Cli = {
   signedIn(): Promise<Session>;
   /** A deployment without a profile; closed at the end. */
   connect(deployment: Deployment, apiKey?: string): Api;
+  /** Anything else that is called with this patience; closed at the end. */
+  open<Opened extends Disposable>(opening: (patience: Patience) => Opened): Opened;
   /** The answer, on stdout: for people as blocks, with `--json` as the message's proto3-JSON. */
   answer<Message>(encoder: Encoder<Message>, message: Message, blocks: readonly Block[]): void;
   /** The same for an answer that is no message. */
@@ -72,20 +74,23 @@ export function createCli(
     toText(blocks, {
       colour: showsColour(stream, environment),
       ids: globals().ids ?? false,
+      profile: globals().profile,
       // Where no person looks, a line stays a line.
       columns: stream.isTTY ? stream.columns : undefined,
     });
   const note = (...blocks: Block[]) => {
     stderr.write(textFor(stderr, blocks));
   };
-  const connect = (deployment: Deployment, apiKey?: string) => {
+  const open = <Opened extends Disposable>(opening: (patience: Patience) => Opened) => {
     const patience: Patience = {
       signal,
       requestId: globals().requestId,
       progress: stderr.isTTY ? lineProgress(stderr) : noProgress,
     };
-    return opened.use(openApi(deployment, apiKey, patience));
+    return opened.use(opening(patience));
   };
+  const connect = (deployment: Deployment, apiKey?: string) =>
+    open((patience) => openApi(deployment, apiKey, patience));
   const signIn = async (): Promise<Session> => {
     const name = globals().profile ?? (environment.SILO_PROFILE || (await profiles.current()));
     const profile = name === undefined ? undefined : await profiles.read(name);
@@ -94,13 +99,14 @@ export function createCli(
       throw notSignedIn(name, await profiles.names(), isDevelopment);
     }
     if (profile.rolling) {
-      note(`A roll of your key was interrupted: silo keys roll ${profile.rolling.keyId} ends it.`);
+      const text = `A roll of your key was interrupted: silo keys roll ${profile.rolling.keyId} ends it.`;
+      note({ text, hasCommands: true });
     }
     const api = connect(profile, profile.apiKey);
     const lookUp: LookUp = globals().json
       ? async () => namesFrom(new Map())
       : createLookUp(api, profile.account);
-    return { name, profile, api, find: createFind(api, prompt), lookUp };
+    return { name, profile, api, find: createFind(api, prompt, profile.region), lookUp };
   };
   const write = (json: () => unknown, blocks: readonly Block[]) => {
     if (globals().json) stdout.write(`${JSON.stringify(json(), undefined, 2)}\n`);
@@ -113,6 +119,7 @@ export function createCli(
     prompt,
     signal,
     connect,
+    open,
     signedIn: () => {
       session ??= signIn();
       return session;
@@ -132,7 +139,9 @@ export function createCli(
 }
 
 function notSignedIn(name: string | undefined, names: readonly string[], isDevelopment: boolean) {
-  const login = isDevelopment ? 'silo signup --dev, or silo login --dev' : 'silo login --help';
+  const login = isDevelopment
+    ? 'silo signup --dev, or silo login --dev'
+    : 'silo signup --help, or silo login --help where you have a key';
   if (name !== undefined) {
     const next = names.length > 0 ? `there are: ${names.join(', ')}; or ${login}` : login;
     return new Failure('hidden', `There is no profile "${name}".`, next);

@@ -12,15 +12,26 @@ import {
 import { CallFailure, Failure, Interrupted } from './failure.ts';
 import { fieldText, meaningOf, violationsIn } from './meaning.ts';
 import type { Block } from './text.ts';
+import { withProfile } from './with-profile.ts';
 
 /** The presentation of a failure: for people, for scripts, and as an exit code. */
 export type Explained = { exit: ExitName; blocks: Block[]; json: object };
 
-/**
- * The one place where errors become text and an exit code. `repetition` is the command line that
- * sends the same request again, where that is not the same one.
- */
-export function explain(error: unknown, repetition?: string): Explained {
+/** How the command was called. */
+type Called = {
+  /** The command line that sends the same request again, where that is not the same one. */
+  repetition?: string | undefined;
+  /** The profile that the user has given. */
+  profile?: string | undefined;
+};
+
+/** The one place where errors become text and an exit code. */
+export function explain(error: unknown, { repetition, profile }: Called = {}): Explained {
+  const { next, ...description } = descriptionOf(error, repetition);
+  return explained({ ...description, next: next && withProfile(next, profile) });
+}
+
+function descriptionOf(error: unknown, repetition: string | undefined): Description {
   if (error instanceof CallFailure) {
     if (error.refusal !== undefined) {
       const repeat = repeatAdvice(error.requestId, repetition);
@@ -32,17 +43,20 @@ export function explain(error: unknown, repetition?: string): Explained {
     return explainInterruption(error, repeatAdvice(error.sent?.requestId, repetition));
   }
   if (error instanceof Failure) {
-    return describe(error.exit, { message: error.message, next: error.next });
+    return { exit: error.exit, message: error.message, next: error.next };
   }
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return describe('bug', { message, next: 'report it: this is a bug of the command' });
+  return { exit: 'bug', message, next: 'report it: this is a bug of the command' };
 }
 
 type Description = {
+  exit: ExitName;
   message: string;
   /** What people read in place of the message. */
   meaning?: string | undefined;
   lines?: Block[] | undefined;
+  /** Whether people read the meaning alone: it is no error to them. */
+  isNone?: boolean | undefined;
   next?: string | undefined;
   /** Further fields for scripts. */
   json?: object | undefined;
@@ -51,25 +65,24 @@ type Description = {
   callId?: string | undefined;
 };
 
-function describe(
-  exit: ExitName,
-  { message, meaning = message, lines = [], next, json, ...ids }: Description,
-): Explained {
+function explained(description: Description): Explained {
+  const { exit, message, meaning = message, lines = [], isNone, next, json, ...ids } = description;
   const names = [
     ids.reason && `reason ${ids.reason}`,
     ids.requestId && `request ${ids.requestId}`,
     ids.callId && `call ${ids.callId}`,
   ].filter(Boolean);
   const [first = '', ...rest] = meaning.split('\n');
+  const blocks: Block[] = [
+    [{ text: 'error:', style: 'bad' }, ` ${first}`],
+    ...rest,
+    ...lines,
+    ...(next ? [[{ text: 'next: ', style: 'bold' } as const, ` ${next}`]] : []),
+    ...(names.length > 0 ? [{ text: names.join(' · '), style: 'dim' } as const] : []),
+  ];
   return {
     exit,
-    blocks: [
-      [{ text: 'error:', style: 'bad' }, ` ${first}`],
-      ...rest,
-      ...lines,
-      ...(next ? [[{ text: 'next: ', style: 'bold' } as const, ` ${next}`]] : []),
-      ...(names.length > 0 ? [{ text: names.join(' · '), style: 'dim' } as const] : []),
-    ],
+    blocks: isNone ? [meaning] : blocks,
     json: { error: { exit: exitCodes[exit], message, ...ids, ...json, next } },
   };
 }
@@ -77,19 +90,23 @@ function describe(
 function explainRefusal(
   refusal: SiloError,
   repeat: string | undefined,
-  { requestId, meaning }: CallFailure,
-): Explained {
+  { requestId, meaning, next }: CallFailure,
+): Description {
   const { details, metadata } = refusal;
   const { badRequest = [], preconditionFailure = [], quotaFailure = [] } = details;
   const exit = exitOfRefusal(refusal);
-  return describe(exit, {
+  return {
+    exit,
     message: refusal.message,
     meaning: meaning ?? meaningOf(refusal),
     lines: [
       ...badRequest.map(({ field, description }) => `  ${fieldText(field)}: ${description}`),
       ...violationsIn(refusal).map((text) => `  ${text}`),
     ],
-    next: adviceFor(refusal) ?? (exit === 'unavailable' ? (repeat ?? 'run it again') : undefined),
+    next:
+      next ??
+      adviceFor(refusal) ??
+      (exit === 'unavailable' ? (repeat ?? 'run it again') : undefined),
     reason: refusal.reasonName,
     requestId,
     callId: details.requestInfo,
@@ -102,22 +119,24 @@ function explainRefusal(
       resource: details.resourceInfo,
       retryAfterMs: details.retryDelayMs,
     },
-  });
+  };
 }
 
 function explainSilence(
   { cause, message, requestId }: CallFailure,
   repeat: string | undefined,
-): Explained {
-  if (!isServiceError(cause)) return describe('bug', { message, requestId });
+): Description {
+  if (!isServiceError(cause)) return { exit: 'bug', message, requestId };
   const details = cause.details || cause.message;
   const exit = exitOfSilence(cause.code, details);
   const code = status[cause.code];
   const tooLarge = isTooLarge(cause.code, details);
-  return describe(exit, {
+  return {
+    exit,
     message: tooLarge
       ? `A message is too large for gRPC: ${details}`
       : `No answer from Silo: ${details}`,
+    meaning: tooLarge ? undefined : `No answer from Silo: ${silenceText(details)}`,
     next: tooLarge
       ? 'report it: Silo bounds its answers; a smaller --limit may help'
       : exit === 'unavailable'
@@ -125,21 +144,34 @@ function explainSilence(
         : undefined,
     requestId,
     json: { code },
-  });
+  };
+}
+
+/** What gRPC says of a connection that it cannot open, without its own terms. */
+function silenceText(details: string): string {
+  if (!details.includes('No connection established')) return details;
+  const [, why = '', address = ''] = /\b(E[A-Z]{3,})(?: (\S+:\d+))?/.exec(details) ?? [];
+  const where = address && ` to ${address}`;
+  return `no connection${where}${why && `: ${why}`}.`;
 }
 
 function explainInterruption(
   { exit, sent, signal }: Interrupted,
   repeat: string | undefined,
-): Explained {
-  return describe(exit, {
-    message:
-      sent === undefined
-        ? `Stopped by ${signal}.`
-        : `Stopped by ${signal} while waiting for the answer: the change may have been made.`,
+): Description {
+  if (sent === undefined) {
+    const message = `Stopped by ${signal}.`;
+    // Ctrl-C is no error where nothing is left open: `silo events tail` ends only so.
+    return signal === 'SIGINT'
+      ? { exit, message, meaning: 'Stopped.', isNone: true }
+      : { exit, message };
+  }
+  return {
+    exit,
+    message: `Stopped by ${signal} while waiting for the answer: the change may have been made.`,
     next: repeat,
-    requestId: sent?.requestId,
-  });
+    requestId: sent.requestId,
+  };
 }
 
 /** The very same request again is safe: it is done once, and its answer is learned. */

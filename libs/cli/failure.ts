@@ -37,22 +37,30 @@ export class CallFailure extends Error {
   readonly requestId: string | undefined;
   /** What it means for the command, in place of the general words for the refusal. */
   readonly meaning: string | undefined;
+  /** What to do next for the command, in place of the general advice. */
+  readonly next: string | undefined;
 
   constructor(
     cause: unknown,
     refusal: SiloError | undefined,
     requestId: string | undefined,
-    meaning?: string,
+    { meaning, next }: { meaning?: string | undefined; next?: string | undefined } = {},
   ) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
     this.refusal = refusal;
     this.requestId = requestId;
     this.meaning = meaning;
+    this.next = next;
   }
 
   /** The same failure, with its meaning for the command. */
   saying(meaning: string): CallFailure {
-    return new CallFailure(this.cause, this.refusal, this.requestId, meaning);
+    return new CallFailure(this.cause, this.refusal, this.requestId, { ...this, meaning });
+  }
+
+  /** The same failure, with what the command advises. */
+  advising(next: string): CallFailure {
+    return new CallFailure(this.cause, this.refusal, this.requestId, { ...this, next });
   }
 }
 

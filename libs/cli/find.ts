@@ -7,10 +7,12 @@ import type { FoundProject } from '@silo/protos/gen/silo/project/v1/project_serv
 import type { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { fold } from '@silo/runtime/fold.ts';
 import { type IdKind, isId } from '@silo/tokens/ids.ts';
+import { adviceElsewhere } from './advice.ts';
 import { type Api, everyPage } from './api.ts';
 import { chooseOf, chooseProject } from './choose.ts';
 import { CallFailure, Failure, usage } from './failure.ts';
 import { findMove } from './find-move.ts';
+import { migratedAway, namesOfMigrated } from './migrated-projects.ts';
 import { personText } from './names.ts';
 import type { Prompts } from './prompt.ts';
 
@@ -23,7 +25,7 @@ export function present<Value>(value: Value | undefined): Value {
   return value;
 }
 
-export function createFind(api: Api, prompt: Prompts) {
+export function createFind(api: Api, prompt: Prompts, region: string) {
   async function account(): Promise<Account> {
     return present((await api.accounts.getAccount({})).account);
   }
@@ -85,7 +87,24 @@ export function createFind(api: Api, prompt: Prompts) {
       project?.name ?? '',
       `${organizationName}/${project?.name}`,
     ];
+    if (found.every((each) => !isCalled(name, called(each)))) {
+      await refuseMigrated(name);
+      refuseSimilar(
+        name,
+        found.map((each) => called(each).at(-1) ?? ''),
+      );
+    }
     return only('project', name, found, called, ({ project }) => project?.id ?? '');
+  }
+
+  /** Says of a project that is not here where it is, if it is in another region. */
+  async function refuseMigrated(name: string): Promise<void> {
+    const away = await migratedAway(api, region);
+    const migrated = away.find((each) => isCalled(name, namesOfMigrated(each)));
+    if (migrated === undefined) return;
+    const { projectName, destinationRegion: there } = migrated.migration;
+    const why = `"${projectName}" has migrated to the region ${there}.`;
+    throw new Failure('refused', why, adviceElsewhere(there));
   }
 
   /**
@@ -265,9 +284,24 @@ function ownId({ id }: { id: string }): string {
   return id;
 }
 
+/** Says what is called nearly so, if there is something. */
+function refuseSimilar(given: string, fullNames: readonly string[]): void {
+  if (fullNames.length === 0) return;
+  const shown = fullNames.slice(0, similarMax).map((name) => `"${name}"`);
+  const why = `There is no project "${given}" that you may see.`;
+  throw new Failure('hidden', why, `one of these? ${shown.join(', ')}; all: silo projects`);
+}
+
+function isCalled(given: string, names: readonly string[]): boolean {
+  return names.some((name) => fold(name) === fold(given));
+}
+
 function isHidden(error: unknown): boolean {
   return error instanceof CallFailure && error.refusal?.code === status.NOT_FOUND;
 }
+
+// A list that is longer helps nobody.
+const similarMax = 3;
 
 /** What a name on the command line may be of. */
 type Kind = IdKind | 'member' | 'deleted project';

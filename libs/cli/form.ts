@@ -38,7 +38,7 @@ export async function fillIn<Name extends string, Answer>(
         (name) => form[name].given === undefined && isRefused(form[name], error),
       );
       if (wanted.length === 0) throw error;
-      cli.note(...explain(error).blocks);
+      cli.note(...explain(error, { profile: cli.globals().profile }).blocks);
     }
   }
 }

@@ -1,5 +1,6 @@
 import { CommanderError } from '@commander-js/extra-typings';
 import { type Cli, createCli } from './cli.ts';
+import { commandIn, helpFor, unknownCommand, usageOf, withHelp } from './command-words.ts';
 import { type ExitName, exitCodes } from './exit-codes.ts';
 import { explain } from './explain.ts';
 import { Answered, type Failure, Interrupted, usage } from './failure.ts';
@@ -41,34 +42,44 @@ async function run(
 ): Promise<ExitName> {
   const { stdout, stderr, environment } = terminal;
   using opened = new DisposableStack();
-  let complaint = '';
   let cli: Cli | undefined;
-  const program = createProgram(
-    (globals) => {
-      cli = createCli(terminal, globals, { signal, opened });
-      return cli;
-    },
-    (text) => {
-      complaint += text;
-    },
-  );
+  const program = createProgram((globals) => {
+    cli = createCli(terminal, globals, { signal, opened });
+    return cli;
+  });
   try {
-    await program.parseAsync(args, { from: 'user' });
+    await program.parseAsync(withHelp(program, args), { from: 'user' });
     return 'ok';
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 'ok';
     if (error instanceof Answered) return error.exit;
-    const failure = error instanceof CommanderError ? usageOf(complaint) : error;
-    const { exit, blocks, json } = explain(failure, cli?.repetition());
+    const isComplaint = error instanceof CommanderError;
+    const isBare = program.args.length === 0;
+    // Without any command the help is the answer, but for scripts, which read JSON.
+    if (isComplaint && error.code === helpInstead && isBare && !args.includes('--json')) {
+      program.outputHelp();
+      return 'ok';
+    }
+    const failure = isComplaint ? failureOf(error, commandIn(program, args)) : error;
+    const { exit, blocks, json } = explain(failure, {
+      ...{ repetition: cli?.repetition(), profile: cli?.globals().profile },
+    });
     if (args.includes('--json')) stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
     stderr.write(toText(blocks, { colour: showsColour(stderr, environment) }));
     return exit;
   }
 }
 
-/** What commander complains of, or the help that it shows where a command is missing. */
-function usageOf(complaint: string): Failure {
-  const text = complaint.trim();
-  if (!text.startsWith('error: ')) return usage(`What shall be done?\n${text}`);
-  return usage(text.slice('error: '.length), 'silo help, or --help after any command');
+/** Of what commander answers with a help that nobody has requested. */
+const helpInstead = 'commander.help';
+
+function failureOf(
+  error: CommanderError,
+  { command, path }: ReturnType<typeof commandIn>,
+): Failure {
+  if (error.code !== helpInstead) return usageOf(error, path);
+  // Nothing was given, or `help` and then a word that is no command.
+  const [, word] = command.args;
+  if (word === undefined) return usage('A command is missing.', helpFor(path));
+  return unknownCommand(command, word, path);
 }

@@ -2,9 +2,10 @@ import type { ReasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 
 type Metadata = Readonly<Record<string, string>>;
+type Meaning = (metadata: Metadata, details: SiloError['details']) => string | undefined;
 
 // What a refusal says in the words of the API, for people who use this command.
-const meanings: Partial<Record<ReasonName, (metadata: Metadata) => string>> = {
+const meanings: Partial<Record<ReasonName, Meaning>> = {
   INVALID_FIELD: () => 'A value is not as it must be.',
   TOKEN_INVALID: () => 'The API key is missing, or it is no live one.',
   ADMIN_REQUIRED: ({ level = 'ADMIN' }) =>
@@ -12,6 +13,10 @@ const meanings: Partial<Record<ReasonName, (metadata: Metadata) => string>> = {
   KEY_EXCEEDS_CALLER: ({ exceeds = 'access' }) =>
     `The key would have more than the one that you are signed in with: ${exceeds.replaceAll('_', ' ')}.`,
   KEY_EXPIRED: () => 'The API key has expired.',
+  INVITE_NOT_FOUND: (_, { resourceInfo }) =>
+    isOfCode(resourceInfo)
+      ? 'The code is unknown, used, withdrawn, expired or no longer valid, or it is for another e-mail than yours.'
+      : undefined,
   ALREADY_MEMBER: () => 'The account is a member of the organization already.',
   ORGANIZATION_NOT_EMPTY: ({ project_count: count = '0', deleted_project_count: deleted = '0' }) =>
     [
@@ -22,7 +27,7 @@ const meanings: Partial<Record<ReasonName, (metadata: Metadata) => string>> = {
             `${deleted} deleted ${deleted === '1' ? 'project' : 'projects'} can still be undeleted.`,
           ]),
     ].join(' '),
-  PLAN_CHANGED: () => 'What the move does has changed since you looked.',
+  PLAN_CHANGED: () => 'What it does has changed since you looked.',
   MOVE_IS_UNDO: () => 'The move is itself an undo, which cannot be undone.',
   MOVE_UNDONE: () => 'The move has been undone already.',
   MOVE_FINALIZED: () => 'An admin of the destination has finalized the move.',
@@ -33,7 +38,6 @@ const meanings: Partial<Record<ReasonName, (metadata: Metadata) => string>> = {
   REQUEST_IN_PROGRESS: () => 'The same change, or another one of its kind, is still in progress.',
   REQUEST_ID_REUSED: () => 'This --request-id was given to another change already.',
   BILLING_DETAILS_REQUIRED: () => 'A paid plan needs billing details.',
-  NOT_READY: () => 'It is still being created.',
   DEPENDENCY_UNAVAILABLE: () => 'A part of Silo did not answer in time.',
   DRAINING: () => 'The server is shutting down.',
   PROPAGATION_UNCONFIRMED: () =>
@@ -44,10 +48,19 @@ const meanings: Partial<Record<ReasonName, (metadata: Metadata) => string>> = {
   CALL_ENDED: () => 'No answer in time: the outcome is unknown.',
 };
 
+// What a message says to callers of the API alone. The command was given names, e-mails or nothing where
+// it sends ids, and advises by itself.
+const ofTheApi = [' Retry after the delay in RetryInfo.', ' Check the id.'];
+
 /** A refusal in the words of the command; what is not known here in its own. */
-export function meaningOf({ reasonName, metadata, message }: SiloError): string {
-  const own = meanings[reasonName as ReasonName]?.(metadata) ?? message;
-  return own.replace(' Retry after the delay in RetryInfo.', '');
+export function meaningOf({ reasonName, metadata, message, details }: SiloError): string {
+  const own = meanings[reasonName as ReasonName]?.(metadata, details) ?? message;
+  return ofTheApi.reduce((text, part) => text.replace(part, ''), own);
+}
+
+/** Whether an invite was named by its code: a secret, so the refusal echoes nothing. */
+export function isOfCode(resourceInfo: SiloError['details']['resourceInfo']): boolean {
+  return resourceInfo?.resourceName === '';
 }
 
 /** What else a refusal says: one alone says what the refusal says. */
@@ -58,7 +71,7 @@ export function violationsIn({ reasonName, details }: SiloError): string[] {
     if (type === 'PLAN_CHANGED') return [description];
     // Its counts are in what it means.
     if (type === 'ORGANIZATION_NOT_EMPTY' && type === reasonName) return [];
-    return [meanings[type as ReasonName]?.({}) ?? description];
+    return [meanings[type as ReasonName]?.({}, {}) ?? description];
   });
 }
 

@@ -11,6 +11,7 @@ import { keys } from './commands/keys.ts';
 import { login } from './commands/login.ts';
 import { logout } from './commands/logout.ts';
 import { members } from './commands/members.ts';
+import { migrate } from './commands/migrate.ts';
 import { move } from './commands/move.ts';
 import { moves } from './commands/moves.ts';
 import { org } from './commands/org.ts';
@@ -28,10 +29,7 @@ import description from './package.json' with { type: 'json' };
 const secretReaders = new Set(['login', 'accept']);
 
 /** The whole command: every subcommand, and the options that all of them take. */
-export function createProgram(
-  createCli: (globals: () => Globals) => Cli,
-  writeErr: (text: string) => void,
-) {
+export function createProgram(createCli: (globals: () => Globals) => Cli) {
   const program = new Command('silo')
     .description('Organizations, projects, tokens, events and plans of Silo.')
     .option('--json', 'one JSON document on stdout: the answer, or { "error": … }')
@@ -41,7 +39,8 @@ export function createProgram(
     .option('--request-id <id>', 'repeat a change that was sent with this id: it is done once')
     .configureHelp({ showGlobalOptions: true })
     .helpCommand('help [command]', 'what a command does, and its options')
-    .configureOutput({ writeErr })
+    // What it complains of is thrown, too, and shown as any other failure.
+    .configureOutput({ writeErr: () => {} })
     .exitOverride()
     .version(`silo ${description.version}`, '--version', 'which release this is')
     .hook('preAction', (_, command) => {
@@ -63,6 +62,7 @@ export function createProgram(
     moves(cli),
     undo(cli),
     finalize(cli),
+    migrate(cli),
     token(cli),
     events(cli),
     usage(cli),

@@ -1,11 +1,15 @@
 import { styleText } from 'node:util';
 import widthOf from 'fast-string-width';
 import { wrapAnsi } from 'fast-wrap-ansi';
+import { withProfile } from './with-profile.ts';
 
 type Style = 'bold' | 'dim' | 'good' | 'bad';
 
-/** A piece of text, perhaps with a style that terminals show, and the id of what it names. */
-export type Span = string | { text: string; style?: Style; id?: string };
+/**
+ * A piece of text, perhaps with a style that terminals show, and the id of what it names. One that holds
+ * commands is shown with the profile that the user has given.
+ */
+export type Span = string | { text: string; style?: Style; id?: string; hasCommands?: true };
 /** One line, of one or more pieces. */
 type Line = Span | readonly Span[];
 /** Columns as wide as what they hold, under a head; without rows nothing is shown. */
@@ -20,6 +24,8 @@ export type Shown = {
   ids?: boolean;
   /** Tables are at most so wide, where that can be. */
   columns?: number | undefined;
+  /** The profile that the user has given. */
+  profile?: string | undefined;
 };
 
 const formats = { bold: 'bold', dim: 'dim', good: 'green', bad: 'red' } as const;
@@ -91,9 +97,13 @@ function fitted(widths: readonly number[], columns = Number.POSITIVE_INFINITY): 
 }
 
 /** The text of a span, with its id where ids are shown. */
-export function textOf(span: Span, { ids = false }: Pick<Shown, 'ids'> = {}): string {
+export function textOf(
+  span: Span,
+  { ids = false, profile }: Pick<Shown, 'ids' | 'profile'> = {},
+): string {
   if (typeof span === 'string') return safe(span);
-  const { text, id } = span;
+  const { id, hasCommands } = span;
+  const text = hasCommands ? withProfile(span.text, profile) : span.text;
   return safe(ids && id && id !== text ? `${text} (${id})` : text);
 }
 

@@ -19,7 +19,8 @@ export async function workIn(cli: Cli, api: Api, projectId: string): Promise<boo
     return true;
   } catch (error) {
     if (!(error instanceof CallFailure)) throw error;
-    cli.note('It could not be made the current project: silo switch');
+    const text = 'It could not be made the current project: silo switch';
+    cli.note({ text, hasCommands: true });
     return false;
   }
 }

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { Command, Option } from '@commander-js/extra-typings';
 import type { CommandContext } from '../program.ts';
 
@@ -6,14 +7,20 @@ export function restoredCommand({ print }: Pick<CommandContext, 'print'>) {
   const prefix = new Option('--database-prefix <prefix>', 'of the databases of the services');
   return new Command('restored')
     .description(
-      'Begins later event logs in the MongoDB of MONGODB_URL, where a backup was restored.',
+      'Begins later event logs in the MongoDB of MONGODB_URL or MONGODB_URL_FILE, where a backup was restored.',
     )
     .addOption(prefix.env('MONGODB_DATABASE_PREFIX').default('silo'))
     .exitOverride()
     .action(async ({ databasePrefix }) => {
       // Not an argument: other users of the machine see those, and it holds a password.
-      const url = process.env.MONGODB_URL;
-      if (!url) throw new Error('set MONGODB_URL to a URL of MongoDB with an administrator');
+      const { MONGODB_URL, MONGODB_URL_FILE } = process.env;
+      const url =
+        MONGODB_URL || (MONGODB_URL_FILE && (await readFile(MONGODB_URL_FILE, 'utf8')).trim());
+      if (!url) {
+        throw new Error(
+          'set MONGODB_URL to a URL of MongoDB with an administrator, or MONGODB_URL_FILE to a file that holds it',
+        );
+      }
       // Loaded here: other commands do not need the driver.
       const { beginIncarnations } = await import('../begin-incarnations.ts');
       for (const { service, position } of await beginIncarnations({ url, databasePrefix })) {

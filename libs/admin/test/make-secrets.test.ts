@@ -47,7 +47,7 @@ test('each process gets a certificate of its role and names, and each user a pas
   }
   const passwords = Object.keys(files).filter((file) => file.includes('passwords/'));
   t.is(passwords.length, 5 + 7);
-  for (const name of ['org', 'project', 'token', 'billing']) {
+  for (const name of ['admin', 'org', 'project', 'token', 'billing']) {
     const password = files[`mongodb/passwords/${name}`]?.trim();
     t.true(files[`mongodb/urls/${name}`]?.startsWith(`mongodb://${name}:${password}@mongodb-1:`));
   }

@@ -7,13 +7,11 @@ import {
 import { textOf } from '../checks.ts';
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
+import { group } from '../group.ts';
 import { accountBlocks } from '../render/accounts.ts';
 
 export function account(cli: Cli) {
-  return new Command('account')
-    .description('Your own account.')
-    .addCommand(show(cli), { isDefault: true })
-    .addCommand(rename(cli));
+  return group('account', 'Your own account.', [show(cli), rename(cli)]);
 }
 
 function show(cli: Cli) {

@@ -1,6 +1,7 @@
 import { Argument, Command } from '@commander-js/extra-typings';
 import type { Cli } from '../cli.ts';
-import { kindsWanted, printCandidates } from '../completion/candidates.ts';
+import { bashInsertion, readBashLine } from '../completion/bash-line.ts';
+import { candidatesFor } from '../completion/candidates.ts';
 import { noNames, readNames } from '../completion/names.ts';
 import { scriptOf, shells } from '../completion/scripts.ts';
 
@@ -21,13 +22,39 @@ export function completion({ terminal }: Cli) {
     });
 }
 
-/** What the scripts call for candidates: `silo complete -- WORD...`. Not shown in help. */
+/**
+ * What the scripts call for candidates, with the words after `silo`; not shown in help. Bash gives its
+ * line instead, and gets what it inserts.
+ */
 export function complete(cli: Cli) {
-  return new Command('complete').argument('[words...]').action(async (words, _options, command) => {
-    const program = command.parent ?? command;
-    const isWanted = kindsWanted(program, words).length > 0;
-    // Commands are completed without a profile, too.
-    const names = isWanted ? await readNames(cli).catch(() => noNames) : noNames;
-    printCandidates(program, words, names, cli.terminal.directory);
+  const command = new Command('complete')
+    .argument('[words...]')
+    .option('--names', 'also those that need quotes, which the shell adds')
+    .option('--bash <breaks>', 'the word is the line of bash, and this its COMP_WORDBREAKS');
+  return command.action(async (given, options, { parent }) => {
+    const program = parent ?? command;
+    const isQuoted = options.names || options.bash !== undefined;
+    const names = (profile: string | undefined) => {
+      if (profile !== undefined) program.setOptionValue('profile', profile);
+      // Commands are completed without a profile, too.
+      return readNames(cli, isQuoted).catch(() => noNames);
+    };
+    const { stdout, directory } = cli.terminal;
+    const candidates = (words: readonly string[]) =>
+      candidatesFor(program, words, names, directory);
+    const write = (lines: readonly string[]) =>
+      stdout.write(lines.map((each) => `${each}\n`).join(''));
+    if (options.bash !== undefined) {
+      const line = readBashLine(given[0] ?? '', options.bash);
+      if (line === undefined) return;
+      const found = await candidates(line.words);
+      const [option = ''] = /^--[^=]+=/.exec(line.words.at(-1) ?? '') ?? [];
+      write(found.flatMap(({ value }) => bashInsertion(line, option + value) ?? []));
+      return;
+    }
+    const found = await candidates(given);
+    write(found.map(({ value, description }) => `${value}\t${description}`));
+    // What the script of @bomb.sh/tab for PowerShell reads: no names of files.
+    if (!options.names) write([':4']);
   });
 }

@@ -17,7 +17,8 @@ export function doctor(cli: Cli) {
     .addHelpText(
       'after',
       '\nThe environment describes a deployment by the settings of its services: TLS_CA, TLS_CERT and\n' +
-        'TLS_KEY (of a staff certificate), ORG_INTERNAL_ADDRESS and so on, MONGODB_URL, NATS_URL.\n',
+        'TLS_KEY (of a staff certificate), ORG_INTERNAL_ADDRESS and so on, MONGODB_URL, NATS_URL,\n' +
+        'REGION_ADDRESSES; EDGE_INTERNAL_ADDRESS is that of edges with processes of their own.\n',
     )
     .action(async (options) => {
       const deployment = await deploymentOf(options, cli);
@@ -52,16 +53,17 @@ async function deploymentOf({ dev, endpoints }: Options, { terminal }: Cli): Pro
 /** A file of endpoints, as settings of services. */
 async function settingsIn(file: string): Promise<Record<string, string>> {
   try {
-    const { ca, staff, services, mongodb, nats } = await endpointsIn(file);
+    const { ca, staff, services, edgeInternal, mongodb, nats, natsCa } = await endpointsIn(file);
     return {
       ...{ TLS_CA: ca, TLS_CERT: staff.cert, TLS_KEY: staff.key },
-      ...{ MONGODB_URL: mongodb, NATS_URL: nats },
+      ...{ MONGODB_URL: mongodb, NATS_URL: nats, NATS_TLS_CA: natsCa ?? '' },
       // Empty is unset: the URLs have the passwords.
       ...{ MONGODB_URL_FILE: '', NATS_PASSWORD_FILE: '' },
       ORG_INTERNAL_ADDRESS: services.org.internal,
       PROJECT_INTERNAL_ADDRESS: services.project.internal,
       TOKEN_INTERNAL_ADDRESS: services.token.internal,
       BILLING_INTERNAL_ADDRESS: services.billing.internal,
+      EDGE_INTERNAL_ADDRESS: edgeInternal ?? '',
     };
   } catch (error) {
     throw usage(

@@ -1,5 +1,7 @@
 import type { Command } from '@commander-js/extra-typings';
+import type { Cli } from '../cli.ts';
 import { parseWhere } from '../event-filter.ts';
+import { named } from '../names.ts';
 import { parseTime } from '../times.ts';
 
 /** Adds the filters to a command. Without any of them all events are meant. */
@@ -16,6 +18,15 @@ export function withFilter<Args extends unknown[]>(command: Command<Args>) {
       'on a property: a=b a!=b a<b a>b, a^=b (begins with), a (exists); several: repeat it',
       collect(parseWhere),
     );
+}
+
+/** Whose events are meant. The current project is named, because the command line does not. */
+export async function projectOf(cli: Cli, given: string | undefined): Promise<string> {
+  const { find } = await cli.signedIn();
+  if (given !== undefined) return find.idOf.project(given);
+  const project = await find.project(undefined);
+  cli.note(['Events of ', named(project), ':']);
+  return project.id;
 }
 
 const same = (text: string) => text;

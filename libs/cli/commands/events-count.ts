@@ -7,7 +7,7 @@ import { filterOf } from '../event-filter.ts';
 import { countBlocks } from '../render/counts.ts';
 import { columnsOf } from '../terminal.ts';
 import { CountSum, type Grouping, groupingOf } from './count-sum.ts';
-import { withFilter } from './event-options.ts';
+import { projectOf, withFilter } from './event-options.ts';
 
 // At 5,000 to 50,000 events a page: 5 to 50 million.
 const pagesMax = 1_000;
@@ -23,8 +23,8 @@ export function eventsCount(cli: Cli) {
       'day',
     )
     .action(async (given, { by, ...options }) => {
-      const { api, find } = await cli.signedIn();
-      const projectId = await find.idOf.project(given);
+      const { api } = await cli.signedIn();
+      const projectId = await projectOf(cli, given);
       const grouping = groupingOf(by);
       const sum = await countAll(api, { projectId, filter: filterOf(options), ...grouping });
       const columns = columnsOf(cli.terminal.stdout);

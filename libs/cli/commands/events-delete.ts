@@ -7,7 +7,7 @@ import {
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { Cli } from '../cli.ts';
 import { filterOf, meansAll, wordsOf } from '../event-filter.ts';
-import { usage } from '../failure.ts';
+import { Failure, usage } from '../failure.ts';
 import { present } from '../find.ts';
 import { named } from '../names.ts';
 import { deletionBlocks } from '../render/events.ts';
@@ -53,6 +53,9 @@ async function agree(cli: Cli, project: Project, filter: EventFilter): Promise<s
     filter,
     ...grouping,
   });
+  if (totalCount === 0 && nextPageToken === '') {
+    throw new Failure('refused', `There is no such event in ${project.name}.`);
+  }
   const what = `${nextPageToken === '' ? '' : 'More than '}${countText(totalCount)}`;
   const which = meansAll(filter) ? ', which is all of them,' : '';
   cli.note([`${what} of `, named(project), `${which} will be deleted for ever.`]);

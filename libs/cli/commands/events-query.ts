@@ -5,7 +5,7 @@ import type { Cli } from '../cli.ts';
 import { filterOf } from '../event-filter.ts';
 import { eventsBlocks } from '../render/events.ts';
 import { columnsOf } from '../terminal.ts';
-import { withFilter } from './event-options.ts';
+import { projectOf, withFilter } from './event-options.ts';
 import { firstOf, parseCount } from './limit.ts';
 
 // Where no index helps, a page looks at 5,000 events: half a million, and at most some 100 MiB.
@@ -18,8 +18,8 @@ export function eventsQuery(cli: Cli) {
   return withFilter(command)
     .addOption(new Option('--limit <count>', 'how many at most').argParser(parseCount).default(50))
     .action(async (given, { limit, ...options }) => {
-      const { api, find } = await cli.signedIn();
-      const projectId = await find.idOf.project(given);
+      const { api } = await cli.signedIn();
+      const projectId = await projectOf(cli, given);
       const filter = filterOf(options);
       const readPage = async (page: { pageSize: number; pageToken: string }) => {
         const answer = await api.events.queryEvents({ projectId, filter, ...page });

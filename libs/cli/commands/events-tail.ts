@@ -6,7 +6,7 @@ import { filterOf } from '../event-filter.ts';
 import { eventBlock, eventJson } from '../render/events.ts';
 import { columnsOf, showsColour } from '../terminal.ts';
 import { toText } from '../text.ts';
-import { withFilter } from './event-options.ts';
+import { projectOf, withFilter } from './event-options.ts';
 import { firstOf, parseCount } from './limit.ts';
 import { Unseen } from './unseen.ts';
 
@@ -24,8 +24,8 @@ export function eventsTail(cli: Cli) {
       new Option('--limit <count>', 'how many to begin with').argParser(parseCount).default(10),
     )
     .action(async (given, { limit, ...options }) => {
-      const { api, find } = await cli.signedIn();
-      const projectId = await find.idOf.project(given);
+      const { api } = await cli.signedIn();
+      const projectId = await projectOf(cli, given);
       const asked = filterOf(options);
       const read = async (count: number, filter: EventFilter) =>
         firstOf<Event>(

@@ -1,5 +1,5 @@
-import { Command } from '@commander-js/extra-typings';
 import type { Cli } from '../cli.ts';
+import { group } from '../group.ts';
 import { keysCreate } from './keys-create.ts';
 import { keysDelete } from './keys-delete.ts';
 import { keysDisable, keysEnable } from './keys-disable.ts';
@@ -9,14 +9,14 @@ import { keysShow } from './keys-show.ts';
 import { keysUpdate } from './keys-update.ts';
 
 export function keys(cli: Cli) {
-  return new Command('keys')
-    .description('Your own API keys.')
-    .addCommand(keysList(cli))
-    .addCommand(keysCreate(cli))
-    .addCommand(keysShow(cli))
-    .addCommand(keysUpdate(cli))
-    .addCommand(keysDisable(cli))
-    .addCommand(keysEnable(cli))
-    .addCommand(keysRoll(cli))
-    .addCommand(keysDelete(cli));
+  return group('keys', 'Your own API keys.', [
+    keysList(cli),
+    keysCreate(cli),
+    keysShow(cli),
+    keysUpdate(cli),
+    keysDisable(cli),
+    keysEnable(cli),
+    keysRoll(cli),
+    keysDelete(cli),
+  ]);
 }

@@ -1,5 +1,5 @@
-import { Command } from '@commander-js/extra-typings';
 import type { Cli } from '../cli.ts';
+import { group } from '../group.ts';
 import { membersAccept } from './members-accept.ts';
 import { membersInvite } from './members-invite.ts';
 import { membersInvites, membersWithdraw } from './members-invites.ts';
@@ -8,13 +8,13 @@ import { membersRemove } from './members-remove.ts';
 import { membersUpdate } from './members-update.ts';
 
 export function members(cli: Cli) {
-  return new Command('members')
-    .description('An organization’s members and invites.')
-    .addCommand(membersList(cli))
-    .addCommand(membersInvite(cli))
-    .addCommand(membersInvites(cli))
-    .addCommand(membersWithdraw(cli))
-    .addCommand(membersAccept(cli))
-    .addCommand(membersUpdate(cli))
-    .addCommand(membersRemove(cli));
+  return group('members', 'An organization’s members and invites.', [
+    membersList(cli),
+    membersInvite(cli),
+    membersInvites(cli),
+    membersWithdraw(cli),
+    membersAccept(cli),
+    membersUpdate(cli),
+    membersRemove(cli),
+  ]);
 }

@@ -4,10 +4,12 @@ import {
   MoveProjectResponse,
   PreviewMoveResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import { regionOf } from '@silo/tokens/ids.ts';
 import { adviceFor } from '../advice.ts';
 import type { Api } from '../api.ts';
 import type { Cli } from '../cli.ts';
-import { Failure, usage } from '../failure.ts';
+import { endedMigrations } from '../ended-migrations.ts';
+import { CallFailure, Failure, usage } from '../failure.ts';
 import { present } from '../find.ts';
 import { planOf } from '../move-plan.ts';
 import { type Plan, previewBlocks } from '../render/move-preview.ts';
@@ -33,7 +35,8 @@ export function move(cli: Cli) {
       const plan = await planOf(cli, given, to);
       if (preview) {
         const answer = await previewOf(api, plan);
-        cli.answer(PreviewMoveResponse, answer, previewBlocks(answer, plan));
+        const ended = cli.globals().json ? [] : await endedBy(cli, plan);
+        cli.answer(PreviewMoveResponse, answer, [...previewBlocks(answer, plan), ...ended]);
         return;
       }
       const agreed = yes && fingerprint ? fingerprint : await agree(cli, api, plan, fingerprint);
@@ -41,18 +44,36 @@ export function move(cli: Cli) {
     });
 }
 
-function previewOf(
+async function previewOf(
   api: Api,
   { projects, source, destination }: Plan,
 ): Promise<PreviewMoveResponse> {
   const [first, ...others] = projects;
   const isBatch = others.length > 0;
-  return api.projects.previewMove({
-    projectId: isBatch ? '' : (first?.id ?? ''),
-    sourceOrganizationId: isBatch ? source.id : '',
-    projectIds: isBatch ? projects.map(({ id }) => id) : [],
-    destinationOrganizationId: destination.id,
-  });
+  try {
+    return await api.projects.previewMove({
+      projectId: isBatch ? '' : (first?.id ?? ''),
+      sourceOrganizationId: isBatch ? source.id : '',
+      projectIds: isBatch ? projects.map(({ id }) => id) : [],
+      destinationOrganizationId: destination.id,
+    });
+  } catch (error) {
+    const isAbroad = regionOf(destination.id) !== regionOf(source.id);
+    if (!isAbroad || !(error instanceof CallFailure)) throw error;
+    throw error.refusal?.reasonName === 'CROSS_REGION'
+      ? error.advising(`silo migrate preview PROJECT --to ${destination.id}`)
+      : error;
+  }
+}
+
+/** The migrations that the move ends, below its preview. */
+async function endedBy(cli: Cli, { projects, source }: Plan): Promise<Block[]> {
+  const ended = await endedMigrations(
+    cli,
+    source.id,
+    projects.map(({ id }) => id),
+  );
+  return ended.length === 0 ? [] : ['', ...ended];
 }
 
 /**
@@ -65,8 +86,8 @@ async function agree(
   fingerprint: string | undefined,
 ): Promise<string> {
   const { projects, destination } = plan;
-  const preview = await previewOf(api, plan);
-  cli.note(...previewBlocks(preview, plan), '');
+  const [preview, ended] = await Promise.all([previewOf(api, plan), endedBy(cli, plan)]);
+  cli.note(...previewBlocks(preview, plan), ...ended, '');
   const blocked = preview.checks.find(({ passed }) => !passed);
   if (blocked !== undefined) {
     const metadata = { organization_id: destination.id };

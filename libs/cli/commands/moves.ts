@@ -5,15 +5,16 @@ import {
   ListMovesResponse,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Cli } from '../cli.ts';
+import { group } from '../group.ts';
 import { undoRights } from '../may-undo.ts';
 import { endsOf, idsIn, type MovesShown, moveBlocks, movesBlocks } from '../render/moves.ts';
 import { firstOf, parseCount } from './limit.ts';
 
 export function moves(cli: Cli) {
-  return new Command('moves')
-    .description('Moves of projects, and what can still become of them.')
-    .addCommand(list(cli), { isDefault: true })
-    .addCommand(show(cli));
+  return group('moves', 'Moves of projects, and what can still become of them.', [
+    list(cli),
+    show(cli),
+  ]);
 }
 
 function list(cli: Cli) {

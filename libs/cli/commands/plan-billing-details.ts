@@ -16,18 +16,21 @@ export function planBillingDetails(cli: Cli) {
     .option('--email <email>', 'where invoices go')
     .option('--address <address>', 'postal address')
     .option('--country <code>', 'two letters, such as DE')
-    .option('--tax-id <number>', 'tax number, if there is one', '')
+    .option('--tax-id <number>', 'tax number, if there is one; default: the old one')
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async ({ taxId, org, ...options }) => {
       const { api, find, lookUp } = await cli.signedIn();
       const organizationId = await find.idOf.organization(org);
-      const old = cli.prompt.possible
-        ? (await api.billing.getSubscription({ organizationId })).subscription?.billingDetails
-        : undefined;
+      const { subscription } = await api.billing.getSubscription({ organizationId });
+      const old = subscription?.billingDetails;
       const answer = await fillIn(cli, formOf(options, old), ({ countryCode, ...values }) =>
         api.billing.updateBillingDetails({
           organizationId,
-          billingDetails: { ...values, countryCode: countryCode.toUpperCase(), taxId },
+          billingDetails: {
+            ...values,
+            countryCode: countryCode.toUpperCase(),
+            taxId: taxId ?? old?.taxId ?? '',
+          },
           etag: '',
           requestId: '',
         }),

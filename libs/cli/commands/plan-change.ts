@@ -2,6 +2,7 @@ import { Argument, Command } from '@commander-js/extra-typings';
 import { ChangePlanResponse } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { chooseOf } from '../choose.ts';
 import type { Cli } from '../cli.ts';
+import { Failure } from '../failure.ts';
 import { present } from '../find.ts';
 import { planChangeBlocks, subscriptionBlocks } from '../render/plans.ts';
 import {
@@ -24,7 +25,7 @@ export function planChange(cli: Cli) {
     .action(async (given, { org, yes }) => {
       const { api, find, lookUp } = await cli.signedIn();
       const organizationId = await find.idOf.organization(org);
-      const name = given ?? (await choosePlan(cli));
+      const name = given ?? (await choosePlan(cli, organizationId));
       if (!yes) await agree(cli, organizationId, name);
       cli.repeatedBy('plan', 'change', name, '--org', organizationId, '--yes');
       const request = { organizationId, plan: planNamed(name), etag: '', requestId: '' };
@@ -35,13 +36,19 @@ export function planChange(cli: Cli) {
     });
 }
 
-async function choosePlan(cli: Cli): Promise<PlanName> {
+/** A plan of the list, without the present one. */
+async function choosePlan(cli: Cli, organizationId: string): Promise<PlanName> {
   const { api } = await cli.signedIn();
-  const { plans } = cli.prompt.possible ? await api.billing.listPlans({}) : { plans: [] };
+  const [{ plans }, { subscription }] = cli.prompt.possible
+    ? await Promise.all([
+        api.billing.listPlans({}),
+        api.billing.getSubscription({ organizationId }),
+      ])
+    : [{ plans: [] }, {}];
   // What only a newer release knows cannot be chosen here.
   const things = plans.flatMap((plan) => {
     const name = planNameOf(plan.plan);
-    return name === undefined
+    return name === undefined || plan.plan === subscription?.plan
       ? []
       : [{ name, limit: limitText(plan.projectLimit), price: plan.price }];
   });
@@ -55,7 +62,7 @@ async function choosePlan(cli: Cli): Promise<PlanName> {
   return chosen.name;
 }
 
-/** Shows what changes, and prompts for confirmation. */
+/** Shows what changes, and prompts for confirmation, unless it would be refused then. */
 async function agree(cli: Cli, organizationId: string, name: PlanName): Promise<void> {
   const { api, lookUp } = await cli.signedIn();
   const [{ subscription }, { plans }, nameOf] = await Promise.all([
@@ -63,7 +70,15 @@ async function agree(cli: Cli, organizationId: string, name: PlanName): Promise<
     api.billing.listPlans({}),
     lookUp([organizationId]),
   ]);
-  const wanted = plans.find(({ plan }) => planText(plan) === name);
-  cli.note(...planChangeBlocks(present(subscription), plans, present(wanted), nameOf));
+  const before = present(subscription);
+  const wanted = present(plans.find(({ plan }) => planText(plan) === name));
+  if (before.plan === wanted.plan) {
+    throw new Failure('refused', `The plan is ${name} already.`, 'silo plan list');
+  }
+  cli.note(...planChangeBlocks(before, plans, wanted, nameOf));
+  if (wanted.billingDetailsRequired && before.billingDetails === undefined) {
+    const next = 'silo plan billing-details, then again';
+    throw new Failure('refused', 'A paid plan needs billing details.', next);
+  }
   await cli.prompt.confirmByTyping('the plan’s name', name);
 }

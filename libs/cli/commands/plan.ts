@@ -5,17 +5,18 @@ import {
 } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
+import { group } from '../group.ts';
 import { plansBlocks, subscriptionBlocks } from '../render/plans.ts';
 import { planBillingDetails } from './plan-billing-details.ts';
 import { planChange } from './plan-change.ts';
 
 export function plan(cli: Cli) {
-  return new Command('plan')
-    .description('An organization’s plan and billing details.')
-    .addCommand(show(cli), { isDefault: true })
-    .addCommand(list(cli))
-    .addCommand(planChange(cli))
-    .addCommand(planBillingDetails(cli));
+  return group('plan', 'An organization’s plan and billing details.', [
+    show(cli),
+    list(cli),
+    planChange(cli),
+    planBillingDetails(cli),
+  ]);
 }
 
 function show(cli: Cli) {

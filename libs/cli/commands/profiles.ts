@@ -2,13 +2,15 @@ import { Command } from '@commander-js/extra-typings';
 import { chooseText } from '../choose.ts';
 import type { Cli } from '../cli.ts';
 import { Failure } from '../failure.ts';
+import { group } from '../group.ts';
 import { type NamedProfile, profilesBlocks } from '../render/accounts.ts';
 
 export function profiles(cli: Cli) {
-  return new Command('profiles')
-    .description('The stored profiles: the regions and accounts that you are signed in to.')
-    .addCommand(list(cli), { isDefault: true })
-    .addCommand(use(cli));
+  return group(
+    'profiles',
+    'The stored profiles: the regions and accounts that you are signed in to.',
+    [list(cli), use(cli)],
+  );
 }
 
 function list({ profiles, answerPlain }: Cli) {

@@ -2,6 +2,7 @@ import { Command } from '@commander-js/extra-typings';
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { DeleteProjectResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Cli } from '../cli.ts';
+import { endedMigrations } from '../ended-migrations.ts';
 import { present } from '../find.ts';
 import { named } from '../names.ts';
 import { deletedBlocks } from '../render/projects.ts';
@@ -30,13 +31,18 @@ export function projectDelete(cli: Cli) {
 /** Prompts for confirmation, and returns what to delete. */
 async function agree(cli: Cli, project: Project): Promise<string> {
   const { lookUp } = await cli.signedIn();
-  const nameOf = await lookUp([project.organizationId]);
-  cli.note([
-    named(project),
-    ' of ',
-    nameOf(project.organizationId),
-    ' will be deleted: everybody loses access at once.',
+  const { id, organizationId } = project;
+  const [nameOf, ended] = await Promise.all([
+    lookUp([organizationId]),
+    endedMigrations(cli, organizationId, [id]),
   ]);
+  cli.note(
+    [
+      ...[named(project), ' of ', nameOf(organizationId)],
+      ' will be deleted: everybody loses access at once.',
+    ],
+    ...ended,
+  );
   await cli.prompt.confirmByTyping('the project’s name', project.name);
   return project.id;
 }

@@ -6,6 +6,7 @@ import {
 import { fold } from '@silo/runtime/fold.ts';
 import { everyPage } from '../api.ts';
 import type { Cli } from '../cli.ts';
+import { isFoundBy, migratedAway } from '../migrated-projects.ts';
 import { deletedProjectsBlocks, foundBlocks } from '../render/projects.ts';
 
 export function projects(cli: Cli) {
@@ -14,7 +15,7 @@ export function projects(cli: Cli) {
     .argument('[query]', 'part of a project’s or organization’s name')
     .option('--deleted', 'those that can still be brought back, where you are an admin')
     .action(async (query = '', { deleted }) => {
-      const { api, find } = await cli.signedIn();
+      const { api, find, profile } = await cli.signedIn();
       if (deleted) {
         const found = (await find.deletedProjects()).filter(({ project, organizationName }) =>
           [project.name, organizationName].some((name) => fold(name).includes(fold(query))),
@@ -23,8 +24,13 @@ export function projects(cli: Cli) {
         cli.answer(ListProjectsResponse, answer, deletedProjectsBlocks(found));
         return;
       }
-      const pages = await everyPage((page) => api.projects.searchProjects({ query, ...page }));
+      const [pages, away] = await Promise.all([
+        everyPage((page) => api.projects.searchProjects({ query, ...page })),
+        cli.globals().json ? [] : migratedAway(api, profile.region),
+      ]);
       const results = pages.flatMap((page) => page.results);
-      cli.answer(SearchProjectsResponse, { results, nextPageToken: '' }, foundBlocks(results));
+      cli.answer(SearchProjectsResponse, { results, nextPageToken: '' }, [
+        ...foundBlocks(results, { query, away: away.filter(isFoundBy(query)) }),
+      ]);
     });
 }

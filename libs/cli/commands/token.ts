@@ -6,14 +6,15 @@ import {
 } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
+import { group } from '../group.ts';
 import { tokenBlocks } from '../render/projects.ts';
 import { propagationBlocks } from '../render/propagation.ts';
 
 export function token(cli: Cli) {
-  return new Command('token')
-    .description('A project’s token: it puts data in, and reads nothing.')
-    .addCommand(show(cli))
-    .addCommand(regenerate(cli));
+  return group('token', 'A project’s token: it puts data in, and reads nothing.', [
+    show(cli),
+    regenerate(cli),
+  ]);
 }
 
 function show(cli: Cli) {

@@ -2,6 +2,7 @@ import { Command } from '@commander-js/extra-typings';
 import { UndoMoveResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { isId } from '@silo/tokens/ids.ts';
 import type { Cli } from '../cli.ts';
+import { endedMigrations } from '../ended-migrations.ts';
 import { CallFailure, Failure } from '../failure.ts';
 import { present } from '../find.ts';
 import { moveBlocks, projectsText, whatOf } from '../render/moves.ts';
@@ -44,13 +45,17 @@ async function agree(cli: Cli, moveId: string): Promise<void> {
   const shown = await shownTo(cli, [move]);
   if (!shown.mayUndo(move)) throw new Failure('hidden', await mayNotText(cli, moveId));
   const { sourceOrganizationId, destinationOrganizationId, projectIds } = move;
-  cli.note(...moveBlocks(move, shown), [
-    `${projectsText(projectIds.length)} will go back to `,
-    shown.nameOf(sourceOrganizationId),
-    ': members of ',
-    shown.nameOf(destinationOrganizationId),
-    ' only will lose access.',
-  ]);
+  cli.note(
+    ...moveBlocks(move, shown),
+    [
+      `${projectsText(projectIds.length)} will go back to `,
+      shown.nameOf(sourceOrganizationId),
+      ': members of ',
+      shown.nameOf(destinationOrganizationId),
+      ' only will lose access.',
+    ],
+    ...(await endedMigrations(cli, destinationOrganizationId, projectIds)),
+  );
   await cli.prompt.confirmByTyping('undo', 'undo');
 }
 

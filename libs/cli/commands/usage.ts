@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
 import { GetUsageResponse } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { everyPage } from '../api.ts';
 import type { Cli } from '../cli.ts';
+import { namesOfEver } from '../departed-projects.ts';
 import { usageBlocks } from '../render/usage.ts';
 import { firstDayOf } from '../times.ts';
 
@@ -14,12 +15,20 @@ export function usage(cli: Cli) {
     .action(async (project, { org, days }) => {
       const { api, find, lookUp } = await cli.signedIn();
       const target = await find.target({ org, project });
+      if (org === undefined && project === undefined && !cli.globals().json) {
+        cli.note([
+          'Usage of ',
+          (await lookUp([target.organizationId]))(target.organizationId),
+          ':',
+        ]);
+      }
       const range = { firstDay: firstDayOf(days, new Date()), lastDay: '' };
       const pages = await everyPage((page) =>
         api.events.getUsage({ ...target, ...range, ...page }),
       );
       const all = pages.flatMap((page) => page.days);
-      const nameOf = await lookUp(all.map(({ projectId }) => projectId));
+      const ids = [...new Set(all.map(({ projectId }) => projectId))];
+      const nameOf = await namesOfEver(cli, all[0]?.organizationId ?? '', ids);
       const answer = { days: all, nextPageToken: '' };
       cli.answer(GetUsageResponse, answer, usageBlocks(all, nameOf));
     });

@@ -2,42 +2,52 @@ import { readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Complete, RootCommand, type Command as TabCommand } from '@bomb.sh/tab';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
-import { type NameKind, nameKinds } from './names.ts';
-
-type Names = Readonly<Record<NameKind, readonly string[]>>;
+import { linesOf } from './lines-of.ts';
+import { type NameKind, type Names, nameKinds, noNames } from './names.ts';
 
 /** What commander knows of an option or an argument. */
 type Parameter = { name(): string; argChoices?: readonly string[] | undefined };
 
-/** Prints the candidates for the last of these words, as the scripts of @bomb.sh/tab read them. */
-export function printCandidates(
+/** What the last word may become; `description` may be empty. */
+export type Candidate = { value: string; description: string };
+
+/** The library ends with a line for its own scripts. */
+const directiveLines = 1;
+
+/**
+ * The candidates for the last of these words, which are without quotes. Names are read, of the
+ * profile that the words name, where the last word may be one.
+ */
+export async function candidatesFor(
   program: CommandUnknownOpts,
   words: readonly string[],
-  names: Names,
+  readNames: (profile: string | undefined) => Promise<Names>,
   directory: string,
-): void {
-  const root = new RootCommand();
-  const last = words.at(-1) ?? '';
-  const valuesOf = (parameter: Parameter, isFile = false): readonly string[] => {
-    if (isFile)
-      return files(directory, last.slice(last.startsWith('-') ? last.indexOf('=') + 1 : 0));
-    const kind = kindOf(parameter);
-    // A shell would expand what looks like a pattern.
-    const choices = parameter.argChoices?.filter((choice) => !choice.includes('*'));
-    return choices ?? (kind === undefined ? [] : names[kind]);
+): Promise<Candidate[]> {
+  const line = separated(words);
+  const typed = line.at(-1) ?? '';
+  let isName = false;
+  const find = (names: Names) => {
+    const root = new RootCommand();
+    register(program, root, root, '', (parameter, isFile) => {
+      if (isFile) return files(directory, typed);
+      const kind = kindOf(parameter);
+      if (parameter.argChoices || kind === undefined) return parameter.argChoices ?? [];
+      isName = true;
+      return names[kind];
+    });
+    // The library takes "=" in a name for that of an option: names are compared here.
+    const asked = typed.startsWith('-') ? typed : '';
+    const lines = linesOf(() => root.parse([...line.slice(0, -1), asked]));
+    return lines.slice(0, -directiveLines).flatMap((each) => {
+      const [value = '', description = ''] = each.split('\t');
+      return value.startsWith(typed) ? { value, description } : [];
+    });
   };
-  register(program, root, root, '', valuesOf);
-  root.parse(separated(words));
-}
-
-/** The kinds of names that could be completed on this command line. */
-export function kindsWanted(program: CommandUnknownOpts, words: readonly string[]): NameKind[] {
-  let command = program;
-  for (const word of words) {
-    command = command.commands.find((each) => each.name() === word) ?? command;
-  }
-  const parameters = [...command.registeredArguments, ...command.options.map(valueParameter)];
-  return parameters.flatMap((parameter) => kindOf(parameter) ?? []);
+  const found = find(noNames);
+  if (!isName) return found;
+  const profileAt = line.indexOf('--profile') + 1;
+  return find(await readNames(profileAt > 0 ? line[profileAt] : undefined));
 }
 
 function kindOf(parameter: Parameter): NameKind | undefined {
@@ -59,7 +69,7 @@ function register(
   target: TabCommand,
   root: RootCommand,
   path: string,
-  valuesOf: (parameter: Parameter, isFile?: boolean) => readonly string[],
+  valuesOf: (parameter: Parameter, isFile: boolean) => readonly string[],
 ): void {
   const help = command.createHelp();
   const options = [...help.visibleOptions(command), ...help.visibleGlobalOptions(command)];
@@ -83,7 +93,7 @@ function register(
   for (const argument of command.registeredArguments) {
     target.argument(
       argument.name(),
-      offer(() => valuesOf(argument)),
+      offer(() => valuesOf(argument, false)),
       argument.variadic,
     );
   }
@@ -100,12 +110,11 @@ function offer(values: () => readonly string[]) {
   };
 }
 
-/** `--option=value` as two words, but for the last word: the library takes it for an option alone. */
+/** `--option=value` as two words: the library takes it for an option alone. */
 function separated(words: readonly string[]): string[] {
-  return words.flatMap((word, index) => {
-    const [, option, value] = /^(--[^=]+)=(.*)$/.exec(word) ?? [];
-    const isLast = index === words.length - 1;
-    return isLast || option === undefined || value === undefined ? [word] : [option, value];
+  return words.flatMap((word) => {
+    const [, option, value] = /^(--[^=]+)=(.*)$/s.exec(word) ?? [];
+    return option === undefined || value === undefined ? [word] : [option, value];
   });
 }
 

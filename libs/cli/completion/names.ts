@@ -1,28 +1,46 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { FoundProject } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Cli } from '../cli.ts';
 
 /** Things whose names are completed; the same words name the arguments of commands. */
 export const nameKinds = ['project', 'organization', 'key'] as const;
 export type NameKind = (typeof nameKinds)[number];
-export type Names = Record<NameKind, string[]>;
+export type Names = Readonly<Record<NameKind, readonly string[]>>;
 
 type Cached = { accountId: string; untilMs: number; names: Names };
 
 const keptMs = 60_000;
 const fetchMaxMs = 1_500;
 const page = { pageSize: 1_000, pageToken: '' };
-/** A name that needs no quotes in any shell. Others are not offered. */
+/**
+ * A name that every shell inserts as it is, in its quotes: a "-" at the beginning would make an option
+ * of it, and fish expands a "~" there. Silo refuses control characters in names.
+ */
+const offeredName = /^[^-~\p{Cc}][^\p{Cc}]*$/u;
+/** A name that needs no quotes in any shell. */
 const plainName = /^[\p{L}\p{N}_][\p{L}\p{N}_.@-]*$/u;
 
 export const noNames: Names = { project: [], organization: [], key: [] };
 
 /**
  * The names of the chosen profile's projects, organizations and keys, at most 1,000 of each, kept in
- * a file for a minute. Empty where nobody is signed in or Silo does not answer in 1.5 s.
+ * a file for a minute. Empty where Silo does not answer in 1.5 s. Without those that need quotes, if
+ * the shell's script does not quote.
  */
-export async function readNames(cli: Cli): Promise<Names> {
+export async function readNames(cli: Cli, isQuoted: boolean): Promise<Names> {
+  const names = await cachedNames(cli);
+  const pattern = isQuoted ? offeredName : plainName;
+  const matching = (each: readonly string[]) => each.filter((name) => pattern.test(name));
+  return {
+    project: matching(names.project),
+    organization: matching(names.organization),
+    key: matching(names.key),
+  };
+}
+
+async function cachedNames(cli: Cli): Promise<Names> {
   const { name, profile, api } = await cli.signedIn();
   const { environment } = cli.terminal;
   const base = environment.XDG_CACHE_HOME || join(environment.HOME || homedir(), '.cache');
@@ -35,9 +53,9 @@ export async function readNames(cli: Cli): Promise<Names> {
     api.organizations.listOrganizations(page),
     api.apiKeys.listApiKeys(page),
   ]).then(([{ results }, { organizations }, { apiKeys }]) => ({
-    project: plain(results.map(({ project }) => project?.name ?? '')),
-    organization: plain(organizations.map((each) => each.name)),
-    key: plain(apiKeys.map((each) => each.name)),
+    project: projectNames(results),
+    organization: organizations.map((each) => each.name),
+    key: apiKeys.map((each) => each.name),
   }));
   const given = Promise.withResolvers<Names>();
   const timer = setTimeout(() => given.resolve(noNames), fetchMaxMs);
@@ -47,8 +65,14 @@ export async function readNames(cli: Cli): Promise<Names> {
   return names;
 }
 
-function plain(names: readonly string[]): string[] {
-  return names.filter((name) => plainName.test(name));
+/** Each name, and beside one of several projects their names with the organization. */
+function projectNames(found: readonly FoundProject[]): string[] {
+  const byName = Map.groupBy(found, ({ project }) => project?.name ?? '');
+  return [...byName].flatMap(([name, projects]) =>
+    projects.length === 1
+      ? [name]
+      : [name, ...projects.map(({ organizationName }) => `${organizationName}/${name}`)],
+  );
 }
 
 /** Undefined where the file is not one of ours. */

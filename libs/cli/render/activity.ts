@@ -34,11 +34,12 @@ export function idsIn(entries: readonly ActivityEntry[]): string[] {
 
 function rowOf(entry: ActivityEntry, nameOf: NameOf): Span[] {
   const { id, time, type, actor, projectId, subjectId, changes } = entry;
-  // Of a move, the move itself is what happened: its id stands beside that.
-  const about = [projectId, subjectId === entry.moveId ? '' : subjectId].filter(Boolean);
+  // A move or migration itself is what happened: its id stands beside that.
+  const happened = type === 'project.migrated' ? subjectId : entry.moveId;
+  const about = [projectId, subjectId === happened ? '' : subjectId].filter(Boolean);
   return [
     { text: minuteText(time), id },
-    { text: whatText(type), id: entry.moveId },
+    { text: whatText(type), id: happened },
     nameOf(actor),
     listOf(nameOf, about),
     changes.map((change) => changeText(change, nameOf)).join('; '),
@@ -54,6 +55,7 @@ const whatTexts: Record<string, string> = {
   'project.moved': 'project moved',
   'project.deleted': 'project deleted',
   'project.undeleted': 'project brought back',
+  'project.migrated': 'project migrated to another region',
   'project.slots_changed': 'project limit changed',
   'token.revoked': 'token replaced',
   'org.organization_updated': 'organization changed',

@@ -83,10 +83,12 @@ function checkRow({ rule, passed, description, projectIds }: MoveCheck, plan: Pl
   return [known, outcome, { text, id: projectIds.join(' ') }];
 }
 
-const lost: Span = { text: 'loses access', style: 'bad' };
+/** What happens to those who lose it. */
+export const lost: Span = { text: 'loses access', style: 'bad' };
 const gained: Span = { text: 'gains access', style: 'good' };
 
-function accessRows(change: AccessChange | undefined, what: Span): Span[][] {
+/** The people and keys of a change of access, each with what happens. */
+export function accessRows(change: AccessChange | undefined, what: Span): Span[][] {
   if (change === undefined) return [];
   const { members, ownKeys, otherKeys } = change;
   return [
@@ -133,7 +135,8 @@ function cut(rows: Span[][], count = rows.length, [more, what]: [string, Span]):
   return rest > 0 ? [...shown, [`… and ${rest} ${more}`, '', what]] : shown;
 }
 
-function slotsRow(organization: Plan['source'], slots: SlotsChange | undefined): Span[] {
+/** The slots of an organization before and after. */
+export function slotsRow(organization: Plan['source'], slots: SlotsChange | undefined): Span[] {
   return [
     named(organization),
     String(slots?.countBefore ?? 0),

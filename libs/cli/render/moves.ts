@@ -60,7 +60,7 @@ export function undoBlocks({ id, undoExpireTime }: Move): Block[] {
   return [
     [
       `Until ${timeText(undoExpireTime)} it can be undone: `,
-      { text: `silo undo ${id}`, style: 'bold' },
+      { text: `silo undo ${id}`, style: 'bold', hasCommands: true },
     ],
   ];
 }

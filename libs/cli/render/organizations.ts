@@ -4,7 +4,9 @@ import type { Block } from '../text.ts';
 import { facts, levelText, timeText } from './values.ts';
 
 export function organizationsBlocks(organizations: readonly Organization[]): Block[] {
-  if (organizations.length === 0) return ['You are in no organization: silo org create NAME'];
+  if (organizations.length === 0) {
+    return [{ text: 'You are in no organization: silo org create NAME', hasCommands: true }];
+  }
   const rows = organizations.map((each) => [named(each), levelText(each.level)]);
   return [{ head: ['organization', 'your level'], rows }];
 }

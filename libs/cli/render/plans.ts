@@ -12,10 +12,13 @@ export function plansBlocks(plans: readonly PlanDescription[]): Block[] {
     planText(plan.plan),
     plan.displayName,
     String(plan.projectLimit ?? 'unlimited'),
+    plan.migrations ? 'yes' : 'no',
     plan.billingDetailsRequired ? 'yes' : 'no',
     plan.price,
   ]);
-  return [{ head: ['plan', 'name', 'projects', 'billing details', 'price'], rows }];
+  return [
+    { head: ['plan', 'name', 'projects', 'other regions', 'billing details', 'price'], rows },
+  ];
 }
 
 export function subscriptionBlocks(subscription: Subscription, nameOf: NameOf): Block[] {
@@ -48,6 +51,7 @@ export function planChangeBlocks(
       rows: [
         ['plan', planText(plan), planText(wanted.plan)],
         ['projects', limitText(projectLimit), limitText(wanted.projectLimit)],
+        ['other regions', canText(present?.migrations), canText(wanted.migrations)],
         ['price', present?.price ?? '', wanted.price],
         ['payment', '', paymentText(wanted, billingDetails)],
       ],
@@ -56,6 +60,11 @@ export function planChangeBlocks(
       ? { text: `It has ${count}, which is too many for that plan.`, style: 'bad' }
       : `It has ${count}.`,
   ];
+}
+
+/** Whether projects may migrate to other regions. */
+function canText(migrations: boolean | undefined): string {
+  return migrations ? 'projects may migrate' : 'no migrations';
 }
 
 function paymentText(

@@ -9,13 +9,33 @@ import type {
   FoundProject,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { ProjectToken } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
+import type { MigratedAway } from '../migrated-projects.ts';
 import { type NameOf, named } from '../names.ts';
 import type { Block } from '../text.ts';
 import { facts, stateText, timeText } from './values.ts';
 
-/** The switcher as a list. */
-export function foundBlocks(found: readonly FoundProject[]): Block[] {
-  if (found.length === 0) return ['No project is called so.'];
+/** The switcher as a list, and below it what has left for another region. */
+export function foundBlocks(
+  found: readonly FoundProject[],
+  { query, away }: { query: string; away: readonly MigratedAway[] },
+): Block[] {
+  if (away.length === 0) return hereBlocks(found, query);
+  const rows = away.map(({ migration, organizationName }) => [
+    { text: migration.projectName, id: migration.projectId },
+    { text: organizationName, id: migration.sourceOrganizationId },
+    `the region ${migration.destinationRegion}`,
+  ]);
+  const migrated = { head: ['migrated', 'from', 'to'], rows };
+  return found.length === 0 ? [migrated] : [...hereBlocks(found, query), '', migrated];
+}
+
+function hereBlocks(found: readonly FoundProject[], query: string): Block[] {
+  if (found.length === 0) {
+    if (query !== '') {
+      return [{ text: 'No project is called so. All of them: silo projects', hasCommands: true }];
+    }
+    return [{ text: 'There is no project yet: silo project create NAME', hasCommands: true }];
+  }
   const rows = found.map(({ project, organizationName, current }) => [
     current ? { text: '*', style: 'good' as const } : '',
     { text: project?.name ?? '', id: project?.id ?? '' },
@@ -36,7 +56,7 @@ export function deletedProjectsBlocks(
   ]);
   return [
     { head: ['project', 'organization', 'purged'], rows },
-    { text: 'To bring one back: silo project undelete NAME', style: 'dim' },
+    { text: 'To bring one back: silo project undelete NAME', style: 'dim', hasCommands: true },
   ];
 }
 
@@ -77,7 +97,10 @@ export function recommendedBlocks({ projects }: CreateRecommendedProjectsRespons
 export function deletedBlocks(project: Project): Block[] {
   return [
     [{ text: 'Deleted', style: 'good' }, ` ${project.name}. Access has ended, its slot is free.`],
-    `Until ${timeText(project.purgeTime)} it can come back: silo project undelete ${project.id}`,
+    [
+      `Until ${timeText(project.purgeTime)} it can come back: `,
+      { text: `silo project undelete ${project.id}`, hasCommands: true },
+    ],
   ];
 }
 

@@ -1,27 +1,87 @@
-import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { makeAuthority } from '@silo/embedded/make-certificate.ts';
+import { newId } from '@silo/tokens/ids.ts';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { run } from '../../../test/harness/command.ts';
-import { keys, openTerminal } from '../../../test/harness/terminal.ts';
+import { keys, openTerminal, type TerminalRun } from '../../../test/harness/terminal.ts';
+import type { Names } from '../completion/names.ts';
+import { type Profile, Profiles } from '../profiles.ts';
 
 const command = resolve(import.meta.dirname, '../silo.mjs');
 
-/** Where a shell starts: `silo` is found on its PATH, and its completion is in a file. */
+/**
+ * Where a shell starts: `silo` is found on its PATH, its completion is in a file. All but completion
+ * only shows the words that `silo` is given.
+ */
 type Shells = { directory: string; path: string };
 const test = anyTest as TestFn<Shells>;
+
+// Project names as others may choose them.
+const projectNames = [
+  'Website',
+  'Default Project',
+  'Acme/Default Project',
+  '$(touch ran)',
+  '`touch ran`',
+  '; touch ran &',
+  '$HOME',
+  `it's "so"`,
+  "maybe'",
+  'a!b',
+  'back\\slash',
+  'a:b c:d',
+  'x=y z',
+  'me@host a',
+  '=ls',
+  '#1 été',
+  '50% *off*?',
+  '{a,b}',
+  '<in> |out',
+  '[set]',
+  '日本 語',
+  ':4',
+];
+const notOffered = ['--yes', '-x', '~root', 'line\nbreak'];
 
 test.before(async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'silo-completion-'));
   const path = `${directory}:${process.env.PATH}`;
   t.context = { directory, path };
-  const script = `#!/bin/sh\nexec '${process.execPath}' '${command}' "$@"\n`;
+  const script = `#!/bin/sh
+case $1 in complete | completion) exec '${process.execPath}' '${command}' "$@" ;; esac
+printf '<%s>' "$@"
+echo
+`;
   await writeFile(join(directory, 'silo'), script, { mode: 0o755 });
   for (const shell of ['bash', 'zsh', 'fish']) {
     const { output } = await run(join(directory, 'silo'), ['completion', shell]);
     await writeFile(join(directory, `silo.${shell}`), output);
   }
+  await signIn(directory);
 });
+
+/** A profile whose names have just been read. */
+async function signIn(home: string): Promise<void> {
+  const account = { id: newId('acc'), email: 'ada@example.com' };
+  const ca = join(home, 'ca.pem');
+  const validity = { notBefore: new Date(), notAfter: new Date(Date.now() + 86_400_000) };
+  await writeFile(ca, (await makeAuthority('CN=Test', validity)).certificate);
+  const address = 'localhost:1';
+  const services = { org: address, project: address, token: address, billing: address };
+  const profile: Profile = { region: 'us', ca, services, account, apiKey: '-' };
+  await new Profiles({ HOME: home }).write('us', profile);
+  const names: Names = {
+    project: [...projectNames, ...notOffered],
+    organization: ['Acme', 'Example Ltd'],
+    key: [],
+  };
+  const cache = join(home, '.cache', 'silo');
+  await mkdir(cache, { recursive: true });
+  const cached = { accountId: account.id, untilMs: Number.MAX_SAFE_INTEGER, names };
+  await writeFile(join(cache, 'names-us.json'), JSON.stringify(cached));
+}
 
 test.after.always((t) => rm(t.context.directory, { recursive: true, force: true }));
 
@@ -45,6 +105,47 @@ const completed: Completed[] = [
   ['silo completion z', 'silo completion zsh '],
   ['silo --profile=org project cr', 'silo --profile=org project create'],
   ['silo project delete Web --prof', 'silo project delete Web --profile '],
+  ['silo keys create ci --scope pr', 'silo keys create ci --scope project:'],
+  ['silo switch W', 'silo switch Website '],
+  ['silo switch "W', 'silo switch "Website" '],
+  ['silo switch Web" (1)"', 'silo switch Web" (1)"'],
+  ['silo move "Default Project" --to Exam', 'silo move "Default Project" --to Example\\ Ltd '],
+  ['silo move Website --to=Exam', 'silo move Website --to=Example\\ Ltd '],
+  ['silo switch $(touch ran) --no-c', 'silo switch $(touch ran) --no-color '],
+];
+
+// The beginning of a name, as it can be typed, and the name.
+const named: [typed: string, name: string][] = [
+  ['Def', 'Default Project'],
+  ['"Def', 'Default Project'],
+  ["'Def", 'Default Project'],
+  ['Default\\ Pr', 'Default Project'],
+  ['Acme/D', 'Acme/Default Project'],
+  ["'$(", '$(touch ran)'],
+  ['"\\$(', '$(touch ran)'],
+  ['\\$\\(', '$(touch ran)'],
+  ["'`", '`touch ran`'],
+  ['\\;', '; touch ran &'],
+  ['\\$H', '$HOME'],
+  ['it', `it's "so"`],
+  ['"it', `it's "so"`],
+  ["'ma", "maybe'"],
+  ['a!', 'a!b'],
+  ['ba', 'back\\slash'],
+  ['"ba', 'back\\slash'],
+  ['a:b\\ ', 'a:b c:d'],
+  ['a:b\\ c:', 'a:b c:d'],
+  ['"a:b c:', 'a:b c:d'],
+  ['x=', 'x=y z'],
+  ['me@', 'me@host a'],
+  ['\\=', '=ls'],
+  ['\\#', '#1 été'],
+  ['50', '50% *off*?'],
+  ['\\{', '{a,b}'],
+  ['\\<', '<in> |out'],
+  ['\\[', '[set]'],
+  ['日', '日本 語'],
+  [':', ':4'],
 ];
 
 /** An interactive shell that knows the completion and shows `ready>`. */
@@ -71,44 +172,65 @@ const shells: Record<'bash' | 'zsh' | 'fish', Shell> = {
 
 const prompt = 'ready> ';
 
-/** Types this and the tab key, waits until the line is `expected`, and leaves the shell. */
-async function completes(
-  t: ExecutionContext<Shells>,
-  { file, args, load }: Shell,
-  [typed, expected]: Completed,
-): Promise<void> {
+/** The shell at its first prompt, with the completion loaded. */
+async function start(t: ExecutionContext<Shells>, { file, args, load }: Shell) {
   const { directory, path } = t.context;
-  const environment = { PATH: path, TERM: 'xterm-256color', PS1: prompt, HOME: directory };
+  const terminal = { TERM: 'xterm-256color', LANG: 'C.UTF-8', PS1: prompt };
+  const environment = { PATH: path, HOME: directory, ...terminal };
   const shell = openTerminal(file, args, { directory, environment });
   await shell.sees(prompt.trimEnd());
   shell.type(load + keys.enter);
   await shell.sees(new RegExp(`${load}\\n${prompt.trimEnd()}`));
-  shell.type(typed + keys.tab);
-  await shell.sees((prompt + expected).trimEnd());
-  // The line as it stands, so that a space at its end shows.
-  shell.type('.');
-  await shell.sees(`${prompt}${expected}.`);
-  shell.type(keys.ctrlC);
-  await shell.sees(/\.[^\n]*\nready>$/);
+  return shell;
+}
+
+async function leave(t: ExecutionContext<Shells>, shell: TerminalRun): Promise<void> {
   shell.type(`exit 0${keys.enter}`);
   t.is(await shell.ended, 0, shell.screen());
-}
-
-for (const each of completed) {
-  test.serial(`bash completes \`${each[0]}\``, (t) => completes(t, shells.bash, each));
-  // Unlike bash, these are not on every machine.
-  for (const name of ['zsh', 'fish'] as const) {
-    test.serial(`${name} completes \`${each[0]}\``, async (t) => {
-      const found = await run(name, ['--version']).catch(() => undefined);
-      if (found?.code === 0) return completes(t, shells[name], each);
-      t.log(`passes without a check: ${name} is not installed`);
-      t.pass();
-    });
-  }
-}
-
-test.serial('bash does not run what stands on the line', async (t) => {
-  const line = 'silo switch $(touch ran) --no-c';
-  await completes(t, shells.bash, [line, 'silo switch $(touch ran) --no-color ']);
   await t.throwsAsync(access(join(t.context.directory, 'ran')), { code: 'ENOENT' });
-});
+}
+
+async function completesLines(t: ExecutionContext<Shells>, which: Shell): Promise<void> {
+  const shell = await start(t, which);
+  for (const [typed, expected] of completed) {
+    // With a point, so that a space at the end of the line shows.
+    shell.type(`${typed}${keys.tab}.`);
+    await shell.sees(`${prompt}${expected}.`);
+    // Not Ctrl-C: fish drops one that it gets while it draws the line.
+    shell.type(keys.eraseLine);
+    await shell.sees(/(^|\n)ready>$/);
+  }
+  await leave(t, shell);
+}
+
+async function completesNames(t: ExecutionContext<Shells>, which: Shell): Promise<void> {
+  const shell = await start(t, which);
+  // Zsh and fish quote by themselves: each name once.
+  const seen = new Set<string>();
+  for (const [at, [typed, name]] of named.entries()) {
+    if (which !== shells.bash && seen.has(name)) continue;
+    seen.add(name);
+    shell.type(`silo switch --request-id ${at} ${typed}${keys.tab}${keys.enter}`);
+    await shell.sees(`<--request-id><${at}><${name}>`);
+  }
+  for (const name of notOffered) {
+    const typed = name.slice(0, 2);
+    shell.type(`silo switch '${typed}${keys.tab}.'${keys.enter}`);
+    await shell.sees(`<switch><${typed}.>`);
+  }
+  await leave(t, shell);
+}
+
+for (const name of ['bash', 'zsh', 'fish'] as const) {
+  // Unlike bash, the others are not on every machine.
+  const where = async (t: ExecutionContext<Shells>, check: typeof completesLines) => {
+    const found = await run(name, ['--version']).catch(() => undefined);
+    if (found?.code === 0) return check(t, shells[name]);
+    t.log(`passes without a check: ${name} is not installed`);
+    t.pass();
+  };
+  test.serial(`${name} completes commands, options and values`, (t) => where(t, completesLines));
+  test.serial(`${name} completes names as they are, and runs none`, (t) =>
+    where(t, completesNames),
+  );
+}

@@ -48,7 +48,7 @@ const exits: [what: string, error: unknown, exit: ExitName][] = [
   ],
   ['a connection that is to slow down', unanswered(status.RESOURCE_EXHAUSTED), 'unavailable'],
   ['a bug of the command', new TypeError('x is undefined'), 'bug'],
-  ['Ctrl-C', new Interrupted('SIGINT'), 'interrupted'],
+  ['Ctrl-C', new Interrupted('SIGINT', { requestId: undefined }), 'interrupted'],
   ['SIGTERM', new Interrupted('SIGTERM'), 'terminated'],
   ['a name that was not typed', new Failure('notConfirmed', 'No.'), 'notConfirmed'],
 ];
@@ -66,6 +66,19 @@ test('a message that is too large is reported as such, not as a rule violation',
   const text = textOf(unanswered(status.RESOURCE_EXHAUSTED, undefined, tooLarge));
   t.regex(text, /^error: A message is too large for gRPC: .*4398498/);
   t.regex(text, /next: +report it/);
+});
+
+test('a connection that cannot be opened is described without the terms of gRPC', (t) => {
+  const last = 'Last error: Error: connect ECONNREFUSED 127.0.0.1:7101';
+  const details = `No connection established. ${last}. Resolution note: `;
+  const text = textOf(unanswered(status.UNAVAILABLE, undefined, details));
+  t.regex(
+    text,
+    /^error: No answer from Silo: no connection to 127\.0\.0\.1:7101: ECONNREFUSED\.\n/,
+  );
+  t.notRegex(text, /Last error|Resolution note/);
+  const short = textOf(unanswered(status.UNAVAILABLE, undefined, 'No connection established'));
+  t.regex(short, /^error: No answer from Silo: no connection\.\n/);
 });
 
 test('every exit code differs, and is explained', (t) => {
@@ -125,7 +138,8 @@ test('if the outcome is unknown, the error shows how to find out', (t) => {
   t.regex(textOf(refused(errors.dependencyUnavailable('org'), 'request-1')), again);
   t.regex(textOf(unanswered(status.UNAVAILABLE, 'request-1')), again);
   t.regex(textOf(new Interrupted('SIGINT', { requestId: 'request-1' })), again);
-  t.notRegex(textOf(new Interrupted('SIGINT')), /--request-id|may have been made/);
+  t.is(textOf(new Interrupted('SIGINT')), 'Stopped.\n', 'no error: no change was under way');
+  t.is(explain(new Interrupted('SIGINT')).exit, 'interrupted');
   const secret = textOf(new Interrupted('SIGINT', { requestId: undefined }));
   t.regex(secret, /the change may have been made/);
   t.notRegex(secret, /--request-id/);

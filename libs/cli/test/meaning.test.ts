@@ -3,6 +3,7 @@ import { combine } from '@silo/errors/combine.ts';
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import test from 'ava';
 import { explain } from '../explain.ts';
@@ -13,7 +14,7 @@ import { toText } from '../text.ts';
 const prj = 'prj_01m8bcdvfmb2rnjwyf8p6k6xxx';
 const time = new Date('2027-01-31');
 
-// One of each reason, with what it carries.
+// One of each kind, with what it carries.
 const refusals: SiloError[] = [
   errors.invalidField([{ field: 'project.settings.time_zone', description: 'is too long' }]),
   errors.tokenInvalid(),
@@ -30,6 +31,7 @@ const refusals: SiloError[] = [
   errors.eventDeletionNotFound('evd_1'),
   errors.memberNotFound('acc_1'),
   errors.inviteNotFound('inv_1'),
+  errors.inviteCodeInvalid(),
   errors.keyNotFound('key_1'),
   errors.emailTaken(),
   errors.alreadyMember('acc_1'),
@@ -38,6 +40,9 @@ const refusals: SiloError[] = [
   errors.lastProject(),
   errors.alreadyThere(),
   errors.crossRegion({ from: 'us', to: 'eu' }),
+  errors.projectMigrated('eu', 'org_eu_1'),
+  errors.noMigrationTo('eu'),
+  errors.migrationElsewhere('eu'),
   errors.projectLimit({ organizationId: 'org_us_1', limit: 1, count: 1 }),
   errors.projectNotActive({ projectId: prj, state: ProjectState.PROJECT_STATE_DELETED }),
   errors.projectNotDeleted({ projectId: prj, state: ProjectState.PROJECT_STATE_ACTIVE }),
@@ -45,6 +50,10 @@ const refusals: SiloError[] = [
     { what: 'losing', description: 'Other people would lose access.' },
     { what: 'gaining', description: 'Other people would gain access.' },
   ]),
+  errors.planRequired({ organizationId: 'org_us_1', feature: 'migrations' }),
+  errors.migrationNotFound('mig_us_1'),
+  errors.migrationState({ migrationId: 'mig_us_1', state: MigrationState.MIGRATION_STATE_DONE }),
+  errors.migrationInProgress({ projectId: prj, migrationId: 'mig_us_1' }),
   errors.moveIsUndo('mov_1'),
   errors.moveUndone('mov_1'),
   errors.moveFinalized(),
@@ -71,21 +80,24 @@ const refusals: SiloError[] = [
 
 // Names of RPCs and messages, and of proto fields and enum values.
 const apiNames =
-  /\b[A-Z][a-z]+([A-Z][a-z]+)+\b|\b(?!(org|prj|mov|acc|key)_)[a-z]+(_[a-z]+)+\b|etag/;
+  /\b[A-Z][a-z]+([A-Z][a-z]+)+\b|\b(?!(org|prj|mov|mig|acc|key)_)[a-z]+(_[a-z]+)+\b|etag/;
 
 for (const refusal of refusals) {
-  test(`${refusal.reasonName} (${refusal.details.preconditionFailure?.length ?? 0}) names nothing of the API to people`, (t) => {
+  const violations = refusal.details.preconditionFailure?.length ?? 0;
+  test(`${refusal.reasonName} “${refusal.message}” (${violations}) names nothing of the API to people`, (t) => {
     const { blocks, json } = explain(new CallFailure(refusal, refusal, 'request-1'));
     const text = toText(blocks, { colour: false });
     // The last line is for support: the reason and the ids.
     t.notRegex(text.replace(/^reason .*$/m, ''), apiNames);
+    // They have typed a name, an e-mail or a code, or nothing.
+    t.notRegex(text, /the id\b/);
     t.like(json, { error: { message: refusal.message, reason: refusal.reasonName } });
   });
 }
 
-test('every reason that the public API sends is among them', (t) => {
-  const tried = new Set(refusals.map(({ reasonName }) => reasonName));
-  const internal = ['roleRequired', 'logCompacted'];
+test('every kind of error that a caller of the command may get is among them', (t) => {
+  const tried = new Set(refusals.map(({ message }) => message));
+  const internal = ['roleRequired', 'logCompacted', 'changesCompacted'];
   const made = Object.keys(errors).filter((name) => !internal.includes(name));
   t.is(tried.size, made.length);
 });

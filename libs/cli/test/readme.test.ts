@@ -24,10 +24,7 @@ test('the README names every command, and none that there is not', (t) => {
   const terminal = { stdin, stdout, stderr, environment: {}, directory: '.' };
   using opened = new DisposableStack();
   const { signal } = new AbortController();
-  const program = createProgram(
-    (globals) => createCli(terminal, globals, { signal, opened }),
-    () => {},
-  );
+  const program = createProgram((globals) => createCli(terminal, globals, { signal, opened }));
   const namesOf = (command: CommandUnknownOpts): string[] => {
     const visible = command.createHelp().visibleCommands(command);
     const below = visible.filter((each) => each.name() !== 'help');

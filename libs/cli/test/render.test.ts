@@ -1,6 +1,7 @@
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
+import { Migration } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { Move, Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { MoveRule, PreviewMoveResponse } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { ApiKey } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
@@ -187,8 +188,17 @@ test('the current project is marked; where none is found, that is said', (t) => 
       current: true,
     },
   ];
-  t.is(plain(foundBlocks(found)), '   PROJECT  ORGANIZATION\n*  Web      Example\n');
-  t.is(plain(foundBlocks([])), 'No project is called so.\n');
+  const here = '   PROJECT  ORGANIZATION\n*  Web      Example\n';
+  t.is(plain(foundBlocks(found, { query: '', away: [] })), here);
+  const none = plain(foundBlocks([], { query: 'shop', away: [] }));
+  t.is(none, 'No project is called so. All of them: silo projects\n');
+  const nothing = plain(foundBlocks([], { query: '', away: [] }));
+  t.is(nothing, 'There is no project yet: silo project create NAME\n');
+  const migration = Migration.fromPartial({ projectName: 'Shop', destinationRegion: 'eu' });
+  const away = [{ migration, organizationName: 'Example' }];
+  const table = 'MIGRATED  FROM     TO\nShop      Example  the region eu\n';
+  t.is(plain(foundBlocks(found, { query: '', away })), `${here}\n${table}`);
+  t.is(plain(foundBlocks([], { query: 'shop', away })), table);
 });
 
 test('levels and plans are named as they are read', (t) => {

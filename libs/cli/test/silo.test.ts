@@ -9,17 +9,68 @@ const command = resolve(import.meta.dirname, '../silo.mjs');
 
 const silo = (...args: string[]): Promise<Outcome> => run(process.execPath, [command, ...args]);
 
-test('help is an answer; a missing or unknown command is a mistake, with the help', async (t) => {
-  const help = await silo('help');
-  t.is(help.code, 0);
-  t.regex(help.output, /^Usage: silo /);
-  const nothing = await silo();
-  t.is(nothing.code, 2);
-  t.is(nothing.output, '');
-  t.regex(nothing.errors, /Usage: silo /);
+test('help is an answer, also where no command is given; an unknown command is a mistake', async (t) => {
+  for (const words of [['help'], []]) {
+    const { code, output, errors } = await silo(...words);
+    t.is(code, 0);
+    t.regex(output, /^Usage: silo /);
+    t.is(errors, '');
+  }
   const unknown = await silo('prjects');
   t.is(unknown.code, 2);
   t.regex(unknown.errors, /unknown command 'prjects'\n\(Did you mean projects\?\)/);
+});
+
+test('to a script, which reads JSON, a missing command is a mistake', async (t) => {
+  const { code, output } = await silo('--json');
+  t.is(code, 2);
+  t.like(JSON.parse(output), { error: { exit: 2, message: 'A command is missing.' } });
+});
+
+test('help takes the words of a command below a group, and says what may be meant by one that it does not know', async (t) => {
+  t.regex((await silo('help', 'keys', 'create')).output, /^Usage: silo keys create /);
+  t.regex((await silo('help', 'keys')).output, /^Usage: silo keys /);
+  t.regex((await silo('help', 'usage', 'Website')).output, /^Usage: silo usage /);
+  const ofAll = 'silo help, or --help after any command';
+  const project = '\n(Did you mean projects?)';
+  const create = '\n(Did you mean create?)';
+  for (const [words, word, meant, next] of [
+    [['help', 'prjects'], 'prjects', project, ofAll],
+    [['help', 'keys', 'creat'], 'creat', create, 'silo keys --help'],
+    [['keys', 'help', 'creat'], 'creat', create, 'silo keys --help'],
+    [['help', 'prjects', '--ids'], 'prjects', project, ofAll],
+    [['--profile', 'keys', 'help', 'prjects'], 'prjects', project, ofAll],
+    [['help', 'gibberish'], 'gibberish', '', ofAll],
+  ] as const) {
+    const { code, output, errors } = await silo(...words);
+    t.is(code, 2, errors);
+    t.is(output, '');
+    t.is(errors, `error: unknown command '${word}'${meant}\nnext:  ${next}\n`);
+  }
+});
+
+test('a mistake names the help of the command that it was made with', async (t) => {
+  for (const [words, error, next] of [
+    [['usage', '--days', 'x'], /Give a number from 1 to 366/, 'silo usage --help'],
+    [
+      ['--profile', 'keys', 'moves', 'lst'],
+      /unknown command 'lst'/,
+      'silo --profile keys moves --help',
+    ],
+    [['keys', 'create', 'a', 'b'], /too many arguments/, 'silo keys create --help'],
+    [
+      ['plan', 'change', 'x'],
+      /^error: value 'x' is invalid for argument 'plan'/,
+      'silo plan change --help',
+    ],
+    [['keys', 'creat'], /unknown command 'creat'/, 'silo keys --help'],
+    [['--nope'], /unknown option/, 'silo help, or --help after any command'],
+  ] as const) {
+    const { code, errors } = await silo(...words);
+    t.is(code, 2, errors);
+    t.regex(errors, error);
+    t.true(errors.endsWith(`next:  ${next}\n`), errors);
+  }
 });
 
 test('the release is shown', async (t) => {

@@ -1,0 +1,44 @@
+import { Command } from '@commander-js/extra-typings';
+import { AcceptMigrationResponse } from '@silo/protos/gen/silo/project/v1/migration_service.ts';
+import { isId } from '@silo/tokens/ids.ts';
+import type { Cli } from '../cli.ts';
+import { CallFailure, usage } from '../failure.ts';
+import { present } from '../find.ts';
+import { nextBlocks } from '../render/migrations.ts';
+
+export function migrateAccept(cli: Cli) {
+  return new Command('accept')
+    .description('Accept a migration into an organization of this region. Staff starts it.')
+    .argument('<migration>', 'its id, mig_…, which the request has printed')
+    .option('--org <organization>', 'name or id; default: that of the current project')
+    .action(async (migrationId, { org }) => {
+      if (!isId('migration', migrationId)) {
+        // Until it is accepted this region knows nothing of it, not even the project's name.
+        throw usage(
+          `"${migrationId}" is no id of a migration.`,
+          'the request has printed it: mig_…',
+        );
+      }
+      const { api, find, lookUp } = await cli.signedIn();
+      const organizationId = await find.idOf.organization(org);
+      cli.repeatedBy('migrate', 'accept', migrationId, '--org', organizationId);
+      const request = { migrationId, organizationId, requestId: '' };
+      const answer = await api.migrations.acceptMigration(request).catch((error: unknown) => {
+        const isOver =
+          error instanceof CallFailure && error.refusal?.reasonName === 'MIGRATION_STATE';
+        // This region may have no record of it, and list nothing.
+        throw isOver ? error.advising('ask an admin of the source what became of it') : error;
+      });
+      const migration = present(answer.migration);
+      const nameOf = await lookUp([organizationId]);
+      cli.answer(AcceptMigrationResponse, answer, [
+        [
+          { text: 'Accepted', style: 'good', id: migration.id },
+          `: ${migration.projectName}, from ${migration.sourceRegion}, into `,
+          nameOf(organizationId),
+          '.',
+        ],
+        ...nextBlocks(migration),
+      ]);
+    });
+}

@@ -1,0 +1,98 @@
+import {
+  PurgeSourceResponse,
+  RetryMigrationResponse,
+  RollbackMigrationResponse,
+  StartMigrationResponse,
+} from '@silo/protos/gen/silo/project/internal/v1/migration_staff_service.ts';
+import type { Migration } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import type { Cli } from '../cli.ts';
+import { present } from '../find.ts';
+import { findMigration } from '../find-migration.ts';
+import { progressLine, purgeBlocks, purgeOf, saying } from '../render/migrations.ts';
+import { connectStaff, type StaffOptions, staffCommand, whereOf } from '../staff.ts';
+import type { Block } from '../text.ts';
+
+const whichHelp = 'its id, or the name of its project, for the latest';
+
+export function migrateStart(cli: Cli) {
+  return staffCommand('start')
+    .description('For staff of the destination’s region: start an accepted migration.')
+    .argument('<migration>', whichHelp)
+    .action(async (given, options) => {
+      const { migration, staff } = await foundByStaff(cli, given, options);
+      const answer = await staff.startMigration({ migrationId: migration.id });
+      const blocks = [saying('Started', present(answer.migration)), watchHint(migration, options)];
+      cli.answer(StartMigrationResponse, answer, blocks);
+    });
+}
+
+export function migrateRetry(cli: Cli) {
+  return staffCommand('retry')
+    .description('For staff of the destination’s region: go on with a failed migration.')
+    .argument('<migration>', whichHelp)
+    .action(async (given, options) => {
+      const { migration, staff } = await foundByStaff(cli, given, options);
+      const answer = await staff.retryMigration({ migrationId: migration.id });
+      const blocks = [saying('Goes on', present(answer.migration)), watchHint(migration, options)];
+      cli.answer(RetryMigrationResponse, answer, blocks);
+    });
+}
+
+export function migrateRollback(cli: Cli) {
+  return staffCommand('rollback')
+    .description(
+      'For staff of the region that the project came from: take a finished migration back.',
+    )
+    .argument('<migration>', whichHelp)
+    .option('--yes', 'do not prompt')
+    .action(async (given, { yes, ...options }) => {
+      const { migration, staff } = await foundByStaff(cli, given, options);
+      if (!yes) {
+        await agree(cli, migration, `It goes back to ${migration.sourceRegion}, with all events.`);
+      }
+      const answer = await staff.rollbackMigration({ migrationId: migration.id });
+      const back = present(answer.migration);
+      const blocks = [saying('Goes back', back), watchHint(back, options)];
+      cli.answer(RollbackMigrationResponse, answer, blocks);
+    });
+}
+
+export function migratePurge(cli: Cli) {
+  return staffCommand('purge')
+    .description(
+      'For staff of the region that the project came from: compare both copies, then remove what was left there.',
+    )
+    .argument('<migration>', whichHelp)
+    .option('--yes', 'do not prompt')
+    .action(async (given, { yes, ...options }) => {
+      const { migration, staff } = await foundByStaff(cli, given, options);
+      // A repeat begins nothing.
+      const before = purgeOf(migration);
+      if (!yes && before === undefined) {
+        const what = `Its events in ${migration.sourceRegion} will be removed: there is no rollback then.`;
+        await agree(cli, migration, what);
+      }
+      const answer = await staff.purgeSource({ migrationId: migration.id });
+      const look = `silo migrate show ${migration.id} --staff${whereOf(options)}`;
+      const blocks = purgeBlocks(present(answer.migration), {
+        isRepeat: before !== undefined,
+        look,
+      });
+      cli.answer(PurgeSourceResponse, answer, blocks);
+    });
+}
+
+async function foundByStaff(cli: Cli, given: string, options: StaffOptions) {
+  const { migration } = await findMigration(cli, given, { ...options, staff: true });
+  return { migration, staff: await connectStaff(cli, options) };
+}
+
+async function agree(cli: Cli, migration: Migration, what: string): Promise<void> {
+  cli.note(progressLine(migration), what);
+  await cli.prompt.confirmByTyping('the project’s name', migration.projectName);
+}
+
+function watchHint({ id }: Migration, options: StaffOptions): Block {
+  const text = `silo migrate watch ${id} --staff${whereOf(options)}`;
+  return ['Follow it: ', { text, style: 'bold' }];
+}

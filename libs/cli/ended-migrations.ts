@@ -1,0 +1,32 @@
+import { openApi } from './api.ts';
+import { beside } from './beside.ts';
+import type { Cli } from './cli.ts';
+import { endedBlocks, isOver } from './render/migrations.ts';
+import type { Block } from './text.ts';
+
+/**
+ * Which migrations to another region end when these projects are deleted or moved, for people; nothing
+ * where that cannot be learned.
+ */
+export async function endedMigrations(
+  cli: Cli,
+  organizationId: string,
+  projectIds: readonly string[],
+): Promise<Block[]> {
+  const { profile } = await cli.signedIn();
+  const read = async (signal: AbortSignal) => {
+    const { migrations } = cli.open((patience) =>
+      openApi(profile, profile.apiKey, { ...patience, signal }),
+    );
+    const page = { pageSize: 1_000, pageToken: '' };
+    return (await migrations.listMigrations({ organizationId, ...page })).migrations;
+  };
+  const listed = await beside(read, [], cli);
+  const ids = new Set(projectIds);
+  return endedBlocks(
+    listed.filter(
+      (each) =>
+        ids.has(each.projectId) && each.sourceOrganizationId === organizationId && !isOver(each),
+    ),
+  );
+}

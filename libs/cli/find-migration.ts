@@ -1,0 +1,176 @@
+import type { Migration } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import { fold } from '@silo/runtime/fold.ts';
+import { isId } from '@silo/tokens/ids.ts';
+import type { Cli } from './cli.ts';
+import { CallFailure, Failure, usage } from './failure.ts';
+import { present } from './find.ts';
+import { projectIdsElsewhere } from './other-regions.ts';
+import { connectStaff, type StaffOptions } from './staff.ts';
+
+/** Whose migrations: those of the caller's organizations, or all of a region for staff. */
+export type MigrationOptions = StaffOptions & {
+  staff?: true | undefined;
+  org?: string | undefined;
+};
+
+type Page = { pageSize: number; pageToken: string };
+type Listed = { migrations: Migration[]; nextPageToken: string };
+
+/** The migrations of one organization, or of a region. */
+type Scope = {
+  /** Undefined for a region, and where it was not looked up. */
+  organizationName?: string;
+  list(page: Page): Promise<Listed>;
+  get(migrationId: string): Promise<Migration>;
+  watch(migrationId: string): AsyncIterable<{ migration?: Migration | undefined }>;
+  cancel(migrationId: string): Promise<Migration>;
+};
+
+/** A migration, and how to call for it. */
+export type FoundMigration = { migration: Migration; scope: Scope };
+
+const organizationsMax = 20;
+const listedMax = 200;
+
+/** The scope of a list. */
+export async function migrationScope(cli: Cli, options: MigrationOptions): Promise<Scope> {
+  requireOneCaller(options);
+  if (options.staff) return staffScope(await connectStaff(cli, options));
+  const { find } = await cli.signedIn();
+  return organizationScope(cli, await find.idOf.organization(options.org));
+}
+
+/**
+ * A migration by its id, or the latest of a project by the project's name or id. Where nothing is
+ * given, that of the current project, but for staff.
+ */
+export async function findMigration(
+  cli: Cli,
+  given: string | undefined,
+  options: MigrationOptions,
+): Promise<FoundMigration> {
+  requireOneCaller(options);
+  const scopes = await scopesOf(cli, options);
+  if (given !== undefined && isId('migration', given)) return await foundById(scopes, given);
+  const wanted = given ?? (await currentProjectId(cli, options));
+  const listed = await Promise.all(
+    scopes.map(async (scope) => {
+      const { migrations } = await scope.list({ pageSize: listedMax, pageToken: '' });
+      return migrations.map((migration) => ({ migration, scope }));
+    }),
+  );
+  const all = listed.flat().toSorted((a, b) => requestMs(b) - requestMs(a));
+  const latest = all.find(isOf(wanted)) ?? (await latestOfPresent(cli, all, wanted, options));
+  if (latest !== undefined) return latest;
+  const what = given === undefined ? 'The current project' : `"${given}"`;
+  throw new Failure('hidden', `${what} has no migration that you may see.`, 'silo migrate list');
+}
+
+/**
+ * Options of the other kind of caller would be ignored, and the answer be that of another region.
+ * @internal Exported for tests.
+ */
+export function requireOneCaller({ staff, org, dev, endpoints }: MigrationOptions): void {
+  if (!staff && (dev || endpoints !== undefined)) {
+    throw usage('--dev and --endpoints say where staff calls.', 'add --staff, or give --profile');
+  }
+  if (staff && org !== undefined) {
+    throw usage('--org is not for staff, who sees all migrations of a region.', 'leave --org out');
+  }
+}
+
+function requestMs({ migration }: FoundMigration): number {
+  return migration.requestTime?.getTime() ?? 0;
+}
+
+/** By the project's id, its name when it was requested, or `Organization/Name`. */
+function isOf(wanted: string): (found: FoundMigration) => boolean {
+  return ({ migration: { projectId, projectName }, scope: { organizationName } }) =>
+    projectId === wanted ||
+    [projectName, `${organizationName}/${projectName}`].some((name) => fold(name) === fold(wanted));
+}
+
+/** Of a project that has another name now than its migration: here, or in the other region. */
+async function latestOfPresent(
+  cli: Cli,
+  all: readonly FoundMigration[],
+  given: string,
+  { staff }: MigrationOptions,
+): Promise<FoundMigration | undefined> {
+  if (staff || all.length === 0) return undefined;
+  const { find } = await cli.signedIn();
+  const id = await find.idOf.project(given).catch((error: unknown) => {
+    if (error instanceof Failure) return undefined;
+    throw error;
+  });
+  return (
+    all.find(({ migration }) => migration.projectId === id) ??
+    (await latestOfElsewhere(cli, all, given))
+  );
+}
+
+async function latestOfElsewhere(cli: Cli, all: readonly FoundMigration[], given: string) {
+  const ids = await projectIdsElsewhere(cli, given);
+  return all.find(({ migration }) => ids.includes(migration.projectId));
+}
+
+async function currentProjectId(cli: Cli, { staff }: MigrationOptions): Promise<string> {
+  if (staff) throw new Failure('usage', 'Which migration?', 'silo migrate list --staff');
+  const { find } = await cli.signedIn();
+  return find.idOf.project(undefined);
+}
+
+/** The first scope in which it is to be seen. */
+async function foundById(scopes: readonly Scope[], id: string): Promise<FoundMigration> {
+  let refusal: unknown = new Failure(
+    'hidden',
+    'You are in no organization, or your key reaches none.',
+    'silo keys list shows what a key reaches',
+  );
+  for (const scope of scopes) {
+    try {
+      return { migration: await scope.get(id), scope };
+    } catch (error) {
+      const isHidden =
+        error instanceof CallFailure && error.refusal?.reasonName === 'MIGRATION_NOT_FOUND';
+      if (!isHidden) throw error;
+      refusal = error;
+    }
+  }
+  throw refusal;
+}
+
+async function scopesOf(cli: Cli, options: MigrationOptions): Promise<Scope[]> {
+  if (options.staff || options.org !== undefined) return [await migrationScope(cli, options)];
+  const { find } = await cli.signedIn();
+  const organizations = await find.organizations();
+  return organizations
+    .slice(0, organizationsMax)
+    .map(({ id, name }) => ({ ...organizationScope(cli, id), organizationName: name }));
+}
+
+function organizationScope(cli: Cli, organizationId: string): Scope {
+  const api = async () => (await cli.signedIn()).api.migrations;
+  return {
+    list: async (page) => (await api()).listMigrations({ organizationId, ...page }),
+    get: async (migrationId) =>
+      present((await (await api()).getMigration({ migrationId, organizationId })).migration),
+    watch: async function* (migrationId) {
+      yield* (await api()).watchMigration({ migrationId, organizationId });
+    },
+    cancel: async (migrationId) => {
+      const request = { migrationId, organizationId, requestId: '' };
+      return present((await (await api()).cancelMigration(request)).migration);
+    },
+  };
+}
+
+function staffScope(staff: Awaited<ReturnType<typeof connectStaff>>): Scope {
+  return {
+    list: (page) => staff.listMigrations(page),
+    get: async (migrationId) => present((await staff.getMigration({ migrationId })).migration),
+    watch: (migrationId) => staff.watchMigration({ migrationId }),
+    cancel: async (migrationId) =>
+      present((await staff.cancelMigration({ migrationId })).migration),
+  };
+}

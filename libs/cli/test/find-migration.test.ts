@@ -1,0 +1,52 @@
+import { Migration } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import test from 'ava';
+import { Failure } from '../failure.ts';
+import { findMigration } from '../find-migration.ts';
+
+const [projectId, organizationId] = [newId('prj'), newId('org_us')];
+const migration = Migration.fromPartial({ id: newId('mig_us'), projectId, projectName: 'Web' });
+
+/** Somebody in one organization, which has the migration; the project is to be seen no longer. */
+const cli = {
+  profiles: { names: async () => [] },
+  signedIn: async () => ({
+    profile: { region: 'us' },
+    api: { migrations: { listMigrations: async () => ({ migrations: [migration] }) } },
+    find: {
+      organizations: async () => [{ id: organizationId, name: 'Example' }],
+      idOf: {
+        project: async () => {
+          throw new Failure('refused', 'It has migrated.');
+        },
+      },
+    },
+  }),
+};
+
+for (const [what, given] of [
+  ['the id of its project', projectId],
+  ['the name of its project', 'web'],
+  ['the organization and the name', 'Example/Web'],
+] as const) {
+  test(`a migration is found after it is done by ${what}`, async (t) => {
+    const found = await findMigration(cli as never, given, {});
+    t.is(found.migration, migration);
+  });
+}
+
+test('a migration of a project that nobody knows is not found', async (t) => {
+  const found = findMigration(cli as never, 'Acme/Web', {});
+  await t.throwsAsync(found, { instanceOf: Failure, message: /has no migration that you may see/ });
+});
+
+test('a stored profile that cannot be read hides no answer of another', async (t) => {
+  const damaged = {
+    names: async () => ['eu'],
+    read: async () => {
+      throw new Failure('usage', 'eu.json is damaged.');
+    },
+  };
+  const found = findMigration({ ...cli, profiles: damaged } as never, 'Acme/Web', {});
+  await t.throwsAsync(found, { instanceOf: Failure, message: /has no migration that you may see/ });
+});
