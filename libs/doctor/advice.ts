@@ -33,13 +33,13 @@ export const advice = {
       'Check the service whose log cannot be read: "loop iteration failed" in the log of org names it.',
   },
   'clock-skew': {
-    why: 'Certificates, keys and invites end early or late, and times of events are wrong. Leases and locks do not depend on it.',
+    why: 'Certificates, keys and invites end early or late, and times of events are wrong. Leases, locks and migrations between regions do not depend on it.',
     remedy: 'Synchronize the clock of that machine (chrony, systemd-timesyncd).',
   },
   'certificate-expires': {
     why: 'Once it has ended, connections with it fail.',
     remedy:
-      'Issue a new one and replace the files. Services use them within 10 s, without a restart (docs/configuration.md, "Replaced credentials").',
+      'Issue a new one and replace the files (docs/operations.md, "Certificates and secrets"). Services use them within 10 s; mongod after rotateCertificates, nats-server after SIGHUP; a container of compose when it is recreated.',
   },
   'mongodb-unreachable': {
     why: 'Without MongoDB nothing can be decided. Or only this machine cannot reach it, and the findings about databases are missing.',
@@ -53,6 +53,11 @@ export const advice = {
   'mongodb-standalone': {
     why: 'Services need transactions, which a server outside of a replica set does not have.',
     remedy: 'Start mongod with --replSet and initiate the set; one member is enough for a trial.',
+  },
+  'mongodb-member-unhealthy': {
+    why: 'The set stands fewer failures than it has members for; without a majority of them nothing can be changed.',
+    remedy:
+      'Start that mongod, or read its log. One that stays in RECOVERING or STARTUP2 is copying data, or too far behind: let it begin with an empty directory.',
   },
   'mongodb-too-old': {
     why: 'Silo needs MongoDB 6.0 or newer.',
@@ -123,6 +128,16 @@ export const advice = {
   'subscriber-lags': {
     why: 'What depends on this consumer is late. The stream keeps events for 7 days.',
     remedy: 'Check the subscriber that reads with it; delete the consumer if nobody does.',
+  },
+  'region-unreachable': {
+    why: 'Projects cannot migrate to or from that region, and captures for those that have migrated there are not passed on.',
+    remedy:
+      'Check the address in REGION_ADDRESSES and the network. Each region must trust the CA of the other (REGION_TLS_CA), and the server there must have the certificate of its project service.',
+  },
+  'migration-failed': {
+    why: 'The project is in use where it was, as before. Somebody waits for its migration.',
+    remedy:
+      'Mend what it says, then silo migrate retry MIGRATION; or silo migrate cancel MIGRATION.',
   },
 } as const satisfies Record<string, Advice>;
 

@@ -26,6 +26,9 @@ type IndexFacts = { collection: string; index: string };
 /** Sagas of one kind that are in one state for longer than a while. */
 type SagaFacts = { kind: string; state: string; count: number; oldestSeconds: number };
 
+/** A migration to this region that was given up, and why. */
+type MigrationFacts = { id: string; failure: string };
+
 /** The database of one service. */
 export type DatabaseFacts = {
   service: string;
@@ -33,6 +36,7 @@ export type DatabaseFacts = {
   isSetUp: boolean;
   missingIndexes: readonly IndexFacts[];
   openSagas: readonly SagaFacts[];
+  failedMigrations: readonly MigrationFacts[];
   /** For how long the oldest event has no sequence yet; 0 where none waits. */
   unsequencedSeconds: number;
   /** For how long the oldest event waits that NATS has not acknowledged; 0 where none does. */
@@ -41,12 +45,17 @@ export type DatabaseFacts = {
   unpublishedCount: number;
 };
 
-/** The server. Undefined where the user lacks the right to see it. */
+/** A member of a replica set, and its state, such as `SECONDARY`. */
+export type MemberFacts = { name: string; state: string };
+
+/** The servers. Undefined where the user lacks the right to see it. */
 export type MongodbFacts = {
   version: string;
   /** Whether anybody can read without a user. */
   isOpen: boolean;
   isReplicaSet: boolean;
+  /** As one of them sees the others; empty behind a mongos, and of a server in no set. */
+  members: readonly MemberFacts[] | undefined;
   transactionLifetimeSeconds: number | undefined;
   /** From which duration on a command is logged, documents included. */
   slowMs: number | undefined;
@@ -79,4 +88,6 @@ export type Facts = {
   mongodb: Seen<MongodbFacts>;
   databases: readonly { service: string; database: Seen<DatabaseFacts> }[];
   nats: Seen<NatsFacts>;
+  /** Project in each other region of REGION_ADDRESSES: whether it answers, over TLS that both trust. */
+  regions: readonly { region: string; address: string; answer: Seen<'answers'> }[];
 };

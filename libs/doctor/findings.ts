@@ -22,6 +22,8 @@ const transactionLifetimeMaxSeconds = 10;
 /** Above that, nothing that runs is slow. */
 const slowMinMs = 24 * 60 * 60 * 1_000;
 const mongodbMajorMin = 6;
+/** Of members that do their part. */
+const memberStates: ReadonlySet<string> = new Set(['PRIMARY', 'SECONDARY', 'ARBITER']);
 /** As the relay demands: an event of the largest size, and its headers. */
 const payloadMinBytes = 132 * 1_024;
 const pendingMax = 10_000;
@@ -47,6 +49,11 @@ export function findingsIn(facts: Facts): Finding[] {
     ...('unseen' in facts.nats
       ? [finding('nats-unreachable', 'NATS', facts.nats.unseen)]
       : natsFindings(facts.nats.seen)),
+    ...facts.regions.flatMap(({ region, address, answer }) =>
+      'seen' in answer
+        ? []
+        : [finding('region-unreachable', `the region ${region} at ${address}`, answer.unseen)],
+    ),
   ];
 }
 
@@ -106,11 +113,14 @@ function certificateFindings({ holder, expireTime }: CertificateFacts, time: Dat
 function mongodbFindings(facts: MongodbFacts): Finding[] {
   const found: Finding[] = [];
   const add = (name: FindingName, what: string) => found.push(finding(name, 'MongoDB', what));
-  const { version, transactionLifetimeSeconds, slowMs } = facts;
+  const { version, members, transactionLifetimeSeconds, slowMs } = facts;
   if (facts.isOpen) add('mongodb-without-authentication', 'answers without a user');
   if (!facts.isReplicaSet) add('mongodb-standalone', 'is in no replica set');
   if (Number.parseInt(version, 10) < mongodbMajorMin) add('mongodb-too-old', `is ${version}`);
-  if (transactionLifetimeSeconds === undefined || slowMs === undefined) {
+  for (const { name, state } of members ?? []) {
+    if (!memberStates.has(state)) add('mongodb-member-unhealthy', `its member ${name} is ${state}`);
+  }
+  if (members === undefined || transactionLifetimeSeconds === undefined || slowMs === undefined) {
     add('mongodb-settings-unseen', 'does not show its settings to this user');
   }
   if ((transactionLifetimeSeconds ?? 0) > transactionLifetimeMaxSeconds) {
@@ -135,6 +145,9 @@ function databaseFindings(where: string, facts: DatabaseFacts): Finding[] {
     const sagas = count === 1 ? 'one saga' : `${count} sagas`;
     const what = `${sagas} of ${kind} at ${state}, the oldest for ${durationText(oldestSeconds)}`;
     found.push(finding('saga-stuck', where, what));
+  }
+  for (const { id, failure } of facts.failedMigrations) {
+    found.push(finding('migration-failed', where, `the migration ${id} was given up: ${failure}`));
   }
   const { unsequencedSeconds, unpublishedSeconds, unpublishedCount } = facts;
   if (unsequencedSeconds > lagMaxSeconds) {

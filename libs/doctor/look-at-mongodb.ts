@@ -3,19 +3,40 @@ import { RelayPosition } from '@silo/events/relay-position.ts';
 import { logCollections } from '@silo/log/collections.ts';
 import { connectMongo, type MongoConnection, type MongoSource } from '@silo/mongo/connect.ts';
 import { missingIndexes } from '@silo/mongo/indexes.ts';
+import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { redactText } from '@silo/runtime/redact.ts';
 import { openSagas } from '@silo/saga/saga-records.ts';
 import { serviceNames } from '@silo/service/config.ts';
-import { type Db, MongoClient, MongoServerError } from 'mongodb';
+import { type Db, type Document, MongoClient, MongoServerError } from 'mongodb';
+import { splitAddress } from './addresses.ts';
 import type { Deployment } from './deployment.ts';
-import type { DatabaseFacts, Facts, MongodbFacts, Seen } from './facts.ts';
+import type {
+  CertificateFacts,
+  DatabaseFacts,
+  Facts,
+  MemberFacts,
+  MongodbFacts,
+  Seen,
+} from './facts.ts';
 import { offsetOf } from './offset.ts';
+import { certificatesOf } from './server-certificates.ts';
 
 const timeMaxMs = 5_000;
+/** Of failed migrations that are named. */
+const failedMax = 10;
 const bounded = { maxTimeMS: timeMaxMs } as const;
 
-/** Looks at the server's settings, and at the database of each service. */
+/** Looks at the servers and their settings, and at the database of each service. */
 export async function lookAtMongodb(
+  source: Deployment['mongodb'],
+  now: () => number,
+): Promise<Pick<Facts, 'mongodb' | 'databases' | 'certificates'>> {
+  const looked = await lookAtSet(source, now);
+  const members = 'seen' in looked.mongodb ? (looked.mongodb.seen.members ?? []) : [];
+  return { ...looked, certificates: await certificatesOfSet(source, members) };
+}
+
+async function lookAtSet(
   source: Deployment['mongodb'],
   now: () => number,
 ): Promise<Pick<Facts, 'mongodb' | 'databases'>> {
@@ -37,6 +58,24 @@ export async function lookAtMongodb(
   };
 }
 
+/** Of each host in the URL and each member: the URL may name one of them alone. */
+async function certificatesOfSet(
+  source: MongoSource,
+  members: readonly MemberFacts[],
+): Promise<CertificateFacts[]> {
+  try {
+    const { hosts, tls } = new MongoClient(await urlOf(source)).options;
+    if (!tls) return [];
+    const names = new Set([...hosts.map(String), ...members.map(({ name }) => name)]);
+    return await certificatesOf(
+      [...names].map((name) => ({ kind: 'MongoDB', ...splitAddress(name, 27_017) })),
+    );
+  } catch {
+    // The URL cannot be used, which is a finding of its own.
+    return [];
+  }
+}
+
 async function lookAtServer(
   admin: Db,
   source: Deployment['mongodb'],
@@ -54,11 +93,17 @@ async function lookAtServer(
     version,
     isOpen: await isOpen(source),
     isReplicaSet: hello.setName !== undefined || hello.msg === 'isdbgrid',
+    members: hello.setName === undefined ? [] : await membersOf(admin),
     transactionLifetimeSeconds: parameter?.[name],
     slowMs: profile?.slowms,
     redactsLog: await redactsLog(admin),
     clock: offsetOf(new Date(hello.localTime).getTime(), { sentMs, receivedMs }),
   };
+}
+
+async function membersOf(admin: Db): Promise<MemberFacts[] | undefined> {
+  const status = await ifAllowed(admin.command({ replSetGetStatus: 1, ...bounded }));
+  return status?.members.map(({ name, stateStr: state }: Document) => ({ name, state }));
 }
 
 /** The Community edition has no such parameter, and answers with an error. */
@@ -69,9 +114,8 @@ async function redactsLog(admin: Db): Promise<boolean> {
 }
 
 /** Whether a client without a user may read. */
-async function isOpen({ url = '', urlFile }: MongoSource): Promise<boolean> {
-  const text = urlFile === undefined ? url : (await readFile(urlFile, 'utf8')).trim();
-  const [address = '', query = ''] = text.replace(/\/\/[^@/]*@/, '//').split('?');
+async function isOpen(source: MongoSource): Promise<boolean> {
+  const [address = '', query = ''] = (await urlOf(source)).replace(/\/\/[^@/]*@/, '//').split('?');
   const options = new URLSearchParams(query);
   for (const name of ['authSource', 'authMechanism', 'authMechanismProperties']) {
     options.delete(name);
@@ -88,6 +132,10 @@ async function isOpen({ url = '', urlFile }: MongoSource): Promise<boolean> {
   } finally {
     await anonymous.close();
   }
+}
+
+async function urlOf({ url = '', urlFile }: MongoSource): Promise<string> {
+  return urlFile === undefined ? url : (await readFile(urlFile, 'utf8')).trim();
 }
 
 async function lookAtDatabase(service: string, db: Db): Promise<DatabaseFacts> {
@@ -107,15 +155,26 @@ async function lookAtDatabase(service: string, db: Db): Promise<DatabaseFacts> {
     )
     .toArray();
   const sagas = await openSagas(db);
+  const failed = await failedMigrations(db);
   return {
     service,
     isSetUp: head !== null,
     missingIndexes: await missingIndexes(db),
     openSagas: sagas.map(({ oldestMs, ...saga }) => ({ ...saga, oldestSeconds: oldestMs / 1_000 })),
+    failedMigrations: failed.map(({ _id: id, failure = '' }) => ({ id, failure })),
     unsequencedSeconds: (unsequenced?.ms ?? 0) / 1_000,
     unpublishedSeconds: (unpublished?.ms ?? 0) / 1_000,
     unpublishedCount: Math.max(0, (head?.sequence ?? 0) - published),
   };
+}
+
+/** Records of project's; other services have none. */
+async function failedMigrations(db: Db): Promise<{ _id: string; failure?: string }[]> {
+  const state = MigrationState.MIGRATION_STATE_FAILED;
+  const failed = { isOpen: true, side: 'destination', state };
+  const records = db.collection<{ _id: string; failure?: string }>('project_migrations');
+  const options = { ...bounded, projection: { failure: 1 }, limit: failedMax };
+  return await records.find(failed, options).toArray();
 }
 
 const unauthorized = 13;

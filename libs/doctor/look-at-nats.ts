@@ -9,9 +9,11 @@ import {
   NatsError,
   type StreamInfo,
 } from 'nats';
+import { addressesOf, splitAddress } from './addresses.ts';
 import type { Deployment } from './deployment.ts';
-import type { ConsumerFacts, Facts, NatsFacts } from './facts.ts';
+import type { CertificateFacts, ConsumerFacts, Facts, NatsFacts } from './facts.ts';
 import { offsetOf } from './offset.ts';
+import { certificatesOf } from './server-certificates.ts';
 
 const timeoutMs = 5_000;
 /** A user without the right to list consumers gets no answer. */
@@ -19,8 +21,17 @@ const listMs = 1_500;
 /** More consumers than that are not looked at. */
 const consumersMax = 1_000;
 
-/** Looks at the server and at the stream of events. */
+/** Looks at the server, at the stream of events, and at the certificate of each server. */
 export async function lookAtNats(
+  { nats, stream }: Pick<Deployment, 'nats' | 'stream'>,
+  now: () => number,
+): Promise<Pick<Facts, 'nats' | 'certificates'>> {
+  // Servers that cannot be named are a finding of their own.
+  const certificates = await certificatesOfServers(nats).catch(() => []);
+  return { ...(await lookAtConnected({ nats, stream }, now)), certificates };
+}
+
+async function lookAtConnected(
   { nats, stream }: Pick<Deployment, 'nats' | 'stream'>,
   now: () => number,
 ): Promise<Pick<Facts, 'nats'>> {
@@ -37,6 +48,19 @@ export async function lookAtNats(
   } finally {
     await connection?.close();
   }
+}
+
+/** Of all servers behind the names in the URL, where it demands TLS. */
+async function certificatesOfServers(nats: Deployment['nats']): Promise<CertificateFacts[]> {
+  const { servers, tls } = natsOptions(nats);
+  if (!tls) return [];
+  const found = [servers ?? []].flat().map(async (server) => {
+    const { host, port } = splitAddress(server, 4_222);
+    const addresses = await addressesOf(host);
+    const hosts = addresses.length < 2 ? [host] : addresses;
+    return hosts.map((each) => ({ kind: 'NATS', host: each, port }) as const);
+  });
+  return await certificatesOf((await Promise.all(found)).flat());
 }
 
 async function lookAtServer(

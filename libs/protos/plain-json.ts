@@ -1,4 +1,5 @@
 import { type DescField, type DescMessage, type JsonValue, ScalarType } from '@bufbuild/protobuf';
+import { timestampMin } from './timestamp-range.ts';
 
 /** What JSON becomes in a message of ts-proto; undefined if the JSON is not plain. */
 type Read = (json: JsonValue) => unknown;
@@ -7,7 +8,6 @@ type Read = (json: JsonValue) => unknown;
 type Kind = { read: Read; initial(): unknown };
 
 const uint32Max = 2 ** 32 - 1;
-const timeMin = Date.parse('0001-01-01T00:00:00Z');
 const never: Read = () => undefined;
 const readers = new WeakMap<DescMessage, Read>();
 
@@ -98,7 +98,7 @@ function isUint32(json: JsonValue): json is number {
 function readTime(json: JsonValue): Date | undefined {
   if (typeof json !== 'string') return undefined;
   const time = new Date(json);
-  return time.getTime() >= timeMin && time.toISOString() === json ? time : undefined;
+  return time >= timestampMin && time.toISOString() === json ? time : undefined;
 }
 
 function listReader(readElement: Read): Read {

@@ -16,9 +16,10 @@ const process: ProcessFacts = {
 const mongodb = {
   ...{ version: '6.0.5', isOpen: false, isReplicaSet: true, transactionLifetimeSeconds: 10 },
   ...{ slowMs: 2_147_483_647, redactsLog: false, clock: { minMs: -2, maxMs: 3 } },
+  members: ['PRIMARY', 'SECONDARY', 'ARBITER'].map((state) => ({ name: `${state}:1`, state })),
 };
 const database = {
-  ...{ service: 'org', isSetUp: true, missingIndexes: [], openSagas: [] },
+  ...{ service: 'org', isSetUp: true, missingIndexes: [], openSagas: [], failedMigrations: [] },
   ...{ unsequencedSeconds: 0, unpublishedSeconds: 2, unpublishedCount: 1 },
 };
 const nats = {
@@ -34,6 +35,7 @@ type Change = {
   nats?: object | { unseen: string };
   expireTime?: Date;
   unreachable?: string;
+  otherRegion?: Facts['regions'][number]['answer'];
 };
 
 function factsWith(change: Change): Facts {
@@ -57,6 +59,7 @@ function factsWith(change: Change): Facts {
       nats,
       change.nats,
     ),
+    regions: [{ region: 'eu', address: 'b:1', answer: change.otherRegion ?? { seen: 'answers' } }],
   };
 }
 
@@ -78,6 +81,11 @@ const cases: [keyof typeof advice, Change, RegExp][] = [
   ['mongodb-unreachable', { mongodb: { unseen: 'cannot be used' } }, /cannot be used/],
   ['mongodb-without-authentication', { mongodb: { isOpen: true } }, /without a user/],
   ['mongodb-standalone', { mongodb: { isReplicaSet: false } }, /no replica set/],
+  [
+    'mongodb-member-unhealthy',
+    { mongodb: { members: [{ name: 'c:1', state: '(not reachable/healthy)' }] } },
+    /member c:1 is \(not reachable/,
+  ],
   ['mongodb-too-old', { mongodb: { version: '5.0.31' } }, /5\.0\.31/],
   ['mongodb-transaction-lifetime', { mongodb: { transactionLifetimeSeconds: 60 } }, /is 60/],
   ['mongodb-logs-documents', { mongodb: { slowMs: 100 } }, /slowms is 100/],
@@ -104,6 +112,16 @@ const cases: [keyof typeof advice, Change, RegExp][] = [
     'stream-drifted',
     { nats: { stream: { drift: [{ field: 'max_age', present: '1', wanted: '2' }] } } },
     /max_age of the stream is 1, not 2/,
+  ],
+  [
+    'region-unreachable',
+    { otherRegion: { unseen: 'does not answer' } },
+    /^the region eu at b:1 does not answer/,
+  ],
+  [
+    'migration-failed',
+    { database: { failedMigrations: [{ id: 'mig_us_1', failure: 'The regions differ.' }] } },
+    /mig_us_1 was given up: The regions differ/,
   ],
   ['subscriber-lags', { nats: { consumers: [{ name: 'crm', pending: 10_001 }] } }, /consumer crm/],
 ];

@@ -16,7 +16,7 @@ async function prepare(t: ExecutionContext) {
 }
 
 async function asUser<T>(url: string, work: (client: MongoClient) => Promise<T>): Promise<T> {
-  await using client = new MongoClient(url, { serverSelectionTimeoutMS: 10_000 });
+  await using client = new MongoClient(url, { serverSelectionTimeoutMS: 120_000 });
   return await work(client);
 }
 

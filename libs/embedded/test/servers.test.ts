@@ -1,7 +1,6 @@
-import { natsOptions } from '@silo/events/nats-options.ts';
 import test, { type ExecutionContext } from 'ava';
 import { MongoClient } from 'mongodb';
-import { connect } from 'nats';
+import { connectToNats, jetStreamOf, managerOf } from '../../../test/harness/patient-nats.ts';
 import { startMongod, startMongodSet } from '../mongod.ts';
 import { startNatsServer } from '../nats-server.ts';
 import { obtain, type ServerName } from '../obtain.ts';
@@ -90,15 +89,15 @@ test('nats-server serves JetStream and keeps a stream over a restart', async (t)
   const binary = await binaryOf(t, 'nats-server');
   {
     await using server = await startNatsServer({ binary, directory });
-    const connection = await connect(natsOptions({ url: server.url }));
-    const manager = await connection.jetstreamManager();
+    const connection = await connectToNats({ url: server.url });
+    const manager = await managerOf(connection);
     await manager.streams.add({ name: 'KEPT', subjects: ['kept.>'] });
-    await connection.jetstream().publish('kept.one');
+    await jetStreamOf(connection).publish('kept.one');
     await connection.close();
   }
   await using server = await startNatsServer({ binary, directory });
-  const connection = await connect(natsOptions({ url: server.url }));
-  const manager = await connection.jetstreamManager();
+  const connection = await connectToNats({ url: server.url });
+  const manager = await managerOf(connection);
   t.is((await manager.streams.info('KEPT')).state.messages, 1);
   await connection.close();
 });
