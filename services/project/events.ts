@@ -5,7 +5,10 @@ import {
   MoveFinalized,
   ProjectCreated,
   ProjectDeleted,
+  ProjectHeld,
+  ProjectMigrated,
   ProjectMoved,
+  ProjectReleased,
   ProjectUndeleted,
   ProjectUpdated,
   SlotsChanged,
@@ -74,6 +77,55 @@ export function undeletedEvent(project: ProjectDocument, { actor, tx }: Occasion
   const { _id, organizationId, name, revision } = project;
   const body = { projectId: _id, organizationId, name, revision, actor, time: tx.now };
   return { event: 'undeleted', subject: _id, body: ProjectUndeleted.toJSON(body) };
+}
+
+/** An attempt to hand the project over to another region begins. */
+export function heldEvent(
+  project: ProjectDocument,
+  { migrationId }: { migrationId: string },
+  { actor, tx }: Occasion,
+): EventDraft {
+  const { _id, organizationId, revision } = project;
+  const body = { projectId: _id, organizationId, migrationId, revision, actor, time: tx.now };
+  return { event: 'held', subject: _id, body: ProjectHeld.toJSON(body) };
+}
+
+/** The attempt has ended, and the project is as it was. */
+export function releasedEvent(
+  project: ProjectDocument,
+  { migrationId }: { migrationId: string },
+  { actor, tx }: Occasion,
+): EventDraft {
+  const { _id, organizationId, revision } = project;
+  const body = { projectId: _id, organizationId, migrationId, revision, actor, time: tx.now };
+  return { event: 'released', subject: _id, body: ProjectReleased.toJSON(body) };
+}
+
+/** In the source's region the project has gone; in the destination's, where it is new, it has come. */
+export function migratedEvent(
+  { _id, name, revision }: ProjectDocument,
+  migration: {
+    migrationId: string;
+    sourceRegion: string;
+    destinationRegion: string;
+    sourceOrganizationId: string;
+    destinationOrganizationId: string;
+  },
+  { actor, tx }: Occasion,
+): EventDraft {
+  const body = {
+    projectId: _id,
+    oldOrganizationId: migration.sourceOrganizationId,
+    newOrganizationId: migration.destinationOrganizationId,
+    oldRegion: migration.sourceRegion,
+    newRegion: migration.destinationRegion,
+    migrationId: migration.migrationId,
+    name,
+    revision,
+    actor,
+    time: tx.now,
+  };
+  return { event: 'migrated', subject: _id, body: ProjectMigrated.toJSON(body) };
 }
 
 /** `filterFields` are the names of what the deletion's filter restricts. */

@@ -1,17 +1,27 @@
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
 import type { EventDeletion } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import type { Migration } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import {
   type Move,
   type Project,
   PropertyIndexState,
 } from '@silo/protos/gen/silo/project/v1/project.ts';
-import type { AccessChange, KeyOwner } from '@silo/protos/gen/silo/project/v1/project_service.ts';
+import type {
+  AccessChange,
+  KeyOwner,
+  SlotsChange,
+} from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { etagOf } from '@silo/tokens/etag.ts';
 import type { Concerned, ConcernedKey, MoveAccess } from './rules/move-access.ts';
 import type { PropertyIndex } from './rules/property-indexes.ts';
 import { bytesOf } from './store/captured-events.ts';
-import type { MoveDocument, ProjectDocument } from './store/documents.ts';
+import type {
+  MigrationDocument,
+  MoveDocument,
+  ProjectDocument,
+  SlotsDocument,
+} from './store/documents.ts';
 import type { EventDeletionDocument } from './store/event-deletions.ts';
 
 const indexStates: Record<PropertyIndex['state'], PropertyIndexState> = {
@@ -42,7 +52,8 @@ export function projectMessage(document: ProjectDocument): Project {
 
 /** A deletion of events as the API shows it. */
 export function eventDeletionMessage(document: EventDeletionDocument): EventDeletion {
-  const { _id, projectId, filter, actorAccountId, createTime, removedCount, finishTime } = document;
+  const { _id, projectId, filter, actorAccountId, createTime, removedCount } = document;
+  const { finishTime = document.keptFinishTime } = document;
   const ids = { id: _id, projectId, actorAccountId };
   const decoded = EventFilter.decode(bytesOf(filter));
   return { ...ids, filter: decoded, createTime, removedCount, finishTime };
@@ -69,11 +80,45 @@ export function moveMessage(document: MoveDocument): Move {
   };
 }
 
+/** A migration as the API shows it. */
+export function migrationMessage(document: MigrationDocument): Migration {
+  const { _id, projectId, projectName, state, progress, attempt, bytesPerSecondMax = 0 } = document;
+  const { sourceRegion, destinationRegion, sourceOrganizationId, destinationOrganizationId } =
+    document;
+  const { requesterAccountId, accepterAccountId = '', rollbackOf = '', putOff } = document;
+  // What puts it off now may hide neither why it was cancelled nor how its last cutover ended.
+  const failure = [document.failure, putOff?.why].filter(Boolean).join(' ');
+  const { requestTime, acceptTime, startTime, finishTime, purgeTime } = document;
+  return {
+    id: _id,
+    ...{ projectId, projectName, state },
+    ...{ sourceRegion, destinationRegion, sourceOrganizationId, destinationOrganizationId },
+    ...{ requesterAccountId, accepterAccountId, rollbackOf, failure },
+    ...{ requestTime, acceptTime, startTime, finishTime, purgeTime },
+    rolledBackBy: document.rolledBackBy ?? '',
+    purging: document.isPurging ?? false,
+    progress: {
+      ...{ bytesPerSecondMax, ...progress },
+      cutoverAttempts: attempt,
+    },
+  };
+}
+
 /** A move as a key may see it that reaches only some projects, where any are given. */
 export function visibleMove(document: MoveDocument, onlyIds: readonly string[] | undefined): Move {
   const move = moveMessage(document);
   if (onlyIds === undefined) return move;
   return { ...move, projectIds: move.projectIds.filter((id) => onlyIds.includes(id)) };
+}
+
+/** The slots of an organization, and how many it has with that many projects more. */
+export function slotsChange({ _id, limit, count }: SlotsDocument, more: number): SlotsChange {
+  return {
+    organizationId: _id,
+    limit: limit ?? undefined,
+    countBefore: count,
+    countAfter: count + more,
+  };
 }
 
 /** No list is longer; the counts are of all. */

@@ -1,9 +1,11 @@
 import { lead } from '@silo/log/leader.ts';
 import { FactServiceService } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
+import { RegionDirectoryServiceService } from '@silo/protos/gen/silo/project/internal/v1/region_directory_service.ts';
 import { SlotServiceService } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { EventServiceService } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { mount } from '@silo/rpc/mount.ts';
+import { createReading } from '@silo/rpc/reading.ts';
 import type { ServiceDefinition, ServiceKit } from '@silo/service/service-definition.ts';
 import { ulid } from 'ulid';
 import { openEdgeOf } from './edge/open-edge-of.ts';
@@ -23,6 +25,7 @@ import { getMove } from './handlers/get-move.ts';
 import { getProject } from './handlers/get-project.ts';
 import { getUsage } from './handlers/get-usage.ts';
 import { getProjectFact } from './handlers/internal/facts.ts';
+import { locateProject } from './handlers/internal/locate.ts';
 import { getSlots, openSlots, tryCloseSlots, trySetLimit } from './handlers/internal/slots.ts';
 import { listMoveDestinations } from './handlers/list-move-destinations.ts';
 import { listMoves } from './handlers/list-moves.ts';
@@ -44,14 +47,18 @@ import { foldUsage } from './loops/fold-usage.ts';
 import { purgeProjects } from './loops/purge-projects.ts';
 import { removeDeletedEvents } from './loops/remove-deleted-events.ts';
 import { reportDeadTokens } from './loops/report-dead-tokens.ts';
+import { measureMigrations } from './migration-metrics.ts';
+import { migrationParts } from './mount-migrations.ts';
 import { createProjectsSaga } from './sagas/create-projects.ts';
 import { createCapturedEventStore } from './store/captured-events.ts';
 import { createDeadTokenStore, type DeadTokenStore } from './store/dead-tokens.ts';
 import { createEventCounts } from './store/event-counts.ts';
 import { createEventDeletionStore, type EventDeletionStore } from './store/event-deletions.ts';
 import { createEventQueries } from './store/event-queries.ts';
+import { openMigrations } from './store/migration-summary.ts';
+import { createMigrationStore } from './store/migrations.ts';
 import { createMoveStore } from './store/moves.ts';
-import { createProjectStore } from './store/projects.ts';
+import { createProjectStore, type ProjectStore } from './store/projects.ts';
 import { createPropertyIndexStore, type PropertyIndexStore } from './store/property-indexes.ts';
 import { createRetentionStore } from './store/retention.ts';
 import { storeMigrations } from './store/set-up.ts';
@@ -70,6 +77,7 @@ export const projectService: ServiceDefinition = {
   migrations: storeMigrations,
   factReader: (db) => ({ project: createProjectStore(db).fact }),
   build: (kit) => {
+    const projects = createProjectStore(kit.db);
     const usage = createUsageStore(kit.db);
     const deletions = createEventDeletionStore(kit.db);
     const events = createCapturedEventStore(kit.db, usage, deletions);
@@ -77,27 +85,46 @@ export const projectService: ServiceDefinition = {
     const refusedTokens = new RefusedTokens(kit.clock);
     const capture = { storing: new Storing(events), clock: kit.clock };
     const onTokenRefused = (refused: RefusedToken) => refusedTokens.record(refused);
+    const onTokenForwarded = onTokenRefused;
     const { secrets, directory } = kit.peers.token;
     const reporting = { ...kit, refusedTokens, deadTokens, directory };
     const edge = {
       loops: [(signal: AbortSignal) => reportDeadTokens(reporting, signal)],
-      openOther: openEdgeOf(kit, { capture, onTokenRefused }),
+      openOther: openEdgeOf(kit, { capture, projects, onTokenRefused, onTokenForwarded }),
       onTokenRefused,
     };
     if (kit.config.role === 'edge') return { public: [], internal: [], ...edge, relays: false };
-    const dependencies = dependenciesOf(kit);
-    const { projects } = dependencies;
+    const dependencies = dependenciesOf(kit, projects);
+    const metrics = measureMigrations(kit.metrics, () => openMigrations(kit.db));
+    const { migrations } = dependencies;
     const indexes = createPropertyIndexStore(kit);
-    const purging = { ...kit, projects, events, deadTokens, deletions, indexes, secrets };
+    const purging = {
+      ...kit,
+      projects,
+      events,
+      deadTokens,
+      deletions,
+      indexes,
+      migrations,
+      secrets,
+    };
     const removing = { ...kit, deletions };
     const building = { ...kit, indexes, owner: ulid().toLowerCase() };
+    const migrating = migrationParts(kit, dependencies, {
+      ...{ events, deletions, indexes, capture, onTokenRefused, metrics },
+    });
     return {
       ...edge,
       public: [
         mountPublic(dependencies),
         mountEvents(kit, dependencies, { ...capture, usage, deadTokens, deletions, indexes }),
+        migrating.public,
       ],
-      internal: mountInternal(dependencies),
+      internal: [
+        ...mountInternal(dependencies),
+        mountRegionDirectory(kit, dependencies),
+        ...migrating.internal,
+      ],
       loops: [
         (signal) => purgeProjects(purging, signal),
         (signal) => buildPropertyIndexes(building, signal),
@@ -107,22 +134,28 @@ export const projectService: ServiceDefinition = {
             endRetention({ ...kit, retention: createRetentionStore(kit.db) }, leadership.signal),
           ),
         (signal) => removeDeletedEvents(removing, signal),
+        migrating.loop,
         ...edge.loops,
       ],
     };
   },
 };
 
-function dependenciesOf({ db, eventLog, access, peers, createSagas }: ServiceKit): Dependencies {
+function dependenciesOf(kit: ServiceKit, projects: ProjectStore): Dependencies {
+  const { db, eventLog, access, peers, regions, createSagas } = kit;
   const createProjects = createProjectsSaga(peers.token);
   return {
-    projects: createProjectStore(db),
+    projects,
     slots: createSlotStore(db),
     moves: createMoveStore(db),
+    migrations: createMigrationStore(db),
+    region: kit.config.region,
+    regions,
     eventLog,
     access,
     peers,
     readMoveAccess: createReadMoveAccess(peers),
+    reading: createReading('large_reads'),
     createProjects,
     sagas: createSagas([createProjects]),
   };
@@ -179,9 +212,19 @@ function mountEvents(
       ...{ ...dependencies, ...uses },
       queries: createEventQueries(db),
       exporting: createExporting(),
+      reading: createReading('event_reads'),
       counts: createEventCounts(db),
     },
   );
+}
+
+function mountRegionDirectory(
+  { db, config, peers, regions }: ServiceKit,
+  { projects }: Dependencies,
+) {
+  const { region } = config;
+  const uses = { region, projects, migrations: createMigrationStore(db), peers, regions };
+  return mount(RegionDirectoryServiceService, { locateProject }, uses);
 }
 
 function mountInternal(dependencies: Dependencies) {

@@ -1,32 +1,48 @@
 import { randomBytes } from 'node:crypto';
+import { errors } from '@silo/errors/errors.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
+import { retry } from '@silo/runtime/retry.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { bearerToken, readCaptureBody, tokenAtStart } from '../rules/edge/capture-body.ts';
+import {
+  bearerToken,
+  type CaptureBody,
+  eventsMax,
+  readCaptureBody,
+  tokenAtEnd,
+  tokenAtStart,
+} from '../rules/edge/capture-body.ts';
 import { sentEvent } from '../rules/edge/sent-event.ts';
 import { timeOrderedUuid } from '../rules/events/uuid.ts';
 import {
   answerV0,
   answerV1,
   captureEdgeBatch,
-  type EdgeBatch,
   type EdgeCaptureUses,
+  failedPause,
+  heals,
 } from './capture.ts';
 import type { EdgeMetrics } from './edge-metrics.ts';
 import type { HeldBytes } from './held-bytes.ts';
 import { HttpRefusal } from './http-refusal.ts';
-import { readBody } from './read-body.ts';
-import { headerOf, senderOf } from './sender.ts';
+import { readAtCost } from './read-at-cost.ts';
+import { type EdgeBatch, headerOf, senderOf } from './sender.ts';
 import type { Sender } from './token-gate.ts';
 
 /** What the routes that take events use. */
 export type CaptureRouteUses = EdgeCaptureUses & {
   held: HeldBytes;
+  /** How long a request waits at most, from when it has come. */
+  waitMs: number;
   metrics: EdgeMetrics;
   clock: Clock;
 };
 
 const v0Paths = ['/batch', '/e', '/capture', '/i/v0/e'];
 const v1Path = '/i/v1/analytics/events';
+/** What an event takes beside its text. */
+const eventBytes = 192;
+/** To make so many events takes little: they need no more than their permit. */
+const unconfirmedMax = 1_000;
 
 /** Adds the routes to which SDKs send events. */
 export function addCaptureRoutes(app: FastifyInstance, uses: CaptureRouteUses): void {
@@ -45,30 +61,87 @@ async function capture(
   if (isV1 && bearer !== undefined) gate.refuseKnown(bearer, sender);
   using owned = new DisposableStack();
   const share = owned.use(held.begin());
-  const text = await readBody(request.raw, share, (start) => {
-    const token = isV1 && bearer !== undefined ? bearer : tokenAtStart(start);
-    if (token !== undefined) gate.refuseKnown(token, sender);
+  const isGood = (part: string, at: 'start' | 'end') => {
+    const tokenIn = at === 'start' ? tokenAtStart : tokenAtEnd;
+    const token = isV1 && bearer !== undefined ? bearer : tokenIn(part);
+    if (token === undefined) return false;
+    gate.refuseKnown(token, sender);
+    return gate.isKnown(token);
+  };
+  const reading = { ...uses, isGood };
+  const { batch, signal } = await readAtCost(request.raw, sender, share, reading, async (text) => {
+    const signal = AbortSignal.timeout(uses.waitMs);
+    const about = { request, isV1, sender, bearer, receiveTime: uses.clock.now() };
+    const read = batchUnlessLarge(text, about, gate);
+    if (typeof read !== 'string') return { batch: read, signal };
+    // What a body is parsed to is many times as large, and is not held meanwhile.
+    await confirm(read, sender, uses, signal);
+    return { batch: eventsOf(bodyIn(text), read, about), signal };
   });
-  const batch = batchOf(text, request, { isV1, sender, bearer }, uses);
+  share.grow(batch.events.length * eventBytes);
   // From here on the share lasts as long as the work, which may go on after the answer.
-  const outcomes = await captureEdgeBatch(batch, owned.move(), uses);
+  const outcomes = await captureEdgeBatch(batch, owned.move(), { ...uses, signal });
   metrics.captured(outcomes);
   return isV1 ? answerV1(batch.events, outcomes) : answerV0(batch.events, outcomes);
 }
 
-/** What a body says, as events of CaptureEvents: what it was parsed to can be collected then. */
-function batchOf(
+/** Resolves when a token is known to be good. Refuses it where it is dead, or what does not heal in time. */
+async function confirm(
+  token: string,
+  sender: Sender,
+  { gate, held }: CaptureRouteUses,
+  signal: AbortSignal,
+): Promise<void> {
+  let failure: unknown;
+  const confirming = retry(() => gate.confirm(token, sender, signal), {
+    ...{ attemptsMax: Number.POSITIVE_INFINITY, ...failedPause, signal },
+    isRetryable: (error) => heals(error) && !(gate.isElsewhere(token) && held.isHalfFull),
+    onRetry: (error) => {
+      failure = error;
+    },
+  });
+  await confirming.catch((error: unknown) => {
+    if (error !== signal.reason) throw error;
+    throw failure ?? errors.dependencyUnavailable('the access registry');
+  });
+}
+
+type About = {
+  request: FastifyRequest;
+  isV1: boolean;
+  sender: Sender;
+  bearer: string | undefined;
+  /** When all of it had come. */
+  receiveTime: Date;
+};
+
+/** The events of a body; of one with many whose token memory does not know the token, to be confirmed. */
+function batchUnlessLarge(
   text: string,
-  request: FastifyRequest,
-  { isV1, sender, bearer }: { isV1: boolean; sender: Sender; bearer: string | undefined },
-  { gate, clock }: CaptureRouteUses,
-): EdgeBatch {
-  const receiveTime = clock.now();
-  const body = readCaptureBody(text);
-  if (body === undefined) throw HttpRefusal.badBody('is not JSON with events');
+  about: About,
+  gate: CaptureRouteUses['gate'],
+): EdgeBatch | string {
+  const { isV1, sender, bearer } = about;
+  const body = bodyIn(text);
   const token = isV1 ? (bearer ?? body.token) : (body.token ?? bearer);
   if (token === undefined) throw HttpRefusal.tokenInvalid;
   gate.refuseKnown(token, sender);
+  const isLarge = body.events.length > unconfirmedMax;
+  return isLarge && !gate.isKnown(token) ? token : eventsOf(body, token, about);
+}
+
+function bodyIn(text: string): CaptureBody {
+  const body = readCaptureBody(text);
+  if (body === undefined) throw HttpRefusal.badBody(`is not JSON with at most ${eventsMax} events`);
+  return body;
+}
+
+/** What a body says, as events of CaptureEvents: what it was parsed to can be collected then. */
+function eventsOf(
+  body: CaptureBody,
+  token: string,
+  { request, isV1, sender, receiveTime }: About,
+): EdgeBatch {
   const context = {
     // Only v1 says in a header when it sent the request.
     ...{ token, receiveTime, sentAt: body.sentAt || headerOf(request, sentAtHeader) || '' },

@@ -13,82 +13,119 @@ import { retry } from '@silo/runtime/retry.ts';
 import { type CaptureUses, captureBatch } from '../handlers/shared/capture-batch.ts';
 import { isAllowedOrigin } from '../rules/edge/allowed-origin.ts';
 import { heldBytes, type SentEvent } from '../rules/events/check-event.ts';
-import { HttpRefusal } from './http-refusal.ts';
-import type { Sender, TokenGate } from './token-gate.ts';
+import { type ForwardUses, forwardSome } from './forward.ts';
+import type { HeldBytes } from './held-bytes.ts';
+import { HttpRefusal, isHeld, isRateLimited, regionOf } from './http-refusal.ts';
+import type { EdgeBatch } from './sender.ts';
+import type { TokenGate } from './token-gate.ts';
 
-const retryBaseMs = 50;
-const retryCapMs = 1_000;
+export const failedPause = { baseMs: 50, capMs: 1_000 };
+/** While a project is cut over: for 8 s at most, and to look again costs little. */
+const heldPause = { baseMs: 100, capMs: 100 };
 /** Of one capture; bytes as it counts them. */
 const captureBounds = { countMax: 1_000, bytesMax: 8 * 1024 * 1024 };
 
-/** The events of one request, whose origin is a browser's. */
-export type EdgeBatch = { token: string; sender: Sender; events: readonly SentEvent[] };
+/** What one request was counted for already. */
+type Progress = { isCounted: boolean; isForwarded: boolean };
 
-export type EdgeCaptureUses = {
+export type EdgeCaptureUses = ForwardUses & {
   gate: TokenGate;
   rates: RateLimits;
   capture: CaptureUses;
-  /** How long a request waits at most: until then what fails is tried again. */
-  holdMs: number;
+  held: Pick<HeldBytes, 'isHalfFull'>;
 };
 
 /**
  * Stores the events of one request, and answers for each what became of it. Tries again for some
  * seconds where MongoDB or the guard does not answer: each time with the same UUIDs, and under a new
- * permit. Throws HttpRefusal or SiloError, at the latest when the time is over: what is then still
- * being stored continues under its permit. `held`, what the request holds, is disposed of when
+ * permit. Waits while the project is cut over to another region, and passes the events on where it
+ * is in another one. Throws HttpRefusal or SiloError, at the latest when the time is over: what is then
+ * still being stored continues under its permit. `share`, what the request holds, is disposed of when
  * nothing of it is being stored any more.
  */
 export async function captureEdgeBatch(
   batch: EdgeBatch,
-  held: Disposable,
-  uses: EdgeCaptureUses,
+  share: Disposable,
+  uses: EdgeCaptureUses & {
+    /** Until then what fails is tried again. */
+    signal: AbortSignal;
+  },
 ): Promise<CaptureOutcome[]> {
-  const signal = AbortSignal.timeout(uses.holdMs);
-  const outcomes = storeAll(batch, held, uses, signal);
+  const { signal } = uses;
+  let failure: unknown;
+  const onRetry = (error: unknown) => {
+    failure = error;
+  };
+  const outcomes = storeAll(batch, share, uses, { signal, onRetry });
   return await race(outcomes, signal).catch((error: unknown) => {
-    throw error === signal.reason ? errors.dependencyUnavailable('mongodb', error) : error;
+    if (error !== signal.reason) throw error;
+    throw failure ?? errors.dependencyUnavailable('mongodb', error);
   });
 }
 
 async function storeAll(
-  { token, sender, events }: EdgeBatch,
-  held: Disposable,
+  batch: EdgeBatch,
+  share: Disposable,
   uses: EdgeCaptureUses,
-  signal: AbortSignal,
+  { signal, onRetry }: { signal: AbortSignal; onRetry(error: unknown): void },
 ): Promise<CaptureOutcome[]> {
-  using _ = held;
+  using _ = share;
   const outcomes: CaptureOutcome[] = [];
   // Each attempt listens for as long as it runs.
   setMaxListeners(0, signal);
-  let isCounted = false;
+  const progress: Progress = { isCounted: false, isForwarded: false };
+  let isElsewhere = false;
   const attempt = async () => {
-    const permitted = await uses.gate.permit(token, sender, signal);
-    const authorization = new Authorization(permitted.permit);
+    const rest = { ...batch, events: batch.events.slice(outcomes.length) };
     try {
-      const { origin } = sender;
-      const appUrls = permitted.project.capture?.appUrls ?? [];
-      if (!isAllowedOrigin(origin || undefined, appUrls))
-        throw HttpRefusal.originNotAllowed(origin);
-      if (!isCounted) await uses.rates.takeProject(permitted.projectId);
-      isCounted = true;
-      const some = takeWithin(events.slice(outcomes.length), captureBounds, heldBytes);
-      const batch = { events: some, superProperties: '' };
-      outcomes.push(
-        ...(await captureBatch(permitted, batch, { signal, authorization }, uses.capture)),
-      );
-    } finally {
-      authorization.release();
+      return await storeSome(rest, uses, { signal, progress });
+    } catch (error) {
+      const region = regionOf(error);
+      isElsewhere = region !== undefined || isHeld(error) || uses.gate.isElsewhere(batch.token);
+      if (region === undefined) throw error;
+      return await forwardSome(rest, region, uses, { signal, progress });
     }
   };
-  while (outcomes.length < events.length) {
-    await retry(attempt, {
-      attemptsMax: Number.POSITIVE_INFINITY,
-      ...{ baseMs: retryBaseMs, capMs: retryCapMs, signal },
-      isRetryable: (error) => error instanceof SiloError && HttpRefusal.of(error).status === 503,
+  // What waits for another region, or above the limits of its project, must not shut out others.
+  const mayWait = (error: unknown) =>
+    heals(error) && !((isElsewhere || isRateLimited(error)) && uses.held.isHalfFull);
+  const retrying = { attemptsMax: Number.POSITIVE_INFINITY, signal, onRetry };
+  const untilReleased = () =>
+    retry(attempt, {
+      ...{ ...retrying, ...heldPause },
+      isRetryable: (error) => isHeld(error) && mayWait(error),
     });
+  while (outcomes.length < batch.events.length) {
+    const options = { ...retrying, ...failedPause, isRetryable: mayWait };
+    outcomes.push(...(await retry(untilReleased, options)));
   }
   return outcomes;
+}
+
+/** Whether it may work in a moment. */
+export function heals(error: unknown): boolean {
+  return error instanceof SiloError && HttpRefusal.of(error).status === 503;
+}
+
+/** Stores the first of the events, as many as one capture may have. */
+async function storeSome(
+  { token, sender, events }: EdgeBatch,
+  { gate, rates, capture }: EdgeCaptureUses,
+  { signal, progress }: { signal: AbortSignal; progress: Progress },
+): Promise<CaptureOutcome[]> {
+  const permitted = await gate.permit(token, sender, signal);
+  const authorization = new Authorization(permitted.permit);
+  try {
+    const { origin } = sender;
+    const appUrls = permitted.project.capture?.appUrls ?? [];
+    if (!isAllowedOrigin(origin || undefined, appUrls)) throw HttpRefusal.originNotAllowed(origin);
+    if (!progress.isCounted) await rates.takeProject(permitted.projectId);
+    progress.isCounted = true;
+    const batch = { events: takeWithin(events, captureBounds, heldBytes), superProperties: '' };
+    return await captureBatch(permitted, batch, { signal, authorization }, capture);
+  } finally {
+    authorization.release();
+  }
 }
 
 /** The answer of v0: what was refused is named, and lost by its own fault. */

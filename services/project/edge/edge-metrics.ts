@@ -20,6 +20,8 @@ export type EdgeMetrics = {
   refused(refusal: HttpRefusal): void;
   /** Events of a request had these outcomes. */
   captured(outcomes: readonly CaptureOutcome[]): void;
+  /** Events were passed on to another region. */
+  forwarded(region: string, count: number): void;
 };
 
 /** The metrics of the HTTP edge. */
@@ -49,6 +51,17 @@ export function measureEdge(metrics: Metrics, held: HeldBytes): EdgeMetrics {
     labelNames: ['result'],
     registers,
   });
+  const forwarded = new Map<string, number>();
+  readAtScrape(
+    'counter',
+    metrics,
+    {
+      name: 'silo_edge_forwarded_events_total',
+      help: 'Events that were passed on to the region to which their project has migrated.',
+      labels: ['to'],
+    },
+    () => Array.from(forwarded, ([to, count]) => [{ to }, count] as const),
+  );
   readAtScrape(
     'counter',
     metrics,
@@ -84,6 +97,9 @@ export function measureEdge(metrics: Metrics, held: HeldBytes): EdgeMetrics {
     },
     captured: (outcomes) => {
       for (const { result } of outcomes) events.inc({ result: resultNames[result] ?? 'unknown' });
+    },
+    forwarded: (region, count) => {
+      forwarded.set(region, (forwarded.get(region) ?? 0) + count);
     },
   };
 }

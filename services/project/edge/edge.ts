@@ -4,14 +4,17 @@ import type { Clock } from '@silo/runtime/clock.ts';
 import { formatHostPort, type HostPort } from '@silo/runtime/config.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { Metrics } from '@silo/runtime/metrics.ts';
+import { captureWaitMsMax } from '../rules/cutover-times.ts';
 import type { EdgeCaptureUses } from './capture.ts';
 import { addCaptureRoutes } from './capture-routes.ts';
 import { measureEdge } from './edge-metrics.ts';
 import { HeldBytes } from './held-bytes.ts';
+import { HeldElsewhere } from './held-elsewhere.ts';
 import { HttpRefusal } from './http-refusal.ts';
 import { createHttpServer, type HttpServerTimes } from './http-server.ts';
 import { addStartUpRoutes } from './start-up-routes.ts';
 import { TokenGate, type TokenGateUses } from './token-gate.ts';
+import { TokensElsewhere, type TokensElsewhereUses } from './tokens-elsewhere.ts';
 
 /** Settings of the HTTP edge. */
 export type EdgeSettings = {
@@ -27,12 +30,19 @@ export type EdgeSettings = {
 
 /** How long the edge waits, for slow clients and for MongoDB. */
 export type EdgeTimes = HttpServerTimes & {
-  /** SDKs wait for 10 s and longer: within that what heals is tried again. */
-  holdMs: number;
+  /** For how long a request waits at most: within that what heals is tried again. */
+  waitMs: number;
 };
 
 export type EdgeUses = Pick<TokenGateUses, 'access' | 'onTokenRefused'> &
-  Pick<EdgeCaptureUses, 'capture'> & { metrics: Metrics; clock: Clock; log: Log };
+  Pick<EdgeCaptureUses, 'capture' | 'onTokenForwarded'> &
+  Pick<TokensElsewhereUses, 'projects'> & {
+    /** Project in the other regions. */
+    regions: EdgeCaptureUses['regions'] & TokensElsewhereUses['regions'];
+    metrics: Metrics;
+    clock: Clock;
+    log: Log;
+  };
 
 /** An HTTP server that takes events of SDKs. Disposing drains it. */
 export type Edge = AsyncDisposable & {
@@ -50,22 +60,23 @@ const edgeTimes: EdgeTimes = {
   checkMs: 5_000,
   // Longer than the idle times of common load balancers, so that these close first.
   keepAliveMs: 75_000,
-  holdMs: 8_000,
+  waitMs: captureWaitMsMax,
 };
 
 /** Opens the HTTP edge. Rejects if its address cannot be bound. */
 export async function openEdge(settings: EdgeSettings, uses: EdgeUses): Promise<Edge> {
   const { address, limits, times = edgeTimes } = settings;
-  const { clock, log, capture } = uses;
-  const { holdMs } = times;
+  const { clock, log } = uses;
+  const { waitMs } = times;
   const held = new HeldBytes(settings.heldBytesMax);
   const rates = new RateLimits(limits.rates);
-  const gate = new TokenGate({ ...uses, rates });
+  const gate = new TokenGate({ ...uses, rates, elsewhere: new TokensElsewhere(uses) });
   const metrics = measureEdge(uses.metrics, held);
   const state = { isServing: false, isDraining: false };
   const app = await createHttpServer({ ...settings, times }, { state, metrics, log });
-  addCaptureRoutes(app, { gate, rates, capture, held, metrics, clock, holdMs });
-  addStartUpRoutes(app, { gate, held });
+  const heldElsewhere = new HeldElsewhere(clock);
+  addCaptureRoutes(app, { ...uses, gate, rates, held, heldElsewhere, metrics, clock, waitMs });
+  addStartUpRoutes(app, { gate, held, rates });
   app.get('/healthz/live', async () => ({ status: 'live' }));
   app.get('/healthz/ready', async () => {
     if (!state.isServing) throw new HttpRefusal(503, 'NOT_SERVING', 'MongoDB does not respond.');

@@ -17,6 +17,11 @@ export class HeldBytes {
     return this.#held;
   }
 
+  /** Then requests that wait for another region wait no more: those of other projects need room. */
+  get isHalfFull(): boolean {
+    return this.#held * 2 > this.max;
+  }
+
   /** Bytes of bodies that came since the process started, as they came. */
   get received(): number {
     return this.#received;

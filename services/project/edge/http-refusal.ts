@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { SiloError } from '@silo/errors/silo-error.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 
 /** SDKs give up after three or four tries: what heals within seconds must be tried soon. */
 const retryAfterSeconds = 1;
@@ -66,4 +67,21 @@ export class HttpRefusal extends Error {
 /** Whether an error of the services refuses a token. */
 export function isTokenInvalid(error: unknown): boolean {
   return error instanceof SiloError && error.code === status.UNAUTHENTICATED;
+}
+
+/** Whether the project is being cut over between regions: for seconds at most. */
+export function isHeld(error: unknown): boolean {
+  return error instanceof SiloError && error.reason === ErrorReason.ERROR_REASON_NOT_READY;
+}
+
+/** Whether an error says that its project, or its address, is above a limit. */
+export function isRateLimited(error: unknown): boolean {
+  return error instanceof SiloError && error.reason === ErrorReason.ERROR_REASON_RATE_LIMITED;
+}
+
+/** The region where the project is, if an error says that it is in another one. */
+export function regionOf(error: unknown): string | undefined {
+  const isElsewhere =
+    error instanceof SiloError && error.reason === ErrorReason.ERROR_REASON_CROSS_REGION;
+  return isElsewhere ? error.metadata.region : undefined;
 }

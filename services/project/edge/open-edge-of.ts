@@ -3,10 +3,12 @@ import { portLimitsOf } from '@silo/service/config.ts';
 import type { OtherPort, ServiceKit } from '@silo/service/service-definition.ts';
 import type { EdgeUses } from './edge.ts';
 
+type EdgeKit = Pick<ServiceKit, 'config' | 'access' | 'regions' | 'clock' | 'log'>;
+
 /** Opens the HTTP edge of a service where its configuration names an address for it. */
 export function openEdgeOf(
-  { config, access, clock, log }: Pick<ServiceKit, 'config' | 'access' | 'clock' | 'log'>,
-  uses: Pick<EdgeUses, 'capture' | 'onTokenRefused'>,
+  { config, access, regions, clock, log }: EdgeKit,
+  uses: Pick<EdgeUses, 'capture' | 'projects' | 'onTokenRefused' | 'onTokenForwarded'>,
 ): ((context: { metrics: Metrics }) => Promise<OtherPort>) | undefined {
   const { edgeAddress, edgeTrustedProxies, edgeHeldBytes } = config;
   if (edgeAddress === undefined) return undefined;
@@ -19,7 +21,7 @@ export function openEdgeOf(
       heldBytesMax: edgeHeldBytes,
       limits: portLimitsOf(config),
     };
-    const edge = await openEdge(settings, { ...uses, metrics, access, clock, log });
+    const edge = await openEdge(settings, { ...uses, metrics, access, regions, clock, log });
     log.info({ edgeAddress: edge.address }, 'listening for HTTP');
     return edge;
   };

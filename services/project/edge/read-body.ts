@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { constants, gunzip, gunzipSync } from 'node:zlib';
 import { bodyText, gunzippedBytes, isGzip } from '../rules/edge/body-text.ts';
+import { isTooDense } from '../rules/edge/density.ts';
 import type { Share } from './held-bytes.ts';
 import { HttpRefusal } from './http-refusal.ts';
 
@@ -13,15 +14,23 @@ const syncBytesMax = 16 * 1_024;
 const startBytes = 256;
 const unpack = promisify(gunzip);
 
+type Uses = {
+  /** Gets the beginning of the text when the first bytes are there. What it throws ends the reading. */
+  onStart(text: string): void;
+  /** Gets the end of the text of a body that is not packed, when all of it is there; may throw, too. */
+  onEnd(text: string): void;
+  /** Gets the size of the body, as what it unpacks to, when all of it is there. */
+  beforeUnpacking(sizeBytes: number): Promise<void>;
+};
+
 /**
- * The text of a request's body, which `share` then counts. `onStart` gets the beginning of the text
- * when the first bytes are there: what it throws ends the reading.
+ * The text of a request's body, which `share` then counts.
  * Throws HttpRefusal: INVALID_BODY, BODY_TOO_LARGE, OVERLOADED.
  */
 export async function readBody(
   request: IncomingMessage,
   share: Share,
-  onStart: (text: string) => void,
+  { onStart, onEnd, beforeUnpacking }: Uses,
 ): Promise<string> {
   const contentType = request.headers['content-type'];
   const chunks: Buffer[] = [];
@@ -40,12 +49,15 @@ export async function readBody(
     throw error;
   }
   const bytes = Buffer.concat(chunks);
-  if (!isGzip(bytes)) return bodyText(bytes, contentType);
-  const size = gunzippedBytes(bytes);
+  const isPacked = isGzip(bytes);
+  const size = isPacked ? gunzippedBytes(bytes) : received;
   if (size > bodyBytesMax) throw HttpRefusal.tooLarge(bodyBytesMax);
-  share.grow(size);
-  const text = bodyText(await gunzipped(bytes, size), contentType);
-  share.shrink(received);
+  if (!isPacked) onEnd(bodyText(bytes.subarray(-startBytes), contentType));
+  await beforeUnpacking(size);
+  if (isPacked) share.grow(size);
+  const text = bodyText(isPacked ? await gunzipped(bytes, size) : bytes, contentType);
+  if (isPacked) share.shrink(received);
+  if (isTooDense(text)) throw HttpRefusal.badBody('has too many values');
   return text;
 }
 

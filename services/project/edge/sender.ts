@@ -1,6 +1,10 @@
 import { networkOf } from '@silo/rpc/client-address.ts';
 import type { FastifyRequest } from 'fastify';
+import type { SentEvent } from '../rules/events/check-event.ts';
 import type { Sender } from './token-gate.ts';
+
+/** The events of one request, and who sends them. */
+export type EdgeBatch = { token: string; sender: Sender; events: readonly SentEvent[] };
 
 /** Who sends a request, by its connection and its headers. */
 export function senderOf(request: FastifyRequest): Sender {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import type { RateLimits } from '@silo/rpc/rate-limits.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { bearerToken, readToken } from '../rules/edge/capture-body.ts';
 import type { HeldBytes } from './held-bytes.ts';
 import { HttpRefusal } from './http-refusal.ts';
-import { readBody } from './read-body.ts';
+import { readAtCost } from './read-at-cost.ts';
 import { senderOf } from './sender.ts';
 import { configAnswer, configScript, flagsAnswer } from './start-up.ts';
 import type { TokenGate } from './token-gate.ts';
@@ -13,7 +14,7 @@ const verifyMs = 3_000;
 /** Adds the routes that SDKs read when they start. */
 export function addStartUpRoutes(
   app: FastifyInstance,
-  { gate, held }: { gate: TokenGate; held: HeldBytes },
+  { gate, held, rates }: { gate: TokenGate; held: HeldBytes; rates: RateLimits },
 ): void {
   const verify = async (token: string | undefined, request: FastifyRequest) => {
     if (token === undefined) throw HttpRefusal.tokenInvalid;
@@ -22,8 +23,10 @@ export function addStartUpRoutes(
   for (const path of ['/flags', '/decide']) {
     app.post(path, async (request) => {
       using share = held.begin();
-      const text = await readBody(request.raw, share, () => {});
-      await verify(readToken(text) ?? bearerToken(request.headers.authorization), request);
+      const uses = { rates, isGood: () => false };
+      await readAtCost(request.raw, senderOf(request), share, uses, async (text) => {
+        await verify(readToken(text) ?? bearerToken(request.headers.authorization), request);
+      });
       return flagsAnswer(randomUUID());
     });
   }

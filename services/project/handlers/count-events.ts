@@ -7,6 +7,7 @@ import {
   type EventCount,
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
+import type { Reading } from '@silo/rpc/reading.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Grouping, GroupKey } from '../rules/events/counting.ts';
 import { checkFilter } from '../rules/events/filter.ts';
@@ -24,13 +25,14 @@ type Uses = {
   deletions: ReadDeletions;
   projects: Pick<ProjectStore, 'get'>;
   indexes: Pick<PropertyIndexStore, 'ready'>;
+  reading: Reading;
   clock: Clock;
 };
 
 export async function countEvents(
   request: CountEventsRequest,
   call: Call,
-  { counts, deletions, projects, indexes, clock }: Uses,
+  { counts, deletions, projects, indexes, reading, clock }: Uses,
 ): Promise<CountEventsResponse> {
   const projectId = targetProject(call).id;
   const filter = withinRetention(checkFilter(request.filter), call, clock);
@@ -43,11 +45,10 @@ export async function countEvents(
   const after = eventPosition(positionOf(query, request.pageToken, 2));
   const open = await openDeletions(deletions, call);
   const wanted = { grouping, deletions: open, after, size: pageSizeOf(request.pageSize) };
-  const { groups, total, others, absent, next } = await withIndexes(
-    call,
-    named,
-    indexes,
-    (places) => counts.count(projectId, { ...filter, places }, wanted, call.signal),
+  const { groups, total, others, absent, next } = await reading(call, () =>
+    withIndexes(call, named, indexes, (places) =>
+      counts.count(projectId, { ...filter, places }, wanted, call.signal),
+    ),
   );
   return {
     counts: groups.map(({ key, count }) => countMessage(grouping, key, count)),

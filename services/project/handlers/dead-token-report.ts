@@ -16,7 +16,7 @@ type Uses = Pick<Dependencies, 'access'> & {
   clock: Clock;
 };
 
-/** DeadTokenReport: also of a deleted project, by the organization that owned it. */
+/** DeadTokenReport: also of a deleted or migrated project, by the organization that owned it. */
 export async function deadTokenReport(
   { projectId }: DeadTokenReportRequest,
   call: Call,
@@ -28,10 +28,12 @@ export async function deadTokenReport(
   if (organization === undefined) throw errors.projectNotFound(projectId);
   const uses = await deadTokens.list(projectId, call.signal);
   return {
-    uses: recentUses(uses, clock.now()).map(({ firstTime, lastTime, ...use }) => ({
-      ...use,
-      firstUseTime: firstTime,
-      lastUseTime: lastTime,
-    })),
+    uses: recentUses(uses, clock.now()).map(
+      ({ firstTime, lastTime, forwardedRegion = '', ...use }) => ({
+        ...{ ...use, forwardedRegion },
+        firstUseTime: firstTime,
+        lastUseTime: lastTime,
+      }),
+    ),
   };
 }

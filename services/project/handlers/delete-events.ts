@@ -19,7 +19,7 @@ import { withOwner } from './shared/with-owner.ts';
 const retryMs = 10_000;
 
 type Uses = Pick<Dependencies, 'projects' | 'eventLog' | 'access'> & {
-  deletions: Pick<EventDeletionStore, 'beginGeneration' | 'insert'>;
+  deletions: Pick<EventDeletionStore, 'beginGeneration' | 'insert' | 'isFull'>;
 };
 
 /**
@@ -36,20 +36,20 @@ export async function deleteEvents(
   const needs = { scope: 'event:write', level: Level.LEVEL_ADMIN };
   return await withOwner({ access, call }, needs, async (organizationId, gone) => {
     return await eventLog.mutate(call, DeleteEventsResponse, async (tx) => {
-      const project = await deletions.beginGeneration(tx, organizationId, projectId);
-      if (project === undefined) {
-        const present = await projects.read(tx, organizationId, projectId);
-        if (present === undefined) throw gone;
-        throw errors.projectNotActive({ projectId, state: present.state });
+      const present = await projects.read(tx, organizationId, projectId);
+      if (present === undefined) throw gone;
+      // Before anything is written, so that what is refused conflicts with no other call.
+      if (await deletions.isFull(tx, projectId)) {
+        throw errors.rateLimited('event_deletions', retryMs);
       }
+      const project = await deletions.beginGeneration(tx, organizationId, projectId);
+      if (project === undefined) throw errors.projectNotActive({ projectId, state: present.state });
       const deletion = {
         ...{ _id: newId('evd'), projectId, generation: project.eventGeneration ?? 0, filter },
         ...{ actorAccountId: call.actor, createTime: tx.now, removedCount: 0 },
         isOpen: true as const,
       };
-      if (!(await deletions.insert(tx, deletion))) {
-        throw errors.rateLimited('event_deletions', retryMs);
-      }
+      await deletions.insert(tx, deletion);
       const described = { deletionId: deletion._id, filterFields: filterFields(wanted) };
       tx.emit(eventsDeletedEvent(project, described, { actor: call.actor, tx }));
       return { response: { deletion: eventDeletionMessage(deletion) } };

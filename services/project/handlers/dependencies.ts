@@ -1,8 +1,12 @@
 import type { Access } from '@silo/access/access.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
+import type { Reading } from '@silo/rpc/reading.ts';
 import type { Sagas } from '@silo/saga/sagas.ts';
 import type { Peers } from '@silo/service/peers.ts';
+import type { Regions } from '@silo/service/regions.ts';
+import type { Region } from '@silo/tokens/ids.ts';
 import type { CreateProjectsSaga } from '../sagas/create-projects.ts';
+import type { MigrationStore } from '../store/migrations.ts';
 import type { MoveStore } from '../store/moves.ts';
 import type { ProjectStore } from '../store/projects.ts';
 import type { SlotStore } from '../store/slots.ts';
@@ -15,8 +19,14 @@ export type Dependencies = {
   moves: MoveStore;
   eventLog: EventLog;
   access: Access;
+  migrations: MigrationStore;
   peers: { org: Pick<Peers['org'], 'directory'> };
+  /** This region, and the clients of the others. */
+  region: Region;
+  regions: Regions;
   readMoveAccess: ReadMoveAccess;
+  /** Of reads whose cost grows with what is stored, but for events. */
+  reading: Reading;
   sagas: Sagas;
   createProjects: CreateProjectsSaga;
 };

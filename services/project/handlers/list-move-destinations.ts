@@ -16,12 +16,12 @@ import { readMemberships } from './shared/account-memberships.ts';
 import { positionOf } from './shared/page-position.ts';
 import { withOwner } from './shared/with-owner.ts';
 
-type Uses = Pick<Dependencies, 'projects' | 'slots' | 'access' | 'peers'>;
+type Uses = Pick<Dependencies, 'projects' | 'slots' | 'access' | 'peers' | 'reading'>;
 
 export async function listMoveDestinations(
   { projectId, pageSize, pageToken }: ListMoveDestinationsRequest,
   call: Call,
-  { projects, slots, access, peers }: Uses,
+  { projects, slots, access, peers, reading }: Uses,
 ): Promise<ListMoveDestinationsResponse> {
   const { signal } = call;
   const { key } = keyCaller(call);
@@ -31,10 +31,12 @@ export async function listMoveDestinations(
   const needs = { scope: 'project:read', level: Level.LEVEL_ADMIN };
   return await withOwner({ access, call }, needs, async (sourceId, gone) => {
     requireReachesSource(key, sourceId);
-    const [{ memberships }, project] = await Promise.all([
-      readMemberships(peers, key.accountId, signal),
-      projects.get(sourceId, projectId, signal),
-    ]);
+    const [{ memberships }, project] = await reading(call, () =>
+      Promise.all([
+        readMemberships(peers, key.accountId, signal),
+        projects.get(sourceId, projectId, signal),
+      ]),
+    );
     if (project === undefined) throw gone;
     const others = memberships
       .filter(({ organizationId: id }) => id !== sourceId && id > afterId)

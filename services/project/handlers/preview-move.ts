@@ -3,22 +3,20 @@ import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {
   PreviewMoveRequest,
   PreviewMoveResponse,
-  SlotsChange,
 } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { type Call, keyCaller, targetOrganization } from '@silo/rpc/call.ts';
 import { demand } from '@silo/rpc/check-access.ts';
-import { accessChangeMessage } from '../messages.ts';
+import { accessChangeMessage, slotsChange } from '../messages.ts';
 import { countMoving, requireReachesSource, requireSameRegion } from '../rules/move.ts';
 import { accessChanges } from '../rules/move-access.ts';
 import { moveBlockers } from '../rules/move-blockers.ts';
 import { moveChecks } from '../rules/move-checks.ts';
 import { planFingerprint } from '../rules/plan-fingerprint.ts';
-import type { SlotsDocument } from '../store/documents.ts';
 import type { Dependencies } from './dependencies.ts';
 import { projectsOf, type RequestedMove, requireUsable } from './shared/move-projects.ts';
 import { withOwner } from './shared/with-owner.ts';
 
-type Uses = Pick<Dependencies, 'projects' | 'slots' | 'access' | 'readMoveAccess'>;
+type Uses = Pick<Dependencies, 'projects' | 'slots' | 'access' | 'readMoveAccess' | 'reading'>;
 
 const scope = 'project:read';
 
@@ -51,11 +49,13 @@ async function preview(
   const needs = { scope, organizationId: destinationId, level: Level.LEVEL_MEMBER };
   const { organization: caller } = await demand(uses.access, call, needs);
   if (caller === undefined) throw errors.organizationNotFound(destinationId);
-  const [found, both, access] = await Promise.all([
-    uses.projects.getMany(sourceId, projectIds, signal),
-    uses.slots.getMany([sourceId, destinationId], signal),
-    uses.readMoveAccess({ sourceId, destinationId, withNames: true }, signal),
-  ]);
+  const [found, both, access] = await uses.reading(call, () =>
+    Promise.all([
+      uses.projects.getMany(sourceId, projectIds, signal),
+      uses.slots.getMany([sourceId, destinationId], signal),
+      uses.readMoveAccess({ sourceId, destinationId, withNames: true }, signal),
+    ]),
+  );
   const projects = projectsOf(found, requested);
   const { source, destination } = requireUsable(both, requested);
   const refusals = moveBlockers({ projects, source, destinationId, destination, caller });
@@ -70,14 +70,5 @@ async function preview(
     source: slotsChange(source, -moving),
     destination: slotsChange(destination, moving),
     planFingerprint: planFingerprint({ sourceId, destinationId, projects, refusals, changes }),
-  };
-}
-
-function slotsChange({ _id, limit, count }: SlotsDocument, more: number): SlotsChange {
-  return {
-    organizationId: _id,
-    limit: limit ?? undefined,
-    countBefore: count,
-    countAfter: count + more,
   };
 }

@@ -2,6 +2,7 @@ import { encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
 import type { QueryEventsRequest } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
 import type { Encoded } from '@silo/rpc/encoded.ts';
+import type { Reading } from '@silo/rpc/reading.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import type { EventQueries } from '../store/event-queries.ts';
@@ -18,13 +19,14 @@ type Uses = {
   queries: Pick<EventQueries, 'query'>;
   deletions: ReadDeletions;
   indexes: Pick<PropertyIndexStore, 'ready'>;
+  reading: Reading;
   clock: Clock;
 };
 
 export async function queryEvents(
   { filter, pageSize, pageToken }: QueryEventsRequest,
   call: Call,
-  { queries, deletions, indexes, clock }: Uses,
+  { queries, deletions, indexes, reading, clock }: Uses,
 ): Promise<Encoded> {
   const projectId = targetProject(call).id;
   const checked = withinRetention(checkFilter(filter), call, clock);
@@ -33,8 +35,10 @@ export async function queryEvents(
   const after = eventPosition(positionOf(query, pageToken, 2));
   const open = await openDeletions(deletions, call);
   const wanted = { deletions: open, after, size: pageSizeOf(pageSize) };
-  const { events: found, next } = await withIndexes(call, named, indexes, (places) =>
-    queries.query(projectId, { ...checked, places }, wanted, call.signal),
+  const { events: found, next } = await reading(call, () =>
+    withIndexes(call, named, indexes, (places) =>
+      queries.query(projectId, { ...checked, places }, wanted, call.signal),
+    ),
   );
   return encodedEvents(found, next ? encodePageToken(query, positionTexts(next)) : '');
 }

@@ -17,28 +17,31 @@ type Organization = { id: string; name: string; searchName: string };
 export async function searchProjects(
   { query, pageSize, pageToken }: SearchProjectsRequest,
   call: Call,
-  { projects, peers }: Pick<Dependencies, 'projects' | 'peers'>,
+  { projects, peers, reading }: Pick<Dependencies, 'projects' | 'peers' | 'reading'>,
 ): Promise<SearchProjectsResponse> {
   const { key } = keyCaller(call);
   const { signal } = call;
   const pages = ['SearchProjects', key.accountId, query];
   const position = positionOf(pages, pageToken, 4);
-  const { memberships, currentProjectId } = await readMemberships(peers, key.accountId, signal);
-  const organizations = organizationsFrom(memberships, position);
-  const text = fold(query);
-  const page = await projects.search(
-    {
-      organizationIds: organizations.map(({ id }) => id),
-      text,
-      wholeIds: organizations.flatMap(({ id, searchName }) =>
-        searchName.includes(text) ? [id] : [],
-      ),
-      only: isRestricted(key) ? key : undefined,
-      after: position && placeAfter(position),
-      size: pageSizeOf(pageSize),
-    },
-    signal,
-  );
+  const { organizations, currentProjectId, page } = await reading(call, async () => {
+    const { memberships, currentProjectId } = await readMemberships(peers, key.accountId, signal);
+    const organizations = organizationsFrom(memberships, position);
+    const text = fold(query);
+    const page = await projects.search(
+      {
+        organizationIds: organizations.map(({ id }) => id),
+        text,
+        wholeIds: organizations.flatMap(({ id, searchName }) =>
+          searchName.includes(text) ? [id] : [],
+        ),
+        only: isRestricted(key) ? key : undefined,
+        after: position && placeAfter(position),
+        size: pageSizeOf(pageSize),
+      },
+      signal,
+    );
+    return { organizations, currentProjectId, page };
+  });
   const byId = new Map(organizations.map((each) => [each.id, each]));
   return {
     results: page.items

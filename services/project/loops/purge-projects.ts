@@ -5,6 +5,7 @@ import type { Peers } from '@silo/service/peers.ts';
 import type { CapturedEventStore } from '../store/captured-events.ts';
 import type { DeadTokenStore } from '../store/dead-tokens.ts';
 import type { EventDeletionStore } from '../store/event-deletions.ts';
+import type { MigrationStore } from '../store/migrations.ts';
 import type { ProjectStore } from '../store/projects.ts';
 import type { PropertyIndexStore } from '../store/property-indexes.ts';
 
@@ -20,6 +21,7 @@ type Uses = {
   deadTokens: Pick<DeadTokenStore, 'purge'>;
   deletions: Pick<EventDeletionStore, 'purge'>;
   indexes: Pick<PropertyIndexStore, 'purge'>;
+  migrations: Pick<MigrationStore, 'noteProjectPurged'>;
   secrets: Pick<Peers['token']['secrets'], 'purgeProjectToken'>;
   clock: Clock;
   log: Log;
@@ -64,17 +66,18 @@ export async function purgeDue(uses: Uses, signal: AbortSignal): Promise<void> {
 }
 
 async function purge(
-  { projects, events, deadTokens, deletions, indexes, secrets }: Uses,
+  { projects, events, deadTokens, deletions, indexes, migrations, secrets }: Uses,
   projectId: string,
   now: Date,
   signal: AbortSignal,
 ): Promise<void> {
   if (!(await projects.beginPurge(projectId, now, signal))) return;
-  const request = { projectId, correlationId: `purge-${projectId}` };
+  const request = { projectId, correlationId: `purge-${projectId}`, adoptedBy: '' };
   await secrets.purgeProjectToken(request, { signal });
   await events.purge(projectId, signal);
   await deadTokens.purge(projectId, signal);
   await deletions.purge(projectId, signal);
   await indexes.purge(projectId, signal);
+  await migrations.noteProjectPurged(projectId, signal);
   await projects.purge(projectId, signal);
 }

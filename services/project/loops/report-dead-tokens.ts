@@ -12,7 +12,7 @@ const turnMsMax = 10_000;
 const lastTurnMsMax = 1_000;
 
 type Uses = {
-  refusedTokens: Pick<RefusedTokens, 'take'>;
+  refusedTokens: Pick<RefusedTokens, 'take' | 'ignore'>;
   deadTokens: Pick<DeadTokenStore, 'add'>;
   directory: Pick<Peers['token']['directory'], 'findTokenProjects'>;
   clock: Clock;
@@ -29,8 +29,9 @@ export async function reportDeadTokens(uses: Uses, signal: AbortSignal): Promise
 }
 
 /**
- * One turn. Only tokens that a project has, or had in the last year, are reported. What a failed
- * turn has counted is lost: a report shows who still sends, not every call.
+ * One turn. Only tokens that a project has, or had in the last year, are reported, also where another
+ * region alone knows that. What a failed turn has counted is lost: a report shows who still sends, not
+ * every call.
  * @internal Exported for tests.
  */
 export async function reportCounted(uses: Uses, signal: AbortSignal): Promise<void> {
@@ -42,9 +43,10 @@ export async function reportCounted(uses: Uses, signal: AbortSignal): Promise<vo
   ];
   const { tokens } = await directory.findTokenProjects({ tokenHashes }, { signal });
   const projectIds = new Map(tokens.map(({ tokenHash, projectId }) => [hex(tokenHash), projectId]));
+  refusedTokens.ignore(tokenHashes.filter((tokenHash) => !projectIds.has(hex(tokenHash))));
   const byProject = new Map<string, DeadTokenUse[]>();
-  for (const { tokenHash, use } of counted) {
-    const projectId = projectIds.get(hex(tokenHash));
+  for (const { tokenHash, projectId: elsewhere, use } of counted) {
+    const projectId = projectIds.get(hex(tokenHash)) ?? elsewhere;
     if (projectId === undefined) continue;
     byProject.set(projectId, [...(byProject.get(projectId) ?? []), use]);
   }

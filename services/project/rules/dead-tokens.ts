@@ -4,7 +4,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 /** How long a use is reported after the last time. */
 const reportedMs = 30 * dayMs;
 /** Of a project, beside one for each token that stands for all others. */
-const usesMax = 100;
+export const usesMax = 100;
 const textMax = 200;
 
 /** How a token that is dead was used: by which token, library and web page. */
@@ -17,33 +17,57 @@ export type DeadTokenUse = {
   count: number;
   firstTime: Date;
   lastTime: Date;
+  /** Where the captures were passed on to; absent: they were refused. */
+  forwardedRegion?: string;
 };
 
 /** A text that a client sent, as it may be kept: short, well formed and without secrets. */
 export function keptText(text: string): string {
-  // A secret must not be cut before it is found, nor its search take long.
-  return redactText(text.slice(0, 10 * textMax))
-    .toWellFormed()
-    .slice(0, textMax);
+  // A secret must not be cut before it is found.
+  return redactText(text).slice(0, textMax).toWellFormed();
 }
 
 /**
- * Adds uses to a project's. Ends those of 30 days ago. Where 100 are listed, further ones of a token
- * are counted together.
+ * Adds uses to those of a project, and drops those that ended 30 days ago. Of more than 100, each token
+ * keeps an equal share: its most frequent uses. The rest of a token is counted as one use. So the sender
+ * of a dead token that invents names displaces neither other tokens nor more frequent uses.
  */
 export function addUses(
   present: readonly DeadTokenUse[],
   added: readonly DeadTokenUse[],
   now: Date,
 ): DeadTokenUse[] {
-  const uses = new Map(recentUses(present, now).map((use) => [nameOf(use), use]));
-  for (const use of added) {
-    const isListed = uses.has(nameOf(use)) || uses.size < usesMax;
-    const listed = isListed ? use : { ...use, library: '', origin: '' };
-    const before = uses.get(nameOf(listed));
-    uses.set(nameOf(listed), before === undefined ? listed : sumOf(before, listed));
+  const uses = summed([...recentUses(present, now), ...added]);
+  const named = uses.filter(({ library, origin }) => library !== '' || origin !== '');
+  const kept = new Set(inTurns(named).slice(0, usesMax));
+  const isNamed = new Set(named);
+  return summed(
+    uses.map((use) =>
+      isNamed.has(use) && !kept.has(use) ? { ...use, library: '', origin: '' } : use,
+    ),
+  );
+}
+
+function summed(uses: readonly DeadTokenUse[]): DeadTokenUse[] {
+  const sums = new Map<string, DeadTokenUse>();
+  for (const use of uses) {
+    const before = sums.get(nameOf(use));
+    sums.set(nameOf(use), before === undefined ? use : sumOf(before, use));
   }
-  return [...uses.values()];
+  return [...sums.values()];
+}
+
+/** The most counted use of each token, then the second of each, and so on. */
+function inTurns(uses: readonly DeadTokenUse[]): DeadTokenUse[] {
+  // Of uses that count the same the latest: what was made up once ends when the others are used again.
+  const byCount = uses.toSorted(
+    (a, b) => b.count - a.count || b.lastTime.getTime() - a.lastTime.getTime(),
+  );
+  const tokens = Map.groupBy(byCount, ({ fingerprint }) => fingerprint);
+  const placed = [...tokens.values()].flatMap((those) =>
+    those.map((use, place) => ({ use, place })),
+  );
+  return placed.sort((a, b) => a.place - b.place).map(({ use }) => use);
 }
 
 /** The uses of the last 30 days, the latest first. */
@@ -54,8 +78,8 @@ export function recentUses(uses: readonly DeadTokenUse[], now: Date): DeadTokenU
     .sort((a, b) => b.lastTime.getTime() - a.lastTime.getTime());
 }
 
-function nameOf({ fingerprint, library, origin }: DeadTokenUse): string {
-  return JSON.stringify([fingerprint, library, origin]);
+function nameOf({ fingerprint, library, origin, forwardedRegion }: DeadTokenUse): string {
+  return JSON.stringify([fingerprint, library, origin, forwardedRegion]);
 }
 
 function sumOf(a: DeadTokenUse, b: DeadTokenUse): DeadTokenUse {

@@ -35,10 +35,17 @@ export type MoveFacts = {
   kept: number;
 };
 
-/** How many projects a move leaves for good: deleted ones hold no slot, and some go nowhere. */
+/** Whether a project of this state counts for its organization. */
+function holdsSlot(state: ProjectState): boolean {
+  return (
+    state === ProjectState.PROJECT_STATE_ACTIVE || state === ProjectState.PROJECT_STATE_MIGRATING
+  );
+}
+
+/** How many projects a move leaves for good: only those here hold a slot, and some go nowhere. */
 export function countMoving({ projects, source, destination }: Omit<MoveFacts, 'kept'>): number {
   if (destination._id === source._id) return 0;
-  return projects.filter(({ state }) => state !== ProjectState.PROJECT_STATE_DELETED).length;
+  return projects.filter(({ state }) => holdsSlot(state)).length;
 }
 
 /**

@@ -15,6 +15,12 @@ export function hasRoom({ limit, count }: Pick<SlotsDocument, 'limit' | 'count'>
   return limit === null || count + more <= limit;
 }
 
+/** Whether the organization's plan has migrations to other regions. */
+export function hasMigrations({ limit, migrations }: Pick<SlotsDocument, 'limit' | 'migrations'>) {
+  // Where no release has said so: exactly the plans without a limit have them.
+  return migrations ?? limit === null;
+}
+
 /** Why as many more projects cannot be added; undefined if they can. */
 export function refuseAddition(
   organizationId: string,
@@ -47,8 +53,10 @@ export function limitReached({ _id, limit, count }: SlotsDocument): SiloError {
 type Outcome = Required<Omit<ChangeResult, 'revision'>>;
 
 /** A change that is accepted or refused once, on behalf of a saga's caller. */
-export type ConditionalChange = { revision: number } & (
-  | { kind: 'limit'; limit: number | null }
+export type ConditionalChange = {
+  revision: number;
+} /** `migrations` is absent where the caller's release does not say. */ & (
+  | { kind: 'limit'; limit: number | null; migrations?: boolean | undefined }
   /** `deletedCount`: deleted projects that could still be undeleted, and may not be lost. */
   | { kind: 'close'; deletedCount: number }
 );
@@ -74,10 +82,8 @@ export function decideConditionalChange(
   }
   const result = resultOf(slots, change, hasAccess);
   const outcome = { result, count, deletedCount };
-  const values = result === TRY_RESULT_ACCEPTED ? valuesAfter(change) : {};
   const after = {
-    ...slots,
-    ...values,
+    ...(result === TRY_RESULT_ACCEPTED ? changed(slots, change) : slots),
     tries: { ...slots.tries, [change.kind]: { revision: change.revision, ...outcome } },
   };
   if (changesSlots(slots, after)) after.revision++;
@@ -102,6 +108,9 @@ function resultOf(
   return fits ? TRY_RESULT_ACCEPTED : TRY_RESULT_REFUSED_COUNT;
 }
 
-function valuesAfter(change: ConditionalChange): Partial<SlotsDocument> {
-  return change.kind === 'close' ? { closed: true } : { limit: change.limit };
+function changed(slots: SlotsDocument, change: ConditionalChange): SlotsDocument {
+  if (change.kind === 'close') return { ...slots, closed: true };
+  const { migrations: _, ...rest } = slots;
+  const { limit, migrations } = change;
+  return { ...rest, limit, ...(migrations !== undefined && { migrations }) };
 }

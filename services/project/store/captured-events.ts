@@ -1,6 +1,5 @@
-import type { TokenPermit } from '@silo/access/access.ts';
 import { Authorization } from '@silo/access/authorization.ts';
-import { errors } from '@silo/errors/errors.ts';
+import type { Permit } from '@silo/access/permits.ts';
 import type { Index } from '@silo/mongo/indexes.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { transact } from '@silo/mongo/transaction-retry.ts';
@@ -21,7 +20,7 @@ const commandBounds = { countMax: 2_000, bytesMax: 12 * 1024 * 1024 };
 const fieldBytesMax = 4_096;
 /** How often a batch is tried whose events others are storing at the same time. */
 const attemptsMax = 10;
-const commitMsMax = 1_000;
+const commitTimeMaxMs = 1_000;
 /** A larger deletion delays the inserts of others. */
 const deletedAtOnce = 500;
 
@@ -109,11 +108,8 @@ export function createCapturedEventStore(
         permits,
         signal,
         onWritten = () => {},
-      }: { permits: readonly TokenPermit[]; signal: AbortSignal; onWritten?: () => void },
+      }: { permits: readonly Permit[]; signal: AbortSignal; onWritten?: () => void },
     ): Promise<boolean[][]> {
-      const remainingMs = () => Math.min(...permits.map((permit) => permit.remainingMs()));
-      // The server carries out a commit within this time, or not at all: before a permit is over.
-      const commitTimeMaxMs = Math.ceil(Math.min(commitMsMax, remainingMs() / 2));
       return await usage.asWriter(async (writer) => {
         // Most events are new: which ones are not is read only where some turn out to be there.
         for (let attempt = 1; ; attempt++) {
@@ -121,15 +117,13 @@ export function createCapturedEventStore(
           try {
             return await transact(
               db.client,
-              { authorization, signal, commitTimeMaxMs },
+              // What was committed late may be in a project that another region has by now.
+              { authorization, signal, commitTimeMaxMs, answersWithinPermits: true },
               async (session) => {
                 const there = attempt === 1 ? [] : await eventsThere(events, { session }, batches);
                 const { isThere, fresh } = withoutThose(batches, there);
                 await insertDocuments(db, { session }, fresh);
                 await usage.add({ session }, fresh, writer);
-                if (remainingMs() < commitTimeMaxMs) {
-                  throw errors.dependencyUnavailable('the access registry');
-                }
                 onWritten();
                 return isThere;
               },
@@ -141,6 +135,13 @@ export function createCapturedEventStore(
           }
         }
       });
+    },
+
+    /** Whether a project has any event. */
+    async hasAny(projectId: string, signal: AbortSignal): Promise<boolean> {
+      const options = { ...bounded, hint: byTime, projection: { _id: 1 } };
+      const found = events.findOne({ '_id.project': projectId }, options);
+      return (await reading(found, signal)) !== null;
     },
 
     /** Removes all events of a project. */
@@ -204,8 +205,8 @@ export function indexedValue(value: Scalar): IndexedValue {
   return value === null ? new Binary(Buffer.alloc(0)) : value;
 }
 
-/** Another transaction has stored an event of this one, which is aborted thereby. */
-class AlreadyThere extends Error {
+/** An event of this transaction is stored already: the transaction is aborted thereby. */
+export class AlreadyThere extends Error {
   override readonly name = 'AlreadyThere';
 }
 
@@ -221,16 +222,23 @@ async function insertDocuments(
   while (documents.length > 0) {
     const some = takeWithin(documents, commandBounds, sizeOf);
     documents = documents.slice(some.length);
-    const answer = await db.command(
-      { insert: collectionName, documents: some, ...bounded },
-      { session },
-    );
-    const [error] = (answer.writeErrors ?? []) as { code: number }[];
-    if (error?.code === duplicateKey) throw new AlreadyThere();
-    // The server may leave documents out of its errors (mongod 6.0 does): the number counts.
-    if (answer.n !== some.length) {
-      throw new Error(`${answer.n} of ${some.length} events are stored, error ${error?.code}`);
-    }
+    await insertSome(db, { session }, some, some.length);
+  }
+}
+
+/** Inserts as many documents as one command may hold, as objects or `rawDocuments`; throws AlreadyThere. */
+export async function insertSome(
+  db: Db,
+  { session }: StoreTransaction,
+  documents: object,
+  count: number,
+): Promise<void> {
+  const answer = await db.command({ insert: collectionName, documents, ...bounded }, { session });
+  const [error] = (answer.writeErrors ?? []) as { code: number }[];
+  if (error?.code === duplicateKey) throw new AlreadyThere();
+  // The server may leave documents out of its errors (mongod 6.0 does): the number counts.
+  if (answer.n !== count) {
+    throw new Error(`${answer.n} of ${count} events are stored, error ${error?.code}`);
   }
 }
 

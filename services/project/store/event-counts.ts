@@ -21,6 +21,7 @@ import {
   type EventPosition,
   type EventQuery,
   eventQueries,
+  narrowFor,
   openCursors,
   type PageWanted,
   scan,
@@ -95,7 +96,8 @@ export function createEventCounts(db: Db) {
       tally.addValue(groupValueOf(event, grouping), 1);
       return true;
     };
-    const cursors = openCursors(events, eventQueries(projectId, filter, after));
+    const narrow = await narrowFor(events, projectId, filter, signal);
+    const cursors = openCursors(events, eventQueries(projectId, filter, after, { narrow }));
     const next = await reading(scan(cursors, take), signal);
     return { ...tally.counts(), next };
   };

@@ -27,11 +27,14 @@ import {
   scan,
   storedPosition,
 } from './event-queries.ts';
+import { projectFence } from './project-fence.ts';
 import { StoredEvent } from './stored-event.ts';
 
 const deletionsName = 'event_deletions';
 /** A larger removal delays the captures of others. */
 const removedAtOnce = 500;
+/** Each has a filter of 16 KiB at most. */
+const laterMax = 100;
 
 /** A deletion of events, as it is stored: the receipt, and how far the removal has come. */
 export type EventDeletionDocument = {
@@ -52,12 +55,15 @@ export type EventDeletionDocument = {
   /** Until all that it covers is removed. */
   isOpen?: true;
   finishTime?: Date;
+  /** In the place of `finishTime`, so that it does not end, while the purge of a source may ask for it. */
+  keptFinishTime?: Date;
 };
 
-/** The finished ones end by TTL. */
+/** The finished ones end by TTL, but for those that are kept. */
 export const eventDeletionIndexes: Readonly<Record<string, readonly Index[]>> = {
   [deletionsName]: [
     { key: { projectId: 1, isOpen: 1 } },
+    { key: { projectId: 1, generation: 1 } },
     { key: { isOpen: 1, createTime: 1 }, partialFilterExpression: { isOpen: { $exists: true } } },
     { key: { finishTime: 1 }, expireAfterSeconds: retentionSeconds.eventDeletion },
   ],
@@ -76,6 +82,7 @@ export function createEventDeletionStore(db: Db) {
     collectionName,
     collectionOptions,
   );
+  const fenceHere = projectFence(db);
 
   return {
     /**
@@ -95,13 +102,17 @@ export function createEventDeletionStore(db: Db) {
       return begun ?? undefined;
     },
 
-    /** Stores a deletion; false where the project has as many open ones as it may have. */
-    async insert(tx: Transaction, deletion: EventDeletionDocument): Promise<boolean> {
-      const { session } = tx;
-      const filter = { projectId: deletion.projectId, isOpen: true as const };
-      if ((await deletions.countDocuments(filter, { session })) >= openDeletionsMax) return false;
+    /**
+     * Whether the project has as many open deletions as it may have. A transaction that begins a
+     * generation after this adds one at most: of two at a time one does not commit.
+     */
+    async isFull({ session }: Transaction, projectId: string): Promise<boolean> {
+      const filter = { projectId, isOpen: true as const };
+      return (await deletions.countDocuments(filter, { session })) >= openDeletionsMax;
+    },
+
+    async insert({ session }: Transaction, deletion: EventDeletionDocument): Promise<void> {
       await deletions.insertOne(deletion, { session });
-      return true;
     },
 
     async get(
@@ -144,6 +155,24 @@ export function createEventDeletionStore(db: Db) {
       return project.open.map(deletionOf);
     },
 
+    /** Whether a project has deletions whose events are not all removed yet. */
+    async hasOpen(tx: Transaction, projectId: string): Promise<boolean> {
+      const { session } = tx;
+      const filter = { projectId, isOpen: true as const };
+      return (await deletions.countDocuments(filter, { session, limit: 1 })) > 0;
+    },
+
+    /** Some of the deletions of a project that follow a generation, in their order, open or not. */
+    async later(
+      projectId: string,
+      generation: number,
+      signal: AbortSignal,
+    ): Promise<EventDeletionDocument[]> {
+      const filter = { projectId, generation: { $gt: generation } };
+      const options = { ...bounded, sort: { generation: 1 as const }, limit: laterMax };
+      return await reading(deletions.find(filter, options).toArray(), signal);
+    },
+
     /** Deletions that have events to remove, the oldest first. */
     async unfinished(limit: number, signal: AbortSignal): Promise<EventDeletionDocument[]> {
       const found = deletions.find(
@@ -165,7 +194,8 @@ export function createEventDeletionStore(db: Db) {
 
     /**
      * Removes some of what a settled deletion covers, and answers the deletion as it is then, or
-     * undefined where another process was faster. Where nothing is left, it is finished.
+     * undefined where another process was faster or the project is not here. Where nothing is left, it
+     * is finished.
      */
     async removeSome(
       deletion: EventDeletionDocument,
@@ -188,14 +218,17 @@ export function createEventDeletionStore(db: Db) {
         // As it was read: another process may have gone on.
         const read = after ? storedPosition(after) : { $exists: false };
         const same = { _id, isOpen: true as const, after: read };
+        if (!(await fenceHere({ session }, projectId))) return undefined;
         if ((await deletions.findOne(same, { session })) === null) return undefined;
         const removed = await events.deleteMany(earlier(ids, generation), { session });
+        const project = await projects.findOne({ _id: projectId }, { session });
+        const finished = project?.cameBy ? { keptFinishTime: now } : { finishTime: now };
         const changed = await deletions.findOneAndUpdate(
           { _id },
           {
             ...(next
               ? { $set: { after: storedPosition(next) } }
-              : { $set: { finishTime: now }, $unset: { isOpen: '', after: '' } }),
+              : { $set: finished, $unset: { isOpen: '', after: '' } }),
             $inc: { removedCount: removed.deletedCount },
           },
           { session, returnDocument: 'after' },
@@ -217,7 +250,7 @@ export function createEventDeletionStore(db: Db) {
       const decided = transact(db.client, { signal }, async (session) => {
         const open = await deletions.find({ projectId, isOpen: true }, { session }).toArray();
         const _id = { $in: captured.map(({ uuid }) => keyOf(projectId, uuidBytes(uuid))) };
-        if (open.length === 0) return;
+        if (open.length === 0 || !(await fenceHere({ session }, projectId))) return;
         const there = await events.find<Uint8Array>({ _id }, { session, raw: true }).toArray();
         const found = there.map((document) => new StoredEvent(document));
         for (const deletion of open) {
@@ -230,6 +263,21 @@ export function createEventDeletionStore(db: Db) {
         }
       });
       await settled(decided);
+    },
+
+    /**
+     * Lets deletions of a project end from now on: no region compares its copy with this one's any more.
+     * Where a migration is given, only if that is the one that brought the project.
+     */
+    async release({ session }: Transaction, projectId: string, cameBy?: string): Promise<void> {
+      // It conflicts with the transaction that finishes a deletion.
+      const project = { _id: projectId, ...(cameBy !== undefined && { cameBy }) };
+      const left = { $unset: { cameBy: '' as const } };
+      const { matchedCount } = await projects.updateOne(project, left, { session });
+      if (matchedCount === 0) return;
+      const kept = { projectId, keptFinishTime: { $exists: true } };
+      const ending = [{ $set: { finishTime: '$keptFinishTime' } }, { $unset: 'keptFinishTime' }];
+      await deletions.updateMany(kept, ending, { session });
     },
 
     /** Removes the deletions of a project, together with all of its events. */

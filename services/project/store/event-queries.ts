@@ -23,6 +23,7 @@ import {
   indexedValue,
   uuidBytes,
 } from './captured-events.ts';
+import { type NarrowRange, narrowRange } from './narrow-range.ts';
 import { StoredEvent } from './stored-event.ts';
 
 /**
@@ -88,11 +89,23 @@ export function createEventQueries(db: Db) {
       };
       // One more than the page has shows whether another follows.
       const wanted = { batchSize: size + 1, ...(comparesNone && { limit: size + 1 }) };
-      const cursors = openCursors(events, eventQueries(projectId, filter, after, order), wanted);
-      const next = await reading(scan(cursors, take), signal);
+      const narrow = await narrowFor(events, projectId, filter, signal);
+      const queries = eventQueries(projectId, filter, after, { order, narrow });
+      const next = await reading(scan(openCursors(events, queries, wanted), take), signal);
       return { events: found, next };
     },
   };
+}
+
+/** A range by which `eventQueries` leads to few events, where nothing else in the filter has an index. */
+export async function narrowFor(
+  events: Collection<CapturedEventDocument>,
+  projectId: string,
+  filter: CheckedFilter,
+  signal: AbortSignal,
+): Promise<NarrowRange | undefined> {
+  if (indexFor(filter).hint !== byTime) return undefined;
+  return await reading(narrowRange(events, projectId, filter), signal);
 }
 
 /** Cursors over what such queries find, each read as far as a scan goes. */
@@ -130,15 +143,18 @@ export function eventQueries(
   projectId: string,
   filter: CheckedFilter,
   after: EventPosition | undefined,
-  order: Order = 'newest',
+  { order = 'newest', narrow }: { order?: Order; narrow?: NarrowRange | undefined } = {},
 ): EventQuery[] {
-  const { hint, equal } = indexFor(filter);
+  const { hint, equal } = indexFor(filter, narrow);
   const { startTime, endTime } = filter;
   const range = {
     ...(startTime !== undefined && { $gte: startTime }),
     ...(endTime !== undefined && { $lt: endTime }),
   };
-  const within = (time: object) => ({ '_id.project': projectId, ...equal, ...time });
+  const within = (...others: Filter<CapturedEventDocument>[]) => ({
+    '_id.project': projectId,
+    $and: [equal, ...others],
+  });
   const timed = Object.keys(range).length > 0 ? { time: range } : {};
   // Each index is read from either end.
   const [direction, beyond] = order === 'newest' ? ([-1, '$lt'] as const) : ([1, '$gt'] as const);
@@ -146,15 +162,12 @@ export function eventQueries(
   if (after === undefined) return [{ query: within(timed), hint, sort }];
   const uuid = new Binary(uuidBytes(after.uuid), Binary.SUBTYPE_UUID);
   // As one query with `$or` the planner may read all that was on earlier pages.
-  const sameTime = {
-    $and: [{ time: { $eq: after.time } }, timed],
-    '_id.uuid': { [beyond]: uuid },
-  };
-  const others = { $and: [{ time: { [beyond]: after.time } }, timed] };
+  const sameTime = within({ time: { $eq: after.time } }, timed, { '_id.uuid': { [beyond]: uuid } });
+  const others = within({ time: { [beyond]: after.time } }, timed);
   return [
     // Sorted by the time too, several values of the index would be sorted in memory.
-    { query: within(sameTime), hint, sort: { '_id.uuid': direction } },
-    { query: within(others), hint, sort },
+    { query: sameTime, hint, sort: { '_id.uuid': direction } },
+    { query: others, hint, sort },
   ];
 }
 
@@ -165,9 +178,12 @@ function unindexed(filter: CheckedFilter): CheckedFilter {
 
 /**
  * The index that probably leads to the fewest events, what is sought there, and the filter's part
- * that is decided thereby. The filter alone decides.
+ * that is decided thereby. The filter alone decides, and what `narrowFor` has found for it.
  */
-function indexFor({ distinctId, names, conditions, places }: CheckedFilter): {
+function indexFor(
+  { distinctId, names, conditions, places }: CheckedFilter,
+  narrow?: NarrowRange,
+): {
   hint: string;
   equal: Filter<CapturedEventDocument>;
   decided: Partial<CheckedFilter>;
@@ -188,6 +204,9 @@ function indexFor({ distinctId, names, conditions, places }: CheckedFilter): {
   }
   if (names.length > 0) {
     return { hint: byName, equal: { name: { $in: names } }, decided: { names: [] } };
+  }
+  if (narrow !== undefined) {
+    return { hint: `by_x${narrow.place}`, equal: { $and: narrow.within }, decided: {} };
   }
   return { hint: byTime, equal: {}, decided: {} };
 }
@@ -221,7 +240,7 @@ export function placeOf({ time, uuid }: EventPosition): EventPosition {
 }
 
 /** The documents of a cursor as they arrive: to await each takes longer than to read it. */
-async function* batchesOf<T>(cursor: FindCursor<T>): AsyncGenerator<T[]> {
+export async function* batchesOf<T>(cursor: FindCursor<T>): AsyncGenerator<T[]> {
   try {
     while (await cursor.hasNext()) yield cursor.readBufferedDocuments();
     throwIfKilled(cursor);

@@ -26,6 +26,7 @@ import {
   scan,
   storedPosition,
 } from './event-queries.ts';
+import { projectFence } from './project-fence.ts';
 import type { StoredEvent } from './stored-event.ts';
 
 /** Longer than a step takes: a lease is renewed with every step. */
@@ -69,6 +70,8 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
     collectionName,
     collectionOptions,
   );
+
+  const fenceHere = projectFence(db);
 
   /** Writes the values of some events; answers where they end, undefined where none are left. */
   const fill = async (
@@ -185,12 +188,13 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
     ): Promise<boolean> {
       const { place, since, state } = index;
       const work = { _id: workId(projectId, place), fence };
-      const present = { _id: projectId, propertyIndexes: { $elemMatch: { place, since, state } } };
+      const unchanged = { propertyIndexes: { $elemMatch: { place, since, state } } };
+      const present = { _id: projectId, ...unchanged };
       const run = transact(client, { signal }, async (session) => {
         const options = { session, returnDocument: 'after' } as const;
         const held = await works.findOneAndUpdate(work, lease.renew(leaseMs), options);
         if (held === null) return false;
-        if ((await projects.countDocuments(present, { session, limit: 1 })) === 0) return false;
+        if (!(await fenceHere({ session }, projectId, unchanged))) return false;
         if (state === 'removing') {
           if (await clear(projectId, index, { session })) return true;
           const removed = { $pull: { propertyIndexes: { place, since } } };

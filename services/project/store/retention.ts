@@ -1,8 +1,10 @@
 import type { Index } from '@silo/mongo/indexes.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { transact } from '@silo/mongo/transaction-retry.ts';
 import type { Db } from 'mongodb';
 import { byTime, type CapturedEventDocument, collectionName, idOf } from './captured-events.ts';
 import type { ProjectDocument } from './documents.ts';
+import { projectFence } from './project-fence.ts';
 
 /** A larger deletion delays the inserts of others. */
 const deletedAtOnce = 500;
@@ -25,6 +27,7 @@ export type RetentionStore = ReturnType<typeof createRetentionStore>;
 export function createRetentionStore(db: Db) {
   const projects = db.collection<ProjectDocument>('projects', collectionOptions);
   const events = db.collection<CapturedEventDocument>(collectionName, collectionOptions);
+  const fenceHere = projectFence(db);
   return {
     /** The projects with a retention that follow a project id; none: there are no more. */
     async next(afterId: string, signal: AbortSignal): Promise<Retaining[]> {
@@ -41,7 +44,10 @@ export function createRetentionStore(db: Db) {
       }));
     },
 
-    /** Removes a project's events from before a time. */
+    /**
+     * Removes a project's events from before a time, while the project is here. The project says from then
+     * on that they may be gone, whatever its setting becomes.
+     */
     async removeBefore(projectId: string, time: Date, signal: AbortSignal): Promise<void> {
       const older = { '_id.project': projectId, time: { $lt: time } };
       const options = { ...bounded, hint: byTime, projection: { _id: 1 }, limit: deletedAtOnce };
@@ -50,7 +56,14 @@ export function createRetentionStore(db: Db) {
         const found = await reading(events.find(older, options).toArray(), signal);
         if (found.length === 0) return;
         const ids = found.map(({ _id }) => idOf(_id));
-        await reading(events.deleteMany({ _id: { $in: ids } }, bounded), signal);
+        const removed = transact(db.client, { signal }, async (session) => {
+          if (!(await fenceHere({ session }, projectId))) return false;
+          const expired = { $max: { expiredBefore: time } };
+          await projects.updateOne({ _id: projectId }, expired, { session });
+          await events.deleteMany({ _id: { $in: ids } }, { session });
+          return true;
+        });
+        if (!(await reading(removed, signal))) return;
       }
     },
   };

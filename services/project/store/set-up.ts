@@ -7,8 +7,11 @@ import type { Db } from 'mongodb';
 import { foldedName } from '../rules/folded-name.ts';
 import { capturedEventIndexes } from './captured-events.ts';
 import { deadTokenIndexes } from './dead-tokens.ts';
-import type { ProjectDocument } from './documents.ts';
+import type { MoveDocument, ProjectDocument } from './documents.ts';
 import { eventDeletionIndexes } from './event-deletions.ts';
+import { migrationCopiesName } from './migration-copy.ts';
+import { migrationRangeIndexes } from './migration-ranges.ts';
+import { migrationIndexes } from './migrations.ts';
 import { retentionIndex } from './retention.ts';
 import { usageIndexes } from './usage.ts';
 
@@ -16,6 +19,7 @@ import { usageIndexes } from './usage.ts';
 export const byName = 'by_name';
 
 const foldedAtOnce = 500;
+const movesAtOnce = 500;
 
 /**
  * Folds the names that an older version of Silo has folded, or has not. One that an older process
@@ -38,13 +42,34 @@ const foldNames: Migration = {
   },
 };
 
-/** The service's collections and indexes, and the names of projects as they are searched. */
+/**
+ * Gives moves that the first releases recorded, each of one project, the form of later ones. They
+ * cannot be undone. One that such a process records meanwhile is brought to it by the next start.
+ */
+const movesOfOneProject: Migration = {
+  name: 'moves-of-one-project',
+  isDone: async (db) => (await movesOfFirstReleases(db, 1)).length === 0,
+  run: async (db, signal) => {
+    const organizationIds = ['$sourceOrganizationId', '$destinationOrganizationId'];
+    const later = { projectIds: ['$projectId'], organizationIds, revision: 1 };
+    for (;;) {
+      signal.throwIfAborted();
+      const found = await movesOfFirstReleases(db, movesAtOnce);
+      if (found.length === 0) return;
+      const ids = { _id: { $in: found.map(({ _id }) => _id) } };
+      await reading(movesOf(db).updateMany(ids, [{ $set: later }, { $unset: 'projectId' }]));
+    }
+  },
+};
+
+/** The service's collections and indexes, names of projects as they are searched, and moves. */
 export const storeMigrations: readonly Migration[] = [
   indexMigration('indexes', {
     ...capturedEventIndexes,
     ...usageIndexes,
     ...deadTokenIndexes,
     ...eventDeletionIndexes,
+    ...migrationIndexes,
     projects: [
       { key: { organizationId: 1, state: 1, _id: 1 } },
       { key: { organizationId: 1, state: 1, searchName: 1, _id: 1 }, name: byName },
@@ -53,6 +78,8 @@ export const storeMigrations: readonly Migration[] = [
       retentionIndex,
       { key: { 'propertyIndexes.state': 1 }, sparse: true },
     ],
+    ...migrationRangeIndexes,
+    [migrationCopiesName]: [],
     property_index_work: [],
     slots: [{ key: { closeTime: 1 }, expireAfterSeconds: retentionSeconds.tombstone }],
     moves: [
@@ -62,10 +89,24 @@ export const storeMigrations: readonly Migration[] = [
     ],
   }),
   foldNames,
+  movesOfOneProject,
 ];
 
 function projectsOf(db: Db) {
   return db.collection<ProjectDocument>('projects', collectionOptions);
+}
+
+function movesOf(db: Db) {
+  return db.collection<MoveDocument>('moves', collectionOptions);
+}
+
+function movesOfFirstReleases(db: Db, limit: number) {
+  const options = { ...bounded, limit, projection: { _id: 1 } } as const;
+  return reading(
+    movesOf(db)
+      .find({ projectIds: { $exists: false } }, options)
+      .toArray(),
+  );
 }
 
 function staleNames(db: Db, limit: number) {

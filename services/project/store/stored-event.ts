@@ -1,4 +1,5 @@
 import { BSON } from 'mongodb';
+import { alwaysIndexed, placesMax } from '../rules/events/indexed-properties.ts';
 import { uuidText } from '../rules/events/uuid.ts';
 
 type Field = BSON.OnDemand['BSONElement'];
@@ -6,6 +7,8 @@ type Field = BSON.OnDemand['BSONElement'];
 /** In BSON a binary's value follows its length and its subtype, and a string's its length. */
 const binaryHead = 5;
 const stringHead = 4;
+/** A document begins with its length, and ends with a byte. */
+const documentHead = 4;
 
 /**
  * A stored event as MongoDB sent it. Most events of a page are passed on as they are: a field is
@@ -59,6 +62,12 @@ export class StoredEvent {
   get generation(): number {
     const field = this.#find('generation', this.#fields);
     return field === undefined ? 0 : this.#bytes.readInt32LE(field[3]);
+  }
+
+  /** The primary key as BSON. */
+  get idBytes(): Buffer {
+    const [, , , offset, length] = this.#field('_id');
+    return this.#bytes.subarray(offset, offset + length);
   }
 
   get uuidBytes(): Buffer {
@@ -117,4 +126,28 @@ export class StoredEvent {
       this.#bytes.readInt32LE(offset + 4) * 2 ** 32 + this.#bytes.readUInt32LE(offset),
     );
   }
+}
+
+/**
+ * What a document holds beside the values of the properties that its project has chosen to index: they
+ * are made of its properties, and written when the choice changes. Equal for equal events.
+ */
+export function withoutChosen(document: Uint8Array): Uint8Array {
+  const kept: Uint8Array[] = [];
+  let at = documentHead;
+  for (const field of BSON.onDemand.parseToElements(document)) {
+    if (!isChosen(document, field)) continue;
+    const [, name, , offset, length] = field;
+    // A byte before the name is the type.
+    kept.push(document.subarray(at, name - 1));
+    at = offset + length;
+  }
+  return Buffer.concat([...kept, document.subarray(at)]);
+}
+
+/** Whether a field is the value of a chosen property: x2 to x7. */
+function isChosen(document: Uint8Array, [, start, length]: Field): boolean {
+  const place = (document[start + 1] ?? 0) - '0'.charCodeAt(0);
+  const isPlace = length === 2 && document[start] === 'x'.charCodeAt(0);
+  return isPlace && place >= alwaysIndexed.size && place < placesMax;
 }

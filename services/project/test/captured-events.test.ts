@@ -1,11 +1,11 @@
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
-import { captured, insert } from './event-support.ts';
+import { captured, heldPermit, insert } from './event-support.ts';
 import { testWorld } from './support.ts';
 
 test('a purge removes every event of the project and none of another', async (t) => {
   const { db, captured: store } = await testWorld(t);
-  const signal = AbortSignal.timeout(60_000);
+  const signal = AbortSignal.timeout(600_000);
   const [gone, kept] = [newId('prj'), newId('prj')];
   await insert(
     store,
@@ -30,4 +30,16 @@ test('the same event is stored once, by however many batches at once', async (t)
   for (const [index] of batch.entries()) {
     t.is(answers.filter((duplicates) => !duplicates[index]).length, 1);
   }
+});
+
+test('a commit that is answered after the permit is over says nothing', async (t) => {
+  const { captured: store, db } = await testWorld(t);
+  const projectId = newId('prj');
+  let checks = 0;
+  // Held before the first statement and before the commit.
+  const permit = { ...heldPermit, remainingMs: () => (++checks <= 2 ? 30_000 : 0) };
+  const event = captured({});
+  await t.throwsAsync(insert(store, projectId, [event], { permit }), { name: 'CommitUnknown' });
+  t.is(await db.collection('captured_events').countDocuments(), 1);
+  t.deepEqual(await insert(store, projectId, [event]), [true]);
 });

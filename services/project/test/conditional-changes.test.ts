@@ -6,6 +6,7 @@ import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
 import { deleteProject } from '../handlers/delete-project.ts';
 import { tryCloseSlots, trySetLimit } from '../handlers/internal/slots.ts';
+import { hasMigrations } from '../rules/slots.ts';
 import { refusalOf, type TestKey, testWorld, type World } from './support.ts';
 
 const { TRY_RESULT_ACCEPTED, TRY_RESULT_REFUSED_ACCESS } = TryResult;
@@ -15,7 +16,7 @@ function behalfOf({ keyHash, fact }: TestKey) {
   return { accountId: fact.accountId, keyHash, correlationId: 'saga' };
 }
 
-type Wanted = { organizationId: string; limit?: number; revision: number };
+type Wanted = { organizationId: string; limit?: number; migrations?: boolean; revision: number };
 
 async function setLimit(world: World, key: TestKey, wanted: Wanted) {
   const call = await world.call(world.key());
@@ -52,6 +53,26 @@ test('a limit is set once per revision, with an event', async (t) => {
   t.like(unlimited, { oldLimit: 6 });
   t.is(unlimited?.limit, undefined);
   t.deepEqual(more, []);
+});
+
+test('a change of plan says whether it has migrations, with the limit', async (t) => {
+  const world = await testWorld(t);
+  const owner = world.key();
+  const { id: organizationId } = await world.organization(owner, { limit: 1 });
+  const mayMigrate = async () => {
+    const { value } = await world.eventLog.decide(await world.call(owner), (tx) =>
+      world.slots.read(tx, organizationId),
+    );
+    return value && hasMigrations(value);
+  };
+  t.false(await mayMigrate());
+  await setLimit(world, owner, { organizationId, migrations: true, revision: 1 });
+  t.true(await mayMigrate());
+  await setLimit(world, owner, { organizationId, limit: 6, migrations: false, revision: 2 });
+  t.false(await mayMigrate());
+  // By a service of the release before, which does not say.
+  await setLimit(world, owner, { organizationId, revision: 3 });
+  t.true(await mayMigrate());
 });
 
 test('a conditional change is refused to a caller that has lost the level, and the refusal is stored', async (t) => {

@@ -23,6 +23,9 @@ const rows: [unit: 'hour' | 'day', timeZone: string, time: string, start: string
   ['day', 'America/Havana', '2026-03-08T06:30:00Z', '2026-03-08T05:00:00Z'],
   // Before there were time zones.
   ['day', 'Europe/Berlin', '1880-06-01T12:00:00Z', '1880-05-31T23:06:32Z'],
+  // It began before the first time that a Timestamp holds.
+  ['day', 'America/New_York', '0001-01-01T00:00:00Z', '0001-01-01T00:00:00Z'],
+  ['hour', 'America/New_York', '0001-01-01T00:00:00Z', '0001-01-01T00:00:00Z'],
 ];
 
 for (const [unit, timeZone, time, start] of rows) {

@@ -6,7 +6,8 @@ import { reportCounted } from '../loops/report-dead-tokens.ts';
 import { addUses, type DeadTokenUse, keptText, recentUses } from '../rules/dead-tokens.ts';
 import { testWorld } from './support.ts';
 
-const now = new Date('2026-11-29T12:00:00.000Z');
+// Recent: MongoDB removes uses of long ago.
+const now = new Date();
 const at = (seconds: number) => new Date(now.getTime() + seconds * 1_000);
 
 function use(fields: Partial<DeadTokenUse> = {}): DeadTokenUse {
@@ -29,26 +30,33 @@ test('a use of 30 days ago is not reported any more', (t) => {
   t.deepEqual(addUses([old], [use()], now), [use()]);
 });
 
-test('where 100 uses are listed, further ones of a token are counted together', (t) => {
-  const listed = Array.from({ length: 100 }, (_, index) => use({ library: `lib ${index}` }));
-  const more = Array.from({ length: 500 }, (_, index) =>
-    use({
-      library: `more ${index}`,
-      fingerprint: index % 2 === 0 ? 'aaaaaaaaaaaa' : 'bbbbbbbbbbbb',
-    }),
-  );
-  const uses = addUses(listed, [...more, use({ library: 'lib 7' })], now);
-  t.is(uses.length, 102);
+test('of more than 100 uses the tokens have as many places each, further ones are counted together', (t) => {
+  const of = (fingerprint: string, count: number) =>
+    Array.from({ length: count }, (_, index) => use({ fingerprint, library: `lib ${index}` }));
+  const [a, b, c] = ['aaaaaaaaaaaa', 'bbbbbbbbbbbb', 'cccccccccccc'] as const;
+  const uses = addUses(of(a, 100), [...of(a, 300), ...of(b, 200), ...of(c, 3)], now);
+  const placesOf = (fingerprint: string) => {
+    const those = uses.filter((each) => each.fingerprint === fingerprint);
+    const others = those.filter(({ library, origin }) => library === '' && origin === '');
+    const count = those.reduce((sum, each) => sum + each.count, 0);
+    return { count, named: those.length - others.length, others: others.length };
+  };
+  t.deepEqual(placesOf(a), { count: 400, named: 49, others: 1 });
+  t.deepEqual(placesOf(b), { count: 200, named: 48, others: 1 });
+  t.deepEqual(placesOf(c), { count: 3, named: 3, others: 0 });
+});
+
+test('what a token is used by most keeps its place, whatever names are made up', (t) => {
+  const madeUp = (round: number) =>
+    Array.from({ length: 150 }, (_, index) => use({ library: `made up ${round} ${index}` }));
+  let uses = addUses([], madeUp(0), now);
+  for (let round = 1; round < 5; round++) {
+    uses = addUses(uses, [...madeUp(round), use({ library: 'posthog-js', count: 2 })], at(round));
+  }
+  t.is(uses.length, 101);
   t.like(
-    uses.find(({ library }) => library === 'lib 7'),
-    { count: 2 },
-  );
-  t.deepEqual(
-    uses.filter(({ library }) => library === '').map(({ count, origin }) => [count, origin]),
-    [
-      [250, ''],
-      [250, ''],
-    ],
+    uses.find(({ library }) => library === 'posthog-js'),
+    { count: 8 },
   );
 });
 
@@ -56,15 +64,22 @@ test('what a client says of itself is kept short and without secrets', (t) => {
   const token = newProjectToken();
   t.false(keptText(`agent ${token}`).includes(token));
   t.false(keptText(`${'x'.repeat(180)} ${token}`).includes('phc_'));
+  t.false(keptText(`nats://${'x'.repeat(1_950)}@ ${token}`).includes('phc_'));
   t.is(keptText('x'.repeat(100_000)).length, 200);
+  t.true(keptText(`${'x'.repeat(199)}\u{1f600}`).isWellFormed());
   t.true(keptText('\ud800'.repeat(3)).isWellFormed());
 });
 
+function refusedTokens(clock = { now: () => now, monotonicMs: () => 0 }): RefusedTokens {
+  return new RefusedTokens(clock);
+}
+
 test('a process holds 1,000 different uses, and counts those it holds', (t) => {
-  const tokens = new RefusedTokens({ now: () => now, monotonicMs: () => 0 });
+  const tokens = refusedTokens();
   for (let round = 0; round < 2; round++) {
     for (let index = 0; index < 1_500; index++) {
-      tokens.record({ tokenHash: hashOf('token'), library: `lib ${index}`, origin: '' });
+      const tokenHash = hashOf(`token ${index % 50}`);
+      tokens.record({ tokenHash, library: `lib ${index}`, origin: '' });
     }
   }
   const taken = tokens.take();
@@ -73,11 +88,44 @@ test('a process holds 1,000 different uses, and counts those it holds', (t) => {
   t.deepEqual(tokens.take(), []);
 });
 
-test('uses are stored with their project, those of no project not at all', async (t) => {
+test('made-up names of one token take no place of other tokens', (t) => {
+  const tokens = refusedTokens();
+  for (let turn = 0; turn < 2; turn++) {
+    for (let index = 0; index < 5_000; index++) {
+      const madeUp = { library: `lib ${index}`, origin: `https://${index}.example.com` };
+      tokens.record({ tokenHash: hashOf('public'), ...madeUp });
+    }
+    tokens.record({ tokenHash: hashOf('other'), library: 'posthog-js', origin: '' });
+    const taken = tokens.take();
+    t.is(taken.length, 102);
+    t.like(taken.at(-2)?.use, { library: '', origin: '', count: 4_900 });
+    t.like(taken.at(-1)?.use, { library: 'posthog-js', count: 1 });
+  }
+});
+
+test('a token that is none of a project takes a place once a minute', (t) => {
+  let monotonicMs = 0;
+  const tokens = refusedTokens({ now: () => now, monotonicMs: () => monotonicMs });
+  const madeUp = { tokenHash: hashOf('made up'), library: 'x', origin: '' };
+  tokens.record(madeUp);
+  t.is(tokens.take().length, 1);
+  tokens.ignore([hashOf('made up')]);
+  monotonicMs = 59_999;
+  tokens.record(madeUp);
+  t.deepEqual(tokens.take(), []);
+  // Another region may know it.
+  tokens.record({ ...madeUp, projectId: 'prj_1' });
+  t.is(tokens.take().length, 1);
+  monotonicMs = 60_000;
+  tokens.record(madeUp);
+  t.is(tokens.take().length, 1);
+});
+
+test('uses are stored with their project, which another region may have named, those of no project not at all', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { projectId } = await world.organization(owner);
-  const signal = AbortSignal.timeout(30_000);
+  const signal = AbortSignal.timeout(600_000);
   const clock = { now: () => now, monotonicMs: () => 0 };
   const [known, purged, unknown] = ['known', 'purged', 'unknown'].map((name) => hashOf(name));
   const projectOf = new Map([
@@ -93,22 +141,35 @@ test('uses are stored with their project, those of no project not at all', async
       ),
     }),
   };
-  const replicas = [new RefusedTokens(clock), new RefusedTokens(clock)];
-  for (const refusedTokens of replicas) {
+  const replicas = [refusedTokens(clock), refusedTokens(clock)];
+  for (const each of replicas) {
     for (const tokenHash of [known, known, purged, unknown]) {
-      if (tokenHash) refusedTokens.record({ tokenHash, library: 'web', origin: '' });
+      if (tokenHash) each.record({ tokenHash, library: 'web', origin: '' });
     }
   }
   const { deadTokens } = world;
-  const report = (refusedTokens: RefusedTokens) =>
-    reportCounted({ refusedTokens, deadTokens, directory, clock } as never, signal);
+  const report = (counted: RefusedTokens) =>
+    reportCounted({ refusedTokens: counted, deadTokens, directory, clock } as never, signal);
   await Promise.all(replicas.map(report));
+  for (const [index, each] of replicas.entries()) {
+    each.record({ tokenHash: unknown ?? hashOf(''), library: 'web', origin: '' });
+    t.deepEqual(each.take(), [], `replica ${index} knows what is of no project`);
+  }
   const uses = await deadTokens.list(projectId, signal);
   t.deepEqual(
     uses.map(({ library, count }) => [library, count]),
     [['web', 4]],
   );
   t.is(await world.db.collection('dead_token_uses').countDocuments(), 1);
+  const [first] = replicas;
+  // Regenerated in the region to which the project has migrated.
+  const elsewhere = { tokenHash: hashOf('elsewhere'), origin: '', forwardedRegion: 'eu' };
+  first?.record({ ...elsewhere, projectId, library: 'go' });
+  if (first) await report(first);
+  t.like(
+    (await deadTokens.list(projectId, signal)).find(({ library }) => library === 'go'),
+    { count: 1, forwardedRegion: 'eu' },
+  );
   await deadTokens.purge(projectId, signal);
   t.deepEqual(await deadTokens.list(projectId, signal), []);
 });

@@ -1,11 +1,18 @@
 /** Slow and too many clients of the HTTP edge, and what they hold: no database is behind it. */
+import assert from 'node:assert/strict';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
 import type { TokenPermitAnswer } from '@silo/access/access.ts';
+import { errors } from '@silo/errors/errors.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { defaultLimits } from '@silo/rpc/limits.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { createMetrics } from '@silo/runtime/metrics.ts';
+import { newProjectToken } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { type EdgeTimes, type EdgeUses, openEdge } from '../edge/edge.ts';
@@ -18,11 +25,16 @@ const long: EdgeTimes = {
   requestMs: 300_000,
   checkMs: 20,
   keepAliveMs: 300_000,
-  holdMs: 300_000,
+  waitMs: 300_000,
 };
 
 type Opened = { port: number; heldBytes(): Promise<number> };
 type Insert = ConstructorParameters<typeof Storing>[0]['insert'];
+
+const dead: TokenPermitAnswer = {
+  allowed: false,
+  refusal: { reason: ErrorReason.ERROR_REASON_TOKEN_INVALID, detail: '' },
+};
 
 const unexpected = async () => {
   throw new Error('this test sends no whole capture');
@@ -35,12 +47,14 @@ async function open(
     times = {},
     limits = {},
     trustedProxies = [],
+    recallToken = () => undefined,
     permitToken = unexpected,
     insert = unexpected,
   }: {
     times?: Partial<EdgeTimes>;
     limits?: Partial<typeof defaultLimits>;
     trustedProxies?: string[];
+    recallToken?: EdgeUses['access']['recallToken'];
     permitToken?: EdgeUses['access']['permitToken'];
     insert?: Insert;
   } = {},
@@ -54,8 +68,10 @@ async function open(
     },
     {
       ...{ metrics, clock: systemClock, log: silentLogger(), onTokenRefused: () => {} },
-      access: { recallToken: () => undefined, permitToken, verifyToken: unexpected },
+      access: { recallToken, permitToken, verifyToken: unexpected },
       capture: { storing: new Storing({ insert }), clock: systemClock },
+      ...{ regions: new Map(), onTokenForwarded: () => {} },
+      projects: { fact: async () => undefined },
     },
   );
   t.teardown(() => edge[Symbol.asyncDispose]());
@@ -137,28 +153,171 @@ test('a client whose body takes too long gets 503 with Retry-After, and what it 
 const permitted: TokenPermitAnswer = {
   ...{ allowed: true, projectId: 'prj_1', organizationId: 'org_1' },
   project: ProjectFact.fromPartial({}),
-  permit: { isHeld: () => true, release: () => {}, remainingMs: () => 300_000 },
+  permit: { release: () => {}, remainingMs: () => 300_000 },
 };
 
 test('a request that is answered with 503 holds its bytes until its events are not being stored any more', async (t) => {
-  const storing = Promise.withResolvers<boolean[][]>();
-  const { port, heldBytes } = await open(t, {
-    times: { holdMs: 100 },
-    permitToken: async () => permitted,
-    insert: () => storing.promise,
-  });
   const text = 'x'.repeat(100_000);
   const body = JSON.stringify({
     ...{ api_key: 'phc_1', event: 'seen', distinct_id: 'ada', properties: { text } },
   });
-  const answer = await fetch(`http://${host}:${port}/capture`, { method: 'POST', body });
-  t.is(answer.status, 503);
+  const storing = Promise.withResolvers<boolean[][]>();
+  const capture = async (waitMs: number) => {
+    let isStoring = false;
+    const insert = () => {
+      isStoring = true;
+      return storing.promise;
+    };
+    const permitToken = async () => permitted;
+    const edge = await open(t, { times: { waitMs }, permitToken, insert });
+    const url = `http://${host}:${edge.port}/capture`;
+    const { status } = await fetch(url, { method: 'POST', body });
+    t.is(status, 503);
+    return { ...edge, isStoring };
+  };
+  let waitMs = 100;
+  let captured = await capture(waitMs);
+  // On a busy machine the time may be over before the events are to be stored.
+  while (!captured.isStoring && waitMs < 60_000) {
+    waitMs *= 2;
+    captured = await capture(waitMs);
+  }
+  const { heldBytes } = captured;
   t.true((await heldBytes()) > text.length);
   storing.resolve([[false]]);
   await eventually(async () => {
     const held = await heldBytes();
     if (held > 0) throw new Error(`${held} bytes are held`);
   });
+});
+
+/** Sends a body from an address, and returns the status and the reason. */
+async function post(port: number, path: string, body: string | Buffer, localAddress = host) {
+  const options = { host, port, path, localAddress, method: 'POST', agent: false };
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  httpRequest(options, resolve).on('error', reject).end(body);
+  const response = await promise;
+  const { error } = JSON.parse(await text(response)) as { error?: { reason: string } };
+  return [response.statusCode, error?.reason];
+}
+
+/** The text of events that take many times as much when they are parsed. */
+const tiny = (count: number) => `{"event":"seen","distinct_id":"ada"}${',{}'.repeat(count - 1)}`;
+
+test('until a token is known to be good nothing is made of many events, and then what they take is counted', async (t) => {
+  const confirming = Promise.withResolvers<TokenPermitAnswer>();
+  let isConfirming = false;
+  const permitToken = () => {
+    isConfirming = true;
+    return confirming.promise;
+  };
+  const storing = Promise.withResolvers<boolean[][]>();
+  let isStoring = false;
+  const insert = () => {
+    isStoring = true;
+    return storing.promise;
+  };
+  const { port, heldBytes } = await open(t, { permitToken, insert });
+  const count = 20_000;
+  const body = `{"batch":[${tiny(count)}],"api_key":"${newProjectToken()}"}`;
+  const answered = post(port, '/batch', body);
+  await eventually(() => assert.ok(isConfirming));
+  t.true((await heldBytes()) < body.length + 10_000);
+  confirming.resolve(permitted);
+  await eventually(() => assert.ok(isStoring));
+  t.true((await heldBytes()) > body.length + 100 * count);
+  storing.resolve([[false]]);
+  t.deepEqual(await answered, [200, undefined]);
+});
+
+test('a large body waits until its token is confirmed, and is refused where it is dead', async (t) => {
+  const busy = errors.dependencyUnavailable('the access registry');
+  // The second confirms the token, and each capture of 1,000 events at most has one of its own.
+  const answers = [busy, permitted, permitted, permitted];
+  const permitToken = async () => {
+    const answer = answers.shift() ?? dead;
+    if (answer instanceof Error) throw answer;
+    return answer;
+  };
+  let stored = 0;
+  const insert: Insert = async (batches) =>
+    batches.map(({ events }) => {
+      stored += events.length;
+      return events.map(() => false);
+    });
+  const { port } = await open(t, { permitToken, insert });
+  const event = { event: 'seen', distinct_id: 'ada' };
+  const events = JSON.stringify(Array.from({ length: 1_001 }, () => event));
+  const body = `{"batch":${events},"api_key":"${newProjectToken()}"}`;
+  t.deepEqual(await post(port, '/batch', body), [200, undefined]);
+  t.is(stored, 1_001);
+  t.deepEqual(await post(port, '/batch', body), [401, 'TOKEN_INVALID']);
+  t.is(stored, 1_001);
+});
+
+test('a body of more than 100,000 events is refused, and one that takes 128 MiB to be parsed is not parsed', async (t) => {
+  const { port } = await open(t);
+  const dense = `[${',{}'.repeat(1_500_000).slice(1)}]`;
+  for (const body of [
+    `[${tiny(100_001)}]`,
+    `{"batch":[${tiny(100_001)}]}`,
+    dense,
+    `{"event":"seen","properties":{"dense":${dense}}}`,
+  ]) {
+    t.deepEqual(await post(port, '/batch', gzipSync(body)), [400, 'INVALID_BODY']);
+  }
+  t.deepEqual(await post(port, '/flags', gzipSync(dense)), [400, 'INVALID_BODY']);
+});
+
+test('large bodies without a good token use up the points of their address, and cost it nothing any more', async (t) => {
+  const good = newProjectToken();
+  const rates = { ...defaultLimits.rates, windowMs: 3_600_000, addressPoints: 400 };
+  const { port } = await open(t, {
+    limits: { rates },
+    recallToken: (token) => (token === good ? permitted : undefined),
+    permitToken: async () => permitted,
+    insert: async (batches) => batches.map(({ events }) => events.map(() => false)),
+  });
+  const spaces = ' '.repeat(2 ** 20);
+  for (let count = 1; count <= 2; count++) {
+    t.deepEqual(await post(port, '/batch', gzipSync(`[${spaces}]`)), [401, 'TOKEN_INVALID']);
+  }
+  for (const path of ['/batch', '/flags']) {
+    for (const body of [`[${spaces}]`, gzipSync(`[${spaces}]`), gzipSync(spaces)]) {
+      t.deepEqual(await post(port, path, body), [503, 'RATE_LIMITED']);
+    }
+  }
+  t.deepEqual(await post(port, '/batch', '[]'), [401, 'TOKEN_INVALID'], 'a small one');
+  const other = await post(port, '/batch', gzipSync(`[${spaces}]`), '127.0.0.2');
+  t.deepEqual(other, [401, 'TOKEN_INVALID'], 'of another address');
+  const batch = `{"api_key":"${good}","batch":[${spaces}${tiny(1)}]}`;
+  const asInPython = `{"batch":[${spaces}${tiny(1)}],"sent_at":"","api_key":"${good}"}`;
+  for (const body of [batch, gzipSync(batch), asInPython]) {
+    t.deepEqual(await post(port, '/batch', body), [200, undefined], 'with a good token');
+  }
+  const inVain = `{"api_key":"${good}",${spaces}}`;
+  for (let count = 1; count <= 2; count++) {
+    t.deepEqual(await post(port, '/batch', inVain), [400, 'INVALID_BODY']);
+  }
+  t.deepEqual(await post(port, '/batch', batch), [503, 'RATE_LIMITED'], 'they have points, too');
+});
+
+test('a body above the rate of its project waits, but not while bodies hold more than half of the memory', async (t) => {
+  const openWith = async (windowMs: number) => {
+    const rates = { ...defaultLimits.rates, windowMs, projectCaptures: 1 };
+    const permitToken = async () => permitted;
+    const insert: Insert = async (batches) => batches.map(({ events }) => events.map(() => false));
+    const { port } = await open(t, { limits: { rates }, permitToken, insert });
+    const spaces = (count: number) => `${' '.repeat(count)}${tiny(1)}`;
+    return (count: number) =>
+      post(port, '/batch', `{"api_key":"phc_1","batch":[${spaces(count)}]}`);
+  };
+  const soon = await openWith(1_000);
+  t.deepEqual(await soon(1), [200, undefined]);
+  t.deepEqual(await soon(1), [200, undefined], 'in the next window');
+  const late = await openWith(3_600_000);
+  t.deepEqual(await late(1), [200, undefined]);
+  t.deepEqual(await late(17 * 2 ** 20), [503, 'RATE_LIMITED']);
 });
 
 test('a connection without requests is closed', async (t) => {

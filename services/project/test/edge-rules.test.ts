@@ -9,9 +9,11 @@ import {
   type CaptureBody,
   readCaptureBody,
   readToken,
+  tokenAtEnd,
   tokenAtStart,
 } from '../rules/edge/capture-body.ts';
 import { withoutSkew } from '../rules/edge/clock-skew.ts';
+import { isTooDense } from '../rules/edge/density.ts';
 import { type RequestContext, sentEvent } from '../rules/edge/sent-event.ts';
 import { checkEvent, type SentEvent } from '../rules/events/check-event.ts';
 import { alwaysIndexed } from '../rules/events/indexed-properties.ts';
@@ -72,6 +74,47 @@ test('a body is read in its charset, and from the field data of a form', (t) => 
   ];
   for (const [bytes, contentType, expected] of rows) {
     t.is(bodyText(bytes, contentType), expected, `${contentType} ${bytes.toString('latin1')}`);
+  }
+});
+
+test('the token at the end of a body is that of its outermost object', (t) => {
+  const rows: [string, string | undefined][] = [
+    ['{"batch":[],"api_key":"phc_a"}', 'phc_a'],
+    ['"sent_at": "", "token" : "phc_a" }\n', 'phc_a'],
+    ['{"batch":[{"token":"phc_a"}]}', undefined],
+    ['{"properties":{"token":"phc_a"}}', undefined],
+    ['[{"token":"phc_a"}]', undefined],
+    ['{"name":"\\"token\\":\\"phc_a"}', undefined],
+    ['{"api_key":"phx_a"}', undefined],
+  ];
+  for (const [text, token] of rows) t.is(tokenAtEnd(text), token, text);
+});
+
+test('of a form only the field data is read, though it has a million more', (t) => {
+  const text = '{"a":1}';
+  const form = `data=${encodeURIComponent(Buffer.from(text).toString('base64'))}${'&a'.repeat(1_000_000)}`;
+  t.is(bodyText(Buffer.from(form), undefined), text);
+});
+
+test('what SDKs send is not too dense, and what takes many times its size is', (t) => {
+  const event = JSON.stringify({
+    ...{ event: 'seen', distinct_id: 'ada', uuid, timestamp: '2026-11-29T12:00:00.000Z' },
+    properties: {
+      $lib: 'web',
+      $host: 'app.example.com',
+      a: 1,
+      b: true,
+      c: [1, 2, 3],
+      d: { e: 'f' },
+    },
+  });
+  const bodyBytesMax = 20 * 2 ** 20;
+  const batch = `[${`${event},`.repeat(bodyBytesMax / (event.length + 1)).slice(0, -1)}]`;
+  t.false(isTooDense(batch));
+  t.false(isTooDense(`["${'x'.repeat(bodyBytesMax)}"]`));
+  t.false(isTooDense(`[${'{},'.repeat(1_000)}{}]`));
+  for (const dense of ['{},', '[],', '1,', '"",', '[', '{"":']) {
+    t.true(isTooDense(dense.repeat(bodyBytesMax / dense.length)), dense);
   }
 });
 

@@ -82,7 +82,7 @@ async function countAll(
   let after: EventPosition | undefined;
   do {
     const wanted = { grouping, deletions: [], after, size };
-    const page = await counts.count(projectId, filter, wanted, AbortSignal.timeout(30_000));
+    const page = await counts.count(projectId, filter, wanted, AbortSignal.timeout(600_000));
     for (const { key, count } of page.groups) {
       groups.set(textOf(key), (groups.get(textOf(key)) ?? 0) + count);
     }

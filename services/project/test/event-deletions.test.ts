@@ -1,5 +1,6 @@
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
 import { deleteEvents } from '../handlers/delete-events.ts';
@@ -10,11 +11,12 @@ import type { EventDeletionDocument } from '../store/event-deletions.ts';
 import { captured, condition, insert } from './event-support.ts';
 import { refusalOf, testWorld, type World } from './support.ts';
 
-const now = new Date('2026-11-29T12:00:00Z');
-const signal = () => AbortSignal.timeout(60_000);
+// Recent: MongoDB removes deletions that finished long ago.
+const now = new Date();
+const signal = () => AbortSignal.timeout(600_000);
 const all = EventFilter.fromPartial({});
 
-/** A deletion that is decided, as DeleteEvents does. */
+/** A deletion that is decided, as DeleteEvents does, of an active project. */
 async function deletion(
   { db }: World,
   projectId: string,
@@ -26,6 +28,9 @@ async function deletion(
     ...{ createTime: now, removedCount: 0, isOpen: true, isSettled: true },
   };
   await db.collection<EventDeletionDocument>('event_deletions').insertOne(document);
+  const active = { $set: { state: ProjectState.PROJECT_STATE_ACTIVE } };
+  const projects = db.collection<{ _id: string }>('projects');
+  await projects.updateOne({ _id: projectId }, active, { upsert: true });
   return document;
 }
 
@@ -149,6 +154,21 @@ test('a read whose fact knows of a later deletion than the server is refused', a
   const { eventDeletions } = world;
   t.deepEqual(await eventDeletions.open(projectId, 0, signal()), []);
   await t.throwsAsync(eventDeletions.open(projectId, 1, signal()), { message: /mongodb/i });
+});
+
+test('however many delete at once, ten deletions begin, and all others are refused for it', async (t) => {
+  const world = await testWorld(t);
+  const ada = world.key();
+  const { projectId } = await world.organization(ada);
+  const uses = { ...world, deletions: world.eventDeletions };
+  const remove = async () => {
+    const call = await world.call(ada, { projectId });
+    return await deleteEvents({ projectId, filter: all, requestId: '' }, call, uses);
+  };
+  const outcomes = await Promise.allSettled(Array.from({ length: 24 }, remove));
+  const refused = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  t.is(refused.length, 14);
+  t.true(refused.every(({ reason }) => reason === ErrorReason.ERROR_REASON_RATE_LIMITED));
 });
 
 test('a project has at most ten deletions whose events are not removed', async (t) => {

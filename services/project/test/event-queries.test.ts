@@ -6,12 +6,15 @@ import { type Document, MongoClient } from 'mongodb';
 import { required } from '../../../test/harness/environment.ts';
 import { type CheckedFilter, checkFilter } from '../rules/events/filter.ts';
 import { placesWith } from '../rules/events/indexed-properties.ts';
-import { createEventQueries, eventQueries, scanBounds } from '../store/event-queries.ts';
+import type { CapturedEventDocument } from '../store/captured-events.ts';
+import { createEventQueries, eventQueries, narrowFor, scanBounds } from '../store/event-queries.ts';
 import { captured, condition, insert, receiveTime, stagesOf } from './event-support.ts';
 import { testWorld } from './support.ts';
 
 const { PROPERTY_OPERATOR_EQUAL: equal, PROPERTY_OPERATOR_IN: oneOf } = PropertyOperator;
 const { PROPERTY_OPERATOR_EXISTS: exists, PROPERTY_OPERATOR_NOT_EQUAL: not } = PropertyOperator;
+const { PROPERTY_OPERATOR_LESS: less, PROPERTY_OPERATOR_GREATER: greater } = PropertyOperator;
+const { PROPERTY_OPERATOR_PREFIX: prefix } = PropertyOperator;
 const all = checkFilter(undefined);
 const chosen = placesWith([{ name: 'plan', place: 2 }]);
 const range = { startTime: new Date(0), endTime: receiveTime };
@@ -35,29 +38,38 @@ const shapes: Record<string, CheckedFilter> = {
     ...condition('plan', oneOf, '"free"', 'null'),
     ...{ ...range, places: chosen },
   },
+  '$host prefix': condition('$host', prefix, '"a"'),
+  '$host <': { ...condition('$host', less, '"b"'), ...range },
+  '$host >, of a name': { ...condition('$host', greater, '"0"'), names: ['seen'] },
+  'a chosen property >': { ...condition('plan', greater, '"a"'), places: chosen },
 };
 
 for (const [what, filter] of Object.entries(shapes)) {
   test(`a query of ${what} goes by an index that begins with the project, in its order`, async (t) => {
     const { db, captured: store, indexes } = await testWorld(t);
-    await indexes.createPlace(2, AbortSignal.timeout(10_000));
-    const events = db.collection('captured_events');
+    await indexes.createPlace(2, AbortSignal.timeout(600_000));
+    const events = db.collection<CapturedEventDocument>('captured_events');
     const [projectId, other] = [newId('prj'), newId('prj')];
     for (const id of [projectId, other]) {
-      const batch = Array.from({ length: 50 }, (_, index) => captured({ $host: 'a' }, -index));
+      const batch = Array.from({ length: 50 }, (_, index) =>
+        captured({ $host: 'a', plan: 'free' }, -index, chosen),
+      );
       await insert(store, id, batch);
     }
+    const narrow = await narrowFor(events, projectId, filter, AbortSignal.timeout(600_000));
     const last = { time: new Date(receiveTime.getTime() - 1), uuid: randomUUID() };
     for (const after of [undefined, last]) {
-      for (const { query, hint, sort } of eventQueries(projectId, filter, after)) {
-        const found = events.find(query as Document, { hint, sort });
+      for (const { query, hint, sort } of eventQueries(projectId, filter, after, { narrow })) {
+        // mongod cuts long bounds in its explanation in the middle of a character.
+        const options = { hint, sort, enableUtf8Validation: false };
+        const found = events.find(query as Document, options);
         const explained = await found.explain('executionStats');
         const stages = stagesOf(explained.queryPlanner.winningPlan);
         const names = stages.map(({ stage }) => String(stage));
-        t.false(
-          names.some((name) => ['COLLSCAN', 'SORT'].includes(name)),
-          names.join(),
-        );
+        t.false(names.includes('COLLSCAN'), names.join());
+        // A narrow range has its keys sorted, before documents are read.
+        if (narrow === undefined) t.false(names.includes('SORT'), names.join());
+        else t.true(names.indexOf('FETCH') < names.indexOf('SORT'), names.join());
         const scans = stages.filter(({ stage }) => stage === 'IXSCAN');
         t.true(scans.length > 0);
         for (const { keyPattern } of scans) t.is(Object.keys(keyPattern)[0], '_id.project');
@@ -69,7 +81,7 @@ for (const [what, filter] of Object.entries(shapes)) {
 
 test('an indexed property is found by its value and type, a long text by all of it', async (t) => {
   const { captured: store, eventQueries: reader } = await testWorld(t);
-  const [projectId, signal] = [newId('prj'), AbortSignal.timeout(30_000)];
+  const [projectId, signal] = [newId('prj'), AbortSignal.timeout(600_000)];
   const long = 'x'.repeat(300);
   const values = ['a', 1, true, null, { a: 1 }, `${long}1`, `${long}2`, '😀'.repeat(200), '\ufffd'];
   const batch = values.map(($host, index) => captured({ $host }, -index));
@@ -96,7 +108,7 @@ test('an indexed property is found by its value and type, a long text by all of 
 
 test('a page that the index decides is one command', async (t) => {
   const { db, captured: store } = await testWorld(t);
-  const [projectId, signal] = [newId('prj'), AbortSignal.timeout(30_000)];
+  const [projectId, signal] = [newId('prj'), AbortSignal.timeout(600_000)];
   await insert(
     store,
     projectId,
@@ -127,7 +139,7 @@ test('a page that the index decides is one command', async (t) => {
 
 test('what no index leads to is looked for within bounds, page after page', async (t) => {
   const { captured: store, eventQueries: reader } = await testWorld(t);
-  const [projectId, signal] = [newId('prj'), AbortSignal.timeout(60_000)];
+  const [projectId, signal] = [newId('prj'), AbortSignal.timeout(600_000)];
   const count = scanBounds.countMax + 10;
   const batch = Array.from({ length: count }, (_, index) =>
     captured({ rare: index === count - 1 }, -index),

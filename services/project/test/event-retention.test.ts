@@ -1,3 +1,4 @@
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
@@ -9,7 +10,7 @@ import { captured, insert, receiveTime, stagesOf } from './event-support.ts';
 import { testWorld } from './support.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
-const signal = AbortSignal.timeout(300_000);
+const { signal } = new AbortController();
 
 test('a filter begins where the retention does, unless it begins later', (t) => {
   t.is(keptSince(0, receiveTime), undefined);
@@ -27,11 +28,12 @@ test('a filter begins where the retention does, unless it begins later', (t) => 
 test('events past the retention of their project are removed, and no others', async (t) => {
   const { db, captured: store } = await testWorld(t);
   const retention = createRetentionStore(db);
-  const projects = db.collection<{ _id: string; settings: object }>('projects');
+  const projects = db.collection<{ _id: string; state: number; settings: object }>('projects');
   const kept = new Map<string, number>();
   for (const retentionDays of [undefined, 0, 1, 2, 1]) {
     const projectId = newId('prj');
-    await projects.insertOne({ _id: projectId, settings: { retentionDays } });
+    const state = ProjectState.PROJECT_STATE_ACTIVE;
+    await projects.insertOne({ _id: projectId, state, settings: { retentionDays } });
     const batch = Array.from({ length: 700 }, () => captured({}, -1.5 * dayMs));
     await insert(store, projectId, [...batch, captured({}, -dayMs), captured({}, 1 - dayMs)]);
     kept.set(projectId, retentionDays === 1 ? 2 : 702);
@@ -43,6 +45,29 @@ test('events past the retention of their project are removed, and no others', as
     const left = { '_id.project': projectId } as object;
     t.is(await db.collection('captured_events').countDocuments(left), count);
   }
+});
+
+test('a project says up to which time its events may have been removed, from the removal on', async (t) => {
+  const { db, captured: store } = await testWorld(t);
+  const retention = createRetentionStore(db);
+  const projects = db.collection<{ _id: string; state: number; expiredBefore?: Date }>('projects');
+  const projectId = newId('prj');
+  await projects.insertOne({ _id: projectId, state: ProjectState.PROJECT_STATE_ACTIVE });
+  await insert(
+    store,
+    projectId,
+    [0, 1, 2, 3].map((days) => captured({}, -days * dayMs)),
+  );
+  const afterRemovalOf = async (days: number) => {
+    const time = new Date(receiveTime.getTime() - days * dayMs);
+    await retention.removeBefore(projectId, time, signal);
+    return (await projects.findOne({ _id: projectId }))?.expiredBefore;
+  };
+  t.is(await afterRemovalOf(4), undefined, 'there was nothing to remove');
+  const latest = new Date(receiveTime.getTime() - 1.5 * dayMs);
+  t.deepEqual(await afterRemovalOf(1.5), latest);
+  await insert(store, projectId, [captured({}, -9 * dayMs)]);
+  t.deepEqual(await afterRemovalOf(5), latest);
 });
 
 test('the projects with a retention are found by an index of their own, page by page', async (t) => {

@@ -8,7 +8,7 @@ import type { CapturedEventStore } from '../store/captured-events.ts';
 
 export const receiveTime = new Date('2026-11-29T12:00:00.000Z');
 
-export const heldPermit = { isHeld: () => true, remainingMs: () => 30_000, release: () => {} };
+export const heldPermit = { remainingMs: () => 30_000, release: () => {} };
 
 /** Stores events of a project; answers for each whether it was there. */
 export async function insert(
@@ -21,7 +21,7 @@ export async function insert(
     [{ projectId, organizationId, receiveTime, generation, events }],
     {
       permits: [permit],
-      signal: AbortSignal.timeout(60_000),
+      signal: AbortSignal.timeout(600_000),
     },
   );
   return isThere;

@@ -170,7 +170,7 @@ test('for keys of other accounts only owner and number are returned; lists have 
 function mayAnything(key: LiveKey, projectId: string, organizationId: string, level: Level) {
   const fact = { ...key, expireTime: undefined, disabled: false };
   const state = ProjectState.PROJECT_STATE_ACTIVE;
-  const project = { organizationId, state, capture: undefined };
+  const project = { organizationId, state, capture: undefined, migratedTo: undefined };
   const target = { project, organization: { membersMayCreateProjects: true }, level };
   return ['project:read', 'event:write', 'event:read', 'token:read', 'activity:read'].some(
     (scope) =>

@@ -29,7 +29,7 @@ async function move(
 }
 
 async function counts(world: World, ...organizationIds: string[]) {
-  const found = await world.slots.getMany(organizationIds, AbortSignal.timeout(30_000));
+  const found = await world.slots.getMany(organizationIds, AbortSignal.timeout(600_000));
   return organizationIds.map((id) => found.get(id)?.count);
 }
 

@@ -16,6 +16,7 @@ const building = (name: string, place: number, since = 1): PropertyIndex => ({
   ...{ name, place, since },
   state: 'building',
 });
+
 const ready = (name: string, place: number): PropertyIndex => ({
   ...building(name, place),
   state: 'ready',
@@ -64,7 +65,7 @@ test('captures write the scalars of the properties that their project indexes', 
 test('a read whose index is given up meanwhile is repeated without it', async (t) => {
   const capture = { appUrls: [], anonymizeIps: false, indexedProperties: [building('plan', 2)] };
   const caller = { kind: 'key', project: { id: 'prj', fact: { capture } } };
-  const call = { caller, signal: AbortSignal.timeout(10_000) } as unknown as Call;
+  const call = { caller, signal: AbortSignal.timeout(600_000) } as unknown as Call;
   const used = async (answers: PropertyIndex[][]) => {
     const reads: Places[] = [];
     const indexes = { ready: async () => answers.shift() ?? [] };

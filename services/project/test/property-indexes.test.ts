@@ -10,7 +10,7 @@ import type { ProjectDocument } from '../store/documents.ts';
 import { captured, condition, insert } from './event-support.ts';
 import { testWorld, type World } from './support.ts';
 
-const within = () => AbortSignal.timeout(60_000);
+const within = () => AbortSignal.timeout(600_000);
 const place = 2;
 const field = `x${place}`;
 

@@ -23,6 +23,7 @@ function directories(people: Set<string>) {
         listMembersOfTwo: async function* () {
           yield { members: [...people].map(member) };
         },
+        describeOrganization: async () => ({ name: '' }),
         getAccountMemberships: async () => ({
           currentProjectId: '',
           memberships: [],

@@ -1,11 +1,15 @@
 import { reasonName } from '@silo/errors/reason-name.ts';
 import { encodePageToken } from '@silo/mongo/page-token.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { createReading } from '@silo/rpc/reading.ts';
 import { bind } from '@silo/rpc/test/bind.ts';
 import test from 'ava';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { getProject } from '../handlers/get-project.ts';
+import { listMoveDestinations } from '../handlers/list-move-destinations.ts';
 import { listProjects } from '../handlers/list-projects.ts';
 import { moveProject } from '../handlers/move-project.ts';
+import { previewMove } from '../handlers/preview-move.ts';
 import { searchProjects } from '../handlers/search-projects.ts';
 import { refusalOf, type TestKey, testWorld, type World } from './support.ts';
 
@@ -141,3 +145,57 @@ test('the pages of a search are the whole of it, whatever their size', async (t)
     t.deepEqual(paged, whole);
   }
 });
+
+/** The world, whose large reads wait at a gate; how many wait, and how to open it. */
+function gated(world: World) {
+  const gate = Promise.withResolvers<void>();
+  const waiting = { count: 0 };
+  const inTurn = createReading('large_reads');
+  const reading: World['reading'] = (call, read) =>
+    inTurn(call, async () => {
+      waiting.count++;
+      await gate.promise;
+      return await read();
+    });
+  return { world: { ...world, reading }, waiting, open: gate.resolve };
+}
+
+for (const [name, read] of [
+  ['SearchProjects', (world: World, key: TestKey) => search(world, key)],
+  [
+    'PreviewMove',
+    async (world: World, key: TestKey) => {
+      const [from, to] = [await world.organization(key), await world.organization(key)];
+      const ends = { projectId: from.projectId, destinationOrganizationId: to.id };
+      const call = await world.call(key, { projectId: from.projectId });
+      return await bind(previewMove, world)(
+        { ...ends, sourceOrganizationId: '', projectIds: [] },
+        call,
+      );
+    },
+  ],
+  [
+    'ListMoveDestinations',
+    async (world: World, key: TestKey) => {
+      const { projectId } = await world.organization(key);
+      const call = await world.call(key, { projectId });
+      const page = { pageSize: 0, pageToken: '' };
+      return await bind(listMoveDestinations, world)({ projectId, ...page }, call);
+    },
+  ],
+] as const) {
+  test(`${name} of one account leaves MongoDB to those of others`, async (t) => {
+    const { world, waiting, open } = gated(await testWorld(t));
+    const [greedy, other] = [world.key(), world.key()];
+    const calls = Array.from({ length: 10 }, () => read(world, greedy));
+    const untilWaiting = (count: number) =>
+      eventually(() => {
+        if (waiting.count !== count) throw new Error(`${waiting.count} reads have begun`);
+      });
+    await untilWaiting(6);
+    calls.push(read(world, other));
+    await untilWaiting(7);
+    open();
+    t.is((await Promise.all(calls)).length, 11);
+  });
+}

@@ -10,16 +10,13 @@ import { required } from '../../../test/harness/environment.ts';
 import { newProject } from '../rules/new-project.ts';
 import { settingsOf } from '../rules/settings.ts';
 import type { ProjectDocument, SlotsDocument } from '../store/documents.ts';
-import {
-  createProjectStore,
-  type ProjectStore,
-  type Search,
-  searchPipeline,
-} from '../store/projects.ts';
+import { createMoveStore } from '../store/moves.ts';
+import { type Search, searchPipeline } from '../store/project-search.ts';
+import { createProjectStore, type ProjectStore } from '../store/projects.ts';
 import { storeMigrations } from '../store/set-up.ts';
 import { createSlotStore } from '../store/slots.ts';
 
-const signal = () => AbortSignal.timeout(30_000);
+const signal = () => AbortSignal.timeout(600_000);
 const [ours, theirs] = [newId('org_us'), newId('org_us')];
 const now = new Date('2025-01-01T00:00:00Z');
 const settings = settingsOf(undefined, 'settings');
@@ -70,6 +67,7 @@ test('the fact of a project is its owner and state, and nothing for none', async
       ...{ appUrls: [], anonymizeIps: false, retentionDays: 0 },
       ...{ generation: 0, indexedProperties: [] },
     },
+    migratedTo: undefined,
   });
   t.is(await projects.fact(newId('prj'), signal()), undefined);
 });
@@ -175,6 +173,22 @@ test('names that were folded by an older version are folded anew at the start', 
   await Promise.all([prepare(db, storeMigrations), prepare(db, storeMigrations)]);
   t.deepEqual(await found(projects, { text: fold('istanbul') }), [all[1]?._id]);
   t.is(await stored.countDocuments({ foldVersion }), 3);
+});
+
+test('moves that the first releases recorded are listed after the start, with one project each', async (t) => {
+  const { db } = await testStores(t);
+  const [moveId, projectId] = [newId('mov'), newId('prj')];
+  const organizations = { sourceOrganizationId: ours, destinationOrganizationId: theirs };
+  // Not long ago: an older one is removed by its index, at any time.
+  const recorded = { ...organizations, actorAccountId: newId('acc'), moveTime: new Date() };
+  const moves = db.collection<{ _id: string }>('moves', { writeConcern: { w: 'majority' } });
+  await moves.insertOne({ _id: moveId, projectId, ...recorded } as { _id: string });
+  await Promise.all([prepare(db, storeMigrations), prepare(db, storeMigrations)]);
+  const page = { beforeId: undefined, size: 9 };
+  const store = createMoveStore(db);
+  const { items } = await store.list({ organizationId: theirs, projectId }, page, signal());
+  const expected = { projectIds: [projectId], organizationIds: [ours, theirs], revision: 1 };
+  t.deepEqual(items, [{ _id: moveId, ...recorded, ...expected }]);
 });
 
 test('a search goes on after a place among equal names', async (t) => {

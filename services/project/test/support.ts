@@ -13,8 +13,10 @@ import type {
 } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { Call } from '@silo/rpc/call.ts';
+import { createReading } from '@silo/rpc/reading.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 import { bind } from '@silo/rpc/test/bind.ts';
+import { testCall } from '@silo/rpc/test/test-call.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { sagaMigrations } from '@silo/saga/saga-records.ts';
 import { createSagas } from '@silo/saga/sagas.ts';
@@ -34,6 +36,7 @@ import type { ProjectDocument } from '../store/documents.ts';
 import { createEventCounts, type EventCounts } from '../store/event-counts.ts';
 import { createEventDeletionStore, type EventDeletionStore } from '../store/event-deletions.ts';
 import { createEventQueries, type EventQueries } from '../store/event-queries.ts';
+import { createMigrationStore } from '../store/migrations.ts';
 import { createMoveStore } from '../store/moves.ts';
 import { createProjectStore } from '../store/projects.ts';
 import { createPropertyIndexStore, type PropertyIndexStore } from '../store/property-indexes.ts';
@@ -106,6 +109,10 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
   const secrets: World['secrets'] = {
     makeProjectToken: async ({ projectId }) => ({ token: `token of ${projectId}` }),
     storeApiKey: async () => ({}),
+    readProjectToken: async ({ projectId }) => ({ token: `token of ${projectId}`, revision: 1 }),
+    adoptProjectToken: async () => ({}),
+    retireProjectToken: async () => ({}),
+    endProjectTokenAdoption: async () => ({}),
     purgeProjectToken: async ({ projectId }) => {
       purged.push(projectId);
       return {};
@@ -126,6 +133,9 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     listMembersOfTwo: async function* ({ firstOrganizationId, secondOrganizationId }) {
       yield { members: membersOf(levels, firstOrganizationId, secondOrganizationId) };
     },
+    describeOrganization: async ({ organizationId }) => ({
+      name: organizations.get(organizationId)?.name ?? '',
+    }),
     // Two at a time, so that readers must handle several messages.
     getAccountMemberships: async ({ accountId, pageToken }) => {
       const all = membershipsOf(accountId, organizations, levels);
@@ -134,7 +144,17 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
       return { currentProjectId: '', memberships: all.slice(from, from + 2), nextPageToken };
     },
   };
-  const uses = { projects, slots, moves, eventLog, access, sagas, createProjects };
+  const migrations = createMigrationStore(db);
+  const records = { projects, slots, moves, migrations };
+  const uses = {
+    ...records,
+    region: 'us' as const,
+    regions: new Map(),
+    eventLog,
+    access,
+    sagas,
+    createProjects,
+  };
   const tokenDirectory: Pick<Peers['token']['directory'], 'listLiveKeys'> = {
     listLiveKeys: async function* ({ accountIds }) {
       const live = [...keys.values()].filter(({ accountId }) => accountIds.includes(accountId));
@@ -143,7 +163,8 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
   };
   const peers = { org: { directory } };
   const readMoveAccess = createReadMoveAccess({ ...peers, token: { directory: tokenDirectory } });
-  const dependencies: Dependencies = { ...uses, peers, readMoveAccess };
+  const reading = createReading('large_reads');
+  const dependencies: Dependencies = { ...uses, peers, readMoveAccess, reading };
 
   const usage = createUsageStore(db);
   const world: World = {
@@ -191,7 +212,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
     },
     addProject: async (organizationId, name) => {
       const id = newId('prj');
-      const signal = AbortSignal.timeout(30_000);
+      const signal = AbortSignal.timeout(600_000);
       const mutation = { id: randomUUID(), actor: 'test', signal, authorization: undefined };
       const { value } = await eventLog.decide(mutation, async (tx) => {
         const settings = settingsOf(undefined, 'settings');
@@ -205,28 +226,15 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
       return value;
     },
     call: async ({ keyHash, fact }, { level, requestId, ...target } = {}) => {
-      const signal = AbortSignal.timeout(30_000);
+      const signal = AbortSignal.timeout(600_000);
       const answer = await access.authorize({ keyHash, ...target, level }, signal);
       if (!answer.allowed) throw refusalError(answer.refusal);
-      const request = requestId && {
-        id: requestId,
-        key: Buffer.from(`${fact.accountId}/${requestId}`),
-        bodyHash: Buffer.from('body'),
-      };
-      return {
-        id: `call_${randomUUID()}`,
-        actor: fact.accountId,
-        request: request || undefined,
-        signal,
-        authorization: new Authorization(),
-        method: '/test/Test',
-        caller: { kind: 'key', keyHash, ...answer.facts },
-        remainingMs: () => 30_000,
-        log: silentLogger(),
-      };
+      const caller = { kind: 'key' as const, keyHash, ...answer.facts };
+      const options = { signal, account: fact.accountId, authorization: new Authorization() };
+      return testCall(caller, { ...options, ...(requestId && { requestId }) });
     },
     events: async (event) => {
-      await eventLog.head(AbortSignal.timeout(30_000));
+      await eventLog.head(AbortSignal.timeout(600_000));
       const { events } = await eventLog.read({ afterSequence: 0, limit: 1_000 });
       return events
         .filter((each) => each.type === eventType('project', event))

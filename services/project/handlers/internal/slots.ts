@@ -29,7 +29,7 @@ import type { Dependencies } from '../dependencies.ts';
 
 /** A step of org's sagas: the slots and the Default Project come into being together. */
 export async function openSlots(
-  { organizationId, limit, defaultProjectId, actor, correlationId }: OpenSlotsRequest,
+  { organizationId, limit, migrations, defaultProjectId, actor, correlationId }: OpenSlotsRequest,
   { signal }: Call,
   { projects, slots, eventLog }: Pick<Dependencies, 'projects' | 'slots' | 'eventLog'>,
 ): Promise<OpenSlotsResponse> {
@@ -39,6 +39,7 @@ export async function openSlots(
       const opened: SlotsDocument = {
         _id: organizationId,
         limit: limit ?? null,
+        ...(migrations !== undefined && { migrations }),
         count: 1,
         closed: false,
         revision: 1,
@@ -72,10 +73,10 @@ export async function trySetLimit(
   call: Call,
   uses: Pick<Dependencies, 'slots' | 'eventLog' | 'access'>,
 ): Promise<TrySetLimitResponse> {
-  const { organizationId, limit = null, revision } = request;
+  const { organizationId, limit = null, migrations, revision } = request;
   const outcome = await changeOnce(uses, call, {
     organizationId,
-    change: () => ({ kind: 'limit', revision, limit }),
+    change: () => ({ kind: 'limit', revision, limit, migrations }),
     onBehalfOf: requireOnBehalfOf(request),
     scope: 'billing:write',
     level: Level.LEVEL_ADMIN,

@@ -1,56 +1,104 @@
 import type { Clock } from '@silo/runtime/clock.ts';
+import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import { fingerprintOf } from '@silo/tokens/secrets.ts';
-import { type DeadTokenUse, keptText } from '../../rules/dead-tokens.ts';
+import {
+  type DeadTokenUse,
+  keptText,
+  usesMax as usesOfProjectMax,
+} from '../../rules/dead-tokens.ts';
 
 const usesMax = 1_000;
+/** As many as a report lists. Further ones of a token are counted together. */
+const usesOfTokenMax = usesOfProjectMax;
+/** So many tokens that are none of a project are not counted again, each for so long. */
+const ignoredMax = 10_000;
+const ignoredMs = 60_000;
 
-/** A project token that was refused, and what its sender says of itself; '' where it does not. */
+/** A project token that was refused or passed on, and what its sender says of itself, or ''. */
 export type RefusedToken = {
   /** SHA-256 of the token. */
   tokenHash: Uint8Array;
+  /** Its project; absent: the token service of this region may know it. */
+  projectId?: string;
   /** The library: `$lib` or the user agent. */
   library: string;
   /** The web page's origin. */
   origin: string;
+  /** Where the captures were passed on to; absent: they were refused. */
+  forwardedRegion?: string;
 };
 
-/** Uses of one refused token. */
-export type RefusedUses = { tokenHash: Buffer; use: DeadTokenUse };
+/** Uses of one such token. */
+export type RefusedUses = {
+  tokenHash: Buffer;
+  projectId: string | undefined;
+  use: DeadTokenUse;
+};
 
 /**
- * Counts refused tokens in memory, so that a refusal costs no I/O; a loop takes the counts. Holds
- * 1,000 different uses at most: what comes beside them until the next turn is not counted.
+ * Counts tokens that were refused or passed on in memory, so that a refusal costs no I/O; a loop takes
+ * the counts. Holds 1,000 different uses at most, of one token 100 and one for all others: what comes
+ * beside them until the next turn is not counted.
  */
 export class RefusedTokens {
   readonly #clock: Clock;
   #uses = new Map<string, RefusedUses>();
+  /** How many different uses there are of each token. */
+  #usesOf = new Map<string, number>();
+  /** When tokens were found to be none of a project, the longest ago first. */
+  readonly #ignoredSinceMs = new Map<string, number>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  record({ tokenHash, library, origin }: RefusedToken): void {
-    const now = this.#clock.now();
+  record({ tokenHash, projectId, library, origin, forwardedRegion }: RefusedToken): void {
     const hash = Buffer.from(tokenHash);
-    const [keptLibrary, keptOrigin] = [keptText(library), keptText(origin)];
-    const name = JSON.stringify([hash.toString('base64'), keptLibrary, keptOrigin]);
-    const present = this.#uses.get(name);
+    const token = hash.toString('base64');
+    if (projectId === undefined && this.#isIgnored(token)) return;
+    const said = { library: keptText(library), origin: keptText(origin) };
+    const nameOf = (names: typeof said) =>
+      JSON.stringify([token, names.library, names.origin, forwardedRegion]);
+    const usesOfToken = this.#usesOf.get(token) ?? 0;
+    const isListed = this.#uses.has(nameOf(said)) || usesOfToken < usesOfTokenMax;
+    const names = isListed ? said : { library: '', origin: '' };
+    const now = this.#clock.now();
+    const present = this.#uses.get(nameOf(names));
     if (present !== undefined) {
       present.use.count++;
       present.use.lastTime = now;
+      present.projectId ??= projectId;
     } else if (this.#uses.size < usesMax) {
       const use: DeadTokenUse = {
-        ...{ fingerprint: fingerprintOf(hash), library: keptLibrary, origin: keptOrigin },
+        ...{ fingerprint: fingerprintOf(hash), ...names },
         ...{ count: 1, firstTime: now, lastTime: now },
+        ...(forwardedRegion !== undefined && { forwardedRegion }),
       };
-      this.#uses.set(name, { tokenHash: hash, use });
+      this.#uses.set(nameOf(names), { tokenHash: hash, projectId, use });
+      this.#usesOf.set(token, usesOfToken + 1);
     }
+  }
+
+  /** Counts tokens that are none of a project no more for a minute: what is made up has no end. */
+  ignore(tokenHashes: readonly Uint8Array[]): void {
+    for (const tokenHash of tokenHashes) {
+      const token = Buffer.from(tokenHash).toString('base64');
+      this.#ignoredSinceMs.delete(token);
+      this.#ignoredSinceMs.set(token, this.#clock.monotonicMs());
+    }
+    forgetOldest(this.#ignoredSinceMs, ignoredMax);
+  }
+
+  #isIgnored(token: string): boolean {
+    const sinceMs = this.#ignoredSinceMs.get(token);
+    return sinceMs !== undefined && this.#clock.monotonicMs() - sinceMs < ignoredMs;
   }
 
   /** What was counted since the last call. */
   take(): RefusedUses[] {
     const uses = [...this.#uses.values()];
     this.#uses = new Map();
+    this.#usesOf = new Map();
     return uses;
   }
 }

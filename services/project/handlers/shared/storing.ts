@@ -1,12 +1,12 @@
-import type { TokenPermit } from '@silo/access/access.ts';
+import type { Permit } from '@silo/access/permits.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { fromMongo } from '@silo/mongo/from-mongo.ts';
 import { CommitUnknown, fromUnknownCommit } from '@silo/mongo/transaction-retry.ts';
 import type { Call } from '@silo/rpc/call.ts';
-import { takeWithin } from '@silo/runtime/budget.ts';
 import { traced, untraced } from '@silo/runtime/tracing.ts';
 import type { CapturedEventStore, EventBatch } from '../../store/captured-events.ts';
+import { FairQueue } from './fair-queue.ts';
 
 /** Of one transaction. Events count with more bytes than they have: these are some 1,500. */
 const groupBounds = { countMax: 500, bytesMax: 4 * 1024 * 1024 };
@@ -22,19 +22,27 @@ const retryMs = 1_000;
 
 type Waiting = {
   batch: EventBatch;
+  /** Its project. */
+  owner: string;
   /** What the batch holds in memory. */
   bytes: number;
-  permit: TokenPermit;
+  permit: Permit;
   call: Pick<Call, 'signal' | 'authorization'>;
   resolve(isThere: boolean[]): void;
   reject(error: unknown): void;
 };
 
-/** Stores the batches of one process: those that wait together, in one transaction. */
+/**
+ * Stores the batches of one process: those that wait together, in one transaction. Projects take turns,
+ * and each may hold as much as it leaves free, so that one does not keep others out. That is half where it is
+ * alone, and less the more there are (Choudhury and Hahne, Dynamic Queue Length Thresholds, 1998).
+ */
 export class Storing {
   readonly #events: Pick<CapturedEventStore, 'insert'>;
-  #waiting: Waiting[] = [];
+  readonly #waiting = new FairQueue<Waiting>();
   #bytes = 0;
+  /** Of the projects that hold some. */
+  readonly #bytesOf = new Map<string, number>();
   #running = 0;
   /** The group that is being written; undefined while all that run are only committed. */
   #written: readonly Waiting[] | undefined;
@@ -53,25 +61,39 @@ export class Storing {
     call: Pick<Call, 'signal' | 'authorization'>,
   ): Promise<boolean[]> {
     if (batch.events.length === 0) return [];
-    if (this.#bytes + bytes > storingBytesMax || this.#waiting.length >= waitingMax) {
-      throw errors.rateLimited('storing', retryMs);
-    }
-    this.#bytes += bytes;
+    const owner = batch.projectId;
+    if (!this.#hasRoom(owner, bytes)) throw errors.rateLimited('storing', retryMs);
+    this.#hold(owner, bytes);
     try {
       const { promise, resolve, reject } = Promise.withResolvers<boolean[]>();
-      this.#waiting.push({ batch, bytes, permit, call, resolve, reject });
+      this.#waiting.add({ batch, owner, bytes, permit, call, resolve, reject });
       this.#begin();
       return await traced({ name: 'store events', kind: 'internal' }, () => promise);
     } finally {
-      this.#bytes -= bytes;
+      this.#hold(owner, -bytes);
     }
+  }
+
+  /** The first batch of a project may take all that is free. */
+  #hasRoom(owner: string, bytes: number): boolean {
+    const held = this.#bytesOf.get(owner) ?? 0;
+    return (
+      held + bytes <= storingBytesMax - this.#bytes &&
+      this.#waiting.sizeOf(owner) < waitingMax - this.#waiting.size
+    );
+  }
+
+  #hold(owner: string, bytes: number): void {
+    this.#bytes += bytes;
+    const held = (this.#bytesOf.get(owner) ?? 0) + bytes;
+    if (held > 0) this.#bytesOf.set(owner, held);
+    else this.#bytesOf.delete(owner);
   }
 
   #begin(): void {
     const isBusy = this.#written !== undefined || this.#running === groupsAtOnce;
-    if (isBusy || this.#waiting.length === 0) return;
-    const group = takeWithin(this.#waiting, groupBounds, ({ bytes }) => bytes);
-    this.#waiting = this.#waiting.slice(group.length);
+    if (isBusy || this.#waiting.size === 0) return;
+    const group = this.#waiting.take(groupBounds);
     this.#running++;
     this.#written = group;
     const onWritten = () => {
@@ -117,7 +139,7 @@ export class Storing {
   }
 }
 
-function isLasting(permit: TokenPermit): boolean {
+function isLasting(permit: Permit): boolean {
   return permit.remainingMs() >= permitMsMin;
 }
 

@@ -18,7 +18,9 @@ export function gunzippedBytes(bytes: Buffer): number {
 export function bodyText(bytes: Uint8Array, contentType: string | undefined): string {
   const text = decode(bytes, contentType);
   if (!text.startsWith('data=')) return text;
-  const data = new URLSearchParams(text).get('data') ?? '';
+  // Of a form of millions of fields only the first is looked at.
+  const end = text.indexOf('&');
+  const data = new URLSearchParams(end < 0 ? text : text.slice(0, end)).get('data') ?? '';
   // A form that is not percent-encoded turns `+` into spaces.
   return decode(Buffer.from(data.replaceAll(' ', '+'), 'base64'), undefined);
 }

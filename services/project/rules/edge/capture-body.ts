@@ -20,17 +20,22 @@ export type CaptureBody = {
 /** One event of a body and its place there: what is no object is refused later, alone. */
 export type BodyEvent = { value: unknown; text: string; position: number };
 
+/** Of one body: as many as fit into it if each has 200 bytes, which those of SDKs exceed. */
+export const eventsMax = 100_000;
+
 /**
  * Reads the body of a capture: an object with `batch`, one event, or an array of events. Undefined
- * where it is none of these.
+ * where it is none of these, or has too many events.
  */
 export function readCaptureBody(text: string): CaptureBody | undefined {
   const value = parsed(text);
-  if (Array.isArray(value)) return bodyOf({}, elements(value, text));
+  if (Array.isArray(value)) {
+    return value.length > eventsMax ? undefined : bodyOf({}, elements(value, text));
+  }
   if (!isObject(value)) return undefined;
   if (!Object.hasOwn(value, 'batch')) return bodyOf(value, [{ value, text, position: 0 }]);
   const { batch } = value;
-  if (!Array.isArray(batch)) return undefined;
+  if (!Array.isArray(batch) || batch.length > eventsMax) return undefined;
   return bodyOf(value, elements(batch, splitObject(text).get('batch') ?? '[]'));
 }
 
@@ -43,6 +48,11 @@ export function readToken(text: string): string | undefined {
 /** The token at the beginning of a body of which the rest has not been read. */
 export function tokenAtStart(text: string): string | undefined {
   return /^\s*\{\s*"(?:api_key|token)"\s*:\s*"(phc_[0-9A-Za-z]+)"/.exec(text)?.[1];
+}
+
+/** The token at the end of a body, where posthog-python says it. */
+export function tokenAtEnd(text: string): string | undefined {
+  return /"(?:api_key|token)"\s*:\s*"(phc_[0-9A-Za-z]+)"\s*\}\s*$/.exec(text)?.[1];
 }
 
 /** The token of an authorization header. */

@@ -119,7 +119,8 @@ export function checkSuperProperties(
 
 const nameRule = `must have 1-${eventBounds.nameMax} characters`;
 const timeRule =
-  'must be a time by RFC 3339 with an offset and at most 9 decimals of a second, or empty';
+  'must be a time by RFC 3339 with an offset and at most 9 decimals of a second, from year 1 to ' +
+  '9999 in UTC, or empty';
 
 type Read =
   | { text: string; object: JsonObject; violations?: undefined }

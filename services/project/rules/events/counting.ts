@@ -1,3 +1,4 @@
+import { timestampMin } from '@silo/protos/timestamp-range.ts';
 import { Temporal } from 'temporal-polyfill';
 import { indexable, isScalar, type Scalar } from './indexed-properties.ts';
 
@@ -101,6 +102,7 @@ export function countedValue(value: unknown): Scalar | undefined {
 /**
  * The start of an instant's hour or day in a time zone. Days have 23 to 25 hours where the clocks
  * change; an hour that the clocks repeat is two, and one that they change by half is longer or shorter.
+ * The first one begins with the times that a Timestamp holds.
  * @internal Exported for tests.
  */
 export function startOf(unit: 'hour' | 'day', time: Date, timeZone: string): Date {
@@ -110,5 +112,7 @@ export function startOf(unit: 'hour' | 'day', time: Date, timeZone: string): Dat
     unit === 'day'
       ? zoned.startOfDay()
       : zoned.round({ smallestUnit: 'hour', roundingMode: 'floor' });
-  return new Date(start.epochMilliseconds);
+  return new Date(
+    Math.max(start.epochMilliseconds, Math.min(timestampMin.getTime(), time.getTime())),
+  );
 }

@@ -17,7 +17,7 @@ export const alwaysIndexed: Places = new Map([
 export const placesMax = 8;
 
 /** Longer texts are indexed by their beginning: what is found by it is compared in full later. */
-const indexedTextMax = 256;
+export const indexedTextMax = 256;
 
 /** With the properties that a project has chosen. */
 export function placesWith(chosen: readonly { name: string; place: number }[]): Places {

@@ -1,9 +1,12 @@
+import { isTimestamp } from '@silo/protos/timestamp-range.ts';
+
 const rfc3339 =
   /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|[+-](\d\d):(\d\d))$/;
 
 /**
  * The instant of an RFC 3339 time with at most nanoseconds, by the millisecond: what is beyond it is
- * cut. Undefined where the text is no such time, or names a day that does not exist.
+ * cut. Undefined where the text is no such time, or names a day that does not exist, and where a
+ * Timestamp does not hold the instant: counts by hour and day could not be read.
  */
 export function instantOf(text: string): Date | undefined {
   const parts = rfc3339.exec(text);
@@ -20,7 +23,8 @@ export function instantOf(text: string): Date | undefined {
   const date = `${year}-${month}-${day}`;
   const time = `${hour}:${minute}:${isLeap ? '59' : second}.${millis}`;
   const ms = Date.parse(`${date}T${time}${offset}`);
-  return Number.isNaN(ms) ? undefined : new Date(ms + (isLeap ? 1_000 : 0));
+  const instant = new Date(ms + (isLeap ? 1_000 : 0));
+  return isTimestamp(instant) ? instant : undefined;
 }
 
 function daysIn(year: number, month: number): number {

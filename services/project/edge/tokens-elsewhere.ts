@@ -1,0 +1,163 @@
+import { errors } from '@silo/errors/errors.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { Clock } from '@silo/runtime/clock.ts';
+import { race } from '@silo/runtime/deadline.ts';
+import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
+import { limit } from '@silo/runtime/limit.ts';
+import { createPlaces } from '@silo/runtime/places.ts';
+import type { RegionClient } from '@silo/service/regions.ts';
+import type { ProjectStore } from '../store/projects.ts';
+
+const knownMax = 10_000;
+const knownMs = 60_000;
+/** Shorter: the region may refuse the token of a project that is deleted, and undeleted soon after. */
+const refusedMs = 5_000;
+/** Of one process and region, so that those who guess tokens do not burden the other regions. */
+const asking = { atOnce: 8, waitingMax: 256 };
+/** Of these at most, so that one address does not fill the queue of a region that does not answer. */
+const ofAddressMax = 32;
+const deadlineMs = 2_000;
+
+/** Where the project of a token is, and which one it is. */
+type Place = { region: string; projectId: string };
+/** Undefined: the token is none of a project that has migrated from here. */
+type Known = { place: Place | undefined; untilMs: number };
+
+export type TokensElsewhereUses = {
+  /** Project in the other regions. */
+  regions: ReadonlyMap<string, Pick<RegionClient, 'locateHere'>>;
+  projects: Pick<ProjectStore, 'fact'>;
+  clock: Clock;
+};
+
+/**
+ * Where tokens are that this region does not know: those of projects that have migrated from here, and
+ * were regenerated since.
+ */
+export class TokensElsewhere {
+  readonly #uses: TokensElsewhereUses;
+  readonly #known = new Map<string, Known>();
+  readonly #asked = new Map<string, Promise<Place | undefined>>();
+  readonly #turns: ReadonlyMap<string, Turns>;
+
+  constructor(uses: TokensElsewhereUses) {
+    this.#uses = uses;
+    this.#turns = new Map(Array.from(uses.regions.keys(), (region) => [region, turns()]));
+  }
+
+  /** Whether memory knows that the token is none of these. */
+  isNone(tokenHash: Uint8Array): boolean {
+    if (this.#uses.regions.size === 0) return true;
+    const known = this.#recall(nameOf(tokenHash));
+    return known !== undefined && known.place === undefined;
+  }
+
+  /** The project of a token that `find` has found a short time ago. */
+  projectOf(tokenHash: Uint8Array): string | undefined {
+    return this.#known.get(nameOf(tokenHash))?.place?.projectId;
+  }
+
+  /** The region of the token refuses it. */
+  noteRefused(tokenHash: Uint8Array): void {
+    this.#remember(nameOf(tokenHash), undefined, refusedMs);
+  }
+
+  /**
+   * The place of a token that came from a network; undefined where it is none of these. Refuses with
+   * DEPENDENCY_UNAVAILABLE where no region has it and one does not answer. Resolves as soon as one has
+   * it: a region that does not answer delays no token of another one.
+   */
+  async find(
+    tokenHash: Uint8Array,
+    network: string,
+    signal: AbortSignal,
+  ): Promise<Place | undefined> {
+    if (this.#uses.regions.size === 0) return undefined;
+    const name = nameOf(tokenHash);
+    const known = this.#recall(name);
+    if (known !== undefined) return known.place;
+    const asked = this.#asked.get(name) ?? this.#ask(name, Buffer.from(tokenHash), network);
+    return await race(asked, signal);
+  }
+
+  #ask(name: string, tokenHash: Buffer, network: string): Promise<Place | undefined> {
+    const locate = async () => {
+      const place = await this.#locate(tokenHash, network);
+      this.#remember(name, place);
+      return place;
+    };
+    const asked = locate()
+      .catch((error: unknown) => {
+        throw errors.dependencyUnavailable('another region', error);
+      })
+      .finally(() => this.#asked.delete(name));
+    asked.catch(() => {}); // of requests that have ended
+    this.#asked.set(name, asked);
+    return asked;
+  }
+
+  async #locate(tokenHash: Buffer, network: string): Promise<Place | undefined> {
+    const calls = Array.from(this.#turns, ([region, inTurn]) =>
+      inTurn(network, () => this.#locateIn(region, tokenHash)),
+    );
+    const found = Promise.withResolvers<Place>();
+    for (const call of calls) {
+      call.then(
+        (place) => place !== undefined && found.resolve(place),
+        () => {}, // looked at below
+      );
+    }
+    const all = Promise.allSettled(calls).then((answers) => {
+      const having = answers.find((answer) => answer.status === 'fulfilled' && answer.value);
+      if (having?.status === 'fulfilled') return having.value;
+      const failed = answers.find((answer) => answer.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      return undefined;
+    });
+    return await Promise.race([found.promise, all]);
+  }
+
+  /** What one region says: itself, another one, or that the token is none of these. */
+  async #locateIn(asked: string, tokenHash: Buffer): Promise<Place | undefined> {
+    const { regions, projects } = this.#uses;
+    const signal = AbortSignal.timeout(2 * deadlineMs);
+    const request = { projectId: '', tokenHash };
+    const answer = await regions.get(asked)?.locateHere(request, { signal, deadlineMs });
+    const { region = '', projectId = '' } = answer ?? {};
+    if (!regions.has(region)) return undefined;
+    // Tokens of other projects are none of this region's business.
+    const project = await projects.fact(projectId, signal);
+    const isFromHere = project?.state === ProjectState.PROJECT_STATE_MIGRATED;
+    return isFromHere ? { region, projectId } : undefined;
+  }
+
+  #recall(name: string): Known | undefined {
+    const known = this.#known.get(name);
+    return known !== undefined && known.untilMs > this.#uses.clock.monotonicMs()
+      ? known
+      : undefined;
+  }
+
+  #remember(name: string, place: Place | undefined, forMs = knownMs): void {
+    this.#known.delete(name);
+    this.#known.set(name, { place, untilMs: this.#uses.clock.monotonicMs() + forMs });
+    forgetOldest(this.#known, knownMax);
+  }
+}
+
+/** Runs a call to one region in its turn. */
+type Turns = <T>(network: string, call: () => Promise<T>) => Promise<T>;
+
+/** Rejects with a RangeError where the region, or the address, has as many calls as it may. */
+function turns(): Turns {
+  const inTurn = limit(asking);
+  const places = createPlaces({ ofOwner: ofAddressMax });
+  return async (network, call) => {
+    using _ = places.take(network);
+    return await inTurn(call);
+  };
+}
+
+function nameOf(tokenHash: Uint8Array): string {
+  return Buffer.from(tokenHash).toString('base64');
+}

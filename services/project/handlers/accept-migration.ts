@@ -1,0 +1,128 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
+import type { Outcome } from '@silo/mongo/mutation.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { type Migration, MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import {
+  type AcceptMigrationRequest,
+  AcceptMigrationResponse,
+} from '@silo/protos/gen/silo/project/v1/migration_service.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
+import { beforePermit } from '@silo/rpc/check-access.ts';
+import { askRegion } from '@silo/service/regions.ts';
+import { regionOf } from '@silo/tokens/ids.ts';
+import { migrationMessage } from '../messages.ts';
+import { requireRoom } from '../rules/migration.ts';
+import { wrongState } from '../rules/migration-states.ts';
+import { firstRevision, offeredMigration } from '../rules/new-migration.ts';
+import type { CapturedEventStore } from '../store/captured-events.ts';
+import type { MigratingProjectStore } from '../store/migrating-projects.ts';
+import type { Dependencies } from './dependencies.ts';
+
+const { MIGRATION_STATE_REQUESTED: requested, MIGRATION_STATE_ACCEPTED: accepted } = MigrationState;
+const { MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;
+
+/** The answer does not wait for the source for longer. */
+const noteMsMax = 2_000;
+/** Characters of what another region says to people. */
+const failureMax = 1_000;
+
+type Uses = Pick<
+  Dependencies,
+  'slots' | 'migrations' | 'eventLog' | 'access' | 'region' | 'regions'
+> & {
+  migratingProjects: Pick<MigratingProjectStore, 'read'>;
+  events: Pick<CapturedEventStore, 'hasAny'>;
+};
+
+export async function acceptMigration(
+  { migrationId, organizationId }: AcceptMigrationRequest,
+  call: Call,
+  uses: Uses,
+): Promise<Outcome<AcceptMigrationResponse>> {
+  const { slots, migrations, eventLog, regions } = uses;
+  const { accountId } = keyCaller(call).key;
+  const needs = { scope: 'project:write', organizationId, level: Level.LEVEL_ADMIN };
+  const [offer] = await beforePermit({ access: uses.access, call }, needs, () =>
+    findOffer(uses, call, migrationId),
+  );
+  if (offer?.destinationOrganizationId !== organizationId) {
+    throw errors.migrationNotFound(migrationId);
+  }
+  const { state } = offer;
+  if (state !== requested) {
+    // Its project may be gone, which the source notes then.
+    const asOffered = { ...offer, state: requested, failure: '' };
+    if (state === cancelled) await noteAtSource(asOffered, 0, call, regions);
+    throw wrongState({ _id: migrationId, state }, becauseOf(offer));
+  }
+  const outcome = await eventLog.mutate(call, AcceptMigrationResponse, async (tx) => {
+    requireRoom(organizationId, await slots.read(tx, organizationId));
+    const hasEvents = await requireAway(uses, tx, offer, call);
+    const migration = offeredMigration(offer, {
+      ...{ state: accepted, actor: accountId, accepterAccountId: accountId },
+      ...{ now: tx.now, acceptTime: tx.now, ...(hasEvents && { hasEvents }) },
+    });
+    await migrations.insert(tx, migration);
+    return { response: { migration: migrationMessage(migration) } };
+  });
+  if (outcome.repeated) return outcome;
+  const { migration } = outcome.response;
+  if (migration !== undefined) await noteAtSource(migration, firstRevision, call, regions);
+  return outcome;
+}
+
+/** Where the source does not answer, the loop of open migrations repeats it. */
+async function noteAtSource(
+  migration: Migration,
+  revision: number,
+  { signal, log }: Call,
+  regions: Uses['regions'],
+): Promise<void> {
+  const { id: migrationId, sourceRegion } = migration;
+  await askRegion(regions, sourceRegion, (client) =>
+    client.noteProgress({ migration, revision }, { signal, deadlineMs: noteMsMax }),
+  ).catch((err: unknown) => log.info({ migrationId, err }, 'the source is not informed yet'));
+}
+
+/** Why the source has ended an offer by itself, as a clause; undefined where its state says all. */
+function becauseOf({ state, failure }: Migration): string | undefined {
+  if (state !== cancelled || failure === '') return undefined;
+  return `it was cancelled: ${failure.slice(0, failureMax).replace(/\.$/, '')}`;
+}
+
+/** The migration as the region of its source has it; undefined where that has none for this region. */
+async function findOffer(
+  { region, regions }: Uses,
+  { signal }: Call,
+  migrationId: string,
+): Promise<Migration | undefined> {
+  const source = regionOf(migrationId);
+  if (source === undefined || source === region || !regions.has(source)) return undefined;
+  const { migration } = await askRegion(regions, source, (client) =>
+    client.getOffer({ migrationId }, { signal }),
+  );
+  // The source says what migrates, and not between whom.
+  const { id, sourceRegion, destinationRegion } = migration ?? {};
+  const isMeant = id === migrationId && sourceRegion === source && destinationRegion === region;
+  return isMeant ? migration : undefined;
+}
+
+/** Refuses where the project is in this region. Answers whether events of an earlier stay are here. */
+async function requireAway(
+  { migrations, migratingProjects, events }: Uses,
+  tx: Transaction,
+  { projectId }: Migration,
+  { signal }: Call,
+): Promise<boolean> {
+  const open = await migrations.readOpen(tx, projectId);
+  if (open !== undefined) throw errors.migrationInProgress({ projectId, migrationId: open._id });
+  const project = await migratingProjects.read(tx, projectId);
+  if (project === undefined) return false;
+  const { state } = project;
+  if (state !== ProjectState.PROJECT_STATE_MIGRATED) {
+    throw errors.projectNotActive({ projectId, state });
+  }
+  return await events.hasAny(projectId, signal);
+}

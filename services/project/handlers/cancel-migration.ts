@@ -1,0 +1,22 @@
+import type { Outcome } from '@silo/mongo/mutation.ts';
+import {
+  type CancelMigrationRequest,
+  CancelMigrationResponse,
+} from '@silo/protos/gen/silo/project/v1/migration_service.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import { migrationMessage } from '../messages.ts';
+import type { Dependencies } from './dependencies.ts';
+import { cancelAnywhere } from './shared/cancel-anywhere.ts';
+import { requireSeen } from './shared/migration-records.ts';
+
+export async function cancelMigration(
+  { migrationId, organizationId }: CancelMigrationRequest,
+  call: Call,
+  uses: Pick<Dependencies, 'migrations' | 'eventLog' | 'regions'>,
+): Promise<Outcome<CancelMigrationResponse>> {
+  const record = await requireSeen(uses.migrations, migrationId, organizationId, call.signal);
+  const cancel = await cancelAnywhere(uses, call, record);
+  return await uses.eventLog.mutate(call, CancelMigrationResponse, async (tx) => ({
+    response: { migration: migrationMessage(await cancel(tx)) },
+  }));
+}

@@ -1,0 +1,37 @@
+import { errors } from '@silo/errors/errors.ts';
+import type {
+  LocateProjectRequest,
+  LocateProjectResponse,
+} from '@silo/protos/gen/silo/project/internal/v1/region_directory_service.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import type { RegionClient } from '@silo/service/regions.ts';
+import { type LocateHereUses, locateHere } from '../peer/locate-here.ts';
+
+/** Of the calls to all other regions, which run at the same time. */
+const deadlineMs = 2_000;
+
+export type LocateUses = LocateHereUses & {
+  regions: ReadonlyMap<string, Pick<RegionClient, 'locateHere'>>;
+};
+
+/** LocateProject: by the records of this region, else by what the other regions say of theirs. */
+export async function locateProject(
+  request: LocateProjectRequest,
+  call: Call,
+  uses: LocateUses,
+): Promise<LocateProjectResponse> {
+  const here = await locateHere(request, call, uses);
+  if (here.region !== '') return here;
+  const { signal } = call;
+  const answers = await Promise.allSettled(
+    Array.from(uses.regions.values(), (region) =>
+      region.locateHere(request, { signal, deadlineMs }),
+    ),
+  );
+  for (const answer of answers) {
+    if (answer.status === 'fulfilled' && answer.value.region !== '') return answer.value;
+  }
+  const failed = answers.find((answer) => answer.status === 'rejected');
+  if (failed !== undefined) throw errors.dependencyUnavailable('another region', failed.reason);
+  throw errors.projectNotFound(request.projectId);
+}

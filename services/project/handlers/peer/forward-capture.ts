@@ -1,0 +1,54 @@
+import type { Access } from '@silo/access/access.ts';
+import { Authorization } from '@silo/access/authorization.ts';
+import { errors } from '@silo/errors/errors.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import type {
+  ForwardCaptureRequest,
+  ForwardCaptureResponse,
+} from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
+import type { OnTokenRefused } from '@silo/rpc/admit.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import type { RateLimits } from '@silo/rpc/rate-limits.ts';
+import { refusalError } from '@silo/rpc/refusal.ts';
+import { hashOf } from '@silo/tokens/secrets.ts';
+import { isAllowedOrigin } from '../../rules/edge/allowed-origin.ts';
+import { type CaptureUses, captureBatch } from '../shared/capture-batch.ts';
+
+export type ForwardCaptureUses = {
+  access: Pick<Access, 'permitToken'>;
+  rates: Pick<RateLimits, 'takeProject'>;
+  capture: CaptureUses;
+  onTokenRefused: OnTokenRefused;
+};
+
+/** ForwardCapture: as the edge captures, for a request that came to another region. */
+export async function forwardCapture(
+  { token, capture, origin, library }: ForwardCaptureRequest,
+  { signal }: Call,
+  uses: ForwardCaptureUses,
+): Promise<ForwardCaptureResponse> {
+  const answer = await uses.access.permitToken(token, signal);
+  if (!answer.allowed) {
+    const { reason } = answer.refusal;
+    if (reason === ErrorReason.ERROR_REASON_TOKEN_INVALID) {
+      uses.onTokenRefused({ tokenHash: hashOf(token), library, origin });
+    }
+    throw refusalError(answer.refusal);
+  }
+  const authorization = new Authorization(answer.permit);
+  try {
+    if (!isAllowedOrigin(origin || undefined, answer.project.capture?.appUrls ?? [])) {
+      const description = 'is none that the project takes events from';
+      throw errors.invalidField([{ field: 'origin', description }]);
+    }
+    const batch = capture ?? { events: [], superProperties: '' };
+    // Captures wait there, and the question is whether they still have to.
+    if (batch.events.length === 0) return { outcomes: [] };
+    await uses.rates.takeProject(answer.projectId);
+    return {
+      outcomes: await captureBatch(answer, batch, { signal, authorization }, uses.capture),
+    };
+  } finally {
+    authorization.release();
+  }
+}

@@ -1,0 +1,84 @@
+import { errors } from '@silo/errors/errors.ts';
+import type {
+  CancelOfferRequest,
+  CancelOfferResponse,
+  DescribeProjectRequest,
+  DescribeProjectResponse,
+  GetOfferRequest,
+  GetOfferResponse,
+  PeekDestinationRequest,
+  PeekDestinationResponse,
+} from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
+import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import { regionOf } from '@silo/tokens/ids.ts';
+import { migrationMessage, slotsChange } from '../../messages.ts';
+import { whyGone } from '../../rules/gone-project.ts';
+import { hasMigrations, refuseUnusable } from '../../rules/slots.ts';
+import type { MigratingProjectStore } from '../../store/migrating-projects.ts';
+import type { Dependencies } from '../dependencies.ts';
+import { asMigration, cancelAtSource } from '../shared/migration-records.ts';
+import { requireOffered, requireShared } from './peer-records.ts';
+
+const { MIGRATION_STATE_REQUESTED: requested, MIGRATION_STATE_CANCELLED: cancelled } =
+  MigrationState;
+
+/** What the offers of this region to others are made of. */
+export type OfferUses = Pick<
+  Dependencies,
+  'slots' | 'eventLog' | 'migrations' | 'region' | 'peers'
+> & { migratingProjects: Pick<MigratingProjectStore, 'find'> };
+
+export async function peekDestination(
+  { organizationId }: PeekDestinationRequest,
+  { signal }: Call,
+  { slots, peers, region }: Pick<OfferUses, 'slots' | 'peers' | 'region'>,
+): Promise<PeekDestinationResponse> {
+  if (regionOf(organizationId) !== region) throw errors.organizationNotFound(organizationId);
+  const { name } = await peers.org.directory.describeOrganization({ organizationId }, { signal });
+  const present = (await slots.getMany([organizationId], signal)).get(organizationId);
+  if (present === undefined || present.closed) throw refuseUnusable(organizationId, present);
+  return { name, slots: slotsChange(present, 1), migrations: hasMigrations(present) };
+}
+
+/** One that nobody has accepted yet is CANCELLED where its project is gone, which is noted soon. */
+export async function getOffer(
+  { migrationId }: GetOfferRequest,
+  call: Call,
+  { migrations, migratingProjects }: Pick<OfferUses, 'migrations' | 'migratingProjects'>,
+): Promise<GetOfferResponse> {
+  const record = await requireOffered(migrations, migrationId, call);
+  if (record.state !== requested) return { migration: migrationMessage(record) };
+  const failure = whyGone(record, await migratingProjects.find(record.projectId, call.signal));
+  const ended = failure === undefined ? {} : { state: cancelled, failure };
+  return { migration: migrationMessage({ ...record, ...ended }) };
+}
+
+export async function describeProject(
+  { migrationId }: DescribeProjectRequest,
+  call: Call,
+  { migrations, migratingProjects }: Pick<OfferUses, 'migrations' | 'migratingProjects'>,
+): Promise<DescribeProjectResponse> {
+  const record = await requireShared(migrations, migrationId, call);
+  const project = await migratingProjects.find(record.projectId, call.signal);
+  if (project === undefined) {
+    if (record.isProjectPurged) return { indexPlaces: [], purged: true };
+    throw errors.projectNotFound(record.projectId);
+  }
+  return {
+    purged: false,
+    indexPlaces: (project.propertyIndexes ?? []).map(({ place }) => place),
+  };
+}
+
+export async function cancelOffer(
+  { migrationId }: CancelOfferRequest,
+  call: Call,
+  { migrations, eventLog }: OfferUses,
+): Promise<CancelOfferResponse> {
+  const record = await requireOffered(migrations, migrationId, call);
+  // Carried out within as long again as the other region waits, or not at all: see `cancelAnywhere`.
+  const mutation = { ...asMigration(record, call), commitTimeMaxMs: call.remainingMs() };
+  const { value } = await eventLog.decide(mutation, (tx) => cancelAtSource(migrations, tx, record));
+  return { migration: migrationMessage(value) };
+}

@@ -1,0 +1,59 @@
+import { errors } from '@silo/errors/errors.ts';
+import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import { pulledStates, wrongState } from '../../rules/migration-states.ts';
+import type { MigrationDocument } from '../../store/documents.ts';
+import type { MigrationStore } from '../../store/migrations.ts';
+
+/** What these handlers use of a call. */
+export type PeerCall = Pick<Call, 'caller' | 'method' | 'signal'>;
+
+/** The region whose certificate the caller has. */
+export function callingRegion({ caller, method }: Pick<PeerCall, 'caller' | 'method'>): string {
+  if (caller.kind !== 'certificate') throw new TypeError(`${method} has no calling region`);
+  return caller.name;
+}
+
+/** The record of a migration from this region to the caller's. Refuses with MIGRATION_NOT_FOUND. */
+export async function requireOffered(
+  migrations: Pick<MigrationStore, 'find'>,
+  id: string,
+  call: PeerCall,
+): Promise<MigrationDocument> {
+  const record = await migrations.find(id, call.signal);
+  const isOffered = record?.side === 'source' && record.destinationRegion === callingRegion(call);
+  if (record === undefined || !isOffered) throw errors.migrationNotFound(id);
+  return record;
+}
+
+/** The record of a migration between this region and the caller's. Refuses with MIGRATION_NOT_FOUND. */
+export async function requireShared(
+  migrations: Pick<MigrationStore, 'find'>,
+  id: string,
+  call: PeerCall,
+): Promise<MigrationDocument> {
+  const record = await migrations.find(id, call.signal);
+  if (record === undefined) throw errors.migrationNotFound(id);
+  const { side, sourceRegion, destinationRegion } = record;
+  const other = side === 'source' ? destinationRegion : sourceRegion;
+  if (other !== callingRegion(call)) throw errors.migrationNotFound(id);
+  return record;
+}
+
+/**
+ * The same for calls that read its events: to copy them only as long as the migration lives and leads
+ * there, to compare them also afterwards, at either end. Refuses with MIGRATION_NOT_FOUND,
+ * MIGRATION_STATE.
+ */
+export async function requireReadable(
+  migrations: Pick<MigrationStore, 'find'>,
+  id: string,
+  use: 'copy' | 'compare',
+  call: PeerCall,
+): Promise<MigrationDocument> {
+  const record = await requireShared(migrations, id, call);
+  if (record.side === 'destination' && use === 'copy') throw errors.migrationNotFound(id);
+  const isAfterwards = record.state === MigrationState.MIGRATION_STATE_DONE && use === 'compare';
+  if (!pulledStates.includes(record.state) && !isAfterwards) throw wrongState(record);
+  return record;
+}

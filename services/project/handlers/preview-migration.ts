@@ -1,0 +1,72 @@
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type {
+  PreviewMigrationRequest,
+  PreviewMigrationResponse,
+} from '@silo/protos/gen/silo/project/v1/migration_service.ts';
+import { type Call, keyCaller } from '@silo/rpc/call.ts';
+import { askRegion } from '@silo/service/regions.ts';
+import { accessChangeMessage, slotsChange } from '../messages.ts';
+import {
+  copySeconds,
+  leftBehind,
+  requireDestination,
+  requireMigrations,
+} from '../rules/migration.ts';
+import { requireReachesSource } from '../rules/move.ts';
+import { accessChanges } from '../rules/move-access.ts';
+import { planFingerprint } from '../rules/plan-fingerprint.ts';
+import type { EstimateEvents } from '../store/event-estimate.ts';
+import type { Dependencies } from './dependencies.ts';
+import { withOwner } from './shared/with-owner.ts';
+
+type Uses = Pick<
+  Dependencies,
+  'projects' | 'slots' | 'access' | 'readMoveAccess' | 'reading' | 'region' | 'regions'
+> & { estimateEvents: EstimateEvents };
+
+export async function previewMigration(
+  {
+    projectId,
+    destinationRegion,
+    destinationOrganizationId: destinationId,
+  }: PreviewMigrationRequest,
+  call: Call,
+  uses: Uses,
+): Promise<PreviewMigrationResponse> {
+  const { projects, slots, region, regions, readMoveAccess, reading, estimateEvents } = uses;
+  const { signal } = call;
+  const needs = { scope: 'project:read', level: Level.LEVEL_ADMIN };
+  return await withOwner({ access: uses.access, call }, needs, async (sourceId, gone) => {
+    const to = { destinationRegion, destinationOrganizationId: destinationId };
+    requireDestination({ region, known: regions.keys() }, to);
+    requireReachesSource(keyCaller(call).key, sourceId);
+    const project = await projects.get(sourceId, projectId, signal);
+    if (project === undefined) throw gone;
+    const own = (await slots.getMany([sourceId], signal)).get(sourceId);
+    const source = requireMigrations(sourceId, own);
+    const peek = { organizationId: destinationId };
+    const read = () =>
+      Promise.all([
+        readMoveAccess({ sourceId, destinationId, withNames: true }, signal),
+        estimateEvents(projectId, signal),
+      ]);
+    const [destination, [access, estimate]] = await Promise.all([
+      askRegion(regions, destinationRegion, (client) => client.peekDestination(peek, { signal })),
+      reading(call, read),
+    ]);
+    const ends = { sourceId, destinationId };
+    const changes = accessChanges({ ...ends, projectIds: [projectId] }, access);
+    const { events } = estimate;
+    return {
+      ...estimate,
+      seconds: events === undefined ? undefined : copySeconds(events),
+      destinationOrganizationName: destination.name,
+      source: slotsChange(source, -1),
+      destination: destination.slots,
+      destinationLacksMigrations: !destination.migrations,
+      losing: accessChangeMessage(changes.losing, access, keyCaller(call).key.accountId),
+      leftBehind: [...leftBehind],
+      planFingerprint: planFingerprint({ ...ends, projects: [project], refusals: [], changes }),
+    };
+  });
+}

@@ -1,0 +1,87 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Call } from '@silo/rpc/call.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
+import { race } from '@silo/runtime/deadline.ts';
+import { createPlaces } from '@silo/runtime/places.ts';
+import { isFinished } from '../../rules/migration-states.ts';
+import type { MigrationDocument } from '../../store/documents.ts';
+import type { MigrationStore } from '../../store/migrations.ts';
+
+const intervalMs = 500;
+/** Of one process. */
+const ofAccountMax = 10;
+const durationMsDefault = 10 * 60_000;
+const retryMs = 10_000;
+const readWithinMs = 10_000;
+
+type Watched = { watchers: number; read(): Promise<MigrationDocument | undefined> };
+
+/**
+ * A migration's record as it is, and again at each change, until it is finished, or for so long.
+ * `see` checks each reading for the caller. Refuses with RATE_LIMITED where the caller has too many.
+ */
+export type Watching = (
+  migrationId: string,
+  call: Pick<Call, 'actor' | 'signal'>,
+  see: (record: MigrationDocument | undefined) => Promise<MigrationDocument>,
+) => AsyncGenerator<MigrationDocument>;
+
+/** The streams of one process that watch migrations: they share the reads of a record. */
+export function createWatching(
+  migrations: Pick<MigrationStore, 'find'>,
+  durationMs = durationMsDefault,
+): Watching {
+  const places = createPlaces({ ofOwner: ofAccountMax });
+  const watched = new Map<string, Watched>();
+
+  const share = (id: string): Watched => {
+    const read = () => migrations.find(id, AbortSignal.timeout(readWithinMs));
+    const shared = watched.get(id) ?? { watchers: 0, read: paced(read) };
+    watched.set(id, shared);
+    return shared;
+  };
+
+  return async function* (id, { actor, signal }, see) {
+    using _ = takePlace(places, actor);
+    const shared = share(id);
+    shared.watchers++;
+    const endMs = performance.now() + durationMs;
+    try {
+      for (let seen = 0; ; ) {
+        const record = await see(await race(shared.read(), signal));
+        if (record.revision !== seen) yield record;
+        seen = record.revision;
+        if (isFinished(record.state) || performance.now() >= endMs) return;
+      }
+    } finally {
+      if (--shared.watchers === 0) watched.delete(id);
+    }
+  };
+}
+
+function takePlace(places: ReturnType<typeof createPlaces>, actor: string): Disposable {
+  try {
+    return places.take(actor);
+  } catch {
+    throw errors.rateLimited('watches', retryMs);
+  }
+}
+
+/** Reads at most once per interval; all who ask before a reading begins share it. */
+function paced<T>(read: () => Promise<T>): () => Promise<T> {
+  let next: Promise<T> | undefined;
+  let dueMs = Number.NEGATIVE_INFINITY;
+  const readWhenDue = async () => {
+    await systemSleep(Math.max(0, dueMs - performance.now()));
+    next = undefined;
+    dueMs = performance.now() + intervalMs;
+    return await read();
+  };
+  return () => {
+    if (next === undefined) {
+      next = readWhenDue();
+      next.catch(() => {}); // of those who have left
+    }
+    return next;
+  };
+}

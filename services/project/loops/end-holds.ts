@@ -1,0 +1,83 @@
+import type { EventLog, Transaction } from '@silo/log/event-log.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import { runForever } from '@silo/runtime/run-forever.ts';
+import type { Peers } from '@silo/service/peers.ts';
+import { heldSeconds, releaseHold } from '../handlers/shared/release-hold.ts';
+import type { MigrationMetrics } from '../migration-metrics.ts';
+import type { AttemptStore } from '../store/attempts.ts';
+import type { MigrationDocument } from '../store/documents.ts';
+import type { MigratingProjectStore } from '../store/migrating-projects.ts';
+import type { MigrationStore } from '../store/migrations.ts';
+import { each } from './each.ts';
+
+const intervalMs = 500;
+/** After failures, too: captures wait. */
+const lateMsMax = 1_000;
+/** The same for tokens: one whose end cannot be noted delays the others by so much. */
+const retireMsMax = 5_000;
+const recordsMax = 100;
+const retiredAtOnce = 8;
+
+type Uses = {
+  attempts: AttemptStore;
+  migratingProjects: MigratingProjectStore;
+  migrations: Pick<MigrationStore, 'write'>;
+  eventLog: Pick<EventLog, 'decide'>;
+  secrets: Pick<Peers['token']['secrets'], 'retireProjectToken'>;
+  metrics: Pick<MigrationMetrics, 'held'>;
+  log: Log;
+};
+
+/**
+ * Ends, until the signal, attempts at a cutover whose time is over, whatever has become of the other
+ * region; and lets subscribers know that the tokens of migrated projects have ended here. Every
+ * replica does.
+ */
+export async function endHolds(uses: Uses, signal: AbortSignal): Promise<void> {
+  const options = { intervalMs, signal, log: uses.log };
+  // Beside each other: a token service that does not answer must not make a hold longer.
+  await Promise.all([
+    runForever({ ...options, name: 'end-holds', capMs: lateMsMax }, async () => {
+      const late = await uses.attempts.late(recordsMax, signal);
+      await each(late, recordsMax, (record) => endLate(uses, record, signal));
+    }),
+    runForever({ ...options, name: 'retire-tokens', capMs: retireMsMax }, async () => {
+      const committed = await uses.attempts.committed(recordsMax, signal);
+      await each(committed, retiredAtOnce, (record) => retire(uses, record, signal));
+    }),
+  ]);
+}
+
+async function endLate(uses: Uses, record: MigrationDocument, signal: AbortSignal): Promise<void> {
+  const { attempt } = record;
+  const failure = 'The destination did not finish the cutover in time.';
+  const ended = await decide(uses, record, signal, (tx) =>
+    releaseHold(uses, tx, { record, attempt, failure, onlyIfLate: true }),
+  );
+  if (ended === undefined) return;
+  uses.metrics.held('released', heldSeconds(ended));
+  uses.log.warn({ migrationId: record._id, attempt }, 'a cutover took too long');
+}
+
+async function retire(uses: Uses, record: MigrationDocument, signal: AbortSignal): Promise<void> {
+  const { _id: correlationId, projectId, sourceOrganizationId: organizationId, actor } = record;
+  await uses.secrets.retireProjectToken(
+    { projectId, organizationId, actor, correlationId },
+    { signal },
+  );
+  // Another process may have done it from an older list, and a purge have opened the record again.
+  const notYet = { isRetired: { $exists: false } };
+  await decide(uses, record, signal, (tx) =>
+    uses.migrations.write(tx, record, { isRetired: true, isOpen: undefined }, notYet),
+  );
+}
+
+async function decide<T>(
+  { eventLog }: Uses,
+  { _id: id, actor }: MigrationDocument,
+  signal: AbortSignal,
+  by: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  const mutation = { id, actor, signal, authorization: undefined };
+  return (await eventLog.decide(mutation, by)).value;
+}

@@ -1,0 +1,71 @@
+import type { EventLog } from '@silo/log/event-log.ts';
+import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import { runForever } from '@silo/runtime/run-forever.ts';
+import type { Regions } from '@silo/service/regions.ts';
+import { Cancelled, noteAtSource } from '../migration/report-progress.ts';
+import type { MigrationDocument } from '../store/documents.ts';
+import type { MigrationStore, OpenRecords } from '../store/migrations.ts';
+import { each } from './each.ts';
+import { inPages } from './in-pages.ts';
+
+const intervalMs = 5_000;
+/** Of one look. */
+const recordsMax = 100;
+/** Of one other region. */
+const atOnceMax = 4;
+
+const { MIGRATION_STATE_ACCEPTED: accepted, MIGRATION_STATE_FAILED: failed } = MigrationState;
+const { MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;
+
+type Uses = {
+  migrations: Pick<MigrationStore, 'openAfter' | 'find' | 'become'>;
+  eventLog: Pick<EventLog, 'decide'>;
+  regions: Regions;
+  log: Log;
+};
+
+/**
+ * Asks, until the signal, the sources of migrations that wait for staff whether they still offer them.
+ * Every replica does. The offers of one region wait for no other one.
+ */
+export async function followOffers(uses: Uses, signal: AbortSignal): Promise<void> {
+  const options = { name: 'follow-offers', intervalMs, signal, log: uses.log };
+  const regions = [...uses.regions.keys()];
+  await Promise.all(regions.map((region) => runForever(options, following(uses, region))));
+}
+
+/**
+ * One turn after another, of the offers of one region: those that come next, and at the end the first again.
+ * @internal Exported for tests.
+ */
+export function following(uses: Uses, region: string): (signal: AbortSignal) => Promise<void> {
+  const states = [accepted, failed];
+  const offers: OpenRecords = { side: 'destination', states, sourceRegion: region };
+  const next = inPages(recordsMax, (after, signal) =>
+    uses.migrations.openAfter(after, offers, recordsMax, signal),
+  );
+  return async (signal) =>
+    await each(await next(signal), atOnceMax, (record) => look(uses, record, signal));
+}
+
+async function look(
+  uses: Uses,
+  { _id, revision }: MigrationDocument,
+  signal: AbortSignal,
+): Promise<void> {
+  const record = await uses.migrations.find(_id, signal);
+  // What is older would replace, at the source, what the process that works on it has noted since.
+  if (record?.revision !== revision) return;
+  try {
+    await noteAtSource({ uses, signal }, record);
+  } catch (error) {
+    if (!(error instanceof Cancelled)) throw error;
+    const { failure } = error;
+    const mutation = { id: record._id, actor: record.actor, signal, authorization: undefined };
+    await uses.eventLog.decide(mutation, async (tx) => {
+      const values = { finishTime: tx.now, ...(failure !== '' && { failure }) };
+      await uses.migrations.become(tx, record, cancelled, values);
+    });
+  }
+}

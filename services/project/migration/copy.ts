@@ -1,0 +1,394 @@
+import { errors } from '@silo/errors/errors.ts';
+import { reasonOf } from '@silo/errors/from-status.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
+import { race } from '@silo/runtime/deadline.ts';
+import { placeMessage, rangeMessage } from '../peer-messages.ts';
+import { type EventRange, endPlace, firstPlace } from '../rules/events/event-range.ts';
+import { CopyDiffers } from '../store/copied-events.ts';
+import type { Checkpoint } from '../store/copy-checkpoint.ts';
+import {
+  createMigrationComparison,
+  type MigrationComparison,
+} from '../store/migration-comparison.ts';
+import {
+  bytesIn,
+  createMigrationCopyStore,
+  type MigrationCopyStore,
+} from '../store/migration-copy.ts';
+import type { CopiedRange } from '../store/migration-ranges.ts';
+import type { Copy, CopyOptions, CopyProgress, OpenCopy } from './copy-types.ts';
+import { decodeRange, decodeSteps, type Step } from './decode-steps.ts';
+import { goOn } from './interruptions.ts';
+import { Pace } from './pace.ts';
+import { Rate } from './rate.ts';
+import { causeOf, RegionFailed, receivedFrom } from './region-failed.ts';
+import { SpareTime } from './spare-time.ts';
+
+const comparedAtOnce = 8;
+const comparedEveryMs = 1_000;
+/** What differs again and again is not mended by copying it again. */
+const repairsMax = 5;
+const repairWithinMs = 60_000;
+/** How old a resume token that is stored grows while nothing changes. */
+const tokenAgeMaxMs = 10_000;
+
+export const openCopy: OpenCopy = async (options, signal) => {
+  const copies = createMigrationCopyStore(options.db);
+  const comparison = createMigrationComparison(options.db);
+  const checkpoint = await copies.open(options.migration, options.fence, signal);
+  const verified = await comparison.countVerified(checkpoint, signal);
+  return new EventCopy(options, { copies, comparison, checkpoint, verified });
+};
+
+type Begun = {
+  copies: MigrationCopyStore;
+  comparison: MigrationComparison;
+  checkpoint: Checkpoint;
+  verified: number;
+};
+
+class EventCopy implements Copy {
+  readonly #options: CopyOptions;
+  readonly #copies: MigrationCopyStore;
+  readonly #comparison: MigrationComparison;
+  readonly #rate: Rate;
+  readonly #pace: Pace;
+  readonly #spare: Pick<SpareTime, 'noteUse' | 'pauseAfter'>;
+  #checkpoint: Checkpoint;
+  #rangesVerified: number;
+  /** Whether no range was left to compare when it was last looked, after the scan. */
+  #isVerified = false;
+  /** How often all is compared. */
+  #comparisons: number;
+  /** Ranges that were equal, copied again or split: each counts. */
+  #compared = 0;
+  /** What differs now was equal before. */
+  #comparesAgain: boolean;
+  #lag: { ms: number; atMs: number } | undefined;
+  #tokenMs = Number.NEGATIVE_INFINITY;
+  #failure: { error: unknown } | undefined;
+  #changed = Promise.withResolvers<void>();
+  #scanned = Promise.withResolvers<void>();
+  #isDoubtful = false;
+  #hasGoneOn = false;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: CopyOptions, { copies, comparison, checkpoint, verified }: Begun) {
+    this.#options = options;
+    this.#copies = copies;
+    this.#comparison = comparison;
+    this.#checkpoint = checkpoint;
+    this.#rangesVerified = verified;
+    this.#comparesAgain = checkpoint.comparesAgain ?? false;
+    this.#comparisons = this.#comparesAgain ? 2 : 1;
+    this.#rate = new Rate(options.clock);
+    this.#pace = new Pace(options.clock, checkpoint.eventsCopied);
+    this.#spare = options.spare ?? new SpareTime(options.clock);
+  }
+
+  async run(signal: AbortSignal): Promise<never> {
+    const over = new AbortController();
+    const until = AbortSignal.any([signal, over.signal]);
+    const forever = (name: string, work: () => Promise<void>, progress: () => number) =>
+      goOn(work, {
+        ...{ signal: until, progress },
+        ...(this.#options.sleep && { sleep: this.#options.sleep }),
+        onInterrupted: (err, failures) =>
+          this.#log.warn({ loop: name, failures, err }, 'a copy of events was interrupted'),
+      });
+    const loops = [
+      forever(
+        'pull',
+        () => this.#pull(until),
+        () => this.#checkpoint.steps,
+      ),
+      // Changes that are applied meanwhile are no progress of it.
+      forever(
+        'compare',
+        () => this.#compare(until),
+        () => this.#compared,
+      ),
+    ];
+    try {
+      return await Promise.race(loops);
+    } catch (error) {
+      this.#failure = { error };
+      this.#notify();
+      throw error;
+    } finally {
+      over.abort();
+      await Promise.allSettled(loops);
+    }
+  }
+
+  async untilScanned(signal: AbortSignal): Promise<void> {
+    await this.#until(() => this.#checkpoint.isScanned, signal);
+  }
+
+  async verifyAll(signal: AbortSignal): Promise<void> {
+    await this.#until(() => this.#isVerified, signal);
+  }
+
+  async verifyAgain(signal: AbortSignal): Promise<void> {
+    if (!this.#checkpoint.comparesAgain) await this.#beginAgain(signal);
+    await this.verifyAll(signal);
+  }
+
+  async #beginAgain(signal: AbortSignal): Promise<void> {
+    const { scan } = this.#checkpoint;
+    this.#comparesAgain = true;
+    await this.#comparison.unverify(this.#checkpoint, signal);
+    this.#comparisons++;
+    this.#isVerified = false;
+    this.#scanned.resolve();
+    // Ranges of another scan are compared for the first time.
+    await this.#write(
+      async () =>
+        this.#checkpoint.scan === scan
+          ? await this.#copies.compareAgain(this.#checkpoint, signal)
+          : this.#checkpoint,
+      signal,
+    );
+  }
+
+  async untilFenced(attempt: number, signal: AbortSignal): Promise<void> {
+    const isFenced = () => this.#isWhole && this.#checkpoint.fencedAttempt >= attempt;
+    await this.#until(isFenced, signal);
+  }
+
+  async untilCaughtUp(lagMs: number, signal: AbortSignal): Promise<void> {
+    await this.#until(() => this.#isWhole && this.#lagMs <= lagMs, signal);
+  }
+
+  progress(): CopyProgress {
+    const { eventsCopied, bytesCopied, changesApplied, rangesRepaired, isScanned } =
+      this.#checkpoint;
+    return {
+      ...{ eventsCopied, bytesCopied, changesApplied, rangesRepaired, isScanned },
+      rangesVerified: this.#rangesVerified,
+      lagMs: this.#lagMs,
+      eventsPerSecond: this.#pace.perSecond(eventsCopied),
+    };
+  }
+
+  hasGoneOn(): boolean {
+    return this.#hasGoneOn;
+  }
+
+  setRate(bytesPerSecond: number): void {
+    this.#rate.set(bytesPerSecond);
+  }
+
+  get #log(): CopyOptions['log'] {
+    return this.#options.log;
+  }
+
+  get #nowMs(): number {
+    return this.#options.clock.monotonicMs();
+  }
+
+  /** Scanned and compared: a scan that began anew has sent digests alone, so that events may be missing. */
+  get #isWhole(): boolean {
+    return this.#checkpoint.isScanned && this.#isVerified;
+  }
+
+  get #lagMs(): number {
+    return this.#lag ? this.#lag.ms + this.#nowMs - this.#lag.atMs : Number.POSITIVE_INFINITY;
+  }
+
+  /** Pulls from the checkpoint on; rejects when the stream ends. */
+  async #pull(signal: AbortSignal): Promise<void> {
+    const copies = this.#copies;
+    await this.#write(async () => this.#checkpoint, signal);
+    const { migrationId, after, isScanned, resumeToken, digestsOnly } = this.#checkpoint;
+    const over = new AbortController();
+    const until = AbortSignal.any([signal, over.signal]);
+    const request = {
+      ...{ migrationId, isScanned, resumeToken, digestsOnly },
+      after: placeMessage(after, firstPlace),
+    };
+    try {
+      const { peer, clock } = this.#options;
+      const pulled = peer.pullEvents(request, { signal: until, refusals: true });
+      for await (const step of decodeSteps(pulled, { clock, signal: until })) {
+        const beganMs = this.#nowMs;
+        await this.#write(() => this.#apply(step, signal), signal);
+        // What has come since then has waited for it.
+        this.#lag = { ms: step.lagMs, atMs: step.receivedMs };
+        this.#pace.note(this.#checkpoint.eventsCopied);
+        this.#notify();
+        if (step.kind === 'changes' && step.changes.uuids.length > 0) this.#spare.noteUse();
+        if (step.kind === 'ranges') await this.#afterRanges(step, beganMs, signal);
+      }
+    } catch (error) {
+      // A later pull has begun, of another process perhaps: then nothing is written here any more.
+      const reason = reasonOf(causeOf(error));
+      if (reason === 'REQUEST_IN_PROGRESS') this.#isDoubtful = true;
+      if (reason !== 'LOG_COMPACTED') throw error;
+      this.#log.warn({ migrationId }, 'the changes that follow a copy are lost: scanning again');
+      this.#isVerified = false;
+      this.#comparesAgain = false;
+      await this.#write(() => copies.restart(this.#checkpoint, signal), signal);
+      return;
+    } finally {
+      over.abort();
+    }
+    throw new RegionFailed(errors.dependencyUnavailable('the source of the migration'));
+  }
+
+  async #apply(step: Step, signal: AbortSignal): Promise<Checkpoint> {
+    const { resumeToken } = step;
+    switch (step.kind) {
+      case 'ranges':
+        this.#isVerified = false;
+        return await this.#copies.applyRanges(this.#checkpoint, step.ranges, resumeToken, signal);
+      case 'changes': {
+        const { uuids } = step.changes;
+        const isOld = this.#nowMs - this.#tokenMs > tokenAgeMaxMs;
+        if (uuids.length === 0 && !isOld) return this.#checkpoint;
+        this.#tokenMs = this.#nowMs;
+        if (uuids.length === 0) {
+          return await this.#copies.note(this.#checkpoint, { resumeToken }, signal);
+        }
+        return await this.#copies.applyChanges(this.#checkpoint, step.changes, resumeToken, signal);
+      }
+      case 'fenced': {
+        const noted = { resumeToken, fencedAttempt: step.attempt };
+        return await this.#copies.note(this.#checkpoint, noted, signal);
+      }
+    }
+  }
+
+  async #afterRanges(
+    { ranges }: Extract<Step, { kind: 'ranges' }>,
+    beganMs: number,
+    signal: AbortSignal,
+  ) {
+    this.#hasGoneOn = true;
+    this.#scanned.resolve();
+    const bytes = ranges.reduce((sum, { events = [] }) => sum + bytesIn(events), 0);
+    await this.#spare.pauseAfter({ beganMs, lagMs: this.#lagMs }, signal);
+    await this.#rate.spend(bytes, signal);
+  }
+
+  /** Compares what was copied until the signal; behind the scan, and after it. */
+  async #compare(signal: AbortSignal): Promise<void> {
+    this.#scanned = Promise.withResolvers();
+    const beganMs = this.#nowMs;
+    const { isScanned, scan } = this.#checkpoint;
+    const comparisons = this.#comparisons;
+    const found = await this.#comparison.compareSome(this.#checkpoint, comparedAtOnce, signal);
+    const { equal, different, large } = found;
+    this.#compared += equal.length;
+    if (equal.length > 0) this.#hasGoneOn = true;
+    if (comparisons === 1) this.#rangesVerified += equal.length;
+    for (const range of different) await this.#repair(range, signal);
+    for (const range of large) await this.#split(range, signal);
+    if (equal.length + different.length + large.length > 0) {
+      // What is split grows again meanwhile.
+      if (large.length === 0) await this.#spare.pauseAfter({ beganMs }, signal);
+      return;
+    }
+    const isSame = scan === this.#checkpoint.scan && comparisons === this.#comparisons;
+    const isVerified = isScanned && isSame;
+    if (isVerified !== this.#isVerified) {
+      this.#isVerified = isVerified;
+      this.#notify();
+    }
+    await Promise.race([this.#scanned.promise, systemSleep(comparedEveryMs, signal)]);
+  }
+
+  /**
+   * Splits a large range, or repairs it. No change is applied meanwhile: under a steady import the range
+   * would always be another one by the time that its parts are known.
+   */
+  async #split(large: CopiedRange, signal: AbortSignal): Promise<void> {
+    let different: CopiedRange | undefined;
+    await this.#write(async () => {
+      const found = await this.#comparison.compareLarge(this.#checkpoint, large, signal);
+      if (found?.parts) {
+        const { range, parts } = found;
+        const next = await this.#copies.split(this.#checkpoint, range, parts, signal);
+        this.#compared++;
+        return next;
+      }
+      different = found?.range;
+      return this.#checkpoint;
+    }, signal);
+    if (different !== undefined) await this.#repair(different, signal);
+  }
+
+  /**
+   * Copies a range again. No change is applied meanwhile: what is read now would undo those that come
+   * after it.
+   */
+  async #repair(range: CopiedRange, signal: AbortSignal): Promise<void> {
+    const { peer, migration } = this.#options;
+    const place = { after: textOf(range.after), last: textOf(range.last), repairs: range.repairs };
+    if (range.repairs === repairsMax) {
+      throw new CopyDiffers(`the events from ${place.after} to ${place.last} differ again`);
+    }
+    const isExpected = this.#checkpoint.digestsOnly && range.repairs === 0 && !this.#comparesAgain;
+    this.#log[isExpected ? 'debug' : 'warn'](
+      { migrationId: migration.id, ...place },
+      'a range of a copy differs from its source, and is copied again',
+    );
+    // No attempt is committed meanwhile.
+    this.#isVerified = false;
+    await this.#write(async () => {
+      const request = { migrationId: migration.id, range: rangeMessage(range) };
+      const options = { signal, refusals: true, deadlineMs: repairWithinMs };
+      let left: CopiedRange | undefined = range;
+      const sentParts = receivedFrom(peer.readRange(request, options), signal);
+      for await (const { part } of sentParts) {
+        if (part === undefined || left === undefined) throw new TypeError('a part of no range');
+        const sent = await decodeRange(part, range.last);
+        const { events = [], last } = sent;
+        const place = { after: left.after, last };
+        const thinned = await this.#copies.thin(this.#checkpoint, place, events, signal);
+        this.#checkpoint = thinned.checkpoint;
+        if (!thinned.isThin) {
+          // It still differs, and is repaired when changes have had their turn.
+          this.#hasGoneOn = true;
+          this.#compared++;
+          break;
+        }
+        const differing = { range: left, isExpected };
+        const repaired = await this.#copies.repair(this.#checkpoint, differing, sent, signal);
+        this.#checkpoint = repaired.checkpoint;
+        this.#compared++;
+        left = repaired.rest;
+      }
+      return this.#checkpoint;
+    }, signal);
+  }
+
+  /** Writes of a copy follow one another. After a failure the checkpoint may be another one. */
+  async #write(write: () => Promise<Checkpoint>, signal: AbortSignal): Promise<void> {
+    const turn = this.#turn.then(async () => {
+      if (this.#isDoubtful) this.#checkpoint = await this.#copies.reload(this.#checkpoint, signal);
+      this.#isDoubtful = true;
+      this.#checkpoint = await write();
+      this.#isDoubtful = false;
+    });
+    this.#turn = turn.catch(() => {}); // its beginner reports it
+    await turn;
+  }
+
+  #notify(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  async #until(isTrue: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!isTrue()) {
+      if (this.#failure) throw this.#failure.error;
+      await race(this.#changed.promise, signal);
+    }
+  }
+}
+
+function textOf({ timeMs }: EventRange['last']): string {
+  if (timeMs === firstPlace.timeMs) return 'the first one';
+  return timeMs === endPlace.timeMs ? 'the last one' : new Date(timeMs).toISOString();
+}

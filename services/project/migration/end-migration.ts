@@ -1,0 +1,100 @@
+import { reasonOf } from '@silo/errors/from-status.ts';
+import {
+  type MigrationProgress,
+  MigrationState,
+} from '@silo/protos/gen/silo/project/v1/migration.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
+import { equalJitterMs } from '@silo/runtime/random.ts';
+import type { RegionClient } from '@silo/service/regions.ts';
+import type { MigrationDocument } from '../store/documents.ts';
+import { freeSlot } from './arrival.ts';
+import { callRegion, causeOf } from './region-failed.ts';
+import { noteOf } from './report-progress.ts';
+import { decide, Superseded, type Work } from './work.ts';
+
+const cancelled = MigrationState.MIGRATION_STATE_CANCELLED;
+const informTriesMax = 5;
+const pauses = { baseMs: 200, capMs: 5_000 };
+
+/**
+ * After the project is in use here: informs the source, and forgets how it was copied. Rejects with
+ * RegionFailed where the source does not take note: it is informed later.
+ */
+export async function endMigration(
+  work: Work,
+  record: MigrationDocument,
+  progress: Partial<MigrationProgress> = {},
+): Promise<void> {
+  const { uses, signal, fence } = work;
+  const { _id: id, sourceRegion } = record;
+  const present = (await uses.migrations.report({ _id: id, fence }, progress, signal)) ?? record;
+  for (let tries = 1; ; tries++) {
+    try {
+      const note = (client: RegionClient) => client.noteProgress(noteOf(present), { signal });
+      await callRegion(uses.regions, sourceRegion, note, signal);
+      break;
+    } catch (error) {
+      signal.throwIfAborted();
+      // It was restored to a time before the migration: nobody is left to inform.
+      if (reasonOf(causeOf(error)) === 'MIGRATION_NOT_FOUND') break;
+      uses.log.info({ migrationId: id, err: error }, 'the source does not know of the end yet');
+      if (tries >= informTriesMax) throw error;
+    }
+    await systemSleep(equalJitterMs(tries, pauses), signal);
+  }
+  // Only now: a process that was paused would begin a forgotten copy anew, and the source lets none.
+  await uses.copies.forget(id, signal);
+  await close(work, record);
+}
+
+/** Notes that the source has cancelled the migration. */
+export async function cancelHere(
+  work: Work,
+  record: MigrationDocument,
+  failure: string,
+): Promise<MigrationDocument> {
+  const { migrations } = work.uses;
+  const { fence } = work;
+  return await decide(work, record, async (tx) => {
+    const why = failure === '' ? {} : { failure };
+    const values = { ...why, putOff: undefined, finishTime: tx.now };
+    const ended = await migrations.become(tx, record, cancelled, values, { fence });
+    if (ended !== undefined) return ended;
+    const present = await migrations.read(tx, record._id);
+    return present?.state === cancelled && present.fence === fence ? present : undefined;
+  });
+}
+
+/** Removes what a cancelled migration has left here. Events of an earlier stay are kept. */
+export async function removeCancelled(work: Work, record: MigrationDocument): Promise<void> {
+  const { uses, signal, fence } = work;
+  const { _id: id, projectId, hasEvents } = record;
+  let hasStayed = false;
+  await decide(work, record, async (tx) => {
+    hasStayed = (await uses.migratingProjects.read(tx, projectId)) !== undefined;
+    await freeSlot(work, tx, id);
+    return await uses.migrations.write(tx, record, { hasSlot: undefined }, { fence });
+  });
+  // From here on no process writes for the copy.
+  await uses.copies.forget(id, signal);
+  if (!hasEvents) {
+    const expected = { side: 'destination' as const, state: cancelled, fence };
+    if (!(await uses.removal.removeAll(record, expected, signal))) throw new Superseded(id);
+  }
+  // An attempt at the cutover that was not committed may have brought a token, and its call may be carried
+  // out later still. A project that was here before keeps one.
+  const over = { projectId, correlationId: id };
+  if (hasStayed) await uses.secrets.endProjectTokenAdoption(over, { signal });
+  else await uses.secrets.purgeProjectToken({ ...over, adoptedBy: id }, { signal });
+  uses.log.info({ migrationId: id }, 'a cancelled migration is removed');
+  await close(work, record);
+}
+
+/** Nothing is left to do. */
+async function close(work: Work, record: MigrationDocument): Promise<void> {
+  const { migrations } = work.uses;
+  const { fence } = work;
+  await decide(work, record, (tx) =>
+    migrations.write(tx, record, { isOpen: undefined, putOff: undefined }, { fence }),
+  );
+}

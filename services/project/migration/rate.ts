@@ -1,0 +1,43 @@
+import { type Clock, systemSleep } from '@silo/runtime/clock.ts';
+
+/** How long a change of the rate may go unnoticed. */
+const sleepMaxMs = 500;
+
+/** Limits bytes a second; what was spent in excess is waited for afterwards. */
+export class Rate {
+  readonly #clock: Clock;
+  #bytesPerSecond = 0;
+  #owed = 0;
+  #sinceMs: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#sinceMs = clock.monotonicMs();
+  }
+
+  /** 0: no limit. */
+  set(bytesPerSecond: number): void {
+    this.#settle();
+    this.#bytesPerSecond = bytesPerSecond;
+    if (bytesPerSecond === 0) this.#owed = 0;
+  }
+
+  /** Resolves when these bytes, and those before, are within the rate. */
+  async spend(bytes: number, signal: AbortSignal): Promise<void> {
+    if (this.#bytesPerSecond === 0) return;
+    this.#settle();
+    this.#owed += bytes;
+    while (this.#owed > 0) {
+      const dueMs = (this.#owed / this.#bytesPerSecond) * 1_000;
+      await systemSleep(Math.min(sleepMaxMs, Math.ceil(dueMs)), signal);
+      this.#settle();
+    }
+  }
+
+  #settle(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const earned = ((nowMs - this.#sinceMs) / 1_000) * this.#bytesPerSecond;
+    this.#owed = Math.max(0, this.#owed - earned);
+    this.#sinceMs = nowMs;
+  }
+}

@@ -1,0 +1,64 @@
+import { reasonOf } from '@silo/errors/from-status.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { askRegion, type RegionClient, type Regions } from '@silo/service/regions.ts';
+
+/** Another region does not answer, or refuses: nothing that this one's servers have failed of. */
+export class RegionFailed extends Error {
+  override readonly name = 'RegionFailed';
+
+  constructor(cause: unknown) {
+    super(whyOf(cause), { cause });
+  }
+}
+
+/** Asks another region; whatever it does not answer is RegionFailed. Its causes are those of `askRegion`. */
+export async function callRegion<T>(
+  regions: Regions,
+  region: string,
+  question: (client: RegionClient) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  try {
+    return await askRegion(regions, region, question);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new RegionFailed(error);
+  }
+}
+
+/** What another region streams; whatever the stream itself fails of is RegionFailed. */
+export async function* receivedFrom<T>(
+  stream: AsyncIterable<T>,
+  signal: AbortSignal,
+): AsyncGenerator<T> {
+  try {
+    yield* stream;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new RegionFailed(error);
+  }
+}
+
+/** What a call to another region has failed of; every other error as it is. */
+export function causeOf(error: unknown): unknown {
+  return error instanceof RegionFailed ? error.cause : error;
+}
+
+/** Why something is put off, for people: which region has failed, and of what. */
+export function whyPutOff(
+  error: unknown,
+  { here, there }: { here: string; there: string },
+): string {
+  if (error instanceof RegionFailed) return `The region ${there} ${error.message}. ${again}`;
+  const reason = error instanceof SiloError ? ` with ${error.reasonName}` : '';
+  return `The region ${here} failed${reason}: its log says more. ${again}`;
+}
+
+const again = 'It is tried again.';
+const silent: readonly (string | undefined)[] = [undefined, 'DEPENDENCY_UNAVAILABLE', 'DRAINING'];
+
+/** For people, after the name of the region. */
+function whyOf(cause: unknown): string {
+  const reason = reasonOf(cause);
+  return silent.includes(reason) ? 'did not answer' : `refused with ${reason}`;
+}

@@ -1,0 +1,100 @@
+import type { NoteProgressRequest } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
+import {
+  type MigrationProgress,
+  MigrationState,
+} from '@silo/protos/gen/silo/project/v1/migration.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
+import { askRegion } from '@silo/service/regions.ts';
+import { migrationMessage } from '../messages.ts';
+import type { MigrationDocument } from '../store/documents.ts';
+import type { Copy, CopyProgress } from './copy-types.ts';
+import { Superseded, type Work, type WorkUses } from './work.ts';
+
+const cancelled = MigrationState.MIGRATION_STATE_CANCELLED;
+const intervalMs = 1_000;
+/** How often the source is informed. */
+const noteEvery = 2;
+
+/** The migration was cancelled, here or at the source. */
+export class Cancelled extends Error {
+  override readonly name = 'Cancelled';
+  /** Why, for people; '' where somebody wanted it. */
+  readonly failure: string;
+
+  constructor(failure: string) {
+    super('the migration was cancelled');
+    this.failure = failure;
+  }
+}
+
+/**
+ * Writes, until the signal, how far a copy is, here and at the source, and sets the rate that staff has
+ * set. Rejects with Cancelled, Superseded.
+ */
+export async function reportProgress(
+  work: Work,
+  copy: Pick<Copy, 'progress' | 'setRate'>,
+  record: MigrationDocument,
+): Promise<never> {
+  const { uses, fence, signal } = work;
+  let counted = copy.progress();
+  let present: MigrationDocument | undefined = record;
+  for (let turn = 0; ; turn++) {
+    const progress = copy.progress();
+    uses.metrics.copied(counted, progress);
+    counted = progress;
+    const shown = progressOf(progress, record.progress.eventsTotal);
+    // The source has answered: what was put off before goes on.
+    const goesOn = Number.isFinite(progress.lagMs);
+    try {
+      present = await uses.migrations.report({ ...record, fence }, shown, signal, { goesOn });
+    } catch (error) {
+      signal.throwIfAborted();
+      // No reason to break off what may be a cutover.
+      uses.log.info({ migrationId: record._id, err: error }, 'the progress could not be written');
+    }
+    if (present === undefined) throw new Superseded(record._id);
+    if (present.state === cancelled) throw new Cancelled('');
+    copy.setRate(present.bytesPerSecondMax ?? 0);
+    if (turn % noteEvery === 0) await noteAtSource(work, present);
+    await systemSleep(intervalMs, signal);
+  }
+}
+
+/** Informs the source, unless it does not answer. Rejects with Cancelled where it has cancelled. */
+export async function noteAtSource(
+  { uses, signal }: { uses: Pick<WorkUses, 'regions' | 'log'>; signal: AbortSignal },
+  record: MigrationDocument,
+): Promise<void> {
+  const { _id: migrationId, sourceRegion } = record;
+  try {
+    const { migration } = await askRegion(uses.regions, sourceRegion, (client) =>
+      client.noteProgress(noteOf(record), { signal }),
+    );
+    if (migration?.state === cancelled) throw new Cancelled(migration.failure);
+  } catch (error) {
+    if (error instanceof Cancelled || signal.aborted) throw error;
+    uses.log.info({ migrationId, err: error }, 'the source of a migration could not be informed');
+  }
+}
+
+/** What the source notes of a record: why it is put off here passes. */
+export function noteOf({ putOff: _, ...record }: MigrationDocument): NoteProgressRequest {
+  return { migration: migrationMessage(record), revision: record.revision };
+}
+
+/** The progress of a copy as its record has it. */
+export function progressOf(
+  { isScanned, lagMs, ...counts }: CopyProgress,
+  eventsTotal: number | undefined,
+): Partial<MigrationProgress> {
+  const { eventsCopied, eventsPerSecond } = counts;
+  const left = isScanned ? 0 : eventsTotal && Math.max(0, eventsTotal - eventsCopied);
+  const isKnown = left === 0 || eventsPerSecond > 0;
+  return {
+    ...counts,
+    eventsPerSecond: Math.round(eventsPerSecond),
+    ...(left !== undefined && isKnown && { secondsLeft: Math.ceil(left / (eventsPerSecond || 1)) }),
+    ...(Number.isFinite(lagMs) && { lagMs: Math.round(lagMs) }),
+  };
+}

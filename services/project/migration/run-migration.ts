@@ -1,0 +1,225 @@
+import { errors } from '@silo/errors/errors.ts';
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
+import { equalJitterMs } from '@silo/runtime/random.ts';
+import type { RegionClient } from '@silo/service/regions.ts';
+import { CopyDiffers } from '../store/copied-events.ts';
+import type { MigrationDocument } from '../store/documents.ts';
+import { CopySuperseded } from '../store/migration-copy.ts';
+import { fail, takeSlot } from './arrival.ts';
+import type { Copy } from './copy-types.ts';
+import { attemptCutover, resumeCutover } from './cutover.ts';
+import { cancelHere, endMigration, removeCancelled } from './end-migration.ts';
+import { callRegion, causeOf, RegionFailed, whyPutOff } from './region-failed.ts';
+import { Cancelled, noteAtSource, reportProgress } from './report-progress.ts';
+import { decide, Superseded, type Work, type WorkUses } from './work.ts';
+
+const { MIGRATION_STATE_CANCELLED: cancelled, MIGRATION_STATE_DONE: done } = MigrationState;
+const { MIGRATION_STATE_COPYING: copying, MIGRATION_STATE_VERIFYING: verifying } = MigrationState;
+const { MIGRATION_STATE_CUTOVER: cutover } = MigrationState;
+const { ERROR_REASON_MIGRATION_STATE } = ErrorReason;
+/** What keeps the destination from taking the project. */
+const ofDestination = [
+  ErrorReason.ERROR_REASON_PLAN_REQUIRED,
+  ErrorReason.ERROR_REASON_PROJECT_LIMIT,
+  ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND,
+];
+
+/** A cutover begins when the copy is behind by at most this. */
+const lagMsMax = 500;
+/** Each attempt holds captures for a while: so many, and further and further apart. */
+const attemptsMax = 10;
+const pauses = { baseMs: 1_000, capMs: 60_000 };
+/** Of the question whether the source is there. */
+const probeMsMax = 5_000;
+/** Until the next turn of a migration that could not go on. */
+const turnPauses = { baseMs: 1_000, capMs: 60_000 };
+
+/** One turn of a migration, and the copy that it has opened. */
+type Turn = Work & { copy?: Pick<Copy, 'hasGoneOn'> };
+
+/** Nothing that a repetition mends. */
+class GivenUp extends Error {
+  override readonly name = 'GivenUp';
+}
+
+/**
+ * Does, for the holder of the lease, what is left to do for a migration to this region, until the
+ * signal. Another process goes on where this one ends.
+ */
+export async function runMigration(
+  uses: WorkUses,
+  id: string,
+  { fence, signal }: Pick<Work, 'fence' | 'signal'>,
+): Promise<void> {
+  const turn: Turn = { uses, fence, signal };
+  const record = await uses.migrations.claim(id, fence, signal);
+  if (record === undefined) return;
+  try {
+    await advance(turn, record);
+  } catch (error) {
+    if (signal.aborted || isSuperseded(error)) return;
+    await endWith(turn, record, error);
+  }
+}
+
+/** After a failure: cancelled, given up, or put off, so that others have the turn. */
+async function endWith(turn: Turn, record: MigrationDocument, error: unknown): Promise<void> {
+  let failure = error;
+  try {
+    if (await isEnded(turn, record, error)) return;
+  } catch (later) {
+    if (turn.signal.aborted || isSuperseded(later)) return;
+    failure = later;
+  }
+  await putOff(turn, record, failure);
+}
+
+async function advance(work: Turn, record: MigrationDocument): Promise<void> {
+  const { state } = record;
+  if (state === cancelled) return await removeCancelled(work, record);
+  if (state === done) return await endMigration(work, record);
+  if (state === cutover) {
+    const { record: present, holdMs } = await resumeCutover(work, record);
+    if (present.state === done) return await endMigration(work, present, { holdMs });
+    return await copyAndCutOver(work, present);
+  }
+  if (state !== copying && state !== verifying) return;
+  await requireSource(work, record);
+  await copyAndCutOver(work, record);
+}
+
+/** Rejects with RegionFailed at once where the source does not answer. */
+async function requireSource(
+  { uses, signal }: Work,
+  { _id: migrationId, sourceRegion }: MigrationDocument,
+): Promise<void> {
+  const options = { signal, deadlineMs: probeMsMax };
+  const look = (client: RegionClient) => client.getOffer({ migrationId }, options);
+  await callRegion(uses.regions, sourceRegion, look, signal);
+}
+
+async function copyAndCutOver(work: Turn, record: MigrationDocument): Promise<void> {
+  const { uses, fence } = work;
+  const { _id: id, projectId, sourceRegion, hasEvents: digestsOnly = false } = record;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([work.signal, stop.signal]);
+  const peer = uses.regions.get(sourceRegion);
+  if (peer === undefined) {
+    throw new RegionFailed(errors.dependencyUnavailable(`the region ${sourceRegion}`));
+  }
+  const { db, log, clock } = uses;
+  const migration = { id, projectId, digestsOnly };
+  const copy = await uses.openCopy({ db, peer, migration, fence, log, clock }, signal);
+  work.copy = copy;
+  copy.setRate(record.bytesPerSecondMax ?? 0);
+  const within = { ...work, signal };
+  const cuttingOver = cutOver(within, copy, record);
+  const beside = [copy.run(signal), reportProgress(within, copy, record)];
+  try {
+    const { record: ended, holdMs } = await Promise.race([cuttingOver, ...beside]);
+    await endMigration(work, ended, { holdMs });
+  } finally {
+    stop.abort(new DOMException('the copy is over', 'AbortError'));
+    await Promise.allSettled([cuttingOver, ...beside]);
+  }
+}
+
+/** Until the project is in use here. */
+async function cutOver(work: Work, copy: Copy, record: MigrationDocument) {
+  const { uses, signal, fence } = work;
+  let present = record;
+  if (present.state === copying) {
+    await copy.untilScanned(signal);
+    present = await decide(work, present, (tx) =>
+      uses.migrations.become(tx, record, verifying, { putOff: undefined }, { fence }),
+    );
+  }
+  await copy.verifyAll(signal);
+  // The first comparison may be as old as the copy.
+  await copy.verifyAgain(signal);
+  for (let tries = 1; ; tries++) {
+    await prepareIndexes(work, present);
+    present = await takeSlot(work, present);
+    await copy.untilCaughtUp(lagMsMax, signal);
+    const attempted = await attemptCutover(work, copy, present);
+    if (attempted.record.state === done) return attempted;
+    present = attempted.record;
+    const { attempt, attemptsBefore = 0, failure = '' } = present;
+    if (attempt - attemptsBefore >= attemptsMax) {
+      throw new GivenUp(`${attemptsMax} attempts at the cutover were not finished. ${failure}`);
+    }
+    await systemSleep(equalJitterMs(tries, pauses), signal);
+  }
+}
+
+/** Makes the indexes that the project's queries use, so that none is built while captures wait. */
+async function prepareIndexes(
+  { uses, signal }: Work,
+  { _id: migrationId, sourceRegion }: MigrationDocument,
+): Promise<void> {
+  const describe = (client: RegionClient) => client.describeProject({ migrationId }, { signal });
+  const { indexPlaces } = await callRegion(uses.regions, sourceRegion, describe, signal);
+  for (const place of indexPlaces) await uses.indexes.createPlace(place, signal);
+}
+
+/** Ends a migration that was cancelled, or that no repetition mends; false: it is worth trying again. */
+async function isEnded(work: Work, record: MigrationDocument, error: unknown): Promise<boolean> {
+  const why = error instanceof Cancelled ? error.failure : await whyCancelled(work, record, error);
+  if (why !== undefined) {
+    await removeCancelled(work, await cancelHere(work, record, why));
+    return true;
+  }
+  const failure = whyFailed(error);
+  if (failure === undefined) return false;
+  work.uses.log.warn({ migrationId: record._id, err: error }, 'a migration has failed');
+  const failed = await fail(work, record, failure);
+  // Where the source has cancelled it meanwhile, `followOffers` finds out.
+  await noteAtSource(work, failed).catch(() => work.signal.throwIfAborted());
+  return true;
+}
+
+/** Gives the turn to other migrations, for longer the more often nothing came of it. */
+async function putOff(
+  { uses, fence, signal, copy }: Turn,
+  record: MigrationDocument,
+  error: unknown,
+): Promise<void> {
+  const { _id: migrationId } = record;
+  const { destinationRegion: here, sourceRegion: there } = record;
+  const present = await uses.migrations.find(migrationId, signal);
+  if (present === undefined) return;
+  const tries = (copy?.hasGoneOn() ? 0 : (present.putOff?.tries ?? 0)) + 1;
+  const pauseMs = equalJitterMs(tries, turnPauses);
+  uses.log.warn({ migrationId, tries, pauseMs, err: error }, 'a migration is put off');
+  const why = whyPutOff(error, { here, there });
+  await uses.migrations.putOff(record, { tries, pauseMs, why }, { fence }, signal);
+}
+
+/** Why the source has cancelled the migration, if that is why it refuses. */
+async function whyCancelled(
+  { uses, signal }: Work,
+  { _id: migrationId, sourceRegion }: MigrationDocument,
+  error: unknown,
+): Promise<string | undefined> {
+  if (!isRefusal(causeOf(error), [ERROR_REASON_MIGRATION_STATE])) return undefined;
+  const look = (client: RegionClient) => client.getOffer({ migrationId }, { signal });
+  const { migration } = await callRegion(uses.regions, sourceRegion, look, signal);
+  return migration?.state === cancelled ? migration.failure : undefined;
+}
+
+/** For people; undefined: it is worth trying again. */
+function whyFailed(error: unknown): string | undefined {
+  if (error instanceof GivenUp || isRefusal(error, ofDestination)) return error.message;
+  return error instanceof CopyDiffers ? 'The copy went on differing from the source.' : undefined;
+}
+
+function isRefusal(error: unknown, reasons: readonly ErrorReason[]): error is SiloError {
+  return error instanceof SiloError && reasons.includes(error.reason);
+}
+
+function isSuperseded(error: unknown): boolean {
+  return error instanceof Superseded || error instanceof CopySuperseded;
+}

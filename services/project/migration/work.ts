@@ -1,0 +1,60 @@
+import type { Transaction } from '@silo/log/event-log.ts';
+import type { Propagate } from '@silo/rpc/propagation.ts';
+import type { Clock } from '@silo/runtime/clock.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import type { Peers } from '@silo/service/peers.ts';
+import type { ServiceKit } from '@silo/service/service-definition.ts';
+import type { Dependencies } from '../handlers/dependencies.ts';
+import type { MigrationMetrics } from '../migration-metrics.ts';
+import type { MigrationDocument } from '../store/documents.ts';
+import type { EventRemoval } from '../store/event-removal.ts';
+import type { MigratingProjectStore } from '../store/migrating-projects.ts';
+import type { MigrationCopyStore } from '../store/migration-copy.ts';
+import type { PropertyIndexStore } from '../store/property-indexes.ts';
+import type { OpenCopy } from './copy-types.ts';
+
+/** What the work on migrations to this region is made of. */
+export type WorkUses = Pick<Dependencies, 'slots' | 'eventLog' | 'migrations' | 'regions'> & {
+  db: ServiceKit['db'];
+  migratingProjects: MigratingProjectStore;
+  indexes: Pick<PropertyIndexStore, 'createPlace'>;
+  secrets: Pick<
+    Peers['token']['secrets'],
+    'adoptProjectToken' | 'purgeProjectToken' | 'endProjectTokenAdoption'
+  >;
+  propagate: Propagate;
+  openCopy: OpenCopy;
+  copies: Pick<MigrationCopyStore, 'doubt' | 'end' | 'forget'>;
+  removal: EventRemoval;
+  metrics: Pick<MigrationMetrics, 'copied'>;
+  clock: Clock;
+  log: Log;
+};
+
+/** One process's work on one migration. */
+export type Work = { uses: WorkUses; fence: number; signal: AbortSignal };
+
+/** Another process works on the migration now. */
+export class Superseded extends Error {
+  override readonly name = 'Superseded';
+
+  constructor(id: string) {
+    super(`another process works on ${id}`);
+  }
+}
+
+/** Decides a change of the record's, unless another process works on the migration: Superseded. */
+export async function decide(
+  { uses, signal }: Work,
+  { _id: id, actor }: MigrationDocument,
+  change: (tx: Transaction) => Promise<MigrationDocument | undefined>,
+): Promise<MigrationDocument> {
+  const mutation = { id, actor, signal, authorization: undefined };
+  const { value } = await uses.eventLog.decide(mutation, async (tx) => {
+    const changed = await change(tx);
+    // Thrown inside, so that nothing of the change is committed.
+    if (changed === undefined) throw new Superseded(id);
+    return changed;
+  });
+  return value;
+}

@@ -1,0 +1,96 @@
+import { SiloError } from '@silo/errors/silo-error.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import type { DescribeProjectResponse } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
+import { retry } from '@silo/runtime/retry.ts';
+import { askRegion, type RegionClient, type Regions } from '@silo/service/regions.ts';
+import { RegionFailed } from '../migration/region-failed.ts';
+import { digestFrom, rangeMessage } from '../peer-messages.ts';
+import type { EventDigest } from '../rules/events/event-digest.ts';
+import type { EventRange } from '../rules/events/event-range.ts';
+import { checkFilter } from '../rules/events/filter.ts';
+import type { Removal } from '../rules/purge-source.ts';
+
+/** Of one call. */
+const deadlineMs = 60_000;
+const pauses = { baseMs: 200, capMs: 10_000 };
+
+/** Which copy it is, and for how long calls that are not answered are repeated. */
+type Of = { regions: Regions; region: string; migrationId: string; patienceMs: number };
+
+/** The copy of a project that another region has. Rejects with RegionFailed. */
+export type OtherCopy = {
+  /** The digests of ranges, without the values of chosen properties. */
+  digests(ranges: readonly EventRange[]): Promise<EventDigest[]>;
+  /** Whether the project was deleted there for good. */
+  describe(): Promise<Pick<DescribeProjectResponse, 'purged'>>;
+  /** Those of the events that neither retention nor a deletion later than a generation has removed there. */
+  notRemoved<Event>(
+    events: readonly Event[],
+    generation: number,
+    mayHaveRemoved: (removal: Removal, event: Event) => boolean,
+  ): Promise<Event[]>;
+  /** Lets that region know that this one's is removed. */
+  notePurge(): Promise<void>;
+};
+
+export function otherCopy(
+  { regions, region, migrationId, patienceMs }: Of,
+  signal: AbortSignal,
+): OtherCopy {
+  const ask = async <T>(question: (client: RegionClient) => Promise<T>): Promise<T> => {
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
+    const options = { ...pauses, attemptsMax: Number.POSITIVE_INFINITY, signal: patience };
+    try {
+      return await retry(() => askRegion(regions, region, question), {
+        ...{ ...options, isRetryable: mayPass },
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new RegionFailed(error);
+    }
+  };
+  const options = { signal, deadlineMs };
+  return {
+    digests: (ranges) =>
+      ask(async (client) => {
+        const request = { migrationId, ranges: ranges.map(rangeMessage) };
+        const digests: EventDigest[] = [];
+        const hashed = client.hashRanges({ ...request, withoutChosenValues: true }, options);
+        for await (const { digest } of hashed) digests.push(digestFrom(digest));
+        return digests;
+      }),
+
+    describe: () => ask((client) => client.describeProject({ migrationId }, options)),
+
+    notRemoved: (events, afterGeneration, mayHaveRemoved) =>
+      ask(async (client) => {
+        let left = [...events];
+        const later = client.readDeletions({ migrationId, afterGeneration }, options);
+        for await (const { generation, filter, expiredBefore } of later) {
+          const removal = expiredBefore
+            ? { expiredBefore }
+            : { generation, filter: checkFilter(filter) };
+          left = left.filter((event) => !mayHaveRemoved(removal, event));
+          if (left.length === 0) break;
+        }
+        return left;
+      }),
+
+    notePurge: async () => {
+      await ask((client) => client.notePurge({ migrationId }, options));
+    },
+  };
+}
+
+function isUnavailable(error: unknown): boolean {
+  return hasReason(error, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
+}
+
+/** A region lets others read by so many streams at a time. */
+function mayPass(error: unknown): boolean {
+  return isUnavailable(error) || hasReason(error, ErrorReason.ERROR_REASON_RATE_LIMITED);
+}
+
+function hasReason(error: unknown, reason: ErrorReason): boolean {
+  return error instanceof SiloError && error.reason === reason;
+}

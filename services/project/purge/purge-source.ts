@@ -1,0 +1,98 @@
+import type { EventLog, Transaction } from '@silo/log/event-log.ts';
+import type { Log } from '@silo/runtime/log.ts';
+import type { Regions } from '@silo/service/regions.ts';
+import { RegionFailed } from '../migration/region-failed.ts';
+import { leftByPurge, whyNotPurge } from '../rules/purge-source.ts';
+import type { MigrationDocument } from '../store/documents.ts';
+import type { EventDeletionStore } from '../store/event-deletions.ts';
+import type { EventRemoval } from '../store/event-removal.ts';
+import type { MigratingProjectStore } from '../store/migrating-projects.ts';
+import type { MigrationSource } from '../store/migration-source.ts';
+import type { MigrationStore, MigrationValues } from '../store/migrations.ts';
+import { compareCopies } from './compare-copies.ts';
+import { otherCopy } from './other-copy.ts';
+
+/** What a purge is made of. */
+export type PurgeUses = {
+  migrations: Pick<MigrationStore, 'write'>;
+  migratingProjects: Pick<MigratingProjectStore, 'find'>;
+  removal: EventRemoval;
+  deletions: Pick<EventDeletionStore, 'release'>;
+  migrationSource: Pick<MigrationSource, 'openReader'>;
+  eventLog: Pick<EventLog, 'decide'>;
+  regions: Regions;
+  log: Log;
+};
+
+/**
+ * Removes what a migration has left in this region, once the other region has it all, or has deleted the
+ * project for good. Gives up, and removes nothing more, where something differs, or the other region does
+ * not answer for `patienceMs`.
+ */
+export async function purgeSource(
+  uses: PurgeUses,
+  record: MigrationDocument,
+  { patienceMs, signal }: { patienceMs: number; signal: AbortSignal },
+): Promise<void> {
+  const { _id: migrationId, projectId, destinationRegion: region } = record;
+  const { regions, migrationSource, removal, log } = uses;
+  const left = await uses.migratingProjects.find(projectId, signal);
+  if (left === undefined) throw new TypeError(`${projectId} is not stored`);
+  const kept = leftByPurge(record);
+  const other = otherCopy({ regions, region, migrationId, patienceMs }, signal);
+  const compare = async () => {
+    const { purged } = await other.describe();
+    if (purged) return undefined;
+    const generation = left.eventGeneration ?? 0;
+    const copies = { projectId, generation, migrationSource, other };
+    return whyNotPurge(await compareCopies(copies, signal), kept);
+  };
+  const failure = await compare().catch((error: unknown) => {
+    if (!(error instanceof RegionFailed)) throw error;
+    log.warn({ migrationId, err: error }, 'the copies of a migration could not be compared');
+    return `The other region was not compared, as it ${error.message}: ${kept}.`;
+  });
+  if (failure !== undefined) {
+    log.warn({ migrationId, failure }, 'the source of a migration is not purged');
+    return await end(uses, record, signal, () => ({ failure }));
+  }
+  const expected = { side: 'source' as const, isPurging: true as const };
+  if (!(await beginRemoval(uses, record, signal))) return;
+  if (!(await removal.removeAll(record, expected, signal))) return;
+  await other.notePurge().catch((error: unknown) => {
+    if (!(error instanceof RegionFailed)) throw error;
+    log.warn({ migrationId, err: error }, 'the other region does not know of a purge');
+  });
+  await end(uses, record, signal, (tx) => ({ purgeTime: tx.now }));
+}
+
+/** Notes, before anything is removed, that something may be; false where another process has ended the purge. */
+async function beginRemoval(
+  { migrations, eventLog }: PurgeUses,
+  record: MigrationDocument,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { _id: id, actor } = record;
+  const mutation = { id, actor, signal, authorization: undefined };
+  const { value } = await eventLog.decide(mutation, (tx) =>
+    migrations.write(tx, record, { isPartlyRemoved: true }, { isPurging: true }),
+  );
+  return value !== undefined;
+}
+
+async function end(
+  { migrations, deletions, eventLog }: PurgeUses,
+  record: MigrationDocument,
+  signal: AbortSignal,
+  valuesOf: (tx: Transaction) => MigrationValues,
+): Promise<void> {
+  const { _id: id, actor } = record;
+  await eventLog.decide({ id, actor, signal, authorization: undefined }, async (tx) => {
+    const values = { ...valuesOf(tx), isPurging: undefined, isOpen: undefined, putOff: undefined };
+    // Another process may have ended it, and the project may have come back since.
+    const ended = await migrations.write(tx, record, values, { isPurging: true });
+    if (ended?.purgeTime === undefined) return;
+    // Nothing is left to compare with, of a region that the project was in before.
+    await deletions.release(tx, record.projectId);
+  });
+}

@@ -1,0 +1,59 @@
+import { errors } from '@silo/errors/errors.ts';
+import { regionOf } from '@silo/tokens/ids.ts';
+import type { SlotsDocument } from '../store/documents.ts';
+import { hasMigrations, refuseAddition, refuseUnusable } from './slots.ts';
+
+/** What does not travel with a project, for people. */
+export const leftBehind: readonly string[] = [
+  'The activity log: each region keeps its own part.',
+  'Usage by day, and the report of dead tokens: what was captured before stays with the source.',
+  'Receipts of deleted events. What was deleted stays deleted.',
+  'Earlier moves: they cannot be undone after the migration.',
+  'Members, invites and API keys: accounts belong to a region.',
+];
+
+/** How many events are copied a second, about: an estimate errs to the safe side. */
+const eventsPerSecond = 5_000;
+
+/** About how long a copy takes. */
+export function copySeconds(events: number): number {
+  return Math.ceil(events / eventsPerSecond);
+}
+
+/**
+ * Refuses with CROSS_REGION a region that is not another one, and with ORGANIZATION_NOT_FOUND an
+ * organization that is not in it.
+ */
+export function requireDestination(
+  { region, known }: { region: string; known: Iterable<string> },
+  to: { destinationRegion: string; destinationOrganizationId: string },
+): void {
+  const { destinationRegion, destinationOrganizationId } = to;
+  const isOther = destinationRegion !== region && [...known].includes(destinationRegion);
+  if (!isOther) throw errors.noMigrationTo(destinationRegion);
+  if (regionOf(destinationOrganizationId) !== destinationRegion) {
+    throw errors.organizationNotFound(destinationOrganizationId);
+  }
+}
+
+/** The slots of an organization whose plan has migrations. Refuses with PLAN_REQUIRED. */
+export function requireMigrations(
+  organizationId: string,
+  slots: SlotsDocument | undefined,
+): SlotsDocument {
+  if (slots === undefined || slots.closed) throw refuseUnusable(organizationId, slots);
+  if (hasMigrations(slots)) return slots;
+  throw errors.planRequired({ organizationId, feature: 'migrations' });
+}
+
+/** Refuses with PLAN_REQUIRED or PROJECT_LIMIT what cannot be the destination of one project more. */
+export function requireRoom(organizationId: string, slots: SlotsDocument | undefined): void {
+  requireMigrations(organizationId, slots);
+  requireRoomFor(organizationId, slots);
+}
+
+/** The same on any plan: staff takes a migration back. */
+export function requireRoomFor(organizationId: string, slots: SlotsDocument | undefined): void {
+  const refusal = refuseAddition(organizationId, slots, 1);
+  if (refusal !== undefined) throw refusal;
+}

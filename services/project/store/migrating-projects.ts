@@ -1,0 +1,103 @@
+import type { Transaction } from '@silo/log/event-log.ts';
+import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { BSON, type Db, type Filter, type UpdateFilter } from 'mongodb';
+import type { ProjectDocument } from './documents.ts';
+
+const { PROJECT_STATE_ACTIVE: active } = ProjectState;
+const { PROJECT_STATE_MIGRATING: migrating, PROJECT_STATE_MIGRATED: migrated } = ProjectState;
+
+/** The documents of projects that migrate, at both ends of the migration. */
+export type MigratingProjectStore = ReturnType<typeof createMigratingProjectStore>;
+
+export function createMigratingProjectStore(db: Db) {
+  const projects = db.collection<ProjectDocument>('projects', collectionOptions);
+
+  const change = async (
+    tx: Transaction,
+    filter: Filter<ProjectDocument>,
+    { $set, $unset }: Pick<UpdateFilter<ProjectDocument>, '$set' | '$unset'>,
+  ): Promise<ProjectDocument | undefined> => {
+    const changed = await projects.findOneAndUpdate(
+      filter,
+      {
+        $set: { ...$set, updateTime: tx.now },
+        ...($unset && { $unset }),
+        $inc: { revision: 1 },
+      },
+      { session: tx.session, returnDocument: 'after' },
+    );
+    return changed ?? undefined;
+  };
+
+  return {
+    /** Ends the use of an organization's active project here, for now; undefined where it has none. */
+    async hold(
+      tx: Transaction,
+      projectId: string,
+      organizationId: string,
+    ): Promise<ProjectDocument | undefined> {
+      const filter = { _id: projectId, organizationId, state: active };
+      return await change(tx, filter, { $set: { state: migrating } });
+    },
+
+    /** Makes a project active: one that was held, or that has come to this region. */
+    async activate(tx: Transaction, projectId: string): Promise<ProjectDocument | undefined> {
+      const filter = { _id: projectId, state: migrating };
+      return await change(tx, filter, { $set: { state: active } });
+    },
+
+    /** Lets a held project go to another region for good. */
+    async leave(
+      tx: Transaction,
+      projectId: string,
+      migratedTo: { region: string; organizationId: string },
+    ): Promise<ProjectDocument | undefined> {
+      const filter = { _id: projectId, state: migrating };
+      return await change(tx, filter, { $set: { state: migrated, migratedTo } });
+    },
+
+    /** A project of any organization, as of the transaction. */
+    async read(tx: Transaction, projectId: string): Promise<ProjectDocument | undefined> {
+      return (await projects.findOne({ _id: projectId }, { session: tx.session })) ?? undefined;
+    },
+
+    /** The same as it is now. */
+    async find(projectId: string, signal: AbortSignal): Promise<ProjectDocument | undefined> {
+      return (await readLinearizable(projects, { _id: projectId }, { signal })) ?? undefined;
+    },
+
+    /** Those of these projects that exist, whosever they are, as they were lately. */
+    async findMany(
+      projectIds: readonly string[],
+      signal: AbortSignal,
+    ): Promise<Map<string, ProjectDocument>> {
+      const query = projects.find({ _id: { $in: [...projectIds] } }, bounded);
+      const found = await reading(query.toArray(), signal);
+      return new Map(found.map((project) => [project._id, project]));
+    },
+
+    /** Stores a project, in the place of the one that is stored, if any. */
+    async put(tx: Transaction, project: ProjectDocument): Promise<void> {
+      const { _id, ...rest } = project;
+      const options = { upsert: true, session: tx.session };
+      await projects.replaceOne({ _id }, rest, options);
+    },
+
+    /** Removes a project that has come and not been activated. */
+    async remove(tx: Transaction, projectId: string): Promise<void> {
+      await projects.deleteOne({ _id: projectId, state: migrating }, { session: tx.session });
+    },
+  };
+}
+
+/** A project as BSON, for the other region. */
+export function encodeProject(project: ProjectDocument): Buffer {
+  return Buffer.from(BSON.serialize(project));
+}
+
+/** What `encodeProject` has made. */
+export function decodeProject(bytes: Uint8Array): ProjectDocument {
+  return BSON.deserialize(bytes) as ProjectDocument;
+}

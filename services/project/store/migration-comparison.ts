@@ -1,0 +1,134 @@
+import { reading } from '@silo/mongo/read.ts';
+import type { Db } from 'mongodb';
+import { EventDigest } from '../rules/events/event-digest.ts';
+import { type EventPlace, type EventRange, isEndless } from '../rules/events/event-range.ts';
+import { type Checkpoint, copyOf } from './copy-checkpoint.ts';
+import { eventsOf, placeOf, rangeOf } from './migration-events.ts';
+import {
+  type CopiedRange,
+  createMigrationRanges,
+  type NewRange,
+  splitAbove,
+} from './migration-ranges.ts';
+import type { StoreTransaction } from './usage.ts';
+
+/** What was found of some ranges. */
+export type Compared = {
+  equal: CopiedRange[];
+  different: CopiedRange[];
+  /** Not compared yet, because they are to be split. */
+  large: CopiedRange[];
+};
+
+/** Compares what a copy has stored with what the source has sent, without the source. */
+export type MigrationComparison = ReturnType<typeof createMigrationComparison>;
+
+export function createMigrationComparison(db: Db) {
+  const events = eventsOf(db);
+  const ranges = createMigrationRanges(db);
+
+  /** Reads that all see one point in time, which is durable. */
+  const inSnapshot = async <T>(
+    read: (tx: StoreTransaction) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> => {
+    const session = db.client.startSession({ snapshot: true });
+    const reads = read({ session }).finally(() => session.endSession());
+    return await reading(reads, signal);
+  };
+
+  /**
+   * The parts of a range as they are stored: each at most as large as a range that is scanned. No more
+   * than show that there are more events than there should be, as there may be a project's whole past.
+   */
+  const partsOf = async (
+    tx: StoreTransaction,
+    projectId: string,
+    { digest, ...range }: CopiedRange,
+    signal: AbortSignal,
+  ): Promise<(EventRange & { digest: EventDigest; end: EventPlace })[]> => {
+    const parts: (EventRange & { digest: EventDigest; end: EventPlace })[] = [];
+    if (digest === undefined) return parts;
+    let { after } = range;
+    const limit = digest.count + 1;
+    for await (const batch of rangeOf(events, projectId, range, tx, { limit })) {
+      signal.throwIfAborted();
+      const last = batch.at(-1);
+      if (last === undefined) continue;
+      const end = placeOf(last);
+      parts.push({ after, last: end, digest: EventDigest.of(batch), end });
+      after = end;
+    }
+    const final = parts.at(-1);
+    if (final) final.last = range.last;
+    return parts;
+  };
+
+  return {
+    /** Compares some ranges that were not equal yet, and notes which are. */
+    async compareSome(
+      checkpoint: Checkpoint,
+      limit: number,
+      signal: AbortSignal,
+    ): Promise<Compared> {
+      const compared: Compared = { equal: [], different: [], large: [] };
+      const compare = async (tx: StoreTransaction) => {
+        for (const range of await ranges.unverified(tx, copyOf(checkpoint), limit)) {
+          if (range.digest && range.digest.count > splitAbove) {
+            compared.large.push(range);
+            continue;
+          }
+          const parts = await partsOf(tx, checkpoint.projectId, range, signal);
+          const isEqual = range.digest?.equals(totalOf(parts)) ?? false;
+          compared[isEqual ? 'equal' : 'different'].push(range);
+        }
+      };
+      await inSnapshot(compare, signal);
+      if (compared.equal.length > 0) await ranges.verify(compared.equal, signal);
+      return compared;
+    },
+
+    /** Compares a large range, and answers the parts that are to replace it if it is equal. */
+    async compareLarge(
+      { projectId }: Checkpoint,
+      { id }: CopiedRange,
+      signal: AbortSignal,
+    ): Promise<{ range: CopiedRange; parts: NewRange[] | undefined } | undefined> {
+      const read = async (tx: StoreTransaction) => {
+        // As it is in this snapshot: it may have changed since it was found to be large.
+        const range = await ranges.read(tx, id);
+        return range && { range, parts: await partsOf(tx, projectId, range, signal) };
+      };
+      const found = await inSnapshot(read, signal);
+      if (found === undefined) return undefined;
+      const { range, parts } = found;
+      if (!range.digest?.equals(totalOf(parts))) return { range, parts: undefined };
+      // It is not large any more: all of its events were removed since.
+      if (parts.length === 0) return undefined;
+      const equal = parts.map(({ after, last, digest, end }) => ({
+        ...{ after, last, digest, isVerified: true },
+        // Of the range without an end alone: a change would cut any other one there.
+        ...(isEndless({ last }) && { highest: end }),
+      }));
+      return { range, parts: equal };
+    },
+
+    /** Lets every range be compared again. */
+    async unverify(checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
+      await ranges.unverify(copyOf(checkpoint), signal);
+    },
+
+    /** How many ranges were equal once since they were copied. */
+    async countVerified(checkpoint: Checkpoint, signal: AbortSignal): Promise<number> {
+      // All of them, where they are compared again.
+      const { comparesAgain = false } = checkpoint;
+      return await ranges.count(copyOf(checkpoint), comparesAgain ? 'all' : 'verified', signal);
+    },
+  };
+}
+
+function totalOf(parts: readonly { digest: EventDigest }[]): EventDigest {
+  const total = new EventDigest();
+  for (const { digest } of parts) total.include(digest);
+  return total;
+}

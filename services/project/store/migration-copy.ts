@@ -1,0 +1,359 @@
+import { fromMongo } from '@silo/mongo/from-mongo.ts';
+import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { fromUnknownCommit, transact } from '@silo/mongo/transaction-retry.ts';
+import { Binary, type Collection, type Db, type UpdateFilter } from 'mongodb';
+import { copiedChanges } from '../rules/events/copied-changes.ts';
+import { EventDigest } from '../rules/events/event-digest.ts';
+import {
+  comparePlaces,
+  type EventPlace,
+  type EventRange,
+  firstPlace,
+  isEndless,
+  isWithin,
+} from '../rules/events/event-range.ts';
+import { AlreadyThere } from './captured-events.ts';
+import { createCopiedEvents, type EventBytes } from './copied-events.ts';
+import { type Checkpoint, type CopyDocument, checkpointOf, copyOf } from './copy-checkpoint.ts';
+import { storedPlace } from './migration-events.ts';
+import { type CopiedRange, createMigrationRanges, type NewRange } from './migration-ranges.ts';
+import type { StoreTransaction } from './usage.ts';
+
+/** A range of the source, with its documents or without. */
+export type SentRange = {
+  last: EventPlace;
+  digest: EventDigest;
+  events: readonly EventBytes[] | undefined;
+};
+
+/** The same with its beginning; `repairs`: how often it was copied again. */
+type PlacedRange = Omit<SentRange, 'last'> & { range: EventRange; repairs?: number };
+
+/** Events that have changed at the source, and those of them that exist there. */
+export type SentChanges = { uuids: readonly Uint8Array[]; events: readonly EventBytes[] };
+
+/** Another process goes on with the copy. */
+export class CopySuperseded extends Error {
+  override readonly name = 'CopySuperseded';
+}
+
+/** The copy is further than this process knows: an answer of the database was lost. */
+export class CopyAhead extends Error {
+  override readonly name = 'CopyAhead';
+}
+
+/** Applies the steps of a copy, each in one transaction with the checkpoint after it. */
+export type MigrationCopyStore = ReturnType<typeof createMigrationCopyStore>;
+
+export const migrationCopiesName = 'migration_copies';
+/** A larger removal delays the captures of others. */
+const removedAtOnce = 500;
+/** Until the changes of the source have their turn again. */
+const removalsMax = 20;
+/** Of a copy that has ended: no process has a larger one. */
+const endedFence = Number.MAX_SAFE_INTEGER;
+
+export function createMigrationCopyStore(db: Db) {
+  const copies: Collection<CopyDocument> = db.collection(migrationCopiesName, collectionOptions);
+  const ranges = createMigrationRanges(db);
+  const events = createCopiedEvents(db);
+
+  const step = async (
+    checkpoint: Checkpoint,
+    update: UpdateFilter<CopyDocument>,
+    signal: AbortSignal,
+    body: (tx: StoreTransaction, next: Checkpoint) => Promise<void> = async () => {},
+  ): Promise<Checkpoint> => {
+    const { migrationId, fence, steps } = checkpoint;
+    const current = { _id: migrationId, fence, steps };
+    const change = { ...update, $inc: { ...update.$inc, steps: 1 } } as typeof update;
+    const decided = transact(db.client, { signal }, async (session) => {
+      const options = { session, returnDocument: 'after' } as const;
+      const written = await copies.findOneAndUpdate(current, change, options);
+      if (written === null) throw new CopyAhead('another step was written');
+      const next = checkpointOf(written);
+      await body({ session }, next);
+      return next;
+    });
+    try {
+      return await decided;
+    } catch (error) {
+      throw fromMongo(fromUnknownCommit(error));
+    }
+  };
+
+  /** Makes the events of a range what the source has sent, and stores the range. */
+  const storeEqual = async (
+    tx: StoreTransaction,
+    next: Checkpoint,
+    { range, digest, events: all, repairs }: PlacedRange,
+  ): Promise<void> => {
+    if (all === undefined) throw new TypeError('a range without its events');
+    // An event that was moved while the range was read may be in it twice: the later one is newer.
+    const last = new Map(all.map((event) => [event.key, event]));
+    const sent = all.filter((event) => last.get(event.key) === event);
+    const { projectId } = next;
+    const stored: EventBytes[] = await events.inRange(tx, projectId, range);
+    const known = new Set(stored.map(({ key }) => key));
+    const others = sent.filter(({ key }) => !known.has(key)).map(({ place }) => place.uuid);
+    stored.push(...(await events.find(tx, projectId, others)));
+    const { removed, added } = copiedChanges(stored, sent, () => true);
+    await events.remove(tx, removed);
+    await events.insert(tx, projectId, added);
+    const isElsewhere = ({ place }: EventBytes) =>
+      !isWithin(range, place) && (next.isScanned || comparePlaces(place, next.after) <= 0);
+    const elsewhere = removed.filter(isElsewhere);
+    const isWhole = sent.length === all.length;
+    const whole = isWhole ? digest : EventDigest.of(sent.map(({ document }) => document));
+    const placed = { ...newRange({ range, digest: whole, events: sent }), repairs };
+    await ranges.insert(tx, copyOf(next), [placed]);
+    await changeRanges(tx, next, elsewhere, []);
+  };
+
+  const changeRanges = (
+    tx: StoreTransaction,
+    next: Checkpoint,
+    removed: readonly EventBytes[],
+    added: readonly EventBytes[],
+  ) =>
+    ranges.change(tx, copyOf(next), [
+      ...removed.map(({ document, place }) => ({ document, place, isAdded: false })),
+      ...added.map(({ document, place }) => ({ document, place, isAdded: true })),
+    ]);
+
+  return {
+    /** Claims a copy for a process, which is begun if there is none. Throws CopySuperseded. */
+    async open(
+      migration: { id: string; projectId: string; digestsOnly: boolean },
+      fence: number,
+      signal: AbortSignal,
+    ): Promise<Checkpoint> {
+      const { id: _id, projectId, digestsOnly } = migration;
+      const begun = {
+        ...{ projectId, digestsOnly, fence: 0, steps: 0, scan: 1, fencedAttempt: 0 },
+        ...{ after: storedPlace(firstPlace), isScanned: false },
+        ...{ eventsCopied: 0, bytesCopied: 0, changesApplied: 0, rangesRepaired: 0 },
+      };
+      const upsert = { ...bounded, upsert: true };
+      await reading(copies.updateOne({ _id }, { $setOnInsert: begun }, upsert), signal);
+      const claimed = copies.findOneAndUpdate(
+        { _id, fence: { $lte: fence } },
+        { $set: { fence } },
+        { ...bounded, returnDocument: 'after' },
+      );
+      const copy = await reading(claimed, signal);
+      if (copy === null) throw new CopySuperseded('a later process has claimed the copy');
+      return checkpointOf(copy);
+    },
+
+    /** The checkpoint as it is now. Throws CopySuperseded. */
+    async reload(
+      { migrationId, fence }: Pick<Checkpoint, 'migrationId' | 'fence'>,
+      signal: AbortSignal,
+    ): Promise<Checkpoint> {
+      const copy = await readLinearizable(copies, { _id: migrationId }, { signal });
+      if (copy?.fence !== fence) throw new CopySuperseded('another process goes on with the copy');
+      return checkpointOf(copy);
+    },
+
+    /** Stores the ranges that follow the scanned ones. */
+    async applyRanges(
+      checkpoint: Checkpoint,
+      sent: readonly SentRange[],
+      resumeToken: Uint8Array,
+      signal: AbortSignal,
+    ): Promise<Checkpoint> {
+      let { after } = checkpoint;
+      const placed = sent.map(({ last, ...range }) => {
+        const begin = after;
+        after = last;
+        return { ...range, range: { after: begin, last } };
+      });
+      const update = {
+        $set: {
+          ...{ after: storedPlace(after), isScanned: isEndless({ last: after }) },
+          resumeToken: new Binary(resumeToken),
+        },
+        $inc: {
+          eventsCopied: sent.reduce((sum, { digest }) => sum + digest.count, 0),
+          bytesCopied: sent.reduce((sum, { events: all = [] }) => sum + bytesIn(all), 0),
+        },
+      };
+      const apply = (isFresh: boolean) =>
+        step(checkpoint, update, signal, async (tx, next) => {
+          if (isFresh) {
+            for (const { events: all = [] } of placed) {
+              await events.insert(tx, next.projectId, all);
+            }
+            await ranges.insert(tx, copyOf(next), placed.map(newRange));
+            return;
+          }
+          // Up to the range in turn is scanned: ranges behind it are not stored yet.
+          for (const each of placed) {
+            const now = { ...next, after: each.range.last, isScanned: false };
+            await storeEqual(tx, now, each);
+          }
+        });
+      try {
+        return await apply(true);
+      } catch (error) {
+        if (error instanceof AlreadyThere) return await apply(false);
+        throw error;
+      }
+    },
+
+    /** Makes changed events what the source has sent; compares what is stored with that. */
+    async applyChanges(
+      checkpoint: Checkpoint,
+      { uuids, events: sent }: SentChanges,
+      resumeToken: Uint8Array,
+      signal: AbortSignal,
+    ): Promise<Checkpoint> {
+      const update = {
+        $set: { resumeToken: new Binary(resumeToken) },
+        $inc: { changesApplied: uuids.length },
+      };
+      return await step(checkpoint, update, signal, async (tx, next) => {
+        const { projectId } = next;
+        const stored = await events.find(tx, projectId, uuids);
+        const { removed, added } = copiedChanges(stored, sent, (place) => isReached(next, place));
+        await events.remove(tx, removed);
+        await events.insert(tx, projectId, added);
+        await events.requireStored(tx, projectId, added);
+        const counted = removed.filter(({ place }) => isReached(next, place));
+        await changeRanges(tx, next, counted, added);
+      });
+    },
+
+    /** Notes how far the changes are, and which attempt's fence was reached. */
+    async note(
+      checkpoint: Checkpoint,
+      { resumeToken, fencedAttempt }: { resumeToken: Uint8Array; fencedAttempt?: number },
+      signal: AbortSignal,
+    ): Promise<Checkpoint> {
+      const fenced = fencedAttempt === undefined ? {} : { fencedAttempt };
+      const $set = { resumeToken: new Binary(resumeToken), ...fenced };
+      return await step(checkpoint, { $set }, signal);
+    },
+
+    /** Begins the scan anew, with digests: the changes that would follow are lost. */
+    async restart(checkpoint: Checkpoint, signal: AbortSignal): Promise<Checkpoint> {
+      const update = {
+        $set: {
+          ...{ after: storedPlace(firstPlace), isScanned: false, digestsOnly: true },
+          eventsCopied: 0,
+        },
+        $unset: { resumeToken: '', comparesAgain: '' },
+        $inc: { scan: 1 },
+      } as const;
+      const next = await step(checkpoint, update, signal);
+      await ranges.remove({ copy: copyOf(checkpoint) }, signal);
+      return next;
+    },
+
+    /**
+     * Removes events of a range that are none of those that the source has sent of it, until one transaction
+     * can remove the rest: where an earlier stay has left events that the source has deleted since, they may
+     * be all there are. Answers false where they are still too many.
+     */
+    async thin(
+      checkpoint: Checkpoint,
+      range: EventRange,
+      sent: readonly EventBytes[],
+      signal: AbortSignal,
+    ): Promise<{ checkpoint: Checkpoint; isThin: boolean }> {
+      const { projectId } = checkpoint;
+      const kept = new Set(sent.map(({ key }) => key));
+      const max = kept.size + removedAtOnce;
+      const others = { kept, limit: removedAtOnce };
+      let next = checkpoint;
+      for (let removals = 0; removals < removalsMax; removals++) {
+        const isThin = (await events.count(projectId, range, max + 1, signal)) <= max;
+        if (isThin) return { checkpoint: next, isThin };
+        next = await step(next, {}, signal, async (tx) =>
+          events.remove(tx, await events.othersInRange(tx, projectId, range, others)),
+        );
+      }
+      return { checkpoint: next, isThin: false };
+    },
+
+    /**
+     * Makes the beginning of a range what the source has, and answers what is left of it. Counts the range
+     * as repaired unless it was expected to differ.
+     */
+    async repair(
+      checkpoint: Checkpoint,
+      { range, isExpected }: { range: CopiedRange; isExpected: boolean },
+      { last, digest, events: sent = [] }: SentRange,
+      signal: AbortSignal,
+    ): Promise<{ checkpoint: Checkpoint; rest: CopiedRange | undefined }> {
+      const repaired = { after: range.after, last };
+      const isWhole = comparePlaces(last, range.last) >= 0;
+      const rangesRepaired = isWhole && !isExpected ? 1 : 0;
+      const update = { $inc: { bytesCopied: bytesIn(sent), rangesRepaired } };
+      let rest: CopiedRange | undefined;
+      const next = await step(checkpoint, update, signal, async (tx, now) => {
+        const isThere = await ranges.take(tx, { id: range.id, last: range.last });
+        if (!isThere) throw new CopyAhead('the range was replaced');
+        const { repairs } = range;
+        if (!isWhole) {
+          const left = { after: last, last: range.last, repairs };
+          [rest] = await ranges.insert(tx, copyOf(now), [left]);
+        }
+        const placed = { range: repaired, digest, events: sent, repairs: repairs + 1 };
+        await storeEqual(tx, now, placed);
+      });
+      return { checkpoint: next, rest };
+    },
+
+    /** Replaces a range, unless it has changed, by parts whose digests are known. */
+    async split(
+      checkpoint: Checkpoint,
+      range: CopiedRange,
+      parts: readonly NewRange[],
+      signal: AbortSignal,
+    ): Promise<Checkpoint> {
+      return await step(checkpoint, {}, signal, async (tx, next) => {
+        if (await ranges.take(tx, range)) await ranges.insert(tx, copyOf(next), parts);
+      });
+    },
+
+    /** Notes that no range of the scan counts as compared any more: a later process goes on from here. */
+    async compareAgain(checkpoint: Checkpoint, signal: AbortSignal): Promise<Checkpoint> {
+      return await step(checkpoint, { $set: { comparesAgain: true } }, signal);
+    },
+
+    /** Lets the next process compare all ranges once more: what they were compared for is given up. */
+    async doubt({ session }: StoreTransaction, migrationId: string): Promise<void> {
+      const change = { $unset: { comparesAgain: '' } } as const;
+      await copies.updateOne({ _id: migrationId }, change, { session });
+    },
+
+    /** Ends a copy with the transaction: from then on no process writes for it. */
+    async end({ session }: StoreTransaction, migrationId: string): Promise<void> {
+      await copies.updateOne({ _id: migrationId }, { $set: { fence: endedFence } }, { session });
+    },
+
+    /** Forgets a copy: no process writes for it any more. Its events stay. */
+    async forget(migrationId: string, signal: AbortSignal): Promise<void> {
+      await reading(copies.deleteOne({ _id: migrationId }, bounded), signal);
+      await ranges.remove({ migrationId }, signal);
+    },
+  };
+}
+
+function isReached({ isScanned, after }: Checkpoint, place: EventPlace): boolean {
+  return isScanned || comparePlaces(place, after) <= 0;
+}
+
+function newRange({ range, digest, events }: PlacedRange): NewRange {
+  if (!isEndless(range)) return { ...range, digest };
+  const end = events?.at(-1)?.place;
+  return { ...range, digest, highest: digest.count === 0 ? range.after : end };
+}
+
+/** Of documents. */
+export function bytesIn(sent: readonly EventBytes[]): number {
+  return sent.reduce((sum, { document }) => sum + document.length, 0);
+}

@@ -1,0 +1,220 @@
+import { majorityTime } from '@silo/mongo/majority-time.ts';
+import { bounded, collectionOptions, readIn, reading } from '@silo/mongo/read.ts';
+import { Budget } from '@silo/runtime/budget.ts';
+import { Binary, type Collection, type Db, type Filter, type Timestamp } from 'mongodb';
+import { EventDigest } from '../rules/events/event-digest.ts';
+import {
+  comparePlaces,
+  type EventPlace,
+  type EventRange,
+  endPlace,
+  firstPlace,
+} from '../rules/events/event-range.ts';
+import {
+  byTime,
+  bytesOf,
+  type CapturedEventDocument,
+  collectionName,
+  keyOf,
+} from './captured-events.ts';
+import { batchesOf, type StoredPosition } from './event-queries.ts';
+import { StoredEvent } from './stored-event.ts';
+import type { StoreTransaction } from './usage.ts';
+
+/** What one range, or one step of changes, holds. */
+export const stepBounds = { countMax: 1_000, bytesMax: 1024 * 1024 };
+/** How many documents are read at least at once, however large they are. */
+const readMin = 16;
+
+/** A time in the order of writes of this region's database. */
+export type WriteTime = Timestamp;
+
+/** Reads a project's events as they are stored; one statement at a time. */
+export type EventReader = Awaited<ReturnType<typeof openEventReader>>;
+
+/** A reader that sees at least what was written before it was opened, and only what is durable. */
+export async function openEventReader(db: Db, projectId: string, signal: AbortSignal) {
+  const time = await reading(majorityTime(db), signal);
+  const events = eventsOf(db);
+  const session = db.client.startSession({ causalConsistency: true });
+  session.advanceOperationTime(time);
+  /** Bytes of a document, about, so that no more is read than is used. */
+  let sizeBytes = 1_024;
+
+  return {
+    /** What is read from now on includes what was written before that time. */
+    see(seen: WriteTime): void {
+      session.advanceOperationTime(seen);
+    },
+
+    /** The oldest events of a range, within the bounds of a step, and whether there are no more. */
+    async oldest(
+      range: EventRange,
+      until: AbortSignal,
+    ): Promise<{ documents: Uint8Array[]; isOver: boolean }> {
+      const budget = new Budget(stepBounds);
+      const documents: Uint8Array[] = [];
+      let bytes = 0;
+      const read = async () => {
+        const batchSize = Math.ceil(stepBounds.bytesMax / sizeBytes) + 1;
+        const limits = { limit: stepBounds.countMax, batchSize: Math.max(readMin, batchSize) };
+        for await (const batch of rangeOf(events, projectId, range, { session }, limits)) {
+          for (const document of batch) {
+            if (!budget.take(document.length)) return false;
+            documents.push(document);
+            bytes += document.length;
+          }
+        }
+        return documents.length < stepBounds.countMax;
+      };
+      const isOver = await reading(read(), until);
+      if (documents.length > 0) sizeBytes = bytes / documents.length;
+      return { documents, isOver };
+    },
+
+    /**
+     * Those of some events that exist, as they are now. `left` are the UUIDs of those that are to be
+     * read again, because the bytes of a step are used up.
+     */
+    async byUuid(
+      uuids: readonly Uint8Array[],
+      until: AbortSignal,
+    ): Promise<{ documents: Uint8Array[]; left: Uint8Array[] }> {
+      const budget = new Budget(stepBounds);
+      const documents: Uint8Array[] = [];
+      const _id = { $in: uuids.map((uuid) => keyOf(projectId, uuid)) };
+      const read = async () => {
+        const found = events.find<Uint8Array>({ _id }, { ...bounded, session, raw: true });
+        for await (const batch of batchesOf(found)) {
+          for (const document of batch) {
+            if (!budget.take(document.length)) return false;
+            documents.push(document);
+          }
+        }
+        return true;
+      };
+      if (await reading(read(), until)) return { documents, left: [] };
+      const taken = new Set(documents.map((each) => hex(new StoredEvent(each).uuidBytes)));
+      return { documents, left: uuids.filter((uuid) => !taken.has(hex(uuid))) };
+    },
+
+    /** The digest of what `hashed` keeps of the documents of a range: of the first ones, up to a number. */
+    async digest(
+      range: EventRange,
+      until: AbortSignal,
+      {
+        hashed = (document) => document,
+        limit,
+      }: { hashed?: ((document: Uint8Array) => Uint8Array) | undefined; limit: number },
+    ): Promise<EventDigest> {
+      const digest = new EventDigest();
+      const read = async () => {
+        for await (const batch of rangeOf(events, projectId, range, { session }, { limit })) {
+          until.throwIfAborted();
+          for (const document of batch) digest.add(hashed(document));
+        }
+      };
+      await reading(read(), until);
+      return digest;
+    },
+
+    async [Symbol.asyncDispose](): Promise<void> {
+      await session.endSession();
+    },
+  };
+}
+
+/** The events of a range, oldest first, in batches as they arrive. */
+export async function* rangeOf(
+  events: Collection<CapturedEventDocument>,
+  projectId: string,
+  range: EventRange,
+  { session }: StoreTransaction,
+  { limit, batchSize = stepBounds.countMax }: { limit?: number; batchSize?: number } = {},
+): AsyncGenerator<Uint8Array[]> {
+  let count = 0;
+  for (const { filter, sort } of queriesOf(projectId, range)) {
+    if (count === limit) return;
+    const found = events.find<Uint8Array>(filter, {
+      ...{ ...bounded, ...readIn(session), sort, hint: byTime, raw: true, batchSize },
+      ...(limit !== undefined && { limit: limit - count }),
+    });
+    for await (const batch of batchesOf(found)) {
+      count += batch.length;
+      yield batch;
+    }
+  }
+}
+
+/** How many events of a project are in a range, up to a number. */
+export async function countIn(
+  events: Collection<CapturedEventDocument>,
+  projectId: string,
+  range: EventRange,
+  limit: number,
+): Promise<number> {
+  let count = 0;
+  for (const { filter } of queriesOf(projectId, range)) {
+    if (count === limit) break;
+    const options = { ...bounded, hint: byTime, limit: limit - count };
+    count += await events.countDocuments(filter, options);
+  }
+  return count;
+}
+
+/**
+ * The queries that find a range, one after the other in its order: as one with `$or`, the server
+ * merges sorted and takes twice as long.
+ */
+function queriesOf(
+  projectId: string,
+  { after, last }: EventRange,
+): { filter: Filter<CapturedEventDocument>; sort: Record<string, 1> }[] {
+  const at = ({ timeMs }: EventPlace) => new Date(timeMs);
+  const beyond = { $gt: uuidOf(after) };
+  const upTo = { $lte: uuidOf(last) };
+  const query = (time: object | Date, uuid?: object) => ({
+    filter: {
+      ...{ '_id.project': projectId, time },
+      ...(uuid && { '_id.uuid': uuid }),
+    } as Filter<CapturedEventDocument>,
+    sort: { ...(uuid === undefined && { time: 1 as const }), '_id.uuid': 1 as const },
+  });
+  if (after.timeMs === last.timeMs) return [query(at(after), { ...beyond, ...upTo })];
+  const isWhole = (place: EventPlace, end: EventPlace) => comparePlaces(place, end) === 0;
+  return [
+    ...(isWhole(after, firstPlace) ? [] : [query(at(after), beyond)]),
+    query({ $gt: at(after), $lt: at(last) }),
+    ...(isWhole(last, endPlace) ? [] : [query(at(last), upTo)]),
+  ];
+}
+
+/** The collection of captured events, as it is read outside of transactions. */
+export function eventsOf(db: Db): Collection<CapturedEventDocument> {
+  return db.collection(collectionName, collectionOptions);
+}
+
+/** The place of a document. */
+export function placeOf(document: Uint8Array): EventPlace {
+  const event = new StoredEvent(document);
+  return { timeMs: event.time.getTime(), uuid: event.uuidBytes };
+}
+
+/** A place as it is stored, and so compared. */
+export function storedPlace(place: EventPlace): StoredPosition {
+  return { time: new Date(place.timeMs), uuid: uuidOf(place) };
+}
+
+/** A place that was stored. */
+export function placeFrom({ time, uuid }: StoredPosition): EventPlace {
+  return { timeMs: time.getTime(), uuid: bytesOf(uuid) };
+}
+
+/** A UUID's 16 bytes as the key of a map. */
+export function hex(uuid: Uint8Array): string {
+  return Buffer.from(uuid.buffer, uuid.byteOffset, uuid.byteLength).toString('hex');
+}
+
+function uuidOf({ uuid }: EventPlace): Binary {
+  return new Binary(uuid, Binary.SUBTYPE_UUID);
+}

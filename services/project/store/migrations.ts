@@ -1,0 +1,323 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
+import { isDuplicateKey } from '@silo/mongo/from-mongo.ts';
+import type { Index } from '@silo/mongo/indexes.ts';
+import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { type Page, readPage } from '@silo/mongo/page.ts';
+import type { Place } from '@silo/mongo/pulse.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import {
+  type MigrationProgress,
+  MigrationState,
+} from '@silo/protos/gen/silo/project/v1/migration.ts';
+import type { Collection, Db, Filter } from 'mongodb';
+import { statesBefore } from '../rules/migration-states.ts';
+import type { MigrationDocument } from './documents.ts';
+
+/** `migrations` is where each service notes how its own database was migrated. */
+export const migrationsName = 'project_migrations';
+
+const { MIGRATION_STATE_DONE: done, MIGRATION_STATE_CUTOVER: cutover } = MigrationState;
+
+/** It is not put off, or no longer. */
+const isDue = { $expr: { $lte: [{ $ifNull: ['$putOff.until', new Date(0)] }, '$$NOW'] } };
+
+export const migrationIndexes: Readonly<Record<string, readonly Index[]>> = {
+  [migrationsName]: [
+    {
+      key: { projectId: 1 },
+      unique: true,
+      name: 'open_by_project',
+      partialFilterExpression: { isOpen: { $exists: true } },
+    },
+    {
+      key: { side: 1, state: 1 },
+      name: 'open_by_state',
+      partialFilterExpression: { isOpen: { $exists: true } },
+    },
+    { key: { organizationId: 1, requestTime: -1, _id: -1 } },
+    { key: { requestTime: -1, _id: -1 } },
+  ],
+};
+
+/** Where a migration is open; the sides select the partial index. */
+export const openMigration: Place = {
+  collection: migrationsName,
+  filter: { isOpen: true, side: { $in: ['source', 'destination'] } },
+};
+
+/** What identifies a record, and says which states it may go to. */
+export type MigrationKey = Pick<MigrationDocument, '_id' | 'side'>;
+
+/** What a change of a record sets, and removes. */
+export type MigrationValues = Partial<Omit<MigrationDocument, '_id' | 'side' | 'revision'>>;
+
+/** A place in the order of a list. */
+export type MigrationPlace = { requestTime: Date; id: string };
+
+/** Which open records are meant. */
+export type OpenRecords = {
+  side: MigrationDocument['side'];
+  states: readonly MigrationState[];
+  sourceRegion?: string;
+};
+
+/** The records of migrations. */
+export type MigrationStore = ReturnType<typeof createMigrationStore>;
+
+export function createMigrationStore(db: Db) {
+  const migrations = migrationCollection(db);
+
+  return {
+    /** The record of a project for which there is something left to do. */
+    async findOpen(projectId: string, signal: AbortSignal): Promise<MigrationDocument | undefined> {
+      const query = migrations.findOne({ projectId, isOpen: true }, bounded);
+      return (await reading(query, signal)) ?? undefined;
+    },
+
+    /** Stores a record. Refuses with REQUEST_IN_PROGRESS where another call has just stored one. */
+    async insert(tx: Transaction, migration: MigrationDocument): Promise<void> {
+      try {
+        await migrations.insertOne(migration, { session: tx.session });
+      } catch (error) {
+        throw isDuplicateKey(error) ? errors.requestInProgress() : error;
+      }
+    },
+
+    /** A record as it is now, of any organization: the caller checks access. */
+    async find(id: string, signal: AbortSignal): Promise<MigrationDocument | undefined> {
+      return (await readLinearizable(migrations, { _id: id }, { signal })) ?? undefined;
+    },
+
+    /** A record as of the transaction. */
+    async read(tx: Transaction, id: string): Promise<MigrationDocument | undefined> {
+      return (await migrations.findOne({ _id: id }, { session: tx.session })) ?? undefined;
+    },
+
+    /** The same as of the transaction. */
+    async readOpen(tx: Transaction, projectId: string): Promise<MigrationDocument | undefined> {
+      const filter = { projectId, isOpen: true as const };
+      return (await migrations.findOne(filter, { session: tx.session })) ?? undefined;
+    },
+
+    /**
+     * Writes a record whatever its state; undefined where it is not as expected. Refuses to open one, with
+     * REQUEST_IN_PROGRESS, where another call has just opened another.
+     */
+    async write(
+      tx: Transaction,
+      { _id, side }: MigrationKey,
+      values: MigrationValues,
+      expected: Filter<MigrationDocument> = {},
+    ): Promise<MigrationDocument | undefined> {
+      try {
+        const written = await migrations.findOneAndUpdate(
+          { ...expected, _id, side },
+          changeOf(values),
+          { session: tx.session, returnDocument: 'after' },
+        );
+        return written ?? undefined;
+      } catch (error) {
+        throw isDuplicateKey(error) ? errors.requestInProgress() : error;
+      }
+    },
+
+    /** Brings a record to a state, from one that may become it; undefined where it is in another. */
+    async become(
+      tx: Transaction,
+      { _id, side }: MigrationKey,
+      state: MigrationState,
+      values: MigrationValues = {},
+      expected: Filter<MigrationDocument> = {},
+    ): Promise<MigrationDocument | undefined> {
+      const changed = await migrations.findOneAndUpdate(
+        { ...expected, _id, side, state: { $in: statesBefore(side, state) } },
+        changeOf({ ...values, state }),
+        { session: tx.session, returnDocument: 'after' },
+      );
+      return changed ?? undefined;
+    },
+
+    /**
+     * Lets a process work on an open migration to this region; undefined where a later one does, and
+     * where it is put off.
+     */
+    async claim(
+      id: string,
+      fence: number,
+      signal: AbortSignal,
+    ): Promise<MigrationDocument | undefined> {
+      const claimed = migrations.findOneAndUpdate(
+        {
+          ...{ _id: id, side: 'destination', isOpen: true, fence: { $not: { $gt: fence } } },
+          $or: [{ state: cutover }, isDue],
+        },
+        { $set: { fence } },
+        { ...bounded, returnDocument: 'after' },
+      );
+      return (await reading(claimed, signal)) ?? undefined;
+    },
+
+    /** Notes what the work has failed of, and for how long others have the turn. */
+    async putOff(
+      { _id, side }: MigrationKey,
+      { tries, pauseMs, why }: { tries: number; pauseMs: number; why: string },
+      expected: Filter<MigrationDocument>,
+      signal: AbortSignal,
+    ): Promise<void> {
+      // By the database's clock, as every process of this region waits for it.
+      const until = { $add: ['$$NOW', Math.ceil(pauseMs)] };
+      const putOff = { tries, until, why: { $literal: why } };
+      const revision = { $add: ['$revision', 1] };
+      const noted = migrations.updateOne(
+        { ...expected, _id, side },
+        [{ $set: { putOff, revision } }],
+        bounded,
+      );
+      await reading(noted, signal);
+    },
+
+    /**
+     * Open migrations to this region in some states, but for those that are put off and some others. First
+     * those that never were, then those that were put off longest ago.
+     */
+    async due(
+      states: readonly MigrationState[],
+      { except, limit }: { except: readonly string[]; limit: number },
+      signal: AbortSignal,
+    ): Promise<Pick<MigrationDocument, '_id'>[]> {
+      const open = { isOpen: true as const, side: 'destination' as const };
+      const filter = { ...open, state: { $in: [...states] }, _id: { $nin: [...except] }, ...isDue };
+      const sort = { 'putOff.until': 1 } as const;
+      const options = { ...bounded, sort, limit, comment: 'loop: migrations' };
+      return await reading(migrations.find(filter, options).toArray(), signal);
+    },
+
+    /**
+     * Writes how far the work is, and where it goes on, that nothing puts it off any more; undefined where
+     * a later process does it.
+     */
+    async report(
+      { _id, fence }: Pick<MigrationDocument, '_id' | 'fence'>,
+      progress: Partial<MigrationProgress>,
+      signal: AbortSignal,
+      { goesOn = false } = {},
+    ): Promise<MigrationDocument | undefined> {
+      const values = Object.entries(progress)
+        .filter(([, value]) => value !== undefined)
+        .map(([name, value]) => [`progress.${name}`, value]);
+      const reported = migrations.findOneAndUpdate(
+        { _id, side: 'destination', fence },
+        {
+          ...{ $set: Object.fromEntries(values), $inc: { revision: 1 } },
+          ...(goesOn && { $unset: { 'putOff.why': '' as const } }),
+        },
+        { ...bounded, returnDocument: 'after' },
+      );
+      return (await reading(reported, signal)) ?? undefined;
+    },
+
+    /** Notes, in the records of its migrations to this region, that a deleted project is purged. */
+    async noteProjectPurged(projectId: string, signal: AbortSignal): Promise<void> {
+      const filter = { projectId, side: 'destination' as const, state: done };
+      const noted = { $set: { isProjectPurged: true as const }, $inc: { revision: 1 } };
+      await reading(migrations.updateMany(filter, noted, bounded), signal);
+    },
+
+    /**
+     * Migrations whose source is to be purged, but for those that are put off and some others. First those
+     * that never were, then those that were put off longest ago.
+     */
+    async purging(
+      except: { ids: readonly string[]; regions: readonly string[] },
+      limit: number,
+      signal: AbortSignal,
+    ): Promise<MigrationDocument[]> {
+      const filter: Filter<MigrationDocument> = {
+        ...{ isOpen: true, side: 'source', isPurging: true, ...isDue },
+        ...{ _id: { $nin: except.ids }, destinationRegion: { $nin: except.regions } },
+      };
+      const sort = { 'putOff.until': 1 } as const;
+      const options = { ...bounded, sort, limit, comment: 'loop: purge-sources' };
+      return await reading(migrations.find(filter, options).toArray(), signal);
+    },
+
+    /** A page of an organization's migrations, or of all, newest first. */
+    async list(
+      organizationId: string | undefined,
+      { after, size }: { after: MigrationPlace | undefined; size: number },
+      signal: AbortSignal,
+    ): Promise<Page<MigrationDocument>> {
+      const filter: Filter<MigrationDocument> = {
+        ...(organizationId !== undefined && { organizationId }),
+        ...(after !== undefined && {
+          $or: [
+            { requestTime: { $lt: after.requestTime } },
+            { requestTime: after.requestTime, _id: { $lt: after.id } },
+          ],
+        }),
+      };
+      const query = migrations.find(filter, bounded).sort({ requestTime: -1, _id: -1 });
+      return await readPage(query, size, signal);
+    },
+
+    /** Whether any record is open. */
+    async hasOpen(signal: AbortSignal): Promise<boolean> {
+      const options = { ...bounded, projection: { _id: 1 }, comment: 'loop: migrations' };
+      return (await reading(migrations.findOne(openMigration.filter, options), signal)) !== null;
+    },
+
+    /** The last migration from this region that a project has finished. */
+    async lastFrom(projectId: string, signal: AbortSignal): Promise<MigrationDocument | undefined> {
+      const filter = { projectId, side: 'source' as const, state: done };
+      const query = migrations.find(filter, bounded).sort({ requestTime: -1, _id: -1 }).limit(1);
+      return (await reading(query.toArray(), signal)).at(0);
+    },
+
+    /**
+     * A page of the open records of one side in some states, from one other region or all, by id: those
+     * after one; '': the first. They are sorted in memory, as there are never many.
+     */
+    async openAfter(
+      after: string,
+      { side, states, sourceRegion }: OpenRecords,
+      limit: number,
+      signal: AbortSignal,
+    ): Promise<MigrationDocument[]> {
+      const filter: Filter<MigrationDocument> = {
+        ...{ isOpen: true, side, state: { $in: [...states] }, _id: { $gt: after } },
+        ...(sourceRegion !== undefined && { sourceRegion }),
+      };
+      const options = { ...bounded, sort: { _id: 1 } as const, limit, comment: 'loop: migrations' };
+      return await reading(migrations.find(filter, options).toArray(), signal);
+    },
+
+    /** Open records of one side in some states. */
+    async open(
+      side: MigrationDocument['side'],
+      states: readonly MigrationState[],
+      limit: number,
+      signal: AbortSignal,
+    ): Promise<MigrationDocument[]> {
+      const filter = { isOpen: true as const, side, state: { $in: [...states] } };
+      const options = { ...bounded, limit, comment: 'loop: migrations' };
+      return await reading(migrations.find(filter, options).toArray(), signal);
+    },
+  };
+}
+
+/** The collection; its transactions go beside those of projects and slots. */
+export function migrationCollection(db: Db): Collection<MigrationDocument> {
+  return db.collection(migrationsName, collectionOptions);
+}
+
+/** An undefined value removes its field. */
+function changeOf(values: MigrationValues) {
+  const entries = Object.entries(values);
+  const unset = entries.filter(([, value]) => value === undefined).map(([name]) => [name, '']);
+  return {
+    $set: Object.fromEntries(entries.filter(([, value]) => value !== undefined)),
+    ...(unset.length > 0 && { $unset: Object.fromEntries(unset) }),
+    $inc: { revision: 1 },
+  };
+}

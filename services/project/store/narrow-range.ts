@@ -1,0 +1,40 @@
+import { bounded } from '@silo/mongo/read.ts';
+import type { Collection, Filter } from 'mongodb';
+import type { CheckedFilter } from '../rules/events/filter.ts';
+import { type IndexedRange, indexedRanges } from '../rules/events/indexed-ranges.ts';
+import { type CapturedEventDocument, placeIndex } from './captured-events.ts';
+
+/**
+ * How many events a range may have to be read by its index: as many as a page compares otherwise.
+ * @internal Exported for tests.
+ */
+export const narrowMax = 5_000;
+
+/** A range of an indexed property, in which few events of a project lie. */
+export type NarrowRange = { place: number; within: Filter<CapturedEventDocument>[] };
+
+/**
+ * The range that a filter's LESS, GREATER and PREFIX leave of an indexed property, if few events lie
+ * there: an index has them in the order of values, so their keys are sorted for each page.
+ */
+export async function narrowRange(
+  events: Collection<CapturedEventDocument>,
+  projectId: string,
+  filter: CheckedFilter,
+): Promise<NarrowRange | undefined> {
+  for (const [place, ranges] of indexedRanges(filter)) {
+    const within = ranges.map((range) => boundsOf(place, range));
+    const query = { '_id.project': projectId, $and: within };
+    const options = { ...bounded, hint: placeIndex(place).name ?? '', limit: narrowMax + 1 };
+    if ((await events.countDocuments(query, options)) <= narrowMax) return { place, within };
+  }
+  return undefined;
+}
+
+function boundsOf(
+  place: number,
+  { least, most, except }: IndexedRange,
+): Filter<CapturedEventDocument> {
+  const [above, below] = [except === least ? '$gt' : '$gte', except === most ? '$lt' : '$lte'];
+  return { [`x${place}`]: { [above]: least, [below]: most } };
+}

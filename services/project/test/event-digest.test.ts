@@ -1,0 +1,128 @@
+import { createHash, randomBytes } from 'node:crypto';
+import test from 'ava';
+import { copiedChanges } from '../rules/events/copied-changes.ts';
+import { EventDigest } from '../rules/events/event-digest.ts';
+import {
+  comparePlaces,
+  type EventPlace,
+  endPlace,
+  firstPlace,
+  isWithin,
+} from '../rules/events/event-range.ts';
+
+const documents = Array.from({ length: 100 }, (_, size) => randomBytes(5 + size));
+const modulus = 2n ** 128n;
+
+/** By the definition of the protocol. */
+function sumOf(all: readonly Uint8Array[]): bigint {
+  const first = (document: Uint8Array) =>
+    createHash('sha256').update(document).digest().subarray(0, 16).toString('hex');
+  return all.reduce((sum, document) => (sum + BigInt(`0x${first(document)}`)) % modulus, 0n);
+}
+
+test('a digest is the count and the sum of the hashes, in whatever order', (t) => {
+  const digest = EventDigest.of(documents);
+  t.is(digest.count, documents.length);
+  t.is(BigInt(`0x${digest.hash.toString('hex')}`), sumOf(documents));
+  t.true(EventDigest.of(documents.toReversed()).equals(digest));
+  t.deepEqual(new EventDigest().hash, Buffer.alloc(16));
+});
+
+test('what is taken out of a digest was never in it', (t) => {
+  const [first = Buffer.alloc(0), ...others] = documents;
+  const digest = EventDigest.of(others);
+  digest.add(first);
+  t.false(digest.equals(EventDigest.of(others)));
+  digest.remove(first);
+  t.true(digest.equals(EventDigest.of(others)));
+  digest.remove(first);
+  digest.add(first);
+  t.true(digest.equals(EventDigest.of(others)));
+});
+
+test('a digest goes on from what was stored, and includes another one', (t) => {
+  const [some, others] = [
+    EventDigest.of(documents.slice(0, 30)),
+    EventDigest.of(documents.slice(30)),
+  ];
+  const stored = EventDigest.from({ count: some.count, hash: some.hash });
+  stored.include(others);
+  t.true(stored.equals(EventDigest.of(documents)));
+});
+
+test('a digest notices one bit, and one document more, less or twice', (t) => {
+  const digest = EventDigest.of(documents);
+  const [first = Buffer.alloc(0), ...others] = documents;
+  const flipped = Buffer.from(first);
+  flipped[0] = (flipped[0] ?? 0) ^ 1;
+  for (const differing of [
+    [flipped, ...others],
+    others,
+    [first, ...documents],
+    [...documents, flipped],
+  ]) {
+    t.false(EventDigest.of(differing).equals(digest));
+  }
+});
+
+const place = (timeMs: number, byte: number): EventPlace => ({
+  timeMs,
+  uuid: new Uint8Array(16).fill(byte),
+});
+
+test('places are ordered by time and then by UUID; a range has its last place, not its first', (t) => {
+  const sorted = [firstPlace, place(-1, 9), place(1, 0), place(1, 9), place(2, 0), endPlace];
+  for (const [index, each] of sorted.entries()) {
+    for (const [other, second] of sorted.entries()) {
+      t.is(Math.sign(comparePlaces(each, second)), Math.sign(index - other));
+    }
+  }
+  const range = { after: place(1, 0), last: place(1, 9) };
+  t.deepEqual(
+    sorted.map((each) => isWithin(range, each)),
+    [false, false, false, true, false, false],
+  );
+});
+
+const event = (key: string, timeMs: number, document = `${key} at ${timeMs}`) => ({
+  ...{ key, place: place(timeMs, 0), document: Buffer.from(document) },
+});
+
+const changes = [
+  { rule: 'a new event is added', stored: [], sent: [event('a', 1)], removed: '', added: 'a' },
+  {
+    rule: 'one that is gone is removed',
+    stored: [event('a', 1)],
+    sent: [],
+    removed: 'a',
+    added: '',
+  },
+  {
+    rule: 'the same bytes stay',
+    ...{ stored: [event('a', 1)], sent: [event('a', 1)], removed: '', added: '' },
+  },
+  {
+    rule: 'other bytes replace them',
+    ...{ stored: [event('a', 1)], sent: [event('a', 1, 'other')], removed: 'a', added: 'a' },
+  },
+  {
+    rule: 'one that is moved behind the scan is removed, and left to the scan',
+    ...{ stored: [event('a', 1)], sent: [event('a', 9)], removed: 'a', added: '' },
+  },
+  {
+    rule: 'one that is moved before the scan is moved',
+    ...{ stored: [event('a', 9)], sent: [event('a', 1)], removed: 'a', added: 'a' },
+  },
+  {
+    rule: 'one behind the scan stays as it is',
+    ...{ stored: [event('a', 8)], sent: [event('a', 9)], removed: '', added: '' },
+  },
+];
+
+for (const { rule, stored, sent, removed, added } of changes) {
+  test(`of changed events ${rule}`, (t) => {
+    const found = copiedChanges(stored, sent, ({ timeMs }) => timeMs <= 5);
+    t.is(found.removed.map(({ key }) => key).join(), removed);
+    t.is(found.added.map(({ key }) => key).join(), added);
+  });
+}

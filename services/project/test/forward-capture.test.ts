@@ -1,0 +1,42 @@
+/** What a region answers to the edge of another one that passes captures on. */
+import type { TokenPermitAnswer } from '@silo/access/access.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import test from 'ava';
+import { forwardCapture } from '../handlers/peer/forward-capture.ts';
+import { Storing } from '../handlers/shared/storing.ts';
+import { fromEu } from './migration-support.ts';
+import { refusalOf } from './support.ts';
+
+const question = {
+  ...{ token: 'phc_1', origin: '', library: '' },
+  capture: { events: [], superProperties: '' },
+};
+
+test('a capture without events is answered as one with events is, and is none', async (t) => {
+  const isHeldHere = { reason: ErrorReason.ERROR_REASON_NOT_READY, detail: '' };
+  let answer: TokenPermitAnswer = { allowed: false, refusal: isHeldHere };
+  const calls: string[] = [];
+  const insert = async () => {
+    calls.push('store');
+    return [];
+  };
+  const uses = {
+    access: { permitToken: async () => answer },
+    rates: { takeProject: async () => void calls.push('count') },
+    capture: { storing: new Storing({ insert }), clock: systemClock },
+    onTokenRefused: () => calls.push('refuse'),
+  };
+  const ask = (origin = '') => forwardCapture({ ...question, origin }, fromEu(), uses);
+  t.is((await refusalOf(ask())).reasonName, 'NOT_READY');
+  const release = () => calls.push('release');
+  answer = {
+    ...{ allowed: true, projectId: 'prj_1', organizationId: 'org_1' },
+    project: ProjectFact.fromPartial({ capture: { appUrls: ['https://app.example.com'] } }),
+    permit: { release, remainingMs: () => 300_000 },
+  };
+  t.deepEqual(await ask('https://app.example.com'), { outcomes: [] });
+  t.is((await refusalOf(ask('https://evil.example'))).reasonName, 'INVALID_FIELD');
+  t.deepEqual(calls, ['release', 'release']);
+});

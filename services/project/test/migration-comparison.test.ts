@@ -1,0 +1,407 @@
+import { randomUUID } from 'node:crypto';
+import { errors } from '@silo/errors/errors.ts';
+import type { PullEventsResponse } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import test from 'ava';
+import type { Document } from 'mongodb';
+import { eventually } from '../../../test/harness/eventually.ts';
+import type { CopySource } from '../migration/copy-types.ts';
+import { decodeSteps } from '../migration/decode-steps.ts';
+import { pack } from '../peer-messages.ts';
+import { EventDigest } from '../rules/events/event-digest.ts';
+import { endPlace } from '../rules/events/event-range.ts';
+import { bytesOf, keyOf, uuidBytes } from '../store/captured-events.ts';
+import { createMigrationComparison } from '../store/migration-comparison.ts';
+import { createMigrationCopyStore } from '../store/migration-copy.ts';
+import { stepBounds } from '../store/migration-events.ts';
+import { StoredEvent } from '../store/stored-event.ts';
+import { captured, receiveTime } from './event-support.ts';
+import {
+  bytesOfEvents,
+  type CopyWorld,
+  copyWorld,
+  eventsOf,
+  old,
+  signal,
+  text,
+  untilEqual,
+  writeFence,
+} from './migration-copy-support.ts';
+
+/** Applies what is pulled until all is scanned, and compares nothing. */
+async function pullAll(world: CopyWorld): Promise<void> {
+  const { destination, projectId, migrationId: id, peer } = world;
+  const copies = createMigrationCopyStore(destination);
+  let checkpoint = await copies.open({ id, projectId, digestsOnly: false }, 0, signal());
+  const request = {
+    ...{ migrationId: id, after: undefined, isScanned: false, digestsOnly: false },
+    resumeToken: Buffer.alloc(0),
+  };
+  const over = new AbortController();
+  const steps = decodeSteps(peer.pullEvents(request, over), {
+    ...{ clock: systemClock, signal: over.signal },
+  });
+  for await (const step of steps) {
+    if (step.kind !== 'ranges') continue;
+    checkpoint = await copies.applyRanges(checkpoint, step.ranges, step.resumeToken, signal());
+    if (checkpoint.isScanned) break;
+  }
+  over.abort();
+}
+
+test.serial(
+  'a byte that is flipped, and an event too few or too many, are found and repaired',
+  async (t) => {
+    const world = await copyWorld(t);
+    const { destination, projectId } = world;
+    await world.capture(old(150));
+    await pullAll(world);
+    const all = eventsOf(destination);
+    const [flipped, dropped] = await all.find({}, { sort: { time: 1 }, skip: 10 }).toArray();
+    const bytes = Buffer.from(bytesOf(flipped?.properties ?? Buffer.alloc(0)));
+    bytes[100] = (bytes[100] ?? 0) ^ 1;
+    await all.updateOne({ time: flipped?.time }, { $set: { properties: bytes } });
+    await all.deleteOne({ time: dropped?.time });
+    const last = await all.findOne({}, { sort: { time: -1 } });
+    if (last === null) throw new Error('nothing is copied');
+    const uuid = uuidBytes(randomUUID());
+    await all.insertOne({ ...last, _id: keyOf(projectId, uuid) });
+    // Another subtype of binary is another event.
+    await all.insertOne({ ...last, _id: { project: projectId, uuid } });
+    const { copy } = await world.start();
+    await copy.verifyAll(signal());
+    t.is(copy.progress().rangesRepaired, 2);
+    await all.updateOne({ time: last.time }, { $set: { distinctId: 'eve' } });
+    await copy.verifyAgain(signal());
+    t.is((await untilEqual(world)).length, 150);
+    t.is(copy.progress().rangesRepaired, 3, 'also what is damaged after all was equal');
+  },
+);
+
+test.serial(
+  'a range that has been cut since it was compared is not replaced as it was',
+  async (t) => {
+    const { destination, projectId, migrationId: id } = await copyWorld(t);
+    const copies = createMigrationCopyStore(destination);
+    const begun = await copies.open({ id, projectId, digestsOnly: true }, 1, signal());
+    const range = {
+      last: endPlace,
+      digest: EventDigest.of([Buffer.from('lost')]),
+      events: undefined,
+    };
+    const copied = await copies.applyRanges(begun, [range], Buffer.alloc(0), signal());
+    const comparison = createMigrationComparison(destination);
+    const [different] = (await comparison.compareSome(copied, 8, signal())).different;
+    if (different === undefined) throw new Error('nothing differs');
+    const cut = { $set: { 'last.time': new Date(0) } };
+    await destination.collection('migration_ranges').updateOne({}, cut);
+    const sent = { last: endPlace, digest: new EventDigest(), events: [] };
+    const place = { range: different, isExpected: true };
+    await t.throwsAsync(copies.repair(copied, place, sent, signal()), { name: 'CopyAhead' });
+    t.is(await destination.collection('migration_ranges').countDocuments({ repairs: 0 }), 1);
+  },
+);
+
+/** Stores events of an earlier stay, in the past. */
+async function leaveBehind({ destination, projectId }: CopyWorld, count: number): Promise<void> {
+  const left = Array.from({ length: count }, (_, index) => ({
+    _id: keyOf(projectId, uuidBytes(randomUUID())),
+    ...{ time: new Date(index), name: 'left', distinctId: 'ada', receiveTime: new Date(0) },
+    properties: Buffer.from('{}'),
+  }));
+  await eventsOf(destination).insertMany(left);
+}
+
+test.serial(
+  'what an earlier stay has left, and the source has no longer, is removed in transactions of bounded size',
+  async (t) => {
+    const world = await copyWorld(t);
+    await world.capture([captured({})]);
+    const count = 3 * stepBounds.countMax;
+    await leaveBehind(world, count);
+    const deletes = { operationType: 'delete', 'ns.coll': 'captured_events' };
+    const changes = world.destination.watch([{ $match: deletes }]);
+    t.teardown(() => changes.close());
+    await changes.tryNext(); // from here on it has all
+    const { copy } = await world.start({ digestsOnly: true });
+    await copy.verifyAll(signal());
+    t.is((await untilEqual(world)).length, 1);
+    t.is(copy.progress().rangesRepaired, 0, 'it is expected that they differ');
+    const removed = new Map<string, number>();
+    for (let left = count; left > 0; left--) {
+      const { lsid, txnNumber } = (await changes.next()) as Document;
+      const name = `${lsid.id.toString('hex')} ${txnNumber}`;
+      removed.set(name, (removed.get(name) ?? 0) + 1);
+    }
+    t.true(Math.max(...removed.values()) <= stepBounds.countMax);
+  },
+);
+
+test.serial(
+  'a range that has far more events than at the source is compared without reading all of them',
+  async (t) => {
+    const world = await copyWorld(t);
+    const { destination, projectId, migrationId: id } = world;
+    await leaveBehind(world, 3 * stepBounds.countMax);
+    const copies = createMigrationCopyStore(destination);
+    const begun = await copies.open({ id, projectId, digestsOnly: true }, 1, signal());
+    const digest = EventDigest.of([Buffer.from('one')]);
+    const range = { last: endPlace, digest, events: undefined };
+    const copied = await copies.applyRanges(begun, [range], Buffer.alloc(0), signal());
+    await destination.command({ profile: 2 });
+    const comparison = createMigrationComparison(destination);
+    t.is((await comparison.compareSome(copied, 8, signal())).different.length, 1);
+    await destination.command({ profile: 0 });
+    const ns = `${destination.databaseName}.captured_events`;
+    const reads = await destination.collection('system.profile').find({ ns }).toArray();
+    const read = reads.reduce((sum, { nreturned = 0 }) => sum + nreturned, 0);
+    t.is(read, digest.count + 1);
+  },
+);
+
+test.serial('with digests only what differs is copied', async (t) => {
+  const world = await copyWorld(t);
+  const { source, destination, capture } = world;
+  await capture(old(150));
+  const faithfully = { promoteBuffers: false, promoteValues: false };
+  await eventsOf(destination).insertMany(await eventsOf(source).find({}, faithfully).toArray());
+  await capture([captured({}, -40.5 * 86_400_000)]);
+  await eventsOf(destination).deleteOne({}, {});
+  const extra = await eventsOf(source)
+    .find({}, { sort: { time: 1 }, skip: 20 })
+    .next();
+  await eventsOf(source).deleteOne({ time: { $eq: extra?.time } } as never);
+  const { copy } = await world.start({ digestsOnly: true });
+  await copy.verifyAll(signal());
+  t.is((await untilEqual(world)).length, 150);
+  const { rangesRepaired, rangesVerified, bytesCopied } = copy.progress();
+  t.is(rangesRepaired, 0, 'it is expected that they differ');
+  t.true(rangesVerified >= 5);
+  t.true(bytesCopied > 0 && bytesCopied < 0.7 * 150 * text.length);
+  await eventsOf(destination).updateOne({}, { $set: { distinctId: 'eve' } });
+  await copy.verifyAgain(signal());
+  await untilEqual(world);
+  t.is(copy.progress().rangesRepaired, 1, 'what is damaged after it was equal is not expected');
+});
+
+test.serial(
+  'a copy whose changes the source has forgotten scans again, and copies what differs',
+  async (t) => {
+    const world = await copyWorld(t);
+    const { source, peer, capture } = world;
+    await capture(old(100));
+    const first = new AbortController();
+    const { copy: former, running } = await world.start({ signal: first.signal });
+    await former.verifyAll(signal());
+    const before = former.progress();
+    first.abort();
+    await running;
+    await eventsOf(source).deleteMany({ time: { $lt: new Date('2026-09-15') } });
+    await capture([captured({})]);
+    let pulls = 0;
+    const forgetful: CopySource = {
+      ...peer,
+      async *pullEvents(request, options) {
+        if (++pulls === 1) throw errors.changesCompacted();
+        t.is(request.resumeToken.length > 0, pulls > 2);
+        yield* peer.pullEvents(request, options);
+      },
+    };
+    const { copy } = await world.start({ fence: 2, peer: forgetful });
+    await copy.verifyAll(signal());
+    await untilEqual(world);
+    t.true(pulls >= 2);
+    const { bytesCopied, rangesRepaired } = copy.progress();
+    t.true(bytesCopied > before.bytesCopied);
+    t.is(rangesRepaired, 0, 'what has changed meanwhile is expected to differ');
+  },
+);
+
+test.serial('a copy that scans again is not cut over before all is compared again', async (t) => {
+  const world = await copyWorld(t);
+  const { source, peer, capture } = world;
+  await capture(old(100));
+  const first = new AbortController();
+  const { copy: former, running } = await world.start({ signal: first.signal });
+  await former.verifyAll(signal());
+  first.abort();
+  await running;
+  await capture([captured({})]);
+  const isForgotten = Promise.withResolvers<void>();
+  let mayRepair = false;
+  let refused = 0;
+  let pulls = 0;
+  const forgetful: CopySource = {
+    ...peer,
+    async *pullEvents(request, options) {
+      if (++pulls === 1) {
+        await isForgotten.promise;
+        throw errors.changesCompacted();
+      }
+      yield* peer.pullEvents(request, options);
+    },
+    async *readRange(request, options) {
+      if (!mayRepair) {
+        refused++;
+        throw errors.dependencyUnavailable('the other region');
+      }
+      yield* peer.readRange(request, options);
+    },
+  };
+  const { copy } = await world.start({ fence: 2, peer: forgetful });
+  await copy.verifyAll(signal()); // as a process sees it that goes on after all was compared
+  isForgotten.resolve();
+  await eventually(async () => {
+    if (pulls < 2 || !copy.progress().isScanned) throw new Error('not scanned again yet');
+  });
+  await writeFence(world, 1);
+  let isCutOver = false;
+  const whole = Promise.all([copy.untilCaughtUp(60_000, signal()), copy.untilFenced(1, signal())]);
+  const cutOver = whole.then(() => {
+    isCutOver = true;
+  });
+  // All that is scanned has been compared at least once.
+  await eventually(async () => {
+    if (refused < 2) throw new Error('no range is to be repaired yet');
+  });
+  t.false(isCutOver, 'an event is missing');
+  mayRepair = true;
+  await cutOver;
+  t.deepEqual(await bytesOfEvents(world.destination), await bytesOfEvents(source));
+});
+
+/** Stores events straight into the source, one a millisecond. */
+async function store({ source, projectId }: CopyWorld, count: number, fromMs: number) {
+  const documents = Array.from({ length: count }, (_, index) => ({
+    _id: keyOf(projectId, uuidBytes(randomUUID())),
+    time: new Date(receiveTime.getTime() + fromMs + index),
+  }));
+  await source.collection<{ _id: object; time: Date }>('captured_events').insertMany(documents);
+}
+
+/** Waits until so many events are copied, and no range has more than are compared at once. */
+async function untilSmall({ destination }: CopyWorld, events: number): Promise<void> {
+  await eventually(async () => {
+    const count = await eventsOf(destination).countDocuments();
+    if (count !== events) throw new Error(`${count} events`);
+    const ranges = destination.collection('migration_ranges');
+    const largest = await ranges.findOne({}, { sort: { 'digest.count': -1 } });
+    if (largest?.digest.count > 4_000)
+      throw new Error(`a range of ${largest?.digest.count} events`);
+  });
+}
+
+test.serial(
+  'a range that differs is copied also where it has as many events as a step',
+  async (t) => {
+    const world = await copyWorld(t);
+    await store(world, stepBounds.countMax + 1, 1_000);
+    const { copy } = await world.start({ digestsOnly: true });
+    await copy.verifyAll(signal());
+    t.is((await untilEqual(world)).length, stepBounds.countMax + 1);
+  },
+);
+
+test.serial(
+  'ranges into which many events are captured stay small, and are still compared',
+  async (t) => {
+    const world = await copyWorld(t);
+    const { destination, capture } = world;
+    await capture(old(3));
+    const { copy } = await world.start();
+    await copy.verifyAll(signal());
+    await store(world, 1_500, 1_000);
+    await store(world, 4_500, -100_000);
+    await untilSmall(world, 6_003);
+    await copy.verifyAll(signal());
+    const ranges = destination.collection('migration_ranges');
+    t.true((await ranges.countDocuments()) >= 5);
+    // Into a part that is as large as ranges become.
+    await store(world, 1, -99_500);
+    await untilEqual(world);
+    t.is(await ranges.countDocuments({ 'last.time': new Date(endPlace.timeMs) }), 1);
+    t.is(copy.progress().rangesRepaired, 0);
+  },
+);
+
+test.serial('a large range is split while changes of its events go on', async (t) => {
+  const world = await copyWorld(t);
+  const { source, peer, capture } = world;
+  await capture(old(3));
+  const isStored = Promise.withResolvers<[Uint8Array, Uint8Array]>();
+  let isSplit = false;
+  /** Sends all changes together, and then one event as it was and as it is, as often as it is applied. */
+  const busy: CopySource = {
+    ...peer,
+    async *pullEvents(request, options) {
+      const held: PullEventsResponse[] = [];
+      for await (const response of peer.pullEvents(request, options)) {
+        held.push(response);
+        const changes = held.flatMap(({ step }) =>
+          step?.$case === 'changes' ? step.value.uuids : [],
+        );
+        if (changes.length > 0 && changes.length < 6_000 && !isSplit) continue;
+        const versions = changes.length > 0 && !isSplit ? await isStored.promise : [];
+        yield* held.splice(0);
+        if (versions.length === 0) continue;
+        while (!isSplit) {
+          for (const version of versions) {
+            const uuids = [Buffer.from(new StoredEvent(version).uuidBytes)];
+            const value = { uuids, documents: await pack([version]) };
+            const step = { $case: 'changes', value } as const;
+            yield { step, resumeToken: response.resumeToken, lagMs: 0 };
+          }
+        }
+      }
+    },
+  };
+  const { copy } = await world.start({ peer: busy });
+  await copy.verifyAll(signal());
+  await store(world, 1_500, 1_000);
+  await store(world, 4_500, -100_000);
+  const time = new Date(receiveTime.getTime() - 99_000);
+  const read = async () => {
+    const [document] = await eventsOf(source).find<Uint8Array>({ time }, { raw: true }).toArray();
+    if (document === undefined) throw new Error('it is not stored');
+    return Buffer.from(document);
+  };
+  const before = await read();
+  await eventsOf(source).updateOne({ time }, { $set: { distinctId: 'eve' } });
+  isStored.resolve([before, await read()]);
+  await untilSmall(world, 6_003);
+  isSplit = true;
+  await untilEqual(world);
+  t.is(copy.progress().rangesRepaired, 0);
+});
+
+test.serial('a restart goes on where the comparison of all ranges was', async (t) => {
+  const world = await copyWorld(t);
+  const { destination, projectId, migrationId: id } = world;
+  await world.capture(old(150));
+  await pullAll(world);
+  const [copies, comparison] = [
+    createMigrationCopyStore(destination),
+    createMigrationComparison(destination),
+  ];
+  let checkpoint = await copies.open({ id, projectId, digestsOnly: false }, 1, signal());
+  const compare = async (limit: number) =>
+    (await comparison.compareSome(checkpoint, limit, signal())).equal.length;
+  while ((await compare(8)) > 0);
+  await comparison.unverify(checkpoint, signal());
+  checkpoint = await copies.compareAgain(checkpoint, signal());
+  t.is(await compare(2), 2);
+  const damaged = eventsOf(destination);
+  const [oldest, newest] = [
+    await damaged.findOneAndUpdate({}, { $set: { distinctId: 'eve' } }, { sort: { time: 1 } }),
+    await damaged.findOneAndUpdate({}, { $set: { distinctId: 'eve' } }, { sort: { time: -1 } }),
+  ];
+  const { copy } = await world.start({ fence: 2 });
+  await copy.verifyAgain(signal());
+  const isDamaged = async (event: typeof oldest) =>
+    (await damaged.findOne({ time: event?.time }))?.distinctId === 'eve';
+  t.true(await isDamaged(oldest), 'it is in a range that was compared again before the restart');
+  t.false(await isDamaged(newest));
+  const { rangesRepaired, rangesVerified } = copy.progress();
+  t.is(rangesRepaired, 1);
+  t.is(rangesVerified, await destination.collection('migration_ranges').countDocuments());
+});

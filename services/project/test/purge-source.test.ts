@@ -1,0 +1,320 @@
+import { errors } from '@silo/errors/errors.ts';
+import { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
+import type { RegionClient } from '@silo/service/regions.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import test from 'ava';
+import { purgeSource as beginPurge } from '../handlers/internal/purge-source.ts';
+import { eventDeletionMessage } from '../messages.ts';
+import { type PurgeUses, purgeSource } from '../purge/purge-source.ts';
+import { checkFilter } from '../rules/events/filter.ts';
+import { placesWith } from '../rules/events/indexed-properties.ts';
+import { mayHaveRemoved, whyNotPurge } from '../rules/purge-source.ts';
+import type { ProjectDocument } from '../store/documents.ts';
+import type { EventDeletionDocument } from '../store/event-deletions.ts';
+import { createMigratingProjectStore } from '../store/migrating-projects.ts';
+import { migrationCollection } from '../store/migrations.ts';
+import { createRetentionStore } from '../store/retention.ts';
+import { captured, insert, receiveTime } from './event-support.ts';
+import { eventsOf } from './migration-copy-support.ts';
+import { fromRegion } from './migration-support.ts';
+import { dayMs, deletionOf, eventCount, migratedProject, withIndex } from './purge-support.ts';
+import { refusalOf } from './support.ts';
+
+test('what the other region has byte by byte is removed, and both records say when', async (t) => {
+  const world = await migratedProject(t);
+  t.deepEqual(await world.purge(), { failure: undefined, left: 0 });
+  const [here, there] = await world.purgeTimes();
+  t.true(here instanceof Date && there instanceof Date);
+});
+
+test('one event that the other region lost, or has otherwise, keeps all of them', async (t) => {
+  const world = await migratedProject(t);
+  const { events, filter } = withIndex(world.eu, 3, 4);
+  await events.deleteMany(filter);
+  const lost = await world.purge();
+  t.regex(lost.failure ?? '', /^2 event\(s\) are not in the other region/);
+  t.is(lost.left, eventCount);
+  t.deepEqual(await world.purgeTimes(), [undefined, undefined]);
+});
+
+test('an event with another byte there keeps all of them', async (t) => {
+  const world = await migratedProject(t);
+  const { events, filter } = withIndex(world.eu, 3);
+  await events.updateOne(filter, { $set: { distinctId: 'adb' } });
+  const { failure, left } = await world.purge();
+  t.regex(failure ?? '', /^1 event\(s\) differ/);
+  t.is(left, eventCount);
+});
+
+test('a deletion there explains what it covers, and nothing else', async (t) => {
+  const world = await migratedProject(t);
+  const { events, filter } = withIndex(world.eu, 3, 4);
+  await events.deleteMany(filter);
+  const operator = 1; // EQUAL
+  const named = (values: string[]) =>
+    EventFilter.fromPartial({ properties: [{ name: 'index', operator, values }] });
+  await world.deleteThere(named(['3']));
+  await world.deleteThere(named(['4']), 1);
+  t.regex((await world.purge()).failure ?? '', /^1 event\(s\) are not in/);
+  await migrationCollection(world.us.db).updateOne({}, { $set: { isOpen: true, isPurging: true } });
+  await world.deleteThere(named(['4']), 3);
+  t.is((await world.purge()).left, 0);
+});
+
+test('the record of a deletion there does not end before the purge, and does after it', async (t) => {
+  const world = await migratedProject(t);
+  const { db, eventDeletions } = world.eu;
+  const deletions = db.collection<EventDeletionDocument>('event_deletions');
+  const operator = 1; // EQUAL
+  await world.deleteThere(
+    EventFilter.fromPartial({ properties: [{ name: 'index', operator, values: ['3'] }] }),
+  );
+  await deletions.updateMany({}, { $set: { isOpen: true }, $unset: { finishTime: '' } });
+  const [open] = await deletions.find().toArray();
+  if (open === undefined) throw new Error('no deletion');
+  const now = new Date();
+  const removed = await eventDeletions.removeSome(open, now, AbortSignal.timeout(600_000));
+  t.like(removed, { removedCount: 1, finishTime: undefined, keptFinishTime: now });
+  if (removed) t.deepEqual(eventDeletionMessage(removed).finishTime, now);
+  t.deepEqual(await world.purge(), { failure: undefined, left: 0 });
+  t.like(await deletions.findOne(), { finishTime: now, keptFinishTime: undefined });
+  const project = await db.collection<ProjectDocument>('projects').findOne();
+  t.is(project?.cameBy, undefined);
+});
+
+test('what a region has kept for an earlier source ends with its own copy', async (t) => {
+  const world = await migratedProject(t);
+  const { db } = world.us;
+  const [finishTime, cameBy] = [new Date(), newId('mig_us')];
+  const { projectId } = world;
+  const deletions = db.collection<EventDeletionDocument>('event_deletions');
+  const kept = { ...deletionOf(projectId), keptFinishTime: finishTime };
+  await deletions.insertOne(kept);
+  await db
+    .collection<ProjectDocument>('projects')
+    .updateOne({ _id: projectId }, { $set: { cameBy } });
+  t.is((await world.purge()).left, 0);
+  t.like(await deletions.findOne(), { finishTime, keptFinishTime: undefined });
+});
+
+test('a purge that is noted of another migration lets no deletion end', async (t) => {
+  const world = await migratedProject(t);
+  const { db } = world.eu;
+  const { projectId } = world;
+  const deletions = db.collection<EventDeletionDocument>('event_deletions');
+  const keptFinishTime = new Date();
+  await deletions.insertOne({ ...deletionOf(projectId), keptFinishTime });
+  const cameBy = newId('mig_us');
+  await db
+    .collection<ProjectDocument>('projects')
+    .updateOne({ _id: projectId }, { $set: { cameBy } });
+  t.is((await world.purge()).left, 0);
+  t.like(await deletions.findOne(), { finishTime: undefined, keptFinishTime });
+});
+
+test('values of chosen properties are no difference; those of every project are', async (t) => {
+  const world = await migratedProject(t);
+  const { events } = withIndex(world.eu);
+  const { name, place } = { name: 'plan', place: 2 };
+  t.is(placesWith([{ name, place }]).get(name), place);
+  await events.updateMany({}, { $set: { [`x${place}`]: 'free' } });
+  const here = withIndex(world.us).events;
+  await here.updateMany({ ...withIndex(world.us, 1, 2).filter }, { $set: { x7: 'other' } });
+  t.deepEqual(await world.purge(), { failure: undefined, left: 0 });
+});
+
+test('a host that is indexed otherwise is a difference', async (t) => {
+  const world = await migratedProject(t);
+  const { events, filter } = withIndex(world.eu, 1);
+  await events.updateOne(filter, { $set: { x0: 'app.example.com' } });
+  t.regex((await world.purge()).failure ?? '', /^1 event\(s\) differ/);
+});
+
+test('what the retention of the other region has removed is no loss, whatever its setting is now', async (t) => {
+  const world = await migratedProject(t);
+  const { db } = world.eu;
+  const retention = createRetentionStore(db);
+  const removeOlder = (days: number) =>
+    retention.removeBefore(
+      world.projectId,
+      new Date(receiveTime.getTime() - days * dayMs),
+      AbortSignal.timeout(600_000),
+    );
+  await removeOlder(20);
+  await removeOlder(25);
+  const { events, filter } = withIndex(world.eu, 20);
+  t.is(await events.countDocuments(), 21);
+  await events.deleteOne(filter);
+  const lost = await world.purge();
+  t.regex(lost.failure ?? '', /^1 event\(s\) are not in/, 'it was younger, and lost');
+  const again = { $set: { isOpen: true, isPurging: true }, $unset: { failure: '' } } as const;
+  await migrationCollection(world.us.db).updateOne({}, again);
+  await removeOlder(10);
+  await db.collection('projects').updateOne({}, { $set: { 'settings.retentionDays': 400 } });
+  t.deepEqual(await world.purge(), { failure: undefined, left: 0 });
+});
+
+test('an event that is older than the other region keeps, and that nothing has removed, is lost', async (t) => {
+  const world = await migratedProject(t);
+  const projects = world.eu.db.collection<ProjectDocument>('projects');
+  await projects.updateOne({}, { $set: { 'settings.retentionDays': 10 } });
+  const { events, filter } = withIndex(world.eu, 29);
+  await events.deleteOne(filter);
+  t.regex((await world.purge()).failure ?? '', /^1 event\(s\) are not in/);
+});
+
+test('of all that was captured there since before an event of the future no more is read than compared', async (t) => {
+  const world = await migratedProject(t);
+  const { us, eu, projectId, client } = world;
+  const future = captured({ index: eventCount, plan: 'free' }, dayMs);
+  for (const { captured: store } of [us, eu]) await insert(store, projectId, [future]);
+  const since = Array.from({ length: 1_200 }, (_, index) => captured({ index: -1 }, 1 + index));
+  await insert(eu.captured, projectId, since);
+  const counts: number[] = [];
+  const hashed: RegionClient['hashRanges'] = async function* (request, options) {
+    for await (const answer of client.hashRanges?.(request, options) ?? []) {
+      counts.push(answer.digest?.count ?? 0);
+      yield answer;
+    }
+  };
+  t.deepEqual(await world.purge({ hashRanges: hashed }), { failure: undefined, left: 0 });
+  t.is(Math.max(...counts), 1_001);
+});
+
+test('a purge is given up where the other region does not answer, or refuses', async (t) => {
+  const world = await migratedProject(t);
+  const describeGone = async () => {
+    throw errors.dependencyUnavailable('eu');
+  };
+  const gone = await world.purge({ describeProject: describeGone });
+  t.regex(gone.failure ?? '', /as it did not answer: nothing was removed/);
+  t.is(gone.left, eventCount);
+  const refuse = async () => {
+    throw errors.projectNotFound(world.projectId);
+  };
+  await migrationCollection(world.us.db).updateOne({}, { $set: { isOpen: true, isPurging: true } });
+  const refused = await world.purge({ describeProject: refuse });
+  t.regex(refused.failure ?? '', /as it refused with PROJECT_NOT_FOUND: nothing/);
+});
+
+test('a purge that is given up after its removal has begun does not say that nothing was removed', async (t) => {
+  const world = await migratedProject(t);
+  const { us, record, purging } = world;
+  const records = migrationCollection(us.db);
+  const stop = new AbortController();
+  const removeAll: PurgeUses['removal']['removeAll'] = async () => {
+    await eventsOf(us.db).deleteOne({});
+    stop.abort();
+    throw stop.signal.reason;
+  };
+  const options = { patienceMs: 1, signal: stop.signal };
+  await t.throwsAsync(purgeSource({ ...purging, removal: { removeAll } }, record, options));
+  const resume = async (client: Partial<RegionClient>) => {
+    const begun = await records.findOneAndUpdate(
+      { _id: record._id },
+      { $set: { isOpen: true, isPurging: true } },
+      { returnDocument: 'after' },
+    );
+    if (begun === null) throw new TypeError('there is no record');
+    const regions = new Map([['eu', { ...world.client, ...client } as RegionClient]]);
+    const again = { patienceMs: 1, signal: AbortSignal.timeout(600_000) };
+    await purgeSource({ ...purging, regions }, begun, again);
+    return (await records.findOne({ _id: record._id })) ?? begun;
+  };
+  const silent = async () => {
+    throw errors.dependencyUnavailable('eu');
+  };
+  const kept = 'an earlier purge may have removed some events here, and the rest is kept';
+  const notCompared = await resume({ describeProject: silent });
+  t.is(notCompared.failure, `The other region was not compared, as it did not answer: ${kept}.`);
+  await eventsOf(world.eu.db).updateMany({}, { $set: { distinctId: 'eve' } });
+  t.regex((await resume({})).failure ?? '', new RegExp(`differ .*: ${kept}\\.$`));
+  t.is(await eventsOf(us.db).countDocuments(), eventCount - 1);
+});
+
+test('a project that was deleted in the other region and is purged there leaves nothing here', async (t) => {
+  const world = await migratedProject(t);
+  const { db, migrations } = world.eu;
+  await Promise.all([db.collection('projects').deleteMany({}), eventsOf(db).deleteMany({})]);
+  const lost = await world.purge();
+  t.regex(
+    lost.failure ?? '',
+    /refused with PROJECT_NOT_FOUND/,
+    'it is not there, and was not purged',
+  );
+  await migrationCollection(world.us.db).updateOne({}, { $set: { isOpen: true, isPurging: true } });
+  await migrations.noteProjectPurged(world.projectId, AbortSignal.timeout(600_000));
+  t.is((await world.purge()).left, 0);
+});
+
+test('every call of a purge has a deadline', async (t) => {
+  const world = await migratedProject(t);
+  const { events, filter } = withIndex(world.eu, 3);
+  await events.deleteOne(filter);
+  const deadlines: (number | undefined)[] = [];
+  const note = (_: unknown, options?: { deadlineMs?: number | undefined }) => {
+    deadlines.push(options?.deadlineMs);
+    throw errors.dependencyUnavailable('eu');
+  };
+  await world.purge({ hashRanges: note });
+  await migrationCollection(world.us.db).updateOne({}, { $set: { isOpen: true, isPurging: true } });
+  await world.purge({ readDeletions: note });
+  t.true(deadlines.length >= 2);
+  t.true(deadlines.every((ms) => ms !== undefined && ms > 0));
+});
+
+test('a purge whose end the other region cannot note has removed all nevertheless', async (t) => {
+  const world = await migratedProject(t);
+  const notePurgeFails = async () => {
+    throw errors.dependencyUnavailable('eu');
+  };
+  t.is((await world.purge({ notePurge: notePurgeFails })).left, 0);
+  const [here, there] = await world.purgeTimes();
+  t.true(here instanceof Date && there === undefined);
+});
+
+test('a running purge is to be seen at the source, and a repeat begins no other', async (t) => {
+  const world = await migratedProject(t);
+  const uses = { ...world.us, migratingProjects: createMigratingProjectStore(world.us.db) };
+  const repeat = () => beginPurge({ migrationId: world.record._id }, fromRegion('us'), uses);
+  t.like((await repeat()).migration, { purging: true, purgeTime: undefined });
+  await world.purge();
+  const { migration } = await repeat();
+  t.like(migration, { purging: false, failure: '' });
+  t.true(migration?.purgeTime instanceof Date);
+});
+
+test('what an earlier migration from here has left is not purged by it any more', async (t) => {
+  const { us } = await migratedProject(t);
+  const records = migrationCollection(us.db);
+  const uses = { ...us, migratingProjects: createMigratingProjectStore(us.db) };
+  const first = await records.findOneAndUpdate(
+    {},
+    { $unset: { isOpen: '', isPurging: '' } },
+    { returnDocument: 'after' },
+  );
+  if (first === null) throw new Error('no record');
+  const { _id: migrationId, requestTime } = first;
+  const later = { _id: newId('mig_us'), requestTime: new Date(requestTime.getTime() + 1) };
+  await records.insertOne({ ...first, ...later });
+  const refused = await refusalOf(beginPurge({ migrationId }, fromRegion('us'), uses));
+  t.is(refused.reasonName, 'MIGRATION_STATE');
+  await beginPurge({ migrationId: later._id }, fromRegion('us'), uses);
+  t.true((await records.findOne({ _id: later._id }))?.isPurging);
+});
+
+test('nothing is removed as long as an event is lost or changed', (t) => {
+  t.is(whyNotPurge({ missing: 0, changed: 0 }), undefined);
+  t.regex(whyNotPurge({ missing: 1, changed: 0 }) ?? '', /^1 event\(s\) are not in the other/);
+  t.regex(whyNotPurge({ missing: 0, changed: 2 }) ?? '', /^2 event\(s\) differ/);
+});
+
+test('retention may have removed what is older than its end, and a deletion what it covers', (t) => {
+  const time = new Date('2026-03-31T12:00:00Z');
+  const event = { name: 'seen', distinctId: 'ada', time, properties: '{}', generation: 1 };
+  t.false(mayHaveRemoved({ expiredBefore: time }, event));
+  t.true(mayHaveRemoved({ expiredBefore: new Date(time.getTime() + 1) }, event));
+  const filter = checkFilter(undefined);
+  t.false(mayHaveRemoved({ generation: 1, filter }, event));
+  t.true(mayHaveRemoved({ generation: 2, filter }, event));
+});

@@ -1,0 +1,132 @@
+import { errors } from '@silo/errors/errors.ts';
+import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import type { RegionClient } from '@silo/service/regions.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import test, { type ExecutionContext } from 'ava';
+import { purgeSource } from '../handlers/internal/purge-source.ts';
+import { rollbackMigration } from '../handlers/internal/rollback-migration.ts';
+import { offerRollback } from '../handlers/peer/offer-rollback.ts';
+import { cancelOffer } from '../handlers/peer/offers.ts';
+import { createEventEstimate } from '../store/event-estimate.ts';
+import { createMigratingProjectStore } from '../store/migrating-projects.ts';
+import { migrationCollection } from '../store/migrations.ts';
+import { fromRegion } from './migration-support.ts';
+import { migratedProject } from './purge-support.ts';
+import { refusalOf } from './support.ts';
+
+const { MIGRATION_STATE_ACCEPTED: accepted, MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;
+const { MIGRATION_STATE_COPYING: copying } = MigrationState;
+
+/** A project that has migrated from `us` to `eu`, which staff of `us` takes back, or purges. */
+async function migrated(t: ExecutionContext) {
+  const world = await migratedProject(t);
+  const { us, eu, record, projectId } = world;
+  const { _id: migrationId, sourceOrganizationId } = record;
+  const [here, there] = [migrationCollection(us.db), migrationCollection(eu.db)];
+  await here.updateOne({ _id: migrationId }, { $unset: { isOpen: '', isPurging: '' } });
+  await us.db
+    .collection<{ _id: string }>('slots')
+    .updateOne({ _id: sourceOrganizationId }, { $set: { limit: null } });
+  const uses = {
+    ...{ ...eu, region: 'eu' as const, migratingProjects: createMigratingProjectStore(eu.db) },
+    estimateEvents: createEventEstimate(eu.db),
+  };
+  const client: Partial<RegionClient> = {
+    ...world.client,
+    offerRollback: (request) => offerRollback(request, fromRegion('us'), uses),
+    cancelOffer: (request) => cancelOffer(request, fromRegion('us'), uses),
+  };
+  return {
+    ...{ ...world, migrationId, client },
+    rollBack: async (others: Partial<RegionClient> = {}) => {
+      const regions = new Map([['eu', { ...client, ...others } as RegionClient]]);
+      const call = fromRegion('us');
+      return await rollbackMigration({ migrationId }, call, {
+        ...us,
+        region: 'us' as const,
+        regions,
+      });
+    },
+    beginPurge: () =>
+      purgeSource({ migrationId }, fromRegion('us'), {
+        ...{ ...us, migratingProjects: createMigratingProjectStore(us.db) },
+      }),
+    /** The records of both regions that are the way back, open or not. */
+    waysBack: async () => {
+      const backs = { projectId, _id: { $ne: migrationId } };
+      return [await here.find(backs).toArray(), await there.find(backs).toArray()] as const;
+    },
+    /** What is open in the other region. */
+    openThere: () => eu.migrations.findOpen(projectId, AbortSignal.timeout(600_000)),
+  };
+}
+
+/** Offers the way back, and lets the purge begin before that is known here. */
+function purgedMeanwhile({ client, beginPurge }: Awaited<ReturnType<typeof migrated>>) {
+  const offer: RegionClient['offerRollback'] = async (request, options) => {
+    const offered = await client.offerRollback?.(request, options);
+    await beginPurge();
+    return offered ?? { migration: undefined };
+  };
+  return { offerRollback: offer };
+}
+
+test('a rollback that a purge forestalls leaves no offer in the other region', async (t) => {
+  const world = await migrated(t);
+  const refused = await refusalOf(world.rollBack(purgedMeanwhile(world)));
+  t.is(refused.reasonName, 'MIGRATION_STATE');
+  t.regex(refused.message, /its source is being purged: roll it back if the purge is given up\.$/);
+  const [here, there] = await world.waysBack();
+  t.deepEqual(here, []);
+  t.like(there, [{ state: cancelled, isOpen: undefined }]);
+  t.is(await world.openThere(), undefined, 'the project may migrate from there');
+});
+
+test('where that offer cannot be cancelled, the refusal names it, and the purge ends it', async (t) => {
+  const world = await migrated(t);
+  const cancelOffer = async () => {
+    throw errors.dependencyUnavailable('eu');
+  };
+  const rollback = world.rollBack({ ...purgedMeanwhile(world), cancelOffer });
+  const refused = await refusalOf(rollback);
+  t.is(refused.reasonName, 'MIGRATION_STATE');
+  const open = await world.openThere();
+  t.like(open, { state: accepted, side: 'source' });
+  const advice = `its source is purged or being purged. Cancel ${open?._id} in eu, which still offers the rollback.`;
+  t.true(refused.message.endsWith(advice), refused.message);
+  t.deepEqual(await world.purge(), { failure: undefined, left: 0 });
+  const [, there] = await world.waysBack();
+  t.like(there, [{ state: cancelled, isOpen: undefined }]);
+  t.regex(there[0]?.failure ?? '', /is purged/);
+});
+
+test('an offer that outlasts a purge that was given up is taken up by the next rollback', async (t) => {
+  const world = await migrated(t);
+  const cancelOffer = async () => {
+    throw errors.dependencyUnavailable('eu');
+  };
+  await refusalOf(world.rollBack({ ...purgedMeanwhile(world), cancelOffer }));
+  const open = await world.openThere();
+  const failing = async () => {
+    throw errors.dependencyUnavailable('eu');
+  };
+  t.regex((await world.purge({ describeProject: failing })).failure ?? '', /did not answer/);
+  const { migration } = await world.rollBack();
+  t.like(migration, { id: open?._id, state: copying });
+});
+
+test('a rollback that another migration here forestalls leaves no offer either', async (t) => {
+  const world = await migrated(t);
+  const { record, us } = world;
+  const other = newId('mig_us');
+  const offerThen: RegionClient['offerRollback'] = async (request, options) => {
+    const offered = await world.client.offerRollback?.(request, options);
+    const coming = { ...record, _id: other, side: 'destination', state: accepted } as const;
+    await migrationCollection(us.db).insertOne({ ...coming, isOpen: true });
+    return offered ?? { migration: undefined };
+  };
+  const refused = await refusalOf(world.rollBack({ offerRollback: offerThen }));
+  t.is(refused.reasonName, 'MIGRATION_IN_PROGRESS');
+  t.is(refused.metadata.migration_id, other);
+  t.is(await world.openThere(), undefined);
+});

@@ -1,0 +1,59 @@
+import type { PullEventsRequest } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import test from 'ava';
+import { pullEvents } from '../handlers/peer/pull-events.ts';
+import { createRegionStreams } from '../handlers/peer/region-streams.ts';
+import { createMigrationSource } from '../store/migration-source.ts';
+import { fromEu, fromRegion, offered } from './migration-support.ts';
+import { refusalOf } from './support.ts';
+
+test('a region has so many streams that read events; another one is refused until one ends', async (t) => {
+  const streams = createRegionStreams();
+  const [first] = Array.from({ length: 32 }, () => streams.open(fromEu()));
+  const refusal = await refusalOf((async () => streams.open(fromEu()))());
+  t.is(refusal.reasonName, 'RATE_LIMITED');
+  t.is(refusal.metadata.limit, 'region_streams');
+  t.notThrows(() => streams.open(fromRegion('ap')));
+  first?.[Symbol.dispose]();
+  t.notThrows(() => streams.open(fromEu()));
+});
+
+test('of one migration the later pull goes on, and the one before it ends', async (t) => {
+  const { migration, migrations, db } = await offered(t);
+  const streams = createRegionStreams();
+  const uses = {
+    migrations,
+    streams,
+    migrationSource: createMigrationSource({ db, clock: systemClock }),
+  };
+  const request: PullEventsRequest = {
+    ...{ migrationId: migration._id, after: undefined, isScanned: true },
+    ...{ resumeToken: Buffer.alloc(0), digestsOnly: false },
+  };
+  const stop = new AbortController();
+  const pull = () => pullEvents(request, fromEu(stop.signal), uses);
+  const [former, later] = [pull(), pull()];
+  t.false((await former.next()).done);
+  t.false((await later.next()).done);
+  // It may have one more step.
+  const rest = async () => {
+    for await (const _ of former);
+  };
+  t.is((await refusalOf(rest())).reasonName, 'REQUEST_IN_PROGRESS');
+  t.false((await later.next()).done);
+  stop.abort();
+});
+
+test('a pull that is refused leaves the one before it running', async (t) => {
+  const streams = createRegionStreams();
+  const former = streams.openPull('mig_us_1', fromEu());
+  const others = Array.from({ length: 31 }, () => streams.open(fromEu()));
+  const refusal = await refusalOf((async () => streams.openPull('mig_us_1', fromEu()))());
+  t.is(refusal.reasonName, 'RATE_LIMITED');
+  t.false(former.signal.aborted);
+  others[0]?.[Symbol.dispose]();
+  const later = streams.openPull('mig_us_1', fromEu());
+  t.true(former.signal.aborted);
+  former[Symbol.dispose]();
+  t.false(later.signal.aborted);
+});

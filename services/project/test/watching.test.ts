@@ -1,0 +1,86 @@
+import { errors } from '@silo/errors/errors.ts';
+import { reasonOf } from '@silo/errors/from-status.ts';
+import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import test, { type ExecutionContext } from 'ava';
+import { createWatching, type Watching } from '../handlers/shared/watching.ts';
+import type { MigrationDocument } from '../store/documents.ts';
+import { createMigrationStore, migrationCollection } from '../store/migrations.ts';
+import { type Offered, offered } from './migration-support.ts';
+
+const done = MigrationState.MIGRATION_STATE_DONE;
+
+/** A migration, whose reads are counted. */
+async function counted(t: ExecutionContext) {
+  const world = await offered(t);
+  const { find } = createMigrationStore(world.db);
+  const reads = { count: 0 };
+  const counting: typeof find = async (...wanted) => {
+    reads.count++;
+    return await find(...wanted);
+  };
+  return { world, reads, migrations: { find: counting } };
+}
+
+async function see(record: MigrationDocument | undefined): Promise<MigrationDocument> {
+  if (record === undefined) throw errors.migrationNotFound('');
+  return record;
+}
+
+function watch(watching: Watching, { migration }: Offered, actor: string) {
+  const signal = AbortSignal.timeout(600_000);
+  return watching(migration._id, { actor, signal }, see);
+}
+
+async function change({ db, migration }: Offered, values: Partial<MigrationDocument>) {
+  await migrationCollection(db).updateOne(
+    { _id: migration._id },
+    { $set: values, $inc: { revision: 1 } },
+  );
+}
+
+test('all who watch a migration share the reads of its record, and each sees its end', async (t) => {
+  const { world, reads, migrations } = await counted(t);
+  const watching = createWatching(migrations);
+  const streams = Array.from({ length: 50 }, (_, index) =>
+    watch(watching, world, `acc_${index % 10}`),
+  );
+  const first = await Promise.all(streams.map((stream) => stream.next()));
+  t.is(reads.count, 1);
+  t.deepEqual(new Set(first.map(({ value }) => value?.revision)), new Set([1]));
+  await change(world, { state: done });
+  const last = await Promise.all(streams.map((stream) => stream.next()));
+  t.deepEqual(new Set(last.map(({ value }) => value?.state)), new Set([done]));
+  t.true(reads.count < streams.length / 2, `${reads.count} reads`);
+  const ended = await Promise.all(streams.map((stream) => stream.next()));
+  t.true(ended.every((each) => each.done));
+});
+
+test('what was written before a stream begins is seen by it, also where others watch', async (t) => {
+  const { world, migrations } = await counted(t);
+  const watching = createWatching(migrations);
+  const other = watch(watching, world, 'acc_1');
+  await other.next();
+  void other.next();
+  await change(world, { bytesPerSecondMax: 7 });
+  const { value } = await watch(watching, world, 'acc_2').next();
+  t.is(value?.bytesPerSecondMax, 7);
+});
+
+test('an account watches ten at a time; the eleventh is refused until one ends', async (t) => {
+  const { world, migrations } = await counted(t);
+  const watching = createWatching(migrations);
+  const streams = Array.from({ length: 10 }, () => watch(watching, world, 'acc_1'));
+  for (const stream of streams) await stream.next();
+  const refusal = await t.throwsAsync(watch(watching, world, 'acc_1').next());
+  t.is(reasonOf(refusal), 'RATE_LIMITED');
+  await t.notThrowsAsync(watch(watching, world, 'acc_2').next());
+  await streams[0]?.return(undefined);
+  await t.notThrowsAsync(watch(watching, world, 'acc_1').next());
+});
+
+test('a stream ends after its time, though the migration goes on', async (t) => {
+  const { world, migrations } = await counted(t);
+  const stream = watch(createWatching(migrations, 0), world, 'acc_1');
+  t.is((await stream.next()).value?.revision, 1);
+  t.true((await stream.next()).done);
+});
