@@ -6,6 +6,7 @@ import { AccountServiceService } from '@silo/protos/gen/silo/org/v1/account_serv
 import { ActivityServiceService } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import { OrganizationServiceService } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { type Mounted, mount } from '@silo/rpc/mount.ts';
+import { createReading } from '@silo/rpc/reading.ts';
 import type { ServiceDefinition } from '@silo/service/service-definition.ts';
 import { ulid } from 'ulid';
 import { acceptInvite } from './handlers/accept-invite.ts';
@@ -16,7 +17,11 @@ import { deleteOrganization } from './handlers/delete-organization.ts';
 import type { Dependencies } from './handlers/dependencies.ts';
 import { getAccount } from './handlers/get-account.ts';
 import { getOrganization } from './handlers/get-organization.ts';
-import { getAccountMemberships, listMembersOfTwo } from './handlers/internal/directory.ts';
+import {
+  describeOrganization,
+  getAccountMemberships,
+  listMembersOfTwo,
+} from './handlers/internal/directory.ts';
 import { getMembershipFact, getOrganizationFact } from './handlers/internal/facts.ts';
 import { changeEmail, createAccount as staffCreateAccount } from './handlers/internal/staff.ts';
 import { inviteMember } from './handlers/invite-member.ts';
@@ -59,7 +64,8 @@ export const orgService: ServiceDefinition = {
     });
     const factReader = createOrgFactReader(stores);
     const base = { stores, factReader, eventLog, access, clock, region, signup };
-    const dependencies = { ...base, sagas, definitions, follower };
+    const reading = createReading('large_reads');
+    const dependencies = { ...base, sagas, definitions, follower, reading };
     const owner = ulid().toLowerCase();
     return {
       public: publicServices(dependencies),
@@ -122,6 +128,7 @@ function internalServices(dependencies: Dependencies): Mounted[] {
     mount(
       DirectoryServiceService,
       {
+        describeOrganization,
         getAccountMemberships,
         listMembersOfTwo,
       },

@@ -9,7 +9,7 @@ import { ProjectTokenServiceService } from '@silo/protos/gen/silo/token/v1/proje
 import { mount } from '@silo/rpc/mount.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { leaseNumbersOf } from '@silo/service/config.ts';
-import type { ServiceDefinition } from '@silo/service/service-definition.ts';
+import type { ServiceDefinition, ServiceKit } from '@silo/service/service-definition.ts';
 import { createApiKey } from './handlers/create-api-key.ts';
 import { deleteApiKey } from './handlers/delete-api-key.ts';
 import type { Dependencies } from './handlers/dependencies.ts';
@@ -28,7 +28,15 @@ import {
   renew,
   reportKeyUse,
 } from './handlers/internal/registry.ts';
-import { makeProjectToken, purgeProjectToken, storeApiKey } from './handlers/internal/secrets.ts';
+import {
+  adoptProjectToken,
+  endProjectTokenAdoption,
+  makeProjectToken,
+  purgeProjectToken,
+  readProjectToken,
+  retireProjectToken,
+  storeApiKey,
+} from './handlers/internal/secrets.ts';
 import { issueApiKey } from './handlers/internal/staff.ts';
 import { listApiKeys } from './handlers/list-api-keys.ts';
 import { regenerateProjectToken } from './handlers/regenerate-project-token.ts';
@@ -61,7 +69,7 @@ export const tokenService: ServiceDefinition = {
       settings: registrySettingsFor(leaseNumbersOf(config)),
       log,
     }),
-  build: ({ db, eventLog, access, localRegistry: registry, peers, clock }) => {
+  build: ({ db, eventLog, access, localRegistry: registry, peers, clock, propagate }) => {
     if (registry === undefined) throw new TypeError('the token service keeps the registry');
     const endedKeys = createEndedKeyStore(db);
     const dependencies: Dependencies = {
@@ -76,7 +84,7 @@ export const tokenService: ServiceDefinition = {
         facts(dependencies),
         leases(dependencies),
         accessAnswers(dependencies),
-        secrets(dependencies),
+        secrets({ ...dependencies, propagate }),
         directory(dependencies),
         staff(dependencies),
       ],
@@ -150,13 +158,17 @@ function accessAnswers(dependencies: Dependencies) {
   );
 }
 
-function secrets(dependencies: Dependencies) {
+function secrets(dependencies: Dependencies & Pick<ServiceKit, 'propagate'>) {
   return mount(
     SecretServiceService,
     {
       makeProjectToken,
       storeApiKey,
+      readProjectToken,
+      adoptProjectToken,
+      retireProjectToken,
       purgeProjectToken,
+      endProjectTokenAdoption,
     },
     dependencies,
   );

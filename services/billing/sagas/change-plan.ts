@@ -78,10 +78,10 @@ async function trySetLimit(
   signal: AbortSignal,
 ): Promise<Next> {
   const { organizationId, plan, revision, accountId, keyHash, requestKey } = data;
-  const limit = describePlan(plan).projectLimit;
+  const { projectLimit: limit, migrations } = describePlan(plan);
   const onBehalfOf = { accountId, keyHash, correlationId };
   const outcome = await outcomeOf(
-    slots.trySetLimit({ organizationId, limit, revision, onBehalfOf }, { signal }),
+    slots.trySetLimit({ organizationId, limit, migrations, revision, onBehalfOf }, { signal }),
   );
   const count = outcome?.count ?? 0;
   const refusal = refusalOf(outcome);

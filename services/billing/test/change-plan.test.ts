@@ -16,7 +16,9 @@ test('an accepted conditional change sets the plan, with one event', async (t) =
     ...{ plan: Plan.PLAN_PAY_AS_YOU_GO, projectLimit: 6, projectCount: 1, etag: '2' },
   });
   t.is(project.limit, 6);
-  t.like(project.changes, [{ organizationId: 'org_us_1', limit: 6, revision: 1 }]);
+  t.like(project.changes, [
+    { organizationId: 'org_us_1', limit: 6, migrations: false, revision: 1 },
+  ]);
   const { signal } = new AbortController();
   t.like(await subscriptions.find('org_us_1', signal), { plan: Plan.PLAN_PAY_AS_YOU_GO });
   await eventually(async () => {
@@ -69,6 +71,7 @@ test('the same request answers the same, however often and at once it is sent', 
   const [first, ...others] = await Promise.all([request(), request(), request()]);
   others.push(await request());
   if (first === undefined) return t.fail();
+  t.true(project.changes[0]?.migrations, 'the plan has migrations to other regions');
   const bytes = ChangePlanResponse.encode(first).finish();
   for (const other of others) t.deepEqual(ChangePlanResponse.encode(other).finish(), bytes);
   t.is(new Set(project.changes.map(({ revision }) => revision)).size, 1);

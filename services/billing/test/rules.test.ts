@@ -25,8 +25,8 @@ test('the catalogue holds each plan once, smallest first', (t) => {
     [
       [Plan.PLAN_FREE, 1, false],
       [Plan.PLAN_PAY_AS_YOU_GO, 6, false],
-      [Plan.PLAN_SCALE, undefined, false],
-      [Plan.PLAN_ENTERPRISE, undefined, false],
+      [Plan.PLAN_SCALE, undefined, true],
+      [Plan.PLAN_ENTERPRISE, undefined, true],
     ],
   );
   t.true(

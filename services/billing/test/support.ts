@@ -15,8 +15,8 @@ import {
   TryResult,
   type TrySetLimitRequest,
 } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
-import type { Call } from '@silo/rpc/call.ts';
 import { bind } from '@silo/rpc/test/bind.ts';
+import { testCall } from '@silo/rpc/test/test-call.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { sagaMigrations } from '@silo/saga/saga-records.ts';
@@ -80,6 +80,7 @@ export async function openBilling(t: ExecutionContext) {
     ...{ definitions: [changePlanSaga], signal: stop.signal },
   });
   const access = accessOf(project);
+  const caller = { kind: 'key' as const, keyHash, key };
   const dependencies: Dependencies = {
     eventLog,
     subscriptions,
@@ -96,7 +97,8 @@ export async function openBilling(t: ExecutionContext) {
   ): Promise<ChangePlanResponse> => {
     const { etag = '', requestId = '' } = options;
     const request = { organizationId: 'org_us_1', plan, etag, requestId };
-    return bind(changePlan, dependencies)(request, testCall(requestId, `${plan}`));
+    const call = { ...(requestId && { requestId }), body: `${plan}` };
+    return bind(changePlan, dependencies)(request, testCall(caller, call));
   };
   const events = async () => (await eventLog.read({ afterSequence: 0, limit: 100 })).events;
   return { db, eventLog, dependencies, subscriptions, sagas, project, insert, change, events };
@@ -147,15 +149,5 @@ function accessOf(project: ProjectAnswers): Access {
     permitToken: () => Promise.reject(new TypeError('billing verifies no tokens')),
     authorize,
     permit: lastingPermit(authorize),
-  };
-}
-
-function testCall(requestId: string, body: string): Call {
-  return {
-    ...mutation({ ...(requestId && { requestId }), body }),
-    method: '/silo.billing.v1.BillingService/ChangePlan',
-    caller: { kind: 'key', keyHash, key },
-    remainingMs: () => 30_000,
-    log: silentLogger(),
   };
 }

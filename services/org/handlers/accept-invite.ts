@@ -27,7 +27,7 @@ export async function acceptInvite(
   call: Call,
   { stores, eventLog }: Pick<Dependencies, 'stores' | 'eventLog'>,
 ): Promise<Outcome<AcceptInviteResponse>> {
-  if (!isWellFormed(code, 'ivc_')) throw errors.inviteNotFound('');
+  if (!isWellFormed(code, 'ivc_')) throw errors.inviteCodeInvalid();
   const { accountId } = keyCaller(call).key;
   return await eventLog.mutate(call, AcceptInviteResponse, async (tx) => {
     const invited = await findInvited(stores, tx, { codeHash: hashOf(code), accountId });
@@ -57,11 +57,11 @@ async function findInvited(
 ): Promise<Invited> {
   const { now } = tx;
   const invite = await invites.findByCodeIn(tx, codeHash);
-  if (invite === undefined) throw errors.inviteNotFound('');
+  if (invite === undefined) throw errors.inviteCodeInvalid();
   const { organizationId, inviterAccountId } = invite;
   const organization = await organizations.findIn(tx, organizationId);
   const account = await accounts.findIn(tx, accountId);
-  if (organization === undefined || account === undefined) throw errors.inviteNotFound('');
+  if (organization === undefined || account === undefined) throw errors.inviteCodeInvalid();
   const inviter = await members.findIn(tx, organizationId, inviterAccountId);
   checkAcceptable(invite, { email: account.email, inviterLevel: inviter?.level, now });
   const already = await members.findIn(tx, organizationId, accountId);

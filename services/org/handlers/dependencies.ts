@@ -1,5 +1,6 @@
 import type { Access } from '@silo/access/access.ts';
 import type { EventLog } from '@silo/log/event-log.ts';
+import type { Reading } from '@silo/rpc/reading.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Sagas } from '@silo/saga/sagas.ts';
 import type { Follower } from '../loops/activity-follower.ts';
@@ -16,6 +17,8 @@ export type Dependencies = {
   sagas: Sagas;
   definitions: SagaDefinitions;
   follower: Follower;
+  /** Of reads whose cost grows with what is stored. */
+  reading: Reading;
   clock: Clock;
   /** In which new organizations live. */
   region: 'us' | 'eu';

@@ -16,7 +16,7 @@ const readingMs = 500;
 export async function listActivity(
   { projectId, pageSize, pageToken }: ListActivityRequest,
   call: Call,
-  { stores, follower }: Pick<Dependencies, 'stores' | 'follower'>,
+  { stores, follower, reading }: Pick<Dependencies, 'stores' | 'follower' | 'reading'>,
 ): Promise<ListActivityResponse> {
   const organizationId = targetOrganization(call).id;
   const query = ['activity', organizationId, projectId];
@@ -24,7 +24,7 @@ export async function listActivity(
   const size = pageSizeOf(pageSize);
   await follower.catchUp(withDeadline(call.remainingMs() - readingMs, call.signal).signal);
   const wanted = { projectId, after, size };
-  const page = await stores.activity.list(organizationId, wanted, call.signal);
+  const page = await reading(call, () => stores.activity.list(organizationId, wanted, call.signal));
   return {
     entries: page.items.map(activityMessage),
     nextPageToken: nextPageToken(query, page, ({ time, sequence, _id }) => [time, sequence, _id]),

@@ -136,6 +136,19 @@ export const converters: {
     projectId,
     changes: changed('name', name, ''),
   }),
+  // For seconds, during an attempt to hand the project over.
+  'project.held': () => nobody,
+  'project.released': () => nobody,
+  // In each region one of the organizations exists, and sees it.
+  'project.migrated': (migrated) => ({
+    organizationIds: [migrated.oldOrganizationId, migrated.newOrganizationId],
+    projectId: migrated.projectId,
+    subjectId: migrated.migrationId,
+    changes: [
+      ...changed('region', migrated.oldRegion, migrated.newRegion),
+      ...changed('organization_id', migrated.oldOrganizationId, migrated.newOrganizationId),
+    ],
+  }),
   'project.events_deleted': ({ organizationId, projectId, deletionId, filterFields }) => ({
     organizationIds: [organizationId],
     projectId,

@@ -34,5 +34,5 @@ export function checkAcceptable(
   const isMeant = comparable(invite.email) === comparable(email);
   const mayStillGrant = invite.level <= grantableMax(inviterLevel);
   // The code is a secret: the refusal echoes nothing.
-  if (!isMeant || !mayStillGrant || invite.expireTime <= now) throw errors.inviteNotFound('');
+  if (!isMeant || !mayStillGrant || invite.expireTime <= now) throw errors.inviteCodeInvalid();
 }

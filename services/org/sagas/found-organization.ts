@@ -15,6 +15,8 @@ export type Founding = {
   createTime: Date;
   /** How many projects the first plan allows; absent: no limit. */
   limit?: number | undefined;
+  /** Whether the first plan has migrations; absent: a record of the release before does not say. */
+  migrations?: boolean | undefined;
   /** The Default Project's token, as soon as it is made. */
   projectToken?: string | undefined;
 };
@@ -44,10 +46,10 @@ export async function openSubscription(
   { billing }: FoundingPeers,
   { _id: correlationId, actor, data: { organizationId } }: FoundingSaga,
   { signal }: StepContext,
-): Promise<Pick<Founding, 'limit'>> {
+): Promise<Pick<Founding, 'limit' | 'migrations'>> {
   const request = { organizationId, actor, correlationId };
-  const { limit } = await billing.subscriptions.openSubscription(request, { signal });
-  return { limit };
+  const { limit, migrations } = await billing.subscriptions.openSubscription(request, { signal });
+  return { limit, migrations };
 }
 
 /** Opens the slots, together with the Default Project. */
@@ -56,8 +58,9 @@ export async function openSlots(
   { _id: correlationId, actor, data }: FoundingSaga,
   { signal }: StepContext,
 ): Promise<void> {
-  const { organizationId, projectId: defaultProjectId, limit } = data;
-  const request = { organizationId, limit, defaultProjectId, actor, correlationId };
+  const { organizationId, projectId: defaultProjectId, limit, migrations } = data;
+  const ids = { organizationId, defaultProjectId, correlationId };
+  const request = { ...ids, limit, migrations, actor };
   await project.slots.openSlots(request, { signal });
 }
 

@@ -209,6 +209,35 @@ export const rows: Row[] = [
     },
   },
   {
+    message: 'ProjectHeld',
+    type: 'project.held',
+    body: { projectId: prj, organizationId: org, migrationId: 'mig_us_1' },
+    entry: undefined,
+  },
+  {
+    message: 'ProjectReleased',
+    type: 'project.released',
+    body: { projectId: prj, organizationId: org, migrationId: 'mig_us_1' },
+    entry: undefined,
+  },
+  {
+    message: 'ProjectMigrated',
+    type: 'project.migrated',
+    body: {
+      ...{ projectId: prj, oldOrganizationId: org, newOrganizationId: 'org_eu_1' },
+      ...{ oldRegion: 'us', newRegion: 'eu', migrationId: 'mig_us_1', name: 'x' },
+    },
+    entry: {
+      organizationIds: [org, 'org_eu_1'],
+      projectId: prj,
+      subjectId: 'mig_us_1',
+      changes: [
+        { field: 'region', from: 'us', to: 'eu' },
+        { field: 'organization_id', from: org, to: 'org_eu_1' },
+      ],
+    },
+  },
+  {
     message: 'EventsDeleted',
     type: 'project.events_deleted',
     body: {

@@ -139,14 +139,16 @@ test('an event with values that only a newer release knows is kept', async (t) =
 
 test('activity is unavailable if a log cannot be read in time', async (t) => {
   const harness = await storeHarness(t);
+  const time = new AbortController();
   const stuck: LogReader = {
     ...scriptedLog(),
     head: (signal) =>
       new Promise((_resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        time.abort(new DOMException('the time is over', 'TimeoutError'));
       }),
   };
-  const error = await t.throwsAsync(followerOf(harness, stuck).catchUp(AbortSignal.timeout(50)));
+  const error = await t.throwsAsync(followerOf(harness, stuck).catchUp(time.signal));
   t.is(reasonOf(error), 'DEPENDENCY_UNAVAILABLE');
 });
 

@@ -1,18 +1,19 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Authorization } from '@silo/access/authorization.ts';
 import { checkByOwners } from '@silo/guard/test/check-by-owners.ts';
 import { parseEventType } from '@silo/log/event-types.ts';
 import { prepare } from '@silo/mongo/test/support.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import type { Call, Caller, KeyCaller } from '@silo/rpc/call.ts';
+import { createReading } from '@silo/rpc/reading.ts';
 import { bind } from '@silo/rpc/test/bind.ts';
+import { testCall } from '@silo/rpc/test/test-call.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { Progress } from '@silo/runtime/progress.ts';
 import { sagaMigrations } from '@silo/saga/saga-records.ts';
 import { createSagas } from '@silo/saga/sagas.ts';
 import type { Peers } from '@silo/service/peers.ts';
-import { hashRequestId } from '@silo/tokens/seal.ts';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
 import { createAccount } from '../handlers/create-account.ts';
@@ -95,6 +96,7 @@ export async function serviceHarness(
     clock: systemClock,
     region: 'us' as const,
     signup,
+    reading: createReading('large_reads'),
   };
   const dependencies: Dependencies = { ...base, sagas, definitions, follower };
   const call: ServiceHarness['call'] = (options = {}) => makeCall(signal, options);
@@ -160,23 +162,9 @@ function scripted(peers: ScriptedPeers): Peers {
 function makeCall(signal: AbortSignal, options: CallOptions): Call {
   const { accountId, requestId, staff = false } = options;
   const actor = staff ? 'staff/ops' : (accountId ?? 'anyone');
-  return {
-    id: `call_${randomUUID()}`,
-    method: '/test',
-    actor,
-    signal,
-    authorization: new Authorization(),
-    caller: callerOf(options),
-    request: requestId
-      ? {
-          id: requestId,
-          key: hashRequestId(actor, requestId),
-          bodyHash: createHash('sha256').update('body').digest(),
-        }
-      : undefined,
-    remainingMs: () => 10_000,
-    log: silentLogger(),
-  };
+  const authorization = new Authorization();
+  const made = { account: actor, signal, authorization, ...(requestId && { requestId }) };
+  return testCall(callerOf(options), made);
 }
 
 function callerOf(options: CallOptions): Caller {

@@ -28,7 +28,7 @@ export async function storeHarness(t: ExecutionContext): Promise<StoreHarness> {
     connection,
     eventLog,
     stores: createStores(connection.db),
-    signal: AbortSignal.timeout(60_000),
+    signal: AbortSignal.timeout(600_000),
     decide: async (body) => (await eventLog.decide(mutation(), body)).value,
   };
 }
@@ -62,7 +62,8 @@ export function anInvite(
     inviterAccountId: newId('acc'),
     codeHash: hashOf(newInviteCode()),
     createTime,
-    expireTime: new Date(createTime.getTime() + 60_000),
+    // Later than any test ends: MongoDB removes what has expired.
+    expireTime: new Date(createTime.getTime() + 3_600_000),
     ...rest,
   };
 }

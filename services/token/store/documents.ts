@@ -10,6 +10,20 @@ export type ProjectDocument = {
   purgeTime?: Date | undefined;
   /** Counts the events of the token. */
   revision: number;
+  /**
+   * The last migration that brought a token, and the token's revision in the other region then. A late
+   * repeat of its call changes nothing, and if it is cancelled, its end purges the token: no other
+   * migration's does.
+   */
+  adopted?: { migrationId: string; revision: number };
+  /**
+   * The last migrations that are over here, whose late calls change nothing: those to this region bring no
+   * token and take no other one's, those from here retire none.
+   */
+  over?: string[];
+  /** The last migration that took the project away, and that it has not come back. */
+  retiredBy?: string;
+  isRetired?: true;
 };
 
 /** A live project token, by its hash. What is not here is unknown or revoked. */

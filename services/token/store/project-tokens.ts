@@ -29,6 +29,11 @@ export function createProjectTokenStore(db: Db) {
       return (await reading(query, signal)) ?? undefined;
     },
 
+    /** A project's state by one linearizable read. */
+    async readNow(projectId: string, signal: AbortSignal): Promise<ProjectDocument | undefined> {
+      return (await readLinearizable(projects, { _id: projectId }, { signal })) ?? undefined;
+    },
+
     /**
      * Writes a project's first state, whose token is live from then on. Where the project has a
      * state, answers that one and changes nothing.
@@ -58,13 +63,20 @@ export function createProjectTokenStore(db: Db) {
       await projects.replaceOne({ _id: projectId }, project, { session, upsert: true });
       if (before?.current) {
         const { hash } = before.current;
-        await revoked.insertOne({ _id: hash, projectId, revokeTime: now }, { session });
+        // A migration may have brought back one that was revoked before.
+        const ended = { projectId, revokeTime: now };
+        await revoked.replaceOne({ _id: hash }, ended, { session, upsert: true });
         const older = { session, sort: { revokeTime: -1 }, skip: revokedMax, limit: 1 } as const;
         const forgotten = await revoked.find({ projectId }, older).toArray();
         await revoked.deleteMany({ _id: { $in: forgotten.map(({ _id }) => _id) } }, { session });
       }
       await tokens.deleteMany({ projectId }, { session });
       if (current) await tokens.insertOne({ _id: current.hash, projectId }, { session });
+    },
+
+    /** Writes a project's state, whose token is the same as before. */
+    async note({ session }: Transaction, { _id, ...rest }: ProjectDocument): Promise<void> {
+      await projects.replaceOne({ _id }, rest, { session });
     },
 
     /** Which projects have tokens with these hashes, or had them until they were revoked. */

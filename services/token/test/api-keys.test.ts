@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { parseEventType } from '@silo/log/event-types.ts';
-import { mutation, testEventLog } from '@silo/log/test/support.ts';
+import { testEventLog } from '@silo/log/test/support.ts';
 import { prepare } from '@silo/mongo/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { bind } from '@silo/rpc/test/bind.ts';
+import { testCall } from '@silo/rpc/test/test-call.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
-import { silentLogger } from '@silo/runtime/log.ts';
 import { hashOf, newApiKey } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { Db } from 'mongodb';
@@ -62,11 +62,8 @@ async function open(t: ExecutionContext) {
     const key = await factReader.key(keyHash, signal);
     if (key === undefined) throw new TypeError('the calling key is dead');
     const requestId = (request as { requestId: string }).requestId;
-    return {
-      ...mutation({ ...(requestId && { requestId }), body: JSON.stringify(request) }),
-      ...{ actor: key.accountId, method: 'test', caller: { kind: 'key', keyHash, key } },
-      ...{ remainingMs: () => 30_000, log: silentLogger() },
-    };
+    const options = { ...(requestId && { requestId }), body: JSON.stringify(request) };
+    return { ...testCall({ kind: 'key', keyHash, key }, options), actor: key.accountId };
   };
   const by = (secret: string) => {
     const run = async <Request, Answer>(
@@ -100,11 +97,7 @@ async function open(t: ExecutionContext) {
       ...{ keyId, accountId, name: 'first', keyHash: hashOf(secret), masked: 'phx_...abcd' },
       ...{ scopes: ['*'], correlationId: 'saga' },
     };
-    const call: Call = {
-      ...mutation(),
-      ...{ method: 'test', caller: { kind: 'anyone' } },
-      ...{ remainingMs: () => 30_000, log: silentLogger() },
-    };
+    const call = testCall({ kind: 'anyone' });
     await bind(storeApiKey, dependencies)(request, call);
     await bind(storeApiKey, dependencies)(request, call);
     return secret;

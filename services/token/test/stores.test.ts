@@ -136,6 +136,7 @@ test('a project has one live token, and another project keeps its own', async (t
     projectTokens.save(tx, state('prj_1', 'new one', 3), state('prj_1', 'one', 1)),
   );
   t.is(await fact('one'), undefined);
+  t.like(await projectTokens.readNow('prj_1', signal), { revision: 3 });
   t.deepEqual(await fact('new one'), { projectId: 'prj_1' });
   t.deepEqual(await fact('two'), { projectId: 'prj_2' });
   t.like(await projectTokens.find('prj_2', signal), { current: { token: 'two' } });

@@ -34,7 +34,8 @@ export async function openSubscription(
     await subscriptions.insert(tx, created);
     emit(subscriptionCreated(created, { actor: mutation.actor, time: now }));
   });
-  return { limit: describePlan(plan).projectLimit };
+  const { projectLimit: limit, migrations } = describePlan(plan);
+  return { limit, migrations };
 }
 
 /**

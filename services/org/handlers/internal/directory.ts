@@ -2,6 +2,8 @@ import { errors } from '@silo/errors/errors.ts';
 import { decodePageToken, nextPageToken } from '@silo/mongo/page-token.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {
+  DescribeOrganizationRequest,
+  DescribeOrganizationResponse,
   GetAccountMembershipsRequest,
   GetAccountMembershipsResponse,
   ListMembersOfTwoRequest,
@@ -36,6 +38,17 @@ export async function getAccountMemberships(
     memberships,
     nextPageToken: nextPageToken(query, page, ({ organizationId }) => [organizationId]),
   };
+}
+
+/** Answers what an organization is, unless it is deleted. */
+export async function describeOrganization(
+  { organizationId }: DescribeOrganizationRequest,
+  { signal }: Call,
+  { stores }: Pick<Dependencies, 'stores'>,
+): Promise<DescribeOrganizationResponse> {
+  const found = (await stores.organizations.findMany([organizationId], signal)).get(organizationId);
+  if (found === undefined) throw errors.organizationNotFound(organizationId);
+  return { name: found.name };
 }
 
 const pageSize = 1_000;

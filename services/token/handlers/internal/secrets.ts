@@ -1,16 +1,33 @@
 import type { Mutation } from '@silo/mongo/mutation.ts';
 import type {
+  AdoptProjectTokenRequest,
+  AdoptProjectTokenResponse,
+  EndProjectTokenAdoptionRequest,
+  EndProjectTokenAdoptionResponse,
   MakeProjectTokenRequest,
   MakeProjectTokenResponse,
   PurgeProjectTokenRequest,
   PurgeProjectTokenResponse,
+  ReadProjectTokenRequest,
+  ReadProjectTokenResponse,
+  RetireProjectTokenRequest,
+  RetireProjectTokenResponse,
   StoreApiKeyRequest,
   StoreApiKeyResponse,
 } from '@silo/protos/gen/silo/token/internal/v1/secret_service.ts';
 import type { Call } from '@silo/rpc/call.ts';
-import { fingerprintOf } from '@silo/tokens/secrets.ts';
+import type { Propagate } from '@silo/rpc/propagation.ts';
+import { fingerprintOf, hashOf } from '@silo/tokens/secrets.ts';
 import { newKey } from '../../rules/key-changes.ts';
-import { firstToken, purgeToken } from '../../rules/project-token.ts';
+import {
+  adoptToken,
+  endAdoption,
+  firstToken,
+  presentToken,
+  purgeAdopted,
+  purgeToken,
+  retireToken,
+} from '../../rules/project-token.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { freshToken } from '../shared/fresh-secrets.ts';
 
@@ -63,20 +80,106 @@ export async function storeApiKey(
   return {};
 }
 
-/** PurgeProjectToken: forgets the token of a project that is gone. */
+/** ReadProjectToken: as it is now, since another region takes it over. */
+export async function readProjectToken(
+  { projectId }: ReadProjectTokenRequest,
+  { signal }: Call,
+  { projectTokens }: Dependencies,
+): Promise<ReadProjectTokenResponse> {
+  const { current, revision } = presentToken(await projectTokens.readNow(projectId, signal));
+  return { token: current.token, revision };
+}
+
+type AdoptUses = Pick<Dependencies, 'eventLog' | 'projectTokens'> & { propagate: Propagate };
+
+/** AdoptProjectToken: the token that another region had, in place of whatever is here. */
+export async function adoptProjectToken(
+  request: AdoptProjectTokenRequest,
+  call: Call,
+  { eventLog, projectTokens, propagate }: AdoptUses,
+): Promise<AdoptProjectTokenResponse> {
+  const { projectId, token, revision, correlationId: migrationId } = request;
+  const hash = hashOf(token);
+  const brought = {
+    ...{ token: { token, hash, fingerprint: fingerprintOf(hash) } },
+    ...{ revision, migrationId },
+  };
+  const mutation = stepOf(call, request);
+  await eventLog.decide(mutation, async (tx) => {
+    const { now, emit } = tx;
+    const present = await projectTokens.findIn(tx, projectId);
+    const change = adoptToken(projectId, present, brought, { actor: mutation.actor, now });
+    if (change === undefined) return;
+    const isSame = present?.current?.hash.equals(hash);
+    if (isSame) await projectTokens.note(tx, change.after);
+    else await projectTokens.save(tx, change.after, present);
+    for (const event of change.events) emit(event);
+  });
+  // A guard may have the token as unknown, or another one as good, and not receive the events in time.
+  await propagate([], call.signal);
+  return {};
+}
+
+/** RetireProjectToken: the event alone; the project refuses, or passes on, what comes with it. */
+export async function retireProjectToken(
+  request: RetireProjectTokenRequest,
+  call: Call,
+  { eventLog, projectTokens }: Dependencies,
+): Promise<RetireProjectTokenResponse> {
+  const { projectId, organizationId, correlationId: migrationId } = request;
+  const mutation = stepOf(call, request);
+  await eventLog.decide(mutation, async (tx) => {
+    const { now, emit } = tx;
+    const present = await projectTokens.findIn(tx, projectId);
+    const left = { organizationId, migrationId };
+    const change = retireToken(present, left, { actor: mutation.actor, now });
+    if (change === undefined) return;
+    await projectTokens.note(tx, change.after);
+    for (const event of change.events) emit(event);
+  });
+  return {};
+}
+
+/** PurgeProjectToken: forgets the token of a project that is gone, or has not come by a migration. */
 export async function purgeProjectToken(
   request: PurgeProjectTokenRequest,
   call: Call,
   { eventLog, projectTokens }: Dependencies,
 ): Promise<PurgeProjectTokenResponse> {
-  const { projectId } = request;
+  const { projectId, adoptedBy } = request;
   const mutation = stepOf(call, request);
   await eventLog.decide(mutation, async (tx) => {
     const { now, emit } = tx;
     const present = await projectTokens.findIn(tx, projectId);
-    const change = purgeToken(projectId, present, { actor: mutation.actor, now });
+    const occasion = { actor: mutation.actor, now };
+    const change =
+      adoptedBy === ''
+        ? purgeToken(projectId, present, occasion)
+        : purgeAdopted(projectId, present, adoptedBy, occasion);
     if (change === undefined) return;
-    await projectTokens.save(tx, change.after, present);
+    const isNoted = present !== undefined && change.events.length === 0;
+    if (isNoted) await projectTokens.note(tx, change.after);
+    else await projectTokens.save(tx, change.after, present);
+    for (const event of change.events) emit(event);
+  });
+  return {};
+}
+
+/** EndProjectTokenAdoption: a call of the migration that is still under way brings no token any more. */
+export async function endProjectTokenAdoption(
+  request: EndProjectTokenAdoptionRequest,
+  call: Call,
+  { eventLog, projectTokens }: Dependencies,
+): Promise<EndProjectTokenAdoptionResponse> {
+  const { projectId, correlationId: migrationId } = request;
+  const mutation = stepOf(call, request);
+  await eventLog.decide(mutation, async (tx) => {
+    const { now, emit } = tx;
+    const present = await projectTokens.findIn(tx, projectId);
+    const change = endAdoption(projectId, present, migrationId, { actor: mutation.actor, now });
+    if (change === undefined) return;
+    if (present === undefined) await projectTokens.insert(tx, change.after);
+    else await projectTokens.note(tx, change.after);
     for (const event of change.events) emit(event);
   });
   return {};
