@@ -28,6 +28,22 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ include "silo.name" .root }}-{{ .component }}-tls
 {{- end -}}
 
+{{/* The volume of a component's certificate, with the authorities that it trusts. */}}
+{{- define "silo.tls" -}}
+- name: tls
+  {{- with .root.Values.certificates.caSecret }}
+  projected:
+    defaultMode: 0440
+    sources:
+      - secret:
+          name: {{ include "silo.certificate" $ }}
+          items: [{ key: tls.crt, path: tls.crt }, { key: tls.key, path: tls.key }]
+      - secret: { name: {{ . }}, items: [{ key: ca.crt, path: ca.crt }] }
+  {{- else }}
+  secret: { secretName: {{ include "silo.certificate" . }}, defaultMode: 0440 }
+  {{- end }}
+{{- end -}}
+
 {{/* The components, each with the service that it is a process of. */}}
 {{- define "silo.components" -}}
 org: org
@@ -36,6 +52,20 @@ token: token
 billing: billing
 {{- if .Values.edge.enabled }}
 edge: project
+{{- end }}
+{{- end -}}
+
+{{/* Where project of the other regions is, for processes that reach it. */}}
+{{- define "silo.regions" -}}
+{{- if .Values.regionAddresses }}
+{{- $regions := list }}
+{{- range $region, $address := .Values.regionAddresses }}
+{{- $regions = append $regions (printf "%s=%s" $region $address) }}
+{{- end }}
+- { name: REGION_ADDRESSES, value: {{ join "," $regions | quote }} }
+{{- if .Values.regionsCaSecret }}
+- { name: REGION_TLS_CA, value: /etc/silo/regions/ca.crt }
+{{- end }}
 {{- end }}
 {{- end -}}
 
