@@ -133,6 +133,15 @@ async function sources(): Promise<string[]> {
   return found.sort();
 }
 
+async function documents(): Promise<string[]> {
+  const found: string[] = [];
+  const patterns = ['*.md', '{deploy,docs,findings,libs,test}/**/*.md'];
+  for await (const file of glob(patterns, { cwd: root })) {
+    if (!/(^|\/)node_modules\//.test(file)) found.push(file);
+  }
+  return found.sort();
+}
+
 function linesOf(file: string): string[] {
   return readFileSync(join(root, file), 'utf8').split('\n');
 }
@@ -158,13 +167,10 @@ const coinedWords =
   /(?<![A-Za-z])([Tt]ell(s|ing|ers?)?|[Tt]old|[Hh]ear(s|d|ing)?|[Ww]hoever|[Vv]ouch\w*|[Bb]eliev\w*|[Jj]udg\w*)(?![a-z])|(?<=[a-z])(Tell(s|er)?|Told|Hear(s|d)?|Judge)(?![a-z])|\bwell again\b|\b([Ii]s|[Aa]re|was|were) asked\b/;
 
 test('names, comments and documents use the standard terms: report, receive, check, request', async (t) => {
-  const documents: string[] = [];
-  for await (const file of glob(['*.md', 'docs/**/*.md', '{libs,test}/**/*.md'], { cwd: root })) {
-    if (!/(^|\/)node_modules\//.test(file)) documents.push(file);
-  }
-  t.true(documents.length > 20);
+  const pages = await documents();
+  t.true(pages.length > 20);
   const except = /tidy\.test\.ts$|^protos\/(google|buf|grpc)\//;
-  const found = [...(await sources()), ...documents]
+  const found = [...(await sources()), ...pages]
     .filter((file) => !except.test(file))
     .flatMap((file) =>
       linesOf(file)
@@ -173,6 +179,29 @@ test('names, comments and documents use the standard terms: report, receive, che
         .map(({ line, at }) => `${at}: ${line.trim()}`),
     );
   t.deepEqual(found, []);
+});
+
+/** The lines of a document's tables that are no rows, or have another number of cells than the first. */
+function brokenRows(lines: readonly string[]): string[] {
+  let cells: number | undefined;
+  let isCode = false;
+  return lines.filter((line) => {
+    if (line.trimStart().startsWith('```')) isCode = !isCode;
+    const isRow = !isCode && line.startsWith('|');
+    const found = isRow ? line.replaceAll(/`[^`]*`|\\\|/g, '').split('|').length : undefined;
+    const isBroken = cells !== undefined && line.trim() !== '' && found !== cells;
+    cells = isRow ? (cells ?? found) : undefined;
+    return isBroken;
+  });
+}
+
+test('tables of documents have whole rows', async (t) => {
+  const broken = (await documents()).flatMap((file) => brokenRows(linesOf(file)));
+  t.deepEqual(broken, []);
+  t.deepEqual(brokenRows(['| a | b |', '| c `|` |', ' d | e |', '', '| f |']), [
+    '| c `|` |',
+    ' d | e |',
+  ]);
 });
 
 test('a file of code holds one concept: split what is longer', async (t) => {

@@ -47,6 +47,11 @@ const owner = (scope: string, of: 'organization' | 'project'): Expected => ({
 });
 const services: Expected = { caller: 'certificate', roles: [Roles.ROLE_SERVICE] };
 const staff: Expected = { caller: 'certificate', roles: [Roles.ROLE_STAFF] };
+const otherRegions: Expected = { caller: 'certificate', roles: [Roles.ROLE_REGION] };
+const otherRegionsAndEdges: Expected = {
+  caller: 'certificate',
+  roles: [Roles.ROLE_REGION, Roles.ROLE_REGION_EDGE],
+};
 const factReader: Expected = {
   caller: 'certificate',
   roles: [Roles.ROLE_SERVICE, Roles.ROLE_GUARD],
@@ -115,6 +120,14 @@ export const expected: Record<string, Expected> = {
   '/silo.project.v1.EventService/DeleteEvents': admin('event:write', 'project'),
   '/silo.project.v1.EventService/GetEventDeletion': member('event:read', 'project'),
 
+  '/silo.project.v1.MigrationService/PreviewMigration': admin('project:read', 'project'),
+  '/silo.project.v1.MigrationService/RequestMigration': admin('project:write', 'project'),
+  '/silo.project.v1.MigrationService/AcceptMigration': admin('project:write', 'organization'),
+  '/silo.project.v1.MigrationService/CancelMigration': admin('project:write', 'organization'),
+  '/silo.project.v1.MigrationService/GetMigration': member('project:read', 'organization'),
+  '/silo.project.v1.MigrationService/ListMigrations': member('project:read', 'organization'),
+  '/silo.project.v1.MigrationService/WatchMigration': member('project:read', 'organization'),
+
   '/silo.token.v1.ProjectTokenService/GetProjectToken': member('token:read', 'project'),
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': admin('token:write', 'project'),
 
@@ -139,6 +152,7 @@ export const expected: Record<string, Expected> = {
   '/silo.org.internal.v1.FactService/GetMembershipFact': factReader,
   '/silo.org.internal.v1.DirectoryService/GetAccountMemberships': services,
   '/silo.org.internal.v1.DirectoryService/ListMembersOfTwo': services,
+  '/silo.org.internal.v1.DirectoryService/DescribeOrganization': services,
   '/silo.org.internal.v1.StaffService/CreateAccount': staff,
   '/silo.org.internal.v1.StaffService/ChangeEmail': staff,
 
@@ -147,6 +161,33 @@ export const expected: Record<string, Expected> = {
   '/silo.project.internal.v1.SlotService/TrySetLimit': services,
   '/silo.project.internal.v1.SlotService/TryCloseSlots': services,
   '/silo.project.internal.v1.SlotService/GetSlots': services,
+
+  '/silo.project.internal.v1.MigrationStaffService/StartMigration': staff,
+  '/silo.project.internal.v1.MigrationStaffService/RetryMigration': staff,
+  '/silo.project.internal.v1.MigrationStaffService/SetMigrationRate': staff,
+  '/silo.project.internal.v1.MigrationStaffService/CancelMigration': staff,
+  '/silo.project.internal.v1.MigrationStaffService/RollbackMigration': staff,
+  '/silo.project.internal.v1.MigrationStaffService/PurgeSource': staff,
+  '/silo.project.internal.v1.MigrationStaffService/GetMigration': staff,
+  '/silo.project.internal.v1.MigrationStaffService/ListMigrations': staff,
+  '/silo.project.internal.v1.MigrationStaffService/WatchMigration': staff,
+  '/silo.project.internal.v1.MigrationPeerService/PeekDestination': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/GetOffer': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/DescribeProject': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/NoteProgress': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/CancelOffer': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/OfferRollback': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/PullEvents': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/ReadRange': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/BeginCutover': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/CommitCutover': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/AbortCutover': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/HashRanges': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/ReadDeletions': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/NotePurge': otherRegions,
+  '/silo.project.internal.v1.MigrationPeerService/ForwardCapture': otherRegionsAndEdges,
+  '/silo.project.internal.v1.MigrationPeerService/LocateHere': otherRegionsAndEdges,
+  '/silo.project.internal.v1.RegionDirectoryService/LocateProject': allRoles,
 
   '/silo.token.internal.v1.FactService/GetTokenFact': factReader,
   '/silo.token.internal.v1.FactService/GetKeyFact': factReader,
@@ -163,6 +204,10 @@ export const expected: Record<string, Expected> = {
   '/silo.token.internal.v1.SecretService/MakeProjectToken': services,
   '/silo.token.internal.v1.SecretService/StoreApiKey': services,
   '/silo.token.internal.v1.SecretService/PurgeProjectToken': services,
+  '/silo.token.internal.v1.SecretService/EndProjectTokenAdoption': services,
+  '/silo.token.internal.v1.SecretService/ReadProjectToken': services,
+  '/silo.token.internal.v1.SecretService/AdoptProjectToken': services,
+  '/silo.token.internal.v1.SecretService/RetireProjectToken': services,
   '/silo.token.internal.v1.StaffService/IssueApiKey': staff,
 
   '/silo.billing.internal.v1.SubscriptionService/OpenSubscription': services,

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import { Migration } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
@@ -34,6 +35,17 @@ const newAccount = () => ({
   requestId: randomUUID(),
 });
 const saga = { actor: 'silo', correlationId: 'test' };
+
+/** Of no migration: who may ask is refused MIGRATION_NOT_FOUND. */
+const byMigration: Request = () => ({ migrationId: newId('mig_eu'), requestId });
+const byOrganizationOfMigration: Request = ({ organizationId }) => ({
+  migrationId: newId('mig_us'),
+  organizationId,
+  requestId,
+});
+const byAttempt: Request = () => ({ migrationId: newId('mig_eu'), attempt: 1 });
+const everything = { after: undefined, last: undefined };
+const seen = { uuid: '', name: 'seen', distinctId: 'x', timestamp: '', properties: '' };
 
 const leaseId = () => ulid().toLowerCase();
 /** A place that every guard has left behind: requiring it changes nothing. */
@@ -135,7 +147,7 @@ export const requests: Record<string, Request> = {
   '/silo.project.v1.ProjectService/FinalizeMove': () => ({ moveId: newId('mov'), requestId }),
 
   '/silo.project.v1.EventService/CaptureEvents': () => ({
-    events: [{ uuid: '', name: 'seen', distinctId: 'x', timestamp: '', properties: '' }],
+    events: [seen],
     superProperties: '',
   }),
   '/silo.project.v1.EventService/QueryEvents': byProject,
@@ -153,6 +165,19 @@ export const requests: Record<string, Request> = {
     projectId,
     deletionId: newId('evd'),
   }),
+
+  // To its own region: a caller that may request it is refused CROSS_REGION.
+  '/silo.project.v1.MigrationService/PreviewMigration': ({ projectId, elsewhereId }) => ({
+    ...{ projectId, destinationRegion: 'us', destinationOrganizationId: elsewhereId },
+  }),
+  '/silo.project.v1.MigrationService/RequestMigration': ({ projectId, elsewhereId }) => ({
+    ...{ projectId, destinationRegion: 'us', destinationOrganizationId: elsewhereId, requestId },
+  }),
+  '/silo.project.v1.MigrationService/AcceptMigration': byOrganizationOfMigration,
+  '/silo.project.v1.MigrationService/CancelMigration': byOrganizationOfMigration,
+  '/silo.project.v1.MigrationService/GetMigration': byOrganizationOfMigration,
+  '/silo.project.v1.MigrationService/ListMigrations': byOrganization,
+  '/silo.project.v1.MigrationService/WatchMigration': byOrganizationOfMigration,
 
   '/silo.token.v1.ProjectTokenService/GetProjectToken': byProject,
   '/silo.token.v1.ProjectTokenService/RegenerateProjectToken': ({ projectId }) => ({
@@ -215,6 +240,7 @@ export const requests: Record<string, Request> = {
     firstOrganizationId: organizationId,
     secondOrganizationId: elsewhereId,
   }),
+  '/silo.org.internal.v1.DirectoryService/DescribeOrganization': byOrganization,
   '/silo.org.internal.v1.StaffService/CreateAccount': () => ({ account: newAccount() }),
   '/silo.org.internal.v1.StaffService/ChangeEmail': ({ foreign }) => ({
     accountId: foreign.account.id,
@@ -241,6 +267,47 @@ export const requests: Record<string, Request> = {
     onBehalfOf,
   }),
   '/silo.project.internal.v1.SlotService/GetSlots': byOrganization,
+
+  '/silo.project.internal.v1.MigrationStaffService/StartMigration': byMigration,
+  '/silo.project.internal.v1.MigrationStaffService/RetryMigration': byMigration,
+  '/silo.project.internal.v1.MigrationStaffService/SetMigrationRate': byMigration,
+  '/silo.project.internal.v1.MigrationStaffService/CancelMigration': byMigration,
+  '/silo.project.internal.v1.MigrationStaffService/RollbackMigration': byMigration,
+  '/silo.project.internal.v1.MigrationStaffService/PurgeSource': byMigration,
+  '/silo.project.internal.v1.MigrationStaffService/GetMigration': byMigration,
+  '/silo.project.internal.v1.MigrationStaffService/ListMigrations': () => page,
+  '/silo.project.internal.v1.MigrationStaffService/WatchMigration': byMigration,
+  '/silo.project.internal.v1.MigrationPeerService/PeekDestination': byOrganization,
+  '/silo.project.internal.v1.MigrationPeerService/GetOffer': byMigration,
+  '/silo.project.internal.v1.MigrationPeerService/DescribeProject': byMigration,
+  '/silo.project.internal.v1.MigrationPeerService/NoteProgress': () => ({
+    migration: Migration.fromPartial({ id: newId('mig_eu') }),
+  }),
+  '/silo.project.internal.v1.MigrationPeerService/CancelOffer': byMigration,
+  '/silo.project.internal.v1.MigrationPeerService/OfferRollback': () => ({
+    migrationId: newId('mig_eu'),
+    rollbackId: newId('mig_us'),
+  }),
+  '/silo.project.internal.v1.MigrationPeerService/PullEvents': byMigration,
+  '/silo.project.internal.v1.MigrationPeerService/ReadRange': () => ({
+    migrationId: newId('mig_eu'),
+    range: everything,
+  }),
+  '/silo.project.internal.v1.MigrationPeerService/BeginCutover': byAttempt,
+  '/silo.project.internal.v1.MigrationPeerService/CommitCutover': byAttempt,
+  '/silo.project.internal.v1.MigrationPeerService/AbortCutover': byAttempt,
+  '/silo.project.internal.v1.MigrationPeerService/HashRanges': () => ({
+    migrationId: newId('mig_eu'),
+    ranges: [everything],
+  }),
+  '/silo.project.internal.v1.MigrationPeerService/ReadDeletions': byMigration,
+  '/silo.project.internal.v1.MigrationPeerService/NotePurge': byMigration,
+  '/silo.project.internal.v1.MigrationPeerService/ForwardCapture': ({ owner }) => ({
+    token: owner.projectToken,
+    capture: { events: [seen], superProperties: '' },
+  }),
+  '/silo.project.internal.v1.MigrationPeerService/LocateHere': byProject,
+  '/silo.project.internal.v1.RegionDirectoryService/LocateProject': byProject,
 
   '/silo.token.internal.v1.FactService/GetTokenFact': () => ({ tokenHash: randomBytes(32) }),
   '/silo.token.internal.v1.FactService/GetKeyFact': () => ({ keyHash: randomBytes(32) }),
@@ -276,6 +343,17 @@ export const requests: Record<string, Request> = {
   '/silo.token.internal.v1.SecretService/PurgeProjectToken': () => ({
     projectId: newId('prj'),
     correlationId: 'test',
+  }),
+  '/silo.token.internal.v1.SecretService/EndProjectTokenAdoption': () => ({
+    projectId: newId('prj'),
+    correlationId: 'test',
+  }),
+  '/silo.token.internal.v1.SecretService/ReadProjectToken': byProject,
+  '/silo.token.internal.v1.SecretService/AdoptProjectToken': () => ({
+    ...{ projectId: newId('prj'), token: newProjectToken(), revision: 1, ...saga },
+  }),
+  '/silo.token.internal.v1.SecretService/RetireProjectToken': ({ organizationId }) => ({
+    ...{ projectId: newId('prj'), organizationId, ...saga },
   }),
   '/silo.token.internal.v1.StaffService/IssueApiKey': ({ foreign }) => ({
     accountId: foreign.account.id,

@@ -3,6 +3,7 @@
  * events as documents like those of captured events; `/refused` answers 401 without a look at the
  * body. Sends its parent its URL; ends with it.
  */
+import { randomUUID } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { fastify } from 'fastify';
 import { Binary } from 'mongodb';
@@ -18,8 +19,8 @@ export type BareEdgeOptions = {
 type SentEvent = {
   event: string;
   distinct_id: string;
-  uuid: string;
-  timestamp: string;
+  uuid?: string;
+  timestamp?: string;
   properties: Record<string, unknown>;
 };
 
@@ -45,11 +46,15 @@ app.register(async (scope) => {
 });
 
 function documentOf(project: string, sent: SentEvent, receiveTime: Date): StoredEvent {
-  const { properties, uuid } = sent;
+  const { properties, uuid = randomUUID() } = sent;
   const id = new Binary(Buffer.from(uuid.replaceAll('-', ''), 'hex'), Binary.SUBTYPE_UUID);
   return {
     _id: { project, uuid: id },
-    ...{ time: new Date(sent.timestamp), name: sent.event, distinctId: sent.distinct_id },
+    ...{
+      time: sent.timestamp ? new Date(sent.timestamp) : receiveTime,
+      name: sent.event,
+      distinctId: sent.distinct_id,
+    },
     ...{ receiveTime, properties: Buffer.from(JSON.stringify(properties)) },
     ...{ x0: properties.$host, x1: properties.$current_url },
   };

@@ -10,11 +10,13 @@ import { obtain } from '@silo/embedded/obtain.ts';
 import { type Silo, startSilo } from '@silo/embedded/silo.ts';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
 import { type StartedBuild, startBuild, unpackBuild } from './build.ts';
+import { type EdgeApart, startEdgeApart } from './edge-apart.ts';
 import { warmUp } from './warm-up.ts';
 
 const region = 'us';
 /** The subjects of the services' events. */
 export const subjectPrefix = 'silo.v1';
+const warmUpRoundsDefault = 300;
 const manyCalls = '1000000000';
 
 /** What rows measure on. Each part is started when the first row needs it. */
@@ -22,6 +24,9 @@ export class Bench implements AsyncDisposable {
   readonly directory: string;
   /** How many events rows about stored events query; undefined: as many as each row says. */
   readonly events: number | undefined;
+  /** How many cutovers rows about them measure; undefined: as many as each row says. */
+  readonly cutovers: number | undefined;
+  readonly #warmUpRounds: number;
   readonly #started = new AsyncDisposableStack();
   #mongod: Promise<Mongod> | undefined;
   #nats: Promise<NatsServer> | undefined;
@@ -29,13 +34,28 @@ export class Bench implements AsyncDisposable {
   readonly #against: string | undefined;
   #againstBuild: Promise<string> | undefined;
 
-  /** `directory` holds everything that the run leaves behind; `against` is a commit. */
+  /**
+   * `directory` holds everything that the run leaves behind; `against` is a commit; `warmUpRounds`
+   * are of the services.
+   */
   constructor(
     directory: string,
-    { against, events }: { against?: string | undefined; events?: number | undefined } = {},
+    {
+      against,
+      events,
+      cutovers,
+      warmUpRounds = warmUpRoundsDefault,
+    }: {
+      against?: string | undefined;
+      events?: number | undefined;
+      cutovers?: number | undefined;
+      warmUpRounds?: number | undefined;
+    } = {},
   ) {
     this.directory = directory;
     this.events = events;
+    this.cutovers = cutovers;
+    this.#warmUpRounds = warmUpRounds;
     this.#against = against;
   }
 
@@ -76,6 +96,19 @@ export class Bench implements AsyncDisposable {
     return this.#silo;
   }
 
+  /** An HTTP edge in a process of its own, beside those services. Who starts it stops it. */
+  async startEdge(): Promise<EdgeApart> {
+    const silo = await this.silo();
+    const [mongod, nats] = [await this.#mongod, await this.#nats];
+    if (mongod === undefined || nats === undefined) throw new TypeError('they are not started');
+    return await startEdgeApart({
+      ...{ silo, mongod, nats, environment: environmentOfServices() },
+      tls: await this.certificate('service', 'project'),
+      staff: await this.certificate('staff', 'bench'),
+      directory: join(this.directory, 'edge-apart'),
+    });
+  }
+
   /** A certificate of the services' own CA, for a further client. */
   async certificate(role: CertificateRole, name: string): Promise<TlsFiles> {
     const directory = join(this.directory, 'silo', 'certificates');
@@ -105,22 +138,26 @@ export class Bench implements AsyncDisposable {
     this.#mongod ??= this.#startMongod();
     this.#nats ??= this.#startNats();
     const servers = { mongodb: await this.#mongod, nats: await this.#nats };
-    const { MONGODB_URL, NATS_URL, ...inherited } = process.env;
     const silo = await startSilo({
       directory: join(this.directory, 'silo'),
       log: quiet,
-      environment: {
-        ...{ ...inherited, REGION: region, NATS_SUBJECT_PREFIX: subjectPrefix },
-        // One account makes all calls of a row, as many as the machine can serve.
-        ...{ RATE_ACCOUNT_CALLS: manyCalls, RATE_ORGANIZATION_CALLS: manyCalls },
-      },
+      environment: environmentOfServices(),
       servers,
       freePorts: true,
     });
     this.#started.use(silo);
-    await warmUp(silo);
+    await warmUp(silo, this.#warmUpRounds);
     return silo;
   }
+}
+
+function environmentOfServices(): NodeJS.ProcessEnv {
+  const { MONGODB_URL, NATS_URL, ...inherited } = process.env;
+  return {
+    ...{ ...inherited, REGION: region, NATS_SUBJECT_PREFIX: subjectPrefix },
+    // One account makes all calls of a row, as many as the machine can serve.
+    ...{ RATE_ACCOUNT_CALLS: manyCalls, RATE_ORGANIZATION_CALLS: manyCalls },
+  };
 }
 
 /** A first run may download for a while. Beside the table, which goes to standard output. */

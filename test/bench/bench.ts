@@ -4,8 +4,10 @@
  * stands for all rows whose names begin with `abuse-`), `--list`,
  * `--against REV` (the commit whose build is the floor of `idle`, `memory`, `start` and
  * `verify-traced-off`, which are left out without it),
- * `--events N` (how many events `query-host` and `query-growth` query: fewer for a quick run, more for
- * a long one),
+ * `--events N` (how many events `query-host` and `query-growth` query and `migration-*` copy: fewer
+ * for a quick run, more for a long one),
+ * `--cutovers N` (how many of them `migration-hold` and `migration-rollback` measure),
+ * `--warm-up N` (by how many rounds of calls the services warm up: fewer only to try a row),
  * `--json FILE` (writes the rows), `--strict` (a missed goal ends with exit code 1).
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -17,12 +19,14 @@ import { goalText, isReached, type Result, type Row, resultOf } from './row.ts';
 import { rows } from './rows.ts';
 import { headline, line } from './table.ts';
 
-const eventsMin = 100_000;
+const eventsMin = 10_000;
 
 const { values: options } = parseArgs({
   options: {
     against: { type: 'string' },
     events: { type: 'string' },
+    cutovers: { type: 'string' },
+    'warm-up': { type: 'string' },
     only: { type: 'string', multiple: true, default: [] },
     list: { type: 'boolean', default: false },
     json: { type: 'string' },
@@ -71,7 +75,9 @@ async function run(
   try {
     await using bench = new Bench(directory, {
       against: options.against,
-      events: eventsOf(options.events),
+      events: numberOf('events', eventsMin),
+      cutovers: numberOf('cutovers', 1),
+      warmUpRounds: numberOf('warm-up', 1),
     });
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => void giveUp(bench, directory));
@@ -96,11 +102,12 @@ async function run(
   return { results, crashed, missed };
 }
 
-function eventsOf(text: string | undefined): number | undefined {
+function numberOf(option: 'events' | 'cutovers' | 'warm-up', min: number): number | undefined {
+  const text = options[option];
   if (text === undefined) return undefined;
-  const events = Number(text);
-  if (Number.isSafeInteger(events) && events >= eventsMin) return events;
-  throw new RangeError(`--events takes a number of at least ${eventsMin}`);
+  const number = Number(text);
+  if (Number.isSafeInteger(number) && number >= min) return number;
+  throw new RangeError(`--${option} takes a number of at least ${min}`);
 }
 
 /** Leaves nothing behind. */

@@ -8,11 +8,12 @@ import { type CallOptions, type Connected, connect, createChannel } from '@silo/
 import { Binary, type Collection, type Db, type Document, MongoClient } from 'mongodb';
 import type { Live } from './live.ts';
 import type { Load } from './measure.ts';
-import { commonHost, webEvents } from './web-events.ts';
+import { commonHost, jsonBytes, webEvents } from './web-events.ts';
 
 const collectionName = 'captured_events';
 const callDeadlineMs = 20_000;
 const batchSize = 1_000;
+const samplesOfJson = 1_000;
 const spanMs = 30 * 24 * 60 * 60 * 1_000;
 
 /** A stored event: what a floor's events are copies of. */
@@ -22,7 +23,7 @@ export type EventClient = Disposable & Connected<EventServiceClient>;
 
 /** The service's events over public gRPC, on one connection. Each call names its caller by `as`. */
 export function eventClient(
-  { endpoints: { ca, services } }: Silo,
+  { endpoints: { ca, services } }: Pick<Silo, 'endpoints'>,
   address = services.project.public,
 ): EventClient {
   const channel = createChannel(address, { ca });
@@ -38,7 +39,7 @@ export function as(credential: string): CallOptions {
 
 /** The stored documents of events that are captured for it, in the project of the token. */
 export async function captureSamples(
-  silo: Silo,
+  silo: Pick<Silo, 'endpoints'>,
   live: Live,
   { projectId, projectToken }: { projectId: string; projectToken: string },
   count: number,
@@ -164,6 +165,15 @@ export class BareEvents implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#client.close();
   }
+}
+
+/** What an event takes on disk, and what an SDK sends for it, as text. */
+export async function bytesText(events: BareEvents): Promise<string> {
+  const { document, indexes } = await events.bytesPerEvent();
+  const raw = webEvents(samplesOfJson);
+  const sent = raw.reduce((sum, event) => sum + jsonBytes(event), 0) / raw.length;
+  const ratio = ((document + indexes) / sent).toFixed(2);
+  return `${document.toFixed(0)} + ${indexes.toFixed(0)} bytes of document and indexes on disk for ${sent.toFixed(0)} of JSON (${ratio}×)`;
 }
 
 /** Inserts copies of samples, in batches, into projects in turn. */

@@ -10,7 +10,7 @@ type Stored = { [field: string]: unknown; _id: string | Uint8Array };
 export class Live implements AsyncDisposable {
   readonly #client: MongoClient;
 
-  constructor({ endpoints }: Silo) {
+  constructor({ endpoints }: Pick<Silo, 'endpoints'>) {
     this.#client = new MongoClient(endpoints.mongodb);
   }
 

@@ -10,6 +10,10 @@ import { capturePeer } from './rows/capture-peer.ts';
 import { createProject } from './rows/create-project.ts';
 import { decodeEvent } from './rows/decode-event.ts';
 import { emptyRpc } from './rows/empty-rpc.ts';
+import { migrationCopy } from './rows/migration-copy.ts';
+import { migrationHold } from './rows/migration-hold.ts';
+import { migrationLatency } from './rows/migration-latency.ts';
+import { moveFlooded } from './rows/move-flooded.ts';
 import { moveProject } from './rows/move-project.ts';
 import { moveWithPlan } from './rows/move-with-plan.ts';
 import { mutations } from './rows/mutations.ts';
@@ -34,6 +38,7 @@ export const rows: readonly Row[] = [
   answeredFromMemory,
   ...moveProject,
   ...moveWithPlan,
+  ...moveFlooded,
   batch500,
   ...createProject,
   captureGrpc,
@@ -42,6 +47,9 @@ export const rows: readonly Row[] = [
   capturePeer,
   queryHost,
   queryGrowth,
+  migrationCopy,
+  ...migrationHold,
+  ...migrationLatency,
   ...abuse,
   ...resources,
 ];

@@ -29,7 +29,7 @@ export type Tenant = Disposable & {
 
 /** Signs somebody up, over public gRPC; each organization then holds `projects` projects. */
 export async function createTenant(
-  { endpoints }: Silo,
+  { endpoints }: Pick<Silo, 'endpoints'>,
   live: Live,
   { projects }: { projects: number },
 ): Promise<Tenant> {

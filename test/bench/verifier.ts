@@ -209,6 +209,7 @@ function localLinks(nats: GuardLinks['nats']): GuardLinks {
         organizationId: projectId.replace('prj', 'org_us'),
         state: ProjectState.PROJECT_STATE_ACTIVE,
         capture: undefined,
+        migratedTo: undefined,
       }),
       ...{ key: none, organization: none, membership: none },
     },

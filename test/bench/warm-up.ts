@@ -3,23 +3,25 @@ import { Live } from './live.ts';
 import { createTenant, type Tenant } from './tenant.ts';
 
 const atOnce = 4;
-const callsEach = 300;
 const unnamed = { etag: '', requestId: '' };
 
 /**
  * Has the services do for a while what rows measure. They run for weeks: what counts is not how fast
- * they are before their code is compiled.
+ * they are before their code is compiled. `rounds` is of each of four callers.
  */
-export async function warmUp(silo: Silo): Promise<void> {
+export async function warmUp(silo: Silo, rounds: number): Promise<void> {
   await using live = new Live(silo);
   using tenant = await createTenant(silo, live, { projects: 1 });
-  await Promise.all(Array.from({ length: atOnce }, () => keepBusy(tenant)));
+  await Promise.all(Array.from({ length: atOnce }, () => keepBusy(tenant, rounds)));
 }
 
-async function keepBusy({ projects, tokens, organizationIds }: Tenant): Promise<void> {
+async function keepBusy(
+  { projects, tokens, organizationIds }: Tenant,
+  rounds: number,
+): Promise<void> {
   const [organizationId, destinationOrganizationId] = organizationIds;
-  for (let call = 0; call < callsEach; call++) {
-    const name = `Warm-up ${call}`;
+  for (let round = 0; round < rounds; round++) {
+    const name = `Warm-up ${round}`;
     const request = { organizationId, name, settings: undefined, requestId: '' };
     const { project } = await projects.createProject(request);
     if (project === undefined) throw new TypeError('the answer holds no project');

@@ -19,6 +19,12 @@ posthog.init(query.get('token'), {
 });
 posthog.register({ plan: 'free' });
 for (let index = 0; index < Number(query.get('count')); index++) posthog.capture(`seen ${index}`);
+// One after the other, for as long as the test wants.
+if (query.has('next')) {
+  for (let index = 0; (await (await fetch('/next')).text()) === 'more'; index++) {
+    posthog.capture(`page ${index}`);
+  }
+}
 if (query.has('story')) {
   posthog.identify('ada', { email: 'ada@example.com' });
   posthog.alias('countess');

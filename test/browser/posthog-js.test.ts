@@ -13,12 +13,11 @@ import { openSite } from './site.ts';
 const { test, edge } = edgeScenarios();
 
 let chromium: Awaited<ReturnType<typeof obtainChromium>> | undefined;
-test.before(async (t) => {
+test.before(async () => {
   if (process.env.CI) {
     console.log('# posthog-js is left out: CI has no browser');
     return;
   }
-  t.timeout(600_000);
   try {
     const found = await obtainChromium();
     await provePage(found);
@@ -56,11 +55,10 @@ async function open(
     t.pass('there is no Chromium here');
     return undefined;
   }
-  t.timeout(600_000);
   const { api, projectId, projectToken } = await t.context.silo.signUp();
   const site = await openSite();
   t.teardown(() => site[Symbol.asyncDispose]());
-  const front = await EdgeFront.start(edge.url, fateOf);
+  const front = await EdgeFront.start(edge.url, fateOf, undefined, true);
   t.teardown(() => front[Symbol.asyncDispose]());
   const url = site.url({ token: projectToken, host: front.url, ...query });
   const page = await openPage(chromium, url);

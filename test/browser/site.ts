@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+const captureEveryMs = 100;
 const html = '<!doctype html><meta charset="utf-8"><title>Site</title>';
 const files: Readonly<Record<string, { type: string; body: string }>> = {
   '/': { type: 'text/html', body: `${html}<script type="module" src="/page.js"></script>` },
@@ -29,15 +31,32 @@ export type Site = AsyncDisposable & {
   reports: readonly PageReport[];
   /** Lets the pages leave that wait for it. */
   leave(): void;
+  /** For a page with `next`, which captures one event after the other. */
+  captures: {
+    /** How many it has captured: `page 0` and so on. */
+    readonly count: number;
+    /** Resolves when it has captured its last one. */
+    end(): Promise<void>;
+  };
 };
 
 /** Serves it on a port of its own. */
 export async function openSite(): Promise<Site> {
   const reports: PageReport[] = [];
   const waiting: ServerResponse[] = [];
+  let count = 0;
+  let isOver = false;
+  const ended = Promise.withResolvers<void>();
+  const next = async (): Promise<string> => {
+    await pause(captureEveryMs);
+    if (isOver) ended.resolve();
+    else count++;
+    return isOver ? 'over' : 'more';
+  };
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://site');
     if (pathname === '/leave') return void waiting.push(response);
+    if (pathname === '/next') return void response.end(await next());
     if (pathname === '/report') reports.push(JSON.parse(await text(request)));
     const file = files[pathname];
     response.writeHead(file ? 200 : 204, { 'content-type': file?.type ?? 'text/plain' });
@@ -52,6 +71,15 @@ export async function openSite(): Promise<Site> {
     reports,
     leave: () => {
       for (const response of waiting.splice(0)) response.end();
+    },
+    captures: {
+      get count() {
+        return count;
+      },
+      end: async () => {
+        isOver = true;
+        await ended.promise;
+      },
     },
     [Symbol.asyncDispose]: async () => {
       const closed = once(server, 'close');

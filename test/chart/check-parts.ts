@@ -1,3 +1,4 @@
+import { deploymentSpec } from '@silo/doctor/deployment.ts';
 import { readConfig, variableOf } from '@silo/runtime/config.ts';
 import { serviceConfigSpec } from '@silo/service/config.ts';
 import type { KubernetesObject } from './render.ts';
@@ -5,38 +6,54 @@ import type { KubernetesObject } from './render.ts';
 type Labels = Record<string, string>;
 type Container = {
   env: { name: string; value: string }[];
-  ports: { name: string }[];
+  ports?: { name: string }[];
   volumeMounts: { name: string; mountPath: string }[];
 };
-type PodSpec = { containers: [Container]; volumes: { name: string }[] };
-type Pod = { name: string; labels: Labels; spec: PodSpec };
+type PodSpec = { containers: [Container]; volumes: Volume[] };
+type PodTemplate = { metadata: { labels: Labels }; spec: PodSpec };
+type Pod = { name: string; kind: string; labels: Labels; spec: PodSpec };
+type Source = { secret: { name: string; items: { path: string }[] } };
+type Volume = { name: string; secret?: { secretName: string }; projected?: { sources: Source[] } };
+type Certificate = { secretName: string; dnsNames?: string[]; uris?: string[] };
 
 /** Whether the objects fit together: selectors, ports, Secrets and the settings of the processes. */
 export function checkParts(objects: readonly KubernetesObject[]): string[] {
-  const pods = objects.filter(({ kind }) => kind === 'Deployment').map(podOf);
-  const settings = new Set(Object.keys(serviceConfigSpec.shape).map(variableOf));
+  const pods = objects.flatMap(podsOf);
   return [
-    ...pods.flatMap((pod) => [...checkSettings(pod, settings), ...checkMounts(pod)]),
+    ...pods.flatMap((pod) => [...checkSettings(pod), ...checkMounts(pod)]),
     ...objects.flatMap((object) => checkSelector(object, pods)),
     ...checkCertificates(objects, pods),
+    ...pods.filter(({ kind }) => kind === 'CronJob').flatMap((pod) => checkOperator(pod, pods)),
   ];
 }
 
-function podOf({ metadata, spec }: KubernetesObject): Pod {
-  const { template } = spec as { template: { metadata: { labels: Labels }; spec: PodSpec } };
-  return { name: metadata.name, labels: template.metadata.labels, spec: template.spec };
+function podsOf({ kind, metadata: { name }, spec }: KubernetesObject): Pod[] {
+  const template = templateOf(kind, spec);
+  if (template === undefined) return [];
+  return [{ name, kind, labels: template.metadata.labels, spec: template.spec }];
+}
+
+function templateOf(kind: string, spec: Record<string, unknown>): PodTemplate | undefined {
+  if (kind === 'Deployment') return spec.template as PodTemplate;
+  if (kind !== 'CronJob') return undefined;
+  return (spec.jobTemplate as { spec: { template: PodTemplate } }).spec.template;
 }
 
 /** The process would start with its variables: it knows them all, and their files are mounted. */
-function checkSettings({ name, spec }: Pod, settings: ReadonlySet<string>): string[] {
+function checkSettings({ name, kind, spec }: Pod): string[] {
   const [{ env, volumeMounts }] = spec.containers;
+  const settings = kind === 'CronJob' ? deploymentSpec : serviceConfigSpec;
+  const known = new Set([...Object.keys(settings.shape).map(variableOf), 'HOME']);
   const names = env.map((each) => each.name);
-  const unknown = names.filter((each) => !settings.has(each));
+  const unknown = names.filter((each) => !known.has(each));
   const twice = names.filter((each, index) => names.indexOf(each) !== index);
   const isReadable = (file: string) =>
     volumeMounts.some(({ mountPath }) => file.startsWith(`${mountPath}/`));
   const environment = Object.fromEntries(env.map((each) => [each.name, each.value]));
-  const result = readConfig(environment, serviceConfigSpec, { isReadable });
+  const result =
+    kind === 'CronJob'
+      ? readConfig(environment, deploymentSpec, { isReadable })
+      : readConfig(environment, serviceConfigSpec, { isReadable });
   return [
     ...unknown.map((each) => `${name}: ${each} is no setting`),
     ...twice.map((each) => `${name}: ${each} is set twice`),
@@ -59,7 +76,9 @@ function checkSelector(object: KubernetesObject, pods: readonly Pod[]): string[]
   if (selector === undefined) return [];
   const selected = pods.filter(({ labels }) => matches(selector, labels));
   if (selected.length !== 1) return [`${kind} ${metadata.name} selects ${selected.length} pods`];
-  const offered = selected.flatMap((pod) => pod.spec.containers[0].ports.map((port) => port.name));
+  const offered = selected.flatMap((pod) =>
+    (pod.spec.containers[0].ports ?? []).map((port) => port.name),
+  );
   const ports = [
     ...((spec.ports ?? []) as { targetPort: string }[]).map((port) => port.targetPort),
     ...((spec.ingress ?? []) as { ports: { port: string }[] }[]).flatMap((rule) =>
@@ -82,23 +101,52 @@ function matches(selector: Labels, labels: Labels): boolean {
   return Object.entries(selector).every(([key, value]) => labels[key] === value);
 }
 
-/** Each process has the certificate that it mounts, and its peers are names of certificates. */
+/** Each process has the certificate of its own role that it mounts, and its peers are names of certificates. */
 function checkCertificates(objects: readonly KubernetesObject[], pods: readonly Pod[]): string[] {
   const certificates = objects
     .filter(({ kind }) => kind === 'Certificate')
-    .map(({ spec }) => spec as { secretName: string; dnsNames?: string[] });
-  const issued = new Set(certificates.map(({ secretName }) => secretName));
+    .map(({ spec }) => spec as Certificate);
+  const issued = new Map(certificates.map((each) => [each.secretName, each]));
   const named = new Set(certificates.flatMap(({ dnsNames = [] }) => dnsNames));
-  return pods.flatMap(({ name, spec }) => {
-    const volumes = spec.volumes as { name: string; secret?: { secretName: string } }[];
-    const secret = volumes.find((volume) => volume.name === 'tls')?.secret?.secretName ?? '';
+  return pods.flatMap((pod) => {
+    const { name, spec } = pod;
+    const volume = spec.volumes.find((each) => each.name === 'tls');
+    const sources = volume?.projected?.sources.map((each) => each.secret) ?? [];
+    const secret = volume?.secret?.secretName ?? sources[0]?.name ?? '';
+    const files = sources.flatMap(({ items }) => items.map(({ path }) => path)).toSorted();
     const peers = spec.containers[0].env.filter((each) => each.name.endsWith('_INTERNAL_ADDRESS'));
     return [
-      ...(issued.has(secret) ? [] : [`${name}: nobody issues ${secret}`]),
+      ...(sources.length === 0 || String(files) === 'ca.crt,tls.crt,tls.key'
+        ? []
+        : [`${name}: its volume tls has ${files.join(', ')}`]),
+      ...checkRole(pod, secret, issued.get(secret)),
       ...peers
         .map(({ value }) => value.split(':')[0] ?? '')
         .filter((host) => !named.has(host))
         .map((host) => `${name}: no certificate names ${host}`),
     ];
   });
+}
+
+/** The certificate of a process names the process itself: its name alone says what it may call. */
+function checkRole({ name, kind, labels }: Pod, secret: string, issued?: Certificate): string[] {
+  if (issued === undefined) return [`${name}: nobody issues ${secret}`];
+  const role = kind === 'CronJob' ? 'staff' : 'service';
+  const own = `spiffe://silo.internal/us/${role}/${labels['app.kubernetes.io/component']}`;
+  const uris = issued.uris ?? [];
+  if (uris.length === 1 && uris[0] === own) return [];
+  return [`${name}: its certificate is of ${uris.join(', ')}, not of ${own}`];
+}
+
+/** Of what locates things, `silo doctor` has the same as project; but addresses and users of its own. */
+function checkOperator({ name, spec }: Pod, pods: readonly Pod[]): string[] {
+  const known = Object.keys(deploymentSpec.shape).map(variableOf);
+  const project = pods.find(({ labels }) => labels['app.kubernetes.io/component'] === 'project');
+  const expected = (project?.spec.containers[0].env ?? []).filter(
+    (each) => known.includes(each.name) && !/^NATS_URL$|_INTERNAL_ADDRESS$/.test(each.name),
+  );
+  const { env } = spec.containers[0];
+  return expected
+    .filter((each) => env.find((own) => own.name === each.name)?.value !== each.value)
+    .map((each) => `${name}: ${each.name} is not ${each.value}, as of project`);
 }

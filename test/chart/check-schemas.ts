@@ -7,6 +7,7 @@ import { Issuer } from '@kubernetes-models/cert-manager/cert-manager.io/v1/Issue
 import { ServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor';
 import { Deployment } from 'kubernetes-models/apps/v1/Deployment';
 import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
+import { CronJob } from 'kubernetes-models/batch/v1/CronJob';
 import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
 import { Service } from 'kubernetes-models/v1/Service';
@@ -23,6 +24,7 @@ const kinds: Readonly<Record<string, [string, new (object: never) => Model]>> = 
     ServiceMonitor,
   ],
   'apps/v1/Deployment': ['kubernetes-models', Deployment],
+  'batch/v1/CronJob': ['kubernetes-models', CronJob],
   'autoscaling/v2/HorizontalPodAutoscaler': ['kubernetes-models', HorizontalPodAutoscaler],
   'networking.k8s.io/v1/NetworkPolicy': ['kubernetes-models', NetworkPolicy],
   'policy/v1/PodDisruptionBudget': ['kubernetes-models', PodDisruptionBudget],

@@ -30,11 +30,18 @@ export const settings: Readonly<Record<string, readonly string[]>> = {
     'nats.caSecret=nats-ca',
     'certificates.issuer.name=ours',
     'certificates.issuer.kind=ClusterIssuer',
+    'certificates.caSecret=authorities',
     'certificates.publicNames.org[0]=org.silo.example.com',
     'services.org.serviceType=LoadBalancer',
     'services.org.serviceAnnotations.example\\.com/internal=yes',
     'edge.trustedProxies[0]=10.0.0.0/8',
     'environment.LOG_LEVEL=debug',
+    'environment.NATS_STREAM=OTHER',
+    'environment.NATS_SUBJECT_PREFIX=other.v1',
+    'regionAddresses.eu=project.eu.example:7444',
+    'regionsCaSecret=regions-ca',
+    'operator.enabled=true',
+    'operator.schedule=0 6 * * *',
     'imagePullSecrets[0].name=registry',
     'nodeSelector.disk=ssd',
     'tolerations[0].key=silo',
@@ -48,6 +55,7 @@ export const settings: Readonly<Record<string, readonly string[]>> = {
     'serviceMonitor.labels.release=prometheus',
   ],
   'the least': [...required, 'edge.enabled=false', 'networkPolicy.enabled=false'],
+  'an operator': [...required, 'operator.enabled=true'],
 };
 
 /** What helm finds wrong with the chart itself. */

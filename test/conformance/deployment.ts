@@ -24,7 +24,7 @@ import { FakeSource } from './fake-source.ts';
 export type Certificates = { service: TlsFiles; guard: TlsFiles };
 
 /** Short, so that a case ends soon; long enough for a busy machine. */
-const numbers = { leaseMs: 4_000, renewMs: 500, driftShare: 0.01 };
+const numbers = { leaseMs: 10_000, renewMs: 500, driftShare: 0.01 };
 
 /**
  * What a guard needs of a deployment, scripted: three sources, their facts and a registry behind
@@ -76,7 +76,7 @@ export class Deployment implements AsyncDisposable {
     }
     const log = silentLogger();
     this.#nats = this.#opened.use(connectNats({ url: natsUrl, name: 'conformance', log }));
-    await this.#nats.ready(AbortSignal.timeout(10_000));
+    await this.#nats.ready(AbortSignal.timeout(120_000));
     this.#opened.use(
       subscribeAcknowledgements(this.#nats, {
         ...{ subjectPrefix: this.subjectPrefix, log },

@@ -51,7 +51,7 @@ export class FakeFacts {
       this.fetches++;
       const { organizationId } = this;
       const state = ProjectState.PROJECT_STATE_ACTIVE;
-      const project = { organizationId, state, capture: undefined };
+      const project = { organizationId, state, capture: undefined, migratedTo: undefined };
       answer(null, { project: projectId === this.projectId ? project : undefined });
     },
   };

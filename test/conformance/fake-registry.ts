@@ -22,12 +22,13 @@ export class FakeRegistry {
   readonly renewals: Renewal[] = [];
   /** While false no call is answered. */
   answers = true;
-  /** So many ids are still refused as taken. */
+  /** So many new ids are still refused as taken, each also when it is sent again. */
   taken = 0;
   readonly broadcastKey: MessageKey;
   readonly #numbers: LeaseNumbers;
   readonly #broadcastSecret = randomBytes(32);
   readonly #secrets = new Map<string, Buffer>();
+  readonly #taken = new Set<string>();
   #required: Positions = {};
 
   constructor(numbers: LeaseNumbers) {
@@ -57,7 +58,9 @@ export class FakeRegistry {
     acquire: ({ request: { leaseId } }, answer) => {
       this.requested.push(leaseId);
       if (!this.answers) return;
-      if (this.taken-- > 0) {
+      const isNew = !this.#secrets.has(leaseId) && !this.#taken.has(leaseId);
+      if (isNew && this.taken-- > 0) this.#taken.add(leaseId);
+      if (this.#taken.has(leaseId)) {
         const description = 'is taken';
         answer(toStatus(errors.invalidField([{ field: 'lease_id', description }])));
         return;

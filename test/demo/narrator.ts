@@ -42,7 +42,8 @@ export class StepFailed extends Error {
 export type NarratorOptions = {
   write: (text: string) => void;
   colour: boolean;
-  broadcast: Broadcast;
+  /** Absent: no events are awaited or shown. */
+  broadcast?: Broadcast;
   signal: AbortSignal;
   /** Rejects when the Silo stops during the demo: the current step has then failed. */
   failure: Promise<never>;
@@ -81,7 +82,7 @@ export function createNarrator(options: NarratorOptions): Narrator {
       line(`           “${refusal.message}”`);
       for (const detail of detailsOf(refusal)) line(paint.dim(`           ${detail}`));
     },
-    events: (...expected) => broadcast.awaitEvents(expected),
+    events: async (...expected) => await broadcast?.awaitEvents(expected),
   };
   return {
     line,
@@ -96,9 +97,8 @@ export function createNarrator(options: NarratorOptions): Narrator {
       line(`   ${title}`);
       try {
         const result = await Promise.race([run(step), failure]);
-        for (const event of broadcast.takeNew(({ body }) => names.has(textOf(body.actor)))) {
-          showEvent(event);
-        }
+        const isOurs = ({ body }: ReceivedEvent) => names.has(textOf(body.actor));
+        for (const event of broadcast?.takeNew(isOurs) ?? []) showEvent(event);
         line(`      ${paint.green('✓')}`);
         stepCount++;
         return result;

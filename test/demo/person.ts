@@ -10,6 +10,7 @@ import { ActivityServiceClient } from '@silo/protos/gen/silo/org/v1/activity_ser
 import { OrganizationServiceClient } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { EventServiceClient } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { MigrationServiceClient } from '@silo/protos/gen/silo/project/v1/migration_service.ts';
 import { ProjectServiceClient } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { ApiKey, ApiKeyServiceClient } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { ProjectTokenServiceClient } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
@@ -31,6 +32,7 @@ export function holderOf(wires: Wires, apiKey: string) {
     ...organizationCalls(wires, call),
     ...projectCalls(wires, call),
     ...eventCalls(wires, call),
+    ...migrationCalls(wires, call),
     ...tokenCalls(wires, call),
     ...billingCalls(wires, call),
   };
@@ -164,6 +166,41 @@ function eventCalls({ project }: Wires, call: Call) {
       };
       const filter = EventFilter.fromPartial({ properties: [isHost] });
       return (await events.queryEvents({ projectId, filter, ...everything })).events;
+    },
+    /** Of all events of a project. */
+    eventNames: async (projectId: string) => {
+      const names: string[] = [];
+      let pageToken = '';
+      do {
+        const request = { projectId, filter: undefined, pageSize: 1_000, pageToken };
+        const page = await events.queryEvents(request);
+        names.push(...page.events.map(({ name }) => name));
+        pageToken = page.nextPageToken;
+      } while (pageToken !== '');
+      return names;
+    },
+    deadTokenUses: async (projectId: string) => (await events.deadTokenReport({ projectId })).uses,
+  };
+}
+
+/** Where a project shall go. */
+type Destination = { region: string; organizationId: string };
+
+function migrationCalls({ project }: Wires, call: Call) {
+  const migrations = connect(MigrationServiceClient, project, call);
+  const plan = (projectId: string, { region, organizationId }: Destination) => ({
+    ...{ projectId, destinationRegion: region, destinationOrganizationId: organizationId },
+  });
+  return {
+    previewMigration: (projectId: string, to: Destination) =>
+      migrations.previewMigration(plan(projectId, to)),
+    requestMigration: async (projectId: string, to: Destination, planFingerprint: string) => {
+      const request = { ...plan(projectId, to), planFingerprint, requestId: randomUUID() };
+      return given((await migrations.requestMigration(request)).migration, 'migration');
+    },
+    acceptMigration: async (migrationId: string, organizationId: string) => {
+      const request = { migrationId, organizationId, requestId: randomUUID() };
+      return given((await migrations.acceptMigration(request)).migration, 'migration');
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { Endpoints } from '@silo/embedded/endpoints.ts';
+import { MigrationStaffServiceClient } from '@silo/protos/gen/silo/project/internal/v1/migration_staff_service.ts';
 import { AccessServiceClient } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
 import {
   type CallOptions,
@@ -14,7 +15,7 @@ const channelOptions = { 'grpc.ssl_target_name_override': 'localhost' };
 // A revocation may wait for a lease of a guard that has just died (5 s).
 const deadlineMs = 15_000;
 
-/** The connections of the story: the four public ports, and one internal one as staff. */
+/** The connections of the story: the four public ports, and two internal ones as staff. */
 export type Wires = Disposable & {
   org: RpcChannel;
   project: RpcChannel;
@@ -24,6 +25,8 @@ export type Wires = Disposable & {
   call: CallOptions;
   /** The access checks of other services, with the staff certificate. */
   access: Connected<AccessServiceClient>;
+  /** Migrations, with the same certificate. */
+  migrations: Connected<MigrationStaffServiceClient>;
 };
 
 /** Opens them; nothing is sent yet. */
@@ -35,7 +38,9 @@ export function openWires(endpoints: Endpoints, signal: AbortSignal): Wires {
   const project = publicPort('project');
   const token = publicPort('token');
   const billing = publicPort('billing');
-  const internal = createChannel(services.token.internal, { ca, ...staff }, channelOptions);
+  const internalPort = (name: ServiceName) =>
+    createChannel(services[name].internal, { ca, ...staff }, channelOptions);
+  const [tokenInternal, projectInternal] = [internalPort('token'), internalPort('project')];
   const call = { signal, deadlineMs, refusals: true };
   return {
     org,
@@ -43,9 +48,11 @@ export function openWires(endpoints: Endpoints, signal: AbortSignal): Wires {
     token,
     billing,
     call,
-    access: connect(AccessServiceClient, internal, call),
+    access: connect(AccessServiceClient, tokenInternal, call),
+    migrations: connect(MigrationStaffServiceClient, projectInternal, call),
     [Symbol.dispose]: () => {
-      for (const channel of [org, project, token, billing, internal]) channel.close();
+      const all = [org, project, token, billing, tokenInternal, projectInternal];
+      for (const channel of all) channel.close();
     },
   };
 }

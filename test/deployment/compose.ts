@@ -13,6 +13,8 @@ export type ComposeService = {
   entrypoint: readonly string[];
   command: readonly string[];
   environment: Readonly<Record<string, string>>;
+  /** Whether it is started with the others; else only by its name. */
+  isStarted: boolean;
   workingDirectory: string;
   /** Files of this machine that the container sees, by its path there. */
   files: ReadonlyMap<string, string>;
@@ -29,13 +31,14 @@ export type ComposeService = {
 type RawService = {
   entrypoint?: string[];
   command?: string[];
+  profiles?: string[];
   environment?: Record<string, string | number>;
   working_dir?: string;
   configs?: Mount[];
   secrets?: (string | Mount)[];
   volumes?: string[];
   network_mode?: string;
-  healthcheck?: { test: string[] };
+  healthcheck?: { test?: string[] };
   depends_on?: Record<string, { condition: string }>;
 };
 
@@ -75,13 +78,14 @@ function serviceOf(name: string, raw: RawService, compose: RawCompose): ComposeS
     entrypoint: raw.entrypoint ?? [],
     command: raw.command ?? [],
     environment: Object.fromEntries(environment.map(([key, value]) => [key, String(value)])),
+    isStarted: raw.profiles === undefined,
     workingDirectory: raw.working_dir ?? '/',
     files,
     volumes: new Map(
       (raw.volumes ?? []).map((each) => each.split(':').reverse() as [string, string]),
     ),
     network: /^service:(.*)$/.exec(raw.network_mode ?? '')?.[1] ?? name,
-    healthCheck: raw.healthcheck?.test.slice(1),
+    healthCheck: raw.healthcheck?.test?.slice(1),
     after: new Map(
       Object.entries(raw.depends_on ?? {}).map(([other, { condition }]) => [
         other,

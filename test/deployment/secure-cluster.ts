@@ -29,6 +29,13 @@ export type SecureCluster = AsyncDisposable & {
   certificate(name: string): TlsFiles;
   mongodbUrlOf(user: MongodbUser): string;
   natsUrlOf(user: NatsUser): string;
+  /** Of each service that runs. */
+  processes: ReadonlyMap<string, OwnedProcess>;
+  /**
+   * Runs a service that is not started with the others, until it ends: `docker compose run`. Returns
+   * the last lines of this run.
+   */
+  run(name: string): Promise<{ code: number | null; output: string }>;
   /** Resolves when a process ended without being stopped. */
   failure: Promise<Error>;
   stop(options?: StopOptions): Promise<void>;
@@ -48,6 +55,7 @@ export async function startSecureCluster(options: SecureClusterOptions): Promise
   const { secrets, services, ports } = await openDeployment(directory);
   const failure = Promise.withResolvers<Error>();
   const running = { users: [] as OwnedProcess[], servers: [] as OwnedProcess[] };
+  const processes = new Map<string, OwnedProcess>();
   let stopping = false;
   const stop = async (stopOptions?: StopOptions) => {
     stopping = true;
@@ -65,6 +73,7 @@ export async function startSecureCluster(options: SecureClusterOptions): Promise
     over.throwIfAborted();
     const owned = await startContainer(service, { ...options, ports });
     (isServer(service) ? running.servers : running.users).push(owned.process);
+    processes.set(service.name, owned.process);
     owned.process.exited.then((exit) => {
       if (!stopping && !isOneShot(service, services))
         failure.resolve(owned.process.exitError(exit));
@@ -74,7 +83,7 @@ export async function startSecureCluster(options: SecureClusterOptions): Promise
     log(`${service.name} is ${isOneShot(service, services) ? 'done' : 'healthy'}`);
   };
   for (const service of inOrder(services)) {
-    if (service.name === onlyInContainers) continue;
+    if (service.name === onlyInContainers || !service.isStarted) continue;
     const starting = start(service).catch((error) => {
       giveUp.abort(error);
       throw error;
@@ -88,9 +97,17 @@ export async function startSecureCluster(options: SecureClusterOptions): Promise
   const endpoints = endpointsOf(ports, access);
   await writeEndpoints(directory, endpoints);
   const { certificate, mongodbUrlOf, natsUrlOf } = access;
+  const run = async (name: string) => {
+    const service = services.find((each) => each.name === name);
+    if (service === undefined) throw new Error(`compose: there is no service ${name}`);
+    const owned = await startContainer(service, { ...options, ports });
+    const { code } = await owned.process.exited;
+    return { code, output: owned.process.logTail() };
+  };
   const kept = opened.move();
   return {
-    ...{ endpoints, certificate, mongodbUrlOf, natsUrlOf, failure: failure.promise, stop },
+    ...{ endpoints, certificate, mongodbUrlOf, natsUrlOf, processes, run },
+    ...{ failure: failure.promise, stop },
     [Symbol.asyncDispose]: async () => {
       await stop();
       await kept.disposeAsync();
@@ -163,6 +180,7 @@ function endpointsOf(
       billing: portsOf('billing', 7104, 7204),
     },
     edge: `http://${at('edge', 7105)}`,
+    edgeInternal: at('edge', 7206),
     mongodb: mongodbUrlOf('admin'),
     nats: natsUrlOf('subscriber'),
   };

@@ -1,22 +1,27 @@
 /** SIGTERM in the middle of every saga: the call was admitted, so its caller gets the answer. */
 import { randomUUID } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
+import { reasonOf } from '@silo/errors/from-status.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import test from 'ava';
 import { upgrade } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
+import { steadyApi } from '../harness/steady.ts';
 import { checkInvariants } from '../invariants.ts';
 import { hangWrite, type Write } from './fail-points.ts';
 import { type FaultSilo, makeWhole, startFaultSilo } from './fault-silo.ts';
 
 let silo: FaultSilo;
 let ada: SignedUp;
+/** For what is there before a saga: no call of it is the subject. */
+let preparing: SignedUp['api'];
 test.before(async () => {
   silo = await startFaultSilo();
   ada = await silo.signUp('Ada');
   await upgrade(ada.api, ada.organization.id);
+  preparing = steadyApi(ada.api);
 });
 test.beforeEach(async () => {
   await makeWhole(silo);
@@ -43,14 +48,14 @@ const createAccount: Saga = {
 
 const createOrganization: Saga = {
   name: 'CreateOrganization',
-  prepare: async () => () => newOrganization(),
+  prepare: async () => () => newOrganization(ada.api),
 };
 
 const deleteOrganization: Saga = {
   name: 'DeleteOrganization',
   prepare: async () => {
-    const { organization, projectId } = await newOrganization();
-    await ada.api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+    const { organization, projectId } = await newOrganization(preparing);
+    await preparing.projects.deleteProject({ projectId, etag: '', requestId: '' });
     const organizationId = organization?.id ?? '';
     const request = { organizationId, etag: '', endDeletedProjects: true, requestId: '' };
     return () => ada.api.organizations.deleteOrganization(request);
@@ -69,7 +74,7 @@ const createProject: Saga = {
 const createRecommendedProjects: Saga = {
   name: 'CreateRecommendedProjects',
   prepare: async () => {
-    const { organization } = await newOrganization();
+    const { organization } = await newOrganization(preparing);
     const organizationId = organization?.id ?? '';
     await upgrade(ada.api, organizationId);
     return () => ada.api.projects.createRecommendedProjects({ organizationId, requestId: '' });
@@ -80,15 +85,15 @@ const changePlan: Saga = {
   name: 'ChangePlan',
   prepare: async () => {
     const organizationId = ada.organization.id;
-    const { subscription } = await ada.api.billing.getSubscription({ organizationId });
+    const { subscription } = await preparing.billing.getSubscription({ organizationId });
     const isScale = subscription?.plan === Plan.PLAN_SCALE;
     const plan = isScale ? Plan.PLAN_ENTERPRISE : Plan.PLAN_SCALE;
     return () => ada.api.billing.changePlan({ organizationId, plan, etag: '', requestId: '' });
   },
 };
 
-function newOrganization() {
-  return ada.api.organizations.createOrganization({ name: 'Other', requestId: '' });
+function newOrganization(api: SignedUp['api']) {
+  return api.organizations.createOrganization({ name: 'Other', requestId: '' });
 }
 
 /** Where it hangs, and which process gets SIGTERM: that of the saga, or that of its step. */
@@ -179,6 +184,8 @@ async function refuses(service: ServiceName): Promise<boolean> {
     billing: () => nobody.billing.listPlans({}),
   };
   const error: unknown = await calls[service]().catch((refused) => refused);
+  // Of a service that serves, and only waits for another.
+  if (reasonOf(error) === 'DEPENDENCY_UNAVAILABLE') return false;
   return error instanceof Error && 'code' in error && error.code === status.UNAVAILABLE;
 }
 

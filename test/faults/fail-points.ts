@@ -10,7 +10,10 @@ export type Held = {
   collection: string;
   /** How many of them, at once; 1 unless given. */
   times?: number;
-  /** `lost`: it never reaches the server's hands. `done`: it is done, by then for nobody. */
+  /**
+   * `lost`: it never reaches the server's hands. `done`: it is done, by then for nobody, also where its
+   * time (`maxTimeMS`) is over.
+   */
   outcome: 'lost' | 'done';
 };
 
@@ -29,6 +32,9 @@ const writeFailPoints: Record<Write['kind'], string> = {
   update: 'hangDuringBatchUpdate',
 };
 
+/** No command ends by its `maxTimeMS`. */
+const withoutTimeLimits = 'maxTimeNeverTimeOut';
+
 /** A fail point that is set. */
 export type Holding = {
   /** Resolves when such commands are held. */
@@ -38,7 +44,7 @@ export type Holding = {
 };
 
 /** Time enough to kill a process, and less than any deadline of ours. */
-const heldMs = 1_500;
+const heldMs = 2_500;
 
 /**
  * Holds every such command for a while, its repeats too, until it is released. One at a time, for
@@ -61,6 +67,9 @@ export async function holdCommand(mongo: MongoClient, held: Held): Promise<Holdi
       ...(outcome === 'lost' && { closeConnection: true }),
     },
   });
+  if (outcome === 'done') {
+    await admin.command({ configureFailPoint: withoutTimeLimits, mode: 'alwaysOn' });
+  }
   const running = async (query: Document): Promise<Document[]> => {
     const stages = [{ $currentOp: { allUsers: true } }, { $match: query }];
     return await admin.aggregate(stages).toArray();
@@ -133,7 +142,8 @@ export async function delayCommits(
 
 /** Lets go of whatever is held. */
 export async function releaseAll(mongo: MongoClient): Promise<void> {
-  for (const configureFailPoint of ['failCommand', ...Object.values(writeFailPoints)]) {
+  const all = ['failCommand', withoutTimeLimits, ...Object.values(writeFailPoints)];
+  for (const configureFailPoint of all) {
     await mongo.db('admin').command({ configureFailPoint, mode: 'off' });
   }
 }

@@ -1,6 +1,7 @@
 import { type Mongod, startMongod } from '@silo/embedded/mongod.ts';
+import type { MongodbAccess } from '@silo/embedded/mongod-users.ts';
 import type { ServiceProcess } from '@silo/embedded/service-process.ts';
-import { type ServiceName, serviceNames } from '@silo/service/config.ts';
+import type { ServiceName } from '@silo/service/config.ts';
 import { required } from '../harness/environment.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
@@ -14,23 +15,30 @@ import { type Held, holdCommand, releaseAll } from './fail-points.ts';
 /** One process of each service, with a mongod and a nats-server of their own; all can be killed. */
 export type FaultSilo = SiloProcesses<RestartableServer<Mongod>>;
 
+/** The same with any MongoDB whose `start` mends what was killed or paused. */
+type AnyFaultSilo = SiloProcesses<
+  AsyncDisposable & MongodbAccess & { url: string; start(): Promise<void> }
+>;
+
 /** Starts one; disposing stops it and removes its files. `main` replaces the services' main files. */
 export function startFaultSilo(
-  options: Pick<ProcessOptions<never>, 'main' | 'edges' | 'environment'> = {},
+  options: Pick<ProcessOptions<never>, 'main' | 'edges' | 'environment' | 'region'> = {},
 ): Promise<FaultSilo> {
   return startSiloProcesses({ ...options, startMongodb: startFaultMongod });
 }
+
+/** What makes a mongod one with fail points. */
+export const failPoints = {
+  enableTestCommands: true,
+  // The transaction of a killed process ends then. Longer than tests hold a commit.
+  setParameters: { transactionLifetimeLimitSeconds: '5' },
+};
 
 /** Starts a mongod with fail points. */
 export function startFaultMongod(directory: string): Promise<RestartableServer<Mongod>> {
   const binary = required('MONGOD_BINARY');
   return RestartableServer.start((port) =>
-    startMongod({
-      ...{ binary, directory, port },
-      enableTestCommands: true,
-      // The transaction of a killed process ends then. Longer than tests hold a commit.
-      setParameters: { transactionLifetimeLimitSeconds: '5' },
-    }),
+    startMongod({ ...{ binary, directory, port }, ...failPoints }),
   );
 }
 
@@ -38,27 +46,30 @@ export function startFaultMongod(directory: string): Promise<RestartableServer<M
 export function processesOf({
   services,
   edges,
-}: Pick<FaultSilo, 'services' | 'edges'>): ServiceProcess[] {
+}: Pick<AnyFaultSilo, 'services' | 'edges'>): ServiceProcess[] {
   return [...new Set([...Object.values(services).flat(), ...edges.map((edge) => edge.process)])];
 }
 
 /** Releases and resumes everything and starts what was killed, so that the next test can begin. */
-export async function makeWhole(silo: FaultSilo): Promise<void> {
+export async function makeWhole(silo: AnyFaultSilo): Promise<void> {
   await Promise.all([silo.mongod.start(), silo.natsServer.start()]);
   await releaseAll(silo.mongo);
-  for (const name of serviceNames) resume(silo, name);
+  for (const service of processesOf(silo)) service.kill('SIGCONT');
   await startDead(silo);
   await Promise.all(processesOf(silo).map((service) => service.untilServing()));
 }
 
 /** Starts every service that was killed. */
-export async function startDead(silo: FaultSilo): Promise<void> {
+export async function startDead(silo: AnyFaultSilo): Promise<void> {
   const dead = processesOf(silo).filter(({ pid }) => pid === undefined);
   await Promise.all(dead.map((service) => service.start()));
 }
 
 /** Kills a service with SIGKILL and waits until it has exited. */
-export async function killService({ services }: FaultSilo, name: ServiceName): Promise<void> {
+export async function killService(
+  { services }: Pick<AnyFaultSilo, 'services'>,
+  name: ServiceName,
+): Promise<void> {
   const [service] = services[name];
   service.kill('SIGKILL');
   await service.exited;

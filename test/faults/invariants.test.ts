@@ -2,9 +2,9 @@
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { natsOptions } from '@silo/events/nats-options.ts';
 import test, { type ExecutionContext } from 'ava';
-import { connect, headers } from 'nats';
+import { headers } from 'nats';
+import { connectToNats, jetStreamOf, managerOf } from '../harness/patient-nats.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 import { readSnapshot } from '../invariants/snapshot.ts';
 import { readStream, type Streamed } from '../invariants/stream.ts';
@@ -80,14 +80,14 @@ for (const [index, { what, spoil, found }] of streamBreakages.entries()) {
 /** Publishes these messages to a stream of its own. */
 async function publish(scratch: TestSilo, messages: readonly Streamed[]): Promise<void> {
   const { natsStream: name, natsSubjectPrefix: prefix } = scratch;
-  const connection = await connect(natsOptions({ url: scratch.natsUrl }));
-  const manager = await connection.jetstreamManager();
+  const connection = await connectToNats({ url: scratch.natsUrl });
+  const manager = await managerOf(connection);
   await manager.streams.add({ name, subjects: [`${prefix}.>`] });
   for (const { subject, id, sequence, body } of messages) {
     const set = headers();
     set.set('ce-id', id);
     set.set('ce-sequence', String(sequence).padStart(20, '0'));
-    await connection.jetstream().publish(`${prefix}.${subject}`, body, { headers: set });
+    await jetStreamOf(connection).publish(`${prefix}.${subject}`, body, { headers: set });
   }
   await connection.close();
 }

@@ -7,7 +7,8 @@ import type { Move } from '@silo/protos/gen/silo/project/v1/project.ts';
 import test, { type ExecutionContext } from 'ava';
 import { upgrade } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
-import { eventually } from '../harness/eventually.ts';
+import { eventually, untilAnswered } from '../harness/eventually.ts';
+import { steadyApi } from '../harness/steady.ts';
 import { checkInvariants, invariantsHold } from '../invariants.ts';
 import { moveBatch, previewBatch, undoMove } from '../scenarios/move-support.ts';
 import type { Held } from './fail-points.ts';
@@ -32,7 +33,8 @@ test.before(async () => {
   silo = await startFaultSilo();
   ada = await silo.signUp('Ada');
   await upgrade(ada.api, ada.organization.id);
-  const made = await ada.api.organizations.createOrganization({ name: 'There', requestId: '' });
+  const { organizations } = steadyApi(ada.api);
+  const made = await organizations.createOrganization({ name: 'There', requestId: '' });
   organizationIds = [ada.organization.id, made.organization?.id ?? ''];
   await upgrade(ada.api, organizationIds[1]);
   projectIds = [];
@@ -71,7 +73,9 @@ async function attempt(t: ExecutionContext, { planned = false } = {}) {
   const { organizationId: from } = await place(t);
   const to = organizationIds.find((id) => id !== from) ?? '';
   const wanted = { from, to, projectIds };
-  const planFingerprint = planned ? (await previewBatch(ada.api, wanted)).planFingerprint : '';
+  const planFingerprint = planned
+    ? (await previewBatch(steadyApi(ada.api), wanted)).planFingerprint
+    : '';
   const requestId = randomUUID();
   const call = () => moveBatch(ada.api, wanted, { planFingerprint, requestId });
   return { from, to, call };
@@ -83,7 +87,7 @@ async function doneOnce(
   { to, call }: { to: string; call: () => Promise<Move> },
 ): Promise<Move> {
   const move = await eventually(call);
-  t.deepEqual(await call(), move);
+  t.deepEqual(await untilAnswered(call), move);
   t.deepEqual(await place(t), { organizationId: to, moveId: move.id });
   t.is(move.projectIds.length, batchSize);
   t.deepEqual(await checkInvariants(silo), []);
@@ -159,7 +163,7 @@ for (const outcome of ['lost', 'done'] as const) {
     `project killed at the commit of an undo (${outcome}): all are back, or none`,
     async (t) => {
       const moved = await attempt(t);
-      const move = await moved.call();
+      const move = await untilAnswered(moved.call);
       const requestId = randomUUID();
       const undo = { to: moved.from, call: () => undoMove(ada.api, move.id, requestId) };
       const killed = await killDuring(silo, { ...committed, outcome }, undo.call);

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import type { SignedUp } from '../harness/clients.ts';
-import { eventually } from '../harness/eventually.ts';
+import { eventually, untilAnswered } from '../harness/eventually.ts';
 import { outcomes } from '../harness/refusals.ts';
 import { noFilter, query } from '../scenarios/event-requests.ts';
 import { Flood, propertiesStored } from './captures/flood.ts';
@@ -107,7 +107,7 @@ for (const outcome of ['lost', 'done'] as const) {
       await eventually(capture);
       await eventually(capture);
       t.deepEqual(await storedAndCounted(t, silo, ada), named(uuids));
-      t.deepEqual(await outcomes([capture()]), ['OK']);
+      t.deepEqual(await outcomes([untilAnswered(capture)]), ['OK']);
     },
   );
 }
@@ -137,7 +137,7 @@ for (const { when, held } of removing) {
     async (t) => {
       const ada = await silo.signUp(`Ada ${held.command}`);
       const { api, projectId } = ada;
-      await newBatch(ada, deleted).capture();
+      await untilAnswered(newBatch(ada, deleted).capture);
       const request = { projectId, filter: noFilter, requestId: randomUUID() };
       const remove = () => api.events.deleteEvents(request);
       await killDuring(silo, held, remove);

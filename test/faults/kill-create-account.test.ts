@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import type { CreateAccountResponse } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 import test, { type ExecutionContext } from 'ava';
-import { eventually } from '../harness/eventually.ts';
+import { eventually, untilAnswered } from '../harness/eventually.ts';
+import { steadyApi } from '../harness/steady.ts';
 import { checkInvariants, invariantsHold } from '../invariants.ts';
 import type { Held } from './fail-points.ts';
 import {
@@ -37,13 +38,14 @@ function attempt(): Attempt {
 /** Everything of the answer works, and a further repeat gets the same. */
 async function wholly(t: ExecutionContext, { create }: Attempt): Promise<CreateAccountResponse> {
   const answer = await eventually(create);
-  t.deepEqual(await create(), answer);
+  t.deepEqual(await untilAnswered(create), answer);
   const { account, organization, projectId, projectToken, apiKey } = answer;
-  const api = silo.as(apiKey);
+  const api = steadyApi(silo.as(apiKey));
   t.is((await api.accounts.getAccount({})).account?.id, account?.id);
   const { project } = await api.projects.getProject({ projectId });
   t.is(project?.organizationId, organization?.id);
-  const verified = await silo.internal().token.access.verifyToken({ token: projectToken });
+  const { access } = silo.internal().token;
+  const verified = await untilAnswered(() => access.verifyToken({ token: projectToken }));
   t.is(verified.answer?.$case, 'facts');
   return answer;
 }

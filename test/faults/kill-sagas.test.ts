@@ -6,7 +6,8 @@ import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import test from 'ava';
 import { upgrade } from '../authorization/world.ts';
 import { type SignedUp, withoutPropagation } from '../harness/clients.ts';
-import { eventually } from '../harness/eventually.ts';
+import { eventually, untilAnswered } from '../harness/eventually.ts';
+import { steadyApi } from '../harness/steady.ts';
 import { checkInvariants, invariantsHold } from '../invariants.ts';
 import type { Held } from './fail-points.ts';
 import { type FaultSilo, killDuring, makeWhole, startDead, startFaultSilo } from './fault-silo.ts';
@@ -24,9 +25,10 @@ test.after.always(() => silo?.[Symbol.asyncDispose]());
 test.serial(
   'project killed in the conditional changes of ChangePlan and DeleteOrganization, with their callers',
   async (t) => {
-    const made = await ada.api.organizations.createOrganization({ name: 'Short', requestId: '' });
+    const { organizations, projects } = steadyApi(ada.api);
+    const made = await organizations.createOrganization({ name: 'Short', requestId: '' });
     const emptyId = made.organization?.id ?? '';
-    await ada.api.projects.deleteProject({ projectId: made.projectId, etag: '', requestId: '' });
+    await projects.deleteProject({ projectId: made.projectId, etag: '', requestId: '' });
     const change = {
       organizationId: ada.organization.id,
       plan: Plan.PLAN_ENTERPRISE,
@@ -57,12 +59,12 @@ test.serial(
     await invariantsHold(t, silo);
     const { subscription } = await eventually(changePlan);
     t.is(subscription?.plan, Plan.PLAN_ENTERPRISE);
-    t.deepEqual(await changePlan(), { subscription });
+    t.deepEqual(await untilAnswered(changePlan), { subscription });
     t.deepEqual(
-      withoutPropagation(await deleteOrganization()),
-      withoutPropagation(await deleteOrganization()),
+      withoutPropagation(await untilAnswered(deleteOrganization)),
+      withoutPropagation(await untilAnswered(deleteOrganization)),
     );
-    await t.throwsAsync(ada.api.organizations.getOrganization({ organizationId: emptyId }));
+    await t.throwsAsync(organizations.getOrganization({ organizationId: emptyId }));
   },
 );
 
@@ -83,9 +85,9 @@ test.serial('billing killed when project has set the limit: the plan follows it'
   t.deepEqual(await checkInvariants(silo), []);
   await startDead(silo);
   await invariantsHold(t, silo);
-  const { subscription } = await changePlan();
+  const { subscription } = await untilAnswered(changePlan);
   t.is(subscription?.plan, Plan.PLAN_SCALE);
-  t.deepEqual(await changePlan(), { subscription });
+  t.deepEqual(await untilAnswered(changePlan), { subscription });
 });
 
 test.serial(
@@ -106,9 +108,9 @@ test.serial(
     t.deepEqual(await checkInvariants(silo), []);
     await startDead(silo);
     const answer = await eventually(createProject);
-    t.deepEqual(await createProject(), answer);
+    t.deepEqual(await untilAnswered(createProject), answer);
     await invariantsHold(t, silo);
-    const { projectToken } = await ada.api.projectTokens.getProjectToken({
+    const { projectToken } = await steadyApi(ada.api).projectTokens.getProjectToken({
       projectId: answer.project?.id ?? '',
     });
     t.is(projectToken?.token, answer.projectToken);

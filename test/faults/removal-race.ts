@@ -11,7 +11,9 @@ import type { Document, MongoClient, Timestamp } from 'mongodb';
 import { join, upgrade } from '../authorization/world.ts';
 import type { Clients, SignedUp } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
+import { steadyApi } from '../harness/steady.ts';
 import type { Deployment } from '../invariants/snapshot.ts';
+import { delayCommits, releaseAll } from './fail-points.ts';
 import { newProject } from './story.ts';
 
 /** A deployment in which somebody is removed. */
@@ -52,7 +54,8 @@ const following = new Set(['org.organization_deleted', 'billing.plan_changed', '
 export async function setStage(silo: Raced): Promise<Stage> {
   const [ada, bob] = await Promise.all([silo.signUp('Ada'), silo.signUp('Bob')]);
   const teamId = ada.organization.id;
-  const made = await ada.api.organizations.createOrganization({ name: 'Plans', requestId: '' });
+  const { organizations } = steadyApi(ada.api);
+  const made = await organizations.createOrganization({ name: 'Plans', requestId: '' });
   const planId = made.organization?.id ?? '';
   await Promise.all([
     upgrade(ada.api, teamId),
@@ -66,13 +69,21 @@ export async function setStage(silo: Raced): Promise<Stage> {
   return { ada, bob, teamId, projectIds, planId };
 }
 
-/** Bob has a hundred mutations under way; Ada removes him from every organization meanwhile. */
-export async function removeDuring(silo: Raced, stage: Stage): Promise<Round> {
+/**
+ * Bob has a hundred mutations under way; Ada removes him from every organization meanwhile. With
+ * `commitMs` the server carries out each commit of project so much later.
+ */
+export async function removeDuring(
+  silo: Raced,
+  stage: Stage,
+  { commitMs }: { commitMs?: number } = {},
+): Promise<Round> {
   const { ada, bob } = stage;
   const emptyId = await newEmptyOrganization(stage);
   const movableIds = await joinAgain(stage, emptyId);
   const since = await lastWritten(silo.mongo);
   let answered = 0;
+  if (commitMs !== undefined) await delayCommits(silo.mongo, 'project', commitMs);
   const calls = mutationsOf({ ...stage, emptyId, movableIds }).map((mutation) => mutation());
   const outcomes = calls.map(async (call) => {
     const [settled] = await Promise.allSettled([call]);
@@ -103,6 +114,7 @@ export async function removeDuring(silo: Raced, stage: Stage): Promise<Round> {
     }),
   );
   const all = await Promise.all(outcomes);
+  if (commitMs !== undefined) await releaseAll(silo.mongo);
   const decisions = await decisionsSince(silo, since, bob.account.id);
   const late = decisions.filter(({ organizationId, wallMs }) => {
     const endMs = returnedMs.get(organizationId);
@@ -126,9 +138,10 @@ function isPassing(error: unknown): boolean {
 
 /** An organization that can be deleted, of which Bob is an owner too. */
 async function newEmptyOrganization({ ada, bob }: Stage): Promise<string> {
-  const made = await ada.api.organizations.createOrganization({ name: 'Empty', requestId: '' });
+  const { organizations, projects } = steadyApi(ada.api);
+  const made = await organizations.createOrganization({ name: 'Empty', requestId: '' });
   const organizationId = made.organization?.id ?? '';
-  await ada.api.projects.deleteProject({ projectId: made.projectId, ...unconditional });
+  await projects.deleteProject({ projectId: made.projectId, ...unconditional });
   await join(ada, bob, Level.LEVEL_OWNER, organizationId);
   return organizationId;
 }
@@ -139,7 +152,7 @@ async function joinAgain({ ada, bob, teamId, planId }: Stage, emptyId: string): 
   await join(ada, bob, Level.LEVEL_ADMIN, planId);
   const movableIds = ['One', 'Two', 'Three'].map((name) => newProject(ada.api, teamId, name));
   // So that the checks of the race are cached by then.
-  await bob.api.organizations.getOrganization({ organizationId: emptyId });
+  await steadyApi(bob.api).organizations.getOrganization({ organizationId: emptyId });
   return await Promise.all(movableIds);
 }
 

@@ -6,7 +6,7 @@ const replicas: Record<ServiceName, number> = { org: 2, project: 2, token: 2, bi
 
 /** Two processes of each service and an edge of its own, as a deployment that can be upgraded has. */
 export function startReplicatedSilo(
-  options: Pick<ProcessOptions<never>, 'main'> = {},
+  options: Pick<ProcessOptions<never>, 'main' | 'natsUser'> = {},
 ): Promise<FaultSilo> {
   return startSiloProcesses({ ...options, replicas, edges: 1, startMongodb: startFaultMongod });
 }

@@ -30,7 +30,9 @@ for (const { what, disturb, heal } of faults) {
     `MongoDB ${what} and comes back: posthog-node loses nothing, and each event is stored once`,
     async (t) => {
       const { api, projectId, projectToken } = await silo.signUp('Ada');
-      const { sdk, statuses, errors, sent } = openSdk(projectToken, edgeUrl, { retries: 10_000 });
+      const { sdk, statuses, errors, sent } = openSdk(projectToken, edgeUrl, {
+        ...{ retries: 10_000, isSteady: () => false },
+      });
       const sending = keepSending(sdk);
       const until = (condition: () => boolean) =>
         eventually(() => {
@@ -57,13 +59,18 @@ test.serial(
   'MongoDB stands still for longer than the edge waits: the edge answers 503, and posthog-node reports the loss',
   async (t) => {
     const { api, projectId, projectToken } = await silo.signUp('Ada');
-    const { sdk, statuses, errors, sent } = openSdk(projectToken, edgeUrl, { retries: 0 });
+    let isSteady = true;
+    const { sdk, statuses, errors, sent } = openSdk(projectToken, edgeUrl, {
+      ...{ retries: 0, isSteady: () => isSteady },
+    });
     sdk.capture({ distinctId: 'ada', event: 'before' });
     await sdk.flush();
     silo.mongod.signal('SIGSTOP');
+    isSteady = false;
     sdk.capture({ distinctId: 'ada', event: 'meanwhile' });
     await sdk.flush().catch(() => {});
     silo.mongod.signal('SIGCONT');
+    isSteady = true;
     t.deepEqual(statuses, [200, 503]);
     t.is(errors.length, 1);
     sdk.capture({ distinctId: 'ada', event: 'after' });

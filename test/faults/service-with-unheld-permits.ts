@@ -11,6 +11,8 @@ import { projectService } from '@silo/project-service/service.ts';
 import { runService } from '@silo/service/run-service.ts';
 import { tokenService } from '@silo/token-service/service.ts';
 
+const unheld = { remainingMs: () => 30_000, release: () => {} };
+
 function withUnheldPermits(access: Access): Access {
   return {
     recallToken: (token) => access.recallToken(token),
@@ -20,14 +22,13 @@ function withUnheldPermits(access: Access): Access {
       const answer = await access.permit(question, signal);
       if (!answer.allowed) return answer;
       answer.permit.release();
-      return { ...answer, permit: { isHeld: () => true, release: () => {} } };
+      return { ...answer, permit: unheld };
     },
     permitToken: async (token, signal) => {
       const answer = await access.permitToken(token, signal);
       if (!answer.allowed) return answer;
       answer.permit.release();
-      const permit = { isHeld: () => true, remainingMs: () => 30_000, release: () => {} };
-      return { ...answer, permit };
+      return { ...answer, permit: unheld };
     },
   };
 }

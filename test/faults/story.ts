@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { createKey, join, upgrade } from '../authorization/world.ts';
 import type { Clients, PublicApi, SignedUp } from '../harness/clients.ts';
-
+import { untilAnswered } from '../harness/eventually.ts';
+import { steadyApi } from '../harness/steady.ts';
 /**
  * Two people with an organization each, both on the plan without a limit; two projects and more.
  */
@@ -10,7 +11,11 @@ export type Story = { ada: SignedUp; bob: SignedUp; projectIds: string[]; keyId:
 
 /** Lives through every kind of change that a deployment knows. */
 export async function runStory(silo: Clients): Promise<Story> {
-  const [ada, bob] = await Promise.all([silo.signUp('Ada'), silo.signUp('Bob')]);
+  const signUp = async (name: string) => {
+    const person = await silo.signUp(name);
+    return { ...person, api: steadyApi(person.api) };
+  };
+  const [ada, bob] = await Promise.all([signUp('Ada'), signUp('Bob')]);
   const { api } = ada;
   const { id: organizationId } = ada.organization;
   await Promise.all([upgrade(api, organizationId), upgrade(bob.api, bob.organization.id)]);
@@ -82,8 +87,9 @@ export async function newProject(
   organizationId: string,
   name: string,
 ): Promise<string> {
-  const request = { organizationId, name, settings: undefined, requestId: '' };
-  return (await api.projects.createProject(request)).project?.id ?? '';
+  const request = { organizationId, name, settings: undefined, requestId: randomUUID() };
+  const { project } = await untilAnswered(() => api.projects.createProject(request));
+  return project?.id ?? '';
 }
 
 async function changeKeys(api: PublicApi): Promise<string> {

@@ -4,9 +4,10 @@ import { retry } from '@silo/runtime/retry.ts';
 import { upgrade } from '../authorization/world.ts';
 import { type Clients, connectClients, type SignedUp } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
+import { steadyApi } from '../harness/steady.ts';
 import type { FaultSilo } from './fault-silo.ts';
 
-const answerWithinMs = 30_000;
+const answerWithinMs = 120_000;
 
 /** A deployment with two replicas of each service. */
 type Replicated = Pick<FaultSilo, 'addressesOf' | 'certificates' | 'edges'>;
@@ -24,6 +25,8 @@ export class Traffic implements AsyncDisposable {
   readonly accepted: string[] = [];
   /** How many calls were repeated. */
   repeated = 0;
+  /** What was repeated last in each kind of call. */
+  readonly #lastRepeated = new Map<string, string>();
   readonly rounds: Record<string, number> = {};
   readonly ada: SignedUp;
   readonly #silo: Replicated;
@@ -49,7 +52,8 @@ export class Traffic implements AsyncDisposable {
     const clients = connectClients(addresses, silo.certificates.staff);
     const ada = await clients.signUp('Ada');
     await upgrade(ada.api, ada.organization.id);
-    const other = await ada.api.organizations.createOrganization({ name: 'Other', requestId: '' });
+    const { organizations } = steadyApi(ada.api);
+    const other = await organizations.createOrganization({ name: 'Other', requestId: '' });
     const otherId = other.organization?.id ?? '';
     await upgrade(ada.api, otherId);
     const traffic = new Traffic(silo, clients, ada);
@@ -66,7 +70,9 @@ export class Traffic implements AsyncDisposable {
     const before = { ...this.rounds };
     await eventually(() => {
       for (const [name, rounds] of Object.entries(this.rounds)) {
-        if (rounds < (before[name] ?? 0) + 2) throw new Error(`${name} does not go on`);
+        if (rounds >= (before[name] ?? 0) + 2) continue;
+        const repeated = [...this.#lastRepeated].map(([call, text]) => `${call}: ${text}`);
+        throw new Error(`${name} does not go on; repeated last: ${repeated.join('; ')}`);
       }
     });
   }
@@ -95,12 +101,15 @@ export class Traffic implements AsyncDisposable {
   }
 
   /** Repeats a call until it is answered. */
-  async #answered<T>(call: () => Promise<T>): Promise<T> {
+  async #answered<T>(name: string, call: () => Promise<T>): Promise<T> {
     return await retry(call, {
-      ...{ attemptsMax: 300, baseMs: 50, capMs: 500, signal: AbortSignal.timeout(60_000) },
+      ...{ attemptsMax: 300, baseMs: 50, capMs: 500, signal: AbortSignal.timeout(300_000) },
       isRetryable: (error) => {
         const isUnavailable = error instanceof Unavailable || codeOf(error) === status.UNAVAILABLE;
-        if (isUnavailable) this.repeated += 1;
+        if (isUnavailable) {
+          this.repeated += 1;
+          this.#lastRepeated.set(name, `${new Date().toISOString()} ${textOf(error)}`);
+        }
         return isUnavailable;
       },
     });
@@ -111,18 +120,20 @@ export class Traffic implements AsyncDisposable {
     const { api, organization } = this.ada;
     const requestId = randomUUID();
     const made = { organizationId: organization.id, name: 'Moved', settings: undefined, requestId };
-    const { project, projectToken: token } = await this.#answered(() =>
+    const { project, projectToken: token } = await this.#answered('createProject', () =>
       api.projects.createProject(made),
     );
     const projectId = project?.id ?? '';
     const move = { projectId, destinationOrganizationId, planFingerprint: '', etag: '', requestId };
-    await this.#answered(() => api.projects.moveProject(move));
+    await this.#answered('moveProject', () => api.projects.moveProject(move));
     await this.#verify(token, destinationOrganizationId);
     const regenerate = { projectId, expectedFingerprint: '', requestId };
-    await this.#answered(() => api.projectTokens.regenerateProjectToken(regenerate));
+    await this.#answered('regenerateProjectToken', () =>
+      api.projectTokens.regenerateProjectToken(regenerate),
+    );
     await this.#verify(token, undefined);
     const end = { projectId, etag: '', requestId };
-    await this.#answered(() => api.projects.deleteProject(end));
+    await this.#answered('deleteProject', () => api.projects.deleteProject(end));
   }
 
   /** Every replica that answers says so. */
@@ -131,7 +142,7 @@ export class Traffic implements AsyncDisposable {
       const addresses = this.#silo.addressesOf(replica);
       using clients = disposable(connectClients(addresses, this.#silo.certificates.staff));
       const { access } = clients.internal().token;
-      const { answer } = await this.#answered(() => access.verifyToken({ token }));
+      const { answer } = await this.#answered('verifyToken', () => access.verifyToken({ token }));
       const found = answer?.$case === 'facts' ? answer.value.organizationId : undefined;
       if (found !== organizationId) throw new Error(`replica ${replica} answers ${found}`);
     }
@@ -143,7 +154,7 @@ export class Traffic implements AsyncDisposable {
     const event = { event: 'seen', distinct_id: 'ada', uuid, properties: {} };
     const body = JSON.stringify({ api_key: projectToken, batch: [event] });
     let turn = this.rounds.capture ?? 0;
-    await this.#answered(async () => {
+    await this.#answered('capture', async () => {
       const { edges } = this.#silo;
       const { url } = edges[turn++ % edges.length] ?? { url: '' };
       const signal = AbortSignal.timeout(answerWithinMs);
@@ -163,9 +174,15 @@ export class Traffic implements AsyncDisposable {
   async #read(): Promise<void> {
     const { api, organization } = this.ada;
     const page = { organizationId: organization.id, pageSize: 10, pageToken: '' };
-    await this.#answered(() => api.projects.listProjects({ ...page, showDeleted: false }));
-    await this.#answered(() => api.activity.listActivity({ ...page, projectId: '' }));
-    await this.#answered(() => api.billing.getSubscription({ organizationId: organization.id }));
+    await this.#answered('listProjects', () =>
+      api.projects.listProjects({ ...page, showDeleted: false }),
+    );
+    await this.#answered('listActivity', () =>
+      api.activity.listActivity({ ...page, projectId: '' }),
+    );
+    await this.#answered('getSubscription', () =>
+      api.billing.getSubscription({ organizationId: organization.id }),
+    );
   }
 }
 

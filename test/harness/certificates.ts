@@ -2,9 +2,13 @@ import { join } from 'node:path';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
 import { required } from './environment.ts';
 
-/** Directory of the run's certificates; `other/` below it holds those of another CA. */
-export function certificates(): string {
-  return required('SILO_TEST_CERTIFICATES');
+/**
+ * Directory of the run's certificates, those of a region: `us` unless another is named. `other/` below
+ * it holds those of another CA.
+ */
+export function certificates(region = 'us'): string {
+  const directory = required('SILO_TEST_CERTIFICATES');
+  return region === 'us' ? directory : join(directory, region);
 }
 
 /** A certificate by `<role>-<name>`, such as `staff-operator`, of the run's CA or of another one. */

@@ -13,8 +13,12 @@ import { ActivityServiceClient } from '@silo/protos/gen/silo/org/v1/activity_ser
 import type { Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { OrganizationServiceClient } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { FactServiceClient as ProjectFactServiceClient } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
+import { MigrationPeerServiceClient } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
+import { MigrationStaffServiceClient } from '@silo/protos/gen/silo/project/internal/v1/migration_staff_service.ts';
+import { RegionDirectoryServiceClient } from '@silo/protos/gen/silo/project/internal/v1/region_directory_service.ts';
 import { SlotServiceClient } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { EventServiceClient } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { MigrationServiceClient } from '@silo/protos/gen/silo/project/v1/migration_service.ts';
 import { ProjectServiceClient } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { AccessServiceClient } from '@silo/protos/gen/silo/token/internal/v1/access_service.ts';
 import { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
@@ -28,6 +32,7 @@ import type { TlsFiles } from '@silo/rpc/tls.ts';
 import type { ServiceName } from '@silo/service/config.ts';
 import { certificate } from './certificates.ts';
 import { untilAnswered } from './eventually.ts';
+import { steady } from './steady.ts';
 
 /** Where the services of one deployment listen. */
 export type Addresses = Record<ServiceName, { public: string; internal: string }>;
@@ -55,6 +60,8 @@ export type Clients = {
   addresses: Addresses;
   /** The public API with this key, or without any. */
   as(apiKey?: string): PublicApi;
+  /** The same, but each call is sent once, whatever `isSteady` says. */
+  once(apiKey?: string): PublicApi;
   /** The internal API with a client certificate; `staff-operator` unless another is named. */
   internal(tls?: TlsFiles): InternalApi;
   /** A new account, with its organization, project and key. */
@@ -62,11 +69,16 @@ export type Clients = {
   close(): void;
 };
 
-/** Every service's clients; refusals come back decoded, as SiloErrors. `staff` opens internal ports. */
+/**
+ * Every service's clients; refusals come back decoded, as SiloErrors. `staff` opens internal ports.
+ * `isSteady`: calls are sent again where no response came in time (`steady.ts`).
+ */
 export function connectClients(
   addresses: Addresses,
   staff: TlsFiles = certificate('staff-operator'),
+  { isSteady = false } = {},
 ): Clients {
+  const clientOf = isSteady ? steadyClient : connect;
   const channels: RpcChannel[] = [];
   const open = (address: string, tls: Pick<TlsFiles, 'ca'> & Partial<TlsFiles>) => {
     const channel = createChannel(address, tls);
@@ -80,17 +92,20 @@ export function connectClients(
     token: open(addresses.token.public, { ca }),
     billing: open(addresses.billing.public, { ca }),
   };
-  const as = (apiKey?: string) => publicApi(publicChannels, apiKey);
+  const as = (apiKey?: string) => publicApi(publicChannels, apiKey, clientOf);
   return {
     addresses,
     as,
-    internal: (tls = staff) =>
-      internalApi({
+    once: (apiKey) => publicApi(publicChannels, apiKey),
+    internal: (tls = staff) => {
+      const internalChannels = {
         org: open(addresses.org.internal, tls),
         project: open(addresses.project.internal, tls),
         token: open(addresses.token.internal, tls),
         billing: open(addresses.billing.internal, tls),
-      }),
+      };
+      return internalApi(internalChannels, clientOf);
+    },
     signUp: async (name = 'someone') => {
       const request = {
         email: `${name.toLowerCase().replaceAll(/\W/g, '-')}-${randomUUID()}@example.com`,
@@ -118,49 +133,60 @@ export function withoutPropagation<Response>(
 
 type Channels = Record<ServiceName, RpcChannel>;
 
-function publicApi({ org, project, token, billing }: Channels, apiKey: string | undefined) {
+const steadyClient: typeof connect = (generated, channel, options) =>
+  steady(connect(generated, channel, options));
+
+function publicApi(
+  { org, project, token, billing }: Channels,
+  apiKey: string | undefined,
+  clientOf = connect,
+) {
   const options: CallOptions = {
     refusals: true,
     deadlineMs: 45_000,
     metadata: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
   };
   return {
-    accounts: connect(AccountServiceClient, org, options),
-    organizations: connect(OrganizationServiceClient, org, options),
-    activity: connect(ActivityServiceClient, org, options),
-    projects: connect(ProjectServiceClient, project, options),
-    events: connect(EventServiceClient, project, options),
-    projectTokens: connect(ProjectTokenServiceClient, token, options),
-    apiKeys: connect(ApiKeyServiceClient, token, options),
-    billing: connect(BillingServiceClient, billing, options),
+    accounts: clientOf(AccountServiceClient, org, options),
+    organizations: clientOf(OrganizationServiceClient, org, options),
+    activity: clientOf(ActivityServiceClient, org, options),
+    projects: clientOf(ProjectServiceClient, project, options),
+    events: clientOf(EventServiceClient, project, options),
+    migrations: clientOf(MigrationServiceClient, project, options),
+    projectTokens: clientOf(ProjectTokenServiceClient, token, options),
+    apiKeys: clientOf(ApiKeyServiceClient, token, options),
+    billing: clientOf(BillingServiceClient, billing, options),
   };
 }
 
-function internalApi({ org, project, token, billing }: Channels) {
+function internalApi({ org, project, token, billing }: Channels, clientOf: typeof connect) {
   const options = { refusals: true, deadlineMs: 45_000 };
   return {
     org: {
-      facts: connect(OrgFactServiceClient, org, options),
-      directory: connect(DirectoryServiceClient, org, options),
-      staff: connect(OrgStaffServiceClient, org, options),
-      eventLog: connect(EventLogServiceClient, org, options),
+      facts: clientOf(OrgFactServiceClient, org, options),
+      directory: clientOf(DirectoryServiceClient, org, options),
+      staff: clientOf(OrgStaffServiceClient, org, options),
+      eventLog: clientOf(EventLogServiceClient, org, options),
     },
     project: {
-      facts: connect(ProjectFactServiceClient, project, options),
-      slots: connect(SlotServiceClient, project, options),
-      eventLog: connect(EventLogServiceClient, project, options),
+      facts: clientOf(ProjectFactServiceClient, project, options),
+      slots: clientOf(SlotServiceClient, project, options),
+      migrations: clientOf(MigrationStaffServiceClient, project, options),
+      migrationPeer: clientOf(MigrationPeerServiceClient, project, options),
+      directory: clientOf(RegionDirectoryServiceClient, project, options),
+      eventLog: clientOf(EventLogServiceClient, project, options),
     },
     token: {
-      facts: connect(TokenFactServiceClient, token, options),
-      access: connect(AccessServiceClient, token, options),
-      registry: connect(RegistryServiceClient, token, options),
-      secrets: connect(SecretServiceClient, token, options),
-      staff: connect(TokenStaffServiceClient, token, options),
-      eventLog: connect(EventLogServiceClient, token, options),
+      facts: clientOf(TokenFactServiceClient, token, options),
+      access: clientOf(AccessServiceClient, token, options),
+      registry: clientOf(RegistryServiceClient, token, options),
+      secrets: clientOf(SecretServiceClient, token, options),
+      staff: clientOf(TokenStaffServiceClient, token, options),
+      eventLog: clientOf(EventLogServiceClient, token, options),
     },
     billing: {
-      subscriptions: connect(SubscriptionServiceClient, billing, options),
-      eventLog: connect(EventLogServiceClient, billing, options),
+      subscriptions: clientOf(SubscriptionServiceClient, billing, options),
+      eventLog: clientOf(EventLogServiceClient, billing, options),
     },
   };
 }

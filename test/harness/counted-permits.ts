@@ -23,8 +23,7 @@ export function countPermits(access: Access, count: PermitCount): Access {
     permit: async (question, signal) => {
       const answer = await access.permit(question, signal);
       if (!answer.allowed) return answer;
-      const { permit } = answer;
-      return { ...answer, permit: { isHeld: () => permit.isHeld(), release: counted(permit) } };
+      return { ...answer, permit: { ...answer.permit, release: counted(answer.permit) } };
     },
     permitToken: async (token, signal) => {
       const answer = await access.permitToken(token, signal);

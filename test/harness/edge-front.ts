@@ -9,6 +9,7 @@ import {
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { untilInTime } from './eventually.ts';
 
 const host = '127.0.0.1';
 const answerWithinMs = 60_000;
@@ -20,8 +21,18 @@ const answerWithinMs = 60_000;
  */
 export type Fate = 'answered' | 'unanswered' | 'refused' | 'cut';
 
+/** Called with the body of each request with events that has ended, and its status, or 0. */
+type OnEnded = (body: Buffer, status: number) => void;
+
+type Options = { fateOf: (index: number) => Fate; onEnded: OnEnded; isSteady: boolean };
+
 /** Answered by the edge: its status. */
 type Answer = { status: number; headers: IncomingHttpHeaders; body: Buffer };
+
+/** Whether the edge has answered that something behind it did not respond in time. */
+export function isLateAnswer({ status, body }: { status: number; body: string | Buffer }): boolean {
+  return status === 503 && body.includes('"DEPENDENCY_UNAVAILABLE"');
+}
 
 /** An HTTP server in front of the edge that answers, refuses or breaks requests as a test says. */
 export class EdgeFront implements AsyncDisposable {
@@ -32,23 +43,35 @@ export class EdgeFront implements AsyncDisposable {
   readonly #server: Server;
   readonly #edge: URL;
   readonly #fateOf: (index: number) => Fate;
+  readonly #onEnded: OnEnded;
+  readonly #isSteady: boolean;
 
-  private constructor(server: Server, edge: URL, fateOf: (index: number) => Fate) {
+  private constructor(server: Server, edge: URL, { fateOf, onEnded, isSteady }: Options) {
     this.#server = server;
     this.#edge = edge;
     this.#fateOf = fateOf;
+    this.#onEnded = onEnded;
+    this.#isSteady = isSteady;
     server.on('request', (incoming, response) => {
       // The SDK or the edge has gone: so is the request.
       this.#handle(incoming, response).catch(() => response.destroy());
     });
   }
 
-  /** Listens on a port of its own. `fateOf` gets the index of a request with events. */
-  static async start(edgeUrl: string, fateOf: (index: number) => Fate): Promise<EdgeFront> {
+  /**
+   * Listens on a port of its own. `fateOf` gets the index of a request with events. `isSteady`: sends
+   * a request again that the edge, on a busy machine, had no time to store.
+   */
+  static async start(
+    edgeUrl: string,
+    fateOf: (index: number) => Fate = () => 'answered',
+    onEnded: OnEnded = () => {},
+    isSteady = false,
+  ): Promise<EdgeFront> {
     const server = createServer({ keepAliveTimeout: answerWithinMs });
     server.listen({ host, port: 0 });
     await once(server, 'listening');
-    return new EdgeFront(server, new URL(edgeUrl), fateOf);
+    return new EdgeFront(server, new URL(edgeUrl), { fateOf, onEnded, isSteady });
   }
 
   get url(): string {
@@ -64,21 +87,28 @@ export class EdgeFront implements AsyncDisposable {
 
   async #handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const isEvents = /^\/(batch|e|capture|i)\b/.test(incoming.url ?? '');
-    if (!isEvents) return write(response, await this.#forward(incoming));
+    const body = await buffer(incoming);
+    if (!isEvents) return write(response, await this.#forward(incoming, body));
     const fate = this.#fateOf(this.received++);
     let status = 0;
     try {
       if (fate === 'cut') return void response.destroy();
-      const answer = fate === 'refused' ? await refuse(incoming) : await this.#forward(incoming);
+      const answer = fate === 'refused' ? refuse(incoming) : await this.#forward(incoming, body);
       if (fate === 'unanswered') return void response.destroy();
       write(response, answer);
       status = answer.status;
     } finally {
       this.statuses.push(status);
+      this.#onEnded(body, status);
     }
   }
 
-  async #forward(incoming: IncomingMessage): Promise<Answer> {
+  async #forward(incoming: IncomingMessage, body: Buffer): Promise<Answer> {
+    const forward = () => this.#forwardOnce(incoming, body);
+    return await (this.#isSteady ? untilInTime(forward, isLateAnswer) : forward());
+  }
+
+  async #forwardOnce(incoming: IncomingMessage, body: Buffer): Promise<Answer> {
     const { method, url, headers } = incoming;
     const forwarded = request(new URL(url ?? '/', this.#edge), {
       method,
@@ -87,7 +117,7 @@ export class EdgeFront implements AsyncDisposable {
       timeout: answerWithinMs,
     });
     forwarded.on('timeout', () => forwarded.destroy());
-    forwarded.end(await buffer(incoming));
+    forwarded.end(body);
     const [answer]: IncomingMessage[] = await once(forwarded, 'response');
     if (answer === undefined) throw new Error('no answer');
     const { statusCode = 0, headers: answered } = answer;
@@ -96,8 +126,7 @@ export class EdgeFront implements AsyncDisposable {
 }
 
 /** As the edge refuses what it cannot store within its time. */
-async function refuse(incoming: IncomingMessage): Promise<Answer> {
-  await buffer(incoming);
+function refuse(incoming: IncomingMessage): Answer {
   const { origin } = incoming.headers;
   const body = Buffer.from('{"error":{"reason":"DEPENDENCY_UNAVAILABLE"}}');
   const headers = {

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { SiloError } from '@silo/errors/silo-error.ts';
+import { status } from '@grpc/grpc-js';
+import { isServiceError, reasonOf } from '@silo/errors/from-status.ts';
 import { retry } from '@silo/runtime/retry.ts';
 
 /**
@@ -29,15 +30,54 @@ export async function eventually<T>(
   }
 }
 
+/** The reasons of a call that was too slow, or waited too long for others. */
+const unanswered: ReadonlySet<string> = new Set([
+  'DEPENDENCY_UNAVAILABLE',
+  'CALL_ENDED',
+  'PROPAGATION_UNCONFIRMED',
+]);
+
+/** Whether a call failed only because no response came in time, here or behind the service. */
+export function isUnanswered(error: unknown): boolean {
+  const reason = reasonOf(error);
+  if (reason !== undefined) return unanswered.has(reason);
+  if (!isServiceError(error)) return false;
+  return error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED;
+}
+
+/** `isUnanswered` for tests of propagation: that one is not confirmed in time is an answer there. */
+export function isLate(error: unknown): boolean {
+  return isUnanswered(error) && reasonOf(error) !== 'PROPAGATION_UNCONFIRMED';
+}
+
+const triesMax = 20;
+
 /**
  * Sends a request again where a service did not respond in time, as clients do: a busy machine is
  * no failure. Each call must send the same request, with one request id.
  */
-export async function untilAnswered<T>(call: () => Promise<T>): Promise<T> {
+export async function untilAnswered<T>(
+  call: () => Promise<T>,
+  isRepeated: (error: unknown) => boolean = isUnanswered,
+): Promise<T> {
   return await retry(call, {
-    ...{ attemptsMax: 20, baseMs: 50, capMs: 2_000 },
-    isRetryable: (error) =>
-      error instanceof SiloError && error.reasonName === 'DEPENDENCY_UNAVAILABLE',
+    ...{ attemptsMax: triesMax, baseMs: 50, capMs: 2_000 },
+    // Of a repeat: the first try may still run.
+    isRetryable: (error) => isRepeated(error) || reasonOf(error) === 'REQUEST_IN_PROGRESS',
     signal: AbortSignal.timeout(withinDefaultMs),
   });
+}
+
+/**
+ * `untilAnswered` for what returns how it ended, such as a command or an HTTP request: sends it
+ * again while the outcome says that a service did not respond in time. Returns the last outcome.
+ */
+export async function untilInTime<Outcome>(
+  send: () => Promise<Outcome>,
+  isUnanswered: (outcome: Outcome) => boolean | Promise<boolean>,
+): Promise<Outcome> {
+  for (let tries = 1; ; tries++) {
+    const outcome = await send();
+    if (tries === triesMax || !(await isUnanswered(outcome))) return outcome;
+  }
 }

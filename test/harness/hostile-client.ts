@@ -1,12 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { natsOptions } from '@silo/events/nats-options.ts';
 import { AuthenticatedMessage } from '@silo/protos/gen/silo/events/internal/v1/authenticated_message.ts';
 import { ReadEventsResponse } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { Acknowledgement } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
-import { connect, type NatsConnection } from 'nats';
+import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
+import type { NatsConnection } from 'nats';
+import { connectToNats } from './patient-nats.ts';
 
 export const sources = ['org', 'project', 'token'] as const;
 type Source = (typeof sources)[number];
+
+/**
+ * Of the leases that it has seen, the latest: more than there are guards in a test. A slow machine
+ * loses leases all the time, and must not get more to do with each.
+ */
+const leasesMax = 50;
 
 /**
  * A NATS client without a certificate: it reads what guards, sources and the registry publish, and
@@ -22,7 +29,9 @@ export class HostileClient implements AsyncDisposable {
 
   /** `url`: of a NATS user that may publish on these subjects, as no user but Silo's own may. */
   static async open(url: string, subjectPrefix: string): Promise<HostileClient> {
-    const client = new HostileClient(await connect(natsOptions({ url })), subjectPrefix);
+    // Or it would take its own forgeries for what Silo has sent, and replay nothing that is authentic.
+    const connection = await connectToNats({ url }, { noEcho: true });
+    const client = new HostileClient(connection, subjectPrefix);
     await client.#connection.flush();
     return client;
   }
@@ -40,7 +49,9 @@ export class HostileClient implements AsyncDisposable {
     connection.subscribe(this.#acknowledgementSubject, {
       callback: (_error, { data }) => {
         const message = AuthenticatedMessage.decode(data);
+        this.#acknowledgements.delete(message.keyId); // so that it becomes the newest
         this.#acknowledgements.set(message.keyId, message);
+        forgetOldest(this.#acknowledgements, leasesMax);
       },
     });
   }

@@ -24,6 +24,12 @@ const firstPage = { pageSize: 0, pageToken: '' };
 const email = 'somebody@example.com';
 const level = Level.LEVEL_MEMBER;
 
+const someMigration = () => ({ migrationId: newId('mig_us') });
+const elsewhere = () => ({
+  destinationRegion: 'eu',
+  destinationOrganizationId: newId('org_eu'),
+});
+
 export const ofOrganizations: Record<string, IdRequest> = {
   '/silo.org.v1.OrganizationService/GetOrganization': (api, organizationId) =>
     api.organizations.getOrganization({ organizationId }),
@@ -70,6 +76,18 @@ export const ofOrganizations: Record<string, IdRequest> = {
       destinationOrganizationId: own.organization.id,
       ...unplanned,
     }),
+  '/silo.project.v1.MigrationService/AcceptMigration': (api, organizationId) =>
+    api.migrations.acceptMigration({ ...someMigration(), organizationId, requestId: '' }),
+  '/silo.project.v1.MigrationService/CancelMigration': (api, organizationId) =>
+    api.migrations.cancelMigration({ ...someMigration(), organizationId, requestId: '' }),
+  '/silo.project.v1.MigrationService/GetMigration': (api, organizationId) =>
+    api.migrations.getMigration({ ...someMigration(), organizationId }),
+  '/silo.project.v1.MigrationService/ListMigrations': (api, organizationId) =>
+    api.migrations.listMigrations({ organizationId, ...firstPage }),
+  '/silo.project.v1.MigrationService/WatchMigration': async (api, organizationId) => {
+    const request = { ...someMigration(), organizationId };
+    for await (const _ of api.migrations.watchMigration(request)) return;
+  },
   '/silo.billing.v1.BillingService/GetSubscription': (api, organizationId) =>
     api.billing.getSubscription({ organizationId }),
   '/silo.billing.v1.BillingService/UpdateBillingDetails': (api, organizationId) =>
@@ -114,6 +132,10 @@ export const ofProjects: Record<string, IdRequest> = {
     }),
   '/silo.project.v1.EventService/GetEventDeletion': (api, projectId) =>
     api.events.getEventDeletion({ projectId, deletionId: newId('evd') }),
+  '/silo.project.v1.MigrationService/PreviewMigration': (api, projectId) =>
+    api.migrations.previewMigration({ projectId, ...elsewhere() }),
+  '/silo.project.v1.MigrationService/RequestMigration': (api, projectId) =>
+    api.migrations.requestMigration({ projectId, ...elsewhere(), ...unplanned }),
   '/silo.project.v1.ProjectService/GetProject': (api, projectId) =>
     api.projects.getProject({ projectId }),
   '/silo.project.v1.ProjectService/UpdateProject': (api, id) =>

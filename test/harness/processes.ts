@@ -1,13 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { issueCertificate, openCertificateAuthority } from '@silo/embedded/certificates.ts';
+import {
+  type CertificateAuthority,
+  issueCertificate,
+  openCertificateAuthority,
+} from '@silo/embedded/certificates.ts';
 import type { MongodbAccess } from '@silo/embedded/mongod-users.ts';
 import { type NatsServer, startNatsServer } from '@silo/embedded/nats-server.ts';
+import type { NatsUser } from '@silo/embedded/nats-users.ts';
 import { freePort } from '@silo/embedded/ports.ts';
 import { ServiceProcess } from '@silo/embedded/service-process.ts';
 import type { TlsFiles } from '@silo/rpc/tls.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
+import type { Region } from '@silo/tokens/ids.ts';
 import { MongoClient } from 'mongodb';
 import type { Deployment } from '../invariants/snapshot.ts';
 import { type Addresses, type Clients, connectClients } from './clients.ts';
@@ -35,6 +41,10 @@ export type ProcessOptions<M extends Mongodb> = {
   edges?: number | undefined;
   /** Settings of the services beside those that every deployment needs. */
   environment?: Record<string, string>;
+  /** The user of NATS that all services are; by default each has its own. */
+  natsUser?: NatsUser | undefined;
+  /** The region, and the CA of its certificates; default: `us`, and a new CA. */
+  region?: { name: Region; authority: CertificateAuthority } | undefined;
   /** The file that Node runs for every process, or for each; default `services/<name>/main.ts`. */
   main?: string | ((process: { id: string; service: ServiceName }) => string) | undefined;
 };
@@ -73,7 +83,7 @@ export async function startSiloProcesses<M extends Mongodb>(
   const [mongod, natsServer, certificate] = await Promise.all([
     options.startMongodb(join(directory, 'mongodb')).then((server) => started.use(server)),
     startNats(directory).then((server) => started.use(server)),
-    openCertificates(directory),
+    openCertificates(directory, options.region),
   ]);
   const staff = await certificate('staff', 'operator');
   const failures: Error[] = [];
@@ -117,9 +127,9 @@ export async function startSiloProcesses<M extends Mongodb>(
         ...process.env,
         ...generousLimitVariables,
         NODE_COMPILE_CACHE: compileCache,
-        REGION: 'us',
+        REGION: options.region?.name ?? 'us',
         MONGODB_URL: mongod.urlOf(name),
-        NATS_URL: natsServer.urlOf(name),
+        NATS_URL: natsServer.urlOf(options.natsUser ?? name),
         MONGODB_DATABASE_PREFIX: 'silo',
         PUBLIC_ADDRESS: address.public,
         INTERNAL_ADDRESS: address.internal,
@@ -192,11 +202,13 @@ function startNats(directory: string): Promise<RestartableServer<NatsServer>> {
   );
 }
 
-/** Issues certificates of a new certificate authority. */
-async function openCertificates(directory: string) {
-  const authority = await openCertificateAuthority(join(directory, 'certificates'), {
-    region: 'us',
-  });
+/** Issues certificates of the region. */
+async function openCertificates(directory: string, region: ProcessOptions<Mongodb>['region']) {
+  const own = join(directory, 'certificates');
+  const authority =
+    region === undefined
+      ? await openCertificateAuthority(own, { region: 'us' })
+      : { ...region.authority, region: region.name, directory: own };
   return async (role: 'service' | 'guard' | 'staff', name: string): Promise<TlsFiles> => {
     const { certificate: cert, key } = await issueCertificate(authority, { role, name });
     return { ca: authority.certificateFile, cert, key };

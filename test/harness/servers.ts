@@ -1,3 +1,4 @@
+import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { issueCertificate, openCertificateAuthority } from '@silo/embedded/certificates.ts';
 import { startMongod } from '@silo/embedded/mongod.ts';
@@ -11,7 +12,10 @@ type Binaries = { MONGOD_BINARY: string; NATS_SERVER_BINARY: string };
 type TestEnvironment = Binaries & {
   MONGODB_URL: string;
   NATS_URL: string;
-  /** Directory of certificates: `ca.pem`, `<role>-<name>.pem` and `.key`; `other/` is another CA. */
+  /**
+   * Directory of certificates: `ca.pem`, `<role>-<name>.pem` and `.key`; in `eu/` those of another
+   * region by the same CA, in `other/` those of another CA.
+   */
   SILO_TEST_CERTIFICATES: string;
 };
 
@@ -26,6 +30,9 @@ export async function startTestServers(directory: string): Promise<TestServers> 
     await startMongod({
       binary: binaries.MONGOD_BINARY,
       directory: join(directory, 'mongodb'),
+      // Files of dropped databases are open until their history ends, 5 minutes by default: some 70 for
+      // each test with a database of its own, and a process may have 20,000 or fewer.
+      setParameters: { minSnapshotHistoryWindowInSeconds: '5' },
       enableTestCommands: true,
     }),
   );
@@ -38,6 +45,8 @@ export async function startTestServers(directory: string): Promise<TestServers> 
   const certificates = join(directory, 'certificates');
   await makeCertificates(certificates);
   await makeCertificates(join(certificates, 'other'));
+  await shareAuthority(certificates, join(certificates, 'eu'));
+  await makeCertificates(join(certificates, 'eu'), 'eu');
   const running = started.move();
   return {
     environment: {
@@ -59,9 +68,15 @@ export async function obtainBinaries(log: (line: string) => void): Promise<Binar
   return { MONGOD_BINARY: mongod.path, NATS_SERVER_BINARY: natsServer.path };
 }
 
-async function makeCertificates(directory: string): Promise<void> {
-  const authority = await openCertificateAuthority(directory, { region: 'us' });
-  for (const name of ['org', 'project', 'token', 'billing']) {
+/** Regions of tests have one CA, so that a certificate is refused for its region and nothing else. */
+async function shareAuthority(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for (const file of ['ca.pem', 'ca.key']) await copyFile(join(from, file), join(to, file));
+}
+
+async function makeCertificates(directory: string, region = 'us'): Promise<void> {
+  const authority = await openCertificateAuthority(directory, { region });
+  for (const name of ['org', 'project', 'token', 'billing', 'edge']) {
     await issueCertificate(authority, { role: 'service', name });
   }
   await issueCertificate(authority, { role: 'guard', name: 'edge' });

@@ -9,7 +9,7 @@ import type { ServiceDefinition } from '@silo/service/service-definition.ts';
 import { type RunningService, startService } from '@silo/service/start.ts';
 import { tokenService } from '@silo/token-service/service.ts';
 import { MongoClient } from 'mongodb';
-import { certificate } from './certificates.ts';
+import { certificate, certificates } from './certificates.ts';
 import { type Clients, connectClients } from './clients.ts';
 import { countPermits, type PermitCount } from './counted-permits.ts';
 import { required } from './environment.ts';
@@ -62,6 +62,8 @@ type Settings = Partial<
     | 'edgeTrustedProxies'
     | 'edgeHeldBytes'
     | 'leaseRenewMs'
+    | 'region'
+    | 'regionAddresses'
     | keyof typeof generousLimits
   >
 > & {
@@ -73,6 +75,12 @@ type Settings = Partial<
 /** Starts the four services; disposing stops them and drops their databases. */
 export async function startTestSilo(settings: Settings = {}): Promise<TestSilo> {
   const silo = await prepareTestSilo(settings);
+  await startAll(silo);
+  return silo;
+}
+
+/** Starts the services of a prepared deployment. */
+export async function startAll(silo: TestSilo): Promise<void> {
   await Promise.all(serviceNames.map((name) => silo.start(name)));
   // Before its first renewal a guard has no read lease, and its service refuses mutations.
   const leases = silo.mongo.db(`${silo.databasePrefix}_token`).collection('guard_leases');
@@ -80,7 +88,6 @@ export async function startTestSilo(settings: Settings = {}): Promise<TestSilo> 
     const renewed = await leases.countDocuments({ version: { $gt: 0 } });
     if (renewed < serviceNames.length) throw new Error(`${renewed} guards have renewed a lease`);
   });
-  return silo;
 }
 
 /** A deployment whose services the test starts. */
@@ -95,6 +102,7 @@ export async function prepareTestSilo({
     edgeAddress: ServiceConfig['edgeAddress'];
   } = {
     region: 'us',
+    regionAddresses: new Map(),
     role: 'service',
     mongodbUrl: required('MONGODB_URL'),
     mongodbUrlFile: undefined,
@@ -102,10 +110,12 @@ export async function prepareTestSilo({
     natsUrl: required('NATS_URL'),
     natsPasswordFile: undefined,
     natsTlsCa: undefined,
+    regionTlsCa: undefined,
     natsStream: `TEST_${id}`,
     natsSubjectPrefix: `test-${id}.v1`,
     signup: 'open',
-    leaseMs: 5_000,
+    // As long as may be, so that a guard on a busy machine keeps its read lease.
+    leaseMs: 20_000,
     leaseRenewMs: 2_000,
     leaseDriftShare: 0.01,
     logLevel: 'silent',
@@ -142,7 +152,7 @@ export async function prepareTestSilo({
     internalAddress: string,
     altered: Partial<Pick<ServiceConfig, 'role' | 'edgeAddress'>> = {},
   ) => {
-    const tls = certificate(`service-${name}`);
+    const tls = certificate(`service-${name}`, certificates(shared.region));
     const config: ServiceConfig = {
       ...shared,
       natsUrl: natsUrlOf?.(name) ?? shared.natsUrl,
@@ -171,7 +181,8 @@ export async function prepareTestSilo({
     running.delete(name);
     await service?.[Symbol.asyncDispose]();
   };
-  const clients = connectClients(addresses);
+  const staff = certificate('staff-operator', certificates(shared.region));
+  const clients = connectClients(addresses, staff, { isSteady: true });
   const dispose = async () => {
     clients.close();
     stop.abort();

@@ -1,12 +1,24 @@
 import { decodeBody } from '@silo/log/decode-event.ts';
 import type { MoveDocument, ProjectDocument } from '@silo/project-service/store/documents.ts';
-import type { ProjectUndeleted } from '@silo/protos/gen/silo/events/v1/events.ts';
+import type {
+  ProjectHeld,
+  ProjectMigrated,
+  ProjectReleased,
+  ProjectUndeleted,
+} from '@silo/protos/gen/silo/events/v1/events.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { EmittedEvent, Snapshot } from './snapshot.ts';
 import { Findings, type Violation } from './violation.ts';
 
 /** A project as described by its events. */
-type Life = { organizationId: string; revision: number; exists: boolean; moveId?: string };
+type Life = {
+  organizationId: string;
+  revision: number;
+  exists: boolean;
+  moveId?: string;
+  /** It is coming from another region, and may go back; with its life of an earlier stay. */
+  arriving?: { before: Life | undefined };
+};
 
 /** One owner, quota, never emptied by a move; and exactly one event per change. */
 export function checkProjects({ logs, project }: Snapshot): Violation[] {
@@ -16,9 +28,14 @@ export function checkProjects({ logs, project }: Snapshot): Violation[] {
   compareProjects(findings, history.lives, project.projects);
   checkMoves(findings, history, project.moves);
   for (const { _id, limit, count } of project.slots) {
-    const existing = project.projects.filter(
+    const own = project.projects.filter(
       (each) => each.organizationId === _id && exists(each.state),
     ).length;
+    // Some are taken for projects that are about to come from another region.
+    const taken = project.migrations.filter(
+      (each) => each.hasSlot === true && each.organizationId === _id,
+    ).length;
+    const existing = own + taken;
     const found = `${_id} counts ${count}, has ${existing}, may have ${limit}`;
     findings.expect(count === existing, 'an organization’s count is that of its projects', found);
     findings.expect(limit === null || count <= limit, 'nobody has more than the limit', found);
@@ -62,7 +79,9 @@ function checkMoves(
 }
 
 function exists(state: ProjectState): boolean {
-  return state !== ProjectState.PROJECT_STATE_DELETED;
+  return (
+    state !== ProjectState.PROJECT_STATE_DELETED && state !== ProjectState.PROJECT_STATE_MIGRATED
+  );
 }
 
 function compareProjects(
@@ -88,7 +107,7 @@ function compareProjects(
     findings.expect(life?.moveId === moveId, 'a project names its latest move', found);
   }
   for (const [id, life] of lives) {
-    // What is purged was deleted before.
+    // What is purged was deleted, or has migrated, before.
     findings.expect(!life.exists || stored.has(id), 'a project that exists is stored', id);
   }
 }
@@ -148,6 +167,15 @@ class History {
       case 'project.undeleted':
         this.#undelete(decodeBody(name, body), at);
         break;
+      case 'project.held':
+        this.#hold(decodeBody(name, body), at);
+        break;
+      case 'project.released':
+        this.#release(decodeBody(name, body), at);
+        break;
+      case 'project.migrated':
+        this.#migrate(decodeBody(name, body), at);
+        break;
       case 'project.move_finalized': {
         const { moveId } = decodeBody(name, body);
         this.#findings.expect(!this.finalized.has(moveId), 'a move is finalized once', at);
@@ -176,7 +204,8 @@ class History {
     const record = this.#moves.get(moveId);
     const same =
       record?.projectIds.includes(projectId) &&
-      record.projectIds.length === emitted.projectCount &&
+      // The first releases set none.
+      record.projectIds.length === (emitted.projectCount || 1) &&
       (record.undoOf ?? '') === emitted.undoOf &&
       record.sourceOrganizationId === from &&
       record.destinationOrganizationId === to &&
@@ -218,6 +247,38 @@ class History {
     );
     this.lives.set(projectId, { ...before, organizationId, revision, exists: true });
     this.#checkQuota(organizationId, at);
+  }
+
+  /** At the source the project goes on; at the destination its life begins. */
+  #hold({ projectId, organizationId, revision }: ProjectHeld, at: string): void {
+    const before = this.lives.get(projectId);
+    if (before?.exists) {
+      this.#change(projectId, { from: organizationId, revision, at });
+      return;
+    }
+    this.lives.set(projectId, { organizationId, revision, exists: true, arriving: { before } });
+    this.#checkQuota(organizationId, at);
+  }
+
+  /** The project stays where it is: what was to come goes back. */
+  #release({ projectId, organizationId, revision }: ProjectReleased, at: string): void {
+    const { arriving } = this.lives.get(projectId) ?? {};
+    if (arriving === undefined) {
+      this.#change(projectId, { from: organizationId, revision, at });
+      return;
+    }
+    const { before } = arriving;
+    if (before === undefined) this.lives.delete(projectId);
+    else this.lives.set(projectId, { ...before, revision });
+  }
+
+  /** In the source's region the project ends; in the destination's it has come. */
+  #migrate(emitted: ProjectMigrated, at: string): void {
+    const { projectId, oldOrganizationId, newOrganizationId, revision } = emitted;
+    const before = this.lives.get(projectId);
+    const hasCome = before?.arriving !== undefined;
+    const owner = hasCome ? newOrganizationId : oldOrganizationId;
+    this.#change(projectId, { from: owner, revision, at, exists: hasCome });
   }
 
   #count(organizationId: string): number {

@@ -7,6 +7,7 @@ import type {
   OrganizationDocument,
 } from '@silo/org-service/store/documents.ts';
 import type {
+  MigrationDocument,
   MoveDocument,
   ProjectDocument,
   SlotsDocument,
@@ -69,7 +70,12 @@ export type Snapshot = {
     memberships: MembershipDocument[];
     invites: InviteDocument[];
   };
-  project: { projects: ProjectDocument[]; slots: SlotsDocument[]; moves: MoveDocument[] };
+  project: {
+    projects: ProjectDocument[];
+    slots: SlotsDocument[];
+    moves: MoveDocument[];
+    migrations: MigrationDocument[];
+  };
   token: {
     projects: TokenProjectDocument[];
     projectTokens: ProjectTokenDocument[];
@@ -118,6 +124,7 @@ async function readIn(session: ClientSession, deployment: Deployment): Promise<S
       projects: from('project', 'projects'),
       slots: from('project', 'slots'),
       moves: from('project', 'moves'),
+      migrations: from('project', 'project_migrations'),
     },
     token: {
       projects: from('token', 'projects'),

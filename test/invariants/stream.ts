@@ -1,7 +1,7 @@
-import { natsOptions } from '@silo/events/nats-options.ts';
 import { streamKeepsMs } from '@silo/events/stream.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
-import { AckPolicy, connect, DeliverPolicy, type MsgHdrs, NatsError, nanos } from 'nats';
+import { AckPolicy, DeliverPolicy, type MsgHdrs, NatsError, nanos } from 'nats';
+import { connectToNats, jetStreamOf, managerOf } from '../harness/patient-nats.ts';
 import type { Deployment, ServiceLog, Snapshot } from './snapshot.ts';
 import { Findings, type Violation } from './violation.ts';
 
@@ -21,13 +21,15 @@ export type Streamed = {
 /** Clocks of broker and services may differ by this much at the old end of the stream. */
 const clockMarginMs = 60 * 60 * 1000;
 const streamNotFound = 10059;
+/** Far beyond what a busy machine takes; where the messages come, nothing waits for so long. */
+const fetchMs = 60_000;
 
 /** Reads a deployment's stream, from its first message to its last. */
 export async function readStream(deployment: Deployment): Promise<Streamed[]> {
   const { natsUrl, natsStream, natsSubjectPrefix } = deployment;
-  const connection = await connect({ ...natsOptions({ url: natsUrl }), timeout: 5_000 });
+  const connection = await connectToNats({ url: natsUrl });
   try {
-    const manager = await connection.jetstreamManager();
+    const manager = await managerOf(connection);
     const { state } = await manager.streams.info(natsStream);
     if (state.messages === 0) return [];
     const consumer = await manager.consumers.add(natsStream, {
@@ -36,11 +38,11 @@ export async function readStream(deployment: Deployment): Promise<Streamed[]> {
       mem_storage: true,
       inactive_threshold: nanos(60_000),
     });
-    const reader = await connection.jetstream().consumers.get(natsStream, consumer.name);
+    const reader = await jetStreamOf(connection).consumers.get(natsStream, consumer.name);
     const streamed: Streamed[] = [];
     for (let reached = 0; reached < state.last_seq; ) {
       const before = reached;
-      const messages = await reader.fetch({ max_messages: 500, expires: 5_000 });
+      const messages = await reader.fetch({ max_messages: 500, expires: fetchMs });
       for await (const message of messages) {
         reached = message.info.streamSequence;
         const subject = message.subject.slice(natsSubjectPrefix.length + 1);

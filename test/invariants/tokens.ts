@@ -29,10 +29,17 @@ function checkProjectTokens(findings: Findings, { project, token, logs }: Snapsh
     if (state === ProjectState.PROJECT_STATE_DELETED || unfinished.has(_id)) continue;
     findings.expect(current.get(_id) !== undefined, 'every project has a token', _id);
   }
-  const known = new Set(
-    logs.project.emitted
+  const known = new Set([
+    ...logs.project.emitted
       .filter(({ name }) => name === 'project.created')
       .map((each) => each.subject),
+    // The token comes before the project.
+    ...project.migrations.map(({ projectId }) => projectId),
+  ]);
+  const away = new Set(
+    project.projects
+      .filter(({ state }) => state === ProjectState.PROJECT_STATE_MIGRATED)
+      .map(({ _id }) => _id),
   );
   for (const { _id, current: own } of token.projects) {
     const live = token.projectTokens.filter(({ projectId }) => projectId === _id);
@@ -45,9 +52,10 @@ function checkProjectTokens(findings: Findings, { project, token, logs }: Snapsh
       'a project’s current token alone is live',
       `${_id}: ${live.length}`,
     );
+    // The token of a project that has migrated is revoked here, and known for its captures.
+    const isEmitted = emitted.get(_id) === own?.fingerprint || (away.has(_id) && !emitted.has(_id));
     findings.expect(
-      emitted.get(_id) === own?.fingerprint &&
-        (own === undefined || own.fingerprint === fingerprintOf(own.token)),
+      isEmitted && (own === undefined || own.fingerprint === fingerprintOf(own.token)),
       'a project’s token is the one of its last event',
       `${_id} has ${own?.fingerprint}, emitted ${emitted.get(_id)}`,
     );

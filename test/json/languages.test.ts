@@ -13,6 +13,7 @@ import { AccountServiceService } from '@silo/protos/gen/silo/org/v1/account_serv
 import { ActivityServiceService } from '@silo/protos/gen/silo/org/v1/activity_service.ts';
 import { OrganizationServiceService } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { EventServiceService } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { MigrationServiceService } from '@silo/protos/gen/silo/project/v1/migration_service.ts';
 import { ProjectServiceService } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import { ApiKeyServiceService } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import { ProjectTokenServiceService } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
@@ -23,7 +24,7 @@ import { sampleOf } from './samples.ts';
 
 const services = [
   ...[AccountServiceService, ActivityServiceService, OrganizationServiceService],
-  ...[ProjectServiceService, EventServiceService],
+  ...[ProjectServiceService, EventServiceService, MigrationServiceService],
   ...[ApiKeyServiceService, ProjectTokenServiceService],
   BillingServiceService,
 ];

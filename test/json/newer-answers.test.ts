@@ -2,6 +2,7 @@ import { type DescMessage, toBinary } from '@bufbuild/protobuf';
 import { adviceFor } from '@silo/cli/advice.ts';
 import { namesFrom } from '@silo/cli/names.ts';
 import { deletionBlocks } from '@silo/cli/render/events.ts';
+import { migrationBlocks, migrationsBlocks } from '@silo/cli/render/migrations.ts';
 import { previewBlocks } from '@silo/cli/render/move-preview.ts';
 import * as organizations from '@silo/cli/render/organizations.ts';
 import { plansBlocks, subscriptionBlocks } from '@silo/cli/render/plans.ts';
@@ -11,6 +12,7 @@ import { PlanDescription, Subscription } from '@silo/protos/gen/silo/billing/v1/
 import { Invite, Member, Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { PropertyFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { EventDeletion } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { Migration } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { Project, PropertyIndex } from '@silo/protos/gen/silo/project/v1/project.ts';
 import {
   MemberAccess,
@@ -63,6 +65,10 @@ const cases: Case[] = [
   shown(PropertyIndex, (index) =>
     projects.projectBlocks(Project.fromPartial({ propertyIndexes: [index] }), nameOf),
   ),
+  shown(Migration, (each) => [
+    ...migrationsBlocks([each], nameOf),
+    ...migrationBlocks(each, nameOf),
+  ]),
   shown(PropertyFilter, (condition) =>
     deletionBlocks(EventDeletion.fromPartial({ filter: { properties: [condition] } }), nameOf),
   ),

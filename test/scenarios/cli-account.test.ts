@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { emptyHome, signedInHome } from '../harness/cli.ts';
+import { eventually } from '../harness/eventually.ts';
 import { keys } from '../harness/terminal.ts';
-import { addSilentGuard, scenarios } from './support.ts';
+import { addSilentGuard, isLive, scenarios } from './support.ts';
 
 const test = scenarios();
 
@@ -160,16 +161,21 @@ test('rolling the key of the current profile keeps the user signed in', async (t
 });
 
 test('a roll of that key that was interrupted while it waited is ended by the same command', async (t) => {
-  const { cli } = await signedInHome(t);
-  await addSilentGuard(t.context.silo);
+  const { silo } = t.context;
+  const { cli, person } = await signedInHome(t);
+  await using guard = await addSilentGuard(silo);
   const terminal = cli.inTerminal(['keys', 'roll', 'First key', '--yes']);
   await terminal.sees('Waiting until the old access has ended everywhere');
+  await eventually(async () => {
+    if (await isLive(silo, person.apiKey)) throw new Error('the key is not rolled yet');
+  });
   terminal.type(keys.ctrlC);
   t.is(await terminal.ended, 130, terminal.screen());
   const result = await cli.run(['account']);
   t.is(result.code, 4, 'the old secret is dead, the new one not known yet');
   t.regex(result.errors, /A roll of your key was interrupted: silo keys roll key_\w+ ends it/);
   t.notRegex(JSON.stringify(await cli.json(['profiles'])), /rolling|requestId/);
+  await guard.release();
   await cli.json(['keys', 'roll', 'First key']);
   const after = await cli.run(['account']);
   t.is(after.code, 0, after.errors);

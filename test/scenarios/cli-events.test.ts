@@ -56,6 +56,10 @@ test('events are counted by day, name and property, with a total', async (t) => 
   t.regex(await counted('--by', 'plan'), /^"pro" +2 .*\n"free" +1 /m);
   t.regex(await counted('--by', '$host'), /^\(no \$host\) +2 /m);
   t.like(await cli.json(['events', 'count', project, '--distinct-id', 'eve']), { totalCount: 1 });
+  await cli.json(['switch', project]);
+  const current = await cli.run(['events', 'count']);
+  t.is(current.errors, 'Events of Default Project:\n');
+  t.regex(current.output, /3 events in total/);
 });
 
 test('an export has a line for each event as it was sent, and goes on after its token', async (t) => {
@@ -126,6 +130,9 @@ test('events are deleted only when they are named and the project’s name is ty
   const again = await cli.json([...words, '--all', '--yes', '--request-id', 'mine-1']);
   t.is(again.deletion?.id, answer.deletion?.id);
   t.is(await total(), 0);
+  const none = cli.inTerminal([...words, '--all']);
+  t.is(await none.ended, 3, 'nothing to confirm where there is nothing to delete');
+  t.regex(none.screen(), /There is no such event in Default Project\./);
 });
 
 test('usage is shown by day and project, of an organization and of one project', async (t) => {
@@ -138,4 +145,11 @@ test('usage is shown by day and project, of an organization and of one project',
   t.deepEqual(await cli.json(['usage', '--org', person.organization.id]), usage);
   t.is((await cli.run(['usage', project, '--org', 'x'])).code, 2);
   t.is((await cli.run(['usage', '--days', '0'])).code, 2);
+});
+
+test('usage names a project that is deleted, and says so', async (t) => {
+  const { cli, person, project } = await withEvents(t);
+  await cli.json(['project', 'delete', project, '--yes']);
+  const { output } = await cli.run(['usage', '--org', person.organization.id]);
+  t.regex(output, /^\d{4}-\d\d-\d\d {2}Default Project \(deleted \d{4}-\d\d-\d\d\) +3 /m);
 });

@@ -99,7 +99,11 @@ test('violated rules are shown before any prompt, with a remedy, and exit code 3
   t.regex(terminal.screen(), /next: +silo plan list, then silo plan change PLAN --org org_us_/);
   t.false(terminal.screen().includes(nameQuestion));
   t.is(await ownerOf(), sourceId);
-  const far = await cli.run(['move', 'Web', '--to', newId('org_eu'), '--preview', '--json']);
+  const elsewhere = newId('org_eu');
+  const asked = await cli.run(['move', 'Web', '--to', elsewhere]);
+  t.is(asked.code, 3, asked.errors);
+  t.true(asked.errors.includes(`silo migrate preview PROJECT --to ${elsewhere}\n`), asked.errors);
+  const far = await cli.run(['move', 'Web', '--to', elsewhere, '--preview', '--json']);
   t.is(far.code, 3);
   t.is(JSON.parse(far.output).error.reason, 'CROSS_REGION');
 });
@@ -160,17 +164,18 @@ for (const names of [['Web'], ['Web', 'App']]) {
   test(`while the barrier is awaited, ${what} shows so; Ctrl-C then shows how to find out its outcome`, async (t) => {
     const { cli, acmeId, create, ownerOf } = await mover(t);
     await create('App');
-    await addSilentGuard(t.context.silo);
+    await using guard = await addSilentGuard(t.context.silo);
     const terminal = cli.inTerminal(['move', ...names, '--to', 'Acme']);
     await terminal.sees('to confirm:');
     terminal.type(`${names.length === 1 ? 'Web' : 'Acme'}${keys.enter}`);
-    await terminal.sees(/Waiting until the old access has ended everywhere … 1 s/);
+    await terminal.sees(/Waiting until the old access has ended everywhere … [1-9]\d* s/);
     terminal.type(keys.ctrlC);
     t.is(await terminal.ended, 130, terminal.screen());
     const screen = terminal.screen().replaceAll('\n', '');
     t.regex(screen, /the change may have been made/);
     const [, command = ''] =
       /next: +silo (move .* --request-id [0-9a-f-]{36}) executes it/.exec(screen) ?? [];
+    await guard.release();
     const learned = await cli.json(command.split(' '));
     t.is(await ownerOf(), acmeId);
     const { moves } = await cli.json(['moves', '--org', 'Acme']);

@@ -91,10 +91,13 @@ test('a plan: what it needs is reported, or prompted for at a terminal, and then
   const { cli, person } = await signedInHome(t);
   const org = ['--org', person.organization.id];
   const plans = await cli.run(['plan', 'list']);
-  t.regex(plans.output, /^pay-as-you-go +Pay as you go +6 +yes +by captured events$/m);
+  t.regex(plans.output, /^pay-as-you-go +Pay as you go +6 +no +yes +by captured events$/m);
   const early = await cli.run(['plan', 'change', 'scale', '--yes', ...org]);
   t.is(early.code, 3);
   t.regex(early.errors, /next: +silo plan billing-details/);
+  const asked = cli.inTerminal(['plan', 'change', 'scale', ...org]);
+  t.is(await asked.ended, 3, 'nothing to confirm where it would be refused');
+  t.regex(asked.screen(), /payment +invoiced; billing details are needed first/);
   const terminal = cli.inTerminal(['plan', 'billing-details', ...org]);
   for (const [question, answer] of [
     ['Company:', 'Example Ltd'],
@@ -111,6 +114,18 @@ test('a plan: what it needs is reported, or prompted for at a terminal, and then
     subscription: { plan: 'PLAN_SCALE', billingDetails: { companyName: 'Example Ltd' } },
   });
   t.regex((await cli.run(['plan', ...org])).output, /projects +1 of unlimited/);
+  const same = cli.inTerminal(['plan', 'change', 'scale', ...org]);
+  t.is(await same.ended, 3);
+  t.regex(same.screen(), /The plan is scale already\./);
+  const choosing = cli.inTerminal(['plan', 'change', ...org]);
+  await choosing.sees('enterprise (');
+  t.notRegex(choosing.screen(), /scale \(/, 'the present plan is not to be chosen');
+  choosing.type(keys.ctrlC);
+  t.is(await choosing.ended, 130);
+  const details = ['--company', 'Example', '--email', 'b@example.com', '--address', 'A'];
+  const billed = ['plan', 'billing-details', ...details, '--country', 'DE', ...org];
+  await cli.json([...billed, '--tax-id', 'DE123456789']);
+  t.like(await cli.json(billed), { subscription: { billingDetails: { taxId: 'DE123456789' } } });
   t.is((await cli.run(['plan', 'change', 'gold', ...org])).code, 2);
   t.is((await cli.run(['plan', 'billing-details', ...org])).code, 2, 'no terminal for a prompt');
 });
@@ -136,7 +151,7 @@ test('activity is listed newest first, up to the limit', async (t) => {
 
 test('the outcome of an interrupted deletion is found out by the command that it shows', async (t) => {
   const { cli, person } = await signedInHome(t);
-  await addSilentGuard(t.context.silo);
+  await using guard = await addSilentGuard(t.context.silo);
   const terminal = cli.inTerminal(['project', 'delete', 'Default Project', '--yes']);
   await terminal.sees('Waiting until the old access has ended everywhere');
   terminal.type(keys.ctrlC);
@@ -145,5 +160,6 @@ test('the outcome of an interrupted deletion is found out by the command that it
   const [, command = ''] =
     /next: +silo (project delete .* --request-id \S+) executes it/.exec(screen) ?? [];
   t.true(command.includes(person.projectId));
+  await guard.release();
   t.like(await cli.json(command.split(' ')), { project: { state: 'PROJECT_STATE_DELETED' } });
 });

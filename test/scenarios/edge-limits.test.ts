@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
 import { eventually } from '../harness/eventually.ts';
-import { edgeScenarios, openSdk, send } from './edge-support.ts';
+import { type Answer, edgeScenarios, openSdk, send, sendCounted } from './edge-support.ts';
 import { allEvents } from './event-requests.ts';
 
 const heldBytes = 24 * 2 ** 20;
@@ -35,16 +35,22 @@ function rawRequest(text: string) {
 
 test('above the rate of a project’s token the answer is 503 with Retry-After', async (t) => {
   const { api, projectId, projectToken: api_key } = await t.context.silo.signUp();
-  const statuses: number[] = [];
-  for (let index = 0; index < 22; index++) {
+  let [taken, late] = [0, 0];
+  let answer: Answer;
+  do {
     const body = JSON.stringify({ api_key, batch: [seen()] });
-    const answer = await send(`${edge.url}/batch/`, { body });
-    statuses.push(answer.status);
-    if (answer.status === 503) t.true(Number(answer.headers['retry-after']) > 0);
-    if (answer.status === 503) break;
-  }
-  t.deepEqual(statuses, [...Array(20).fill(200), 503]);
-  t.is((await allEvents(api, { projectId })).length, 20);
+    const sent = await sendCounted(`${edge.url}/batch/`, { body });
+    answer = sent.answer;
+    if (answer.status === 200) taken++;
+    // What a busy machine did not answer in time may have used the rate, and may be stored.
+    late += sent.count - 1;
+  } while (answer.status === 200 && taken <= 20);
+  t.is(answer.status, 503);
+  t.like(answer.body as object, { error: { reason: 'RATE_LIMITED' } });
+  t.true(Number(answer.headers['retry-after']) > 0);
+  t.true(taken <= 20 && taken + late >= 20, `${taken} were taken, ${late} were too slow`);
+  const { length } = await allEvents(api, { projectId });
+  t.true(length >= taken && length <= 20, `${length} are stored`);
 });
 
 /** Fills what bodies may hold, with two that are almost there; refuses all others until it ends. */
@@ -138,15 +144,19 @@ test('a draining edge refuses with 503 and Retry-After', async (t) => {
   const body = JSON.stringify({ api_key, batch: [seen()] });
   const { host } = new URL(edge.url);
   const head = `POST /batch/ HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\n\r\n`;
-  const { socket, closed } = rawRequest(head + body);
+  // The body of the second request is still to come: its connection stays open. The edge has read
+  // the head by the time it answers the first, as both are sent at once.
+  const { socket, closed } = rawRequest(head + body + head);
   await new Promise((resolve) => socket.once('data', resolve));
-  // The rest of this request is still to come: its connection stays open.
-  socket.write(head);
   const stopped = silo.stop('project');
-  socket.write(body + head + body);
+  // One more after each answer, the last of them while the edge drains. More often would write to a
+  // closed connection, and lose the answers that are still to be read.
+  const goOn = () => socket.write(body + head);
+  socket.on('data', goOn);
+  goOn();
   const answers = await closed;
   await stopped;
   await silo.start('project');
   t.regex(answers, /^HTTP\/1\.1 200 /);
-  t.pass();
+  t.regex(answers, /HTTP\/1\.1 503 [\s\S]*retry-after: \d+[\s\S]*"DRAINING"/i);
 });

@@ -2,6 +2,8 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { freePort } from '@silo/embedded/ports.ts';
 import { PostHog } from 'posthog-node';
+import { isLateAnswer } from '../harness/edge-front.ts';
+import { untilInTime } from '../harness/eventually.ts';
 import { startTestSilo } from '../harness/silo.ts';
 import { scenarios } from './support.ts';
 
@@ -32,8 +34,28 @@ type Sending = {
   body?: string | Uint8Array;
 };
 
-/** Sends one HTTP request, as it is: follows nothing and adds no header. */
-export function send(url: string, { method = 'POST', headers = {}, body }: Sending = {}) {
+/**
+ * Sends one HTTP request, as it is: follows nothing and adds no header. Sends it again where the
+ * edge, on a busy machine, had no time to store or to check it.
+ */
+export async function send(url: string, sending: Sending = {}): Promise<Answer> {
+  return (await sendCounted(url, sending)).answer;
+}
+
+/** The same, and how many requests it took: for what is stored again with each of them. */
+export async function sendCounted(url: string, sending: Sending = {}) {
+  let count = 0;
+  const answer = await untilInTime(
+    () => {
+      count++;
+      return sendOnce(url, sending);
+    },
+    ({ status, body }) => isLateAnswer({ status, body: JSON.stringify(body) }),
+  );
+  return { answer, count };
+}
+
+function sendOnce(url: string, { method = 'POST', headers = {}, body }: Sending) {
   return new Promise<Answer>((resolve, reject) => {
     const sent = httpRequest(url, { method, headers, agent: false }, (response) => {
       const chunks: Buffer[] = [];
@@ -65,17 +87,23 @@ function jsonOf(text: string): unknown {
  * posthog-node, the statuses that it got (0 without an answer), and what it reported: the names of
  * sent events, and errors.
  */
-export function openSdk(token: string, host: string, { retries = 3, onRefusal = () => {} } = {}) {
+export function openSdk(
+  token: string,
+  host: string,
+  { retries = 3, onRefusal = () => {}, isSteady = (): boolean => true } = {},
+) {
   const statuses: number[] = [];
   const errors: unknown[] = [];
   const sent: string[] = [];
-  const sdk = new PostHog(token, {
+  const sdk = new PatientPostHog(token, {
     host,
     fetchRetryDelay: 100,
     fetchRetryCount: retries,
+    requestTimeout: patienceMs,
     fetch: async (url, options) => {
       const index = statuses.push(0) - 1;
-      const answer = await fetch(url, options as RequestInit);
+      const send = isSteady() ? fetchSteadily : fetch;
+      const answer = await send(url, options as RequestInit);
       statuses[index] = answer.status;
       if (!answer.ok) onRefusal();
       return answer;
@@ -84,6 +112,26 @@ export function openSdk(token: string, host: string, { retries = 3, onRefusal = 
   sdk.on('error', (error: unknown) => errors.push(error));
   sdk.on('flush', (events: { event: string }[]) => sent.push(...events.map(({ event }) => event)));
   return { sdk, statuses, errors, sent };
+}
+
+/** Far beyond what a busy machine takes: else the SDK gives up after 10 s, or 30 at its end. */
+const patienceMs = 120_000;
+
+class PatientPostHog extends PostHog {
+  override shutdown(shutdownTimeoutMs = patienceMs): Promise<void> {
+    return super.shutdown(shutdownTimeoutMs);
+  }
+}
+
+/** As `send` does: a 503 of a busy machine is no answer that a test counts. */
+async function fetchSteadily(url: string, options: RequestInit): Promise<Response> {
+  return await untilInTime(
+    () => fetch(url, options),
+    async (answer) => {
+      const { status } = answer;
+      return status === 503 && isLateAnswer({ status, body: await answer.clone().text() });
+    },
+  );
 }
 
 /** Sends one event after the other, each with a flush, until it is stopped; then returns their names. */

@@ -2,15 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { ProjectSettings } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
-import type { ExecutionContext } from 'ava';
 import { eventually } from '../harness/eventually.ts';
-import { type Answer, edgeScenarios, send } from './edge-support.ts';
+import { type Answer, edgeScenarios, send, sendCounted } from './edge-support.ts';
 import { allEvents, capture, event } from './event-requests.ts';
-import { present, type ScenarioContext } from './support.ts';
+import { present } from './support.ts';
 
 const { test, edge } = edgeScenarios();
-
-type Test = ExecutionContext<ScenarioContext>;
 
 function reasonOf({ body }: Answer): unknown {
   return (body as { error?: { reason?: unknown } }).error?.reason;
@@ -20,8 +17,7 @@ function seen(more: object = {}) {
   return { event: 'seen', distinct_id: 'ada', uuid: randomUUID(), properties: {}, ...more };
 }
 
-async function stored(t: Test, api: Parameters<typeof allEvents>[0], projectId: string) {
-  t.timeout(120_000);
+async function stored(api: Parameters<typeof allEvents>[0], projectId: string) {
   return await allEvents(api, { projectId });
 }
 
@@ -67,7 +63,7 @@ test('every path of v0 takes every form of body, gzip or not, and answers 200 wi
       }
     }
   }
-  const uuids = (await stored(t, api, projectId)).map(({ uuid }) => uuid);
+  const uuids = (await stored(api, projectId)).map(({ uuid }) => uuid);
   t.deepEqual(uuids.sort(), expected.sort());
 });
 
@@ -87,7 +83,7 @@ test('v1 answers for every UUID, and takes the library from its header', async (
     t.deepEqual(results[good.uuid], { result: 'ok' });
     t.is(results[bad.uuid]?.result, 'drop');
   }
-  const [event, ...rest] = await stored(t, api, projectId);
+  const [event, ...rest] = await stored(api, projectId);
   t.is(rest.length, 0);
   t.like(JSON.parse(event?.properties ?? ''), {
     $lib: 'posthog-node',
@@ -110,7 +106,7 @@ test('a bad event is named in the answer and refused alone', async (t) => {
     refused.map(({ violations }) => violations[0]?.field),
     ['name', 'name', 'name', 'uuid'],
   );
-  const [event, ...rest] = await stored(t, api, projectId);
+  const [event, ...rest] = await stored(api, projectId);
   t.is(rest.length, 0);
   t.is(event?.properties, '{"text":"\\ud83d","$ip":"127.0.0.1"}');
 });
@@ -121,9 +117,21 @@ test('a body that is sent twice is stored once, but for events without a UUID an
   const timed = { event: 'timed', distinct_id: 'ada', uuid: '', timestamp: new Date() };
   const batch = [seen(), timed, timed, { event: 'new', distinct_id: 'ada', uuid: '' }];
   const body = JSON.stringify({ api_key: token, batch });
-  for (const _ of [1, 2]) t.is((await send(`${edge.url}/batch/`, { body })).status, 200);
-  const names = (await stored(t, api, projectId)).map(({ name }) => name).sort();
-  t.deepEqual(names, ['new', 'new', 'seen', 'timed', 'timed']);
+  let requests = 0;
+  for (const _ of [1, 2]) {
+    const { answer, count } = await sendCounted(`${edge.url}/batch/`, { body });
+    t.is(answer.status, 200);
+    requests += count;
+  }
+  const names = (await stored(api, projectId)).map(({ name }) => name).sort();
+  const isNew = (name: string) => name === 'new';
+  t.deepEqual(
+    names.filter((name) => !isNew(name)),
+    ['seen', 'timed', 'timed'],
+  );
+  // A request that was not answered in time may have stored it, too.
+  const { length } = names.filter(isNew);
+  t.true(length >= 2 && length <= requests, `${length} after ${requests} requests`);
 });
 
 test('numbers, names and times are stored as they were sent', async (t) => {
@@ -133,7 +141,7 @@ test('numbers, names and times are stored as they were sent', async (t) => {
   const timestamp = '2026-01-02T03:04:05.123456789+02:00';
   const body = `{"api_key":"${token}","batch":[{"event":"seen","distinct_id":"ada","timestamp":"${timestamp}","properties":${properties}}]}`;
   t.is((await send(`${edge.url}/batch/`, { body: gzipSync(body) })).status, 200);
-  const [event] = await stored(t, api, projectId);
+  const [event] = await stored(api, projectId);
   t.like(event, { properties, timestamp });
 });
 
@@ -201,7 +209,7 @@ test('a body of 9 MB is taken, gzip or not', async (t) => {
   t.true(body.length > 9_000_000);
   t.is((await send(`${edge.url}/batch/`, { body: gzipSync(body) })).status, 200);
   t.is((await send(`${edge.url}/batch/`, { body })).status, 200);
-  t.is((await stored(t, api, projectId)).length, 100);
+  t.is((await stored(api, projectId)).length, 100);
 });
 
 test('more events than one capture takes are stored from one body', async (t) => {
@@ -215,7 +223,7 @@ test('more events than one capture takes are stored from one body', async (t) =>
     ).status,
     200,
   );
-  t.is((await stored(t, api, projectId)).length, 2_500);
+  t.is((await stored(api, projectId)).length, 2_500);
 });
 
 test('every answer to a browser allows its origin with credentials, and a preflight gets 200', async (t) => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { createKey } from '../authorization/world.ts';
 import type { PublicApi } from '../harness/clients.ts';
+import { isUnanswered, untilAnswered } from '../harness/eventually.ts';
 import { outcomes, refused } from '../harness/refusals.ts';
 import { capture, event, noFilter, query, where } from './event-requests.ts';
 import { scenarios } from './support.ts';
@@ -14,16 +15,22 @@ function exported(api: PublicApi, { projectId, filter, pageToken = '' }: Wanted)
   return api.events.exportEvents({ projectId, filter, pageToken });
 }
 
-/** The UUIDs of all messages, and the token of the last one. */
-async function allOf(messages: ReturnType<typeof exported>) {
+/**
+ * The UUIDs of all messages, and the token of the last one. Sent again only while nothing has come:
+ * an export that breaks off has failed.
+ */
+async function allOf(api: PublicApi, wanted: Wanted) {
   const uuids: string[] = [];
   let count = 0;
   let pageToken = '';
-  for await (const { events, nextPageToken } of messages) {
-    uuids.push(...events.map(({ uuid }) => uuid));
-    pageToken = nextPageToken;
-    count++;
-  }
+  const read = async () => {
+    for await (const { events, nextPageToken } of exported(api, wanted)) {
+      uuids.push(...events.map(({ uuid }) => uuid));
+      pageToken = nextPageToken;
+      count++;
+    }
+  };
+  await untilAnswered(read, (error) => count === 0 && isUnanswered(error));
   return { uuids, count, pageToken };
 }
 
@@ -43,19 +50,19 @@ test('an export has every event once, oldest first, and continues after a messag
     await capture(silo, projectToken, batch.slice(from, from + 1_000));
   }
   const uuids = batch.map(({ uuid }) => uuid);
-  const whole = await allOf(exported(api, { projectId }));
+  const whole = await allOf(api, { projectId });
   t.deepEqual(whole.uuids, uuids);
   t.true(whole.count >= 3, 'a message has at most 1,000 events');
   for await (const { events, nextPageToken } of exported(api, { projectId })) {
-    const rest = await allOf(exported(api, { projectId, pageToken: nextPageToken }));
+    const rest = await allOf(api, { projectId, pageToken: nextPageToken });
     t.deepEqual([...events.map(({ uuid }) => uuid), ...rest.uuids], uuids);
     break;
   }
   const { pageToken } = whole;
-  t.deepEqual((await allOf(exported(api, { projectId, pageToken }))).uuids, []);
+  t.deepEqual((await allOf(api, { projectId, pageToken })).uuids, []);
   const later = event({ uuid: randomUUID() });
   await capture(silo, projectToken, [later]);
-  t.deepEqual((await allOf(exported(api, { projectId, pageToken }))).uuids, [later.uuid]);
+  t.deepEqual((await allOf(api, { projectId, pageToken })).uuids, [later.uuid]);
 });
 
 test('an export has what its filter means, and its token belongs to that, the project and the account', async (t) => {
@@ -69,15 +76,15 @@ test('an export has what its filter means, and its token belongs to that, the pr
     ...where('plan', PropertyOperator.PROPERTY_OPERATOR_EQUAL, '"b"'),
   };
   const { events } = await query(api, { projectId, filter });
-  const found = await allOf(exported(api, { projectId, filter }));
+  const found = await allOf(api, { projectId, filter });
   t.deepEqual(
     found.uuids,
     events.map(({ uuid }) => uuid),
   );
   const { pageToken } = found;
-  await refused(t, allOf(exported(api, { projectId, pageToken })), 'INVALID_FIELD');
-  await refused(t, allOf(exported(eve.api, { projectId })), 'PROJECT_NOT_FOUND');
-  const empty = await allOf(exported(eve.api, { projectId: eve.projectId }));
+  await refused(t, allOf(api, { projectId, pageToken }), 'INVALID_FIELD');
+  await refused(t, allOf(eve.api, { projectId }), 'PROJECT_NOT_FOUND');
+  const empty = await allOf(eve.api, { projectId: eve.projectId });
   t.deepEqual(empty, { uuids: [], count: 1, pageToken: '' });
 });
 

@@ -1,14 +1,19 @@
 /** Requests about events, as scenarios make them. */
-
+import { randomUUID } from 'node:crypto';
 import type { EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
-import type { CapturedEvent } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import {
+  type CapturedEvent,
+  CaptureResult,
+} from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import type { ExecutionContext } from 'ava';
 import type { PublicApi } from '../harness/clients.ts';
+import { untilAnswered } from '../harness/eventually.ts';
 import type { TestSilo } from '../harness/silo.ts';
 
-/** An event as it is sent. */
+/** An event as it is sent; with a UUID, by which a capture that is sent again stores it once. */
 export function event(fields: Partial<CapturedEvent> = {}): CapturedEvent {
-  const empty = { uuid: '', timestamp: '', properties: '' };
-  return { ...empty, name: 'seen', distinctId: 'ada', ...fields };
+  const rest = { name: 'seen', distinctId: 'ada', timestamp: '', properties: '' };
+  return { uuid: randomUUID(), ...rest, ...fields };
 }
 
 /** Sends events with a project token. */
@@ -19,6 +24,29 @@ export function capture(
   superProperties = '',
 ) {
   return silo.as(token).events.captureEvents({ events, superProperties });
+}
+
+const { CAPTURE_RESULT_STORED: stored, CAPTURE_RESULT_DUPLICATE: duplicate } = CaptureResult;
+
+/** Captures events, and proves how each one ends. Returns the outcomes. */
+export async function captureWith(
+  t: ExecutionContext,
+  { silo, token, events }: { silo: TestSilo; token: string; events: CapturedEvent[] },
+  due: CaptureResult[],
+) {
+  let tries = 0;
+  const { outcomes } = await untilAnswered(() => {
+    tries++;
+    return silo.once(token).events.captureEvents({ events, superProperties: '' });
+  });
+  // A try that was not answered may have stored it.
+  const isRepeat = (result: CaptureResult, index: number) =>
+    tries > 1 && due[index] === stored && result === duplicate;
+  t.deepEqual(
+    outcomes.map(({ result }, index) => (isRepeat(result, index) ? stored : result)),
+    due,
+  );
+  return outcomes;
 }
 
 type Query = { projectId: string; filter?: Partial<EventFilter> | undefined; pageSize?: number };

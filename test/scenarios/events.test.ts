@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { natsOptions } from '@silo/events/nats-options.ts';
 import * as eventMessages from '@silo/protos/gen/silo/events/v1/events.ts';
 import { secretPattern } from '@silo/tokens/secrets.ts';
-import { connect, type Msg } from 'nats';
 import { eventually } from '../harness/eventually.ts';
-import type { TestSilo } from '../harness/silo.ts';
 import { mutations } from './mutations.ts';
+import { find, type ReceivedMessage, subscribe } from './received-events.ts';
 import {
   choosePlan,
   createOrganization,
@@ -17,41 +15,10 @@ import {
 
 const test = scenarios();
 
-/** A message as a subscriber that knows nothing of Silo has it. */
-type ReceivedMessage = {
-  subject: string;
-  headers: Record<string, string>;
-  body: Record<string, unknown>;
-};
-
-/** A core NATS subscription to all events; `received` grows as messages arrive. */
-async function subscribe(
-  silo: TestSilo,
-): Promise<AsyncDisposable & { received: ReceivedMessage[] }> {
-  const connection = await connect(natsOptions({ url: silo.natsUrl }));
-  const received: ReceivedMessage[] = [];
-  connection.subscribe(`${silo.natsSubjectPrefix}.>`, {
-    callback: (error, message) => {
-      if (error === null) received.push(read(message));
-    },
-  });
-  await connection.flush();
-  return { received, [Symbol.asyncDispose]: () => connection.close() };
-}
-
-function read({ subject, headers, data }: Msg): ReceivedMessage {
-  const body = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data));
-  const all = (headers?.keys() ?? []).map((key) => [key, headers?.get(key) ?? '']);
-  return { subject, headers: Object.fromEntries(all), body };
-}
-
-function find(received: ReceivedMessage[], subject: string): ReceivedMessage {
-  const found = received.findLast((each) => each.subject === subject);
-  if (found === undefined) throw new Error(`nothing came on ${subject}`);
-  return found;
-}
-
-/** The message of each event, by the list in the design. */
+/**
+ * The message of each event, by the list in the design; of one region: those of migrations are in
+ * migration-events.test.ts.
+ */
 const messageOf: Record<string, string> = {
   'org.account_created': 'AccountCreated',
   'org.account_updated': 'AccountUpdated',

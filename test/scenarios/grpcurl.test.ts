@@ -6,6 +6,7 @@ import { BadRequest, ErrorInfo } from '@silo/protos/gen/google/rpc/error_details
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { certificate } from '../harness/certificates.ts';
 import { type Outcome, run } from '../harness/command.ts';
+import { untilInTime } from '../harness/eventually.ts';
 import { findGoTool, grpcurl } from '../harness/go-tool.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 
@@ -32,7 +33,7 @@ type Args = {
   staff?: boolean;
   key?: string;
   input?: object;
-  /** How long grpcurl tries to connect, in seconds; 20 unless given. */
+  /** How long grpcurl tries to connect, in seconds; 120 unless given. */
   patience?: number;
 };
 type Grpcurl = (args: Args, ...words: string[]) => Promise<Outcome>;
@@ -55,11 +56,18 @@ function withGrpcurl(
 
 function runGrpcurl(grpcurl: string, args: Args, words: string[]): Promise<Outcome> {
   const { ca, cert, key } = certificate('staff-operator');
-  const options = ['-cacert', ca, '-max-time', '30', '-connect-timeout', `${args.patience ?? 20}`];
+  const options = [
+    '-cacert',
+    ca,
+    '-max-time',
+    '300',
+    '-connect-timeout',
+    `${args.patience ?? 120}`,
+  ];
   if (args.staff) options.push('-cert', cert, '-key', key);
   if (args.key) options.push('-H', `authorization: Bearer ${args.key}`);
   if (args.input) options.push('-d', '@');
-  return run(grpcurl, [...options, args.address, ...words], JSON.stringify(args.input));
+  return runSteadily(grpcurl, [...options, args.address, ...words], JSON.stringify(args.input));
 }
 
 function runBuf(args: Args, path: string, ...words: string[]): Promise<Outcome> {
@@ -69,7 +77,15 @@ function runBuf(args: Args, path: string, ...words: string[]): Promise<Outcome> 
   if (args.key) options.push('--header', `authorization: Bearer ${args.key}`);
   if (args.input) options.push('--data', '@-');
   const url = `https://${args.address}${path}`;
-  return run(buf, [...options, ...words, url], JSON.stringify(args.input));
+  return runSteadily(buf, [...options, ...words, url], JSON.stringify(args.input));
+}
+
+/** Again where a service, on a busy machine, did not respond in time: with the same request id. */
+function runSteadily(command: string, args: string[], input: string): Promise<Outcome> {
+  return untilInTime(
+    () => run(command, args, input),
+    ({ errors }) => /DEPENDENCY_UNAVAILABLE|No response in time/.test(errors),
+  );
 }
 
 function linesOf({ output }: Outcome): string[] {

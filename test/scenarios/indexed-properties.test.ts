@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { CaptureResult } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { Project, PropertyIndexState } from '@silo/protos/gen/silo/project/v1/project.ts';
-import { eventually } from '../harness/eventually.ts';
+import { eventually, untilAnswered } from '../harness/eventually.ts';
 import { present, scenarios } from './support.ts';
 
 const test = scenarios();
 
+const { CAPTURE_RESULT_STORED: stored, CAPTURE_RESULT_DUPLICATE: duplicate } = CaptureResult;
 const callers = 4;
 const perBatch = 10;
 /** How many batches each caller sends before and after the change, at least. */
@@ -25,9 +26,15 @@ test('an index that is ready finds every event that was captured while it was ch
         properties: '{"plan":"free"}',
       }));
       const request = { events, superProperties: '' };
-      const { outcomes } = await silo.as(projectToken).events.captureEvents(request);
+      let tries = 0;
+      const { outcomes } = await untilAnswered(() => {
+        tries++;
+        return silo.once(projectToken).events.captureEvents(request);
+      });
       for (const { uuid, result } of outcomes) {
-        t.is(result, CaptureResult.CAPTURE_RESULT_STORED);
+        // A try that was not answered may have stored it.
+        const isStored = result === stored || (tries > 1 && result === duplicate);
+        t.true(isStored, `${result} after ${tries} tries`);
         acknowledged.push(uuid);
       }
       batches++;

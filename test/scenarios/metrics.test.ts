@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { eventually } from '../harness/eventually.ts';
 import { startTestSilo } from '../harness/silo.ts';
 import { documentedMetrics } from '../observability/documented-metrics.ts';
 import { scrape } from '../observability/scrape.ts';
@@ -20,13 +22,21 @@ test('docs/metrics.md lists the metrics of every process, and nothing else', asy
   await api.projectTokens.regenerateProjectToken(unconditional);
   t.is((await send(`${edge}/e/`, { body: JSON.stringify(body) })).status, 401);
 
-  const texts = await Promise.all(
-    silo.metricsUrls.map(async (url) => await (await fetch(url)).text()),
-  );
-  t.is(texts.length, 5);
-  const scraped = scrape(texts);
   const page = await readFile(join(import.meta.dirname, '../../docs/metrics.md'), 'utf8');
   const documented = documentedMetrics(page);
+  // What loops measure is there once they have run.
+  const { texts, scraped } = await eventually(async () => {
+    const read = async (url: string) => await (await fetch(url)).text();
+    const texts = await Promise.all(silo.metricsUrls.map(read));
+    const scraped = scrape(texts);
+    assert.deepEqual([...documented.keys()].sort(), [...scraped.keys()].sort());
+    for (const [name, { samples }] of scraped) {
+      const hasLabels = documented.get(name)?.labels.length !== 0;
+      assert.ok(hasLabels || samples > 0, `${name} has no sample`);
+    }
+    return { texts, scraped };
+  });
+  t.is(texts.length, 5);
   t.deepEqual([...documented.keys()].sort(), [...scraped.keys()].sort());
   for (const [name, { type, labels, samples }] of scraped) {
     const row = documented.get(name);

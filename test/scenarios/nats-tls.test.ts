@@ -1,11 +1,10 @@
 /** The NATS of compose, which demands TLS. */
-import { natsOptions } from '@silo/events/nats-options.ts';
 import { createGuard } from '@silo/guard/create-guard.ts';
 import { guardOptions, untilReadLease } from '@silo/guard/test/guard-support.ts';
 import test from 'ava';
-import { connect } from 'nats';
 import { startComposeNats } from '../harness/compose-nats.ts';
 import { eventually } from '../harness/eventually.ts';
+import { connectToNats } from '../harness/patient-nats.ts';
 import { startTestSilo } from '../harness/silo.ts';
 
 test('services and guards use NATS by tls://, each as its own user, to publish and to revoke', async (t) => {
@@ -14,8 +13,7 @@ test('services and guards use NATS by tls://, each as its own user, to publish a
   const place = { natsStream: 'SILO', natsSubjectPrefix: 'silo.v1', natsTlsCa: ca };
   await using silo = await startTestSilo({ ...place, natsUrlOf: (name) => nats.urlOf(name) });
 
-  const reading = natsOptions({ url: nats.urlOf('subscriber'), caFile: ca });
-  const subscriber = await connect({ ...reading, timeout: 60_000 });
+  const subscriber = await connectToNats({ url: nats.urlOf('subscriber'), caFile: ca });
   t.teardown(() => subscriber.close());
   const subjects: string[] = [];
   subscriber.subscribe('silo.v1.>', { callback: (_error, { subject }) => subjects.push(subject) });

@@ -34,8 +34,8 @@ test('anyone may read the plans, smallest first', async (t) => {
     [
       [PLAN_FREE, 1, false],
       [PLAN_PAY_AS_YOU_GO, 6, false],
-      [PLAN_SCALE, undefined, false],
-      [PLAN_ENTERPRISE, undefined, false],
+      [PLAN_SCALE, undefined, true],
+      [PLAN_ENTERPRISE, undefined, true],
     ],
   );
 });

@@ -6,15 +6,15 @@ import type { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import anyTest, { type TestFn } from 'ava';
 import { refused } from '../harness/refusals.ts';
-import { startTestSilo, type TestSilo } from '../harness/silo.ts';
+import { startTestRegions, type TestRegions } from '../harness/regions.ts';
 import { refusals } from './refusals.ts';
 
 // Some reasons take data that is broken on purpose: no invariants are looked at here.
-const test = (anyTest as TestFn<{ silo: TestSilo }>).serial;
+const test = (anyTest as TestFn<{ regions: TestRegions }>).serial;
 test.before(async (t) => {
-  t.context = { silo: await startTestSilo() };
+  t.context = { regions: await startTestRegions() };
 });
-test.after.always((t) => t.context.silo?.[Symbol.asyncDispose]());
+test.after.always((t) => t.context.regions?.[Symbol.asyncDispose]());
 
 /** What the comment of a reason promises. */
 type Documented = { codes: string[]; metadata: string[]; beside: string[] };
@@ -58,7 +58,8 @@ test('every reason is brought about by a row of the table, but the one that is n
 
 for (const [reason, trigger] of Object.entries(refusals)) {
   test(`${reason} is sent, with the code, the metadata and the details that its comment promises`, async (t) => {
-    const error = await refused(t, trigger(t.context.silo), reason as ReasonName);
+    const { us, eu } = t.context.regions;
+    const error = await refused(t, trigger(us, eu), reason as ReasonName);
     const promised = documented.get(reason) ?? { codes: [], metadata: [], beside: [] };
     t.true(promised.codes.includes(status[error.code] ?? ''), `its code is ${error.code}`);
     // Behind the keys a comment may name their values.

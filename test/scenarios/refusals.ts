@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { Client, status } from '@grpc/grpc-js';
-import { fromStatus, isServiceError, reasonOf } from '@silo/errors/from-status.ts';
+import { Client } from '@grpc/grpc-js';
+import { fromStatus, reasonOf } from '@silo/errors/from-status.ts';
 import type { ReasonName } from '@silo/errors/reason-name.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
@@ -11,8 +11,11 @@ import { newApiKey } from '@silo/tokens/secrets.ts';
 import { createKey, join } from '../authorization/world.ts';
 import { certificate } from '../harness/certificates.ts';
 import type { SignedUp } from '../harness/clients.ts';
+import { isUnanswered } from '../harness/eventually.ts';
+import type { TestRegions } from '../harness/regions.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 import { drainingStream, tooManyCalls, withoutPeers } from './lone-service.ts';
+import { newMigrant, planOf, requested } from './migration-support.ts';
 import {
   addSilentGuard,
   choosePlan,
@@ -24,7 +27,9 @@ import {
 } from './support.ts';
 
 /** Does what is refused for that reason, and nothing after it. */
-type Trigger = (silo: TestSilo) => Promise<unknown>;
+type Trigger = (silo: TestRegion, other: TestRegion) => Promise<unknown>;
+
+type TestRegion = TestRegions['us'];
 
 const unconditional = { etag: '', requestId: '' };
 const email = 'somebody@example.com';
@@ -57,9 +62,7 @@ async function inRace(reason: ReasonName, round: () => Promise<Promise<unknown>[
 
 /** On a busy machine the client's own clock may be faster than the answer. */
 function isRefusalOrDeadline(error: unknown): boolean {
-  return isServiceError(error)
-    ? error.code === status.DEADLINE_EXCEEDED
-    : error instanceof SiloError;
+  return error instanceof SiloError || isUnanswered(error);
 }
 
 async function upgraded(silo: TestSilo) {
@@ -263,6 +266,31 @@ const byCallers: Partial<Record<ReasonName, Trigger>> = {
     const wanted = { organizationId, plan: Plan.PLAN_FREE };
     return await api.billing.changePlan({ ...wanted, ...unconditional });
   },
+  PLAN_REQUIRED: async (silo, other) => {
+    const { api, projectId } = await silo.signUp();
+    const { organization } = await other.signUp();
+    const to = { destinationRegion: 'eu', destinationOrganizationId: organization.id };
+    return await api.migrations.previewMigration({ projectId, ...to });
+  },
+  MIGRATION_NOT_FOUND: async (silo) => {
+    const { api, organization } = await silo.signUp();
+    const migrationId = newId('mig_us');
+    return await api.migrations.getMigration({ migrationId, organizationId: organization.id });
+  },
+  MIGRATION_STATE: async (from, to) => {
+    const migrant = await newMigrant({ from, to });
+    const { source, destination } = migrant;
+    const which = { migrationId: (await requested(migrant)).id, requestId: '' };
+    const of = (owner: SignedUp) => ({ ...which, organizationId: owner.organization.id });
+    await source.api.migrations.cancelMigration(of(source));
+    return await destination.api.migrations.acceptMigration(of(destination));
+  },
+  MIGRATION_IN_PROGRESS: async (from, to) => {
+    const migrant = await newMigrant({ from, to });
+    await requested(migrant);
+    const again = { ...planOf(migrant), planFingerprint: '', requestId: '' };
+    return await migrant.source.api.migrations.requestMigration(again);
+  },
   UNKNOWN_METHOD: callUnknownMethod,
 };
 
@@ -287,11 +315,13 @@ const inTrouble: Partial<Record<ReasonName, Trigger>> = {
   DRAINING: drainingStream,
   RATE_LIMITED: tooManyCalls,
   PROPAGATION_UNCONFIRMED: async (silo) => {
-    // Its lease outlives the caller's patience.
+    // Its lease outlives the caller's patience, which on a busy machine may end before the change.
     const { api, projectId } = await silo.signUp();
-    await addSilentGuard(silo);
+    await using _guard = await addSilentGuard(silo);
     const regeneration = { projectId, expectedFingerprint: '', requestId: '' };
-    return await api.projectTokens.regenerateProjectToken(regeneration, { deadlineMs: 2_500 });
+    return await inRace('PROPAGATION_UNCONFIRMED', async () => [
+      api.projectTokens.regenerateProjectToken(regeneration, { deadlineMs: 2_500 }),
+    ]);
   },
   LOG_COMPACTED: async (silo) => {
     await silo.signUp();
@@ -330,15 +360,16 @@ const inTrouble: Partial<Record<ReasonName, Trigger>> = {
   },
   CALL_ENDED: async (silo) => {
     // Somebody else's transaction holds what this one must change.
-    const { api, projectId } = await silo.signUp();
-    await using session = silo.mongo.startSession();
-    session.startTransaction();
-    const held = collection(silo, 'project', 'projects');
-    await held.updateOne({ _id: projectId }, { $set: { held: true } }, { session });
-    const deletion = { projectId, ...unconditional };
-    return await inRace('CALL_ENDED', async () => [
-      api.projects.deleteProject(deletion, { deadlineMs: 2_500 }),
-    ]);
+    const projects = collection(silo, 'project', 'projects');
+    return await inRace('CALL_ENDED', async () => {
+      const { api, projectId } = await silo.signUp();
+      const session = silo.mongo.startSession();
+      session.startTransaction();
+      await projects.updateOne({ _id: projectId }, { $set: { held: true } }, { session });
+      const deletion = { projectId, ...unconditional };
+      const deleting = api.projects.deleteProject(deletion, { deadlineMs: 2_500 });
+      return [deleting.finally(() => session.endSession())];
+    });
   },
 };
 

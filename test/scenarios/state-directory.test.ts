@@ -2,14 +2,13 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { type Silo, startSilo } from '@silo/embedded/silo.ts';
-import { natsOptions } from '@silo/events/nats-options.ts';
 import { serviceNames } from '@silo/service/config.ts';
 import test from 'ava';
 import { type Filter, MongoClient } from 'mongodb';
-import { connect } from 'nats';
 import { runStory } from '../faults/story.ts';
 import { type Clients, connectClients, type SignedUp } from '../harness/clients.ts';
 import { eventually } from '../harness/eventually.ts';
+import { connectToNats, managerOf } from '../harness/patient-nats.ts';
 import { invariantsHold } from '../invariants.ts';
 
 /** Everything as `npm start` has it, after a story in which all kinds of secrets were made. */
@@ -80,9 +79,9 @@ test.serial('org’s user cannot read token’s database', async (t) => {
 test.serial(
   'the subscriber whose URL is given to the world cannot forge a revocation',
   async (t) => {
-    const connection = await connect(natsOptions({ url: silo.endpoints.nats }));
+    const connection = await connectToNats({ url: silo.endpoints.nats });
     t.teardown(() => connection.close());
-    const manager = await connection.jetstreamManager();
+    const manager = await managerOf(connection);
     const before = await manager.streams.info('SILO');
     const refused = Promise.withResolvers<unknown>();
     const watch = async () => {

@@ -1,4 +1,4 @@
-import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import anyTest, { type SerialFn, type TestFn } from 'ava';
 import { ulid } from 'ulid';
@@ -9,8 +9,9 @@ import { eventually } from '../harness/eventually.ts';
 import { outcomes } from '../harness/refusals.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 import { invariantsHold } from '../invariants.ts';
+import { choosePlan, present } from './choose-plan.ts';
 
-export { billingDetails };
+export { billingDetails, choosePlan, present };
 
 export type ScenarioContext = { silo: TestSilo };
 
@@ -36,12 +37,6 @@ export function scenarios(start = () => startTestSilo()): SerialFn<ScenarioConte
   return test;
 }
 
-/** What is there, where a message says that it may not be. */
-export function present<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('an empty answer');
-  return value;
-}
-
 /** A project, by the caller of `api`. */
 export async function createProject(
   api: PublicApi,
@@ -63,17 +58,6 @@ export async function createOrganization(
     requestId: '',
   });
   return { organizationId: present(organization).id, ...rest };
-}
-
-/** Billing details, then this plan. */
-export async function choosePlan(
-  api: PublicApi,
-  organizationId: string,
-  plan: Plan = Plan.PLAN_PAY_AS_YOU_GO,
-): Promise<void> {
-  const unconditional = { organizationId, etag: '', requestId: '' };
-  await api.billing.updateBillingDetails({ ...unconditional, billingDetails });
-  await api.billing.changePlan({ ...unconditional, plan });
 }
 
 /** The names of an organization's projects, as the caller of `api` sees them. */
@@ -107,8 +91,35 @@ export async function isLive(silo: TestSilo, apiKey: string): Promise<boolean> {
   return outcome !== 'TOKEN_INVALID';
 }
 
-/** A guard that acquires a lease and then stops: a barrier waits until the lease expires. */
-export async function addSilentGuard(silo: TestSilo): Promise<void> {
+/** A guard for which barriers wait: it holds its lease and acknowledges nothing. */
+export type SilentGuard = AsyncDisposable & {
+  /** Ends its lease: barriers do not wait for it any more. */
+  release(): Promise<void>;
+  /** Lets its lease expire. */
+  stop(): Promise<void>;
+};
+
+/** Adds a silent guard: a barrier waits for it as long as a lease lasts. */
+export async function addSilentGuard(silo: TestSilo): Promise<SilentGuard> {
   const { registry } = silo.internal(certificate('guard-edge')).token;
-  await registry.acquire({ leaseId: ulid().toLowerCase(), guardName: 'silent' });
+  const leaseId = ulid().toLowerCase();
+  await registry.acquire({ leaseId, guardName: 'silent' });
+  const over = new AbortController();
+  const renew = async () => {
+    while (!over.signal.aborted) {
+      await registry.renew({ leaseId, applied: [], acknowledged: [] });
+      await pause(500, undefined, over).catch(() => {});
+    }
+  };
+  const renewing = renew();
+  renewing.catch(() => {}); // what stops it gets the error
+  const stop = async () => {
+    over.abort();
+    await renewing;
+  };
+  const release = async () => {
+    await stop();
+    await registry.release({ leaseId });
+  };
+  return { release, stop, [Symbol.asyncDispose]: release };
 }

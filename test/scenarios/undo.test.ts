@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
@@ -6,6 +7,7 @@ import { Account } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { createKey, join } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
+import { eventually } from '../harness/eventually.ts';
 import { outcomes, refused } from '../harness/refusals.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { moveBatch, mover, ownerOf, undoMove } from './move-support.ts';
@@ -233,7 +235,8 @@ test('a deleted project comes back as it was, with its token and everybody’s a
   t.like(project, { ...same, purgeTime: undefined });
   t.not(project?.etag, etag);
   t.deepEqual((await silo.as(secret).projects.getProject({ projectId })).project, project);
-  t.is((await verify()).answer?.$case, 'facts');
+  // Guards that have remembered the deletion learn of this by the event (docs/consistency.md).
+  await eventually(async () => assert.equal((await verify()).answer?.$case, 'facts'));
   const again = ada.api.projects.undeleteProject({ projectId, requestId: '' });
   const { metadata } = await refused(t, again, 'PROJECT_NOT_DELETED');
   t.deepEqual(metadata, { state: 'ACTIVE' });

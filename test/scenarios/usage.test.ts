@@ -37,6 +37,9 @@ async function usage(
   return found;
 }
 
+/** By UTC, the time zone of new projects. */
+const today = () => new Date().toISOString().slice(0, 10);
+
 const totals = (days: { events?: number | undefined; bytes?: number | undefined }[]) => ({
   events: days.reduce((sum, { events = 0 }) => sum + events, 0),
   bytes: days.reduce((sum, { bytes = 0 }) => sum + bytes, 0),
@@ -47,20 +50,24 @@ test('usage counts what is stored, by project and day, as soon as the capture is
   const { api, organization, projectId, projectToken } = await silo.signUp();
   const organizationId = organization.id;
   t.deepEqual(await usage(api, { projectId }), []);
+  const firstDay = today();
   const events = [event('{"text":"ü"}'), event(), { ...event(), name: '' }];
   const captured = silo.as(projectToken).events;
   await captured.captureEvents({ events, superProperties: '' });
   // Again: duplicates, and one that is new.
   await captured.captureEvents({ events: [...events, event()], superProperties: '{"a":1}' });
-  const [day, ...rest] = await usage(api, { projectId });
-  t.deepEqual(rest, []);
+  const days = await usage(api, { projectId });
+  // Two of them where midnight has passed meanwhile.
+  const possible = new Set([firstDay, today()]);
+  t.true(days.length === 1 || days.length === possible.size);
+  for (const { day } of days) t.true(possible.delete(day), day);
   const bytes = 3 * 'seenada'.length + Buffer.byteLength('{"text":"ü"}{}{"a":1}');
-  t.like(day, { projectId, organizationId, events: 3, bytes });
-  t.regex(day?.day ?? '', /^\d{4}-\d\d-\d\d$/);
-  t.deepEqual(await usage(api, { organizationId }), [day]);
+  t.deepEqual(totals(days), { events: 3, bytes });
+  for (const day of days) t.like(day, { projectId, organizationId });
+  t.deepEqual(await usage(api, { organizationId }), days);
   t.deepEqual(await usage(api, { organizationId }, { lastDay: '2020-01-01' }), []);
   await api.projects.deleteProject({ projectId, etag: '', requestId: '' });
-  t.deepEqual(await usage(api, { organizationId }), [day], 'also of a deleted project');
+  t.deepEqual(await usage(api, { organizationId }), days, 'also of a deleted project');
 });
 
 test('a request for usage names one target, and 1-366 days', async (t) => {

@@ -1,10 +1,13 @@
 /** What every SDK must show against a Silo. Each check throws where it does not. */
-import { deepEqual, equal } from 'node:assert/strict';
+import { deepEqual, equal, notEqual } from 'node:assert/strict';
 import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
+import { holdCommand } from '../faults/fail-points.ts';
+import { FailoverSet, primaryPort } from '../faults/failover-set.ts';
 import type { FaultSilo } from '../faults/fault-silo.ts';
 import { EdgeFront, type Fate } from '../harness/edge-front.ts';
 import { eventually } from '../harness/eventually.ts';
+import { startSiloProcesses } from '../harness/processes.ts';
 import { allEvents, where } from '../scenarios/event-requests.ts';
 import { type Language, type Report, run } from './languages.ts';
 
@@ -31,6 +34,7 @@ export const checks: readonly Check[] = [
   { what: 'the answer is lost: each event is stored once', run: unanswered },
   { what: 'the connection breaks: sent again where the SDK does, and stored once', run: cut },
   { what: 'MongoDB is killed and comes back: each event is stored once', run: outage },
+  { what: 'the primary of three is killed, and another one elected: the same', run: failover },
 ];
 
 async function story(trial: Trial): Promise<void> {
@@ -153,6 +157,45 @@ async function outage(trial: Trial): Promise<void> {
   deepEqual(stored.map(({ name }) => name).sort(), names);
 }
 
-function checkLost({ language }: Trial, { lost }: Report, expected: number): void {
+/**
+ * Kills the primary while the commit of the SDK's batch is on its way. An SDK that gives up before
+ * another one is elected, after as many requests as it always makes, reports all as lost.
+ */
+async function failover({ language, program: command }: Trial): Promise<void> {
+  await using silo = await startSiloProcesses({
+    edges: 0,
+    startMongodb: (directory) => FailoverSet.start(directory),
+  });
+  const { api, projectId, projectToken } = await silo.signUp();
+  await using front = await EdgeFront.start(silo.edges[0]?.url ?? '');
+  const { entered } = await holdCommand(silo.mongo, {
+    ...{ service: 'project', command: 'commitTransaction', collection: 'captured_events' },
+    outcome: 'done',
+  });
+  const program = run([...command, front.url, projectToken, String(count)]);
+  const { requestsAt503 } = language.rules;
+  const hasGivenUp = () => requestsAt503 !== undefined && front.statuses.length >= requestsAt503;
+  try {
+    await entered();
+    const killed = await silo.mongod.killPrimary(silo.mongo);
+    notEqual(await eventually(() => primaryPort(silo.mongo)), killed);
+    await eventually(() => hasGivenUp() || equal(front.statuses.at(-1), 200), 300_000);
+  } finally {
+    await program.end().catch(() => {});
+  }
+  const isSent = front.statuses.includes(200);
+  if (!isSent) deepEqual(front.statuses, Array<number>(requestsAt503 ?? 0).fill(503));
+  checkLost({ language }, await program.end(), isSent ? 0 : count);
+  const events = await eventually(() => allEvents(api, { projectId }));
+  const stored = events.map(({ name }) => name).sort();
+  // What was refused may be stored nevertheless.
+  deepEqual(stored, isSent ? names : names.filter((name) => stored.includes(name)));
+}
+
+function checkLost(
+  { language }: Pick<Trial, 'language'>,
+  { lost }: Report,
+  expected: number,
+): void {
   equal(lost, language.rules.reportsLosses ? expected : null, 'events reported as lost');
 }

@@ -60,7 +60,11 @@ export class Change {
     const { random, profile, network } = this.#world;
     const { machine } = this.#process;
     machine.after(random.between(0, network.isFaulty ? profile.mutationMsMax : 5), () => {
-      if (permit !== undefined && !this.#process.core.isHeld(permit, machine.read())) return;
+      if (
+        permit !== undefined &&
+        this.#process.core.permitRemainingMs(permit, machine.read()) === 0
+      )
+        return;
       check();
       const decided = this.#decide();
       machine.after(random.between(0.2, 2), () => {

@@ -63,10 +63,10 @@ function projectFact(name: string): WorldFact {
   return {
     ref: { kind: 'project', id },
     name: { kind: 'project', name: id },
-    granted: { organizationId, state: active, capture: undefined },
+    granted: { organizationId, state: active, capture: undefined, migratedTo: undefined },
     taken: [
-      { organizationId: elsewhere, state: active, capture: undefined },
-      { organizationId, state: deleted, capture: undefined },
+      { organizationId: elsewhere, state: active, capture: undefined, migratedTo: undefined },
+      { organizationId, state: deleted, capture: undefined, migratedTo: undefined },
     ],
   };
 }

@@ -61,6 +61,9 @@ ENDS = {
     "project.moved": project,
     "project.deleted": project,
     "project.undeleted": project,
+    "project.held": project,
+    "project.released": project,
+    "project.migrated": project,
     "project.events_deleted": project,
     "project.move_finalized": nothing,
     "project.slots_changed": nothing,
@@ -144,7 +147,8 @@ async def main(state_file, nats_url):
     while not stopping.is_set():
         try:
             messages = await consumer.fetch(100, timeout=1)
-        except nats.errors.TimeoutError:
+        # Not only nats.errors.TimeoutError, its subclass: `fetch` also raises the bare one.
+        except asyncio.TimeoutError:
             continue
         for message in messages:
             for line in apply(state, message.headers, message.data):

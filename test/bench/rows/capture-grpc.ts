@@ -3,6 +3,7 @@ import {
   as,
   BareEvents,
   bareInserts,
+  bytesText,
   captureSamples,
   type EventClient,
   eventClient,
@@ -12,7 +13,7 @@ import { Live } from '../live.ts';
 import { compareThroughputs, type Load } from '../measure.ts';
 import { type Measured, perSecond, type Row } from '../row.ts';
 import { createTenant, giveTokens } from '../tenant.ts';
-import { anew, jsonBytes, webEvents } from '../web-events.ts';
+import { anew, webEvents } from '../web-events.ts';
 
 const projectCount = 100;
 const batchSize = 100;
@@ -60,16 +61,12 @@ async function measure(bench: Bench): Promise<Measured> {
     { floor, measured: measuredLoad },
     { unit: 'event', unitsPerCall: batchSize },
   );
-  const { document, indexes } = await bare.bytesPerEvent();
   const measured = perSecond({
     ...rates,
     floor: rates.floor * batchSize,
     measured: rates.measured * batchSize,
   });
-  const raw = webEvents(1_000);
-  const sent = raw.reduce((sum, event) => sum + jsonBytes(event), 0) / raw.length;
-  const bytes = `${document.toFixed(0)} + ${indexes.toFixed(0)} bytes of document and indexes on disk for ${sent.toFixed(0)} of JSON`;
-  return { ...measured, remark: `${measured.remark}; ${cpu}; ${bytes}` };
+  return { ...measured, remark: `${measured.remark}; ${cpu}; ${await bytesText(bare)}` };
 }
 
 function captureLoad(client: EventClient, tokens: readonly string[]): Load {

@@ -5,6 +5,7 @@ import type { Bench } from '../bench-servers.ts';
 import {
   as,
   BareEvents,
+  bytesText,
   captureSamples,
   copies,
   type EventClient,
@@ -33,7 +34,8 @@ const database = 'silo_project';
  * events with a common `$host` of one of 100 projects, which hold a million events together.
  *
  * The floor: a bare `find` of the same documents by the best index, from this process. Beside it:
- * bare grpc-js around the same find, and bare grpc-js that answers the same bytes without a find.
+ * bare grpc-js around the same find, and bare grpc-js that answers the same bytes without a find;
+ * and the bytes on disk of an event and of its JSON.
  */
 export const queryHost: Row = {
   name: 'query-host',
@@ -77,7 +79,8 @@ async function measure(bench: Bench): Promise<Measured> {
     cpu.push(await compareCpu(pids, loads, { unit: `page (${what})`, turns: cpuTurns }));
   }
   const row = perSecond(compared);
-  return { ...row, remark: `${row.remark}; bare grpc-js ${against.join(', ')}; ${cpu.join('; ')}` };
+  const remarks = [row.remark, `bare grpc-js ${against.join(', ')}`, ...cpu, await bytesText(bare)];
+  return { ...row, remark: remarks.join('; ') };
 }
 
 /** The newest events with the host, of the projects in turn. */

@@ -23,7 +23,8 @@ export async function signUp(stage: Stage): Promise<Cast> {
   return { ada, grace };
 }
 
-async function createAccount(
+/** Somebody signs up in the region of the stage. */
+export async function createAccount(
   stage: Stage,
   name: string,
   organizationName: string,

@@ -1,13 +1,17 @@
 import type { MongoClient } from 'mongodb';
 
 /** Longer than the edge holds a request. */
-const answerMs = 60_000;
+const answerDefaultMs = 60_000;
 
 /** What an edge answered to a body, or that it did not: the connection was lost. */
 export type Posted = { status: number; retryAfter: string | undefined } | { status: 'lost' };
 
 /** Sends one body to `/batch/`, over a connection that may have been used before. */
-export async function postBody(url: string, body: string | Uint8Array): Promise<Posted> {
+export async function postBody(
+  url: string,
+  body: string | Uint8Array,
+  answerMs = answerDefaultMs,
+): Promise<Posted> {
   const signal = AbortSignal.timeout(answerMs);
   try {
     const answer = await fetch(`${url}/batch/`, { method: 'POST', body, signal });

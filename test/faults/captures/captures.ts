@@ -1,7 +1,8 @@
 /**
  * `npm run captures`: events of tokens and projects that end in a flood, on several edges, and the
  * memory of an edge while MongoDB stands still. Ends with the code 1 where an event is stored too
- * late or lost, or the memory grows to more than twice that of an idle edge.
+ * late or lost, where an edge does not answer, where fewer events than asked for are taken within the
+ * time, or where the memory grows to more than twice that of an idle edge.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -11,8 +12,9 @@ import { useInOutage } from './memory.ts';
 import { race } from './race.ts';
 
 const usage = `npm run captures -- [--captures N] [--edges E] [--projects P] [--nats STATE]
-                    [--without-permits] [--only race|memory]
+                    [--minutes M] [--without-permits] [--only race|memory]
   --captures N       events that are taken in the race (1000000)
+  --minutes M        then the race ends with what it has taken (720)
   --edges E          processes with ROLE=edge, beside the one in the project service (2)
   --projects P       whose tokens end, again and again (8)
   --nats STATE       killed, stopped or running (killed)
@@ -24,7 +26,8 @@ const parts = ['race', 'memory'];
 const memoryTimesMax = 2;
 const perBatch = 100;
 const sendersEach = 2;
-const linesEvery = 20;
+const minuteMs = 60_000;
+const lineEveryMs = 10_000;
 /** Many small bodies, and few large ones: together more than an edge holds. */
 const outages = [
   { clients: 500, bodyBytes: 70_000 },
@@ -50,7 +53,7 @@ async function main(): Promise<number> {
 }
 
 async function runRace(options: Options): Promise<number> {
-  const { captures, edges, projects, nats, withoutPermits } = options;
+  const { captures, edges, projects, minutes, nats, withoutPermits } = options;
   await using silo = await startFaultSilo({
     ...{ edges, environment: { LEASE_MS: '2000', LEASE_RENEW_MS: '950' } },
     ...(withoutPermits && {
@@ -59,22 +62,29 @@ async function runRace(options: Options): Promise<number> {
   });
   if (nats === 'killed') await silo.natsServer.kill();
   if (nats === 'stopped') silo.natsServer.signal('SIGSTOP');
-  let lines = 0;
+  const startMs = performance.now();
+  let lineMs = startMs;
   const tally = await race(silo, {
-    ...{ projects, senders: sendersEach, perBatch },
+    ...{ projects, senders: sendersEach, perBatch, withinMs: minutes * minuteMs },
     isOver: ({ taken }) => taken >= captures,
     log: (line) => {
-      if (lines++ % linesEvery === 0) console.log(`# ${line}`);
+      const nowMs = performance.now();
+      if (nowMs - lineMs < lineEveryMs) return;
+      lineMs = nowMs;
+      console.log(`# ${((nowMs - startMs) / minuteMs).toFixed(1)} min: ${line}`);
     },
   });
-  const { taken, refused, unavailable, ends, late, missing } = tally;
-  for (const line of [...late, ...missing]) console.log(`  ${line}`);
+  const { taken, refused, unavailable, lost, ends, late, missing, unfinished } = tally;
+  for (const line of [...late, ...missing, ...unfinished]) console.log(`  ${line}`);
   for (const { message } of silo.failures) console.log(`  ${message}`);
+  const tookMinutes = (performance.now() - startMs) / minuteMs;
   console.log(
-    `${taken} events taken, ${refused} refused with 401, ${unavailable} with 503; ` +
+    `${taken} of ${captures} events taken in ${tookMinutes.toFixed(1)} min, ` +
+      `${refused} refused with 401, ${unavailable} with 503, ${lost} without an answer; ` +
       `${ends} tokens and projects ended; ${late.length} late, ${missing.length} missing`,
   );
-  return late.length + missing.length + silo.failures.length;
+  const tooFew = taken < captures ? 1 : 0;
+  return tooFew + late.length + missing.length + lost + silo.failures.length;
 }
 
 async function runMemory(): Promise<number> {
@@ -107,20 +117,22 @@ function parse() {
         captures: { type: 'string', default: '1000000' },
         edges: { type: 'string', default: '2' },
         projects: { type: 'string', default: '8' },
+        minutes: { type: 'string', default: '720' },
         nats: { type: 'string', default: 'killed' },
         'without-permits': { type: 'boolean', default: false },
         only: { type: 'string' },
       },
     });
     const { nats, only, 'without-permits': withoutPermits } = values;
-    const [captures, edges, projects] = [values.captures, values.edges, values.projects].map(
-      Number,
-    );
-    const numbers = { captures: captures ?? 0, edges: edges ?? 0, projects: projects ?? 0 };
-    const isWhole = Object.values(numbers).every(Number.isSafeInteger);
-    if (!isWhole || numbers.captures < 1 || numbers.edges < 0 || numbers.projects < 1) {
-      return undefined;
-    }
+    const numbers = {
+      captures: Number(values.captures),
+      edges: Number(values.edges),
+      projects: Number(values.projects),
+      minutes: Number(values.minutes),
+    };
+    const { edges, ...counts } = numbers;
+    if (!Object.values(numbers).every(Number.isSafeInteger)) return undefined;
+    if (edges < 0 || Object.values(counts).some((count) => count < 1)) return undefined;
     if (!natsStates.includes(nats)) return undefined;
     if (only !== undefined && !parts.includes(only)) return undefined;
     return { ...numbers, nats, only, withoutPermits };

@@ -4,6 +4,7 @@ import test from 'ava';
 import { required } from '../../harness/environment.ts';
 import { eventually } from '../../harness/eventually.ts';
 import { type SiloProcesses, startSiloProcesses } from '../../harness/processes.ts';
+import { primaryPort } from '../failover-set.ts';
 import { Flood, propertiesStored } from './flood.ts';
 import { storedAndCounted } from './stored.ts';
 
@@ -20,12 +21,7 @@ test.before(async () => {
 });
 test.after.always(() => silo?.[Symbol.asyncDispose]());
 
-/** The member that accepts writes; rejects while there is none. */
-async function primaryPort(): Promise<number> {
-  const { isWritablePrimary, me } = await silo.mongo.db('admin').command({ hello: 1 });
-  if (isWritablePrimary !== true) throw new Error('there is no primary');
-  return Number(String(me).split(':')[1]);
-}
+const untilPrimary = () => eventually(() => primaryPort(silo.mongo));
 
 test.serial(
   'what is acknowledged when a primary steps down, and when the next one is killed, is stored once',
@@ -34,14 +30,14 @@ test.serial(
     const urls = silo.edges.map(({ url }) => url);
     const flood = new Flood({ urls, token, sendersEach: 4, perBatch });
     await flood.taken(taken);
-    const first = await eventually(primaryPort);
+    const first = await untilPrimary();
     // The answer may be lost with its connection: the new primary counts.
     await silo.mongo
       .db('admin')
       .command({ replSetStepDown: 60, force: true })
       .catch(() => {});
     const second = await eventually(async () => {
-      const port = await primaryPort();
+      const port = await primaryPort(silo.mongo);
       if (port === first) throw new Error('it has not stepped down');
       return port;
     });
@@ -50,7 +46,7 @@ test.serial(
     killed?.process.kill('SIGKILL');
     await killed?.process.exited;
     await flood.taken(taken);
-    t.not(await eventually(primaryPort), second);
+    t.not(await untilPrimary(), second);
     await flood.end();
     t.log(flood.refused, `${flood.acknowledged.length} events`);
     t.deepEqual(flood.dishonest, []);

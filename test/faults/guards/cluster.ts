@@ -22,8 +22,6 @@ export async function startCluster(lease: { leaseMs: number; renewMs: number }):
           directory,
           cacheSizeGB: 0.25,
           enableTestCommands: true,
-          // The transaction of a killed process ends soon.
-          setParameters: { transactionLifetimeLimitSeconds: '2' },
         }),
     }),
   );

@@ -5,6 +5,7 @@
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import test, { type ExecutionContext } from 'ava';
 import { join } from '../../authorization/world.ts';
+import type { SignedUp } from '../../harness/clients.ts';
 import { eventually } from '../../harness/eventually.ts';
 import { machineMs } from '../../harness/machine-clock.ts';
 import { millisecondsOf } from '../../harness/yardstick.ts';
@@ -86,22 +87,32 @@ test.serial(
   'when the storm is over a barrier takes a round trip, and every guard answers it',
   async (t) => {
     const { api, projectId } = await cluster.signUp('Quiet');
-    const fromMs = machineMs();
-    const elapsedMs: number[] = [];
-    for (let round = 0; round < 10; round++) {
-      const { propagation } = await api.projectTokens.regenerateProjectToken({
-        ...{ projectId, expectedFingerprint: '', requestId: '' },
-      });
-      t.true((propagation?.guards ?? 0) >= guardsCount);
-      t.is(propagation?.acknowledged, propagation?.guards);
-      elapsedMs.push(millisecondsOf(propagation?.elapsed));
-    }
-    elapsedMs.sort((a, b) => a - b);
-    const roundMs = cluster.yardstick.longestMs(fromMs, machineMs());
-    t.log(`barriers: median ${elapsedMs[5]} ms, worst ${elapsedMs[9]} ms; a round ${roundMs} ms`);
-    // By renewals alone the last of so many guards would take the most of a renewal's interval.
-    const boundMs = Math.max(lease.renewMs / 2, 50 * roundMs);
-    t.true((elapsedMs[5] ?? Number.POSITIVE_INFINITY) < boundMs);
+    const { projectTokens } = api;
+    let tries = 0;
+    // A pause of the machine may end the lease of a guard, or make a few barriers slow.
+    await eventually(async () => {
+      t.true(++tries <= 3, 'a fault of ours is there each time');
+      const fromMs = machineMs();
+      const elapsedMs: number[] = [];
+      for (let round = 0; round < 10; round++) {
+        const { propagation } = await projectTokens.regenerateProjectToken({
+          ...{ projectId, expectedFingerprint: '', requestId: '' },
+        });
+        const { guards = 0, acknowledged } = propagation ?? {};
+        if (guards < guardsCount || acknowledged !== guards) {
+          throw new Error(`${acknowledged} of ${guards} guards have acknowledged`);
+        }
+        elapsedMs.push(millisecondsOf(propagation?.elapsed));
+      }
+      elapsedMs.sort((a, b) => a - b);
+      const roundMs = cluster.yardstick.longestMs(fromMs, machineMs());
+      const found = `median ${elapsedMs[5]} ms, worst ${elapsedMs[9]} ms; a round ${roundMs} ms`;
+      t.log(`barriers: ${found}`);
+      // By renewals alone the last of so many guards would take the most of a renewal's interval.
+      const boundMs = Math.max(lease.renewMs / 2, 50 * roundMs);
+      if ((elapsedMs[5] ?? Number.POSITIVE_INFINITY) >= boundMs) throw new Error(found);
+    });
+    t.pass();
   },
 );
 
@@ -167,15 +178,26 @@ test.serial(
 test.serial('a revocation that hangs longer than a lease and its own work is found', async (t) => {
   const ledger = new Ledger(fleet, cluster.yardstick);
   const ada = await cluster.signUp('Ada');
+  t.teardown(() => signalTokenServices('SIGCONT'));
+  const found: string[] = [];
+  // The machine may become slower while a call ends; then the call may take longer, too.
+  for (let tries = 0; tries < 5 && found.length === 0; tries++) {
+    await removeWhileTokenHangs(ada, ledger);
+    found.push(...(await check(fleet, ledger, lease)).violations);
+  }
+  t.regex(found.join(), /^RemoveMember took \d+ ms and said/);
+});
+
+function signalTokenServices(signal: NodeJS.Signals): void {
+  for (const service of cluster.services.token) service.kill(signal);
+}
+
+/** Removes a new member while every token service is stopped for longer than it may take. */
+async function removeWhileTokenHangs(ada: SignedUp, ledger: Ledger): Promise<void> {
   const { id: organizationId } = ada.organization;
   const bob = await cluster.signUp('Bob');
   await join(ada, bob, Level.LEVEL_MEMBER);
-  const { token } = cluster.services;
-  const signal = (name: NodeJS.Signals) => {
-    for (const service of token) service.kill(name);
-  };
-  t.teardown(() => signal('SIGCONT'));
-  signal('SIGSTOP');
+  signalTokenServices('SIGSTOP');
   const sentMs = machineMs();
   const outcome = ada.api.organizations
     .removeMember({ organizationId, accountId: bob.account.id, etag: '', requestId: '' }, patience)
@@ -185,12 +207,10 @@ test.serial('a revocation that hangs longer than a lease and its own work is fou
     const workMs = 60 * cluster.yardstick.longestMs(sentMs, machineMs());
     if (machineMs() < sentMs + lease.leaseMs + workMs) throw new Error('it may still be in time');
   });
-  signal('SIGCONT');
+  signalTokenServices('SIGCONT');
   const what = 'RemoveMember';
   ledger.attempted({ what, sentMs, outcome: await outcome, endedMs: machineMs() });
-  const { violations } = await check(fleet, ledger, lease);
-  t.regex(violations.join(), /^RemoveMember took \d+ ms and said/);
-});
+}
 
 test.serial('with one protection off in the guards, the same is found', async (t) => {
   t.timeout(hangsMs);
@@ -198,14 +218,19 @@ test.serial('with one protection off in the guards, the same is found', async (t
   await fleet[Symbol.asyncDispose]();
   const without = 'clocks-at-each-use';
   fleet = await Fleet.start(cluster, { count: 6, without });
-  const { report } = await runStorm(cluster, fleet, {
-    ...{ seed, revocations: 30, lease, everyAttempts: 4, ...controls[without] },
-    log: () => {},
-  });
-  t.log(report.violations.slice(0, 3).join('\n'));
-  t.true(
-    report.violations.some((each) =>
-      / accepts from memory .* after its RPC had returned/.test(each),
-    ),
-  );
+  const found: string[] = [];
+  // In one storm of a busy machine the guards may wake up too late to show it.
+  for (let tries = 0; tries < 5 && found.length === 0; tries++) {
+    const { report } = await runStorm(cluster, fleet, {
+      ...{ seed: seed + tries, revocations: 30, lease, everyAttempts: 4, ...controls[without] },
+      log: () => {},
+    });
+    t.log(report.violations.slice(0, 3).join('\n'));
+    found.push(
+      ...report.violations.filter((each) =>
+        / accepts from memory .* after its RPC had returned/.test(each),
+      ),
+    );
+  }
+  t.true(found.length > 0);
 });

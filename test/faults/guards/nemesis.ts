@@ -1,8 +1,7 @@
-import { natsOptions } from '@silo/events/nats-options.ts';
 import type { ServiceName } from '@silo/service/config.ts';
-import { connect } from 'nats';
 import { eventually } from '../../harness/eventually.ts';
 import { machineMs } from '../../harness/machine-clock.ts';
+import { connectToNats, managerOf } from '../../harness/patient-nats.ts';
 import type { Disturbance } from '../../harness/tcp-proxy.ts';
 import type { SeededRandom } from '../../simulation/random.ts';
 import type { Cluster } from './cluster.ts';
@@ -260,9 +259,9 @@ async function killAndStart(
 }
 
 async function deleteStream({ natsUrl, natsStream }: Cluster): Promise<void> {
-  const connection = await connect(natsOptions({ url: natsUrl }));
+  const connection = await connectToNats({ url: natsUrl });
   try {
-    await (await connection.jetstreamManager()).streams.delete(natsStream);
+    await (await managerOf(connection)).streams.delete(natsStream);
   } finally {
     await connection.close();
   }

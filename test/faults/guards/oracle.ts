@@ -25,7 +25,7 @@ export class Oracle implements Disposable {
 
   constructor(cluster: Cluster, { leaseMs, renewMs }: { leaseMs: number; renewMs: number }) {
     const { ca, cert, key } = cluster.certificates.guard;
-    const { peers, close } = connectPeers(cluster.internalAddresses, { ca, cert, key });
+    const { peers, close } = connectPeers(cluster.internalAddresses, { ca, cert, key }, 'us');
     this.#cluster = cluster;
     this.#factReader = remoteFactReader(peers);
     this.#close = close;

@@ -41,8 +41,7 @@ export function needOf(access: Extract<CheckedAccess, { kind: 'key' }>): Need {
   const { scope, organizationId, projectId, level } = access;
   return {
     scope,
-    ...(organizationId !== undefined && { organizationId }),
-    ...(projectId !== undefined && { projectId }),
+    ...(projectId === undefined ? { organizationId } : { projectId }),
     ...(level !== undefined && { level }),
   };
 }
