@@ -116,7 +116,26 @@ test('an RPC that ends within a lease and its own work is in time, and later is 
   t.deepEqual(checkAttempts([{ ...late, after }]), [
     `RemoveMember took 2001 ms and said OK, ${text}, ${after}`,
   ]);
-  t.is(checkAttempts([{ ...late, outcome: 'DEPENDENCY_UNAVAILABLE' }]).length, 1);
+});
+
+test('a refusal may take as long as its waits for what did not answer, and no longer', (t) => {
+  const refused = { ...attempt, outcome: 'DEPENDENCY_UNAVAILABLE', endedMs: 12_000 };
+  t.deepEqual(checkAttempts([refused]), []);
+  t.is(checkAttempts([{ ...refused, endedMs: 12_001 }]).length, 1);
+});
+
+test('more refusals than a busy machine explains are found, and those under a strike excused', (t) => {
+  const refused = { ...attempt, outcome: 'DEPENDENCY_UNAVAILABLE' };
+  const attempts = (count: number) => [
+    ...Array.from({ length: count }, () => refused),
+    ...Array.from({ length: 100 - count }, () => attempt),
+  ];
+  t.deepEqual(checkAttempts(attempts(2)), []);
+  t.deepEqual(checkAttempts(attempts(3)), [
+    '3 of 100 RPCs were refused with DEPENDENCY_UNAVAILABLE while nothing struck the servers',
+  ]);
+  const excused = { ...refused, excuse: 'token-1 was stopped' };
+  t.deepEqual(checkAttempts([...attempts(2), ...Array.from({ length: 50 }, () => excused)]), []);
 });
 
 test('an RPC may take longer that says it does not know, or that a stopped process had', (t) => {

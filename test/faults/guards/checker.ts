@@ -42,6 +42,8 @@ export type Report = {
   /** RPCs that said they do not know, and those that nothing is demanded of. */
   unconfirmed: number;
   excused: number;
+  /** Of the others, those that were refused with DEPENDENCY_UNAVAILABLE: nothing is known of them. */
+  refused: number;
   /**
    * Periods that ended, and those of them which a guard had accepted before and checked afterwards.
    */
@@ -64,6 +66,13 @@ const beyondLeaseMs = 1_000;
  * another, on a machine that gives a busy process less than one that sleeps most of the time.
  */
 const yardsticksMax = 50;
+/**
+ * A refusal decides nothing. It may take as long as its waits for what did not answer: each is bounded,
+ * by 3 s for facts (`libs/guard/guard.ts`) and 5 s for the record of its request (`libs/mongo/read.ts`).
+ */
+const refusedWaitsMs = 10_000;
+/** Refusals while nothing strikes the servers come from a machine that gives a process no time. */
+const refusedShareMax = 0.02;
 
 type Checked = { period: Period; wasAccepted: boolean; nextMs: number };
 
@@ -79,7 +88,7 @@ export class Checker {
   #unreported = 0;
   readonly #counts = {
     ...{ verifications: 0, accepted: 0, fromMemory: 0, unavailable: 0 },
-    ...{ unconfirmed: 0, excused: 0 },
+    ...{ unconfirmed: 0, excused: 0, refused: 0 },
   };
 
   constructor(periods: Iterable<Period>) {
@@ -98,7 +107,7 @@ export class Checker {
 
   /**
    * Demands that an RPC ended within a lease and what its own work takes on this machine, or said
-   * that it does not know.
+   * that it does not know; and that few were refused.
    */
   seeAttempts(attempts: Iterable<Attempt>, { leaseMs }: { leaseMs: number }): void {
     for (const attempt of attempts) {
@@ -108,7 +117,9 @@ export class Checker {
       if (outcome === 'PROPAGATION_UNCONFIRMED' || excuse !== undefined) continue;
       const tookMs = endedMs - sentMs;
       this.#tookMs.push(tookMs);
-      const beyondMs = tookMs - leaseMs;
+      const isRefused = outcome === 'DEPENDENCY_UNAVAILABLE';
+      if (isRefused) this.#counts.refused++;
+      const beyondMs = tookMs - leaseMs - (isRefused ? refusedWaitsMs : 0);
       this.#yardsticksMax = Math.max(this.#yardsticksMax, beyondMs / yardstickMs);
       if (beyondMs <= Math.max(beyondLeaseMs, yardsticksMax * yardstickMs)) continue;
       const took = `${what} took ${tookMs.toFixed(0)} ms and said ${outcome}`;
@@ -116,6 +127,11 @@ export class Checker {
       const entry = [took, beside, attempt.propagation, attempt.after];
       this.#violation(entry.filter((part) => part !== undefined).join(', '));
     }
+    const { refused } = this.#counts;
+    const demanded = this.#tookMs.length;
+    if (refused <= Math.max(1, refusedShareMax * demanded)) return;
+    const why = 'were refused with DEPENDENCY_UNAVAILABLE while nothing struck the servers';
+    this.#violation(`${refused} of ${demanded} RPCs ${why}`);
   }
 
   report(): Report {

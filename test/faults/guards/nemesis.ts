@@ -184,6 +184,7 @@ export class Nemesis {
         token?.kill('SIGSTOP');
         await passed();
         token?.kill('SIGCONT');
+        await token?.untilServing();
         break;
       case 'killOwner': {
         const owner: ServiceName = target % 2 === 0 ? 'org' : 'project';

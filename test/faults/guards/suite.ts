@@ -95,10 +95,10 @@ export function summarize({
   const { verifications, accepted, fromMemory, unavailable, ended, proved, nextCheckMs } = report;
   const [median, p99, max] = Object.values(report.tookMs).map((ms) => ms.toFixed(0));
   const share = ((100 * fromMemory) / Math.max(1, verifications)).toFixed(2);
-  const { unconfirmed, excused, yardsticksMax } = report;
+  const { unconfirmed, excused, refused, yardsticksMax } = report;
   return [
     [...returned].map(([what, count]) => `${what} ${count}`).join(', '),
-    `${attempts} RPCs ended under ${strikes} strikes: ${unconfirmed} unconfirmed, ${excused} of struck servers; ${bounded} died and were bounded`,
+    `${attempts} RPCs ended under ${strikes} strikes: ${unconfirmed} unconfirmed, ${excused} of struck servers, ${refused} others refused; ${bounded} died and were bounded`,
     `what was held to its time took ${median} ms (median), ${p99} (99 %), ${max} at most: a lease and ${yardsticksMax.toFixed(1)} yardsticks`,
     `${verifications} verifications, ${share} % from memory: ${accepted} accepted, ${unavailable} without an answer`,
     `${proved} of ${ended} ends were seen on both sides; checked again after ${nextCheckMs.median.toFixed(1)} ms (median)`,
