@@ -7,7 +7,7 @@ import { connectMongo } from '@silo/mongo/connect.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test, { type ExecutionContext } from 'ava';
-import type { Document } from 'mongodb';
+import { type Document, MongoServerError } from 'mongodb';
 import { required } from '../../../test/harness/environment.ts';
 import { untilAnswered } from '../../../test/harness/eventually.ts';
 import type { Codec, EventLog } from '../event-log.ts';
@@ -86,8 +86,14 @@ serial('a change whose commit stayed unknown is found by its request id', async 
   const { db } = connection;
   await db.createCollection('things');
   const { off } = await failCommand(t, db.databaseName, 'alwaysOn', unknownOutcome);
-  const signal = AbortSignal.timeout(4_000);
-  const unknown = await refusal(t, insert(eventLog, { requestId: 'r1', signal }));
+  const gone = new AbortController();
+  const { signal } = gone;
+  // It is looked at when the transaction begins, before its commit is sent, and before that is repeated.
+  const { authorization } = permitOf(t, (look) => {
+    if (look > 2) gone.abort();
+    return 30_000;
+  });
+  const unknown = await refusal(t, insert(eventLog, { requestId: 'r1', signal, authorization }));
   t.is(unknown.reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
   await off();
   t.like(await insert(eventLog, { requestId: 'r1' }), { response: 'made 1', repeated: true });
@@ -253,16 +259,32 @@ serial('a transaction whose commit stayed unknown is ended, and locks nothing', 
   const things = db.collection<{ _id: string }>('things');
   await db.createCollection('things');
   const delay = { ...commits, blockConnection: true, blockTimeMS: 60_000 };
-  const { off } = await failCommand(t, db.databaseName, 'alwaysOn', delay);
-  const { authorization } = permitOf(t, (look) => (look <= 2 ? 600 : 0));
-  const unknown = eventLog.decide(mutation({ authorization }), async ({ session }) => {
-    await things.insertOne({ _id: 'locked' }, { session });
-  });
-  await refusal(t, unknown);
-  await off();
-  // Less than the 10 s after which the server ends the transaction by itself.
-  await things.insertOne({ _id: 'locked' }, { maxTimeMS: 5_000 });
-  t.is(await things.countDocuments(), 1);
+  const isFreeAfterUnknown = async (_id: string) => {
+    const { off } = await failCommand(t, db.databaseName, 'alwaysOn', delay);
+    const { authorization } = permitOf(t, (look) => (look <= 2 ? 600 : 0));
+    const unknown = eventLog.decide(mutation({ authorization }), async ({ session }) => {
+      await things.insertOne({ _id }, { session });
+    });
+    await refusal(t, unknown);
+    await off();
+    // Less than the 10 s after which the server ends the transaction by itself.
+    try {
+      await things.insertOne({ _id }, { maxTimeMS: 5_000 });
+      return true;
+    } catch (error) {
+      if (error instanceof MongoServerError && error.codeName === 'MaxTimeMSExpired') return false;
+      throw error;
+    }
+  };
+  // A busy machine may be too slow for it; a fault of ours is there each time.
+  const tries = ['a', 'b', 'c', 'd', 'e'];
+  let isFree = false;
+  while (!isFree) {
+    const next = tries.shift();
+    if (next === undefined) return t.fail('what it has written stays locked');
+    isFree = await isFreeAfterUnknown(next);
+  }
+  t.pass();
 });
 
 test('nothing more is decided by permits that are released or left to expire', (t) => {
@@ -282,7 +304,7 @@ serial('permits whose commit stayed unknown are left to run out, not released', 
   await db.createCollection('things');
   await failCommand(t, db.databaseName, 'alwaysOn', unknownOutcome);
   const { state, authorization } = testPermit();
-  await refusal(t, insert(eventLog, { authorization, signal: AbortSignal.timeout(4_000) }));
+  await refusal(t, insert(eventLog, { authorization }));
   authorization.release();
   t.false(state.isReleased, 'nothing else releases them either');
 });
