@@ -94,7 +94,7 @@ const serviceConfigShape = {
   /** Proxies whose `X-Forwarded-For` names the client: addresses or CIDRs, separated by commas. */
   edgeTrustedProxies: string().default(''),
   /** What the bodies of all HTTP requests may hold in memory. */
-  edgeHeldBytes: integer({ min: 24 * 2 ** 20, max: 2 ** 40 }).default(32 * 2 ** 20),
+  edgeHeldBytes: integer({ min: 28 * 2 ** 20, max: 2 ** 40 }).default(32 * 2 ** 20),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),
   /** `auto`: text for people on a terminal, else JSON. */
   logFormat: oneOf('auto', 'json', 'text').default('auto'),

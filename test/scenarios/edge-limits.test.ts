@@ -5,7 +5,7 @@ import { eventually } from '../harness/eventually.ts';
 import { type Answer, edgeScenarios, openSdk, send, sendCounted } from './edge-support.ts';
 import { allEvents } from './event-requests.ts';
 
-const heldBytes = 24 * 2 ** 20;
+const heldBytes = 28 * 2 ** 20;
 const { test, edge } = edgeScenarios({
   edgeHeldBytes: heldBytes,
   edgeTrustedProxies: '127.0.0.1',
@@ -53,25 +53,53 @@ test('above the rate of a project’s token the answer is 503 with Retry-After',
   t.true(length >= taken && length <= 20, `${length} are stored`);
 });
 
-/** Fills what bodies may hold, with two that are almost there; refuses all others until it ends. */
-async function fillEdge() {
-  const large = ' '.repeat(heldBytes * 0.45);
+/** Begins bodies of these shares of what all may hold, each from an address of its own unless given. */
+function beginBodies(shares: readonly number[], address?: string) {
   const { host } = new URL(edge.url);
-  const head = `POST /batch/ HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${large.length}\r\n\r\n`;
-  let slow: ReturnType<typeof rawRequest>[] = [];
-  const end = () => {
+  const slow = shares.map((share, index) => {
+    const body = ' '.repeat(heldBytes * share);
+    const from = address ?? `203.0.113.${index + 1}`;
+    const headers = `X-Forwarded-For: ${from}\r\nContent-Length: ${body.length}`;
+    return rawRequest(
+      `POST /batch/ HTTP/1.1\r\nHost: ${host}\r\n${headers}\r\n\r\n${body.slice(1)}`,
+    );
+  });
+  return () => {
     for (const { socket } of slow) socket.destroy();
   };
-  // Both are refused while the edge still holds what another test sent: open them again.
+}
+
+/** Fills what bodies may hold, with some that are almost there; refuses all others until it ends. */
+async function fillEdge() {
+  let end = () => {};
+  // They are refused while the edge still holds what another test sent: open them again.
   const refused = await eventually(async () => {
     end();
-    slow = [rawRequest(head + large.slice(1)), rawRequest(head + large.slice(1))];
+    end = beginBodies([0.45, 0.3, 0.15]);
     const answer = await send(`${edge.url}/batch/`, { body: ' '.repeat(heldBytes / 4) });
     if (answer.status !== 503) throw new Error(`${answer.status}`);
     return answer;
   });
   return { refused, end };
 }
+
+test('one address holds three quarters of the bytes at most: others have room', async (t) => {
+  const { projectToken: api_key } = await t.context.silo.signUp();
+  let end = () => {};
+  t.teardown(() => end());
+  const sendFrom = async (address: string, body: string) =>
+    await send(`${edge.url}/batch/`, { body, headers: { 'x-forwarded-for': address } });
+  const large = ' '.repeat(heldBytes / 8);
+  await eventually(async () => {
+    end();
+    end = beginBodies([0.4, 0.3], '198.51.100.7');
+    const { status } = await sendFrom('198.51.100.7', large);
+    if (status !== 503) throw new Error(`${status}`);
+  });
+  const body = JSON.stringify({ api_key, batch: [seen()] });
+  t.is((await sendFrom('198.51.100.8', body)).status, 200);
+  t.is((await sendFrom('198.51.100.8', large)).status, 400, 'it is read to its end');
+});
 
 test('above the bytes that bodies may hold the answer is 503 with Retry-After, and 200 again later', async (t) => {
   const { projectToken: api_key } = await t.context.silo.signUp();

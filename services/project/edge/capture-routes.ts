@@ -60,7 +60,7 @@ async function capture(
   const bearer = bearerToken(request.headers.authorization);
   if (isV1 && bearer !== undefined) gate.refuseKnown(bearer, sender);
   using owned = new DisposableStack();
-  const share = owned.use(held.begin());
+  const share = owned.use(held.begin(sender.network));
   const isGood = (part: string, at: 'start' | 'end') => {
     const tokenIn = at === 'start' ? tokenAtStart : tokenAtEnd;
     const token = isV1 && bearer !== undefined ? bearer : tokenIn(part);

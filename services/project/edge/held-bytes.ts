@@ -1,25 +1,31 @@
+import { SharedBytes } from '@silo/runtime/shared-bytes.ts';
 import { HttpRefusal } from './http-refusal.ts';
 
 /** What a request costs beside its body: its sockets, headers and objects. */
 const requestBytes = 8 * 1_024;
+/** What one network may hold of it, as a multiple of what is free: three quarters where it is alone. */
+const timesFree = 3;
 
 /** The memory that the bodies of all requests share, in bytes. */
 export class HeldBytes {
-  readonly max: number;
-  #held = 0;
+  readonly #shared: SharedBytes;
   #received = 0;
 
   constructor(max: number) {
-    this.max = max;
+    this.#shared = new SharedBytes(max, timesFree);
+  }
+
+  get max(): number {
+    return this.#shared.max;
   }
 
   get held(): number {
-    return this.#held;
+    return this.#shared.held;
   }
 
   /** Then requests that wait for another region wait no more: those of other projects need room. */
   get isHalfFull(): boolean {
-    return this.#held * 2 > this.max;
+    return this.held * 2 > this.max;
   }
 
   /** Bytes of bodies that came since the process started, as they came. */
@@ -32,43 +38,41 @@ export class HeldBytes {
     this.#received += bytes;
   }
 
-  /** The share of one request. Throws OVERLOADED where there is no room. */
-  begin(): Share {
-    return new Share(this, (bytes) => this.#take(bytes));
-  }
-
-  #take(bytes: number): void {
-    if (bytes > 0 && this.#held + bytes > this.max) throw HttpRefusal.overloaded;
-    this.#held += bytes;
+  /** The share of one request of a network. Throws OVERLOADED where that may have no more. */
+  begin(network: string): Share {
+    return new Share(this, this.#shared, network);
   }
 }
 
 /** What one request holds, until it is disposed of. */
 export class Share implements Disposable {
   readonly #held: HeldBytes;
-  readonly #take: (bytes: number) => void;
+  readonly #shared: SharedBytes;
+  readonly #network: string;
   #bytes = 0;
 
-  constructor(held: HeldBytes, take: (bytes: number) => void) {
+  constructor(held: HeldBytes, shared: SharedBytes, network: string) {
     this.#held = held;
-    this.#take = take;
+    this.#shared = shared;
+    this.#network = network;
     this.grow(requestBytes);
   }
 
-  /** Throws OVERLOADED where there is no room. */
+  /** Throws OVERLOADED where its network may have no more. */
   grow(bytes: number): void {
-    this.#take(bytes);
+    if (!this.#shared.take(this.#network, bytes)) throw HttpRefusal.overloaded;
     this.#bytes += bytes;
   }
 
-  /** Grows by bytes of the body that came. Throws OVERLOADED where there is no room. */
+  /** Grows by bytes of the body that came. Throws OVERLOADED where its network may have no more. */
   receive(bytes: number): void {
     this.#held.receive(bytes);
     this.grow(bytes);
   }
 
   shrink(bytes: number): void {
-    this.grow(-bytes);
+    this.#shared.release(this.#network, bytes);
+    this.#bytes -= bytes;
   }
 
   [Symbol.dispose](): void {

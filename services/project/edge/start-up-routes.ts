@@ -22,9 +22,10 @@ export function addStartUpRoutes(
   };
   for (const path of ['/flags', '/decide']) {
     app.post(path, async (request) => {
-      using share = held.begin();
+      const sender = senderOf(request);
+      using share = held.begin(sender.network);
       const uses = { rates, isGood: () => false };
-      await readAtCost(request.raw, senderOf(request), share, uses, async (text) => {
+      await readAtCost(request.raw, sender, share, uses, async (text) => {
         await verify(readToken(text) ?? bearerToken(request.headers.authorization), request);
       });
       return flagsAnswer(randomUUID());

@@ -4,6 +4,7 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import { fromMongo } from '@silo/mongo/from-mongo.ts';
 import { CommitUnknown, fromUnknownCommit } from '@silo/mongo/transaction-retry.ts';
 import type { Call } from '@silo/rpc/call.ts';
+import { SharedBytes } from '@silo/runtime/shared-bytes.ts';
 import { traced, untraced } from '@silo/runtime/tracing.ts';
 import type { CapturedEventStore, EventBatch } from '../../store/captured-events.ts';
 import { FairQueue } from './fair-queue.ts';
@@ -34,15 +35,12 @@ type Waiting = {
 
 /**
  * Stores the batches of one process: those that wait together, in one transaction. Projects take turns,
- * and each may hold as much as it leaves free, so that one does not keep others out. That is half where it is
- * alone, and less the more there are (Choudhury and Hahne, Dynamic Queue Length Thresholds, 1998).
+ * and each may hold as much as it leaves free, so that one does not keep others out.
  */
 export class Storing {
   readonly #events: Pick<CapturedEventStore, 'insert'>;
   readonly #waiting = new FairQueue<Waiting>();
-  #bytes = 0;
-  /** Of the projects that hold some. */
-  readonly #bytesOf = new Map<string, number>();
+  readonly #held = new SharedBytes(storingBytesMax, 1);
   #running = 0;
   /** The group that is being written; undefined while all that run are only committed. */
   #written: readonly Waiting[] | undefined;
@@ -62,32 +60,16 @@ export class Storing {
   ): Promise<boolean[]> {
     if (batch.events.length === 0) return [];
     const owner = batch.projectId;
-    if (!this.#hasRoom(owner, bytes)) throw errors.rateLimited('storing', retryMs);
-    this.#hold(owner, bytes);
+    const mayWait = this.#waiting.sizeOf(owner) < waitingMax - this.#waiting.size;
+    if (!mayWait || !this.#held.take(owner, bytes)) throw errors.rateLimited('storing', retryMs);
     try {
       const { promise, resolve, reject } = Promise.withResolvers<boolean[]>();
       this.#waiting.add({ batch, owner, bytes, permit, call, resolve, reject });
       this.#begin();
       return await traced({ name: 'store events', kind: 'internal' }, () => promise);
     } finally {
-      this.#hold(owner, -bytes);
+      this.#held.release(owner, bytes);
     }
-  }
-
-  /** The first batch of a project may take all that is free. */
-  #hasRoom(owner: string, bytes: number): boolean {
-    const held = this.#bytesOf.get(owner) ?? 0;
-    return (
-      held + bytes <= storingBytesMax - this.#bytes &&
-      this.#waiting.sizeOf(owner) < waitingMax - this.#waiting.size
-    );
-  }
-
-  #hold(owner: string, bytes: number): void {
-    this.#bytes += bytes;
-    const held = (this.#bytesOf.get(owner) ?? 0) + bytes;
-    if (held > 0) this.#bytesOf.set(owner, held);
-    else this.#bytesOf.delete(owner);
   }
 
   #begin(): void {
