@@ -44,10 +44,16 @@ export async function goOn(work: () => Promise<void>, options: Options): Promise
   }
 }
 
+/** Whether a server refuses for a reason that ends by itself, as that of one that restarts. */
+export function isPassing(error: unknown): boolean {
+  const reason = reasonOf(error);
+  return reason !== undefined && passing.has(reason);
+}
+
 function mayPass(error: unknown, failures: number): boolean {
   const reason = reasonOf(error);
   if (reason === 'INTERNAL') return failures <= unexplainedMax;
-  if (reason !== undefined) return passing.has(reason);
+  if (reason !== undefined) return isPassing(error);
   const isSilent = error instanceof DOMException && error.name === 'TimeoutError';
   return isSilent || error instanceof CopyAhead || isServiceError(error);
 }

@@ -1,8 +1,7 @@
-import { SiloError } from '@silo/errors/silo-error.ts';
-import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { DescribeProjectResponse } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
 import { retry } from '@silo/runtime/retry.ts';
 import { askRegion, type RegionClient, type Regions } from '@silo/service/regions.ts';
+import { isPassing } from '../migration/interruptions.ts';
 import { RegionFailed } from '../migration/region-failed.ts';
 import { digestFrom, rangeMessage } from '../peer-messages.ts';
 import type { EventDigest } from '../rules/events/event-digest.ts';
@@ -42,7 +41,8 @@ export function otherCopy(
     const options = { ...pauses, attemptsMax: Number.POSITIVE_INFINITY, signal: patience };
     try {
       return await retry(() => askRegion(regions, region, question), {
-        ...{ ...options, isRetryable: mayPass },
+        ...options,
+        isRetryable: isPassing,
       });
     } catch (error) {
       signal.throwIfAborted();
@@ -80,17 +80,4 @@ export function otherCopy(
       await ask((client) => client.notePurge({ migrationId }, options));
     },
   };
-}
-
-function isUnavailable(error: unknown): boolean {
-  return hasReason(error, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
-}
-
-/** A region lets others read by so many streams at a time. */
-function mayPass(error: unknown): boolean {
-  return isUnavailable(error) || hasReason(error, ErrorReason.ERROR_REASON_RATE_LIMITED);
-}
-
-function hasReason(error: unknown, reason: ErrorReason): boolean {
-  return error instanceof SiloError && error.reason === reason;
 }

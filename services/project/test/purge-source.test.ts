@@ -197,6 +197,31 @@ test('a purge is given up where the other region does not answer, or refuses', a
   t.regex(refused.failure ?? '', /as it refused with PROJECT_NOT_FOUND: nothing/);
 });
 
+test('a purge outlasts a restart of the other region, and the note of it does, too', async (t) => {
+  const world = await migratedProject(t);
+  const { describeProject, hashRanges, notePurge } = world.client;
+  const refusals = new Map<unknown, Error[]>();
+  const afterRefusals = <Method extends (...given: never[]) => unknown>(
+    method?: Method,
+  ): Method => {
+    refusals.set(method, [errors.draining(), errors.notReady('the service', 'has just started')]);
+    return ((...given: Parameters<Method>) => {
+      const refusal = refusals.get(method)?.shift();
+      if (refusal) throw refusal;
+      return method?.(...given);
+    }) as Method;
+  };
+  const restarting = {
+    describeProject: afterRefusals(describeProject),
+    hashRanges: afterRefusals(hashRanges),
+    notePurge: afterRefusals(notePurge),
+  };
+  t.deepEqual(await world.purge(restarting, 60_000), { failure: undefined, left: 0 });
+  t.true([...refusals.values()].every((left) => left.length === 0));
+  const [, there] = await world.purgeTimes();
+  t.true(there instanceof Date);
+});
+
 test('a purge that is given up after its removal has begun does not say that nothing was removed', async (t) => {
   const world = await migratedProject(t);
   const { us, record, purging } = world;

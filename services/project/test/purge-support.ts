@@ -37,7 +37,10 @@ export type Migrated = {
   /** `eu`, as `us` reaches it. */
   client: Partial<RegionClient>;
   /** Purges; answers the reason of the source's record, and how many events it has. */
-  purge(client?: Partial<RegionClient>): Promise<{ failure: string | undefined; left: number }>;
+  purge(
+    client?: Partial<RegionClient>,
+    patienceMs?: number,
+  ): Promise<{ failure: string | undefined; left: number }>;
   /** Stores a deletion in `eu`, which has removed nothing. */
   deleteThere(filter: EventFilter, generation?: number): Promise<void>;
   purgeTimes(): Promise<(Date | undefined)[]>;
@@ -93,9 +96,9 @@ export async function migratedProject(t: ExecutionContext): Promise<Migrated> {
   };
   return {
     ...{ us, eu, projectId, client, record, purging },
-    purge: async (others = {}) => {
+    purge: async (others = {}, patienceMs = 1) => {
       const regions = new Map([['eu', { ...client, ...others } as RegionClient]]);
-      const options = { patienceMs: 1, signal: AbortSignal.timeout(600_000) };
+      const options = { patienceMs, signal: AbortSignal.timeout(600_000) };
       await purgeSource({ ...purging, regions }, record, options);
       const now = await migrationCollection(us.db).findOne({ _id: migrationId });
       t.falsy(now?.isOpen || now?.isPurging, 'the purge has an end');
