@@ -18,6 +18,8 @@ const advices: Partial<Record<ReasonName, Advice>> = {
   KEY_RESTRICTED: () =>
     'silo login with a key without restrictions, or for a move with one that names both organizations; a profile with such a key shows them: silo keys list --profile OTHER',
   KEY_EXCEEDS_CALLER: () => 'silo keys show KEY shows the access of a key: request less',
+  ROLE_REQUIRED: () =>
+    'give --endpoints FILE of this region, or its certificate in TLS_CERT and TLS_KEY',
   ORGANIZATION_NOT_FOUND: () => 'silo org list',
   PROJECT_NOT_FOUND: () => 'silo projects',
   MEMBER_NOT_FOUND: () => 'silo members list',

@@ -13,6 +13,8 @@ const meanings: Partial<Record<ReasonName, Meaning>> = {
   KEY_EXCEEDS_CALLER: ({ exceeds = 'access' }) =>
     `The key would have more than the one that you are signed in with: ${exceeds.replaceAll('_', ' ')}.`,
   KEY_EXPIRED: () => 'The API key has expired.',
+  ROLE_REQUIRED: ({ roles = 'staff' }) =>
+    `This region does not take the client certificate: it must be one of its own, for ${roles}.`,
   INVITE_NOT_FOUND: (_, { resourceInfo }) =>
     isOfCode(resourceInfo)
       ? 'The code is unknown, used, withdrawn, expired or no longer valid, or it is for another e-mail than yours.'

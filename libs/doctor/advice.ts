@@ -28,7 +28,7 @@ export const advice = {
       'Check that the token service serves and that the process reaches it. The process acquires a lease again by itself.',
   },
   'activity-stalled': {
-    why: 'ListActivity answers UNAVAILABLE.',
+    why: 'Lists of activity are refused with UNAVAILABLE.',
     remedy:
       'Check the service whose log cannot be read: "loop iteration failed" in the log of org names it.',
   },

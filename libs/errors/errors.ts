@@ -108,14 +108,14 @@ export const errors = {
   keyExpired: (expireTime: Date) =>
     precondition(
       ERROR_REASON_KEY_EXPIRED,
-      'The API key has expired. Set a later expire_time with UpdateApiKey first, or create another key.',
+      'The API key has expired. Set a later expire_time first, or create another key.',
       { metadata: { expire_time: expireTime.toISOString() } },
     ),
   roleRequired: (roles: readonly Role[]) =>
     make(
       status.PERMISSION_DENIED,
       ERROR_REASON_ROLE_REQUIRED,
-      `This method requires a client certificate of this deployment with one of the roles: ${roleNames(roles)}.`,
+      `This requires a client certificate of this deployment with one of the roles: ${roleNames(roles)}. Connect with such a certificate.`,
       { metadata: { roles: roleNames(roles) } },
     ),
   signupClosed: () =>
@@ -143,7 +143,7 @@ export const errors = {
   alreadyMember: (id: string) =>
     precondition(
       ERROR_REASON_ALREADY_MEMBER,
-      'The account is already a member of the organization. Call UpdateMember to change its level.',
+      'The account is already a member of the organization. Update the member to change its level.',
       { subject: id },
     ),
   lastOwner: () =>
@@ -229,7 +229,7 @@ export const errors = {
     make(
       status.ABORTED,
       ERROR_REASON_PLAN_CHANGED,
-      'The effect of the move has changed since its preview. Call PreviewMove again and review the result before you move.',
+      'The effect of the move has changed since its preview. Preview the move again and review the result before you move.',
       {
         metadata: { changed: changes.map(({ what }) => what).join(',') },
         details: {
@@ -244,13 +244,13 @@ export const errors = {
   moveIsUndo: (undoOf: string) =>
     precondition(
       ERROR_REASON_MOVE_IS_UNDO,
-      'The move is itself an undo, which cannot be undone. Call MoveProject again instead.',
+      'The move is itself an undo, which cannot be undone. Move the project again instead.',
       { metadata: { undo_of: undoOf } },
     ),
   moveUndone: (undoneBy: string) =>
     precondition(
       ERROR_REASON_MOVE_UNDONE,
-      'The move has already been undone. Call MoveProject to move the project again.',
+      'The move has already been undone. To move the project again, start another move.',
       {
         metadata: { undone_by: undoneBy },
       },
@@ -258,18 +258,18 @@ export const errors = {
   moveFinalized: () =>
     precondition(
       ERROR_REASON_MOVE_FINALIZED,
-      'An admin of the destination has finalized the move. Call MoveProject to move the project back.',
+      'An admin of the destination has finalized the move. To move the project back, start another move.',
     ),
   undoExpired: (expireTime: Date) =>
     precondition(
       ERROR_REASON_UNDO_EXPIRED,
-      'A move can be undone for 7 days, and they have passed. Call MoveProject to move the project back.',
+      'A move can be undone for 7 days, and they have passed. To move the project back, start another move.',
       { metadata: { expire_time: expireTime.toISOString() } },
     ),
   moveSuperseded: (projectId: string) =>
     precondition(
       ERROR_REASON_MOVE_SUPERSEDED,
-      'The project has been moved again since. Undo the later move first, or call MoveProject instead.',
+      'The project has been moved again since. Undo the later move first, or start another move instead.',
       { subject: projectId, metadata: { project_id: projectId } },
     ),
   projectGone: (projectId: string) =>
@@ -318,7 +318,7 @@ export const errors = {
   billingDetailsRequired: () =>
     precondition(
       ERROR_REASON_BILLING_DETAILS_REQUIRED,
-      'A paid plan requires billing details. Call UpdateBillingDetails first.',
+      'A paid plan requires billing details. Enter its billing details first.',
     ),
   planLimitExceeded: ({ limit, count }: { limit: number; count: number }) =>
     precondition(

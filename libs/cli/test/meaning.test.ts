@@ -1,10 +1,13 @@
+import { globSync, readFileSync } from 'node:fs';
 import { status } from '@grpc/grpc-js';
 import { combine } from '@silo/errors/combine.ts';
 import { errors } from '@silo/errors/errors.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
+import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { loadImage, siloMethods } from '@silo/protos/image.ts';
 import test from 'ava';
 import { explain } from '../explain.ts';
 import { CallFailure } from '../failure.ts';
@@ -23,6 +26,7 @@ const refusals: SiloError[] = [
   errors.keyRestricted(),
   errors.keyExceedsCaller('expire_time'),
   errors.keyExpired(time),
+  errors.roleRequired([Role.ROLE_STAFF]),
   errors.signupClosed(),
   errors.accountNotFound('acc_1'),
   errors.organizationNotFound('org_us_1'),
@@ -80,7 +84,7 @@ const refusals: SiloError[] = [
 
 // Names of RPCs and messages, and of proto fields and enum values.
 const apiNames =
-  /\b[A-Z][a-z]+([A-Z][a-z]+)+\b|\b(?!(org|prj|mov|mig|acc|key)_)[a-z]+(_[a-z]+)+\b|etag/;
+  /\b[A-Z][a-z]+([A-Z][a-z]+)+\b|\b(?!(org|prj|mov|mig|acc|key)_)[a-z]+(_[a-z]+)+\b|etag|\b(method|RPC)s?\b/;
 
 for (const refusal of refusals) {
   const violations = refusal.details.preconditionFailure?.length ?? 0;
@@ -97,9 +101,32 @@ for (const refusal of refusals) {
 
 test('every kind of error that a caller of the command may get is among them', (t) => {
   const tried = new Set(refusals.map(({ message }) => message));
-  const internal = ['roleRequired', 'logCompacted', 'changesCompacted'];
+  const internal = ['logCompacted', 'changesCompacted'];
   const made = Object.keys(errors).filter((name) => !internal.includes(name));
   t.is(tried.size, made.length);
+});
+
+// Names of one word, as `Check`, are words of sentences too.
+const rpcNames = siloMethods(loadImage())
+  .map(({ method }) => method.name)
+  .filter((name) => /^[A-Z][a-z]+[A-Z]/.test(name));
+const rpcName = new RegExp(`\\b(${rpcNames.join('|')})\\b`);
+const texts = /'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`/g;
+
+test('no text that a service or the command has for its callers names an RPC', (t) => {
+  const root = new URL('../../..', import.meta.url);
+  const sources = globSync('{libs,services}/**/*.ts', {
+    cwd: root,
+    exclude: ['**/test/**', '**/node_modules/**', '**/gen/**'],
+  });
+  t.true(sources.length > 300);
+  const found = sources.flatMap((path) => {
+    const code = readFileSync(new URL(path, root), 'utf8').replace(/^\s*(\/?\*|\/\/).*$/gm, '');
+    // A text of one word is a key, such as the name of a query.
+    const sentences = (code.match(texts) ?? []).filter((text) => text.includes(' '));
+    return sentences.filter((text) => rpcName.test(text)).map((text) => `${path}: ${text}`);
+  });
+  t.deepEqual(found, []);
 });
 
 test('a field is named by its last part', (t) => {

@@ -95,7 +95,7 @@ async function intend(
 function repeatOf({ sagaId, response }: RequestRecord): Decision {
   if (sagaId !== undefined) return { sagaId };
   if (response !== undefined) return { response: ChangePlanResponse.decode(response) };
-  throw new TypeError('the record of a ChangePlan has no answer');
+  throw new TypeError('the record of a change of plan has no answer');
 }
 
 async function refusalOf(data: ChangePlanData, access: Access, call: Call): Promise<Error> {

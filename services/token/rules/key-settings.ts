@@ -48,7 +48,7 @@ export function applyUpdate(
 /** Refuses with INVALID_FIELD an expiry at which the key would be dead at once. */
 export function checkExpiresLater(expireTime: Date | undefined, now: Date): void {
   if (expireTime === undefined || expireTime > now) return;
-  const description = 'must be in the future; DeleteApiKey or DisableApiKey end a key now';
+  const description = 'must be in the future. To end a key now, delete or disable it';
   throw errors.invalidField([{ field: 'api_key.expire_time', description }]);
 }
 
