@@ -5,7 +5,7 @@ import type { ServiceKit } from '@silo/service/service-definition.ts';
 import { whyPutOff } from '../migration/region-failed.ts';
 import { type PurgeUses, purgeSource } from '../purge/purge-source.ts';
 import type { MigrationDocument } from '../store/documents.ts';
-import type { MigrationStore } from '../store/migrations.ts';
+import { type MigrationStore, samePurge } from '../store/migrations.ts';
 
 const intervalMs = 1_000;
 /** Of one other region: each holds a range of events in memory, and reads both copies. */
@@ -69,7 +69,7 @@ async function purge(uses: Uses, record: MigrationDocument, signal: AbortSignal)
     log.warn({ migrationId, tries, pauseMs, err: error }, 'a purge is put off');
     const why = whyPutOff(error, { here, there });
     await migrations
-      .putOff(record, { tries, pauseMs, why }, { isPurging: true }, signal)
+      .putOff(record, { tries, pauseMs, why }, samePurge(record), signal)
       .catch((err: unknown) => log.warn({ migrationId, err }, 'a purge was not put off'));
   }
 }

@@ -8,7 +8,7 @@ import type { EventDeletionStore } from '../store/event-deletions.ts';
 import type { EventRemoval } from '../store/event-removal.ts';
 import type { MigratingProjectStore } from '../store/migrating-projects.ts';
 import type { MigrationSource } from '../store/migration-source.ts';
-import type { MigrationStore, MigrationValues } from '../store/migrations.ts';
+import { type MigrationStore, type MigrationValues, samePurge } from '../store/migrations.ts';
 import { compareCopies } from './compare-copies.ts';
 import { otherCopy } from './other-copy.ts';
 
@@ -56,9 +56,8 @@ export async function purgeSource(
     log.warn({ migrationId, failure }, 'the source of a migration is not purged');
     return await end(uses, record, signal, () => ({ failure }));
   }
-  const expected = { side: 'source' as const, isPurging: true as const };
   if (!(await beginRemoval(uses, record, signal))) return;
-  if (!(await removal.removeAll(record, expected, signal))) return;
+  if (!(await removal.removeAll(record, samePurge(record), signal))) return;
   await other.notePurge().catch((error: unknown) => {
     if (!(error instanceof RegionFailed)) throw error;
     log.warn({ migrationId, err: error }, 'the other region does not know of a purge');
@@ -75,7 +74,7 @@ async function beginRemoval(
   const { _id: id, actor } = record;
   const mutation = { id, actor, signal, authorization: undefined };
   const { value } = await eventLog.decide(mutation, (tx) =>
-    migrations.write(tx, record, { isPartlyRemoved: true }, { isPurging: true }),
+    migrations.write(tx, record, { isPartlyRemoved: true }, samePurge(record)),
   );
   return value !== undefined;
 }
@@ -90,7 +89,7 @@ async function end(
   await eventLog.decide({ id, actor, signal, authorization: undefined }, async (tx) => {
     const values = { ...valuesOf(tx), isPurging: undefined, isOpen: undefined, putOff: undefined };
     // Another process may have ended it, and the project may have come back since.
-    const ended = await migrations.write(tx, record, values, { isPurging: true });
+    const ended = await migrations.write(tx, record, values, samePurge(record));
     if (ended?.purgeTime === undefined) return;
     // Nothing is left to compare with, of a region that the project was in before.
     await deletions.release(tx, record.projectId);

@@ -160,6 +160,8 @@ export type MigrationDocument = {
   isRetired?: true;
   /** Of the source: its events are being compared, and then removed. */
   isPurging?: true;
+  /** Of the source: the number of the last purge; an earlier one writes nothing. */
+  purgeNumber?: number;
   /** Of the source: a purge has begun to remove events, whether it was finished or not. */
   isPartlyRemoved?: true;
 

@@ -311,6 +311,17 @@ export function migrationCollection(db: Db): Collection<MigrationDocument> {
   return db.collection(migrationsName, collectionOptions);
 }
 
+/**
+ * Expected of a record by all that a purge writes: a process that was paused does nothing by its comparison
+ * where that purge has ended, even if another one has begun.
+ */
+export function samePurge({
+  purgeNumber,
+}: Pick<MigrationDocument, 'purgeNumber'>): Filter<MigrationDocument> {
+  // A purge that an earlier release has begun has no number.
+  return { side: 'source', isPurging: true, purgeNumber: purgeNumber ?? { $exists: false } };
+}
+
 /** An undefined value removes its field. */
 function changeOf(values: MigrationValues) {
   const entries = Object.entries(values);

@@ -197,6 +197,52 @@ test('a purge is given up where the other region does not answer, or refuses', a
   t.regex(refused.failure ?? '', /as it refused with PROJECT_NOT_FOUND: nothing/);
 });
 
+test('a purge that was ended and begun anew removes nothing and ends nothing by its comparison', async (t) => {
+  const world = await migratedProject(t);
+  const { us, record, purging, client } = world;
+  const records = migrationCollection(us.db);
+  const begin = async () => {
+    await records.updateOne({}, { $unset: { isOpen: '', isPurging: '', isPartlyRemoved: '' } });
+    const uses = { ...us, migratingProjects: createMigratingProjectStore(us.db) };
+    await beginPurge({ migrationId: record._id }, fromRegion('us'), uses);
+    const begun = await records.findOne({ _id: record._id });
+    if (begun === null) throw new TypeError('there is no record');
+    return begun;
+  };
+  const runFirst = async (uses: Partial<PurgeUses>) => {
+    const options = { patienceMs: 1, signal: AbortSignal.timeout(600_000) };
+    await purgeSource({ ...purging, ...uses }, await begin(), options);
+    return await records.findOne({ _id: record._id });
+  };
+  const beingCompared = { isPurging: true, isOpen: true, isPartlyRemoved: undefined } as const;
+  const isAsBegun = (found: object | null) =>
+    t.like(found, { ...beingCompared, failure: undefined, purgeTime: undefined });
+  const compared = (isEqual: boolean) => {
+    const hashRanges: RegionClient['hashRanges'] = async function* (request, options) {
+      yield* client.hashRanges?.(request, options) ?? [];
+      if (request.ranges.length > 1 || isEqual) await begin();
+    };
+    return { regions: new Map([['eu', { ...client, hashRanges } as RegionClient]]) };
+  };
+  isAsBegun(await runFirst(compared(true)));
+  const removeAll: PurgeUses['removal']['removeAll'] = async (...given) => {
+    await begin();
+    return await purging.removal.removeAll(...given);
+  };
+  isAsBegun(await runFirst({ removal: { removeAll } }));
+  const { events, filter } = withIndex(world.eu, 3);
+  await events.updateOne(filter, { $set: { distinctId: 'eve' } });
+  isAsBegun(await runFirst(compared(false)));
+  t.is(await eventsOf(us.db).countDocuments(), eventCount);
+  await events.updateOne(filter, { $set: { distinctId: 'ada' } });
+  const notePurge: RegionClient['notePurge'] = async () => {
+    await begin();
+    return {};
+  };
+  const regions = new Map([['eu', { ...client, notePurge } as RegionClient]]);
+  isAsBegun(await runFirst({ regions }));
+});
+
 test('a purge outlasts a restart of the other region, and the note of it does, too', async (t) => {
   const world = await migratedProject(t);
   const { describeProject, hashRanges, notePurge } = world.client;

@@ -99,8 +99,9 @@ export async function migratedProject(t: ExecutionContext): Promise<Migrated> {
     purge: async (others = {}, patienceMs = 1) => {
       const regions = new Map([['eu', { ...client, ...others } as RegionClient]]);
       const options = { patienceMs, signal: AbortSignal.timeout(600_000) };
-      await purgeSource({ ...purging, regions }, record, options);
-      const now = await migrationCollection(us.db).findOne({ _id: migrationId });
+      const find = () => migrationCollection(us.db).findOne({ _id: migrationId });
+      await purgeSource({ ...purging, regions }, (await find()) ?? record, options);
+      const now = await find();
       t.falsy(now?.isOpen || now?.isPurging, 'the purge has an end');
       return { failure: now?.failure, left: await eventsOf(us.db).countDocuments() };
     },

@@ -45,7 +45,8 @@ export async function purgeSource(
     if (isOpen) throw errors.requestInProgress();
     const open = await migrations.readOpen(tx, projectId);
     if (open !== undefined) throw errors.migrationInProgress({ projectId, migrationId: open._id });
-    const values = { isOpen: true, isPurging: true, failure: undefined } as const;
+    const purgeNumber = (present.purgeNumber ?? 0) + 1;
+    const values = { isOpen: true, isPurging: true, purgeNumber, failure: undefined } as const;
     return (await migrations.write(tx, present, values)) ?? present;
   });
   return { migration: migrationMessage(value) };
