@@ -27,11 +27,12 @@ export async function endDue({ retention, clock, log }: Uses, signal: AbortSigna
     const some = await retention.next(afterId, signal);
     const last = some.at(-1);
     if (last === undefined) return;
-    for (const { projectId, retentionDays } of some) {
+    for (const project of some) {
+      const { projectId, retentionDays } = project;
       const time = keptSince(retentionDays, clock.now());
       if (time === undefined) continue;
       try {
-        await retention.removeBefore(projectId, time, signal);
+        await retention.removeBefore(project, time, signal);
       } catch (error) {
         signal.throwIfAborted();
         log.warn({ projectId, err: error }, 'the old events of a project could not be removed');

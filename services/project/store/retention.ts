@@ -45,10 +45,16 @@ export function createRetentionStore(db: Db) {
     },
 
     /**
-     * Removes a project's events from before a time, while the project is here. The project says from then
-     * on that they may be gone, whatever its setting becomes.
+     * Removes a project's events from before a time, while the project is here and its setting is the given
+     * one. The project says from then on that they may be gone, whatever its setting becomes.
      */
-    async removeBefore(projectId: string, time: Date, signal: AbortSignal): Promise<void> {
+    async removeBefore(
+      { projectId, retentionDays }: Retaining,
+      time: Date,
+      signal: AbortSignal,
+    ): Promise<void> {
+      // The setting may have changed since it was read: a removal may take hours.
+      const asRead = { 'settings.retentionDays': retentionDays };
       const older = { '_id.project': projectId, time: { $lt: time } };
       const options = { ...bounded, hint: byTime, projection: { _id: 1 }, limit: deletedAtOnce };
       for (;;) {
@@ -57,7 +63,7 @@ export function createRetentionStore(db: Db) {
         if (found.length === 0) return;
         const ids = found.map(({ _id }) => idOf(_id));
         const removed = transact(db.client, { signal }, async (session) => {
-          if (!(await fenceHere({ session }, projectId))) return false;
+          if (!(await fenceHere({ session }, projectId, asRead))) return false;
           const expired = { $max: { expiredBefore: time } };
           await projects.updateOne({ _id: projectId }, expired, { session });
           await events.deleteMany({ _id: { $in: ids } }, { session });

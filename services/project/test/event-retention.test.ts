@@ -1,16 +1,27 @@
+import { connectMongo } from '@silo/mongo/connect.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
+import { required } from '../../../test/harness/environment.ts';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { endDue } from '../loops/end-retention.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import { keptSince, since } from '../rules/events/retention.ts';
-import { createRetentionStore } from '../store/retention.ts';
+import { createRetentionStore, type RetentionStore } from '../store/retention.ts';
 import { captured, insert, receiveTime, stagesOf } from './event-support.ts';
 import { testWorld } from './support.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 const { signal } = new AbortController();
+const clock = { now: () => receiveTime, monotonicMs: () => 0 };
+
+type ProjectOfTest = {
+  _id: string;
+  state: number;
+  settings: { retentionDays?: number | undefined };
+  expiredBefore?: Date;
+};
 
 test('a filter begins where the retention does, unless it begins later', (t) => {
   t.is(keptSince(0, receiveTime), undefined);
@@ -28,7 +39,7 @@ test('a filter begins where the retention does, unless it begins later', (t) => 
 test('events past the retention of their project are removed, and no others', async (t) => {
   const { db, captured: store } = await testWorld(t);
   const retention = createRetentionStore(db);
-  const projects = db.collection<{ _id: string; state: number; settings: object }>('projects');
+  const projects = db.collection<ProjectOfTest>('projects');
   const kept = new Map<string, number>();
   for (const retentionDays of [undefined, 0, 1, 2, 1]) {
     const projectId = newId('prj');
@@ -38,7 +49,6 @@ test('events past the retention of their project are removed, and no others', as
     await insert(store, projectId, [...batch, captured({}, -dayMs), captured({}, 1 - dayMs)]);
     kept.set(projectId, retentionDays === 1 ? 2 : 702);
   }
-  const clock = { now: () => receiveTime, monotonicMs: () => 0 };
   const uses = { retention, clock, log: silentLogger() };
   await Promise.all([endDue(uses, signal), endDue(uses, signal)]);
   for (const [projectId, count] of kept) {
@@ -47,12 +57,62 @@ test('events past the retention of their project are removed, and no others', as
   }
 });
 
+test('nothing is removed by a setting that has changed since it was read', async (t) => {
+  const { db, captured: store } = await testWorld(t);
+  const retention = createRetentionStore(db);
+  const projects = db.collection<ProjectOfTest>('projects');
+  const projectId = newId('prj');
+  const state = ProjectState.PROJECT_STATE_ACTIVE;
+  await projects.insertOne({ _id: projectId, state, settings: { retentionDays: 1 } });
+  await insert(store, projectId, [captured({}, -1.5 * dayMs)]);
+  const next: RetentionStore['next'] = async (afterId, signal) => {
+    const some = await retention.next(afterId, signal);
+    await projects.updateOne({ _id: projectId }, { $set: { 'settings.retentionDays': 2 } });
+    return some;
+  };
+  await endDue({ retention: { ...retention, next }, clock, log: silentLogger() }, signal);
+  t.is(await db.collection('captured_events').countDocuments(), 1);
+  t.is((await projects.findOne({ _id: projectId }))?.expiredBefore, undefined);
+});
+
+test('a removal ends where its project begins to keep its events', async (t) => {
+  const { db, captured: store } = await testWorld(t);
+  const retention = createRetentionStore(db);
+  const projects = db.collection<ProjectOfTest>('projects');
+  const events = db.collection('captured_events');
+  const projectId = newId('prj');
+  const state = ProjectState.PROJECT_STATE_ACTIVE;
+  await projects.insertOne({ _id: projectId, state, settings: { retentionDays: 1 } });
+  const batch = Array.from({ length: 700 }, (_, index) => captured({}, -2 * dayMs + index));
+  await insert(store, projectId, batch);
+  // By another name: a removal ends what processes of its own have left open.
+  const located = { url: required('MONGODB_URL'), database: db.databaseName, appName: 'holder' };
+  await using holder = await connectMongo(located);
+  const session = holder.client.startSession();
+  session.startTransaction();
+  const last = { time: new Date(receiveTime.getTime() - 2 * dayMs) };
+  const heldEvents = holder.db.collection('captured_events');
+  const held = await heldEvents.updateOne(last, { $set: { held: true } }, { session });
+  t.is(held.modifiedCount, 1, 'the second batch of the removal begins again and again');
+  const removal = endDue({ retention, clock, log: silentLogger() }, signal);
+  await eventually(async () => {
+    const left = await events.countDocuments();
+    if (left !== 200) throw new Error(`${left} events are left`);
+  });
+  await projects.updateOne({ _id: projectId }, { $unset: { 'settings.retentionDays': '' } });
+  await session.abortTransaction();
+  await session.endSession();
+  await removal;
+  t.is(await events.countDocuments(), 200);
+});
+
 test('a project says up to which time its events may have been removed, from the removal on', async (t) => {
   const { db, captured: store } = await testWorld(t);
   const retention = createRetentionStore(db);
-  const projects = db.collection<{ _id: string; state: number; expiredBefore?: Date }>('projects');
+  const projects = db.collection<ProjectOfTest>('projects');
   const projectId = newId('prj');
-  await projects.insertOne({ _id: projectId, state: ProjectState.PROJECT_STATE_ACTIVE });
+  const state = ProjectState.PROJECT_STATE_ACTIVE;
+  await projects.insertOne({ _id: projectId, state, settings: { retentionDays: 1 } });
   await insert(
     store,
     projectId,
@@ -60,7 +120,7 @@ test('a project says up to which time its events may have been removed, from the
   );
   const afterRemovalOf = async (days: number) => {
     const time = new Date(receiveTime.getTime() - days * dayMs);
-    await retention.removeBefore(projectId, time, signal);
+    await retention.removeBefore({ projectId, retentionDays: 1 }, time, signal);
     return (await projects.findOne({ _id: projectId }))?.expiredBefore;
   };
   t.is(await afterRemovalOf(4), undefined, 'there was nothing to remove');

@@ -26,7 +26,9 @@ test('only while a project is here do removals, retention and index builds chang
     const index = { name: 'plan', place: 1, since: 1, state: 'building' } as const;
     const batch = [captured({ plan: 'free' }), captured({ plan: 'free' }, -60_000)];
     await insert(world.captured, projectId, batch);
-    await projects.updateOne({ _id: projectId }, { $set: { state, propertyIndexes: [index] } });
+    const retentionDays = 1;
+    const values = { state, propertyIndexes: [index], 'settings.retentionDays': retentionDays };
+    await projects.updateOne({ _id: projectId }, { $set: values });
     const deletion: EventDeletionDocument = {
       ...{ _id: newId('evd'), projectId, generation: 1, actorAccountId: newId('acc') },
       filter: Buffer.from(EventFilter.encode(EventFilter.fromPartial({})).finish()),
@@ -42,7 +44,7 @@ test('only while a project is here do removals, retention and index builds chang
     const filled = await events.countDocuments({ '_id.project': projectId, x1: 'free' });
     t.is(filled, isHere ? 2 : 0, `an index is built: ${message}`);
 
-    await retention.removeBefore(projectId, receiveTime, signal());
+    await retention.removeBefore({ projectId, retentionDays }, receiveTime, signal());
     t.is(await count(), isHere ? 1 : 2, `retention: ${message}`);
 
     const fresh = { projectId, organizationId, receiveTime, generation: 1, events: batch };

@@ -134,12 +134,17 @@ test('what the retention of the other region has removed is no loss, whatever it
   const world = await migratedProject(t);
   const { db } = world.eu;
   const retention = createRetentionStore(db);
-  const removeOlder = (days: number) =>
-    retention.removeBefore(
-      world.projectId,
-      new Date(receiveTime.getTime() - days * dayMs),
+  const removeOlder = async (retentionDays: number) => {
+    const { projectId } = world;
+    await db
+      .collection<ProjectDocument>('projects')
+      .updateOne({ _id: projectId }, { $set: { 'settings.retentionDays': retentionDays } });
+    await retention.removeBefore(
+      { projectId, retentionDays },
+      new Date(receiveTime.getTime() - retentionDays * dayMs),
       AbortSignal.timeout(600_000),
     );
+  };
   await removeOlder(20);
   await removeOlder(25);
   const { events, filter } = withIndex(world.eu, 20);
