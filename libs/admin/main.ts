@@ -1,13 +1,15 @@
 import { CommanderError } from '@commander-js/extra-typings';
+import { abortAtSignal, endProcess } from '@silo/runtime/command.ts';
 import { createProgram } from './program.ts';
 
-/** Runs one command line of `silo-admin`, and answers the exit code. */
-export async function main(args: readonly string[]): Promise<number> {
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => stop.abort(new Error(`interrupted by ${signal}`)));
-  }
-  const context = { print: (line: string) => console.log(line), signal: stop.signal };
+/** Runs one command line of `silo-admin`, and ends the process with its exit code. */
+export async function main(args: readonly string[]): Promise<never> {
+  const signal = abortAtSignal((name) => new Error(`interrupted by ${name}`));
+  return await endProcess(await run(args, signal));
+}
+
+async function run(args: readonly string[], signal: AbortSignal): Promise<number> {
+  const context = { print: (line: string) => console.log(line), signal };
   try {
     await createProgram(context).parseAsync(args, { from: 'user' });
     return 0;

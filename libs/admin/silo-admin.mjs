@@ -8,4 +8,4 @@ if (Number.parseInt(process.versions.node, 10) < nodeMajorMin) {
   process.exit(1);
 }
 const { main } = await import('./main.ts');
-process.exitCode = await main(process.argv.slice(2));
+await main(process.argv.slice(2));

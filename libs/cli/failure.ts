@@ -1,4 +1,5 @@
 import type { SiloError } from '@silo/errors/silo-error.ts';
+import type { EndSignal } from '@silo/runtime/command.ts';
 import type { ExitName } from './exit-codes.ts';
 
 /** A failure that the command itself detects. */
@@ -66,14 +67,11 @@ export class CallFailure extends Error {
 
 /** A signal came. */
 export class Interrupted extends Error {
-  readonly signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+  readonly signal: EndSignal;
   /** The change whose answer was being waited for, by its request id where that is no secret. */
   readonly sent: { requestId: string | undefined } | undefined;
 
-  constructor(
-    signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP',
-    sent?: { requestId: string | undefined } | undefined,
-  ) {
+  constructor(signal: EndSignal, sent?: { requestId: string | undefined } | undefined) {
     super(signal);
     this.signal = signal;
     this.sent = sent;

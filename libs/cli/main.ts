@@ -1,4 +1,5 @@
 import { CommanderError } from '@commander-js/extra-typings';
+import { abortAtSignal, endProcess } from '@silo/runtime/command.ts';
 import { type Cli, createCli } from './cli.ts';
 import { commandIn, helpFor, unknownCommand, usageOf, withHelp } from './command-words.ts';
 import { type ExitName, exitCodes } from './exit-codes.ts';
@@ -8,8 +9,8 @@ import { createProgram } from './program.ts';
 import { showsColour, type Terminal } from './terminal.ts';
 import { toText } from './text.ts';
 
-/** Runs one command line, and answers the exit code. */
-export async function main(args: readonly string[]): Promise<number> {
+/** Runs one command line, and ends the process with its exit code. */
+export async function main(args: readonly string[]): Promise<never> {
   const terminal: Terminal = {
     stdin: process.stdin,
     stdout: process.stdout,
@@ -23,16 +24,8 @@ export async function main(args: readonly string[]): Promise<number> {
     throw error;
   });
   if (args.includes('--no-color')) process.env.NO_COLOR = '1';
-  return exitCodes[await run(args, terminal, untilSignal())];
-}
-
-/** Aborts with Interrupted at the first signal; the second one ends the process at once. */
-function untilSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => controller.abort(new Interrupted(signal)));
-  }
-  return controller.signal;
+  const signal = abortAtSignal((name) => new Interrupted(name));
+  return await endProcess(exitCodes[await run(args, terminal, signal)]);
 }
 
 async function run(

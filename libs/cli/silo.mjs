@@ -20,7 +20,7 @@ if (isSecretRead && process.stdin.isTTY) {
 if (Number.parseInt(process.versions.node, 10) >= nodeMajorMin) {
   nodeModule.enableCompileCache?.();
   const { main } = await import('./main.ts').catch(explain);
-  process.exitCode = await main(process.argv.slice(2));
+  await main(process.argv.slice(2));
 } else {
   handOver(ownNode());
 }

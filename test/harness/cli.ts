@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
+import type { TlsFiles } from '@silo/rpc/tls.ts';
 import type { ExecutionContext } from 'ava';
 import { certificate } from './certificates.ts';
 import type { Addresses, SignedUp } from './clients.ts';
@@ -37,12 +38,18 @@ type RunOptions = {
 // What JSON.parse answers, for tests that look into it.
 type Json = { readonly [key: string]: Json | undefined };
 
-/** A home for one person; `addresses` are what its development Silo is said to be at. */
-export async function openCliHome(addresses: Addresses): Promise<CliHome> {
+/**
+ * A home for one person; `addresses` are what its development Silo is said to be at, `staff` its
+ * certificate, and `servers` the URLs of its MongoDB and NATS, where a command needs them.
+ */
+export async function openCliHome(
+  addresses: Addresses,
+  { ca, cert, key }: TlsFiles = certificate('staff-operator'),
+  servers: { mongodb?: string; nats?: string } = {},
+): Promise<CliHome> {
   const directory = await mkdtemp(join(tmpdir(), 'silo-cli-'));
   const configDirectory = join(directory, 'config');
-  const { ca, cert, key } = certificate('staff-operator');
-  const endpoints = { region: 'us', ca, staff: { cert, key }, services: addresses };
+  const endpoints = { region: 'us', ca, staff: { cert, key }, services: addresses, ...servers };
   await mkdir(join(directory, '.silo'));
   await writeFile(join(directory, '.silo', 'endpoints.json'), JSON.stringify(endpoints));
   const environment = (more: Record<string, string> = {}) => ({

@@ -46,6 +46,21 @@ test('events are shown newest first, by what the filters mean', async (t) => {
   t.regex(wrong.errors, /There is no <= and no >=/);
 });
 
+// Far more than a pipe holds.
+const manyEvents = 40;
+const textSizeBytes = 20_000;
+
+test('a large answer goes through a pipe whole', async (t) => {
+  const { cli, person } = await signedInHome(t);
+  const properties = JSON.stringify({ text: 'x'.repeat(textSizeBytes) });
+  const events = Array.from({ length: manyEvents }, () => event({ properties }));
+  await capture(t.context.silo, person.projectToken, events);
+  const words = ['events', 'query', person.projectId, '--limit', String(manyEvents), '--json'];
+  const { code, output, errors } = await cli.run(words);
+  t.is(code, 0, errors);
+  t.is(JSON.parse(output).events.length, manyEvents);
+});
+
 test('events are counted by day, name and property, with a total', async (t) => {
   const { cli, project } = await withEvents(t);
   const counted = async (...words: string[]) =>

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { Command } from '@commander-js/extra-typings';
 import { type Deployment, deploymentIn } from '@silo/doctor/deployment.ts';
 import { findingsIn } from '@silo/doctor/findings.ts';
+import { race } from '@silo/runtime/deadline.ts';
 import type { Cli } from '../cli.ts';
 import { endpointsIn, findDevelopment } from '../deployment.ts';
 import { Answered, usage } from '../failure.ts';
@@ -24,7 +25,7 @@ export function doctor(cli: Cli) {
       const deployment = await deploymentOf(options, cli);
       // The clients of MongoDB and NATS are large, and no other command needs them.
       const { lookAt } = await import('@silo/doctor/look.ts');
-      const facts = await lookAt(deployment);
+      const facts = await race(lookAt(deployment), cli.signal);
       const findings = findingsIn(facts);
       const healthy = findings.length === 0;
       cli.answerPlain({ healthy, time: facts.time, findings }, findingBlocks(findings, facts));

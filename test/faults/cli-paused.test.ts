@@ -1,0 +1,42 @@
+/** The `silo` command while a process that it is connected to is paused. */
+import test, { type ExecutionContext } from 'ava';
+import { type CliHome, openCliHome } from '../harness/cli.ts';
+import type { SignedUp } from '../harness/clients.ts';
+import { eventually } from '../harness/eventually.ts';
+import { keys } from '../harness/terminal.ts';
+import { type FaultSilo, makeWhole, pause, startFaultSilo } from './fault-silo.ts';
+
+let silo: FaultSilo;
+test.before(async () => {
+  silo = await startFaultSilo();
+});
+test.afterEach.always(() => makeWhole(silo));
+test.after.always(() => silo?.[Symbol.asyncDispose]());
+
+/** A home whose person is signed in. */
+async function signedIn(t: ExecutionContext): Promise<{ cli: CliHome; person: SignedUp }> {
+  const urls = { mongodb: silo.mongod.url, nats: silo.natsServer.urlOf('subscriber') };
+  const cli = await openCliHome(silo.addresses, silo.certificates.staff, urls);
+  t.teardown(async () => cli[Symbol.asyncDispose]());
+  const person = await silo.signUp('Ada');
+  await eventually(() => cli.json(['login', '--dev'], person.apiKey));
+  return { cli, person };
+}
+
+test.serial('a command that waits for a paused service ends at a signal', async (t) => {
+  const { cli } = await signedIn(t);
+  pause(silo, 'project');
+  const terminal = cli.inTerminal(['projects']);
+  await terminal.sees('Waiting for the answer');
+  terminal.type(keys.ctrlC);
+  t.is(await terminal.ended, 130, terminal.screen());
+  t.regex(terminal.screen(), /Stopped/);
+});
+
+test.serial('doctor ends after its answer while NATS is paused', async (t) => {
+  const { cli } = await signedIn(t);
+  silo.natsServer.signal('SIGSTOP');
+  const { code, output } = await cli.run(['doctor', '--dev', '--json']);
+  t.is(code, 8);
+  t.regex(output, /nats-unreachable/);
+});
