@@ -2,6 +2,7 @@ import type { EventLog, Transaction } from '@silo/log/event-log.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { Regions } from '@silo/service/regions.ts';
 import { RegionFailed } from '../migration/region-failed.ts';
+import { endPlace, firstPlace } from '../rules/events/event-range.ts';
 import { leftByPurge, whyNotPurge } from '../rules/purge-source.ts';
 import type { MigrationDocument } from '../store/documents.ts';
 import type { EventDeletionStore } from '../store/event-deletions.ts';
@@ -41,6 +42,8 @@ export async function purgeSource(
   const kept = leftByPurge(record);
   const other = otherCopy({ regions, region, migrationId, patienceMs }, signal);
   const compare = async () => {
+    // An interrupted purge has removed all: there is nothing that another region's silence could keep.
+    if (record.isPartlyRemoved && (await hasNone(uses, projectId, signal))) return undefined;
     const { purged } = await other.describe();
     if (purged) return undefined;
     const generation = left.eventGeneration ?? 0;
@@ -63,6 +66,16 @@ export async function purgeSource(
     log.warn({ migrationId, err: error }, 'the other region does not know of a purge');
   });
   await end(uses, record, signal, (tx) => ({ purgeTime: tx.now }));
+}
+
+async function hasNone(
+  { migrationSource }: PurgeUses,
+  projectId: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  await using reader = await migrationSource.openReader(projectId, signal);
+  const all = { after: firstPlace, last: endPlace };
+  return (await reader.digest(all, signal, { limit: 1 })).count === 0;
 }
 
 /** Notes, before anything is removed, that something may be; false where another process has ended the purge. */

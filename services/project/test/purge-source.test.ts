@@ -308,6 +308,25 @@ test('a purge that is given up after its removal has begun does not say that not
   t.is(await eventsOf(us.db).countDocuments(), eventCount - 1);
 });
 
+test('a purge that had removed all before it was interrupted ends without the other region', async (t) => {
+  const world = await migratedProject(t);
+  const silent = async () => {
+    throw errors.dependencyUnavailable('eu');
+  };
+  const gone = { describeProject: silent, notePurge: silent };
+  const interrupted = { isOpen: true, isPurging: true, isPartlyRemoved: true } as const;
+  const records = migrationCollection(world.us.db);
+  await records.updateOne({}, { $set: interrupted });
+  const kept = await world.purge(gone);
+  t.regex(kept.failure ?? '', /the rest is kept\.$/);
+  t.is(kept.left, eventCount);
+  await eventsOf(world.us.db).deleteMany({});
+  await records.updateOne({}, { $set: interrupted, $unset: { failure: '' } });
+  t.deepEqual(await world.purge(gone), { failure: undefined, left: 0 });
+  const [here] = await world.purgeTimes();
+  t.true(here instanceof Date);
+});
+
 test('a project that was deleted in the other region and is purged there leaves nothing here', async (t) => {
   const world = await migratedProject(t);
   const { db, migrations } = world.eu;
