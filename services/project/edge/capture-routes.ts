@@ -22,7 +22,7 @@ import {
   heals,
 } from './capture.ts';
 import type { EdgeMetrics } from './edge-metrics.ts';
-import type { HeldBytes } from './held-bytes.ts';
+import type { HeldBytes, Share } from './held-bytes.ts';
 import { HttpRefusal } from './http-refusal.ts';
 import { readAtCost } from './read-at-cost.ts';
 import { type EdgeBatch, headerOf, senderOf } from './sender.ts';
@@ -75,12 +75,13 @@ async function capture(
     const read = batchUnlessLarge(text, about, gate);
     if (typeof read !== 'string') return { batch: read, signal };
     // What a body is parsed to is many times as large, and is not held meanwhile.
-    await confirm(read, sender, uses, signal);
+    await confirm(read, sender, share, { ...uses, signal });
     return { batch: eventsOf(bodyIn(text), read, about), signal };
   });
   share.grow(batch.events.length * eventBytes);
   // From here on the share lasts as long as the work, which may go on after the answer.
-  const outcomes = await captureEdgeBatch(batch, owned.move(), { ...uses, signal });
+  owned.move();
+  const outcomes = await captureEdgeBatch(batch, share, { ...uses, signal });
   metrics.captured(outcomes);
   return isV1 ? answerV1(batch.events, outcomes) : answerV0(batch.events, outcomes);
 }
@@ -89,21 +90,24 @@ async function capture(
 async function confirm(
   token: string,
   sender: Sender,
-  { gate, held }: CaptureRouteUses,
-  signal: AbortSignal,
+  share: Share,
+  { gate, signal }: { gate: CaptureRouteUses['gate']; signal: AbortSignal },
 ): Promise<void> {
   let failure: unknown;
   const confirming = retry(() => gate.confirm(token, sender, signal), {
     ...{ attemptsMax: Number.POSITIVE_INFINITY, ...failedPause, signal },
-    isRetryable: (error) => heals(error) && !(gate.isElsewhere(token) && held.isHalfFull),
+    isRetryable: (error) =>
+      heals(error) && (!gate.isElsewhere(token) || share.beginWait(gate.waitsFor(token))),
     onRetry: (error) => {
       failure = error;
     },
   });
-  await confirming.catch((error: unknown) => {
-    if (error !== signal.reason) throw error;
-    throw failure ?? errors.dependencyUnavailable('the access registry');
-  });
+  await confirming
+    .catch((error: unknown) => {
+      if (error !== signal.reason) throw error;
+      throw failure ?? errors.dependencyUnavailable('the access registry');
+    })
+    .finally(() => share.endWait());
 }
 
 type About = {

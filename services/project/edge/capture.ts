@@ -14,7 +14,7 @@ import { type CaptureUses, captureBatch } from '../handlers/shared/capture-batch
 import { isAllowedOrigin } from '../rules/edge/allowed-origin.ts';
 import { heldBytes, type SentEvent } from '../rules/events/check-event.ts';
 import { type ForwardUses, forwardSome } from './forward.ts';
-import type { HeldBytes } from './held-bytes.ts';
+import type { Share } from './held-bytes.ts';
 import { HttpRefusal, isHeld, isRateLimited, regionOf } from './http-refusal.ts';
 import type { EdgeBatch } from './sender.ts';
 import type { TokenGate } from './token-gate.ts';
@@ -32,8 +32,10 @@ export type EdgeCaptureUses = ForwardUses & {
   gate: TokenGate;
   rates: RateLimits;
   capture: CaptureUses;
-  held: Pick<HeldBytes, 'isHalfFull'>;
 };
+
+/** What a request holds. */
+type CaptureShare = Disposable & Pick<Share, 'beginWait'>;
 
 /**
  * Stores the events of one request, and answers for each what became of it. Tries again for some
@@ -45,7 +47,7 @@ export type EdgeCaptureUses = ForwardUses & {
  */
 export async function captureEdgeBatch(
   batch: EdgeBatch,
-  share: Disposable,
+  share: CaptureShare,
   uses: EdgeCaptureUses & {
     /** Until then what fails is tried again. */
     signal: AbortSignal;
@@ -65,7 +67,7 @@ export async function captureEdgeBatch(
 
 async function storeAll(
   batch: EdgeBatch,
-  share: Disposable,
+  share: CaptureShare,
   uses: EdgeCaptureUses,
   { signal, onRetry }: { signal: AbortSignal; onRetry(error: unknown): void },
 ): Promise<CaptureOutcome[]> {
@@ -88,7 +90,8 @@ async function storeAll(
   };
   // What waits for another region, or above the limits of its project, must not shut out others.
   const mayWait = (error: unknown) =>
-    heals(error) && !((isElsewhere || isRateLimited(error)) && uses.held.isHalfFull);
+    heals(error) &&
+    (!(isElsewhere || isRateLimited(error)) || share.beginWait(uses.gate.waitsFor(batch.token)));
   const retrying = { attemptsMax: Number.POSITIVE_INFINITY, signal, onRetry };
   const untilReleased = () =>
     retry(attempt, {

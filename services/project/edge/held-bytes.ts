@@ -5,14 +5,19 @@ import { HttpRefusal } from './http-refusal.ts';
 const requestBytes = 8 * 1_024;
 /** What one network may hold of it, as a multiple of what is free: three quarters where it is alone. */
 const timesFree = 3;
+/** What one project may hold of the half in which requests wait: half of it where it is alone. */
+const waitingTimesFree = 1;
 
 /** The memory that the bodies of all requests share, in bytes. */
 export class HeldBytes {
   readonly #shared: SharedBytes;
+  /** Of requests that wait for what others need not wait for. */
+  readonly #waiting: SharedBytes;
   #received = 0;
 
   constructor(max: number) {
     this.#shared = new SharedBytes(max, timesFree);
+    this.#waiting = new SharedBytes(max / 2, waitingTimesFree);
   }
 
   get max(): number {
@@ -21,11 +26,6 @@ export class HeldBytes {
 
   get held(): number {
     return this.#shared.held;
-  }
-
-  /** Then requests that wait for another region wait no more: those of other projects need room. */
-  get isHalfFull(): boolean {
-    return this.held * 2 > this.max;
   }
 
   /** Bytes of bodies that came since the process started, as they came. */
@@ -40,7 +40,7 @@ export class HeldBytes {
 
   /** The share of one request of a network. Throws OVERLOADED where that may have no more. */
   begin(network: string): Share {
-    return new Share(this, this.#shared, network);
+    return new Share(this, this.#shared, this.#waiting, network);
   }
 }
 
@@ -48,12 +48,16 @@ export class HeldBytes {
 export class Share implements Disposable {
   readonly #held: HeldBytes;
   readonly #shared: SharedBytes;
+  readonly #waiting: SharedBytes;
   readonly #network: string;
   #bytes = 0;
+  /** For whom it waits, and with how much. */
+  #wait: { project: string; bytes: number } | undefined;
 
-  constructor(held: HeldBytes, shared: SharedBytes, network: string) {
+  constructor(held: HeldBytes, shared: SharedBytes, waiting: SharedBytes, network: string) {
     this.#held = held;
     this.#shared = shared;
+    this.#waiting = waiting;
     this.#network = network;
     this.grow(requestBytes);
   }
@@ -75,7 +79,27 @@ export class Share implements Disposable {
     this.#bytes -= bytes;
   }
 
+  /**
+   * Begins to wait for what concerns its project alone, until `endWait`: projects share the room for that.
+   * False where its project has none left. Beginning again changes nothing.
+   */
+  beginWait(project: string): boolean {
+    if (this.#wait !== undefined) return true;
+    const bytes = this.#bytes;
+    // What is free may be taken at once, but by no single body all that there is.
+    if (bytes > 0.75 * this.#waiting.max || !this.#waiting.take(project, bytes)) return false;
+    this.#wait = { project, bytes };
+    return true;
+  }
+
+  endWait(): void {
+    if (this.#wait === undefined) return;
+    this.#waiting.release(this.#wait.project, this.#wait.bytes);
+    this.#wait = undefined;
+  }
+
   [Symbol.dispose](): void {
+    this.endWait();
     this.shrink(this.#bytes);
   }
 }

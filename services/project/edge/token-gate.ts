@@ -47,6 +47,14 @@ export class TokenGate {
     return isDead(this.#uses.access.recallToken(token));
   }
 
+  /**
+   * For whom a request waits: each project has one token at a time. Nobody knows yet whose the others
+   * are, and who makes up tokens must not get more room by each: they share that of one project.
+   */
+  waitsFor(token: string): string {
+    return this.isKnown(token) ? token : '';
+  }
+
   /** The project of a token, as another region has said; undefined where none has. */
   projectElsewhere(token: string): string | undefined {
     return this.#uses.elsewhere.projectOf(hashOf(token));

@@ -150,7 +150,7 @@ test('a client whose body takes too long gets 503 with Retry-After, and what it 
 });
 
 /** A permit that is never over. */
-const permitted: TokenPermitAnswer = {
+const permitted: Extract<TokenPermitAnswer, { allowed: true }> = {
   ...{ allowed: true, projectId: 'prj_1', organizationId: 'org_1' },
   project: ProjectFact.fromPartial({}),
   permit: { release: () => {}, remainingMs: () => 300_000 },
@@ -302,22 +302,92 @@ test('large bodies without a good token use up the points of their address, and 
   t.deepEqual(await post(port, '/batch', batch), [503, 'RATE_LIMITED'], 'they have points, too');
 });
 
-test('a body above the rate of its project waits, but not while bodies hold more than half of the memory', async (t) => {
+test('a body above the rate of its project waits, but not one that needs most of the room to wait', async (t) => {
   const openWith = async (windowMs: number) => {
     const rates = { ...defaultLimits.rates, windowMs, projectCaptures: 1 };
     const permitToken = async () => permitted;
     const insert: Insert = async (batches) => batches.map(({ events }) => events.map(() => false));
     const { port } = await open(t, { limits: { rates }, permitToken, insert });
-    const spaces = (count: number) => `${' '.repeat(count)}${tiny(1)}`;
-    return (count: number) =>
-      post(port, '/batch', `{"api_key":"phc_1","batch":[${spaces(count)}]}`);
+    return (size: number) => post(port, '/batch', oneEvent('phc_1', size));
   };
   const soon = await openWith(1_000);
   t.deepEqual(await soon(1), [200, undefined]);
   t.deepEqual(await soon(1), [200, undefined], 'in the next window');
   const late = await openWith(3_600_000);
   t.deepEqual(await late(1), [200, undefined]);
-  t.deepEqual(await late(17 * 2 ** 20), [503, 'RATE_LIMITED']);
+  t.deepEqual(await late(13 * 2 ** 20), [503, 'RATE_LIMITED']);
+});
+
+/** A body of one event with so many bytes more. */
+function oneEvent(token: string, bytes: number): string {
+  return `{"api_key":"${token}","batch":[${' '.repeat(bytes)}${tiny(1)}]}`;
+}
+
+/** An edge for projects that are cut over until they are released. */
+async function openHolding(t: ExecutionContext) {
+  const looks = new Map<string, number>();
+  let isHolding = true;
+  const answerTo = (token: string): TokenPermitAnswer =>
+    isHolding ? cutOver : { ...permitted, projectId: token };
+  const permitToken = async (token: string) => {
+    looks.set(token, (looks.get(token) ?? 0) + 1);
+    return answerTo(token);
+  };
+  const insert: Insert = async (batches) => batches.map(({ events }) => events.map(() => false));
+  const edge = await open(t, { recallToken: answerTo, permitToken, insert });
+  /** Sends a small capture, and resolves with its answer to come when it waits. */
+  const beginWaiting = async (token: string) => {
+    const sent = { answer: post(edge.port, '/batch', oneEvent(token, 1)) };
+    // To look again is to have been refused, and to wait.
+    await Promise.race([
+      sent.answer,
+      eventually(() => assert.ok((looks.get(token) ?? 0) >= 2, 'it does not wait')),
+    ]);
+    return sent;
+  };
+  const release = () => {
+    isHolding = false;
+  };
+  return { ...edge, beginWaiting, release };
+}
+
+const cutOver: TokenPermitAnswer = {
+  allowed: false,
+  refusal: { reason: ErrorReason.ERROR_REASON_NOT_READY, detail: '' },
+};
+
+test('a project whose captures fill its room to wait gets 503, and those of another one wait and are stored', async (t) => {
+  const { port, beginWaiting, release } = await openHolding(t);
+  const reasons: unknown[] = [];
+  const many = Array.from({ length: 12 }, async () => {
+    const [status, reason] = await post(port, '/batch', oneEvent('phc_1', 2 ** 20));
+    if (status !== 200) reasons.push(reason);
+    return status;
+  });
+  await eventually(() => assert.equal(reasons.length, 4));
+  const other = await beginWaiting('phc_2');
+  release();
+  t.deepEqual(await other.answer, [200, undefined]);
+  const stored = (await Promise.all(many)).filter((status) => status === 200);
+  t.is(stored.length, 8, 'of 1 MiB each: half of the room');
+  t.deepEqual(
+    reasons,
+    Array.from({ length: 4 }, () => 'NOT_READY'),
+  );
+});
+
+test('bodies that come slowly do not end the waiting of a project that is cut over', async (t) => {
+  const { port, heldBytes, beginWaiting, release } = await openHolding(t);
+  const part = ' '.repeat(10 * 2 ** 20);
+  for (let count = 1; count <= 2; count++) {
+    const { socket } = connectTo(t, port, '127.0.0.2');
+    const length = `Content-Length: ${part.length + 1}`;
+    socket.write(`POST /batch/ HTTP/1.1\r\nHost: ${host}\r\n${length}\r\n\r\n${part}`);
+  }
+  await eventually(async () => assert.ok((await heldBytes()) > 2 * part.length));
+  const waiting = await beginWaiting('phc_1');
+  release();
+  t.deepEqual(await waiting.answer, [200, undefined]);
 });
 
 test('a connection without requests is closed', async (t) => {

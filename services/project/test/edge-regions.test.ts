@@ -1,4 +1,5 @@
 /** What the HTTP edge does with captures of a project that migrates. No other region is behind it. */
+import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { TokenAnswer, TokenPermitAnswer } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
@@ -17,6 +18,7 @@ import { createMetrics } from '@silo/runtime/metrics.ts';
 import { fakeClock } from '@silo/runtime/test/fake-clock.ts';
 import { hashOf, newProjectToken } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { type EdgeUses, openEdge } from '../edge/edge.ts';
 import { Storing } from '../handlers/shared/storing.ts';
 
@@ -439,6 +441,24 @@ test('a token whose project comes back during the calls to other regions is not 
   t.is((await edge.capture([sent])).status, 200);
   t.deepEqual(edge.stored, [sent.uuid]);
   t.deepEqual([edge.refused, edge.asked.count], [[], 1]);
+});
+
+test('all tokens of which no region has said that they are good share the room of one project to wait', async (t) => {
+  let isAway = true;
+  const locate = async () => {
+    if (isAway) throw new Error('14 UNAVAILABLE: no connection');
+    return { region: 'eu', projectId: 'prj_1' };
+  };
+  const options = { peers: { eu: fine }, locate, heldBytesMax: 100_000 };
+  const edge = await open(t, [dead], options);
+  const first = edge.capture([event({ text: 'x'.repeat(20_000) })]);
+  // To ask again is to have been refused, and to wait.
+  await eventually(() => assert.ok(edge.asked.count >= 2));
+  const second = await edge.post('/batch', { api_key: newProjectToken(), batch: [event()] });
+  t.is(second.status, 503);
+  t.like(await second.json(), { error: { reason: 'DEPENDENCY_UNAVAILABLE' } });
+  isAway = false;
+  t.is((await first).status, 200);
 });
 
 test('what waits for regions to say whether they have a token takes no memory of others', async (t) => {
