@@ -33,7 +33,7 @@ export const advice = {
       'Check the service whose log cannot be read: "loop iteration failed" in the log of org names it.',
   },
   'clock-skew': {
-    why: 'Certificates, keys and invites end early or late, and times of events are wrong. Leases, locks and migrations between regions do not depend on it.',
+    why: 'Certificates, keys and invites end early or late, and times of events are wrong. Leases, locks and migrations between regions do not depend on it; purges and the removal by retention_days wait until the clock of MongoDB says so too.',
     remedy: 'Synchronize the clock of that machine (chrony, systemd-timesyncd).',
   },
   'certificate-expires': {

@@ -28,8 +28,10 @@ export async function endDue({ retention, clock, log }: Uses, signal: AbortSigna
     const last = some.at(-1);
     if (last === undefined) return;
     for (const project of some) {
-      const { projectId, retentionDays } = project;
-      const time = keptSince(retentionDays, clock.now());
+      const { projectId, retentionDays, readTime } = project;
+      // The earlier time: a process whose clock is ahead must remove nothing that is kept.
+      const nowMs = Math.min(clock.now().getTime(), readTime.getTime());
+      const time = keptSince(retentionDays, new Date(nowMs));
       if (time === undefined) continue;
       try {
         await retention.removeBefore(project, time, signal);

@@ -236,24 +236,30 @@ export function createProjectStore(db: Db) {
       return restored ?? undefined;
     },
 
-    /** Ids of deleted projects, of any organization, whose time to be purged has come. */
+    /**
+     * Ids of deleted projects, of any organization, whose time to be purged has come: by the caller's clock
+     * and by MongoDB's.
+     */
     async due(
       now: Date,
       { limit, except = [] }: { limit: number; except?: readonly string[] },
       signal: AbortSignal,
     ): Promise<string[]> {
-      const filter = { _id: { $nin: [...except] }, state: deleted, purgeTime: { $lte: now } };
+      const filter = { ...dueBy(now), _id: { $nin: [...except] } };
       const found = await find(filter, { sort: { purgeTime: 1 }, limit, signal });
       return found.map(({ _id }) => _id);
     },
 
     /**
-     * Begins the purge of a deleted project whose time has come: from then on nothing brings it
+     * Begins the purge of a deleted project whose time has come, by both clocks: from then on nothing brings it
      * back. Answers whether it has begun, now or before.
      */
     async beginPurge(projectId: string, now: Date, signal: AbortSignal): Promise<boolean> {
-      const due = { _id: projectId, state: deleted, purgeTime: { $lte: now } };
-      const begun = projects.updateOne(due, { $set: { purging: true } }, bounded);
+      const begun = projects.updateOne(
+        { ...dueBy(now), _id: projectId },
+        { $set: { purging: true } },
+        bounded,
+      );
       return (await reading(begun, signal)).matchedCount === 1;
     },
 
@@ -268,6 +274,12 @@ export function createProjectStore(db: Db) {
 /** Deleted, and not yet to be purged. */
 function restorable(now: Date): Filter<ProjectDocument> {
   return { state: deleted, purgeTime: { $gt: now }, purging: { $exists: false } };
+}
+
+/** By the earlier of two clocks: one process whose clock is ahead must purge nothing. */
+function dueBy(now: Date): Filter<ProjectDocument> {
+  const purgeTime = { $lte: now };
+  return { state: deleted, purgeTime, $expr: { $lte: ['$purgeTime', '$$NOW'] } };
 }
 
 function asExpected({ organizationId, revision, moveId }: Expected): Filter<ProjectDocument> {

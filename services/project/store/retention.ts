@@ -21,6 +21,9 @@ export const retentionIndex: Index = {
 /** A project that does not keep all events. */
 export type Retaining = { projectId: string; retentionDays: number };
 
+/** The same, with MongoDB's time when it was read. */
+type Read = Retaining & { readTime: Date };
+
 /** Removes events that their projects do not keep any more. */
 export type RetentionStore = ReturnType<typeof createRetentionStore>;
 
@@ -30,17 +33,19 @@ export function createRetentionStore(db: Db) {
   const fenceHere = projectFence(db);
   return {
     /** The projects with a retention that follow a project id; none: there are no more. */
-    async next(afterId: string, signal: AbortSignal): Promise<Retaining[]> {
+    async next(afterId: string, signal: AbortSignal): Promise<Read[]> {
       const filter = { _id: { $gt: afterId }, 'settings.retentionDays': { $gt: 0 } };
       const options = {
         ...{ ...bounded, hint: byRetention, limit: readAtOnce, comment: 'loop: end-retention' },
         sort: { _id: 1 as const },
-        projection: { 'settings.retentionDays': 1 },
+        projection: { 'settings.retentionDays': 1, readTime: '$$NOW' },
       };
-      const found = await reading(projects.find(filter, options).toArray(), signal);
-      return found.map(({ _id, settings }) => ({
+      const query = projects.find<ProjectDocument & { readTime: Date }>(filter, options);
+      const found = await reading(query.toArray(), signal);
+      return found.map(({ _id, settings, readTime }) => ({
         projectId: _id,
         retentionDays: settings.retentionDays ?? 0,
+        readTime,
       }));
     },
 

@@ -10,6 +10,7 @@ import { deleteProject } from '../handlers/delete-project.ts';
 import { getSlots, openSlots } from '../handlers/internal/slots.ts';
 import { updateProject } from '../handlers/update-project.ts';
 import { purgeDue } from '../loops/purge-projects.ts';
+import type { ProjectDocument } from '../store/documents.ts';
 import { refusalOf, type TestKey, testWorld, type World } from './support.ts';
 
 async function create(world: World, key: TestKey, organizationId: string, requestId = '') {
@@ -159,6 +160,14 @@ test('an update has an event with the changed fields, and checks the etag', asyn
   ]);
 });
 
+/** Lets a deleted project be due from its deletion on; answers that time. */
+async function makeDue({ db }: World, projectId: string): Promise<number> {
+  const project = await db
+    .collection<ProjectDocument>('projects')
+    .findOneAndUpdate({ _id: projectId }, [{ $set: { purgeTime: '$updateTime' } }]);
+  return project?.updateTime.getTime() ?? 0;
+}
+
 test('deleting frees the slot at once, the last project too, and purges after 7 days', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
@@ -189,10 +198,13 @@ test('deleting frees the slot at once, the last project too, and purges after 7 
       AbortSignal.timeout(600_000),
     );
   };
-  await purgeAt(purgeMs - 1);
-  t.deepEqual(world.purged, []);
   await purgeAt(purgeMs);
-  await purgeAt(purgeMs);
+  t.deepEqual(world.purged, [], 'a process whose clock is ahead purges nothing');
+  const dueMs = await makeDue(world, projectId);
+  await purgeAt(dueMs - 1);
+  t.deepEqual(world.purged, [], 'nor does one before the time by its own clock');
+  await purgeAt(dueMs);
+  await purgeAt(dueMs);
   t.deepEqual(world.purged, [projectId]);
   t.is(await world.projects.fact(projectId, call.signal), undefined);
 });
@@ -208,8 +220,8 @@ test('projects that cannot be purged, or only slowly, hold up the purge of no ot
   for (const projectId of [broken, slow, ...others]) {
     const call = await world.call(owner, { projectId });
     const request = { projectId, etag: '', requestId: '' };
-    const { project } = await bind(deleteProject, world)(request, call);
-    dueMs = project?.purgeTime?.getTime() ?? 0;
+    await bind(deleteProject, world)(request, call);
+    dueMs = await makeDue(world, projectId);
   }
   const peer = Promise.withResolvers<void>();
   const othersPurged = Promise.withResolvers<void>();

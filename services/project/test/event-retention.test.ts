@@ -57,6 +57,27 @@ test('events past the retention of their project are removed, and no others', as
   }
 });
 
+test('a process whose clock is ahead removes nothing that its project keeps', async (t) => {
+  const { db, captured: store } = await testWorld(t);
+  const retention = createRetentionStore(db);
+  const projects = db.collection<ProjectOfTest>('projects');
+  const projectId = newId('prj');
+  const state = ProjectState.PROJECT_STATE_ACTIVE;
+  await projects.insertOne({ _id: projectId, state, settings: { retentionDays: 2 } });
+  const sinceReceiptMs = Date.now() - receiveTime.getTime();
+  const batch = [-1.5, -2.5].map((days) => captured({}, sinceReceiptMs + days * dayMs));
+  await insert(store, projectId, batch);
+  const ahead = { ...clock, now: () => new Date(Date.now() + 10 * dayMs) };
+  await endDue({ retention, clock: ahead, log: silentLogger() }, signal);
+  const left = await db.collection('captured_events').find().toArray();
+  t.deepEqual(
+    left.map(({ time }) => time),
+    [batch[0]?.time],
+  );
+  const { expiredBefore = new Date() } = (await projects.findOne({ _id: projectId })) ?? {};
+  t.true(expiredBefore.getTime() <= Date.now() - 2 * dayMs);
+});
+
 test('nothing is removed by a setting that has changed since it was read', async (t) => {
   const { db, captured: store } = await testWorld(t);
   const retention = createRetentionStore(db);

@@ -137,6 +137,14 @@ test('a deleted project is in no answer, and is purged when its time has come', 
   t.not(await projects.fact(foreign._id, signal()), undefined);
 });
 
+test('a project is due once MongoDB says so too', async (t) => {
+  const { projects, mine, inTransaction } = await twoTenants(t);
+  const purgeTime = new Date(Date.now() + 600_000);
+  await inTransaction((tx) => projects.remove(tx, mine._id, { organizationId: ours }, purgeTime));
+  t.deepEqual(await projects.due(purgeTime, { limit: 9 }, signal()), []);
+  t.false(await projects.beginPurge(mine._id, purgeTime, signal()));
+});
+
 test('a search text is data, whatever stands in it', async (t) => {
   const { projects, inTransaction } = await testStores(t);
   const awkward = [
