@@ -8,7 +8,7 @@ import type { MigrationDocument } from '../store/documents.ts';
 import { type MigrationStore, samePurge } from '../store/migrations.ts';
 
 const intervalMs = 1_000;
-/** Of one other region: each holds a range of events in memory, and reads both copies. */
+/** Of one other region: each holds some ranges of events in memory, and reads both copies. */
 const atOnceMax = 4;
 /** For how long calls to a region that does not answer are repeated. */
 const patienceMs = 10 * 60 * 1_000;

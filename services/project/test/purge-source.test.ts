@@ -186,6 +186,22 @@ test('of all that was captured there since before an event of the future no more
   t.is(Math.max(...counts), 1_001);
 });
 
+test('ranges are compared several in a call, and only one that differs by its events', async (t) => {
+  const world = await migratedProject(t);
+  const { us, eu, projectId, client } = world;
+  const more = Array.from({ length: 2_400 }, (_, index) => captured({ index: -1 }, 1 + index));
+  for (const { captured: store } of [us, eu]) await insert(store, projectId, more);
+  const { events, filter } = withIndex(eu, 3);
+  await events.deleteOne(filter);
+  const asked: number[] = [];
+  const hashRanges: RegionClient['hashRanges'] = async function* (request, options) {
+    asked.push(request.ranges.length);
+    yield* client.hashRanges?.(request, options) ?? [];
+  };
+  t.regex((await world.purge({ hashRanges })).failure ?? '', /^1 event\(s\) are not in/);
+  t.deepEqual(asked, [3, 1_000]);
+});
+
 test('a purge is given up where the other region does not answer, or refuses', async (t) => {
   const world = await migratedProject(t);
   const describeGone = async () => {

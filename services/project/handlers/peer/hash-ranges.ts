@@ -3,10 +3,17 @@ import type {
   HashRangesResponse,
 } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
 import { digestMessage, rangeFrom } from '../../peer-messages.ts';
-import { stepBounds } from '../../store/migration-events.ts';
+import { EventDigest } from '../../rules/events/event-digest.ts';
+import { type EventPlace, type EventRange, isOfOne } from '../../rules/events/event-range.ts';
+import { type EventReader, hex, placeOf, stepBounds } from '../../store/migration-events.ts';
+import type { MigrationSource } from '../../store/migration-source.ts';
 import { withoutChosen } from '../../store/stored-event.ts';
 import { type PeerCall, requireReadable } from './peer-records.ts';
 import type { SourceUses } from './read-events.ts';
+
+type Uses = Pick<SourceUses, 'migrations' | 'streams'> & {
+  migrationSource: Pick<MigrationSource, 'openReader'>;
+};
 
 /**
  * What the caller compares has as many events as a step: a range with more differs, and may hold all that
@@ -14,19 +21,59 @@ import type { SourceUses } from './read-events.ts';
  */
 const limit = stepBounds.countMax + 1;
 
-/** What is stored now, not what was counted before. */
+/**
+ * What is stored now, not what was counted before. One-event ranges that follow each other are read
+ * together: as many as a batch of the caller has that differs.
+ */
 export async function* hashRanges(
   { migrationId, ranges, withoutChosenValues }: HashRangesRequest,
   call: PeerCall,
-  { migrationSource, migrations, streams }: SourceUses,
+  { migrationSource, migrations, streams }: Uses,
 ): AsyncGenerator<HashRangesResponse> {
   const { signal } = call;
   const { projectId } = await requireReadable(migrations, migrationId, 'compare', call);
   using _ = streams.open(call);
   await using reader = await migrationSource.openReader(projectId, signal);
-  for (const range of ranges) {
-    const hashed = withoutChosenValues ? withoutChosen : undefined;
-    const digest = await reader.digest(rangeFrom(range), signal, { hashed, limit });
+  const hashed = withoutChosenValues ? withoutChosen : (document: Uint8Array) => document;
+  const wanted = ranges.map(rangeFrom);
+  for (let at = 0; at < wanted.length; at++) {
+    const run = runOfOnes(wanted, at);
+    for (const digest of await digestsOfOnes(reader, run, hashed, signal)) {
+      yield { digest: digestMessage(digest) };
+    }
+    at += run.length;
+    const range = wanted[at];
+    if (range === undefined) break;
+    const digest = await reader.digest(range, signal, { hashed, limit });
     yield { digest: digestMessage(digest) };
   }
+}
+
+/** The places of the one-event ranges that begin there. */
+function runOfOnes(ranges: readonly EventRange[], start: number): EventPlace[] {
+  const run: EventPlace[] = [];
+  for (const range of ranges.slice(start)) {
+    if (!isOfOne(range)) break;
+    run.push(range.last);
+  }
+  return run;
+}
+
+/** The digests of single events, in the order of their places; memory holds the documents of a step. */
+async function digestsOfOnes(
+  reader: Pick<EventReader, 'byUuid'>,
+  places: readonly EventPlace[],
+  hashed: (document: Uint8Array) => Uint8Array,
+  signal: AbortSignal,
+): Promise<EventDigest[]> {
+  const keyOf = ({ timeMs, uuid }: EventPlace) => `${timeMs} ${hex(uuid)}`;
+  const found = new Map<string, EventDigest>();
+  for (let uuids = places.map(({ uuid }) => uuid); uuids.length > 0; ) {
+    const { documents, left } = await reader.byUuid(uuids, signal);
+    for (const document of documents) {
+      found.set(keyOf(placeOf(document)), EventDigest.of([hashed(document)]));
+    }
+    uuids = left;
+  }
+  return places.map((place) => found.get(keyOf(place)) ?? new EventDigest());
 }

@@ -36,3 +36,8 @@ export function rangeOfOne(last: EventPlace): EventRange {
   uuid[at] = (uuid[at] ?? 0) - 1;
   return { after: { timeMs: last.timeMs, uuid }, last };
 }
+
+/** Whether a range is that of its last place, and of no other. */
+export function isOfOne({ after, last }: EventRange): boolean {
+  return comparePlaces(rangeOfOne(last).after, after) === 0;
+}
