@@ -6,6 +6,10 @@ import type { EventDeletionDocument, EventDeletionStore } from '../store/event-d
 
 const intervalMs = 3_000;
 const deletionsAtOnce = 100;
+/** How many deletions are looked at before the oldest has its turn again. */
+const seenMax = 1_000;
+/** Then another deletion has its turn: 10,000 events at most. */
+const batchesMax = 20;
 const settleMs = 30_000;
 
 type Uses = {
@@ -20,28 +24,61 @@ type Uses = {
  * the removal has come are one transaction, so that each goes on where another has stopped.
  */
 export async function removeDeletedEvents(uses: Uses, signal: AbortSignal): Promise<void> {
-  const { deletions, log } = uses;
-  const options = { name: 'remove-deleted-events', intervalMs, signal, log };
-  await runForever(options, async () => {
-    for (const deletion of await deletions.unfinished(deletionsAtOnce, signal)) {
-      await finish(uses, deletion, signal);
-    }
-  });
+  const options = { name: 'remove-deleted-events', intervalMs, signal, log: uses.log };
+  await runForever(options, (turnSignal) => removeDue(uses, turnSignal));
 }
 
-/** Removes all that one deletion covers, unless another process does at the same time. */
-async function finish(
+/**
+ * One turn: some of each deletion, the oldest first, and again, until nothing is left but what others
+ * work on, or what fails, which is logged.
+ * @internal Exported for tests.
+ */
+export async function removeDue(uses: Uses, signal: AbortSignal): Promise<void> {
+  while (await removeSomeOfEach(uses, signal)) signal.throwIfAborted();
+}
+
+/** Answers whether more is to be removed by this process. */
+async function removeSomeOfEach(uses: Uses, signal: AbortSignal): Promise<boolean> {
+  const { deletions, log } = uses;
+  const seen: string[] = [];
+  let isLeft = false;
+  let isLast = false;
+  while (!isLast && seen.length < seenMax) {
+    const wanted = { limit: deletionsAtOnce, except: seen };
+    const some = await deletions.unfinished(wanted, signal);
+    isLast = some.length < deletionsAtOnce;
+    for (const deletion of some) {
+      const { _id: deletionId, projectId } = deletion;
+      seen.push(deletionId);
+      try {
+        if (await advance(uses, deletion, signal)) isLeft = true;
+      } catch (error) {
+        signal.throwIfAborted();
+        log.warn({ projectId, deletionId, err: error }, 'a deletion of events did not go on');
+      }
+    }
+  }
+  return isLeft;
+}
+
+/** Some batches of one deletion. Answers whether more are to be removed by this process. */
+async function advance(
   { deletions, propagate, clock }: Uses,
   deletion: EventDeletionDocument,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   if (!deletion.isSettled) {
     // The handler may have died before its barrier: a capture of an earlier generation may be open.
     await propagate([], AbortSignal.any([signal, AbortSignal.timeout(settleMs)]));
     await deletions.settle(deletion._id, signal);
   }
-  let left: EventDeletionDocument | undefined = deletion;
-  while (left?.isOpen && !signal.aborted) {
-    left = await deletions.removeSome(left, clock.now(), signal);
+  let left = deletion;
+  for (let batches = 0; batches < batchesMax; batches++) {
+    signal.throwIfAborted();
+    const after = await deletions.removeSome(left, clock.now(), signal);
+    // It is finished, or another process removes what it covers at the same time.
+    if (!after?.isOpen) return false;
+    left = after;
   }
+  return true;
 }

@@ -174,9 +174,12 @@ export function createEventDeletionStore(db: Db) {
     },
 
     /** Deletions that have events to remove, the oldest first. */
-    async unfinished(limit: number, signal: AbortSignal): Promise<EventDeletionDocument[]> {
+    async unfinished(
+      { limit, except = [] }: { limit: number; except?: readonly string[] },
+      signal: AbortSignal,
+    ): Promise<EventDeletionDocument[]> {
       const found = deletions.find(
-        { isOpen: true },
+        { isOpen: true, _id: { $nin: [...except] } },
         { ...bounded, sort: { createTime: 1 }, limit },
       );
       return await reading(found.toArray(), signal);

@@ -1,9 +1,12 @@
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import { EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
 import { deleteEvents } from '../handlers/delete-events.ts';
+import { removeDue } from '../loops/remove-deleted-events.ts';
 import { filterFields, isCovered } from '../rules/events/deletions.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import { bytesOf } from '../store/captured-events.ts';
@@ -20,12 +23,12 @@ const all = EventFilter.fromPartial({});
 async function deletion(
   { db }: World,
   projectId: string,
-  { generation = 1, filter = all } = {},
+  { generation = 1, filter = all, createTime = now } = {},
 ): Promise<EventDeletionDocument> {
   const document: EventDeletionDocument = {
     ...{ _id: newId('evd'), projectId, generation, actorAccountId: newId('acc') },
     filter: Buffer.from(EventFilter.encode(filter).finish()),
-    ...{ createTime: now, removedCount: 0, isOpen: true, isSettled: true },
+    ...{ createTime, removedCount: 0, isOpen: true, isSettled: true },
   };
   await db.collection<EventDeletionDocument>('event_deletions').insertOne(document);
   const active = { $set: { state: ProjectState.PROJECT_STATE_ACTIVE } };
@@ -99,11 +102,11 @@ test('a removal goes on where another process has stopped, and removes nothing e
   t.is(second?.after && bytesOf(second.after.uuid).length, 16);
   // Another process has read it before, too.
   t.is(await eventDeletions.removeSome(first, now, signal()), undefined);
-  const [read] = await eventDeletions.unfinished(10, signal());
+  const [read] = await eventDeletions.unfinished({ limit: 10 }, signal());
   t.deepEqual(read?._id, first._id);
   const last = read && (await eventDeletions.removeSome(read, now, signal()));
   t.like(last, { removedCount: 600, finishTime: now });
-  t.deepEqual(await eventDeletions.unfinished(10, signal()), []);
+  t.deepEqual(await eventDeletions.unfinished({ limit: 10 }, signal()), []);
   t.is(await stored(world), 1_200 + 600 + 1);
 });
 
@@ -116,7 +119,7 @@ test('processes that remove at the same time count each event once', async (t) =
   const { eventDeletions } = world;
   const remove = async () => {
     for (;;) {
-      const [left] = await eventDeletions.unfinished(10, signal());
+      const [left] = await eventDeletions.unfinished({ limit: 10 }, signal());
       if (left === undefined) return;
       await eventDeletions.removeSome(left, now, signal());
     }
@@ -124,6 +127,66 @@ test('processes that remove at the same time count each event once', async (t) =
   await Promise.all([remove(), remove(), remove()]);
   t.like(await eventDeletions.get(projectId, _id, signal()), { removedCount: 1_300 });
   t.is(await stored(world), 0);
+});
+
+/** One turn of the loop; answers the deletions of which it has removed a batch, in its order. */
+async function removeAll({ eventDeletions }: World, failing = ''): Promise<string[]> {
+  const worked: string[] = [];
+  const removeSome: World['eventDeletions']['removeSome'] = async (deletion, ...others) => {
+    worked.push(deletion._id);
+    if (deletion._id === failing) throw new Error('it fails');
+    return await eventDeletions.removeSome(deletion, ...others);
+  };
+  const uses = {
+    deletions: { ...eventDeletions, removeSome },
+    propagate: async () => Propagation.fromPartial({}),
+    clock: { now: () => now, monotonicMs: () => 0 },
+    log: silentLogger(),
+  };
+  await removeDue(uses, signal());
+  return worked;
+}
+
+test('a deletion of many events holds up no other, and goes on at once afterwards', async (t) => {
+  const world = await testWorld(t);
+  const [large, small] = [newId('prj'), newId('prj')];
+  const batch = Array.from({ length: 10_200 }, (_, index) => captured({}, -index));
+  await insert(world.captured, large, batch);
+  await insert(world.captured, small, batch.slice(0, 1));
+  const [{ _id: first }, { _id: second }] = [
+    await deletion(world, large),
+    await deletion(world, small, { createTime: new Date(now.getTime() + 1) }),
+  ];
+  const worked = await removeAll(world);
+  t.deepEqual(worked, [...Array.from({ length: 20 }, () => first), second, first]);
+  t.is(await stored(world), 0);
+  t.deepEqual(await world.eventDeletions.unfinished({ limit: 9 }, signal()), []);
+});
+
+test('a deletion that fails keeps no younger one from its turn', async (t) => {
+  const world = await testWorld(t);
+  const [broken, other] = [newId('prj'), newId('prj')];
+  for (const projectId of [broken, other]) await insert(world.captured, projectId, [captured({})]);
+  const { _id: failing } = await deletion(world, broken);
+  const { _id } = await deletion(world, other, { createTime: new Date(now.getTime() + 1) });
+  t.deepEqual(await removeAll(world, failing), [failing, _id]);
+  const left = await world.eventDeletions.unfinished({ limit: 9 }, signal());
+  t.deepEqual(
+    left.map((each) => each._id),
+    [failing],
+  );
+});
+
+test('however many deletions fail, a younger one has its turn', async (t) => {
+  const world = await testWorld(t);
+  const document = await deletion(world, newId('prj'));
+  const broken = Array.from({ length: 100 }, () => ({
+    ...{ ...document, _id: newId('evd'), filter: Buffer.from('no filter') },
+    createTime: new Date(now.getTime() - 1),
+  }));
+  await world.db.collection<EventDeletionDocument>('event_deletions').insertMany(broken);
+  t.is((await removeAll(world)).at(-1), document._id);
+  t.is((await world.eventDeletions.unfinished({ limit: 999 }, signal())).length, 100);
 });
 
 test('an event that is deleted and not yet removed makes way for its new capture', async (t) => {
@@ -141,7 +204,7 @@ test('an event that is deleted and not yet removed makes way for its new capture
   const again = { generation: 1 };
   t.deepEqual(await insert(store, projectId, [first, kept], again), [false, true]);
   t.deepEqual(await insert(store, projectId, [first, kept], again), [true, true]);
-  const [left] = await eventDeletions.unfinished(10, signal());
+  const [left] = await eventDeletions.unfinished({ limit: 10 }, signal());
   t.truthy(left && (await eventDeletions.removeSome(left, now, signal())));
   t.like(await eventDeletions.get(projectId, _id, signal()), { removedCount: 1, finishTime: now });
   t.is(await stored(world), 2);
@@ -183,7 +246,7 @@ test('a project has at most ten deletions whose events are not removed', async (
   for (let index = 0; index < 10; index++) await remove();
   t.is((await refusalOf(remove())).reason, ErrorReason.ERROR_REASON_RATE_LIMITED);
   t.is((await world.eventDeletions.open(projectId, 10, signal())).length, 10);
-  const [first] = await world.eventDeletions.unfinished(1, signal());
+  const [first] = await world.eventDeletions.unfinished({ limit: 1 }, signal());
   t.truthy(first && (await world.eventDeletions.removeSome(first, now, signal())));
   await remove();
   t.is((await world.events('events_deleted')).length, 11);
