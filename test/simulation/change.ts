@@ -57,19 +57,26 @@ export class Change {
   }
 
   #transact(permit: Permit | undefined, check: () => void): void {
-    const { random, profile, network } = this.#world;
+    const { random, profile, network, timeline } = this.#world;
     const { machine } = this.#process;
-    machine.after(random.between(0, network.isFaulty ? profile.mutationMsMax : 5), () => {
-      if (
-        permit !== undefined &&
-        this.#process.core.permitRemainingMs(permit, machine.read()) === 0
-      )
-        return;
-      check();
-      const decided = this.#decide();
-      machine.after(random.between(0.2, 2), () => {
-        if (permit !== undefined) this.#process.step({ kind: 'releasePermit', permit });
-        if (decided.isRevoke) this.#learnPosition(decided);
+    const tookMsMax = network.isFaulty ? profile.mutationMsMax : 5;
+    const bodyMs = random.between(0, tookMsMax);
+    machine.after(bodyMs, () => {
+      const heldMs =
+        permit === undefined
+          ? Number.POSITIVE_INFINITY
+          : this.#process.core.permitRemainingMs(permit, machine.read());
+      if (heldMs === 0) return;
+      const { life } = machine;
+      // The database carries out what was sent, whatever becomes of the process.
+      timeline.after(random.between(0, Math.min(heldMs / 2, tookMsMax - bodyMs)), () => {
+        check();
+        const decided = this.#decide();
+        const end = () => {
+          if (permit !== undefined) this.#process.step({ kind: 'releasePermit', permit });
+          if (decided.isRevoke) this.#learnPosition(decided);
+        };
+        machine.run(() => machine.after(random.between(0.2, 2), end), life);
       });
     });
   }

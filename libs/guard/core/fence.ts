@@ -10,13 +10,18 @@ export function fenceFrom(now: Reading, lengthMs: number): Fence {
 }
 
 /**
- * Whether a fence is over. The monotonic clock stops while a machine is suspended (Linux), the
- * wall clock may be set back: each covers for the other. A wall clock before the fence's own
+ * How much of a fence is left, 0 or less once it is over. The monotonic clock stops while a machine is suspended
+ * (Linux), the wall clock may be set back: each covers for the other. A wall clock before the fence's own
  * beginning was set back, so nobody knows how long ago that was.
  */
-export function isOver(fence: Fence, now: Reading, wallClockToo: boolean): boolean {
-  if (now.monotonicMs - fence.fromMonotonicMs >= fence.lengthMs) return true;
-  if (!wallClockToo) return false;
+export function leftOf(fence: Fence, now: Reading, wallClockToo: boolean): number {
+  const elapsedMs = now.monotonicMs - fence.fromMonotonicMs;
+  if (!wallClockToo) return fence.lengthMs - elapsedMs;
   const wallElapsedMs = now.wallMs - fence.fromWallMs;
-  return wallElapsedMs >= fence.lengthMs || wallElapsedMs < 0;
+  return wallElapsedMs < 0 ? 0 : fence.lengthMs - Math.max(elapsedMs, wallElapsedMs);
+}
+
+/** Whether a fence is over. */
+export function isOver(fence: Fence, now: Reading, wallClockToo: boolean): boolean {
+  return leftOf(fence, now, wallClockToo) <= 0;
 }

@@ -1,5 +1,5 @@
 import type { FactName } from './facts.ts';
-import { type Fence, isOver, type Reading } from './fence.ts';
+import { type Fence, isOver, leftOf, type Reading } from './fence.ts';
 
 /** The right to decide one mutation on facts that were looked at when it was taken. */
 export type Permit = {
@@ -10,8 +10,11 @@ export type Permit = {
   readonly own: Fence;
   /** Until its key expires; undefined: never. */
   readonly key: Fence | undefined;
-  /** The key has expired: nothing more is decided. A commit may be under way, which is waited for. */
-  isKeyOver: boolean;
+  /**
+   * False for good once its key has expired, or a wall clock says that its time is over. Where only that says
+   * so, a commit may be under way: an acknowledgement waits for it.
+   */
+  mayDecide: boolean;
   /** An event has ended a fact that it depends on: acknowledgements wait for its end. */
   isEnding: boolean;
   /** Released or expired: for good, whatever the clocks say later. */
@@ -37,7 +40,7 @@ export class Permits {
     restsOn: readonly FactName[],
     { readLease, own, key }: Pick<Permit, 'readLease' | 'own' | 'key'>,
   ): Permit {
-    const state = { isKeyOver: false, isEnding: false, over: false };
+    const state = { mayDecide: true, isEnding: false, over: false };
     return { id: ++this.#lastId, restsOn, readLease, own, key, ...state };
   }
 
@@ -47,18 +50,16 @@ export class Permits {
 
   /** Whether the holder may still decide. Expires the permit if its time is over. */
   isHeld(permit: Permit, now: Reading): boolean {
-    if (!permit.over && this.#isExpired(permit, now)) this.end(permit);
-    if (permit.key && isOver(permit.key, now, this.#wallClockToo)) permit.isKeyOver = true;
-    return !permit.over && !permit.isKeyOver;
+    this.#look(permit, now);
+    return !permit.over && permit.mayDecide;
   }
 
-  /** For how long a permit is held, by the monotonic clock, unless its read lease is followed by another. */
+  /** For how long a permit is held, by the worse of both clocks, unless its read lease is followed by another. */
   remainingMs(permit: Permit, now: Reading): number {
     if (!this.isHeld(permit, now)) return 0;
     const { own, readLease, key = own } = permit;
-    const fences = [own, readLease, key];
-    const endMs = Math.min(...fences.map((each) => each.fromMonotonicMs + each.lengthMs));
-    return Math.max(0, endMs - now.monotonicMs);
+    const left = [own, readLease, key].map((fence) => leftOf(fence, now, this.#wallClockToo));
+    return Math.max(0, Math.min(...left));
   }
 
   end(permit: Permit): void {
@@ -67,9 +68,7 @@ export class Permits {
   }
 
   expire(now: Reading): void {
-    for (const permit of this.#held.values()) {
-      if (this.#isExpired(permit, now)) this.end(permit);
-    }
+    for (const permit of this.#held.values()) this.#look(permit, now);
   }
 
   /** The permits that rest on something that this ends: they are carried into no further read lease. */
@@ -90,7 +89,7 @@ export class Permits {
   carryInto(readLease: Fence, now: Reading, endingToo: boolean): void {
     this.expire(now);
     for (const permit of this.#held.values()) {
-      if (!permit.isEnding || endingToo) permit.readLease = readLease;
+      if (permit.mayDecide && (!permit.isEnding || endingToo)) permit.readLease = readLease;
     }
   }
 
@@ -104,7 +103,12 @@ export class Permits {
     return nextMs;
   }
 
-  #isExpired({ readLease, own }: Permit, now: Reading): boolean {
-    return isOver(own, now, this.#wallClockToo) || isOver(readLease, now, this.#wallClockToo);
+  /** Notes what the clocks say of a permit. */
+  #look(permit: Permit, now: Reading): void {
+    if (permit.over) return;
+    const { readLease, own, key = own } = permit;
+    const isPast = (wallClockToo: boolean) => (fence: Fence) => isOver(fence, now, wallClockToo);
+    if ([readLease, own].some(isPast(false))) this.end(permit);
+    if ([readLease, own, key].some(isPast(this.#wallClockToo))) permit.mayDecide = false;
   }
 }

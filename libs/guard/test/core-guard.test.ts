@@ -171,6 +171,49 @@ test('a permit ends with its read lease at the latest, and stays over when a clo
   t.false(bench.core.permitRemainingMs(permit, bench.now) > 0);
 });
 
+test('a permit that only a wall clock ends decides nothing more, and its commit is waited for', (t) => {
+  for (const stepMs of [-2_000, 2_000]) {
+    const released = warm();
+    const permit = permitOf(released.lookup(true));
+    t.deepEqual(kindsOf(released.tokenRevoked(11)), ['ended']);
+    released.now.wallMs += stepMs;
+    t.is(released.core.permitRemainingMs(permit, released.now), 0);
+    t.false(kindsOf(released.step({ kind: 'tick' })).includes('acknowledge'));
+    const actions = released.step({ kind: 'releasePermit', permit });
+    t.true(kindsOf(actions).includes('acknowledge'));
+
+    const over = warm({ permitMs: 5_000 });
+    const unreleased = permitOf(over.lookup(true));
+    over.now.wallMs += stepMs;
+    over.tokenRevoked(11);
+    over.pass(989);
+    t.false(kindsOf(over.step({ kind: 'tick' })).includes('acknowledge'));
+    over.pass(1);
+    t.true(kindsOf(over.step({ kind: 'tick' })).includes('acknowledge'));
+    t.is(over.core.permitRemainingMs(unreleased, over.now), 0);
+  }
+});
+
+test('a permit that a wall clock has ended is carried into no further read lease', (t) => {
+  const bench = warm({ permitMs: 5_000 });
+  const permit = permitOf(bench.lookup(true));
+  bench.now.wallMs -= 2_000;
+  bench.step({ kind: 'tick' });
+  bench.pass(300);
+  bench.step({ kind: 'tick' });
+  bench.grant();
+  t.true(bench.core.hasReadLease(bench.now));
+  t.is(bench.core.permitRemainingMs(permit, bench.now), 0);
+});
+
+test('what is left of a permit is what the worse of both clocks leaves', (t) => {
+  const bench = warm({ permitMs: 5_000 });
+  const permit = permitOf(bench.lookup(true));
+  // As on a machine that was suspended: its monotonic clock stood still.
+  bench.now.wallMs += 900;
+  t.is(bench.core.permitRemainingMs(permit, bench.now), 90);
+});
+
 /** A permit of a key that expires after so long. */
 function permitOfKey(bench: Bench, expiresMs: number): Permit {
   const limits = { scopes: ['*'], organizationIds: [], projectIds: [], disabled: false };
