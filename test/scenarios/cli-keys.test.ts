@@ -58,6 +58,41 @@ test('a key is updated by field, disabled, enabled, rolled and deleted', async (
 });
 
 for (const [what, words] of [
+  ['is disabled', ['disable']],
+  ['gets fewer scopes', ['update', '--scope', 'key:write']],
+  ['is restricted', ['update', '--project', 'Default Project']],
+  ['gets an expiry', ['update', '--expires', '90d']],
+] as const) {
+  test(`the key that one is signed in with ${what} only after a confirmation`, async (t) => {
+    const { cli, person } = await signedInHome(t);
+    const [command, ...options] = words;
+    const all = ['keys', command, 'First key', ...options];
+    const before = await cli.json(['keys', 'show', 'First key']);
+    const unattended = await cli.run(all);
+    t.is(unattended.code, 2);
+    t.is(unattended.output, '');
+    t.regex(unattended.errors, /It is the key that you are signed in with/);
+    t.regex(unattended.errors, /confirm with --yes/);
+    const terminal = cli.inTerminal(all);
+    await terminal.sees('Type the key’s name to confirm:');
+    terminal.type(`no${keys.enter}`);
+    t.is(await terminal.ended, 7, terminal.screen());
+    const { lastUseTime: _, ...key } = before.apiKey ?? {};
+    t.like(await cli.json(['keys', 'show', 'First key']), { apiKey: key });
+    t.is((await cli.run([...all, '--yes'])).code, 0);
+    t.is(await isLive(t.context.silo, person.apiKey), command !== 'disable');
+  });
+}
+
+test('what takes nothing from the key that one is signed in with, or concerns another, needs no confirmation', async (t) => {
+  const { cli } = await signedInHome(t);
+  await cli.json(['keys', 'update', 'First key', '--name', 'Mine', '--everywhere']);
+  await cli.json(['keys', 'create', 'ci', '--scope', '*']);
+  await cli.json(['keys', 'update', 'ci', '--scope', 'project:read', '--expires', '90d']);
+  t.like(await cli.json(['keys', 'disable', 'ci']), { apiKey: { disabled: true } });
+});
+
+for (const [what, words] of [
   ['an unknown scope', ['create', 'x', '--scope', 'everything']],
   ['no scope', ['create', 'x']],
   ['a time that is none', ['create', 'x', '--scope', '*', '--expires', 'soon']],

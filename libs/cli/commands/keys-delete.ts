@@ -3,9 +3,9 @@ import {
   type ApiKey,
   DeleteApiKeyResponse,
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
-import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import type { Cli } from '../cli.ts';
 import { propagationBlocks } from '../render/propagation.ts';
+import { agree } from './own-key.ts';
 
 export function keysDelete(cli: Cli) {
   return new Command('delete')
@@ -14,7 +14,7 @@ export function keysDelete(cli: Cli) {
     .option('--yes', 'do not prompt for the key’s name')
     .action(async (given, { yes }) => {
       const { api, find } = await cli.signedIn();
-      const keyId = yes ? await find.idOf.key(given) : await agree(cli, await find.key(given));
+      const keyId = yes ? await find.idOf.key(given) : await agreed(cli, await find.key(given));
       cli.repeatedBy('keys', 'delete', keyId, '--yes');
       const answer = await api.apiKeys.deleteApiKey({ keyId, etag: '', requestId: '' });
       cli.answer(DeleteApiKeyResponse, answer, [
@@ -25,12 +25,7 @@ export function keysDelete(cli: Cli) {
 }
 
 /** Prompts for confirmation, and returns what to delete. */
-async function agree(cli: Cli, { id, name, masked, fingerprint }: ApiKey): Promise<string> {
-  const { profile } = await cli.signedIn();
-  cli.note(`${name} (${masked}) will be refused everywhere, for ever.`);
-  if (fingerprint === fingerprintOf(profile.apiKey)) {
-    cli.note('It is the key that you are signed in with.');
-  }
-  await cli.prompt.confirmByTyping('the key’s name', name);
-  return id;
+async function agreed(cli: Cli, key: ApiKey): Promise<string> {
+  await agree(cli, key, 'will be refused everywhere, for ever.');
+  return key.id;
 }

@@ -1,5 +1,6 @@
 import { Command } from '@commander-js/extra-typings';
 import {
+  type ApiKey,
   DisableApiKeyResponse,
   EnableApiKeyResponse,
 } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
@@ -7,14 +8,16 @@ import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
 import { keyBlocks, reachIds } from '../render/keys.ts';
 import { propagationBlocks } from '../render/propagation.ts';
+import { agree, isOwn } from './own-key.ts';
 
 export function keysDisable(cli: Cli) {
   return new Command('disable')
     .description('Make a key useless until it is enabled again.')
     .argument('[key]', 'name or id; prompted for if not given')
-    .action(async (given) => {
+    .option('--yes', 'do not prompt where you are signed in with it')
+    .action(async (given, { yes }) => {
       const { api, find, lookUp } = await cli.signedIn();
-      const keyId = await find.idOf.key(given);
+      const keyId = yes ? await find.idOf.key(given) : await agreed(cli, await find.key(given));
       const answer = await api.apiKeys.disableApiKey({ keyId, etag: '', requestId: '' });
       const apiKey = present(answer.apiKey);
       const nameOf = await lookUp(reachIds([apiKey]));
@@ -23,6 +26,14 @@ export function keysDisable(cli: Cli) {
         ...propagationBlocks(answer.propagation),
       ]);
     });
+}
+
+/** Prompts for confirmation where the user loses access, and returns what to disable. */
+async function agreed(cli: Cli, key: ApiKey): Promise<string> {
+  if (await isOwn(cli, key)) {
+    await agree(cli, key, 'will be refused everywhere, until another key of yours enables it.');
+  }
+  return key.id;
 }
 
 export function keysEnable(cli: Cli) {

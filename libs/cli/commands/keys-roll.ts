@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { Command, Option } from '@commander-js/extra-typings';
 import { Duration } from '@silo/protos/gen/google/protobuf/duration.ts';
 import { type ApiKey, RollApiKeyResponse } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
-import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import type { Cli } from '../cli.ts';
 import { exitOfRefusal } from '../exit-codes.ts';
 import { CallFailure } from '../failure.ts';
@@ -12,6 +11,7 @@ import type { Rolling } from '../profiles.ts';
 import { secretBlocks } from '../render/keys.ts';
 import { propagationBlocks } from '../render/propagation.ts';
 import { parseDurationSeconds } from './key-options.ts';
+import { isOwn } from './own-key.ts';
 
 export function keysRoll(cli: Cli) {
   return new Command('roll')
@@ -26,7 +26,7 @@ export function keysRoll(cli: Cli) {
     .action(async (given, { overlap, yes = false }) => {
       const { api, name, profile } = await cli.signedIn();
       const { rolling: _, ...settled } = profile;
-      const { rolling, isOwn } = await beginRoll(cli, given, { overlapSeconds: overlap, yes });
+      const { rolling, isOwnKey } = await beginRoll(cli, given, { overlapSeconds: overlap, yes });
       const { keyId, etag, requestId, overlapSeconds } = rolling;
       const request = {
         keyId,
@@ -35,14 +35,14 @@ export function keysRoll(cli: Cli) {
         requestId,
       };
       const answer = await api.apiKeys.rollApiKey(request).catch(async (error: unknown) => {
-        if (isOwn && isRefusal(error)) await cli.profiles.write(name, settled);
+        if (isOwnKey && isRefusal(error)) await cli.profiles.write(name, settled);
         throw error;
       });
       cli.answer(RollApiKeyResponse, answer, [
         ...secretBlocks(present(answer.apiKey), answer.secret),
         ...propagationBlocks(answer.propagation),
       ]);
-      if (isOwn) {
+      if (isOwnKey) {
         await cli.profiles.write(name, { ...settled, apiKey: answer.secret });
         cli.note(`Profile ${name} uses it from now on.`);
       }
@@ -57,19 +57,19 @@ async function beginRoll(
   cli: Cli,
   given: string | undefined,
   { overlapSeconds, yes }: { overlapSeconds: number; yes: boolean },
-): Promise<{ rolling: Rolling; isOwn: boolean }> {
+): Promise<{ rolling: Rolling; isOwnKey: boolean }> {
   const { find, name, profile } = await cli.signedIn();
   const interrupted = profile.rolling;
   if (interrupted && [interrupted.keyId, interrupted.name, undefined].includes(given)) {
-    return { rolling: interrupted, isOwn: true };
+    return { rolling: interrupted, isOwnKey: true };
   }
   const key = await find.key(given);
-  const { id: keyId, name: keyName, etag, fingerprint } = key;
+  const { id: keyId, name: keyName, etag } = key;
   if (!yes && overlapSeconds === 0) await agree(cli, key);
   const rolling = { keyId, name: keyName, etag, overlapSeconds, requestId: randomUUID() };
-  const isOwn = fingerprint === fingerprintOf(profile.apiKey);
-  if (isOwn) await cli.profiles.write(name, { ...profile, rolling });
-  return { rolling, isOwn };
+  const isOwnKey = await isOwn(cli, key);
+  if (isOwnKey) await cli.profiles.write(name, { ...profile, rolling });
+  return { rolling, isOwnKey };
 }
 
 /** Prompts for confirmation of the end of a secret. */

@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import { exceeds } from '@silo/access/reach.ts';
 import { ApiKey, UpdateApiKeyResponse } from '@silo/protos/gen/silo/token/v1/api_key_service.ts';
 import type { Cli } from '../cli.ts';
 import { usage } from '../failure.ts';
@@ -7,6 +8,7 @@ import { keyBlocks, reachIds } from '../render/keys.ts';
 import { propagationBlocks } from '../render/propagation.ts';
 import { expiryOption, scopeOption } from './key-options.ts';
 import { reachOf } from './key-reach.ts';
+import { agree, isOwn } from './own-key.ts';
 
 export function keysUpdate(cli: Cli) {
   return new Command('update')
@@ -19,7 +21,8 @@ export function keysUpdate(cli: Cli) {
     .option('--everywhere', 'reaches everything that its account reaches')
     .addOption(expiryOption())
     .option('--no-expires', 'works until it is deleted')
-    .action(async (given, { name, scope, org, project, everywhere, expires }) => {
+    .option('--yes', 'do not prompt where you are signed in with it')
+    .action(async (given, { name, scope, org, project, everywhere, expires, yes }) => {
       if (everywhere && (org || project)) throw usage('--everywhere excludes --org and --project.');
       const updateMask = [
         ...(name === undefined ? [] : ['name']),
@@ -30,7 +33,8 @@ export function keysUpdate(cli: Cli) {
       ];
       if (updateMask.length === 0) throw usage('Say what to change.', 'silo keys update --help');
       const { api, find, lookUp } = await cli.signedIn();
-      const { id, etag } = await find.key(given);
+      const key = await find.key(given);
+      const { id, etag } = key;
       const changed = ApiKey.fromPartial({
         id,
         etag,
@@ -39,6 +43,9 @@ export function keysUpdate(cli: Cli) {
         ...(await reachOf(find, { org, project })),
         ...(expires instanceof Date && { expireTime: expires }),
       });
+      if (!yes && narrows(key, changed, updateMask) && (await isOwn(cli, key))) {
+        await agree(cli, key, 'will have less access, and cannot give it back to itself.');
+      }
       const answer = await api.apiKeys.updateApiKey({ apiKey: changed, updateMask, requestId: '' });
       const updated = present(answer.apiKey);
       const nameOf = await lookUp(reachIds([updated]));
@@ -47,4 +54,16 @@ export function keysUpdate(cli: Cli) {
         ...propagationBlocks(answer.propagation),
       ]);
     });
+}
+
+/** Whether an update takes access from the key. */
+function narrows(key: ApiKey, changed: ApiKey, updateMask: readonly string[]): boolean {
+  const by = (field: string) => (updateMask.includes(field) ? changed : key);
+  const after = {
+    scopes: by('scopes').scopes,
+    organizationIds: by('organization_ids').organizationIds,
+    projectIds: by('project_ids').projectIds,
+    expireTime: by('expire_time').expireTime,
+  };
+  return exceeds(key, after) !== undefined;
 }
