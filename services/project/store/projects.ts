@@ -6,6 +6,7 @@ import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { BSON, type Collection, type Db, type Filter } from 'mongodb';
 import { captureFields, captureSettingsOf } from '../rules/capture-settings.ts';
+import { restorableMsMin } from '../rules/deleted-projects.ts';
 import type { ProjectDocument } from './documents.ts';
 import { type Search, type SearchKey, searchPipeline } from './project-search.ts';
 import { byName } from './set-up.ts';
@@ -160,14 +161,24 @@ export function createProjectStore(db: Db) {
       return (await projects.findOne(filter, { session: tx.session })) ?? undefined;
     },
 
-    /** Marks a project deleted, to be purged then. */
+    /**
+     * Marks a project deleted, to be purged then; later where that is too early by MongoDB's clock, as
+     * nothing brings back what is purged.
+     */
     async remove(
       tx: Transaction,
       projectId: string,
       expected: Expected,
       purgeTime: Date,
     ): Promise<ProjectDocument | undefined> {
-      return await change(tx, projectId, expected, { state: deleted, purgeTime });
+      const earliest = { $add: ['$$NOW', restorableMsMin] };
+      const times = { updateTime: tx.now, purgeTime: { $max: [purgeTime, earliest] } };
+      const removed = await projects.findOneAndUpdate(
+        { _id: projectId, ...asExpected(expected) },
+        [{ $set: { ...times, state: deleted, revision: { $add: ['$revision', 1] } } }],
+        { session: tx.session, returnDocument: 'after' },
+      );
+      return removed ?? undefined;
     },
 
     /**

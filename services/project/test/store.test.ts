@@ -116,9 +116,11 @@ test('changes touch only what the organization owns, at the revision expected', 
 });
 
 test('a deleted project is in no answer, and is purged when its time has come', async (t) => {
-  const { projects, mine, foreign, inTransaction } = await twoTenants(t);
+  const { db, projects, mine, foreign, inTransaction } = await twoTenants(t);
   const purgeTime = new Date(now.getTime() + 1);
   await inTransaction((tx) => projects.remove(tx, mine._id, { organizationId: ours }, purgeTime));
+  const stored = db.collection<ProjectDocument>('projects');
+  await stored.updateOne({ _id: mine._id }, { $set: { purgeTime } });
   t.is(await projects.get(ours, mine._id, signal()), undefined);
   const listed = async (showDeleted: boolean) =>
     (await projects.list(ours, { afterId: '', size: 9, showDeleted }, signal())).items;
@@ -135,6 +137,19 @@ test('a deleted project is in no answer, and is purged when its time has come', 
   await projects.purge(mine._id, signal());
   t.is(await projects.fact(mine._id, signal()), undefined);
   t.not(await projects.fact(foreign._id, signal()), undefined);
+});
+
+test('a project that a process deletes whose clock is behind is kept for as long', async (t) => {
+  const { projects, mine, inTransaction } = await twoTenants(t);
+  const [dayMs, minuteMs] = [24 * 60 * 60 * 1000, 60 * 1000];
+  const remove = (purgeTime: Date) =>
+    inTransaction((tx) => projects.remove(tx, mine._id, { organizationId: ours }, purgeTime));
+  const beganMs = Date.now();
+  const removed = await remove(new Date(beganMs + 7 * dayMs - 30 * dayMs));
+  const keptMs = (removed?.purgeTime?.getTime() ?? 0) - beganMs;
+  t.true(keptMs >= 7 * dayMs - minuteMs, `${keptMs} ms`);
+  t.like(removed, { revision: mine.revision + 1, state: ProjectState.PROJECT_STATE_DELETED });
+  t.deepEqual(await projects.due(new Date(), { limit: 9 }, signal()), []);
 });
 
 test('a project is due once MongoDB says so too', async (t) => {
