@@ -130,3 +130,48 @@ test('a rollback that another migration here forestalls leaves no offer either',
   t.is(refused.metadata.migration_id, other);
   t.is(await world.openThere(), undefined);
 });
+
+test('a purge that a rollback keeps from beginning names the rollback, its state, and what to do', async (t) => {
+  const world = await migrated(t);
+  const { migration } = await world.rollBack();
+  const { id = '' } = migration ?? {};
+  const here = migrationCollection(world.us.db);
+  const refusalIn = async (state: MigrationState) => {
+    await here.updateOne({ _id: id }, { $set: { state } });
+    const { reasonName, message } = await refusalOf(world.beginPurge());
+    t.is(reasonName, 'MIGRATION_STATE');
+    return message;
+  };
+  const rollback = `its rollback ${id} is`;
+  const mayCancel = 'await its end, or cancel it and purge again';
+  const texts: [MigrationState, string][] = [
+    [copying, `${rollback} COPYING: ${mayCancel}`],
+    [MigrationState.MIGRATION_STATE_VERIFYING, `${rollback} VERIFYING: ${mayCancel}`],
+    [MigrationState.MIGRATION_STATE_CUTOVER, `${rollback} CUTOVER: await its end`],
+    [
+      MigrationState.MIGRATION_STATE_FAILED,
+      `${rollback} FAILED: retry it, or cancel it and purge again`,
+    ],
+    [MigrationState.MIGRATION_STATE_DONE, `it was rolled back by ${id}`],
+  ];
+  for (const [state, text] of texts) {
+    const message = await refusalIn(state);
+    t.true(message.endsWith(`: ${text}.`), message);
+  }
+  await here.updateOne({ _id: id }, { $set: { state: cancelled }, $unset: { isOpen: '' } });
+  t.true((await world.beginPurge()).migration?.purging);
+});
+
+test('a purge waits for the token to be retired here, and the refusal says so', async (t) => {
+  const world = await migrated(t);
+  const here = migrationCollection(world.us.db);
+  await here.updateOne({ _id: world.migrationId }, { $set: { isOpen: true } });
+  const refused = await refusalOf(world.beginPurge());
+  t.is(refused.reasonName, 'NOT_READY');
+  t.regex(
+    refused.message,
+    /^Not ready yet: the purge waits until the token service has retired the/,
+  );
+  await here.updateOne({ _id: world.migrationId }, { $unset: { isOpen: '' } });
+  t.true((await world.beginPurge()).migration?.purging);
+});

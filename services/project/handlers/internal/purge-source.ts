@@ -1,4 +1,5 @@
 import { errors } from '@silo/errors/errors.ts';
+import { bareName } from '@silo/protos/enum-name.ts';
 import type {
   PurgeSourceRequest,
   PurgeSourceResponse,
@@ -8,9 +9,16 @@ import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { migrationMessage } from '../../messages.ts';
 import { wrongState } from '../../rules/migration-states.ts';
+import type { MigrationDocument } from '../../store/documents.ts';
 import type { MigratingProjectStore } from '../../store/migrating-projects.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { asMigration, reread } from '../shared/migration-records.ts';
+
+const { MIGRATION_STATE_CUTOVER: cutover, MIGRATION_STATE_DONE: done } = MigrationState;
+const { MIGRATION_STATE_CANCELLED: cancelled, MIGRATION_STATE_FAILED: failed } = MigrationState;
+
+/** Until then subscribers are not informed. */
+const untilRetired = 'waits until the token service has retired the project’s token in this region';
 
 type Uses = Pick<Dependencies, 'migrations' | 'eventLog'> & {
   migratingProjects: Pick<MigratingProjectStore, 'read'>;
@@ -33,16 +41,15 @@ export async function purgeSource(
     const project = await migratingProjects.read(tx, projectId);
     const isAway = project?.state === ProjectState.PROJECT_STATE_MIGRATED;
     const rollback = rolledBackBy && (await migrations.read(tx, rolledBackBy));
-    const isRolledBack = rollback && rollback.state !== MigrationState.MIGRATION_STATE_CANCELLED;
+    const rolledBack = rollback && whyRolledBack(rollback);
     // An earlier one leads to a region that the project may have left since: where two regions compare
     // with what each other has left, both would remove it.
     const isLast = last?._id === migrationId;
-    if (state !== MigrationState.MIGRATION_STATE_DONE) throw wrongState(present);
-    if (isRolledBack) throw wrongState(present, 'it was rolled back');
+    if (state !== done) throw wrongState(present);
+    if (rolledBack) throw wrongState(present, rolledBack);
     if (!isLast) throw wrongState(present, 'the project has migrated again since');
     if (!isAway) throw wrongState(present, 'the project is in this region');
-    // Subscribers are not informed yet.
-    if (isOpen) throw errors.requestInProgress();
+    if (isOpen) throw errors.notReady('the purge', untilRetired);
     const open = await migrations.readOpen(tx, projectId);
     if (open !== undefined) throw errors.migrationInProgress({ projectId, migrationId: open._id });
     const purgeNumber = (present.purgeNumber ?? 0) + 1;
@@ -50,4 +57,20 @@ export async function purgeSource(
     return (await migrations.write(tx, present, values)) ?? present;
   });
   return { migration: migrationMessage(value) };
+}
+
+/** Why the rollback of a migration keeps its source from being purged, for people; undefined: it does not. */
+function whyRolledBack({
+  _id,
+  state,
+}: Pick<MigrationDocument, '_id' | 'state'>): string | undefined {
+  if (state === cancelled) return undefined;
+  if (state === done) return `it was rolled back by ${_id}`;
+  return `its rollback ${_id} is ${bareName(MigrationState, state)}: ${adviceOf(state)}`;
+}
+
+function adviceOf(state: MigrationState): string {
+  if (state === cutover) return 'await its end';
+  const first = state === failed ? 'retry it' : 'await its end';
+  return `${first}, or cancel it and purge again`;
 }
