@@ -1,4 +1,3 @@
-import { openApi } from './api.ts';
 import { beside } from './beside.ts';
 import type { Cli } from './cli.ts';
 import { endedBlocks, isOver } from './render/migrations.ts';
@@ -13,13 +12,10 @@ export async function endedMigrations(
   organizationId: string,
   projectIds: readonly string[],
 ): Promise<Block[]> {
-  const { profile } = await cli.signedIn();
+  const { api } = await cli.signedIn();
   const read = async (signal: AbortSignal) => {
-    const { migrations } = cli.open((patience) =>
-      openApi(profile, profile.apiKey, { ...patience, signal }),
-    );
-    const page = { pageSize: 1_000, pageToken: '' };
-    return (await migrations.listMigrations({ organizationId, ...page })).migrations;
+    const request = { organizationId, pageSize: 1_000, pageToken: '' };
+    return (await api.migrations.listMigrations(request, { signal })).migrations;
   };
   const listed = await beside(read, [], cli);
   const ids = new Set(projectIds);

@@ -1,6 +1,5 @@
 import { isId } from '@silo/tokens/ids.ts';
 import type { Api } from './api.ts';
-import { CallFailure } from './failure.ts';
 import { type Span, textOf } from './text.ts';
 
 /** What people call the thing with this id: its name, with the id beside it where ids are shown. */
@@ -15,6 +14,7 @@ export type LookUp = (
 type Names = ReadonlyMap<string, string>;
 
 // Beyond it, ids are shown in place of names.
+const withinMs = 5_000;
 const pagesMax = 10;
 const organizationsMax = 20;
 
@@ -34,21 +34,27 @@ export function listOf(nameOf: NameOf, ids: readonly string[]): Span {
 }
 
 /**
- * Looks names up with the rights of the caller, whose account is `own`; what cannot be seen keeps
- * its id.
+ * Looks names up with the rights of the caller, whose account is `own`. What cannot be seen keeps
+ * its id, as does what takes too long or is interrupted: names often stand in the answer to a change
+ * that has been made, and must not keep it from being shown.
  */
-export function createLookUp(api: Api, own: { id: string; email: string }): LookUp {
+export function createLookUp(
+  api: Api,
+  own: { id: string; email: string },
+  deadline = () => AbortSignal.timeout(withinMs),
+): LookUp {
   return async (ids, organizationIds = []) => {
+    const options = { signal: deadline() };
     const wants = (kind: Parameters<typeof isId>[0]) => ids.some((id) => isId(kind, id));
     const within = [...new Set(organizationIds)].filter((id) => id !== '');
     const found = await Promise.all([
-      wants('organization') ? organizationNames(api) : [],
-      wants('project') ? projectNames(api) : [],
+      wants('organization') ? organizationNames(api, options) : [],
+      wants('project') ? projectNames(api, options) : [],
       ...within
         .slice(0, organizationsMax)
         .flatMap((organizationId) => [
-          wants('account') ? memberNames(api, organizationId) : [],
-          wants('invite') ? inviteNames(api, organizationId) : [],
+          wants('account') ? memberNames(api, organizationId, options) : [],
+          wants('invite') ? inviteNames(api, organizationId, options) : [],
         ]),
     ]);
     return namesFrom(new Map([[own.id, own.email], ...found.flat()]));
@@ -56,19 +62,26 @@ export function createLookUp(api: Api, own: { id: string; email: string }): Look
 }
 
 type Named = [id: string, name: string];
+type Options = { signal: AbortSignal };
 
-function organizationNames(api: Api): Promise<Named[]> {
+function organizationNames(api: Api, options: Options): Promise<Named[]> {
   return seen(async (page) => {
-    const { organizations, nextPageToken } = await api.organizations.listOrganizations(page);
+    const { organizations, nextPageToken } = await api.organizations.listOrganizations(
+      page,
+      options,
+    );
     return { named: organizations.map(({ id, name }) => [id, name]), nextPageToken };
   });
 }
 
 /** As a command line names them: where two are called so, with their organizations. */
-async function projectNames(api: Api): Promise<Named[]> {
+async function projectNames(api: Api, options: Options): Promise<Named[]> {
   const owners = new Map<string, string>();
   const named = await seen(async (page) => {
-    const { results, nextPageToken } = await api.projects.searchProjects({ query: '', ...page });
+    const { results, nextPageToken } = await api.projects.searchProjects(
+      { query: '', ...page },
+      options,
+    );
     for (const { project, organizationName } of results) {
       owners.set(project?.id ?? '', organizationName);
     }
@@ -85,22 +98,22 @@ async function projectNames(api: Api): Promise<Named[]> {
   ]);
 }
 
-function memberNames(api: Api, organizationId: string): Promise<Named[]> {
+function memberNames(api: Api, organizationId: string, options: Options): Promise<Named[]> {
   return seen(async (page) => {
-    const { members, nextPageToken } = await api.organizations.listMembers({
-      organizationId,
-      ...page,
-    });
+    const { members, nextPageToken } = await api.organizations.listMembers(
+      { organizationId, ...page },
+      options,
+    );
     return { named: members.map((each) => [each.accountId, personText(each)]), nextPageToken };
   });
 }
 
-function inviteNames(api: Api, organizationId: string): Promise<Named[]> {
+function inviteNames(api: Api, organizationId: string, options: Options): Promise<Named[]> {
   return seen(async (page) => {
-    const { invites, nextPageToken } = await api.organizations.listInvites({
-      organizationId,
-      ...page,
-    });
+    const { invites, nextPageToken } = await api.organizations.listInvites(
+      { organizationId, ...page },
+      options,
+    );
     return { named: invites.map(({ id, email }) => [id, email]), nextPageToken };
   });
 }
@@ -125,8 +138,8 @@ async function seen(
       pageToken = nextPageToken;
       if (pageToken === '') break;
     }
-  } catch (error) {
-    if (!(error instanceof CallFailure)) throw error;
+  } catch {
+    // Its failure is none of the command.
   }
   return found;
 }

@@ -74,24 +74,40 @@ const endAccess: ReadonlySet<string> = new Set([
 /** A request that changes something. */
 type Change = { requestId: string };
 
-type Method = (request: never) => Promise<unknown>;
+/** Ends one request, as the signal of the command ends all. */
+type RequestOptions = { signal?: AbortSignal | undefined };
+
+type Method = (request: never, options?: RequestOptions) => Promise<unknown>;
 
 /**
  * The same methods with retries: a failure that can pass is retried after the delay that the server
  * requests, with jitter. A change carries a request id, the same in each retry, so that it happens
- * once. Rejects with CallFailure, or Interrupted.
+ * once. Rejects with CallFailure, Interrupted, or the reason of the request's own signal.
  */
 export function patient<Methods extends object>(methods: Methods, patience: Patience): Methods {
   const wrapped = Object.entries<Method>(methods as Record<string, Method>).map(
     ([name, method]) => [
       name,
-      (request: object) =>
-        hasRequestId(request)
-          ? change(name, method, request, patience)
-          : read(method, request, patience),
+      (request: object, options?: RequestOptions) => {
+        const [ended, until] = endedBy(method, patience, options?.signal);
+        return hasRequestId(request)
+          ? change(name, ended, request, until)
+          : read(ended, request, until);
+      },
     ],
   );
   return Object.fromEntries(wrapped);
+}
+
+/** A method, and the patience with it, that a signal of the request ends, too. */
+function endedBy(
+  method: Method,
+  patience: Patience,
+  own: AbortSignal | undefined,
+): [Method, Patience] {
+  if (own === undefined) return [method, patience];
+  const signal = AbortSignal.any([patience.signal, own]);
+  return [(request) => method(request, { signal }), { ...patience, signal }];
 }
 
 /** A method that streams, without retries: what has been read is not read again. */

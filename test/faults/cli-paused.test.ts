@@ -33,6 +33,19 @@ test.serial('a command that waits for a paused service ends at a signal', async 
   t.regex(terminal.screen(), /Stopped/);
 });
 
+test.serial('a new token is shown while the service that knows the names is paused', async (t) => {
+  const { cli, person } = await signedIn(t);
+  const { projectId } = person;
+  // The token service remembers who the caller is.
+  const { projectToken: old } = await person.api.projectTokens.getProjectToken({ projectId });
+  pause(silo, 'project');
+  const { code, output, errors } = await cli.run(['token', 'regenerate', projectId, '--yes']);
+  t.is(code, 0, errors);
+  t.regex(output, /phc_\w+/);
+  t.false(output.includes(String(old?.token)));
+  t.true(output.includes(projectId));
+});
+
 test.serial('doctor ends after its answer while NATS is paused', async (t) => {
   const { cli } = await signedIn(t);
   silo.natsServer.signal('SIGSTOP');

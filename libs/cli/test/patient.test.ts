@@ -128,3 +128,21 @@ test('a limit that is further away than the command waits is reported at once', 
   t.is(requests.length, 1);
   t.is(refusal?.details.retryDelayMs, 3_000_000);
 });
+
+test('a request with a signal of its own ends with it, and the others go on', async (t) => {
+  const asked: (AbortSignal | undefined)[] = [];
+  const method = (_: object, options?: { signal?: AbortSignal }): Promise<object> => {
+    asked.push(options?.signal);
+    if (options?.signal === undefined) return Promise.resolve({});
+    return new Promise((_, reject) => {
+      options.signal?.addEventListener('abort', () => reject(silence));
+    });
+  };
+  const { getProject } = patient({ getProject: method }, patience());
+  const own = new AbortController();
+  const ended = getProject({}, { signal: own.signal });
+  own.abort(new Error('too late'));
+  await t.throwsAsync(ended, { message: 'too late' });
+  t.deepEqual(await getProject({}), {});
+  t.is(asked.length, 2);
+});
