@@ -203,6 +203,7 @@ class MongoEventLog implements EventLog {
     signal.throwIfAborted();
     const read = async () => {
       const time = await majorityTime(this.#options.db);
+      signal.throwIfAborted();
       const waiting = await readAfter(time, outbox, {}, { _id: 1 });
       return waiting === null ? await readAfter(time, log, { _id: 'log' }) : undefined;
     };

@@ -15,6 +15,7 @@ export async function readLinearizable<T extends Document>(
   signal?.throwIfAborted();
   const find = async () => {
     const time = await majorityTime(collection.db);
+    signal?.throwIfAborted(); // while MongoDB stood still, many may have waited that nobody waits for
     return await readAfter(time, collection, filter, projection);
   };
   return await reading(find(), signal);

@@ -169,6 +169,22 @@ serial('a read whose caller has gone ends for the caller, and keeps its connecti
   t.is(gone?.name, 'TimeoutError');
 });
 
+serial('a read whose caller has gone before its turn is not sent', async (t) => {
+  const { connection } = await testEventLog(t);
+  const { db } = connection;
+  await readLinearizable(db.collection('log'), {});
+  await db.command({ profile: 2 });
+  const block = { failCommands: ['update'], blockConnection: true, blockTimeMS: 1_000 };
+  await failCommand(t, db.databaseName, { times: 1 }, block);
+  const gone = AbortSignal.timeout(50);
+  const abandoned = readLinearizable(db.collection('log'), {}, { signal: gone });
+  await t.throwsAsync(abandoned, { name: 'TimeoutError' });
+  // Its write follows the blocked one.
+  await readLinearizable(db.collection('log'), {});
+  const finds = { op: 'query', ns: `${db.databaseName}.log` };
+  t.is(await db.collection('system.profile').countDocuments(finds), 1);
+});
+
 test('a missing server is reported as unavailable within the deadline', async (t) => {
   const connecting = connectMongo({
     url: 'mongodb://127.0.0.1:1/?replicaSet=silo',

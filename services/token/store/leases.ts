@@ -15,8 +15,11 @@ export type LeaseStore = ReturnType<typeof createLeaseStore>;
  * and they must not take the pool's connections from the calls of people.
  */
 const atOnce = 24;
-/** As many guards as that may wait for their turn. */
+/** As many guards as that may wait for their turn, with one renewal each. */
 const waitingMax = 5_000;
+
+/** A renewal that waits for its turn. */
+type WaitingRenewal = { acknowledged: Positions; leaseMs: number; isFound: Promise<boolean> };
 
 /**
  * Opens the leases in the service's database. Until `signal`; each operation is bounded.
@@ -30,6 +33,8 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
   let durable: Positions = {};
   let knownTime: Timestamp | undefined;
   const inTurn = limit({ atOnce, waitingMax });
+  /** By owner and lease. */
+  const renewals = new Map<string, WaitingRenewal>();
 
   /**
    * Runs a statement that sees everything that an earlier one of these wrote or saw, whichever
@@ -70,6 +75,21 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
     }
   }
 
+  async function writeRenewal(
+    leaseId: string,
+    owner: string | undefined,
+    { acknowledged, leaseMs }: Omit<WaitingRenewal, 'isFound'>,
+  ): Promise<boolean> {
+    const version = { $add: ['$version', 1] };
+    const longer = { $max: ['$leaseMs', leaseMs] };
+    const later = laterFields(acknowledged, 'acknowledged.');
+    const filter = { _id: leaseId, ...only({ owner }), ...held };
+    const { matchedCount } = await causally((options) =>
+      leases.updateOne(filter, [{ $set: { version, leaseMs: longer, ...later } }], options),
+    );
+    return matchedCount > 0;
+  }
+
   const readRequired = coalesce(async (): Promise<Positions> => {
     const found = await causally((options) => requirements.findOne({ _id: 'required' }, options));
     return positionsOf(found ?? {});
@@ -104,7 +124,8 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
 
     /**
      * Version + 1, and the later or longer of the rest; with `owner`, only if the lease is theirs.
-     * Whether there is such a lease.
+     * Whether there is such a lease. A renewal joins one of the same lease that waits for its turn: a guard
+     * that repeats its own does not wait behind those that it has given up.
      */
     async renew(
       leaseId: string,
@@ -112,16 +133,25 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
       acknowledged: Positions,
       leaseMs: number,
     ): Promise<boolean> {
-      const version = { $add: ['$version', 1] };
-      const longer = { $max: ['$leaseMs', leaseMs] };
-      const later = laterFields(acknowledged, 'acknowledged.');
-      const pipeline = [{ $set: { version, leaseMs: longer, ...later } }];
-      const { matchedCount } = await inTurn(() =>
-        causally((options) =>
-          leases.updateOne({ _id: leaseId, ...only({ owner }), ...held }, pipeline, options),
-        ),
-      );
-      return matchedCount > 0;
+      const key = `${leaseId} ${owner}`;
+      const waiting = renewals.get(key);
+      if (waiting !== undefined) {
+        waiting.acknowledged = laterOf(waiting.acknowledged, acknowledged);
+        waiting.leaseMs = Math.max(waiting.leaseMs, leaseMs);
+        return await waiting.isFound;
+      }
+      const { promise: isFound, resolve, reject } = Promise.withResolvers<boolean>();
+      const renewal = { acknowledged, leaseMs, isFound };
+      renewals.set(key, renewal);
+      const write = async () => {
+        renewals.delete(key);
+        return await writeRenewal(leaseId, owner, renewal);
+      };
+      inTurn(write).then(resolve, (error: unknown) => {
+        if (renewals.get(key) === renewal) renewals.delete(key);
+        reject(error);
+      });
+      return await isFound;
     },
 
     /**

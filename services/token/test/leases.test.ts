@@ -49,6 +49,34 @@ test('each renewal counts, and acknowledgements never fall', async (t) => {
   t.deepEqual(await there.list(), [{ ...lease('one', acknowledged), version: 3 }]);
 });
 
+test('renewals of a lease that wait for their turn are one, with the latest of what they acknowledge', async (t) => {
+  const { here, there } = await open(t);
+  await here.insert(lease('one'));
+  const renewed = Array.from({ length: 200 }, (_, index) =>
+    here.renew('one', owner, { org: at(index) }, leaseMs + index),
+  );
+  t.true((await Promise.all(renewed)).every(Boolean));
+  // 24 statements begin at once.
+  const [stored] = await there.list();
+  t.deepEqual(stored, {
+    ...lease('one', { org: at(199) }),
+    ...{ version: 25, leaseMs: leaseMs + 199 },
+  });
+});
+
+test('a renewal joins none of another lease or owner', async (t) => {
+  const { here } = await open(t);
+  await here.insert(lease('one'));
+  const fill = Array.from({ length: 24 }, () => here.renew('one', owner, {}, leaseMs));
+  const others = [
+    here.renew('one', 'service/org', {}, leaseMs),
+    here.renew('two', owner, {}, leaseMs),
+    here.renew('one', owner, {}, leaseMs),
+  ];
+  await Promise.all(fill);
+  t.deepEqual(await Promise.all(others), [false, false, true]);
+});
+
 test('a lease keeps the longest length that it was ever renewed with', async (t) => {
   const { here, there } = await open(t);
   await here.insert(lease('one'));
@@ -187,15 +215,16 @@ test('renewals of many guards at once take a share of the connections, and not a
   const { client, db } = await (await testDatabase(t)).connect();
   await prepare(db, storeMigrations);
   const store = createLeaseStore(client, db, new AbortController().signal);
-  await store.insert(lease('one'));
+  const ids = Array.from({ length: 150 }, (_, index) => `lease ${index}`);
+  await Promise.all(ids.map((id) => store.insert(lease(id))));
   let taken = 0;
   let takenMax = 0;
   client.on('connectionCheckedOut', () => {
     takenMax = Math.max(takenMax, ++taken);
   });
   client.on('connectionCheckedIn', () => taken--);
-  const renewals = Array.from({ length: 150 }, () => store.renew('one', owner, {}, leaseMs));
+  const renewals = ids.map((id) => store.renew(id, owner, {}, leaseMs));
   t.true((await Promise.all(renewals)).every((isFound) => isFound));
-  t.is((await store.list())[0]?.version, 150);
+  t.true((await store.list()).every(({ version }) => version === 1));
   t.true(takenMax <= client.options.maxPoolSize / 2, `${takenMax} connections`);
 });
