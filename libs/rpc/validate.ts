@@ -3,6 +3,7 @@ import { pathToString } from '@bufbuild/protobuf/reflect';
 import { createValidator, type Validator } from '@bufbuild/protovalidate';
 import type { FieldViolation } from '@silo/errors/silo-error.ts';
 import type { Image } from '@silo/protos/image.ts';
+import { ruleText } from './rule-text.ts';
 import { compileTexts } from './text-fields.ts';
 import { compileTimes } from './time-fields.ts';
 
@@ -82,14 +83,17 @@ function violationsOf(
     case 'valid':
       return [];
     case 'invalid':
-      return result.violations.map(({ field, message }) => ({
-        field: pathToString(field),
-        description: message,
-      }));
+      return result.violations
+        .map((broken) => ({ field: pathToString(broken.field), description: ruleText(broken) }))
+        .filter((violation, index, all) => all.findIndex(isSameAs(violation)) === index);
     case 'error':
       // The rules compile, see `npm run generate`: they cannot be applied to this input.
       return [{ field: '', description: 'a rule of this message cannot be applied to it' }];
   }
+}
+
+function isSameAs({ field, description }: FieldViolation): (other: FieldViolation) => boolean {
+  return (other) => other.field === field && other.description === description;
 }
 
 function carriesRules({ types }: Image, message: DescMessage): boolean {

@@ -18,7 +18,7 @@ export async function updateBillingDetails(
   { eventLog, subscriptions, slots }: Dependencies,
 ): Promise<Outcome<UpdateBillingDetailsResponse>> {
   if (billingDetails === undefined) {
-    throw errors.invalidField([{ field: 'billing_details', description: 'is required' }]);
+    throw errors.invalidField([{ field: 'billing_details', description: 'is missing' }]);
   }
   const numbers = await slots.getSlots({ organizationId }, { signal: call.signal });
   const { actor } = call;

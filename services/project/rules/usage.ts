@@ -38,7 +38,7 @@ export function daysOf(
       : dayIn(firstDay, 'first_day');
   const days = (last.getTime() - first.getTime()) / dayMs + 1;
   if (days < 1 || days > daysMax) {
-    const description = `must be 1-${daysMax} days up to last_day, ${dayText(last)}`;
+    const description = `must be 1-${daysMax} days up to the last day, ${dayText(last)}`;
     throw errors.invalidField([{ field: 'first_day', description }]);
   }
   return { first, last };

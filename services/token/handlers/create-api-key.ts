@@ -45,5 +45,5 @@ export async function createApiKey(
 
 function given(apiKey: ApiKey | undefined): ApiKey {
   if (apiKey !== undefined) return apiKey;
-  throw errors.invalidField([{ field: 'api_key', description: 'is required' }]);
+  throw errors.invalidField([{ field: 'api_key', description: 'is missing' }]);
 }

@@ -20,7 +20,7 @@ export async function updateApiKey(
   dependencies: Dependencies,
 ): Promise<Outcome<UpdateApiKeyResponse>> {
   if (apiKey === undefined) {
-    throw errors.invalidField([{ field: 'api_key', description: 'is required' }]);
+    throw errors.invalidField([{ field: 'api_key', description: 'is missing' }]);
   }
   const named = namedFields(apiKey, updateMask);
   return changeKey(dependencies, call, apiKey.id, {

@@ -30,10 +30,10 @@ export function applyUpdate(
   const isNamed = (field: Field) => named.includes(field);
   const violations: FieldViolation[] = [];
   if (isNamed('name') && given.name === '') {
-    violations.push({ field: 'api_key.name', description: 'a key needs a name' });
+    violations.push({ field: 'api_key.name', description: 'is missing' });
   }
   if (isNamed('scopes') && given.scopes.length === 0) {
-    violations.push({ field: 'api_key.scopes', description: 'a key needs at least one scope' });
+    violations.push({ field: 'api_key.scopes', description: 'needs at least one scope' });
   }
   if (violations.length > 0) throw errors.invalidField(violations);
   return {
