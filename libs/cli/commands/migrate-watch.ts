@@ -132,7 +132,7 @@ function shower(cli: Pick<Cli, 'terminal' | 'globals'>): Shower {
   }
   let before = '';
   const show = (migration: Migration) => {
-    const now = `${migration.state} ${Math.floor(sharePercent(migration) / 10)}`;
+    const now = `${migration.state} ${Math.floor((sharePercent(migration) ?? 0) / 10)}`;
     if (now !== before) stdout.write(toText([progressLine(migration)], { colour }));
     before = now;
   };

@@ -133,9 +133,9 @@ export function migrationBlocks(migration: Migration, nameOf: NameOf): Block[] {
 type Progress = NonNullable<Migration['progress']>;
 
 function progressFacts(progress: Progress): [string, string | undefined][] {
-  const { eventsTotal, eventsCopied, bytesCopied, rangesVerified, rangesRepaired } = progress;
+  const { eventsCopied, bytesCopied, rangesVerified, rangesRepaired } = progress;
   const number = (value: number | undefined) => value && numberText(value);
-  const of = eventsTotal === undefined ? '' : ` of about ${numberText(eventsTotal)}`;
+  const of = ofTotal(progress, 'about ');
   return [
     ['events copied', eventsCopied === undefined ? undefined : numberText(eventsCopied) + of],
     ['bytes copied', bytesCopied === undefined ? undefined : bytesText(bytesCopied)],
@@ -210,12 +210,13 @@ export function endedBlocks(migrations: readonly Migration[]): Block[] {
 }
 
 /** What was done to a migration, in one line. */
-export function saying(
-  what: string,
-  { id, projectName, sourceRegion, destinationRegion }: Migration,
-): Block {
-  const ends = `${sourceRegion} → ${destinationRegion}`;
-  return [{ text: what, style: 'good', id }, `: ${projectName}, ${ends}.`];
+export function saying(what: string, migration: Migration): Block {
+  return [{ text: what, style: 'good', id: migration.id }, `: ${endsOf(migration)}`];
+}
+
+/** `Web, us → eu.` */
+export function endsOf({ projectName, sourceRegion, destinationRegion }: Migration): string {
+  return `${projectName}, ${sourceRegion} → ${destinationRegion}.`;
 }
 
 /** What a purge has begun; or, of a repeat, that one runs or has removed all. */
@@ -236,16 +237,17 @@ const barColumns = 20;
 /** How far a migration is, in one line. */
 export function progressLine(migration: Migration): readonly Span[] {
   const { state, progress, projectName } = migration;
-  const { eventsTotal = 0, eventsCopied = 0 } = progress ?? {};
+  const { eventsCopied = 0 } = progress ?? {};
   const share = sharePercent(migration);
-  const filled = Math.floor((share / 100) * barColumns);
+  const filled = Math.floor(((share ?? 0) / 100) * barColumns);
   const isCopying = state === MigrationState.MIGRATION_STATE_COPYING;
   const { eventsPerSecond, secondsLeft, lagMs, holdMs, rangesVerified } = progress ?? {};
   const said = [
-    `${String(share).padStart(3)} %`,
-    `${numberText(eventsCopied)} of ${numberText(Math.max(eventsTotal, eventsCopied))} events`,
+    `${String(share ?? '?').padStart(3)} %`,
+    `${numberText(eventsCopied)}${ofTotal(progress)} events`,
     isCopying && eventsPerSecond !== undefined && `${numberText(eventsPerSecond)}/s`,
-    isCopying && secondsLeft !== undefined && `${durationText(secondsLeft)} left`,
+    isCopying &&
+      (secondsLeft === undefined ? 'time left unknown' : `${durationText(secondsLeft)} left`),
     Boolean(rangesVerified) && `${rangesText(rangesVerified)} verified`,
     isOpen(migration) && lagMs !== undefined && `${numberText(lagMs)} ms behind`,
     state === MigrationState.MIGRATION_STATE_DONE && holdMs !== undefined && `held ${holdMs} ms`,
@@ -258,17 +260,35 @@ export function progressLine(migration: Migration): readonly Span[] {
   ];
 }
 
+/** Nothing where what was counted is less than what is copied: it came since. */
+function ofTotal({ eventsTotal, eventsCopied = 0 }: Partial<Progress> = {}, about = ''): string {
+  const isKnown = eventsTotal !== undefined && eventsTotal >= eventsCopied;
+  return isKnown ? ` of ${about}${numberText(eventsTotal)}` : '';
+}
+
 function rangesText(count = 0): string {
   return count === 1 ? '1 range' : `${numberText(count)} ranges`;
 }
 
-/** How much is copied, in whole percent. */
-export function sharePercent({ state, progress }: Migration): number {
-  if (state === MigrationState.MIGRATION_STATE_DONE) return 100;
+/** How much is copied, in whole percent; undefined: not known. */
+export function sharePercent({ state, progress }: Migration): number | undefined {
+  if (copied.includes(state)) return 100;
   const { eventsTotal, eventsCopied = 0 } = progress ?? {};
-  if (!eventsTotal) return state >= MigrationState.MIGRATION_STATE_VERIFYING ? 100 : 0;
-  return Math.min(100, Math.floor((100 * eventsCopied) / eventsTotal));
+  if (eventsTotal !== undefined && eventsTotal >= eventsCopied) {
+    return Math.floor((100 * eventsCopied) / Math.max(1, eventsTotal));
+  }
+  return unbegun.includes(state) ? 0 : undefined;
 }
+
+const unbegun: readonly MigrationState[] = [
+  MigrationState.MIGRATION_STATE_REQUESTED,
+  MigrationState.MIGRATION_STATE_ACCEPTED,
+];
+const copied: readonly MigrationState[] = [
+  MigrationState.MIGRATION_STATE_VERIFYING,
+  MigrationState.MIGRATION_STATE_CUTOVER,
+  MigrationState.MIGRATION_STATE_DONE,
+];
 
 /** Whether it goes on. */
 export function isOpen({ state }: Migration): boolean {

@@ -127,12 +127,35 @@ const lines: [what: string, fields: Fields, line: string][] = [
     'Web  copying  █████████░░░░░░░░░░░  45 % · 4,550 of 10,000 events · 3,000/s · 2 s left · 20 ms behind',
   ],
   [
+    'a copy of more than was counted',
+    {
+      state: copying,
+      progress: { eventsTotal: 5_000, eventsCopied: 22_720, eventsPerSecond: 3_000, lagMs: 20 },
+    },
+    'Web  copying  ░░░░░░░░░░░░░░░░░░░░   ? % · 22,720 events · 3,000/s · time left unknown · 20 ms behind',
+  ],
+  [
+    'a copy whose events were not counted',
+    { state: copying, progress: { eventsCopied: 0 } },
+    'Web  copying  ░░░░░░░░░░░░░░░░░░░░   ? % · 0 events · time left unknown',
+  ],
+  [
+    'a copy that was given up',
+    { state: failed, progress: { eventsTotal: 10_000, eventsCopied: 4_550 } },
+    'Web  failed  █████████░░░░░░░░░░░  45 % · 4,550 of 10,000 events',
+  ],
+  [
+    'a copy of what is there already',
+    { state: verifying, progress: { eventsTotal: 10_000, eventsCopied: 3 } },
+    'Web  verifying  ████████████████████ 100 % · 3 of 10,000 events',
+  ],
+  [
     'a copy that is compared',
     {
       state: verifying,
       progress: { eventsTotal: 10_000, eventsCopied: 10_100, rangesVerified: 11, lagMs: 3 },
     },
-    'Web  verifying  ████████████████████ 100 % · 10,100 of 10,100 events · 11 ranges verified · 3 ms behind',
+    'Web  verifying  ████████████████████ 100 % · 10,100 events · 11 ranges verified · 3 ms behind',
   ],
   [
     'a migration that is done',
@@ -142,9 +165,18 @@ const lines: [what: string, fields: Fields, line: string][] = [
   [
     'a migration that has not begun',
     { state: accepted },
-    'Web  accepted  ░░░░░░░░░░░░░░░░░░░░   0 % · 0 of 0 events',
+    'Web  accepted  ░░░░░░░░░░░░░░░░░░░░   0 % · 0 events',
   ],
 ];
+
+test('all of a migration names no total that is less than what is copied', (t) => {
+  const shown = (eventsTotal: number) => {
+    const progress = { eventsTotal, eventsCopied: 22_720 };
+    return plain(migrationBlocks(migration({ state: done, progress }), names));
+  };
+  t.regex(shown(0), /events copied +22,720\n/);
+  t.regex(shown(30_000), /events copied +22,720 of about 30,000\n/);
+});
 
 for (const [what, fields, line] of lines) {
   test(`the progress of ${what} is one line`, (t) => {

@@ -26,6 +26,8 @@ export type CopyProgress = {
   isScanned: boolean;
   /** Over the last seconds. */
   eventsPerSecond: number;
+  /** The same of `bytesCopied`. */
+  bytesPerSecond: number;
 };
 
 /** One process's work on the copy of a migration. */

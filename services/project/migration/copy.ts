@@ -52,7 +52,7 @@ class EventCopy implements Copy {
   readonly #copies: MigrationCopyStore;
   readonly #comparison: MigrationComparison;
   readonly #rate: Rate;
-  readonly #pace: Pace;
+  readonly #pace: { events: Pace; bytes: Pace };
   readonly #spare: Pick<SpareTime, 'noteUse' | 'pauseAfter'>;
   #checkpoint: Checkpoint;
   #rangesVerified: number;
@@ -82,7 +82,10 @@ class EventCopy implements Copy {
     this.#comparesAgain = checkpoint.comparesAgain ?? false;
     this.#comparisons = this.#comparesAgain ? 2 : 1;
     this.#rate = new Rate(options.clock);
-    this.#pace = new Pace(options.clock, checkpoint.eventsCopied);
+    this.#pace = {
+      events: new Pace(options.clock, checkpoint.eventsCopied),
+      bytes: new Pace(options.clock, checkpoint.bytesCopied),
+    };
     this.#spare = options.spare ?? new SpareTime(options.clock);
   }
 
@@ -167,7 +170,8 @@ class EventCopy implements Copy {
       ...{ eventsCopied, bytesCopied, changesApplied, rangesRepaired, isScanned },
       rangesVerified: this.#rangesVerified,
       lagMs: this.#lagMs,
-      eventsPerSecond: this.#pace.perSecond(eventsCopied),
+      eventsPerSecond: this.#pace.events.perSecond(eventsCopied),
+      bytesPerSecond: this.#pace.bytes.perSecond(bytesCopied),
     };
   }
 
@@ -215,7 +219,8 @@ class EventCopy implements Copy {
         await this.#write(() => this.#apply(step, signal), signal);
         // What has come since then has waited for it.
         this.#lag = { ms: step.lagMs, atMs: step.receivedMs };
-        this.#pace.note(this.#checkpoint.eventsCopied);
+        this.#pace.events.note(this.#checkpoint.eventsCopied);
+        this.#pace.bytes.note(this.#checkpoint.bytesCopied);
         this.#notify();
         if (step.kind === 'changes' && step.changes.uuids.length > 0) this.#spare.noteUse();
         if (step.kind === 'ranges') await this.#afterRanges(step, beganMs, signal);

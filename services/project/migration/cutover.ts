@@ -76,7 +76,7 @@ export async function attemptCutover(
     signal.throwIfAborted();
     return { record: await giveUp(work, record, error) };
   }
-  return await finish(work, arrived, progressOf(copy.progress(), undefined), within);
+  return await finish(work, arrived, progressOf(copy.progress(), arrived.progress), within);
 }
 
 /** Goes on with an attempt of a process that has died. */

@@ -38,12 +38,13 @@ export async function reportProgress(
 ): Promise<never> {
   const { uses, fence, signal } = work;
   let counted = copy.progress();
+  const { eventsTotal } = record.progress;
   let present: MigrationDocument | undefined = record;
   for (let turn = 0; ; turn++) {
     const progress = copy.progress();
     uses.metrics.copied(counted, progress);
     counted = progress;
-    const shown = progressOf(progress, record.progress.eventsTotal);
+    const shown = progressOf(progress, { ...present, eventsTotal });
     // The source has answered: what was put off before goes on.
     const goesOn = Number.isFinite(progress.lagMs);
     try {
@@ -83,18 +84,35 @@ export function noteOf({ putOff: _, ...record }: MigrationDocument): NoteProgres
   return { migration: migrationMessage(record), revision: record.revision };
 }
 
-/** The progress of a copy as its record has it. */
+/** What is known of a copy beside its own counts. */
+type Known = { eventsTotal?: number | undefined; bytesPerSecondMax?: number | undefined };
+
+/** The progress of a copy as its record has it. An undefined `secondsLeft` replaces a known one. */
 export function progressOf(
-  { isScanned, lagMs, ...counts }: CopyProgress,
-  eventsTotal: number | undefined,
+  { isScanned, lagMs, bytesPerSecond, ...counts }: CopyProgress,
+  { eventsTotal, bytesPerSecondMax = 0 }: Known,
 ): Partial<MigrationProgress> {
-  const { eventsCopied, eventsPerSecond } = counts;
-  const left = isScanned ? 0 : eventsTotal && Math.max(0, eventsTotal - eventsCopied);
-  const isKnown = left === 0 || eventsPerSecond > 0;
+  const { eventsCopied, bytesCopied, eventsPerSecond } = counts;
+  // What is captured during the copy is copied, too.
+  const total =
+    isScanned && eventsTotal !== undefined ? Math.max(eventsTotal, eventsCopied) : eventsTotal;
+  const pace = Math.min(bytesPerSecond, bytesPerSecondMax || Number.POSITIVE_INFINITY);
+  const bytesLeft = isScanned ? 0 : bytesLeftOf({ eventsCopied, bytesCopied }, eventsTotal);
+  const seconds = bytesLeft === 0 ? 0 : Math.ceil(bytesLeft / pace);
   return {
     ...counts,
+    ...(total !== undefined && { eventsTotal: total }),
     eventsPerSecond: Math.round(eventsPerSecond),
-    ...(left !== undefined && isKnown && { secondsLeft: Math.ceil(left / (eventsPerSecond || 1)) }),
+    secondsLeft: Number.isFinite(seconds) ? seconds : undefined,
     ...(Number.isFinite(lagMs) && { lagMs: Math.round(lagMs) }),
   };
+}
+
+/** By the mean of those that are copied; NaN: not known. */
+function bytesLeftOf(
+  { eventsCopied, bytesCopied }: Pick<CopyProgress, 'eventsCopied' | 'bytesCopied'>,
+  eventsTotal = 0,
+): number {
+  const left = eventsTotal - eventsCopied;
+  return left < 0 || eventsCopied === 0 ? Number.NaN : left * (bytesCopied / eventsCopied);
 }

@@ -88,7 +88,7 @@ async function advance(work: Turn, record: MigrationDocument): Promise<void> {
   }
   if (state !== copying && state !== verifying) return;
   await requireSource(work, record);
-  await copyAndCutOver(work, record);
+  await copyAndCutOver(work, await withTotal(work, record));
 }
 
 /** Rejects with RegionFailed at once where the source does not answer. */
@@ -99,6 +99,30 @@ async function requireSource(
   const options = { signal, deadlineMs: probeMsMax };
   const look = (client: RegionClient) => client.getOffer({ migrationId }, options);
   await callRegion(uses.regions, sourceRegion, look, signal);
+}
+
+/**
+ * With how many events the source has as the copy begins: the request may be long ago. Where that is not
+ * known, as the record is.
+ */
+async function withTotal(
+  { uses, signal }: Work,
+  record: MigrationDocument,
+): Promise<MigrationDocument> {
+  const { _id: migrationId, sourceRegion, progress } = record;
+  if (progress.eventsCopied) return record;
+  const options = { signal, deadlineMs: probeMsMax };
+  const count = (client: RegionClient) =>
+    client.describeProject({ migrationId, countsEvents: true }, options);
+  try {
+    const { events } = await callRegion(uses.regions, sourceRegion, count, signal);
+    if (events === undefined) return record;
+    return { ...record, progress: { ...progress, eventsTotal: events } };
+  } catch (err) {
+    signal.throwIfAborted();
+    uses.log.info({ migrationId, err }, 'the events of a migration could not be counted');
+    return record;
+  }
 }
 
 async function copyAndCutOver(work: Turn, record: MigrationDocument): Promise<void> {
@@ -160,7 +184,8 @@ async function prepareIndexes(
   { uses, signal }: Work,
   { _id: migrationId, sourceRegion }: MigrationDocument,
 ): Promise<void> {
-  const describe = (client: RegionClient) => client.describeProject({ migrationId }, { signal });
+  const describe = (client: RegionClient) =>
+    client.describeProject({ migrationId, countsEvents: false }, { signal });
   const { indexPlaces } = await callRegion(uses.regions, sourceRegion, describe, signal);
   for (const place of indexPlaces) await uses.indexes.createPlace(place, signal);
 }

@@ -60,7 +60,8 @@ export function otherCopy(
         return digests;
       }),
 
-    describe: () => ask((client) => client.describeProject({ migrationId }, options)),
+    describe: () =>
+      ask((client) => client.describeProject({ migrationId, countsEvents: false }, options)),
 
     notRemoved: (events, afterGeneration, mayHaveRemoved) =>
       ask(async (client) => {

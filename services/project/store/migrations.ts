@@ -195,7 +195,7 @@ export function createMigrationStore(db: Db) {
 
     /**
      * Writes how far the work is, and where it goes on, that nothing puts it off any more; undefined where
-     * a later process does it.
+     * a later process does it. An undefined `secondsLeft` is forgotten.
      */
     async report(
       { _id, fence }: Pick<MigrationDocument, '_id' | 'fence'>,
@@ -206,11 +206,15 @@ export function createMigrationStore(db: Db) {
       const values = Object.entries(progress)
         .filter(([, value]) => value !== undefined)
         .map(([name, value]) => [`progress.${name}`, value]);
+      const isUnknown = 'secondsLeft' in progress && progress.secondsLeft === undefined;
       const reported = migrations.findOneAndUpdate(
         { _id, side: 'destination', fence },
         {
           ...{ $set: Object.fromEntries(values), $inc: { revision: 1 } },
-          ...(goesOn && { $unset: { 'putOff.why': '' as const } }),
+          $unset: {
+            ...(goesOn && { 'putOff.why': '' as const }),
+            ...(isUnknown && { 'progress.secondsLeft': '' as const }),
+          },
         },
         { ...bounded, returnDocument: 'after' },
       );

@@ -190,6 +190,30 @@ test.serial(
   },
 );
 
+test.serial('the events of the source are counted as the copy begins', async (t) => {
+  const regions = await twoRegions(t);
+  t.false(await runUntil(regions, 1, () => {}));
+  await hasMoved(t, regions);
+  const progress = { eventsTotal: 40, eventsCopied: 40, secondsLeft: 0 };
+  t.like((await stateIn(regions)).record, { progress });
+  t.like(await regions.us.record(), { progress });
+});
+
+test.serial('a source that cannot count its events is copied all the same', async (t) => {
+  const regions = await twoRegions(t);
+  const client = regions.uses.regions.get('us');
+  if (client === undefined) throw new TypeError('no client');
+  const describeProject: RegionClient['describeProject'] = async (request, options) => {
+    if (request.countsEvents) throw errors.dependencyUnavailable('mongodb');
+    return await client.describeProject(request, options);
+  };
+  const uses = { ...regions.uses, regions: new Map([['us', { ...client, describeProject }]]) };
+  t.false(await runUntil({ ...regions, uses }, 1, () => {}));
+  await hasMoved(t, regions);
+  const { record } = await stateIn(regions);
+  t.is(record?.progress.eventsTotal, undefined);
+});
+
 test.serial('a source that sends another project replaces none', async (t) => {
   const regions = await twoRegions(t);
   const { uses, eu } = regions;

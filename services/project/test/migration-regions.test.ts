@@ -2,13 +2,16 @@ import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import test from 'ava';
 import { describeProject } from '../handlers/peer/offers.ts';
 import { requireReadable } from '../handlers/peer/peer-records.ts';
+import { createEventEstimate } from '../store/event-estimate.ts';
 import { migrationCollection } from '../store/migrations.ts';
 import { fromEu, fromRegion, offered } from './migration-support.ts';
 import { refusalOf } from './support.ts';
 
 test('of two other regions, the one without the migration reads neither events nor the project', async (t) => {
-  const { migration, migrations, uses, db } = await offered(t);
+  const { migration, migrations, db, ...world } = await offered(t);
   const { _id: migrationId, projectId } = migration;
+  const uses = { ...world.uses, estimateEvents: createEventEstimate(db) };
+  const countsEvents = false;
   for (const side of ['source', 'destination'] as const) {
     const regions =
       side === 'source'
@@ -19,11 +22,11 @@ test('of two other regions, the one without the migration reads neither events n
       (await requireReadable(migrations, migrationId, 'compare', fromEu())).projectId,
       projectId,
     );
-    t.false((await describeProject({ migrationId }, fromEu(), uses)).purged);
+    t.false((await describeProject({ migrationId, countsEvents }, fromEu(), uses)).purged);
     for (const hidden of [
       requireReadable(migrations, migrationId, 'copy', fromRegion('ap')),
       requireReadable(migrations, migrationId, 'compare', fromRegion('ap')),
-      describeProject({ migrationId }, fromRegion('ap'), uses),
+      describeProject({ migrationId, countsEvents }, fromRegion('ap'), uses),
     ]) {
       t.is((await refusalOf(hidden)).reasonName, 'MIGRATION_NOT_FOUND');
     }

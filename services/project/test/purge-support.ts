@@ -15,6 +15,7 @@ import { createRegionStreams } from '../handlers/peer/region-streams.ts';
 import { type PurgeUses, purgeSource } from '../purge/purge-source.ts';
 import type { MigrationDocument, ProjectDocument } from '../store/documents.ts';
 import type { EventDeletionDocument } from '../store/event-deletions.ts';
+import { createEventEstimate } from '../store/event-estimate.ts';
 import { createEventRemoval } from '../store/event-removal.ts';
 import { createMigratingProjectStore } from '../store/migrating-projects.ts';
 import { createMigrationSource } from '../store/migration-source.ts';
@@ -75,6 +76,7 @@ export async function migratedProject(t: ExecutionContext): Promise<Migrated> {
     deletions: eu.eventDeletions,
     streams: createRegionStreams(),
     migratingProjects: createMigratingProjectStore(eu.db),
+    estimateEvents: createEventEstimate(eu.db),
     migrationSource: createMigrationSource({ db: eu.db, clock: systemClock }),
   };
   const fromUs = (options?: { signal?: AbortSignal | undefined }) =>

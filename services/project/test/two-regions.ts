@@ -13,6 +13,7 @@ import { createRegionStreams } from '../handlers/peer/region-streams.ts';
 import { openCopy } from '../migration/copy.ts';
 import type { WorkUses } from '../migration/work.ts';
 import type { MigrationDocument, ProjectDocument } from '../store/documents.ts';
+import { createEventEstimate } from '../store/event-estimate.ts';
 import { createEventRemoval } from '../store/event-removal.ts';
 import { createMigratingProjectStore } from '../store/migrating-projects.ts';
 import { createMigrationCopyStore } from '../store/migration-copy.ts';
@@ -88,12 +89,14 @@ export async function twoRegions(t: ExecutionContext, { limit = 2 } = {}): Promi
 function clientOf({ uses, db }: Offered): RegionClient {
   const reading = {
     ...uses,
+    estimateEvents: createEventEstimate(db),
     migrationSource: createMigrationSource({ db, clock: systemClock }),
     streams: createRegionStreams(),
   };
   const client: Partial<RegionClient> = {
     getOffer: (request, options) => getOffer(request, fromEu(options?.signal), uses),
-    describeProject: (request, options) => describeProject(request, fromEu(options?.signal), uses),
+    describeProject: (request, options) =>
+      describeProject(request, fromEu(options?.signal), reading),
     noteProgress: (request, options) => noteProgress(request, fromEu(options?.signal), uses),
     cancelOffer: (request, options) => cancelOffer(request, fromEu(options?.signal), uses),
     beginCutover: (request, options) => beginCutover(request, fromEu(options?.signal), uses),

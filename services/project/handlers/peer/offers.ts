@@ -15,6 +15,7 @@ import { regionOf } from '@silo/tokens/ids.ts';
 import { migrationMessage, slotsChange } from '../../messages.ts';
 import { whyGone } from '../../rules/gone-project.ts';
 import { hasMigrations, refuseUnusable } from '../../rules/slots.ts';
+import type { EstimateEvents } from '../../store/event-estimate.ts';
 import type { MigratingProjectStore } from '../../store/migrating-projects.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { asMigration, cancelAtSource } from '../shared/migration-records.ts';
@@ -28,6 +29,11 @@ export type OfferUses = Pick<
   Dependencies,
   'slots' | 'eventLog' | 'migrations' | 'region' | 'peers'
 > & { migratingProjects: Pick<MigratingProjectStore, 'find'> };
+
+/** What a project is described by. */
+export type DescribeUses = Pick<OfferUses, 'migrations' | 'migratingProjects'> & {
+  estimateEvents: EstimateEvents;
+};
 
 export async function peekDestination(
   { organizationId }: PeekDestinationRequest,
@@ -55,9 +61,9 @@ export async function getOffer(
 }
 
 export async function describeProject(
-  { migrationId }: DescribeProjectRequest,
+  { migrationId, countsEvents }: DescribeProjectRequest,
   call: Call,
-  { migrations, migratingProjects }: Pick<OfferUses, 'migrations' | 'migratingProjects'>,
+  { migrations, migratingProjects, estimateEvents }: DescribeUses,
 ): Promise<DescribeProjectResponse> {
   const record = await requireShared(migrations, migrationId, call);
   const project = await migratingProjects.find(record.projectId, call.signal);
@@ -65,8 +71,10 @@ export async function describeProject(
     if (record.isProjectPurged) return { indexPlaces: [], purged: true };
     throw errors.projectNotFound(record.projectId);
   }
+  const counted = countsEvents ? await estimateEvents(record.projectId, call.signal) : undefined;
   return {
     purged: false,
+    events: counted?.events,
     indexPlaces: (project.propertyIndexes ?? []).map(({ place }) => place),
   };
 }
