@@ -55,9 +55,16 @@ async function existing(file: string): Promise<string | undefined> {
   );
 }
 
-/** As `npm start` writes it. */
+/** As `npm start` writes it. Rejects with why it cannot be read, for people. */
 export async function endpointsIn(file: string): Promise<Endpoints> {
-  return JSON.parse(await readFile(file, 'utf8'));
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'ENOENT' ? new Error('there is no such file') : error;
+  });
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error('it is no JSON document');
+  }
 }
 
 /** Of the services only the public addresses are needed. */
@@ -67,8 +74,10 @@ async function readEndpoints(file: string): Promise<Deployment> {
     const addresses = serviceNames.map((name) => `${name}=${services[name].public}`);
     return { region, ca: resolve(dirname(file), ca), services: addressesOf(addresses) };
   } catch (error) {
+    const why = error instanceof Error ? error.message : error;
     throw usage(
-      `${file} has no valid addresses of Silo: ${error instanceof Error ? error.message : error}`,
+      `${file} has no addresses of Silo: ${why}.`,
+      '--endpoints with the .silo/endpoints.json of a Silo, or --dev where one runs',
     );
   }
 }

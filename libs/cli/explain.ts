@@ -123,7 +123,7 @@ function explainRefusal(
 }
 
 function explainSilence(
-  { cause, message, requestId }: CallFailure,
+  { cause, message, meaning, requestId, at }: CallFailure,
   repeat: string | undefined,
 ): Description {
   if (!isServiceError(cause)) return { exit: 'bug', message, requestId };
@@ -136,7 +136,9 @@ function explainSilence(
     message: tooLarge
       ? `A message is too large for gRPC: ${details}`
       : `No answer from Silo: ${details}`,
-    meaning: tooLarge ? undefined : `No answer from Silo: ${silenceText(details)}`,
+    meaning:
+      meaning ??
+      (tooLarge ? undefined : `No answer from Silo: ${silenceText(cause.code, details, at)}`),
     next: tooLarge
       ? 'report it: Silo bounds its answers; a smaller --limit may help'
       : exit === 'unavailable'
@@ -147,8 +149,13 @@ function explainSilence(
   };
 }
 
-/** What gRPC says of a connection that it cannot open, without its own terms. */
-function silenceText(details: string): string {
+/** What gRPC says of a connection, without its own terms. */
+function silenceText(code: number, details: string, at = 'it'): string {
+  if (code === status.DEADLINE_EXCEEDED) {
+    const [, seconds] = /after ([\d.]+)s/.exec(details) ?? [];
+    const within = seconds === undefined ? 'in time' : `within ${Math.ceil(Number(seconds))} s`;
+    return `${at} did not answer ${within}.`;
+  }
   if (!details.includes('No connection established')) return details;
   const [, why = '', address = ''] = /\b(E[A-Z]{3,})(?: (\S+:\d+))?/.exec(details) ?? [];
   const where = address && ` to ${address}`;

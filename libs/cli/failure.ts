@@ -40,18 +40,21 @@ export class CallFailure extends Error {
   readonly meaning: string | undefined;
   /** What to do next for the command, in place of the general advice. */
   readonly next: string | undefined;
+  /** Where it was sent: `host:port (service)`. */
+  readonly at: string | undefined;
 
   constructor(
     cause: unknown,
     refusal: SiloError | undefined,
     requestId: string | undefined,
-    { meaning, next }: { meaning?: string | undefined; next?: string | undefined } = {},
+    { meaning, next, at }: Partial<Pick<CallFailure, 'meaning' | 'next' | 'at'>> = {},
   ) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
     this.refusal = refusal;
     this.requestId = requestId;
     this.meaning = meaning;
     this.next = next;
+    this.at = at;
   }
 
   /** The same failure, with its meaning for the command. */

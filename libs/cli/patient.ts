@@ -11,6 +11,8 @@ export type Patience = {
   /** Sent with the change that the command makes, instead of a fresh one. */
   requestId: string | undefined;
   progress: Progress;
+  /** Where the calls go, for who reads that they fail: `host:port (service)`. */
+  at?: string | undefined;
   sleep?: Sleep | undefined;
   /** Watches the first connection: ends when it is known whether the server is there. */
   watch?: (() => Promise<void>) | undefined;
@@ -113,7 +115,7 @@ function endedBy(
 /** A method that streams, without retries: what has been read is not read again. */
 export function stream<Request, Message>(
   method: (request: Request) => AsyncIterable<Message>,
-  { signal, watch }: Patience,
+  { signal, watch, at }: Patience,
 ): (request: Request) => AsyncIterable<Message> {
   return async function* (request) {
     void watch?.();
@@ -122,7 +124,7 @@ export function stream<Request, Message>(
     } catch (error) {
       if (isSilence(error)) await watch?.();
       signal.throwIfAborted();
-      throw new CallFailure(error, fromStatus(error), undefined);
+      throw new CallFailure(error, fromStatus(error), undefined, { at });
     }
   };
 }
@@ -149,7 +151,9 @@ async function change(name: string, method: Method, request: Change, patience: P
     return await repeat(method, { ...request, requestId }, patience, shown.again);
   } catch (error) {
     if (error instanceof Interrupted) throw new Interrupted(error.signal, { requestId: shownId });
-    if (error instanceof CallFailure) throw new CallFailure(error.cause, error.refusal, shownId);
+    if (error instanceof CallFailure) {
+      throw new CallFailure(error.cause, error.refusal, shownId, error);
+    }
     throw error;
   }
 }
@@ -162,7 +166,7 @@ async function read(method: Method, request: object, patience: Patience): Promis
 async function repeat(
   method: Method,
   request: object,
-  { signal, watch, sleep = systemSleep }: Patience,
+  { signal, watch, at, sleep = systemSleep }: Patience,
   onRetry: (reason: string) => void,
 ): Promise<unknown> {
   const end = performance.now() + beginWithinMs;
@@ -180,7 +184,7 @@ async function repeat(
   } catch (error) {
     if (isSilence(error)) await watch?.();
     signal.throwIfAborted();
-    throw new CallFailure(error, fromStatus(error), undefined);
+    throw new CallFailure(error, fromStatus(error), undefined, { at });
   }
 }
 

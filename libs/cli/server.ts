@@ -26,7 +26,7 @@ export function openServer({ service, address, tls, apiKey }: Port, patience: Pa
   const channel = open(address, tls);
   const { signal } = patience;
   const watched = watchedBy(
-    patience,
+    { ...patience, at: `${address} (${service})` },
     () => whyDown(probeOf(channel), signal),
     (why) => downFailure(service, address, why, tls.ca),
   );
@@ -51,7 +51,13 @@ function open(address: string, tls: Port['tls']): RpcChannel {
   try {
     return createChannel(address, tls);
   } catch (error) {
-    const why = error instanceof Error ? error.message : error;
-    throw usage(`The certificates by which Silo is called: ${why}`);
+    const { code, path, message }: NodeJS.ErrnoException =
+      error instanceof Error ? error : new Error(String(error));
+    throw usage(
+      code === 'ENOENT'
+        ? `There is no certificate at ${path}.`
+        : `The certificates by which Silo is called: ${message}`,
+      'put it back, or silo login with --ca FILE and the addresses, or with --dev',
+    );
   }
 }

@@ -9,6 +9,11 @@ import { chooseDeployment, commandWithDeployment } from './deployment-options.ts
 export function login(cli: Cli) {
   return commandWithDeployment('login')
     .description('Store an API key, typed without echo or piped into stdin, after trying it.')
+    .addHelpText(
+      'after',
+      '\nThe key needs the scope account:read, beside those of the commands that it is for:\n' +
+        '  silo keys create NAME --scope account:read project:read\n',
+    )
     .action(async (options) => {
       const { name, deployment } = await chooseDeployment(cli, options);
       const apiKey = await cli.prompt.secret(`API key for ${name} (phx_…, from silo keys create):`);

@@ -81,6 +81,26 @@ test('a connection that cannot be opened is described without the terms of gRPC'
   t.regex(short, /^error: No answer from Silo: no connection\.\n/);
 });
 
+test('a server that does not answer is named, without the terms of gRPC', (t) => {
+  const details = 'Deadline exceeded after 19.998s,Waiting for LB pick';
+  const cause = Object.assign(new Error(details), {
+    ...{ code: status.DEADLINE_EXCEEDED, details, metadata: new Metadata() },
+  });
+  const at = '127.0.0.1:7101 (org)';
+  const failure = new CallFailure(cause, undefined, 'request-1', { at });
+  const text = textOf(failure.advising('look').saying('Nothing.'));
+  t.regex(text, /Nothing\./);
+  t.regex(
+    textOf(failure),
+    /^error: No answer from Silo: 127\.0\.0\.1:7101 \(org\) did not answer within 20 s\.\nnext: +is it running, and are the addresses right \(silo profiles\)\? .* --request-id request-1/,
+  );
+  t.is(explain(failure).exit, 'unavailable');
+  const nowhere = new CallFailure(cause, undefined, undefined);
+  t.regex(textOf(nowhere), /^error: No answer from Silo: it did not answer within 20 s\.\n/);
+  const other = unanswered(status.DEADLINE_EXCEEDED, undefined, 'Deadline exceeded');
+  t.regex(textOf(other), /^error: No answer from Silo: it did not answer in time\.\n/);
+});
+
 test('every exit code differs, and is explained', (t) => {
   const codes = Object.values(exitCodes);
   t.is(new Set(codes).size, codes.length);

@@ -48,6 +48,14 @@ test('a change carries a request id, the same in every repeat', async (t) => {
   t.is(new Set(requests.map(({ requestId }) => requestId)).size, 1);
 });
 
+test('a call that is given up says where it went', async (t) => {
+  const { method } = failing(...Array.from({ length: 10 }, () => silence));
+  const at = '127.0.0.1:7101 (org)';
+  const called = patient({ getAccount: method, createProject: method }, patience({ at }));
+  t.is((await failureOf(t, called.getAccount({} as Request))).at, at);
+  t.is((await failureOf(t, called.createProject({ requestId: '' }))).at, at);
+});
+
 test('two changes have different ids, and a given id is used as it is', async (t) => {
   const { method, requests } = failing();
   const { createProject } = patient({ createProject: method }, patience());

@@ -1,0 +1,42 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { deploymentOf, endpointsIn } from '../deployment.ts';
+import { Failure } from '../failure.ts';
+import { noProgress } from '../progress.ts';
+import { openServer } from '../server.ts';
+
+const directory = await mkdtemp(join(tmpdir(), 'silo-where-'));
+test.after.always(() => rm(directory, { recursive: true }));
+
+test('a file of endpoints that is missing or damaged says so, and what else to give', async (t) => {
+  await writeFile(join(directory, 'damaged.json'), '{');
+  const found = (endpoints: string) => deploymentOf({ endpoints }, { directory, environment: {} });
+  const missing = await t.throwsAsync(found('none.json'), { instanceOf: Failure });
+  t.is(
+    missing?.message,
+    `${join(directory, 'none.json')} has no addresses of Silo: there is no such file.`,
+  );
+  t.is(
+    missing?.next,
+    '--endpoints with the .silo/endpoints.json of a Silo, or --dev where one runs',
+  );
+  const damaged = await t.throwsAsync(found('damaged.json'), { instanceOf: Failure });
+  t.regex(damaged?.message ?? '', /: it is no JSON document\.$/);
+  t.truthy(damaged?.next);
+  await t.throwsAsync(endpointsIn(join(directory, 'none.json')), {
+    message: 'there is no such file',
+  });
+});
+
+test('a certificate that is gone names its file, and how to name another', (t) => {
+  const ca = join(directory, 'ca.pem');
+  const patience = {
+    ...{ signal: new AbortController().signal, requestId: undefined, progress: noProgress },
+  };
+  const port = { service: 'org', address: '127.0.0.1:1', tls: { ca } } as const;
+  const failure = t.throws(() => openServer(port, patience), { instanceOf: Failure });
+  t.is(failure?.message, `There is no certificate at ${ca}.`);
+  t.is(failure?.next, 'put it back, or silo login with --ca FILE and the addresses, or with --dev');
+});
