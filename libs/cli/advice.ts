@@ -21,7 +21,8 @@ const advices: Partial<Record<ReasonName, Advice>> = {
   ROLE_REQUIRED: () =>
     'give --endpoints FILE of this region, or its certificate in TLS_CERT and TLS_KEY',
   ORGANIZATION_NOT_FOUND: () => 'silo org list',
-  PROJECT_NOT_FOUND: () => 'silo projects',
+  PROJECT_NOT_FOUND: () =>
+    'silo projects, or silo projects --deleted for those that can be brought back',
   MEMBER_NOT_FOUND: () => 'silo members list',
   INVITE_NOT_FOUND: (_, { resourceInfo }) =>
     isOfCode(resourceInfo)

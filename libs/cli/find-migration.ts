@@ -5,7 +5,7 @@ import type { Cli } from './cli.ts';
 import { CallFailure, Failure, usage } from './failure.ts';
 import { present } from './find.ts';
 import { projectIdsElsewhere } from './other-regions.ts';
-import { connectStaff, type StaffOptions } from './staff.ts';
+import { connectStaff, type StaffOptions, whereOf } from './staff.ts';
 
 /** Whose migrations: those of the caller's organizations, or all of a region for staff. */
 export type MigrationOptions = StaffOptions & {
@@ -51,7 +51,10 @@ export async function findMigration(
 ): Promise<FoundMigration> {
   requireOneCaller(options);
   const scopes = await scopesOf(cli, options);
-  if (given !== undefined && isId('migration', given)) return await foundById(scopes, given);
+  if (given !== undefined && isId('migration', given)) {
+    const found = foundById(scopes, given);
+    return await (options.staff ? found.catch(unknownTo(options)) : found);
+  }
   const wanted = given ?? (await currentProjectId(cli, options));
   const listed = await Promise.all(
     scopes.map(async (scope) => {
@@ -63,7 +66,26 @@ export async function findMigration(
   const latest = all.find(isOf(wanted)) ?? (await latestOfPresent(cli, all, wanted, options));
   if (latest !== undefined) return latest;
   const what = given === undefined ? 'The current project' : `"${given}"`;
+  if (options.staff) {
+    const known = `${what} has no migration that this region knows.`;
+    throw new Failure('hidden', known, staffAdvice(options));
+  }
   throw new Failure('hidden', `${what} has no migration that you may see.`, 'silo migrate list');
+}
+
+function staffAdvice(options: StaffOptions): string {
+  const accepted = 'the destination knows one once an admin there has accepted it';
+  return `silo migrate list --staff${whereOf(options)}; ${accepted}: silo migrate accept MIGRATION`;
+}
+
+function unknownTo(options: StaffOptions): (error: unknown) => never {
+  return (error) => {
+    throw isUnknown(error) ? error.advising(staffAdvice(options)) : error;
+  };
+}
+
+function isUnknown(error: unknown): error is CallFailure {
+  return error instanceof CallFailure && error.refusal?.reasonName === 'MIGRATION_NOT_FOUND';
 }
 
 /**
@@ -131,9 +153,7 @@ async function foundById(scopes: readonly Scope[], id: string): Promise<FoundMig
     try {
       return { migration: await scope.get(id), scope };
     } catch (error) {
-      const isHidden =
-        error instanceof CallFailure && error.refusal?.reasonName === 'MIGRATION_NOT_FOUND';
-      if (!isHidden) throw error;
+      if (!isUnknown(error)) throw error;
       refusal = error;
     }
   }

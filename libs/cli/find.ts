@@ -335,7 +335,7 @@ function only<Thing>(
 }
 
 const listCommands: Partial<Record<Kind, string>> = {
-  project: 'silo projects',
+  project: 'silo projects, or silo projects --deleted for those that can be brought back',
   'deleted project': 'silo projects --deleted',
   organization: 'silo org list',
   member: 'silo members list',

@@ -3,6 +3,7 @@ import { InviteMemberResponse } from '@silo/protos/gen/silo/org/v1/organization_
 import { anEmail } from '../checks.ts';
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
+import { forOrg } from '../for-org.ts';
 import { invitedBlocks } from '../render/organizations.ts';
 import { levelNamed, levelNames } from '../render/values.ts';
 
@@ -16,14 +17,16 @@ export function membersInvite(cli: Cli) {
         .default('member' as const),
     )
     .option('--org <organization>', 'name or id; default: that of the current project')
-    .action(async (given, { level, org }) => {
-      const { api, find } = await cli.signedIn();
-      const organizationId = await find.idOf.organization(org);
-      const email =
-        given ?? (await cli.prompt.text('E-mail:', 'give an e-mail.', { check: anEmail }));
-      const request = { organizationId, email, level: levelNamed(level), requestId: '' };
-      const answer = await api.organizations.inviteMember(request);
-      const blocks = invitedBlocks(present(answer.invite), answer.code);
-      cli.answer(InviteMemberResponse, answer, blocks);
-    });
+    .action((given, { level, org }) =>
+      forOrg(org, async () => {
+        const { api, find } = await cli.signedIn();
+        const organizationId = await find.idOf.organization(org);
+        const email =
+          given ?? (await cli.prompt.text('E-mail:', 'give an e-mail.', { check: anEmail }));
+        const request = { organizationId, email, level: levelNamed(level), requestId: '' };
+        const answer = await api.organizations.inviteMember(request);
+        const blocks = invitedBlocks(present(answer.invite), answer.code);
+        cli.answer(InviteMemberResponse, answer, blocks);
+      }),
+    );
 }

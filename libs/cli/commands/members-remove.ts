@@ -2,6 +2,7 @@ import { Command } from '@commander-js/extra-typings';
 import type { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { RemoveMemberResponse } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import type { Cli } from '../cli.ts';
+import { forOrg } from '../for-org.ts';
 import { personText } from '../names.ts';
 import { propagationBlocks } from '../render/propagation.ts';
 
@@ -11,20 +12,22 @@ export function membersRemove(cli: Cli) {
     .argument('[member]', 'e-mail or account id; prompted for if not given')
     .option('--org <organization>', 'name or id; default: that of the current project')
     .option('--yes', 'do not prompt for the member’s e-mail')
-    .action(async (given, { org, yes }) => {
-      const { api, find } = await cli.signedIn();
-      const organizationId = await find.idOf.organization(org);
-      const accountId = yes
-        ? await find.idOf.member(organizationId, given)
-        : await agree(cli, await find.member(organizationId, given));
-      cli.repeatedBy('members', 'remove', accountId, '--org', organizationId, '--yes');
-      const request = { organizationId, accountId, etag: '', requestId: '' };
-      const answer = await api.organizations.removeMember(request);
-      cli.answer(RemoveMemberResponse, answer, [
-        [{ text: 'Removed', style: 'good', id: accountId }, '.'],
-        ...propagationBlocks(answer.propagation),
-      ]);
-    });
+    .action((given, { org, yes }) =>
+      forOrg(org, async () => {
+        const { api, find } = await cli.signedIn();
+        const organizationId = await find.idOf.organization(org);
+        const accountId = yes
+          ? await find.idOf.member(organizationId, given)
+          : await agree(cli, await find.member(organizationId, given));
+        cli.repeatedBy('members', 'remove', accountId, '--org', organizationId, '--yes');
+        const request = { organizationId, accountId, etag: '', requestId: '' };
+        const answer = await api.organizations.removeMember(request);
+        cli.answer(RemoveMemberResponse, answer, [
+          [{ text: 'Removed', style: 'good', id: accountId }, '.'],
+          ...propagationBlocks(answer.propagation),
+        ]);
+      }),
+    );
 }
 
 /** Prompts for confirmation, and returns the member to remove. */

@@ -24,10 +24,7 @@ export function migrateAccept(cli: Cli) {
       cli.repeatedBy('migrate', 'accept', migrationId, '--org', organizationId);
       const request = { migrationId, organizationId, requestId: '' };
       const answer = await api.migrations.acceptMigration(request).catch((error: unknown) => {
-        const isOver =
-          error instanceof CallFailure && error.refusal?.reasonName === 'MIGRATION_STATE';
-        // This region may have no record of it, and list nothing.
-        throw isOver ? error.advising('ask an admin of the source what became of it') : error;
+        throw error instanceof CallFailure ? afterwards(error, migrationId) : error;
       });
       const migration = present(answer.migration);
       const nameOf = await lookUp([organizationId]);
@@ -42,3 +39,26 @@ export function migrateAccept(cli: Cli) {
       ]);
     });
 }
+
+/** The refusal of what was accepted before, or is over, with what comes next. */
+function afterwards(failure: CallFailure, migrationId: string): CallFailure {
+  const { reasonName, metadata } = failure.refusal ?? {};
+  // The source may learn of it later.
+  const isOpenHere =
+    reasonName === 'MIGRATION_IN_PROGRESS' && metadata?.migration_id === migrationId;
+  if (!isOpenHere && reasonName !== 'MIGRATION_STATE') return failure;
+  const state = isOpenHere ? 'ACCEPTED' : metadata?.state;
+  const next = nextCommands[state ?? ''];
+  // This region may have no record of it, and list nothing.
+  if (next === undefined) return failure.advising('ask an admin of the source what became of it');
+  return failure.saying('It is accepted already.').advising(`${next} ${migrationId}`);
+}
+
+const nextCommands: Partial<Record<string, string>> = {
+  ACCEPTED: 'staff of this region starts it: silo migrate start',
+  COPYING: 'silo migrate watch',
+  VERIFYING: 'silo migrate watch',
+  CUTOVER: 'silo migrate watch',
+  FAILED: 'silo migrate show',
+  DONE: 'silo migrate show',
+};

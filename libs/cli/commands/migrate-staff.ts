@@ -4,11 +4,12 @@ import {
   RollbackMigrationResponse,
   StartMigrationResponse,
 } from '@silo/protos/gen/silo/project/internal/v1/migration_staff_service.ts';
-import type { Migration } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import { type Migration, MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { Cli } from '../cli.ts';
+import { Failure } from '../failure.ts';
 import { present } from '../find.ts';
 import { findMigration } from '../find-migration.ts';
-import { progressLine, purgeBlocks, purgeOf, saying } from '../render/migrations.ts';
+import { endsOf, progressLine, purgeBlocks, purgeOf, saying } from '../render/migrations.ts';
 import { connectStaff, type StaffOptions, staffCommand, whereOf } from '../staff.ts';
 import type { Block } from '../text.ts';
 
@@ -20,8 +21,15 @@ export function migrateStart(cli: Cli) {
     .argument('<migration>', whichHelp)
     .action(async (given, options) => {
       const { migration, staff } = await foundByStaff(cli, given, options);
-      const answer = await staff.startMigration({ migrationId: migration.id });
-      const blocks = [saying('Started', present(answer.migration)), watchHint(migration, options)];
+      const { id, state } = migration;
+      if (state === MigrationState.MIGRATION_STATE_DONE) {
+        const done = `It is done: ${endsOf(migration)}`;
+        throw new Failure('refused', done, `silo migrate show ${id} --staff${whereOf(options)}`);
+      }
+      const answer = await staff.startMigration({ migrationId: id });
+      const isRepeat = goingOn.includes(state);
+      const what = isRepeat ? 'Started already' : 'Started';
+      const blocks = [saying(what, present(answer.migration)), watchHint(migration, options)];
       cli.answer(StartMigrationResponse, answer, blocks);
     });
 }
@@ -47,12 +55,15 @@ export function migrateRollback(cli: Cli) {
     .option('--yes', 'do not prompt')
     .action(async (given, { yes, ...options }) => {
       const { migration, staff } = await foundByStaff(cli, given, options);
+      // By its name the last one is found: the rollback itself, which would go the other way.
+      if (given !== migration.id) refuseRollback(migration, options);
       if (!yes) {
         await agree(cli, migration, `It goes back to ${migration.sourceRegion}, with all events.`);
       }
       const answer = await staff.rollbackMigration({ migrationId: migration.id });
       const back = present(answer.migration);
-      const blocks = [saying('Goes back', back), watchHint(back, options)];
+      const what = back.id === migration.rolledBackBy ? 'Goes back already' : 'Goes back';
+      const blocks = [saying(what, back), watchHint(back, options)];
       cli.answer(RollbackMigrationResponse, answer, blocks);
     });
 }
@@ -80,6 +91,41 @@ export function migratePurge(cli: Cli) {
       });
       cli.answer(PurgeSourceResponse, answer, blocks);
     });
+}
+
+const goingOn: readonly MigrationState[] = [
+  MigrationState.MIGRATION_STATE_COPYING,
+  MigrationState.MIGRATION_STATE_VERIFYING,
+  MigrationState.MIGRATION_STATE_CUTOVER,
+];
+
+/** Refuses what takes another migration back, with what became of it. */
+function refuseRollback(
+  { id, state, rollbackOf, projectName, destinationRegion }: Migration,
+  options: StaffOptions,
+): void {
+  if (rollbackOf === '') return;
+  const where = whereOf(options);
+  switch (state) {
+    case MigrationState.MIGRATION_STATE_CANCELLED:
+      throw new Failure(
+        'refused',
+        `Taking ${projectName} back to ${destinationRegion} was cancelled.`,
+        `to try it again: silo migrate rollback ${rollbackOf}${where}`,
+      );
+    case MigrationState.MIGRATION_STATE_DONE:
+      throw new Failure(
+        'refused',
+        `${projectName} was taken back to ${destinationRegion} already.`,
+        `silo migrate show ${id} --staff${where}`,
+      );
+    default:
+      throw new Failure(
+        'refused',
+        `${projectName} is being taken back to ${destinationRegion} already.`,
+        `silo migrate watch ${id} --staff${where}`,
+      );
+  }
 }
 
 async function foundByStaff(cli: Cli, given: string, options: StaffOptions) {

@@ -6,6 +6,7 @@ import {
 import { aCountry, anEmail, textOf } from '../checks.ts';
 import type { Cli } from '../cli.ts';
 import { present } from '../find.ts';
+import { forOrg } from '../for-org.ts';
 import { type Field, fillIn } from '../form.ts';
 import { subscriptionBlocks } from '../render/plans.ts';
 
@@ -18,27 +19,29 @@ export function planBillingDetails(cli: Cli) {
     .option('--country <code>', 'two letters, such as DE')
     .option('--tax-id <number>', 'tax number, if there is one; default: the old one')
     .option('--org <organization>', 'name or id; default: that of the current project')
-    .action(async ({ taxId, org, ...options }) => {
-      const { api, find, lookUp } = await cli.signedIn();
-      const organizationId = await find.idOf.organization(org);
-      const { subscription } = await api.billing.getSubscription({ organizationId });
-      const old = subscription?.billingDetails;
-      const answer = await fillIn(cli, formOf(options, old), ({ countryCode, ...values }) =>
-        api.billing.updateBillingDetails({
-          organizationId,
-          billingDetails: {
-            ...values,
-            countryCode: countryCode.toUpperCase(),
-            taxId: taxId ?? old?.taxId ?? '',
-          },
-          etag: '',
-          requestId: '',
-        }),
-      );
-      const nameOf = await lookUp([organizationId]);
-      const blocks = subscriptionBlocks(present(answer.subscription), nameOf);
-      cli.answer(UpdateBillingDetailsResponse, answer, blocks);
-    });
+    .action(({ taxId, org, ...options }) =>
+      forOrg(org, async () => {
+        const { api, find, lookUp } = await cli.signedIn();
+        const organizationId = await find.idOf.organization(org);
+        const { subscription } = await api.billing.getSubscription({ organizationId });
+        const old = subscription?.billingDetails;
+        const answer = await fillIn(cli, formOf(options, old), ({ countryCode, ...values }) =>
+          api.billing.updateBillingDetails({
+            organizationId,
+            billingDetails: {
+              ...values,
+              countryCode: countryCode.toUpperCase(),
+              taxId: taxId ?? old?.taxId ?? '',
+            },
+            etag: '',
+            requestId: '',
+          }),
+        );
+        const nameOf = await lookUp([organizationId]);
+        const blocks = subscriptionBlocks(present(answer.subscription), nameOf);
+        cli.answer(UpdateBillingDetailsResponse, answer, blocks);
+      }),
+    );
 }
 
 type Options = {

@@ -4,6 +4,7 @@ import { chooseOf } from '../choose.ts';
 import type { Cli } from '../cli.ts';
 import { Failure } from '../failure.ts';
 import { present } from '../find.ts';
+import { forOrg } from '../for-org.ts';
 import { planChangeBlocks, subscriptionBlocks } from '../render/plans.ts';
 import {
   limitText,
@@ -22,18 +23,20 @@ export function planChange(cli: Cli) {
     )
     .option('--org <organization>', 'name or id; default: that of the current project')
     .option('--yes', 'do not prompt for the plan’s name')
-    .action(async (given, { org, yes }) => {
-      const { api, find, lookUp } = await cli.signedIn();
-      const organizationId = await find.idOf.organization(org);
-      const name = given ?? (await choosePlan(cli, organizationId));
-      if (!yes) await agree(cli, organizationId, name);
-      cli.repeatedBy('plan', 'change', name, '--org', organizationId, '--yes');
-      const request = { organizationId, plan: planNamed(name), etag: '', requestId: '' };
-      const answer = await api.billing.changePlan(request);
-      const nameOf = await lookUp([organizationId]);
-      const blocks = subscriptionBlocks(present(answer.subscription), nameOf);
-      cli.answer(ChangePlanResponse, answer, blocks);
-    });
+    .action((given, { org, yes }) =>
+      forOrg(org, async () => {
+        const { api, find, lookUp } = await cli.signedIn();
+        const organizationId = await find.idOf.organization(org);
+        const name = given ?? (await choosePlan(cli, organizationId));
+        if (!yes) await agree(cli, organizationId, name);
+        cli.repeatedBy('plan', 'change', name, '--org', organizationId, '--yes');
+        const request = { organizationId, plan: planNamed(name), etag: '', requestId: '' };
+        const answer = await api.billing.changePlan(request);
+        const nameOf = await lookUp([organizationId]);
+        const blocks = subscriptionBlocks(present(answer.subscription), nameOf);
+        cli.answer(ChangePlanResponse, answer, blocks);
+      }),
+    );
 }
 
 /** A plan of the list, without the present one. */

@@ -17,6 +17,13 @@ test('a migration that is not found may not be accepted yet', (t) => {
   t.regex(adviceFor(errors.migrationNotFound('mig_us_1')) ?? '', /--staff; .* once it is accepted/);
 });
 
+test('a project that is not found may be a deleted one', (t) => {
+  t.is(
+    adviceFor(errors.projectNotFound('prj_1')),
+    'silo projects, or silo projects --deleted for those that can be brought back',
+  );
+});
+
 test('what is not ready says why', (t) => {
   const cutOver = errors.notReady('the project', 'is being cut over to another region');
   t.is(meaningOf(cutOver), 'Not ready yet: the project is being cut over to another region.');

@@ -50,3 +50,22 @@ test('a stored profile that cannot be read hides no answer of another', async (t
   const found = findMigration({ ...cli, profiles: damaged } as never, 'Acme/Web', {});
   await t.throwsAsync(found, { instanceOf: Failure, message: /has no migration that you may see/ });
 });
+
+test('the advice to staff is that a region knows a migration once it is accepted', async (t) => {
+  const staffed = {
+    terminal: { directory: '/', environment: environment },
+    open: () => ({ listMigrations: async () => ({ migrations: [] }) }),
+  };
+  const found = findMigration(staffed as never, 'Web', { staff: true });
+  const failure = await t.throwsAsync(found, { instanceOf: Failure });
+  t.is(failure?.message, '"Web" has no migration that this region knows.');
+  t.is(
+    failure?.next,
+    'silo migrate list --staff; the destination knows one once an admin there has accepted it: silo migrate accept MIGRATION',
+  );
+});
+
+const environment = {
+  ...{ TLS_CA: 'ca', TLS_CERT: 'cert', TLS_KEY: 'key' },
+  PROJECT_INTERNAL_ADDRESS: '127.0.0.1:1',
+};

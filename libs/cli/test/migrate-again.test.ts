@@ -1,0 +1,167 @@
+import { errors } from '@silo/errors/errors.ts';
+import type { SiloError } from '@silo/errors/silo-error.ts';
+import { Migration, MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import { newId } from '@silo/tokens/ids.ts';
+import test from 'ava';
+import { migrateAccept } from '../commands/migrate-accept.ts';
+import { migrateRollback, migrateStart } from '../commands/migrate-staff.ts';
+import { explain } from '../explain.ts';
+import { CallFailure } from '../failure.ts';
+import { toText } from '../text.ts';
+
+const { MIGRATION_STATE_ACCEPTED: accepted, MIGRATION_STATE_DONE: done } = MigrationState;
+const { MIGRATION_STATE_COPYING: copying, MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;
+
+const [id, originalId, projectId] = [newId('mig_us'), newId('mig_us'), newId('prj')];
+const ends = { sourceRegion: 'us', destinationRegion: 'eu' };
+
+/** A command, and what it has written. */
+async function said(
+  command: { parseAsync(words: string[], from: { from: 'user' }): Promise<unknown> },
+  words: string[],
+  lines: string[] = [],
+) {
+  const failure = await command.parseAsync(words, { from: 'user' }).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (failure === undefined) return lines.join('\n');
+  return toText(explain(failure).blocks, { colour: false });
+}
+
+function acceptingWith(refusal: SiloError) {
+  const acceptMigration = async () => {
+    throw new CallFailure(refusal, refusal, undefined);
+  };
+  const api = { migrations: { acceptMigration } };
+  const find = { idOf: { organization: async () => newId('org_eu') } };
+  return migrateAccept({
+    repeatedBy: () => {},
+    signedIn: async () => ({ api, find, lookUp: async () => String }),
+  } as never);
+}
+
+const again: [what: string, refusal: SiloError, next: RegExp][] = [
+  [
+    'is accepted',
+    errors.migrationState({ migrationId: id, state: accepted }),
+    new RegExp(`already\\.\\nnext: +staff of this region starts it: silo migrate start ${id}\\n`),
+  ],
+  [
+    'is accepted here, which the source does not know yet',
+    errors.migrationInProgress({ projectId, migrationId: id }),
+    new RegExp(`already\\.\\nnext: +staff of this region starts it: silo migrate start ${id}\\n`),
+  ],
+  [
+    'is being copied',
+    errors.migrationState({ migrationId: id, state: copying }),
+    new RegExp(`already\\.\\nnext: +silo migrate watch ${id}\\n`),
+  ],
+  [
+    'is done',
+    errors.migrationState({ migrationId: id, state: done }),
+    new RegExp(`already\\.\\nnext: +silo migrate show ${id}\\n`),
+  ],
+  [
+    'was cancelled',
+    errors.migrationState({ migrationId: id, state: cancelled }),
+    /CANCELLED\.\nnext: +ask an admin of the source what became of it\n/,
+  ],
+];
+
+for (const [what, refusal, expected] of again) {
+  test(`the advice to who accepts a migration that ${what} is what comes next`, async (t) => {
+    t.regex(await said(acceptingWith(refusal), [id]), expected);
+  });
+}
+
+/** Staff of a region that has these migrations, the newest first, and what the command shows. */
+function staffed(...migrations: Partial<Migration>[]) {
+  const lines: string[] = [];
+  const calls: string[] = [];
+  const records = migrations.map((each, index) =>
+    Migration.fromPartial({
+      ...{ id, projectId, projectName: 'Web', ...ends, ...each },
+      requestTime: new Date(10 - index),
+    }),
+  );
+  const find = (wanted: string) => records.find((each) => each.id === wanted);
+  const call = async ({ migrationId }: { migrationId: string }) => {
+    calls.push(migrationId);
+    const rollback = find(find(migrationId)?.rolledBackBy ?? '');
+    return { migration: rollback ?? find(migrationId) };
+  };
+  const staff = {
+    listMigrations: async () => ({ migrations: records }),
+    getMigration: async ({ migrationId }: { migrationId: string }) => ({
+      migration: find(migrationId),
+    }),
+    ...{ startMigration: call, rollbackMigration: call },
+  };
+  const cli = {
+    terminal: { directory: '/', environment },
+    open: () => staff,
+    answer: (_: unknown, __: unknown, blocks: never[]) => {
+      lines.push(toText(blocks, { colour: false }));
+    },
+  };
+  return { cli: cli as never, calls, lines };
+}
+
+const environment = {
+  ...{ TLS_CA: 'ca', TLS_CERT: 'cert', TLS_KEY: 'key' },
+  PROJECT_INTERNAL_ADDRESS: '127.0.0.1:1',
+};
+
+test('a migration that is done or goes on is not started again', async (t) => {
+  const over = staffed({ state: done });
+  t.regex(
+    await said(migrateStart(over.cli), ['Web'], over.lines),
+    new RegExp(`^error: It is done: Web, us → eu\\.\\nnext: +silo migrate show ${id} --staff\\n`),
+  );
+  t.deepEqual(over.calls, []);
+  const open = staffed({ state: copying });
+  t.regex(
+    await said(migrateStart(open.cli), ['Web'], open.lines),
+    /^Started already: Web, us → eu\./,
+  );
+  const fresh = staffed({ state: accepted });
+  t.regex(await said(migrateStart(fresh.cli), ['Web'], fresh.lines), /^Started: Web, us → eu\./);
+});
+
+test('a project that is being taken back is not taken back once more by its name', async (t) => {
+  const back = { rollbackOf: originalId, sourceRegion: 'eu', destinationRegion: 'us' };
+  const original = { id: originalId, state: done, rolledBackBy: id };
+  const open = staffed({ ...back, state: copying }, original);
+  t.regex(
+    await said(migrateRollback(open.cli), ['Web', '--yes'], open.lines),
+    new RegExp(
+      `^error: Web is being taken back to us already\\.\\nnext: +silo migrate watch ${id} --staff\\n`,
+    ),
+  );
+  const over = staffed({ ...back, state: done }, original);
+  t.regex(
+    await said(migrateRollback(over.cli), ['Web', '--yes'], over.lines),
+    new RegExp(
+      `^error: Web was taken back to us already\\.\\nnext: +silo migrate show ${id} --staff\\n`,
+    ),
+  );
+  const ended = staffed({ ...back, state: cancelled }, original);
+  t.regex(
+    await said(migrateRollback(ended.cli), ['Web', '--yes'], ended.lines),
+    new RegExp(
+      `^error: Taking Web back to us was cancelled\\.\\nnext: +to try it again: silo migrate rollback ${originalId}\\n`,
+    ),
+  );
+  for (const { calls } of [open, over, ended]) t.deepEqual(calls, []);
+});
+
+test('a migration that is being taken back says so when it is taken back by its id', async (t) => {
+  const back = { rollbackOf: originalId, sourceRegion: 'eu', destinationRegion: 'us' };
+  const original = { id: originalId, state: done, rolledBackBy: id };
+  const { cli, lines } = staffed({ ...back, state: copying }, original);
+  t.regex(
+    await said(migrateRollback(cli), [originalId, '--yes'], lines),
+    /^Goes back already: Web, eu → us\./,
+  );
+});
