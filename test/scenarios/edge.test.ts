@@ -104,7 +104,7 @@ test('a bad event is named in the answer and refused alone', async (t) => {
   const { refused } = answer.body as { refused: { violations: { field: string }[] }[] };
   t.deepEqual(
     refused.map(({ violations }) => violations[0]?.field),
-    ['name', 'name', 'name', 'uuid'],
+    ['event', 'event', 'event', 'uuid'],
   );
   const [event, ...rest] = await stored(api, projectId);
   t.is(rest.length, 0);

@@ -15,7 +15,14 @@ import { isAllowedOrigin } from '../rules/edge/allowed-origin.ts';
 import { heldBytes, type SentEvent } from '../rules/events/check-event.ts';
 import { type ForwardUses, forwardSome } from './forward.ts';
 import type { Share } from './held-bytes.ts';
-import { HttpRefusal, isHeld, isRateLimited, regionOf } from './http-refusal.ts';
+import {
+  HttpRefusal,
+  isHeld,
+  isRateLimited,
+  regionOf,
+  sentViolation,
+  violationText,
+} from './http-refusal.ts';
 import type { EdgeBatch } from './sender.ts';
 import type { TokenGate } from './token-gate.ts';
 
@@ -135,7 +142,7 @@ async function storeSome(
 export function answerV0(events: readonly SentEvent[], outcomes: readonly CaptureOutcome[]) {
   const refused = outcomes.flatMap(({ result, violations }, index) =>
     result === CaptureResult.CAPTURE_RESULT_REFUSED
-      ? [{ uuid: events[index]?.uuid, violations }]
+      ? [{ uuid: events[index]?.uuid, violations: violations.map(sentViolation) }]
       : [],
   );
   return refused.length === 0 ? { status: 1 } : { status: 1, refused };
@@ -146,8 +153,7 @@ export function answerV1(events: readonly SentEvent[], outcomes: readonly Captur
   const results = outcomes.map(({ result, violations }, index): [string, object] => {
     const uuid = events[index]?.uuid ?? '';
     if (result !== CaptureResult.CAPTURE_RESULT_REFUSED) return [uuid, { result: 'ok' }];
-    const details = violations.map(({ field, description }) => `${field} ${description}`);
-    return [uuid, { result: 'drop', details: details.join('; ') }];
+    return [uuid, { result: 'drop', details: violations.map(violationText).join('; ') }];
   });
   return { results: Object.fromEntries(results) };
 }

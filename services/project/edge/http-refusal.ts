@@ -1,9 +1,24 @@
 import { status } from '@grpc/grpc-js';
-import { SiloError } from '@silo/errors/silo-error.ts';
+import { type FieldViolation, SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 
 /** SDKs give up after three or four tries: what heals within seconds must be tried soon. */
 const retryAfterSeconds = 1;
+const sendAgain = 'Send the same body again.';
+
+/** What was refused, for senders of HTTP: the services’ own words are for callers of RPCs. */
+const healing: Partial<Record<string, string>> = {
+  NOT_READY: 'The project is being set up, or is cut over to another region.',
+  DRAINING: 'The server is shutting down.',
+  DEPENDENCY_UNAVAILABLE: 'The server could not store the events in time.',
+  CALL_ENDED: 'The server could not store the events in time.',
+  CROSS_REGION: 'The region of the project could not be reached.',
+};
+
+const limits: Partial<Record<string, string>> = {
+  project: 'The project sends more than its rate limit.',
+  address: 'More comes from your address than its rate limit.',
+};
 
 /** An answer that is no success. 503 for whatever heals: SDKs drop the events at any 4xx. */
 export class HttpRefusal extends Error {
@@ -46,22 +61,34 @@ export class HttpRefusal extends Error {
   static readonly overloaded = new HttpRefusal(
     503,
     'OVERLOADED',
-    'The server holds as much as it may. Send it again.',
+    `The server holds as much as it may. ${sendAgain}`,
   );
-  static readonly draining = new HttpRefusal(
-    503,
-    'DRAINING',
-    'The server is shutting down. Send it again.',
-  );
+  static readonly draining = new HttpRefusal(503, 'DRAINING', `${healing.DRAINING} ${sendAgain}`);
 
   /** An error of the services as HTTP: only what never heals is a 4xx. */
   static of(error: SiloError): HttpRefusal {
-    const { code, reasonName, message, details } = error;
+    const { code, reasonName, metadata, details } = error;
     if (code === status.UNAUTHENTICATED) return HttpRefusal.tokenInvalid;
-    if (code === status.INVALID_ARGUMENT) return new HttpRefusal(400, reasonName, message);
+    if (code === status.INVALID_ARGUMENT) {
+      const wrong = (details.badRequest ?? []).map(violationText).join('; ');
+      return new HttpRefusal(400, reasonName, `Correct the request: ${wrong || 'its shape'}.`);
+    }
     const seconds = Math.max(retryAfterSeconds, Math.ceil((details.retryDelayMs ?? 0) / 1_000));
+    const what = reasonName === 'RATE_LIMITED' ? limits[metadata.limit ?? ''] : healing[reasonName];
+    const message = `${what ?? 'The server cannot store the events now.'} ${sendAgain}`;
     return new HttpRefusal(503, reasonName, message, { cause: error, retryAfterSeconds: seconds });
   }
+}
+
+/** A violation by the field that the sender has named: `CaptureEvents` has other names for some. */
+export function sentViolation({ field, description }: FieldViolation): FieldViolation {
+  return { field: field === 'name' ? 'event' : field, description };
+}
+
+/** The same as a text. */
+export function violationText(violation: FieldViolation): string {
+  const { field, description } = sentViolation(violation);
+  return `${field} ${description}`.trim();
 }
 
 /** Whether an error of the services refuses a token. */

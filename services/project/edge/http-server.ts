@@ -141,7 +141,9 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   const isSlow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
   const first = isSlow ? '503 Service Unavailable\r\nRetry-After: 1' : '400 Bad Request';
   const reason = isSlow ? 'REQUEST_TIMEOUT' : 'INVALID_REQUEST';
-  const message = isSlow ? 'The request took too long. Send it again.' : 'This is not HTTP/1.1.';
+  const message = isSlow
+    ? 'The request took too long. Send the same body again.'
+    : 'This is not HTTP/1.1.';
   const body = JSON.stringify({ status: 0, error: { reason, message } });
   // A client that goes on sending may keep its side open, and Node waits for it.
   const lingering = setTimeout(() => socket.destroy(), lingerMs);

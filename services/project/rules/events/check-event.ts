@@ -130,7 +130,7 @@ function readProperties(sent: string, field: string): Read {
   const text = sent === '' ? '{}' : sent;
   if (isTooLarge(text)) return { violations: [tooLarge(field)] };
   const object = parseObject(text);
-  if (object === undefined) return violation(field, 'must be the text of a JSON object');
+  if (object === undefined) return violation(field, 'must be a JSON object');
   if (isDeeper(object, eventBounds.depthMax)) {
     return violation(field, `must not nest deeper than ${eventBounds.depthMax} levels`);
   }

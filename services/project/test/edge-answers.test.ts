@@ -1,0 +1,72 @@
+import { errors } from '@silo/errors/errors.ts';
+import { CaptureOutcome, CaptureResult } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import test from 'ava';
+import { answerV0, answerV1 } from '../edge/capture.ts';
+import { HttpRefusal } from '../edge/http-refusal.ts';
+import { checkEvent } from '../rules/events/check-event.ts';
+import { alwaysIndexed } from '../rules/events/indexed-properties.ts';
+
+// What calls of RPCs and of other parts of Silo fail with while events are stored.
+const healing = [
+  errors.dependencyUnavailable('the access registry'),
+  errors.dependencyUnavailable('mongodb'),
+  errors.notReady('the project', 'is being cut over to another region'),
+  errors.rateLimited('project', 1_000),
+  errors.rateLimited('address', 1_000),
+  errors.rateLimited('storing', 1_000),
+  errors.draining(),
+  errors.callEnded('deadline'),
+  errors.internal('call-1'),
+  errors.propagationUnconfirmed(),
+  errors.projectMigrated('eu', ''),
+];
+
+const ofRpcs = /request_id|RetryInfo|RequestInfo|registry|mongodb|details|call/i;
+
+for (const error of healing) {
+  test(`${error.reasonName} “${error.message}” asks an HTTP client to send the body again`, (t) => {
+    const { status, reason, message } = HttpRefusal.of(error);
+    t.is(status, 503);
+    t.is(reason, error.reasonName);
+    t.regex(message, /^[A-Z].*\. Send the same body again/);
+    t.notRegex(message, ofRpcs);
+  });
+}
+
+test('what HTTP refuses by itself and heals says the same', (t) => {
+  for (const { message } of [HttpRefusal.overloaded, HttpRefusal.draining]) {
+    t.regex(message, /\. Send the same body again/);
+  }
+});
+
+test('a request that never heals says what is wrong with it', (t) => {
+  const violations = [{ field: 'token', description: 'must have at most 100 characters' }];
+  const { status, message } = HttpRefusal.of(errors.invalidField(violations));
+  t.is(status, 400);
+  t.is(message, 'Correct the request: token must have at most 100 characters.');
+});
+
+test('what is wrong with an event is named as the HTTP client has named it', (t) => {
+  const sent = { uuid: 'u', name: '', distinctId: '', timestamp: '', properties: '7' };
+  const checked = checkEvent(
+    { ...sent, uuid: '' },
+    {
+      ...{ receiveTime: new Date(), superProperties: undefined, places: alwaysIndexed },
+      newUuid: () => '0190a8f0-0000-7000-8000-000000000001',
+    },
+  );
+  const violations = 'violations' in checked ? checked.violations : [];
+  const result = CaptureResult.CAPTURE_RESULT_REFUSED;
+  const outcomes = [CaptureOutcome.fromPartial({ result, violations })];
+  const expected = [
+    { field: 'event', description: 'must have 1-200 characters' },
+    { field: 'distinct_id', description: 'must have 1-200 characters' },
+    { field: 'properties', description: 'must be a JSON object' },
+  ];
+  t.deepEqual(answerV0([sent], outcomes), {
+    status: 1,
+    refused: [{ uuid: 'u', violations: expected }],
+  });
+  const details = expected.map(({ field, description }) => `${field} ${description}`).join('; ');
+  t.deepEqual(answerV1([sent], outcomes), { results: { u: { result: 'drop', details } } });
+});
