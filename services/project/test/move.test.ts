@@ -41,6 +41,39 @@ async function refusedMove(world: World, key: TestKey, wanted: Wanted) {
   };
 }
 
+test('who may not create projects in the destination of a planned move has nothing read of it', async (t) => {
+  const world = await testWorld(t);
+  const [ada, bob] = [world.key(), world.key()];
+  const [from, foreign] = [await world.organization(ada), await world.organization(bob)];
+  let reads = 0;
+  const readMoveAccess: World['readMoveAccess'] = (...asked) => {
+    reads++;
+    return world.readMoveAccess(...asked);
+  };
+  const wanted = { projectId: from.projectId, to: foreign.id, planFingerprint: '0' };
+  const { reason } = await refusedMove({ ...world, readMoveAccess }, ada, wanted);
+  t.is(reason, 'ORGANIZATION_NOT_FOUND');
+  t.is(reads, 0);
+});
+
+test('what a planned move still reads ends with the call', async (t) => {
+  const world = await testWorld(t);
+  const ada = world.key();
+  const [from, to] = [await world.organization(ada), await world.organization(ada)];
+  const signals: AbortSignal[] = [];
+  const readMoveAccess: World['readMoveAccess'] = (_, signal) => {
+    signals.push(signal);
+    return new Promise(() => {});
+  };
+  const wanted = { projectId: from.projectId, to: to.id, planFingerprint: '0', etag: 'stale' };
+  const { reason } = await refusedMove({ ...world, readMoveAccess }, ada, wanted);
+  t.is(reason, 'ETAG_MISMATCH');
+  t.deepEqual(
+    signals.map(({ aborted }) => aborted),
+    [true],
+  );
+});
+
 test('a move changes owner and both counts and emits its event atomically', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();

@@ -54,10 +54,12 @@ export async function moveProjects<Response>(
 ): Promise<Outcome<Response>> {
   const { sourceId, destinationId, planFingerprint } = requested;
   const two = { sourceId, destinationId, withNames: false };
-  // Read beside the authorization and the decision's own reads, which refuse before it is awaited.
-  const access = planFingerprint === '' ? undefined : uses.readMoveAccess(two, call.signal);
-  access?.catch(() => {});
   await authorizeCreation(uses.access, call, destinationId);
+  const own = new AbortController();
+  const signal = AbortSignal.any([call.signal, own.signal]);
+  // Read beside the decision's own reads, which refuse before it is awaited.
+  const access = planFingerprint === '' ? undefined : uses.readMoveAccess(two, signal);
+  access?.catch(() => {});
   const by = async (way: (tx: Transaction) => Promise<Moved>) => {
     return await uses.eventLog.mutate(call, answering.codec, async (tx) => ({
       response: answering.answer(await way(tx)),
@@ -65,11 +67,15 @@ export async function moveProjects<Response>(
     }));
   };
   const diagnosed = () => by((tx) => checkAndMove(uses, call, requested, access, tx));
-  if (access !== undefined) return await diagnosed();
-  return await optimisticThenDiagnosed(
-    () => by((tx) => moveIfAllowed(uses, call, requested, tx)),
-    diagnosed,
-  );
+  try {
+    if (access !== undefined) return await diagnosed();
+    return await optimisticThenDiagnosed(
+      () => by((tx) => moveIfAllowed(uses, call, requested, tx)),
+      diagnosed,
+    );
+  } finally {
+    own.abort();
+  }
 }
 
 /**
