@@ -1,5 +1,6 @@
 import type { UsedKey } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
+import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import { Throttle } from '@silo/runtime/throttle.ts';
 import type { KeyStore } from './keys.ts';
 
@@ -11,6 +12,9 @@ export class LastUse {
   readonly #keys: KeyStore;
   readonly #clock: Clock;
   readonly #throttle = new Throttle({ intervalMs, keysMax });
+  /** What the next write stores, by key. */
+  readonly #due = new Map<string, UsedKey>();
+  #isWriting = false;
 
   constructor(keys: KeyStore, clock: Clock) {
     this.#keys = keys;
@@ -18,15 +22,28 @@ export class LastUse {
   }
 
   /**
-   * Returns at once and writes all uses in one command. A failed write is not repeated: the next use
-   * is stored a minute later. Each key at most once, and no more keys than ReportKeyUse accepts.
+   * Returns at once and writes all uses in one command, with those that come during the write in the
+   * next one: of 10,000 keys at most, the latest. A failed write is not repeated: the next use is
+   * stored a minute later. Each key at most once, and no more keys than ReportKeyUse accepts.
    */
   note(used: readonly UsedKey[]): void {
     const nowMs = this.#clock.monotonicMs();
-    const due = used.filter(({ keyId }) => this.#throttle.admits(keyId, nowMs));
-    if (due.length === 0) return;
-    const now = this.#clock.now();
-    const unlessSince = new Date(now.getTime() - intervalMs);
-    this.#keys.noteUses(due, now, unlessSince).catch(() => {}); // only for display
+    for (const use of used) {
+      if (this.#throttle.admits(use.keyId, nowMs)) this.#due.set(use.keyId, use);
+    }
+    forgetOldest(this.#due, keysMax);
+    if (!this.#isWriting) void this.#writeAll();
+  }
+
+  async #writeAll(): Promise<void> {
+    this.#isWriting = true;
+    while (this.#due.size > 0) {
+      const due = [...this.#due.values()];
+      this.#due.clear();
+      const now = this.#clock.now();
+      const unlessSince = new Date(now.getTime() - intervalMs);
+      await this.#keys.noteUses(due, now, unlessSince).catch(() => {}); // only for display
+    }
+    this.#isWriting = false;
   }
 }

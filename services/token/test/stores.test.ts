@@ -218,20 +218,41 @@ test('the use of a key is noted at most once a minute, and only as one of its ac
   t.is(await lastUse('acc_2', theirs._id), undefined);
 });
 
-test('the use of many keys is noted by one command', async (t) => {
+/** A database, and how many updates each command to it has had. */
+function watchUpdates(t: ExecutionContext) {
   const client = new MongoClient(required('MONGODB_URL'), { monitorCommands: true });
   const db = client.db(`uses_${randomUUID().slice(0, 8)}`);
   t.teardown(async () => {
     await db.dropDatabase();
     await client.close();
   });
-  const keyIds = Array.from({ length: 1_000 }, (_, index) => `key_${index}`);
-  const keys = db.collection<KeyDocument>('api_keys');
-  await keys.insertMany(keyIds.map((_id) => ({ ...mine, _id })));
   const updates: number[] = [];
   client.on('commandStarted', ({ commandName, command }) => {
     if (commandName === 'update') updates.push(command.updates.length);
   });
+  return { db, updates };
+}
+
+test('uses that come during a write share the next one, which has 10,000 at most', async (t) => {
+  const { db, updates } = watchUpdates(t);
+  const used = Array.from({ length: 10_002 }, (_, index) => ({
+    ...{ accountId: mine.accountId, keyId: `key_${index}` },
+  }));
+  const uses = new LastUse(createKeyStore(db), fakeClock());
+  uses.note(used.slice(0, 1));
+  uses.note(used.slice(1, 5_000));
+  uses.note(used.slice(5_000));
+  await eventually(() => {
+    if (updates.length < 2) throw new Error('not written again');
+  });
+  t.deepEqual(updates, [1, 10_000]);
+});
+
+test('the use of many keys is noted by one command', async (t) => {
+  const { db, updates } = watchUpdates(t);
+  const keyIds = Array.from({ length: 1_000 }, (_, index) => `key_${index}`);
+  const keys = db.collection<KeyDocument>('api_keys');
+  await keys.insertMany(keyIds.map((_id) => ({ ...mine, _id })));
   const used = keyIds.map((keyId) => ({ accountId: mine.accountId, keyId }));
   await createKeyStore(db).noteUses(used, now, new Date(now.getTime() - 60_000));
   t.deepEqual(updates, [1_000]);
