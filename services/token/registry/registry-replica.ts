@@ -18,6 +18,7 @@ import type { Acknowledgement } from '@silo/protos/gen/silo/token/internal/v1/re
 import { Alarm } from '@silo/runtime/alarm.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { coalesce } from '@silo/runtime/coalesce.ts';
+import { race } from '@silo/runtime/deadline.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { LocalRegistry } from '@silo/service/service-definition.ts';
 import type { LastUse } from '../store/last-use.ts';
@@ -164,9 +165,9 @@ class RegistryReplica implements LocalRegistry {
   }
 
   async untilEmpty(withinMs: number): Promise<void> {
-    const endMs = performance.now() + withinMs;
+    const until = AbortSignal.timeout(withinMs);
     try {
-      while ((await this.#store.list()).length > 0 && performance.now() < endMs) {
+      while (!until.aborted && (await race(this.#store.list(), until)).length > 0) {
         await systemSleep(lookAgainMs);
       }
     } catch (error) {

@@ -16,7 +16,7 @@ import { MessageKeeper } from '../registry/message-keys.ts';
 import { openRegistry } from '../registry/registry-replica.ts';
 import { createKeyStore } from '../store/keys.ts';
 import { LastUse } from '../store/last-use.ts';
-import { createLeaseStore } from '../store/leases.ts';
+import { createLeaseStore, type LeaseStore } from '../store/leases.ts';
 import { createMessageKeyStore } from '../store/message-keys.ts';
 import { storeMigrations } from '../store/set-up.ts';
 
@@ -46,11 +46,11 @@ async function open(t: ExecutionContext, usual = settings) {
     t.teardown(() => nats[Symbol.asyncDispose]());
     return nats;
   };
-  const replica = async (lease = usual) => {
+  const replica = async (lease = usual, stored: Partial<LeaseStore> = {}) => {
     const { client, db } = await database.connect();
     await prepare(db, storeMigrations);
     const registry = openRegistry({
-      store: createLeaseStore(client, db, signal),
+      store: { ...createLeaseStore(client, db, signal), ...stored },
       lastUse: new LastUse(createKeyStore(db), systemClock),
       keys: new MessageKeeper({ store: createMessageKeyStore(db, signal), log }),
       ...{ nats: link(), logs: heads, subjectPrefix, settings: lease, log },
@@ -93,6 +93,20 @@ async function during<T>(waited: Promise<T>, act: () => Promise<void>): Promise<
   });
   return await waited;
 }
+
+test('a stopping process does not wait for a store that does not answer', async (t) => {
+  const { replica } = await open(t);
+  const asked = Promise.withResolvers<void>();
+  const stuck = await replica(settings, {
+    list: () => {
+      asked.resolve();
+      return new Promise(() => {});
+    },
+  });
+  const stopped = stuck.untilEmpty(1_000);
+  await asked.promise;
+  await t.notThrowsAsync(stopped);
+});
 
 test('a lease of one replica is renewed at the other, which knows what is required', async (t) => {
   const { here, there } = await open(t, long);
