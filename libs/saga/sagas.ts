@@ -26,7 +26,13 @@ const backoffCapMs = 30_000;
 /** Number of started sagas that are kept in memory until they are finished. */
 const begunMax = 1_000;
 
+/** How long a repeat pauses before it looks at another's saga again: a quarter of what it has waited. */
+const lookAgain = { minMs: 200, maxMs: 2_000, growth: 1.25 };
+
 type AnyDefinition = SagaDefinition<string, unknown>;
+
+/** A run of this process, and how many await it. */
+type Run = { waiting: number; readonly ended: Promise<Saga> };
 
 /** What begins a saga. */
 type Beginning<Data> = {
@@ -89,7 +95,7 @@ class Runner implements Sagas {
   readonly #records: SagaRecords;
   readonly #definitions = new Map<string, AnyDefinition>();
   /** Runs of this process by saga id: a request for the same saga joins its run. */
-  readonly #running = new Map<string, Promise<Saga>>();
+  readonly #running = new Map<string, Run>();
   /** The records as started here: they are known to be committed. */
   readonly #begun = new Map<string, Saga>();
   readonly #recovery: Recovery;
@@ -133,7 +139,7 @@ class Runner implements Sagas {
     signal: AbortSignal,
   ): Promise<SagaRecord<State, Data>> {
     try {
-      const record = await race(this.#join(id), signal);
+      const record = await this.#join(id, signal);
       if (record.kind !== definition.kind) throw new TypeError(`saga ${id} is a ${record.kind}`);
       return record as SagaRecord<State, Data>;
     } catch (error) {
@@ -149,16 +155,16 @@ class Runner implements Sagas {
   async resume(signal: AbortSignal): Promise<void> {
     await this.#recovery.run(signal);
     // What the end of the process interrupts is let go first.
-    await Promise.allSettled(this.#running.values());
+    await Promise.allSettled([...this.#running.values()].map(({ ended }) => ended));
   }
 
   async #takeUp(saga: LeftSaga): Promise<void> {
     if (this.#running.has(saga._id)) return;
     const claimed = await this.#records.claim(saga);
-    // Another process was faster, or a call here has begun to run it.
-    if (claimed === null || this.#running.has(saga._id)) return;
+    if (claimed === null) return; // Another process was faster.
     this.#begun.delete(saga._id);
-    await this.#join(saga._id, claimed);
+    // Also where a call here has begun to wait for it: that one may leave.
+    await this.#join(saga._id, this.#options.signal, claimed);
   }
 
   #isKnown({ kind, state }: SagaStep): boolean {
@@ -166,29 +172,46 @@ class Runner implements Sagas {
     return definition !== undefined && Object.hasOwn(definition.transitions, state);
   }
 
-  #join(id: string, claimed?: Saga): Promise<Saga> {
-    const running = this.#running.get(id);
-    if (running !== undefined) return running;
-    const run = this.#run(id, claimed).finally(() => this.#running.delete(id));
-    run.catch(() => {});
+  async #join(id: string, signal: AbortSignal, claimed?: Saga): Promise<Saga> {
+    const run = this.#running.get(id) ?? this.#startRun(id, claimed);
+    run.waiting++;
+    try {
+      return await race(run.ended, signal);
+    } finally {
+      run.waiting--;
+    }
+  }
+
+  #startRun(id: string, claimed: Saga | undefined): Run {
+    const ended = this.#run(id, claimed, () => run.waiting > 0).finally(() => {
+      this.#running.delete(id);
+    });
+    ended.catch(() => {});
+    const run: Run = { waiting: 0, ended };
     this.#running.set(id, run);
     return run;
   }
 
-  async #run(id: string, claimed: Saga | undefined): Promise<Saga> {
+  async #run(id: string, claimed: Saga | undefined, isAwaited: () => boolean): Promise<Saga> {
     const { signal, owner } = this.#options;
-    for (let mine = claimed; ; mine = undefined) {
+    const { minMs, maxMs, growth } = lookAgain;
+    let mine = claimed;
+    for (let pauseMs = minMs; ; pauseMs = Math.min(maxMs, growth * pauseMs)) {
       signal.throwIfAborted();
       const present = mine ?? (await this.#present(id));
+      mine = undefined;
       if (present === null) throw new TypeError(`there is no saga ${id}`);
       // A repeat may reach a process of the release that knows it.
       if (!this.#isKnown(present)) throw errors.requestInProgress();
       if (!present.open) return present;
       // The process that starts a saga owns it: its first run needs no claim.
-      const owned = present.owner === owner ? present : await this.#records.claim(present);
+      const isOwned = present.owner === owner;
+      // What nobody awaits is left to recovery, which runs so many and no more.
+      if (!isOwned && !isAwaited()) throw errors.requestInProgress();
+      const owned = isOwned ? present : await this.#records.claim(present);
       const ended = owned && (await this.#runOwned(owned));
       if (ended) return ended;
-      await systemSleep(200, signal);
+      await systemSleep(pauseMs, signal);
     }
   }
 
@@ -203,7 +226,9 @@ class Runner implements Sagas {
   async #runOwned(claimed: Saga): Promise<Saga | undefined> {
     const definition = this.#definitions.get(claimed.kind);
     if (definition === undefined) throw new TypeError(`unknown kind of saga: ${claimed.kind}`);
-    const renewing = setInterval(() => this.#renew(claimed), this.#renewMs);
+    const running = new AbortController();
+    const { signal } = this.#options;
+    this.#keepRenewing(claimed, AbortSignal.any([running.signal, signal])).catch(() => {});
     let saga = claimed;
     try {
       while (!isFinal(definition, saga.state)) {
@@ -216,17 +241,19 @@ class Runner implements Sagas {
       await this.#letGo(saga, error);
       throw error;
     } finally {
-      clearInterval(renewing);
+      running.abort();
     }
   }
 
-  /** Most runs are over before the first time. */
-  #renew(saga: Saga): void {
-    const { log, signal } = this.#options;
-    if (signal.aborted) return;
-    this.#records
-      .renew(saga)
-      .catch((error) => log.warn({ saga: saga._id, err: error }, 'saga lease not renewed'));
+  /** One at a time, however long MongoDB takes. Most runs are over before the first. */
+  async #keepRenewing(saga: Saga, signal: AbortSignal): Promise<never> {
+    const { log } = this.#options;
+    for (;;) {
+      await systemSleep(this.#renewMs, signal);
+      await this.#records
+        .renew(saga)
+        .catch((error) => log.warn({ saga: saga._id, err: error }, 'saga lease not renewed'));
+    }
   }
 
   async #step(definition: AnyDefinition, saga: Saga): Promise<Saga> {

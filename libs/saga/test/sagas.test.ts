@@ -3,6 +3,7 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import test from 'ava';
+import { eventually } from '../../../test/harness/eventually.ts';
 import { checkDefinition, type SagaDefinition } from '../definition.ts';
 import { type Data, listing, openService, type State } from './support.ts';
 
@@ -122,6 +123,43 @@ test('a step may take longer than the lease: its owner lives, and nobody takes t
   t.deepEqual((await joined).data, (await done).data);
 });
 
+test('a lease is renewed by one write at a time', async (t) => {
+  const service = await openService(t);
+  const mayEnd = Promise.withResolvers<void>();
+  const definition: SagaDefinition<State, Data> = {
+    ...listing(new Set()),
+    steps: {
+      ...listing(new Set()).steps,
+      DECIDED: async () => {
+        await mayEnd.promise;
+        return { next: 'FIRST' };
+      },
+    },
+  };
+  const owner = service.start(definition, { leaseMs: 60_000, renewMs: 10 });
+  await owner.begin('saga_1');
+  const sagas = service.db.collection<{ _id: string; held: boolean }>('sagas');
+  // What another transaction writes, renewals wait for.
+  const session = service.client.startSession();
+  session.startTransaction();
+  await sagas.updateOne({ _id: 'saga_1' }, { $set: { held: true } }, { session });
+  const done = owner.sagas.finish(definition, 'saga_1', service.signal);
+  const renewals = { appName: service.database, op: 'update', ns: `${service.database}.sagas` };
+  const waiting = await eventually(async () => {
+    const stages = [{ $currentOp: {} }, { $match: renewals }];
+    const local = { readConcern: { level: 'local' } } as const;
+    const found = await service.client.db('admin').aggregate(stages, local).toArray();
+    // So long that many would have been due.
+    if (!found.some((each) => each.microsecs_running > 500_000)) throw new Error('none waits');
+    return found;
+  });
+  await session.abortTransaction();
+  await session.endSession();
+  t.is(waiting.length, 1);
+  mayEnd.resolve();
+  t.is((await done).state, 'DONE');
+});
+
 test('a repeat waits for a dead owner no longer than its lease', async (t) => {
   const service = await openService(t);
   const definition = listing(new Set());
@@ -144,6 +182,42 @@ test('a repeat waits for a dead owner no longer than its lease', async (t) => {
   await service.passTime(timing.leaseMs / 2);
   t.is((await repeated).fence, 2);
 });
+
+test('a saga of another process that nobody awaits any more is left to recovery', async (t) => {
+  const service = await openService(t);
+  const definition = listing(new Set());
+  const timing = { leaseMs: 600_000, renewMs: 500 };
+  await service.start(definition, timing).begin('saga_1');
+  const { sagas } = service.start(definition);
+  const leaving = new AbortController();
+  const waiting = [1, 2].map(() => sagas.finish(definition, 'saga_1', leaving.signal));
+  leaving.abort();
+  for (const each of waiting) {
+    const refused = await t.throwsAsync(each, { instanceOf: SiloError });
+    t.is(refused?.reason, ErrorReason.ERROR_REASON_REQUEST_IN_PROGRESS);
+  }
+  await service.passTime(timing.leaseMs);
+  // Returns when nothing runs.
+  await sagas.resume(AbortSignal.abort());
+  const stored = await service.db.collection<{ _id: string }>('sagas').findOne({ _id: 'saga_1' });
+  t.like(stored, { state: 'DECIDED', fence: 1 });
+});
+
+test('one that leaves does not end the waiting of another', async (t) => {
+  const service = await openService(t);
+  const definition = listing(new Set());
+  const timing = { leaseMs: 600_000, renewMs: 500 };
+  await service.start(definition, timing).begin('saga_1');
+  const { sagas } = service.start(definition);
+  const leaving = new AbortController();
+  const left = sagas.finish(definition, 'saga_1', leaving.signal);
+  const waiting = sagas.finish(definition, 'saga_1', service.signal);
+  leaving.abort();
+  await t.throwsAsync(left, { instanceOf: SiloError });
+  await service.passTime(timing.leaseMs);
+  t.like(await waiting, { state: 'DONE', fence: 2 });
+});
+
 test('one open saga has a lock; the next may begin when it has ended', async (t) => {
   const service = await openService(t);
   const definition = listing(new Set());
