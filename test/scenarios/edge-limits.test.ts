@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
 import { eventually } from '../harness/eventually.ts';
+import type { TestSilo } from '../harness/silo.ts';
 import { type Answer, edgeScenarios, openSdk, send, sendCounted } from './edge-support.ts';
 import { allEvents } from './event-requests.ts';
 
@@ -9,6 +10,7 @@ const heldBytes = 28 * 2 ** 20;
 const { test, edge } = edgeScenarios({
   edgeHeldBytes: heldBytes,
   edgeTrustedProxies: '127.0.0.1',
+  servesMetrics: true,
   rateProjectCaptures: 20,
   rateWindowMs: 3_600_000,
 });
@@ -69,41 +71,52 @@ function beginBodies(shares: readonly number[], address?: string) {
   };
 }
 
-/** Fills what bodies may hold, with some that are almost there; refuses all others until it ends. */
-async function fillEdge() {
-  let end = () => {};
-  // They are refused while the edge still holds what another test sent: open them again.
-  const refused = await eventually(async () => {
-    end();
-    end = beginBodies([0.45, 0.3, 0.15]);
-    const answer = await send(`${edge.url}/batch/`, { body: ' '.repeat(heldBytes / 4) });
-    if (answer.status !== 503) throw new Error(`${answer.status}`);
-    return answer;
+/** Waits until the edge holds so many bytes of bodies. */
+async function untilHeld({ metricsUrls }: TestSilo, isEnough: (bytes: number) => boolean) {
+  await eventually(async () => {
+    const pages = await Promise.all(metricsUrls.map(async (url) => (await fetch(url)).text()));
+    const [, held] = /^silo_edge_held_bytes(?:{.*})? (\d+)/m.exec(pages.join('\n')) ?? [];
+    if (!isEnough(Number(held))) throw new Error(`${held} bytes are held`);
   });
-  return { refused, end };
+}
+
+/** Begins bodies of these shares, once nothing is held; returns when all of them are held. */
+async function hold(silo: TestSilo, shares: readonly number[], address?: string) {
+  await untilHeld(silo, (held) => held === 0);
+  const end = beginBodies(shares, address);
+  const sum = shares.reduce((bytes, share) => bytes + share * heldBytes, 0);
+  await untilHeld(silo, (held) => held > sum - shares.length);
+  return end;
+}
+
+/** Fills nine tenths of what bodies may hold, by six addresses: each may hold so much. */
+async function fillEdge(silo: TestSilo) {
+  return await hold(
+    silo,
+    Array.from({ length: 6 }, () => 0.15),
+  );
 }
 
 test('one address holds three quarters of the bytes at most: others have room', async (t) => {
-  const { projectToken: api_key } = await t.context.silo.signUp();
-  let end = () => {};
-  t.teardown(() => end());
-  const sendFrom = async (address: string, body: string) =>
-    await send(`${edge.url}/batch/`, { body, headers: { 'x-forwarded-for': address } });
+  const { silo } = t.context;
+  const { projectToken: api_key } = await silo.signUp();
+  const address = '203.0.113.7';
+  t.teardown(await hold(silo, [0.4, 0.3], address));
+  const sendFrom = (from: string, body: string) =>
+    send(`${edge.url}/batch/`, { body, headers: { 'x-forwarded-for': from } });
   const large = ' '.repeat(heldBytes / 8);
-  await eventually(async () => {
-    end();
-    end = beginBodies([0.4, 0.3], '198.51.100.7');
-    const { status } = await sendFrom('198.51.100.7', large);
-    if (status !== 503) throw new Error(`${status}`);
-  });
+  t.is((await sendFrom(address, large)).status, 503);
   const body = JSON.stringify({ api_key, batch: [seen()] });
-  t.is((await sendFrom('198.51.100.8', body)).status, 200);
-  t.is((await sendFrom('198.51.100.8', large)).status, 400, 'it is read to its end');
+  t.is((await sendFrom('203.0.113.8', body)).status, 200);
+  t.is((await sendFrom('203.0.113.8', large)).status, 400, 'it is read to its end');
 });
 
 test('above the bytes that bodies may hold the answer is 503 with Retry-After, and 200 again later', async (t) => {
   const { projectToken: api_key } = await t.context.silo.signUp();
-  const { refused, end } = await fillEdge();
+  const end = await fillEdge(t.context.silo);
+  t.teardown(end);
+  const refused = await send(`${edge.url}/batch/`, { body: ' '.repeat(heldBytes / 4) });
+  t.is(refused.status, 503);
   t.truthy(refused.headers['retry-after']);
   end();
   const body = JSON.stringify({ api_key, batch: [seen()] });
@@ -115,7 +128,8 @@ test('above the bytes that bodies may hold the answer is 503 with Retry-After, a
 
 test('posthog-node sends again what got 503, and it is stored once', async (t) => {
   const { api, projectId, projectToken } = await t.context.silo.signUp();
-  const { end } = await fillEdge();
+  const end = await fillEdge(t.context.silo);
+  t.teardown(end);
   // Makes room at the first refusal. The edge may take a moment to see that the others have gone.
   const options = { retries: 15, onRefusal: end };
   const { sdk, statuses, errors } = openSdk(projectToken, edge.url, options);
