@@ -71,6 +71,9 @@ export function compileShape(
   };
 }
 
+/** Of one answer: more help nobody. */
+const violationsMax = 100;
+
 const timeTypes = new Set(['google.protobuf.Timestamp', 'google.protobuf.Duration']);
 
 function violationsOf(
@@ -83,17 +86,26 @@ function violationsOf(
     case 'valid':
       return [];
     case 'invalid':
-      return result.violations
-        .map((broken) => ({ field: pathToString(broken.field), description: ruleText(broken) }))
-        .filter((violation, index, all) => all.findIndex(isSameAs(violation)) === index);
+      return firstDistinct(
+        result.violations.map((broken) => ({
+          field: pathToString(broken.field),
+          description: ruleText(broken),
+        })),
+      );
     case 'error':
       // The rules compile, see `npm run generate`: they cannot be applied to this input.
       return [{ field: '', description: 'a rule of this message cannot be applied to it' }];
   }
 }
 
-function isSameAs({ field, description }: FieldViolation): (other: FieldViolation) => boolean {
-  return (other) => other.field === field && other.description === description;
+/** A list that is too long has each of its items checked nevertheless: as many as a request has bytes. */
+function firstDistinct(violations: readonly FieldViolation[]): FieldViolation[] {
+  const found = new Map<string, FieldViolation>();
+  for (const violation of violations) {
+    found.set(`${violation.field}\n${violation.description}`, violation);
+    if (found.size === violationsMax) break;
+  }
+  return [...found.values()];
 }
 
 function carriesRules({ types }: Image, message: DescMessage): boolean {

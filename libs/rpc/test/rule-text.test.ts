@@ -63,6 +63,12 @@ test('a text that breaks a pattern is described by an example of a right one', (
   ]);
 });
 
+test('of many broken rules a hundred are described', (t) => {
+  const found = inKey({ name: 'ci', scopes: Array.from({ length: 5_000 }, () => 'project') });
+  t.is(found.length, 100);
+  t.is(new Set(found).size, 100);
+});
+
 test('an origin that breaks several rules is described once', (t) => {
   t.deepEqual(inProject({ settings: { appUrls: ['notaurl'] } }), [
     'settings.app_urls[0]: must be an origin, such as https://app.example.com',
