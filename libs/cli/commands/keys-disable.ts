@@ -18,6 +18,7 @@ export function keysDisable(cli: Cli) {
     .action(async (given, { yes }) => {
       const { api, find, lookUp } = await cli.signedIn();
       const keyId = yes ? await find.idOf.key(given) : await agreed(cli, await find.key(given));
+      cli.repeatedBy('keys', 'disable', keyId, '--yes');
       const answer = await api.apiKeys.disableApiKey({ keyId, etag: '', requestId: '' });
       const apiKey = present(answer.apiKey);
       const nameOf = await lookUp(reachIds([apiKey]));
