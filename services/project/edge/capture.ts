@@ -42,7 +42,7 @@ export type EdgeCaptureUses = ForwardUses & {
 };
 
 /** What a request holds. */
-type CaptureShare = Disposable & Pick<Share, 'beginWait'>;
+type CaptureShare = Disposable & Pick<Share, 'beginWait' | 'endWait'>;
 
 /**
  * Stores the events of one request, and answers for each what became of it. Tries again for some
@@ -108,6 +108,7 @@ async function storeAll(
   while (outcomes.length < batch.events.length) {
     const options = { ...retrying, ...failedPause, isRetryable: mayWait };
     outcomes.push(...(await retry(untilReleased, options)));
+    share.endWait();
   }
   return outcomes;
 }

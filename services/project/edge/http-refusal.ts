@@ -4,14 +4,14 @@ import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 
 /** SDKs give up after three or four tries: what heals within seconds must be tried soon. */
 const retryAfterSeconds = 1;
-const sendAgain = 'Send the same body again.';
+const sendAgain = 'Send the same request again.';
 
 /** What was refused, for senders of HTTP: the services’ own words are for callers of RPCs. */
 const healing: Partial<Record<string, string>> = {
   NOT_READY: 'The project is being set up, or is cut over to another region.',
   DRAINING: 'The server is shutting down.',
-  DEPENDENCY_UNAVAILABLE: 'The server could not store the events in time.',
-  CALL_ENDED: 'The server could not store the events in time.',
+  DEPENDENCY_UNAVAILABLE: 'The server could not answer in time.',
+  CALL_ENDED: 'The server could not answer in time.',
   CROSS_REGION: 'The region of the project could not be reached.',
 };
 

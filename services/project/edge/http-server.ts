@@ -142,7 +142,7 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   const first = isSlow ? '503 Service Unavailable\r\nRetry-After: 1' : '400 Bad Request';
   const reason = isSlow ? 'REQUEST_TIMEOUT' : 'INVALID_REQUEST';
   const message = isSlow
-    ? 'The request took too long. Send the same body again.'
+    ? 'The request took too long. Send the same request again.'
     : 'This is not HTTP/1.1.';
   const body = JSON.stringify({ status: 0, error: { reason, message } });
   // A client that goes on sending may keep its side open, and Node waits for it.

@@ -34,13 +34,18 @@ export async function removeDeletedEvents(uses: Uses, signal: AbortSignal): Prom
  * @internal Exported for tests.
  */
 export async function removeDue(uses: Uses, signal: AbortSignal): Promise<void> {
-  while (await removeSomeOfEach(uses, signal)) signal.throwIfAborted();
+  const failed = new Set<string>();
+  while (await removeSomeOfEach(uses, failed, signal)) signal.throwIfAborted();
 }
 
-/** Answers whether more is to be removed by this process. */
-async function removeSomeOfEach(uses: Uses, signal: AbortSignal): Promise<boolean> {
+/** Answers whether more is to be removed by this process. What has failed in this turn waits for the next. */
+async function removeSomeOfEach(
+  uses: Uses,
+  failed: Set<string>,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { deletions, log } = uses;
-  const seen: string[] = [];
+  const seen = [...failed];
   let isLeft = false;
   let isLast = false;
   while (!isLast && seen.length < seenMax) {
@@ -54,6 +59,7 @@ async function removeSomeOfEach(uses: Uses, signal: AbortSignal): Promise<boolea
         if (await advance(uses, deletion, signal)) isLeft = true;
       } catch (error) {
         signal.throwIfAborted();
+        failed.add(deletionId);
         log.warn({ projectId, deletionId, err: error }, 'a deletion of events did not go on');
       }
     }

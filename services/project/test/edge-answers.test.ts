@@ -28,14 +28,14 @@ for (const error of healing) {
     const { status, reason, message } = HttpRefusal.of(error);
     t.is(status, 503);
     t.is(reason, error.reasonName);
-    t.regex(message, /^[A-Z].*\. Send the same body again/);
+    t.regex(message, /^[A-Z].*\. Send the same request again/);
     t.notRegex(message, ofRpcs);
   });
 }
 
 test('what HTTP refuses by itself and heals says the same', (t) => {
   for (const { message } of [HttpRefusal.overloaded, HttpRefusal.draining]) {
-    t.regex(message, /\. Send the same body again/);
+    t.regex(message, /\. Send the same request again/);
   }
 });
 
