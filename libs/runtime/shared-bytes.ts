@@ -1,7 +1,7 @@
 /**
  * A number of bytes that owners share. Each may hold so many times what is left free: with 1 half of them
- * where it is alone, with 3 three quarters, and less the more owners there are. So there is always room for
- * another one (Choudhury and Hahne, Dynamic Queue Length Thresholds, 1998).
+ * where it is alone, with 3 three quarters, and less the more owners there are. So owners that grow bit by bit
+ * leave room for another one (Choudhury and Hahne, Dynamic Queue Length Thresholds, 1998).
  */
 export class SharedBytes {
   readonly max: number;
