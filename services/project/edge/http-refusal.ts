@@ -75,7 +75,7 @@ export class HttpRefusal extends Error {
     }
     const seconds = Math.max(retryAfterSeconds, Math.ceil((details.retryDelayMs ?? 0) / 1_000));
     const what = reasonName === 'RATE_LIMITED' ? limits[metadata.limit ?? ''] : healing[reasonName];
-    const message = `${what ?? 'The server cannot store the events now.'} ${sendAgain}`;
+    const message = `${what ?? 'The server cannot answer now.'} ${sendAgain}`;
     return new HttpRefusal(503, reasonName, message, { cause: error, retryAfterSeconds: seconds });
   }
 }
