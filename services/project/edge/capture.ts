@@ -10,7 +10,7 @@ import type { RateLimits } from '@silo/rpc/rate-limits.ts';
 import { takeWithin } from '@silo/runtime/budget.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import { retry } from '@silo/runtime/retry.ts';
-import { type CaptureUses, captureBatch } from '../handlers/shared/capture-batch.ts';
+import { type CaptureUses, captureBatch } from '../capture/capture-batch.ts';
 import { isAllowedOrigin } from '../rules/edge/allowed-origin.ts';
 import { heldBytes, type SentEvent } from '../rules/events/check-event.ts';
 import { type ForwardUses, forwardSome } from './forward.ts';

@@ -5,9 +5,9 @@ import {
 } from '@silo/protos/gen/silo/project/v1/migration_service.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { migrationMessage } from '../messages.ts';
+import { requireSeen } from '../migration/migration-records.ts';
 import type { Dependencies } from './dependencies.ts';
 import { cancelAnywhere } from './shared/cancel-anywhere.ts';
-import { requireSeen } from './shared/migration-records.ts';
 
 export async function cancelMigration(
   { migrationId, organizationId }: CancelMigrationRequest,

@@ -3,7 +3,7 @@ import type {
   CaptureEventsResponse,
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { type Call, tokenCaller } from '@silo/rpc/call.ts';
-import { type CaptureUses, captureBatch } from './shared/capture-batch.ts';
+import { type CaptureUses, captureBatch } from '../capture/capture-batch.ts';
 
 /** CaptureEvents: stores events in the project of the token. */
 export async function captureEvents(

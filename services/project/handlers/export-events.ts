@@ -8,12 +8,13 @@ import { demand } from '@silo/rpc/check-access.ts';
 import type { Encoded } from '@silo/rpc/encoded.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import { limit } from '@silo/runtime/limit.ts';
+import { generationOf } from '../rules/events/deletions.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import { type EventQueries, placeOf } from '../store/event-queries.ts';
 import { encodedEvents } from './shared/encoded-events.ts';
 import { eventPosition, positionTexts } from './shared/event-position.ts';
 import { filterText } from './shared/filter-text.ts';
-import { generationOf, type ReadDeletions } from './shared/open-deletions.ts';
+import type { ReadDeletions } from './shared/open-deletions.ts';
 import { positionOf } from './shared/page-position.ts';
 import { withinRetention } from './shared/within-retention.ts';
 

@@ -4,8 +4,8 @@ import type {
 } from '@silo/protos/gen/silo/project/v1/migration_service.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { migrationMessage } from '../messages.ts';
+import { requireSeen } from '../migration/migration-records.ts';
 import type { Dependencies } from './dependencies.ts';
-import { requireSeen } from './shared/migration-records.ts';
 
 export async function getMigration(
   { migrationId, organizationId }: GetMigrationRequest,

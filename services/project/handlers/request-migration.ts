@@ -12,6 +12,7 @@ import { beforePermit } from '@silo/rpc/check-access.ts';
 import { askRegion } from '@silo/service/regions.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { migrationMessage } from '../messages.ts';
+import { cancelIfGone } from '../migration/migration-records.ts';
 import { requireDestination, requireMigrations } from '../rules/migration.ts';
 import { requireReachesSource } from '../rules/move.ts';
 import { accessChanges } from '../rules/move-access.ts';
@@ -21,7 +22,6 @@ import type { ProjectDocument } from '../store/documents.ts';
 import type { EstimateEvents } from '../store/event-estimate.ts';
 import type { FenceHere } from '../store/project-fence.ts';
 import type { Dependencies } from './dependencies.ts';
-import { cancelIfGone } from './shared/migration-records.ts';
 import { withOwner } from './shared/with-owner.ts';
 
 const requested = MigrationState.MIGRATION_STATE_REQUESTED;

@@ -9,8 +9,8 @@ import type { Call } from '@silo/rpc/call.ts';
 import { demand } from '@silo/rpc/check-access.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import { migrationMessage } from '../messages.ts';
+import type { Watching } from '../migration/watching.ts';
 import type { MigrationDocument } from '../store/documents.ts';
-import type { Watching } from './shared/watching.ts';
 
 type Uses = { watching: Watching; access: Access; clock: Clock };
 

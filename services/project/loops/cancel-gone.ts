@@ -2,7 +2,7 @@ import type { EventLog } from '@silo/log/event-log.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
-import { asMigration, cancelIfGone, reread } from '../handlers/shared/migration-records.ts';
+import { asMigration, cancelIfGone, reread } from '../migration/migration-records.ts';
 import { whyGone } from '../rules/gone-project.ts';
 import { statesBefore } from '../rules/migration-states.ts';
 import type { MigrationDocument } from '../store/documents.ts';

@@ -2,7 +2,7 @@ import type { EventLog, Transaction } from '@silo/log/event-log.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import type { Peers } from '@silo/service/peers.ts';
-import { heldSeconds, releaseHold } from '../handlers/shared/release-hold.ts';
+import { heldSeconds, releaseHold } from '../migration/release-hold.ts';
 import type { MigrationMetrics } from '../migration-metrics.ts';
 import type { AttemptStore } from '../store/attempts.ts';
 import type { MigrationDocument } from '../store/documents.ts';

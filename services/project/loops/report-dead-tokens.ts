@@ -2,7 +2,7 @@ import type { Clock } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import type { Peers } from '@silo/service/peers.ts';
-import type { RefusedTokens, RefusedUses } from '../handlers/shared/refused-tokens.ts';
+import type { RefusedTokens, RefusedUses } from '../capture/refused-tokens.ts';
 import type { DeadTokenUse } from '../rules/dead-tokens.ts';
 import type { DeadTokenStore } from '../store/dead-tokens.ts';
 

@@ -1,7 +1,7 @@
 import { newId } from '@silo/tokens/ids.ts';
 import { hashOf, newProjectToken } from '@silo/tokens/secrets.ts';
 import test from 'ava';
-import { RefusedTokens } from '../handlers/shared/refused-tokens.ts';
+import { RefusedTokens } from '../capture/refused-tokens.ts';
 import { reportCounted } from '../loops/report-dead-tokens.ts';
 import { addUses, type DeadTokenUse, keptText, recentUses } from '../rules/dead-tokens.ts';
 import { testWorld } from './support.ts';

@@ -15,8 +15,8 @@ import { createMetrics } from '@silo/runtime/metrics.ts';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
+import { Storing } from '../capture/storing.ts';
 import { type EdgeTimes, type EdgeUses, openEdge } from '../edge/edge.ts';
-import { Storing } from '../handlers/shared/storing.ts';
 
 const host = '127.0.0.1';
 /** Of which no test lasts so long: each sets the one that it is about. */

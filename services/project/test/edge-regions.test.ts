@@ -19,8 +19,8 @@ import { fakeClock } from '@silo/runtime/test/fake-clock.ts';
 import { hashOf, newProjectToken } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
+import { Storing } from '../capture/storing.ts';
 import { type EdgeUses, openEdge } from '../edge/edge.ts';
-import { Storing } from '../handlers/shared/storing.ts';
 
 const token = newProjectToken();
 const times = { headersMs: 300_000, requestMs: 300_000, checkMs: 20, keepAliveMs: 300_000 };

@@ -4,8 +4,8 @@ import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
 import test from 'ava';
+import { Storing } from '../capture/storing.ts';
 import { forwardCapture } from '../handlers/peer/forward-capture.ts';
-import { Storing } from '../handlers/shared/storing.ts';
 import { fromEu } from './migration-support.ts';
 import { refusalOf } from './support.ts';
 

@@ -1,6 +1,6 @@
 /** How the batches of projects share the memory and the transactions of one process. */
 import test from 'ava';
-import { Storing } from '../handlers/shared/storing.ts';
+import { Storing } from '../capture/storing.ts';
 import { captured, heldPermit } from './event-support.ts';
 import { refusalOf } from './support.ts';
 

@@ -1,7 +1,7 @@
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
-import { Storing } from '../handlers/shared/storing.ts';
+import { Storing } from '../capture/storing.ts';
 import { foldDue } from '../loops/fold-usage.ts';
 import { dayIn, daysOf, startOfDay, usageBytes } from '../rules/usage.ts';
 import type { EventBatch } from '../store/captured-events.ts';

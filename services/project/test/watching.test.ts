@@ -2,7 +2,7 @@ import { errors } from '@silo/errors/errors.ts';
 import { reasonOf } from '@silo/errors/from-status.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import test, { type ExecutionContext } from 'ava';
-import { createWatching, type Watching } from '../handlers/shared/watching.ts';
+import { createWatching, type Watching } from '../migration/watching.ts';
 import type { MigrationDocument } from '../store/documents.ts';
 import { createMigrationStore, migrationCollection } from '../store/migrations.ts';
 import { type Offered, offered } from './migration-support.ts';

@@ -19,13 +19,13 @@ import type {
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { migrationMessage } from '../../messages.ts';
+import { asMigration, reread } from '../../migration/migration-records.ts';
+import type { Watching } from '../../migration/watching.ts';
 import { isOver, wrongState } from '../../rules/migration-states.ts';
 import type { MigrationDocument } from '../../store/documents.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { cancelAnywhere } from '../shared/cancel-anywhere.ts';
 import { migrationPage } from '../shared/migration-page.ts';
-import { asMigration, reread } from '../shared/migration-records.ts';
-import type { Watching } from '../shared/watching.ts';
 
 const { MIGRATION_STATE_COPYING: copying, MIGRATION_STATE_FAILED: failed } = MigrationState;
 const { MIGRATION_STATE_ACCEPTED: accepted, MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;

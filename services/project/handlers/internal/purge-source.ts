@@ -8,11 +8,11 @@ import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { migrationMessage } from '../../messages.ts';
+import { asMigration, reread } from '../../migration/migration-records.ts';
 import { wrongState } from '../../rules/migration-states.ts';
 import type { MigrationDocument } from '../../store/documents.ts';
 import type { MigratingProjectStore } from '../../store/migrating-projects.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { asMigration, reread } from '../shared/migration-records.ts';
 
 const { MIGRATION_STATE_CUTOVER: cutover, MIGRATION_STATE_DONE: done } = MigrationState;
 const { MIGRATION_STATE_CANCELLED: cancelled, MIGRATION_STATE_FAILED: failed } = MigrationState;

@@ -11,12 +11,12 @@ import type { Call } from '@silo/rpc/call.ts';
 import { askRegion } from '@silo/service/regions.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { migrationMessage } from '../../messages.ts';
+import { asMigration, reread } from '../../migration/migration-records.ts';
 import { requireRoomFor } from '../../rules/migration.ts';
 import { wrongState } from '../../rules/migration-states.ts';
 import { offeredMigration } from '../../rules/new-migration.ts';
 import type { MigrationDocument } from '../../store/documents.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { asMigration, reread } from '../shared/migration-records.ts';
 
 const { MIGRATION_STATE_CANCELLED: cancelled, MIGRATION_STATE_COPYING: copying } = MigrationState;
 const { ERROR_REASON_MIGRATION_STATE, ERROR_REASON_MIGRATION_IN_PROGRESS } = ErrorReason;

@@ -12,6 +12,8 @@ import type { Call } from '@silo/rpc/call.ts';
 import type { Propagate } from '@silo/rpc/propagation.ts';
 import type { Peers } from '@silo/service/peers.ts';
 import { heldEvent, migratedEvent } from '../../events.ts';
+import { asMigration, reread } from '../../migration/migration-records.ts';
+import { heldSeconds, releaseHold } from '../../migration/release-hold.ts';
 import type { MigrationMetrics } from '../../migration-metrics.ts';
 import { wrongState } from '../../rules/migration-states.ts';
 import type { AttemptStore } from '../../store/attempts.ts';
@@ -19,8 +21,6 @@ import type { MigrationDocument } from '../../store/documents.ts';
 import type { EventDeletionStore } from '../../store/event-deletions.ts';
 import { encodeProject, type MigratingProjectStore } from '../../store/migrating-projects.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { asMigration, reread } from '../shared/migration-records.ts';
-import { heldSeconds, releaseHold } from '../shared/release-hold.ts';
 import { requireOffered } from './peer-records.ts';
 
 /** What the source's part of a cutover is made of. */

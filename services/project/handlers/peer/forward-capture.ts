@@ -11,8 +11,8 @@ import type { Call } from '@silo/rpc/call.ts';
 import type { RateLimits } from '@silo/rpc/rate-limits.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 import { hashOf } from '@silo/tokens/secrets.ts';
+import { type CaptureUses, captureBatch } from '../../capture/capture-batch.ts';
 import { isAllowedOrigin } from '../../rules/edge/allowed-origin.ts';
-import { type CaptureUses, captureBatch } from '../shared/capture-batch.ts';
 
 export type ForwardCaptureUses = {
   access: Pick<Access, 'permitToken'>;

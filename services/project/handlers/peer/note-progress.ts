@@ -6,13 +6,13 @@ import type {
 import { type Migration, MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { migrationMessage } from '../../messages.ts';
+import { asMigration, reread } from '../../migration/migration-records.ts';
 import { whyGone } from '../../rules/gone-project.ts';
 import { isOver, mayBecome, notedStates, wrongState } from '../../rules/migration-states.ts';
 import type { MigrationDocument } from '../../store/documents.ts';
 import type { MigratingProjectStore } from '../../store/migrating-projects.ts';
 import type { MigrationValues } from '../../store/migrations.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { asMigration, reread } from '../shared/migration-records.ts';
 import { requireOffered } from './peer-records.ts';
 
 const { MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;

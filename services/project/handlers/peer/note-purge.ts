@@ -6,11 +6,11 @@ import type {
 } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { Call } from '@silo/rpc/call.ts';
+import { asMigration, cancelAtSource, reread } from '../../migration/migration-records.ts';
 import { wrongState } from '../../rules/migration-states.ts';
 import type { MigrationDocument } from '../../store/documents.ts';
 import type { EventDeletionStore } from '../../store/event-deletions.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { asMigration, cancelAtSource, reread } from '../shared/migration-records.ts';
 import { requireShared } from './peer-records.ts';
 
 type Uses = Pick<Dependencies, 'migrations' | 'eventLog'> & {

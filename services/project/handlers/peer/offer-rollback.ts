@@ -7,12 +7,12 @@ import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { migrationMessage } from '../../messages.ts';
+import { asMigration, reread } from '../../migration/migration-records.ts';
 import { wrongState } from '../../rules/migration-states.ts';
 import { newMigration } from '../../rules/new-migration.ts';
 import type { EstimateEvents } from '../../store/event-estimate.ts';
 import type { MigratingProjectStore } from '../../store/migrating-projects.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { asMigration, reread } from '../shared/migration-records.ts';
 import { callingRegion } from './peer-records.ts';
 
 const { MIGRATION_STATE_ACCEPTED: accepted, MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;

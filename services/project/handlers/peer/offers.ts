@@ -13,12 +13,12 @@ import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { regionOf } from '@silo/tokens/ids.ts';
 import { migrationMessage, slotsChange } from '../../messages.ts';
+import { asMigration, cancelAtSource } from '../../migration/migration-records.ts';
 import { whyGone } from '../../rules/gone-project.ts';
 import { hasMigrations, refuseUnusable } from '../../rules/slots.ts';
 import type { EstimateEvents } from '../../store/event-estimate.ts';
 import type { MigratingProjectStore } from '../../store/migrating-projects.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { asMigration, cancelAtSource } from '../shared/migration-records.ts';
 import { requireOffered, requireShared } from './peer-records.ts';
 
 const { MIGRATION_STATE_REQUESTED: requested, MIGRATION_STATE_CANCELLED: cancelled } =

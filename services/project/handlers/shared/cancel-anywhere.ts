@@ -4,10 +4,10 @@ import type { Transaction } from '@silo/log/event-log.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { askRegion, type RegionClient } from '@silo/service/regions.ts';
+import { cancelAtSource, reread } from '../../migration/migration-records.ts';
 import { requireMayBecome } from '../../rules/migration-states.ts';
 import type { MigrationDocument } from '../../store/documents.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { cancelAtSource, reread } from './migration-records.ts';
 
 const cancelled = MigrationState.MIGRATION_STATE_CANCELLED;
 

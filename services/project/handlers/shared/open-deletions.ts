@@ -1,6 +1,5 @@
-import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { type Call, targetProject } from '@silo/rpc/call.ts';
-import type { Deletion } from '../../rules/events/deletions.ts';
+import { type Deletion, generationOf } from '../../rules/events/deletions.ts';
 import type { EventDeletionStore } from '../../store/event-deletions.ts';
 
 /** Reads which deletions still remove events. */
@@ -13,9 +12,4 @@ export type ReadDeletions = Pick<EventDeletionStore, 'open'>;
 export async function openDeletions(deletions: ReadDeletions, call: Call): Promise<Deletion[]> {
   const { id, fact } = targetProject(call);
   return await deletions.open(id, generationOf(fact), call.signal);
-}
-
-/** How many deletions of a project's events the fact knows of. */
-export function generationOf(fact: ProjectFact): number {
-  return fact.capture?.generation ?? 0;
 }

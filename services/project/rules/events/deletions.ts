@@ -1,3 +1,4 @@
+import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import type { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { type CheckedFilter, type FilteredEvent, matches } from './filter.ts';
 
@@ -8,6 +9,11 @@ export const deletionFilterBytesMax = 16 * 1024;
 
 /** What a deletion covers: events of earlier generations than its own that its filter means. */
 export type Deletion = { generation: number; filter: CheckedFilter };
+
+/** The number of deletions of a project's events that the fact counts. */
+export function generationOf({ capture }: Pick<ProjectFact, 'capture'>): number {
+  return capture?.generation ?? 0;
+}
 
 /** Whether one of the deletions covers an event. */
 export function isCovered(

@@ -1,11 +1,7 @@
 import type { Clock } from '@silo/runtime/clock.ts';
 import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import { fingerprintOf } from '@silo/tokens/secrets.ts';
-import {
-  type DeadTokenUse,
-  keptText,
-  usesMax as usesOfProjectMax,
-} from '../../rules/dead-tokens.ts';
+import { type DeadTokenUse, keptText, usesMax as usesOfProjectMax } from '../rules/dead-tokens.ts';
 
 const usesMax = 1_000;
 /** As many as a report lists. Further ones of a token are counted together. */

@@ -8,16 +8,16 @@ import {
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import type { Call, TokenCaller } from '@silo/rpc/call.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
-import { withoutIp } from '../../rules/events/anonymize-ip.ts';
+import { withoutIp } from '../rules/events/anonymize-ip.ts';
 import {
   type CheckedEvent,
   checkEvent,
   checkSuperProperties,
   heldBytes,
-} from '../../rules/events/check-event.ts';
-import { type Places, placesWith } from '../../rules/events/indexed-properties.ts';
-import { timeOrderedUuid } from '../../rules/events/uuid.ts';
-import { generationOf } from './open-deletions.ts';
+} from '../rules/events/check-event.ts';
+import { generationOf } from '../rules/events/deletions.ts';
+import { type Places, placesWith } from '../rules/events/indexed-properties.ts';
+import { timeOrderedUuid } from '../rules/events/uuid.ts';
 import type { Storing } from './storing.ts';
 
 const eventsMax = 1_000;

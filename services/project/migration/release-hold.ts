@@ -1,8 +1,8 @@
 import type { Transaction } from '@silo/log/event-log.ts';
-import { releasedEvent } from '../../events.ts';
-import type { AttemptStore } from '../../store/attempts.ts';
-import type { MigrationDocument } from '../../store/documents.ts';
-import type { MigratingProjectStore } from '../../store/migrating-projects.ts';
+import { releasedEvent } from '../events.ts';
+import type { AttemptStore } from '../store/attempts.ts';
+import type { MigrationDocument } from '../store/documents.ts';
+import type { MigratingProjectStore } from '../store/migrating-projects.ts';
 
 /** Which attempt ends, and why. */
 type Ending = {

@@ -3,10 +3,10 @@ import type { Transaction } from '@silo/log/event-log.ts';
 import type { Mutation } from '@silo/mongo/mutation.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { Call } from '@silo/rpc/call.ts';
-import { whyGone } from '../../rules/gone-project.ts';
-import { mayBecome, requireMayBecome } from '../../rules/migration-states.ts';
-import type { MigrationDocument, ProjectDocument } from '../../store/documents.ts';
-import type { MigrationStore } from '../../store/migrations.ts';
+import { whyGone } from '../rules/gone-project.ts';
+import { mayBecome, requireMayBecome } from '../rules/migration-states.ts';
+import type { MigrationDocument, ProjectDocument } from '../store/documents.ts';
+import type { MigrationStore } from '../store/migrations.ts';
 
 const cancelled = MigrationState.MIGRATION_STATE_CANCELLED;
 

@@ -6,7 +6,7 @@ import { CommitUnknown, fromUnknownCommit } from '@silo/mongo/transaction-retry.
 import type { Call } from '@silo/rpc/call.ts';
 import { SharedBytes } from '@silo/runtime/shared-bytes.ts';
 import { traced, untraced } from '@silo/runtime/tracing.ts';
-import type { CapturedEventStore, EventBatch } from '../../store/captured-events.ts';
+import type { CapturedEventStore, EventBatch } from '../store/captured-events.ts';
 import { FairQueue } from './fair-queue.ts';
 
 /** Of one transaction. Events count with more bytes than they have: these are some 1,500. */

@@ -3,9 +3,9 @@ import type { Call } from '@silo/rpc/call.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import { createPlaces } from '@silo/runtime/places.ts';
-import { isFinished } from '../../rules/migration-states.ts';
-import type { MigrationDocument } from '../../store/documents.ts';
-import type { MigrationStore } from '../../store/migrations.ts';
+import { isFinished } from '../rules/migration-states.ts';
+import type { MigrationDocument } from '../store/documents.ts';
+import type { MigrationStore } from '../store/migrations.ts';
 
 const intervalMs = 500;
 /** Of one process. */
