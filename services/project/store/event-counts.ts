@@ -9,7 +9,7 @@ import {
   type Places,
   type Scalar,
 } from '../rules/events/indexed-properties.ts';
-import { parseObject } from '../rules/events/json-text.ts';
+import { ownProperty } from '../rules/events/json-text.ts';
 import { uuidText } from '../rules/events/uuid.ts';
 import {
   bytesOf,
@@ -209,12 +209,11 @@ function oldestOf(rows: readonly Row[]): EventPosition | undefined {
 }
 
 function groupValueOf(
-  { name, properties }: { name: string; properties: string },
+  { name, parsed }: Pick<StoredEvent, 'name' | 'parsed'>,
   grouping: Grouping,
 ): Scalar | undefined {
   if (grouping.by === 'name') return name;
   if (grouping.by !== 'property') return undefined;
-  const object = parseObject(properties);
-  if (object === undefined || !Object.hasOwn(object, grouping.property)) return undefined;
-  return countedValue(object[grouping.property]);
+  const value = ownProperty(parsed.object, grouping.property);
+  return value === undefined ? undefined : countedValue(value);
 }

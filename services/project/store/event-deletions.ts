@@ -20,6 +20,7 @@ import {
 } from './captured-events.ts';
 import type { ProjectDocument } from './documents.ts';
 import {
+  batchesOf,
   eventQueries,
   openCursors,
   positionOf,
@@ -252,17 +253,25 @@ export function createEventDeletionStore(db: Db) {
       if (generation === 0) return;
       const decided = transact(db.client, { signal }, async (session) => {
         const open = await deletions.find({ projectId, isOpen: true }, { session }).toArray();
-        const _id = { $in: captured.map(({ uuid }) => keyOf(projectId, uuidBytes(uuid))) };
         if (open.length === 0 || !(await fenceHere({ session }, projectId))) return;
-        const there = await events.find<Uint8Array>({ _id }, { session, raw: true }).toArray();
-        const found = there.map((document) => new StoredEvent(document));
-        for (const deletion of open) {
-          const covered = found.filter(coveredBy(deletion));
-          const ids = covered.map(({ uuidBytes }) => keyOf(projectId, uuidBytes));
+        const removals = open.map((deletion) => ({
+          deletionId: deletion._id,
+          isToRemove: coveredBy(deletion),
+          ids: [] as CapturedEventDocument['_id'][],
+        }));
+        const _id = { $in: captured.map(({ uuid }) => keyOf(projectId, uuidBytes(uuid))) };
+        const there = events.find<Uint8Array>({ _id }, { session, raw: true });
+        for await (const documents of batchesOf(there)) {
+          for (const event of documents.map((document) => new StoredEvent(document))) {
+            const id = keyOf(projectId, event.uuidBytes);
+            for (const { isToRemove, ids } of removals) if (isToRemove(event)) ids.push(id);
+          }
+        }
+        for (const { deletionId, ids } of removals) {
           if (ids.length === 0) continue;
           const { deletedCount } = await events.deleteMany(earlier(ids, generation), { session });
           const $inc = { removedCount: deletedCount };
-          await deletions.updateOne({ _id: deletion._id }, { $inc }, { session });
+          await deletions.updateOne({ _id: deletionId }, { $inc }, { session });
         }
       });
       await settled(decided);

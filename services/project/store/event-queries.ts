@@ -1,6 +1,7 @@
+import { setImmediate } from 'node:timers/promises';
 import { pageBytesMax } from '@silo/mongo/page.ts';
 import { bounded, collectionOptions, reading, throwIfKilled } from '@silo/mongo/read.ts';
-import { Budget } from '@silo/runtime/budget.ts';
+import { Budget, takeWithin } from '@silo/runtime/budget.ts';
 import {
   Binary,
   type Collection,
@@ -32,6 +33,8 @@ import { StoredEvent } from './stored-event.ts';
  */
 export const scanBounds = { countMax: 5_000, bytesMax: 16 * 1024 * 1024 };
 const readAtOnce = 500;
+/** Events that are compared or hashed without a turn of the event loop. */
+const turnBounds = { countMax: readAtOnce, bytesMax: 1024 * 1024 };
 
 /** One query of events, which names its index, in the order of a page. */
 export type EventQuery = {
@@ -239,10 +242,22 @@ export function placeOf({ time, uuid }: EventPosition): EventPosition {
   return { time, uuid };
 }
 
-/** The documents of a cursor as they arrive: to await each takes longer than to read it. */
-export async function* batchesOf<T>(cursor: FindCursor<T>): AsyncGenerator<T[]> {
+/**
+ * The documents of a cursor as they arrive: to await each takes longer than to read it. A reply of
+ * MongoDB may have 16 MiB: the event loop has its turn in between.
+ */
+export async function* batchesOf(cursor: FindCursor<Uint8Array>): AsyncGenerator<Uint8Array[]> {
   try {
-    while (await cursor.hasNext()) yield cursor.readBufferedDocuments();
+    while (await cursor.hasNext()) {
+      let left = cursor.readBufferedDocuments();
+      for (;;) {
+        const some = takeWithin(left, turnBounds, ({ length }) => length);
+        yield some;
+        left = left.slice(some.length);
+        if (left.length === 0) break;
+        await setImmediate();
+      }
+    }
     throwIfKilled(cursor);
   } finally {
     await cursor.close();

@@ -1,5 +1,6 @@
 import { BSON } from 'mongodb';
 import { alwaysIndexed, placesMax } from '../rules/events/indexed-properties.ts';
+import { ParsedProperties } from '../rules/events/parsed-properties.ts';
 import { uuidText } from '../rules/events/uuid.ts';
 
 type Field = BSON.OnDemand['BSONElement'];
@@ -12,11 +13,12 @@ const documentHead = 4;
 
 /**
  * A stored event as MongoDB sent it. Most events of a page are passed on as they are: a field is
- * decoded where it is used, each time.
+ * decoded where it is used, each time; properties are parsed once.
  */
 export class StoredEvent {
   readonly #bytes: Buffer;
   readonly #fields: readonly Field[];
+  #parsed: ParsedProperties | undefined;
 
   constructor(document: Uint8Array) {
     this.#bytes = Buffer.from(document.buffer, document.byteOffset, document.byteLength);
@@ -56,6 +58,12 @@ export class StoredEvent {
   /** The text of a JSON object. */
   get properties(): string {
     return this.propertiesText.toString();
+  }
+
+  /** The same, as filters compare it. */
+  get parsed(): ParsedProperties {
+    this.#parsed ??= new ParsedProperties(() => this.properties);
+    return this.#parsed;
   }
 
   /** How many deletions of the project's events its capture came after. */

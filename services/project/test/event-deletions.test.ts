@@ -9,6 +9,7 @@ import { deleteEvents } from '../handlers/delete-events.ts';
 import { removeDue } from '../loops/remove-deleted-events.ts';
 import { filterFields, isCovered } from '../rules/events/deletions.ts';
 import { checkFilter } from '../rules/events/filter.ts';
+import { ParsedProperties } from '../rules/events/parsed-properties.ts';
 import { bytesOf } from '../store/captured-events.ts';
 import type { EventDeletionDocument } from '../store/event-deletions.ts';
 import { captured, condition, insert } from './event-support.ts';
@@ -44,7 +45,12 @@ async function stored({ db }: World): Promise<number> {
 
 test('a deletion covers what matches in earlier generations, and nothing else', (t) => {
   const deletions = [{ generation: 2, filter: { ...checkFilter(undefined), names: ['seen'] } }];
-  const event = { name: 'seen', distinctId: 'ada', time: now, properties: '{}' };
+  const event = {
+    name: 'seen',
+    distinctId: 'ada',
+    time: now,
+    parsed: new ParsedProperties(() => '{}'),
+  };
   t.true(isCovered(deletions, { ...event, generation: 0 }));
   t.true(isCovered(deletions, { ...event, generation: 1 }));
   t.false(isCovered(deletions, { ...event, generation: 2 }));

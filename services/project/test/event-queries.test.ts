@@ -7,7 +7,14 @@ import { required } from '../../../test/harness/environment.ts';
 import { type CheckedFilter, checkFilter } from '../rules/events/filter.ts';
 import { placesWith } from '../rules/events/indexed-properties.ts';
 import type { CapturedEventDocument } from '../store/captured-events.ts';
-import { createEventQueries, eventQueries, narrowFor, scanBounds } from '../store/event-queries.ts';
+import {
+  createEventQueries,
+  eventQueries,
+  narrowFor,
+  openCursors,
+  scan,
+  scanBounds,
+} from '../store/event-queries.ts';
 import { captured, condition, insert, receiveTime, stagesOf } from './event-support.ts';
 import { testWorld } from './support.ts';
 
@@ -164,4 +171,25 @@ test('what no index leads to is looked for within bounds, page after page', asyn
     [batch.at(-1)?.uuid],
   );
   t.is(second.next, undefined);
+});
+
+test('the event loop has a turn for each MiB of events that a scan compares', async (t) => {
+  const { db, captured: store } = await testWorld(t);
+  const projectId = newId('prj');
+  const batch = Array.from({ length: 8 }, (_, index) =>
+    captured({ text: 'x'.repeat(900_000) }, -index),
+  );
+  await insert(store, projectId, batch);
+  let turns = 0;
+  const turnsAt: number[] = [];
+  const count = () => {
+    turns++;
+    if (turnsAt.length < batch.length) setImmediate(count);
+  };
+  const take = () => turnsAt.push(turns) > 0;
+  const events = db.collection<CapturedEventDocument>('captured_events');
+  const cursors = openCursors(events, eventQueries(projectId, all, undefined));
+  setImmediate(count);
+  await scan(cursors, take);
+  t.is(new Set(turnsAt).size, batch.length, turnsAt.join());
 });

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { matches } from '../rules/events/filter.ts';
 import { indexable, indexedTextMax, placesWith } from '../rules/events/indexed-properties.ts';
 import { type IndexedRange, indexedRanges } from '../rules/events/indexed-ranges.ts';
+import { ParsedProperties } from '../rules/events/parsed-properties.ts';
 import type { CapturedEventDocument } from '../store/captured-events.ts';
 import { narrowFor, scanBounds } from '../store/event-queries.ts';
 import { narrowMax } from '../store/narrow-range.ts';
@@ -57,7 +58,8 @@ test('what meets a condition is indexed within its range', (t) => {
     if (operator === prefix && typeof operand === 'number') return;
     const filter = condition('$host', operator, JSON.stringify(operand));
     const properties = JSON.stringify({ $host: value });
-    const event = { name: 'seen', distinctId: 'ada', time: receiveTime, properties };
+    const parsed = new ParsedProperties(() => properties);
+    const event = { name: 'seen', distinctId: 'ada', time: receiveTime, parsed };
     if (!matches(filter, event)) return;
     for (const range of indexedRanges(filter).get(0) ?? []) {
       if (!isWithin(range, indexable(value))) throw new Error(JSON.stringify(range));

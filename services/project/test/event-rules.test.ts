@@ -2,9 +2,11 @@ import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import test from 'ava';
 import fc from 'fast-check';
 import { checkEvent, checkSuperProperties, eventBounds } from '../rules/events/check-event.ts';
+import { isCovered } from '../rules/events/deletions.ts';
 import { checkFilter, matches } from '../rules/events/filter.ts';
 import { alwaysIndexed } from '../rules/events/indexed-properties.ts';
-import { compareNumbers, joinObject, splitObject } from '../rules/events/json-text.ts';
+import { compareDecimals, decimalOf, joinObject, splitObject } from '../rules/events/json-text.ts';
+import { ParsedProperties } from '../rules/events/parsed-properties.ts';
 import { instantOf } from '../rules/events/timestamp.ts';
 import { canonicalUuid, timeOrderedUuid } from '../rules/events/uuid.ts';
 
@@ -121,6 +123,7 @@ test('a time is kept as sent; its instant is by the millisecond', (t) => {
 });
 
 test('numbers are compared by their text, exactly', (t) => {
+  const compare = (a: string, b: string) => compareDecimals(decimalOf(a), decimalOf(b));
   const ascending = [
     '-1e400',
     '-2',
@@ -139,7 +142,7 @@ test('numbers are compared by their text, exactly', (t) => {
   ];
   for (const [a, first] of ascending.entries()) {
     for (const [b, second] of ascending.entries()) {
-      t.is(Math.sign(compareNumbers(first, second)), Math.sign(a - b), `${first} ${second}`);
+      t.is(Math.sign(compare(first, second)), Math.sign(a - b), `${first} ${second}`);
     }
   }
   for (const [first, second] of [
@@ -148,14 +151,15 @@ test('numbers are compared by their text, exactly', (t) => {
     ['-0', '0.00'],
     ['0.10', '1E-1'],
   ] as const) {
-    t.is(compareNumbers(first, second), 0, `${first} ${second}`);
+    t.is(compare(first, second), 0, `${first} ${second}`);
   }
 });
 
 test('a filter holds by type and exactly, for any name', (t) => {
   const properties =
     '{"$host":"app.example.com","a.b":1.10,"__proto__":"x","n":null,"big":9007199254740993,"o":{"x":1},"t":true}';
-  const event = { name: 'seen', distinctId: 'ada', time: receiveTime, properties };
+  const parsed = new ParsedProperties(() => properties);
+  const event = { name: 'seen', distinctId: 'ada', time: receiveTime, parsed };
   const { PROPERTY_OPERATOR_EQUAL: equal, PROPERTY_OPERATOR_NOT_EQUAL: not } = PropertyOperator;
   const { PROPERTY_OPERATOR_IN: oneOf, PROPERTY_OPERATOR_EXISTS: exists } = PropertyOperator;
   const { PROPERTY_OPERATOR_LESS: less, PROPERTY_OPERATOR_GREATER: greater } = PropertyOperator;
@@ -180,6 +184,12 @@ test('a filter holds by type and exactly, for any name', (t) => {
     ['big', equal, ['9007199254740993'], true],
     ['big', equal, ['9007199254740992'], false],
     ['big', oneOf, ['1', '9007199254740993.0'], true],
+    ['big', greater, [' 9007199254740992 '], true],
+    ['big', greater, ['9007199254740993'], false],
+    ['big', less, ['1e400'], true],
+    ['$host', greater, ['"app.example.co"'], true],
+    ['$host', less, ['"app.example.comx"'], true],
+    ['$host', greater, ['"app.example.com"'], false],
     ['o', exists, [], true],
     ['o', not, ['1'], true],
     ['t', equal, ['true'], true],
@@ -197,6 +207,30 @@ test('a filter holds by type and exactly, for any name', (t) => {
     matches({ ...timed, startTime: receiveTime, names: ['x', 'seen'], distinctId: 'ada' }, event),
   );
   t.false(matches({ ...timed, endTime: receiveTime }, event));
+});
+
+test('the text of an event is read once to parse it and once to split it', (t) => {
+  let reads = 0;
+  const parsed = new ParsedProperties(() => {
+    reads++;
+    return '{"n":1,"m":2}';
+  });
+  const event = { name: 'seen', distinctId: 'ada', time: receiveTime, parsed };
+  const decimals = Array.from({ length: 100 }, (_, index) => `1.${'0'.repeat(20 + index)}1`);
+  const { PROPERTY_OPERATOR_NOT_EQUAL: not, PROPERTY_OPERATOR_GREATER: greater } = PropertyOperator;
+  const conditions = decimals.slice(0, 9).flatMap((value) => [
+    { name: 'n', operator: not, values: [value] },
+    { name: 'm', operator: greater, values: [value] },
+  ]);
+  const oneOf = PropertyOperator.PROPERTY_OPERATOR_IN;
+  const filter = checkFilter({
+    ...{ startTime: undefined, endTime: undefined, names: [], distinctId: '' },
+    properties: [...conditions, { name: 'n', operator: oneOf, values: [...decimals, '1.0'] }],
+  });
+  t.true(matches(filter, event));
+  const deletion = { generation: 1, filter };
+  t.true(isCovered([deletion, deletion], { ...event, generation: 0 }));
+  t.is(reads, 2);
 });
 
 test('a UUID made here sorts by time and is one of version 7', (t) => {

@@ -8,6 +8,7 @@ import { eventDeletionMessage } from '../messages.ts';
 import { type PurgeUses, purgeSource } from '../purge/purge-source.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import { placesWith } from '../rules/events/indexed-properties.ts';
+import { ParsedProperties } from '../rules/events/parsed-properties.ts';
 import { mayHaveRemoved, whyNotPurge } from '../rules/purge-source.ts';
 import type { ProjectDocument } from '../store/documents.ts';
 import type { EventDeletionDocument } from '../store/event-deletions.ts';
@@ -422,7 +423,8 @@ test('nothing is removed as long as an event is lost or changed', (t) => {
 
 test('retention may have removed what is older than its end, and a deletion what it covers', (t) => {
   const time = new Date('2026-03-31T12:00:00Z');
-  const event = { name: 'seen', distinctId: 'ada', time, properties: '{}', generation: 1 };
+  const parsed = new ParsedProperties(() => '{}');
+  const event = { name: 'seen', distinctId: 'ada', time, parsed, generation: 1 };
   t.false(mayHaveRemoved({ expiredBefore: time }, event));
   t.true(mayHaveRemoved({ expiredBefore: new Date(time.getTime() + 1) }, event));
   const filter = checkFilter(undefined);

@@ -12,10 +12,13 @@ import {
   type Places,
   type Scalar,
 } from './indexed-properties.ts';
-import { compareNumbers, type JsonObject, ownProperty, splitObject } from './json-text.ts';
+import { compareDecimals, type Decimal, decimalOf, ownProperty } from './json-text.ts';
+import type { ParsedProperties } from './parsed-properties.ts';
 
-/** A scalar to compare with, and its text, which says more of a number. */
-type Operand = { text: string; value: Scalar };
+/** A scalar to compare with. A number has all digits of its text beside its rounded value. */
+type Operand =
+  | { value: Exclude<Scalar, number>; decimal?: undefined }
+  | { value: number; decimal: Decimal };
 
 /** One condition on a property. */
 type Condition = { name: string; operator: PropertyOperator; operands: Operand[] };
@@ -36,7 +39,12 @@ export type CheckedFilter = {
 };
 
 /** What a filter is compared with. */
-export type FilteredEvent = { name: string; distinctId: string; time: Date; properties: string };
+export type FilteredEvent = {
+  name: string;
+  distinctId: string;
+  time: Date;
+  parsed: ParsedProperties;
+};
 
 /** Refuses with INVALID_FIELD operators with a wrong number or kind of values. */
 export function checkFilter(filter: EventFilter | undefined): CheckedFilter {
@@ -62,10 +70,7 @@ export function matches(filter: CheckedFilter, event: FilteredEvent): boolean {
   if (endTime !== undefined && event.time >= endTime) return false;
   if (names.length > 0 && !names.includes(event.name)) return false;
   if (distinctId !== undefined && event.distinctId !== distinctId) return false;
-  if (conditions.length === 0) return true;
-  const { properties } = event;
-  const object: JsonObject = JSON.parse(properties);
-  return conditions.every((condition) => holds(condition, object, properties));
+  return conditions.every((condition) => holds(condition, event.parsed));
 }
 
 /** Whether the filter means every event. */
@@ -100,8 +105,8 @@ function conditionOf(
   violations: FieldViolation[],
 ): Condition {
   const operands = values.flatMap((text, index) => {
-    const value = scalarOf(text);
-    if (value !== undefined) return [{ text: text.trim(), value }];
+    const operand = operandOf(text);
+    if (operand !== undefined) return [operand];
     const description = 'must be the JSON text of a string, a number, true, false or null';
     violations.push({ field: `${path}.values[${index}]`, description });
     return [];
@@ -111,10 +116,11 @@ function conditionOf(
   return { name, operator, operands };
 }
 
-function scalarOf(text: string): Scalar | undefined {
+function operandOf(text: string): Operand | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return isScalar(value) ? value : undefined;
+    if (!isScalar(value)) return undefined;
+    return typeof value === 'number' ? { value, decimal: decimalOf(text.trim()) } : { value };
   } catch {
     return undefined;
   }
@@ -154,9 +160,10 @@ function isOrdered(value: Scalar): boolean {
   return typeof value === 'string' || typeof value === 'number';
 }
 
-function holds({ name, operator, operands }: Condition, object: JsonObject, text: string): boolean {
-  const value = ownProperty(object, name);
-  const equals = (operand: Operand) => isEqual(value, operand, name, text);
+function holds({ name, operator, operands }: Condition, parsed: ParsedProperties): boolean {
+  const value = ownProperty(parsed.object, name);
+  const decimal = () => parsed.decimal(name);
+  const equals = (operand: Operand) => isEqual(value, operand, decimal);
   const [first] = operands;
   switch (operator) {
     case PropertyOperator.PROPERTY_OPERATOR_EXISTS:
@@ -167,9 +174,9 @@ function holds({ name, operator, operands }: Condition, object: JsonObject, text
     case PropertyOperator.PROPERTY_OPERATOR_NOT_EQUAL:
       return !operands.some(equals);
     case PropertyOperator.PROPERTY_OPERATOR_LESS:
-      return first !== undefined && compare(value, first, name, text) < 0;
+      return first !== undefined && compare(value, first, decimal) < 0;
     case PropertyOperator.PROPERTY_OPERATOR_GREATER:
-      return first !== undefined && compare(value, first, name, text) > 0;
+      return first !== undefined && compare(value, first, decimal) > 0;
     case PropertyOperator.PROPERTY_OPERATOR_PREFIX:
       return typeof value === 'string' && value.startsWith(String(first?.value));
     default:
@@ -177,23 +184,22 @@ function holds({ name, operator, operands }: Condition, object: JsonObject, text
   }
 }
 
-function isEqual(value: unknown, operand: Operand, name: string, text: string): boolean {
+function isEqual(value: unknown, operand: Operand, decimal: () => Decimal): boolean {
   if (value !== operand.value) return false;
-  if (typeof value !== 'number') return true;
-  return compareNumbers(numberText(text, name), operand.text) === 0;
+  return operand.decimal === undefined || compareDecimals(decimal(), operand.decimal) === 0;
 }
 
 /** NaN where they are of different types: not comparable. */
-function compare(value: unknown, operand: Operand, name: string, text: string): number {
-  if (typeof value === 'number' && typeof operand.value === 'number') {
-    return compareNumbers(numberText(text, name), operand.text);
+function compare(value: unknown, operand: Operand, decimal: () => Decimal): number {
+  if (typeof value === 'number' && operand.decimal !== undefined) {
+    // Rounding keeps the order of numbers, but may make two of them equal.
+    if (value !== operand.value) return value < operand.value ? -1 : 1;
+    return compareDecimals(decimal(), operand.decimal);
   }
   if (typeof value === 'string' && typeof operand.value === 'string') {
-    return Buffer.compare(Buffer.from(value), Buffer.from(operand.value));
+    // The first difference decides: what a longer text has behind it is not read.
+    const start = value.slice(0, operand.value.length + 1);
+    return Buffer.compare(Buffer.from(start), Buffer.from(operand.value));
   }
   return Number.NaN;
-}
-
-function numberText(text: string, name: string): string {
-  return splitObject(text).get(name) ?? '';
 }

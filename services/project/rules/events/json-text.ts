@@ -82,24 +82,22 @@ export function isDeeper(value: unknown, depthMax: number): boolean {
   return Object.values(value).some((each) => isDeeper(each, depthMax - 1));
 }
 
+/** A number as sign * 0.digits * 10^exponent, without zeros around its digits. */
+export type Decimal = { sign: number; digits: string; exponent: number };
+
 /**
- * Compares the numbers behind two JSON texts exactly: negative where the first is smaller, 0 where
- * they are equal. `1.0` equals `1`, and 9007199254740993 does not equal 9007199254740992.
+ * Compares two numbers exactly: negative where the first is smaller, 0 where they are equal. `1.0`
+ * equals `1`, and 9007199254740993 does not equal 9007199254740992.
  */
-export function compareNumbers(first: string, second: string): number {
-  const rounded = Number(first) - Number(second);
-  // Rounding keeps the order of numbers, but may make two of them equal. Infinity - Infinity is NaN.
-  if (rounded < 0 || rounded > 0) return rounded;
-  if (first === second) return 0;
-  const [a, b] = [decimalOf(first), decimalOf(second)];
+export function compareDecimals(a: Decimal, b: Decimal): number {
   if (a.sign !== b.sign || a.sign === 0) return a.sign - b.sign;
   if (a.exponent !== b.exponent) return a.sign * (a.exponent < b.exponent ? -1 : 1);
   if (a.digits === b.digits) return 0;
   return a.sign * (a.digits < b.digits ? -1 : 1);
 }
 
-/** A number as sign * 0.digits * 10^exponent, without zeros around its digits. */
-function decimalOf(text: string): { sign: number; digits: string; exponent: number } {
+/** All digits of the JSON text of a number. */
+export function decimalOf(text: string): Decimal {
   const [, minus, whole = '', fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
   const all = whole + fraction;
