@@ -95,7 +95,9 @@ export class Front implements Disposable {
   readonly #unadmitted: UnadmittedCalls;
   /** Those with a key or project token that was accepted recently: they may hold more. */
   readonly #unadmittedKnown: UnadmittedCalls;
-  readonly #unread = new UnreadAnswers();
+  readonly #unread = new UnreadAnswers<ServerHttp2Stream>((stream) =>
+    stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM),
+  );
   readonly #requestBytesMaxOf: FrontOptions['requestBytesMaxOf'];
   readonly #arrivals = new WeakMap<object, Arrival>();
   readonly #authenticate: FrontOptions['authenticate'];

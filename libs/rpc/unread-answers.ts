@@ -1,24 +1,44 @@
-import { constants, type ServerHttp2Stream } from 'node:http2';
 import { requestTimeoutMs, unadmitted, unread } from './limits.ts';
 
 const sweepMs = 1_000;
 
+/** What carries an answer: an HTTP/2 stream, or a response of HTTP/1.1. */
+type AnswerStream = {
+  readonly closed: boolean;
+  readonly destroyed: boolean;
+  /** Emitted when all of the answer was read, or its client is gone. */
+  once(event: 'close', listener: () => void): unknown;
+};
+
 /** An answer that has not left yet. */
-type Unread = { stream: ServerHttp2Stream; connection: object; bytes: number; endMs: number };
+type Unread<Stream> = {
+  stream: Stream;
+  connection: object;
+  bytes: number;
+  endMs: number;
+  onRelease(): void;
+};
+
+type OfConnection<Stream> = { bytes: number; answers: Set<Unread<Stream>> };
 
 /**
  * Limits the memory of answers that their clients do not read, of each connection and of the whole
  * port. Above the total limit the connection that holds most loses its answers: others are not
  * affected. So does an answer that is not read in time.
  */
-export class UnreadAnswers implements Disposable {
-  readonly #all = new Map<ServerHttp2Stream, Unread>();
-  readonly #byConnection = new Map<object, { bytes: number; answers: Set<Unread> }>();
+export class UnreadAnswers<Stream extends AnswerStream> implements Disposable {
+  readonly #all = new Map<Stream, Unread<Stream>>();
+  readonly #byConnection = new Map<object, OfConnection<Stream>>();
+  readonly #end: (stream: Stream) => void;
+  readonly #nowMs: () => number;
   readonly #timer: NodeJS.Timeout;
   #bytes = 0;
 
-  constructor() {
-    this.#timer = setInterval(() => this.sweep(performance.now()), sweepMs);
+  /** `end` ends an answer that was not read in time, or its whole connection. */
+  constructor(end: (stream: Stream) => void, nowMs = () => performance.now()) {
+    this.#end = end;
+    this.#nowMs = nowMs;
+    this.#timer = setInterval(() => this.sweep(nowMs()), sweepMs);
     this.#timer.unref();
   }
 
@@ -33,44 +53,63 @@ export class UnreadAnswers implements Disposable {
     return held === 0 || bytes <= unread.smallBytes || held + bytes <= unread.connectionBytesMax;
   }
 
-  /** Counts an answer until its stream closes, which it does when all of it is read. */
-  add(stream: ServerHttp2Stream, connection: object, answerBytes: number): void {
+  /**
+   * Counts an answer until its stream closes, which it does when all of it is read. Then, or when the
+   * answer is ended, `onRelease` is called once.
+   */
+  add(stream: Stream, connection: object, answerBytes: number, onRelease = () => {}): void {
     const slowestMs = (answerBytes / unread.slowestBytesPerSecond) * 1_000;
-    this.#add(stream, connection, answerBytes, performance.now() + requestTimeoutMs + slowestMs);
+    const endMs = this.#nowMs() + requestTimeoutMs + slowestMs;
+    this.#add({ stream, connection, bytes: answerBytes, endMs, onRelease });
     stream.once('close', () => this.release(stream));
   }
 
   /** Counts a message of a stream, which may wait for its client for any time, until it is released. */
-  hold(stream: ServerHttp2Stream, connection: object, messageBytes: number): void {
-    this.#add(stream, connection, messageBytes, Number.POSITIVE_INFINITY);
+  hold(stream: Stream, connection: object, messageBytes: number): void {
+    const endMs = Number.POSITIVE_INFINITY;
+    this.#add({ stream, connection, bytes: messageBytes, endMs, onRelease: () => {} });
   }
 
   /** Stops counting what this stream holds. */
-  release(stream: ServerHttp2Stream): void {
+  release(stream: Stream): void {
     const held = this.#all.get(stream);
     if (held === undefined) return;
     this.#all.delete(stream);
     this.#bytes -= held.bytes;
     const ofConnection = this.#byConnection.get(held.connection);
-    if (ofConnection === undefined) return;
-    ofConnection.answers.delete(held);
-    ofConnection.bytes -= held.bytes;
-    if (ofConnection.answers.size === 0) this.#byConnection.delete(held.connection);
+    if (ofConnection !== undefined) {
+      ofConnection.answers.delete(held);
+      ofConnection.bytes -= held.bytes;
+      if (ofConnection.answers.size === 0) this.#byConnection.delete(held.connection);
+    }
+    held.onRelease();
+  }
+
+  /** Stops counting what a connection holds that has ended: not every queued stream then closes. */
+  releaseAll(connection: object): void {
+    const answers = this.#byConnection.get(connection)?.answers ?? [];
+    for (const { stream } of [...answers]) this.release(stream);
   }
 
   /** Ends the answers that were not read in time. */
   sweep(nowMs: number): void {
-    for (const held of [...this.#all.values()]) if (nowMs > held.endMs) this.#end(held);
+    for (const { stream, endMs } of [...this.#all.values()]) {
+      if (nowMs > endMs) this.#endAnswer(stream);
+    }
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }
 
-  #add(stream: ServerHttp2Stream, connection: object, answerBytes: number, endMs: number): void {
-    if (stream.closed || stream.destroyed) return;
+  #add(answer: Unread<Stream>): void {
+    const { stream, connection } = answer;
+    if (stream.closed || stream.destroyed) {
+      answer.onRelease();
+      return;
+    }
     this.release(stream);
-    const held = { stream, connection, bytes: answerBytes + unadmitted.callBytes, endMs };
+    const held = { ...answer, bytes: answer.bytes + unadmitted.callBytes };
     this.#all.set(stream, held);
     const ofConnection = this.#byConnection.get(connection) ?? { bytes: 0, answers: new Set() };
     ofConnection.answers.add(held);
@@ -81,15 +120,15 @@ export class UnreadAnswers implements Disposable {
   }
 
   #endLargest(): void {
-    let largest: { bytes: number; answers: Set<Unread> } | undefined;
+    let largest: OfConnection<Stream> | undefined;
     for (const each of this.#byConnection.values()) {
       if (largest === undefined || each.bytes > largest.bytes) largest = each;
     }
-    for (const held of [...(largest?.answers ?? [])]) this.#end(held);
+    for (const { stream } of [...(largest?.answers ?? [])]) this.#endAnswer(stream);
   }
 
-  #end({ stream }: Unread): void {
+  #endAnswer(stream: Stream): void {
     this.release(stream);
-    stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#end(stream);
   }
 }

@@ -24,9 +24,14 @@ export class SharedBytes {
     const heldByOwner = this.#heldBy.get(owner) ?? 0;
     const free = this.max - this.#held;
     if (bytes > free || heldByOwner + bytes > this.#timesFree * free) return false;
-    this.#held += bytes;
-    this.#heldBy.set(owner, heldByOwner + bytes);
+    this.add(owner, bytes);
     return true;
+  }
+
+  /** Adds bytes that the owner holds already, whatever is free: nobody takes more until they are. */
+  add(owner: string, bytes: number): void {
+    this.#held += bytes;
+    this.#heldBy.set(owner, (this.#heldBy.get(owner) ?? 0) + bytes);
   }
 
   /** Gives back bytes that the owner holds. */

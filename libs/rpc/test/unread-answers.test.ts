@@ -4,6 +4,7 @@ import {
   connect as connectHttp2,
   constants,
   createServer,
+  type ServerHttp2Stream,
 } from 'node:http2';
 import { status } from '@grpc/grpc-js';
 import anyTest, { type ExecutionContext } from 'ava';
@@ -90,7 +91,7 @@ test('an answer that is read is forgotten, however many there are', async (t) =>
 
 test('an unread answer is ended in time, a large one later', async (t) => {
   const http2Server = createServer();
-  using answers = new UnreadAnswers();
+  using answers = new UnreadAnswers<ServerHttp2Stream>((stream) => stream.close());
   const large = 10 * 2 ** 20;
   http2Server.on('stream', (stream, headers) => {
     stream.on('error', () => {});

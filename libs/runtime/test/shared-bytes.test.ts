@@ -44,3 +44,12 @@ test('what is given back is free again, for its owner and for others', (t) => {
   shared.release('b', 20);
   t.is(fill(shared, 'a'), 35);
 });
+
+test('bytes that are added count, whatever is free, until they are released', (t) => {
+  const shared = new SharedBytes(100, 1);
+  shared.add('a', 150);
+  t.is(shared.held, 150);
+  t.false(shared.take('b', 1));
+  shared.release('a', 150);
+  t.true(shared.take('b', 1));
+});

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { Authorization } from '@silo/access/authorization.ts';
 import { errors } from '@silo/errors/errors.ts';
-import { SiloError } from '@silo/errors/silo-error.ts';
+import { type FieldViolation, SiloError } from '@silo/errors/silo-error.ts';
 import {
   type CaptureOutcome,
   CaptureResult,
@@ -139,22 +139,53 @@ async function storeSome(
   }
 }
 
-/** The answer of v0: what was refused is named, and lost by its own fault. */
-export function answerV0(events: readonly SentEvent[], outcomes: readonly CaptureOutcome[]) {
-  const refused = outcomes.flatMap(({ result, violations }, index) =>
-    result === CaptureResult.CAPTURE_RESULT_REFUSED
-      ? [{ uuid: events[index]?.uuid, violations: violations.map(sentViolation) }]
-      : [],
-  );
-  return refused.length === 0 ? { status: 1 } : { status: 1, refused };
+/** Refused events whose violations one answer describes: a body may have 100,000 events. */
+const describedMax = 100;
+/** Characters of a name of an event. A UUID has 36, what is sent instead may have millions. */
+const uuidLengthMax = 64;
+
+const accepted = { result: 'ok' } as const;
+const dropped = { result: 'drop' } as const;
+
+type AnswerV0 = {
+  status: 1;
+  refused?: { uuid: string; violations: FieldViolation[] }[];
+  refused_others?: number;
+};
+
+/** The answer of v0: success, with the first refused events and the number of the others. */
+export function answerV0(
+  events: readonly SentEvent[],
+  outcomes: readonly CaptureOutcome[],
+): AnswerV0 {
+  const all = outcomes.flatMap((outcome, index) => (isRefused(outcome) ? [index] : []));
+  if (all.length === 0) return { status: 1 };
+  const refused = all.slice(0, describedMax).map((index) => ({
+    uuid: nameOf(events[index]),
+    violations: (outcomes[index]?.violations ?? []).map(sentViolation),
+  }));
+  const others = all.length - refused.length;
+  return { status: 1, refused, ...(others > 0 && { refused_others: others }) };
 }
 
-/** The answer of v1: every event by its UUID. */
+/** The answer of v1: the result of every event by its UUID, with details of the first refused ones. */
 export function answerV1(events: readonly SentEvent[], outcomes: readonly CaptureOutcome[]) {
-  const results = outcomes.map(({ result, violations }, index): [string, object] => {
-    const uuid = events[index]?.uuid ?? '';
-    if (result !== CaptureResult.CAPTURE_RESULT_REFUSED) return [uuid, { result: 'ok' }];
-    return [uuid, { result: 'drop', details: violations.map(violationText).join('; ') }];
-  });
-  return { results: Object.fromEntries(results) };
+  let described = 0;
+  const resultOf = (outcome: CaptureOutcome) => {
+    if (!isRefused(outcome)) return accepted;
+    if (described++ >= describedMax) return dropped;
+    return { ...dropped, details: outcome.violations.map(violationText).join('; ') };
+  };
+  const results: Record<string, { result: string; details?: string }> = Object.fromEntries(
+    outcomes.map((outcome, index) => [nameOf(events[index]), resultOf(outcome)]),
+  );
+  return { results };
+}
+
+function isRefused({ result }: CaptureOutcome): boolean {
+  return result === CaptureResult.CAPTURE_RESULT_REFUSED;
+}
+
+function nameOf(event: SentEvent | undefined): string {
+  return event?.uuid.slice(0, uuidLengthMax) ?? '';
 }

@@ -12,6 +12,7 @@ import { HeldBytes } from './held-bytes.ts';
 import { HeldElsewhere } from './held-elsewhere.ts';
 import { HttpRefusal } from './http-refusal.ts';
 import { createHttpServer, type HttpServerTimes } from './http-server.ts';
+import { limitUnread } from './limit-unread.ts';
 import { addStartUpRoutes } from './start-up-routes.ts';
 import { TokenGate, type TokenGateUses } from './token-gate.ts';
 import { TokensElsewhere, type TokensElsewhereUses } from './tokens-elsewhere.ts';
@@ -74,6 +75,7 @@ export async function openEdge(settings: EdgeSettings, uses: EdgeUses): Promise<
   const metrics = measureEdge(uses.metrics, held);
   const state = { isServing: false, isDraining: false };
   const app = await createHttpServer({ ...settings, times }, { state, metrics, log });
+  limitUnread(app, { held, clock });
   const heldElsewhere = new HeldElsewhere(clock);
   addCaptureRoutes(app, { ...uses, gate, rates, held, heldElsewhere, metrics, clock, waitMs });
   addStartUpRoutes(app, { gate, held, rates });

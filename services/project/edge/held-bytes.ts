@@ -8,7 +8,7 @@ const timesFree = 3;
 /** What one project may hold of the half in which requests wait: half of it where it is alone. */
 const waitingTimesFree = 1;
 
-/** The memory that the bodies of all requests share, in bytes. */
+/** The memory that the bodies of all requests, and their large answers, share, in bytes. */
 export class HeldBytes {
   readonly #shared: SharedBytes;
   /** Of requests that wait for what others need not wait for. */
@@ -36,6 +36,15 @@ export class HeldBytes {
   /** Counts bytes of a body that came. */
   receive(bytes: number): void {
     this.#received += bytes;
+  }
+
+  /**
+   * Counts an answer to a network until the function that this returns is called. It is never refused:
+   * what it answers has been done, and has just given back more than that.
+   */
+  holdAnswer(network: string, bytes: number): () => void {
+    this.#shared.add(network, bytes);
+    return () => this.#shared.release(network, bytes);
   }
 
   /** The share of one request of a network. Throws OVERLOADED where that may have no more. */

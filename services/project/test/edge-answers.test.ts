@@ -70,3 +70,41 @@ test('what is wrong with an event is named as the HTTP client has named it', (t)
   const details = expected.map(({ field, description }) => `${field} ${description}`).join('; ');
   t.deepEqual(answerV1([sent], outcomes), { results: { u: { result: 'drop', details } } });
 });
+
+const refusedOutcome = CaptureOutcome.fromPartial({
+  result: CaptureResult.CAPTURE_RESULT_REFUSED,
+  violations: [{ field: 'name', description: 'must have 1-200 characters' }],
+});
+const eventOf = (uuid: string) => ({
+  ...{ uuid, name: '', distinctId: 'ada', timestamp: '', properties: '' },
+});
+
+test('v0 names the first 100 refused events and counts the others', (t) => {
+  const events = Array.from({ length: 100_000 }, (_, index) => eventOf(`uuid-${index}`));
+  const outcomes = events.map(() => refusedOutcome);
+  const answer = answerV0(events, outcomes);
+  t.is(answer.refused?.length, 100);
+  t.is(answer.refused?.at(-1)?.uuid, 'uuid-99');
+  t.is(answer.refused_others, 99_900);
+  t.true(JSON.stringify(answer).length < 20_000);
+  t.false('refused_others' in answerV0(events.slice(0, 100), outcomes.slice(0, 100)));
+});
+
+test('v1 names every event, and what is wrong with the first 100 refused ones', (t) => {
+  const uuid = (index: number) => `0190a8f0-0000-7000-8000-${index.toString(16).padStart(12, '0')}`;
+  const events = Array.from({ length: 100_000 }, (_, index) => eventOf(uuid(index)));
+  const outcomes = events.map(() => refusedOutcome);
+  const { results } = answerV1(events, outcomes);
+  t.is(Object.keys(results).length, events.length);
+  const details = 'event must have 1-200 characters';
+  t.deepEqual(results[uuid(99)], { result: 'drop', details });
+  t.deepEqual(results[uuid(100)], { result: 'drop' });
+  t.true(JSON.stringify({ results }).length < 62 * events.length + 5_000);
+});
+
+test('an answer names no event by more than 64 characters', (t) => {
+  const long = 'x'.repeat(1_000_000);
+  const [events, outcomes] = [[eventOf(long)], [refusedOutcome]];
+  t.is(answerV0(events, outcomes).refused?.[0]?.uuid, long.slice(0, 64));
+  t.deepEqual(Object.keys(answerV1(events, outcomes).results), [long.slice(0, 64)]);
+});

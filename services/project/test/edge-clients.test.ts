@@ -50,6 +50,7 @@ async function open(
     recallToken = () => undefined,
     permitToken = unexpected,
     insert = unexpected,
+    clock = systemClock,
   }: {
     times?: Partial<EdgeTimes>;
     limits?: Partial<typeof defaultLimits>;
@@ -57,6 +58,7 @@ async function open(
     recallToken?: EdgeUses['access']['recallToken'];
     permitToken?: EdgeUses['access']['permitToken'];
     insert?: Insert;
+    clock?: typeof systemClock;
   } = {},
 ): Promise<Opened> {
   const metrics = createMetrics({ service: 'project', region: 'us' });
@@ -67,7 +69,7 @@ async function open(
       times: { ...long, ...times },
     },
     {
-      ...{ metrics, clock: systemClock, log: silentLogger(), onTokenRefused: () => {} },
+      ...{ metrics, clock, log: silentLogger(), onTokenRefused: () => {} },
       access: { recallToken, permitToken, verifyToken: unexpected },
       capture: { storing: new Storing({ insert }), clock: systemClock },
       ...{ regions: new Map(), onTokenForwarded: () => {} },
@@ -388,6 +390,56 @@ test('bodies that come slowly do not end the waiting of a project that is cut ov
   const waiting = await beginWaiting('phc_1');
   release();
   t.deepEqual(await waiting.answer, [200, undefined]);
+});
+
+/** A client that sends a body of 100,000 refused events to v1 and does not read the answer. */
+async function sendUnread(t: ExecutionContext, clock = systemClock) {
+  const edge = await open(t, { clock, permitToken: async () => permitted });
+  const { socket, seen } = connectTo(t, edge.port);
+  socket.pause();
+  const token = newProjectToken();
+  const body = gzipSync(`{"batch":[${'1,'.repeat(99_999)}1],"api_key":"${token}"}`);
+  t.true(body.length < 1_000);
+  const path = '/i/v1/analytics/events';
+  socket.write(`POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\n\r\n`);
+  socket.write(body);
+  const answerBytesMin = 5_000_000;
+  await eventually(async () => {
+    const held = await edge.heldBytes();
+    assert.ok(held > answerBytesMin && held < 2 * answerBytesMin, `${held} bytes are held`);
+  });
+  const untilFree = () =>
+    eventually(async () => {
+      const held = await edge.heldBytes();
+      assert.ok(held === 0, `${held} bytes are held`);
+    });
+  return { socket, seen, untilFree };
+}
+
+test('an answer is held until its client has read it', async (t) => {
+  const { socket, seen, untilFree } = await sendUnread(t);
+  socket.resume();
+  await untilFree();
+  await eventually(() => assert.ok(seen.text.endsWith('}}}')));
+  t.regex(seen.text, /^HTTP\/1\.1 200 /);
+});
+
+test('an answer is held until the connection of its client ends', async (t) => {
+  const { socket, untilFree } = await sendUnread(t);
+  socket.destroy();
+  await untilFree();
+  t.pass();
+});
+
+test('a client that does not read its answer in time loses its connection', async (t) => {
+  let laterMs = 0;
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + laterMs };
+  const { socket, seen, untilFree } = await sendUnread(t, clock);
+  laterMs = 30_000 + (7_000_000 / 16_384) * 1_000;
+  await untilFree();
+  socket.resume();
+  await eventually(() => assert.ok(seen.isEnded || seen.isClosed));
+  t.false(seen.text.endsWith('}}}'));
 });
 
 test('a connection without requests is closed', async (t) => {
