@@ -8,8 +8,9 @@ type Advice = (
   details: SiloError['details'],
 ) => string | undefined;
 
-// What a refusal's own message says in the words of the API, as commands. What the refused key cannot do
-// names another profile, as `withProfile` would add that of the key.
+// Next steps for a refusal whose own message speaks in terms of the API, as commands. Advice about
+// what the refused key cannot do names another profile, because `withProfile` would add the profile
+// of that key.
 const advices: Partial<Record<ReasonName, Advice>> = {
   TOKEN_INVALID: () => 'silo login, with a live key',
   SCOPE_REQUIRED: ({ scope = 'SCOPE' }) =>
@@ -22,7 +23,7 @@ const advices: Partial<Record<ReasonName, Advice>> = {
     'give --endpoints FILE of this region, or its certificate in TLS_CERT and TLS_KEY',
   ORGANIZATION_NOT_FOUND: () => 'silo org list',
   PROJECT_NOT_FOUND: () =>
-    'silo projects, or silo projects --deleted for those that can be brought back',
+    'silo projects, or silo projects --deleted for those that can be undeleted',
   MEMBER_NOT_FOUND: () => 'silo members list',
   INVITE_NOT_FOUND: (_, { resourceInfo }) =>
     isOfCode(resourceInfo)
@@ -35,7 +36,7 @@ const advices: Partial<Record<ReasonName, Advice>> = {
     count === '0'
       ? 'silo project undelete PROJECT, then silo move PROJECT; or, to lose them for ever, add --end-deleted-projects'
       : 'silo project delete PROJECT, or silo move PROJECT',
-  // Of a project that has migrated; other refusals of this kind say themselves what to do.
+  // Advice for a project that has migrated; other refusals of this kind carry their own advice.
   CROSS_REGION: ({ region, organization_id: id }) =>
     region && id ? adviceElsewhere(region) : undefined,
   LAST_PROJECT: () => 'silo project create NAME, in the organization that the project leaves',
@@ -43,7 +44,7 @@ const advices: Partial<Record<ReasonName, Advice>> = {
     `silo plan list, then silo plan change PLAN${id ? ` --org ${id}` : ''}; or silo project delete PROJECT`,
   PROJECT_NOT_ACTIVE: ({ state }) =>
     state === 'DELETED' ? 'silo project undelete PROJECT' : 'silo project show PROJECT',
-  ETAG_MISMATCH: () => 'look at it again, then decide again',
+  ETAG_MISMATCH: () => 'look at it again before you decide',
   FINGERPRINT_MISMATCH: () => 'silo token show: somebody else has just regenerated it',
   BILLING_DETAILS_REQUIRED: () => 'silo plan billing-details, then again',
   PLAN_LIMIT_EXCEEDED: () => 'silo projects, then silo project delete PROJECT or silo move PROJECT',
@@ -51,7 +52,7 @@ const advices: Partial<Record<ReasonName, Advice>> = {
   PLAN_REQUIRED: ({ organization_id: id }) =>
     `silo plan list, then silo plan change PLAN${id ? ` --org ${id}` : ''}`,
   MIGRATION_NOT_FOUND: () =>
-    'silo migrate list, or silo migrate list --staff; the destination knows it once it is accepted there',
+    'silo migrate list, or silo migrate list --staff; the destination lists it once it is accepted there',
   MIGRATION_STATE: () => 'silo migrate list shows the state of each',
   MIGRATION_IN_PROGRESS: ({ migration_id: id = 'MIGRATION' }) =>
     `silo migrate watch ${id}, or silo migrate cancel ${id}`,
@@ -61,20 +62,20 @@ const advices: Partial<Record<ReasonName, Advice>> = {
   MOVE_FINALIZED: () => 'silo move PROJECT, to move again',
   UNDO_EXPIRED: () => 'silo move PROJECT, to move again',
   MOVE_SUPERSEDED: ({ project_id: id = 'PROJECT' }) =>
-    `silo moves --project ${id} shows the later move: undo that first`,
-  PROJECT_GONE: () => 'silo move with the projects that are left',
+    `silo moves --project ${id} shows the later move: undo that one first`,
+  PROJECT_GONE: () => 'silo move with the remaining projects',
   PROJECT_NOT_DELETED: () => 'silo projects: it is there',
   RATE_LIMITED: (_, { retryDelayMs = 0 }) =>
     `wait ${Math.ceil(retryDelayMs / 1_000)} s, then run it again; the limit is the operator's`,
   REQUEST_ID_REUSED: () => 'leave --request-id out',
 };
 
-/** What to do next, in terms of this command; undefined where the refusal's own message says it. */
+/** The next step, as a command; undefined if the refusal's own message says it. */
 export function adviceFor({ reason, metadata, details = {} }: Refusal): string | undefined {
   return advices[reasonName(reason) as ReasonName]?.(metadata, details);
 }
 
-/** What to do about a project that is in another region. */
+/** The next step for a project that is in another region. */
 export function adviceElsewhere(region: string): string {
   return `silo profiles shows yours: the same command with --profile NAME of ${region}`;
 }

@@ -22,10 +22,10 @@ import { methodsOf, openServer } from './server.ts';
 /** The public API as one caller sees it. Close it, or declare it with `using`. */
 export type Api = ReturnType<typeof openApi>;
 
-/** A day, for an export as slow as its reader; a connection that is dead ends it before. */
+/** One day, because the reader sets the pace of an export. A dead connection ends it sooner. */
 export const streamMaxMs = 86_400_000;
 
-/** Connects, without sending anything yet. */
+/** Prepares the connections; sends nothing yet. */
 export function openApi(
   { ca, services }: Deployment,
   apiKey: string | undefined,
@@ -75,7 +75,7 @@ export function openApi(
   };
 }
 
-/** All pages of a list, as one. */
+/** All pages of a list, joined. */
 export async function everyPage<Page extends { nextPageToken: string }>(
   readPage: (page: { pageSize: number; pageToken: string }) => Promise<Page>,
 ): Promise<Page[]> {

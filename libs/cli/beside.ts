@@ -1,8 +1,8 @@
 const deadlineMs = 10_000;
 
 /**
- * Reads what is only shown beside something else: where that fails, or takes longer than the deadline,
- * the command goes on with `none`. `read` must obey its signal.
+ * Reads something that is only shown beside the answer. If that fails or takes longer than the
+ * deadline, the command continues with `none`. `read` must obey its signal.
  */
 export async function beside<Value>(
   read: (signal: AbortSignal) => Promise<Value>,
@@ -18,7 +18,7 @@ export async function beside<Value>(
 }
 
 type Within = {
-  /** Ends the command. */
+  /** Aborts when the command shall end. */
   signal: AbortSignal;
   deadline?: AbortSignal;
 };

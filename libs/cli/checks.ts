@@ -1,14 +1,14 @@
 import type { Check } from './prompt.ts';
 
-// What can be checked while it is typed; the services decide.
+// Checks of input at a prompt, before it is sent; the services decide.
 
-/** Something in at most so many characters. */
+/** Accepts text of 1 to `max` characters. */
 export function textOf(max: number): Check {
   return (text) =>
     text.length > 0 && [...text].length <= max ? undefined : `Write 1 to ${max} characters.`;
 }
 
-/** An e-mail. */
+/** Accepts an e-mail address. */
 export const anEmail: Check = (text) =>
   /^[^\s@]+@[^\s@]+$/.test(text) && text.length <= 254
     ? undefined
@@ -16,7 +16,7 @@ export const anEmail: Check = (text) =>
 
 const countries = new Intl.DisplayNames('en', { type: 'region', fallback: 'none' });
 
-/** A country by its code of ISO 3166-1, in any case. */
+/** Accepts a country code of ISO 3166-1, in any case. */
 export const aCountry: Check = (text) =>
   /^[A-Za-z]{2}$/.test(text) && countries.of(text.toUpperCase()) !== undefined
     ? undefined

@@ -5,24 +5,25 @@ import type { Api } from './api.ts';
 import { usage } from './failure.ts';
 import type { Prompts } from './prompt.ts';
 
-// So many are filtered here, without waiting for an answer at each key.
+// Up to this number of projects are loaded once and filtered here, so that typing needs no further
+// calls.
 const loadedMax = 1_000;
 const shownMax = 100;
 
-/** How a thing is listed; `description` shows while it is under the cursor. */
+/** How an item is listed; `description` is shown while the item is under the cursor. */
 type Listed = { name: string; description?: string };
 
 type Question<Thing> = {
   message: string;
   things: readonly Thing[];
   listed: (thing: Thing) => Listed;
-  /** What to do where there is no terminal. */
+  /** What to do if there is no terminal. */
   instead: string;
-  /** What to do where there is nothing to choose. */
+  /** What to do if there is nothing to choose from. */
   none: string;
 };
 
-/** One of some things, filtered by what is typed. */
+/** Lets the user choose one of several things, filtered by the typed text. */
 export async function chooseOf<Thing>(
   prompt: Prompts,
   { message, things, listed, instead, none }: Question<Thing>,
@@ -36,7 +37,7 @@ export async function chooseOf<Thing>(
   return prompt.choose(message, find, { instead });
 }
 
-/** One of some words. */
+/** Lets the user choose one of several words. */
 export function chooseText<Text extends string>(
   prompt: Prompts,
   message: string,
@@ -47,7 +48,10 @@ export function chooseText<Text extends string>(
   return chooseOf(prompt, { message, things: texts, listed, instead, none: '' });
 }
 
-/** The project switcher: your projects by name, the current one marked and under the cursor. */
+/**
+ * The project switcher: lists the user's projects by name, with the current one marked and under
+ * the cursor.
+ */
 export async function chooseProject(
   api: Api,
   prompt: Prompts,
@@ -69,11 +73,11 @@ export async function chooseProject(
     { initial: currentId || undefined, instead: 'name the project.' },
   );
   const project = found.get(id);
-  if (project === undefined) throw new Error(`${id} was chosen, and not shown`);
+  if (project === undefined) throw new Error(`${id} was chosen, but is not in the list`);
   return project;
 }
 
-/** As SearchProjects finds them: by a part of either name, in any case and normal form. */
+/** Matches as SearchProjects does: by a part of either name, in any case and normal form. */
 function isNamed(term: string): (found: FoundProject) => boolean {
   const wanted = fold(term);
   return ({ project, organizationName }) =>

@@ -11,7 +11,7 @@ import { createPrompts, type Prompts } from './prompt.ts';
 import { showsColour, type Terminal } from './terminal.ts';
 import { type Block, toText } from './text.ts';
 
-/** The options that every command takes. */
+/** The options that every command accepts. */
 export type Globals = {
   json?: true | undefined;
   ids?: true | undefined;
@@ -20,17 +20,17 @@ export type Globals = {
   requestId?: string | undefined;
 };
 
-/** The profile that the command acts for. */
+/** The profile that the command uses. */
 type Session = {
   name: string;
   profile: Profile;
   api: Api;
   find: Find;
-  /** For what is shown to people; nothing is looked up for scripts. */
+  /** Looks up names to show to people; scripts get ids, so nothing is looked up for them. */
   lookUp: LookUp;
 };
 
-/** What each command is given. */
+/** What each command receives. */
 export type Cli = {
   terminal: Terminal;
   globals(): Globals;
@@ -38,23 +38,25 @@ export type Cli = {
   prompt: Prompts;
   /** Aborts with Interrupted when the command shall end. */
   signal: AbortSignal;
-  /** The chosen profile, connected. */
+  /** Connects with the chosen profile. */
   signedIn(): Promise<Session>;
-  /** A deployment without a profile; closed at the end. */
+  /** Connects to a deployment without a profile; closed at the end. */
   connect(deployment: Deployment, apiKey?: string): Api;
-  /** Anything else that is called with this patience; closed at the end. */
+  /** Opens any other client with the retry policy of this command; closed at the end. */
   open<Opened extends Disposable>(opening: (patience: Patience) => Opened): Opened;
-  /** The answer, on stdout: for people as blocks, with `--json` as the message's proto3-JSON. */
+  /**
+   * Writes the answer to stdout: for people as blocks, with `--json` as the message's proto3-JSON.
+   */
   answer<Message>(encoder: Encoder<Message>, message: Message, blocks: readonly Block[]): void;
-  /** The same for an answer that is no message. */
+  /** The same for an answer that is not a message. */
   answerPlain(json: object, blocks: readonly Block[]): void;
-  /** A part of an answer that comes bit by bit, on stdout: for people only. */
+  /** Writes a part of an answer that arrives in parts to stdout, for people only. */
   show(...blocks: Block[]): void;
-  /** Beside the answer, on stderr: for people only. */
+  /** Writes to stderr what is not part of the answer, for people only. */
   note(...blocks: Block[]): void;
-  /** Says which command line sends the very same request, should its outcome stay unknown. */
+  /** Sets the command line that repeats the same request if its outcome stays unknown. */
   repeatedBy(...words: string[]): void;
-  /** That command line, where one was said. */
+  /** That command line, if one was set. */
   repetition(): string | undefined;
 };
 
@@ -75,7 +77,7 @@ export function createCli(
       colour: showsColour(stream, environment),
       ids: globals().ids ?? false,
       profile: globals().profile,
-      // Where no person looks, a line stays a line.
+      // Do not wrap lines when the output is not a terminal.
       columns: stream.isTTY ? stream.columns : undefined,
     });
   const note = (...blocks: Block[]) => {
@@ -99,7 +101,7 @@ export function createCli(
       throw notSignedIn(name, await profiles.names(), isDevelopment);
     }
     if (profile.rolling) {
-      const text = `A roll of your key was interrupted: silo keys roll ${profile.rolling.keyId} ends it.`;
+      const text = `A roll of your key was interrupted: silo keys roll ${profile.rolling.keyId} completes it.`;
       note({ text, hasCommands: true });
     }
     const api = connect(profile, profile.apiKey);

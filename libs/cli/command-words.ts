@@ -1,10 +1,13 @@
 import { CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { type Failure, usage } from './failure.ts';
 
-/** Options of every command whose value is a word of its own. */
+/** Options of every command that take their value as a separate word. */
 const withValue = ['--profile', '--request-id'];
 
-/** The command that a command line names, as far as there is one: a group, or one of its commands. */
+/**
+ * The command that a command line names: a group, or one of its commands. Undefined if it names
+ * none.
+ */
 export function commandIn(
   program: CommandUnknownOpts,
   args: readonly string[],
@@ -21,7 +24,9 @@ export function commandIn(
   return { command, path: path.join(' ') };
 }
 
-/** `help keys create` as `keys create --help`: the parser looks at one word after `help` alone. */
+/**
+ * Rewrites `help keys create` to `keys create --help`: the parser reads only one word after `help`.
+ */
 export function withHelp(program: CommandUnknownOpts, args: readonly string[]): readonly string[] {
   const [first, ...words] = args;
   if (first !== 'help' || words.length === 0 || words.some((word) => word.startsWith('-'))) {
@@ -30,22 +35,25 @@ export function withHelp(program: CommandUnknownOpts, args: readonly string[]): 
   const { command, path } = commandIn(program, words);
   const known = path.split(' ').slice(1);
   const unknown = words[known.length];
-  // What follows a command that has none below it are its arguments.
+  // The words after a command without subcommands are its arguments.
   if (unknown !== undefined && command.commands.length > 0) {
     throw unknownCommand(command, unknown, path);
   }
   return [...known, '--help'];
 }
 
-/** How commander complains of the first word, with what may be meant; its types leave it out. */
+/**
+ * Commander's method that throws the error for an unknown first word and suggests a similar one;
+ * its types leave the method out.
+ */
 type Complaining = { unknownCommand(): never };
 
-/** Throws what commander complains of where the first word after `command` is no command of it. */
+/** Throws commander's error for an unknown subcommand. */
 export function complainOf(command: CommandUnknownOpts): never {
   return (command as unknown as Complaining).unknownCommand();
 }
 
-/** That a word after the command at `path` is no command of it. */
+/** The failure for an unknown subcommand of the command at `path`. */
 export function unknownCommand(command: CommandUnknownOpts, word: string, path: string): Failure {
   try {
     command.args = [word];
@@ -56,13 +64,13 @@ export function unknownCommand(command: CommandUnknownOpts, word: string, path: 
   }
 }
 
-/** What commander complains of, and what to call to learn how the command at `path` is used. */
+/** The failure for an error of commander, with the help to call for the command at `path`. */
 export function usageOf({ message }: CommanderError, path: string): Failure {
   const plain = message.replace(/^error: /, '').replace(/^command-argument value/, 'value');
   return usage(plain, helpFor(path));
 }
 
-/** What to call to learn how a command is used. */
+/** The command that shows how the command at `path` is used. */
 export function helpFor(path: string): string {
   return path === 'silo' ? 'silo help, or --help after any command' : `${path} --help`;
 }

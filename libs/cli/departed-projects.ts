@@ -4,19 +4,22 @@ import { CallFailure } from './failure.ts';
 import type { NameOf } from './names.ts';
 import { type Span, textOf } from './text.ts';
 
-/** What is known of a project that an organization has no longer. */
+/** What is known about a project that an organization no longer has. */
 type Departed = {
   name?: string;
-  /** What the log said last of where it is: a change that brought it here, or took it away. */
+  /**
+   * The last entry of the log that says where the project is: a change that brought it here or took
+   * it away.
+   */
   last?: ActivityEntry;
 };
 
-// Beyond it, ids are shown in place of names.
+// If the log has more pages, ids are shown in place of the names that were not found.
 const pagesMax = 10;
 
 /**
- * The names of projects that an organization has or had: of those that are no longer to be seen by its
- * activity log, with what became of them.
+ * The names of projects that an organization has or had. Names come from the activity log for
+ * projects that the organization no longer has, together with what happened to them.
  */
 export async function namesOfEver(
   cli: Cli,
@@ -38,7 +41,7 @@ export async function namesOfEver(
       if (pageToken === '') break;
     }
   } catch (error) {
-    // A key may lack the scope: the numbers are shown all the same.
+    // A key may lack the scope; then the numbers are shown without names.
     if (!(error instanceof CallFailure)) throw error;
   }
   const organizationOf = await lookUp(found.destinations());
@@ -46,7 +49,7 @@ export async function namesOfEver(
 }
 
 /**
- * Collects what a log says of projects.
+ * Collects what an activity log says about projects.
  * @internal Exported for tests.
  */
 export class Departures {
@@ -56,7 +59,7 @@ export class Departures {
     this.#projects = new Map([...ids].map((id) => [id, {}]));
   }
 
-  /** The next entries of a log that is read from its newest. */
+  /** Adds the next entries of a log that is read from its newest entry. */
   add(entries: readonly ActivityEntry[]): void {
     for (const entry of entries) {
       const project = this.#projects.get(entry.projectId);
@@ -67,12 +70,12 @@ export class Departures {
     }
   }
 
-  /** Whether older entries cannot say more. */
+  /** Whether older entries can add nothing. */
   get isComplete(): boolean {
     return [...this.#projects.values()].every(({ name, last }) => name !== undefined && last);
   }
 
-  /** The organizations that projects went to. */
+  /** The organizations that projects moved to. */
   destinations(): string[] {
     const lasts = [...this.#projects.values()].flatMap(({ last }) => last ?? []);
     return lasts.flatMap((entry) => valueAfter(entry, 'organization_id') ?? []);
@@ -95,7 +98,7 @@ function isPassage({ type }: ActivityEntry): boolean {
   return passages.includes(type);
 }
 
-/** The name that a project has after a change, or had when it was deleted. */
+/** The name of a project after a change, or at its deletion. */
 function nameIn({ changes }: ActivityEntry): string | undefined {
   const change = changes.find(({ field }) => field === 'name');
   return change && (change.to || change.from);

@@ -14,7 +14,7 @@ export type DeploymentOptions = {
   address?: string[] | undefined;
 };
 
-/** Where the options say that it is; undefined if they say nothing. */
+/** The deployment that the options name; undefined if they name none. */
 export async function deploymentOf(
   options: DeploymentOptions,
   { directory, environment }: { directory: string; environment: NodeJS.ProcessEnv },
@@ -35,7 +35,7 @@ export async function deploymentOf(
   return { region, ca: resolve(directory, ca), services: addressesOf(address) };
 }
 
-/** The endpoints file of the development Silo that runs here, or in a directory above. */
+/** The endpoints file of the development Silo that runs in this directory or above it. */
 export async function findDevelopment(
   directory: string,
   environment: NodeJS.ProcessEnv,
@@ -55,7 +55,10 @@ async function existing(file: string): Promise<string | undefined> {
   );
 }
 
-/** As `npm start` writes it. Rejects with why it cannot be read, for people. */
+/**
+ * Reads an endpoints file as `npm start` writes it. Rejects with a reason for people if it cannot
+ * be read.
+ */
 export async function endpointsIn(file: string): Promise<Endpoints> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw error.code === 'ENOENT' ? new Error('there is no such file') : error;
@@ -63,11 +66,11 @@ export async function endpointsIn(file: string): Promise<Endpoints> {
   try {
     return JSON.parse(text);
   } catch {
-    throw new Error('it is no JSON document');
+    throw new Error('it is not a JSON document');
   }
 }
 
-/** Of the services only the public addresses are needed. */
+/** Only the public addresses of the services are needed. */
 async function readEndpoints(file: string): Promise<Deployment> {
   try {
     const { region, ca, services } = await endpointsIn(file);
@@ -90,7 +93,7 @@ function addressesOf(given: readonly string[]): Record<ServiceName, string> {
     const [, service = '', address = ''] = addressPattern.exec(text) ?? [];
     if (!serviceNames.some((name) => name === service)) {
       throw usage(
-        `"${text}" is no address: write SERVICE=HOST:PORT, SERVICE one of ${serviceNames.join(', ')}.`,
+        `"${text}" is not an address: write SERVICE=HOST:PORT, SERVICE one of ${serviceNames.join(', ')}.`,
       );
     }
     found.set(service, address);

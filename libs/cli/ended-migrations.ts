@@ -4,8 +4,8 @@ import { endedBlocks, isOver } from './render/migrations.ts';
 import type { Block } from './text.ts';
 
 /**
- * Which migrations to another region end when these projects are deleted or moved, for people; nothing
- * where that cannot be learned.
+ * Shows people which migrations to another region end when these projects are deleted or moved.
+ * Empty if that cannot be read.
  */
 export async function endedMigrations(
   cli: Cli,

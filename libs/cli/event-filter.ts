@@ -6,7 +6,7 @@ import {
   PropertyOperator,
 } from '@silo/protos/gen/silo/project/v1/event.ts';
 
-/** The options that say which events are meant. */
+/** The options that filter events. */
 export type EventOptions = {
   name?: string[] | undefined;
   distinctId?: string | undefined;
@@ -26,7 +26,7 @@ export function filterOf({ name, distinctId, since, until, where }: EventOptions
   };
 }
 
-/** Whether a filter means all events. */
+/** Whether a filter matches all events. */
 export function meansAll({ startTime, endTime, names, distinctId, properties }: EventFilter) {
   return (
     startTime === undefined &&
@@ -60,7 +60,10 @@ export function parseWhere(text: string): PropertyFilter {
 
 const scalar = /^(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?)$/;
 
-/** The JSON of a value: numbers, true, false, null and quoted strings as they are; else a string. */
+/**
+ * The JSON of a value: numbers, true, false, null and quoted strings as they stand; everything else
+ * as a string.
+ */
 function jsonOf(value: string, isString: boolean): string {
   if (!isString && scalar.test(value)) return value;
   return isQuoted(value) ? value : JSON.stringify(value);
@@ -74,7 +77,7 @@ function isQuoted(value: string): boolean {
   }
 }
 
-/** The options that mean the same filter, as words for a shell. */
+/** The options for this filter, as words for a shell. */
 export function wordsOf(filter: EventFilter): string[] {
   const { startTime, endTime, names, distinctId, properties } = filter;
   const words = [
@@ -90,11 +93,11 @@ export function wordsOf(filter: EventFilter): string[] {
 function conditionText({ name, operator, values }: PropertyFilter): string {
   if (operator === PropertyOperator.PROPERTY_OPERATOR_EXISTS) return name;
   const [sign] = Object.entries(operators).find(([, each]) => each === operator) ?? [];
-  // No option means the others: an operator of a newer release, and IN.
+  // No option expresses the other operators: IN, and those of a newer release.
   return name + (sign ?? ` ${bareName(PropertyOperator, operator)} `) + values.join(', ');
 }
 
-/** As a POSIX shell reads it. */
+/** The word in the quotes that a POSIX shell needs. */
 function quoted(word: string): string {
   return /^[\w.:@/-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

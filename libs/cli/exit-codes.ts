@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 
-/** How the command ends: what scripts may rely on. */
+/** How the command ends; scripts may rely on these codes. */
 export const exitCodes = {
   ok: 0,
   bug: 1,
@@ -18,7 +18,7 @@ export const exitCodes = {
 
 export type ExitName = keyof typeof exitCodes;
 
-/** What each one means, for `silo exit-codes` and the README. */
+/** The meaning of each code, for `silo exit-codes` and the README. */
 export const exitMeanings: Record<ExitName, string> = {
   ok: 'Done.',
   bug: 'A bug, of Silo or of this command.',
@@ -33,20 +33,24 @@ export const exitMeanings: Record<ExitName, string> = {
   terminated: 'Stopped by SIGTERM or SIGHUP; a change may have been made.',
 };
 
-/** How the command ends when a call was refused so. */
+/** How the command ends after this refusal. */
 export function exitOfRefusal({ code, details }: Pick<SiloError, 'code' | 'details'>): ExitName {
   if (details.retryDelayMs !== undefined) return 'unavailable';
   return exitOfStatus(code);
 }
 
-/** How the command ends when nothing of ours answered, but gRPC itself with this status. */
+/** How the command ends if Silo did not answer and gRPC itself reports this status. */
 export function exitOfSilence(code: number, details: string): ExitName {
   if (code !== status.RESOURCE_EXHAUSTED) return exitOfStatus(code);
-  // Not a rule of Silo: a message that is too large, or HTTP/2 flow control (ENHANCE_YOUR_CALM).
+  // RESOURCE_EXHAUSTED of gRPC is not a rule of Silo: it is a message that is too large, or HTTP/2
+  // flow control (ENHANCE_YOUR_CALM).
   return isTooLarge(code, details) ? 'bug' : 'unavailable';
 }
 
-/** Whether a message was larger than one side takes: Silo's answers are bounded, so it is a bug. */
+/**
+ * Whether a message exceeded the size that one side accepts. Silo bounds its answers, so that is a
+ * bug.
+ */
 export function isTooLarge(code: number, details: string): boolean {
   return code === status.RESOURCE_EXHAUSTED && details.includes('larger than max');
 }

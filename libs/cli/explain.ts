@@ -19,13 +19,13 @@ export type Explained = { exit: ExitName; blocks: Block[]; json: object };
 
 /** How the command was called. */
 type Called = {
-  /** The command line that sends the same request again, where that is not the same one. */
+  /** The command line that repeats the same request, if it differs from the one that was called. */
   repetition?: string | undefined;
-  /** The profile that the user has given. */
+  /** The profile that the user has named. */
   profile?: string | undefined;
 };
 
-/** The one place where errors become text and an exit code. */
+/** The one place that turns errors into text and an exit code. */
 export function explain(error: unknown, { repetition, profile }: Called = {}): Explained {
   const { next, ...description } = descriptionOf(error, repetition);
   return explained({ ...description, next: next && withProfile(next, profile) });
@@ -52,13 +52,13 @@ function descriptionOf(error: unknown, repetition: string | undefined): Descript
 type Description = {
   exit: ExitName;
   message: string;
-  /** What people read in place of the message. */
+  /** Text that people read in place of the message. */
   meaning?: string | undefined;
   lines?: Block[] | undefined;
-  /** Whether people read the meaning alone: it is no error to them. */
+  /** Whether people see only the meaning: to them it is not an error. */
   isNone?: boolean | undefined;
   next?: string | undefined;
-  /** Further fields for scripts. */
+  /** Additional fields for scripts. */
   json?: object | undefined;
   reason?: string | undefined;
   requestId?: string | undefined;
@@ -149,7 +149,7 @@ function explainSilence(
   };
 }
 
-/** What gRPC says of a connection, without its own terms. */
+/** Rewords gRPC's description of a connection failure without its terms. */
 function silenceText(code: number, details: string, at = 'it'): string {
   if (code === status.DEADLINE_EXCEEDED) {
     const [, seconds] = /after ([\d.]+)s/.exec(details) ?? [];
@@ -168,7 +168,7 @@ function explainInterruption(
 ): Description {
   if (sent === undefined) {
     const message = `Stopped by ${signal}.`;
-    // Ctrl-C is no error where nothing is left open: `silo events tail` ends only so.
+    // Ctrl-C is not an error if no change is pending: it is the only way to end `silo events tail`.
     return signal === 'SIGINT'
       ? { exit, message, meaning: 'Stopped.', isNone: true }
       : { exit, message };
@@ -181,7 +181,7 @@ function explainInterruption(
   };
 }
 
-/** The very same request again is safe: it is done once, and its answer is learned. */
+/** Repeating the same request is safe: it is executed once, and the repeat returns its answer. */
 function repeatAdvice(
   requestId: string | undefined,
   command = 'the same command, with ids for names,',

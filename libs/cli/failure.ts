@@ -5,7 +5,7 @@ import type { ExitName } from './exit-codes.ts';
 /** A failure that the command itself detects. */
 export class Failure extends Error {
   readonly exit: ExitName;
-  /** What to do next, for people. */
+  /** The next step, for people. */
   readonly next: string | undefined;
 
   constructor(exit: ExitName, message: string, next?: string) {
@@ -15,12 +15,12 @@ export class Failure extends Error {
   }
 }
 
-/** The command line, or what it rests on, is wrong. */
+/** The failure of a command line, or of a file that it relies on. */
 export function usage(message: string, next?: string): Failure {
   return new Failure('usage', message, next);
 }
 
-/** The answer was written, and says by itself why the command does not end with 0. */
+/** Thrown after an answer that itself explains why the exit code is not 0. */
 export class Answered extends Error {
   readonly exit: ExitName;
 
@@ -30,17 +30,17 @@ export class Answered extends Error {
   }
 }
 
-/** A call that failed, once it is given up. */
+/** A call that failed and will not be retried any more. */
 export class CallFailure extends Error {
-  /** Undefined where nothing of ours answered. */
+  /** Undefined if Silo did not answer. */
   readonly refusal: SiloError | undefined;
-  /** Of the request, if it had one that is not a secret. */
+  /** The id of the request, if it has one that is not secret. */
   readonly requestId: string | undefined;
-  /** What it means for the command, in place of the general words for the refusal. */
+  /** The meaning for this command, in place of the general words for the refusal. */
   readonly meaning: string | undefined;
-  /** What to do next for the command, in place of the general advice. */
+  /** The next step for this command, in place of the general advice. */
   readonly next: string | undefined;
-  /** Where it was sent: `host:port (service)`. */
+  /** The address that was called: `host:port (service)`. */
   readonly at: string | undefined;
 
   constructor(
@@ -57,21 +57,21 @@ export class CallFailure extends Error {
     this.at = at;
   }
 
-  /** The same failure, with its meaning for the command. */
+  /** The same failure, with its meaning for this command. */
   saying(meaning: string): CallFailure {
     return new CallFailure(this.cause, this.refusal, this.requestId, { ...this, meaning });
   }
 
-  /** The same failure, with what the command advises. */
+  /** The same failure, with this command's advice. */
   advising(next: string): CallFailure {
     return new CallFailure(this.cause, this.refusal, this.requestId, { ...this, next });
   }
 }
 
-/** A signal came. */
+/** Thrown when a signal interrupts the command. */
 export class Interrupted extends Error {
   readonly signal: EndSignal;
-  /** The change whose answer was being waited for, by its request id where that is no secret. */
+  /** The change whose answer was pending, with its request id if that is not secret. */
   readonly sent: { requestId: string | undefined } | undefined;
 
   constructor(signal: EndSignal, sent?: { requestId: string | undefined } | undefined) {

@@ -7,7 +7,9 @@ import { present } from './find.ts';
 import { projectIdsElsewhere } from './other-regions.ts';
 import { connectStaff, type StaffOptions, whereOf } from './staff.ts';
 
-/** Whose migrations: those of the caller's organizations, or all of a region for staff. */
+/**
+ * Selects the migrations of the caller's organizations, or for staff all migrations of a region.
+ */
 export type MigrationOptions = StaffOptions & {
   staff?: true | undefined;
   org?: string | undefined;
@@ -18,7 +20,7 @@ type Listed = { migrations: Migration[]; nextPageToken: string };
 
 /** The migrations of one organization, or of a region. */
 type Scope = {
-  /** Undefined for a region, and where it was not looked up. */
+  /** Undefined for a region, or if the name was not looked up. */
   organizationName?: string;
   list(page: Page): Promise<Listed>;
   get(migrationId: string): Promise<Migration>;
@@ -26,13 +28,13 @@ type Scope = {
   cancel(migrationId: string): Promise<Migration>;
 };
 
-/** A migration, and how to call for it. */
+/** A migration, and how to call its region. */
 export type FoundMigration = { migration: Migration; scope: Scope };
 
 const organizationsMax = 20;
 const listedMax = 200;
 
-/** The scope of a list. */
+/** The scope in which to list migrations. */
 export async function migrationScope(cli: Cli, options: MigrationOptions): Promise<Scope> {
   requireOneCaller(options);
   if (options.staff) return staffScope(await connectStaff(cli, options));
@@ -41,8 +43,8 @@ export async function migrationScope(cli: Cli, options: MigrationOptions): Promi
 }
 
 /**
- * A migration by its id, or the latest of a project by the project's name or id. Where nothing is
- * given, that of the current project, but for staff.
+ * Finds a migration by its id, or the latest one of a project by the project's name or id. Without
+ * an argument it is the current project's; staff must name one.
  */
 export async function findMigration(
   cli: Cli,
@@ -89,12 +91,13 @@ function isUnknown(error: unknown): error is CallFailure {
 }
 
 /**
- * Options of the other kind of caller would be ignored, and the answer be that of another region.
+ * Rejects options that belong to the other kind of caller: they would be ignored, and the answer
+ * would come from another region.
  * @internal Exported for tests.
  */
 export function requireOneCaller({ staff, org, dev, endpoints }: MigrationOptions): void {
   if (!staff && (dev || endpoints !== undefined)) {
-    throw usage('--dev and --endpoints say where staff calls.', 'add --staff, or give --profile');
+    throw usage('--dev and --endpoints are for staff.', 'add --staff, or give --profile');
   }
   if (staff && org !== undefined) {
     throw usage('--org is not for staff, who sees all migrations of a region.', 'leave --org out');
@@ -105,14 +108,17 @@ function requestMs({ migration }: FoundMigration): number {
   return migration.requestTime?.getTime() ?? 0;
 }
 
-/** By the project's id, its name when it was requested, or `Organization/Name`. */
+/** Matches the project's id, its name when the migration was requested, or `Organization/Name`. */
 function isOf(wanted: string): (found: FoundMigration) => boolean {
   return ({ migration: { projectId, projectName }, scope: { organizationName } }) =>
     projectId === wanted ||
     [projectName, `${organizationName}/${projectName}`].some((name) => fold(name) === fold(wanted));
 }
 
-/** Of a project that has another name now than its migration: here, or in the other region. */
+/**
+ * The latest migration of a project that was renamed since, whether the project is here or in the
+ * other region.
+ */
 async function latestOfPresent(
   cli: Cli,
   all: readonly FoundMigration[],
@@ -142,7 +148,7 @@ async function currentProjectId(cli: Cli, { staff }: MigrationOptions): Promise<
   return find.idOf.project(undefined);
 }
 
-/** The first scope in which it is to be seen. */
+/** The migration in the first scope that contains it. */
 async function foundById(scopes: readonly Scope[], id: string): Promise<FoundMigration> {
   let refusal: unknown = new Failure(
     'hidden',

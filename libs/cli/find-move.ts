@@ -22,13 +22,13 @@ type Uses = {
   account: () => Promise<Account>;
 };
 
-// Of so many organizations, the latest moves of each.
+// Reads the latest moves of at most this number of organizations.
 const organizationsMax = 20;
 const movesMax = 50;
 
 /**
- * A move by its id, the latest of a project, or a chosen one: of those that the caller may undo or
- * finalize, if that is wanted.
+ * Finds a move by its id, the latest of a project, or one that the user chooses. The choice can be
+ * restricted to moves that the caller may undo or finalize.
  */
 export async function findMove(
   uses: Uses,
@@ -54,7 +54,7 @@ export async function findMove(
 async function chosenMove(uses: Uses, wanted: 'undo' | 'finalize' | undefined): Promise<Move> {
   const { api, prompt, organizations, account } = uses;
   if (!prompt.possible) {
-    // There is no terminal: choosing says so.
+    // Without a terminal, choosing fails with the right advice.
     return await chooseOf(
       prompt,
       question([], () => ''),

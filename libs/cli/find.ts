@@ -16,10 +16,13 @@ import { migratedAway, namesOfMigrated } from './migrated-projects.ts';
 import { personText } from './names.ts';
 import type { Prompts } from './prompt.ts';
 
-/** Finds what the command line names: by id, by name, or what is current where nothing is named. */
+/**
+ * Finds what the command line names by id or name; without an argument, the current project or
+ * organization.
+ */
 export type Find = ReturnType<typeof createFind>;
 
-/** What a reply must hold. */
+/** Returns a field that every reply must contain. */
 export function present<Value>(value: Value | undefined): Value {
   if (value === undefined) throw new Error('Silo sent an empty answer');
   return value;
@@ -31,8 +34,8 @@ export function createFind(api: Api, prompt: Prompts, region: string) {
   }
 
   /**
-   * Ids are used without a look-up: a retried request may name a resource that no longer exists.
-   * Everything else is looked up.
+   * Ids are used without a look-up, because a retried request may name a resource that no longer
+   * exists. Names are looked up.
    */
   const idOf = {
     project: async (given: string | undefined) =>
@@ -57,7 +60,10 @@ export function createFind(api: Api, prompt: Prompts, region: string) {
         : (await invite(organizationId, given)).id,
   };
 
-  /** By id, by name, by `Organization/Name`; the current one, or a chosen one, if nothing is given. */
+  /**
+   * Finds a project by id, name or `Organization/Name`. Without an argument: the current one, or
+   * one that the user chooses.
+   */
   async function project(given: string | undefined): Promise<Project> {
     const id = given ?? (await account()).currentProjectId;
     if (id === '') {
@@ -72,7 +78,10 @@ export function createFind(api: Api, prompt: Prompts, region: string) {
     return present((await projectNamed(id)).project);
   }
 
-  /** The same, but chosen if nothing is given: for what one does not do to the current one by default. */
+  /**
+   * The same, but without an argument the user chooses: for actions that should not default to the
+   * current project.
+   */
   async function chosenProject(given: string | undefined, message = 'Which project?') {
     if (given !== undefined) return project(given);
     const { currentProjectId: currentId } = await account();
@@ -97,7 +106,7 @@ export function createFind(api: Api, prompt: Prompts, region: string) {
     return only('project', name, found, called, ({ project }) => project?.id ?? '');
   }
 
-  /** Says of a project that is not here where it is, if it is in another region. */
+  /** Refuses a project that is in another region, and says in which. */
   async function refuseMigrated(name: string): Promise<void> {
     const away = await migratedAway(api, region);
     const migrated = away.find((each) => isCalled(name, namesOfMigrated(each)));
@@ -107,9 +116,7 @@ export function createFind(api: Api, prompt: Prompts, region: string) {
     throw new Failure('refused', why, adviceElsewhere(there));
   }
 
-  /**
-   * Deleted projects that can still be brought back, of the organizations where that is allowed.
-   */
+  /** Deleted projects that the caller can still undelete. */
   async function deletedProjects(): Promise<{ project: Project; organizationName: string }[]> {
     const found: { project: Project; organizationName: string }[] = [];
     for (const { id: organizationId, name, level } of await organizations()) {
@@ -125,7 +132,9 @@ export function createFind(api: Api, prompt: Prompts, region: string) {
     return found;
   }
 
-  /** A deleted one, by id or by name, as `project` finds the others; or a chosen one. */
+  /**
+   * The id of a deleted project, by id or by name as in `project`; or of one that the user chooses.
+   */
   async function deletedProjectId(given: string | undefined): Promise<string> {
     if (given !== undefined && isId('project', given)) return given;
     const found = await deletedProjects();
@@ -146,7 +155,10 @@ export function createFind(api: Api, prompt: Prompts, region: string) {
     return only('deleted project', given, found, called, ({ project: { id } }) => id).project.id;
   }
 
-  /** By id or name; that of the current project, or the only one, if nothing is given. */
+  /**
+   * Finds an organization by id or name. Without an argument: that of the current project, or the
+   * only one.
+   */
   async function organization(given: string | undefined): Promise<Organization> {
     if (given !== undefined && isId('organization', given)) return organizationOf(given);
     if (given === undefined) {
@@ -166,7 +178,7 @@ export function createFind(api: Api, prompt: Prompts, region: string) {
     );
   }
 
-  /** The same, but chosen if nothing is given. */
+  /** The same, but without an argument the user chooses. */
   async function chosenOrganization(given: string | undefined): Promise<Organization> {
     if (given !== undefined) return organization(given);
     return chooseOf(prompt, {
@@ -199,7 +211,7 @@ export function createFind(api: Api, prompt: Prompts, region: string) {
     return pages.flatMap((page) => page.organizations);
   }
 
-  /** The organization of a project; undefined if the project is no longer to be seen. */
+  /** The organization of a project; undefined if the caller can no longer see the project. */
   async function ownerOf(projectId: string): Promise<string | undefined> {
     try {
       return (await api.projects.getProject({ projectId })).project?.organizationId;
@@ -209,7 +221,9 @@ export function createFind(api: Api, prompt: Prompts, region: string) {
     }
   }
 
-  /** By account id or e-mail; not by name, which everybody chooses for themselves. */
+  /**
+   * Finds a member by account id or e-mail; not by name, because members choose their names freely.
+   */
   async function member(organizationId: string, given: string | undefined): Promise<Member> {
     const pages = await everyPage((page) =>
       api.organizations.listMembers({ organizationId, ...page }),
@@ -228,7 +242,7 @@ export function createFind(api: Api, prompt: Prompts, region: string) {
     return only('member', given, found, called, ({ accountId }) => accountId);
   }
 
-  /** An open invite, by id or e-mail, or a chosen one. */
+  /** Finds an open invite by id or e-mail, or lets the user choose. */
   async function invite(organizationId: string, given: string | undefined): Promise<Invite> {
     const pages = await everyPage((page) =>
       api.organizations.listInvites({ organizationId, ...page }),
@@ -244,7 +258,7 @@ export function createFind(api: Api, prompt: Prompts, region: string) {
     });
   }
 
-  /** By id or name, among the account's own; or a chosen one. */
+  /** Finds one of the account's own keys by id or name, or lets the user choose. */
   async function key(given: string | undefined): Promise<ApiKey> {
     if (given !== undefined && isId('key', given)) {
       return present((await api.apiKeys.getApiKey({ keyId: given })).apiKey);
@@ -284,7 +298,7 @@ function ownId({ id }: { id: string }): string {
   return id;
 }
 
-/** Says what is called nearly so, if there is something. */
+/** Refuses an unknown name and suggests similar ones, if there are any. */
 function refuseSimilar(given: string, fullNames: readonly string[]): void {
   if (fullNames.length === 0) return;
   const shown = fullNames.slice(0, similarMax).map((name) => `"${name}"`);
@@ -300,13 +314,16 @@ function isHidden(error: unknown): boolean {
   return error instanceof CallFailure && error.refusal?.code === status.NOT_FOUND;
 }
 
-// A list that is longer helps nobody.
+// A longer list of suggestions does not help.
 const similarMax = 3;
 
-/** What a name on the command line may be of. */
+/** Kinds of things that a name on the command line may refer to. */
 type Kind = IdKind | 'member' | 'deleted project';
 
-/** The one that is called so: exactly, else in any case and normal form. The last name is the full one. */
+/**
+ * The one thing with this name: an exact match, else a match in any case and normal form. The last
+ * name of a thing is its full one.
+ */
 function only<Thing>(
   kind: Kind,
   given: string,
@@ -335,7 +352,7 @@ function only<Thing>(
 }
 
 const listCommands: Partial<Record<Kind, string>> = {
-  project: 'silo projects, or silo projects --deleted for those that can be brought back',
+  project: 'silo projects, or silo projects --deleted for those that can be undeleted',
   'deleted project': 'silo projects --deleted',
   organization: 'silo org list',
   member: 'silo members list',

@@ -1,11 +1,15 @@
 import { adviceFor } from './advice.ts';
 import { CallFailure, Failure } from './failure.ts';
 
-// Where the advice names a value in capitals, or an option, these are part of the command.
+// Commands of one organization. Values in capitals and options in the advice are part of the
+// command.
 const ofOneOrganization =
   /\bsilo (?:members (?:list|invites?|withdraw|update|remove)|plan (?:show|change|billing-details))(?: (?:[A-Z]+|--\S+(?: [a-z]+)?)(?![\w]))*/g;
 
-/** Does something in the organization that `--org` names; what a failure advises names it, too. */
+/**
+ * Runs an action in the organization that `--org` names; the advice of a failure then names it,
+ * too.
+ */
 export async function forOrg<Result>(
   org: string | undefined,
   work: () => Promise<Result>,
@@ -32,7 +36,7 @@ function withOrg(advice: string, org: string): string {
   );
 }
 
-/** A text as one word of a shell. */
+/** Quotes a text as one word of a shell. */
 function shellWord(text: string): string {
   return /^[\w./@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -3,23 +3,23 @@ import { explain } from './explain.ts';
 import { CallFailure } from './failure.ts';
 import type { Check } from './prompt.ts';
 
-/** One value that an option gives, or a prompt. */
+/** One value of a form: an option gives it, or a prompt reads it. */
 export type Field = {
-  /** What the option gave. */
+  /** The value of the option. */
   given: string | undefined;
   message: string;
-  /** What to do where there is no terminal. */
+  /** What to do if there is no terminal. */
   instead: string;
   check: Check;
-  /** What stands there to begin with. */
+  /** The text that the prompt begins with. */
   initial?: string | undefined;
-  /** The fields of requests that it becomes, by which a refusal names it. */
+  /** Paths of the request fields that hold this value; a refusal names one of them. */
   fields: readonly string[];
 };
 
 /**
- * Prompts for what the options leave out, and sends it. What is refused is prompted for again, with
- * all answers kept, as often as the person likes.
+ * Prompts for the values that the options leave out, and sends them. A refused value is prompted
+ * for again, with all other answers kept, until it is accepted or the user stops.
  */
 export async function fillIn<Name extends string, Answer>(
   cli: Cli,

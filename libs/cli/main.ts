@@ -48,7 +48,7 @@ async function run(
     if (error instanceof Answered) return error.exit;
     const isComplaint = error instanceof CommanderError;
     const isBare = program.args.length === 0;
-    // Without any command the help is the answer, but for scripts, which read JSON.
+    // Without a command the answer is the help; but scripts, which expect JSON, get an error.
     if (isComplaint && error.code === helpInstead && isBare && !args.includes('--json')) {
       program.outputHelp();
       return 'ok';
@@ -63,7 +63,7 @@ async function run(
   }
 }
 
-/** Of what commander answers with a help that nobody has requested. */
+/** Commander's error code when it shows the help that nobody requested. */
 const helpInstead = 'commander.help';
 
 function failureOf(
@@ -71,7 +71,7 @@ function failureOf(
   { command, path }: ReturnType<typeof commandIn>,
 ): Failure {
   if (error.code !== helpInstead) return usageOf(error, path);
-  // Nothing was given, or `help` and then a word that is no command.
+  // No word was given, or `help` and then an unknown command.
   const [, word] = command.args;
   if (word === undefined) return usage('A command is missing.', helpFor(path));
   return unknownCommand(command, word, path);

@@ -5,8 +5,8 @@ import type { Move } from '@silo/protos/gen/silo/project/v1/project.ts';
 type Ends = Pick<Move, 'sourceOrganizationId' | 'destinationOrganizationId' | 'actorAccountId'>;
 
 /**
- * Whether an account may undo moves, by its organizations: those that it made, and those into
- * organizations where it is an admin. The services decide; this is what the command offers.
+ * Whether an account may undo moves, by its organizations: moves that it made, and moves into
+ * organizations where it is an admin. The services decide; this decides what the command offers.
  */
 export function undoRights(
   accountId: string,
@@ -25,7 +25,7 @@ export function undoRights(
   };
 }
 
-/** Whether a move is one that somebody may still undo. */
+/** Whether a move can still be undone. */
 export function isOpen(move: Move, now: Date): boolean {
   const { undoOf, undoneBy, finalizeTime, undoExpireTime } = move;
   if (undoOf || undoneBy || finalizeTime) return false;

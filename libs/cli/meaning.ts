@@ -4,17 +4,17 @@ import type { SiloError } from '@silo/errors/silo-error.ts';
 type Metadata = Readonly<Record<string, string>>;
 type Meaning = (metadata: Metadata, details: SiloError['details']) => string | undefined;
 
-// What a refusal says in the words of the API, for people who use this command.
+// Rewords refusals, which use terms of the API, for people who use this command.
 const meanings: Partial<Record<ReasonName, Meaning>> = {
-  INVALID_FIELD: () => 'A value is not as it must be.',
-  TOKEN_INVALID: () => 'The API key is missing, or it is no live one.',
+  INVALID_FIELD: () => 'A value is invalid.',
+  TOKEN_INVALID: () => 'The API key is missing or invalid.',
   ADMIN_REQUIRED: ({ level = 'ADMIN' }) =>
     `You must be ${level === 'OWNER' ? 'an owner' : 'an admin'} of the organization for this.`,
   KEY_EXCEEDS_CALLER: ({ exceeds = 'access' }) =>
     `The key would have more than the one that you are signed in with: ${exceeds.replaceAll('_', ' ')}.`,
   KEY_EXPIRED: () => 'The API key has expired.',
   ROLE_REQUIRED: ({ roles = 'staff' }) =>
-    `This region does not take the client certificate: it must be one of its own, for ${roles}.`,
+    `This region does not accept the client certificate: it needs one that this region issued for ${roles}.`,
   INVITE_NOT_FOUND: (_, { resourceInfo }) =>
     isOfCode(resourceInfo)
       ? 'The code is unknown, used, withdrawn, expired or no longer valid, or it is for another e-mail than yours.'
@@ -50,28 +50,31 @@ const meanings: Partial<Record<ReasonName, Meaning>> = {
   CALL_ENDED: () => 'No answer in time: the outcome is unknown.',
 };
 
-// What a message says to callers of the API alone. The command was given names, e-mails or nothing where
-// it sends ids, and advises by itself.
+// Parts of messages that only help callers of the API. A user of the command gave names, e-mails or
+// nothing where the command sends ids, and the command has its own advice.
 const ofTheApi = [' Retry after the delay in RetryInfo.', ' Check the id.'];
 
-/** A refusal in the words of the command; what is not known here in its own. */
+/** A refusal in the command's own words; if it has none, in the refusal's. */
 export function meaningOf({ reasonName, metadata, message, details }: SiloError): string {
   const own = meanings[reasonName as ReasonName]?.(metadata, details) ?? message;
   return ofTheApi.reduce((text, part) => text.replace(part, ''), own);
 }
 
-/** Whether an invite was named by its code: a secret, so the refusal echoes nothing. */
+/**
+ * Whether an invite was named by its code: the code is secret, so the refusal repeats nothing of
+ * it.
+ */
 export function isOfCode(resourceInfo: SiloError['details']['resourceInfo']): boolean {
   return resourceInfo?.resourceName === '';
 }
 
-/** What else a refusal says: one alone says what the refusal says. */
+/** The violations to list. A single violation repeats the message, so it is left out. */
 export function violationsIn({ reasonName, details }: SiloError): string[] {
   const { preconditionFailure = [] } = details;
   if (preconditionFailure.length < 2) return [];
   return preconditionFailure.flatMap(({ type, description }) => {
     if (type === 'PLAN_CHANGED') return [description];
-    // Its counts are in what it means.
+    // The meaning of this refusal already contains its counts.
     if (type === 'ORGANIZATION_NOT_EMPTY' && type === reasonName) return [];
     return [meanings[type as ReasonName]?.({}, {}) ?? description];
   });
@@ -81,7 +84,7 @@ function projects(count: string): string {
   return count === '1' ? '1 project' : `${count} projects`;
 }
 
-/** The name of a request's field: `project.settings.time_zone` is the time zone. */
+/** A field's name for people: `project.settings.time_zone` becomes `time zone`. */
 export function fieldText(path: string): string {
   const last = path.slice(path.lastIndexOf('.') + 1);
   return last.replace(/\[.*$/, '').replaceAll('_', ' ') || 'request';

@@ -3,16 +3,18 @@ import { fold } from '@silo/runtime/fold.ts';
 import type { Api } from './api.ts';
 import { CallFailure } from './failure.ts';
 
-/** The migration that took a project to another region, and the organization that it left. */
+/**
+ * The migration that took a project to another region, and the organization that the project left.
+ */
 export type MigratedAway = { migration: Migration; organizationName: string };
 
-// Of so many organizations, the latest migrations of each.
+// Reads the latest migrations of at most this number of organizations.
 const organizationsMax = 20;
 const listedMax = 1_000;
 
 /**
- * The projects that have left the caller's organizations for another region and have not come back, by
- * the names that they had. What the caller may not see is left out.
+ * The projects that have left the caller's organizations for another region and have not come back,
+ * with the names that they had. Leaves out what the caller may not see.
  */
 export async function migratedAway(
   { organizations, migrations }: Pick<Api, 'organizations' | 'migrations'>,
@@ -34,7 +36,7 @@ export async function migratedAway(
 }
 
 /**
- * Of all migrations those that took a project away for as long as now.
+ * Selects the migrations whose project has not come back.
  * @internal Exported for tests.
  */
 export function stillAway(all: readonly MigratedAway[], region: string): MigratedAway[] {
@@ -49,12 +51,12 @@ export function stillAway(all: readonly MigratedAway[], region: string): Migrate
   return [...lastOf.values()].filter(({ migration }) => migration.sourceRegion === region);
 }
 
-/** The names that a command line may give it: its own, and the full one. */
+/** The names by which a command line may refer to it: its own, and the full one. */
 export function namesOfMigrated({ migration, organizationName }: MigratedAway): string[] {
   return [migration.projectName, `${organizationName}/${migration.projectName}`];
 }
 
-/** Whether SearchProjects would find it by this text, if it were here. */
+/** Whether SearchProjects would find the project by this text, if it were here. */
 export function isFoundBy(query: string): (migrated: MigratedAway) => boolean {
   const wanted = fold(query);
   return ({ migration, organizationName }) =>

@@ -8,7 +8,8 @@ import { Failure, usage } from './failure.ts';
 import type { Plan } from './render/move-preview.ts';
 
 /**
- * What shall move and where to: from the command line, else the current ones, else by a prompt.
+ * The projects to move and their destination: from the command line, else the current project, else
+ * from a prompt.
  */
 export async function planOf(
   cli: Cli,
@@ -25,7 +26,10 @@ export async function planOf(
   const sources = new Set(projects.map(({ organizationId }) => organizationId));
   const [sourceId = '', ...others] = sources;
   if (others.length > 0) {
-    throw usage('These projects are of several organizations.', 'move those of one at a time');
+    throw usage(
+      'These projects are of several organizations.',
+      'move the projects of one organization at a time',
+    );
   }
   const organizations = await find.organizations();
   const named = (id: string) => ({
@@ -38,7 +42,10 @@ export async function planOf(
   return { projects, source: named(origin), destination: named(destinationId) };
 }
 
-/** Where a project was before its latest move: what a repeat of that move must say. */
+/**
+ * The organization that a project was in before its latest move: a repeat of that move must name
+ * it.
+ */
 async function originOf(cli: Cli, projectId: string): Promise<string> {
   const { api } = await cli.signedIn();
   const request = { organizationId: '', projectId, pageSize: 1, pageToken: '' };
@@ -52,11 +59,11 @@ async function destinationOf(
   to: string | undefined,
 ): Promise<string> {
   const { find } = await cli.signedIn();
-  // An id may be of an organization of another region, which cannot be looked up here.
+  // The id may name an organization of another region, which cannot be looked up here.
   if (to !== undefined) return isId('organization', to) ? to : (await find.organization(to)).id;
   const destinations = await destinationsOf(cli, projects);
   if (destinations.length === 0) {
-    const why = 'There is nowhere to move to: you are in no other organization of this region.';
+    const why = 'There is no destination: you are in no other organization of this region.';
     throw new Failure('refused', why, 'silo org create NAME, or silo members accept');
   }
   return cli.prompt.choose(
@@ -71,7 +78,7 @@ async function destinationOf(
   );
 }
 
-/** The destinations without blockers first. */
+/** The possible destinations; those without blockers come first. */
 async function destinationsOf(cli: Cli, projects: readonly Project[]): Promise<MoveDestination[]> {
   const { api } = await cli.signedIn();
   const [first, ...others] = projects;
@@ -80,7 +87,7 @@ async function destinationsOf(cli: Cli, projects: readonly Project[]): Promise<M
     api.projects.listMoveDestinations({ projectId, ...page }),
   );
   const found = pages.flatMap(({ destinations }) => destinations);
-  // What stands in one project's way says little of a batch: its preview will.
+  // Blockers are known for one project only; the preview shows those of a batch.
   if (others.length > 0) return found.map((each) => ({ ...each, blockers: [] }));
   return found.toSorted((a, b) => Number(a.blockers.length > 0) - Number(b.blockers.length > 0));
 }

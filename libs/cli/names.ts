@@ -2,10 +2,13 @@ import { isId } from '@silo/tokens/ids.ts';
 import type { Api } from './api.ts';
 import { type Span, textOf } from './text.ts';
 
-/** What people call the thing with this id: its name, with the id beside it where ids are shown. */
+/** The name of the thing with this id, for people; where ids are shown, the id follows it. */
 export type NameOf = (id: string) => Span;
 
-/** The names of things that have these ids. Accounts are found among the members of organizations. */
+/**
+ * Reads the names of the things with these ids. Accounts are found among the members of
+ * organizations.
+ */
 export type LookUp = (
   ids: readonly string[],
   organizationIds?: readonly string[],
@@ -13,12 +16,12 @@ export type LookUp = (
 
 type Names = ReadonlyMap<string, string>;
 
-// Beyond it, ids are shown in place of names.
+// Time limit of the look-up; names that were not read by then are shown as ids.
 const withinMs = 5_000;
 const pagesMax = 10;
 const organizationsMax = 20;
 
-/** The id itself where there is no name. */
+/** Falls back to the id if there is no name. */
 export function namesFrom(names: Names): NameOf {
   return (id) => ({ text: names.get(id) || id, id });
 }
@@ -28,15 +31,15 @@ export function named({ id, name }: { id: string; name: string }): Span {
   return { text: name, id };
 }
 
-/** Several things in one place, and their ids. */
+/** The names of several things as one piece of text, with their ids. */
 export function listOf(nameOf: NameOf, ids: readonly string[]): Span {
   return { text: ids.map((id) => textOf(nameOf(id))).join(', '), id: ids.join(' ') };
 }
 
 /**
- * Looks names up with the rights of the caller, whose account is `own`. What cannot be seen keeps
- * its id, as does what takes too long or is interrupted: names often stand in the answer to a change
- * that has been made, and must not keep it from being shown.
+ * Looks names up with the rights of the caller, whose account is `own`. Shows an id where the
+ * caller may not see the name, or where the look-up takes too long or is interrupted: names often
+ * belong to the answer to a change that has been made, and must not prevent that answer.
  */
 export function createLookUp(
   api: Api,
@@ -74,7 +77,7 @@ function organizationNames(api: Api, options: Options): Promise<Named[]> {
   });
 }
 
-/** As a command line names them: where two are called so, with their organizations. */
+/** Names as the command line accepts them: with the organization if two projects share a name. */
 async function projectNames(api: Api, options: Options): Promise<Named[]> {
   const owners = new Map<string, string>();
   const named = await seen(async (page) => {
@@ -118,14 +121,14 @@ function inviteNames(api: Api, organizationId: string, options: Options): Promis
   });
 }
 
-/** Names are chosen freely, so the e-mail stands beside. */
+/** Members choose their names freely, so the e-mail is shown too. */
 export function personText({ displayName, email }: { displayName: string; email: string }): string {
   return email === '' ? displayName : `${displayName} (${email})`;
 }
 
 type Page = { pageSize: number; pageToken: string };
 
-/** What can be seen: an answer without names is better than none. */
+/** The names that could be read: an answer without names is better than none. */
 async function seen(
   readPage: (page: Page) => Promise<{ named: Named[]; nextPageToken: string }>,
 ): Promise<Named[]> {
@@ -139,7 +142,7 @@ async function seen(
       if (pageToken === '') break;
     }
   } catch {
-    // Its failure is none of the command.
+    // A failed look-up is not a failure of the command.
   }
   return found;
 }

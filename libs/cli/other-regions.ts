@@ -6,12 +6,12 @@ import type { Cli } from './cli.ts';
 import { CallFailure, Failure, usage } from './failure.ts';
 import { type NameOf, namesFrom } from './names.ts';
 
-/** An organization in another region, as a stored profile of that region sees it. */
+/** An organization in another region that a stored profile of that region can see. */
 type Elsewhere = { id: string; name: string; region: string; profile: string };
 
 const none = 'give its id, org_…, or sign in there: silo login --profile NAME';
 
-/** What all stored profiles of other regions than the chosen one's see. What cannot be reached is left out. */
+/** What the stored profiles of other regions can see. Leaves out regions that cannot be reached. */
 async function elsewhere<Seen>(
   cli: Cli,
   read: (api: Api, profile: { name: string; region: string }) => Promise<Seen[]>,
@@ -38,7 +38,7 @@ async function organizationsElsewhere(cli: Cli): Promise<Elsewhere[]> {
   });
 }
 
-/** The ids of projects in other regions that have this name, or `Organization/Name`, now. */
+/** The ids of the projects in other regions whose name is now this one, or `Organization/Name`. */
 export async function projectIdsElsewhere(cli: Cli, name: string): Promise<string[]> {
   const query = name.slice(name.indexOf('/') + 1) || name;
   return await elsewhere(cli, async ({ projects }) => {
@@ -54,7 +54,7 @@ export async function projectIdsElsewhere(cli: Cli, name: string): Promise<strin
   });
 }
 
-/** The stored profile of a region; undefined where there is none, or more than one. */
+/** The stored profile of a region; undefined if there is none or more than one. */
 async function profileIn({ profiles }: Cli, region: string): Promise<string | undefined> {
   const names = await profiles.names();
   const found = await Promise.all(
@@ -69,7 +69,10 @@ function orNothing(error: unknown): never[] {
   throw error;
 }
 
-/** Where a project shall go: by id, by a name that a profile of another region sees, or chosen. */
+/**
+ * The destination of a migration: by id, by a name that a profile of another region can see, or
+ * chosen by the user.
+ */
 export async function organizationElsewhere(
   cli: Cli,
   given: string | undefined,
@@ -89,7 +92,7 @@ export async function organizationElsewhere(
   }
   const exact = all.filter(({ name }) => name === given);
   const found = exact.length > 0 ? exact : all.filter(({ name }) => fold(name) === fold(given));
-  // Two profiles may see the same one.
+  // Two profiles may see the same organization.
   const [first, ...others] = new Map(found.map((each) => [each.id, each])).values();
   if (first === undefined) {
     const why = `No profile of another region sees an organization "${given}".`;
@@ -100,7 +103,10 @@ export async function organizationElsewhere(
   throw usage(`Several are called "${given}".`, `name it by id, one of: ${ids}`);
 }
 
-/** The names of these, also of organizations in other regions, as far as profiles see them. */
+/**
+ * The names of these ids, including organizations in other regions that the stored profiles can
+ * see.
+ */
 export async function namesEverywhere(
   cli: Cli,
   ids: readonly string[],

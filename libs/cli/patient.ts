@@ -8,19 +8,19 @@ import type { Progress } from './progress.ts';
 
 export type Patience = {
   signal: AbortSignal;
-  /** Sent with the change that the command makes, instead of a fresh one. */
+  /** Sent with the command's change in place of a new request id. */
   requestId: string | undefined;
   progress: Progress;
-  /** Where the calls go, for who reads that they fail: `host:port (service)`. */
+  /** The address of the calls, shown when they fail: `host:port (service)`. */
   at?: string | undefined;
   sleep?: Sleep | undefined;
-  /** Watches the first connection: ends when it is known whether the server is there. */
+  /** Watches the first connection; resolves when it is known whether the server is up. */
   watch?: (() => Promise<void>) | undefined;
 };
 
 /**
- * The same patience, but at an end as soon as the server is known to be down. It is watched from
- * the first call on; `whyDown` answers undefined where it is there.
+ * Adds a watch of the server, which ends the calls as soon as the server is known to be down. The
+ * watch begins with the first call; `whyDown` returns undefined if the server is up.
  */
 export function watchedBy(
   patience: Patience,
@@ -43,12 +43,12 @@ export function watchedBy(
   };
 }
 
-// Long enough for a server that restarts, and for a revocation that waits for a crashed guard.
+// Enough for a server that restarts, and for a revocation that waits for a crashed guard.
 const attemptsMax = 5;
 const beginWithinMs = 60_000;
 const jitter = { baseMs: 250, capMs: 2_000 };
 
-// With the id of such a request one can read the secret in its response.
+// Methods whose request id is a secret, because it gives access to the secret in the response.
 const secretIds: ReadonlySet<string> = new Set([
   'createAccount',
   'createApiKey',
@@ -73,18 +73,18 @@ const endAccess: ReadonlySet<string> = new Set([
   'deleteApiKey',
 ]);
 
-/** A request that changes something. */
+/** A request that makes a change. */
 type Change = { requestId: string };
 
-/** Ends one request, as the signal of the command ends all. */
+/** A request's own signal ends this request; the signal of the command ends all of them. */
 type RequestOptions = { signal?: AbortSignal | undefined };
 
 type Method = (request: never, options?: RequestOptions) => Promise<unknown>;
 
 /**
- * The same methods with retries: a failure that can pass is retried after the delay that the server
- * requests, with jitter. A change carries a request id, the same in each retry, so that it happens
- * once. Rejects with CallFailure, Interrupted, or the reason of the request's own signal.
+ * The same methods with retries: a transient failure is retried after the delay that the server
+ * requests, with jitter. A change carries a request id, the same in each retry, so that it is
+ * executed once. Rejects with CallFailure, Interrupted, or the reason of the request's own signal.
  */
 export function patient<Methods extends object>(methods: Methods, patience: Patience): Methods {
   const wrapped = Object.entries<Method>(methods as Record<string, Method>).map(
@@ -101,7 +101,7 @@ export function patient<Methods extends object>(methods: Methods, patience: Pati
   return Object.fromEntries(wrapped);
 }
 
-/** A method, and the patience with it, that a signal of the request ends, too. */
+/** A method whose waits end with the signal of the request, too. */
 function endedBy(
   method: Method,
   patience: Patience,
@@ -112,7 +112,7 @@ function endedBy(
   return [(request) => method(request, { signal }), { ...patience, signal }];
 }
 
-/** A method that streams, without retries: what has been read is not read again. */
+/** A streaming method; it has no retries, because a retry would repeat what was read. */
 export function stream<Request, Message>(
   method: (request: Request) => AsyncIterable<Message>,
   { signal, watch, at }: Patience,
@@ -137,9 +137,9 @@ async function change(name: string, method: Method, request: Change, patience: P
   const { progress } = patience;
   const isSecret = secretIds.has(name);
   if (isSecret && patience.requestId !== undefined) {
-    throw usage('This request’s id would be a secret: it is made by the command, not given.');
+    throw usage('This request’s id would be a secret, so the command makes it itself.');
   }
-  // A second change of a command brings an id of its own.
+  // A second change of a command gets an id of its own.
   const requestId = request.requestId || (patience.requestId ?? randomUUID());
   const shownId = isSecret ? undefined : requestId;
   using shown = progress.show(
@@ -188,7 +188,7 @@ async function repeat(
   }
 }
 
-/** Whether nothing of ours answered. */
+/** Whether Silo gave no answer. */
 function isSilence(error: unknown): boolean {
   return isServiceError(error) && error.code === status.UNAVAILABLE;
 }
@@ -198,7 +198,7 @@ function reasonInWords(error: unknown): string {
   return reason === 'RATE_LIMITED' ? 'too many calls for now' : (reason ?? 'no answer');
 }
 
-/** How long to wait before the same request may be sent again; undefined if that does not help. */
+/** The delay before the same request may be sent again; undefined if a retry does not help. */
 function retryDelayMs(error: unknown): number | undefined {
   const refusal = fromStatus(error);
   if (refusal?.details.retryDelayMs !== undefined) return refusal.details.retryDelayMs;

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import type { ServiceName } from '@silo/service/config.ts';
 import { usage } from './failure.ts';
 
-/** Where a deployment is reached. */
+/** The addresses of a deployment. */
 export type Deployment = {
   region: string;
   /** Path of the certificate authority's certificate, PEM. */
@@ -25,15 +25,18 @@ export type Deployment = {
   services: Record<ServiceName, string>;
 };
 
-/** A deployment, and the key with which one account calls it. */
+/** A deployment, and the API key of one account in it. */
 export type Profile = Deployment & {
   account: { id: string; email: string };
   apiKey: string;
-  /** A roll of that very key whose answer, the new secret, has not come yet. */
+  /** A pending roll of this key, whose answer, the new secret, has not arrived. */
   rolling?: Rolling | undefined;
 };
 
-/** A request that rolls a key. Its id is as secret as the key: it reads the new one. */
+/**
+ * A request that rolls a key. Its id is as secret as the key, because it gives access to the new
+ * one.
+ */
 export type Rolling = {
   keyId: string;
   name: string;
@@ -57,7 +60,7 @@ export class Profiles {
 
   file(name: string): string {
     if (!profileNamePattern.test(name)) {
-      throw usage(`"${name}" is no name for a profile: use letters, digits, ".", "_" and "-".`);
+      throw usage(`"${name}" is not a name for a profile: use letters, digits, ".", "_" and "-".`);
     }
     return join(this.#directory, 'profiles', `${name}.json`);
   }
@@ -78,7 +81,7 @@ export class Profiles {
     if (text === undefined) return undefined;
     const { mode } = await stat(file);
     if ((mode & openToOthers) !== 0) {
-      throw usage(`Others may read ${file}, which holds a key.`, `chmod 600 ${file}`);
+      throw usage(`Other users may read ${file}, which holds a key.`, `chmod 600 ${file}`);
     }
     try {
       return JSON.parse(text);
@@ -87,7 +90,7 @@ export class Profiles {
     }
   }
 
-  /** Makes sure that a profile could be written. */
+  /** Checks that a profile can be written. */
   async prepare(): Promise<void> {
     const directory = join(this.#directory, 'profiles');
     try {
@@ -100,12 +103,12 @@ export class Profiles {
     }
   }
 
-  /** Writes it in one step, readable by its owner only. */
+  /** Writes a profile atomically, readable by its owner only. */
   async write(name: string, profile: Profile): Promise<void> {
     await this.#put(this.file(name), `${JSON.stringify(profile, undefined, 2)}\n`);
   }
 
-  /** Whether there was one. */
+  /** Returns whether the profile existed. */
   async remove(name: string): Promise<boolean> {
     const there = (await this.names()).includes(name);
     await rm(this.file(name), { force: true });
@@ -113,7 +116,7 @@ export class Profiles {
     return there;
   }
 
-  /** The one that is used where none is named: the last chosen, or the only one. */
+  /** The profile that is used if none is named: the last chosen, or the only one. */
   async current(): Promise<string | undefined> {
     const names = await this.names();
     const chosen = (await readFile(this.#currentFile(), 'utf8').catch(orNothing))?.trim();
@@ -132,7 +135,7 @@ export class Profiles {
   async #put(file: string, text: string): Promise<void> {
     await this.prepare();
     const draft = `${file}.${randomUUID()}.tmp`;
-    // `wx`: never through a link that somebody else has laid.
+    // `wx` never writes through a link that somebody else has placed there.
     await writeFile(draft, text, { mode: 0o600, flag: 'wx' });
     await rename(draft, file);
   }

@@ -28,23 +28,23 @@ import description from './package.json' with { type: 'json' };
 
 const secretReaders = new Set(['login', 'accept']);
 
-/** The whole command: every subcommand, and the options that all of them take. */
+/** The whole command: every subcommand, and the options that all of them accept. */
 export function createProgram(createCli: (globals: () => Globals) => Cli) {
   const program = new Command('silo')
     .description('Organizations, projects, tokens, events and plans of Silo.')
     .option('--json', 'one JSON document on stdout: the answer, or { "error": … }')
     .option('--ids', 'show ids beside the names')
     .option('--profile <name>', 'which stored profile; default: SILO_PROFILE, or the last chosen')
-    .option('--no-color', 'no colours; so it is, too, without a terminal and with NO_COLOR')
-    .option('--request-id <id>', 'repeat a change that was sent with this id: it is done once')
+    .option('--no-color', 'no colours; the default without a terminal or with NO_COLOR')
+    .option('--request-id <id>', 'repeat a change that was sent with this id: it is executed once')
     .configureHelp({ showGlobalOptions: true })
     .helpCommand('help [command]', 'what a command does, and its options')
-    // What it complains of is thrown, too, and shown as any other failure.
+    // Commander's complaints are thrown as errors, and shown like any other failure.
     .configureOutput({ writeErr: () => {} })
     .exitOverride()
     .version(`silo ${description.version}`, '--version', 'which release this is')
     .hook('preAction', (_, command) => {
-      // silo.mjs turned the echo off for those that read a secret.
+      // silo.mjs turned the echo off in case the command reads a secret.
       const { stdin } = process;
       if (stdin.isTTY && stdin.isRaw && !secretReaders.has(command.name())) stdin.setRawMode(false);
     });
@@ -81,7 +81,7 @@ export function createProgram(createCli: (globals: () => Globals) => Cli) {
   return program;
 }
 
-/** Commands that are made apart take over how the program writes, helps and ends. */
+/** Subcommands that are created separately inherit how the program writes, shows help and ends. */
 function inherit(parent: CommandUnknownOpts): void {
   for (const command of parent.commands) {
     command.copyInheritedSettings(parent);

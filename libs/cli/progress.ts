@@ -8,7 +8,9 @@ const firstAfterMs = 400;
 const everyMs = 200;
 const eraseLine = '\r\u001b[2K';
 
-/** A line that counts seconds, shown once it takes longer than a moment, and wiped at the end. */
+/**
+ * A line that counts seconds. It appears if the operation is not quick, and is erased at the end.
+ */
 export function lineProgress(
   stream: { write(text: string): unknown },
   clock: Clock = systemClock,
@@ -37,7 +39,7 @@ export function lineProgress(
   };
 }
 
-/** Where nobody looks. */
+/** Used where no person watches. */
 export const noProgress: Progress = {
   show: () => ({ again: () => {}, [Symbol.dispose]: () => {} }),
 };

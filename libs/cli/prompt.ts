@@ -10,14 +10,14 @@ import { safe } from './text.ts';
 export type Choice<Value> = {
   value: Value;
   name: string;
-  /** Shown below the list while it is under the cursor. */
+  /** Shown below the list while the choice is under the cursor. */
   description?: string | undefined;
 };
 
-/** What is wrong with a text; undefined if nothing is. */
+/** Returns what is wrong with a text; undefined if it is valid. */
 export type Check = (text: string) => string | undefined;
 
-/** Prompts at the terminal. All of them end with Interrupted at Ctrl-C and Ctrl-D. */
+/** Prompts at the terminal. Each ends with Interrupted on Ctrl-C and Ctrl-D. */
 export type Prompts = ReturnType<typeof createPrompts>;
 
 const secretSizeMax = 4_096;
@@ -27,12 +27,12 @@ export function createPrompts({ stdin, stderr }: Terminal, signal: AbortSignal) 
   const possible = Boolean(stdin.isTTY && stderr.isTTY);
   const context = { input: stdin, output: stderr, signal };
 
-  /** Demands a terminal; `instead` says how to do without. */
+  /** Fails if there is no terminal; `instead` says what to do. */
   function demand(instead: string): void {
     if (!possible) throw usage(`There is no terminal for a prompt: ${instead}`);
   }
 
-  /** A line of text; what does not pass the check is complained of at once, and can be mended. */
+  /** Reads a line of text; an invalid one is reported at once and can be corrected. */
   async function text(
     message: string,
     instead: string,
@@ -49,24 +49,27 @@ export function createPrompts({ stdin, stderr }: Terminal, signal: AbortSignal) 
     return (await answerOf(input(config, context), signal)).trim();
   }
 
-  /** A secret: typed without echo, or what stdin holds where that is no terminal. */
+  /** Reads a secret: typed without echo, or from stdin if that is not a terminal. */
   async function secret(message: string): Promise<string> {
     if (!stdin.isTTY) return readAll(stdin);
     demand('pipe the secret into stdin.');
     return (await answerOf(password({ message, toggleMask: false }, context), signal)).trim();
   }
 
-  /** Goes on only if this very text is typed. */
+  /** Continues only if exactly this text is typed. */
   async function confirmByTyping(what: string, expected: string): Promise<void> {
     demand('confirm with --yes.');
     const message = `Type ${what} to confirm:`;
     const typed = await answerOf(input({ message }, context), signal);
     if (typed.trim() !== expected.trim()) {
-      throw new Failure('notConfirmed', 'That is not it. Nothing was changed.');
+      throw new Failure('notConfirmed', 'The text does not match. Nothing was changed.');
     }
   }
 
-  /** One of what `find` finds for the text typed so far; the cursor begins at `initial`. */
+  /**
+   * Lets the user choose from what `find` returns for the text typed so far; the cursor begins at
+   * `initial`.
+   */
   async function choose<Value>(
     message: string,
     find: (term: string) => Promise<readonly Choice<Value>[]>,
@@ -90,11 +93,11 @@ export function createPrompts({ stdin, stderr }: Terminal, signal: AbortSignal) 
   return { possible, text, secret, confirmByTyping, choose };
 }
 
-/** Waits for an answer; Ctrl-C, Ctrl-D and signals end it as Interrupted. */
+/** Waits for an answer; Ctrl-C, Ctrl-D and signals end the wait with Interrupted. */
 async function answerOf<Value>(question: Promise<Value>, signal: AbortSignal): Promise<Value> {
   const closed = Promise.withResolvers<never>();
   const onIdle = () => closed.reject(new Interrupted('SIGINT'));
-  // At the end of input the prompt stays silent for ever, and Node has nothing left to do.
+  // At the end of input the prompt never settles, and Node runs out of work.
   process.once('beforeExit', onIdle);
   try {
     return await Promise.race([question, closed.promise]);

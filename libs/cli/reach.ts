@@ -5,21 +5,21 @@ import { type Sleep, systemSleep } from '@silo/runtime/clock.ts';
 import { Failure } from './failure.ts';
 
 const everyMs = 100;
-// Together less than two seconds, with time for the command to start.
+// Both limits together are less than two seconds, with time for the command to start.
 const connectedWithinMs = 900;
 const probeMs = 500;
 
-/** What a watch looks at, and how it waits. */
+/** Checks whether a server is up. */
 export type Probe = {
   isConnected: () => boolean;
-  /** Why nothing listens at the address; undefined where something does. */
+  /** Why no server listens at the address; undefined if one does. */
   complaint: () => Promise<string | undefined>;
   sleep?: Sleep | undefined;
 };
 
 /**
- * Watches the first connection to a server: answers why it is down, or undefined once it is known
- * to be there. A server that listens may take its time to answer; one that does not is down.
+ * Watches the first connection to a server: returns why it is down, or undefined once it is known
+ * to be up. A server that listens may take its time to answer; one that does not listen is down.
  */
 export async function whyDown(
   { isConnected, complaint, sleep = systemSleep }: Probe,
@@ -41,7 +41,8 @@ export function probeOf({ address, channel }: RpcChannel): Probe {
 }
 
 /**
- * Why nothing listens at an address, by TCP, which a busy server accepts, too; undefined if one does.
+ * Why no server listens at an address; undefined if one does. Uses TCP, because even a busy server
+ * accepts connections.
  * @internal Exported for tests.
  */
 export function complaintOf(address: string): Promise<string | undefined> {
@@ -49,7 +50,8 @@ export function complaintOf(address: string): Promise<string | undefined> {
   const host = address.slice(0, at).replace(/^\[|\]$/g, '');
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const socket = connect({ host, port: Number(address.slice(at + 1)) });
-  // After a look at the socket: a command that had to wait for a processor may have missed the answer.
+  // Checks the socket once more at the end: a command that had to wait for a processor may not have
+  // seen the answer yet.
   const timer = setTimeout(() => setImmediate(() => resolve('no answer')), probeMs);
   socket.once('connect', () => resolve(undefined));
   socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
@@ -59,7 +61,7 @@ export function complaintOf(address: string): Promise<string | undefined> {
   });
 }
 
-/** What was tried, and what to do; `ca` says whose deployment it is. */
+/** The address that was tried, and what to do; `ca` shows whose deployment it is. */
 export function downFailure(service: string, address: string, why: string, ca: string): Failure {
   const [, directory] = /^(.*)\/\.silo\//.exec(ca) ?? [];
   return new Failure(

@@ -6,13 +6,13 @@ import { usage } from './failure.ts';
 import { type Patience, patient, watchedBy } from './patient.ts';
 import { downFailure, probeOf, whyDown } from './reach.ts';
 
-// A revocation may wait for a guard that has just died (5 s), and then some.
+// Longer than a revocation waits for a guard that has just died (5 s).
 const deadlineMs = 20_000;
 
-/** One port of a service, and how it is called. */
+/** One port of a service, and how to call it. */
 export type Server = { channel: RpcChannel; patience: Patience; options: CallOptions };
 
-/** How a port is reached. */
+/** The address and credentials of a port. */
 export type Port = {
   service: ServiceName;
   /** `host:port`. */
@@ -21,7 +21,10 @@ export type Port = {
   apiKey?: string | undefined;
 };
 
-/** Connects, without sending anything yet. It is given up as soon as nothing listens there. */
+/**
+ * Prepares the connection; sends nothing yet. Calls fail as soon as it is known that no server
+ * listens there.
+ */
 export function openServer({ service, address, tls, apiKey }: Port, patience: Patience): Server {
   const channel = open(address, tls);
   const { signal } = patience;
@@ -56,7 +59,7 @@ function open(address: string, tls: Port['tls']): RpcChannel {
     throw usage(
       code === 'ENOENT'
         ? `There is no certificate at ${path}.`
-        : `The certificates by which Silo is called: ${message}`,
+        : `The certificates for calling Silo: ${message}`,
       'put it back, or silo login with --ca FILE and the addresses, or with --dev',
     );
   }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The command itself is TypeScript that Node 24 runs as it is. An older Node hands over to the one
-// that the project brings along.
+// The command itself is TypeScript, which Node 24 runs directly. An older Node starts the version
+// that the project installs.
 import { spawn } from 'node:child_process';
 import nodeModule, { createRequire } from 'node:module';
 import { constants } from 'node:os';
@@ -9,8 +9,9 @@ import { fileURLToPath } from 'node:url';
 
 const nodeMajorMin = 24;
 
-// What is typed before a prompt for a secret must not be shown either, and the command takes a while
-// to load. It turns the echo on again where it is another command (program.ts).
+// Turns the echo off for commands that prompt for a secret: the command takes a while to load, and
+// text typed before the prompt must not be shown either. program.ts turns it on again for other
+// commands.
 const isSecretRead = ['login', 'accept'].some((word) => process.argv.includes(word, 2));
 if (isSecretRead && process.stdin.isTTY) {
   process.stdin.setRawMode(true);
@@ -37,7 +38,7 @@ function ownNode() {
 function handOver(node) {
   const self = fileURLToPath(import.meta.url);
   const child = spawn(node, [self, ...process.argv.slice(2)], { stdio: 'inherit' });
-  // Ctrl-C reaches the child by itself; it decides what becomes of it.
+  // Ctrl-C reaches the child process directly, and the child decides what to do.
   process.on('SIGINT', () => {});
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.once('error', explain);

@@ -12,14 +12,14 @@ import { usage } from './failure.ts';
 import { patient, stream } from './patient.ts';
 import { openServer } from './server.ts';
 
-/** Where a deployment is, and with which certificate staff calls it. */
+/** The location of a deployment for staff, who call it with a certificate. */
 export type StaffOptions = { dev?: true | undefined; endpoints?: string | undefined };
 
 const help =
   '\nStaff has a certificate instead of a profile: TLS_CA, TLS_CERT and TLS_KEY, and the address of\n' +
   'the region’s project service, PROJECT_INTERNAL_ADDRESS, in the environment or in a file of endpoints.\n';
 
-/** A command that staff calls, in one region. */
+/** A command for staff, in one region. */
 export function staffCommand(name: string) {
   return new Command(name)
     .option('--dev', 'the development Silo that `npm start` runs here')
@@ -27,7 +27,7 @@ export function staffCommand(name: string) {
     .addHelpText('after', help);
 }
 
-/** The same options for the next command; a file's name as the shell reads it. */
+/** The same options for the next command, with the file name quoted for a shell. */
 export function whereOf({ dev, endpoints }: StaffOptions): string {
   if (endpoints !== undefined) {
     const isPlain = /^[\w./-]+$/.test(endpoints);
@@ -66,7 +66,7 @@ async function locate(
   const { PROJECT_INTERNAL_ADDRESS: address } = environment;
   if (!dev && endpoints === undefined && address) {
     if (ca && cert && key) return { address, ca, cert, key };
-    throw usage('TLS_CA, TLS_CERT and TLS_KEY must be set, of a staff certificate.');
+    throw usage('TLS_CA, TLS_CERT and TLS_KEY of a staff certificate must be set.');
   }
   const file =
     endpoints === undefined
@@ -74,7 +74,7 @@ async function locate(
       : resolve(directory, endpoints);
   if (file === undefined) {
     throw usage(
-      'Where is Silo? No development Silo runs in this directory or above it.',
+      'No development Silo runs in this directory or above it.',
       'give --endpoints FILE, or set the variables that --help names',
     );
   }

@@ -1,6 +1,6 @@
 import type { ReadStream, WriteStream } from 'node:tty';
 
-/** Where the command reads and writes. */
+/** The streams and environment of the command. */
 export type Terminal = {
   stdin: NodeJS.ReadStream | ReadStream;
   stdout: NodeJS.WriteStream | WriteStream;
@@ -10,15 +10,18 @@ export type Terminal = {
   directory: string;
 };
 
-// Where there is no terminal that could be too narrow.
+// The width if the output is not a terminal.
 const columnsDefault = 120;
 
-/** How many columns a stream shows. */
+/** The number of columns of a stream. */
 export function columnsOf(stream: { columns?: number | undefined }): number {
   return stream.columns || columnsDefault;
 }
 
-/** Whether a stream shows colours: a terminal, and nobody said otherwise (https://no-color.org). */
+/**
+ * Whether to show colours on a stream: it is a terminal, and colours are not turned off
+ * (https://no-color.org).
+ */
 export function showsColour(
   stream: { isTTY?: boolean; hasColors?: (count: number, environment: object) => boolean },
   environment: NodeJS.ProcessEnv,

@@ -6,23 +6,26 @@ import { withProfile } from './with-profile.ts';
 type Style = 'bold' | 'dim' | 'good' | 'bad';
 
 /**
- * A piece of text, perhaps with a style that terminals show, and the id of what it names. One that holds
- * commands is shown with the profile that the user has given.
+ * A piece of text, optionally with a style for terminals and the id of what it names. Commands in
+ * it are shown with the profile that the user has given.
  */
 export type Span = string | { text: string; style?: Style; id?: string; hasCommands?: true };
 /** One line, of one or more pieces. */
 type Line = Span | readonly Span[];
-/** Columns as wide as what they hold, under a head; without rows nothing is shown. */
+/**
+ * A table with a head, whose columns are as wide as their contents; nothing is shown if there are
+ * no rows.
+ */
 type Table = { head: readonly string[]; rows: readonly (readonly Span[])[] };
-/** What renderers answer: no escape sequences, no line breaks, no widths. */
+/** What renderers return: text without escape sequences, line breaks or widths. */
 export type Block = Line | Table;
 
-/** How blocks are shown. */
+/** Options for showing blocks. */
 export type Shown = {
   colour: boolean;
-  /** Whether ids stand beside the names. */
+  /** Whether to show ids beside the names. */
   ids?: boolean;
-  /** Tables are at most so wide, where that can be. */
+  /** The maximum width of tables, as far as possible. */
   columns?: number | undefined;
   /** The profile that the user has given. */
   profile?: string | undefined;
@@ -31,12 +34,12 @@ export type Shown = {
 const formats = { bold: 'bold', dim: 'dim', good: 'green', bad: 'red' } as const;
 
 const gap = '  ';
-// A column is not made narrower than this: one letter a line cannot be read.
+// The minimum width of a column: a column of one letter cannot be read.
 const columnMin = 8;
 
 /**
- * Blocks as text for a terminal or a file, ending in a line break. Whatever could steer a terminal,
- * such as an escape sequence in a project's name, is replaced.
+ * Blocks as text for a terminal or a file, ending in a line break. Replaces whatever could control
+ * a terminal, such as an escape sequence in a project's name.
  */
 export function toText(blocks: readonly Block[], shown: Shown): string {
   return blocks
@@ -67,7 +70,7 @@ function tableLines({ head, rows }: Table, shown: Shown): string[] {
   return all.flatMap((row) => rowLines(row, widths, shown));
 }
 
-/** A row is as many lines as its cells need in these widths. */
+/** The lines of a row: as many as its cells need in these widths. */
 function rowLines(row: readonly Span[], widths: readonly number[], shown: Shown): string[] {
   const cells = widths.map((width, column) => {
     const span = row[column] ?? '';
@@ -87,7 +90,7 @@ function rowLines(row: readonly Span[], widths: readonly number[], shown: Shown)
   );
 }
 
-/** The widths with the widest made narrower until all fit. */
+/** Narrows the widest columns until all fit. */
 function fitted(widths: readonly number[], columns = Number.POSITIVE_INFINITY): number[] {
   const room = columns - gap.length * (widths.length - 1);
   const cutTo = (max: number) => widths.map((width) => Math.min(width, max));
@@ -96,7 +99,7 @@ function fitted(widths: readonly number[], columns = Number.POSITIVE_INFINITY): 
   return cutTo(max);
 }
 
-/** The text of a span, with its id where ids are shown. */
+/** The text of a span, with its id if ids are shown. */
 export function textOf(
   span: Span,
   { ids = false, profile }: Pick<Shown, 'ids' | 'profile'> = {},
@@ -112,17 +115,17 @@ function styled(span: Span, text: string, { colour }: Shown): string {
   return styleText(formats[span.style], text, { validateStream: false });
 }
 
-// Control characters, and those that turn the direction of writing.
+// Control characters, and those that change the direction of writing.
 const steering = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 
-/** The text without what could steer a terminal. */
+/** The text without anything that could control a terminal. */
 export function safe(text: string): string {
   return text.replace(steering, '\ufffd');
 }
 
-/** The text in so many columns: where it is longer, its beginning and `…`. */
+/** Cuts a text to a number of columns: a longer one becomes its beginning and `…`. */
 export function cut(text: string, columns: number): string {
-  // A long text is cut roughly before it is measured.
+  // Cuts a long text roughly before measuring it.
   const clean = safe(text.slice(0, columns * 16));
   if (clean.length === text.length && widthOf(clean) <= columns) return clean;
   let kept = '';

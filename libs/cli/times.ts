@@ -2,7 +2,7 @@ import { InvalidArgumentError } from '@commander-js/extra-typings';
 
 const unitMs: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** A length of time such as `1h`; undefined if it is none. */
+/** A duration such as `1h`, in ms; undefined if the text is not one. */
 export function durationMsOf(text: string): number | undefined {
   const [, count, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
   return count === undefined ? undefined : Number(count) * (unitMs[unit] ?? 0);
@@ -10,7 +10,7 @@ export function durationMsOf(text: string): number | undefined {
 
 const isoTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[-+]\d\d:\d\d)?)?$/;
 
-/** A time, in UTC where no offset is given; or how long ago, such as `1h`, `7d`. */
+/** A time, in UTC if it has no offset; or a duration ago, such as `1h`, `7d`. */
 export function parseTime(text: string, now: Date): Date {
   const durationMs = durationMsOf(text);
   if (durationMs !== undefined) return validTime(new Date(now.getTime() - durationMs));
@@ -24,7 +24,10 @@ function validTime(time: Date): Date {
   throw new InvalidArgumentError('Write 2027-01-31, 2027-01-31T12:00Z, or 30s, 15m, 1h, 7d.');
 }
 
-/** The first of so many days, today included; empty for as many as Silo returns by default. */
+/**
+ * The first day of this number of days, including today; empty for the number that Silo returns by
+ * default.
+ */
 export function firstDayOf(days: number | undefined, now: Date): string {
   if (days === undefined) return '';
   return new Date(now.getTime() - (days - 1) * 86_400_000).toISOString().slice(0, 10);

@@ -6,7 +6,7 @@ import type { Cli } from './cli.ts';
 const withinMs = 10_000;
 
 /**
- * Makes a new project the current one; answers whether that worked. What created it has succeeded
+ * Makes a new project the current one; returns whether that worked. The project was created
  * already, so a failure, an interruption or a long wait is only noted.
  */
 export async function workIn(cli: Cli, api: Api, projectId: string): Promise<boolean> {
@@ -14,13 +14,13 @@ export async function workIn(cli: Cli, api: Api, projectId: string): Promise<boo
     const request = {
       account: Account.fromPartial({ currentProjectId: projectId }),
       updateMask: ['current_project_id'],
-      // Not the id of the change that created the project.
+      // A new id, not that of the change that created the project.
       requestId: randomUUID(),
     };
     await api.accounts.updateAccount(request, { signal: AbortSignal.timeout(withinMs) });
     return true;
   } catch {
-    const text = 'It could not be made the current project: silo switch';
+    const text = 'The project could not be made the current one: silo switch';
     cli.note({ text, hasCommands: true });
     return false;
   }

@@ -58,7 +58,7 @@ test('login refuses what is no live key, and stores nothing', async (t) => {
   const profiles = join(ada.configDirectory, 'silo', 'profiles');
   const malformed = await ada.run(['login', '--dev'], { input: 'phx_nonsense' });
   t.is(malformed.code, 2);
-  t.regex(malformed.errors, /no API key/);
+  t.regex(malformed.errors, /not an API key/);
   const { api, apiKey, apiKeyId } = await t.context.silo.signUp('Ada');
   await api.apiKeys.deleteApiKey({ keyId: apiKeyId, etag: '', requestId: '' });
   const dead = await ada.run(['login', '--dev', '--json'], { input: apiKey });
@@ -125,7 +125,7 @@ test('a profile that others can read, or that is damaged, is not used', async (t
   await chmod(file, 0o644);
   const open = await cli.run(['account']);
   t.is(open.code, 2);
-  t.regex(open.errors, /Others may read/);
+  t.regex(open.errors, /Other users may read/);
   t.regex(open.errors, /chmod 600/);
   await rm(file);
   await writeFile(file, '{', { mode: 0o600 });
@@ -173,7 +173,7 @@ test('a roll of that key that was interrupted while it waited is ended by the sa
   t.is(await terminal.ended, 130, terminal.screen());
   const result = await cli.run(['account']);
   t.is(result.code, 4, 'the old secret is dead, the new one not known yet');
-  t.regex(result.errors, /A roll of your key was interrupted: silo keys roll key_\w+ ends it/);
+  t.regex(result.errors, /A roll of your key was interrupted: silo keys roll key_\w+ completes it/);
   t.notRegex(JSON.stringify(await cli.json(['profiles'])), /rolling|requestId/);
   await guard.release();
   await cli.json(['keys', 'roll', 'First key']);

@@ -119,7 +119,7 @@ test('events are deleted only when they are named and the project’s name is ty
   const total = async () => (await cli.json(['events', 'count', project])).totalCount as unknown;
   const unnamed = await cli.run([...words, '--yes']);
   t.is(unnamed.code, 2);
-  t.regex(unnamed.errors, /Which events\?/);
+  t.regex(unnamed.errors, /Say which events to delete\./);
   t.is((await cli.run([...words, '--all', '--name', 'seen', '--yes'])).code, 2);
   t.is((await cli.run([...words, '--all'])).code, 2, 'there is no terminal to prompt at');
   t.is(await total(), 3);

@@ -75,7 +75,7 @@ test('a migration by its commands: names, no ids where people read; each step pr
     /accepts it in eu: silo (migrate accept mig_\w+ --org \w+ --profile eu)/.exec(screen) ?? [];
   const byName = await cli.run(['migrate', 'accept', 'Web', '--profile', 'eu']);
   t.is(byName.code, 2, byName.errors);
-  t.regex(byName.errors, /"Web" is no id of a migration/);
+  t.regex(byName.errors, /"Web" is not the id of a migration/);
   const accepting = await cli.run(accept.split(' '));
   t.is(accepting.code, 0, accepting.errors);
   t.regex(accepting.output, /^Accepted: Web, from us, into Ada there’s organization\.\n/);
@@ -245,7 +245,7 @@ test('staff is refused without a certificate, or with the certificates of anothe
   const environment = { PROJECT_INTERNAL_ADDRESS: '127.0.0.1:1' };
   const half = await cli.run(['migrate', 'list', '--staff'], { environment });
   t.is(half.code, 2);
-  t.regex(half.errors, /TLS_CA, TLS_CERT and TLS_KEY must be set/);
+  t.regex(half.errors, /TLS_CA, TLS_CERT and TLS_KEY of a staff certificate must be set/);
   const [us, eu] = await Promise.all(
     [endpoints.us, endpoints.eu].map(async (file) => JSON.parse(await readFile(file, 'utf8'))),
   );

@@ -58,7 +58,7 @@ test('a move: choose the destination, see the lost access, type the name, get th
   t.true(shown.includes('Move Web from Ada’s organization to Acme'));
   t.regex(shown, /Bob +member +loses access/);
   t.notRegex(shown, /(org|prj|acc)_/);
-  t.regex(shown, /there is room where it goes +✓/);
+  t.regex(shown, /the destination has room +✓/);
   t.regex(shown, /Ada’s organization +2 +1 +6/);
   t.regex(shown, /Acme +1 +2 +6/);
   t.is(await ownerOf(), sourceId, 'nothing has happened yet');
@@ -95,7 +95,7 @@ test('violated rules are shown before any prompt, with a remedy, and exit code 3
   await cli.json(['org', 'create', 'Full house']);
   const terminal = cli.inTerminal(['move', 'Web', '--to', 'Full house']);
   t.is(await terminal.ended, 3, terminal.screen());
-  t.regex(terminal.screen(), /there is room where it goes +✗ +The organization has 1 of at most 1/);
+  t.regex(terminal.screen(), /the destination has room +✗ +The organization has 1 of at most 1/);
   t.regex(terminal.screen(), /next: +silo plan list, then silo plan change PLAN --org org_us_/);
   t.false(terminal.screen().includes(nameQuestion));
   t.is(await ownerOf(), sourceId);

@@ -6,14 +6,15 @@ import { activityLine } from '../render/activity.ts';
 import { type ActivityLog, namesIn, readActivity } from './activity-log.ts';
 
 const everyMs = 2_000;
-// Of one round: at most so many are shown.
+// One round shows at most this number of entries.
 const newMax = 500;
-// How late an entry may come, by its own time, and still be shown.
+// An entry is still shown if its own time is at most this far in the past.
 const lateMs = 600_000;
-// More than one round reads, so that what a round may return again is still known.
+// Larger than what one round reads, so that entries that a round returns again are still
+// recognized.
 const seenMax = 10 * newMax;
 
-/** Shows the newest entries, then those that come, each once, oldest first, until Ctrl-C. */
+/** Shows the newest entries, then new ones until Ctrl-C: each once, oldest first. */
 export async function followActivity(cli: Cli, log: ActivityLog, limit: number): Promise<never> {
   const seen = new Set<string>();
   const takeNew = async (since: Date | undefined) => {
@@ -35,7 +36,7 @@ export async function followActivity(cli: Cli, log: ActivityLog, limit: number):
     const recentMs = Math.max(Date.now() - lateMs, log.since?.getTime() ?? 0);
     const fresh = await takeNew(new Date(recentMs));
     await show(cli, log, fresh);
-    if (fresh.length === newMax) cli.note('Some are left out.');
+    if (fresh.length === newMax) cli.note('Some entries are left out.');
   }
 }
 

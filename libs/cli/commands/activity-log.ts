@@ -4,7 +4,7 @@ import type { Cli } from '../cli.ts';
 import { type NameOf, namesFrom } from '../names.ts';
 import { idsIn } from '../render/activity.ts';
 
-/** Which entries are meant. */
+/** Selects entries of the activity log. */
 export type ActivityLog = {
   target: { organizationId: string; projectId: string };
   since: Date | undefined;
@@ -13,10 +13,10 @@ export type ActivityLog = {
 };
 
 const pageSizeMax = 1_000;
-// For the entries of one person, which are picked out here.
+// Pages to read for the entries of one person, which are filtered here.
 const pagesMax = 50;
 
-/** The account of an e-mail; everything else as it is. */
+/** The account id for an e-mail address; every other value unchanged. */
 export async function actorOf(
   cli: Cli,
   target: ActivityLog['target'],
@@ -27,7 +27,7 @@ export async function actorOf(
   return (await find.member(await organizationOf(cli, target), by)).accountId;
 }
 
-/** The newest entries that are meant, and the way to more. */
+/** The newest selected entries, and how to see more. */
 export async function readActivity(
   cli: Cli,
   { target, since, actor }: ActivityLog,
@@ -51,7 +51,7 @@ export async function readActivity(
   } while (pageToken !== '' && entries.length < limit && pages < pagesMax);
   const isMore = pageToken !== '' || entries.length > limit;
   const isCutShort = pageToken !== '' && entries.length < limit;
-  const narrow = 'Not all entries were looked at: --since narrows the search.';
+  const narrow = 'Not all entries were read: --since narrows the search.';
   return {
     entries: entries.slice(0, limit),
     nextPageToken: pageToken,
@@ -59,7 +59,7 @@ export async function readActivity(
   };
 }
 
-/** The names in these entries, for people. */
+/** Names for the ids in these entries, to show to people. */
 export async function namesIn(
   cli: Cli,
   { target }: ActivityLog,

@@ -11,13 +11,18 @@ export function activity(cli: Cli) {
   return new Command('activity')
     .description('The activity log: actor, action, time and changes, newest first.')
     .option('--org <organization>', 'name or id; default: that of the current project')
-    .option('--project <project>', 'of a project: name, Organization/Name, or id')
-    .option('--since <when>', 'from 2027-01-31T12:00Z on, or of the last 1h, 7d', (text: string) =>
+    .option('--project <project>', 'only of this project: name, Organization/Name, or id')
+    .option('--since <when>', 'from 2027-01-31T12:00Z on, or from 1h, 7d ago on', (text: string) =>
       parseTime(text, new Date()),
     )
-    .option('--by <member>', 'of one person: e-mail or account id; or silo, for what it did itself')
-    .addOption(new Option('--limit <count>', 'how many at most').argParser(parseCount).default(50))
-    .option('--follow', 'then show what comes, until Ctrl-C')
+    .option(
+      '--by <member>',
+      'only by this member: e-mail or account id; or silo, for its own changes',
+    )
+    .addOption(
+      new Option('--limit <count>', 'show at most this number').argParser(parseCount).default(50),
+    )
+    .option('--follow', 'then show new entries until Ctrl-C')
     .action(async ({ org, project, limit, since, by, follow }) => {
       const { find } = await cli.signedIn();
       const target = await find.target({ org, project });

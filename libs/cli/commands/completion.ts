@@ -23,20 +23,20 @@ export function completion({ terminal }: Cli) {
 }
 
 /**
- * What the scripts call for candidates, with the words after `silo`; not shown in help. Bash gives its
- * line instead, and gets what it inserts.
+ * Called by the completion scripts, with the words after `silo`, to get candidates; hidden in help.
+ * Bash passes its whole line instead, and receives the text to insert.
  */
 export function complete(cli: Cli) {
   const command = new Command('complete')
     .argument('[words...]')
-    .option('--names', 'also those that need quotes, which the shell adds')
-    .option('--bash <breaks>', 'the word is the line of bash, and this its COMP_WORDBREAKS');
+    .option('--names', 'include names that need quotes, which the shell adds')
+    .option('--bash <breaks>', "the word is bash's line, and this is its COMP_WORDBREAKS");
   return command.action(async (given, options, { parent }) => {
     const program = parent ?? command;
     const isQuoted = options.names || options.bash !== undefined;
     const names = (profile: string | undefined) => {
       if (profile !== undefined) program.setOptionValue('profile', profile);
-      // Commands are completed without a profile, too.
+      // Commands are completed even without a profile.
       return readNames(cli, isQuoted).catch(() => noNames);
     };
     const { stdout, directory } = cli.terminal;
@@ -54,7 +54,7 @@ export function complete(cli: Cli) {
     }
     const found = await candidates(given);
     write(found.map(({ value, description }) => `${value}\t${description}`));
-    // What the script of @bomb.sh/tab for PowerShell reads: no names of files.
+    // The directive that the PowerShell script of @bomb.sh/tab reads: do not complete file names.
     if (!options.names) write([':4']);
   });
 }

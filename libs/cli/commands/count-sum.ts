@@ -4,7 +4,7 @@ import {
   type EventCount,
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 
-// Hours of more than ten years; of names and values, the largest.
+// Enough for the hours of more than ten years. Of names and values, the largest counts are kept.
 const groupsMax = 100_000;
 
 /** Adds up the pages of a count. */
@@ -30,7 +30,7 @@ export class CountSum {
     if (this.#groups.size > groupsMax) this.#cut();
   }
 
-  /** Leaves the first half, and counts the rest with the others. */
+  /** Keeps the first half, and adds the rest to the count of the others. */
   #cut(): void {
     const ordered = [...this.#groups].toSorted(([, a], [, b]) => compare(a, b));
     for (const [, { count }] of ordered.slice(groupsMax / 2)) this.#others += count;
@@ -51,7 +51,7 @@ export class CountSum {
 
 type Counted = EventCount & { count: number };
 
-/** Hours and days from the newest on, names and values from the largest on. */
+/** Orders hours and days from the newest, names and values from the largest count. */
 function compare(a: Counted, b: Counted): number {
   const byTime = (b.startTime?.getTime() ?? 0) - (a.startTime?.getTime() ?? 0);
   return byTime || b.count - a.count;
@@ -65,7 +65,7 @@ const groupings: Record<string, CountGrouping> = {
   name: CountGrouping.COUNT_GROUPING_NAME,
 };
 
-/** What `--by` means. */
+/** The grouping that `--by` names. */
 export function groupingOf(by: string): Grouping {
   const grouping = Object.hasOwn(groupings, by) ? groupings[by] : undefined;
   if (grouping !== undefined) return { grouping, property: '' };

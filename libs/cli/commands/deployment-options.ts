@@ -17,7 +17,10 @@ export function commandWithDeployment(name: string) {
     );
 }
 
-/** Where the options say, else where the profile says, else a development Silo that runs here. */
+/**
+ * The deployment that the options name; else that of the profile; else a development Silo that runs
+ * here.
+ */
 export async function chooseDeployment(
   { terminal, profiles, globals, note }: Cli,
   options: DeploymentOptions,
@@ -37,7 +40,10 @@ export async function chooseDeployment(
   const found = await findDevelopment(directory, environment);
   const deployment = found && (await deploymentOf({ dev: true }, terminal));
   if (!deployment) {
-    throw usage('Where is Silo?', 'give --endpoints FILE, or --region, --ca and --address');
+    throw usage(
+      'The address of Silo is not known.',
+      'give --endpoints FILE, or --region, --ca and --address',
+    );
   }
   note(`Using the development Silo of ${found}.`);
   return { name: name || 'dev', deployment };

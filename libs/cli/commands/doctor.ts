@@ -12,7 +12,7 @@ type Options = { dev?: true | undefined; endpoints?: string | undefined };
 
 export function doctor(cli: Cli) {
   return new Command('doctor')
-    .description('For operators: what is wrong with a deployment, and what to do.')
+    .description('For operators: find out what is wrong with a deployment, and what to do.')
     .option('--dev', 'the development Silo that `npm start` runs here')
     .option('--endpoints <file>', 'a file like .silo/endpoints.json; default: the environment')
     .addHelpText(
@@ -23,7 +23,7 @@ export function doctor(cli: Cli) {
     )
     .action(async (options) => {
       const deployment = await deploymentOf(options, cli);
-      // The clients of MongoDB and NATS are large, and no other command needs them.
+      // Loaded on use: the clients of MongoDB and NATS are large, and no other command needs them.
       const { lookAt } = await import('@silo/doctor/look.ts');
       const facts = await race(lookAt(deployment), cli.signal);
       const findings = findingsIn(facts);
@@ -41,24 +41,27 @@ async function deploymentOf({ dev, endpoints }: Options, { terminal }: Cli): Pro
     given ?? (dev || !isDescribed ? await findDevelopment(directory, environment) : undefined);
   if (file === undefined && (dev || !isDescribed)) {
     throw usage(
-      'Where is Silo? No development Silo runs in this directory or above it.',
+      'No development Silo runs in this directory or above it.',
       'npm start, or set the variables that silo doctor --help names',
     );
   }
   const more = file === undefined ? {} : await settingsIn(file);
   const read = deploymentIn({ ...environment, ...more });
   if ('deployment' in read) return read.deployment;
-  throw usage(`The deployment is not described: ${read.faults.join('; ')}.`, 'silo doctor --help');
+  throw usage(
+    `The description of the deployment is incomplete: ${read.faults.join('; ')}.`,
+    'silo doctor --help',
+  );
 }
 
-/** A file of endpoints, as settings of services. */
+/** Reads an endpoints file as settings of services. */
 async function settingsIn(file: string): Promise<Record<string, string>> {
   try {
     const { ca, staff, services, edgeInternal, mongodb, nats, natsCa } = await endpointsIn(file);
     return {
       ...{ TLS_CA: ca, TLS_CERT: staff.cert, TLS_KEY: staff.key },
       ...{ MONGODB_URL: mongodb, NATS_URL: nats, NATS_TLS_CA: natsCa ?? '' },
-      // Empty is unset: the URLs have the passwords.
+      // Empty means unset: the URLs contain the passwords.
       ...{ MONGODB_URL_FILE: '', NATS_PASSWORD_FILE: '' },
       ORG_INTERNAL_ADDRESS: services.org.internal,
       PROJECT_INTERNAL_ADDRESS: services.project.internal,

@@ -9,7 +9,7 @@ import { columnsOf } from '../terminal.ts';
 import { CountSum, type Grouping, groupingOf } from './count-sum.ts';
 import { projectOf, withFilter } from './event-options.ts';
 
-// At 5,000 to 50,000 events a page: 5 to 50 million.
+// A page covers 5,000 to 50,000 events, so this covers 5 to 50 million.
 const pagesMax = 1_000;
 
 export function eventsCount(cli: Cli) {
@@ -19,7 +19,7 @@ export function eventsCount(cli: Cli) {
   return withFilter(command)
     .option(
       '--by <what>',
-      'hour, day, name, or a property’s name; property:NAME for one that is called so',
+      'hour, day, name, or the name of a property; property:NAME for a property called hour, day or name',
       'day',
     )
     .action(async (given, { by, ...options }) => {
@@ -34,7 +34,7 @@ export function eventsCount(cli: Cli) {
 
 type Wanted = Grouping & { projectId: string; filter: EventFilter };
 
-/** All pages added up; a next page remains only where there are too many. */
+/** Adds up all pages; a next page remains only if there are too many. */
 export async function countAll(api: Api, wanted: Wanted): Promise<CountEventsResponse> {
   const sum = new CountSum();
   let pageToken = '';

@@ -26,7 +26,10 @@ export function eventsDelete(cli: Cli) {
     .action(async (given, { all = false, yes, ...options }) => {
       const filter = filterOf(options);
       if (meansAll(filter) !== all) {
-        throw usage('Which events?', 'give a filter such as --name or --until, or --all alone');
+        throw usage(
+          'Say which events to delete.',
+          'give a filter such as --name or --until, or --all alone',
+        );
       }
       const { api, find, lookUp } = await cli.signedIn();
       const projectId = yes

@@ -10,7 +10,7 @@ export function eventsExport(cli: Cli) {
     .description('Write a project’s events to stdout, oldest first, each as a line of JSON.')
     .argument('[project]', 'name, Organization/Name, or id; default: the current one');
   return withFilter(command)
-    .option('--after <token>', 'go on after this token, which an earlier export printed', '')
+    .option('--after <token>', 'continue after this token, which an earlier export printed', '')
     .action(async (given, { after, ...options }) => {
       const { api, find } = await cli.signedIn();
       const { stdout } = cli.terminal;
@@ -25,7 +25,7 @@ export function eventsExport(cli: Cli) {
         }
       } catch (error) {
         if (token !== '')
-          cli.note(`It broke off. To go on, with the same filters: --after ${token}`);
+          cli.note(`The export broke off. To continue with the same filters: --after ${token}`);
         cli.signal.throwIfAborted();
         throw error;
       }

@@ -8,7 +8,8 @@ import { columnsOf } from '../terminal.ts';
 import { projectOf, withFilter } from './event-options.ts';
 import { firstOf, parseCount } from './limit.ts';
 
-// Where no index helps, a page looks at 5,000 events: half a million, and at most some 100 MiB.
+// If no index helps, a page examines 5,000 events; so this covers half a million, at most about 100
+// MiB.
 const pagesMax = 100;
 
 export function eventsQuery(cli: Cli) {
@@ -16,7 +17,9 @@ export function eventsQuery(cli: Cli) {
     .description('Show a project’s events, newest first.')
     .argument('[project]', 'name, Organization/Name, or id; default: the current one');
   return withFilter(command)
-    .addOption(new Option('--limit <count>', 'how many at most').argParser(parseCount).default(50))
+    .addOption(
+      new Option('--limit <count>', 'show at most this number').argParser(parseCount).default(50),
+    )
     .action(async (given, { limit, ...options }) => {
       const { api } = await cli.signedIn();
       const projectId = await projectOf(cli, given);
@@ -29,7 +32,7 @@ export function eventsQuery(cli: Cli) {
       const columns = columnsOf(cli.terminal.stdout);
       const isCutShort = nextPageToken !== '' && things.length < limit;
       const more = isCutShort
-        ? 'Not all events were looked at: --since and --until narrow the search.'
+        ? 'Not all events were examined: --since and --until narrow the search.'
         : nextPageToken && 'There is more: --limit N, or --until TIME';
       const blocks = eventsBlocks(things, { columns, more });
       cli.answer(QueryEventsResponse, { events: things, nextPageToken }, blocks);

@@ -11,17 +11,19 @@ import { firstOf, parseCount } from './limit.ts';
 import { Unseen } from './unseen.ts';
 
 const everyMs = 1_000;
-// Of one second: at most so many are shown.
+// At most this number of events is shown each second.
 const newMax = 5_000;
 const pagesMax = 5;
 
 export function eventsTail(cli: Cli) {
   const command = new Command('tail')
-    .description('Show the newest events, then those that come, until Ctrl-C.')
+    .description('Show the newest events, then new ones until Ctrl-C.')
     .argument('[project]', 'name, Organization/Name, or id; default: the current one');
   return withFilter(command)
     .addOption(
-      new Option('--limit <count>', 'how many to begin with').argParser(parseCount).default(10),
+      new Option('--limit <count>', 'how many events to show first')
+        .argParser(parseCount)
+        .default(10),
     )
     .action(async (given, { limit, ...options }) => {
       const { api } = await cli.signedIn();
@@ -42,12 +44,12 @@ export function eventsTail(cli: Cli) {
         await systemSleep(everyMs, cli.signal);
         const { things, nextPageToken } = await read(newMax, unseen.narrow(asked));
         show(cli, unseen.of(things));
-        if (nextPageToken !== '' && things.length >= newMax) cli.note('Some are left out.');
+        if (nextPageToken !== '' && things.length >= newMax) cli.note('Some events are left out.');
       }
     });
 }
 
-/** Oldest first, each on a line. */
+/** Shows events oldest first, one a line. */
 function show(cli: Cli, events: readonly Event[]): void {
   const { stdout, environment } = cli.terminal;
   const { json } = cli.globals();

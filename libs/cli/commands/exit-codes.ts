@@ -14,7 +14,7 @@ export function exitCodesTopic(cli: Cli) {
     rows: rows.map(({ code, name, meaning }) => [String(code), name, meaning]),
   };
   return new Command('exit-codes')
-    .description('What the command’s exit codes mean.')
+    .description('Show what the exit codes of the command mean.')
     .addHelpText('after', () => `\n${toText([table], { colour: false })}`)
     .action(() => cli.answerPlain({ exitCodes: rows }, [table]));
 }

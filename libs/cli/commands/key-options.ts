@@ -12,15 +12,15 @@ const areas = [
   'billing',
 ];
 
-/** Everything, then reading and changing area by area. */
+/** The scope for everything, then the scopes to read and change each area. */
 export const allScopes = ['*', ...areas.flatMap((area) => [`${area}:read`, `${area}:write`])];
 
-/** What a key may do; completion knows the scopes. */
+/** The option for a key's scopes; completion offers the scopes. */
 export function scopeOption() {
   return new Option('--scope <scope...>', 'what it may do').choices(allScopes);
 }
 
-/** A point in time, or how long from now: `2027-01-31`, `90d`. */
+/** The option for a key's expiry: a date or a time from now, such as `2027-01-31` or `90d`. */
 export function expiryOption() {
   return new Option(
     '--expires <when>',
@@ -33,7 +33,7 @@ export function expiryOption() {
   });
 }
 
-/** A length of time such as `1h`, in seconds. */
+/** Parses a duration such as `1h`; returns seconds. */
 export function parseDurationSeconds(text: string): number {
   const durationMs = durationMsOf(text);
   if (durationMs === undefined) throw new InvalidArgumentError('Write 30s, 15m, 12h or 7d.');

@@ -1,6 +1,6 @@
 import type { Find } from '../find.ts';
 
-/** The ids of what a key shall be restricted to. */
+/** The ids of the organizations and projects that a key shall be restricted to. */
 export async function reachOf(
   find: Find,
   { org = [], project = [] }: { org?: string[] | undefined; project?: string[] | undefined },

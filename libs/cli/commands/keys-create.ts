@@ -10,11 +10,11 @@ import { reachOf } from './key-reach.ts';
 
 export function keysCreate(cli: Cli) {
   return new Command('create')
-    .description('Create a key, and show it this once.')
+    .description('Create a key, and show it once.')
     .argument('[name]', 'name, 1-100 characters; prompted for if not given')
     .addOption(scopeOption())
-    .option('--org <organization...>', 'reaches only these organizations')
-    .option('--project <project...>', 'reaches only these projects')
+    .option('--org <organization...>', 'restrict it to these organizations')
+    .option('--project <project...>', 'restrict it to these projects')
     .addOption(expiryOption())
     .action(async (given, { scope, org, project, expires }) => {
       const { api, find } = await cli.signedIn();

@@ -24,7 +24,7 @@ export function keysDelete(cli: Cli) {
     });
 }
 
-/** Prompts for confirmation, and returns what to delete. */
+/** Prompts for confirmation; returns the id of the key to delete. */
 async function agreed(cli: Cli, key: ApiKey): Promise<string> {
   await agree(cli, key, 'will be refused everywhere, for ever.');
   return key.id;

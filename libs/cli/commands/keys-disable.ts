@@ -12,9 +12,9 @@ import { agree, isOwn } from './own-key.ts';
 
 export function keysDisable(cli: Cli) {
   return new Command('disable')
-    .description('Make a key useless until it is enabled again.')
+    .description('Disable a key: it is refused until it is enabled again.')
     .argument('[key]', 'name or id; prompted for if not given')
-    .option('--yes', 'do not prompt where you are signed in with it')
+    .option('--yes', 'do not prompt when you are signed in with this key')
     .action(async (given, { yes }) => {
       const { api, find, lookUp } = await cli.signedIn();
       const keyId = yes ? await find.idOf.key(given) : await agreed(cli, await find.key(given));
@@ -29,7 +29,7 @@ export function keysDisable(cli: Cli) {
     });
 }
 
-/** Prompts for confirmation where the user loses access, and returns what to disable. */
+/** Prompts for confirmation if the user loses access; returns the id of the key to disable. */
 async function agreed(cli: Cli, key: ApiKey): Promise<string> {
   if (await isOwn(cli, key)) {
     await agree(cli, key, 'will be refused everywhere, until another key of yours enables it.');
@@ -39,7 +39,7 @@ async function agreed(cli: Cli, key: ApiKey): Promise<string> {
 
 export function keysEnable(cli: Cli) {
   return new Command('enable')
-    .description('Make a disabled key useful again.')
+    .description('Enable a disabled key again.')
     .argument('[key]', 'name or id; prompted for if not given')
     .action(async (given) => {
       const { api, find, lookUp } = await cli.signedIn();

@@ -7,7 +7,7 @@ import { keysBlocks, reachIds } from '../render/keys.ts';
 
 export function keysList(cli: Cli) {
   return new Command('list')
-    .description('List them; the one that you are signed in with is marked.')
+    .description('List your keys; the one that you are signed in with is marked.')
     .action(async () => {
       const { api, profile, lookUp } = await cli.signedIn();
       const pages = await everyPage((page) => api.apiKeys.listApiKeys(page));

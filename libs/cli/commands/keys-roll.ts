@@ -15,7 +15,7 @@ import { isOwn } from './own-key.ts';
 
 export function keysRoll(cli: Cli) {
   return new Command('roll')
-    .description('Give a key a new secret, and show it this once. The id stays.')
+    .description('Give a key a new secret, and show it once. The id stays the same.')
     .argument('[key]', 'name or id; prompted for if not given')
     .addOption(
       new Option('--overlap <time>', 'how long the old secret still works, such as 1h; at most 7d')
@@ -50,8 +50,9 @@ export function keysRoll(cli: Cli) {
 }
 
 /**
- * Rolling the key of the current profile would lock the user out if the response were lost. So the
- * request is kept in the profile until its answer is: the dead key may still repeat just that.
+ * If the response to a roll of the current profile's key were lost, the user would be locked out.
+ * So the request is stored in the profile until the answer is: the old key may still repeat this
+ * request.
  */
 async function beginRoll(
   cli: Cli,
@@ -72,7 +73,7 @@ async function beginRoll(
   return { rolling, isOwnKey };
 }
 
-/** Prompts for confirmation of the end of a secret. */
+/** Prompts for confirmation that the old secret ends. */
 async function agree(cli: Cli, key: ApiKey): Promise<void> {
   cli.note([
     'The present secret of ',
@@ -83,7 +84,7 @@ async function agree(cli: Cli, key: ApiKey): Promise<void> {
   await cli.prompt.confirmByTyping('the key’s name', key.name);
 }
 
-/** Whether it is certain that nothing has been, and nothing will be, rolled. */
+/** Whether it is certain that nothing was rolled and nothing will be. */
 function isRefusal(error: unknown): boolean {
   if (!(error instanceof CallFailure) || error.refusal === undefined) return false;
   return !['unavailable', 'bug'].includes(exitOfRefusal(error.refusal));

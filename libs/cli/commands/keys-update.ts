@@ -12,16 +12,16 @@ import { agree, isOwn } from './own-key.ts';
 
 export function keysUpdate(cli: Cli) {
   return new Command('update')
-    .description('Change what is given of a key; lists replace the old ones whole.')
+    .description('Change the given parts of a key; a given list replaces the whole old list.')
     .argument('[key]', 'name or id; prompted for if not given')
     .option('--name <name>', 'another name')
     .addOption(scopeOption())
-    .option('--org <organization...>', 'reaches only these organizations')
-    .option('--project <project...>', 'reaches only these projects')
-    .option('--everywhere', 'reaches everything that its account reaches')
+    .option('--org <organization...>', 'restrict it to these organizations')
+    .option('--project <project...>', 'restrict it to these projects')
+    .option('--everywhere', 'remove the restriction: reaches everything that its account reaches')
     .addOption(expiryOption())
-    .option('--no-expires', 'works until it is deleted')
-    .option('--yes', 'do not prompt where you are signed in with it')
+    .option('--no-expires', 'never expires')
+    .option('--yes', 'do not prompt when you are signed in with this key')
     .action(async (given, { name, scope, org, project, everywhere, expires, yes }) => {
       if (everywhere && (org || project)) throw usage('--everywhere excludes --org and --project.');
       const updateMask = [
@@ -44,7 +44,7 @@ export function keysUpdate(cli: Cli) {
         ...(expires instanceof Date && { expireTime: expires }),
       });
       if (!yes && narrows(key, changed, updateMask) && (await isOwn(cli, key))) {
-        await agree(cli, key, 'will have less access, and cannot give it back to itself.');
+        await agree(cli, key, 'will have less access, and cannot restore it itself.');
       }
       const answer = await api.apiKeys.updateApiKey({ apiKey: changed, updateMask, requestId: '' });
       const updated = present(answer.apiKey);

@@ -2,15 +2,15 @@ import { InvalidArgumentError } from '@commander-js/extra-typings';
 
 const pageSizeMax = 1_000;
 
-/** How many a list shall have. */
+/** Parses the number of items that a list shall show. */
 export function parseCount(text: string): number {
   const count = Number(text);
   if (!Number.isInteger(count) || count < 1)
-    throw new InvalidArgumentError('Give a number from 1.');
+    throw new InvalidArgumentError('Give a number of at least 1.');
   return count;
 }
 
-/** The first things of a list that has no end worth waiting for, and the way to more. */
+/** The first items of a list that may be too long to read whole, and how to see more. */
 export async function firstOf<Thing>(
   limit: number,
   readPage: (page: {

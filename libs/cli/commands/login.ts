@@ -8,18 +8,20 @@ import { chooseDeployment, commandWithDeployment } from './deployment-options.ts
 
 export function login(cli: Cli) {
   return commandWithDeployment('login')
-    .description('Store an API key, typed without echo or piped into stdin, after trying it.')
+    .description('Try an API key, typed without echo or piped into stdin, then store it.')
     .addHelpText(
       'after',
-      '\nThe key needs the scope account:read, beside those of the commands that it is for:\n' +
+      '\nThe key needs the scope account:read, and the scopes of the commands that you will use:\n' +
         '  silo keys create NAME --scope account:read project:read\n',
     )
     .action(async (options) => {
       const { name, deployment } = await chooseDeployment(cli, options);
       const apiKey = await cli.prompt.secret(`API key for ${name} (phx_…, from silo keys create):`);
-      // A slip is found before anything is sent.
+      // Finds a mistyped key before anything is sent.
       if (!isWellFormed(apiKey, secretPrefixes.apiKey)) {
-        throw usage('That is no API key: it begins with phx_ and is 53 characters long.');
+        throw usage(
+          'That is not an API key: an API key begins with phx_ and is 53 characters long.',
+        );
       }
       const answer = await cli.connect(deployment, apiKey).accounts.getAccount({});
       const { id, email } = present(answer.account);

@@ -4,7 +4,7 @@ import { Failure } from '../failure.ts';
 
 export function logout({ profiles, globals, terminal, answerPlain }: Cli) {
   return new Command('logout')
-    .description('Forget the stored key. The key itself goes on working: silo keys delete ends it.')
+    .description('Remove the stored key. The key itself stays valid: silo keys delete ends it.')
     .action(async () => {
       const chosen = globals().profile ?? terminal.environment.SILO_PROFILE;
       const name = chosen || (await profiles.current());
@@ -12,6 +12,6 @@ export function logout({ profiles, globals, terminal, answerPlain }: Cli) {
       if (!(await profiles.remove(name))) {
         throw new Failure('hidden', `There is no profile "${name}".`, 'silo profiles');
       }
-      answerPlain({ profile: name }, [`The key of profile ${name} is forgotten.`]);
+      answerPlain({ profile: name }, [`The key of profile ${name} is removed.`]);
     });
 }

@@ -7,7 +7,7 @@ import { membersBlocks } from '../render/organizations.ts';
 
 export function membersList(cli: Cli) {
   return new Command('list')
-    .description('List the members, in the order in which they joined.')
+    .description('List the members in the order in which they joined.')
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(({ org }) =>
       forOrg(org, async () => {

@@ -8,7 +8,7 @@ import { propagationBlocks } from '../render/propagation.ts';
 
 export function membersRemove(cli: Cli) {
   return new Command('remove')
-    .description('Remove a member: access ends at once, that of the member’s keys too.')
+    .description('Remove a member: access ends at once, also for the member’s keys.')
     .argument('[member]', 'e-mail or account id; prompted for if not given')
     .option('--org <organization>', 'name or id; default: that of the current project')
     .option('--yes', 'do not prompt for the member’s e-mail')
@@ -30,7 +30,7 @@ export function membersRemove(cli: Cli) {
     );
 }
 
-/** Prompts for confirmation, and returns the member to remove. */
+/** Prompts for confirmation; returns the member to remove. */
 async function agree(cli: Cli, member: Member) {
   const { lookUp } = await cli.signedIn();
   const nameOf = await lookUp([member.organizationId]);

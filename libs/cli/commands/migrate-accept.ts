@@ -9,14 +9,15 @@ import { nextBlocks } from '../render/migrations.ts';
 export function migrateAccept(cli: Cli) {
   return new Command('accept')
     .description('Accept a migration into an organization of this region. Staff starts it.')
-    .argument('<migration>', 'its id, mig_…, which the request has printed')
+    .argument('<migration>', 'its id, mig_…, which silo migrate request printed')
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async (migrationId, { org }) => {
       if (!isId('migration', migrationId)) {
-        // Until it is accepted this region knows nothing of it, not even the project's name.
+        // Until it is accepted, this region knows nothing of the migration, not even the project's
+        // name.
         throw usage(
-          `"${migrationId}" is no id of a migration.`,
-          'the request has printed it: mig_…',
+          `"${migrationId}" is not the id of a migration.`,
+          'silo migrate request printed it: mig_…',
         );
       }
       const { api, find, lookUp } = await cli.signedIn();
@@ -40,17 +41,17 @@ export function migrateAccept(cli: Cli) {
     });
 }
 
-/** The refusal of what was accepted before, or is over, with what comes next. */
+/** The refusal of a migration that was accepted before or has ended, with the next step. */
 function afterwards(failure: CallFailure, migrationId: string): CallFailure {
   const { reasonName, metadata } = failure.refusal ?? {};
-  // The source may learn of it later.
+  // The source may not know yet that it was accepted here.
   const isOpenHere =
     reasonName === 'MIGRATION_IN_PROGRESS' && metadata?.migration_id === migrationId;
   if (!isOpenHere && reasonName !== 'MIGRATION_STATE') return failure;
   const state = isOpenHere ? 'ACCEPTED' : metadata?.state;
   const next = nextCommands[state ?? ''];
-  // This region may have no record of it, and list nothing.
-  if (next === undefined) return failure.advising('ask an admin of the source what became of it');
+  // This region may have no record of it, so a list would show nothing.
+  if (next === undefined) return failure.advising('ask an admin of the source what happened to it');
   return failure.saying('It is accepted already.').advising(`${next} ${migrationId}`);
 }
 

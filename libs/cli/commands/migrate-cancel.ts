@@ -7,12 +7,15 @@ import { withScope } from './migration-options.ts';
 
 export function migrateCancel(cli: Cli) {
   return withScope('cancel')
-    .description('End a migration before its cutover: the source stays as it is, the copy goes.')
+    .description(
+      'End a migration before its cutover: the source stays as it is, the copy is removed.',
+    )
     .argument('[migration]', 'its id, or the project; default: the current project')
     .option('--yes', 'do not prompt')
     .action(async (given, { yes, ...options }) => {
       const { migration, scope } = await findMigration(cli, given, options);
-      // What has ended is refused, or cancelled already: no prompt says otherwise.
+      // A migration that has ended is refused, or was cancelled already: a prompt would suggest
+      // otherwise.
       if (!yes && !isOver(migration)) await agree(cli, migration);
       const { id, projectName } = migration;
       cli.repeatedBy('migrate', 'cancel', id, '--yes', ...(options.staff ? ['--staff'] : []));

@@ -21,7 +21,9 @@ import { withScope } from './migration-options.ts';
 export function migrateList(cli: Cli) {
   return withScope('list', 'that of the current project')
     .description('List the migrations from and to an organization, newest first.')
-    .addOption(new Option('--limit <count>', 'how many at most').argParser(parseCount).default(50))
+    .addOption(
+      new Option('--limit <count>', 'show at most this number').argParser(parseCount).default(50),
+    )
     .action(async ({ limit, ...options }) => {
       const scope = await migrationScope(cli, options);
       const { things, nextPageToken } = await firstOf<Migration>(limit, async (page) => {
@@ -39,7 +41,7 @@ export function migrateList(cli: Cli) {
 
 export function migrateShow(cli: Cli) {
   return withScope('show')
-    .description('Show a migration, and what can be done next.')
+    .description('Show a migration and the next step.')
     .argument('[migration]', 'its id, or the project; default: the current project')
     .action(async (given, options) => {
       const { migration } = await findMigration(cli, given, options);
@@ -51,7 +53,7 @@ export function migrateShow(cli: Cli) {
     });
 }
 
-/** The names of what migrations name; staff has no right to look them up. */
+/** Names for the ids in migrations; staff has no right to look them up. */
 async function namesFor(
   cli: Cli,
   migrations: readonly Migration[],

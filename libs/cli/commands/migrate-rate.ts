@@ -9,7 +9,7 @@ const units: Record<string, number> = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 
 
 export function migrateRate(cli: Cli) {
   return staffCommand('rate')
-    .description('For staff of the destination’s region: limit a copy while it runs.')
+    .description('For staff of the destination’s region: limit the rate of a copy while it runs.')
     .argument('<migration>', 'its id, or the name of its project, for the latest')
     .argument('<limit>', 'bytes a second, such as 500000 or 8MiB; or none', parseRate)
     .action(async (given, bytesPerSecondMax, options) => {
@@ -25,7 +25,7 @@ export function migrateRate(cli: Cli) {
     });
 }
 
-/** 0 for no limit. */
+/** Parses a rate; 0 means no limit. */
 function parseRate(text: string): number {
   if (text === 'none') return 0;
   const [, number, unit = ''] = /^(\d{1,12}(?:\.\d{1,3})?)(KiB|MiB|GiB)?$/.exec(text) ?? [];

@@ -10,11 +10,11 @@ import { organizationElsewhere } from '../other-regions.ts';
 import { type MigrationPlan, migrationPreviewBlocks, nextBlocks } from '../render/migrations.ts';
 
 const toHelp =
-  'where to: an organization in another region, by id, or by name where a profile of yours sees it';
+  'the destination: an organization in another region, by id, or by name if one of your profiles sees it';
 
 export function migratePreview(cli: Cli) {
   return new Command('preview')
-    .description('Show what a migration to another region would do. Changes nothing.')
+    .description('Show what a migration to another region would do, without changing anything.')
     .argument('[project]', 'name, Organization/Name, or id; default: the current one')
     .option('--to <organization>', toHelp)
     .action(async (given, { to }) => {
@@ -27,7 +27,7 @@ export function migratePreview(cli: Cli) {
 export function migrateRequest(cli: Cli) {
   return new Command('request')
     .description(
-      'Request a migration: shows what it would do, then prompts for confirmation. An admin there accepts it.',
+      'Request a migration: shows what it would do, then prompts for confirmation. An admin of the destination accepts it.',
     )
     .argument('[project]', 'name, Organization/Name, or id; default: the current one')
     .option('--to <organization>', toHelp)
@@ -93,7 +93,9 @@ async function previewOf(cli: Cli, plan: MigrationPlan): Promise<PreviewMigratio
   return await api.migrations.previewMigration(requestOf(plan));
 }
 
-/** Shows what would happen and prompts; returns the fingerprint of what was shown. */
+/**
+ * Shows what would happen and prompts for confirmation; returns the fingerprint of what was shown.
+ */
 async function agree(
   cli: Cli,
   plan: MigrationPlan,

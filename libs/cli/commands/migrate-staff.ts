@@ -36,7 +36,7 @@ export function migrateStart(cli: Cli) {
 
 export function migrateRetry(cli: Cli) {
   return staffCommand('retry')
-    .description('For staff of the destination’s region: go on with a failed migration.')
+    .description('For staff of the destination’s region: retry a failed migration.')
     .argument('<migration>', whichHelp)
     .action(async (given, options) => {
       const { migration, staff } = await foundByStaff(cli, given, options);
@@ -48,17 +48,16 @@ export function migrateRetry(cli: Cli) {
 
 export function migrateRollback(cli: Cli) {
   return staffCommand('rollback')
-    .description(
-      'For staff of the region that the project came from: take a finished migration back.',
-    )
+    .description('For staff of the source’s region: take a finished migration back.')
     .argument('<migration>', whichHelp)
     .option('--yes', 'do not prompt')
     .action(async (given, { yes, ...options }) => {
       const { migration, staff } = await foundByStaff(cli, given, options);
-      // By its name the last one is found: the rollback itself, which would go the other way.
+      // The project's name finds the latest migration. If that is the rollback itself, taking it
+      // back would move the project the other way.
       if (given !== migration.id) refuseRollback(migration, options);
       if (!yes) {
-        await agree(cli, migration, `It goes back to ${migration.sourceRegion}, with all events.`);
+        await agree(cli, migration, `It returns to ${migration.sourceRegion}, with all events.`);
       }
       const answer = await staff.rollbackMigration({ migrationId: migration.id });
       const back = present(answer.migration);
@@ -71,16 +70,16 @@ export function migrateRollback(cli: Cli) {
 export function migratePurge(cli: Cli) {
   return staffCommand('purge')
     .description(
-      'For staff of the region that the project came from: compare both copies, then remove what was left there.',
+      'For staff of the source’s region: compare both copies, then remove the copy at the source.',
     )
     .argument('<migration>', whichHelp)
     .option('--yes', 'do not prompt')
     .action(async (given, { yes, ...options }) => {
       const { migration, staff } = await foundByStaff(cli, given, options);
-      // A repeat begins nothing.
+      // A repeat starts nothing new.
       const before = purgeOf(migration);
       if (!yes && before === undefined) {
-        const what = `Its events in ${migration.sourceRegion} will be removed: there is no rollback then.`;
+        const what = `Its events in ${migration.sourceRegion} will be removed: then no rollback is possible.`;
         await agree(cli, migration, what);
       }
       const answer = await staff.purgeSource({ migrationId: migration.id });
@@ -99,7 +98,7 @@ const goingOn: readonly MigrationState[] = [
   MigrationState.MIGRATION_STATE_CUTOVER,
 ];
 
-/** Refuses what takes another migration back, with what became of it. */
+/** Refuses to roll back a migration that is itself a rollback, and says what happened to it. */
 function refuseRollback(
   { id, state, rollbackOf, projectName, destinationRegion }: Migration,
   options: StaffOptions,

@@ -12,14 +12,14 @@ import { columnsOf, showsColour } from '../terminal.ts';
 import { cut, toText } from '../text.ts';
 import { withScope } from './migration-options.ts';
 
-// A service that restarts is back within a minute, also where its machine is busy.
+// A service that restarts answers again within a minute, even on a busy machine.
 const breaksMax = 60;
 const pauseMs = 1_000;
 const eraseLine = '\r\u001b[2K';
 
 export function migrateWatch(cli: Cli) {
   return withScope('watch')
-    .description('Show how far a migration is, until it ends.')
+    .description('Show the progress of a migration until it ends.')
     .argument('[migration]', 'its id, or the project; default: the current project')
     .action(async (given, options) => {
       const found = await findMigration(cli, given, options);
@@ -32,7 +32,10 @@ export function migrateWatch(cli: Cli) {
     });
 }
 
-/** The region that is called, for people, and the options that call it again; '' or after a space. */
+/**
+ * The region that is called, as shown to people, and the options that call it again: empty, or
+ * beginning with a space.
+ */
 type Caller = { region: string; options: string };
 
 async function callerOf(cli: Cli, options: MigrationOptions): Promise<Caller> {
@@ -46,7 +49,7 @@ async function callerOf(cli: Cli, options: MigrationOptions): Promise<Caller> {
 }
 
 /**
- * Shows each change; goes on after a break, such as the restart of a service.
+ * Shows each change; continues after a break, such as the restart of a service.
  * @internal Exported for tests.
  */
 export async function follow(
@@ -84,28 +87,31 @@ export async function follow(
 function unanswered(migrationId: string, { region, options }: Caller): Failure {
   return new Failure(
     'unavailable',
-    `${region} has not answered for a minute. The migration goes on without this command, once both regions run.`,
+    `${region} has not answered for a minute. The migration continues without this command, once both regions run.`,
     `silo migrate watch ${migrationId}${options}, when it runs again`,
   );
 }
 
-/** Whether another attempt may help. */
+/** Whether another attempt may succeed. */
 function isBreak(error: unknown): boolean {
   if (!(error instanceof CallFailure)) return false;
   return error.refusal === undefined || exitOfRefusal(error.refusal) === 'unavailable';
 }
 
-/** Whether nothing of Silo has answered, which may pass. */
+/** Whether the call ended without an answer of Silo; that may pass. */
 function isSilence(error: unknown): boolean {
   if (!(error instanceof CallFailure) || error.refusal !== undefined) return false;
   const { cause } = error;
   return isServiceError(cause) && exitOfSilence(cause.code, cause.details) === 'unavailable';
 }
 
-/** What follows it, such as an error, begins a line. */
+/** Disposing it ends the line, so that the next output, such as an error, begins a new one. */
 type Shower = Disposable & { show(migration: Migration): void };
 
-/** Draws a line again in a terminal; else a line for each state and each tenth of the copy. */
+/**
+ * In a terminal, redraws one line; elsewhere, writes a line for each state and each tenth of the
+ * copy.
+ */
 function shower(cli: Pick<Cli, 'terminal' | 'globals'>): Shower {
   const { stdout, environment } = cli.terminal;
   const colour = showsColour(stdout, environment);
@@ -120,7 +126,7 @@ function shower(cli: Pick<Cli, 'terminal' | 'globals'>): Shower {
     return {
       show: (migration) => {
         const line = toText([progressLine(migration)], { colour }).trimEnd();
-        // A line that is too wide would stay when it is drawn again.
+        // A line wider than the terminal could not be erased when it is drawn again.
         const shown = colour ? line : cut(line, columnsOf(stdout) - 1);
         isDrawn = isOpen(migration);
         stdout.write(`${eraseLine}${shown}${isDrawn ? '' : '\n'}`);

@@ -9,7 +9,7 @@ import { migratePurge, migrateRetry, migrateRollback, migrateStart } from './mig
 import { migrateWatch } from './migrate-watch.ts';
 
 export function migrate(cli: Cli) {
-  return group('migrate', 'Migrations of projects to another region.', [
+  return group('migrate', 'Migrate projects to another region.', [
     migrateList(cli),
     migratePreview(cli),
     migrateRequest(cli),

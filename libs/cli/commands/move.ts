@@ -23,8 +23,8 @@ export function move(cli: Cli) {
       'Move projects to another organization: shows what will happen, then prompts for confirmation.',
     )
     .argument('[project...]', 'name, Organization/Name, or id; default: the current one')
-    .option('--to <organization>', 'where to: name or id; prompted for if not given')
-    .option('--preview', 'only show what would happen, and its fingerprint')
+    .option('--to <organization>', 'the destination: name or id; prompted for if not given')
+    .option('--preview', 'only show what would happen, and the preview’s fingerprint')
     .option('--yes', 'do not prompt; needs --fingerprint')
     .option('--fingerprint <fingerprint>', 'move only if the preview still has this fingerprint')
     .action(async (given, { to, preview, yes, fingerprint }) => {
@@ -66,7 +66,7 @@ async function previewOf(
   }
 }
 
-/** The migrations that the move ends, below its preview. */
+/** The migrations that the move ends, shown below its preview. */
 async function endedBy(cli: Cli, { projects, source }: Plan): Promise<Block[]> {
   const ended = await endedMigrations(
     cli,

@@ -11,7 +11,7 @@ import { endsOf, idsIn, type MovesShown, moveBlocks, movesBlocks } from '../rend
 import { firstOf, parseCount } from './limit.ts';
 
 export function moves(cli: Cli) {
-  return group('moves', 'Moves of projects, and what can still become of them.', [
+  return group('moves', 'List and show moves of projects, and what can still be done with them.', [
     list(cli),
     show(cli),
   ]);
@@ -21,8 +21,10 @@ function list(cli: Cli) {
   return new Command('list')
     .description('List the moves from and to an organization, or of a project: newest first.')
     .option('--org <organization>', 'name or id; default: that of the current project')
-    .option('--project <project>', 'of a project: name, Organization/Name, or id')
-    .addOption(new Option('--limit <count>', 'how many at most').argParser(parseCount).default(50))
+    .option('--project <project>', 'of this project: name, Organization/Name, or id')
+    .addOption(
+      new Option('--limit <count>', 'show at most this number').argParser(parseCount).default(50),
+    )
     .action(async ({ org, project, limit }) => {
       const { api, find } = await cli.signedIn();
       const target = await find.target({ org, project });

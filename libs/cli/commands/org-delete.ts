@@ -12,7 +12,7 @@ export function orgDelete(cli: Cli) {
     .option('--yes', 'do not prompt for the organization’s name')
     .option(
       '--end-deleted-projects',
-      'lose for ever its deleted projects that could still be undeleted',
+      'also lose for ever its deleted projects, which could still be undeleted',
     )
     .action(async (given, { yes, endDeletedProjects = false }) => {
       const { api, find } = await cli.signedIn();
@@ -30,7 +30,7 @@ export function orgDelete(cli: Cli) {
     });
 }
 
-/** Prompts for confirmation, and returns what to delete. */
+/** Prompts for confirmation; returns the id of the organization to delete. */
 async function agree(
   cli: Cli,
   organization: Organization,

@@ -27,7 +27,7 @@ export function orgLeave(cli: Cli) {
     );
 }
 
-/** Prompts for confirmation, and returns what to leave. */
+/** Prompts for confirmation; returns the id of the organization to leave. */
 async function agree(cli: Cli, organization: Organization): Promise<string> {
   const what = named(organization);
   cli.note(['You, and your keys, will lose all access to ', what, ' and its projects.']);

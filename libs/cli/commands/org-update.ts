@@ -12,7 +12,7 @@ import { propagationBlocks } from '../render/propagation.ts';
 
 export function orgRename(cli: Cli) {
   return new Command('rename')
-    .description('Give an organization another name.')
+    .description('Rename an organization.')
     .argument('[organization]', 'name or id; prompted for if not given')
     .argument('[new-name]', 'the new name, 1-64 characters; prompted for if not given')
     .action(async (given, newName) => {

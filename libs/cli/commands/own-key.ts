@@ -9,7 +9,7 @@ export async function isOwn(cli: Cli, { fingerprint }: ApiKey): Promise<boolean>
   return fingerprint === fingerprintOf(profile.apiKey);
 }
 
-/** Prompts for confirmation of what happens to a key, and says where it is the user's own. */
+/** Prompts for confirmation of a change to a key, and says if it is the user's own. */
 export async function agree(cli: Cli, key: ApiKey, what: string): Promise<void> {
   cli.note([named(key), ` (${key.masked}) ${what}`]);
   if (await isOwn(cli, key)) cli.note('It is the key that you are signed in with.');

@@ -12,7 +12,9 @@ import { subscriptionBlocks } from '../render/plans.ts';
 
 export function planBillingDetails(cli: Cli) {
   return new Command('billing-details')
-    .description('Set the billing details. Prompts for what is not given, with the old details.')
+    .description(
+      'Set the billing details. Prompts for what is not given, and offers the old details.',
+    )
     .option('--company <name>', 'company or person')
     .option('--email <email>', 'where invoices go')
     .option('--address <address>', 'postal address')

@@ -17,7 +17,7 @@ import {
 
 export function planChange(cli: Cli) {
   return new Command('change')
-    .description('Change the plan, at once: shows what changes, then prompts for confirmation.')
+    .description('Change the plan at once: shows what changes, then prompts for confirmation.')
     .addArgument(
       new Argument('[plan]', 'the new plan; prompted for if not given').choices(planNames),
     )
@@ -39,7 +39,7 @@ export function planChange(cli: Cli) {
     );
 }
 
-/** A plan of the list, without the present one. */
+/** Lets the user choose a plan other than the present one. */
 async function choosePlan(cli: Cli, organizationId: string): Promise<PlanName> {
   const { api } = await cli.signedIn();
   const [{ plans }, { subscription }] = cli.prompt.possible
@@ -48,7 +48,7 @@ async function choosePlan(cli: Cli, organizationId: string): Promise<PlanName> {
         api.billing.getSubscription({ organizationId }),
       ])
     : [{ plans: [] }, {}];
-  // What only a newer release knows cannot be chosen here.
+  // A plan that only a newer release knows cannot be chosen here.
   const things = plans.flatMap((plan) => {
     const name = planNameOf(plan.plan);
     return name === undefined || plan.plan === subscription?.plan
@@ -65,7 +65,7 @@ async function choosePlan(cli: Cli, organizationId: string): Promise<PlanName> {
   return chosen.name;
 }
 
-/** Shows what changes, and prompts for confirmation, unless it would be refused then. */
+/** Shows what changes and prompts for confirmation, unless the change would be refused. */
 async function agree(cli: Cli, organizationId: string, name: PlanName): Promise<void> {
   const { api, lookUp } = await cli.signedIn();
   const [{ subscription }, { plans }, nameOf] = await Promise.all([

@@ -21,7 +21,7 @@ export function plan(cli: Cli) {
 
 function show(cli: Cli) {
   return new Command('show')
-    .description('Show the plan, how many projects it allows, and how many there are.')
+    .description('Show the plan, the project limit, and the number of projects.')
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async ({ org }) => {
       const { api, find, lookUp } = await cli.signedIn();

@@ -8,7 +8,7 @@ import { type NamedProfile, profilesBlocks } from '../render/accounts.ts';
 export function profiles(cli: Cli) {
   return group(
     'profiles',
-    'The stored profiles: the regions and accounts that you are signed in to.',
+    'List the stored profiles: the regions and accounts that you are signed in to.',
     [list(cli), use(cli)],
   );
 }
@@ -27,7 +27,7 @@ function list({ profiles, answerPlain }: Cli) {
 
 function use({ profiles, prompt, answerPlain }: Cli) {
   return new Command('use')
-    .description('Choose the one that is used where --profile is not given.')
+    .description('Choose the profile that is used when --profile is not given.')
     .argument('[name]', 'name of a profile; prompted for if not given')
     .action(async (given) => {
       const name =

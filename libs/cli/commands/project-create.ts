@@ -17,9 +17,12 @@ export function projectCreate(cli: Cli) {
     .option('--org <organization>', 'name or id; default: that of the current project')
     .option('--time-zone <zone>', 'time zone of its reports, such as Europe/Berlin')
     .option('--app-url <url...>', 'origins that send data, such as https://app.example.com')
-    .option('--anonymize-ips', 'drop the address that an event came from')
-    .option('--retention-days <days>', 'remove events that are older; 0: none', parseDays)
-    .option('--index <property...>', 'properties by which events are found fast, at most 6')
+    .option('--anonymize-ips', 'remove the address that an event came from')
+    .option('--retention-days <days>', 'remove events that are older; 0: keep all', parseDays)
+    .option(
+      '--index <property...>',
+      'properties that are indexed, so that events are found fast; at most 6',
+    )
     .action(async (given, { org, timeZone, appUrl, anonymizeIps, retentionDays, index }) => {
       const { api, find } = await cli.signedIn();
       const name =
@@ -41,7 +44,7 @@ export function projectCreate(cli: Cli) {
 
 export function projectCreateRecommended(cli: Cli) {
   return new Command('create-recommended')
-    .description('Create those of Local Development, Staging and Production that are missing.')
+    .description('Create whichever of Local Development, Staging and Production are missing.')
     .option('--org <organization>', 'name or id; default: that of the current project')
     .action(async ({ org }) => {
       const { api, find } = await cli.signedIn();

@@ -28,7 +28,7 @@ export function projectDelete(cli: Cli) {
     });
 }
 
-/** Prompts for confirmation, and returns what to delete. */
+/** Prompts for confirmation; returns the id of the project to delete. */
 async function agree(cli: Cli, project: Project): Promise<string> {
   const { lookUp } = await cli.signedIn();
   const { id, organizationId } = project;

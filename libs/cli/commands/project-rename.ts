@@ -8,7 +8,7 @@ import { projectBlocks } from '../render/projects.ts';
 
 export function projectRename(cli: Cli) {
   return new Command('rename')
-    .description('Give a project another name.')
+    .description('Rename a project.')
     .argument('[project]', 'name, Organization/Name, or id; prompted for if not given')
     .argument('[new-name]', 'the new name, 1-200 characters; prompted for if not given')
     .action(async (given, newName) => {

@@ -15,11 +15,14 @@ export function projectSettings(cli: Cli) {
     .option('--time-zone <zone>', 'time zone of its reports, such as Europe/Berlin')
     .option('--app-url <url...>', 'origins that send data, such as https://app.example.com')
     .option('--no-app-url', 'no origins')
-    .option('--anonymize-ips', 'drop the address that an event came from')
+    .option('--anonymize-ips', 'remove the address that an event came from')
     .option('--no-anonymize-ips', 'keep it')
-    .option('--retention-days <days>', 'remove events that are older; 0: none', parseDays)
-    .option('--index <property...>', 'properties by which events are found fast, at most 6')
-    .option('--no-index', 'none but those that always are')
+    .option('--retention-days <days>', 'remove events that are older; 0: keep all', parseDays)
+    .option(
+      '--index <property...>',
+      'properties that are indexed, so that events are found fast; at most 6',
+    )
+    .option('--no-index', 'remove all indexes but those that always exist')
     .action(async (given, options) => {
       const { api, find, lookUp } = await cli.signedIn();
       const project = await find.project(given);
@@ -39,7 +42,7 @@ export function projectSettings(cli: Cli) {
     });
 }
 
-/** How many days events are kept. */
+/** Parses the number of days for which events are kept. */
 export function parseDays(text: string): number {
   const days = text.trim() === '' ? Number.NaN : Number(text);
   if (!Number.isInteger(days) || days < 0) {

@@ -6,7 +6,7 @@ import { projectBlocks } from '../render/projects.ts';
 
 export function projectUndelete(cli: Cli) {
   return new Command('undelete')
-    .description('Bring a deleted project back, within 7 days: data, token and access as before.')
+    .description('Undelete a project within 7 days: data, token and access return as before.')
     .argument('[project]', 'name, Organization/Name, or id; prompted for if not given')
     .action(async (given) => {
       const { api, find, lookUp } = await cli.signedIn();

@@ -11,9 +11,12 @@ import { deletedProjectsBlocks, foundBlocks } from '../render/projects.ts';
 
 export function projects(cli: Cli) {
   return new Command('projects')
-    .description('List your projects in all your organizations, the current one marked.')
+    .description('List your projects in all your organizations; the current one is marked.')
     .argument('[query]', 'part of a project’s or organization’s name')
-    .option('--deleted', 'those that can still be brought back, where you are an admin')
+    .option(
+      '--deleted',
+      'list deleted projects that can still be undeleted, in organizations where you are an admin',
+    )
     .action(async (query = '', { deleted }) => {
       const { api, find, profile } = await cli.signedIn();
       if (deleted) {

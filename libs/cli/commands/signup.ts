@@ -18,7 +18,7 @@ export function signup(cli: Cli) {
     .option('--organization <name>', 'name of your organization')
     .action(async (options) => {
       const { name, deployment } = await chooseDeployment(cli, options);
-      // Its key may be the only one of its account.
+      // The key of an existing profile may be the only key of its account.
       if ((await cli.profiles.read(name)) !== undefined) {
         const next = `--profile with another name; or silo logout --profile ${name}`;
         throw usage(`There is a profile ${name} already.`, next);
@@ -36,7 +36,7 @@ export function signup(cli: Cli) {
       const { projectId, projectToken } = answer;
       await workIn(cli, api, projectId);
       const nameOf = await createLookUp(api, profile.account)([projectId]);
-      // The key is kept, not shown.
+      // The key is stored, not shown.
       cli.answer(CreateAccountResponse, { ...answer, apiKey: '' }, [
         ...signedInBlocks(name, profile, cli.profiles.file(name)),
         ...facts(

@@ -5,7 +5,7 @@ import { named } from '../names.ts';
 
 export function switchProject(cli: Cli) {
   return new Command('switch')
-    .description('Choose the project that you work in: type to filter.')
+    .description('Choose the project that you work in; type to filter the list.')
     .argument('[project]', 'name, Organization/Name, or id')
     .action(async (given) => {
       const { api, find } = await cli.signedIn();

@@ -11,7 +11,7 @@ import { tokenBlocks } from '../render/projects.ts';
 import { propagationBlocks } from '../render/propagation.ts';
 
 export function token(cli: Cli) {
-  return group('token', 'A project’s token: it puts data in, and reads nothing.', [
+  return group('token', 'A project’s token, which allows an app to send data but not to read it.', [
     show(cli),
     regenerate(cli),
   ]);
@@ -32,9 +32,12 @@ function show(cli: Cli) {
 
 function regenerate(cli: Cli) {
   return new Command('regenerate')
-    .description('Replace it: the old one is refused from the moment this returns.')
+    .description('Replace the token: the old one is refused as soon as this command returns.')
     .argument('[project]', 'name, Organization/Name, or id; default: the current one')
-    .option('--expected-fingerprint <fingerprint>', 'only if it is still the present one')
+    .option(
+      '--expected-fingerprint <fingerprint>',
+      'only if the present token has this fingerprint',
+    )
     .option('--yes', 'do not prompt for the project’s name')
     .action(async (given, { expectedFingerprint = '', yes }) => {
       const { api, find, lookUp } = await cli.signedIn();

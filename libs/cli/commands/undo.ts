@@ -12,12 +12,12 @@ import { shownTo } from './moves.ts';
 
 export function undo(cli: Cli) {
   return new Command('undo')
-    .description('Take a move back: within 7 days, all of its projects, all access as it was.')
+    .description('Undo a move within 7 days, for all of its projects: access is as it was before.')
     .argument('[project]', 'the project, for its latest move; or the move’s id, mov_…')
     .option('--yes', 'do not prompt')
     .action(async (given, { yes }) => {
       const { api, find, lookUp } = await cli.signedIn();
-      // A script may repeat it by its id, whatever has become of the move.
+      // A script may repeat the undo by the move's id, whatever the state of the move.
       const isRepeat = yes && given !== undefined && isId('move', given);
       const moveId = isRepeat ? given : (await find.move(given, 'undo')).id;
       if (!yes) await agree(cli, moveId);
@@ -59,14 +59,14 @@ async function agree(cli: Cli, moveId: string): Promise<void> {
   await cli.prompt.confirmByTyping('undo', 'undo');
 }
 
-/** Whether the services refused the caller, and not the move. */
+/** Whether the services refused the caller rather than the move. */
 function isForbidden(error: unknown): error is CallFailure {
   if (!(error instanceof CallFailure)) return false;
   const reason = error.refusal?.reasonName;
   return reason === 'ADMIN_REQUIRED' || reason === 'ORGANIZATION_NOT_FOUND';
 }
 
-/** Who may undo a move, where the caller may not. */
+/** Explains who may undo a move that the caller may not undo. */
 async function mayNotText(cli: Cli, moveId: string): Promise<string> {
   const { find } = await cli.signedIn();
   const move = await find.move(moveId);

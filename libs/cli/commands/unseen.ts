@@ -1,8 +1,8 @@
 import type { Event, EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
 
-// More than one round reads, so that what a round may return again is still known.
+// Larger than what one round reads, so that events that a round returns again are still recognized.
 const seenMax = 10_000;
-// How late an event may come, by its own time, and still be shown.
+// An event is still shown if its own time is at most this far in the past.
 const lateMs = 60_000;
 
 /** Remembers which events have been shown. */
@@ -10,13 +10,14 @@ export class Unseen {
   readonly #seen = new Set<string>();
   #receivedMs: number | undefined;
 
-  /** Of a list, newest first, those that are new, oldest first. */
+  /** The new events of a list that begins with the newest; returned oldest first. */
   of(events: readonly Event[]): Event[] {
     const found: Event[] = [];
     for (const event of events.toReversed()) {
       if (!this.#seen.delete(event.uuid)) found.push(event);
       this.#seen.add(event.uuid);
-      // Not by the event's own time: one of next year would hide all that come until then.
+      // The receive time, not the event's own time: an event dated next year would hide all later
+      // ones.
       const receivedMs = event.receiveTime?.getTime() ?? 0;
       this.#receivedMs = Math.max(this.#receivedMs ?? 0, receivedMs);
     }
@@ -27,7 +28,7 @@ export class Unseen {
     return found;
   }
 
-  /** The filter for what may be new. */
+  /** Narrows the filter to events that may be new. */
   narrow(filter: EventFilter): EventFilter {
     if (this.#receivedMs === undefined) return filter;
     const fromMs = Math.max(this.#receivedMs - lateMs, filter.startTime?.getTime() ?? 0);

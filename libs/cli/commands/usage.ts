@@ -8,10 +8,10 @@ import { firstDayOf } from '../times.ts';
 
 export function usage(cli: Cli) {
   return new Command('usage')
-    .description('What was captured, by day (UTC) and project: events and bytes.')
+    .description('Show captured events and bytes, by day (UTC) and project.')
     .argument('[project]', 'name, Organization/Name, or id; default: all of the organization')
     .option('--org <organization>', 'name or id; default: that of the current project')
-    .option('--days <days>', 'of the last days, at most 366; default: 30', parseDays)
+    .option('--days <days>', 'number of days up to today, at most 366; default: 30', parseDays)
     .action(async (project, { org, days }) => {
       const { api, find, lookUp } = await cli.signedIn();
       const target = await find.target({ org, project });

@@ -1,21 +1,21 @@
 /** A command line of bash up to its cursor, as `silo complete` needs it. */
 type BashLine = {
-  /** The words after the command, without quotes; the last is the one that is completed. */
+  /** The words after the command, without quotes; the last is the word to complete. */
   words: string[];
   /** The quote that is open at the cursor. */
   quote: '' | '"' | "'";
-  /** The beginning of the last word that stays when bash inserts a completion. */
+  /** The beginning of the last word, which bash keeps when it inserts a completion. */
   kept: string;
 };
 
-/** Inside double quotes, a backslash quotes only these. */
+/** Inside double quotes, a backslash quotes only these characters. */
 const quotedInside = '$`"\\';
 
 /**
- * Reads the line that bash gives in COMP_LINE, without expanding anything in it. `breaks` is
- * COMP_WORDBREAKS: bash replaces only what follows the last of these characters that is not quoted.
- * Undefined where a quote ends in the last word, or a backslash ends the line: what bash would
- * replace there is not clear.
+ * Reads the line that bash passes in COMP_LINE, without expanding anything in it. `breaks` is
+ * COMP_WORDBREAKS: bash replaces only the text after the last unquoted one of these characters.
+ * Returns undefined if a quote ends in the last word or a backslash ends the line: then it is
+ * unclear what bash would replace.
  */
 export function readBashLine(line: string, breaks: string): BashLine | undefined {
   const words: string[] = [];
@@ -48,7 +48,7 @@ export function readBashLine(line: string, breaks: string): BashLine | undefined
     } else {
       const before = word ?? '';
       word = before + character;
-      // Readline replaces the "@", too.
+      // Readline also replaces the "@" itself.
       if (breaks.includes(character)) kept = character === '@' ? before : word;
     }
   }
@@ -56,13 +56,13 @@ export function readBashLine(line: string, breaks: string): BashLine | undefined
   return { words: [...words.slice(1), word ?? ''], quote, kept };
 }
 
-/** Characters that mean themselves to bash outside of quotes. */
+/** Characters that bash does not take literally outside of quotes. */
 const notPlain = /[^\w.@%+,:=/\u0080-\u{10ffff}-]/gu;
 
 /**
- * The text that bash inserts instead of what follows `kept`, so that the word becomes this value and
- * nothing in it is expanded. Undefined where that cannot be: between double quotes, `!` recalls a
- * command of the history.
+ * The text that bash inserts in place of the text after `kept`, so that the word becomes this value
+ * and nothing in it is expanded. Undefined if that is impossible: between double quotes, `!`
+ * recalls a command of the history.
  */
 export function bashInsertion({ quote, kept }: BashLine, value: string): string | undefined {
   if (!value.startsWith(kept)) return undefined;
@@ -70,6 +70,6 @@ export function bashInsertion({ quote, kept }: BashLine, value: string): string 
   if (quote === '') return rest.replaceAll(notPlain, '\\$&');
   if (quote === '"' && rest.includes('!')) return undefined;
   const text = quote === "'" ? rest.replaceAll("'", "'\\''") : rest.replaceAll(/[$`"\\]/g, '\\$&');
-  // Bash closes the quote, but where the text seems to end in it.
+  // Bash closes the quote, unless the text seems to end in it.
   return text.endsWith(quote) ? text + quote : text;
 }

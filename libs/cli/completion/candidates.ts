@@ -5,18 +5,18 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { linesOf } from './lines-of.ts';
 import { type NameKind, type Names, nameKinds, noNames } from './names.ts';
 
-/** What commander knows of an option or an argument. */
+/** The parts of commander's options and arguments that are used here. */
 type Parameter = { name(): string; argChoices?: readonly string[] | undefined };
 
-/** What the last word may become; `description` may be empty. */
+/** A completion of the last word; `description` may be empty. */
 export type Candidate = { value: string; description: string };
 
-/** The library ends with a line for its own scripts. */
+/** The library adds a last line for its own scripts. */
 const directiveLines = 1;
 
 /**
- * The candidates for the last of these words, which are without quotes. Names are read, of the
- * profile that the words name, where the last word may be one.
+ * The candidates for the last of these unquoted words. If it may be a name, reads the names that
+ * the profile among the words can see.
  */
 export async function candidatesFor(
   program: CommandUnknownOpts,
@@ -36,7 +36,7 @@ export async function candidatesFor(
       isName = true;
       return names[kind];
     });
-    // The library takes "=" in a name for that of an option: names are compared here.
+    // The library treats "=" in a name as that of an option, so names are compared here.
     const asked = typed.startsWith('-') ? typed : '';
     const lines = linesOf(() => root.parse([...line.slice(0, -1), asked]));
     return lines.slice(0, -directiveLines).flatMap((each) => {
@@ -54,7 +54,7 @@ function kindOf(parameter: Parameter): NameKind | undefined {
   return nameKinds.find((kind) => kind === parameter.name());
 }
 
-/** The value of an option as a parameter of the name that its flags give it. */
+/** The value of an option, as a parameter with the name in the option's flags. */
 function valueParameter(option: {
   flags: string;
   argChoices?: readonly string[] | undefined;
@@ -63,7 +63,7 @@ function valueParameter(option: {
   return { name: () => name, argChoices: option.argChoices };
 }
 
-/** Registers a command and all commands below it, each with the options of those above it. */
+/** Registers a command and all commands below it, each with the options of its parents. */
 function register(
   command: CommandUnknownOpts,
   target: TabCommand,
@@ -78,7 +78,7 @@ function register(
     if (name === undefined) continue;
     const alias = option.short?.slice('-'.length);
     const value = valueParameter(option);
-    // A string in the place of the handler is the short flag of an option without a value.
+    // For an option without a value, the library takes its short flag in place of a handler.
     if (!option.required && !option.optional) target.option(name, option.description, alias);
     else {
       const isFile = value.name() === 'file';
@@ -110,7 +110,7 @@ function offer(values: () => readonly string[]) {
   };
 }
 
-/** `--option=value` as two words: the library takes it for an option alone. */
+/** Splits `--option=value` into two words: the library would take the whole for an option. */
 function separated(words: readonly string[]): string[] {
   return words.flatMap((word) => {
     const [, option, value] = /^(--[^=]+)=(.*)$/s.exec(word) ?? [];
@@ -118,7 +118,7 @@ function separated(words: readonly string[]): string[] {
   });
 }
 
-/** The files that begin with this; directories end in a slash. */
+/** The files whose path begins with `typed`; directories end in a slash. */
 function files(directory: string, typed: string): string[] {
   const parent = typed.endsWith('/') ? typed : dirname(typed);
   try {

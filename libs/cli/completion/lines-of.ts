@@ -1,4 +1,4 @@
-/** What @bomb.sh/tab prints, as lines: it returns nothing. */
+/** Captures the lines that @bomb.sh/tab prints, because it does not return them. */
 export function linesOf(print: () => void): string[] {
   const lines: string[] = [];
   const { log } = console;

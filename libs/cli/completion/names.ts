@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { FoundProject } from '@silo/protos/gen/silo/project/v1/project_service.ts';
 import type { Cli } from '../cli.ts';
 
-/** Things whose names are completed; the same words name the arguments of commands. */
+/** Kinds of things whose names are completed; the arguments of commands have the same names. */
 export const nameKinds = ['project', 'organization', 'key'] as const;
 export type NameKind = (typeof nameKinds)[number];
 export type Names = Readonly<Record<NameKind, readonly string[]>>;
@@ -15,8 +15,8 @@ const keptMs = 60_000;
 const fetchMaxMs = 1_500;
 const page = { pageSize: 1_000, pageToken: '' };
 /**
- * A name that every shell inserts as it is, in its quotes: a "-" at the beginning would make an option
- * of it, and fish expands a "~" there. Silo refuses control characters in names.
+ * A name that every shell inserts unchanged within its quotes. A leading "-" would make it an
+ * option, and fish expands a leading "~". Silo refuses control characters in names.
  */
 const offeredName = /^[^-~\p{Cc}][^\p{Cc}]*$/u;
 /** A name that needs no quotes in any shell. */
@@ -25,9 +25,9 @@ const plainName = /^[\p{L}\p{N}_][\p{L}\p{N}_.@-]*$/u;
 export const noNames: Names = { project: [], organization: [], key: [] };
 
 /**
- * The names of the chosen profile's projects, organizations and keys, at most 1,000 of each, kept in
- * a file for a minute. Empty where Silo does not answer in 1.5 s. Without those that need quotes, if
- * the shell's script does not quote.
+ * The names of the chosen profile's projects, organizations and keys, at most 1,000 of each, cached
+ * in a file for a minute. Empty if Silo does not answer within 1.5 s. Leaves out names that need
+ * quotes if the shell's script does not quote.
  */
 export async function readNames(cli: Cli, isQuoted: boolean): Promise<Names> {
   const names = await cachedNames(cli);
@@ -65,7 +65,10 @@ async function cachedNames(cli: Cli): Promise<Names> {
   return names;
 }
 
-/** Each name, and beside one of several projects their names with the organization. */
+/**
+ * Each project name; names that several projects share are followed by their full names, with the
+ * organization.
+ */
 function projectNames(found: readonly FoundProject[]): string[] {
   const byName = Map.groupBy(found, ({ project }) => project?.name ?? '');
   return [...byName].flatMap(([name, projects]) =>
@@ -75,7 +78,7 @@ function projectNames(found: readonly FoundProject[]): string[] {
   );
 }
 
-/** Undefined where the file is not one of ours. */
+/** Undefined if the file does not hold cached names. */
 function parse(text: string): Cached | undefined {
   try {
     return JSON.parse(text);

@@ -4,10 +4,11 @@ import { linesOf } from './lines-of.ts';
 export const shells = ['bash', 'zsh', 'fish', 'powershell'] as const;
 type Shell = (typeof shells)[number];
 
-// The scripts of @bomb.sh/tab 0.0.22 for bash, zsh and fish split the line at spaces, also at quoted
-// ones, and those for bash and zsh pass it or what they offer to `eval`. These never evaluate a name.
+// The scripts of @bomb.sh/tab 0.0.22 for bash, zsh and fish split the line at every space, even a
+// quoted one, and those for bash and zsh pass the line or the candidates to `eval`. These scripts
+// never evaluate a name.
 
-/** For bash 3.2 and newer, without the package bash-completion. */
+/** Works with bash 3.2 and newer, without the package bash-completion. */
 const bashScript = `# bash completion for silo: source <(silo completion bash)
 _silo() {
   local reply
@@ -55,7 +56,7 @@ complete -c silo -e
 complete -c silo -f -a '(__silo_candidates)'
 `;
 
-/** The script that a shell reads once; it calls `silo complete` for the candidates. */
+/** The script that a shell loads once; it calls `silo complete` for the candidates. */
 export function scriptOf(shell: Shell): string {
   switch (shell) {
     case 'bash':

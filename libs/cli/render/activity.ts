@@ -8,7 +8,7 @@ import { minuteText } from './values.ts';
 
 const head = ['time (UTC)', 'what', 'who', 'concerns', 'changes'];
 
-/** Entries as a table, with the way to more. */
+/** Entries as a table, and how to see more. */
 export function activityBlocks(
   entries: readonly ActivityEntry[],
   { nameOf, more }: { nameOf: NameOf; more: string },
@@ -24,7 +24,7 @@ export function activityLine(entry: ActivityEntry, nameOf: NameOf): Block {
   return cells.flatMap((cell, at) => (at === 0 ? [cell] : ['  ', cell]));
 }
 
-/** The ids of all that entries name. */
+/** The ids of everything that the entries name. */
 export function idsIn(entries: readonly ActivityEntry[]): string[] {
   return entries.flatMap(({ actor, projectId, subjectId, changes }) => [
     ...[actor, projectId, subjectId],
@@ -34,7 +34,7 @@ export function idsIn(entries: readonly ActivityEntry[]): string[] {
 
 function rowOf(entry: ActivityEntry, nameOf: NameOf): Span[] {
   const { id, time, type, actor, projectId, subjectId, changes } = entry;
-  // A move or migration itself is what happened: its id stands beside that.
+  // For a move or a migration, the subject is the event itself, so its id follows the event's name.
   const happened = type === 'project.migrated' ? subjectId : entry.moveId;
   const about = [projectId, subjectId === happened ? '' : subjectId].filter(Boolean);
   return [
@@ -54,7 +54,7 @@ const whatTexts: Record<string, string> = {
   'project.updated': 'project changed',
   'project.moved': 'project moved',
   'project.deleted': 'project deleted',
-  'project.undeleted': 'project brought back',
+  'project.undeleted': 'project undeleted',
   'project.migrated': 'project migrated to another region',
   'project.slots_changed': 'project limit changed',
   'token.revoked': 'token replaced',
@@ -64,7 +64,7 @@ const whatTexts: Record<string, string> = {
   'billing.billing_details_updated': 'billing details changed',
 };
 
-/** What happened; also what only a newer release knows. */
+/** The event's name for people; also for events that only a newer release knows. */
 function whatText(type: string): string {
   const known = Object.hasOwn(whatTexts, type) ? whatTexts[type] : undefined;
   return known ?? words(type.slice(type.indexOf('.') + 1));
@@ -76,7 +76,10 @@ function changeText({ field, from, to }: ActivityChange, nameOf: NameOf): string
   return `${fieldText(field)}: ${valueText(from, nameOf)} → ${valueText(to, nameOf)}`;
 }
 
-/** `settings.time_zone` is a time zone, `organization_id` an organization. */
+/**
+ * A field's name for people: `settings.time_zone` becomes `time zone`, `organization_id` becomes
+ * `organization`.
+ */
 function fieldText(field: string): string {
   return words(field.slice(field.lastIndexOf('.') + 1).replace(/_ids?$/, ''));
 }

@@ -6,7 +6,7 @@ const barMin = 4;
 
 type Row = { label: string; count: number };
 
-/** Rows with bars, the longest of which ends at the width. */
+/** Rows with bars; the longest bar ends at the width. */
 export function chart(head: string, rows: readonly Row[], columns: number): Block[] {
   const counts = rows.map(({ count }) => numberText(count));
   const labels = Math.max(widthOf(head), ...rows.map(({ label }) => widthOf(label)));
@@ -25,7 +25,7 @@ export function chart(head: string, rows: readonly Row[], columns: number): Bloc
   ];
 }
 
-/** A bar in proportion; something is shown of all that there is. */
+/** A bar in proportion to the count; a count above zero always shows something. */
 function bar(count: number, max: number, width: number): string {
   if (count <= 0 || max <= 0) return '';
   return '█'.repeat(Math.max(1, Math.round((count / max) * width)));

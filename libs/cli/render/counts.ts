@@ -35,7 +35,7 @@ export function countBlocks(
     [{ text: countText(totalCount), style: 'bold' }, ' in total'],
     ...(sum.nextPageToken === ''
       ? []
-      : ['Only the newest are counted: --since and --until narrow the count.']),
+      : ['Only the newest events are counted: --since and --until narrow the count.']),
   ];
 }
 

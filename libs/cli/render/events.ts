@@ -56,7 +56,7 @@ function momentText(timestamp: string): string {
 export function eventJson({ properties, receiveTime, ...event }: Event): string {
   const { uuid, name, distinctId, timestamp } = event;
   const head = JSON.stringify({ uuid, name, distinctId, timestamp, receiveTime });
-  // In JSON a line break stands only between values.
+  // In JSON, a line break can only stand between values.
   const object = (properties || '{}').replace(/[\r\n]/g, ' ');
   return `${head.slice(0, -1)},"properties":${object}}\n`;
 }
@@ -66,7 +66,7 @@ export function deletionBlocks(deletion: EventDeletion, nameOf: NameOf): Block[]
   return [
     [
       { text: 'Deleted', style: 'good', id: deletion.id },
-      '. They are removed from the database from now on.',
+      '. They are now being removed from the database.',
     ],
     ...facts(
       ['project', nameOf(deletion.projectId)],

@@ -2,7 +2,7 @@ import type { Facts } from '@silo/doctor/facts.ts';
 import type { Finding } from '@silo/doctor/findings.ts';
 import type { Block } from '../text.ts';
 
-/** What is wrong, each with why it matters and what to do. */
+/** Each finding with why it matters and what to do. */
 export function findingBlocks(findings: readonly Finding[], facts: Facts): Block[] {
   if (findings.length === 0) return [{ text: `Healthy: ${seenText(facts)}.`, style: 'good' }];
   const blocks = findings.flatMap(({ name, where, what, why, remedy }): Block[] => [
@@ -17,7 +17,7 @@ export function findingBlocks(findings: readonly Finding[], facts: Facts): Block
   return [...blocks, `${count}; looked at ${seenText(facts)}.`];
 }
 
-/** What was looked at. */
+/** What the doctor examined. */
 function seenText({ processes, mongodb, nats, certificates }: Facts): string {
   const seen = processes.filter(({ process }) => 'seen' in process).length;
   return [

@@ -38,10 +38,13 @@ export function keyBlocks(key: ApiKey, nameOf: NameOf, now: Date = new Date()): 
 }
 
 export function secretBlocks(key: ApiKey, secret: string): Block[] {
-  return [...facts(['name', named(key)], ['key', secret]), 'It is shown this once: keep it now.'];
+  return [
+    ...facts(['name', named(key)], ['key', secret]),
+    'The secret is shown only once: store it now.',
+  ];
 }
 
-/** The ids of what a key reaches alone. */
+/** The ids of the organizations and projects to which keys are restricted. */
 export function reachIds(keys: readonly ApiKey[]): string[] {
   return keys.flatMap(({ organizationIds, projectIds }) => [...organizationIds, ...projectIds]);
 }

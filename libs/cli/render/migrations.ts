@@ -6,11 +6,11 @@ import { type Block, type Span, textOf } from '../text.ts';
 import { accessRows, lost, slotsRow } from './move-preview.ts';
 import { bytesText, countText, facts, minuteText, numberText, timeText } from './values.ts';
 
-/** What shall migrate, and where to. */
+/** The project that shall migrate, and its destination. */
 export type MigrationPlan = {
   project: { id: string; name: string };
   source: { id: string; name: string; region: string };
-  /** With the stored profile that reaches it, if one does. */
+  /** The destination, with the stored profile that reaches it, if there is one. */
   destination: { id: string; region: string; profile?: string | undefined };
 };
 
@@ -52,7 +52,7 @@ export function migrationPreviewBlocks(
   ];
 }
 
-/** What keeps the destination from accepting it as of now, and what to do there. */
+/** What prevents the destination from accepting it now, and what to do there. */
 function obstacleBlocks(
   { destinationLacksMigrations, destinationOrganizationName, ...preview }: PreviewMigrationResponse,
   { id, region, profile }: MigrationPlan['destination'],
@@ -101,14 +101,14 @@ export function migrationsBlocks(
   ];
 }
 
-/** All of one migration. */
+/** All details of one migration. */
 export function migrationBlocks(migration: Migration, nameOf: NameOf): Block[] {
   const { progress } = migration;
   const by = (time: Date | undefined, accountId: string) => {
     const text = timeText(time);
     if (time === undefined || accountId === '') return time && text;
     const name = textOf(nameOf(accountId));
-    // Accounts of the other region are not known here.
+    // The names of accounts of the other region are not known here.
     return { text: name === accountId ? text : `${text} by ${name}`, id: accountId };
   };
   const at = (time: Date | undefined) => time && timeText(time);
@@ -153,7 +153,10 @@ function progressFacts(progress: Progress): [string, string | undefined][] {
   ];
 }
 
-/** What can be done next, and where; with the stored profile of the destination, if there is one. */
+/**
+ * The next steps and where to take them; with the stored profile of the destination, if there is
+ * one.
+ */
 export function nextBlocks(migration: Migration, profileThere?: string | undefined): Block[] {
   const { id, sourceRegion, destinationRegion, destinationOrganizationId } = migration;
   const command = (text: string): Span => ({ text, style: 'bold' });
@@ -170,10 +173,7 @@ export function nextBlocks(migration: Migration, profileThere?: string | undefin
     case MigrationState.MIGRATION_STATE_FAILED:
       return [
         [
-          ...[
-            `Staff of ${destinationRegion} goes on with it: `,
-            command(`silo migrate retry ${id}`),
-          ],
+          ...[`Staff of ${destinationRegion} continues it: `, command(`silo migrate retry ${id}`)],
           ...[', or ends it: ', command(`silo migrate cancel ${id} --staff`)],
         ],
       ];
@@ -185,7 +185,7 @@ export function nextBlocks(migration: Migration, profileThere?: string | undefin
             `Staff of ${sourceRegion} can take it back: `,
             command(`silo migrate rollback ${id}`),
           ],
-          ...[', until it removes what was left there: ', command(`silo migrate purge ${id}`)],
+          ...[', until it removes the copy there: ', command(`silo migrate purge ${id}`)],
         ],
       ];
     default:
@@ -193,10 +193,10 @@ export function nextBlocks(migration: Migration, profileThere?: string | undefin
   }
 }
 
-/** Migrations that end with what is about to be done to their projects. */
+/** Migrations that will end because their projects are about to be moved or deleted. */
 export function endedBlocks(migrations: readonly Migration[]): Block[] {
   return migrations.map(({ id, state, projectName, destinationRegion }) => {
-    // An offer ends when somebody tries to accept it; what was accepted, within seconds.
+    // An offered migration ends when somebody tries to accept it; an accepted one, within seconds.
     const end =
       state === MigrationState.MIGRATION_STATE_REQUESTED
         ? ' can no longer be accepted then.'
@@ -209,7 +209,7 @@ export function endedBlocks(migrations: readonly Migration[]): Block[] {
   });
 }
 
-/** What was done to a migration, in one line. */
+/** One line that says what was done to a migration. */
 export function saying(what: string, migration: Migration): Block {
   return [{ text: what, style: 'good', id: migration.id }, `: ${endsOf(migration)}`];
 }
@@ -219,7 +219,7 @@ export function endsOf({ projectName, sourceRegion, destinationRegion }: Migrati
   return `${projectName}, ${sourceRegion} → ${destinationRegion}.`;
 }
 
-/** What a purge has begun; or, of a repeat, that one runs or has removed all. */
+/** The purge that has begun. After a repeat: that it is already running, or has ended. */
 export function purgeBlocks(
   migration: Migration,
   { isRepeat, look }: { isRepeat: boolean; look: string },
@@ -234,7 +234,7 @@ export function purgeBlocks(
 
 const barColumns = 20;
 
-/** How far a migration is, in one line. */
+/** The progress of a migration, in one line. */
 export function progressLine(migration: Migration): readonly Span[] {
   const { state, progress, projectName } = migration;
   const { eventsCopied = 0 } = progress ?? {};
@@ -260,7 +260,7 @@ export function progressLine(migration: Migration): readonly Span[] {
   ];
 }
 
-/** Nothing where what was counted is less than what is copied: it came since. */
+/** Empty if fewer events were counted than copied: the others arrived after the count. */
 function ofTotal({ eventsTotal, eventsCopied = 0 }: Partial<Progress> = {}, about = ''): string {
   const isKnown = eventsTotal !== undefined && eventsTotal >= eventsCopied;
   return isKnown ? ` of ${about}${numberText(eventsTotal)}` : '';
@@ -270,7 +270,7 @@ function rangesText(count = 0): string {
   return count === 1 ? '1 range' : `${numberText(count)} ranges`;
 }
 
-/** How much is copied, in whole percent; undefined: not known. */
+/** The copied share in whole percent; undefined if it is not known. */
 export function sharePercent({ state, progress }: Migration): number | undefined {
   if (copied.includes(state)) return 100;
   const { eventsTotal, eventsCopied = 0 } = progress ?? {};
@@ -290,12 +290,12 @@ const copied: readonly MigrationState[] = [
   MigrationState.MIGRATION_STATE_DONE,
 ];
 
-/** Whether it goes on. */
+/** Whether the migration is still running or waiting to run. */
 export function isOpen({ state }: Migration): boolean {
   return state < MigrationState.MIGRATION_STATE_DONE;
 }
 
-/** Whether it has ended for good: a failed one goes on where staff retries it. */
+/** Whether it has ended for good; a failed one has not, because staff can retry it. */
 export function isOver({ state }: Migration): boolean {
   return (
     state === MigrationState.MIGRATION_STATE_DONE ||
@@ -303,7 +303,7 @@ export function isOver({ state }: Migration): boolean {
   );
 }
 
-/** The ids that are named where a migration is shown. */
+/** The ids of everything that is named where these migrations are shown. */
 export function idsIn(migrations: readonly Migration[]): string[] {
   return migrations.flatMap((each) => [
     ...[each.sourceOrganizationId, each.destinationOrganizationId],
@@ -316,7 +316,7 @@ export function organizationsIn(migrations: readonly Migration[]): string[] {
   return migrations.flatMap((each) => [each.sourceOrganizationId, each.destinationOrganizationId]);
 }
 
-/** `Example (us)`; where nobody knows the name, the region alone. */
+/** `Example (us)`; the region alone if the name is not known. */
 function placeOf(organizationId: string, region: string, nameOf: NameOf): Span {
   const name = textOf(nameOf(organizationId));
   return { text: name === organizationId ? region : `${name} (${region})`, id: organizationId };
@@ -325,7 +325,7 @@ function placeOf(organizationId: string, region: string, nameOf: NameOf): Span {
 const good: readonly MigrationState[] = [MigrationState.MIGRATION_STATE_DONE];
 const bad: readonly MigrationState[] = [MigrationState.MIGRATION_STATE_FAILED];
 
-/** What staff has begun to remove of the source, or has removed; undefined: nothing. */
+/** The state of the removal at the source: running or done; undefined if none has begun. */
 export function purgeOf({ purging, purgeTime }: Migration): string | undefined {
   if (purgeTime !== undefined) return 'source purged';
   return purging ? 'source is being purged' : undefined;
@@ -344,7 +344,7 @@ function stateOf(migration: Migration): Span {
 }
 
 /**
- * A time in the largest unit of which there is one, and the next.
+ * A duration in the largest unit that fits, and the next smaller one.
  * @internal Exported for tests.
  */
 export function durationText(seconds: number): string {

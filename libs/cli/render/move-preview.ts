@@ -11,17 +11,17 @@ import type { Block, Span } from '../text.ts';
 import { projectsText } from './moves.ts';
 import { levelText } from './values.ts';
 
-/** What is to move, and the names of both sides. */
+/** The projects to move, and the names of both organizations. */
 export type Plan = {
   projects: readonly Project[];
   source: { id: string; name: string };
   destination: { id: string; name: string };
 };
 
-// More of one kind are only counted.
+// Of one kind, only this number are listed; the others are counted.
 const shownMax = 20;
 
-/** What a move would do: every rule with its outcome, the lost and gained access, and the slots. */
+/** What a move would do: the outcome of every rule, the lost and gained access, and the slots. */
 export function previewBlocks(preview: PreviewMoveResponse, plan: Plan): Block[] {
   const { losing, gaining, source, destination, planFingerprint } = preview;
   const people = [...accessRows(losing, lost), ...accessRows(gaining, gained)];
@@ -65,14 +65,14 @@ function titleOf({ projects, source, destination }: Plan): Span[] {
 
 const ruleTexts: Record<MoveRule, string> = {
   [MoveRule.MOVE_RULE_UNSPECIFIED]: 'a rule that this command does not know',
-  [MoveRule.MOVE_RULE_SAME_REGION]: 'both are in one region',
-  [MoveRule.MOVE_RULE_SOURCE_ADMIN]: 'you are an admin where it is',
-  [MoveRule.MOVE_RULE_DESTINATION_MEMBER]: 'you are a member where it goes',
-  [MoveRule.MOVE_RULE_MAY_CREATE_IN_DESTINATION]: 'you may create projects where it goes',
-  [MoveRule.MOVE_RULE_SOURCE_KEEPS_PROJECT]: 'a project stays behind',
-  [MoveRule.MOVE_RULE_ELSEWHERE]: 'it is not there already',
-  [MoveRule.MOVE_RULE_DESTINATION_HAS_ROOM]: 'there is room where it goes',
-  [MoveRule.MOVE_RULE_PROJECTS_ACTIVE]: 'none is deleted',
+  [MoveRule.MOVE_RULE_SAME_REGION]: 'both organizations are in one region',
+  [MoveRule.MOVE_RULE_SOURCE_ADMIN]: 'you are an admin of the source',
+  [MoveRule.MOVE_RULE_DESTINATION_MEMBER]: 'you are a member of the destination',
+  [MoveRule.MOVE_RULE_MAY_CREATE_IN_DESTINATION]: 'you may create projects in the destination',
+  [MoveRule.MOVE_RULE_SOURCE_KEEPS_PROJECT]: 'the source keeps a project',
+  [MoveRule.MOVE_RULE_ELSEWHERE]: 'the project is not in the destination',
+  [MoveRule.MOVE_RULE_DESTINATION_HAS_ROOM]: 'the destination has room',
+  [MoveRule.MOVE_RULE_PROJECTS_ACTIVE]: 'no project is deleted',
 };
 
 function checkRow({ rule, passed, description, projectIds }: MoveCheck, plan: Plan): Span[] {
@@ -83,11 +83,11 @@ function checkRow({ rule, passed, description, projectIds }: MoveCheck, plan: Pl
   return [known, outcome, { text, id: projectIds.join(' ') }];
 }
 
-/** What happens to those who lose it. */
+/** The outcome for those who lose access. */
 export const lost: Span = { text: 'loses access', style: 'bad' };
 const gained: Span = { text: 'gains access', style: 'good' };
 
-/** The people and keys of a change of access, each with what happens. */
+/** The people and keys that a change of access affects, each with the outcome. */
 export function accessRows(change: AccessChange | undefined, what: Span): Span[][] {
   if (change === undefined) return [];
   const { members, ownKeys, otherKeys } = change;
@@ -128,7 +128,7 @@ export function accessRows(change: AccessChange | undefined, what: Span): Span[]
   ];
 }
 
-/** The first rows, and how many there are beside them. */
+/** The first rows, then the number of rows that are left out. */
 function cut(rows: Span[][], count = rows.length, [more, what]: [string, Span]): Span[][] {
   const shown = rows.slice(0, shownMax);
   const rest = count - shown.length;

@@ -3,7 +3,7 @@ import { listOf, type NameOf } from '../names.ts';
 import type { Block, Span } from '../text.ts';
 import { facts, minuteText, timeText } from './values.ts';
 
-/** How moves are shown: `mayUndo` says of each whether the caller could take it back. */
+/** How moves are shown: `mayUndo` returns whether the caller could undo a move. */
 export type MovesShown = { now: Date; nameOf: NameOf; mayUndo: (move: Move) => boolean };
 
 export function movesBlocks(
@@ -39,7 +39,7 @@ export function moveBlocks(move: Move, shown: MovesShown): Block[] {
   );
 }
 
-/** The ids of all that a move names. */
+/** The ids of everything that a move names. */
 export function idsIn(moves: readonly Move[]): string[] {
   return moves.flatMap(({ projectIds, ...move }) => [
     ...projectIds,
@@ -54,7 +54,7 @@ export function endsOf(moves: readonly Move[]): string[] {
   return moves.flatMap((move) => [move.sourceOrganizationId, move.destinationOrganizationId]);
 }
 
-/** The last lines of a move: how to take it back. */
+/** The last lines of a move: how to undo it. */
 export function undoBlocks({ id, undoExpireTime }: Move): Block[] {
   if (undoExpireTime === undefined) return [];
   return [
@@ -70,14 +70,14 @@ export function projectsText(count: number): string {
   return count === 1 ? '1 project' : `${count} projects`;
 }
 
-/** The project, or how many. */
+/** The project of a move, or the number of projects. */
 export function whatOf({ projectIds }: Move, nameOf: NameOf): Span {
   const [first, ...others] = projectIds;
   if (first !== undefined && others.length === 0) return nameOf(first);
   return { text: projectsText(projectIds.length), id: projectIds.join(' ') };
 }
 
-/** What can still become of it, by the caller. */
+/** What the caller can still do with a move. */
 function stateOf(move: Move, { now, mayUndo }: MovesShown): Span {
   const { undoOf, undoneBy, finalizeTime, undoExpireTime } = move;
   if (undoOf) return { text: 'an undo', id: undoOf };

@@ -49,6 +49,6 @@ export function invitedBlocks(invite: Invite, code: string): Block[] {
       ` as ${levelText(invite.level)}.`,
     ],
     ...facts(['code', code], ['expires', timeText(invite.expireTime)]),
-    'Hand over the code: it is shown this once. To accept: silo members accept',
+    'Hand over the code: it is shown only once. To accept: silo members accept',
   ];
 }

@@ -34,7 +34,7 @@ export function subscriptionBlocks(subscription: Subscription, nameOf: NameOf): 
   );
 }
 
-/** What a change of plan would change, before it is agreed to. */
+/** What a change of plan would change, shown before the user confirms. */
 export function planChangeBlocks(
   { organizationId, plan, projectCount = 0, projectLimit, billingDetails }: Subscription,
   plans: readonly PlanDescription[],

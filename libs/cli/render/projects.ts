@@ -14,7 +14,7 @@ import { type NameOf, named } from '../names.ts';
 import type { Block } from '../text.ts';
 import { facts, stateText, timeText } from './values.ts';
 
-/** The switcher as a list, and below it what has left for another region. */
+/** The project switcher as a list; below it, projects that have migrated to another region. */
 export function foundBlocks(
   found: readonly FoundProject[],
   { query, away }: { query: string; away: readonly MigratedAway[] },
@@ -32,7 +32,7 @@ export function foundBlocks(
 function hereBlocks(found: readonly FoundProject[], query: string): Block[] {
   if (found.length === 0) {
     if (query !== '') {
-      return [{ text: 'No project is called so. All of them: silo projects', hasCommands: true }];
+      return [{ text: 'No project matches. All projects: silo projects', hasCommands: true }];
     }
     return [{ text: 'There is no project yet: silo project create NAME', hasCommands: true }];
   }
@@ -44,11 +44,11 @@ function hereBlocks(found: readonly FoundProject[], query: string): Block[] {
   return [{ head: ['', 'project', 'organization'], rows }];
 }
 
-/** Deleted projects that can still be brought back. */
+/** Deleted projects that can still be undeleted. */
 export function deletedProjectsBlocks(
   found: readonly { project: Project; organizationName: string }[],
 ): Block[] {
-  if (found.length === 0) return ['No deleted project can be brought back.'];
+  if (found.length === 0) return ['No deleted project can be undeleted.'];
   const rows = found.map(({ project, organizationName }) => [
     named(project),
     { text: organizationName, id: project.organizationId },
@@ -56,7 +56,7 @@ export function deletedProjectsBlocks(
   ]);
   return [
     { head: ['project', 'organization', 'purged'], rows },
-    { text: 'To bring one back: silo project undelete NAME', style: 'dim', hasCommands: true },
+    { text: 'To undelete one: silo project undelete NAME', style: 'dim', hasCommands: true },
   ];
 }
 
@@ -88,7 +88,7 @@ export function createdBlocks(project: Project, projectToken: string): Block[] {
 }
 
 export function recommendedBlocks({ projects }: CreateRecommendedProjectsResponse): Block[] {
-  if (projects.length === 0) return ['All of them are there already.'];
+  if (projects.length === 0) return ['All of them exist already.'];
   return projects.flatMap(({ project, projectToken }) =>
     project === undefined ? [] : createdBlocks(project, projectToken),
   );
@@ -98,7 +98,7 @@ export function deletedBlocks(project: Project): Block[] {
   return [
     [{ text: 'Deleted', style: 'good' }, ` ${project.name}. Access has ended, its slot is free.`],
     [
-      `Until ${timeText(project.purgeTime)} it can come back: `,
+      `Until ${timeText(project.purgeTime)} it can be undeleted: `,
       { text: `silo project undelete ${project.id}`, hasCommands: true },
     ],
   ];

@@ -1,7 +1,7 @@
 import type { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 import type { Block } from '../text.ts';
 
-/** How a change that took access away has spread; nothing where it took none. */
+/** How a change that removed access has spread; empty if it removed none. */
 export function propagationBlocks(
   propagation: Propagation | undefined,
   what = 'The old access has ended everywhere',

@@ -2,7 +2,9 @@ import { cut } from '../text.ts';
 
 const valueWidth = 40;
 
-/** Properties in a few words: first those of the app, then those of the SDK, which begin with `$`. */
+/**
+ * A short form of properties: first those of the app, then those of the SDK, which begin with `$`.
+ */
 export function propertiesText(properties: string): string {
   const entries = Object.entries(parse(properties));
   const isOfSdk = ([name]: [string, unknown]) => name.startsWith('$');
@@ -10,7 +12,7 @@ export function propertiesText(properties: string): string {
   return ordered.map(([name, value]) => `${name}=${cut(valueText(value), valueWidth)}`).join(' ');
 }
 
-/** Numbers as their text: a double would change the digits of large ones. */
+/** Keeps numbers as text: a double would change the digits of large ones. */
 function parse(text: string): object {
   const reviver = (_: string, value: unknown, context?: { source?: string }) =>
     typeof value === 'number' ? (context?.source ?? value) : value;

@@ -18,7 +18,7 @@ export function usageBlocks(days: readonly UsageDay[], nameOf: NameOf): Block[] 
   return [{ head: ['day', 'project', 'events', 'size'], rows }];
 }
 
-/** To the right, under heads of up to six letters. */
+/** Right-aligned, under heads of up to six letters. */
 function aligned(numbers: readonly string[]): string[] {
   const width = Math.max('events'.length, ...numbers.map(({ length }) => length));
   return numbers.map((text) => text.padStart(width));

@@ -5,17 +5,17 @@ import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { ServiceName } from '@silo/service/config.ts';
 import { type Block, type Span, textOf } from '../text.ts';
 
-/** A time as people read it, in UTC; a dash if there is none. */
+/** A time for people, in UTC; a dash if there is none. */
 export function timeText(time: Date | undefined): string {
   return time === undefined ? '-' : `${minuteText(time)} UTC`;
 }
 
-/** The same in a column whose head says that it is UTC. */
+/** The same for a column whose head says UTC. */
 export function minuteText(time: Date | undefined): string {
   return time === undefined ? '-' : time.toISOString().slice(0, 16).replace('T', ' ');
 }
 
-/** Lines of `name  value`, those left out that have none. */
+/** Lines of `name  value`; leaves out those without a value. */
 export function facts(...pairs: [name: string, value: Span | undefined][]): Block[] {
   const shown = pairs.flatMap(([name, value]) =>
     value === undefined || textOf(value) === '' ? [] : [[name, value] as const],
@@ -42,7 +42,9 @@ export function planText(plan: Plan): string {
   return bareName(Plan, plan).toLowerCase().replaceAll('_', '-');
 }
 
-/** The plan by the name that the command takes; undefined where only a newer release has it. */
+/**
+ * The name of a plan as the command accepts it; undefined if only a newer release knows the plan.
+ */
 export function planNameOf(plan: Plan): PlanName | undefined {
   return planNames.find((name) => name === planText(plan));
 }
@@ -61,7 +63,7 @@ export function planNamed(name: PlanName): Plan {
   return planFromJSON(`PLAN_${name.toUpperCase().replaceAll('-', '_')}`);
 }
 
-/** A number of projects out of what the plan allows. */
+/** The number of projects and the limit of the plan. */
 export function slotsText(count: number | undefined, limit: number | undefined): string {
   return `${count ?? 0} of ${limit ?? 'unlimited'}`;
 }
@@ -81,10 +83,10 @@ export function numberText(value: number): string {
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** Bytes in the largest unit of which there is one: `999 B`, `1.5 MiB`. */
+/** Bytes in the largest unit that fits: `999 B`, `1.5 MiB`. */
 export function bytesText(bytes: number): string {
   let [value, unit] = [bytes, 0];
-  // What would be rounded to 1,024 is one of the next unit.
+  // A value that would be rounded to 1,024 is shown as one of the next unit.
   while (value >= 1_023.95 && unit < units.length - 1) {
     value /= 1_024;
     unit++;
@@ -92,7 +94,10 @@ export function bytesText(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** The beginning of an hour or day, in its time zone; an hour with its offset, for clocks repeat some. */
+/**
+ * The beginning of an hour or day in its time zone. An hour shows its offset, because clocks repeat
+ * some hours.
+ */
 export function beginText(time: Date, timeZone: string, isHour: boolean): string {
   const day = { year: 'numeric', month: '2-digit', day: '2-digit' } as const;
   const hour = { hour: '2-digit', minute: '2-digit', timeZoneName: 'shortOffset' } as const;

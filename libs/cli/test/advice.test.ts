@@ -7,29 +7,29 @@ import { explain } from '../explain.ts';
 import { CallFailure } from '../failure.ts';
 import { meaningOf } from '../meaning.ts';
 
-test('what has changed since a preview names the previews of moves and of migrations', (t) => {
+test('advice about changes since a preview names the previews of moves and of migrations', (t) => {
   const changed = errors.planChanged([{ what: 'move', description: 'It was moved.' }]);
   t.regex(adviceFor(changed) ?? '', /silo move --preview, or silo migrate preview/);
   t.is(meaningOf(changed), 'What it does has changed since you looked.');
 });
 
-test('a migration that is not found may not be accepted yet', (t) => {
+test('the advice about an unknown migration mentions that it may not be accepted yet', (t) => {
   t.regex(adviceFor(errors.migrationNotFound('mig_us_1')) ?? '', /--staff; .* once it is accepted/);
 });
 
-test('a project that is not found may be a deleted one', (t) => {
+test('the advice about an unknown project mentions deleted projects', (t) => {
   t.is(
     adviceFor(errors.projectNotFound('prj_1')),
-    'silo projects, or silo projects --deleted for those that can be brought back',
+    'silo projects, or silo projects --deleted for those that can be undeleted',
   );
 });
 
-test('what is not ready says why', (t) => {
+test('a resource that is not ready reports the reason', (t) => {
   const cutOver = errors.notReady('the project', 'is being cut over to another region');
   t.is(meaningOf(cutOver), 'Not ready yet: the project is being cut over to another region.');
 });
 
-test('a code that is refused is renewed by an admin; an invite that is gone is one of the list', (t) => {
+test('a refused code leads to an admin, an unknown invite to the list of invites', (t) => {
   const ofCode = errors.inviteCodeInvalid();
   t.regex(adviceFor(ofCode) ?? '', /^ask an admin of the organization for a new invite;/);
   t.regex(
@@ -39,13 +39,13 @@ test('a code that is refused is renewed by an admin; an invite that is gone is o
   t.regex(adviceFor(errors.inviteNotFound('inv_1')) ?? '', /^silo members invites shows /);
 });
 
-test('the advice about a project in another region is a profile of that region', (t) => {
+test('advice about a project in another region names a stored profile of that region', (t) => {
   const advice = adviceFor(errors.projectMigrated('eu', 'org_eu_1')) ?? '';
   t.regex(advice, /^silo profiles shows yours: .* --profile NAME of eu/);
   t.is(adviceFor(errors.crossRegion({ from: 'us', to: 'eu' })), undefined);
 });
 
-test('who moves to another region is advised to migrate', async (t) => {
+test('a move to an organization of another region is advised to be a migration', async (t) => {
   const refusal = errors.crossRegion({ from: 'us', to: 'eu' });
   const destination = newId('org_eu');
   const cli = {

@@ -2,7 +2,7 @@ import test from 'ava';
 import { beside } from '../beside.ts';
 import { Interrupted } from '../failure.ts';
 
-/** An answer that never comes. */
+/** A read that never ends by itself. */
 function hanging(signal: AbortSignal): Promise<string> {
   return new Promise((_, reject) => {
     const end = () => reject(signal.reason);
@@ -13,25 +13,25 @@ function hanging(signal: AbortSignal): Promise<string> {
 
 const signal = new AbortController().signal;
 
-test('what is read beside something else is the answer, where there is one', async (t) => {
+test('the result is what was read, if the read succeeds', async (t) => {
   t.is(await beside(async () => 'some', 'none', { signal }), 'some');
 });
 
-test('a failure is no failure of the command', async (t) => {
+test('a failed read does not fail the command', async (t) => {
   const read = async () => {
     throw new Error('refused');
   };
   t.is(await beside(read, 'none', { signal }), 'none');
 });
 
-test('at the deadline the command goes on without the answer', async (t) => {
+test('at the deadline the command continues without the result', async (t) => {
   const deadline = new AbortController();
   const read = beside(hanging, 'none', { signal, deadline: deadline.signal });
   deadline.abort();
   t.is(await read, 'none');
 });
 
-test('a signal to the command ends it', async (t) => {
+test('a signal to the command ends the read', async (t) => {
   const ended = new AbortController();
   const read = beside(hanging, 'none', { signal: ended.signal });
   ended.abort(new Interrupted('SIGINT'));

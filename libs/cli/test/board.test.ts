@@ -15,7 +15,7 @@ function advised(endpointsFile: string): string[] {
   return [...text.matchAll(/^ +npx silo (.*?) *(?:#.*)?$/gm)].map(([, words = '']) => words);
 }
 
-test('what npm start advises are command lines of the command', async (t) => {
+test('npm start advises only command lines that the command accepts', async (t) => {
   const lines = advised('/here/.silo/endpoints.json');
   t.true(lines.length > 3);
   for (const line of lines) {
@@ -27,7 +27,7 @@ test('what npm start advises are command lines of the command', async (t) => {
   }
 });
 
-test('what npm start advises finds the Silo that it has started', (t) => {
+test('the command lines that npm start advises find the Silo that it started', (t) => {
   t.true(advised('/here/.silo/endpoints.json').includes('doctor --dev'));
   t.true(
     advised('/elsewhere/endpoints.json').includes('doctor --endpoints /elsewhere/endpoints.json'),

@@ -12,13 +12,13 @@ import { type Profile, Profiles } from '../profiles.ts';
 const command = resolve(import.meta.dirname, '../silo.mjs');
 
 /**
- * Where a shell starts: `silo` is found on its PATH, its completion is in a file. All but completion
- * only shows the words that `silo` is given.
+ * A directory in which shells start: `silo` is on its PATH, and its completion is in a file.
+ * Commands other than completion only print the words that `silo` receives.
  */
 type Shells = { directory: string; path: string };
 const test = anyTest as TestFn<Shells>;
 
-// Project names as others may choose them.
+// Project names that users may choose.
 const projectNames = [
   'Website',
   'Default Project',
@@ -62,7 +62,7 @@ echo
   await signIn(directory);
 });
 
-/** A profile whose names have just been read. */
+/** Stores a profile whose names were read just now. */
 async function signIn(home: string): Promise<void> {
   const account = { id: newId('acc'), email: 'ada@example.com' };
   const ca = join(home, 'ca.pem');
@@ -87,7 +87,7 @@ test.after.always((t) => rm(t.context.directory, { recursive: true, force: true 
 
 type Completed = [typed: string, completed: string];
 
-// What a person types before the tab key, and what stands there after it.
+// What a person types before the tab key, and the line afterwards.
 const completed: Completed[] = [
   ['silo proje', 'silo project'],
   ['silo sw', 'silo switch '],
@@ -114,7 +114,7 @@ const completed: Completed[] = [
   ['silo switch $(touch ran) --no-c', 'silo switch $(touch ran) --no-color '],
 ];
 
-// The beginning of a name, as it can be typed, and the name.
+// The beginning of a name as typed, and the whole name.
 const named: [typed: string, name: string][] = [
   ['Def', 'Default Project'],
   ['"Def', 'Default Project'],
@@ -148,7 +148,7 @@ const named: [typed: string, name: string][] = [
   [':', ':4'],
 ];
 
-/** An interactive shell that knows the completion and shows `ready>`. */
+/** An interactive shell that loads the completion and prompts with `ready>`. */
 type Shell = { file: string; args: string[]; load: string };
 
 const shells: Record<'bash' | 'zsh' | 'fish', Shell> = {
@@ -172,7 +172,7 @@ const shells: Record<'bash' | 'zsh' | 'fish', Shell> = {
 
 const prompt = 'ready> ';
 
-/** The shell at its first prompt, with the completion loaded. */
+/** Starts the shell and loads the completion; returns at its prompt. */
 async function start(t: ExecutionContext<Shells>, { file, args, load }: Shell) {
   const { directory, path } = t.context;
   const terminal = { TERM: 'xterm-256color', LANG: 'C.UTF-8', PS1: prompt };
@@ -193,10 +193,10 @@ async function leave(t: ExecutionContext<Shells>, shell: TerminalRun): Promise<v
 async function completesLines(t: ExecutionContext<Shells>, which: Shell): Promise<void> {
   const shell = await start(t, which);
   for (const [typed, expected] of completed) {
-    // With a point, so that a space at the end of the line shows.
+    // The period makes a space at the end of the line visible.
     shell.type(`${typed}${keys.tab}.`);
     await shell.sees(`${prompt}${expected}.`);
-    // Not Ctrl-C: fish drops one that it gets while it draws the line.
+    // Not Ctrl-C: fish loses one that arrives while it draws the line.
     shell.type(keys.eraseLine);
     await shell.sees(/(^|\n)ready>$/);
   }
@@ -205,7 +205,7 @@ async function completesLines(t: ExecutionContext<Shells>, which: Shell): Promis
 
 async function completesNames(t: ExecutionContext<Shells>, which: Shell): Promise<void> {
   const shell = await start(t, which);
-  // Zsh and fish quote by themselves: each name once.
+  // Zsh and fish add quotes themselves, so each name is tested once.
   const seen = new Set<string>();
   for (const [at, [typed, name]] of named.entries()) {
     if (which !== shells.bash && seen.has(name)) continue;
@@ -222,15 +222,15 @@ async function completesNames(t: ExecutionContext<Shells>, which: Shell): Promis
 }
 
 for (const name of ['bash', 'zsh', 'fish'] as const) {
-  // Unlike bash, the others are not on every machine.
+  // Zsh and fish are not installed on every machine.
   const where = async (t: ExecutionContext<Shells>, check: typeof completesLines) => {
     const found = await run(name, ['--version']).catch(() => undefined);
     if (found?.code === 0) return check(t, shells[name]);
-    t.log(`passes without a check: ${name} is not installed`);
+    t.log(`the test does nothing: ${name} is not installed`);
     t.pass();
   };
   test.serial(`${name} completes commands, options and values`, (t) => where(t, completesLines));
-  test.serial(`${name} completes names as they are, and runs none`, (t) =>
+  test.serial(`${name} completes names literally and executes none of them`, (t) =>
     where(t, completesNames),
   );
 }

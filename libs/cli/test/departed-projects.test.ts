@@ -19,42 +19,46 @@ const renamed = entry('updated', ['name', 'Web', 'Shop']);
 const moved = (from: string, to: string) => entry('moved', ['organization_id', from, to]);
 const deleted = entry('deleted', ['name', 'Web', '']);
 
-// Newest first, as the log is read.
+// Newest first, in the order in which the log is read.
 const logs: [what: string, entries: ActivityEntry[], text: string][] = [
-  ['a deleted one', [deleted, created], 'Web (deleted 2027-01-31)'],
-  ['one that was renamed before', [moved(here, acme), renamed, created], 'Shop (moved to Acme)'],
+  ['a deleted project', [deleted, created], 'Web (deleted 2027-01-31)'],
   [
-    'one of an organization that is not seen',
+    'a project that was renamed earlier',
+    [moved(here, acme), renamed, created],
+    'Shop (moved to Acme)',
+  ],
+  [
+    'a project in an organization that the caller cannot see',
     [moved(here, 'org_us_9'), created],
     'Web (moved to another organization)',
   ],
   [
-    'one in another region',
+    'a project in another region',
     [entry('migrated', ['region', 'us', 'eu'], ['organization_id', here, there]), created],
     'Web (migrated to eu)',
   ],
   [
-    'one that came, and whose name the log does not say',
+    'a project that arrived, and whose name is not in the log',
     [moved(here, acme), moved(acme, here)],
     'prj_1 (moved to Acme)',
   ],
   [
-    'one that has come back',
+    'a project that has come back',
     [moved(acme, here), moved(here, acme), created],
     'Web (hidden from you)',
   ],
-  ['one that is not in the log', [], 'prj_1 (gone, or hidden from you)'],
+  ['a project that is not in the log', [], 'prj_1 (gone, or hidden from you)'],
 ];
 
 for (const [what, entries, text] of logs) {
-  test(`what became of a project is said by the log: ${what}`, (t) => {
+  test(`the text for a departed project comes from the log: ${what}`, (t) => {
     const found = new Departures(['prj_1']);
     for (const each of entries) found.add([each]);
     t.is(textOf(found.textFor('prj_1', here, organizations)), text);
   });
 }
 
-test('the log is read until the name and the end of each project are known', (t) => {
+test('the log is read until the name and the departure of each project are known', (t) => {
   const found = new Departures(['prj_1']);
   found.add([moved(here, acme)]);
   t.false(found.isComplete);

@@ -71,7 +71,7 @@ for (const text of ['', 'yesterday', '2027-13-01', '5', '999999999d', 'Jan 1 202
   });
 }
 
-test('the words of a filter mean the same filter', (t) => {
+test('the options for a filter parse to the same filter', (t) => {
   const filter = filterOf({
     name: ["it's"],
     distinctId: 'ada',
@@ -86,7 +86,7 @@ test('the words of a filter mean the same filter', (t) => {
   t.deepEqual(['$host="a b"', 'n>5', 'plan', 'path^="/"'].map(parseWhere), filter.properties);
 });
 
-test('a filter means all events only without any condition', (t) => {
+test('a filter matches all events only if it has no condition', (t) => {
   t.true(meansAll(filterOf({})));
   const conditions = [
     { name: ['a'] },
@@ -98,14 +98,14 @@ test('a filter means all events only without any condition', (t) => {
   for (const each of conditions) t.false(meansAll(filterOf(each)), JSON.stringify(each));
 });
 
-test('--by is an hour, a day, the name, or any property', (t) => {
+test('--by accepts hour, day, name, and any property', (t) => {
   const { COUNT_GROUPING_DAY: day, COUNT_GROUPING_PROPERTY: byProperty } = CountGrouping;
   t.deepEqual(groupingOf('day'), { grouping: day, property: '' });
   t.deepEqual(groupingOf('constructor'), { grouping: byProperty, property: 'constructor' });
   t.deepEqual(groupingOf('property:day'), { grouping: byProperty, property: 'day' });
 });
 
-test('pages of a count add up', (t) => {
+test('the pages of a count are added up', (t) => {
   const sum = new CountSum();
   const [late, early] = [new Date('2027-01-02'), new Date('2027-01-01')];
   sum.add(
@@ -144,7 +144,7 @@ for (const [count, max, length] of [
 }
 
 for (const columns of [40, 80, 200]) {
-  test(`a chart fits ${columns} columns, and its longest bar ends there`, (t) => {
+  test(`a chart fits into ${columns} columns, and its longest bar ends at the last one`, (t) => {
     const rows = [
       { label: '日本', count: 12_345 },
       { label: 'a', count: 1 },
@@ -156,7 +156,7 @@ for (const columns of [40, 80, 200]) {
   });
 }
 
-test('a count shows its groups, what lacks the property, the others, and the total', (t) => {
+test('a count shows its groups, events without the property, the others, and the total', (t) => {
   const sum = CountEventsResponse.fromPartial({
     counts: [{ value: '"pro"', count: 4 }],
     ...{ absentCount: 2, othersCount: 1, totalCount: 7 },
@@ -173,19 +173,19 @@ test('a count shows its groups, what lacks the property, the others, and the tot
   );
 });
 
-test('an hour is named in its time zone and with its offset', (t) => {
+test('an hour is shown in its time zone and with its offset', (t) => {
   const time = new Date('2027-01-31T12:00:00Z');
   t.is(beginText(time, 'Europe/Berlin', true), '2027-01-31 13:00 GMT+1');
   t.is(beginText(new Date('2027-01-30T23:00:00Z'), 'Europe/Berlin', false), '2027-01-31');
 });
 
-test('properties are shown with those of the app first, and numbers digit by digit', (t) => {
+test('properties of the app are shown first, and numbers keep all their digits', (t) => {
   const properties = '{"$host":"a","n":12345678901234567890,"list":[1],"o":{"a":1},"no":null}';
   t.is(propertiesText(properties), 'n=12345678901234567890 list=[…] o={…} no=null $host=a');
   t.is(propertiesText(''), '');
 });
 
-test('a table of events fits the terminal', (t) => {
+test('a table of events fits into the terminal', (t) => {
   const properties = JSON.stringify(
     Object.fromEntries(Array.from({ length: 50 }, (_, i) => [i, 'x'])),
   );
@@ -201,7 +201,7 @@ test('a table of events fits the terminal', (t) => {
   t.is(plain(eventsBlocks([], { columns: 80, more: '' })), 'No event was found.\n');
 });
 
-test('an event is one line of JSON, whatever its properties', (t) => {
+test('an event is exported as one line of JSON, whatever its properties', (t) => {
   const properties = '{\n"n": 1.50,\r\n"text": "a\\nb"}';
   const event = Event.fromPartial({ uuid: 'u', name: 'seen', properties });
   const line = eventJson(event);
@@ -221,7 +221,7 @@ for (const [text, columns, shown] of [
   });
 }
 
-test('an event is shown once, also if it comes late or is of next year', (t) => {
+test('an event is shown once, even if it arrives late or is dated next year', (t) => {
   const received = (uuid: string, second: number, timestamp = '') =>
     Event.fromPartial({
       uuid,
@@ -249,7 +249,7 @@ for (const [bytes, text] of [
   test(`${bytes} bytes are ${text}`, (t) => t.is(bytesText(bytes), text));
 }
 
-test('usage is shown by day with the names that are known, and in total', (t) => {
+test('usage is shown by day with known names, and in total', (t) => {
   const days = [
     UsageDay.fromPartial({ day: '2027-01-30', projectId: 'prj_1', events: 1_234, bytes: 2_048 }),
     UsageDay.fromPartial({ day: '2027-01-31', projectId: 'prj_2', events: 1, bytes: 10 }),
@@ -264,7 +264,7 @@ total                 1,235  2.0 KiB
   );
 });
 
-test('the first of some days counts today', (t) => {
+test('the number of days includes today', (t) => {
   t.is(firstDayOf(1, now), '2027-01-31');
   t.is(firstDayOf(7, now), '2027-01-25');
   t.is(firstDayOf(undefined, now), '');

@@ -26,31 +26,31 @@ function unanswered(code: number, requestId?: string, details = 'nobody there'):
 const tooLarge = 'Received message larger than max (4398498 vs 4194304)';
 
 const exits: [what: string, error: unknown, exit: ExitName][] = [
-  ['a field of a wrong shape', refused(errors.invalidField([])), 'usage'],
+  ['a field with invalid content', refused(errors.invalidField([])), 'usage'],
   ['a dead key', refused(errors.tokenInvalid()), 'hidden'],
   ['a missing scope', refused(errors.scopeRequired('project:write')), 'hidden'],
-  ['something that is not there', refused(errors.projectNotFound('prj_1')), 'hidden'],
+  ['a resource that does not exist', refused(errors.projectNotFound('prj_1')), 'hidden'],
   ['a rule', refused(errors.lastProject()), 'refused'],
   ['a quota', refused(errors.resourceLimit('keys', 100)), 'refused'],
   ['an e-mail that is taken', refused(errors.emailTaken()), 'refused'],
   ['an etag', refused(errors.etagMismatch()), 'changed'],
-  ['a request that still runs', refused(errors.requestInProgress()), 'unavailable'],
+  ['a request that is still running', refused(errors.requestInProgress()), 'unavailable'],
   ['what is being set up', refused(errors.notReady('slots')), 'unavailable'],
   ['a rate', refused(errors.rateLimited('account', 4_000)), 'unavailable'],
   ['a deadline', refused(errors.callEnded('deadline')), 'unavailable'],
   ['a bug of Silo', refused(errors.internal('call-1')), 'bug'],
-  ['a server that is not there', unanswered(status.UNAVAILABLE), 'unavailable'],
-  ['an answer in another protocol', unanswered(status.UNKNOWN), 'bug'],
+  ['a server that is down', unanswered(status.UNAVAILABLE), 'unavailable'],
+  ['an answer of another protocol', unanswered(status.UNKNOWN), 'bug'],
   [
     'an answer that is too large',
     unanswered(status.RESOURCE_EXHAUSTED, undefined, tooLarge),
     'bug',
   ],
   ['a connection that is to slow down', unanswered(status.RESOURCE_EXHAUSTED), 'unavailable'],
-  ['a bug of the command', new TypeError('x is undefined'), 'bug'],
+  ['a connection that should slow down', new TypeError('x is undefined'), 'bug'],
   ['Ctrl-C', new Interrupted('SIGINT', { requestId: undefined }), 'interrupted'],
   ['SIGTERM', new Interrupted('SIGTERM'), 'terminated'],
-  ['a name that was not typed', new Failure('notConfirmed', 'No.'), 'notConfirmed'],
+  ['an unconfirmed name', new Failure('notConfirmed', 'No.'), 'notConfirmed'],
 ];
 
 for (const [what, error, exit] of exits) {
@@ -68,7 +68,7 @@ test('a message that is too large is reported as such, not as a rule violation',
   t.regex(text, /next: +report it/);
 });
 
-test('a connection that cannot be opened is described without the terms of gRPC', (t) => {
+test('a connection that cannot be opened is described without terms of gRPC', (t) => {
   const last = 'Last error: Error: connect ECONNREFUSED 127.0.0.1:7101';
   const details = `No connection established. ${last}. Resolution note: `;
   const text = textOf(unanswered(status.UNAVAILABLE, undefined, details));
@@ -81,7 +81,7 @@ test('a connection that cannot be opened is described without the terms of gRPC'
   t.regex(short, /^error: No answer from Silo: no connection\.\n/);
 });
 
-test('a server that does not answer is named, without the terms of gRPC', (t) => {
+test('a silent server is named, and described without terms of gRPC', (t) => {
   const details = 'Deadline exceeded after 19.998s,Waiting for LB pick';
   const cause = Object.assign(new Error(details), {
     ...{ code: status.DEADLINE_EXCEEDED, details, metadata: new Metadata() },
@@ -101,7 +101,7 @@ test('a server that does not answer is named, without the terms of gRPC', (t) =>
   t.regex(textOf(other), /^error: No answer from Silo: it did not answer in time\.\n/);
 });
 
-test('every exit code differs, and is explained', (t) => {
+test('the exit codes are distinct, and each is explained', (t) => {
   const codes = Object.values(exitCodes);
   t.is(new Set(codes).size, codes.length);
   t.deepEqual(Object.keys(exitMeanings), Object.keys(exitCodes));
@@ -114,14 +114,14 @@ test('a rate limit is reported with the time to wait', (t) => {
   );
 });
 
-test('an error is shown with the next step, its reason and the request id', (t) => {
+test('an error is shown with the next step, the reason and the request id', (t) => {
   const slots = { organizationId: 'org_us_1', limit: 1, count: 1 };
   const text = textOf(refused(errors.projectLimit(slots), 'request-1'));
   t.regex(text, /next: {2}silo plan list, then silo plan change PLAN --org org_us_1/);
   t.regex(text, /reason PROJECT_LIMIT · request request-1/);
 });
 
-test('an error with a reason that only a newer server knows is shown as an error of Silo', (t) => {
+test('an error with a reason that only newer servers have is shown as an error of Silo', (t) => {
   const newer = new SiloError({
     ...{ code: status.FAILED_PRECONDITION, message: 'The moon is full.' },
     ...{ reason: ErrorReason.ERROR_REASON_UNSPECIFIED, reasonName: 'MOON_FULL' },
@@ -130,7 +130,7 @@ test('an error with a reason that only a newer server knows is shown as an error
   t.is(textOf(refused(newer)), 'error: The moon is full.\nreason MOON_FULL\n');
 });
 
-test('all violations of a combined error are shown', (t) => {
+test('all violations of an error are shown', (t) => {
   const slots = { organizationId: 'org_us_1', limit: 1, count: 1 };
   const refusal = combine([errors.lastProject(), errors.projectLimit(slots)]);
   const text = textOf(refused(refusal));
@@ -141,7 +141,7 @@ test('all violations of a combined error are shown', (t) => {
   });
 });
 
-test('fields are shown by their names, and to scripts by their paths', (t) => {
+test('fields are shown to people by name, and to scripts by path', (t) => {
   const refusal = errors.invalidField([{ field: 'project.name', description: 'is too long' }]);
   t.regex(textOf(refused(refusal)), /^ {2}name: is too long$/m);
   t.like(explain(refused(refusal)).json, {
@@ -149,16 +149,16 @@ test('fields are shown by their names, and to scripts by their paths', (t) => {
   });
 });
 
-test('a bug of Silo is shown with the id of its log lines', (t) => {
+test('a bug of Silo is shown with the id of the call, which is in its log lines', (t) => {
   t.regex(textOf(refused(errors.internal('call-1'))), /reason INTERNAL · call call-1/);
 });
 
-test('if the outcome is unknown, the error shows how to find out', (t) => {
+test('if the outcome is unknown, the error shows how to learn it', (t) => {
   const again = /--request-id request-1/;
   t.regex(textOf(refused(errors.dependencyUnavailable('org'), 'request-1')), again);
   t.regex(textOf(unanswered(status.UNAVAILABLE, 'request-1')), again);
   t.regex(textOf(new Interrupted('SIGINT', { requestId: 'request-1' })), again);
-  t.is(textOf(new Interrupted('SIGINT')), 'Stopped.\n', 'no error: no change was under way');
+  t.is(textOf(new Interrupted('SIGINT')), 'Stopped.\n', 'not an error: no change was pending');
   t.is(explain(new Interrupted('SIGINT')).exit, 'interrupted');
   const secret = textOf(new Interrupted('SIGINT', { requestId: undefined }));
   t.regex(secret, /the change may have been made/);

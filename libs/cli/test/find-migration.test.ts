@@ -7,7 +7,9 @@ import { findMigration } from '../find-migration.ts';
 const [projectId, organizationId] = [newId('prj'), newId('org_us')];
 const migration = Migration.fromPartial({ id: newId('mig_us'), projectId, projectName: 'Web' });
 
-/** Somebody in one organization, which has the migration; the project is to be seen no longer. */
+/**
+ * A caller in one organization that has the migration; the caller cannot see the project any more.
+ */
 const cli = {
   profiles: { names: async () => [] },
   signedIn: async () => ({
@@ -35,12 +37,12 @@ for (const [what, given] of [
   });
 }
 
-test('a migration of a project that nobody knows is not found', async (t) => {
+test('a migration of an unknown project is not found', async (t) => {
   const found = findMigration(cli as never, 'Acme/Web', {});
   await t.throwsAsync(found, { instanceOf: Failure, message: /has no migration that you may see/ });
 });
 
-test('a stored profile that cannot be read hides no answer of another', async (t) => {
+test('a profile that cannot be read does not hide the answer of another profile', async (t) => {
   const damaged = {
     names: async () => ['eu'],
     read: async () => {
@@ -51,7 +53,7 @@ test('a stored profile that cannot be read hides no answer of another', async (t
   await t.throwsAsync(found, { instanceOf: Failure, message: /has no migration that you may see/ });
 });
 
-test('the advice to staff is that a region knows a migration once it is accepted', async (t) => {
+test('the advice to staff says that a region lists a migration after it is accepted', async (t) => {
   const staffed = {
     terminal: { directory: '/', environment: environment },
     open: () => ({ listMigrations: async () => ({ migrations: [] }) }),

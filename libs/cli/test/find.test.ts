@@ -12,7 +12,7 @@ const api = {
 };
 const find = createFind(api as never, { possible: false } as never, 'us');
 
-test('a project that is not found is said with those that are called nearly so', async (t) => {
+test('the error for an unknown project lists projects with similar names', async (t) => {
   const failure = await t.throwsAsync(find.project('web'), { instanceOf: Failure });
   t.is(
     failure?.next,

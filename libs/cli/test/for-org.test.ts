@@ -14,7 +14,7 @@ import { toText } from '../text.ts';
 const organizations = [{ id: newId('org_us'), name: 'Bob Co' }];
 const bob = { accountId: newId('acc'), email: 'bob@example.com', etag: 'e' };
 
-/** Somebody whose changes of members are refused. */
+/** A command context in which changes of members are refused. */
 function cliWith(refusal: SiloError) {
   const refuse = async () => {
     throw new CallFailure(refusal, refusal, 'request-1');
@@ -48,7 +48,7 @@ async function nextAfter(running: Promise<unknown>): Promise<string> {
 const level = ['--level', 'member'];
 const org = ['--org', 'Bob Co'];
 
-test('what is advised about a member names the organization that was given', async (t) => {
+test('advice about a member names the organization that was given', async (t) => {
   const cli = cliWith(errors.lastOwner());
   const inIt = "--org 'Bob Co'";
   t.is(await nextOf(cli, 'eve@example.com', ...level, ...org), `silo members list ${inIt}`);
@@ -66,7 +66,7 @@ test('what is advised about a member names the organization that was given', asy
   );
 });
 
-test('the last owner who leaves an organization is advised to make another one there', async (t) => {
+test('the last owner who leaves is advised to promote another owner of that organization', async (t) => {
   const command = orgLeave(cliWith(errors.lastOwner()) as never);
   t.is(
     await nextAfter(command.parseAsync(['Bob Co', '--yes'], { from: 'user' })),
@@ -74,7 +74,7 @@ test('the last owner who leaves an organization is advised to make another one t
   );
 });
 
-test('what is not of one organization, or names it, stays as it is', async (t) => {
+test('advice that is not about one organization, or names it already, is unchanged', async (t) => {
   const advised = async (refusal: SiloError) => {
     const work = forOrg('Acme', async () => {
       throw new CallFailure(refusal, refusal, undefined);
@@ -89,5 +89,5 @@ test('what is not of one organization, or names it, stays as it is', async (t) =
     await advised(errors.billingDetailsRequired()),
     'silo plan billing-details --org Acme, then again',
   );
-  t.is(await advised(errors.draining()), '', 'the repetition is advised');
+  t.is(await advised(errors.draining()), '', 'repeating the command is advised');
 });

@@ -3,7 +3,7 @@ import test from 'ava';
 import { commandIn } from '../command-words.ts';
 import { createProgram } from '../program.ts';
 
-/** Thrown in place of what a command does. */
+/** Thrown in place of running a command. */
 class Reached extends Error {
   readonly command: CommandUnknownOpts;
 
@@ -27,7 +27,7 @@ function parsing(...words: string[]) {
   return newProgram().parseAsync(words, { from: 'user' });
 }
 
-test('each group alone does the command of it that shows or lists', async (t) => {
+test('a group without a command runs its command that shows or lists', async (t) => {
   const done: Record<string, string> = {};
   for (const group of groups) {
     const reached = await t.throwsAsync(parsing(group), { instanceOf: Reached });
@@ -49,14 +49,14 @@ test('each group alone does the command of it that shows or lists', async (t) =>
   });
 });
 
-test('what a group alone does takes its options there, too', async (t) => {
+test('a group without a command accepts the options of its default command', async (t) => {
   const words = ['events', '--limit', '3', '--json'];
   const { command } = await t.throwsAsync(parsing(...words), { instanceOf: Reached });
   t.is(command.name(), 'query');
   t.like(command.optsWithGlobals(), { limit: 3, json: true });
 });
 
-test('in each group a word that is no command of it is a mistake', async (t) => {
+test('in each group an unknown command is an error', async (t) => {
   for (const group of groups) {
     for (const words of [
       [group, 'nope'],
@@ -72,7 +72,7 @@ test('in each group a word that is no command of it is a mistake', async (t) => 
   }
 });
 
-test('in each group a mistyped command is answered with the one that may be meant', async (t) => {
+test('in each group the error for a mistyped command suggests the right one', async (t) => {
   for (const group of newProgram().commands) {
     for (const meant of group.commands.map((each) => each.name())) {
       const mistaken = parsing(group.name(), `${meant}x`);
@@ -82,7 +82,7 @@ test('in each group a mistyped command is answered with the one that may be mean
   }
 });
 
-test('the help of each group says what it does alone', async (t) => {
+test('the help of each group names its default command', async (t) => {
   for (const name of groups) {
     const program = newProgram();
     let text = '';
@@ -93,6 +93,6 @@ test('the help of each group says what it does alone', async (t) => {
       },
     });
     group?.outputHelp();
-    t.regex(text, new RegExp(`\\nAlone it does: silo ${name} (show|list|query)\\n$`));
+    t.regex(text, new RegExp(`\\nWithout a command: silo ${name} (show|list|query)\\n$`));
   }
 });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { login } from '../commands/login.ts';
 
-test('the help of a login says which scope the key needs', (t) => {
+test('the help of login names the scope that the key needs', (t) => {
   let help = '';
   const command = login({} as never).configureOutput({
     writeOut: (text) => {

@@ -17,7 +17,7 @@ import { toText } from '../text.ts';
 const prj = 'prj_01m8bcdvfmb2rnjwyf8p6k6xxx';
 const time = new Date('2027-01-31');
 
-// One of each kind, with what it carries.
+// One refusal of each kind, with its details.
 const refusals: SiloError[] = [
   errors.invalidField([{ field: 'project.settings.time_zone', description: 'is too long' }]),
   errors.tokenInvalid(),
@@ -88,32 +88,32 @@ const apiNames =
 
 for (const refusal of refusals) {
   const violations = refusal.details.preconditionFailure?.length ?? 0;
-  test(`${refusal.reasonName} “${refusal.message}” (${violations}) names nothing of the API to people`, (t) => {
+  test(`${refusal.reasonName} “${refusal.message}” (${violations}) shows people no name of the API`, (t) => {
     const { blocks, json } = explain(new CallFailure(refusal, refusal, 'request-1'));
     const text = toText(blocks, { colour: false });
-    // The last line is for support: the reason and the ids.
+    // The last line, with the reason and the ids, is for support.
     t.notRegex(text.replace(/^reason .*$/m, ''), apiNames);
-    // They have typed a name, an e-mail or a code, or nothing.
+    // The user gave a name, an e-mail, a code or nothing, but not an id.
     t.notRegex(text, /the id\b/);
     t.like(json, { error: { message: refusal.message, reason: refusal.reasonName } });
   });
 }
 
-test('every kind of error that a caller of the command may get is among them', (t) => {
+test('the list contains every kind of error that the command can receive', (t) => {
   const tried = new Set(refusals.map(({ message }) => message));
   const internal = ['logCompacted', 'changesCompacted'];
   const made = Object.keys(errors).filter((name) => !internal.includes(name));
   t.is(tried.size, made.length);
 });
 
-// Names of one word, as `Check`, are words of sentences too.
+// RPC names of one word, such as `Check`, also occur in ordinary sentences.
 const rpcNames = siloMethods(loadImage())
   .map(({ method }) => method.name)
   .filter((name) => /^[A-Z][a-z]+[A-Z]/.test(name));
 const rpcName = new RegExp(`\\b(${rpcNames.join('|')})\\b`);
 const texts = /'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`/g;
 
-test('no text that a service or the command has for its callers names an RPC', (t) => {
+test('no text that a service or the command shows to callers names an RPC', (t) => {
   const root = new URL('../../..', import.meta.url);
   const sources = globSync('{libs,services}/**/*.ts', {
     cwd: root,
@@ -122,20 +122,20 @@ test('no text that a service or the command has for its callers names an RPC', (
   t.true(sources.length > 300);
   const found = sources.flatMap((path) => {
     const code = readFileSync(new URL(path, root), 'utf8').replace(/^\s*(\/?\*|\/\/).*$/gm, '');
-    // A text of one word is a key, such as the name of a query.
+    // A string of one word is a key, such as the name of a query.
     const sentences = (code.match(texts) ?? []).filter((text) => text.includes(' '));
     return sentences.filter((text) => rpcName.test(text)).map((text) => `${path}: ${text}`);
   });
   t.deepEqual(found, []);
 });
 
-test('a field is named by its last part', (t) => {
+test('a field is shown by the last part of its path', (t) => {
   t.is(fieldText('project.settings.time_zone'), 'time zone');
   t.is(fieldText('api_key.scopes[2]'), 'scopes');
   t.is(fieldText(''), 'request');
 });
 
-test('a refusal with a meaning of the command is shown by that, and keeps its reason', (t) => {
+test('a refusal with a meaning for the command shows that meaning, and keeps its reason', (t) => {
   const refusal = errors.adminRequired(Level.LEVEL_ADMIN);
   const failure = new CallFailure(refusal, refusal, undefined).saying('You may not undo it.');
   const { blocks, json } = explain(failure);

@@ -15,7 +15,7 @@ const { MIGRATION_STATE_COPYING: copying, MIGRATION_STATE_CANCELLED: cancelled }
 const [id, originalId, projectId] = [newId('mig_us'), newId('mig_us'), newId('prj')];
 const ends = { sourceRegion: 'us', destinationRegion: 'eu' };
 
-/** A command, and what it has written. */
+/** The output of a command. */
 async function said(
   command: { parseAsync(words: string[], from: { from: 'user' }): Promise<unknown> },
   words: string[],
@@ -65,17 +65,17 @@ const again: [what: string, refusal: SiloError, next: RegExp][] = [
   [
     'was cancelled',
     errors.migrationState({ migrationId: id, state: cancelled }),
-    /CANCELLED\.\nnext: +ask an admin of the source what became of it\n/,
+    /CANCELLED\.\nnext: +ask an admin of the source what happened to it\n/,
   ],
 ];
 
 for (const [what, refusal, expected] of again) {
-  test(`the advice to who accepts a migration that ${what} is what comes next`, async (t) => {
+  test(`accepting a migration that ${what} is answered with the next step`, async (t) => {
     t.regex(await said(acceptingWith(refusal), [id]), expected);
   });
 }
 
-/** Staff of a region that has these migrations, the newest first, and what the command shows. */
+/** Staff of a region that has these migrations, newest first, and the output of the command. */
 function staffed(...migrations: Partial<Migration>[]) {
   const lines: string[] = [];
   const calls: string[] = [];
@@ -113,7 +113,7 @@ const environment = {
   PROJECT_INTERNAL_ADDRESS: '127.0.0.1:1',
 };
 
-test('a migration that is done or goes on is not started again', async (t) => {
+test('a migration that is done or being retried is not started again', async (t) => {
   const over = staffed({ state: done });
   t.regex(
     await said(migrateStart(over.cli), ['Web'], over.lines),
@@ -129,7 +129,7 @@ test('a migration that is done or goes on is not started again', async (t) => {
   t.regex(await said(migrateStart(fresh.cli), ['Web'], fresh.lines), /^Started: Web, us → eu\./);
 });
 
-test('a project that is being taken back is not taken back once more by its name', async (t) => {
+test('a project that is being taken back cannot be taken back again by its name', async (t) => {
   const back = { rollbackOf: originalId, sourceRegion: 'eu', destinationRegion: 'us' };
   const original = { id: originalId, state: done, rolledBackBy: id };
   const open = staffed({ ...back, state: copying }, original);
@@ -156,7 +156,7 @@ test('a project that is being taken back is not taken back once more by its name
   for (const { calls } of [open, over, ended]) t.deepEqual(calls, []);
 });
 
-test('a migration that is being taken back says so when it is taken back by its id', async (t) => {
+test('taking back a migration by its id reports that it is already being taken back', async (t) => {
   const back = { rollbackOf: originalId, sourceRegion: 'eu', destinationRegion: 'us' };
   const original = { id: originalId, state: done, rolledBackBy: id };
   const { cli, lines } = staffed({ ...back, state: copying }, original);

@@ -15,7 +15,10 @@ const cause = Object.assign(new Error(`14 UNAVAILABLE: ${details}`), {
 });
 const silence = new CallFailure(cause, undefined, undefined);
 
-/** Watches in a terminal a migration whose streams end so, the last one for ever; no pause takes time. */
+/**
+ * Watches a migration in a terminal. The streams end with these values, the last one repeatedly;
+ * pauses take no time.
+ */
 function watch(streams: (Migration | Error)[]) {
   const written: string[] = [];
   const stdout = { isTTY: true, columns: 80, write: (text: string) => written.push(text) };
@@ -36,12 +39,12 @@ function watch(streams: (Migration | Error)[]) {
   return { last, written, calls: () => calls };
 }
 
-test('a watch goes on after breaks', async (t) => {
+test('a watch continues after broken connections', async (t) => {
   const { last } = watch([silence, migration, silence, { ...migration, state: done }]);
   t.is((await last).state, done);
 });
 
-test('a watch of a region that does not answer any more names the region, and the command to repeat', async (t) => {
+test('a watch of a silent region ends with the region and the command to repeat', async (t) => {
   const { last, written, calls } = watch([migration, silence]);
   const failure = await t.throwsAsync(last, { instanceOf: Failure });
   t.regex(failure?.message ?? '', /^The region eu has not answered for a minute\./);
@@ -52,7 +55,7 @@ test('a watch of a region that does not answer any more names the region, and th
   t.is(calls(), 62);
 });
 
-test('a watch that is refused says by what', async (t) => {
+test('a watch that is refused shows the refusal', async (t) => {
   const refusal = errors.migrationNotFound('mig_us_1');
   const { last } = watch([new CallFailure(refusal, refusal, undefined)]);
   t.is((await t.throwsAsync(last, { instanceOf: CallFailure }))?.refusal, refusal);

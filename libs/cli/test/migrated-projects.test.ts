@@ -4,7 +4,7 @@ import { isFoundBy, type MigratedAway, namesOfMigrated, stillAway } from '../mig
 
 const { MIGRATION_STATE_DONE: done, MIGRATION_STATE_COPYING: copying } = MigrationState;
 
-/** A migration of the project on a day of January, between these regions. */
+/** A migration of the project on a day of January from one region to another. */
 function on(
   day: number,
   [from, to]: [string, string],
@@ -34,7 +34,7 @@ const histories: [what: string, all: MigratedAway[], ids: string[]][] = [
 ];
 
 for (const [what, all, ids] of histories) {
-  test(`whether a project is in another region is said by its last migration: one ${what}`, (t) => {
+  test(`the latest migration decides whether a project is in another region: one ${what}`, (t) => {
     t.deepEqual(
       stillAway(all, 'us').map(({ migration }) => migration.id),
       ids,
@@ -42,7 +42,7 @@ for (const [what, all, ids] of histories) {
   });
 }
 
-test('a migrated project is found as those that are here, by a part of its name or organization', (t) => {
+test('a migrated project is found like the others, by a part of its name or organization', (t) => {
   t.deepEqual(namesOfMigrated(away), ['Web', 'Example/Web']);
   t.deepEqual(
     ['', 'we', 'EXAM', 'shop'].map((query) => isFoundBy(query)(away)),

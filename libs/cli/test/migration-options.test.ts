@@ -3,7 +3,7 @@ import { Failure } from '../failure.ts';
 import { requireOneCaller } from '../find-migration.ts';
 import { whereOf } from '../staff.ts';
 
-test('the place of staff is refused without --staff, and an organization with it', (t) => {
+test('staff options are refused without --staff, and --org is refused with it', (t) => {
   const refused = (options: Parameters<typeof requireOneCaller>[0]) =>
     t.throws(() => requireOneCaller(options), { instanceOf: Failure });
   t.is(refused({ endpoints: 'eu.json' })?.next, 'add --staff, or give --profile');
@@ -14,7 +14,7 @@ test('the place of staff is refused without --staff, and an organization with it
   }
 });
 
-test('a hint keeps the place of staff, as a shell reads it', (t) => {
+test('advice repeats the staff options, quoted for a shell', (t) => {
   t.is(whereOf({}), '');
   t.is(whereOf({ dev: true }), ' --dev');
   t.is(whereOf({ endpoints: '../eu.json' }), ' --endpoints ../eu.json');

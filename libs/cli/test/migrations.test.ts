@@ -38,7 +38,7 @@ function migration({ progress, ...fields }: Fields = {}): Migration {
   };
 }
 
-test('a preview shows what travels, what stays behind, who loses access and the slots', (t) => {
+test('a preview shows what is copied, what stays behind, who loses access, and the slots', (t) => {
   const preview = PreviewMigrationResponse.fromPartial({
     ...{ events: 12_345, bytes: 5 * 2 ** 20, seconds: 90 },
     destinationOrganizationName: 'Example EU',
@@ -94,7 +94,7 @@ const obstacles: [what: string, fields: object, said: RegExp | undefined][] = [
 ];
 
 for (const [what, fields, said] of obstacles) {
-  test(`a preview shows what keeps the destination from accepting it: ${what}`, (t) => {
+  test(`a preview shows what prevents the destination from accepting: ${what}`, (t) => {
     const preview = PreviewMigrationResponse.fromPartial({
       ...{ destinationOrganizationName: 'Example EU', ...fields },
     });
@@ -116,7 +116,7 @@ const { MIGRATION_STATE_REQUESTED: requested, MIGRATION_STATE_ACCEPTED: accepted
 
 const lines: [what: string, fields: Fields, line: string][] = [
   [
-    'a copy that is under way',
+    'a copy in progress',
     {
       state: copying,
       progress: {
@@ -140,17 +140,17 @@ const lines: [what: string, fields: Fields, line: string][] = [
     'Web  copying  ░░░░░░░░░░░░░░░░░░░░   ? % · 0 events · time left unknown',
   ],
   [
-    'a copy that was given up',
+    'a failed copy',
     { state: failed, progress: { eventsTotal: 10_000, eventsCopied: 4_550 } },
     'Web  failed  █████████░░░░░░░░░░░  45 % · 4,550 of 10,000 events',
   ],
   [
-    'a copy of what is there already',
+    'a copy whose events exist at the destination already',
     { state: verifying, progress: { eventsTotal: 10_000, eventsCopied: 3 } },
     'Web  verifying  ████████████████████ 100 % · 3 of 10,000 events',
   ],
   [
-    'a copy that is compared',
+    'a copy that is being compared',
     {
       state: verifying,
       progress: { eventsTotal: 10_000, eventsCopied: 10_100, rangesVerified: 11, lagMs: 3 },
@@ -169,7 +169,7 @@ const lines: [what: string, fields: Fields, line: string][] = [
   ],
 ];
 
-test('all of a migration names no total that is less than what is copied', (t) => {
+test('the details of a migration omit a total that is less than what is copied', (t) => {
   const shown = (eventsTotal: number) => {
     const progress = { eventsTotal, eventsCopied: 22_720 };
     return plain(migrationBlocks(migration({ state: done, progress }), names));
@@ -197,19 +197,19 @@ const nexts: [state: MigrationState, fields: Fields, next: RegExp | ''][] = [
 
 for (const [state, fields, next] of nexts) {
   const name = `${bareName(MigrationState, state)} ${Object.keys(fields).join()}`.trim();
-  test(`what can be done next: ${name}`, (t) => {
+  test(`the next step after ${name}`, (t) => {
     const text = plain(nextBlocks(migration({ state, ...fields })));
     if (next === '') t.is(text, '');
     else t.regex(text, next);
   });
 }
 
-test('the accept command names the stored profile of the destination region', (t) => {
+test('the accept command names the stored profile for the destination region', (t) => {
   const text = plain(nextBlocks(migration({ state: requested }), 'home'));
   t.regex(text, /: silo migrate accept mig_us_1 --org org_eu_1 --profile home\n$/);
 });
 
-test('what ends a migration says which one, and how', (t) => {
+test('the text about a migration that will end names it, and says how it ends', (t) => {
   const migrations = [migration({ state: copying }), migration({ state: requested })];
   t.is(
     plain(endedBlocks(migrations)),
@@ -219,7 +219,7 @@ The migration of Web to the region eu can no longer be accepted then.
   );
 });
 
-test('organizations have their names where these are known, else their regions; ids on request', (t) => {
+test('organizations are shown by name if it is known, else by region; ids are shown on request', (t) => {
   const failing = migration({ state: failed, failure: 'It was full.' });
   const list = migrationsBlocks([failing, migration({ state: done, rolledBackBy: 'x' })], names);
   t.is(
@@ -235,7 +235,7 @@ test('organizations have their names where these are known, else their regions; 
   t.is(plain(migrationsBlocks([], names)), 'No migrations yet.\n');
 });
 
-test('a purge is seen in the state, while it runs and afterwards', (t) => {
+test('the state shows that a purge is running or done', (t) => {
   const purging = migration({ state: done, purging: true });
   const purged = migration({ state: done, purgeTime: new Date('2027-02-01T12:00:00Z') });
   const list = plain(migrationsBlocks([purging, purged], names));
@@ -244,7 +244,7 @@ test('a purge is seen in the state, while it runs and afterwards', (t) => {
   t.regex(plain([progressLine(purged)]), /^Web {2}done, source purged {2}█/);
 });
 
-test('a purge that is repeated says that one runs, or when one has ended', (t) => {
+test('a repeated purge says that one is running, or when it ended', (t) => {
   const look = 'silo migrate show mig_us_1 --staff';
   const said = (fields: Fields, isRepeat: boolean) =>
     plain(purgeBlocks(migration({ state: done, ...fields }), { isRepeat, look }));
@@ -260,7 +260,7 @@ test('a purge that is repeated says that one runs, or when one has ended', (t) =
   t.is(said({ purgeTime }, true), 'Purged already, 2027-02-01 12:00 UTC: Web, us → eu.\n');
 });
 
-test('a time is shown in the unit that people would use', (t) => {
+test('a duration is shown in units that people would use', (t) => {
   t.deepEqual([0, 59, 61, 3_599, 3_600, 90_000].map(durationText), [
     ...['0 s', '59 s', '2 min', '1 h 0 min', '1 h 0 min', '25 h 0 min'],
   ]);

@@ -13,7 +13,7 @@ const organizations = {
   }),
 };
 
-/** The names of both, where projects are found so. */
+/** The names of two things, whose projects are found by this function. */
 async function namesWhere(
   searchProjects: (request: object, options: { signal: AbortSignal }) => Promise<unknown>,
   deadline = new AbortController().signal,
@@ -24,7 +24,7 @@ async function namesWhere(
   return [organizationId, projectId].map((id) => textOf(nameOf(id)));
 }
 
-/** An answer that never comes. */
+/** A read that never ends by itself. */
 function hanging(_: object, { signal }: { signal: AbortSignal }): Promise<never> {
   return new Promise((_, reject) => {
     if (signal.aborted) reject(signal.reason);
@@ -32,21 +32,21 @@ function hanging(_: object, { signal }: { signal: AbortSignal }): Promise<never>
   });
 }
 
-test('a name that cannot be read is its id: of a service that is down, too', async (t) => {
+test('a name that cannot be read is shown as its id, even if a service is down', async (t) => {
   const down = async () => {
     throw new Failure('unavailable', 'nothing listens');
   };
   t.deepEqual(await namesWhere(down), ['Acme', projectId]);
 });
 
-test('names that do not come in time are ids, and the others are shown', async (t) => {
+test('names that are not read in time are shown as ids, and the others by name', async (t) => {
   const deadline = new AbortController();
   const names = namesWhere(hanging, deadline.signal);
   deadline.abort();
   t.deepEqual(await names, ['Acme', projectId]);
 });
 
-test('an interruption ends the look-up, not the answer that it is for', async (t) => {
+test('an interruption ends the look-up, but not the answer that needs it', async (t) => {
   const interrupted = async () => {
     throw new Interrupted('SIGTERM');
   };

@@ -15,7 +15,10 @@ const patience = (rest: Partial<Patience> = {}): Patience => ({
   ...rest,
 });
 
-/** A method that fails with these errors, one a call, then answers; and what it was called with. */
+/**
+ * A method that fails with one of these errors in each call, then returns; and the requests that it
+ * received.
+ */
 function failing(...failures: unknown[]) {
   const requests: Request[] = [];
   const method = async (request: Request) => {
@@ -48,7 +51,7 @@ test('a change carries a request id, the same in every repeat', async (t) => {
   t.is(new Set(requests.map(({ requestId }) => requestId)).size, 1);
 });
 
-test('a call that is given up says where it went', async (t) => {
+test('the error of a failed call contains the address', async (t) => {
   const { method } = failing(...Array.from({ length: 10 }, () => silence));
   const at = '127.0.0.1:7101 (org)';
   const called = patient({ getAccount: method, createProject: method }, patience({ at }));
@@ -67,7 +70,7 @@ test('two changes have different ids, and a given id is used as it is', async (t
   t.is(requests[2]?.requestId, 'mine');
 });
 
-test('a refusal that repeating cannot help is not repeated', async (t) => {
+test('a refusal that a retry cannot change is not retried', async (t) => {
   const { method, requests } = failing(errors.lastProject());
   const { moveProject } = patient({ moveProject: method }, patience({ requestId: 'mine' }));
   const failure = await failureOf(t, moveProject({ requestId: '' }));
@@ -76,7 +79,7 @@ test('a refusal that repeating cannot help is not repeated', async (t) => {
   t.truthy(failure.refusal);
 });
 
-test('repeats are bounded, and wait at least as long as the server requests', async (t) => {
+test('retries are bounded, and wait at least as long as the server requests', async (t) => {
   const { method, requests } = failing(...Array.from({ length: 9 }, () => errors.draining()));
   const waitedMs: number[] = [];
   const sleep = async (durationMs: number) => {
@@ -100,7 +103,7 @@ for (const name of ['createAccount', 'createApiKey', 'rollApiKey', 'inviteMember
   });
 }
 
-test('a signal ends the wait, and the error has the id of the pending change', async (t) => {
+test('a signal ends the wait, and the error contains the id of the pending change', async (t) => {
   const controller = new AbortController();
   const { method } = failing(errors.draining());
   const sleep = async () => {
@@ -116,7 +119,7 @@ test('a signal ends the wait, and the error has the id of the pending change', a
   t.is(error?.sent?.requestId, 'mine');
 });
 
-test('a call that is refused for its rate is made again, after the time that the server requests', async (t) => {
+test('a call over the rate limit is retried after the time that the server requests', async (t) => {
   const { method, requests } = failing(
     errors.rateLimited('account', 4_000),
     errors.rateLimited('account', 2_000),
@@ -129,7 +132,7 @@ test('a call that is refused for its rate is made again, after the time that the
   t.true((slept[0] ?? 0) >= 4_000 && (slept[1] ?? 0) >= 2_000, slept.join());
 });
 
-test('a limit that is further away than the command waits is reported at once', async (t) => {
+test('a rate limit that lasts longer than the command waits is reported at once', async (t) => {
   const { method, requests } = failing(errors.rateLimited('sign_ups', 3_000_000));
   const { createAccount } = patient({ createAccount: method }, patience());
   const { refusal } = await failureOf(t, createAccount({ requestId: '' }));
@@ -137,7 +140,7 @@ test('a limit that is further away than the command waits is reported at once', 
   t.is(refusal?.details.retryDelayMs, 3_000_000);
 });
 
-test('a request with a signal of its own ends with it, and the others go on', async (t) => {
+test('a request with its own signal ends with it, and other requests continue', async (t) => {
   const asked: (AbortSignal | undefined)[] = [];
   const method = (_: object, options?: { signal?: AbortSignal }): Promise<object> => {
     asked.push(options?.signal);

@@ -9,7 +9,7 @@ import { complaintOf, downFailure, type Probe, whyDown } from '../reach.ts';
 
 const never = new AbortController().signal;
 
-/** A probe whose time passes at once; `slept` is how much of it. */
+/** A probe whose sleeps end at once; `slept` is their total. */
 function probe(rest: Partial<Probe>) {
   const slept = { ms: 0 };
   const sleep = async (durationMs: number) => {
@@ -19,13 +19,13 @@ function probe(rest: Partial<Probe>) {
   return { slept, probe: whole };
 }
 
-test('a server is down where nothing listens for a second', async (t) => {
+test('a server is down if nothing listens for a second', async (t) => {
   const { probe: away, slept } = probe({});
   t.is(await whyDown(away, never), 'refused');
   t.true(slept.ms >= 500 && slept.ms <= 1_000);
 });
 
-test('a command that had to wait for a processor does not take its own delay for the server’s', async (t) => {
+test('the delay of a command that waits for a processor does not count as the server’s delay', async (t) => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => server.close());
@@ -34,7 +34,7 @@ test('a command that had to wait for a processor does not take its own delay for
   t.is(await complaint, undefined);
 });
 
-test('a server that connects in time is there; one that listens may be slow', async (t) => {
+test('a server that accepts a connection in time is up, even if it is slow to answer', async (t) => {
   let looks = 0;
   const late = probe({ isConnected: () => ++looks > 3 });
   t.is(await whyDown(late.probe, never), undefined);
@@ -42,7 +42,7 @@ test('a server that connects in time is there; one that listens may be slow', as
   t.is(await whyDown(probe({ complaint: async () => undefined }).probe, never), undefined);
 });
 
-test('a port at which nothing listens differs from one whose server is silent', async (t) => {
+test('a port without a listener is distinguished from a silent server', async (t) => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -62,7 +62,7 @@ const patience: Patience = {
   sleep: async () => {},
 };
 
-test('a call to a server that is down fails with where it was, not after all repeats', async (t) => {
+test('a call to a server that is down fails with the address, without further retries', async (t) => {
   const failure = (why: string) => downFailure('org', '127.0.0.1:1', why, '/home/ada/.silo/ca.pem');
   const watched = watchedBy(patience, async () => 'ECONNREFUSED', failure);
   const { getAccount } = patient(
@@ -78,7 +78,7 @@ test('a call to a server that is down fails with where it was, not after all rep
   t.is(error?.next, 'is it running? npm start, in /home/ada');
 });
 
-test('a call to a server that listens is repeated as ever', async (t) => {
+test('a call to a server that listens is retried as usual', async (t) => {
   let calls = 0;
   const watched = watchedBy(
     patience,

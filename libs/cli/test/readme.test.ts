@@ -7,7 +7,7 @@ import { createProgram } from '../program.ts';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 
-test('the README lists every exit code, as the command does', (t) => {
+test('the README lists the same exit codes as the command', (t) => {
   const listed = [...readme.matchAll(/^\| (\d+) \| (\w+) \| (.*) \|$/gm)].map((row) =>
     row.slice(1),
   );
@@ -19,7 +19,7 @@ test('the README lists every exit code, as the command does', (t) => {
   t.deepEqual(listed, meant);
 });
 
-test('the README names every command, and none that there is not', (t) => {
+test('the README names every command, and no others', (t) => {
   const { stdin, stdout, stderr } = process;
   const terminal = { stdin, stdout, stderr, environment: {}, directory: '.' };
   using opened = new DisposableStack();

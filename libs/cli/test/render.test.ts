@@ -69,10 +69,10 @@ test('a preview shows every rule, the lost and gained access, the slots, and the
     plain(previewBlocks(preview, plan)),
     `Move Web from Example to Acme
 
-RULE                            WHAT STANDS IN THE WAY
-it is not there already      ✓
-there is room where it goes  ✗  It is full.
-none is deleted              ✗  Not active: Web
+RULE                                      WHAT STANDS IN THE WAY
+the project is not in the destination  ✓
+the destination has room               ✗  It is full.
+no project is deleted                  ✗  Not active: Web
 
 WHO                     LEVEL   WHAT HAPPENS
 Bob                     admin   loses access
@@ -93,7 +93,7 @@ fingerprint f1
   t.regex(withIds, /^Bob \(acc_1\) +admin +loses access$/m);
 });
 
-test('of many people the first are named, the others counted; the count is of all', (t) => {
+test('the first of many people are named, the others counted; the count covers all', (t) => {
   const members = Array.from({ length: 25 }, (_, at) => ({
     accountId: `acc_${at}`,
     displayName: 'Somebody',
@@ -105,7 +105,7 @@ test('of many people the first are named, the others counted; the count is of al
   t.regex(text, /… and 1214 more people +loses access/);
 });
 
-test('a batch is shown by its size, also if it affects no account', (t) => {
+test('a batch is shown by its size, even if it affects no account', (t) => {
   const projects = [...plan.projects, Project.fromPartial({ id: 'prj_2', name: 'App' })];
   const text = plain(previewBlocks(PreviewMoveResponse.fromPartial({}), { ...plan, projects }));
   t.regex(text, /^Move 2 projects from Example to Acme$/m);
@@ -118,7 +118,7 @@ const future = new Date('2026-01-12T00:00:00Z');
 
 const states: [what: string, move: Partial<Move>, state: string][] = [
   ['a fresh move', { undoExpireTime: future }, 'undo until 2026-01-12 00:00 UTC'],
-  ['a move whose time is over', { undoExpireTime: past }, 'final'],
+  ['a move whose undo time is over', { undoExpireTime: past }, 'final'],
   ['an undo', { undoOf: 'mov_0' }, 'an undo'],
   ['an undone move', { undoneBy: 'mov_2', undoExpireTime: future }, 'undone'],
   [
@@ -145,7 +145,7 @@ for (const [what, fields, state] of states) {
   });
 }
 
-test('the propagation is shown if the change ended access', (t) => {
+test('the propagation is shown if the change removed access', (t) => {
   const elapsed = { seconds: 1, nanos: 500_000_000 };
   const propagated = (guards: number, expired: number) =>
     plain(propagationBlocks(Propagation.fromPartial({ guards, expired, elapsed })));
@@ -168,7 +168,7 @@ test('the key that the command is signed in with is marked', (t) => {
   t.regex(text, /^ {3}ci .* Web +disabled/m);
 });
 
-test('an expired key is listed as expired, whatever else it is', (t) => {
+test('an expired key is listed as expired, whatever its other state', (t) => {
   const now = new Date('2030-01-01T00:00:00Z');
   const key = { fingerprint: 'bb', scopes: ['*'], disabled: true };
   const keys = [
@@ -180,7 +180,7 @@ test('an expired key is listed as expired, whatever else it is', (t) => {
   t.regex(text, /^ *soon .* disabled/m);
 });
 
-test('the current project is marked; where none is found, that is said', (t) => {
+test('the current project is marked; an empty list is explained', (t) => {
   const found = [
     {
       project: Project.fromPartial({ id: 'prj_1', name: 'Web' }),
@@ -191,7 +191,7 @@ test('the current project is marked; where none is found, that is said', (t) => 
   const here = '   PROJECT  ORGANIZATION\n*  Web      Example\n';
   t.is(plain(foundBlocks(found, { query: '', away: [] })), here);
   const none = plain(foundBlocks([], { query: 'shop', away: [] }));
-  t.is(none, 'No project is called so. All of them: silo projects\n');
+  t.is(none, 'No project matches. All projects: silo projects\n');
   const nothing = plain(foundBlocks([], { query: '', away: [] }));
   t.is(nothing, 'There is no project yet: silo project create NAME\n');
   const migration = Migration.fromPartial({ projectName: 'Shop', destinationRegion: 'eu' });
@@ -201,7 +201,7 @@ test('the current project is marked; where none is found, that is said', (t) => 
   t.is(plain(foundBlocks([], { query: 'shop', away })), table);
 });
 
-test('levels and plans are named as they are read', (t) => {
+test('levels and plans are shown by readable names', (t) => {
   for (const name of levelNames) t.is(levelText(levelNamed(name)), name);
   for (const name of planNames) t.is(planText(planNamed(name)), name);
 });

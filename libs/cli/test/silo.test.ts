@@ -9,7 +9,7 @@ const command = resolve(import.meta.dirname, '../silo.mjs');
 
 const silo = (...args: string[]): Promise<Outcome> => run(process.execPath, [command, ...args]);
 
-test('help is an answer, also where no command is given; an unknown command is a mistake', async (t) => {
+test('help succeeds, also without a command; an unknown command is an error', async (t) => {
   for (const words of [['help'], []]) {
     const { code, output, errors } = await silo(...words);
     t.is(code, 0);
@@ -21,13 +21,13 @@ test('help is an answer, also where no command is given; an unknown command is a
   t.regex(unknown.errors, /unknown command 'prjects'\n\(Did you mean projects\?\)/);
 });
 
-test('to a script, which reads JSON, a missing command is a mistake', async (t) => {
+test('with --json, a missing command is an error', async (t) => {
   const { code, output } = await silo('--json');
   t.is(code, 2);
   t.like(JSON.parse(output), { error: { exit: 2, message: 'A command is missing.' } });
 });
 
-test('help takes the words of a command below a group, and says what may be meant by one that it does not know', async (t) => {
+test('help accepts a command below a group, and suggests commands for an unknown one', async (t) => {
   t.regex((await silo('help', 'keys', 'create')).output, /^Usage: silo keys create /);
   t.regex((await silo('help', 'keys')).output, /^Usage: silo keys /);
   t.regex((await silo('help', 'usage', 'Website')).output, /^Usage: silo usage /);
@@ -49,7 +49,7 @@ test('help takes the words of a command below a group, and says what may be mean
   }
 });
 
-test('a mistake names the help of the command that it was made with', async (t) => {
+test('a usage error names the help of the command that was called', async (t) => {
   for (const [words, error, next] of [
     [['usage', '--days', 'x'], /Give a number from 1 to 366/, 'silo usage --help'],
     [
@@ -73,7 +73,7 @@ test('a mistake names the help of the command that it was made with', async (t) 
   }
 });
 
-test('the release is shown', async (t) => {
+test('--version shows the release', async (t) => {
   const { code, output } = await silo('--version');
   t.is(code, 0);
   t.regex(output, /^silo \d+\.\d+\.\d+\n$/);
@@ -91,13 +91,13 @@ test('the command is installed with npm install -g, as a link into the repositor
   t.regex(output, /^silo /);
 });
 
-test('the exit codes are shown, also as JSON', async (t) => {
+test('the exit codes are shown, as text and as JSON', async (t) => {
   t.regex((await silo('help', 'exit-codes')).output, /^130 +interrupted /m);
   const { exitCodes } = JSON.parse((await silo('exit-codes', '--json')).output);
   t.like(exitCodes, { 0: { code: 0, name: 'ok' } });
 });
 
-test('an error is one JSON document for scripts', async (t) => {
+test('with --json, an error is one JSON document', async (t) => {
   const { code, output } = await silo('projects', '--json', '--nope');
   t.is(code, 2);
   t.like(JSON.parse(output), { error: { exit: 2, message: "unknown option '--nope'" } });
@@ -110,10 +110,10 @@ test('a reader may close the pipe early without an error', async (t) => {
   t.is(errors, '');
 });
 
-test('a Node that is too old hands over to the one that the project brings along', async (t) => {
+test('a Node that is too old starts the version that the project installs', async (t) => {
   const old = await findOldNode();
   if (old === undefined) {
-    t.log('passed over: no older Node on PATH');
+    t.log('the test does nothing: no older Node is on PATH');
     t.pass();
     return;
   }
@@ -123,7 +123,7 @@ test('a Node that is too old hands over to the one that the project brings along
   t.is((await run(old, [command, 'nope'])).code, 2);
 });
 
-/** A Node on PATH that does not run TypeScript as we write it. */
+/** A Node on PATH that is too old to run the project's TypeScript. */
 async function findOldNode(): Promise<string | undefined> {
   for (const directory of (process.env.PATH ?? '').split(delimiter)) {
     const file = join(directory, 'node');

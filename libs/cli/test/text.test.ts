@@ -5,7 +5,7 @@ import { type Block, toText } from '../text.ts';
 const plain = (...blocks: Block[]) => toText(blocks, { colour: false });
 const colourful = (...blocks: Block[]) => toText(blocks, { colour: true });
 
-test('a table’s columns are as wide as what they hold, and lines end without spaces', (t) => {
+test('the columns of a table are as wide as their contents, and lines have no trailing spaces', (t) => {
   const table = {
     head: ['name', 'id'],
     rows: [
@@ -16,7 +16,7 @@ test('a table’s columns are as wide as what they hold, and lines end without s
   t.is(plain(table), 'NAME           ID\nWeb            prj_1\nA longer name\n');
 });
 
-test('wide and combining characters take the columns that a terminal gives them', (t) => {
+test('wide and combining characters count as the columns that a terminal gives them', (t) => {
   const table = {
     head: ['a', 'b'],
     rows: [
@@ -31,7 +31,7 @@ test('a table without rows is not shown', (t) => {
   t.is(plain({ head: ['name'], rows: [] }), '');
 });
 
-test('a line is one piece or several; styles are shown in colour only', (t) => {
+test('a line is one piece or several; styles show only in colour', (t) => {
   const line: Block = [{ text: 'error:', style: 'bad' }, ' no'];
   t.is(plain(line, 'next'), 'error: no\nnext\n');
   t.is(colourful(line), '\u001b[31merror:\u001b[39m no\n');
@@ -42,9 +42,9 @@ for (const [what, text] of [
   ['a line break', 'a\nb'],
   ['a carriage return', 'a\rb'],
   ['a C1 control character', 'a\u009bb'],
-  ['a turn of the direction of writing', 'a\u202eb'],
+  ['a change of the direction of writing', 'a\u202eb'],
 ] as const) {
-  test(`${what} in a value is replaced, wherever it stands and in colour too`, (t) => {
+  test(`${what} in a value is replaced at every position, in colour too`, (t) => {
     const table = { head: ['name'], rows: [[text], [{ text, style: 'dim' as const }]] };
     for (const shown of [plain(text, table), colourful(text, table)]) {
       const lines = shown.split('\n');
@@ -59,7 +59,7 @@ for (const [what, text] of [
 const long = 'one two three four five six seven eight nine ten eleven twelve';
 
 for (const columns of [80, 100, 160]) {
-  test(`a table fits ${columns} columns, and nothing of it is lost`, (t) => {
+  test(`a table fits into ${columns} columns without losing text`, (t) => {
     const cells = [long, '日本'.repeat(60), 'short', 'x'.repeat(70), long];
     const text = toText([{ head: cells.map((_, at) => `c${at}`), rows: [cells] }], {
       colour: false,
@@ -71,7 +71,7 @@ for (const columns of [80, 100, 160]) {
   });
 }
 
-test('only the widest columns are made narrower', (t) => {
+test('only the widest columns are narrowed', (t) => {
   const text = toText([{ head: ['a', 'b'], rows: [['short', long]] }], {
     colour: false,
     columns: 40,
@@ -85,7 +85,7 @@ short  one two three four five six seven
   );
 });
 
-test('an id stands beside the name only where ids are shown', (t) => {
+test('an id is shown beside the name only if ids are requested', (t) => {
   const line: Block = ['in ', { text: 'Web', id: 'prj_1' }, ', ', { text: 'prj_2', id: 'prj_2' }];
   t.is(toText([line], { colour: false }), 'in Web, prj_2\n');
   t.is(toText([line], { colour: false, ids: true }), 'in Web (prj_1), prj_2\n');

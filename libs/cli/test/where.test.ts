@@ -10,7 +10,7 @@ import { openServer } from '../server.ts';
 const directory = await mkdtemp(join(tmpdir(), 'silo-where-'));
 test.after.always(() => rm(directory, { recursive: true }));
 
-test('a file of endpoints that is missing or damaged says so, and what else to give', async (t) => {
+test('the error for a missing or damaged endpoints file names it and the alternatives', async (t) => {
   await writeFile(join(directory, 'damaged.json'), '{');
   const found = (endpoints: string) => deploymentOf({ endpoints }, { directory, environment: {} });
   const missing = await t.throwsAsync(found('none.json'), { instanceOf: Failure });
@@ -23,14 +23,14 @@ test('a file of endpoints that is missing or damaged says so, and what else to g
     '--endpoints with the .silo/endpoints.json of a Silo, or --dev where one runs',
   );
   const damaged = await t.throwsAsync(found('damaged.json'), { instanceOf: Failure });
-  t.regex(damaged?.message ?? '', /: it is no JSON document\.$/);
+  t.regex(damaged?.message ?? '', /: it is not a JSON document\.$/);
   t.truthy(damaged?.next);
   await t.throwsAsync(endpointsIn(join(directory, 'none.json')), {
     message: 'there is no such file',
   });
 });
 
-test('a certificate that is gone names its file, and how to name another', (t) => {
+test('the error for a missing certificate names its file and the way to set another', (t) => {
   const ca = join(directory, 'ca.pem');
   const patience = {
     ...{ signal: new AbortController().signal, requestId: undefined, progress: noProgress },

@@ -31,13 +31,13 @@ const texts: [text: string, withEu: string][] = [
 ];
 
 for (const [text, withEu] of texts) {
-  test(`the profile that was given, in: ${text}`, (t) => {
+  test(`commands in advice get the given profile: ${text}`, (t) => {
     t.is(withProfile(text, 'eu'), withEu);
     t.is(withProfile(text, undefined), text);
   });
 }
 
-test('advice names the profile that the user has given, to people and to scripts', (t) => {
+test('advice to people and to scripts names the profile that the user has given', (t) => {
   const refusal = errors.planRequired({ organizationId: 'org_eu_1', feature: 'migrations' });
   const refused = new CallFailure(refusal, refusal, undefined);
   const next =
@@ -52,7 +52,7 @@ test('advice names the profile that the user has given, to people and to scripts
   }
 });
 
-test('what can be done after a move names the profile that the user has given', (t) => {
+test('the next steps after a move name the profile that the user has given', (t) => {
   const move = { id: 'mov_1', undoExpireTime: new Date('2027-01-31T12:00:00Z') };
   const blocks = undoBlocks(move as Parameters<typeof undoBlocks>[0]);
   t.regex(toText(blocks, { colour: false, profile: 'eu' }), /silo --profile eu undo mov_1\n$/);
@@ -73,7 +73,7 @@ const narrow: [what: string, refusal: SiloError, next: string][] = [
 ];
 
 for (const [what, refusal, next] of narrow) {
-  test(`where ${what}, what the key cannot do is left to another profile`, (t) => {
+  test(`if ${what}, advice about what the key cannot do names another profile`, (t) => {
     const { json } = explain(new CallFailure(refusal, refusal, undefined), { profile: 'eu' });
     t.like(json, { error: { next } });
   });
