@@ -7,8 +7,8 @@ import {
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { heldEvent, migratedEvent, releasedEvent } from '../events.ts';
 import { arrivedProject, restoredProject } from '../rules/arrived-project.ts';
-import { requireRoom, requireRoomFor } from '../rules/migration.ts';
-import type { MigrationDocument, ProjectDocument } from '../store/documents.ts';
+import { requireMigrations, requireRoomFor } from '../rules/migration.ts';
+import type { MigrationDocument, ProjectDocument, SlotsDocument } from '../store/documents.ts';
 import type { MigrationValues } from '../store/migrations.ts';
 import { decide, type Work } from './work.ts';
 
@@ -16,26 +16,36 @@ const { MIGRATION_STATE_DONE: done, MIGRATION_STATE_VERIFYING: verifying } = Mig
 const { MIGRATION_STATE_FAILED: failed } = MigrationState;
 
 /**
- * Takes a slot for the project, and checks the plan again. A rollback is on any plan. Refuses with
+ * Checks the plan again, and takes a slot for the project unless it has one. Refuses with
  * PLAN_REQUIRED, PROJECT_LIMIT, ORGANIZATION_NOT_FOUND.
  */
 export async function takeSlot(work: Work, record: MigrationDocument): Promise<MigrationDocument> {
-  if (record.hasSlot) return record;
   const { slots, migrations } = work.uses;
-  const { destinationOrganizationId: organizationId, rollbackOf } = record;
+  const { destinationOrganizationId: organizationId } = record;
   return await decide(work, record, async (tx) => {
-    const present = await slots.read(tx, organizationId);
-    if (rollbackOf === undefined) requireRoom(organizationId, present);
-    else requireRoomFor(organizationId, present);
+    const present = await requirePlan(work, tx, record);
+    if (record.hasSlot) return record;
+    requireRoomFor(organizationId, present);
     if (!(await slots.take(tx, organizationId, 1)))
       throw errors.organizationNotFound(organizationId);
     return await migrations.write(tx, record, { hasSlot: true }, { fence: work.fence });
   });
 }
 
+/** The organization's slots. Refuses with PLAN_REQUIRED, but not a rollback, which any plan allows. */
+async function requirePlan(
+  { uses: { slots } }: Work,
+  tx: Transaction,
+  { destinationOrganizationId: organizationId, rollbackOf }: MigrationDocument,
+): Promise<SlotsDocument | undefined> {
+  const present = await slots.read(tx, organizationId);
+  return rollbackOf === undefined ? requireMigrations(organizationId, present) : present;
+}
+
 /**
  * Stores the project of the other region, not in use yet: from now on the attempt may be committed.
  * Whatever the source sends, no other project of this region is replaced, and none that is in use.
+ * Refuses with PLAN_REQUIRED where the plan has changed since the slot was taken.
  */
 export async function arrive(
   work: Work,
@@ -46,6 +56,7 @@ export async function arrive(
   const { _id: migrationId, projectId, attempt, actor } = record;
   if (given._id !== projectId) throw new TypeError('the source has sent another project');
   return await decide(work, record, async (tx) => {
+    await requirePlan(work, tx, record);
     const displaced = await migratingProjects.read(tx, projectId);
     if (displaced !== undefined && displaced.state !== ProjectState.PROJECT_STATE_MIGRATED) {
       throw errors.projectNotActive({ projectId, state: displaced.state });

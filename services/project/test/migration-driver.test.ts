@@ -345,3 +345,41 @@ test.serial(
     t.is(damaged, 0, 'all is compared once more after a retry');
   },
 );
+
+test.serial(
+  'a plan that loses migrations after the slot was taken keeps the project at the source',
+  async (t) => {
+    const regions = await twoRegions(t);
+    const { uses, eu } = regions;
+    const client = uses.regions.get('us');
+    if (client === undefined) throw new TypeError('no client');
+    let begun = 0;
+    const beginCutover: RegionClient['beginCutover'] = async (request, options) => {
+      begun++;
+      const answer = await client.beginCutover(request, options);
+      const slots = eu.db.collection('slots');
+      await slots.updateOne({ migrations: true }, { $set: { migrations: false } });
+      return answer;
+    };
+    const changing = { ...uses, regions: new Map([['us', { ...client, beginCutover }]]) };
+    t.false(await runUntil({ ...regions, uses: changing }, 1, () => {}));
+    const { source, destination, record } = await stateIn(regions);
+    t.is(source?.state, active);
+    t.is(destination, null);
+    t.like(record, { state: failed, hasSlot: undefined });
+    t.regex(record?.failure ?? '', /plan/);
+    t.is(begun, 1, 'captures wait for one attempt');
+    const organizationId = record?.organizationId ?? '';
+    t.is((await eu.slots.getMany([organizationId], signal())).get(organizationId)?.count, 1);
+  },
+);
+
+test.serial('a rollback needs no plan with migrations', async (t) => {
+  const regions = await twoRegions(t);
+  const { us, eu } = regions;
+  await eu.db.collection('slots').updateMany({}, { $set: { migrations: false } });
+  const { _id } = us.migration;
+  await migrationCollection(eu.db).updateOne({ _id }, { $set: { rollbackOf: 'mig_eu_1' } });
+  t.false(await runUntil(regions, 1, () => {}));
+  await hasMoved(t, regions);
+});
