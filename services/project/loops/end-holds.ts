@@ -4,6 +4,7 @@ import { runForever } from '@silo/runtime/run-forever.ts';
 import type { Peers } from '@silo/service/peers.ts';
 import { heldSeconds, releaseHold } from '../migration/release-hold.ts';
 import type { MigrationMetrics } from '../migration-metrics.ts';
+import { holdMsMax } from '../rules/cutover-times.ts';
 import type { AttemptStore } from '../store/attempts.ts';
 import type { MigrationDocument } from '../store/documents.ts';
 import type { MigratingProjectStore } from '../store/migrating-projects.ts';
@@ -52,7 +53,7 @@ async function endLate(uses: Uses, record: MigrationDocument, signal: AbortSigna
   const { attempt } = record;
   const failure = 'The destination did not finish the cutover in time.';
   const ended = await decide(uses, record, signal, (tx) =>
-    releaseHold(uses, tx, { record, attempt, failure, onlyIfLate: true }),
+    releaseHold(uses, tx, { record, attempt, failure, onlyAfterMs: holdMsMax }),
   );
   if (ended === undefined) return;
   uses.metrics.held('released', heldSeconds(ended));

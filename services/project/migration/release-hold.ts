@@ -10,8 +10,8 @@ type Ending = {
   attempt: number;
   /** For people. */
   failure: string;
-  /** Only where its time is over by the database's clock. */
-  onlyIfLate: boolean;
+  /** Only an attempt that began at least this long ago, by the database's clock; undefined: any. */
+  onlyAfterMs?: number;
 };
 
 /**
@@ -24,9 +24,9 @@ export async function releaseHold(
     migratingProjects,
   }: { attempts: AttemptStore; migratingProjects: MigratingProjectStore },
   tx: Transaction,
-  { record, attempt, failure, onlyIfLate }: Ending,
+  { record, attempt, failure, onlyAfterMs }: Ending,
 ): Promise<MigrationDocument | undefined> {
-  const ended = await attempts.end(tx, record._id, attempt, { failure, onlyIfLate });
+  const ended = await attempts.end(tx, record._id, attempt, { failure, onlyAfterMs });
   if (ended === undefined) return undefined;
   const { projectId, actor } = ended;
   const project = await migratingProjects.activate(tx, projectId);

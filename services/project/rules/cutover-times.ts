@@ -4,7 +4,10 @@
  * it ends in order.
  */
 
-/** After this time the destination gives an attempt up that it has not finished. */
+/**
+ * After this time the destination gives an attempt up that it has not finished, and the source, by its
+ * database's clock, refuses to commit it.
+ */
 export const attemptMsMax = 6_000;
 
 /** After this time, by the source's database, an attempt is over unless it is committed. */

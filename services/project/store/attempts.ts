@@ -2,14 +2,17 @@ import type { Transaction } from '@silo/log/event-log.ts';
 import { bounded, reading } from '@silo/mongo/read.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { Db, Document, Filter } from 'mongodb';
-import { holdMsMax } from '../rules/cutover-times.ts';
+import { attemptMsMax, holdMsMax } from '../rules/cutover-times.ts';
 import { statesBefore } from '../rules/migration-states.ts';
 import type { MigrationDocument } from './documents.ts';
 import { migrationCollection } from './migrations.ts';
 
 const { MIGRATION_STATE_CUTOVER: cutover, MIGRATION_STATE_VERIFYING: verifying } = MigrationState;
 
-const isLate: Document = { $gte: ['$$NOW', { $add: ['$holdTime', holdMsMax] }] };
+/** The attempt began at least this long ago, by the database's clock. */
+function isOlder(ms: number): Document {
+  return { $gte: ['$$NOW', { $add: ['$holdTime', ms] }] };
+}
 
 const heldMs: Document = { $toInt: { $subtract: ['$$NOW', '$holdTime'] } };
 /** By the attempt, and by all together. */
@@ -65,7 +68,11 @@ export function createAttemptStore(db: Db) {
       attempt: number,
     ): Promise<MigrationDocument | undefined> {
       const committed = await migrations.findOneAndUpdate(
-        { ...running(id, attempt), fencedAttempt: attempt, $expr: { $not: [isLate] } },
+        {
+          ...running(id, attempt),
+          fencedAttempt: attempt,
+          $expr: { $not: [isOlder(attemptMsMax)] },
+        },
         [{ $set: { commitTime: '$$NOW', ...held, ...oneMore } }],
         { session: tx.session, returnDocument: 'after' },
       );
@@ -80,12 +87,12 @@ export function createAttemptStore(db: Db) {
       tx: Transaction,
       id: string,
       attempt: number,
-      { failure, onlyIfLate }: { failure: string; onlyIfLate: boolean },
+      { failure, onlyAfterMs }: { failure: string; onlyAfterMs?: number | undefined },
     ): Promise<MigrationDocument | undefined> {
       const ended = await migrations.findOneAndUpdate(
         {
           ...{ ...running(id, attempt), attempt: { $lte: attempt } },
-          ...(onlyIfLate && { $expr: isLate }),
+          ...(onlyAfterMs !== undefined && { $expr: isOlder(onlyAfterMs) }),
         },
         [
           { $set: { state: verifying, attempt, failure, ...held, ...oneMore } },
@@ -107,7 +114,7 @@ export function createAttemptStore(db: Db) {
     async late(limit: number, signal: AbortSignal): Promise<MigrationDocument[]> {
       const filter = {
         ...{ isOpen: true as const, side: 'source' as const, state: cutover },
-        ...{ commitTime: { $exists: false }, $expr: isLate },
+        ...{ commitTime: { $exists: false }, $expr: isOlder(holdMsMax) },
       };
       const options = { ...bounded, limit, comment: 'loop: end-holds' };
       return await reading(migrations.find(filter, options).toArray(), signal);

@@ -8,7 +8,7 @@ import { noteProgress } from '../handlers/peer/note-progress.ts';
 import { cancelOffer, getOffer } from '../handlers/peer/offers.ts';
 import { endHolds } from '../loops/end-holds.ts';
 import { migrationMessage } from '../messages.ts';
-import { holdMsMax } from '../rules/cutover-times.ts';
+import { attemptMsMax, holdMsMax } from '../rules/cutover-times.ts';
 import type { ProjectDocument } from '../store/documents.ts';
 import { decodeProject } from '../store/migrating-projects.ts';
 import { migrationCollection } from '../store/migrations.ts';
@@ -81,7 +81,7 @@ test('what is not fenced, has ended or is late is not committed', async (t) => {
   const { _id } = world.migration;
   await records.updateOne({ _id }, { $unset: { fencedAttempt: '' } });
   t.is(await refused(1), 'MIGRATION_STATE', 'is not fenced');
-  const late = { fencedAttempt: 1, holdTime: new Date(Date.now() - holdMsMax) };
+  const late = { fencedAttempt: 1, holdTime: new Date(Date.now() - attemptMsMax) };
   await records.updateOne({ _id }, { $set: late });
   t.is(await refused(1), 'MIGRATION_STATE', 'is late');
   t.like(await world.project(), { state: active });

@@ -15,6 +15,7 @@ import { heldEvent, migratedEvent } from '../../events.ts';
 import { asMigration, reread } from '../../migration/migration-records.ts';
 import { heldSeconds, releaseHold } from '../../migration/release-hold.ts';
 import type { MigrationMetrics } from '../../migration-metrics.ts';
+import { attemptMsMax } from '../../rules/cutover-times.ts';
 import { wrongState } from '../../rules/migration-states.ts';
 import type { AttemptStore } from '../../store/attempts.ts';
 import type { MigrationDocument } from '../../store/documents.ts';
@@ -113,7 +114,12 @@ export async function commitCutover(
       // The destination goes back: no other call of it may commit this attempt, by the clock of another
       // primary, say.
       const failure = 'The destination did not finish the cutover in time.';
-      const late = await releaseHold(uses, tx, { record, attempt, failure, onlyIfLate: true });
+      const late = await releaseHold(uses, tx, {
+        record,
+        attempt,
+        failure,
+        onlyAfterMs: attemptMsMax,
+      });
       if (late === undefined) throw wrongState(present);
       return { ended: late, how: 'released' as const };
     }
@@ -142,7 +148,7 @@ export async function abortCutover(
   const record = await requireOffered(migrations, migrationId, call);
   const { value: ended } = await eventLog.decide(asMigration(record, call), async (tx) => {
     const failure = 'The destination could not finish the cutover in time.';
-    const released = await releaseHold(uses, tx, { record, attempt, failure, onlyIfLate: false });
+    const released = await releaseHold(uses, tx, { record, attempt, failure });
     if (released !== undefined) return released;
     const present = await reread(migrations, tx, migrationId);
     if (present.commitTime !== undefined) throw wrongState(present);
