@@ -30,6 +30,19 @@ export function isServiceError(error: unknown): error is ServiceError {
   );
 }
 
+const codesBetweenServers: readonly number[] = [
+  ...[status.PERMISSION_DENIED, status.UNAUTHENTICATED, status.UNIMPLEMENTED, status.INTERNAL],
+  ...[status.DEADLINE_EXCEEDED, status.CANCELLED],
+];
+
+/**
+ * Whether a server's refusal is about the server, or about this process as its client, and not about
+ * the request. Such a refusal must not be passed to the caller of this process.
+ */
+export function isBetweenServers({ code }: SiloError): boolean {
+  return codesBetweenServers.includes(code);
+}
+
 /** Decodes the error that a Silo server sent; undefined for any other error. */
 export function fromStatus(error: unknown): SiloError | undefined {
   if (error instanceof SiloError) return error;

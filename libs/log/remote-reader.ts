@@ -27,7 +27,7 @@ export function remoteReader(
     head: headOf,
     read: async ({ afterSequence, limit: batchSize }, signal) => {
       if (batchSize === 0) return { events: [], head: await headOf(signal) };
-      const options = { signal, deadlineMs: readDeadlineMs, refusals: true };
+      const options = { signal, deadlineMs: readDeadlineMs, passRefusals: true };
       const request = { afterSequence, batchSize, follow: false };
       try {
         // One message is one batch. The caller requests what follows from its next position.

@@ -12,7 +12,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { errors } from '@silo/errors/errors.ts';
-import { fromStatus } from '@silo/errors/from-status.ts';
+import { fromStatus, isBetweenServers } from '@silo/errors/from-status.ts';
 import { retry } from '@silo/runtime/retry.ts';
 import { beginChildSpan, nameOf, traced, traceHeaders } from '@silo/runtime/tracing.ts';
 import { spanOf } from './call-span.ts';
@@ -57,6 +57,11 @@ export type CallOptions = {
   retry?: boolean | undefined;
   /** Rejects with the server's own error, decoded, instead of DEPENDENCY_UNAVAILABLE. */
   refusals?: boolean | undefined;
+  /**
+   * Rejects with the server's own error if it may be passed to the caller of this process: if it is
+   * about the request, and not about the server or this process as its client.
+   */
+  passRefusals?: boolean | undefined;
 };
 
 // Streams first: a stream object has every member of a unary call and would match it too.
@@ -111,7 +116,7 @@ export function createChannel(
 
 /**
  * The methods of a generated `XxxClient` on a channel. Every failure rejects with
- * DEPENDENCY_UNAVAILABLE, unless `refusals` requests the server's own error.
+ * DEPENDENCY_UNAVAILABLE, unless `refusals` or `passRefusals` requests the server's own error.
  */
 export function connect<Generated extends Client>(
   generated: ClientClass<Generated>,
@@ -231,10 +236,13 @@ async function* streamed(
 }
 
 /** Converts the failure of a dependency to an error of ours. */
-function rejection(peer: Peer, error: unknown, { signal, refusals }: CallOptions): unknown {
+function rejection(peer: Peer, error: unknown, options: CallOptions): unknown {
+  const { signal, refusals, passRefusals } = options;
   if (signal?.aborted) return signal.reason;
   if (error instanceof TypeError) return error;
-  if (refusals) return fromStatus(error) ?? error;
+  const refusal = fromStatus(error);
+  if (refusals) return refusal ?? error;
+  if (passRefusals && refusal !== undefined && !isBetweenServers(refusal)) return refusal;
   return errors.dependencyUnavailable(peer.serviceName, error);
 }
 

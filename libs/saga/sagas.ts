@@ -81,7 +81,7 @@ type Options = {
   /** Resolves when a saga may be left at `leftSagas`, or after a while; default: after a second. */
   untilLeft?: (signal: AbortSignal) => Promise<void>;
   /** For tests. */
-  timing?: { leaseMs: number; renewMs: number; recoverMs?: number };
+  timing?: { leaseMs: number; renewMs: number; recoverMs?: number; stepDeadlineMs?: number };
 };
 
 /** Makes the runner of one service's sagas. */
@@ -92,6 +92,7 @@ export function createSagas(options: Options): Sagas {
 class Runner implements Sagas {
   readonly #options: Options;
   readonly #renewMs: number;
+  readonly #stepDeadlineMs: number;
   readonly #records: SagaRecords;
   readonly #definitions = new Map<string, AnyDefinition>();
   /** Runs of this process by saga id: a request for the same saga joins its run. */
@@ -104,6 +105,7 @@ class Runner implements Sagas {
     this.#options = options;
     const { db, owner, timing = usualTiming } = options;
     this.#renewMs = timing.renewMs;
+    this.#stepDeadlineMs = options.timing?.stepDeadlineMs ?? stepDeadlineMs;
     this.#records = new SagaRecords(db, { owner, leaseMs: timing.leaseMs });
     for (const definition of options.definitions) {
       checkDefinition(definition);
@@ -261,12 +263,18 @@ class Runner implements Sagas {
     if (step === undefined) throw new TypeError(`saga ${saga.kind}: no step for ${saga.state}`);
     return await retry(
       async (parent) => {
-        const { signal } = withDeadline(stepDeadlineMs, parent);
-        const { next, data, commit } = await step(saga, { signal });
-        if (!definition.transitions[saga.state]?.includes(next)) {
-          throw new TypeError(`saga ${saga.kind}: ${saga.state} may not become ${next}`);
+        const { signal } = withDeadline(this.#stepDeadlineMs, parent);
+        try {
+          const { next, data, commit } = await step(saga, { signal });
+          if (!definition.transitions[saga.state]?.includes(next)) {
+            throw new TypeError(`saga ${saga.kind}: ${saga.state} may not become ${next}`);
+          }
+          return await this.#record(definition, saga, next, data, commit, signal);
+        } catch (error) {
+          // The deadline of the step is not the deadline of a caller that awaits the saga.
+          const isOverdue = error === signal.reason && !parent.aborted;
+          throw isOverdue ? errors.dependencyUnavailable('another service', error) : error;
         }
-        return await this.#record(definition, saga, next, data, commit, signal);
       },
       {
         attemptsMax: stepAttemptsMax,

@@ -14,8 +14,8 @@ import type { ServiceName } from './config.ts';
 
 /** Wait briefly for a peer that restarts, so that our caller does not see an error. */
 const patient: CallOptions = { patient: true };
-/** A peer's refusal (NOT_READY, say) is passed to our caller. */
-const passRefusals: CallOptions = { ...patient, refusals: true };
+/** A peer's refusal of the request (NOT_READY, for example) is passed to our caller. */
+const passRefusals: CallOptions = { ...patient, passRefusals: true };
 const repeatable: CallOptions = { ...patient, retry: true };
 
 /** Internal clients of all four services, over mTLS. */

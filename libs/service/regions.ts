@@ -1,5 +1,5 @@
-import { status } from '@grpc/grpc-js';
 import { errors } from '@silo/errors/errors.ts';
+import { isBetweenServers } from '@silo/errors/from-status.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { MigrationPeerServiceClient } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
 import { type Connected, connect, createChannel } from '@silo/rpc/client.ts';
@@ -11,12 +11,6 @@ export type RegionClient = Connected<MigrationPeerServiceClient>;
 
 /** The clients of the other regions, by region. */
 export type Regions = ReadonlyMap<string, RegionClient>;
-
-/** What another region refuses for its own reasons, or does not answer in time: not what our caller did. */
-const notOurs: readonly number[] = [
-  ...[status.PERMISSION_DENIED, status.UNAUTHENTICATED, status.UNIMPLEMENTED, status.INTERNAL],
-  ...[status.DEADLINE_EXCEEDED, status.CANCELLED],
-];
 
 /** Connects, lazily, to project in the other regions. */
 export function connectRegions(
@@ -47,7 +41,7 @@ export async function askRegion<T>(
   try {
     return await question(client);
   } catch (error) {
-    if (error instanceof SiloError && !notOurs.includes(error.code)) throw error;
+    if (error instanceof SiloError && !isBetweenServers(error)) throw error;
     if (error instanceof Error && error.name === 'AbortError') throw error;
     throw unavailable(region, error);
   }

@@ -3,6 +3,7 @@ import { status } from '@grpc/grpc-js';
 import { errors } from '@silo/errors/errors.ts';
 import { isServiceError } from '@silo/errors/from-status.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
+import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { FactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
 import { StaffServiceClient } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
 import test, { type ExecutionContext } from 'ava';
@@ -43,6 +44,31 @@ test('an error of a dependency is passed on only if the caller requests it', asy
     code: status.NOT_FOUND,
     details: { resourceInfo: { resourceType: 'account', resourceName: 'acc_1' } },
   });
+});
+
+const aboutTheServer = {
+  CALL_ENDED: () => errors.callEnded('deadline'),
+  ROLE_REQUIRED: () => errors.roleRequired([Role.ROLE_SERVICE]),
+  TOKEN_INVALID: () => errors.tokenInvalid(),
+  UNKNOWN_METHOD: () => errors.unknownMethod('/silo.org.internal.v1.FactService/GetFact'),
+  INTERNAL: () => errors.internal('call_1'),
+};
+for (const [reason, make] of Object.entries(aboutTheServer)) {
+  test(`${reason} of a dependency is not passed to the caller of this process`, async (t) => {
+    const { channel } = await start(t, () => Promise.reject(make()));
+    const facts = connect(FactServiceClient, channel);
+    t.is(await outcomeOf(facts.getMembershipFact(request, { refusals: true })), reason);
+    const passed = facts.getMembershipFact(request, { passRefusals: true });
+    const error = await t.throwsAsync(passed, { instanceOf: SiloError });
+    t.like(error, { code: status.UNAVAILABLE, reasonName: 'DEPENDENCY_UNAVAILABLE' });
+    t.truthy(error?.details.retryDelayMs);
+  });
+}
+
+test('a refusal of the request by a dependency is passed to the caller of this process', async (t) => {
+  const { channel } = await start(t, () => Promise.reject(errors.accountNotFound('acc_1')));
+  const facts = connect(FactServiceClient, channel, { passRefusals: true });
+  t.is(await outcomeOf(facts.getMembershipFact(request)), 'ACCOUNT_NOT_FOUND');
 });
 
 test('a server that cannot be reached is DEPENDENCY_UNAVAILABLE before the deadline', async (t) => {

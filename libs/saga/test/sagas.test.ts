@@ -1,7 +1,9 @@
+import { status } from '@grpc/grpc-js';
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
+import { race } from '@silo/runtime/deadline.ts';
 import test from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { checkDefinition, type SagaDefinition } from '../definition.ts';
@@ -283,6 +285,42 @@ test('a step is tried again where a dependency did not answer', async (t) => {
   await begin('saga_1');
   const done = await sagas.finish(definition, 'saga_1', service.signal);
   t.deepEqual(done.data.effects, ['a', 'b', 'c']);
+});
+
+test('a step that exceeds its own deadline is tried again', async (t) => {
+  const service = await openService(t);
+  let attempts = 0;
+  const definition: SagaDefinition<State, Data> = {
+    ...listing(new Set()),
+    steps: {
+      ...listing(new Set()).steps,
+      DECIDED: async (_saga, { signal }) => {
+        if (++attempts < 3) await race(new Promise<never>(() => {}), signal);
+        return { next: 'FIRST' };
+      },
+    },
+  };
+  const timing = { leaseMs: 1_500, renewMs: 500, stepDeadlineMs: 50 };
+  const { sagas, begin } = service.start(definition, timing);
+  await begin('saga_1');
+  t.is((await sagas.finish(definition, 'saga_1', service.signal)).state, 'DONE');
+  t.is(attempts, 3);
+});
+
+test('the deadline of a step does not reach the caller as the deadline of its call', async (t) => {
+  const service = await openService(t);
+  const definition: SagaDefinition<State, Data> = {
+    ...listing(new Set()),
+    steps: {
+      ...listing(new Set()).steps,
+      DECIDED: (_saga, { signal }) => race(new Promise<never>(() => {}), signal),
+    },
+  };
+  const timing = { leaseMs: 1_500, renewMs: 500, stepDeadlineMs: 50 };
+  const { sagas, begin } = service.start(definition, timing);
+  await begin('saga_1');
+  const error = await t.throwsAsync(sagas.finish(definition, 'saga_1', service.signal));
+  t.like(error, { code: status.UNAVAILABLE, reasonName: 'DEPENDENCY_UNAVAILABLE' });
 });
 
 test('what a step commits and its transition are one fact', async (t) => {

@@ -16,7 +16,7 @@ import { createSagas } from '../sagas.ts';
 
 export type State = 'DECIDED' | 'FIRST' | 'SECOND' | 'DONE';
 export type Data = { effects: string[] };
-type Timing = { leaseMs: number; renewMs: number; recoverMs?: number };
+type Timing = { leaseMs: number; renewMs: number; recoverMs?: number; stepDeadlineMs?: number };
 
 /** One service's database, in which processes come and go. */
 export async function openService(t: ExecutionContext) {
