@@ -1,13 +1,13 @@
 import { MigrationPeerServiceService } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
 import { MigrationStaffServiceService } from '@silo/protos/gen/silo/project/internal/v1/migration_staff_service.ts';
 import { MigrationServiceService } from '@silo/protos/gen/silo/project/v1/migration_service.ts';
-import type { OnTokenRefused } from '@silo/rpc/admit.ts';
 import { type Mounted, mount } from '@silo/rpc/mount.ts';
 import { RateLimits } from '@silo/rpc/rate-limits.ts';
 import { portLimitsOf } from '@silo/service/config.ts';
 import type { ServiceKit } from '@silo/service/service-definition.ts';
 import { ulid } from 'ulid';
 import type { CaptureUses } from './capture/capture-batch.ts';
+import type { DeadTokenRequest } from './capture/dead-token-counter.ts';
 import { acceptMigration } from './handlers/accept-migration.ts';
 import { cancelMigration } from './handlers/cancel-migration.ts';
 import type { Dependencies } from './handlers/dependencies.ts';
@@ -65,7 +65,7 @@ type Uses = {
   deletions: EventDeletionStore;
   indexes: PropertyIndexStore;
   capture: CaptureUses;
-  onTokenRefused: OnTokenRefused;
+  onDeadToken(request: DeadTokenRequest): void;
   metrics: MigrationMetrics;
 };
 
@@ -73,7 +73,7 @@ type Uses = {
 export function migrationParts(
   kit: ServiceKit,
   dependencies: Dependencies,
-  { events, deletions, indexes, capture, onTokenRefused, metrics }: Uses,
+  { events, deletions, indexes, capture, onDeadToken, metrics }: Uses,
 ): {
   public: Mounted;
   internal: Mounted[];
@@ -93,7 +93,7 @@ export function migrationParts(
     watching: createWatching(dependencies.migrations),
     copies: createMigrationCopyStore(db),
     removal: createEventRemoval(db),
-    ...{ openCopy, capture, onTokenRefused },
+    ...{ openCopy, capture, onDeadToken },
     rates: new RateLimits(portLimitsOf(config).rates),
   };
   const loops = [

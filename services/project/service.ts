@@ -9,7 +9,7 @@ import { createReading } from '@silo/rpc/reading.ts';
 import type { ServiceDefinition, ServiceKit } from '@silo/service/service-definition.ts';
 import { ulid } from 'ulid';
 import type { CaptureUses } from './capture/capture-batch.ts';
-import { type RefusedToken, RefusedTokens } from './capture/refused-tokens.ts';
+import { DeadTokenCounter, type DeadTokenRequest } from './capture/dead-token-counter.ts';
 import { Storing } from './capture/storing.ts';
 import { openEdgeOf } from './edge/open-edge-of.ts';
 import { batchMoveProjects } from './handlers/batch-move-projects.ts';
@@ -82,16 +82,15 @@ export const projectService: ServiceDefinition = {
     const deletions = createEventDeletionStore(kit.db);
     const events = createCapturedEventStore(kit.db, usage, deletions);
     const deadTokens = createDeadTokenStore(kit.db);
-    const refusedTokens = new RefusedTokens(kit.clock);
+    const deadTokenCounter = new DeadTokenCounter(kit.clock);
     const capture = { storing: new Storing(events), clock: kit.clock };
-    const onTokenRefused = (refused: RefusedToken) => refusedTokens.record(refused);
-    const onTokenForwarded = onTokenRefused;
+    const onDeadToken = (request: DeadTokenRequest) => deadTokenCounter.record(request);
     const { secrets, directory } = kit.peers.token;
-    const reporting = { ...kit, refusedTokens, deadTokens, directory };
+    const reporting = { ...kit, deadTokenCounter, deadTokens, directory };
     const edge = {
       loops: [(signal: AbortSignal) => reportDeadTokens(reporting, signal)],
-      openOther: openEdgeOf(kit, { capture, projects, onTokenRefused, onTokenForwarded }),
-      onTokenRefused,
+      openOther: openEdgeOf(kit, { capture, projects, onDeadToken }),
+      onTokenRefused: onDeadToken,
     };
     if (kit.config.role === 'edge') return { public: [], internal: [], ...edge, relays: false };
     const dependencies = dependenciesOf(kit, projects);
@@ -111,7 +110,7 @@ export const projectService: ServiceDefinition = {
     const removing = { ...kit, deletions };
     const building = { ...kit, indexes, owner: ulid().toLowerCase() };
     const migrating = migrationParts(kit, dependencies, {
-      ...{ events, deletions, indexes, capture, onTokenRefused, metrics },
+      ...{ events, deletions, indexes, capture, onDeadToken, metrics },
     });
     return {
       ...edge,

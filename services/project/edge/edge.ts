@@ -35,8 +35,8 @@ export type EdgeTimes = HttpServerTimes & {
   waitMs: number;
 };
 
-export type EdgeUses = Pick<TokenGateUses, 'access' | 'onTokenRefused'> &
-  Pick<EdgeCaptureUses, 'capture' | 'onTokenForwarded'> &
+export type EdgeUses = Pick<TokenGateUses, 'access' | 'onDeadToken'> &
+  Pick<EdgeCaptureUses, 'capture'> &
   Pick<TokensElsewhereUses, 'projects'> & {
     /** Project in the other regions. */
     regions: EdgeCaptureUses['regions'] & TokensElsewhereUses['regions'];

@@ -9,6 +9,7 @@ import { takeWithin } from '@silo/runtime/budget.ts';
 import { redactText } from '@silo/runtime/redact.ts';
 import type { RegionClient } from '@silo/service/regions.ts';
 import { hashOf } from '@silo/tokens/secrets.ts';
+import type { DeadTokenRequest } from '../capture/dead-token-counter.ts';
 import { checkEvent, heldBytes, type SentEvent } from '../rules/events/check-event.ts';
 import { placesWith } from '../rules/events/indexed-properties.ts';
 import type { EdgeMetrics } from './edge-metrics.ts';
@@ -32,17 +33,8 @@ export type ForwardUses = {
   metrics: Pick<EdgeMetrics, 'forwarded'>;
   /** Project in the other regions. */
   regions: ReadonlyMap<string, Pick<RegionClient, 'forwardCapture'>>;
-  /**
-   * Records the use of a token whose project is in another region; `tokenHash` is its SHA-256. With the
-   * project where only that region knows the token.
-   */
-  onTokenForwarded(use: {
-    tokenHash: Uint8Array;
-    projectId?: string;
-    library: string;
-    origin: string;
-    forwardedRegion: string;
-  }): void;
+  /** Receives each request whose captures are forwarded; names the project if another region did. */
+  onDeadToken(request: DeadTokenRequest): void;
 };
 
 /**
@@ -53,7 +45,7 @@ export type ForwardUses = {
 export async function forwardSome(
   { token, sender, events }: EdgeBatch,
   region: string,
-  { gate, heldElsewhere, metrics, regions, onTokenForwarded }: ForwardUses,
+  { gate, heldElsewhere, metrics, regions, onDeadToken }: ForwardUses,
   { signal, progress }: { signal: AbortSignal; progress: { isForwarded: boolean } },
 ): Promise<CaptureOutcome[]> {
   const some = takeWithin(events, forwardBounds, heldBytes);
@@ -78,7 +70,7 @@ export async function forwardSome(
     metrics.forwarded(to, some.length);
     if (!progress.isForwarded) {
       const projectId = gate.projectElsewhere(token);
-      onTokenForwarded({
+      onDeadToken({
         ...{ tokenHash: hashOf(token), library, origin, forwardedRegion: to },
         ...(projectId !== undefined && { projectId }),
       });

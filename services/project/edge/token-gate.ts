@@ -3,6 +3,7 @@ import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { RateLimits } from '@silo/rpc/rate-limits.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 import { hashOf, isWellFormed, secretPrefixes } from '@silo/tokens/secrets.ts';
+import type { DeadTokenRequest } from '../capture/dead-token-counter.ts';
 import { HttpRefusal, isHeld, isTokenInvalid, regionOf } from './http-refusal.ts';
 import type { TokensElsewhere } from './tokens-elsewhere.ts';
 
@@ -15,8 +16,8 @@ export type TokenGateUses = {
   access: Pick<Access, 'recallToken' | 'permitToken' | 'verifyToken'>;
   rates: RateLimits;
   elsewhere: Pick<TokensElsewhere, 'isNone' | 'find' | 'projectOf' | 'noteRefused'>;
-  /** Records the use of a token that was refused; `tokenHash` is its SHA-256. */
-  onTokenRefused(use: { tokenHash: Uint8Array; library: string; origin: string }): void;
+  /** Receives each refused request whose token is dead. */
+  onDeadToken(request: DeadTokenRequest): void;
 };
 
 type Allowed<Answer> = Extract<Answer, { allowed: true }>;
@@ -93,7 +94,7 @@ export class TokenGate {
   refuse(token: string, { library, origin }: Sender): never {
     // What was made up is no token of a project: it would only take the place of those that are.
     if (isPossible(token)) {
-      this.#uses.onTokenRefused({ tokenHash: hashOf(token), library, origin });
+      this.#uses.onDeadToken({ tokenHash: hashOf(token), library, origin });
     }
     throw HttpRefusal.tokenInvalid;
   }

@@ -2,7 +2,7 @@ import type { Clock } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import type { Peers } from '@silo/service/peers.ts';
-import type { RefusedTokens, RefusedUses } from '../capture/refused-tokens.ts';
+import type { CountedUse, DeadTokenCounter } from '../capture/dead-token-counter.ts';
 import type { DeadTokenUse } from '../rules/dead-tokens.ts';
 import type { DeadTokenStore } from '../store/dead-tokens.ts';
 
@@ -12,14 +12,14 @@ const turnMsMax = 10_000;
 const lastTurnMsMax = 1_000;
 
 type Uses = {
-  refusedTokens: Pick<RefusedTokens, 'take' | 'ignore'>;
+  deadTokenCounter: Pick<DeadTokenCounter, 'take' | 'ignore'>;
   deadTokens: Pick<DeadTokenStore, 'add'>;
   directory: Pick<Peers['token']['directory'], 'findTokenProjects'>;
   clock: Clock;
   log: Log;
 };
 
-/** Stores, until the signal, what this process has counted of refused tokens. */
+/** Stores, until the signal, the uses of dead tokens that this process has counted. */
 export async function reportDeadTokens(uses: Uses, signal: AbortSignal): Promise<void> {
   const options = { name: 'report-dead-tokens', intervalMs, signal, log: uses.log };
   await runForever({ ...options, capMs: intervalMs }, () =>
@@ -35,15 +35,15 @@ export async function reportDeadTokens(uses: Uses, signal: AbortSignal): Promise
  * @internal Exported for tests.
  */
 export async function reportCounted(uses: Uses, signal: AbortSignal): Promise<void> {
-  const { refusedTokens, deadTokens, directory, clock } = uses;
-  const counted = refusedTokens.take();
+  const { deadTokenCounter, deadTokens, directory, clock } = uses;
+  const counted = deadTokenCounter.take();
   if (counted.length === 0) return;
   const tokenHashes = [
     ...new Map(counted.map(({ tokenHash }) => [hex(tokenHash), tokenHash])).values(),
   ];
   const { tokens } = await directory.findTokenProjects({ tokenHashes }, { signal });
   const projectIds = new Map(tokens.map(({ tokenHash, projectId }) => [hex(tokenHash), projectId]));
-  refusedTokens.ignore(tokenHashes.filter((tokenHash) => !projectIds.has(hex(tokenHash))));
+  deadTokenCounter.ignore(tokenHashes.filter((tokenHash) => !projectIds.has(hex(tokenHash))));
   const byProject = new Map<string, DeadTokenUse[]>();
   for (const { tokenHash, projectId: elsewhere, use } of counted) {
     const projectId = projectIds.get(hex(tokenHash)) ?? elsewhere;
@@ -55,6 +55,6 @@ export async function reportCounted(uses: Uses, signal: AbortSignal): Promise<vo
   }
 }
 
-function hex(hash: RefusedUses['tokenHash'] | Uint8Array): string {
+function hex(hash: CountedUse['tokenHash'] | Uint8Array): string {
   return Buffer.from(hash).toString('hex');
 }

@@ -1,7 +1,7 @@
 import { newId } from '@silo/tokens/ids.ts';
 import { hashOf, newProjectToken } from '@silo/tokens/secrets.ts';
 import test from 'ava';
-import { RefusedTokens } from '../capture/refused-tokens.ts';
+import { DeadTokenCounter } from '../capture/dead-token-counter.ts';
 import { reportCounted } from '../loops/report-dead-tokens.ts';
 import { addUses, type DeadTokenUse, keptText, recentUses } from '../rules/dead-tokens.ts';
 import { testWorld } from './support.ts';
@@ -70,12 +70,12 @@ test('what a client says of itself is kept short and without secrets', (t) => {
   t.true(keptText('\ud800'.repeat(3)).isWellFormed());
 });
 
-function refusedTokens(clock = { now: () => now, monotonicMs: () => 0 }): RefusedTokens {
-  return new RefusedTokens(clock);
+function newCounter(clock = { now: () => now, monotonicMs: () => 0 }): DeadTokenCounter {
+  return new DeadTokenCounter(clock);
 }
 
 test('a process holds 1,000 different uses, and counts those it holds', (t) => {
-  const tokens = refusedTokens();
+  const tokens = newCounter();
   for (let round = 0; round < 2; round++) {
     for (let index = 0; index < 1_500; index++) {
       const tokenHash = hashOf(`token ${index % 50}`);
@@ -89,7 +89,7 @@ test('a process holds 1,000 different uses, and counts those it holds', (t) => {
 });
 
 test('made-up names of one token take no place of other tokens', (t) => {
-  const tokens = refusedTokens();
+  const tokens = newCounter();
   for (let turn = 0; turn < 2; turn++) {
     for (let index = 0; index < 5_000; index++) {
       const madeUp = { library: `lib ${index}`, origin: `https://${index}.example.com` };
@@ -105,7 +105,7 @@ test('made-up names of one token take no place of other tokens', (t) => {
 
 test('a token that is none of a project takes a place once a minute', (t) => {
   let monotonicMs = 0;
-  const tokens = refusedTokens({ now: () => now, monotonicMs: () => monotonicMs });
+  const tokens = newCounter({ now: () => now, monotonicMs: () => monotonicMs });
   const madeUp = { tokenHash: hashOf('made up'), library: 'x', origin: '' };
   tokens.record(madeUp);
   t.is(tokens.take().length, 1);
@@ -141,15 +141,15 @@ test('uses are stored with their project, which another region may have named, t
       ),
     }),
   };
-  const replicas = [refusedTokens(clock), refusedTokens(clock)];
+  const replicas = [newCounter(clock), newCounter(clock)];
   for (const each of replicas) {
     for (const tokenHash of [known, known, purged, unknown]) {
       if (tokenHash) each.record({ tokenHash, library: 'web', origin: '' });
     }
   }
   const { deadTokens } = world;
-  const report = (counted: RefusedTokens) =>
-    reportCounted({ refusedTokens: counted, deadTokens, directory, clock } as never, signal);
+  const report = (counted: DeadTokenCounter) =>
+    reportCounted({ deadTokenCounter: counted, deadTokens, directory, clock } as never, signal);
   await Promise.all(replicas.map(report));
   for (const [index, each] of replicas.entries()) {
     each.record({ tokenHash: unknown ?? hashOf(''), library: 'web', origin: '' });

@@ -69,11 +69,10 @@ async function open(
       times: { ...long, ...times },
     },
     {
-      ...{ metrics, clock, log: silentLogger(), onTokenRefused: () => {} },
+      ...{ metrics, clock, log: silentLogger(), onDeadToken: () => {} },
       access: { recallToken, permitToken, verifyToken: unexpected },
       capture: { storing: new Storing({ insert }), clock: systemClock },
-      ...{ regions: new Map(), onTokenForwarded: () => {} },
-      projects: { fact: async () => undefined },
+      ...{ regions: new Map(), projects: { fact: async () => undefined } },
     },
   );
   t.teardown(() => edge[Symbol.asyncDispose]());

@@ -110,10 +110,10 @@ async function open(
       },
       projects: { fact: async (id) => (id === 'prj_1' ? leftFor('eu') : staying) },
       capture: { storing: new Storing({ insert }), clock: systemClock },
-      onTokenRefused: ({ library, origin }) => refused.push({ library, origin }),
-      onTokenForwarded: ({ tokenHash, ...use }) => {
+      onDeadToken: ({ tokenHash, ...use }) => {
         t.true(hashOf(token).equals(tokenHash));
-        forwarded.push(use);
+        if (use.forwardedRegion === undefined) refused.push(use);
+        else forwarded.push(use);
       },
     },
   );

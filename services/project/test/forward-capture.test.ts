@@ -26,7 +26,7 @@ test('a capture without events is answered as one with events is, and is none', 
     access: { permitToken: async () => answer },
     rates: { takeProject: async () => void calls.push('count') },
     capture: { storing: new Storing({ insert }), clock: systemClock },
-    onTokenRefused: () => calls.push('refuse'),
+    onDeadToken: () => calls.push('refuse'),
   };
   const ask = (origin = '') => forwardCapture({ ...question, origin }, fromEu(), uses);
   t.is((await refusalOf(ask())).reasonName, 'NOT_READY');

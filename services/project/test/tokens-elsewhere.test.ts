@@ -77,7 +77,7 @@ function openGate({
       projects: { fact: async () => left },
       clock: systemClock,
     }),
-    onTokenRefused: () => {
+    onDeadToken: () => {
       asked.reports++;
     },
   });

@@ -6,19 +6,19 @@ import type {
   ForwardCaptureRequest,
   ForwardCaptureResponse,
 } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
-import type { OnTokenRefused } from '@silo/rpc/admit.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import type { RateLimits } from '@silo/rpc/rate-limits.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 import { hashOf } from '@silo/tokens/secrets.ts';
 import { type CaptureUses, captureBatch } from '../../capture/capture-batch.ts';
+import type { DeadTokenRequest } from '../../capture/dead-token-counter.ts';
 import { isAllowedOrigin } from '../../rules/edge/allowed-origin.ts';
 
 export type ForwardCaptureUses = {
   access: Pick<Access, 'permitToken'>;
   rates: Pick<RateLimits, 'takeProject'>;
   capture: CaptureUses;
-  onTokenRefused: OnTokenRefused;
+  onDeadToken(request: DeadTokenRequest): void;
 };
 
 /** ForwardCapture: as the edge captures, for a request that came to another region. */
@@ -31,7 +31,7 @@ export async function forwardCapture(
   if (!answer.allowed) {
     const { reason } = answer.refusal;
     if (reason === ErrorReason.ERROR_REASON_TOKEN_INVALID) {
-      uses.onTokenRefused({ tokenHash: hashOf(token), library, origin });
+      uses.onDeadToken({ tokenHash: hashOf(token), library, origin });
     }
     throw refusalError(answer.refusal);
   }

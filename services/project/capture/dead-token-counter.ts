@@ -10,8 +10,11 @@ const usesOfTokenMax = usesOfProjectMax;
 const ignoredMax = 10_000;
 const ignoredMs = 60_000;
 
-/** A project token that was refused or passed on, and what its sender says of itself, or ''. */
-export type RefusedToken = {
+/**
+ * A request with a dead project token: it was refused, or its captures were forwarded. `library` and
+ * `origin` are as the sender states them, or ''.
+ */
+export type DeadTokenRequest = {
   /** SHA-256 of the token. */
   tokenHash: Uint8Array;
   /** Its project; absent: the token service of this region may know it. */
@@ -24,21 +27,21 @@ export type RefusedToken = {
   forwardedRegion?: string;
 };
 
-/** Uses of one such token. */
-export type RefusedUses = {
+/** Uses of one token by one library and web page. */
+export type CountedUse = {
   tokenHash: Buffer;
   projectId: string | undefined;
   use: DeadTokenUse;
 };
 
 /**
- * Counts tokens that were refused or passed on in memory, so that a refusal costs no I/O; a loop takes
- * the counts. Holds 1,000 different uses at most, of one token 100 and one for all others: what comes
- * beside them until the next turn is not counted.
+ * Counts requests with dead tokens in memory, so that a refusal costs no I/O; a loop takes the counts.
+ * Holds at most 1,000 different uses. Of each token it holds 100, and counts further ones together as
+ * one. Until the loop's next turn it does not count uses for which it has no room.
  */
-export class RefusedTokens {
+export class DeadTokenCounter {
   readonly #clock: Clock;
-  #uses = new Map<string, RefusedUses>();
+  #uses = new Map<string, CountedUse>();
   /** How many different uses there are of each token. */
   #usesOf = new Map<string, number>();
   /** When tokens were found to be none of a project, the longest ago first. */
@@ -48,7 +51,7 @@ export class RefusedTokens {
     this.#clock = clock;
   }
 
-  record({ tokenHash, projectId, library, origin, forwardedRegion }: RefusedToken): void {
+  record({ tokenHash, projectId, library, origin, forwardedRegion }: DeadTokenRequest): void {
     const hash = Buffer.from(tokenHash);
     const token = hash.toString('base64');
     if (projectId === undefined && this.#isIgnored(token)) return;
@@ -91,7 +94,7 @@ export class RefusedTokens {
   }
 
   /** What was counted since the last call. */
-  take(): RefusedUses[] {
+  take(): CountedUse[] {
     const uses = [...this.#uses.values()];
     this.#uses = new Map();
     this.#usesOf = new Map();
