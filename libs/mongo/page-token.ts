@@ -33,12 +33,40 @@ export function nextPageToken<Item>(
   return hasMore && last !== undefined ? encodePageToken(query, keyOf(last)) : '';
 }
 
+/** Reads one part of a sort key; returns undefined if the value is not such a part. */
+type ReadPart<Part> = (value: unknown) => Part | undefined;
+
+export function textPart(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+export function numberPart(value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined;
+}
+
+export function timePart(value: unknown): Date | undefined {
+  return value instanceof Date && !Number.isNaN(value.getTime()) ? value : undefined;
+}
+
 /**
- * The sort key behind a page token; undefined for the first page, which has none. Refuses with
- * INVALID_FIELD `page_token` what is no token, or one of another query.
+ * Returns the sort key in a page token, each part read by its function; undefined for the first page,
+ * whose token is empty. Refuses with INVALID_FIELD `page_token` a text that is not a token, a token of
+ * another query, and a sort key with other parts: tokens are not signed, so a client can forge one.
  */
-export function decodePageToken(query: unknown, token: string): unknown[] | undefined {
+export function decodePageToken<const Parts extends readonly unknown[]>(
+  query: unknown,
+  token: string,
+  parts: { [Index in keyof Parts]: ReadPart<Parts[Index]> },
+): Parts | undefined {
   if (token === '') return undefined;
+  const sortKey = sortKeyIn(query, token);
+  if (sortKey.length !== parts.length) throw invalid();
+  const read = parts.map((readPart, index) => readPart(sortKey[index]));
+  if (read.includes(undefined)) throw invalid();
+  return read as unknown as Parts;
+}
+
+function sortKeyIn(query: unknown, token: string): unknown[] {
   const bytes = Buffer.from(token, 'base64url');
   const isCanonical = bytes.toString('base64url') === token;
   if (!isCanonical || !bytes.subarray(0, queryHashSizeBytes).equals(hashOf(query))) throw invalid();

@@ -1,14 +1,29 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
-import test from 'ava';
-import { decodePageToken, encodePageToken, pageSizeOf } from '../page-token.ts';
+import test, { type ExecutionContext } from 'ava';
+import {
+  decodePageToken,
+  encodePageToken,
+  numberPart,
+  pageSizeOf,
+  textPart,
+  timePart,
+} from '../page-token.ts';
+
+function refuses(t: ExecutionContext, decode: () => unknown) {
+  const error = t.throws(decode, { instanceOf: SiloError });
+  t.is(error?.reason, ErrorReason.ERROR_REASON_INVALID_FIELD);
+  const description = 'is no page token of this query. Leave it empty to start over.';
+  t.deepEqual(error?.details.badRequest, [{ field: 'page_token', description }]);
+}
 
 const query = { method: 'ListProjects', organizationId: 'org_us_1' };
 
 test('a page token gives back the sort key, dates too', (t) => {
-  const sortKey = ['näme', 7, new Date(1_000), true];
-  t.deepEqual(decodePageToken(query, encodePageToken(query, sortKey)), sortKey);
-  t.is(decodePageToken(query, ''), undefined);
+  const sortKey = ['näme', 7, new Date(1_000)];
+  const parts = [textPart, numberPart, timePart] as const;
+  t.deepEqual(decodePageToken(query, encodePageToken(query, sortKey), parts), sortKey);
+  t.is(decodePageToken(query, '', parts), undefined);
 });
 
 test('a page token of another query, and what is none, is refused', (t) => {
@@ -17,11 +32,17 @@ test('a page token of another query, and what is none, is refused', (t) => {
     encodePageToken({ ...query, organizationId: 'org_us_2' }, ['a']),
     ...[`${token}A`, token.slice(1), 'x', '%', 'ä', token.slice(0, 16), '\0'],
   ];
-  for (const other of others) {
-    const error = t.throws(() => decodePageToken(query, other), { instanceOf: SiloError }, other);
-    t.is(error?.reason, ErrorReason.ERROR_REASON_INVALID_FIELD);
-    t.is(error?.details.badRequest?.[0]?.field, 'page_token');
-  }
+  for (const other of others) refuses(t, () => decodePageToken(query, other, [textPart]));
+});
+
+test('a forged sort key is refused: it has other parts than the query sorts by', (t) => {
+  const forged = (...key: unknown[]) => encodePageToken(query, key);
+  refuses(t, () => decodePageToken(query, forged({ $gt: '' }), [textPart]));
+  refuses(t, () => decodePageToken(query, forged(), [textPart]));
+  refuses(t, () => decodePageToken(query, forged('a', 'b'), [textPart]));
+  refuses(t, () => decodePageToken(query, forged({ $gt: 0 }, 'a'), [timePart, textPart]));
+  refuses(t, () => decodePageToken(query, forged(new Date(Number.NaN), 'a'), [timePart, textPart]));
+  refuses(t, () => decodePageToken(query, forged('3'), [numberPart]));
 });
 
 test('a page holds 100 items by default, and 1,000 at most', (t) => {

@@ -1,4 +1,11 @@
-import { decodePageToken, nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import {
+  decodePageToken,
+  nextPageToken,
+  numberPart,
+  pageSizeOf,
+  textPart,
+  timePart,
+} from '@silo/mongo/page-token.ts';
 import type {
   ListActivityRequest,
   ListActivityResponse,
@@ -6,7 +13,6 @@ import type {
 import { type Call, targetOrganization } from '@silo/rpc/call.ts';
 import { withDeadline } from '@silo/runtime/deadline.ts';
 import { activityMessage } from '../messages.ts';
-import { activityKey } from '../rules/page-keys.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** What must be left of a call's time to read the page, and to refuse where there is none. */
@@ -20,7 +26,8 @@ export async function listActivity(
 ): Promise<ListActivityResponse> {
   const organizationId = targetOrganization(call).id;
   const query = ['activity', organizationId, projectId];
-  const after = activityKey(decodePageToken(query, pageToken));
+  const key = decodePageToken(query, pageToken, [timePart, numberPart, textPart]);
+  const after = key && { time: key[0], sequence: key[1], id: key[2] };
   const size = pageSizeOf(pageSize);
   await follower.catchUp(withDeadline(call.remainingMs() - readingMs, call.signal).signal);
   const wanted = { projectId, after, size };

@@ -1,11 +1,10 @@
-import { decodePageToken, nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, pageSizeOf, textPart } from '@silo/mongo/page-token.ts';
 import type {
   ListInvitesRequest,
   ListInvitesResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { inviteMessage } from '../messages.ts';
-import { textKey } from '../rules/page-keys.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** Lists an organization's open invites, oldest first. */
@@ -15,7 +14,7 @@ export async function listInvites(
   { stores, clock }: Pick<Dependencies, 'stores' | 'clock'>,
 ): Promise<ListInvitesResponse> {
   const query = ['invites', organizationId];
-  const after = textKey(decodePageToken(query, pageToken));
+  const [after] = decodePageToken(query, pageToken, [textPart]) ?? [];
   const wanted = { now: clock.now(), after, size: pageSizeOf(pageSize) };
   const page = await stores.invites.listOpen(organizationId, wanted, call.signal);
   return {

@@ -1,11 +1,16 @@
-import { decodePageToken, nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import {
+  decodePageToken,
+  nextPageToken,
+  pageSizeOf,
+  textPart,
+  timePart,
+} from '@silo/mongo/page-token.ts';
 import type {
   ListMembersRequest,
   ListMembersResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { memberMessage } from '../messages.ts';
-import { timeAndTextKey } from '../rules/page-keys.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** Lists an organization's members, in the order in which they joined. */
@@ -15,8 +20,8 @@ export async function listMembers(
   { stores }: Pick<Dependencies, 'stores'>,
 ): Promise<ListMembersResponse> {
   const query = ['members', organizationId];
-  const key = timeAndTextKey(decodePageToken(query, pageToken));
-  const after = key && { joinTime: key.time, accountId: key.text };
+  const key = decodePageToken(query, pageToken, [timePart, textPart]);
+  const after = key && { joinTime: key[0], accountId: key[1] };
   const wanted = { after, size: pageSizeOf(pageSize) };
   const page = await stores.members.listOfOrganization(organizationId, wanted, call.signal);
   const ids = page.items.map(({ accountId }) => accountId);

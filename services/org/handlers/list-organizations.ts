@@ -1,12 +1,11 @@
 import { isRestricted } from '@silo/access/reach.ts';
-import { decodePageToken, nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, pageSizeOf, textPart } from '@silo/mongo/page-token.ts';
 import type {
   ListOrganizationsRequest,
   ListOrganizationsResponse,
 } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { organizationMessage } from '../messages.ts';
-import { textKey } from '../rules/page-keys.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** Lists the organizations that the caller is a member of and that its key reaches, oldest first. */
@@ -17,7 +16,7 @@ export async function listOrganizations(
 ): Promise<ListOrganizationsResponse> {
   const { key } = keyCaller(call);
   const query = ['organizations', key.accountId];
-  const after = textKey(decodePageToken(query, pageToken));
+  const [after] = decodePageToken(query, pageToken, [textPart]) ?? [];
   // What `reachesOrganization` checks of one organization, for all at once.
   const among = isRestricted(key) ? key.organizationIds : undefined;
   const wanted = { among, after, size: pageSizeOf(pageSize) };

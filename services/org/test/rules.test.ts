@@ -8,7 +8,6 @@ import { checkAcceptable, checkInviteLimit } from '../rules/invites.ts';
 import { checkKeepsOwner, ownersAdded } from '../rules/last-owner.ts';
 import { checkStillAllowed, checkWithinOwn } from '../rules/levels.ts';
 import { organizationChanges, wantedOrganizationFields } from '../rules/organization-update.ts';
-import { activityKey, textKey, timeAndTextKey } from '../rules/page-keys.ts';
 
 const { LEVEL_MEMBER, LEVEL_ADMIN, LEVEL_OWNER } = Level;
 const organizationId = 'org_us_01aaaaaaaaaaaaaaaaaaaaaaaa';
@@ -143,16 +142,4 @@ test('an organization change has old and new values, only of fields that changed
   t.deepEqual(organizationChanges(before, { membersMayCreateProjects: false }), [
     { field: 'members_may_create_projects', from: 'true', to: 'false' },
   ]);
-});
-
-test('a page token that somebody made up does not reach the store', (t) => {
-  t.is(textKey(undefined), undefined);
-  t.is(textKey(['a']), 'a');
-  t.deepEqual(timeAndTextKey([now, 'a']), { time: now, text: 'a' });
-  t.deepEqual(activityKey([now, 3, 'a']), { time: now, sequence: 3, id: 'a' });
-  refuses(t, 'INVALID_FIELD', () => textKey([{ $gt: '' }]));
-  refuses(t, 'INVALID_FIELD', () => textKey([]));
-  refuses(t, 'INVALID_FIELD', () => timeAndTextKey([{ $gt: 0 }, 'a']));
-  refuses(t, 'INVALID_FIELD', () => timeAndTextKey([new Date(Number.NaN), 'a']));
-  refuses(t, 'INVALID_FIELD', () => activityKey([now, '3', 'a']));
 });

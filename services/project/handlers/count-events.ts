@@ -16,7 +16,6 @@ import type { ProjectStore } from '../store/projects.ts';
 import type { PropertyIndexStore } from '../store/property-indexes.ts';
 import { eventPosition, positionTexts } from './shared/event-position.ts';
 import { openDeletions, type ReadDeletions } from './shared/open-deletions.ts';
-import { positionOf } from './shared/page-position.ts';
 import { withIndexes } from './shared/with-indexes.ts';
 import { withinRetention } from './shared/within-retention.ts';
 
@@ -42,7 +41,7 @@ export async function countEvents(
   const timeZone = 'timeZone' in grouping ? grouping.timeZone : '';
   const { accountId } = keyCaller(call).key;
   const query = ['CountEvents', projectId, accountId, timeZone, textOf(request)];
-  const after = eventPosition(positionOf(query, request.pageToken, 2));
+  const after = eventPosition(query, request.pageToken);
   const open = await openDeletions(deletions, call);
   const wanted = { grouping, deletions: open, after, size: pageSizeOf(request.pageSize) };
   const { groups, total, others, absent, next } = await reading(call, () =>

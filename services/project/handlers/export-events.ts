@@ -15,7 +15,6 @@ import { encodedEvents } from './shared/encoded-events.ts';
 import { eventPosition, positionTexts } from './shared/event-position.ts';
 import { filterText } from './shared/filter-text.ts';
 import type { ReadDeletions } from './shared/open-deletions.ts';
-import { positionOf } from './shared/page-position.ts';
 import { withinRetention } from './shared/within-retention.ts';
 
 const pageSize = 1_000;
@@ -44,7 +43,7 @@ export async function* exportEvents(
   const { id: projectId, fact } = targetProject(call);
   const checked = checkFilter(filter);
   const query = ['ExportEvents', projectId, keyCaller(call).key.accountId, filterText(filter)];
-  let after = eventPosition(positionOf(query, pageToken, 2));
+  let after = eventPosition(query, pageToken);
   let generation = generationOf(fact);
   for (let isOver = false; !isOver; ) {
     const read = async () => {

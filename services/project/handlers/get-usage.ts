@@ -1,13 +1,12 @@
-import { nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, pageSizeOf, textPart } from '@silo/mongo/page-token.ts';
 import type {
   GetUsageRequest,
   GetUsageResponse,
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { type Call, targetOrganization } from '@silo/rpc/call.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
-import { dayIn, daysOf, dayText } from '../rules/usage.ts';
+import { daysOf, dayText, readDay } from '../rules/usage.ts';
 import type { UsageStore } from '../store/usage.ts';
-import { positionOf } from './shared/page-position.ts';
 
 /** GetUsage: of an organization, or of a project that it has now, what was captured while it was. */
 export async function getUsage(
@@ -18,11 +17,8 @@ export async function getUsage(
   const organizationId = targetOrganization(call).id;
   const days = daysOf({ firstDay, lastDay }, clock.now());
   const query = ['GetUsage', organizationId, projectId, dayText(days.first), dayText(days.last)];
-  const [day, project] = positionOf(query, pageToken, 2) ?? [];
-  const after =
-    day === undefined || project === undefined
-      ? undefined
-      : { day: dayIn(day, 'page_token'), project };
+  const key = decodePageToken(query, pageToken, [readDay, textPart]);
+  const after = key && { day: key[0], project: key[1] };
   const wanted = { projectId, days, after, size: pageSizeOf(pageSize) };
   const page = await usage.list(organizationId, wanted, call.signal);
   return {

@@ -1,6 +1,6 @@
 import { reachesOrganization } from '@silo/access/reach.ts';
 import { pageOf } from '@silo/mongo/page.ts';
-import { nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, pageSizeOf, textPart } from '@silo/mongo/page-token.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import {
   type ListMoveDestinationsRequest,
@@ -13,7 +13,6 @@ import { requireReachesSource } from '../rules/move.ts';
 import { moveBlockers } from '../rules/move-blockers.ts';
 import type { Dependencies } from './dependencies.ts';
 import { readMemberships } from './shared/account-memberships.ts';
-import { positionOf } from './shared/page-position.ts';
 import { withOwner } from './shared/with-owner.ts';
 
 type Uses = Pick<Dependencies, 'projects' | 'slots' | 'access' | 'peers' | 'reading'>;
@@ -26,7 +25,7 @@ export async function listMoveDestinations(
   const { signal } = call;
   const { key } = keyCaller(call);
   const query = ['ListMoveDestinations', key.accountId, projectId];
-  const [afterId = ''] = positionOf(query, pageToken, 1) ?? [];
+  const [afterId = ''] = decodePageToken(query, pageToken, [textPart]) ?? [];
   const size = pageSizeOf(pageSize);
   const needs = { scope: 'project:read', level: Level.LEVEL_ADMIN };
   return await withOwner({ access, call }, needs, async (sourceId, gone) => {

@@ -1,5 +1,5 @@
 import { reachesOrganization } from '@silo/access/reach.ts';
-import { nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, pageSizeOf, textPart } from '@silo/mongo/page-token.ts';
 import type {
   ListMovesRequest,
   ListMovesResponse,
@@ -7,7 +7,6 @@ import type {
 import { type Call, keyCaller, targetOrganization } from '@silo/rpc/call.ts';
 import { visibleMove } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
-import { positionOf } from './shared/page-position.ts';
 
 export async function listMoves(
   { projectId, pageSize, pageToken }: ListMovesRequest,
@@ -18,7 +17,7 @@ export async function listMoves(
   // By project, too, only what its present owner may see.
   const organizationId = targetOrganization(call).id;
   const query = ['ListMoves', organizationId, projectId];
-  const [beforeId] = positionOf(query, pageToken, 1) ?? [];
+  const [beforeId] = decodePageToken(query, pageToken, [textPart]) ?? [];
   const listed = { organizationId, projectId: projectId === '' ? undefined : projectId };
   const page = await moves.list(listed, { beforeId, size: pageSizeOf(pageSize) }, call.signal);
   const onlyIds = reachesOrganization(key, organizationId) ? undefined : key.projectIds;

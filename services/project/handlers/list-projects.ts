@@ -1,4 +1,4 @@
-import { nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, pageSizeOf, textPart } from '@silo/mongo/page-token.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {
   ListProjectsRequest,
@@ -8,7 +8,6 @@ import type { Call } from '@silo/rpc/call.ts';
 import { demand } from '@silo/rpc/check-access.ts';
 import { projectMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
-import { positionOf } from './shared/page-position.ts';
 
 /** A key that reaches the organization reaches all of its projects: the server has checked that. */
 export async function listProjects(
@@ -17,7 +16,7 @@ export async function listProjects(
   { projects, access }: Pick<Dependencies, 'projects' | 'access'>,
 ): Promise<ListProjectsResponse> {
   const query = ['ListProjects', organizationId, showDeleted];
-  const [afterId = ''] = positionOf(query, pageToken, 1) ?? [];
+  const [afterId = ''] = decodePageToken(query, pageToken, [textPart]) ?? [];
   if (showDeleted) {
     const level = Level.LEVEL_ADMIN;
     await demand(access, call, { scope: 'project:read', organizationId, level });

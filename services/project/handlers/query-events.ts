@@ -11,7 +11,6 @@ import { encodedEvents } from './shared/encoded-events.ts';
 import { eventPosition, positionTexts } from './shared/event-position.ts';
 import { filterText } from './shared/filter-text.ts';
 import { openDeletions, type ReadDeletions } from './shared/open-deletions.ts';
-import { positionOf } from './shared/page-position.ts';
 import { withIndexes } from './shared/with-indexes.ts';
 import { withinRetention } from './shared/within-retention.ts';
 
@@ -32,7 +31,7 @@ export async function queryEvents(
   const checked = withinRetention(checkFilter(filter), call, clock);
   const named = checked.conditions.map(({ name }) => name);
   const query = ['QueryEvents', projectId, keyCaller(call).key.accountId, filterText(filter)];
-  const after = eventPosition(positionOf(query, pageToken, 2));
+  const after = eventPosition(query, pageToken);
   const open = await openDeletions(deletions, call);
   const wanted = { deletions: open, after, size: pageSizeOf(pageSize) };
   const { events: found, next } = await reading(call, () =>

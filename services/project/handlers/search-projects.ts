@@ -1,5 +1,5 @@
 import { isRestricted } from '@silo/access/reach.ts';
-import { nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, pageSizeOf, textPart } from '@silo/mongo/page-token.ts';
 import type { Membership } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
 import type {
   SearchProjectsRequest,
@@ -10,7 +10,6 @@ import { fold } from '@silo/runtime/fold.ts';
 import { projectMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 import { readMemberships } from './shared/account-memberships.ts';
-import { positionOf } from './shared/page-position.ts';
 
 type Organization = { id: string; name: string; searchName: string };
 
@@ -22,7 +21,8 @@ export async function searchProjects(
   const { key } = keyCaller(call);
   const { signal } = call;
   const pages = ['SearchProjects', key.accountId, query];
-  const position = positionOf(pages, pageToken, 4);
+  const parts = [textPart, textPart, textPart, textPart] as const;
+  const position = decodePageToken(pages, pageToken, parts);
   const { organizations, currentProjectId, page } = await reading(call, async () => {
     const { memberships, currentProjectId } = await readMemberships(peers, key.accountId, signal);
     const organizations = organizationsFrom(memberships, position);

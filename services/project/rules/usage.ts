@@ -44,9 +44,18 @@ export function daysOf(
   return { first, last };
 }
 
-/** The day that a field of a request names. Refuses with INVALID_FIELD what is none. */
+/**
+ * The day that a field of a request names. Refuses with INVALID_FIELD any other text.
+ * @internal Exported for tests.
+ */
 export function dayIn(text: string, field: string): Date {
-  const day = new Date(`${text}T00:00:00.000Z`);
-  if (!Number.isNaN(day.getTime()) && dayText(day) === text) return day;
+  const day = readDay(text);
+  if (day !== undefined) return day;
   throw errors.invalidField([{ field, description: 'must be a day such as `2026-11-29`' }]);
+}
+
+/** The day of a text such as `2026-11-29`; undefined for any other value. */
+export function readDay(text: unknown): Date | undefined {
+  const day = new Date(`${text}T00:00:00.000Z`);
+  return !Number.isNaN(day.getTime()) && dayText(day) === text ? day : undefined;
 }

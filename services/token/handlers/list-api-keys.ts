@@ -1,5 +1,5 @@
 import { isRestricted } from '@silo/access/reach.ts';
-import { decodePageToken, nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, pageSizeOf, textPart } from '@silo/mongo/page-token.ts';
 import type {
   ListApiKeysRequest,
   ListApiKeysResponse,
@@ -18,8 +18,7 @@ export async function listApiKeys(
   const { accountId } = caller;
   const only = isRestricted(caller) ? caller.keyId : undefined;
   const query = ['ListApiKeys', accountId, only ?? ''];
-  const [last] = decodePageToken(query, request.pageToken) ?? [];
-  const after = typeof last === 'string' ? last : undefined;
+  const [after] = decodePageToken(query, request.pageToken, [textPart]) ?? [];
   const wanted = { after, only, size: pageSizeOf(request.pageSize) };
   const page = await keys.listOfAccount(accountId, wanted, call.signal);
   return {

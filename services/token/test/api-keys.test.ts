@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { parseEventType } from '@silo/log/event-types.ts';
 import { testEventLog } from '@silo/log/test/support.ts';
+import { encodePageToken } from '@silo/mongo/page-token.ts';
 import { prepare } from '@silo/mongo/test/support.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import type { Call } from '@silo/rpc/call.ts';
@@ -352,4 +353,6 @@ test('keys are listed page by page to their own account, a restricted key to its
   await refused(t, by(made.secret).get('key_0'), 'ERROR_REASON_KEY_NOT_FOUND');
   await refused(t, by(first).get('key_1'), 'ERROR_REASON_KEY_NOT_FOUND');
   await refused(t, by(made.secret).list(1, page.nextPageToken), 'ERROR_REASON_INVALID_FIELD');
+  const forged = encodePageToken(['ListApiKeys', 'acc_1', ''], [7]);
+  await refused(t, by(first).list(1, forged), 'ERROR_REASON_INVALID_FIELD');
 });

@@ -1,5 +1,5 @@
 import { errors } from '@silo/errors/errors.ts';
-import { decodePageToken, nextPageToken } from '@silo/mongo/page-token.ts';
+import { decodePageToken, nextPageToken, textPart } from '@silo/mongo/page-token.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type {
   DescribeOrganizationRequest,
@@ -11,7 +11,6 @@ import type {
   MemberOfTwo,
 } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
 import type { Call } from '@silo/rpc/call.ts';
-import { textKey } from '../../rules/page-keys.ts';
 import type { Dependencies } from '../dependencies.ts';
 
 /** Answers a page of an account's memberships, with what their organizations say. */
@@ -21,7 +20,7 @@ export async function getAccountMemberships(
   { stores }: Pick<Dependencies, 'stores'>,
 ): Promise<GetAccountMembershipsResponse> {
   const query = ['GetAccountMemberships', accountId];
-  const after = textKey(decodePageToken(query, pageToken));
+  const [after] = decodePageToken(query, pageToken, [textPart]) ?? [];
   const account = await stores.accounts.find(accountId, signal);
   if (account === undefined) throw errors.accountNotFound(accountId);
   const page = await stores.members.listOfAccount(accountId, { after, size: pageSize }, signal);

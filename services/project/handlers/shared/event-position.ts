@@ -1,4 +1,4 @@
-import { errors } from '@silo/errors/errors.ts';
+import { decodePageToken } from '@silo/mongo/page-token.ts';
 import { canonicalUuid } from '../../rules/events/uuid.ts';
 import type { EventPosition } from '../../store/event-queries.ts';
 
@@ -7,13 +7,17 @@ export function positionTexts({ time, uuid }: EventPosition): [string, string] {
   return [String(time.getTime()), uuid];
 }
 
-/** A page token is not signed: refuses one whose place cannot be one of ours. */
-export function eventPosition(position: string[] | undefined): EventPosition | undefined {
-  if (position === undefined) return undefined;
-  const [time = '', id = ''] = position;
-  const uuid = canonicalUuid(id);
-  if (uuid !== undefined && /^-?\d{1,15}$/.test(time)) {
-    return { time: new Date(Number(time)), uuid };
-  }
-  throw errors.invalidField([{ field: 'page_token', description: 'is not one of ours' }]);
+/** The position in a page token of events. Refuses with INVALID_FIELD `page_token`. */
+export function eventPosition(query: unknown, token: string): EventPosition | undefined {
+  const key = decodePageToken(query, token, [epochMsPart, uuidPart]);
+  return key && { time: key[0], uuid: key[1] };
+}
+
+function epochMsPart(value: unknown): Date | undefined {
+  const isTime = typeof value === 'string' && /^-?\d{1,15}$/.test(value);
+  return isTime ? new Date(Number(value)) : undefined;
+}
+
+function uuidPart(value: unknown): string | undefined {
+  return typeof value === 'string' ? canonicalUuid(value) : undefined;
 }

@@ -1,9 +1,13 @@
-import { errors } from '@silo/errors/errors.ts';
-import { nextPageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import {
+  decodePageToken,
+  nextPageToken,
+  pageSizeOf,
+  textPart,
+  timePart,
+} from '@silo/mongo/page-token.ts';
 import type { Migration } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { migrationMessage } from '../../messages.ts';
-import type { MigrationPlace, MigrationStore } from '../../store/migrations.ts';
-import { positionOf } from './page-position.ts';
+import type { MigrationStore } from '../../store/migrations.ts';
 
 type Wanted = {
   /** Undefined: those of all organizations. */
@@ -19,7 +23,8 @@ export async function migrationPage(
   signal: AbortSignal,
 ): Promise<{ migrations: Migration[]; nextPageToken: string }> {
   const query = ['ListMigrations', organizationId ?? ''];
-  const after = placeOf(positionOf(query, pageToken, 2));
+  const key = decodePageToken(query, pageToken, [isoTimePart, textPart]);
+  const after = key && { requestTime: key[0], id: key[1] };
   const size = pageSizeOf(pageSize);
   const page = await migrations.list(organizationId, { after, size }, signal);
   return {
@@ -30,10 +35,6 @@ export async function migrationPage(
   };
 }
 
-function placeOf(texts: string[] | undefined): MigrationPlace | undefined {
-  const [time, id] = texts ?? [];
-  if (time === undefined || id === undefined) return undefined;
-  const requestTime = new Date(time);
-  if (!Number.isNaN(requestTime.getTime())) return { requestTime, id };
-  throw errors.invalidField([{ field: 'page_token', description: 'is not one of ours' }]);
+function isoTimePart(value: unknown): Date | undefined {
+  return typeof value === 'string' ? timePart(new Date(value)) : undefined;
 }
