@@ -1,5 +1,5 @@
 import { encodePageToken } from '@silo/mongo/page-token.ts';
-import { filterText } from '@silo/project-service/handlers/shared/filter-text.ts';
+import { filterText } from '@silo/project-service/handlers/shared/event-read.ts';
 import { enumName } from '@silo/protos/enum-name.ts';
 import {
   type CapturedEvent,

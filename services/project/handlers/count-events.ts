@@ -1,12 +1,12 @@
 import { errors } from '@silo/errors/errors.ts';
-import { encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { pageSizeOf } from '@silo/mongo/page-token.ts';
 import {
   CountEventsRequest,
   type CountEventsResponse,
   CountGrouping,
   type EventCount,
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
-import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
+import { type Call, targetProject } from '@silo/rpc/call.ts';
 import type { Reading } from '@silo/rpc/reading.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import type { Grouping, GroupKey } from '../rules/events/counting.ts';
@@ -14,10 +14,15 @@ import { checkFilter } from '../rules/events/filter.ts';
 import type { EventCounts } from '../store/event-counts.ts';
 import type { ProjectStore } from '../store/projects.ts';
 import type { PropertyIndexStore } from '../store/property-indexes.ts';
-import { eventPosition, positionTexts } from './shared/event-position.ts';
-import { openDeletions, type ReadDeletions } from './shared/open-deletions.ts';
+import {
+  eventPageToken,
+  eventPosition,
+  openDeletions,
+  pagedQuery,
+  type ReadDeletions,
+  withinRetention,
+} from './shared/event-read.ts';
 import { withIndexes } from './shared/with-indexes.ts';
-import { withinRetention } from './shared/within-retention.ts';
 
 type Uses = {
   counts: EventCounts;
@@ -39,8 +44,7 @@ export async function countEvents(
   checkProperty(request);
   const grouping = await groupingOf(request, call, projects);
   const timeZone = 'timeZone' in grouping ? grouping.timeZone : '';
-  const { accountId } = keyCaller(call).key;
-  const query = ['CountEvents', projectId, accountId, timeZone, textOf(request)];
+  const query = pagedQuery('CountEvents', call, timeZone, textOf(request));
   const after = eventPosition(query, request.pageToken);
   const open = await openDeletions(deletions, call);
   const wanted = { grouping, deletions: open, after, size: pageSizeOf(request.pageSize) };
@@ -55,7 +59,7 @@ export async function countEvents(
     othersCount: others,
     absentCount: absent,
     timeZone,
-    nextPageToken: next ? encodePageToken(query, positionTexts(next)) : '',
+    nextPageToken: eventPageToken(query, next),
   };
 }
 

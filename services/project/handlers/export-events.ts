@@ -1,9 +1,8 @@
 import type { Access } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
-import { encodePageToken } from '@silo/mongo/page-token.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { ExportEventsRequest } from '@silo/protos/gen/silo/project/v1/event_service.ts';
-import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
+import { type Call, targetProject } from '@silo/rpc/call.ts';
 import { demand } from '@silo/rpc/check-access.ts';
 import type { Encoded } from '@silo/rpc/encoded.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
@@ -12,10 +11,14 @@ import { generationOf } from '../rules/events/deletions.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import { type EventQueries, placeOf } from '../store/event-queries.ts';
 import { encodedEvents } from './shared/encoded-events.ts';
-import { eventPosition, positionTexts } from './shared/event-position.ts';
-import { filterText } from './shared/filter-text.ts';
-import type { ReadDeletions } from './shared/open-deletions.ts';
-import { withinRetention } from './shared/within-retention.ts';
+import {
+  eventPageToken,
+  eventPosition,
+  filterText,
+  pagedQuery,
+  type ReadDeletions,
+  withinRetention,
+} from './shared/event-read.ts';
 
 const pageSize = 1_000;
 /** Of one process, so that exports leave MongoDB and memory to others. */
@@ -42,7 +45,7 @@ export async function* exportEvents(
 ): AsyncGenerator<Encoded> {
   const { id: projectId, fact } = targetProject(call);
   const checked = checkFilter(filter);
-  const query = ['ExportEvents', projectId, keyCaller(call).key.accountId, filterText(filter)];
+  const query = pagedQuery('ExportEvents', call, filterText(filter));
   let after = eventPosition(query, pageToken);
   let generation = generationOf(fact);
   for (let isOver = false; !isOver; ) {
@@ -64,7 +67,7 @@ export async function* exportEvents(
     const last = events.at(-1);
     after = next ?? (last && placeOf(last)) ?? after;
     isOver = next === undefined;
-    yield encodedEvents(events, after ? encodePageToken(query, positionTexts(after)) : '');
+    yield encodedEvents(events, eventPageToken(query, after));
   }
 }
 

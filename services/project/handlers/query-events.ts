@@ -1,6 +1,6 @@
-import { encodePageToken, pageSizeOf } from '@silo/mongo/page-token.ts';
+import { pageSizeOf } from '@silo/mongo/page-token.ts';
 import type { QueryEventsRequest } from '@silo/protos/gen/silo/project/v1/event_service.ts';
-import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
+import { type Call, targetProject } from '@silo/rpc/call.ts';
 import type { Encoded } from '@silo/rpc/encoded.ts';
 import type { Reading } from '@silo/rpc/reading.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
@@ -8,11 +8,16 @@ import { checkFilter } from '../rules/events/filter.ts';
 import type { EventQueries } from '../store/event-queries.ts';
 import type { PropertyIndexStore } from '../store/property-indexes.ts';
 import { encodedEvents } from './shared/encoded-events.ts';
-import { eventPosition, positionTexts } from './shared/event-position.ts';
-import { filterText } from './shared/filter-text.ts';
-import { openDeletions, type ReadDeletions } from './shared/open-deletions.ts';
+import {
+  eventPageToken,
+  eventPosition,
+  filterText,
+  openDeletions,
+  pagedQuery,
+  type ReadDeletions,
+  withinRetention,
+} from './shared/event-read.ts';
 import { withIndexes } from './shared/with-indexes.ts';
-import { withinRetention } from './shared/within-retention.ts';
 
 type Uses = {
   queries: Pick<EventQueries, 'query'>;
@@ -30,7 +35,7 @@ export async function queryEvents(
   const projectId = targetProject(call).id;
   const checked = withinRetention(checkFilter(filter), call, clock);
   const named = checked.conditions.map(({ name }) => name);
-  const query = ['QueryEvents', projectId, keyCaller(call).key.accountId, filterText(filter)];
+  const query = pagedQuery('QueryEvents', call, filterText(filter));
   const after = eventPosition(query, pageToken);
   const open = await openDeletions(deletions, call);
   const wanted = { deletions: open, after, size: pageSizeOf(pageSize) };
@@ -39,5 +44,5 @@ export async function queryEvents(
       queries.query(projectId, { ...checked, places }, wanted, call.signal),
     ),
   );
-  return encodedEvents(found, next ? encodePageToken(query, positionTexts(next)) : '');
+  return encodedEvents(found, eventPageToken(query, next));
 }

@@ -1,0 +1,59 @@
+/** What QueryEvents, CountEvents and ExportEvents have in common. */
+import { decodePageToken, encodePageToken } from '@silo/mongo/page-token.ts';
+import { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
+import type { Clock } from '@silo/runtime/clock.ts';
+import { type Deletion, generationOf } from '../../rules/events/deletions.ts';
+import type { CheckedFilter } from '../../rules/events/filter.ts';
+import { keptSince, since } from '../../rules/events/retention.ts';
+import { canonicalUuid } from '../../rules/events/uuid.ts';
+import type { EventDeletionStore } from '../../store/event-deletions.ts';
+import type { EventPosition } from '../../store/event-queries.ts';
+
+/** Reads the deletions that still remove events. */
+export type ReadDeletions = Pick<EventDeletionStore, 'open'>;
+
+/** The filter without the events that are older than the target project's settings keep them. */
+export function withinRetention(filter: CheckedFilter, call: Call, clock: Clock): CheckedFilter {
+  const { retentionDays = 0 } = targetProject(call).fact.capture ?? {};
+  return since(filter, keptSince(retentionDays, clock.now()));
+}
+
+/**
+ * The deletions that a read of the target project's events must consider. The project's fact counts
+ * them: a read that starts after DeleteEvents has returned does not rest on an older fact.
+ */
+export async function openDeletions(deletions: ReadDeletions, call: Call): Promise<Deletion[]> {
+  const { id, fact } = targetProject(call);
+  return await deletions.open(id, generationOf(fact), call.signal);
+}
+
+/** The query that a page token of events belongs to: the method, project, account and `texts`. */
+export function pagedQuery(method: string, call: Call, ...texts: string[]): string[] {
+  return [method, targetProject(call).id, keyCaller(call).key.accountId, ...texts];
+}
+
+/** The canonical bytes of a filter, as text. */
+export function filterText(filter = EventFilter.fromPartial({})): string {
+  return Buffer.from(EventFilter.encode(filter).finish()).toString('base64');
+}
+
+/** The position in a page token of events. Refuses with INVALID_FIELD `page_token`. */
+export function eventPosition(query: unknown, token: string): EventPosition | undefined {
+  const key = decodePageToken(query, token, [epochMsPart, uuidPart]);
+  return key && { time: key[0], uuid: key[1] };
+}
+
+/** The token of a page that begins after the position; empty if there is none. */
+export function eventPageToken(query: unknown, after: EventPosition | undefined): string {
+  return after ? encodePageToken(query, [String(after.time.getTime()), after.uuid]) : '';
+}
+
+function epochMsPart(value: unknown): Date | undefined {
+  const isTime = typeof value === 'string' && /^-?\d{1,15}$/.test(value);
+  return isTime ? new Date(Number(value)) : undefined;
+}
+
+function uuidPart(value: unknown): string | undefined {
+  return typeof value === 'string' ? canonicalUuid(value) : undefined;
+}
