@@ -1,12 +1,14 @@
 import type { Permit } from '@silo/access/permits.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
-import { fromMongo } from '@silo/mongo/from-mongo.ts';
-import { CommitUnknown, fromUnknownCommit } from '@silo/mongo/transaction-retry.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { SharedBytes } from '@silo/runtime/shared-bytes.ts';
 import { traced, untraced } from '@silo/runtime/tracing.ts';
-import type { CapturedEventStore, EventBatch } from '../store/captured-events.ts';
+import {
+  type CapturedEventStore,
+  type EventBatch,
+  OutcomeUnknown,
+} from '../store/captured-events.ts';
 import { FairQueue } from './fair-queue.ts';
 
 /** Of one transaction. Events count with more bytes than they have: these are some 1,500. */
@@ -100,10 +102,9 @@ export class Storing {
       const answers = await this.#events.insert(batches, { permits, signal, onWritten });
       for (const [index, { resolve }] of ready.entries()) resolve(answers[index] ?? []);
     } catch (error) {
-      const refusal = signal.aborted
-        ? errors.dependencyUnavailable('mongodb', error)
-        : fromMongo(fromUnknownCommit(error));
-      const isUnknown = error instanceof CommitUnknown;
+      const isUnknown = error instanceof OutcomeUnknown;
+      const refusal =
+        isUnknown || signal.aborted ? errors.dependencyUnavailable('mongodb', error) : error;
       if (!isUnknown && ready.length > 1 && !signal.aborted) {
         // One batch must not be the end of the others.
         if (!permits.every(isLasting)) return await this.#storeGroup(ready, onWritten);

@@ -1,8 +1,9 @@
 import { Authorization } from '@silo/access/authorization.ts';
 import type { Permit } from '@silo/access/permits.ts';
+import { fromMongo } from '@silo/mongo/from-mongo.ts';
 import type { Index } from '@silo/mongo/indexes.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
-import { transact } from '@silo/mongo/transaction-retry.ts';
+import { CommitUnknown, transact } from '@silo/mongo/transaction-retry.ts';
 import { takeWithin } from '@silo/runtime/budget.ts';
 import { Binary, type Collection, type Db } from 'mongodb';
 import type { CheckedEvent } from '../rules/events/check-event.ts';
@@ -99,8 +100,8 @@ export function createCapturedEventStore(
     /**
      * Stores batches and counts them as usage in one transaction, which commits only while every
      * permit is held, and releases them. Answers for each event of each batch whether it was there
-     * already: then it is not counted. After a failure nothing is stored, unless that is CommitUnknown.
-     * `onWritten` is called before each commit: from then on little of MongoDB's work is left.
+     * already: then it is not counted. Throws OutcomeUnknown; after any other error nothing is stored.
+     * Refuses with DEPENDENCY_UNAVAILABLE. `onWritten` is called before each commit: from then on little of MongoDB's work is left.
      */
     async insert(
       batches: readonly EventBatch[],
@@ -129,7 +130,8 @@ export function createCapturedEventStore(
               },
             );
           } catch (error) {
-            if (!(error instanceof AlreadyThere) || attempt === attemptsMax) throw error;
+            if (error instanceof CommitUnknown) throw new OutcomeUnknown(error);
+            if (!(error instanceof AlreadyThere) || attempt === attemptsMax) throw fromMongo(error);
             // What is deleted and not yet removed is in the way of what is captured anew.
             for (const batch of batches) await deletions.free(batch, signal);
           }
@@ -203,6 +205,15 @@ function documentOf(
 /** An indexed property as it is stored, and so sought. */
 export function indexedValue(value: Scalar): IndexedValue {
   return value === null ? new Binary(Buffer.alloc(0)) : value;
+}
+
+/** MongoDB has not answered a commit in time: the batches may be stored. */
+export class OutcomeUnknown extends Error {
+  override readonly name = 'OutcomeUnknown';
+
+  constructor(cause: unknown) {
+    super('it is unknown whether the events are stored', { cause });
+  }
 }
 
 /** An event of this transaction is stored already: the transaction is aborted thereby. */

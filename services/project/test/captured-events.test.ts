@@ -1,7 +1,9 @@
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
+import { MongoServerError } from 'mongodb';
+import { createCapturedEventStore } from '../store/captured-events.ts';
 import { captured, heldPermit, insert } from './event-support.ts';
-import { testWorld } from './support.ts';
+import { refusalOf, testWorld } from './support.ts';
 
 test('a purge removes every event of the project and none of another', async (t) => {
   const { db, captured: store } = await testWorld(t);
@@ -32,14 +34,26 @@ test('the same event is stored once, by however many batches at once', async (t)
   }
 });
 
-test('a commit that is answered after the permit is over says nothing', async (t) => {
+test('the outcome of a commit that is answered after the permit is over is unknown', async (t) => {
   const { captured: store, db } = await testWorld(t);
   const projectId = newId('prj');
   let checks = 0;
   // Held before the first statement and before the commit.
   const permit = { ...heldPermit, remainingMs: () => (++checks <= 2 ? 30_000 : 0) };
   const event = captured({});
-  await t.throwsAsync(insert(store, projectId, [event], { permit }), { name: 'CommitUnknown' });
+  await t.throwsAsync(insert(store, projectId, [event], { permit }), { name: 'OutcomeUnknown' });
   t.is(await db.collection('captured_events').countDocuments(), 1);
   t.deepEqual(await insert(store, projectId, [event]), [true]);
+});
+
+test('where MongoDB does not store events in time, they are refused with DEPENDENCY_UNAVAILABLE', async (t) => {
+  const { db } = await testWorld(t);
+  const add = async () => {
+    throw new MongoServerError({ message: 'operation exceeded time limit', code: 50 });
+  };
+  const free = async () => {};
+  const store = createCapturedEventStore(db, { asWriter: (work) => work('w'), add }, { free });
+  const refusal = await refusalOf(insert(store, newId('prj'), [captured({})]));
+  t.is(refusal.reasonName, 'DEPENDENCY_UNAVAILABLE');
+  t.is(await db.collection('captured_events').countDocuments(), 0);
 });

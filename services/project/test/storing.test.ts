@@ -1,11 +1,23 @@
 /** How the batches of projects share the memory and the transactions of one process. */
+
+import { Authorization } from '@silo/access/authorization.ts';
+import { errors } from '@silo/errors/errors.ts';
 import test from 'ava';
 import { Storing } from '../capture/storing.ts';
+import { type EventBatch, OutcomeUnknown } from '../store/captured-events.ts';
 import { captured, heldPermit } from './event-support.ts';
 import { refusalOf } from './support.ts';
 
 const { signal } = new AbortController();
 const mib = 2 ** 20;
+
+function batchOf(projectId: string): EventBatch {
+  const receiveTime = new Date();
+  return {
+    ...{ projectId, organizationId: 'org_us_x', receiveTime, generation: 0 },
+    events: [captured({})],
+  };
+}
 
 /** What stores batches once `next` is called, in the groups that it shows. */
 function open() {
@@ -20,13 +32,9 @@ function open() {
       return batches.map(({ events }) => events.map(() => false));
     },
   });
-  const receiveTime = new Date();
   const put = (projectId: string, bytes: number) =>
     storing.store(
-      {
-        ...{ projectId, organizationId: 'org_us_x', receiveTime, generation: 0 },
-        events: [captured({})],
-      },
+      batchOf(projectId),
       { bytes, permit: heldPermit },
       { signal, authorization: undefined },
     );
@@ -84,4 +92,21 @@ test('projects take turns: one with many batches does not hold up another', asyn
   }
   await stored;
   t.is(groups.flat().filter((project) => project === 'prj_large').length, 8);
+});
+
+test('the permits of a batch are kept only if it is unknown whether its events are stored', async (t) => {
+  const unknown = new OutcomeUnknown(new Error('no answer'));
+  for (const [failure, releases] of [
+    [unknown, 0],
+    [errors.dependencyUnavailable('mongodb'), 1],
+  ] as const) {
+    let released = 0;
+    const permit = { ...heldPermit, release: () => void released++ };
+    const authorization = new Authorization(permit);
+    const storing = new Storing({ insert: async () => await Promise.reject(failure) });
+    const stored = storing.store(batchOf('prj_x'), { bytes: 1, permit }, { signal, authorization });
+    t.is((await refusalOf(stored)).reasonName, 'DEPENDENCY_UNAVAILABLE');
+    authorization.release();
+    t.is(released, releases);
+  }
 });
