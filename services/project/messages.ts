@@ -15,13 +15,13 @@ import type {
 import { etagOf } from '@silo/tokens/etag.ts';
 import type { Concerned, ConcernedKey, MoveAccess } from './rules/move-access.ts';
 import type { PropertyIndex } from './rules/property-indexes.ts';
-import { bytesOf } from './store/captured-events.ts';
 import type {
   MigrationDocument,
   MoveDocument,
   ProjectDocument,
   SlotsDocument,
 } from './store/documents.ts';
+import { bytesOf } from './store/event-collection.ts';
 import type { EventDeletionDocument } from './store/event-deletions.ts';
 
 const indexStates: Record<PropertyIndex['state'], PropertyIndexState> = {

@@ -4,11 +4,8 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { SharedBytes } from '@silo/runtime/shared-bytes.ts';
 import { traced, untraced } from '@silo/runtime/tracing.ts';
-import {
-  type CapturedEventStore,
-  type EventBatch,
-  OutcomeUnknown,
-} from '../store/captured-events.ts';
+import { type CapturedEventStore, OutcomeUnknown } from '../store/captured-events.ts';
+import type { EventBatch } from '../store/event-collection.ts';
 import { FairQueue } from './fair-queue.ts';
 
 /** Of one transaction. Events count with more bytes than they have: these are some 1,500. */

@@ -1,6 +1,6 @@
 import type { Binary } from 'mongodb';
 import type { EventPlace } from '../rules/events/event-range.ts';
-import { bytesOf } from './captured-events.ts';
+import { bytesOf } from './event-collection.ts';
 import type { StoredPosition } from './event-queries.ts';
 import { placeFrom } from './migration-events.ts';
 

@@ -16,7 +16,7 @@ import {
   type CapturedEventDocument,
   collectionName,
   indexedValue,
-} from './captured-events.ts';
+} from './event-collection.ts';
 import {
   type EventPosition,
   type EventQuery,

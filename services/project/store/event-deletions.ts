@@ -10,6 +10,7 @@ import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { Binary, Collection, Db, Filter } from 'mongodb';
 import { type Deletion, isCovered, openDeletionsMax } from '../rules/events/deletions.ts';
 import { checkFilter } from '../rules/events/filter.ts';
+import type { ProjectDocument } from './documents.ts';
 import {
   bytesOf,
   type CapturedEventDocument,
@@ -17,8 +18,7 @@ import {
   type EventBatch,
   keyOf,
   uuidBytes,
-} from './captured-events.ts';
-import type { ProjectDocument } from './documents.ts';
+} from './event-collection.ts';
 import {
   batchesOf,
   eventQueries,

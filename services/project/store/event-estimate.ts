@@ -1,6 +1,6 @@
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { type Db, MongoServerError } from 'mongodb';
-import { byTime, type CapturedEventDocument, collectionName } from './captured-events.ts';
+import { byTime, type CapturedEventDocument, collectionName } from './event-collection.ts';
 
 const countMsMax = 2_000;
 /** The documents whose mean size stands for all. */

@@ -23,7 +23,7 @@ import {
   collectionName,
   indexedValue,
   uuidBytes,
-} from './captured-events.ts';
+} from './event-collection.ts';
 import { type NarrowRange, narrowRange } from './narrow-range.ts';
 import { StoredEvent } from './stored-event.ts';
 

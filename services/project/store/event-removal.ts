@@ -1,8 +1,8 @@
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { transact } from '@silo/mongo/transaction-retry.ts';
 import type { Db, Filter } from 'mongodb';
-import { byTime, type CapturedEventDocument, collectionName, idOf } from './captured-events.ts';
 import type { MigrationDocument } from './documents.ts';
+import { byTime, type CapturedEventDocument, collectionName, idOf } from './event-collection.ts';
 import { migrationCollection } from './migrations.ts';
 
 /** A larger deletion delays the inserts of others. */

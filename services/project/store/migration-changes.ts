@@ -5,7 +5,7 @@ import { reading } from '@silo/mongo/read.ts';
 import { ServerClock } from '@silo/mongo/server-clock.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import { BSON, type ChangeStream, type Db, type Document, MongoServerError } from 'mongodb';
-import { bytesOf, type CapturedEventDocument, collectionName } from './captured-events.ts';
+import { bytesOf, type CapturedEventDocument, collectionName } from './event-collection.ts';
 import { hex, stepBounds, type WriteTime } from './migration-events.ts';
 import { migrationsName } from './migrations.ts';
 

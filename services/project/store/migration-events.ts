@@ -16,7 +16,7 @@ import {
   type CapturedEventDocument,
   collectionName,
   keyOf,
-} from './captured-events.ts';
+} from './event-collection.ts';
 import { batchesOf, type StoredPosition } from './event-queries.ts';
 import { StoredEvent } from './stored-event.ts';
 import type { StoreTransaction } from './usage.ts';

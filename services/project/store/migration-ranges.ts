@@ -9,7 +9,7 @@ import {
   endPlace,
   firstPlace,
 } from '../rules/events/event-range.ts';
-import { bytesOf } from './captured-events.ts';
+import { bytesOf } from './event-collection.ts';
 import type { StoredPosition } from './event-queries.ts';
 import { placeFrom, stepBounds, storedPlace } from './migration-events.ts';
 import type { StoreTransaction } from './usage.ts';

@@ -2,7 +2,7 @@ import { bounded } from '@silo/mongo/read.ts';
 import type { Collection, Filter } from 'mongodb';
 import type { CheckedFilter } from '../rules/events/filter.ts';
 import { type IndexedRange, indexedRanges } from '../rules/events/indexed-ranges.ts';
-import { type CapturedEventDocument, placeIndex } from './captured-events.ts';
+import { type CapturedEventDocument, placeIndex } from './event-collection.ts';
 
 /**
  * How many events a range may have to be read by its index: as many as a page compares otherwise.

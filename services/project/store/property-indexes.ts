@@ -8,6 +8,7 @@ import { checkFilter } from '../rules/events/filter.ts';
 import { indexable, isScalar, placesMax } from '../rules/events/indexed-properties.ts';
 import { ownProperty, parseObject } from '../rules/events/json-text.ts';
 import type { PropertyIndex } from '../rules/property-indexes.ts';
+import type { ProjectDocument } from './documents.ts';
 import {
   type CapturedEventDocument,
   collectionName,
@@ -15,8 +16,7 @@ import {
   indexedValue,
   keyOf,
   placeIndex,
-} from './captured-events.ts';
-import type { ProjectDocument } from './documents.ts';
+} from './event-collection.ts';
 import {
   type EventPosition,
   eventQueries,

@@ -2,8 +2,8 @@ import type { Index } from '@silo/mongo/indexes.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { transact } from '@silo/mongo/transaction-retry.ts';
 import type { Db } from 'mongodb';
-import { byTime, type CapturedEventDocument, collectionName, idOf } from './captured-events.ts';
 import type { ProjectDocument } from './documents.ts';
+import { byTime, type CapturedEventDocument, collectionName, idOf } from './event-collection.ts';
 import { projectFence } from './project-fence.ts';
 
 /** A larger deletion delays the inserts of others. */

@@ -7,7 +7,7 @@ import { retentionSeconds } from '@silo/mongo/retention.ts';
 import { transact } from '@silo/mongo/transaction-retry.ts';
 import type { Db, Filter, Sort } from 'mongodb';
 import { type Days, startOfDay, usageBytes } from '../rules/usage.ts';
-import type { EventBatch } from './captured-events.ts';
+import type { EventBatch } from './event-collection.ts';
 
 const collectionName = 'usage';
 const readAtOnce = 500;

@@ -8,7 +8,7 @@ import { decodeSteps, type Step } from '../migration/decode-steps.ts';
 import { digestMessage, pack, placeMessage } from '../peer-messages.ts';
 import { EventDigest } from '../rules/events/event-digest.ts';
 import { endPlace } from '../rules/events/event-range.ts';
-import { keyOf, uuidBytes } from '../store/captured-events.ts';
+import { keyOf, uuidBytes } from '../store/event-collection.ts';
 import { StoredEvent } from '../store/stored-event.ts';
 
 /** An event of a project, by number. */

@@ -10,7 +10,7 @@ import { removeDue } from '../loops/remove-deleted-events.ts';
 import { filterFields, isCovered } from '../rules/events/deletions.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import { ParsedProperties } from '../rules/events/parsed-properties.ts';
-import { bytesOf } from '../store/captured-events.ts';
+import { bytesOf } from '../store/event-collection.ts';
 import type { EventDeletionDocument } from '../store/event-deletions.ts';
 import { captured, condition, insert } from './event-support.ts';
 import { refusalOf, testWorld, type World } from './support.ts';

@@ -6,7 +6,7 @@ import { type Document, MongoClient } from 'mongodb';
 import { required } from '../../../test/harness/environment.ts';
 import { type CheckedFilter, checkFilter } from '../rules/events/filter.ts';
 import { placesWith } from '../rules/events/indexed-properties.ts';
-import type { CapturedEventDocument } from '../store/captured-events.ts';
+import type { CapturedEventDocument } from '../store/event-collection.ts';
 import {
   createEventQueries,
   eventQueries,

@@ -7,7 +7,7 @@ import { matches } from '../rules/events/filter.ts';
 import { indexable, indexedTextMax, placesWith } from '../rules/events/indexed-properties.ts';
 import { type IndexedRange, indexedRanges } from '../rules/events/indexed-ranges.ts';
 import { ParsedProperties } from '../rules/events/parsed-properties.ts';
-import type { CapturedEventDocument } from '../store/captured-events.ts';
+import type { CapturedEventDocument } from '../store/event-collection.ts';
 import { narrowFor, scanBounds } from '../store/event-queries.ts';
 import { narrowMax } from '../store/narrow-range.ts';
 import { captured, condition, insert, receiveTime } from './event-support.ts';

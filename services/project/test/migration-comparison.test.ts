@@ -10,7 +10,7 @@ import { decodeSteps } from '../migration/decode-steps.ts';
 import { pack } from '../peer-messages.ts';
 import { EventDigest } from '../rules/events/event-digest.ts';
 import { endPlace } from '../rules/events/event-range.ts';
-import { bytesOf, keyOf, uuidBytes } from '../store/captured-events.ts';
+import { bytesOf, keyOf, uuidBytes } from '../store/event-collection.ts';
 import { createMigrationComparison } from '../store/migration-comparison.ts';
 import { createMigrationCopyStore } from '../store/migration-copy.ts';
 import { stepBounds } from '../store/migration-events.ts';

@@ -4,7 +4,8 @@ import { Authorization } from '@silo/access/authorization.ts';
 import { errors } from '@silo/errors/errors.ts';
 import test from 'ava';
 import { Storing } from '../capture/storing.ts';
-import { type EventBatch, OutcomeUnknown } from '../store/captured-events.ts';
+import { OutcomeUnknown } from '../store/captured-events.ts';
+import type { EventBatch } from '../store/event-collection.ts';
 import { captured, heldPermit } from './event-support.ts';
 import { refusalOf } from './support.ts';
 

@@ -4,7 +4,7 @@ import { eventually } from '../../../test/harness/eventually.ts';
 import { Storing } from '../capture/storing.ts';
 import { foldDue } from '../loops/fold-usage.ts';
 import { dayIn, daysOf, startOfDay, usageBytes } from '../rules/usage.ts';
-import type { EventBatch } from '../store/captured-events.ts';
+import type { EventBatch } from '../store/event-collection.ts';
 import type { UsageDocument, UsagePosition, UsageStore } from '../store/usage.ts';
 import { captured, heldPermit, insert } from './event-support.ts';
 import { testWorld } from './support.ts';

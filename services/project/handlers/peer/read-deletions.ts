@@ -3,7 +3,7 @@ import type {
   ReadDeletionsResponse,
 } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
 import { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
-import { bytesOf } from '../../store/captured-events.ts';
+import { bytesOf } from '../../store/event-collection.ts';
 import type { EventDeletionStore } from '../../store/event-deletions.ts';
 import type { MigratingProjectStore } from '../../store/migrating-projects.ts';
 import { type PeerCall, requireReadable } from './peer-records.ts';
