@@ -85,9 +85,10 @@ const houseRules: HouseRule[] = [
   {
     rule: 'tests do not sleep',
     instead: 'wait for the condition with eventually()',
-    files: /\.test\.ts$/,
+    // A component under test may be given a sleep; a test and its support do not await one.
+    files: /\.test\.ts$|^(libs|services)\/.*\/test\//,
     except: /^libs\/(runtime|embedded)\/|tidy\.test\.ts$/,
-    forbidden: /\bsetTimeout\(|timers\/promises/,
+    forbidden: /\bsetTimeout\(|timers\/promises|\bawait systemSleep\(/,
   },
   {
     rule: 'no test is skipped, alone, or expected to fail',
@@ -297,7 +298,9 @@ test('a public RPC is found by its name: handlers/update-project.ts exports upda
 
 test('a house rule that is broken is found', (t) => {
   const sleeping = houseRules.find(({ rule }) => rule === 'tests do not sleep');
-  t.regex('  setTimeout(done, 10);', sleeping?.forbidden ?? /^$/);
+  for (const line of ['  setTimeout(done, 10);', 'while (!done) await systemSleep(10);']) {
+    t.regex(line, sleeping?.forbidden ?? /^$/);
+  }
   for (const line of ['// Tells the guard.', 'onHeard()', 'whoever asks', 'the owner is asked']) {
     t.regex(line, coinedWords);
   }

@@ -3,12 +3,13 @@ import type { Position } from '@silo/log/position.ts';
 import { connectMongo, type MongoConnection, MongoUrlError } from '@silo/mongo/connect.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 
-/** The log of a service, as it begins after a backup was restored. */
+/** A service's log at the beginning of its new incarnation, after a backup was restored. */
 type Begun = { service: ServiceName; position: Position };
 
 /**
- * Begins a later incarnation of the log of every service. Services must not run: what they sequence
- * before this belongs to the earlier one. Rejects where a service's database is not there.
+ * Begins a later incarnation of the log of every service. Services must not run: events that they
+ * sequence before this belong to the earlier incarnation. Rejects if the database of a service does
+ * not exist.
  */
 export async function beginIncarnations(options: {
   url: string;

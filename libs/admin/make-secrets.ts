@@ -14,16 +14,22 @@ import { natsUsers } from '@silo/embedded/nats-users.ts';
 import { openPassword, writePrivateFile } from '@silo/embedded/passwords.ts';
 import { serviceNames } from '@silo/service/config.ts';
 
-/** The user of the image, who gets the files that root makes: containers do not run as root. */
+/**
+ * The user of the image, who becomes the owner of files that root creates: containers do not run as
+ * root.
+ */
 const imageUser = 10_001;
 
-/** Of docker-compose.yml: the members of MongoDB's replica set. */
+/** The members of MongoDB's replica set in docker-compose.yml. */
 const mongodbMembers = ['mongodb-1', 'mongodb-2', 'mongodb-3'];
 
 interface SecretsOptions {
-  /** Default: that of the first run, else `us`. */
+  /** Default: the region of the first run, else `us`. */
   region?: string | undefined;
-  /** Names of the public ports beside those of the containers. Default: those of the last run. */
+  /**
+   * Names of the public ports in addition to those of the containers. Default: the names of the
+   * last run.
+   */
   hosts?: readonly string[] | undefined;
   /** Replaces certificates that end within 30 days. */
   renew?: boolean | undefined;
@@ -38,15 +44,13 @@ interface MadeSecrets {
 }
 
 /**
- * Makes what a deployment keeps secret, each in a file of mode 0600, where it is missing:
- *
+ * Creates the secrets of a deployment that are missing, each in a file of mode 0600:
  * - `certificates/`: the CA, and a certificate and key per process;
  * - `mongodb/passwords/<user>`, `mongodb/urls/<user>`, and `mongodb/key-file` of the replica set;
  * - `nats/passwords/<user>`, and all of them in `nats/passwords.conf` for nats-server;
  * - `compose.env`: the variables of docker-compose.yml.
- *
- * A file that is there is kept; a certificate is replaced if it names something else, or with
- * `renew` before it ends. Throws if the region is not that of the first run.
+ * An existing file is kept. A certificate is replaced if its names changed or, with `renew`, if it
+ * ends soon. Throws if the region differs from that of the first run.
  */
 export async function makeSecrets(
   directory: string,
@@ -83,7 +87,10 @@ export async function makeSecrets(
   };
 }
 
-/** The settings of the first run: a later one must not make other certificates by itself. */
+/**
+ * The settings of the first run, which later runs use: a later run must not issue other
+ * certificates unless its options say so.
+ */
 async function openSettings(
   directory: string,
   options: SecretsOptions,
@@ -92,7 +99,9 @@ async function openSettings(
   const known: { region?: string; hosts?: string[] } = JSON.parse((await textOf(file)) ?? '{}');
   const region = known.region ?? options.region ?? 'us';
   if (options.region !== undefined && options.region !== region) {
-    throw new Error(`${directory} is of region ${region}: use a directory of its own per region`);
+    throw new Error(
+      `${directory} is of region ${region}: use another directory for another region`,
+    );
   }
   const settings = { region, hosts: options.hosts ?? known.hosts ?? [] };
   await keepFile(file, `${JSON.stringify(settings)}\n`);
@@ -121,7 +130,7 @@ async function issueCertificates(
     const files = await issueCertificate(authority, request, now);
     issued.push(files);
     if (request.role !== 'server' || request.name === 'nats') continue;
-    // mongod reads both from one file.
+    // mongod reads the certificate and the key from one file.
     const both = (await readFile(files.certificate, 'utf8')) + (await readFile(files.key, 'utf8'));
     await keepFile(files.certificate.replace(/\.pem$/, '.both.pem'), both);
   }
@@ -147,13 +156,13 @@ async function makeNatsSecrets(directory: string): Promise<void> {
   const lines: string[] = [];
   for (const user of natsUsers) {
     const password = await openPassword(join(directory, 'passwords', user));
-    // Quoted: nats-server would read digits alone as a number.
+    // Quoted, because nats-server would read a password of digits as a number.
     lines.push(`NATS_${user.toUpperCase()}_PASSWORD: ${JSON.stringify(password)}\n`);
   }
   await keepFile(join(directory, 'passwords.conf'), lines.join(''));
 }
 
-/** Sets these variables in the file, and keeps what else is in it: settings of the operator. */
+/** Sets these variables in the file, and keeps its other lines, which the operator wrote. */
 async function keepVariables(file: string, variables: Record<string, string>): Promise<void> {
   const lines = ((await textOf(file)) ?? '').split('\n').slice(0, -1);
   const others = lines.filter((line) => !(line.slice(0, line.indexOf('=')) in variables));
@@ -161,7 +170,7 @@ async function keepVariables(file: string, variables: Record<string, string>): P
   await keepFile(file, `${[...own, ...others].join('\n')}\n`);
 }
 
-/** Writes the file unless it has that text. */
+/** Writes the file unless it already has this text. */
 async function keepFile(file: string, text: string): Promise<void> {
   if ((await textOf(file)) !== text) await writePrivateFile(file, text);
 }
@@ -180,7 +189,7 @@ function ownerOfFiles(): Owner {
   return { uid, gid: uid === imageUser ? imageUser : (process.getgid?.() ?? imageUser) };
 }
 
-/** Gives the files to their owner, if another one made them: root. */
+/** Gives files that root created to their owner. */
 async function handOver(directory: string, { uid, gid }: Owner): Promise<void> {
   const paths = await readdir(directory, { recursive: true });
   for (const path of [directory, ...paths.map((each) => join(directory, each))]) {
@@ -188,7 +197,7 @@ async function handOver(directory: string, { uid, gid }: Owner): Promise<void> {
   }
 }
 
-/** When each file below the directory was written last, in nanoseconds. */
+/** The last modification time of each file below the directory, in nanoseconds. */
 async function modificationTimes(directory: string): Promise<Map<string, bigint>> {
   const times = new Map<string, bigint>();
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {

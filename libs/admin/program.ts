@@ -3,10 +3,10 @@ import { mongodbUsersCommand } from './commands/mongodb-users.ts';
 import { restoredCommand } from './commands/restored.ts';
 import { secretsCommand } from './commands/secrets.ts';
 
-/** What a command gets from its process. */
+/** What the process passes to a command. */
 export type CommandContext = { print(line: string): void; signal: AbortSignal };
 
-/** `silo-admin`: the commands of those who run a deployment. */
+/** `silo-admin`: the commands for operators of a deployment. */
 export function createProgram(context: CommandContext): Command {
   return new Command('silo-admin')
     .description('Sets up a deployment of Silo.')

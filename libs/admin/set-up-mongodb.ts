@@ -12,18 +12,21 @@ import { type Document, MongoClient, type MongoClientOptions, MongoServerError }
 
 const readyWithinMs = 60_000;
 const selectionTimeoutMs = 5_000;
-// From the server's src/mongo/base/error_codes.yml.
+// Codes of the server's src/mongo/base/error_codes.yml.
 const authenticationFailed = 18;
 const alreadyInitialized = 23;
 const unauthorized = 13;
 const majority = { writeConcern: { w: 'majority' } } as const;
 
 interface MongodbSetUp {
-  /** A member on this machine, `host:port`: until there is a user, it obeys its own machine alone. */
+  /**
+   * The `host:port` of a member on this machine: until a user exists, mongod accepts commands from
+   * its own machine only.
+   */
   local: string;
   /** `host:port` of each member, as services reach them. */
   members: readonly string[];
-  /** A directory with a file per user, which holds its password. */
+  /** A directory with one file per user, which holds the user's password. */
   passwords: string;
   /** PEM file of the CA that signed the certificates of the members. */
   ca: string;
@@ -33,9 +36,9 @@ interface MongodbSetUp {
 }
 
 /**
- * Makes the replica set, its administrator and a user per service with its own database alone; what
- * is there is kept. A service's user gets the password of its file if it has another one. Answers
- * what was done, one sentence each.
+ * Creates the replica set, its administrator, and a user per service with access to the service's
+ * own database only. What exists is kept; a service's user gets the password of its file if it has
+ * another one. Returns one sentence for each thing that was done.
  */
 export async function setUpMongodb(setUp: MongodbSetUp): Promise<string[]> {
   const done: string[] = [];
@@ -85,7 +88,7 @@ function passwordsIn(directory: string): Record<MongodbUser, string> {
   return Object.fromEntries(entries);
 }
 
-/** One whose first connection fails cannot be used again. */
+/** A client whose first connection failed cannot be used again. */
 async function connectedClient(url: string, options: MongoClientOptions): Promise<MongoClient> {
   const client = new MongoClient(url, options);
   try {
@@ -107,7 +110,10 @@ async function canLogIn(url: string, options: MongoClientOptions): Promise<boole
   }
 }
 
-/** The member with the priority leads wherever it can: the first users are made there. */
+/**
+ * The member with the priority becomes primary whenever it can, because the first users are created
+ * on it.
+ */
 async function initiate(member: MongoClient, hosts: readonly string[]): Promise<void> {
   const members = hosts.map((host, id) => ({ _id: id, host, priority: id === 0 ? 2 : 1 }));
   try {
@@ -128,6 +134,6 @@ async function createAdmin(member: MongoClient, pwd: string): Promise<void> {
     await member.db('admin').command(createUser);
   } catch (error) {
     if (!(error instanceof MongoServerError && error.code === unauthorized)) throw error;
-    throw new Error("MongoDB's user admin has another password than that of its file");
+    throw new Error("MongoDB's user admin does not have the password in its file");
   }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command itself is TypeScript that Node 24 runs as it is.
+// The command itself is TypeScript, which Node 24 runs directly.
 const nodeMajorMin = 24;
 
 if (Number.parseInt(process.versions.node, 10) < nodeMajorMin) {

@@ -5,20 +5,23 @@ import type { ServiceTlsFiles } from '@silo/rpc/tls.ts';
 import { type Environment, readConfig, string } from '@silo/runtime/config.ts';
 import { mongodbFaults, type ServiceName, serviceConfigSpec } from '@silo/service/config.ts';
 
-/** What an operator has of a deployment. */
+/** How an operator reaches the parts of a deployment. */
 export type Deployment = {
-  /** Of the internal ports: `host:port`, or as gRPC takes several. */
+  /** Addresses of the internal ports: `host:port`, or several in a form that gRPC accepts. */
   addresses: Record<ServiceName, string>;
-  /** Of the internal ports of processes with `ROLE=edge`; undefined: there are none, or none to look at. */
+  /**
+   * Addresses of the internal ports of processes with `ROLE=edge`; undefined if there are none to
+   * check.
+   */
   edge?: string | undefined;
-  /** The CA, that of other regions, and a certificate of role `staff`. */
+  /** The CA, the CA of other regions, and a certificate of role `staff`. */
   tls: ServiceTlsFiles;
-  /** A user that reads all databases and the settings of the server. */
+  /** A user that may read all databases and the settings of the server. */
   mongodb: MongoSource & { databasePrefix: string };
-  /** A user that reads the stream's configuration. */
+  /** A user that may read the stream's configuration. */
   nats: NatsServers;
   stream: StreamOptions;
-  /** Of project in the other regions, by region. */
+  /** The addresses of project in the other regions, by region. */
   regions: ReadonlyMap<string, string>;
 };
 
@@ -43,8 +46,8 @@ const {
 } = serviceConfigSpec.shape;
 
 /**
- * The settings of services that locate things, by the same names, and where edges are, which no
- * service calls.
+ * The settings that locate the parts of a deployment, with the names that services use; and the
+ * addresses of edges, which no service calls.
  * @internal Exported for the check of the Helm chart.
  */
 export const deploymentSpec = {
@@ -59,7 +62,10 @@ export const deploymentSpec = {
   check: mongodbFaults,
 };
 
-/** The deployment that the environment describes, by the names of services' settings, or all faults. */
+/**
+ * Reads the deployment from the environment, by the names of services' settings; returns all faults
+ * if there are any.
+ */
 export function deploymentIn(
   environment: Environment,
 ): { deployment: Deployment } | { faults: string[] } {

@@ -1,21 +1,21 @@
-/** What was seen, or why nothing could be. */
+/** What was read, or why it could not be read. */
 export type Seen<T> = { seen: T } | { unseen: string };
 
 /**
- * By how much a clock differs from that of this machine, in ms: somewhere between the two, because
- * an answer takes time and some clocks show whole seconds.
+ * The difference of a clock from the clock of this machine, in ms. It lies between these two
+ * values, because an answer takes time and some clocks show whole seconds.
  */
 export type Offset = { minMs: number; maxMs: number };
 
 /** A certificate. */
 export type CertificateFacts = { holder: string; expireTime: Date };
 
-/** One process of a service, as its internal port shows it. */
+/** The state of one process of a service, read at its internal port. */
 export type ProcessFacts = {
   service: string;
   /** `host:port`. */
   address: string;
-  /** Of each name: whether it is SERVING. */
+  /** Whether each name is SERVING. */
   health: Readonly<Record<string, boolean>>;
   clock: Offset | undefined;
 };
@@ -23,48 +23,50 @@ export type ProcessFacts = {
 /** An index that a service needs. */
 type IndexFacts = { collection: string; index: string };
 
-/** Sagas of one kind that are in one state for longer than a while. */
+/** The number of sagas of one kind that have been in one state for too long. */
 type SagaFacts = { kind: string; state: string; count: number; oldestSeconds: number };
 
-/** A migration to this region that was given up, and why. */
+/** A failed migration to this region, and the reason. */
 type MigrationFacts = { id: string; failure: string };
 
 /** The database of one service. */
 export type DatabaseFacts = {
   service: string;
-  /** False where no service has ever set it up. */
+  /** False if no service has ever set it up. */
   isSetUp: boolean;
   missingIndexes: readonly IndexFacts[];
   openSagas: readonly SagaFacts[];
   failedMigrations: readonly MigrationFacts[];
-  /** For how long the oldest event has no sequence yet; 0 where none waits. */
+  /** The time that the oldest unsequenced event has waited; 0 if there is none. */
   unsequencedSeconds: number;
-  /** For how long the oldest event waits that NATS has not acknowledged; 0 where none does. */
+  /**
+   * The time that the oldest event without acknowledgement by NATS has waited; 0 if there is none.
+   */
   unpublishedSeconds: number;
-  /** How many these are. */
+  /** The number of events that NATS has not acknowledged. */
   unpublishedCount: number;
 };
 
 /** A member of a replica set, and its state, such as `SECONDARY`. */
 export type MemberFacts = { name: string; state: string };
 
-/** The servers. Undefined where the user lacks the right to see it. */
+/** The MongoDB servers. Undefined values could not be read because the user lacks the right. */
 export type MongodbFacts = {
   version: string;
-  /** Whether anybody can read without a user. */
+  /** Whether a client without a user can read. */
   isOpen: boolean;
   isReplicaSet: boolean;
-  /** As one of them sees the others; empty behind a mongos, and of a server in no set. */
+  /** The members as one of them reports them; empty behind a mongos or for a server in no set. */
   members: readonly MemberFacts[] | undefined;
   transactionLifetimeSeconds: number | undefined;
-  /** From which duration on a command is logged, documents included. */
+  /** Commands that take longer are logged, with their documents. */
   slowMs: number | undefined;
-  /** Whether it redacts what it logs; the Enterprise edition can. */
+  /** Whether mongod redacts its log, which only the Enterprise edition can. */
   redactsLog: boolean;
   clock: Offset | undefined;
 };
 
-/** A field of the stream's configuration that is not what services set. */
+/** A field of the stream's configuration that differs from what services set. */
 type DriftFacts = { field: string; present: string; wanted: string };
 
 /** A durable consumer of the stream. */
@@ -72,15 +74,15 @@ export type ConsumerFacts = { name: string; pending: number };
 
 export type NatsFacts = {
   version: string;
-  /** Whether anybody can connect without a user. */
+  /** Whether a client without a user can connect. */
   isOpen: boolean;
   payloadMaxBytes: number;
   stream: { drift: readonly DriftFacts[]; clock: Offset | undefined } | undefined;
-  /** Undefined where the user lacks the right to list them. */
+  /** Undefined if the user lacks the right to list them. */
   consumers: readonly ConsumerFacts[] | undefined;
 };
 
-/** A deployment at one time, as an operator's machine sees it. */
+/** The state of a deployment at one time, as seen from the operator's machine. */
 export type Facts = {
   time: Date;
   processes: readonly { service: string; address: string; process: Seen<ProcessFacts> }[];
@@ -88,6 +90,9 @@ export type Facts = {
   mongodb: Seen<MongodbFacts>;
   databases: readonly { service: string; database: Seen<DatabaseFacts> }[];
   nats: Seen<NatsFacts>;
-  /** Project in each other region of REGION_ADDRESSES: whether it answers, over TLS that both trust. */
+  /**
+   * Whether project in each other region of REGION_ADDRESSES answers, over TLS that both sides
+   * trust.
+   */
   regions: readonly { region: string; address: string; answer: Seen<'answers'> }[];
 };

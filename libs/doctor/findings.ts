@@ -9,26 +9,29 @@ import type {
   ProcessFacts,
 } from './facts.ts';
 
-/** Something that is wrong: where, what, why it matters and what to do. */
+/** Something that is wrong: where it is, what it is, why it matters, and what to do. */
 export type Finding = Advice & { name: FindingName; where: string; what: string };
 
-/** Above this a clock is wrong. One that shows whole seconds is not seen before two. */
+/**
+ * A larger difference is an error. A clock that shows whole seconds must differ by two to be
+ * noticed.
+ */
 const skewMaxMs = 1_000;
 const expiresWithinMs = 14 * 24 * 60 * 60 * 1_000;
-// A healthy relay takes less than a second; one that takes over after a crash some ten.
+// A healthy relay takes less than a second, or about ten after a crash of the previous one.
 const lagMaxSeconds = 30;
 const sagaMaxSeconds = 60;
 const transactionLifetimeMaxSeconds = 10;
-/** Above that, nothing that runs is slow. */
+/** A threshold above this never logs a command. */
 const slowMinMs = 24 * 60 * 60 * 1_000;
 const mongodbMajorMin = 6;
-/** Of members that do their part. */
+/** States of members that work. */
 const memberStates: ReadonlySet<string> = new Set(['PRIMARY', 'SECONDARY', 'ARBITER']);
-/** As the relay demands: an event of the largest size, and its headers. */
+/** The size that the relay requires: the largest event with its headers. */
 const payloadMinBytes = 132 * 1_024;
 const pendingMax = 10_000;
 
-/** What is wrong with a deployment; empty if it is healthy. */
+/** The problems of a deployment; empty if it is healthy. */
 export function findingsIn(facts: Facts): Finding[] {
   return [
     ...facts.processes.flatMap(({ service, address, process }) => {
@@ -75,7 +78,7 @@ function processFindings(where: string, { health }: ProcessFacts): Finding[] {
     .map(([, name, what]) => finding(name, where, what));
 }
 
-/** Clocks that differ from the most usual one; this machine's own is one of them. */
+/** Finds clocks that differ from the majority; the clock of this machine is one of them. */
 function clockFindings({ processes, mongodb, nats }: Facts): Finding[] {
   const clocks: { where: string; offset: Offset | undefined }[] = [
     { where: 'this machine', offset: { minMs: 0, maxMs: 0 } },
@@ -165,7 +168,7 @@ function databaseFindings(where: string, facts: DatabaseFacts): Finding[] {
 function natsFindings(facts: NatsFacts): Finding[] {
   const found: Finding[] = [];
   const add = (name: FindingName, what: string) => found.push(finding(name, 'NATS', what));
-  if (facts.isOpen) add('nats-without-authentication', 'takes clients without a user');
+  if (facts.isOpen) add('nats-without-authentication', 'accepts clients without a user');
   if (facts.payloadMaxBytes < payloadMinBytes) {
     add('nats-payload', `max_payload is ${facts.payloadMaxBytes} bytes`);
   }
@@ -179,7 +182,7 @@ function natsFindings(facts: NatsFacts): Finding[] {
   return found;
 }
 
-/** Seconds in words, in one unit. */
+/** A duration in words, in one unit. */
 function durationText(seconds: number): string {
   const units = [
     [86_400, 'days'],

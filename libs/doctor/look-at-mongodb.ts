@@ -22,11 +22,11 @@ import { offsetOf } from './offset.ts';
 import { certificatesOf } from './server-certificates.ts';
 
 const timeMaxMs = 5_000;
-/** Of failed migrations that are named. */
+/** At most this number of failed migrations is named. */
 const failedMax = 10;
 const bounded = { maxTimeMS: timeMaxMs } as const;
 
-/** Looks at the servers and their settings, and at the database of each service. */
+/** Examines the servers with their settings, and the database of each service. */
 export async function lookAtMongodb(
   source: Deployment['mongodb'],
   now: () => number,
@@ -58,7 +58,10 @@ async function lookAtSet(
   };
 }
 
-/** Of each host in the URL and each member: the URL may name one of them alone. */
+/**
+ * Certificates of all hosts in the URL and of all members, because the URL may name only one of
+ * them.
+ */
 async function certificatesOfSet(
   source: MongoSource,
   members: readonly MemberFacts[],
@@ -71,7 +74,7 @@ async function certificatesOfSet(
       [...names].map((name) => ({ kind: 'MongoDB', ...splitAddress(name, 27_017) })),
     );
   } catch {
-    // The URL cannot be used, which is a finding of its own.
+    // A URL that cannot be used is reported as a finding of its own.
     return [];
   }
 }
@@ -87,7 +90,8 @@ async function lookAtServer(
   const { version } = await admin.command({ buildInfo: 1, ...bounded });
   const name = 'transactionLifetimeLimitSeconds';
   const parameter = await ifAllowed(admin.command({ getParameter: 1, [name]: 1, ...bounded }));
-  // The right to read `system.profile` is enough for -1, which changes nothing.
+  // Reads the profiling level: -1 changes nothing, and needs only the right to read
+  // `system.profile`.
   const profile = await ifAllowed(admin.command({ profile: -1, ...bounded }));
   return {
     version,
@@ -106,14 +110,14 @@ async function membersOf(admin: Db): Promise<MemberFacts[] | undefined> {
   return status?.members.map(({ name, stateStr: state }: Document) => ({ name, state }));
 }
 
-/** The Community edition has no such parameter, and answers with an error. */
+/** The Community edition has no such parameter, and returns an error. */
 async function redactsLog(admin: Db): Promise<boolean> {
   const read = admin.command({ getParameter: 1, redactClientLogData: 1, ...bounded });
   const { redactClientLogData } = await read.catch(() => ({ redactClientLogData: false }));
   return redactClientLogData === true;
 }
 
-/** Whether a client without a user may read. */
+/** Whether a client without a user can read. */
 async function isOpen(source: MongoSource): Promise<boolean> {
   const [address = '', query = ''] = (await urlOf(source)).replace(/\/\/[^@/]*@/, '//').split('?');
   const options = new URLSearchParams(query);
@@ -141,7 +145,8 @@ async function urlOf({ url = '', urlFile }: MongoSource): Promise<string> {
 async function lookAtDatabase(service: string, db: Db): Promise<DatabaseFacts> {
   const { log, outbox, events } = logCollections(db);
   const head = await log.findOne({ _id: 'log' }, bounded);
-  // Not the other way round: what is published later would count as waiting.
+  // Read after the head of the log: otherwise an event that is published in between would count as
+  // waiting.
   const published = await new RelayPosition(db, 0).read();
   const age = { $project: { _id: 0, ms: { $subtract: ['$$NOW', '$time'] } } };
   const [unsequenced] = await outbox
@@ -168,7 +173,7 @@ async function lookAtDatabase(service: string, db: Db): Promise<DatabaseFacts> {
   };
 }
 
-/** Records of project's; other services have none. */
+/** The failed migrations, which only project has. */
 async function failedMigrations(db: Db): Promise<{ _id: string; failure?: string }[]> {
   const state = MigrationState.MIGRATION_STATE_FAILED;
   const failed = { isOpen: true, side: 'destination', state };
@@ -179,7 +184,7 @@ async function failedMigrations(db: Db): Promise<{ _id: string; failure?: string
 
 const unauthorized = 13;
 
-/** Undefined where the user lacks the right. */
+/** Undefined if the user lacks the right. */
 async function ifAllowed<T>(command: Promise<T>): Promise<T | undefined> {
   try {
     return await command;
@@ -193,11 +198,11 @@ async function seenOf<T>(look: () => Promise<T>): Promise<Seen<T>> {
   try {
     return { seen: await look() };
   } catch (error) {
-    return { unseen: `cannot be looked at: ${reasonOf(error)}` };
+    return { unseen: `cannot be examined: ${reasonOf(error)}` };
   }
 }
 
-/** In the words of the driver, which may quote a URL or, for a missing right, a document. */
+/** The driver's reason, without what it may quote: a URL or, for a missing right, a document. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   if (cause instanceof MongoServerError && cause.code === unauthorized) {

@@ -16,17 +16,17 @@ import { offsetOf } from './offset.ts';
 import { certificatesOf } from './server-certificates.ts';
 
 const timeoutMs = 5_000;
-/** A user without the right to list consumers gets no answer. */
+/** Time limit, because NATS does not answer a user without the right to list consumers. */
 const listMs = 1_500;
-/** More consumers than that are not looked at. */
+/** Further consumers are not examined. */
 const consumersMax = 1_000;
 
-/** Looks at the server, at the stream of events, and at the certificate of each server. */
+/** Examines the server, the stream of events, and the certificate of each server. */
 export async function lookAtNats(
   { nats, stream }: Pick<Deployment, 'nats' | 'stream'>,
   now: () => number,
 ): Promise<Pick<Facts, 'nats' | 'certificates'>> {
-  // Servers that cannot be named are a finding of their own.
+  // Servers that cannot be resolved are reported as a finding of their own.
   const certificates = await certificatesOfServers(nats).catch(() => []);
   return { ...(await lookAtConnected({ nats, stream }, now)), certificates };
 }
@@ -50,7 +50,7 @@ async function lookAtConnected(
   }
 }
 
-/** Of all servers behind the names in the URL, where it demands TLS. */
+/** Certificates of all servers behind the names in the URL, if it requires TLS. */
 async function certificatesOfServers(nats: Deployment['nats']): Promise<CertificateFacts[]> {
   const { servers, tls } = natsOptions(nats);
   if (!tls) return [];
@@ -85,7 +85,7 @@ async function lookAtServer(
   };
 }
 
-/** Undefined where there is no such stream. */
+/** Undefined if the stream does not exist. */
 async function streamInfo(
   manager: JetStreamManager,
   name: string,
@@ -102,7 +102,9 @@ function isWithoutJetStream(error: unknown): boolean {
   return error instanceof NatsError && error.code === ErrorCode.JetStreamNotEnabled;
 }
 
-/** The durable ones; undefined where the user lacks the right, which shows as silence. */
+/**
+ * The durable consumers; undefined if the user lacks the right, in which case NATS does not answer.
+ */
 async function consumersOf(
   connection: NatsConnection,
   stream: string,

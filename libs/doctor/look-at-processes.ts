@@ -16,13 +16,13 @@ import type { CertificateFacts, Facts, ProcessFacts, Seen } from './facts.ts';
 import { offsetOf } from './offset.ts';
 
 const deadlineMs = 5_000;
-/** The header `date` shows whole seconds. */
+/** The header `date` has a resolution of whole seconds. */
 const dateResolutionMs = 1_000;
 
 type Target = { service: string; address: string; options: ChannelOptions };
 type Look = { process: Seen<ProcessFacts>; certificates: CertificateFacts[] };
 
-/** Looks at each process behind the internal addresses, and at every certificate that it meets. */
+/** Examines each process behind the internal addresses, and every certificate on the way. */
 export async function lookAtProcesses(
   { addresses, edge, tls }: Pick<Deployment, 'addresses' | 'edge' | 'tls'>,
   now: () => number,
@@ -47,7 +47,7 @@ export async function lookAtProcesses(
   };
 }
 
-/** Every address that a name has: replicas behind one name are processes of their own. */
+/** Every address of a name: replicas behind one name are separate processes. */
 async function targetsOf(service: string, target: string, resolve: Resolve): Promise<Target[]> {
   const listed = /^ipv[46]:(?!\/)(.*)$/.exec(target)?.[1];
   if (listed !== undefined) {
@@ -121,7 +121,9 @@ function listHealth(client: HealthClient, now: () => number): Promise<Listed> {
   return promise;
 }
 
-/** The certificates in a file; none where it cannot be read, which a look at a process shows. */
+/**
+ * The certificates in a file. Empty if it cannot be read: the connection to a process reports that.
+ */
 async function certificatesIn(holder: string, file: string): Promise<CertificateFacts[]> {
   try {
     const pem = await readFile(file, 'latin1');

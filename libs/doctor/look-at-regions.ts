@@ -7,7 +7,7 @@ import type { Facts, Seen } from './facts.ts';
 
 const deadlineMs = 5_000;
 
-/** Looks whether project in each other region answers, and each side takes the other's authority. */
+/** Checks that project in each other region answers, and that both sides trust each other's CA. */
 export async function lookAtRegions({
   regions,
   tls,
@@ -29,7 +29,8 @@ async function lookAt(region: string, address: string, tls: TlsFiles): Promise<S
   } catch (error) {
     const { code, details } = error as Partial<ServiceError>;
     const isAnswer = code !== status.UNAVAILABLE && code !== status.DEADLINE_EXCEEDED;
-    // It refuses the staff of this region: it could only do so over a connection that both trust.
+    // The other region refuses staff of this region; it can only do so over a connection that both
+    // sides trust.
     if (code !== undefined && isAnswer) return { seen: 'answers' };
     const reason = details ?? (error instanceof Error ? error.message : String(error));
     return { unseen: `does not answer: ${reason}` };

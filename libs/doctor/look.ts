@@ -5,7 +5,9 @@ import { lookAtNats } from './look-at-nats.ts';
 import { lookAtProcesses } from './look-at-processes.ts';
 import { lookAtRegions } from './look-at-regions.ts';
 
-/** Looks at everything at once. What cannot be reached is part of what is seen: never rejects. */
+/**
+ * Examines everything concurrently. Never rejects: what cannot be reached is part of the result.
+ */
 export async function lookAt(deployment: Deployment, now: () => number = Date.now): Promise<Facts> {
   const [processes, mongodb, nats, regions] = await Promise.all([
     lookAtProcesses(deployment, now),

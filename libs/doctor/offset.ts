@@ -1,11 +1,11 @@
 import type { Offset } from './facts.ts';
 
-/** When a request was sent and when its answer came, by this machine's clock. */
+/** The times at which a request was sent and its answer arrived, by this machine's clock. */
 export type Exchange = { sentMs: number; receivedMs: number };
 
 /**
- * The offset of a clock that showed `shownMs` somewhere between the request and the answer;
- * `resolutionMs` is how far its hand jumps.
+ * The offset of a clock that showed `shownMs` at some time between the request and the answer;
+ * `resolutionMs` is the step of that clock.
  */
 export function offsetOf(
   shownMs: number,

@@ -5,12 +5,12 @@ import type { CertificateFacts } from './facts.ts';
 
 const deadlineMs = 5_000;
 
-/** A server of MongoDB or NATS, and how its connections begin. */
+/** A server of MongoDB or NATS; the kind determines how a connection begins. */
 type Server = { kind: 'MongoDB' | 'NATS'; host: string; port: number };
 
 /**
- * The certificates that servers show, of any issuer, and also where they have ended: the client of
- * such a server would say only that it cannot connect. None of a server that shows none.
+ * The certificates that servers present, of any issuer, and even if they have expired: the client
+ * of such a server would only report that it cannot connect. Leaves out servers that present none.
  */
 export async function certificatesOf(servers: readonly Server[]): Promise<CertificateFacts[]> {
   const shown = servers.map(async (server): Promise<CertificateFacts[]> => {
@@ -26,12 +26,12 @@ export async function certificatesOf(servers: readonly Server[]): Promise<Certif
 async function expireTimeAt({ kind, host, port }: Server): Promise<Date | undefined> {
   const signal = AbortSignal.timeout(deadlineMs);
   const socket = connect({ host, port });
-  // Whatever is awaited rejects with it.
+  // Ignored here: every wait on the socket rejects with the error.
   socket.on('error', () => {});
   try {
     await once(socket, 'connect', { signal });
     if (kind === 'NATS') await untilGreeted(socket, signal);
-    // Nothing is sent, so nobody has to be trusted.
+    // No data is sent, so no trust is needed.
     const secure = connectTls({
       ...{ socket, rejectUnauthorized: false },
       ...(isIP(host) === 0 && { servername: host }),
@@ -45,7 +45,7 @@ async function expireTimeAt({ kind, host, port }: Server): Promise<Date | undefi
   }
 }
 
-/** NATS begins with one line of plain text, and goes on with TLS. */
+/** A NATS connection begins with one line of plain text before TLS. */
 async function untilGreeted(socket: Socket, signal: AbortSignal): Promise<void> {
   for (;;) {
     const [bytes] = await once(socket, 'data', { signal });

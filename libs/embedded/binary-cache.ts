@@ -12,7 +12,7 @@ export interface CachedBinary {
   version: Version;
 }
 
-/** What the cache holds of a program, newest first. */
+/** The cached binaries of a program, newest first. */
 export async function listCached(directory: string, name: string): Promise<CachedBinary[]> {
   const entries = await readdir(join(directory, name)).catch(() => []);
   return entries
@@ -24,7 +24,7 @@ export async function listCached(directory: string, name: string): Promise<Cache
     .sort((left, right) => compareVersions(right.version, left.version));
 }
 
-/** Throws when the file is not what was stored. */
+/** Throws if the file differs from what was stored. */
 export async function verifyCached({ path }: CachedBinary): Promise<void> {
   const expected = (await readFile(`${path}.sha256`, 'utf8').catch(() => '')).trim();
   if (!expected) throw new Error(`${path} has no checksum beside it`);
@@ -34,7 +34,7 @@ export async function verifyCached({ path }: CachedBinary): Promise<void> {
 }
 
 /**
- * Whether the file is the one that `noteProven` saw on this machine: then it need not be read and
+ * Whether the file is unchanged since `noteProven` on this machine. Then it need not be hashed and
  * run again, which takes a large part of a start.
  */
 export async function isProven({ path }: CachedBinary): Promise<boolean> {
@@ -42,18 +42,21 @@ export async function isProven({ path }: CachedBinary): Promise<boolean> {
   return noted !== undefined && noted === (await identityOf(path));
 }
 
-/** Notes that the file matches its checksum and runs on this machine, unless the cache is read-only. */
+/**
+ * Records that the file matches its checksum and runs on this machine, unless the cache is
+ * read-only.
+ */
 export async function noteProven({ path }: CachedBinary): Promise<void> {
   await writeFile(`${path}.proven`, await identityOf(path)).catch(() => {});
 }
 
-/** Changes with every write to the file, and with its replacement. */
+/** An identity that changes whenever the file is written or replaced. */
 async function identityOf(path: string): Promise<string> {
   const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
   return [hostname(), ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
-/** An empty directory inside the cache, so that moving out of it is a rename. */
+/** Creates an empty directory inside the cache, so that moving a file out of it is a rename. */
 export async function makeWorkDirectory(directory: string, name: string): Promise<string> {
   const work = join(directory, name, `.work-${process.pid}-${randomUUID()}`);
   await mkdir(work, { recursive: true });
@@ -61,8 +64,8 @@ export async function makeWorkDirectory(directory: string, name: string): Promis
 }
 
 /**
- * Moves a proved binary into the cache in one step, so that nobody sees half of it.
- * When another process was faster, its copy is used if it is sound, else replaced.
+ * Moves a verified binary into the cache atomically. If another process was faster, its copy is
+ * used if it is intact, and replaced otherwise.
  */
 export async function storeCached(
   directory: string,

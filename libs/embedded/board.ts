@@ -2,13 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Endpoints } from './endpoints.ts';
 
-/** Where to type the commands, and what to end: who reads a log is not at that terminal. */
+/**
+ * The directory in which to type the commands, and the process to end: a person who reads a log may
+ * be at another terminal.
+ */
 type Started = { directory: string; pid: number };
 
-/** Elsewhere npx would look for a package of that name, of whomever, in the registry. */
+/** In another directory, npx would look for a package of that name in the registry. */
 const checkout = join(import.meta.dirname, '..', '..');
 
-/** What is printed when all serve: ports, certificates, and lines to paste. */
+/** The text that is printed when all services serve: ports, certificates, and commands to paste. */
 export function board(
   endpoints: Endpoints,
   endpointsFile: string,
@@ -19,10 +22,10 @@ export function board(
     ([name, at]) =>
       `  ${name.padEnd(9)}${at.public.padEnd(18)}${at.internal.padEnd(18)}http://${at.metrics}/metrics`,
   );
-  // The command looks for `.silo` by itself.
+  // The command finds `.silo` itself.
   const isFound = endpointsFile === join(directory, '.silo', 'endpoints.json');
   const here = isFound ? '--dev' : `--endpoints ${quote(endpointsFile)}`;
-  // A new one each time, or pasting it after a second start would be refused as taken.
+  // Different at each start: the second sign-up with the same e-mail would be refused.
   const email = `ada-${randomBytes(3).toString('hex')}@example.com`;
   const secured = `grpcurl -cacert ${quote(ca)}`;
   const asStaff = `${secured} -cert ${quote(staff.cert)} -key ${quote(staff.key)}`;
@@ -43,7 +46,7 @@ export function board(
     '',
     `Try, in ${directory}:`,
     `  npx silo signup ${here} --email ${email} --name Ada --organization Example`,
-    '  npx silo token        # the token of its project, for what sends events',
+    '  npx silo token        # the token of its project, with which apps send events',
     '  npx silo events tail  # the events that arrive, until Ctrl-C',
     `  npx silo doctor ${here}`,
     '  npx silo help',
@@ -61,20 +64,20 @@ export function board(
   ].join('\n');
 }
 
-/** Quotes for a POSIX shell, where it needs quotes. */
+/** Quotes a text for a POSIX shell if it needs quotes. */
 function quote(text: string): string {
   return /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /**
- * With the password of the user that only reads events; of others that may be named, the hosts
- * alone.
+ * The NATS URL with the password of the user that only reads events; for any other user, only the
+ * hosts.
  */
 function natsRow(url: string): string {
   return url.startsWith('nats://subscriber:') ? url : hostsOf(url);
 }
 
-/** The hosts of a connection string, without the user and the password that it may hold. */
+/** The hosts of a connection string, without a user and password. */
 function hostsOf(url: string): string {
   return url
     .replace(/^\w[\w+]*:\/\//, '')

@@ -9,19 +9,19 @@ import { writePrivateFile } from './passwords.ts';
 const dayMs = 24 * 60 * 60 * 1000;
 const authorityValidityMs = 10 * 365 * dayMs;
 const leafValidityMs = 365 * dayMs;
-/** How long before its end a certificate is renewed. */
+/** A certificate is renewed this long before its end. */
 export const defaultRenewBeforeMs = 30 * dayMs;
 // A peer's clock may be a little behind.
 const backdateMs = 60 * 60 * 1000;
 
-/** `server` is for MongoDB and NATS: internal ports know no such role, and so refuse it. */
+/** `server` is for MongoDB and NATS. Internal ports do not accept this role. */
 export type CertificateRole = 'service' | 'guard' | 'staff' | 'server';
 
-/** A certificate authority: everybody that can read its key can issue any identity. */
+/** A certificate authority: a process that can read its key can issue any identity. */
 export interface CertificateAuthority {
   directory: string;
   region: string;
-  /** How long before its end a certificate is replaced. */
+  /** A certificate is replaced this long before its end. */
   renewBeforeMs: number;
   /** Path of its certificate, PEM. */
   certificateFile: string;
@@ -38,7 +38,7 @@ export interface CertificateFiles {
 export interface CertificateRequest {
   role: CertificateRole;
   name: string;
-  /** DNS names and addresses beside localhost, 127.0.0.1 and ::1. */
+  /** DNS names and addresses in addition to localhost, 127.0.0.1 and ::1. */
   hosts?: readonly string[];
 }
 
@@ -47,7 +47,7 @@ interface AuthorityOptions {
   now?: (() => number) | undefined;
   /** Its name; default: that of a CA for development. */
   commonName?: string | undefined;
-  /** How long before its end a certificate is replaced; default 30 days. */
+  /** A certificate is replaced this long before its end; default 30 days. */
   renewBeforeMs?: number | undefined;
 }
 
@@ -64,7 +64,8 @@ export async function openCertificateAuthority(
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const files = { certificate: join(directory, 'ca.pem'), key: join(directory, 'ca.key') };
   let authority = await loadAuthority(files);
-  // A new CA would end all certificates of the deployment. The key is written first.
+  // A new CA would invalidate all certificates of the deployment. The key is written first, so a
+  // missing key means that it was removed.
   if (!authority && existsSync(files.certificate) && !existsSync(files.key)) {
     throw new Error(
       `${files.key} is missing: put it back, or move ${files.certificate} away to make a new CA`,
@@ -76,14 +77,14 @@ export async function openCertificateAuthority(
     await writePair(files, await makeAuthority(name, validity(now(), authorityValidityMs)));
     authority = await loadAuthority(files);
   }
-  if (!authority) throw new Error(`${directory} does not keep what is written to it`);
+  if (!authority) throw new Error(`${directory} does not keep files that are written to it`);
   return { directory, region, renewBeforeMs, certificateFile: files.certificate, ...authority };
 }
 
 /**
  * Returns a certificate of this authority for both ends of mTLS, with the URI
- * `spiffe://silo.internal/<region>/<role>/<name>`. An existing one is used again unless it ends
- * soon (the authority's `renewBeforeMs`) or names something else. Files have mode 0600.
+ * `spiffe://silo.internal/<region>/<role>/<name>`. An existing one is reused unless it ends soon
+ * (see the authority's `renewBeforeMs`) or has other names. Files have mode 0600.
  */
 export async function issueCertificate(
   authority: CertificateAuthority,
@@ -98,7 +99,7 @@ export async function issueCertificate(
     hosts: [...new Set(['localhost', '127.0.0.1', '::1', ...hosts])],
   };
   if (await isUsable(files, authority, subject, now())) return files;
-  // Imported here: most starts find all certificates, and the library is large.
+  // Loaded on use: most starts find all certificates, and the library is large.
   const { makeLeaf } = await import('./make-certificate.ts');
   const issuer = { certificate: authority.certificate.raw, privateKey: authority.privateKey };
   await writePair(files, await makeLeaf(issuer, subject, validity(now(), leafValidityMs)));

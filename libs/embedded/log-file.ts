@@ -14,24 +14,24 @@ const tailBytesMax = 8 * 1024;
 const rotationCheckMs = 1_000;
 
 /**
- * The log of a child process, for its owner's eyes alone. It takes at most about twice `bytesMax`: where
- * it has grown beyond that, its end goes to `<path>.1` and it begins anew. Processes may append to
- * `descriptor` meanwhile.
+ * The log of a child process, readable by its owner only. It takes at most about twice `bytesMax`:
+ * a log that grows beyond that is rotated to `<path>.1`. Processes may append to `descriptor`
+ * during the rotation.
  */
 export class LogFile implements Disposable {
   readonly path: string;
   readonly descriptor: number;
   readonly #bytesMax: number;
   readonly #timer: NodeJS.Timeout;
-  /** Where this run of the process begins. */
+  /** The offset at which this run of the process begins. */
   #start: number;
 
   constructor(path: string, bytesMax = defaultBytesMax) {
     this.path = path;
     this.#bytesMax = bytesMax;
-    // Appended to, so that a process writes at the new end when the file was cut.
+    // Opened for appending, so that a process writes at the new end after the file was truncated.
     this.descriptor = openSync(path, 'a+', 0o600);
-    // It may be of a release that let others read.
+    // The file may come from a release that let others read it.
     chmodSync(path, 0o600);
     this.#start = fstatSync(this.descriptor).size;
     this.rotateIfFull();
@@ -42,7 +42,7 @@ export class LogFile implements Disposable {
     writeSync(this.descriptor, `${line}\n`);
   }
 
-  /** Lines that are written between the copy and the cut are lost. */
+  /** Lines that are written between the copy and the truncation are lost. */
   rotateIfFull(): void {
     if (fstatSync(this.descriptor).size <= this.#bytesMax) return;
     const previous = `${this.path}.1`;
@@ -52,7 +52,7 @@ export class LogFile implements Disposable {
     this.#start = 0;
   }
 
-  /** The last lines that this run of the process wrote, at most 8 KiB. */
+  /** The last lines of this run of the process, at most 8 KiB. */
   tail(): string {
     const written = fstatSync(this.descriptor).size - this.#start;
     if (written <= 0) return '(empty)';

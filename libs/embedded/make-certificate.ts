@@ -1,4 +1,4 @@
-// The library resolves its parts by decorators and needs the polyfill before it is loaded.
+// The library uses decorators, so the polyfill must be loaded before it.
 import 'reflect-metadata';
 import { KeyObject, type webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -17,7 +17,7 @@ import {
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
-/** From when until when a certificate is valid. */
+/** The period in which a certificate is valid. */
 export interface Validity {
   notBefore: Date;
   notAfter: Date;
@@ -29,7 +29,7 @@ export interface MadeCertificate {
   key: string;
 }
 
-/** Makes a certificate authority that signs itself. */
+/** Creates a self-signed certificate authority. */
 export async function makeAuthority(
   name: string,
   { notBefore, notAfter }: Validity,
@@ -47,7 +47,7 @@ export async function makeAuthority(
   return { certificate: certificate.toString('pem'), key: pemOf(keys.privateKey) };
 }
 
-/** Makes a certificate for both ends of mTLS, signed by an authority. */
+/** Creates a certificate for both ends of mTLS, signed by an authority. */
 export async function makeLeaf(
   authority: { certificate: Buffer; privateKey: KeyObject },
   { name, uri, hosts }: { name: string; uri: string; hosts: readonly string[] },

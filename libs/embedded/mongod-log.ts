@@ -1,22 +1,22 @@
 import { redactText } from '@silo/runtime/redact.ts';
 
 /**
- * Parts of mongod that log about the server alone. The others (COMMAND, QUERY, WRITE, ACCESS, INDEX …)
- * quote commands and documents: slow ones, failed ones and refused ones.
+ * Components of mongod that log only about the server. The others (COMMAND, QUERY, WRITE, ACCESS,
+ * INDEX …) quote commands and documents that were slow, failed or refused.
  */
 const innocent = new Set<unknown>([
   ...['-', 'CONTROL', 'NETWORK', 'STORAGE', 'RECOVERY', 'JOURNAL', 'WTCHKPT', 'FTDC'],
   ...['REPL', 'REPL_HB', 'ELECTION', 'INITSYNC', 'ROLLBACK', 'ASIO', 'CONNPOOL'],
 ]);
-/** Text in the attributes of the others that names no document. */
+/** Attributes of the other components whose text quotes no document. */
 const harmless = new Set(['type', 'ns', 'planSummary', 'appName', 'remote', 'user', 'mechanism']);
 
 const blot = '###';
 const word = /[^\s"'\\:=<>(){}[\],]+/g;
 
 /**
- * A line of mongod's log without what clients sent. MongoDB does this itself (`redactClientLogData`)
- * only in its Enterprise edition.
+ * Removes what clients sent from a line of mongod's log. MongoDB itself does this
+ * (`redactClientLogData`) only in its Enterprise edition.
  */
 export function redactMongodLine(line: string): string {
   return redactText(redactAttributes(line)).replace(word, (found) =>
@@ -24,7 +24,9 @@ export function redactMongodLine(line: string): string {
   );
 }
 
-/** Without a pattern, which would search a long word again from each of its characters. */
+/**
+ * Without a regular expression, which would search a long word again from each of its characters.
+ */
 function isEmail(text: string): boolean {
   const at = text.indexOf('@', 1);
   return at !== -1 && text.lastIndexOf('.', text.length - 2) > at + 1;
@@ -35,7 +37,7 @@ function redactAttributes(line: string): string {
   try {
     entry = JSON.parse(line);
   } catch {
-    return line; // what mongod says before it has a log: about its options
+    return line; // mongod's messages about its options, before it has a log
   }
   if (!isObject(entry) || innocent.has(entry.c) || !isObject(entry.attr)) return line;
   const attr = Object.entries(entry.attr).map(([name, value]) => {

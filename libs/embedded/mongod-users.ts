@@ -6,25 +6,27 @@ import { makePassword, readPassword, writePrivateFile } from './passwords.ts';
 /** The name of the replica set. */
 export const replicaSetName = 'silo';
 
-// From the server's src/mongo/base/error_codes.yml.
+// A code of the server's src/mongo/base/error_codes.yml.
 const userExists = 51003;
 
-/** Users of MongoDB: `admin` may do everything, a service's user reaches the service's database. */
+/**
+ * Users of MongoDB: `admin` has all rights, a service's user only those for the service's database.
+ */
 export const mongodbUsers = ['admin', ...serviceNames] as const;
 export type MongodbUser = (typeof mongodbUsers)[number];
 
-/** The rights of a service's user: its own database. */
+/** The rights of a service's user: its own database only. */
 export function rolesOf(name: ServiceName, databasePrefix: string) {
   return [{ role: 'readWrite', db: `${databasePrefix}_${name}` }];
 }
 
-/** How the users of a MongoDB reach it. */
+/** Connection strings for the users of a MongoDB. */
 export interface MongodbAccess {
   /** A connection string with user and password. */
   urlOf(user: MongodbUser): string;
 }
 
-/** Where the passwords of a mongod are kept, one file per user, for their owner alone. */
+/** Stores the passwords of a mongod, one file per user, readable by its owner only. */
 export class MongodPasswords {
   readonly #directory: string;
 
@@ -32,37 +34,39 @@ export class MongodPasswords {
     this.#directory = join(directory, 'passwords');
   }
 
-  /** The password of a user that was created. */
+  /** The password of a user that exists. */
   of(user: MongodbUser): string {
     const password = this.#read(user);
     if (password === undefined) throw new Error(`MongoDB's user ${user} was never created`);
     return password;
   }
 
-  /** Whether the administrator was created: until then nobody can log in. */
+  /** Whether the administrator exists: until then no user can log in. */
   get hasAdmin(): boolean {
     return this.#read('admin') !== undefined;
   }
 
-  /** Whether every user was created. */
+  /** Whether every user exists. */
   get areKnown(): boolean {
     return this.hasAdmin && serviceNames.every((name) => this.#read(name) !== undefined);
   }
 
-  /** Creates the administrator, by the localhost exception or on a server without access control. */
+  /**
+   * Creates the administrator, using the localhost exception or a server without access control.
+   */
   async createAdmin(admin: Db): Promise<void> {
     const pwd = makePassword();
     try {
       await admin.command({ createUser: 'admin', pwd, roles: ['root'], ...majority });
     } catch (error) {
-      // An earlier start ended before it could write the password down.
+      // An earlier start ended after it created the user and before it stored the password.
       if (!(error instanceof MongoServerError && error.code === userExists)) throw error;
       await admin.command({ updateUser: 'admin', pwd, ...majority });
     }
     await writePrivateFile(this.#file('admin'), `${pwd}\n`);
   }
 
-  /** Creates the users of the services, where they are missing, each with its own database alone. */
+  /** Creates the missing users of the services, each with access to its own database only. */
   async createServiceUsers(admin: Db, databasePrefix: string): Promise<void> {
     const { users } = await admin.command({ usersInfo: 1 });
     const present = new Map<string, string>();
@@ -75,7 +79,7 @@ export class MongodPasswords {
         const roles = rolesOf(name, databasePrefix);
         const command = present.has(name) ? { updateUser: name } : { createUser: name };
         await admin.command({ ...command, pwd, roles, ...majority });
-        // Afterwards: a password in a file is that of a user that exists.
+        // Written last, so that a stored password always belongs to a user that exists.
         await writePrivateFile(this.#file(name), `${pwd}\n`);
       }),
     );

@@ -16,24 +16,27 @@ import { type Log, type OwnedProcess, type StopOptions, startProcess } from './p
 import { probePort, waitUntil } from './wait-until.ts';
 
 const readyWithinMs = 120_000;
-// From the server's src/mongo/base/error_codes.yml.
+// A code of the server's src/mongo/base/error_codes.yml.
 const notYetInitialized = 94;
 const alreadyInitialized = 23;
 const unauthorized = 13;
-/** NotWritablePrimary, PrimarySteppedDown, InterruptedDueToReplStateChange. */
+/** Codes of NotWritablePrimary, PrimarySteppedDown and InterruptedDueToReplStateChange. */
 const notPrimary: ReadonlySet<unknown> = new Set([10107, 189, 11602]);
 
 export interface MongodOptions {
   /** The path of a mongod, from `obtain`. */
   binary: string;
-  /** Data, passwords, log and record; made when missing. One mongod per directory. */
+  /**
+   * Directory of data, passwords, log and process record; created if missing. One mongod per
+   * directory.
+   */
   directory: string;
   /** The databases of the services' users are `<prefix>_<service>`; default `silo`. */
   databasePrefix?: string | undefined;
-  /** Default: a free one. It may differ from that of the last start. */
+  /** Default: a free port. It may differ from that of the last start. */
   port?: number | undefined;
   log?: Log | undefined;
-  /** Gives up waiting for readiness, and ends what was started. */
+  /** Stops waiting for readiness, and ends what was started. */
   signal?: AbortSignal | undefined;
   /** WiredTiger's cache, in GB. */
   cacheSizeGB?: number | undefined;
@@ -53,14 +56,14 @@ export interface Mongod extends MongodbAccess, AsyncDisposable {
 }
 
 export interface MongodSetOptions extends Omit<MongodOptions, 'port'> {
-  /** How many members, each with data of its own; default 3. */
+  /** Number of members, each with data of its own; default 3. */
   size?: number | undefined;
   /** The ports, one per member; default: free ones. */
   ports?: readonly number[] | undefined;
 }
 
 export interface MongodSet extends MongodbAccess, AsyncDisposable {
-  /** With the user `admin`. */
+  /** A connection string for the user `admin`. */
   url: string;
   members: readonly Mongod[];
   stop(options?: StopOptions): Promise<void>;
@@ -68,8 +71,8 @@ export interface MongodSet extends MongodbAccess, AsyncDisposable {
 
 /**
  * Starts mongod as a one-node replica set with users on 127.0.0.1 and returns when it accepts
- * writes. Throws with the tail of its log when it ends before. Data of a release that had no users
- * are kept: users are added first.
+ * writes. Throws with the end of its log if it exits before. Keeps the data of a release that had
+ * no users, and adds the users first.
  */
 export async function startMongod(options: MongodOptions): Promise<Mongod> {
   const port = options.port ?? (await freePort());
@@ -88,9 +91,9 @@ export async function startMongod(options: MongodOptions): Promise<Mongod> {
 }
 
 /**
- * How services reach the mongod that is about to start there: they can start at the same time and
- * connect when it accepts them. Undefined before the first start has created their users: until
- * then mongod refuses their logins.
+ * The access to a mongod that is about to start there. Services can start at the same time and
+ * connect as soon as it accepts connections. Undefined before the first start has created their
+ * users, because until then mongod refuses their logins.
  */
 export function accessBeforeStart(directory: string, port: number): MongodbAccess | undefined {
   const passwords = new MongodPasswords(directory);
@@ -131,7 +134,7 @@ export async function startMongodSet({
 
 type Place = MongodOptions & { passwords: MongodPasswords };
 
-/** Starts a member; without a key file, one without authentication. */
+/** Starts a member; without authentication if there is no key file. */
 async function spawnMongod(
   options: Place,
   port: number,
@@ -142,11 +145,12 @@ async function spawnMongod(
   const data = join(directory, 'data');
   await mkdir(data, { recursive: true });
   const parameters = {
-    // The answer to SIGTERM otherwise waits up to 15 s for other members to catch up.
+    // Otherwise mongod waits up to 15 s after SIGTERM for other members to catch up.
     shutdownTimeoutMillisForSignaledShutdown: '100',
     diagnosticDataCollectionEnabled: 'false',
-    // A process that is killed inside a transaction leaves its locks behind for that long: the
-    // log's counter may be among them. Ours take a second at most; the server's default is 60.
+    // A process that is killed inside a transaction leaves its locks behind for this time; they may
+    // include the log's counter. Transactions of Silo take a second at most; the server's default
+    // is 60.
     transactionLifetimeLimitSeconds: '10',
     ...(options.enableTestCommands ? { enableTestCommands: '1' } : {}),
     ...options.setParameters,
@@ -157,7 +161,7 @@ async function spawnMongod(
     args: [
       ...['--replSet', replicaSetName, '--bind_ip', '127.0.0.1', '--port', String(port)],
       ...['--dbpath', data, '--nounixsocket', '--quiet'],
-      // Its line of a slow command would quote the documents in it.
+      // The log line of a slow command would quote the documents in it.
       ...['--slowms', '2147483647'],
       ...['--wiredTigerCacheSizeGB', String(cacheSizeGB)],
       ...(keyFile !== undefined ? ['--keyFile', keyFile] : []),
@@ -189,8 +193,7 @@ function logFileIn(directory: string): string {
 }
 
 /**
- * What members of one set prove to each other that they belong to it; mongod refuses a mode above
- * 0600.
+ * The key with which members of a set authenticate to each other; mongod refuses a mode above 0600.
  */
 async function openKeyFile(directory: string): Promise<string> {
   const file = join(directory, 'key-file');
@@ -210,13 +213,13 @@ function exists(file: string): Promise<boolean> {
 }
 
 /**
- * Adds an administrator to data that have none, on a server without access control: under access
- * control a set whose port has changed cannot be reconfigured.
+ * Adds an administrator to data without users, on a server without access control: with access
+ * control, a set whose port has changed cannot be reconfigured.
  */
 async function adoptData(place: Place, port: number): Promise<void> {
   const { directory, passwords, log, signal: outer } = place;
-  log?.(`${directory} is of a release without users: its data are kept, users are added`);
-  // It may quote tokens and e-mail addresses.
+  log?.(`${directory} comes from a release without users: keeping its data and adding users`);
+  // The old log may quote tokens and e-mail addresses.
   for (const file of ['', '.1']) await rm(`${logFileIn(directory)}${file}`, { force: true });
   await using mongod = await spawnMongod(place, port, [port], undefined);
   await mongod.process.whileRunning(async (signal) => {
@@ -226,7 +229,7 @@ async function adoptData(place: Place, port: number): Promise<void> {
   }, outer);
 }
 
-/** Makes a set with access control accept writes, and its users. */
+/** Makes a set with access control accept writes, and creates its users. */
 async function serve(
   { passwords, databasePrefix = 'silo' }: Pick<Place, 'passwords' | 'databasePrefix'>,
   ports: readonly number[],
@@ -238,7 +241,7 @@ async function serve(
   await onPrimary(ports, passwords.of('admin'), signal, async (admin) => {
     await waitUntil(
       'mongod answering majority reads',
-      // For an instant after the election they are still refused.
+      // Right after the election, majority reads are refused for a moment.
       () => admin.collection('system.version').findOne({}, { readConcern: { level: 'majority' } }),
       { withinMs: readyWithinMs, signal, pauseMs: 10 },
     );
@@ -246,7 +249,7 @@ async function serve(
   });
 }
 
-/** Runs work on the member that accepts writes; again where another one is elected meanwhile. */
+/** Runs work on the primary; runs it again if another member was elected meanwhile. */
 async function onPrimary(
   ports: readonly number[],
   password: string | undefined,
@@ -265,9 +268,9 @@ async function onPrimary(
 }
 
 /**
- * Brings the set into being, or to its new ports, waits until a member accepts writes and answers
- * that member's port. Without a password by the localhost exception, which allows no more than to
- * begin.
+ * Initiates the set, or reconfigures it to its new ports, waits until a member accepts writes and
+ * returns that member's port. Without a password it uses the localhost exception, which only allows
+ * the first set-up.
  */
 async function becomePrimary(
   ports: readonly number[],
@@ -282,7 +285,7 @@ async function becomePrimary(
     serverSelectionTimeoutMS: 5_000,
   });
   const admin = client.db('admin');
-  await waitUntil('mongod taking its replica set configuration', () => configure(admin, ports), {
+  await waitUntil('mongod accepting its replica set configuration', () => configure(admin, ports), {
     withinMs: readyWithinMs,
     signal,
   });
@@ -290,11 +293,11 @@ async function becomePrimary(
     'mongod becoming primary',
     async () => {
       const hello = await admin.command({ hello: 1 });
-      // Any member may be the primary; each knows which.
+      // Any member may be the primary, and each member knows which one is.
       if (hello.isWritablePrimary === true) return first;
       const leader = ports.length > 1 ? String(hello.primary ?? '').split(':')[1] : undefined;
       if (leader !== undefined) return Number(leader);
-      // It would stand for election by itself when it has missed a leader for 10 s.
+      // Without this, a member starts an election only after it has missed a primary for 10 s.
       await admin.command({ replSetStepUp: 1 });
       throw new Error(`hello answers ${JSON.stringify(hello.info ?? hello)}`);
     },
@@ -308,14 +311,14 @@ async function configure(admin: Db, ports: readonly number[]): Promise<void> {
     const { config } = await admin.command({ replSetGetConfig: 1 });
     const hosts = config.members.map((member: Document) => member.host);
     if (hosts.join() === members.map(({ host }) => host).join()) return;
-    // The ports are others than last time; a member that is not in its configuration is no
-    // primary, and only a forced change is taken then.
+    // The ports differ from last time. A member that is not in its own configuration cannot be
+    // primary, and accepts only a forced reconfiguration.
     const { term: _, ...kept } = config;
     const next = { ...kept, version: kept.version + 1, members };
     await admin.command({ replSetReconfig: next, force: true });
   } catch (error) {
     if (!(error instanceof MongoServerError)) throw error;
-    // Without a user yet, only the first configuration may be made, not read.
+    // Until a user exists, the configuration can only be initiated, not read.
     if (error.code !== notYetInitialized && error.code !== unauthorized) throw error;
     await initiate(admin, { _id: replicaSetName, members });
   }
@@ -340,7 +343,7 @@ function connectionString(ports: readonly number[], user: MongodbUser, password:
   return `mongodb://${user}:${password}@${hosts}/?replicaSet=${replicaSetName}&authSource=admin`;
 }
 
-/** With a password: as `admin`. */
+/** With a password, the URL is for the user `admin`. */
 function directUrl(port: number, password?: string): string {
   const login = password === undefined ? '' : `admin:${password}@`;
   return `mongodb://${login}127.0.0.1:${port}/?directConnection=true`;

@@ -12,41 +12,47 @@ const readyWithinMs = 60_000;
 export interface NatsServerOptions {
   /** The path of a nats-server, from `obtain`. */
   binary: string;
-  /** JetStream's files, passwords, configuration, log and record; made when missing. */
+  /**
+   * Directory of JetStream's files, passwords, configuration, log and process record; created if
+   * missing.
+   */
   directory: string;
-  /** Default: a free one. */
+  /** Default: a free port. */
   port?: number | undefined;
-  /** What the rights of its users are about; default: what services use by default. */
+  /**
+   * The stream and subjects that the users' rights are limited to; default: those that services use
+   * by default.
+   */
   events?: EventStream | undefined;
   log?: Log | undefined;
-  /** Gives up waiting for readiness, and ends what was started. */
+  /** Stops waiting for readiness, and ends what was started. */
   signal?: AbortSignal | undefined;
   /** Further lines of its configuration file. */
   configuration?: string | undefined;
 }
 
-/** How the users of a NATS reach it. */
+/** Credentials for the users of a NATS. */
 export interface NatsAccess {
-  /** With user and password. */
+  /** The URL with user and password. */
   urlOf(user: NatsUser): string;
-  /** The file that holds the user's password; undefined where only the URL has it. */
+  /** The file that holds the user's password; undefined if only the URL has it. */
   passwordFileOf(user: NatsUser): string | undefined;
 }
 
 export interface NatsServer extends NatsAccess, AsyncDisposable {
-  /** That of the user `admin`. */
+  /** The URL of the user `admin`. */
   url: string;
   port: number;
   pid: number;
   process: OwnedProcess;
-  /** Has it read the passwords again, from their files. Connected clients log in anew. */
+  /** Makes the server read the passwords again from their files. Connected clients log in again. */
   reload(): Promise<void>;
   stop(options?: StopOptions): Promise<void>;
 }
 
 /**
  * Starts nats-server with JetStream and users on 127.0.0.1 and returns when JetStream answers. Each
- * user has a password of its own in `passwords/<user>`. Throws with the tail of its log when it ends
+ * user has a password of its own in `passwords/<user>`. Throws with the end of its log if it exits
  * before.
  */
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
@@ -121,7 +127,7 @@ async function untilJetStreamAnswers(
   await waitUntil('JetStream answering', () => checkJetStream(url), patience);
 }
 
-/** Reads the account's JetStream limits. Throws when there is no JetStream. */
+/** Reads the account's JetStream limits. Throws if there is no JetStream. */
 export async function checkJetStream(url: string): Promise<void> {
   const connection = await connect({ ...natsOptions({ url }), reconnect: false, timeout: 2_000 });
   try {

@@ -1,25 +1,23 @@
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
 
 /**
- * Users of NATS. `admin` may do everything, `guard` is for guards of other products, `subscriber`
- * for all consumers of events; a service's user is named after it.
+ * Users of NATS. `admin` has all rights, `guard` is for guards of other products, `subscriber` for
+ * all consumers of events; a service's user is named after it.
  */
 export const natsUsers = ['admin', ...serviceNames, 'guard', 'subscriber'] as const;
 export type NatsUser = (typeof natsUsers)[number];
 
-/** Where events go: the settings NATS_STREAM and NATS_SUBJECT_PREFIX. */
+/** The stream and subjects of events: the settings NATS_STREAM and NATS_SUBJECT_PREFIX. */
 export type EventStream = { stream: string; subjectPrefix: string };
 
 type Rights = { publish: readonly string[]; subscribe: readonly string[] };
 
 /**
  * The accounts, users and rights of a nats-server, as lines of its configuration file. `password`
- * answers what the file shall say: a quoted password, or the name of a variable.
- *
- * Subscribers have an account of their own. NATS checks the subject of a message but not the
- * subject that it names for the answer: in one account with the stream, a subscriber could have
- * JetStream a question and have the answer stored in the stream, under a subject that it may not
- * publish to.
+ * returns what the file contains: a quoted password, or the name of a variable.
+ * Subscribers have an account of their own. NATS checks the subject of a message but not its reply
+ * subject. In the account of the stream, a subscriber could send JetStream a request whose reply
+ * NATS stores in the stream, under a subject to which the subscriber may not publish.
  */
 export function natsAccounts(
   { stream, subjectPrefix }: EventStream,
@@ -62,7 +60,7 @@ export function natsAccounts(
   ].join('\n');
 }
 
-/** A service publishes its own events, keeps the stream, and embeds a guard. */
+/** A service publishes its own events, maintains the stream, and embeds a guard. */
 function serviceRights(name: ServiceName, { stream, subjectPrefix }: EventStream): Rights {
   const stands = ['INFO', 'CREATE', 'UPDATE', 'PURGE', 'MSG.GET'];
   const reads = ['INFO', 'DELETE', 'MSG.NEXT'];
@@ -73,13 +71,13 @@ function serviceRights(name: ServiceName, { stream, subjectPrefix }: EventStream
       `acknowledged.${subjectPrefix}`,
       '$JS.API.INFO',
       ...stands.map((operation) => `$JS.API.STREAM.${operation}.${stream}`),
-      // Of consumers that read the service's own events.
+      // Consumers that read only the service's own events.
       `$JS.API.CONSUMER.CREATE.${stream}.*.${subjectPrefix}.${name}.>`,
       ...reads.map((operation) => `$JS.API.CONSUMER.${operation}.${stream}.*`),
     ],
     subscribe: [
       `numbered.${subjectPrefix}.*`,
-      // The registry, which receives acknowledgements, is part of the token service.
+      // The registry receives acknowledgements, and is part of the token service.
       ...(name === 'token' ? [`acknowledged.${subjectPrefix}`] : []),
       `_INBOX.${name}.>`,
     ],
@@ -93,7 +91,7 @@ function guardRights(subjectPrefix: string): Rights {
   };
 }
 
-/** The JetStream requests of a reader of the stream, with a consumer of any kind. */
+/** The JetStream requests of a client that reads the stream with a consumer of any kind. */
 function subscriberRequests(stream: string): string[] {
   return [
     '$JS.API.INFO',

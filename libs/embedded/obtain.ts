@@ -19,13 +19,13 @@ import {
 import type { Log } from './processes.ts';
 import { compareVersions, proveVersion, type Version } from './versions.ts';
 
-/** The servers, and what checks the Helm chart and the Dockerfile. */
+/** The servers, and the tools that check the Helm chart and the Dockerfile. */
 export type ServerName = 'mongod' | 'nats-server' | 'helm' | 'hadolint';
 
 /** Where a binary came from. */
 type Source = 'environment' | 'path' | 'cache' | 'vendor' | 'python-package-index' | 'npm';
 
-/** A server binary that ran, and reported a version that is new enough. */
+/** A server binary that was run and reported a version that is new enough. */
 export interface ObtainedBinary {
   path: string;
   version: string;
@@ -36,7 +36,7 @@ export interface ObtainOptions {
   log: Log;
   /** Default: `~/.cache/silo`. */
   cacheDirectory?: string | undefined;
-  /** Default: that of this process. */
+  /** Default: the environment of this process. */
   environment?: NodeJS.ProcessEnv | undefined;
   signal?: AbortSignal | undefined;
   /** What to try after the cache. Default: the vendor's download, then the Python package index. */
@@ -45,20 +45,20 @@ export interface ObtainOptions {
 
 export interface NamedDownload {
   source: Source;
-  /** Puts the binary somewhere below the work directory and returns its path. */
+  /** Downloads the binary into the work directory and returns its path. */
   download: Download;
 }
 
 interface Server {
   variable: string;
   minimum: Version;
-  /** What makes it report its version; default `--version`. */
+  /** Arguments that print the version; default `--version`. */
   versionArgs?: readonly string[];
   downloads: readonly NamedDownload[];
   advice: string;
 }
 
-// Transactions and change streams as we use them need 6.0, the JetStream headers 2.10.
+// Transactions and change streams need MongoDB 6.0, and the JetStream headers need NATS 2.10.
 const servers: Readonly<Record<ServerName, Server>> = {
   mongod: {
     variable: 'MONGOD_BINARY',
@@ -100,9 +100,9 @@ const servers: Readonly<Record<ServerName, Server>> = {
 };
 
 /**
- * Finds a real server binary, or downloads one into the cache: environment variable, PATH, cache,
- * vendor, Python package index. Each candidate is proved by running it.
- * Throws an error that says what each step answered, and what to install.
+ * Finds a real server binary, or downloads one into the cache. Tries the environment variable,
+ * PATH, the cache, the vendor and the Python package index, and runs each candidate to verify it.
+ * If all fail, throws an error that says why each step failed, and what to install.
  */
 export async function obtain(name: ServerName, options: ObtainOptions): Promise<ObtainedBinary> {
   const { log, environment = process.env, signal } = options;
@@ -133,7 +133,7 @@ export async function obtain(name: ServerName, options: ObtainOptions): Promise<
   if (named) {
     const found = await attempt('environment', () => prove(named));
     if (found) return found;
-    // Somebody wanted exactly this one, so say at once that it is not used.
+    // The user asked for this binary, so report at once that it is not used.
     log(`${server.variable} is not usable: ${refusals.at(-1)}`);
   } else {
     refusals.push(`environment: ${server.variable} is not set`);
@@ -162,7 +162,7 @@ export async function obtain(name: ServerName, options: ObtainOptions): Promise<
 
   for (const { source, download } of options.downloads ?? server.downloads) {
     const found = await attempt(source, async () => {
-      log(`${name}: looking at ${sourceNames[source]} …`);
+      log(`${name}: trying ${sourceNames[source]} …`);
       const work = await makeWorkDirectory(cacheDirectory, name);
       try {
         const file = await download({ directory: work, fileName: name, environment, signal });

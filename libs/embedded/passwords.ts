@@ -5,12 +5,12 @@ import { dirname } from 'node:path';
 
 const passwordBytes = 24;
 
-/** Makes a password: 192 random bits in characters that a URL and a shell take as they are. */
+/** Makes a password: 192 random bits in characters that need no quoting in a URL or a shell. */
 export function makePassword(): string {
   return randomBytes(passwordBytes).toString('base64url');
 }
 
-/** The password in a file, or undefined where there is no such file. */
+/** The password in a file; undefined if the file does not exist. */
 export function readPassword(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8').trim();
@@ -20,7 +20,7 @@ export function readPassword(file: string): string | undefined {
   }
 }
 
-/** Writes a file that only its owner reads, in one step. */
+/** Writes a file atomically, readable by its owner only. */
 export async function writePrivateFile(file: string, text: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const draft = `${file}.${process.pid}.tmp`;
@@ -28,7 +28,7 @@ export async function writePrivateFile(file: string, text: string): Promise<void
   await rename(draft, file);
 }
 
-/** The password in a file; makes one where there is none. */
+/** The password in a file; creates one if the file does not exist. */
 export async function openPassword(file: string): Promise<string> {
   const known = readPassword(file);
   if (known !== undefined) return known;

@@ -3,8 +3,8 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-// Below 32768, where Linux begins to hand out ports to outgoing connections, which would take one
-// between the look and the use.
+// Below 32768, where Linux begins to assign ports to outgoing connections, which could take a port
+// between the check and its use.
 const portMin = 20_000;
 const portMax = 32_000;
 const attemptsMax = 100;
@@ -23,7 +23,10 @@ export async function isPortFree(port: number): Promise<boolean> {
   }
 }
 
-/** A port of 127.0.0.1 on which nobody listens, and that is given to nobody else while we live. */
+/**
+ * A port of 127.0.0.1 on which nothing listens, and which no other process gets from here while
+ * this process runs.
+ */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
     const port = randomInt(portMin, portMax);
@@ -33,8 +36,8 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Whether the port is ours from now on, until this process ends: held by UDP, of which our servers
- * use none. Between the look and the use another process would find it free, too.
+ * Reserves the port until this process ends, by binding it for UDP, which the servers do not use.
+ * Without that, another process could find the port free between the check and its use.
  */
 async function reserve(port: number): Promise<boolean> {
   const lock = createSocket('udp4').unref();

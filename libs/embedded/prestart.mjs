@@ -1,5 +1,5 @@
-// Runs before `npm start`, `npm run demo` and `npm test`, by whatever Node (20 or newer) there is and
-// before anything is installed: only what Node brings along may be used here.
+// Runs before `npm start`, `npm run demo` and `npm test`, on any Node (20 or newer) and before
+// anything is installed: it may only use modules of Node itself.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const repository = resolve(process.argv[2] ?? fileURLToPath(new URL('../..', import.meta.url)));
 const installedLock = join(repository, 'node_modules', '.package-lock.json');
-// The one package whose install script must have run: it brings the Node that runs TypeScript.
+// The one package whose install script must have run: it contains the Node that runs TypeScript.
 const installedNode = join(repository, 'node_modules', '.bin', 'node');
 const generated = join(repository, 'libs', 'protos', 'gen');
 const generatedFrom = join(generated, '.generated-from');
@@ -16,8 +16,9 @@ const generatedFrom = join(generated, '.generated-from');
 const missing = whatIsNotInstalled();
 if (missing) {
   console.log(`npm ci: ${missing}`);
-  // With NODE_ENV=production npm would leave out what generates code. Of packages that want a newer
-  // Node than that which is here it would warn, and they run on the one that is being installed.
+  // With NODE_ENV=production, npm would leave out the packages that generate code. The log level
+  // hides warnings about packages that need a newer Node than the present one: they run on the Node
+  // that is being installed.
   runNpm(['ci', '--include=dev', '--loglevel=error', '--no-audit', '--no-fund']);
   if (!existsSync(installedNode)) {
     fail('npm ci did not install Node itself: allow the install script of the package "node"');
@@ -26,13 +27,13 @@ if (missing) {
 
 const inputs = hashOfInputs();
 if (readText(generatedFrom) !== inputs) {
-  console.log('npm run generate: libs/protos/gen is not of the present protos');
+  console.log('npm run generate: libs/protos/gen does not match the protos');
   runNpm(['run', 'generate', '--silent']);
   mkdirSync(generated, { recursive: true });
   writeFileSync(generatedFrom, inputs);
 }
 
-/** Why node_modules is not what package-lock.json says, or undefined when it is. */
+/** How node_modules differs from package-lock.json; undefined if it does not. */
 function whatIsNotInstalled() {
   const text = readText(installedLock);
   if (text === undefined) return 'nothing is installed yet';
@@ -45,9 +46,10 @@ function whatIsNotInstalled() {
     // npm leaves out the optional packages of other platforms.
     if (!found && entry.optional) continue;
     if (!found) return `${path} is missing`;
-    // Only of a link: where a package was fetched from may differ between machines.
+    // `resolved` is compared only for links: machines may fetch packages from different places.
     for (const key of entry.link ? ['resolved'] : ['version', 'integrity']) {
-      if (entry[key] !== undefined && found[key] !== entry[key]) return `${path} is another ${key}`;
+      if (entry[key] !== undefined && found[key] !== entry[key])
+        return `${path} has a different ${key}`;
     }
   }
   const surplus = Object.keys(installed).find((path) => !(path in wanted));
@@ -76,7 +78,7 @@ function listFiles(directory) {
     .sort();
 }
 
-/** Runs npm without node_modules on PATH, because `npm ci` takes that away while it runs. */
+/** Runs npm without node_modules on PATH, because `npm ci` removes that directory while it runs. */
 function runNpm(args) {
   const path = (process.env.PATH ?? '')
     .split(delimiter)

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 /**
- * Names one run of one program: a pid alone is reused by the system.
- * `startTime` is in the unit of the platform and only ever compared.
+ * Identifies one run of one program, because the system reuses pids. `startTime` is in the
+ * platform's unit and is only compared.
  */
 export interface ProcessIdentity {
   pid: number;
@@ -11,24 +11,24 @@ export interface ProcessIdentity {
   command: string;
 }
 
-/** What is written beside a running child. */
+/** The record in the directory of a running child. */
 export interface ProcessRecord {
   process: ProcessIdentity;
   owner: ProcessIdentity;
 }
 
-/** The process that runs under `pid` now; undefined if there is none (or only a zombie). */
+/** The process that now runs under `pid`; undefined if there is none, or only a zombie. */
 export function processIdentity(pid: number): ProcessIdentity | undefined {
   return process.platform === 'linux' ? identityFromProc(pid) : identityFromPs(pid);
 }
 
-/** Whether this very process, not another with the same pid, still runs. */
+/** Whether this process still runs, and not another one with the same pid. */
 export function isAlive(identity: ProcessIdentity): boolean {
   const now = processIdentity(identity.pid);
   return now?.startTime === identity.startTime && now.command === identity.command;
 }
 
-/** The record in `file`, or undefined when there is none that can be read. */
+/** The record in `file`; undefined if there is none that can be read. */
 export function readRecord(file: string): ProcessRecord | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
@@ -66,7 +66,8 @@ function isRecord(value: unknown): value is ProcessRecord {
 function identityFromProc(pid: number): ProcessIdentity | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The program's name stands in parentheses and may hold spaces: count fields after it (proc(5)).
+    // The program's name is in parentheses and may contain spaces, so fields are counted after it
+    // (proc(5)).
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const state = fields[0];
     const startTime = fields[19];

@@ -8,22 +8,24 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { LogFile } from './log-file.ts';
 import { isAlive, type ProcessIdentity, processIdentity, readRecord } from './process-identity.ts';
 
-/** What an owned process makes is for its owner alone. */
+/** Files that an owned process creates are readable by its owner only. */
 const privateUmask = 0o077;
 
 /** How to start a child process that must not outlive this one. */
 export interface ProcessOptions {
-  /** What messages call it. */
+  /** The name of the process in messages. */
   name: string;
   command: string;
   args: readonly string[];
-  /** Holds the record by which a later start recognises an orphan; one process per directory. */
+  /**
+   * Directory of the record by which a later start recognizes an orphan; one process per directory.
+   */
   directory: string;
   /** Standard output and error are appended here; see LogFile. */
   logFile: string;
-  /** Above so many bytes the log is rotated; default 16 MiB. */
+  /** A log that exceeds this size is rotated; default 16 MiB. */
   logBytesMax?: number;
-  /** What of a line may be kept; default: all of it. */
+  /** Returns the part of a line that may be kept; default: all of it. */
   redactLine?: (line: string) => string;
   environment?: NodeJS.ProcessEnv;
   workingDirectory?: string;
@@ -35,9 +37,9 @@ export interface ProcessOptions {
 export type Log = (message: string) => void;
 
 export interface StopOptions {
-  /** How long SIGTERM is given before SIGKILL. */
+  /** Time between SIGTERM and SIGKILL. */
   graceMs?: number;
-  /** SIGKILL at once. */
+  /** Sends SIGKILL at once. */
   force?: boolean;
 }
 
@@ -51,7 +53,7 @@ export class OwnedProcess {
   readonly name: string;
   readonly pid: number;
   readonly logFile: string;
-  /** Resolves when the process has ended, however it did; never rejects. */
+  /** Resolves when the process has ended for any reason; never rejects. */
   readonly exited: Promise<Exit>;
   readonly #child: ChildProcess;
   readonly #log: LogFile;
@@ -64,10 +66,10 @@ export class OwnedProcess {
     this.pid = pid;
     this.#log = log;
     this.logFile = log.path;
-    // A signal that cannot be delivered is no reason to fail: the exit is what counts.
+    // A failed delivery of a signal is not an error: only the exit matters.
     child.on('error', () => {});
     this.exited = new Promise((resolve) => {
-      // Not at 'exit': the last lines may still be on their way.
+      // Not at 'exit', because the last lines may not have been read yet.
       child.once('close', (code, signal) => {
         removeRecordOf(recordFile, pid);
         this.#lastWords = log.tail();
@@ -90,11 +92,11 @@ export class OwnedProcess {
     this.#child.kill(signal);
   }
 
-  /** Sends SIGTERM, after the grace SIGKILL, and returns when it has ended. */
+  /** Sends SIGTERM, then SIGKILL after the grace period; returns when the process has ended. */
   async stop({ graceMs = 10_000, force = false }: StopOptions = {}): Promise<Exit> {
     if (!this.running) return this.exited;
     this.kill(force ? 'SIGKILL' : 'SIGTERM');
-    // A stopped process (SIGSTOP) would sleep through SIGTERM.
+    // A stopped process (SIGSTOP) would not handle SIGTERM.
     if (!force) this.kill('SIGCONT');
     const timer = setTimeout(() => this.kill('SIGKILL'), graceMs);
     try {
@@ -104,15 +106,15 @@ export class OwnedProcess {
     }
   }
 
-  /** An error that says how the process ended and what it wrote last. */
+  /** An error that says how the process ended, with the last lines of its log. */
   exitError(exit: Exit): Error {
     const how = exit.signal ? `was ended by ${exit.signal}` : `exited with code ${exit.code}`;
     return new Error(`${this.name} ${how}. The end of ${this.logFile}:\n${this.logTail()}`);
   }
 
   /**
-   * Waits for `ready`, whose signal aborts when `outer` does.
-   * Rejects with the tail of the log if the process ends first.
+   * Waits for `ready`, whose signal aborts when `outer` does. Rejects with the end of the log if
+   * the process ends first.
    */
   async whileRunning<T>(
     ready: (signal: AbortSignal) => Promise<T>,
@@ -122,7 +124,7 @@ export class OwnedProcess {
     const early = this.exited.then((exit) => {
       throw this.exitError(exit);
     });
-    // Whichever loses the race may still reject: nobody listens then.
+    // The one that loses the race may still reject, and is not awaited any more.
     early.catch(() => {});
     try {
       const signal = outer ? AbortSignal.any([outer, over.signal]) : over.signal;
@@ -134,9 +136,9 @@ export class OwnedProcess {
 }
 
 /**
- * Starts a child that is recorded, has its own log, and ends when this process does.
- * An orphan of an earlier owner in the same directory is ended first.
- * Throws when a process of a living owner runs there.
+ * Starts a child that is recorded, has its own log, and ends when this process does. Ends an orphan
+ * of an earlier owner in the same directory first. Throws if a process of a living owner runs
+ * there.
  */
 export async function startProcess(options: ProcessOptions): Promise<OwnedProcess> {
   const { directory, logFile, redactLine } = options;
@@ -161,7 +163,8 @@ export async function startProcess(options: ProcessOptions): Promise<OwnedProces
 }
 
 /**
- * A file as output survives this process, and nobody dies of a broken pipe; mongod ignores that.
+ * Output to a file survives this process, and no child fails on a broken pipe. mongod, whose output
+ * is a pipe, ignores a broken one.
  */
 function spawnPrivately(
   { command, args, workingDirectory, environment }: ProcessOptions,
@@ -173,7 +176,8 @@ function spawnPrivately(
       cwd: workingDirectory,
       env: environment ?? process.env,
       stdio: ['ignore', output, output],
-      // Its own process group, or Ctrl-C would reach it before its users have drained.
+      // A process group of its own: otherwise Ctrl-C would reach the server before its clients have
+      // drained.
       detached: true,
     });
   } finally {
@@ -181,14 +185,14 @@ function spawnPrivately(
   }
 }
 
-/** Where a process that lives in `directory` is recorded. */
+/** The record file of a process that runs in `directory`. */
 export function recordFileIn(directory: string): string {
   return join(directory, 'process.json');
 }
 
 /**
- * Ends the process that an earlier owner left behind in `directory`, if it is still there and ours.
- * Returns what it ended. A live owner's process is left alone.
+ * Ends the process that an earlier owner left running in `directory`, if it still runs. Returns its
+ * identity. Leaves the process of a living owner alone.
  */
 export async function reapOrphan(
   recordFile: string,
@@ -203,7 +207,7 @@ export async function reapOrphan(
   const orphan = record.process;
   const found = isAlive(orphan);
   if (found) {
-    log?.(`ending what an earlier run left behind: ${nameOf(orphan)}, pid ${orphan.pid}`);
+    log?.(`ending a process that an earlier run left behind: ${nameOf(orphan)}, pid ${orphan.pid}`);
     signalIfSame(orphan, 'SIGCONT');
     signalIfSame(orphan, 'SIGTERM');
     if (!(await ended(orphan, graceMs))) {
@@ -240,7 +244,7 @@ function signalIfSame(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   try {
     process.kill(identity.pid, signal);
   } catch (error) {
-    // It ended between the look and the signal.
+    // It ended between the check and the signal.
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
 }
@@ -253,7 +257,7 @@ function childPid(child: ChildProcess): number {
 function writeRecord(recordFile: string, pid: number): void {
   const child = processIdentity(pid);
   const owner = processIdentity(process.pid);
-  // A child that is gone already needs no record.
+  // A child that has ended needs no record.
   if (!child || !owner) return;
   const draft = `${recordFile}.${process.pid}.tmp`;
   writeFileSync(draft, `${JSON.stringify({ process: child, owner })}\n`);
@@ -265,8 +269,8 @@ function removeRecordOf(recordFile: string, pid: number): void {
 }
 
 /**
- * Collects its input until that ends, then runs the reaper on it. A shell, because a Node process
- * that only waits takes 70 MB. A signal sent to the owner's session must not end the wait.
+ * Reads its input until that ends, then runs the reaper on it. It is a shell, because a waiting
+ * Node process takes 70 MB. A signal to the owner's session must not end the wait.
  */
 const waitForOwner = `
 trap '' INT TERM HUP
@@ -278,7 +282,7 @@ printf %s "$lines" | "$0" "$1"
 
 let watchdogInput: NodeJS.WritableStream | undefined;
 
-/** One helper process per owner: its input ends when the owner does, and then it cleans up. */
+/** One helper process per owner: when the owner ends, the helper's input ends, and it cleans up. */
 function watchdog(): NodeJS.WritableStream {
   if (watchdogInput) return watchdogInput;
   const reaper = join(import.meta.dirname, 'watchdog.ts');
@@ -292,7 +296,7 @@ function watchdog(): NodeJS.WritableStream {
   };
   child.on('error', forget);
   child.on('exit', forget);
-  // Without its watchdog an orphan is still found by the next start.
+  // Without its watchdog, the next start still finds an orphan.
   stdin.on('error', forget);
   child.unref();
   if ('unref' in stdin && typeof stdin.unref === 'function') stdin.unref();

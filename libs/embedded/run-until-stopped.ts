@@ -2,26 +2,27 @@ import { once } from 'node:events';
 import { board } from './board.ts';
 import { type Silo, type SiloOptions, startSilo } from './silo.ts';
 
-// One Ctrl-C may arrive twice: from the terminal and passed on by npm.
+// One Ctrl-C may arrive twice: from the terminal, and passed on by npm.
 const sameKeyPressMs = 1_000;
 const parentCheckMs = 250;
 
 /**
- * The command: starts a Silo, prints its board, and stops it at the first SIGINT, SIGTERM or SIGHUP.
- * The second one forces. Sets exit code 1 when it cannot start or a process ended by itself.
+ * The command: starts a Silo, prints its board, and stops it at the first SIGINT, SIGTERM or
+ * SIGHUP. A second signal forces the stop. Sets exit code 1 if it cannot start or if a process
+ * ended by itself.
  */
 export async function runUntilStopped(options: Omit<SiloOptions, 'log' | 'signal'>): Promise<void> {
   const log = (message: string): void => console.log(message);
   let silo: Silo | undefined;
   const stopping = listenForStop(log, () => {
-    // Whatever was still starting is ended by the watchdog as soon as this process is gone.
+    // The watchdog ends whatever was still starting, as soon as this process has exited.
     if (!silo) process.exit(1);
     void silo.stop({ force: true });
   });
   try {
     silo = await startSilo({ ...options, log, signal: stopping });
     log(board(silo.endpoints, silo.endpointsFile));
-    // Half of the heap is what only the start needed (`--expose-gc`, where it is given).
+    // Only the start needed half of the heap (frees it if `--expose-gc` was given).
     globalThis.gc?.();
     const stopRequested = stopping.aborted
       ? undefined
@@ -62,7 +63,7 @@ function listenForStop(log: (message: string) => void, force: () => void): Abort
     process.on(signal, () => requestStop(signal));
   }
   if (process.env.npm_lifecycle_event) {
-    // A killed npm takes nobody along: without its parent this process is an orphan itself.
+    // A killed npm does not end this process. A new parent means that npm has ended.
     const parent = process.ppid;
     setInterval(() => {
       if (process.ppid !== parent && requestedAt === undefined) requestStop('npm is gone');

@@ -6,19 +6,18 @@ const outputCharactersMax = 4_000;
 
 export interface RunOptions {
   environment: NodeJS.ProcessEnv;
-  /** Growth of what lies in here counts as progress. */
+  /** Growth of the files in this directory counts as progress. */
   directory: string;
-  /** How long it may go without progress. */
+  /** Time limit without progress. */
   stallMs: number;
-  /** How long it may take at all. */
+  /** Time limit of the whole command. */
   timeoutMs: number;
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Runs a command that downloads something, and ends it as soon as nothing arrives any more.
- * Returns the end of its standard output. Throws with that of all its output when the command fails or
- * is ended.
+ * Runs a download command, and ends it if no more data arrives. Returns the end of its standard
+ * output. If the command fails or is ended, throws with the end of all its output.
  */
 export async function runWhileProgressing(
   command: string,
@@ -43,7 +42,7 @@ export async function runWhileProgressing(
   }
   const watch = watchProgress(directory, { stallMs, timeoutMs }, (reason) => {
     output = `${reason}\n${output}`;
-    // The whole group: a shim or shell in between must not leave the real one running.
+    // Kills the whole process group: a shim or shell must not leave the real command running.
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
   });
   try {
@@ -77,7 +76,7 @@ function watchProgress(
       now - grewAt > stallMs
         ? `nothing arrived for ${stallMs / 1000} s`
         : now - began > timeoutMs
-          ? `not done after ${timeoutMs / 1000} s`
+          ? `not finished after ${timeoutMs / 1000} s`
           : undefined;
     if (reason === undefined) return;
     clearInterval(timer);

@@ -24,14 +24,14 @@ export interface ServerOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Where an own mongod keeps its files. */
+/** The directory of an own mongod. */
 export function mongodbDirectory(stateDirectory: string): string {
   return join(stateDirectory, 'mongodb');
 }
 
 /**
- * Returns how to reach MongoDB: the existing one, after a look at it, by its URL for every user, or
- * an own one, which `onStarted` is handed as soon as it runs.
+ * Returns how to reach MongoDB. An existing MongoDB is checked, and every user gets its URL;
+ * otherwise an own one is started, and passed to `onStarted` as soon as it runs.
  */
 export async function openMongodb(
   existing: string | undefined,
@@ -40,7 +40,7 @@ export async function openMongodb(
 ): Promise<MongodbAccess> {
   if (existing) {
     await requireReplicaSet(existing);
-    log('MongoDB: the existing one of MONGODB_URL');
+    log('MongoDB: using the existing one at MONGODB_URL');
     return { urlOf: () => existing };
   }
   const { path } = await obtain('mongod', { log, environment, signal });
@@ -68,7 +68,7 @@ export async function openNats(
     await checkJetStream(existing).catch((error: unknown) => {
       throw new Error(`NATS_URL does not answer with JetStream: ${messageOf(error)}`);
     });
-    log('NATS: the existing one of NATS_URL');
+    log('NATS: using the existing one at NATS_URL');
     return { urlOf: () => existing, passwordFileOf: () => undefined };
   }
   const { path } = await obtain('nats-server', { log, environment, signal });
@@ -84,7 +84,7 @@ async function requireReplicaSet(url: string): Promise<void> {
   const hello = await helloMongodb(url).catch((error: unknown) => {
     throw new Error(`MONGODB_URL does not answer: ${messageOf(error)}`);
   });
-  // A mongos says `isdbgrid`.
+  // A mongos reports `isdbgrid`.
   if (!hello.setName && hello.msg !== 'isdbgrid') {
     throw new Error('MONGODB_URL names a server outside a replica set, which has no transactions');
   }

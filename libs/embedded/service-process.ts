@@ -4,12 +4,12 @@ import { type Exit, type OwnedProcess, type StopOptions, startProcess } from './
 
 const servingWithinMs = 120_000;
 /**
- * V8 lets the young generation grow to 48 MB under the load of a start and does not give it back: three
- * semi-spaces. Most services work as fast with 6 MB. Project holds bodies and pages of events, which
- * outlive too many collections of so few: it has what V8 gives by default.
+ * Under the load of a start, V8 lets the young generation grow to 48 MB (three semi-spaces) and
+ * does not shrink it again. Most services are as fast with 6 MB. Project holds bodies and pages of
+ * events, which would survive too many collections of a space that small, so it gets V8's default.
  */
 const semiSpaceMb = (name: string) => (name === 'project' ? 16 : 2);
-/** One heap of glibc for all threads: with one for each, a service takes 18 MB more. */
+/** One glibc heap for all threads: with one for each, a service takes 18 MB more. */
 const memoryEnvironment = { MALLOC_ARENA_MAX: '1' };
 const fatalSignals: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGABRT'];
 
@@ -18,7 +18,7 @@ export interface ServiceProcessOptions {
   /** The file that Node runs. */
   main: string;
   workingDirectory: string;
-  /** Holds its record. */
+  /** Directory of the process record. */
   directory: string;
   logFile: string;
   environment: NodeJS.ProcessEnv;
@@ -26,13 +26,13 @@ export interface ServiceProcessOptions {
   publicAddress: string;
   internalAddress: string;
   ca: string;
-  /** Opens the internal port for the question whether it serves. */
+  /** Certificate for asking the internal port whether it serves. */
   staff: CertificateFiles;
-  /** Called when the process ends without being stopped. */
+  /** Called if the process ends without being stopped. */
   onUnexpectedExit: (error: Error) => void;
 }
 
-/** One of the four services, which a test may kill and start again. */
+/** One of the four services, which a test can kill and start again. */
 export class ServiceProcess {
   readonly name: string;
   readonly publicAddress: string;
@@ -82,7 +82,7 @@ export class ServiceProcess {
   /** Returns when both ports answer SERVING. */
   async untilServing(signal?: AbortSignal): Promise<void> {
     const patience = { withinMs: servingWithinMs, ...(signal ? { signal } : {}) };
-    // One after the other: both open at the same time.
+    // One after the other suffices, because both ports open at the same time.
     for (const port of this.#ports()) await untilHealth('SERVING', port, patience);
   }
 
@@ -100,13 +100,15 @@ export class ServiceProcess {
     ];
   }
 
-  /** Sends a signal. A fatal one is expected to end it; nothing else is stopped then. */
+  /**
+   * Sends a signal. After a fatal one, the exit of the process is expected and stops nothing else.
+   */
   kill(signal: NodeJS.Signals = 'SIGKILL'): void {
     if (fatalSignals.includes(signal)) this.#exitExpected = true;
     this.#process?.kill(signal);
   }
 
-  /** Stops what runs and starts it again on the same ports. */
+  /** Stops the process and starts it again on the same ports. */
   async restart(): Promise<void> {
     await this.stop();
     await this.start();

@@ -4,7 +4,7 @@ import { freePort, isPortFree } from './ports.ts';
 import type { Log } from './processes.ts';
 
 /**
- * Everything that listens; services have three ports each.
+ * Everything that listens; a service has three ports.
  * @internal Exported for tests.
  */
 export const defaultPorts = {
@@ -29,8 +29,9 @@ export type PortName = keyof typeof defaultPorts;
 export type Ports = Record<PortName, number>;
 
 /**
- * Chooses ports and remembers them in `ports.json`: the documented one, else that of the last start,
- * else a free one. With `free` the documented ones are left to others; `unused` are not looked at.
+ * Chooses ports and stores them in `ports.json`: the documented port, else that of the last start,
+ * else a free one. With `free`, leaves the documented ports to others; does not check the ports in
+ * `unused`.
  */
 export async function choosePorts(
   directory: string,

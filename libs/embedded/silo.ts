@@ -27,16 +27,22 @@ const repository = resolve(import.meta.dirname, '..', '..');
 const drainMs = 15_000;
 
 export interface SiloOptions {
-  /** Where everything that lasts is kept; one running Silo per directory. */
+  /** Directory of everything that persists; one running Silo per directory. */
   directory: string;
   log: Log;
-  /** What the services inherit, and where REGION, MONGODB_URL and the like are read. */
+  /**
+   * The environment that services inherit; REGION, MONGODB_URL and similar settings are read from
+   * it.
+   */
   environment?: NodeJS.ProcessEnv | undefined;
-  /** Stops everything, also while it is still starting. */
+  /** Stops everything, even while it is still starting. */
   signal?: AbortSignal | undefined;
-  /** Running servers instead of own ones; default: MONGODB_URL and NATS_URL of the environment. */
+  /**
+   * Running servers to use instead of own ones; default: MONGODB_URL and NATS_URL of the
+   * environment.
+   */
   servers?: { mongodb?: MongodbAccess | undefined; nats?: NatsAccess | undefined } | undefined;
-  /** Leave the documented ports to others, so that several can run beside each other. */
+  /** Leaves the documented ports to others, so that several can run on one machine. */
   freePorts?: boolean | undefined;
   /** The file that Node runs for a service; default `services/<name>/main.ts`. */
   main?: ((name: ServiceName) => string) | undefined;
@@ -47,12 +53,12 @@ export interface Silo extends AsyncDisposable {
   endpoints: Endpoints;
   endpointsFile: string;
   services: Readonly<Record<ServiceName, ServiceProcess>>;
-  /** Undefined where an existing server is used. */
+  /** Undefined if an existing server is used. */
   mongod: Mongod | undefined;
   natsServer: NatsServer | undefined;
-  /** Resolves when a process ended without being stopped; the rest still runs then. */
+  /** Resolves if a process ended without being stopped; the others still run then. */
   failure: Promise<Error>;
-  /** Drains the services, then stops what else was started, and only that. */
+  /** Drains the services, then stops everything else that was started here. */
   stop(options?: StopOptions): Promise<void>;
 }
 
@@ -60,7 +66,7 @@ interface Parts {
   services: Partial<Record<ServiceName, ServiceProcess>>;
   mongod?: Mongod | undefined;
   natsServer?: NatsServer | undefined;
-  /** From now on an exit is no failure. */
+  /** Once true, the exit of a process is not a failure. */
   stopping: boolean;
 }
 
@@ -74,7 +80,7 @@ export async function startSilo(options: SiloOptions): Promise<Silo> {
   let stopped: Promise<void> | undefined;
   const stop = (stopOptions?: StopOptions): Promise<void> => {
     parts.stopping = true;
-    // The second call may be the impatient one.
+    // A later call may request a forced stop.
     if (stopOptions?.force) forceAll(parts);
     stopped ??= lock
       .announceRelease()
@@ -83,7 +89,7 @@ export async function startSilo(options: SiloOptions): Promise<Silo> {
     return stopped;
   };
   const failure = Promise.withResolvers<Error>();
-  // What fails first ends all that is still starting.
+  // The first failure ends everything that is still starting.
   const giveUp = new AbortController();
   const onFailure = (error: Error) => {
     failure.resolve(error);
@@ -112,7 +118,7 @@ export async function startSilo(options: SiloOptions): Promise<Silo> {
     };
   } catch (error) {
     await stop();
-    // The caller's own reason, whichever part noticed the abort first and how.
+    // Throws the caller's own reason, whichever part noticed the abort first.
     options.signal?.throwIfAborted();
     throw signal.aborted ? signal.reason : error;
   }
@@ -163,7 +169,7 @@ async function startAll(
   };
   const startServices = async (): Promise<{ staff: CertificateFiles; guard: CertificateFiles }> => {
     const ownMongodb = servers?.mongodb === undefined && !environment.MONGODB_URL;
-    // Half of the time of a start is services loading their code: mongod starts meanwhile.
+    // Services spend half of the start loading their code, so mongod starts at the same time.
     const early = ownMongodb
       ? accessBeforeStart(mongodbDirectory(directory), ports.mongodb)
       : undefined;
@@ -211,7 +217,7 @@ async function startAll(
   };
 }
 
-/** The environment by which a service reaches the servers with its own users. */
+/** The environment with which a service reaches the servers as its own users. */
 function accessOf(name: ServiceName, mongodb: MongodbAccess, nats: NatsAccess): NodeJS.ProcessEnv {
   const passwordFile = nats.passwordFileOf(name);
   return {
@@ -269,10 +275,10 @@ function edgeAddress(ports: Ports): string {
   return `127.0.0.1:${ports['http edge']}`;
 }
 
-/** The environment of all services; variables that are already set are kept. */
+/** The environment of all services; keeps variables that are already set. */
 function sharedEnvironment({ directory, environment }: StartOptions, ports: Ports) {
   const defaults = {
-    // Half of what a service does until it serves is compiling.
+    // Compiling takes half of a service's start.
     NODE_COMPILE_CACHE: join(directory, 'compile-cache'),
     REGION: 'us',
     MONGODB_DATABASE_PREFIX: 'silo',
@@ -288,7 +294,7 @@ function sharedEnvironment({ directory, environment }: StartOptions, ports: Port
   return { ...defaults, ...environment, ...Object.fromEntries(addresses) };
 }
 
-/** Like Promise.all, but nothing is still under way when it returns or throws. */
+/** Like Promise.all, but settles only when none of the promises is pending. */
 async function allOrNothing<T extends readonly Promise<unknown>[]>(
   onFailure: (error: Error) => void,
   values: readonly [...T],
@@ -312,7 +318,7 @@ function allServices({ services }: Parts): Record<ServiceName, ServiceProcess> {
   });
 }
 
-/** Ends what an earlier run left behind: users of the servers first. */
+/** Ends what an earlier run left running: the clients of the servers first. */
 async function reapAll(directory: string, log: Log): Promise<void> {
   const reap = (part: string) => reapOrphan(recordFileIn(join(directory, part)), { log });
   await Promise.all(serviceNames.map((name) => reap(join('services', name))));
@@ -320,7 +326,7 @@ async function reapAll(directory: string, log: Log): Promise<void> {
 }
 
 async function stopAll(directory: string, parts: Parts, options?: StopOptions): Promise<void> {
-  // First of all: nobody should begin to use what is about to go.
+  // Removed first, so that no client begins to use what is about to stop.
   await rm(endpointsFile(directory), { force: true });
   const patience = { graceMs: drainMs, ...options };
   const services = Object.values(parts.services);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, isIdentity, type ProcessIdentity, processIdentity } from './process-identity.ts';
 
-/** The exclusive use of a state directory by one process. */
+/** Exclusive use of a state directory by one process. */
 export interface StateLock {
   /** Announces the release, so that other processes wait instead of failing. */
   announceRelease(): Promise<void>;
@@ -23,16 +23,16 @@ const takenWithinMs = 20_000;
 const pauseMs = 50;
 
 /**
- * Takes the lock of a state directory; a dead holder counts for nothing.
- * Throws when a living process holds it, unless that one is about to end: then this waits.
- *
- * Turns are files with rising numbers, and the highest counts. Nobody removes a stale lock to make
- * room for its own, so no two can do it at once: the process that creates the next number has it.
+ * Takes the lock of a state directory; the lock of a dead process does not count. If a living
+ * process holds it, throws, or waits if that process has announced its release.
+ * Turns are files with rising numbers, and the highest one counts. The process that creates the
+ * next number holds the lock. No process removes a stale lock to make room for its own, so two
+ * processes cannot do so at once.
  */
 export async function lockState(directory: string): Promise<StateLock> {
   const turns = join(directory, 'lock');
   await mkdir(turns, { recursive: true, mode: 0o700 });
-  // It may be of a release that let others read.
+  // The directory may come from a release that let others read it.
   await chmod(directory, 0o700);
   const deadline = performance.now() + takenWithinMs;
   while (performance.now() < deadline) {
@@ -59,14 +59,14 @@ export async function lockState(directory: string): Promise<StateLock> {
 
 async function takeTurn(turns: string, number: number): Promise<boolean> {
   try {
-    // A link appears whole or not at all, and only where nothing is yet.
+    // A link appears atomically, and only if the name does not exist.
     await writeTurn(turns, number, 'held', link);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
     throw error;
   }
   const numbers = await listTurns(turns);
-  // This number had been used and cleared away while we looked: a later turn is on.
+  // This number was used and cleared between reading and linking: a later turn exists.
   const isLast = numbers.every((other) => other <= number);
   const past = isLast ? numbers.filter((other) => other < number) : [number];
   await Promise.all(past.map((other) => rm(join(turns, String(other)), { force: true })));
@@ -93,7 +93,7 @@ async function readLastTurn(turns: string): Promise<Turn | undefined> {
     const number = Math.max(0, ...(await listTurns(turns)));
     if (number === 0) return undefined;
     const text = await readFile(join(turns, String(number)), 'utf8').catch(() => undefined);
-    // Cleared away in between, because a later one is there.
+    // The file was cleared meanwhile, because a later turn exists.
     if (text === undefined) continue;
     return { number, ...parseTurn(text) };
   }
@@ -111,7 +111,7 @@ function parseTurn(text: string): Pick<Turn, 'phase' | 'holder'> {
       return { phase, holder: isIdentity(value.holder) ? value.holder : undefined };
     }
   } catch {
-    // What is unreadable was never written by us: nobody holds it.
+    // An unreadable file was not written by Silo, so no process holds the lock.
   }
   return { phase: 'released', holder: undefined };
 }

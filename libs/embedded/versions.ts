@@ -9,14 +9,14 @@ export interface Version {
 
 const versionTimeoutMs = 60_000;
 
-/** The first `1.2.3` in a text, or undefined. */
+/** The first `1.2.3` in a text; undefined if there is none. */
 export function parseVersion(text: string): Version | undefined {
   const match = /(\d+)\.(\d+)\.(\d+)/.exec(text);
   if (!match) return undefined;
   return { text: match[0], numbers: match.slice(1).map(Number) };
 }
 
-/** Negative when `left` is older, 0 when equal, positive when newer. */
+/** Negative if `left` is older, 0 if they are equal, positive if `left` is newer. */
 export function compareVersions(left: Version, right: Version): number {
   for (const [index, number] of left.numbers.entries()) {
     const difference = number - (right.numbers[index] ?? 0);
@@ -26,8 +26,8 @@ export function compareVersions(left: Version, right: Version): number {
 }
 
 /**
- * Runs `<path> --version`, or with other arguments, and returns what it reports.
- * Throws when it does not run (a missing library, a foreign machine) or is older than `minimum`.
+ * Runs `<path> --version`, or with other arguments, and returns the version that it prints. Throws
+ * if it does not run (a missing library, another platform) or is older than `minimum`.
  */
 export async function proveVersion(
   path: string,
@@ -40,7 +40,7 @@ export async function proveVersion(
     throw new Error(`${path} ${args.join(' ')} does not run: ${reasonOf(error)}`);
   });
   const version = parseVersion(stdout);
-  if (!version) throw new Error(`${path} ${args.join(' ')} names no version`);
+  if (!version) throw new Error(`${path} ${args.join(' ')} prints no version`);
   if (compareVersions(version, minimum) < 0) {
     throw new Error(`${path} is ${version.text}, older than ${minimum.text}`);
   }

@@ -3,8 +3,8 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Calls `probe` again and again until it does not throw, and returns what it returned.
- * Throws after `withinMs`, with the last refusal as the cause, or when the signal aborts.
+ * Calls `probe` repeatedly until it does not throw, and returns its result. Throws after
+ * `withinMs`, with the last error as the cause, or when the signal aborts.
  */
 export async function waitUntil<T>(
   what: string,

@@ -1,11 +1,11 @@
-// Run by the shell that `processes.ts` starts beside each owner, when the owner is gone: ends the
-// processes that the owner left running.
-// Input: one line with the owner's identity, then one record file per line.
+// Run by the shell that `processes.ts` starts beside each owner, after the owner has ended: ends
+// the processes that the owner left running. Input: one line with the owner's identity, then one
+// record file per line.
 import { createInterface } from 'node:readline';
 import { isIdentity, type ProcessIdentity } from './process-identity.ts';
 import { reapOrphan } from './processes.ts';
 
-// A signal sent to the owner's session must not end this either.
+// A signal to the owner's session must not end this process.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 
 let owner: ProcessIdentity | undefined;

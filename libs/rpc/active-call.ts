@@ -11,7 +11,7 @@ import { traceIdOf } from './trace-id.ts';
 export type Ending = 'cancelled' | 'deadline' | 'shutdown';
 
 const endings: Record<Ending, [message: string, name: string]> = {
-  cancelled: ['the caller has gone', 'AbortError'],
+  cancelled: ['the caller has disconnected', 'AbortError'],
   deadline: ['the deadline of the call has passed', 'TimeoutError'],
   shutdown: ['the server is shutting down', 'AbortError'],
 };
@@ -22,7 +22,7 @@ export class ActiveCall {
   readonly startMs = performance.now();
   /** Where it came from: an IP address. */
   readonly address: string;
-  /** Undefined where nothing is traced. */
+  /** Undefined if the call is not traced. */
   readonly span: OpenSpan | undefined;
   readonly #log: Logger;
   readonly #metadata: Metadata;
@@ -64,12 +64,15 @@ export class ActiveCall {
     return this.#childLog;
   }
 
-  /** The trace that the call is in: where nothing is traced here, the one that its caller names. */
+  /** The trace of the call: if nothing is traced here, the trace that its caller names. */
   get traceId(): string | undefined {
     return this.span?.traceId ?? traceIdOf(this.#metadata);
   }
 
-  /** Names the API key that the caller showed, whether or not there is one; never the key. */
+  /**
+   * The fingerprint of the API key that the caller sent, whether or not the key exists; never the
+   * key itself.
+   */
   get keyFingerprint(): string | undefined {
     const keyHash = keyHashOf(this.#metadata);
     return keyHash && fingerprintOf(keyHash);
@@ -97,7 +100,7 @@ export class ActiveCall {
     return Math.max(0, this.#deadlineMs - performance.now());
   }
 
-  /** Aborts the signal with the reason that fits. Only the first ending counts. */
+  /** Aborts the signal with the matching reason. Only the first ending counts. */
   end(how: Ending): void {
     if (this.#ended !== undefined) return;
     this.#ended = how;
@@ -109,7 +112,7 @@ export class ActiveCall {
   }
 }
 
-// A plain object with accessors of its own, so that a handler may spread it into another mutation.
+// A plain object with its own accessors, so that a handler may spread it into another mutation.
 function callOf(active: ActiveCall, method: string): CallDraft {
   return {
     method,

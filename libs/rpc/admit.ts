@@ -18,40 +18,42 @@ import { checkRepeat, type EndedKey, type FindEndedKey } from './repeat-access.t
 import { identify } from './request-identity.ts';
 import type { Shaped } from './validate.ts';
 
-/** What admission needs of the process that serves. */
+/** What admission needs from the process. */
 export type AdmissionOptions = KnownRegions & {
-  /** Demanded where a method is called with API keys. */
+  /** Required if a method is called with API keys. */
   access?: Access | undefined;
   /** Remembers requests; without it a request_id is only passed on. */
   ledger?: Ledger | undefined;
-  /** Finds keys that ended themselves; without it a dead key repeats nothing. */
+  /** Finds keys that ended themselves; without it, such a key cannot repeat its request. */
   findEndedKey?: FindEndedKey | undefined;
   onTokenRefused?: OnTokenRefused | undefined;
 };
 
-/** Receives each project token that is refused: its hash and what its sender says of itself. */
+/**
+ * Receives each project token that is refused: its hash, and what its sender reports about itself.
+ */
 export type OnTokenRefused = (refused: {
   /** SHA-256 of the token. */
   tokenHash: Uint8Array;
-  /** The user agent; '' where there is none. */
+  /** The user agent; '' if there is none. */
   library: string;
-  /** The web page's origin; '' where there is none. */
+  /** The web page's origin; '' if there is none. */
   origin: string;
 }) => void;
 
-/** What is known of a call before anything is decided. */
+/** What is known about a call before anything is decided. */
 export type Incoming = {
   rules: MethodRules;
   call: CallDraft;
   bytes: Buffer;
   metadata: Metadata;
   arrival: Arrival;
-  /** The client certificate's identity; undefined where there is no usable one. */
+  /** The client certificate's identity; undefined if there is no usable certificate. */
   identity(): PeerIdentity | undefined;
   encodeRequest(request: unknown): Buffer;
 };
 
-/** The handler's turn, or the answer of an earlier call with the same request_id. */
+/** The request for the handler, or the answer of an earlier call with the same request_id. */
 export type Admitted = { request: unknown } | Answered;
 
 /**
@@ -74,7 +76,10 @@ export async function admit(incoming: Incoming, options: AdmissionOptions): Prom
   }
 }
 
-/** Of a compressed request, only this knows the size: the front knows what its prefix states. */
+/**
+ * Only this check knows the size of a compressed request; the front knows only the size that its
+ * prefix states.
+ */
 function refuseTooLarge({ rules, bytes, arrival }: Incoming): void {
   const isPublic = arrival.rates !== undefined;
   if (!isPublic || bytes.length <= rules.requestBytesMax) return;
@@ -120,13 +125,16 @@ function actorOf(identity: PeerIdentity, role = identity.role): string {
   return `${roleNames[role]}/${nameIn(identity, role)}`;
 }
 
-/** Of the roles of other regions the region: the name is in the role. */
+/** For roles of other regions, the region: the role already implies the name. */
 function nameIn({ region, name }: PeerIdentity, role: Role): string {
   const isElsewhere = role === Role.ROLE_REGION || role === Role.ROLE_REGION_EDGE;
   return isElsewhere ? region : name;
 }
 
-/** For callers whose admission is settled: an earlier call's answer, or the handler's turn. */
+/**
+ * For callers that are already admitted: returns an earlier call's answer, or the request for the
+ * handler.
+ */
 async function repeatOr(
   incoming: Incoming,
   request: unknown,
@@ -139,7 +147,10 @@ async function repeatOr(
   return answeredOr(call, request, repeat);
 }
 
-/** The answer that an earlier call was given; else the handler's turn, to join what makes it. */
+/**
+ * The answer of an earlier call; else the request for the handler, which may join the saga that
+ * makes the answer.
+ */
 function answeredOr(
   call: CallDraft,
   request: unknown,
@@ -205,8 +216,8 @@ async function admitKeyHash(
 }
 
 /**
- * Admits a call with a project token. It takes the permit that ties what the call stores to the
- * token: the token's revocation is complete only when that is over.
+ * Admits a call with a project token. Takes the permit that binds what the call stores to the
+ * token: a revocation of the token completes only after the permit ends.
  */
 async function admitToken(
   incoming: Incoming,
@@ -222,7 +233,7 @@ async function admitToken(
     const answer = await access.permitToken(token, call.signal);
     if (!answer.allowed) {
       const { reason } = answer.refusal;
-      // Of a project that is only held, the token is not dead.
+      // If the project is only held, the token is still valid.
       if (reason !== ErrorReason.ERROR_REASON_NOT_READY) {
         onTokenRefused?.({ tokenHash, library: textOf(metadata, 'user-agent'), origin: '' });
       }
@@ -245,7 +256,7 @@ function textOf(metadata: Metadata, name: string): string {
 }
 
 /**
- * For a key that sends a request_id: what an earlier call with it came to; undefined: there is
+ * For a key that sends a request_id: the answer of an earlier call with it; undefined if there is
  * none.
  */
 async function admitRepeat(
@@ -266,7 +277,7 @@ async function admitRepeat(
   const repeat = await rememberedRequest(incoming, request, key.accountId, ledger);
   const { request: identity } = call;
   if (identity === undefined) throw new TypeError('a request without an id is no repeat');
-  // Also where the first call is decided while this one is on its way.
+  // Also checked if the first call is decided while this one is running.
   call.checkRepeat = (record) =>
     checkRepeat(record, identity, question, { access, findEndedKey, signal });
   if (repeat === undefined) {
@@ -301,7 +312,7 @@ function questionOf(
   };
 }
 
-/** A request that must name its target and does not has an invalid shape. */
+/** A request without the target that it must name has an invalid shape. */
 function withTarget({ target }: MethodRules, shaped: Shaped): Shaped {
   if (shaped.violations !== undefined || target.paths.length === 0) return shaped;
   const { request } = shaped;
@@ -319,8 +330,8 @@ function keyOf(answer: Answer): KeyFact | undefined {
 }
 
 /**
- * Records the owner of the key, also for the log line of a rejected call. Counts the call once
- * against the account, and against the organization where the account belongs to it.
+ * Records the owner of the key, also for the log line of a rejected call. Counts the call once for
+ * the account, and for the organization if the account belongs to it.
  */
 async function recognize(
   { call, arrival: { accepted, rates } }: Incoming,

@@ -1,12 +1,12 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 
-/** How long an answer may take to leave when its client does not read. */
+/** How long an answer may take to leave if its client does not read. */
 const flushMs = 100;
 
 /**
- * Requests the client of an answered call to stop sending its request (RFC 9113, section 8.1). Does
- * nothing before the answer has left: nghttp2 drops what is queued on a stream that is reset. False
- * when it has to be called again.
+ * Asks the client of an answered call to stop sending its request (RFC 9113, section 8.1). Returns
+ * false if it must be called again: before the answer has left it does nothing, because nghttp2
+ * drops what is queued on a stream that is reset.
  */
 export function stopUpload(stream: ServerHttp2Stream): boolean {
   if (stream.closed || stream.destroyed) return true;
@@ -17,8 +17,7 @@ export function stopUpload(stream: ServerHttp2Stream): boolean {
 
 /**
  * Ends a stream with these headers alone, without waiting for the end of its request. grpc-js may
- * have begun to serve the call and answer it later, which Node would throw at: that answer is
- * dropped.
+ * already serve the call and answer it later, which would make Node throw; that answer is dropped.
  */
 export function answerEarly(stream: ServerHttp2Stream, headers: OutgoingHttpHeaders): void {
   stream.respond(headers, { endStream: true });

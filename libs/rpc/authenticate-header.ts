@@ -7,8 +7,8 @@ import type { MethodRules } from './method-rules.ts';
 import { refusalError } from './refusal.ts';
 
 /**
- * Whether a call's key or project token is live, before its request is read. False for a key that
- * ended itself and may repeat the request that did. Throws TOKEN_INVALID for any other.
+ * Whether a call's key or project token is live, before its request is read. Returns false for a
+ * key that ended itself and may repeat the request that did so. Throws TOKEN_INVALID for any other.
  */
 export async function authenticateHeader(
   { authorization, path }: MethodRules,

@@ -24,20 +24,20 @@ export type CallReport = {
 /** The `method` label of such a call: its path is untrusted text. */
 const unadmittedMethod = 'none';
 const pathLengthMax = 200;
-/** Lines in 10 s. Of rejected calls fewer, because anybody can cause them. */
+/** Lines in 10 s. Fewer for rejected calls, because anybody can cause them. */
 const servedLinesMax = 10_000;
 const rejectedLinesMax = 1_000;
 
 /**
  * Writes one log line per call, without request ids, ends its span, and records the metrics if they
  * are given. Successful routine reads are logged at debug level. The line of a rejected call
- * identifies its caller: account or certificate, fingerprint of the key, address. Of a flood the
- * lines are limited, except those of internal errors.
+ * identifies its caller by account or certificate, fingerprint of the key, and address. During a
+ * flood the number of lines is limited, except those of internal errors.
  */
 export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
   const measure = metrics === undefined ? undefined : measureCalls(metrics);
   const isServedLogged = limitLines(log, servedLinesMax, 'served calls were not logged');
-  // Apart, so that a lower level hides no line of a higher one.
+  // Sampled separately, so that a lower level hides no line of a higher one.
   const isRoutineLogged = limitLines(log, servedLinesMax, 'routine calls were not logged');
   const isRejectedLogged = limitLines(log, rejectedLinesMax, 'rejected calls were not logged');
   const answered: CallReport['answered'] = (active, { isRoutine }, error) => {
@@ -61,7 +61,7 @@ export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
         callId: active.id,
         traceId: active.traceId,
         method: active.call.method,
-        // Not `code`: the logger redacts that name, which is an invite's secret.
+        // Not named `code`: the logger redacts that name, which is used for an invite's secret.
         status: code,
         reason,
         ms: Math.round(durationMs * 10) / 10,
@@ -72,7 +72,7 @@ export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
           address: active.address,
           keyFingerprint: active.keyFingerprint,
         }),
-        // The underlying cause, if it is not the caller's mistake; never sent to the caller.
+        // The underlying cause, unless the caller caused the error; never sent to the caller.
         ...(error?.cause !== undefined && { err: error.cause }),
       },
       'call',
@@ -96,7 +96,7 @@ function limitLines(log: Logger, linesMax: number, message: string): (caller: st
   };
 }
 
-/** The organization that an admitted call is about, if it is about one. */
+/** The organization that an admitted call concerns, if any. */
 function organizationOf(caller: Caller): string | undefined {
   if (caller.kind === 'key') return caller.organization?.id;
   return caller.kind === 'token' ? caller.organizationId : undefined;

@@ -3,7 +3,7 @@ import { Caller } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { beginSpan, isTracing, type OpenSpan } from '@silo/runtime/tracing.ts';
 import type { MethodRules } from './method-rules.ts';
 
-/** The codes that say that the server failed, by OpenTelemetry's conventions for gRPC. */
+/** The codes for failures of the server in OpenTelemetry's conventions for gRPC. */
 const serverFaults = new Set([
   'UNKNOWN',
   'DEADLINE_EXCEEDED',
@@ -14,8 +14,8 @@ const serverFaults = new Set([
 ]);
 
 /**
- * Begins the span of an arrived call. A call between services begins no trace: most of them are
- * periodic. Undefined where nothing is traced.
+ * Begins the span of an arrived call. A call between services does not begin a trace, because most
+ * of them are periodic. Undefined if the call is not traced.
  */
 export function beginCallSpan(
   { path, authorization }: Pick<MethodRules, 'path' | 'authorization'>,
@@ -28,7 +28,10 @@ export function beginCallSpan(
   return beginSpan({ ...spanOf(path), kind: 'server' }, { traceparent });
 }
 
-/** Ends the span of a call that was answered. Ids only: messages may quote the caller. */
+/**
+ * Ends the span of a call that was answered. Records only ids, because messages may quote the
+ * caller.
+ */
 export function endCallSpan(
   span: OpenSpan,
   answered: {
@@ -52,7 +55,7 @@ export function endCallSpan(
   });
 }
 
-/** The name and attributes of a span about a gRPC path. */
+/** The name and attributes of a span for a gRPC path. */
 export function spanOf(path: string) {
   const method = path.slice(1);
   return { name: method, attributes: { 'rpc.system.name': 'grpc', 'rpc.method': method } };

@@ -17,13 +17,16 @@ export type KeyCaller = Extract<Caller, { kind: 'key' }>;
 /** The token caller of a method whose option says CALLER_PROJECT_TOKEN. */
 export type TokenCaller = Extract<Caller, { kind: 'token' }>;
 
-/** What a handler knows of the call that it serves. A `Call` is the `Mutation` that it decides. */
+/**
+ * What a handler knows about the call that it serves. A `Call` is also the `Mutation` that it
+ * decides.
+ */
 export type Call = Readonly<
   Mutation & {
     /** gRPC path, such as `/silo.org.v1.AccountService/GetAccount`. */
     method: string;
     caller: Caller;
-    /** The record of an earlier call with this request_id whose answer a saga still makes. */
+    /** The record of an earlier call with this request_id, if a saga is still making its answer. */
     repeat?: RequestRecord | undefined;
     /** Milliseconds left until the call's deadline. */
     remainingMs(): number;
@@ -31,13 +34,13 @@ export type Call = Readonly<
   }
 >;
 
-/** A call while it is admitted. Only admission writes it; handlers and the event log cannot. */
+/** A call during its admission. Only admission writes to it; handlers and the event log cannot. */
 export type CallDraft = { -readonly [Field in keyof Call]: Call[Field] };
 
 /**
- * Implements one unary method: validate, authorize, act, answer. Refuses by throwing. Answers the
- * response, or the outcome of the mutation that the method is.
- * `dependencies` is what the handlers of a service work with, given to `mount`.
+ * Implements one unary method: validate, authorize, act, answer. Refuses by throwing. Returns the
+ * response, or the outcome of the mutation that the method is. `dependencies` are what the handlers
+ * of a service use, passed to `mount`.
  */
 export type Handler<Request, Response, Dependencies = undefined> = (
   request: Request,
@@ -57,14 +60,14 @@ export function tokenCaller(call: Call): TokenCaller {
   return call.caller;
 }
 
-/** The organization that the method's option made the target. */
+/** The organization that is the target by the method's option. */
 export function targetOrganization(call: Call): NonNullable<AccessFacts['organization']> {
   const { organization } = keyCaller(call);
   if (organization === undefined) throw new TypeError(`${call.method} has no target organization`);
   return organization;
 }
 
-/** The project that the method's option made the target. */
+/** The project that is the target by the method's option. */
 export function targetProject(call: Call): NonNullable<AccessFacts['project']> {
   const { project } = keyCaller(call);
   if (project === undefined) throw new TypeError(`${call.method} has no target project`);

@@ -3,10 +3,11 @@ import { type Call, keyCaller } from './call.ts';
 import { refusalError } from './refusal.ts';
 
 /**
- * Checks access on behalf of a call. If the call may change something, an allowed answer comes
- * with a permit, which `call.authorization` holds for the transaction that decides; released at
- * the latest when the handler has ended. One check after another, never beside what may fail: a
- * permit that comes later than the end of its handler would not be released.
+ * Checks access on behalf of a call. If the call may change something, an allowed check returns a
+ * permit, which `call.authorization` holds for the deciding transaction; it is released at the
+ * latest when the handler ends. Make checks one after another, and never concurrently with
+ * something that may fail: a permit that arrives after the end of its handler would not be
+ * released.
  */
 export async function checkAccess(access: Access, call: Call, question: Question): Promise<Answer> {
   const { authorization, signal } = call;
@@ -17,7 +18,7 @@ export async function checkAccess(access: Access, call: Call, question: Question
 }
 
 /**
- * Checks access that the call requires, and refuses if it is not allowed. A repeat of the
+ * Checks access that the call requires, and refuses the call if it is not allowed. A repeat of the
  * request must pass the same check again.
  */
 export async function demand(
@@ -33,9 +34,10 @@ export async function demand(
 }
 
 /**
- * Does what may take long before a mutation is decided, such as asking another region. No permit is
- * held meanwhile, so that no revocation waits for it. Refuses then what is not allowed any more. Answers
- * also what stands behind that: the target may belong to another organization than before.
+ * Runs work that may take long before a mutation is decided, such as a request to another region.
+ * No permit is held meanwhile, so that no revocation waits for it. Afterwards it checks access
+ * again, and refuses what is no longer allowed. Also returns the facts of that check, because the
+ * target may belong to another organization by then.
  */
 export async function beforePermit<T>(
   { access, call }: { access: Access; call: Call },

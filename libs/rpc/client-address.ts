@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 
 /**
- * The network that limits count for an address: an IPv4 address itself, the first 64 bits of an
+ * The network that rate limits use for an address: an IPv4 address itself, the first 64 bits of an
  * IPv6 address, because one subscriber usually has the whole /64 (RFC 6177).
  */
 export function networkOf(address: string | undefined): string {

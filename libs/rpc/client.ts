@@ -22,17 +22,17 @@ import { type ClientTls, clientCredentials, type ExpectedServer } from './tls.ts
 const deadlineDefaultMs = 3_000;
 const retryLimits = { attemptsMax: 3, baseMs: 50, capMs: 500 };
 
-// A peer that restarts is back soon, so reconnect this often. A dead connection is detected in 25
-// s.
+// A peer that restarts is back soon, so reconnects are frequent. A dead connection is detected in
+// 25 s.
 const channelOptions: ChannelOptions = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
   'grpc.keepalive_time_ms': 20_000,
   'grpc.keepalive_timeout_ms': 5_000,
-  // Nobody reads channelz; keeping its counts costs every call.
+  // channelz is not used, and its counts cost time in every call.
   'grpc.enable_channelz': 0,
-  // Of a stream and of the connection. With HTTP/2's default, 64 KiB, one page of events fills the
-  // connection, and the responses of other calls wait for each other.
+  // Window of a stream and of the connection. With HTTP/2's default of 64 KiB, one page of events
+  // fills the connection, and the responses of other calls wait.
   'grpc-node.flow_control_window': 1024 * 1024,
 };
 
@@ -64,7 +64,7 @@ export type CallOptions = {
   passRefusals?: boolean | undefined;
 };
 
-// Streams first: a stream object has every member of a unary call and would match it too.
+// Streams first, because a stream object has every member of a unary call and would match that too.
 type ConnectedMethod<Method> = Method extends (
   request: infer Request,
   metadata?: Metadata,
@@ -96,7 +96,7 @@ type ClientClass<Generated> = {
 
 /**
  * A lazy channel to `host:port`, or to the first address of `ipv4:<address>:<port>,…` that
- * responds. Close it, or declare it with `using`. Connects to no other server than `expected`.
+ * responds. Close it, or declare it with `using`. Connects only to the server `expected`.
  */
 export function createChannel(
   address: string,
@@ -137,8 +137,8 @@ export function connect<Generated extends Client>(
 }
 
 /**
- * TLS does not support addresses as server names, and Node warns about them: use a name for
- * loopback.
+ * TLS does not support addresses as server names, and Node warns about them; for loopback a name is
+ * used.
  */
 function loopbackOptions(address: string): ChannelOptions {
   return /^(ipv4:|ipv6:)?(127\.0\.0\.1|\[::1\]):/.test(address)
@@ -148,7 +148,7 @@ function loopbackOptions(address: string): ChannelOptions {
 
 type Peer = { client: Client; method: MethodDefinition<unknown, unknown>; serviceName: string };
 
-/** Part of the trace that is active, if any. */
+/** The call is part of the active trace, if there is one. */
 function unary(peer: Peer, request: unknown, options: CallOptions): Promise<unknown> {
   return traced(clientSpanOf(peer), () => untracedUnary(peer, request, options));
 }
@@ -221,7 +221,7 @@ async function* streamed(
     );
   const call = span === undefined ? start() : span.run(start);
   const cancel = () => call.cancel();
-  call.on('error', () => {}); // the stream was cancelled because its reader is gone
+  call.on('error', () => {}); // the stream was cancelled because its reader has stopped
   signal?.addEventListener('abort', cancel, { once: true });
   try {
     for await (const response of call) yield response;
@@ -235,7 +235,7 @@ async function* streamed(
   }
 }
 
-/** Converts the failure of a dependency to an error of ours. */
+/** Converts the failure of a dependency to an error of Silo. */
 function rejection(peer: Peer, error: unknown, options: CallOptions): unknown {
   const { signal, refusals, passRefusals } = options;
   if (signal?.aborted) return signal.reason;

@@ -31,8 +31,8 @@ export type ConnectionSettings = {
 /**
  * Counts and limits the connections of a port. Above a limit, the oldest unauthenticated connection
  * of the same address, or of the port, is evicted; if there is none, the new connection is closed.
- * A connection that does not speak HTTP/2 in time is closed too. Of a burst of connections, one
- * begins its TLS handshake in a turn of the event loop.
+ * A connection that does not speak HTTP/2 in time is closed too. During a burst of connections, one
+ * TLS handshake begins in each turn of the event loop.
  */
 export class Connections {
   readonly #settings: ConnectionSettings;
@@ -114,7 +114,7 @@ export class Connections {
   }
 
   #drop(connection: Connection): void {
-    // A closed socket no longer reports its endpoints; free the place at once.
+    // A closed socket no longer reports its endpoints, so the entry is removed at once.
     this.#forget(endpointsOf(connection.socket), connection);
     connection.socket.destroy();
   }

@@ -21,7 +21,7 @@ export type DescribedFiles = {
 // No served method refers to these, but clients need them to print errors.
 const alwaysDescribed = ['google/rpc/error_details.proto', 'silo/common/v1/error_reason.proto'];
 
-/** The files of these services with their imports, and nothing else of the image. */
+/** The files of these services with their imports, and nothing else from the image. */
 export function describeFiles(image: Image, serviceNames: readonly string[]): DescribedFiles {
   const byName = new Map<string, DescFile>();
   const add = (file: DescFile) => {

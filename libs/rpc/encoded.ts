@@ -1,4 +1,6 @@
-/** A response as its bytes on the wire, of a handler that has them without building the message. */
+/**
+ * A response as its bytes on the wire, for handlers that have them without building the message.
+ */
 export class Encoded {
   readonly bytes: Buffer;
 

@@ -37,15 +37,20 @@ export type Arrival = {
   network: string;
   /** Undefined on an internal port, whose callers TLS has authenticated. */
   rates: RateLimits | undefined;
-  /** The call's key was accepted: trust its connection from now on. */
+  /** Call this when the call's key was accepted: its connection is trusted from then on. */
   accepted(keyHash: Uint8Array): void;
-  /** The call is admitted: its memory now counts for the handler. */
+  /** Call this when the call is admitted: its memory then counts for the handler. */
   admitted(): void;
-  /** Whether the connection may have another answer of this size: it may not read its answers. */
+  /**
+   * Whether the connection may have another answer of this size, since it may not read its answers.
+   */
   hasRoomFor(answerBytes: number): boolean;
-  /** The call is answered: what its client has not read is limited. */
+  /** Call this when the call is answered: the answers that its client has not read are limited. */
   answered(answerBytes: number): void;
-  /** A message of a stream waits for its client, until the function that this returns is called. */
+  /**
+   * Call this when a message of a stream waits for its client; call the returned function when it
+   * was sent.
+   */
   holds(messageBytes: number): () => void;
 };
 
@@ -61,9 +66,9 @@ type FrontOptions = {
   limits: PortLimits;
   internal: boolean;
   requestBytesMaxOf(path: string): number;
-  /** Whether the port takes captures, which are larger than other requests. */
+  /** Whether the port accepts captures, which are larger than other requests. */
   takesCaptures: boolean;
-  /** As `authenticateHeader`. */
+  /** See `authenticateHeader`. */
   authenticate(
     path: string,
     authorization: string | undefined,
@@ -74,7 +79,10 @@ type FrontOptions = {
 
 const connectionPoints = 5;
 const reflectionPoints = 10;
-/** A call that is refused because it is too large, or it and its like hold too much memory. */
+/**
+ * The cost of a call that is refused because it is too large, or because it and similar calls hold
+ * too much memory.
+ */
 const memoryPoints = 30;
 const retryMs = 1_000;
 const unknownArrival: Arrival = {
@@ -93,7 +101,7 @@ export class Front implements Disposable {
   readonly #rates: RateLimits | undefined;
   readonly #connections: Connections;
   readonly #unadmitted: UnadmittedCalls;
-  /** Those with a key or project token that was accepted recently: they may hold more. */
+  /** Calls with a key or project token that was accepted recently: they may hold more memory. */
   readonly #unadmittedKnown: UnadmittedCalls;
   readonly #unread = new UnreadAnswers<ServerHttp2Stream>((stream) =>
     stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM),
@@ -125,7 +133,7 @@ export class Front implements Disposable {
       trustsSessions: internal,
       admits: (network) => {
         if (rates?.isFlooding(network)) return false;
-        // Not awaited: this connection is open already, and its streams are counted too.
+        // Not awaited: this connection is open already, and its streams cost points too.
         rates?.takeAddress(network, connectionPoints).catch(() => {});
         return true;
       },
@@ -136,7 +144,7 @@ export class Front implements Disposable {
     this.#unadmittedKnown = new UnadmittedCalls(refuse, unadmittedKnown);
   }
 
-  /** Starts with a bound server. */
+  /** Starts when the server is bound. */
   watch(server: Server): void {
     for (const http2Server of http2ServersOf(server)) {
       this.#connections.watch(http2Server);
@@ -156,7 +164,7 @@ export class Front implements Disposable {
     return (stream && this.#arrivals.get(stream)) ?? unknownArrival;
   }
 
-  /** Closes all connections: grpc-js without channelz does not know them at a forced shutdown. */
+  /** Closes all connections: at a forced shutdown, grpc-js without channelz does not know them. */
   [Symbol.dispose](): void {
     this.#connections[Symbol.dispose]();
     this.#unadmitted[Symbol.dispose]();
@@ -171,7 +179,7 @@ export class Front implements Disposable {
     proceed: () => void,
   ): Promise<void> {
     stream.on('error', () => {}); // grpc-js adds its own listener later
-    // HTTP/2 limits them too, but only for a client that acknowledges our settings.
+    // HTTP/2 limits them too, but only for a client that acknowledges the settings of the server.
     if (headerBytesOf(headers) > headerBytesMax) {
       stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       return;
@@ -191,7 +199,7 @@ export class Front implements Disposable {
       else this.#refuse(stream, connection, from(error, { callId: '' }), headers[':path']);
       return;
     }
-    // The stream may have been reset meanwhile: grpc-js would wait for its end forever.
+    // The stream may have been reset meanwhile; then grpc-js would wait for its end forever.
     if (stream.closed || stream.destroyed) return;
     if (isReflection(headers) && !this.#takeReflectionSlot(stream, connection, headers)) {
       this.#refuse(stream, connection, errors.rateLimited('reflection', retryMs), headers[':path']);
@@ -208,7 +216,7 @@ export class Front implements Disposable {
     }
   }
 
-  /** Reads the rest of a large request only when its key or project token is found to be live. */
+  /** Reads the rest of a large request only after its key or project token is found to be live. */
   async #authenticateFirst(
     stream: ServerHttp2Stream,
     connection: Connection,
@@ -227,7 +235,7 @@ export class Front implements Disposable {
       const refusal = from(error, { callId: '' });
       if (!gone.signal.aborted) this.#refuse(stream, connection, refusal, path, hash);
     }
-    // Also what is refused: a stream that is not read does not close.
+    // Also done for a refused call: a stream that is not read does not close.
     stream.resume();
   }
 
@@ -243,13 +251,13 @@ export class Front implements Disposable {
     return hash !== undefined && (this.#rates?.isKnown(hash) ?? false);
   }
 
-  /** Whether the client goes on in spite of refusals. */
+  /** Whether the client continues despite refusals. */
   #isAbusive({ isTrusted, refusals, network }: Connection): boolean {
     if (isTrusted) return false;
     return refusals > refusalsPerConnectionMax || (this.#rates?.isFlooding(network) ?? false);
   }
 
-  /** Takes a slot of server reflection until the stream closes; false where there is none. */
+  /** Takes a slot of server reflection until the stream closes; false if there is none. */
   #takeReflectionSlot(
     stream: ServerHttp2Stream,
     connection: Connection,
@@ -276,7 +284,7 @@ export class Front implements Disposable {
       why === 'size'
         ? tooLarge(this.#requestBytesMaxOf(path ?? ''))
         : errors.rateLimited('memory', retryMs);
-    // Too large a request of a known client is a mistake, and has cost nothing.
+    // A request of a known client that is too large is a mistake, and has cost nothing.
     if (connection !== undefined && !(why === 'size' && connection.isTrusted)) {
       this.#rates?.takeAddress(connection.network, memoryPoints).catch(() => {});
     }
@@ -284,7 +292,8 @@ export class Front implements Disposable {
       this.#refuse(stream, connection, error, path);
       return;
     }
-    // To refuse its calls alone would let it send more before their memory is free.
+    // The connection ends too: if only its calls were refused, it could send more before their
+    // memory is freed.
     this.#reportRefused(path ?? '', connection.address, error);
     connection.socket.destroy();
   }
@@ -308,7 +317,7 @@ export class Front implements Disposable {
     stream: ServerHttp2Stream,
     connection: Connection,
   ): Pick<Arrival, 'hasRoomFor' | 'answered' | 'holds'> {
-    // Peers are trusted to read, and their logs are larger.
+    // Peers are trusted to read their answers, and their logs are larger.
     if (this.#internal) return unknownArrival;
     const unread = this.#unread;
     return {
@@ -345,7 +354,9 @@ export class Front implements Disposable {
   }
 }
 
-/** From its first call with a live key on, a connection may have more and larger streams at once. */
+/**
+ * After the first call with a live key, a connection may have more and larger concurrent streams.
+ */
 function trust({ session }: ServerHttp2Stream, connection: Connection): void {
   if (connection.isTrusted) return;
   connection.isTrusted = true;

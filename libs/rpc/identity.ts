@@ -32,16 +32,15 @@ export function identityOf(subjectAltNames: string | undefined): PeerIdentity | 
 /** The regions that a server knows: its own, and those whose project service is ROLE_REGION here. */
 export type KnownRegions = { region: string; otherRegions?: ReadonlySet<string> | undefined };
 
-/** What the `service` certificates of another region are worth here, by their names. */
+/** The role that a `service` certificate of another region has here, by its name. */
 const rolesElsewhere: ReadonlyMap<string, Role> = new Map([
   ['project', Role.ROLE_REGION],
   ['edge', Role.ROLE_REGION_EDGE],
 ]);
 
 /**
- * The role that an identity has in this region; undefined: none. Of another region, the project
- * service has ROLE_REGION, its edges have ROLE_REGION_EDGE, and nothing else has a role: whatever its
- * own certificates open there.
+ * The role that an identity has in this region; undefined if it has none. From another region, only
+ * its project service and its edges have a role here: ROLE_REGION and ROLE_REGION_EDGE.
  */
 export function roleIn(
   { region, role, name }: PeerIdentity,
@@ -90,13 +89,16 @@ function connectionOf(call: PeerCall): object | undefined {
   return typeof session === 'object' && session !== null ? session : undefined;
 }
 
-/** The certificate of a connection's client, and those that came with it; none where it has none. */
+/**
+ * The certificate of a connection's client and those that were sent with it; empty if there is
+ * none.
+ */
 function chainOf(connection: object | undefined): X509Certificate[] {
   const socket: unknown = connection && Reflect.get(connection, 'socket');
   if (!hasPeerCertificate(socket)) return [];
   const found: X509Certificate[] = [];
   let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-  // The last one, of a CA, is its own issuer.
+  // The last certificate, a root CA, is its own issuer.
   while (next?.raw !== undefined && !found.some(({ raw }) => next?.raw.equals(raw))) {
     found.push(new X509Certificate(next.raw));
     next = next.issuerCertificate;

@@ -13,11 +13,11 @@ export type RateSettings = {
   /** The window of the next four limits. */
   windowMs: number;
   /**
-   * From one address before authentication, in points: a call costs 1, a call of server reflection
-   * 10, a new connection 5, a key that is not a live one, or a call that is too large or holds too
-   * much memory, 30 more; a project token that only another region may know, where that region does
-   * not answer, 30 at its first look-up; of the HTTP edge, a large body that is refused, 1 for each
-   * 4 KiB. Calls with a key that was accepted recently cost nothing.
+   * Points for one address before authentication. A call costs 1, a call of server reflection 10,
+   * and a new connection 5. A key that is not live, or a call that is too large or holds too much
+   * memory, costs 30 more. The first look-up of a project token that only another region may know
+   * costs 30 if that region does not answer. On the HTTP edge, a large body that is refused costs 1
+   * for each 4 KiB. Calls with a key that was accepted recently cost nothing.
    */
   addressPoints: number;
   /** Calls of one account. */
@@ -48,36 +48,42 @@ export const defaultLimits: PortLimits = {
 export const publicStreamsMax = 100;
 /** Flow-control window of a stream, on a trusted public connection: the default of HTTP/2. */
 export const publicWindowBytes = 65_535;
-/** Of a trusted public connection: with HTTP/2's default, uploads of one client wait for each other. */
+/**
+ * Flow-control window of a trusted public connection: with HTTP/2's default, concurrent uploads of
+ * one client wait for each other.
+ */
 export const publicConnectionWindowBytes = 1024 * 1024;
 /** Flow-control window of a stream until its connection is trusted. */
 export const untrustedWindowBytes = 16 * 1_024;
-/** Concurrent streams of a public connection until one of its calls has shown a live key. */
+/** Concurrent streams of a public connection before one of its calls has sent a live key. */
 export const untrustedStreamsMax = 16;
 /** TLS handshakes that begin in one turn of the event loop. */
 export const handshakesPerTurn = 1;
 /** Calls of untrusted connections that begin in one turn of the event loop. */
 export const untrustedCallsPerTurn = 4;
-/** Calls of an untrusted connection that are refused for want of points before it is closed. */
+/**
+ * After this number of calls were refused because no points were left, an untrusted connection is
+ * closed.
+ */
 export const refusalsPerConnectionMax = 20;
-/** The largest request of the public API is a tenth of that, at four bytes a character. */
+/** Ten times the largest request of the public API, at four bytes a character. */
 export const publicRequestBytesMax = 256 * 1_024;
-/** The largest request of a method that anyone may call: a sign-up is a tenth of that. */
+/** The largest request of a method that anyone may call; a sign-up is a tenth of that. */
 export const anyoneRequestBytesMax = 16 * 1_024;
-/** The largest request of a method that project tokens call: those capture data. */
+/** The largest request of a method that project tokens call, such as a capture. */
 export const captureRequestBytesMax = 4 * 2 ** 20;
 /** Names and values of the headers of one call. */
 export const headerBytesMax = 16 * 1_024;
-/** From the acceptance of a connection to the first bytes of HTTP/2. */
+/** Time from the acceptance of a connection to the first bytes of HTTP/2. */
 export const prefaceTimeoutMs = 10_000;
-/** From the first header of a call to its admission or end, on the public port. */
+/** Time from the first header of a call to its admission or end, on the public port. */
 export const requestTimeoutMs = 30_000;
 /** An idle connection is closed after this time; clients reconnect when they need it. */
 export const idleConnectionMs = 300_000;
 /** Concurrent streams of server reflection, of the public port. */
 export const reflectionSlots = {
   max: 8,
-  /** After that another stream may take the slot, whatever its address. */
+  /** After this time another stream may take the slot, whatever its address. */
   holdMs: 5_000,
 };
 /** Streams that a client may reset at once, and per second. */
@@ -92,21 +98,21 @@ export const unadmitted = {
 };
 
 /**
- * The same on a port that takes captures: a first one may be as large as any, and small buffers hold
- * several times what is sent in them.
+ * The same on a port that accepts captures: the first capture may have the maximum size, and small
+ * buffers hold several times what is sent in them.
  */
 export const unadmittedCaptures = {
   connectionBytesMax: 20 * 2 ** 20,
   totalBytesMax: 28 * 2 ** 20,
 };
 
-/** The same for calls with a key or project token that was accepted lately. */
+/** The same for calls with a key or project token that was accepted recently. */
 export const unadmittedKnown = {
   connectionBytesMax: 32 * 2 ** 20,
   totalBytesMax: 64 * 2 ** 20,
 };
 
-/** The memory of answers that their clients have not read, of the public port. */
+/** The memory of answers that clients of the public port have not read. */
 export const unread = {
   connectionBytesMax: 32 * 2 ** 20,
   totalBytesMax: 64 * 2 ** 20,

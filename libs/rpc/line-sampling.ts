@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '@silo/runtime/clock.ts';
 const windowMs = 10_000;
 const linesPerCallerMax = 100;
 
-/** Whether a call is logged, and how many were not in the previous window. */
+/** Whether a call is logged, and how many calls were not logged in the previous window. */
 export type Sampled = { isLogged: boolean; unloggedBefore: number };
 
 /**

@@ -19,14 +19,14 @@ export type MethodRules = {
   target: TargetFields;
   /** Reads the request_id; undefined if the method has none, or changes nothing. */
   readRequestId: ReadText | undefined;
-  /** The owner of a request id where no caller is authenticated. */
+  /** Reads the owner of a request id if no caller is authenticated. */
   readEmail: ReadText | undefined;
   /**
-   * A harmless method between services: several such calls serve each external call, or it is
-   * periodic.
+   * Whether it is a harmless method between services: several such calls serve each external call,
+   * or it is periodic.
    */
   isRoutine: boolean;
-  /** Whether it may change something: then an API key's call takes permits. */
+  /** Whether it may change something; then a call with an API key takes permits. */
   mayChange: boolean;
   /** The largest request on a public port. */
   requestBytesMax: number;
@@ -75,7 +75,7 @@ export function compileRules(
     isRoutine: isBetweenServices && isRepeatable(path),
     mayChange: !isReadOnly(method),
     requestBytesMax: requestBytesMaxOf(authorization.caller),
-    // AwaitBarrier returns one too, but is itself the wait.
+    // AwaitBarrier returns a propagation too, but is itself the wait.
     propagationField: isOfKeys ? compilePropagation(output) : undefined,
   };
 }

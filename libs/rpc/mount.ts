@@ -33,7 +33,7 @@ export type Handlers<Service extends Definition, Dependencies = undefined> = {
     : never;
 };
 
-/** An encoded response, and what was decided with it, as far as that is known. */
+/** An encoded response, and what was decided with it, if that is known. */
 export type Answered = {
   answer: Uint8Array;
   outcome: Pick<Outcome<unknown>, 'eventIds' | 'keepsAccess'> | undefined;
@@ -54,9 +54,9 @@ export type MountedMethod = {
 export type Mounted = { serviceName: string; methods: MountedMethod[] };
 
 /**
- * Binds a generated `XxxService` to its handlers, and these to their dependencies; a missing or an
- * extra handler does not compile. A handler has its method's name, which stack traces and profiles
- * then show.
+ * Binds a generated `XxxService` to its handlers, and these to their dependencies. A missing or an
+ * additional handler does not compile. A handler has its method's name, which stack traces and
+ * profiles then show.
  */
 export function mount<Service extends Definition, Dependencies = undefined>(
   service: Service,

@@ -1,6 +1,6 @@
 /**
- * Lets a few calls begin in one turn of the event loop and the others in the turns after it, so that
- * a burst of them does not hold up what else the process does.
+ * Lets a few calls begin in one turn of the event loop and the others in later turns, so that a
+ * burst of calls does not block the process.
  */
 export class PacedTurns {
   readonly #perTurn: number;

@@ -21,11 +21,11 @@ import type { MethodRules } from './method-rules.ts';
 import type { Answered, MountedMethod } from './mount.ts';
 import { type Propagate, withPropagation } from './propagation.ts';
 
-/** How long unary calls may take. */
+/** Time limits of unary calls. */
 export type Deadlines = {
-  /** Where the client names none. */
+  /** Used if the client sets none. */
   defaultMs: number;
-  /** However long the client would wait. */
+  /** The maximum, even if the client would wait longer. */
   maxMs: number;
 };
 
@@ -36,9 +36,9 @@ export type Pipeline = {
   log: Logger;
   report: CallReport['answered'];
   identify: Identify;
-  /** What is known of a call's connection. */
+  /** What is known about a call's connection. */
   arrivalOf(call: object): Arrival;
-  /** Demanded where a method may end access. */
+  /** Required if a method may end access. */
   propagate: Propagate | undefined;
   /** The calls being served; once it is draining, new ones are refused. */
   serving: { calls: Set<ActiveCall>; streams: Set<ActiveCall>; draining: boolean };
@@ -46,9 +46,9 @@ export type Pipeline = {
 
 // The response is sent before the client's deadline, so that the client gets the reason.
 const answerMarginMs = 250;
-// The client is to read what it has first.
+// Retry delay for a client that must first read the answers that it has.
 const unreadRetryMs = 1_000;
-// Of a stream, a larger message is awaited until its client has read it.
+// A larger message of a stream is awaited until its client has read it.
 const smallMessageBytes = 64 * 1_024;
 // Time for a handler to return a more specific error than CALL_ENDED after its signal aborted.
 const abortGraceMs = 100;
@@ -57,7 +57,7 @@ type UnaryMethod = Extract<MountedMethod, { streams: false }>;
 type StreamMethod = Extract<MountedMethod, { streams: true }>;
 type AnyCall = ServerUnaryCall<Buffer, Buffer> | ServerWritableStream<Buffer, Buffer>;
 
-/** One unary method as grpc-js wants it: bytes in, bytes out. */
+/** One unary method in the form of grpc-js: bytes in, bytes out. */
 export function serveUnary(
   method: UnaryMethod,
   rules: MethodRules,
@@ -82,7 +82,7 @@ export function serveUnary(
       clearTimeout(timer);
       serving.calls.delete(active);
       const length = bytes?.length ?? 0;
-      // A change is made by now: it is always answered.
+      // A change has been made by now, so it is always answered.
       const isRefused = !outcome && !rules.mayChange && !arrival.hasRoomFor(length);
       const error = isRefused ? errors.rateLimited('answers', unreadRetryMs) : outcome;
       pipeline.report(active, rules, error);
@@ -97,7 +97,7 @@ export function serveUnary(
       } else answer(endedError(active.ended));
     };
     let timer = setTimeout(endAt, durationMs);
-    // Every call is cancelled in the end, also one that has its answer.
+    // grpc-js cancels every call at its end, even one that was answered.
     grpcCall.on('cancelled', () => {
       if (!answered) active.end('cancelled');
     });
@@ -124,7 +124,8 @@ async function runUnary(
   const { propagationField } = rules;
   if (propagationField === undefined || outcome?.keepsAccess) return withoutCopy(answer);
   if (propagate === undefined) throw new TypeError(`${rules.path} cannot spread what it ends`);
-  // What a saga has ended is not known here: no events mean whatever is decided by now.
+  // The events of a saga are not known here; without events the barrier waits for everything
+  // decided so far.
   const propagation = await propagate(outcome?.eventIds ?? [], call.signal);
   return withPropagation(answer, propagationField, propagation);
 }
@@ -133,7 +134,9 @@ function withoutCopy({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-/** What is answered, by the handler or from memory. After it the call decides nothing any more. */
+/**
+ * The answer, from the handler or from a stored response. Afterwards the call decides nothing more.
+ */
 async function answerOf(
   method: UnaryMethod,
   rules: MethodRules,
@@ -148,12 +151,14 @@ async function answerOf(
     if ('answer' in admitted) return admitted;
     return await method.handle(admitted.request, call);
   } finally {
-    // A barrier waits for the permits of whatever may still be decided: never for the call's own.
+    // A barrier waits for all permits of pending decisions, so the call must not hold its own.
     call.authorization?.release();
   }
 }
 
-/** One server-streaming method as grpc-js wants it. Its deadline is the client's, if it has one. */
+/**
+ * One server-streaming method in the form of grpc-js. Its deadline is the client's, if it has one.
+ */
 export function serveStream(
   method: StreamMethod,
   rules: MethodRules,
@@ -212,12 +217,15 @@ async function runStream(
       await write(grpcCall, value, pipeline.arrivalOf(grpcCall), call.signal);
     }
   } finally {
-    // Not awaited: a handler that ignores its signal must not keep the call.
+    // Not awaited: a handler that ignores its signal must not keep the call open.
     responses.return?.()?.catch(() => {});
   }
 }
 
-/** Writes one message, and waits where its client does not read: few messages are held. */
+/**
+ * Writes one message, and waits if its client does not read, so that few messages are held in
+ * memory.
+ */
 async function write(
   grpcCall: ServerWritableStream<Buffer, Buffer>,
   message: Buffer,

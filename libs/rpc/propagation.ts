@@ -3,8 +3,8 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { Propagation } from '@silo/protos/gen/silo/common/v1/propagation.ts';
 
 /**
- * Waits until no guard accepts any more what these events have ended; without any, until whatever
- * is decided by now has reached every guard. Refuses with PROPAGATION_UNCONFIRMED.
+ * Waits until no guard accepts the access that these events have ended; without events, until
+ * everything decided so far has reached every guard. Refuses with PROPAGATION_UNCONFIRMED.
  */
 export type Propagate = (eventIds: readonly string[], signal: AbortSignal) => Promise<Propagation>;
 
@@ -15,7 +15,7 @@ export function compilePropagation({ fields }: DescMessage): number | undefined 
   return isOne ? field?.number : undefined;
 }
 
-/** An encoded answer with its propagation: the fields of a message may follow in any order. */
+/** An encoded answer with its propagation appended: the fields of a message may be in any order. */
 export function withPropagation(
   answer: Uint8Array,
   field: number,

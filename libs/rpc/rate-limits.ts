@@ -11,13 +11,16 @@ const hourMs = 3_600_000;
 /** Names are counted in this many slots by a salted hash, so callers cannot use more memory. */
 const slotsMax = 65_536;
 const knownKeysMax = 65_536;
-/** Keys that nobody knows yet are looked up so many at a time for one address. */
+/** Number of concurrent look-ups of unknown keys for one address. */
 const lookUpsPerAddressMax = 2;
-/** An address that exceeds its limit so many times gets no response until its window ends. */
+/** An address that exceeds its limit by this factor gets no response until its window ends. */
 const floodFactor = 1.25;
 const failureCost = 30;
 const failureHoldMaxMs = 100;
-/** Waits are rounded up to this, so that a flood of refusals gets few different answers. */
+/**
+ * Waits are rounded up to a multiple of this, so that the refusals of a flood have few different
+ * answers.
+ */
 const waitStepMs = 100;
 
 /** Points per name, such as an address, in fixed windows and bounded memory. */
@@ -74,8 +77,8 @@ export class RateLimits {
   readonly #known = new Map<string, true>();
   readonly #lookUps = new Map<string, LookUps>();
   /**
-   * How long an invalid key keeps its place among the look-ups of its address. Then the points of
-   * an address last for half a window.
+   * How long an invalid key keeps its place among the look-ups of its address. With this time, the
+   * points of an address last for half a window.
    */
   readonly #failureHoldMs: number;
 
@@ -134,8 +137,8 @@ export class RateLimits {
    * Authenticates a call by `work`, which throws TOKEN_INVALID for an invalid key. A recently
    * accepted key is looked up at once; other keys wait for one of the look-ups of their address,
    * and are rejected once the address has failed too often. An invalid key keeps its place for up
-   * to 100 ms, so that the look-ups of an attack are spread over time. A call without a key waits
-   * for nothing.
+   * to 100 ms, so that the look-ups of an attack are spread over time. A call without a key does
+   * not wait.
    */
   async authenticate<T>(
     network: string,
@@ -154,7 +157,7 @@ export class RateLimits {
     }
   }
 
-  /** Takes the points of an invalid key for one of which nobody says whether it is valid. */
+  /** Takes the points of an invalid key for a key whose validity could not be determined. */
   async noteUnconfirmed(network: string): Promise<void> {
     await this.#addresses.take(network, failureCost);
   }
@@ -173,7 +176,7 @@ export class RateLimits {
       return result;
     } catch (error) {
       if (isTokenInvalid(error)) setTimeout(end, this.#failureHoldMs);
-      // In a later turn: thousands may wait, and are all refused now.
+      // In a later turn, because thousands may wait that are all refused now.
       else setImmediate(end);
       throw error;
     }

@@ -3,16 +3,20 @@ import type { RateLimit } from '@silo/errors/rate-limit.ts';
 import { fairLimit } from '@silo/runtime/fair-limit.ts';
 import { type Call, keyCaller } from './call.ts';
 
-/** Of 100 connections to MongoDB: large reads of one account leave the others to all other calls. */
+/**
+ * Shares of the 100 connections to MongoDB: large reads of one account leave connections for other
+ * calls.
+ */
 const places = { atOnce: 24, ofOwner: 6, waitingOfOwner: 200 };
 const retryMs = 1_000;
 
-/** Runs a read whose cost grows with what is stored when it is its account's turn. */
+/** Runs a read whose cost grows with the stored data, when it is its account's turn. */
 export type Reading = <T>(call: Call, read: () => Promise<T>) => Promise<T>;
 
 /**
- * The turns of one kind of reads in one process. Rejects with RATE_LIMITED of that limit where too many
- * of the account wait. Not for mutations: one that waits holds its permits, and with them revocations.
+ * The queue for one kind of reads in one process. Rejects with RATE_LIMITED of that limit if too
+ * many reads of the account wait. Not for mutations: while one waits, it holds its permits and
+ * delays revocations.
  */
 export function createReading(limit: RateLimit): Reading {
   const inTurn = fairLimit(places);

@@ -21,8 +21,8 @@ const reflectionServiceNames = [
 
 /**
  * Serves server reflection, v1 and v1alpha, from the image: these services and what they import,
- * with comments and options. What they do not lead to does not exist here. The image is loaded at
- * the first request: most processes never get one.
+ * with comments and options, and nothing else. The image is loaded at the first request, because
+ * most processes never get one.
  */
 export function addReflection(
   server: Server,
@@ -41,7 +41,7 @@ export function addReflection(
         return;
       }
       const { request } = message;
-      // One response at a time: a client that does not read causes no more of them.
+      // One response at a time, so that a client that does not read causes no further ones.
       call.pause();
       call.write(
         Buffer.concat([

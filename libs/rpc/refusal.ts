@@ -5,7 +5,7 @@ import { reasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 
-/** The error for a request of more bytes than its method takes. */
+/** The error for a request that exceeds the maximum size of its method. */
 export function tooLarge(bytesMax: number): SiloError {
   return errors.invalidField([
     { field: '', description: `the request has more than ${bytesMax} bytes` },

@@ -4,7 +4,7 @@ import type { RequestIdentity, RequestRecord } from '@silo/mongo/mutation.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { refusalError } from './refusal.ts';
 
-/** A key that ended itself, or what it was allowed, and the one request by which it did. */
+/** A key that ended itself: what it was allowed, and the one request that ended it. */
 export type EndedKey = {
   accountId: string;
   keyId: string;
@@ -12,13 +12,13 @@ export type EndedKey = {
   requestKey: Uint8Array;
 };
 
-/** Finds a key that ended itself; undefined: it did not, or more than 24 hours ago. */
+/** Finds a key that ended itself; undefined if it did not, or did so more than 24 hours ago. */
 export type FindEndedKey = (
   keyHash: Uint8Array,
   signal: AbortSignal,
 ) => Promise<EndedKey | undefined>;
 
-/** What the check of a repeat uses. */
+/** Dependencies of the check of a repeat. */
 export type RepeatOptions = {
   access: Access;
   findEndedKey?: FindEndedKey | undefined;
@@ -26,9 +26,10 @@ export type RepeatOptions = {
 };
 
 /**
- * Refuses a repeat that its caller may not make. A repeat is authorized as its call: the key must
- * hold the method's scope and reach the organization that the request names, and must be allowed what
- * the record demands, as things are now. Waived only for the request by which the key ended itself.
+ * Refuses a repeat that its caller may not make. A repeat is authorized like its call, by the
+ * present facts: the key must hold the method's scope, reach the organization that the request
+ * names, and be allowed what the record demands. The check is waived only for the request by which
+ * the key ended itself.
  */
 export async function checkRepeat(
   record: RequestRecord,

@@ -2,7 +2,7 @@ import { errors } from '@silo/errors/errors.ts';
 import type { RequestIdentity, RequestRecord } from '@silo/mongo/mutation.ts';
 import { openWith } from '@silo/tokens/seal.ts';
 
-/** Where requests are remembered: libs/mongo's event log is one. */
+/** Where requests are stored, such as the event log of libs/mongo. */
 export type Ledger = {
   findRequest(key: Uint8Array, signal?: AbortSignal): Promise<RequestRecord | undefined>;
 };
@@ -14,7 +14,9 @@ export type Repeat = {
   joins?: RequestRecord | undefined;
 };
 
-/** Finds the earlier call; undefined where there is none. Refuses another request under its id. */
+/**
+ * Finds the earlier call; undefined if there is none. Refuses a different request with the same id.
+ */
 export async function findRepeat(
   ledger: Ledger,
   request: RequestIdentity,
@@ -26,6 +28,6 @@ export async function findRepeat(
   if (record.response !== undefined) return { record, answer: record.response };
   if (record.sagaId !== undefined) return { record, joins: record };
   const answer = record.sealed && openWith(request.id, record.sealed);
-  if (answer === undefined) throw new TypeError('a remembered request holds no answer');
+  if (answer === undefined) throw new TypeError('a stored request holds no answer');
   return { record, answer };
 }

@@ -12,7 +12,7 @@ export function compileRequestId(input: DescMessage): ReadText | undefined {
   return path === undefined ? undefined : compileFieldPath(input, path);
 }
 
-/** The owner of a request id where nobody is authenticated: the e-mail, in lower case. */
+/** The owner of a request id if no caller is authenticated: the e-mail, in lower case. */
 export function compileEmail(input: DescMessage): ReadText {
   const read = compileFieldPath(input, pathTo(input, 'email') ?? 'email');
   return (request) => read(request).toLowerCase();

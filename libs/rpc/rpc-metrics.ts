@@ -1,7 +1,7 @@
 import { type Metrics, readAtScrape } from '@silo/runtime/metrics.ts';
 import { Histogram } from 'prom-client';
 
-/** Counts one call that has ended, and times it if it was admitted. */
+/** Counts one call that has ended, and records its duration if it was admitted. */
 export type MeasureCall = (
   method: string,
   code: string,
@@ -28,7 +28,7 @@ type Kind = {
 };
 
 function createMeasure(metrics: Metrics): MeasureCall {
-  // A look-up of labels costs more than counting: once for each kind of call.
+  // A look-up of labels costs more than counting, so it is done once for each kind of call.
   const kinds = new Map<string, Kind>();
   const durations = new Histogram({
     name: 'silo_rpc_duration_seconds',

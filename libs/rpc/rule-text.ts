@@ -4,7 +4,7 @@ type Broken = { ruleId: string; message: string };
 const missing = 'is missing';
 const anOrigin = 'must be an origin, such as https://app.example.com';
 
-/** By the rule's id: what its own description does not say in words for people. */
+/** Descriptions by rule id, where the rule's own description is not clear enough for people. */
 const rules = new Map([
   ['required', missing],
   ['enum.not_in', missing],
@@ -12,10 +12,10 @@ const rules = new Map([
   ['repeated.unique', 'must not have the same value twice'],
 ]);
 
-/** By what a text or a list of at least one is described with. */
+/** protovalidate's descriptions for a text or list that must not be empty. */
 const atLeastOne = new Set(['must be at least 1 characters', 'must contain at least 1 item(s)']);
 
-/** Of the patterns in the protos, other than those of ids. */
+/** Descriptions of the patterns in the protos, other than those of ids. */
 const patterns = new Map([
   ['^[A-Z]{2}$', 'must be two capital letters, such as DE'],
   ['^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]', anOrigin],

@@ -32,9 +32,10 @@ import { shapeValidator } from './validate.ts';
 
 const healthServiceName = 'grpc.health.v1.Health';
 const deadlinesDefault: Deadlines = { defaultMs: 10_000, maxMs: 30_000 };
-// A certificate is verified once per connection: after a root is removed, none outlives that.
+// A certificate is verified once per connection; so after a root is removed, no connection outlives
+// this age.
 const connectionAgeDefaultMs = 60 * 60 * 1_000;
-/** For the streams of such a connection; readers open theirs again. */
+/** Grace period for the streams of such a connection; readers reopen theirs. */
 const connectionGraceMs = 5 * 60 * 1_000;
 /** Time for calls in flight when a server drains. */
 export const drainDefaultMs = 10_000;
@@ -54,9 +55,9 @@ export type ServerOptions = AdmissionOptions & {
   log: Logger;
   metrics?: Metrics | undefined;
   deadlines?: Partial<Deadlines> | undefined;
-  /** How old a connection of an internal port grows, about; an hour by default. */
+  /** Approximate maximum age of a connection of an internal port; an hour by default. */
   connectionAgeMaxMs?: number | undefined;
-  /** `defaultLimits` by default. */
+  /** Default: `defaultLimits`. */
   limits?: PortLimits | undefined;
   image?: Image | undefined;
 };
@@ -89,7 +90,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       .flatMap(({ methods }) => methods)
       .map((method) => [method.path, compileRules(image, validator, method)]),
   );
-  // The largest of any method: admission refuses what is too large for its own.
+  // The largest size of any method: admission refuses a request that exceeds its own method's
+  // maximum.
   const requestBytesMax = Math.max(
     publicRequestBytesMax,
     ...Array.from(rules.values(), (each) => each.requestBytesMax),
@@ -120,7 +122,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const server = new Server({
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
-    // Nobody reads channelz; keeping its counts costs every call and connection.
+    // channelz is not used, and its counts cost time in every call and connection.
     'grpc.enable_channelz': 0,
     ...(internal && {
       'grpc.max_connection_age_ms': options.connectionAgeMaxMs ?? connectionAgeDefaultMs,
@@ -187,7 +189,8 @@ function addService(
   );
 }
 
-// The pipeline decodes and encodes messages: an error inside grpc-js would be a bare INTERNAL.
+// The pipeline decodes and encodes messages, because an error inside grpc-js would be a bare
+// INTERNAL.
 function bytesMethod({ path, streams }: MountedMethod): MethodDefinition<Buffer, Buffer> {
   const same = (bytes: Buffer) => bytes;
   return {
@@ -201,7 +204,7 @@ function bytesMethod({ path, streams }: MountedMethod): MethodDefinition<Buffer,
   };
 }
 
-/** Of both ports; clients of an internal port may open as many streams as they like. */
+/** Settings for both ports; clients of an internal port may open any number of streams. */
 function http2Options(internal: boolean): SecureServerOptions {
   return {
     settings: {

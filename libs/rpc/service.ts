@@ -11,14 +11,15 @@ export type PortsOptions = Omit<ServerOptions, 'address' | 'services' | 'interna
 export type Ports = AsyncDisposable & {
   publicAddress: string;
   internalAddress: string;
-  /** Sets whether the store responds: the health of the service, until it drains. */
+  /** Sets whether the store responds, which is the health of the service until it drains. */
   setServing(isServing: boolean): void;
   /** Sets the health of one name, such as `silo.nats`, and nothing else. */
   setHealth(name: `silo.${string}`, isServing: boolean): void;
   /**
    * Drains the public port, then the internal one, within one time limit; see
    * `RunningServer.drain`. `quiet` is called when the admitted calls of both have ended. Until it
-   * resolves, the internal port serves new calls too: other services may need them to finish.
+   * resolves, the internal port serves new calls too, because other services may need them to
+   * finish.
    */
   drain(withinMs?: number, quiet?: () => Promise<void>): Promise<void>;
 };

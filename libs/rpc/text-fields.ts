@@ -4,7 +4,7 @@ import { Text } from '@silo/protos/gen/silo/common/v1/text.ts';
 import type { Image } from '@silo/protos/image.ts';
 import { readPersonText, type TextKind } from '@silo/runtime/name-rules.ts';
 
-/** Normalizes the texts of a decoded request to the stored form; returns the rejected fields. */
+/** Normalizes the texts of a decoded request to the stored form; returns the violations. */
 export type ReadTexts = (request: unknown) => FieldViolation[];
 
 type TextField = { steps: string[]; name: string; kind: TextKind };
@@ -24,7 +24,7 @@ function readText(request: unknown, { steps, name, kind }: TextField): FieldViol
   for (const step of steps.slice(0, -1)) holder = isObject(holder) ? holder[step] : undefined;
   const last = steps.at(-1) ?? '';
   const given = isObject(holder) ? holder[last] : undefined;
-  // Its other rules state whether it may be empty.
+  // The field's other rules determine whether it may be empty.
   if (!isObject(holder) || typeof given !== 'string' || given === '') return [];
   const { text, problem } = readPersonText(given, kind);
   if (problem !== undefined) return [{ field: name, description: problem }];

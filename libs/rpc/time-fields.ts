@@ -2,7 +2,7 @@ import type { DescField, DescMessage } from '@bufbuild/protobuf';
 import type { FieldViolation } from '@silo/errors/silo-error.ts';
 import { isTimestamp, timestampMax, timestampMin } from '@silo/protos/timestamp-range.ts';
 
-/** The times of a decoded request that no Timestamp may hold. */
+/** Checks the times of a decoded request; returns those that a Timestamp cannot hold. */
 export type ReadTimes = (request: unknown) => FieldViolation[];
 
 type TimeField = { steps: string[]; name: string };
@@ -12,7 +12,7 @@ const description = `must be from ${timestampMin.toISOString()} to ${timestampMa
 /**
  * Compiles the check of a request's Timestamps, at any depth; undefined if there are none. A Date
  * holds more times than a Timestamp, and an answer with such a time could not be read. Throws for a
- * Timestamp in a list, a map or a oneof, where no request has one.
+ * Timestamp in a list, a map or a oneof, because no request has one there.
  */
 export function compileTimes(input: DescMessage): ReadTimes | undefined {
   const fields = timeFields(input, [], []);

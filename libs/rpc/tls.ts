@@ -13,27 +13,30 @@ import { identityOf, type MayIssue, type PeerIdentity } from './identity.ts';
 /** Paths of PEM files: the deployment's CA, and this process's certificate and key. */
 export type TlsFiles = { ca: string; cert: string; key: string };
 
-/** The same of a service, with the CAs of other regions where they are not those of `ca`. */
+/** TLS files of a service, with the CAs of other regions if they differ from those of `ca`. */
 export type ServiceTlsFiles = TlsFiles & { regionCa?: string | undefined };
 
-/** What such files hold. */
+/** The contents of these files. */
 type Pems = Record<keyof TlsFiles, Buffer> & { regionCa?: Buffer | undefined };
 
-/** Of a client: files that are read once, or followed. It may have no certificate of its own. */
+/**
+ * TLS of a client: files that are read once, or followed. It may have no certificate of its own.
+ */
 export type ClientTls = FollowedTls | (Pick<TlsFiles, 'ca'> & Partial<TlsFiles>);
 
-/** Of a server: files that are read once, or followed. */
+/** TLS of a server: files that are read once, or followed. */
 export type ServerTls = FollowedTls | TlsFiles;
 
-/** The service that a server must be, by its certificate. */
+/** The service whose certificate the server must have. */
 export type ExpectedServer = Pick<PeerIdentity, 'region' | 'name'> & {
-  /** Its CA is one of other regions. */
+  /** The server's CA is one for other regions. */
   isOfOtherRegion?: boolean;
 };
 
 /**
- * Client credentials: trusts only the CA; sends its own certificate if it has one. With `expected`
- * the server's certificate must be of that service: the CA file may hold the CAs of two regions.
+ * Client credentials: trusts only the CA; sends its own certificate if it has one. With `expected`,
+ * the server's certificate must be of that service, because the CA file may contain the CAs of two
+ * regions.
  */
 export function clientCredentials(tls: ClientTls, expected?: ExpectedServer): ChannelCredentials {
   const verify = expected && { checkServerIdentity: checkServer(expected) };
@@ -46,7 +49,7 @@ export function clientCredentials(tls: ClientTls, expected?: ExpectedServer): Ch
   return ChannelCredentials.createSsl(readFileSync(tls.ca), key, cert, verify);
 }
 
-/** Checks the host name, as TLS does by itself, and then the identity. */
+/** Checks the host name, as TLS does by default, and then the identity. */
 function checkServer({ region, name }: ExpectedServer) {
   return (host: string, certificate: PeerCertificate): Error | undefined => {
     const fault = checkServerIdentity(host, certificate);
@@ -67,7 +70,7 @@ export function serverCredentials(
   return new PortCredentials(tls, demandCertificate, http2);
 }
 
-/** As `ServerCredentials.createSsl`, with HTTP/2 settings that it has no options for. */
+/** Like `ServerCredentials.createSsl`, with HTTP/2 settings for which it has no options. */
 class PortCredentials extends ServerCredentials {
   constructor(tls: ServerTls, demandCertificate: boolean, http2: SecureServerOptions) {
     super(
@@ -91,11 +94,10 @@ type OwnListener = Parameters<
 
 /**
  * The CA, certificate and key of a process, from files that may be replaced while it runs: new
- * connections use what was read last, open ones go on. Files that do not belong together, because
- * one of them is not replaced yet, change nothing. Throws if they cannot be used at first.
- *
- * The provider of grpc-js that watches files keeps no last good pair: while files do not match, it
- * refuses all new connections.
+ * connections use what was read last, open connections stay as they are. Files that do not match,
+ * because one of them is not replaced yet, change nothing. Throws if the files cannot be used at
+ * first. The provider of grpc-js that watches files does not keep the last good pair: while files
+ * do not match, it refuses all new connections.
  */
 export class FollowedTls implements experimental.CertificateProvider, Disposable {
   readonly #stop = new AbortController();
@@ -104,7 +106,7 @@ export class FollowedTls implements experimental.CertificateProvider, Disposable
   readonly #ownListeners = new Set<OwnListener>();
   #pems: Pems;
 
-  /** The same, with the CAs of other regions. */
+  /** The same, including the CAs of other regions. */
   readonly regions: experimental.CertificateProvider = {
     addCaCertificateListener: (listener) => this.#addCaListener(listener, regionCaOf),
     removeCaCertificateListener: (listener) => this.removeCaCertificateListener(listener),
@@ -134,7 +136,7 @@ export class FollowedTls implements experimental.CertificateProvider, Disposable
     return this.#pems;
   }
 
-  /** Calls the listener with each replacement, as long as this follows the files. */
+  /** Calls the listener at each replacement, while the files are followed. */
   subscribe(listener: (pems: Pems) => void): void {
     this.#servers.add(listener);
   }
@@ -145,7 +147,7 @@ export class FollowedTls implements experimental.CertificateProvider, Disposable
 
   #addCaListener(listener: CaListener, pick: (pems: Pems) => Buffer): void {
     this.#caListeners.set(listener, pick);
-    // Not now: grpc-js waits for an update that follows.
+    // Deferred, because grpc-js expects an update after it subscribes.
     setImmediate(() => {
       if (this.#caListeners.has(listener)) listener({ caCertificate: pick(this.#pems) });
     });
@@ -166,7 +168,7 @@ export class FollowedTls implements experimental.CertificateProvider, Disposable
     this.#ownListeners.delete(listener);
   }
 
-  /** Stops to follow the files; what was read last stays in use. */
+  /** Stops following the files; what was read last stays in use. */
   [Symbol.dispose](): void {
     this.#stop.abort();
   }
@@ -189,14 +191,14 @@ function regionCaOf({ ca, regionCa = ca }: Pems): Buffer {
   return regionCa;
 }
 
-/** What TLS takes: whose CA may issue which identity is looked at afterwards, by `issuerCheck`. */
+/** The context for TLS. `issuerCheck` later checks which CA may issue which identity. */
 function contextOf({ ca, cert, key, regionCa }: Pems) {
   return { cert, key, ca: regionCa === undefined ? ca : [ca, regionCa] };
 }
 
 /**
- * Whether the CA of a client's certificate may issue its identity: identities of this region come from
- * its own CAs, those of other regions from theirs. Undefined where both have the same CAs.
+ * Whether the CA of a client's certificate may issue its identity: identities of this region come
+ * from its own CAs, those of other regions from theirs. Undefined if both use the same CAs.
  */
 export function issuerCheck(tls: ServerTls, ownRegion: string): MayIssue | undefined {
   if (!(tls instanceof FollowedTls) || tls.pems.regionCa === undefined) return undefined;
@@ -218,7 +220,7 @@ function readPems(files: ServiceTlsFiles): Pems {
   };
 }
 
-/** Throws where a file is not whole, or the key is not that of the certificate. */
+/** Throws if a file is incomplete, or the key does not belong to the certificate. */
 function checkPems({ ca, cert, key, regionCa }: Pems): void {
   certificatesIn(ca, 'TLS_CA');
   if (regionCa !== undefined) certificatesIn(regionCa, 'REGION_TLS_CA');
@@ -232,14 +234,17 @@ function checkPems({ ca, cert, key, regionCa }: Pems): void {
   if (!isPair) throw new Error('TLS_KEY is not the key of the certificate in TLS_CERT');
 }
 
-/** Throws where peers would refuse the certificate, or TLS these files: they replace ones that work. */
+/**
+ * Throws if peers would refuse the certificate, or TLS these files, since they would replace usable
+ * ones.
+ */
 function checkUsable(pems: Pems): void {
   const { ca, cert } = pems;
   createSecureContext(contextOf(pems));
   const [leaf, ...between] = certificatesIn(cert, 'TLS_CERT');
   if (leaf === undefined) return;
-  if (leaf.validToDate <= new Date()) throw new Error('the certificate in TLS_CERT has ended');
+  if (leaf.validToDate <= new Date()) throw new Error('the certificate in TLS_CERT has expired');
   if (!isIssuedBy(certificatesIn(ca, 'TLS_CA'), leaf, between)) {
-    throw new Error('the certificate in TLS_CERT is not of a CA in TLS_CA');
+    throw new Error('the certificate in TLS_CERT was not issued by a CA in TLS_CA');
   }
 }

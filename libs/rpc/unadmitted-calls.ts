@@ -8,7 +8,7 @@ import {
 } from './limits.ts';
 
 const sweepMs = 1_000;
-/** Of a gRPC message: a flag, and the length of the message in 4 bytes. */
+/** The prefix of a gRPC message: a flag, and the length of the message in 4 bytes. */
 const prefixBytes = 5;
 /** The only method that anyone may call for an unlimited time. */
 const lastingPath = '/grpc.health.v1.Health/Watch';
@@ -39,10 +39,10 @@ export type UnadmittedRefusal = 'size' | 'memory' | 'port-memory' | 'timeout';
 
 /**
  * Limits the memory that calls hold before their admission, per connection and for the whole port.
- * Above the total limit, the connection that holds most loses its calls: others are not affected. A
- * call whose request states too great a length is rejected before the rest arrives. A call that is
- * neither admitted nor ended in time is rejected too: its request does not end, or its client does
- * not read the response.
+ * Above the total limit, only the connection that holds most loses its calls. A call whose request
+ * states too great a length is rejected before the rest arrives. A call that is neither admitted
+ * nor ended in time is rejected too: its request does not end, or its client does not read the
+ * response.
  */
 export class UnadmittedCalls implements Disposable {
   readonly #refuse: (
@@ -67,7 +67,7 @@ export class UnadmittedCalls implements Disposable {
     this.#timer.unref();
   }
 
-  /** The memory that all of them hold. */
+  /** The memory that all calls hold. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -102,7 +102,7 @@ export class UnadmittedCalls implements Disposable {
     this.#byConnection.set(connection, ofConnection);
     stream.once('close', () => this.release(stream));
     stream.once('end', () => this.#complete(held));
-    // Before grpc-js, which has no details in its error.
+    // Runs before grpc-js, whose error has no details.
     stream.prependListener('data', (chunk: Buffer) => this.#receive(held, chunk));
     // A compressed request may expand to the maximum size at once.
     const encoding = headers['grpc-encoding'] ?? 'identity';
@@ -136,7 +136,7 @@ export class UnadmittedCalls implements Disposable {
 
   #receive(held: Held, chunk: Buffer): void {
     const { buffer, length } = chunk;
-    // Once the call is answered, grpc-js discards what still comes.
+    // After the call is answered, grpc-js discards further data.
     if (held.stream.headersSent) {
       stopUpload(held.stream);
       return;
@@ -160,7 +160,7 @@ export class UnadmittedCalls implements Disposable {
     const statedBytes = prefix.readUInt32BE(1);
     if (statedBytes > held.requestBytesMax) this.#end(held, 'size');
     else if (statedBytes > anyoneRequestBytesMax && held.beforeLarge !== undefined) {
-      // While it is not read, the stream buffers what its window allows.
+      // While the stream is not read, it buffers as much as its window allows.
       this.#grow(held, untrustedWindowBytes);
       if (this.#all.has(held.stream)) held.beforeLarge();
     }

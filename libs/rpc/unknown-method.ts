@@ -23,6 +23,6 @@ function unknownMethod(path: string) {
   const refuse = (call: ServerDuplexStream<Buffer, Buffer>) => {
     call.emit('error', toStatus(errors.unknownMethod(path)));
   };
-  // Handled as a bidirectional stream, it is rejected before any message arrives.
+  // As a bidirectional stream, the call is rejected before any message arrives.
   return { type: 'bidi', path, func: refuse, serialize: identity, deserialize: identity };
 }

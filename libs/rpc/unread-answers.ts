@@ -2,15 +2,15 @@ import { requestTimeoutMs, unadmitted, unread } from './limits.ts';
 
 const sweepMs = 1_000;
 
-/** What carries an answer: an HTTP/2 stream, or a response of HTTP/1.1. */
+/** The stream of an answer: an HTTP/2 stream, or a response of HTTP/1.1. */
 type AnswerStream = {
   readonly closed: boolean;
   readonly destroyed: boolean;
-  /** Emitted when all of the answer was read, or its client is gone. */
+  /** Emitted when the whole answer was read, or its client has disconnected. */
   once(event: 'close', listener: () => void): unknown;
 };
 
-/** An answer that has not left yet. */
+/** An answer that has not been sent completely. */
 type Unread<Stream> = {
   stream: Stream;
   connection: object;
@@ -22,9 +22,9 @@ type Unread<Stream> = {
 type OfConnection<Stream> = { bytes: number; answers: Set<Unread<Stream>> };
 
 /**
- * Limits the memory of answers that their clients do not read, of each connection and of the whole
- * port. Above the total limit the connection that holds most loses its answers: others are not
- * affected. So does an answer that is not read in time.
+ * Limits the memory of answers that clients do not read, for each connection and for the whole
+ * port. Above the total limit, only the connection that holds most loses its answers. An answer
+ * that is not read in time is ended, too.
  */
 export class UnreadAnswers<Stream extends AnswerStream> implements Disposable {
   readonly #all = new Map<Stream, Unread<Stream>>();
@@ -42,12 +42,12 @@ export class UnreadAnswers<Stream extends AnswerStream> implements Disposable {
     this.#timer.unref();
   }
 
-  /** The memory that all of them hold. */
+  /** The memory that all answers hold. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Whether the connection may have another answer of this size; a small one it always may. */
+  /** Whether the connection may have another answer of this size; a small one is always allowed. */
   hasRoomFor(connection: object, bytes: number): boolean {
     const held = this.#byConnection.get(connection)?.bytes ?? 0;
     return held === 0 || bytes <= unread.smallBytes || held + bytes <= unread.connectionBytesMax;

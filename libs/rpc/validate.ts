@@ -37,8 +37,8 @@ export function shapeValidator(image: Image): Validator {
 }
 
 /**
- * Makes the check of one method's requests. The validator compiles the rules at the first of them,
- * which most processes never get for most methods; `npm run generate` shows that they compile.
+ * Makes the check of one method's requests. The validator compiles the rules at the first request,
+ * which most methods of most processes never get; `npm run generate` proves that they compile.
  */
 export function compileShape(
   image: Image,
@@ -61,7 +61,7 @@ export function compileShape(
       const violations = [...(readTimes?.(request) ?? []), ...(readTexts?.(request) ?? [])];
       if (!hasRules) return violations.length === 0 ? { request } : { violations };
       let message = fromBinary(input, bytes);
-      // The rules check the texts in the stored form.
+      // The rules check texts in their stored form.
       if (readTexts !== undefined) message = fromBinary(input, codec.encodeRequest(request));
       violations.push(...violationsOf(validator, input, message));
       return violations.length === 0 ? { request } : { violations };
@@ -71,7 +71,7 @@ export function compileShape(
   };
 }
 
-/** Of one answer: more help nobody. */
+/** Limit for one answer: more violations do not help anybody. */
 const violationsMax = 100;
 
 const timeTypes = new Set(['google.protobuf.Timestamp', 'google.protobuf.Duration']);
@@ -93,12 +93,15 @@ function violationsOf(
         })),
       );
     case 'error':
-      // The rules compile, see `npm run generate`: they cannot be applied to this input.
+      // `npm run generate` proves that the rules compile, so they cannot be applied to this input.
       return [{ field: '', description: 'a rule of this message cannot be applied to it' }];
   }
 }
 
-/** A list that is too long has each of its items checked nevertheless: as many as a request has bytes. */
+/**
+ * Removes duplicates: if a list is too long, each of its items is still checked, up to one for each
+ * byte of a request.
+ */
 function firstDistinct(violations: readonly FieldViolation[]): FieldViolation[] {
   const found = new Map<string, FieldViolation>();
   for (const violation of violations) {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { isServiceError, reasonOf } from '@silo/errors/from-status.ts';
@@ -12,8 +13,8 @@ const withinDefaultMs = 120_000;
 const [pauseMinMs, pauseMaxMs] = [10, 250];
 
 /**
- * Answers what `look` answers once it does not throw; past `withinMs` rejects with the last error.
- * How a test waits: for the condition, never for a time.
+ * Calls `look` until it does not throw, and returns its result; after `withinMs` rejects with the
+ * last error. Tests wait for a condition like this, never for a time.
  */
 export async function eventually<T>(
   look: () => Promise<T> | T,
@@ -28,6 +29,11 @@ export async function eventually<T>(
     }
     await pause(pauseMs);
   }
+}
+
+/** Waits until `look` returns `expected`; the error reports the last value. */
+export async function untilIs<T>(expected: T, look: () => Promise<T> | T): Promise<void> {
+  await eventually(async () => assert.deepEqual(await look(), expected));
 }
 
 /** The reasons of a call that was too slow, or waited too long for others. */

@@ -54,7 +54,7 @@ test('each process gets a certificate of its role and names, and each user a pas
   t.is(new Set(passwords.map((file) => files[file])).size, passwords.length);
 });
 
-test('the files are for their owner alone, who is never root', async (t) => {
+test('only the owner, who is never root, can read the files', async (t) => {
   const directory = await newDirectory(t);
   const { made } = await makeSecrets(directory);
   const uid = process.getuid?.() || 10_001;
@@ -76,10 +76,12 @@ test('a second run changes nothing, and keeps the region and hosts of the first'
   const before = await contents(directory);
   t.deepEqual(await makeSecrets(directory), { made: [], ending: [] });
   t.deepEqual(await contents(directory), before);
-  await t.throwsAsync(makeSecrets(directory, { region: 'us' }), { message: /is of region eu/ });
+  await t.throwsAsync(makeSecrets(directory, { region: 'us' }), {
+    message: /is of region eu: use another directory/,
+  });
 });
 
-test('what the operator sets in compose.env stays', async (t) => {
+test('a variable that the operator sets in compose.env is kept', async (t) => {
   const directory = await newDirectory(t);
   await makeSecrets(directory);
   const file = join(directory, 'compose.env');
@@ -90,7 +92,7 @@ test('what the operator sets in compose.env stays', async (t) => {
   t.deepEqual(await makeSecrets(directory), { made: [], ending: [] });
 });
 
-test('renewing replaces the certificates that are about to end, and nothing else', async (t) => {
+test('renewing replaces only certificates that end soon', async (t) => {
   const directory = await newDirectory(t);
   await makeSecrets(directory);
   const before = await contents(directory);
@@ -101,7 +103,7 @@ test('renewing replaces the certificates that are about to end, and nothing else
   t.is(waiting.ending.length, 11);
   const { made, ending } = await makeSecrets(directory, { now, renew: true });
   t.deepEqual(ending, []);
-  // Eleven certificates and keys, three of them with a copy of both.
+  // Eleven certificates and keys; three of them also as one file with both.
   t.is(made.length, 2 * 11 + 3);
   const after = await contents(directory);
   for (const [file, text] of Object.entries(before)) {

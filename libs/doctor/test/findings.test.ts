@@ -94,7 +94,7 @@ const cases: [keyof typeof advice, Change, RegExp][] = [
     { mongodb: { slowMs: undefined } as unknown as Partial<typeof mongodb> },
     /not show/,
   ],
-  ['database-unseen', { database: { unseen: 'cannot be looked at' } }, /database of org/],
+  ['database-unseen', { database: { unseen: 'cannot be examined' } }, /database of org/],
   ['database-not-set-up', { database: { isSetUp: false, openSagas: [saga] } }, /no event log/],
   [
     'index-missing',
@@ -128,14 +128,14 @@ const cases: [keyof typeof advice, Change, RegExp][] = [
 
 test('a healthy deployment has no findings', (t) => {
   t.deepEqual(findingsIn(factsWith({})), []);
-  // What a healthy deployment shows while it works.
+  // Values of a healthy deployment under load.
   const busy = { openSagas: [{ ...saga, oldestSeconds: 59 }], unsequencedSeconds: 29 };
   t.deepEqual(findingsIn(factsWith({ database: busy })), []);
   t.deepEqual(findingsIn(factsWith({ mongodb: { slowMs: 100, redactsLog: true } })), []);
 });
 
 for (const [name, change, expected] of cases) {
-  test(`${JSON.stringify(change)} is ${name}, and nothing else`, (t) => {
+  test(`${JSON.stringify(change)} leads to ${name} and no other finding`, (t) => {
     const found = findingsIn(factsWith(change));
     t.deepEqual(
       found.map((each) => each.name),
@@ -146,12 +146,12 @@ for (const [name, change, expected] of cases) {
   });
 }
 
-test('every finding has a case', (t) => {
+test('the test has a case for every finding', (t) => {
   const named = new Set(cases.map(([name]) => name));
   t.deepEqual([...named].sort(), Object.keys(advice).sort());
 });
 
-test('where most clocks agree, the machine of the doctor is the wrong one', (t) => {
+test('if most clocks agree, the doctor’s own machine is reported as wrong', (t) => {
   const off = { minMs: 59_000, maxMs: 60_000 };
   const facts = factsWith({
     process: { clock: off },

@@ -6,7 +6,7 @@ import { certificate } from '../../../test/harness/certificates.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { lookAtProcesses } from '../look-at-processes.ts';
 
-test('each process behind a name or a list is looked at, and edges that have an address', async (t) => {
+test('each process behind a name or a list is examined, and edges if they have an address', async (t) => {
   const port = await freePort();
   const hosts = ['127.0.0.1', '127.0.0.2'];
   const replicas = hosts.map((host) => `${host}:${port}`);
@@ -44,6 +44,6 @@ test('each process behind a name or a list is looked at, and edges that have an 
       ...replicas.map((address) => `edge ${address}`),
     ],
   );
-  // Of the processes, the CA and the operator.
+  // One certificate per process, that of the CA, and that of the operator.
   t.is(certificates.length, processes.length + 2);
 });

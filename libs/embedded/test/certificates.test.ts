@@ -8,7 +8,7 @@ import { temporaryDirectory } from './temporary-directory.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-test('a certificate names its role in a SPIFFE URI beside localhost and the loopback addresses', async (t) => {
+test('a certificate contains its role in a SPIFFE URI, and localhost and the loopback addresses', async (t) => {
   const authority = await openCertificateAuthority(await temporaryDirectory(t), { region: 'eu' });
   for (const role of ['service', 'guard', 'staff', 'server'] as const) {
     const files = await issueCertificate(authority, { role, name: 'org', hosts: ['silo.test'] });
@@ -27,7 +27,7 @@ test('a certificate names its role in a SPIFFE URI beside localhost and the loop
   }
 });
 
-test('a CA whose key was moved away is kept: a new one would end all its certificates', async (t) => {
+test('a CA whose key was moved away is not replaced: a new CA would invalidate all its certificates', async (t) => {
   const directory = await temporaryDirectory(t);
   const { certificateFile } = await openCertificateAuthority(directory, { region: 'us' });
   const before = await readFile(certificateFile, 'utf8');
@@ -38,7 +38,7 @@ test('a CA whose key was moved away is kept: a new one would end all its certifi
   t.is(await readFile(certificateFile, 'utf8'), before);
 });
 
-test('keys are readable by their owner only', async (t) => {
+test('only the owner can read the keys', async (t) => {
   const directory = await temporaryDirectory(t);
   const authority = await openCertificateAuthority(directory, { region: 'us' });
   const { key } = await issueCertificate(authority, { role: 'staff', name: 'developer' });
@@ -46,7 +46,7 @@ test('keys are readable by their owner only', async (t) => {
   t.is((await stat(`${directory}/ca.key`)).mode & 0o777, 0o600);
 });
 
-test('authority and certificates are kept until 30 days before they end', async (t) => {
+test('the authority and its certificates are reused until 30 days before they end', async (t) => {
   const directory = await temporaryDirectory(t);
   const request = { role: 'service', name: 'org' } as const;
   const read = async (afterDays: number) => {
@@ -68,7 +68,7 @@ test('authority and certificates are kept until 30 days before they end', async 
   t.not(muchLater.leaf, renewed.leaf);
 });
 
-test('two holders of certificates of one authority can speak mutual TLS', async (t) => {
+test('two holders of certificates of one authority can use mutual TLS', async (t) => {
   const authority = await openCertificateAuthority(await temporaryDirectory(t), { region: 'us' });
   const ca = await readFile(authority.certificateFile);
   const load = async (role: 'service' | 'staff') => {

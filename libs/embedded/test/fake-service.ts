@@ -1,4 +1,4 @@
-// Stands in for a service: both ports, health, SIGTERM.
+// Stands in for a service: has both ports and health, and handles SIGTERM.
 import { readFileSync } from 'node:fs';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 

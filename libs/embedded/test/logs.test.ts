@@ -7,7 +7,7 @@ import { startProcess } from '../processes.ts';
 import { waitUntil } from '../wait-until.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
-test('a log never takes more than about twice its bound, and keeps its end', async (t) => {
+test('a log never exceeds about twice its bound, and keeps its end', async (t) => {
   const path = join(await temporaryDirectory(t), 'x.log');
   using log = new LogFile(path, 1_000);
   for (let line = 0; line < 1_000; line++) {
@@ -22,10 +22,10 @@ test('a log never takes more than about twice its bound, and keeps its end', asy
   for (const file of [path, `${path}.1`]) t.is((await stat(file)).mode & 0o777, 0o600);
 });
 
-test('the log of a process that goes on writing is rotated, and what follows is kept', async (t) => {
+test('the log of a process that keeps writing is rotated, and later lines are kept', async (t) => {
   const directory = await temporaryDirectory(t);
   const logFile = join(directory, 'x.log');
-  await writeFile(logFile, 'of a release that let others read');
+  await writeFile(logFile, 'a line of a release that let others read the log');
   await chmod(logFile, 0o644);
   const script = [
     'for (let n = 0; ; n++) {',
@@ -66,7 +66,7 @@ test('the log of a process that goes on writing is rotated, and what follows is 
   t.is((await stat(logFile)).mode & 0o777, 0o600);
 });
 
-test('mongod’s log keeps what is about the server', (t) => {
+test('mongod’s log keeps messages about the server', (t) => {
   for (const line of [
     '{"t":{},"s":"I","c":"NETWORK","id":23015,"ctx":"x","msg":"Listening on","attr":{"address":"127.0.0.1"}}',
     'Error parsing command line: unrecognised option',
@@ -75,7 +75,7 @@ test('mongod’s log keeps what is about the server', (t) => {
   }
 });
 
-test('mongod’s log loses what clients sent, whatever part of it speaks', (t) => {
+test('mongod’s log loses what clients sent, whichever component logs it', (t) => {
   const command = { find: 'accounts', filter: { email: 'ada@example.com', hash: 'secret' } };
   for (const c of ['COMMAND', 'QUERY', 'WRITE', 'ACCESS', 'INDEX', 'TXN', 'SOMETHING_NEW']) {
     const attr = {
@@ -95,7 +95,7 @@ test('mongod’s log loses what clients sent, whatever part of it speaks', (t) =
   t.notRegex(redactMongodLine('{"c":"-","msg":"assertion about ada@example.com"}'), /ada@/);
 });
 
-test('mongod’s log loses every e-mail, and a long word is looked at once', (t) => {
+test('mongod’s log loses every e-mail address, and a long word is scanned only once', (t) => {
   const line = (text: string) => `{"c":"-","msg":"${text}"}`;
   for (const [text, redacted] of [
     ['about ada@example.com.', 'about ###'],
@@ -105,7 +105,7 @@ test('mongod’s log loses every e-mail, and a long word is looked at once', (t)
   ] as const) {
     t.is(redactMongodLine(line(text)), line(redacted));
   }
-  // Searched again from each character, it would take days.
+  // Scanning it again from each character would take days.
   for (const part of ['a', 'a@', 'a@b']) {
     const long = line(`${part.repeat(2 ** 21 / part.length)} ada@example.com`);
     t.false(redactMongodLine(long).includes('ada'));

@@ -20,7 +20,7 @@ async function asUser<T>(url: string, work: (client: MongoClient) => Promise<T>)
   return await work(client);
 }
 
-test('a service’s user reaches its own database, and no other', async (t) => {
+test('a service’s user can access only its own database', async (t) => {
   await using mongod = await startMongod(await prepare(t));
   for (const name of serviceNames) {
     const other = name === 'token' ? 'org' : 'token';
@@ -42,7 +42,7 @@ test('a service’s user reaches its own database, and no other', async (t) => {
   }
 });
 
-test('a service’s user may do what the services do beside reading and writing', async (t) => {
+test('a service’s user has the other rights that the services need', async (t) => {
   await using mongod = await startMongod(await prepare(t));
   await asUser(mongod.urlOf('org'), async (client) => {
     const things = client.db('silo_org').collection('things');
@@ -70,7 +70,7 @@ test('a client without a password or with a wrong one is rejected', async (t) =>
   await t.throwsAsync(read(mongod.urlOf('org').replace(/:[^:@]*@/, ':wrong@')), { code: 18 });
 });
 
-test('passwords are in private files alone, and outlive a restart', async (t) => {
+test('passwords are stored only in private files, and survive a restart', async (t) => {
   const place = await prepare(t);
   const users: readonly MongodbUser[] = ['admin', ...serviceNames];
   const first = await startMongod(place);
@@ -93,14 +93,16 @@ test('passwords are in private files alone, and outlive a restart', async (t) =>
   }
 });
 
-test('data of a release without users are kept and get users, also on another port', async (t) => {
+test('data of a release without users are kept and get users, even on another port', async (t) => {
   const place = await prepare(t);
   const { directory, binary } = place;
   await makeDataWithoutUsers(directory, binary);
   await writeFile(join(directory, 'mongod.log'), 'a token of an earlier release');
   const lines: string[] = [];
   await using mongod = await startMongod({ ...place, log: (line) => lines.push(line) });
-  t.true(lines.some((line) => /release without users: its data are kept/.test(line)));
+  t.true(
+    lines.some((line) => /release without users: keeping its data and adding users/.test(line)),
+  );
   const find = async (client: MongoClient) => {
     const found = await client.db('silo_org').collection('things').findOne({});
     t.true(found?.kept);
@@ -110,7 +112,7 @@ test('data of a release without users are kept and get users, also on another po
   t.notRegex(await readFile(join(directory, 'mongod.log'), 'utf8'), /earlier release/);
 });
 
-test('a first start that ended before its administrator was known is made good', async (t) => {
+test('a first start that ended before it stored the administrator’s password is completed later', async (t) => {
   const place = await prepare(t);
   const first = await startMongod(place);
   await asUser(first.urlOf('org'), (client) =>
@@ -124,7 +126,9 @@ test('a first start that ended before its administrator was known is made good',
   });
 });
 
-/** As the last release left it: a set of one on some port, and nobody had to log in. */
+/**
+ * Creates data like those of the last release: a set of one member on some port, without logins.
+ */
 async function makeDataWithoutUsers(directory: string, binary: string): Promise<void> {
   const begun = await startMongod({ binary, directory });
   await asUser(begun.url, async (client) => {

@@ -13,11 +13,11 @@ import { waitUntil } from '../wait-until.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 const patience = { withinMs: 300_000 };
-/** Of what the server answers: a busy machine is no failure. */
+/** Generous time limit for answers of the server, because a busy machine is not a failure. */
 const answers = { timeout: 60_000 };
 const revoked = 'silo.v1.token.revoked.prj_1';
 
-/** A nats-server with the stream SILO, which holds three events. */
+/** Starts a nats-server with the stream SILO, which holds three events. */
 async function serve(t: ExecutionContext) {
   const binary = (await obtain('nats-server', { log: (line) => t.log(line) })).path;
   const directory = await temporaryDirectory(t);
@@ -42,7 +42,7 @@ async function serve(t: ExecutionContext) {
   return { server, directory, as, admin, stored };
 }
 
-/** What the broker says to a message on this subject: undefined where it takes it. */
+/** The broker's refusal of a message on this subject; undefined if it accepts the message. */
 async function refusalOf(connection: NatsConnection, subject: string): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const watch = async () => {
@@ -52,7 +52,7 @@ async function refusalOf(connection: NatsConnection, subject: string): Promise<s
   };
   watch().catch(() => {});
   connection.publish(subject, 'forged');
-  // The server answers in order: what it refuses is refused before this comes back.
+  // The server answers in order: a refusal arrives before the answer to this flush.
   const flushed = connection.flush().then(() => undefined);
   const refused = await Promise.race([promise, flushed]);
   return refused ?? (await Promise.race([promise, connection.flush().then(() => undefined)]));
@@ -69,7 +69,7 @@ const forgeries: [NatsUser, string[]][] = [
 ];
 
 for (const [user, subjects] of forgeries) {
-  test(`the broker refuses what ${user} may not publish`, async (t) => {
+  test(`the broker refuses to publish what ${user} may not publish`, async (t) => {
     const { as, stored } = await serve(t);
     for (const subject of subjects) {
       t.is(await refusalOf(await as(user), subject), `publish ${subject}`);
@@ -78,7 +78,7 @@ for (const [user, subjects] of forgeries) {
   });
 }
 
-test('the broker takes what a service and a guard have to publish', async (t) => {
+test('the broker accepts what a service and a guard need to publish', async (t) => {
   const { as, admin } = await serve(t);
   const received: string[] = [];
   const note = (_error: Error | null, { subject }: { subject: string }) =>
@@ -97,7 +97,7 @@ test('the broker takes what a service and a guard have to publish', async (t) =>
   t.deepEqual(received, ['numbered.silo.v1.org', 'acknowledged.silo.v1']);
 });
 
-test('the guard user receives event batches, and nothing of the stream', async (t) => {
+test('the guard user receives event batches, but cannot read the stream', async (t) => {
   const { as, admin } = await serve(t);
   const guard = await as('guard');
   const received: string[] = [];
@@ -141,14 +141,14 @@ test('a subscriber reads the stream with consumers of every kind, and receives n
   for await (const message of live) t.is(message.string(), 'live');
 });
 
-test('a subscriber cannot have JetStream’s answers stored as events', async (t) => {
+test('a subscriber cannot store JetStream’s replies as events', async (t) => {
   const { as, stored, admin } = await serve(t);
   const subscriber = await as('subscriber');
   subscriber.publish('$JS.API.STREAM.INFO.SILO', '', { reply: revoked });
   await subscriber.flush();
-  await subscriber.jetstreamManager(answers); // a round trip to JetStream, after the question
+  await subscriber.jetstreamManager(answers); // a round trip to JetStream, after the request
   t.is(await stored(), 3);
-  // In the stream's own account it is possible: what the subscriber's account protects from.
+  // In the stream's own account it is possible; the subscribers' account prevents it.
   admin.publish('$JS.API.STREAM.INFO.SILO', '', { reply: revoked });
   await waitUntil(
     'the answer being stored',
@@ -159,7 +159,7 @@ test('a subscriber cannot have JetStream’s answers stored as events', async (t
   );
 });
 
-test('passwords are in private files alone, and each user has its own', async (t) => {
+test('passwords are stored only in private files, and each user has its own', async (t) => {
   const { server, directory } = await serve(t);
   const passwords = await Promise.all(
     natsUsers.map(async (user) => {
@@ -176,7 +176,7 @@ test('passwords are in private files alone, and each user has its own', async (t
   for (const password of passwords) t.false(`${log}${commandLine}`.includes(password));
 });
 
-test('a client survives two changes of its password', async (t) => {
+test('a client stays connected through two changes of its password', async (t) => {
   const { server } = await serve(t);
   const passwordFile = server.passwordFileOf('org') ?? '';
   const url = server.urlOf('org').replace(/:[^:@]+@/, '@');
@@ -186,7 +186,7 @@ test('a client survives two changes of its password', async (t) => {
     const { losses } = link;
     await changePassword(server, 'org');
     await waitUntil(
-      'the client logging in anew',
+      'the client logging in again',
       async () => {
         if (link.losses === losses || !link.connected.value) throw new Error('not yet');
       },
@@ -200,7 +200,7 @@ test('a client survives two changes of its password', async (t) => {
   }
 });
 
-test('a client whose password is refused for a while comes back when it is right again', async (t) => {
+test('a client whose password is refused for a while reconnects once it is valid again', async (t) => {
   const { server } = await serve(t);
   const passwordFile = server.passwordFileOf('org') ?? '';
   const mine = join(await temporaryDirectory(t), 'password');
@@ -225,7 +225,7 @@ test('a client whose password is refused for a while comes back when it is right
   );
   await writeFile(mine, await readFile(passwordFile));
   await waitUntil(
-    'the client being back',
+    'the client reconnecting',
     async () => {
       if (!link.connected.value) throw new Error('not yet');
     },

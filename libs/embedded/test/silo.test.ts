@@ -15,14 +15,14 @@ import { temporaryDirectory } from './temporary-directory.ts';
 
 const main = () => join(import.meta.dirname, 'fake-service.ts');
 const patience = { withinMs: 120_000 };
-/** Without the test run's own servers: here the Silo starts its own. */
+/** Without the servers of the test run: this Silo starts its own. */
 const { MONGODB_URL, NATS_URL, ...environment } = process.env;
 
 function optionsFor(t: ExecutionContext, directory: string) {
   return { directory, log: (line: string) => t.log(line), freePorts: true, main, environment };
 }
 
-/** Everything that a Silo runs in a state directory, by its records. */
+/** All processes that a Silo runs in a state directory, by its records. */
 function partsOf(directory: string): ProcessIdentity[] {
   const parts = ['mongodb', 'nats', ...serviceNames.map((name) => join('services', name))];
   return parts.flatMap((part) => readRecord(recordFileIn(join(directory, part)))?.process ?? []);
@@ -57,9 +57,9 @@ async function untilReady(command: ChildProcess, directory: string): Promise<voi
   );
 }
 
-// One after another: each starts six processes, and one is timed.
+// Serial: each test starts six processes, and one measures time.
 test.serial(
-  'all four serve before the endpoints are written, and stopping removes them',
+  'all four services serve before the endpoints are written, and stopping removes them',
   async (t) => {
     const directory = await temporaryDirectory(t);
     await using silo = await startSilo(optionsFor(t, directory));
@@ -76,7 +76,7 @@ test.serial(
 );
 
 test.serial(
-  'a second start takes the same ports and is ready about as soon as the first',
+  'a second start uses the same ports and takes about as long as the first',
   async (t) => {
     const directory = await temporaryDirectory(t);
     const start = async () => {
@@ -87,7 +87,7 @@ test.serial(
       return { tookMs, endpoints: silo.endpoints };
     };
     const first = await start();
-    // What else the machine does may slow one of them down.
+    // Other load on the machine may slow one of them down.
     const again: number[] = [];
     while (again.length < 4 && Math.min(...again) >= 5 * first.tookMs) {
       const { tookMs, endpoints } = await start();
@@ -111,7 +111,7 @@ test.serial('a service that is killed on purpose can be started again on its por
 });
 
 test.serial(
-  'a service that cannot start is named with the end of its log, and nothing stays behind',
+  'the error for a service that cannot start names it with the end of its log, and no process remains',
   async (t) => {
     const directory = await temporaryDirectory(t);
     const failing = { ...optionsFor(t, directory), main: () => join(directory, 'no-such-main.ts') };
@@ -122,7 +122,7 @@ test.serial(
   },
 );
 
-test.serial('an aborted start leaves nothing behind', async (t) => {
+test.serial('an aborted start leaves no process running', async (t) => {
   const directory = await temporaryDirectory(t);
   const signal = AbortSignal.timeout(300);
   await t.throwsAsync(startSilo({ ...optionsFor(t, directory), signal }), { name: 'TimeoutError' });
@@ -130,7 +130,7 @@ test.serial('an aborted start leaves nothing behind', async (t) => {
   await (await startSilo(optionsFor(t, directory))).stop();
 });
 
-test.serial('servers that are there already are used and left alone', async (t) => {
+test.serial('servers that exist already are used and not stopped', async (t) => {
   await using silo = await startSilo(optionsFor(t, await temporaryDirectory(t)));
   const { mongodb, nats } = silo.endpoints;
   const guest = await startSilo({
@@ -159,7 +159,7 @@ test.serial(
     t.is(code, 0, output());
     t.deepEqual(parts.filter(isAlive), []);
     const checkout = join(import.meta.dirname, '..', '..', '..');
-    t.true(output().includes(`Try, in ${checkout}:`), 'wherever it was started');
+    t.true(output().includes(`Try, in ${checkout}:`), 'independent of the directory of the start');
     t.regex(output(), /npx silo signup --endpoints \S+endpoints\.json --email /);
     t.regex(output(), /grpcurl -cacert .* list\n/);
     t.true(output().includes(`Ctrl-C, or kill ${command.pid}, stops everything`), output());
@@ -168,43 +168,49 @@ test.serial(
   },
 );
 
-test.serial('when a service dies the command says so, stops the rest and exits 1', async (t) => {
-  const directory = await temporaryDirectory(t);
-  const { command, output } = await runCommand(t, directory);
-  await untilReady(command, directory);
-  const parts = partsOf(directory);
-  const token = readRecord(recordFileIn(join(directory, 'services', 'token')));
-  process.kill(token?.process.pid ?? Number.NaN, 'SIGKILL');
-  const [code] = await once(command, 'close');
-  t.is(code, 1);
-  t.regex(output(), /service token was ended by SIGKILL.*token\.log:\n.*started/s);
-  t.deepEqual(parts.filter(isAlive), []);
-});
-
-test.serial('after SIGKILL of the command nothing stays, and the next start works', async (t) => {
-  const directory = await temporaryDirectory(t);
-  const { command, output } = await runCommand(t, directory);
-  await untilReady(command, directory);
-  const parts = partsOf(directory);
-  t.is(parts.length, 6, output());
-  const gone = once(command, 'exit');
-  command.kill('SIGKILL');
-  await gone;
-  // At once, while the watchdog of the dead one is still at work.
-  const silo = await startSilo(optionsFor(t, directory));
-  t.deepEqual(parts.filter(isAlive), []);
-  t.is(partsOf(directory).filter(isAlive).length, 6);
-  await silo.stop();
-});
+test.serial(
+  'if a service ends, the command reports it, stops the others and exits with 1',
+  async (t) => {
+    const directory = await temporaryDirectory(t);
+    const { command, output } = await runCommand(t, directory);
+    await untilReady(command, directory);
+    const parts = partsOf(directory);
+    const token = readRecord(recordFileIn(join(directory, 'services', 'token')));
+    process.kill(token?.process.pid ?? Number.NaN, 'SIGKILL');
+    const [code] = await once(command, 'close');
+    t.is(code, 1);
+    t.regex(output(), /service token was ended by SIGKILL.*token\.log:\n.*started/s);
+    t.deepEqual(parts.filter(isAlive), []);
+  },
+);
 
 test.serial(
-  'a documented port that is taken is replaced by a free one, which is kept and reported',
+  'after SIGKILL of the command no process remains, and the next start works',
+  async (t) => {
+    const directory = await temporaryDirectory(t);
+    const { command, output } = await runCommand(t, directory);
+    await untilReady(command, directory);
+    const parts = partsOf(directory);
+    t.is(parts.length, 6, output());
+    const gone = once(command, 'exit');
+    command.kill('SIGKILL');
+    await gone;
+    // Immediately, while the watchdog of the killed command is still working.
+    const silo = await startSilo(optionsFor(t, directory));
+    t.deepEqual(parts.filter(isAlive), []);
+    t.is(partsOf(directory).filter(isAlive).length, 6);
+    await silo.stop();
+  },
+);
+
+test.serial(
+  'a documented port that is in use is replaced by a free one, which is kept and reported',
   async (t) => {
     const directory = await temporaryDirectory(t);
     const blocker = createServer();
     t.teardown(() => blocker.close());
     blocker.listen(defaultPorts.nats, '127.0.0.1');
-    await once(blocker, 'listening').catch(() => {}); // another Silo may have taken it
+    await once(blocker, 'listening').catch(() => {}); // another Silo may be using it
     const lines: string[] = [];
     const log = (line: string) => lines.push(line);
     const chosen = await choosePorts(directory, { log });

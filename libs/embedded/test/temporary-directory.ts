@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 
-/** A directory that is removed when the test has ended. */
+/** Creates a directory that is removed at the end of the test. */
 export async function temporaryDirectory(t: ExecutionContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'silo-embedded-'));
   t.teardown(() => rm(directory, { recursive: true, force: true, maxRetries: 10 }));

@@ -73,9 +73,11 @@ async function cancelWhileSent(t: ExecutionContext, read: Read): Promise<void> {
     for (let index = 0; index < readsCount; index++) {
       const controller = new AbortController();
       // When the command is on its way, its answer is not there yet.
-      client.once('commandStarted', () => controller.abort(new Error('the caller has gone')));
+      client.once('commandStarted', () =>
+        controller.abort(new Error('the caller has disconnected')),
+      );
       const cancelled = read(world, controller.signal);
-      await t.throwsAsync(cancelled, { message: 'the caller has gone' });
+      await t.throwsAsync(cancelled, { message: 'the caller has disconnected' });
     }
   });
   t.is(closed, 0);
@@ -90,7 +92,7 @@ test('the harness finds that a signal given to the driver closes connections', a
   const { client, db } = await open(t);
   const closed = await closedDuring(client, async () => {
     const controller = new AbortController();
-    client.once('commandStarted', () => controller.abort(new Error('the caller has gone')));
+    client.once('commandStarted', () => controller.abort(new Error('the caller has disconnected')));
     const given = { ...bounded, signal: controller.signal };
     await t.throwsAsync(db.collection('log').findOne({}, given));
   });

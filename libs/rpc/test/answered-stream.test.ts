@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import test from 'ava';
 import { answerEarly } from '../answered-stream.ts';
 
-test('an early answer arrives, and a later one of the handler is dropped', async (t) => {
+test('an early answer arrives, and a later answer of the handler is dropped', async (t) => {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

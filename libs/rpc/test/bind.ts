@@ -1,10 +1,10 @@
 import { Outcome, type Unpropagated } from '@silo/mongo/mutation.ts';
 import type { Call } from '../call.ts';
 
-/** What a handler responds, whether or not it answers with the outcome of a mutation. */
+/** The response type of a handler, even if the handler returns the outcome of a mutation. */
 type ResponseOf<Answer> = Answer extends Outcome<infer Response> ? Unpropagated<Response> : Answer;
 
-/** A handler tied to its dependencies, as `mount` ties it, that answers the response alone. */
+/** A handler bound to its dependencies, as by `mount`, that returns only the response. */
 export function bind<Request, Answer, Dependencies>(
   handler: (request: Request, call: Call, dependencies: Dependencies) => Promise<Answer>,
   dependencies: Dependencies,

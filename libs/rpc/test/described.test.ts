@@ -34,7 +34,7 @@ import {
 /** A request without fields, as gRPC frames it. */
 const emptyMessage = Buffer.alloc(5);
 
-/** A busy machine is no failure. */
+/** A generous deadline, because a busy machine is not a failure. */
 const patient = { refusals: true, deadlineMs: 60_000 };
 
 type Question = NonNullable<ServerReflectionRequest['messageRequest']>;
@@ -265,7 +265,7 @@ test('a drain closes the connection of a client whose stream stays open', async 
   const closed = once(session, 'close');
   await ports.drain(0);
   await closed;
-  // With one, the keepalive of the server would have closed it, after 30 s.
+  // If there were pings, the server's keepalive would have closed it after 30 s.
   t.is(pings, 0);
 });
 

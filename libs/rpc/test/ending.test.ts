@@ -5,6 +5,7 @@ import { HealthClient } from '@silo/protos/gen/grpc/health/v1/health.ts';
 import type { ReadEventsResponse } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import test, { type ExecutionContext } from 'ava';
+import { eventually, untilIs } from '../../../test/harness/eventually.ts';
 import type { Call } from '../call.ts';
 import type { ServerOptions } from '../server.ts';
 import {
@@ -12,7 +13,6 @@ import {
   collect,
   connect,
   eventLogService,
-  eventually,
   makeAuthority,
   outcomeOf,
   serve,
@@ -30,7 +30,7 @@ async function start(
   const services = [eventLogService(handlers)];
   const server = await serve(t, { tls, internal: true, services, ...options });
   const channel = channelTo(t, server, tls);
-  // Connected before any deadline runs.
+  // Connects before any deadline runs.
   await connect(HealthClient, channel, { deadlineMs: 30_000 }).check({ service: '' });
   return { server, client: connect(EventLogServiceClient, channel, { refusals: true }) };
 }
@@ -57,13 +57,14 @@ test("the client's deadline aborts the handler", async (t) => {
     throw call.signal.reason;
   };
   const { client } = await start(t, { getHead });
-  // On a busy machine it may pass before the handler is called, or the client may cancel first.
+  // On a busy machine the deadline may pass before the handler is called, or the client may cancel
+  // first.
   for (let tries = 0; tries < 8; tries++) {
     const error = await t.throwsAsync(client.getHead({}, { deadlineMs: 2_500 }));
     t.like(error, { code: status.DEADLINE_EXCEEDED });
     const call = calls.at(-1);
     if (call === undefined) continue;
-    await eventually(() => call.signal.aborted);
+    await untilIs(true, () => call.signal.aborted);
     if (call.signal.reason.name !== 'TimeoutError') continue;
     t.is(call.remainingMs(), 0);
     return;
@@ -101,9 +102,7 @@ test('a call has a deadline even if the client sets none, and at most the maximu
   };
   const { client } = await start(t, { getHead }, { deadlines: { maxMs: 20_000 } });
   await client.getHead({}, { deadlineMs: 600_000 });
-  await eventually(
-    async () => (await outcomeOf(client.getHead({}, { deadlineMs: 2_000 }))) === 'OK',
-  );
+  await untilIs('OK', () => outcomeOf(client.getHead({}, { deadlineMs: 2_000 })));
   t.true((seen[0] ?? 0) > 10_000 && (seen[0] ?? 0) <= 20_000);
   // A tenth is reserved, so that the response arrives before the client's deadline.
   const last = seen.at(-1) ?? 0;
@@ -119,7 +118,7 @@ test('a cancelled call aborts its handler and rejects with the reason given', as
   const { signal } = await started;
   controller.abort(reason);
   t.is(await t.throwsAsync(call), reason);
-  await eventually(() => signal.aborted);
+  await untilIs(true, () => signal.aborted);
   t.is(signal.reason.name, 'AbortError');
 });
 
@@ -170,7 +169,7 @@ test('a client that stops reading ends the stream on the server', async (t) => {
     break;
   }
   const { signal } = await started;
-  await eventually(() => signal.aborted);
+  await untilIs(true, () => signal.aborted);
   t.is(signal.reason.name, 'AbortError', 'not by its deadline');
 });
 
@@ -186,9 +185,9 @@ test('a slow reader slows the stream down', async (t) => {
   await stream.next();
   let before = -1;
   await eventually(() => {
-    const isStill = made === before;
+    const last = before;
     before = made;
-    return isStill;
+    if (made !== last) throw new Error(`${made} messages were made, ${last} before`);
   });
   t.true(made < 500, `${made} messages were made for one that was read`);
   await stream.return?.();

@@ -9,6 +9,7 @@ import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { status } from '@grpc/grpc-js';
 import { newApiKey } from '@silo/tokens/secrets.ts';
 import anyTest from 'ava';
+import { untilIs } from '../../../test/harness/eventually.ts';
 import {
   publicRequestBytesMax,
   publicWindowBytes,
@@ -25,16 +26,16 @@ import {
   watchPath,
 } from './front-support.ts';
 import { beginCall, framed, outcomeOfRaw } from './raw-client.ts';
-import { accountId, eventually, fullKey, outcomeOf } from './support.ts';
+import { accountId, fullKey, outcomeOf } from './support.ts';
 
 // The tests count the resources of one port: run one attack at a time.
 const test = anyTest.serial;
 
-/** Held as 256 KiB from its first header on: what it may be when it is decompressed. */
+/** Counts as 256 KiB from its first header on, the size that it may have when decompressed. */
 const compressed = (session: ClientHttp2Session) =>
   beginCall(session, getAccountPath, { 'grpc-encoding': 'gzip' });
 
-/** A request that every method takes: a field that no message has, of this size. */
+/** A request that every method accepts: a field of this size that no message has. */
 function padding(sizeBytes: number): Buffer {
   const head = new BinaryWriter().uint32((1_000 << 3) | 2).uint32(sizeBytes);
   return Buffer.concat([head.finish(), Buffer.alloc(sizeBytes)]);
@@ -65,7 +66,7 @@ test('a large request with a key that has not been seen yet is read once the key
   upload.end(framed(padding(largeBytes)));
   t.is((await outcomeOfRaw(upload)).status, String(status.OK));
   t.is(session.remoteSettings.initialWindowSize, publicWindowBytes);
-  // Of the connection: uploads of one client do not wait for each other.
+  // The window is that of the connection, so that uploads of one client do not wait for each other.
   t.true((session.state.remoteWindowSize ?? 0) > publicWindowBytes);
 });
 
@@ -78,14 +79,14 @@ test('a large request with a key that ended itself is read, and does not make it
   const outcome = outcomeOfRaw(upload);
   upload.end(framed(padding(largeBytes)));
   await once(upload, 'finish');
-  // The method has no request_id: only a repeat is more than an invalid key.
+  // The method has no request_id, so the key cannot repeat its request and is invalid.
   t.is((await outcome).status, String(status.UNAUTHENTICATED));
   t.is(session.remoteSettings.initialWindowSize, untrustedWindowBytes);
 });
 
 test('when all connections together exceed the memory limit, those that hold most are closed', async (t) => {
   const { attack, accounts } = await startPublic(t);
-  // A well-behaved client that is slow: it holds a little memory all the time.
+  // A well-behaved but slow client, which always holds a little memory.
   const slow = beginCall(await attack('127.0.0.1'), getAccountPath, {
     authorization: `Bearer ${fullKey}`,
   });
@@ -97,7 +98,7 @@ test('when all connections together exceed the memory limit, those that hold mos
       compressed(session);
     }
   }
-  await eventually(() => sessions.some(({ destroyed }) => destroyed));
+  await untilIs(true, () => sessions.some(({ destroyed }) => destroyed));
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
   slow.end(Buffer.alloc(4));
   t.is((await outcomeOfRaw(slow)).status, String(status.OK));
@@ -116,7 +117,7 @@ test('a trusted connection that holds most loses its calls, and stays open', asy
   t.false(trusted.destroyed);
 });
 
-test('a request that may become large when it is decompressed counts as large: its connection loses the call that exceeds its limit', async (t) => {
+test('a request that may become large when decompressed counts as large: its connection loses the call that exceeds its limit', async (t) => {
   const { attack, accounts } = await startPublic(t);
   const session = await attack();
   const ended = Array.from({ length: 20 }, () => outcomeOfRaw(compressed(session)));
@@ -124,7 +125,7 @@ test('a request that may become large when it is decompressed counts as large: i
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
 });
 
-test('a call that is not admitted in time is rejected, also if its response is not read; Watch has no limit', async (t) => {
+test('a call that is not admitted in time is rejected, even if its response is not read; Watch has no limit', async (t) => {
   const http2Server = createServer();
   const refused: [path: string | undefined, why: string][] = [];
   using calls = new UnadmittedCalls((stream, path, why) => {
@@ -151,7 +152,7 @@ test('a call that is not admitted in time is rejected, also if its response is n
   const [unread, watch] = [beginCall(session, reflectionPath), beginCall(session, watchPath)];
   for (const call of [unread, watch]) call.end(framed(Buffer.alloc(0)));
   await Promise.all([unfinishedCall, unread, watch].map((call) => once(call, 'response')));
-  await eventually(() => complete === 2);
+  await untilIs(2, () => complete);
   const heldBytes = calls.bytes;
   calls.sweep(performance.now());
   t.deepEqual(refused, []);
@@ -162,5 +163,5 @@ test('a call that is not admitted in time is rejected, also if its response is n
   ]);
   t.true(calls.bytes > 0 && calls.bytes < heldBytes);
   watch.close();
-  await eventually(() => calls.bytes === 0);
+  await untilIs(0, () => calls.bytes);
 });

@@ -29,7 +29,8 @@ const reflectionQuestion = ServerReflectionRequest.encode({
 }).finish();
 
 /**
- * Streams of reflection that read no answer: the status of each that is refused, else undefined.
+ * Reflection streams that read no answer. Contains the status of each refused stream, else
+ * undefined.
  */
 function beginReflection(session: ClientHttp2Session, streams: number) {
   return Array.from({ length: streams }, async () => {
@@ -41,7 +42,7 @@ function beginReflection(session: ClientHttp2Session, streams: number) {
   });
 }
 
-test('reflection answers that are not read are bounded by their number', async (t) => {
+test('the number of unread reflection answers is bounded', async (t) => {
   const { attack, accounts } = await startPublic(t);
   const outcomes: Promise<string | undefined>[] = [];
   for (let index = 0; index < 2; index++) outcomes.push(...beginReflection(await attack(), 40));
@@ -51,7 +52,7 @@ test('reflection answers that are not read are bounded by their number', async (
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
 });
 
-test('an address that holds all slots of reflection gives way to another', async (t) => {
+test('an address that holds all reflection slots gives way to another', async (t) => {
   const { attack } = await startPublic(t);
   const held = beginReflection(await attack(), 2 * reflectionSlots.max);
   const codes = await Promise.all(held);
@@ -60,7 +61,7 @@ test('an address that holds all slots of reflection gives way to another', async
   t.deepEqual(await Promise.all(beginReflection(others, 1)), [undefined]);
 });
 
-test('an address without a live key is refused with RATE_LIMITED, and then dropped; keys that are live are served', async (t) => {
+test('an address without a live key is refused with RATE_LIMITED, and then gets no response; live keys are served', async (t) => {
   const { log, lines } = keptLog();
   const limits = { rates: { ...longRates, addressPoints: 60 } };
   const { accounts, attack, tls, server } = await startPublic(t, { limits, log });

@@ -39,7 +39,8 @@ export async function startPublic(
   const attack = async (from = attackersAddress) => {
     const session = await connectRaw({ address: server.address, ca: tls.ca, from });
     t.teardown(() => session.destroy());
-    // Streams that are begun before may be refused: the client does not know how many it may have.
+    // Waits for the settings: earlier streams may be refused, because the client does not know its
+    // limit.
     await once(session, 'remoteSettings');
     return session;
   };

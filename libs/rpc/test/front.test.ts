@@ -9,6 +9,7 @@ import {
   CreateAccountResponse,
 } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import anyTest from 'ava';
+import { untilIs } from '../../../test/harness/eventually.ts';
 import { Connections } from '../connections.ts';
 import {
   anyoneRequestBytesMax,
@@ -30,7 +31,6 @@ import { beginCall, connectRaw, framed, outcomeOfRaw } from './raw-client.ts';
 import {
   accountService,
   createAccountRequest,
-  eventually,
   fullKey,
   makeAuthority,
   outcomeOf,
@@ -53,7 +53,7 @@ test('a connection above the limit of its address evicts the oldest one without 
     await once(socket, 'connect');
     sockets.push(socket);
   }
-  await eventually(() => open(sockets).length === 3);
+  await untilIs(3, () => open(sockets).length);
   t.deepEqual(
     sockets.map(({ readyState }) => readyState === 'open'),
     [false, false, false, false, false, true, true, true],
@@ -62,7 +62,7 @@ test('a connection above the limit of its address evicts the oldest one without 
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
 });
 
-test('of a burst of connections one begins its TLS handshake in a turn; a reset before that is harmless', async (t) => {
+test('in a burst of connections, one TLS handshake begins in each turn; a reset before that is harmless', async (t) => {
   const http2Server = createSecureServer();
   http2Server.removeAllListeners('connection');
   const begun: Socket[] = [];
@@ -74,25 +74,25 @@ test('of a burst of connections one begins its TLS handshake in a turn; a reset 
   await Promise.resolve();
   t.deepEqual(begun, [first]);
   reset.destroy(new Error('ECONNRESET'));
-  await eventually(() => begun.length === 2);
+  await untilIs(2, () => begun.length);
   t.deepEqual(begun, [first, last]);
   for (const socket of [first, last]) socket.destroy();
-  await eventually(() => connections.count === 0);
+  await untilIs(0, () => connections.count);
 });
 
-test('connections of one address evict none of another, until the port is full', async (t) => {
+test('a connection never evicts one of another address until the port is full', async (t) => {
   const limits = { connectionsPerAddressMax: 4, connectionsMax: 6 };
   const { accounts, tcp } = await startPublic(t, { limits });
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
   const first = Array.from({ length: 3 }, () => tcp('127.0.0.3'));
   await Promise.all(first.map((socket) => once(socket, 'connect')));
   const second = Array.from({ length: 3 }, () => tcp(attackersAddress));
-  await eventually(() => open(first).length + open(second).length === 5);
+  await untilIs(5, () => open(first).length + open(second).length);
   t.is(open(second).length, 3);
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
 });
 
-test('headers above the limit end their call, and no other', async (t) => {
+test('headers above the limit end their own call only', async (t) => {
   const { attack } = await startPublic(t);
   const session = await attack();
   const other = beginCall(session, getAccountPath, { authorization: `Bearer ${fullKey}` });
@@ -114,13 +114,13 @@ test('a connection has a limited number of concurrent calls; further calls wait 
   const calls = Array.from({ length: 150 }, () =>
     outcomeOf(accounts.getAccount({}, { deadlineMs: 20_000 })),
   );
-  await eventually(() => running === 100);
+  await untilIs(100, () => running);
   release.resolve();
   t.deepEqual(new Set(await Promise.all(calls)), new Set(['OK']));
   t.is(running, 150);
 });
 
-test('a connection has few calls at once until one of them has shown a live key', async (t) => {
+test('a connection may have few concurrent calls until one of them has sent a live key', async (t) => {
   const release = Promise.withResolvers<void>();
   let running = 0;
   const createAccount = async () => {
@@ -137,7 +137,7 @@ test('a connection has few calls at once until one of them has shown a live key'
     return outcomeOfRaw(call);
   };
   const first = Array.from({ length: 40 }, () => begin());
-  await eventually(() => running === untrustedStreamsMax);
+  await untilIs(untrustedStreamsMax, () => running);
   t.is(session.remoteSettings.maxConcurrentStreams, untrustedStreamsMax);
   release.resolve();
   const codes = (await Promise.all(first)).map(({ status: code }) => code);
@@ -145,10 +145,10 @@ test('a connection has few calls at once until one of them has shown a live key'
   const known = beginCall(session, getAccountPath, { authorization: `Bearer ${fullKey}` });
   known.end(framed(Buffer.alloc(0)));
   t.is((await outcomeOfRaw(known)).status, String(status.OK));
-  await eventually(() => session.remoteSettings.maxConcurrentStreams === publicStreamsMax);
+  await untilIs(publicStreamsMax, () => session.remoteSettings.maxConcurrentStreams);
 });
 
-test('a request that states a greater length than its method takes is refused and reset before it is read', async (t) => {
+test('a request that states a length above its method’s maximum is refused and reset before it is read', async (t) => {
   const { attack, accounts } = await startPublic(t);
   const session = await attack();
   const sizes: [path: string, bytesMax: number][] = [
@@ -194,8 +194,8 @@ test('an address whose requests are too large runs out of points; a client with 
   t.deepEqual(await codesOf(await attack()), [invalid, invalid, invalid, exhausted.status]);
 });
 
-test('a connection whose calls are refused again and again is closed', async (t) => {
-  // Far from the points at which the address floods.
+test('a connection whose calls are refused repeatedly is closed', async (t) => {
+  // Far below the number of points at which the address gets no response.
   const limits = { rates: { ...longRates, addressPoints: 1_000 } };
   const { attack } = await startPublic(t, { limits });
   const session = await attack();
@@ -211,7 +211,7 @@ test('a connection whose calls are refused again and again is closed', async (t)
   t.is(refused, refusalsPerConnectionMax);
 });
 
-test('a client that resets its calls over and over loses its connection', async (t) => {
+test('a client that resets its calls repeatedly loses its connection', async (t) => {
   const { attack } = await startPublic(t);
   const session = await attack();
   const isOver = () => session.destroyed || session.closed;
@@ -258,6 +258,6 @@ test('a connection that does not speak HTTP/2 in time is closed; one that does s
   await once(onlyTls, 'secureConnect');
   t.is(connections.count, 3);
   await Promise.all([silent, onlyTls].map((socket) => once(socket, 'close')));
-  await eventually(() => connections.count === 1);
+  await untilIs(1, () => connections.count);
   t.false(speaking.destroyed);
 });

@@ -55,7 +55,7 @@ for (const days of farDays) {
     const request = { afterSequence: 0, batchSize: 0, follow: true };
     const events = eventLog.readEvents(request, options)[Symbol.asyncIterator]();
     t.false((await events.next()).done);
-    // The server's own deadline is none, or later than Node's timers support.
+    // The server's own deadline is absent, or later than Node's timers support.
     t.true((followed[0] ?? 0) > Math.min(deadlineMs, 2 ** 31 - 1) - dayMs);
     let isOver = false;
     const next = events.next().catch(() => {

@@ -3,7 +3,7 @@ import { PacedTurns } from '../paced-turns.ts';
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-test('of a burst some begin at once, and the others in later turns, in order', async (t) => {
+test('some calls of a burst begin at once, and the others in later turns, in order', async (t) => {
   const turns = new PacedTurns(3);
   const begun: number[] = [];
   const all = Array.from({ length: 8 }, async (_, index) => {

@@ -11,6 +11,7 @@ import {
   RegenerateProjectTokenResponse,
 } from '@silo/protos/gen/silo/token/v1/project_token_service.ts';
 import test, { type ExecutionContext } from 'ava';
+import { untilIs } from '../../../test/harness/eventually.ts';
 import { type Call, keyCaller } from '../call.ts';
 import { checkAccess } from '../check-access.ts';
 import { connect } from '../client.ts';
@@ -20,7 +21,6 @@ import {
   accountService,
   channelTo,
   createAccountResponse,
-  eventually,
   fullKey,
   makeAuthority,
   narrowKey,
@@ -117,7 +117,7 @@ async function start(t: ExecutionContext, options: Partial<ServerOptions> = {}) 
   };
 }
 
-test('a mutation holds its permit while its handler runs, however that ends', async (t) => {
+test('a mutation holds its permit until its handler ends, in whatever way', async (t) => {
   const { accounts, permits, does } = await start(t);
   const held: number[] = [];
   const endings: [string, () => Promise<undefined>][] = [
@@ -149,9 +149,9 @@ test('a permit is released when its handler ends, not when the client leaves', a
   await entered.promise;
   leaving.abort(new Error('gone'));
   await t.throwsAsync(call);
-  t.is(permits.held, 1, 'it may still commit');
+  t.is(permits.held, 1, 'the handler may still commit');
   resolve(undefined);
-  await eventually(() => permits.held === 0);
+  await untilIs(0, () => permits.held);
 });
 
 test('further access checks of a handler take permits too, and all are released when it ends', async (t) => {
@@ -196,7 +196,11 @@ test('a call that may end access waits for the revocation barrier and reports th
   does.act = async () => ({ eventIds: ['event'], keepsAccess: false });
   const answer = await tokens.regenerateProjectToken(regenerateRequest, bearer());
   t.deepEqual(answer, { projectToken, propagation });
-  t.deepEqual(waited, [{ eventIds: ['event'], held: 0 }], 'it does not wait for its own permit');
+  t.deepEqual(
+    waited,
+    [{ eventIds: ['event'], held: 0 }],
+    'the call does not wait for its own permit',
+  );
 });
 
 test('a call with an unknown outcome waits for everything committed so far', async (t) => {
@@ -255,7 +259,7 @@ test('an unconfirmed propagation is an error with a retry delay, and a retry can
 test('a deadline that passes during the barrier reports that the change is committed', async (t) => {
   let outcome = '';
   let passedDuring = false;
-  // On a busy machine a short one may pass before.
+  // On a busy machine a short deadline may pass before the barrier.
   for (let maxMs = 300; !passedDuring && maxMs < 100_000; maxMs *= 2) {
     const { tokens, does } = await start(t, { deadlines: { maxMs } });
     does.propagate = (_, signal) =>
@@ -281,10 +285,10 @@ test('a draining server completes barriers, and reports those that it could not 
           signal.addEventListener('abort', fail, { once: true });
         });
   const spreading = outcomeOf(tokens.regenerateProjectToken(regenerateRequest, bearer()));
-  await eventually(() => waited.length === 1);
+  await untilIs(1, () => waited.length);
   does.act = async () => ({ eventIds: ['event'], keepsAccess: false });
   const stuck = outcomeOf(tokens.regenerateProjectToken(regenerateRequest, bearer()));
-  await eventually(() => waited.length === 2);
+  await untilIs(2, () => waited.length);
   const drained = server.drain(200);
   soon.resolve(propagation);
   t.is(await spreading, 'OK');

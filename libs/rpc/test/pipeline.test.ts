@@ -122,7 +122,7 @@ test('the handler gets the caller and the facts of the decision', async (t) => {
   t.like(seen, { id: accountId, displayName: `key_${'0'.repeat(26)}` });
 });
 
-test('a method for anyone needs no credentials, and still has a shape', async (t) => {
+test('a method for anyone requires no credentials, but a valid shape', async (t) => {
   const { accounts } = await start(t);
   t.is(await outcomeOf(accounts.createAccount(createAccountRequest)), 'OK');
   const request = { ...createAccountRequest, email: 'nobody' };

@@ -146,7 +146,7 @@ test('a port in use is reported', async (t) => {
   await t.throwsAsync(startServer(options));
 });
 
-test('an identity is read from exactly one SPIFFE URI of ours', (t) => {
+test('an identity is read only if the certificate has exactly one SPIFFE URI of Silo', (t) => {
   const uri = 'URI:spiffe://silo.internal/us/staff/ops';
   t.like(identityOf(`${uri}, DNS:localhost, IP Address:127.0.0.1`), { region: 'us', name: 'ops' });
   const refused = [

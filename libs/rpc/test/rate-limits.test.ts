@@ -2,10 +2,11 @@ import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { hashOf, newApiKey } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
+import { untilIs } from '../../../test/harness/eventually.ts';
 import { networkOf } from '../client-address.ts';
 import { defaultLimits, type RateSettings } from '../limits.ts';
 import { RateLimits } from '../rate-limits.ts';
-import { eventually, outcomeOf } from './support.ts';
+import { outcomeOf } from './support.ts';
 
 /** No window ends during a test. */
 const longWindow = { ...defaultLimits.rates, windowMs: 3_600_000 };
@@ -43,7 +44,7 @@ test('the error names the limit and the time to wait', async (t) => {
 test('the limit is reset after the window', async (t) => {
   const rates = limits({ accountCalls: 1, windowMs: 50 });
   await rates.takeAccount('acc_1');
-  await eventually(async () => (await outcomeOf(rates.takeAccount('acc_1'))) === 'OK');
+  await untilIs('OK', () => outcomeOf(rates.takeAccount('acc_1')));
   t.pass();
 });
 
@@ -65,7 +66,7 @@ test('an accepted key is looked up even if its address has no points', async (t)
   await outcomes(5, () => rates.authenticate(home, newHash(), dead));
   t.is(await outcomeOf(rates.authenticate(home, newHash(), async () => {})), 'RATE_LIMITED');
   t.is(await outcomeOf(rates.authenticate(home, known, async () => {})), 'OK');
-  // Once the key is revoked it is like any other.
+  // After its revocation the key is treated like any other.
   t.is(await outcomeOf(rates.authenticate(home, known, dead)), 'TOKEN_INVALID');
   t.is(await outcomeOf(rates.authenticate(home, known, dead)), 'RATE_LIMITED');
 });
@@ -88,8 +89,8 @@ test('unknown keys of one address are looked up two at a time; those of another 
   t.is(runningMax, 2);
 });
 
-test('an invalid key keeps its place among the look-ups of its address for half a window’s share', async (t) => {
-  // Of 300 points a failure takes 30: ten of them, two at a time, last for half of 1,000 ms.
+test('an invalid key keeps its place among the look-ups of its address, so that points last for half a window', async (t) => {
+  // A failure takes 30 of 300 points: ten failures, two at a time, last for half of 1,000 ms.
   const rates = limits({ addressPoints: 300, windowMs: 1_000 });
   const heldMs = 100;
   const startMs = performance.now();
@@ -117,7 +118,7 @@ test('waiting look-ups are rejected once their address has failed too often', as
   t.is(all.filter((outcome) => outcome === 'RATE_LIMITED').length, 1_600 - lookups);
 });
 
-test('an address that goes on long after its points are used up floods, until its window ends', async (t) => {
+test('an address that continues long after its points are used up gets no response until its window ends', async (t) => {
   const rates = limits({ addressPoints: 100 });
   const refused = await outcomes(125, () => rates.takeAddress(home, 1));
   t.is(refused.filter((outcome) => outcome === 'RATE_LIMITED').length, 25);

@@ -21,7 +21,7 @@ export type RawTarget = {
   settings?: Settings | undefined;
 };
 
-/** An HTTP/2 connection without a gRPC library, to send what a library would not. */
+/** An HTTP/2 connection without a gRPC library, which can send what a library would not. */
 export async function connectRaw({
   address,
   ca,
@@ -66,7 +66,7 @@ export function beginCall(
   return stream;
 }
 
-/** The end of a raw call: its gRPC status and message, or the code of the reset. */
+/** The result of a raw call: its gRPC status and message, or the code of the reset. */
 export type RawOutcome = { status?: string; message?: string; reset?: number };
 
 /** Reads a call to its end. */

@@ -4,14 +4,14 @@ import { ReflectionSlots } from '../reflection-slots.ts';
 
 const { max, holdMs } = reflectionSlots;
 
-/** Takes slots for addresses, by turns; answers which of them were ended. */
+/** Takes slots for addresses in this order; returns the addresses whose streams were ended. */
 function hold(slots: ReflectionSlots, networks: readonly string[]): string[] {
   const ended: string[] = [];
   for (const network of networks) slots.take(network, 0, () => ended.push(network));
   return ended;
 }
 
-test('an address that holds all slots gets no other, and loses some to newcomers until shares are fair', (t) => {
+test('an address that holds all slots gets no more, and loses some to newcomers until shares are fair', (t) => {
   const slots = new ReflectionSlots();
   const ended = hold(
     slots,
@@ -37,7 +37,7 @@ test('a slot that was held for long goes to the next stream', (t) => {
   t.deepEqual(ended, networks.slice(0, 1));
 });
 
-test('a slot that is given back is free, and giving it back again frees no other', (t) => {
+test('a slot that is given back is free; giving it back again frees no other slot', (t) => {
   const slots = new ReflectionSlots();
   hold(
     slots,

@@ -52,7 +52,7 @@ test('the log line of a rejected call has account, key, address, method and reas
   t.deepEqual(
     logged().map(({ method, reason, actor, keyFingerprint, address }) => [
       ...[method, reason, actor, keyFingerprint],
-      // Loopback, over IPv4 or IPv6.
+      // The loopback address, over IPv4 or IPv6.
       address === undefined ? undefined : /^(::1|(::ffff:)?127\.0\.0\.1)$/.test(address),
     ]),
     [
@@ -80,7 +80,8 @@ test('the log line of a rejected call on the internal port has the identity of t
 });
 
 test('a flood of rejected calls is sampled, and the number of missing lines is logged', async (t) => {
-  // Again where, on a busy machine, it took longer than the 10 s in which there are 100 lines.
+  // Repeated if, on a busy machine, the calls took longer than the 10 s for which 100 lines are
+  // allowed.
   const { accounts, logged } = await eventually(async () => {
     const fromMs = performance.now();
     const opened = await startPublic(t);

@@ -32,7 +32,7 @@ async function startProject(t: ExecutionContext) {
   return { certificates, server };
 }
 
-test('of another region only project and its edges have a role, each its own, where it is known', (t) => {
+test('of another known region only project and its edges have a role, each its own', (t) => {
   const service = Role.ROLE_SERVICE;
   const rows: [PeerIdentity, Role | undefined][] = [
     [{ region: 'us', role: service, name: 'project' }, service],
@@ -52,7 +52,7 @@ test('of another region only project and its edges have a role, each its own, wh
   t.is(roleIn({ region: 'eu', role: service, name: 'project' }, { region: 'us' }), undefined);
 });
 
-test('ROLE_REGION opens MigrationPeerService, ROLE_REGION_EDGE two of its methods, and nothing else opens that', (t) => {
+test('ROLE_REGION may call MigrationPeerService, ROLE_REGION_EDGE two of its methods, and no other role any', (t) => {
   const peer = new Set<string>(Object.values(MigrationPeerServiceService).map(({ path }) => path));
   const { forwardCapture, locateHere } = MigrationPeerServiceService;
   const ofEdges: string[] = [forwardCapture.path, locateHere.path];
@@ -70,7 +70,7 @@ test('ROLE_REGION opens MigrationPeerService, ROLE_REGION_EDGE two of its method
   t.true(peer.size > 0);
 });
 
-test('project of another region calls what is for regions, as that region, and no other method', async (t) => {
+test('project of another region may call the methods for regions, as that region, and no others', async (t) => {
   const { certificates, server } = await startProject(t);
   const channel = channelTo(t, server, await certificates.eu('service', 'project'));
   const peer = connect(MigrationPeerServiceClient, channel, { refusals: true });
@@ -80,7 +80,7 @@ test('project of another region calls what is for regions, as that region, and n
   t.is(await outcomeOf(call), 'ROLE_REQUIRED');
 });
 
-test('an edge of another region passes captures on and asks for tokens, and calls nothing else', async (t) => {
+test('an edge of another region may forward captures and check tokens, and call nothing else', async (t) => {
   const { certificates, server } = await startProject(t);
   const channel = channelTo(t, server, await certificates.eu('service', 'edge'));
   const peer = connect(MigrationPeerServiceClient, channel, { refusals: true });
@@ -95,7 +95,7 @@ test('an edge of another region passes captures on and asks for tokens, and call
   t.is(await outcomeOf(peer.commitCutover(attempt)), 'ROLE_REQUIRED');
 });
 
-test('no other certificate calls what is for regions', async (t) => {
+test('no other certificate may call the methods for regions', async (t) => {
   const { certificates, server } = await startProject(t);
   for (const files of [
     await certificates.us('service', 'project'),
@@ -109,7 +109,7 @@ test('no other certificate calls what is for regions', async (t) => {
   }
 });
 
-test('with a CA file for other regions, each CA issues identities of its side alone', async (t) => {
+test('with a CA file for other regions, each CA may issue only identities of its own side', async (t) => {
   const [usCa, euCa] = [await makeAuthority(t, 'us'), await makeAuthority(t, 'eu')];
   const { ca: regionCa } = await euCa('service', 'project');
   const { log } = keptLog();
@@ -134,7 +134,7 @@ test('with a CA file for other regions, each CA issues identities of its side al
   }
 });
 
-test('a client trusts the CAs of other regions for other regions alone', async (t) => {
+test('a client trusts the CAs of other regions only for other regions', async (t) => {
   const [usCa, euCa] = [await makeAuthority(t, 'us'), await makeAuthority(t, 'eu')];
   const { log } = keptLog();
   const far = await euCa('service', 'project');
@@ -157,7 +157,7 @@ test('a client trusts the CAs of other regions for other regions alone', async (
   }
 });
 
-test('a client connects to the service that it expects, and not to the same one of another region', async (t) => {
+test('a client connects to the service that it expects, and not to the same service of another region', async (t) => {
   const { certificates, server } = await startProject(t);
   const tls = await certificates.eu('service', 'project');
   for (const [region, name, outcome] of [

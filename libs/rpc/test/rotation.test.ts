@@ -5,17 +5,10 @@ import { join } from 'node:path';
 import { type MadeCertificate, makeAuthority, makeLeaf } from '@silo/embedded/make-certificate.ts';
 import { EventLogServiceClient } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import test, { type ExecutionContext } from 'ava';
+import { eventually, untilIs } from '../../../test/harness/eventually.ts';
 import { createChannel } from '../client.ts';
 import { FollowedTls, type TlsFiles } from '../tls.ts';
-import {
-  channelTo,
-  connect,
-  eventLogService,
-  eventually,
-  keptLog,
-  outcomeOf,
-  serve,
-} from './support.ts';
+import { channelTo, connect, eventLogService, keptLog, outcomeOf, serve } from './support.ts';
 
 const intervalMs = 10;
 const validity = {
@@ -41,7 +34,7 @@ function newIdentity(
   return makeLeaf(authority, { name, uri, hosts: ['localhost'] }, during);
 }
 
-/** Files of one process, each replaced in one step, as operators and Kubernetes do. */
+/** Files of one process, each replaced atomically, as operators and Kubernetes do. */
 async function filesOf(t: ExecutionContext, roots: string, { certificate, key }: MadeCertificate) {
   const directory = await mkdtemp(join(tmpdir(), 'silo-rotation-'));
   t.teardown(() => rm(directory, { recursive: true }));
@@ -57,7 +50,7 @@ async function filesOf(t: ExecutionContext, roots: string, { certificate, key }:
   return { tls, write };
 }
 
-/** A process's certificates that are followed, and how often they were replaced or refused. */
+/** Follows the certificates of a process, and counts how often they were replaced or refused. */
 function follow(t: ExecutionContext, files: TlsFiles) {
   const { log, lines } = keptLog();
   const tls = new FollowedTls(files, { log, intervalMs });
@@ -66,7 +59,7 @@ function follow(t: ExecutionContext, files: TlsFiles) {
   return { tls, replaced: () => count('info'), refused: () => count('warn') };
 }
 
-test('a CA is rolled under load: no call fails, and the former CA ends with the last step', async (t) => {
+test('a CA is rotated under load: no call fails, and the old CA is refused after the last step', async (t) => {
   const [former, next] = await Promise.all([newRoot('former'), newRoot('next')]);
   const formerGuard = await newIdentity(former, 'guard', 'edge');
   const sides = await Promise.all([
@@ -81,7 +74,7 @@ test('a CA is rolled under load: no call fails, and the former CA ends with the 
     internal: true,
     services: [eventLogService()],
     tls: server.tls,
-    // Connections end all the time: most calls of the test are the first of one.
+    // Connections end all the time, so most calls of the test begin a new one.
     connectionAgeMaxMs: 200,
   });
   const heads = connect(EventLogServiceClient, channelTo(t, service, client.tls), { retry: true });
@@ -95,11 +88,17 @@ test('a CA is rolled under load: no call fails, and the former CA ends with the 
     }
   });
   const everyReplacement = (count: number) =>
-    eventually(() => followed.every(({ replaced }) => replaced() >= count));
+    eventually(() => {
+      const counts = followed.map(({ replaced }) => replaced());
+      if (counts.some((each) => each < count))
+        throw new Error(`${counts} of ${count} replacements`);
+    });
   const calls = () => outcomes.get('OK') ?? 0;
   const moreCalls = async () => {
     const before = calls();
-    await eventually(() => calls() > before + 200);
+    await eventually(() => {
+      if (calls() <= before + 200) throw new Error(`${calls() - before} more calls`);
+    });
   };
 
   await moreCalls();
@@ -141,23 +140,23 @@ test('a half-written pair changes nothing and is logged once', async (t) => {
   const service = await serve(t, {
     ...{ internal: true, services: [eventLogService()], tls: server.tls },
   });
-  // Each over a connection of its own: it is made with what the server uses then.
+  // Uses a new connection for each call, made with the certificates that the server uses then.
   const headIsRead = async () => {
     using channel = createChannel(service.address, ofClient.tls);
     return await outcomeOf(connect(EventLogServiceClient, channel).getHead({}));
   };
 
   await files.write('key', second.key);
-  await eventually(() => server.refused() > 0);
+  await untilIs(1, () => server.refused());
   for (let call = 0; call < 200; call++) t.is(await headIsRead(), 'OK');
   t.is(server.replaced(), 0);
   await files.write('cert', second.certificate);
-  await eventually(() => server.replaced() > 0);
+  await untilIs(1, () => server.replaced());
   t.is(await headIsRead(), 'OK');
   t.is(server.refused(), 1);
 });
 
-test('what is no whole certificate, or no key of it, is refused at the start', async (t) => {
+test('an incomplete certificate, or a key of another certificate, is refused at the start', async (t) => {
   const root = await newRoot('root');
   const made = await newIdentity(root, 'service', 'org');
   const files = await filesOf(t, root.certificate, made);
@@ -169,7 +168,7 @@ test('what is no whole certificate, or no key of it, is refused at the start', a
   t.throws(() => new FollowedTls(files.tls, { log }), { message: /TLS_KEY is not the key/ });
 });
 
-test('a certificate that peers would refuse replaces none', async (t) => {
+test('a certificate that peers would refuse does not replace the present one', async (t) => {
   const [root, other] = await Promise.all([newRoot('root'), newRoot('other')]);
   const files = await filesOf(t, root.certificate, await newIdentity(root, 'service', 'org'));
   const { log, lines } = keptLog();
@@ -178,18 +177,20 @@ test('a certificate that peers would refuse replaces none', async (t) => {
   const { pems } = tls;
   const past = { notBefore: new Date(0), notAfter: new Date(Date.now() - 1_000) };
   for (const [made, reason] of [
-    [await newIdentity(other, 'service', 'org'), 'is not of a CA in TLS_CA'],
-    [await newIdentity(root, 'service', 'org', past), 'has ended'],
+    [await newIdentity(other, 'service', 'org'), 'was not issued by a CA in TLS_CA'],
+    [await newIdentity(root, 'service', 'org', past), 'has expired'],
   ] as const) {
     await files.write('key', made.key);
     await files.write('cert', made.certificate);
-    await eventually(() => lines.some((line) => line.includes(reason)));
+    await eventually(() => {
+      if (!lines.some((line) => line.includes(reason))) throw new Error(lines.join('\n'));
+    });
   }
   t.is(tls.pems, pems);
   const { certificate, key } = await newIdentity(root, 'service', 'org');
-  // A file may hold the key before the certificate.
+  // A file may contain the key before the certificate.
   await files.write('key', key);
   await files.write('cert', `${key}\n${certificate}`);
-  await eventually(() => tls.pems !== pems);
+  await untilIs(true, () => tls.pems !== pems);
   t.pass();
 });

@@ -51,7 +51,7 @@ function inKey(apiKey: object): string[] {
   return wrongIn('silo.token.v1.CreateApiKeyRequest', CreateApiKeyRequest, request);
 }
 
-test('a text that breaks a pattern is described by an example of a right one', (t) => {
+test('a text that does not match a pattern gets a description with a valid example', (t) => {
   t.deepEqual(inDetails({ countryCode: 'Germany' }), [
     'billing_details.country_code: must be two capital letters, such as DE',
   ]);
@@ -63,7 +63,7 @@ test('a text that breaks a pattern is described by an example of a right one', (
   ]);
 });
 
-test('of many broken rules a hundred are described', (t) => {
+test('if many rules are broken, a hundred are described', (t) => {
   const found = inKey({ name: 'ci', scopes: Array.from({ length: 5_000 }, () => 'project') });
   t.is(found.length, 100);
   t.is(new Set(found).size, 100);
@@ -75,7 +75,7 @@ test('an origin that breaks several rules is described once', (t) => {
   ]);
 });
 
-test('what is empty and must not be is missing', (t) => {
+test('a required value that is empty is described as missing', (t) => {
   t.deepEqual(inProject({ name: '' }), ['name: is missing']);
   t.deepEqual(inDetails({ email: '', address: '' }), [
     'billing_details.email: is missing',
@@ -91,7 +91,7 @@ test('what is empty and must not be is missing', (t) => {
   t.deepEqual(inKey({}), ['api_key: needs a name', 'api_key: needs at least one scope']);
 });
 
-/** Every pattern of the rules of a field, however deep. */
+/** Every pattern in the rules of a field, at any depth. */
 function patternsIn(rules: unknown): string[] {
   if (typeof rules !== 'object' || rules === null) return [];
   return Object.entries(rules).flatMap(([name, value]) =>
@@ -99,7 +99,7 @@ function patternsIn(rules: unknown): string[] {
   );
 }
 
-test('every pattern in the protos has words', (t) => {
+test('every pattern in the protos has a description', (t) => {
   const extension = image.types.getExtension('buf.validate.field');
   const messages = [...image.types].filter(
     (type) => type.kind === 'message' && type.typeName.startsWith('silo.'),

@@ -1,7 +1,6 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import type { Access, Answer, Question } from '@silo/access/access.ts';
 import {
   type CertificateRole,
@@ -42,7 +41,7 @@ export async function makeAuthority(t: ExecutionContext, authorityRegion = regio
   };
 }
 
-/** Certificates of two regions, each of its own CA; their CA file holds both. */
+/** Certificates of two regions, each with its own CA; their CA file contains both CAs. */
 export async function makeRegions(t: ExecutionContext) {
   const [us, eu] = [await makeAuthority(t, 'us'), await makeAuthority(t, 'eu')];
   const [{ ca: usCa }, { ca: euCa }] = [await us('server', 'any'), await eu('server', 'any')];
@@ -58,7 +57,7 @@ export async function makeRegions(t: ExecutionContext) {
 export function keptLog() {
   const lines: string[] = [];
   const destination = { write: (line: string) => lines.push(line) };
-  // The real logger: it must not redact what a line is for.
+  // The real logger, which must not redact the essential parts of a line.
   const log = createLogger({ service: 'test', region: 'us', level: 'debug', destination });
   return { log, lines };
 }
@@ -68,9 +67,7 @@ export const narrowKey = newApiKey();
 export const organizationId = `org_us_${'0'.repeat(26)}`;
 export const accountId = `acc_${'0'.repeat(26)}`;
 
-/**
- * Decides as the guard does: `fullKey` may do anything in `organizationId`, `narrowKey` nothing.
- */
+/** Decides like the guard: `fullKey` may do anything in `organizationId`, `narrowKey` nothing. */
 export function ruledAccess(): Access & { questions: Question[] } {
   const questions: Question[] = [];
   const fact = { keyId: `key_${'0'.repeat(26)}`, accountId, organizationIds: [], projectIds: [] };
@@ -162,7 +159,7 @@ export function factService(handlers: Partial<Handlers<typeof FactServiceService
   });
 }
 
-/** What regions ask each other: LocateHere answers the caller as its project. */
+/** The service that regions call; LocateHere returns the caller's region as the project id. */
 export function peerService() {
   const locateHere = async (_: unknown, call: Call) => ({ region: '', projectId: call.actor });
   const forwardCapture = async (_: unknown, call: Call) => ({
@@ -233,7 +230,9 @@ export function channelTo(
   return channel;
 }
 
-/** The client of the library, for tests that are not about its default deadline: patient. */
+/**
+ * The library's `connect` with a generous deadline, for tests that are not about the default one.
+ */
 export const connect: typeof connectClient = (generated, channel, defaults) =>
   connectClient(generated, channel, { deadlineMs: 60_000, ...defaults });
 
@@ -242,13 +241,4 @@ export async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const one of stream) all.push(one);
   return all;
-}
-
-/** Polls a condition that has no event, for at most two minutes. */
-export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = Date.now() + 120_000;
-  while (!(await condition())) {
-    if (Date.now() > endMs) throw new Error(`never became true: ${condition}`);
-    await setTimeout(5);
-  }
 }

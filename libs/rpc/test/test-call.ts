@@ -2,7 +2,7 @@ import { mutation } from '@silo/log/test/support.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import type { Call, Caller } from '../call.ts';
 
-/** A call by this caller, as a handler gets it; `options` are those of the mutation that it is. */
+/** A call by this caller, as a handler receives it; `options` are those of its mutation. */
 export function testCall(caller: Caller, options?: Parameters<typeof mutation>[0]): Call {
   return {
     ...mutation(options),

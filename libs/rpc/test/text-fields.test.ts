@@ -92,7 +92,7 @@ test('an optional name may be empty, but not blank', (t) => {
   }
 });
 
-test('an address may have several lines, a company name one', (t) => {
+test('an address may have several lines, a company name only one', (t) => {
   const details: BillingDetails = {
     companyName: 'Example Ltd',
     email: 'billing@example.com',
@@ -141,11 +141,11 @@ test('the URLs of a project are http or https', (t) => {
   for (const url of others) refusedFields(t, create(url), ['settings.app_urls[0]']);
 });
 
-/** Fields with a name or an address that a person enters. */
+/** Names of fields that hold a name or an address entered by a person. */
 const worded = /(^|_)(name|address|tax_id)$/;
-/** Set in responses, and ignored in requests. */
+/** Fields that are set in responses and ignored in requests. */
 const outputOnly = new Set(['silo.org.v1.Member.display_name']);
-/** Names that programs give to what they send: kept as they are, whatever they hold. */
+/** Names that programs give to what they send: stored unchanged. */
 const ofData = new Set([
   'silo.project.v1.CapturedEvent.name',
   'silo.project.v1.PropertyFilter.name',

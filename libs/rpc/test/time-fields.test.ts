@@ -44,13 +44,13 @@ function refusedFields(t: ExecutionContext, shaped: Shaped, fields: string[]): v
   );
 }
 
-test('a time that no other language can read is refused, at its field', (t) => {
+test('a time that other languages cannot represent is refused at its field', (t) => {
   refusedFields(t, createKey(afterMax), ['api_key.expire_time']);
   refusedFields(t, createKey(beforeMin), ['api_key.expire_time']);
   for (const time of [min, max]) t.is(createKey(time).violations, undefined);
 });
 
-test('every such time of a request is named', (t) => {
+test('every such time in a request is reported', (t) => {
   const filter = { startTime: beforeMin, endTime: afterMax };
   const fields = ['filter.start_time', 'filter.end_time'];
   const query = QueryEventsRequest.fromPartial({ projectId, filter });

@@ -8,11 +8,12 @@ import {
 } from 'node:http2';
 import { status } from '@grpc/grpc-js';
 import anyTest, { type ExecutionContext } from 'ava';
+import { untilIs } from '../../../test/harness/eventually.ts';
 import { requestTimeoutMs, unread } from '../limits.ts';
 import { UnreadAnswers } from '../unread-answers.ts';
 import { exhausted, getAccountPath, startPublic } from './front-support.ts';
 import { beginCall, connectRaw, framed, outcomeOfRaw } from './raw-client.ts';
-import { accountId, accountService, eventually, fullKey, outcomeOf } from './support.ts';
+import { accountId, accountService, fullKey, outcomeOf } from './support.ts';
 
 // The tests count the resources of one port: run one attack at a time.
 const test = anyTest.serial;
@@ -28,7 +29,7 @@ const large = {
   etag: '',
 };
 
-/** A port whose answers are large, and clients that do not read them. */
+/** Starts a port with large answers, and clients that do not read them. */
 async function start(t: ExecutionContext) {
   let answered = 0;
   const getAccount = async () => {
@@ -47,7 +48,7 @@ async function start(t: ExecutionContext) {
       stream.end(framed(Buffer.alloc(0)));
       return stream;
     };
-    // The connection is trusted, and may have more calls, after the first.
+    // After the first call the connection is trusted, and may have more calls.
     const first = call();
     await once(first, 'response');
     return { session, call, first };
@@ -55,7 +56,7 @@ async function start(t: ExecutionContext) {
   return { ...port, idle, answered: () => answered };
 }
 
-test('a connection that does not read its answers gets no more of them', async (t) => {
+test('a connection that does not read its answers gets no further ones', async (t) => {
   const { idle, accounts } = await start(t);
   const { call } = await idle();
   const calls = Array.from({ length: unread.connectionBytesMax / answerBytes + 4 }, call);
@@ -64,7 +65,7 @@ test('a connection that does not read its answers gets no more of them', async (
   t.is(await outcomeOf(accounts.getAccount({})), 'OK', 'another client is served');
 });
 
-test('when all connections together hold too many unread answers, one that holds most loses its', async (t) => {
+test('if all connections together hold too many unread answers, the one that holds most loses its answers', async (t) => {
   const { idle, accounts } = await start(t);
   const perConnection = (unread.connectionBytesMax * 3) / 4 / answerBytes;
   const lost: Promise<unknown>[] = [];
@@ -76,7 +77,7 @@ test('when all connections together hold too many unread answers, one that holds
   t.is(await outcomeOf(accounts.getAccount({})), 'OK', 'another client is served');
 });
 
-test('an answer that is read is forgotten, however many there are', async (t) => {
+test('answers that were read no longer count, whatever their number', async (t) => {
   const { attack } = await start(t);
   const session = await attack();
   for (let round = 0; round < 5; round++) {
@@ -110,10 +111,10 @@ test('an unread answer is ended in time, a large one later', async (t) => {
   await Promise.all(calls.map((call) => once(call, 'response')));
   t.true(answers.bytes > large);
   answers.sweep(performance.now() + requestTimeoutMs + 1_000);
-  await eventually(() => answers.bytes > 0 && calls[0]?.closed === true);
+  await untilIs(true, () => answers.bytes > 0 && calls[0]?.closed === true);
   t.false(calls[1]?.closed);
   answers.sweep(performance.now() + 100 * requestTimeoutMs);
-  await eventually(() => answers.bytes === 0);
+  await untilIs(0, () => answers.bytes);
 });
 
 function resetOf(stream: ClientHttp2Stream): Promise<number | undefined> {
