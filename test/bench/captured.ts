@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Silo } from '@silo/embedded/silo.ts';
 import {
   CaptureResult,
@@ -8,7 +7,7 @@ import { type CallOptions, type Connected, connect, createChannel } from '@silo/
 import { Binary, type Collection, type Db, type Document, MongoClient } from 'mongodb';
 import type { Live } from './live.ts';
 import type { Load } from './measure.ts';
-import { commonHost, jsonBytes, webEvents } from './web-events.ts';
+import { commonHost, jsonBytes, webEvents, webUuid } from './web-events.ts';
 
 const collectionName = 'captured_events';
 const callDeadlineMs = 20_000;
@@ -65,7 +64,7 @@ export async function captureSamples(
 /** A copy of a stored event, as another event. */
 function copyOf(sample: StoredEvent, project: string, time = new Date()): StoredEvent {
   const uuid = new Binary(
-    Buffer.from(randomUUID().replaceAll('-', ''), 'hex'),
+    Buffer.from(webUuid(time).replaceAll('-', ''), 'hex'),
     Binary.SUBTYPE_UUID,
   );
   return { ...sample, _id: { project, uuid }, time };
@@ -122,9 +121,8 @@ export class BareEvents implements AsyncDisposable {
     return this.#db.collection(collectionName);
   }
 
-  /** Makes the collection, with the indexes of another one. */
+  /** Creates the indexes that another collection has. */
   async createLike(other: Collection<StoredEvent>): Promise<void> {
-    await this.#db.createCollection(collectionName);
     const indexes = await other.listIndexes().toArray();
     await this.collection.createIndexes(
       indexes.map(({ key, name, v: _, ...options }) => ({ key, name, ...options })),

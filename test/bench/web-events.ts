@@ -1,4 +1,5 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { timeOrderedUuid } from '@silo/project-service/rules/events/uuid.ts';
 import type { CapturedEvent } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { SeededRandom } from '../simulation/random.ts';
 
@@ -46,19 +47,26 @@ function webEvent(random: SeededRandom): CapturedEvent {
     // Half of the events have an eighteenth.
     ...(random.chance(0.5) && { plan: random.chance(0.5) ? 'free' : 'scale' }),
   };
+  const now = new Date();
   return {
-    uuid: randomUUID(),
+    uuid: webUuid(now),
     name: random.pick(names),
     distinctId: visitor,
-    timestamp: new Date().toISOString(),
+    timestamp: now.toISOString(),
     properties: JSON.stringify(properties),
   };
 }
 
 /** The same events, as others: with new UUIDs and times. */
 export function anew(events: readonly CapturedEvent[]): CapturedEvent[] {
-  const timestamp = new Date().toISOString();
-  return events.map((event) => ({ ...event, uuid: randomUUID(), timestamp }));
+  const now = new Date();
+  const timestamp = now.toISOString();
+  return events.map((event) => ({ ...event, uuid: webUuid(now), timestamp }));
+}
+
+/** A new UUID as posthog-js makes it: of version 7. */
+export function webUuid(time: Date): string {
+  return timeOrderedUuid(time, randomBytes(10));
 }
 
 /** The bytes of an event as an SDK writes it: one JSON object. */
