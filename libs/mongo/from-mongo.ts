@@ -34,6 +34,19 @@ export function isConnectionLost(error: unknown): boolean {
   return unwrapped(error) instanceof MongoNetworkError;
 }
 
+// The driver adds no label to them.
+const interruptedCodes: readonly unknown[] = [290, 11601];
+
+/**
+ * The server interrupted the statement: an operator or `endDeadTransactions` ended it, or the
+ * transaction exceeded `transactionLifetimeLimitSeconds`. The server has aborted the transaction of
+ * such a statement.
+ */
+export function isInterrupted(error: unknown): boolean {
+  const inner = unwrapped(error);
+  return inner instanceof MongoServerError && interruptedCodes.includes(inner.code);
+}
+
 /** What a bulk failed of: the driver wraps whatever it was as an error of the server. */
 function unwrapped(error: unknown): unknown {
   if (!(error instanceof MongoBulkWriteError)) return error;
@@ -51,11 +64,11 @@ const unavailableErrors = [
 ];
 
 // Server errors that speak of the server's state, not of our command: unreachable, not primary,
-// shutting down, out of time, conflicts, passwords that have changed, points in time that cannot be read
+// shutting down, out of time, interrupted, conflicts, lost cursors, passwords that have changed, points in time that cannot be read
 // any more or yet; from src/mongo/base/error_codes.yml.
 const unavailableCodes = new Set<number | string | undefined>([
   ...[6, 7, 18, 89, 91, 189, 9001, 10058, 10107, 11600, 11602, 13435, 13436, 134, 133, 262],
-  ...[50, 64, 100, 112, 202, 239, 246, 251, 317, 365],
+  ...[43, 50, 64, 100, 112, 202, 239, 246, 251, 290, 317, 365, 11601],
 ]);
 
 /**

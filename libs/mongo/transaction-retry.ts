@@ -4,7 +4,7 @@ import { systemSleep } from '@silo/runtime/clock.ts';
 import { fullJitterMs } from '@silo/runtime/random.ts';
 import { type ClientSession, type MongoClient, MongoErrorLabel, MongoServerError } from 'mongodb';
 import { endDeadTransactions, endTransaction } from './dead-transactions.ts';
-import { isConnectionLost, isTransient } from './from-mongo.ts';
+import { isConnectionLost, isInterrupted, isTransient } from './from-mongo.ts';
 
 // A conflict costs a round trip or two and clears as fast: many short tries, then a pause.
 const attemptsMax = 100;
@@ -87,7 +87,8 @@ export async function transact<T>(
     } catch (error) {
       // Else a commit that is still on its way is carried out when it arrives.
       if (error instanceof CommitUnknown) await endTransaction(client, session).catch(() => {});
-      const isPassing = isTransient(error) || (!isCommitting && isConnectionLost(error));
+      const isGone = !isCommitting && (isConnectionLost(error) || isInterrupted(error));
+      const isPassing = isTransient(error) || isGone;
       if (!isPassing || attempt >= attemptsMax || signal.aborted) throw error;
     } finally {
       await session.endSession(); // aborts what is still open

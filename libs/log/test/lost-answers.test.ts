@@ -113,6 +113,29 @@ serial(
   },
 );
 
+const interruptions = { Interrupted: 11601, TransactionExceededLifetimeLimitSeconds: 290 };
+for (const [name, errorCode] of Object.entries(interruptions)) {
+  serial(`a transaction that ends in a statement with ${name} runs again`, async (t) => {
+    const { connection, eventLog } = await testEventLog(t);
+    const { db } = connection;
+    await db.createCollection('things');
+    const data = { failCommands: ['insert'], errorCode };
+    await failCommand(t, db.databaseName, { times: 3 }, data);
+    t.is((await insert(eventLog, { requestId: 'r1' })).response, 'made 1');
+    t.is(await db.collection('things').countDocuments(), 1);
+  });
+}
+
+for (const [name, errorCode] of Object.entries({ ...interruptions, CursorNotFound: 43 })) {
+  serial(`a read that ends with ${name} is unavailable`, async (t) => {
+    const { connection } = await testEventLog(t);
+    const { db } = connection;
+    await failCommand(t, db.databaseName, 'alwaysOn', { failCommands: ['find'], errorCode });
+    const { reason } = await refusal(t, readLinearizable(db.collection('log'), {}));
+    t.is(reason, ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE);
+  });
+}
+
 serial('numbering that loses its answer numbers nothing twice', async (t) => {
   const { connection, eventLog, another } = await testEventLog(t);
   const { db } = connection;
