@@ -96,6 +96,7 @@ export function migrationMessage(document: MigrationDocument): Migration {
     ...{ requesterAccountId, accepterAccountId, rollbackOf, failure },
     ...{ requestTime, acceptTime, startTime, finishTime, purgeTime },
     rolledBackBy: document.rolledBackBy ?? '',
+    rollingBack: document.isRollingBack ?? false,
     purging: document.isPurging ?? false,
     progress: {
       ...{ bytesPerSecondMax, ...progress },

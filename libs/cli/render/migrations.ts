@@ -332,10 +332,10 @@ export function purgeOf({ purging, purgeTime }: Migration): string | undefined {
 }
 
 function stateOf(migration: Migration): Span {
-  const { state, rolledBackBy } = migration;
+  const { state, rolledBackBy, rollingBack } = migration;
   const parts = [
     bareName(MigrationState, state).toLowerCase(),
-    rolledBackBy === '' ? undefined : 'taken back',
+    rolledBackBy === '' ? undefined : rollingBack ? 'is being taken back' : 'taken back',
     purgeOf(migration),
   ];
   const known = parts.filter((part) => part !== undefined).join(', ');

@@ -221,12 +221,14 @@ The migration of Web to the region eu can no longer be accepted then.
 
 test('organizations are shown by name if it is known, else by region; ids are shown on request', (t) => {
   const failing = migration({ state: failed, failure: 'It was full.' });
-  const list = migrationsBlocks([failing, migration({ state: done, rolledBackBy: 'x' })], names);
+  const back = migration({ state: done, rolledBackBy: 'x' });
+  const list = migrationsBlocks([failing, back, { ...back, rollingBack: true }], names);
   t.is(
     plain(list),
-    `TIME (UTC)        PROJECT  FROM          TO  STATE             MIGRATION
-2027-01-31 12:00  Web      Example (us)  eu  failed            mig_us_1
-2027-01-31 12:00  Web      Example (us)  eu  done, taken back  mig_us_1
+    `TIME (UTC)        PROJECT  FROM          TO  STATE                      MIGRATION
+2027-01-31 12:00  Web      Example (us)  eu  failed                     mig_us_1
+2027-01-31 12:00  Web      Example (us)  eu  done, taken back           mig_us_1
+2027-01-31 12:00  Web      Example (us)  eu  done, is being taken back  mig_us_1
 `,
   );
   t.regex(toText(list, { colour: false, ids: true }), /eu \(org_eu_1\)/);

@@ -137,7 +137,10 @@ export type MigrationDocument = {
   startTime?: Date;
   finishTime?: Date;
   rollbackOf?: string;
+  /** The rollback of this migration; absent: there is none, or it was cancelled. */
   rolledBackBy?: string;
+  /** That rollback has begun and is not done. */
+  isRollingBack?: true;
   failure?: string;
   progress: Partial<MigrationProgress>;
   purgeTime?: Date;

@@ -11,7 +11,7 @@ import {
   MigrationState,
 } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { Collection, Db, Filter } from 'mongodb';
-import { statesBefore } from '../rules/migration-states.ts';
+import { isOver, statesBefore } from '../rules/migration-states.ts';
 import type { MigrationDocument } from './documents.ts';
 
 /** `migrations` is where each service notes how its own database was migrated. */
@@ -68,6 +68,23 @@ export type MigrationStore = ReturnType<typeof createMigrationStore>;
 export function createMigrationStore(db: Db) {
   const migrations = migrationCollection(db);
 
+  /** Records the end of a rollback in the record of the migration that it rolls back. */
+  const noteRollbackEnd = async (
+    { session }: Transaction,
+    { _id, rollbackOf, state }: MigrationDocument,
+  ): Promise<void> => {
+    if (rollbackOf === undefined || !isOver(state)) return;
+    const ended = { isRollingBack: '' as const };
+    await migrations.updateOne(
+      { _id: rollbackOf, rolledBackBy: _id },
+      {
+        $unset: state === done ? ended : { ...ended, rolledBackBy: '' as const },
+        $inc: { revision: 1 },
+      },
+      { session },
+    );
+  };
+
   return {
     /** The record of a project for which there is something left to do. */
     async findOpen(projectId: string, signal: AbortSignal): Promise<MigrationDocument | undefined> {
@@ -116,6 +133,7 @@ export function createMigrationStore(db: Db) {
           changeOf(values),
           { session: tx.session, returnDocument: 'after' },
         );
+        if (written !== null && values.state !== undefined) await noteRollbackEnd(tx, written);
         return written ?? undefined;
       } catch (error) {
         throw isDuplicateKey(error) ? errors.requestInProgress() : error;
@@ -135,6 +153,7 @@ export function createMigrationStore(db: Db) {
         changeOf({ ...values, state }),
         { session: tx.session, returnDocument: 'after' },
       );
+      if (changed !== null) await noteRollbackEnd(tx, changed);
       return changed ?? undefined;
     },
 

@@ -7,6 +7,7 @@ import { purgeSource } from '../handlers/internal/purge-source.ts';
 import { rollbackMigration } from '../handlers/internal/rollback-migration.ts';
 import { offerRollback } from '../handlers/peer/offer-rollback.ts';
 import { cancelOffer } from '../handlers/peer/offers.ts';
+import { migrationMessage } from '../messages.ts';
 import { createEventEstimate } from '../store/event-estimate.ts';
 import { createMigratingProjectStore } from '../store/migrating-projects.ts';
 import { migrationCollection } from '../store/migrations.ts';
@@ -174,4 +175,47 @@ test('a purge waits for the token to be retired here, and the refusal says so', 
   );
   await here.updateOne({ _id: world.migrationId }, { $unset: { isOpen: '' } });
   t.true((await world.beginPurge()).migration?.purging);
+});
+
+test('a rollback is recorded as running until it is done, and as none once it is cancelled', async (t) => {
+  const world = await migrated(t);
+  const { us, eu, migrationId, client } = world;
+  const both = async () =>
+    await Promise.all(
+      [us, eu].map(async ({ db }) => {
+        const found = await migrationCollection(db).findOne({ _id: migrationId });
+        if (found === null) throw new TypeError('no record');
+        const { rolledBackBy, rollingBack } = migrationMessage(found);
+        return { rolledBackBy, rollingBack };
+      }),
+    );
+  const end = async (
+    { eventLog, migrations, db }: typeof us,
+    id: string,
+    state: MigrationState,
+  ) => {
+    const record = await migrationCollection(db).findOne({ _id: id });
+    if (record === null) throw new TypeError('no record');
+    const signal = AbortSignal.timeout(600_000);
+    const mutation = { id, actor: 'test', signal, authorization: undefined };
+    await eventLog.decide(mutation, (tx) => migrations.write(tx, record, { state }));
+  };
+  const none = { rolledBackBy: '', rollingBack: false };
+  t.deepEqual(await both(), [none, none]);
+  const { id: first = '' } = (await world.rollBack()).migration ?? {};
+  const running = { rolledBackBy: first, rollingBack: true };
+  t.deepEqual(await both(), [running, running]);
+  await client.cancelOffer?.({ migrationId: first, actor: '' });
+  t.deepEqual(await both(), [running, none]);
+  await end(us, first, cancelled);
+  t.deepEqual(await both(), [none, none]);
+  await migrationCollection(us.db).updateOne({ _id: first }, { $unset: { isOpen: '' } });
+  const { id: second = '' } = (await world.rollBack()).migration ?? {};
+  t.not(second, first);
+  for (const region of [us, eu]) {
+    await end(region, first, cancelled);
+    await end(region, second, MigrationState.MIGRATION_STATE_DONE);
+  }
+  const over = { rolledBackBy: second, rollingBack: false };
+  t.deepEqual(await both(), [over, over]);
 });

@@ -137,7 +137,7 @@ async function begin(
     ...{ state: copying, actor, rollbackOf: original._id, hasEvents: true },
     ...{ now: tx.now, acceptTime: offer.acceptTime ?? tx.now, startTime: tx.now },
   });
-  await migrations.write(tx, original, { rolledBackBy: offer.id });
+  await migrations.write(tx, original, { rolledBackBy: offer.id, isRollingBack: true });
   await migrations.insert(tx, rollback);
   return rollback;
 }

@@ -58,7 +58,7 @@ export async function offerRollback(
       destinationOrganizationId: original.sourceOrganizationId,
       ...{ requestTime: tx.now, acceptTime: tx.now, eventsTotal: events },
     });
-    await migrations.write(tx, original, { rolledBackBy: rollbackId });
+    await migrations.write(tx, original, { rolledBackBy: rollbackId, isRollingBack: true });
     await migrations.insert(tx, rollback);
     return rollback;
   });
