@@ -290,10 +290,12 @@ export function createMigrationStore(db: Db) {
       return (await reading(migrations.findOne(openMigration.filter, options), signal)) !== null;
     },
 
-    /** The last migration from this region that a project has finished. */
+    /** The finished migration of a project from this region that was committed last. */
     async lastFrom(projectId: string, signal: AbortSignal): Promise<MigrationDocument | undefined> {
       const filter = { projectId, side: 'source' as const, state: done };
-      const query = migrations.find(filter, bounded).sort({ requestTime: -1, _id: -1 }).limit(1);
+      // The database has set the commit times; clocks of processes have set the request times.
+      const sort = { commitTime: -1, requestTime: -1, _id: -1 } as const;
+      const query = migrations.find(filter, bounded).sort(sort).limit(1);
       return (await reading(query.toArray(), signal)).at(0);
     },
 

@@ -219,3 +219,17 @@ test('a rollback is recorded as running until it is done, and as none once it is
   const over = { rolledBackBy: second, rollingBack: false };
   t.deepEqual(await both(), [over, over]);
 });
+
+test('the last migration of a project is the one that was committed last by the database’s clock', async (t) => {
+  const world = await migrated(t);
+  const { us, record, migrationId } = world;
+  const here = migrationCollection(us.db);
+  const { requestTime } = record;
+  const at = (seconds: number) => new Date(requestTime.getTime() + seconds * 1_000);
+  await here.updateOne({ _id: migrationId }, { $set: { commitTime: at(20) } });
+  // An earlier stay, requested at a process whose clock was ahead.
+  const { isOpen: _, isPurging: __, ...ended } = record;
+  const earlier = { ...ended, _id: newId('mig_us'), requestTime: at(30), commitTime: at(10) };
+  await here.insertOne(earlier);
+  t.true((await world.beginPurge()).migration?.purging);
+});
