@@ -1,6 +1,8 @@
+import type { Demand } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
 import type { Transaction } from '@silo/log/event-log.ts';
 import type { Outcome } from '@silo/mongo/mutation.ts';
+import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import {
@@ -85,9 +87,16 @@ export async function requestMigration(
         eventsTotal: events,
       });
       await uses.migrations.insert(tx, migration);
-      return { response: { migration: migrationMessage(migration) } };
+      const response = { migration: migrationMessage(migration) };
+      return { response, alsoDemands: [reachesSource(sourceId)] };
     });
   });
+}
+
+/** The demand of `requireReachesSource`, for a repeat. */
+function reachesSource(organizationId: string): Demand {
+  const hiddenAs = { reason: ErrorReason.ERROR_REASON_KEY_RESTRICTED, detail: '' };
+  return { organizationId, level: Level.LEVEL_ADMIN, hiddenAs };
 }
 
 /**
