@@ -1,9 +1,16 @@
 import type { Clock } from '@silo/runtime/clock.ts';
 import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import { fingerprintOf } from '@silo/tokens/secrets.ts';
-import { type DeadTokenUse, keptText, usesMax as usesOfProjectMax } from '../rules/dead-tokens.ts';
+import {
+  type DeadTokenUse,
+  keptText,
+  sumOf,
+  usesMax as usesOfProjectMax,
+} from '../rules/dead-tokens.ts';
 
 const usesMax = 1_000;
+/** Uses that are put back leave places for new ones: they may fail again. */
+const putBackMax = usesMax / 2;
 /** As many as a report lists. Further ones of a token are counted together. */
 const usesOfTokenMax = usesOfProjectMax;
 /** So many tokens that are none of a project are not counted again, each for so long. */
@@ -56,13 +63,13 @@ export class DeadTokenCounter {
     const token = hash.toString('base64');
     if (projectId === undefined && this.#isIgnored(token)) return;
     const said = { library: keptText(library), origin: keptText(origin) };
-    const nameOf = (names: typeof said) =>
-      JSON.stringify([token, names.library, names.origin, forwardedRegion]);
     const usesOfToken = this.#usesOf.get(token) ?? 0;
-    const isListed = this.#uses.has(nameOf(said)) || usesOfToken < usesOfTokenMax;
+    const isListed =
+      this.#uses.has(nameOf(token, { ...said, forwardedRegion })) || usesOfToken < usesOfTokenMax;
     const names = isListed ? said : { library: '', origin: '' };
     const now = this.#clock.now();
-    const present = this.#uses.get(nameOf(names));
+    const name = nameOf(token, { ...names, forwardedRegion });
+    const present = this.#uses.get(name);
     if (present !== undefined) {
       present.use.count++;
       present.use.lastTime = now;
@@ -73,8 +80,23 @@ export class DeadTokenCounter {
         ...{ count: 1, firstTime: now, lastTime: now },
         ...(forwardedRegion !== undefined && { forwardedRegion }),
       };
-      this.#uses.set(nameOf(names), { tokenHash: hash, projectId, use });
+      this.#uses.set(name, { tokenHash: hash, projectId, use });
       this.#usesOf.set(token, usesOfToken + 1);
+    }
+  }
+
+  /** Counts again what was taken and could not be stored. Above half of the places it is dropped. */
+  putBack(taken: readonly RefusedUses[]): void {
+    for (const each of taken) {
+      const { tokenHash, use } = each;
+      const token = tokenHash.toString('base64');
+      const name = nameOf(token, use);
+      const present = this.#uses.get(name);
+      if (present !== undefined) present.use = sumOf(present.use, use);
+      else if (this.#uses.size < putBackMax) {
+        this.#uses.set(name, each);
+        this.#usesOf.set(token, (this.#usesOf.get(token) ?? 0) + 1);
+      }
     }
   }
 
@@ -100,4 +122,10 @@ export class DeadTokenCounter {
     this.#usesOf = new Map();
     return uses;
   }
+}
+
+type Names = { library: string; origin: string; forwardedRegion?: string | undefined };
+
+function nameOf(token: string, { library, origin, forwardedRegion }: Names): string {
+  return JSON.stringify([token, library, origin, forwardedRegion]);
 }

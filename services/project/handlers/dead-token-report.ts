@@ -7,7 +7,7 @@ import type {
 import type { Call } from '@silo/rpc/call.ts';
 import { demand } from '@silo/rpc/check-access.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
-import { recentUses } from '../rules/dead-tokens.ts';
+import { addUses, recentUses } from '../rules/dead-tokens.ts';
 import type { DeadTokenStore } from '../store/dead-tokens.ts';
 import type { Dependencies } from './dependencies.ts';
 
@@ -27,8 +27,10 @@ export async function deadTokenReport(
   const { organization } = await demand(access, call, needs);
   if (organization === undefined) throw errors.projectNotFound(projectId);
   const uses = await deadTokens.list(projectId, call.signal);
+  const now = clock.now();
   return {
-    uses: recentUses(uses, clock.now()).map(
+    // Bounded here, too: an earlier release stored more.
+    uses: recentUses(addUses(uses, [], now), now).map(
       ({ firstTime, lastTime, forwardedRegion = '', ...use }) => ({
         ...{ ...use, forwardedRegion },
         firstUseTime: firstTime,

@@ -1,3 +1,5 @@
+import { systemClock } from '@silo/runtime/clock.ts';
+import { silentLogger } from '@silo/runtime/log.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { hashOf, newProjectToken } from '@silo/tokens/secrets.ts';
 import test from 'ava';
@@ -60,6 +62,32 @@ test('what a token is used by most keeps its place, whatever names are made up',
   );
 });
 
+test('of more than 100 tokens the most used are kept, and further ones are counted as one', (t) => {
+  let uses: DeadTokenUse[] = [];
+  const often = use({ fingerprint: 'often', library: 'posthog-js', count: 10 });
+  for (let day = 0; day < 3; day++) {
+    const madeUp = Array.from({ length: 500 }, (_, index) =>
+      use({ fingerprint: `${day}-${index}`, ...(index % 2 === 0 && { forwardedRegion: 'eu' }) }),
+    );
+    uses = addUses(uses, [...madeUp, often], at(day));
+  }
+  const tokens = new Set(uses.map(({ fingerprint }) => fingerprint));
+  t.is(tokens.size, 101);
+  t.true(uses.length <= 202, `${uses.length} uses`);
+  t.is(sumOf(uses), 3 * 510);
+  t.is(sumOf(uses.filter(({ fingerprint }) => fingerprint === 'often')), 30);
+  const others = uses.filter(({ fingerprint }) => fingerprint === '');
+  t.deepEqual(
+    others.map(({ library, origin }) => library + origin),
+    ['', ''],
+  );
+  t.deepEqual(others.map(({ forwardedRegion = '' }) => forwardedRegion).sort(), ['', 'eu']);
+});
+
+function sumOf(uses: readonly DeadTokenUse[]): number {
+  return uses.reduce((sum, { count }) => sum + count, 0);
+}
+
 test('what a client says of itself is kept short and without secrets', (t) => {
   const token = newProjectToken();
   t.false(keptText(`agent ${token}`).includes(token));
@@ -69,6 +97,8 @@ test('what a client says of itself is kept short and without secrets', (t) => {
   t.true(keptText(`${'x'.repeat(199)}\u{1f600}`).isWellFormed());
   t.true(keptText('\ud800'.repeat(3)).isWellFormed());
 });
+
+const signalOfTest = AbortSignal.timeout(600_000);
 
 function newCounter(clock = { now: () => now, monotonicMs: () => 0 }): DeadTokenCounter {
   return new DeadTokenCounter(clock);
@@ -119,6 +149,73 @@ test('a token that is none of a project takes a place once a minute', (t) => {
   monotonicMs = 60_000;
   tokens.record(madeUp);
   t.is(tokens.take().length, 1);
+});
+
+/** A directory in which the token `name` is of the project `name`. */
+function directoryOf(...names: string[]) {
+  const tokens = names.map((name) => ({ tokenHash: hashOf(name), projectId: name }));
+  return { findTokenProjects: async () => ({ tokens }) };
+}
+
+test('uses that cannot be stored are kept for the next turn, and those of other projects are stored', async (t) => {
+  const names = Array.from({ length: 20 }, (_, index) => `project ${index}`);
+  const tokens = newCounter();
+  const record = () => {
+    for (const name of names) tokens.record({ tokenHash: hashOf(name), library: 'go', origin: '' });
+  };
+  let isBroken = true;
+  const stored = new Map<string, number>();
+  let adding = 0;
+  let addingMost = 0;
+  const add = async (projectId: string, uses: readonly DeadTokenUse[]) => {
+    addingMost = Math.max(addingMost, ++adding);
+    await Promise.resolve();
+    adding--;
+    if (isBroken && projectId === 'project 3') throw new Error('too large');
+    stored.set(projectId, (stored.get(projectId) ?? 0) + sumOf(uses));
+  };
+  const uses = { deadTokenCounter: tokens, deadTokens: { add }, directory: directoryOf(...names) };
+  const report = () =>
+    reportCounted({ ...uses, clock: systemClock, log: silentLogger() }, signalOfTest);
+  record();
+  await t.throwsAsync(report, { message: 'too large' });
+  t.is(stored.size, 19);
+  t.is(addingMost, 8);
+  record();
+  isBroken = false;
+  await report();
+  t.deepEqual(
+    [...stored.values()],
+    Array.from({ length: 20 }, () => 2),
+  );
+});
+
+test('uses are kept for the next turn where the token service does not answer', async (t) => {
+  const tokens = newCounter();
+  tokens.record({ tokenHash: hashOf('project'), library: 'go', origin: '' });
+  const findTokenProjects = async () => {
+    throw new Error('it does not answer');
+  };
+  const uses = { deadTokenCounter: tokens, deadTokens: { add: async () => {} } };
+  const rest = { directory: { findTokenProjects }, clock: systemClock, log: silentLogger() };
+  await t.throwsAsync(() => reportCounted({ ...uses, ...rest }, signalOfTest));
+  t.is(tokens.take().length, 1);
+});
+
+test('uses that are put back take at most half of the places', (t) => {
+  const tokens = newCounter();
+  const record = (round: string) => {
+    for (let index = 0; index < 1_000; index++) {
+      tokens.record({ tokenHash: hashOf(`${round} ${index}`), library: 'go', origin: '' });
+    }
+  };
+  record('first');
+  const taken = tokens.take();
+  tokens.putBack(taken);
+  t.is(tokens.take().length, 500);
+  record('first');
+  tokens.putBack(taken);
+  t.true(tokens.take().every(({ use: { count } }) => count === 2));
 });
 
 test('uses are stored with their project, which another region may have named, those of no project not at all', async (t) => {
