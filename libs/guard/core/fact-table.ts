@@ -1,10 +1,20 @@
+import { factBytes } from './fact-bytes.ts';
 import type { Known } from './facts.ts';
+
+/** Memory of a table for each fact that it may hold: 64 MB for 100,000. Most facts have half of that. */
+const bytesPerFact = 640;
+/** Memory of a table at least: it always has room for the facts of one decision. */
+const tableBytesMin = 2 ** 20;
+/** What an entry takes beside its texts and its value. */
+const entryBytes = 160;
 
 /** One remembered fact. */
 export type Entry<Value> = Known<Value> & {
   id: string;
   /** Looked at since eviction last passed by. */
   used: boolean;
+  /** An estimate of its memory. */
+  bytes: number;
   /** The next entry of the same name. */
   sameName: Entry<Value> | undefined;
 };
@@ -20,17 +30,20 @@ export type Derived = {
 };
 
 /**
- * Facts of one kind by id, and by the name under which events end them; at most `max`. Evicts what
- * was not looked at for longest, by second chance: a hit costs one store, not a reordering.
+ * Facts of one kind by id, and by the name under which events end them; at most `max`, and less if
+ * they are large: facts have any size that their owners allow. Evicts what was not looked at for longest, by second chance: a hit costs one store, not a reordering.
  */
 export class FactTable<Value> {
   readonly #max: number;
+  readonly #bytesMax: number;
   readonly #derived: Derived | undefined;
   readonly #byId = new Map<string, Entry<Value>>();
   readonly #byName = new Map<string, Entry<Value>>();
+  #bytes = 0;
 
   constructor(max: number, derived?: Derived) {
     this.#max = max;
+    this.#bytesMax = Math.max(max * bytesPerFact, tableBytesMin);
     this.#derived = derived;
   }
 
@@ -47,17 +60,19 @@ export class FactTable<Value> {
 
   set(id: string, name: string, value: Value | undefined): void {
     this.delete(id);
-    while (this.#byId.size >= this.#max) this.#evict();
-    const entry: Entry<Value> = { used: false, value, id, name, sameName: this.#byName.get(name) };
+    const bytes = entryBytes + factBytes(id) + factBytes(name) + factBytes(value);
+    while (this.#isFull(bytes)) this.#evict();
+    const sameName = this.#byName.get(name);
+    const entry: Entry<Value> = { used: false, value, id, name, bytes, sameName };
     this.#byId.set(id, entry);
+    this.#bytes += bytes;
     this.#byName.set(name, entry);
   }
 
   delete(id: string): void {
     const entry = this.#byId.get(id);
     if (entry === undefined) return;
-    this.#byId.delete(id);
-    this.#derived?.delete(id);
+    this.#forget(entry);
     this.#unname(entry);
   }
 
@@ -66,16 +81,26 @@ export class FactTable<Value> {
     let entry = this.#byName.get(name);
     if (entry === undefined) return;
     this.#byName.delete(name);
-    for (; entry !== undefined; entry = entry.sameName) {
-      this.#byId.delete(entry.id);
-      this.#derived?.delete(entry.id);
-    }
+    for (; entry !== undefined; entry = entry.sameName) this.#forget(entry);
   }
 
   clear(): void {
     this.#byId.clear();
     this.#byName.clear();
+    this.#bytes = 0;
     this.#derived?.clear();
+  }
+
+  /** Whether there is no room for another fact of this size. */
+  #isFull(bytes: number): boolean {
+    const { size } = this.#byId;
+    return size >= this.#max || (size > 0 && this.#bytes + bytes > this.#bytesMax);
+  }
+
+  #forget({ id, bytes }: Entry<Value>): void {
+    this.#byId.delete(id);
+    this.#bytes -= bytes;
+    this.#derived?.delete(id);
   }
 
   /** Ends: after one round nothing is marked as used any more. */

@@ -34,7 +34,11 @@ export class Memory {
   readonly #unknown: Tables;
 
   constructor(factsMax: number, unknownMax: number) {
-    this.#facts = { ...newTables(factsMax), token: new FactTable(factsMax, this.#ready) };
+    this.#facts = {
+      ...newTables(factsMax),
+      token: new FactTable(factsMax, this.#ready),
+      project: new FactTable(factsMax, this.#ready.byProject),
+    };
     this.#unknown = newTables(unknownMax);
   }
 

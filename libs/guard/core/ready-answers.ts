@@ -1,10 +1,14 @@
 import type { TokenAnswer } from '@silo/access/access.ts';
 import { secretLength } from '@silo/tokens/secrets.ts';
+import type { Derived } from './fact-table.ts';
 
 const wholeWords = Math.floor(secretLength / 4);
 const keyWords = wholeWords + 1;
-/** Set when the token was looked at. */
+/** Set to `used` when the token was looked at. */
 const usedWord = keyWords;
+/** One bit for the facts of tokens, one for those of projects: each clears its own. */
+const usedBits = { ofToken: 1, ofProject: 2 };
+const used = usedBits.ofToken | usedBits.ofProject;
 /** A slot is as large as a cache line: 64 bytes. */
 const slotWords = 16;
 const slotsMin = 1_024;
@@ -39,9 +43,9 @@ export class ReadyAnswers {
   get(token: string): TokenAnswer | undefined {
     const slot = this.#find(token);
     if (slot === undefined) return undefined;
-    const used = slot * slotWords + usedWord;
+    const at = slot * slotWords + usedWord;
     // Read before it is written: most are marked, and a write costs more.
-    if (this.#slots[used] === 0) this.#slots[used] = 1;
+    if (this.#slots[at] !== used) this.#slots[at] = used;
     return this.#answers[slot];
   }
 
@@ -79,12 +83,29 @@ export class ReadyAnswers {
 
   /** Whether the token was looked up since the last call of this. */
   takeUsed(token: string): boolean {
+    return this.#takeUsed(token, usedBits.ofToken);
+  }
+
+  /** The same answers by project: they hold its fact in memory. */
+  readonly byProject: Derived = {
+    takeUsed: (projectId) => {
+      let isUsed = false;
+      for (const token of this.#tokensOf.get(projectId) ?? []) {
+        if (this.#takeUsed(token, usedBits.ofProject)) isUsed = true;
+      }
+      return isUsed;
+    },
+    delete: (projectId) => this.endProject(projectId),
+    clear: () => this.clear(),
+  };
+
+  #takeUsed(token: string, bit: number): boolean {
     const slot = this.#find(token);
     if (slot === undefined) return false;
-    const used = slot * slotWords + usedWord;
-    const isUsed = this.#slots[used] === 1;
-    this.#slots[used] = 0;
-    return isUsed;
+    const at = slot * slotWords + usedWord;
+    const bits = this.#slots[at] ?? 0;
+    this.#slots[at] = bits & ~bit;
+    return (bits & bit) !== 0;
   }
 
   /** Packs the token into the key. False: it cannot be held. */

@@ -46,3 +46,24 @@ test('a fact that is set again under another name is ended by that name alone', 
   table.end('key_1');
   t.is(table.get('secret'), undefined);
 });
+
+test('a table of large facts holds 1 MiB at least, 640 bytes a fact, and evicts what was not looked at', (t) => {
+  const large = { names: Array.from({ length: 100 }, (_, index) => `${index}`.padEnd(300)) };
+  for (const [max, held] of [
+    [10, 10],
+    [1_000, 31],
+    [10_000, 190],
+  ] as const) {
+    const table = new FactTable<typeof large>(max);
+    for (let index = 0; index < 1_000; index++) {
+      table.set(`${index}`, `${index}`, large);
+      t.is(table.get('0')?.value, large);
+    }
+    t.true(Math.abs(table.size - held) <= 0.1 * held, `${table.size} facts of ${max}`);
+    for (let index = 0; index < 1_000; index += 2) table.delete(`${index}`);
+    for (let index = 1; index < 1_000; index += 2) table.end(`${index}`);
+    t.is(table.size, 0);
+    for (let index = 0; index < 10; index++) table.set(`${index}`, `${index}`, large);
+    t.is(table.size, 10, 'what is gone takes no place');
+  }
+});

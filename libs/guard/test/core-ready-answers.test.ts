@@ -177,3 +177,33 @@ test('a token that is answered again and again is not evicted', (t) => {
     learn(newProjectToken(), `prj_${index}`);
   }
 });
+
+/** Has a memory learn 100 tokens whose projects have facts of 20 KB: only half of them fit in 1 MiB. */
+function learnLarge({ memory, learn }: ReturnType<typeof warm>, onEach: (token: string) => void) {
+  const capture = {
+    ...{ anonymizeIps: false, generation: 0, indexedProperties: [], retentionDays: 0 },
+    appUrls: Array.from({ length: 20 }, (_, index) => `https://${index}`.padEnd(1_000, 'x')),
+  };
+  const tokens = Array.from({ length: 100 }, () => newProjectToken());
+  for (const [index, token] of tokens.entries()) {
+    const id = `prj_of_${index}`;
+    learn(token, id);
+    memory.set('project', { kind: 'project', id }, { ...project, capture });
+    onEach(token);
+  }
+  return tokens;
+}
+
+test('an answer whose project’s fact is evicted goes with it', (t) => {
+  const world = warm(100);
+  const { memory } = world;
+  const tokens = learnLarge(world, (token) => memory.tokenAnswer(token));
+  const remembered = tokens.filter((token) => memory.tokenAnswer(token) !== undefined);
+  t.true(remembered.length >= 40 && remembered.length <= 55, `${remembered.length} projects`);
+});
+
+test('a project whose token is answered again and again is not evicted', (t) => {
+  const world = warm(100);
+  const { memory, token, first } = world;
+  learnLarge(world, () => t.is(memory.tokenAnswer(token), first));
+});
