@@ -86,7 +86,7 @@ export class DeadTokenCounter {
   }
 
   /** Counts again what was taken and could not be stored. Above half of the places it is dropped. */
-  putBack(taken: readonly RefusedUses[]): void {
+  putBack(taken: readonly CountedUse[]): void {
     for (const each of taken) {
       const { tokenHash, use } = each;
       const token = tokenHash.toString('base64');
