@@ -55,6 +55,7 @@ import { createDeadTokenStore, type DeadTokenStore } from './store/dead-tokens.t
 import { createEventCounts } from './store/event-counts.ts';
 import { createEventDeletionStore, type EventDeletionStore } from './store/event-deletions.ts';
 import { createEventQueries } from './store/event-queries.ts';
+import { createMigratingProjectStore } from './store/migrating-projects.ts';
 import { openMigrations } from './store/migration-summary.ts';
 import { createMigrationStore } from './store/migrations.ts';
 import { createMoveStore } from './store/moves.ts';
@@ -89,7 +90,10 @@ export const projectService: ServiceDefinition = {
     const reporting = { ...kit, deadTokenCounter, deadTokens, directory };
     const edge = {
       loops: [(signal: AbortSignal) => reportDeadTokens(reporting, signal)],
-      openOther: openEdgeOf(kit, { capture, projects, onDeadToken }),
+      openOther: openEdgeOf(kit, {
+        ...{ capture, projects, directory, onDeadToken },
+        migratingProjects: createMigratingProjectStore(kit.db),
+      }),
       onTokenRefused: onDeadToken,
     };
     if (kit.config.role === 'edge') return { public: [], internal: [], ...edge, relays: false };

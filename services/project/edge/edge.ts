@@ -37,7 +37,7 @@ export type EdgeTimes = HttpServerTimes & {
 
 export type EdgeUses = Pick<TokenGateUses, 'access' | 'onDeadToken'> &
   Pick<EdgeCaptureUses, 'capture'> &
-  Pick<TokensElsewhereUses, 'projects'> & {
+  Pick<TokensElsewhereUses, 'projects' | 'migratingProjects' | 'directory'> & {
     /** Project in the other regions. */
     regions: EdgeCaptureUses['regions'] & TokensElsewhereUses['regions'];
     metrics: Metrics;

@@ -8,7 +8,7 @@ type EdgeKit = Pick<ServiceKit, 'config' | 'access' | 'regions' | 'clock' | 'log
 /** Opens the HTTP edge of a service where its configuration names an address for it. */
 export function openEdgeOf(
   { config, access, regions, clock, log }: EdgeKit,
-  uses: Pick<EdgeUses, 'capture' | 'projects' | 'onDeadToken'>,
+  uses: Omit<EdgeUses, 'metrics' | 'access' | 'regions' | 'clock' | 'log'>,
 ): ((context: { metrics: Metrics }) => Promise<OtherPort>) | undefined {
   const { edgeAddress, edgeTrustedProxies, edgeHeldBytes } = config;
   if (edgeAddress === undefined) return undefined;

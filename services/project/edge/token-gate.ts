@@ -131,9 +131,10 @@ export class TokenGate {
       const here = await inTurn(async () => {
         // Of many requests with the same token, one.
         isFirst = access.recallToken(token) === undefined;
+        // Before the look: a project that comes back is known here before it is no longer elsewhere.
+        const isNoneElsewhere = this.#isNoneElsewhere(token, tokenHash);
         const answer = await look();
-        const mayBeElsewhere = isDead(answer) && !this.#isNoneElsewhere(token, tokenHash);
-        return mayBeElsewhere ? undefined : requireAllowed(answer);
+        return isDead(answer) && !isNoneElsewhere ? undefined : requireAllowed(answer);
       });
       if (here !== undefined) return here;
       const place = await elsewhere.find(tokenHash, network, signal).catch(async (error) => {

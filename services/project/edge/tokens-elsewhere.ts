@@ -1,22 +1,33 @@
 import { errors } from '@silo/errors/errors.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
+import { coalesce } from '@silo/runtime/coalesce.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import { limit } from '@silo/runtime/limit.ts';
 import { createPlaces } from '@silo/runtime/places.ts';
+import type { Peers } from '@silo/service/peers.ts';
 import type { RegionClient } from '@silo/service/regions.ts';
+import type { MigratingProjectStore } from '../store/migrating-projects.ts';
 import type { ProjectStore } from '../store/projects.ts';
 
 const knownMax = 10_000;
 const knownMs = 60_000;
 /** Shorter: the region may refuse the token of a project that is deleted, and undeleted soon after. */
 const refusedMs = 5_000;
+/** Time for which this region is taken to have no project in another one: a migration takes longer. */
+const noneLeftMs = 1_000;
 /** Of one process and region, so that those who guess tokens do not burden the other regions. */
 const asking = { atOnce: 8, waitingMax: 256 };
 /** Of these at most, so that one address does not fill the queue of a region that does not answer. */
 const ofAddressMax = 32;
 const deadlineMs = 2_000;
+
+/** While a project is handed over, both regions have its token. */
+const statesHere: ReadonlySet<ProjectState> = new Set([
+  ProjectState.PROJECT_STATE_ACTIVE,
+  ProjectState.PROJECT_STATE_DELETED,
+]);
 
 /** Where the project of a token is, and which one it is. */
 type Place = { region: string; projectId: string };
@@ -27,6 +38,9 @@ export type TokensElsewhereUses = {
   /** Project in the other regions. */
   regions: ReadonlyMap<string, Pick<RegionClient, 'locateHere'>>;
   projects: Pick<ProjectStore, 'fact'>;
+  migratingProjects: Pick<MigratingProjectStore, 'haveAnyLeft'>;
+  /** The token service of this region. */
+  directory: Pick<Peers['token']['directory'], 'findTokenProjects'>;
   clock: Clock;
 };
 
@@ -39,15 +53,25 @@ export class TokensElsewhere {
   readonly #known = new Map<string, Known>();
   readonly #asked = new Map<string, Promise<Place | undefined>>();
   readonly #turns: ReadonlyMap<string, Turns>;
+  readonly #turnsHere = turns();
+  readonly #readLeft: () => Promise<boolean>;
+  #noneLeftUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(uses: TokensElsewhereUses) {
     this.#uses = uses;
     this.#turns = new Map(Array.from(uses.regions.keys(), (region) => [region, turns()]));
+    const readLeft = coalesce<void, boolean>(async () => {
+      const sinceMs = uses.clock.monotonicMs();
+      const haveLeft = await uses.migratingProjects.haveAnyLeft(AbortSignal.timeout(deadlineMs));
+      if (!haveLeft) this.#noneLeftUntilMs = sinceMs + noneLeftMs;
+      return haveLeft;
+    });
+    this.#readLeft = () => readLeft();
   }
 
   /** Whether memory knows that the token is none of these. */
   isNone(tokenHash: Uint8Array): boolean {
-    if (this.#uses.regions.size === 0) return true;
+    if (this.#uses.regions.size === 0 || this.#haveNoneLeft()) return true;
     const known = this.#recall(nameOf(tokenHash));
     return known !== undefined && known.place === undefined;
   }
@@ -76,6 +100,7 @@ export class TokensElsewhere {
     const name = nameOf(tokenHash);
     const known = this.#recall(name);
     if (known !== undefined) return known.place;
+    if (this.#haveNoneLeft() || !(await race(this.#readLeft(), signal))) return undefined;
     const asked = this.#asked.get(name) ?? this.#ask(name, Buffer.from(tokenHash), network);
     return await race(asked, signal);
   }
@@ -96,7 +121,31 @@ export class TokensElsewhere {
     return asked;
   }
 
+  #haveNoneLeft(): boolean {
+    return this.#uses.clock.monotonicMs() < this.#noneLeftUntilMs;
+  }
+
+  /**
+   * Whether the token is, or was, one of a project that is in this region. Then no other region has it:
+   * only what was regenerated in another region is unknown here. False where the token service does not
+   * answer.
+   */
+  async #isOfProjectHere(tokenHash: Buffer, network: string): Promise<boolean> {
+    const { directory, projects } = this.#uses;
+    const signal = AbortSignal.timeout(deadlineMs);
+    const find = async () => {
+      const request = { tokenHashes: [tokenHash] };
+      const { tokens } = await directory.findTokenProjects(request, { signal });
+      const [{ projectId } = { projectId: '' }] = tokens;
+      if (projectId === '') return false;
+      const project = await projects.fact(projectId, signal);
+      return project !== undefined && statesHere.has(project.state);
+    };
+    return await this.#turnsHere(network, find).catch(() => false);
+  }
+
   async #locate(tokenHash: Buffer, network: string): Promise<Place | undefined> {
+    if (await this.#isOfProjectHere(tokenHash, network)) return undefined;
     const calls = Array.from(this.#turns, ([region, inTurn]) =>
       inTurn(network, () => this.#locateIn(region, tokenHash)),
     );

@@ -1,18 +1,28 @@
 import type { Transaction } from '@silo/log/event-log.ts';
+import type { Index } from '@silo/mongo/indexes.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { BSON, type Db, type Filter, type UpdateFilter } from 'mongodb';
 import type { ProjectDocument } from './documents.ts';
+import { migrationCollection } from './migrations.ts';
 
 const { PROJECT_STATE_ACTIVE: active } = ProjectState;
 const { PROJECT_STATE_MIGRATING: migrating, PROJECT_STATE_MIGRATED: migrated } = ProjectState;
+
+/** Leads to the projects that are in another region. */
+export const migratedIndex: Index = {
+  key: { state: 1 },
+  name: 'by_migrated',
+  partialFilterExpression: { state: migrated },
+};
 
 /** The documents of projects that migrate, at both ends of the migration. */
 export type MigratingProjectStore = ReturnType<typeof createMigratingProjectStore>;
 
 export function createMigratingProjectStore(db: Db) {
   const projects = db.collection<ProjectDocument>('projects', collectionOptions);
+  const migrations = migrationCollection(db);
 
   const change = async (
     tx: Transaction,
@@ -76,6 +86,16 @@ export function createMigratingProjectStore(db: Db) {
       const query = projects.find({ _id: { $in: [...projectIds] } }, bounded);
       const found = await reading(query.toArray(), signal);
       return new Map(found.map((project) => [project._id, project]));
+    },
+
+    /** Whether any project is in another region, or has a migration from here that is open. */
+    async haveAnyLeft(signal: AbortSignal): Promise<boolean> {
+      const options = { ...bounded, projection: { _id: 1 } };
+      // In this order: a migration whose record is no longer open has left its project migrated.
+      const open = migrations.findOne({ side: 'source', isOpen: true }, options);
+      if ((await reading(open, signal)) !== null) return true;
+      const left = projects.findOne({ state: migrated }, { ...options, hint: migratedIndex.name });
+      return (await reading(left, signal)) !== null;
     },
 
     /** Stores a project, in the place of the one that is stored, if any. */

@@ -9,6 +9,7 @@ import { deadTokenIndexes } from './dead-tokens.ts';
 import type { MoveDocument, ProjectDocument } from './documents.ts';
 import { capturedEventIndexes } from './event-collection.ts';
 import { eventDeletionIndexes } from './event-deletions.ts';
+import { migratedIndex } from './migrating-projects.ts';
 import { migrationCopiesName } from './migration-copy.ts';
 import { migrationRangeIndexes } from './migration-ranges.ts';
 import { migrationIndexes } from './migrations.ts';
@@ -76,6 +77,7 @@ export const storeMigrations: readonly Migration[] = [
       { key: { purgeTime: 1 }, sparse: true },
       { key: { foldVersion: 1 } },
       retentionIndex,
+      migratedIndex,
       { key: { 'propertyIndexes.state': 1 }, sparse: true },
     ],
     ...migrationRangeIndexes,

@@ -73,6 +73,8 @@ async function open(
       access: { recallToken, permitToken, verifyToken: unexpected },
       capture: { storing: new Storing({ insert }), clock: systemClock },
       ...{ regions: new Map(), projects: { fact: async () => undefined } },
+      migratingProjects: { haveAnyLeft: unexpected },
+      directory: { findTokenProjects: unexpected },
     },
   );
   t.teardown(() => edge[Symbol.asyncDispose]());

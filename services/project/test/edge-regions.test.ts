@@ -109,6 +109,8 @@ async function open(
         verifyToken: async () => answer(),
       },
       projects: { fact: async (id) => (id === 'prj_1' ? leftFor('eu') : staying) },
+      migratingProjects: { haveAnyLeft: async () => true },
+      directory: { findTokenProjects: async () => ({ tokens: [] }) },
       capture: { storing: new Storing({ insert }), clock: systemClock },
       onDeadToken: ({ tokenHash, ...use }) => {
         t.true(hashOf(token).equals(tokenHash));

@@ -10,6 +10,7 @@ import { required } from '../../../test/harness/environment.ts';
 import { newProject } from '../rules/new-project.ts';
 import { settingsOf } from '../rules/settings.ts';
 import type { ProjectDocument, SlotsDocument } from '../store/documents.ts';
+import { createMigratingProjectStore } from '../store/migrating-projects.ts';
 import { createMoveStore } from '../store/moves.ts';
 import { type Search, searchPipeline } from '../store/project-search.ts';
 import { createProjectStore, type ProjectStore } from '../store/projects.ts';
@@ -369,4 +370,24 @@ test('the result of a conditional change is stored with the slots, and only with
   t.deepEqual(await inTransaction((tx) => slots.read(tx, ours)), after);
   t.deepEqual(await inTransaction((tx) => slots.read(tx, theirs)), slotsOf(theirs));
   await t.throwsAsync(inTransaction((tx) => slots.replace(tx, slotsOf(newId('org_us')))));
+});
+
+test('a project has left for another region from its open migration on, for as long as it is known here', async (t) => {
+  const { db } = await testStores(t);
+  const { haveAnyLeft } = createMigratingProjectStore(db);
+  const records = db.collection<{ _id: string }>('project_migrations');
+  const stored = db.collection<ProjectDocument>('projects');
+  t.false(await haveAnyLeft(signal()));
+  await stored.insertOne(project(ours, 'Staying'));
+  await records.insertOne({ _id: 'mig_1', ...{ side: 'destination', isOpen: true } });
+  t.false(await haveAnyLeft(signal()));
+  await records.insertOne({
+    _id: 'mig_2',
+    ...{ side: 'source', isOpen: true, projectId: 'prj_2' },
+  });
+  t.true(await haveAnyLeft(signal()));
+  await records.updateOne({ _id: 'mig_2' }, { $unset: { isOpen: '' } });
+  t.false(await haveAnyLeft(signal()));
+  await stored.updateOne({}, { $set: { state: ProjectState.PROJECT_STATE_MIGRATED } });
+  t.true(await haveAnyLeft(signal()));
 });

@@ -8,7 +8,8 @@ import type { LocateHereResponse } from '@silo/protos/gen/silo/project/internal/
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { defaultLimits } from '@silo/rpc/limits.ts';
 import { RateLimits } from '@silo/rpc/rate-limits.ts';
-import { systemClock } from '@silo/runtime/clock.ts';
+import { type Clock, systemClock } from '@silo/runtime/clock.ts';
+import { fakeClock } from '@silo/runtime/test/fake-clock.ts';
 import { hashOf, isWellFormed, newApiKey, newProjectToken } from '@silo/tokens/secrets.ts';
 import test from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
@@ -20,6 +21,8 @@ import { refusalOf } from './support.ts';
 const good = newProjectToken();
 /** Of a project that has migrated to `ap`, regenerated there. */
 const inAp = newProjectToken();
+/** Of a project of this region, regenerated here. */
+const revoked = newProjectToken();
 
 const allowed: TokenPermitAnswer = {
   ...{ allowed: true, projectId: 'prj_1', organizationId: 'org_1' },
@@ -40,6 +43,8 @@ function openGate({
   addressPoints = defaultLimits.rates.addressPoints,
   isGone = false,
   remembers = false,
+  haveAnyLeft = async () => true,
+  clock = systemClock as Clock,
 } = {}) {
   const memory = new Map<string, TokenPermitAnswer>();
   const look = async (token: string) => {
@@ -60,6 +65,7 @@ function openGate({
     return hashOf(inAp).equals(tokenHash) ? { region: 'ap', projectId: 'prj_2' } : nowhere;
   };
   const left = ProjectFact.fromPartial({ state: ProjectState.PROJECT_STATE_MIGRATED });
+  const here = ProjectFact.fromPartial({ state: ProjectState.PROJECT_STATE_ACTIVE });
   const gate = new TokenGate({
     access: {
       // As a guard: what is malformed needs no memory.
@@ -74,8 +80,14 @@ function openGate({
         ['eu', { locateHere: silent }],
         ['ap', { locateHere: locateInAp }],
       ]),
-      projects: { fact: async () => left },
-      clock: systemClock,
+      projects: { fact: async (projectId) => (projectId === 'prj_here' ? here : left) },
+      migratingProjects: { haveAnyLeft },
+      directory: {
+        findTokenProjects: async ({ tokenHashes: [tokenHash] }) => ({
+          tokens: tokenHash?.equals(hashOf(revoked)) ? [{ tokenHash, projectId: 'prj_here' }] : [],
+        }),
+      },
+      clock,
     }),
     onDeadToken: () => {
       asked.reports++;
@@ -166,4 +178,34 @@ test('a token of which a region does not say whether it has it costs its address
   t.deepEqual(refusals, ['DEPENDENCY_UNAVAILABLE', 'DEPENDENCY_UNAVAILABLE', 'RATE_LIMITED']);
   t.is((await refusalOf(permit(unknown))).reasonName, 'DEPENDENCY_UNAVAILABLE', 'it is known');
   t.true((await permit(good, '192.0.2.2')).allowed);
+});
+
+test('while no project has left for another region, dead tokens are refused without a call to another region', async (t) => {
+  const clock = fakeClock();
+  const reads: boolean[] = [];
+  let hasLeft = false;
+  const haveAnyLeft = async () => {
+    reads.push(hasLeft);
+    return hasLeft;
+  };
+  const { permit, refuseKnown, asked } = openGate({ haveAnyLeft, clock, remembers: true });
+  for (const token of [inAp, revoked]) {
+    await t.throwsAsync(permit(token), { instanceOf: HttpRefusal });
+    t.throws(() => refuseKnown(token), { instanceOf: HttpRefusal });
+  }
+  t.deepEqual([asked.eu, asked.ap, reads.length], [0, 0, 1]);
+  hasLeft = true;
+  clock.advance(999);
+  t.throws(() => refuseKnown(inAp), { instanceOf: HttpRefusal });
+  clock.advance(1);
+  t.notThrows(() => refuseKnown(inAp));
+  t.is((await refusalOf(permit(inAp))).metadata.region, 'ap');
+  t.deepEqual(reads, [false, true]);
+});
+
+test('a revoked token of a project that is here is refused, though another region does not answer', async (t) => {
+  const { permit, refuseKnown, asked } = openGate({ remembers: true });
+  await t.throwsAsync(permit(revoked), { instanceOf: HttpRefusal });
+  t.throws(() => refuseKnown(revoked), { instanceOf: HttpRefusal });
+  t.deepEqual([asked.eu, asked.ap], [0, 0]);
 });
