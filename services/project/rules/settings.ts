@@ -1,19 +1,20 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { ProjectSettings } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { StoredSettings } from '../store/documents.ts';
+import { isPossibleAppUrl } from './edge/allowed-origin.ts';
 import { checkChosen } from './property-indexes.ts';
 
 const defaultTimeZone = 'UTC';
 
 /**
  * Settings as they are stored. `path` leads to the settings in the request, such as `settings`.
- * Refuses with INVALID_FIELD a time zone that the IANA database does not know, and properties that
- * are indexed anyway.
+ * Refuses with INVALID_FIELD a time zone that the IANA database does not know, URLs that allow no
+ * origin, and properties that are indexed anyway.
  */
 export function settingsOf(settings: ProjectSettings | undefined, path: string): StoredSettings {
   return {
     timeZone: timeZoneOf(settings?.timeZone ?? '', path),
-    appUrls: settings?.appUrls ?? [],
+    appUrls: appUrlsOf(settings, path),
     anonymizeIps: settings?.anonymizeIps ?? false,
     retentionDays: settings?.retentionDays ?? 0,
     indexedProperties: indexedPropertiesOf(settings, path),
@@ -24,6 +25,17 @@ function indexedPropertiesOf(settings: ProjectSettings | undefined, path: string
   const names = settings?.indexedProperties ?? [];
   checkChosen(names, `${path}.indexed_properties`);
   return names;
+}
+
+function appUrlsOf(settings: ProjectSettings | undefined, path: string): string[] {
+  const urls = settings?.appUrls ?? [];
+  const description =
+    'must be a URL whose host has `*` at most first, as in `https://*.example.com`';
+  const violations = urls.flatMap((url, index) =>
+    isPossibleAppUrl(url) ? [] : [{ field: `${path}.app_urls[${index}]`, description }],
+  );
+  if (violations.length > 0) throw errors.invalidField(violations);
+  return urls;
 }
 
 function timeZoneOf(timeZone: string, path: string): string {

@@ -146,6 +146,8 @@ test('the token is api_key, token, properties.token or Bearer', (t) => {
     [`{"batch":[{"api_key":"${token}"}]}`, token],
     [`{"event":"seen","properties":{"token":"${token}"}}`, token],
     [`[{"event":"seen","properties":{"token":"${token}"}}]`, token],
+    [`[null,{"event":"seen"},{"token":"${token}"},{"token":"phc_other"}]`, token],
+    [`{"batch":[{"token":7},{"event":"seen","properties":{"token":"${token}"}}]}`, token],
     ['{"api_key":"","batch":[{"properties":{"token":7}}]}', undefined],
     ['{"api_key":null,"batch":[null]}', undefined],
     ['[]', undefined],
@@ -367,6 +369,26 @@ test('app_urls are the allowed origins of browsers where there are any', (t) => 
     'https://app.example.com:8443',
     'null',
     'https://app.example.com.evil.example',
+  ]) {
+    t.false(isAllowedOrigin(other, urls), other);
+  }
+});
+
+test('an app_url with a wildcard allows the hosts directly below its domain', (t) => {
+  const urls = ['https://*.Example.com/path', 'http://*.local.test:3000'];
+  for (const origin of ['https://app.example.com', 'http://a-1.local.test:3000']) {
+    t.true(isAllowedOrigin(origin, urls), origin);
+  }
+  for (const other of [
+    'https://example.com',
+    'https://a.b.example.com',
+    'http://app.example.com',
+    'https://app.example.com:8443',
+    'https://app.example.com.evil.example',
+    'https://evilexample.com',
+    'https://evil.example/.example.com',
+    'https://.example.com',
+    'null',
   ]) {
     t.false(isAllowedOrigin(other, urls), other);
   }

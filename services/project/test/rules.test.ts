@@ -227,6 +227,29 @@ for (const { title, mask, project = sent, changed } of [
   });
 }
 
+test('an app_url has a wildcard at most as the first label, above a domain', (t) => {
+  const check = (...appUrls: string[]) =>
+    settingsOf(ProjectSettings.fromPartial({ appUrls }), 'settings').appUrls;
+  const good = ['https://app.example.com/*', 'http://localhost:3000', 'https://*.example.com'];
+  t.deepEqual(check(...good), good);
+  for (const url of [
+    'https://*',
+    'https://*.com',
+    'https://*.*.com',
+    'https://app.*.com',
+    'https://a*.example.com',
+    'https://%2A',
+    'https://a%2Fb',
+  ]) {
+    const { reason, details } = refusalBy(() => check('https://example.com', url));
+    t.is(reasonName(reason), 'INVALID_FIELD', url);
+    t.deepEqual(
+      details.badRequest?.map(({ field }) => field),
+      ['settings.app_urls[1]'],
+    );
+  }
+});
+
 test('a change has old and new values', (t) => {
   t.deepEqual(applyChange(before, changeOf(sent, ['name'])).changes, [
     { field: 'name', from: 'Old', to: 'New' },
