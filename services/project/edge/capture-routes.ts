@@ -72,7 +72,7 @@ async function capture(
   const { batch, signal } = await readAtCost(request.raw, sender, share, reading, async (text) => {
     const signal = AbortSignal.timeout(uses.waitMs);
     const about = { request, isV1, sender, bearer, receiveTime: uses.clock.now() };
-    const read = batchUnlessLarge(text, about, gate);
+    const read = batchUnlessUnconfirmed(text, about, gate);
     if (typeof read !== 'string') return { batch: read, signal };
     // What a body is parsed to is many times as large, and is not held meanwhile.
     await confirm(read, sender, share, { ...uses, signal });
@@ -119,8 +119,11 @@ type About = {
   receiveTime: Date;
 };
 
-/** The events of a body; of one with many whose token memory does not know the token, to be confirmed. */
-function batchUnlessLarge(
+/**
+ * The events of a body. The token to be confirmed instead, where memory does not know it and the body
+ * has many events, or none: without events no permit is taken.
+ */
+function batchUnlessUnconfirmed(
   text: string,
   about: About,
   gate: CaptureRouteUses['gate'],
@@ -130,8 +133,9 @@ function batchUnlessLarge(
   const token = isV1 ? (bearer ?? body.token) : (body.token ?? bearer);
   if (token === undefined) throw HttpRefusal.tokenInvalid;
   gate.refuseKnown(token, sender);
-  const isLarge = body.events.length > unconfirmedMax;
-  return isLarge && !gate.isKnown(token) ? token : eventsOf(body, token, about);
+  const { length } = body.events;
+  const isToConfirm = (length === 0 || length > unconfirmedMax) && !gate.isKnown(token);
+  return isToConfirm ? token : eventsOf(body, token, about);
 }
 
 function bodyIn(text: string): CaptureBody {

@@ -258,6 +258,14 @@ test('a large body waits until its token is confirmed, and is refused where it i
   t.is(stored, 1_001);
 });
 
+test('the token of a body without events is confirmed, and refused where it is dead', async (t) => {
+  const answers = [permitted, dead];
+  const { port } = await open(t, { permitToken: async () => answers.shift() ?? dead });
+  const body = `{"batch":[],"api_key":"${newProjectToken()}"}`;
+  t.deepEqual(await post(port, '/batch', body), [200, undefined]);
+  t.deepEqual(await post(port, '/batch', body), [401, 'TOKEN_INVALID']);
+});
+
 test('a body of more than 100,000 events is refused, and one that takes 128 MiB to be parsed is not parsed', async (t) => {
   const { port } = await open(t);
   const dense = `[${',{}'.repeat(1_500_000).slice(1)}]`;

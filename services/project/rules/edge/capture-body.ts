@@ -61,14 +61,22 @@ export function bearerToken(authorization: string | undefined): string | undefin
 }
 
 function bodyOf(envelope: JsonObject, events: BodyEvent[]): CaptureBody {
-  const first = events[0]?.value;
   const sentAt = ownProperty(envelope, 'sent_at');
   return {
-    token: tokenIn(envelope) ?? (isObject(first) ? tokenIn(first) : undefined),
+    token: tokenIn(envelope) ?? firstTokenIn(events),
     sentAt: typeof sentAt === 'string' ? sentAt : '',
     isHistorical: ownProperty(envelope, 'historical_migration') === true,
     events,
   };
+}
+
+/** The first event may be a bad one: it must not cost the others their token. */
+function firstTokenIn(events: readonly BodyEvent[]): string | undefined {
+  for (const { value } of events) {
+    const token = isObject(value) ? tokenIn(value) : undefined;
+    if (token !== undefined) return token;
+  }
+  return undefined;
 }
 
 function tokenIn(object: JsonObject): string | undefined {
