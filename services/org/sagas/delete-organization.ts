@@ -28,7 +28,10 @@ export type Deletion = {
   deletedCount?: number | undefined;
 };
 
-type DeleteOrganizationState = 'trying' | 'refused' | 'closing' | 'done';
+/** At most this many batches of memberships are removed in one step, so that it ends in time. */
+const batchesMax = 10;
+
+type DeleteOrganizationState = 'trying' | 'refused' | 'removing' | 'closing' | 'done';
 export type DeleteOrganizationSaga = SagaDefinition<DeleteOrganizationState, Deletion>;
 
 /** One open deletion for each organization. */
@@ -46,7 +49,13 @@ export function defineDeleteOrganization(
 ): DeleteOrganizationSaga {
   return {
     kind: 'delete-organization',
-    transitions: { trying: ['refused', 'closing'], closing: ['done'], refused: [], done: [] },
+    transitions: {
+      trying: ['refused', 'removing'],
+      removing: ['removing', 'closing'],
+      closing: ['done'],
+      refused: [],
+      done: [],
+    },
     steps: {
       trying: async ({ _id: correlationId, actor, data }, { signal }) => {
         const { organizationId, revision, accountId, requestKey } = data;
@@ -65,10 +74,18 @@ export function defineDeleteOrganization(
           };
         }
         return {
-          next: 'closing',
+          next: 'removing',
           data: outcome,
           commit: (tx) => deleteOrganization(stores, tx, { organizationId, actor }),
         };
+      },
+      // Nobody has access by these memberships any more: the organization is deleted.
+      removing: async ({ data }, { signal }) => {
+        for (let batch = 0; batch < batchesMax; batch++) {
+          const mayBeMore = await stores.members.removeSome(data.organizationId, signal);
+          if (!mayBeMore) return { next: 'closing' };
+        }
+        return { next: 'removing' };
       },
       closing: async ({ _id: correlationId, actor, data }, { signal }) => {
         const request = { organizationId: data.organizationId, actor, correlationId };
@@ -93,7 +110,10 @@ function outcomeOf({ outcome }: TryCloseSlotsResponse) {
   }
 }
 
-/** Ends the organization, and with it every membership and invite: one event says it all. */
+/**
+ * Ends the organization, and with it every membership and invite, by one event. The step `removing`
+ * removes the memberships, because a transaction could not remove very many of them in time.
+ */
 async function deleteOrganization(
   stores: Stores,
   tx: Transaction,
@@ -111,7 +131,6 @@ async function deleteOrganization(
     deleteTime: tx.now,
   };
   await stores.organizations.save(tx, after);
-  await stores.members.removeAll(tx, organizationId);
   await stores.invites.removeAll(tx, organizationId);
   tx.emit(organizationDeleted(after, { actor, time: tx.now }));
 }

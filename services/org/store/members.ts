@@ -2,13 +2,15 @@ import type { Transaction } from '@silo/log/event-log.ts';
 import { findAsOfNow } from '@silo/mongo/as-of-now.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { type Page, readPage } from '@silo/mongo/page.ts';
-import { bounded, collectionOptions } from '@silo/mongo/read.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Db } from 'mongodb';
 import type { MembershipDocument } from './documents.ts';
 
 /** Where a page of members begins: after this one. */
 export type MemberPosition = { joinTime: Date; accountId: string };
+
+const removedAtOnce = 1_000;
 
 /** Opens the service's memberships, each of one account in one organization. */
 export function createMemberStore(db: Db) {
@@ -37,9 +39,17 @@ export function createMemberStore(db: Db) {
       await members.deleteOne({ _id: membershipId(accountId, organizationId) }, { session });
     },
 
-    /** Removes every member of one organization. */
-    async removeAll({ session }: Transaction, organizationId: string): Promise<void> {
-      await members.deleteMany({ organizationId }, { session });
+    /**
+     * Removes members of a deleted organization, at most 1,000 of them, outside of a transaction.
+     * Returns whether more may be left.
+     */
+    async removeSome(organizationId: string, signal: AbortSignal): Promise<boolean> {
+      const options = { ...bounded, projection: { _id: 1 }, limit: removedAtOnce } as const;
+      const found = await reading(members.find({ organizationId }, options).toArray(), signal);
+      if (found.length === 0) return false;
+      const ids = found.map(({ _id }) => _id);
+      await reading(members.deleteMany({ _id: { $in: ids } }, bounded), signal);
+      return found.length === removedAtOnce;
     },
 
     async findIn(

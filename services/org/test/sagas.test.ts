@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { reasonOf } from '@silo/errors/from-status.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { TryResult } from '@silo/protos/gen/silo/project/internal/v1/slot_service.ts';
 import { bind } from '@silo/rpc/test/bind.ts';
 import { isWellFormed } from '@silo/tokens/secrets.ts';
@@ -9,6 +10,7 @@ import { createOrganization } from '../handlers/create-organization.ts';
 import { deleteOrganization } from '../handlers/delete-organization.ts';
 import { createAccount as staffCreateAccount } from '../handlers/internal/staff.ts';
 import { serviceHarness } from './service-support.ts';
+import { aMembership } from './support.ts';
 
 function signUpRequest(email = 'ada@example.com', requestId: string = randomUUID()) {
   return { email, displayName: 'Ada', organizationName: 'Acme', requestId };
@@ -108,6 +110,35 @@ test('deleting an organization ends every membership and invite with one event',
   const late = await t.throwsAsync(remove(request, call({ accountId })));
   t.is(reasonOf(late), 'ORGANIZATION_NOT_FOUND');
   t.is(await stores.members.readFact(other.accountId, other.organizationId, signal), 3);
+});
+
+test('a deletion removes many memberships in batches', async (t) => {
+  const { dependencies, call, signUp, connection, emittedEvents } = await serviceHarness(t);
+  const { db } = connection;
+  const { accountId, organizationId } = await signUp('ada@example.com');
+  const memberships = db.collection<{ _id: string }>('memberships');
+  const joined = Array.from({ length: 12_000 }, (_, index) => {
+    const member = aMembership(`acc_${index}`, organizationId, Level.LEVEL_MEMBER, index);
+    return { _id: `${member.accountId}/${organizationId}`, ...member };
+  });
+  await memberships.insertMany(joined);
+  // Each entry has the ids of its batch: the default of 1 MB has no room for all of them.
+  await db.createCollection('system.profile', { capped: true, size: 64 * 1024 * 1024 });
+  await db.command({ profile: 2 });
+  const request = { organizationId, etag: '', requestId: '', endDeletedProjects: false };
+  t.deepEqual(await bind(deleteOrganization, dependencies)(request, call({ accountId })), {});
+  await db.command({ profile: 0 });
+  t.is(await memberships.countDocuments({ organizationId }), 0);
+  t.is((await emittedEvents()).filter((event) => event === 'organization_deleted').length, 1);
+  const removals = await db
+    .collection<{ ndeleted: number }>('system.profile')
+    .find({ op: 'remove', ns: memberships.namespace })
+    .toArray();
+  t.is(
+    removals.reduce((sum, { ndeleted }) => sum + ndeleted, 0),
+    joined.length + 1,
+  );
+  t.true(removals.every(({ ndeleted }) => ndeleted <= 1_000));
 });
 
 test('a refused deletion says why, changes nothing, and is not remembered', async (t) => {
