@@ -246,6 +246,43 @@ test('a purge removes nothing where a document was lost in the other region', as
   t.is((await storedEvents(us, migrant.projectId)).size, 300);
 });
 
+test('a rollback fails while the other region has lost an event, and keeps it', async (t) => {
+  const { us, eu } = t.context.regions;
+  const migrant = await newMigrant({ from: us, to: eu }, 'Dina');
+  const { source, destination, projectId } = migrant;
+  await capture(us, migrant, 300);
+  const { id: migrationId } = await started(migrant);
+  await untilDone(migrant, migrationId);
+  const filter = { ...noFilter, names: ['before 3'] };
+  await destination.api.events.deleteEvents({ projectId, filter, requestId: '' });
+  const events = eu.mongo.db(`${eu.databasePrefix}_project`).collection('captured_events');
+  const other = { '_id.project': projectId, name: 'before 4' } as object;
+  const faithfully = { promoteBuffers: false, promoteValues: false };
+  const lost = await events.findOne(other, faithfully);
+  if (lost === null) throw new TypeError('there is no event');
+  await events.deleteOne({ _id: lost._id });
+  const { migration } = await eventually(() => staffOf(us).rollbackMigration({ migrationId }));
+  const { id: rollbackId } = present(migration);
+  const { failure } = await untilState(us, rollbackId, failed);
+  t.regex(
+    failure,
+    /^1 event\(s\) are only in us, and no deletion or retention in eu has removed them\. /,
+  );
+  const kept = await storedEvents(us, projectId);
+  await events.insertOne(lost);
+  await staffOf(us).retryMigration({ migrationId: rollbackId, discardUnmatched: false });
+  await untilDone({ from: eu, to: us }, rollbackId);
+  const stored = await sameBytes(t, migrant, eu, us);
+  t.deepEqual(
+    [...stored.keys()].filter((uuid) => !kept.has(uuid)),
+    [],
+  );
+  const names = await namesIn(source, projectId);
+  t.false(names.includes('before 3'));
+  const without = 300 - Math.ceil((300 - 3) / 7);
+  t.deepEqual([names.length, stored.size], [without, without]);
+});
+
 /** More than one step of a copy brings, however many ranges wait for it: what is left is limited. */
 const slowCount = 4_500;
 
@@ -334,7 +371,7 @@ test('a migration fails where the destination’s plan has changed, and goes on 
   t.not(failure, '');
   await untilState(us, migrationId, failed);
   await choosePlan(destination.api, organizationId, Plan.PLAN_SCALE);
-  await staffOf(eu).retryMigration({ migrationId });
+  await staffOf(eu).retryMigration({ migrationId, discardUnmatched: false });
   await eventually(async () => {
     const { state } = await recordIn(eu, migrationId);
     if (state === failed) throw new Error('it has not gone on yet');

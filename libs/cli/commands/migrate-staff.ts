@@ -38,9 +38,19 @@ export function migrateRetry(cli: Cli) {
   return staffCommand('retry')
     .description('For staff of the destination’s region: retry a failed migration.')
     .argument('<migration>', whichHelp)
-    .action(async (given, options) => {
+    .option(
+      '--discard-unmatched',
+      'remove events that only this region has, and replace different ones with the source’s',
+    )
+    .option('--yes', 'do not prompt')
+    .action(async (given, { yes, discardUnmatched = false, ...options }) => {
       const { migration, staff } = await foundByStaff(cli, given, options);
-      const answer = await staff.retryMigration({ migrationId: migration.id });
+      const { id: migrationId, destinationRegion, sourceRegion } = migration;
+      if (discardUnmatched && !yes) {
+        const what = `Events that only ${destinationRegion} has will be removed, and different ones replaced with those of ${sourceRegion}. They may be the only copies.`;
+        await agree(cli, migration, what);
+      }
+      const answer = await staff.retryMigration({ migrationId, discardUnmatched });
       const blocks = [saying('Goes on', present(answer.migration)), watchHint(migration, options)];
       cli.answer(RetryMigrationResponse, answer, blocks);
     });

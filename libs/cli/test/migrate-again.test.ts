@@ -4,13 +4,14 @@ import { Migration, MigrationState } from '@silo/protos/gen/silo/project/v1/migr
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
 import { migrateAccept } from '../commands/migrate-accept.ts';
-import { migrateRollback, migrateStart } from '../commands/migrate-staff.ts';
+import { migrateRetry, migrateRollback, migrateStart } from '../commands/migrate-staff.ts';
 import { explain } from '../explain.ts';
 import { CallFailure } from '../failure.ts';
 import { toText } from '../text.ts';
 
 const { MIGRATION_STATE_ACCEPTED: accepted, MIGRATION_STATE_DONE: done } = MigrationState;
 const { MIGRATION_STATE_COPYING: copying, MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;
+const { MIGRATION_STATE_FAILED: failed } = MigrationState;
 
 const [id, originalId, projectId] = [newId('mig_us'), newId('mig_us'), newId('prj')];
 const ends = { sourceRegion: 'us', destinationRegion: 'eu' };
@@ -86,8 +87,8 @@ function staffed(...migrations: Partial<Migration>[]) {
     }),
   );
   const find = (wanted: string) => records.find((each) => each.id === wanted);
-  const call = async ({ migrationId }: { migrationId: string }) => {
-    calls.push(migrationId);
+  const call = async ({ migrationId, ...more }: { migrationId: string }) => {
+    calls.push([migrationId, ...Object.values(more)].join(' '));
     const rollback = find(find(migrationId)?.rolledBackBy ?? '');
     return { migration: rollback ?? find(migrationId) };
   };
@@ -96,11 +97,15 @@ function staffed(...migrations: Partial<Migration>[]) {
     getMigration: async ({ migrationId }: { migrationId: string }) => ({
       migration: find(migrationId),
     }),
-    ...{ startMigration: call, rollbackMigration: call },
+    ...{ startMigration: call, rollbackMigration: call, retryMigration: call },
   };
   const cli = {
     terminal: { directory: '/', environment },
     open: () => staff,
+    note: (...blocks: never[]) => lines.push(toText(blocks, { colour: false })),
+    prompt: {
+      confirmByTyping: async (what: string, name: string) => lines.push(`${what}: ${name}`),
+    },
     answer: (_: unknown, __: unknown, blocks: never[]) => {
       lines.push(toText(blocks, { colour: false }));
     },
@@ -164,4 +169,20 @@ test('taking back a migration by its id reports that it is already being taken b
     await said(migrateRollback(cli), [originalId, '--yes'], lines),
     /^Goes back already: Web, eu → us\./,
   );
+});
+
+test('a retry discards events only with the option, and after confirmation', async (t) => {
+  const kept = staffed({ state: failed });
+  t.regex(await said(migrateRetry(kept.cli), ['Web'], kept.lines), /^Goes on: Web, us → eu\./);
+  t.deepEqual(kept.calls, [`${id} false`]);
+  const asked = staffed({ state: failed });
+  t.regex(
+    await said(migrateRetry(asked.cli), ['Web', '--discard-unmatched'], asked.lines),
+    /Events that only eu has will be removed, .* of us\. They may be the only copies\.\n\nthe project’s name: Web\nGoes on: /,
+  );
+  t.deepEqual(asked.calls, [`${id} true`]);
+  const agreed = staffed({ state: failed });
+  const words = ['Web', '--discard-unmatched', '--yes'];
+  t.regex(await said(migrateRetry(agreed.cli), words, agreed.lines), /^Goes on: Web, us → eu\./);
+  t.deepEqual(agreed.calls, [`${id} true`]);
 });

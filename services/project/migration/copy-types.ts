@@ -3,6 +3,7 @@ import type { Connected } from '@silo/rpc/client.ts';
 import type { Clock, Sleep } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { ServiceKit } from '@silo/service/service-definition.ts';
+import type { MayRemove } from '../store/migration-copy.ts';
 import type { SpareTime } from './spare-time.ts';
 
 /** What a copy asks of the region that has the events. */
@@ -34,7 +35,8 @@ export type CopyProgress = {
 export type Copy = {
   /**
    * Pulls, applies and compares until the signal. Goes on after each interruption; rejects with what
-   * no repetition mends: a refusal of the source (RegionFailed), CopySuperseded, CopyDiffers.
+   * no repetition mends: a refusal of the source (RegionFailed), CopySuperseded, CopyDiffers, and what
+   * `mayRemove` rejects with.
    */
   run(signal: AbortSignal): Promise<never>;
   /** Resolves when every event has been pulled once. These five reject when `run` does. */
@@ -72,6 +74,11 @@ export type CopyOptions = {
   fence: number;
   log: Log;
   clock: Clock;
+  /**
+   * Called before the copy removes or replaces events of a range that was not equal yet. Rejects if they
+   * must be kept.
+   */
+  mayRemove?: MayRemove;
   /** For tests. */
   spare?: Pick<SpareTime, 'noteUse' | 'pauseAfter'>;
   /** The pauses after failures; for tests. */

@@ -3,7 +3,7 @@ import { reasonOf } from '@silo/errors/from-status.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import { placeMessage, rangeMessage } from '../peer-messages.ts';
-import { type EventRange, endPlace, firstPlace } from '../rules/events/event-range.ts';
+import { firstPlace, placeText } from '../rules/events/event-range.ts';
 import { CopyDiffers } from '../store/copied-events.ts';
 import type { Checkpoint } from '../store/copy-checkpoint.ts';
 import {
@@ -31,6 +31,8 @@ const repairsMax = 5;
 const repairWithinMs = 60_000;
 /** How old a resume token that is stored grows while nothing changes. */
 const tokenAgeMaxMs = 10_000;
+/** A range that was equal once, or repaired, differs only if the copy is damaged: any event may be replaced. */
+const anything = async () => {};
 
 export const openCopy: OpenCopy = async (options, signal) => {
   const copies = createMigrationCopyStore(options.db);
@@ -329,15 +331,17 @@ class EventCopy implements Copy {
    */
   async #repair(range: CopiedRange, signal: AbortSignal): Promise<void> {
     const { peer, migration } = this.#options;
-    const place = { after: textOf(range.after), last: textOf(range.last), repairs: range.repairs };
-    if (range.repairs === repairsMax) {
+    const { after, last, repairs } = range;
+    const place = { after: placeText(after), last: placeText(last), repairs };
+    if (repairs === repairsMax) {
       throw new CopyDiffers(`the events from ${place.after} to ${place.last} differ again`);
     }
-    const isExpected = this.#checkpoint.digestsOnly && range.repairs === 0 && !this.#comparesAgain;
+    const isExpected = this.#checkpoint.digestsOnly && repairs === 0 && !this.#comparesAgain;
     this.#log[isExpected ? 'debug' : 'warn'](
       { migrationId: migration.id, ...place },
       'a range of a copy differs from its source, and is copied again',
     );
+    const { mayRemove = anything } = isExpected ? this.#options : {};
     // No attempt is committed meanwhile.
     this.#isVerified = false;
     await this.#write(async () => {
@@ -349,7 +353,7 @@ class EventCopy implements Copy {
         if (part === undefined || left === undefined) throw new TypeError('a part of no range');
         const sent = await decodeRange(part, range.last);
         const { events = [], last } = sent;
-        const place = { after: left.after, last };
+        const place = { range: { after: left.after, last }, mayRemove };
         const thinned = await this.#copies.thin(this.#checkpoint, place, events, signal);
         this.#checkpoint = thinned.checkpoint;
         if (!thinned.isThin) {
@@ -358,7 +362,7 @@ class EventCopy implements Copy {
           this.#compared++;
           break;
         }
-        const differing = { range: left, isExpected };
+        const differing = { range: left, isExpected, mayRemove };
         const repaired = await this.#copies.repair(this.#checkpoint, differing, sent, signal);
         this.#checkpoint = repaired.checkpoint;
         this.#compared++;
@@ -391,9 +395,4 @@ class EventCopy implements Copy {
       await race(this.#changed.promise, signal);
     }
   }
-}
-
-function textOf({ timeMs }: EventRange['last']): string {
-  if (timeMs === firstPlace.timeMs) return 'the first one';
-  return timeMs === endPlace.timeMs ? 'the last one' : new Date(timeMs).toISOString();
 }

@@ -14,6 +14,7 @@ import { attemptCutover, resumeCutover } from './cutover.ts';
 import { cancelHere, endMigration, removeCancelled } from './end-migration.ts';
 import { callRegion, causeOf, RegionFailed, whyPutOff } from './region-failed.ts';
 import { Cancelled, noteAtSource, reportProgress } from './report-progress.ts';
+import { countUnmatched, removalRule, UnmatchedEvents } from './unmatched-events.ts';
 import { decide, Superseded, type Work, type WorkUses } from './work.ts';
 
 const { MIGRATION_STATE_CANCELLED: cancelled, MIGRATION_STATE_DONE: done } = MigrationState;
@@ -136,7 +137,9 @@ async function copyAndCutOver(work: Turn, record: MigrationDocument): Promise<vo
   }
   const { db, log, clock } = uses;
   const migration = { id, projectId, digestsOnly };
-  const copy = await uses.openCopy({ db, peer, migration, fence, log, clock }, signal);
+  const rule = await removalRule({ ...work, signal }, record);
+  const options = { db, peer, migration, fence, log, clock, ...rule };
+  const copy = await uses.openCopy(options, signal);
   work.copy = copy;
   copy.setRate(record.bytesPerSecondMax ?? 0);
   const within = { ...work, signal };
@@ -197,7 +200,8 @@ async function isEnded(work: Work, record: MigrationDocument, error: unknown): P
     await removeCancelled(work, await cancelHere(work, record, why));
     return true;
   }
-  const failure = whyFailed(error);
+  const isUnmatched = error instanceof UnmatchedEvents;
+  const failure = isUnmatched ? await countUnmatched(work, record) : whyFailed(error);
   if (failure === undefined) return false;
   work.uses.log.warn({ migrationId: record._id, err: error }, 'a migration has failed');
   const failed = await fail(work, record, failure);

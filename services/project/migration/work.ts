@@ -10,6 +10,7 @@ import type { MigrationDocument } from '../store/documents.ts';
 import type { EventRemoval } from '../store/event-removal.ts';
 import type { MigratingProjectStore } from '../store/migrating-projects.ts';
 import type { MigrationCopyStore } from '../store/migration-copy.ts';
+import type { MigrationSource } from '../store/migration-source.ts';
 import type { PropertyIndexStore } from '../store/property-indexes.ts';
 import type { OpenCopy } from './copy-types.ts';
 
@@ -26,6 +27,7 @@ export type WorkUses = Pick<Dependencies, 'slots' | 'eventLog' | 'migrations' | 
   openCopy: OpenCopy;
   copies: Pick<MigrationCopyStore, 'doubt' | 'end' | 'forget'>;
   removal: EventRemoval;
+  migrationSource: Pick<MigrationSource, 'openReader'>;
   metrics: Pick<MigrationMetrics, 'copied'>;
   clock: Clock;
   log: Log;

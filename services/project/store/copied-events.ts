@@ -6,7 +6,7 @@ import type { EventPlace, EventRange } from '../rules/events/event-range.ts';
 import { insertSome } from './captured-events.ts';
 import { type CapturedEventDocument, keyOf } from './event-collection.ts';
 import { countIn, eventsOf, hex, rangeOf } from './migration-events.ts';
-import { StoredEvent } from './stored-event.ts';
+import { StoredEvent, withoutChosen } from './stored-event.ts';
 import type { StoreTransaction } from './usage.ts';
 
 /** Every type of BSON stays what it is, so that the document is encoded as it was. */
@@ -49,6 +49,12 @@ export class EventBytes implements CopiedEvent {
 /** What a copy has stored of an event is not what its source has sent. */
 export class CopyDiffers extends Error {
   override readonly name = 'CopyDiffers';
+}
+
+/** Whether two events are equal, apart from the values of chosen properties. */
+export function isAlike({ document }: EventBytes, other: EventBytes | undefined): boolean {
+  if (other === undefined) return false;
+  return Buffer.compare(withoutChosen(document), withoutChosen(other.document)) === 0;
 }
 
 /** The events of copies, in the transactions that change them. */

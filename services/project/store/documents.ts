@@ -181,6 +181,8 @@ export type MigrationDocument = {
   isProjectPurged?: true;
   /** Of the destination: events of an earlier stay are here, to be compared rather than copied. */
   hasEvents?: true;
+  /** Of the destination: staff has decided to discard unmatched events of an earlier stay. */
+  discardsUnmatched?: true;
   /** Of the destination: a slot is taken for the project, which is not stored yet. */
   hasSlot?: true;
   /** Of the destination: the attempt of which all is here, so that the source may commit it. */

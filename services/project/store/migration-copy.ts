@@ -14,7 +14,7 @@ import {
   isWithin,
 } from '../rules/events/event-range.ts';
 import { AlreadyThere } from './captured-events.ts';
-import { createCopiedEvents, type EventBytes } from './copied-events.ts';
+import { createCopiedEvents, type EventBytes, isAlike } from './copied-events.ts';
 import { type Checkpoint, type CopyDocument, checkpointOf, copyOf } from './copy-checkpoint.ts';
 import { storedPlace } from './migration-events.ts';
 import { type CopiedRange, createMigrationRanges, type NewRange } from './migration-ranges.ts';
@@ -30,8 +30,14 @@ export type SentRange = {
 /** The same with its beginning; `repairs`: how often it was copied again. */
 type PlacedRange = Omit<SentRange, 'last'> & { range: EventRange; repairs?: number };
 
+/** A range that differs from the source's. */
+type Differing = { range: CopiedRange; isExpected: boolean; mayRemove: MayRemove };
+
 /** Events that have changed at the source, and those of them that exist there. */
 export type SentChanges = { uuids: readonly Uint8Array[]; events: readonly EventBytes[] };
+
+/** Rejects if some of these events of a copy must not be removed or replaced. */
+export type MayRemove = (events: readonly EventBytes[]) => Promise<void>;
 
 /** Another process goes on with the copy. */
 export class CopySuperseded extends Error {
@@ -83,31 +89,54 @@ export function createMigrationCopyStore(db: Db) {
     }
   };
 
-  /** Makes the events of a range what the source has sent, and stores the range. */
-  const storeEqual = async (
+  /**
+   * Reads events outside of a transaction. They are the same in the next step, because only steps change
+   * them.
+   */
+  const readEvents = async <T>(
+    read: (tx: StoreTransaction) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> =>
+    await reading(
+      db.client.withSession((session) => read({ session })),
+      signal,
+    );
+
+  /** Which events to remove and add, so that a range has the events that the source has sent. */
+  const differences = async (
     tx: StoreTransaction,
-    next: Checkpoint,
-    { range, digest, events: all, repairs }: PlacedRange,
-  ): Promise<void> => {
+    projectId: string,
+    { range, events: all }: Pick<PlacedRange, 'range' | 'events'>,
+  ) => {
     if (all === undefined) throw new TypeError('a range without its events');
     // An event that was moved while the range was read may be in it twice: the later one is newer.
     const last = new Map(all.map((event) => [event.key, event]));
     const sent = all.filter((event) => last.get(event.key) === event);
-    const { projectId } = next;
     const stored: EventBytes[] = await events.inRange(tx, projectId, range);
     const known = new Set(stored.map(({ key }) => key));
     const others = sent.filter(({ key }) => !known.has(key)).map(({ place }) => place.uuid);
     stored.push(...(await events.find(tx, projectId, others)));
-    const { removed, added } = copiedChanges(stored, sent, () => true);
+    const isWhole = sent.length === all.length;
+    return { sent, isWhole, ...copiedChanges(stored, sent, () => true) };
+  };
+
+  /** Makes the events of a range what the source has sent, and stores the range. */
+  const storeEqual = async (
+    tx: StoreTransaction,
+    next: Checkpoint,
+    placed: PlacedRange,
+  ): Promise<void> => {
+    const { range, digest, repairs } = placed;
+    const { projectId } = next;
+    const { sent, isWhole, removed, added } = await differences(tx, projectId, placed);
     await events.remove(tx, removed);
     await events.insert(tx, projectId, added);
     const isElsewhere = ({ place }: EventBytes) =>
       !isWithin(range, place) && (next.isScanned || comparePlaces(place, next.after) <= 0);
     const elsewhere = removed.filter(isElsewhere);
-    const isWhole = sent.length === all.length;
     const whole = isWhole ? digest : EventDigest.of(sent.map(({ document }) => document));
-    const placed = { ...newRange({ range, digest: whole, events: sent }), repairs };
-    await ranges.insert(tx, copyOf(next), [placed]);
+    const stored = { ...newRange({ range, digest: whole, events: sent }), repairs };
+    await ranges.insert(tx, copyOf(next), [stored]);
     await changeRanges(tx, next, elsewhere, []);
   };
 
@@ -255,11 +284,11 @@ export function createMigrationCopyStore(db: Db) {
     /**
      * Removes events of a range that are none of those that the source has sent of it, until one transaction
      * can remove the rest: where an earlier stay has left events that the source has deleted since, they may
-     * be all there are. Answers false where they are still too many.
+     * be all there are. Answers false where they are still too many. Rejects as `mayRemove`.
      */
     async thin(
       checkpoint: Checkpoint,
-      range: EventRange,
+      { range, mayRemove }: { range: EventRange; mayRemove: MayRemove },
       sent: readonly EventBytes[],
       signal: AbortSignal,
     ): Promise<{ checkpoint: Checkpoint; isThin: boolean }> {
@@ -271,24 +300,34 @@ export function createMigrationCopyStore(db: Db) {
       for (let removals = 0; removals < removalsMax; removals++) {
         const isThin = (await events.count(projectId, range, max + 1, signal)) <= max;
         if (isThin) return { checkpoint: next, isThin };
-        next = await step(next, {}, signal, async (tx) =>
-          events.remove(tx, await events.othersInRange(tx, projectId, range, others)),
+        const removed = await readEvents(
+          (tx) => events.othersInRange(tx, projectId, range, others),
+          signal,
         );
+        await mayRemove(removed);
+        next = await step(next, {}, signal, (tx) => events.remove(tx, removed));
       }
       return { checkpoint: next, isThin: false };
     },
 
     /**
      * Makes the beginning of a range what the source has, and answers what is left of it. Counts the range
-     * as repaired unless it was expected to differ.
+     * as repaired unless it was expected to differ. Rejects as `mayRemove`, which is
+     * not called for events that differ only in the values of chosen properties.
      */
     async repair(
       checkpoint: Checkpoint,
-      { range, isExpected }: { range: CopiedRange; isExpected: boolean },
+      { range, isExpected, mayRemove }: Differing,
       { last, digest, events: sent = [] }: SentRange,
       signal: AbortSignal,
     ): Promise<{ checkpoint: Checkpoint; rest: CopiedRange | undefined }> {
       const repaired = { after: range.after, last };
+      const { removed, added } = await readEvents(
+        (tx) => differences(tx, checkpoint.projectId, { range: repaired, events: sent }),
+        signal,
+      );
+      const replaced = new Map(added.map((event) => [event.key, event]));
+      await mayRemove(removed.filter((event) => !isAlike(event, replaced.get(event.key))));
       const isWhole = comparePlaces(last, range.last) >= 0;
       const rangesRepaired = isWhole && !isExpected ? 1 : 0;
       const update = { $inc: { bytesCopied: bytesIn(sent), rangesRepaired } };

@@ -246,7 +246,7 @@ test('a retry by staff begins at once, whatever pause was left', async (t) => {
     putOff: { tries: 9, until: new Date(Date.now() + 3_600_000) },
   };
   await migrationCollection(eu.db).updateOne({ _id: migrationId }, { $set: given });
-  await retryMigration({ migrationId }, fromRegion('eu'), uses);
+  await retryMigration({ migrationId, discardUnmatched: false }, fromRegion('eu'), uses);
   await runMigration(uses, migrationId, { fence: 1, signal: signal() });
   await hasMoved(t, regions);
 });

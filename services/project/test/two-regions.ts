@@ -5,9 +5,11 @@ import { silentLogger } from '@silo/runtime/log.ts';
 import type { RegionClient } from '@silo/service/regions.ts';
 import type { ExecutionContext } from 'ava';
 import { abortCutover, beginCutover, commitCutover } from '../handlers/peer/cutover.ts';
+import { hashRanges } from '../handlers/peer/hash-ranges.ts';
 import { noteProgress } from '../handlers/peer/note-progress.ts';
 import { cancelOffer, describeProject, getOffer } from '../handlers/peer/offers.ts';
 import { pullEvents } from '../handlers/peer/pull-events.ts';
+import { readDeletions } from '../handlers/peer/read-deletions.ts';
 import { readRange } from '../handlers/peer/read-range.ts';
 import { createRegionStreams } from '../handlers/peer/region-streams.ts';
 import { openCopy } from '../migration/copy.ts';
@@ -26,7 +28,8 @@ import { testWorld, type World } from './support.ts';
 const { PROJECT_STATE_ACTIVE: active, PROJECT_STATE_MIGRATED: migrated } = ProjectState;
 const { MIGRATION_STATE_COPYING: copying, MIGRATION_STATE_DONE: done } = MigrationState;
 
-const eventCount = 40;
+/** How many events the source has. */
+export const eventCount = 40;
 
 /** Two regions of which one drives a migration from the other. */
 export type TwoRegions = {
@@ -77,6 +80,7 @@ export async function twoRegions(t: ExecutionContext, { limit = 2 } = {}): Promi
     ...{ secrets, regions: new Map([['us', clientOf(us)]]) },
     migratingProjects: createMigratingProjectStore(eu.db),
     copies: createMigrationCopyStore(eu.db),
+    migrationSource: createMigrationSource({ db: eu.db, clock: systemClock }),
     removal: createEventRemoval(eu.db),
     metrics: { copied: () => {} },
     propagate: async () => ({ positions: [], elapsed: undefined }),
@@ -86,9 +90,10 @@ export async function twoRegions(t: ExecutionContext, { limit = 2 } = {}): Promi
 }
 
 /** The source as the destination reaches it. */
-function clientOf({ uses, db }: Offered): RegionClient {
+function clientOf({ uses, db, eventDeletions }: Offered): RegionClient {
   const reading = {
     ...uses,
+    deletions: eventDeletions,
     estimateEvents: createEventEstimate(db),
     migrationSource: createMigrationSource({ db, clock: systemClock }),
     streams: createRegionStreams(),
@@ -104,6 +109,8 @@ function clientOf({ uses, db }: Offered): RegionClient {
     abortCutover: (request, options) => abortCutover(request, fromEu(options?.signal), uses),
     pullEvents: (request, options) => pullEvents(request, fromEu(options?.signal), reading),
     readRange: (request, options) => readRange(request, fromEu(options?.signal), reading),
+    hashRanges: (request, options) => hashRanges(request, fromEu(options?.signal), reading),
+    readDeletions: (request, options) => readDeletions(request, fromEu(options?.signal), reading),
   };
   return client as RegionClient;
 }
@@ -121,13 +128,17 @@ export async function stateIn({ us, eu }: TwoRegions) {
 }
 
 /** The project is in use here alone, with all its events, token and slot. */
-export async function hasMoved(t: ExecutionContext, regions: TwoRegions): Promise<void> {
+export async function hasMoved(
+  t: ExecutionContext,
+  regions: TwoRegions,
+  count = eventCount,
+): Promise<void> {
   const { us, eu, tokens } = regions;
   const { source, destination, record, events } = await stateIn(regions);
   t.deepEqual([source?.state, destination?.state], [migrated, active]);
   t.like(record, { state: done, isOpen: undefined, hasSlot: undefined });
   t.is(destination?.cameBy, us.migration._id);
-  t.is(events, eventCount);
+  t.is(events, count);
   t.is(tokens.at(-1), 'phc_test');
   const organizationId = destination?.organizationId ?? '';
   t.is((await eu.slots.getMany([organizationId], signal())).get(organizationId)?.count, 2);

@@ -159,7 +159,7 @@ async function untilMoved({ from, to }: FaultEnds, migrationId: string): Promise
     if (there.state === MigrationState.MIGRATION_STATE_FAILED) {
       // It may be on its way again already.
       await staffOf(to)
-        .retryMigration({ migrationId })
+        .retryMigration({ migrationId, discardUnmatched: false })
         .catch(() => {});
     }
     const isDone = [there, here].every(

@@ -46,7 +46,7 @@ export async function startMigration(
 }
 
 export async function retryMigration(
-  { migrationId }: RetryMigrationRequest,
+  { migrationId, discardUnmatched }: RetryMigrationRequest,
   call: Call,
   uses: StaffUses,
 ): Promise<RetryMigrationResponse> {
@@ -54,6 +54,7 @@ export async function retryMigration(
     if (present.state !== failed) throw wrongState(present);
     const again = {
       ...{ failure: undefined, finishTime: undefined, attemptsBefore: present.attempt },
+      discardsUnmatched: discardUnmatched ? (true as const) : undefined,
       // What was put off is due now.
       putOff: undefined,
     };

@@ -12,6 +12,12 @@ export const firstPlace: EventPlace = { timeMs: -timeMaxMs, uuid: new Uint8Array
 /** After all events. */
 export const endPlace: EventPlace = { timeMs: timeMaxMs, uuid: new Uint8Array(16).fill(0xff) };
 
+/** The time of a place, for people. */
+export function placeText({ timeMs }: EventPlace): string {
+  if (timeMs === firstPlace.timeMs) return 'the first one';
+  return timeMs === endPlace.timeMs ? 'the last one' : new Date(timeMs).toISOString();
+}
+
 /** Below 0 where the first place is before the second, 0 where they are the same. */
 export function comparePlaces(first: EventPlace, second: EventPlace): number {
   return first.timeMs - second.timeMs || Buffer.compare(first.uuid, second.uuid);

@@ -1,0 +1,15 @@
+import type { Differences } from './purge-source.ts';
+
+/** Why unmatched events of an earlier stay let a migration fail, for people; undefined: there are none. */
+export function whyUnmatched(
+  { missing, changed }: Differences,
+  { here, there }: { here: string; there: string },
+): string | undefined {
+  const found = [
+    missing > 0 &&
+      `${missing} event(s) are only in ${here}, and no deletion or retention in ${there} has removed them`,
+    changed > 0 && `${changed} event(s) are different in ${there}`,
+  ].filter((each) => each !== false);
+  if (found.length === 0) return undefined;
+  return `${found.join('; ')}. They are kept. Put them back in ${there} and retry, or discard them with the retry.`;
+}
