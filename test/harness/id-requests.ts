@@ -237,6 +237,30 @@ export const ofAccounts: Record<string, IdRequest> = {
     api.organizations.removeMember({ organizationId: organization.id, accountId, ...rest }),
 };
 
+/** Migrations, named to an admin of another organization. */
+export const ofMigrations: Record<string, IdRequest> = {
+  'CancelMigration of a migration': (api, migrationId, { organization }) =>
+    api.migrations.cancelMigration({ migrationId, organizationId: organization.id, requestId: '' }),
+  'GetMigration of a migration': (api, migrationId, { organization }) =>
+    api.migrations.getMigration({ migrationId, organizationId: organization.id }),
+  'WatchMigration of a migration': async (api, migrationId, { organization }) => {
+    const request = { migrationId, organizationId: organization.id };
+    for await (const _ of api.migrations.watchMigration(request)) return;
+  },
+};
+
+/** The same of a migration that comes from another region. */
+export const ofOffers: Record<string, IdRequest> = {
+  'AcceptMigration of a migration': (api, migrationId, { organization }) =>
+    api.migrations.acceptMigration({ migrationId, organizationId: organization.id, requestId: '' }),
+};
+
+/** Deletions of events, named with a project of another organization. */
+export const ofEventDeletions: Record<string, IdRequest> = {
+  'GetEventDeletion of a deletion': (api, deletionId, { projectId }) =>
+    api.events.getEventDeletion({ projectId, deletionId }),
+};
+
 /** Invites, named to an admin of another organization. */
 export const ofInvites: Record<string, IdRequest> = {
   'DeleteInvite of an invite': (api, inviteId, { organization }) =>

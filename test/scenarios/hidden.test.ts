@@ -1,24 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { DescMessage } from '@bufbuild/protobuf';
-import { isServiceError } from '@silo/errors/from-status.ts';
-import { reasonName } from '@silo/errors/reason-name.ts';
-import { SiloError } from '@silo/errors/silo-error.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { loadImage, siloMethods } from '@silo/protos/image.ts';
 import { serviceNames } from '@silo/service/config.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { newInviteCode } from '@silo/tokens/secrets.ts';
-import type { ExecutionContext } from 'ava';
 import { createKey, join } from '../authorization/world.ts';
-import type { PublicApi, SignedUp } from '../harness/clients.ts';
 import {
   currentProject,
   hideThings,
-  type IdRequest,
   ofAccounts,
   ofDeletedProjects,
   ofDestinations,
+  ofEventDeletions,
   ofInvites,
   ofKeys,
   ofMoves,
@@ -28,6 +23,8 @@ import {
   ofProjectsBesides,
 } from '../harness/id-requests.ts';
 import type { TestSilo } from '../harness/silo.ts';
+import { noFilter } from './event-requests.ts';
+import { received, sameRefusal } from './same-refusal.ts';
 import {
   choosePlan,
   createOrganization,
@@ -43,44 +40,6 @@ const rest = { etag: '', requestId: '' };
 
 /** The key's restrictions may name anything: what the account has no access to is dormant. */
 const withoutTarget = ['/silo.token.v1.ApiKeyService/CreateApiKey'];
-
-/**
- * All that a caller receives: code, text and every trailer except the time, with the id replaced.
- */
-async function received(call: Promise<unknown>, id: string): Promise<unknown> {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof SiloError) || !isServiceError(error.cause)) throw error ?? new Error('OK');
-  const { code, details, metadata } = error.cause;
-  const { date: _, ...rest } = metadata.getMap();
-  const trailers = Object.entries(rest).map(([key, value]) => [
-    key,
-    value.toString('latin1').replaceAll(id, '<id>'),
-  ]);
-  const { reason, details: decoded } = error;
-  return { code, details, trailers, reason: reasonName(reason), decoded: blotted(decoded, id) };
-}
-
-function blotted(details: unknown, id: string): unknown {
-  return JSON.parse(JSON.stringify(details).replaceAll(id, '<id>'));
-}
-
-/** Demands that a hidden and an absent thing are refused alike, for this reason. */
-async function sameRefusal(
-  t: ExecutionContext<unknown>,
-  requests: Record<string, IdRequest>,
-  about: { api: PublicApi; own: SignedUp; hidden: string; absent: () => string; reason: string },
-): Promise<void> {
-  const { api, own, hidden, absent, reason } = about;
-  for (const [path, request] of Object.entries(requests)) {
-    const none = absent();
-    const toHidden = await received(request(api, hidden, own), hidden);
-    t.deepEqual(toHidden, await received(request(api, none, own), none), path);
-    t.like(toHidden, { reason, decoded: { resourceInfo: { resourceName: '<id>' } } }, path);
-  }
-}
 
 const absentOrganization = () => newId('org_us');
 const absentProject = () => newId('prj');
@@ -250,6 +209,19 @@ test('another organization’s invite is as none, and so is a code that is for s
   const accept = (code: string) =>
     received(organizations.acceptInvite({ code, requestId: '' }), code);
   t.deepEqual(await accept(code), await accept(newInviteCode()));
+});
+
+test('a deletion of another project’s events is as one that is not there', async (t) => {
+  const { silo } = t.context;
+  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  const { projectId } = ada;
+  const { deletion } = await ada.api.events.deleteEvents({
+    ...{ projectId, filter: noFilter, requestId: '' },
+  });
+  await sameRefusal(t, ofEventDeletions, {
+    ...{ api: eve.api, own: eve, hidden: present(deletion).id, absent: () => newId('evd') },
+    reason: 'EVENT_DELETION_NOT_FOUND',
+  });
 });
 
 test('a destination that one is no member of is as one that is not there, full or not', async (t) => {

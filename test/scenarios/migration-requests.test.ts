@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { newId } from '@silo/tokens/ids.ts';
+import { ofMigrations, ofOffers } from '../harness/id-requests.ts';
 import { refused } from '../harness/refusals.ts';
 import {
   type Migrant,
@@ -12,6 +13,7 @@ import {
   staffOf,
 } from './migration-support.ts';
 import { regionScenarios } from './region-scenarios.ts';
+import { sameRefusal } from './same-refusal.ts';
 import { present } from './support.ts';
 
 const test = regionScenarios();
@@ -100,4 +102,16 @@ test('what may not migrate is refused, and says why', async (t) => {
   const cancel = { migrationId, organizationId: source.organization.id, requestId: '' };
   t.is((await migrations.cancelMigration(cancel)).migration?.state, cancelled);
   await refused(t, accept(small), 'MIGRATION_STATE');
+});
+
+test('a migration of other organizations is, in both regions, as one that is not there', async (t) => {
+  const { us, eu } = t.context.regions;
+  const { id: hidden } = await requested(await newMigrant({ from: us, to: eu }, 'Lise'));
+  const absent = () => newId('mig_us');
+  const reason = 'MIGRATION_NOT_FOUND';
+  const own = await us.signUp('Eve');
+  await sameRefusal(t, ofMigrations, { api: own.api, own, hidden, absent, reason });
+  const there = await eu.signUp('Eve there');
+  const requests = { ...ofMigrations, ...ofOffers };
+  await sameRefusal(t, requests, { api: there.api, own: there, hidden, absent, reason });
 });

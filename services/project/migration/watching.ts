@@ -34,25 +34,31 @@ export function createWatching(
   const places = createPlaces({ ofOwner: ofAccountMax });
   const watched = new Map<string, Watched>();
 
+  const read = (id: string) => migrations.find(id, AbortSignal.timeout(readWithinMs));
+
   const share = (id: string): Watched => {
-    const read = () => migrations.find(id, AbortSignal.timeout(readWithinMs));
-    const shared = watched.get(id) ?? { watchers: 0, read: paced(read) };
+    const shared = watched.get(id) ?? { watchers: 0, read: paced(() => read(id)) };
     watched.set(id, shared);
     return shared;
   };
 
   return async function* (id, { actor, signal }, see) {
     using _ = takePlace(places, actor);
+    const endMs = performance.now() + durationMs;
+    const isOver = ({ state }: MigrationDocument) =>
+      isFinished(state) || performance.now() >= endMs;
+    // A read of its own: by the time of a shared one a stranger would learn that others watch.
+    let record = await see(await race(read(id), signal));
+    yield record;
+    if (isOver(record)) return;
     const shared = share(id);
     shared.watchers++;
-    const endMs = performance.now() + durationMs;
     try {
-      for (let seen = 0; ; ) {
-        const record = await see(await race(shared.read(), signal));
-        if (record.revision !== seen) yield record;
-        seen = record.revision;
-        if (isFinished(record.state) || performance.now() >= endMs) return;
-      }
+      do {
+        const { revision } = record;
+        record = await see(await race(shared.read(), signal));
+        if (record.revision !== revision) yield record;
+      } while (!isOver(record));
     } finally {
       if (--shared.watchers === 0) watched.delete(id);
     }

@@ -2,17 +2,18 @@ import { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { type Migration, MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
+import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
 import { abortCutover, beginCutover, commitCutover } from '../handlers/peer/cutover.ts';
 import { noteProgress } from '../handlers/peer/note-progress.ts';
-import { cancelOffer, getOffer } from '../handlers/peer/offers.ts';
+import { cancelOffer, getOffer, type OfferUses } from '../handlers/peer/offers.ts';
 import { endHolds } from '../loops/end-holds.ts';
 import { migrationMessage } from '../messages.ts';
 import { attemptMsMax, holdMsMax } from '../rules/cutover-times.ts';
 import type { ProjectDocument } from '../store/documents.ts';
 import { decodeProject } from '../store/migrating-projects.ts';
 import { migrationCollection } from '../store/migrations.ts';
-import { fromEu, type Offered, offered } from './migration-support.ts';
+import { fromEu, fromRegion, type Offered, offered } from './migration-support.ts';
 import { refusalOf } from './support.ts';
 
 const { PROJECT_STATE_ACTIVE: active, PROJECT_STATE_MIGRATING: migrating } = ProjectState;
@@ -168,6 +169,39 @@ test('captures are counted as held for as long as all attempts have held them to
   t.true(Number(holdMs) >= first);
   t.is(held.length, 2);
   t.is(Number(holdMs), Math.round(1_000 * ((held[0] ?? 0) + (held[1] ?? 0))), 'each is measured');
+});
+
+test('GetOffer reads as much of a migration that is not there, or not for the region, as of one that is', async (t) => {
+  const { uses, migration } = await offered(t);
+  const reads: string[] = [];
+  const counting: OfferUses = {
+    ...uses,
+    migrations: {
+      ...uses.migrations,
+      find: (...wanted) => {
+        reads.push('migration');
+        return uses.migrations.find(...wanted);
+      },
+    },
+    migratingProjects: {
+      find: (...wanted) => {
+        reads.push('project');
+        return uses.migratingProjects.find(...wanted);
+      },
+    },
+  };
+  const both = ['migration', 'project'];
+  await getOffer({ migrationId: migration._id }, fromEu(), counting);
+  t.deepEqual(reads.splice(0), both);
+  const absent = { migrationId: newId('mig_us') };
+  for (const [request, call] of [
+    [absent, fromEu()],
+    [{ migrationId: migration._id }, fromRegion('xx')],
+  ] as const) {
+    const refusal = await refusalOf(getOffer(request, call, counting));
+    t.is(refusal.reasonName, 'MIGRATION_NOT_FOUND');
+    t.deepEqual(reads.splice(0), both);
+  }
 });
 
 test('an offer of a project that is gone is none for the other region, and ends', async (t) => {

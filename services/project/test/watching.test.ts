@@ -45,12 +45,12 @@ test('all who watch a migration share the reads of its record, and each sees its
     watch(watching, world, `acc_${index % 10}`),
   );
   const first = await Promise.all(streams.map((stream) => stream.next()));
-  t.is(reads.count, 1);
+  t.is(reads.count, streams.length, 'each reads for itself before it joins the others');
   t.deepEqual(new Set(first.map(({ value }) => value?.revision)), new Set([1]));
   await change(world, { state: done });
   const last = await Promise.all(streams.map((stream) => stream.next()));
   t.deepEqual(new Set(last.map(({ value }) => value?.state)), new Set([done]));
-  t.true(reads.count < streams.length / 2, `${reads.count} reads`);
+  t.true(reads.count < 1.5 * streams.length, `${reads.count} reads`);
   const ended = await Promise.all(streams.map((stream) => stream.next()));
   t.true(ended.every((each) => each.done));
 });
@@ -64,6 +64,27 @@ test('what was written before a stream begins is seen by it, also where others w
   await change(world, { bytesPerSecondMax: 7 });
   const { value } = await watch(watching, world, 'acc_2').next();
   t.is(value?.bytesPerSecondMax, 7);
+});
+
+test('whoever may not see a migration is refused by a read of its own, whoever watches it', async (t) => {
+  const { world, reads, migrations } = await counted(t);
+  const watching = createWatching(migrations);
+  const other = watch(watching, world, 'acc_1');
+  await other.next();
+  const waiting = other.next();
+  reads.count = 0;
+  const stranger = watching(
+    world.migration._id,
+    { actor: 'acc_2', signal: AbortSignal.timeout(600_000) },
+    async () => {
+      throw errors.migrationNotFound('');
+    },
+  );
+  const refusal = stranger.next();
+  t.is(reads.count, 1, 'at once');
+  t.is(reasonOf(await t.throwsAsync(refusal)), 'MIGRATION_NOT_FOUND');
+  await change(world, { state: done });
+  t.is((await waiting).value?.state, done);
 });
 
 test('an account watches ten at a time; the eleventh is refused until one ends', async (t) => {

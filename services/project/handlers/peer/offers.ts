@@ -19,7 +19,7 @@ import { hasMigrations, refuseUnusable } from '../../rules/slots.ts';
 import type { EstimateEvents } from '../../store/event-estimate.ts';
 import type { MigratingProjectStore } from '../../store/migrating-projects.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { requireOffered, requireShared } from './peer-records.ts';
+import { findOffered, requireOffered, requireShared } from './peer-records.ts';
 
 const { MIGRATION_STATE_REQUESTED: requested, MIGRATION_STATE_CANCELLED: cancelled } =
   MigrationState;
@@ -53,9 +53,13 @@ export async function getOffer(
   call: Call,
   { migrations, migratingProjects }: Pick<OfferUses, 'migrations' | 'migratingProjects'>,
 ): Promise<GetOfferResponse> {
-  const record = await requireOffered(migrations, migrationId, call);
+  const record = await findOffered(migrations, migrationId, call);
+  // Also reads a project where there is no offer: the caller's caller may be a stranger, who must not
+  // learn by the time of the answer that there is one.
+  const project = await migratingProjects.find(record?.projectId ?? migrationId, call.signal);
+  if (record === undefined) throw errors.migrationNotFound(migrationId);
   if (record.state !== requested) return { migration: migrationMessage(record) };
-  const failure = whyGone(record, await migratingProjects.find(record.projectId, call.signal));
+  const failure = whyGone(record, project);
   const ended = failure === undefined ? {} : { state: cancelled, failure };
   return { migration: migrationMessage({ ...record, ...ended }) };
 }
