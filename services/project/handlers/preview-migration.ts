@@ -45,17 +45,17 @@ export async function previewMigration(
     const own = (await slots.getMany([sourceId], signal)).get(sourceId);
     const source = requireMigrations(sourceId, own);
     const peek = { organizationId: destinationId };
+    const ends = { sourceId, destinationId, projectIds: [projectId] };
     const read = () =>
       Promise.all([
-        readMoveAccess({ sourceId, destinationId, withNames: true }, signal),
+        readMoveAccess({ ...ends, withNames: true }, signal),
         estimateEvents(projectId, signal),
       ]);
     const [destination, [access, estimate]] = await Promise.all([
       askRegion(regions, destinationRegion, (client) => client.peekDestination(peek, { signal })),
       reading(call, read),
     ]);
-    const ends = { sourceId, destinationId };
-    const changes = accessChanges({ ...ends, projectIds: [projectId] }, access);
+    const changes = accessChanges(ends, access);
     const { events } = estimate;
     return {
       ...estimate,

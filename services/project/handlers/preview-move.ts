@@ -53,7 +53,7 @@ async function preview(
     Promise.all([
       uses.projects.getMany(sourceId, projectIds, signal),
       uses.slots.getMany([sourceId, destinationId], signal),
-      uses.readMoveAccess({ sourceId, destinationId, withNames: true }, signal),
+      uses.readMoveAccess({ ...requested, withNames: true }, signal),
     ]),
   );
   const projects = projectsOf(found, requested);

@@ -54,12 +54,14 @@ export async function requestMigration(
   return await withOwner({ access: uses.access, call }, needs, async (sourceId, gone) => {
     requireDestination({ region, known: regions.keys() }, request);
     requireReachesSource(key, sourceId);
-    const two = { sourceId, destinationId, withNames: false };
+    const ends = { sourceId, destinationId, projectIds: [request.projectId] };
     const peek = { organizationId: destinationId };
     const target = { ...needs, projectId: request.projectId };
     const ask = () =>
       Promise.all([
-        planFingerprint === '' ? undefined : uses.readMoveAccess(two, signal),
+        planFingerprint === ''
+          ? undefined
+          : uses.readMoveAccess({ ...ends, withNames: false }, signal),
         uses.estimateEvents(request.projectId, signal),
         askRegion(regions, destinationRegion, (client) => client.peekDestination(peek, { signal })),
       ]);
@@ -69,8 +71,7 @@ export async function requestMigration(
     if (owned?.fact.organizationId !== sourceId) throw gone;
     const differences = (project: ProjectDocument) => {
       if (access === undefined) return [];
-      const ends = { sourceId, destinationId };
-      const changes = accessChanges({ ...ends, projectIds: [project._id] }, access);
+      const changes = accessChanges(ends, access);
       return planChanges(planFingerprint, { ...ends, projects: [project], refusals: [], changes });
     };
     return await eventLog.mutate(call, RequestMigrationResponse, async (tx) => {

@@ -22,7 +22,10 @@ export type Concerned = { people: readonly Person[]; keys: readonly ConcernedKey
 
 export type AccessChanges = { losing: Concerned; gaining: Concerned };
 
-type Ends = { sourceId: string; destinationId: string; projectIds: readonly string[] };
+/** Scopes of a key that may do something with a project. */
+const anyOfProjects = ['project:read'];
+
+export type Ends = { sourceId: string; destinationId: string; projectIds: readonly string[] };
 
 /** What of a move's projects a key reaches. */
 type Reached = readonly string[] | 'all';
@@ -56,6 +59,23 @@ export function accessChanges(move: Ends, { people, keys }: MoveAccess): AccessC
     losing: { people: losingPeople, keys: losing },
     gaining: { people: gainingPeople, keys: gaining },
   };
+}
+
+/**
+ * What a move needs to know of a key; undefined: its access to the projects stays as it is, or it has
+ * none. A key may name hundreds of organizations and projects, and there may be 100,000 keys.
+ */
+export function keyInMove(move: Ends, key: LiveKey): LiveKey | undefined {
+  if (!concernsProjects(key)) return undefined;
+  const { keyId, accountId, name } = key;
+  const { sourceId, destinationId } = move;
+  const organizationIds = key.organizationIds.filter(
+    (id) => id === sourceId || id === destinationId,
+  );
+  const projectIds = key.projectIds.filter((id) => move.projectIds.includes(id));
+  const restrictions = { organizationIds, projectIds };
+  if (isRestricted(key) && !isRestricted(restrictions)) return undefined;
+  return { keyId, accountId, name, scopes: anyOfProjects, ...restrictions };
 }
 
 /** Whether a key may do anything with a project, by its scopes. */

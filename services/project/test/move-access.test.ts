@@ -5,7 +5,7 @@ import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_
 import test from 'ava';
 import fc from 'fast-check';
 import { accessChangeMessage } from '../messages.ts';
-import { accessChanges, type Concerned, type Person } from '../rules/move-access.ts';
+import { accessChanges, type Concerned, keyInMove, type Person } from '../rules/move-access.ts';
 
 const { LEVEL_ADMIN, LEVEL_MEMBER, LEVEL_UNSPECIFIED } = Level;
 const move = { sourceId: 'org_source', destinationId: 'org_there', projectIds: ['prj_1', 'prj_2'] };
@@ -211,7 +211,27 @@ test('a key loses and gains exactly those projects of which the guard’s own ru
         reported(gaining),
         move.projectIds.filter((id) => after(id) && !before(id)),
       );
+      const narrowed = keyInMove(move, key);
+      const again = accessChanges(move, {
+        people: [owner],
+        keys: narrowed === undefined ? [] : [narrowed],
+      });
+      t.deepEqual(keysOf(again.losing), keysOf(losing));
+      t.deepEqual(keysOf(again.gaining), keysOf(gaining));
     }),
     { numRuns: 2_000 },
   );
+});
+
+test('what a key names beside the move is not kept', (t) => {
+  const many = (prefix: string) => Array.from({ length: 100 }, (_, index) => `${prefix}_${index}`);
+  const key = keyOf('acc_1', {
+    scopes: ['project:write', 'billing:read'],
+    organizationIds: [...many('org'), 'org_source'],
+    projectIds: [...many('prj'), 'prj_else'],
+  });
+  const kept = { organizationIds: ['org_source'], projectIds: ['prj_1', 'prj_2'] };
+  t.deepEqual(keyInMove(move, key), keyOf('acc_1', { scopes: ['project:read'], ...kept }));
+  t.is(keyInMove(move, keyOf('acc_1', { organizationIds: many('org') })), undefined);
+  t.is(keyInMove(move, keyOf('acc_1', { scopes: ['billing:read'] })), undefined);
 });

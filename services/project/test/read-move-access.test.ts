@@ -3,7 +3,10 @@ import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_
 import test from 'ava';
 import { createReadMoveAccess } from '../handlers/shared/read-move-access.ts';
 
-const move = { sourceId: 'org_us_1', destinationId: 'org_us_2', withNames: false };
+const move = {
+  ...{ sourceId: 'org_us_1', destinationId: 'org_us_2', withNames: false },
+  projectIds: ['prj_1'],
+};
 const signal = new AbortController().signal;
 
 /** Accounts with a key each, and a reader that records its requests for keys. */
@@ -14,8 +17,9 @@ function directories(people: Set<string>) {
     return { accountId, displayName: '', ...levels };
   };
   const keyOf = (accountId: string): LiveKey => {
-    const unrestricted = { scopes: ['*'], organizationIds: [], projectIds: [] };
-    return { keyId: `key of ${accountId}`, accountId, name: '', ...unrestricted };
+    const projectIds = accountId === 'eve' ? ['prj_1', 'prj_2'] : [];
+    const rest = { scopes: ['*'], organizationIds: [], projectIds };
+    return { keyId: `key of ${accountId}`, accountId, name: '', ...rest };
   };
   const read = createReadMoveAccess({
     org: {
@@ -42,7 +46,7 @@ function directories(people: Set<string>) {
   });
   const keys = async (ends = move) =>
     (await read(ends, signal)).keys.map(({ accountId }) => accountId).sort();
-  return { requested, keys };
+  return { requested, keys, read };
 }
 
 test('the members at the last read are only a hint: they decide which keys are read, not the result', async (t) => {
@@ -57,4 +61,13 @@ test('the members at the last read are only a hint: they decide which keys are r
   const back = { ...move, sourceId: move.destinationId, destinationId: move.sourceId };
   t.deepEqual(await keys(back), ['bob', 'cem']);
   t.deepEqual(requested, [['bob', 'cem']], 'the way back has the same people');
+});
+
+test('of a key only what the move needs to know is kept', async (t) => {
+  const { read } = directories(new Set(['eve']));
+  const { keys } = await read(move, signal);
+  t.deepEqual(
+    keys.map(({ projectIds }) => projectIds),
+    [['prj_1']],
+  );
 });

@@ -52,13 +52,13 @@ export async function moveProjects<Response>(
   requested: RequestedMove,
   answering: Answering<Response>,
 ): Promise<Outcome<Response>> {
-  const { sourceId, destinationId, planFingerprint } = requested;
-  const two = { sourceId, destinationId, withNames: false };
+  const { sourceId, destinationId, projectIds, planFingerprint } = requested;
+  const ends = { sourceId, destinationId, projectIds, withNames: false };
   await authorizeCreation(uses.access, call, destinationId);
   const own = new AbortController();
   const signal = AbortSignal.any([call.signal, own.signal]);
   // Read beside the decision's own reads, which refuse before it is awaited.
-  const access = planFingerprint === '' ? undefined : uses.readMoveAccess(two, signal);
+  const access = planFingerprint === '' ? undefined : uses.readMoveAccess(ends, signal);
   access?.catch(() => {});
   const by = async (way: (tx: Transaction) => Promise<Moved>) => {
     return await uses.eventLog.mutate(call, answering.codec, async (tx) => ({

@@ -1,11 +1,14 @@
 import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
 import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import type { Peers } from '@silo/service/peers.ts';
-import type { MoveAccess, Person } from '../../rules/move-access.ts';
+import { type Ends, keyInMove, type MoveAccess, type Person } from '../../rules/move-access.ts';
 
-/** Reads, as of now, everybody in either organization of a move, and all their live keys. */
+/**
+ * Reads, as of now, everybody in either organization of a move, and their live keys that may reach the
+ * projects. Of a key it keeps what `keyInMove` does.
+ */
 export type ReadMoveAccess = (
-  move: { sourceId: string; destinationId: string; withNames: boolean },
+  move: Ends & { withNames: boolean },
   signal: AbortSignal,
 ) => Promise<MoveAccess>;
 
@@ -39,12 +42,12 @@ export function createReadMoveAccess({ org, token }: Directories): ReadMoveAcces
     return people;
   };
 
-  const listKeys = async (accountIds: readonly string[], signal: AbortSignal) => {
+  const listKeys = async (move: Ends, accountIds: readonly string[], signal: AbortSignal) => {
     const keys: LiveKey[] = [];
     for (let first = 0; first < accountIds.length; first += accountsAtOnce) {
       const some = { accountIds: accountIds.slice(first, first + accountsAtOnce) };
       for await (const page of token.directory.listLiveKeys(some, { signal })) {
-        keys.push(...page.keys);
+        keys.push(...page.keys.flatMap((key) => keyInMove(move, key) ?? []));
       }
     }
     return keys;
@@ -61,12 +64,12 @@ export function createReadMoveAccess({ org, token }: Directories): ReadMoveAcces
     const guess = guesses.get(ends) ?? [];
     const [people, guessed] = await Promise.all([
       listPeople(move, signal),
-      listKeys(guess, signal),
+      listKeys(move, guess, signal),
     ]);
     const accountIds = people.map(({ accountId }) => accountId);
     const known = new Set(guess);
     const others = accountIds.filter((id) => !known.has(id));
-    const keys = [...guessed, ...(await listKeys(others, signal))];
+    const keys = [...guessed, ...(await listKeys(move, others, signal))];
     remember(ends, accountIds);
     const present = new Set(accountIds);
     return { people, keys: keys.filter(({ accountId }) => present.has(accountId)) };
