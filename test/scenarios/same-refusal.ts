@@ -1,4 +1,4 @@
-/** What a stranger is told of a hidden thing, and of one that does not exist. */
+/** Tests that a hidden resource and an absent one are refused with the same error. */
 import { isServiceError } from '@silo/errors/from-status.ts';
 import { reasonName } from '@silo/errors/reason-name.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';

@@ -66,7 +66,7 @@ test('what was written before a stream begins is seen by it, also where others w
   t.is(value?.bytesPerSecondMax, 7);
 });
 
-test('whoever may not see a migration is refused by a read of its own, whoever watches it', async (t) => {
+test('a caller who may not see a migration is refused by a separate read, also while others watch it', async (t) => {
   const { world, reads, migrations } = await counted(t);
   const watching = createWatching(migrations);
   const other = watch(watching, world, 'acc_1');
