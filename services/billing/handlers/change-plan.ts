@@ -8,6 +8,7 @@ import {
 } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
+import { beforePermit } from '@silo/rpc/check-access.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 import { beginOrJoin } from '@silo/saga/begin-or-join.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
@@ -44,10 +45,12 @@ async function decide(
   request: ChangePlanRequest,
   call: Call,
 ): Promise<Decision> {
-  const { eventLog, slots } = dependencies;
+  const { access, eventLog, slots } = dependencies;
   const { organizationId } = request;
   // Refuses with NOT_READY while the organization is being created: nothing is decided then.
-  const numbers = await slots.getSlots({ organizationId }, { signal: call.signal });
+  const [numbers] = await beforePermit({ access, call }, needsOf(organizationId), () =>
+    slots.getSlots({ organizationId }, { signal: call.signal }),
+  );
   const sagaId = ulid().toLowerCase();
   const { value } = await eventLog.decide(call, (tx) =>
     intend(dependencies, { request, call, numbers, sagaId, tx }),
@@ -92,6 +95,11 @@ async function intend(
   return { sagaId };
 }
 
+/** The access that the method's option demands. */
+function needsOf(organizationId: string) {
+  return { scope: 'billing:write', organizationId, level: Level.LEVEL_ADMIN };
+}
+
 function repeatOf({ sagaId, response }: RequestRecord): Decision {
   if (sagaId !== undefined) return { sagaId };
   if (response !== undefined) return { response: ChangePlanResponse.decode(response) };
@@ -104,10 +112,10 @@ async function refusalOf(data: ChangePlanData, access: Access, call: Call): Prom
     case 'count':
       return errors.planLimitExceeded({ limit: describePlan(plan).projectLimit ?? 0, count });
     case 'access': {
-      const level = Level.LEVEL_ADMIN;
-      const question = { keyHash: data.keyHash, scope: 'billing:write', organizationId, level };
+      // The present key may be another one than the key that began the change, and valid.
+      const question = { keyHash: keyCaller(call).keyHash, ...needsOf(organizationId) };
       const answer = await access.authorize(question, call.signal);
-      return answer.allowed ? errors.tokenInvalid() : refusalError(answer.refusal);
+      return answer.allowed ? errors.requestInProgress() : refusalError(answer.refusal);
     }
     case 'late':
     case undefined:

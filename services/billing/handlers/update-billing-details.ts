@@ -4,7 +4,9 @@ import {
   type UpdateBillingDetailsRequest,
   UpdateBillingDetailsResponse,
 } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
+import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Call } from '@silo/rpc/call.ts';
+import { beforePermit } from '@silo/rpc/check-access.ts';
 import { checkEtag } from '@silo/tokens/etag.ts';
 import { billingDetailsUpdated } from '../events.ts';
 import { toSubscription } from '../messages.ts';
@@ -15,12 +17,15 @@ import type { Dependencies } from './dependencies.ts';
 export async function updateBillingDetails(
   { organizationId, billingDetails, etag }: UpdateBillingDetailsRequest,
   call: Call,
-  { eventLog, subscriptions, slots }: Dependencies,
+  { access, eventLog, subscriptions, slots }: Dependencies,
 ): Promise<Outcome<UpdateBillingDetailsResponse>> {
   if (billingDetails === undefined) {
     throw errors.invalidField([{ field: 'billing_details', description: 'is missing' }]);
   }
-  const numbers = await slots.getSlots({ organizationId }, { signal: call.signal });
+  const needs = { scope: 'billing:write', organizationId, level: Level.LEVEL_ADMIN };
+  const [numbers] = await beforePermit({ access, call }, needs, () =>
+    slots.getSlots({ organizationId }, { signal: call.signal }),
+  );
   const { actor } = call;
   return await eventLog.mutate(call, UpdateBillingDetailsResponse, async (tx) => {
     const { now, emit } = tx;

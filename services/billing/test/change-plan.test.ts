@@ -4,7 +4,7 @@ import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { refused } from '../../../test/harness/refusals.ts';
-import { billingDetails, openBilling, subscriptionDocument } from './support.ts';
+import { billingDetails, keyHash, openBilling, subscriptionDocument } from './support.ts';
 
 const paying = subscriptionDocument({ billingDetails });
 
@@ -99,14 +99,61 @@ test('of two changes at once one is done, the other is refused while it runs', a
 test('a caller that lost access in the meantime gets an error, and nothing is changed', async (t) => {
   const { project, insert, change, subscriptions } = await openBilling(t);
   await insert(paying);
-  project.mayAccess = false;
+  project.before = (rpc) => {
+    if (rpc === 'trySetLimit') project.mayAccess = false;
+  };
   await refused(t, change(Plan.PLAN_SCALE), 'ADMIN_REQUIRED');
   t.like(await subscriptions.find('org_us_1', new AbortController().signal), {
     ...{ plan: Plan.PLAN_FREE, revision: 1 },
   });
+  project.before = () => {};
   project.mayAccess = true;
   t.like((await change(Plan.PLAN_SCALE)).subscription, { plan: Plan.PLAN_SCALE });
 });
+
+test('a change is refused by the key of the present call, not by the key that began it', async (t) => {
+  const { db, project, insert, change, join } = await openBilling(t);
+  await insert(paying);
+  project.before = (rpc) => {
+    if (rpc !== 'trySetLimit') return;
+    project.mayAccess = false;
+    project.deadKey = keyHash;
+  };
+  await refused(t, change(Plan.PLAN_SCALE), 'TOKEN_INVALID');
+  const saga = await db.collection<{ _id: string }>('sagas').findOne();
+  const repeat = () => join(Plan.PLAN_SCALE, saga?._id ?? '');
+  await refused(t, repeat(), 'ADMIN_REQUIRED');
+  project.mayAccess = true;
+  await refused(t, repeat(), 'REQUEST_IN_PROGRESS');
+});
+
+for (const name of ['change', 'updateDetails'] as const) {
+  test(`${name} holds no permit while it asks project, and one when it decides`, async (t) => {
+    const billing = await openBilling(t);
+    const { project, permits, insert } = billing;
+    await insert(paying);
+    let held: number | undefined;
+    project.before = (rpc) => {
+      if (rpc === 'getSlots') held = permits.held;
+    };
+    await (name === 'change' ? billing.change(Plan.PLAN_SCALE) : billing.updateDetails());
+    t.is(held, 0);
+    t.deepEqual(permits, { taken: 2, held: 0 });
+  });
+
+  test(`${name} decides nothing for a caller that has lost its access meanwhile`, async (t) => {
+    const billing = await openBilling(t);
+    const { project, insert, subscriptions } = billing;
+    await insert(paying);
+    project.before = (rpc) => {
+      if (rpc === 'getSlots') project.mayAccess = false;
+    };
+    const made = name === 'change' ? billing.change(Plan.PLAN_SCALE) : billing.updateDetails();
+    await refused(t, made, 'ADMIN_REQUIRED');
+    t.deepEqual(project.changes, []);
+    t.deepEqual(await subscriptions.find('org_us_1', new AbortController().signal), paying);
+  });
+}
 
 test('a conditional change whose response was lost is repeated under the same revision', async (t) => {
   const { project, insert, change } = await openBilling(t);

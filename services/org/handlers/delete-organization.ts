@@ -79,5 +79,5 @@ async function refusalOf(
   const level = Level.LEVEL_OWNER;
   const question = { keyHash, scope: 'organization:write', organizationId, level };
   const answer = await access.authorize(question, call.signal);
-  return answer.allowed ? errors.adminRequired(level) : refusalError(answer.refusal);
+  return answer.allowed ? errors.requestInProgress() : refusalError(answer.refusal);
 }

@@ -185,6 +185,19 @@ test('a deletion whose caller lost access before the conditional change is refus
   t.is(reasonOf(error), 'ORGANIZATION_NOT_FOUND');
 });
 
+test('a deletion whose caller has access again may be sent again', async (t) => {
+  const { dependencies, call, signUp, peers, stores, decide } = await serviceHarness(t);
+  const { accountId, organizationId } = await signUp('ada@example.com');
+  // To the scripted token service the key is of this account.
+  const owner = { ...aMembership('acc_1', organizationId, Level.LEVEL_OWNER), revision: 2 };
+  await decide((tx) => stores.members.insert(tx, owner));
+  peers.closeResult = TryResult.TRY_RESULT_REFUSED_ACCESS;
+  const remove = bind(deleteOrganization, dependencies);
+  const request = { organizationId, etag: '', requestId: '', endDeletedProjects: false };
+  const error = await t.throwsAsync(remove(request, call({ accountId })));
+  t.is(reasonOf(error), 'REQUEST_IN_PROGRESS');
+});
+
 test('one deletion of an organization runs at a time', async (t) => {
   const { dependencies, call, signUp, peers } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
