@@ -1,4 +1,5 @@
 import test from 'ava';
+import { Temporal } from 'temporal-polyfill';
 import { startOf, Tally } from '../rules/events/counting.ts';
 
 const rows: [unit: 'hour' | 'day', timeZone: string, time: string, start: string][] = [
@@ -21,6 +22,13 @@ const rows: [unit: 'hour' | 'day', timeZone: string, time: string, start: string
   ['hour', 'Australia/Lord_Howe', '2026-10-03T15:45:00Z', '2026-10-03T15:30:00Z'],
   // The day begins at 1, because the clocks go forward at midnight.
   ['day', 'America/Havana', '2026-03-08T06:30:00Z', '2026-03-08T05:00:00Z'],
+  // The clocks go back from 0:01 to 23:01: the day and its first hour have begun.
+  ['day', 'America/St_Johns', '2010-11-07T02:30:30Z', '2010-11-07T02:30:00Z'],
+  ['day', 'America/St_Johns', '2010-11-07T02:45:00Z', '2010-11-07T02:30:00Z'],
+  ['hour', 'America/St_Johns', '2010-11-07T02:45:00Z', '2010-11-07T02:30:00Z'],
+  ['hour', 'America/St_Johns', '2010-11-07T03:45:00Z', '2010-11-07T03:30:00Z'],
+  // The clocks go forward from 0:01 to 1:01.
+  ['hour', 'America/St_Johns', '2010-03-14T03:40:00Z', '2010-03-14T03:30:00Z'],
   // Before there were time zones.
   ['day', 'Europe/Berlin', '1880-06-01T12:00:00Z', '1880-05-31T23:06:32Z'],
   // It began before the first time that a Timestamp holds.
@@ -41,6 +49,43 @@ test('since 1980 every offset of every time zone is a multiple of 15 minutes', (
       for (const month of ['01', '07']) {
         const start = startOf('day', new Date(`${year}-${month}-15T12:00:00Z`), timeZone);
         t.is(start.getTime() % quarterMs, 0, `${timeZone} in ${year}`);
+      }
+    }
+  }
+});
+
+/** Changes of clocks since 1980: one of those with the same offsets at the same time of day. */
+function changesOfClocks(): Temporal.ZonedDateTime[] {
+  const found = new Map<string, Temporal.ZonedDateTime>();
+  for (const timeZone of Intl.supportedValuesOf('timeZone')) {
+    const begin = Temporal.Instant.from('1980-01-01T00:00:00Z').toZonedDateTimeISO(timeZone);
+    let next = begin.getTimeZoneTransition('next');
+    while (next !== null && next.year <= 2030) {
+      const before = next.subtract({ milliseconds: 1 });
+      found.set(`${before.offset} ${next.offset} ${next.toPlainTime()}`, next);
+      next = next.getTimeZoneTransition('next');
+    }
+  }
+  return [...found.values()];
+}
+
+test('where clocks change, a later time is never of an earlier day or hour, nor is one of 15 minutes', (t) => {
+  const minuteMs = 60_000;
+  const changes = changesOfClocks();
+  t.true(changes.length > 100);
+  for (const change of changes) {
+    const { timeZoneId } = change;
+    const changeMs = change.epochMilliseconds;
+    for (const unit of ['hour', 'day'] as const) {
+      let last = 0;
+      for (let ms = changeMs - 60 * minuteMs; ms < changeMs + 27 * 60 * minuteMs; ) {
+        const start = startOf(unit, new Date(ms), timeZoneId).getTime();
+        const quarter = new Date(ms - (ms % (15 * minuteMs)));
+        const isRight =
+          start >= last && start <= ms && start === startOf(unit, quarter, timeZoneId).getTime();
+        if (!isRight) t.fail(`${unit} of ${new Date(ms).toISOString()} in ${timeZoneId}`);
+        last = start;
+        ms += ms < changeMs + 180 * minuteMs ? 5 * minuteMs : 60 * minuteMs;
       }
     }
   }

@@ -102,17 +102,37 @@ export function countedValue(value: unknown): Scalar | undefined {
 /**
  * The start of an instant's hour or day in a time zone. Days have 23 to 25 hours where the clocks
  * change; an hour that the clocks repeat is two, and one that they change by half is longer or shorter.
- * The first one begins with the times that a Timestamp holds.
+ * An hour or day that has begun goes on where the clocks go back to before its start. The first one
+ * begins with the times that a Timestamp holds.
  * @internal Exported for tests.
  */
 export function startOf(unit: 'hour' | 'day', time: Date, timeZone: string): Date {
   const instant = Temporal.Instant.fromEpochMilliseconds(time.getTime());
   const zoned = instant.toZonedDateTimeISO(timeZone);
+  const start = Math.max(startByClock(unit, zoned), startBeforeChange(unit, zoned));
+  return new Date(Math.max(start, Math.min(timestampMin.getTime(), time.getTime())));
+}
+
+/** The start by the time of day; -Infinity where the clocks have skipped it. */
+function startByClock(unit: 'hour' | 'day', zoned: Temporal.ZonedDateTime): number {
   const start =
     unit === 'day'
       ? zoned.startOfDay()
       : zoned.round({ smallestUnit: 'hour', roundingMode: 'floor' });
-  return new Date(
-    Math.max(start.epochMilliseconds, Math.min(timestampMin.getTime(), time.getTime())),
-  );
+  const { epochMilliseconds } = start;
+  return epochMilliseconds <= zoned.epochMilliseconds
+    ? epochMilliseconds
+    : Number.NEGATIVE_INFINITY;
+}
+
+/**
+ * The start of the hour or day in which the clocks changed, where that was lately; else -Infinity. To
+ * look for a change that was long ago takes some 0.5 ms.
+ */
+function startBeforeChange(unit: 'hour' | 'day', zoned: Temporal.ZonedDateTime): number {
+  const isChanged = zoned.subtract({ hours: 48 }).offset !== zoned.offset;
+  // At the instant of the change itself the previous one is an earlier one.
+  const change = isChanged && zoned.add({ nanoseconds: 1 }).getTimeZoneTransition('previous');
+  if (!change) return Number.NEGATIVE_INFINITY;
+  return startByClock(unit, change.subtract({ milliseconds: 1 }));
 }
