@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { createKey } from '../authorization/world.ts';
 import type { PublicApi } from '../harness/clients.ts';
-import { isUnanswered, untilAnswered } from '../harness/eventually.ts';
+import { eventually, isUnanswered, untilAnswered } from '../harness/eventually.ts';
 import { outcomes, refused } from '../harness/refusals.ts';
 import { capture, event, noFilter, query, where } from './event-requests.ts';
 import { scenarios } from './support.ts';
@@ -88,6 +89,17 @@ test('an export has what its filter means, and its token belongs to that, the pr
   t.deepEqual(empty, { uuids: [], count: 1, pageToken: '' });
 });
 
+/** Sets the retention of a project whose events are all older, and waits until reads apply it. */
+async function keepDays(api: PublicApi, projectId: string, retentionDays: number) {
+  const project = Project.fromPartial({ id: projectId, settings: { retentionDays } });
+  const updateMask = ['settings.retention_days'];
+  await api.projects.updateProject({ project, updateMask, requestId: '' });
+  await eventually(async () => {
+    const { events } = await query(api, { projectId });
+    if (events.length > 0) throw new Error(`${events.length} events are returned`);
+  });
+}
+
 /** More than the network and both ends of a stream hold: 16 messages wait at the client. */
 const many = inOrder(150, JSON.stringify({ large: 'x'.repeat(200_000) }));
 
@@ -107,6 +119,23 @@ test('an export ends with the refusal once its access is taken away', async (t) 
     }
   })();
   t.deepEqual(await outcomes([reading]), ['TOKEN_INVALID']);
+  t.true(count < many.length, `${count} were sent before`);
+});
+
+test('an export leaves out what is not kept any more when retention is set while it runs', async (t) => {
+  const { silo } = t.context;
+  const { api, projectId, projectToken } = await silo.signUp();
+  for (let from = 0; from < many.length; from += 15) {
+    await capture(silo, projectToken, many.slice(from, from + 15));
+  }
+  let count = 0;
+  for await (const { events } of exported(api, { projectId })) {
+    if (count === 0) {
+      await keepDays(api, projectId, 1);
+      await capture(silo, projectToken, [event({ name: 'last' })]);
+    }
+    count += events.filter(({ name }) => name !== 'last').length;
+  }
   t.true(count < many.length, `${count} were sent before`);
 });
 

@@ -84,6 +84,24 @@ test('a request for usage names one target, and 1-366 days', async (t) => {
   await refused(t, usage(silo.as(projectToken), { projectId }), 'TOKEN_INVALID');
 });
 
+test('a page token of usage belongs to its account', async (t) => {
+  const { silo } = t.context;
+  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  const organizationId = ada.organization.id;
+  await choosePlan(ada.api, organizationId);
+  await join(ada, eve, Level.LEVEL_MEMBER);
+  const { id: projectId } = await createProject(ada.api, organizationId);
+  const { projectToken } = await ada.api.projectTokens.getProjectToken({ projectId });
+  for (const each of [ada.projectToken, projectToken?.token]) {
+    await silo.as(each).events.captureEvents({ events: [event()], superProperties: '' });
+  }
+  const days = { ...nobody, organizationId, firstDay: '', lastDay: '', pageSize: 1 };
+  const { nextPageToken: pageToken } = await ada.api.events.getUsage({ ...days, pageToken: '' });
+  t.not(pageToken, '');
+  t.is((await ada.api.events.getUsage({ ...days, pageToken })).days.length, 1);
+  await refused(t, eve.api.events.getUsage({ ...days, pageToken }), 'INVALID_FIELD');
+});
+
 test('what was captured before a move stays with the old owner, also in a flood', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];

@@ -9,7 +9,7 @@ import {
 import { type Call, targetProject } from '@silo/rpc/call.ts';
 import type { Reading } from '@silo/rpc/reading.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
-import type { Grouping, GroupKey } from '../rules/events/counting.ts';
+import { type Grouping, type GroupKey, jsonOf } from '../rules/events/counting.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import type { EventCounts } from '../store/event-counts.ts';
 import type { ProjectStore } from '../store/projects.ts';
@@ -39,7 +39,7 @@ export async function countEvents(
   { counts, deletions, projects, indexes, reading, clock }: Uses,
 ): Promise<CountEventsResponse> {
   const projectId = targetProject(call).id;
-  const filter = withinRetention(checkFilter(request.filter), call, clock);
+  const filter = withinRetention(checkFilter(request.filter), targetProject(call).fact, clock);
   const named = [request.property, ...filter.conditions.map(({ name }) => name)];
   checkProperty(request);
   const grouping = await groupingOf(request, call, projects);
@@ -103,7 +103,7 @@ function countMessage({ by }: Grouping, key: GroupKey, count: number): EventCoun
   return {
     startTime: key instanceof Date ? key : undefined,
     name: by === 'name' ? String(key) : '',
-    value: by === 'property' ? JSON.stringify(key) : '',
+    value: by === 'property' && !(key instanceof Date) ? jsonOf(key) : '',
     count,
   };
 }

@@ -17,6 +17,7 @@ import {
   filterText,
   pagedQuery,
   type ReadDeletions,
+  retentionDaysOf,
   withinRetention,
 } from './shared/event-read.ts';
 
@@ -47,23 +48,24 @@ export async function* exportEvents(
   const checked = checkFilter(filter);
   const query = pagedQuery('ExportEvents', call, filterText(filter));
   let after = eventPosition(query, pageToken);
-  let generation = generationOf(fact);
+  let current = fact;
   for (let isOver = false; !isOver; ) {
-    const read = async () => {
-      const open = await deletions.open(projectId, generation, call.signal);
+    const readPage = async () => {
+      const open = await deletions.open(projectId, generationOf(current), call.signal);
       const wanted = { deletions: open, after, size: pageSize, order: 'oldest' } as const;
-      const kept = withinRetention(checked, call, clock);
+      const kept = withinRetention(checked, current, clock);
       return await queries.query(projectId, kept, wanted, call.signal);
     };
-    const { events, next } = await exporting(read).catch(refuseWaiting);
-    // After the read: what has been taken away or deleted by now is not sent.
+    const { events, next } = await exporting(readPage).catch(refuseWaiting);
+    // After the read: events that are deleted by now, or not kept any more, are not sent.
     const needs = { scope: 'event:read', projectId, level: Level.LEVEL_MEMBER };
     const { project } = await demand(access, call, needs);
-    const current = project === undefined ? generation : generationOf(project.fact);
-    if (current !== generation) {
-      generation = current;
-      continue;
-    }
+    const read = current;
+    current = project?.fact ?? read;
+    const isSame =
+      generationOf(current) === generationOf(read) &&
+      retentionDaysOf(current) === retentionDaysOf(read);
+    if (!isSame) continue;
     const last = events.at(-1);
     after = next ?? (last && placeOf(last)) ?? after;
     isOver = next === undefined;

@@ -3,7 +3,7 @@ import type {
   GetUsageRequest,
   GetUsageResponse,
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
-import { type Call, targetOrganization } from '@silo/rpc/call.ts';
+import { type Call, keyCaller, targetOrganization } from '@silo/rpc/call.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import { daysOf, dayText, readDay } from '../rules/usage.ts';
 import type { UsageStore } from '../store/usage.ts';
@@ -16,7 +16,9 @@ export async function getUsage(
 ): Promise<GetUsageResponse> {
   const organizationId = targetOrganization(call).id;
   const days = daysOf({ firstDay, lastDay }, clock.now());
-  const query = ['GetUsage', organizationId, projectId, dayText(days.first), dayText(days.last)];
+  const { accountId } = keyCaller(call).key;
+  const range = [dayText(days.first), dayText(days.last)];
+  const query = ['GetUsage', accountId, organizationId, projectId, ...range];
   const key = decodePageToken(query, pageToken, [readDay, textPart]);
   const after = key && { day: key[0], project: key[1] };
   const wanted = { projectId, days, after, size: pageSizeOf(pageSize) };

@@ -33,7 +33,7 @@ export async function queryEvents(
   { queries, deletions, indexes, reading, clock }: Uses,
 ): Promise<Encoded> {
   const projectId = targetProject(call).id;
-  const checked = withinRetention(checkFilter(filter), call, clock);
+  const checked = withinRetention(checkFilter(filter), targetProject(call).fact, clock);
   const named = checked.conditions.map(({ name }) => name);
   const query = pagedQuery('QueryEvents', call, filterText(filter));
   const after = eventPosition(query, pageToken);

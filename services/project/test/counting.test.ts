@@ -1,6 +1,6 @@
 import test from 'ava';
 import { Temporal } from 'temporal-polyfill';
-import { startOf, Tally } from '../rules/events/counting.ts';
+import { jsonOf, startOf, Tally } from '../rules/events/counting.ts';
 
 const rows: [unit: 'hour' | 'day', timeZone: string, time: string, start: string][] = [
   ['day', 'UTC', '2026-03-29T12:00:00Z', '2026-03-29T00:00:00Z'],
@@ -106,6 +106,12 @@ test('of names and values the largest are listed, and all add up to the total', 
     ],
     ...{ total: 24, others: 3, absent: 4 },
   });
+});
+
+test('the text of a counted value is JSON that reads as the value', (t) => {
+  for (const value of ['a"', 1.5, true, null, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+    t.is(JSON.parse(jsonOf(value)), value);
+  }
 });
 
 test('a page of hours takes no hour more than it may have', (t) => {

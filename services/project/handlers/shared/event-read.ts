@@ -1,5 +1,6 @@
 /** What QueryEvents, CountEvents and ExportEvents have in common. */
 import { decodePageToken, encodePageToken } from '@silo/mongo/page-token.ts';
+import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { type Call, keyCaller, targetProject } from '@silo/rpc/call.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
@@ -13,10 +14,18 @@ import type { EventPosition } from '../../store/event-queries.ts';
 /** Reads the deletions that still remove events. */
 export type ReadDeletions = Pick<EventDeletionStore, 'open'>;
 
-/** The filter without the events that are older than the target project's settings keep them. */
-export function withinRetention(filter: CheckedFilter, call: Call, clock: Clock): CheckedFilter {
-  const { retentionDays = 0 } = targetProject(call).fact.capture ?? {};
-  return since(filter, keptSince(retentionDays, clock.now()));
+/** The filter without the events that are older than the project's settings keep them. */
+export function withinRetention(
+  filter: CheckedFilter,
+  project: ProjectFact,
+  clock: Clock,
+): CheckedFilter {
+  return since(filter, keptSince(retentionDaysOf(project), clock.now()));
+}
+
+/** Number of days for which a project keeps events; 0 if it keeps all. */
+export function retentionDaysOf({ capture }: ProjectFact): number {
+  return capture?.retentionDays ?? 0;
 }
 
 /**

@@ -99,10 +99,17 @@ export function countedValue(value: unknown): Scalar | undefined {
   return isScalar(value) ? indexable(value) : undefined;
 }
 
+/** A value as JSON text. Numbers beyond the range of a double are one group, and have one text. */
+export function jsonOf(value: Scalar): string {
+  if (value === Number.POSITIVE_INFINITY) return '1e999';
+  if (value === Number.NEGATIVE_INFINITY) return '-1e999';
+  return JSON.stringify(value);
+}
+
 /**
  * The start of an instant's hour or day in a time zone. Days have 23 to 25 hours where the clocks
  * change; an hour that the clocks repeat is two, and one that they change by half is longer or shorter.
- * An hour or day that has begun goes on where the clocks go back to before its start. The first one
+ * If the clocks go back to before the start of an hour or day, that hour or day continues. The first one
  * begins with the times that a Timestamp holds.
  * @internal Exported for tests.
  */
@@ -113,7 +120,7 @@ export function startOf(unit: 'hour' | 'day', time: Date, timeZone: string): Dat
   return new Date(Math.max(start, Math.min(timestampMin.getTime(), time.getTime())));
 }
 
-/** The start by the time of day; -Infinity where the clocks have skipped it. */
+/** The start by the time of day; -Infinity if the clocks skipped it. */
 function startByClock(unit: 'hour' | 'day', zoned: Temporal.ZonedDateTime): number {
   const start =
     unit === 'day'
@@ -126,12 +133,12 @@ function startByClock(unit: 'hour' | 'day', zoned: Temporal.ZonedDateTime): numb
 }
 
 /**
- * The start of the hour or day in which the clocks changed, where that was lately; else -Infinity. To
- * look for a change that was long ago takes some 0.5 ms.
+ * The start of the hour or day in which the clocks changed; -Infinity if they did not change in the last
+ * 48 hours. The search for an older change takes about 0.5 ms.
  */
 function startBeforeChange(unit: 'hour' | 'day', zoned: Temporal.ZonedDateTime): number {
   const isChanged = zoned.subtract({ hours: 48 }).offset !== zoned.offset;
-  // At the instant of the change itself the previous one is an earlier one.
+  // The previous change of an instant is before that instant.
   const change = isChanged && zoned.add({ nanoseconds: 1 }).getTimeZoneTransition('previous');
   if (!change) return Number.NEGATIVE_INFINITY;
   return startByClock(unit, change.subtract({ milliseconds: 1 }));
