@@ -2,9 +2,11 @@ import type { Clock } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import { keptSince } from '../rules/events/retention.ts';
-import type { RetentionStore } from '../store/retention.ts';
+import type { Retaining, RetentionStore } from '../store/retention.ts';
 
 const intervalMs = 10 * 60 * 1000;
+/** Batches of one project, of up to 10,000 events in total, before the next project has its turn. */
+const batchesMax = 20;
 
 type Uses = { retention: RetentionStore; clock: Clock; log: Log };
 
@@ -18,28 +20,56 @@ export async function endRetention(uses: Uses, signal: AbortSignal): Promise<voi
 }
 
 /**
- * One turn: what no project keeps any more. A project that fails ends no other's turn.
+ * One turn: removes the events that no project keeps any more. Projects take turns. One that fails
+ * waits for the next turn.
  * @internal Exported for tests.
  */
-export async function endDue({ retention, clock, log }: Uses, signal: AbortSignal): Promise<void> {
+export async function endDue(uses: Uses, signal: AbortSignal): Promise<void> {
+  const failed = new Set<string>();
+  while (await removeSomeOfEach(uses, failed, signal)) signal.throwIfAborted();
+}
+
+/** Returns whether more is to be removed. */
+async function removeSomeOfEach(
+  { retention, clock, log }: Uses,
+  failed: Set<string>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  let isLeft = false;
   let afterId = '';
   for (;;) {
     const some = await retention.next(afterId, signal);
     const last = some.at(-1);
-    if (last === undefined) return;
+    if (last === undefined) return isLeft;
     for (const project of some) {
       const { projectId, retentionDays, readTime } = project;
+      if (failed.has(projectId)) continue;
       // The earlier time: a process whose clock is ahead must remove nothing that is kept.
       const nowMs = Math.min(clock.now().getTime(), readTime.getTime());
       const time = keptSince(retentionDays, new Date(nowMs));
       if (time === undefined) continue;
       try {
-        await retention.removeBefore(project, time, signal);
+        if (await removeSome(retention, project, time, signal)) isLeft = true;
       } catch (error) {
         signal.throwIfAborted();
+        failed.add(projectId);
         log.warn({ projectId, err: error }, 'the old events of a project could not be removed');
       }
     }
     afterId = last.projectId;
   }
+}
+
+/** Removes some batches of one project. Returns whether more may be left. */
+async function removeSome(
+  retention: RetentionStore,
+  project: Retaining,
+  time: Date,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (let batches = 0; batches < batchesMax; batches++) {
+    signal.throwIfAborted();
+    if (!(await retention.removeSomeBefore(project, time, signal))) return false;
+  }
+  return true;
 }

@@ -50,32 +50,30 @@ export function createRetentionStore(db: Db) {
     },
 
     /**
-     * Removes a project's events from before a time, while the project is here and its setting is the given
-     * one. The project says from then on that they may be gone, whatever its setting becomes.
+     * Removes some of a project's events from before a time, while the project is here and its setting is
+     * the given one. Returns whether more of them may be left. The project says from then on that they
+     * may be gone, whatever its setting becomes.
      */
-    async removeBefore(
+    async removeSomeBefore(
       { projectId, retentionDays }: Retaining,
       time: Date,
       signal: AbortSignal,
-    ): Promise<void> {
-      // The setting may have changed since it was read: a removal may take hours.
-      const asRead = { 'settings.retentionDays': retentionDays };
+    ): Promise<boolean> {
       const older = { '_id.project': projectId, time: { $lt: time } };
       const options = { ...bounded, hint: byTime, projection: { _id: 1 }, limit: deletedAtOnce };
-      for (;;) {
-        signal.throwIfAborted();
-        const found = await reading(events.find(older, options).toArray(), signal);
-        if (found.length === 0) return;
-        const ids = found.map(({ _id }) => idOf(_id));
-        const removed = transact(db.client, { signal }, async (session) => {
-          if (!(await fenceHere({ session }, projectId, asRead))) return false;
-          const expired = { $max: { expiredBefore: time } };
-          await projects.updateOne({ _id: projectId }, expired, { session });
-          await events.deleteMany({ _id: { $in: ids } }, { session });
-          return true;
-        });
-        if (!(await reading(removed, signal))) return;
-      }
+      const found = await reading(events.find(older, options).toArray(), signal);
+      if (found.length === 0) return false;
+      const ids = found.map(({ _id }) => idOf(_id));
+      const removed = transact(db.client, { signal }, async (session) => {
+        // The setting may have changed since it was read.
+        const asRead = { 'settings.retentionDays': retentionDays };
+        if (!(await fenceHere({ session }, projectId, asRead))) return false;
+        const expired = { $max: { expiredBefore: time } };
+        await projects.updateOne({ _id: projectId }, expired, { session });
+        await events.deleteMany({ _id: { $in: ids } }, { session });
+        return true;
+      });
+      return (await reading(removed, signal)) && found.length === deletedAtOnce;
     },
   };
 }

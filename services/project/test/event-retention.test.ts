@@ -127,6 +127,34 @@ test('a removal ends where its project begins to keep its events', async (t) => 
   t.is(await events.countDocuments(), 200);
 });
 
+test('projects take turns, so that one with many old events does not delay the others', async (t) => {
+  const waiting = new Map([
+    ['prj_many', 45],
+    ['prj_failing', 1],
+    ['prj_few', 1],
+  ]);
+  const turns: string[] = [];
+  const retention: RetentionStore = {
+    next: async (afterId) => {
+      const ids = afterId === '' ? [...waiting.keys()] : [];
+      return ids.map((projectId) => ({ projectId, retentionDays: 1, readTime: receiveTime }));
+    },
+    removeSomeBefore: async ({ projectId }) => {
+      if (turns.at(-1) !== projectId) turns.push(projectId);
+      if (projectId === 'prj_failing') throw new Error('MongoDB is away');
+      const left = Math.max(0, (waiting.get(projectId) ?? 0) - 1);
+      waiting.set(projectId, left);
+      return left > 0;
+    },
+  };
+  await endDue({ retention, clock, log: silentLogger() }, signal);
+  t.deepEqual([waiting.get('prj_many'), waiting.get('prj_few')], [0, 0]);
+  t.deepEqual(turns, [
+    ...['prj_many', 'prj_failing', 'prj_few'],
+    ...['prj_many', 'prj_few', 'prj_many', 'prj_few'],
+  ]);
+});
+
 test('a project says up to which time its events may have been removed, from the removal on', async (t) => {
   const { db, captured: store } = await testWorld(t);
   const retention = createRetentionStore(db);
@@ -141,7 +169,7 @@ test('a project says up to which time its events may have been removed, from the
   );
   const afterRemovalOf = async (days: number) => {
     const time = new Date(receiveTime.getTime() - days * dayMs);
-    await retention.removeBefore({ projectId, retentionDays: 1 }, time, signal);
+    await retention.removeSomeBefore({ projectId, retentionDays: 1 }, time, signal);
     return (await projects.findOne({ _id: projectId }))?.expiredBefore;
   };
   t.is(await afterRemovalOf(4), undefined, 'there was nothing to remove');

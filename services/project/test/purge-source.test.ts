@@ -140,7 +140,7 @@ test('what the retention of the other region has removed is no loss, whatever it
     await db
       .collection<ProjectDocument>('projects')
       .updateOne({ _id: projectId }, { $set: { 'settings.retentionDays': retentionDays } });
-    await retention.removeBefore(
+    await retention.removeSomeBefore(
       { projectId, retentionDays },
       new Date(receiveTime.getTime() - retentionDays * dayMs),
       AbortSignal.timeout(600_000),
