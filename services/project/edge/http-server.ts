@@ -50,6 +50,8 @@ export async function createHttpServer(
   { trustedProxies, limits, times }: HttpServerSettings,
   { state, metrics, log }: Uses,
 ): Promise<FastifyInstance> {
+  /** The origin of the last request of each connection. */
+  const origins = new WeakMap<Socket, string>();
   const app = fastify({
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     requestTimeout: times.requestMs,
@@ -63,7 +65,7 @@ export async function createHttpServer(
     return503OnClosing: false,
     // A redirect to the path with a slash would be followed with GET, and taken for a success.
     routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
-    clientErrorHandler: refuseBrokenRequest,
+    clientErrorHandler: (error, socket) => refuseBrokenRequest(error, socket, origins.get(socket)),
     frameworkErrors: refuseUnroutable,
   });
   app.server.maxConnections = limits.connectionsMax;
@@ -82,7 +84,8 @@ export async function createHttpServer(
     strictPreflight: false,
     optionsSuccessStatus: 200,
   });
-  app.addHook('onRequest', async ({ raw: { headers } }) => {
+  app.addHook('onRequest', async ({ raw: { headers, socket } }) => {
+    if (headers.origin !== undefined) origins.set(socket, headers.origin);
     if (state.isDraining) throw HttpRefusal.draining;
     // Fastify refuses such a content type; what a body is, it says itself.
     if (!mediaType.test(headers['content-type'] ?? '')) delete headers['content-type'];
@@ -132,8 +135,15 @@ function refuseUnroutable(_error: Error, request: FastifyRequest, reply: Fastify
   void send(reply, HttpRefusal.badRequest);
 }
 
-/** What Node refuses before there is a request: broken HTTP, and what took too long. */
-function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+/**
+ * Refuses what Node refuses itself: broken HTTP, and what took too long. Without an earlier request of the
+ * connection its origin is not known: then any may read the answer, without credentials.
+ */
+function refuseBrokenRequest(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  origin: string | undefined,
+): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
     return;
@@ -143,14 +153,23 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   const reason = isSlow ? 'REQUEST_TIMEOUT' : 'INVALID_REQUEST';
   const message = isSlow
     ? 'The request took too long. Send the same request again.'
-    : 'This is not HTTP/1.1.';
+    : error.code === 'HPE_HEADER_OVERFLOW'
+      ? `The headers have more than ${headerBytesMax / 1_024} KiB.`
+      : 'This is not HTTP/1.1.';
+  const allowed =
+    origin === undefined
+      ? 'Access-Control-Allow-Origin: *'
+      : `Access-Control-Allow-Origin: ${origin}\r\nAccess-Control-Allow-Credentials: true\r\nVary: Origin`;
   const body = JSON.stringify({ status: 0, error: { reason, message } });
   // A client that goes on sending may keep its side open, and Node waits for it.
   const lingering = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(lingering));
   socket.end(
-    `HTTP/1.1 ${first}\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\n` +
+    `HTTP/1.1 ${first}\r\n${allowed}\r\nAccess-Control-Expose-Headers: Retry-After\r\n` +
+      'Connection: close\r\n' +
       `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    // As Node reads headers.
+    'latin1',
   );
 }
 

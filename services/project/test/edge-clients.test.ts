@@ -137,11 +137,15 @@ test('a client whose body takes too long gets 503 with Retry-After, and what it 
   const { socket, seen } = connectTo(t, port);
   const part = ' '.repeat(1_000_000);
   socket.write(
-    `POST /batch/ HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${2 * part.length}\r\n\r\n`,
+    `POST /batch/ HTTP/1.1\r\nHost: ${host}\r\nOrigin: https://app.example.com\r\n` +
+      `Content-Length: ${2 * part.length}\r\n\r\n`,
   );
   socket.write(part);
   drip(t, socket, ' ');
-  t.regex(await ended(seen), slow);
+  const answer = await ended(seen);
+  t.regex(answer, slow);
+  t.regex(answer, /^Access-Control-Allow-Origin: https:\/\/app\.example\.com\r$/m);
+  t.regex(answer, /^Access-Control-Allow-Credentials: true\r$/m);
   await eventually(async () => {
     const held = await heldBytes();
     if (held > 0) throw new Error(`${held} bytes are held`);
@@ -264,6 +268,27 @@ test('the token of a body without events is confirmed, and refused where it is d
   const body = `{"batch":[],"api_key":"${newProjectToken()}"}`;
   t.deepEqual(await post(port, '/batch', body), [200, undefined]);
   t.deepEqual(await post(port, '/batch', body), [401, 'TOKEN_INVALID']);
+});
+
+test('the header PostHog-Request-Timestamp says when a body without sent_at was sent', async (t) => {
+  const times: Date[] = [];
+  const insert: Insert = async (batches) =>
+    batches.map(({ events }) => events.map(({ time }) => times.push(time) === 0));
+  const { port } = await open(t, { permitToken: async () => permitted, insert });
+  const hourMs = 3_600_000;
+  // The clock of the SDK is an hour behind.
+  const timestamp = new Date(Date.now() - hourMs).toISOString();
+  for (const headers of [{ 'PostHog-Request-Timestamp': timestamp }, {}]) {
+    const { status } = await fetch(`http://${host}:${port}/i/v1/analytics/events`, {
+      method: 'POST',
+      body: JSON.stringify({ batch: [{ event: 'seen', distinct_id: 'ada', timestamp }] }),
+      headers: { ...headers, authorization: `Bearer ${newProjectToken()}` },
+    });
+    t.is(status, 200);
+  }
+  const [corrected, asSent] = times.map((time) => time.getTime() - Date.parse(timestamp));
+  t.true(corrected !== undefined && corrected >= hourMs);
+  t.is(asSent, 0);
 });
 
 test('a body of more than 100,000 events is refused, and one that takes 128 MiB to be parsed is not parsed', async (t) => {
@@ -462,7 +487,7 @@ test('headers of more than 16 KiB get 400, and their connection is closed', asyn
   const { port } = await open(t);
   const { socket, seen } = connectTo(t, port);
   socket.write(`GET /healthz/live HTTP/1.1\r\nHost: ${host}\r\nX: ${'x'.repeat(17_000)}\r\n\r\n`);
-  t.regex(await ended(seen), /^HTTP\/1\.1 400 /);
+  t.regex(await ended(seen), /^HTTP\/1\.1 400 .*The headers have more than 16 KiB\./s);
 });
 
 /** Opens connections of which each has got an answer. */
