@@ -42,6 +42,7 @@ import { watchMigration } from './handlers/watch-migration.ts';
 import { cancelGone } from './loops/cancel-gone.ts';
 import { driveMigrations } from './loops/drive-migrations.ts';
 import { endHolds } from './loops/end-holds.ts';
+import { followCommits } from './loops/follow-commits.ts';
 import { followOffers } from './loops/follow-offers.ts';
 import { purgeSources } from './loops/purge-sources.ts';
 import { whileOpen } from './loops/while-open.ts';
@@ -99,6 +100,7 @@ export function migrationParts(
   const loops = [
     (signal: AbortSignal) => driveMigrations(uses, signal),
     (signal: AbortSignal) => followOffers(uses, signal),
+    (signal: AbortSignal) => followCommits(uses, signal),
     (signal: AbortSignal) => cancelGone(uses, signal),
     (signal: AbortSignal) => endHolds(uses, signal),
     (signal: AbortSignal) => purgeSources(uses, signal),

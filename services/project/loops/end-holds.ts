@@ -1,4 +1,5 @@
 import type { EventLog, Transaction } from '@silo/log/event-log.ts';
+import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import type { Peers } from '@silo/service/peers.ts';
@@ -67,10 +68,13 @@ async function retire(uses: Uses, record: MigrationDocument, signal: AbortSignal
     { signal },
   );
   // Another process may have done it from an older list, and a purge have opened the record again.
-  const notYet = { isRetired: { $exists: false } };
-  await decide(uses, record, signal, (tx) =>
-    uses.migrations.write(tx, record, { isRetired: true, isOpen: undefined }, notYet),
-  );
+  const noPurge = { isPurging: { $exists: false } };
+  await decide(uses, record, signal, async (tx) => {
+    const retired = await uses.migrations.write(tx, record, { isRetired: true }, noPurge);
+    // The record stays open until the destination has reported the end.
+    if (retired?.state !== MigrationState.MIGRATION_STATE_DONE) return;
+    await uses.migrations.write(tx, record, { isOpen: undefined });
+  });
 }
 
 async function decide<T>(

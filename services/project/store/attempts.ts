@@ -120,12 +120,15 @@ export function createAttemptStore(db: Db) {
       return await reading(migrations.find(filter, options).toArray(), signal);
     },
 
-    /** Open records whose attempt is committed. */
+    /** Open records of committed attempts whose token is not retired, or whose end is recorded. */
     async committed(limit: number, signal: AbortSignal): Promise<MigrationDocument[]> {
       const filter = {
         ...{ isOpen: true as const, side: 'source' as const },
-        state: { $in: [cutover, MigrationState.MIGRATION_STATE_DONE] },
-        ...{ commitTime: { $exists: true }, isRetired: { $exists: false } },
+        ...{ commitTime: { $exists: true }, isPurging: { $exists: false } },
+        $or: [
+          { state: cutover, isRetired: { $exists: false } },
+          { state: MigrationState.MIGRATION_STATE_DONE },
+        ],
       };
       const options = { ...bounded, limit, comment: 'loop: end-holds' };
       return await reading(migrations.find(filter, options).toArray(), signal);

@@ -60,6 +60,7 @@ export type OpenRecords = {
   side: MigrationDocument['side'];
   states: readonly MigrationState[];
   sourceRegion?: string;
+  destinationRegion?: string;
 };
 
 /** The records of migrations. */
@@ -305,13 +306,13 @@ export function createMigrationStore(db: Db) {
      */
     async openAfter(
       after: string,
-      { side, states, sourceRegion }: OpenRecords,
+      { side, states, ...regions }: OpenRecords,
       limit: number,
       signal: AbortSignal,
     ): Promise<MigrationDocument[]> {
       const filter: Filter<MigrationDocument> = {
         ...{ isOpen: true, side, state: { $in: [...states] }, _id: { $gt: after } },
-        ...(sourceRegion !== undefined && { sourceRegion }),
+        ...regions,
       };
       const options = { ...bounded, sort: { _id: 1 } as const, limit, comment: 'loop: migrations' };
       return await reading(migrations.find(filter, options).toArray(), signal);

@@ -63,12 +63,14 @@ test('a committed attempt lets the project go, frees its slot, and ends its toke
     (await refusalOf(abortCutover(world.attempt(1), fromEu(), world.uses))).reasonName,
     'MIGRATION_STATE',
   );
-  await untilEnded(world, async () => (await world.record())?.isOpen === undefined);
+  await untilEnded(world, async () => (await world.record())?.isRetired === true);
   t.deepEqual(world.retired, [_id]);
   t.deepEqual(world.holds, ['committed']);
+  t.true((await world.record())?.isOpen, 'until the destination has reported the end');
   const ended: Migration = { ...migrationMessage(world.migration), state: done };
   const { migration } = await noteProgress({ migration: ended, revision: 0 }, fromEu(), world.uses);
   t.is(migration?.state, done);
+  t.is((await world.record())?.isOpen, undefined);
 });
 
 test('what is not fenced, has ended or is late is not committed', async (t) => {

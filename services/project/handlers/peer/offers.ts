@@ -19,7 +19,7 @@ import { hasMigrations, refuseUnusable } from '../../rules/slots.ts';
 import type { EstimateEvents } from '../../store/event-estimate.ts';
 import type { MigratingProjectStore } from '../../store/migrating-projects.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { findOffered, requireOffered, requireShared } from './peer-records.ts';
+import { findShared, requireOffered, requireShared } from './peer-records.ts';
 
 const { MIGRATION_STATE_REQUESTED: requested, MIGRATION_STATE_CANCELLED: cancelled } =
   MigrationState;
@@ -47,13 +47,13 @@ export async function peekDestination(
   return { name, slots: slotsChange(present, 1), migrations: hasMigrations(present) };
 }
 
-/** One that nobody has accepted yet is CANCELLED where its project is gone, which is noted soon. */
+/** An offer that is not accepted is CANCELLED if its project is gone; the record says so soon. */
 export async function getOffer(
   { migrationId }: GetOfferRequest,
   call: Call,
   { migrations, migratingProjects }: Pick<OfferUses, 'migrations' | 'migratingProjects'>,
 ): Promise<GetOfferResponse> {
-  const record = await findOffered(migrations, migrationId, call);
+  const record = await findShared(migrations, migrationId, call);
   // Also reads a project where there is no offer: the caller's caller may be a stranger, who must not
   // learn by the time of the answer that there is one.
   const project = await migratingProjects.find(record?.projectId ?? migrationId, call.signal);

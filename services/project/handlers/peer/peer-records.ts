@@ -14,39 +14,38 @@ export function callingRegion({ caller, method }: Pick<PeerCall, 'caller' | 'met
   return caller.name;
 }
 
-/** The record of a migration from this region to the caller's; undefined where there is none. */
-export async function findOffered(
-  migrations: Pick<MigrationStore, 'find'>,
-  id: string,
-  call: PeerCall,
-): Promise<MigrationDocument | undefined> {
-  const record = await migrations.find(id, call.signal);
-  const isOffered = record?.side === 'source' && record.destinationRegion === callingRegion(call);
-  return isOffered ? record : undefined;
-}
-
-/** The same. Refuses with MIGRATION_NOT_FOUND. */
+/** The record of a migration from this region to the caller's. Refuses with MIGRATION_NOT_FOUND. */
 export async function requireOffered(
   migrations: Pick<MigrationStore, 'find'>,
   id: string,
   call: PeerCall,
 ): Promise<MigrationDocument> {
-  const record = await findOffered(migrations, id, call);
-  if (record === undefined) throw errors.migrationNotFound(id);
+  const record = await findShared(migrations, id, call);
+  if (record?.side !== 'source') throw errors.migrationNotFound(id);
   return record;
 }
 
-/** The record of a migration between this region and the caller's. Refuses with MIGRATION_NOT_FOUND. */
+/** The record of a migration between this region and the caller's; undefined where there is none. */
+export async function findShared(
+  migrations: Pick<MigrationStore, 'find'>,
+  id: string,
+  call: PeerCall,
+): Promise<MigrationDocument | undefined> {
+  const record = await migrations.find(id, call.signal);
+  if (record === undefined) return undefined;
+  const { side, sourceRegion, destinationRegion } = record;
+  const other = side === 'source' ? destinationRegion : sourceRegion;
+  return other === callingRegion(call) ? record : undefined;
+}
+
+/** The same. Refuses with MIGRATION_NOT_FOUND. */
 export async function requireShared(
   migrations: Pick<MigrationStore, 'find'>,
   id: string,
   call: PeerCall,
 ): Promise<MigrationDocument> {
-  const record = await migrations.find(id, call.signal);
+  const record = await findShared(migrations, id, call);
   if (record === undefined) throw errors.migrationNotFound(id);
-  const { side, sourceRegion, destinationRegion } = record;
-  const other = side === 'source' ? destinationRegion : sourceRegion;
-  if (other !== callingRegion(call)) throw errors.migrationNotFound(id);
   return record;
 }
 
