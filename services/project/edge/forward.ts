@@ -87,6 +87,7 @@ export async function forwardSome(
   } catch (error) {
     if (signal.aborted) throw error;
     if (isTokenInvalid(error)) gate.refuseThere(token, sender);
+    if (regionOf(error) !== undefined) gate.forgetPlace(token);
     throw refusalOf(error, region, sender);
   }
 }

@@ -15,7 +15,7 @@ export type Sender = { address: string; network: string; library: string; origin
 export type TokenGateUses = {
   access: Pick<Access, 'recallToken' | 'permitToken' | 'verifyToken'>;
   rates: RateLimits;
-  elsewhere: Pick<TokensElsewhere, 'isNone' | 'find' | 'projectOf' | 'noteRefused'>;
+  elsewhere: Pick<TokensElsewhere, 'isNone' | 'find' | 'projectOf' | 'noteRefused' | 'forget'>;
   /** Receives each refused request whose token is dead. */
   onDeadToken(request: DeadTokenRequest): void;
 };
@@ -88,6 +88,11 @@ export class TokenGate {
   refuseThere(token: string, sender: Sender): never {
     this.#uses.elsewhere.noteRefused(hashOf(token));
     this.refuse(token, sender);
+  }
+
+  /** Forgets in which other region the token is: the project has left that region. */
+  forgetPlace(token: string): void {
+    this.#uses.elsewhere.forget(hashOf(token));
   }
 
   /** Counts a use of a dead token, and refuses it. */

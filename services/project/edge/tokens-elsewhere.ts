@@ -86,6 +86,11 @@ export class TokensElsewhere {
     this.#remember(nameOf(tokenHash), undefined, refusedMs);
   }
 
+  /** Forgets where the token is: its project has left that region. */
+  forget(tokenHash: Uint8Array): void {
+    this.#known.delete(nameOf(tokenHash));
+  }
+
   /**
    * The place of a token that came from a network; undefined where it is none of these. Refuses with
    * DEPENDENCY_UNAVAILABLE where no region has it and one does not answer. Resolves as soon as one has

@@ -418,6 +418,21 @@ test('a token that its region refuses is refused here too, and passed on again a
   t.is((await edge.capture([event()])).status, 200);
 });
 
+test('a token that no region knows any more after its project has come back gets 401 at once', async (t) => {
+  let place: LocateHereResponse = { region: 'eu', projectId: 'prj_1' };
+  let isBack = false;
+  const peer = async () => {
+    if (isBack) throw errors.projectMigrated('us', '');
+  };
+  const options = { peers: { eu: peer }, locate: async () => place, clock: fakeClock() };
+  const edge = await open(t, [dead], { ...options, waitMs: 3_000 });
+  t.is((await edge.capture([event()])).status, 200);
+  isBack = true;
+  place = nowhere;
+  t.is((await edge.capture([event()])).status, 401);
+  t.is(edge.asked.count, 2);
+});
+
 test('while a region does not say whether it has a token, its captures get 503', async (t) => {
   const locate = () => Promise.reject(new Error('14 UNAVAILABLE: no connection'));
   const edge = await open(t, [dead], { peers: { eu: fine }, locate, waitMs: 300 });
