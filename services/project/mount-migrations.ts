@@ -3,6 +3,7 @@ import { MigrationStaffServiceService } from '@silo/protos/gen/silo/project/inte
 import { MigrationServiceService } from '@silo/protos/gen/silo/project/v1/migration_service.ts';
 import { type Mounted, mount } from '@silo/rpc/mount.ts';
 import { RateLimits } from '@silo/rpc/rate-limits.ts';
+import { systemSleep } from '@silo/runtime/clock.ts';
 import { portLimitsOf } from '@silo/service/config.ts';
 import type { ServiceKit } from '@silo/service/service-definition.ts';
 import { ulid } from 'ulid';
@@ -91,10 +92,10 @@ export function migrationParts(
     estimateEvents: createEventEstimate(db),
     migrationSource: createMigrationSource(kit),
     streams: createRegionStreams(),
-    watching: createWatching(dependencies.migrations),
+    watching: createWatching(dependencies.migrations, kit.clock),
     copies: createMigrationCopyStore(db),
     removal: createEventRemoval(db),
-    ...{ openCopy, capture, onDeadToken },
+    ...{ openCopy, capture, onDeadToken, sleep: systemSleep },
     rates: new RateLimits(portLimitsOf(config).rates),
   };
   const loops = [

@@ -6,6 +6,7 @@ import {
   CaptureResult,
 } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import { takeWithin } from '@silo/runtime/budget.ts';
+import type { Clock } from '@silo/runtime/clock.ts';
 import { redactText } from '@silo/runtime/redact.ts';
 import type { RegionClient } from '@silo/service/regions.ts';
 import { hashOf } from '@silo/tokens/secrets.ts';
@@ -31,6 +32,7 @@ export type ForwardUses = {
   gate: TokenGate;
   heldElsewhere: Pick<HeldElsewhere, 'pass'>;
   metrics: Pick<EdgeMetrics, 'forwarded'>;
+  clock: Pick<Clock, 'now'>;
   /** Project in the other regions. */
   regions: ReadonlyMap<string, Pick<RegionClient, 'forwardCapture'>>;
   /** Receives each request whose captures are forwarded; names the project if another region did. */
@@ -45,12 +47,13 @@ export type ForwardUses = {
 export async function forwardSome(
   { token, sender, events }: EdgeBatch,
   region: string,
-  { gate, heldElsewhere, metrics, regions, onDeadToken }: ForwardUses,
+  { gate, heldElsewhere, metrics, clock, regions, onDeadToken }: ForwardUses,
   { signal, progress }: { signal: AbortSignal; progress: { isForwarded: boolean } },
 ): Promise<CaptureOutcome[]> {
   const some = takeWithin(events, forwardBounds, heldBytes);
   const [first] = some;
-  if (first !== undefined && heldBytes(first) > forwardBounds.bytesMax) return [refused(first)];
+  if (first !== undefined && heldBytes(first) > forwardBounds.bytesMax)
+    return [refused(first, clock.now())];
   const { origin, library } = sender;
   const whose = { token, origin: cut(origin), library: cut(library) };
   const sendTo = async (to: string): Promise<CaptureOutcome[]> => {
@@ -104,8 +107,8 @@ function cut(text: string): string {
 }
 
 /** The outcome of an event that is larger than the rules allow. */
-function refused(event: SentEvent): CaptureOutcome {
-  const context = { receiveTime: new Date(), superProperties: undefined, places: placesWith([]) };
+function refused(event: SentEvent, receiveTime: Date): CaptureOutcome {
+  const context = { receiveTime, superProperties: undefined, places: placesWith([]) };
   const checked = checkEvent(event, { ...context, newUuid: () => event.uuid });
   const violations = 'violations' in checked ? checked.violations : [];
   return { uuid: '', result: CaptureResult.CAPTURE_RESULT_REFUSED, violations };

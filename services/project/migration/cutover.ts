@@ -4,7 +4,6 @@ import {
   type MigrationProgress,
   MigrationState,
 } from '@silo/protos/gen/silo/project/v1/migration.ts';
-import { systemSleep } from '@silo/runtime/clock.ts';
 import { equalJitterMs } from '@silo/runtime/random.ts';
 import { askRegion, type RegionClient } from '@silo/service/regions.ts';
 import { attemptMsMax } from '../rules/cutover-times.ts';
@@ -167,7 +166,7 @@ async function untilKnown<T>(
       if (isOver(error)) return undefined;
       if (tries >= triesMax) throw error;
     }
-    await systemSleep(equalJitterMs(tries, pauses), signal);
+    await uses.sleep(equalJitterMs(tries, pauses), signal);
   }
 }
 

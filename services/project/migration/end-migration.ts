@@ -3,7 +3,6 @@ import {
   type MigrationProgress,
   MigrationState,
 } from '@silo/protos/gen/silo/project/v1/migration.ts';
-import { systemSleep } from '@silo/runtime/clock.ts';
 import { equalJitterMs } from '@silo/runtime/random.ts';
 import type { RegionClient } from '@silo/service/regions.ts';
 import type { MigrationDocument } from '../store/documents.ts';
@@ -40,7 +39,7 @@ export async function endMigration(
       uses.log.info({ migrationId: id, err: error }, 'the source does not know of the end yet');
       if (tries >= informTriesMax) throw error;
     }
-    await systemSleep(equalJitterMs(tries, pauses), signal);
+    await uses.sleep(equalJitterMs(tries, pauses), signal);
   }
   // Only now: a process that was paused would begin a forgotten copy anew, and the source lets none.
   await uses.copies.forget(id, signal);

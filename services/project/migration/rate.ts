@@ -1,4 +1,4 @@
-import { type Clock, systemSleep } from '@silo/runtime/clock.ts';
+import { type Clock, type Sleep, systemSleep } from '@silo/runtime/clock.ts';
 
 /** How long a change of the rate may go unnoticed. */
 const sleepMaxMs = 500;
@@ -6,12 +6,14 @@ const sleepMaxMs = 500;
 /** Limits bytes a second; what was spent in excess is waited for afterwards. */
 export class Rate {
   readonly #clock: Clock;
+  readonly #sleep: Sleep;
   #bytesPerSecond = 0;
   #owed = 0;
   #sinceMs: number;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, sleep: Sleep = systemSleep) {
     this.#clock = clock;
+    this.#sleep = sleep;
     this.#sinceMs = clock.monotonicMs();
   }
 
@@ -29,7 +31,7 @@ export class Rate {
     this.#owed += bytes;
     while (this.#owed > 0) {
       const dueMs = (this.#owed / this.#bytesPerSecond) * 1_000;
-      await systemSleep(Math.min(sleepMaxMs, Math.ceil(dueMs)), signal);
+      await this.#sleep(Math.min(sleepMaxMs, Math.ceil(dueMs)), signal);
       this.#settle();
     }
   }

@@ -3,7 +3,6 @@ import {
   type MigrationProgress,
   MigrationState,
 } from '@silo/protos/gen/silo/project/v1/migration.ts';
-import { systemSleep } from '@silo/runtime/clock.ts';
 import { askRegion } from '@silo/service/regions.ts';
 import { migrationMessage } from '../messages.ts';
 import type { MigrationDocument } from '../store/documents.ts';
@@ -58,7 +57,7 @@ export async function reportProgress(
     if (present.state === cancelled) throw new Cancelled('');
     copy.setRate(present.bytesPerSecondMax ?? 0);
     if (turn % noteEvery === 0) await noteAtSource(work, present);
-    await systemSleep(intervalMs, signal);
+    await uses.sleep(intervalMs, signal);
   }
 }
 

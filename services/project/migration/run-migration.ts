@@ -2,7 +2,6 @@ import { errors } from '@silo/errors/errors.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
-import { systemSleep } from '@silo/runtime/clock.ts';
 import { equalJitterMs } from '@silo/runtime/random.ts';
 import type { RegionClient } from '@silo/service/regions.ts';
 import { CopyDiffers } from '../store/copied-events.ts';
@@ -178,7 +177,7 @@ async function cutOver(work: Work, copy: Copy, record: MigrationDocument) {
     if (attempt - attemptsBefore >= attemptsMax) {
       throw new GivenUp(`${attemptsMax} attempts at the cutover were not finished. ${failure}`);
     }
-    await systemSleep(equalJitterMs(tries, pauses), signal);
+    await uses.sleep(equalJitterMs(tries, pauses), signal);
   }
 }
 

@@ -1,6 +1,6 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { Call } from '@silo/rpc/call.ts';
-import { systemSleep } from '@silo/runtime/clock.ts';
+import { type Clock, type Sleep, systemSleep } from '@silo/runtime/clock.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import { createPlaces } from '@silo/runtime/places.ts';
 import { isFinished } from '../rules/migration-states.ts';
@@ -10,7 +10,7 @@ import type { MigrationStore } from '../store/migrations.ts';
 const intervalMs = 500;
 /** Of one process. */
 const ofAccountMax = 10;
-const durationMsDefault = 10 * 60_000;
+const durationMs = 10 * 60_000;
 const retryMs = 10_000;
 const readWithinMs = 10_000;
 
@@ -29,7 +29,8 @@ export type Watching = (
 /** The streams of one process that watch migrations: they share the reads of a record. */
 export function createWatching(
   migrations: Pick<MigrationStore, 'find'>,
-  durationMs = durationMsDefault,
+  clock: Pick<Clock, 'monotonicMs'>,
+  sleep: Sleep = systemSleep,
 ): Watching {
   const places = createPlaces({ ofOwner: ofAccountMax });
   const watched = new Map<string, Watched>();
@@ -37,16 +38,16 @@ export function createWatching(
   const read = (id: string) => migrations.find(id, AbortSignal.timeout(readWithinMs));
 
   const share = (id: string): Watched => {
-    const shared = watched.get(id) ?? { watchers: 0, read: paced(() => read(id)) };
+    const shared = watched.get(id) ?? { watchers: 0, read: paced(() => read(id), clock, sleep) };
     watched.set(id, shared);
     return shared;
   };
 
   return async function* (id, { actor, signal }, see) {
     using _ = takePlace(places, actor);
-    const endMs = performance.now() + durationMs;
+    const endMs = clock.monotonicMs() + durationMs;
     const isOver = ({ state }: MigrationDocument) =>
-      isFinished(state) || performance.now() >= endMs;
+      isFinished(state) || clock.monotonicMs() >= endMs;
     // A read of its own: by the time of a shared one a stranger would learn that others watch.
     let record = await see(await race(read(id), signal));
     yield record;
@@ -74,13 +75,17 @@ function takePlace(places: ReturnType<typeof createPlaces>, actor: string): Disp
 }
 
 /** Reads at most once per interval; all who ask before a reading begins share it. */
-function paced<T>(read: () => Promise<T>): () => Promise<T> {
+function paced<T>(
+  read: () => Promise<T>,
+  clock: Pick<Clock, 'monotonicMs'>,
+  sleep: Sleep,
+): () => Promise<T> {
   let next: Promise<T> | undefined;
   let dueMs = Number.NEGATIVE_INFINITY;
   const readWhenDue = async () => {
-    await systemSleep(Math.max(0, dueMs - performance.now()));
+    await sleep(Math.max(0, dueMs - clock.monotonicMs()));
     next = undefined;
-    dueMs = performance.now() + intervalMs;
+    dueMs = clock.monotonicMs() + intervalMs;
     return await read();
   };
   return () => {

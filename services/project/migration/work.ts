@@ -1,6 +1,6 @@
 import type { Transaction } from '@silo/log/event-log.ts';
 import type { Propagate } from '@silo/rpc/propagation.ts';
-import type { Clock } from '@silo/runtime/clock.ts';
+import type { Clock, Sleep } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { Peers } from '@silo/service/peers.ts';
 import type { ServiceKit } from '@silo/service/service-definition.ts';
@@ -30,6 +30,7 @@ export type WorkUses = Pick<Dependencies, 'slots' | 'eventLog' | 'migrations' | 
   migrationSource: Pick<MigrationSource, 'openReader'>;
   metrics: Pick<MigrationMetrics, 'copied'>;
   clock: Clock;
+  sleep: Sleep;
   log: Log;
 };
 

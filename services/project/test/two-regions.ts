@@ -1,6 +1,6 @@
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
-import { systemClock } from '@silo/runtime/clock.ts';
+import { systemClock, systemSleep } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import type { RegionClient } from '@silo/service/regions.ts';
 import type { ExecutionContext } from 'ava';
@@ -84,7 +84,7 @@ export async function twoRegions(t: ExecutionContext, { limit = 2 } = {}): Promi
     removal: createEventRemoval(eu.db),
     metrics: { copied: () => {} },
     propagate: async () => ({ positions: [], elapsed: undefined }),
-    ...{ openCopy, clock: systemClock, log: silentLogger() },
+    ...{ openCopy, clock: systemClock, sleep: systemSleep, log: silentLogger() },
   };
   return { us, eu, uses, tokens, ended, limit };
 }

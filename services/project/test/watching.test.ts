@@ -1,6 +1,8 @@
 import { errors } from '@silo/errors/errors.ts';
 import { reasonOf } from '@silo/errors/from-status.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
+import { fakeClock } from '@silo/runtime/test/fake-clock.ts';
 import test, { type ExecutionContext } from 'ava';
 import { createWatching, type Watching } from '../migration/watching.ts';
 import type { MigrationDocument } from '../store/documents.ts';
@@ -40,7 +42,7 @@ async function change({ db, migration }: Offered, values: Partial<MigrationDocum
 
 test('all who watch a migration share the reads of its record, and each sees its end', async (t) => {
   const { world, reads, migrations } = await counted(t);
-  const watching = createWatching(migrations);
+  const watching = createWatching(migrations, systemClock);
   const streams = Array.from({ length: 50 }, (_, index) =>
     watch(watching, world, `acc_${index % 10}`),
   );
@@ -57,7 +59,7 @@ test('all who watch a migration share the reads of its record, and each sees its
 
 test('what was written before a stream begins is seen by it, also where others watch', async (t) => {
   const { world, migrations } = await counted(t);
-  const watching = createWatching(migrations);
+  const watching = createWatching(migrations, systemClock);
   const other = watch(watching, world, 'acc_1');
   await other.next();
   void other.next();
@@ -68,7 +70,7 @@ test('what was written before a stream begins is seen by it, also where others w
 
 test('a caller who may not see a migration is refused by a separate read, also while others watch it', async (t) => {
   const { world, reads, migrations } = await counted(t);
-  const watching = createWatching(migrations);
+  const watching = createWatching(migrations, systemClock);
   const other = watch(watching, world, 'acc_1');
   await other.next();
   const waiting = other.next();
@@ -89,7 +91,7 @@ test('a caller who may not see a migration is refused by a separate read, also w
 
 test('an account watches ten at a time; the eleventh is refused until one ends', async (t) => {
   const { world, migrations } = await counted(t);
-  const watching = createWatching(migrations);
+  const watching = createWatching(migrations, systemClock);
   const streams = Array.from({ length: 10 }, () => watch(watching, world, 'acc_1'));
   for (const stream of streams) await stream.next();
   const refusal = await t.throwsAsync(watch(watching, world, 'acc_1').next());
@@ -99,9 +101,17 @@ test('an account watches ten at a time; the eleventh is refused until one ends',
   await t.notThrowsAsync(watch(watching, world, 'acc_1').next());
 });
 
-test('a stream ends after its time, though the migration goes on', async (t) => {
+test('a stream ends after ten minutes, though the migration goes on', async (t) => {
   const { world, migrations } = await counted(t);
-  const stream = watch(createWatching(migrations, 0), world, 'acc_1');
+  const clock = fakeClock();
+  const pauses: number[] = [];
+  const sleep = async (durationMs: number) => {
+    pauses.push(durationMs);
+    clock.advance(durationMs);
+  };
+  const stream = watch(createWatching(migrations, clock, sleep), world, 'acc_1');
   t.is((await stream.next()).value?.revision, 1);
   t.true((await stream.next()).done);
+  t.is(clock.monotonicMs(), 10 * 60_000);
+  t.deepEqual(new Set(pauses), new Set([0, 500]), 'two reads a second');
 });
