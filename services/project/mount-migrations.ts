@@ -7,7 +7,7 @@ import { systemSleep } from '@silo/runtime/clock.ts';
 import { portLimitsOf } from '@silo/service/config.ts';
 import type { ServiceKit } from '@silo/service/service-definition.ts';
 import { ulid } from 'ulid';
-import type { CaptureUses } from './capture/capture-batch.ts';
+import type { CaptureDependencies } from './capture/capture-batch.ts';
 import type { DeadTokenRequest } from './capture/dead-token-counter.ts';
 import { acceptMigration } from './handlers/accept-migration.ts';
 import { cancelMigration } from './handlers/cancel-migration.ts';
@@ -62,11 +62,11 @@ import { openMigration } from './store/migrations.ts';
 import { projectFence } from './store/project-fence.ts';
 import type { PropertyIndexStore } from './store/property-indexes.ts';
 
-type Uses = {
+type MountMigrationsDependencies = {
   events: CapturedEventStore;
   deletions: EventDeletionStore;
   indexes: PropertyIndexStore;
-  capture: CaptureUses;
+  capture: CaptureDependencies;
   onDeadToken(request: DeadTokenRequest): void;
   metrics: MigrationMetrics;
 };
@@ -74,8 +74,8 @@ type Uses = {
 /** What serves and runs migrations between regions. */
 export function migrationParts(
   kit: ServiceKit,
-  dependencies: Dependencies,
-  { events, deletions, indexes, capture, onDeadToken, metrics }: Uses,
+  common: Dependencies,
+  { events, deletions, indexes, capture, onDeadToken, metrics }: MountMigrationsDependencies,
 ): {
   public: Mounted;
   internal: Mounted[];
@@ -84,31 +84,31 @@ export function migrationParts(
   const { db, peers, config } = kit;
   const owner = ulid().toLowerCase();
   const { secrets } = peers.token;
-  const uses = {
-    ...{ ...kit, ...dependencies, events, deletions, indexes, secrets, metrics, owner, peers },
+  const dependencies = {
+    ...{ ...kit, ...common, events, deletions, indexes, secrets, metrics, owner, peers },
     attempts: createAttemptStore(db),
     migratingProjects: createMigratingProjectStore(db),
     fenceHere: projectFence(db),
     estimateEvents: createEventEstimate(db),
     migrationSource: createMigrationSource(kit),
     streams: createRegionStreams(),
-    watching: createWatching(dependencies.migrations, kit.clock),
+    watching: createWatching(common.migrations, kit.clock),
     copies: createMigrationCopyStore(db),
     removal: createEventRemoval(db),
     ...{ openCopy, capture, onDeadToken, sleep: systemSleep },
     rates: new RateLimits(portLimitsOf(config).rates),
   };
   const loops = [
-    (signal: AbortSignal) => driveMigrations(uses, signal),
-    (signal: AbortSignal) => followOffers(uses, signal),
-    (signal: AbortSignal) => followCommits(uses, signal),
-    (signal: AbortSignal) => cancelGone(uses, signal),
-    (signal: AbortSignal) => endHolds(uses, signal),
-    (signal: AbortSignal) => purgeSources(uses, signal),
+    (signal: AbortSignal) => driveMigrations(dependencies, signal),
+    (signal: AbortSignal) => followOffers(dependencies, signal),
+    (signal: AbortSignal) => followCommits(dependencies, signal),
+    (signal: AbortSignal) => cancelGone(dependencies, signal),
+    (signal: AbortSignal) => endHolds(dependencies, signal),
+    (signal: AbortSignal) => purgeSources(dependencies, signal),
   ];
   const resting = {
     untilOpen: (signal: AbortSignal) => kit.untilFound(openMigration, signal),
-    hasOpen: (signal: AbortSignal) => uses.migrations.hasOpen(signal),
+    hasOpen: (signal: AbortSignal) => dependencies.migrations.hasOpen(signal),
     log: kit.log,
   };
   return {
@@ -123,7 +123,7 @@ export function migrationParts(
         listMigrations,
         watchMigration,
       },
-      uses,
+      dependencies,
     ),
     internal: [
       mount(
@@ -139,7 +139,7 @@ export function migrationParts(
           listMigrations: listByStaff,
           watchMigration: watchByStaff,
         },
-        uses,
+        dependencies,
       ),
       mount(
         MigrationPeerServiceService,
@@ -148,7 +148,7 @@ export function migrationParts(
           ...{ offerRollback, pullEvents, readRange, hashRanges, readDeletions, notePurge },
           ...{ beginCutover, commitCutover, abortCutover, forwardCapture, locateHere },
         },
-        uses,
+        dependencies,
       ),
     ],
     loop: (signal) => whileOpen(resting, loops, signal),

@@ -8,7 +8,7 @@ import { mount } from '@silo/rpc/mount.ts';
 import { createReading } from '@silo/rpc/reading.ts';
 import type { ServiceDefinition, ServiceKit } from '@silo/service/service-definition.ts';
 import { ulid } from 'ulid';
-import type { CaptureUses } from './capture/capture-batch.ts';
+import type { CaptureDependencies } from './capture/capture-batch.ts';
 import { DeadTokenCounter, type DeadTokenRequest } from './capture/dead-token-counter.ts';
 import { Storing } from './capture/storing.ts';
 import { openEdgeOf } from './edge/open-edge-of.ts';
@@ -192,7 +192,7 @@ function mountPublic(dependencies: Dependencies) {
 function mountEvents(
   { db }: ServiceKit,
   dependencies: Dependencies,
-  uses: CaptureUses & {
+  ofEvents: CaptureDependencies & {
     usage: UsageStore;
     deadTokens: DeadTokenStore;
     deletions: EventDeletionStore;
@@ -212,7 +212,7 @@ function mountEvents(
       deadTokenReport,
     },
     {
-      ...{ ...dependencies, ...uses },
+      ...{ ...dependencies, ...ofEvents },
       queries: createEventQueries(db),
       exporting: createExporting(),
       reading: createReading('event_reads'),
@@ -226,8 +226,8 @@ function mountRegionDirectory(
   { projects }: Dependencies,
 ) {
   const { region } = config;
-  const uses = { region, projects, migrations: createMigrationStore(db), peers, regions };
-  return mount(RegionDirectoryServiceService, { locateProject }, uses);
+  const dependencies = { region, projects, migrations: createMigrationStore(db), peers, regions };
+  return mount(RegionDirectoryServiceService, { locateProject }, dependencies);
 }
 
 function mountInternal(dependencies: Dependencies) {

@@ -4,7 +4,7 @@
  */
 import { connectMongo } from '@silo/mongo/connect.ts';
 import { pullEvents } from '@silo/project-service/handlers/peer/pull-events.ts';
-import type { SourceUses } from '@silo/project-service/handlers/peer/read-events.ts';
+import type { SourceDependencies } from '@silo/project-service/handlers/peer/read-events.ts';
 import { readRange } from '@silo/project-service/handlers/peer/read-range.ts';
 import { createRegionStreams } from '@silo/project-service/handlers/peer/region-streams.ts';
 import { newMigration } from '@silo/project-service/rules/new-migration.ts';
@@ -29,7 +29,7 @@ export type MigrationSourceOptions = {
 const { mongodb, database, projectId, region, otherRegion, tls }: MigrationSourceOptions =
   JSON.parse(process.argv[2] ?? '{}');
 const { db } = await connectMongo({ url: mongodb, database, appName: 'bench' });
-const uses: SourceUses = {
+const dependencies: SourceDependencies = {
   migrationSource: createMigrationSource({ db, clock: systemClock }),
   streams: createRegionStreams(),
   migrations: {
@@ -54,7 +54,7 @@ const methods = {
 const server = await startServer({
   ...{ address: 'localhost:0', internal: true, tls, region, log: silentLogger() },
   otherRegions: new Set([otherRegion]),
-  services: [mount(methods, { pullEvents, readRange }, uses)],
+  services: [mount(methods, { pullEvents, readRange }, dependencies)],
 });
 process.once('disconnect', () => process.exit());
 process.send?.(server.address);

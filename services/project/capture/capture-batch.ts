@@ -24,7 +24,7 @@ const eventsMax = 1_000;
 /** Of all properties of a batch, with the super properties in each event. */
 const mergedBytesMax = 16 * 1024 * 1024;
 
-export type CaptureUses = { storing: Storing; clock: Clock };
+export type CaptureDependencies = { storing: Storing; clock: Clock };
 
 /** The verified project token of a capture, with its permit. */
 export type CapturingToken = Omit<TokenCaller, 'kind'>;
@@ -43,9 +43,9 @@ export async function captureBatch(
   token: CapturingToken,
   batch: Batch,
   call: Pick<Call, 'signal' | 'authorization'>,
-  uses: CaptureUses,
+  dependencies: CaptureDependencies,
 ): Promise<CaptureOutcome[]> {
-  const { storing, clock } = uses;
+  const { storing, clock } = dependencies;
   const receiveTime = clock.now();
   const { anonymizeIps = false, indexedProperties = [] } = token.project.capture ?? {};
   const sent = anonymizeIps ? withoutIps(batch) : batch;

@@ -17,7 +17,7 @@ import {
   answerV0,
   answerV1,
   captureEdgeBatch,
-  type EdgeCaptureUses,
+  type EdgeCaptureDependencies,
   failedPause,
   heals,
 } from './capture.ts';
@@ -29,7 +29,7 @@ import { type EdgeBatch, headerOf, senderOf } from './sender.ts';
 import type { Sender } from './token-gate.ts';
 
 /** What the routes that take events use. */
-export type CaptureRouteUses = EdgeCaptureUses & {
+export type CaptureRouteDependencies = EdgeCaptureDependencies & {
   held: HeldBytes;
   /** How long a request waits at most, from when it has come. */
   waitMs: number;
@@ -45,17 +45,20 @@ const eventBytes = 192;
 const unconfirmedMax = 1_000;
 
 /** Adds the routes to which SDKs send events. */
-export function addCaptureRoutes(app: FastifyInstance, uses: CaptureRouteUses): void {
-  for (const path of v0Paths) app.post(path, (request) => capture(request, false, uses));
-  app.post(v1Path, (request) => capture(request, true, uses));
+export function addCaptureRoutes(
+  app: FastifyInstance,
+  dependencies: CaptureRouteDependencies,
+): void {
+  for (const path of v0Paths) app.post(path, (request) => capture(request, false, dependencies));
+  app.post(v1Path, (request) => capture(request, true, dependencies));
 }
 
 async function capture(
   request: FastifyRequest,
   isV1: boolean,
-  uses: CaptureRouteUses,
+  dependencies: CaptureRouteDependencies,
 ): Promise<object> {
-  const { gate, held, metrics } = uses;
+  const { gate, held, metrics } = dependencies;
   const sender = senderOf(request);
   const bearer = bearerToken(request.headers.authorization);
   if (isV1 && bearer !== undefined) gate.refuseKnown(bearer, sender);
@@ -68,20 +71,20 @@ async function capture(
     gate.refuseKnown(token, sender);
     return gate.isKnown(token);
   };
-  const reading = { ...uses, isGood };
+  const reading = { ...dependencies, isGood };
   const { batch, signal } = await readAtCost(request.raw, sender, share, reading, async (text) => {
-    const signal = AbortSignal.timeout(uses.waitMs);
-    const about = { request, isV1, sender, bearer, receiveTime: uses.clock.now() };
+    const signal = AbortSignal.timeout(dependencies.waitMs);
+    const about = { request, isV1, sender, bearer, receiveTime: dependencies.clock.now() };
     const read = batchUnlessUnconfirmed(text, about, gate);
     if (typeof read !== 'string') return { batch: read, signal };
     // What a body is parsed to is many times as large, and is not held meanwhile.
-    await confirm(read, sender, share, { ...uses, signal });
+    await confirm(read, sender, share, { ...dependencies, signal });
     return { batch: eventsOf(bodyIn(text), read, about), signal };
   });
   share.grow(batch.events.length * eventBytes);
   // From here on the share lasts as long as the work, which may go on after the answer.
   owned.move();
-  const outcomes = await captureEdgeBatch(batch, share, { ...uses, signal });
+  const outcomes = await captureEdgeBatch(batch, share, { ...dependencies, signal });
   metrics.captured(outcomes);
   return isV1 ? answerV1(batch.events, outcomes) : answerV0(batch.events, outcomes);
 }
@@ -91,7 +94,7 @@ async function confirm(
   token: string,
   sender: Sender,
   share: Share,
-  { gate, signal }: { gate: CaptureRouteUses['gate']; signal: AbortSignal },
+  { gate, signal }: { gate: CaptureRouteDependencies['gate']; signal: AbortSignal },
 ): Promise<void> {
   let failure: unknown;
   const confirming = retry(() => gate.confirm(token, sender, signal), {
@@ -126,7 +129,7 @@ type About = {
 function batchUnlessUnconfirmed(
   text: string,
   about: About,
-  gate: CaptureRouteUses['gate'],
+  gate: CaptureRouteDependencies['gate'],
 ): EdgeBatch | string {
   const { isV1, sender, bearer } = about;
   const body = bodyIn(text);

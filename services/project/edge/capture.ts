@@ -10,10 +10,10 @@ import type { RateLimits } from '@silo/rpc/rate-limits.ts';
 import { takeWithin } from '@silo/runtime/budget.ts';
 import { race } from '@silo/runtime/deadline.ts';
 import { retry } from '@silo/runtime/retry.ts';
-import { type CaptureUses, captureBatch } from '../capture/capture-batch.ts';
+import { type CaptureDependencies, captureBatch } from '../capture/capture-batch.ts';
 import { isAllowedOrigin } from '../rules/edge/allowed-origin.ts';
 import { heldBytes, type SentEvent } from '../rules/events/check-event.ts';
-import { type ForwardUses, forwardSome } from './forward.ts';
+import { type ForwardDependencies, forwardSome } from './forward.ts';
 import type { Share } from './held-bytes.ts';
 import {
   HttpRefusal,
@@ -35,10 +35,10 @@ const captureBounds = { countMax: 1_000, bytesMax: 8 * 1024 * 1024 };
 /** What one request was counted for already. */
 type Progress = { isCounted: boolean; isForwarded: boolean };
 
-export type EdgeCaptureUses = ForwardUses & {
+export type EdgeCaptureDependencies = ForwardDependencies & {
   gate: TokenGate;
   rates: RateLimits;
-  capture: CaptureUses;
+  capture: CaptureDependencies;
 };
 
 /** What a request holds. */
@@ -55,17 +55,17 @@ type CaptureShare = Disposable & Pick<Share, 'beginWait' | 'endWait'>;
 export async function captureEdgeBatch(
   batch: EdgeBatch,
   share: CaptureShare,
-  uses: EdgeCaptureUses & {
+  dependencies: EdgeCaptureDependencies & {
     /** Until then what fails is tried again. */
     signal: AbortSignal;
   },
 ): Promise<CaptureOutcome[]> {
-  const { signal } = uses;
+  const { signal } = dependencies;
   let failure: unknown;
   const onRetry = (error: unknown) => {
     failure = error;
   };
-  const outcomes = storeAll(batch, share, uses, { signal, onRetry });
+  const outcomes = storeAll(batch, share, dependencies, { signal, onRetry });
   return await race(outcomes, signal).catch((error: unknown) => {
     if (error !== signal.reason) throw error;
     throw failure ?? errors.dependencyUnavailable('mongodb', error);
@@ -75,7 +75,7 @@ export async function captureEdgeBatch(
 async function storeAll(
   batch: EdgeBatch,
   share: CaptureShare,
-  uses: EdgeCaptureUses,
+  dependencies: EdgeCaptureDependencies,
   { signal, onRetry }: { signal: AbortSignal; onRetry(error: unknown): void },
 ): Promise<CaptureOutcome[]> {
   using _ = share;
@@ -87,18 +87,20 @@ async function storeAll(
   const attempt = async () => {
     const rest = { ...batch, events: batch.events.slice(outcomes.length) };
     try {
-      return await storeSome(rest, uses, { signal, progress });
+      return await storeSome(rest, dependencies, { signal, progress });
     } catch (error) {
       const region = regionOf(error);
-      isElsewhere = region !== undefined || isHeld(error) || uses.gate.isElsewhere(batch.token);
+      isElsewhere =
+        region !== undefined || isHeld(error) || dependencies.gate.isElsewhere(batch.token);
       if (region === undefined) throw error;
-      return await forwardSome(rest, region, uses, { signal, progress });
+      return await forwardSome(rest, region, dependencies, { signal, progress });
     }
   };
   // What waits for another region, or above the limits of its project, must not shut out others.
   const mayWait = (error: unknown) =>
     heals(error) &&
-    (!(isElsewhere || isRateLimited(error)) || share.beginWait(uses.gate.waitsFor(batch.token)));
+    (!(isElsewhere || isRateLimited(error)) ||
+      share.beginWait(dependencies.gate.waitsFor(batch.token)));
   const retrying = { attemptsMax: Number.POSITIVE_INFINITY, signal, onRetry };
   const untilReleased = () =>
     retry(attempt, {
@@ -121,7 +123,7 @@ export function heals(error: unknown): boolean {
 /** Stores the first of the events, as many as one capture may have. */
 async function storeSome(
   { token, sender, events }: EdgeBatch,
-  { gate, rates, capture }: EdgeCaptureUses,
+  { gate, rates, capture }: EdgeCaptureDependencies,
   { signal, progress }: { signal: AbortSignal; progress: Progress },
 ): Promise<CaptureOutcome[]> {
   const permitted = await gate.permit(token, sender, signal);

@@ -5,7 +5,7 @@ import { formatHostPort, type HostPort } from '@silo/runtime/config.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { Metrics } from '@silo/runtime/metrics.ts';
 import { captureWaitMsMax } from '../rules/cutover-times.ts';
-import type { EdgeCaptureUses } from './capture.ts';
+import type { EdgeCaptureDependencies } from './capture.ts';
 import { addCaptureRoutes } from './capture-routes.ts';
 import { measureEdge } from './edge-metrics.ts';
 import { HeldBytes } from './held-bytes.ts';
@@ -14,8 +14,8 @@ import { HttpRefusal } from './http-refusal.ts';
 import { createHttpServer, type HttpServerTimes } from './http-server.ts';
 import { limitUnread } from './limit-unread.ts';
 import { addStartUpRoutes } from './start-up-routes.ts';
-import { TokenGate, type TokenGateUses } from './token-gate.ts';
-import { TokensElsewhere, type TokensElsewhereUses } from './tokens-elsewhere.ts';
+import { TokenGate, type TokenGateDependencies } from './token-gate.ts';
+import { TokensElsewhere, type TokensElsewhereDependencies } from './tokens-elsewhere.ts';
 
 /** Settings of the HTTP edge. */
 export type EdgeSettings = {
@@ -35,11 +35,11 @@ export type EdgeTimes = HttpServerTimes & {
   waitMs: number;
 };
 
-export type EdgeUses = Pick<TokenGateUses, 'access' | 'onDeadToken'> &
-  Pick<EdgeCaptureUses, 'capture'> &
-  Pick<TokensElsewhereUses, 'projects' | 'migratingProjects' | 'directory'> & {
+export type EdgeDependencies = Pick<TokenGateDependencies, 'access' | 'onDeadToken'> &
+  Pick<EdgeCaptureDependencies, 'capture'> &
+  Pick<TokensElsewhereDependencies, 'projects' | 'migratingProjects' | 'directory'> & {
     /** Project in the other regions. */
-    regions: EdgeCaptureUses['regions'] & TokensElsewhereUses['regions'];
+    regions: EdgeCaptureDependencies['regions'] & TokensElsewhereDependencies['regions'];
     metrics: Metrics;
     clock: Clock;
     log: Log;
@@ -65,19 +65,35 @@ const edgeTimes: EdgeTimes = {
 };
 
 /** Opens the HTTP edge. Rejects if its address cannot be bound. */
-export async function openEdge(settings: EdgeSettings, uses: EdgeUses): Promise<Edge> {
+export async function openEdge(
+  settings: EdgeSettings,
+  dependencies: EdgeDependencies,
+): Promise<Edge> {
   const { address, limits, times = edgeTimes } = settings;
-  const { clock, log } = uses;
+  const { clock, log } = dependencies;
   const { waitMs } = times;
   const held = new HeldBytes(settings.heldBytesMax);
   const rates = new RateLimits(limits.rates);
-  const gate = new TokenGate({ ...uses, rates, elsewhere: new TokensElsewhere(uses) });
-  const metrics = measureEdge(uses.metrics, held);
+  const gate = new TokenGate({
+    ...dependencies,
+    rates,
+    elsewhere: new TokensElsewhere(dependencies),
+  });
+  const metrics = measureEdge(dependencies.metrics, held);
   const state = { isServing: false, isDraining: false };
   const app = await createHttpServer({ ...settings, times }, { state, metrics, log });
   limitUnread(app, { held, clock });
   const heldElsewhere = new HeldElsewhere(clock);
-  addCaptureRoutes(app, { ...uses, gate, rates, held, heldElsewhere, metrics, clock, waitMs });
+  addCaptureRoutes(app, {
+    ...dependencies,
+    gate,
+    rates,
+    held,
+    heldElsewhere,
+    metrics,
+    clock,
+    waitMs,
+  });
   addStartUpRoutes(app, { gate, held, rates });
   app.get('/healthz/live', async () => ({ status: 'live' }));
   app.get('/healthz/ready', async () => {

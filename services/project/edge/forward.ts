@@ -28,7 +28,7 @@ const deadlineMs = 6_000;
 /** Of the question whether it holds the project. */
 const askMsMax = 1_000;
 
-export type ForwardUses = {
+export type ForwardDependencies = {
   gate: TokenGate;
   heldElsewhere: Pick<HeldElsewhere, 'pass'>;
   metrics: Pick<EdgeMetrics, 'forwarded'>;
@@ -47,7 +47,7 @@ export type ForwardUses = {
 export async function forwardSome(
   { token, sender, events }: EdgeBatch,
   region: string,
-  { gate, heldElsewhere, metrics, clock, regions, onDeadToken }: ForwardUses,
+  { gate, heldElsewhere, metrics, clock, regions, onDeadToken }: ForwardDependencies,
   { signal, progress }: { signal: AbortSignal; progress: { isForwarded: boolean } },
 ): Promise<CaptureOutcome[]> {
   const some = takeWithin(events, forwardBounds, heldBytes);

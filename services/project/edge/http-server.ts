@@ -28,7 +28,7 @@ export type HttpServerSettings = {
   times: HttpServerTimes;
 };
 
-type Uses = {
+type Dependencies = {
   /** Once it is true, new requests are refused. */
   state: { isDraining: boolean };
   metrics: EdgeMetrics;
@@ -48,7 +48,7 @@ const mediaType = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(;|$)/;
  */
 export async function createHttpServer(
   { trustedProxies, limits, times }: HttpServerSettings,
-  { state, metrics, log }: Uses,
+  { state, metrics, log }: Dependencies,
 ): Promise<FastifyInstance> {
   /** The origin of the last request of each connection. */
   const origins = new WeakMap<Socket, string>();

@@ -1,14 +1,14 @@
 import type { Metrics } from '@silo/runtime/metrics.ts';
 import { portLimitsOf } from '@silo/service/config.ts';
 import type { OtherPort, ServiceKit } from '@silo/service/service-definition.ts';
-import type { EdgeUses } from './edge.ts';
+import type { EdgeDependencies } from './edge.ts';
 
 type EdgeKit = Pick<ServiceKit, 'config' | 'access' | 'regions' | 'clock' | 'log'>;
 
 /** Opens the HTTP edge of a service where its configuration names an address for it. */
 export function openEdgeOf(
   { config, access, regions, clock, log }: EdgeKit,
-  uses: Omit<EdgeUses, 'metrics' | 'access' | 'regions' | 'clock' | 'log'>,
+  dependencies: Omit<EdgeDependencies, 'metrics' | 'access' | 'regions' | 'clock' | 'log'>,
 ): ((context: { metrics: Metrics }) => Promise<OtherPort>) | undefined {
   const { edgeAddress, edgeTrustedProxies, edgeHeldBytes } = config;
   if (edgeAddress === undefined) return undefined;
@@ -21,7 +21,14 @@ export function openEdgeOf(
       heldBytesMax: edgeHeldBytes,
       limits: portLimitsOf(config),
     };
-    const edge = await openEdge(settings, { ...uses, metrics, access, regions, clock, log });
+    const edge = await openEdge(settings, {
+      ...dependencies,
+      metrics,
+      access,
+      regions,
+      clock,
+      log,
+    });
     log.info({ edgeAddress: edge.address }, 'listening for HTTP');
     return edge;
   };

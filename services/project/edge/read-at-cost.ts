@@ -10,7 +10,7 @@ const freeBytes = 64 * 1_024;
 /** To parse so much takes about as long as to answer a request: of what takes longest to parse. */
 const pointBytes = 4 * 1_024;
 
-type Uses = {
+type Dependencies = {
   rates: Pick<RateLimits, 'takeAddress'>;
   /** Whether the beginning, or the end, of a body shows a good token. What it throws ends the reading. */
   isGood(part: string, at: 'start' | 'end'): boolean;
@@ -27,7 +27,7 @@ export async function readAtCost<T>(
   request: IncomingMessage,
   { network }: Sender,
   share: Share,
-  { rates, isGood }: Uses,
+  { rates, isGood }: Dependencies,
   work: (text: string) => Promise<T>,
 ): Promise<T> {
   let payer = network;

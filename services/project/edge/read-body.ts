@@ -14,7 +14,7 @@ const syncBytesMax = 16 * 1_024;
 const startBytes = 256;
 const unpack = promisify(gunzip);
 
-type Uses = {
+type Dependencies = {
   /** Gets the beginning of the text when the first bytes are there. What it throws ends the reading. */
   onStart(text: string): void;
   /** Gets the end of the text of a body that is not packed, when all of it is there; may throw, too. */
@@ -30,7 +30,7 @@ type Uses = {
 export async function readBody(
   request: IncomingMessage,
   share: Share,
-  { onStart, onEnd, beforeUnpacking }: Uses,
+  { onStart, onEnd, beforeUnpacking }: Dependencies,
 ): Promise<string> {
   const contentType = request.headers['content-type'];
   const chunks: Buffer[] = [];

@@ -24,8 +24,8 @@ export function addStartUpRoutes(
     app.post(path, async (request) => {
       const sender = senderOf(request);
       using share = held.begin(sender.network);
-      const uses = { rates, isGood: () => false };
-      await readAtCost(request.raw, sender, share, uses, async (text) => {
+      const dependencies = { rates, isGood: () => false };
+      await readAtCost(request.raw, sender, share, dependencies, async (text) => {
         await verify(readToken(text) ?? bearerToken(request.headers.authorization), request);
       });
       return flagsAnswer(randomUUID());

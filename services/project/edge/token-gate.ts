@@ -12,7 +12,7 @@ const crossRegion = ErrorReason.ERROR_REASON_CROSS_REGION;
 /** Who sends a request, as far as it says; '' where it does not. */
 export type Sender = { address: string; network: string; library: string; origin: string };
 
-export type TokenGateUses = {
+export type TokenGateDependencies = {
   access: Pick<Access, 'recallToken' | 'permitToken' | 'verifyToken'>;
   rates: RateLimits;
   elsewhere: Pick<TokensElsewhere, 'isNone' | 'find' | 'projectOf' | 'noteRefused' | 'forget'>;
@@ -24,28 +24,28 @@ type Allowed<Answer> = Extract<Answer, { allowed: true }>;
 
 /** Checks the project tokens of requests. What memory knows to be refused costs no I/O. */
 export class TokenGate {
-  readonly #uses: TokenGateUses;
+  readonly #dependencies: TokenGateDependencies;
 
-  constructor(uses: TokenGateUses) {
-    this.#uses = uses;
+  constructor(dependencies: TokenGateDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /** Throws TOKEN_INVALID where memory knows that the token is not good, here or elsewhere. */
   refuseKnown(token: string, sender: Sender): void {
-    if (!isDead(this.#uses.access.recallToken(token))) return;
+    if (!isDead(this.#dependencies.access.recallToken(token))) return;
     if (this.#isNoneElsewhere(token, hashOf(token))) this.refuse(token, sender);
   }
 
   /** Whether memory knows the token as one of a project, here or elsewhere. */
   isKnown(token: string): boolean {
-    const answer = this.#uses.access.recallToken(token);
+    const answer = this.#dependencies.access.recallToken(token);
     if (answer === undefined) return false;
     return !isDead(answer) || this.projectElsewhere(token) !== undefined;
   }
 
   /** Whether only other regions can say that the token is good: what waits for it waits for them. */
   isElsewhere(token: string): boolean {
-    return isDead(this.#uses.access.recallToken(token));
+    return isDead(this.#dependencies.access.recallToken(token));
   }
 
   /**
@@ -58,7 +58,7 @@ export class TokenGate {
 
   /** The project of a token, as another region has said; undefined where none has. */
   projectElsewhere(token: string): string | undefined {
-    return this.#uses.elsewhere.projectOf(hashOf(token));
+    return this.#dependencies.elsewhere.projectOf(hashOf(token));
   }
 
   /** Takes the permit for one capture. Throws TOKEN_INVALID, NOT_READY, CROSS_REGION. */
@@ -68,13 +68,13 @@ export class TokenGate {
     signal: AbortSignal,
   ): Promise<Allowed<TokenPermitAnswer>> {
     return await this.#check(token, sender, signal, () =>
-      this.#uses.access.permitToken(token, signal),
+      this.#dependencies.access.permitToken(token, signal),
     );
   }
 
   /** Throws TOKEN_INVALID where the token is dead: one of a project that migrates is not. */
   async verify(token: string, sender: Sender, signal: AbortSignal): Promise<void> {
-    const look = async () => this.#uses.access.verifyToken(token, signal);
+    const look = async () => this.#dependencies.access.verifyToken(token, signal);
     await this.#check(token, sender, signal, look).catch(throwUnlessMigrating);
   }
 
@@ -86,27 +86,27 @@ export class TokenGate {
 
   /** The same for a token that the region of its project has refused. */
   refuseThere(token: string, sender: Sender): never {
-    this.#uses.elsewhere.noteRefused(hashOf(token));
+    this.#dependencies.elsewhere.noteRefused(hashOf(token));
     this.refuse(token, sender);
   }
 
   /** Forgets in which other region the token is: the project has left that region. */
   forgetPlace(token: string): void {
-    this.#uses.elsewhere.forget(hashOf(token));
+    this.#dependencies.elsewhere.forget(hashOf(token));
   }
 
   /** Counts a use of a dead token, and refuses it. */
   refuse(token: string, { library, origin }: Sender): never {
     // What was made up is no token of a project: it would only take the place of those that are.
     if (isPossible(token)) {
-      this.#uses.onDeadToken({ tokenHash: hashOf(token), library, origin });
+      this.#dependencies.onDeadToken({ tokenHash: hashOf(token), library, origin });
     }
     throw HttpRefusal.tokenInvalid;
   }
 
   /** What no region has made costs no call to any: others would pay for what is made up. */
   #isNoneElsewhere(token: string, tokenHash: Uint8Array): boolean {
-    return !isPossible(token) || this.#uses.elsewhere.isNone(tokenHash);
+    return !isPossible(token) || this.#dependencies.elsewhere.isNone(tokenHash);
   }
 
   /**
@@ -119,7 +119,7 @@ export class TokenGate {
     signal: AbortSignal,
     look: () => Promise<Answer>,
   ): Promise<Allowed<Answer>> {
-    const { access, rates, elsewhere } = this.#uses;
+    const { access, rates, elsewhere } = this.#dependencies;
     const { network } = sender;
     const tokenHash = hashOf(token);
     // Once: after the first look memory knows the token, and a failure still counts.

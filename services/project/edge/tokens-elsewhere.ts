@@ -34,7 +34,7 @@ type Place = { region: string; projectId: string };
 /** Undefined: the token is none of a project that has migrated from here. */
 type Known = { place: Place | undefined; untilMs: number };
 
-export type TokensElsewhereUses = {
+export type TokensElsewhereDependencies = {
   /** Project in the other regions. */
   regions: ReadonlyMap<string, Pick<RegionClient, 'locateHere'>>;
   projects: Pick<ProjectStore, 'fact'>;
@@ -49,7 +49,7 @@ export type TokensElsewhereUses = {
  * were regenerated since.
  */
 export class TokensElsewhere {
-  readonly #uses: TokensElsewhereUses;
+  readonly #dependencies: TokensElsewhereDependencies;
   readonly #known = new Map<string, Known>();
   readonly #asked = new Map<string, Promise<Place | undefined>>();
   readonly #turns: ReadonlyMap<string, Turns>;
@@ -57,12 +57,14 @@ export class TokensElsewhere {
   readonly #readLeft: () => Promise<boolean>;
   #noneLeftUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(uses: TokensElsewhereUses) {
-    this.#uses = uses;
-    this.#turns = new Map(Array.from(uses.regions.keys(), (region) => [region, turns()]));
+  constructor(dependencies: TokensElsewhereDependencies) {
+    this.#dependencies = dependencies;
+    this.#turns = new Map(Array.from(dependencies.regions.keys(), (region) => [region, turns()]));
     const readLeft = coalesce<void, boolean>(async () => {
-      const sinceMs = uses.clock.monotonicMs();
-      const haveLeft = await uses.migratingProjects.haveAnyLeft(AbortSignal.timeout(deadlineMs));
+      const sinceMs = dependencies.clock.monotonicMs();
+      const haveLeft = await dependencies.migratingProjects.haveAnyLeft(
+        AbortSignal.timeout(deadlineMs),
+      );
       if (!haveLeft) this.#noneLeftUntilMs = sinceMs + noneLeftMs;
       return haveLeft;
     });
@@ -71,7 +73,7 @@ export class TokensElsewhere {
 
   /** Whether memory knows that the token is none of these. */
   isNone(tokenHash: Uint8Array): boolean {
-    if (this.#uses.regions.size === 0 || this.#haveNoneLeft()) return true;
+    if (this.#dependencies.regions.size === 0 || this.#haveNoneLeft()) return true;
     const known = this.#recall(nameOf(tokenHash));
     return known !== undefined && known.place === undefined;
   }
@@ -101,7 +103,7 @@ export class TokensElsewhere {
     network: string,
     signal: AbortSignal,
   ): Promise<Place | undefined> {
-    if (this.#uses.regions.size === 0) return undefined;
+    if (this.#dependencies.regions.size === 0) return undefined;
     const name = nameOf(tokenHash);
     const known = this.#recall(name);
     if (known !== undefined) return known.place;
@@ -127,7 +129,7 @@ export class TokensElsewhere {
   }
 
   #haveNoneLeft(): boolean {
-    return this.#uses.clock.monotonicMs() < this.#noneLeftUntilMs;
+    return this.#dependencies.clock.monotonicMs() < this.#noneLeftUntilMs;
   }
 
   /**
@@ -136,7 +138,7 @@ export class TokensElsewhere {
    * answer.
    */
   async #isOfProjectHere(tokenHash: Buffer, network: string): Promise<boolean> {
-    const { directory, projects } = this.#uses;
+    const { directory, projects } = this.#dependencies;
     const signal = AbortSignal.timeout(deadlineMs);
     const find = async () => {
       const request = { tokenHashes: [tokenHash] };
@@ -173,7 +175,7 @@ export class TokensElsewhere {
 
   /** What one region says: itself, another one, or that the token is none of these. */
   async #locateIn(asked: string, tokenHash: Buffer): Promise<Place | undefined> {
-    const { regions, projects } = this.#uses;
+    const { regions, projects } = this.#dependencies;
     const signal = AbortSignal.timeout(2 * deadlineMs);
     const request = { projectId: '', tokenHash };
     const answer = await regions.get(asked)?.locateHere(request, { signal, deadlineMs });
@@ -187,14 +189,14 @@ export class TokensElsewhere {
 
   #recall(name: string): Known | undefined {
     const known = this.#known.get(name);
-    return known !== undefined && known.untilMs > this.#uses.clock.monotonicMs()
+    return known !== undefined && known.untilMs > this.#dependencies.clock.monotonicMs()
       ? known
       : undefined;
   }
 
   #remember(name: string, place: Place | undefined, forMs = knownMs): void {
     this.#known.delete(name);
-    this.#known.set(name, { place, untilMs: this.#uses.clock.monotonicMs() + forMs });
+    this.#known.set(name, { place, untilMs: this.#dependencies.clock.monotonicMs() + forMs });
     forgetOldest(this.#known, knownMax);
   }
 }

@@ -28,7 +28,7 @@ const noteMsMax = 2_000;
 /** Characters of what another region says to people. */
 const failureMax = 1_000;
 
-type Uses = Pick<
+type AcceptMigrationDependencies = Pick<
   Dependencies,
   'slots' | 'migrations' | 'eventLog' | 'access' | 'region' | 'regions'
 > & {
@@ -39,13 +39,13 @@ type Uses = Pick<
 export async function acceptMigration(
   { migrationId, organizationId }: AcceptMigrationRequest,
   call: Call,
-  uses: Uses,
+  dependencies: AcceptMigrationDependencies,
 ): Promise<Outcome<AcceptMigrationResponse>> {
-  const { slots, migrations, eventLog, regions } = uses;
+  const { slots, migrations, eventLog, regions } = dependencies;
   const { accountId } = keyCaller(call).key;
   const needs = { scope: 'project:write', organizationId, level: Level.LEVEL_ADMIN };
-  const [offer] = await beforePermit({ access: uses.access, call }, needs, () =>
-    findOffer(uses, call, migrationId),
+  const [offer] = await beforePermit({ access: dependencies.access, call }, needs, () =>
+    findOffer(dependencies, call, migrationId),
   );
   if (offer?.destinationOrganizationId !== organizationId) {
     throw errors.migrationNotFound(migrationId);
@@ -59,7 +59,7 @@ export async function acceptMigration(
   }
   const outcome = await eventLog.mutate(call, AcceptMigrationResponse, async (tx) => {
     requireRoom(organizationId, await slots.read(tx, organizationId));
-    const hasEvents = await requireAway(uses, tx, offer, call);
+    const hasEvents = await requireAway(dependencies, tx, offer, call);
     const migration = offeredMigration(offer, {
       ...{ state: accepted, actor: accountId, accepterAccountId: accountId },
       ...{ now: tx.now, acceptTime: tx.now, ...(hasEvents && { hasEvents }) },
@@ -78,7 +78,7 @@ async function noteAtSource(
   migration: Migration,
   revision: number,
   { signal, log }: Call,
-  regions: Uses['regions'],
+  regions: AcceptMigrationDependencies['regions'],
 ): Promise<void> {
   const { id: migrationId, sourceRegion } = migration;
   await askRegion(regions, sourceRegion, (client) =>
@@ -94,7 +94,7 @@ function becauseOf({ state, failure }: Migration): string | undefined {
 
 /** The migration as the region of its source has it; undefined where that has none for this region. */
 async function findOffer(
-  { region, regions }: Uses,
+  { region, regions }: AcceptMigrationDependencies,
   { signal }: Call,
   migrationId: string,
 ): Promise<Migration | undefined> {
@@ -111,7 +111,7 @@ async function findOffer(
 
 /** Refuses where the project is in this region. Answers whether events of an earlier stay are here. */
 async function requireAway(
-  { migrations, migratingProjects, events }: Uses,
+  { migrations, migratingProjects, events }: AcceptMigrationDependencies,
   tx: Transaction,
   { projectId }: Migration,
   { signal }: Call,

@@ -7,12 +7,12 @@ import {
 import type { Call } from '@silo/rpc/call.ts';
 import { moveMessage } from '../messages.ts';
 import { requireSameRegion } from '../rules/move.ts';
-import { type MoveUses, moveProjects } from './shared/move-projects.ts';
+import { type MoveDependencies, moveProjects } from './shared/move-projects.ts';
 
 export async function batchMoveProjects(
   request: BatchMoveProjectsRequest,
   call: Call,
-  uses: MoveUses,
+  dependencies: MoveDependencies,
 ): Promise<Outcome<BatchMoveProjectsResponse>> {
   const { projectIds, planFingerprint } = request;
   const { sourceOrganizationId: sourceId, destinationOrganizationId: destinationId } = request;
@@ -20,7 +20,7 @@ export async function batchMoveProjects(
   const missing = errors.projectNotFound;
   const ends = { sourceId, destinationId, namesSource: true };
   const requested = { ...ends, projectIds, etag: '', missing, planFingerprint };
-  return await moveProjects(uses, call, requested, {
+  return await moveProjects(dependencies, call, requested, {
     codec: BatchMoveProjectsResponse,
     answer: ({ move }) => ({ move: moveMessage(move) }),
   });

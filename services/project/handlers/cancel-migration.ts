@@ -12,11 +12,16 @@ import { cancelAnywhere } from './shared/cancel-anywhere.ts';
 export async function cancelMigration(
   { migrationId, organizationId }: CancelMigrationRequest,
   call: Call,
-  uses: Pick<Dependencies, 'migrations' | 'eventLog' | 'regions'>,
+  dependencies: Pick<Dependencies, 'migrations' | 'eventLog' | 'regions'>,
 ): Promise<Outcome<CancelMigrationResponse>> {
-  const record = await requireSeen(uses.migrations, migrationId, organizationId, call.signal);
-  const cancel = await cancelAnywhere(uses, call, record);
-  return await uses.eventLog.mutate(call, CancelMigrationResponse, async (tx) => ({
+  const record = await requireSeen(
+    dependencies.migrations,
+    migrationId,
+    organizationId,
+    call.signal,
+  );
+  const cancel = await cancelAnywhere(dependencies, call, record);
+  return await dependencies.eventLog.mutate(call, CancelMigrationResponse, async (tx) => ({
     response: { migration: migrationMessage(await cancel(tx)) },
   }));
 }

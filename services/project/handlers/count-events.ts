@@ -24,7 +24,7 @@ import {
 } from './shared/event-read.ts';
 import { withIndexes } from './shared/with-indexes.ts';
 
-type Uses = {
+type Dependencies = {
   counts: EventCounts;
   deletions: ReadDeletions;
   projects: Pick<ProjectStore, 'get'>;
@@ -36,7 +36,7 @@ type Uses = {
 export async function countEvents(
   request: CountEventsRequest,
   call: Call,
-  { counts, deletions, projects, indexes, reading, clock }: Uses,
+  { counts, deletions, projects, indexes, reading, clock }: Dependencies,
 ): Promise<CountEventsResponse> {
   const projectId = targetProject(call).id;
   const filter = withinRetention(checkFilter(request.filter), targetProject(call).fact, clock);
@@ -73,7 +73,7 @@ function checkProperty({ grouping, property }: CountEventsRequest): void {
 async function groupingOf(
   { grouping, property }: CountEventsRequest,
   call: Call,
-  projects: Uses['projects'],
+  projects: Dependencies['projects'],
 ): Promise<Grouping> {
   switch (grouping) {
     case CountGrouping.COUNT_GROUPING_HOUR:

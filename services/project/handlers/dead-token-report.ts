@@ -11,7 +11,7 @@ import { addUses, recentUses } from '../rules/dead-tokens.ts';
 import type { DeadTokenStore } from '../store/dead-tokens.ts';
 import type { Dependencies } from './dependencies.ts';
 
-type Uses = Pick<Dependencies, 'access'> & {
+type DeadTokenReportDependencies = Pick<Dependencies, 'access'> & {
   deadTokens: Pick<DeadTokenStore, 'list'>;
   clock: Clock;
 };
@@ -20,7 +20,7 @@ type Uses = Pick<Dependencies, 'access'> & {
 export async function deadTokenReport(
   { projectId }: DeadTokenReportRequest,
   call: Call,
-  { access, deadTokens, clock }: Uses,
+  { access, deadTokens, clock }: DeadTokenReportDependencies,
 ): Promise<DeadTokenReportResponse> {
   const level = Level.LEVEL_MEMBER;
   const needs = { scope: 'token:read', level, projectId, evenGone: true };

@@ -18,7 +18,7 @@ import { withOwner } from './shared/with-owner.ts';
 
 const retryMs = 10_000;
 
-type Uses = Pick<Dependencies, 'projects' | 'eventLog' | 'access'> & {
+type DeleteEventsDependencies = Pick<Dependencies, 'projects' | 'eventLog' | 'access'> & {
   deletions: Pick<EventDeletionStore, 'beginGeneration' | 'insert' | 'isFull'>;
 };
 
@@ -29,7 +29,7 @@ type Uses = Pick<Dependencies, 'projects' | 'eventLog' | 'access'> & {
 export async function deleteEvents(
   { projectId, filter: sent }: DeleteEventsRequest,
   call: Call,
-  { projects, deletions, eventLog, access }: Uses,
+  { projects, deletions, eventLog, access }: DeleteEventsDependencies,
 ): Promise<Outcome<DeleteEventsResponse>> {
   const wanted = EventFilter.fromPartial(sent ?? {});
   const filter = encoded(wanted);

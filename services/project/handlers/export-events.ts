@@ -30,7 +30,7 @@ const retryMs = 1_000;
 /** The turns of the exports of one process. */
 export const createExporting = () => limit({ atOnce: pagesAtOnce, waitingMax });
 
-type Uses = {
+type Dependencies = {
   queries: Pick<EventQueries, 'query'>;
   deletions: ReadDeletions;
   access: Access;
@@ -42,7 +42,7 @@ type Uses = {
 export async function* exportEvents(
   { filter, pageToken }: ExportEventsRequest,
   call: Call,
-  { queries, deletions, access, exporting, clock }: Uses,
+  { queries, deletions, access, exporting, clock }: Dependencies,
 ): AsyncGenerator<Encoded> {
   const { id: projectId, fact } = targetProject(call);
   const checked = checkFilter(filter);

@@ -11,15 +11,18 @@ import { refuseClosed, requireMayFinalize } from '../rules/undo-move.ts';
 import type { Dependencies } from './dependencies.ts';
 import { hiddenMove, readSeenMove } from './shared/seen-move.ts';
 
-type Uses = Pick<Dependencies, 'moves' | 'eventLog' | 'access'>;
+type FinalizeMoveDependencies = Pick<Dependencies, 'moves' | 'eventLog' | 'access'>;
 
 export async function finalizeMove(
   { moveId }: FinalizeMoveRequest,
   call: Call,
-  uses: Uses,
+  dependencies: FinalizeMoveDependencies,
 ): Promise<Outcome<FinalizeMoveResponse>> {
-  const { moves, eventLog } = uses;
-  const { move, ...sides } = await readSeenMove(uses, call, { moveId, scope: 'project:write' });
+  const { moves, eventLog } = dependencies;
+  const { move, ...sides } = await readSeenMove(dependencies, call, {
+    moveId,
+    scope: 'project:write',
+  });
   const { key } = keyCaller(call);
   requireMayFinalize(move, key, sides);
   const { destinationOrganizationId: organizationId } = move;

@@ -11,9 +11,9 @@ import { readSeenMove } from './shared/seen-move.ts';
 export async function getMove(
   { moveId }: GetMoveRequest,
   call: Call,
-  uses: Pick<Dependencies, 'moves' | 'access'>,
+  dependencies: Pick<Dependencies, 'moves' | 'access'>,
 ): Promise<GetMoveResponse> {
-  const seen = await readSeenMove(uses, call, { moveId, scope: 'project:read' });
+  const seen = await readSeenMove(dependencies, call, { moveId, scope: 'project:read' });
   const { move, source, destination } = seen;
   const { key } = keyCaller(call);
   const reachesAll =

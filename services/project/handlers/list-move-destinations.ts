@@ -15,12 +15,15 @@ import type { Dependencies } from './dependencies.ts';
 import { readMemberships } from './shared/account-memberships.ts';
 import { withOwner } from './shared/with-owner.ts';
 
-type Uses = Pick<Dependencies, 'projects' | 'slots' | 'access' | 'peers' | 'reading'>;
+type ListMoveDestinationsDependencies = Pick<
+  Dependencies,
+  'projects' | 'slots' | 'access' | 'peers' | 'reading'
+>;
 
 export async function listMoveDestinations(
   { projectId, pageSize, pageToken }: ListMoveDestinationsRequest,
   call: Call,
-  { projects, slots, access, peers, reading }: Uses,
+  { projects, slots, access, peers, reading }: ListMoveDestinationsDependencies,
 ): Promise<ListMoveDestinationsResponse> {
   const { signal } = call;
   const { key } = keyCaller(call);

@@ -7,7 +7,7 @@ import {
 import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { moveMessage, projectMessage } from '../messages.ts';
 import { requireReachesSource, requireSameRegion } from '../rules/move.ts';
-import { type MoveUses, moveProjects } from './shared/move-projects.ts';
+import { type MoveDependencies, moveProjects } from './shared/move-projects.ts';
 import { withOwner } from './shared/with-owner.ts';
 import type { Moved } from './shared/write-move.ts';
 
@@ -19,16 +19,19 @@ export async function moveProject(
     planFingerprint,
   }: MoveProjectRequest,
   call: Call,
-  uses: MoveUses,
+  dependencies: MoveDependencies,
 ): Promise<Outcome<MoveProjectResponse>> {
   const needs = { scope: 'project:write', level: Level.LEVEL_ADMIN };
-  return await withOwner({ access: uses.access, call }, needs, async (sourceId, gone) => {
+  return await withOwner({ access: dependencies.access, call }, needs, async (sourceId, gone) => {
     requireSameRegion(sourceId, destinationId);
     requireReachesSource(keyCaller(call).key, sourceId);
     const missing = () => gone;
     const move = { sourceId, destinationId, projectIds: [projectId], etag, missing };
     const requested = { ...move, planFingerprint, namesSource: false };
-    return await moveProjects(uses, call, requested, { codec: MoveProjectResponse, answer });
+    return await moveProjects(dependencies, call, requested, {
+      codec: MoveProjectResponse,
+      answer,
+    });
   });
 }
 

@@ -19,7 +19,7 @@ import type { EstimateEvents } from '../store/event-estimate.ts';
 import type { Dependencies } from './dependencies.ts';
 import { withOwner } from './shared/with-owner.ts';
 
-type Uses = Pick<
+type PreviewMigrationDependencies = Pick<
   Dependencies,
   'projects' | 'slots' | 'access' | 'readMoveAccess' | 'reading' | 'region' | 'regions'
 > & { estimateEvents: EstimateEvents };
@@ -31,12 +31,13 @@ export async function previewMigration(
     destinationOrganizationId: destinationId,
   }: PreviewMigrationRequest,
   call: Call,
-  uses: Uses,
+  dependencies: PreviewMigrationDependencies,
 ): Promise<PreviewMigrationResponse> {
-  const { projects, slots, region, regions, readMoveAccess, reading, estimateEvents } = uses;
+  const { projects, slots, region, regions, readMoveAccess, reading, estimateEvents } =
+    dependencies;
   const { signal } = call;
   const needs = { scope: 'project:read', level: Level.LEVEL_ADMIN };
-  return await withOwner({ access: uses.access, call }, needs, async (sourceId, gone) => {
+  return await withOwner({ access: dependencies.access, call }, needs, async (sourceId, gone) => {
     const to = { destinationRegion, destinationOrganizationId: destinationId };
     requireDestination({ region, known: regions.keys() }, to);
     requireReachesSource(keyCaller(call).key, sourceId);

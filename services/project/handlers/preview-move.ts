@@ -16,29 +16,32 @@ import type { Dependencies } from './dependencies.ts';
 import { projectsOf, type RequestedMove, requireUsable } from './shared/move-projects.ts';
 import { withOwner } from './shared/with-owner.ts';
 
-type Uses = Pick<Dependencies, 'projects' | 'slots' | 'access' | 'readMoveAccess' | 'reading'>;
+type PreviewMoveDependencies = Pick<
+  Dependencies,
+  'projects' | 'slots' | 'access' | 'readMoveAccess' | 'reading'
+>;
 
 const scope = 'project:read';
 
 export async function previewMove(
   { projectId, projectIds, destinationOrganizationId: destinationId }: PreviewMoveRequest,
   call: Call,
-  uses: Uses,
+  dependencies: PreviewMoveDependencies,
 ): Promise<PreviewMoveResponse> {
   if (projectId === '') {
     const sourceId = targetOrganization(call).id;
     const missing = errors.projectNotFound;
-    return await preview(uses, call, { sourceId, destinationId, projectIds, missing });
+    return await preview(dependencies, call, { sourceId, destinationId, projectIds, missing });
   }
   const needs = { scope, level: Level.LEVEL_ADMIN };
-  return await withOwner({ access: uses.access, call }, needs, async (sourceId, gone) => {
+  return await withOwner({ access: dependencies.access, call }, needs, async (sourceId, gone) => {
     const requested = { sourceId, destinationId, projectIds: [projectId], missing: () => gone };
-    return await preview(uses, call, requested);
+    return await preview(dependencies, call, requested);
   });
 }
 
 async function preview(
-  uses: Uses,
+  dependencies: PreviewMoveDependencies,
   call: Call,
   requested: Omit<RequestedMove, 'etag' | 'planFingerprint' | 'namesSource'>,
 ): Promise<PreviewMoveResponse> {
@@ -47,13 +50,13 @@ async function preview(
   requireSameRegion(sourceId, destinationId);
   requireReachesSource(keyCaller(call).key, sourceId);
   const needs = { scope, organizationId: destinationId, level: Level.LEVEL_MEMBER };
-  const { organization: caller } = await demand(uses.access, call, needs);
+  const { organization: caller } = await demand(dependencies.access, call, needs);
   if (caller === undefined) throw errors.organizationNotFound(destinationId);
-  const [found, both, access] = await uses.reading(call, () =>
+  const [found, both, access] = await dependencies.reading(call, () =>
     Promise.all([
-      uses.projects.getMany(sourceId, projectIds, signal),
-      uses.slots.getMany([sourceId, destinationId], signal),
-      uses.readMoveAccess({ ...requested, withNames: true }, signal),
+      dependencies.projects.getMany(sourceId, projectIds, signal),
+      dependencies.slots.getMany([sourceId, destinationId], signal),
+      dependencies.readMoveAccess({ ...requested, withNames: true }, signal),
     ]),
   );
   const projects = projectsOf(found, requested);

@@ -19,7 +19,7 @@ import {
 } from './shared/event-read.ts';
 import { withIndexes } from './shared/with-indexes.ts';
 
-type Uses = {
+type Dependencies = {
   queries: Pick<EventQueries, 'query'>;
   deletions: ReadDeletions;
   indexes: Pick<PropertyIndexStore, 'ready'>;
@@ -30,7 +30,7 @@ type Uses = {
 export async function queryEvents(
   { filter, pageSize, pageToken }: QueryEventsRequest,
   call: Call,
-  { queries, deletions, indexes, reading, clock }: Uses,
+  { queries, deletions, indexes, reading, clock }: Dependencies,
 ): Promise<Encoded> {
   const projectId = targetProject(call).id;
   const checked = withinRetention(checkFilter(filter), targetProject(call).fact, clock);

@@ -28,7 +28,7 @@ import { withOwner } from './shared/with-owner.ts';
 
 const requested = MigrationState.MIGRATION_STATE_REQUESTED;
 
-type Uses = Pick<
+type RequestMigrationDependencies = Pick<
   Dependencies,
   | 'projects'
   | 'slots'
@@ -43,15 +43,15 @@ type Uses = Pick<
 export async function requestMigration(
   request: RequestMigrationRequest,
   call: Call,
-  uses: Uses,
+  dependencies: RequestMigrationDependencies,
 ): Promise<Outcome<RequestMigrationResponse>> {
   const { destinationRegion, destinationOrganizationId: destinationId, planFingerprint } = request;
-  const { region, regions, eventLog } = uses;
+  const { region, regions, eventLog } = dependencies;
   const { signal } = call;
   const { key } = keyCaller(call);
   const { accountId } = key;
   const needs = { scope: 'project:write', level: Level.LEVEL_ADMIN };
-  return await withOwner({ access: uses.access, call }, needs, async (sourceId, gone) => {
+  return await withOwner({ access: dependencies.access, call }, needs, async (sourceId, gone) => {
     requireDestination({ region, known: regions.keys() }, request);
     requireReachesSource(key, sourceId);
     const ends = { sourceId, destinationId, projectIds: [request.projectId] };
@@ -61,11 +61,11 @@ export async function requestMigration(
       Promise.all([
         planFingerprint === ''
           ? undefined
-          : uses.readMoveAccess({ ...ends, withNames: false }, signal),
-        uses.estimateEvents(request.projectId, signal),
+          : dependencies.readMoveAccess({ ...ends, withNames: false }, signal),
+        dependencies.estimateEvents(request.projectId, signal),
         askRegion(regions, destinationRegion, (client) => client.peekDestination(peek, { signal })),
       ]);
-    const permitted = await beforePermit({ access: uses.access, call }, target, ask);
+    const permitted = await beforePermit({ access: dependencies.access, call }, target, ask);
     const [[access, { events }], { project: owned }] = permitted;
     // Where it has moved meanwhile, nothing is decided as of an organization that was not asked about.
     if (owned?.fact.organizationId !== sourceId) throw gone;
@@ -75,8 +75,8 @@ export async function requestMigration(
       return planChanges(planFingerprint, { ...ends, projects: [project], refusals: [], changes });
     };
     return await eventLog.mutate(call, RequestMigrationResponse, async (tx) => {
-      const project = await requireActive(uses, tx, { sourceId, request, gone });
-      requireMigrations(sourceId, await uses.slots.read(tx, sourceId));
+      const project = await requireActive(dependencies, tx, { sourceId, request, gone });
+      requireMigrations(sourceId, await dependencies.slots.read(tx, sourceId));
       const changed = differences(project);
       if (changed.length > 0) throw errors.planChanged(changed);
       const migration = newMigration({
@@ -87,7 +87,7 @@ export async function requestMigration(
         ...{ actor: accountId, requesterAccountId: accountId, requestTime: tx.now },
         eventsTotal: events,
       });
-      await uses.migrations.insert(tx, migration);
+      await dependencies.migrations.insert(tx, migration);
       const response = { migration: migrationMessage(migration) };
       return { response, alsoDemands: [reachesSource(sourceId)] };
     });
@@ -105,7 +105,7 @@ function reachesSource(organizationId: string): Demand {
  * before, which this one could not even see.
  */
 async function requireActive(
-  { projects, migrations, fenceHere }: Uses,
+  { projects, migrations, fenceHere }: RequestMigrationDependencies,
   tx: Transaction,
   { sourceId, request, gone }: { sourceId: string; request: RequestMigrationRequest; gone: Error },
 ): Promise<ProjectDocument> {

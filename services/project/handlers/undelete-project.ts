@@ -13,12 +13,12 @@ import { projectMessage } from '../messages.ts';
 import { refuseAddition } from '../rules/slots.ts';
 import type { Dependencies } from './dependencies.ts';
 
-type Uses = Pick<Dependencies, 'projects' | 'slots' | 'eventLog' | 'access'>;
+type UndeleteProjectDependencies = Pick<Dependencies, 'projects' | 'slots' | 'eventLog' | 'access'>;
 
 export async function undeleteProject(
   { projectId }: UndeleteProjectRequest,
   call: Call,
-  { projects, slots, eventLog, access }: Uses,
+  { projects, slots, eventLog, access }: UndeleteProjectDependencies,
 ): Promise<Outcome<UndeleteProjectResponse>> {
   const level = Level.LEVEL_ADMIN;
   // A deleted one still belongs to the organization that owned it.

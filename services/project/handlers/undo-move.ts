@@ -14,20 +14,26 @@ import { requireUsable } from './shared/move-projects.ts';
 import { hiddenMove, readSeenMove } from './shared/seen-move.ts';
 import { optimisticThenDiagnosed, type Wanted, writeMove } from './shared/write-move.ts';
 
-type Uses = Pick<Dependencies, 'projects' | 'slots' | 'moves' | 'eventLog' | 'access'>;
+type UndoMoveDependencies = Pick<
+  Dependencies,
+  'projects' | 'slots' | 'moves' | 'eventLog' | 'access'
+>;
 
 export async function undoMove(
   { moveId }: UndoMoveRequest,
   call: Call,
-  uses: Uses,
+  dependencies: UndoMoveDependencies,
 ): Promise<Outcome<UndoMoveResponse>> {
-  const { move, ...sides } = await readSeenMove(uses, call, { moveId, scope: 'project:write' });
+  const { move, ...sides } = await readSeenMove(dependencies, call, {
+    moveId,
+    scope: 'project:write',
+  });
   const levels = requireMayUndo(move, keyCaller(call).key, sides);
-  return await decide(uses, call, move, levels);
+  return await decide(dependencies, call, move, levels);
 }
 
 async function decide(
-  uses: Uses,
+  dependencies: UndoMoveDependencies,
   call: Call,
   move: MoveDocument,
   levels: ReturnType<typeof requireMayUndo>,
@@ -47,15 +53,15 @@ async function decide(
     undoes: move,
   };
   const by = async (check: (tx: Transaction) => Promise<void>) => {
-    return await uses.eventLog.mutate(call, UndoMoveResponse, async (tx) => {
+    return await dependencies.eventLog.mutate(call, UndoMoveResponse, async (tx) => {
       await check(tx);
-      const { move: back } = await writeMove(uses, call, wanted, tx);
+      const { move: back } = await writeMove(dependencies, call, wanted, tx);
       return { response: { move: moveMessage(back) }, alsoDemands };
     });
   };
   return await optimisticThenDiagnosed(
     () => by(async () => {}),
-    () => by((tx) => requireUndoable(uses, move._id, wanted, tx)),
+    () => by((tx) => requireUndoable(dependencies, move._id, wanted, tx)),
   );
 }
 
@@ -63,7 +69,7 @@ async function decide(
  * Reads all that the rules rest on, as of one instant, and refuses with those that are violated.
  */
 async function requireUndoable(
-  { projects, slots, moves }: Uses,
+  { projects, slots, moves }: UndoMoveDependencies,
   moveId: string,
   { sourceId, destinationId, projectIds }: Wanted,
   tx: Transaction,

@@ -12,12 +12,12 @@ import { migrationMessage } from '../messages.ts';
 import type { Watching } from '../migration/watching.ts';
 import type { MigrationDocument } from '../store/documents.ts';
 
-type Uses = { watching: Watching; access: Access; clock: Clock };
+type Dependencies = { watching: Watching; access: Access; clock: Clock };
 
 export async function* watchMigration(
   { migrationId, organizationId }: WatchMigrationRequest,
   call: Call,
-  { watching, access, clock }: Uses,
+  { watching, access, clock }: Dependencies,
 ): AsyncGenerator<WatchMigrationResponse> {
   const needs = { scope: 'project:read', organizationId, level: Level.LEVEL_MEMBER };
   const see = async (record: MigrationDocument | undefined) => {

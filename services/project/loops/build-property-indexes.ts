@@ -8,7 +8,7 @@ const intervalMs = 5_000;
 /** Then another index has its turn: some 25,000 events. */
 const stepsMax = 100;
 
-type Uses = {
+type Dependencies = {
   indexes: PropertyIndexStore;
   eventLog: Pick<EventLog, 'head'>;
   registry: Pick<ServiceKit['registry'], 'awaitBarrier'>;
@@ -21,10 +21,13 @@ type Uses = {
  * Builds, until the signal, the indexes that projects have chosen, and removes those that they have
  * left out. Every replica does; on one place works one at a time, and another one goes on where it ended.
  */
-export async function buildPropertyIndexes(uses: Uses, signal: AbortSignal): Promise<void> {
-  const { log } = uses;
+export async function buildPropertyIndexes(
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const { log } = dependencies;
   await runForever({ name: 'property-indexes', intervalMs, signal, log }, (turnSignal) =>
-    buildDue(uses, turnSignal),
+    buildDue(dependencies, turnSignal),
   );
 }
 
@@ -32,15 +35,15 @@ export async function buildPropertyIndexes(uses: Uses, signal: AbortSignal): Pro
  * One turn: until nothing is left but what others work on, or what fails, which is logged.
  * @internal Exported for tests.
  */
-export async function buildDue(uses: Uses, signal: AbortSignal): Promise<void> {
-  const { indexes, log } = uses;
+export async function buildDue(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
+  const { indexes, log } = dependencies;
   let isOver = false;
   while (!isOver) {
     isOver = true;
     for (const unfinished of await indexes.unfinished(signal)) {
       const { projectId, index } = unfinished;
       try {
-        if (await advance(uses, unfinished, signal)) isOver = false;
+        if (await advance(dependencies, unfinished, signal)) isOver = false;
       } catch (error) {
         signal.throwIfAborted();
         log.warn({ projectId, place: index.place, err: error }, 'work on a property index failed');
@@ -50,8 +53,12 @@ export async function buildDue(uses: Uses, signal: AbortSignal): Promise<void> {
 }
 
 /** Some steps on one index. Answers whether more are to be done by this process. */
-async function advance(uses: Uses, unfinished: Unfinished, signal: AbortSignal): Promise<boolean> {
-  const { indexes, eventLog, registry, owner } = uses;
+async function advance(
+  dependencies: Dependencies,
+  unfinished: Unfinished,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { indexes, eventLog, registry, owner } = dependencies;
   await indexes.createPlace(unfinished.index.place, signal);
   const fence = await indexes.acquire(unfinished, owner, signal);
   if (fence === undefined) return false;

@@ -16,7 +16,7 @@ const intervalMs = 5_000;
 const recordsMax = 100;
 const atOnceMax = 4;
 
-type Uses = {
+type Dependencies = {
   migrations: Pick<MigrationStore, 'openAfter' | 'read' | 'become'>;
   migratingProjects: Pick<MigratingProjectStore, 'findMany' | 'read'>;
   eventLog: Pick<EventLog, 'decide'>;
@@ -28,10 +28,10 @@ type Uses = {
  * nobody accepts, and one whose other region does not call, would stay open for ever. Every replica does.
  * The transaction that moves a project does not: it would write one statement more for each move.
  */
-export async function cancelGone(uses: Uses, signal: AbortSignal): Promise<void> {
+export async function cancelGone(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
   await runForever(
-    { name: 'cancel-gone', intervalMs, signal, log: uses.log },
-    cancellingGone(uses),
+    { name: 'cancel-gone', intervalMs, signal, log: dependencies.log },
+    cancellingGone(dependencies),
   );
 }
 
@@ -43,7 +43,7 @@ export function cancellingGone({
   migrations,
   migratingProjects,
   eventLog,
-}: Omit<Uses, 'log'>): (signal: AbortSignal) => Promise<void> {
+}: Omit<Dependencies, 'log'>): (signal: AbortSignal) => Promise<void> {
   const states = statesBefore('source', MigrationState.MIGRATION_STATE_CANCELLED);
   const records: OpenRecords = { side: 'source', states };
   const next = inPages(recordsMax, (after, signal) =>

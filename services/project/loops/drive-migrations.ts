@@ -2,7 +2,7 @@ import { lead } from '@silo/log/leader.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import { runMigration } from '../migration/run-migration.ts';
-import type { WorkUses } from '../migration/work.ts';
+import type { WorkDependencies } from '../migration/work.ts';
 
 const intervalMs = 1_000;
 /** The longest pause after failures: a project that is cut over is in use nowhere meanwhile. */
@@ -23,7 +23,7 @@ const driven = [
   MigrationState.MIGRATION_STATE_CANCELLED,
 ] as const;
 
-type Uses = WorkUses & {
+type Dependencies = WorkDependencies & {
   /** Names this process; new at every start. */
   owner: string;
 };
@@ -32,8 +32,11 @@ type Uses = WorkUses & {
  * Works, until the signal, on the migrations to this region. Every replica does; on one migration works
  * one at a time, under a lease, and another one goes on where it ended. To wait for a lease takes no turn.
  */
-export async function driveMigrations(uses: Uses, signal: AbortSignal): Promise<void> {
-  const { migrations, log } = uses;
+export async function driveMigrations(
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const { migrations, log } = dependencies;
   const running = new Map<string, Promise<void>>();
   const turns = new Set<string>();
   const take = (id: string) => turns.size < atOnceMax && turns.add(id).has(id);
@@ -43,7 +46,9 @@ export async function driveMigrations(uses: Uses, signal: AbortSignal): Promise<
   const begin = (id: string) => {
     const mayLead = async () => (await isCutOver(id)) || take(id);
     const leave = () => turns.delete(id);
-    const ended = drive(uses, id, { mayLead, leave, signal }).finally(() => running.delete(id));
+    const ended = drive(dependencies, id, { mayLead, leave, signal }).finally(() =>
+      running.delete(id),
+    );
     running.set(id, ended);
   };
   await runForever({ name: 'drive-migrations', intervalMs, capMs, signal, log }, async () => {
@@ -65,13 +70,23 @@ type Turn = { mayLead: () => Promise<boolean>; leave: () => void; signal: AbortS
  * Competes for one migration, until nothing is left to do for it, or it is this process's and there is no
  * turn for it.
  */
-async function drive(uses: Uses, id: string, { mayLead, leave, signal }: Turn): Promise<void> {
+async function drive(
+  dependencies: Dependencies,
+  id: string,
+  { mayLead, leave, signal }: Turn,
+): Promise<void> {
   const over = new AbortController();
-  const options = { db: uses.db, name: id, owner: uses.owner, log: uses.log, capMs };
+  const options = {
+    db: dependencies.db,
+    name: id,
+    owner: dependencies.owner,
+    log: dependencies.log,
+    capMs,
+  };
   const until = AbortSignal.any([signal, over.signal]);
   await lead({ ...options, signal: until }, async ({ fence, signal: term }) => {
     try {
-      if (await mayLead()) await runMigration(uses, id, { fence, signal: term });
+      if (await mayLead()) await runMigration(dependencies, id, { fence, signal: term });
       over.abort(new DOMException('the migration is over', 'AbortError'));
     } finally {
       leave();

@@ -20,7 +20,7 @@ const retireMsMax = 5_000;
 const recordsMax = 100;
 const retiredAtOnce = 8;
 
-type Uses = {
+type Dependencies = {
   attempts: AttemptStore;
   migratingProjects: MigratingProjectStore;
   migrations: Pick<MigrationStore, 'write'>;
@@ -35,50 +35,58 @@ type Uses = {
  * region; and lets subscribers know that the tokens of migrated projects have ended here. Every
  * replica does.
  */
-export async function endHolds(uses: Uses, signal: AbortSignal): Promise<void> {
-  const options = { intervalMs, signal, log: uses.log };
+export async function endHolds(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
+  const options = { intervalMs, signal, log: dependencies.log };
   // Beside each other: a token service that does not answer must not make a hold longer.
   await Promise.all([
     runForever({ ...options, name: 'end-holds', capMs: lateMsMax }, async () => {
-      const late = await uses.attempts.late(recordsMax, signal);
-      await each(late, recordsMax, (record) => endLate(uses, record, signal));
+      const late = await dependencies.attempts.late(recordsMax, signal);
+      await each(late, recordsMax, (record) => endLate(dependencies, record, signal));
     }),
     runForever({ ...options, name: 'retire-tokens', capMs: retireMsMax }, async () => {
-      const committed = await uses.attempts.committed(recordsMax, signal);
-      await each(committed, retiredAtOnce, (record) => retire(uses, record, signal));
+      const committed = await dependencies.attempts.committed(recordsMax, signal);
+      await each(committed, retiredAtOnce, (record) => retire(dependencies, record, signal));
     }),
   ]);
 }
 
-async function endLate(uses: Uses, record: MigrationDocument, signal: AbortSignal): Promise<void> {
+async function endLate(
+  dependencies: Dependencies,
+  record: MigrationDocument,
+  signal: AbortSignal,
+): Promise<void> {
   const { attempt } = record;
   const failure = 'The destination did not finish the cutover in time.';
-  const ended = await decide(uses, record, signal, (tx) =>
-    releaseHold(uses, tx, { record, attempt, failure, onlyAfterMs: holdMsMax }),
+  const ended = await decide(dependencies, record, signal, (tx) =>
+    releaseHold(dependencies, tx, { record, attempt, failure, onlyAfterMs: holdMsMax }),
   );
   if (ended === undefined) return;
-  uses.metrics.held('released', heldSeconds(ended));
-  uses.log.warn({ migrationId: record._id, attempt }, 'a cutover took too long');
+  dependencies.metrics.held('released', heldSeconds(ended));
+  dependencies.log.warn({ migrationId: record._id, attempt }, 'a cutover took too long');
 }
 
-async function retire(uses: Uses, record: MigrationDocument, signal: AbortSignal): Promise<void> {
+async function retire(
+  dependencies: Dependencies,
+  record: MigrationDocument,
+  signal: AbortSignal,
+): Promise<void> {
   const { _id: correlationId, projectId, sourceOrganizationId: organizationId, actor } = record;
-  await uses.secrets.retireProjectToken(
+  await dependencies.secrets.retireProjectToken(
     { projectId, organizationId, actor, correlationId },
     { signal },
   );
   // Another process may have done it from an older list, and a purge have opened the record again.
   const noPurge = { isPurging: { $exists: false } };
-  await decide(uses, record, signal, async (tx) => {
-    const retired = await uses.migrations.write(tx, record, { isRetired: true }, noPurge);
+  await decide(dependencies, record, signal, async (tx) => {
+    const retired = await dependencies.migrations.write(tx, record, { isRetired: true }, noPurge);
     // The record stays open until the destination has reported the end.
     if (retired?.state !== MigrationState.MIGRATION_STATE_DONE) return;
-    await uses.migrations.write(tx, record, { isOpen: undefined });
+    await dependencies.migrations.write(tx, record, { isOpen: undefined });
   });
 }
 
 async function decide<T>(
-  { eventLog }: Uses,
+  { eventLog }: Dependencies,
   { _id: id, actor }: MigrationDocument,
   signal: AbortSignal,
   by: (tx: Transaction) => Promise<T>,

@@ -8,15 +8,15 @@ const intervalMs = 10 * 60 * 1000;
 /** Batches of one project, of up to 10,000 events in total, before the next project has its turn. */
 const batchesMax = 20;
 
-type Uses = { retention: RetentionStore; clock: Clock; log: Log };
+type Dependencies = { retention: RetentionStore; clock: Clock; log: Log };
 
 /**
  * Removes, until the signal, events that are older than the settings of their project keep them. One
  * process at a time should: deletions compete with captures.
  */
-export async function endRetention(uses: Uses, signal: AbortSignal): Promise<void> {
-  const options = { name: 'end-retention', intervalMs, signal, log: uses.log };
-  await runForever(options, (turnSignal) => endDue(uses, turnSignal));
+export async function endRetention(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
+  const options = { name: 'end-retention', intervalMs, signal, log: dependencies.log };
+  await runForever(options, (turnSignal) => endDue(dependencies, turnSignal));
 }
 
 /**
@@ -24,14 +24,14 @@ export async function endRetention(uses: Uses, signal: AbortSignal): Promise<voi
  * waits for the next turn.
  * @internal Exported for tests.
  */
-export async function endDue(uses: Uses, signal: AbortSignal): Promise<void> {
+export async function endDue(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
   const failed = new Set<string>();
-  while (await removeSomeOfEach(uses, failed, signal)) signal.throwIfAborted();
+  while (await removeSomeOfEach(dependencies, failed, signal)) signal.throwIfAborted();
 }
 
 /** Returns whether more is to be removed. */
 async function removeSomeOfEach(
-  { retention, clock, log }: Uses,
+  { retention, clock, log }: Dependencies,
   failed: Set<string>,
   signal: AbortSignal,
 ): Promise<boolean> {

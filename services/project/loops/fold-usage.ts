@@ -6,15 +6,16 @@ import type { UsageStore } from '../store/usage.ts';
 
 const intervalMs = 10 * 60 * 1000;
 
-type Uses = { usage: Pick<UsageStore, 'fold'>; clock: Clock; log: Log };
+type Dependencies = { usage: Pick<UsageStore, 'fold'>; clock: Clock; log: Log };
 
 /**
  * Adds up, until the signal, the counters of days that are over. Every replica does; where two meet,
  * one begins its transaction again.
  */
-export async function foldUsage(uses: Uses, signal: AbortSignal): Promise<void> {
-  await runForever({ name: 'fold-usage', intervalMs, signal, log: uses.log }, (turnSignal) =>
-    foldDue(uses, turnSignal),
+export async function foldUsage(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
+  await runForever(
+    { name: 'fold-usage', intervalMs, signal, log: dependencies.log },
+    (turnSignal) => foldDue(dependencies, turnSignal),
   );
 }
 
@@ -22,7 +23,7 @@ export async function foldUsage(uses: Uses, signal: AbortSignal): Promise<void> 
  * One turn: everything that can be added up now.
  * @internal Exported for tests.
  */
-export async function foldDue({ usage, clock }: Uses, signal: AbortSignal): Promise<void> {
+export async function foldDue({ usage, clock }: Dependencies, signal: AbortSignal): Promise<void> {
   const today = startOfDay(clock.now());
   while (await usage.fold(today, signal)) signal.throwIfAborted();
 }

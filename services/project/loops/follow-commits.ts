@@ -3,7 +3,7 @@ import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import { askRegion, type Regions } from '@silo/service/regions.ts';
-import { type ProgressUses, recordProgress } from '../migration/destination-progress.ts';
+import { type ProgressDependencies, recordProgress } from '../migration/destination-progress.ts';
 import { asMigration } from '../migration/migration-records.ts';
 import type { MigrationDocument } from '../store/documents.ts';
 import type { MigrationStore, OpenRecords } from '../store/migrations.ts';
@@ -18,7 +18,7 @@ const atOnceMax = 4;
 
 const { MIGRATION_STATE_CUTOVER: cutover, MIGRATION_STATE_DONE: done } = MigrationState;
 
-type Uses = ProgressUses & {
+type Dependencies = ProgressDependencies & {
   migrations: Pick<MigrationStore, 'openAfter'>;
   eventLog: Pick<EventLog, 'decide'>;
   regions: Regions;
@@ -30,10 +30,15 @@ type Uses = ProgressUses & {
  * reports that once; a source that was restored from a backup may have lost the report. Every replica
  * does this. A region that does not answer delays no other region.
  */
-export async function followCommits(uses: Uses, signal: AbortSignal): Promise<void> {
-  const options = { name: 'follow-commits', intervalMs, signal, log: uses.log };
-  const regions = [...uses.regions.keys()];
-  await Promise.all(regions.map((region) => runForever(options, followingCommits(uses, region))));
+export async function followCommits(
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const options = { name: 'follow-commits', intervalMs, signal, log: dependencies.log };
+  const regions = [...dependencies.regions.keys()];
+  await Promise.all(
+    regions.map((region) => runForever(options, followingCommits(dependencies, region))),
+  );
 }
 
 /**
@@ -41,28 +46,32 @@ export async function followCommits(uses: Uses, signal: AbortSignal): Promise<vo
  * @internal Exported for tests.
  */
 export function followingCommits(
-  uses: Uses,
+  dependencies: Dependencies,
   region: string,
 ): (signal: AbortSignal) => Promise<void> {
   const records: OpenRecords = { side: 'source', states: [cutover], destinationRegion: region };
   const next = inPages(recordsMax, (after, signal) =>
-    uses.migrations.openAfter(after, records, recordsMax, signal),
+    dependencies.migrations.openAfter(after, records, recordsMax, signal),
   );
   return async (signal) => {
     const committed = (await next(signal)).filter(({ commitTime }) => commitTime !== undefined);
-    await each(committed, atOnceMax, (record) => look(uses, record, signal));
+    await each(committed, atOnceMax, (record) => look(dependencies, record, signal));
   };
 }
 
-async function look(uses: Uses, record: MigrationDocument, signal: AbortSignal): Promise<void> {
+async function look(
+  dependencies: Dependencies,
+  record: MigrationDocument,
+  signal: AbortSignal,
+): Promise<void> {
   const { _id: migrationId, destinationRegion } = record;
-  const { migration } = await askRegion(uses.regions, destinationRegion, (client) =>
+  const { migration } = await askRegion(dependencies.regions, destinationRegion, (client) =>
     client.getOffer({ migrationId }, { signal }),
   );
   // In any other state a process of the destination continues the migration.
   if (migration?.id !== migrationId || migration.state !== done) return;
-  await uses.eventLog.decide(asMigration(record, { signal }), (tx) =>
-    recordProgress(uses, tx, migration, 0),
+  await dependencies.eventLog.decide(asMigration(record, { signal }), (tx) =>
+    recordProgress(dependencies, tx, migration, 0),
   );
-  uses.log.info({ migrationId }, 'the end of a migration was lost, and is recorded');
+  dependencies.log.info({ migrationId }, 'the end of a migration was lost, and is recorded');
 }

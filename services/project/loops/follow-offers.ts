@@ -18,7 +18,7 @@ const atOnceMax = 4;
 const { MIGRATION_STATE_ACCEPTED: accepted, MIGRATION_STATE_FAILED: failed } = MigrationState;
 const { MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;
 
-type Uses = {
+type Dependencies = {
   migrations: Pick<MigrationStore, 'openAfter' | 'find' | 'become'>;
   eventLog: Pick<EventLog, 'decide'>;
   regions: Regions;
@@ -29,43 +29,46 @@ type Uses = {
  * Asks, until the signal, the sources of migrations that wait for staff whether they still offer them.
  * Every replica does. The offers of one region wait for no other one.
  */
-export async function followOffers(uses: Uses, signal: AbortSignal): Promise<void> {
-  const options = { name: 'follow-offers', intervalMs, signal, log: uses.log };
-  const regions = [...uses.regions.keys()];
-  await Promise.all(regions.map((region) => runForever(options, following(uses, region))));
+export async function followOffers(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
+  const options = { name: 'follow-offers', intervalMs, signal, log: dependencies.log };
+  const regions = [...dependencies.regions.keys()];
+  await Promise.all(regions.map((region) => runForever(options, following(dependencies, region))));
 }
 
 /**
  * One turn after another, of the offers of one region: those that come next, and at the end the first again.
  * @internal Exported for tests.
  */
-export function following(uses: Uses, region: string): (signal: AbortSignal) => Promise<void> {
+export function following(
+  dependencies: Dependencies,
+  region: string,
+): (signal: AbortSignal) => Promise<void> {
   const states = [accepted, failed];
   const offers: OpenRecords = { side: 'destination', states, sourceRegion: region };
   const next = inPages(recordsMax, (after, signal) =>
-    uses.migrations.openAfter(after, offers, recordsMax, signal),
+    dependencies.migrations.openAfter(after, offers, recordsMax, signal),
   );
   return async (signal) =>
-    await each(await next(signal), atOnceMax, (record) => look(uses, record, signal));
+    await each(await next(signal), atOnceMax, (record) => look(dependencies, record, signal));
 }
 
 async function look(
-  uses: Uses,
+  dependencies: Dependencies,
   { _id, revision }: MigrationDocument,
   signal: AbortSignal,
 ): Promise<void> {
-  const record = await uses.migrations.find(_id, signal);
+  const record = await dependencies.migrations.find(_id, signal);
   // What is older would replace, at the source, what the process that works on it has noted since.
   if (record?.revision !== revision) return;
   try {
-    await noteAtSource({ uses, signal }, record);
+    await noteAtSource({ dependencies, signal }, record);
   } catch (error) {
     if (!(error instanceof Cancelled)) throw error;
     const { failure } = error;
     const mutation = { id: record._id, actor: record.actor, signal, authorization: undefined };
-    await uses.eventLog.decide(mutation, async (tx) => {
+    await dependencies.eventLog.decide(mutation, async (tx) => {
       const values = { finishTime: tx.now, ...(failure !== '' && { failure }) };
-      await uses.migrations.become(tx, record, cancelled, values);
+      await dependencies.migrations.become(tx, record, cancelled, values);
     });
   }
 }

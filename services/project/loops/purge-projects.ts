@@ -15,7 +15,7 @@ const atOnceMax = 8;
 /** How many projects one turn passes over because they could not be purged. */
 const failedMax = 1_000;
 
-type Uses = {
+type Dependencies = {
   projects: ProjectStore;
   events: Pick<CapturedEventStore, 'purge'>;
   deadTokens: Pick<DeadTokenStore, 'purge'>;
@@ -31,9 +31,13 @@ type Uses = {
  * Removes, until the signal, deleted projects whose time has come: none can be undeleted whose token
  * may be gone already. Every replica does: each step does nothing where another was faster.
  */
-export async function purgeProjects(uses: Uses, signal: AbortSignal): Promise<void> {
-  await runForever({ name: 'purge-projects', intervalMs, signal, log: uses.log }, (turnSignal) =>
-    purgeDue(uses, turnSignal),
+export async function purgeProjects(
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  await runForever(
+    { name: 'purge-projects', intervalMs, signal, log: dependencies.log },
+    (turnSignal) => purgeDue(dependencies, turnSignal),
   );
 }
 
@@ -41,8 +45,8 @@ export async function purgeProjects(uses: Uses, signal: AbortSignal): Promise<vo
  * One turn: everything that is due now, but for what cannot be purged, which is logged.
  * @internal Exported for tests.
  */
-export async function purgeDue(uses: Uses, signal: AbortSignal): Promise<void> {
-  const { projects, clock, log } = uses;
+export async function purgeDue(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
+  const { projects, clock, log } = dependencies;
   const failed: string[] = [];
   let isOver = false;
   while (!isOver && failed.length < failedMax) {
@@ -53,7 +57,7 @@ export async function purgeDue(uses: Uses, signal: AbortSignal): Promise<void> {
     const purgeLeft = async () => {
       for (const projectId of left) {
         try {
-          await purge(uses, projectId, now, signal);
+          await purge(dependencies, projectId, now, signal);
         } catch (error) {
           signal.throwIfAborted();
           failed.push(projectId);
@@ -66,7 +70,7 @@ export async function purgeDue(uses: Uses, signal: AbortSignal): Promise<void> {
 }
 
 async function purge(
-  { projects, events, deadTokens, deletions, indexes, migrations, secrets }: Uses,
+  { projects, events, deadTokens, deletions, indexes, migrations, secrets }: Dependencies,
   projectId: string,
   now: Date,
   signal: AbortSignal,

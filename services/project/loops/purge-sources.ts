@@ -3,7 +3,7 @@ import { equalJitterMs } from '@silo/runtime/random.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import type { ServiceKit } from '@silo/service/service-definition.ts';
 import { whyPutOff } from '../migration/region-failed.ts';
-import { type PurgeUses, purgeSource } from '../purge/purge-source.ts';
+import { type PurgeDependencies, purgeSource } from '../purge/purge-source.ts';
 import type { MigrationDocument } from '../store/documents.ts';
 import { type MigrationStore, samePurge } from '../store/migrations.ts';
 
@@ -15,7 +15,7 @@ const patienceMs = 10 * 60 * 1_000;
 /** Until the next turn of a purge that has failed here. */
 const pauses = { baseMs: 1_000, capMs: 60_000 };
 
-type Uses = PurgeUses & {
+type Dependencies = PurgeDependencies & {
   db: ServiceKit['db'];
   migrations: Pick<MigrationStore, 'purging' | 'putOff'>;
   /** Names this process; new at every start. */
@@ -28,19 +28,19 @@ type Running = { region: string; ended: Promise<void> };
  * Removes, until the signal, what migrations have left in this region, where staff has said so and the
  * other region has it all. One process does; the purges of one region wait for none of another one.
  */
-export async function purgeSources(uses: Uses, signal: AbortSignal): Promise<void> {
-  const { db, owner, log } = uses;
+export async function purgeSources(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
+  const { db, owner, log } = dependencies;
   await lead({ db, name: 'purge-sources', owner, log, signal }, async (leadership) => {
     const running = new Map<string, Running>();
     const options = { name: 'purge-sources', intervalMs, signal: leadership.signal, log };
-    await runForever(options, (turn) => beginDue(uses, running, turn));
+    await runForever(options, (turn) => beginDue(dependencies, running, turn));
     await Promise.all([...running.values()].map(({ ended }) => ended));
   });
 }
 
 /** Begins as many purges of each region as may run at once. */
 async function beginDue(
-  uses: Uses,
+  dependencies: Dependencies,
   running: Map<string, Running>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -48,20 +48,24 @@ async function beginDue(
   const isFull = (region: string) =>
     regions().filter((each) => each === region).length >= atOnceMax;
   const except = { ids: [...running.keys()], regions: [...new Set(regions())].filter(isFull) };
-  for (const record of await uses.migrations.purging(except, atOnceMax, signal)) {
+  for (const record of await dependencies.migrations.purging(except, atOnceMax, signal)) {
     const { _id, destinationRegion: region } = record;
     if (isFull(region)) continue;
-    const ended = purge(uses, record, signal).finally(() => running.delete(_id));
+    const ended = purge(dependencies, record, signal).finally(() => running.delete(_id));
     running.set(_id, { region, ended });
   }
 }
 
 /** Puts off a purge that fails here, so that others have the turn. Never rejects. */
-async function purge(uses: Uses, record: MigrationDocument, signal: AbortSignal): Promise<void> {
+async function purge(
+  dependencies: Dependencies,
+  record: MigrationDocument,
+  signal: AbortSignal,
+): Promise<void> {
   const { _id: migrationId, sourceRegion: here, destinationRegion: there, putOff } = record;
-  const { migrations, log } = uses;
+  const { migrations, log } = dependencies;
   try {
-    await purgeSource(uses, record, { patienceMs, signal });
+    await purgeSource(dependencies, record, { patienceMs, signal });
   } catch (error) {
     if (signal.aborted) return;
     const tries = (putOff?.tries ?? 0) + 1;

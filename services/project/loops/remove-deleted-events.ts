@@ -12,7 +12,7 @@ const seenMax = 1_000;
 const batchesMax = 20;
 const settleMs = 30_000;
 
-type Uses = {
+type Dependencies = {
   deletions: Pick<EventDeletionStore, 'unfinished' | 'settle' | 'removeSome'>;
   propagate: Propagate;
   clock: Clock;
@@ -23,9 +23,12 @@ type Uses = {
  * Removes, until the signal, the events that deletions cover. Every replica does: a batch and how far
  * the removal has come are one transaction, so that each goes on where another has stopped.
  */
-export async function removeDeletedEvents(uses: Uses, signal: AbortSignal): Promise<void> {
-  const options = { name: 'remove-deleted-events', intervalMs, signal, log: uses.log };
-  await runForever(options, (turnSignal) => removeDue(uses, turnSignal));
+export async function removeDeletedEvents(
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const options = { name: 'remove-deleted-events', intervalMs, signal, log: dependencies.log };
+  await runForever(options, (turnSignal) => removeDue(dependencies, turnSignal));
 }
 
 /**
@@ -33,18 +36,18 @@ export async function removeDeletedEvents(uses: Uses, signal: AbortSignal): Prom
  * work on, or what fails, which is logged.
  * @internal Exported for tests.
  */
-export async function removeDue(uses: Uses, signal: AbortSignal): Promise<void> {
+export async function removeDue(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
   const failed = new Set<string>();
-  while (await removeSomeOfEach(uses, failed, signal)) signal.throwIfAborted();
+  while (await removeSomeOfEach(dependencies, failed, signal)) signal.throwIfAborted();
 }
 
 /** Answers whether more is to be removed by this process. What has failed in this turn waits for the next. */
 async function removeSomeOfEach(
-  uses: Uses,
+  dependencies: Dependencies,
   failed: Set<string>,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { deletions, log } = uses;
+  const { deletions, log } = dependencies;
   const seen = [...failed];
   let isLeft = false;
   let isLast = false;
@@ -56,7 +59,7 @@ async function removeSomeOfEach(
       const { _id: deletionId, projectId } = deletion;
       seen.push(deletionId);
       try {
-        if (await advance(uses, deletion, signal)) isLeft = true;
+        if (await advance(dependencies, deletion, signal)) isLeft = true;
       } catch (error) {
         signal.throwIfAborted();
         failed.add(deletionId);
@@ -69,7 +72,7 @@ async function removeSomeOfEach(
 
 /** Some batches of one deletion. Answers whether more are to be removed by this process. */
 async function advance(
-  { deletions, propagate, clock }: Uses,
+  { deletions, propagate, clock }: Dependencies,
   deletion: EventDeletionDocument,
   signal: AbortSignal,
 ): Promise<boolean> {

@@ -13,7 +13,7 @@ const atOnce = 8;
 const turnMsMax = 10_000;
 const lastTurnMsMax = 1_000;
 
-type Uses = {
+type Dependencies = {
   deadTokenCounter: Pick<DeadTokenCounter, 'take' | 'ignore' | 'putBack'>;
   deadTokens: Pick<DeadTokenStore, 'add'>;
   directory: Pick<Peers['token']['directory'], 'findTokenProjects'>;
@@ -22,12 +22,15 @@ type Uses = {
 };
 
 /** Stores, until the signal, the uses of dead tokens that this process has counted. */
-export async function reportDeadTokens(uses: Uses, signal: AbortSignal): Promise<void> {
-  const options = { name: 'report-dead-tokens', intervalMs, signal, log: uses.log };
+export async function reportDeadTokens(
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const options = { name: 'report-dead-tokens', intervalMs, signal, log: dependencies.log };
   await runForever({ ...options, capMs: intervalMs }, () =>
-    reportCounted(uses, AbortSignal.any([signal, AbortSignal.timeout(turnMsMax)])),
+    reportCounted(dependencies, AbortSignal.any([signal, AbortSignal.timeout(turnMsMax)])),
   );
-  await reportCounted(uses, AbortSignal.timeout(lastTurnMsMax)).catch(() => {});
+  await reportCounted(dependencies, AbortSignal.timeout(lastTurnMsMax)).catch(() => {});
 }
 
 /**
@@ -35,11 +38,14 @@ export async function reportDeadTokens(uses: Uses, signal: AbortSignal): Promise
  * region alone knows that. Uses that could not be stored are put back for the next turn.
  * @internal Exported for tests.
  */
-export async function reportCounted(uses: Uses, signal: AbortSignal): Promise<void> {
-  const { deadTokenCounter, deadTokens, clock } = uses;
+export async function reportCounted(
+  dependencies: Dependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const { deadTokenCounter, deadTokens, clock } = dependencies;
   const counted = deadTokenCounter.take();
   if (counted.length === 0) return;
-  const byProject = await byProjectOf(counted, uses, signal).catch((error: unknown) => {
+  const byProject = await byProjectOf(counted, dependencies, signal).catch((error: unknown) => {
     deadTokenCounter.putBack(counted);
     throw error;
   });
@@ -56,7 +62,7 @@ export async function reportCounted(uses: Uses, signal: AbortSignal): Promise<vo
 
 async function byProjectOf(
   counted: readonly CountedUse[],
-  { deadTokenCounter, directory }: Uses,
+  { deadTokenCounter, directory }: Dependencies,
   signal: AbortSignal,
 ): Promise<Map<string, CountedUse[]>> {
   const tokenHashes = [

@@ -7,7 +7,7 @@ const intervalMs = 100;
 const capMs = 1_000;
 const lookMs = 5_000;
 
-type Uses = {
+type Dependencies = {
   /** Resolves when a migration may be open, or after a while. */
   untilOpen(signal: AbortSignal): Promise<void>;
   hasOpen(signal: AbortSignal): Promise<boolean>;
@@ -21,11 +21,11 @@ type Uses = {
  * region without one makes no statement for them.
  */
 export async function whileOpen(
-  uses: Uses,
+  dependencies: Dependencies,
   loops: readonly ((signal: AbortSignal) => Promise<void>)[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { untilOpen, hasOpen, log } = uses;
+  const { untilOpen, hasOpen, log } = dependencies;
   await runForever({ name: 'migrations', intervalMs, capMs, signal, log }, async () => {
     await untilOpen(signal);
     if (!(await hasOpen(signal))) return;
@@ -43,7 +43,7 @@ export async function whileOpen(
       }
     };
     try {
-      do await systemSleep(uses.lookMs ?? lookMs, signal);
+      do await systemSleep(dependencies.lookMs ?? lookMs, signal);
       while (await isOpen());
     } finally {
       stop.abort(new DOMException('no migration is open', 'AbortError'));

@@ -20,7 +20,7 @@ const { MIGRATION_STATE_FAILED: failed } = MigrationState;
  * PLAN_REQUIRED, PROJECT_LIMIT, ORGANIZATION_NOT_FOUND.
  */
 export async function takeSlot(work: Work, record: MigrationDocument): Promise<MigrationDocument> {
-  const { slots, migrations } = work.uses;
+  const { slots, migrations } = work.dependencies;
   const { destinationOrganizationId: organizationId } = record;
   return await decide(work, record, async (tx) => {
     const present = await requirePlan(work, tx, record);
@@ -34,7 +34,7 @@ export async function takeSlot(work: Work, record: MigrationDocument): Promise<M
 
 /** The organization's slots. Refuses with PLAN_REQUIRED, but not a rollback, which any plan allows. */
 async function requirePlan(
-  { uses: { slots } }: Work,
+  { dependencies: { slots } }: Work,
   tx: Transaction,
   { destinationOrganizationId: organizationId, rollbackOf }: MigrationDocument,
 ): Promise<SlotsDocument | undefined> {
@@ -52,7 +52,7 @@ export async function arrive(
   record: MigrationDocument,
   given: ProjectDocument,
 ): Promise<MigrationDocument> {
-  const { migratingProjects, migrations } = work.uses;
+  const { migratingProjects, migrations } = work.dependencies;
   const { _id: migrationId, projectId, attempt, actor } = record;
   if (given._id !== projectId) throw new TypeError('the source has sent another project');
   return await decide(work, record, async (tx) => {
@@ -78,7 +78,7 @@ export async function activate(
   record: MigrationDocument,
   last: Partial<MigrationProgress>,
 ): Promise<MigrationDocument> {
-  const { migratingProjects, migrations, copies } = work.uses;
+  const { migratingProjects, migrations, copies } = work.dependencies;
   const { _id: migrationId, projectId, actor } = record;
   return await decide(work, record, async (tx) => {
     const project = await migratingProjects.activate(tx, projectId);
@@ -102,7 +102,7 @@ export async function stayAway(
   record: MigrationDocument,
   values: MigrationValues,
 ): Promise<MigrationDocument> {
-  const { migrations } = work.uses;
+  const { migrations } = work.dependencies;
   return await decide(work, record, async (tx) => {
     const present = await migrations.read(tx, record._id);
     const hasArrived = present?.arrivedAttempt === record.attempt;
@@ -114,7 +114,7 @@ export async function stayAway(
 }
 
 async function leaveAgain(
-  { uses: { migratingProjects } }: Work,
+  { dependencies: { migratingProjects } }: Work,
   tx: Transaction,
   { _id: migrationId, projectId, displaced, actor }: MigrationDocument,
 ): Promise<void> {
@@ -132,7 +132,7 @@ export async function fail(
   record: MigrationDocument,
   failure: string,
 ): Promise<MigrationDocument> {
-  const { migrations, copies } = work.uses;
+  const { migrations, copies } = work.dependencies;
   return await decide(work, record, async (tx) => {
     await freeSlot(work, tx, record._id);
     // Until it is retried its comparison grows old.
@@ -144,7 +144,7 @@ export async function fail(
 
 /** Frees the slot that is taken for a project, if one is. */
 export async function freeSlot(
-  { uses: { migrations, slots } }: Work,
+  { dependencies: { migrations, slots } }: Work,
   tx: Transaction,
   id: string,
 ): Promise<void> {

@@ -40,10 +40,10 @@ export async function attemptCutover(
   copy: Pick<Copy, 'untilFenced' | 'progress'>,
   before: MigrationDocument,
 ): Promise<Attempted> {
-  const { uses, signal } = work;
+  const { dependencies, signal } = work;
   const attempt = before.attempt + 1;
   const record = await decide(work, before, (tx) =>
-    uses.migrations.become(
+    dependencies.migrations.become(
       tx,
       before,
       cutover,
@@ -56,7 +56,7 @@ export async function attemptCutover(
   try {
     const { _id: migrationId, projectId, actor } = record;
     const options = { signal: within, deadlineMs: attemptMsMax };
-    const begun = await askRegion(uses.regions, record.sourceRegion, (client) =>
+    const begun = await askRegion(dependencies.regions, record.sourceRegion, (client) =>
       client.beginCutover({ migrationId, attempt }, options),
     );
     const project = decodeProject(begun.project);
@@ -65,9 +65,9 @@ export async function attemptCutover(
     const adopted = { projectId, actor, correlationId: migrationId, ...token };
     await Promise.all([
       copy.untilFenced(attempt, within),
-      uses.secrets.adoptProjectToken(adopted, { signal: within }),
+      dependencies.secrets.adoptProjectToken(adopted, { signal: within }),
       // They are there, but for one that was chosen and built since they were made.
-      ...propertyIndexes.map(({ place }) => uses.indexes.createPlace(place, within)),
+      ...propertyIndexes.map(({ place }) => dependencies.indexes.createPlace(place, within)),
     ]);
     within.throwIfAborted();
     arrived = await arrive(work, record, project);
@@ -107,7 +107,7 @@ async function finish(
     const failure = 'The source ended the cutover, because it took too long.';
     return { record: await stayAway(work, record, { failure }) };
   }
-  const { clock } = work.uses;
+  const { clock } = work.dependencies;
   const committedMs = clock.monotonicMs();
   const { holdMs = 0 } = committed;
   const activated = await activate(work, record, { ...progress, holdMs });
@@ -118,13 +118,16 @@ async function finish(
  * Whether every guard of this region knows that the project has come. One that still took it for absent
  * would refuse for good what the source passes on once it has committed.
  */
-async function isKnownToGuards({ uses, signal }: Work, within: AbortSignal): Promise<boolean> {
+async function isKnownToGuards(
+  { dependencies, signal }: Work,
+  within: AbortSignal,
+): Promise<boolean> {
   try {
-    await uses.propagate([], AbortSignal.any([signal, within]));
+    await dependencies.propagate([], AbortSignal.any([signal, within]));
     return true;
   } catch (err) {
     signal.throwIfAborted();
-    uses.log.warn({ err }, 'the arrival of a project has not reached every guard');
+    dependencies.log.warn({ err }, 'the arrival of a project has not reached every guard');
     return false;
   }
 }
@@ -135,9 +138,12 @@ async function giveUp(
   record: MigrationDocument,
   cause: unknown,
 ): Promise<MigrationDocument> {
-  const { uses } = work;
+  const { dependencies } = work;
   const { _id: migrationId, attempt, attemptsBefore = 0 } = record;
-  uses.log.info({ migrationId, attempt, err: cause }, 'an attempt at the cutover is given up');
+  dependencies.log.info(
+    { migrationId, attempt, err: cause },
+    'an attempt at the cutover is given up',
+  );
   await untilKnown(work, record, abortsMax, (client, options) =>
     client.abortCutover({ migrationId, attempt }, options),
   ).catch(() => work.signal.throwIfAborted());
@@ -152,7 +158,7 @@ async function giveUp(
 
 /** Undefined: the source has refused, because the attempt has ended. */
 async function untilKnown<T>(
-  { uses, signal }: Work,
+  { dependencies, signal }: Work,
   { sourceRegion }: MigrationDocument,
   triesMax: number,
   call: (client: RegionClient, options: { signal: AbortSignal; deadlineMs: number }) => Promise<T>,
@@ -160,13 +166,13 @@ async function untilKnown<T>(
   for (let tries = 1; ; tries++) {
     try {
       const options = { signal, deadlineMs: callMsMax };
-      return await askRegion(uses.regions, sourceRegion, (client) => call(client, options));
+      return await askRegion(dependencies.regions, sourceRegion, (client) => call(client, options));
     } catch (error) {
       signal.throwIfAborted();
       if (isOver(error)) return undefined;
       if (tries >= triesMax) throw error;
     }
-    await uses.sleep(equalJitterMs(tries, pauses), signal);
+    await dependencies.sleep(equalJitterMs(tries, pauses), signal);
   }
 }
 

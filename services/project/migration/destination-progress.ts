@@ -14,7 +14,7 @@ const { MIGRATION_STATE_CUTOVER: cutover, MIGRATION_STATE_DONE: done } = Migrati
 const failureMax = 1_000;
 
 /** What the source uses to record the progress that the destination reports. */
-export type ProgressUses = {
+export type ProgressDependencies = {
   migrations: Pick<MigrationStore, 'read' | 'write'>;
   migratingProjects: Pick<MigratingProjectStore, 'read'>;
 };
@@ -24,7 +24,7 @@ export type ProgressUses = {
  * `revision` is that of the destination's record; 0: not known.
  */
 export async function recordProgress(
-  { migrations, migratingProjects }: ProgressUses,
+  { migrations, migratingProjects }: ProgressDependencies,
   tx: Transaction,
   given: Migration,
   revision: number,

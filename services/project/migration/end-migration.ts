@@ -24,25 +24,29 @@ export async function endMigration(
   record: MigrationDocument,
   progress: Partial<MigrationProgress> = {},
 ): Promise<void> {
-  const { uses, signal, fence } = work;
+  const { dependencies, signal, fence } = work;
   const { _id: id, sourceRegion } = record;
-  const present = (await uses.migrations.report({ _id: id, fence }, progress, signal)) ?? record;
+  const present =
+    (await dependencies.migrations.report({ _id: id, fence }, progress, signal)) ?? record;
   for (let tries = 1; ; tries++) {
     try {
       const note = (client: RegionClient) => client.noteProgress(noteOf(present), { signal });
-      await callRegion(uses.regions, sourceRegion, note, signal);
+      await callRegion(dependencies.regions, sourceRegion, note, signal);
       break;
     } catch (error) {
       signal.throwIfAborted();
       // It was restored to a time before the migration: nobody is left to inform.
       if (reasonOf(causeOf(error)) === 'MIGRATION_NOT_FOUND') break;
-      uses.log.info({ migrationId: id, err: error }, 'the source does not know of the end yet');
+      dependencies.log.info(
+        { migrationId: id, err: error },
+        'the source does not know of the end yet',
+      );
       if (tries >= informTriesMax) throw error;
     }
-    await uses.sleep(equalJitterMs(tries, pauses), signal);
+    await dependencies.sleep(equalJitterMs(tries, pauses), signal);
   }
   // Only now: a process that was paused would begin a forgotten copy anew, and the source lets none.
-  await uses.copies.forget(id, signal);
+  await dependencies.copies.forget(id, signal);
   await close(work, record);
 }
 
@@ -52,7 +56,7 @@ export async function cancelHere(
   record: MigrationDocument,
   failure: string,
 ): Promise<MigrationDocument> {
-  const { migrations } = work.uses;
+  const { migrations } = work.dependencies;
   const { fence } = work;
   return await decide(work, record, async (tx) => {
     const why = failure === '' ? {} : { failure };
@@ -66,32 +70,32 @@ export async function cancelHere(
 
 /** Removes what a cancelled migration has left here. Events of an earlier stay are kept. */
 export async function removeCancelled(work: Work, record: MigrationDocument): Promise<void> {
-  const { uses, signal, fence } = work;
+  const { dependencies, signal, fence } = work;
   const { _id: id, projectId, hasEvents } = record;
   let hasStayed = false;
   await decide(work, record, async (tx) => {
-    hasStayed = (await uses.migratingProjects.read(tx, projectId)) !== undefined;
+    hasStayed = (await dependencies.migratingProjects.read(tx, projectId)) !== undefined;
     await freeSlot(work, tx, id);
-    return await uses.migrations.write(tx, record, { hasSlot: undefined }, { fence });
+    return await dependencies.migrations.write(tx, record, { hasSlot: undefined }, { fence });
   });
   // From here on no process writes for the copy.
-  await uses.copies.forget(id, signal);
+  await dependencies.copies.forget(id, signal);
   if (!hasEvents) {
     const expected = { side: 'destination' as const, state: cancelled, fence };
-    if (!(await uses.removal.removeAll(record, expected, signal))) throw new Superseded(id);
+    if (!(await dependencies.removal.removeAll(record, expected, signal))) throw new Superseded(id);
   }
   // An attempt at the cutover that was not committed may have brought a token, and its call may be carried
   // out later still. A project that was here before keeps one.
   const over = { projectId, correlationId: id };
-  if (hasStayed) await uses.secrets.endProjectTokenAdoption(over, { signal });
-  else await uses.secrets.purgeProjectToken({ ...over, adoptedBy: id }, { signal });
-  uses.log.info({ migrationId: id }, 'a cancelled migration is removed');
+  if (hasStayed) await dependencies.secrets.endProjectTokenAdoption(over, { signal });
+  else await dependencies.secrets.purgeProjectToken({ ...over, adoptedBy: id }, { signal });
+  dependencies.log.info({ migrationId: id }, 'a cancelled migration is removed');
   await close(work, record);
 }
 
 /** Nothing is left to do. */
 async function close(work: Work, record: MigrationDocument): Promise<void> {
-  const { migrations } = work.uses;
+  const { migrations } = work.dependencies;
   const { fence } = work;
   await decide(work, record, (tx) =>
     migrations.write(tx, record, { isOpen: undefined, putOff: undefined }, { fence }),

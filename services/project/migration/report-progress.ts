@@ -7,7 +7,7 @@ import { askRegion } from '@silo/service/regions.ts';
 import { migrationMessage } from '../messages.ts';
 import type { MigrationDocument } from '../store/documents.ts';
 import type { Copy, CopyProgress } from './copy-types.ts';
-import { Superseded, type Work, type WorkUses } from './work.ts';
+import { Superseded, type Work, type WorkDependencies } from './work.ts';
 
 const cancelled = MigrationState.MIGRATION_STATE_CANCELLED;
 const intervalMs = 1_000;
@@ -35,46 +35,57 @@ export async function reportProgress(
   copy: Pick<Copy, 'progress' | 'setRate'>,
   record: MigrationDocument,
 ): Promise<never> {
-  const { uses, fence, signal } = work;
+  const { dependencies, fence, signal } = work;
   let counted = copy.progress();
   const { eventsTotal } = record.progress;
   let present: MigrationDocument | undefined = record;
   for (let turn = 0; ; turn++) {
     const progress = copy.progress();
-    uses.metrics.copied(counted, progress);
+    dependencies.metrics.copied(counted, progress);
     counted = progress;
     const shown = progressOf(progress, { ...present, eventsTotal });
     // The source has answered: what was put off before goes on.
     const goesOn = Number.isFinite(progress.lagMs);
     try {
-      present = await uses.migrations.report({ ...record, fence }, shown, signal, { goesOn });
+      present = await dependencies.migrations.report({ ...record, fence }, shown, signal, {
+        goesOn,
+      });
     } catch (error) {
       signal.throwIfAborted();
       // No reason to break off what may be a cutover.
-      uses.log.info({ migrationId: record._id, err: error }, 'the progress could not be written');
+      dependencies.log.info(
+        { migrationId: record._id, err: error },
+        'the progress could not be written',
+      );
     }
     if (present === undefined) throw new Superseded(record._id);
     if (present.state === cancelled) throw new Cancelled('');
     copy.setRate(present.bytesPerSecondMax ?? 0);
     if (turn % noteEvery === 0) await noteAtSource(work, present);
-    await uses.sleep(intervalMs, signal);
+    await dependencies.sleep(intervalMs, signal);
   }
 }
 
 /** Informs the source, unless it does not answer. Rejects with Cancelled where it has cancelled. */
 export async function noteAtSource(
-  { uses, signal }: { uses: Pick<WorkUses, 'regions' | 'log'>; signal: AbortSignal },
+  {
+    dependencies,
+    signal,
+  }: { dependencies: Pick<WorkDependencies, 'regions' | 'log'>; signal: AbortSignal },
   record: MigrationDocument,
 ): Promise<void> {
   const { _id: migrationId, sourceRegion } = record;
   try {
-    const { migration } = await askRegion(uses.regions, sourceRegion, (client) =>
+    const { migration } = await askRegion(dependencies.regions, sourceRegion, (client) =>
       client.noteProgress(noteOf(record), { signal }),
     );
     if (migration?.state === cancelled) throw new Cancelled(migration.failure);
   } catch (error) {
     if (error instanceof Cancelled || signal.aborted) throw error;
-    uses.log.info({ migrationId, err: error }, 'the source of a migration could not be informed');
+    dependencies.log.info(
+      { migrationId, err: error },
+      'the source of a migration could not be informed',
+    );
   }
 }
 

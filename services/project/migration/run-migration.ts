@@ -14,7 +14,7 @@ import { cancelHere, endMigration, removeCancelled } from './end-migration.ts';
 import { callRegion, causeOf, RegionFailed, whyPutOff } from './region-failed.ts';
 import { Cancelled, noteAtSource, reportProgress } from './report-progress.ts';
 import { countUnmatched, removalRule, UnmatchedEvents } from './unmatched-events.ts';
-import { decide, Superseded, type Work, type WorkUses } from './work.ts';
+import { decide, Superseded, type Work, type WorkDependencies } from './work.ts';
 
 const { MIGRATION_STATE_CANCELLED: cancelled, MIGRATION_STATE_DONE: done } = MigrationState;
 const { MIGRATION_STATE_COPYING: copying, MIGRATION_STATE_VERIFYING: verifying } = MigrationState;
@@ -50,12 +50,12 @@ class GivenUp extends Error {
  * signal. Another process goes on where this one ends.
  */
 export async function runMigration(
-  uses: WorkUses,
+  dependencies: WorkDependencies,
   id: string,
   { fence, signal }: Pick<Work, 'fence' | 'signal'>,
 ): Promise<void> {
-  const turn: Turn = { uses, fence, signal };
-  const record = await uses.migrations.claim(id, fence, signal);
+  const turn: Turn = { dependencies, fence, signal };
+  const record = await dependencies.migrations.claim(id, fence, signal);
   if (record === undefined) return;
   try {
     await advance(turn, record);
@@ -93,12 +93,12 @@ async function advance(work: Turn, record: MigrationDocument): Promise<void> {
 
 /** Rejects with RegionFailed at once where the source does not answer. */
 async function requireSource(
-  { uses, signal }: Work,
+  { dependencies, signal }: Work,
   { _id: migrationId, sourceRegion }: MigrationDocument,
 ): Promise<void> {
   const options = { signal, deadlineMs: probeMsMax };
   const look = (client: RegionClient) => client.getOffer({ migrationId }, options);
-  await callRegion(uses.regions, sourceRegion, look, signal);
+  await callRegion(dependencies.regions, sourceRegion, look, signal);
 }
 
 /**
@@ -106,7 +106,7 @@ async function requireSource(
  * known, as the record is.
  */
 async function withTotal(
-  { uses, signal }: Work,
+  { dependencies, signal }: Work,
   record: MigrationDocument,
 ): Promise<MigrationDocument> {
   const { _id: migrationId, sourceRegion, progress } = record;
@@ -115,30 +115,30 @@ async function withTotal(
   const count = (client: RegionClient) =>
     client.describeProject({ migrationId, countsEvents: true }, options);
   try {
-    const { events } = await callRegion(uses.regions, sourceRegion, count, signal);
+    const { events } = await callRegion(dependencies.regions, sourceRegion, count, signal);
     if (events === undefined) return record;
     return { ...record, progress: { ...progress, eventsTotal: events } };
   } catch (err) {
     signal.throwIfAborted();
-    uses.log.info({ migrationId, err }, 'the events of a migration could not be counted');
+    dependencies.log.info({ migrationId, err }, 'the events of a migration could not be counted');
     return record;
   }
 }
 
 async function copyAndCutOver(work: Turn, record: MigrationDocument): Promise<void> {
-  const { uses, fence } = work;
+  const { dependencies, fence } = work;
   const { _id: id, projectId, sourceRegion, hasEvents: digestsOnly = false } = record;
   const stop = new AbortController();
   const signal = AbortSignal.any([work.signal, stop.signal]);
-  const peer = uses.regions.get(sourceRegion);
+  const peer = dependencies.regions.get(sourceRegion);
   if (peer === undefined) {
     throw new RegionFailed(errors.dependencyUnavailable(`the region ${sourceRegion}`));
   }
-  const { db, log, clock } = uses;
+  const { db, log, clock } = dependencies;
   const migration = { id, projectId, digestsOnly };
   const rule = await removalRule({ ...work, signal }, record);
   const options = { db, peer, migration, fence, log, clock, ...rule };
-  const copy = await uses.openCopy(options, signal);
+  const copy = await dependencies.openCopy(options, signal);
   work.copy = copy;
   copy.setRate(record.bytesPerSecondMax ?? 0);
   const within = { ...work, signal };
@@ -155,12 +155,12 @@ async function copyAndCutOver(work: Turn, record: MigrationDocument): Promise<vo
 
 /** Until the project is in use here. */
 async function cutOver(work: Work, copy: Copy, record: MigrationDocument) {
-  const { uses, signal, fence } = work;
+  const { dependencies, signal, fence } = work;
   let present = record;
   if (present.state === copying) {
     await copy.untilScanned(signal);
     present = await decide(work, present, (tx) =>
-      uses.migrations.become(tx, record, verifying, { putOff: undefined }, { fence }),
+      dependencies.migrations.become(tx, record, verifying, { putOff: undefined }, { fence }),
     );
   }
   await copy.verifyAll(signal);
@@ -177,19 +177,19 @@ async function cutOver(work: Work, copy: Copy, record: MigrationDocument) {
     if (attempt - attemptsBefore >= attemptsMax) {
       throw new GivenUp(`${attemptsMax} attempts at the cutover were not finished. ${failure}`);
     }
-    await uses.sleep(equalJitterMs(tries, pauses), signal);
+    await dependencies.sleep(equalJitterMs(tries, pauses), signal);
   }
 }
 
 /** Makes the indexes that the project's queries use, so that none is built while captures wait. */
 async function prepareIndexes(
-  { uses, signal }: Work,
+  { dependencies, signal }: Work,
   { _id: migrationId, sourceRegion }: MigrationDocument,
 ): Promise<void> {
   const describe = (client: RegionClient) =>
     client.describeProject({ migrationId, countsEvents: false }, { signal });
-  const { indexPlaces } = await callRegion(uses.regions, sourceRegion, describe, signal);
-  for (const place of indexPlaces) await uses.indexes.createPlace(place, signal);
+  const { indexPlaces } = await callRegion(dependencies.regions, sourceRegion, describe, signal);
+  for (const place of indexPlaces) await dependencies.indexes.createPlace(place, signal);
 }
 
 /** Ends a migration that was cancelled, or that no repetition mends; false: it is worth trying again. */
@@ -202,7 +202,7 @@ async function isEnded(work: Work, record: MigrationDocument, error: unknown): P
   const isUnmatched = error instanceof UnmatchedEvents;
   const failure = isUnmatched ? await countUnmatched(work, record) : whyFailed(error);
   if (failure === undefined) return false;
-  work.uses.log.warn({ migrationId: record._id, err: error }, 'a migration has failed');
+  work.dependencies.log.warn({ migrationId: record._id, err: error }, 'a migration has failed');
   const failed = await fail(work, record, failure);
   // Where the source has cancelled it meanwhile, `followOffers` finds out.
   await noteAtSource(work, failed).catch(() => work.signal.throwIfAborted());
@@ -211,30 +211,30 @@ async function isEnded(work: Work, record: MigrationDocument, error: unknown): P
 
 /** Gives the turn to other migrations, for longer the more often nothing came of it. */
 async function putOff(
-  { uses, fence, signal, copy }: Turn,
+  { dependencies, fence, signal, copy }: Turn,
   record: MigrationDocument,
   error: unknown,
 ): Promise<void> {
   const { _id: migrationId } = record;
   const { destinationRegion: here, sourceRegion: there } = record;
-  const present = await uses.migrations.find(migrationId, signal);
+  const present = await dependencies.migrations.find(migrationId, signal);
   if (present === undefined) return;
   const tries = (copy?.hasGoneOn() ? 0 : (present.putOff?.tries ?? 0)) + 1;
   const pauseMs = equalJitterMs(tries, turnPauses);
-  uses.log.warn({ migrationId, tries, pauseMs, err: error }, 'a migration is put off');
+  dependencies.log.warn({ migrationId, tries, pauseMs, err: error }, 'a migration is put off');
   const why = whyPutOff(error, { here, there });
-  await uses.migrations.putOff(record, { tries, pauseMs, why }, { fence }, signal);
+  await dependencies.migrations.putOff(record, { tries, pauseMs, why }, { fence }, signal);
 }
 
 /** Why the source has cancelled the migration, if that is why it refuses. */
 async function whyCancelled(
-  { uses, signal }: Work,
+  { dependencies, signal }: Work,
   { _id: migrationId, sourceRegion }: MigrationDocument,
   error: unknown,
 ): Promise<string | undefined> {
   if (!isRefusal(causeOf(error), [ERROR_REASON_MIGRATION_STATE])) return undefined;
   const look = (client: RegionClient) => client.getOffer({ migrationId }, { signal });
-  const { migration } = await callRegion(uses.regions, sourceRegion, look, signal);
+  const { migration } = await callRegion(dependencies.regions, sourceRegion, look, signal);
   return migration?.state === cancelled ? migration.failure : undefined;
 }
 

@@ -30,7 +30,7 @@ export async function removalRule(
   record: MigrationDocument,
 ): Promise<{ mayRemove?: MayRemove }> {
   const { _id: migrationId, discardsUnmatched } = record;
-  const { log } = work.uses;
+  const { log } = work.dependencies;
   if (discardsUnmatched) {
     log.warn({ migrationId }, 'unmatched events of an earlier stay are discarded');
     return {};
@@ -60,7 +60,7 @@ export async function countUnmatched(
   record: MigrationDocument,
 ): Promise<string | undefined> {
   const { _id: migrationId, projectId, destinationRegion: here, sourceRegion: there } = record;
-  const { migrations, migrationSource } = work.uses;
+  const { migrations, migrationSource } = work.dependencies;
   const present = await migrations.find(migrationId, work.signal);
   if (present?.state === MigrationState.MIGRATION_STATE_CUTOVER) return undefined;
   const other = sourceOf(work, record);
@@ -69,14 +69,14 @@ export async function countUnmatched(
   return whyUnmatched(await compareCopies(copies, work.signal), { here, there });
 }
 
-function sourceOf({ uses: { regions }, signal }: Work, record: MigrationDocument) {
+function sourceOf({ dependencies: { regions }, signal }: Work, record: MigrationDocument) {
   const { _id: migrationId, sourceRegion: region } = record;
   return otherCopy({ regions, region, migrationId, patienceMs }, signal);
 }
 
 /** How many deletions of events the project had when it left this region; 0 if it was never here. */
 async function generationHere(
-  { uses: { migratingProjects }, signal }: Work,
+  { dependencies: { migratingProjects }, signal }: Work,
   { projectId }: MigrationDocument,
 ): Promise<number> {
   return (await migratingProjects.find(projectId, signal))?.eventGeneration ?? 0;

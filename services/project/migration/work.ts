@@ -15,7 +15,10 @@ import type { PropertyIndexStore } from '../store/property-indexes.ts';
 import type { OpenCopy } from './copy-types.ts';
 
 /** What the work on migrations to this region is made of. */
-export type WorkUses = Pick<Dependencies, 'slots' | 'eventLog' | 'migrations' | 'regions'> & {
+export type WorkDependencies = Pick<
+  Dependencies,
+  'slots' | 'eventLog' | 'migrations' | 'regions'
+> & {
   db: ServiceKit['db'];
   migratingProjects: MigratingProjectStore;
   indexes: Pick<PropertyIndexStore, 'createPlace'>;
@@ -35,7 +38,7 @@ export type WorkUses = Pick<Dependencies, 'slots' | 'eventLog' | 'migrations' | 
 };
 
 /** One process's work on one migration. */
-export type Work = { uses: WorkUses; fence: number; signal: AbortSignal };
+export type Work = { dependencies: WorkDependencies; fence: number; signal: AbortSignal };
 
 /** Another process works on the migration now. */
 export class Superseded extends Error {
@@ -48,12 +51,12 @@ export class Superseded extends Error {
 
 /** Decides a change of the record's, unless another process works on the migration: Superseded. */
 export async function decide(
-  { uses, signal }: Work,
+  { dependencies, signal }: Work,
   { _id: id, actor }: MigrationDocument,
   change: (tx: Transaction) => Promise<MigrationDocument | undefined>,
 ): Promise<MigrationDocument> {
   const mutation = { id, actor, signal, authorization: undefined };
-  const { value } = await uses.eventLog.decide(mutation, async (tx) => {
+  const { value } = await dependencies.eventLog.decide(mutation, async (tx) => {
     const changed = await change(tx);
     // Thrown inside, so that nothing of the change is committed.
     if (changed === undefined) throw new Superseded(id);

@@ -14,7 +14,7 @@ import { compareCopies } from './compare-copies.ts';
 import { otherCopy } from './other-copy.ts';
 
 /** What a purge is made of. */
-export type PurgeUses = {
+export type PurgeDependencies = {
   migrations: Pick<MigrationStore, 'write'>;
   migratingProjects: Pick<MigratingProjectStore, 'find'>;
   removal: EventRemoval;
@@ -31,19 +31,20 @@ export type PurgeUses = {
  * not answer for `patienceMs`.
  */
 export async function purgeSource(
-  uses: PurgeUses,
+  dependencies: PurgeDependencies,
   record: MigrationDocument,
   { patienceMs, signal }: { patienceMs: number; signal: AbortSignal },
 ): Promise<void> {
   const { _id: migrationId, projectId, destinationRegion: region } = record;
-  const { regions, migrationSource, removal, log } = uses;
-  const left = await uses.migratingProjects.find(projectId, signal);
+  const { regions, migrationSource, removal, log } = dependencies;
+  const left = await dependencies.migratingProjects.find(projectId, signal);
   if (left === undefined) throw new TypeError(`${projectId} is not stored`);
   const kept = leftByPurge(record);
   const other = otherCopy({ regions, region, migrationId, patienceMs }, signal);
   const compare = async () => {
     // An interrupted purge has removed all: there is nothing that another region's silence could keep.
-    if (record.isPartlyRemoved && (await hasNone(uses, projectId, signal))) return undefined;
+    if (record.isPartlyRemoved && (await hasNone(dependencies, projectId, signal)))
+      return undefined;
     const { purged } = await other.describe();
     if (purged) return undefined;
     const generation = left.eventGeneration ?? 0;
@@ -57,19 +58,19 @@ export async function purgeSource(
   });
   if (failure !== undefined) {
     log.warn({ migrationId, failure }, 'the source of a migration is not purged');
-    return await end(uses, record, signal, () => ({ failure }));
+    return await end(dependencies, record, signal, () => ({ failure }));
   }
-  if (!(await beginRemoval(uses, record, signal))) return;
+  if (!(await beginRemoval(dependencies, record, signal))) return;
   if (!(await removal.removeAll(record, samePurge(record), signal))) return;
   await other.notePurge().catch((error: unknown) => {
     if (!(error instanceof RegionFailed)) throw error;
     log.warn({ migrationId, err: error }, 'the other region does not know of a purge');
   });
-  await end(uses, record, signal, (tx) => ({ purgeTime: tx.now }));
+  await end(dependencies, record, signal, (tx) => ({ purgeTime: tx.now }));
 }
 
 async function hasNone(
-  { migrationSource }: PurgeUses,
+  { migrationSource }: PurgeDependencies,
   projectId: string,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -80,7 +81,7 @@ async function hasNone(
 
 /** Notes, before anything is removed, that something may be; false where another process has ended the purge. */
 async function beginRemoval(
-  { migrations, eventLog }: PurgeUses,
+  { migrations, eventLog }: PurgeDependencies,
   record: MigrationDocument,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -93,7 +94,7 @@ async function beginRemoval(
 }
 
 async function end(
-  { migrations, deletions, eventLog }: PurgeUses,
+  { migrations, deletions, eventLog }: PurgeDependencies,
   record: MigrationDocument,
   signal: AbortSignal,
   valuesOf: (tx: Transaction) => MigrationValues,

@@ -14,7 +14,7 @@ const deleted = 'The project was deleted.';
 const moved = 'The project was moved to another organization.';
 
 test('a migration of a project that was deleted or moved is cancelled, whether the other region calls or not', async (t) => {
-  const { db, uses, migration } = await offered(t);
+  const { db, dependencies, migration } = await offered(t);
   const records = migrationCollection(db);
   const projects = db.collection<ProjectDocument>('projects');
   const project = await projects.findOne({ _id: migration.projectId });
@@ -37,14 +37,14 @@ test('a migration of a project that was deleted or moved is cancelled, whether t
     if (values) await projects.insertOne({ ...project, _id: ids.projectId, ...values });
     expected.push({ _id: ids._id, ...('failure' in end && over), ...end });
   }
-  await cancellingGone(uses)(AbortSignal.timeout(600_000));
+  await cancellingGone(dependencies)(AbortSignal.timeout(600_000));
   for (const { _id, ...values } of expected) t.like(await records.findOne({ _id }), values);
 });
 
 test('a migration whose project is there again when that is decided goes on', async (t) => {
-  const { db, uses, migration } = await offered(t);
-  const migratingProjects = { ...uses.migratingProjects, findMany: async () => new Map() };
-  await cancellingGone({ ...uses, migratingProjects })(AbortSignal.timeout(600_000));
+  const { db, dependencies, migration } = await offered(t);
+  const migratingProjects = { ...dependencies.migratingProjects, findMany: async () => new Map() };
+  await cancellingGone({ ...dependencies, migratingProjects })(AbortSignal.timeout(600_000));
   const record = await migrationCollection(db).findOne({ _id: migration._id });
   t.like(record, { state: migration.state, isOpen: true });
 });

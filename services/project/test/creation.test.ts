@@ -236,7 +236,7 @@ test('projects that cannot be purged, or only slowly, hold up the purge of no ot
     },
   };
   const clock = { now: () => new Date(dueMs), monotonicMs: () => dueMs };
-  const uses = {
+  const dependencies = {
     ...world,
     events: world.captured,
     deletions: world.eventDeletions,
@@ -244,7 +244,7 @@ test('projects that cannot be purged, or only slowly, hold up the purge of no ot
     clock,
     log: silentLogger(),
   };
-  const purging = purgeDue(uses, AbortSignal.timeout(600_000));
+  const purging = purgeDue(dependencies, AbortSignal.timeout(600_000));
   await othersPurged.promise;
   t.deepEqual(purged, others);
   peer.resolve();

@@ -5,7 +5,7 @@ import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { driveMigrations } from '../loops/drive-migrations.ts';
-import type { WorkUses } from '../migration/work.ts';
+import type { WorkDependencies } from '../migration/work.ts';
 import { migrationCollection } from '../store/migrations.ts';
 import { hasMoved, stateIn, twoRegions } from './two-regions.ts';
 
@@ -18,12 +18,12 @@ const forLong = { leaseMs: 600_000, renewMs: 1_000, marginMs: 1_000 };
 test.serial(
   'a process that copies as much as it may still follows one that has begun a cutover',
   async (t) => {
-    const { uses } = await twoRegions(t);
+    const { dependencies } = await twoRegions(t);
     const stop = new AbortController();
     const taken = Promise.withResolvers<void>();
     let copied = 0;
     const migrations = {
-      ...uses.migrations,
+      ...dependencies.migrations,
       due: async (_: unknown, { except, limit }: { except: string[]; limit: number }) =>
         ['a', 'b', 'c', 'd', 'e']
           .filter((id) => !except.includes(id))
@@ -36,8 +36,8 @@ test.serial(
         copied++;
         await new Promise((resolve) => until.addEventListener('abort', resolve, { once: true }));
       },
-    } as unknown as WorkUses['migrations'];
-    const running = driveMigrations({ ...uses, migrations, owner: 'one' }, stop.signal);
+    } as unknown as WorkDependencies['migrations'];
+    const running = driveMigrations({ ...dependencies, migrations, owner: 'one' }, stop.signal);
     await taken.promise;
     t.is(copied, 4);
     stop.abort();
@@ -47,7 +47,7 @@ test.serial(
 
 test.serial('migrations that another process leads take no turn of this one', async (t) => {
   const regions = await twoRegions(t);
-  const { uses, us, eu } = regions;
+  const { dependencies, us, eu } = regions;
   const records = migrationCollection(eu.db);
   const record = await records.findOneAndDelete({ _id: us.migration._id });
   if (record === null) throw new TypeError('there is no record');
@@ -59,7 +59,7 @@ test.serial('migrations that another process leads take no turn of this one', as
   const [stop, over] = [new AbortController(), new AbortController()];
   t.teardown(() => [stop, over].map((each) => each.abort()));
   const led = new Set<string>();
-  const another = { ...uses, owner: 'another', signal: over.signal, timing: forLong };
+  const another = { ...dependencies, owner: 'another', signal: over.signal, timing: forLong };
   const leading = others.map(({ _id: name }) =>
     lead({ ...another, name }, async (term) => {
       led.add(name);
@@ -69,7 +69,7 @@ test.serial('migrations that another process leads take no turn of this one', as
   await eventually(() => {
     if (led.size < others.length) throw new Error(`${led.size} are led`);
   });
-  const driving = driveMigrations({ ...uses, owner: 'one' }, stop.signal);
+  const driving = driveMigrations({ ...dependencies, owner: 'one' }, stop.signal);
   await eventually(async () => {
     if ((await stateIn(regions)).record?.isOpen) throw new Error('it is still open');
   });
@@ -93,11 +93,17 @@ const found = [
 for (const { seen, later, isFollowed } of found) {
   const states = `${bareName(MigrationState, seen)} became ${bareName(MigrationState, later)}`;
   test.serial(`whether a migration takes no turn is as of when it is led: ${states}`, async (t) => {
-    const { uses } = await twoRegions(t);
+    const { dependencies } = await twoRegions(t);
     const [stop, over] = [new AbortController(), new AbortController()];
     t.teardown(() => [stop, over].map((each) => each.abort()));
     const [isLed, isLeft] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const other = { ...uses, name: 'led', owner: 'another', signal: over.signal, timing: forLong };
+    const other = {
+      ...dependencies,
+      name: 'led',
+      owner: 'another',
+      signal: over.signal,
+      timing: forLong,
+    };
     const leading = lead(other, async (term) => {
       isLed.resolve();
       await new Promise((end) => term.signal.addEventListener('abort', end, { once: true }));
@@ -107,7 +113,7 @@ for (const { seen, later, isFollowed } of found) {
     let state: MigrationState = seen;
     let isSeen = false;
     const migrations = {
-      ...uses.migrations,
+      ...dependencies.migrations,
       open: async () => {
         // Seen once: it is not in the list by which it is found a turn later.
         const some = seen === cutover && !isSeen ? [{ _id: 'led' }] : [];
@@ -125,12 +131,15 @@ for (const { seen, later, isFollowed } of found) {
         if (id === 'led') return;
         await new Promise((resolve) => until.addEventListener('abort', resolve, { once: true }));
       },
-    } as unknown as WorkUses['migrations'];
-    const log: WorkUses['log'] = Object.create(uses.log);
+    } as unknown as WorkDependencies['migrations'];
+    const log: WorkDependencies['log'] = Object.create(dependencies.log);
     log.info = ({ name }: { name?: string }, message?: string) => {
       if (name === 'led' && message === 'no longer leading') isLeft.resolve();
     };
-    const driving = driveMigrations({ ...uses, migrations, log, owner: 'one' }, stop.signal);
+    const driving = driveMigrations(
+      { ...dependencies, migrations, log, owner: 'one' },
+      stop.signal,
+    );
     await eventually(() => {
       if (working.size < 4) throw new Error(`it works on ${[...working]}`);
     });

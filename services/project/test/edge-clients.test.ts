@@ -16,7 +16,7 @@ import { newProjectToken } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { Storing } from '../capture/storing.ts';
-import { type EdgeTimes, type EdgeUses, openEdge } from '../edge/edge.ts';
+import { type EdgeDependencies, type EdgeTimes, openEdge } from '../edge/edge.ts';
 
 const host = '127.0.0.1';
 /** Of which no test lasts so long: each sets the one that it is about. */
@@ -55,8 +55,8 @@ async function open(
     times?: Partial<EdgeTimes>;
     limits?: Partial<typeof defaultLimits>;
     trustedProxies?: string[];
-    recallToken?: EdgeUses['access']['recallToken'];
-    permitToken?: EdgeUses['access']['permitToken'];
+    recallToken?: EdgeDependencies['access']['recallToken'];
+    permitToken?: EdgeDependencies['access']['permitToken'];
     insert?: Insert;
     clock?: typeof systemClock;
   } = {},

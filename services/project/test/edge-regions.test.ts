@@ -20,7 +20,7 @@ import { hashOf, newProjectToken } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { Storing } from '../capture/storing.ts';
-import { type EdgeUses, openEdge } from '../edge/edge.ts';
+import { type EdgeDependencies, openEdge } from '../edge/edge.ts';
 
 const token = newProjectToken();
 const times = { headersMs: 300_000, requestMs: 300_000, checkMs: 20, keepAliveMs: 300_000 };
@@ -74,7 +74,7 @@ async function open(
   const [refused, forwarded]: [Use[], Use[]] = [[], []];
   const asked = { count: 0 };
   const passed: Record<string, ForwardCaptureRequest[]> = {};
-  const regions: EdgeUses['regions'] = new Map(
+  const regions: EdgeDependencies['regions'] = new Map(
     Object.entries(peers).map(([region, peer]) => {
       const forwardCapture = async (request: ForwardCaptureRequest) => {
         await peer(request);

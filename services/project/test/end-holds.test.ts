@@ -12,7 +12,7 @@ import { fromRegion, offered } from './migration-support.ts';
 
 test('a token whose end cannot be noted keeps no other one from its end', async (t) => {
   const world = await offered(t);
-  const { migration, db, uses, migrations } = world;
+  const { migration, db, dependencies, migrations } = world;
   const records = migrationCollection(db);
   const committed = (): MigrationDocument => ({
     ...migration,
@@ -29,7 +29,10 @@ test('a token whose end cannot be noted keeps no other one from its end', async 
   };
   const stop = new AbortController();
   t.teardown(() => stop.abort());
-  const running = endHolds({ ...uses, migrations, secrets, log: silentLogger() }, stop.signal);
+  const running = endHolds(
+    { ...dependencies, migrations, secrets, log: silentLogger() },
+    stop.signal,
+  );
   await eventually(async () => {
     const open = await records.find({ isOpen: true, commitTime: { $exists: true } }).toArray();
     const ids = open.map(({ _id }) => _id);
@@ -42,7 +45,7 @@ test('a token whose end cannot be noted keeps no other one from its end', async 
 
 test('a process with an older list of ended cutovers closes no record that a purge has opened since', async (t) => {
   const world = await offered(t);
-  const { migration, db, uses, migrations } = world;
+  const { migration, db, dependencies, migrations } = world;
   const { _id: migrationId, projectId } = migration;
   const records = migrationCollection(db);
   const ended = { state: MigrationState.MIGRATION_STATE_DONE, commitTime: new Date() };
@@ -62,18 +65,18 @@ test('a process with an older list of ended cutovers closes no record that a pur
       { _id: migrationId },
       { $set: { isRetired: true }, $unset: { isOpen: '' } },
     );
-    await purgeSource({ migrationId }, fromRegion('us'), uses);
+    await purgeSource({ migrationId }, fromRegion('us'), dependencies);
     return {};
   };
   const decided = Promise.withResolvers<void>();
-  const eventLog: typeof uses.eventLog = Object.create(uses.eventLog);
+  const eventLog: typeof dependencies.eventLog = Object.create(dependencies.eventLog);
   eventLog.decide = async (mutation, by) => {
-    const outcome = await uses.eventLog.decide(mutation, by);
+    const outcome = await dependencies.eventLog.decide(mutation, by);
     decided.resolve();
     return outcome;
   };
   const secrets = { retireProjectToken };
-  const late = { ...uses, eventLog, migrations, secrets, log: silentLogger() };
+  const late = { ...dependencies, eventLog, migrations, secrets, log: silentLogger() };
   const running = endHolds(late, stop.signal);
   await decided.promise;
   stop.abort();

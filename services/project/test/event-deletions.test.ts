@@ -143,13 +143,13 @@ async function removeAll({ eventDeletions }: World, failing = ''): Promise<strin
     if (deletion._id === failing) throw new Error('it fails');
     return await eventDeletions.removeSome(deletion, ...others);
   };
-  const uses = {
+  const dependencies = {
     deletions: { ...eventDeletions, removeSome },
     propagate: async () => Propagation.fromPartial({}),
     clock: { now: () => now, monotonicMs: () => 0 },
     log: silentLogger(),
   };
-  await removeDue(uses, signal());
+  await removeDue(dependencies, signal());
   return worked;
 }
 
@@ -229,10 +229,10 @@ test('however many delete at once, ten deletions begin, and all others are refus
   const world = await testWorld(t);
   const ada = world.key();
   const { projectId } = await world.organization(ada);
-  const uses = { ...world, deletions: world.eventDeletions };
+  const dependencies = { ...world, deletions: world.eventDeletions };
   const remove = async () => {
     const call = await world.call(ada, { projectId });
-    return await deleteEvents({ projectId, filter: all, requestId: '' }, call, uses);
+    return await deleteEvents({ projectId, filter: all, requestId: '' }, call, dependencies);
   };
   const outcomes = await Promise.allSettled(Array.from({ length: 24 }, remove));
   const refused = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
@@ -244,10 +244,10 @@ test('a project has at most ten deletions whose events are not removed', async (
   const world = await testWorld(t);
   const ada = world.key();
   const { projectId } = await world.organization(ada);
-  const uses = { ...world, deletions: world.eventDeletions };
+  const dependencies = { ...world, deletions: world.eventDeletions };
   const remove = async () => {
     const call = await world.call(ada, { projectId });
-    return await deleteEvents({ projectId, filter: all, requestId: '' }, call, uses);
+    return await deleteEvents({ projectId, filter: all, requestId: '' }, call, dependencies);
   };
   for (let index = 0; index < 10; index++) await remove();
   t.is((await refusalOf(remove())).reason, ErrorReason.ERROR_REASON_RATE_LIMITED);

@@ -49,8 +49,8 @@ test('events past the retention of their project are removed, and no others', as
     await insert(store, projectId, [...batch, captured({}, -dayMs), captured({}, 1 - dayMs)]);
     kept.set(projectId, retentionDays === 1 ? 2 : 702);
   }
-  const uses = { retention, clock, log: silentLogger() };
-  await Promise.all([endDue(uses, signal), endDue(uses, signal)]);
+  const dependencies = { retention, clock, log: silentLogger() };
+  await Promise.all([endDue(dependencies, signal), endDue(dependencies, signal)]);
   for (const [projectId, count] of kept) {
     const left = { '_id.project': projectId } as object;
     t.is(await db.collection('captured_events').countDocuments(left), count);

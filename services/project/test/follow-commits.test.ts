@@ -13,7 +13,7 @@ const { MIGRATION_STATE_CUTOVER: cutover, MIGRATION_STATE_DONE: done } = Migrati
 
 test('a source that has lost the report of the end asks the destination for it', async (t) => {
   const regions = await twoRegions(t);
-  const { uses, us, eu } = regions;
+  const { dependencies, us, eu } = regions;
   const { _id } = us.migration;
   let asked = 0;
   const client: Partial<RegionClient> = {
@@ -24,10 +24,15 @@ test('a source that has lost the report of the end asks the destination for it',
     },
   };
   const turn = followingCommits(
-    { ...us, ...us.uses, log: uses.log, regions: new Map([['eu', client as RegionClient]]) },
+    {
+      ...us,
+      ...us.dependencies,
+      log: dependencies.log,
+      regions: new Map([['eu', client as RegionClient]]),
+    },
     'eu',
   );
-  await runMigration(uses, _id, { fence: 1, signal: signal() });
+  await runMigration(dependencies, _id, { fence: 1, signal: signal() });
   await hasMoved(t, regions);
   // As in a backup from between the commit and the report.
   const records = migrationCollection(us.db);
@@ -46,9 +51,12 @@ test('a source that has lost the report of the end asks the destination for it',
 });
 
 test('an attempt that is not committed is not asked for', async (t) => {
-  const { uses, us } = await twoRegions(t);
-  await uses.regions.get('us')?.beginCutover(us.attempt(1));
-  const turn = followingCommits({ ...us, ...us.uses, log: uses.log, regions: new Map() }, 'eu');
+  const { dependencies, us } = await twoRegions(t);
+  await dependencies.regions.get('us')?.beginCutover(us.attempt(1));
+  const turn = followingCommits(
+    { ...us, ...us.dependencies, log: dependencies.log, regions: new Map() },
+    'eu',
+  );
   await t.notThrowsAsync(turn(signal()));
   t.like(await us.record(), { state: cutover });
 });

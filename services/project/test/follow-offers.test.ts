@@ -13,7 +13,7 @@ const { MIGRATION_STATE_FAILED: failed } = MigrationState;
 
 test('offers of a region that does not answer keep no end of one of another region from being noticed', async (t) => {
   const regions = await twoRegions(t);
-  const { uses, us, eu } = regions;
+  const { dependencies, us, eu } = regions;
   const records = migrationCollection(eu.db);
   const { _id: migrationId } = us.migration;
   const record = await records.findOneAndDelete({ _id: migrationId });
@@ -24,7 +24,7 @@ test('offers of a region that does not answer keep no end of one of another regi
   });
   await records.insertMany(Array.from({ length: 120 }, fromAp));
   await records.insertOne({ ...record, state: accepted });
-  await uses.regions.get('us')?.cancelOffer({ migrationId, actor: '' });
+  await dependencies.regions.get('us')?.cancelOffer({ migrationId, actor: '' });
   const over = Promise.withResolvers<never>();
   over.promise.catch(() => {});
   let asked = 0;
@@ -34,10 +34,10 @@ test('offers of a region that does not answer keep no end of one of another regi
       return await over.promise;
     },
   };
-  const both = new Map([...uses.regions, ['ap', ap as RegionClient]]);
+  const both = new Map([...dependencies.regions, ['ap', ap as RegionClient]]);
   const stop = new AbortController();
   t.teardown(() => stop.abort());
-  const running = followOffers({ ...uses, regions: both }, stop.signal);
+  const running = followOffers({ ...dependencies, regions: both }, stop.signal);
   await eventually(async () => {
     const { state } = (await stateIn(regions)).record ?? {};
     if (state !== cancelled) throw new Error(`it is in the state ${state}`);
@@ -51,7 +51,7 @@ test('offers of a region that does not answer keep no end of one of another regi
 
 test('offers beyond those of one look are followed in later ones, and then the first again', async (t) => {
   const regions = await twoRegions(t);
-  const { uses, us, eu } = regions;
+  const { dependencies, us, eu } = regions;
   const records = migrationCollection(eu.db);
   const record = await records.findOneAndDelete({ _id: us.migration._id });
   if (record === null) throw new TypeError('there is no record');
@@ -72,7 +72,7 @@ test('offers beyond those of one look are followed in later ones, and then the f
     },
   };
   const there = new Map([['us', client as RegionClient]]);
-  const follow = following({ ...uses, regions: there }, 'us');
+  const follow = following({ ...dependencies, regions: there }, 'us');
   for (const some of [ids.slice(0, 100), ids.slice(100), ids.slice(0, 100)]) {
     asked.length = 0;
     await follow(AbortSignal.timeout(600_000));
@@ -81,7 +81,7 @@ test('offers beyond those of one look are followed in later ones, and then the f
 });
 
 test('a process with an older list of offers does not note at the source what has changed since', async (t) => {
-  const { uses, us, eu } = await twoRegions(t);
+  const { dependencies, us, eu } = await twoRegions(t);
   const records = migrationCollection(eu.db);
   const record = await records.findOne({ _id: us.migration._id });
   if (record === null) throw new TypeError('there is no record');
@@ -89,7 +89,7 @@ test('a process with an older list of offers does not note at the source what ha
   // Staff has retried it since.
   const revision = record.revision - 1;
   const openAfter = async () => [{ ...record, revision, state: failed, failure: 'No room.' }];
-  const older = { ...uses, migrations: { ...uses.migrations, openAfter } };
+  const older = { ...dependencies, migrations: { ...dependencies.migrations, openAfter } };
   await following(older, 'us')(AbortSignal.timeout(600_000));
   t.deepEqual(await us.record(), before);
 });

@@ -22,13 +22,13 @@ test('a capture without events is answered as one with events is, and is none', 
     calls.push('store');
     return [];
   };
-  const uses = {
+  const dependencies = {
     access: { permitToken: async () => answer },
     rates: { takeProject: async () => void calls.push('count') },
     capture: { storing: new Storing({ insert }), clock: systemClock },
     onDeadToken: () => calls.push('refuse'),
   };
-  const ask = (origin = '') => forwardCapture({ ...question, origin }, fromEu(), uses);
+  const ask = (origin = '') => forwardCapture({ ...question, origin }, fromEu(), dependencies);
   t.is((await refusalOf(ask())).reasonName, 'NOT_READY');
   const release = () => calls.push('release');
   answer = {

@@ -29,11 +29,15 @@ async function ask({ eu, projectId, record }: Migrated, ranges: readonly EventRa
     return { ...reader, byUuid: counted('byUuid'), digest: counted('digest') };
   };
   const migrationSource = { openReader };
-  const uses = { migrationSource, migrations: eu.migrations, streams: createRegionStreams() };
+  const dependencies = {
+    migrationSource,
+    migrations: eu.migrations,
+    streams: createRegionStreams(),
+  };
   const asked = { migrationId: record._id, ranges: ranges.map(rangeMessage) };
   const request = { ...asked, withoutChosenValues: true };
   const digests: EventDigest[] = [];
-  for await (const { digest } of hashRanges(request, fromRegion('us'), uses)) {
+  for await (const { digest } of hashRanges(request, fromRegion('us'), dependencies)) {
     digests.push(digestFrom(digest));
   }
   return { digests, reads };

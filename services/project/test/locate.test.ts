@@ -6,7 +6,7 @@ import type { Call } from '@silo/rpc/call.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { hashOf } from '@silo/tokens/secrets.ts';
 import test from 'ava';
-import { type LocateUses, locateProject } from '../handlers/internal/locate.ts';
+import { type LocateDependencies, locateProject } from '../handlers/internal/locate.ts';
 import { locateHere } from '../handlers/peer/locate-here.ts';
 import { regionOfProject } from '../rules/project-region.ts';
 import { createMigrationStore } from '../store/migrations.ts';
@@ -54,7 +54,7 @@ test('a project or its token is found in this region, else in the one that has i
   const call = { signal: AbortSignal.timeout(600_000) } as Call;
   const asked: string[] = [];
   let euAnswers = true;
-  const uses: LocateUses = {
+  const dependencies: LocateDependencies = {
     region: 'us',
     projects: world.projects,
     migrations: createMigrationStore(world.db),
@@ -83,13 +83,13 @@ test('a project or its token is found in this region, else in the one that has i
     ]),
   };
   const locate = (request: Parameters<typeof locateProject>[0]) =>
-    locateProject(request, call, uses);
+    locateProject(request, call, dependencies);
   t.deepEqual(await locate(byId(projectId)), { region: 'us', projectId });
   t.deepEqual(await locate(byToken('near')), { region: 'us', projectId });
   t.deepEqual(asked, []);
   t.deepEqual(await locate(byId(far)), { region: 'eu', projectId: far });
   t.deepEqual(await locate(byToken('far')), { region: 'eu', projectId: far });
-  t.deepEqual(await locateHere(byId(far), call, uses), nowhere);
+  t.deepEqual(await locateHere(byId(far), call, dependencies), nowhere);
   const refusedAs = async (request: Parameters<typeof locateProject>[0]) =>
     reasonOf(await t.throwsAsync(locate(request)));
   t.is(await refusedAs(byId(unknown)), 'PROJECT_NOT_FOUND');

@@ -7,7 +7,7 @@ import type { ExecutionContext } from 'ava';
 import type { Collection, Db } from 'mongodb';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { pullEvents } from '../handlers/peer/pull-events.ts';
-import type { SourceUses } from '../handlers/peer/read-events.ts';
+import type { SourceDependencies } from '../handlers/peer/read-events.ts';
 import { readRange } from '../handlers/peer/read-range.ts';
 import { createRegionStreams } from '../handlers/peer/region-streams.ts';
 import { openCopy } from '../migration/copy.ts';
@@ -36,7 +36,7 @@ export type CopyWorld = {
   migrationId: string;
   /** The source as the destination reaches it. */
   peer: CopySource;
-  uses: SourceUses;
+  dependencies: SourceDependencies;
   capture(events: readonly CheckedEvent[], projectId?: string): Promise<void>;
   /** A process that copies until the test ends, or the signal. */
   start(options?: StartOptions): Promise<{ copy: Copy; running: Promise<unknown> }>;
@@ -62,7 +62,7 @@ export async function copyWorld(t: ExecutionContext): Promise<CopyWorld> {
     ...{ sourceOrganizationId: newId('org_us'), destinationOrganizationId: newId('org_eu') },
     ...{ actor: '', requesterAccountId: '', requestTime: new Date(), eventsTotal: undefined },
   });
-  const uses: SourceUses = {
+  const dependencies: SourceDependencies = {
     migrationSource: createMigrationSource({ db: source, clock: systemClock }),
     streams: createRegionStreams(),
     migrations: { find: async () => record },
@@ -73,9 +73,9 @@ export async function copyWorld(t: ExecutionContext): Promise<CopyWorld> {
     createEventDeletionStore(source),
   );
   const stop = new AbortController();
-  const peer = connected(uses);
+  const peer = connected(dependencies);
   return {
-    ...{ source, destination, projectId, migrationId, peer, uses },
+    ...{ source, destination, projectId, migrationId, peer, dependencies },
     capture: async (events, id = projectId) => {
       await insert(store, id, events);
     },
@@ -107,11 +107,13 @@ async function ownDatabase(t: ExecutionContext): Promise<Db> {
 }
 
 /** The handlers of a source as a client has them. */
-function connected(uses: SourceUses): CopySource {
+function connected(dependencies: SourceDependencies): CopySource {
   const never = new AbortController().signal;
   return {
-    pullEvents: (request, { signal = never } = {}) => pullEvents(request, fromEu(signal), uses),
-    readRange: (request, { signal = never } = {}) => readRange(request, fromEu(signal), uses),
+    pullEvents: (request, { signal = never } = {}) =>
+      pullEvents(request, fromEu(signal), dependencies),
+    readRange: (request, { signal = never } = {}) =>
+      readRange(request, fromEu(signal), dependencies),
   };
 }
 

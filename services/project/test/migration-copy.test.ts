@@ -189,10 +189,10 @@ test.serial(
     const world = await copyWorld(t);
     await world.capture(old(100));
     const pauses = { ranges: 0, comparisons: 0 };
-    let uses = 0;
+    let dependencies = 0;
     const spare = {
       noteUse: () => {
-        uses++;
+        dependencies++;
       },
       pauseAfter: async ({ lagMs }: { lagMs?: number }) => {
         pauses[lagMs === undefined ? 'comparisons' : 'ranges']++;
@@ -202,11 +202,11 @@ test.serial(
     await copy.verifyAll(signal());
     t.true(pauses.ranges > 0);
     t.true(pauses.comparisons > 0);
-    t.is(uses, 0);
+    t.is(dependencies, 0);
     const scanned = pauses.ranges;
     await world.capture(old(1));
     await eventually(() => {
-      if (uses === 0) throw new Error('no change is noted');
+      if (dependencies === 0) throw new Error('no change is noted');
     });
     t.is(pauses.ranges, scanned, 'not after changes');
   },

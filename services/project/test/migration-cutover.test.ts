@@ -6,7 +6,7 @@ import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
 import { abortCutover, beginCutover, commitCutover } from '../handlers/peer/cutover.ts';
 import { noteProgress } from '../handlers/peer/note-progress.ts';
-import { cancelOffer, getOffer, type OfferUses } from '../handlers/peer/offers.ts';
+import { cancelOffer, getOffer, type OfferDependencies } from '../handlers/peer/offers.ts';
 import { endHolds } from '../loops/end-holds.ts';
 import { migrationMessage } from '../messages.ts';
 import { attemptMsMax, holdMsMax } from '../rules/cutover-times.ts';
@@ -23,7 +23,10 @@ const { MIGRATION_STATE_CANCELLED: cancelled, MIGRATION_STATE_DONE: done } = Mig
 const within = () => AbortSignal.timeout(600_000);
 
 /** Runs the loop of the source until the condition holds. */
-async function untilEnded({ uses, migrations, retired }: Offered, isOver: () => Promise<boolean>) {
+async function untilEnded(
+  { dependencies, migrations, retired }: Offered,
+  isOver: () => Promise<boolean>,
+) {
   const stop = new AbortController();
   const secrets = {
     retireProjectToken: async ({ correlationId }: { correlationId: string }) => {
@@ -31,7 +34,10 @@ async function untilEnded({ uses, migrations, retired }: Offered, isOver: () => 
       return {};
     },
   };
-  const running = endHolds({ ...uses, migrations, secrets, log: silentLogger() }, stop.signal);
+  const running = endHolds(
+    { ...dependencies, migrations, secrets, log: silentLogger() },
+    stop.signal,
+  );
   while (!(await isOver())) within().throwIfAborted();
   stop.abort();
   await running;
@@ -39,10 +45,10 @@ async function untilEnded({ uses, migrations, retired }: Offered, isOver: () => 
 
 test('an attempt holds the project, fences it and hands its document and token out; a repeat likewise', async (t) => {
   const world = await offered(t);
-  const first = await beginCutover(world.attempt(1), fromEu(), world.uses);
+  const first = await beginCutover(world.attempt(1), fromEu(), world.dependencies);
   t.like(first, { projectToken: 'phc_test', tokenRevision: 3 });
   t.like(decodeProject(first.project), { _id: world.migration.projectId, state: migrating });
-  t.deepEqual(await beginCutover(world.attempt(1), fromEu(), world.uses), first);
+  t.deepEqual(await beginCutover(world.attempt(1), fromEu(), world.dependencies), first);
   t.like(await world.project(), { state: migrating, revision: 2 });
   t.like(await world.record(), { state: cutover, attempt: 1, fencedAttempt: 1 });
   t.is((await world.events('held')).length, 1);
@@ -51,16 +57,20 @@ test('an attempt holds the project, fences it and hands its document and token o
 test('a committed attempt lets the project go, frees its slot, and ends its token once', async (t) => {
   const world = await offered(t);
   const before = await world.count();
-  await beginCutover(world.attempt(1), fromEu(), world.uses);
-  const first = await commitCutover(world.attempt(1), fromEu(), world.uses);
-  t.deepEqual(await commitCutover(world.attempt(1), fromEu(), world.uses), first, 'a repeat');
+  await beginCutover(world.attempt(1), fromEu(), world.dependencies);
+  const first = await commitCutover(world.attempt(1), fromEu(), world.dependencies);
+  t.deepEqual(
+    await commitCutover(world.attempt(1), fromEu(), world.dependencies),
+    first,
+    'a repeat',
+  );
   const { destinationOrganizationId: organizationId, projectId, _id } = world.migration;
   const migratedTo = { region: 'eu', organizationId };
   t.like(await world.project(), { state: migrated, migratedTo });
   t.is(await world.count(), (before ?? 0) - 1);
   t.like(await world.events('migrated'), [{ projectId, newRegion: 'eu', migrationId: _id }]);
   t.is(
-    (await refusalOf(abortCutover(world.attempt(1), fromEu(), world.uses))).reasonName,
+    (await refusalOf(abortCutover(world.attempt(1), fromEu(), world.dependencies))).reasonName,
     'MIGRATION_STATE',
   );
   await untilEnded(world, async () => (await world.record())?.isRetired === true);
@@ -68,7 +78,11 @@ test('a committed attempt lets the project go, frees its slot, and ends its toke
   t.deepEqual(world.holds, ['committed']);
   t.true((await world.record())?.isOpen, 'until the destination has reported the end');
   const ended: Migration = { ...migrationMessage(world.migration), state: done };
-  const { migration } = await noteProgress({ migration: ended, revision: 0 }, fromEu(), world.uses);
+  const { migration } = await noteProgress(
+    { migration: ended, revision: 0 },
+    fromEu(),
+    world.dependencies,
+  );
   t.is(migration?.state, done);
   t.is((await world.record())?.isOpen, undefined);
 });
@@ -76,9 +90,10 @@ test('a committed attempt lets the project go, frees its slot, and ends its toke
 test('what is not fenced, has ended or is late is not committed', async (t) => {
   const world = await offered(t);
   const refused = async (number: number) =>
-    (await refusalOf(commitCutover(world.attempt(number), fromEu(), world.uses))).reasonName;
+    (await refusalOf(commitCutover(world.attempt(number), fromEu(), world.dependencies)))
+      .reasonName;
   t.is(await refused(1), 'MIGRATION_STATE', 'has not begun');
-  await beginCutover(world.attempt(1), fromEu(), world.uses);
+  await beginCutover(world.attempt(1), fromEu(), world.dependencies);
   t.is(await refused(2), 'MIGRATION_STATE', 'another attempt');
   const records = migrationCollection(world.db);
   const { _id } = world.migration;
@@ -99,8 +114,8 @@ test('what is not fenced, has ended or is late is not committed', async (t) => {
 test('an attempt is ended in time where the token service does not answer', async (t) => {
   const world = await offered(t);
   const { _id } = world.migration;
-  await beginCutover(world.attempt(1), fromEu(), world.uses);
-  const attempts = { ...world.uses.attempts, committed: async () => [world.migration] };
+  await beginCutover(world.attempt(1), fromEu(), world.dependencies);
+  const attempts = { ...world.dependencies.attempts, committed: async () => [world.migration] };
   const [asked, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<never>()];
   const secrets = {
     retireProjectToken: async () => {
@@ -109,8 +124,8 @@ test('an attempt is ended in time where the token service does not answer', asyn
     },
   };
   const stop = new AbortController();
-  const { uses, migrations } = world;
-  const loop = { ...uses, attempts, migrations, secrets, log: silentLogger() };
+  const { dependencies, migrations } = world;
+  const loop = { ...dependencies, attempts, migrations, secrets, log: silentLogger() };
   const running = endHolds(loop, stop.signal);
   await asked.promise;
   const holdTime = new Date(Date.now() - holdMsMax);
@@ -125,12 +140,13 @@ test('an attempt is ended in time where the token service does not answer', asyn
 
 test('an aborted attempt leaves the project as it was; one that is aborted first never begins', async (t) => {
   const world = await offered(t);
-  await beginCutover(world.attempt(1), fromEu(), world.uses);
-  await abortCutover(world.attempt(1), fromEu(), world.uses);
-  await abortCutover(world.attempt(1), fromEu(), world.uses);
+  await beginCutover(world.attempt(1), fromEu(), world.dependencies);
+  await abortCutover(world.attempt(1), fromEu(), world.dependencies);
+  await abortCutover(world.attempt(1), fromEu(), world.dependencies);
   t.like(await world.project(), { state: active, revision: 3 });
-  await abortCutover(world.attempt(2), fromEu(), world.uses);
-  const begin = (number: number) => beginCutover(world.attempt(number), fromEu(), world.uses);
+  await abortCutover(world.attempt(2), fromEu(), world.dependencies);
+  const begin = (number: number) =>
+    beginCutover(world.attempt(number), fromEu(), world.dependencies);
   t.is((await refusalOf(begin(2))).reasonName, 'MIGRATION_STATE');
   t.is((await refusalOf(begin(1))).reasonName, 'MIGRATION_STATE');
   await begin(3);
@@ -140,18 +156,18 @@ test('an aborted attempt leaves the project as it was; one that is aborted first
 
 test('where the abort of an attempt was lost, that of the next one ends it', async (t) => {
   const world = await offered(t);
-  const { uses } = world;
-  await beginCutover(world.attempt(1), fromEu(), uses);
-  const next = await refusalOf(beginCutover(world.attempt(2), fromEu(), uses));
+  const { dependencies } = world;
+  await beginCutover(world.attempt(1), fromEu(), dependencies);
+  const next = await refusalOf(beginCutover(world.attempt(2), fromEu(), dependencies));
   t.is(next.reasonName, 'MIGRATION_STATE');
-  await abortCutover(world.attempt(2), fromEu(), uses);
+  await abortCutover(world.attempt(2), fromEu(), dependencies);
   t.like(await world.project(), { state: active });
   t.like(await world.record(), { state: verifying, attempt: 2 });
   for (const number of [1, 2]) {
-    const late = await refusalOf(commitCutover(world.attempt(number), fromEu(), uses));
+    const late = await refusalOf(commitCutover(world.attempt(number), fromEu(), dependencies));
     t.is(late.reasonName, 'MIGRATION_STATE');
   }
-  await beginCutover(world.attempt(3), fromEu(), uses);
+  await beginCutover(world.attempt(3), fromEu(), dependencies);
   t.like(await world.project(), { state: migrating });
 });
 
@@ -159,36 +175,36 @@ test('captures are counted as held for as long as all attempts have held them to
   const world = await offered(t);
   const held: number[] = [];
   const metrics = { held: (_: string, seconds: number) => held.push(seconds) };
-  const uses = { ...world.uses, metrics };
-  await beginCutover(world.attempt(1), fromEu(), uses);
+  const dependencies = { ...world.dependencies, metrics };
+  await beginCutover(world.attempt(1), fromEu(), dependencies);
   const longAgo = { holdTime: new Date(Date.now() - 3_600_000) };
   await migrationCollection(world.db).updateOne({ _id: world.migration._id }, { $set: longAgo });
-  await abortCutover(world.attempt(1), fromEu(), uses);
+  await abortCutover(world.attempt(1), fromEu(), dependencies);
   const first = (await world.record())?.progress.holdMs ?? 0;
   t.true(first >= 3_600_000);
-  await beginCutover(world.attempt(2), fromEu(), uses);
-  const { holdMs } = await commitCutover(world.attempt(2), fromEu(), uses);
+  await beginCutover(world.attempt(2), fromEu(), dependencies);
+  const { holdMs } = await commitCutover(world.attempt(2), fromEu(), dependencies);
   t.true(Number(holdMs) >= first);
   t.is(held.length, 2);
   t.is(Number(holdMs), Math.round(1_000 * ((held[0] ?? 0) + (held[1] ?? 0))), 'each is measured');
 });
 
 test('GetOffer reads as much of a migration that is not there, or not for the region, as of one that is', async (t) => {
-  const { uses, migration } = await offered(t);
+  const { dependencies, migration } = await offered(t);
   const reads: string[] = [];
-  const counting: OfferUses = {
-    ...uses,
+  const counting: OfferDependencies = {
+    ...dependencies,
     migrations: {
-      ...uses.migrations,
+      ...dependencies.migrations,
       find: (...wanted) => {
         reads.push('migration');
-        return uses.migrations.find(...wanted);
+        return dependencies.migrations.find(...wanted);
       },
     },
     migratingProjects: {
       find: (...wanted) => {
         reads.push('project');
-        return uses.migratingProjects.find(...wanted);
+        return dependencies.migratingProjects.find(...wanted);
       },
     },
   };
@@ -208,11 +224,11 @@ test('GetOffer reads as much of a migration that is not there, or not for the re
 
 test('an offer of a project that is gone is none for the other region, and ends', async (t) => {
   const world = await offered(t, {});
-  const { uses, db, migration } = world;
+  const { dependencies, db, migration } = world;
   const requested = { state: MigrationState.MIGRATION_STATE_REQUESTED };
   await migrationCollection(db).updateOne({ _id: migration._id }, { $set: requested });
   const look = async () =>
-    (await getOffer({ migrationId: migration._id }, fromEu(), uses)).migration;
+    (await getOffer({ migrationId: migration._id }, fromEu(), dependencies)).migration;
   t.like(await look(), { ...requested, failure: '' });
   const projects = db.collection<ProjectDocument>('projects');
   await projects.updateOne({ _id: migration.projectId }, { $set: { state: deleted } });
@@ -220,7 +236,7 @@ test('an offer of a project that is gone is none for the other region, and ends'
   const seen = await look();
   t.like(seen, gone);
   const old = { migration: seen && { ...seen, ...requested }, revision: 0 };
-  await noteProgress(old, fromEu(), uses);
+  await noteProgress(old, fromEu(), dependencies);
   t.like(await world.record(), { ...gone, isOpen: undefined });
   t.like(await look(), gone);
 });
@@ -231,7 +247,7 @@ test('a note of the destination that is carried out after a later one changes no
   const note = async (revision: number, eventsCopied: number, values: Partial<Migration>) => {
     const progress = { bytesPerSecondMax: 0, cutoverAttempts: 0, eventsCopied };
     const migration = { ...message, ...values, progress };
-    return (await noteProgress({ migration, revision }, fromEu(), world.uses)).migration;
+    return (await noteProgress({ migration, revision }, fromEu(), world.dependencies)).migration;
   };
   const { MIGRATION_STATE_COPYING: state, MIGRATION_STATE_FAILED: failed } = MigrationState;
   await note(5, 20, { state });
@@ -252,10 +268,12 @@ test('a barrier that is not confirmed leaves the attempt unfenced', async (t) =>
   const propagate = async () => {
     throw new Error('no registry');
   };
-  await t.throwsAsync(beginCutover(world.attempt(1), fromEu(), { ...world.uses, propagate }));
+  await t.throwsAsync(
+    beginCutover(world.attempt(1), fromEu(), { ...world.dependencies, propagate }),
+  );
   t.is((await world.record())?.fencedAttempt, undefined);
   t.is(
-    (await refusalOf(commitCutover(world.attempt(1), fromEu(), world.uses))).reasonName,
+    (await refusalOf(commitCutover(world.attempt(1), fromEu(), world.dependencies))).reasonName,
     'MIGRATION_STATE',
   );
 });
@@ -263,7 +281,7 @@ test('a barrier that is not confirmed leaves the attempt unfenced', async (t) =>
 test('a cutover waits for indexes and removals, and does not begin for a project that is gone', async (t) => {
   const building = [{ name: 'plan', place: 1, since: 1, state: 'building' as const }];
   const world = await offered(t, { propertyIndexes: building });
-  const begin = () => beginCutover(world.attempt(1), fromEu(), world.uses);
+  const begin = () => beginCutover(world.attempt(1), fromEu(), world.dependencies);
   t.is((await refusalOf(begin())).reasonName, 'NOT_READY');
   const projects = world.db.collection<ProjectDocument>('projects');
   const { projectId: _id, _id: migrationId } = world.migration;
@@ -271,23 +289,23 @@ test('a cutover waits for indexes and removals, and does not begin for a project
   t.is((await refusalOf(begin())).reasonName, 'PROJECT_NOT_ACTIVE');
   t.like(await world.record(), { state: verifying, attempt: 0 }, 'nothing is changed');
   const message = { migration: migrationMessage(world.migration), revision: 1 };
-  const { migration } = await noteProgress(message, fromEu(), world.uses);
+  const { migration } = await noteProgress(message, fromEu(), world.dependencies);
   t.like(migration, { id: migrationId, state: cancelled, failure: 'The project was deleted.' });
 });
 
 test('a migration is cancelled once, not during an attempt, and by the other region it concerns', async (t) => {
   const world = await offered(t);
   const cancel = async (call = fromEu()) =>
-    await cancelOffer({ migrationId: world.migration._id, actor: '' }, call, world.uses);
+    await cancelOffer({ migrationId: world.migration._id, actor: '' }, call, world.dependencies);
   const elsewhere = { kind: 'certificate', role: Role.ROLE_REGION, name: 'xx' } as const;
   const foreign = refusalOf(cancel({ ...fromEu(), caller: elsewhere }));
   t.is((await foreign).reasonName, 'MIGRATION_NOT_FOUND');
-  await beginCutover(world.attempt(1), fromEu(), world.uses);
+  await beginCutover(world.attempt(1), fromEu(), world.dependencies);
   t.is((await refusalOf(cancel())).reasonName, 'MIGRATION_STATE');
-  await abortCutover(world.attempt(1), fromEu(), world.uses);
+  await abortCutover(world.attempt(1), fromEu(), world.dependencies);
   t.is((await cancel()).migration?.state, cancelled);
   t.is((await cancel()).migration?.state, cancelled);
-  const begin = beginCutover(world.attempt(2), fromEu(), world.uses);
+  const begin = beginCutover(world.attempt(2), fromEu(), world.dependencies);
   t.is((await refusalOf(begin)).reasonName, 'MIGRATION_STATE');
   t.like(await world.project(), { state: active });
 });

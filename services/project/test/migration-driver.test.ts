@@ -5,7 +5,7 @@ import type { RegionClient } from '@silo/service/regions.ts';
 import test from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { runMigration } from '../migration/run-migration.ts';
-import type { WorkUses } from '../migration/work.ts';
+import type { WorkDependencies } from '../migration/work.ts';
 import type { ProjectDocument } from '../store/documents.ts';
 import { encodeProject } from '../store/migrating-projects.ts';
 import { migrationCollection } from '../store/migrations.ts';
@@ -24,7 +24,7 @@ type Step = 'decide' | (typeof calls)[number];
 type After = (step: Step, times: number) => void;
 
 /** The same, with something that happens after each step. */
-function observed(uses: WorkUses, after: After): WorkUses {
+function observed(dependencies: WorkDependencies, after: After): WorkDependencies {
   const counts = new Map<Step, number>();
   const watch = <Args extends unknown[], Result>(
     step: Step,
@@ -37,8 +37,8 @@ function observed(uses: WorkUses, after: After): WorkUses {
       return result;
     };
   };
-  const { regions, secrets, propagate, eventLog } = uses;
-  const watchedLog = Object.create(eventLog) as WorkUses['eventLog'];
+  const { regions, secrets, propagate, eventLog } = dependencies;
+  const watchedLog = Object.create(eventLog) as WorkDependencies['eventLog'];
   watchedLog.decide = watch('decide', eventLog.decide.bind(eventLog)) as typeof eventLog.decide;
   const watched = [...regions].map(([region, client]): [string, RegionClient] => [
     region,
@@ -49,7 +49,7 @@ function observed(uses: WorkUses, after: After): WorkUses {
     },
   ]);
   return {
-    ...{ ...uses, eventLog: watchedLog, regions: new Map(watched) },
+    ...{ ...dependencies, eventLog: watchedLog, regions: new Map(watched) },
     propagate: watch('propagate', propagate),
     secrets: {
       ...secrets,
@@ -59,7 +59,11 @@ function observed(uses: WorkUses, after: After): WorkUses {
 }
 
 /** One process, which dies after a step. Answers whether it has. */
-async function runUntil({ us, uses }: TwoRegions, fence: number, dies: After): Promise<boolean> {
+async function runUntil(
+  { us, dependencies }: TwoRegions,
+  fence: number,
+  dies: After,
+): Promise<boolean> {
   const life = new AbortController();
   const after: After = (step, times) => {
     life.signal.throwIfAborted();
@@ -71,7 +75,9 @@ async function runUntil({ us, uses }: TwoRegions, fence: number, dies: After): P
     }
   };
   const signal = AbortSignal.any([life.signal, AbortSignal.timeout(600_000)]);
-  await runMigration(observed(uses, after), us.migration._id, { fence, signal }).catch(() => {});
+  await runMigration(observed(dependencies, after), us.migration._id, { fence, signal }).catch(
+    () => {},
+  );
   return life.signal.aborted;
 }
 
@@ -111,8 +117,11 @@ test.serial('where an answer of the source is lost, its call is repeated', async
     isLost = true;
     throw errors.dependencyUnavailable('the region us');
   };
-  const { uses, us } = regions;
-  await runMigration(observed(uses, lose), us.migration._id, { fence: 1, signal: signal() });
+  const { dependencies, us } = regions;
+  await runMigration(observed(dependencies, lose), us.migration._id, {
+    fence: 1,
+    signal: signal(),
+  });
   t.true(isLost);
   await hasMoved(t, regions);
 });
@@ -121,17 +130,17 @@ test.serial(
   'a process that was paused after it had let the project come changes nothing any more',
   async (t) => {
     const regions = await twoRegions(t);
-    const { uses, us } = regions;
+    const { dependencies, us } = regions;
     const resumed = Promise.withResolvers<void>();
     const paused = Promise.withResolvers<void>();
-    const client = uses.regions.get('us');
+    const client = dependencies.regions.get('us');
     if (client === undefined) throw new TypeError('no client');
     const commitCutover: RegionClient['commitCutover'] = async (request, options) => {
       paused.resolve();
       await resumed.promise;
       return await client.commitCutover(request, options);
     };
-    const slow = { ...uses, regions: new Map([['us', { ...client, commitCutover }]]) };
+    const slow = { ...dependencies, regions: new Map([['us', { ...client, commitCutover }]]) };
     const first = runMigration(slow, us.migration._id, { fence: 1, signal: signal() });
     await paused.promise;
     t.false(await runUntil(regions, 2, () => {}));
@@ -146,11 +155,11 @@ test.serial(
   'where the source ends the attempt, the arrival is taken back and tried again',
   async (t) => {
     const regions = await twoRegions(t);
-    const { uses, us, eu } = regions;
+    const { dependencies, us, eu } = regions;
     const { _id: migrationId, projectId } = us.migration;
     const before = await eu.db.collection<ProjectDocument>('projects').countDocuments();
     let isEnded = false;
-    const client = uses.regions.get('us');
+    const client = dependencies.regions.get('us');
     if (client === undefined) throw new TypeError('no client');
     const commitCutover: RegionClient['commitCutover'] = async (request, options) => {
       if (!isEnded) {
@@ -161,7 +170,7 @@ test.serial(
       }
       return await client.commitCutover(request, options);
     };
-    const ended = { ...uses, regions: new Map([['us', { ...client, commitCutover }]]) };
+    const ended = { ...dependencies, regions: new Map([['us', { ...client, commitCutover }]]) };
     await runMigration(ended, migrationId, { fence: 1, signal: signal() });
     await hasMoved(t, regions);
     t.is(await eu.db.collection('projects').countDocuments(), before + 1);
@@ -175,15 +184,18 @@ test.serial(
   'the source commits once every guard knows that the project has come; else it is tried again',
   async (t) => {
     const regions = await twoRegions(t);
-    const { uses, us } = regions;
+    const { dependencies, us } = regions;
     const states: unknown[] = [];
-    const propagate: WorkUses['propagate'] = async (ids, until) => {
+    const propagate: WorkDependencies['propagate'] = async (ids, until) => {
       const { source, destination } = await stateIn(regions);
       if (states.push(source?.state, destination?.state) === 2)
         throw errors.propagationUnconfirmed();
-      return await uses.propagate(ids, until);
+      return await dependencies.propagate(ids, until);
     };
-    await runMigration({ ...uses, propagate }, us.migration._id, { fence: 1, signal: signal() });
+    await runMigration({ ...dependencies, propagate }, us.migration._id, {
+      fence: 1,
+      signal: signal(),
+    });
     t.deepEqual(states, [migrating, migrating, migrating, migrating]);
     await hasMoved(t, regions);
     t.like(await us.record(), { attempt: 2 });
@@ -201,14 +213,17 @@ test.serial('the events of the source are counted as the copy begins', async (t)
 
 test.serial('a source that cannot count its events is copied all the same', async (t) => {
   const regions = await twoRegions(t);
-  const client = regions.uses.regions.get('us');
+  const client = regions.dependencies.regions.get('us');
   if (client === undefined) throw new TypeError('no client');
   const describeProject: RegionClient['describeProject'] = async (request, options) => {
     if (request.countsEvents) throw errors.dependencyUnavailable('mongodb');
     return await client.describeProject(request, options);
   };
-  const uses = { ...regions.uses, regions: new Map([['us', { ...client, describeProject }]]) };
-  t.false(await runUntil({ ...regions, uses }, 1, () => {}));
+  const dependencies = {
+    ...regions.dependencies,
+    regions: new Map([['us', { ...client, describeProject }]]),
+  };
+  t.false(await runUntil({ ...regions, dependencies }, 1, () => {}));
   await hasMoved(t, regions);
   const { record } = await stateIn(regions);
   t.is(record?.progress.eventsTotal, undefined);
@@ -216,17 +231,17 @@ test.serial('a source that cannot count its events is copied all the same', asyn
 
 test.serial('a source that sends another project replaces none', async (t) => {
   const regions = await twoRegions(t);
-  const { uses, eu } = regions;
+  const { dependencies, eu } = regions;
   const projects = eu.db.collection<ProjectDocument>('projects');
   const other = await projects.findOne({});
-  const client = uses.regions.get('us');
+  const client = dependencies.regions.get('us');
   if (client === undefined || other === null) throw new TypeError('no client, or no project');
   const beginCutover: RegionClient['beginCutover'] = async (request, options) => ({
     ...(await client.beginCutover(request, options)),
     project: encodeProject(other),
   });
-  const hostile = { ...uses, regions: new Map([['us', { ...client, beginCutover }]]) };
-  const hasTriedAgain = await runUntil({ ...regions, uses: hostile }, 1, (step, times) => {
+  const hostile = { ...dependencies, regions: new Map([['us', { ...client, beginCutover }]]) };
+  const hasTriedAgain = await runUntil({ ...regions, dependencies: hostile }, 1, (step, times) => {
     if (step === 'beginCutover' && times === 2) throw new Error('killed');
   });
   t.true(hasTriedAgain);
@@ -236,10 +251,10 @@ test.serial('a source that sends another project replaces none', async (t) => {
 test.serial(
   'what is damaged after it was compared is mended before the project is in use',
   async (t) => {
-    const { uses, us, eu } = await twoRegions(t);
+    const { dependencies, us, eu } = await twoRegions(t);
     const events = eu.db.collection('captured_events');
-    const openCopy: WorkUses['openCopy'] = async (...args) => {
-      const copy = await uses.openCopy(...args);
+    const openCopy: WorkDependencies['openCopy'] = async (...args) => {
+      const copy = await dependencies.openCopy(...args);
       const verifyAll = copy.verifyAll.bind(copy);
       copy.verifyAll = async (until) => {
         copy.verifyAll = verifyAll;
@@ -248,15 +263,18 @@ test.serial(
       };
       return copy;
     };
-    await runMigration({ ...uses, openCopy }, us.migration._id, { fence: 1, signal: signal() });
+    await runMigration({ ...dependencies, openCopy }, us.migration._id, {
+      fence: 1,
+      signal: signal(),
+    });
     t.is(await events.countDocuments({ distinctId: 'eve' }), 0);
   },
 );
 
 test.serial('an index that was chosen last is there when the project is in use', async (t) => {
   const regions = await twoRegions(t);
-  const { uses, us, eu } = regions;
-  const client = uses.regions.get('us');
+  const { dependencies, us, eu } = regions;
+  const client = dependencies.regions.get('us');
   if (client === undefined) throw new TypeError('no client');
   const propertyIndexes = [{ name: 'plan', place: 5, since: 1, state: 'ready' as const }];
   const beginCutover: RegionClient['beginCutover'] = async (request, options) => {
@@ -264,7 +282,7 @@ test.serial('an index that was chosen last is there when the project is in use',
     await projects.updateOne({ _id: us.migration.projectId }, { $set: { propertyIndexes } });
     return await client.beginCutover(request, options);
   };
-  const late = { ...uses, regions: new Map([['us', { ...client, beginCutover }]]) };
+  const late = { ...dependencies, regions: new Map([['us', { ...client, beginCutover }]]) };
   await runMigration(late, us.migration._id, { fence: 1, signal: signal() });
   await hasMoved(t, regions);
   t.true(await eu.db.collection('captured_events').indexExists('by_x5'));
@@ -272,13 +290,13 @@ test.serial('an index that was chosen last is there when the project is in use',
 
 test.serial('a cancelled migration leaves neither events nor a slot nor a token', async (t) => {
   const regions = await twoRegions(t);
-  const { uses, us, eu, tokens } = regions;
+  const { dependencies, us, eu, tokens } = regions;
   const { _id: migrationId } = us.migration;
   const hasDied = await runUntil(regions, 1, (step) => {
     if (step === 'adoptProjectToken') throw new Error('killed');
   });
   t.true(hasDied && tokens.length === 1);
-  const client = uses.regions.get('us');
+  const client = dependencies.regions.get('us');
   await client?.abortCutover({ migrationId, attempt: 1 });
   await client?.cancelOffer({ migrationId, actor: '' });
   t.false(await runUntil(regions, 2, () => {}));
@@ -296,19 +314,25 @@ test.serial(
   'a cancelled migration of a project that was here before keeps its token, and brings none any more',
   async (t) => {
     const regions = await twoRegions(t);
-    const { uses, us, eu, tokens, ended } = regions;
+    const { dependencies, us, eu, tokens, ended } = regions;
     const { _id: migrationId } = us.migration;
     const before = await us.project();
     if (before === null) throw new TypeError('there is no project');
     const projects = eu.db.collection<ProjectDocument>('projects');
     await projects.insertOne({ ...before, state: migrated });
     tokens.push('of the earlier stay');
-    await uses.regions.get('us')?.cancelOffer({ migrationId, actor: '' });
+    await dependencies.regions.get('us')?.cancelOffer({ migrationId, actor: '' });
     const refuse = async () => {
       throw errors.unknownMethod('of a later release');
     };
-    const older = { ...uses.secrets, endProjectTokenAdoption: refuse };
-    t.false(await runUntil({ ...regions, uses: { ...uses, secrets: older } }, 1, () => {}));
+    const older = { ...dependencies.secrets, endProjectTokenAdoption: refuse };
+    t.false(
+      await runUntil(
+        { ...regions, dependencies: { ...dependencies, secrets: older } },
+        1,
+        () => {},
+      ),
+    );
     t.like((await stateIn(regions)).record, {
       state: cancelled,
       isOpen: true,
@@ -350,8 +374,8 @@ test.serial(
   'a plan that loses migrations after the slot was taken keeps the project at the source',
   async (t) => {
     const regions = await twoRegions(t);
-    const { uses, eu } = regions;
-    const client = uses.regions.get('us');
+    const { dependencies, eu } = regions;
+    const client = dependencies.regions.get('us');
     if (client === undefined) throw new TypeError('no client');
     let begun = 0;
     const beginCutover: RegionClient['beginCutover'] = async (request, options) => {
@@ -361,8 +385,8 @@ test.serial(
       await slots.updateOne({ migrations: true }, { $set: { migrations: false } });
       return answer;
     };
-    const changing = { ...uses, regions: new Map([['us', { ...client, beginCutover }]]) };
-    t.false(await runUntil({ ...regions, uses: changing }, 1, () => {}));
+    const changing = { ...dependencies, regions: new Map([['us', { ...client, beginCutover }]]) };
+    t.false(await runUntil({ ...regions, dependencies: changing }, 1, () => {}));
     const { source, destination, record } = await stateIn(regions);
     t.is(source?.state, active);
     t.is(destination, null);

@@ -10,7 +10,7 @@ import { refusalOf } from './support.ts';
 test('of two other regions, the one without the migration reads neither events nor the project', async (t) => {
   const { migration, migrations, db, ...world } = await offered(t);
   const { _id: migrationId, projectId } = migration;
-  const uses = { ...world.uses, estimateEvents: createEventEstimate(db) };
+  const dependencies = { ...world.dependencies, estimateEvents: createEventEstimate(db) };
   const countsEvents = false;
   for (const side of ['source', 'destination'] as const) {
     const regions =
@@ -22,11 +22,11 @@ test('of two other regions, the one without the migration reads neither events n
       (await requireReadable(migrations, migrationId, 'compare', fromEu())).projectId,
       projectId,
     );
-    t.false((await describeProject({ migrationId, countsEvents }, fromEu(), uses)).purged);
+    t.false((await describeProject({ migrationId, countsEvents }, fromEu(), dependencies)).purged);
     for (const hidden of [
       requireReadable(migrations, migrationId, 'copy', fromRegion('ap')),
       requireReadable(migrations, migrationId, 'compare', fromRegion('ap')),
-      describeProject({ migrationId, countsEvents }, fromRegion('ap'), uses),
+      describeProject({ migrationId, countsEvents }, fromRegion('ap'), dependencies),
     ]) {
       t.is((await refusalOf(hidden)).reasonName, 'MIGRATION_NOT_FOUND');
     }

@@ -49,38 +49,42 @@ async function regions(t: ExecutionContext, onAsked: () => void) {
     },
   };
   const { db } = world;
-  const uses = {
+  const dependencies = {
     ...{ ...world, access, regions: new Map([['eu', client as RegionClient]]) },
     migratingProjects: createMigratingProjectStore(db),
     ...{ events: world.captured, fenceHere: projectFence(db) },
     estimateEvents: createEventEstimate(db),
   };
-  return { world, uses, key, organizationId, projectId, offer, permits, noted };
+  return { world, dependencies, key, organizationId, projectId, offer, permits, noted };
 }
 
 type Regions = Awaited<ReturnType<typeof regions>>;
 
 /** A call as it is admitted: with a permit. */
-async function admitted({ world, uses }: Regions, key: TestKey, target: object): Promise<Call> {
+async function admitted(
+  { world, dependencies }: Regions,
+  key: TestKey,
+  target: object,
+): Promise<Call> {
   const call = await world.call(key, target);
-  const answer = await checkAccess(uses.access, call, { keyHash: key.keyHash, ...target });
+  const answer = await checkAccess(dependencies.access, call, { keyHash: key.keyHash, ...target });
   if (!answer.allowed) throw new TypeError('it is not admitted');
   return call;
 }
 
 const handlers = {
   RequestMigration: async (regions: Regions) => {
-    const { uses, key, projectId } = regions;
+    const { dependencies, key, projectId } = regions;
     const call = await admitted(regions, key, { projectId });
     const to = { destinationRegion: 'eu', destinationOrganizationId: newId('org_eu') };
     const request = { projectId, ...to, planFingerprint: '', requestId: '' };
-    return await requestMigration(request, call, uses);
+    return await requestMigration(request, call, dependencies);
   },
   AcceptMigration: async (regions: Regions) => {
-    const { uses, key, organizationId, offer } = regions;
+    const { dependencies, key, organizationId, offer } = regions;
     const call = await admitted(regions, key, { organizationId });
     const request = { migrationId: offer.id, organizationId, requestId: '' };
-    return await acceptMigration(request, call, uses);
+    return await acceptMigration(request, call, dependencies);
   },
 };
 
@@ -110,7 +114,7 @@ test('RequestMigration decides nothing in an organization by the rights of anoth
   const world: Regions = await regions(t, () => {
     asked++;
   });
-  const { access } = world.uses;
+  const { access } = world.dependencies;
   // The project moved during the call to the region, and comes back before it is decided.
   const permit: typeof access.permit = async (question, signal) => {
     const answer = await access.permit(question, signal);
@@ -119,8 +123,8 @@ test('RequestMigration decides nothing in an organization by the rights of anoth
     const fact = { ...project.fact, organizationId: newId('org_us') };
     return { ...answer, facts: { ...answer.facts, project: { ...project, fact } } };
   };
-  const uses = { ...world.uses, access: { ...access, permit } };
-  await handlers.RequestMigration({ ...world, uses });
+  const dependencies = { ...world.dependencies, access: { ...access, permit } };
+  await handlers.RequestMigration({ ...world, dependencies });
   t.is(asked, 2);
 });
 

@@ -4,8 +4,8 @@ import type { Call } from '@silo/rpc/call.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import type { ExecutionContext } from 'ava';
-import type { CutoverUses } from '../handlers/peer/cutover.ts';
-import type { OfferUses } from '../handlers/peer/offers.ts';
+import type { CutoverDependencies } from '../handlers/peer/cutover.ts';
+import type { OfferDependencies } from '../handlers/peer/offers.ts';
 import { newMigration } from '../rules/new-migration.ts';
 import { createAttemptStore } from '../store/attempts.ts';
 import type { MigrationDocument, ProjectDocument } from '../store/documents.ts';
@@ -33,7 +33,7 @@ export function fromRegion(name: string, signal = AbortSignal.timeout(600_000)):
 
 /** A project of `us`, of which `eu` has copied all but the last changes. */
 export type Offered = World & {
-  uses: CutoverUses & OfferUses;
+  dependencies: CutoverDependencies & OfferDependencies;
   migration: MigrationDocument;
   retired: string[];
   /** How the attempts have ended. */
@@ -65,7 +65,7 @@ export async function offered(
   const records = migrationCollection(db);
   await records.insertOne(migration);
   const holds: string[] = [];
-  const uses: CutoverUses & OfferUses = {
+  const dependencies: CutoverDependencies & OfferDependencies = {
     ...world,
     attempts: createAttemptStore(db),
     migratingProjects: createMigratingProjectStore(db),
@@ -76,7 +76,7 @@ export async function offered(
   };
   return {
     ...world,
-    ...{ uses, migration, retired: [], holds },
+    ...{ dependencies, migration, retired: [], holds },
     project: () => projects.findOne({ _id: projectId }),
     record: () => records.findOne({ _id: migration._id }),
     count: async () =>

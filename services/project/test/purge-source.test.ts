@@ -5,7 +5,7 @@ import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
 import { purgeSource as beginPurge } from '../handlers/internal/purge-source.ts';
 import { eventDeletionMessage } from '../messages.ts';
-import { type PurgeUses, purgeSource } from '../purge/purge-source.ts';
+import { type PurgeDependencies, purgeSource } from '../purge/purge-source.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import { placesWith } from '../rules/events/indexed-properties.ts';
 import { ParsedProperties } from '../rules/events/parsed-properties.ts';
@@ -225,15 +225,15 @@ test('a purge that was ended and begun anew removes nothing and ends nothing by 
   const records = migrationCollection(us.db);
   const begin = async () => {
     await records.updateOne({}, { $unset: { isOpen: '', isPurging: '', isPartlyRemoved: '' } });
-    const uses = { ...us, migratingProjects: createMigratingProjectStore(us.db) };
-    await beginPurge({ migrationId: record._id }, fromRegion('us'), uses);
+    const dependencies = { ...us, migratingProjects: createMigratingProjectStore(us.db) };
+    await beginPurge({ migrationId: record._id }, fromRegion('us'), dependencies);
     const begun = await records.findOne({ _id: record._id });
     if (begun === null) throw new TypeError('there is no record');
     return begun;
   };
-  const runFirst = async (uses: Partial<PurgeUses>) => {
+  const runFirst = async (dependencies: Partial<PurgeDependencies>) => {
     const options = { patienceMs: 1, signal: AbortSignal.timeout(600_000) };
-    await purgeSource({ ...purging, ...uses }, await begin(), options);
+    await purgeSource({ ...purging, ...dependencies }, await begin(), options);
     return await records.findOne({ _id: record._id });
   };
   const beingCompared = { isPurging: true, isOpen: true, isPartlyRemoved: undefined } as const;
@@ -247,7 +247,7 @@ test('a purge that was ended and begun anew removes nothing and ends nothing by 
     return { regions: new Map([['eu', { ...client, hashRanges } as RegionClient]]) };
   };
   isAsBegun(await runFirst(compared(true)));
-  const removeAll: PurgeUses['removal']['removeAll'] = async (...given) => {
+  const removeAll: PurgeDependencies['removal']['removeAll'] = async (...given) => {
     await begin();
     return await purging.removal.removeAll(...given);
   };
@@ -295,7 +295,7 @@ test('a purge that is given up after its removal has begun does not say that not
   const { us, record, purging } = world;
   const records = migrationCollection(us.db);
   const stop = new AbortController();
-  const removeAll: PurgeUses['removal']['removeAll'] = async () => {
+  const removeAll: PurgeDependencies['removal']['removeAll'] = async () => {
     await eventsOf(us.db).deleteOne({});
     stop.abort();
     throw stop.signal.reason;
@@ -387,8 +387,9 @@ test('a purge whose end the other region cannot note has removed all nevertheles
 
 test('a running purge is to be seen at the source, and a repeat begins no other', async (t) => {
   const world = await migratedProject(t);
-  const uses = { ...world.us, migratingProjects: createMigratingProjectStore(world.us.db) };
-  const repeat = () => beginPurge({ migrationId: world.record._id }, fromRegion('us'), uses);
+  const dependencies = { ...world.us, migratingProjects: createMigratingProjectStore(world.us.db) };
+  const repeat = () =>
+    beginPurge({ migrationId: world.record._id }, fromRegion('us'), dependencies);
   t.like((await repeat()).migration, { purging: true, purgeTime: undefined });
   await world.purge();
   const { migration } = await repeat();
@@ -399,7 +400,7 @@ test('a running purge is to be seen at the source, and a repeat begins no other'
 test('what an earlier migration from here has left is not purged by it any more', async (t) => {
   const { us } = await migratedProject(t);
   const records = migrationCollection(us.db);
-  const uses = { ...us, migratingProjects: createMigratingProjectStore(us.db) };
+  const dependencies = { ...us, migratingProjects: createMigratingProjectStore(us.db) };
   const first = await records.findOneAndUpdate(
     {},
     { $unset: { isOpen: '', isPurging: '' } },
@@ -409,9 +410,9 @@ test('what an earlier migration from here has left is not purged by it any more'
   const { _id: migrationId, requestTime } = first;
   const later = { _id: newId('mig_us'), requestTime: new Date(requestTime.getTime() + 1) };
   await records.insertOne({ ...first, ...later });
-  const refused = await refusalOf(beginPurge({ migrationId }, fromRegion('us'), uses));
+  const refused = await refusalOf(beginPurge({ migrationId }, fromRegion('us'), dependencies));
   t.is(refused.reasonName, 'MIGRATION_STATE');
-  await beginPurge({ migrationId: later._id }, fromRegion('us'), uses);
+  await beginPurge({ migrationId: later._id }, fromRegion('us'), dependencies);
   t.true((await records.findOne({ _id: later._id }))?.isPurging);
 });
 

@@ -12,7 +12,7 @@ import { notePurge } from '../handlers/peer/note-purge.ts';
 import { describeProject } from '../handlers/peer/offers.ts';
 import { readDeletions } from '../handlers/peer/read-deletions.ts';
 import { createRegionStreams } from '../handlers/peer/region-streams.ts';
-import { type PurgeUses, purgeSource } from '../purge/purge-source.ts';
+import { type PurgeDependencies, purgeSource } from '../purge/purge-source.ts';
 import type { MigrationDocument, ProjectDocument } from '../store/documents.ts';
 import type { EventDeletionDocument } from '../store/event-deletions.ts';
 import { createEventEstimate } from '../store/event-estimate.ts';
@@ -48,7 +48,7 @@ export type Migrated = {
   /** The source's record. */
   record: MigrationDocument;
   /** What a purge of the source uses. */
-  purging: PurgeUses & World;
+  purging: PurgeDependencies & World;
 };
 
 export async function migratedProject(t: ExecutionContext): Promise<Migrated> {
@@ -71,7 +71,7 @@ export async function migratedProject(t: ExecutionContext): Promise<Migrated> {
   await migrationCollection(us.db).replaceOne({ _id: migrationId }, record);
   const { isOpen: _, isPurging: __, ...there } = { ...record, side: 'destination' as const };
   await migrationCollection(eu.db).insertOne(there);
-  const uses = {
+  const dependencies = {
     ...eu,
     deletions: eu.eventDeletions,
     streams: createRegionStreams(),
@@ -82,10 +82,10 @@ export async function migratedProject(t: ExecutionContext): Promise<Migrated> {
   const fromUs = (options?: { signal?: AbortSignal | undefined }) =>
     fromRegion('us', options?.signal);
   const client: Partial<RegionClient> = {
-    describeProject: (request, options) => describeProject(request, fromUs(options), uses),
-    hashRanges: (request, options) => hashRanges(request, fromUs(options), uses),
-    readDeletions: (request, options) => readDeletions(request, fromUs(options), uses),
-    notePurge: (request, options) => notePurge(request, fromUs(options), uses),
+    describeProject: (request, options) => describeProject(request, fromUs(options), dependencies),
+    hashRanges: (request, options) => hashRanges(request, fromUs(options), dependencies),
+    readDeletions: (request, options) => readDeletions(request, fromUs(options), dependencies),
+    notePurge: (request, options) => notePurge(request, fromUs(options), dependencies),
   };
   const purging = {
     ...us,

@@ -28,14 +28,14 @@ async function migrated(t: ExecutionContext) {
   await us.db
     .collection<{ _id: string }>('slots')
     .updateOne({ _id: sourceOrganizationId }, { $set: { limit: null } });
-  const uses = {
+  const dependencies = {
     ...{ ...eu, region: 'eu' as const, migratingProjects: createMigratingProjectStore(eu.db) },
     estimateEvents: createEventEstimate(eu.db),
   };
   const client: Partial<RegionClient> = {
     ...world.client,
-    offerRollback: (request) => offerRollback(request, fromRegion('us'), uses),
-    cancelOffer: (request) => cancelOffer(request, fromRegion('us'), uses),
+    offerRollback: (request) => offerRollback(request, fromRegion('us'), dependencies),
+    cancelOffer: (request) => cancelOffer(request, fromRegion('us'), dependencies),
   };
   return {
     ...{ ...world, migrationId, client },

@@ -21,7 +21,7 @@ test('a region has so many streams that read events; another one is refused unti
 test('of one migration the later pull goes on, and the one before it ends', async (t) => {
   const { migration, migrations, db } = await offered(t);
   const streams = createRegionStreams();
-  const uses = {
+  const dependencies = {
     migrations,
     streams,
     migrationSource: createMigrationSource({ db, clock: systemClock }),
@@ -31,7 +31,7 @@ test('of one migration the later pull goes on, and the one before it ends', asyn
     ...{ resumeToken: Buffer.alloc(0), digestsOnly: false },
   };
   const stop = new AbortController();
-  const pull = () => pullEvents(request, fromEu(stop.signal), uses);
+  const pull = () => pullEvents(request, fromEu(stop.signal), dependencies);
   const [former, later] = [pull(), pull()];
   t.false((await former.next()).done);
   t.false((await later.next()).done);

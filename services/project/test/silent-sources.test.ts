@@ -8,7 +8,7 @@ import { cancelMigration, retryMigration } from '../handlers/internal/migration-
 import { driveMigrations } from '../loops/drive-migrations.ts';
 import { migrationMessage } from '../messages.ts';
 import { runMigration } from '../migration/run-migration.ts';
-import type { WorkUses } from '../migration/work.ts';
+import type { WorkDependencies } from '../migration/work.ts';
 import type { MigrationDocument } from '../store/documents.ts';
 import { migrationCollection } from '../store/migrations.ts';
 import { captured, insert } from './event-support.ts';
@@ -52,12 +52,12 @@ const unusable: [string, RegionClient, RegExp][] = [
 for (const [what, ap, why] of unusable) {
   test(`migrations whose source ${what} leave their turn to others, and say why`, async (t) => {
     const regions = await twoRegions(t);
-    const { uses, us, eu } = regions;
+    const { dependencies, us, eu } = regions;
     const others = await addOthers(regions, 9);
-    const both = new Map([...uses.regions, ['ap', ap]]) as WorkUses['regions'];
+    const both = new Map([...dependencies.regions, ['ap', ap]]) as WorkDependencies['regions'];
     const stop = new AbortController();
     t.teardown(() => stop.abort());
-    const driving = driveMigrations({ ...uses, regions: both, owner: 'one' }, stop.signal);
+    const driving = driveMigrations({ ...dependencies, regions: both, owner: 'one' }, stop.signal);
     await eventually(async () => {
       const { record } = await stateIn(regions);
       if (record?.isOpen) throw new Error(`${us.migration._id} is in the state ${record.state}`);
@@ -81,9 +81,9 @@ for (const [what, ap, why] of unusable) {
 
 test('a source that did not answer is called again later, and the migration goes on', async (t) => {
   const regions = await twoRegions(t);
-  const { uses, us, eu } = regions;
+  const { dependencies, us, eu } = regions;
   const { _id: id } = us.migration;
-  const gone = { ...uses, regions: new Map([['us', silent]]) };
+  const gone = { ...dependencies, regions: new Map([['us', silent]]) };
   await runMigration(gone, id, { fence: 1, signal: signal() });
   const { record } = await stateIn(regions);
   t.is(record?.putOff?.tries, 1);
@@ -92,28 +92,28 @@ test('a source that did not answer is called again later, and the migration goes
   // A process that is not to ask yet does nothing.
   const later = { putOff: { tries: 1, until: new Date(Date.now() + 3_600_000) } };
   await migrationCollection(eu.db).updateOne({ _id: id }, { $set: later });
-  await runMigration(uses, id, { fence: 2, signal: signal() });
+  await runMigration(dependencies, id, { fence: 2, signal: signal() });
   t.like((await stateIn(regions)).record, { fence: 1, ...later });
   await migrationCollection(eu.db).updateOne(
     { _id: id },
     { $set: { 'putOff.until': new Date(0) } },
   );
-  await runMigration(uses, id, { fence: 3, signal: signal() });
+  await runMigration(dependencies, id, { fence: 3, signal: signal() });
   await hasMoved(t, regions);
   t.is((await stateIn(regions)).record?.putOff, undefined);
 });
 
 test('the end of a migration that its source does not take note of is put off', async (t) => {
   const regions = await twoRegions(t);
-  const { uses, us } = regions;
-  const client = uses.regions.get('us');
+  const { dependencies, us } = regions;
+  const client = dependencies.regions.get('us');
   if (client === undefined) throw new TypeError('no client');
   let isSilent = true;
   const noteProgress: RegionClient['noteProgress'] = async (request, options) => {
     if (isSilent) throw errors.dependencyUnavailable('the region us');
     return await client.noteProgress(request, options);
   };
-  const deaf = { ...uses, regions: new Map([['us', { ...client, noteProgress }]]) };
+  const deaf = { ...dependencies, regions: new Map([['us', { ...client, noteProgress }]]) };
   await runMigration(deaf, us.migration._id, { fence: 1, signal: signal() });
   t.like((await stateIn(regions)).record, { isOpen: true, putOff: { tries: 1 } });
   isSilent = false;
@@ -127,21 +127,21 @@ test('the end of a migration that its source does not take note of is put off', 
 
 test('a failure of this region is not noted as a silence of the source', async (t) => {
   const regions = await twoRegions(t);
-  const { uses, us } = regions;
-  const failing: WorkUses['openCopy'] = async () => {
+  const { dependencies, us } = regions;
+  const failing: WorkDependencies['openCopy'] = async () => {
     throw errors.dependencyUnavailable('mongodb');
   };
   const id = us.migration._id;
-  await runMigration({ ...uses, openCopy: failing }, id, { fence: 1, signal: signal() });
+  await runMigration({ ...dependencies, openCopy: failing }, id, { fence: 1, signal: signal() });
   const why = (await stateIn(regions)).record?.putOff?.why ?? '';
   t.regex(why, /^The region eu failed with DEPENDENCY_UNAVAILABLE: its log says more\./);
 });
 
 test('a pause grows up to a minute while nothing comes of it, and what it is for is shown until then', async (t) => {
   const regions = await twoRegions(t);
-  const { uses, us, eu } = regions;
+  const { dependencies, us, eu } = regions;
   const { _id } = us.migration;
-  const client = uses.regions.get('us');
+  const client = dependencies.regions.get('us');
   if (client === undefined) throw new TypeError('no client');
   const revision = async () => (await stateIn(regions)).record?.revision ?? 0;
   const describeProject: RegionClient['describeProject'] = async () => {
@@ -151,15 +151,15 @@ test('a pause grows up to a minute while nothing comes of it, and what it is for
     });
     throw errors.projectNotFound(us.migration.projectId);
   };
-  const failing = { ...uses, regions: new Map([['us', { ...client, describeProject }]]) };
+  const failing = { ...dependencies, regions: new Map([['us', { ...client, describeProject }]]) };
   const records = migrationCollection(eu.db);
-  const run = async (by: WorkUses, fence: number) => {
+  const run = async (by: WorkDependencies, fence: number) => {
     await records.updateOne({ _id }, { $set: { 'putOff.until': new Date(0) } });
     await runMigration(by, _id, { fence, signal: signal() });
     return (await stateIn(regions)).record?.putOff;
   };
   await records.updateOne({ _id }, { $set: { 'putOff.tries': 50 } });
-  const gone = await run({ ...uses, regions: new Map([['us', silent]]) }, 1);
+  const gone = await run({ ...dependencies, regions: new Map([['us', silent]]) }, 1);
   t.is(gone?.tries, 51);
   t.true((gone?.until.getTime() ?? 0) <= Date.now() + 60_000);
   const first = await run(failing, 2);
@@ -171,7 +171,7 @@ test('a pause grows up to a minute while nothing comes of it, and what it is for
     seen.push((await stateIn(regions)).record?.putOff?.why);
     return await client.beginCutover(request, options);
   };
-  await run({ ...uses, regions: new Map([['us', { ...client, beginCutover }]]) }, 4);
+  await run({ ...dependencies, regions: new Map([['us', { ...client, beginCutover }]]) }, 4);
   t.deepEqual(seen, [undefined]);
   await hasMoved(t, regions);
 });
@@ -179,9 +179,9 @@ test('a pause grows up to a minute while nothing comes of it, and what it is for
 /** Runs one turn after another of a migration, none of which comes to the cutover. */
 async function failingTurns(t: ExecutionContext) {
   const regions = await twoRegions(t);
-  const { uses, us, eu } = regions;
+  const { dependencies, us, eu } = regions;
   const { _id } = us.migration;
-  const client = uses.regions.get('us');
+  const client = dependencies.regions.get('us');
   if (client === undefined) throw new TypeError('no client');
   const gone = () => Promise.reject(errors.dependencyUnavailable('the region us'));
   let fence = 0;
@@ -191,13 +191,13 @@ async function failingTurns(t: ExecutionContext) {
       await before();
       return await gone();
     };
-    const openCopy: WorkUses['openCopy'] = async (...args) => {
-      const copy = await uses.openCopy(...args);
+    const openCopy: WorkDependencies['openCopy'] = async (...args) => {
+      const copy = await dependencies.openCopy(...args);
       if (until === 'copied') copy.verifyAgain = gone;
       return copy;
     };
     const failing = {
-      ...uses,
+      ...dependencies,
       openCopy,
       regions: new Map([['us', { ...client, describeProject }]]),
     };
@@ -239,15 +239,15 @@ test('captures that are applied meanwhile do not begin a pause anew', async (t) 
 
 test('a retry by staff begins at once, whatever pause was left', async (t) => {
   const regions = await twoRegions(t);
-  const { uses, us, eu } = regions;
+  const { dependencies, us, eu } = regions;
   const { _id: migrationId } = us.migration;
   const given = {
     state: MigrationState.MIGRATION_STATE_FAILED,
     putOff: { tries: 9, until: new Date(Date.now() + 3_600_000) },
   };
   await migrationCollection(eu.db).updateOne({ _id: migrationId }, { $set: given });
-  await retryMigration({ migrationId, discardUnmatched: false }, fromRegion('eu'), uses);
-  await runMigration(uses, migrationId, { fence: 1, signal: signal() });
+  await retryMigration({ migrationId, discardUnmatched: false }, fromRegion('eu'), dependencies);
+  await runMigration(dependencies, migrationId, { fence: 1, signal: signal() });
   await hasMoved(t, regions);
 });
 
@@ -257,12 +257,12 @@ const forgetful = refusing(errors.migrationNotFound('mig_us_1'));
 test('staff of the destination may cancel a migration that its source does not know any more', async (t) => {
   const regions = await twoRegions(t);
   const { us, eu } = regions;
-  const uses = { ...regions.uses, regions: new Map([['us', forgetful]]) };
+  const dependencies = { ...regions.dependencies, regions: new Map([['us', forgetful]]) };
   const { _id: migrationId } = us.migration;
-  await runMigration(uses, migrationId, { fence: 1, signal: signal() });
+  await runMigration(dependencies, migrationId, { fence: 1, signal: signal() });
   t.like((await stateIn(regions)).record, { isOpen: true, putOff: { tries: 1 } });
-  await cancelMigration({ migrationId }, fromRegion('eu'), uses);
-  await runMigration(uses, migrationId, { fence: 2, signal: signal() });
+  await cancelMigration({ migrationId }, fromRegion('eu'), dependencies);
+  await runMigration(dependencies, migrationId, { fence: 2, signal: signal() });
   const record = await migrationCollection(eu.db).findOne({ _id: migrationId });
   t.is(record?.state, MigrationState.MIGRATION_STATE_CANCELLED);
   t.deepEqual([record?.isOpen, record?.putOff, record?.hasSlot], [undefined, undefined, undefined]);
@@ -270,15 +270,15 @@ test('staff of the destination may cancel a migration that its source does not k
 
 test('a finished migration ends also where its source does not know it any more', async (t) => {
   const regions = await twoRegions(t);
-  const { uses, us } = regions;
-  const client = uses.regions.get('us');
+  const { dependencies, us } = regions;
+  const client = dependencies.regions.get('us');
   if (client === undefined) throw new TypeError('no client');
   const noteProgress: RegionClient['noteProgress'] = async (request, options) => {
     const isEnd = request.migration?.state === MigrationState.MIGRATION_STATE_DONE;
     if (isEnd) throw errors.migrationNotFound(us.migration._id);
     return await client.noteProgress(request, options);
   };
-  const deaf = { ...uses, regions: new Map([['us', { ...client, noteProgress }]]) };
+  const deaf = { ...dependencies, regions: new Map([['us', { ...client, noteProgress }]]) };
   await runMigration(deaf, us.migration._id, { fence: 1, signal: signal() });
   const { record } = await stateIn(regions);
   t.is(record?.state, MigrationState.MIGRATION_STATE_DONE);

@@ -146,7 +146,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
   };
   const migrations = createMigrationStore(db);
   const records = { projects, slots, moves, migrations };
-  const uses = {
+  const common = {
     ...records,
     region: 'us' as const,
     regions: new Map(),
@@ -164,7 +164,7 @@ export async function testWorld(t: ExecutionContext): Promise<World> {
   const peers = { org: { directory } };
   const readMoveAccess = createReadMoveAccess({ ...peers, token: { directory: tokenDirectory } });
   const reading = createReading('large_reads');
-  const dependencies: Dependencies = { ...uses, peers, readMoveAccess, reading };
+  const dependencies: Dependencies = { ...common, peers, readMoveAccess, reading };
 
   const usage = createUsageStore(db);
   const world: World = {

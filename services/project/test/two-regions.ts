@@ -13,7 +13,7 @@ import { readDeletions } from '../handlers/peer/read-deletions.ts';
 import { readRange } from '../handlers/peer/read-range.ts';
 import { createRegionStreams } from '../handlers/peer/region-streams.ts';
 import { openCopy } from '../migration/copy.ts';
-import type { WorkUses } from '../migration/work.ts';
+import type { WorkDependencies } from '../migration/work.ts';
 import type { MigrationDocument, ProjectDocument } from '../store/documents.ts';
 import { createEventEstimate } from '../store/event-estimate.ts';
 import { createEventRemoval } from '../store/event-removal.ts';
@@ -35,7 +35,7 @@ export const eventCount = 40;
 export type TwoRegions = {
   us: Offered;
   eu: World;
-  uses: WorkUses;
+  dependencies: WorkDependencies;
   tokens: string[];
   /** Migrations that bring no token any more, and have kept the present one. */
   ended: string[];
@@ -61,7 +61,7 @@ export async function twoRegions(t: ExecutionContext, { limit = 2 } = {}): Promi
   await migrationCollection(eu.db).insertOne(record);
   const tokens: string[] = [];
   const ended: string[] = [];
-  const secrets: WorkUses['secrets'] = {
+  const secrets: WorkDependencies['secrets'] = {
     adoptProjectToken: async ({ token }) => {
       tokens.push(token);
       return {};
@@ -75,7 +75,7 @@ export async function twoRegions(t: ExecutionContext, { limit = 2 } = {}): Promi
       return {};
     },
   };
-  const uses: WorkUses = {
+  const dependencies: WorkDependencies = {
     ...eu,
     ...{ secrets, regions: new Map([['us', clientOf(us)]]) },
     migratingProjects: createMigratingProjectStore(eu.db),
@@ -86,27 +86,31 @@ export async function twoRegions(t: ExecutionContext, { limit = 2 } = {}): Promi
     propagate: async () => ({ positions: [], elapsed: undefined }),
     ...{ openCopy, clock: systemClock, sleep: systemSleep, log: silentLogger() },
   };
-  return { us, eu, uses, tokens, ended, limit };
+  return { us, eu, dependencies, tokens, ended, limit };
 }
 
 /** The source as the destination reaches it. */
-function clientOf({ uses, db, eventDeletions }: Offered): RegionClient {
+function clientOf({ dependencies, db, eventDeletions }: Offered): RegionClient {
   const reading = {
-    ...uses,
+    ...dependencies,
     deletions: eventDeletions,
     estimateEvents: createEventEstimate(db),
     migrationSource: createMigrationSource({ db, clock: systemClock }),
     streams: createRegionStreams(),
   };
   const client: Partial<RegionClient> = {
-    getOffer: (request, options) => getOffer(request, fromEu(options?.signal), uses),
+    getOffer: (request, options) => getOffer(request, fromEu(options?.signal), dependencies),
     describeProject: (request, options) =>
       describeProject(request, fromEu(options?.signal), reading),
-    noteProgress: (request, options) => noteProgress(request, fromEu(options?.signal), uses),
-    cancelOffer: (request, options) => cancelOffer(request, fromEu(options?.signal), uses),
-    beginCutover: (request, options) => beginCutover(request, fromEu(options?.signal), uses),
-    commitCutover: (request, options) => commitCutover(request, fromEu(options?.signal), uses),
-    abortCutover: (request, options) => abortCutover(request, fromEu(options?.signal), uses),
+    noteProgress: (request, options) =>
+      noteProgress(request, fromEu(options?.signal), dependencies),
+    cancelOffer: (request, options) => cancelOffer(request, fromEu(options?.signal), dependencies),
+    beginCutover: (request, options) =>
+      beginCutover(request, fromEu(options?.signal), dependencies),
+    commitCutover: (request, options) =>
+      commitCutover(request, fromEu(options?.signal), dependencies),
+    abortCutover: (request, options) =>
+      abortCutover(request, fromEu(options?.signal), dependencies),
     pullEvents: (request, options) => pullEvents(request, fromEu(options?.signal), reading),
     readRange: (request, options) => readRange(request, fromEu(options?.signal), reading),
     hashRanges: (request, options) => hashRanges(request, fromEu(options?.signal), reading),

@@ -28,10 +28,10 @@ const faithfully = { promoteBuffers: false, promoteValues: false };
 /** A migration to `eu`, where an earlier stay has left what `us` has, and these. */
 async function withEarlierStay(t: ExecutionContext, left: readonly CheckedEvent[] = []) {
   const regions = await twoRegions(t);
-  const { us, eu, uses } = regions;
+  const { us, eu, dependencies } = regions;
   const { projectId, _id: migrationId } = us.migration;
   const project = await us.project();
-  const client = uses.regions.get('us');
+  const client = dependencies.regions.get('us');
   if (project === null || client === undefined) throw new TypeError('no project, or no client');
   const projects = (db: typeof us.db) => db.collection<ProjectDocument>('projects');
   await projects(eu.db).insertOne({ ...project, state: migrated, eventGeneration: 1 });
@@ -45,7 +45,7 @@ async function withEarlierStay(t: ExecutionContext, left: readonly CheckedEvent[
     ...{ ...regions, projectId, migrationId, here, there, client },
     /** As one process does it, with other answers of the source. */
     run: async (others: Partial<RegionClient> = {}, until = signal()) => {
-      const asked = { ...uses, regions: new Map([['us', { ...client, ...others }]]) };
+      const asked = { ...dependencies, regions: new Map([['us', { ...client, ...others }]]) };
       await runMigration(asked, migrationId, { fence: ++fence, signal: until });
       return (await stateIn(regions)).record;
     },
@@ -222,8 +222,8 @@ test('while the source does not return its deletions, nothing is removed', async
 
 test('a copy keeps an event that its source lost together with its change stream', async (t) => {
   const world = await twoRegions(t);
-  const { us, eu, uses } = world;
-  const client = uses.regions.get('us');
+  const { us, eu, dependencies } = world;
+  const client = dependencies.regions.get('us');
   if (client === undefined) throw new TypeError('no client');
   let isLost = false;
   const pullEvents: RegionClient['pullEvents'] = async function* (request, options) {
@@ -242,7 +242,7 @@ test('a copy keeps an event that its source lost together with its change stream
   };
   const regions = new Map([['us', { ...client, pullEvents }]]);
   const { _id: migrationId } = us.migration;
-  await runMigration({ ...uses, regions }, migrationId, { fence: 1, signal: signal() });
+  await runMigration({ ...dependencies, regions }, migrationId, { fence: 1, signal: signal() });
   const { record, events } = await stateIn(world);
   t.like(record, { state: failed, failure: missing(1) });
   t.is(events, eventCount);

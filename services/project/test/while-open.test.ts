@@ -20,7 +20,7 @@ test('the loops of migrations run as long as one is open, and begin again with t
     });
   let looks = 0;
   let isDown = false;
-  const uses = {
+  const dependencies = {
     untilOpen: async () => {},
     hasOpen: async () => {
       looks++;
@@ -29,7 +29,7 @@ test('the loops of migrations run as long as one is open, and begin again with t
     },
     ...{ log: silentLogger(), lookMs: 1 },
   };
-  const ended = whileOpen(uses, [loop, loop], stop.signal);
+  const ended = whileOpen(dependencies, [loop, loop], stop.signal);
   await eventually(() => {
     if (looks === 0) throw new Error('it has not looked yet');
   });

@@ -22,10 +22,10 @@ import type { Dependencies } from '../dependencies.ts';
 export async function createAccount(
   { account }: CreateAccountRequest,
   call: Call,
-  uses: AccountCreator,
+  dependencies: AccountCreator,
 ): Promise<CreateAccountResponse> {
   if (account === undefined) throw errors.invalidField([]);
-  return { account: await createAccountOnce(account, call, uses) };
+  return { account: await createAccountOnce(account, call, dependencies) };
 }
 
 type Needed = Pick<Dependencies, 'stores' | 'eventLog'>;

@@ -5,12 +5,12 @@ import type {
 } from '@silo/protos/gen/silo/project/internal/v1/region_directory_service.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import type { RegionClient } from '@silo/service/regions.ts';
-import { type LocateHereUses, locateHere } from '../peer/locate-here.ts';
+import { type LocateHereDependencies, locateHere } from '../peer/locate-here.ts';
 
 /** Of the calls to all other regions, which run at the same time. */
 const deadlineMs = 2_000;
 
-export type LocateUses = LocateHereUses & {
+export type LocateDependencies = LocateHereDependencies & {
   regions: ReadonlyMap<string, Pick<RegionClient, 'locateHere'>>;
 };
 
@@ -18,13 +18,13 @@ export type LocateUses = LocateHereUses & {
 export async function locateProject(
   request: LocateProjectRequest,
   call: Call,
-  uses: LocateUses,
+  dependencies: LocateDependencies,
 ): Promise<LocateProjectResponse> {
-  const here = await locateHere(request, call, uses);
+  const here = await locateHere(request, call, dependencies);
   if (here.region !== '') return here;
   const { signal } = call;
   const answers = await Promise.allSettled(
-    Array.from(uses.regions.values(), (region) =>
+    Array.from(dependencies.regions.values(), (region) =>
       region.locateHere(request, { signal, deadlineMs }),
     ),
   );

@@ -30,27 +30,27 @@ import { migrationPage } from '../shared/migration-page.ts';
 const { MIGRATION_STATE_COPYING: copying, MIGRATION_STATE_FAILED: failed } = MigrationState;
 const { MIGRATION_STATE_ACCEPTED: accepted, MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;
 
-export type StaffUses = Pick<Dependencies, 'migrations' | 'eventLog' | 'regions'>;
+export type StaffDependencies = Pick<Dependencies, 'migrations' | 'eventLog' | 'regions'>;
 
 export async function startMigration(
   { migrationId }: StartMigrationRequest,
   call: Call,
-  uses: StaffUses,
+  dependencies: StaffDependencies,
 ): Promise<StartMigrationResponse> {
-  return await change(uses, call, migrationId, async (tx, present) => {
+  return await change(dependencies, call, migrationId, async (tx, present) => {
     const { state } = present;
     if (state === cancelled || state === failed) throw wrongState(present);
     if (state !== accepted) return present;
-    return await uses.migrations.become(tx, present, copying, { startTime: tx.now });
+    return await dependencies.migrations.become(tx, present, copying, { startTime: tx.now });
   });
 }
 
 export async function retryMigration(
   { migrationId, discardUnmatched }: RetryMigrationRequest,
   call: Call,
-  uses: StaffUses,
+  dependencies: StaffDependencies,
 ): Promise<RetryMigrationResponse> {
-  return await change(uses, call, migrationId, async (tx, present) => {
+  return await change(dependencies, call, migrationId, async (tx, present) => {
     if (present.state !== failed) throw wrongState(present);
     const again = {
       ...{ failure: undefined, finishTime: undefined, attemptsBefore: present.attempt },
@@ -58,44 +58,44 @@ export async function retryMigration(
       // What was put off is due now.
       putOff: undefined,
     };
-    return await uses.migrations.become(tx, present, copying, again);
+    return await dependencies.migrations.become(tx, present, copying, again);
   });
 }
 
 export async function setMigrationRate(
   { migrationId, bytesPerSecondMax = 0 }: SetMigrationRateRequest,
   call: Call,
-  uses: StaffUses,
+  dependencies: StaffDependencies,
 ): Promise<SetMigrationRateResponse> {
-  return await change(uses, call, migrationId, async (tx, present) => {
+  return await change(dependencies, call, migrationId, async (tx, present) => {
     if (isOver(present.state)) throw wrongState(present);
-    return await uses.migrations.write(tx, present, { bytesPerSecondMax });
+    return await dependencies.migrations.write(tx, present, { bytesPerSecondMax });
   });
 }
 
 export async function cancelMigration(
   { migrationId }: CancelMigrationRequest,
   call: Call,
-  uses: StaffUses,
+  dependencies: StaffDependencies,
 ): Promise<CancelMigrationResponse> {
-  const record = await requireRecord(uses, migrationId, call);
-  const cancel = await cancelAnywhere(uses, call, record);
-  const { value } = await uses.eventLog.decide(asMigration(record, call), cancel);
+  const record = await requireRecord(dependencies, migrationId, call);
+  const cancel = await cancelAnywhere(dependencies, call, record);
+  const { value } = await dependencies.eventLog.decide(asMigration(record, call), cancel);
   return { migration: migrationMessage(value) };
 }
 
 export async function getMigration(
   { migrationId }: GetMigrationRequest,
   call: Call,
-  uses: StaffUses,
+  dependencies: StaffDependencies,
 ): Promise<GetMigrationResponse> {
-  return { migration: migrationMessage(await requireRecord(uses, migrationId, call)) };
+  return { migration: migrationMessage(await requireRecord(dependencies, migrationId, call)) };
 }
 
 export async function listMigrations(
   { pageSize, pageToken }: ListMigrationsRequest,
   { signal }: Call,
-  { migrations }: StaffUses,
+  { migrations }: StaffDependencies,
 ): Promise<ListMigrationsResponse> {
   const wanted = { organizationId: undefined, pageSize, pageToken };
   return await migrationPage(migrations, wanted, signal);
@@ -117,15 +117,15 @@ export async function* watchMigration(
 
 /** Changes a record of the destination. Refuses with CROSS_REGION at the source. */
 async function change(
-  uses: StaffUses,
+  dependencies: StaffDependencies,
   call: Call,
   migrationId: string,
   by: (tx: Transaction, present: MigrationDocument) => Promise<MigrationDocument | undefined>,
 ) {
-  const record = await requireRecord(uses, migrationId, call);
+  const record = await requireRecord(dependencies, migrationId, call);
   if (record.side !== 'destination') throw errors.migrationElsewhere(record.destinationRegion);
-  const { value } = await uses.eventLog.decide(asMigration(record, call), async (tx) => {
-    const changed = await by(tx, await reread(uses.migrations, tx, migrationId));
+  const { value } = await dependencies.eventLog.decide(asMigration(record, call), async (tx) => {
+    const changed = await by(tx, await reread(dependencies.migrations, tx, migrationId));
     if (changed === undefined) throw errors.migrationNotFound(migrationId);
     return changed;
   });
@@ -133,7 +133,7 @@ async function change(
 }
 
 async function requireRecord(
-  { migrations }: StaffUses,
+  { migrations }: StaffDependencies,
   id: string,
   { signal }: Call,
 ): Promise<MigrationDocument> {

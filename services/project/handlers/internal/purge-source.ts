@@ -20,7 +20,7 @@ const { MIGRATION_STATE_CANCELLED: cancelled, MIGRATION_STATE_FAILED: failed } =
 /** Until then subscribers are not informed. */
 const untilRetired = 'waits until the token service has retired the project’s token in this region';
 
-type Uses = Pick<Dependencies, 'migrations' | 'eventLog'> & {
+type PurgeSourceDependencies = Pick<Dependencies, 'migrations' | 'eventLog'> & {
   migratingProjects: Pick<MigratingProjectStore, 'read'>;
 };
 
@@ -28,7 +28,7 @@ type Uses = Pick<Dependencies, 'migrations' | 'eventLog'> & {
 export async function purgeSource(
   { migrationId }: PurgeSourceRequest,
   call: Call,
-  { migrations, eventLog, migratingProjects }: Uses,
+  { migrations, eventLog, migratingProjects }: PurgeSourceDependencies,
 ): Promise<PurgeSourceResponse> {
   const record = await migrations.find(migrationId, call.signal);
   if (record === undefined) throw errors.migrationNotFound(migrationId);

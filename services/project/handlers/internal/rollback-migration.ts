@@ -28,14 +28,17 @@ const refusals: readonly ErrorReason[] = [
 /** The answer does not wait for the other region for longer. */
 const withdrawMsMax = 2_000;
 
-type Uses = Pick<Dependencies, 'slots' | 'migrations' | 'eventLog' | 'region' | 'regions'>;
+type RollbackMigrationDependencies = Pick<
+  Dependencies,
+  'slots' | 'migrations' | 'eventLog' | 'region' | 'regions'
+>;
 
 export async function rollbackMigration(
   { migrationId }: RollbackMigrationRequest,
   call: Call,
-  uses: Uses,
+  dependencies: RollbackMigrationDependencies,
 ): Promise<RollbackMigrationResponse> {
-  const { slots, migrations, eventLog, region, regions } = uses;
+  const { slots, migrations, eventLog, region, regions } = dependencies;
   const { actor, signal } = call;
   const original = await migrations.find(migrationId, signal);
   if (original === undefined) throw errors.migrationNotFound(migrationId);
@@ -63,10 +66,12 @@ export async function rollbackMigration(
     const begun = await migrations.read(tx, offer.id);
     if (begun !== undefined) return begun;
     requireRevocable(await reread(migrations, tx, migrationId));
-    return await begin(uses, tx, { original, offer, actor });
+    return await begin(dependencies, tx, { original, offer, actor });
   });
   const { value } = await decided.catch(async (error: unknown) => {
-    throw isRefusal(error) ? await afterWithdrawal(uses, call, { original, offer, error }) : error;
+    throw isRefusal(error)
+      ? await afterWithdrawal(dependencies, call, { original, offer, error })
+      : error;
   });
   return { migration: migrationMessage(value) };
 }
@@ -76,7 +81,7 @@ export async function rollbackMigration(
  * stands. Answers the refusal, which names an offer that is not cancelled.
  */
 async function afterWithdrawal(
-  { regions }: Uses,
+  { regions }: RollbackMigrationDependencies,
   { actor, signal, log }: Call,
   { original, offer, error }: { original: MigrationDocument; offer: Migration; error: SiloError },
 ): Promise<SiloError> {
@@ -126,7 +131,7 @@ function leadsBack(offer: Migration, original: MigrationDocument): boolean {
 
 /** Stores the migration the other way, which is accepted and started by this. */
 async function begin(
-  { migrations }: Uses,
+  { migrations }: RollbackMigrationDependencies,
   tx: Transaction,
   { original, offer, actor }: { original: MigrationDocument; offer: Migration; actor: string },
 ): Promise<MigrationDocument> {

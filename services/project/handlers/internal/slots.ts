@@ -71,10 +71,10 @@ export async function getSlots(
 export async function trySetLimit(
   request: TrySetLimitRequest,
   call: Call,
-  uses: Pick<Dependencies, 'slots' | 'eventLog' | 'access'>,
+  dependencies: Pick<Dependencies, 'slots' | 'eventLog' | 'access'>,
 ): Promise<TrySetLimitResponse> {
   const { organizationId, limit = null, migrations, revision } = request;
-  const outcome = await changeOnce(uses, call, {
+  const outcome = await changeOnce(dependencies, call, {
     organizationId,
     change: () => ({ kind: 'limit', revision, limit, migrations }),
     onBehalfOf: requireOnBehalfOf(request),
@@ -87,16 +87,16 @@ export async function trySetLimit(
 export async function tryCloseSlots(
   request: TryCloseSlotsRequest,
   call: Call,
-  uses: Pick<Dependencies, 'projects' | 'slots' | 'eventLog' | 'access'>,
+  dependencies: Pick<Dependencies, 'projects' | 'slots' | 'eventLog' | 'access'>,
 ): Promise<TryCloseSlotsResponse> {
   const { organizationId, revision, endDeletedProjects } = request;
-  const outcome = await changeOnce(uses, call, {
+  const outcome = await changeOnce(dependencies, call, {
     organizationId,
     change: async (tx) => {
       // Undeleting one changes the slots, so it conflicts with this change.
       const deletedCount = endDeletedProjects
         ? 0
-        : await uses.projects.countRestorable(tx, organizationId);
+        : await dependencies.projects.countRestorable(tx, organizationId);
       return { kind: 'close', revision, deletedCount };
     },
     onBehalfOf: requireOnBehalfOf(request),
@@ -106,7 +106,7 @@ export async function tryCloseSlots(
   return { outcome };
 }
 
-type Uses = Pick<Dependencies, 'slots' | 'eventLog' | 'access'>;
+type SlotsDependencies = Pick<Dependencies, 'slots' | 'eventLog' | 'access'>;
 
 /** A conditional change of an organization's slots, and the access that its caller must have. */
 type SlotsChange = {
@@ -122,11 +122,15 @@ type SlotsChange = {
  * Makes a conditional change of slots, in one transaction that stores its result: the same revision
  * gets the same result, whatever has changed since. Refuses with NOT_READY.
  */
-async function changeOnce(uses: Uses, call: Call, wanted: SlotsChange): Promise<TryOutcome> {
-  const { slots, eventLog } = uses;
+async function changeOnce(
+  dependencies: SlotsDependencies,
+  call: Call,
+  wanted: SlotsChange,
+): Promise<TryOutcome> {
+  const { slots, eventLog } = dependencies;
   const { organizationId, change, onBehalfOf } = wanted;
   const { accountId: actor, correlationId: id } = onBehalfOf;
-  const hasAccess = await mayStill(uses, call, wanted);
+  const hasAccess = await mayStill(dependencies, call, wanted);
   const { signal, authorization } = call;
   const { value } = await eventLog.decide({ id, actor, signal, authorization }, async (tx) => {
     const before = await slots.read(tx, organizationId);
@@ -143,7 +147,7 @@ async function changeOnce(uses: Uses, call: Call, wanted: SlotsChange): Promise<
 
 /** Takes a permit for the conditional change, on behalf of the saga caller. */
 async function mayStill(
-  { access }: Uses,
+  { access }: SlotsDependencies,
   call: Call,
   { organizationId, onBehalfOf, scope, level }: SlotsChange,
 ): Promise<boolean> {

@@ -25,7 +25,7 @@ import type { Dependencies } from '../dependencies.ts';
 import { requireOffered } from './peer-records.ts';
 
 /** What the source's part of a cutover is made of. */
-export type CutoverUses = Pick<Dependencies, 'slots' | 'eventLog' | 'migrations'> & {
+export type CutoverDependencies = Pick<Dependencies, 'slots' | 'eventLog' | 'migrations'> & {
   attempts: AttemptStore;
   migratingProjects: MigratingProjectStore;
   deletions: Pick<EventDeletionStore, 'hasOpen'>;
@@ -37,22 +37,22 @@ export type CutoverUses = Pick<Dependencies, 'slots' | 'eventLog' | 'migrations'
 export async function beginCutover(
   { migrationId, attempt }: BeginCutoverRequest,
   call: Call,
-  uses: CutoverUses,
+  dependencies: CutoverDependencies,
 ): Promise<BeginCutoverResponse> {
   const { signal } = call;
-  const record = await requireOffered(uses.migrations, migrationId, call);
+  const record = await requireOffered(dependencies.migrations, migrationId, call);
   const { projectId } = record;
-  const { eventIds } = await uses.eventLog.decide(asMigration(record, call), (tx) =>
-    hold(uses, tx, migrationId, attempt),
+  const { eventIds } = await dependencies.eventLog.decide(asMigration(record, call), (tx) =>
+    hold(dependencies, tx, migrationId, attempt),
   );
   // A repeat has no events, and waits for all that was decided by now.
-  await uses.propagate(eventIds, signal);
-  if (!(await uses.attempts.fence(migrationId, attempt, signal))) {
-    throw wrongState(await requireOffered(uses.migrations, migrationId, call));
+  await dependencies.propagate(eventIds, signal);
+  if (!(await dependencies.attempts.fence(migrationId, attempt, signal))) {
+    throw wrongState(await requireOffered(dependencies.migrations, migrationId, call));
   }
   const [project, { token, revision }] = await Promise.all([
-    uses.migratingProjects.find(projectId, signal),
-    uses.secrets.readProjectToken({ projectId }, { signal }),
+    dependencies.migratingProjects.find(projectId, signal),
+    dependencies.secrets.readProjectToken({ projectId }, { signal }),
   ]);
   if (project === undefined) throw new TypeError(`${projectId} is held and not stored`);
   return { project: encodeProject(project), projectToken: token, tokenRevision: revision };
@@ -60,7 +60,7 @@ export async function beginCutover(
 
 /** Begins the attempt, unless it has begun. */
 async function hold(
-  { migrations, attempts, migratingProjects, deletions }: CutoverUses,
+  { migrations, attempts, migratingProjects, deletions }: CutoverDependencies,
   tx: Transaction,
   migrationId: string,
   attempt: number,
@@ -101,9 +101,9 @@ function isRunning({ holdTime, commitTime, ...record }: MigrationDocument, attem
 export async function commitCutover(
   { migrationId, attempt }: CommitCutoverRequest,
   call: Call,
-  uses: CutoverUses,
+  dependencies: CutoverDependencies,
 ): Promise<CommitCutoverResponse> {
-  const { migrations, attempts, migratingProjects, slots, eventLog, metrics } = uses;
+  const { migrations, attempts, migratingProjects, slots, eventLog, metrics } = dependencies;
   const record = await requireOffered(migrations, migrationId, call);
   const { value } = await eventLog.decide(asMigration(record, call), async (tx) => {
     const committed = await attempts.commit(tx, migrationId, attempt);
@@ -114,7 +114,7 @@ export async function commitCutover(
       // The destination goes back: no other call of it may commit this attempt, by the clock of another
       // primary, say.
       const failure = 'The destination did not finish the cutover in time.';
-      const late = await releaseHold(uses, tx, {
+      const late = await releaseHold(dependencies, tx, {
         record,
         attempt,
         failure,
@@ -142,13 +142,13 @@ export async function commitCutover(
 export async function abortCutover(
   { migrationId, attempt }: AbortCutoverRequest,
   call: Call,
-  uses: CutoverUses,
+  dependencies: CutoverDependencies,
 ): Promise<AbortCutoverResponse> {
-  const { migrations, attempts, eventLog, metrics } = uses;
+  const { migrations, attempts, eventLog, metrics } = dependencies;
   const record = await requireOffered(migrations, migrationId, call);
   const { value: ended } = await eventLog.decide(asMigration(record, call), async (tx) => {
     const failure = 'The destination could not finish the cutover in time.';
-    const released = await releaseHold(uses, tx, { record, attempt, failure });
+    const released = await releaseHold(dependencies, tx, { record, attempt, failure });
     if (released !== undefined) return released;
     const present = await reread(migrations, tx, migrationId);
     if (present.commitTime !== undefined) throw wrongState(present);

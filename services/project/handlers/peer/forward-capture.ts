@@ -10,14 +10,14 @@ import type { Call } from '@silo/rpc/call.ts';
 import type { RateLimits } from '@silo/rpc/rate-limits.ts';
 import { refusalError } from '@silo/rpc/refusal.ts';
 import { hashOf } from '@silo/tokens/secrets.ts';
-import { type CaptureUses, captureBatch } from '../../capture/capture-batch.ts';
+import { type CaptureDependencies, captureBatch } from '../../capture/capture-batch.ts';
 import type { DeadTokenRequest } from '../../capture/dead-token-counter.ts';
 import { isAllowedOrigin } from '../../rules/edge/allowed-origin.ts';
 
-export type ForwardCaptureUses = {
+export type ForwardCaptureDependencies = {
   access: Pick<Access, 'permitToken'>;
   rates: Pick<RateLimits, 'takeProject'>;
-  capture: CaptureUses;
+  capture: CaptureDependencies;
   onDeadToken(request: DeadTokenRequest): void;
 };
 
@@ -25,13 +25,13 @@ export type ForwardCaptureUses = {
 export async function forwardCapture(
   { token, capture, origin, library }: ForwardCaptureRequest,
   { signal }: Call,
-  uses: ForwardCaptureUses,
+  dependencies: ForwardCaptureDependencies,
 ): Promise<ForwardCaptureResponse> {
-  const answer = await uses.access.permitToken(token, signal);
+  const answer = await dependencies.access.permitToken(token, signal);
   if (!answer.allowed) {
     const { reason } = answer.refusal;
     if (reason === ErrorReason.ERROR_REASON_TOKEN_INVALID) {
-      uses.onDeadToken({ tokenHash: hashOf(token), library, origin });
+      dependencies.onDeadToken({ tokenHash: hashOf(token), library, origin });
     }
     throw refusalError(answer.refusal);
   }
@@ -44,9 +44,9 @@ export async function forwardCapture(
     const batch = capture ?? { events: [], superProperties: '' };
     // Captures wait there, and the question is whether they still have to.
     if (batch.events.length === 0) return { outcomes: [] };
-    await uses.rates.takeProject(answer.projectId);
+    await dependencies.rates.takeProject(answer.projectId);
     return {
-      outcomes: await captureBatch(answer, batch, { signal, authorization }, uses.capture),
+      outcomes: await captureBatch(answer, batch, { signal, authorization }, dependencies.capture),
     };
   } finally {
     authorization.release();

@@ -9,9 +9,9 @@ import { type EventReader, hex, placeOf, stepBounds } from '../../store/migratio
 import type { MigrationSource } from '../../store/migration-source.ts';
 import { withoutChosen } from '../../store/stored-event.ts';
 import { type PeerCall, requireReadable } from './peer-records.ts';
-import type { SourceUses } from './read-events.ts';
+import type { SourceDependencies } from './read-events.ts';
 
-type Uses = Pick<SourceUses, 'migrations' | 'streams'> & {
+type Dependencies = Pick<SourceDependencies, 'migrations' | 'streams'> & {
   migrationSource: Pick<MigrationSource, 'openReader'>;
 };
 
@@ -28,7 +28,7 @@ const limit = stepBounds.countMax + 1;
 export async function* hashRanges(
   { migrationId, ranges, withoutChosenValues }: HashRangesRequest,
   call: PeerCall,
-  { migrationSource, migrations, streams }: Uses,
+  { migrationSource, migrations, streams }: Dependencies,
 ): AsyncGenerator<HashRangesResponse> {
   const { signal } = call;
   const { projectId } = await requireReadable(migrations, migrationId, 'compare', call);

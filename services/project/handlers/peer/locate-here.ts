@@ -11,7 +11,7 @@ import type { ProjectStore } from '../../store/projects.ts';
 
 const hashBytes = 32;
 
-export type LocateHereUses = {
+export type LocateHereDependencies = {
   /** This region. */
   region: string;
   projects: Pick<ProjectStore, 'fact'>;
@@ -23,7 +23,7 @@ export type LocateHereUses = {
 export async function locateHere(
   request: LocateHereRequest,
   { signal }: Pick<Call, 'signal'>,
-  { region, projects, migrations, peers }: LocateHereUses,
+  { region, projects, migrations, peers }: LocateHereDependencies,
 ): Promise<LocateHereResponse> {
   requireOne(request);
   const { projectId = '' } =
@@ -39,7 +39,7 @@ export async function locateHere(
 
 async function projectOf(
   tokenHash: Buffer,
-  { token }: LocateHereUses['peers'],
+  { token }: LocateHereDependencies['peers'],
   signal: AbortSignal,
 ): Promise<{ projectId?: string }> {
   const { tokens } = await token.directory.findTokenProjects(

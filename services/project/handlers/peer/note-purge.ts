@@ -13,14 +13,14 @@ import type { EventDeletionStore } from '../../store/event-deletions.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { requireShared } from './peer-records.ts';
 
-type Uses = Pick<Dependencies, 'migrations' | 'eventLog'> & {
+type NotePurgeDependencies = Pick<Dependencies, 'migrations' | 'eventLog'> & {
   deletions: Pick<EventDeletionStore, 'release'>;
 };
 
 export async function notePurge(
   { migrationId }: NotePurgeRequest,
   call: Call,
-  { migrations, eventLog, deletions }: Uses,
+  { migrations, eventLog, deletions }: NotePurgeDependencies,
 ): Promise<NotePurgeResponse> {
   const record = await requireShared(migrations, migrationId, call);
   if (record.side !== 'destination') throw errors.migrationNotFound(migrationId);
@@ -41,7 +41,7 @@ export async function notePurge(
  * have died before it could say so.
  */
 async function endRollback(
-  migrations: Uses['migrations'],
+  migrations: NotePurgeDependencies['migrations'],
   tx: Transaction,
   { rolledBackBy }: MigrationDocument,
 ): Promise<void> {

@@ -19,7 +19,7 @@ const { MIGRATION_STATE_ACCEPTED: accepted, MIGRATION_STATE_CANCELLED: cancelled
 const { MIGRATION_STATE_DONE: done } = MigrationState;
 const { PROJECT_STATE_ACTIVE: active } = ProjectState;
 
-type Uses = Pick<Dependencies, 'eventLog' | 'migrations' | 'region'> & {
+type OfferRollbackDependencies = Pick<Dependencies, 'eventLog' | 'migrations' | 'region'> & {
   migratingProjects: Pick<MigratingProjectStore, 'read'>;
   estimateEvents: EstimateEvents;
 };
@@ -27,9 +27,9 @@ type Uses = Pick<Dependencies, 'eventLog' | 'migrations' | 'region'> & {
 export async function offerRollback(
   { migrationId, rollbackId, actor }: OfferRollbackRequest,
   call: Call,
-  uses: Uses,
+  dependencies: OfferRollbackDependencies,
 ): Promise<OfferRollbackResponse> {
-  const { migrations, migratingProjects, eventLog, region, estimateEvents } = uses;
+  const { migrations, migratingProjects, eventLog, region, estimateEvents } = dependencies;
   const finished = await migrations.find(migrationId, call.signal);
   const isTheirs = finished?.sourceRegion === callingRegion(call);
   if (finished?.side !== 'destination' || !isTheirs) throw errors.migrationNotFound(migrationId);

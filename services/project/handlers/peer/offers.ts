@@ -25,20 +25,20 @@ const { MIGRATION_STATE_REQUESTED: requested, MIGRATION_STATE_CANCELLED: cancell
   MigrationState;
 
 /** What the offers of this region to others are made of. */
-export type OfferUses = Pick<
+export type OfferDependencies = Pick<
   Dependencies,
   'slots' | 'eventLog' | 'migrations' | 'region' | 'peers'
 > & { migratingProjects: Pick<MigratingProjectStore, 'find'> };
 
 /** What a project is described by. */
-export type DescribeUses = Pick<OfferUses, 'migrations' | 'migratingProjects'> & {
+export type DescribeDependencies = Pick<OfferDependencies, 'migrations' | 'migratingProjects'> & {
   estimateEvents: EstimateEvents;
 };
 
 export async function peekDestination(
   { organizationId }: PeekDestinationRequest,
   { signal }: Call,
-  { slots, peers, region }: Pick<OfferUses, 'slots' | 'peers' | 'region'>,
+  { slots, peers, region }: Pick<OfferDependencies, 'slots' | 'peers' | 'region'>,
 ): Promise<PeekDestinationResponse> {
   if (regionOf(organizationId) !== region) throw errors.organizationNotFound(organizationId);
   const { name } = await peers.org.directory.describeOrganization({ organizationId }, { signal });
@@ -51,7 +51,7 @@ export async function peekDestination(
 export async function getOffer(
   { migrationId }: GetOfferRequest,
   call: Call,
-  { migrations, migratingProjects }: Pick<OfferUses, 'migrations' | 'migratingProjects'>,
+  { migrations, migratingProjects }: Pick<OfferDependencies, 'migrations' | 'migratingProjects'>,
 ): Promise<GetOfferResponse> {
   const record = await findShared(migrations, migrationId, call);
   // Also reads a project where there is no offer: the caller's caller may be a stranger, who must not
@@ -67,7 +67,7 @@ export async function getOffer(
 export async function describeProject(
   { migrationId, countsEvents }: DescribeProjectRequest,
   call: Call,
-  { migrations, migratingProjects, estimateEvents }: DescribeUses,
+  { migrations, migratingProjects, estimateEvents }: DescribeDependencies,
 ): Promise<DescribeProjectResponse> {
   const record = await requireShared(migrations, migrationId, call);
   const project = await migratingProjects.find(record.projectId, call.signal);
@@ -86,7 +86,7 @@ export async function describeProject(
 export async function cancelOffer(
   { migrationId }: CancelOfferRequest,
   call: Call,
-  { migrations, eventLog }: OfferUses,
+  { migrations, eventLog }: OfferDependencies,
 ): Promise<CancelOfferResponse> {
   const record = await requireOffered(migrations, migrationId, call);
   // Carried out within as long again as the other region waits, or not at all: see `cancelAnywhere`.

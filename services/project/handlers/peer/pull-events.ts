@@ -8,7 +8,7 @@ import type { EventRange } from '../../rules/events/event-range.ts';
 import type { Changes } from '../../store/migration-changes.ts';
 import type { EventReader } from '../../store/migration-events.ts';
 import { type PeerCall, requireReadable } from './peer-records.ts';
-import { readSome, type SourceUses } from './read-events.ts';
+import { readSome, type SourceDependencies } from './read-events.ts';
 
 /** How often there is a step at least. */
 const quietMs = 1_000;
@@ -22,7 +22,7 @@ const gatherMs = 20;
 export async function* pullEvents(
   { migrationId, after, isScanned, resumeToken, digestsOnly }: PullEventsRequest,
   call: PeerCall,
-  { migrationSource, migrations, streams }: SourceUses,
+  { migrationSource, migrations, streams }: SourceDependencies,
 ): AsyncGenerator<PullEventsResponse> {
   const { projectId } = await requireReadable(migrations, migrationId, 'copy', call);
   using pull = streams.openPull(migrationId, call);

@@ -7,9 +7,9 @@ import { bytesOf } from '../../store/event-collection.ts';
 import type { EventDeletionStore } from '../../store/event-deletions.ts';
 import type { MigratingProjectStore } from '../../store/migrating-projects.ts';
 import { type PeerCall, requireReadable } from './peer-records.ts';
-import type { SourceUses } from './read-events.ts';
+import type { SourceDependencies } from './read-events.ts';
 
-type Uses = Pick<SourceUses, 'migrations' | 'streams'> & {
+type Dependencies = Pick<SourceDependencies, 'migrations' | 'streams'> & {
   deletions: Pick<EventDeletionStore, 'later'>;
   migratingProjects: Pick<MigratingProjectStore, 'find'>;
 };
@@ -17,7 +17,7 @@ type Uses = Pick<SourceUses, 'migrations' | 'streams'> & {
 export async function* readDeletions(
   { migrationId, afterGeneration }: ReadDeletionsRequest,
   call: PeerCall,
-  { migrations, deletions, migratingProjects, streams }: Uses,
+  { migrations, deletions, migratingProjects, streams }: Dependencies,
 ): AsyncGenerator<ReadDeletionsResponse> {
   const { projectId } = await requireReadable(migrations, migrationId, 'compare', call);
   using _ = streams.open(call);

@@ -8,7 +8,7 @@ import type { MigrationStore } from '../../store/migrations.ts';
 import type { RegionStreams } from './region-streams.ts';
 
 /** What the calls that read events for another region use. */
-export type SourceUses = {
+export type SourceDependencies = {
   migrationSource: MigrationSource;
   migrations: Pick<MigrationStore, 'find'>;
   streams: RegionStreams;

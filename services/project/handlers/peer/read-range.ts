@@ -5,13 +5,13 @@ import type {
 import { rangeFrom } from '../../peer-messages.ts';
 import type { EventRange } from '../../rules/events/event-range.ts';
 import { type PeerCall, requireReadable } from './peer-records.ts';
-import { readSome, type SourceUses } from './read-events.ts';
+import { readSome, type SourceDependencies } from './read-events.ts';
 
 /** The last part ends where the range ends. */
 export async function* readRange(
   { migrationId, range }: ReadRangeRequest,
   call: PeerCall,
-  { migrationSource, migrations, streams }: SourceUses,
+  { migrationSource, migrations, streams }: SourceDependencies,
 ): AsyncGenerator<ReadRangeResponse> {
   const { signal } = call;
   const { projectId } = await requireReadable(migrations, migrationId, 'copy', call);

@@ -13,7 +13,7 @@ import { refuseAddition } from '../../rules/slots.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { authorizeCreation } from './authorize-creation.ts';
 
-type Uses = Pick<
+type CreateProjectsDependencies = Pick<
   Dependencies,
   'projects' | 'slots' | 'eventLog' | 'access' | 'sagas' | 'createProjects'
 >;
@@ -24,12 +24,12 @@ type Uses = Pick<
  * did. Refuses with ADMIN_REQUIRED, PROJECT_LIMIT, NOT_READY, ORGANIZATION_NOT_FOUND.
  */
 export async function createProjectsBySaga(
-  uses: Uses,
+  dependencies: CreateProjectsDependencies,
   call: Call,
   choose: (tx: Transaction) => Promise<NewProject[]>,
 ): Promise<CreateProjectResponse[]> {
-  const { sagas, createProjects } = uses;
-  const sagaId = await beginOrJoin(call.repeat, () => decide(uses, call, choose), sagaOf);
+  const { sagas, createProjects } = dependencies;
+  const sagaId = await beginOrJoin(call.repeat, () => decide(dependencies, call, choose), sagaOf);
   const { data } = await sagas.finish(createProjects, sagaId, call.signal);
   return data.projects.map((project) => ({
     project: projectMessage(project),
@@ -39,7 +39,7 @@ export async function createProjectsBySaga(
 
 /** The deciding transaction. Returns the id of the saga that follows from it. */
 async function decide(
-  { projects, slots, eventLog, access, sagas, createProjects }: Uses,
+  { projects, slots, eventLog, access, sagas, createProjects }: CreateProjectsDependencies,
   call: Call,
   choose: (tx: Transaction) => Promise<NewProject[]>,
 ): Promise<string> {

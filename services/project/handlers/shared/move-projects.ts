@@ -16,7 +16,7 @@ import type { Dependencies } from '../dependencies.ts';
 import { authorizeCreation } from './authorize-creation.ts';
 import { type Moved, optimisticThenDiagnosed, writeMove } from './write-move.ts';
 
-export type MoveUses = Pick<
+export type MoveDependencies = Pick<
   Dependencies,
   'projects' | 'slots' | 'moves' | 'eventLog' | 'access' | 'readMoveAccess'
 >;
@@ -47,30 +47,30 @@ type Answering<Response> = {
  * ORGANIZATION_NOT_FOUND or ADMIN_REQUIRED alone; else with the first state rule, and lists all.
  */
 export async function moveProjects<Response>(
-  uses: MoveUses,
+  dependencies: MoveDependencies,
   call: Call,
   requested: RequestedMove,
   answering: Answering<Response>,
 ): Promise<Outcome<Response>> {
   const { sourceId, destinationId, projectIds, planFingerprint } = requested;
   const ends = { sourceId, destinationId, projectIds, withNames: false };
-  await authorizeCreation(uses.access, call, destinationId);
+  await authorizeCreation(dependencies.access, call, destinationId);
   const own = new AbortController();
   const signal = AbortSignal.any([call.signal, own.signal]);
   // Read beside the decision's own reads, which refuse before it is awaited.
-  const access = planFingerprint === '' ? undefined : uses.readMoveAccess(ends, signal);
+  const access = planFingerprint === '' ? undefined : dependencies.readMoveAccess(ends, signal);
   access?.catch(() => {});
   const by = async (way: (tx: Transaction) => Promise<Moved>) => {
-    return await uses.eventLog.mutate(call, answering.codec, async (tx) => ({
+    return await dependencies.eventLog.mutate(call, answering.codec, async (tx) => ({
       response: answering.answer(await way(tx)),
       reauthorize: reauthorizationOf(requested),
     }));
   };
-  const diagnosed = () => by((tx) => checkAndMove(uses, call, requested, access, tx));
+  const diagnosed = () => by((tx) => checkAndMove(dependencies, call, requested, access, tx));
   try {
     if (access !== undefined) return await diagnosed();
     return await optimisticThenDiagnosed(
-      () => by((tx) => moveIfAllowed(uses, call, requested, tx)),
+      () => by((tx) => moveIfAllowed(dependencies, call, requested, tx)),
       diagnosed,
     );
   } finally {
@@ -100,13 +100,13 @@ function reauthorizationOf(requested: RequestedMove): Demand[] {
 
 /** The optimistic way: writes without reads. */
 async function moveIfAllowed(
-  uses: MoveUses,
+  dependencies: MoveDependencies,
   call: Call,
   { sourceId, destinationId, projectIds, etag }: RequestedMove,
   tx: Transaction,
 ): Promise<Moved> {
   const wanted = { sourceId, destinationId, projectIds, revision: revisionOf(etag) };
-  return await writeMove(uses, call, wanted, tx);
+  return await writeMove(dependencies, call, wanted, tx);
 }
 
 /**
@@ -114,15 +114,18 @@ async function moveIfAllowed(
  * allowed.
  */
 async function checkAndMove(
-  uses: MoveUses,
+  dependencies: MoveDependencies,
   call: Call,
   requested: RequestedMove,
   access: Promise<MoveAccess> | undefined,
   tx: Transaction,
 ): Promise<Moved> {
   const { sourceId, destinationId, projectIds, etag, planFingerprint } = requested;
-  const projects = projectsOf(await uses.projects.readMany(tx, projectIds), requested);
-  const both = requireUsable(await uses.slots.readMany(tx, [sourceId, destinationId]), requested);
+  const projects = projectsOf(await dependencies.projects.readMany(tx, projectIds), requested);
+  const both = requireUsable(
+    await dependencies.slots.readMany(tx, [sourceId, destinationId]),
+    requested,
+  );
   for (const { revision } of projects) checkEtag(etag, revision);
   const refusals = violatedMoveRules({ projects, ...both, kept: 1 });
   const changed = async () => {
@@ -134,7 +137,7 @@ async function checkAndMove(
   };
   if (refusals.length > 0) requireNone([...refusals, ...(await changed())]);
   // Written while the access is still being read: what turns out to have changed undoes it.
-  const moved = await moveIfAllowed(uses, call, requested, tx);
+  const moved = await moveIfAllowed(dependencies, call, requested, tx);
   requireNone(await changed());
   return moved;
 }

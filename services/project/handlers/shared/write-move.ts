@@ -63,8 +63,8 @@ export async function writeMove(
   const moved = await projects.transfer(tx, projectIds, expected, to);
   if (moved === undefined) throw new Undiagnosed();
   const kept = undoes === undefined ? 1 : 0;
-  const uses = { sourceId, destinationId, count: projectIds.length, kept };
-  if (!(await slots.transfer(tx, uses))) throw new Undiagnosed();
+  const dependencies = { sourceId, destinationId, count: projectIds.length, kept };
+  if (!(await slots.transfer(tx, dependencies))) throw new Undiagnosed();
   const move: MoveDocument = {
     _id: moveId,
     projectIds: [...projectIds],

@@ -90,13 +90,15 @@ export async function readProjectToken(
   return { token: current.token, revision };
 }
 
-type AdoptUses = Pick<Dependencies, 'eventLog' | 'projectTokens'> & { propagate: Propagate };
+type AdoptDependencies = Pick<Dependencies, 'eventLog' | 'projectTokens'> & {
+  propagate: Propagate;
+};
 
 /** AdoptProjectToken: the token that another region had, in place of whatever is here. */
 export async function adoptProjectToken(
   request: AdoptProjectTokenRequest,
   call: Call,
-  { eventLog, projectTokens, propagate }: AdoptUses,
+  { eventLog, projectTokens, propagate }: AdoptDependencies,
 ): Promise<AdoptProjectTokenResponse> {
   const { projectId, token, revision, correlationId: migrationId } = request;
   const hash = hashOf(token);
