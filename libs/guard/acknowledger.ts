@@ -1,5 +1,6 @@
 import { publishAcknowledgement } from '@silo/events/acknowledgements.ts';
 import { type MessageKey, messageKey } from '@silo/events/authentication.ts';
+import type { Reading } from './core/fence.ts';
 import type { GuardAction } from './core/messages.ts';
 import type { GuardLinks } from './links.ts';
 import { toLogPositions } from './wire.ts';
@@ -10,17 +11,21 @@ type Acknowledge = Extract<GuardAction, { kind: 'acknowledge' }>;
 export class Acknowledger {
   readonly #links: Pick<GuardLinks, 'nats' | 'subjectPrefix'>;
   #key: MessageKey | undefined;
+  #sentMs = Number.NEGATIVE_INFINITY;
   #last: Acknowledge | undefined;
 
   constructor(links: Pick<GuardLinks, 'nats' | 'subjectPrefix'>) {
     this.#links = links;
   }
 
-  /** Authenticates what this lease acknowledges. Of two leases the later counts: ids are ULIDs. */
-  useSecret(leaseId: string, secret: Uint8Array): void {
-    if (this.#key === undefined || this.#key.id < leaseId) {
-      this.#key = messageKey(leaseId, secret);
-    }
+  /**
+   * Authenticates what this lease acknowledges. The secret came in the answer to a call that was sent
+   * at `sent`; the secret of a later call's answer stays.
+   */
+  useSecret(leaseId: string, secret: Uint8Array, sent: Reading): void {
+    if (sent.monotonicMs < this.#sentMs) return;
+    this.#sentMs = sent.monotonicMs;
+    if (this.#key?.id !== leaseId) this.#key = messageKey(leaseId, secret);
   }
 
   acknowledge(action: Acknowledge): void {

@@ -49,7 +49,7 @@ export class GuardMessages implements Disposable {
   useKeys(leaseId: string, keys: MessageKeys | undefined, sent: Reading): void {
     if (keys === undefined) return;
     this.broadcastKeys.replace(keys.broadcastKeys, sent);
-    this.#acknowledger.useSecret(leaseId, keys.acknowledgementSecret);
+    this.#acknowledger.useSecret(leaseId, keys.acknowledgementSecret, sent);
   }
 
   acknowledge(action: Extract<GuardAction, { kind: 'acknowledge' }>): void {
