@@ -47,7 +47,7 @@ test('a source that has lost the report of the end asks the destination for it',
   t.like(await us.record(), { state: done, isOpen: undefined, progress: { eventsCopied: 40 } });
   t.truthy((await us.record())?.finishTime);
   await turn(signal());
-  t.is(asked, 2, 'then nothing is asked');
+  t.is(asked, 2, 'a finished migration sends no more calls');
 });
 
 test('an attempt that is not committed is not asked for', async (t) => {
