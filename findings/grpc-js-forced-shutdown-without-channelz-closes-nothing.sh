@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # @grpc/grpc-js 1.14.7: `Server.forceShutdown()` closes the connections of a server, also those with
 # open streams. With `'grpc.enable_channelz': 0`, the option that saves the cost of channelz, it closes
-# none of them: streams stay open, and a client learns nothing until a keepalive or its own deadline ends
-# the call, or the process exits.
+# none of them: streams stay open until a keepalive or the client's deadline ends the call, or the
+# process exits.
 #
 # Output seen:
 #   with channelz: the stream ended with code 1 when the server was shut down

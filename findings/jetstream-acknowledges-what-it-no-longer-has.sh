@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # nats-server 2.15.1 with nats.js 2.29.3: JetStream remembers the `Nats-Msg-Id` of a message for the
-# duplicate window, 2 minutes by default, also when the stream has the message no more. Who restores
-# what was deleted, purged or replaced, under its id, gets an acknowledgement with the sequence that
-# is gone, and nothing is stored. The ids are of the whole stream: a message with another subject and
-# body is acknowledged as well.
+# duplicate window, 2 minutes by default, even if the stream no longer has the message. A client that
+# publishes a deleted, purged or replaced message again, under its id, gets an acknowledgement with the
+# old sequence, and nothing is stored. The ids belong to the whole stream: a message with another
+# subject and body is acknowledged as well.
 #
 # Output seen:
 #   published again after its deletion: acknowledged as 1, stored: 0

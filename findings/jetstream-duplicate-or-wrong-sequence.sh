@@ -2,7 +2,7 @@
 # nats-server 2.15.1 with nats.js 2.29.3: a publisher sends a message with `Nats-Msg-Id` and an
 # expected last sequence, loses the reply, and sends the same message again. A stream with one
 # replica checks the expected sequence first and refuses with 10071. A stream with three replicas
-# checks the id first and acknowledges a duplicate. A publisher must take both as "it is stored".
+# checks the id first and acknowledges a duplicate. A publisher must treat both as "the message is stored".
 #
 # Output seen:
 #   1 replica: refused 10071

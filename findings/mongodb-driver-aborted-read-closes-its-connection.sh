@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # mongodb 7.9.0 (Node driver): an AbortSignal given to a read closes the pooled connection when it
-# aborts after the command was sent, however soon the answer would have come (mongod 6.0.5). A service
-# that passes on the signals of cancelled calls dials, and authenticates, anew for each of them. A
-# promise raced against the signal keeps the connection.
+# aborts after the command was sent, even if the answer is about to arrive (mongod 6.0.5). A service
+# that passes the signals of cancelled calls to the driver connects and authenticates again for each of
+# them. A promise raced against the signal keeps the connection.
 #
 # Output seen:
 #   signal given to the driver: 5 reads aborted, 5 connections closed

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # MongoDB driver 7.9.0 with mongod 6.0.5: of a read concern { level: 'snapshot', atClusterTime } the
-# driver sends the level alone, for find, aggregate, transactions, and as the option of a database. No
-# error says so: the read answers, but as of now and not as of that time. A copy that reads its parts
-# "at one time" in this way mixes several. The plain find command sends what it is given.
+# driver sends only the level, for find, aggregate, transactions, and as the option of a database. It
+# raises no error: the read returns the present data, not the data of that time. A copy that reads its
+# parts at one cluster time in this way mixes several times. The plain find command sends the whole
+# read concern.
 #
 # Output seen:
 #   find: after, sent level

@@ -2,8 +2,8 @@
 # MongoDB driver 7.9.0 with mongod 6.0.5: a session of `startSession({ snapshot: true })` does not read a
 # snapshot from a collection that has a read concern of its own, such as majority, from the collection,
 # the database or the client. The driver keeps that concern, so the server returns no time of a snapshot,
-# and each read sees what is newest. No error says so. A read concern { level: 'snapshot' } with each
-# read brings the snapshot back.
+# and each read returns the newest data, without an error. A read concern { level: 'snapshot' } with
+# each read restores the snapshot.
 #
 # Output seen:
 #   no concern: read 1, changed to 2, read again 1

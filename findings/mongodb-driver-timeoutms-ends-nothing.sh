@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# mongodb 7.9.0 (Node driver) accepts `timeoutMS` on a client and on an operation, and does nothing with
-# it but for one process warning on the client. A ping to a mongod 6.0.5 that is stopped (SIGSTOP) ends
-# only with `socketTimeoutMS`, 3 s here; a race against a timer ends in time.
+# mongodb 7.9.0 (Node driver) accepts `timeoutMS` on a client and on an operation, and ignores it, except
+# for one process warning on the client. A ping to a mongod 6.0.5 that is stopped (SIGSTOP) ends only
+# with `socketTimeoutMS`, 3 s here; a race against a timer ends in time.
 #
 # Output seen:
 #   warning: timeoutMS is a deprecated option: timeoutMS has no effect and will be removed in a future release

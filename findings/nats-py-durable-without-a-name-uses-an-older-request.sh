@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # nats-py 2.16.0 makes a consumer that has a `durable_name` alone by the request of servers before 2.9,
-# whose subject lacks the consumer's filter. Only with the same text as `name` beside it the client
-# sends the request of today. nats.js 2.29.3 always sends that one. A user whose rights name
-# `$JS.API.CONSUMER.CREATE.<stream>.>` gets no answer to the older one, and so a bare timeout.
+# whose subject lacks the consumer's filter. Only if `name` has the same text does the client send the
+# present request. nats.js 2.29.3 always sends the present one. A user whose rights name
+# `$JS.API.CONSUMER.CREATE.<stream>.>` gets no answer to the older request, and so only a timeout.
 #
 # Output seen:
 #   nats-py, durable_name: $JS.API.CONSUMER.DURABLE.CREATE.S.c1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # @opentelemetry/api 1.10.0 is loaded twice where one part of a program requires it and another
 # imports it. Both copies share the registered SDK, but a tracer that was obtained from one copy
-# before an SDK was registered with the other one stays without effect for ever. No warning.
+# before an SDK was registered with the other one never records anything. There is no warning.
 #
 # Output seen (the SDK registers with the copy that is imported):
 #   early tracer, imported copy: records

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# posthog 7.91.1 (Python) sends a batch again when the server answers 204 No Content, although a
-# capture endpoint has nothing to say. After four requests it gives up and the event is lost.
-# 200 with an empty JSON object is the only success that it takes.
+# posthog 7.91.1 (Python) sends a batch again when the server answers 204 No Content, the natural
+# response of a capture endpoint. After four requests it gives up and the event is lost.
+# It accepts only 200 with an empty JSON object as success.
 #
 # Output seen:
 #   200: 1 request
