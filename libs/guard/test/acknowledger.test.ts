@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
 import { subscribeAcknowledgements } from '@silo/events/acknowledgements.ts';
 import { messageKey } from '@silo/events/authentication.ts';
 import { connectNats } from '@silo/events/connect.ts';
@@ -58,7 +57,7 @@ test('a late answer for the lease before changes nothing', async (t) => {
   acknowledger.useSecret(leases.later, secrets.later, at(2));
   acknowledger.useSecret(leases.earlier, secrets.earlier, at(1));
   acknowledge(leases.earlier);
-  await setImmediate(); // It sends only the last acknowledgement of a turn.
+  await new Promise(setImmediate); // It sends only the last acknowledgement of a turn.
   await untilAccepted(leases.later);
   t.deepEqual([...new Set(accepted)], [leases.later]);
 });
