@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { ActiveCall } from './active-call.ts';
 import type { Caller } from './call.ts';
 import { endCallSpan } from './call-span.ts';
-import { createLineSampling } from './line-sampling.ts';
+import { limitLines } from './line-sampling.ts';
 import type { MethodRules } from './method-rules.ts';
 import { measureCalls } from './rpc-metrics.ts';
 
@@ -85,15 +85,6 @@ export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
     log.info({ method: path.slice(0, pathLengthMax), ...fields, address, keyFingerprint }, 'call');
   };
   return { answered, refused };
-}
-
-function limitLines(log: Logger, linesMax: number, message: string): (caller: string) => boolean {
-  const sample = createLineSampling(linesMax);
-  return (caller) => {
-    const { isLogged, unloggedBefore } = sample(caller);
-    if (unloggedBefore > 0) log.warn({ calls: unloggedBefore }, message);
-    return isLogged;
-  };
 }
 
 /** The organization that an admitted call concerns, if any. */

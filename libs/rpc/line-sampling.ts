@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '@silo/runtime/clock.ts';
+import type { Logger } from 'pino';
 
 const windowMs = 10_000;
 const linesPerCallerMax = 100;
@@ -35,5 +36,19 @@ export function createLineSampling(
     linesOf.set(caller, own + 1);
     lines++;
     return { isLogged: true, unloggedBefore };
+  };
+}
+
+/** The same as a function that says whether to log, and itself logs how many calls were not logged. */
+export function limitLines(
+  log: Logger,
+  linesMax: number,
+  message: string,
+): (caller: string) => boolean {
+  const sample = createLineSampling(linesMax);
+  return (caller) => {
+    const { isLogged, unloggedBefore } = sample(caller);
+    if (unloggedBefore > 0) log.warn({ calls: unloggedBefore }, message);
+    return isLogged;
   };
 }

@@ -25,6 +25,7 @@ import type { EdgeMetrics } from './edge-metrics.ts';
 import type { HeldBytes, Share } from './held-bytes.ts';
 import { HttpRefusal } from './http-refusal.ts';
 import { readAtCost } from './read-at-cost.ts';
+import { noteToken } from './refusal-lines.ts';
 import { type EdgeBatch, headerOf, senderOf } from './sender.ts';
 import type { Sender } from './token-gate.ts';
 
@@ -61,6 +62,7 @@ async function capture(
   const { gate, held, metrics } = dependencies;
   const sender = senderOf(request);
   const bearer = bearerToken(request.headers.authorization);
+  if (bearer !== undefined) noteToken(request, bearer);
   if (isV1 && bearer !== undefined) gate.refuseKnown(bearer, sender);
   using owned = new DisposableStack();
   const share = owned.use(held.begin(sender.network));
@@ -68,6 +70,7 @@ async function capture(
     const tokenIn = at === 'start' ? tokenAtStart : tokenAtEnd;
     const token = isV1 && bearer !== undefined ? bearer : tokenIn(part);
     if (token === undefined) return false;
+    noteToken(request, token);
     gate.refuseKnown(token, sender);
     return gate.isKnown(token);
   };
@@ -135,6 +138,7 @@ function batchUnlessUnconfirmed(
   const body = bodyIn(text);
   const token = isV1 ? (bearer ?? body.token) : (body.token ?? bearer);
   if (token === undefined) throw HttpRefusal.tokenInvalid;
+  noteToken(about.request, token);
   gate.refuseKnown(token, sender);
   const { length } = body.events;
   const isToConfirm = (length === 0 || length > unconfirmedMax) && !gate.isKnown(token);

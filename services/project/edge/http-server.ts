@@ -8,6 +8,7 @@ import { isTracing } from '@silo/runtime/tracing.ts';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { EdgeMetrics } from './edge-metrics.ts';
 import { HttpRefusal } from './http-refusal.ts';
+import { createRefusalLines } from './refusal-lines.ts';
 import { traceRequests } from './trace-requests.ts';
 
 /** How long an HTTP server waits for slow clients. */
@@ -97,9 +98,11 @@ export async function createHttpServer(
   app.setNotFoundHandler(async () => {
     throw HttpRefusal.notFound;
   });
+  const logRefusal = createRefusalLines(log);
   app.setErrorHandler(async (error, request, reply) => {
     const refusal = refusalOf(error, request, log);
     metrics.refused(refusal);
+    logRefusal(request, refusal);
     return await send(reply, refusal);
   });
   return app;

@@ -5,6 +5,7 @@ import { bearerToken, readToken } from '../rules/edge/capture-body.ts';
 import type { HeldBytes } from './held-bytes.ts';
 import { HttpRefusal } from './http-refusal.ts';
 import { readAtCost } from './read-at-cost.ts';
+import { noteToken } from './refusal-lines.ts';
 import { senderOf } from './sender.ts';
 import { configAnswer, configScript, flagsAnswer } from './start-up.ts';
 import type { TokenGate } from './token-gate.ts';
@@ -18,6 +19,7 @@ export function addStartUpRoutes(
 ): void {
   const verify = async (token: string | undefined, request: FastifyRequest) => {
     if (token === undefined) throw HttpRefusal.tokenInvalid;
+    noteToken(request, token);
     await gate.verify(token, senderOf(request), AbortSignal.timeout(verifyMs));
   };
   for (const path of ['/flags', '/decide']) {

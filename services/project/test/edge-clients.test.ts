@@ -9,10 +9,11 @@ import { errors } from '@silo/errors/errors.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { defaultLimits } from '@silo/rpc/limits.ts';
+import { keptLog } from '@silo/rpc/test/support.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
-import { silentLogger } from '@silo/runtime/log.ts';
+import { type Log, silentLogger } from '@silo/runtime/log.ts';
 import { createMetrics } from '@silo/runtime/metrics.ts';
-import { newProjectToken } from '@silo/tokens/secrets.ts';
+import { fingerprintOf, hashOf, newProjectToken } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { Storing } from '../capture/storing.ts';
@@ -49,16 +50,20 @@ async function open(
     trustedProxies = [],
     recallToken = () => undefined,
     permitToken = unexpected,
+    verifyToken = unexpected,
     insert = unexpected,
     clock = systemClock,
+    log = silentLogger(),
   }: {
     times?: Partial<EdgeTimes>;
     limits?: Partial<typeof defaultLimits>;
     trustedProxies?: string[];
     recallToken?: EdgeDependencies['access']['recallToken'];
     permitToken?: EdgeDependencies['access']['permitToken'];
+    verifyToken?: EdgeDependencies['access']['verifyToken'];
     insert?: Insert;
     clock?: typeof systemClock;
+    log?: Log;
   } = {},
 ): Promise<Opened> {
   const metrics = createMetrics({ service: 'project', region: 'us' });
@@ -69,8 +74,8 @@ async function open(
       times: { ...long, ...times },
     },
     {
-      ...{ metrics, clock, log: silentLogger(), onDeadToken: () => {} },
-      access: { recallToken, permitToken, verifyToken: unexpected },
+      ...{ metrics, clock, log, onDeadToken: () => {} },
+      access: { recallToken, permitToken, verifyToken },
       capture: { storing: new Storing({ insert }), clock: systemClock },
       ...{ regions: new Map(), projects: { fact: async () => undefined } },
       migratingProjects: { haveAnyLeft: unexpected },
@@ -474,6 +479,50 @@ test('a client that does not read its answer in time loses its connection', asyn
   socket.resume();
   await eventually(() => assert.ok(seen.isEnded || seen.isClosed));
   t.false(seen.text.endsWith('}}}'));
+});
+
+test('a refused request has a log line with route, reason, address and token, which is not in it', async (t) => {
+  const { log, lines } = keptLog();
+  const { port } = await open(t, { log, permitToken: async () => dead, verifyToken: () => dead });
+  const [first, second, third] = Array.from({ length: 3 }, newProjectToken) as [
+    string,
+    string,
+    string,
+  ];
+  await post(port, '/batch', `{"api_key":"${first}","batch":[{"event":"seen"}]}`);
+  await post(port, '/i/v0/e', 'no JSON');
+  await post(port, '/nowhere', '{}');
+  await post(port, '/flags', `{"token":"${second}"}`);
+  const url = `http://${host}:${port}`;
+  await fetch(`${url}/array/${third}/config.js`);
+  const authorization = `Bearer ${first}`;
+  await fetch(`${url}/i/v1/analytics/events`, { method: 'POST', headers: { authorization } });
+  const logged = lines.map((line) => JSON.parse(line));
+  t.deepEqual(
+    logged.map(({ msg, route, status, reason, address, tokenFingerprint }) => [
+      ...[msg, route, status, reason, address, tokenFingerprint],
+    ]),
+    [
+      ['/batch', 401, 'TOKEN_INVALID', first],
+      ['/i/v0/e', 400, 'INVALID_BODY', undefined],
+      ['none', 404, 'NOT_FOUND', undefined],
+      ['/flags', 401, 'TOKEN_INVALID', second],
+      ['/array/:token/config.js', 404, 'NOT_FOUND', third],
+      ['/i/v1/analytics/events', 400, 'INVALID_BODY', first],
+    ].map(([route, status, reason, token]) => [
+      ...['HTTP request refused', route, status, reason, host],
+      typeof token === 'string' ? fingerprintOf(hashOf(token)) : undefined,
+    ]),
+  );
+  const text = lines.join('');
+  for (const token of [first, second, third]) t.false(text.includes(token.slice(4)));
+});
+
+test('a flood of refused requests of one address is sampled', async (t) => {
+  const { log, lines } = keptLog();
+  const { port } = await open(t, { log });
+  for (let count = 1; count <= 150; count++) await post(port, '/nowhere', '');
+  t.true(lines.length < 150, `${lines.length} lines`);
 });
 
 test('a connection without requests is closed', async (t) => {
