@@ -10,6 +10,7 @@ export type Sampled = { isLogged: boolean; unloggedBefore: number };
 /**
  * Limits the log lines of calls to 100 per caller and `linesMax` in total per 10 s. A flood does not
  * fill the disk, and does not hide the calls of others. Holds at most `linesMax` callers.
+ * @internal Exported for tests.
  */
 export function createLineSampling(
   linesMax: number,

@@ -13,6 +13,7 @@ import { beforePermit } from '@silo/rpc/check-access.ts';
 import { askRegion } from '@silo/service/regions.ts';
 import { regionOf } from '@silo/tokens/ids.ts';
 import { migrationMessage } from '../messages.ts';
+import { isSoundOffer } from '../rules/foreign-project.ts';
 import { requireRoom } from '../rules/migration.ts';
 import { wrongState } from '../rules/migration-states.ts';
 import { firstRevision, offeredMigration } from '../rules/new-migration.ts';
@@ -104,9 +105,10 @@ async function findOffer(
     client.getOffer({ migrationId }, { signal }),
   );
   // The source says what migrates, and not between whom.
-  const { id, sourceRegion, destinationRegion } = migration ?? {};
+  if (migration === undefined) return undefined;
+  const { id, sourceRegion, destinationRegion } = migration;
   const isMeant = id === migrationId && sourceRegion === source && destinationRegion === region;
-  return isMeant ? migration : undefined;
+  return isMeant && isSoundOffer(migration) ? migration : undefined;
 }
 
 /** Refuses where the project is in this region. Answers whether events of an earlier stay are here. */

@@ -7,6 +7,7 @@ import {
 import { equalJitterMs } from '@silo/runtime/random.ts';
 import { askRegion, type RegionClient } from '@silo/service/regions.ts';
 import { attemptMsMax } from '../rules/cutover-times.ts';
+import { requireSound } from '../rules/foreign-project.ts';
 import type { MigrationDocument } from '../store/documents.ts';
 import { decodeProject } from '../store/migrating-projects.ts';
 import { activate, arrive, stayAway } from './arrival.ts';
@@ -59,7 +60,7 @@ export async function attemptCutover(
     const begun = await askRegion(dependencies.regions, record.sourceRegion, (client) =>
       client.beginCutover({ migrationId, attempt }, options),
     );
-    const project = decodeProject(begun.project);
+    const project = requireSound(decodeProject(begun.project));
     const { propertyIndexes = [] } = project;
     const token = { token: begun.projectToken, revision: begun.tokenRevision };
     const adopted = { projectId, actor, correlationId: migrationId, ...token };

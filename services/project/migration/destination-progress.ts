@@ -1,5 +1,6 @@
 import type { Transaction } from '@silo/log/event-log.ts';
 import { type Migration, MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import { isId } from '@silo/tokens/ids.ts';
 import { whyGone } from '../rules/gone-project.ts';
 import { isOver, mayBecome, notedStates, wrongState } from '../rules/migration-states.ts';
 import type { MigrationDocument } from '../store/documents.ts';
@@ -60,7 +61,7 @@ function noted(given: Migration, { progress }: MigrationDocument): MigrationValu
   const { accepterAccountId, acceptTime, startTime, failure } = given;
   const known = Object.entries({ ...progress, ...given.progress });
   return {
-    ...(accepterAccountId !== '' && { accepterAccountId }),
+    ...(isId('account', accepterAccountId) && { accepterAccountId }),
     ...(acceptTime && { acceptTime }),
     ...(startTime && { startTime }),
     failure: failure === '' ? undefined : failure.slice(0, failureMax),

@@ -1,11 +1,13 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
-import { type Migration, MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
+import { Migration, MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
+import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
 import { migrationMessage } from '../messages.ts';
 import { arrivedProject, restoredProject } from '../rules/arrived-project.ts';
 import { attemptMsMax, captureWaitMsMax, holdMsMax } from '../rules/cutover-times.ts';
 import { type EventPlace, isWithin, rangeOfOne } from '../rules/events/event-range.ts';
+import { isSoundOffer, requireSound } from '../rules/foreign-project.ts';
 import {
   copySeconds,
   requireDestination,
@@ -159,6 +161,57 @@ test('a project arrives with its settings, indexes and generation, in its new or
   const { propertyIndexes: ___, eventGeneration: ____, ...plain } = given;
   const bare = arrivedProject(plain, { organizationId, migrationId, displaced: undefined, now });
   t.false('propertyIndexes' in bare || 'eventGeneration' in bare);
+});
+
+test('a project that another region sends keeps the rules of this one', (t) => {
+  t.is(requireSound(given), given);
+  const { settings } = given;
+  const [index] = given.propertyIndexes ?? [];
+  const long = 'x'.repeat(1_000);
+  const wrong: Record<string, object> = {
+    'a long name': { name: long },
+    'an empty name': { name: '' },
+    'an invisible name': { name: 'a\u202eb' },
+    'no name': { name: undefined },
+    'no settings': { settings: undefined },
+    'a long time zone': { settings: { ...settings, timeZone: long } },
+    'many web sites': { settings: { ...settings, appUrls: Array(51).fill('https://a.example') } },
+    'a long web site': { settings: { ...settings, appUrls: [`https://${long}`] } },
+    'no web site': { settings: { ...settings, appUrls: ['javascript:1'] } },
+    'an endless retention': { settings: { ...settings, retentionDays: 1e9 } },
+    'a broken retention': { settings: { ...settings, retentionDays: 'x' } },
+    'many properties': { settings: { ...settings, indexedProperties: Array(7).fill('a') } },
+    'a long property': { settings: { ...settings, indexedProperties: [long] } },
+    'a long index': { propertyIndexes: [{ ...index, name: long }] },
+    'an index elsewhere': { propertyIndexes: [{ ...index, place: 8 }] },
+    'many indexes': { propertyIndexes: Array(9).fill(index) },
+    'a broken revision': { revision: 0.5 },
+    'a broken generation': { eventGeneration: -1 },
+    'no time': { createTime: 'now' },
+  };
+  for (const [what, values] of Object.entries(wrong)) {
+    const broken = { ...given, ...values } as ProjectDocument;
+    t.throws(() => requireSound(broken), { message: /breaks a rule of this region: its/ }, what);
+  }
+});
+
+test('a migration that another region offers is named by the rules of this one', (t) => {
+  const offer = Migration.fromPartial({
+    ...{ projectId: newId('prj'), projectName: 'Shop', requesterAccountId: newId('acc') },
+    ...{ sourceOrganizationId: newId('org_eu'), destinationOrganizationId: newId('org_us') },
+  });
+  t.true(isSoundOffer(offer));
+  t.true(isSoundOffer({ ...offer, requesterAccountId: '' }));
+  for (const broken of [
+    { projectName: 'x'.repeat(201) },
+    { projectName: '' },
+    { projectId: 'prj_1' },
+    { sourceOrganizationId: 'x'.repeat(5_000_000) },
+    { destinationOrganizationId: '' },
+    { requesterAccountId: 'x'.repeat(5_000_000) },
+  ]) {
+    t.false(isSoundOffer({ ...offer, ...broken }), Object.keys(broken)[0]);
+  }
 });
 
 test('the revision of a project that comes back is larger than those that both regions have used', (t) => {

@@ -12,6 +12,7 @@ import { askRegion } from '@silo/service/regions.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { migrationMessage } from '../../messages.ts';
 import { asMigration, reread } from '../../migration/migration-records.ts';
+import { isSoundOffer } from '../../rules/foreign-project.ts';
 import { requireRoomFor } from '../../rules/migration.ts';
 import { wrongState } from '../../rules/migration-states.ts';
 import { offeredMigration } from '../../rules/new-migration.ts';
@@ -125,7 +126,8 @@ function leadsBack(offer: Migration, original: MigrationDocument): boolean {
     offer.projectId === original.projectId &&
     offer.sourceRegion === original.destinationRegion &&
     offer.destinationRegion === original.sourceRegion &&
-    offer.destinationOrganizationId === original.sourceOrganizationId
+    offer.destinationOrganizationId === original.sourceOrganizationId &&
+    isSoundOffer(offer)
   );
 }
 
