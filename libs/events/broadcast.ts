@@ -89,7 +89,7 @@ export function subscribeBroadcasts<Service extends LogService>(
     /** An authentic message that is not an event batch. */
     onMalformed(service: Service): void;
     findSecret: FindSecret;
-    /** A message that is not authentic. */
+    /** A message that is not authentic, or not an event batch. */
     onIgnored(subject: string, reason: RejectionReason): void;
     /** The subscription is active from now on: earlier batches may have been missed. */
     onLive(): void;
@@ -109,8 +109,9 @@ export function subscribeBroadcasts<Service extends LogService>(
       const opened = openMessage(subject, bytes, findSecret);
       if (typeof opened === 'string') return onIgnored(subject, opened);
       const batch = decode(opened.payload);
-      if (batch === undefined) onMalformed(service);
-      else onBatch(service, batch);
+      if (batch !== undefined) return onBatch(service, batch);
+      onIgnored(subject, 'malformed');
+      onMalformed(service);
     },
   });
 }

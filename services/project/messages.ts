@@ -24,7 +24,7 @@ import type {
 import { bytesOf } from './store/event-collection.ts';
 import type { EventDeletionDocument } from './store/event-deletions.ts';
 
-const indexStates: Record<PropertyIndex['state'], PropertyIndexState> = {
+const indexStates: Partial<Record<PropertyIndex['state'], PropertyIndexState>> = {
   building: PropertyIndexState.PROPERTY_INDEX_STATE_BUILDING,
   ready: PropertyIndexState.PROPERTY_INDEX_STATE_READY,
   removing: PropertyIndexState.PROPERTY_INDEX_STATE_REMOVING,
@@ -40,7 +40,8 @@ export function projectMessage(document: ProjectDocument): Project {
     settings: { retentionDays: 0, indexedProperties: [], ...settings },
     propertyIndexes: (document.propertyIndexes ?? []).map(({ name, state }) => ({
       name,
-      state: indexStates[state],
+      // A newer release may have stored another state.
+      state: indexStates[state] ?? PropertyIndexState.PROPERTY_INDEX_STATE_UNSPECIFIED,
     })),
     state,
     createTime,

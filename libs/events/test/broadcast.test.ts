@@ -83,14 +83,15 @@ test('a batch that is too long for one message is sent in several', async (t) =>
   t.true(messages() - before >= 3, 'the server takes a megabyte at once');
 });
 
-test('an authentic message that is not an event batch is reported as malformed', async (t) => {
-  const { relays, nats, received, malformed } = await subscribedRelay(t);
+test('an authentic message that is not an event batch is reported as malformed, and counted', async (t) => {
+  const { relays, nats, received, malformed, ignored } = await subscribedRelay(t);
   const subject = `numbered.${relays.stream.subjectPrefix}.project`;
   nats.publish(subject, sealMessage(testKey, subject, Buffer.from('{"no":"page"}')));
   nats.publish(subject, sealMessage(testKey, subject, Buffer.alloc(0)));
   await eventually(() => {
     if (malformed() !== 2) throw new Error(`${malformed()}`);
   });
+  t.deepEqual(ignored, ['malformed', 'malformed']);
   t.deepEqual(received(), []);
 });
 

@@ -150,13 +150,27 @@ class LogFollower {
     if (firstSequence !== undefined) {
       this.#log.warn({ service, after: from.sequence, firstSequence }, 'activity has a gap');
     }
-    const between = events.flatMap((event) => documentOf(event) ?? []);
+    const between = events.flatMap((event) => this.#documentOf(event) ?? []);
     const step = { id: ulid().toLowerCase(), actor: 'silo', signal, authorization: undefined };
     const { value } = await this.#eventLog.decide(step, (tx) =>
       this.#activity.advance(tx, service, { from, to, between }),
     );
     if (value) for (const event of events) noteEvent(event, eventSpan('record', event, 'consumer'));
     return value;
+  }
+
+  /** The entry of an event; undefined: nobody sees it. One that cannot be read stops no other. */
+  #documentOf({ bodyJson, ...event }: LoggedEvent): ActivityDocument | undefined {
+    try {
+      const entry = entryOf({ ...event, body: JSON.parse(bodyJson) });
+      if (entry === undefined) return undefined;
+      const { id: _id, ...rest } = entry;
+      return { _id, ...rest, sequence: event.sequence };
+    } catch (err) {
+      const { id, type } = event;
+      this.#log.error({ err, id, type }, 'activity leaves out an event that it cannot read');
+      return undefined;
+    }
   }
 }
 
@@ -172,13 +186,6 @@ function endOf({ events, head, firstSequence }: EventBatch, afterSequence: numbe
 
 function isSame(a: Position, b: Position): boolean {
   return a.sequence === b.sequence && a.incarnation === b.incarnation;
-}
-
-function documentOf({ bodyJson, ...event }: LoggedEvent): ActivityDocument | undefined {
-  const entry = entryOf({ ...event, body: JSON.parse(bodyJson) });
-  if (entry === undefined) return undefined;
-  const { id: _id, ...rest } = entry;
-  return { _id, ...rest, sequence: event.sequence };
 }
 
 /** The logs that org's activity log is made from. */

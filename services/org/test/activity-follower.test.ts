@@ -38,7 +38,10 @@ function scriptedLog(): LogReader & { log: string[]; incarnation: string; first:
         actor: 'acc_a',
         subject: `prj_${name}`,
         correlationId: 'call_1',
-        bodyJson: JSON.stringify({ projectId: `prj_${name}`, organizationId: 'org_1', name }),
+        bodyJson:
+          name === 'broken'
+            ? '{"projectId":'
+            : JSON.stringify({ projectId: `prj_${name}`, organizationId: 'org_1', name }),
       }));
       return { events, head };
     },
@@ -72,6 +75,14 @@ test('activity is caught up in batches, newest first, each event once', async (t
   source.log.push('f');
   await follower.catchUp(harness.signal);
   t.is((await listed(harness))[0], 'event-f');
+});
+
+test('an event whose body is no JSON is left out, and the following ones are applied', async (t) => {
+  const harness = await storeHarness(t);
+  const source = scriptedLog();
+  source.log.push('a', 'broken', 'c');
+  await followerOf(harness, source).catchUp(harness.signal);
+  t.deepEqual(await listed(harness), ['event-c', 'event-a']);
 });
 
 test('concurrent catch-ups apply each event once', async (t) => {

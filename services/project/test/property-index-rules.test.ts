@@ -1,8 +1,10 @@
 import { reasonName } from '@silo/errors/reason-name.ts';
+import { ProjectState, PropertyIndexState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import test from 'ava';
 import { refusalBy } from '../../../test/harness/refusals.ts';
 import { withIndexes } from '../handlers/shared/with-indexes.ts';
+import { projectMessage } from '../messages.ts';
 import { indexedOf, type Places, placesWith } from '../rules/events/indexed-properties.ts';
 import {
   checkChosen,
@@ -20,6 +22,18 @@ const building = (name: string, place: number, since = 1): PropertyIndex => ({
 const ready = (name: string, place: number): PropertyIndex => ({
   ...building(name, place),
   state: 'ready',
+});
+
+test('a state of an index that a newer release has stored is shown as unspecified', (t) => {
+  const index = { ...building('plan', 2), state: 'paused' as PropertyIndex['state'] };
+  const message = projectMessage({
+    ...{ _id: 'prj_1', organizationId: 'org_us_1', name: 'Web', searchName: 'web', foldVersion: 1 },
+    settings: { timeZone: 'UTC', appUrls: [], anonymizeIps: false },
+    ...{ state: ProjectState.PROJECT_STATE_ACTIVE, revision: 1, propertyIndexes: [index] },
+    ...{ createTime: new Date(0), updateTime: new Date(0) },
+  });
+  const { PROPERTY_INDEX_STATE_UNSPECIFIED: unspecified } = PropertyIndexState;
+  t.deepEqual(message.propertyIndexes, [{ name: 'plan', state: unspecified }]);
 });
 
 test('a property that is chosen gets a free place, and one that stays keeps its own', (t) => {
