@@ -1,5 +1,6 @@
-import type { Event } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { Event } from '@silo/protos/gen/silo/project/v1/event.ts';
 import type { EventDeletion } from '@silo/protos/gen/silo/project/v1/event_service.ts';
+import { toJson } from '@silo/protos/json.ts';
 import { wordsOf } from '../event-filter.ts';
 import type { NameOf } from '../names.ts';
 import type { Block } from '../text.ts';
@@ -52,13 +53,9 @@ function momentText(timestamp: string): string {
   return time.toISOString().slice(0, 23).replace('T', ' ');
 }
 
-/** An event as a line of JSON, with its properties as they were sent. */
-export function eventJson({ properties, receiveTime, ...event }: Event): string {
-  const { uuid, name, distinctId, timestamp } = event;
-  const head = JSON.stringify({ uuid, name, distinctId, timestamp, receiveTime });
-  // In JSON, a line break can only stand between values.
-  const object = (properties || '{}').replace(/[\r\n]/g, ' ');
-  return `${head.slice(0, -1)},"properties":${object}}\n`;
+/** An event as a line of proto3 JSON: its properties are the text that was sent. */
+export function eventJson(event: Event): string {
+  return `${JSON.stringify(toJson(Event, event))}\n`;
 }
 
 /** The receipt of a deletion. */
