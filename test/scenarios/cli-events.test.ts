@@ -95,7 +95,7 @@ test('an export has a line for each event as it was sent, and goes on after its 
   t.is(JSON.parse(rest.output).uuid, later.uuid);
   const wrong = await cli.run([...words, '--after', 'nonsense']);
   t.is(wrong.code, 2, wrong.errors);
-  t.regex(wrong.errors, /To go on, with the same filters: --after nonsense/);
+  t.regex(wrong.errors, /To continue with the same filters: --after nonsense/);
 });
 
 test('a tail shows the newest, then each that comes, once, until Ctrl-C', async (t) => {
