@@ -334,6 +334,7 @@ class EventCopy implements Copy {
     const { after, last, repairs } = range;
     const place = { after: placeText(after), last: placeText(last), repairs };
     if (repairs === repairsMax) {
+      await this.#comparison.forgiveRepairs(this.#checkpoint, repairsMax, signal);
       throw new CopyDiffers(`the events from ${place.after} to ${place.last} differ again`);
     }
     const isExpected = this.#checkpoint.digestsOnly && repairs === 0 && !this.#comparesAgain;

@@ -113,6 +113,15 @@ export function createMigrationComparison(db: Db) {
       return { range, parts: equal };
     },
 
+    /** Lets ranges that were repaired as often as this be repaired again: staff may retry the copy. */
+    async forgiveRepairs(
+      checkpoint: Checkpoint,
+      repairs: number,
+      signal: AbortSignal,
+    ): Promise<void> {
+      await ranges.forgiveRepairs(copyOf(checkpoint), repairs, signal);
+    },
+
     /** Lets every range be compared again. */
     async unverify(checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
       await ranges.unverify(copyOf(checkpoint), signal);

@@ -149,6 +149,13 @@ export function createMigrationRanges(db: Db) {
       await reading(ranges.updateMany(filter, { $set: { isVerified: true } }, bounded), signal);
     },
 
+    /** Lets ranges that were repaired as often as this be repaired again. */
+    async forgiveRepairs(copy: string, repairs: number, signal: AbortSignal): Promise<void> {
+      const filter = { copy, isVerified: false, repairs: { $gte: repairs } };
+      // Not 0: no range that was repaired is expected to differ.
+      await reading(ranges.updateMany(filter, { $set: { repairs: 1 } }, bounded), signal);
+    },
+
     /** Lets all ranges of a scan be compared again. */
     async unverify(copy: string, signal: AbortSignal): Promise<void> {
       // In their order, as those that were are compared again meanwhile.

@@ -405,3 +405,26 @@ test.serial('a restart goes on where the comparison of all ranges was', async (t
   t.is(rangesRepaired, 1);
   t.is(rangesVerified, await destination.collection('migration_ranges').countDocuments());
 });
+
+test.serial(
+  'a copy that failed because a range differed again and again continues after a retry',
+  async (t) => {
+    const world = await copyWorld(t);
+    const { destination, capture, start } = world;
+    await capture(old(40));
+    const first = new AbortController();
+    const { copy, running } = await start({ signal: first.signal });
+    await copy.verifyAll(signal());
+    first.abort();
+    await running;
+    // As after five repairs, each of which was damaged.
+    const failing = { $set: { repairs: 5, isVerified: false } };
+    await destination.collection('migration_ranges').updateMany({}, failing);
+    await eventsOf(destination).updateMany({}, { $set: { distinctId: 'eve' } });
+    const second = await start({ fence: 2 });
+    t.like(await second.running, { name: 'CopyDiffers' });
+    const retried = await start({ fence: 3 });
+    await retried.copy.verifyAll(signal());
+    await untilEqual(world);
+  },
+);
