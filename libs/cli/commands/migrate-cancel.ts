@@ -8,7 +8,7 @@ import { withScope } from './migration-options.ts';
 export function migrateCancel(cli: Cli) {
   return withScope('cancel')
     .description(
-      'End a migration before its cutover: the source stays as it is, the copy is removed.',
+      'End a migration before its cutover: the source stays as it is. The copy is removed, unless events of an earlier migration are there.',
     )
     .argument('[migration]', 'its id, or the project; default: the current project')
     .option('--yes', 'do not prompt')
@@ -29,7 +29,15 @@ export function migrateCancel(cli: Cli) {
     });
 }
 
+/** The effect on the copied events. They cannot be distinguished from those of an earlier stay. */
+function whatRemains({ rollbackOf, destinationRegion }: Migration): string {
+  if (rollbackOf === '') {
+    return `The copied events will be removed, unless ${destinationRegion} had events of the project before.`;
+  }
+  return `The events in ${destinationRegion}, copied ones too, are kept until ${rollbackOf} is purged.`;
+}
+
 async function agree(cli: Cli, migration: Migration): Promise<void> {
-  cli.note(progressLine(migration), 'What was copied will be removed.');
+  cli.note(progressLine(migration), whatRemains(migration));
   await cli.prompt.confirmByTyping('the project’s name', migration.projectName);
 }

@@ -4,6 +4,7 @@ import { Migration, MigrationState } from '@silo/protos/gen/silo/project/v1/migr
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
 import { migrateAccept } from '../commands/migrate-accept.ts';
+import { migrateCancel } from '../commands/migrate-cancel.ts';
 import { migrateRetry, migrateRollback, migrateStart } from '../commands/migrate-staff.ts';
 import { explain } from '../explain.ts';
 import { CallFailure } from '../failure.ts';
@@ -98,11 +99,13 @@ function staffed(...migrations: Partial<Migration>[]) {
       migration: find(migrationId),
     }),
     ...{ startMigration: call, rollbackMigration: call, retryMigration: call },
+    cancelMigration: call,
   };
   const cli = {
     terminal: { directory: '/', environment },
     open: () => staff,
     note: (...blocks: never[]) => lines.push(toText(blocks, { colour: false })),
+    repeatedBy: () => {},
     prompt: {
       confirmByTyping: async (what: string, name: string) => lines.push(`${what}: ${name}`),
     },
@@ -185,4 +188,17 @@ test('a retry discards events only with the option, and after confirmation', asy
   const words = ['Web', '--discard-unmatched', '--yes'];
   t.regex(await said(migrateRetry(agreed.cli), words, agreed.lines), /^Goes on: Web, us → eu\./);
   t.deepEqual(agreed.calls, [`${id} true`]);
+});
+
+test('before a cancellation its effect on the copied events is shown', async (t) => {
+  const first = staffed({ state: copying });
+  t.regex(
+    await said(migrateCancel(first.cli), ['Web', '--staff'], first.lines),
+    /The copied events will be removed, unless eu had events of the project before\.\n/,
+  );
+  const back = { rollbackOf: originalId, sourceRegion: 'eu', destinationRegion: 'us' };
+  const rollback = staffed({ ...back, state: copying });
+  const text = `The events in us, copied ones too, are kept until ${originalId} is purged.\n`;
+  const all = await said(migrateCancel(rollback.cli), ['Web', '--staff'], rollback.lines);
+  t.true(all.includes(text), all);
 });
