@@ -22,9 +22,11 @@ type Rules = {
   shutdownSendsAll: boolean;
 };
 
-/** An SDK with a program that sends events with it, in the folder of this name. */
+/** An SDK with a program that sends events with it. */
 export type Language = {
-  name: 'python' | 'go' | 'rust' | 'java';
+  name: 'python' | 'python-gzip' | 'python-v1' | 'go' | 'rust' | 'java';
+  /** The folder of the program. */
+  folder: string;
   sdk: string;
   /** Succeeds where the toolchain is installed. */
   probe: readonly Command[];
@@ -40,34 +42,11 @@ export type Language = {
 };
 
 export const languages: readonly Language[] = [
+  python({ name: 'python', mode: 'v0' }),
+  python({ name: 'python-gzip', mode: 'v0-gzip' }),
+  python({ name: 'python-v1', mode: 'v1-gzip' }),
   {
-    name: 'python',
-    sdk: 'posthog-python 7.91.1',
-    probe: [['python3', '-c', 'import ensurepip, venv']],
-    needs: 'Python 3 with venv and pip',
-    install: [
-      ['python3', '-m', 'venv', 'venv'],
-      [
-        'venv/bin/pip',
-        'install',
-        '--quiet',
-        '--disable-pip-version-check',
-        '-r',
-        'requirements.txt',
-      ],
-    ],
-    program: async (folder) => [join(folder, 'venv/bin/python'), join(folder, 'send.py')],
-    rules: {
-      requestsAt401: 1,
-      requestsAt503: 4,
-      reportsLosses: true,
-      sendsAgainAfterBreak: true,
-      shutdownSendsAll: true,
-    },
-    identified: '$set',
-  },
-  {
-    name: 'go',
+    ...{ name: 'go', folder: 'go' },
     sdk: 'posthog-go 1.5.2',
     probe: [['go', 'version']],
     needs: 'Go 1.24 or newer',
@@ -83,7 +62,7 @@ export const languages: readonly Language[] = [
     identified: '$identify',
   },
   {
-    name: 'rust',
+    ...{ name: 'rust', folder: 'rust' },
     sdk: 'posthog-rs 0.30.0',
     probe: [['cargo', '--version']],
     needs: 'Rust with cargo',
@@ -99,7 +78,7 @@ export const languages: readonly Language[] = [
     identified: '$identify',
   },
   {
-    name: 'java',
+    ...{ name: 'java', folder: 'java' },
     sdk: 'posthog-server 2.3.3 (Java)',
     probe: [
       ['java', '-version'],
@@ -127,6 +106,31 @@ export const languages: readonly Language[] = [
   },
 ];
 
+/** posthog-python, whose program sends in a mode. */
+function python({ name, mode }: { name: Language['name']; mode: string }): Language {
+  return {
+    ...{ name, folder: 'python', sdk: `posthog-python 7.91.1, ${mode}` },
+    probe: [['python3', '-c', 'import ensurepip, venv']],
+    needs: 'Python 3 with venv and pip',
+    install: [
+      ['python3', '-m', 'venv', 'venv'],
+      [
+        ...(['venv/bin/pip', 'install', '--quiet', '--disable-pip-version-check'] as const),
+        ...['-r', 'requirements.txt'],
+      ],
+    ],
+    program: async (folder) => [join(folder, 'venv/bin/python'), join(folder, 'send.py'), mode],
+    rules: {
+      requestsAt401: 1,
+      requestsAt503: 4,
+      reportsLosses: true,
+      sendsAgainAfterBreak: true,
+      shutdownSendsAll: true,
+    },
+    identified: '$set',
+  };
+}
+
 /** Whether the toolchain of a language is installed. */
 export async function isPresent({ probe }: Language): Promise<boolean> {
   try {
@@ -140,9 +144,12 @@ export async function isPresent({ probe }: Language): Promise<boolean> {
 }
 
 /** Installs the SDK below a folder, where it stays apart from all other projects. */
-export async function install({ name, install: steps, program }: Language, below: string) {
+export async function install(
+  { name, folder: from, install: steps, program }: Language,
+  below: string,
+) {
   const folder = join(below, name);
-  await cp(join(import.meta.dirname, name), folder, { recursive: true });
+  await cp(join(import.meta.dirname, from), folder, { recursive: true });
   const env = { ...process.env, GOPATH: join(below, 'gopath'), GOFLAGS: '-mod=mod -modcacherw' };
   for (const [step, ...args] of steps) {
     await promisify(execFile)(step, args, { cwd: folder, env, timeout: installMs });

@@ -1,4 +1,4 @@
-"""send.py HOST TOKEN story|COUNT: sends events with posthog-python until its standard input ends.
+"""send.py v0|v0-gzip|v1-gzip HOST TOKEN story|COUNT: sends events with posthog-python until its standard input ends.
 
 Prints how many events the SDK reported as lost.
 """
@@ -9,7 +9,7 @@ import sys
 
 from posthog import Posthog
 
-host, token, what = sys.argv[1:]
+mode, host, token, what = sys.argv[1:]
 count = 0 if what == "story" else int(what)
 lost = 0
 
@@ -21,7 +21,16 @@ def on_error(_error, batch):
 
 logging.disable(logging.CRITICAL)
 client = Posthog(
-    token, host=host, on_error=on_error, super_properties={"plan": "free"}, flush_at=count or 100
+    token,
+    host=host,
+    on_error=on_error,
+    super_properties={"plan": "free"},
+    flush_at=count or 100,
+    **{
+        "v0": {},
+        "v0-gzip": {"gzip": True},
+        "v1-gzip": {"capture_mode": "v1", "capture_compression": "gzip"},
+    }[mode],
 )
 if what == "story":
     for name in ("www", "app"):
