@@ -15,8 +15,8 @@ const knownMax = 10_000;
 const knownMs = 60_000;
 /** Shorter: the region may refuse the token of a project that is deleted, and undeleted soon after. */
 const refusedMs = 5_000;
-/** Time for which this region is taken to have no project in another one: a migration takes longer. */
-const noneLeftMs = 1_000;
+/** Time for which it is remembered whether any project has left: a migration takes longer. */
+const leftMs = 1_000;
 /** Of one process and region, so that those who guess tokens do not burden the other regions. */
 const asking = { atOnce: 8, waitingMax: 256 };
 /** Of these at most, so that one address does not fill the queue of a region that does not answer. */
@@ -55,25 +55,25 @@ export class TokensElsewhere {
   readonly #turns: ReadonlyMap<string, Turns>;
   readonly #turnsHere = turns();
   readonly #readLeft: () => Promise<boolean>;
-  #noneLeftUntilMs = Number.NEGATIVE_INFINITY;
+  #left: { haveAny: boolean; untilMs: number } | undefined;
 
   constructor(dependencies: TokensElsewhereDependencies) {
     this.#dependencies = dependencies;
     this.#turns = new Map(Array.from(dependencies.regions.keys(), (region) => [region, turns()]));
     const readLeft = coalesce<void, boolean>(async () => {
       const sinceMs = dependencies.clock.monotonicMs();
-      const haveLeft = await dependencies.migratingProjects.haveAnyLeft(
+      const haveAny = await dependencies.migratingProjects.haveAnyLeft(
         AbortSignal.timeout(deadlineMs),
       );
-      if (!haveLeft) this.#noneLeftUntilMs = sinceMs + noneLeftMs;
-      return haveLeft;
+      this.#left = { haveAny, untilMs: sinceMs + leftMs };
+      return haveAny;
     });
     this.#readLeft = () => readLeft();
   }
 
   /** Whether memory knows that the token is none of these. */
   isNone(tokenHash: Uint8Array): boolean {
-    if (this.#dependencies.regions.size === 0 || this.#haveNoneLeft()) return true;
+    if (this.#dependencies.regions.size === 0 || this.#recallLeft() === false) return true;
     const known = this.#recall(nameOf(tokenHash));
     return known !== undefined && known.place === undefined;
   }
@@ -107,7 +107,8 @@ export class TokensElsewhere {
     const name = nameOf(tokenHash);
     const known = this.#recall(name);
     if (known !== undefined) return known.place;
-    if (this.#haveNoneLeft() || !(await race(this.#readLeft(), signal))) return undefined;
+    const haveLeft = this.#recallLeft() ?? (await race(this.#readLeft(), signal));
+    if (!haveLeft) return undefined;
     const asked = this.#asked.get(name) ?? this.#ask(name, Buffer.from(tokenHash), network);
     return await race(asked, signal);
   }
@@ -128,8 +129,10 @@ export class TokensElsewhere {
     return asked;
   }
 
-  #haveNoneLeft(): boolean {
-    return this.#dependencies.clock.monotonicMs() < this.#noneLeftUntilMs;
+  /** Whether any project has left this region; undefined where memory does not know. */
+  #recallLeft(): boolean | undefined {
+    const isFresh = this.#left && this.#dependencies.clock.monotonicMs() < this.#left.untilMs;
+    return isFresh ? this.#left?.haveAny : undefined;
   }
 
   /**

@@ -200,6 +200,7 @@ test('while no project has left for another region, dead tokens are refused with
   clock.advance(1);
   t.notThrows(() => refuseKnown(inAp));
   t.is((await refusalOf(permit(inAp))).metadata.region, 'ap');
+  await t.throwsAsync(permit(revoked), { instanceOf: HttpRefusal });
   t.deepEqual(reads, [false, true]);
 });
 
