@@ -134,7 +134,7 @@ test('events are deleted only when they are named and the project’s name is ty
   await right.sees('Type the project’s name to confirm:');
   right.type(`Default Project${keys.enter}`);
   t.is(await right.ended, 0, right.screen());
-  t.regex(right.screen(), /Deleted\. They are removed/);
+  t.regex(right.screen(), /Deleted\. They are now being removed from the database\./);
   t.regex(right.screen(), /project +Default Project/);
   t.notRegex(right.screen(), /evd_/);
   t.regex(right.screen(), /Nobody can read them any more \(/);
