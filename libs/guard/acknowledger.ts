@@ -7,7 +7,10 @@ import { toLogPositions } from './wire.ts';
 
 type Acknowledge = Extract<GuardAction, { kind: 'acknowledge' }>;
 
-/** Sends acknowledgements to the registry: only the last one of a turn, which covers the others. */
+/**
+ * Sends acknowledgements to the registry. In one turn of the event loop it sends only the last one,
+ * which covers the others.
+ */
 export class Acknowledger {
   readonly #links: Pick<GuardLinks, 'nats' | 'subjectPrefix'>;
   #key: MessageKey | undefined;
@@ -19,8 +22,8 @@ export class Acknowledger {
   }
 
   /**
-   * Authenticates what this lease acknowledges. The secret came in the answer to a call that was sent
-   * at `sent`; the secret of a later call's answer stays.
+   * Sets the secret that authenticates acknowledgements of this lease. It came in the answer to a
+   * call that was sent at `sent`; the secret from the answer to a later call is kept.
    */
   useSecret(leaseId: string, secret: Uint8Array, sent: Reading): void {
     if (sent.monotonicMs < this.#sentMs) return;
@@ -36,7 +39,7 @@ export class Acknowledger {
   #publish(): void {
     const last = this.#last;
     this.#last = undefined;
-    // Without the lease's key the next renewal acknowledges.
+    // Without the lease's key, the next renewal acknowledges instead.
     if (last === undefined || this.#key?.id !== last.leaseId) return;
     const { leaseId, guardName } = last;
     const { nats, subjectPrefix } = this.#links;

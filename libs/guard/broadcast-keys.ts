@@ -7,7 +7,7 @@ import { fromDuration } from './wire.ts';
 
 type Held = { key: MessageKey; bytes: Uint8Array; fence: Fence; isSigning: boolean };
 
-/** The broadcast keys that the registry's last answer held, each until it expires. */
+/** The broadcast keys from the registry's last answer, each until it expires. */
 export class BroadcastKeys {
   readonly #now: () => Reading;
   #held: readonly Held[] = [];
@@ -17,7 +17,10 @@ export class BroadcastKeys {
     this.#now = now;
   }
 
-  /** Takes the keys of an answer to a call that was sent at `sent`; a later call's answer stays. */
+  /**
+   * Takes the keys from the answer to a call that was sent at `sent`; the answer to a later call is
+   * kept.
+   */
   replace(keys: readonly BroadcastKey[], sent: Reading): void {
     if (sent.monotonicMs < this.#sentMs) return;
     this.#sentMs = sent.monotonicMs;
@@ -29,12 +32,12 @@ export class BroadcastKeys {
     });
   }
 
-  /** The secret of a key that may be used now. */
+  /** The secret of a key that is usable now. */
   find(id: string): KeyObject | undefined {
     return this.#usable(({ key }) => key.id === id)?.secret;
   }
 
-  /** The key to sign event batches with; undefined: there is none now. */
+  /** The key to sign event batches with; undefined if there is none now. */
   signing(): MessageKey | undefined {
     return this.#usable(({ isSigning }) => isSigning);
   }

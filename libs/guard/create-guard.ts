@@ -23,7 +23,7 @@ import type { GuardLinks } from './links.ts';
 import { createRegistryClient } from './registry-client.ts';
 import { remoteFactReader } from './remote-fact-reader.ts';
 
-/** Where a product's guard finds its deployment, and how large it may grow. */
+/** The addresses and limits of a product's guard. */
 export type CreateGuardOptions = {
   /** A name for logs. */
   name: string;
@@ -31,26 +31,26 @@ export type CreateGuardOptions = {
   addresses: Record<Source, string>;
   /**
    * PEM files: the deployment's CA, and a certificate of role `guard` with its key. They may be
-   * replaced: new connections use the new ones.
+   * replaced while the guard runs: new connections use the new files.
    */
   tls: TlsFiles;
-  /** The events are below `subjectPrefix`, `silo.v1` unless given. */
+  /** Events are published below `subjectPrefix`; default `silo.v1`. */
   nats: NatsServers & { subjectPrefix?: string };
   sizes?: Partial<GuardSizes>;
-  /** Nothing is logged unless given. */
+  /** Default: nothing is logged. */
   log?: Log;
-  /** Where its metrics go, if anywhere. */
+  /** Receives the guard's metrics, if given. */
   metrics?: Metrics;
 };
 
 /**
- * What a key must be able to do: its scope, and where, in one organization or project; without a target,
- * for the account itself. An empty id, or null, is that of nothing, and refused as such.
+ * What a key must be allowed to do: a scope, in one organization or project, or without a target in
+ * the account itself. An empty or null id names nothing and is refused.
  */
 export type Need = {
   /** Such as `project:write`. */
   scope?: string;
-  /** The least level in the target's organization; MEMBER unless given. */
+  /** The minimum level in the target's organization; default MEMBER. */
   level?: Level;
 } & (
   | { organizationId?: string | undefined; projectId?: undefined }
@@ -58,23 +58,25 @@ export type Need = {
 );
 
 /**
- * Answers about access from memory, immediately revoked. Answers are there at once where memory
- * knows, else promised; a promise rejects with UNAVAILABLE where the answer could not be had, and
- * then nothing is said about access. `signal` ends the waiting; without one it lasts 3 s at most.
+ * Answers access checks from memory; revocations take effect at once. Returns the answer directly
+ * if memory has it, else a promise. The promise rejects with UNAVAILABLE if the answer could not be
+ * determined, which says nothing about access. `signal` ends the wait; without one it takes at most
+ * 3 s.
  */
 export type Guard = AsyncDisposable & {
-  /** Whose project token, `phc_...`, this is. */
+  /** Returns the project of this project token, `phc_...`. */
   verifyToken(token: string, signal?: AbortSignal): TokenAnswer | Promise<TokenAnswer>;
-  /** Whether an API key, `phx_...`, may read something: with the facts behind the answer. */
+  /** Whether an API key, `phx_...`, may read something, with the facts behind the answer. */
   authorize(key: string, need: Need, signal?: AbortSignal): Answer | Promise<Answer>;
   /**
-   * Whether a key may change something. An allowed answer comes with a permit: end your
-   * decision within its `remainingMs()`, and `release()` it as soon as the outcome is known.
+   * Whether a key may change something. An allowed answer has a permit: complete your decision
+   * within its `remainingMs()`, and call `release()` as soon as the outcome is known.
    */
   permit(key: string, need: Need, signal?: AbortSignal): Promise<PermitAnswer>;
   /**
-   * Calls back with facts that ended, so that open connections which rest on them can be looked at
-   * again; with everything at the end of a read lease, when it is not known what ended.
+   * Calls back with facts that ended, so that open connections that depend on them can be checked
+   * again. At the end of a read lease it calls back with everything, because it is unknown what
+   * ended.
    */
   onRevoked(callback: (revoked: Revoked) => void): Disposable;
   status(): GuardStatus;
@@ -87,8 +89,8 @@ const organizationRefused = refused(ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FO
 const projectRefused = refused(ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND);
 
 /**
- * Starts a guard. It needs nothing to be up yet; dispose of it to give its lease back. Only control
- * runs say which `protections` are on.
+ * Starts a guard. The services need not run yet. Dispose of it to release its lease. Only control
+ * runs set `protections`.
  */
 export function createGuard(options: CreateGuardOptions, protections?: Protections): Guard {
   const { name, addresses, nats, sizes, log = silentLogger(), metrics } = options;
@@ -157,8 +159,8 @@ function linksOver({
 }
 
 /**
- * The question about a key, or its refusal where no facts are needed. Throws TypeError for two targets:
- * with both, the guard would take the word of the caller for whose the project is.
+ * The check of a key, or its refusal if no facts are needed. Throws TypeError for two targets: with
+ * both, the guard would trust the caller about which organization has the project.
  */
 function questionOf(key: string, need: Need): Question | Refused {
   const { scope, level, organizationId, projectId } = need;
@@ -166,7 +168,7 @@ function questionOf(key: string, need: Need): Question | Refused {
     throw new TypeError('name an organization or a project, not both');
   }
   if (!isWellFormed(key, secretPrefixes.apiKey)) return keyRefused;
-  // Not "none", which requires less.
+  // An empty id must not count as no target, which requires less.
   if (organizationId !== undefined && !organizationId) return organizationRefused;
   if (projectId !== undefined && !projectId) return projectRefused;
   return { keyHash: hashOf(key), scope, level, organizationId, projectId };

@@ -2,7 +2,7 @@ import type { FactReader } from '@silo/access/access.ts';
 import { hashOf } from '@silo/tokens/secrets.ts';
 import type { FactRef, FactValues } from './core/facts.ts';
 
-/** Reads a fact from its owner; undefined: there is none. */
+/** Reads a fact from its owner; undefined if it does not exist. */
 export async function fetchFact(
   factReader: FactReader,
   { kind, id }: FactRef,

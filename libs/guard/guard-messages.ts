@@ -40,7 +40,7 @@ export class GuardMessages implements Disposable {
     });
   }
 
-  /** Messages ignored so far because they were not authentic, by reason. */
+  /** The number of messages ignored so far because they were not authentic, by reason. */
   get ignored(): Rejections {
     return this.#ignored.counts;
   }

@@ -3,7 +3,7 @@ import { type Metrics, readAtScrape } from '@silo/runtime/metrics.ts';
 import { sources } from './core/position.ts';
 import type { GuardStatus } from './guard-status.ts';
 
-/** Registers the metrics of a guard: they are read at each scrape. */
+/** Registers the metrics of a guard, which are read at each scrape. */
 export function measureGuard(metrics: Metrics, status: () => GuardStatus): void {
   type Read = (now: GuardStatus) => number;
   const gauge = (name: string, help: string, read: Read) =>
@@ -44,7 +44,7 @@ export function measureGuard(metrics: Metrics, status: () => GuardStatus): void 
   );
 }
 
-/** Makes readable how many NATS messages the guard or the registry of this process has ignored. */
+/** Exports how many NATS messages the guard or the registry of this process has ignored. */
 export function measureIgnored(
   metrics: Metrics,
   by: 'guard' | 'registry',

@@ -33,29 +33,30 @@ import { readClocks } from './read-clocks.ts';
 import { takenIfRefused } from './registry-client.ts';
 import { unavailable } from './unavailable.ts';
 
-/** How many facts a guard may remember, and fetch at once. */
+/** Maximum numbers of remembered facts and of concurrent fact fetches. */
 export type GuardSizes = { factsMax: number; unknownMax: number; fetchesMax: number };
 
 const sizesDefault: GuardSizes = { factsMax: 100_000, unknownMax: 10_000, fetchesMax: 1_000 };
-/** The maximum time of a call. A barrier waits for a permit for a lease at most. */
+/** The maximum time of a call. A barrier waits for a permit at most as long as a lease lasts. */
 const permitMs = 30_000;
 const requestMs = 750;
 const retryMs = 200;
 const fetchMs = 3_000;
 const readMs = 3_000;
-/** How long an answer is waited for where the caller does not say. */
+/** How long to wait for an answer if the caller sets no limit. */
 const waitMs = 3_000;
-/** How long a mutation waits for a read lease: a guard that starts has one sooner. */
+/** How long a mutation waits for a read lease; a guard that starts usually has one sooner. */
 const readLeaseWithinMs = 1_000;
-/** How long a guard that ends waits for its lease to be released; the lease expires by itself. */
+/** How long a guard that ends waits for the release of its lease, which otherwise expires. */
 const drainWithinMs = 3_000;
 
 type Outcome = { answer: TokenAnswer | Answer; permit: Permit | undefined };
 type Waiting = { resolve(outcome: Outcome): void; reject(error: unknown): void };
 
 /**
- * The guard of a process: connects the pure core to gRPC, NATS and both clocks, read in the same turn
- * as a lookup, permit or fact fetch uses them. Disposing releases the lease after the permits.
+ * The guard of a process. Connects the pure core to gRPC, NATS and both clocks, which are read in
+ * the same turn in which a lookup, permit or fact fetch uses them. Disposing waits for the permits
+ * and then releases the lease.
  */
 export class Guard implements Access, AsyncDisposable {
   readonly #links: GuardLinks;
@@ -78,16 +79,16 @@ export class Guard implements Access, AsyncDisposable {
   #isDraining = false;
   #isReleasing = false;
   #lastLookupId = 0;
-  /** Why a fact fetch failed in this turn. */
+  /** The reason of a fact fetch that failed in this turn. */
   #fetchFailure: unknown;
 
-  /** Starts at once, and has its first read lease as soon as all that it needs is up. */
+  /** Starts at once, and has its first read lease as soon as everything that it needs is up. */
   constructor(options: {
     name: string;
     links: GuardLinks;
     sizes?: Partial<GuardSizes>;
     log: Log;
-    /** All of them, but in control runs. */
+    /** All of them, except in control runs. */
     protections?: Protections;
   }) {
     const { name, links, sizes, log, protections } = options;
@@ -95,7 +96,7 @@ export class Guard implements Access, AsyncDisposable {
     this.#log = log;
     const settings = {
       ...{ ...sizesDefault, ...sizes, guardName: name, permitMs, requestMs },
-      // Guards that lost the registry together do not come back together.
+      // Random, so that guards that lost the registry together do not return together.
       retryMs: retryMs * (1 + Math.random()),
       newLeaseId: () => ulid().toLowerCase(),
     };
@@ -105,7 +106,7 @@ export class Guard implements Access, AsyncDisposable {
     this.#step({ kind: 'start' });
   }
 
-  /** The broadcast keys that came with the lease: sources sign their event batches with them. */
+  /** The broadcast keys that came with the lease; sources sign their event batches with them. */
   get broadcastKeys(): BroadcastKeys {
     return this.#messages.broadcastKeys;
   }
@@ -162,8 +163,8 @@ export class Guard implements Access, AsyncDisposable {
   }
 
   /**
-   * Calls back with facts that ended, and with everything at the end of a read lease: what was revoked
-   * since is not known then.
+   * Calls back with facts that ended. At the end of a read lease it calls back with everything,
+   * because revocations are then unknown.
    */
   onRevoked(callback: (revoked: Revoked) => void): Disposable {
     this.#revoked.add(callback);
@@ -198,7 +199,7 @@ export class Guard implements Access, AsyncDisposable {
     this.#alarm[Symbol.dispose]();
   }
 
-  /** Made only where memory does not answer: an own deadline costs more than an answer from it. */
+  /** Created only if memory has no answer: a deadline costs more than an answer from memory. */
   #lookup(
     check: AccessCheck,
     wantsPermit: boolean,
@@ -228,7 +229,7 @@ export class Guard implements Access, AsyncDisposable {
     });
   }
 
-  /** Resolves when there is a read lease, or after a while. */
+  /** Resolves when there is a read lease, or after the time limit. */
   async #untilReadLease(signal: AbortSignal): Promise<void> {
     if (this.#isDraining) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -250,7 +251,7 @@ export class Guard implements Access, AsyncDisposable {
   #step(input: GuardInput): void {
     if (this.#stop.signal.aborted) return;
     this.#actions.push(...this.#core.step(input, readClocks()));
-    // A callback may have led here from the midst of another step: its actions go first.
+    // A callback may call this during another step, whose actions must be performed first.
     if (this.#isPerforming) return;
     this.#isPerforming = true;
     try {
@@ -263,7 +264,7 @@ export class Guard implements Access, AsyncDisposable {
     this.#settle();
   }
 
-  /** What follows from how the core is after a step. */
+  /** Performs what the state of the core requires after a step. */
   #settle(): void {
     const now = readClocks();
     const hasReadLease = this.#core.hasReadLease(now);
@@ -358,7 +359,9 @@ export class Guard implements Access, AsyncDisposable {
     );
   }
 
-  /** Also where Acquire is not answered: the registry lets no released lease be acquired. */
+  /**
+   * Sent even if Acquire was not answered: the registry does not let a released lease be acquired.
+   */
   #release(leaseId: string): void {
     this.#isReleasing = true;
     const releasing = this.#links.leases.release(leaseId, this.#stop.signal);
@@ -375,7 +378,10 @@ export class Guard implements Access, AsyncDisposable {
     }
   }
 
-  /** Passes the result of a request to the core, undefined if it failed; logs first failures. */
+  /**
+   * Passes the result of a request to the core, undefined if it failed; logs the first failure of a
+   * series.
+   */
   #pass<T>(what: string, request: Promise<T>, pass: (reply: T | undefined) => void): void {
     request.then(
       (reply) => {

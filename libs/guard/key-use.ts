@@ -29,7 +29,7 @@ export class KeyUse implements Disposable {
     this.#waiting.push({ keyId, accountId });
   }
 
-  /** Reports what is waiting. After a failure the key's next use is reported. */
+  /** Reports the pending uses. If that fails, the next use of the key is reported. */
   async flush(): Promise<void> {
     const keys = this.#waiting;
     this.#waiting = [];

@@ -4,12 +4,12 @@ import type { LogReader } from '@silo/log/log-reader.ts';
 import type { Source } from './core/position.ts';
 import type { LeaseClient } from './registry-client.ts';
 
-/** What a guard reaches the rest of the deployment by. */
+/** A guard's connections to the rest of the deployment. */
 export type GuardLinks = {
   leases: LeaseClient;
   logs: Record<Source, Pick<LogReader, 'head' | 'read'>>;
   factReader: FactReader;
   nats: NatsLink;
-  /** Of the events, such as `silo.v1`. */
+  /** The subject prefix of events, such as `silo.v1`. */
   subjectPrefix: string;
 };

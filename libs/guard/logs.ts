@@ -5,7 +5,10 @@ import type { Source } from './core/position.ts';
 
 const batchMax = 1_000;
 
-/** Reads a batch of a source's log as the core takes it; without `afterSequence` only the head. */
+/**
+ * Reads a batch of a source's log in the form that the core needs; without `afterSequence`, only
+ * the head.
+ */
 export async function readBatch(
   source: Source,
   log: Pick<LogReader, 'head' | 'read'>,
@@ -26,7 +29,7 @@ export async function readBatch(
   };
 }
 
-/** An event as the core takes it: what it ends. */
+/** An event in the form that the core needs: the facts that it ends. */
 export function guardEvent(
   source: Source,
   event: Pick<LoggedEvent, 'sequence' | 'type' | 'bodyJson'> &

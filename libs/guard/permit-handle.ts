@@ -4,7 +4,10 @@ import type { GuardInput } from './core/messages.ts';
 import type { Permit } from './core/permits.ts';
 import { readClocks } from './read-clocks.ts';
 
-/** A permit of the core as its holder uses it. Without one nothing is held: it fails closed. */
+/**
+ * A permit of the core for its holder. If the core granted none, the permit is never held: it fails
+ * closed.
+ */
 export function permitHandle(
   core: GuardCore,
   permit: Permit | undefined,

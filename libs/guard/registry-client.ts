@@ -14,17 +14,17 @@ import { fromLeaseTerms, fromRenewResponse, toLogPositions } from './wire.ts';
 
 /** The calls of a guard to the registry, for its lease. All reject if there is no response. */
 export type LeaseClient = {
-  /** Rejects with INVALID_FIELD where the id is released, or another's. */
+  /** Rejects with INVALID_FIELD if the lease id was released, or belongs to another certificate. */
   acquire(leaseId: string, guardName: string, signal: AbortSignal): Promise<Acquired>;
   renew(renewal: Renewal, signal: AbortSignal): Promise<Renewed>;
   release(leaseId: string, signal: AbortSignal): Promise<void>;
   reportKeyUse(keys: UsedKey[], signal: AbortSignal): Promise<void>;
 };
 
-/** A lease that was written; `keys` is undefined at a registry that knows of none. */
+/** The lease as it was written; `keys` is undefined if the registry does not support them. */
 export type Acquired = { numbers: LeaseNumbers; keys: MessageKeys | undefined };
 
-/** What came of a renewal; without keys also where the lease is lost. */
+/** The result of a renewal; also without keys if the lease is lost. */
 export type Renewed = { answer: RenewAnswer; keys: MessageKeys | undefined };
 
 export type Renewal = { leaseId: string; applied: Positions; acknowledged: Positions };
@@ -34,16 +34,16 @@ export type Registry = LeaseClient & {
   /** Resolves when the positions, all of the caller's own log, are required, durably. */
   raiseRequirement(positions: Positions, signal: AbortSignal): Promise<void>;
   /**
-   * Resolves when no guard has a read lease that lacks the positions, all of the caller's own log.
-   * Rejects with PROPAGATION_UNCONFIRMED or DEPENDENCY_UNAVAILABLE where that could not be learned,
-   * and with the signal's reason.
+   * Resolves when every guard with a read lease has applied the positions, all of the caller's own
+   * log. Rejects with PROPAGATION_UNCONFIRMED or DEPENDENCY_UNAVAILABLE if that could not be
+   * confirmed, and with the signal's reason.
    */
   awaitBarrier(positions: Positions, signal: AbortSignal): Promise<Propagation>;
 };
 
-/** A renewal that is answered late still counts, from when it was sent. */
+/** A renewal that is answered late is still valid, counted from when it was sent. */
 const leaseDeadlineMs = 5_000;
-/** A barrier takes a lease at most; the caller's own deadline is the one that counts. */
+/** A barrier takes at most as long as a lease; the caller's own deadline is usually shorter. */
 const barrierDeadlineMs = 30_000;
 
 /** The registry over the internal port of the token service. */
@@ -85,7 +85,8 @@ export function createRegistryClient(client: Connected<RegistryServiceClient>): 
 }
 
 /**
- * Of a refused `acquire`: the id is released, or another's. The registry refuses no other field.
+ * For a refused `acquire`: the id was released, or belongs to another certificate. The registry
+ * refuses no other field.
  */
 export function takenIfRefused(error: unknown): 'taken' {
   const isRefused =

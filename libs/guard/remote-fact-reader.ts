@@ -4,7 +4,7 @@ import type { FactServiceClient as ProjectFactServiceClient } from '@silo/protos
 import type { FactServiceClient as TokenFactServiceClient } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { Connected } from '@silo/rpc/client.ts';
 
-/** Clients of the facts' owners. */
+/** Clients of the owners of facts. */
 export type FactClients = {
   org: { facts: Connected<OrgFactServiceClient> };
   project: { facts: Connected<ProjectFactServiceClient> };

@@ -9,7 +9,7 @@ import type { RenewAnswer } from './core/messages.ts';
 import { type Positions, type Source, sources } from './core/position.ts';
 import { checkLeaseNumbers, type LeaseNumbers } from './core/settings.ts';
 
-/** Positions as in messages. */
+/** Converts positions to messages. */
 export function toLogPositions(positions: Positions): LogPosition[] {
   return sources.flatMap((source) => {
     const position = positions[source];
@@ -18,8 +18,8 @@ export function toLogPositions(positions: Positions): LogPosition[] {
 }
 
 /**
- * Positions from a message. Sources that this build does not know are passed over, and so is what
- * is no position: nothing is known of it then.
+ * Reads positions from a message. Ignores sources that this build does not know and invalid
+ * positions; these positions are then unknown.
  */
 export function fromLogPositions(messages: readonly LogPosition[]): Positions {
   const positions: Positions = {};
@@ -66,7 +66,7 @@ export function toRenewResult(answer: RenewAnswer): NonNullable<RenewResponse['r
   }
 }
 
-/** What came of a renewal. Throws RangeError where it is nothing that this build understands. */
+/** Reads the result of a renewal. Throws RangeError if this build does not understand it. */
 export function fromRenewResponse({ result }: Pick<RenewResponse, 'result'>): RenewAnswer {
   switch (result?.$case) {
     case 'granted':
@@ -78,7 +78,7 @@ export function fromRenewResponse({ result }: Pick<RenewResponse, 'result'>): Re
     case 'lost':
       return { result: 'lost' };
     case undefined:
-      throw new RangeError('a renewal was answered with nothing');
+      throw new RangeError('a renewal was answered without a result');
   }
 }
 

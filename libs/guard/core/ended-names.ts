@@ -1,16 +1,16 @@
-/** How many names are kept at least. It bounds what a reply is compared with, and the memory. */
+/** Minimum number of names that are kept. It bounds the memory, and the comparisons for a reply. */
 const keptMin = 1_000;
 
 /**
- * The names that events have ended of late: whether what a fetch finds has ended meanwhile, where
- * its name is not known before.
+ * The names of facts that events have ended recently. Shows whether a fact whose name was unknown
+ * before its fetch has ended meanwhile.
  */
 export class EndedNames {
   /** The latest names, in order. */
   #names: string[] = [];
   #count = 0;
 
-  /** How many names were ever added. */
+  /** The number of names that were ever added. */
   get count(): number {
     return this.#count;
   }
@@ -21,7 +21,10 @@ export class EndedNames {
     if (this.#names.length >= 2 * keptMin) this.#names = this.#names.slice(-keptMin);
   }
 
-  /** Whether one of these was added after so many; true where that is not kept any more. */
+  /**
+   * Whether one of these names was added after the first `count` ones; true if that part is no
+   * longer kept.
+   */
   hasSince(count: number, names: readonly string[]): boolean {
     const later = this.#count - count;
     if (later === 0) return false;

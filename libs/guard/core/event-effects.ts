@@ -17,7 +17,7 @@ const member = (body: { accountId: string; organizationId: string }): FactName[]
 
 const project = ({ projectId }: { projectId: string }): FactName[] => namesOf('project', projectId);
 
-/** The facts that each event ends: the table of docs/guard-protocol.md. */
+/** The facts that each event ends; docs/guard-protocol.md has the same table. */
 const effects: { readonly [Name in SourceEvent]: (body: EventBody<Name>) => FactName[] } = {
   'org.account_created': nothing,
   'org.account_updated': nothing,
@@ -44,7 +44,8 @@ const effects: { readonly [Name in SourceEvent]: (body: EventBody<Name>) => Fact
   'token.created': ({ fingerprint }) => namesOf('token', fingerprint),
   'token.revoked': ({ fingerprint, newFingerprint }) =>
     namesOf('token', fingerprint, newFingerprint),
-  // A known key is found by its id, a secret that was fetched too early by its fingerprint.
+  // A known key has its id as name; a secret that was fetched before the key was created has its
+  // fingerprint.
   'token.key_created': ({ keyId, fingerprint }) => namesOf('key', keyId, fingerprint),
   'token.key_updated': ({ keyId }) => namesOf('key', keyId),
   'token.key_revoked': ({ keyId, fingerprint, newFingerprint }) =>
@@ -52,8 +53,8 @@ const effects: { readonly [Name in SourceEvent]: (body: EventBody<Name>) => Fact
 };
 
 /**
- * What an event of this source ends, by its `ce-type` and its body's proto3 JSON: everything of the
- * source if this build does not know the event or cannot decode it.
+ * The facts that an event of this source ends, by its `ce-type` and its body's proto3 JSON:
+ * everything of the source if this build does not know the event or cannot decode it.
  */
 export function endedBy(source: Source, type: string, bodyJson: string): Ended {
   const event = eventNamed(type);
@@ -61,7 +62,7 @@ export function endedBy(source: Source, type: string, bodyJson: string): Ended {
   try {
     return effectOf(event, bodyJson);
   } catch {
-    return 'everything'; // not the message that this build knows by this name
+    return 'everything'; // not the message that this build expects under this name
   }
 }
 
@@ -73,7 +74,7 @@ function isOf(source: Source, event: EventName): event is SourceEvent {
   return event.startsWith(`${source}.`);
 }
 
-/** Throws RangeError if the event does not name the first, which it must. */
+/** Throws RangeError if the event lacks the first name, which is required. */
 function namesOf(kind: FactKind, required: string, ...others: string[]): FactName[] {
   if (required === '') throw new RangeError(`the event names no ${kind}`);
   return [required, ...others.filter((name) => name !== '')].map((name) => ({ kind, name }));

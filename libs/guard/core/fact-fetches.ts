@@ -3,22 +3,22 @@ import { type Ended, type FactKind, type FactName, type FactRef, sourceOfKind } 
 import type { Lookup } from './lookup.ts';
 import type { Source } from './position.ts';
 
-/** One question to a fact's owner that is under way. */
+/** A fact fetch in flight. */
 export type FactFetch = {
   readonly id: number;
   readonly ref: FactRef;
-  /** Sent without a read lease: for its caller alone, never cached. */
+  /** Sent without a read lease: its result is for one lookup only, and is never cached. */
   readonly isPrivate: boolean;
-  /** An event has ended the fact, as far as its name was known, since the fetch was sent. */
+  /** Whether an event has ended the fact since the fetch was sent, as far as its name was known. */
   hasEnded: boolean;
-  /** Of a key: how many names of keys had been ended when the fetch was sent. */
+  /** For a key: the number of names of ended keys when the fetch was sent. */
   readonly endedBefore: number;
   readonly waiting: Lookup[];
 };
 
 /**
- * The fact fetches in flight, those included that nobody waits for any more: each stays until its
- * result or failure is returned.
+ * The fact fetches in flight, including those that no lookup waits for any more: each stays until
+ * its result or failure arrives.
  */
 export class FactFetches {
   readonly #max: number;
@@ -46,7 +46,7 @@ export class FactFetches {
     return this.#shared[kind].get(id);
   }
 
-  /** A new fact fetch; undefined where too many are in flight. */
+  /** Registers a new fact fetch; undefined if too many are in flight. */
   send(ref: FactRef, isPrivate: boolean): FactFetch | undefined {
     if (this.#inFlight.size >= this.#max) return undefined;
     const fetch: FactFetch = {
@@ -58,7 +58,7 @@ export class FactFetches {
     return fetch;
   }
 
-  /** The result or failure of a fact fetch is there. */
+  /** Call this when the result or failure of a fact fetch arrives. */
   end(id: number): FactFetch | undefined {
     const fetch = this.#inFlight.get(id);
     if (fetch === undefined) return undefined;
@@ -67,13 +67,18 @@ export class FactFetches {
     return fetch;
   }
 
-  /** Whether no event has ended what a fetch has found, under this name, since it was sent. */
+  /**
+   * Whether no event since the fetch was sent has ended the fact that it found, under this name.
+   */
   isFresh({ ref, hasEnded, endedBefore }: FactFetch, name: string): boolean {
     if (hasEnded) return false;
     return ref.kind !== 'key' || !this.#endedKeys.hasSince(endedBefore, [name, nameOfRef(ref)]);
   }
 
-  /** An event was applied. `mayShare`: whether later lookups go on joining (control runs). */
+  /**
+   * Call this when an event was applied. With `mayShare`, later lookups may still join these
+   * fetches (control runs).
+   */
   invalidate(source: Source, ended: Ended, mayShare: boolean): void {
     if (ended !== 'everything') {
       for (const { kind, name } of ended) if (kind === 'key') this.#endedKeys.add(name);
@@ -81,7 +86,7 @@ export class FactFetches {
     for (const fetch of this.#inFlight.values()) {
       if (sourceOfKind[fetch.ref.kind] !== source) continue;
       if (ended !== 'everything' && !ended.some((name) => mayEnd(name, fetch.ref))) continue;
-      // Other keys change all the time: a key's own change shows by the id that is found.
+      // Other keys change all the time, so a key fetch is compared later, by the id that it finds.
       if (ended === 'everything' || fetch.ref.kind !== 'key') fetch.hasEnded = true;
       if (!mayShare) this.#unshare(fetch);
     }
@@ -94,7 +99,7 @@ export class FactFetches {
 }
 
 /**
- * Whether an event may end what a fact fetch reads: of a key, the id is not known before its
+ * Whether an event may end the fact that a fetch reads. The id of a key is known only from its
  * result.
  */
 function mayEnd({ kind, name }: FactName, ref: FactRef): boolean {

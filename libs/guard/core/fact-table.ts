@@ -1,37 +1,38 @@
 import { factBytes } from './fact-bytes.ts';
 import type { Known } from './facts.ts';
 
-/** Memory of a table for each fact that it may hold: 64 MB for 100,000. Most facts have half of that. */
+/** Memory of a table for each fact that it may hold: 64 MB for 100,000. Most facts take half of it. */
 const bytesPerFact = 640;
-/** Memory of a table at least: it always has room for the facts of one decision. */
+/** Minimum memory of a table, so that it always has room for the facts of one decision. */
 const tableBytesMin = 2 ** 20;
-/** What an entry takes beside its texts and its value. */
+/** Memory of an entry without its texts and its value. */
 const entryBytes = 160;
 
-/** One remembered fact. */
+/** One cached fact. */
 export type Entry<Value> = Known<Value> & {
   id: string;
-  /** Looked at since eviction last passed by. */
+  /** Looked up since eviction last passed it. */
   used: boolean;
   /** An estimate of its memory. */
   bytes: number;
-  /** The next entry of the same name. */
+  /** The next entry with the same name. */
   sameName: Entry<Value> | undefined;
 };
 
-/** What is found elsewhere by way of a table's facts. */
+/** Values that are derived from a table's facts and stored elsewhere. */
 export type Derived = {
-  /** Whether what rests on the fact was looked up since the last call of this. */
+  /** Whether a value that depends on the fact was looked up since the last call. */
   takeUsed(id: string): boolean;
-  /** The fact was ended or evicted. */
+  /** Call this when the fact was ended or evicted. */
   delete(id: string): void;
-  /** All of them were. */
+  /** Call this when all facts were ended. */
   clear(): void;
 };
 
 /**
- * Facts of one kind by id, and by the name under which events end them; at most `max`, and less if
- * they are large: facts have any size that their owners allow. Evicts what was not looked at for longest, by second chance: a hit costs one store, not a reordering.
+ * Facts of one kind by id, and by the name under which events end them; at most `max`, and fewer if
+ * they are large: facts may have any size that their owners allow. Evicts facts that were not used
+ * for longest, by the second-chance algorithm: a hit costs one write, not a reordering.
  */
 export class FactTable<Value> {
   readonly #max: number;
@@ -53,7 +54,7 @@ export class FactTable<Value> {
 
   get(id: string): Entry<Value> | undefined {
     const entry = this.#byId.get(id);
-    // Read before it is written: most are marked, and a write costs more.
+    // Read before it is written: most entries are marked already, and a write costs more.
     if (entry !== undefined && !entry.used) entry.used = true;
     return entry;
   }
@@ -76,7 +77,7 @@ export class FactTable<Value> {
     this.#unname(entry);
   }
 
-  /** Forgets every fact of that name. */
+  /** Removes every fact with this name. */
   end(name: string): void {
     let entry = this.#byName.get(name);
     if (entry === undefined) return;
@@ -103,7 +104,7 @@ export class FactTable<Value> {
     this.#derived?.delete(id);
   }
 
-  /** Ends: after one round nothing is marked as used any more. */
+  /** Terminates: after one round no entry is marked as used. */
   #evict(): void {
     for (const entry of this.#byId.values()) {
       if (this.#takeUsed(entry)) {

@@ -4,7 +4,10 @@ import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact
 import type { KeyFact, TokenFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 import type { Source } from './position.ts';
 
-/** What is known, by kind of fact. Undefined as a value: that there is none ("unknown"). */
+/**
+ * The values of the kinds of facts. Undefined as a value means that the thing does not exist
+ * ("unknown").
+ */
 export type FactValues = {
   token: TokenFact;
   key: KeyFact;
@@ -16,7 +19,7 @@ export type FactValues = {
 export const factKinds = ['token', 'key', 'project', 'organization', 'membership'] as const;
 export type FactKind = (typeof factKinds)[number];
 
-/** Whose events end the facts of a kind. */
+/** The source whose events end the facts of each kind. */
 export const sourceOfKind = {
   token: 'token',
   key: 'token',
@@ -26,12 +29,12 @@ export const sourceOfKind = {
 } as const satisfies Record<FactKind, Source>;
 
 /**
- * Which fact. `id` finds it: the token itself, the key's SHA-256 in hex, the project, the
+ * Identifies a fact. `id` is the token itself, the key's SHA-256 in hex, the project, the
  * organization, or `membershipId`. `fingerprint` is given for tokens and keys.
  */
 export type FactRef = { kind: FactKind; id: string; fingerprint?: string | undefined };
 
-/** What is known of a fact, and the name under which events end it. */
+/** The value of a fact, and the name under which events end it. */
 export type Known<Value> = { value: Value | undefined; name: string };
 
 /**
@@ -40,7 +43,10 @@ export type Known<Value> = { value: Value | undefined; name: string };
  */
 export type FactName = { kind: FactKind; name: string };
 
-/** What an event ends. `everything`: all facts of its source, because it is not understood. */
+/**
+ * The facts that an event ends. `everything`: all facts of its source, because this build does not
+ * understand the event.
+ */
 export type Ended = readonly FactName[] | 'everything';
 
 /** The id of an account's membership of an organization. */
@@ -48,7 +54,7 @@ export function membershipId(accountId: string, organizationId: string): string 
   return `${accountId} ${organizationId}`;
 }
 
-/** The name under which events end what a fact fetch has found. */
+/** The name under which events end the fact that a fetch has found. */
 export function nameOf<Kind extends FactKind>(
   { kind, id, fingerprint }: FactRef,
   value: FactValues[Kind] | undefined,

@@ -1,18 +1,22 @@
-/** Both clocks, read in one turn. `wallMs` is milliseconds since 1970. The core never keeps it. */
+/**
+ * Both clocks, read in one turn of the event loop. `wallMs` is milliseconds since 1970; the core
+ * never stores it on its own.
+ */
 export type Reading = { monotonicMs: number; wallMs: number };
 
-/** A stretch of time that ends by whichever clock says so first. */
+/** A period that ends when either clock says so. */
 export type Fence = { fromMonotonicMs: number; fromWallMs: number; lengthMs: number };
 
-/** A fence of that length, counted from this reading. */
+/** A fence of this length that begins at this reading. */
 export function fenceFrom(now: Reading, lengthMs: number): Fence {
   return { fromMonotonicMs: now.monotonicMs, fromWallMs: now.wallMs, lengthMs };
 }
 
 /**
- * How much of a fence is left, 0 or less once it is over. The monotonic clock stops while a machine is suspended
- * (Linux), the wall clock may be set back: each covers for the other. A wall clock before the fence's own
- * beginning was set back, so nobody knows how long ago that was.
+ * The time that is left of a fence; 0 or less once it is over. The monotonic clock stops while a
+ * machine is suspended (Linux), and the wall clock may be set back, so each covers for the other. A
+ * wall clock that shows a time before the fence began was set back; then the elapsed time is
+ * unknown.
  */
 export function leftOf(fence: Fence, now: Reading, wallClockToo: boolean): number {
   const elapsedMs = now.monotonicMs - fence.fromMonotonicMs;

@@ -4,20 +4,21 @@ import type { EventPage, GuardAction, GuardEvent } from './messages.ts';
 import type { Source } from './position.ts';
 import { type GuardSettings, requestTimeoutMs } from './settings.ts';
 
-/** What following a source does to the guard. */
+/** The effects of following a source on the guard. */
 export type Follow = {
   apply(source: Source, event: GuardEvent): void;
-  /** Everything of the source is ended, and its position begins anew. */
+  /** All facts of the source end, and its position begins anew. */
   restart(source: Source): void;
   emit(action: GuardAction): void;
 };
 
-/** How far ahead events are kept that came out of order. */
+/** Number of events ahead of the position that are kept until the missing ones arrive. */
 const aheadMax = 1_000;
 
 /**
- * One source's position: the last sequence that was applied. Events that follow are applied as they
- * arrive; gaps, positions announced elsewhere and another incarnation are read from the log.
+ * Follows one source: its position is the last sequence that was applied. The next events are
+ * applied as they arrive. Gaps, positions announced elsewhere and another incarnation are read from
+ * the log.
  */
 export class Follower {
   readonly #source: Source;
@@ -31,7 +32,7 @@ export class Follower {
   #isSure = true;
   #lastRequestId = 0;
   #reading: { requestId: number; until: number } | undefined;
-  /** Requests that were given up since one was answered. */
+  /** Requests without an answer since the last one that was answered. */
   #unanswered = 0;
   #nextMs = Number.POSITIVE_INFINITY;
 
@@ -71,19 +72,19 @@ export class Follower {
     this.readIfBehind(now);
   }
 
-  /** Somebody says that the log has reached this. */
+  /** Another message says that the log has reached this position. */
   mustReach(position: Position, now: Reading): void {
     this.#learn(position);
     this.readIfBehind(now);
   }
 
-  /** Events may have been missed: read the log. */
+  /** Events may have been missed, so the log must be read. */
   missed(now: Reading): void {
     this.#isSure = false;
     this.readIfBehind(now);
   }
 
-  /** The answer to a request for events; undefined: it failed. */
+  /** The answer to a request for events; undefined if the request failed. */
   read(requestId: number, page: EventPage | undefined, now: Reading): void {
     if (requestId !== this.#reading?.requestId) return;
     this.#reading = undefined;
@@ -108,7 +109,7 @@ export class Follower {
     this.readIfBehind(now);
   }
 
-  /** Reads the log where it is needed, one request at a time. */
+  /** Reads the log if necessary, one request at a time. */
   readIfBehind(now: Reading): void {
     if (this.#reading !== undefined || now.monotonicMs < this.#waitsUntil()) return;
     if (this.#isSure && !this.#isBehind) return;
@@ -136,7 +137,7 @@ export class Follower {
     if (!hasReached(this.#announced, position)) this.#announced = position;
   }
 
-  /** Applies an event that is next, and keeps one that came too early. */
+  /** Applies an event if it is the next one, and keeps it if it came too early. */
   #take(event: GuardEvent): void {
     const distance = event.sequence - this.#sequence();
     if (distance === 1) {

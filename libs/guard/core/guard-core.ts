@@ -16,9 +16,9 @@ import { allProtections, type Protections } from './protections.ts';
 import { checkGuardSettings, type GuardSettings } from './settings.ts';
 
 /**
- * The guard as a pure state machine (design §5): inputs and clock readings in, actions out; no
- * I/O, no timers, no clock of its own. One process has one. Its answers from memory are direct
- * calls; all else goes through `step`.
+ * The guard as a pure state machine (design §5): inputs and clock readings in, actions out; no I/O,
+ * no timers, no clock of its own. A process has one. Answers from memory are direct calls;
+ * everything else is a `step`.
  */
 export class GuardCore {
   readonly #settings: GuardSettings;
@@ -33,7 +33,7 @@ export class GuardCore {
   #acknowledged: { leaseId: string | undefined; positions: Positions };
   #actions: GuardAction[] = [];
 
-  /** Throws RangeError for settings that could not work. */
+  /** Throws RangeError for settings that cannot work. */
   constructor(settings: GuardSettings, protections: Protections = allProtections) {
     checkGuardSettings(settings);
     this.#settings = settings;
@@ -62,13 +62,16 @@ export class GuardCore {
     this.#acknowledged = { leaseId: undefined, positions: {} };
   }
 
-  /** Whose token it is, from memory under a read lease; undefined: look it up. Makes no object. */
+  /**
+   * The project of a token, from memory under a read lease; undefined if it must be looked up.
+   * Allocates nothing.
+   */
   verifyToken(token: string, now: Reading): TokenAnswer | undefined {
     if (this.#lease.readLease(now) === undefined) return undefined;
     return this.#memory.tokenAnswer(token);
   }
 
-  /** The answer from memory under a read lease; undefined: look it up. */
+  /** The answer from memory under a read lease; undefined if it must be looked up. */
   recall(check: AccessCheck, now: Reading): TokenAnswer | Answer | undefined {
     if (bypassesCache(check) || this.#lease.readLease(now) === undefined) return undefined;
     const date = new Date(now.wallMs);
@@ -78,7 +81,7 @@ export class GuardCore {
     return doubtful(check, answer, this.#recall, date).length > 0 ? undefined : answer;
   }
 
-  /** For how long a permit's holder may still decide. */
+  /** The time for which a permit's holder may still decide. */
   permitRemainingMs(permit: Permit, now: Reading): number {
     return this.#permits.remainingMs(permit, now);
   }
@@ -88,12 +91,12 @@ export class GuardCore {
     return this.#lease.readLease(now) !== undefined;
   }
 
-  /** When the present read lease ends, by the monotonic clock; Infinity: there is none. */
+  /** When the present read lease ends, by the monotonic clock; Infinity if there is none. */
   readLeaseEndsMonotonicMs(): number {
     return this.#lease.readLeaseEndsMs;
   }
 
-  /** How far each source's events are applied. */
+  /** The last applied position of each source. */
   positions(): Positions {
     return positionsOf((source) => this.#followers[source].position);
   }
@@ -105,7 +108,7 @@ export class GuardCore {
     return wakeMs;
   }
 
-  /** Figures for metrics. */
+  /** Numbers for metrics. */
   sizes(): { facts: number; fetches: number; lookups: number; permits: number } {
     return {
       facts: this.#memory.size,
@@ -115,7 +118,7 @@ export class GuardCore {
     };
   }
 
-  /** Takes one input, with both clocks read in the same turn. Answers what is to be done. */
+  /** Takes one input, with both clocks read in the same turn; returns the actions to perform. */
   step(input: GuardInput, now: Reading): GuardAction[] {
     const late = this.#lookups.takeLate();
     this.#take(input, now);
@@ -123,7 +126,8 @@ export class GuardCore {
     this.#permits.expire(now);
     this.#beginReadLease(now);
     this.#acknowledge();
-    // A barrier waits for no lease that is gone, hence not for its permits either.
+    // A barrier does not wait for a released lease, and so would not wait for its permits: they
+    // must end first.
     if (this.#lookups.isDraining && this.#permits.size === 0) this.#lease.drain(this.#emit);
     const actions = this.#actions;
     this.#actions = [];
@@ -183,7 +187,10 @@ export class GuardCore {
 
   // Events
 
-  /** A source broadcasts no event past the head of its log: such a batch is somebody's mistake. */
+  /**
+   * A source never broadcasts events past the head of its log, so such events of a batch are
+   * invalid and ignored.
+   */
   #applyBatch(
     { source, head, events }: Extract<GuardInput, { kind: 'batch' }>,
     now: Reading,
@@ -206,7 +213,7 @@ export class GuardCore {
     this.#acknowledgements[source].restarted(this.#restingOn(source, 'everything'));
   }
 
-  #invalidate(source: Source, ends: Ended, clearEndsFills: boolean): void {
+  #invalidate(source: Source, ends: Ended, clearEndsFetches: boolean): void {
     const mayShare = !this.#protections['no-sharing-stale-fetches'];
     if (ends !== 'everything') {
       for (const name of ends) this.#memory.end(name);
@@ -214,7 +221,7 @@ export class GuardCore {
       return;
     }
     this.#memory.clear(source);
-    if (clearEndsFills) this.#fetches.invalidate(source, ends, mayShare);
+    if (clearEndsFetches) this.#fetches.invalidate(source, ends, mayShare);
   }
 
   #restingOn(source: Source, ends: Ended): Permit[] {
@@ -269,7 +276,7 @@ export class GuardCore {
     }
     this.#acknowledged = { leaseId, positions };
     const { guardName } = this.#settings;
-    // A new lease acknowledges by its first renewal.
+    // For a new lease, the first renewal acknowledges.
     const applied = this.#reached();
     if (!isNew) this.#emit({ kind: 'acknowledge', leaseId, guardName, positions, applied });
   }

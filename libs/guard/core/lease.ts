@@ -10,36 +10,39 @@ import {
   requestTimeoutMs,
 } from './settings.ts';
 
-/** What a lease requires of its guard. */
+/** Performs an action that the lease requires. */
 type Emit = (action: GuardAction) => void;
 type Places = () => { applied: Positions; acknowledged: Positions };
 
 const renewalsMax = 8;
 
-/** A lease that the guard has chosen the id of. */
+/** A lease whose id the guard has chosen. */
 type Held = { id: string; isAcquired: boolean; acquiring: { requestId: number; sent: Fence } };
 
-/** A renewal that was answered: the read lease that it gives begins when what it requires is applied. */
+/** A renewal that was answered. Its read lease begins when the required positions are applied. */
 type Pending = { sent: Fence; required: Positions; numbers: LeaseNumbers };
 
-/** A renewal under way. `wasAcquired`: the registry had confirmed the lease before it was sent. */
+/**
+ * A renewal in flight. `wasAcquired`: the registry had confirmed the lease before the renewal was
+ * sent.
+ */
 type Renewal = { sent: Fence; wasAcquired: boolean };
 
-/** The guard's lease at the registry, and the read lease that the last granted renewal gave. */
+/** The guard's lease at the registry, and the read lease from the last granted renewal. */
 export class Lease {
   readonly #settings: GuardSettings;
   readonly #protections: Protections;
   readonly #places: Places;
   #held: Held | undefined;
   #readLease: Fence | undefined;
-  /** What a timer would have said of the read lease; used only where a control run wants it. */
+  /** Whether a timer would report a read lease; used only by a control run. */
   #flag = false;
   #lastRequestId = 0;
   readonly #renewing = new Map<number, Renewal>();
   #latest: number | undefined;
-  /** Renewals that were sent since one was answered. */
+  /** Renewals without an answer since the last one that was answered. */
   #unanswered = 0;
-  /** The latest renewal of which it is known that it found the lease. */
+  /** The latest renewal that is known to have found the lease. */
   #found = 0;
   #pending: Pending[] = [];
   #nextMs = Number.POSITIVE_INFINITY;
@@ -55,7 +58,7 @@ export class Lease {
     return this.#held?.id;
   }
 
-  /** Due at, by the monotonic clock. */
+  /** When the next action is due, by the monotonic clock. */
   get wakeMs(): number {
     return this.#nextMs;
   }
@@ -65,7 +68,7 @@ export class Lease {
     return this.#readLease.fromMonotonicMs + this.#readLease.lengthMs;
   }
 
-  /** The read lease, if there is one now. Both clocks are looked at here, each time. */
+  /** The read lease, if there is one now. Reads both clocks at each call. */
   readLease(now: Reading): Fence | undefined {
     if (this.#readLease === undefined) return undefined;
     if (!this.#protections['clocks-at-each-use']) return this.#flag ? this.#readLease : undefined;
@@ -85,7 +88,8 @@ export class Lease {
   }
 
   /**
-   * Acquires a lease, and in the same turn its first read lease: the registry may see either first.
+   * Acquires a lease, and in the same turn requests its first read lease: the registry may receive
+   * either first.
    */
   acquire(now: Reading, emit: Emit): void {
     if (this.#isDrained) return;
@@ -124,7 +128,7 @@ export class Lease {
     emit({ kind: 'renew', requestId, leaseId: held.id, ...this.#places() });
   }
 
-  /** Answers what must be applied before the read lease of this renewal begins. */
+  /** Returns the positions that must be applied before the read lease of this renewal begins. */
   renewed(
     requestId: number,
     reply: RenewAnswer | undefined,
@@ -142,9 +146,10 @@ export class Lease {
     }
     this.#unanswered = 0;
     if (reply.result === 'lost') {
-      // A late acquisition may have made it after that answer. If not, the next renewal shows it.
+      // A late acquisition may have created the lease after that answer. If not, the next renewal
+      // shows it.
       if (requestId < this.#found) return undefined;
-      // Facts and positions stay: a new lease goes on from them.
+      // Facts and positions are kept, and used with the new lease.
       this.#forget();
       this.acquire(now, emit);
       return undefined;
@@ -160,9 +165,8 @@ export class Lease {
   }
 
   /**
-   * Begins the latest read lease whose requirement is applied: what came to be required after that was
-   * read waits for this lease. It counts from before its renewal was sent all the same. Whether one
-   * has begun.
+   * Begins the latest read lease whose required positions are applied: later requirements wait for
+   * this lease. It still counts from before its renewal was sent. Returns whether one has begun.
    */
   beginReadLease(applied: Positions, now: Reading): boolean {
     const isWaiting = this.#protections['read-lease-after-catching-up'];
@@ -189,7 +193,7 @@ export class Lease {
     this.#renewing.clear();
   }
 
-  /** Throws RangeError for numbers that would be dangerous. */
+  /** Throws RangeError for unsafe settings. */
   #grant(sent: Fence, numbers: LeaseNumbers, now: Reading): void {
     checkLeaseNumbers(numbers);
     const from = this.#protections['read-lease-from-send'] ? sent : fenceFrom(now, 0);

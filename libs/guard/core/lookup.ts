@@ -19,30 +19,30 @@ import {
 import { tokenAnswerOf, tokenRefused } from './memory.ts';
 
 /**
- * The access check. The caller has refused what is malformed, and made the fingerprint: the first
- * 12 hex digits of the secret's SHA-256, which is `keyHash` in hex for a key.
+ * The access check. The caller has rejected malformed input, and computed the fingerprint: the
+ * first 12 hex digits of the secret's SHA-256; that hash in hex is `keyHash` for a key.
  */
 export type AccessCheck =
   | { kind: 'token'; token: string; fingerprint: string }
   | { kind: 'access'; question: Question; keyHash: string };
 
-/** One caller's question that memory alone could not answer. */
+/** A check that could not be answered from memory. */
 export type Lookup = {
   readonly id: number;
   readonly check: AccessCheck;
-  /** Whether a permit is to be taken with an answer that allows. */
+  /** Whether to take a permit if the answer allows access. */
   readonly wantsPermit: boolean;
-  /** What fact fetches found for this lookup. */
+  /** The facts that were fetched for this lookup. */
   readonly found: Map<string, Known<unknown>>;
-  /** The facts that it fetched by itself, hence after it began. */
+  /** The facts whose fetch this lookup sent, so that their values are newer than its start. */
   readonly sent: Set<string>;
-  /** Whether it uses only facts that it fetched by itself. */
+  /** Whether to use only facts whose fetch this lookup sent. */
   doubts: boolean;
-  /** Whether it goes by nothing but what fact fetches found for it: see `mayBeStranger`. */
+  /** Whether to use only facts fetched for this lookup; see `mayBeNonMember`. */
   isFresh: boolean;
-  /** Fills that it waits for. */
+  /** Number of fact fetches in progress. */
   waitingFor: number;
-  /** How many rounds of fetches it needed. */
+  /** Number of rounds of fetches so far. */
   rounds: number;
   over: boolean;
 };
@@ -53,17 +53,17 @@ export type Recall = <Kind extends FactKind>(
   id: string,
 ) => Known<FactValues[Kind]> | undefined;
 
-/** An answer with what it rests on, or what is missing for one. */
+/** An answer with the facts that it depends on, or the facts that are missing. */
 export type Verdict =
   | { answer: TokenAnswer | Answer; restsOn: FactName[] }
   | { missing: FactRef[] };
 
-/** Where a lookup keeps what was found. */
+/** The key under which a lookup stores a fact that was found. */
 export function foundKey(kind: FactKind, id: string): string {
   return `${kind} ${id}`;
 }
 
-/** The decision from what is known, or the facts that are missing. `now` is the wall clock. */
+/** The decision from the known facts, or the facts that are missing. `now` is the wall clock. */
 export function decide(check: AccessCheck, recall: Recall, now: Date): Verdict {
   const gather = new Gathering(recall);
   const answer =
@@ -73,15 +73,15 @@ export function decide(check: AccessCheck, recall: Recall, now: Date): Verdict {
   return answer === undefined ? { missing: gather.missing } : { answer, restsOn: gather.restsOn };
 }
 
-/** Whether nothing that is remembered will do. */
+/** Whether the check must bypass the cache. */
 export function bypassesCache(check: AccessCheck): boolean {
   return check.kind === 'access' && check.question.bypassesCache === true;
 }
 
 /**
- * Whether memory does not say that the key's account is a member of the organization in question.
- * Then nothing of the answer may come from memory: what others have requested about a hidden target
- * would make it faster to find than one that does not exist.
+ * Whether memory does not show that the key's account is a member of the organization in question.
+ * Then no part of the answer may come from memory: after checks by others, a hidden target would
+ * otherwise be answered faster than one that does not exist.
  */
 export function mayBeNonMember(check: AccessCheck, recall: Recall): boolean {
   if (check.kind === 'token') return false;
@@ -98,8 +98,8 @@ export function mayBeNonMember(check: AccessCheck, recall: Recall): boolean {
 }
 
 /**
- * The facts behind a refusal that may have changed for the better, in an event that is still on its
- * way: none of an unknown key or token, which nobody knows before it is good.
+ * The facts behind a refusal that may have changed to allow access, in an event that has not
+ * arrived yet. Empty for an unknown key or token, because nobody knows it before it is valid.
  */
 export function doubtful(
   check: AccessCheck,
@@ -119,7 +119,7 @@ export function doubtful(
   return refs;
 }
 
-/** Notes what a decision rests on and what it misses. */
+/** Records which facts a decision depends on and which are missing. */
 class Gathering {
   readonly restsOn: FactName[] = [];
   readonly missing: FactRef[] = [];
@@ -129,7 +129,7 @@ class Gathering {
     this.#recall = recall;
   }
 
-  /** The fact, or undefined with the fact noted as missing. */
+  /** The fact; if it is not known, undefined, and the fact is recorded as missing. */
   get<Kind extends FactKind>(
     kind: Kind,
     id: string,
@@ -178,7 +178,8 @@ function decideAccess(
 }
 
 /**
- * The organization that decides; a decoy for a project that does not exist; undefined: none does.
+ * The organization that decides. For a project that does not exist it is a decoy; undefined if
+ * there is none.
  */
 function organizationOf(
   { projectId, organizationId }: Question,
@@ -189,7 +190,7 @@ function organizationOf(
   return projectId ? decoyOrganizationId(projectId) : undefined;
 }
 
-/** The target's own facts; undefined: not known yet. */
+/** The target's own facts; undefined if they are not known yet. */
 function gatherTarget(
   { projectId, organizationId }: Question,
   gather: Gathering,

@@ -18,7 +18,7 @@ import type { Permit, Permits } from './permits.ts';
 import type { Protections } from './protections.ts';
 import type { GuardSettings } from './settings.ts';
 
-/** A lookup whose facts end again and again is given up after so many rounds of fact fetches. */
+/** A lookup fails after this number of rounds, if its facts keep ending. */
 const roundsMax = 8;
 
 type Parts = {
@@ -32,7 +32,7 @@ type Parts = {
   emit(action: GuardAction): void;
 };
 
-/** The questions that memory alone could not answer, until their fact fetches are there. */
+/** The lookups that could not be answered from memory, until their fact fetches have ended. */
 export class Lookups {
   readonly #settings: GuardSettings;
   readonly #protections: Protections;
@@ -42,9 +42,9 @@ export class Lookups {
   readonly #readLeaseAt: Parts['readLeaseAt'];
   readonly #emit: Parts['emit'];
   readonly #underWay = new Map<number, Lookup>();
-  /** Permits that a control run takes a turn too late. */
+  /** Permits that a control run takes one turn too late. */
   #late: Permit[] = [];
-  /** Mutations are refused from then on. */
+  /** Once true, mutations are refused. */
   isDraining = false;
 
   constructor({ settings, protections, memory, permits, fetches, readLeaseAt, emit }: Parts) {
@@ -61,7 +61,7 @@ export class Lookups {
     return this.#underWay.size;
   }
 
-  /** The permits that a control run has still to take. */
+  /** The permits that a control run has not taken yet. */
   takeLate(): Permit[] {
     const late = this.#late;
     this.#late = [];
@@ -160,8 +160,9 @@ export class Lookups {
   }
 
   /**
-   * Whether to re-check a cached denial with the owners: access may have been granted since, and a
-   * caller that knows it calls at once. Under many denials, the cached decision is final.
+   * Whether to re-check a cached denial with the owners: access may have been granted since, and
+   * the caller may call right after the grant. If there are many denials, the cached decision is
+   * final.
    */
   #mustDoubt(lookup: Lookup, refs: FactRef[]): boolean {
     if (lookup.doubts || this.#isBusy) return false;
@@ -179,7 +180,7 @@ export class Lookups {
     return fetch;
   }
 
-  /** A fact fetch has ended; undefined: it failed. */
+  /** Handles the end of a fact fetch; an undefined reply means that it failed. */
   fetched(fetchId: number, reply: FetchReply | undefined, now: Reading): void {
     const fetch = this.#fetches.end(fetchId);
     if (fetch === undefined) return;
@@ -202,8 +203,8 @@ export class Lookups {
   }
 
   /**
-   * A mutation is decided by what is remembered; a verification by what was found for it, else,
-   * under a read lease, by what is remembered.
+   * The facts that a lookup may use. A mutation uses remembered facts. A verification uses the
+   * facts that were found for it and, under a read lease, remembered ones.
    */
   #recallFor({ wantsPermit, doubts, isFresh, sent, found }: Lookup, hasReadLease: boolean): Recall {
     return (kind, id) => {
@@ -225,7 +226,7 @@ export class Lookups {
     }: { readLease?: Fence | undefined; now: Reading; keyEndsMs: number },
   ): Permit {
     const own = fenceFrom(now, this.#settings.permitMs);
-    // No event ends what expires.
+    // No event announces that a key expires.
     const key = Number.isFinite(keyEndsMs) ? fenceFrom(now, keyEndsMs - now.wallMs) : undefined;
     const permit = this.#permits.make(restsOn, { readLease: readLease ?? own, own, key });
     if (this.#protections['permit-with-lookup']) this.#permits.hold(permit);
@@ -234,7 +235,7 @@ export class Lookups {
   }
 }
 
-/** When the key of an answer expires, by the wall clock; Infinity: never. */
+/** When the key of an answer expires, by the wall clock; Infinity if it does not. */
 function keyEndOf(answer: TokenAnswer | Answer): number {
   const key = answer.allowed && 'facts' in answer ? answer.facts.key : undefined;
   return key?.expireTime?.getTime() ?? Number.POSITIVE_INFINITY;

@@ -16,7 +16,7 @@ import {
 import type { Source } from './position.ts';
 import { ReadyAnswers } from './ready-answers.ts';
 
-/** What every token that is not good gets. */
+/** The answer for every invalid token. */
 export const tokenRefused: Extract<TokenAnswer, { allowed: false }> = {
   allowed: false,
   refusal: { reason: ErrorReason.ERROR_REASON_TOKEN_INVALID, detail: '' },
@@ -25,8 +25,8 @@ export const tokenRefused: Extract<TokenAnswer, { allowed: false }> = {
 type Tables = { [Kind in FactKind]: FactTable<FactValues[Kind]> };
 
 /**
- * The remembered facts. Whether they may be used is not known here. What is unknown is remembered
- * apart, so that a flood of made-up tokens evicts nothing good.
+ * The remembered facts. The caller knows whether they may be used. Facts that something is unknown
+ * are stored separately, so that a flood of made-up tokens evicts no useful fact.
  */
 export class Memory {
   readonly #ready = new ReadyAnswers();
@@ -42,12 +42,15 @@ export class Memory {
     this.#unknown = newTables(unknownMax);
   }
 
-  /** What is known of a fact; undefined: nothing, not even that there is none. */
+  /** The remembered fact; undefined if nothing is remembered, not even that it does not exist. */
   get<Kind extends FactKind>(kind: Kind, id: string): Known<FactValues[Kind]> | undefined {
     return this.#facts[kind].get(id) ?? this.#unknown[kind].get(id);
   }
 
-  /** Whose token it is, from two facts; undefined: not known. Makes an object the first time. */
+  /**
+   * The project of a token, from two facts; undefined if they are not remembered. Allocates an
+   * object only the first time.
+   */
   tokenAnswer(token: string): TokenAnswer | undefined {
     return this.#ready.get(token) ?? this.#newTokenAnswer(token);
   }
@@ -98,7 +101,7 @@ export class Memory {
   }
 }
 
-/** What a token of this project is answered. */
+/** The answer for a token of this project. */
 export function tokenAnswerOf(
   projectId: string,
   project: FactValues['project'] | undefined,
@@ -109,7 +112,7 @@ export function tokenAnswerOf(
   }
   const away = awayRefusal(project);
   if (away === undefined) return tokenRefused;
-  // The holder of a token need not be a member.
+  // A token's holder need not be a member, so the answer contains no organization.
   const { reason, detail } = away;
   return { allowed: false, refusal: { reason, detail } };
 }

@@ -6,32 +6,36 @@ import type { Permit } from './permits.ts';
 import type { Positions, Source } from './position.ts';
 import type { LeaseNumbers } from './settings.ts';
 
-/** An event as a guard needs it; `ends` by `endedBy`. */
+/** An event in the form that a guard needs; `ends` comes from `endedBy`. */
 export type GuardEvent = { sequence: number; ends: Ended; traced?: TracedEvent | undefined };
 
-/** What a span about an event needs; undefined: the change is not traced. */
+/** Data for a span about an event; undefined if the change is not traced. */
 type TracedEvent = { traceparent: string; type: string; id: string; sequence: number };
 
-/** The registry's answer to an acquisition. `taken`: another id is needed. */
+/** The registry's answer to an acquisition. `taken`: the id is in use, so another one is needed. */
 export type AcquireAnswer = { numbers: LeaseNumbers } | 'taken';
 
 /** The registry's answer to a renewal. */
 export type RenewAnswer =
   | { result: 'granted'; numbers: LeaseNumbers }
-  /** The same, once this is applied. */
+  /** The read lease begins once these positions are applied. */
   | { result: 'behind'; required: Positions; numbers: LeaseNumbers }
-  /** There is no such lease: acquire another. */
+  /** The lease does not exist: acquire another. */
   | { result: 'lost' };
 
-/** The inputs of a guard. `undefined` as a reply: the request failed, or its outcome is unknown. */
+/**
+ * The inputs of a guard. An `undefined` reply means that the request failed, or its outcome is
+ * unknown.
+ */
 export type GuardInput =
   | { kind: 'start' }
-  /** Due at `wakeMonotonicMs()`; more often does no harm. */
+  /** Due at `wakeMonotonicMs()`; additional ticks are harmless. */
   | { kind: 'tick' }
-  /** Events on NATS, one after the other. */
+  /** Consecutive events from NATS. */
   | { kind: 'batch'; source: Source; head: Position; events: readonly GuardEvent[] }
   /**
-   * Events of the source, or of all, may have been missed: the subscription is active from now on.
+   * Events of the source, or of all sources, may have been missed; the subscription is active from
+   * now on.
    */
   | { kind: 'missed'; source?: Source | undefined }
   | { kind: 'read'; requestId: number; source: Source; page: EventPage | undefined }
@@ -39,23 +43,23 @@ export type GuardInput =
   | { kind: 'renewed'; requestId: number; reply: RenewAnswer | undefined }
   | { kind: 'factFetched'; fetchId: number; reply: FetchReply | undefined }
   | { kind: 'lookup'; lookupId: number; check: AccessCheck; wantsPermit: boolean }
-  /** The caller waits no more. */
+  /** The caller no longer waits. */
   | { kind: 'cancelLookup'; lookupId: number }
-  /** The permit's transaction has ended, and its outcome is known. */
+  /** The permit's transaction has ended with a known outcome. */
   | { kind: 'releasePermit'; permit: Permit }
-  /** The process ends: the lease is released and nothing is answered from memory any more. */
+  /** The process is ending: the lease is released, and nothing is answered from memory any more. */
   | { kind: 'drain' };
 
-/** What a fact fetch found; an undefined value: that there is none. */
+/** The result of a fact fetch; an undefined value means that the thing does not exist. */
 export type FetchReply = { value: FactValues[keyof FactValues] | undefined };
 
 /**
- * What follows a position, in order, and the log's head. `isCompacted`: the log no longer holds
- * what follows. Events may end before the head.
+ * The events after a position, in order, and the log's head. `isCompacted`: the log no longer
+ * contains the events after the position. Events may end before the head.
  */
 export type EventPage = { events: GuardEvent[]; head: Position; isCompacted: boolean };
 
-/** What a guard wants done, at once and in order. */
+/** Actions that a guard requests, to be performed at once and in order. */
 export type GuardAction =
   | { kind: 'acquire'; requestId: number; leaseId: string; guardName: string }
   | {
@@ -66,7 +70,7 @@ export type GuardAction =
       acknowledged: Positions;
     }
   | { kind: 'release'; leaseId: string }
-  /** Core NATS. Positions only grow, so that of several in a turn the last is enough. */
+  /** Sent over core NATS. Positions only grow, so the last one of a turn is enough. */
   | {
       kind: 'acknowledge';
       leaseId: string;
@@ -74,9 +78,9 @@ export type GuardAction =
       positions: Positions;
       applied: Positions;
     }
-  /** An event was applied: what rests on these facts is to be looked at anew. */
+  /** An event was applied: whatever depends on these facts must be checked again. */
   | { kind: 'ended'; source: Source; ends: Ended; traced?: TracedEvent | undefined }
-  /** Without `afterSequence` only the head is wanted. */
+  /** Without `afterSequence`, only the head is read. */
   | { kind: 'readEvents'; requestId: number; source: Source; afterSequence: number | undefined }
   /** One linearizable read. `isPrivate`: it was sent without a read lease. */
   | { kind: 'fetchFact'; fetchId: number; ref: FactRef; isPrivate: boolean }
@@ -86,7 +90,7 @@ export type GuardAction =
       answer: TokenAnswer | Answer;
       permit: Permit | undefined;
     }
-  /** The lookup failed closed; nothing is said about access. */
+  /** The lookup failed closed, which says nothing about access. */
   | {
       kind: 'unavailable';
       lookupId: number;

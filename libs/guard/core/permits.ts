@@ -1,23 +1,27 @@
 import type { FactName } from './facts.ts';
 import { type Fence, isOver, leftOf, type Reading } from './fence.ts';
 
-/** The right to decide one mutation on facts that were looked at when it was taken. */
+/** The right to decide one mutation on facts that were checked when the permit was taken. */
 export type Permit = {
   readonly id: number;
   readonly restsOn: readonly FactName[];
-  /** The read lease that it is held under: a permit never outlives it. */
+  /** The read lease that the permit depends on: a permit never outlives it. */
   readLease: Fence;
   readonly own: Fence;
-  /** Until its key expires; undefined: never. */
+  /** The time until its key expires; undefined if the key does not expire. */
   readonly key: Fence | undefined;
   /**
-   * False for good once its key has expired, or a wall clock says that its time is over. Where only that says
-   * so, a commit may be under way: an acknowledgement waits for it.
+   * False for good once the key has expired, or a wall clock shows that the permit's time is over.
+   * If only the wall clock shows it, a commit may be in progress, and an acknowledgement waits for
+   * it.
    */
   mayDecide: boolean;
-  /** An event has ended a fact that it depends on: acknowledgements wait for its end. */
+  /**
+   * An event has ended a fact on which the permit depends; acknowledgements wait for the permit's
+   * end.
+   */
   isEnding: boolean;
-  /** Released or expired: for good, whatever the clocks say later. */
+  /** Released or expired for good, whatever the clocks show later. */
   over: boolean;
 };
 
@@ -35,7 +39,7 @@ export class Permits {
     return this.#held.size;
   }
 
-  /** A new permit, not yet held. */
+  /** Creates a permit, which is not held yet. */
   make(
     restsOn: readonly FactName[],
     { readLease, own, key }: Pick<Permit, 'readLease' | 'own' | 'key'>,
@@ -54,7 +58,10 @@ export class Permits {
     return !permit.over && permit.mayDecide;
   }
 
-  /** For how long a permit is held, by the worse of both clocks, unless its read lease is followed by another. */
+  /**
+   * The time for which a permit is still held, by the clock that leaves less, unless a later read
+   * lease extends it.
+   */
   remainingMs(permit: Permit, now: Reading): number {
     if (!this.isHeld(permit, now)) return 0;
     const { own, readLease, key = own } = permit;
@@ -71,7 +78,7 @@ export class Permits {
     for (const permit of this.#held.values()) this.#look(permit, now);
   }
 
-  /** The permits that rest on something that this ends: they are carried into no further read lease. */
+  /** Permits that depend on the ended facts. They are not extended by a later read lease. */
   ending(ends: (name: FactName) => boolean): Permit[] {
     const found: Permit[] = [];
     for (const permit of this.#held.values()) {
@@ -83,8 +90,8 @@ export class Permits {
   }
 
   /**
-   * There is a new read lease: a permit whose facts still hold is as good as one that is taken now. One
-   * that is over stays so. `endingToo` is for control runs.
+   * A new read lease began: extends the permits whose facts still hold, as if they were taken now.
+   * A permit that has ended stays ended. `endingToo` is for control runs.
    */
   carryInto(readLease: Fence, now: Reading, endingToo: boolean): void {
     this.expire(now);
@@ -103,7 +110,7 @@ export class Permits {
     return nextMs;
   }
 
-  /** Notes what the clocks say of a permit. */
+  /** Updates a permit by the present clock readings. */
   #look(permit: Permit, now: Reading): void {
     if (permit.over) return;
     const { readLease, own, key = own } = permit;

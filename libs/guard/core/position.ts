@@ -4,7 +4,7 @@ import { hasReached, type Position } from '@silo/log/position.ts';
 export const sources = ['org', 'project', 'token'] as const;
 export type Source = (typeof sources)[number];
 
-/** A position in each log; a source without one is unknown. */
+/** A position in each log; a source that is missing has an unknown position. */
 export type Positions = Partial<Record<Source, Position>>;
 
 /** Whether every required position has been reached. */

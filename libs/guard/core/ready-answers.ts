@@ -4,24 +4,23 @@ import type { Derived } from './fact-table.ts';
 
 const wholeWords = Math.floor(secretLength / 4);
 const keyWords = wholeWords + 1;
-/** Set to `used` when the token was looked at. */
+/** Index of the word that is set to `used` when the token was looked up. */
 const usedWord = keyWords;
-/** One bit for the facts of tokens, one for those of projects: each clears its own. */
+/** One bit for the facts of tokens, one for those of projects; each table clears its own. */
 const usedBits = { ofToken: 1, ofProject: 2 };
 const used = usedBits.ofToken | usedBits.ofProject;
-/** A slot is as large as a cache line: 64 bytes. */
+/** A slot has the size of a cache line: 64 bytes. */
 const slotWords = 16;
 const slotsMin = 1_024;
-/** With linear probing a hit then looks at two slots or so (Knuth, TAOCP 3, §6.4). */
+/** At this load, a hit examines about two slots with linear probing (Knuth, TAOCP 3, §6.4). */
 const loadMax = 0.7;
 
 /**
- * Ready answers by token. The tokens stand four characters to a word in slots of an open-addressing
- * table, so that a hit touches three places in memory; by a Map of strings it is more, which is
- * what a lookup costs once a million tokens fit into no cache (decision 008).
- *
- * What is no ASCII text of a secret's length is never held. The caller that sets an answer ends it
- * when a fact behind it ends.
+ * Ready answers by token. Tokens are stored four characters to a word in the slots of an
+ * open-addressing table, so that a hit reads three places in memory. A Map of strings reads more,
+ * and with a million tokens, which fit into no cache, these reads are the cost of a lookup
+ * (decision 008). Text that is not ASCII or does not have a secret's length is never stored.
+ * Whoever sets an answer must end it when a fact behind it ends.
  */
 export class ReadyAnswers {
   readonly #key = new Int32Array(keyWords);
@@ -44,7 +43,7 @@ export class ReadyAnswers {
     const slot = this.#find(token);
     if (slot === undefined) return undefined;
     const at = slot * slotWords + usedWord;
-    // Read before it is written: most are marked, and a write costs more.
+    // Read before it is written: most slots are marked already, and a write costs more.
     if (this.#slots[at] !== used) this.#slots[at] = used;
     return this.#answers[slot];
   }
@@ -81,12 +80,12 @@ export class ReadyAnswers {
     this.#allocate(slotsMin);
   }
 
-  /** Whether the token was looked up since the last call of this. */
+  /** Whether the token was looked up since the last call. */
   takeUsed(token: string): boolean {
     return this.#takeUsed(token, usedBits.ofToken);
   }
 
-  /** The same answers by project: they hold its fact in memory. */
+  /** The same answers by project: while they are used, the project's fact is kept. */
   readonly byProject: Derived = {
     takeUsed: (projectId) => {
       let isUsed = false;
@@ -108,7 +107,7 @@ export class ReadyAnswers {
     return (bits & bit) !== 0;
   }
 
-  /** Packs the token into the key. False: it cannot be held. */
+  /** Packs the token into the key; false if it cannot be stored. */
   #pack(token: string): boolean {
     if (token.length !== secretLength) return false;
     const key = this.#key;
@@ -145,7 +144,10 @@ export class ReadyAnswers {
     }
   }
 
-  /** Tokens are random: a few of their words, mixed as MurmurHash3 does at its end, say enough. */
+  /**
+   * Tokens are random, so a few of their words, mixed like the end of MurmurHash3, are enough for a
+   * hash.
+   */
   #home(words: Int32Array, start: number): number {
     const a = words[start + 1] ?? 0;
     const b = words[start + 2] ?? 0;
@@ -173,7 +175,7 @@ export class ReadyAnswers {
     return this.#slots[slot * slotWords + wholeWords] !== 0;
   }
 
-  /** Moves up those behind that would no longer be found (Knuth, TAOCP 3, §6.4, algorithm R). */
+  /** Moves later entries up that would no longer be found (Knuth, TAOCP 3, §6.4, algorithm R). */
   #empty(slot: number): void {
     const mask = this.#mask;
     let gap = slot;

@@ -27,7 +27,7 @@ test('a key is usable until it expires, counted from before the call was sent', 
   t.is(keys.signing(), undefined);
 });
 
-test('a key ends by the worse of both clocks', (t) => {
+test('a key ends by whichever clock ends it first', (t) => {
   for (const wallMs of [1_001_000, 999_999]) {
     const { now, keys, key } = open();
     keys.replace([key('one', 1_000)], { ...now });
@@ -36,7 +36,7 @@ test('a key ends by the worse of both clocks', (t) => {
   }
 });
 
-test('each answer replaces what the one before said, but a late one changes nothing', (t) => {
+test('each answer replaces the previous one, but a late one changes nothing', (t) => {
   const { now, keys, key } = open();
   const early = { ...now };
   now.monotonicMs += 100;
@@ -51,7 +51,7 @@ test('each answer replaces what the one before said, but a late one changes noth
   t.is(keys.signing()?.id, 'two');
 });
 
-test('a key of the same id with another secret is another key', (t) => {
+test('a key with the same id but another secret is a different key', (t) => {
   const { now, keys, key } = open();
   keys.replace([key('one', 1_000)], { ...now });
   const before = keys.find('one');

@@ -73,9 +73,13 @@ const strange: [string, string, string][] = [
   ['an event of another source', eventType('org', 'invite_created'), movedJson],
   ['an event without the fact that it ends', movedType, '{}'],
   ['an event with a field of another type', movedType, '{"projectId":7}'],
-  ['an event whose body is no object', movedType, '"prj_1"'],
-  ['an event whose body is no JSON', movedType, '{'],
-  ['an event named like what every object has', eventType('project', 'constructor'), movedJson],
+  ['an event whose body is not an object', movedType, '"prj_1"'],
+  ['an event whose body is not JSON', movedType, '{'],
+  [
+    'an event whose name is a property of every object',
+    eventType('project', 'constructor'),
+    movedJson,
+  ],
 ];
 for (const [what, type, bodyJson] of strange) {
   test(`${what} ends everything of its source`, (t) => {
@@ -83,7 +87,7 @@ for (const [what, type, bodyJson] of strange) {
   });
 }
 
-test('an event of a newer release ends its facts, whatever else its body holds', (t) => {
+test('an event of a newer release ends its facts, whatever else its body contains', (t) => {
   const body = JSON.stringify({ ...moved, reason: 'REASON_OF_A_NEWER_RELEASE', distance: 7 });
   t.deepEqual(endedBy('project', movedType, body), [{ kind: 'project', name: 'prj_1' }]);
   const member = { organizationId: 'org_1', accountId: 'acc_1', level: 'LEVEL_OF_A_NEWER_RELEASE' };

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { FactTable } from '../core/fact-table.ts';
 
-test('a table never holds more than its maximum, and evicts what was not looked at', (t) => {
+test('a table never exceeds its maximum, and evicts facts that were not used', (t) => {
   const table = new FactTable<string>(3);
   for (const id of ['a', 'b', 'c']) table.set(id, id, `fact ${id}`);
   table.get('a');
@@ -13,7 +13,7 @@ test('a table never holds more than its maximum, and evicts what was not looked 
   t.is(table.get('d')?.value, 'fact d');
 });
 
-test('eviction ends where everything was looked at', (t) => {
+test('eviction ends even if every fact was used', (t) => {
   const table = new FactTable<string>(2);
   for (let i = 0; i < 100; i++) {
     table.set(`${i}`, `${i}`, 'fact');
@@ -37,7 +37,7 @@ test('ending a name ends all facts of that name and no other', (t) => {
   t.is(table.size, 1);
 });
 
-test('a fact that is set again under another name is ended by that name alone', (t) => {
+test('a fact that is set again under another name is ended only by that name', (t) => {
   const table = new FactTable<string>(10);
   table.set('secret', 'fingerprint', undefined);
   table.set('secret', 'key_1', 'known');

@@ -18,7 +18,7 @@ function permitOf(actions: GuardAction[]): Permit {
   return answer.permit;
 }
 
-test('under a read lease a fact that was fetched once is answered from memory', (t) => {
+test('under a read lease, a fact that was fetched once is answered from memory', (t) => {
   const bench = warm();
   t.like(bench.core.verifyToken(token, bench.now), {
     allowed: true,
@@ -37,7 +37,7 @@ test('a lease alone grants nothing', (t) => {
   t.false(bench.core.hasReadLease(bench.now));
 });
 
-test('a read lease counts from before the renewal was sent, and is over by either clock', (t) => {
+test('a read lease counts from before the renewal was sent, and ends by either clock', (t) => {
   const late = warm();
   late.pass(300);
   late.step({ kind: 'tick' });
@@ -86,7 +86,7 @@ test('a gap is read from the log before anything after it is acknowledged', (t) 
   t.false(bench.remembers);
 });
 
-test('another life of a log ends all facts of its source, fact fetches in flight included', (t) => {
+test('another incarnation of a log ends all facts of its source, including fact fetches in flight', (t) => {
   const bench = warm();
   const restart = () => {
     bench.step({
@@ -131,7 +131,7 @@ test('a fact fetch that was sent before an invalidation is neither cached nor jo
   t.true(bench.remembers);
 });
 
-test('lookups under a read lease share a fact fetch; without one each has its own, and nothing is cached', (t) => {
+test('under a read lease lookups share a fact fetch; without one each has its own, and nothing is cached', (t) => {
   const shared = new Bench();
   shared.startWithReadLease();
   t.deepEqual(kindsOf([...shared.lookup(), ...shared.lookup()]), ['fetchFact']);
@@ -150,18 +150,18 @@ test('without a read lease a mutation is refused', (t) => {
   t.like(bench.lookup(true), [{ kind: 'unavailable', why: 'no-read-lease' }]);
 });
 
-test('an event is acknowledged when the permits that rested on what it ends are released', (t) => {
+test('an event is acknowledged when the permits that depend on the facts it ends are released', (t) => {
   const bench = warm();
   const permit = permitOf(bench.lookup(true));
   t.deepEqual(kindsOf(bench.tokenRevoked(11)), ['ended']);
-  t.false(bench.remembers, 'it is applied at once');
+  t.false(bench.remembers, 'the event is applied at once');
   t.true(bench.core.permitRemainingMs(permit, bench.now) > 0);
   const actions = bench.step({ kind: 'releasePermit', permit });
   t.deepEqual(kindsOf(actions), ['acknowledge']);
   t.is(bench.last('acknowledge').positions.token?.sequence, 11);
 });
 
-test('a permit ends with its read lease at the latest, and stays over when a clock is set back', (t) => {
+test('a permit ends at the latest with its read lease, and stays ended when a clock is set back', (t) => {
   const bench = warm();
   bench.pass(600);
   const permit = permitOf(bench.lookup(true));
@@ -194,7 +194,7 @@ test('a permit that only a wall clock ends decides nothing more, and its commit 
   }
 });
 
-test('a permit that a wall clock has ended is carried into no further read lease', (t) => {
+test('a permit that a wall clock has ended is not extended by a later read lease', (t) => {
   const bench = warm({ permitMs: 5_000 });
   const permit = permitOf(bench.lookup(true));
   bench.now.wallMs -= 2_000;
@@ -206,15 +206,15 @@ test('a permit that a wall clock has ended is carried into no further read lease
   t.is(bench.core.permitRemainingMs(permit, bench.now), 0);
 });
 
-test('what is left of a permit is what the worse of both clocks leaves', (t) => {
+test('the time left of a permit is that of the clock that leaves less', (t) => {
   const bench = warm({ permitMs: 5_000 });
   const permit = permitOf(bench.lookup(true));
-  // As on a machine that was suspended: its monotonic clock stood still.
+  // As on a suspended machine, whose monotonic clock stood still.
   bench.now.wallMs += 900;
   t.is(bench.core.permitRemainingMs(permit, bench.now), 90);
 });
 
-/** A permit of a key that expires after so long. */
+/** A permit of a key that expires after this time. */
 function permitOfKey(bench: Bench, expiresMs: number): Permit {
   const limits = { scopes: ['*'], organizationIds: [], projectIds: [], disabled: false };
   const expireTime = new Date(bench.now.wallMs + expiresMs);
@@ -228,7 +228,7 @@ function permitOfKey(bench: Bench, expiresMs: number): Permit {
   return permitOf(bench.step({ kind: 'factFetched', fetchId, reply: { value } }));
 }
 
-test('a permit ends with the time of its key, also in a later read lease', (t) => {
+test('a permit ends when its key expires, even in a later read lease', (t) => {
   const bench = warm();
   const permit = permitOfKey(bench, 100);
   bench.pass(99);
@@ -252,7 +252,7 @@ test('a permit whose key has expired decides nothing, and is waited for until it
   t.is(bench.last('acknowledge').positions.token?.sequence, 11);
 });
 
-test('a guard that is behind has its read lease when it has caught up, counted from its renewal', (t) => {
+test('a guard that is behind gets its read lease when it has caught up, counted from its renewal', (t) => {
   const bench = warm();
   bench.pass(300);
   bench.step({ kind: 'tick' });
@@ -260,7 +260,7 @@ test('a guard that is behind has its read lease when it has caught up, counted f
   bench.behind({ token: { incarnation: 'a', sequence: 11 } });
   t.is(bench.last('readEvents').afterSequence, 10);
   bench.pass(45);
-  t.false(bench.core.hasReadLease(bench.now), 'the read lease before is over');
+  t.false(bench.core.hasReadLease(bench.now), 'the previous read lease is over');
   bench.tokenRevoked(11);
   t.true(bench.core.hasReadLease(bench.now));
   bench.pass(294);
@@ -269,7 +269,7 @@ test('a guard that is behind has its read lease when it has caught up, counted f
   t.false(bench.core.hasReadLease(bench.now));
 });
 
-test('a permit is carried into the next read lease, unless what it rests on has ended', (t) => {
+test('the next read lease extends a permit, unless a fact it depends on has ended', (t) => {
   const bench = warm({ permitMs: 5_000 });
   const good = permitOf(bench.lookup(true));
   const another = warm({ permitMs: 5_000 });
@@ -287,7 +287,7 @@ test('a permit is carried into the next read lease, unless what it rests on has 
   t.true(bench.core.permitRemainingMs(good, bench.now) > 0);
   t.false(
     another.core.permitRemainingMs(ending, another.now) > 0,
-    'it ends with the read lease that it was taken under',
+    'the permit ends with the read lease under which it was taken',
   );
   bench.pass(300);
   t.false(bench.core.permitRemainingMs(good, bench.now) > 0);
@@ -316,7 +316,7 @@ test('a lost lease loses no facts', (t) => {
   t.true(bench.remembers);
 });
 
-test('that the lease was lost is no news where a renewal that was sent later found it', (t) => {
+test('a reply that the lease is lost is ignored if a later renewal found the lease', (t) => {
   const bench = warm();
   bench.pass(300);
   bench.step({ kind: 'tick' });
@@ -328,7 +328,7 @@ test('that the lease was lost is no news where a renewal that was sent later fou
   t.true(bench.remembers);
 });
 
-test('a drained guard releases its lease when its permits are over, and answers nothing', (t) => {
+test('a drained guard releases its lease when its permits have ended, and answers nothing', (t) => {
   const bench = warm();
   const permit = permitOf(bench.lookup(true));
   t.deepEqual(bench.step({ kind: 'drain' }), []);
@@ -337,7 +337,7 @@ test('a drained guard releases its lease when its permits are over, and answers 
   t.false(bench.remembers);
 });
 
-test('beyond the cap on fact fetches lookups fail', (t) => {
+test('beyond the maximum of fact fetches, lookups fail', (t) => {
   const bench = new Bench({ fetchesMax: 1 });
   bench.step({ kind: 'start' });
   bench.lookup();
@@ -356,10 +356,10 @@ test('a registry that does not respond gets requests at growing intervals', (t) 
   bench.grant();
   bench.pass(numbers.renewMs);
   const next = bench.step({ kind: 'tick' });
-  t.true(kindsOf(next).includes('renew'), 'as often as ever once it does');
+  t.true(kindsOf(next).includes('renew'), 'at the usual interval once it responds');
 });
 
-test('a log is followed that always takes longer to answer than a first request waits', (t) => {
+test('a log can be followed even if it always takes longer to answer than the first timeout', (t) => {
   const bench = new Bench({ requestMs: 100 });
   const head = { incarnation: 'a', sequence: 10 };
   const page = { events: [], head, isCompacted: false };
@@ -383,7 +383,7 @@ test('a log is followed that always takes longer to answer than a first request 
   t.deepEqual(bench.core.positions(), { org: head, project: head, token: head });
 });
 
-test('numbers that could not work are refused', (t) => {
+test('settings that cannot work are rejected', (t) => {
   t.throws(() => new GuardCore({ ...guardSettings, fetchesMax: 0 }), { instanceOf: RangeError });
   t.throws(() => new GuardCore({ ...guardSettings, permitMs: Number.NaN }), {
     instanceOf: RangeError,

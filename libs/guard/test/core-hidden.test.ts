@@ -1,4 +1,7 @@
-/** What is hidden costs the same rounds of the same fetches as what does not exist. */
+/**
+ * A check of a hidden target takes the same rounds of the same fetches as that of a target that
+ * does not exist.
+ */
 
 import type { Question } from '@silo/access/access.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
@@ -35,7 +38,7 @@ const facts = new Map<string, unknown>([
 
 type Target = Pick<Question, 'projectId' | 'organizationId' | 'evenGone'>;
 
-/** A guard under a read lease, whose every question is answered round by round. */
+/** A guard under a read lease, whose every lookup is answered round by round. */
 class Owners {
   readonly #bench = new Bench({ factsMax: 100, unknownMax: 100, fetchesMax: 100 });
   readonly #facts: ReadonlyMap<string, unknown>;
@@ -46,7 +49,7 @@ class Owners {
     this.#bench.startWithReadLease();
   }
 
-  /** The fetches, those of one round together, and the answer. */
+  /** Checks access; returns the fetches, grouped by round, and the answer. */
   check(keyHash: string, target: Target, wantsPermit = false) {
     const question = { keyHash: Buffer.from(keyHash, 'hex'), scope: 'project:write', ...target };
     const check = { kind: 'access', keyHash, question } as const;
@@ -72,20 +75,20 @@ class Owners {
 const hidden = { projectId: 'prj_hidden' };
 const absent = { projectId: 'prj_absent' };
 
-/** What may have been checked before, so that the guard remembers it. */
+/** Earlier checks whose facts the guard may remember. */
 const histories: Record<string, [keyHash: string, target: Target][]> = {
   nothing: [],
-  'the own key': [[ownHash, { projectId: 'prj_own' }]],
-  'the thing, for its members': [[hostHash, hidden]],
-  'the thing for its members, and the own key': [
+  'the caller’s own key': [[ownHash, { projectId: 'prj_own' }]],
+  'the target, for its members': [[hostHash, hidden]],
+  'the target for its members, and the caller’s own key': [
     [hostHash, hidden],
     [ownHash, { projectId: 'prj_own' }],
   ],
-  'its organization, by its members and by the caller': [
+  'its organization, for its members and for the caller': [
     [hostHash, { projectId: 'prj_other' }],
     [ownHash, { projectId: 'prj_other' }],
   ],
-  'the same by the caller before': [
+  'the same target, for the caller': [
     [ownHash, hidden],
     [ownHash, absent],
   ],
@@ -101,7 +104,7 @@ for (const [what, history] of Object.entries(histories)) {
       return { rounds, reason: answer.allowed ? 'allowed' : answer.refusal?.reason };
     };
 
-    test(`a hidden project costs what an absent one does, ${how}, where the guard remembers ${what}`, (t) => {
+    test(`a hidden project costs the same as an absent one, ${how}, if the guard remembers ${what}`, (t) => {
       const reason = ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND;
       const rounds = [
         ['key', 'project'],
@@ -111,7 +114,7 @@ for (const [what, history] of Object.entries(histories)) {
       t.deepEqual(decided(absent), { rounds, reason });
     });
 
-    test(`a hidden organization costs what an absent one does, ${how}, where the guard remembers ${what}`, (t) => {
+    test(`a hidden organization costs the same as an absent one, ${how}, if the guard remembers ${what}`, (t) => {
       const reason = ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND;
       const rounds = [['key'], ['membership', 'organization']];
       t.deepEqual(decided({ organizationId: 'org_host' }), { rounds, reason });
@@ -120,7 +123,7 @@ for (const [what, history] of Object.entries(histories)) {
   }
 }
 
-test('a deleted project of one’s own, and one beyond the key’s restriction, cost what an absent one does', (t) => {
+test('a deleted project of the caller, and one outside the key’s restriction, cost the same as an absent one', (t) => {
   const owners = new Owners();
   owners.check(ownHash, { projectId: 'prj_own' });
   const { rounds } = owners.check(ownHash, absent);
@@ -132,7 +135,7 @@ test('a deleted project of one’s own, and one beyond the key’s restriction, 
   t.deepEqual(others.check(ownHash, absent).rounds, rounds);
 });
 
-test('the check of a member still fetches only what is not remembered', (t) => {
+test('the check of a member fetches only facts that are not remembered', (t) => {
   const owners = new Owners();
   t.true(owners.check(ownHash, { projectId: 'prj_own' }).answer.allowed);
   t.deepEqual(owners.check(ownHash, { projectId: 'prj_own' }).rounds, []);

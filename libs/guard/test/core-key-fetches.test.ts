@@ -54,7 +54,7 @@ class Keys {
   }
 }
 
-test('a mutation fetches its key once, whatever other keys change meanwhile', (t) => {
+test('a mutation fetches its key once, even if other keys change meanwhile', (t) => {
   const keys = new Keys();
   const fetch = keys.fetch(true);
   keys.changed('key_2', 'cdcdcdcdcdcd');
@@ -64,7 +64,7 @@ test('a mutation fetches its key once, whatever other keys change meanwhile', (t
   t.true(keys.remembers);
 });
 
-test('a key that changes while it is fetched is not remembered, and a mutation fetches it anew', (t) => {
+test('a key that changes during its fetch is not remembered, and a mutation fetches it again', (t) => {
   const keys = new Keys();
   const fetch = keys.fetch(true);
   keys.changed('key_2');
@@ -74,7 +74,7 @@ test('a key that changes while it is fetched is not remembered, and a mutation f
   t.false(keys.remembers);
 });
 
-test('an unknown key that is created while it is fetched is not remembered as unknown', (t) => {
+test('an unknown key that is created during its fetch is not remembered as unknown', (t) => {
   const keys = new Keys();
   const created = keys.fetch();
   keys.changed('key_1', fingerprint);
@@ -86,7 +86,7 @@ test('an unknown key that is created while it is fetched is not remembered as un
   t.true(keys.remembers);
 });
 
-test('a lookup joins no fetch of a key that was sent before any key changed', (t) => {
+test('a lookup does not join a fetch of a key that was sent before any key changed', (t) => {
   const keys = new Keys();
   const first = keys.fetch();
   t.deepEqual(keys.begin(false), []);
@@ -94,7 +94,7 @@ test('a lookup joins no fetch of a key that was sent before any key changed', (t
   t.not(keys.fetch().fetchId, first.fetchId);
 });
 
-test('a change counts however many other keys change after it', (t) => {
+test('a change is noticed even if many other keys change after it', (t) => {
   const keys = new Keys();
   const fetch = keys.fetch();
   keys.changed('key_1');

@@ -14,12 +14,15 @@ const project = {
 };
 const answer = { allowed: true, projectId: 'prj_1', organizationId, project } as const;
 
-/** Differs from others in its last characters alone, so that all of them want the same slot. */
+/**
+ * A token that differs from others only in its last characters, so that all of them hash to the
+ * same slot.
+ */
 function neighbour(index: number): string {
   return `${index}`.padStart(53, 'x');
 }
 
-test('a token finds its own answer, whole and letter by letter', (t) => {
+test('a lookup finds the answer of exactly this token', (t) => {
   const ready = new ReadyAnswers();
   const token = newProjectToken();
   ready.set(token, 'prj_1', answer);
@@ -33,10 +36,10 @@ test('a token finds its own answer, whole and letter by letter', (t) => {
   }
 });
 
-test('what is no ASCII text of a token’s length is never held', (t) => {
+test('text that is not ASCII, or not of a token’s length, is never stored', (t) => {
   const ready = new ReadyAnswers();
   const token = newProjectToken();
-  // Its code has the same low byte as that of the letter.
+  // A character whose code has the same low byte as the letter.
   const wide = token.slice(0, -1) + String.fromCharCode(token.charCodeAt(52) + 256);
   for (const other of ['', 'phc_1', `${token}a`, wide]) {
     ready.set(other, 'prj_1', answer);
@@ -49,7 +52,7 @@ test('what is no ASCII text of a token’s length is never held', (t) => {
   t.is(ready.size, 1);
 });
 
-test('a project that ends takes the answers of its tokens with it and no others', (t) => {
+test('the end of a project removes the answers of its tokens and no others', (t) => {
   const ready = new ReadyAnswers();
   const [first, second, third, other] = [1, 2, 3, 4].map(neighbour);
   for (const token of [first, second, third]) ready.set(token ?? '', 'prj_1', answer);
@@ -76,7 +79,7 @@ test('a lookup marks a token until the mark is read', (t) => {
 
 for (const [kind, tokenOf] of [
   ['random tokens', () => newProjectToken()],
-  ['tokens that all want the same slot', neighbour],
+  ['tokens that all hash to the same slot', neighbour],
 ] as const) {
   test(`a random walk with ${kind} finds what a Map finds`, (t) => {
     const ready = new ReadyAnswers();
@@ -114,7 +117,7 @@ for (const [kind, tokenOf] of [
   });
 }
 
-/** A memory of so many facts of each kind that has seen this token, and answers it. */
+/** A memory of this size that has remembered a token and answered it. */
 function warm(factsMax: number) {
   const memory = new Memory(factsMax, 10);
   const learn = (token: string, projectId: string) => {
@@ -126,25 +129,25 @@ function warm(factsMax: number) {
   return { memory, learn, token, first: memory.tokenAnswer(token) };
 }
 
-test('an answer is ready until a fact behind it ends, whichever it is', (t) => {
+test('an answer is ready until any fact behind it ends', (t) => {
   const ends: readonly [string, (memory: Memory, token: string) => void][] = [
     ['its token', (memory, token) => memory.end({ kind: 'token', name: `of ${token}` })],
     ['its project', (memory) => memory.end({ kind: 'project', name: 'prj_1' })],
-    ['all of token', (memory) => memory.clear('token')],
-    ['all of project', (memory) => memory.clear('project')],
+    ['all facts of token', (memory) => memory.clear('token')],
+    ['all facts of project', (memory) => memory.clear('project')],
   ];
   for (const [what, end] of ends) {
     const { memory, token, first } = warm(10);
     t.like(first, { allowed: true, projectId: 'prj_1' });
     t.is(memory.tokenAnswer(token), first, 'ready');
     memory.clear('org');
-    t.is(memory.tokenAnswer(token), first, 'nothing of org is behind it');
+    t.is(memory.tokenAnswer(token), first, 'no fact of org is behind it');
     end(memory, token);
     t.is(memory.tokenAnswer(token), undefined, what);
   }
 });
 
-test('a token of a project that migrates is neither good nor dead: it waits, and then is elsewhere', (t) => {
+test('a token of a migrating project is not ready during the cutover, and then belongs to another region', (t) => {
   const migratedTo = { region: 'eu', organizationId: 'org_eu_1' };
   const { PROJECT_STATE_MIGRATING, PROJECT_STATE_MIGRATED, PROJECT_STATE_DELETED } = ProjectState;
   const rows = [
@@ -157,20 +160,20 @@ test('a token of a project that migrates is neither good nor dead: it waits, and
   for (const [fact, reason, detail] of rows) {
     const { memory, token } = warm(10);
     memory.set('project', { kind: 'project', id: 'prj_1' }, { ...project, ...fact });
-    // No organization: the holder of a token need not be a member.
+    // No organization, because a token's holder need not be a member.
     t.deepEqual(memory.tokenAnswer(token), { allowed: false, refusal: { reason, detail } });
     memory.end({ kind: 'project', name: 'prj_1' });
     t.is(memory.tokenAnswer(token), undefined, 'an event of the project ends it');
   }
 });
 
-test('an answer whose token’s fact is evicted goes with it: no event would find it any more', (t) => {
+test('an answer is removed when its token’s fact is evicted: no event would find it any more', (t) => {
   const { memory, learn, token } = warm(2);
   for (const index of [2, 3, 4, 5]) learn(newProjectToken(), `prj_${index}`);
   t.is(memory.tokenAnswer(token), undefined);
 });
 
-test('a token that is answered again and again is not evicted', (t) => {
+test('a token that is used again and again is not evicted', (t) => {
   const { memory, learn, token, first } = warm(3);
   for (const index of [2, 3, 4, 5, 6, 7]) {
     t.is(memory.tokenAnswer(token), first);

@@ -70,11 +70,11 @@ class Owners {
 
 for (const wantsPermit of [false, true]) {
   const what = wantsPermit ? 'changes' : 'reads';
-  test(`what was granted is seen at once by a caller that ${what}, though its event is on its way`, (t) => {
+  test(`a grant takes effect at once for a caller that ${what}, even before its event arrives`, (t) => {
     const owners = new Owners();
     t.false(owners.check(wantsPermit).answer.allowed);
     owners.grant();
-    t.is(owners.recalled, undefined, 'memory alone says no to nobody');
+    t.is(owners.recalled, undefined, 'memory alone denies nobody');
     const { answer, permit } = owners.check(wantsPermit);
     t.true(answer.allowed);
     t.is(permit !== undefined, wantsPermit);
@@ -82,7 +82,7 @@ for (const wantsPermit of [false, true]) {
   });
 }
 
-test('a denial from facts that were fetched after its start is final', (t) => {
+test('a denial by facts that were fetched after its start is final', (t) => {
   const owners = new Owners();
   t.false(owners.check().answer.allowed);
   t.is(owners.fetches, 3);
@@ -90,7 +90,7 @@ test('a denial from facts that were fetched after its start is final', (t) => {
   t.is(owners.fetches, 6);
 });
 
-test('a re-check does not join a fetch that was sent before', (t) => {
+test('a re-check does not join a fetch that was sent before it', (t) => {
   const owners = new Owners();
   owners.check();
   const first = owners.begin();
@@ -107,14 +107,14 @@ test('an unknown key is refused from memory', (t) => {
   t.like(owners.recalled, { allowed: false });
 });
 
-test('where many are refused at once, memory has the last word', (t) => {
+test('if many checks are denied at once, the denial from memory is final', (t) => {
   const owners = new Owners({ fetchesMax: 4 });
   owners.check();
   for (let turn = 0; turn < 3; turn++) t.deepEqual(kindsOf(owners.begin()), ['fetchFact']);
   t.deepEqual(kindsOf(owners.begin()), ['answer']);
 });
 
-test('after a loss the head of each log is read, also if a response is pending', (t) => {
+test('after a loss the head of each log is read, even if a response is pending', (t) => {
   const { bench } = new Owners();
   t.deepEqual(kindsOf(bench.step({ kind: 'missed' })), ['readEvents', 'readEvents', 'readEvents']);
   const { requestId, afterSequence } = bench.last('readEvents');
@@ -122,5 +122,5 @@ test('after a loss the head of each log is read, also if a response is pending',
   t.deepEqual(kindsOf(bench.step({ kind: 'missed', source: 'token' })), []);
   const page = { events: [], head: { incarnation: 'a', sequence: 10 }, isCompacted: false };
   const next = bench.step({ kind: 'read', requestId, source: 'token', page });
-  t.deepEqual(kindsOf(next), ['readEvents'], 'the first was sent before the second loss');
+  t.deepEqual(kindsOf(next), ['readEvents'], 'the first request was sent before the second loss');
 });

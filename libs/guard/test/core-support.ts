@@ -20,7 +20,7 @@ export const guardSettings: GuardSettings = {
   newLeaseId: () => 'lease',
 };
 
-/** As long as a real one, hence answered from where real ones are. */
+/** Has the length of a real token, so that it is answered from the same table. */
 export const token = 'phc_1'.padEnd(secretLength, 'x');
 
 export const tokenCheck: AccessCheck = { kind: 'token', token, fingerprint: 'aaaaaaaaaaaa' };
@@ -35,7 +35,7 @@ const values: Partial<Record<string, FactValues['token'] | FactValues['project']
   },
 };
 
-/** A guard core with controlled clocks, and owners that respond when the test says so. */
+/** A guard core with controlled clocks, and owners that respond when the test tells them to. */
 export class Bench {
   readonly core: GuardCore;
   readonly now = { monotonicMs: 5_000, wallMs: 1_000_000 };
@@ -63,7 +63,7 @@ export class Bench {
     return action as Extract<GuardAction, { kind: Kind }>;
   }
 
-  /** Starts, learns all heads at sequence 10, and is granted a read lease that counts from now. */
+  /** Starts, reads all heads at sequence 10, and gets a read lease that counts from now. */
   startWithReadLease(): void {
     this.step({ kind: 'start' });
     for (const read of this.sent.filter((action) => action.kind === 'readEvents')) {
@@ -118,7 +118,7 @@ export class Bench {
     return this.ended(sequence, { kind: 'token', name: 'aaaaaaaaaaaa' });
   }
 
-  /** An event of the token service has ended a fact. */
+  /** Applies an event of the token service that ends a fact. */
   ended(sequence: number, fact: FactName): GuardAction[] {
     const ends = [fact];
     return this.step({

@@ -1,4 +1,4 @@
-/** A process with a guard, for tests that stop and kill it: answers each token on its input. */
+/** A process with a guard, for tests that stop and kill it. It answers each token on its input. */
 import { createInterface } from 'node:readline';
 import { createGuard } from '../create-guard.ts';
 

@@ -9,7 +9,7 @@ import { eventually } from '../../../test/harness/eventually.ts';
 import type { TestSilo } from '../../../test/harness/silo.ts';
 import { type CreateGuardOptions, createGuard, type Guard } from '../create-guard.ts';
 
-/** The addresses and credentials that a product gets. */
+/** The addresses and credentials for a product's guard. */
 export function guardOptions(silo: TestSilo): CreateGuardOptions {
   return {
     name: 'edge',
@@ -23,7 +23,7 @@ export function guardOptions(silo: TestSilo): CreateGuardOptions {
   };
 }
 
-/** A guard as a product has it, ended with the test. */
+/** A guard like that of a product; it ends with the test. */
 export function openGuard(
   t: ExecutionContext,
   silo: TestSilo,
@@ -40,14 +40,14 @@ export async function untilReadLease(guard: Guard): Promise<void> {
   });
 }
 
-/** The synchronous decision; undefined if facts must be fetched. */
+/** The answer from memory; undefined if facts must be fetched. */
 export function remembered<A extends TokenAnswer | Answer>(answer: A | Promise<A>): A | undefined {
   if (!(answer instanceof Promise)) return answer;
-  answer.catch(() => {}); // nobody waits for it
+  answer.catch(() => {}); // the answer is not awaited
   return undefined;
 }
 
-/** Waits until a guard that has forgotten it answers from memory again. */
+/** Waits until a guard answers from memory again. */
 export async function untilRemembered<A extends TokenAnswer | Answer>(
   check: () => A | Promise<A>,
 ): Promise<A> {
@@ -74,7 +74,7 @@ export async function openKnowing(
   return { ada, guard };
 }
 
-/** A process with a guard, which answers lines. `imports` is a module that Node imports first. */
+/** A process with a guard that answers lines. `imports` is a module that Node imports first. */
 export function startGuardProcess(
   t: ExecutionContext,
   silo: TestSilo,

@@ -1,4 +1,4 @@
-/** A guard of another product against a deployment with everything up. */
+/** A guard of another product against a deployment in which everything runs. */
 import { Authorization } from '@silo/access/authorization.ts';
 import { createEventLog } from '@silo/log/event-log.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
@@ -27,7 +27,7 @@ import {
 } from './guard-support.ts';
 import { InterposedRegistry } from './interposed-registry.ts';
 
-// One after another: what one of them ends, guards of the others would have to fetch again.
+// Serial: facts that one test ends would have to be fetched again by the guards of the others.
 const test = anyTest as TestFn<{ silo: TestSilo }>;
 
 test.before(async (t) => {
@@ -36,7 +36,7 @@ test.before(async (t) => {
 
 test.after.always((t) => t.context.silo?.[Symbol.asyncDispose]());
 
-/** An event that this release does not know, in the log of the project service. */
+/** Emits an event that this release does not know in the log of the project service. */
 async function emitUnknownEvent(silo: TestSilo): Promise<void> {
   await using eventLog = createEventLog({
     client: silo.mongo,
@@ -50,15 +50,15 @@ async function emitUnknownEvent(silo: TestSilo): Promise<void> {
   });
 }
 
-/** The options of a guard that reaches the registry through this one. */
+/** The options of a guard that reaches the registry through this server. */
 function throughRegistry(silo: TestSilo, { address }: InterposedRegistry) {
   const options = guardOptions(silo);
   return { ...options, addresses: { ...options.addresses, token: address } };
 }
 
 /**
- * Repeats the life of a guard until its end has released the lease: a guard does not wait for that
- * for as long as a busy machine may take.
+ * Repeats a guard's life until its end released the lease in time: the guard's own wait may be too
+ * short on a busy machine.
  */
 async function untilReleased(
   leases: Collection,
@@ -72,38 +72,35 @@ async function untilReleased(
   });
 }
 
-/** The counts of a revocation's barrier; a missing one is NaN, which equals no count. */
+/** The counts of a revocation's barrier. A missing count is NaN, which equals no count. */
 function countsOf({ propagation }: { propagation?: Propagation | undefined }) {
   const { expired = Number.NaN, guards = Number.NaN } = propagation ?? {};
   return { expired, guards };
 }
 
-test.serial(
-  'a check names one target at most, and an empty id is none that there is',
-  async (t) => {
-    const { silo } = t.context;
-    const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
-    const guard = openGuard(t, silo);
-    await untilReadLease(guard);
-    const scope = 'project:read';
-    // Access to her own organization is none to a project of another one.
-    const both = { scope, organizationId: eve.organization.id, projectId: ada.projectId } as never;
-    t.throws(() => guard.authorize(eve.apiKey, both), { instanceOf: TypeError });
-    await t.throwsAsync(guard.permit(eve.apiKey, both), { instanceOf: TypeError });
-    for (const [where, reason] of [
-      [{ organizationId: '' }, ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND],
-      [{ projectId: '' }, ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND],
-      // As JavaScript may have it.
-      [{ organizationId: null as never }, ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND],
-      [{ projectId: null as never }, ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND],
-    ] as const) {
-      const refused = { allowed: false, refusal: { reason, detail: '' } } as const;
-      t.deepEqual(await guard.authorize(eve.apiKey, { scope, ...where }), refused);
-      t.deepEqual(await guard.permit(eve.apiKey, { scope, ...where }), refused);
-    }
-    t.true((await guard.authorize(eve.apiKey, { scope, projectId: eve.projectId })).allowed);
-  },
-);
+test.serial('a check names at most one target, and an empty id never matches', async (t) => {
+  const { silo } = t.context;
+  const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
+  const guard = openGuard(t, silo);
+  await untilReadLease(guard);
+  const scope = 'project:read';
+  // Access to her own organization gives no access to a project of another one.
+  const both = { scope, organizationId: eve.organization.id, projectId: ada.projectId } as never;
+  t.throws(() => guard.authorize(eve.apiKey, both), { instanceOf: TypeError });
+  await t.throwsAsync(guard.permit(eve.apiKey, both), { instanceOf: TypeError });
+  for (const [where, reason] of [
+    [{ organizationId: '' }, ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND],
+    [{ projectId: '' }, ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND],
+    // Values that plain JavaScript may pass.
+    [{ organizationId: null as never }, ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND],
+    [{ projectId: null as never }, ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND],
+  ] as const) {
+    const refused = { allowed: false, refusal: { reason, detail: '' } } as const;
+    t.deepEqual(await guard.authorize(eve.apiKey, { scope, ...where }), refused);
+    t.deepEqual(await guard.permit(eve.apiKey, { scope, ...where }), refused);
+  }
+  t.true((await guard.authorize(eve.apiKey, { scope, projectId: eve.projectId })).allowed);
+});
 
 test.serial('a repeated check is decided synchronously from memory', async (t) => {
   const { silo } = t.context;
@@ -114,7 +111,7 @@ test.serial('a repeated check is decided synchronously from memory', async (t) =
   t.is(remembered(guard.verifyToken(ada.projectToken)), undefined);
   t.like(await guard.verifyToken(ada.projectToken), facts);
   const need = { scope: 'project:write', projectId: ada.projectId, level: Level.LEVEL_ADMIN };
-  // What events of the sign-up end is fetched again.
+  // Facts that the events of the sign-up ended are fetched again.
   await untilRemembered(() => guard.verifyToken(ada.projectToken));
   await untilRemembered(() => guard.authorize(ada.apiKey, need));
   const { memory } = guard.status().answers;
@@ -128,7 +125,7 @@ test.serial('a repeated check is decided synchronously from memory', async (t) =
   });
 });
 
-test.serial('what is malformed is refused in the same turn, before there is a read lease', (t) => {
+test.serial('malformed secrets are refused in the same turn, before there is a read lease', (t) => {
   const guard = openGuard(t, t.context.silo);
   t.false(guard.status().hasReadLease);
   for (const token of ['', 'phc_', newApiKey(), `${newProjectToken()}x`, 'x'.repeat(1_000_000)]) {
@@ -142,13 +139,13 @@ test.serial('what is malformed is refused in the same turn, before there is a re
 });
 
 test.serial(
-  'a guard that ends before it has its lease leaves none behind, however late Acquire is carried out',
+  'a guard that ends before it has its lease leaves none behind, however late Acquire is executed',
   async (t) => {
     const { silo } = t.context;
     const ada = await silo.signUp('Ada');
     const request = { projectId: ada.projectId, expectedFingerprint: '', requestId: '' };
     const revoke = () => ada.api.projectTokens.regenerateProjectToken(request);
-    // A guard of a test before may have left its lease, which ends.
+    // Waits until the lease that a guard of an earlier test may have left has expired.
     const guardsBefore = await eventually(async () => {
       const { expired, guards } = countsOf(await revoke());
       if (expired !== 0) throw new Error(`${expired} of ${guards} guards did not answer`);
@@ -165,7 +162,7 @@ test.serial(
   },
 );
 
-test.serial('a guard that ends repeats a release that fails', async (t) => {
+test.serial('a guard that ends retries a failed release', async (t) => {
   const { silo } = t.context;
   const registry = await InterposedRegistry.start(t, silo);
   const leases = silo.mongo.db(`${silo.databasePrefix}_token`).collection('guard_leases');
@@ -192,7 +189,7 @@ test.serial('an unknown token is fetched once, then rejected from memory', async
 });
 
 test.serial(
-  'a regenerated token is refused when the call returns, which took a round trip',
+  'a regenerated token is refused when the call returns, after about one round trip',
   async (t) => {
     const { silo } = t.context;
     const { ada, guard } = await openKnowing(t, silo);
@@ -200,7 +197,7 @@ test.serial(
     using _listening = guard.onRevoked((revoked) => revocations.push(revoked));
     await using yardstick = await Yardstick.start(silo.mongo);
     let { projectToken } = ada;
-    // A pause of one process that falls between two rounds of the yardstick is no fault.
+    // A pause of one process between two rounds of the yardstick must not fail the test.
     await eventually(async () => {
       await untilRemembered(() => guard.verifyToken(projectToken));
       const fromMs = machineMs();
@@ -209,7 +206,7 @@ test.serial(
       const roundMs = yardstick.longestMs(fromMs, machineMs());
       t.false((await untilAnswered(async () => guard.verifyToken(projectToken))).allowed);
       const { propagation } = answer;
-      t.true((propagation?.guards ?? 0) >= 5, 'four services, and this one');
+      t.true((propagation?.guards ?? 0) >= 5, 'four services, and this guard');
       t.is(propagation?.expired, 0);
       const name = fingerprintOf(projectToken);
       t.true(
@@ -227,7 +224,7 @@ test.serial(
 );
 
 test.serial(
-  'an account that joins later, is raised or gets a key enabled has access at once',
+  'an account that joins later, gets a higher level or has a key enabled has access at once',
   async (t) => {
     const { silo } = t.context;
     const ada = await silo.signUp('Ada');
@@ -253,7 +250,7 @@ test.serial(
   },
 );
 
-test.serial('a revocation waits for a permit that rests on what it takes away', async (t) => {
+test.serial('a revocation waits for a permit that depends on the revoked access', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp('Ada');
   const guard = openGuard(t, silo);
@@ -270,7 +267,7 @@ test.serial('a revocation waits for a permit that rests on what it takes away', 
   await eventually(async () => {
     if ((await guard.authorize(ada.apiKey, need)).allowed) throw new Error('not applied yet');
   });
-  t.true(answer.permit.remainingMs() > 0, 'applied at once, and the permit goes on');
+  t.true(answer.permit.remainingMs() > 0, 'applied at once, and the permit stays valid');
   t.false(isOver);
   answer.permit.release();
   const { propagation } = await deleting;
@@ -279,24 +276,21 @@ test.serial('a revocation waits for a permit that rests on what it takes away', 
   t.like(await guard.permit(ada.apiKey, need), { allowed: false });
 });
 
-test.serial(
-  'an event that a guard does not understand ends all that it knows of its source',
-  async (t) => {
-    const { silo } = t.context;
-    const { ada, guard } = await openKnowing(t, silo);
-    const ended: Revoked[] = [];
-    using _listening = guard.onRevoked((revoked) => ended.push(revoked));
-    await emitUnknownEvent(silo);
-    await eventually(() => {
-      const all = ended.find(({ source, facts }) => source === 'project' && facts === 'everything');
-      if (all === undefined) throw new Error(JSON.stringify(ended));
-    });
-    t.is(remembered(guard.verifyToken(ada.projectToken)), undefined);
-    t.true((await untilRemembered(() => guard.verifyToken(ada.projectToken))).allowed);
-  },
-);
+test.serial('an event that a guard does not understand ends all facts of its source', async (t) => {
+  const { silo } = t.context;
+  const { ada, guard } = await openKnowing(t, silo);
+  const ended: Revoked[] = [];
+  using _listening = guard.onRevoked((revoked) => ended.push(revoked));
+  await emitUnknownEvent(silo);
+  await eventually(() => {
+    const all = ended.find(({ source, facts }) => source === 'project' && facts === 'everything');
+    if (all === undefined) throw new Error(JSON.stringify(ended));
+  });
+  t.is(remembered(guard.verifyToken(ada.projectToken)), undefined);
+  t.true((await untilRemembered(() => guard.verifyToken(ada.projectToken))).allowed);
+});
 
-test.serial('a lost lease loses no facts: a new one goes on from them', async (t) => {
+test.serial('a lost lease loses no facts: they are used with a new lease', async (t) => {
   const { silo } = t.context;
   const { ada, guard } = await openKnowing(t, silo, { name: 'loser' });
   const leases = silo.mongo.db(`${silo.databasePrefix}_token`).collection('guard_leases');
@@ -315,7 +309,7 @@ test.serial('a lost lease loses no facts: a new one goes on from them', async (t
   t.false((await guard.verifyToken(ada.projectToken)).allowed);
 });
 
-test.serial('the use of a key at a guard is noted', async (t) => {
+test.serial('the use of a key at a guard is reported', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp('Ada');
   const guard = openGuard(t, silo);
@@ -329,7 +323,7 @@ test.serial('the use of a key at a guard is noted', async (t) => {
     if (key?.lastUseTime === undefined) throw new Error('it is not noted');
     return key.lastUseTime;
   });
-  // It is noted to the minute.
+  // The time has a precision of a minute.
   t.true(used.getTime() > fromMs - 60_000 && used.getTime() < Date.now() + 60_000);
 });
 
@@ -347,7 +341,7 @@ test.serial('metrics report the state of a guard', async (t) => {
   t.regex(text, /^silo_guard_position\{source="project",.*\} [1-9]/m);
 });
 
-test.serial('a guard that ends gives its lease back, and no revocation waits for it', async (t) => {
+test.serial('a guard that ends releases its lease, and no revocation waits for it', async (t) => {
   const { silo } = t.context;
   const leases = silo.mongo.db(`${silo.databasePrefix}_token`).collection('guard_leases');
   const held = { guardName: 'leaver', releaseTime: { $exists: false } };
@@ -360,7 +354,7 @@ test.serial('a guard that ends gives its lease back, and no revocation waits for
   t.is(await leases.countDocuments(held), 0);
 });
 
-test.serial('another life of a log ends all that is known of its source', async (t) => {
+test.serial('another incarnation of a log ends all facts of its source', async (t) => {
   await using silo = await startTestSilo();
   const { ada, guard } = await openKnowing(t, silo);
   const before = guard.status().positions.project;

@@ -1,4 +1,4 @@
-/** What a NATS client without a certificate can do to guards and to the registry: nothing. */
+/** A NATS client without a certificate cannot influence guards or the registry. */
 import { randomUUID } from 'node:crypto';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test, { type ExecutionContext } from 'ava';
@@ -9,7 +9,7 @@ import { HostileClient } from '../../../test/harness/hostile-client.ts';
 import { startTestSilo, type TestSilo } from '../../../test/harness/silo.ts';
 import { openGuard, startGuardProcess, untilReadLease, untilRemembered } from './guard-support.ts';
 
-/** Long enough for a busy machine to renew, where a test waits for one to end. */
+/** Long enough for renewals on a busy machine; some tests wait for a lease to end. */
 const leases = { leaseMs: 10_000, leaseRenewMs: 600 };
 
 async function openHostile(t: ExecutionContext, silo: TestSilo): Promise<HostileClient> {
@@ -37,7 +37,7 @@ test.serial(
     const hostile = await openHostile(t, silo);
     const { head } = await silo.internal().token.eventLog.getHead({});
     const { incarnation = '', sequence = 0 } = head ?? {};
-    // More than once: every guard has one of them for sure.
+    // Repeated, so that every guard certainly receives one of them.
     for (let turn = 0; turn < 3; turn++) {
       await hostile.forgeBatch('token', { incarnation, sequence }, 20);
     }
@@ -54,7 +54,7 @@ test.serial(
 );
 
 test.serial(
-  'a revocation waits for a stopped guard whatever acknowledgements are copied',
+  'a revocation waits for a stopped guard even if acknowledgements are copied',
   async (t) => {
     await using silo = await startTestSilo(leases);
     const ada = await silo.signUp('Ada');
@@ -68,7 +68,7 @@ test.serial(
       ada.api.projectTokens.regenerateProjectToken({
         ...{ projectId: ada.projectId, expectedFingerprint: '', requestId: '' },
       });
-    // Every guard acknowledges this one: five of them hold a lease.
+    // Every guard acknowledges this revocation; five of them hold a lease.
     await eventually(async () => {
       const { propagation } = await regenerate();
       if (propagation?.acknowledged !== 5) throw new Error(`${propagation?.acknowledged}`);
@@ -86,30 +86,27 @@ test.serial(
   },
 );
 
-test.serial(
-  'a lease is renewed and released only by the certificate that acquired it',
-  async (t) => {
-    await using silo = await startTestSilo();
-    const owner = silo.internal(certificate('service-org')).token.registry;
-    const thief = silo.internal(certificate('guard-edge')).token.registry;
-    const leaseId = ulid().toLowerCase();
-    await owner.acquire({ leaseId, guardName: 'owner' });
-    const renewal = { leaseId, applied: [], acknowledged: [] };
-    const stolen = await thief.renew(renewal);
-    t.is(stolen.result?.$case, 'lost');
-    t.is(stolen.keys, undefined);
-    await thief.release({ leaseId });
-    await t.throwsAsync(thief.acquire({ leaseId, guardName: 'thief' }), {
-      message: /lease_id/,
-    });
-    const renewed = await owner.renew(renewal);
-    t.not(renewed.result?.$case, 'lost');
-    t.is(renewed.keys?.acknowledgementSecret.length, 32);
-  },
-);
+test.serial('only the certificate that acquired a lease can renew and release it', async (t) => {
+  await using silo = await startTestSilo();
+  const owner = silo.internal(certificate('service-org')).token.registry;
+  const thief = silo.internal(certificate('guard-edge')).token.registry;
+  const leaseId = ulid().toLowerCase();
+  await owner.acquire({ leaseId, guardName: 'owner' });
+  const renewal = { leaseId, applied: [], acknowledged: [] };
+  const stolen = await thief.renew(renewal);
+  t.is(stolen.result?.$case, 'lost');
+  t.is(stolen.keys, undefined);
+  await thief.release({ leaseId });
+  await t.throwsAsync(thief.acquire({ leaseId, guardName: 'thief' }), {
+    message: /lease_id/,
+  });
+  const renewed = await owner.renew(renewal);
+  t.not(renewed.result?.$case, 'lost');
+  t.is(renewed.keys?.acknowledgementSecret.length, 32);
+});
 
 test.serial(
-  'positions of a renewal are accepted only within what the sources have committed',
+  'positions of a renewal are accepted only up to what the sources have committed',
   async (t) => {
     await using silo = await startTestSilo(leases);
     const guard = silo.internal(certificate('guard-edge')).token.registry;

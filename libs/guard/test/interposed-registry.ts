@@ -8,15 +8,15 @@ import type { ExecutionContext } from 'ava';
 import { certificate } from '../../../test/harness/certificates.ts';
 import type { TestSilo } from '../../../test/harness/silo.ts';
 
-/** A server in front of the registry, which holds or fails a guard's calls as a test says. */
+/** A server in front of the registry that holds or fails a guard's calls as the test demands. */
 export class InterposedRegistry {
   address = '';
-  /** Calls of Release that fail before one is passed on. */
+  /** Number of calls of Release that fail before one is passed on. */
   failingReleases = 0;
   readonly #held: (() => Promise<void>)[] = [];
   readonly #server = new Server();
 
-  /** Passes calls on as `guard-edge`, except for Acquire, which it holds. Ended with the test. */
+  /** Passes calls on as `guard-edge`, except for Acquire, which it holds. Ends with the test. */
   static async start(t: ExecutionContext, silo: TestSilo): Promise<InterposedRegistry> {
     const interposed = new InterposedRegistry();
     await interposed.#start(silo);
@@ -28,7 +28,7 @@ export class InterposedRegistry {
     return this.#held.length;
   }
 
-  /** Passes on the calls that were held, although nobody may wait for their answers. */
+  /** Passes on the calls that were held, even if nobody waits for their answers. */
   async passHeld(): Promise<void> {
     await Promise.all(this.#held.splice(0).map((pass) => pass()));
   }

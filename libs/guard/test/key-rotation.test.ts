@@ -1,4 +1,4 @@
-/** The rotation of broadcast keys in a deployment, with guards that were there before and after. */
+/** The rotation of broadcast keys in a deployment, with guards that exist before and after it. */
 import { messageKey, sealMessage } from '@silo/events/authentication.ts';
 import { AuthenticatedMessage } from '@silo/protos/gen/silo/events/internal/v1/authenticated_message.ts';
 import { ReadEventsResponse } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
@@ -12,14 +12,17 @@ import type { Guard } from '../create-guard.ts';
 import { openGuard, untilReadLease, untilRemembered } from './guard-support.ts';
 
 const minuteMs = 60_000;
-/** As the registry has them: a key is replaced at that age, used after a minute, ended after both twice. */
+/**
+ * The registry's times: a key is replaced at this age, used after a minute, and ended after twice
+ * both.
+ */
 const rotateMs = 60 * minuteMs;
 const signAfterMs = minuteMs;
 const lifeMs = 2 * (rotateMs + signAfterMs);
 
 type KeyDocument = { _id: number; keyId: string; secret: { buffer: Uint8Array } };
 
-/** The keys and leases as they are stored, and the event batches of the token service on NATS. */
+/** The stored keys and leases, and the event batches of the token service on NATS. */
 async function observe(t: ExecutionContext, silo: TestSilo) {
   const db = silo.mongo.db(`${silo.databasePrefix}_token`);
   const keys = db.collection<KeyDocument>('broadcast_keys');
@@ -44,13 +47,15 @@ async function observe(t: ExecutionContext, silo: TestSilo) {
     age: async (byMs: number) => {
       await keys.updateMany({}, [{ $set: { createTime: { $subtract: ['$createTime', byMs] } } }]);
     },
-    /** What throws until every lease was renewed by a call that was sent from now on. */
+    /**
+     * Returns a function that throws until a call sent after this moment has renewed every lease.
+     */
     renewal: async () => {
       const before = await leases.find({ releaseTime: { $exists: false } }).toArray();
       return async () => {
         for (const { _id, version } of before) {
           const after = await leases.findOne({ _id });
-          // The first of two may have been sent before.
+          // Two renewals, because the first may have been sent before.
           if (after !== null && after.version < version + 2) throw new Error('not renewed twice');
         }
       };
@@ -65,7 +70,7 @@ async function observe(t: ExecutionContext, silo: TestSilo) {
 
 const ignoredOf = (guard: Guard) => Object.values(guard.status().ignored).reduce((a, b) => a + b);
 
-test('guards accept batches before, during and after a rotation, and none by a key that has ended', async (t) => {
+test('guards accept batches before, during and after a rotation, but none with an ended key', async (t) => {
   await using silo = await startTestSilo();
   const ada = await silo.signUp('Ada');
   const { age, batches, key, publish, renewal } = await observe(t, silo);
@@ -73,7 +78,10 @@ test('guards accept batches before, during and after a rotation, and none by a k
   const guards = [openGuard(t, silo, { name: 'before' })];
   let { projectToken } = ada;
 
-  /** A revocation: every guard has received and acknowledged it when it returns, and none by a renewal. */
+  /**
+   * A revocation that every guard has received and acknowledged when it returns, rather than by a
+   * renewal.
+   */
   const revoke = () =>
     eventually(async () => {
       for (const guard of guards) await untilRemembered(() => guard.verifyToken(projectToken));
@@ -86,12 +94,13 @@ test('guards accept batches before, during and after a rotation, and none by a k
       const { expired, elapsed } = answer.propagation ?? {};
       t.is(expired, 0);
       const elapsedMs = millisecondsOf(elapsed);
-      // A guard that has just connected may not be subscribed; one that ignores batches never is quick.
+      // A guard that has just connected may not be subscribed yet; one that ignores batches never
+      // acknowledges quickly.
       if (elapsedMs >= 50 * roundMs) {
         throw new Error(`${elapsedMs} ms, where a round takes ${roundMs}`);
       }
     });
-  /** Revokes until the condition comes true. */
+  /** Revokes until the condition holds. */
   const revokeUntil = (look: () => Promise<unknown> | unknown) =>
     eventually(async () => {
       await revoke();
@@ -110,7 +119,7 @@ test('guards accept batches before, during and after a rotation, and none by a k
   const second = await key(2);
   const allRenewed = await renewal();
   await revokeUntil(async () => {
-    t.is(batches.at(-1)?.keyId, first.id, 'handed out, and not used yet');
+    t.is(batches.at(-1)?.keyId, first.id, 'distributed, but not used yet');
     await allRenewed();
   });
   await age(signAfterMs);
@@ -118,7 +127,7 @@ test('guards accept batches before, during and after a rotation, and none by a k
   await untilReadLease(after);
   guards.push(after);
   await untilSignedBy(second.id);
-  // What is applied already: only whether it is accepted shows.
+  // A batch that was applied already, so that it only shows whether it is accepted.
   const known = batches.at(-1)?.payload ?? Buffer.alloc(0);
   await publish(first, known);
   await revoke();
@@ -129,7 +138,7 @@ test('guards accept batches before, during and after a rotation, and none by a k
     await publish(first, known);
     if (guards.some((guard) => ignoredOf(guard) === 0)) throw new Error('it is still accepted');
   });
-  // Events that hide the real ones from a guard that accepts them.
+  // Events that would hide the real ones from a guard that accepts them.
   const { head } = ReadEventsResponse.decode(batches.at(-1)?.payload ?? Buffer.alloc(0));
   const { incarnation = '', sequence = 0 } = head ?? {};
   const events = Array.from({ length: 20 }, (_, index) => ({

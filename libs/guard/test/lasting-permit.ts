@@ -2,7 +2,7 @@ import type { Access } from '@silo/access/access.ts';
 
 const permit = { remainingMs: () => 30_000, release: () => {} };
 
-/** A permit that lasts, for access checks without a cache, on which no barrier waits. */
+/** A permit without an end, for access checks without a cache; no barrier waits for it. */
 export function lastingPermit(authorize: Access['authorize']): Access['permit'] {
   return async (question, signal) => {
     const answer = await authorize(question, signal);

@@ -1,4 +1,4 @@
-/** What a guard promises while parts of the deployment are away. */
+/** What a guard guarantees while parts of the deployment are down. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { ownNatsServer } from '@silo/events/test/support.ts';
@@ -16,10 +16,13 @@ import {
   untilRemembered,
 } from './guard-support.ts';
 
-/** Short enough for a test to wait for, long enough for a busy machine to renew. */
+/** Short enough for a test to wait for, long enough for renewals on a busy machine. */
 const leases = { leaseMs: 6_000, leaseRenewMs: 600 };
 
-/** For a revocation: once it may have committed, only this call can say how long it took. */
+/**
+ * For a revocation, which cannot be repeated: once it may have committed, only this call shows how
+ * long it took.
+ */
 const patient = { deadlineMs: 120_000 };
 
 async function regenerate(silo: TestSilo, { apiKey, projectId }: SignedUp) {
@@ -34,13 +37,13 @@ async function regenerate(silo: TestSilo, { apiKey, projectId }: SignedUp) {
 }
 
 test.serial(
-  'while the owners are away, memory answers; without the registry nobody does',
+  'while the owners are down, memory answers; without the registry nothing is answered',
   async (t) => {
     await using silo = await startTestSilo(leases);
     const { ada, guard } = await openKnowing(t, silo);
     await untilRemembered(() => guard.authorize(ada.apiKey, { projectId: ada.projectId }));
     await Promise.all([silo.stop('org'), silo.stop('project')]);
-    // From memory, once a read lease is there, whatever pauses the machine makes.
+    // From memory, once there is a read lease, whatever pauses the machine makes.
     const { projectId } = ada;
     t.true((await untilRemembered(() => guard.verifyToken(ada.projectToken))).allowed);
     t.true((await untilRemembered(() => guard.authorize(ada.apiKey, { projectId }))).allowed);
@@ -55,11 +58,11 @@ test.serial(
     });
     await Promise.all([silo.start('token'), silo.start('org'), silo.start('project')]);
     await untilReadLease(guard);
-    t.true(remembered(guard.verifyToken(ada.projectToken))?.allowed, 'nothing is forgotten');
+    t.true(remembered(guard.verifyToken(ada.projectToken))?.allowed, 'no fact is lost');
   },
 );
 
-test.serial('without NATS a revocation holds all the same, by renewals', async (t) => {
+test.serial('without NATS a revocation still takes effect, by renewals', async (t) => {
   const nats = await ownNatsServer(t);
   await using silo = await startTestSilo({ ...leases, natsUrl: nats.url });
   const { ada, guard } = await openKnowing(t, silo);
@@ -81,7 +84,7 @@ test.serial('without NATS a revocation holds all the same, by renewals', async (
 });
 
 test.serial(
-  'a guard that is stopped costs a revocation a lease, once, and accepts nothing later',
+  'a stopped guard delays one revocation by a lease, and accepts nothing later',
   async (t) => {
     await using silo = await startTestSilo(leases);
     const ada = await silo.signUp('Ada');
@@ -113,9 +116,9 @@ test.serial(
 );
 
 test.serial(
-  'a replica of the registry that ends leaves guards their read leases, and revocations work',
+  'when a replica of the registry ends, guards keep their read leases, and revocations work',
   async (t) => {
-    // On a busy machine it takes seconds to connect to the other replica.
+    // On a busy machine, connecting to the other replica takes seconds.
     const long = { leaseMs: 20_000, leaseRenewMs: 1_000 };
     await using silo = await startTestSilo(long);
     const { ada, guard } = await openKnowing(t, silo);
@@ -123,7 +126,7 @@ test.serial(
     await silo.stop('token');
     const endsMs = performance.now() + 1.2 * long.leaseMs;
     await eventually(() => {
-      t.true(remembered(guard.verifyToken(ada.projectToken))?.allowed, 'all the time');
+      t.true(remembered(guard.verifyToken(ada.projectToken))?.allowed, 'throughout');
       if (performance.now() < endsMs) throw new Error('still looking');
     });
     const { projects } = silo.once(ada.apiKey);

@@ -8,7 +8,7 @@ import { startTestSilo } from '../../../test/harness/silo.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');
 
-test('the example in the README runs as it stands, and is short', async (t) => {
+test('the example in the README runs unchanged, and is short', async (t) => {
   const readme = await readFile(join(import.meta.dirname, '..', 'README.md'), 'utf8');
   const [, example = ''] = /```ts\n(.*?)```/s.exec(readme) ?? [];
   t.true(example.trim().split('\n').length <= 15);
@@ -26,7 +26,7 @@ test('the example in the README runs as it stands, and is short', async (t) => {
   const settings = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   const runExample = (token: string) => {
     const node = [process.execPath, '--input-type=module-typescript', '--eval', example];
-    // It is short: it does not try again where a service does not respond in time.
+    // The example is short, so it does not retry if a service does not respond in time.
     return eventually(async () => {
       const ended = await run('env', ['-C', root, ...settings, ...node, 'edge.ts', token]);
       if (ended.output === '') throw new Error(ended.errors);
