@@ -6,60 +6,70 @@ import type { KeyFact, TokenFact } from '@silo/protos/gen/silo/token/internal/v1
 import type { Permit } from './permits.ts';
 import type { Reach } from './reach.ts';
 
-/** Required access: which scope, where, at which level, with what kind of key. */
+/** Required access: the scope, the target, the level and the kind of key. */
 export type Demand = {
   /** Such as `project:write`; undefined demands no scope. */
   scope?: string | undefined;
   /**
-   * The target: an organization or a project; neither: the account itself. Both: the
-   * project as one that the organization owned, wherever it is now.
+   * The target: an organization or a project; neither means the account itself. With both, the
+   * project is evaluated as one that the organization owned, wherever it is now.
    */
   organizationId?: string | undefined;
   projectId?: string | undefined;
-  /** The least level in the target's organization; LEVEL_MEMBER unless given. */
+  /** The minimum level in the target's organization; default LEVEL_MEMBER. */
   level?: Level | undefined;
-  /** Whether the organization must let the account create projects: ADMIN where members may not. */
+  /**
+   * Whether the organization must let the account create projects: this requires ADMIN if members
+   * may not.
+   */
   createsProjects?: boolean | undefined;
   /**
-   * Allows a target that is gone, too. A deleted project is evaluated by the organization that
-   * owned it; what does not exist any more, or not yet, by the key's restriction alone.
+   * Also allows a target that is gone. A deleted project is evaluated by the organization that
+   * owned it; a target that does not exist any more, or not yet, only by the key's restriction.
    */
   evenGone?: boolean | undefined;
-  /** What is said to be not found where the target is hidden; the target itself unless given. */
+  /** The resource that NOT_FOUND names if the target is hidden; default: the target. */
   hiddenAs?: { reason: ErrorReason; detail: string } | undefined;
   /** Whether a restricted key is refused. */
   unrestricted?: boolean | undefined;
-  /** The key that is acted on: a restricted key knows of no other key than itself. */
+  /** The key that the call acts on: a restricted key can see no key other than itself. */
   keyId?: string | undefined;
-  /** What must lie within the calling key. */
+  /** Access that must not exceed that of the calling key. */
   within?: Reach | undefined;
 };
 
-/** Whether a key is allowed what is demanded. */
+/** Asks whether a key has the required access. */
 export type Question = Demand & {
   /** SHA-256 of the API key's secret. */
   keyHash: Uint8Array;
   /**
-   * Reads the facts from their owners, not from memory: the caller has seen that memory is behind.
+   * Reads the facts from their owners, not from memory, because the caller has noticed that memory
+   * is behind.
    */
   bypassesCache?: boolean | undefined;
 };
 
-/** What stands behind an allowed question. */
+/** The facts behind an allowed access check. */
 export type AccessFacts = {
   key: KeyFact;
-  /** The target's organization; undefined where the question has no target, or it is gone. */
+  /** The target's organization; undefined if there is no target, or the target is gone. */
   organization?: { id: string; level: Level; fact: OrganizationFact } | undefined;
-  /** The target project; undefined where the target is none, or it is gone. */
+  /** The target project; undefined if the target is not a project, or is gone. */
   project?: { id: string; fact: ProjectFact } | undefined;
 };
 
 /** Why access is refused. */
 export type Refusal = {
   reason: ErrorReason;
-  /** The requirement or the requested target: `scope`, `level`, the id sent, or another region. */
+  /**
+   * The missing requirement or the requested target: `scope`, `level`, the id in the request, or
+   * another region.
+   */
   detail: string;
-  /** Of a project that is in another region, for members of its former organization: its present one. */
+  /**
+   * The present organization of a project that is in another region; given only to members of its
+   * former one.
+   */
   organizationId?: string | undefined;
 };
 
@@ -68,42 +78,47 @@ export type Answer =
   | { allowed: true; facts: AccessFacts }
   | { allowed: false; refusal: Refusal; key?: KeyFact | undefined };
 
-/** The answer to a mutation's question: where it is allowed, with the permit to decide it. */
+/** The answer to a mutation's access check; if allowed, with the permit to decide the mutation. */
 export type PermitAnswer =
   | { allowed: true; facts: AccessFacts; permit: Permit }
   | Extract<Answer, { allowed: false }>;
 
-/** The answer to whose token it is. */
+/** The project of a token, or the refusal. */
 export type TokenAnswer =
   | { allowed: true; projectId: string; organizationId: string; project: ProjectFact }
   | { allowed: false; refusal: Refusal };
 
-/** The answer to whose token it is, for a write: where it is good, with the permit to do it. */
+/** The project of a token for a write; if the token is valid, with the permit for the write. */
 export type TokenPermitAnswer =
   | (Extract<TokenAnswer, { allowed: true }> & { permit: Permit })
   | Extract<TokenAnswer, { allowed: false }>;
 
 /** The access checks. They throw only if there is no answer. */
 export type Access = {
-  /** Whose token it is, by memory alone and at once; undefined where memory does not know. */
+  /**
+   * Returns the project of a token from memory, synchronously; undefined if memory has no answer.
+   */
   recallToken(token: string): TokenAnswer | undefined;
-  /** Whose token it is; at once where memory knows. */
+  /** Returns the project of a token; synchronously if memory has the answer. */
   verifyToken(token: string, signal: AbortSignal): TokenAnswer | Promise<TokenAnswer>;
-  /** Whether a key may read something; at once where memory knows. */
+  /** Whether a key may read something; synchronously if memory has the answer. */
   authorize(question: Question, signal: AbortSignal): Answer | Promise<Answer>;
   /**
-   * Whether a key may change something. The permit is for the one transaction that decides, and is
-   * to be released as soon as its outcome is known.
+   * Whether a key may change something. The permit is for the one transaction that decides; release
+   * it as soon as the transaction's outcome is known.
    */
   permit(question: Question, signal: AbortSignal): Promise<PermitAnswer>;
   /**
-   * Whose token it is, to put data into its project. The permit is for one write: once the token or
-   * the project's state ends, that is waited for until the permit is released or over.
+   * Checks a token for a write of data into its project. The permit is for one write. A revocation
+   * of the token or project waits until the permit is released or expires.
    */
   permitToken(token: string, signal: AbortSignal): Promise<TokenPermitAnswer>;
 };
 
-/** The facts, each read from its owner by one linearizable read; undefined: there is none. */
+/**
+ * Reads facts from their owners, each by one linearizable read; undefined means that the fact does
+ * not exist.
+ */
 export type FactReader = {
   token(tokenHash: Uint8Array, signal: AbortSignal): Promise<TokenFact | undefined>;
   key(keyHash: Uint8Array, signal: AbortSignal): Promise<KeyFact | undefined>;

@@ -15,25 +15,25 @@ export class Authorization {
     this.#permits.push(...permits);
   }
 
-  /** The mutation commits only while this permit is held, too. */
+  /** Requires that this permit, too, is held when the mutation commits. */
   addPermit(permit: Permit): void {
     this.#isOver = false;
     this.#permits.push(permit);
   }
 
-  /** A repeat of the request must be allowed this, too. */
+  /** Requires that a repeat of the request meets this demand, too. */
   addDemand(demand: Demand): void {
     this.#demands.push(demand);
   }
 
-  /** What a repeat is authorized by, unless the decision specifies something else. */
+  /** The demands that authorize a repeat, unless the decision specifies others. */
   get demands(): readonly Demand[] {
     return this.#demands;
   }
 
   /**
-   * For how long every permit is held, in milliseconds: 0 once they are released or left to expire, until
-   * another is added, and Infinity if there never was one.
+   * How long all permits are still held, in milliseconds: 0 after they were released or left to
+   * expire, until another is added, and Infinity if there never was one.
    */
   get remainingMs(): number {
     if (this.#isOver) return 0;
@@ -41,8 +41,8 @@ export class Authorization {
   }
 
   /**
-   * Refuses with DEPENDENCY_UNAVAILABLE unless every permit is held for so long, which is more than 0:
-   * nothing was decided. Returns for how long they are held.
+   * Refuses with DEPENDENCY_UNAVAILABLE unless every permit is held for at least `forMs`, which is
+   * more than 0; then nothing was decided. Returns how long they are held.
    */
   requireHeld(forMs: number): number {
     const { remainingMs } = this;
@@ -50,12 +50,12 @@ export class Authorization {
     return remainingMs;
   }
 
-  /** Releases the permits: nothing more is decided by them. */
+  /** Releases the permits, by which nothing more will be decided. */
   release(): void {
     for (const permit of this.#takePermits()) permit.release();
   }
 
-  /** Leaves the permits to expire unreleased: what they were for may still be decided. */
+  /** Leaves the permits to expire, because the mutation may still be decided. */
   leaveToExpire(): void {
     this.#takePermits();
   }

@@ -10,14 +10,17 @@ import { isKnownLevel } from './levels.ts';
 import { exceeds, isRestricted, reachesOrganization, reachesProject } from './reach.ts';
 import { holdsScope } from './scopes.ts';
 
-/** The facts that a question about a target rests on; undefined: there is none. */
+/**
+ * The facts on which a check of a target depends; an undefined fact means that the thing does not
+ * exist.
+ */
 export type TargetFacts = {
   project?: ProjectFact | undefined;
   organization?: OrganizationFact | undefined;
   level?: Level | undefined;
 };
 
-/** Whether a key works at all. */
+/** Whether a key is valid. */
 export function isLive(key: KeyFact | undefined, now: Date): key is KeyFact {
   if (key === undefined || key.disabled) return false;
   return key.expireTime === undefined || key.expireTime > now;
@@ -44,8 +47,8 @@ export function evaluateKey(
 }
 
 /**
- * The decision, from facts alone. What the caller may not know of is refused exactly as what
- * does not exist; only a member gets ADMIN_REQUIRED for a level that is too low.
+ * The decision, from facts alone. A target that the caller may not see is refused exactly like one
+ * that does not exist; only a member gets ADMIN_REQUIRED if its level is too low.
  */
 export function evaluateAccess(
   question: Question,
@@ -98,8 +101,8 @@ function evaluateProject(
 }
 
 /**
- * Why nothing is allowed on a project that is being cut over to another region, or is there;
- * undefined: it is neither.
+ * The refusal for a project that is being cut over to another region, or is there; undefined if it
+ * is neither.
  */
 export function awayRefusal({ state, migratedTo }: ProjectFact): Refusal | undefined {
   if (state === ProjectState.PROJECT_STATE_MIGRATING) {

@@ -5,8 +5,8 @@ const known: ReadonlySet<number> = new Set(
 );
 
 /**
- * Whether a membership's level is known to this build. A level that only a newer release
- * knows grants nothing here: its number does not say what it may do.
+ * Whether this build knows a membership's level. A level that only a newer release knows grants
+ * nothing here, because its number does not show what it allows.
  */
 export function isKnownLevel(level: Level | undefined): level is Level {
   return level !== undefined && known.has(level);

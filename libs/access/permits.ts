@@ -1,12 +1,12 @@
 /**
- * The right to decide one mutation on access that was looked at when it was taken. Held until it is
- * released or expired, and then over permanently: send no commit that may take longer than what is
- * left.
+ * The right to decide one mutation on access that was checked when the permit was taken. It is held
+ * until it is released or expires, and then ends for good: send no commit that may take longer than
+ * the remaining time.
  */
 export type Permit = {
   /**
-   * For how long it is held at least, in milliseconds, unless it is released or one of the clocks is
-   * set; 0 once it is over.
+   * The minimum time for which it is still held, in milliseconds, unless it is released or a clock
+   * is set; 0 after its end.
    */
   remainingMs(): number;
   release(): void;

@@ -1,19 +1,22 @@
 import { holdsScope } from './scopes.ts';
 
-/** How far a key reaches: what it may do, where, and until when. */
+/** The access of a key: what it may do, where, and until when. */
 export type Reach = {
   scopes: readonly string[];
-  /** Restrictions; a key that names neither kind is not restricted. */
+  /** Restrictions; a key with neither kind is not restricted. */
   organizationIds: readonly string[];
   projectIds: readonly string[];
-  /** Undefined: it never expires. */
+  /** Undefined if it does not expire. */
   expireTime?: Date | undefined;
 };
 
-/** In what one key may go beyond another. */
+/** The part of a key's access that exceeds another's: its scopes, restrictions or expiry. */
 export type Dimension = 'scopes' | 'restrictions' | 'expire_time';
 
-/** What a key is restricted to; to nothing where it names neither. */
+/**
+ * The organizations and projects to which a key is restricted; a key with neither is not
+ * restricted.
+ */
 export type Restrictions = Pick<Reach, 'organizationIds' | 'projectIds'>;
 
 /** Whether a key is restricted to organizations or projects. */
@@ -35,7 +38,7 @@ export function reachesProject(
   return reachesOrganization(key, organizationId) || key.projectIds.includes(projectId);
 }
 
-/** In what the one reach goes beyond the other; undefined if it lies within. */
+/** The part of the requested access that exceeds the other; undefined if none does. */
 export function exceeds(requested: Reach, own: Reach): Dimension | undefined {
   if (!requested.scopes.every((scope) => holdsScope(own.scopes, scope))) return 'scopes';
   if (!isWithinRestrictions(requested, own)) return 'restrictions';
@@ -43,8 +46,8 @@ export function exceeds(requested: Reach, own: Reach): Dimension | undefined {
   return undefined;
 }
 
-// A project is within an organization's restriction only where it is named itself: which projects
-// an organization owns changes with every move.
+// A project is within a restriction only if the restriction names the project itself, because the
+// projects of an organization change with every move.
 function isWithinRestrictions(requested: Reach, own: Reach): boolean {
   if (!isRestricted(own)) return true;
   if (!isRestricted(requested)) return false;

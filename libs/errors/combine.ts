@@ -2,8 +2,9 @@ import { reasonName } from './reason-name.ts';
 import { type PreconditionViolation, SiloError } from './silo-error.ts';
 
 /**
- * Combines several violations of one request into one error: code and reason of the first, all of
- * them as PreconditionFailure violations, and QuotaFailure beside it where a quota is among them.
+ * Combines several violations of one request into one error. It has the code and reason of the
+ * first violation, all of them as PreconditionFailure violations, and a QuotaFailure if one of them
+ * is a quota.
  */
 export function combine(violated: readonly SiloError[]): SiloError {
   const [first] = violated;
@@ -22,7 +23,7 @@ export function combine(violated: readonly SiloError[]): SiloError {
   });
 }
 
-/** As a precondition: its own ones, or for a quota one that names it. */
+/** The violations as preconditions: those of the error, or for a quota one that names it. */
 function violationsOf({ details, reason, message }: SiloError): PreconditionViolation[] {
   if (details.preconditionFailure !== undefined) return details.preconditionFailure;
   const subject = details.quotaFailure?.[0]?.subject ?? '';

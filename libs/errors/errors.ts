@@ -84,7 +84,7 @@ export const errors = {
       `The API key does not have the scope ${scope}. Use a key that has it.`,
       { metadata: { scope } },
     ),
-  /** Takes a level, or its name as a `Refusal` of the guard holds it. */
+  /** Accepts a level, or its name from a `Refusal` of the guard. */
   adminRequired: (level: Level | string) =>
     make(
       status.PERMISSION_DENIED,
@@ -192,11 +192,11 @@ export const errors = {
       `The destination is in the region ${to}. Projects can move only within their region: choose a destination in ${from}.`,
       { metadata: { region: to } },
     ),
-  /** Of a project; '' where the caller may not know its organization there. */
+  /** `organizationId`: the project's organization there; '' if the caller may not know it. */
   projectMigrated: (region: string, organizationId: string) =>
     precondition(
       ERROR_REASON_CROSS_REGION,
-      `The project has migrated to the region ${region}. Ask that region.`,
+      `The project has migrated to the region ${region}. Send this request to that region.`,
       { metadata: { region, ...(organizationId && { organization_id: organizationId }) } },
     ),
   projectLimit: (slots: { organizationId: string; limit: number; count: number }) =>
@@ -223,7 +223,7 @@ export const errors = {
       { subject: projectId, metadata: { state: bareName(ProjectState, state) } },
     ),
   /**
-   * `changes`: what differs from the preview, by its name in the metadata, each with a description.
+   * `changes`: differences from the preview, by name in the metadata, each with a description.
    */
   planChanged: (changes: readonly { what: string; description: string }[]) =>
     make(
@@ -381,14 +381,14 @@ export const errors = {
 
 function invalidMessage(violations: readonly FieldViolation[]): string {
   const names = [...new Set(violations.map(({ field }) => field))].filter((name) => name !== '');
-  // No field is named where the message as a whole is wrong.
+  // If the message as a whole is wrong, no field is named.
   if (names.length === 0)
     return `Correct the request: ${violations[0]?.description ?? 'its shape'}.`;
   const shown = names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and more`;
   return `Correct the fields that are named in the details: ${shown}.`;
 }
 
-/** As certificates spell them: `service`, `guard`, `staff`. */
+/** The names of roles in certificates: `service`, `guard`, `staff`. */
 function roleNames(roles: readonly Role[]): string {
   return roles.map((role) => bareName(Role, role).toLowerCase()).join(',');
 }

@@ -14,10 +14,10 @@ import { reasonNamed } from './reason-name.ts';
 import { type ErrorDetails, SiloError } from './silo-error.ts';
 import { detailsKey, errorDomain } from './to-status.ts';
 
-// Defined by ErrorInfo.reason in google/rpc/error_details.proto.
+// The format that google/rpc/error_details.proto defines for ErrorInfo.reason.
 const reasonPattern = /^[A-Z][A-Z0-9_]{1,62}$/;
 
-/** Whether this is an error of a grpc-js client, and not yet decoded. */
+/** Whether this is an error of a grpc-js client that is not decoded yet. */
 export function isServiceError(error: unknown): error is ServiceError {
   return (
     error instanceof Error &&

@@ -2,7 +2,7 @@ import { errors } from './errors.ts';
 import { isServiceError } from './from-status.ts';
 import { SiloError } from './silo-error.ts';
 
-/** What is known of the call in which the error was thrown. */
+/** What is known about the call in which the error was thrown. */
 export type CallState = {
   /** Identifies the log lines of the call. */
   callId: string;

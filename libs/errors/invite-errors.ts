@@ -7,7 +7,7 @@ const { ERROR_REASON_INVITE_NOT_FOUND } = ErrorReason;
 /** The errors of invites: part of `errors`. */
 export const inviteErrors = {
   inviteNotFound: (id: string) => notFound(ERROR_REASON_INVITE_NOT_FOUND, 'invite', id),
-  /** By its code, which is a secret: nothing of it is echoed. */
+  /** For an invite named by its code, which is a secret, so the error repeats nothing of it. */
   inviteCodeInvalid: () =>
     make(
       status.NOT_FOUND,

@@ -15,29 +15,29 @@ const {
 
 /** The errors of migrations between regions: part of `errors`. */
 export const migrationErrors = {
-  /** Of the organization whose plan does not have the feature. */
+  /** For an organization whose plan does not have the feature. */
   planRequired: ({ organizationId, feature }: { organizationId: string; feature: 'migrations' }) =>
     precondition(
       ERROR_REASON_PLAN_REQUIRED,
       `The organization's plan does not have ${feature}. Change its plan first.`,
       { subject: organizationId, metadata: { organization_id: organizationId, feature } },
     ),
-  /** The region is that of the project, or none that this one knows. */
+  /** For a migration to the project's own region, or to a region that this one does not know. */
   noMigrationTo: (region: string) =>
     precondition(
       ERROR_REASON_CROSS_REGION,
       `Projects of this region cannot migrate to ${region}. Choose another region.`,
       { metadata: { region } },
     ),
-  /** Staff has asked the other end. */
+  /** For staff who called the region at the other end of the migration. */
   migrationElsewhere: (region: string) =>
     precondition(
       ERROR_REASON_CROSS_REGION,
-      `This is done in the region ${region}, at the other end of the migration. Ask that region.`,
+      `This is done in the region ${region}, at the other end of the migration. Send this request to the region ${region}.`,
       { metadata: { region } },
     ),
   migrationNotFound: (id: string) => notFound(ERROR_REASON_MIGRATION_NOT_FOUND, 'migration', id),
-  /** `because`, a clause, where the state alone does not say it. */
+  /** `because` is a clause, given if the state alone does not explain the refusal. */
   migrationState: ({
     migrationId,
     state,
@@ -58,7 +58,7 @@ export const migrationErrors = {
       'The project has a migration that has not ended. Await its end, or cancel it.',
       { subject: projectId, metadata: { migration_id: migrationId } },
     ),
-  /** Of the changes of a database, which have no sequence numbers. */
+  /** For changes read from a database, which have no sequence numbers. */
   changesCompacted: () =>
     make(
       status.OUT_OF_RANGE,

@@ -16,7 +16,7 @@ export type ErrorDetails = {
   requestInfo?: string | undefined;
 };
 
-/** An error of Silo. Created only in errors.ts, and where one is decoded from the wire. */
+/** An error of Silo. Created only in errors.ts, and when an error is decoded from the wire. */
 export class SiloError extends Error {
   override readonly name = 'SiloError';
   /** gRPC status number. */
@@ -24,7 +24,7 @@ export class SiloError extends Error {
   /** Unspecified if only a newer release knows the reason. */
   readonly reason: ErrorReason;
   /**
-   * The reason as ErrorInfo carries it, such as `TOKEN_INVALID`, also if this build does not know
+   * The reason as ErrorInfo carries it, such as `TOKEN_INVALID`, even if this build does not know
    * it.
    */
   readonly reasonName: string;

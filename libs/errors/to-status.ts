@@ -23,7 +23,7 @@ export const statusSizeBytesMax = 4096;
 
 const textLengthMax = 240;
 const violationsMax = 40;
-/** So many encoded errors are kept, at most 1.5 MiB with their keys. */
+/** Number of encoded errors that are kept; at most 1.5 MiB with their keys. */
 const encodedMax = 256;
 const contentLengthMax = 1_024;
 const encodedByContent = new Map<string, Buffer>();
@@ -38,7 +38,8 @@ export function toStatus(error: SiloError): StatusError {
   return { code: error.code, details: cutText(error.message), metadata };
 }
 
-// A flood of rejected calls gets few different errors, and encoding one is most of what its call costs.
+// Cached, because a flood of rejected calls gets few different errors, and encoding one is the
+// largest part of its cost.
 function encodeStatus(error: SiloError): Buffer {
   const { code, reasonName, message, metadata, details } = error;
   const content = JSON.stringify([code, reasonName, message, metadata, details]);

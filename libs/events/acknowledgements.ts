@@ -10,7 +10,7 @@ import {
 import type { NatsLink } from './connect.ts';
 import { subscribeSubjects } from './subscribe-subjects.ts';
 
-/** Where guards acknowledge events: outside of the stream, which would keep the messages. */
+/** The subject of acknowledgements. It is outside of the stream, which would store the messages. */
 function acknowledgementSubject(subjectPrefix: string): string {
   return `acknowledged.${subjectPrefix}`;
 }
@@ -31,15 +31,15 @@ export function publishAcknowledgement(
 }
 
 /**
- * Receives acknowledgements until disposed of. A message that is not authentic, or names another
- * lease than the one whose key it was made with, is ignored.
+ * Receives acknowledgements until disposed of. Ignores a message that is not authentic, or names
+ * another lease than the one whose key it was made with.
  */
 export function subscribeAcknowledgements(
   nats: NatsLink,
   options: {
     subjectPrefix: string;
     onAcknowledgement(acknowledgement: Acknowledgement): void;
-    /** By lease id. */
+    /** Finds the secret of a lease by its id. */
     findSecret: FindSecret;
     onIgnored(subject: string, reason: RejectionReason): void;
     log: Log;

@@ -5,12 +5,12 @@ import type { Log } from '@silo/runtime/log.ts';
 /** A key that authenticates messages on core NATS. */
 export type MessageKey = { id: string; secret: KeyObject };
 
-/** Finds the secret of a key id; undefined where it is unknown, or may not be used any more. */
+/** Finds the secret of a key id; undefined if it is unknown, or may not be used any more. */
 export type FindSecret = (keyId: string) => KeyObject | undefined;
 
 /**
- * Why a message is ignored; or, for the registry, a position that an authentic message or call
- * claims: past the source's log, or acknowledged past what is applied.
+ * Why a message is ignored; or, for the registry, why a position in an authentic message or call is
+ * impossible: past the source's log, or acknowledged past the applied position.
  */
 export const rejectionReasons = [
   'malformed',
@@ -23,7 +23,10 @@ export type RejectionReason = (typeof rejectionReasons)[number];
 export type Rejections = Readonly<Record<RejectionReason, number>>;
 
 const macSizeBytes = 32;
-/** Ids of keys and leases are ULIDs. Secrets may be remembered by the ids that they are looked for by. */
+/**
+ * Ids of keys and leases are ULIDs. Longer ids are not looked up, because secrets may be cached by
+ * id.
+ */
 const keyIdLengthMax = 64;
 const separator = Buffer.of(0);
 const logIntervalMs = 60_000;
@@ -33,7 +36,7 @@ export function messageKey(id: string, secret: Uint8Array): MessageKey {
   return { id, secret: createSecretKey(secret) };
 }
 
-/** A payload in its envelope, for this subject alone. */
+/** A payload in its envelope, authenticated for this subject only. */
 export function sealMessage(key: MessageKey, subject: string, payload: Uint8Array): Uint8Array {
   const mac = macOf(key.secret, subject, payload);
   const message = {
@@ -75,7 +78,7 @@ function noRejections(): Record<RejectionReason, number> {
   return { malformed: 0, unknown_key: 0, wrong_mac: 0, beyond_log: 0, beyond_applied: 0 };
 }
 
-/** Counts what is ignored, and logs at most one a minute of each reason. */
+/** Counts ignored messages, and logs at most one a minute for each reason. */
 export class IgnoredMessages {
   readonly #log: Log;
   readonly #counts = noRejections();
@@ -89,12 +92,15 @@ export class IgnoredMessages {
     return { ...this.#counts };
   }
 
-  /** `from`: the subject of a message, or the caller. */
+  /** `from` is the subject of a message, or the caller. */
   add(from: string, reason: RejectionReason): void {
     const ignored = ++this.#counts[reason];
     const nowMs = performance.now();
     if (nowMs - (this.#loggedMs.get(reason) ?? Number.NEGATIVE_INFINITY) < logIntervalMs) return;
     this.#loggedMs.set(reason, nowMs);
-    this.#log.warn({ from, reason, ignored }, 'ignored what is not authentic or cannot be true');
+    this.#log.warn(
+      { from, reason, ignored },
+      'ignored an unauthenticated message or an impossible position',
+    );
   }
 }

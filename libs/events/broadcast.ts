@@ -16,12 +16,12 @@ import type { NatsLink } from './connect.ts';
 import { eventSpan } from './event-span.ts';
 import { subscribeSubjects } from './subscribe-subjects.ts';
 
-/** The most events of one message. */
+/** Maximum number of events in one message. */
 const batchMax = 200;
 
 /**
- * Where event batches are broadcast: outside of the stream, which holds each event by itself, and
- * all of them again after a loss.
+ * The subject of event batches. It is outside of the stream, which stores each event separately,
+ * and stores all of them again after a loss.
  */
 function broadcastSubject(subjectPrefix: string, service: LogService): string {
   return `numbered.${subjectPrefix}.${service}`;
@@ -31,14 +31,15 @@ type Broadcast = {
   eventLog: EventLog;
   nats: NatsLink;
   subjectPrefix: string;
-  /** Undefined while there is none: then nothing is sent. */
+  /** Undefined if there is no key; then nothing is sent. */
   signingKey: () => MessageKey | undefined;
   log: Log;
 };
 
 /**
- * Broadcasts events to guards as they are sequenced, until the signal: at most once, whatever happens
- * to the stream. A guard that misses a message reads the log after its next renewal.
+ * Broadcasts events to guards as they are sequenced, until the signal. Each is sent at most once,
+ * even if the stream loses events. A guard that misses a message reads the log after its next
+ * renewal.
  */
 export async function broadcastEvents(options: Broadcast, signal: AbortSignal): Promise<void> {
   const { eventLog, log } = options;
@@ -56,7 +57,7 @@ export async function broadcastEvents(options: Broadcast, signal: AbortSignal): 
   );
 }
 
-/** Publishes a batch in as few messages as the server takes. */
+/** Publishes a batch in as few messages as the server accepts. */
 function publish(options: Broadcast, batch: EventBatch): void {
   const { eventLog, nats, subjectPrefix, signingKey } = options;
   const key = signingKey();
@@ -86,12 +87,12 @@ export function subscribeBroadcasts<Service extends LogService>(
     subjectPrefix: string;
     services: readonly Service[];
     onBatch(service: Service, batch: EventBatch): void;
-    /** An authentic message that is not an event batch. */
+    /** Called for an authentic message that is not an event batch. */
     onMalformed(service: Service): void;
     findSecret: FindSecret;
     /** A message that is not authentic, or not an event batch. */
     onIgnored(subject: string, reason: RejectionReason): void;
-    /** The subscription is active from now on: earlier batches may have been missed. */
+    /** Called when the subscription becomes active: earlier batches may have been missed. */
     onLive(): void;
     log: Log;
   },

@@ -21,13 +21,13 @@ import { ensureStream, isApiError, type StreamOptions, streamKeepsMs } from './s
 const timeoutMs = 5_000;
 const readBatchMax = 1_000;
 const messageNotFound = 10037;
-/** What the broker must take: an event of the largest size, and its headers, which count too. */
+/** The message size that the broker must accept: the largest event and its headers. */
 const payloadMin = eventBytesMax + 4 * 1024;
 
-/** The last message of ours that the broker acknowledged. */
+/** The last message of this relay that the broker acknowledged. */
 type Acknowledged = { streamSequence: number; id: string };
 
-/** What the relay uses of JetStream, over one connection. */
+/** The operations of JetStream that the relay uses, over one connection. */
 export class Broker {
   readonly #source: EventSource;
   readonly #stream: StreamOptions;
@@ -51,8 +51,8 @@ export class Broker {
   }
 
   /**
-   * Makes sure that the broker takes every event, and that the stream is there. What is noticed later
-   * is compared with its state now.
+   * Checks that the broker accepts every event, and that the stream exists. Later changes are
+   * detected by comparison with its state now.
    */
   static async open(
     connection: NatsConnection,
@@ -88,18 +88,21 @@ export class Broker {
       const reader = await this.#client.consumers.get(name, consumer.name);
       return await readUntil(reader, lastStreamSequence);
     } finally {
-      // It would go by itself, after a minute without a reader.
+      // The consumer is also removed by itself after a minute without a reader.
       await this.#manager.consumers.delete(name, consumer.name).catch(() => {});
     }
   }
 
-  /** Takes the service's events out of the stream: all of them are to come again, in order. */
+  /**
+   * Deletes the service's events from the stream, so that all of them can be published again, in
+   * order.
+   */
   async clear(): Promise<void> {
     await this.#manager.streams.purge(this.#stream.name, { filter: serviceSubjects(this.#source) });
     this.#seen = await this.#manager.streams.info(this.#stream.name);
   }
 
-  /** Where in the stream the service's last event stands; undefined where there is none. */
+  /** The place of the service's last event in the stream; undefined if there is none. */
   async #lastOfService(): Promise<number | undefined> {
     try {
       const last = await this.#manager.streams.getMessage(this.#stream.name, {
@@ -113,8 +116,8 @@ export class Broker {
   }
 
   /**
-   * Publishes events in order, and resolves when the broker has acknowledged all of them: whether it
-   * says that it had one of them already. Rejects where any is not acknowledged.
+   * Publishes events in order, and resolves when the broker has acknowledged all of them, with
+   * whether it already had one of them. Rejects if any is not acknowledged.
    */
   async publish(events: readonly LoggedEvent[], repair: string | undefined): Promise<boolean> {
     const acknowledgements = events.map((event) =>
@@ -149,7 +152,7 @@ export class Broker {
     const before = this.#seen;
     const now = await this.#manager.streams.info(this.#stream.name);
     this.#seen = now;
-    // Only what was too old may go from the front.
+    // Only messages that are too old may be missing at the beginning.
     const shrank = now.state.first_seq > before.state.first_seq && !isExpired(before);
     return (
       now.created !== before.created ||
@@ -163,7 +166,8 @@ export class Broker {
   async #holdsAcknowledged({ state }: StreamInfo): Promise<boolean> {
     if (this.#acknowledged === undefined) return true;
     const { streamSequence, id } = this.#acknowledged;
-    // Also one that is gone from the front: purged, or too old; the comparison finds which.
+    // Also true for a message that is missing at the beginning, whether purged or too old; the
+    // comparison distinguishes them.
     if (state.last_seq < streamSequence || state.first_seq > streamSequence) return false;
     const message = await this.#manager.streams.getMessage(this.#stream.name, {
       seq: streamSequence,
@@ -172,7 +176,10 @@ export class Broker {
   }
 }
 
-/** How many messages are gone from the middle: the server leaves out a zero, whatever the type says. */
+/**
+ * The number of messages that are missing from the middle: the server omits a zero, contrary to the
+ * type.
+ */
 function deletedOf({ state }: { state: Partial<StreamInfo['state']> }): number {
   return state.num_deleted ?? 0;
 }
@@ -181,7 +188,7 @@ function isExpired({ state }: StreamInfo): boolean {
   return state.messages === 0 || Date.parse(state.first_ts) <= Date.now() - streamKeepsMs + 60_000;
 }
 
-/** Reads up to a message that is there. What a consumer says is pending counts deleted ones too. */
+/** Reads up to an existing message. The pending count of a consumer includes deleted ones. */
 async function readUntil(reader: Consumer, lastStreamSequence: number): Promise<number[]> {
   const sequences: number[] = [];
   for (let reached = 0; reached < lastStreamSequence; ) {

@@ -1,20 +1,19 @@
-/** What a comparison of the stream with the log found. */
+/** The result of comparing the stream with the log. */
 export type Comparison = {
-  /** The last sequence up to which the stream holds everything that it must. */
+  /** The last sequence up to which the stream is complete. */
   reach: number;
-  /** Whether what follows must go out under new message ids, for the broker had some of it before. */
+  /** Whether later events need new message ids, because the broker has had some of them before. */
   repair: boolean;
-  /** Whether all that the stream holds stands before its time: what must come first is not there. */
+  /** Whether everything in the stream is out of order: earlier events are missing. */
   isPremature: boolean;
 };
 
 /**
- * Walks the sequences of one service in the stream, in the stream's order, and finds up to where
- * they are whole. A repair repeats everything from a hole on, so a later run fills an earlier hole.
- *
- * `windowStart` is the first sequence that the stream must hold: the oldest that it still keeps, or
- * the first that was never published, whichever is less. `published` is the last that the broker
- * has ever acknowledged.
+ * Reads the sequences of one service in the stream's order, and finds up to where they are
+ * complete. A repair publishes everything after a gap again, so a later run of sequences fills an
+ * earlier gap. `windowStart` is the first sequence that the stream must contain: the smaller of the
+ * oldest that it still keeps and the first that was never published. `published` is the last that
+ * the broker ever acknowledged.
  */
 export function compare(
   sequences: Iterable<number>,

@@ -13,25 +13,25 @@ const backoff = { baseMs: 200, capMs: 5_000 };
 export type NatsLink = AsyncDisposable & {
   /** Whether it is connected now. */
   readonly connected: Subscribable;
-  /** Grows whenever the connection is lost: what was sent before may be lost with it. */
+  /** Increases whenever the connection is lost; messages sent before may be lost too. */
   readonly losses: number;
-  /** The connection, which may be lost at present; undefined before the first. */
+  /** The connection, which may be interrupted now; undefined before the first one. */
   readonly connection: NatsConnection | undefined;
-  /** How many bytes a message may have; 0 where there is no connection. */
+  /** Maximum size of a message in bytes; 0 without a connection. */
   readonly payloadMax: number;
-  /** Sends on core NATS, now or, where there is no connection, not at all. */
+  /** Publishes on core NATS at once; drops the message if there is no connection. */
   publish(subject: string, body: Uint8Array): void;
   /** Resolves as soon as there is a connection; rejects only with the signal's reason. */
   ready(signal: AbortSignal): Promise<NatsConnection>;
 };
 
 type Options = NatsServers & {
-  /** Names this process to the server. */
+  /** The name of this process at the server. */
   name: string;
   log: Log;
 };
 
-/** Starts connecting, for ever, and returns at once. Dispose of the link to close it. */
+/** Starts to connect, retrying for ever, and returns at once. Dispose of the link to close it. */
 export function connectNats(options: Options): NatsLink {
   return new Link(options);
 }
@@ -81,7 +81,10 @@ class Link implements NatsLink {
     await this.#running;
   }
 
-  /** Not runForever: an established connection resets the count of failures, however it ends. */
+  /**
+   * Not runForever: after an established connection, the count of failures starts again, however it
+   * ended.
+   */
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     const { log, name } = this.#options;
@@ -113,7 +116,7 @@ class Link implements NatsLink {
     }
   }
 
-  /** Follows the connection until it is closed for good, which only we do, or a refused login. */
+  /** Follows the connection until it is closed: by this process, or after a refused login. */
   async #watch(connection: NatsConnection): Promise<void> {
     this.#connection = connection;
     this.connected.set(true);
@@ -141,11 +144,11 @@ class Link implements NatsLink {
         lastRefusal = undefined;
         this.connected.set(true);
       } else if (type === Events.Error) {
-        // A login or a subject. Every attempt meets the same refusal: one line is enough.
+        // A refused login or subject. Every attempt is refused alike, so it is logged once.
         const refusal = `${data} ${permissionContext?.subject}`;
         if (refusal === lastRefusal) continue;
         lastRefusal = refusal;
-        log.warn({ reason: data, ...permissionContext }, 'NATS refuses this user something');
+        log.warn({ reason: data, ...permissionContext }, 'NATS denied a permission');
       }
     }
   }
@@ -156,10 +159,13 @@ class Link implements NatsLink {
   }
 }
 
-/** Codes of Node for a certificate that it does not accept. */
+/** Error codes of Node for a certificate that it does not accept. */
 const certificateCode = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_)/;
 
-/** In the terms of our settings: Node's messages name options of Node, and nats.js says only `tls`. */
+/**
+ * The reason in terms of Silo's settings: Node's messages name Node's options, and nats.js says
+ * only `tls`.
+ */
 function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (certificateCode.test(code)) {

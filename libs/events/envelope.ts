@@ -1,7 +1,7 @@
 import { parseEventType } from '@silo/log/event-types.ts';
 import type { LoggedEvent, LogService } from '@silo/log/log-reader.ts';
 
-/** Whose log the events come from, and where on NATS they go. */
+/** The log that events come from, and their subjects on NATS. */
 export type EventSource = {
   service: LogService;
   region: string;
@@ -11,7 +11,7 @@ export type EventSource = {
   incarnation: string;
 };
 
-/** One event as it goes over the wire. */
+/** One event as it is published. */
 export type Envelope = {
   subject: string;
   /** `Nats-Msg-Id`, and the CloudEvents attributes of the NATS binding. */
@@ -38,8 +38,8 @@ export function serviceSubjects({
 }
 
 /**
- * Puts an event of the log into the form that design §4 gives it on the wire. `repair` makes the
- * message id another one, so that the broker takes again what it once had and lost.
+ * Converts an event of the log to its form on the wire in design §4. `repair` changes the message
+ * id, so that the broker accepts an event again that it had and lost.
  */
 export function envelopeOf(source: EventSource, event: LoggedEvent, repair?: string): Envelope {
   const { service, region, subjectPrefix, incarnation } = source;
@@ -68,7 +68,7 @@ export function envelopeOf(source: EventSource, event: LoggedEvent, repair?: str
   };
 }
 
-/** Which event a message is, by its headers; undefined where they are not those of an event. */
+/** The event of a message, by its headers; undefined if they are not those of an event. */
 export function placedBy(header: (name: string) => string | undefined): Placed | undefined {
   const id = header('ce-id');
   const digits = header('ce-sequence');

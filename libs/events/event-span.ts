@@ -1,7 +1,7 @@
 import type { LoggedEvent } from '@silo/log/log-reader.ts';
 import type { SpanDescription } from '@silo/runtime/tracing.ts';
 
-/** The span of what is done with an event, such as `publish internal.silo.project.moved.v1`. */
+/** A span for an operation on an event, such as `publish internal.silo.project.moved.v1`. */
 export function eventSpan(
   operation: string,
   { type, id, sequence }: Pick<LoggedEvent, 'type' | 'id' | 'sequence'>,

@@ -1,4 +1,4 @@
-/** A yes or no that changes, and that can be listened to. */
+/** A boolean that changes and can be subscribed to. */
 export type Subscribable = {
   readonly value: boolean;
   /** Calls the listener with the present value, then with each change, until disposed of. */

@@ -21,8 +21,8 @@ export type NatsServers = {
 
 /**
  * The client's options for these servers: nats.js itself reads no user and no password from a URL.
- * A user gets an inbox prefix of its own, `_INBOX.<user>`, which it must be allowed to subscribe to.
- * Throws on a URL that cannot be read, without quoting it.
+ * A user gets its own inbox prefix, `_INBOX.<user>`, to which it must be allowed to subscribe.
+ * Throws for a URL that cannot be read, without quoting it.
  */
 export function natsOptions({ url, passwordFile, caFile }: NatsServers): ConnectionOptions {
   const servers = url.split(',').map(parseServer);
@@ -39,7 +39,7 @@ export function natsOptions({ url, passwordFile, caFile }: NatsServers): Connect
     ...(user !== '' && { authenticator: authenticate(decodeURIComponent(user), readPassword) }),
     ...(user !== '' && hasPassword && { inboxPrefix: `_INBOX.${decodeURIComponent(user)}` }),
     ...(usesTls || caFile !== undefined ? { tls } : {}),
-    // Without it the second refused login in the life of a connection closes the client for good.
+    // Without it, the second refused login of a connection closes the client for good.
     ignoreAuthErrorAbort: true,
   };
 
@@ -53,7 +53,7 @@ function parseServer(text: string): URL {
   try {
     return new URL(server.includes('://') ? server : `nats://${server}`);
   } catch {
-    // The error of URL quotes what it was given, password included.
+    // The error of URL quotes its input, including the password.
     throw new TypeError('a server of the NATS URL cannot be read; percent-encode its password');
   }
 }

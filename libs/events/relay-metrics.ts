@@ -2,15 +2,15 @@ import { collectionOptions } from '@silo/mongo/read.ts';
 import { type Metrics, readAtScrape, sharedReading } from '@silo/runtime/metrics.ts';
 import type { Db } from 'mongodb';
 
-/** Nobody waits longer for a scrape. */
+/** Time limit, because a scrape does not wait longer. */
 const maxTimeMS = 1_000;
 
 type Lag = { events: number; ageMs: number };
 
 /**
- * Registers the metrics of how far the relay of a service is behind its log, which each replica
- * reports alike, also where no relay runs. The relay stores its position about once a second, and
- * every 5 s where nothing happens: a lag of less means nothing.
+ * Registers the metrics for the lag of a service's relay behind its log. Each replica reports the
+ * same values, even if it does not run the relay. The relay stores its position about once a
+ * second, and every 5 s without events, so a smaller lag means nothing.
  */
 export function measureRelay(metrics: Metrics, db: Db): void {
   const read = sharedReading(() => readLag(db));
@@ -56,7 +56,7 @@ async function readLag(db: Db): Promise<Lag | undefined> {
         {
           $project: {
             _id: 0,
-            // Of a backup that was restored, the log may be behind what was published.
+            // After a backup was restored, the log may be behind what was published.
             events: { $max: [0, { $subtract: ['$sequence', '$published'] }] },
             ageMs: {
               $max: [0, { $subtract: ['$$NOW', { $ifNull: [{ $first: '$next.time' }, '$$NOW'] }] }],

@@ -5,7 +5,7 @@ type PositionDocument = { _id: 'nats'; sequence: number; fence: number };
 
 const timeMaxMs = 5_000;
 
-/** How far a service's log has been acknowledged by the broker, as far as anybody noted. */
+/** The last position of a service's log that the broker is recorded to have acknowledged. */
 export class RelayPosition {
   readonly #db: Db;
   readonly #fence: number;
@@ -20,7 +20,7 @@ export class RelayPosition {
     return found?.sequence ?? 0;
   }
 
-  /** Notes how far it got; throws where a later leader has noted something. */
+  /** Records the position; throws if a later leader has recorded one. */
   async note(sequence: number): Promise<void> {
     try {
       await this.#positions().updateOne(

@@ -17,15 +17,18 @@ import type { NatsLink } from './connect.ts';
 import { RelayPosition } from './relay-position.ts';
 import { type StreamOptions, streamKeepsMs } from './stream.ts';
 
-/** The most events that await the broker's acknowledgement. */
+/** Maximum number of events that await the broker's acknowledgement. */
 const batchMax = 200;
-/** How often the stream is compared with the log's head without a hint, at least. */
+/** Maximum interval between comparisons of the stream with the log's head. */
 const idleMs = 5_000;
-/** Between two heads that the requirement is raised to. */
+/** Minimum interval between two raises of the requirement. */
 const headPauseMs = 250;
 const noteIntervalMs = 1_000;
 const checkIntervalMs = 5_000;
-/** The clocks of broker and services may differ by this much at the old end of the stream. */
+/**
+ * The clocks of broker and services may differ by this much, which matters for the oldest messages
+ * of the stream.
+ */
 const clockMarginMs = 60 * 60 * 1000;
 
 export type RelayOptions = {
@@ -34,18 +37,21 @@ export type RelayOptions = {
   db: Db;
   nats: NatsLink;
   stream: StreamOptions;
-  /** Signs event batches; undefined while there is none: then guards learn by their renewals. */
+  /**
+   * The key that signs event batches; undefined if there is none: then guards learn of events when
+   * they renew.
+   */
   signingKey: () => MessageKey | undefined;
   /** Identifies this process among the candidates; new at every start. */
   owner: string;
   signal: AbortSignal;
   log: Log;
-  /** Of the relay, while this process is the leader. */
+  /** The progress of the relay, while this process is the leader. */
   progress: Progress;
   /** Resolves when events may wait in the outbox, or after a while. */
   untilOrphaned: (signal: AbortSignal) => Promise<void>;
   clock?: Clock;
-  /** Called by the leader with every new head of the log, also while NATS is away. Retried. */
+  /** Called by the leader with every new head of the log, even while NATS is down. Retried. */
   onHead?: ((head: Position, signal: AbortSignal) => Promise<void>) | undefined;
   /** For tests: how often the stream is checked. */
   checkIntervalMs?: number;
@@ -53,9 +59,9 @@ export type RelayOptions = {
 
 /**
  * Publishes one service's log to JetStream, in order and at least once, whenever this process is
- * its leader, until the signal. The leader also sequences orphaned events, and broadcasts events to
- * guards and reports the log's head, neither of which waits for a repair of the stream. Two leaders
- * at once do no harm. NATS may be away for any time.
+ * its leader, until the signal. The leader also sequences orphaned events, broadcasts events to
+ * guards, and reports the log's head; the last two do not wait for a repair of the stream. Two
+ * leaders at once do no harm. NATS may be down for any time.
  */
 export async function runRelay(options: RelayOptions): Promise<void> {
   const { db, owner, signal, log, eventLog } = options;
@@ -74,7 +80,9 @@ export async function runRelay(options: RelayOptions): Promise<void> {
   });
 }
 
-/** Reports new heads, a little late: the call that made the change usually does it first. */
+/**
+ * Reports new heads with a delay, because the call that made the change usually reports them first.
+ */
 async function reportHeads(
   { eventLog, log, onHead }: RelayOptions,
   signal: AbortSignal,
@@ -105,10 +113,10 @@ export function relayDuring(options: RelayOptions, term: Leadership): Promise<vo
   return new Relay(options, term).run();
 }
 
-/** One comparison of the stream with the log, and what is published after it. */
+/** One comparison of the stream with the log, and the events published after it. */
 type Session = {
   broker: Broker;
-  /** Losses of connection before the session: another one calls for a new comparison. */
+  /** Number of connection losses before the session: a further one requires a new comparison. */
   losses: number;
   /** Part of the message ids of events that were published before and are published again. */
   repairId: string | undefined;
@@ -155,7 +163,10 @@ class Relay {
     await this.#note().catch((error) => log.warn({ err: error }, 'relay position not stored'));
   }
 
-  /** Compares the stream with the log, and returns the last event that the stream surely holds. */
+  /**
+   * Compares the stream with the log, and returns the last event that the stream certainly
+   * contains.
+   */
   async #open({ incarnation, sequence: repairUntil }: Position): Promise<number> {
     const { nats, eventLog, stream, log, progress } = this.#options;
     if (!nats.connected.value) progress.failed();
@@ -165,7 +176,7 @@ class Relay {
     const source = { service, region, subjectPrefix: stream.subjectPrefix, incarnation };
     const broker = await Broker.open(connection, source, stream);
     const { reach, repair, isPremature } = await this.#compare(broker);
-    // The stream was deleted, and another service created it again before this one noticed.
+    // The stream was deleted, and another service created it before this relay noticed.
     if (isPremature) await broker.clear();
     const repairId = repair ? ulid().toLowerCase() : undefined;
     if (repairId !== undefined) {
@@ -189,10 +200,10 @@ class Relay {
   async #publish({ events, firstSequence }: EventBatch): Promise<'restart' | undefined> {
     const { nats, log, checkIntervalMs: checkMs = checkIntervalMs } = this.#options;
     const session = this.#session;
-    // Another connection: compare again.
+    // The connection is a new one, so compare again.
     if (session === undefined || nats.losses !== session.losses) return 'restart';
     if (firstSequence !== undefined) {
-      // NATS was away for longer than the log keeps events.
+      // NATS was down for longer than the log keeps events.
       log.error({ firstSequence }, 'the log no longer holds events that were never published');
     }
     const [first] = events;
@@ -202,7 +213,8 @@ class Relay {
       const repairId = first.sequence <= session.repairUntil ? session.repairId : undefined;
       const hasDuplicate = await session.broker.publish(events, repairId);
       this.#published = Math.max(this.#published, last.sequence);
-      // The broker has an event that the stream lacked: compare again, and repair if need be.
+      // The broker has an event that is missing from the stream: compare again, and repair if
+      // necessary.
       if (hasDuplicate) return 'restart';
     }
     await this.#noteSometimes();

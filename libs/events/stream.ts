@@ -13,7 +13,7 @@ const nanosPerMs = 1_000_000;
 /** How long the stream keeps messages. */
 export const streamKeepsMs = 7 * dayMs;
 const duplicateWindowMs = 2 * 60 * 1000;
-/** JetStream's code for a stream that is not there. */
+/** JetStream's error code for a stream that does not exist. */
 export const streamNotFound = 10059;
 const streamNameInUse = 10058;
 
@@ -25,8 +25,8 @@ export type StreamOptions = {
 };
 
 /**
- * Makes the stream where it is missing, and brings its configuration to ours. How many servers of a
- * NATS cluster keep it stays as the operator sets it.
+ * Creates the stream if it does not exist, and sets its configuration. The number of replicas in a
+ * NATS cluster stays as the operator set it.
  */
 export async function ensureStream(
   manager: JetStreamManager,
@@ -44,7 +44,7 @@ export async function ensureStream(
   try {
     return await manager.streams.add(config);
   } catch (error) {
-    // Another service was faster.
+    // Another service created it first.
     if (!isApiError(error, streamNameInUse)) throw error;
     return await manager.streams.info(options.name);
   }
@@ -64,7 +64,7 @@ function configOf({ name, subjectPrefix }: StreamOptions) {
   } as Partial<StreamConfig> & { name: string };
 }
 
-/** What would store messages under other subjects than those that their publisher may use. */
+/** Removed because it would store messages under subjects that their publisher may not use. */
 const notOurs = { subject_transform: undefined, sources: undefined };
 
 /** How a stream's configuration differs from what services set; empty if it does not. */
@@ -83,7 +83,7 @@ function asText(value: unknown): string {
   return JSON.stringify(value) ?? 'absent';
 }
 
-/** Whether JetStream refused with this code of its own. */
+/** Whether JetStream refused with this code. */
 export function isApiError(error: unknown, code: number): boolean {
   return error instanceof NatsError && error.api_error?.err_code === code;
 }

@@ -5,12 +5,15 @@ import type { NatsLink } from './connect.ts';
 type Options = {
   subjects: readonly string[];
   onMessage(bytes: Uint8Array, subject: string): void;
-  /** The server has the subscription, now or again: earlier messages may have been missed. */
+  /**
+   * Called when the server has the subscription, for the first time or again: earlier messages may
+   * have been missed.
+   */
   onLive?: () => void;
   log: Log;
 };
 
-/** Subscribes to core NATS subjects, through every loss of connection, until disposed of. */
+/** Subscribes to core NATS subjects, across losses of the connection, until disposed of. */
 export function subscribeSubjects(nats: NatsLink, options: Options): Disposable {
   return new Subscriptions(nats, options);
 }
@@ -39,13 +42,13 @@ class Subscriptions implements Disposable {
   #onConnected(): void {
     const { connection } = this.#nats;
     if (connection === undefined) return;
-    // A connection that was restored has subscribed again by itself.
+    // A restored connection has renewed its subscriptions itself.
     if (connection !== this.#connection) this.#subscribe(connection);
     connection.flush().then(
       () => {
         if (this.#connection === connection) this.#options.onLive?.();
       },
-      () => {}, // lost again: the next connection calls this again
+      () => {}, // lost again; the next connection calls this again
     );
   }
 

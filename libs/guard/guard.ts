@@ -359,9 +359,7 @@ export class Guard implements Access, AsyncDisposable {
     );
   }
 
-  /**
-   * Sent even if Acquire was not answered: the registry does not let a released lease be acquired.
-   */
+  /** Sent even if Acquire was not answered: a released lease can no longer be acquired. */
   #release(leaseId: string): void {
     this.#isReleasing = true;
     const releasing = this.#links.leases.release(leaseId, this.#stop.signal);
@@ -378,10 +376,7 @@ export class Guard implements Access, AsyncDisposable {
     }
   }
 
-  /**
-   * Passes the result of a request to the core, undefined if it failed; logs the first failure of a
-   * series.
-   */
+  /** Passes a result to the core, undefined after a failure; logs the first failure of a series. */
   #pass<T>(what: string, request: Promise<T>, pass: (reply: T | undefined) => void): void {
     request.then(
       (reply) => {

@@ -6,10 +6,10 @@ import { logCollections } from './collections.ts';
 import type { Position } from './position.ts';
 
 /**
- * Begins a later incarnation of the log in a database that a backup was restored to. Every event
- * that was sequenced after the backup is lost, and its sequence will be another's; so guards and
- * subscribers must take nothing of before for a part of this log. Undefined where the database has
- * no log. Rejects where this machine's clock is behind the last incarnation.
+ * Begins a later incarnation of the log in a database to which a backup was restored. Every event
+ * that was sequenced after the backup is lost, and its sequence will be given to another event; so
+ * guards and subscribers must not mistake earlier positions for positions in this log. Undefined if
+ * the database has no log. Rejects if this machine's clock is behind the last incarnation.
  */
 export async function beginIncarnation(db: Db): Promise<Position | undefined> {
   const { log } = logCollections(db);

@@ -10,7 +10,7 @@ export type LogCollections = {
   requests: Collection<RequestDocument>;
 };
 
-/** Where events are that are not sequenced yet. */
+/** The place of events that are not sequenced yet. */
 export const waitingEvents = { collection: 'outbox', filter: {} };
 
 /** Names the collections. Only majority-durable documents are read outside of a transaction. */

@@ -5,7 +5,10 @@ export type OutboxEvent = { id: string; event: string; subject: string; body: st
 
 /** The events of one transaction, waiting to be sequenced. */
 export type OutboxGroup = {
-  /** Sorts causes before effects: the operation time known when written; then the group's id. */
+  /**
+   * Sorts causes before effects: by the operation time that was known at the write, then by the
+   * group's id.
+   */
   _id: { at: Timestamp; id: string };
   time: Date;
   actor: string;
@@ -28,7 +31,7 @@ export type EventDocument = {
   correlationId: string;
   /** The trace of the change, if it is traced. */
   traceparent?: string | undefined;
-  /** Proto3 JSON, as text: the bytes that go over the wire. */
+  /** Proto3 JSON as text: the bytes that are sent. */
   body: string;
 };
 

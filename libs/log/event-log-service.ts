@@ -12,10 +12,13 @@ import { batchesAfter } from './subscribe.ts';
 const batchSizeDefault = 500;
 const batchSizeMax = 1_000;
 
-/** What the handlers use of a call. */
+/** The part of a call that the handlers use. */
 type LogCall = { signal: AbortSignal };
 
-/** Handler of ReadEvents: what follows a sequence, to the head, and with `follow` beyond it. */
+/**
+ * Handler of ReadEvents: sends the events after a sequence, up to the head, and with `follow` also
+ * later ones.
+ */
 export function readEvents(
   reader: LogReader,
 ): (request: ReadEventsRequest, call: LogCall) => AsyncIterable<ReadEventsResponse> {

@@ -34,7 +34,7 @@ import { openTransaction, type Transaction } from './transaction.ts';
 export type { Codec } from '@silo/mongo/requests.ts';
 export type { EventDraft, Transaction } from './transaction.ts';
 
-/** Thrown by `decide` if the request was recorded before: the record says which saga to join. */
+/** Thrown by `decide` if the request was recorded before; the record names the saga to join. */
 export class RepeatedRequest extends Error {
   override readonly name = 'RepeatedRequest';
   readonly record: RequestRecord;
@@ -51,9 +51,10 @@ export type EventLog = LogReader &
     readonly region: string;
     /**
      * Decides in one transaction, and records the response under the request_id. A repeat gets the
-     * first response, if `checkRepeat` allows it; the id with another body is refused with
+     * first response, if `checkRepeat` allows it; the same id with another body is refused with
      * REQUEST_ID_REUSED. A SiloError that the body throws changes nothing and is not recorded.
-     * Commits only while its permits are held: else nothing is decided (DEPENDENCY_UNAVAILABLE).
+     * Commits only while its permits are held; otherwise nothing is decided
+     * (DEPENDENCY_UNAVAILABLE).
      */
     mutate<Response>(
       mutation: Mutation,
@@ -63,24 +64,26 @@ export type EventLog = LogReader &
     /**
      * Decides in one transaction, for the parts of a saga; records only what the body remembers.
      * Throws RepeatedRequest if the body remembers or refuses a request that has a record. Commits
-     * only while the permits are held, as `mutate`. Its events are sequenced a little later,
-     * together with those that follow, unless a caller waits for them.
+     * only while the permits are held, like `mutate`. Its events are sequenced with a delay,
+     * together with later ones, unless a caller waits for them.
      */
     decide<T>(
       mutation: Mutation,
       body: (tx: Transaction) => Promise<T>,
     ): Promise<{ value: T; eventIds: string[] }>;
-    /** The position of the last of these events, once they are sequenced; of none, the head. */
+    /**
+     * The position of the last of these events, once they are sequenced; without events, the head.
+     */
     position(eventIds: readonly string[], signal: AbortSignal): Promise<Position>;
     /**
-     * Sequences what processes that died have left in the outbox. Cheap if that is empty; a stale
-     * primary may hide some of it until the next call.
+     * Sequences the events that processes that died have left in the outbox. Cheap if the outbox is
+     * empty; a stale primary may hide some events until the next call.
      */
     sequenceOrphanedEvents(): Promise<void>;
     read(range: ReadRange, signal?: AbortSignal): Promise<EventBatch>;
     /**
-     * The next events after a sequence that this process has itself sequenced, from memory, bounded
-     * as `read`. There may be more. Undefined if memory does not hold the next event.
+     * The next events after a sequence that this process itself has sequenced, from memory, with
+     * the limits of `read`. There may be more. Undefined if memory does not hold the next event.
      */
     recent(range: ReadRange): EventBatch | undefined;
     /** The sequence of the oldest event decided since then; one after the head if there is none. */
@@ -96,11 +99,11 @@ type Options = {
   region: string;
   clock: Clock;
   log: Log;
-  /** False leaves sequencing to others: for tests of a process that dies between the two. */
+  /** False leaves sequencing to other processes: for tests of a process that dies before it. */
   sequencesOwn?: boolean;
 };
 
-/** Makes the event log of a service whose database `setUpEventLog` has prepared. */
+/** Makes the event log of a service whose database `logMigrations` has prepared. */
 export function createEventLog(options: Options): EventLog {
   return new MongoEventLog(options);
 }
@@ -123,7 +126,7 @@ class MongoEventLog implements EventLog {
   readonly #sequencer: Sequencer;
   readonly #head: LogHead;
   readonly #stop = new AbortController();
-  /** Transactions under way. */
+  /** Number of transactions in progress. */
   #deciding = 0;
 
   constructor(options: Options) {
@@ -175,7 +178,7 @@ class MongoEventLog implements EventLog {
   ): Promise<{ value: T; eventIds: string[] }> {
     const { request } = mutation;
     try {
-      // A part of a saga: more events follow at once, and a caller that waits hurries the run.
+      // This is a part of a saga: more events follow soon, and a caller that waits ends the delay.
       return await this.#transact(mutation, body, { unhurried: true });
     } catch (error) {
       const record = await this.#recordAfter(error, mutation);
@@ -190,7 +193,7 @@ class MongoEventLog implements EventLog {
     if (eventIds.length === 0) return await this.head(signal);
     const recent = await this.#ran(this.#sequencer.positionOf(eventIds), signal);
     if (recent !== undefined) return recent;
-    // Another process was faster, or it was long ago.
+    // Another process sequenced them first, or this one did so long ago.
     const found = await readSequences(this.#collections, eventIds, signal);
     const missing = eventIds.filter((id) => !found.has(id));
     if (missing.length > 0) throw new TypeError(`events without a sequence: ${missing.join(', ')}`);
@@ -280,14 +283,14 @@ class MongoEventLog implements EventLog {
     }
   }
 
-  /** Whether sequencing in the deciding transaction would conflict with none known here. */
+  /** Whether sequencing in the deciding transaction would conflict with no other one known here. */
   #isAlone(): boolean {
     return this.#deciding === 1 && this.#sequencer.isIdle;
   }
 
   /**
-   * The record of the request, if the failure may mean that an earlier call has decided it: then
-   * nothing is left to decide. If this transaction's outcome stays unknown, its permits expire.
+   * The record of the request, if the failure may mean that an earlier call has decided it; then
+   * nothing remains to be decided. If this transaction's outcome stays unknown, its permits expire.
    */
   async #recordAfter(
     error: unknown,

@@ -8,7 +8,7 @@ import type { Db } from 'mongodb';
 const leaseMs = 6_000;
 const renewMs = 1_500;
 const timeMaxMs = 1_000;
-/** Safety margin before lease expiry: the leader stops this much earlier. */
+/** Safety margin: the leader stops this long before its lease expires. */
 const marginMs = 1_500;
 
 type LeaseDocument = { _id: string; owner: string; fence: number; until: Date };
@@ -17,7 +17,7 @@ const lease = leaseOn('until');
 
 /** One term of leadership. */
 export type Leadership = {
-  /** Grows with every change of leader: later writers refuse earlier ones by it. */
+  /** Grows with every change of leader, so that later writers can refuse earlier ones. */
   fence: number;
   /** Aborts when the lease is lost, or the process stops. */
   signal: AbortSignal;
@@ -25,23 +25,23 @@ export type Leadership = {
 
 type Options = {
   db: Db;
-  /** What is led: there is one leader for each name. */
+  /** The name of the work; each name has one leader. */
   name: string;
-  /** Names this process; new at every start. */
+  /** Identifies this process; new at every start. */
   owner: string;
   signal: AbortSignal;
   log: Log;
   clock?: Clock;
-  /** Of the lease; by default a dead leader is replaced within 6 s. */
+  /** Timing of the lease; by default a dead leader is replaced within 6 s. */
   timing?: { leaseMs: number; renewMs: number; marginMs: number };
-  /** The longest pause after failures; 30 s unless given. */
+  /** The longest pause after failures; default 30 s. */
   capMs?: number;
 };
 
 /**
  * Runs `work` whenever this process is the leader, until the signal. The lease expires by the
- * database's clock; the leader counts a shorter time by its own monotonic clock. Two may still lead
- * for a moment after one was paused, so their writes must be fenced or harmless. `work` must end
+ * database's clock; the leader counts a shorter time by its own monotonic clock. After a pause of a
+ * process, two may lead for a moment, so their writes must be fenced or harmless. `work` must end
  * soon after its signal. A leader whose work ends or fails releases the lease and competes again.
  */
 export async function lead(
@@ -79,7 +79,7 @@ class Term {
     this.#timing = options.timing ?? { leaseMs, renewMs, marginMs };
   }
 
-  /** False where another process holds the lease. */
+  /** False if another process holds the lease. */
   async acquire(): Promise<boolean> {
     const { name, owner } = this.#options;
     const sentMs = this.#clock.monotonicMs();
@@ -94,7 +94,7 @@ class Term {
     return true;
   }
 
-  /** False where another process has acquired the lease. */
+  /** False if another process has acquired the lease. */
   async renew(): Promise<boolean> {
     const sentMs = this.#clock.monotonicMs();
     const { matchedCount } = await this.#leases().updateOne(
@@ -107,7 +107,9 @@ class Term {
     return true;
   }
 
-  /** Makes the document that candidates compete for: an update with `$expr` cannot. */
+  /**
+   * Creates the document that candidates compete for, which an update with `$expr` cannot create.
+   */
   async prepare(): Promise<void> {
     const free = { owner: '', fence: 0, until: new Date(0) };
     await this.#leases().updateOne(
@@ -135,8 +137,8 @@ class Term {
     const { name, log } = this.#options;
     await this.#leases()
       .updateOne(this.#held(), lease.release(), { maxTimeMS: timeMaxMs })
-      // It expires by itself.
-      .catch((error) => log.warn({ name, err: error }, 'a lease was not released'));
+      // If that fails, the lease expires.
+      .catch((error) => log.warn({ name, err: error }, 'lease was not released'));
   }
 
   #expire(sentMs: number): void {
@@ -152,7 +154,7 @@ class Term {
   async #keep(signal: AbortSignal): Promise<void> {
     const { name, log } = this.#options;
     const lose = () => this.#lost.abort(new DOMException(`no longer leads ${name}`, 'AbortError'));
-    // A timer as well: a renewal that hangs must not extend the term.
+    // A timer in addition, because a renewal that hangs must not extend the term.
     const loseInTime = () =>
       setTimeout(lose, Math.max(0, this.#expiresMs - this.#clock.monotonicMs()));
     let timer = loseInTime();

@@ -7,10 +7,12 @@ import type { ChangeStream, ChangeStreamDocument } from 'mongodb';
 import type { LogCollections } from './collections.ts';
 import type { LogDocument } from './documents.ts';
 
-/** How long the server keeps a request for changes open; below the socket's timeout. */
+/** How long the server keeps a request for changes open; shorter than the socket's timeout. */
 const awaitMaxMs = 10_000;
 
-/** The last known head of a log: from this process's reads and runs, and from a change stream. */
+/**
+ * The last known head of a log, from this process's reads and sequencing, and from a change stream.
+ */
 export class LogHead {
   readonly #collections: LogCollections;
   readonly #signal: AbortSignal;
@@ -36,7 +38,8 @@ export class LogHead {
   async wait(afterSequence: number, maxMs: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#sequence > afterSequence) return;
-    // A change stream costs the server something: opened for the first caller, in no caller's trace.
+    // A change stream costs the server resources, so it is opened for the first caller, outside of
+    // any caller's trace.
     this.#watching ??= untraced(() => this.#watch());
     const { promise, resolve } = Promise.withResolvers<void>();
     const listener = (sequence: number) => {
@@ -66,7 +69,8 @@ export class LogHead {
     await runForever(
       { name: 'log-head', intervalMs: 100, signal: this.#signal, log: this.#log },
       async (signal) => {
-        // From the time of a read: no change falls between an earlier stream and this one.
+        // Starts at the time of a read, so that no change is missed between an earlier stream and
+        // this one.
         await using session = log.db.client.startSession({ causalConsistency: true });
         const present = await log.findOne({ _id: 'log' }, { ...bounded, session });
         if (present !== null) this.advance(present.sequence);
@@ -77,7 +81,7 @@ export class LogHead {
         try {
           await race(this.#follow(stream), signal);
         } finally {
-          // Not awaited: the server answers at a change, or after `awaitMaxMs`.
+          // Not awaited, because the server answers only at a change or after `awaitMaxMs`.
           stream.close().catch(() => {});
         }
       },

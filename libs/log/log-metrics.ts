@@ -2,9 +2,9 @@ import { collectionOptions } from '@silo/mongo/read.ts';
 import { type Metrics, readAtScrape, sharedReading } from '@silo/runtime/metrics.ts';
 import type { Db } from 'mongodb';
 
-/** Nobody waits longer for a scrape. */
+/** Time limit, because a scrape does not wait longer. */
 const maxTimeMS = 1_000;
-/** What is counted of the outbox: beyond it the number says no more. */
+/** Maximum count of the outbox; a higher number has no further meaning. */
 const countMax = 10_000;
 
 type LogState = {
@@ -14,8 +14,8 @@ type LogState = {
 };
 
 /**
- * Registers the metrics of a service's event log, which each replica reports alike: one statement for
- * each scrape.
+ * Registers the metrics of a service's event log, with one statement for each scrape. Each replica
+ * reports the same values.
  */
 export function measureEventLog(metrics: Metrics, db: Db): void {
   const read = sharedReading(() => readState(db));

@@ -28,8 +28,8 @@ export type EventBatch = {
   events: readonly LoggedEvent[];
   head: Position;
   /**
-   * Set where retention has deleted the next event: the first sequence that the log still holds.
-   * Then the batch has no events.
+   * Set if retention has deleted the next event: the first sequence that the log still holds. Then
+   * the batch has no events.
    */
   firstSequence?: number | undefined;
 };
@@ -43,10 +43,10 @@ export type LogReader = {
   /** The head, after sequencing everything that was committed before the call. */
   head(signal: AbortSignal): Promise<Position>;
   /**
-   * A batch of at most `limit` events and 1 MiB, whichever comes first, but of at least one event
-   * if there is any. With a limit of 0, the head alone.
+   * A batch of at most `limit` events and 1 MiB, whichever is reached first, but of at least one
+   * event if there is any. With a limit of 0, only the head.
    */
   read(range: ReadRange, signal: AbortSignal): Promise<EventBatch>;
-  /** Resolves when the log may have passed a sequence, at the latest after `maxMs`. */
+  /** Resolves when the log may be past a sequence, at the latest after `maxMs`. */
   wait(afterSequence: number, maxMs: number, signal: AbortSignal): Promise<void>;
 };

@@ -1,7 +1,9 @@
-/** A place in a log. Incarnations are ULIDs: a later one compares greater, whatever the sequence. */
+/**
+ * A place in a log. Incarnations are ULIDs, so a later one compares greater, whatever the sequence.
+ */
 export type Position = { incarnation: string; sequence: number };
 
-/** Negative, zero or positive as `a` is before, at or after `b`. */
+/** Negative, zero or positive if `a` is before, at or after `b`. */
 export function comparePositions(a: Position, b: Position): number {
   if (a.incarnation !== b.incarnation) return a.incarnation < b.incarnation ? -1 : 1;
   return a.sequence - b.sequence;

@@ -3,7 +3,7 @@ import { takeWithin } from '@silo/runtime/budget.ts';
 import type { EventDocument } from './documents.ts';
 import { eventBytes } from './stored-events.ts';
 
-/** How many events, and bytes of them, are kept for the relay and the broadcast. */
+/** Maximum number of events, and of their bytes, that are kept for the relay and the broadcast. */
 const countMax = 1_000;
 const bytesMax = 8 * pageBytesMax;
 
@@ -12,7 +12,10 @@ export class RecentEvents {
   #events: EventDocument[] = [];
   #bytes = 0;
 
-  /** Adds what was sequenced next. Events that do not follow those that are there replace them. */
+  /**
+   * Adds the events that were sequenced next. Events that do not follow the stored ones replace
+   * them.
+   */
   add(added: readonly EventDocument[]): void {
     const follows = this.#events.at(-1)?._id === (added[0]?._id ?? 0) - 1;
     if (!follows) this.clear();

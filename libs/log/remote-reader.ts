@@ -30,7 +30,7 @@ export function remoteReader(
       const options = { signal, deadlineMs: readDeadlineMs, passRefusals: true };
       const request = { afterSequence, batchSize, follow: false };
       try {
-        // One message is one batch. The caller requests what follows from its next position.
+        // One message is one batch. The caller requests the events after it from its next position.
         for await (const response of client.readEvents(request, options)) {
           const batch = fromResponse(response);
           if (batch !== undefined) return batch;
@@ -42,7 +42,7 @@ export function remoteReader(
       }
       throw errors.dependencyUnavailable(service);
     },
-    // The owner sends no hints: its log may have passed any sequence by then.
+    // The owner sends no hints, so its log may be past any sequence by then.
     wait: (_afterSequence, maxMs, signal) => systemSleep(maxMs, signal),
   };
 }
@@ -65,7 +65,7 @@ function fromMessage({
   return { ...event, time };
 }
 
-/** The first sequence that a log still holds, of the error LOG_COMPACTED. */
+/** The first sequence that a log still holds, from the error LOG_COMPACTED. */
 function firstSequenceOf(error: unknown): number | undefined {
   const isCompacted =
     error instanceof SiloError && error.reason === ErrorReason.ERROR_REASON_LOG_COMPACTED;

@@ -11,14 +11,14 @@ import type { Position } from './position.ts';
 import { RecentEvents } from './recent-events.ts';
 import { eventBytes, toLoggedEvent } from './stored-events.ts';
 
-/** The most that one transaction sequences: groups, and bytes of their events. */
+/** Maximum of one sequencing transaction: groups, and bytes of their events. */
 const runBounds = { countMax: 500, bytesMax: 4 * 1024 * 1024 };
-/** Between two runs that nothing waits for, so that more commits share a transaction. */
+/** Pause between two runs that no caller waits for, so that more commits share a transaction. */
 const pauseMs = 50;
-/** How many positions are kept in memory for calls that are about to await theirs. */
+/** Number of positions that are kept in memory for calls that will await theirs. */
 const recentMax = 20_000;
 
-/** What one transaction sequenced. */
+/** The result of one sequencing transaction. */
 export type Sequenced = { events: EventDocument[]; incarnation: string };
 
 /** Moves events from the outbox into the log, in sequence: one run at a time in this process. */
@@ -32,7 +32,7 @@ export class Sequencer {
   /** Sequences by event id. */
   readonly #recentSequences = new Map<string, number>();
   readonly #recentEvents = new RecentEvents();
-  /** The incarnation of what is kept. */
+  /** The incarnation of the kept positions. */
   #incarnation = '';
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
@@ -60,7 +60,7 @@ export class Sequencer {
   }
 
   /**
-   * Starts a run that nothing waits for: at once if none is under way or has just ended; with
+   * Starts a run that no caller waits for: at once if no run is in progress or has just ended; with
    * `unhurried` after a pause, so that later commits share it.
    */
   kick({ unhurried = false }: { unhurried?: boolean } = {}): void {
@@ -89,8 +89,8 @@ export class Sequencer {
   }
 
   /**
-   * What this process sequenced next after a sequence, from memory; undefined if memory does not
-   * hold it. Other processes may have sequenced more.
+   * The events that this process sequenced after a sequence, from memory; undefined if memory does
+   * not hold the next one. Other processes may have sequenced more.
    */
   recent({ afterSequence, limit }: ReadRange): EventBatch | undefined {
     const found = this.#recentEvents.after(afterSequence, limit);
@@ -99,17 +99,17 @@ export class Sequencer {
     return { events: found.events.map((event) => toLoggedEvent(this.#service, event)), head };
   }
 
-  /** Whether no run is under way or queued. */
+  /** Whether no run is in progress or queued. */
   get isIdle(): boolean {
     return this.#running === undefined && this.#queued === undefined;
   }
 
-  /** Resolves when no run is under way or queued. */
+  /** Resolves when no run is in progress or queued. */
   async idle(): Promise<void> {
     await Promise.allSettled([this.#running, this.#queued]);
   }
 
-  /** The next run: after the one that is under way, and a pause. */
+  /** The next run: it follows the one in progress, and a pause. */
   #next(): Promise<void> {
     if (this.#queued !== undefined) return this.#queued;
     this.#pause = new AbortController();
@@ -149,7 +149,7 @@ export class Sequencer {
     }
   }
 
-  /** Sequences what the outbox holds, or the first part of it. */
+  /** Sequences the events in the outbox, or the first part of them. */
   async #take(session: ClientSession): Promise<{ hasMore: boolean; sequenced?: Sequenced }> {
     const { outbox } = this.#collections;
     const limit = runBounds.countMax + 1;
@@ -168,9 +168,9 @@ export class Sequencer {
     return { hasMore, sequenced };
   }
 
-  /** Keeps what a committed transaction has sequenced, and reports the new head. */
+  /** Keeps the result of a committed sequencing transaction, and reports the new head. */
   add({ events, incarnation }: Sequenced): void {
-    // A backup was restored: what it does not hold has no position any more.
+    // A backup was restored: events that it does not contain no longer have a position.
     if (incarnation !== this.#incarnation) {
       this.#recentSequences.clear();
       this.#recentEvents.clear();
@@ -191,7 +191,7 @@ export async function sequenceGroups(
   groups: readonly Omit<OutboxGroup, '_id'>[],
 ): Promise<Sequenced> {
   const count = groups.reduce((sum, group) => sum + group.events.length, 0);
-  // Two processes at once conflict here: one of them repeats its transaction.
+  // Two concurrent processes conflict here, and one of them repeats its transaction.
   const counter = await log.findOneAndUpdate(
     { _id: 'log' },
     { $inc: { sequence: count } },

@@ -6,7 +6,7 @@ import { retentionSeconds } from '@silo/mongo/retention.ts';
 import { ulid } from 'ulid';
 import { logCollections } from './collections.ts';
 
-/** What an event log needs: its collections, their indexes, its first incarnation. */
+/** Creates what an event log needs: its collections, their indexes, its first incarnation. */
 export const logMigrations: readonly Migration[] = [
   indexMigration('log-indexes', {
     outbox: [],

@@ -7,9 +7,11 @@ import { eventType } from './event-types.ts';
 import type { EventBatch, LoggedEvent, LogService, ReadRange } from './log-reader.ts';
 import type { Position } from './position.ts';
 
-/** Events in one reply of MongoDB: few, because the bytes of a batch may end it early. */
+/**
+ * Number of events in one reply of MongoDB; small, because the bytes of a batch may end it early.
+ */
 const replySize = 251;
-/** The most bytes an event has beside its body: ids, type, subject, actor and their field names. */
+/** Maximum size of an event without its body: ids, type, subject, actor and their field names. */
 const envelopeBytes = 1_024;
 
 /** The log's head, durable at a majority. */
@@ -17,28 +19,30 @@ export async function readHead({ log }: LogCollections, signal?: AbortSignal): P
   return headOf(await reading(log.findOne({ _id: 'log' }, bounded), signal));
 }
 
-/** The head that a document of the collection `log` holds. */
+/** The head in a document of the collection `log`. */
 export function headOf(document: LogDocument | null): Position {
   if (document === null) throw new TypeError('the event log is not set up');
   return { sequence: document.sequence, incarnation: document.incarnation };
 }
 
-/** The most bytes of one event in an answer or a message. NATS takes 1 MiB by default. */
+/** Maximum size of one event in an answer or a message. NATS accepts 1 MiB by default. */
 export const eventBytesMax = 128 * 1024;
 
-/** How many bytes an event takes in an answer or a message, at most. */
+/** Maximum size of this event in an answer or a message, in bytes. */
 export function eventBytes({ body }: Pick<EventDocument, 'body'>): number {
   return Buffer.byteLength(body) + envelopeBytes;
 }
 
-/** Reads a batch, durable at a majority: `LogReader.read` in the service's own database. */
+/**
+ * Reads a batch, durable at a majority: implements `LogReader.read` in the service's own database.
+ */
 export async function readEvents(
   service: LogService,
   collections: LogCollections,
   { afterSequence, limit }: ReadRange,
   signal?: AbortSignal,
 ): Promise<EventBatch> {
-  // The head first: everything up to it must then be found, or has been deleted.
+  // The head is read first, so every event up to it is either found or has been deleted.
   const head = await readHead(collections, signal);
   if (afterSequence >= head.sequence || limit === 0) return { events: [], head };
   const query = collections.events
@@ -75,14 +79,15 @@ export async function readSequences(
   return new Map(found.map(({ id, _id }) => [id, _id]));
 }
 
-/** The sequence of the oldest event decided since then; one after the head where there is none. */
+/** The sequence of the oldest event decided since then; one after the head if there is none. */
 export async function firstSequenceSince(
   collections: LogCollections,
   since: Date,
   signal?: AbortSignal,
 ): Promise<number> {
   const head = await readHead(collections, signal);
-  // Times and sequences do not agree to the last: the smallest sequence, not the first time.
+  // Times and sequences may differ slightly in order, so this takes the smallest sequence, not the
+  // first time.
   const query = collections.events.aggregate<{ first: number }>(
     [
       { $match: { time: { $gte: since } } },
@@ -96,7 +101,7 @@ export async function firstSequenceSince(
   return first?.first ?? head.sequence + 1;
 }
 
-/** A stored event as readers get it. */
+/** A stored event in the form for readers. */
 export function toLoggedEvent(
   service: LogService,
   { _id: sequence, event, body: bodyJson, ...rest }: EventDocument,

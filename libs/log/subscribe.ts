@@ -4,24 +4,25 @@ import { runForever } from '@silo/runtime/run-forever.ts';
 import type { EventBatch, LogReader } from './log-reader.ts';
 import type { Position } from './position.ts';
 
-/** How often the log is read without a hint: a restored backup gives none. */
+/** Maximum interval between reads without a hint: a restored backup gives none. */
 const idleMaxMs = 15_000;
 const batchMaxDefault = 500;
 const restartPauseMs = 100;
 const failurePauseMaxMs = 5_000;
 
 type BatchOptions = {
-  /** The most events of one batch; 0 yields heads alone. */
+  /** Maximum number of events in one batch; 0 yields only heads. */
   batchMax?: number | undefined;
-  /** How long to wait at the head, at most, before reading again; 15 s unless given. */
+  /** Maximum wait at the head before the next read; default 15 s. */
   idleMs?: number | undefined;
   signal: AbortSignal;
 };
 
 /**
- * Yields what follows a sequence: first what is there, then new events as they come. Yields at
- * least one batch, and one without events after each idle wait. Goes on behind what retention has
- * deleted, after a batch that says so. Rejects as the reader does, or with the signal's reason.
+ * Yields the events after a sequence: first the existing ones, then new events as they arrive.
+ * Yields at least one batch, and one without events after each idle wait. Continues after events
+ * that retention has deleted, with a batch that reports this. Rejects like the reader, or with the
+ * signal's reason.
  */
 export async function* batchesAfter(
   reader: LogReader,
@@ -51,15 +52,15 @@ export type StartAfter = (head: Position, signal: AbortSignal) => number | Promi
 export type OnEvents = (batch: EventBatch, signal: AbortSignal) => Promise<'restart' | undefined>;
 
 /**
- * Follows a log until the signal: hands its batches to `onEvents` in order, one at a time. Failures
- * of the reader or the handler are logged, and followed by a growing pause. Never rejects.
+ * Follows a log until the signal: passes its batches to `onEvents` in order, one at a time.
+ * Failures of the reader or the handler are logged, and followed by a growing pause. Never rejects.
  */
 export async function subscribe(
   reader: LogReader,
   from: StartAfter,
   onEvents: OnEvents,
   options: BatchOptions & {
-    /** Names the subscription in logs. */
+    /** The name of the subscription in logs. */
     name: string;
     log: Log;
     onProgress?: ((outcome: 'made' | 'failed') => void) | undefined;

@@ -10,13 +10,13 @@ import type { OutboxEvent } from './documents.ts';
 import { type Sequenced, sequenceGroups } from './sequencer.ts';
 import { eventBytes, eventBytesMax } from './stored-events.ts';
 
-/** An event as the code that decides a change states it. */
+/** An event as the deciding code states it. */
 export type EventDraft = {
   /** In snake case, without the service: `moved`. */
   event: string;
-  /** The id of the resource that it is about. */
+  /** The id of the resource that the event concerns. */
   subject: string;
-  /** Proto3 JSON of the message: what ts-proto's `toJSON` returns. */
+  /** Proto3 JSON of the message: the result of ts-proto's `toJSON`. */
   body: unknown;
 };
 
@@ -36,13 +36,14 @@ export type Transaction = {
   remember(memory: RequestMemory): void;
 };
 
-/** A transaction under way, as the event log sees it. */
+/** A transaction in progress, as the event log sees it. */
 export type OpenTransaction = Transaction & {
   /** The ids of the events emitted until now. */
   eventIds(): string[];
   /**
-   * Writes what was emitted and remembered: the last statements before the commit. With `alone`
-   * sequences the events at once, unless others wait in the outbox; returns what was sequenced.
+   * Writes the emitted events and the record, as the last statements before the commit. With
+   * `alone` it sequences the events at once, unless others wait in the outbox; returns what was
+   * sequenced.
    */
   flush(alone: boolean): Promise<Sequenced | undefined>;
 };
@@ -72,7 +73,7 @@ export function openTransaction(options: {
 
   const writeToOutbox = async () => {
     if (session.operationTime === undefined) {
-      // The body read and wrote nothing: any statement opens the snapshot and returns its time.
+      // The body made no statement: any statement opens the snapshot and returns its time.
       await collections.log.findOne({ _id: 'log' }, { session, projection: { _id: 1 } });
     }
     const at = session.operationTime;
@@ -80,7 +81,7 @@ export function openTransaction(options: {
     await collections.outbox.insertOne({ _id: { at, id: newEventId() }, ...group() }, { session });
   };
 
-  /** If the outbox is empty, everything that this transaction could have seen is sequenced. */
+  /** If the outbox is empty, every event that this transaction could have seen is sequenced. */
   const isOutboxEmpty = async () =>
     (await collections.outbox.findOne({}, { session, projection: { _id: 1 } })) === null;
 
@@ -91,7 +92,8 @@ export function openTransaction(options: {
     emit: ({ event, subject, body }) => {
       const draft = { id: newEventId(), event, subject, body: JSON.stringify(body) };
       const sizeBytes = eventBytes(draft);
-      // An event that the broker cannot take would block all later ones. Request rules bound it.
+      // An event that the broker cannot accept would block all later ones. The rules of requests
+      // limit its size.
       if (sizeBytes > eventBytesMax) throw new RangeError(`${event} has ${sizeBytes} bytes`);
       events.push(draft);
     },
@@ -108,7 +110,7 @@ export function openTransaction(options: {
         await collections.requests.insertOne(document, { session, ignoreUndefined: true });
       }
       if (events.length === 0) return undefined;
-      // Last, because it blocks other sequencing transactions until the commit.
+      // The last statement, because it blocks other sequencing transactions until the commit.
       if (alone && (await isOutboxEmpty()))
         return await sequenceGroups(collections, session, [group()]);
       await writeToOutbox();
@@ -121,7 +123,9 @@ function newEventId(): string {
   return ulid(undefined, evenRandom).toLowerCase();
 }
 
-/** ulid's own source calls the kernel for each character, 27 µs an id; node's buffers. */
+/**
+ * ulid's own source calls the kernel for each character, 27 µs an id; node's source has a buffer.
+ */
 function evenRandom(): number {
   return randomInt(32) / 32;
 }

@@ -15,10 +15,10 @@ const timeMaxMs = 5_000;
 const batchSize = 1_000;
 
 /**
- * What a query of many documents finds, in batches of at most 1,000 documents and `pageBytesMax`
- * bytes of BSON, whichever comes first, as it stands now: everything that was acknowledged before
- * the call is seen, and what is answered is durable. Refuses with DEPENDENCY_UNAVAILABLE where the
- * primary does not answer, or cannot prove in time that it still is one.
+ * Reads the documents that a query finds, as of now, in batches of at most 1,000 documents and
+ * `pageBytesMax` bytes of BSON, whichever is reached first. It sees everything that was
+ * acknowledged before the call, and what it returns is durable. Refuses with DEPENDENCY_UNAVAILABLE
+ * if the primary does not answer, or cannot prove in time that it still is the primary.
  */
 export async function* findAsOfNow<T extends Document, Found extends Document = T>(
   collection: Collection<T>,
@@ -47,7 +47,7 @@ export async function* findAsOfNow<T extends Document, Found extends Document = 
       yield value;
     }
   } finally {
-    // An abandoned statement ends within its own bound, and only then what it uses.
+    // An abandoned statement ends within its own time limit, and only then releases what it uses.
     const over = pending
       .catch(() => {})
       .then(() => batches?.return(undefined))

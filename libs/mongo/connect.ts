@@ -10,43 +10,43 @@ import { type PoolUse, watchPools } from './pool-use.ts';
 import './refuse-wide-integers.ts';
 import { replaceable } from './replaceable.ts';
 
-/** Nothing waits for a server for longer; a call's own deadline may end its waiting before. */
+/** The maximum wait for a server; a call's own deadline may end the wait earlier. */
 const serverSelectionTimeoutMs = 5_000;
 const connectTimeoutMs = 5_000;
 const waitQueueTimeoutMs = 5_000;
 const socketTimeoutMs = 15_000;
 const poolSizeMax = 100;
-/** For statements, transactions and cursors that began on a client which has been replaced. */
+/** Time for statements, transactions and cursors that began on a client that has been replaced. */
 const replacedClosesMs = 60_000;
 
-/** The URL cannot be used: trying it again does not help. */
+/** The URL is invalid, so a retry does not help. */
 export class MongoUrlError extends Error {}
 
 /** An open connection pool and the service's own database. */
 export type MongoConnection = AsyncDisposable & { client: MongoClient; db: Db };
 
-/** What locates MongoDB: a URL, or a file that holds it and may be replaced. */
+/** The location of MongoDB: a URL, or a file that contains it and may be replaced. */
 export type MongoSource = { url?: string | undefined; urlFile?: string | undefined };
 
 type ConnectOptions = MongoSource & {
   database: string;
-  /** Names this process in the server's log. */
+  /** The name of this process in the server's log. */
   appName: string;
-  /** Nothing is logged unless given. */
+  /** Default: nothing is logged. */
   log?: Log | undefined;
   signal?: AbortSignal | undefined;
-  /** How often files are looked at; every 10 s by default. */
+  /** How often files are checked; default 10 s. */
   intervalMs?: number | undefined;
-  /** Counts how the connections are used. */
+  /** Counts the use of connections. */
   poolUse?: PoolUse | undefined;
 };
 
 /**
- * Connects to the replica set that the URL names: majority writes and reads, every operation
- * bounded. BSON binaries come back as Buffers; undefined fields are not stored, integers that do not
- * fit into 64 bits refused. Refuses with DEPENDENCY_UNAVAILABLE where no primary answers in 5 s, or
- * the password is refused, and with MongoUrlError where the URL cannot be read.
- *
+ * Connects to the replica set that the URL names, with majority writes and reads and a time limit
+ * for every operation. BSON binaries are returned as Buffers; undefined fields are not stored, and
+ * integers that do not fit into 64 bits are refused. Refuses with DEPENDENCY_UNAVAILABLE if no
+ * primary answers in 5 s or the password is refused, and with MongoUrlError if the URL cannot be
+ * read.
  * A file with the URL, and the certificates that the URL names, may be replaced: once a new client
  * has logged in, statements use it, and the former one is closed after a minute.
  */
@@ -86,10 +86,10 @@ export async function connectMongo(options: ConnectOptions): Promise<MongoConnec
   };
 }
 
-/** The options of a URL that name files; the driver takes them in any case. */
+/** Options of a URL whose values are files; the driver accepts them in any case. */
 const fileOptions: readonly string[] = ['tlscafile', 'tlscertificatekeyfile', 'tlscrlfile'];
 
-/** The URL, and what the files hold that it names. */
+/** Reads the URL, and the contents of the files that it names. */
 async function readContents(source: MongoSource): Promise<Contents & { url: Buffer }> {
   const { url = '', urlFile } = source;
   const text = urlFile === undefined ? url : (await readFile(urlFile, 'utf8')).trim();
@@ -101,7 +101,7 @@ async function readContents(source: MongoSource): Promise<Contents & { url: Buff
   return contents;
 }
 
-/** A client that has logged in. */
+/** Returns a client that has logged in. */
 async function openClient(
   { url }: { url: Buffer },
   { appName, poolUse, signal }: ConnectOptions,
@@ -136,7 +136,7 @@ function makeClient(url: string, options: MongoClientOptions): MongoClient {
   try {
     return createClient(url, options);
   } catch (error) {
-    // The driver's message may quote all of the URL.
+    // The driver's message may quote the whole URL.
     const reason = redactText(error instanceof Error ? error.message : String(error));
     throw new MongoUrlError(`the URL of MongoDB cannot be used: ${reason}`);
   }

@@ -1,7 +1,7 @@
 import { beginChildSpan, isTracing, type OpenSpan } from '@silo/runtime/tracing.ts';
 import { MongoClient, type MongoClientOptions } from 'mongodb';
 
-/** A client that is not connected yet. Where this process traces, its commands are spans. */
+/** A client that is not connected yet. If this process traces, its commands become spans. */
 export function createClient(url: string, options: MongoClientOptions): MongoClient {
   const client = new MongoClient(url, { ...options, monitorCommands: isTracing() });
   if (isTracing()) traceCommands(client);
@@ -9,8 +9,9 @@ export function createClient(url: string, options: MongoClientOptions): MongoCli
 }
 
 /**
- * Makes each command of the client a span of the trace in which it runs, if any. The client needs
- * `monitorCommands`. Names only, no documents: nor the server's message, which may quote one.
+ * Makes each command of the client a span of the active trace, if there is one. The client needs
+ * `monitorCommands`. Records only names: no documents, and not the server's message, which may
+ * quote one.
  */
 function traceCommands(client: MongoClient): void {
   const open = new Map<number, OpenSpan>();
@@ -29,7 +30,7 @@ function traceCommands(client: MongoClient): void {
     });
     if (span !== undefined) open.set(requestId, span);
   });
-  // Every started command succeeds or fails, so that none stays open.
+  // Every started command succeeds or fails, so each span ends.
   const end = (requestId: number, error?: string) => {
     open.get(requestId)?.end({ error });
     open.delete(requestId);

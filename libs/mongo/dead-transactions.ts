@@ -1,24 +1,24 @@
 import { race } from '@silo/runtime/deadline.ts';
 import type { ClientSession, Long, MongoClient, UUID } from 'mongodb';
 
-/** Between two statements of a transaction of ours. */
+/** Limit between two statements of a living process's transaction. */
 const inactiveMaxMs = 1_000;
 const timeMaxMs = 1_000;
 
-/** How a transaction was between two statements, by the server's clock. */
+/** The times of a transaction at an earlier check, by the server's clock. */
 type Seen = { activeMicros: number; inactiveMicros: number };
 type IdleTransaction = { lsid: { id: UUID }; txnNumber: number | Long } & Seen;
 
-/** What each client has seen, by transaction, since the last statement of each. */
+/** What each client saw of each transaction at its last statement. */
 const seenBy = new WeakMap<MongoClient, Map<string, Seen>>();
 
 /**
- * Ends the transactions of processes by this client's name that had no statement for a second since
- * an earlier look, and returns how many. A process killed inside one leaves it open, and what it has
- * locked, perhaps the log's counter, would stay locked for the server's
- * `transactionLifetimeLimitSeconds`, 60 by default. Their waits together say nothing: on a slow
- * machine each statement of a living process comes late. Safe if its process is alive: it gets an
- * error and retries.
+ * Ends the transactions of processes with this client's name that had no statement for a second
+ * since an earlier check, and returns how many. A process that is killed inside a transaction
+ * leaves it open, and its locks, possibly on the log's counter, would last for the server's
+ * `transactionLifetimeLimitSeconds`, 60 by default. The total waiting time is no criterion: on a
+ * slow machine each statement of a living process is late. Ending a living process's transaction is
+ * safe: the process gets an error and retries.
  */
 export async function endDeadTransactions(client: MongoClient): Promise<number> {
   const { appName } = client.options;
@@ -38,7 +38,7 @@ export async function endDeadTransactions(client: MongoClient): Promise<number> 
           },
         },
       ],
-      // An id must go back as the UUID that it is.
+      // The id must be sent back as the same UUID.
       { maxTimeMS: timeMaxMs, readConcern: { level: 'local' }, promoteBuffers: false },
     )
     .toArray();
@@ -48,7 +48,7 @@ export async function endDeadTransactions(client: MongoClient): Promise<number> 
   const dead = idle.filter(({ lsid, txnNumber, activeMicros, inactiveMicros }) => {
     const name = `${lsid.id} ${txnNumber}`;
     const last = before?.get(name);
-    // A statement takes time of the server's.
+    // A statement increases the server's active time.
     const since = last?.activeMicros === activeMicros ? last : { activeMicros, inactiveMicros };
     seen.set(name, since);
     return inactiveMicros - since.inactiveMicros > inactiveMaxMs * 1_000;
@@ -59,7 +59,9 @@ export async function endDeadTransactions(client: MongoClient): Promise<number> 
   return dead.length;
 }
 
-/** Ends the transaction of a session at the server, unless it is committed; within a second. */
+/**
+ * Ends the transaction of a session at the server, unless it is committed; takes at most a second.
+ */
 export async function endTransaction(client: MongoClient, { id }: ClientSession): Promise<void> {
   const killed = client.db('admin').command({ killSessions: [id], maxTimeMS: timeMaxMs });
   await race(killed, AbortSignal.timeout(timeMaxMs));

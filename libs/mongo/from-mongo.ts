@@ -14,12 +14,12 @@ import {
 const duplicateKey = 11000;
 const unauthorized = 13;
 
-/** A unique index, or another document of the same `_id`, conflicts. */
+/** Whether a unique index was violated, or a document with the same `_id` exists. */
 export function isDuplicateKey(error: unknown): error is MongoServerError {
   return error instanceof MongoServerError && error.code === duplicateKey;
 }
 
-/** The transaction did not happen, and may be tried again from its beginning. */
+/** Whether the transaction did not happen, and may be retried from its beginning. */
 export function isTransient(error: unknown): boolean {
   return (
     error instanceof MongoError && error.hasErrorLabel(MongoErrorLabel.TransientTransactionError)
@@ -27,14 +27,15 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * The connection was lost. Inside of a transaction, before its commit: as transient as one that the
- * driver labels, which it forgets to where another's failure has just cleared the pool.
+ * Whether the connection was lost. Before the commit of a transaction this is as transient as an
+ * error with the driver's label, which the driver omits if another's failure has just cleared the
+ * pool.
  */
 export function isConnectionLost(error: unknown): boolean {
   return unwrapped(error) instanceof MongoNetworkError;
 }
 
-// The driver adds no label to them.
+// The driver adds no label to errors with these codes.
 const interruptedCodes: readonly unknown[] = [290, 11601];
 
 /**
@@ -47,14 +48,15 @@ export function isInterrupted(error: unknown): boolean {
   return inner instanceof MongoServerError && interruptedCodes.includes(inner.code);
 }
 
-/** What a bulk failed of: the driver wraps whatever it was as an error of the server. */
+/** The cause of a failed bulk write: the driver wraps every cause as a server error. */
 function unwrapped(error: unknown): unknown {
   if (!(error instanceof MongoBulkWriteError)) return error;
   const inner: unknown = error.errorResponse;
   return inner instanceof MongoError ? inner : error;
 }
 
-// What the driver throws where it reached no server, or is being closed; the rest are bugs of ours.
+// Errors that the driver throws if it reached no server, or is being closed; others are bugs of
+// Silo.
 const unavailableErrors = [
   MongoNetworkError,
   MongoSystemError,
@@ -63,23 +65,23 @@ const unavailableErrors = [
   MongoClientClosedError,
 ];
 
-// Server errors that speak of the server's state, not of our command: unreachable, not primary,
-// shutting down, out of time, interrupted, conflicts, lost cursors, passwords that have changed, points in time that cannot be read
-// any more or yet; from src/mongo/base/error_codes.yml.
+// Server errors about the server's state rather than the command: unreachable, not primary, shutting
+// down, timed out, interrupted, conflicts, lost cursors, changed passwords, points in time that
+// cannot be read any more or yet; from src/mongo/base/error_codes.yml.
 const unavailableCodes = new Set<number | string | undefined>([
   ...[6, 7, 18, 89, 91, 189, 9001, 10058, 10107, 11600, 11602, 13435, 13436, 134, 133, 262],
   ...[43, 50, 64, 100, 112, 202, 239, 246, 251, 290, 317, 365, 11601],
 ]);
 
 /**
- * The error that a caller gets for a failure of the driver: DEPENDENCY_UNAVAILABLE where the server
- * did not answer, was no primary, or gave in to contention. Anything else, a bug of ours too, stays
- * as it is.
+ * The error that a caller gets for a failure of the driver: DEPENDENCY_UNAVAILABLE if the server
+ * did not answer, was not primary, or gave up after contention. All other errors, including bugs of
+ * Silo, are returned unchanged.
  */
 export function fromMongo(error: unknown): unknown {
   const inner = unwrapped(error);
   if (inner instanceof MongoServerError && inner.code === unauthorized) {
-    // Its own message quotes the command, with every document in it.
+    // The error's own message quotes the command, with every document in it.
     const cause = new Error(
       `MongoDB refuses a command (${inner.codeName}): the user lacks a right`,
     );
@@ -91,7 +93,7 @@ export function fromMongo(error: unknown): unknown {
 function isUnavailable(error: unknown): boolean {
   if (isTransient(error)) return true;
   if (error instanceof MongoServerError) return unavailableCodes.has(error.code);
-  // The driver does not export this one.
+  // The driver does not export this class.
   if (error instanceof MongoError && error.name === 'MongoWaitQueueTimeoutError') return true;
   return unavailableErrors.some((type) => error instanceof type);
 }

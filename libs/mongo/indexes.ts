@@ -11,8 +11,8 @@ export type Index = IndexDescription;
 export type Collections = Readonly<Record<string, readonly Index[]>>;
 
 /**
- * What a migration makes, as JSON: operators of filters are no names of fields. The record is for
- * `missingIndexes`, because an index that was dropped leaves no trace.
+ * The indexes that a migration creates, as JSON, because operators of filters are not valid field
+ * names. The record is for `missingIndexes`: an index that was dropped leaves no trace.
  */
 type ExpectedIndexes = { _id: string; collections: string };
 
@@ -21,9 +21,9 @@ const namespaceExists = 48;
 const pauseMs = 1_000;
 
 /**
- * The migration that makes collections and their indexes where they are missing. Collections are
- * made up front, because a transaction that makes one conflicts with all. MongoDB builds an index
- * while the collection is read and written.
+ * The migration that creates missing collections and their indexes. Collections are created up
+ * front, because a transaction that creates one conflicts with all others. MongoDB builds an index
+ * while the collection is in use.
  */
 export function indexMigration(name: string, collections: Collections): Migration {
   const all = Object.entries(collections);
@@ -40,7 +40,7 @@ export function indexMigration(name: string, collections: Collections): Migratio
   };
 }
 
-/** Which indexes are missing of those that the service of this database has made. */
+/** The missing indexes among those that the service of this database has created. */
 export async function missingIndexes(db: Db): Promise<{ collection: string; index: string }[]> {
   const missing: { collection: string; index: string }[] = [];
   for (const { collections } of await expected(db).find({}, bounded).toArray()) {
@@ -56,7 +56,7 @@ export async function missingIndexes(db: Db): Promise<{ collection: string; inde
   return missing;
 }
 
-/** Also where a newer release has recorded more: both releases are done with it. */
+/** Also true if a newer release has recorded more: the migration is done for both releases. */
 async function isRecorded(db: Db, name: string, collections: Collections): Promise<boolean> {
   const recorded = await recordedOf(db, name);
   return Object.entries(collections).every(([collection, indexes]) =>
@@ -89,7 +89,7 @@ async function existIndexes(db: Db, name: string, indexes: readonly Index[]): Pr
   return indexes.every((index) => present.some((found) => isSame(found, index)));
 }
 
-/** Undefined where there is no such collection. */
+/** Undefined if the collection does not exist. */
 async function presentIndexes(db: Db, name: string) {
   return await db
     .collection(name)
@@ -118,13 +118,13 @@ async function ensureIndexes(
   for (;;) {
     signal.throwIfAborted();
     try {
-      // Makes the collection too.
+      // Creates the collection, too.
       if (indexes.length > 0) await db.collection(name).createIndexes([...indexes]);
       else await db.createCollection(name);
       return;
     } catch (error) {
       if (error instanceof MongoServerError && error.code === namespaceExists) return;
-      // MongoDB goes on with an index that takes longer than a connection waits.
+      // MongoDB continues to build an index that takes longer than the connection waits.
       if (!isConnectionLost(error)) throw fromMongo(error);
     }
     await systemSleep(pauseMs, signal);

@@ -3,9 +3,9 @@ import { majorityTime } from './majority-time.ts';
 import { bounded, reading } from './read.ts';
 
 /**
- * Reads the one document that `filter` names, as it stands now: everything that was acknowledged
- * before the call is seen, and what is answered is durable. Refuses with DEPENDENCY_UNAVAILABLE
- * where the primary does not answer, or cannot prove in time that it still is one.
+ * Reads the one document that `filter` names, as of now: it sees everything that was acknowledged
+ * before the call, and what it returns is durable. Refuses with DEPENDENCY_UNAVAILABLE if the
+ * primary does not answer, or cannot prove in time that it still is the primary.
  */
 export async function readLinearizable<T extends Document>(
   collection: Collection<T>,
@@ -15,15 +15,15 @@ export async function readLinearizable<T extends Document>(
   signal?.throwIfAborted();
   const find = async () => {
     const time = await majorityTime(collection.db);
-    signal?.throwIfAborted(); // while MongoDB stood still, many may have waited that nobody waits for
+    signal?.throwIfAborted(); // while MongoDB stood still, callers of many waiting reads may have given up
     return await readAfter(time, collection, filter, projection);
   };
   return await reading(find(), signal);
 }
 
 /**
- * Reads one document, durable and not older than the time. Rejects with the driver's error. Not
- * ended by a signal: an abandoned read ends within its own bound.
+ * Reads one durable document that is not older than the given time. Rejects with the driver's
+ * error. A signal does not end it: an abandoned read ends within its own time limit.
  */
 export async function readAfter<T extends Document>(
   time: Timestamp,

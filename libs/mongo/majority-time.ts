@@ -11,11 +11,10 @@ const readers = new WeakMap<Db, (request: undefined) => Promise<Timestamp>>();
 
 /**
  * A time in the primary's order of writes that is later than every write acknowledged before the
- * call. It is the time of a majority write, so the server that took it was the primary, and a
- * majority read that is causally after it sees all those writes. Calls that wait at the same time
- * share one write. Rejects with the driver's error where no primary acknowledges the write
- * in 5 s, and with DEPENDENCY_UNAVAILABLE where the server that took it is in no replica set yet.
- *
+ * call. It is the time of a majority write, so the server that accepted it was the primary, and a
+ * majority read that is causally after it sees all those writes. Concurrent calls share one write.
+ * Rejects with the driver's error if no primary acknowledges the write in 5 s, and with
+ * DEPENDENCY_UNAVAILABLE if the server that accepted it is in no replica set yet.
  * A linearizable read also makes the server write (a no-op), but one for each read, and on a set of
  * one member the read then waits for the periodic journal flush, 100 ms by default. A write with
  * `j` starts that flush.
@@ -38,7 +37,7 @@ async function writeMark(db: Db): Promise<Timestamp> {
     { session, upsert: true, maxTimeMS: timeMaxMs, writeConcern },
   );
   const { operationTime } = session;
-  // One that has just started, and has not joined its replica set yet, knows none.
+  // A server that has just started, and has not joined its replica set yet, has no operation time.
   if (operationTime === undefined) throw errors.dependencyUnavailable('mongodb');
   return operationTime;
 }

@@ -7,20 +7,26 @@ import type { Collection, Db } from 'mongodb';
 import { leaseOn } from './lease.ts';
 import { bounded, collectionOptions, reading } from './read.ts';
 
-/** One step from what an older release, or nobody, has left to what this release needs. */
+/**
+ * One step from the data of an older release, or from an empty database, to what this release
+ * needs.
+ */
 export type Migration = {
-  /** Unique among those of a service; a key of the record, so without dots. */
+  /** Unique among the migrations of a service; a key of the record, so without dots. */
   name: string;
-  /** Looks at the data, not at a record: a restored backup or an older process may undo a step. */
+  /**
+   * Checks the data rather than a record: a restored backup or an older process may undo a step.
+   */
   isDone(db: Db): Promise<boolean>;
   /**
-   * Runs while processes of this and of the last release serve. Safe to repeat after it was ended
-   * anywhere, and beside itself: a process that was paused may still write.
+   * Runs while processes of this and of the last release serve. It must be safe to repeat after an
+   * interruption at any point, and concurrently with itself, because a process that was paused may
+   * still write.
    */
   run(db: Db, signal: AbortSignal): Promise<void>;
 };
 
-/** The lease, and when each step ran last. There is one such document in each database. */
+/** The lease, and the last run of each step. Each database has one such document. */
 type LockDocument = {
   _id: 'lock';
   owner: string;
@@ -32,11 +38,11 @@ type LockDocument = {
 type Timing = { leaseMs: number; renewMs: number; pollMs: number };
 
 type Options = {
-  /** Names this process; new at every start. */
+  /** Identifies this process; new at every start. */
   owner: string;
   signal: AbortSignal;
   log: Log;
-  /** By default the steps of a dead process are taken over within 20 s. */
+  /** Default: the steps of a dead process are taken over within 20 s. */
   timing?: Timing;
 };
 
@@ -47,9 +53,9 @@ const pauseMaxMs = 5_000;
 const lease = leaseOn('until');
 
 /**
- * Returns when every migration is done. Where one is not, a single process at a time runs them, in
- * their order, by a lease on the database's clock; the others wait. Where all are done, it only
- * reads. Goes on after a failover.
+ * Returns when every migration is done. If one is not, a single process at a time runs them, in
+ * order, under a lease on the database's clock; the others wait. If all are done, it only reads.
+ * Continues after a failover.
  */
 export async function migrate(
   db: Db,
@@ -61,7 +67,7 @@ export async function migrate(
   const attempt = async () => {
     if (await areDone(db, migrations, signal)) return true;
     const fence = await acquire(lock, options.owner, timing.leaseMs, signal);
-    if (fence === undefined) return false; // another process runs them, perhaps for hours
+    if (fence === undefined) return false; // another process runs them, possibly for hours
     await runHeld(db, migrations, { ...options, timing, lock, fence });
     return await areDone(db, migrations, signal);
   };
@@ -85,7 +91,7 @@ async function areDone(
   migrations: readonly Migration[],
   signal: AbortSignal,
 ): Promise<boolean> {
-  // In order: a look may need the indexes of an earlier step.
+  // In order, because a check may need the indexes of an earlier step.
   for (const { isDone } of migrations) {
     if (!(await reading(isDone(db), signal))) return false;
   }
@@ -111,7 +117,7 @@ async function acquire(
 
 type Held = Options & { timing: Timing; lock: Collection<LockDocument>; fence: number };
 
-/** Runs what is not done while it holds the lease; returns early where it has lost it. */
+/** Runs the pending migrations while it holds the lease; returns early if it has lost it. */
 async function runHeld(db: Db, migrations: readonly Migration[], held: Held): Promise<void> {
   const { lock, fence, log } = held;
   const mine = { _id: 'lock', fence } as const;
@@ -135,7 +141,7 @@ async function runHeld(db: Db, migrations: readonly Migration[], held: Held): Pr
   } finally {
     over.abort();
     await renewing;
-    // It expires by itself.
+    // If the release fails, the lease expires.
     await lock.updateOne(mine, lease.release(), bounded).catch(() => {});
   }
 }

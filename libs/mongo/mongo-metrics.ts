@@ -1,7 +1,10 @@
 import { type Metrics, readAtScrape } from '@silo/runtime/metrics.ts';
 import type { PoolUse } from './pool-use.ts';
 
-/** Registers the metrics of a process's use of MongoDB. `isUp` is what health knows of it. */
+/**
+ * Registers the metrics of a process's use of MongoDB. `isUp` returns the state that health
+ * reports.
+ */
 export function measureMongo(metrics: Metrics, use: Readonly<PoolUse>, isUp: () => boolean): void {
   readAtScrape(
     'gauge',

@@ -3,14 +3,14 @@ import { BSON, type Document, type FindCursor } from 'mongodb';
 import { reading } from './read.ts';
 
 /**
- * How many bytes of items one answer holds, unless a single item has more: a quarter of what gRPC
- * clients accept by default (4 MiB), so that what a handler adds to an item has room.
+ * Maximum size of one answer's items in bytes, unless a single item is larger. It is a quarter of
+ * what gRPC clients accept by default (4 MiB), so that a handler has room to add to each item.
  */
 export const pageBytesMax = 1024 * 1024;
-/** How many documents one reply of MongoDB holds, so that few wait in memory for their turn. */
+/** Number of documents in one reply of MongoDB, so that few wait in memory. */
 const replySize = 101;
 
-/** A part of a list, and whether the list goes on after it. */
+/** A part of a list, and whether more follows. */
 export type Page<Item> = { items: Item[]; hasMore: boolean };
 
 /**
@@ -35,7 +35,10 @@ export async function readPage<Found extends Document>(
   return await reading(take(), signal);
 }
 
-/** A page of a list that is in memory already, bounded likewise by each item's size in bytes. */
+/**
+ * A page of a list that is already in memory, limited in the same way by the size of each item in
+ * bytes.
+ */
 export function pageOf<Item>(
   items: readonly Item[],
   sizeMax: number,

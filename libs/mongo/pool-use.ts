@@ -1,6 +1,6 @@
 import type { MongoClient } from 'mongodb';
 
-/** How a process uses its connections to MongoDB; some are totals since it started. */
+/** How a process uses its connections to MongoDB; some numbers are totals since its start. */
 export type PoolUse = {
   open: number;
   checkedOut: number;
@@ -10,12 +10,12 @@ export type PoolUse = {
   failedCheckouts: number;
 };
 
-/** Of a process without connections. */
+/** The use of a process without connections. */
 export function unusedPool(): PoolUse {
   return { open: 0, checkedOut: 0, waiting: 0, waitedMs: 0, checkouts: 0, failedCheckouts: 0 };
 }
 
-/** Counts what the driver reports of all pools of a client, which is not connected yet. */
+/** Counts the driver's reports about all pools of a client that is not connected yet. */
 export function watchPools(client: MongoClient, use: PoolUse): void {
   client.on('connectionCreated', () => use.open++);
   client.on('connectionClosed', () => use.open--);

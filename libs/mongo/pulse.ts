@@ -2,14 +2,14 @@ import { race } from '@silo/runtime/deadline.ts';
 import type { Db, Document } from 'mongodb';
 import { collectionOptions } from './read.ts';
 
-/** Where something may wait for a process: documents of a collection that match. */
+/** Where work may wait for a process: documents of a collection that match a filter. */
 export type Place = { collection: string; filter: Document };
 
 type Look = { place: Place; onFound: () => void };
 
 /**
- * Looks into several places in one statement: whether MongoDB answers, and where something waits. An
- * idle process needs no other statement to notice what others left behind.
+ * Checks several places in one statement: whether MongoDB answers, and where work waits. An idle
+ * process needs no other statement to notice work that other processes left.
  */
 export class Pulse {
   readonly #db: Db;
@@ -21,8 +21,9 @@ export class Pulse {
   }
 
   /**
-   * Looks once. False if MongoDB does not answer within that time. By a timer: `timeoutMS` has no
-   * effect in the driver 7.9.0, and a server that stands still ends nothing by `maxTimeMS`.
+   * Checks once. Returns false if MongoDB does not answer within that time. Uses a timer, because
+   * `timeoutMS` has no effect in the driver 7.9.0, and `maxTimeMS` does not end a command at a
+   * server that stands still.
    */
   async answersWithin(withinMs: number): Promise<boolean> {
     try {
@@ -34,12 +35,12 @@ export class Pulse {
     return this.#answered;
   }
 
-  /** Whether MongoDB answered the last look. */
+  /** Whether MongoDB answered the last check. */
   get answered(): boolean {
     return this.#answered;
   }
 
-  /** Resolves when a look finds something there, or after `maxMs`, or with the signal. */
+  /** Resolves when a check finds work at the place, or after `maxMs`, or with the signal. */
   async wait(place: Place, maxMs: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();

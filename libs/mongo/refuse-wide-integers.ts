@@ -7,10 +7,9 @@ declare global {
 }
 
 /**
- * Refuses, with a RangeError, whatever bigint BSON cannot hold: the driver would wrap it, 2^63 to
- * −2^63, without a word. Its serializer calls `toBSON` of every value, wherever it stands in a
- * command, and there is no hook beside that; so this module changes `BigInt.prototype`, and no store
- * has to think of it.
+ * Refuses, with a RangeError, every bigint that BSON cannot hold: the driver would silently wrap
+ * it, 2^63 to −2^63. Its serializer calls `toBSON` of every value in a command, and there is no
+ * other hook; so this module changes `BigInt.prototype`, and stores need no check.
  */
 Object.defineProperty(BigInt.prototype, 'toBSON', {
   value(this: bigint): bigint {

@@ -2,11 +2,9 @@ import { ClientSession, type ClientSessionOptions, type Db, type MongoClient } f
 
 /**
  * A client for code that keeps it, its databases and its collections, while the client behind it is
- * replaced: each statement goes to the one that `current` returns then. A statement of a session
- * goes to the client that began the session, so a transaction ends where it began; cursors and
- * change streams do as well.
- *
- * The driver cannot give the connections of a client another user.
+ * replaced: each statement goes to the client that `current` returns at that time. A statement of a
+ * session goes to the client that began the session, so a transaction ends where it began; so do
+ * cursors and change streams. The driver cannot change the user of a client's connections.
  */
 export function replaceable(current: () => MongoClient): MongoClient {
   const begunBy = new WeakMap<ClientSession, MongoClient>();
@@ -47,7 +45,7 @@ function sessionIn(args: readonly unknown[]): ClientSession | undefined {
   return undefined;
 }
 
-/** An object with the members of `of(client)`, each of them looked up when it is used. */
+/** An object with the members of `of(client)`, which are looked up at each use. */
 function forward<T extends object>(
   of: (client: MongoClient) => T,
   clientFor: (args: readonly unknown[]) => MongoClient,

@@ -5,10 +5,11 @@ import type { Binary, Collection } from 'mongodb';
 import { readLinearizable } from './linearizable.ts';
 import type { Mutation, RequestIdentity, RequestRecord, Unpropagated } from './mutation.ts';
 
-// The design promises 24 h; the hour more covers clocks and the pace of MongoDB's TTL thread.
+// The design promises 24 h; the additional hour covers clock differences and the interval of
+// MongoDB's TTL thread.
 const keptMs = 25 * 60 * 60 * 1000;
 
-/** What is remembered of a request. */
+/** The stored record of a request. */
 export type RequestDocument = {
   _id: Uint8Array | Binary;
   bodyHash: Uint8Array;
@@ -22,36 +23,36 @@ export type RequestDocument = {
   expireTime: Date;
 };
 
-/** What encodes and decodes a response: any message of ts-proto. */
+/** Encodes and decodes a response: any message of ts-proto. */
 export type Codec<Response> = {
   encode(response: Unpropagated<Response>): { finish(): Uint8Array };
   decode(bytes: Uint8Array): Response;
 };
 
-/** By what a repeat of a decided request is authorized. */
+/** The demands that authorize a repeat of a decided request. */
 export type RepeatTerms = {
   /**
-   * What was demanded beside what `Mutation.authorization` holds, such as a level that state
-   * decided.
+   * Further demands that `Mutation.authorization` does not contain, such as a level that depends on
+   * state.
    */
   alsoDemands?: readonly Demand[] | undefined;
-  /** Instead of all that: for a request that itself ends what its caller was allowed by. */
+  /** Replaces all other demands, for a request that itself ends the access that its caller used. */
   reauthorize?: readonly Demand[] | undefined;
 };
 
-/** What a mutation's body answers. */
+/** The result of a mutation's body. */
 export type Decided<Response> = RepeatTerms & {
   response: Unpropagated<Response>;
-  /** Whether the response holds a secret, so that only the request id may open it again. */
+  /** Whether the response contains a secret, so that only the request id can open it again. */
   sealed?: boolean | undefined;
   /** Whether it ends no access, so that it needs no barrier. */
   keepsAccess?: boolean | undefined;
 };
 
-/** What is to be remembered of a request with its decision. */
+/** What to store about a request with its decision. */
 export type RequestMemory = RepeatTerms & Omit<RequestRecord, 'bodyHash' | 'reauthorize'>;
 
-/** The record of a finished request as it is stored. */
+/** The record of a finished request in its stored form. */
 export function requestDocument(
   key: Uint8Array,
   record: RequestRecord,
@@ -71,7 +72,7 @@ export function requestDocument(
   };
 }
 
-/** What is to be remembered where the answer is known with the decision. */
+/** What to store if the answer is known with the decision. */
 export function memoryOf<Response>(
   request: RequestIdentity,
   decided: Decided<Response>,
@@ -96,8 +97,8 @@ export function recordOf(
 }
 
 /**
- * The answer that a record holds. Refuses with REQUEST_ID_REUSED where the record is of another
- * request; undefined where a saga makes the answer.
+ * The answer in a record. Refuses with REQUEST_ID_REUSED if the record is of another request;
+ * undefined if a saga makes the answer.
  */
 export function answerOf<Response>(
   request: RequestIdentity,
@@ -111,18 +112,19 @@ export function answerOf<Response>(
   return codec.decode(bytes);
 }
 
-/** Refuses with REQUEST_ID_REUSED where the record is of another request under the same id. */
+/** Refuses with REQUEST_ID_REUSED if the record is of another request with the same id. */
 export function refuseReuse(request: RequestIdentity, record: RequestRecord): void {
   if (!Buffer.from(request.bodyHash).equals(record.bodyHash)) throw errors.requestIdReused();
 }
 
-/** Finds what is remembered of a request, as of now and durable; undefined where nothing is. */
+/** Finds the record of a request, as of now and durable; undefined if there is none. */
 export async function findRequest(
   { requests }: { requests: Collection<RequestDocument> },
   key: Uint8Array,
   signal?: AbortSignal,
 ): Promise<RequestRecord | undefined> {
-  // A refusal may rest on a change that only the primary has: nothing less would see its record.
+  // A refusal may depend on a change that only the primary has, so only a linearizable read is sure
+  // to see its record.
   const found = await readLinearizable(requests, { _id: Buffer.from(key) }, { signal });
   if (found === null) return undefined;
   const { _id, createTime, expireTime, ...record } = found;

@@ -2,18 +2,21 @@ import type { Clock } from '@silo/runtime/clock.ts';
 import type { Db } from 'mongodb';
 import { bounded, reading } from './read.ts';
 
-/** How far both clocks may go on without being compared: they drift apart, and primaries follow one another. */
+/**
+ * Maximum interval between comparisons of both clocks, because they drift, and the primary may
+ * change.
+ */
 const readEveryMs = 5_000;
 
 /**
- * The wall clock of the primary, by this process's monotonic clock since it was last read: times that the
- * server has written are compared with that, as the wall clocks of two machines may differ by anything.
- * Exact to half of a round trip.
+ * The wall clock of the primary, extrapolated by this process's monotonic clock since the last
+ * reading. Times that the server has written are compared with it, because the wall clocks of two
+ * machines may differ by any amount. Accurate to half a round trip.
  */
 export class ServerClock {
   readonly #db: Db;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  /** What is added to the monotonic clock. */
+  /** Offset to the monotonic clock. */
   #offsetMs = 0;
   #readMs = 0;
   #isReading = false;
@@ -23,7 +26,7 @@ export class ServerClock {
     this.#clock = clock;
   }
 
-  /** Rejects where the server does not answer. */
+  /** Rejects if the server does not answer. */
   static async read(
     db: Db,
     clock: Pick<Clock, 'monotonicMs'>,
@@ -34,11 +37,13 @@ export class ServerClock {
     return server;
   }
 
-  /** In milliseconds since the epoch. Where it was read long ago, it is read again meanwhile. */
+  /**
+   * Milliseconds since the epoch. If the last reading is old, a new one begins in the background.
+   */
   nowMs(): number {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#readMs > readEveryMs) {
-      this.#read().catch(() => {}); // what was read before holds, and the next call tries again
+      this.#read().catch(() => {}); // the earlier reading stays valid, and the next call tries again
     }
     return nowMs + this.#offsetMs;
   }

@@ -6,28 +6,33 @@ import { type ClientSession, type MongoClient, MongoErrorLabel, MongoServerError
 import { endDeadTransactions, endTransaction } from './dead-transactions.ts';
 import { isConnectionLost, isInterrupted, isTransient } from './from-mongo.ts';
 
-// A conflict costs a round trip or two and clears as fast: many short tries, then a pause.
+// A conflict costs a round trip or two and ends as fast, so there are many short attempts, then a
+// pause.
 const attemptsMax = 100;
 const backoff = { baseMs: 4, capMs: 250 };
-/** After so many attempts, and so many more, the conflicting transaction may belong to a dead process. */
+/**
+ * After this number of attempts, and each time after as many more, the conflicting transaction may
+ * belong to a dead process.
+ */
 const attemptsUntilDoubt = 5;
 const commitAttemptsMax = 8;
 const commitBackoff = { baseMs: 50, capMs: 1_000 };
-/** The server's time for a commit. */
+/** The server's time limit for a commit. */
 const commitMsMax = 3_000;
-/** With less left of a permit, no transaction is begun. */
+/** A transaction is begun only if at least this much of a permit is left. */
 const permitMsMin = 200;
 /**
- * What a commit has of the permits that it rests on. The server carries it out within this time from its
- * arrival or not at all, and it is sent only if twice the time is left: so it ends before the permits
- * do, unless its way to the server takes as long again. The way includes the time that it waits in the
- * driver, for a connection or for a primary. One that arrives later still is carried out while the
- * server has the transaction open (`transactionLifetimeLimitSeconds`), whatever was revoked meanwhile.
- * The body may take half of what is left.
+ * The share of the remaining permits that the commit may take. The server executes the commit
+ * within this time from its arrival or not at all, and it is sent only if twice the time is left:
+ * so it ends before the permits do, unless it takes as long again to reach the server. That
+ * includes the time in the driver, waiting for a connection or a primary. A commit that arrives
+ * later is still executed while the server has the transaction open
+ * (`transactionLifetimeLimitSeconds`), whatever was revoked meanwhile. The body may take half of
+ * the remaining time.
  */
 const commitShare = 1 / 4;
 
-/** The outcome of the commit is unknown: a record must show it. */
+/** The outcome of the commit is unknown, and must be read from a record. */
 export class CommitUnknown extends Error {
   override readonly name = 'CommitUnknown';
 
@@ -37,23 +42,25 @@ export class CommitUnknown extends Error {
 }
 
 /**
- * Runs `body` in one transaction: snapshot reads, majority commit. A conflict or a lost primary
- * runs it again in a new session, so it must be safe to repeat; what it throws otherwise aborts.
- * Where conflicts do not end, what dead processes have left open is ended. A commit whose answer is
- * lost is repeated, which MongoDB makes idempotent by the transaction's number. Ends with the
- * signal between statements; throws driver errors as they are, and CommitUnknown. No commit is sent
- * unless it ends before the permits of `authorization`: else refuses with DEPENDENCY_UNAVAILABLE. They
- * are released once it has happened, and kept where it has not, or where that is unknown.
- * Not `retry`: every fifth attempt first ends what dead processes have left open.
+ * Runs `body` in one transaction with snapshot reads and a majority commit. After a conflict or the
+ * loss of the primary it runs `body` again in a new session, so `body` must be safe to repeat; any
+ * other error aborts. If conflicts persist, transactions that dead processes have left open are
+ * ended. A commit whose answer is lost is repeated, which MongoDB makes idempotent by the
+ * transaction's number. Ends with the signal between statements; throws driver errors unchanged,
+ * and CommitUnknown.
+ * A commit is sent only if it ends before the permits of `authorization`; otherwise it refuses with
+ * DEPENDENCY_UNAVAILABLE. Permits are released after the commit, and kept if it did not happen or
+ * its outcome is unknown. Not `retry`, because every fifth attempt first ends transactions of dead
+ * processes.
  */
 export async function transact<T>(
   client: MongoClient,
   options: {
     signal: AbortSignal;
     authorization?: Authorization | undefined;
-    /** The server's time for the commit at most, where it must be shorter than usual. */
+    /** Maximum time of the server for the commit, if it must be shorter than usual. */
     commitTimeMaxMs?: number | undefined;
-    /** Takes a commit that is answered only when a permit is over as CommitUnknown. */
+    /** Treats a commit whose answer arrives after the end of a permit as CommitUnknown. */
     answersWithinPermits?: boolean;
   },
   body: (session: ClientSession) => Promise<T>,
@@ -64,7 +71,7 @@ export async function transact<T>(
     signal.throwIfAborted();
     const permitMs = authorization.requireHeld(permitMsMin);
     const commitTimeMs = Math.min(commitTimeMaxMs, permitMs * commitShare);
-    // A session of its own for each attempt: its operation time then belongs to this attempt alone.
+    // A session for each attempt, so that its operation time belongs to this attempt alone.
     const session = client.startSession({ causalConsistency: true });
     let isCommitting = false;
     try {
@@ -85,7 +92,7 @@ export async function transact<T>(
       authorization.release();
       return result;
     } catch (error) {
-      // Else a commit that is still on its way is carried out when it arrives.
+      // Otherwise a commit that is still on its way would be executed when it arrives.
       if (error instanceof CommitUnknown) await endTransaction(client, session).catch(() => {});
       const isGone = !isCommitting && (isConnectionLost(error) || isInterrupted(error));
       const isPassing = isTransient(error) || isGone;
@@ -111,22 +118,22 @@ async function commit(
       if (isDefinite(error)) throw error;
       if (attempt >= commitAttemptsMax || signal.aborted) throw new CommitUnknown(error);
       await systemSleep(fullJitterMs(attempt, commitBackoff), signal).catch(() => {});
-      // The lost one may never have arrived: then the repeat would be what decides.
+      // The lost commit may never have arrived; then the repeat decides.
       if (!endsWithinPermits()) throw new CommitUnknown(error);
     }
   }
 }
 
 /**
- * Marks a failure of a statement, so that `transact` runs its body again: what the statement conflicted
- * with has ended since the transaction's snapshot.
+ * Marks a statement's failure as transient, so that `transact` runs its body again: the conflicting
+ * change has ended since the transaction's snapshot.
  */
 export function asTransient(error: MongoServerError): MongoServerError {
   error.addErrorLabel(MongoErrorLabel.TransientTransactionError);
   return error;
 }
 
-/** True if the error says for sure that nothing was committed. */
+/** True if the error proves that nothing was committed. */
 function isDefinite(error: unknown): boolean {
   if (isTransient(error)) return true; // NoSuchTransaction, durable at a majority
   if (!(error instanceof MongoServerError)) return false;

@@ -10,8 +10,8 @@ import {
 import { loadImage } from './image.ts';
 import { readPlain } from './plain-json.ts';
 
-// The JSON of ts-proto differs from proto3 JSON (Duration, FieldMask, bytes), and it throws at an
-// unknown enum value. So this file converts by descriptor.
+// The JSON of ts-proto differs from proto3 JSON (Duration, FieldMask, bytes), and ts-proto throws
+// at an unknown enum value. So this file converts by descriptor.
 
 type Named = {
   /** The message's full name, such as `silo.org.v1.Account`. */
@@ -42,7 +42,7 @@ export function toJson<Message>(encoder: Encoder<Message>, message: Message): Js
 export function fromJson<Message>(decoder: Decoder<Message>, json: JsonValue): Message {
   const { schema, types } = describe(decoder);
   const plain = readPlain(schema, json);
-  if (plain !== undefined) return plain as Message; // has exactly the generated properties
+  if (plain !== undefined) return plain as Message; // contains exactly the generated properties
   const read = messageFromJson(schema, json, { registry: types, ignoreUnknownFields: true });
   return decoder.decode(toBinary(schema, read));
 }

@@ -1,10 +1,12 @@
 import { type DescField, type DescMessage, type JsonValue, ScalarType } from '@bufbuild/protobuf';
 import { timestampMin } from './timestamp-range.ts';
 
-/** What JSON becomes in a message of ts-proto; undefined if the JSON is not plain. */
+/**
+ * Converts JSON to the value in a message of ts-proto; returns undefined if the JSON is not plain.
+ */
 type Read = (json: JsonValue) => unknown;
 
-/** How a property is read, and what it is without JSON. */
+/** How a property is read, and its value if the JSON lacks it. */
 type Kind = { read: Read; initial(): unknown };
 
 const uint32Max = 2 ** 32 - 1;
@@ -12,9 +14,10 @@ const never: Read = () => undefined;
 const readers = new WeakMap<DescMessage, Read>();
 
 /**
- * Reads plain JSON at once into the properties that ts-proto generates. Plain is what releases write
- * of their own fields: strings, flags, counts, names of enum values, times, messages and lists of
- * these. Undefined for all other JSON, valid or not, and for messages with other fields.
+ * Reads plain JSON directly into the properties that ts-proto generates. Plain JSON is what
+ * releases write for their own fields: strings, flags, counts, names of enum values, times,
+ * messages and lists of these. Returns undefined for all other JSON, valid or not, and for messages
+ * with other kinds of fields.
  */
 export function readPlain(desc: DescMessage, json: JsonValue): unknown {
   let read = readers.get(desc);
@@ -60,12 +63,12 @@ function kindOf(field: DescField, outer: readonly DescMessage[]): Kind | undefin
   return { read, initial: () => initial };
 }
 
-/** Of a field, or of the elements of a list. */
+/** The reader of a field, or of the elements of a list. */
 function readerOf(field: DescField, outer: readonly DescMessage[]): Read | undefined {
   if (field.message !== undefined) {
     const { typeName } = field.message;
     if (typeName === 'google.protobuf.Timestamp') return readTime;
-    // Most of these have a JSON form of their own.
+    // Most of these have their own JSON form.
     if (typeName.startsWith('google.protobuf.')) return undefined;
     return messageReader(field.message, outer);
   }
@@ -94,7 +97,7 @@ function isUint32(json: JsonValue): json is number {
   return typeof json === 'number' && Number.isInteger(json) && json >= 0 && json <= uint32Max;
 }
 
-/** A time as `Date` writes it. */
+/** Reads a time as `Date` writes it. */
 function readTime(json: JsonValue): Date | undefined {
   if (typeof json !== 'string') return undefined;
   const time = new Date(json);

@@ -25,7 +25,8 @@ export class Alarm implements Disposable {
     const inMs = Math.min(Math.max(0, atMs - this.#nowMs()), timerMaxMs);
     this.#timer = setTimeout(() => {
       this.#atMs = Number.POSITIVE_INFINITY;
-      // Whichever call has set it last, the work is not for it alone.
+      // The work is not only for the call that has set the alarm, so it runs outside of that call's
+      // trace.
       untraced(this.#ring);
     }, Math.ceil(inMs));
   }

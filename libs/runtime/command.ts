@@ -15,8 +15,8 @@ export function abortAtSignal(reasonOf: (signal: EndSignal) => Error): AbortSign
 }
 
 /**
- * Ends a command with this exit code once its output is written, or at once at a signal. It waits
- * for nothing else: a connection to a process that is paused would not close.
+ * Ends a command with this exit code once its output is written, or at once at a signal. Waits for
+ * nothing else, because a connection to a paused process would not close.
  */
 export async function endProcess(code: number): Promise<never> {
   restoreSignals();
@@ -24,12 +24,12 @@ export async function endProcess(code: number): Promise<never> {
   process.exit(code);
 }
 
-/** From now on, each of them ends the process. */
+/** From now on, each of these signals ends the process. */
 function restoreSignals(): void {
   for (const each of signals) process.removeAllListeners(each);
 }
 
-/** Settles when all output has gone out, or cannot. */
+/** Settles when all output was written, or cannot be written. */
 function written(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
     stream.write('', () => resolve());

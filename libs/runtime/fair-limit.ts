@@ -1,4 +1,4 @@
-/** Whose task it is, and until when it is wanted. */
+/** The owner of a waiting task, and the signal that ends its wait. */
 type Turn = { owner: string; signal: AbortSignal };
 
 type FairLimit = <T>(turn: Turn, run: () => Promise<T>) => Promise<T>;
@@ -6,10 +6,10 @@ type FairLimit = <T>(turn: Turn, run: () => Promise<T>) => Promise<T>;
 type Owner = { running: number; line: Set<() => void> };
 
 /**
- * Runs at most `atOnce` tasks at a time, of one owner at most `ofOwner`; others wait. The owners
- * that wait take turns, so that one with many tasks does not hold up another. Rejects a task with a
- * RangeError when `waitingOfOwner` of its owner wait, and with the signal's reason when that aborts
- * while it waits.
+ * Runs at most `atOnce` tasks at a time, and at most `ofOwner` of one owner; others wait. Waiting
+ * owners take turns, so that one with many tasks does not delay another. Rejects a task with a
+ * RangeError if `waitingOfOwner` tasks of its owner are waiting, and with the signal's reason if
+ * that aborts while it waits.
  */
 export function fairLimit({
   atOnce,
@@ -20,7 +20,7 @@ export function fairLimit({
   ofOwner: number;
   waitingOfOwner: number;
 }): FairLimit {
-  /** Those with tasks; the one whose task began last is the last to have another. */
+  /** Owners with tasks, in turn: the owner whose task began last is served last. */
   const owners = new Map<string, Owner>();
   let running = 0;
 
@@ -78,7 +78,7 @@ async function placeIn(line: Set<() => void>, signal: AbortSignal): Promise<void
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   line.add(resolve);
   const leave = () => {
-    // A task that has its place already keeps it, and frees it.
+    // A task that already has its place keeps it, and frees it at its end.
     if (line.delete(resolve)) reject(signal.reason);
   };
   signal.addEventListener('abort', leave, { once: true });

@@ -16,7 +16,7 @@ export function fold(text: string): string {
   return lower.normalize('NFD').replaceAll(dottedI, 'i').normalize('NFC');
 }
 
-/** Character by character: in a whole word the final sigma has another form. */
+/** Folded character by character, because the final sigma of a whole word has another form. */
 function lowerCase(text: string): string {
   return Array.from(text, (character) => character.toLowerCase()).join('');
 }

@@ -1,16 +1,16 @@
 import type { Log } from './log.ts';
 import { runForever } from './run-forever.ts';
 
-/** What files hold, each by a name. */
+/** The contents of files, by name. */
 export type Contents = Readonly<Record<string, Buffer>>;
 
-/** Three small files in ten seconds cost nothing, and a rotation lasts longer. */
+/** Reading three small files every ten seconds costs little, and a rotation takes longer. */
 const lookEveryMs = 10_000;
 
 /**
  * Follows files that are replaced while the process uses them, such as certificates: reads them
- * every 10 s until `signal` aborts, and passes new contents to `accept`. Contents that it refuses
- * by throwing change nothing: the reason is logged once, and they are tried again at each look.
+ * every 10 s until `signal` aborts, and passes new contents to `accept`. If it throws, nothing
+ * changes: the reason is logged once, and the contents are tried again at each check.
  */
 export async function followFiles<T extends Contents>({
   name,
@@ -21,10 +21,10 @@ export async function followFiles<T extends Contents>({
   signal,
   intervalMs = lookEveryMs,
 }: {
-  /** What they are, for the log. */
+  /** The name of the files in the log. */
   name: string;
   read(): Promise<T>;
-  /** What is in use when this begins. */
+  /** The result that is in use at the beginning. */
   accepted: T;
   accept(contents: T): void | Promise<void>;
   log: Log;

@@ -22,7 +22,7 @@ export function createLogger(options: {
     base: { service: options.service, region: options.region },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }), log: redactFields },
-    // redactFields has converted errors to fields before pino's own serializer would see them.
+    // redactFields has already converted errors to fields, so pino's own serializer must not run.
     serializers: { err: (fields) => fields },
     hooks: { streamWrite: redactText },
   };
@@ -42,7 +42,7 @@ function redactChildren(log: Log): Log {
 
 /** Standard output as lines for people, in colours where they can be seen. */
 export async function readableOutput(): Promise<pino.DestinationStream> {
-  // A process that writes JSON does not load it.
+  // Loaded on use: a process that writes JSON does not need it.
   const { default: pretty } = await import('pino-pretty');
   return pretty({
     sync: true,

@@ -8,8 +8,8 @@ import { race } from './deadline.ts';
 export type Metrics = Registry;
 
 /**
- * How often the delay of the event loop is sampled, which the delay includes. Every 10 ms, as by
- * default, an idle process uses four times as much CPU for it: 0.4 % of a core.
+ * The interval at which the delay of the event loop is sampled, which the measured delay includes.
+ * At the default of 10 ms, an idle process uses four times as much CPU for it: 0.4 % of a core.
  */
 const eventLoopSampleMs = 50;
 
@@ -21,10 +21,10 @@ export function createMetrics(labels: { service: string; region: string }): Metr
   return metrics;
 }
 
-/** What a metric is: its name says the unit, and no label has a value that callers choose. */
+/** A metric: its name contains the unit, and no label has a value that callers choose. */
 export type Metric = { name: string; help: string; labels?: readonly string[] };
 
-/** The samples of a metric by labels, or its one sample; undefined: none can be read now. */
+/** The samples of a metric by labels, or its only sample; undefined if none can be read now. */
 export type Reading = number | undefined | Iterable<readonly [Record<string, string>, number]>;
 
 /**
@@ -50,12 +50,12 @@ export function readAtScrape(
   });
 }
 
-/** A scrape waits for a database at most this long: Prometheus gives up after 10 s by default. */
+/** Maximum time that a scrape waits for a database: Prometheus gives up after 10 s by default. */
 const readWithinMs = 1_000;
 
 /**
- * Shares one reading among the metrics of a scrape that come from it. Undefined where it fails or
- * takes too long: a scrape shows what it can.
+ * Shares one reading among the metrics of a scrape that use it. Undefined if it fails or takes too
+ * long, so that the scrape still returns the others.
  */
 export function sharedReading<T>(read: () => Promise<T>): () => Promise<T | undefined> {
   let current: Promise<T | undefined> | undefined;
@@ -86,7 +86,8 @@ export async function serveMetrics(
     if (path !== '/metrics' && path !== '/live')
       return respond(response, 404, 'not found: the paths are /metrics and /live\n');
     if (request.method !== 'GET') return respond(response, 405, 'only GET\n');
-    // For probes: a scrape costs statements, and some metrics are of the time since the last one.
+    // For probes, because a scrape costs statements, and some metrics cover the time since the last
+    // scrape.
     if (path === '/live') return respond(response, 200, 'live\n');
     metrics.metrics().then(
       (text) => respond(response, 200, text, metrics.contentType),

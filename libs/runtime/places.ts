@@ -1,6 +1,9 @@
 /** Places that owners hold, such as for open streams. */
 export type Places = {
-  /** Takes a place until it is disposed of. Throws a RangeError where the owner holds as many as it may. */
+  /**
+   * Takes a place until it is disposed of. Throws a RangeError if the owner holds the maximum
+   * already.
+   */
   take(owner: string): Disposable;
 };
 

@@ -6,7 +6,7 @@ const stalledAfterMs = 10_000;
  * the logs that it follows; its delay is that of the slowest part.
  */
 export class Progress {
-  /** Its name in health and metrics. */
+  /** The consumer's name in health and metrics. */
   readonly consumer: string;
   readonly #monotonicMs: () => number;
   /** The last event of each part that it has handled. */
@@ -19,28 +19,31 @@ export class Progress {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** The part made progress, or had nothing to do. */
+  /** Call this when the part made progress, or had nothing to do. */
   made(part = ''): void {
     this.#failingSinceMs.delete(part);
   }
 
-  /** An attempt of the part failed. */
+  /** Call this when an attempt of the part failed. */
   failed(part = ''): void {
     if (!this.#failingSinceMs.has(part)) this.#failingSinceMs.set(part, this.#monotonicMs());
   }
 
-  /** The part has handled its events up to this sequence. */
+  /** Call this when the part has handled its events up to this sequence. */
   reached(part: string, sequence: number): void {
     this.#positions.set(part, sequence);
   }
 
-  /** Another process does the work now. */
+  /** Call this when another process does the work. */
   clear(): void {
     this.#failingSinceMs.clear();
     this.#positions.clear();
   }
 
-  /** How far this process got with each part; of none while another does the work. */
+  /**
+   * The positions that this process has reached in each part; empty while another process does the
+   * work.
+   */
   get positions(): ReadonlyMap<string, number> {
     return this.#positions;
   }

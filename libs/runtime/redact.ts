@@ -16,17 +16,18 @@ const secretNames = new Set([
 ]);
 const secretEndings = /(?:token|secret|password|credentials)s?$/;
 
-// Each takes time in proportion to the text: an attempt ends after some characters, or has found what
-// the next one begins behind. None fails at the end of a long text, to search that again from each place.
+// Each pattern runs in linear time: a failed match ends after a bounded number of characters, and a
+// successful one continues behind its end.
 const secretsInText: [RegExp, (found: string) => string][] = [
   [new RegExp(secretPattern, 'g'), () => blot],
-  // For our own servers also if the password has reserved characters that are not percent-encoded.
+  // For MongoDB and NATS, even if the password has reserved characters that are not
+  // percent-encoded.
   [/\b(?:mongodb(?:\+srv)?|nats|tls):\/\/[^\s"]*/gi, withoutUser],
   [/:\/\/[^\s"/@]+@?/g, withoutUser],
   [/\bBearer\s+[^\s"\\]+/gi, () => `Bearer ${blot}`],
 ];
 
-/** A URL, or a part of it, without what is before its last `@`. */
+/** A URL, or a part of it, without the part before its last `@`. */
 function withoutUser(url: string): string {
   const end = url.lastIndexOf('@');
   return end === -1 ? url : url.slice(0, url.indexOf('://') + 3) + blot + url.slice(end);

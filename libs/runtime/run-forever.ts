@@ -15,7 +15,7 @@ export async function runForever(
   options: {
     name: string;
     intervalMs: number;
-    /** The longest pause after failures; 30 s unless given. */
+    /** The longest pause after failures; default 30 s. */
     capMs?: number;
     signal: AbortSignal;
     log: Log;

@@ -1,13 +1,14 @@
 /**
- * A number of bytes that owners share. Each may hold so many times what is left free: with 1 half of them
- * where it is alone, with 3 three quarters, and less the more owners there are. So owners that grow bit by bit
- * leave room for another one (Choudhury and Hahne, Dynamic Queue Length Thresholds, 1998).
+ * A number of bytes that owners share. Each owner may hold a multiple of the free bytes: with a
+ * factor of 1 a single owner gets half of all bytes, with 3 three quarters, and less with more
+ * owners. So owners that grow gradually leave room for another one (Choudhury and Hahne, Dynamic
+ * Queue Length Thresholds, 1998).
  */
 export class SharedBytes {
   readonly max: number;
   readonly #timesFree: number;
   #held = 0;
-  /** Of the owners that hold some. */
+  /** Bytes of each owner that holds any. */
   readonly #heldBy = new Map<string, number>();
 
   constructor(max: number, timesFree: number) {
@@ -19,7 +20,9 @@ export class SharedBytes {
     return this.#held;
   }
 
-  /** Takes bytes for an owner; false where it may not have them. All that is free may be taken at once. */
+  /**
+   * Takes bytes for an owner; false if it may not have them. All free bytes may be taken at once.
+   */
   take(owner: string, bytes: number): boolean {
     const heldByOwner = this.#heldBy.get(owner) ?? 0;
     const free = this.max - this.#held;
@@ -28,13 +31,16 @@ export class SharedBytes {
     return true;
   }
 
-  /** Adds bytes that the owner holds already, whatever is free: nobody takes more until they are. */
+  /**
+   * Adds bytes that the owner holds already, even if they exceed the free ones; then nobody can
+   * take more until enough are released.
+   */
   add(owner: string, bytes: number): void {
     this.#held += bytes;
     this.#heldBy.set(owner, (this.#heldBy.get(owner) ?? 0) + bytes);
   }
 
-  /** Gives back bytes that the owner holds. */
+  /** Releases bytes that the owner holds. */
   release(owner: string, bytes: number): void {
     const left = (this.#heldBy.get(owner) ?? 0) - bytes;
     this.#held -= bytes;

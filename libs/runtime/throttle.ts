@@ -1,13 +1,13 @@
 import { forgetOldest } from './forget-oldest.ts';
 
 /**
- * Admits each key at most once per interval. Holds at most `keysMax` keys; one above that, the key
- * that was admitted the longest ago is admitted again before its interval ends.
+ * Admits each key at most once per interval. Holds at most `keysMax` keys: above that, the key that
+ * was admitted longest ago is forgotten, and may be admitted again before its interval ends.
  */
 export class Throttle {
   readonly #intervalMs: number;
   readonly #keysMax: number;
-  /** When each key was last admitted, the longest ago first. */
+  /** The last admission of each key, the oldest first. */
   readonly #admittedMs = new Map<string, number>();
 
   constructor({ intervalMs, keysMax }: { intervalMs: number; keysMax: number }) {
@@ -25,7 +25,7 @@ export class Throttle {
     return true;
   }
 
-  /** Admits the key the next time, whenever that is. */
+  /** Admits the key the next time, regardless of the interval. */
   reset(key: string): void {
     this.#admittedMs.delete(key);
   }

@@ -3,11 +3,11 @@ import type { Attributes, Context, Span } from '@opentelemetry/api';
 import type { Log } from './log.ts';
 import { Throttle } from './throttle.ts';
 
-// The copy that prom-client has loaded: as an ES module it would be loaded again (1 MB, 25 ms).
+// The copy that prom-client has loaded, because an ES module would be loaded again (1 MB, 25 ms).
 const { context, diag, DiagLogLevel, propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } =
   createRequire(import.meta.url)('@opentelemetry/api') as typeof import('@opentelemetry/api');
 
-/** What a span is, by OpenTelemetry's kinds. */
+/** The kinds of spans in OpenTelemetry. */
 const kinds = {
   /** Serves a call. */
   server: SpanKind.SERVER,
@@ -21,17 +21,23 @@ const kinds = {
   internal: SpanKind.INTERNAL,
 };
 
-/** The name and attributes of a span: no secret, no e-mail, no request id, no text of a caller. */
+/**
+ * The name and attributes of a span. They contain no secret, no e-mail, no request id, and no text
+ * of a caller.
+ */
 export type SpanDescription = {
   name: string;
   kind: keyof typeof kinds;
   attributes?: Attributes;
 };
 
-/** How a span ended: its error by a name of ours, never by a message, which may quote the caller. */
+/**
+ * How a span ended. The error is a name that Silo defines, never a message, which may quote the
+ * caller.
+ */
 type SpanEnd = { error?: string | undefined; attributes?: Attributes };
 
-/** A span that was begun. Its end counts once. */
+/** A span that has begun. Only its first end counts. */
 export type OpenSpan = {
   /** 32 hex digits. */
   traceId: string;
@@ -40,12 +46,15 @@ export type OpenSpan = {
   end(how?: SpanEnd): void;
 };
 
-/** The header of W3C Trace Context. `tracestate` ends here: it may hold any text of a caller. */
+/**
+ * The header of W3C Trace Context. `tracestate` is not passed on, because it may contain any text
+ * of a caller.
+ */
 export type TraceHeaders = { traceparent?: string | undefined };
 
 let isOn = false;
 
-/** A collector that is away is reported this often. */
+/** The interval at which an unreachable collector is reported. */
 const reportIntervalMs = 60_000;
 const reportLengthMax = 500;
 
@@ -86,8 +95,8 @@ export function traced<T>(description: SpanDescription, work: () => Promise<T>):
 }
 
 /**
- * Runs `work` in a span of the trace that an event carries: that of the call which made the change.
- * Without one, it only runs it.
+ * Runs `work` in a span of the trace that an event carries, which is that of the call that made the
+ * change. Without one, it only runs `work`.
  */
 export function tracedEvent<T>(
   { traceparent }: Pick<TraceHeaders, 'traceparent'>,
@@ -112,7 +121,7 @@ export function traceHeaders(): TraceHeaders {
   return headers;
 }
 
-/** Runs `work` in no trace: what a call happens to start, but does for all. */
+/** Runs `work` in no trace: for work that one call starts, but that serves all calls. */
 export function untraced<T>(work: () => T): T {
   return context.with(ROOT_CONTEXT, work);
 }
@@ -134,7 +143,8 @@ async function runAndEnd<T>(span: OpenSpan, work: () => Promise<T>): Promise<T> 
 
 function openSpan({ name, kind, attributes }: SpanDescription, parent: Context): OpenSpan {
   const options = { kind: kinds[kind], ...(attributes && { attributes }) };
-  // Looked up each time: the SDK registers with another copy of the API, and perhaps later.
+  // Looked up at each call, because the SDK registers with another copy of the API, and perhaps
+  // later.
   const span: Span = trace.getTracer('silo').startSpan(name, options, parent);
   const within = trace.setSpan(parent, span);
   return {
@@ -151,7 +161,7 @@ function openSpan({ name, kind, attributes }: SpanDescription, parent: Context):
   };
 }
 
-/** An error's reason or class: its message may hold what a caller sent. */
+/** An error's reason or class; its message may contain text of a caller. */
 export function nameOf(error: unknown): string {
   if (!(error instanceof Error)) return 'error';
   return 'reasonName' in error ? String(error.reasonName) : error.name;

@@ -3,7 +3,7 @@ import type { RequestRecord } from '@silo/mongo/mutation.ts';
 
 /**
  * Decides a request by `begin`, which usually begins a saga and returns its id. If an earlier call
- * with the same request_id has decided it, returns what `join` makes of that call's record.
+ * with the same request_id has decided it, returns the result of `join` for that call's record.
  */
 export async function beginOrJoin<Begun>(
   repeat: RequestRecord | undefined,

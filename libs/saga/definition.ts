@@ -1,42 +1,45 @@
 import type { Transaction } from '@silo/log/event-log.ts';
 
-/** One run of a saga: the record beside the state that it changes. */
+/** One run of a saga: the record of its state and data. */
 export type SagaRecord<State extends string, Data> = {
   _id: string;
   kind: string;
   state: State;
   data: Data;
-  /** The actor that began it: `ce-authid` of everything that follows. */
+  /** The actor that began it, published as `ce-authid` of everything that follows. */
   actor: string;
-  /** Held while the saga is open: one open saga per lock. */
+  /** Held while the saga is open: only one open saga may have this lock. */
   lock?: string;
   open: boolean;
-  /** Process that runs it now. */
+  /** The process that runs it now. */
   owner: string;
-  /** Grows with every owner; a former owner's writes miss. Fencing token. */
+  /** Fencing token: grows with every owner, so that writes of a former owner match nothing. */
   fence: number;
-  /** How many times in a row its present step has failed. */
+  /** Number of consecutive failures of its present step. */
   failures: number;
 };
 
-/** Where a step leads. */
+/** The result of a step: the next state. */
 export type Transition<State extends string, Data> = {
   next: State;
-  /** What the step learned, for the steps after it. */
+  /** Data that the step learned, for later steps. */
   data?: Partial<Data>;
-  /** What this service itself writes, in the one transaction that records the transition. */
+  /** Writes of this service itself, in the one transaction that records the transition. */
   commit?: (tx: Transaction) => Promise<void>;
 };
 
-/** What a step gets beside its record. */
+/** What a step receives in addition to its record. */
 export type StepContext = { signal: AbortSignal };
 
 /** A forward-only saga: legal transitions as data, one idempotent step for each open state. */
 export type SagaDefinition<State extends string, Data> = {
   kind: string;
-  /** Every state with those that may follow; a state that none follows is final. */
+  /** Every state with the states that may follow it; a state without any is final. */
   transitions: Readonly<Record<State, readonly State[]>>;
-  /** The step that leaves each open state. May run again after a crash: must be idempotent. */
+  /**
+   * The step for each open state, which leads to the next one. It may run again after a crash, so
+   * it must be idempotent.
+   */
   steps: {
     readonly [S in State]?: (
       saga: SagaRecord<State, Data>,
@@ -53,7 +56,7 @@ export function isFinal<State extends string, Data>(
   return definition.transitions[state].length === 0;
 }
 
-/** Refuses a definition whose states, transitions and steps do not fit together. */
+/** Refuses a definition whose states, transitions and steps are inconsistent. */
 export function checkDefinition<State extends string, Data>(
   definition: SagaDefinition<State, Data>,
 ): void {

@@ -4,29 +4,34 @@ import type { SagaDefinition } from './definition.ts';
 import type { LeftSaga, SagaRecords, SagaStep } from './saga-records.ts';
 
 const usualIntervalMs = 1_000;
-/** How many sagas a process recovers at once: of those at one step, whose peer may be slow, and in all. */
+/**
+ * Maximum number of sagas that a process recovers at once: at one step, whose peer may be slow, and
+ * in total.
+ */
 const recoveringMax = { ofStep: 16, inAll: 64 };
-/** Sagas of newer releases are counted in one of so many turns, and in each while there are some. */
+/**
+ * Sagas of newer releases are counted in every tenth turn, and in each turn while there are any.
+ */
 const turnsPerCount = 10;
 
 type Options = {
   records: SagaRecords;
   log: Logger;
   definitions: ReadonlyMap<string, SagaDefinition<string, unknown>>;
-  /** Runs a saga to its end, unless somebody else does already. Logs its own failure. */
+  /** Runs a saga to its end, unless another process runs it already. Logs its own failure. */
   takeUp(saga: LeftSaga): Promise<void>;
-  /** For tests: how often it looks. */
+  /** For tests: the interval of checks. */
   intervalMs?: number | undefined;
-  /** Resolves when something may be left, or after a while; otherwise it looks at intervals. */
+  /** Resolves when a saga may be left, or after a while; default: checks at intervals. */
   untilLeft?: ((signal: AbortSignal) => Promise<void>) | undefined;
 };
 
-/** Finds what other processes left behind, and has it run: many at once, within bounds. */
+/** Finds sagas that other processes left, and runs many of them at once, within limits. */
 export class Recovery {
   readonly #options: Options;
   /** The step of each saga that is being recovered. */
   readonly #recovering = new Map<string, string>();
-  /** Steps of newer releases that were logged. */
+  /** Steps of newer releases that have been logged. */
   readonly #logged = new Set<string>();
   #unknown = 0;
   #turns = 0;
@@ -35,12 +40,12 @@ export class Recovery {
     this.#options = options;
   }
 
-  /** Open sagas that nobody runs and this release does not know, as of the last count. */
+  /** Open sagas that no process runs and this release does not know, at the last count. */
   get unknown(): number {
     return this.#unknown;
   }
 
-  /** Recovers until the signal. What it has begun may still run then. */
+  /** Recovers sagas until the signal. Those that it has begun may still run then. */
   async run(signal: AbortSignal): Promise<void> {
     const { log, untilLeft, intervalMs = untilLeft ? 0 : usualIntervalMs } = this.#options;
     await runForever({ name: 'saga-recovery', intervalMs, signal, log }, async () => {
@@ -51,12 +56,15 @@ export class Recovery {
     });
   }
 
-  /** Notes at which step a saga is, where it is being recovered. */
+  /** Records the present step of a saga that is being recovered. */
   note(saga: LeftSaga): void {
     if (this.#recovering.has(saga._id)) this.#recovering.set(saga._id, stepOf(saga));
   }
 
-  /** Begins to recover what it finds. Not awaited: a saga whose peer is slow holds up no other. */
+  /**
+   * Begins to recover the sagas that it finds. Not awaited, so that a saga whose peer is slow does
+   * not delay others.
+   */
   async #begin(signal: AbortSignal): Promise<void> {
     const { records, takeUp } = this.#options;
     const limit = recoveringMax.inAll - this.#recovering.size;
@@ -68,7 +76,7 @@ export class Recovery {
       if (this.#recovering.has(saga._id) || !this.#hasRoom(step)) continue;
       this.#recovering.set(saga._id, step);
       takeUp(saga)
-        .catch(() => {}) // let go for a later turn
+        .catch(() => {}) // released for a later turn
         .finally(() => this.#recovering.delete(saga._id));
     }
   }
@@ -78,7 +86,7 @@ export class Recovery {
     return same.length < recoveringMax.ofStep;
   }
 
-  /** The steps that this release knows and `isWanted`. */
+  /** The steps that this release knows and `isWanted` selects. */
   #steps(isWanted: (step: string) => boolean): SagaStep[] {
     return [...this.#options.definitions.values()].flatMap(({ kind, steps }) =>
       Object.keys(steps)
@@ -87,7 +95,9 @@ export class Recovery {
     );
   }
 
-  /** While a release is rolled out, a newer one may have begun what this one cannot run. */
+  /**
+   * During the rollout of a release, a newer process may have begun sagas that this one cannot run.
+   */
   async #countUnknown(signal: AbortSignal): Promise<void> {
     const { records, log } = this.#options;
     const known = this.#steps(() => true);
@@ -96,7 +106,7 @@ export class Recovery {
     for (const { _id, count } of unknown) {
       if (this.#logged.has(stepOf(_id))) continue;
       this.#logged.add(stepOf(_id));
-      log.warn({ ..._id, count }, 'open sagas of a newer release are left to it');
+      log.warn({ ..._id, count }, 'open sagas of a newer release are left for it to run');
     }
   }
 }

@@ -3,7 +3,7 @@ import type { Db } from 'mongodb';
 import { openSagas } from './saga-records.ts';
 import type { Sagas } from './sagas.ts';
 
-/** Registers the metrics of a service's sagas, and of this process's runner of them. */
+/** Registers the metrics of a service's sagas, and of the sagas that this process runs. */
 export function measureSagas(metrics: Metrics, db: Db, sagas: Pick<Sagas, 'unknown'>): void {
   const read = sharedReading(() => openSagas(db));
   const gauge = (name: string, help: string, pick: (step: OpenStep) => number) =>

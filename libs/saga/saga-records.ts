@@ -12,32 +12,32 @@ import type { SagaRecord } from './definition.ts';
 
 const maxTimeMS = 4_000;
 const countMax = 1_000;
-/** Nobody waits longer for a look at all sagas. */
+/** Time limit of a query over all sagas. */
 const lookTimeMaxMs = 1_000;
 
 export type Saga = SagaRecord<string, unknown>;
 
-/** As it is stored; the times are of the database's clock, and for it alone. */
+/** The stored form; the times are of the database's clock, and only compared with it. */
 type StoredSaga = Saga & { ownerUntil: Date; createTime: Date; updateTime: Date };
 
-/** An end shows at once: it is written with `w: 1`. */
+/** Reads an end at once, because it is written with `w: 1`. */
 const latest = { ...bounded, readConcern: { level: 'local' } } as const;
 
 const projection = { ownerUntil: 0, createTime: 0, updateTime: 0 } as const;
 
-/** Where a saga is. */
+/** The kind and state of a saga. */
 export type SagaStep = Pick<Saga, 'kind' | 'state'>;
 
-/** A saga that no process runs, as far as recovery needs to know it. */
+/** The parts of a saga without a running process that recovery needs. */
 export type LeftSaga = SagaStep & Pick<Saga, '_id'>;
 
 const lease = leaseOn('ownerUntil');
 const isLeft: Filter<StoredSaga> = { open: true, ...lease.isFree };
 
-/** Where sagas are that no process runs. */
+/** The place of sagas that no process runs. */
 export const leftSagas = { collection: 'sagas', filter: isLeft };
 
-/** One open saga for each lock, what is left to resume, and the end of what is finished. */
+/** Indexes for the lock of open sagas, for sagas to resume, and for the expiry of finished ones. */
 export const sagaMigrations: readonly Migration[] = [
   indexMigration('saga-indexes', {
     sagas: [
@@ -53,8 +53,8 @@ export const sagaMigrations: readonly Migration[] = [
 ];
 
 /**
- * How many sagas are open, by step, of the first 1,000 of them, and for how long the oldest of each
- * has been at it, by the database's clock.
+ * The number of open sagas by step, among the first 1,000, and how long the oldest of each has been
+ * there, by the database's clock.
  */
 export async function openSagas(
   db: Db,
@@ -64,7 +64,7 @@ export async function openSagas(
       .collection<StoredSaga>('sagas', collectionOptions)
       .aggregate<SagaStep & { count: number; oldestMs: number }>(
         [
-          // Also what selects the partial index of open sagas.
+          // The second condition selects the partial index of open sagas.
           { $match: { open: true, ownerUntil: { $type: 'date' } } },
           { $limit: countMax },
           {
@@ -82,7 +82,7 @@ export async function openSagas(
   );
 }
 
-/** The saga records of one service. An open one belongs to one process at a time, by a lease. */
+/** The saga records of one service. An open saga belongs to one process at a time, by a lease. */
 export class SagaRecords {
   readonly #collection: Collection<StoredSaga>;
   readonly #owner: string;
@@ -95,13 +95,14 @@ export class SagaRecords {
   }
 
   /**
-   * Adds a saga that this process owns. Refuses with REQUEST_IN_PROGRESS where an open one has its
+   * Adds a saga that this process owns. Refuses with REQUEST_IN_PROGRESS if an open one has its
    * lock.
    */
   async add(tx: Transaction, saga: Omit<Saga, 'owner' | 'fence'>): Promise<Saga> {
     const record = { ...saga, owner: '', fence: 0 };
     try {
-      // Not an insert, which cannot read the database's clock. No stored fence is 0.
+      // Not an insert, which cannot read the database's clock. No stored fence is 0, so this never
+      // matches an existing saga.
       await this.#collection.updateOne(
         { _id: saga._id, fence: 0 },
         [
@@ -114,13 +115,16 @@ export class SagaRecords {
     } catch (error) {
       if (!isDuplicateKey(error)) throw error;
       if (await this.#isTaken(saga)) throw errors.requestInProgress();
-      // That saga has ended since the transaction's snapshot.
+      // The other saga has ended since the transaction's snapshot.
       throw asTransient(error);
     }
     return { ...record, owner: this.#owner, fence: 1 };
   }
 
-  /** Whether there is this saga, or an open one with its lock: now, not as of a transaction's snapshot. */
+  /**
+   * Whether this saga, or an open one with its lock, exists now, rather than in a transaction's
+   * snapshot.
+   */
   async #isTaken({ _id, lock }: Pick<Saga, '_id' | 'lock'>): Promise<boolean> {
     const filter = { $or: [{ _id }, ...(lock === undefined ? [] : [{ lock }])] };
     const found = this.#collection.findOne(filter, { ...latest, projection: { _id: 1 } });
@@ -131,7 +135,7 @@ export class SagaRecords {
     return await reading(this.#collection.findOne<Saga>({ _id: id }, { ...latest, projection }));
   }
 
-  /** Acquires a saga that its owner has released, or whose owner is dead; null: there is none. */
+  /** Acquires a saga that its owner has released, or whose owner is dead; null if there is none. */
   async claim({ _id, state }: LeftSaga): Promise<Saga | null> {
     return await reading(
       this.#collection.findOneAndUpdate(
@@ -142,7 +146,7 @@ export class SagaRecords {
     );
   }
 
-  /** Of a saga that this process owns; otherwise does nothing. */
+  /** Renews the lease of a saga that this process owns; otherwise does nothing. */
   async renew({ _id, fence }: Saga): Promise<void> {
     await this.#collection.updateOne(
       { _id, fence, owner: this.#owner, open: true },
@@ -151,7 +155,7 @@ export class SagaRecords {
     );
   }
 
-  /** Writes a transition; false where another process has acquired the saga. */
+  /** Writes a transition; false if another process has acquired the saga. */
   async advance(
     { _id, fence, state }: Saga,
     after: Pick<Saga, 'state' | 'data' | 'open'>,
@@ -172,14 +176,14 @@ export class SagaRecords {
       ],
       session
         ? { session }
-        : // Should a failover take an end back, the last step is done again, which changes nothing.
+        : // If a failover loses the end, the last step runs again, which changes nothing.
           { maxTimeMS, ...(open ? {} : { writeConcern: { w: 1 } }) },
     );
     const { matchedCount } = await (session ? write : reading(write));
     return matchedCount === 1;
   }
 
-  /** Leaves a saga that this process owns to any process, after a pause. */
+  /** Releases a saga that this process owns for any process, after a pause. */
   async release(
     { _id, fence }: Saga,
     { failures, pauseMs }: { failures: number; pauseMs: number },
@@ -191,7 +195,7 @@ export class SagaRecords {
     );
   }
 
-  /** The sagas at these steps that no process runs, the longest left first. */
+  /** The sagas at these steps that no process runs; those that were left longest come first. */
   async findLeft(steps: readonly SagaStep[], limit: number, signal: AbortSignal) {
     return await reading(
       this.#collection
@@ -207,7 +211,7 @@ export class SagaRecords {
     );
   }
 
-  /** How many sagas no process runs, by step, but for those at these steps. */
+  /** The number of sagas that no process runs, by step, except those at these steps. */
   async groupLeft(except: readonly SagaStep[], signal: AbortSignal) {
     return await reading(
       this.#collection

@@ -15,9 +15,9 @@ import { Recovery } from './recovery.ts';
 import { type LeftSaga, type Saga, SagaRecords, type SagaStep } from './saga-records.ts';
 
 /**
- * How long a saga waits for an owner that says nothing, and how often an owner speaks. Short,
- * because repeats wait for a dead one as long; one that was only slow finds its writes fenced, and
- * waits too.
+ * The lease of a saga's owner, and how often the owner renews it. Short, because a repeat of the
+ * request waits for a dead owner this long. An owner that was only slow finds its writes fenced,
+ * and then waits, too.
  */
 const usualTiming = { leaseMs: 1_500, renewMs: 500 };
 const stepDeadlineMs = 4_000;
@@ -26,20 +26,23 @@ const backoffCapMs = 30_000;
 /** Number of started sagas that are kept in memory until they are finished. */
 const begunMax = 1_000;
 
-/** How long a repeat pauses before it looks at another's saga again: a quarter of what it has waited. */
+/**
+ * The pause of a repeat before it checks another process's saga again: it grows with the time that
+ * it has waited.
+ */
 const lookAgain = { minMs: 200, maxMs: 2_000, growth: 1.25 };
 
 type AnyDefinition = SagaDefinition<string, unknown>;
 
-/** A run of this process, and how many await it. */
+/** A run in this process, and the number of calls that await it. */
 type Run = { waiting: number; readonly ended: Promise<Saga> };
 
-/** What begins a saga. */
+/** The parameters with which a saga begins. */
 type Beginning<Data> = {
   id: string;
   data: Data;
   actor: string;
-  /** At most one open saga has this lock; another is refused REQUEST_IN_PROGRESS. */
+  /** At most one open saga has this lock; another one is refused with REQUEST_IN_PROGRESS. */
   lock?: string;
 };
 
@@ -52,8 +55,8 @@ export type Sagas = {
     beginning: Beginning<Data>,
   ): Promise<void>;
   /**
-   * Brings a saga to its end, or awaits the run that does, and returns its final record. Past the
-   * signal refuses with REQUEST_IN_PROGRESS; the saga goes on.
+   * Runs a saga to its end, or awaits its run, and returns its final record. Refuses with
+   * REQUEST_IN_PROGRESS if the signal aborts; the saga continues.
    */
   finish<State extends string, Data>(
     definition: SagaDefinition<State, Data>,
@@ -61,22 +64,22 @@ export type Sagas = {
     signal: AbortSignal,
   ): Promise<SagaRecord<State, Data>>;
   /**
-   * Takes up, until the signal, what other processes left behind, but for what only a newer release
-   * knows.
+   * Resumes, until the signal, sagas that other processes left, except those that only a newer
+   * release knows.
    */
   resume(signal: AbortSignal): Promise<void>;
-  /** Open sagas that nobody runs and this release does not know, as of the last count. */
+  /** Open sagas that no process runs and this release does not know, at the last count. */
   readonly unknown: number;
 };
 
 type Options = {
   db: Db;
   eventLog: EventLog;
-  /** Names this process among the owners; new at every start. */
+  /** Identifies this process among the owners; new at every start. */
   owner: string;
   log: Logger;
   definitions: readonly SagaDefinition<never, never>[];
-  /** Ends after the last call: runs outlive the call that started them, not the process. */
+  /** Ends after the last call: a run may outlive the call that started it, but not the process. */
   signal: AbortSignal;
   /** Resolves when a saga may be left at `leftSagas`, or after a while; default: after a second. */
   untilLeft?: (signal: AbortSignal) => Promise<void>;
@@ -97,7 +100,7 @@ class Runner implements Sagas {
   readonly #definitions = new Map<string, AnyDefinition>();
   /** Runs of this process by saga id: a request for the same saga joins its run. */
   readonly #running = new Map<string, Run>();
-  /** The records as started here: they are known to be committed. */
+  /** The records of sagas that began here: they are known to be committed. */
   readonly #begun = new Map<string, Saga>();
   readonly #recovery: Recovery;
 
@@ -156,16 +159,16 @@ class Runner implements Sagas {
 
   async resume(signal: AbortSignal): Promise<void> {
     await this.#recovery.run(signal);
-    // What the end of the process interrupts is let go first.
+    // Sagas that the end of the process interrupts are released first.
     await Promise.allSettled([...this.#running.values()].map(({ ended }) => ended));
   }
 
   async #takeUp(saga: LeftSaga): Promise<void> {
     if (this.#running.has(saga._id)) return;
     const claimed = await this.#records.claim(saga);
-    if (claimed === null) return; // Another process was faster.
+    if (claimed === null) return; // Another process acquired it first.
     this.#begun.delete(saga._id);
-    // Also where a call here has begun to wait for it: that one may leave.
+    // Also if a call here has begun to wait for it, because that call may end.
     await this.#join(saga._id, this.#options.signal, claimed);
   }
 
@@ -203,12 +206,12 @@ class Runner implements Sagas {
       const present = mine ?? (await this.#present(id));
       mine = undefined;
       if (present === null) throw new TypeError(`there is no saga ${id}`);
-      // A repeat may reach a process of the release that knows it.
+      // The repeat may reach a process of the release that knows it.
       if (!this.#isKnown(present)) throw errors.requestInProgress();
       if (!present.open) return present;
-      // The process that starts a saga owns it: its first run needs no claim.
+      // The process that starts a saga owns it, so its first run needs no claim.
       const isOwned = present.owner === owner;
-      // What nobody awaits is left to recovery, which runs so many and no more.
+      // A saga that no call awaits is left to recovery, which limits the number of runs.
       if (!isOwned && !isAwaited()) throw errors.requestInProgress();
       const owned = isOwned ? present : await this.#records.claim(present);
       const ended = owned && (await this.#runOwned(owned));
@@ -217,14 +220,14 @@ class Runner implements Sagas {
     }
   }
 
-  /** A saga's record, from memory where it was begun here and nothing else was done with it. */
+  /** A saga's record: from memory if it was begun here and has not run yet. */
   async #present(id: string): Promise<Saga | null> {
     const begun = this.#begun.get(id);
     this.#begun.delete(id);
     return begun ?? (await this.#records.find(id));
   }
 
-  /** Brings a saga to its end; undefined where another process has taken it meanwhile. */
+  /** Runs a saga to its end; undefined if another process has acquired it meanwhile. */
   async #runOwned(claimed: Saga): Promise<Saga | undefined> {
     const definition = this.#definitions.get(claimed.kind);
     if (definition === undefined) throw new TypeError(`unknown kind of saga: ${claimed.kind}`);
@@ -247,7 +250,7 @@ class Runner implements Sagas {
     }
   }
 
-  /** One at a time, however long MongoDB takes. Most runs are over before the first. */
+  /** One renewal at a time, however long MongoDB takes. Most runs end before the first. */
   async #keepRenewing(saga: Saga, signal: AbortSignal): Promise<never> {
     const { log } = this.#options;
     for (;;) {
@@ -271,7 +274,7 @@ class Runner implements Sagas {
           }
           return await this.#record(definition, saga, next, data, commit, signal);
         } catch (error) {
-          // The deadline of the step is not the deadline of a caller that awaits the saga.
+          // Distinguishes the deadline of the step from that of a caller that awaits the saga.
           const isOverdue = error === signal.reason && !parent.aborted;
           throw isOverdue ? errors.dependencyUnavailable('another service', error) : error;
         }
@@ -286,7 +289,7 @@ class Runner implements Sagas {
     );
   }
 
-  /** Writes the transition, with what the service itself decides, only as the present owner. */
+  /** Writes the transition, with the service's own writes, only as the present owner. */
   async #record(
     definition: AnyDefinition,
     saga: Saga,
@@ -319,8 +322,8 @@ class Runner implements Sagas {
   }
 
   /**
-   * Leaves a saga to the next process: at once where this one ends, and later each time that the
-   * step itself fails.
+   * Releases a saga for the next process: at once if this one ends, and with a growing delay each
+   * time that the step itself fails.
    */
   async #letGo(saga: Saga, error: unknown): Promise<void> {
     const { log, signal } = this.#options;
@@ -334,17 +337,17 @@ class Runner implements Sagas {
     }
     await this.#records
       .release(saga, { failures, pauseMs })
-      // The lease ends by itself where even this fails.
-      .catch((failure) => log.warn({ saga: _id, err: failure }, 'saga not let go'));
+      // If even this fails, the lease expires.
+      .catch((failure) => log.warn({ saga: _id, err: failure }, 'saga lease not released'));
   }
 }
 
-/** Another process has taken the saga, and does what is left of it. */
+/** Another process has acquired the saga, and continues it. */
 class Superseded extends Error {}
 
-/** Whether the same step may work in a moment. */
+/** Whether the same step may succeed soon. */
 function isPassing(error: unknown): boolean {
   if (error instanceof SiloError) return error.code === status.UNAVAILABLE;
-  // What a peer's transport says without a refusal of its own.
+  // An error of a peer's transport, without a refusal of its own.
   return isServiceError(error);
 }

@@ -10,7 +10,7 @@ import {
 import { connect, createChannel } from '@silo/rpc/client.ts';
 import { configOrExit, file, hostPort } from '@silo/runtime/config.ts';
 
-/** Below the timeout of the check in docker-compose.yml. */
+/** Shorter than the timeout of the check in docker-compose.yml. */
 const deadlineMs = 3_000;
 
 const { publicAddress, tlsCa } = configOrExit({

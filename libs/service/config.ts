@@ -20,7 +20,7 @@ export type RegionName = (typeof regionNames)[number];
 export const serviceNames = ['org', 'project', 'token', 'billing'] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
-/** Settings of limits, as the ports take them. */
+/** The limits of the ports, from the settings. */
 export function portLimitsOf(config: ServiceConfig): PortLimits {
   return {
     connectionsMax: config.connectionsMax,
@@ -36,30 +36,42 @@ export function portLimitsOf(config: ServiceConfig): PortLimits {
   };
 }
 
-/** What every service reads from its environment, each from the variable that its key names. */
+/**
+ * The settings that every service reads from its environment, each from the variable that its key
+ * names.
+ */
 const serviceConfigShape = {
   region: oneOf(...regionNames).default('us'),
-  /** Of project: the internal addresses of project in the other regions, `eu=project.eu.example:7202`. */
+  /**
+   * For project: the internal addresses of project in the other regions,
+   * `eu=project.eu.example:7202`.
+   */
   regionAddresses: entries(oneOf(...regionNames), 'a list like eu=host:port').default(new Map()),
-  /** `edge`, of project: serves the HTTP edge and no RPCs. */
+  /** For project: `edge` serves the HTTP edge and no RPCs. */
   role: oneOf('service', 'edge').default('service'),
   publicAddress: hostPort(),
   internalAddress: hostPort(),
-  /** TLS of both ports, and of every client: the deployment's CA, and this service's own. */
+  /**
+   * TLS of both ports, and of every client: the deployment's CA, and this service's own
+   * certificate.
+   */
   tlsCa: file(),
   tlsCert: file(),
   tlsKey: file(),
-  /** Of project: the CAs of the other regions, where they are not those in tlsCa. */
+  /** For project: the CAs of the other regions, if they differ from those in tlsCa. */
   regionTlsCa: file().optional(),
   mongodbUrl: url('mongodb', 'mongodb+srv').optional(),
-  /** Holds the URL instead; it may be replaced, and so may the certificates that it names. */
+  /**
+   * A file that contains the URL. It may be replaced, and so may the certificates that the URL
+   * names.
+   */
   mongodbUrlFile: file().optional(),
   /** The service's database is `<prefix>_<service>`. */
   mongodbDatabasePrefix: string().default('silo'),
   natsUrl: url('nats', 'tls'),
-  /** Holds the password of the user in natsUrl; read for every connection. */
+  /** A file with the password of the user in natsUrl; read for every connection. */
   natsPasswordFile: file().optional(),
-  /** The authorities of NATS's certificate; unset: those that Node trusts. */
+  /** The CAs that may sign NATS's certificate; default: those that Node trusts. */
   natsTlsCa: file().optional(),
   natsStream: string().default('SILO'),
   natsSubjectPrefix: string().default('silo.v1'),
@@ -67,49 +79,52 @@ const serviceConfigShape = {
   projectInternalAddress: string(),
   tokenInternalAddress: string(),
   billingInternalAddress: string(),
-  /** Whether people may sign up by themselves; else only staff makes accounts. */
+  /** Whether people may sign up themselves; otherwise only staff creates accounts. */
   signup: oneOf('open', 'closed').default('open'),
   /** How long a barrier waits for an unresponsive guard; guards get it from the token service. */
   leaseMs: integer({ min: 500, max: 20_000 }).default(5_000),
   /** How often a lease is renewed. */
   leaseRenewMs: integer({ min: 50, max: 10_000 }).default(2_000),
-  /** By how much two machines' clocks may drift apart, as a share of the time. */
+  /** Maximum drift between the clocks of two machines, as a share of the time. */
   leaseDriftShare: decimal({ min: 0.001, max: 0.5 }).default(0.01),
-  /** What a process lets callers use, of its public port where nothing else is said. */
+  /** Limits of what callers may use of a process, on its public port unless stated otherwise. */
   connectionsMax: integer({ min: 16, max: 1_000_000 }).default(defaultLimits.connectionsMax),
   connectionsPerAddressMax: integer({ min: 1, max: 1_000_000 }).default(
     defaultLimits.connectionsPerAddressMax,
   ),
-  /** The time that the next four rates are for. */
+  /** The window of the next four rates. */
   rateWindowMs: integer({ min: 1_000, max: 3_600_000 }).default(rates.windowMs),
   /** Points of one address; see `RateSettings`. */
   rateAddressPoints: integer({ min: 10, max: 1_000_000_000 }).default(rates.addressPoints),
   rateAccountCalls: integer({ min: 1, max: 1_000_000_000 }).default(rates.accountCalls),
   rateOrganizationCalls: integer({ min: 1, max: 1_000_000_000 }).default(rates.organizationCalls),
   rateProjectCaptures: integer({ min: 1, max: 1_000_000_000 }).default(rates.projectCaptures),
-  /** Of one address. */
+  /** Limit for one address. */
   rateSignupsPerHour: integer({ min: 1, max: 1_000_000_000 }).default(rates.signupsPerHour),
-  /** Of project: where SDKs send events by HTTP; unset: nowhere. */
+  /** For project: the address at which SDKs send events over HTTP; unset: no HTTP edge. */
   edgeAddress: hostPort().optional(),
   /** Proxies whose `X-Forwarded-For` names the client: addresses or CIDRs, separated by commas. */
   edgeTrustedProxies: string().default(''),
-  /** What the bodies of all HTTP requests may hold in memory. */
+  /** Memory for the bodies of all HTTP requests. */
   edgeHeldBytes: integer({ min: 28 * 2 ** 20, max: 2 ** 40 }).default(32 * 2 ** 20),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),
   /** `auto`: text for people on a terminal, else JSON. */
   logFormat: oneOf('auto', 'json', 'text').default('auto'),
-  /** Whether and where spans go; the SDK reads these and further `OTEL_*` variables itself. */
+  /**
+   * Whether and where spans are exported; the SDK itself reads these and further `OTEL_*`
+   * variables.
+   */
   otelSdkDisabled: oneOf('true', 'false').default('false'),
   otelTracesExporter: oneOf('otlp', 'console', 'none').optional(),
   otelExporterOtlpEndpoint: url('http', 'https').optional(),
   otelExporterOtlpTracesEndpoint: url('http', 'https').optional(),
-  /** Where Prometheus reads metrics, `host:port`; unset: nowhere. */
+  /** The address at which Prometheus reads metrics, `host:port`; unset: none. */
   metricsAddress: hostPort().optional(),
 };
 
 export type ServiceConfig = ConfigOf<typeof serviceConfigShape>;
 
-/** The settings, and which of them are dangerous together. */
+/** The settings, and the check for dangerous combinations. */
 export const serviceConfigSpec: ConfigSpec<typeof serviceConfigShape> = {
   shape: serviceConfigShape,
   check: (config) => [
@@ -120,11 +135,11 @@ export const serviceConfigSpec: ConfigSpec<typeof serviceConfigShape> = {
   ],
 };
 
-/** Whether MongoDB is located once. */
+/** Checks that MongoDB's location is given exactly once. */
 export function mongodbFaults(
   config: Partial<Pick<ServiceConfig, 'mongodbUrl' | 'mongodbUrlFile'>>,
 ): string[] {
-  // One that is set and wrong is a fault already.
+  // A value that is set but invalid is reported already.
   if (!('mongodbUrl' in config) || !('mongodbUrlFile' in config)) return [];
   const given = [config.mongodbUrl, config.mongodbUrlFile].filter((each) => each !== undefined);
   return given.length === 1 ? [] : ['MONGODB_URL or MONGODB_URL_FILE must be set, and not both'];
@@ -151,7 +166,7 @@ function regionFaults({ region, regionAddresses }: Partial<ServiceConfig>): stri
   return namesItself ? ['REGION_ADDRESSES must name other regions, and not REGION'] : [];
 }
 
-/** The numbers of every lease. */
+/** The settings of every lease. */
 export function leaseNumbersOf({
   leaseMs,
   leaseRenewMs,

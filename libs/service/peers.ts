@@ -12,9 +12,11 @@ import { type CallOptions, connect, createChannel } from '@silo/rpc/client.ts';
 import type { ClientTls } from '@silo/rpc/tls.ts';
 import type { ServiceName } from './config.ts';
 
-/** Wait briefly for a peer that restarts, so that our caller does not see an error. */
+/** Waits briefly for a peer that restarts, so that the caller of this service gets no error. */
 const patient: CallOptions = { patient: true };
-/** A peer's refusal of the request (NOT_READY, for example) is passed to our caller. */
+/**
+ * A peer's refusal of the request (NOT_READY, for example) is passed to the caller of this service.
+ */
 const passRefusals: CallOptions = { ...patient, passRefusals: true };
 const repeatable: CallOptions = { ...patient, retry: true };
 
@@ -22,7 +24,8 @@ const repeatable: CallOptions = { ...patient, retry: true };
 export type Peers = ReturnType<typeof connectPeers>['peers'];
 
 /**
- * Connects, lazily, to the internal ports, and waits within a call's deadline for those not up yet.
+ * Creates lazy connections to the internal ports, and waits within a call's deadline for ports that
+ * are not up yet.
  */
 export function connectPeers(
   addresses: Record<ServiceName, string>,

@@ -6,7 +6,7 @@ import { runForever } from '@silo/runtime/run-forever.ts';
 
 const lookIntervalMs = 1_000;
 
-/** Registers the metrics of how far each consumer is, and how long it has failed in a row. */
+/** Registers the metrics of each consumer: its position, and how long it has failed in a row. */
 export function measureProgress(metrics: Metrics, consumers: readonly Progress[]): void {
   readAtScrape(
     'gauge',

@@ -8,17 +8,20 @@ import { retry } from '@silo/runtime/retry.ts';
 import { traced } from '@silo/runtime/tracing.ts';
 import { Histogram } from 'prom-client';
 
-// A registry that restarts is back within the call's deadline: a barrier may be begun again.
+// A registry that restarts is back within the call's deadline, so a barrier may be begun again.
 const attempts = { attemptsMax: 12, baseMs: 100, capMs: 1_000 };
 
 /**
- * All guards acknowledged the change; or some did not, and their leases expired or were released; or
- * it was not confirmed in time.
+ * The outcomes: all guards acknowledged the change; some did not, and their leases expired or were
+ * released; or it was not confirmed in time.
  */
 const barrierOutcomes = ['acknowledged', 'expired', 'unconfirmed'] as const;
 type BarrierOutcome = (typeof barrierOutcomes)[number];
 
-/** How this service spreads what it has ended: the events get their numbers, then the barrier. */
+/**
+ * How this service propagates what a change has ended: the events are sequenced, then the barrier
+ * waits.
+ */
 export function createPropagate(
   eventLog: EventLog,
   registry: Pick<Registry, 'awaitBarrier'>,
@@ -32,7 +35,7 @@ export function createPropagate(
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers: [metrics],
   });
-  // A series that begins at 1 shows no increase to Prometheus.
+  // Prometheus shows no increase for a series that begins at 1.
   for (const outcome of barrierOutcomes) waits.zero({ outcome });
   return async (eventIds, signal) => {
     const startedMs = performance.now();

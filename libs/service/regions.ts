@@ -6,13 +6,16 @@ import { type Connected, connect, createChannel } from '@silo/rpc/client.ts';
 import type { ClientTls } from '@silo/rpc/tls.ts';
 import type { RegionName } from './config.ts';
 
-/** What project asks of project in another region. A server that does not answer is no SiloError. */
+/**
+ * The client with which project calls project in another region. If the server does not answer, the
+ * error is not a SiloError.
+ */
 export type RegionClient = Connected<MigrationPeerServiceClient>;
 
 /** The clients of the other regions, by region. */
 export type Regions = ReadonlyMap<string, RegionClient>;
 
-/** Connects, lazily, to project in the other regions. */
+/** Creates lazy connections to project in the other regions. */
 export function connectRegions(
   addresses: ReadonlyMap<RegionName, string>,
   tls: ClientTls,
@@ -28,7 +31,7 @@ export function connectRegions(
 }
 
 /**
- * Asks another region. Passes on its refusals; refuses with DEPENDENCY_UNAVAILABLE where it does not
+ * Calls another region. Passes on its refusals; refuses with DEPENDENCY_UNAVAILABLE if it does not
  * answer, or does not serve this region.
  */
 export async function askRegion<T>(

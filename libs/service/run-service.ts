@@ -25,9 +25,10 @@ export async function runService(
       const tracing = await startTracing(definition.name, config, log);
       if (tracing !== undefined) started.use(tracing);
       started.use(await startService(definition, config, { log, signal, ...altered }));
-      // Where there is such a cache (NODE_COMPILE_CACHE): a process that is killed leaves it too.
+      // Written now if there is such a cache (NODE_COMPILE_CACHE), so that a process that is killed
+      // leaves it too.
       flushCompileCache();
-      // Half of the heap is what only the start needed (`--expose-gc`, where it is given).
+      // Only the start needed half of the heap (frees it if `--expose-gc` was given).
       globalThis.gc?.();
       return started.move();
     },

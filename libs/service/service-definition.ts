@@ -20,7 +20,7 @@ import type { ServiceConfig, ServiceName } from './config.ts';
 import type { Peers } from './peers.ts';
 import type { Regions } from './regions.ts';
 
-/** What every service is given to build itself from. */
+/** The parts from which every service builds itself. */
 export type ServiceKit = {
   config: ServiceConfig;
   client: MongoClient;
@@ -29,21 +29,21 @@ export type ServiceKit = {
   eventLog: EventLog;
   /** The access checks. */
   access: Access;
-  /** Where guards hold their leases, and where it is waited for them. */
+  /** Registry of guard leases; provides the revocation barrier. */
   registry: RevocationBarrier;
-  /** Waits until no guard accepts what a change has ended. */
+  /** Waits until no guard accepts the access that a change has ended. */
   propagate: Propagate;
-  /** Of the service that keeps the registry. */
+  /** Set in the service that keeps the registry. */
   localRegistry: LocalRegistry | undefined;
   /** Internal clients of the other services. */
   peers: Peers;
   /** Clients of project in the other regions, by region. */
   regions: Regions;
-  /** Makes the runner of the service's sagas, and keeps it resuming until the process stops. */
+  /** Makes the service's saga runner, and keeps resuming sagas until the process stops. */
   createSagas(definitions: readonly SagaDefinition<never, never>[]): Sagas;
   /**
-   * Resolves when something is found there, or after a while, or with the signal. An idle process makes
-   * no statement of its own for it.
+   * Resolves when something is found at the place, or after a while, or with the signal. An idle
+   * process makes no additional statement for it.
    */
   untilFound(place: Place, signal: AbortSignal): Promise<void>;
   /** The progress of a log consumer, for health (as `silo.<consumer>`) and metrics. */
@@ -62,22 +62,25 @@ type RevocationBarrier = Pick<Registry, 'raiseRequirement' | 'awaitBarrier'>;
 /** A replica of the registry in this process. */
 export type LocalRegistry = RevocationBarrier &
   Disposable & {
-    /** The registry as the holder of a certificate of this identity may use it. */
+    /** The registry for a client with a certificate of this identity. */
     for(identity: string): LeaseClient;
     /** Resolves when no guard holds a lease, or after a while. */
     untilEmpty(withinMs: number): Promise<void>;
-    /** NATS messages ignored since it began because they were not authentic, by reason. */
+    /** NATS messages ignored since the start because they were not authentic, by reason. */
     readonly ignored: Rejections;
   };
 
 /** The parts of a service that the start needs. */
 export type ServiceDefinition = {
   name: ServiceName;
-  /** What its own collections need, in order; after what its event log and its sagas need. */
+  /**
+   * Migrations of the service's own collections, in order; they run after those of its event log
+   * and its sagas.
+   */
   migrations: readonly Migration[];
   /** The facts that this service owns, each by a linearizable read of one document. */
   factReader(db: Db): Partial<FactReader>;
-  /** Of the service that keeps the registry: this replica of it. */
+  /** Set in the service that keeps the registry: opens this replica of it. */
   openRegistry?(
     kit: Pick<ServiceKit, 'client' | 'db' | 'config' | 'log' | 'signal'> &
       Pick<GuardLinks, 'nats' | 'logs'>,
@@ -85,11 +88,11 @@ export type ServiceDefinition = {
   build(kit: ServiceKit): ServiceParts;
 };
 
-/** What a service serves beside its two ports, such as HTTP. */
+/** A server of a service in addition to its two ports, such as HTTP. */
 export type OtherPort = AsyncDisposable & {
   /** Sets whether MongoDB responds. */
   setServing(isServing: boolean): void;
-  /** Refuses what is new, and resolves when what was admitted has ended. */
+  /** Refuses new requests, and resolves when the admitted ones have ended. */
   drain(): Promise<void>;
 };
 
@@ -97,13 +100,13 @@ export type OtherPort = AsyncDisposable & {
 type ServiceParts = {
   public: Mounted[];
   internal: Mounted[];
-  /** What runs until the signal, beside the RPCs. */
+  /** Loops that run until the signal, in addition to the RPCs. */
   loops?: ((signal: AbortSignal) => Promise<void>)[];
   /** Whether the process may relay the service's events to NATS; true by default. */
   relays?: boolean;
-  /** Opens what is served beside the two ports. */
+  /** Opens the server in addition to the two ports. */
   openOther?: ((context: { metrics: Metrics }) => Promise<OtherPort>) | undefined;
-  /** Finds keys that ended themselves: they may repeat the request by which they did. */
+  /** Finds keys that ended themselves, which may repeat the request that ended them. */
   findEndedKey?: FindEndedKey;
   /** Receives each project token that is refused; must be quick and do no I/O. */
   onTokenRefused?: OnTokenRefused;

@@ -3,7 +3,7 @@ import type { Log } from '@silo/runtime/log.ts';
 import { turnTracingOn } from '@silo/runtime/tracing.ts';
 import type { ServiceConfig } from './config.ts';
 
-/** How long a process that ends waits for its last spans to be sent. */
+/** How long a process that ends waits until its last spans are sent. */
 const flushMs = 2_000;
 
 type TracingConfig = Pick<
@@ -16,7 +16,7 @@ type TracingConfig = Pick<
 >;
 
 /**
- * Whether the settings say where spans go.
+ * Whether the settings name a destination for spans.
  * @internal Exported for tests.
  */
 export function wantsTraces(config: Omit<TracingConfig, 'region'>): boolean {
@@ -27,8 +27,9 @@ export function wantsTraces(config: Omit<TracingConfig, 'region'>): boolean {
 }
 
 /**
- * Exports the traces of this process, if the settings say where to; the SDK reads the `OTEL_*`
- * variables. Call it before anything else starts. Disposing sends what is left, for a while.
+ * Exports the traces of this process, if the settings name a destination; the SDK reads the
+ * `OTEL_*` variables. Call it before anything else starts. Disposing sends the remaining spans, for
+ * a limited time.
  */
 export async function startTracing(
   service: string,
@@ -36,7 +37,7 @@ export async function startTracing(
   log: Log,
 ): Promise<AsyncDisposable | undefined> {
   if (!wantsTraces(config)) return undefined;
-  // A process without traces does not load it.
+  // Loaded on use: a process without traces does not need it.
   const { NodeSDK } = await import('@opentelemetry/sdk-node');
   setDefaults(config.region);
   const sdk = new NodeSDK({
@@ -58,7 +59,8 @@ export async function startTracing(
 
 function setDefaults(region: string): void {
   const { env } = process;
-  // Not baggage, which a caller fills. Not the process and the host, which name files and users.
+  // Without baggage, which callers control; and without process and host, which name files and
+  // users.
   env.OTEL_PROPAGATORS ||= 'tracecontext';
   env.OTEL_NODE_RESOURCE_DETECTORS ||= 'env,serviceinstance';
   const attributes = ['service.namespace=silo', `silo.region=${region}`];

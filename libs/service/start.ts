@@ -43,33 +43,34 @@ import { createPropagate } from './propagate.ts';
 import { connectRegions } from './regions.ts';
 import type { ServiceDefinition, ServiceKit } from './service-definition.ts';
 
-/** A service that serves. Disposing drains it. */
+/** A running service. Disposing drains it. */
 export type RunningService = AsyncDisposable & {
   name: ServiceName;
-  /** `host:port` as they are bound. */
+  /** The bound addresses, `host:port`. */
   publicAddress: string;
   internalAddress: string;
 };
 
-// Together below the 3 s in which health follows MongoDB.
+// Both together are shorter than the 3 s in which health follows MongoDB.
 const lookIntervalMs = 1_000;
 const lookTimeoutMs = 1_500;
-/** Recovery works this often where no look of the pulse has found something. */
+/** The interval of recovery if no check of the pulse has found something. */
 const unpromptedMs = 10_000;
-/** Where the whole deployment stops at once, guards give their leases back within that. */
+/** If the whole deployment stops at once, guards release their leases within this time. */
 const lingerMs = 1_000;
 
 export type RuntimeContext = {
   log: Log;
-  /** Ends the start. What has started runs until it is disposed of. */
+  /** Ends the start. Parts that have started run until they are disposed of. */
   signal: AbortSignal;
-  /** For control runs, which take a protection away: the access checks of the service instead. */
+  /** For control runs, which switch a protection off: replaces the access checks of the service. */
   alterAccess?: ((access: Access) => Access) | undefined;
 };
 
 /**
- * Starts one service: waits for MongoDB, brings its database to this release, opens both ports, runs its loops.
- * NATS and the other services may come later. Rejects where a port is taken or the signal aborts.
+ * Starts one service: waits for MongoDB, migrates its database to this release, opens both ports,
+ * runs its loops. NATS and the other services may start later. Rejects if a port is in use or the
+ * signal aborts.
  */
 export async function startService(
   definition: ServiceDefinition,
@@ -78,7 +79,7 @@ export async function startService(
 ): Promise<RunningService> {
   const { name } = definition;
   const { region } = config;
-  /** Names this process among those that run the same service. */
+  /** Identifies this process among those that run the same service. */
   const owner = randomUUID();
   const life = new AbortController();
   await using opened = new AsyncDisposableStack();
@@ -129,7 +130,8 @@ export async function startService(
   const metrics = createMetrics({ service: name, region });
   const pulse = new Pulse(db);
   const propagate = createPropagate(eventLog, guards, metrics);
-  // They end before what they use, and after the calls that need them: not with the process's signal.
+  // The loops end before the parts that they use, and after the calls that need them, so not with
+  // the process's signal.
   const loops: Promise<void>[] = [];
   opened.defer(async () => {
     life.abort(new DOMException('the service stops', 'AbortError'));
@@ -217,11 +219,11 @@ export async function startService(
   if (other !== undefined) opened.use(other);
   opened.use(nats.connected.subscribe((isConnected) => ports.setHealth('silo.nats', isConnected)));
   const stream = { name: config.natsStream, subjectPrefix: config.natsSubjectPrefix };
-  // So that a change whose RPC died before its barrier is required all the same.
+  // So that a change whose RPC died before its barrier is still required.
   const onHead = isSource(name)
     ? (head: Position, signal: AbortSignal) => guards.raiseRequirement({ [name]: head }, signal)
     : undefined;
-  // The guard's lease brings the keys: a source needs no call of its own for them.
+  // The guard's lease brings the keys, so a source needs no call of its own for them.
   const signingKey = () => guard.broadcastKeys.signing();
   if (parts.relays !== false) {
     loops.push(
@@ -248,8 +250,8 @@ export async function startService(
     name,
     publicAddress,
     internalAddress,
-    // Admitted calls finish first: they may need everything else. Then the guard's lease is released,
-    // so that no revocation waits for it, and the rest stops.
+    // Admitted calls finish first, because they may need everything else. Then the guard's lease is
+    // released, so that no revocation waits for it, and everything else stops.
     [Symbol.asyncDispose]: async () => {
       const otherDrained = other?.drain();
       await ports.drain(undefined, async () => {
@@ -308,7 +310,7 @@ function addressesOf(config: ServiceConfig): Record<ServiceName, string> {
   };
 }
 
-/** Health follows MongoDB: without it nothing can be decided. */
+/** Health follows MongoDB, because nothing can be decided without it. */
 async function followMongo(
   pulse: Pulse,
   ports: readonly Pick<Ports, 'setServing'>[],

@@ -21,7 +21,7 @@ export type IdPrefix =
 const sortablePart = '[0-7][0-9a-hjkmnp-tv-z]{25}';
 
 /**
- * The regular expressions of all ids, as the protos' validation rules spell them.
+ * The regular expressions of all ids, as in the protos' validation rules.
  * @internal Exported for tests.
  */
 export const idPatterns = {
@@ -41,12 +41,13 @@ const compiledPatterns = Object.fromEntries(
   Object.entries(idPatterns).map(([kind, pattern]) => [kind, new RegExp(pattern)]),
 ) as Record<IdKind, RegExp>;
 
-// ulid's own source maps one random byte to 0..1 inclusive, which favours the last character.
+// Used in place of ulid's own source, which maps one random byte to 0..1 inclusive and so favours
+// the last character.
 function evenRandom(): number {
   return randomInt(32) / 32;
 }
 
-/** Makes new ids, each of which sorts after the one made before. */
+/** Makes new ids, each of which sorts after the previous one. */
 export type IdMaker = (prefix: IdPrefix, options?: { now?: Date }) => string;
 
 /**
@@ -60,20 +61,18 @@ export function createIdMaker(random: () => number = evenRandom): IdMaker {
 
 /**
  * Makes a new id such as `prj_01k…` or `org_us_01k…`. The ids of one process sort in the order in
- * which they were made, those of several by time, to the millisecond.
+ * which they were made, those of several processes by time, to the millisecond.
  */
 export const newId: IdMaker = createIdMaker();
 
-/**
- * True if `text` has the shape of an id of that kind; says nothing about whether the thing exists.
- */
+/** True if `text` has the form of an id of that kind, whether or not the thing exists. */
 export function isId(kind: IdKind, text: string): boolean {
   return compiledPatterns[kind].test(text);
 }
 
 /**
- * The region that the id of an organization or of a migration carries, undefined if it is neither. A
- * migration's is the one in which it was requested.
+ * The region in the id of an organization or migration; undefined for other ids. A migration's
+ * region is the one in which it was requested.
  */
 export function regionOf(id: string): string | undefined {
   return isId('organization', id) || isId('migration', id) ? id.slice(4, 6) : undefined;

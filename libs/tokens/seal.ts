@@ -8,7 +8,8 @@ const nonceSizeBytes = 12;
 const tagSizeBytes = 16;
 const headerSizeBytes = 1 + nonceSizeBytes + tagSizeBytes;
 
-// Key and stored hash come from the same id: different names keep one from leading to the other.
+// The key and the stored hash are derived from the same id; different names prevent deriving one
+// from the other.
 const sealingSalt = 'silo/seal/salt/v1';
 const sealingInfo = 'silo/seal/aes-256-gcm/v1';
 const hashDomain = 'silo/request-id/sha-256/v1';
@@ -37,7 +38,8 @@ export function sealWith(
 }
 
 /**
- * Opens what `sealWith` sealed; undefined for another request id, changed bytes or another version.
+ * Opens the result of `sealWith`; undefined for another request id, changed bytes or another
+ * version.
  */
 export function openWith(requestId: string, sealed: Uint8Array): Buffer | undefined {
   const bytes = Buffer.from(sealed);
@@ -51,14 +53,14 @@ export function openWith(requestId: string, sealed: Uint8Array): Buffer | undefi
   try {
     return Buffer.concat([decipher.update(bytes.subarray(headerSizeBytes)), decipher.final()]);
   } catch {
-    return undefined; // final() throws on a wrong tag, and says no more than that
+    return undefined; // final() throws on a wrong tag, without details
   }
 }
 
 /**
  * The 32 bytes under which a request id is stored: SHA-256 over its scope and itself, e.g.
- * `hashRequestId(accountId, method, requestId)`. Each part goes in with its length, so that no two
- * lists of parts read alike; nothing of it helps to open a seal.
+ * `hashRequestId(accountId, method, requestId)`. Each part is hashed with its length, so that no
+ * two lists of parts have the same bytes. The hash does not help to open a seal.
  */
 export function hashRequestId(...scopeParts: string[]): Buffer {
   const hash = createHash('sha256');

@@ -2,10 +2,10 @@ import { hash, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { encodeBase62 } from './base62.ts';
 
-/** Yields `sizeBytes` random bytes; tests give their own. */
+/** Returns `sizeBytes` random bytes; tests pass their own function. */
 export type RandomBytes = (sizeBytes: number) => Uint8Array;
 
-/** What each kind of secret begins with. `ivc_` is an invite's code, `inv_` the invite's id. */
+/** The prefix of each kind of secret. `ivc_` is an invite's code, `inv_` the invite's id. */
 export const secretPrefixes = { projectToken: 'phc_', apiKey: 'phx_', inviteCode: 'ivc_' } as const;
 export type SecretPrefix = (typeof secretPrefixes)[keyof typeof secretPrefixes];
 
@@ -13,7 +13,7 @@ const randomSizeBytes = 32;
 const bodyLength = 43; // 62^43 is the first power of 62 above 2^256
 const checksumLength = 6; // 62^6 is the first power of 62 above 2^32
 const prefixLength = 4;
-/** Characters of every secret. */
+/** Length of every secret. */
 export const secretLength = prefixLength + bodyLength + checksumLength;
 
 /** Matches every secret inside a longer text (no anchors), to redact them. */
@@ -49,9 +49,9 @@ export function newInviteCode(random: RandomBytes = randomBytes): string {
 }
 
 /**
- * True if `secret` could be one that we made: prefix, length, alphabet, checksum. Needs no I/O and
- * costs the same for input of any length. A change of one character, or a swap of two neighbours,
- * is always noticed (CRC-32 finds every burst of up to 32 bits).
+ * True if `secret` has the form of a secret of Silo: prefix, length, alphabet, checksum. Needs no
+ * I/O and costs the same for input of any length. A change of one character, or a swap of two
+ * neighbours, is always noticed (CRC-32 finds every burst of up to 32 bits).
  */
 export function isWellFormed(secret: string, prefix: SecretPrefix): boolean {
   if (secret.length !== secretLength || !secret.startsWith(prefix)) return false;
@@ -64,16 +64,19 @@ export function hashOf(secret: string): Buffer {
   return hash('sha256', secret, 'buffer');
 }
 
-/** The secret's name in logs and events: the first 12 hex digits of its SHA-256. */
+/** The name of a secret in logs and events: the first 12 hex digits of its SHA-256. */
 export function fingerprintOf(secretOrHash: string | Uint8Array): string {
   const hash = typeof secretOrHash === 'string' ? hashOf(secretOrHash) : secretOrHash;
   if (hash.length !== 32) throw new RangeError('a SHA-256 has 32 bytes');
   return Buffer.from(hash).toString('hex').slice(0, 12);
 }
 
-/** What an owner sees of a secret later: `phx_...` and its last four characters, all checksum. */
+/**
+ * The part of a secret that its owner sees later: `phx_...` and its last four characters, which
+ * belong to the checksum.
+ */
 export function maskOf(secret: string): string {
-  // Anything of another length may be mostly secret: show nothing of it.
+  // A text of another length may be mostly secret, so nothing of it is shown.
   if (secret.length !== secretLength) return '...';
   return `${secret.slice(0, prefixLength)}...${secret.slice(-4)}`;
 }

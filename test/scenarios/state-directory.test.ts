@@ -146,7 +146,7 @@ function start(): Promise<Silo> {
 
 /** The lines of the services' logs that show a login or an operation that a server refused. */
 async function refusals(): Promise<string[]> {
-  const refusal = /NATS refuses|not authorized|PERMISSIONS_VIOLATION|Authentication failed/;
+  const refusal = /NATS denied a permission|not authorized|PERMISSIONS_VIOLATION|Authentication failed/;
   return (await logsOf(serviceNames)).split('\n').filter((line) => refusal.test(line));
 }
 

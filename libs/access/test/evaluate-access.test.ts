@@ -58,7 +58,7 @@ const rows: Row[] = [
   { rule: 'an admin with a live key and the scope is allowed on a project' },
   { rule: 'an admin is allowed on an organization', question: inOrganization },
   {
-    rule: 'a question without a target needs only key and scope',
+    rule: 'a question without a target requires only key and scope',
     question: { projectId: undefined },
     facts: {},
   },
@@ -68,12 +68,12 @@ const rows: Row[] = [
     refused: ErrorReason.ERROR_REASON_TOKEN_INVALID,
   },
   {
-    rule: 'a disabled key is refused as an unknown one is',
+    rule: 'a disabled key is refused like an unknown one',
     key: { disabled: true },
     refused: ErrorReason.ERROR_REASON_TOKEN_INVALID,
   },
   {
-    rule: 'a key is refused from the very moment at which it expires',
+    rule: 'a key is refused from the moment at which it expires',
     key: { expireTime: now },
     refused: ErrorReason.ERROR_REASON_TOKEN_INVALID,
   },
@@ -115,7 +115,7 @@ const rows: Row[] = [
     refused: ErrorReason.ERROR_REASON_NOT_READY,
   },
   {
-    rule: 'a project in another region is there, for members of its former organization at any level',
+    rule: 'a project in another region is reported with its place to members of its former organization at any level',
     facts: { ...facts, project: migrated, level: Level.LEVEL_MEMBER },
     refused: ErrorReason.ERROR_REASON_CROSS_REGION,
   },
@@ -141,7 +141,7 @@ const rows: Row[] = [
     facts: { ...facts, project: migrated },
   },
   {
-    rule: 'a project of an organization that one is no member of is hidden',
+    rule: 'a project is hidden from a caller who is not a member of its organization',
     facts: { ...facts, level: Level.LEVEL_UNSPECIFIED },
     refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
   },
@@ -186,7 +186,7 @@ const rows: Row[] = [
     refused: ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND,
   },
   {
-    rule: 'a level that is demanded and only a newer release knows is held by nobody',
+    rule: 'no account holds a required level that only a newer release knows',
     question: { level: 7 as Level },
     facts: { ...facts, level: Level.LEVEL_OWNER },
     refused: ErrorReason.ERROR_REASON_ADMIN_REQUIRED,
@@ -230,12 +230,12 @@ const rows: Row[] = [
     refused: ErrorReason.ERROR_REASON_PROJECT_NOT_FOUND,
   },
   {
-    rule: 'a project that is not there is allowed if gone targets are allowed',
+    rule: 'a project that does not exist is allowed if gone targets are allowed',
     question: { evenGone: true },
     facts: {},
   },
   {
-    rule: 'a project that is not there is hidden from a key that is restricted to another',
+    rule: 'a project that does not exist is hidden from a key that is restricted to another',
     question: { evenGone: true },
     key: { projectIds: ['prj_2'] },
     facts: {},
@@ -260,7 +260,7 @@ const rows: Row[] = [
     refused: ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND,
   },
   {
-    rule: 'a hidden target is reported as the one that the caller named',
+    rule: 'a hidden target is reported as the target that the caller named',
     question: {
       ...inOrganization,
       hiddenAs: { reason: ErrorReason.ERROR_REASON_MOVE_NOT_FOUND, detail: 'mov_1' },
@@ -269,19 +269,19 @@ const rows: Row[] = [
     refused: ErrorReason.ERROR_REASON_MOVE_NOT_FOUND,
   },
   {
-    rule: 'a restricted key knows of no other key',
+    rule: 'a restricted key can see no other key',
     question: { projectId: undefined, keyId: 'key_other' },
     key: { projectIds: ['prj_1'] },
     refused: ErrorReason.ERROR_REASON_KEY_NOT_FOUND,
   },
   {
-    rule: 'what must lie within the key may not go beyond it',
+    rule: 'access that must be within the key’s may not exceed it',
     question: { projectId: undefined, within: { ...reach, scopes: ['*'] } },
     key: { scopes: ['project:read'] },
     refused: ErrorReason.ERROR_REASON_KEY_EXCEEDS_CALLER,
   },
   {
-    rule: 'what lies within the key is allowed',
+    rule: 'access within the key’s is allowed',
     question: { projectId: undefined, within: { ...reach, scopes: ['project:read'] } },
   },
 ];
@@ -294,7 +294,7 @@ for (const row of rows) {
   });
 }
 
-test('where a project went is its region and its organization there', (t) => {
+test('the refusal for a migrated project has its region and its organization there', (t) => {
   const answer = evaluateAccess(check, key, { ...facts, project: migrated }, now);
   const { reason, ...where } = answer.allowed ? {} : answer.refusal;
   t.deepEqual(where, { detail: 'eu', organizationId: 'org_eu_new' });
@@ -307,7 +307,7 @@ test('a denial has the key only if the key itself is valid', (t) => {
   t.is(disabled.allowed ? 'allowed' : disabled.key, undefined);
 });
 
-test('a scope is held by itself, by its area’s write, or by *', (t) => {
+test('a scope is granted by itself, by its area’s write, or by *', (t) => {
   t.true(holdsScope(['project:read'], 'project:read'));
   t.true(holdsScope(['project:write'], 'project:read'));
   t.true(holdsScope(['*'], 'billing:write'));

@@ -118,7 +118,7 @@ test('a reason is sent with the status codes that its comment starts with', (t) 
   }
 });
 
-/** What a comment names and not each error of its reason carries. */
+/** Keys that a comment names, but that not every error with its reason has. */
 const sometimes: Readonly<Record<string, readonly string[]>> = {
   CROSS_REGION: ['organization_id'],
 };
@@ -129,7 +129,7 @@ test('an error carries the metadata keys that its comment names', (t) => {
     const comment = documented.get(reasonName(reason)) ?? '';
     const optional = sometimes[reasonName(reason)] ?? [];
     const [, sentence = ''] = /Metadata: ([^.]*)\./.exec(comment) ?? [];
-    // Of `exceeds`, one of `scopes`, …, the key alone; of "`a`, `b`" all of them.
+    // From "`exceeds`, one of `scopes`, …" only the key; from "`a`, `b`" all of them.
     const [keys = ''] = sentence.split(/, (?!`)/);
     const named = [...keys.matchAll(/`(\w+)`/g)].map(([, key]) => key);
     const expected = named.filter((key = '') => !optional.includes(key) || carried.includes(key));
@@ -153,14 +153,14 @@ test('an error with a given status code has the details that the design requires
   }
 });
 
-test('the errors for a hidden and an absent resource differ only in the id that was sent', (t) => {
+test('the errors for a hidden and an absent resource differ only in the id from the request', (t) => {
   const one = errors.projectNotFound('prj_1');
   const other = errors.projectNotFound('prj_2');
   t.is(one.message, other.message);
   t.deepEqual(one.details.resourceInfo, { resourceType: 'project', resourceName: 'prj_1' });
 });
 
-test('an error that echoes no id advises to check none', (t) => {
+test('an error that repeats no id does not advise to check the id', (t) => {
   for (const { details, message } of made) {
     const echoed = details.resourceInfo?.resourceName;
     if (echoed !== undefined) t.is(/\bid\b/.test(message), echoed !== '', message);

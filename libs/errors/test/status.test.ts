@@ -41,7 +41,7 @@ test('an error is unchanged after it is encoded and decoded', (t) => {
   }
 });
 
-test('an error of ours is no error of a client, though it has a code and metadata', (t) => {
+test('an error of Silo is not an error of a client, though it has a code and metadata', (t) => {
   t.false(isServiceError(errors.dependencyUnavailable('mongodb')));
   t.true(isServiceError(received(toStatus(errors.dependencyUnavailable('mongodb')))));
 });
@@ -99,7 +99,7 @@ test('an error of another system has no Silo reason', (t) => {
   t.is(reasonOf(new Error('no')), undefined);
 });
 
-/** An error with a reason that this build has no number for. */
+/** An error with a reason for which this build has no number. */
 function newerRefusal(reason: string): Error {
   const sent = toStatus(errors.lastProject());
   const newer = Status.decode(statusBytes(sent));
@@ -112,7 +112,7 @@ function newerRefusal(reason: string): Error {
   return received({ ...sent, metadata });
 }
 
-test('a reason that only a newer release knows keeps its name, also when it is sent again', (t) => {
+test('a reason that only a newer release knows keeps its name, even when it is sent again', (t) => {
   const refusal = fromStatus(newerRefusal('REASON_OF_TOMORROW'));
   t.is(refusal?.reason, ErrorReason.ERROR_REASON_UNSPECIFIED);
   t.is(refusal?.reasonName, 'REASON_OF_TOMORROW');

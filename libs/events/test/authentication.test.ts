@@ -10,7 +10,7 @@ const subject = 'numbered.silo.v1.token';
 const payload = Buffer.from('0a00', 'hex');
 const find = (keyId: string) => (keyId === key.id ? key.secret : undefined);
 
-test('the MAC is the one that the protocol’s page documents', async (t) => {
+test('the MAC equals the one in the protocol’s documentation', async (t) => {
   const page = join(import.meta.dirname, '..', '..', '..', 'docs', 'guard-protocol.md');
   const [, documented = ''] =
     /payload `0a00`, the MAC is `([0-9a-f]{64})`/.exec(await readFile(page, 'utf8')) ?? [];
@@ -19,7 +19,7 @@ test('the MAC is the one that the protocol’s page documents', async (t) => {
   t.is(keyId, 'key');
 });
 
-test('a message is opened with its key, on its subject, unchanged, and not otherwise', (t) => {
+test('a message is opened only with its key, on its subject and unchanged', (t) => {
   const sealed = sealMessage(key, subject, payload);
   t.deepEqual(openMessage(subject, sealed, find), { keyId: 'key', payload });
   t.is(openMessage('numbered.silo.v1.org', sealed, find), 'wrong_mac');
@@ -42,7 +42,7 @@ test('a MAC of another length is malformed', (t) => {
   }
 });
 
-test('no secret is looked for by an id that is longer than any: it might be remembered', (t) => {
+test('an id that is longer than any key id is not looked up, because it might be cached', (t) => {
   const bytes = sealMessage({ ...key, id: 'x'.repeat(1_000_000) }, subject, payload);
   const opened = openMessage(subject, bytes, () => {
     t.fail();
@@ -51,7 +51,7 @@ test('no secret is looked for by an id that is longer than any: it might be reme
   t.is(opened, 'malformed');
 });
 
-test('every ignored message is counted, and one a minute of each reason is logged', (t) => {
+test('every ignored message is counted, and one a minute is logged for each reason', (t) => {
   const lines: string[] = [];
   const destination = { write: (line: string) => void lines.push(line) };
   const log = createLogger({ service: 'test', region: 'us', level: 'warn', destination });

@@ -39,7 +39,7 @@ async function subscribedRelay(t: ExecutionContext) {
     eventually(async () => {
       if (sequencesOf(await relays.messages()).at(-1) !== last) throw new Error('not yet');
     });
-  // The relay leads from here on.
+  // From here on the relay leads.
   await relays.decide(1);
   await holds(1);
   const from = received.at(-1) ?? 1;
@@ -55,7 +55,7 @@ async function subscribedRelay(t: ExecutionContext) {
   };
 }
 
-test('a sequenced event is broadcast once, whatever is published again in the stream', async (t) => {
+test('a sequenced event is broadcast once, even if the stream gets it again', async (t) => {
   const { relays, holds, received, untilReceived } = await subscribedRelay(t);
   await relays.decide(9);
   await untilReceived(10);
@@ -80,7 +80,7 @@ test('a batch that is too long for one message is sent in several', async (t) =>
   await untilReceived(31);
   t.deepEqual(received(), range(2, 31));
   t.true(bodies.slice(-30).every((body) => body === JSON.stringify({ text })));
-  t.true(messages() - before >= 3, 'the server takes a megabyte at once');
+  t.true(messages() - before >= 3, 'the server accepts a megabyte at once');
 });
 
 test('an authentic message that is not an event batch is reported as malformed, and counted', async (t) => {
@@ -95,7 +95,7 @@ test('an authentic message that is not an event batch is reported as malformed, 
   t.deepEqual(received(), []);
 });
 
-test('a message that is not authentic is ignored, and counted by why', async (t) => {
+test('a message that is not authentic is ignored, and counted by reason', async (t) => {
   const { relays, nats, received, malformed, ignored } = await subscribedRelay(t);
   const subject = `numbered.${relays.stream.subjectPrefix}.project`;
   const page = Buffer.from('anything');

@@ -4,7 +4,7 @@ import { eventually } from '../../../test/harness/eventually.ts';
 import { connectNats } from '../connect.ts';
 import { ownNatsServer } from './support.ts';
 
-test('a link to a server that is not there opens, waits, and closes at once', async (t) => {
+test('a link to a server that is down opens, waits, and closes at once', async (t) => {
   const link = connectNats({ url: 'nats://127.0.0.1:1', name: 'test', log: silentLogger() });
   t.false(link.connected.value);
   const reason = new Error('the caller gave up');
@@ -15,7 +15,7 @@ test('a link to a server that is not there opens, waits, and closes at once', as
   t.false(link.connected.value);
 });
 
-test('a link says when its server goes and comes, and counts the losses', async (t) => {
+test('a link reports when its server stops and returns, and counts the losses', async (t) => {
   const server = await ownNatsServer(t);
   const link = connectNats({ url: server.url, name: 'test', log: silentLogger() });
   t.teardown(() => link[Symbol.asyncDispose]());

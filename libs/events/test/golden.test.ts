@@ -15,7 +15,7 @@ const project: EventSource = {
 };
 const names = Object.keys(eventMessages) as EventName[];
 
-/** What a golden file holds. */
+/** The contents of a golden file. */
 type Sample = { file: string; name: EventName; subject: string; body: object };
 
 const all: Sample[] = [
@@ -41,7 +41,10 @@ function encode({ name, subject, body }: Sample): Envelope {
   );
 }
 
-/** What was released. `WRITE_GOLDEN=new` writes the files of new events; none is ever changed. */
+/**
+ * The released encoding. `WRITE_GOLDEN=new` writes the files of new events; existing files never
+ * change.
+ */
 function golden(sample: Sample): Envelope {
   const path = join(directory, `${sample.file}.json`);
   if (process.env.WRITE_GOLDEN === 'new' && !existsSync(path)) {
@@ -52,7 +55,7 @@ function golden(sample: Sample): Envelope {
 
 for (const sample of all) {
   const { file, name } = sample;
-  test(`${file}: today's encoder makes the released bytes, and a header more`, (t) => {
+  test(`${file}: today's encoder produces the released bytes and one more header`, (t) => {
     const { headers, ...rest } = encode(sample);
     const { headers: released, ...releasedRest } = golden(sample);
     t.deepEqual(rest, releasedRest);
@@ -85,7 +88,7 @@ test('every message of events.proto is the body of an event with a golden file',
   t.deepEqual(readdirSync(directory).toSorted(), files.toSorted());
 });
 
-test('a repair changes the message id and nothing else', (t) => {
+test('a repair changes only the message id', (t) => {
   const event = {
     ...{
       sequence: 1,

@@ -8,7 +8,7 @@ import { ownNatsServer, range, sequencesOf, testRelay } from './support.ts';
 
 type Relays = Awaited<ReturnType<typeof testRelay>>;
 
-/** Waits until the stream holds what `isComplete` accepts, and answers it. */
+/** Waits until the stream holds what `isComplete` accepts, and returns it. */
 async function streamHolds(
   { messages }: Relays,
   isComplete: (sequences: number[], found: StoredMsg[]) => boolean,
@@ -25,7 +25,9 @@ const upTo = (last: number) => (sequences: number[]) => sequences.at(-1) === las
 
 const messageIds = (found: StoredMsg[]) => found.map(({ header }) => header.get('Nats-Msg-Id'));
 
-/** Every number is there, and whatever is repeated is repeated in order and to the end. */
+/**
+ * Asserts that no number is missing, and that repeated ones are repeated in order and to the end.
+ */
 function assertWhole(t: ExecutionContext, sequences: number[], last: number): void {
   let reach = 0;
   for (const sequence of sequences) if (sequence === reach + 1) reach = sequence;
@@ -54,14 +56,14 @@ test('events arrive in the order of the log, with the documented headers and bod
   t.is(header('ce-authid'), 'acc_1');
 });
 
-test('what was decided by a process that died before numbering arrives as well', async (t) => {
+test('events that were decided by a process that died before it sequenced them are published', async (t) => {
   const relays = await testRelay(t);
   await relays.decide(3, await relays.another({ sequencesOwn: false }));
   relays.start('a');
   t.deepEqual(sequencesOf(await streamHolds(relays, upTo(3))), range(1, 3));
 });
 
-test('when a relay stops another one goes on where it ended', async (t) => {
+test('when a relay stops, another one continues where it ended', async (t) => {
   const relays = await testRelay(t);
   const stopFirst = relays.start('a');
   await relays.decide(5);
@@ -72,7 +74,7 @@ test('when a relay stops another one goes on where it ended', async (t) => {
   t.deepEqual(sequencesOf(await streamHolds(relays, upTo(10))), range(1, 10));
 });
 
-test('services do without NATS, and the relay catches up when it comes, goes and comes', async (t) => {
+test('services work without NATS, and the relay catches up when NATS starts, stops and returns', async (t) => {
   const server = await ownNatsServer(t);
   await server.kill();
   const relays = await testRelay(t, server.url);
@@ -86,7 +88,7 @@ test('services do without NATS, and the relay catches up when it comes, goes and
   assertWhole(t, sequencesOf(await streamHolds(relays, upTo(6))), 6);
 });
 
-test('a broker that comes back without its data gets everything again', async (t) => {
+test('a broker that returns without its data gets all events again', async (t) => {
   const server = await ownNatsServer(t);
   const relays = await testRelay(t, server.url);
   relays.start('a');
@@ -98,7 +100,7 @@ test('a broker that comes back without its data gets everything again', async (t
   t.deepEqual(sequencesOf(await streamHolds(relays, upTo(5))), range(1, 5));
 });
 
-test('a deleted stream is made again and filled in order, under new message ids', async (t) => {
+test('a deleted stream is created again and filled in order, with new message ids', async (t) => {
   const relays = await testRelay(t);
   relays.start('a');
   await relays.decide(8);
@@ -113,7 +115,7 @@ test('a deleted stream is made again and filled in order, under new message ids'
   }
 });
 
-test('into a stream that another service made again, all comes in order', async (t) => {
+test('a stream that another service created again gets all events in order', async (t) => {
   const relays = await testRelay(t, required('NATS_URL'), 1_500);
   relays.start('a');
   await relays.decide(8);
@@ -122,12 +124,12 @@ test('into a stream that another service made again, all comes in order', async 
     await manager.streams.delete(relays.stream.name);
     await ensureStream(manager, relays.stream);
   });
-  await relays.decide(1); // out at once, before anyone looks after the stream
+  await relays.decide(1); // published at once, before the stream is checked
   const found = await streamHolds(relays, ([first], { length }) => first === 1 && length >= 9);
   t.deepEqual(sequencesOf(found), range(1, 9));
 });
 
-test('what is not ours in the configuration of the stream stays: how many servers keep it', async (t) => {
+test('the number of replicas, which the operator sets, is kept in the configuration of the stream', async (t) => {
   const relays = await testRelay(t);
   await relays.admin(async (manager) => {
     const { config } = await ensureStream(manager, relays.stream);
@@ -137,7 +139,7 @@ test('what is not ours in the configuration of the stream stays: how many server
   });
 });
 
-test('a transform of subjects is taken out of the configuration of the stream', async (t) => {
+test('a subject transform is removed from the configuration of the stream', async (t) => {
   const relays = await testRelay(t);
   await relays.admin(async (manager) => {
     const { config } = await ensureStream(manager, relays.stream);
@@ -159,7 +161,7 @@ test('a purged stream is filled again', async (t) => {
   t.deepEqual(sequencesOf(await streamHolds(relays, upTo(4))), range(1, 4));
 });
 
-test('a stream that is purged before it was ever looked after is filled again', async (t) => {
+test('a stream that is purged before its first check is filled again', async (t) => {
   const relays = await testRelay(t, required('NATS_URL'), 1_500);
   relays.start('a');
   await relays.decide(4);
@@ -168,7 +170,7 @@ test('a stream that is purged before it was ever looked after is filled again', 
   t.deepEqual(sequencesOf(await streamHolds(relays, upTo(4))), range(1, 4));
 });
 
-test('from a hole on everything is published again, once', async (t) => {
+test('everything after a gap is published again, once', async (t) => {
   const relays = await testRelay(t);
   relays.start('a');
   await relays.decide(6);
@@ -179,10 +181,10 @@ test('from a hole on everything is published again, once', async (t) => {
   await relays.decide(2);
   const after = await streamHolds(relays, upTo(8));
   t.deepEqual(sequencesOf(after), [1, 2, 4, 5, 6, 3, 4, 5, 6, 7, 8]);
-  t.notRegex(messageIds(after).at(-1) ?? '', /:/, 'what is new has its plain id');
+  t.notRegex(messageIds(after).at(-1) ?? '', /:/, 'new events have plain ids');
 });
 
-test('a tail that is lost while nobody relays is found at the next start', async (t) => {
+test('the loss of the last events while no relay runs is found at the next start', async (t) => {
   const relays = await testRelay(t);
   const stop = relays.start('a');
   await relays.decide(5);
@@ -220,7 +222,7 @@ test('a service’s relay publishes beside others in one stream, and repairs onl
   t.deepEqual(sequencesOf(found), range(1, 4));
 });
 
-test('a relay without a broker reports no progress until it is connected', async (t) => {
+test('a relay without a broker reports no progress until it connects', async (t) => {
   const server = await ownNatsServer(t);
   const relays = await testRelay(t, server.url);
   relays.start('one');
@@ -236,12 +238,12 @@ test('a relay without a broker reports no progress until it is connected', async
   await relays.decide(1);
   await streamHolds(relays, (sequences) => sequences.length === 2);
   await eventually(() => {
-    if (relays.progress.isStalled) throw new Error('the relay is still held up');
+    if (relays.progress.isStalled) throw new Error('the relay is still stalled');
   });
   t.pass();
 });
 
-test('a relay says so where the broker would not take the largest event', async (t) => {
+test('a relay reports that the broker would not accept the largest event', async (t) => {
   const server = await ownNatsServer(t, 'max_payload: 65536');
   const relays = await testRelay(t, server.url);
   relays.start('one');
@@ -251,6 +253,6 @@ test('a relay says so where the broker would not take the largest event', async 
     if (!relays.progress.isStalled) throw new Error('the relay has not noticed');
   });
   await relays.admin(async (manager) => {
-    await t.throwsAsync(manager.streams.info(relays.stream.name), undefined, 'nothing is begun');
+    await t.throwsAsync(manager.streams.info(relays.stream.name), undefined, 'nothing is created');
   });
 });

@@ -13,7 +13,7 @@ const migration = `mig_us_${ulid}`;
 const rest = { revision: 7, actor: account, time: new Date('2026-02-03T04:05:06.789Z') };
 const changes = [{ field: 'name', from: 'Günther’s "app"', to: 'a.b $host\n日本' }];
 
-/** One event of each kind, with every field set: what the golden files were made from. */
+/** One event of each kind, with every field set: the source of the golden files. */
 export const samples: { [Name in EventName]: { subject: string; body: EventBody<Name> } } = {
   'org.account_created': {
     subject: account,
@@ -227,7 +227,10 @@ export const samples: { [Name in EventName]: { subject: string; body: EventBody<
   },
 };
 
-/** Events with fields of a later release: a golden file each, beside that of the first form. */
+/**
+ * Events with fields of a later release; each has a golden file in addition to that of its first
+ * form.
+ */
 export const extended: { file: string; name: EventName; subject: string; body: object }[] = [
   {
     file: 'project.moved-2',

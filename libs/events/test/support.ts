@@ -19,13 +19,13 @@ import { placedBy } from '../envelope.ts';
 import { type RelayOptions, relayDuring, runRelay } from '../relay.ts';
 import type { StreamOptions } from '../stream.ts';
 
-/** What the relays of tests sign event batches with. */
+/** The key with which relays in tests sign event batches. */
 export const testKey = messageKey('test', randomBytes(32));
 
-/** How often the relays of tests look after their stream. */
+/** How often relays in tests check their stream. */
 const checkIntervalMs = 100;
 
-/** A NATS server of the test's own, to be killed and started again, with its data or without. */
+/** A NATS server for one test, which can be killed and started again, with its data or without. */
 export async function ownNatsServer(
   t: ExecutionContext,
   configuration?: string,
@@ -45,7 +45,7 @@ export async function ownNatsServer(
   });
 }
 
-/** An event log, a stream of the test's own, and relays between them. */
+/** An event log, a stream for one test, and relays between them. */
 export async function testRelay(
   t: ExecutionContext,
   url: string = required('NATS_URL'),
@@ -97,7 +97,7 @@ export async function testRelay(
     passMinute: () => {
       now.value += 60_000;
     },
-    /** Starts a candidate for the relay; answers how to stop it. */
+    /** Starts a candidate for the relay; returns how to stop it. */
     start: (owner: string, log = eventLog) =>
       running((signal) => runRelay(optionsFor(owner, signal, log))),
     /** Starts a relay that acts as leader, independent of other relays. */
@@ -112,7 +112,7 @@ export async function testRelay(
         });
       }
     },
-    /** All that the stream holds, in its order. */
+    /** All messages of the stream, in order. */
     messages: () =>
       admin(async (manager) => {
         const { state } = await manager.streams.info(stream.name, { deleted_details: true });
@@ -126,12 +126,12 @@ export async function testRelay(
   };
 }
 
-/** The sequences that messages carry, in their order. */
+/** The sequences of messages, in their order. */
 export function sequencesOf(messages: StoredMsg[]): number[] {
   return messages.map((message) => placedBy((name) => message.header.get(name))?.sequence ?? 0);
 }
 
-/** 1, 2, 3 … up to `last`, from `first`. */
+/** The numbers from `first` to `last`. */
 export function range(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }

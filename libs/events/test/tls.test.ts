@@ -1,4 +1,4 @@
-/** A link demands TLS of a `tls://` server, and a certificate of its CA. */
+/** A link requires TLS from a `tls://` server, and a certificate of its CA. */
 import { createLogger } from '@silo/runtime/log.ts';
 import test, { type ExecutionContext } from 'ava';
 import { certificate, certificates } from '../../../test/harness/certificates.ts';
@@ -10,7 +10,7 @@ import { connectNats } from '../connect.ts';
 const { ca } = certificate('service-token');
 const otherCa = certificate('service-token', `${certificates()}/other`).ca;
 
-/** A link, and what it has logged. */
+/** A link, and the lines that it logs. */
 function open(t: ExecutionContext, url: string, caFile: string) {
   const lines: string[] = [];
   const destination = { write: (line: string) => void lines.push(line) };
@@ -26,7 +26,7 @@ function open(t: ExecutionContext, url: string, caFile: string) {
   return { link, logged };
 }
 
-test('a server whose certificate is of another CA is refused, and the log says so', async (t) => {
+test('a server whose certificate is of another CA is refused, and the log says why', async (t) => {
   const nats = await startComposeNats(t);
   const url = nats.urlOf('org');
   const { link, logged } = open(t, url, otherCa);
@@ -38,7 +38,7 @@ test('a server whose certificate is of another CA is refused, and the log says s
   t.true(own.link.connected.value);
 });
 
-test('a server without TLS is refused under tls://, and under nats:// with a CA file', async (t) => {
+test('a server without TLS is refused with tls://, and with nats:// and a CA file', async (t) => {
   for (const scheme of ['tls', 'nats']) {
     const url = required('NATS_URL').replace(/^nats/, scheme);
     const { link, logged } = open(t, url, ca);

@@ -20,7 +20,7 @@ const loadMax = 0.7;
  * open-addressing table, so that a hit reads three places in memory. A Map of strings reads more,
  * and with a million tokens, which fit into no cache, these reads are the cost of a lookup
  * (decision 008). Text that is not ASCII or does not have a secret's length is never stored.
- * Whoever sets an answer must end it when a fact behind it ends.
+ * The caller that sets an answer must end it when a fact behind it ends.
  */
 export class ReadyAnswers {
   readonly #key = new Int32Array(keyWords);

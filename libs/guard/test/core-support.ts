@@ -35,7 +35,7 @@ const values: Partial<Record<string, FactValues['token'] | FactValues['project']
   },
 };
 
-/** A guard core with controlled clocks, and owners that respond when the test tells them to. */
+/** A guard core with controlled clocks, and owners that respond when the test lets them. */
 export class Bench {
   readonly core: GuardCore;
   readonly now = { monotonicMs: 5_000, wallMs: 1_000_000 };

@@ -33,7 +33,7 @@ async function open(t: ExecutionContext): Promise<World> {
 
 type Read = (world: World, signal: AbortSignal) => Promise<unknown>;
 
-/** Every way in which a store or an event log reads for a caller that may leave. */
+/** Every way in which a store or an event log reads for a caller that may disconnect. */
 const reads: Record<string, Read> = {
   'a find': ({ db }, signal) => reading(db.collection('log').find({}, bounded).toArray(), signal),
   'an aggregate': ({ db }, signal) =>
@@ -51,7 +51,9 @@ const reads: Record<string, Read> = {
     eventLog.firstSequenceSince(new Date(0), signal),
 };
 
-/** Resolves with the number of connections closed, when all that were in use are back. */
+/**
+ * Resolves with the number of closed connections, when all connections in use have been returned.
+ */
 async function closedDuring(client: MongoClient, work: () => Promise<void>): Promise<number> {
   let closed = 0;
   let inUse = 0;
@@ -72,7 +74,7 @@ async function cancelWhileSent(t: ExecutionContext, read: Read): Promise<void> {
   const closed = await closedDuring(client, async () => {
     for (let index = 0; index < readsCount; index++) {
       const controller = new AbortController();
-      // When the command is on its way, its answer is not there yet.
+      // When the command is sent, its answer has not arrived yet.
       client.once('commandStarted', () =>
         controller.abort(new Error('the caller has disconnected')),
       );
@@ -84,11 +86,11 @@ async function cancelWhileSent(t: ExecutionContext, read: Read): Promise<void> {
 }
 
 for (const [what, read] of Object.entries(reads)) {
-  test(`${what} whose caller goes keeps its connection, ${readsCount} times out of ${readsCount}`, (t) =>
+  test(`${what} whose caller disconnects keeps its connection, ${readsCount} of ${readsCount} times`, (t) =>
     cancelWhileSent(t, read));
 }
 
-test('the harness finds that a signal given to the driver closes connections', async (t) => {
+test('the harness detects that a signal given to the driver closes connections', async (t) => {
   const { client, db } = await open(t);
   const closed = await closedDuring(client, async () => {
     const controller = new AbortController();

@@ -16,7 +16,7 @@ import { remoteReader } from '../remote-reader.ts';
 import { subscribe } from '../subscribe.ts';
 import { mutation, testEventLog } from './support.ts';
 
-/** 1, 2, 3 … up to `last`, from `first`. */
+/** The numbers from `first` to `last`. */
 const range = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
@@ -74,7 +74,9 @@ function subscriber(
   return { received, receives, gap: () => gap };
 }
 
-/** The reader of another process: over the handlers of the service, without a network. */
+/**
+ * A reader like that of another process: it uses the handlers of the service, without a network.
+ */
 function remote(
   eventLog: EventLog,
   read: (request: ReadEventsRequest) => AsyncIterable<ReadEventsResponse> = (request) =>
@@ -131,7 +133,7 @@ test('reading returns everything in order, in batches, and ends at the head', as
   for (const answer of answers) t.notThrows(() => ResponseMessage.encode(answer).finish());
 });
 
-test('reading an empty log, or its end, answers once with the head', async (t) => {
+test('reading an empty log, or at its end, returns once, with the head', async (t) => {
   const { eventLog } = await testEventLog(t);
   t.like(await collect(readEvents(eventLog)(fromStart, { signal })), [
     { events: [], head: { sequence: 0 } },
@@ -163,7 +165,7 @@ test('a subscriber receives what this and other processes decide, without gaps',
   t.deepEqual(overRpc.received, range(1, 23));
 });
 
-test('a subscriber continues where it was when the reader or the handler fails', async (t) => {
+test('a subscriber continues from its position when the reader or the handler fails', async (t) => {
   const { eventLog } = await testEventLog(t);
   await decide(eventLog, 9);
   let calls = 0;
@@ -196,7 +198,7 @@ test('ReadEvents refuses what the log no longer holds, and a subscriber skips it
   }
 });
 
-test('a subscriber chooses its start again in another incarnation of the log', async (t) => {
+test('a subscriber chooses its start again for another incarnation of the log', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   await decide(eventLog, 2);
   const { received, receives } = subscriber(t, { ...remote(eventLog) });

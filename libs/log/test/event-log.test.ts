@@ -27,12 +27,12 @@ async function readAll(eventLog: EventLog): Promise<readonly LoggedEvent[]> {
   return events;
 }
 
-// With two writers each is alone in its process, and numbers in the deciding transaction.
+// With two writers, each is alone in its process, and sequences in the deciding transaction.
 for (const { writerCount, turnCount } of [
   { writerCount: 32, turnCount: 10 },
   { writerCount: 2, turnCount: 60 },
 ]) {
-  test(`numbers have no gaps and no repeats while ${writerCount} writers of two processes race`, (t) =>
+  test(`sequences have no gaps and no repeats while ${writerCount} writers of two processes race`, (t) =>
     raceWriters(t, writerCount, turnCount));
 }
 
@@ -69,12 +69,12 @@ async function raceWriters(t: ExecutionContext, writerCount: number, turnCount: 
     t.deepEqual(
       turns.map(({ turn }) => turn),
       turns.map((_, index) => index),
-      'what one writer did after another thing has the higher number',
+      'a writer’s later event has the higher sequence',
     );
   }
 }
 
-test('a lone call that awaits its position has it with the decision', async (t) => {
+test('a call that is alone and awaits its position gets it with the decision', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const outbox = connection.db.collection('outbox');
   t.is(eventLog.recent({ afterSequence: 0, limit: 10 }), undefined);
@@ -83,10 +83,10 @@ test('a lone call that awaits its position has it with the decision', async (t) 
   const page = eventLog.recent({ afterSequence: 0, limit: 10 });
   t.deepEqual(page, await eventLog.read({ afterSequence: 0, limit: 10 }));
   t.is(page?.events.length, 1);
-  t.is(eventLog.recent({ afterSequence: 1, limit: 10 }), undefined, 'nothing follows yet');
+  t.is(eventLog.recent({ afterSequence: 1, limit: 10 }), undefined, 'no event follows yet');
 });
 
-test('a call that awaits its position comes after the events that wait to be sequenced', async (t) => {
+test('a call that awaits its position is sequenced after the events that wait already', async (t) => {
   const { connection, eventLog, another } = await testEventLog(t);
   const dying = await another({ sequencesOwn: false });
   await emitOne(dying, { turn: 1 });
@@ -108,7 +108,7 @@ test('events sequenced by other processes are not returned from memory', async (
   t.is(eventLog.recent({ afterSequence: 2, limit: 10 })?.events.length, 1);
 });
 
-test('a cause has a smaller number than its effect, whichever processes decide them', async (t) => {
+test('a cause has a smaller sequence than its effect, whichever processes decide them', async (t) => {
   const { connection, eventLog, another } = await testEventLog(t);
   const logs = [eventLog, await another(), await another({ sequencesOwn: false })];
   const things = connection.db.collection<{ _id: string; version: number }>('things');
@@ -156,7 +156,7 @@ test('events of one transaction stay together, in the order in which they were e
   });
 });
 
-test('what a process decided before it died, another process sequences', async (t) => {
+test('events that a process decided before it died are sequenced by another process', async (t) => {
   const { eventLog, another } = await testEventLog(t);
   const dying = await another({ sequencesOwn: false });
   const eventIds = await emitOne(dying);
@@ -164,7 +164,11 @@ test('what a process decided before it died, another process sequences', async (
   t.is((await eventLog.head(forever())).sequence, 1);
   const place = await eventLog.position(eventIds, forever());
   t.deepEqual(place, await eventLog.head(forever()));
-  t.deepEqual(await dying.position(eventIds, forever()), place, 'found where others gave it');
+  t.deepEqual(
+    await dying.position(eventIds, forever()),
+    place,
+    'the position that another process gave',
+  );
   await emitOne(dying);
   await eventLog.sequenceOrphanedEvents();
   t.is((await eventLog.head(forever())).sequence, 2);
@@ -204,7 +208,7 @@ test('a refusal in the body leaves no state and no event', async (t) => {
   t.deepEqual(await readAll(eventLog), []);
 });
 
-test('reading goes on from any place, and says so where the next event is gone', async (t) => {
+test('reading continues from any position, and reports if the next event was deleted', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   for (let turn = 0; turn < 5; turn++) await emitOne(eventLog);
   await eventLog.head(forever());
@@ -228,7 +232,7 @@ test('reading goes on from any place, and says so where the next event is gone',
   }
   t.is((await eventLog.read({ afterSequence: 2, limit: 10 })).events.length, 3);
   await events.deleteMany({ _id: 4 }, { writeConcern: { w: 'majority' } });
-  t.is((await eventLog.read({ afterSequence: 2, limit: 10 })).events.length, 1, 'up to the hole');
+  t.is((await eventLog.read({ afterSequence: 2, limit: 10 })).events.length, 1, 'up to the gap');
   await events.deleteMany({}, { writeConcern: { w: 'majority' } });
   t.is((await eventLog.read({ afterSequence: 4, limit: 10 })).firstSequence, 6);
   const { events: none, head } = await eventLog.read({ afterSequence: 0, limit: 0 });
@@ -245,7 +249,7 @@ test('the outbox is sequenced in transactions bounded by bytes, and each event o
       tx.emit({ event: 'updated', subject: 'prj_1', body: { turn, text } });
     });
   }
-  // 18 MB wait: more than MongoDB puts into one reply.
+  // 18 MB wait, more than one reply of MongoDB can hold.
   const head = await eventLog.head(forever());
   t.is(head.sequence, 180);
   const turns: number[] = [];
@@ -259,7 +263,7 @@ test('the outbox is sequenced in transactions bounded by bytes, and each event o
   t.deepEqual(turns, [...turns.keys()]);
 });
 
-test('an event larger than a broker takes is not decided', async (t) => {
+test('an event larger than the broker accepts is not decided', async (t) => {
   const { eventLog } = await testEventLog(t);
   const decide = (length: number) =>
     eventLog.decide(mutation(), async (tx) => {
@@ -270,7 +274,7 @@ test('an event larger than a broker takes is not decided', async (t) => {
   t.is((await eventLog.head(forever())).sequence, 1);
 });
 
-test('the oldest event of a window is found by its time', async (t) => {
+test('the oldest event since a time is found', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   for (let turn = 0; turn < 4; turn++) await emitOne(eventLog);
   await eventLog.head(forever());
@@ -287,7 +291,7 @@ test('the oldest event of a window is found by its time', async (t) => {
   t.is(await eventLog.firstSequenceSince(new Date(Date.now() + hour)), 5);
 });
 
-test('a new head is known in the process that sequenced, and in the others', async (t) => {
+test('a new head becomes known in the process that sequenced, and in the others', async (t) => {
   const { eventLog, another } = await testEventLog(t);
   const other = await another();
   await emitOne(eventLog);

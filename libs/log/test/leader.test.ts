@@ -20,7 +20,7 @@ class Candidate {
       this.terms.push(term);
       const over = Promise.withResolvers<void>();
       term.signal.addEventListener('abort', () => over.resolve(), { once: true });
-      // A term may begin in the moment in which the candidate is stopped.
+      // A term may begin at the moment in which the candidate is stopped.
       if (!term.signal.aborted) await over.promise;
     });
   }
@@ -36,10 +36,10 @@ class Candidate {
 }
 
 function assertLeads(candidate: Candidate | undefined): asserts candidate is Candidate {
-  if (!candidate?.leads) throw new Error('nobody leads yet');
+  if (!candidate?.leads) throw new Error('no candidate leads yet');
 }
 
-test('one of many leads, and one that stops hands over at once with a higher fence', async (t) => {
+test('one of many candidates leads, and when it stops another one takes over at once with a higher fence', async (t) => {
   const { db } = await (await testDatabase(t)).connect();
   await prepare(db, [indexMigration('indexes', { leases: [] })]);
   const candidates = ['a', 'b', 'c'].map((owner) => new Candidate(t, db, owner));
@@ -62,14 +62,14 @@ test('one of many leads, and one that stops hands over at once with a higher fen
   await Promise.all(candidates.map((candidate) => candidate.stop()));
 });
 
-test('a leader keeps its lease by renewing it, and stops when another has taken it', async (t) => {
+test('a leader keeps its lease by renewing it, and stops when another process has acquired it', async (t) => {
   const { db } = await (await testDatabase(t)).connect();
   await prepare(db, [indexMigration('indexes', { leases: [] })]);
   const timing = { leaseMs: 60_000, renewMs: 20, marginMs: 100 };
   const leader = new Candidate(t, db, 'a', timing);
   await eventually(() => assertLeads(leader));
   const leases = db.collection<{ _id: string; until: Date }>('leases');
-  // Two leases pass, as slowly as the leader renews: no pause of this machine ends one.
+  // Two leases pass, in steps that the leader renews between: a pause of this machine ends none.
   for (let passedMs = 0; passedMs < 2 * timing.leaseMs; passedMs += 40_000) {
     const passed = await leases.findOneAndUpdate(
       { _id: 'relay' },

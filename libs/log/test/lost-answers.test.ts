@@ -13,8 +13,9 @@ import { untilAnswered } from '../../../test/harness/eventually.ts';
 import type { Codec, EventLog } from '../event-log.ts';
 import { mutation, testEventLog, testPermit } from './support.ts';
 
-// A fail point of the server is one for all of its clients: these tests go one after another, meet
-// only connections of their own application name, and no other file sets one on this server.
+// A fail point of the server affects all of its clients. So these tests run one after another,
+// affect only connections of their own application name, and no other file sets a fail point on
+// this server.
 const serial = test.serial;
 
 const text: Codec<string> = {
@@ -37,7 +38,7 @@ async function failCommand(
     await admin.command({ ...failPoint, mode: 'off' });
   };
   t.teardown(async () => {
-    // It waits for what is in the fail point, and may fail: the process must be able to end.
+    // It waits for commands in the fail point, and may fail; the process must be able to end.
     await off().finally(() => connection[Symbol.asyncDispose]());
   });
   return { off };
@@ -60,7 +61,7 @@ function insert(eventLog: EventLog, options: Parameters<typeof mutation>[0] = {}
 
 const commits = { failCommands: ['commitTransaction'] };
 const networkError = { ...commits, closeConnection: true };
-/** The command is carried out, and its answer says that nobody knows. */
+/** The command is executed, and its answer says that the outcome is unknown. */
 const unknownOutcome = {
   ...commits,
   writeConcernError: { code: 91, errmsg: 'shutting down' },
@@ -68,7 +69,7 @@ const unknownOutcome = {
 
 for (const [what, data] of Object.entries({ networkError, unknownOutcome })) {
   for (const times of [1, 3]) {
-    serial(`a commit whose answer is lost (${what}, ${times} times) is one effect`, async (t) => {
+    serial(`a commit whose answer is lost (${what}, ${times} times) has one effect`, async (t) => {
       const { connection, eventLog } = await testEventLog(t);
       const { db } = connection;
       await db.createCollection('things');
@@ -88,7 +89,8 @@ serial('a change whose commit stayed unknown is found by its request id', async 
   const { off } = await failCommand(t, db.databaseName, 'alwaysOn', unknownOutcome);
   const gone = new AbortController();
   const { signal } = gone;
-  // It is looked at when the transaction begins, before its commit is sent, and before that is repeated.
+  // The permit is checked when the transaction begins, before its commit is sent, and before the
+  // commit is repeated.
   const { authorization } = permitOf(t, (look) => {
     if (look > 2) gone.abort();
     return 30_000;
@@ -101,7 +103,7 @@ serial('a change whose commit stayed unknown is found by its request id', async 
 });
 
 serial(
-  'a connection that breaks in a statement runs the body again, with one effect',
+  'after a connection breaks in a statement the body runs again, with one effect',
   async (t) => {
     const { connection, eventLog } = await testEventLog(t);
     const { db } = connection;
@@ -136,7 +138,7 @@ for (const [name, errorCode] of Object.entries({ ...interruptions, CursorNotFoun
   });
 }
 
-serial('numbering that loses its answer numbers nothing twice', async (t) => {
+serial('sequencing whose answer is lost sequences no event twice', async (t) => {
   const { connection, eventLog, another } = await testEventLog(t);
   const { db } = connection;
   await db.createCollection('things');
@@ -151,7 +153,7 @@ serial('numbering that loses its answer numbers nothing twice', async (t) => {
   );
 });
 
-serial('a read that the primary cannot confirm is unavailable', async (t) => {
+serial('a read that the primary cannot confirm is reported as unavailable', async (t) => {
   const { connection } = await testEventLog(t);
   const { db } = connection;
   await failCommand(t, db.databaseName, 'alwaysOn', { failCommands: ['find'], errorCode: 10107 });
@@ -176,23 +178,26 @@ serial(
   },
 );
 
-serial('a read whose caller has gone ends for the caller, and keeps its connection', async (t) => {
-  const { connection } = await testEventLog(t);
-  const { client, db } = connection;
-  await readLinearizable(db.collection('log'), {});
-  await failCommand(t, db.databaseName, 'alwaysOn', {
-    ...{ failCommands: ['find'], blockConnection: true, blockTimeMS: 300 },
-  });
-  let closed = 0;
-  client.on('connectionClosed', () => closed++);
-  const signal = AbortSignal.timeout(50);
-  const gone = await t.throwsAsync(readLinearizable(db.collection('log'), {}, { signal }));
-  await readLinearizable(db.collection('log'), {});
-  t.is(closed, 0);
-  t.is(gone?.name, 'TimeoutError');
-});
+serial(
+  'a read whose caller disconnects ends for the caller, and keeps its connection',
+  async (t) => {
+    const { connection } = await testEventLog(t);
+    const { client, db } = connection;
+    await readLinearizable(db.collection('log'), {});
+    await failCommand(t, db.databaseName, 'alwaysOn', {
+      ...{ failCommands: ['find'], blockConnection: true, blockTimeMS: 300 },
+    });
+    let closed = 0;
+    client.on('connectionClosed', () => closed++);
+    const signal = AbortSignal.timeout(50);
+    const gone = await t.throwsAsync(readLinearizable(db.collection('log'), {}, { signal }));
+    await readLinearizable(db.collection('log'), {});
+    t.is(closed, 0);
+    t.is(gone?.name, 'TimeoutError');
+  },
+);
 
-serial('a read whose caller has gone before its turn is not sent', async (t) => {
+serial('a read whose caller disconnects before its turn is not sent', async (t) => {
   const { connection } = await testEventLog(t);
   const { db } = connection;
   await readLinearizable(db.collection('log'), {});
@@ -202,7 +207,7 @@ serial('a read whose caller has gone before its turn is not sent', async (t) => 
   const gone = AbortSignal.timeout(50);
   const abandoned = readLinearizable(db.collection('log'), {}, { signal: gone });
   await t.throwsAsync(abandoned, { name: 'TimeoutError' });
-  // Its write follows the blocked one.
+  // Its write waits for the blocked one.
   await readLinearizable(db.collection('log'), {});
   const finds = { op: 'query', ns: `${db.databaseName}.log` };
   t.is(await db.collection('system.profile').countDocuments(finds), 1);
@@ -220,7 +225,7 @@ test('a missing server is reported as unavailable within the deadline', async (t
 });
 
 serial(
-  'connections lost under many transactions, bulks among them, only repeat them',
+  'lost connections during many transactions, including bulk writes, only repeat them',
   async (t) => {
     const { connection, eventLog } = await testEventLog(t);
     const { db } = connection;
@@ -231,7 +236,7 @@ serial(
       });
     const many = () => Promise.all(Array.from({ length: 30 }, insertTwo));
     await many();
-    // The first lost connection clears the pool: what the others meet then bears no label.
+    // The first lost connection clears the pool; errors of the others then have no label.
     const data = { failCommands: ['insert'], closeConnection: true };
     await failCommand(t, db.databaseName, { times: 20 }, data);
     await many();
@@ -239,7 +244,7 @@ serial(
   },
 );
 
-/** A permit of which so much is left each time that it is looked at. */
+/** A permit with this much time left at each check. */
 function permitOf(t: ExecutionContext, leftMs: (look: number) => number) {
   const looks = { count: 0 };
   const permit: Permit = {
@@ -249,8 +254,8 @@ function permitOf(t: ExecutionContext, leftMs: (look: number) => number) {
   return { looks, authorization: new Authorization(permit) };
 }
 
-// A permit is looked at when a transaction begins, before its commit is sent, and before that is
-// repeated.
+// A permit is checked when a transaction begins, before its commit is sent, and before the commit
+// is repeated.
 serial('a commit that did not arrive is not sent again once a permit is lost', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const { db } = connection;
@@ -263,7 +268,7 @@ serial('a commit that did not arrive is not sent again once a permit is lost', a
   t.is(await db.collection('things').countDocuments(), 0);
 });
 
-serial('the server carries out no commit that would end after a permit', async (t) => {
+serial('the server executes no commit that would end after a permit', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const { db } = connection;
   await db.createCollection('things');
@@ -277,10 +282,10 @@ serial('the server carries out no commit that would end after a permit', async (
 });
 
 for (const [when, leftMs] of Object.entries({
-  'less than twice its time is left': 1_999,
-  'nothing is left': 0,
+  'less than twice the commit’s time is left': 1_999,
+  'no time is left': 0,
 })) {
-  serial(`no commit is sent where ${when} of a permit`, async (t) => {
+  serial(`no commit is sent if ${when} of a permit`, async (t) => {
     const { connection, eventLog } = await testEventLog(t);
     const { db } = connection;
     await db.createCollection('things');
@@ -306,7 +311,7 @@ serial('a transaction whose commit stayed unknown is ended, and locks nothing', 
     });
     await refusal(t, unknown);
     try {
-      // Less than the 10 s after which the server ends the transaction by itself.
+      // Less than the 10 s after which the server itself ends the transaction.
       await things.insertOne({ _id }, { maxTimeMS: 5_000 });
       return true;
     } catch (error) {
@@ -314,13 +319,13 @@ serial('a transaction whose commit stayed unknown is ended, and locks nothing', 
       throw error;
     }
   };
-  // A busy machine may be too slow to end it in time; a fault of ours is there each time.
+  // A busy machine may be too slow to end it in time; a bug would show each time.
   let tries = 1;
   while (tries <= 5 && !(await isFreeAfterUnknown(tries))) tries++;
-  t.true(tries <= 5, 'what it has written stays locked');
+  t.true(tries <= 5, 'its writes stay locked');
 });
 
-test('nothing more is decided by permits that are released or left to expire', (t) => {
+test('nothing more is decided by permits that were released or left to expire', (t) => {
   for (const end of ['release', 'leaveToExpire'] as const) {
     const authorization = new Authorization({ remainingMs: () => 30_000, release: () => {} });
     t.is(authorization.remainingMs, 30_000);
@@ -331,7 +336,7 @@ test('nothing more is decided by permits that are released or left to expire', (
   t.is(new Authorization().remainingMs, Number.POSITIVE_INFINITY);
 });
 
-serial('permits whose commit stayed unknown are left to run out, not released', async (t) => {
+serial('permits whose commit stayed unknown are left to expire, not released', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const { db } = connection;
   await db.createCollection('things');
@@ -353,7 +358,7 @@ serial('permits whose commit is found by its request id are released', async (t)
   t.true(state.isReleased);
 });
 
-serial('an event log is closed while the server still waits for news of the head', async (t) => {
+serial('an event log can be closed while the server still waits for a new head', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const { client, db } = connection;
   const data = { failCommands: ['getMore'], blockConnection: true, blockTimeMS: 5_000 };

@@ -11,7 +11,7 @@ const text: Codec<string> = {
   decode: (bytes) => Buffer.from(bytes).toString('utf8'),
 };
 
-/** Commits a change with an event; `inBody` is called in each run of the body. */
+/** Commits a change with an event; calls `inBody` in each run of the body. */
 async function insert(
   eventLog: EventLog,
   options: Parameters<typeof mutation>[0],
@@ -33,7 +33,7 @@ async function refusal(t: ExecutionContext, promise: Promise<unknown>): Promise<
   return error;
 }
 
-test('a permit that is lost in the body leaves no state, no event and no memory', async (t) => {
+test('a permit that is lost in the body leaves no state, no event and no record', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const { state, authorization } = testPermit();
   const lost = insert(eventLog, { authorization, requestId: 'r1' }, () => {
@@ -47,7 +47,7 @@ test('a permit that is lost in the body leaves no state, no event and no memory'
   t.like(await insert(eventLog, { requestId: 'r1' }), { repeated: false });
 });
 
-test('one of two permits lost is enough to decide nothing', async (t) => {
+test('if one of two permits is lost, nothing is decided', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const permits = [testPermit(), testPermit()];
   const authorization = new Authorization(...permits.map(({ permit }) => permit));
@@ -58,7 +58,7 @@ test('one of two permits lost is enough to decide nothing', async (t) => {
   t.is(await connection.db.collection('things').countDocuments(), 0);
 });
 
-test('a permit lost before the first statement is not worth a run of the body', async (t) => {
+test('if a permit is lost before the first statement, the body is not run', async (t) => {
   const { eventLog } = await testEventLog(t);
   const { state, authorization } = testPermit();
   state.isHeld = false;
@@ -70,11 +70,13 @@ test('a permit lost before the first statement is not worth a run of the body', 
   t.deepEqual(runs, []);
 });
 
-test('permits are released with the commit, before the event has its number', async (t) => {
+test('permits are released with the commit, before the event has its sequence', async (t) => {
   const { another } = await testEventLog(t);
   const deciding = await another({ sequencesOwn: false });
   const { state, authorization } = testPermit();
-  await insert(deciding, { authorization }, () => t.false(state.isReleased, 'held while it runs'));
+  await insert(deciding, { authorization }, () =>
+    t.false(state.isReleased, 'held while the body runs'),
+  );
   t.true(state.isReleased);
   const { head } = await deciding.read({ afterSequence: 0, limit: 1 });
   t.is(head.sequence, 0, 'it is not sequenced yet');
@@ -98,7 +100,7 @@ test('a body that conflicts runs again under the same permits', async (t) => {
   t.is((await things.findOne({ _id: 'shared' }))?.count, 12);
 });
 
-test('a permit lost between two runs of a body ends them', async (t) => {
+test('a permit that is lost between two runs of a body ends them', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const things = connection.db.collection<{ _id: string; count: number }>('things');
   await things.insertOne({ _id: 'shared', count: 0 });
@@ -116,17 +118,17 @@ test('a permit lost between two runs of a body ends them', async (t) => {
   t.is((await things.findOne({ _id: 'shared' }))?.count, 1);
 });
 
-test('a refusal in the body keeps the permits, for another way to decide', async (t) => {
+test('a refusal in the body keeps the permits for another decision', async (t) => {
   const { eventLog } = await testEventLog(t);
   const { permit, state, authorization } = testPermit();
   const refused = insert(eventLog, { authorization }, () => Promise.reject(errors.lastOwner()));
   t.is((await refusal(t, refused)).reason, ErrorReason.ERROR_REASON_LAST_OWNER);
   t.true(permit.remainingMs() > 0);
   authorization.release();
-  t.true(state.isReleased, 'the authorization still had it');
+  t.true(state.isReleased, 'the authorization still held it');
 });
 
-test('where the request turns out to be decided already, nothing is left to hold permits for', async (t) => {
+test('if the request turns out to be decided already, the permits are released', async (t) => {
   const { eventLog } = await testEventLog(t);
   await insert(eventLog, { requestId: 'r1' });
   const { state, authorization } = testPermit();
@@ -140,7 +142,7 @@ test('where the request turns out to be decided already, nothing is left to hold
   t.true(joining.state.isReleased);
 });
 
-test('the outcome of a mutation is returned, and remembered for repeats', async (t) => {
+test('the outcome of a mutation is returned, and stored for repeats', async (t) => {
   const { eventLog } = await testEventLog(t);
   const decide = async (keepsAccess: boolean, requestId: string) => {
     const decided = mutation({ requestId });

@@ -17,7 +17,7 @@ const text: Codec<string> = {
   decode: (bytes) => Buffer.from(bytes).toString('utf8'),
 };
 
-/** Increments a counter with an event, and returns it: a repeated effect would show. */
+/** Increments a counter with an event, and returns it, so that a repeated effect would show. */
 async function count(eventLog: EventLog, each: Mutation, sealed = false) {
   return await eventLog.mutate(each, text, async (tx) => {
     const after = await tx.db
@@ -41,7 +41,7 @@ function isReason(t: ExecutionContext, error: unknown, reason: ErrorReason) {
   t.is((error as SiloError).reason, reason);
 }
 
-test('the same request said twice is done once and gets the same answer and events', async (t) => {
+test('the same request sent twice is executed once and gets the same answer and events', async (t) => {
   const { eventLog, another } = await testEventLog(t);
   const first = await count(eventLog, mutation({ requestId: 'r1' }));
   t.false(first.repeated);
@@ -51,7 +51,7 @@ test('the same request said twice is done once and gets the same answer and even
   t.is((await count(eventLog, mutation({ requestId: 'r2' }))).response, 'secret-answer-2');
 });
 
-test('the same request said 20 times at once is done once', async (t) => {
+test('the same request sent 20 times at once is executed once', async (t) => {
   const { connection, eventLog, another } = await testEventLog(t);
   await connection.db.createCollection('counters');
   const logs = [eventLog, await another()];
@@ -73,7 +73,7 @@ test('a request id with another body is refused and changes nothing', async (t) 
   t.is(await eventCount(eventLog), 1);
 });
 
-test('a refusal is not remembered: the same request works once its reason is gone', async (t) => {
+test('a refusal is not recorded: the same request succeeds after its reason has ended', async (t) => {
   const { eventLog } = await testEventLog(t);
   const each = mutation({ requestId: 'r1' });
   const refused = eventLog.mutate(each, text, async () => {
@@ -84,7 +84,7 @@ test('a refusal is not remembered: the same request works once its reason is gon
   t.is((await count(eventLog, each)).response, 'secret-answer-1');
 });
 
-test('a repeat that would be refused because the first call succeeded gets its answer', async (t) => {
+test('a repeat that would be refused because the first call succeeded gets the first answer', async (t) => {
   const { eventLog } = await testEventLog(t);
   const once = (each: Mutation) =>
     eventLog.mutate(each, text, async (tx) => {
@@ -99,14 +99,14 @@ test('a repeat that would be refused because the first call succeeded gets its a
   isReason(t, other, ErrorReason.ERROR_REASON_EMAIL_TAKEN);
 });
 
-test('another account with the same request id is another request', async (t) => {
+test('the same request id of another account is another request', async (t) => {
   const { eventLog } = await testEventLog(t);
   t.false((await count(eventLog, mutation({ requestId: 'r1', account: 'acc_1' }))).repeated);
   const theirs = await count(eventLog, mutation({ requestId: 'r1', account: 'acc_2', body: 'b' }));
   t.like(theirs, { repeated: false, response: 'secret-answer-1' });
 });
 
-test('a sealed answer opens with its request id alone, and a dump holds neither', async (t) => {
+test('a sealed answer opens only with its request id, and a dump contains neither', async (t) => {
   const { connection, eventLog } = await testEventLog(t);
   const requestId = randomUUID();
   const first = await count(eventLog, mutation({ requestId }), true);
@@ -128,7 +128,7 @@ test('a sealed answer opens with its request id alone, and a dump holds neither'
   }
 });
 
-test('the record demands of a repeat what was demanded of the call, and what was decided on besides', async (t) => {
+test('the record demands of a repeat what was demanded of the call, and what the decision demanded in addition', async (t) => {
   const { eventLog } = await testEventLog(t);
   const demanded = { scope: 'key:write', organizationId: 'org_us_1' };
   const within = { scopes: ['*'], organizationIds: [], projectIds: [], expireTime: new Date(0) };
@@ -146,7 +146,7 @@ test('the record demands of a repeat what was demanded of the call, and what was
   t.deepEqual(await recorded('r3', { reauthorize }), reauthorize);
 });
 
-test('a call that finds its request decided by another meanwhile is checked like every repeat', async (t) => {
+test('a call that finds its request decided by another call is checked like every repeat', async (t) => {
   const { eventLog } = await testEventLog(t);
   const decided = mutation({ requestId: 'r1' });
   await eventLog.mutate(decided, text, async () => ({ response: 'secret' }));
@@ -160,7 +160,7 @@ test('a call that finds its request decided by another meanwhile is checked like
   t.is((await t.throwsAsync(begun, { instanceOf: SiloError })).reason, scopeRequired);
 });
 
-test('a saga is started once per request, and a retry gets its id', async (t) => {
+test('a saga is started once per request, and a repeat gets its id', async (t) => {
   const { eventLog } = await testEventLog(t);
   const begin = (each: Mutation, sagaId: string) =>
     eventLog.decide(each, async (tx) => {

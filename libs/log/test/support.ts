@@ -11,7 +11,7 @@ import { createEventLog, type EventLog } from '../event-log.ts';
 import type { LogService } from '../log-reader.ts';
 import { logMigrations } from '../set-up.ts';
 
-/** An event log over a prepared database of the test's own, and a way to get more instances. */
+/** An event log over a prepared database for one test, and a way to open further instances. */
 export async function testEventLog(
   t: ExecutionContext,
   service: LogService = 'project',
@@ -35,7 +35,7 @@ export async function testEventLog(
   const connection = await database.connect();
   await prepare(connection.db, logMigrations);
   const eventLog = make(connection);
-  // ava runs teardowns last to first: logs close before their connections do.
+  // ava runs teardowns in reverse order, so logs close before their connections.
   t.teardown(() => Promise.all(open.map((each) => each[Symbol.asyncDispose]())));
   return {
     connection,
@@ -44,7 +44,7 @@ export async function testEventLog(
   };
 }
 
-/** A mutation by some account; with a request_id where one is given. */
+/** A mutation by an account, with a request_id if one is given. */
 export function mutation(
   options: {
     requestId?: string;
@@ -78,7 +78,7 @@ export function mutation(
 }
 
 /**
- * A permit that the test revokes, and that reports whether it was released; alone in its
+ * A permit that the test can revoke, and that reports whether it was released; the only one of its
  * authorization.
  */
 export function testPermit() {

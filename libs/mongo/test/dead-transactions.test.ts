@@ -7,14 +7,14 @@ import { indexMigration } from '../indexes.ts';
 import { transact } from '../transaction-retry.ts';
 import { prepare, testDatabase } from './support.ts';
 
-/** A little less than the 10 s of the server that tests use. */
+/** A little less than the 10 s that servers in tests use. */
 const limitMs = 9_000;
-/** A transaction without a statement for so long is ended. */
+/** A transaction without a statement for this time is ended. */
 const standsStillMs = 1_000;
 
 type Counter = { _id: string; value: number };
 
-test('what a dead process has locked is free again long before the server would give it up', async (t) => {
+test('locks of a dead process are released long before the server would end its transaction', async (t) => {
   const { name, connect } = await testDatabase(t);
   const { client, db } = await connect();
   await prepare(db, [indexMigration('indexes', { counters: [] })]);
@@ -35,7 +35,7 @@ test('what a dead process has locked is free again long before the server would 
     );
     t.like(await counters.findOne({ _id: 'log' }), { value: round });
     await t.throwsAsync(left.session.commitTransaction(), { message: /has been aborted|NoSuch/ });
-    // Not by the server's own limit, which would have ended this one too.
+    // Not ended by the server's own limit, which would have ended this one too.
     const committed = await Promise.allSettled([other.session.commitTransaction()]);
     isInTime = performance.now() - fromMs < limitMs;
     if (isInTime) t.is(committed[0].status, 'fulfilled');
@@ -43,11 +43,11 @@ test('what a dead process has locked is free again long before the server would 
   t.true(isInTime, 'each time it was the server that ended the transaction');
 });
 
-test('a transaction that goes on is left alone, however slowly', async (t) => {
+test('a transaction that makes progress is left alone, however slow it is', async (t) => {
   const { name, connect } = await testDatabase(t);
   const { client, db } = await connect();
   await prepare(db, [indexMigration('indexes', { counters: [] })]);
-  // The server itself ends a transaction of 10 s, which this takes on a machine that is slow enough.
+  // The server itself ends a transaction after 10 s, which this one may take on a slow machine.
   const ended = await eventually(async () => {
     const left = await abandoned(name, name);
     t.teardown(() => left.client.close());
@@ -64,7 +64,7 @@ test('a transaction that goes on is left alone, however slowly', async (t) => {
 
 type Abandoned = Awaited<ReturnType<typeof abandoned>>;
 
-/** Waits until a transaction has waited for its statements for so long in all, or is over. */
+/** Waits until the transaction has waited for this total time, or has ended. */
 async function standsStill({ client, session }: Abandoned): Promise<void> {
   const isThis = { type: 'idleSession', 'lsid.id': session.id?.id };
   const stages = [{ $currentOp: { idleSessions: true } }, { $match: isThis }];
@@ -76,7 +76,7 @@ async function standsStill({ client, session }: Abandoned): Promise<void> {
   });
 }
 
-/** A transaction in which nothing happens any more, of a process by that name. */
+/** A transaction without progress, of a process with this name. */
 async function abandoned(database: string, appName: string, _id = 'log') {
   const client = new MongoClient(required('MONGODB_URL'), { appName });
   const session = client.startSession();

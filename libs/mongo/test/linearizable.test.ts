@@ -16,7 +16,7 @@ test('a linearizable read sees every write that was acknowledged before it', asy
   }
 });
 
-test('linearizable reads that wait at the same time share one write', async (t) => {
+test('concurrent linearizable reads share one write', async (t) => {
   const { connect } = await testDatabase(t);
   const { db } = await connect();
   const things = db.collection<Thing>('things');

@@ -6,7 +6,7 @@ import { indexMigration, missingIndexes } from '../indexes.ts';
 import { type Migration, migrate } from '../migrations.ts';
 import { prepare, testDatabase } from './support.ts';
 
-/** Nobody loses a lease because the machine is busy. */
+/** Long enough that no process loses a lease on a busy machine. */
 const timing = { leaseMs: 60_000, renewMs: 100, pollMs: 20 };
 
 type Thing = { _id: number; colour?: string; writes?: number };
@@ -17,7 +17,7 @@ function start(db: Db, migrations: readonly Migration[], signal = AbortSignal.ti
   return migrate(db, migrations, { owner: randomUUID(), signal, log: silentLogger(), timing });
 }
 
-/** Gives each thing a colour, one after the other. `onStep` is called before each. */
+/** Gives each thing a colour, one after the other. Calls `onStep` before each. */
 function colourThings(onStep: () => Promise<void> | void): Migration {
   const plain = { colour: { $exists: false } };
   return {
@@ -34,7 +34,7 @@ function colourThings(onStep: () => Promise<void> | void): Migration {
   };
 }
 
-test('of three processes that start at once, one runs each migration, in order', async (t) => {
+test('if three processes start at once, one of them runs each migration, in order', async (t) => {
   const database = await testDatabase(t);
   const ran: string[] = [];
   const noted = (name: string): Migration => ({
@@ -59,7 +59,7 @@ test('of three processes that start at once, one runs each migration, in order',
   t.deepEqual(Object.keys(record?.ran), ['indexes', 'first', 'second']);
 });
 
-test('the migration of a process that died goes on in another where it stopped', async (t) => {
+test('another process continues the migration of a process that died', async (t) => {
   const database = await testDatabase(t);
   const [dying, other] = [await database.connect(), await database.connect()];
   await things(dying.db).insertMany([1, 2, 3, 4, 5].map((_id) => ({ _id })));
@@ -83,7 +83,7 @@ test('the migration of a process that died goes on in another where it stopped',
   const held = { owner: { $ne: '' } };
   const latest = { $add: ['$$NOW', timing.leaseMs] };
   const isEnding = { ...held, until: { $type: 'date' }, $expr: { $lte: ['$until', latest] } };
-  t.is(await lock.countDocuments(isEnding), 1, 'the lease of a dead process ends by itself');
+  t.is(await lock.countDocuments(isEnding), 1, 'the lease of a dead process expires');
   await lock.updateOne(held, { $set: { until: new Date(0) } });
   await start(other.db, [goesOn]);
   t.is(further, 3);
@@ -105,7 +105,7 @@ test('a migration that fails ends the start, and the next start repeats it', asy
   t.like(await things(db).findOne(), { colour: 'red', writes: 1 });
 });
 
-test('an index that somebody dropped is made again by the next start', async (t) => {
+test('the next start creates an index again that was dropped', async (t) => {
   const { db } = await (await testDatabase(t)).connect();
   const migrations = [indexMigration('indexes', { things: [{ key: { colour: 1 } }] })];
   await prepare(db, migrations);
@@ -114,7 +114,7 @@ test('an index that somebody dropped is made again by the next start', async (t)
   t.true(await things(db).indexExists('colour_1'));
 });
 
-test('an index migration is done for both releases once the newer one has run', async (t) => {
+test('an index migration is done for both releases after the newer one has run', async (t) => {
   const { connect } = await testDatabase(t);
   const { db } = await connect();
   const [colour, writes] = [{ key: { colour: 1 } }, { key: { writes: 1 } }];
@@ -125,7 +125,7 @@ test('an index migration is done for both releases once the newer one has run', 
   await start(db, [newer]);
   t.true(await former.isDone(db));
   await former.run(db, AbortSignal.timeout(600_000));
-  t.true(await newer.isDone(db), 'what the newer one recorded stays');
+  t.true(await newer.isDone(db), 'the record of the newer release is kept');
   await db.collection('others').dropIndex('colour_1');
   t.deepEqual(await missingIndexes(db), [{ collection: 'others', index: '{"colour":1}' }]);
 });

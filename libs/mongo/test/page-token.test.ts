@@ -19,7 +19,7 @@ function refuses(t: ExecutionContext, decode: () => unknown) {
 
 const query = { method: 'ListProjects', organizationId: 'org_us_1' };
 
-test('a page token gives back the sort key, dates too', (t) => {
+test('a page token returns the sort key, including dates', (t) => {
   const sortKey = ['näme', 7, new Date(1_000)];
   const parts = [textPart, numberPart, timePart] as const;
   t.deepEqual(decodePageToken(query, encodePageToken(query, sortKey), parts), sortKey);

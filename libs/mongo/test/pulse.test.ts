@@ -6,7 +6,7 @@ import { testDatabase } from './support.ts';
 const never = new AbortController().signal;
 const aMinuteMs = 60_000;
 
-test('one look ends the waits at places that hold something, and no others', async (t) => {
+test('one check ends the waits for places with work, and no others', async (t) => {
   const { connect } = await testDatabase(t);
   const { db } = await connect();
   const pulse = new Pulse(db);
@@ -29,7 +29,7 @@ test('one look ends the waits at places that hold something, and no others', asy
   t.deepEqual(ended, ['first', 'third']);
 });
 
-test('a wait at which nothing is found ends after its time, or with the signal', async (t) => {
+test('a wait for a place without work ends after its time, or with the signal', async (t) => {
   const { connect } = await testDatabase(t);
   const { db } = await connect();
   const pulse = new Pulse(db);
@@ -43,11 +43,11 @@ test('a wait at which nothing is found ends after its time, or with the signal',
   t.true(await pulse.answersWithin(aMinuteMs));
 });
 
-test('a database that does not answer is noticed within the time', async (t) => {
+test('a database that does not answer is noticed in time', async (t) => {
   const { connect } = await testDatabase(t);
   const { client, db } = await connect();
   await client.close();
-  // A closed client rejects; nothing else in this process does.
+  // Only a closed client rejects in this process.
   t.false(await new Pulse(db).answersWithin(aMinuteMs));
 });
 

@@ -3,7 +3,7 @@ import { BSON, Double } from 'mongodb';
 import { rawDocuments } from '../raw-documents.ts';
 import { testDatabase } from './support.ts';
 
-test('documents are stored as the bytes that were given', async (t) => {
+test('documents are stored as the given bytes', async (t) => {
   const { db } = await (await testDatabase(t)).connect();
   const documents = [
     new Map<string, unknown>([
@@ -20,10 +20,10 @@ test('documents are stored as the bytes that were given', async (t) => {
   t.deepEqual(stored.map(hex), documents.map(hex));
 });
 
-test('bytes that are no document are refused, and the connection stays in use', async (t) => {
+test('bytes that are not a document are refused, and the connection stays usable', async (t) => {
   const { db } = await (await testDatabase(t)).connect();
   const damaged = BSON.serialize({ _id: 1, a: 'text' });
-  damaged[4] = 0x7e; // a type that there is not
+  damaged[4] = 0x7e; // a type that does not exist
   const refused = db.command({ insert: 'a', documents: rawDocuments('documents', [damaged]) });
   await t.throwsAsync(refused);
   t.is(await db.collection('a').countDocuments(), 0);

@@ -2,7 +2,7 @@ import test from 'ava';
 import { collectionOptions, readIn } from '../read.ts';
 import { testDatabase } from './support.ts';
 
-test('reads in a snapshot session see one point in time, whatever the concern of their collection', async (t) => {
+test('reads in a snapshot session see one point in time, whatever the read concern of their collection', async (t) => {
   const { connect } = await testDatabase(t);
   const { client, db } = await connect();
   const [first, second] = ['first', 'second'].map((name) =>

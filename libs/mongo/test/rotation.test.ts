@@ -52,12 +52,12 @@ test('the user and password of MongoDB are replaced under load: no call fails', 
     await moreCalls();
     t.is(await userNow(), first.user);
 
-    // The administrator has not set that password yet: the former user goes on.
+    // The administrator has not set that password yet, so the former user stays in use.
     await write({ user: second.user, pwd: 'not yet' });
     await eventually(() => assert.match(lines.join(''), /cannot be used/));
     await moreCalls();
     t.is(await userNow(), first.user);
-    // A transaction that the former user began ends with it. The server gives it 10 s.
+    // A transaction that the former user began also ends as that user. The server allows it 10 s.
     const slow = client.startSession();
     slow.startTransaction();
     await things.findOne({ _id: 'thing' }, { session: slow });
@@ -111,7 +111,7 @@ test('the CA and the certificates of MongoDB are replaced under load: no call fa
     await rotate();
     await replaced(3);
     await moreCalls();
-    // Half a file changes nothing.
+    // An incomplete file changes nothing.
     await client.writeRoots(both.slice(0, 300));
     await eventually(() => assert.match(lines.join(''), /cannot be used/));
     await moreCalls();
@@ -132,7 +132,9 @@ test('the CA and the certificates of MongoDB are replaced under load: no call fa
   await t.throwsAsync(connectAs('is-of-the-former', next, former), refused);
 });
 
-/** Calls without pause, with what stores keep: a collection, and sessions of its client. */
+/**
+ * Makes calls without pause on objects that stores keep: a collection, and sessions of its client.
+ */
 async function beginLoad({ client, db }: MongoConnection) {
   const things = db.collection<{ _id: string; count: number }>('things');
   await things.insertOne({ _id: 'thing', count: 0 });
@@ -155,7 +157,7 @@ async function beginLoad({ client, db }: MongoConnection) {
     const before = calls;
     await eventually(() => assert.ok(calls > before + 20, `${calls} calls`));
   };
-  /** Answers how many calls there were; rejects if one failed. */
+  /** Returns the number of calls; rejects if one failed. */
   const end = async () => {
     over.abort();
     await load;

@@ -8,15 +8,15 @@ import { connectMongo, type MongoConnection } from '../connect.ts';
 import { type Migration, migrate } from '../migrations.ts';
 
 /**
- * The tests of a file begin at once. More of them than that would keep each other, and those of other
- * files, waiting for longer than a statement or a connection may take.
+ * Limits the tests that run at once. The tests of a file begin together, and more of them would
+ * delay each other, and those of other files, for longer than a statement or a connection may take.
  */
 const placesMax = 4;
 let placesTaken = 0;
 const waiting: (() => void)[] = [];
 const placed = new WeakSet<ExecutionContext>();
 
-/** Waits for its turn, which lasts until the test has ended. */
+/** Waits for a place, which the test keeps until its end. */
 async function takePlace(t: ExecutionContext): Promise<void> {
   if (placed.has(t)) return;
   placed.add(t);
@@ -29,7 +29,7 @@ async function takePlace(t: ExecutionContext): Promise<void> {
   });
 }
 
-/** A database of the test's own, dropped when it ends. Each connection stands for a process. */
+/** A database for one test, dropped at its end. Each connection stands for a process. */
 export async function testDatabase(
   t: ExecutionContext,
 ): Promise<{ name: string; connect(): Promise<MongoConnection> }> {
@@ -42,7 +42,8 @@ export async function testDatabase(
   const open: MongoConnection[] = [];
   const connect = async () => {
     const url = new URL(required('MONGODB_URL'));
-    // A server that a fail point made unknown is looked at again after that; after 10 s else.
+    // The driver checks a server again after this time when a fail point made it unknown; by
+    // default after 10 s.
     url.searchParams.set('heartbeatFrequencyMS', '500');
     const options = { url: url.href, database: name, appName: name };
     const connection = await untilAnswered(() => connectMongo(options));

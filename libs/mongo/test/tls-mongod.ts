@@ -8,7 +8,10 @@ import { MongoClient } from 'mongodb';
 import { required } from '../../../test/harness/environment.ts';
 import { eventually } from '../../../test/harness/eventually.ts';
 
-/** The files of one side of TLS: its roots, and its certificate with its key, each replaced in one step. */
+/**
+ * The files of one side of TLS: its roots, and its certificate with its key, each replaced
+ * atomically.
+ */
 export class TlsSide {
   readonly ca: string;
   readonly identity: string;
@@ -41,8 +44,9 @@ async function replace(file: string, text: string): Promise<void> {
 }
 
 /**
- * Starts a mongod that demands certificates, as a replica set without users, until the test ends.
- * Answers the URL that a client with these files has, and `rotate`: mongod reads its files again.
+ * Starts a mongod that requires certificates, as a replica set without users, until the test ends.
+ * Returns the URL for a client with these files, and `rotate`, which makes mongod read its files
+ * again.
  */
 export async function startTlsMongod(
   t: ExecutionContext,

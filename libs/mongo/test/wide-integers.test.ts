@@ -5,7 +5,7 @@ import { testDatabase } from './support.ts';
 const fitting = [2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n + 1n, 0n];
 const wide = [2n ** 63n, -(2n ** 63n) - 1n, 2n ** 64n, 10n ** 30n];
 
-test('integers of 64 bits are stored as they are', async (t) => {
+test('integers of 64 bits are stored unchanged', async (t) => {
   const { db } = await (await testDatabase(t)).connect();
   const things = db.collection('things');
   await things.insertOne({ fitting, nested: { fitting: { a: fitting[0] } } });
@@ -17,7 +17,7 @@ test('integers of 64 bits are stored as they are', async (t) => {
 });
 
 for (const value of wide) {
-  test(`${value} is refused before it is written, and the connection kept`, async (t) => {
+  test(`${value} is refused before it is written, and the connection stays usable`, async (t) => {
     const { client, db } = await (await testDatabase(t)).connect();
     const things = db.collection<{ _id: number; a?: unknown }>('things');
     await things.insertOne({ _id: 1, a: 1n });

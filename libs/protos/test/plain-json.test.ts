@@ -6,7 +6,7 @@ import { loadImage } from '../image.ts';
 import { type Decoder, fromJson } from '../json.ts';
 import { readPlain } from '../plain-json.ts';
 
-/** An unknown field is never plain: the JSON is read by descriptor. */
+/** An unknown field is never plain, so the JSON is read by descriptor. */
 const unknownField = { ofTomorrow: 1 };
 
 const messages: readonly Decoder<unknown>[] = Object.values(events).filter(

@@ -162,7 +162,9 @@ test('an incomplete certificate, or a key of another certificate, is refused at 
   const files = await filesOf(t, root.certificate, made);
   const { log } = keptLog();
   await files.write('ca', root.certificate.slice(0, 200));
-  t.throws(() => new FollowedTls(files.tls, { log }), { message: /TLS_CA .* incomplete certificate/ });
+  t.throws(() => new FollowedTls(files.tls, { log }), {
+    message: /TLS_CA .* incomplete certificate/,
+  });
   await files.write('ca', root.certificate);
   await files.write('key', root.key);
   t.throws(() => new FollowedTls(files.tls, { log }), { message: /TLS_KEY is not the key/ });

@@ -45,7 +45,7 @@ test('a failed run rejects only the requests that share it', async (t) => {
   await end(1);
   t.is(await next, 'run 1');
   const after = request('c');
-  t.is(runs.length, 3, 'it starts at once, because nothing runs');
+  t.is(runs.length, 3, 'it starts at once, because no other run is in progress');
   await end(2);
   t.is(await after, 'run 2');
 });

@@ -6,7 +6,7 @@ import test from 'ava';
 
 const command = JSON.stringify(resolve(import.meta.dirname, '../command.ts'));
 
-/** Runs a module in a Node of its own. */
+/** Runs a module in a separate Node process. */
 function start(script: string) {
   const module = `import { abortAtSignal, endProcess } from ${command};\n${script}`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', module], {
@@ -17,20 +17,20 @@ function start(script: string) {
 
 const outputSizeBytes = 8 * 2 ** 20;
 
-test('a command ends when a slow reader has all of its output, and nothing that is open keeps it', async (t) => {
+test('a command ends once a slow reader has read its whole output, even if handles are open', async (t) => {
   const { child, ended } = start(`
     setInterval(() => {}, 1_000);
     process.stdout.write('x'.repeat(${outputSizeBytes}));
     process.stderr.write('written');
     await endProcess(3);
   `);
-  // The reader begins when the pipe has long been full.
+  // The reader begins after the pipe is full.
   await once(child.stderr, 'data');
   t.is((await buffer(child.stdout)).length, outputSizeBytes);
   t.deepEqual(await ended, [3, null]);
 });
 
-test('a command whose reader has gone ends', async (t) => {
+test('a command whose reader has closed the pipe ends', async (t) => {
   const { child, ended } = start(`
     process.stdout.on('error', () => {});
     process.stdout.write('x'.repeat(${outputSizeBytes}));
@@ -61,7 +61,7 @@ for (const [first, second] of [
   });
 }
 
-test('a signal ends at once a command that only waits for the reader of its output', async (t) => {
+test('a signal ends a command at once that only waits for the reader of its output', async (t) => {
   const { child, ended } = start(`
     const signal = abortAtSignal((name) => new Error(name));
     process.stdout.write('x'.repeat(${outputSizeBytes}));
@@ -71,7 +71,7 @@ test('a signal ends at once a command that only waits for the reader of its outp
   `);
   await once(child.stderr, 'data');
   child.kill('SIGTERM');
-  // It must not be read before it has ended.
+  // Its output must not be read before it has ended.
   const [, signal] = await once(child, 'exit');
   t.is(signal, 'SIGTERM');
   child.stdout.resume();

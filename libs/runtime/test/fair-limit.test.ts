@@ -18,7 +18,7 @@ function openEnded() {
   return { submit, begun, end };
 }
 
-test('an owner has a share of the places, also where nobody else wants any', async (t) => {
+test('an owner has a limited share of the places, even if no other owner wants any', async (t) => {
   const { submit, begun, end } = openEnded();
   const [first] = ['a1', 'a2', 'a3', 'a4'].map((name) => submit(name));
   t.is(begun(), 'a1 a2');
@@ -28,7 +28,7 @@ test('an owner has a share of the places, also where nobody else wants any', asy
   t.is(begun(), 'a1 a2 a3');
 });
 
-test('owners that wait take turns, however many tasks one of them has', async (t) => {
+test('waiting owners take turns, however many tasks one of them has', async (t) => {
   const { submit, begun, end } = openEnded();
   const submitted = ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'b3', 'c1', 'b4', 'd1'].map((name) =>
     submit(name),
@@ -46,7 +46,7 @@ test('owners that wait take turns, however many tasks one of them has', async (t
   t.is(begun(), 'a1 a2 b1 b2 a3 b3 c1');
 });
 
-test('a task that is not wanted any more leaves its line', async (t) => {
+test('a task whose signal aborts leaves the queue', async (t) => {
   const { submit, begun, end } = openEnded();
   const gone = new AbortController();
   const [first] = ['a1', 'a2'].map((name) => submit(name));
@@ -62,7 +62,7 @@ test('a task that is not wanted any more leaves its line', async (t) => {
   t.is(await behind, 'a4');
 });
 
-test('an owner with too many that wait is refused another, and others are not', async (t) => {
+test('an owner with too many waiting tasks is refused another, and other owners are not', async (t) => {
   const { submit, begun } = openEnded();
   for (const name of ['a1', 'a2', 'a3', 'a4', 'a5']) void submit(name);
   await t.throwsAsync(submit('a6'), { instanceOf: RangeError });

@@ -30,7 +30,7 @@ test('texts with different meanings stay different', (t) => {
 
 test('fold is idempotent for every character that may have case', (t) => {
   const changed: string[] = [];
-  // Beyond are ideographs, tags and private use, which have no case.
+  // The characters beyond are ideographs, tags and private use, which have no case.
   for (let point = 0; point <= 0x1ffff; point++) {
     if (point >= 0xd800 && point <= 0xdfff) continue;
     const once = fold(`i${String.fromCodePoint(point)}\u0307`);

@@ -26,17 +26,17 @@ const texts: [what: string, text: string, redacted: string][] = [
 ];
 
 for (const [what, text, redacted] of texts) {
-  test(`${what} is redacted as far as it is secret`, (t) => {
+  test(`the secrets in ${what} are redacted, and nothing else`, (t) => {
     t.is(redactText(text), redacted);
     t.is(redactText(redacted), redacted, 'and once more');
   });
 }
 
-// Searched to its end from each place where a secret may begin, each would take an hour or more.
+// Searching it to its end from each place where a secret may begin would take an hour or more.
 const beginnings = ['nats://', 'a.', 'a-', 'x://', 'x://u', 'a', 'Bearer ', 'Bearer', 'phc_', '@'];
 
 for (const beginning of beginnings) {
-  test(`2 MiB of ${JSON.stringify(beginning)} are searched once: they do not hide the secret behind them`, (t) => {
+  test(`2 MiB of ${JSON.stringify(beginning)} are searched once, and the secret behind them is redacted`, (t) => {
     const long = beginning.repeat(2 ** 21 / beginning.length);
     t.false(redactText(`${long} ${token}`).includes(token));
   });

@@ -75,7 +75,7 @@ test('an abort during a real pause ends it at once, with the last error', async 
   await t.throwsAsync(retry(attempt, limits), { message: 'busy' });
 });
 
-test('a pause is longer by what an error requests, and each retry is announced', async (t) => {
+test('a pause is extended by the delay that an error requests, and each retry is announced', async (t) => {
   const pausesMs: number[] = [];
   const announced: unknown[] = [];
   const attempt = async (_signal: AbortSignal, number: number) => {

@@ -1,14 +1,14 @@
 import test from 'ava';
 import { SharedBytes } from '../shared-bytes.ts';
 
-/** Takes one byte after another until it may have no more, and returns how many it has taken. */
+/** Takes single bytes until no more are granted, and returns their number. */
 function fill(shared: SharedBytes, owner: string): number {
   let taken = 0;
   while (shared.take(owner, 1)) taken++;
   return taken;
 }
 
-test('an owner that is alone takes its share of all bytes, and leaves the rest to others', (t) => {
+test('a single owner takes its share of all bytes, and leaves the rest to others', (t) => {
   for (const [timesFree, alone, second] of [
     [1, 50, 25],
     [3, 75, 19],
@@ -20,14 +20,14 @@ test('an owner that is alone takes its share of all bytes, and leaves the rest t
   }
 });
 
-test('however many owners take what they may, another one finds room, and all stay within the bound', (t) => {
+test('however many owners take what they may, another one finds room, and the total stays within the bound', (t) => {
   const shared = new SharedBytes(1_000_000, 3);
   for (let owner = 0; owner < 8; owner++) t.true(fill(shared, `${owner}`) > 0);
   t.true(shared.take('another', 1));
   t.true(shared.held <= 1_000_000);
 });
 
-test('an owner without any may take all that is free at once, and no more', (t) => {
+test('an owner without bytes may take all free bytes at once, and no more', (t) => {
   const shared = new SharedBytes(100, 1);
   t.true(shared.take('a', 40));
   t.false(shared.take('b', 61));
@@ -35,7 +35,7 @@ test('an owner without any may take all that is free at once, and no more', (t) 
   t.false(shared.take('a', 1));
 });
 
-test('what is given back is free again, for its owner and for others', (t) => {
+test('released bytes are free again, for their owner and for others', (t) => {
   const shared = new SharedBytes(100, 1);
   t.is(fill(shared, 'a'), 50);
   shared.release('a', 50);
@@ -45,7 +45,7 @@ test('what is given back is free again, for its owner and for others', (t) => {
   t.is(fill(shared, 'a'), 35);
 });
 
-test('bytes that are added count, whatever is free, until they are released', (t) => {
+test('bytes that are added count, even beyond the free ones, until they are released', (t) => {
   const shared = new SharedBytes(100, 1);
   shared.add('a', 150);
   t.is(shared.held, 150);

@@ -17,7 +17,7 @@ test('a key that was reset is admitted at once', (t) => {
   t.true(throttle.admits('a', 1));
 });
 
-test('above its size the key that was admitted the longest ago is forgotten', (t) => {
+test('above the maximum size the key that was admitted longest ago is forgotten', (t) => {
   const throttle = new Throttle({ intervalMs: 1_000, keysMax: 2 });
   t.true(throttle.admits('a', 0));
   t.true(throttle.admits('b', 1));

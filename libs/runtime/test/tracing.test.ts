@@ -4,7 +4,7 @@ import { beginChildSpan, isTracing, traced, tracedEvent, traceHeaders } from '..
 const work = { name: 'work', kind: 'internal' } as const;
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
-test('without an SDK nothing is traced, and work runs as it is', async (t) => {
+test('without an SDK nothing is traced, and work runs unchanged', async (t) => {
   t.false(isTracing());
   t.is(beginChildSpan(work), undefined);
   t.is(await traced(work, async () => 1), 1);

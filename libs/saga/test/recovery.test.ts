@@ -6,7 +6,7 @@ import { listing, openService } from './support.ts';
 
 type Saga = LeftSaga & { ownerUntil: Date; open: boolean; fence: number };
 
-test('sagas whose peer is slow hold up the recovery of no other', async (t) => {
+test('sagas whose peer is slow do not delay the recovery of others', async (t) => {
   const service = await openService(t);
   const done = Promise.withResolvers<void>();
   const peer = Promise.withResolvers<void>();
@@ -41,7 +41,7 @@ test('sagas whose peer is slow hold up the recovery of no other', async (t) => {
   await resuming;
 });
 
-test('what only a newer release knows is left to it, logged once, and counted', async (t) => {
+test('sagas that only a newer release knows are left to it, logged once, and counted', async (t) => {
   const service = await openService(t);
   const recovered = Promise.withResolvers<void>();
   const definition = listing(new Set(), (point) => point === 'after c' && recovered.resolve());
@@ -91,9 +91,9 @@ for (const open of [true, false]) {
   });
 }
 
-test('a saga that the end of its process interrupts is taken up at once', async (t) => {
+test('a saga that the end of its process interrupts is resumed at once', async (t) => {
   const service = await openService(t);
-  const timing = { leaseMs: 600_000, renewMs: 500 }; // no lease runs out
+  const timing = { leaseMs: 600_000, renewMs: 500 }; // no lease expires
   const reached = Promise.withResolvers<void>();
   const definition = listing(new Set());
   const interrupted = {

@@ -8,7 +8,7 @@ import { eventually } from '../../../test/harness/eventually.ts';
 import { checkDefinition, type SagaDefinition } from '../definition.ts';
 import { type Data, listing, openService, type State } from './support.ts';
 
-test('a saga runs its steps in order, and answers its final record', async (t) => {
+test('a saga runs its steps in order, and returns its final record', async (t) => {
   const service = await openService(t);
   const world = new Set<string>();
   const definition = listing(world);
@@ -22,7 +22,7 @@ test('a saga runs its steps in order, and answers its final record', async (t) =
 });
 
 for (const point of ['before a', 'after a', 'before b', 'after b', 'before c', 'after c']) {
-  test(`a process that dies ${point} leaves a saga that another one finishes`, async (t) => {
+  test(`a saga of a process that dies ${point} is finished by another process`, async (t) => {
     const service = await openService(t);
     const world = new Set<string>();
     const killed = Promise.withResolvers<void>();
@@ -46,7 +46,7 @@ for (const point of ['before a', 'after a', 'before b', 'after b', 'before c', '
   });
 }
 
-test('what a dead process left behind is resumed without a request', async (t) => {
+test('sagas that a dead process left are resumed without a request', async (t) => {
   const service = await openService(t);
   const finished = Promise.withResolvers<void>();
   const definition = listing(new Set(), (point) => point === 'after c' && finished.resolve());
@@ -61,7 +61,7 @@ test('what a dead process left behind is resumed without a request', async (t) =
 });
 
 for (const records of ['writes', 'transactions'] as const) {
-  test(`an owner that lost its lease records nothing by ${records}, and answers what was done`, async (t) => {
+  test(`an owner that lost its lease records nothing by ${records}, and returns what was done`, async (t) => {
     const service = await openService(t);
     const paused = Promise.withResolvers<void>();
     const reached = Promise.withResolvers<void>();
@@ -78,7 +78,7 @@ for (const records of ['writes', 'transactions'] as const) {
         },
       },
     };
-    const former = service.start(slow, { leaseMs: 1_500, renewMs: 60_000 }); // it is slow to renew
+    const former = service.start(slow, { leaseMs: 1_500, renewMs: 60_000 }); // renews too rarely
     await former.begin('saga_1');
     const late = former.sagas.finish(slow, 'saga_1', service.signal);
     await reached.promise;
@@ -91,7 +91,7 @@ for (const records of ['writes', 'transactions'] as const) {
   });
 }
 
-test('a step may take longer than the lease: its owner lives, and nobody takes the saga', async (t) => {
+test('a step may take longer than the lease: the owner renews it, and no other process acquires the saga', async (t) => {
   const service = await openService(t);
   const timing = { leaseMs: 60_000, renewMs: 20 };
   const mayEnd = Promise.withResolvers<void>();
@@ -110,7 +110,7 @@ test('a step may take longer than the lease: its owner lives, and nobody takes t
   const done = owner.sagas.finish(definition, 'saga_1', service.signal);
   const other = service.start(listing(new Set()), timing);
   const joined = other.sagas.finish(definition, 'saga_1', service.signal);
-  // Two leases pass, as slowly as the owner renews: no pause of this machine ends one.
+  // Two leases pass, in steps that the owner renews between: a pause of this machine ends none.
   const sagas = service.db.collection<{ _id: string; ownerUntil: Date }>('sagas');
   const ownerUntil = async () =>
     (await sagas.findOne({ _id: 'saga_1' }))?.ownerUntil ?? new Date(0);
@@ -143,7 +143,7 @@ test('a lease is renewed by one write at a time', async (t) => {
   const owner = service.start(definition, { leaseMs: 60_000, renewMs: 10 });
   await owner.begin('saga_1');
   const sagas = service.db.collection<{ _id: string; held: boolean }>('sagas');
-  // What another transaction writes, renewals wait for.
+  // Renewals wait for the writes of another transaction.
   const session = service.client.startSession();
   session.startTransaction();
   await sagas.updateOne({ _id: 'saga_1' }, { $set: { held: true } }, { session });
@@ -153,7 +153,7 @@ test('a lease is renewed by one write at a time', async (t) => {
     const stages = [{ $currentOp: {} }, { $match: renewals }];
     const local = { readConcern: { level: 'local' } } as const;
     const found = await service.client.db('admin').aggregate(stages, local).toArray();
-    // So long that many would have been due.
+    // Long enough that many renewals would have been due.
     if (!found.some((each) => each.microsecs_running > 500_000)) throw new Error('none waits');
     return found;
   });
@@ -187,7 +187,7 @@ test('a repeat waits for a dead owner no longer than its lease', async (t) => {
   t.is((await repeated).fence, 2);
 });
 
-test('a saga of another process that nobody awaits any more is left to recovery', async (t) => {
+test('a saga of another process that no call awaits any more is left to recovery', async (t) => {
   const service = await openService(t);
   const definition = listing(new Set());
   const timing = { leaseMs: 600_000, renewMs: 500 };
@@ -201,13 +201,13 @@ test('a saga of another process that nobody awaits any more is left to recovery'
     t.is(refused?.reason, ErrorReason.ERROR_REASON_REQUEST_IN_PROGRESS);
   }
   await service.passTime(timing.leaseMs);
-  // Returns when nothing runs.
+  // Returns when no saga runs.
   await sagas.resume(AbortSignal.abort());
   const stored = await service.db.collection<{ _id: string }>('sagas').findOne({ _id: 'saga_1' });
   t.like(stored, { state: 'DECIDED', fence: 1 });
 });
 
-test('one that leaves does not end the waiting of another', async (t) => {
+test('a call that ends does not end the wait of another', async (t) => {
   const service = await openService(t);
   const definition = listing(new Set());
   const timing = { leaseMs: 600_000, renewMs: 500 };
@@ -222,7 +222,7 @@ test('one that leaves does not end the waiting of another', async (t) => {
   t.like(await waiting, { state: 'DONE', fence: 2 });
 });
 
-test('one open saga has a lock; the next may begin when it has ended', async (t) => {
+test('only one open saga has a lock; the next may begin after it has ended', async (t) => {
   const service = await openService(t);
   const definition = listing(new Set());
   const { sagas, begin } = service.start(definition);
@@ -234,7 +234,7 @@ test('one open saga has a lock; the next may begin when it has ended', async (t)
   await t.notThrowsAsync(begin('saga_2', 'plan:org_1'));
 });
 
-test('the next saga with a lock begins though its transaction is older than the end of the last', async (t) => {
+test('the next saga with a lock begins even if its transaction began before the end of the last', async (t) => {
   const service = await openService(t);
   const definition = listing(new Set());
   const { sagas, begin } = service.start(definition);
@@ -277,7 +277,7 @@ test('a caller whose deadline passes gets REQUEST_IN_PROGRESS, and the saga cont
   t.is(done.state, 'DONE');
 });
 
-test('a step is tried again where a dependency did not answer', async (t) => {
+test('a step is retried after a dependency did not answer', async (t) => {
   const service = await openService(t);
   let failures = 2;
   const definition = listing(new Set(), (point) => {
@@ -289,7 +289,7 @@ test('a step is tried again where a dependency did not answer', async (t) => {
   t.deepEqual(done.data.effects, ['a', 'b', 'c']);
 });
 
-test('a step that exceeds its own deadline is tried again', async (t) => {
+test('a step that exceeds its own deadline is retried', async (t) => {
   const service = await openService(t);
   let attempts = 0;
   const definition: SagaDefinition<State, Data> = {
@@ -325,7 +325,7 @@ test('the deadline of a step does not reach the caller as the deadline of its ca
   t.like(error, { code: status.UNAVAILABLE, reasonName: 'DEPENDENCY_UNAVAILABLE' });
 });
 
-test('what a step commits and its transition are one fact', async (t) => {
+test('the writes of a step and its transition are committed together', async (t) => {
   const service = await openService(t);
   const definition: SagaDefinition<State, Data> = {
     ...listing(new Set()),
@@ -346,7 +346,7 @@ test('what a step commits and its transition are one fact', async (t) => {
   t.is(await service.db.collection('effects').countDocuments(), 1);
 });
 
-test('data that reads like an expression of MongoDB is kept as it is', async (t) => {
+test('data that looks like an expression of MongoDB is stored unchanged', async (t) => {
   const service = await openService(t);
   const sagas = service.db.collection<{ _id: string; data: Data }>('sagas');
   const texts = ['$$ROOT', '$state', '$$NOW'];
@@ -363,12 +363,12 @@ test('data that reads like an expression of MongoDB is kept as it is', async (t)
   const runner = service.start(definition);
   await runner.begin('saga_1', undefined, texts);
   await runner.sagas.finish(definition, 'saga_1', service.signal);
-  // The last transition waits for no majority.
+  // The last transition does not wait for a majority.
   const stored = await sagas.findOne({ _id: 'saga_1' }, { readConcern: { level: 'local' } });
   t.deepEqual(stored?.data.effects, [...texts, '$data', 'b', 'c']);
 });
 
-test('a transition that the table does not have is refused', async (t) => {
+test('a transition that is not in the table is refused', async (t) => {
   const service = await openService(t);
   const definition: SagaDefinition<State, Data> = {
     ...listing(new Set()),

@@ -5,11 +5,11 @@ import type { Options } from './skewed-process.ts';
 import { type Data, listing, openService, type State } from './support.ts';
 
 const hourMs = 3_600_000;
-/** Longer than the test takes, shorter than the clock is wrong. */
+/** Longer than the test takes, shorter than the error of the clock. */
 const timing = { leaseMs: 600_000, renewMs: 500 };
 
 for (const skewMs of [-hourMs, hourMs]) {
-  test(`a process whose clock is wrong by ${skewMs} ms takes no live saga, and leaves its own for no longer than a lease`, async (t) => {
+  test(`a process whose clock is wrong by ${skewMs} ms acquires no live saga, and its own lease lasts no longer than it should`, async (t) => {
     const service = await openService(t);
     const sagas = service.db.collection<{ _id: string }>('sagas');
     const reached = Promise.withResolvers<void>();

@@ -1,6 +1,6 @@
 /**
- * A process whose clock is wrong, for skewed-clocks.test.ts: begins the saga `skewed` and leaves it.
- * At a message recovers what others have left, until the saga `left` has ended.
+ * A process whose clock is wrong, for skewed-clocks.test.ts. It begins the saga `skewed` and leaves
+ * it. On a message it recovers sagas that others have left, until the saga `left` has ended.
  */
 import '../../../test/harness/skewed-clock.ts';
 import { listing, openProcess } from './support.ts';

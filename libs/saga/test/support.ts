@@ -18,7 +18,7 @@ export type State = 'DECIDED' | 'FIRST' | 'SECOND' | 'DONE';
 export type Data = { effects: string[] };
 type Timing = { leaseMs: number; renewMs: number; recoverMs?: number; stepDeadlineMs?: number };
 
-/** One service's database, in which processes come and go. */
+/** One service's database, in which processes start and end. */
 export async function openService(t: ExecutionContext) {
   const database = `saga_${randomUUID().slice(0, 8)}`;
   const stop = new AbortController();
@@ -33,7 +33,7 @@ export async function openService(t: ExecutionContext) {
     await db.dropDatabase();
     await process[Symbol.asyncDispose]();
   });
-  /** As if so much time had passed for the leases of all sagas. */
+  /** Lets this much time pass for the leases of all sagas. */
   const passTime = async (ms: number) => {
     const earlier = { $subtract: ['$ownerUntil', ms] };
     await db.collection('sagas').updateMany({}, [{ $set: { ownerUntil: earlier } }]);
@@ -84,7 +84,7 @@ export async function openProcess(
   };
 }
 
-/** A saga whose steps note, once each, that they were done: in the world, and in its data. */
+/** A saga whose steps record, once each, that they ran: in a shared set, and in its data. */
 export function listing(
   world: Set<string>,
   hook: (point: string, sagaId: string) => void = () => {},

@@ -22,7 +22,7 @@ function faultsOf(settings: Record<string, string>): string[] {
   return 'faults' in result ? result.faults : [];
 }
 
-test('the leases that are set by default are sound', (t) => {
+test('the default lease settings are valid', (t) => {
   const result = readConfig(env, serviceConfigSpec, world);
   if (!('config' in result)) return t.fail(result.faults.join());
   const numbers = leaseNumbersOf(result.config);
@@ -43,7 +43,7 @@ test('a dangerous lease is reported together with the other faults', (t) => {
   t.is(faultsOf({ LEASE_DRIFT_SHARE: '0', LEASE_MS: '100000' }).length, 2);
 });
 
-test('other regions are a list of addresses, each region once, and not the own one', (t) => {
+test('other regions are a list of addresses, with each region once and without the own one', (t) => {
   const read = (value: string) =>
     readConfig({ ...env, REGION_ADDRESSES: value }, serviceConfigSpec, world);
   const addressesOf = (value: string) => {
@@ -60,7 +60,7 @@ test('other regions are a list of addresses, each region once, and not the own o
   }
 });
 
-test('traces are off unless a variable of OpenTelemetry says where they go', (t) => {
+test('traces are off unless a variable of OpenTelemetry names their destination', (t) => {
   const isOn = (settings: Record<string, string>) => {
     const result = readConfig({ ...env, ...settings }, serviceConfigSpec, world);
     return 'config' in result && wantsTraces(result.config);
@@ -74,7 +74,7 @@ test('traces are off unless a variable of OpenTelemetry says where they go', (t)
   t.false(isOn({ ...endpoint, OTEL_SDK_DISABLED: 'true' }));
 });
 
-test('docs/configuration.md has a row for each setting, and for nothing else', async (t) => {
+test('docs/configuration.md has a row for each setting, and no other rows', async (t) => {
   const page = await readFile(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
   const [, rows = ''] = /\| variable \|[^\n]*\n([\s\S]*?)\n\n/.exec(page) ?? [];
   const named = rows.split('\n').flatMap((row) => {

@@ -9,7 +9,7 @@ import { serviceConfigSpec } from '../config.ts';
 
 const password = 'hunter2-3f9a';
 
-/** A log that keeps its entries. */
+/** A log that keeps its lines. */
 function capture(): { log: Log; text: () => string; written: Promise<void> } {
   const lines: string[] = [];
   const { promise: written, resolve } = Promise.withResolvers<void>();
@@ -34,7 +34,7 @@ test('a login that MongoDB refuses shows no password', async (t) => {
   const url = new URL(process.env.MONGODB_URL ?? '');
   url.password = password;
   const located = { url: url.href, database: 'silo_org', appName: 'test' };
-  // Again where, on a busy machine, the server did not answer in time.
+  // Repeated if, on a busy machine, the server did not answer in time.
   await eventually(async () => {
     const error = await t.throwsAsync(connectMongo(located));
     t.regex(shown(error), /DEPENDENCY_UNAVAILABLE|No response in time/);

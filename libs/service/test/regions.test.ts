@@ -5,7 +5,7 @@ import { askRegion, type RegionClient } from '../regions.ts';
 
 const regions = new Map([['eu', {} as RegionClient]]);
 
-/** What the caller of ours gets where the other region answers with this error. */
+/** The error for the caller of this region if the other region answers with this error. */
 async function passedOn(error: Error): Promise<SiloError | undefined> {
   try {
     await askRegion(regions, 'eu', () => Promise.reject(error));
@@ -22,7 +22,7 @@ test('a refusal of another region is passed on', async (t) => {
 });
 
 for (const how of ['deadline', 'cancelled'] as const) {
-  test(`a region whose call ends by ${how} does not answer: our caller's deadline is another`, async (t) => {
+  test(`a region whose call ends by ${how} does not answer: the caller of this region has another deadline`, async (t) => {
     t.is((await passedOn(errors.callEnded(how)))?.reasonName, 'DEPENDENCY_UNAVAILABLE');
   });
 }

@@ -18,7 +18,7 @@ for (const [value, width, text] of cases) {
   });
 }
 
-test('any 256 bits take exactly 43 characters, whose digits have that value', (t) => {
+test('any 256 bits take exactly 43 characters, whose digits have the same value', (t) => {
   fc.assert(
     fc.property(fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }), (value) => {
       const text = encodeBase62(value, 43);
@@ -28,7 +28,7 @@ test('any 256 bits take exactly 43 characters, whose digits have that value', (t
   t.is(encodeBase62(2n ** 256n - 1n, 43).length, 43);
 });
 
-test('texts of one width sort as their values do', (t) => {
+test('texts of one width sort like their values', (t) => {
   fc.assert(
     fc.property(fc.bigInt(0n, 2n ** 64n), fc.bigInt(0n, 2n ** 64n), (a, b) => {
       return a < b === encodeBase62(a, 12) < encodeBase62(b, 12);
@@ -37,7 +37,7 @@ test('texts of one width sort as their values do', (t) => {
   t.pass();
 });
 
-test('a value that does not fit is refused, not cut', (t) => {
+test('a value that does not fit is refused, not truncated', (t) => {
   t.throws(() => encodeBase62(62n, 1), { instanceOf: RangeError });
   t.throws(() => encodeBase62(-1n, 1), { instanceOf: RangeError });
 });

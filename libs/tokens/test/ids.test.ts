@@ -30,21 +30,21 @@ for (const [prefix, kind] of kinds) {
   });
 }
 
-test('time and randomness alone decide the first id', (t) => {
+test('the first id depends only on time and randomness', (t) => {
   const now = new Date('2025-01-01T00:00:00Z');
   t.is(createIdMaker(() => 0)('prj', { now }), 'prj_01jgfjjz000000000000000000');
   t.is(createIdMaker(() => 0.999)('org_us', { now }), 'org_us_01jgfjjz00zzzzzzzzzzzzzzzz');
 });
 
 test('ids of two makers sort by time', (t) => {
-  // Not from 0: the library takes that for "now".
+  // Not from 0, which the library takes for "now".
   const time = fc.integer({ min: 1, max: 2 ** 45 });
   const idAt = (timeMs: number) => createIdMaker()('mov', { now: new Date(timeMs) });
   fc.assert(fc.property(time, time, (a, b) => a === b || a < b === idAt(a) < idAt(b)));
   t.pass();
 });
 
-test('ids of one maker sort in the order in which they were made, whatever the clock says', (t) => {
+test('ids of one maker sort in the order in which they were made, whatever the clock shows', (t) => {
   const makeId = createIdMaker();
   const times = [2_000, 2_000, 1_000, 3_000, 2_999, 3_000];
   const ids = times.map((timeMs) => makeId('prj', { now: new Date(timeMs) }));
@@ -52,7 +52,7 @@ test('ids of one maker sort in the order in which they were made, whatever the c
   t.is(new Set(ids).size, ids.length);
 });
 
-test('an organization id carries its region, nothing else does', (t) => {
+test('only the ids of organizations and migrations contain a region', (t) => {
   t.is(regionOf(newId('org_us')), 'us');
   t.is(regionOf(newId('org_eu')), 'eu');
   for (const id of ['', 'org_us_', 'org_us', newId('prj'), `${newId('org_us')}x`]) {
@@ -60,7 +60,7 @@ test('an organization id carries its region, nothing else does', (t) => {
   }
 });
 
-test('upper case, forbidden letters and line ends make no id', (t) => {
+test('a text with upper case, forbidden letters or line ends is not an id', (t) => {
   const id = createIdMaker(() => 0.5)('prj');
   t.false(isId('project', id.toUpperCase()));
   t.false(isId('project', `${id}\n`));

@@ -5,7 +5,7 @@ import { hashRequestId, openWith, sealWith } from '../seal.ts';
 
 const requestId = fc.uuid({ version: 4 });
 
-test('what is sealed with a request id opens with it', (t) => {
+test('a text sealed with a request id opens with that id', (t) => {
   fc.assert(
     fc.property(requestId, fc.uint8Array({ maxLength: 2000 }), (id, plaintext) => {
       return openWith(id, sealWith(id, plaintext))?.equals(plaintext) === true;
@@ -14,7 +14,7 @@ test('what is sealed with a request id opens with it', (t) => {
   t.is(openWith('é', sealWith('é', 'phx_ünïcode'))?.toString(), 'phx_ünïcode');
 });
 
-test('another request id does not open it', (t) => {
+test('a seal does not open with another request id', (t) => {
   fc.assert(
     fc.property(requestId, requestId, (id, other) => {
       return id === other || openWith(other, sealWith(id, 'secret')) === undefined;
@@ -23,7 +23,7 @@ test('another request id does not open it', (t) => {
   t.pass();
 });
 
-test('the stored hash of the request id does not open it, in any spelling', (t) => {
+test('a seal does not open with the stored hash of the request id, in any spelling', (t) => {
   const id = randomUUID();
   const sealed = sealWith(id, 'secret');
   for (const hash of [hashRequestId(id), hashRequestId('acc_1', 'method', id)]) {
@@ -33,7 +33,7 @@ test('the stored hash of the request id does not open it, in any spelling', (t) 
   }
 });
 
-test('one changed bit anywhere, or a missing end, and it does not open', (t) => {
+test('a seal does not open after a change of one bit, or without its end', (t) => {
   const id = randomUUID();
   const sealed = sealWith(id, 'secret');
   for (let bit = 0; bit < sealed.length * 8; bit++) {
@@ -46,14 +46,14 @@ test('one changed bit anywhere, or a missing end, and it does not open', (t) => 
   }
 });
 
-test('the same secret sealed twice looks different, and shows nothing of itself', (t) => {
+test('the same secret sealed twice looks different, and reveals nothing of itself', (t) => {
   const id = randomUUID();
   const sealed = sealWith(id, 'secret');
   t.false(sealed.equals(sealWith(id, 'secret')));
   t.false(sealed.includes('secret'));
 });
 
-test('seals of version 1 stay readable', (t) => {
+test('seals of version 1 can still be opened', (t) => {
   const sealed = sealWith(
     '00000000-0000-4000-8000-000000000000',
     'golden',
@@ -69,7 +69,7 @@ test('an empty request id is refused', (t) => {
   t.throws(() => sealWith('', 'secret'), { instanceOf: RangeError });
 });
 
-test('no two lists of parts have one hash', (t) => {
+test('different lists of parts have different hashes', (t) => {
   const parts = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', '\0', '/') }), {
     maxLength: 4,
   });

@@ -20,7 +20,7 @@ const makers: [SecretPrefix, typeof newApiKey][] = [
 const bytes = fc.uint8Array({ minLength: 32, maxLength: 32 });
 
 for (const [prefix, make] of makers) {
-  test(`every secret made with ${prefix} has 53 characters and is well formed under it alone`, (t) => {
+  test(`every secret made with ${prefix} has 53 characters and is well formed with this prefix only`, (t) => {
     fc.assert(
       fc.property(bytes, (random) => {
         const secret = make(() => random);
@@ -34,7 +34,7 @@ for (const [prefix, make] of makers) {
   });
 }
 
-test('the form never changes: these secrets stand in programs that are already shipped', (t) => {
+test('the form never changes: these secrets are in programs that are already shipped', (t) => {
   t.is(
     newProjectToken(() => new Uint8Array(32)),
     `phc_${'0'.repeat(43)}36HAhP`,
@@ -73,7 +73,7 @@ test('two swapped neighbours are always noticed', (t) => {
   t.pass();
 });
 
-test('no text, however odd or long, is well formed by chance or throws', (t) => {
+test('no text is well formed by chance or throws, however odd or long', (t) => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 80 }), (text) => {
       return !isWellFormed(text, 'phc_') && !isWellFormed(`phc_${text}`, 'phc_');
@@ -83,7 +83,7 @@ test('no text, however odd or long, is well formed by chance or throws', (t) => 
   t.false(isWellFormed(`${newProjectToken()}\n`, 'phc_'));
 });
 
-test('a random source that gives too little makes no secret', (t) => {
+test('a random source that returns too few bytes makes no secret', (t) => {
   t.throws(() => newApiKey(() => new Uint8Array(31)), { instanceOf: RangeError });
 });
 
@@ -96,7 +96,7 @@ test('the hash is SHA-256 and the fingerprint its first 12 hex digits, from secr
   t.throws(() => fingerprintOf(new Uint8Array(3)), { instanceOf: RangeError });
 });
 
-test('a mask shows the kind and four characters of checksum, and nothing of what is no secret of ours', (t) => {
+test('a mask shows the kind and four characters of the checksum, and nothing of other texts', (t) => {
   const secret = newApiKey();
   t.is(maskOf(secret), `phx_...${secret.slice(-4)}`);
   t.is(maskOf('hunter2'), '...');
